@@ -1,0 +1,1 @@
+//! Containers from create to remove, and the monitor that stays with each.

@@ -1,0 +1,1 @@
+//! OCI images: references, content store, layers, archives.

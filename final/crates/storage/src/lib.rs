@@ -1,0 +1,1 @@
+//! hull's state on disk: roots, locks, names, layers, overlays, volumes.

@@ -1,0 +1,1 @@
+//! System calls behind safe functions: the only crate of hull with unsafe code.
