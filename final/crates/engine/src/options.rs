@@ -1,0 +1,243 @@
+//! What a container is asked to be: docker's options, parsed and typed, and kept in `container.json`.
+//!
+//! The command line fills this in; `spec` turns it into an OCI `config.json` each time the container starts.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Options of `create` and `run`. Sizes are bytes; `None` and empty mean docker's default.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CreateOptions {
+    /// As typed: a name, an id or a digest.
+    pub image: String,
+    /// What follows the image on the command line; replaces the image's `Cmd`.
+    pub command: Vec<String>,
+    /// `Some(vec![])` clears the image's entrypoint (`--entrypoint ""`).
+    pub entrypoint: Option<Vec<String>>,
+    pub name: Option<String>,
+    pub hostname: Option<String>,
+    pub domainname: Option<String>,
+    /// `KEY=VALUE`; a bare `KEY` was already looked up by the command line.
+    pub env: Vec<String>,
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+    pub working_dir: Option<String>,
+    /// `user[:group]`, names or numbers.
+    pub user: Option<String>,
+    pub group_add: Vec<String>,
+
+    pub tty: bool,
+    /// `-i`: the container's stdin is kept open.
+    pub interactive: bool,
+    /// `-d`: nobody is attached when the container starts, so stdin outlives its first client.
+    pub detach: bool,
+    /// `--rm`.
+    pub auto_remove: bool,
+    /// `--init`: hull's own PID 1 reaps and forwards signals.
+    pub init: bool,
+
+    pub mounts: Vec<MountOption>,
+    pub volumes_from: Vec<String>,
+    pub read_only: bool,
+    pub shm_size: Option<u64>,
+    pub devices: Vec<DeviceOption>,
+    pub device_cgroup_rules: Vec<String>,
+
+    pub resources: ResourceOptions,
+    pub ulimits: Vec<Ulimit>,
+    pub oom_score_adj: Option<i32>,
+    pub sysctls: BTreeMap<String, String>,
+
+    pub network: NetworkMode,
+    pub dns: Vec<String>,
+    pub dns_search: Vec<String>,
+    pub dns_options: Vec<String>,
+    /// `name:address`.
+    pub add_hosts: Vec<String>,
+    pub pid: NamespaceMode,
+    pub ipc: NamespaceMode,
+    pub uts: NamespaceMode,
+    pub cgroupns: NamespaceMode,
+
+    pub cap_add: Vec<String>,
+    pub cap_drop: Vec<String>,
+    pub privileged: bool,
+    pub no_new_privileges: bool,
+    pub seccomp: SeccompOption,
+
+    pub restart: RestartPolicy,
+    /// A name (`SIGTERM`, `TERM`) or a number.
+    pub stop_signal: Option<String>,
+    /// Seconds.
+    pub stop_timeout: Option<u32>,
+    pub log: LogOptions,
+    pub platform: Option<String>,
+}
+
+/// One `-v`, `--mount` or `--tmpfs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum MountOption {
+    Bind {
+        source: PathBuf,
+        target: PathBuf,
+        read_only: bool,
+        propagation: Option<String>,
+        /// `-v` makes a missing source directory; `--mount` refuses it.
+        create_source: bool,
+    },
+    Volume {
+        /// `None`: an anonymous volume.
+        name: Option<String>,
+        target: PathBuf,
+        read_only: bool,
+        /// Copy what the image has at the target into an empty volume.
+        copy_up: bool,
+    },
+    Tmpfs {
+        target: PathBuf,
+        /// mount(8) options: `size=64m`, `mode=1777`, `exec`…
+        options: Vec<String>,
+    },
+}
+
+impl MountOption {
+    pub fn target(&self) -> &std::path::Path {
+        match self {
+            Self::Bind { target, .. } | Self::Volume { target, .. } | Self::Tmpfs { target, .. } => target,
+        }
+    }
+}
+
+/// `--device host[:container[:rwm]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceOption {
+    pub host: PathBuf,
+    pub container: PathBuf,
+    pub permissions: String,
+}
+
+/// Limits that become cgroup files.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ResourceOptions {
+    pub memory: Option<i64>,
+    /// Memory and swap together; -1 is without limit.
+    pub memory_swap: Option<i64>,
+    pub memory_reservation: Option<i64>,
+    pub memory_swappiness: Option<u64>,
+    pub oom_kill_disable: bool,
+    /// `--cpus` in billionths of a CPU.
+    pub nano_cpus: Option<u64>,
+    pub cpu_shares: Option<u64>,
+    /// Microseconds.
+    pub cpu_period: Option<u64>,
+    /// Microseconds.
+    pub cpu_quota: Option<i64>,
+    pub cpuset_cpus: Option<String>,
+    pub cpuset_mems: Option<String>,
+    /// 0 and -1 are without limit.
+    pub pids_limit: Option<i64>,
+}
+
+/// `--ulimit name=soft[:hard]`; -1 is without limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ulimit {
+    /// Without `RLIMIT_`, lower case: `nofile`.
+    pub name: String,
+    pub soft: i64,
+    pub hard: i64,
+}
+
+/// `--network`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkMode {
+    /// A network namespace with nothing but `lo`.
+    #[default]
+    None,
+    Host,
+    /// Shares another container's network namespace.
+    Container(String),
+}
+
+/// `--pid --ipc --uts --cgroupns`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NamespaceMode {
+    #[default]
+    Private,
+    Host,
+    Container(String),
+}
+
+/// `--security-opt seccomp=…`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SeccompOption {
+    /// Docker's policy.
+    #[default]
+    Default,
+    Unconfined,
+    /// The text of a policy file, in docker's or the OCI format.
+    Policy(String),
+}
+
+/// `--restart`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartPolicy {
+    #[default]
+    No,
+    Always,
+    UnlessStopped,
+    /// At most so many times; 0 is without limit.
+    OnFailure(u32),
+}
+
+/// `--log-driver` and `--log-opt`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LogOptions {
+    pub driver: LogDriver,
+    /// Bytes; a file that would grow past it is rotated.
+    pub max_size: Option<u64>,
+    /// How many files there are with the current one.
+    pub max_file: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogDriver {
+    #[default]
+    JsonFile,
+    None,
+}
+
+/// Options of `exec`.
+#[derive(Debug, Clone, Default)]
+pub struct ExecOptions {
+    pub command: Vec<String>,
+    pub env: Vec<String>,
+    pub working_dir: Option<String>,
+    pub user: Option<String>,
+    pub tty: bool,
+    pub interactive: bool,
+    pub detach: bool,
+    pub privileged: bool,
+    pub detach_keys: Option<String>,
+}
+
+/// Options of `logs`. Times are seconds since the epoch with a fraction.
+#[derive(Debug, Clone, Default)]
+pub struct LogsOptions {
+    pub follow: bool,
+    pub since: Option<std::time::SystemTime>,
+    pub until: Option<std::time::SystemTime>,
+    /// The last so many lines.
+    pub tail: Option<usize>,
+    pub timestamps: bool,
+}
