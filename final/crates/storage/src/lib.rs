@@ -1,1 +1,29 @@
 //! hull's state on disk: roots, locks, names, layers, overlays, volumes.
+//!
+//! ```text
+//! <data>  /var/lib/hull                          <run>  /run/hull (tmpfs)
+//!   version            {"format":1}                containers/<id>/   state.json, lock, attach.sock
+//!   blobs/ index.json  the image store             userns.json        an ordinary user's namespace holder
+//!   layers/<chain-id>/diff                         boot id and start time go with every pid
+//!   layers/.staging-*  being unpacked
+//!   containers/<id>/   records, rootfs upper work
+//!   names/<name>       {"id", "maker"}
+//!   volumes/<name>/    volume.json, _data
+//! ```
+//!
+//! There is no global lock. A lock file covers one object's state transition, never a wait ([`lock`]); readers take
+//! none, since every file appears whole under its name ([`file`]). What an interrupted command leaves behind carries
+//! its maker's [`process_id`], so that the next one can tell it from work in progress.
+
+pub mod boot;
+mod error;
+pub mod file;
+pub mod lock;
+pub mod names;
+pub mod process_id;
+pub mod root;
+
+#[cfg(test)]
+mod testing;
+
+pub use error::{Error, Result};

@@ -1,0 +1,70 @@
+//! What can go wrong with files: what was being done, on which path, and why the kernel refused.
+
+use std::io;
+use std::path::PathBuf;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot {action}: {source}")]
+    Io { action: String, source: io::Error },
+    #[error("{} is damaged: {source}", path.display())]
+    Damaged { path: PathBuf, source: serde_json::Error },
+    #[error("{} was written by a newer hull (format {found}; this one knows {known})", path.display())]
+    NewerFormat { path: PathBuf, found: u32, known: u32 },
+    #[error("{} belongs to user {owner} and is not safe to keep state in", path.display())]
+    ForeignDirectory { path: PathBuf, owner: u32 },
+    #[error("the container name {name:?} is already in use by container {id}")]
+    NameTaken { name: String, id: String },
+    #[error("invalid {what} name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")]
+    InvalidName { what: &'static str, name: String },
+    #[error("no such volume: {0}")]
+    NoSuchVolume(String),
+    #[error("volume {name} is in use by {}", users.join(", "))]
+    VolumeInUse { name: String, users: Vec<String> },
+    #[error("cannot mount the overlay at {}: {step}: {source}", target.display())]
+    Overlay { target: PathBuf, step: String, source: io::Error, hint: Option<String> },
+    #[error("{}: {why}", path.display())]
+    Refused { path: PathBuf, why: String },
+}
+
+impl Error {
+    /// What the reader can do next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Io { source, .. } => match source.raw_os_error()? {
+                libc::EACCES | libc::EPERM => Some(
+                    "hull keeps its state where only its user can write: choose a --root of your own".into(),
+                ),
+                libc::ENOSPC | libc::EDQUOT => Some("make room: hull system prune".into()),
+                libc::EROFS => Some("choose a --root on a writable file system".into()),
+                _ => None,
+            },
+            Self::NewerFormat { .. } => {
+                Some("use the hull that wrote it, or another directory with --root".into())
+            }
+            Self::ForeignDirectory { .. } => Some("choose a --root and a --runroot of your own".into()),
+            Self::NameTaken { name, .. } => {
+                Some(format!("remove it (hull rm {name}), rename it, or choose another name"))
+            }
+            Self::NoSuchVolume(_) => Some("hull volume ls lists the volumes there are".into()),
+            Self::VolumeInUse { users, .. } => {
+                Some(format!("remove what uses it first: hull rm {}", users.join(" ")))
+            }
+            Self::Overlay { hint, .. } => hint.clone(),
+            _ => None,
+        }
+    }
+}
+
+/// Says what was being done when the kernel refused.
+pub(crate) trait Context<T> {
+    fn context(self, action: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E: Into<io::Error>> Context<T> for std::result::Result<T, E> {
+    fn context(self, action: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|error| Error::Io { action: action(), source: error.into() })
+    }
+}

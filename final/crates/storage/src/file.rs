@@ -1,0 +1,132 @@
+//! Small files that are always whole: written beside their name, then renamed over it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Context, Error, Result};
+
+/// Replaces `path` by `content`, so that a reader sees the old file or the new one and a killed writer leaves the old.
+///
+/// Nothing is flushed to the disk: that costs milliseconds, and only a power cut could tell the difference.
+/// See [`write_durable`] where it matters.
+pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<()> {
+    replace(path, content, mode, false).context(|| format!("write {}", path.display()))
+}
+
+/// Like [`write_atomic`], and on the disk before the name changes: for what a whole store depends on.
+pub fn write_durable(path: &Path, content: &[u8], mode: u32) -> Result<()> {
+    replace(path, content, mode, true).context(|| format!("write {}", path.display()))
+}
+
+/// [`write_atomic`] of a value as indented JSON with mode 0600: people read these files, other users must not.
+pub fn write_json_atomic<T: Serialize>(path: &Path, value: &T) -> Result<()> {
+    write_atomic(path, &to_json(path, value)?, 0o600)
+}
+
+/// Reads a JSON file. `None` when there is none; an error that names the file when it is not what it should be.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    match fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|source| Error::Damaged { path: path.to_owned(), source }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).context(|| format!("read {}", path.display())),
+    }
+}
+
+/// Creates `path` with `value` in it, unless the name exists: `false` then. The name never shows without its content.
+pub fn create_json<T: Serialize>(path: &Path, value: &T) -> Result<bool> {
+    let bytes = to_json(path, value)?;
+    let context = || format!("create {}", path.display());
+    let temporary = write_beside(path, &bytes, 0o600, false).context(context)?;
+    // link(2) fails where rename(2) would replace.
+    let linked = fs::hard_link(&temporary, path);
+    // A leftover is only an untidy one: every reader of these directories passes over dot files.
+    let _ = fs::remove_file(&temporary);
+    match linked {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error).context(context),
+    }
+}
+
+fn to_json<T: Serialize>(path: &Path, value: &T) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(value)
+        .map_err(|source| Error::Damaged { path: path.to_owned(), source })?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+fn replace(path: &Path, content: &[u8], mode: u32, durable: bool) -> io::Result<()> {
+    let temporary = write_beside(path, content, mode, durable)?;
+    fs::rename(&temporary, path).inspect_err(|_| drop(fs::remove_file(&temporary)))?;
+    if durable {
+        File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Writes a file of its own next to `path` and returns where. The name says whose it is, not what it becomes:
+/// `path` may already be as long as a file name can be.
+fn write_beside(path: &Path, content: &[u8], mode: u32, durable: bool) -> io::Result<PathBuf> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let temporary = path.with_file_name(format!(".tmp-{}-{count}", std::process::id()));
+    // A leftover of an earlier process with our pid would be in the way; nobody else uses the name.
+    let _ = fs::remove_file(&temporary);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+    let written = file.write_all(content).and_then(|()| if durable { file.sync_all() } else { Ok(()) });
+    written.inspect_err(|_| drop(fs::remove_file(&temporary)))?;
+    Ok(temporary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Scratch;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_leaves_no_temporary_behind() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("record.json");
+        write_json_atomic(&path, &vec![1, 2]).unwrap();
+        write_json_atomic(&path, &vec![3]).unwrap();
+        assert_eq!(read_json::<Vec<u8>>(&path).unwrap(), Some(vec![3]));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_missing_file_is_none_and_a_damaged_one_is_named() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("record.json");
+        assert_eq!(read_json::<Vec<u8>>(&path).unwrap(), None);
+        fs::write(&path, "{").unwrap();
+        let error = read_json::<Vec<u8>>(&path).unwrap_err().to_string();
+        assert!(error.contains("record.json is damaged"), "{error}");
+    }
+
+    #[test]
+    fn only_one_of_two_creators_gets_the_name() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("x".repeat(255));
+        assert!(create_json(&path, &1).unwrap());
+        assert!(!create_json(&path, &2).unwrap());
+        assert_eq!(read_json::<u8>(&path).unwrap(), Some(1));
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_directory_as_it_was() {
+        let scratch = Scratch::new();
+        fs::create_dir(scratch.path().join("target")).unwrap();
+        assert!(write_atomic(&scratch.path().join("target"), b"x", 0o600).is_err());
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,235 @@
+//! Container names: `names/<name>` says which container has it.
+//!
+//! A name is claimed before its container exists, so a maker killed in between would keep it for ever. The claim
+//! therefore carries its maker: when that is dead and no container goes by the name, the name is free.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Context, Error, Result};
+use crate::file;
+use crate::lock::Lock;
+use crate::process_id::ProcessId;
+use crate::root::Root;
+
+#[derive(Serialize, Deserialize)]
+struct Claim {
+    id: String,
+    maker: ProcessId,
+}
+
+/// What this module needs to know of a `container.json`.
+#[derive(Deserialize)]
+struct NamedRecord {
+    name: String,
+}
+
+/// docker's rule: `[a-zA-Z0-9][a-zA-Z0-9_.-]+`, and no longer than a file name can be.
+pub fn is_valid(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    (2..=255).contains(&name.len())
+        && bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+}
+
+/// Gives `name` to the container `id`, whose record may be written afterwards.
+pub fn claim(root: &Root, name: &str, id: &str) -> Result<()> {
+    let path = path(root, name)?;
+    let claim = Claim { id: id.to_owned(), maker: ProcessId::of_self()? };
+    if file::create_json(&path, &claim)? {
+        return Ok(());
+    }
+    // Whoever removes a dead claim must not remove the claim that another command put in its place.
+    let _lock = Lock::exclusive(&root.names_dir().join(".lock"))?;
+    loop {
+        match file::read_json::<Claim>(&path)? {
+            Some(held) if held.id == id => return Ok(()),
+            Some(held) if is_live(root, name, &held)? => {
+                return Err(Error::NameTaken { name: name.to_owned(), id: held.id });
+            }
+            Some(_) => remove(&path)?,
+            None => {}
+        }
+        if file::create_json(&path, &claim)? {
+            return Ok(());
+        }
+    }
+}
+
+/// Lets go of `name` if it is the container's; what belongs to another one stays.
+pub fn release(root: &Root, name: &str, id: &str) -> Result<()> {
+    let path = path(root, name)?;
+    let _lock = Lock::exclusive(&root.names_dir().join(".lock"))?;
+    match file::read_json::<Claim>(&path)? {
+        Some(held) if held.id == id => remove(&path),
+        _ => Ok(()),
+    }
+}
+
+/// The id of the container that goes by exactly this name.
+pub fn resolve(root: &Root, name: &str) -> Result<Option<String>> {
+    // What can be no name can still be an id or a prefix of one: that is for the caller to try.
+    if !is_valid(name) {
+        return Ok(None);
+    }
+    let Some(held) = file::read_json::<Claim>(&path(root, name)?)? else { return Ok(None) };
+    Ok(is_live(root, name, &held)?.then_some(held.id))
+}
+
+/// Moves the container `id` from `old` to `new`: claims `new`, lets `record` write it down, and releases `old`.
+///
+/// Killed in between, the container keeps the name that its record says, and the other one is free.
+pub fn rename<E: From<Error>>(
+    root: &Root,
+    id: &str,
+    old: &str,
+    new: &str,
+    record: impl FnOnce() -> Result<(), E>,
+) -> Result<(), E> {
+    if old == new {
+        return Ok(());
+    }
+    claim(root, new, id)?;
+    if let Err(error) = record() {
+        // The first error is the one to tell; a claim that stays behind is free once we are gone.
+        let _ = release(root, new, id);
+        return Err(error);
+    }
+    Ok(release(root, old, id)?)
+}
+
+fn path(root: &Root, name: &str) -> Result<PathBuf> {
+    if !is_valid(name) {
+        return Err(Error::InvalidName { what: "container", name: name.to_owned() });
+    }
+    Ok(root.names_dir().join(name))
+}
+
+fn is_live(root: &Root, name: &str, claim: &Claim) -> Result<bool> {
+    if claim.maker.is_alive() {
+        return Ok(true);
+    }
+    let record = root.container_dir(&claim.id).join("container.json");
+    match file::read_json::<NamedRecord>(&record) {
+        Ok(record) => Ok(record.is_some_and(|record| record.name == name)),
+        // A container we cannot read still is one.
+        Err(Error::Damaged { .. }) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+fn remove(path: &std::path::Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).context(|| format!("remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Scratch;
+
+    fn root(scratch: &Scratch) -> Root {
+        Root::open(&scratch.path().join("data"), &scratch.path().join("run")).unwrap()
+    }
+
+    fn claim_of_the_dead(root: &Root, name: &str, id: &str) {
+        let maker = ProcessId { start_time: 0, ..ProcessId::of_self().unwrap() };
+        assert!(file::create_json(&root.names_dir().join(name), &Claim { id: id.into(), maker }).unwrap());
+    }
+
+    fn write_record(root: &Root, id: &str, name: &str) {
+        fs::create_dir_all(root.container_dir(id)).unwrap();
+        let record = serde_json::json!({ "name": name });
+        file::write_json_atomic(&root.container_dir(id).join("container.json"), &record).unwrap();
+    }
+
+    #[test]
+    fn a_name_is_given_once_and_again_after_its_release() {
+        let scratch = Scratch::new();
+        let root = root(&scratch);
+        claim(&root, "web", "one").unwrap();
+        let error = claim(&root, "web", "two").unwrap_err();
+        assert!(matches!(&error, Error::NameTaken { id, .. } if id == "one"), "{error}");
+        assert_eq!(resolve(&root, "web").unwrap().as_deref(), Some("one"));
+        release(&root, "web", "two").unwrap();
+        assert!(resolve(&root, "web").unwrap().is_some(), "only its holder releases a name");
+        release(&root, "web", "one").unwrap();
+        claim(&root, "web", "two").unwrap();
+    }
+
+    #[test]
+    fn the_name_of_a_dead_maker_without_a_container_is_free() {
+        let scratch = Scratch::new();
+        let root = root(&scratch);
+        claim_of_the_dead(&root, "web", "one");
+        assert_eq!(resolve(&root, "web").unwrap(), None);
+        claim(&root, "web", "two").unwrap();
+    }
+
+    #[test]
+    fn the_name_of_a_container_outlives_its_maker() {
+        let scratch = Scratch::new();
+        let root = root(&scratch);
+        claim_of_the_dead(&root, "web", "one");
+        write_record(&root, "one", "web");
+        assert!(matches!(claim(&root, "web", "two"), Err(Error::NameTaken { .. })));
+    }
+
+    #[test]
+    fn a_rename_that_was_cut_short_leaves_the_name_the_record_says() {
+        let scratch = Scratch::new();
+        let root = root(&scratch);
+        claim_of_the_dead(&root, "old", "one");
+        claim_of_the_dead(&root, "new", "one");
+        write_record(&root, "one", "old");
+        assert_eq!(resolve(&root, "old").unwrap().as_deref(), Some("one"));
+        assert_eq!(resolve(&root, "new").unwrap(), None);
+    }
+
+    #[test]
+    fn a_rename_whose_record_fails_gives_the_new_name_back() {
+        let scratch = Scratch::new();
+        let root = root(&scratch);
+        claim(&root, "old", "one").unwrap();
+        let fail = || Err(Error::NoSuchVolume("x".into()));
+        assert!(rename(&root, "one", "old", "new", fail).is_err());
+        claim(&root, "new", "two").unwrap();
+        rename::<Error>(&root, "one", "old", "older", || Ok(())).unwrap();
+        assert_eq!(resolve(&root, "old").unwrap(), None);
+        assert_eq!(resolve(&root, "older").unwrap().as_deref(), Some("one"));
+    }
+
+    #[test]
+    fn of_many_claims_for_one_name_at_once_one_wins() {
+        let scratch = Scratch::new();
+        let root = root(&scratch);
+        claim_of_the_dead(&root, "web", "gone");
+        let wins: usize = std::thread::scope(|scope| {
+            let claims: Vec<_> = (0..8)
+                .map(|n| {
+                    let root = &root;
+                    scope.spawn(move || usize::from(claim(root, "web", &n.to_string()).is_ok()))
+                })
+                .collect();
+            claims.into_iter().map(|claim| claim.join().unwrap()).sum()
+        });
+        assert_eq!(wins, 1);
+    }
+
+    #[test]
+    fn names_follow_dockers_rule() {
+        for good in ["ab", "a-", "web.1", "0_x", &"x".repeat(255)] {
+            assert!(is_valid(good), "{good}");
+        }
+        for bad in ["", "a", "-a", ".a", "a/b", "..", "a b", "ä1", &"x".repeat(256)] {
+            assert!(!is_valid(bad), "{bad}");
+        }
+    }
+}

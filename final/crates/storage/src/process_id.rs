@@ -1,0 +1,112 @@
+//! A pid that still means the same process later: with its start time and the boot it belongs to.
+
+use std::fs;
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use crate::boot::boot_id;
+use crate::error::{Context, Error, Result};
+
+/// Identifies one process for good. A pid alone is used again, and after a reboot means nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessId {
+    pub pid: i32,
+    /// In clock ticks since boot: field 22 of `/proc/PID/stat`, proc_pid_stat(5).
+    pub start_time: u64,
+    pub boot_id: String,
+}
+
+impl ProcessId {
+    /// The calling process.
+    pub fn of_self() -> Result<Self> {
+        Self::of(std::process::id() as i32)
+    }
+
+    /// The process that has this pid at the moment; an error when none has.
+    pub fn of(pid: i32) -> Result<Self> {
+        let stat = read_stat(pid)?.ok_or_else(|| Error::Io {
+            action: format!("look at process {pid}"),
+            source: io::Error::from_raw_os_error(libc::ESRCH),
+        })?;
+        Ok(Self { pid, start_time: stat.start_time, boot_id: boot_id()?.to_owned() })
+    }
+
+    /// Whether the process still runs. A zombie does not: it holds nothing but its exit status.
+    pub fn is_alive(&self) -> bool {
+        let same_boot = boot_id().is_ok_and(|id| id == self.boot_id);
+        same_boot
+            && matches!(read_stat(self.pid), Ok(Some(stat)) if stat.start_time == self.start_time && !stat.ended)
+    }
+}
+
+struct Stat {
+    ended: bool,
+    start_time: u64,
+}
+
+fn read_stat(pid: i32) -> Result<Option<Stat>> {
+    let path = format!("/proc/{pid}/stat");
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        // ESRCH: the process went between open and read.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => return Ok(None),
+        Err(error) => return Err(error).context(|| format!("read {path}")),
+    };
+    parse_stat(&text).map(Some).ok_or_else(|| Error::Io {
+        action: format!("understand {path}"),
+        source: io::Error::from_raw_os_error(libc::EINVAL),
+    })
+}
+
+/// The second field is the command in parentheses and may hold spaces and parentheses itself: count from the last.
+fn parse_stat(text: &str) -> Option<Stat> {
+    let (_, rest) = text.rsplit_once(") ")?;
+    let mut fields = rest.split(' ');
+    let state = fields.next()?;
+    // The state is field 3, the start time field 22.
+    let start_time = fields.nth(18)?.parse().ok()?;
+    Some(Stat { ended: matches!(state, "Z" | "X" | "x"), start_time })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn this_process_is_alive_and_a_reaped_child_is_not() {
+        assert!(ProcessId::of_self().unwrap().is_alive());
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let id = ProcessId::of(child.id() as i32).unwrap();
+        assert!(id.is_alive());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!id.is_alive());
+    }
+
+    #[test]
+    fn a_zombie_is_not_alive() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let id = ProcessId::of(child.id() as i32).unwrap();
+        child.kill().unwrap();
+        while id.is_alive() {
+            std::thread::yield_now();
+        }
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn the_same_pid_of_another_start_or_another_boot_is_another_process() {
+        let id = ProcessId::of_self().unwrap();
+        assert!(!ProcessId { start_time: id.start_time + 1, ..id.clone() }.is_alive());
+        assert!(!ProcessId { boot_id: "another".into(), ..id }.is_alive());
+    }
+
+    #[test]
+    fn a_command_with_parentheses_and_spaces_does_not_shift_the_fields() {
+        let tail = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 424242 20";
+        let stat = parse_stat(&format!("7 (a) Z 1 ((b) c) {tail}")).unwrap();
+        assert_eq!((stat.start_time, stat.ended), (424242, false));
+    }
+}

@@ -1,0 +1,253 @@
+//! Where one hull keeps everything: a data directory that outlives reboots, and a run directory that does not.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Context, Error, Result};
+use crate::file;
+use crate::lock::Lock;
+
+/// The format of the data directory that this hull writes.
+pub const FORMAT: u32 = 1;
+
+const SYSTEM_DATA: &str = "/var/lib/hull";
+const SYSTEM_RUN: &str = "/run/hull";
+
+/// Content of `<data>/version`.
+#[derive(Serialize, Deserialize)]
+struct Version {
+    format: u32,
+}
+
+/// An opened pair of directories. Cheap to clone; holds no lock and no descriptor.
+#[derive(Debug, Clone)]
+pub struct Root {
+    data: PathBuf,
+    run: PathBuf,
+    id: String,
+}
+
+impl Root {
+    /// Creates what is missing and refuses what a newer hull wrote.
+    pub fn open(data: &Path, run: &Path) -> Result<Self> {
+        // 0710: a container's root of a mapped user id has to pass through, and nobody has to list.
+        let data = private_directory(data, 0o710)?;
+        let run = private_directory(run, 0o710)?;
+        check_version(&data)?;
+        let id = root_id(&data);
+        let root = Self { data, run, id };
+        for dir in [
+            root.containers_dir(),
+            root.names_dir(),
+            root.volumes_dir(),
+            root.layers_dir(),
+            root.blobs_dir(),
+            root.run.join("containers"),
+        ] {
+            make_dirs(&dir, 0o710)?;
+        }
+        Ok(root)
+    }
+
+    /// `(data, run)` as the environment says: `HULL_ROOT` and `HULL_RUNROOT`, else `/var/lib/hull` and `/run/hull`,
+    /// as an ordinary user `$XDG_DATA_HOME/hull` and `$XDG_RUNTIME_DIR/hull`.
+    ///
+    /// Without a runtime directory (no login session) the run directory is inside the data directory: `/tmp` would
+    /// let another user make it first, and a stale pid is recognised by its boot id.
+    pub fn default_paths() -> (PathBuf, PathBuf) {
+        let variable =
+            |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let ordinary = is_ordinary_user();
+        let data = variable("HULL_ROOT").unwrap_or_else(|| {
+            if !ordinary {
+                return SYSTEM_DATA.into();
+            }
+            let home = || variable("HOME").unwrap_or_else(|| "/".into()).join(".local/share");
+            variable("XDG_DATA_HOME").unwrap_or_else(home).join("hull")
+        });
+        let run = variable("HULL_RUNROOT").unwrap_or_else(|| match variable("XDG_RUNTIME_DIR") {
+            _ if !ordinary => SYSTEM_RUN.into(),
+            Some(dir) => dir.join("hull"),
+            None => data.join("run"),
+        });
+        (data, run)
+    }
+
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    pub fn run(&self) -> &Path {
+        &self.run
+    }
+
+    /// Eight hex digits that tell this root from any other on the machine.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Whether this is the machine's own root, whose kernel objects have the plain names.
+    pub fn is_default(&self) -> bool {
+        self.data == Path::new(SYSTEM_DATA)
+    }
+
+    /// Goes at the end of the name of a kernel object: empty for the default root, else `-<id>`.
+    pub fn name_suffix(&self) -> String {
+        if self.is_default() { String::new() } else { format!("-{}", self.id) }
+    }
+
+    pub fn containers_dir(&self) -> PathBuf {
+        self.data.join("containers")
+    }
+
+    pub fn container_dir(&self, id: &str) -> PathBuf {
+        self.containers_dir().join(id)
+    }
+
+    pub fn container_run_dir(&self, id: &str) -> PathBuf {
+        self.run.join("containers").join(id)
+    }
+
+    pub fn names_dir(&self) -> PathBuf {
+        self.data.join("names")
+    }
+
+    pub fn volumes_dir(&self) -> PathBuf {
+        self.data.join("volumes")
+    }
+
+    pub fn layers_dir(&self) -> PathBuf {
+        self.data.join("layers")
+    }
+
+    pub fn blobs_dir(&self) -> PathBuf {
+        self.data.join("blobs/sha256")
+    }
+}
+
+/// Creates a directory and its parents; one that exists stays as it is.
+pub fn make_dirs(dir: &Path, mode: u32) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(dir)
+        .context(|| format!("create the directory {}", dir.display()))
+}
+
+/// Makes sure of a directory that is ours, and returns its one true path: the root's id is derived from it.
+fn private_directory(dir: &Path, mode: u32) -> Result<PathBuf> {
+    make_dirs(dir, mode)?;
+    let context = || format!("look at {}", dir.display());
+    let path = dir.canonicalize().context(context)?;
+    let owner = fs::metadata(&path).context(context)?.uid();
+    // Whoever owns the directory can exchange what is in it; root is trusted by everyone.
+    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+        return Err(Error::ForeignDirectory { path, owner });
+    }
+    Ok(path)
+}
+
+fn check_version(data: &Path) -> Result<()> {
+    let path = data.join("version");
+    let read = || file::read_json::<Version>(&path);
+    let version = match read()? {
+        Some(version) => version,
+        None => {
+            // Two first commands at once: the lock lets one of them write, and the other one read.
+            let _lock = Lock::exclusive(&data.join(".version.lock"))?;
+            match read()? {
+                Some(version) => version,
+                None => return file::write_json_atomic(&path, &Version { format: FORMAT }),
+            }
+        }
+    };
+    if version.format > FORMAT {
+        return Err(Error::NewerFormat { path, found: version.format, known: FORMAT });
+    }
+    Ok(())
+}
+
+fn root_id(data: &Path) -> String {
+    let digest = Sha256::digest(data.as_os_str().as_encoded_bytes());
+    digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Not root, or only the root of a user namespace to which the machine's own directories do not belong
+/// (`unshare --user --map-root-user`).
+fn is_ordinary_user() -> bool {
+    if !rustix::process::geteuid().is_root() {
+        return true;
+    }
+    let dir = if Path::new(SYSTEM_DATA).exists() { SYSTEM_DATA } else { "/var/lib" };
+    in_user_namespace() && rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_err()
+}
+
+/// The initial user namespace maps every id to itself; see user_namespaces(7).
+fn in_user_namespace() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    !map.is_empty() && map.split_whitespace().ne(["0", "0", "4294967295"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Scratch;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn open(scratch: &Scratch, name: &str) -> Result<Root> {
+        Root::open(&scratch.path().join(name), &scratch.path().join(format!("{name}-run")))
+    }
+
+    #[test]
+    fn two_roots_never_share_names() {
+        let scratch = Scratch::new();
+        let (one, two) = (open(&scratch, "one").unwrap(), open(&scratch, "two").unwrap());
+        assert_ne!(one.name_suffix(), two.name_suffix());
+        assert_eq!(one.name_suffix(), format!("-{}", one.id()));
+        assert_eq!(one.id().len(), 8);
+    }
+
+    #[test]
+    fn a_root_reached_through_a_symlink_is_the_same_root() {
+        let scratch = Scratch::new();
+        let one = open(&scratch, "one").unwrap();
+        std::os::unix::fs::symlink(scratch.path().join("one"), scratch.path().join("link")).unwrap();
+        assert_eq!(one.id(), open(&scratch, "link").unwrap().id());
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_with_a_sentence() {
+        let scratch = Scratch::new();
+        let root = open(&scratch, "one").unwrap();
+        fs::write(root.data().join("version"), r#"{"format":2}"#).unwrap();
+        let error = open(&scratch, "one").unwrap_err();
+        assert!(
+            error.to_string().ends_with("was written by a newer hull (format 2; this one knows 1)"),
+            "{error}"
+        );
+        assert!(error.hint().is_some());
+    }
+
+    #[test]
+    fn other_users_cannot_look_into_the_data_directory() {
+        let scratch = Scratch::new();
+        let root = open(&scratch, "one").unwrap();
+        let mode = fs::metadata(root.data()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o007, 0, "{mode:o}");
+        assert_eq!(
+            fs::read_to_string(root.data().join("version")).unwrap().replace(char::is_whitespace, ""),
+            r#"{"format":1}"#
+        );
+    }
+
+    #[test]
+    fn only_the_machines_own_root_has_plain_names() {
+        let root = |data: &str| Root { data: data.into(), run: "/r".into(), id: root_id(Path::new(data)) };
+        assert_eq!(root(SYSTEM_DATA).name_suffix(), "");
+        assert_eq!(root("/srv/hull").name_suffix().len(), 9);
+    }
+}
