@@ -22,6 +22,7 @@ pub mod lock;
 pub mod names;
 pub mod process_id;
 pub mod root;
+pub mod tree;
 
 #[cfg(test)]
 mod testing;

@@ -25,3 +25,34 @@ impl Drop for Scratch {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
+
+/// Runs a test that only root can; says so otherwise.
+pub fn as_root(name: &str, test: impl FnOnce() + Send) {
+    if !rustix::process::geteuid().is_root() {
+        return skip(name, "needs root");
+    }
+    test();
+}
+
+/// Runs a test in a mount namespace of its own, so that its mounts end with it whatever happens.
+pub fn in_mount_namespace(name: &str, test: impl FnOnce() + Send) {
+    let ran = std::thread::scope(|scope| scope.spawn(move || enter().map(|()| test())).join());
+    match ran {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => skip(name, &format!("no mount namespace: {error}")),
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+fn enter() -> nix::Result<()> {
+    use nix::mount::{MsFlags, mount};
+    // CLONE_NEWNS brings CLONE_FS: it is this thread's alone, and ends with it.
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_PRIVATE | MsFlags::MS_REC, None::<&str>)
+}
+
+/// No silent skip, and none at all where every test has to run.
+fn skip(name: &str, why: &str) {
+    assert!(std::env::var_os("HULL_TESTS_MUST_RUN").is_none(), "{name} cannot run: {why}");
+    eprintln!("SKIP {name}: {why}");
+}

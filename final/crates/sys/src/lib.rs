@@ -1,1 +1,3 @@
 //! System calls behind safe functions: the only crate of hull with unsafe code.
+
+pub mod fs;

@@ -1,0 +1,252 @@
+//! `cp -a`: content, holes, owner, mode, times, extended attributes, hard links and devices.
+
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
+
+use super::walk::{Identity, OnError, Visitor, as_path, identity, parent_of, walk};
+use crate::error::{Context, Error, Result};
+
+/// Copies the directory `source` to the directory `target`, which is made if it is not there and else must be empty.
+/// Mounts in the source are not entered: their mount points arrive empty.
+pub fn copy_tree(source: &Path, target: &Path) -> Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened =
+        rustix::fs::open(source, flags, Mode::empty()).context(|| format!("copy {}", source.display()))?;
+    copy_directory(opened, source, target)
+}
+
+/// [`copy_tree`] of an open directory; `source` is only what it is called in errors.
+pub(crate) fn copy_directory(opened: OwnedFd, source: &Path, target: &Path) -> Result<()> {
+    let context = || format!("copy to {}", target.display());
+    match rustix::fs::mkdir(target, Mode::RWXU) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+        Err(error) => return Err(error).context(context),
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let top = rustix::fs::open(target, flags, Mode::empty()).context(context)?;
+    let current = top.try_clone().context(context)?;
+    let mut copier = Copier { top, current, levels: Vec::new(), linked: HashMap::new() };
+    let original = opened.try_clone().context(context)?;
+    walk(opened, &mut copier, OnError::Stop).map_err(|failure| Error::Io {
+        action: format!("copy {}", source.join(failure.path).display()),
+        source: failure.error,
+    })?;
+    copy_metadata(original.as_fd(), copier.top.as_fd()).context(context)
+}
+
+/// Owner, mode, attributes and times of an open file or directory, for another one.
+pub(crate) fn copy_metadata(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
+    let stat = rustix::fs::fstat(from)?;
+    let (owner, group) = owner(&stat);
+    // In this order: chown(2) takes set-user-ID bits and file capabilities away.
+    rustix::fs::fchown(to, owner, group)?;
+    rustix::fs::fchmod(to, Mode::from_raw_mode(stat.st_mode))?;
+    copy_xattrs(hull_sys::fs::xattrs(from)?, |name, value| hull_sys::fs::set_xattr(to, name, value))?;
+    Ok(rustix::fs::futimens(to, &times(&stat))?)
+}
+
+struct Copier {
+    top: OwnedFd,
+    /// The copy of the directory that the walk is in.
+    current: OwnedFd,
+    /// The copies above it, with their names on the way.
+    levels: Vec<(CString, Identity)>,
+    /// Where the first copy of a file with several names is, from the top.
+    linked: HashMap<Identity, PathBuf>,
+}
+
+impl Visitor for Copier {
+    fn open(&mut self, dir: BorrowedFd<'_>, name: &CStr) -> io::Result<Option<OwnedFd>> {
+        let child = match hull_sys::fs::open_subdirectory(dir, name, OFlags::RDONLY) {
+            // What the mount covers cannot be seen: an empty directory stands for it.
+            Err(nix::errno::Errno::EXDEV) => None,
+            child => Some(child?),
+        };
+        rustix::fs::mkdirat(&self.current, name, Mode::RWXU)?;
+        if child.is_some() {
+            let copy = hull_sys::fs::open_subdirectory(&self.current, name, OFlags::RDONLY)?;
+            self.levels.push((name.to_owned(), identity(self.current.as_fd())?));
+            self.current = copy;
+        }
+        Ok(child)
+    }
+
+    fn file(&mut self, dir: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
+        let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let key = (stat.st_dev, stat.st_ino);
+        if stat.st_nlink > 1 {
+            if let Some(first) = self.linked.get(&key)
+                && rustix::fs::linkat(&self.top, first, &self.current, name, AtFlags::empty()).is_ok()
+            {
+                return Ok(());
+            }
+            let mut path: PathBuf = self.levels.iter().map(|(name, _)| as_path(name)).collect();
+            path.push(as_path(name));
+            self.linked.insert(key, path);
+        }
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => self.regular(dir, name),
+            kind => self.special(dir, name, kind, &stat),
+        }
+    }
+
+    fn leave(&mut self, _dir: BorrowedFd<'_>, _name: &CStr, child: BorrowedFd<'_>) -> io::Result<()> {
+        // Last, for writing into it needs its temporary mode and changes its time.
+        copy_metadata(child, self.current.as_fd())?;
+        let (_, above) = self.levels.pop().expect("opened before it is left");
+        self.current = parent_of(self.current.as_fd(), above)?;
+        Ok(())
+    }
+}
+
+impl Copier {
+    fn regular(&self, dir: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
+        // NONBLOCK: should it have become a FIFO meanwhile, opening must not wait for a writer.
+        let read = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let write = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut from: File = rustix::fs::openat(dir, name, read, Mode::empty())?.into();
+        let mut to: File = rustix::fs::openat(&self.current, name, write, Mode::RUSR | Mode::WUSR)?.into();
+        hull_sys::fs::copy_content(&mut from, &mut to)?;
+        copy_metadata(from.as_fd(), to.as_fd())
+    }
+
+    fn special(&self, dir: BorrowedFd<'_>, name: &CStr, kind: FileType, stat: &Stat) -> io::Result<()> {
+        let (to, mode) = (&self.current, Mode::from_raw_mode(stat.st_mode));
+        if kind == FileType::Symlink {
+            let target = rustix::fs::readlinkat(dir, name, Vec::new())?;
+            rustix::fs::symlinkat(target, to, name)?;
+        } else {
+            rustix::fs::mknodat(to, name, kind, mode, stat.st_rdev)?;
+        }
+        let (owner, group) = owner(stat);
+        rustix::fs::chownat(to, name, owner, group, AtFlags::SYMLINK_NOFOLLOW)?;
+        if kind != FileType::Symlink {
+            // mknod(2) applied the umask. The node is ours and new, so its name is not a symlink.
+            rustix::fs::chmodat(to, name, mode, AtFlags::empty())?;
+        }
+        let target = entry_path(to.as_fd(), name);
+        let attributes = hull_sys::fs::xattrs_at(&entry_path(dir, name))?;
+        copy_xattrs(attributes, |name, value| hull_sys::fs::set_xattr_at(&target, name, value))?;
+        Ok(rustix::fs::utimensat(to, name, &times(stat), AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+}
+
+fn copy_xattrs(
+    attributes: Vec<(CString, Vec<u8>)>,
+    set: impl Fn(&CStr, &[u8]) -> nix::Result<()>,
+) -> io::Result<()> {
+    for (name, value) in attributes {
+        if belongs_to_the_place(name.to_bytes()) {
+            continue;
+        }
+        match set(&name, &value) {
+            Ok(()) | Err(nix::errno::Errno::ENOTSUP) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Attributes that say where a file is rather than what it is: the overlay's own marks and the SELinux label.
+fn belongs_to_the_place(name: &[u8]) -> bool {
+    name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.") || name == b"security.selinux"
+}
+
+fn entry_path(dir: BorrowedFd<'_>, name: &CStr) -> PathBuf {
+    Path::new(&hull_sys::fs::fd_path(dir)).join(as_path(name))
+}
+
+fn owner(stat: &Stat) -> (Option<Uid>, Option<Gid>) {
+    (Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))
+}
+
+fn times(stat: &Stat) -> Timestamps {
+    Timestamps {
+        last_access: Timespec { tv_sec: stat.st_atime as i64, tv_nsec: stat.st_atime_nsec as i64 },
+        last_modification: Timespec { tv_sec: stat.st_mtime as i64, tv_nsec: stat.st_mtime_nsec as i64 },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Scratch, as_root};
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    #[test]
+    fn content_links_modes_and_times_are_the_same() {
+        let scratch = Scratch::new();
+        let (from, to) = (scratch.path().join("from"), scratch.path().join("to"));
+        fs::create_dir_all(from.join("a/read-only")).unwrap();
+        fs::write(from.join("a/read-only/file"), "content").unwrap();
+        fs::hard_link(from.join("a/read-only/file"), from.join("twin")).unwrap();
+        symlink("/nowhere", from.join("a/link")).unwrap();
+        fs::set_permissions(from.join("a/read-only/file"), fs::Permissions::from_mode(0o4751)).unwrap();
+        fs::set_permissions(from.join("a/read-only"), fs::Permissions::from_mode(0o555)).unwrap();
+        File::open(from.join("a")).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        copy_tree(&from, &to).unwrap();
+
+        assert_eq!(fs::read_to_string(to.join("a/read-only/file")).unwrap(), "content");
+        assert_eq!(fs::read_link(to.join("a/link")).unwrap(), Path::new("/nowhere"));
+        let meta = |path: &str| fs::symlink_metadata(to.join(path)).unwrap();
+        assert_eq!(meta("a/read-only").mode() & 0o7777, 0o555);
+        assert_eq!(meta("a/read-only/file").mode() & 0o7777, 0o4751);
+        assert_eq!(meta("a").modified().unwrap(), std::time::UNIX_EPOCH);
+        assert_eq!(meta("twin").ino(), meta("a/read-only/file").ino());
+        crate::tree::remove_tree(&from).unwrap();
+    }
+
+    #[test]
+    fn a_hole_stays_a_hole() {
+        let scratch = Scratch::new();
+        let (from, to) = (scratch.path().join("from"), scratch.path().join("to"));
+        fs::create_dir(&from).unwrap();
+        let file = File::create(from.join("sparse")).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, b"end", 64 << 20).unwrap();
+        copy_tree(&from, &to).unwrap();
+        let copy = fs::read(to.join("sparse")).unwrap();
+        assert_eq!((copy.len(), &copy[64 << 20..]), ((64 << 20) + 3, &b"end"[..]));
+        assert!(fs::metadata(to.join("sparse")).unwrap().blocks() * 512 < 1 << 20);
+    }
+
+    #[test]
+    fn owners_devices_and_attributes_are_the_same() {
+        as_root("owners_devices_and_attributes_are_the_same", || {
+            let scratch = Scratch::new();
+            let (from, to) = (scratch.path().join("from"), scratch.path().join("to"));
+            fs::create_dir(&from).unwrap();
+            fs::write(from.join("file"), "x").unwrap();
+            std::os::unix::fs::chown(from.join("file"), Some(1234), Some(4321)).unwrap();
+            let file = File::open(from.join("file")).unwrap();
+            // A file capability: gone at the next chown, so the order matters.
+            let capability = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            hull_sys::fs::set_xattr(&file, c"security.capability", &capability).unwrap();
+            hull_sys::fs::set_xattr(&file, c"user.note", b"kept").unwrap();
+            let dir = File::open(&from).unwrap();
+            let null = rustix::fs::makedev(1, 3);
+            rustix::fs::mknodat(&dir, "null", FileType::CharacterDevice, Mode::from_raw_mode(0o666), null)
+                .unwrap();
+            rustix::fs::mknodat(&dir, "fifo", FileType::Fifo, Mode::from_raw_mode(0o622), 0).unwrap();
+            copy_tree(&from, &to).unwrap();
+
+            let meta = |path: &str| fs::symlink_metadata(to.join(path)).unwrap();
+            assert_eq!((meta("file").uid(), meta("file").gid()), (1234, 4321));
+            let attributes = hull_sys::fs::xattrs(File::open(to.join("file")).unwrap()).unwrap();
+            assert!(
+                attributes.contains(&(c"security.capability".into(), capability.to_vec())),
+                "{attributes:?}"
+            );
+            assert!(attributes.contains(&(c"user.note".into(), b"kept".to_vec())), "{attributes:?}");
+            assert_eq!(meta("null").rdev(), null);
+            let original = fs::symlink_metadata(from.join("fifo")).unwrap();
+            assert_eq!(meta("fifo").mode(), original.mode());
+        });
+    }
+}

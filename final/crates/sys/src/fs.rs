@@ -1,0 +1,162 @@
+//! Descriptor-relative file system calls that nothing in a hostile tree can lead astray.
+
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags, XattrFlags};
+
+/// openat2(2), Linux 5.6: tried again when the kernel asks for it (`EAGAIN` when a rename raced with `..`).
+pub fn openat2(
+    dir: impl AsFd,
+    path: impl rustix::path::Arg + Copy,
+    flags: OFlags,
+    mode: Mode,
+    resolve: ResolveFlags,
+) -> nix::Result<OwnedFd> {
+    loop {
+        match rustix::fs::openat2(&dir, path, flags | OFlags::CLOEXEC, mode, resolve) {
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            result => return result.map_err(errno),
+        }
+    }
+}
+
+/// Opens `path` as a process would whose root directory is `root`: symlinks and `..` cannot leave it.
+pub fn open_in_root(
+    root: impl AsFd,
+    path: impl rustix::path::Arg + Copy,
+    flags: OFlags,
+) -> nix::Result<OwnedFd> {
+    openat2(root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS)
+}
+
+/// Opens the directory `name` in `dir`. Fails with `EXDEV` where something is mounted on it, and with `ELOOP` or
+/// `ENOTDIR` when it is a symlink.
+pub fn open_subdirectory(dir: impl AsFd, name: &CStr, flags: OFlags) -> nix::Result<OwnedFd> {
+    let flags = flags | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
+    match openat2(&dir, name, flags, Mode::empty(), resolve) {
+        // Filtered out by an outer container's seccomp policy: the same answer from statx(2), Linux 5.8.
+        Err(Errno::ENOSYS) => {
+            let child = rustix::fs::openat(&dir, name, flags, Mode::empty()).map_err(errno)?;
+            let stat =
+                rustix::fs::statx(&child, c"", AtFlags::EMPTY_PATH, StatxFlags::TYPE).map_err(errno)?;
+            let mounted = stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
+            if mounted { Err(Errno::EXDEV) } else { Ok(child) }
+        }
+        result => result,
+    }
+}
+
+/// `/proc/self/fd/N`: for the calls that take a path only.
+pub fn fd_path(fd: impl AsFd) -> String {
+    format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd())
+}
+
+/// Names and values of the extended attributes of an open file; see xattr(7). None where the file system has none.
+pub fn xattrs(file: impl AsFd) -> nix::Result<Vec<(CString, Vec<u8>)>> {
+    read_xattrs(
+        |buffer| rustix::fs::flistxattr(&file, buffer),
+        |name, buffer| rustix::fs::fgetxattr(&file, name, buffer),
+    )
+}
+
+/// [`xattrs`] of what cannot be opened: a symlink itself, a device, a FIFO.
+pub fn xattrs_at(path: &Path) -> nix::Result<Vec<(CString, Vec<u8>)>> {
+    read_xattrs(
+        |buffer| rustix::fs::llistxattr(path, buffer),
+        |name, buffer| rustix::fs::lgetxattr(path, name, buffer),
+    )
+}
+
+/// Sets an extended attribute of an open file.
+pub fn set_xattr(file: impl AsFd, name: &CStr, value: &[u8]) -> nix::Result<()> {
+    rustix::fs::fsetxattr(file, name, value, XattrFlags::empty()).map_err(errno)
+}
+
+/// Sets an extended attribute of `path` itself, also when it is a symlink.
+pub fn set_xattr_at(path: &Path, name: &CStr, value: &[u8]) -> nix::Result<()> {
+    rustix::fs::lsetxattr(path, name, value, XattrFlags::empty()).map_err(errno)
+}
+
+fn read_xattrs(
+    list: impl Fn(&mut [u8]) -> rustix::io::Result<usize>,
+    get: impl Fn(&CStr, &mut [u8]) -> rustix::io::Result<usize>,
+) -> nix::Result<Vec<(CString, Vec<u8>)>> {
+    let names = match grow(list) {
+        Err(Errno::ENOTSUP) => return Ok(Vec::new()),
+        names => names?,
+    };
+    let mut found = Vec::new();
+    for name in names.split_inclusive(|&byte| byte == 0) {
+        let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
+        match grow(|buffer| get(name, buffer)) {
+            Ok(value) => found.push((name.to_owned(), value)),
+            // Removed between the two calls.
+            Err(Errno::ENODATA) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+/// Calls again with a larger buffer for as long as the kernel says that this one is too small.
+fn grow(call: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> nix::Result<Vec<u8>> {
+    let mut buffer = vec![0; 256];
+    loop {
+        match call(&mut buffer) {
+            Ok(length) => {
+                buffer.truncate(length);
+                return Ok(buffer);
+            }
+            Err(rustix::io::Errno::RANGE) if buffer.len() < 1 << 20 => buffer.resize(buffer.len() * 4, 0),
+            Err(error) => return Err(errno(error)),
+        }
+    }
+}
+
+/// Copies the whole content of `from` into the empty file `to`: shared blocks where the file system can
+/// (`FICLONE`, ioctl_ficlone(2)), else the data between the holes, copied inside the kernel.
+pub fn copy_content(from: &mut File, to: &mut File) -> io::Result<()> {
+    if rustix::fs::ioctl_ficlone(&*to, &*from).is_ok() {
+        return Ok(());
+    }
+    let length = from.metadata()?.len();
+    to.set_len(length)?;
+    let mut offset = 0;
+    while offset < length {
+        let (start, end) = match next_data(from, offset, length)? {
+            Some(range) => range,
+            None => break,
+        };
+        from.seek(SeekFrom::Start(start))?;
+        to.seek(SeekFrom::Start(start))?;
+        // std uses copy_file_range(2) and falls back to a buffer by itself.
+        io::copy(&mut io::Read::take(&mut *from, end - start), to)?;
+        offset = end;
+    }
+    Ok(())
+}
+
+/// The next stretch of `file` from `offset` on that is not a hole; lseek(2), `SEEK_DATA` and `SEEK_HOLE`.
+fn next_data(file: &File, offset: u64, length: u64) -> io::Result<Option<(u64, u64)>> {
+    match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(offset)) {
+        Ok(start) => {
+            let end = rustix::fs::seek(file, rustix::fs::SeekFrom::Hole(start))?;
+            Ok(Some((start, end.min(length))))
+        }
+        Err(rustix::io::Errno::NXIO) => Ok(None),
+        // A file system that does not know its holes: all of it is data.
+        Err(rustix::io::Errno::INVAL) => Ok(Some((offset, length))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The crate's error type is nix's; both are the same number.
+fn errno(error: rustix::io::Errno) -> Errno {
+    Errno::from_raw(error.raw_os_error())
+}
