@@ -18,11 +18,15 @@
 pub mod boot;
 mod error;
 pub mod file;
+pub mod layers;
 pub mod lock;
 pub mod names;
+pub mod overlay;
 pub mod process_id;
 pub mod root;
+mod staging;
 pub mod tree;
+pub mod volumes;
 
 #[cfg(test)]
 mod testing;

@@ -1,0 +1,176 @@
+//! Unpacked layers: `layers/<chain-id>/diff`, made once and shared by every container that stands on them.
+//!
+//! A layer directory that has its name is complete and on the disk, and never changes until it is removed whole. So
+//! readers need no lock, and two commands that unpack the same layer at once only do the work twice.
+
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::error::{Context, Error, Result};
+use crate::root::{Root, make_dirs};
+use crate::staging::{self, Staging};
+use crate::tree::disk_usage;
+
+/// The layers of one root.
+#[derive(Debug, Clone)]
+pub struct LayerStore {
+    dir: PathBuf,
+}
+
+/// A layer being unpacked. Dropped without being published, it is removed.
+#[derive(Debug)]
+pub struct StagedLayer {
+    staging: Staging,
+    diff: PathBuf,
+    target: PathBuf,
+}
+
+impl LayerStore {
+    pub fn new(root: &Root) -> Self {
+        Self { dir: root.layers_dir() }
+    }
+
+    /// Where the layer's files are, whether it exists or not. A chain ID is the OCI image specification's,
+    /// with or without its `sha256:`.
+    pub fn path(&self, chain_id: &str) -> PathBuf {
+        self.layer_dir(chain_id).join("diff")
+    }
+
+    pub fn has(&self, chain_id: &str) -> bool {
+        self.path(chain_id).is_dir()
+    }
+
+    /// Starts a layer. Its files go into [`StagedLayer::diff`].
+    pub fn begin(&self, chain_id: &str) -> Result<StagedLayer> {
+        let target = self.layer_dir(chain_id);
+        if !is_hex(plain(chain_id)) {
+            return Err(Error::Refused { path: target, why: "a chain ID is a sha256 digest".into() });
+        }
+        let staging = Staging::new(&self.dir)?;
+        let diff = staging.path().join("diff");
+        // The root directory of a container that stands on this layer alone.
+        make_dirs(&diff, 0o755)?;
+        Ok(StagedLayer { staging, diff, target })
+    }
+
+    /// Makes layers visible, after one sync for all of them: unpacking is a great many small files, and flushing them
+    /// one by one takes many times as long.
+    pub fn publish(&self, layers: Vec<StagedLayer>) -> Result<()> {
+        if layers.is_empty() {
+            return Ok(());
+        }
+        let context = || format!("sync {}", self.dir.display());
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::open(&self.dir, flags, Mode::empty()).context(context)?;
+        rustix::fs::syncfs(&dir).context(context)?;
+        for layer in layers {
+            // Another command's copy of the same layer is as good.
+            layer.staging.publish(&layer.target)?;
+        }
+        rustix::fs::fsync(&dir).context(context)
+    }
+
+    /// The chain IDs of all layers, in hex, sorted.
+    pub fn list(&self) -> Result<Vec<String>> {
+        Ok(staging::names_in(&self.dir)?.into_iter().filter(|name| is_hex(name)).collect())
+    }
+
+    /// Bytes in the layer's files.
+    pub fn size(&self, chain_id: &str) -> Result<u64> {
+        disk_usage(&self.path(chain_id))
+    }
+
+    /// Removes a layer; one that is not there is fine. That nothing stands on it is the caller's to know.
+    pub fn remove(&self, chain_id: &str) -> Result<()> {
+        staging::remove_whole(&self.layer_dir(chain_id))
+    }
+
+    /// Removes what killed commands left half unpacked or half removed.
+    pub fn collect(&self) -> Result<()> {
+        staging::collect(&self.dir)
+    }
+
+    fn layer_dir(&self, chain_id: &str) -> PathBuf {
+        self.dir.join(plain(chain_id))
+    }
+}
+
+impl StagedLayer {
+    /// The directory to unpack into: empty, mode 0755.
+    pub fn diff(&self) -> &Path {
+        &self.diff
+    }
+
+    /// Publishes this layer alone; see [`LayerStore::publish`].
+    pub fn publish(self, store: &LayerStore) -> Result<()> {
+        store.publish(vec![self])
+    }
+}
+
+fn plain(chain_id: &str) -> &str {
+    chain_id.strip_prefix("sha256:").unwrap_or(chain_id)
+}
+
+fn is_hex(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Scratch;
+    use std::fs;
+
+    fn store(scratch: &Scratch) -> LayerStore {
+        let root = Root::open(&scratch.path().join("data"), &scratch.path().join("run")).unwrap();
+        LayerStore::new(&root)
+    }
+
+    #[test]
+    fn a_layer_is_not_there_until_it_is_published() {
+        let scratch = Scratch::new();
+        let store = store(&scratch);
+        let chain = format!("sha256:{}", "ab".repeat(32));
+        let layer = store.begin(&chain).unwrap();
+        fs::write(layer.diff().join("file"), "12345").unwrap();
+        assert!(!store.has(&chain) && store.list().unwrap().is_empty());
+        layer.publish(&store).unwrap();
+        assert!(store.has(&chain));
+        assert_eq!(store.list().unwrap(), ["ab".repeat(32)]);
+        assert_eq!(store.size(&chain).unwrap(), 5);
+        store.remove(&chain).unwrap();
+        store.remove(&chain).unwrap();
+        assert_eq!(fs::read_dir(&store.dir).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_layer_that_is_given_up_leaves_nothing() {
+        let scratch = Scratch::new();
+        let store = store(&scratch);
+        drop(store.begin(&"0".repeat(64)).unwrap());
+        assert_eq!(fs::read_dir(&store.dir).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_layer_that_was_published_meanwhile_is_kept() {
+        let scratch = Scratch::new();
+        let store = store(&scratch);
+        let chain = "1".repeat(64);
+        let (one, two) = (store.begin(&chain).unwrap(), store.begin(&chain).unwrap());
+        fs::write(one.diff().join("file"), "one").unwrap();
+        fs::write(two.diff().join("file"), "two").unwrap();
+        store.publish(vec![one, two]).unwrap();
+        assert_eq!(fs::read_to_string(store.path(&chain).join("file")).unwrap(), "one");
+        assert_eq!(fs::read_dir(&store.dir).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_no_digest_is_refused() {
+        let scratch = Scratch::new();
+        let store = store(&scratch);
+        for bad in ["", "..", "sha256:../../etc", &"g".repeat(64), &"a".repeat(63)] {
+            assert!(store.begin(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! A container's root file system: its own writable directory over the image's layers; see
+//! `Documentation/filesystems/overlayfs.rst`.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, fsconfig_create,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount, move_mount,
+};
+
+use crate::error::{Context, Error, Result};
+use crate::root::make_dirs;
+
+/// statfs(2), `f_type`.
+const OVERLAYFS_MAGIC: u64 = 0x794c_7630;
+const EXT4_MAGIC: u64 = 0xef53;
+
+/// fsconfig(2) takes strings of up to 255 bytes.
+const LONGEST_STRING: usize = 255;
+
+/// What to stack, and how.
+#[derive(Debug, Clone)]
+pub struct Overlay {
+    /// The image's layers, top first.
+    pub lowers: Vec<PathBuf>,
+    /// Where changes go. Made when missing, as `work` is, which has to be on the same file system.
+    pub upper: PathBuf,
+    pub work: PathBuf,
+    /// Never sync: for a container whose files nobody reads again. After a crash of the machine the upper directory
+    /// cannot be mounted any more.
+    pub volatile: bool,
+    /// Keep the overlay's marks in `user.overlay.*`, which a user namespace may write; Linux 5.11.
+    pub userxattr: bool,
+}
+
+/// The step that failed, and the kernel's reason.
+struct Failure {
+    step: String,
+    error: Errno,
+}
+
+impl Overlay {
+    /// Mounts the overlay at `target`, which is made when missing.
+    pub fn mount_at(&self, target: &Path) -> Result<()> {
+        make_dirs(target, 0o755)?;
+        make_dirs(&self.upper, 0o755)?;
+        make_dirs(&self.work, 0o700)?;
+        let paths = Paths::open(self)?;
+        let mounted = match self.append_layers(&paths) {
+            Ok(Some(context)) => self.finish(&context, target),
+            Ok(None) => self.mount_with_string(&paths, target),
+            Err(failure) => Err(failure),
+        };
+        mounted.map_err(|Failure { step, error }| Error::Overlay {
+            target: target.to_owned(),
+            step,
+            source: error.into(),
+            hint: self.hint(error),
+        })
+    }
+
+    /// A configured file system context, or `None` where the kernel cannot take layers one by one.
+    fn append_layers(&self, paths: &Paths<'_>) -> Result<Option<OwnedFd>, Failure> {
+        let context = match fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC) {
+            Err(Errno::NOSYS | Errno::PERM) => return Ok(None),
+            context => context.map_err(failed("fsopen"))?,
+        };
+        for (n, lower) in paths.lowers.iter().enumerate() {
+            match fsconfig_set_string(&context, "lowerdir+", lower.short()) {
+                // An option the kernel does not know; what is wrong with the path shows with the string as well.
+                Err(Errno::INVAL) if n == 0 => return Ok(None),
+                set => set.map_err(|error| explained(&context, "lowerdir+", error))?,
+            }
+        }
+        let set = |key, path: &Handle<'_>| {
+            fsconfig_set_string(&context, key, path.short()).map_err(|error| explained(&context, key, error))
+        };
+        set("upperdir", &paths.upper)?;
+        set("workdir", &paths.work)?;
+        for (key, wanted) in [("volatile", self.volatile), ("userxattr", self.userxattr)] {
+            if wanted {
+                fsconfig_set_flag(&context, key).map_err(|error| explained(&context, key, error))?;
+            }
+        }
+        // What the first column of /proc/mounts says.
+        fsconfig_set_string(&context, "source", "hull").map_err(failed("source"))?;
+        Ok(Some(context))
+    }
+
+    fn finish(&self, context: &OwnedFd, target: &Path) -> Result<(), Failure> {
+        fsconfig_create(context).map_err(|error| explained(context, "fsconfig", error))?;
+        let tree = fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+            .map_err(failed("fsmount"))?;
+        move_mount(&tree, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+            .map_err(failed("move_mount"))
+    }
+
+    /// mount(2) takes all of it in one string of a page at most. A layer's path is about a hundred bytes long, its
+    /// descriptor's link in /proc under twenty, and has no character in it that would need escaping.
+    fn mount_with_string(&self, paths: &Paths<'_>, target: &Path) -> Result<(), Failure> {
+        let lowers: Vec<String> = paths.lowers.iter().map(Handle::link).collect();
+        let mut options = format!(
+            "lowerdir={},upperdir={},workdir={}",
+            lowers.join(":"),
+            paths.upper.link(),
+            paths.work.link()
+        );
+        for (option, wanted) in [(",volatile", self.volatile), (",userxattr", self.userxattr)] {
+            if wanted {
+                options.push_str(option);
+            }
+        }
+        let options =
+            CString::new(options).map_err(|_| Failure { step: "mount".into(), error: Errno::INVAL })?;
+        mount("hull", target, "overlay", MountFlags::empty(), options.as_c_str()).map_err(failed("mount"))
+    }
+
+    /// What the kernel's answer most likely means here.
+    fn hint(&self, error: Errno) -> Option<String> {
+        let kind = file_system_kind(&self.upper);
+        let text = match error {
+            Errno::INVAL if kind == Some(OVERLAYFS_MAGIC) => {
+                "hull's root is on an overlay itself (inside a container?), which cannot hold another one's changes: \
+                 set --root to a volume, or to a tmpfs"
+            }
+            Errno::INVAL if self.work.join("work/incompat/volatile").exists() => {
+                "the machine went down while this container ran with --rm, and its files may be incomplete: remove it"
+            }
+            Errno::INVAL if kind != Some(EXT4_MAGIC) => {
+                "the file system under hull's root may not support overlays (network file systems do not): \
+                 set --root to an ext4, xfs, btrfs or tmpfs"
+            }
+            Errno::PERM if self.userxattr => "overlays for ordinary users need Linux 5.11",
+            Errno::NODEV => "this kernel has no overlay file system: modprobe overlay",
+            Errno::BUSY => "another overlay uses the same directories: is the container running?",
+            Errno::TOOBIG | Errno::NOMEM => "the image has more layers than this kernel can stack",
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+}
+
+/// An open directory of the stack.
+struct Handle<'a> {
+    path: &'a Path,
+    opened: OwnedFd,
+}
+
+impl Handle<'_> {
+    /// The path where the kernel takes it, since that is what /proc/mounts will show.
+    fn short(&self) -> Vec<u8> {
+        let path = self.path.as_os_str().as_bytes();
+        // A backslash is an escape in some options and none in others.
+        let plain = path.len() <= LONGEST_STRING && !path.contains(&b'\\');
+        if plain { path.to_vec() } else { self.link().into_bytes() }
+    }
+
+    fn link(&self) -> String {
+        hull_sys::fs::fd_path(self.opened.as_fd())
+    }
+}
+
+struct Paths<'a> {
+    lowers: Vec<Handle<'a>>,
+    upper: Handle<'a>,
+    work: Handle<'a>,
+}
+
+impl<'a> Paths<'a> {
+    /// Opening them first names the one that is missing, which the mount's own error would not.
+    fn open(overlay: &'a Overlay) -> Result<Self> {
+        let open = |path: &'a PathBuf| {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let opened = rustix::fs::open(path, flags, Mode::empty())
+                .context(|| format!("open the layer {}", path.display()))?;
+            Ok(Handle { path, opened })
+        };
+        Ok(Self {
+            lowers: overlay.lowers.iter().map(open).collect::<Result<_>>()?,
+            upper: open(&overlay.upper)?,
+            work: open(&overlay.work)?,
+        })
+    }
+}
+
+fn failed(step: &str) -> impl FnOnce(Errno) -> Failure {
+    move |error| Failure { step: step.to_owned(), error }
+}
+
+/// With what the kernel wrote into the context's log, one message per read; fsopen(2).
+fn explained(context: &OwnedFd, step: &str, error: Errno) -> Failure {
+    let mut step = step.to_owned();
+    let mut message = [0; 512];
+    while let Ok(length @ 1..) = rustix::io::read(context, &mut message[..]) {
+        let text = String::from_utf8_lossy(&message[..length]);
+        // "e " is an error; warnings and information have other letters.
+        if let Some(text) = text.trim().strip_prefix("e ") {
+            step = format!("{step}: {text}");
+        }
+    }
+    Failure { step, error }
+}
+
+fn file_system_kind(path: &Path) -> Option<u64> {
+    rustix::fs::statfs(path).map(|stat| stat.f_type as u64).map_err(io::Error::from).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Scratch, in_mount_namespace};
+    use std::fs;
+
+    /// An overlay of as many layers as given, each with a file of its own and all of them with `shared`.
+    fn overlay(base: &Path, layers: usize) -> Overlay {
+        let lowers: Vec<PathBuf> = (0..layers).map(|n| base.join(format!("layer-{n}"))).collect();
+        for (n, lower) in lowers.iter().enumerate() {
+            fs::create_dir_all(lower).unwrap();
+            fs::write(lower.join(format!("file-{n}")), "").unwrap();
+            fs::write(lower.join("shared"), n.to_string()).unwrap();
+        }
+        Overlay {
+            lowers,
+            upper: base.join("upper"),
+            work: base.join("work"),
+            volatile: false,
+            userxattr: false,
+        }
+    }
+
+    #[test]
+    fn the_top_layer_wins_and_changes_go_to_the_upper_directory() {
+        in_mount_namespace("the_top_layer_wins_and_changes_go_to_the_upper_directory", || {
+            let scratch = Scratch::new();
+            let overlay = overlay(scratch.path(), 3);
+            let target = scratch.path().join("rootfs");
+            overlay.mount_at(&target).unwrap();
+            assert_eq!(fs::read_to_string(target.join("shared")).unwrap(), "0");
+            assert!(target.join("file-2").exists());
+            fs::write(target.join("shared"), "changed").unwrap();
+            assert_eq!(fs::read_to_string(overlay.upper.join("shared")).unwrap(), "changed");
+            assert_eq!(fs::read_to_string(overlay.lowers[0].join("shared")).unwrap(), "0");
+        });
+    }
+
+    #[test]
+    fn a_hundred_layers_fit_with_and_without_appending() {
+        in_mount_namespace("a_hundred_layers_fit_with_and_without_appending", || {
+            let scratch = Scratch::new();
+            let base = scratch.path().join("a,path:with everything that an option string\\would trip over");
+            let overlay = overlay(&base, 100);
+            let (one, two) = (base.join("one"), base.join("two"));
+            overlay.mount_at(&one).unwrap();
+            assert!(one.join("file-99").exists());
+            rustix::mount::unmount(&one, rustix::mount::UnmountFlags::empty()).unwrap();
+
+            fs::create_dir(&two).unwrap();
+            let paths = Paths::open(&overlay).unwrap();
+            assert!(overlay.mount_with_string(&paths, &two).is_ok());
+            assert!(two.join("file-99").exists());
+        });
+    }
+
+    #[test]
+    fn a_root_deeper_than_a_mount_option_can_say_still_works() {
+        in_mount_namespace("a_root_deeper_than_a_mount_option_can_say_still_works", || {
+            let scratch = Scratch::new();
+            let base = scratch.path().join("d".repeat(200)).join("e".repeat(200));
+            overlay(&base, 2).mount_at(&base.join("rootfs")).unwrap();
+            assert!(base.join("rootfs/file-1").exists());
+        });
+    }
+
+    #[test]
+    fn volatile_and_userxattr_are_accepted() {
+        in_mount_namespace("volatile_and_userxattr_are_accepted", || {
+            let scratch = Scratch::new();
+            let overlay = Overlay { volatile: true, userxattr: true, ..overlay(scratch.path(), 1) };
+            overlay.mount_at(&scratch.path().join("rootfs")).unwrap();
+            let mounts = fs::read_to_string("/proc/thread-self/mounts").unwrap();
+            let line = mounts.lines().find(|line| line.contains("rootfs overlay")).unwrap();
+            // Newer kernels print volatile as fsync=volatile.
+            assert!(
+                line.starts_with("hull ") && line.contains("volatile") && line.contains("userxattr"),
+                "{line}"
+            );
+        });
+    }
+
+    #[test]
+    fn an_upper_directory_on_an_overlay_is_explained() {
+        in_mount_namespace("an_upper_directory_on_an_overlay_is_explained", || {
+            let scratch = Scratch::new();
+            let outer = scratch.path().join("outer");
+            overlay(scratch.path(), 1).mount_at(&outer).unwrap();
+            let error = overlay(&outer, 1).mount_at(&outer.join("rootfs")).unwrap_err();
+            assert!(error.hint().unwrap().contains("set --root"), "{error}");
+        });
+    }
+
+    #[test]
+    fn a_missing_layer_is_named() {
+        let scratch = Scratch::new();
+        let mut overlay = overlay(scratch.path(), 1);
+        overlay.lowers.push("/no/such/layer".into());
+        let error = overlay.mount_at(&scratch.path().join("rootfs")).unwrap_err().to_string();
+        assert!(error.starts_with("cannot open the layer /no/such/layer"), "{error}");
+    }
+}

@@ -1,0 +1,350 @@
+//! Named volumes: data that outlives its containers, and follows docker's rules.
+//!
+//! ```text
+//! volumes/<name>/volume.json   name, labels, when it was made, whether anybody named it
+//!                _data         what containers see
+//!                lock          held while the image's files are copied in
+//!                copying       a copy in progress: worthless when its maker died
+//!                copied        a whole copy on its way into _data: finished by whoever finds it
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Context, Error, Result};
+use crate::file;
+use crate::lock::Lock;
+use crate::names::is_valid;
+use crate::root::{Root, make_dirs};
+use crate::staging::{self, Staging};
+use crate::tree::{copy_directory, copy_metadata, disk_usage, remove_tree};
+
+const FORMAT: u32 = 1;
+
+/// The volumes of one root.
+#[derive(Debug, Clone)]
+pub struct Volumes {
+    dir: PathBuf,
+}
+
+/// One volume, as its `volume.json` says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Volume {
+    format: u32,
+    pub name: String,
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Made for one container, which takes it along with `rm -v`.
+    #[serde(default)]
+    pub anonymous: bool,
+    /// Seconds since 1970.
+    created: u64,
+    /// Where the data is. Depends on the root, so it is not written down.
+    #[serde(skip)]
+    pub mountpoint: PathBuf,
+}
+
+impl Volume {
+    pub fn created(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(self.created)
+    }
+}
+
+impl Volumes {
+    pub fn new(root: &Root) -> Self {
+        Self { dir: root.volumes_dir() }
+    }
+
+    /// The volume of this name, made if there is none. One that exists stays as it is, labels included.
+    pub fn create(&self, name: &str, labels: &BTreeMap<String, String>, anonymous: bool) -> Result<Volume> {
+        check_name(name)?;
+        if let Some(volume) = self.find(name)? {
+            return Ok(volume);
+        }
+        let staging = Staging::new(&self.dir)?;
+        let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let volume = Volume {
+            format: FORMAT,
+            name: name.to_owned(),
+            labels: labels.clone(),
+            anonymous,
+            created,
+            mountpoint: PathBuf::new(),
+        };
+        file::write_json_atomic(&staging.path().join("volume.json"), &volume)?;
+        // Any user of any container may have to pass through; the volumes directory keeps the host's users out.
+        make_dirs(&staging.path().join("_data"), 0o755)?;
+        // Made by somebody else meanwhile: then that is the volume.
+        staging.publish(&self.volume_dir(name))?;
+        self.get(name)
+    }
+
+    /// The volume of this name; an error when there is none.
+    pub fn get(&self, name: &str) -> Result<Volume> {
+        self.find(name)?.ok_or_else(|| Error::NoSuchVolume(name.to_owned()))
+    }
+
+    /// The volume of this name, if there is one.
+    pub fn find(&self, name: &str) -> Result<Option<Volume>> {
+        if !is_valid(name) {
+            return Ok(None);
+        }
+        let path = self.volume_dir(name).join("volume.json");
+        let Some(volume) = file::read_json::<Volume>(&path)? else { return Ok(None) };
+        if volume.format > FORMAT {
+            return Err(Error::NewerFormat { path, found: volume.format, known: FORMAT });
+        }
+        Ok(Some(Volume { mountpoint: self.volume_dir(name).join("_data"), ..volume }))
+    }
+
+    /// All of them, by name.
+    pub fn list(&self) -> Result<Vec<Volume>> {
+        let mut volumes = Vec::new();
+        for name in staging::names_in(&self.dir)? {
+            // One that is being removed has lost its record.
+            volumes.extend(self.find(&name)?);
+        }
+        Ok(volumes)
+    }
+
+    /// Where the volume's data is or will be.
+    pub fn data_dir(&self, name: &str) -> Result<PathBuf> {
+        check_name(name)?;
+        Ok(self.volume_dir(name).join("_data"))
+    }
+
+    /// Bytes in the volume's files.
+    pub fn size(&self, name: &str) -> Result<u64> {
+        disk_usage(&self.get(name)?.mountpoint)
+    }
+
+    /// Removes a volume and its data. `users` are the containers that have it, stopped ones as well: with any of
+    /// them nothing is removed.
+    pub fn remove(&self, name: &str, users: &[String]) -> Result<()> {
+        let volume = self.get(name)?;
+        if !users.is_empty() {
+            return Err(Error::VolumeInUse { name: name.to_owned(), users: users.to_vec() });
+        }
+        // The data first and in place: should something still be mounted in it, the volume stays in the list.
+        remove_tree(&volume.mountpoint)?;
+        staging::remove_whole(&self.volume_dir(name))
+    }
+
+    /// What `volume prune` may remove: the volumes nobody uses, unless `all` only the anonymous ones (docker's rule).
+    pub fn unused(&self, all: bool, used: impl Fn(&str) -> bool) -> Result<Vec<Volume>> {
+        let mut volumes = self.list()?;
+        volumes.retain(|volume| (all || volume.anonymous) && !used(&volume.name));
+        Ok(volumes)
+    }
+
+    /// Removes what killed commands left.
+    pub fn collect(&self) -> Result<()> {
+        staging::collect(&self.dir)
+    }
+
+    /// Fills an empty volume with what the image has at `destination`; `true` if it did.
+    ///
+    /// `rootfs` is the mounted image. The destination is resolved inside it, so a symlink there cannot make files
+    /// of the host part of the volume. Owner, mode, times, attributes and links are kept, the directory's own included.
+    pub fn copy_up(&self, name: &str, rootfs: &Path, destination: &Path) -> Result<bool> {
+        let volume = self.get(name)?;
+        let dir = self.volume_dir(name);
+        // Two containers starting at once with the same empty volume: one copies, the other one finds it done.
+        let _lock = Lock::exclusive(&dir.join("lock"))?;
+        let (copying, copied) = (dir.join("copying"), dir.join("copied"));
+        if copied.exists() {
+            move_into(&copied, &volume.mountpoint)?;
+            return Ok(true);
+        }
+        remove_tree(&copying)?;
+        if !is_empty(&volume.mountpoint)? {
+            return Ok(false);
+        }
+        let Some(source) = open_source(rootfs, destination)? else { return Ok(false) };
+        copy_directory(source, &rootfs.join(destination.strip_prefix("/").unwrap_or(destination)), &copying)?;
+        fs::rename(&copying, &copied).context(|| format!("fill the volume {name}"))?;
+        move_into(&copied, &volume.mountpoint)?;
+        Ok(true)
+    }
+
+    fn volume_dir(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    if is_valid(name) { Ok(()) } else { Err(Error::InvalidName { what: "volume", name: name.to_owned() }) }
+}
+
+fn is_empty(dir: &Path) -> Result<bool> {
+    let context = || format!("list {}", dir.display());
+    Ok(fs::read_dir(dir).context(context)?.next().transpose().context(context)?.is_none())
+}
+
+/// The image's directory, or `None` when it has nothing there to copy.
+fn open_source(rootfs: &Path, destination: &Path) -> Result<Option<OwnedFd>> {
+    let context = || format!("open {} in {}", destination.display(), rootfs.display());
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(rootfs, flags, Mode::empty()).context(context)?;
+    match hull_sys::fs::open_in_root(&root, destination, OFlags::RDONLY | OFlags::DIRECTORY) {
+        Ok(source) => Ok(Some(source)),
+        Err(nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR) => Ok(None),
+        Err(error) => Err(error).context(context),
+    }
+}
+
+/// Moves a whole copy into the volume. The volume's directory stays the one it is, for a container may have it mounted.
+/// Killed half way, the next call moves the rest.
+fn move_into(copied: &Path, data: &Path) -> Result<()> {
+    let context = || format!("fill {}", data.display());
+    for entry in fs::read_dir(copied).context(context)? {
+        let entry = entry.context(context)?;
+        let target = data.join(entry.file_name());
+        // A container that had the empty volume already may have made a file of this name: that one stays.
+        match fs::symlink_metadata(&target) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::rename(entry.path(), &target).context(context)?;
+            }
+            Err(error) => return Err(error).context(context),
+        }
+    }
+    let (from, to) = (File::open(copied).context(context)?, File::open(data).context(context)?);
+    copy_metadata(from.as_fd(), to.as_fd()).context(context)?;
+    remove_tree(copied)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Scratch, as_root};
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    fn volumes(scratch: &Scratch) -> Volumes {
+        Volumes::new(&Root::open(&scratch.path().join("data"), &scratch.path().join("run")).unwrap())
+    }
+
+    fn image(scratch: &Scratch) -> PathBuf {
+        let rootfs = scratch.path().join("rootfs");
+        fs::create_dir_all(rootfs.join("srv/data/sub")).unwrap();
+        fs::write(rootfs.join("srv/data/sub/file"), "image").unwrap();
+        rootfs
+    }
+
+    #[test]
+    fn creating_an_existing_volume_returns_it_unchanged() {
+        let scratch = Scratch::new();
+        let volumes = volumes(&scratch);
+        let labels = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
+        volumes.create("data", &labels, false).unwrap();
+        let again = volumes.create("data", &BTreeMap::new(), true).unwrap();
+        assert_eq!((again.labels, again.anonymous), (labels, false));
+        assert_eq!(volumes.list().unwrap().len(), 1);
+        assert_eq!(again.mountpoint, volumes.data_dir("data").unwrap());
+    }
+
+    #[test]
+    fn a_volume_in_use_is_not_removed() {
+        let scratch = Scratch::new();
+        let volumes = volumes(&scratch);
+        volumes.create("data", &BTreeMap::new(), false).unwrap();
+        assert!(matches!(volumes.remove("data", &["web".into()]), Err(Error::VolumeInUse { .. })));
+        volumes.remove("data", &[]).unwrap();
+        assert!(matches!(volumes.remove("data", &[]), Err(Error::NoSuchVolume(_))));
+        assert_eq!(fs::read_dir(&volumes.dir).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn names_that_are_no_names_are_refused() {
+        let scratch = Scratch::new();
+        let volumes = volumes(&scratch);
+        for bad in ["..", "a/b", "x", "", ".hidden"] {
+            assert!(volumes.create(bad, &BTreeMap::new(), false).is_err(), "{bad}");
+            assert!(volumes.data_dir(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_empty_volume_takes_what_the_image_has() {
+        let scratch = Scratch::new();
+        let (volumes, rootfs) = (volumes(&scratch), image(&scratch));
+        let volume = volumes.create("data", &BTreeMap::new(), false).unwrap();
+        assert!(volumes.copy_up("data", &rootfs, Path::new("/srv/data")).unwrap());
+        let file = volume.mountpoint.join("sub/file");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "image");
+        fs::write(&file, "changed").unwrap();
+        assert!(
+            !volumes.copy_up("data", &rootfs, Path::new("/srv/data")).unwrap(),
+            "only an empty one is filled"
+        );
+        assert_eq!(fs::read_to_string(&file).unwrap(), "changed");
+    }
+
+    #[test]
+    fn the_volumes_directory_takes_the_owner_of_the_images() {
+        as_root("the_volumes_directory_takes_the_owner_of_the_images", || {
+            let scratch = Scratch::new();
+            let (volumes, rootfs) = (volumes(&scratch), image(&scratch));
+            std::os::unix::fs::chown(rootfs.join("srv/data"), Some(999), Some(998)).unwrap();
+            let volume = volumes.create("data", &BTreeMap::new(), false).unwrap();
+            volumes.copy_up("data", &rootfs, Path::new("/srv/data")).unwrap();
+            let meta = fs::metadata(volume.mountpoint).unwrap();
+            assert_eq!((meta.uid(), meta.gid()), (999, 998));
+        });
+    }
+
+    #[test]
+    fn a_symlink_in_the_image_does_not_reach_the_host() {
+        let scratch = Scratch::new();
+        let (volumes, rootfs) = (volumes(&scratch), image(&scratch));
+        let outside = scratch.path().join("outside");
+        fs::create_dir(&outside).unwrap();
+        fs::write(outside.join("secret"), "host").unwrap();
+        symlink(&outside, rootfs.join("absolute")).unwrap();
+        symlink("../../outside", rootfs.join("srv/relative")).unwrap();
+        symlink("/srv/data", rootfs.join("inside")).unwrap();
+        let volume = volumes.create("data", &BTreeMap::new(), false).unwrap();
+        for path in ["/absolute", "/srv/relative", "/srv/../../outside", "/missing"] {
+            assert!(!volumes.copy_up("data", &rootfs, Path::new(path)).unwrap(), "{path}");
+        }
+        assert!(is_empty(&volume.mountpoint).unwrap());
+        assert!(volumes.copy_up("data", &rootfs, Path::new("/inside")).unwrap());
+    }
+
+    #[test]
+    fn a_copy_that_was_cut_short_is_begun_again_or_finished() {
+        let scratch = Scratch::new();
+        let (volumes, rootfs) = (volumes(&scratch), image(&scratch));
+        let volume = volumes.create("data", &BTreeMap::new(), false).unwrap();
+        let dir = volumes.volume_dir("data");
+        fs::create_dir_all(dir.join("copying/half")).unwrap();
+        assert!(volumes.copy_up("data", &rootfs, Path::new("/srv/data")).unwrap());
+        assert!(!dir.join("copying").exists() && !volume.mountpoint.join("half").exists());
+
+        fs::create_dir_all(dir.join("copied/late")).unwrap();
+        assert!(volumes.copy_up("data", &rootfs, Path::new("/srv/data")).unwrap());
+        assert!(volume.mountpoint.join("late").exists() && !dir.join("copied").exists());
+    }
+
+    #[test]
+    fn prune_takes_anonymous_volumes_unless_all_are_asked_for() {
+        let scratch = Scratch::new();
+        let volumes = volumes(&scratch);
+        for (name, anonymous) in [("named", false), ("anonymous", true), ("used", true)] {
+            volumes.create(name, &BTreeMap::new(), anonymous).unwrap();
+        }
+        let names = |all| -> Vec<String> {
+            let unused = volumes.unused(all, |name| name == "used").unwrap();
+            unused.into_iter().map(|volume| volume.name).collect()
+        };
+        assert_eq!(names(false), ["anonymous"]);
+        assert_eq!(names(true), ["anonymous", "named"]);
+    }
+}
