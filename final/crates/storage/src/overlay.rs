@@ -2,6 +2,7 @@
 //! `Documentation/filesystems/overlayfs.rst`.
 
 use std::ffi::CString;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -16,6 +17,7 @@ use rustix::mount::{
 
 use crate::error::{Context, Error, Result};
 use crate::root::make_dirs;
+use crate::tree::copy_metadata;
 
 /// statfs(2), `f_type`.
 const OVERLAYFS_MAGIC: u64 = 0x794c_7630;
@@ -49,9 +51,13 @@ impl Overlay {
     /// Mounts the overlay at `target`, which is made when missing.
     pub fn mount_at(&self, target: &Path) -> Result<()> {
         make_dirs(target, 0o755)?;
+        let is_new = !self.upper.exists();
         make_dirs(&self.upper, 0o755)?;
         make_dirs(&self.work, 0o700)?;
         let paths = Paths::open(self)?;
+        if is_new {
+            paths.adopt_root(self)?;
+        }
         let mounted = match self.append_layers(&paths) {
             Ok(Some(context)) => self.finish(&context, target),
             Ok(None) => self.mount_with_string(&paths, target),
@@ -189,6 +195,18 @@ impl<'a> Paths<'a> {
     }
 }
 
+impl Paths<'_> {
+    /// The root directory of an overlay is the upper one: give it what the image's root directory has.
+    fn adopt_root(&self, overlay: &Overlay) -> Result<()> {
+        let Some(top) = overlay.lowers.first() else { return Ok(()) };
+        let adopt = || {
+            let (from, to) = (File::open(top)?, File::open(&overlay.upper)?);
+            copy_metadata(from.as_fd(), to.as_fd())
+        };
+        adopt().context(|| format!("make {} like {}", overlay.upper.display(), top.display()))
+    }
+}
+
 fn failed(step: &str) -> impl FnOnce(Errno) -> Failure {
     move |error| Failure { step: step.to_owned(), error }
 }
@@ -216,6 +234,7 @@ mod tests {
     use super::*;
     use crate::testing::{Scratch, in_mount_namespace};
     use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     /// An overlay of as many layers as given, each with a file of its own and all of them with `shared`.
     fn overlay(base: &Path, layers: usize) -> Overlay {
@@ -236,8 +255,7 @@ mod tests {
 
     #[test]
     fn the_top_layer_wins_and_changes_go_to_the_upper_directory() {
-        in_mount_namespace("the_top_layer_wins_and_changes_go_to_the_upper_directory", || {
-            let scratch = Scratch::new();
+        in_mount_namespace("the_top_layer_wins_and_changes_go_to_the_upper_directory", |scratch| {
             let overlay = overlay(scratch.path(), 3);
             let target = scratch.path().join("rootfs");
             overlay.mount_at(&target).unwrap();
@@ -250,9 +268,21 @@ mod tests {
     }
 
     #[test]
+    fn the_root_directory_is_the_images() {
+        in_mount_namespace("the_root_directory_is_the_images", |scratch| {
+            let overlay = overlay(scratch.path(), 1);
+            std::os::unix::fs::chown(&overlay.lowers[0], Some(12), Some(34)).unwrap();
+            fs::set_permissions(&overlay.lowers[0], fs::Permissions::from_mode(0o1777)).unwrap();
+            let target = scratch.path().join("rootfs");
+            overlay.mount_at(&target).unwrap();
+            let meta = fs::metadata(&target).unwrap();
+            assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o7777), (12, 34, 0o1777));
+        });
+    }
+
+    #[test]
     fn a_hundred_layers_fit_with_and_without_appending() {
-        in_mount_namespace("a_hundred_layers_fit_with_and_without_appending", || {
-            let scratch = Scratch::new();
+        in_mount_namespace("a_hundred_layers_fit_with_and_without_appending", |scratch| {
             let base = scratch.path().join("a,path:with everything that an option string\\would trip over");
             let overlay = overlay(&base, 100);
             let (one, two) = (base.join("one"), base.join("two"));
@@ -269,8 +299,7 @@ mod tests {
 
     #[test]
     fn a_root_deeper_than_a_mount_option_can_say_still_works() {
-        in_mount_namespace("a_root_deeper_than_a_mount_option_can_say_still_works", || {
-            let scratch = Scratch::new();
+        in_mount_namespace("a_root_deeper_than_a_mount_option_can_say_still_works", |scratch| {
             let base = scratch.path().join("d".repeat(200)).join("e".repeat(200));
             overlay(&base, 2).mount_at(&base.join("rootfs")).unwrap();
             assert!(base.join("rootfs/file-1").exists());
@@ -279,8 +308,7 @@ mod tests {
 
     #[test]
     fn volatile_and_userxattr_are_accepted() {
-        in_mount_namespace("volatile_and_userxattr_are_accepted", || {
-            let scratch = Scratch::new();
+        in_mount_namespace("volatile_and_userxattr_are_accepted", |scratch| {
             let overlay = Overlay { volatile: true, userxattr: true, ..overlay(scratch.path(), 1) };
             overlay.mount_at(&scratch.path().join("rootfs")).unwrap();
             let mounts = fs::read_to_string("/proc/thread-self/mounts").unwrap();
@@ -295,8 +323,7 @@ mod tests {
 
     #[test]
     fn an_upper_directory_on_an_overlay_is_explained() {
-        in_mount_namespace("an_upper_directory_on_an_overlay_is_explained", || {
-            let scratch = Scratch::new();
+        in_mount_namespace("an_upper_directory_on_an_overlay_is_explained", |scratch| {
             let outer = scratch.path().join("outer");
             overlay(scratch.path(), 1).mount_at(&outer).unwrap();
             let error = overlay(&outer, 1).mount_at(&outer.join("rootfs")).unwrap_err();

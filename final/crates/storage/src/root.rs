@@ -1,7 +1,8 @@
 //! Where one hull keeps everything: a data directory that outlives reboots, and a run directory that does not.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -129,13 +130,24 @@ impl Root {
     }
 }
 
-/// Creates a directory and its parents; one that exists stays as it is.
+/// Creates a directory with exactly this mode, whatever the umask, and its parents. One that exists stays as it is.
 pub fn make_dirs(dir: &Path, mode: u32) -> Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(mode)
-        .create(dir)
-        .context(|| format!("create the directory {}", dir.display()))
+    create_dir(dir, mode).context(|| format!("create the directory {}", dir.display()))
+}
+
+fn create_dir(dir: &Path, mode: u32) -> io::Result<()> {
+    let create = || match fs::DirBuilder::new().mode(mode).create(dir) {
+        Ok(()) => fs::set_permissions(dir, fs::Permissions::from_mode(mode)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    };
+    match (create(), dir.parent()) {
+        (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(parent)?;
+            create()
+        }
+        (created, _) => created,
+    }
 }
 
 /// Makes sure of a directory that is ours, and returns its one true path: the root's id is derived from it.
@@ -183,20 +195,13 @@ fn is_ordinary_user() -> bool {
         return true;
     }
     let dir = if Path::new(SYSTEM_DATA).exists() { SYSTEM_DATA } else { "/var/lib" };
-    in_user_namespace() && rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_err()
-}
-
-/// The initial user namespace maps every id to itself; see user_namespaces(7).
-fn in_user_namespace() -> bool {
-    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    !map.is_empty() && map.split_whitespace().ne(["0", "0", "4294967295"])
+    hull_sys::process::in_user_namespace() && rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_err()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::Scratch;
-    use std::os::unix::fs::PermissionsExt;
 
     fn open(scratch: &Scratch, name: &str) -> Result<Root> {
         Root::open(&scratch.path().join(name), &scratch.path().join(format!("{name}-run")))
@@ -242,6 +247,18 @@ mod tests {
             fs::read_to_string(root.data().join("version")).unwrap().replace(char::is_whitespace, ""),
             r#"{"format":1}"#
         );
+    }
+
+    #[test]
+    fn a_directory_has_the_mode_it_was_asked_for_and_keeps_it() {
+        let scratch = Scratch::new();
+        let dir = scratch.path().join("a/b");
+        // Group and world writable is what every usual umask takes away.
+        make_dirs(&dir, 0o777).unwrap();
+        make_dirs(&dir, 0o700).unwrap();
+        assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o777);
+        fs::write(scratch.path().join("file"), "").unwrap();
+        assert!(make_dirs(&scratch.path().join("file"), 0o700).is_err());
     }
 
     #[test]

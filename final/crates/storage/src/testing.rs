@@ -34,9 +34,11 @@ pub fn as_root(name: &str, test: impl FnOnce() + Send) {
     test();
 }
 
-/// Runs a test in a mount namespace of its own, so that its mounts end with it whatever happens.
-pub fn in_mount_namespace(name: &str, test: impl FnOnce() + Send) {
-    let ran = std::thread::scope(|scope| scope.spawn(move || enter().map(|()| test())).join());
+/// Runs a test in a mount namespace of its own, so that its mounts end with it whatever happens. The scratch directory
+/// outlives the mounts: removing it must not reach into them.
+pub fn in_mount_namespace(name: &str, test: impl FnOnce(&Scratch) + Send) {
+    let scratch = Scratch::new();
+    let ran = std::thread::scope(|scope| scope.spawn(|| enter().map(|()| test(&scratch))).join());
     match ran {
         Ok(Ok(())) => {}
         Ok(Err(error)) => skip(name, &format!("no mount namespace: {error}")),

@@ -105,7 +105,7 @@ mod tests {
     use super::*;
     use crate::testing::{Scratch, in_mount_namespace};
     use std::fs;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     #[test]
     fn a_tree_goes_and_what_its_symlinks_point_to_stays() {
@@ -138,9 +138,34 @@ mod tests {
     }
 
     #[test]
+    fn directories_closed_to_their_owner_are_opened_and_removed() {
+        let scratch = Scratch::new();
+        let tree = scratch.path().join("tree");
+        for mode in [0o000, 0o300, 0o500] {
+            let dir = tree.join(format!("{mode:o}"));
+            fs::create_dir_all(dir.join("sub")).unwrap();
+            fs::write(dir.join("file"), "").unwrap();
+            fs::set_permissions(&dir, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        // Without capabilities, which are a thread's own, modes bind root as they do anybody else.
+        let removed = std::thread::scope(|scope| {
+            let remove = || {
+                let none = rustix::thread::CapabilitySet::empty();
+                let sets =
+                    rustix::thread::CapabilitySets { effective: none, permitted: none, inheritable: none };
+                rustix::thread::set_capabilities(None, sets).unwrap();
+                assert!(fs::read_dir(tree.join("0")).is_err(), "the test must be held up by the mode");
+                remove_tree(&tree)
+            };
+            scope.spawn(remove).join().unwrap()
+        });
+        removed.unwrap();
+        assert!(!tree.exists());
+    }
+
+    #[test]
     fn a_mount_below_is_reported_and_not_entered() {
-        in_mount_namespace("a_mount_below_is_reported_and_not_entered", || {
-            let scratch = Scratch::new();
+        in_mount_namespace("a_mount_below_is_reported_and_not_entered", |scratch| {
             let (tree, outside) = (scratch.path().join("tree"), scratch.path().join("outside"));
             fs::create_dir_all(tree.join("a/mounted")).unwrap();
             fs::write(tree.join("a/file"), "x").unwrap();
