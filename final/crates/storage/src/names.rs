@@ -3,13 +3,11 @@
 //! A name is claimed before its container exists, so a maker killed in between would keep it for ever. The claim
 //! therefore carries its maker: when that is dead and no container goes by the name, the name is free.
 
-use std::fs;
-use std::io;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::file;
 use crate::lock::Lock;
 use crate::process_id::ProcessId;
@@ -50,7 +48,7 @@ pub fn claim(root: &Root, name: &str, id: &str) -> Result<()> {
             Some(held) if is_live(root, name, &held)? => {
                 return Err(Error::NameTaken { name: name.to_owned(), id: held.id });
             }
-            Some(_) => remove(&path)?,
+            Some(_) => file::remove(&path)?,
             None => {}
         }
         if file::create_json(&path, &claim)? {
@@ -64,7 +62,7 @@ pub fn release(root: &Root, name: &str, id: &str) -> Result<()> {
     let path = path(root, name)?;
     let _lock = Lock::exclusive(&root.names_dir().join(".lock"))?;
     match file::read_json::<Claim>(&path)? {
-        Some(held) if held.id == id => remove(&path),
+        Some(held) if held.id == id => file::remove(&path),
         _ => Ok(()),
     }
 }
@@ -121,19 +119,11 @@ fn is_live(root: &Root, name: &str, claim: &Claim) -> Result<bool> {
     }
 }
 
-fn remove(path: &std::path::Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).context(|| format!("remove {}", path.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::Scratch;
+    use std::fs;
 
     fn root(scratch: &Scratch) -> Root {
         Root::open(&scratch.path().join("data"), &scratch.path().join("run")).unwrap()

@@ -51,7 +51,8 @@ impl Overlay {
     /// Mounts the overlay at `target`, which is made when missing.
     pub fn mount_at(&self, target: &Path) -> Result<()> {
         make_dirs(target, 0o755)?;
-        let is_new = !self.upper.exists();
+        // The kernel makes this one with the first mount.
+        let is_new = !self.work.join("work").exists();
         make_dirs(&self.upper, 0o755)?;
         make_dirs(&self.work, 0o700)?;
         let paths = Paths::open(self)?;

@@ -15,8 +15,10 @@ use crate::error::{Context, Result};
 /// left out. What cannot be read, or goes away meanwhile, is not counted.
 pub fn disk_usage(path: &Path) -> Result<u64> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let top: OwnedFd =
-        rustix::fs::open(path, flags, Mode::empty()).context(|| format!("measure {}", path.display()))?;
+    let top: OwnedFd = match rustix::fs::open(path, flags, Mode::empty()) {
+        Err(rustix::io::Errno::NOENT) => return Ok(0),
+        top => top.context(|| format!("measure {}", path.display()))?,
+    };
     let mut usage = Usage::default();
     // A running container changes its files under us, so no single one is worth an error.
     let _ = walk(top, &mut usage, OnError::GoOn);
@@ -57,5 +59,6 @@ mod tests {
         fs::hard_link(scratch.path().join("a/one"), scratch.path().join("two")).unwrap();
         fs::write(scratch.path().join("three"), [0; 10]).unwrap();
         assert_eq!(disk_usage(scratch.path()).unwrap(), 1010);
+        assert_eq!(disk_usage(&scratch.path().join("gone")).unwrap(), 0);
     }
 }
