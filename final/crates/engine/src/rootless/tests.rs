@@ -1,9 +1,11 @@
 //! Entering, as a process with an ordinary user's id. Each runs in a forked child: a test has threads beside it.
 
 use super::*;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
 use std::path::PathBuf;
 
+use hull_storage::overlay::Overlay;
+use hull_storage::root::Root;
 use hull_sys::process::{Fork, exit_now, fork};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
@@ -104,6 +106,37 @@ fn an_ordinary_user_becomes_root_with_mounts_of_their_own() {
         Ok(format!("{} {mounted:?} {} {map:?}", is_root(), mounts != namespace("mnt")))
     });
     assert_eq!(said, format!("true Ok(()) true [\"0\", \"{USER}\", \"1\"]"));
+}
+
+#[test]
+fn an_ordinary_user_opens_a_store_and_mounts_an_overlay() {
+    if cannot_run("an_ordinary_user_opens_a_store_and_mounts_an_overlay") {
+        return;
+    }
+    let run = Run::new("overlay");
+    let said = as_user(|| {
+        enter(&run.0)?;
+        let root = Root::open(&run.0.join("data"), &run.0.join("run")).map_err(storage)?;
+        let dir = root.container_dir("one");
+        fs::create_dir_all(dir.join("lower")).unwrap();
+        fs::write(dir.join("lower/file"), "image").unwrap();
+        let overlay = Overlay {
+            lowers: vec![dir.join("lower")],
+            upper: dir.join("upper"),
+            work: dir.join("work"),
+            volatile: true,
+            userxattr: true,
+        };
+        overlay.mount_at(&dir.join("rootfs")).map_err(storage)?;
+        fs::remove_file(dir.join("rootfs/file")).unwrap();
+        fs::write(dir.join("rootfs/new"), "").unwrap();
+        let whiteout = fs::symlink_metadata(dir.join("upper/file")).unwrap();
+        nix::mount::umount(&dir.join("rootfs")).unwrap();
+        // The overlay's work directory has no permissions at all.
+        hull_storage::tree::remove_tree(&dir).map_err(storage)?;
+        Ok(format!("{} {}", whiteout.file_type().is_char_device(), dir.exists()))
+    });
+    assert_eq!(said, "true false");
 }
 
 #[test]
