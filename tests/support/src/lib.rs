@@ -1,1 +1,30 @@
-//! x
+//! What every black-box test of `hull` stands on.
+//!
+//! ```text
+//! scenario   one test's world: own mount and network namespace, roots, cgroup parent; checked for leaks at the end
+//! outcome    run a command with a deadline; what it printed and how it ended
+//! terminal   the same on a pseudo-terminal, for -it
+//! cgroups    where the machine keeps a process's limits, on v1, hybrid and v2
+//! leaks      what a scenario may not leave behind
+//! fixtures   image archives made on this machine: busybox, Debian's minbase, skopeo's formats
+//! user       the same world as seen by an ordinary user
+//! program    where the `hull` under test is
+//! skip       a test that cannot run here says so
+//! ```
+//!
+//! The program under test is only ever reached through its command line, so that the cases hold for any engine that
+//! speaks docker's.
+
+pub mod cgroups;
+pub mod fixtures;
+pub mod leaks;
+pub mod outcome;
+pub mod program;
+pub mod scenario;
+pub mod skip;
+pub mod terminal;
+pub mod user;
+
+pub use outcome::{Outcome, Running};
+pub use scenario::Scenario;
+pub use terminal::Terminal;

@@ -1,0 +1,178 @@
+//! `kill -9` of any process at any moment leaves nothing that the next command does not clear.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use hull_test_support::outcome::eventually;
+use hull_test_support::{Running, Scenario, cgroups};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Whose turn it is to die.
+#[derive(Debug, Clone, Copy)]
+enum Victim {
+    Cli,
+    Monitor,
+    Init,
+}
+
+/// A sequence that looks random and is the same in every run, so that a failure can be repeated.
+struct Sequence(u64);
+
+impl Sequence {
+    /// The next number below `bound` (xorshift64).
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+fn kill_9(pid: i32) {
+    // It may be gone already: a random moment can be too late.
+    let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+}
+
+/// The descendants of `pid`, nearest first: for `hull run` its monitor, then the container's PID 1.
+fn descendants(pid: i32) -> Vec<i32> {
+    let mut found = vec![pid];
+    let mut next = 0;
+    while let Some(&parent) = found.get(next) {
+        let children =
+            std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+        found.extend(children.split_whitespace().filter_map(|p| p.parse::<i32>().ok()));
+        next += 1;
+    }
+    found.remove(0);
+    found
+}
+
+/// Starts a container and kills one of its processes after `delay`.
+fn start_and_kill(t: &Scenario, number: u64, victim: Victim, delay: Duration) {
+    let name = format!("victim-{number}");
+    let volume = format!("shared-{}:/data", number % 3);
+    let script = "echo $0 >> /data/log; while :; do sleep 0.1; done";
+    let mut command =
+        t.command(&["run", "-d", "--name", &name, "-v", &volume, "busybox", "sh", "-c", script, &name]);
+    let mut running = Running::start(command.stdin(Stdio::null()));
+    let started = Instant::now();
+    while started.elapsed() < delay {
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    let family = descendants(running.pid());
+    match victim {
+        Victim::Cli => running.kill(),
+        Victim::Monitor => {
+            if let Some(&monitor) = family.first() {
+                kill_9(monitor);
+            }
+        }
+        Victim::Init => {
+            if let Some(&init) = family.get(1) {
+                kill_9(init);
+            }
+        }
+    }
+    // Whatever it says, it must end: the deadline of `wait` is the assertion.
+    running.wait();
+}
+
+#[test]
+fn two_hundred_kills_at_random_moments_leave_nothing() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let image = t.ok(&["images", "-q", "--no-trunc"]);
+    t.ok(&["run", "--rm", "-v", "precious:/data", "busybox", "sh", "-c", "echo precious > /data/file"]);
+    let mut random = Sequence(0x9e37_79b9_7f4a_7c15);
+    for number in 0..200 {
+        let victim = [Victim::Cli, Victim::Monitor, Victim::Init][random.below(3) as usize];
+        let delay = Duration::from_micros(random.below(40_000));
+        start_and_kill(&t, number, victim, delay);
+        // The next commands are ordinary ones, and they work.
+        let name = format!("victim-{number}");
+        if random.below(2) == 0 {
+            let removed = t.hull(&["rm", "-f", &name]);
+            let known = removed.stderr.contains("No such container");
+            assert!(removed.success() || known, "{victim:?} after {delay:?}: {removed}");
+        }
+        if number % 10 == 9 {
+            let lives = t.hull(&["run", "--rm", "--name", "next", "busybox", "echo", "lives"]);
+            assert_eq!(lives.ok(), "lives", "after {victim:?} at {delay:?}");
+        }
+    }
+    assert_eq!(t.ok(&["images", "-q", "--no-trunc"]), image, "no image is lost");
+    let kept = t.ok(&["run", "--rm", "-v", "precious:/data", "busybox", "cat", "/data/file"]);
+    assert_eq!(kept, "precious", "no volume data is lost");
+}
+
+#[test]
+fn a_name_whose_maker_was_killed_can_be_used_again() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    for delay in 0..40 {
+        let mut command = t.command(&["create", "--name", "again", "busybox", "true"]);
+        let mut running = Running::start(command.stdin(Stdio::null()));
+        std::thread::sleep(Duration::from_micros(delay * 150));
+        running.kill();
+        running.wait();
+        if t.hull(&["inspect", "again"]).success() {
+            t.ok(&["rm", "-f", "again"]);
+        }
+        t.ok(&["create", "--name", "again", "busybox", "true"]);
+        t.ok(&["rm", "again"]);
+    }
+}
+
+#[test]
+fn a_killed_monitor_is_recorded_and_its_container_does_not_run_on() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["run", "-d", "--name", "c", "busybox", "sleep", "300"]);
+    let init = t.pid_of("c");
+    kill_9(t.monitor_of("c"));
+    // `ps` tells the truth; the next command that changes anything makes it so.
+    t.ok(&["start", "c"]);
+    assert_ne!(t.pid_of("c"), init);
+    assert_eq!(t.inspect("c", "{{.State.Running}}"), "true");
+    eventually("the orphan is gone", || !std::path::Path::new(&format!("/proc/{init}")).exists());
+    kill_9(t.monitor_of("c"));
+    t.hull(&["stop", "c"]);
+    assert_eq!(t.inspect("c", "{{.State.Status}} {{.State.ExitCode}}"), "exited 137");
+    t.ok(&["rm", "c"]);
+    assert!(cgroups::below(t.cgroup_parent()).is_empty());
+}
+
+#[test]
+fn a_killed_pid_1_is_137() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["run", "-d", "--name", "c", "busybox", "sleep", "300"]);
+    let waiting = t.spawn(&["wait", "c"]);
+    std::thread::sleep(Duration::from_millis(100));
+    kill_9(t.pid_of("c"));
+    assert_eq!(waiting.wait().ok(), "137");
+    assert_eq!(t.inspect("c", "{{.State.OOMKilled}}"), "false");
+}
+
+#[test]
+fn a_killed_import_can_be_repeated_and_leaves_no_layer() {
+    let Some(t) = Scenario::start() else { return };
+    let tar = hull_test_support::fixtures::busybox();
+    for delay in 0..10 {
+        let mut command = t.command(&["import", tar.to_str().unwrap(), "image"]);
+        let mut running = Running::start(command.stdin(Stdio::null()));
+        std::thread::sleep(Duration::from_millis(delay * 3));
+        running.kill();
+        running.wait();
+    }
+    t.ok(&["import", tar.to_str().unwrap(), "image"]);
+    assert_eq!(t.ok(&["run", "--rm", "image", "/bin/cat", "/etc/issue-of-image"]), "made for tests");
+    t.ok(&["system", "prune", "-f"]);
+    let layers = std::fs::read_dir(t.data_root().join("layers")).unwrap().count();
+    assert_eq!(layers, 1, "what the killed ones had begun is gone");
+}
+
+#[test]
+fn a_container_whose_disk_is_full_still_ends_and_goes() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let script = "dd if=/dev/zero of=/scratch/fill bs=64k; echo went on";
+    let outcome = t.hull(&["run", "--rm", "--tmpfs", "/scratch:size=1m", "busybox", "sh", "-c", script]);
+    assert_eq!(outcome.ok(), "went on");
+}

@@ -1,0 +1,197 @@
+//! Images that exist: import, load, save, tag, rmi, and what an archive may contain.
+
+use std::io::Write;
+
+use hull_test_support::outcome::{run, run_with_input};
+use hull_test_support::{Scenario, fixtures, skip};
+
+#[test]
+fn a_debian_minbase_runs_its_own_programs() {
+    let tar = match fixtures::debian() {
+        Ok(tar) => tar,
+        Err(why) => skip!("{why}"),
+    };
+    let Some(t) = Scenario::start() else { return };
+    t.ok(&["import", tar.to_str().unwrap(), "debian"]);
+    let packages = t.ok(&["run", "--rm", "debian", "dpkg", "-l"]);
+    assert!(packages.lines().any(|l| l.starts_with("ii  base-files")), "{packages}");
+    assert_eq!(t.ok(&["run", "--rm", "debian", "perl", "-e", "print 6 * 7"]), "42");
+    assert!(t.ok(&["run", "--rm", "debian", "apt-get", "--version"]).starts_with("apt "));
+    let owner = t.ok(&["run", "--rm", "debian", "stat", "-c", "%U:%G %a", "/etc/shadow"]);
+    assert_eq!(owner, "root:shadow 640");
+}
+
+#[test]
+fn the_host_image_needs_nothing_downloaded() {
+    let Some(t) = Scenario::start() else { return };
+    assert_eq!(t.ok(&["run", "--rm", "host", "sh", "-c", "echo $((20 + 22))"]), "42");
+    let write = t.hull(&["run", "--rm", "host", "sh", "-c", "echo x > /usr/written-by-test"]);
+    assert!(!write.success() && write.stderr.contains("Read-only"), "{write}");
+}
+
+#[test]
+fn the_machines_own_secrets_are_not_in_the_host_image() {
+    let Some(t) = Scenario::start() else { return };
+    for path in ["/root/.ssh", "/etc/ssh", "/home/nobody", "/var/lib/dpkg"] {
+        assert!(!t.hull(&["run", "--rm", "host", "test", "-e", path]).success(), "{path} is there");
+    }
+    let shadow = t.hull(&["run", "--rm", "host", "cat", "/etc/shadow"]);
+    assert!(!shadow.stdout.contains('$'), "no password hash: {shadow}");
+}
+
+#[test]
+fn import_takes_plain_gzip_zstd_and_stdin() {
+    let Some(t) = Scenario::start() else { return };
+    let plain = std::fs::read(fixtures::busybox()).unwrap();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&plain).unwrap();
+    let gzip = gzip.finish().unwrap();
+    let zstd = zstd::encode_all(&plain[..], 1).unwrap();
+    for (name, bytes) in [("plain", &plain), ("gzip", &gzip), ("zstd", &zstd)] {
+        let file = t.write(&format!("{name}.tar"), bytes);
+        let id = t.ok(&["import", file.to_str().unwrap(), name]);
+        assert!(id.starts_with("sha256:"), "import prints the image's id: {id}");
+        assert_eq!(t.ok(&["run", "--rm", name, "/bin/cat", "/etc/issue-of-image"]), "made for tests");
+    }
+    run_with_input(&mut t.command(&["import", "-", "piped"]), &gzip).ok();
+    assert_eq!(t.ok(&["run", "--rm", "piped", "/bin/cat", "/etc/issue-of-image"]), "made for tests");
+}
+
+#[test]
+fn a_gzip_of_several_members_is_read_to_its_end() {
+    let Some(t) = Scenario::start() else { return };
+    let plain = std::fs::read(fixtures::busybox()).unwrap();
+    let (first, second) = plain.split_at(plain.len() / 2);
+    let mut bytes = Vec::new();
+    for part in [first, second] {
+        let mut member = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        member.write_all(part).unwrap();
+        bytes.extend(member.finish().unwrap());
+    }
+    let file = t.write("members.tar.gz", bytes);
+    t.ok(&["import", file.to_str().unwrap(), "members"]);
+    assert_eq!(t.ok(&["run", "--rm", "members", "/bin/cat", "/etc/issue-of-image"]), "made for tests");
+}
+
+#[test]
+fn import_changes_set_what_the_image_runs() {
+    let Some(t) = Scenario::start() else { return };
+    let tar = fixtures::busybox();
+    let changes =
+        ["-c", "ENTRYPOINT [\"/bin/echo\"]", "-c", "CMD [\"by\",\"default\"]", "-c", "WORKDIR /tmp"];
+    let mut args = vec!["import"];
+    args.extend(changes);
+    args.extend([
+        "-c",
+        "ENV COLOUR=blue",
+        "-c",
+        "USER worker",
+        "-c",
+        "LABEL a=b",
+        tar.to_str().unwrap(),
+        "changed",
+    ]);
+    t.ok(&args);
+    assert_eq!(t.ok(&["run", "--rm", "changed"]), "by default");
+    assert_eq!(t.ok(&["run", "--rm", "changed", "given"]), "given");
+    let state =
+        t.ok(&["run", "--rm", "--entrypoint", "/bin/sh", "changed", "-c", "pwd; id -u; echo $COLOUR"]);
+    assert_eq!(state, "/tmp\n1000\nblue");
+    assert_eq!(t.ok(&["image", "inspect", "-f", "{{.Config.Labels.a}}", "changed"]), "b");
+}
+
+/// Loads what skopeo wrote and runs it.
+fn loads_and_runs(format: &str) {
+    let archive = match fixtures::by_skopeo(format, "example/box:1.2") {
+        Ok(archive) => archive,
+        Err(why) => skip!("{why}"),
+    };
+    let Some(t) = Scenario::start() else { return };
+    let printed = t.ok(&["load", "-i", archive.to_str().unwrap()]);
+    assert!(printed.starts_with("Loaded image"), "{printed}");
+    let id = t.ok(&["images", "-q"]);
+    assert_eq!(id.lines().count(), 1, "one image: {id}");
+    assert_eq!(t.ok(&["run", "--rm", &id, "cat", "/etc/issue-of-image"]), "made for tests");
+    if format == "docker-archive" {
+        assert_eq!(t.ok(&["run", "--rm", "example/box:1.2", "echo", "by name"]), "by name");
+    }
+}
+
+#[test]
+fn a_docker_archive_by_skopeo_loads_and_runs() {
+    loads_and_runs("docker-archive");
+}
+
+#[test]
+fn an_oci_archive_by_skopeo_loads_and_runs() {
+    loads_and_runs("oci-archive");
+}
+
+#[test]
+fn an_oci_layout_directory_loads_and_runs() {
+    loads_and_runs("oci");
+}
+
+#[test]
+fn load_reads_an_archive_from_stdin() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let file = t.path("saved.tar");
+    t.ok(&["save", "-o", file.to_str().unwrap(), "busybox"]);
+    let other = t.second_root();
+    let loaded = run_with_input(&mut other.command(&["load"]), &std::fs::read(&file).unwrap());
+    assert_eq!(loaded.ok(), "Loaded image: busybox:latest");
+    assert_eq!(other.ok(&["run", "--rm", "busybox", "echo", "travelled"]), "travelled");
+}
+
+#[test]
+fn skopeo_accepts_what_save_writes() {
+    if skip::find_program("skopeo").is_none() {
+        skip!("skopeo is not installed");
+    }
+    let Some(t) = Scenario::with_busybox() else { return };
+    for format in ["docker-archive", "oci-archive"] {
+        let file = t.path(format!("{format}.tar"));
+        t.ok(&["save", "--format", format, "-o", file.to_str().unwrap(), "busybox"]);
+        let copy = t.path(format!("{format}.copy"));
+        let mut skopeo = std::process::Command::new("skopeo");
+        skopeo.args(["--insecure-policy", "copy", &format!("{format}:{}", file.display())]);
+        run(skopeo.arg(format!("oci:{}", copy.display()))).ok();
+    }
+}
+
+#[test]
+fn images_are_listed_tagged_and_removed_by_name_and_id() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["tag", "busybox", "other/name:2"]);
+    let list = t.ok(&["images"]);
+    let header: Vec<_> =
+        list.lines().next().unwrap().split("  ").map(str::trim).filter(|c| !c.is_empty()).collect();
+    assert_eq!(header, ["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"]);
+    assert!(
+        list.lines().any(|l| l.starts_with("other/name") && l.split_whitespace().nth(1) == Some("2")),
+        "{list}"
+    );
+    let untagged = t.ok(&["rmi", "other/name:2"]);
+    assert_eq!(untagged, "Untagged: other/name:2");
+    let id = t.ok(&["images", "-q"]);
+    assert_eq!(id.len(), 12, "a short id: {id}");
+    let removed = t.ok(&["rmi", &id]);
+    assert!(
+        removed.contains("Untagged: busybox:latest") && removed.contains("Deleted: sha256:"),
+        "{removed}"
+    );
+    assert_eq!(t.ok(&["images", "-q"]), "");
+    let layers = std::fs::read_dir(t.data_root().join("layers")).map_or(0, |dir| dir.count());
+    assert_eq!(layers, 0, "no layer stays");
+}
+
+#[test]
+fn an_image_in_use_is_not_removed() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["run", "-d", "--name", "user", "busybox", "sleep", "100"]);
+    let refused = t.hull(&["rmi", "busybox"]);
+    assert!(refused.fails(1).contains("conflict") || refused.stderr.contains("in use"), "{refused}");
+    assert_eq!(t.ok(&["exec", "user", "echo", "alive"]), "alive");
+    t.ok(&["rm", "-f", "user"]);
+    t.ok(&["rmi", "busybox"]);
+}

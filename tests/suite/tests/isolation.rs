@@ -1,0 +1,292 @@
+//! What a container can see and do is what docker's containers can.
+
+use std::process::Command;
+
+use hull_test_support::Scenario;
+use hull_test_support::outcome::run;
+
+/// `run --rm busybox sh -c script`, for what it prints.
+#[track_caller]
+fn sh(t: &Scenario, options: &[&str], script: &str) -> String {
+    let mut args = vec!["run", "--rm"];
+    args.extend(options);
+    args.extend(["busybox", "sh", "-c", script]);
+    t.ok(&args)
+}
+
+/// The value of one line of /proc/PID/status inside.
+#[track_caller]
+fn status(t: &Scenario, options: &[&str], field: &str) -> String {
+    sh(t, options, &format!("grep '^{field}:' /proc/self/status"))
+        .split_whitespace()
+        .nth(1)
+        .unwrap()
+        .to_owned()
+}
+
+#[test]
+fn the_program_is_pid_1_under_another_hostname() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    assert_eq!(sh(&t, &[], "echo $$"), "1");
+    let hostname = sh(&t, &[], "hostname");
+    assert_eq!(hostname.len(), 12, "the short id: {hostname}");
+    assert_ne!(hostname, std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim());
+    assert_eq!(sh(&t, &["-h", "harbour"], "hostname; cat /etc/hostname"), "harbour\nharbour");
+}
+
+#[test]
+fn only_the_containers_processes_and_mounts_are_seen() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let pids = sh(&t, &[], "ls -d /proc/[0-9]* | wc -l");
+    assert!(pids.parse::<u32>().unwrap() <= 4, "{pids} processes");
+    let mounts = sh(&t, &[], "cat /proc/self/mounts");
+    let host = t.path("");
+    assert!(
+        !mounts.lines().any(|l| l.split(' ').nth(1).unwrap().starts_with(host.to_str().unwrap())),
+        "{mounts}"
+    );
+    for wanted in ["/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys", "/sys/fs/cgroup"] {
+        assert!(
+            mounts.lines().any(|l| l.split(' ').nth(1) == Some(wanted)),
+            "{wanted} is missing:\n{mounts}"
+        );
+    }
+}
+
+#[test]
+fn every_namespace_is_the_containers_own() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    for kind in ["pid", "mnt", "uts", "ipc", "net", "cgroup"] {
+        let inside = sh(&t, &[], &format!("readlink /proc/self/ns/{kind}"));
+        let outside = std::fs::read_link(format!("/proc/thread-self/ns/{kind}")).unwrap();
+        assert_ne!(inside, outside.to_str().unwrap(), "{kind} is shared with the machine");
+    }
+}
+
+#[test]
+fn capabilities_are_dockers_fourteen() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    for set in ["CapPrm", "CapEff", "CapBnd"] {
+        assert_eq!(status(&t, &[], set), "00000000a80425fb", "{set}");
+    }
+    assert_eq!(status(&t, &[], "CapAmb"), "0000000000000000");
+    assert_eq!(status(&t, &["--cap-drop", "ALL"], "CapEff"), "0000000000000000");
+    assert_eq!(status(&t, &["--cap-drop", "all", "--cap-add", "chown"], "CapEff"), "0000000000000001");
+    assert_eq!(status(&t, &["--cap-add", "SYS_PTRACE"], "CapEff"), "00000000a80c25fb");
+    assert_eq!(status(&t, &["-u", "1000"], "CapEff"), "0000000000000000", "a user has none");
+}
+
+#[test]
+fn a_seccomp_filter_is_loaded_unless_it_is_turned_off() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    assert_eq!(status(&t, &[], "Seccomp"), "2");
+    assert_eq!(status(&t, &["--security-opt", "seccomp=unconfined"], "Seccomp"), "0");
+    let refused = t.hull(&["run", "--rm", "busybox", "unshare", "-U", "true"]);
+    assert!(!refused.success() && refused.stderr.contains("not permitted"), "{refused}");
+}
+
+#[test]
+fn a_seccomp_policy_of_the_users_own_is_obeyed() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let policy = r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[
+        {"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO","errnoRet":95}]}"#;
+    let file = t.write("policy.json", policy);
+    let option = format!("seccomp={}", file.display());
+    let refused = t.hull(&["run", "--rm", "--security-opt", &option, "busybox", "mkdir", "/tmp/d"]);
+    assert!(!refused.success() && refused.stderr.contains("not supported"), "{refused}");
+}
+
+#[test]
+fn no_new_privileges_is_set_when_asked() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    assert_eq!(status(&t, &[], "NoNewPrivs"), "0");
+    assert_eq!(status(&t, &["--security-opt", "no-new-privileges"], "NoNewPrivs"), "1");
+}
+
+#[test]
+fn what_docker_masks_is_masked() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    for file in ["/proc/keys", "/proc/timer_list", "/proc/kcore", "/proc/sched_debug"] {
+        assert_eq!(sh(&t, &[], &format!("cat {file} 2>/dev/null | wc -c")), "0", "{file} is readable");
+    }
+    for dir in ["/proc/acpi", "/proc/scsi", "/sys/firmware"] {
+        assert_eq!(sh(&t, &[], &format!("ls {dir} 2>/dev/null | wc -l")), "0", "{dir} is visible");
+    }
+    for file in
+        ["/proc/sys/kernel/domainname", "/proc/sysrq-trigger", "/sys/kernel/mm/transparent_hugepage/enabled"]
+    {
+        let script = format!("! test -e {file} || ! (echo x > {file}) 2>/dev/null");
+        sh(&t, &[], &script);
+    }
+    let mounts = sh(&t, &[], "grep ' /sys ' /proc/self/mounts");
+    assert!(mounts.split(' ').nth(3).unwrap().split(',').any(|o| o == "ro"), "{mounts}");
+}
+
+#[test]
+fn privileged_takes_all_of_it_away() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    assert_eq!(status(&t, &["--privileged"], "Seccomp"), "0");
+    let own = std::fs::read_to_string("/proc/self/status").unwrap();
+    let own = own.lines().find_map(|l| l.strip_prefix("CapBnd:")).unwrap().trim().to_owned();
+    assert_eq!(status(&t, &["--privileged"], "CapEff"), own, "all that the caller may give");
+    sh(&t, &["--privileged"], "mount -t tmpfs none /tmp && test -w /sys");
+}
+
+#[test]
+fn no_descriptor_of_the_caller_gets_in() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let hull = t.command(&["run", "--rm", "busybox", "ls", "-l", "/proc/self/fd"]);
+    // The shell leaves a directory of the machine open over exec.
+    let script = "exec 7</ 9</etc/passwd; exec \"$0\" \"$@\"";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script]).arg(hull.get_program()).args(hull.get_args()).current_dir(t.path(""));
+    for (name, value) in hull.get_envs() {
+        if let Some(value) = value {
+            shell.env(name, value);
+        }
+    }
+    let listing = run(&mut shell).ok().to_owned();
+    let numbers: Vec<_> = listing
+        .lines()
+        .filter_map(|l| l.split(" -> ").next()?.split_whitespace().last()?.parse::<u32>().ok())
+        .collect();
+    assert_eq!(numbers, [0, 1, 2, 3], "3 is the directory being listed:\n{listing}");
+}
+
+#[test]
+fn a_directory_descriptor_as_working_directory_is_refused() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    // CVE-2024-21626: a working directory that names an inherited descriptor of the machine.
+    for fd in 3..12 {
+        let directory = format!("/proc/self/fd/{fd}");
+        let outcome = t.hull(&["run", "--rm", "-w", &directory, "busybox", "ls", "../../../../../../../"]);
+        assert!(
+            !outcome.stdout.contains("vmlinuz") && !outcome.stdout.contains("boot"),
+            "fd {fd}: {outcome}"
+        );
+    }
+}
+
+/// Runs `option…` on an image with `entry` as its entrypoint; the binary under test must not have changed.
+fn binary_is_untouched(t: &Scenario, args: &[&str]) {
+    let before = std::fs::read(hull_test_support::program::hull()).unwrap();
+    let outcome = t.hull(args);
+    let after = std::fs::read(hull_test_support::program::hull()).unwrap();
+    assert!(before == after, "the binary was written to by {outcome}");
+}
+
+#[test]
+fn hulls_own_binary_cannot_be_written_from_inside() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let overwrite = "for p in /proc/[0-9]*/exe; do (echo x >> $p) 2>/dev/null; done; true";
+    t.ok(&["run", "-d", "--name", "c", "busybox", "sh", "-c", &format!("while :; do {overwrite}; done")]);
+    for _ in 0..5 {
+        binary_is_untouched(&t, &["exec", "c", "true"]);
+        binary_is_untouched(&t, &["exec", "c", "/proc/self/exe", "--version"]);
+    }
+    binary_is_untouched(&t, &["run", "--rm", "--entrypoint", "/proc/self/exe", "busybox", "--version"]);
+    let trap =
+        "ln -s /proc/self/exe /bin/trap; printf '#!/proc/self/exe\\n' > /bin/script; chmod +x /bin/script";
+    t.ok(&["exec", "c", "sh", "-c", trap]);
+    for program in ["/bin/trap", "/bin/script"] {
+        binary_is_untouched(&t, &["exec", "c", program, "version"]);
+    }
+}
+
+#[test]
+fn a_symlink_in_the_image_does_not_lead_out() {
+    let Some(t) = Scenario::start() else { return };
+    let secret = t.write("secret", "of the machine");
+    let tree = t.path("tree");
+    std::fs::create_dir(&tree).unwrap();
+    let busybox = hull_test_support::fixtures::busybox();
+    run(Command::new("tar").arg("-C").arg(&tree).arg("-xf").arg(busybox)).ok();
+    let target = t.path("");
+    for name in ["proc", "dev", "sys", "tmp", "etc"] {
+        std::fs::remove_dir_all(tree.join(name)).unwrap();
+        std::os::unix::fs::symlink(&target, tree.join(name)).unwrap();
+    }
+    let tar = t.path("evil.tar");
+    hull_test_support::fixtures::tar(&tree, &tar).unwrap();
+    t.ok(&["import", tar.to_str().unwrap(), "evil"]);
+    let before = std::fs::read_dir(&target).unwrap().count();
+    t.hull(&["run", "--rm", "evil", "/bin/busybox", "true"]);
+    t.hull(&[
+        "run",
+        "--rm",
+        "-v",
+        "data:/tmp/inside",
+        "--tmpfs",
+        "/tmp/other",
+        "evil",
+        "/bin/busybox",
+        "true",
+    ]);
+    let read = t.hull(&["run", "--rm", "evil", "/bin/busybox", "cat", secret.to_str().unwrap()]);
+    assert!(!read.stdout.contains("of the machine"), "{read}");
+    // The run root and the data root may have grown beside it; nothing named by the image may.
+    assert_eq!(std::fs::read_dir(&target).unwrap().count(), before, "something was made on the machine");
+}
+
+#[test]
+fn network_none_has_only_a_loopback() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let links = sh(&t, &["--network", "none"], "tail -n +3 /proc/net/dev | cut -d: -f1");
+    assert_eq!(links.trim(), "lo");
+    sh(&t, &["--network", "none"], "ping -c 1 -W 2 127.0.0.1");
+}
+
+#[test]
+fn namespaces_can_be_shared_with_the_machine_or_a_container() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let own = |kind: &str| {
+        std::fs::read_link(format!("/proc/thread-self/ns/{kind}")).unwrap().display().to_string()
+    };
+    for (option, kind) in
+        [("--network", "net"), ("--ipc", "ipc"), ("--uts", "uts"), ("--pid", "pid"), ("--cgroupns", "cgroup")]
+    {
+        assert_eq!(
+            sh(&t, &[option, "host"], &format!("readlink /proc/self/ns/{kind}")),
+            own(kind),
+            "{option} host"
+        );
+    }
+    t.ok(&["run", "-d", "--name", "first", "busybox", "sleep", "300"]);
+    for (option, kind) in [("--network", "net"), ("--ipc", "ipc"), ("--pid", "pid")] {
+        let link = format!("readlink /proc/self/ns/{kind}");
+        let first = t.ok(&["exec", "first", "sh", "-c", &link]);
+        assert_eq!(sh(&t, &[option, "container:first"], &link), first, "{option} container:first");
+    }
+}
+
+#[test]
+fn devices_shm_and_limits_are_dockers() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let script = "for d in null zero full random urandom tty; do test -c /dev/$d || echo no $d; done; \
+        test -L /dev/fd -a -L /dev/stdin -a -L /dev/ptmx || echo no links; df -k /dev/shm | tail -1";
+    let listing = sh(&t, &[], script);
+    assert!(!listing.contains("no "), "{listing}");
+    assert_eq!(listing.split_whitespace().nth(1), Some("65536"), "/dev/shm has 64 MiB: {listing}");
+    let shm = sh(&t, &["--shm-size", "8m"], "df -k /dev/shm | tail -1");
+    assert_eq!(shm.split_whitespace().nth(1), Some("8192"));
+    assert_eq!(sh(&t, &["--ulimit", "nofile=77:99"], "ulimit -Sn; ulimit -Hn"), "77\n99");
+    assert_eq!(sh(&t, &["--sysctl", "net.ipv4.ip_forward=1"], "cat /proc/sys/net/ipv4/ip_forward"), "1");
+    sh(&t, &["--device", "/dev/null:/dev/nothing"], "test -c /dev/nothing && echo x > /dev/nothing");
+}
+
+#[test]
+fn read_only_leaves_only_the_tmpfs_writable() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let refused = t.hull(&["run", "--rm", "--read-only", "busybox", "touch", "/file"]);
+    assert!(!refused.success() && refused.stderr.contains("Read-only"), "{refused}");
+    sh(&t, &["--read-only", "--tmpfs", "/scratch:size=1m"], "touch /scratch/file && touch /dev/shm/file");
+}
+
+#[test]
+fn users_are_looked_up_inside_the_image() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    assert_eq!(sh(&t, &["-u", "worker"], "id -u; id -g; id -G"), "1000\n1000\n1000 2000");
+    assert_eq!(sh(&t, &["-u", "7:8"], "id -u; id -g"), "7\n8");
+    let unknown = t.hull(&["run", "--rm", "-u", "stranger", "busybox", "true"]);
+    assert!(unknown.fails(125).contains("stranger"), "{unknown}");
+}

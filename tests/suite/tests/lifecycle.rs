@@ -1,0 +1,399 @@
+//! A container from create to rm: docker's verbs, in the order of a day.
+
+use std::time::{Duration, Instant};
+
+use hull_test_support::Scenario;
+use hull_test_support::outcome::eventually;
+
+/// Starts a container that sleeps and ends quickly on SIGTERM.
+fn sleeper(t: &Scenario, name: &str) {
+    let script = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
+    t.ok(&["run", "-d", "--name", name, "busybox", "sh", "-c", script]);
+}
+
+#[test]
+fn run_gives_back_output_and_exit_code() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let outcome = t.hull(&["run", "--rm", "busybox", "sh", "-c", "echo out; echo err >&2; exit 42"]);
+    assert_eq!((outcome.code(), outcome.stdout.as_str(), outcome.stderr.as_str()), (42, "out\n", "err\n"));
+    assert_eq!(t.ok(&["ps", "-aq"]), "");
+}
+
+#[test]
+fn run_i_passes_stdin_to_its_end() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let input = "line\n".repeat(50_000);
+    let outcome = t.hull_with_input(&["run", "--rm", "-i", "busybox", "wc", "-l"], input.as_bytes());
+    assert_eq!(outcome.ok(), "50000");
+}
+
+#[test]
+fn run_dies_of_the_signal_its_program_died_of() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let outcome = t.hull(&["run", "--rm", "busybox", "sh", "-c", "sh -c 'kill -9 $$'"]);
+    assert_eq!(outcome.code(), 137, "{outcome}");
+}
+
+#[test]
+fn create_start_attach_and_rm_are_what_run_does() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let id = t.ok(&["create", "--name", "c", "busybox", "sh", "-c", "echo ran; exit 3"]);
+    assert_eq!(id.len(), 64);
+    assert_eq!(t.inspect("c", "{{.State.Status}}"), "created");
+    let started = t.hull(&["start", "-a", "c"]);
+    assert_eq!((started.code(), started.stdout.as_str()), (3, "ran\n"), "{started}");
+    assert_eq!(t.inspect("c", "{{.State.Status}} {{.State.ExitCode}}"), "exited 3");
+    assert_eq!(t.ok(&["start", "c"]), "c", "it prints the name it was given");
+    assert_eq!(t.ok(&["wait", "c"]), "3");
+    assert_eq!(t.ok(&["rm", "c"]), "c");
+    assert_eq!(t.ok(&["ps", "-aq"]), "");
+}
+
+#[test]
+fn stop_sends_sigterm_and_then_sigkill() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    sleeper(&t, "polite");
+    let started = Instant::now();
+    assert_eq!(t.ok(&["stop", "polite"]), "polite");
+    assert!(started.elapsed() < Duration::from_secs(5), "a program that listens ends at once");
+    assert_eq!(t.inspect("polite", "{{.State.Status}} {{.State.ExitCode}}"), "exited 0");
+    t.ok(&["run", "-d", "--name", "deaf", "busybox", "sleep", "300"]);
+    t.ok(&["stop", "-t", "1", "deaf"]);
+    assert_eq!(t.inspect("deaf", "{{.State.ExitCode}}"), "137");
+}
+
+#[test]
+fn a_stop_that_waits_lets_kill_and_rm_through() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["run", "-d", "--name", "deaf", "busybox", "sleep", "300"]);
+    let waiting = t.spawn(&["stop", "-t", "50", "deaf"]);
+    std::thread::sleep(Duration::from_millis(300));
+    let started = Instant::now();
+    t.ok(&["rm", "-f", "deaf"]);
+    assert!(started.elapsed() < Duration::from_secs(10));
+    waiting.wait();
+}
+
+#[test]
+fn the_stop_signal_can_be_chosen() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let script = "trap 'exit 7' USR1; while :; do sleep 0.1; done";
+    t.ok(&["run", "-d", "--name", "c", "--stop-signal", "SIGUSR1", "busybox", "sh", "-c", script]);
+    t.ok(&["stop", "c"]);
+    assert_eq!(t.inspect("c", "{{.State.ExitCode}}"), "7");
+}
+
+#[test]
+fn kill_sends_any_signal_and_restart_starts_anew() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    sleeper(&t, "c");
+    let first = t.pid_of("c");
+    assert_eq!(t.ok(&["restart", "c"]), "c");
+    assert_ne!(t.pid_of("c"), first);
+    assert_eq!(t.ok(&["kill", "-s", "KILL", "c"]), "c");
+    eventually("the container has exited", || t.inspect("c", "{{.State.Status}}") == "exited");
+    assert_eq!(t.inspect("c", "{{.State.ExitCode}}"), "137");
+    assert!(t.hull(&["kill", "c"]).fails(1).contains("not running"));
+}
+
+#[test]
+fn init_reaps_and_forwards() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let script = "(sleep 0.1 &) ; sleep 0.5; ls -d /proc/[0-9]* | wc -l; echo $$";
+    let printed = t.ok(&["run", "--rm", "--init", "busybox", "sh", "-c", script]);
+    assert_ne!(printed.lines().last(), Some("1"), "the program is not PID 1");
+    t.ok(&["run", "-d", "--name", "c", "--init", "busybox", "sleep", "300"]);
+    let started = Instant::now();
+    t.ok(&["stop", "c"]);
+    assert!(started.elapsed() < Duration::from_secs(5), "init forwards SIGTERM");
+    assert_eq!(t.inspect("c", "{{.State.ExitCode}}"), "143");
+}
+
+#[test]
+fn exec_runs_beside_the_program() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    sleeper(&t, "c");
+    let outcome = t.hull(&[
+        "exec",
+        "-e",
+        "A=b",
+        "-w",
+        "/tmp",
+        "-u",
+        "worker",
+        "c",
+        "sh",
+        "-c",
+        "echo $A; pwd; id -u; exit 9",
+    ]);
+    assert_eq!((outcome.code(), outcome.stdout.as_str()), (9, "b\n/tmp\n1000\n"), "{outcome}");
+    assert_eq!(t.hull_with_input(&["exec", "-i", "c", "cat"], b"through\n").ok(), "through");
+    t.ok(&["exec", "-d", "c", "touch", "/made-behind-the-back"]);
+    eventually("a detached exec works", || {
+        t.hull(&["exec", "c", "test", "-e", "/made-behind-the-back"]).success()
+    });
+    assert_eq!(t.ok(&["exec", "c", "grep", "CapEff", "/proc/self/status"]), "CapEff:\t00000000a80425fb");
+    assert_eq!(t.ok(&["exec", "c", "grep", "Seccomp:", "/proc/self/status"]), "Seccomp:\t2");
+    t.ok(&["stop", "c"]);
+    assert!(t.hull(&["exec", "c", "true"]).fails(1).contains("not running"));
+}
+
+#[test]
+fn ps_lists_what_runs_and_with_a_all() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    sleeper(&t, "up");
+    t.ok(&["run", "--name", "down", "-l", "team=blue", "busybox", "true"]);
+    let list = t.ok(&["ps"]);
+    let header: Vec<_> =
+        list.lines().next().unwrap().split("  ").map(str::trim).filter(|c| !c.is_empty()).collect();
+    assert_eq!(header, ["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"]);
+    assert!(list.contains("up") && !list.contains("down"), "{list}");
+    assert_eq!(t.ok(&["ps", "-a", "--format", "{{.Names}}"]), "down\nup", "newest first");
+    assert_eq!(t.ok(&["ps", "-aq"]).lines().count(), 2);
+    assert_eq!(t.ok(&["ps", "-a", "--filter", "status=exited", "--format", "{{.Names}}"]), "down");
+    assert_eq!(t.ok(&["ps", "-a", "--filter", "label=team=blue", "--format", "{{.Names}}"]), "down");
+    assert_eq!(t.ok(&["ps", "-a", "-f", "name=up", "--format", "{{.Image}}"]), "busybox");
+    assert!(t.ok(&["ps", "-a", "--format", "{{.Status}}", "-f", "name=down"]).starts_with("Exited (0)"));
+    assert_eq!(t.ok(&["ps", "-n", "1", "-q", "--no-trunc"]).len(), 64);
+}
+
+#[test]
+fn logs_keep_both_streams_and_follow() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let script = "for i in 1 2 3 4 5; do echo out $i; done; echo err >&2; while ! test -e /go; do sleep 0.05; done; echo last";
+    t.ok(&["run", "-d", "--name", "c", "busybox", "sh", "-c", script]);
+    eventually("the log has both streams", || {
+        let logs = t.hull(&["logs", "c"]);
+        logs.stdout == "out 1\nout 2\nout 3\nout 4\nout 5\n" && logs.stderr == "err\n"
+    });
+    let followed = t.spawn(&["logs", "-f", "--tail", "1", "c"]);
+    std::thread::sleep(Duration::from_millis(200));
+    t.ok(&["exec", "c", "touch", "/go"]);
+    let followed = followed.wait();
+    assert!(followed.ok().ends_with("last"), "{followed}");
+    let stamped = t.ok(&["logs", "-t", "--tail", "1", "c"]);
+    assert!(stamped.ends_with("Z last") && stamped.starts_with("20"), "{stamped}");
+}
+
+#[test]
+fn the_log_is_rotated_or_not_kept() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let options = ["--log-opt", "max-size=4k", "--log-opt", "max-file=2"];
+    let mut args = vec!["run", "--name", "small"];
+    args.extend(options);
+    args.extend(["busybox", "seq", "1", "2000"]);
+    t.hull(&args).ok();
+    let logs = t.ok(&["logs", "small"]);
+    assert!(logs.ends_with("2000") && logs.lines().count() < 500, "{} lines kept", logs.lines().count());
+    t.ok(&["run", "--name", "silent", "--log-driver", "none", "busybox", "echo", "unheard"]);
+    assert!(!t.hull(&["logs", "silent"]).stdout.contains("unheard"));
+}
+
+#[test]
+fn attach_and_wait_end_with_the_container() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let script = "while ! test -e /go; do sleep 0.05; done; echo done; exit 5";
+    t.ok(&["run", "-d", "--name", "c", "busybox", "sh", "-c", script]);
+    let (attached, waited) = (t.spawn(&["attach", "--no-stdin", "c"]), t.spawn(&["wait", "c"]));
+    std::thread::sleep(Duration::from_millis(200));
+    t.ok(&["exec", "c", "touch", "/go"]);
+    let attached = attached.wait();
+    assert_eq!((attached.code(), attached.stdout.as_str()), (5, "done\n"), "{attached}");
+    assert_eq!(waited.wait().ok(), "5");
+}
+
+#[test]
+fn cp_copies_in_and_out() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    sleeper(&t, "c");
+    t.write("tree/a/file", "one\n");
+    t.ok(&["cp", t.path("tree").to_str().unwrap(), "c:/tmp"]);
+    assert_eq!(t.ok(&["exec", "c", "cat", "/tmp/tree/a/file"]), "one");
+    t.ok(&["cp", "c:/etc/issue-of-image", t.path("out").to_str().unwrap()]);
+    assert_eq!(std::fs::read_to_string(t.path("out")).unwrap(), "made for tests\n");
+    let tar = t.hull(&["cp", "c:/tmp/tree", "-"]);
+    assert!(tar.success() && tar.stdout.contains("tree/a/file"), "a tar on stdout");
+    t.ok(&["stop", "c"]);
+    t.ok(&["cp", "c:/tmp/tree/a/file", t.path("stopped").to_str().unwrap()]);
+    assert_eq!(std::fs::read_to_string(t.path("stopped")).unwrap(), "one\n");
+    assert!(t.hull(&["cp", "c:/no/such", t.path("x").to_str().unwrap()]).fails(1).contains("/no/such"));
+}
+
+#[test]
+fn cp_does_not_follow_a_symlink_out_of_the_container() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    sleeper(&t, "c");
+    let secret = t.write("secret", "of the machine");
+    t.ok(&["exec", "c", "ln", "-s", secret.to_str().unwrap(), "/tmp/link"]);
+    t.hull(&["cp", "-L", "c:/tmp/link", t.path("stolen").to_str().unwrap()]);
+    assert!(!std::fs::read_to_string(t.path("stolen")).unwrap_or_default().contains("of the machine"));
+    t.ok(&["exec", "c", "ln", "-s", t.path("").to_str().unwrap(), "/tmp/door"]);
+    let gift = t.write("gift", "from outside");
+    t.hull(&["cp", gift.to_str().unwrap(), "c:/tmp/door/landed"]);
+    assert!(!t.path("landed").exists(), "written on the machine");
+}
+
+#[test]
+fn top_and_rename_and_labels() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    sleeper(&t, "c");
+    let top = t.ok(&["top", "c"]);
+    assert!(top.lines().next().unwrap().contains("PID") && top.lines().count() >= 2, "{top}");
+    t.ok(&["rename", "c", "d"]);
+    assert_eq!(t.inspect("d", "{{.Name}}"), "/d");
+    assert!(t.hull(&["inspect", "c"]).fails(1).contains("c"));
+    t.ok(&["run", "-d", "--name", "c", "busybox", "true"]);
+}
+
+#[test]
+fn environment_comes_from_flags_files_and_the_caller() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let file = t.write("env", "# a comment\nFROM_FILE=1\nCALLER\n");
+    let args = [
+        "run",
+        "--rm",
+        "--env-file",
+        file.to_str().unwrap(),
+        "-e",
+        "FLAG=two words",
+        "-e",
+        "CALLER",
+        "busybox",
+        "env",
+    ];
+    let outcome = hull_test_support::outcome::run(t.command(&args).env("CALLER", "me"));
+    for wanted in ["FROM_FILE=1", "FLAG=two words", "CALLER=me", "HOME=/root"] {
+        assert!(outcome.ok().lines().any(|l| l == wanted), "{wanted}: {outcome}");
+    }
+}
+
+#[test]
+fn the_cid_file_names_the_container_and_is_never_overwritten() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let file = t.path("cid");
+    let args = ["run", "-d", "--cidfile", file.to_str().unwrap(), "busybox", "true"];
+    let id = t.ok(&args);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), id);
+    assert!(t.hull(&args).fails(125).contains("cid"));
+    assert_eq!(t.ok(&["ps", "-aq"]).lines().count(), 1);
+}
+
+#[test]
+fn hosts_and_resolv_conf_follow_the_flags() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let args = ["run", "--rm", "--add-host", "db:10.1.2.3", "--dns", "192.0.2.1", "busybox"];
+    let cat = |file: &str| t.ok(&[&args[..], &["cat", file]].concat());
+    assert!(cat("/etc/hosts").lines().any(|l| l.split_whitespace().eq(["10.1.2.3", "db"])));
+    assert!(cat("/etc/hosts").contains("localhost"));
+    assert!(cat("/etc/resolv.conf").contains("nameserver 192.0.2.1"));
+}
+
+#[test]
+fn restart_policies_are_honoured() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["run", "-d", "--name", "tries", "--restart", "on-failure:2", "busybox", "sh", "-c", "exit 6"]);
+    eventually("it gives up after two restarts", || {
+        t.inspect("tries", "{{.State.Status}} {{.RestartCount}} {{.State.ExitCode}}") == "exited 2 6"
+    });
+    t.ok(&["run", "-d", "--name", "always", "--restart", "always", "busybox", "sleep", "0.2"]);
+    eventually("it comes back", || t.inspect("always", "{{.RestartCount}}").parse::<u32>().unwrap() >= 2);
+    t.ok(&["stop", "-t", "1", "always"]);
+    std::thread::sleep(Duration::from_millis(800));
+    assert_eq!(t.inspect("always", "{{.State.Running}}"), "false", "a stopped container stays stopped");
+    t.ok(&["run", "-d", "--name", "fine", "--restart", "on-failure", "busybox", "true"]);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(t.inspect("fine", "{{.RestartCount}}"), "0");
+    assert!(
+        t.hull(&["run", "--rm", "--restart", "always", "busybox", "true"]).fails(125).contains("restart")
+    );
+}
+
+#[test]
+fn named_volumes_copy_up_and_bind_mounts_mask() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let ls = |options: &[&str]| t.ok(&[&["run", "--rm"], options, &["busybox", "ls", "/etc"]].concat());
+    assert!(
+        ls(&["-v", "config:/etc"]).contains("issue-of-image"),
+        "an empty volume takes what the image has"
+    );
+    t.ok(&[
+        "run",
+        "--rm",
+        "-v",
+        "config:/etc",
+        "busybox",
+        "sh",
+        "-c",
+        "rm /etc/issue-of-image; touch /etc/kept",
+    ]);
+    let second = ls(&["-v", "config:/etc"]);
+    assert!(
+        second.contains("kept") && !second.contains("issue-of-image"),
+        "and keeps its own after that: {second}"
+    );
+    t.write("own/mine", "");
+    let bound = format!("{}:/etc", t.path("own").display());
+    assert!(ls(&["-v", &bound]).contains("mine"));
+    assert!(!ls(&["-v", &bound]).contains("issue-of-image"));
+    let read_only = format!("{}:/mnt:ro", t.path("own").display());
+    assert!(!t.hull(&["run", "--rm", "-v", &read_only, "busybox", "touch", "/mnt/x"]).success());
+    let bind = format!("type=bind,source={},target=/mnt,readonly", t.path("own").display());
+    t.ok(&["run", "--rm", "--mount", &bind, "busybox", "test", "-e", "/mnt/mine"]);
+    t.ok(&[
+        "run",
+        "--rm",
+        "--mount",
+        "type=volume,source=config,target=/m",
+        "busybox",
+        "test",
+        "-e",
+        "/m/kept",
+    ]);
+    t.ok(&["run", "--rm", "--mount", "type=tmpfs,target=/m,tmpfs-size=1m", "busybox", "touch", "/m/x"]);
+    let missing = format!("type=bind,source={},target=/mnt", t.path("none").display());
+    t.hull(&["run", "--rm", "--mount", &missing, "busybox", "true"]).fails(125);
+    assert!(!t.path("none").exists(), "--mount makes no source");
+}
+
+#[test]
+fn anonymous_volumes_go_with_rm() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let volumes = || std::fs::read_dir(t.data_root().join("volumes")).map_or(0, |d| d.count());
+    t.ok(&["run", "--rm", "-v", "/data", "busybox", "touch", "/data/x"]);
+    assert_eq!(volumes(), 0, "--rm takes its anonymous volume along");
+    t.ok(&["run", "--name", "c", "-v", "/data", "-v", "named:/more", "busybox", "true"]);
+    t.ok(&["rm", "-v", "c"]);
+    assert_eq!(volumes(), 1, "a named volume stays");
+}
+
+#[test]
+fn system_prune_takes_only_what_is_not_used() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    sleeper(&t, "up");
+    t.ok(&["run", "--name", "down", "busybox", "true"]);
+    let pruned = t.ok(&["system", "prune", "-f"]);
+    assert!(pruned.contains("Total reclaimed space"), "{pruned}");
+    assert_eq!(t.ok(&["ps", "-a", "--format", "{{.Names}}"]), "up");
+    assert_eq!(t.ok(&["exec", "up", "echo", "alive"]), "alive");
+    t.ok(&["run", "--rm", "busybox", "true"]);
+}
+
+#[test]
+fn fifty_containers_started_at_once_all_run_and_all_go_away() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let script = "echo number $0; sleep 0.2";
+    let numbers: Vec<_> = (0..50).map(|n| n.to_string()).collect();
+    let running: Vec<_> =
+        numbers.iter().map(|n| t.spawn(&["run", "--rm", "busybox", "sh", "-c", script, n])).collect();
+    for (number, running) in running.into_iter().enumerate() {
+        assert_eq!(running.wait().ok(), format!("number {number}"));
+    }
+    assert_eq!(t.ok(&["ps", "-aq"]), "");
+    let detached: Vec<_> = (0..50).map(|_| t.spawn(&["run", "-d", "busybox", "sleep", "300"])).collect();
+    for running in detached {
+        running.wait().ok();
+    }
+    let ids = t.ok(&["ps", "-q"]);
+    assert_eq!(ids.lines().count(), 50);
+    t.ok(&[&["rm", "-f"], &ids.lines().collect::<Vec<_>>()[..]].concat());
+}

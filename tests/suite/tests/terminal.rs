@@ -1,0 +1,105 @@
+//! `-it` is a real terminal: size, keys, detach and attach.
+
+use hull_test_support::{Scenario, Terminal};
+
+/// Types a command of which only the output can match what is looked for.
+fn ask(terminal: &mut Terminal, command: &str, answer: &str) {
+    terminal.send(&format!("{command}\n"));
+    terminal.expect(answer);
+}
+
+#[test]
+fn run_it_has_a_terminal_of_the_callers_size() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let mut terminal = Terminal::start(&t.command(&["run", "--rm", "-it", "busybox", "sh"]));
+    ask(&mut terminal, "tty; echo is$((40 + 2))", "/dev/pts/0");
+    terminal.expect("is42");
+    ask(&mut terminal, "stty size; echo size$((1 + 1))", "24 80");
+    ask(&mut terminal, "exit 17", "");
+    assert_eq!(terminal.wait(), 17);
+}
+
+#[test]
+fn a_resize_reaches_the_container() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let mut terminal = Terminal::start(&t.command(&["run", "--rm", "-it", "busybox", "sh"]));
+    ask(&mut terminal, "echo is$((40 + 2))", "is42");
+    terminal.resize(50, 132);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    ask(&mut terminal, "stty size", "50 132");
+    terminal.send("exit\n");
+    assert_eq!(terminal.wait(), 0);
+}
+
+#[test]
+fn ctrl_c_is_the_programs_and_not_hulls() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let script =
+        "trap 'echo caught$((40 + 2))' INT; echo is$((1 + 1)); while ! test -e /x; do sleep 0.1; done";
+    let mut terminal =
+        Terminal::start(&t.command(&["run", "--rm", "-it", "--name", "c", "busybox", "sh", "-c", script]));
+    terminal.expect("is2");
+    terminal.send("\x03");
+    terminal.expect("caught42");
+    t.ok(&["exec", "c", "touch", "/x"]);
+    assert_eq!(terminal.wait(), 0);
+}
+
+#[test]
+fn ctrl_p_ctrl_q_detaches_and_attach_comes_back() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let mut terminal = Terminal::start(&t.command(&["run", "-it", "--name", "c", "busybox", "sh"]));
+    ask(&mut terminal, "kept=here; echo is$((40 + 2))", "is42");
+    terminal.send("\x10\x11");
+    assert_eq!(terminal.wait(), 0, "detaching is success");
+    assert_eq!(t.inspect("c", "{{.State.Running}}"), "true");
+    let mut again = Terminal::start(&t.command(&["attach", "c"]));
+    ask(&mut again, "echo still-$kept", "still-here");
+    again.send("exit 4\n");
+    assert_eq!(again.wait(), 4);
+}
+
+#[test]
+fn a_terminal_that_goes_away_does_not_take_the_container() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let mut terminal = Terminal::start(&t.command(&["run", "-it", "--name", "c", "busybox", "sh"]));
+    ask(&mut terminal, "echo is$((40 + 2))", "is42");
+    drop(terminal);
+    assert_eq!(t.inspect("c", "{{.State.Running}}"), "true");
+    let mut again = Terminal::start(&t.command(&["attach", "c"]));
+    ask(&mut again, "echo is$((50 + 2))", "is52");
+    again.send("exit\n");
+    assert_eq!(again.wait(), 0);
+}
+
+#[test]
+fn exec_it_has_a_terminal_of_its_own() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["run", "-d", "--name", "c", "busybox", "sleep", "300"]);
+    let mut terminal = Terminal::start(&t.command(&["exec", "-it", "c", "sh"]));
+    ask(&mut terminal, "tty", "/dev/pts/");
+    ask(&mut terminal, "stty size", "24 80");
+    terminal.resize(31, 99);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    ask(&mut terminal, "stty size", "31 99");
+    terminal.send("exit 6\n");
+    assert_eq!(terminal.wait(), 6);
+    assert_eq!(t.inspect("c", "{{.State.Running}}"), "true");
+}
+
+#[test]
+fn the_readmes_first_command_gives_a_shell() {
+    let Some(t) = Scenario::start() else { return };
+    let mut terminal = Terminal::start(&t.command(&["run", "--rm", "-it", "host", "sh"]));
+    ask(&mut terminal, "echo pid-$$", "pid-1");
+    terminal.send("exit\n");
+    assert_eq!(terminal.wait(), 0);
+}
+
+#[test]
+fn t_without_a_terminal_on_stdin_is_refused_for_i() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let refused = t.hull_with_input(&["run", "--rm", "-it", "busybox", "true"], b"");
+    assert!(!refused.success() && refused.stderr.to_lowercase().contains("tty"), "{refused}");
+    assert_eq!(t.ok(&["ps", "-aq"]), "");
+}

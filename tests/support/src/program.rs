@@ -1,0 +1,47 @@
+//! Where the `hull` under test is.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Names the binary to test; without it the one beside the test's own executable is built and used.
+pub const HULL_BINARY: &str = "HULL_BINARY";
+
+/// The binary under test.
+pub fn hull() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| match std::env::var_os(HULL_BINARY) {
+        Some(path) => PathBuf::from(path),
+        None => build(),
+    })
+}
+
+/// `cargo test` builds no binary of another package, so a plain `cargo test --workspace` comes through here.
+fn build() -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--quiet", "--package", "hull"])
+        .current_dir(workspace())
+        .status()
+        .expect("cargo runs");
+    assert!(status.success(), "hull does not build");
+    // This executable is target/<triple>/<profile>/deps/<test>-<hash>.
+    let own = std::env::current_exe().expect("/proc is mounted");
+    let target = own.ancestors().nth(3).expect("a test lives in a target directory");
+    target.join("debug/hull")
+}
+
+/// The root of the workspace these tests were built from.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("tests/support lies two levels down")
+}
+
+/// Where things that are dear to make are kept between runs.
+pub fn cache() -> PathBuf {
+    let dir = match std::env::var_os("HULL_TEST_CACHE") {
+        Some(dir) => PathBuf::from(dir),
+        None => workspace().join("target/test-cache"),
+    };
+    std::fs::create_dir_all(&dir).expect("the test cache can be made");
+    dir
+}
