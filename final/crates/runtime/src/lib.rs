@@ -1,1 +1,28 @@
 //! An OCI runtime as a library: bundles in, isolated processes out.
+//!
+//! ```text
+//! spec        config.json                    create   clone3, then talk to the child until it is ready
+//! protocol    what parent and child say      init/    the child: namespaces, mounts, security, execve
+//! rootfs/     mounts, devices, masks, pivot  exec     another process in a running container
+//! cgroups/    limits, on v1, hybrid and v2   security/ capabilities, seccomp, docker's defaults
+//! ```
+//! It knows nothing of images, networks or names.
+
+pub mod cgroups;
+mod console;
+mod create;
+pub mod defaults;
+mod error;
+mod exec;
+mod init;
+mod namespaces;
+mod protocol;
+mod rootfs;
+pub mod security;
+pub mod spec;
+mod stdio;
+
+pub use create::{CreateOptions, Created, Running, create};
+pub use error::{Error, Result};
+pub use exec::{ExecTarget, exec};
+pub use stdio::Stdio;

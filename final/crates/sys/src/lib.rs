@@ -1,3 +1,8 @@
 //! System calls behind safe functions: the only crate of hull with unsafe code.
 
+pub mod bpf;
 pub mod fs;
+pub mod mount;
+pub mod process;
+pub mod security;
+pub mod self_exe;

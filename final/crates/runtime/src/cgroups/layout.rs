@@ -1,0 +1,113 @@
+//! Which cgroup hierarchies this machine has, from mountinfo (proc(5)).
+
+use std::path::PathBuf;
+
+use super::Result;
+use super::files;
+
+/// v2 alone, or v1 hierarchies with perhaps v2 beside them (hybrid).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Layout {
+    V2 { mount: PathBuf },
+    V1 { hierarchies: Vec<Hierarchy>, hybrid: bool },
+}
+
+/// One mounted hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hierarchy {
+    /// Its directory's name: `memory`, `cpu,cpuacct`, `systemd`, `unified`.
+    pub name: String,
+    pub mount: PathBuf,
+    pub controllers: Vec<String>,
+    pub v2: bool,
+    /// What mount(2) is told to mount it again: `memory`, `name=systemd`, nothing for v2.
+    pub mount_data: String,
+}
+
+/// v1 controllers that every container uses.
+const ALWAYS: &[&str] = &["memory", "cpu", "cpuacct", "pids", "devices", "freezer", "cpuset"];
+
+impl Hierarchy {
+    /// True when a container has a cgroup of its own in it.
+    pub(super) fn is_used(&self) -> bool {
+        self.v2 || self.controllers.iter().any(|controller| ALWAYS.contains(&controller.as_str()))
+    }
+
+    pub(crate) fn file_system(&self) -> &'static str {
+        if self.v2 { "cgroup2" } else { "cgroup" }
+    }
+}
+
+impl Layout {
+    /// `1` or `2`, as docker's `info` says it.
+    pub fn describe(&self) -> &'static str {
+        match self {
+            Self::V2 { .. } => "2",
+            Self::V1 { .. } => "1",
+        }
+    }
+}
+
+pub(super) fn find<'a>(hierarchies: &'a [Hierarchy], controller: &str) -> Option<&'a Hierarchy> {
+    hierarchies.iter().find(|hierarchy| hierarchy.controllers.iter().any(|name| name == controller))
+}
+
+/// Reads it anew: a few microseconds, and right also inside another container.
+pub fn detect() -> Result<Layout> {
+    let text = files::read(std::path::Path::new("/proc/self/mountinfo"))?;
+    parse(&text).ok_or(files::Error::NoCgroups)
+}
+
+fn parse(mountinfo: &str) -> Option<Layout> {
+    let mut hierarchies: Vec<Hierarchy> = mountinfo.lines().filter_map(hierarchy).collect();
+    hierarchies.dedup_by(|a, b| a.mount == b.mount);
+    match hierarchies.iter().any(|hierarchy| !hierarchy.v2) {
+        true => {
+            let hybrid = hierarchies.iter().any(|hierarchy| hierarchy.v2);
+            Some(Layout::V1 { hierarchies, hybrid })
+        }
+        false => hierarchies.pop().map(|hierarchy| Layout::V2 { mount: hierarchy.mount }),
+    }
+}
+
+/// `36 35 0:30 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory`
+fn hierarchy(line: &str) -> Option<Hierarchy> {
+    let (left, right) = line.split_once(" - ")?;
+    let mount = PathBuf::from(left.split(' ').nth(4)?);
+    let mut fields = right.split(' ');
+    let kind = fields.next()?;
+    let options = fields.nth(1)?;
+    let name = mount.file_name()?.to_str()?.to_owned();
+    if kind == "cgroup2" {
+        return Some(Hierarchy { name, mount, controllers: vec![], v2: true, mount_data: String::new() });
+    }
+    let own = |option: &&str| !matches!(*option, "rw" | "ro" | "xattr" | "noprefix" | "clone_children");
+    let own: Vec<&str> =
+        options.split(',').filter(own).filter(|o| !o.starts_with("release_agent=")).collect();
+    (kind == "cgroup").then(|| Hierarchy {
+        name,
+        mount,
+        controllers: own.iter().map(|option| option.to_string()).collect(),
+        v2: false,
+        mount_data: own.join(","),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn v1_v2_and_hybrid_are_told_apart() {
+        let v2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
+        assert_eq!(parse(v2), Some(Layout::V2 { mount: "/sys/fs/cgroup".into() }));
+        let hybrid = "31 23 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
+                      32 23 0:28 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n\
+                      33 23 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+        let Some(Layout::V1 { hierarchies, hybrid: true }) = parse(hybrid) else { panic!("not hybrid") };
+        assert_eq!(find(&hierarchies, "memory").unwrap().mount_data, "memory");
+        assert_eq!(hierarchies[1].mount_data, "name=systemd");
+        assert!(!hierarchies[1].is_used() && hierarchies[2].is_used());
+        assert_eq!(parse("20 1 8:1 / / rw - ext4 /dev/sda rw\n"), None);
+    }
+}

@@ -1,0 +1,195 @@
+//! `create`: the parent's side of a start.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use hull_sys::process::{self, Clone3, Cloned};
+use nix::libc;
+
+use crate::cgroups::Cgroup;
+use crate::error::{Error, Result, Step};
+use crate::init;
+use crate::namespaces;
+use crate::protocol::{Channel, Message};
+use crate::spec::{NamespaceKind, Spec};
+use crate::stdio::Stdio;
+
+/// What a container is made of. The caller has one thread.
+#[derive(Debug)]
+pub struct CreateOptions<'a> {
+    pub id: &'a str,
+    /// Relative paths of the spec begin here.
+    pub bundle: &'a Path,
+    pub spec: &'a Spec,
+    pub stdio: Stdio,
+    /// None: the container stays in the caller's cgroup.
+    pub cgroup: Option<Cgroup>,
+    /// A PID 1 of ours that reaps and forwards signals, and the program as its child.
+    pub init: bool,
+    /// The container is killed when the caller dies.
+    pub parent_death_signal: bool,
+    /// Where compiled seccomp filters are kept.
+    pub seccomp_cache: Option<&'a Path>,
+}
+
+impl<'a> CreateOptions<'a> {
+    pub fn new(id: &'a str, bundle: &'a Path, spec: &'a Spec) -> Self {
+        Self {
+            id,
+            bundle,
+            spec,
+            stdio: Stdio::Inherit { stdin: true },
+            cgroup: None,
+            init: false,
+            parent_death_signal: false,
+            seccomp_cache: None,
+        }
+    }
+}
+
+/// A container that is ready and waits for [`Created::start`]. Dropped, it is killed and leaves nothing.
+#[derive(Debug)]
+pub struct Created {
+    pid: i32,
+    pidfd: Option<OwnedFd>,
+    channel: Channel,
+    cgroup: Option<Cgroup>,
+    console: Option<OwnedFd>,
+}
+
+/// A container, or an exec'ed process, that runs.
+#[derive(Debug)]
+pub struct Running {
+    pub pid: i32,
+    pub pidfd: OwnedFd,
+    pub cgroup: Option<Cgroup>,
+}
+
+/// Makes everything up to the program itself.
+pub fn create(options: CreateOptions<'_>) -> Result<Created> {
+    let program = init::compile(options.spec, options.seccomp_cache)?;
+    let resources = options.spec.linux.as_ref().and_then(|linux| linux.resources.clone()).unwrap_or_default();
+    if let Some(cgroup) = &options.cgroup {
+        cgroup.create(&resources)?;
+    }
+    // From here on whatever fails removes the cgroup again.
+    let created = clone_init(&options, program.as_ref());
+    let (pid, pidfd, channel) = match created {
+        Ok(created) => created,
+        Err(error) => {
+            remove(options.cgroup.as_ref());
+            return Err(error);
+        }
+    };
+    let mut created = Created { pid, pidfd: Some(pidfd), channel, cgroup: options.cgroup, console: None };
+    created.await_ready()?;
+    Ok(created)
+}
+
+fn clone_init(
+    options: &CreateOptions<'_>,
+    filter: Option<&crate::security::seccomp::Program>,
+) -> Result<(i32, OwnedFd, Channel)> {
+    let (ours, theirs) = Channel::pair()?;
+    let directory = options.cgroup.as_ref().and_then(Cgroup::open_dir);
+    let request =
+        Clone3 { flags: namespaces::clone_flags(options.spec), cgroup: directory.as_ref().map(AsFd::as_fd) };
+    let pid_namespace = PidNamespace::enter(options.spec)?;
+    let cloned = process::clone3(&request);
+    match cloned.step(|| "clone the container's first process".into())? {
+        Cloned::Child => {
+            drop(ours);
+            init::run(options, filter, &theirs)
+        }
+        Cloned::Parent { pid, pidfd } => {
+            drop(pid_namespace);
+            Ok((pid, pidfd, ours))
+        }
+    }
+}
+
+impl Created {
+    fn await_ready(&mut self) -> Result<()> {
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.join(self.pid)?;
+        }
+        self.channel.send(&Message::Joined)?;
+        loop {
+            match self.channel.expect()? {
+                Message::Console(master) => self.console = Some(master),
+                Message::Ready => return Ok(()),
+                _ => return Err(Error::InitDied),
+            }
+        }
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.pidfd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// The other end of the container's terminal.
+    pub fn take_console(&mut self) -> Option<OwnedFd> {
+        self.console.take()
+    }
+
+    /// Lets the program run; an execve(2) that fails comes back from here.
+    pub fn start(mut self) -> Result<Running> {
+        self.channel.send(&Message::Go)?;
+        match self.channel.receive()? {
+            None => {}
+            Some(Message::Failed(error)) => return Err(error),
+            Some(_) => return Err(Error::InitDied),
+        }
+        match self.pidfd.take() {
+            Some(pidfd) => Ok(Running { pid: self.pid, pidfd, cgroup: self.cgroup.take() }),
+            None => Err(Error::InitDied),
+        }
+    }
+}
+
+impl Drop for Created {
+    fn drop(&mut self) {
+        let Some(pidfd) = &self.pidfd else { return };
+        let _ = process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
+        let _ = nix::sys::wait::waitid(
+            nix::sys::wait::Id::PIDFd(pidfd.as_fd()),
+            nix::sys::wait::WaitPidFlag::WEXITED,
+        );
+        remove(self.cgroup.as_ref());
+    }
+}
+
+fn remove(cgroup: Option<&Cgroup>) {
+    // The error that brought us here is the one to tell.
+    if let Some(cgroup) = cgroup {
+        let _ = cgroup.remove();
+    }
+}
+
+/// A pid namespace is entered by children only (setns(2)): the parent changes where its next child is born, and
+/// changes it back.
+struct PidNamespace(Option<std::fs::File>);
+
+impl PidNamespace {
+    fn enter(spec: &Spec) -> Result<Self> {
+        let joined = namespaces::of(spec)
+            .iter()
+            .find(|namespace| namespace.kind == NamespaceKind::Pid && namespace.path.is_some());
+        let Some(namespace) = joined else { return Ok(Self(None)) };
+        let own = std::fs::File::open("/proc/self/ns/pid").step(|| "open our pid namespace".into())?;
+        namespaces::join(namespace)?;
+        Ok(Self(Some(own)))
+    }
+}
+
+impl Drop for PidNamespace {
+    fn drop(&mut self) {
+        if let Some(own) = &self.0 {
+            let _ = process::setns(own.as_fd(), libc::CLONE_NEWPID);
+        }
+    }
+}

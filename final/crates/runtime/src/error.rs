@@ -1,0 +1,78 @@
+//! Which step failed, on what, and why the kernel refused.
+
+use nix::errno::Errno;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A call was refused, here or in the child.
+    #[error("cannot {step}: {}", .errno.desc())]
+    Step { step: String, errno: Errno },
+    /// The program to run was not found.
+    #[error("exec: {program:?}: {why}")]
+    NotFound { program: String, why: &'static str },
+    /// It was found, and the kernel would not execute it.
+    #[error("exec: {program:?}: {}", .errno.desc())]
+    NotExecutable { program: String, errno: Errno },
+    #[error("invalid config.json: {0}")]
+    Invalid(String),
+    #[error("the container's first process died before it was ready")]
+    InitDied,
+    #[error(transparent)]
+    Cgroup(#[from] crate::cgroups::Error),
+}
+
+impl Error {
+    /// docker's: 127 for a program that is not there, 126 for one that cannot be executed, 125 for the rest.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::NotFound { .. } => 127,
+            Self::NotExecutable { .. } => 126,
+            _ => 125,
+        }
+    }
+
+    /// What the reader can do next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotExecutable { errno: Errno::ENOEXEC, .. } => {
+                Some("a script needs a #! line; a program must be for this machine's architecture".into())
+            }
+            Self::NotExecutable { errno: Errno::EACCES, .. } => {
+                Some("is it a file with the x bit, on a file system without noexec?".into())
+            }
+            Self::Step { step, errno: Errno::EPERM } if step.contains("limit") => {
+                Some("raising a hard limit needs CAP_SYS_RESOURCE, which this process does not have".into())
+            }
+            Self::Cgroup(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+/// Says which step a call belongs to.
+pub(crate) trait Step<T> {
+    fn step(self, step: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T> Step<T> for nix::Result<T> {
+    fn step(self, step: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|errno| Error::Step { step: step(), errno })
+    }
+}
+
+impl<T> Step<T> for std::io::Result<T> {
+    fn step(self, step: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|error| {
+            let errno = Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO));
+            Error::Step { step: step(), errno }
+        })
+    }
+}
+
+impl<T> Step<T> for rustix::io::Result<T> {
+    fn step(self, step: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|errno| Error::Step { step: step(), errno: Errno::from_raw(errno.raw_os_error()) })
+    }
+}

@@ -1,0 +1,109 @@
+//! Another process in a running container.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use hull_sys::process::{self, Clone3, Cloned};
+use nix::libc;
+
+use crate::cgroups::Cgroup;
+use crate::console;
+use crate::create::Running;
+use crate::error::{Error, Result, Step};
+use crate::init;
+use crate::namespaces;
+use crate::protocol::{Channel, Message};
+use crate::security::seccomp::Program;
+use crate::spec::{NamespaceKind, Process, Spec};
+use crate::stdio::Stdio;
+
+/// A running container.
+#[derive(Debug)]
+pub struct ExecTarget<'a> {
+    pub pid: i32,
+    pub pidfd: BorrowedFd<'a>,
+    pub cgroup: Option<&'a Cgroup>,
+    pub spec: &'a Spec,
+    pub seccomp_cache: Option<&'a Path>,
+}
+
+/// Runs `process` in the container's namespaces and cgroup, as a child of the caller, which has one thread and makes
+/// no other children afterwards: they would be born in the container's pid namespace too. With a terminal its other
+/// end is returned.
+pub fn exec(
+    target: ExecTarget<'_>,
+    user_process: &Process,
+    stdio: Stdio,
+) -> Result<(Running, Option<OwnedFd>)> {
+    let filter = init::compile(target.spec, target.seccomp_cache)?;
+    let (ours, theirs) = Channel::pair()?;
+    let directory = target.cgroup.and_then(Cgroup::open_dir);
+    let joined = namespaces::of(target.spec)
+        .iter()
+        .fold(0, |flags, namespace| flags | namespaces::flag(namespace.kind));
+    if joined & libc::CLONE_NEWPID != 0 {
+        process::setns(target.pidfd, libc::CLONE_NEWPID)
+            .step(|| "join the container's pid namespace".into())?;
+    }
+    let request = Clone3 { flags: 0, cgroup: directory.as_ref().map(AsFd::as_fd) };
+    match process::clone3(&request).step(|| "clone the process".into())? {
+        Cloned::Child => {
+            drop(ours);
+            let Err(error) = enter(&target, user_process, &stdio, filter.as_ref(), &theirs, joined);
+            let _ = theirs.send(&Message::Failed(error));
+            process::exit_now(1)
+        }
+        Cloned::Parent { pid, pidfd } => {
+            drop(theirs);
+            let mut console = None;
+            if let Some(cgroup) = target.cgroup {
+                cgroup.join(pid)?;
+            }
+            ours.send(&Message::Joined)?;
+            loop {
+                match ours.receive()? {
+                    Some(Message::Console(master)) => console = Some(master),
+                    Some(Message::Failed(error)) => return Err(error),
+                    Some(_) => return Err(Error::InitDied),
+                    None => return Ok((Running { pid, pidfd, cgroup: None }, console)),
+                }
+            }
+        }
+    }
+}
+
+fn enter(
+    target: &ExecTarget<'_>,
+    user_process: &Process,
+    stdio: &Stdio,
+    filter: Option<&Program>,
+    channel: &Channel,
+    joined: i32,
+) -> Result<std::convert::Infallible> {
+    nix::unistd::setsid().step(|| "start a session".into())?;
+    process::join_new_session_keyring().step(|| "start a session keyring".into())?;
+    match channel.receive()? {
+        Some(Message::Joined) => {}
+        _ => process::exit_now(1),
+    }
+    // Before we can be seen in there: nobody inside may look through /proc/PID/fd or trace us until execve(2).
+    process::set_dumpable(false).step(|| "hide from the container".into())?;
+    let user = namespaces::flag(NamespaceKind::User);
+    let flags = joined & !libc::CLONE_NEWPID;
+    let same_user_namespace = flags & user == 0;
+    let flags = if same_user_namespace { flags } else { flags | user };
+    process::setns(target.pidfd, flags).step(|| "join the container's namespaces".into())?;
+    if user_process.terminal {
+        let dev = std::fs::File::open("/dev").step(|| "open /dev".into())?;
+        let size = user_process.console_size.map(|size| (size.height, size.width));
+        let console = console::open(&dev, size)?;
+        channel.send(&Message::Console(console.master))?;
+        console::install(&console.slave, user_process.user.uid)?;
+    } else {
+        stdio.install()?;
+    }
+    init::set_limits(user_process)?;
+    init::drop_rights(user_process, filter)?;
+    let program = init::find(user_process)?;
+    init::execute(&program, user_process)
+}

@@ -1,0 +1,85 @@
+//! Finding the program and becoming it.
+
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::path::Path;
+
+use hull_sys::process;
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, SigmaskHow};
+
+use crate::error::{Error, Result, Step};
+use crate::protocol::{IN_PATH, NO_FILE};
+use crate::spec::Process;
+
+/// The path of `args[0]`, by the container's own PATH if it has no slash. Changes to the working directory, which a
+/// relative path depends on.
+pub(crate) fn find(process: &Process) -> Result<CString> {
+    nix::unistd::chdir(&process.cwd)
+        .step(|| format!("change to the working directory {}", process.cwd.display()))?;
+    // The kernel answers "(unreachable)" for a directory outside our root, which a hostile image may have led us to.
+    let reached = nix::unistd::getcwd().step(|| "find out where the working directory is".into())?;
+    if !reached.is_absolute() {
+        return Err(Error::Invalid("the working directory is outside the container".into()));
+    }
+    let name = process.args.first().map(String::as_str).unwrap_or_default();
+    if name.contains('/') {
+        return match std::fs::metadata(name) {
+            Ok(_) => c_string(name),
+            Err(error) => Err(missing(name, &error)),
+        };
+    }
+    let path = process.env.iter().rev().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or_default();
+    let mut denied = false;
+    for directory in path.split(':').filter(|_| !name.is_empty()) {
+        let candidate = Path::new(if directory.is_empty() { "." } else { directory }).join(name);
+        if candidate.is_file() {
+            match nix::unistd::access(&candidate, nix::unistd::AccessFlags::X_OK) {
+                Ok(()) => return c_string(&candidate.to_string_lossy()),
+                Err(_) => denied = true,
+            }
+        }
+    }
+    match denied {
+        true => Err(Error::NotExecutable { program: name.into(), errno: Errno::EACCES }),
+        false => Err(Error::NotFound { program: name.into(), why: IN_PATH }),
+    }
+}
+
+fn missing(name: &str, error: &std::io::Error) -> Error {
+    match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
+        Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP => {
+            Error::NotFound { program: name.into(), why: NO_FILE }
+        }
+        errno => Error::NotExecutable { program: name.into(), errno },
+    }
+}
+
+/// Signals and descriptors as a new program expects them, then execve(2).
+pub(crate) fn execute(program: &CString, process: &Process) -> Result<Infallible> {
+    reset_signals()?;
+    process::cloexec_from(3).step(|| "close inherited descriptors".into())?;
+    let args = c_strings(&process.args)?;
+    let env = c_strings(&process.env)?;
+    let name = process.args.first().cloned().unwrap_or_default();
+    match process::execve(program, &args, &env) {
+        // The file was there: what is missing is its interpreter.
+        Errno::ENOENT => Err(Error::NotFound { program: name, why: NO_FILE }),
+        errno => Err(Error::NotExecutable { program: name, errno }),
+    }
+}
+
+/// Ignored signals and a mask are inherited over execve(2); Rust itself ignores SIGPIPE.
+pub(crate) fn reset_signals() -> Result<()> {
+    process::default_signals().step(|| "reset the signals".into())?;
+    nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
+        .step(|| "unblock the signals".into())
+}
+
+fn c_strings(texts: &[String]) -> Result<Vec<CString>> {
+    texts.iter().map(|text| c_string(text)).collect()
+}
+
+fn c_string(text: &str) -> Result<CString> {
+    CString::new(text).map_err(|_| Error::Invalid(format!("{text:?} has a zero byte")))
+}

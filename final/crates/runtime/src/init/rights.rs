@@ -1,0 +1,102 @@
+//! What the program may do: limits, user, capabilities, filter. In the order the kernel's rules force.
+
+use hull_sys::process;
+use nix::errno::Errno;
+use nix::unistd::{Gid, Uid};
+use rustix::process::Rlimit;
+
+use crate::error::{Error, Result, Step};
+use crate::security::capabilities;
+use crate::security::seccomp::Program;
+use crate::spec::Process;
+
+/// A kernel built without a feature has nothing to isolate there.
+pub(super) fn absent(errno: Errno) -> nix::Result<()> {
+    if errno == Errno::ENOSYS { Ok(()) } else { Err(errno) }
+}
+
+pub(super) fn set_oom_score(process: &Process) -> Result<()> {
+    match process.oom_score_adj {
+        Some(score) => std::fs::write("/proc/self/oom_score_adj", score.to_string())
+            .step(|| format!("set the OOM score adjustment to {score}")),
+        None => Ok(()),
+    }
+}
+
+pub(crate) fn set_limits(process: &Process) -> Result<()> {
+    for limit in &process.rlimits {
+        let resource = resource(&limit.kind)
+            .ok_or_else(|| Error::Invalid(format!("unknown resource limit {:?}", limit.kind)))?;
+        let bound = |value: u64| (value != u64::MAX).then_some(value);
+        let new = Rlimit { current: bound(limit.soft), maximum: bound(limit.hard) };
+        rustix::process::setrlimit(resource, new)
+            .step(|| format!("set the limit {} to {}:{}", limit.kind, limit.soft, limit.hard))?;
+    }
+    Ok(())
+}
+
+fn resource(kind: &str) -> Option<rustix::process::Resource> {
+    use rustix::process::Resource;
+    Some(match kind.strip_prefix("RLIMIT_")? {
+        "AS" => Resource::As,
+        "CORE" => Resource::Core,
+        "CPU" => Resource::Cpu,
+        "DATA" => Resource::Data,
+        "FSIZE" => Resource::Fsize,
+        "LOCKS" => Resource::Locks,
+        "MEMLOCK" => Resource::Memlock,
+        "MSGQUEUE" => Resource::Msgqueue,
+        "NICE" => Resource::Nice,
+        "NOFILE" => Resource::Nofile,
+        "NPROC" => Resource::Nproc,
+        "RSS" => Resource::Rss,
+        "RTPRIO" => Resource::Rtprio,
+        "RTTIME" => Resource::Rttime,
+        "SIGPENDING" => Resource::Sigpending,
+        "STACK" => Resource::Stack,
+        _ => return None,
+    })
+}
+
+/// From the runtime's rights to the container's.
+pub(crate) fn drop_rights(process: &Process, filter: Option<&Program>) -> Result<()> {
+    let sets = capabilities::parse(process.capabilities.as_ref())?;
+    if process.no_new_privileges {
+        process::set_no_new_privileges().step(|| "set no_new_privs".into())?;
+    } else {
+        // Without no_new_privs a filter needs CAP_SYS_ADMIN (seccomp(2)), which is about to go.
+        load(filter)?;
+    }
+    // The bounding set needs CAP_SETPCAP: before the user changes.
+    capabilities::limit_bounding(&sets)?;
+    set_user(process)?;
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(process.user.umask.unwrap_or(0o022)));
+    capabilities::apply(&sets)?;
+    if process.no_new_privileges {
+        load(filter)?;
+    }
+    Ok(())
+}
+
+fn load(filter: Option<&Program>) -> Result<()> {
+    match filter {
+        Some(filter) => filter.load().step(|| "load the seccomp filter".into()),
+        None => Ok(()),
+    }
+}
+
+fn set_user(process: &Process) -> Result<()> {
+    let user = &process.user;
+    // A change from 0 to another uid empties the permitted set, unless told to keep it (capabilities(7)).
+    process::set_keep_capabilities(true).step(|| "keep capabilities over the change of user".into())?;
+    let groups: Vec<Gid> = user.additional_gids.iter().copied().map(Gid::from_raw).collect();
+    match nix::unistd::setgroups(&groups) {
+        // A user namespace with a single id denies setgroups(2) (user_namespaces(7)); there is nothing to drop.
+        Err(Errno::EPERM) if groups.is_empty() && process::in_user_namespace() => {}
+        result => result.step(|| format!("set the groups {:?}", user.additional_gids))?,
+    }
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    nix::unistd::setresgid(gid, gid, gid).step(|| format!("become group {gid}"))?;
+    nix::unistd::setresuid(uid, uid, uid).step(|| format!("become user {uid}"))?;
+    process::set_keep_capabilities(false).step(|| "stop keeping capabilities".into())
+}

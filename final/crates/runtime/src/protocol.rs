@@ -1,0 +1,168 @@
+//! What the parent and the container's first process say to each other, over a `SOCK_SEQPACKET` pair.
+//!
+//! ```text
+//! parent                          child
+//!   clone3 ───────────────────────▶ Created
+//!   write the cgroup's files         mount, mask, devices
+//!   Joined ───────────────────────▶ (waits) unshare the cgroup namespace, mount cgroups, pivot
+//!          ◀─────────────────────── Console, with the terminal's descriptor
+//!          ◀─────────────────────── Ready
+//!   Go ───────────────────────────▶ execve
+//!          ◀─────────────────────── end of file: close-on-exec is the proof that it runs
+//! ```
+//! At any point the child may say `Failed` instead, with the step and the errno, and exit.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+};
+
+use crate::error::{Error, Result, Step};
+
+const LONGEST: usize = 4096;
+
+#[derive(Debug)]
+pub(crate) enum Message {
+    Joined,
+    Go,
+    Ready,
+    Console(OwnedFd),
+    Failed(Error),
+}
+
+#[derive(Debug)]
+pub(crate) struct Channel(OwnedFd);
+
+impl Channel {
+    pub(crate) fn pair() -> Result<(Self, Self)> {
+        let flags = SocketFlags::CLOEXEC;
+        let (a, b) = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+            .step(|| "create a socket pair".into())?;
+        Ok((Self(a), Self(b)))
+    }
+
+    pub(crate) fn send(&self, message: &Message) -> Result<()> {
+        let (packet, fd) = encode(message);
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        let fds = fd.map(|fd| [fd.as_fd()]);
+        if let Some(fds) = &fds {
+            ancillary.push(SendAncillaryMessage::ScmRights(fds));
+        }
+        let slices = [IoSlice::new(&packet)];
+        rustix::net::sendmsg(&self.0, &slices, &mut ancillary, SendFlags::NOSIGNAL)
+            .map(drop)
+            .step(|| "talk to the other side of the start".into())
+    }
+
+    /// `None` at the end of file: the other side is gone, or has become the user's program.
+    pub(crate) fn receive(&self) -> Result<Option<Message>> {
+        let mut packet = [0; LONGEST];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut slices = [IoSliceMut::new(&mut packet)];
+        let received = rustix::io::retry_on_intr(|| {
+            rustix::net::recvmsg(&self.0, &mut slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+        });
+        let length = match received {
+            Err(rustix::io::Errno::CONNRESET) => 0,
+            other => other.step(|| "listen to the other side of the start".into())?.bytes,
+        };
+        let mut fds = ancillary.drain().filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(fds) => Some(fds),
+            _ => None,
+        });
+        let fd = fds.next().and_then(|mut fds| fds.next());
+        if length == 0 {
+            return Ok(None);
+        }
+        decode(&packet[..length], fd).map(Some)
+    }
+
+    /// Receives, taking the child's failure as ours.
+    pub(crate) fn expect(&self) -> Result<Message> {
+        match self.receive()? {
+            Some(Message::Failed(error)) => Err(error),
+            Some(message) => Ok(message),
+            None => Err(Error::InitDied),
+        }
+    }
+}
+
+/// An error crosses as its kind, its errno and its text.
+fn encode(message: &Message) -> (Vec<u8>, Option<&OwnedFd>) {
+    let failure = |kind: u8, errno: i32, text: &str| {
+        let text = &text.as_bytes()[..text.len().min(LONGEST - 6)];
+        [&[kind], &errno.to_le_bytes()[..], text].concat()
+    };
+    match message {
+        Message::Joined => (b"j".to_vec(), None),
+        Message::Go => (b"g".to_vec(), None),
+        Message::Ready => (b"r".to_vec(), None),
+        Message::Console(fd) => (b"c".to_vec(), Some(fd)),
+        Message::Failed(Error::Step { step, errno }) => (failure(b'S', *errno as i32, step), None),
+        Message::Failed(Error::NotFound { program, why }) => {
+            (failure(b'N', i32::from(*why == IN_PATH), program), None)
+        }
+        Message::Failed(Error::NotExecutable { program, errno }) => {
+            (failure(b'X', *errno as i32, program), None)
+        }
+        Message::Failed(other) => (failure(b'I', 0, &other.to_string()), None),
+    }
+}
+
+pub(crate) const IN_PATH: &str = "executable file not found in $PATH";
+pub(crate) const NO_FILE: &str = "no such file or directory";
+
+fn decode(packet: &[u8], fd: Option<OwnedFd>) -> Result<Message> {
+    let failure = || {
+        let (errno, text) = packet[1..].split_first_chunk::<4>()?;
+        let errno = i32::from_le_bytes(*errno);
+        Some((errno, String::from_utf8_lossy(text).into_owned()))
+    };
+    let message = match (packet[0], fd) {
+        (b'j', _) => Some(Message::Joined),
+        (b'g', _) => Some(Message::Go),
+        (b'r', _) => Some(Message::Ready),
+        (b'c', Some(fd)) => Some(Message::Console(fd)),
+        (kind @ (b'S' | b'N' | b'X' | b'I'), _) => failure().map(|(errno, text)| {
+            Message::Failed(match kind {
+                b'S' => Error::Step { step: text, errno: Errno::from_raw(errno) },
+                b'N' => Error::NotFound { program: text, why: if errno == 1 { IN_PATH } else { NO_FILE } },
+                b'X' => Error::NotExecutable { program: text, errno: Errno::from_raw(errno) },
+                _ => Error::Invalid(text),
+            })
+        }),
+        _ => None,
+    };
+    message.ok_or(Error::InitDied)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_crosses_with_its_step_and_its_errno() {
+        let (child, parent) = Channel::pair().unwrap();
+        let error = Error::Step { step: "mount proc on /proc".into(), errno: Errno::EPERM };
+        child.send(&Message::Failed(error)).unwrap();
+        let received = parent.expect().unwrap_err();
+        assert_eq!(received.to_string(), "cannot mount proc on /proc: Operation not permitted");
+        drop(child);
+        assert!(parent.receive().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_descriptor_crosses_with_its_message() {
+        let (child, parent) = Channel::pair().unwrap();
+        let file = std::fs::File::open("/dev/null").unwrap();
+        child.send(&Message::Console(file.into())).unwrap();
+        assert!(matches!(parent.expect().unwrap(), Message::Console(_)));
+    }
+}

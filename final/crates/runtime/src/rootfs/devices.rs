@@ -1,0 +1,87 @@
+//! Device nodes. In a user namespace none can be made (mknod(2)): the host's are bound instead.
+
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::errno::Errno;
+use rustix::fs::{FileType, Mode, OFlags};
+
+use super::{Kind, Rootfs};
+use crate::defaults::{DEVICES, LINKS};
+use crate::error::{Error, Result, Step};
+use crate::spec::Device;
+
+/// docker's devices and links in /dev.
+pub(crate) fn link_and_make(rootfs: &Rootfs, bind: bool) -> Result<()> {
+    let dev = rootfs.find(Path::new("/dev"), OFlags::PATH | OFlags::DIRECTORY).step(|| "open /dev".into())?;
+    for (name, major, minor) in DEVICES {
+        let path = Path::new("/dev").join(name);
+        if bind {
+            bind_host(rootfs, &path)?;
+        } else {
+            node(&dev, name, FileType::CharacterDevice, 0o666, (*major, *minor))
+                .step(|| format!("make the device {}", path.display()))?;
+        }
+    }
+    for (name, target) in LINKS {
+        match rustix::fs::symlinkat(*target, &dev, *name) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(errno) => return Err(errno).step(|| format!("link /dev/{name}")),
+        }
+    }
+    Ok(())
+}
+
+/// A device of `config.json`.
+pub(crate) fn make_asked(rootfs: &Rootfs, device: &Device, bind: bool) -> Result<()> {
+    if bind {
+        return bind_host(rootfs, &device.path);
+    }
+    let step = || format!("make the device {}", device.path.display());
+    let kind = match device.kind.as_str() {
+        "c" | "u" => FileType::CharacterDevice,
+        "b" => FileType::BlockDevice,
+        "p" => FileType::Fifo,
+        other => return Err(Error::Invalid(format!("device type {other:?}"))),
+    };
+    let (Some(parent), Some(name)) = (device.path.parent(), device.path.file_name().and_then(|n| n.to_str()))
+    else {
+        return Err(Error::Invalid(format!("device path {}", device.path.display())));
+    };
+    let directory = rootfs.find_or_make(parent, Kind::Directory)?;
+    let number = |value: i64| u32::try_from(value).map_err(|_| Errno::EINVAL).step(step);
+    let numbers = (number(device.major)?, number(device.minor)?);
+    node(&directory, name, kind, device.file_mode.unwrap_or(0o666), numbers).step(step)?;
+    let (uid, gid) = (device.uid.unwrap_or(0), device.gid.unwrap_or(0));
+    if (uid, gid) != (0, 0) {
+        let owner = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
+        let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+        rustix::fs::chownat(&directory, name, Some(owner.0), Some(owner.1), flags).step(step)?;
+    }
+    Ok(())
+}
+
+/// The umask is 0 while the root is built, so the mode is what was asked.
+fn node(
+    dir: &OwnedFd,
+    name: &str,
+    kind: FileType,
+    mode: u32,
+    (major, minor): (u32, u32),
+) -> rustix::io::Result<()> {
+    let number = rustix::fs::makedev(major, minor);
+    match rustix::fs::mknodat(dir, name, kind, Mode::from_raw_mode(mode & 0o7777), number) {
+        Err(rustix::io::Errno::EXIST) => Ok(()),
+        result => result,
+    }
+}
+
+fn bind_host(rootfs: &Rootfs, path: &Path) -> Result<()> {
+    let step = || format!("bind the device {}", path.display());
+    let target = rootfs.find_or_make(path, Kind::File)?;
+    let source = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL).step(step)?;
+    let tree = hull_sys::mount::clone_tree(rootfs, &source, false).step(step)?;
+    hull_sys::mount::attach(&tree, &target).step(step)
+}

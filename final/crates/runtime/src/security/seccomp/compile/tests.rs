@@ -1,0 +1,127 @@
+//! The compiled program against the policy read naively: for every number, the same answer.
+
+use super::super::policy::default_policy;
+use super::*;
+use crate::spec::SyscallRule;
+
+/// What the kernel would return for this call.
+fn run(program: &Program, arch: u32, number: u32, arguments: [u64; 6]) -> u32 {
+    let field = |offset: u32| match offset {
+        NUMBER => number,
+        ARCH => arch,
+        _ => {
+            let argument = arguments[((offset - ARGUMENTS) / 8) as usize];
+            if offset % 8 == 0 { argument as u32 } else { (argument >> 32) as u32 }
+        }
+    };
+    let (mut at, mut a) = (0, 0);
+    loop {
+        let Instruction { code, jt, jf, k } = program.instructions[at];
+        at += 1;
+        let taken = match code {
+            LOAD => {
+                a = field(k);
+                continue;
+            }
+            AND => {
+                a &= k;
+                continue;
+            }
+            JUMP => {
+                at += k as usize;
+                continue;
+            }
+            RETURN => return k,
+            JUMP_EQUAL => a == k,
+            JUMP_GREATER => a > k,
+            JUMP_GREATER_EQUAL => a >= k,
+            other => panic!("instruction {other:#x}"),
+        };
+        at += usize::from(if taken { jt } else { jf });
+    }
+}
+
+fn holds(argument: &SeccompArg, arguments: [u64; 6]) -> bool {
+    let value = arguments[argument.index as usize];
+    match argument.op.as_str() {
+        "SCMP_CMP_EQ" => value == argument.value,
+        "SCMP_CMP_NE" => value != argument.value,
+        "SCMP_CMP_GT" => value > argument.value,
+        "SCMP_CMP_GE" => value >= argument.value,
+        "SCMP_CMP_LT" => value < argument.value,
+        "SCMP_CMP_LE" => value <= argument.value,
+        _ => value & argument.value == argument.value_two,
+    }
+}
+
+fn naive(policy: &Seccomp, number: u32, arguments: [u64; 6]) -> u32 {
+    let names = numbers();
+    let matching = policy.syscalls.iter().find(|rule| {
+        rule.names.iter().any(|name| names.get(name.as_str()) == Some(&number))
+            && rule.args.iter().all(|argument| holds(argument, arguments))
+    });
+    match matching {
+        Some(rule) => action(&rule.action, rule.errno_ret).unwrap(),
+        None if number > highest() && number < X32 => 0x0005_0000 | ENOSYS,
+        None => action(&policy.default_action, policy.default_errno_ret).unwrap(),
+    }
+}
+
+#[test]
+fn every_system_call_gets_what_dockers_policy_says() {
+    for capabilities in [vec![], vec!["CAP_SYS_ADMIN".to_owned(), "CAP_SYS_PTRACE".into()]] {
+        let policy = default_policy(&capabilities);
+        let program = compile(&policy).unwrap();
+        let tried = (0..600).chain([X32 - 1, X32, X32 + 1, u32::MAX]);
+        for number in tried {
+            for arguments in [[0; 6], [8; 6], [0x1000_0000; 6], [u64::MAX; 6], [0xffff_ffff; 6]] {
+                let expected = naive(&policy, number, arguments);
+                assert_eq!(run(&program, AUDIT_ARCH, number, arguments), expected, "{number} {arguments:x?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_comparison_is_one_of_64_bits() {
+    let edges = [0, 1, 0xffff_ffff, 0x1_0000_0000, 0x1_0000_0001, 0x2_0000_0000, u64::MAX];
+    for op in ["EQ", "NE", "GT", "GE", "LT", "LE", "MASKED_EQ"] {
+        for value in edges {
+            let argument =
+                |index| SeccompArg { index, value, value_two: value & 1, op: format!("SCMP_CMP_{op}") };
+            let policy = Seccomp {
+                default_action: "SCMP_ACT_ERRNO".into(),
+                syscalls: vec![SyscallRule {
+                    names: vec!["read".into()],
+                    action: "SCMP_ACT_ALLOW".into(),
+                    args: vec![argument(0), argument(2)],
+                    ..SyscallRule::default()
+                }],
+                ..Seccomp::default()
+            };
+            let program = compile(&policy).unwrap();
+            let number = numbers()["read"];
+            for (first, second) in edges.iter().flat_map(|first| edges.map(|second| (*first, second))) {
+                let arguments = [first, 0, second, 0, 0, 0];
+                let expected = naive(&policy, number, arguments);
+                assert_eq!(
+                    run(&program, AUDIT_ARCH, number, arguments),
+                    expected,
+                    "{op} {value:x} {arguments:x?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn another_architecture_is_killed() {
+    let program = compile(&default_policy(&[])).unwrap();
+    assert_eq!(run(&program, AUDIT_ARCH ^ 1, 0, [0; 6]), KILL_PROCESS);
+}
+
+#[test]
+fn what_cannot_be_applied_is_an_error() {
+    let policy = Seccomp { default_action: "SCMP_ACT_WHATEVER".into(), ..Seccomp::default() };
+    assert!(compile(&policy).is_err());
+}

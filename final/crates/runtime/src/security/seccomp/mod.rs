@@ -1,0 +1,33 @@
+//! System call filters: docker's policy, or one given, compiled to BPF once and kept.
+//!
+//! ```text
+//! policy    docker's profile format → the OCI's, for a set of capabilities
+//! compile   the OCI's → a range tree in BPF         cache   compiled programs, by digest
+//! syscalls  names and numbers
+//! ```
+
+mod cache;
+mod compile;
+mod policy;
+mod syscalls;
+
+use hull_sys::security::Instruction;
+
+pub use cache::compile_cached;
+pub use compile::compile;
+pub use policy::{default_policy, parse_policy};
+
+/// A compiled filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    instructions: Vec<Instruction>,
+    /// `SECCOMP_FILTER_FLAG_*`.
+    flags: u64,
+}
+
+impl Program {
+    /// From here on it decides on every system call of this process and its children.
+    pub fn load(&self) -> nix::Result<()> {
+        hull_sys::security::load_filter(&self.instructions, self.flags)
+    }
+}

@@ -1,0 +1,75 @@
+//! `config.json` of an OCI bundle: runtime-spec 1.3, Linux.
+//!
+//! Field names are the specification's, in Rust's case. What is not listed here is carried by nobody: an unknown
+//! field is ignored, as the specification asks.
+
+mod linux;
+mod process;
+mod resources;
+mod seccomp;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use linux::{Device, IdMapping, Linux, Namespace, NamespaceKind};
+pub use process::{Capabilities, ConsoleSize, Process, Rlimit, User};
+pub use resources::{Cpu, DeviceRule, Memory, Pids, Resources};
+pub use seccomp::{Seccomp, SeccompArg, SyscallRule};
+
+/// <https://github.com/opencontainers/runtime-spec/blob/main/config.md>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Spec {
+    pub oci_version: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<Root>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domainname: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<Mount>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linux: Option<Linux>,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Self {
+            oci_version: "1.3.0".into(),
+            process: None,
+            root: None,
+            hostname: None,
+            domainname: None,
+            mounts: vec![],
+            annotations: BTreeMap::new(),
+            linux: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Root {
+    /// Absolute, or relative to the bundle.
+    pub path: PathBuf,
+    #[serde(default)]
+    pub readonly: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Mount {
+    pub destination: PathBuf,
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// mount(8)'s.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+}

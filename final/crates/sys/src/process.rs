@@ -1,0 +1,199 @@
+//! Processes: fork, clone3, descriptors for them, and what prctl(2) sets.
+
+use std::ffi::CString;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::libc;
+
+/// Who returned from a fork or a clone.
+#[derive(Debug)]
+pub enum Fork {
+    Parent { pid: i32 },
+    Child,
+}
+
+/// fork(2). The caller has one thread, so that the child may use everything the parent could.
+pub fn fork() -> nix::Result<Fork> {
+    // SAFETY: the callers are single-threaded, so no lock can be held by a thread that the child does not have.
+    match Errno::result(unsafe { libc::fork() })? {
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent { pid }),
+    }
+}
+
+/// linux/sched.h; libc has it in a type too narrow for it.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// What clone3(2) makes beside a plain fork.
+#[derive(Debug, Default)]
+pub struct Clone3<'a> {
+    /// `CLONE_NEW*` and kin.
+    pub flags: u64,
+    /// The child starts in this cgroup v2 directory (`CLONE_INTO_CGROUP`, Linux 5.7).
+    pub cgroup: Option<BorrowedFd<'a>>,
+}
+
+/// Who returned from [`clone3`]; the parent also holds the child by descriptor.
+#[derive(Debug)]
+pub enum Cloned {
+    Parent { pid: i32, pidfd: OwnedFd },
+    Child,
+}
+
+/// clone3(2) without sharing memory: a fork into other namespaces. Linux 5.3.
+pub fn clone3(request: &Clone3<'_>) -> nix::Result<Cloned> {
+    let mut pidfd: libc::c_int = -1;
+    // SAFETY: clone_args is plain data for which zero is a valid value everywhere.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = request.flags | libc::CLONE_PIDFD as u64;
+    args.pidfd = &raw mut pidfd as u64;
+    args.exit_signal = libc::SIGCHLD as u64;
+    if let Some(cgroup) = request.cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+    }
+    // SAFETY: no stack and no CLONE_VM: the child runs on a copy of this one, as after fork(2), and callers are
+    // single-threaded. `args` and `pidfd` outlive the call.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
+    match Errno::result(pid)? {
+        0 => Ok(Cloned::Child),
+        // SAFETY: the kernel has just put a new descriptor there, which nobody else owns.
+        pid => Ok(Cloned::Parent { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } }),
+    }
+}
+
+/// `_exit`(2): neither the parent's buffers nor its exit handlers are the child's to run.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: ends the process; nothing runs after it.
+    unsafe { libc::_exit(code) }
+}
+
+/// pidfd_open(2), Linux 5.3.
+pub fn pidfd_open(pid: i32) -> nix::Result<OwnedFd> {
+    // SAFETY: takes two integers and returns a new descriptor or -1.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+    // SAFETY: as above: the descriptor is ours alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// pidfd_send_signal(2), Linux 5.1.
+pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> nix::Result<()> {
+    let none = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: the descriptor is borrowed for the call and no siginfo is passed.
+    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, none, 0) };
+    Errno::result(sent).map(drop)
+}
+
+/// setns(2): enters those namespaces of a process that `flags` name, all or none. By pidfd since Linux 5.8.
+pub fn setns(fd: BorrowedFd<'_>, flags: i32) -> nix::Result<()> {
+    // SAFETY: the descriptor is borrowed for the call.
+    Errno::result(unsafe { libc::setns(fd.as_raw_fd(), flags) }).map(drop)
+}
+
+/// close_range(2), Linux 5.9: closes the descriptors from `first` to `last`, whoever opened them.
+///
+/// Owners of a closed descriptor must not use it again; callers are processes about to drop or replace everything.
+pub fn close_range(first: u32, last: u32) -> nix::Result<()> {
+    // SAFETY: the callers hold no descriptor in the range that they use or drop afterwards.
+    Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
+}
+
+/// Marks the descriptors from `first` on close-on-exec (`CLOSE_RANGE_CLOEXEC`, Linux 5.11).
+pub fn cloexec_from(first: u32) -> nix::Result<()> {
+    // SAFETY: only sets a flag on each descriptor.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    Errno::result(done).map(drop)
+}
+
+/// Descriptors whose number this process was told and which nobody else here owns.
+pub fn adopt_fd(number: i32) -> OwnedFd {
+    // SAFETY: callers pass numbers of descriptors that this process inherited or received and not yet wrapped.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// execve(2); returns only on failure.
+pub fn execve(path: &CString, args: &[CString], env: &[CString]) -> Errno {
+    match nix::unistd::execve(path, args, env) {
+        Err(errno) => errno,
+        Ok(never) => match never {},
+    }
+}
+
+fn prctl(option: i32, argument: u64) -> nix::Result<()> {
+    // SAFETY: the options used here take integers only.
+    Errno::result(unsafe { libc::prctl(option, argument, 0, 0, 0) }).map(drop)
+}
+
+/// Orphaned descendants become our children (`PR_SET_CHILD_SUBREAPER`).
+pub fn set_child_subreaper() -> nix::Result<()> {
+    prctl(libc::PR_SET_CHILD_SUBREAPER, 1)
+}
+
+/// `signal` is sent to us when the thread that made us ends (`PR_SET_PDEATHSIG`).
+pub fn set_parent_death_signal(signal: i32) -> nix::Result<()> {
+    prctl(libc::PR_SET_PDEATHSIG, signal as u64)
+}
+
+/// No execve(2) from here on gains privileges (`PR_SET_NO_NEW_PRIVS`).
+pub fn set_no_new_privileges() -> nix::Result<()> {
+    prctl(libc::PR_SET_NO_NEW_PRIVS, 1)
+}
+
+/// Permitted capabilities survive the next change of user (`PR_SET_KEEPCAPS`).
+pub fn set_keep_capabilities(keep: bool) -> nix::Result<()> {
+    prctl(libc::PR_SET_KEEPCAPS, u64::from(keep))
+}
+
+/// Whether others may ptrace(2) us or look into our /proc entries (`PR_SET_DUMPABLE`).
+pub fn set_dumpable(dumpable: bool) -> nix::Result<()> {
+    prctl(libc::PR_SET_DUMPABLE, u64::from(dumpable))
+}
+
+/// A session keyring of our own (keyctl(2)): the caller's keys stay the caller's.
+pub fn join_new_session_keyring() -> nix::Result<()> {
+    const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;
+    let anonymous = std::ptr::null::<libc::c_char>();
+    // SAFETY: a null name asks for an anonymous keyring; nothing is read from memory.
+    let done = unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, anonymous) };
+    Errno::result(done).map(drop)
+}
+
+/// True inside a user namespace other than the initial one, where uid 0 is somebody else outside.
+pub fn in_user_namespace() -> bool {
+    // The initial namespace maps everything onto itself (user_namespaces(7)).
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().collect::<Vec<_>>() != ["0", "0", "4294967295"]
+}
+
+/// Brings `lo` up in the present network namespace (netdevice(7)).
+pub fn loopback_up() -> nix::Result<()> {
+    let socket = nix::sys::socket::socket(
+        nix::sys::socket::AddressFamily::Inet,
+        nix::sys::socket::SockType::Datagram,
+        nix::sys::socket::SockFlag::SOCK_CLOEXEC,
+        None,
+    )?;
+    // SAFETY: ifreq is plain data for which zero is a valid value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = *from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as i16;
+    // SAFETY: SIOCSIFFLAGS reads one ifreq, which outlives the call.
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+    Errno::result(done).map(drop)
+}
+
+/// Every signal back to its default action: what is ignored stays ignored over execve(2).
+pub fn default_signals() -> nix::Result<()> {
+    for signal in nix::sys::signal::Signal::iterator() {
+        use nix::sys::signal::{SigHandler, Signal, signal as set};
+        if matches!(signal, Signal::SIGKILL | Signal::SIGSTOP) {
+            continue;
+        }
+        // SAFETY: the default action runs no code of ours.
+        unsafe { set(signal, SigHandler::SigDfl) }?;
+    }
+    Ok(())
+}

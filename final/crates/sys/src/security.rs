@@ -1,0 +1,76 @@
+//! Capabilities and seccomp filters, as the kernel takes them.
+
+use nix::errno::Errno;
+use nix::libc;
+
+/// The sets of capset(2), a bit each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CapabilitySets {
+    pub effective: u64,
+    pub permitted: u64,
+    pub inheritable: u64,
+}
+
+const VERSION_3: u32 = 0x2008_0522;
+
+#[repr(C)]
+struct Header {
+    version: u32,
+    pid: i32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Data {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+/// capset(2) on this thread.
+pub fn set_capabilities(sets: &CapabilitySets) -> nix::Result<()> {
+    let header = Header { version: VERSION_3, pid: 0 };
+    let half = |shift: u32| Data {
+        effective: (sets.effective >> shift) as u32,
+        permitted: (sets.permitted >> shift) as u32,
+        inheritable: (sets.inheritable >> shift) as u32,
+    };
+    let data = [half(0), half(32)];
+    // SAFETY: version 3 reads one header and two data structures, which outlive the call.
+    let done = unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) };
+    Errno::result(done).map(drop)
+}
+
+/// Drops a capability from the bounding set: no later execve(2) can bring it back.
+pub fn drop_bounding(capability: u32) -> nix::Result<()> {
+    // SAFETY: integers only.
+    let done = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, u64::from(capability), 0, 0, 0) };
+    Errno::result(done).map(drop)
+}
+
+/// Raises an ambient capability, which must be permitted and inheritable.
+pub fn raise_ambient(capability: u32) -> nix::Result<()> {
+    let (raise, number) = (libc::PR_CAP_AMBIENT_RAISE as u64, u64::from(capability));
+    // SAFETY: integers only.
+    Errno::result(unsafe { libc::prctl(libc::PR_CAP_AMBIENT, raise, number, 0, 0) }).map(drop)
+}
+
+/// One instruction of a classic BPF program: `sock_filter`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instruction {
+    pub code: u16,
+    pub jt: u8,
+    pub jf: u8,
+    pub k: u32,
+}
+
+/// seccomp(2) `SECCOMP_SET_MODE_FILTER`: from here on the filter decides on every system call, for good.
+pub fn load_filter(program: &[Instruction], flags: u64) -> nix::Result<()> {
+    let length = u16::try_from(program.len()).map_err(|_| Errno::E2BIG)?;
+    let filter = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut().cast() };
+    // SAFETY: `Instruction` has the layout of sock_filter; the kernel copies the program and writes to none of it.
+    let done =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const filter) };
+    Errno::result(done).map(drop)
+}
