@@ -1,1 +1,58 @@
-fn main() {}
+//! `cargo xtask`: everything that a newcomer would otherwise have to remember.
+
+mod bench;
+mod install;
+mod packages;
+mod stage;
+mod test;
+mod vm;
+mod workspace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Build, test, measure and install hull.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what is missing, then check the format, the lints and every test, the virtual machine's included
+    Test,
+    /// Run the tests that need cgroup v2 in a virtual machine, and nothing else
+    Vm,
+    /// Build for release and put hull, hull-oci, completions and man pages below a directory
+    Install {
+        /// For example /usr/local
+        #[arg(long)]
+        prefix: PathBuf,
+    },
+    /// Measure hull against the kernel's own floor and print a table of ratios
+    Bench {
+        /// How many pairs of runs stand behind each ratio
+        #[arg(long, default_value_t = 50)]
+        pairs: u32,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().task {
+        Task::Test => test::test(),
+        Task::Vm => vm::test(),
+        Task::Install { prefix } => install::install(&prefix),
+        Task::Bench { pairs } => bench::bench(pairs),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! `cargo xtask install --prefix DIR`: release builds, completions and man pages where a distribution puts them.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::workspace::{cargo, output, run, target};
+
+const BINARIES: [&str; 2] = ["hull", "hull-oci"];
+
+/// Shell, and where it looks for the completions of `hull` below a prefix.
+const COMPLETIONS: [(&str, &str); 3] = [
+    ("bash", "share/bash-completion/completions/hull"),
+    ("zsh", "share/zsh/site-functions/_hull"),
+    ("fish", "share/fish/vendor_completions.d/hull.fish"),
+];
+
+pub fn install(prefix: &Path) -> Result<()> {
+    run(&mut cargo(&["build", "--release", "--package", "hull", "--bins"]))?;
+    let release = target()?.join("release");
+    for binary in BINARIES {
+        place(&prefix.join("bin").join(binary), &fs::read(release.join(binary)).context(binary)?, 0o755)?;
+    }
+    let hull = release.join("hull");
+    for (shell, path) in COMPLETIONS {
+        let script = output(Command::new(&hull).args(["completion", shell]))?;
+        place(&prefix.join(path), script.as_bytes(), 0o644)?;
+    }
+    let man = prefix.join("share/man/man1");
+    fs::create_dir_all(&man).with_context(|| format!("making {}", man.display()))?;
+    run(Command::new(&hull).arg("man").arg(&man))?;
+    println!("man pages in {}", man.display());
+    Ok(())
+}
+
+/// Writes beside the target and renames: a running `hull` keeps its file, and a reader never sees half of one.
+fn place(path: &Path, content: &[u8], mode: u32) -> Result<()> {
+    let parent = path.parent().context("a file has a directory")?;
+    fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
+    let unfinished = path.with_extension("new");
+    fs::write(&unfinished, content).with_context(|| format!("writing {}", unfinished.display()))?;
+    fs::set_permissions(&unfinished, PermissionsExt::from_mode(mode))?;
+    fs::rename(&unfinished, path).with_context(|| format!("writing {}", path.display()))?;
+    println!("{}", path.display());
+    Ok(())
+}

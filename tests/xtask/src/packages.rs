@@ -1,0 +1,54 @@
+//! Debian packages that the build and the tests stand on.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use nix::unistd::geteuid;
+
+use crate::workspace::{output, run};
+
+/// Package and what it is for, said when it is missing.
+const PACKAGES: [(&str, &str); 11] = [
+    ("gcc", "links the programs"),
+    ("libc6-dev", "has the C library for static linking"),
+    ("busybox-static", "is the smallest image, and the virtual machine's user space"),
+    ("debootstrap", "makes a real Debian image, since none can be pulled"),
+    ("skopeo", "writes and reads image archives, to be understood by others"),
+    ("umoci", "makes an OCI layout without hull"),
+    ("uidmap", "gives an ordinary user more than one id (newuidmap)"),
+    ("nftables", "shows the leak check which rules are left"),
+    ("qemu-system-x86", "runs the cgroup v2 virtual machine"),
+    ("cpio", "packs the virtual machine's initramfs"),
+    ("util-linux", "has setsid and setpriv, for terminals and ordinary users"),
+];
+
+/// Installs what is missing. Without root it says the command, and the tests that need it skip.
+pub fn install_missing() -> Result<()> {
+    let missing: Vec<_> = PACKAGES.iter().filter(|(package, _)| !is_installed(package)).collect();
+    if missing.is_empty() {
+        eprintln!("all {} packages are installed", PACKAGES.len());
+        return Ok(());
+    }
+    for (package, why) in &missing {
+        eprintln!("missing: {package}, which {why}");
+    }
+    let names: Vec<_> = missing.iter().map(|(package, _)| *package).collect();
+    if !geteuid().is_root() {
+        let command = format!("apt-get install --no-install-recommends {}", names.join(" "));
+        if std::env::var_os("HULL_TESTS_MUST_RUN").is_some_and(|v| v == "1") {
+            bail!("packages are missing, and installing them takes root: {command}");
+        }
+        eprintln!("installing them takes root: {command}\nwithout them some tests are skipped");
+        return Ok(());
+    }
+    run(Command::new("apt-get").args(["update", "-qq"])).context("refreshing the package lists")?;
+    let mut install = Command::new("apt-get");
+    install.args(["install", "-y", "-qq", "--no-install-recommends"]).args(&names);
+    run(install.env("DEBIAN_FRONTEND", "noninteractive")).context("installing packages")
+}
+
+fn is_installed(package: &str) -> bool {
+    let mut query = Command::new("dpkg-query");
+    let status = output(query.args(["-W", "-f", "${db:Status-Status}", package]));
+    status.is_ok_and(|s| s == "installed")
+}

@@ -1,0 +1,42 @@
+//! Stages of a long task: each is announced, timed, and named again if it failed.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+/// The stages that have run so far.
+#[derive(Default)]
+pub struct Stages(Vec<(&'static str, Duration, bool)>);
+
+impl Stages {
+    /// Runs one stage. A failure is shown at once and kept for the summary, so that one run tells all there is to fix.
+    pub fn run(&mut self, name: &'static str, stage: impl FnOnce() -> Result<()>) -> bool {
+        eprintln!("\n== {name}");
+        let started = Instant::now();
+        let result = stage();
+        let took = started.elapsed();
+        if let Err(error) = &result {
+            eprintln!("error: {error:#}");
+        }
+        eprintln!("== {name}: {} in {:.1} s", verdict(result.is_ok()), took.as_secs_f32());
+        self.0.push((name, took, result.is_ok()));
+        result.is_ok()
+    }
+
+    /// Prints the table of stages; fails if one did.
+    pub fn finish(self) -> Result<()> {
+        eprintln!();
+        for (name, took, passed) in &self.0 {
+            eprintln!("{:<44} {:<7} {:>7.1} s", name, verdict(*passed), took.as_secs_f32());
+        }
+        let failed: Vec<_> = self.0.iter().filter(|s| !s.2).map(|s| s.0).collect();
+        if !failed.is_empty() {
+            bail!("failed: {}", failed.join(", "));
+        }
+        Ok(())
+    }
+}
+
+fn verdict(passed: bool) -> &'static str {
+    if passed { "passed" } else { "FAILED" }
+}

@@ -1,0 +1,26 @@
+//! `cargo xtask test`: from a fresh Debian machine to every test.
+
+use anyhow::Result;
+
+use crate::stage::Stages;
+use crate::workspace::{cargo, run, target};
+use crate::{packages, vm};
+
+/// Runs every stage, later ones also after a failure where that makes sense.
+pub fn test() -> Result<()> {
+    let mut stages = Stages::default();
+    stages.run("packages", packages::install_missing);
+    let built = stages.run("build", || run(&mut cargo(&["build", "--workspace", "--bins"])));
+    stages.run("format", || run(&mut cargo(&["fmt", "--all", "--check"])));
+    stages.run("lints", || {
+        run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
+    });
+    if built {
+        stages.run("tests", || {
+            let binary = target()?.join("debug/hull");
+            run(cargo(&["test", "--workspace", "--no-fail-fast"]).env("HULL_BINARY", binary))
+        });
+        stages.run("cgroup v2 virtual machine", vm::test);
+    }
+    stages.finish()
+}

@@ -1,0 +1,58 @@
+//! The machine's file system: busybox, `hull`, the tests and the modules, as a cpio archive.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use super::kernel::Kernel;
+use crate::workspace::{root, run};
+
+/// What the tests need that the kernel has as a module.
+const MODULES: [&str; 1] = ["overlay"];
+
+/// Packs the initramfs; its path.
+pub fn build(kernel: &Kernel, hull: &Path, test: &Path) -> Result<PathBuf> {
+    let dir = root().join("target/vm");
+    let tree = dir.join("tree");
+    let _ = fs::remove_dir_all(&tree);
+    for name in ["bin", "lib/modules", "cache"] {
+        fs::create_dir_all(tree.join(name))?;
+    }
+    let busybox = ["/bin/busybox", "/usr/bin/busybox"].map(Path::new).into_iter().find(|p| p.exists());
+    copy(busybox.context("busybox-static is not installed")?, &tree.join("bin/busybox"))?;
+    copy(hull, &tree.join("bin/hull"))?;
+    copy(test, &tree.join("bin/limits"))?;
+    let mut names = Vec::new();
+    for module in MODULES {
+        for file in kernel.load_order(module)? {
+            let name = file.file_name().context("a module is a file")?.to_owned();
+            copy(&file, &tree.join("lib/modules").join(&name))?;
+            names.push(name.to_string_lossy().into_owned());
+        }
+    }
+    fs::write(tree.join("lib/modules/order"), names.join("\n") + "\n")?;
+    for (name, script) in [("init", include_str!("init.sh")), ("tests.sh", include_str!("tests.sh"))] {
+        let path = tree.join(name);
+        fs::write(&path, script)?;
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o755))?;
+    }
+    pack(&tree, &dir.join("initramfs.cpio"))
+}
+
+fn pack(tree: &Path, archive: &Path) -> Result<PathBuf> {
+    let mut find = Command::new("find").arg(".").current_dir(tree).stdout(Stdio::piped()).spawn()?;
+    let names = find.stdout.take().context("find has a pipe")?;
+    let mut cpio = Command::new("cpio");
+    cpio.args(["--create", "--format=newc", "--quiet", "--owner=0:0"]).current_dir(tree);
+    run(cpio.stdin(names).stdout(fs::File::create(archive)?))?;
+    find.wait()?;
+    Ok(archive.to_owned())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to).with_context(|| format!("copying {}", from.display()))?;
+    Ok(())
+}

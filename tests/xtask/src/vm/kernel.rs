@@ -1,0 +1,99 @@
+//! The machine's kernel: fetched as a Debian package, unpacked under `target/vm`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::workspace::{output, root, run};
+
+/// The metapackage whose dependency is the current kernel for virtual machines.
+const METAPACKAGE: &str = "linux-image-cloud-amd64";
+
+/// An unpacked kernel.
+pub struct Kernel {
+    pub image: PathBuf,
+    /// `lib/modules/<release>`.
+    modules: PathBuf,
+}
+
+/// The kernel in `target/vm`, fetched where it is not there yet.
+pub fn fetch() -> Result<Kernel> {
+    let dir = root().join("target/vm");
+    let unpacked = dir.join("kernel");
+    if !unpacked.exists() {
+        fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
+        let package = newest()?;
+        eprintln!("fetching {package}");
+        run(Command::new("apt-get").args(["download", "-qq", &package]).current_dir(&dir))?;
+        let archive = find(&dir, &format!("{package}_"))?;
+        // Unpacked beside and renamed: an interrupted run leaves no half of a kernel.
+        let unfinished = dir.join("kernel.new");
+        let _ = fs::remove_dir_all(&unfinished);
+        run(Command::new("dpkg-deb").arg("-x").args([&archive, &unfinished]))?;
+        fs::rename(&unfinished, &unpacked)?;
+        fs::remove_file(&archive)?;
+    }
+    let modules = find(&unpacked.join("lib/modules"), "")?;
+    Ok(Kernel { image: find(&unpacked.join("boot"), "vmlinuz-")?, modules })
+}
+
+impl Kernel {
+    /// Files of `module` and of what it depends on, in the order of loading. The package has no `modules.dep`, which
+    /// depmod would make; each module names its dependencies itself, in its `.modinfo` section.
+    pub fn load_order(&self, module: &str) -> Result<Vec<PathBuf>> {
+        let builtin = fs::read_to_string(self.modules.join("modules.builtin"))?;
+        let mut order = Vec::new();
+        self.add(module, &builtin, &mut order)?;
+        Ok(order)
+    }
+
+    fn add(&self, module: &str, builtin: &str, order: &mut Vec<PathBuf>) -> Result<()> {
+        let name = format!("{module}.ko");
+        if builtin.lines().any(|line| line.ends_with(&format!("/{name}"))) {
+            return Ok(());
+        }
+        let list = fs::read_to_string(self.modules.join("modules.order"))?;
+        let wanted = |line: &&str| line.rsplit('/').next().is_some_and(|n| n.trim_end_matches(".xz") == name);
+        let line = list.lines().find(wanted).with_context(|| format!("the kernel has no module {module}"))?;
+        let file = self.modules.join(line);
+        for dependency in
+            dependencies(&fs::read(&file).with_context(|| format!("reading {}", file.display()))?)
+        {
+            self.add(&dependency, builtin, order)?;
+        }
+        if !order.contains(&file) {
+            order.push(file);
+        }
+        Ok(())
+    }
+}
+
+/// The `depends=` entry of a module's `.modinfo`: names with commas between them.
+fn dependencies(module: &[u8]) -> Vec<String> {
+    const KEY: &[u8] = b"\0depends=";
+    let Some(at) = module.windows(KEY.len()).position(|w| w == KEY) else { return Vec::new() };
+    let value = module[at + KEY.len()..].split(|b| *b == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(value).split(',').filter(|n| !n.is_empty()).map(str::to_owned).collect()
+}
+
+/// The package that the metapackage depends on.
+fn newest() -> Result<String> {
+    let depends = output(Command::new("apt-cache").args(["depends", METAPACKAGE]))?;
+    let name = depends.lines().find_map(|line| line.trim().strip_prefix("Depends: "));
+    Ok(name.with_context(|| format!("apt knows no kernel behind {METAPACKAGE}"))?.trim().to_owned())
+}
+
+fn find(dir: &Path, prefix: &str) -> Result<PathBuf> {
+    let entries = fs::read_dir(dir).with_context(|| format!("reading {}", dir.display()))?;
+    let mut names = entries.flatten().map(|e| e.path());
+    let found = names.find(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(prefix)));
+    found.with_context(|| format!("no {prefix}* in {}", dir.display()))
+}
+
+/// Whether `program` is in `PATH`.
+pub fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
