@@ -1,0 +1,104 @@
+//! Both sides of each measurement, in one scenario.
+
+#![allow(dead_code, reason = "each bench uses its part")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use hull_test_support::{Scenario, fixtures};
+
+/// A scenario with the busybox image, and the same tree unpacked for `floor`.
+pub struct World {
+    scenario: Scenario,
+    floor: PathBuf,
+    containers: AtomicU32,
+}
+
+impl World {
+    pub fn new() -> Option<Self> {
+        let scenario = Scenario::with_busybox()?;
+        for dir in ["floor/lower", "floor/merged", "floor/etc"] {
+            fs::create_dir_all(scenario.path(dir)).expect("own directory");
+        }
+        for name in ["hosts", "hostname", "resolv.conf"] {
+            scenario.write(&format!("floor/etc/{name}"), "");
+        }
+        let mut unpack = Command::new("tar");
+        unpack.arg("-C").arg(scenario.path("floor/lower")).arg("-xf").arg(fixtures::busybox());
+        fixtures::run_quietly(&mut unpack).expect("tar unpacks");
+        let floor =
+            std::env::var_os("FLOOR_BINARY").map_or(env!("CARGO_BIN_EXE_floor").into(), PathBuf::from);
+        Some(Self { scenario, floor, containers: AtomicU32::new(0) })
+    }
+
+    pub fn floor_start(&self) {
+        let cgroup = format!("{}/floor", self.scenario.cgroup_parent());
+        let dir = self.scenario.path("floor");
+        succeed(Command::new(&self.floor).arg("start").arg(dir).args([&cgroup, "/bin/true"]));
+    }
+
+    pub fn hull_start(&self) {
+        let args = ["run", "--rm", "--network", "none", "busybox", "/bin/true"];
+        succeed(&mut self.scenario.command(&args));
+    }
+
+    /// A container that stays.
+    pub fn running(&self) -> Running<'_> {
+        let name = format!("bench-{}", self.containers.fetch_add(1, Ordering::Relaxed));
+        self.scenario.ok(&["run", "-d", "--name", &name, "busybox", "sleep", "3600"]);
+        let pid = self.scenario.pid_of(&name);
+        let own = fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it runs");
+        let cgroup =
+            own.lines().find_map(|l| l.split(':').nth(2).filter(|p| p.contains("hull-test"))).expect("ours");
+        Running { world: self, pid: pid.to_string(), cgroup: cgroup.to_owned(), name }
+    }
+
+    pub fn create_containers(&self, count: u32) {
+        for _ in 0..count {
+            self.scenario.ok(&["create", "busybox", "true"]);
+        }
+    }
+
+    pub fn floor_read(&self) {
+        succeed(
+            Command::new(&self.floor).arg("read").args([self.scenario.data_root(), self.scenario.run_root()]),
+        );
+    }
+
+    pub fn hull_list(&self) {
+        succeed(&mut self.scenario.command(&["ps", "-a"]));
+    }
+}
+
+/// A running container.
+pub struct Running<'a> {
+    world: &'a World,
+    name: String,
+    pid: String,
+    cgroup: String,
+}
+
+impl Running<'_> {
+    pub fn floor_exec(&self) {
+        succeed(Command::new(&self.world.floor).args(["exec", &self.pid, &self.cgroup, "/bin/true"]));
+    }
+
+    pub fn hull_exec(&self) {
+        succeed(&mut self.world.scenario.command(&["exec", &self.name, "/bin/true"]));
+    }
+
+    /// Proportional set size of the monitor in KB, from proc_pid_smaps(5).
+    pub fn monitor_pss(&self) -> u64 {
+        let monitor = self.world.scenario.monitor_of(&self.name);
+        let rollup = fs::read_to_string(format!("/proc/{monitor}/smaps_rollup")).expect("it runs");
+        let line = rollup.lines().find_map(|l| l.strip_prefix("Pss:")).expect("a Pss line");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+}
+
+fn succeed(command: &mut Command) {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().expect("it starts");
+    assert!(status.success(), "{command:?} ended with {status}");
+}
