@@ -45,9 +45,9 @@ fn a_file_that_is_not_executable_exits_126() {
 #[test]
 fn exec_says_127_and_126_too() {
     let Some(t) = Scenario::with_busybox() else { return };
-    t.ok(&["run", "-d", "--name", "c", "busybox", "sleep", "300"]);
-    assert!(t.hull(&["exec", "c", "no-such-program"]).fails(127).contains("no-such-program"));
-    assert!(t.hull(&["exec", "c", "/etc/passwd"]).fails(126).contains("/etc/passwd"));
+    t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
+    assert!(t.hull(&["exec", "box", "no-such-program"]).fails(127).contains("no-such-program"));
+    assert!(t.hull(&["exec", "box", "/etc/passwd"]).fails(126).contains("/etc/passwd"));
     assert!(t.hull(&["exec", "nobody", "true"]).fails(1).contains("No such container"));
 }
 
@@ -68,7 +68,7 @@ fn a_bad_name_is_refused() {
     let Some(t) = Scenario::with_busybox() else { return };
     for name in ["../up", "a/b", "-x", "white space", "a"] {
         let option = format!("--name={name}");
-        t.hull(&["create", &option, "busybox"]).fails(125);
+        t.hull(&["run", "--rm", &option, "busybox", "true"]).fails(125);
     }
     nothing_left(&t);
 }
@@ -140,14 +140,14 @@ fn one_bad_name_of_several_does_not_stop_the_others() {
 #[test]
 fn a_running_container_is_not_removed_without_force() {
     let Some(t) = Scenario::with_busybox() else { return };
-    t.ok(&["run", "-d", "--name", "c", "busybox", "sleep", "300"]);
-    let outcome = t.hull(&["rm", "c"]);
+    t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
+    let outcome = t.hull(&["rm", "box"]);
     assert!(outcome.fails(1).contains("running"), "{outcome}");
     assert!(
         outcome.stderr.contains("stop") || outcome.stderr.contains("-f"),
         "the way out is told: {outcome}"
     );
-    assert_eq!(t.inspect("c", "{{.State.Running}}"), "true");
+    assert_eq!(t.inspect("box", "{{.State.Running}}"), "true");
 }
 
 #[test]

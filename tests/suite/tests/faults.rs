@@ -125,30 +125,30 @@ fn a_name_whose_maker_was_killed_can_be_used_again() {
 #[test]
 fn a_killed_monitor_is_recorded_and_its_container_does_not_run_on() {
     let Some(t) = Scenario::with_busybox() else { return };
-    t.ok(&["run", "-d", "--name", "c", "busybox", "sleep", "300"]);
-    let init = t.pid_of("c");
-    kill_9(t.monitor_of("c"));
+    t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
+    let init = t.pid_of("box");
+    kill_9(t.monitor_of("box"));
     // `ps` tells the truth; the next command that changes anything makes it so.
-    t.ok(&["start", "c"]);
-    assert_ne!(t.pid_of("c"), init);
-    assert_eq!(t.inspect("c", "{{.State.Running}}"), "true");
+    t.ok(&["start", "box"]);
+    assert_ne!(t.pid_of("box"), init);
+    assert_eq!(t.inspect("box", "{{.State.Running}}"), "true");
     eventually("the orphan is gone", || !std::path::Path::new(&format!("/proc/{init}")).exists());
-    kill_9(t.monitor_of("c"));
-    t.hull(&["stop", "c"]);
-    assert_eq!(t.inspect("c", "{{.State.Status}} {{.State.ExitCode}}"), "exited 137");
-    t.ok(&["rm", "c"]);
+    kill_9(t.monitor_of("box"));
+    t.hull(&["stop", "box"]);
+    assert_eq!(t.inspect("box", "{{.State.Status}} {{.State.ExitCode}}"), "exited 137");
+    t.ok(&["rm", "box"]);
     assert!(cgroups::below(t.cgroup_parent()).is_empty());
 }
 
 #[test]
 fn a_killed_pid_1_is_137() {
     let Some(t) = Scenario::with_busybox() else { return };
-    t.ok(&["run", "-d", "--name", "c", "busybox", "sleep", "300"]);
-    let waiting = t.spawn(&["wait", "c"]);
+    t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
+    let waiting = t.spawn(&["wait", "box"]);
     std::thread::sleep(Duration::from_millis(100));
-    kill_9(t.pid_of("c"));
+    kill_9(t.pid_of("box"));
     assert_eq!(waiting.wait().ok(), "137");
-    assert_eq!(t.inspect("c", "{{.State.OOMKilled}}"), "false");
+    assert_eq!(t.inspect("box", "{{.State.OOMKilled}}"), "false");
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn inspect_prints_dockers_layout() {
         "run",
         "-d",
         "--name",
-        "c",
+        "box",
         "-e",
         "A=b",
         "-l",
@@ -28,9 +28,9 @@ fn inspect_prints_dockers_layout() {
         "there",
     ];
     t.ok(&[&args[..], &["busybox", "sleep", "300"]].concat());
-    let all = json(&t.ok(&["inspect", "c"]));
+    let all = json(&t.ok(&["inspect", "box"]));
     let c = &all.as_array().unwrap()[0];
-    assert_eq!(c["Name"], "/c");
+    assert_eq!(c["Name"], "/box");
     assert_eq!(c["Path"], "sleep");
     assert_eq!(c["Args"], serde_json::json!(["300"]));
     assert_eq!(c["State"]["Status"], "running");
@@ -56,8 +56,8 @@ fn inspect_prints_dockers_layout() {
 #[test]
 fn templates_cover_dockers_documented_examples() {
     let Some(t) = Scenario::with_busybox() else { return };
-    t.ok(&["run", "-d", "--name", "c", "-l", "a=b", "-v", "vol:/data", "busybox", "sleep", "300"]);
-    let f = |template: &str| t.inspect("c", template);
+    t.ok(&["run", "-d", "--name", "box", "-l", "a=b", "-v", "vol:/data", "busybox", "sleep", "300"]);
+    let f = |template: &str| t.inspect("box", template);
     assert_eq!(f("{{.State.Running}}"), "true");
     assert_eq!(f("{{json .Config.Labels}}"), r#"{"a":"b"}"#);
     assert_eq!(f("{{index .Config.Labels \"a\"}}"), "b");
@@ -66,7 +66,7 @@ fn templates_cover_dockers_documented_examples() {
     assert_eq!(f("{{if .State.Running}}up{{else}}down{{end}}"), "up");
     assert_eq!(f("{{len .Mounts}}"), "1");
     assert_eq!(f("{{join .Config.Cmd \",\"}}"), "sleep,300");
-    assert_eq!(f("{{upper .State.Status}} {{.Name | printf \"%s!\"}}"), "RUNNING /c!");
+    assert_eq!(f("{{upper .State.Status}} {{.Name | printf \"%s!\"}}"), "RUNNING /box!");
     assert_eq!(f("{{with .State}}{{.ExitCode}}{{end}}"), "0");
     assert_eq!(f("{{if and (eq .State.Status \"running\") (not .State.Paused)}}yes{{end}}"), "yes");
 }
@@ -74,11 +74,11 @@ fn templates_cover_dockers_documented_examples() {
 #[test]
 fn a_template_that_is_not_supported_is_pointed_at() {
     let Some(t) = Scenario::with_busybox() else { return };
-    t.ok(&["create", "--name", "c", "busybox"]);
+    t.ok(&["create", "--name", "box", "busybox"]);
     for (template, part) in
         [("{{nonsense .Name}}", "nonsense"), ("{{.Name", "{{"), ("{{.NoSuchField}}", "NoSuchField")]
     {
-        let outcome = t.hull(&["inspect", "-f", template, "c"]);
+        let outcome = t.hull(&["inspect", "-f", template, "box"]);
         assert!(outcome.fails(1).contains(part), "{outcome}");
     }
 }
@@ -86,12 +86,12 @@ fn a_template_that_is_not_supported_is_pointed_at() {
 #[test]
 fn format_json_is_json_everywhere() {
     let Some(t) = Scenario::with_busybox() else { return };
-    t.ok(&["run", "-d", "--name", "c", "busybox", "sleep", "300"]);
+    t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
     let ps = json(t.ok(&["ps", "--format", "json"]).lines().next().unwrap());
-    assert_eq!((&ps["Names"], &ps["State"]), (&"c".into(), &"running".into()));
+    assert_eq!((&ps["Names"], &ps["State"]), (&"box".into(), &"running".into()));
     let images = json(t.ok(&["images", "--format", "json"]).lines().next().unwrap());
     assert_eq!((&images["Repository"], &images["Tag"]), (&"busybox".into(), &"latest".into()));
-    assert!(json(&t.ok(&["inspect", "--format", "json", "c"])).to_string().contains("\"/c\""));
+    assert!(json(&t.ok(&["inspect", "--format", "json", "box"])).to_string().contains("\"/box\""));
     assert_eq!(json(&t.ok(&["info", "--format", "json"]))["ContainersRunning"], 1);
     assert!(json(&t.ok(&["version", "--format", "json"])).is_object());
     assert!(json(&t.ok(&["image", "inspect", "busybox"]))[0]["RootFS"]["Layers"].is_array());

@@ -179,17 +179,17 @@ fn binary_is_untouched(t: &Scenario, args: &[&str]) {
 fn hulls_own_binary_cannot_be_written_from_inside() {
     let Some(t) = Scenario::with_busybox() else { return };
     let overwrite = "for p in /proc/[0-9]*/exe; do (echo x >> $p) 2>/dev/null; done; true";
-    t.ok(&["run", "-d", "--name", "c", "busybox", "sh", "-c", &format!("while :; do {overwrite}; done")]);
+    t.ok(&["run", "-d", "--name", "box", "busybox", "sh", "-c", &format!("while :; do {overwrite}; done")]);
     for _ in 0..5 {
-        binary_is_untouched(&t, &["exec", "c", "true"]);
-        binary_is_untouched(&t, &["exec", "c", "/proc/self/exe", "--version"]);
+        binary_is_untouched(&t, &["exec", "box", "true"]);
+        binary_is_untouched(&t, &["exec", "box", "/proc/self/exe", "--version"]);
     }
     binary_is_untouched(&t, &["run", "--rm", "--entrypoint", "/proc/self/exe", "busybox", "--version"]);
     let trap =
         "ln -s /proc/self/exe /bin/trap; printf '#!/proc/self/exe\\n' > /bin/script; chmod +x /bin/script";
-    t.ok(&["exec", "c", "sh", "-c", trap]);
+    t.ok(&["exec", "box", "sh", "-c", trap]);
     for program in ["/bin/trap", "/bin/script"] {
-        binary_is_untouched(&t, &["exec", "c", program, "version"]);
+        binary_is_untouched(&t, &["exec", "box", program, "version"]);
     }
 }
 

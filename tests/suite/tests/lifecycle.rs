@@ -37,15 +37,15 @@ fn run_dies_of_the_signal_its_program_died_of() {
 #[test]
 fn create_start_attach_and_rm_are_what_run_does() {
     let Some(t) = Scenario::with_busybox() else { return };
-    let id = t.ok(&["create", "--name", "c", "busybox", "sh", "-c", "echo ran; exit 3"]);
+    let id = t.ok(&["create", "--name", "box", "busybox", "sh", "-c", "echo ran; exit 3"]);
     assert_eq!(id.len(), 64);
-    assert_eq!(t.inspect("c", "{{.State.Status}}"), "created");
-    let started = t.hull(&["start", "-a", "c"]);
+    assert_eq!(t.inspect("box", "{{.State.Status}}"), "created");
+    let started = t.hull(&["start", "-a", "box"]);
     assert_eq!((started.code(), started.stdout.as_str()), (3, "ran\n"), "{started}");
-    assert_eq!(t.inspect("c", "{{.State.Status}} {{.State.ExitCode}}"), "exited 3");
-    assert_eq!(t.ok(&["start", "c"]), "c", "it prints the name it was given");
-    assert_eq!(t.ok(&["wait", "c"]), "3");
-    assert_eq!(t.ok(&["rm", "c"]), "c");
+    assert_eq!(t.inspect("box", "{{.State.Status}} {{.State.ExitCode}}"), "exited 3");
+    assert_eq!(t.ok(&["start", "box"]), "box", "it prints the name it was given");
+    assert_eq!(t.ok(&["wait", "box"]), "3");
+    assert_eq!(t.ok(&["rm", "box"]), "box");
     assert_eq!(t.ok(&["ps", "-aq"]), "");
 }
 
@@ -78,22 +78,22 @@ fn a_stop_that_waits_lets_kill_and_rm_through() {
 fn the_stop_signal_can_be_chosen() {
     let Some(t) = Scenario::with_busybox() else { return };
     let script = "trap 'exit 7' USR1; while :; do sleep 0.1; done";
-    t.ok(&["run", "-d", "--name", "c", "--stop-signal", "SIGUSR1", "busybox", "sh", "-c", script]);
-    t.ok(&["stop", "c"]);
-    assert_eq!(t.inspect("c", "{{.State.ExitCode}}"), "7");
+    t.ok(&["run", "-d", "--name", "box", "--stop-signal", "SIGUSR1", "busybox", "sh", "-c", script]);
+    t.ok(&["stop", "box"]);
+    assert_eq!(t.inspect("box", "{{.State.ExitCode}}"), "7");
 }
 
 #[test]
 fn kill_sends_any_signal_and_restart_starts_anew() {
     let Some(t) = Scenario::with_busybox() else { return };
-    sleeper(&t, "c");
-    let first = t.pid_of("c");
-    assert_eq!(t.ok(&["restart", "c"]), "c");
-    assert_ne!(t.pid_of("c"), first);
-    assert_eq!(t.ok(&["kill", "-s", "KILL", "c"]), "c");
-    eventually("the container has exited", || t.inspect("c", "{{.State.Status}}") == "exited");
-    assert_eq!(t.inspect("c", "{{.State.ExitCode}}"), "137");
-    assert!(t.hull(&["kill", "c"]).fails(1).contains("not running"));
+    sleeper(&t, "box");
+    let first = t.pid_of("box");
+    assert_eq!(t.ok(&["restart", "box"]), "box");
+    assert_ne!(t.pid_of("box"), first);
+    assert_eq!(t.ok(&["kill", "-s", "KILL", "box"]), "box");
+    eventually("the container has exited", || t.inspect("box", "{{.State.Status}}") == "exited");
+    assert_eq!(t.inspect("box", "{{.State.ExitCode}}"), "137");
+    assert!(t.hull(&["kill", "box"]).fails(1).contains("not running"));
 }
 
 #[test]
@@ -102,17 +102,17 @@ fn init_reaps_and_forwards() {
     let script = "(sleep 0.1 &) ; sleep 0.5; ls -d /proc/[0-9]* | wc -l; echo $$";
     let printed = t.ok(&["run", "--rm", "--init", "busybox", "sh", "-c", script]);
     assert_ne!(printed.lines().last(), Some("1"), "the program is not PID 1");
-    t.ok(&["run", "-d", "--name", "c", "--init", "busybox", "sleep", "300"]);
+    t.ok(&["run", "-d", "--name", "box", "--init", "busybox", "sleep", "300"]);
     let started = Instant::now();
-    t.ok(&["stop", "c"]);
+    t.ok(&["stop", "box"]);
     assert!(started.elapsed() < Duration::from_secs(5), "init forwards SIGTERM");
-    assert_eq!(t.inspect("c", "{{.State.ExitCode}}"), "143");
+    assert_eq!(t.inspect("box", "{{.State.ExitCode}}"), "143");
 }
 
 #[test]
 fn exec_runs_beside_the_program() {
     let Some(t) = Scenario::with_busybox() else { return };
-    sleeper(&t, "c");
+    sleeper(&t, "box");
     let outcome = t.hull(&[
         "exec",
         "-e",
@@ -121,21 +121,21 @@ fn exec_runs_beside_the_program() {
         "/tmp",
         "-u",
         "worker",
-        "c",
+        "box",
         "sh",
         "-c",
         "echo $A; pwd; id -u; exit 9",
     ]);
     assert_eq!((outcome.code(), outcome.stdout.as_str()), (9, "b\n/tmp\n1000\n"), "{outcome}");
-    assert_eq!(t.hull_with_input(&["exec", "-i", "c", "cat"], b"through\n").ok(), "through");
-    t.ok(&["exec", "-d", "c", "touch", "/made-behind-the-back"]);
+    assert_eq!(t.hull_with_input(&["exec", "-i", "box", "cat"], b"through\n").ok(), "through");
+    t.ok(&["exec", "-d", "box", "touch", "/made-behind-the-back"]);
     eventually("a detached exec works", || {
-        t.hull(&["exec", "c", "test", "-e", "/made-behind-the-back"]).success()
+        t.hull(&["exec", "box", "test", "-e", "/made-behind-the-back"]).success()
     });
-    assert_eq!(t.ok(&["exec", "c", "grep", "CapEff", "/proc/self/status"]), "CapEff:\t00000000a80425fb");
-    assert_eq!(t.ok(&["exec", "c", "grep", "Seccomp:", "/proc/self/status"]), "Seccomp:\t2");
-    t.ok(&["stop", "c"]);
-    assert!(t.hull(&["exec", "c", "true"]).fails(1).contains("not running"));
+    assert_eq!(t.ok(&["exec", "box", "grep", "CapEff", "/proc/self/status"]), "CapEff:\t00000000a80425fb");
+    assert_eq!(t.ok(&["exec", "box", "grep", "Seccomp:", "/proc/self/status"]), "Seccomp:\t2");
+    t.ok(&["stop", "box"]);
+    assert!(t.hull(&["exec", "box", "true"]).fails(1).contains("not running"));
 }
 
 #[test]
@@ -161,17 +161,17 @@ fn ps_lists_what_runs_and_with_a_all() {
 fn logs_keep_both_streams_and_follow() {
     let Some(t) = Scenario::with_busybox() else { return };
     let script = "for i in 1 2 3 4 5; do echo out $i; done; echo err >&2; while ! test -e /go; do sleep 0.05; done; echo last";
-    t.ok(&["run", "-d", "--name", "c", "busybox", "sh", "-c", script]);
+    t.ok(&["run", "-d", "--name", "box", "busybox", "sh", "-c", script]);
     eventually("the log has both streams", || {
-        let logs = t.hull(&["logs", "c"]);
+        let logs = t.hull(&["logs", "box"]);
         logs.stdout == "out 1\nout 2\nout 3\nout 4\nout 5\n" && logs.stderr == "err\n"
     });
-    let followed = t.spawn(&["logs", "-f", "--tail", "1", "c"]);
+    let followed = t.spawn(&["logs", "-f", "--tail", "1", "box"]);
     std::thread::sleep(Duration::from_millis(200));
-    t.ok(&["exec", "c", "touch", "/go"]);
+    t.ok(&["exec", "box", "touch", "/go"]);
     let followed = followed.wait();
     assert!(followed.ok().ends_with("last"), "{followed}");
-    let stamped = t.ok(&["logs", "-t", "--tail", "1", "c"]);
+    let stamped = t.ok(&["logs", "-t", "--tail", "1", "box"]);
     assert!(stamped.ends_with("Z last") && stamped.starts_with("20"), "{stamped}");
 }
 
@@ -193,10 +193,10 @@ fn the_log_is_rotated_or_not_kept() {
 fn attach_and_wait_end_with_the_container() {
     let Some(t) = Scenario::with_busybox() else { return };
     let script = "while ! test -e /go; do sleep 0.05; done; echo done; exit 5";
-    t.ok(&["run", "-d", "--name", "c", "busybox", "sh", "-c", script]);
-    let (attached, waited) = (t.spawn(&["attach", "--no-stdin", "c"]), t.spawn(&["wait", "c"]));
+    t.ok(&["run", "-d", "--name", "box", "busybox", "sh", "-c", script]);
+    let (attached, waited) = (t.spawn(&["attach", "--no-stdin", "box"]), t.spawn(&["wait", "box"]));
     std::thread::sleep(Duration::from_millis(200));
-    t.ok(&["exec", "c", "touch", "/go"]);
+    t.ok(&["exec", "box", "touch", "/go"]);
     let attached = attached.wait();
     assert_eq!((attached.code(), attached.stdout.as_str()), (5, "done\n"), "{attached}");
     assert_eq!(waited.wait().ok(), "5");
@@ -205,44 +205,44 @@ fn attach_and_wait_end_with_the_container() {
 #[test]
 fn cp_copies_in_and_out() {
     let Some(t) = Scenario::with_busybox() else { return };
-    sleeper(&t, "c");
+    sleeper(&t, "box");
     t.write("tree/a/file", "one\n");
-    t.ok(&["cp", t.path("tree").to_str().unwrap(), "c:/tmp"]);
-    assert_eq!(t.ok(&["exec", "c", "cat", "/tmp/tree/a/file"]), "one");
-    t.ok(&["cp", "c:/etc/issue-of-image", t.path("out").to_str().unwrap()]);
+    t.ok(&["cp", t.path("tree").to_str().unwrap(), "box:/tmp"]);
+    assert_eq!(t.ok(&["exec", "box", "cat", "/tmp/tree/a/file"]), "one");
+    t.ok(&["cp", "box:/etc/issue-of-image", t.path("out").to_str().unwrap()]);
     assert_eq!(std::fs::read_to_string(t.path("out")).unwrap(), "made for tests\n");
-    let tar = t.hull(&["cp", "c:/tmp/tree", "-"]);
+    let tar = t.hull(&["cp", "box:/tmp/tree", "-"]);
     assert!(tar.success() && tar.stdout.contains("tree/a/file"), "a tar on stdout");
-    t.ok(&["stop", "c"]);
-    t.ok(&["cp", "c:/tmp/tree/a/file", t.path("stopped").to_str().unwrap()]);
+    t.ok(&["stop", "box"]);
+    t.ok(&["cp", "box:/tmp/tree/a/file", t.path("stopped").to_str().unwrap()]);
     assert_eq!(std::fs::read_to_string(t.path("stopped")).unwrap(), "one\n");
-    assert!(t.hull(&["cp", "c:/no/such", t.path("x").to_str().unwrap()]).fails(1).contains("/no/such"));
+    assert!(t.hull(&["cp", "box:/no/such", t.path("x").to_str().unwrap()]).fails(1).contains("/no/such"));
 }
 
 #[test]
 fn cp_does_not_follow_a_symlink_out_of_the_container() {
     let Some(t) = Scenario::with_busybox() else { return };
-    sleeper(&t, "c");
+    sleeper(&t, "box");
     let secret = t.write("secret", "of the machine");
-    t.ok(&["exec", "c", "ln", "-s", secret.to_str().unwrap(), "/tmp/link"]);
-    t.hull(&["cp", "-L", "c:/tmp/link", t.path("stolen").to_str().unwrap()]);
+    t.ok(&["exec", "box", "ln", "-s", secret.to_str().unwrap(), "/tmp/link"]);
+    t.hull(&["cp", "-L", "box:/tmp/link", t.path("stolen").to_str().unwrap()]);
     assert!(!std::fs::read_to_string(t.path("stolen")).unwrap_or_default().contains("of the machine"));
-    t.ok(&["exec", "c", "ln", "-s", t.path("").to_str().unwrap(), "/tmp/door"]);
+    t.ok(&["exec", "box", "ln", "-s", t.path("").to_str().unwrap(), "/tmp/door"]);
     let gift = t.write("gift", "from outside");
-    t.hull(&["cp", gift.to_str().unwrap(), "c:/tmp/door/landed"]);
+    t.hull(&["cp", gift.to_str().unwrap(), "box:/tmp/door/landed"]);
     assert!(!t.path("landed").exists(), "written on the machine");
 }
 
 #[test]
 fn top_and_rename_and_labels() {
     let Some(t) = Scenario::with_busybox() else { return };
-    sleeper(&t, "c");
-    let top = t.ok(&["top", "c"]);
+    sleeper(&t, "box");
+    let top = t.ok(&["top", "box"]);
     assert!(top.lines().next().unwrap().contains("PID") && top.lines().count() >= 2, "{top}");
-    t.ok(&["rename", "c", "d"]);
-    assert_eq!(t.inspect("d", "{{.Name}}"), "/d");
-    assert!(t.hull(&["inspect", "c"]).fails(1).contains("c"));
-    t.ok(&["run", "-d", "--name", "c", "busybox", "true"]);
+    t.ok(&["rename", "box", "crate"]);
+    assert_eq!(t.inspect("crate", "{{.Name}}"), "/crate");
+    assert!(t.hull(&["inspect", "box"]).fails(1).contains("box"));
+    t.ok(&["run", "-d", "--name", "box", "busybox", "true"]);
 }
 
 #[test]
@@ -361,8 +361,8 @@ fn anonymous_volumes_go_with_rm() {
     let volumes = || std::fs::read_dir(t.data_root().join("volumes")).map_or(0, |d| d.count());
     t.ok(&["run", "--rm", "-v", "/data", "busybox", "touch", "/data/x"]);
     assert_eq!(volumes(), 0, "--rm takes its anonymous volume along");
-    t.ok(&["run", "--name", "c", "-v", "/data", "-v", "named:/more", "busybox", "true"]);
-    t.ok(&["rm", "-v", "c"]);
+    t.ok(&["run", "--name", "box", "-v", "/data", "-v", "named:/more", "busybox", "true"]);
+    t.ok(&["rm", "-v", "box"]);
     assert_eq!(volumes(), 1, "a named volume stays");
 }
 

@@ -38,8 +38,8 @@ fn a_container_within_its_memory_limit_is_left_alone() {
 #[test]
 fn memory_and_swap_limits_reach_the_kernel() {
     let Some(t) = Scenario::with_busybox() else { return };
-    t.ok(&["run", "-d", "--name", "c", "-m", "32m", "--memory-swap", "48m", "busybox", "sleep", "300"]);
-    let dir = cgroups::directory(t.pid_of("c"), "memory");
+    t.ok(&["run", "-d", "--name", "box", "-m", "32m", "--memory-swap", "48m", "busybox", "sleep", "300"]);
+    let dir = cgroups::directory(t.pid_of("box"), "memory");
     let read = |file: &str| std::fs::read_to_string(dir.join(file)).unwrap_or_default().trim().to_owned();
     if cgroups::is_v2("memory") {
         assert_eq!(read("memory.max"), "33554432");
@@ -93,12 +93,12 @@ fn cpuset_binds_to_the_named_cpu() {
 #[test]
 fn a_container_has_its_own_cgroup_and_sees_it_as_the_root() {
     let Some(t) = Scenario::with_busybox() else { return };
-    t.ok(&["run", "-d", "--name", "c", "busybox", "sleep", "300"]);
-    let own = std::fs::read_to_string(format!("/proc/{}/cgroup", t.pid_of("c"))).unwrap();
+    t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
+    let own = std::fs::read_to_string(format!("/proc/{}/cgroup", t.pid_of("box"))).unwrap();
     let parent = t.cgroup_parent();
     let controllers = own.lines().filter(|l| l.contains(parent)).count();
     assert!(controllers >= 1, "below {parent}:\n{own}");
-    let inside = t.ok(&["exec", "c", "cat", "/proc/1/cgroup"]);
+    let inside = t.ok(&["exec", "box", "cat", "/proc/1/cgroup"]);
     assert!(!inside.contains("hull"), "the host's path shows:\n{inside}");
 }
 

@@ -18,13 +18,13 @@ fn import_run_exec_logs_stop_and_rm_work_for_an_ordinary_user() {
     t.busybox();
     assert_eq!(t.ok(&["run", "--rm", "--network", "none", "busybox", "echo", "hello"]), "hello");
     let script = "echo started; trap 'exit 0' TERM; while :; do sleep 0.1; done";
-    t.ok(&["run", "-d", "--name", "c", "busybox", "sh", "-c", script]);
-    assert_eq!(t.ok(&["exec", "c", "hostname"]).len(), 12);
-    hull_test_support::outcome::eventually("it is logged", || t.hull(&["logs", "c"]).stdout == "started\n");
-    assert!(t.ok(&["ps", "--format", "{{.Names}}"]).contains('c'));
-    t.ok(&["stop", "c"]);
-    assert_eq!(t.inspect("c", "{{.State.ExitCode}}"), "0");
-    t.ok(&["rm", "c"]);
+    t.ok(&["run", "-d", "--name", "box", "busybox", "sh", "-c", script]);
+    assert_eq!(t.ok(&["exec", "box", "hostname"]).len(), 12);
+    hull_test_support::outcome::eventually("it is logged", || t.hull(&["logs", "box"]).stdout == "started\n");
+    assert!(t.ok(&["ps", "--format", "{{.Names}}"]).contains("box"));
+    t.ok(&["stop", "box"]);
+    assert_eq!(t.inspect("box", "{{.State.ExitCode}}"), "0");
+    t.ok(&["rm", "box"]);
 }
 
 #[test]

@@ -83,8 +83,8 @@ fn a_root_with_a_very_long_path_works() {
     };
     let tar = hull_test_support::fixtures::busybox();
     hull(&["import", tar.to_str().unwrap(), "busybox"]).ok();
-    hull(&["run", "-d", "--name", "c", "busybox", "/bin/sleep", "300"]).ok();
-    assert_eq!(hull(&["exec", "c", "/bin/echo", "reached"]).ok(), "reached");
+    hull(&["run", "-d", "--name", "box", "busybox", "/bin/sleep", "300"]).ok();
+    assert_eq!(hull(&["exec", "box", "/bin/echo", "reached"]).ok(), "reached");
     assert_eq!(hull(&["run", "--rm", "busybox", "/bin/echo", "attached"]).ok(), "attached");
-    hull(&["rm", "-f", "c"]).ok();
+    hull(&["rm", "-f", "box"]).ok();
 }

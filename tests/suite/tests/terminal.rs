@@ -37,23 +37,23 @@ fn ctrl_c_is_the_programs_and_not_hulls() {
     let script =
         "trap 'echo caught$((40 + 2))' INT; echo is$((1 + 1)); while ! test -e /x; do sleep 0.1; done";
     let mut terminal =
-        Terminal::start(&t.command(&["run", "--rm", "-it", "--name", "c", "busybox", "sh", "-c", script]));
+        Terminal::start(&t.command(&["run", "--rm", "-it", "--name", "box", "busybox", "sh", "-c", script]));
     terminal.expect("is2");
     terminal.send("\x03");
     terminal.expect("caught42");
-    t.ok(&["exec", "c", "touch", "/x"]);
+    t.ok(&["exec", "box", "touch", "/x"]);
     assert_eq!(terminal.wait(), 0);
 }
 
 #[test]
 fn ctrl_p_ctrl_q_detaches_and_attach_comes_back() {
     let Some(t) = Scenario::with_busybox() else { return };
-    let mut terminal = Terminal::start(&t.command(&["run", "-it", "--name", "c", "busybox", "sh"]));
+    let mut terminal = Terminal::start(&t.command(&["run", "-it", "--name", "box", "busybox", "sh"]));
     ask(&mut terminal, "kept=here; echo is$((40 + 2))", "is42");
     terminal.send("\x10\x11");
     assert_eq!(terminal.wait(), 0, "detaching is success");
-    assert_eq!(t.inspect("c", "{{.State.Running}}"), "true");
-    let mut again = Terminal::start(&t.command(&["attach", "c"]));
+    assert_eq!(t.inspect("box", "{{.State.Running}}"), "true");
+    let mut again = Terminal::start(&t.command(&["attach", "box"]));
     ask(&mut again, "echo still-$kept", "still-here");
     again.send("exit 4\n");
     assert_eq!(again.wait(), 4);
@@ -62,11 +62,11 @@ fn ctrl_p_ctrl_q_detaches_and_attach_comes_back() {
 #[test]
 fn a_terminal_that_goes_away_does_not_take_the_container() {
     let Some(t) = Scenario::with_busybox() else { return };
-    let mut terminal = Terminal::start(&t.command(&["run", "-it", "--name", "c", "busybox", "sh"]));
+    let mut terminal = Terminal::start(&t.command(&["run", "-it", "--name", "box", "busybox", "sh"]));
     ask(&mut terminal, "echo is$((40 + 2))", "is42");
     drop(terminal);
-    assert_eq!(t.inspect("c", "{{.State.Running}}"), "true");
-    let mut again = Terminal::start(&t.command(&["attach", "c"]));
+    assert_eq!(t.inspect("box", "{{.State.Running}}"), "true");
+    let mut again = Terminal::start(&t.command(&["attach", "box"]));
     ask(&mut again, "echo is$((50 + 2))", "is52");
     again.send("exit\n");
     assert_eq!(again.wait(), 0);
@@ -75,8 +75,8 @@ fn a_terminal_that_goes_away_does_not_take_the_container() {
 #[test]
 fn exec_it_has_a_terminal_of_its_own() {
     let Some(t) = Scenario::with_busybox() else { return };
-    t.ok(&["run", "-d", "--name", "c", "busybox", "sleep", "300"]);
-    let mut terminal = Terminal::start(&t.command(&["exec", "-it", "c", "sh"]));
+    t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
+    let mut terminal = Terminal::start(&t.command(&["exec", "-it", "box", "sh"]));
     ask(&mut terminal, "tty", "/dev/pts/");
     ask(&mut terminal, "stty size", "24 80");
     terminal.resize(31, 99);
@@ -84,7 +84,7 @@ fn exec_it_has_a_terminal_of_its_own() {
     ask(&mut terminal, "stty size", "31 99");
     terminal.send("exit 6\n");
     assert_eq!(terminal.wait(), 6);
-    assert_eq!(t.inspect("c", "{{.State.Running}}"), "true");
+    assert_eq!(t.inspect("box", "{{.State.Running}}"), "true");
 }
 
 #[test]

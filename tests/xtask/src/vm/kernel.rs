@@ -26,7 +26,9 @@ pub fn fetch() -> Result<Kernel> {
         fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
         let package = newest()?;
         eprintln!("fetching {package}");
-        run(Command::new("apt-get").args(["download", "-qq", &package]).current_dir(&dir))?;
+        run(Command::new("apt-get")
+            .args(["download", "-qq", "-o", "APT::Sandbox::User=root", &package])
+            .current_dir(&dir))?;
         let archive = find(&dir, &format!("{package}_"))?;
         // Unpacked beside and renamed: an interrupted run leaves no half of a kernel.
         let unfinished = dir.join("kernel.new");

@@ -8,6 +8,8 @@ mod boot;
 mod initramfs;
 mod kernel;
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
 
 use crate::workspace::{cargo, output, run, target};
@@ -19,11 +21,20 @@ pub fn test() -> Result<()> {
             return skip(&format!("{program} is not installed"));
         }
     }
-    run(&mut cargo(&["build", "--package", "hull"]))?;
+    let hull = binary()?;
     let test = test_binary()?;
     let kernel = kernel::fetch()?;
-    let initramfs = initramfs::build(&kernel, &target()?.join("debug/hull"), &test)?;
+    let initramfs = initramfs::build(&kernel, &hull, &test)?;
     boot::boot(&kernel.image, &initramfs)
+}
+
+/// The binary under test: `HULL_BINARY`, or what is built for debugging.
+fn binary() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("HULL_BINARY") {
+        return Ok(path.into());
+    }
+    run(&mut cargo(&["build", "--package", "hull"]))?;
+    Ok(target()?.join("debug/hull"))
 }
 
 fn skip(why: &str) -> Result<()> {
@@ -35,7 +46,7 @@ fn skip(why: &str) -> Result<()> {
 }
 
 /// Builds the test binary `limits`; its path, which holds a hash, is what cargo reports.
-fn test_binary() -> Result<std::path::PathBuf> {
+fn test_binary() -> Result<PathBuf> {
     let args =
         ["test", "--package", "hull-test-suite", "--test", "limits", "--no-run", "--message-format=json"];
     for line in output(cargo(&args).stderr(std::process::Stdio::inherit()))?.lines() {
