@@ -41,6 +41,21 @@ pub fn set_capabilities(sets: &CapabilitySets) -> nix::Result<()> {
     Errno::result(done).map(drop)
 }
 
+/// capget(2) of this thread.
+pub fn capabilities() -> nix::Result<CapabilitySets> {
+    let header = Header { version: VERSION_3, pid: 0 };
+    let mut data = [Data::default(); 2];
+    // SAFETY: version 3 reads one header and writes two data structures; all outlive the call.
+    let done = unsafe { libc::syscall(libc::SYS_capget, &raw const header, data.as_mut_ptr()) };
+    Errno::result(done)?;
+    let whole = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+    Ok(CapabilitySets {
+        effective: whole(data[0].effective, data[1].effective),
+        permitted: whole(data[0].permitted, data[1].permitted),
+        inheritable: whole(data[0].inheritable, data[1].inheritable),
+    })
+}
+
 /// Drops a capability from the bounding set: no later execve(2) can bring it back.
 pub fn drop_bounding(capability: u32) -> nix::Result<()> {
     // SAFETY: integers only.
@@ -48,7 +63,7 @@ pub fn drop_bounding(capability: u32) -> nix::Result<()> {
     Errno::result(done).map(drop)
 }
 
-/// Raises an ambient capability, which must be permitted and inheritable.
+/// Raises an ambient capability, which must be permitted and inheritable. Linux 4.3.
 pub fn raise_ambient(capability: u32) -> nix::Result<()> {
     let (raise, number) = (libc::PR_CAP_AMBIENT_RAISE as u64, u64::from(capability));
     // SAFETY: integers only.

@@ -1,5 +1,6 @@
 //! Device rules on v2: there are no files for them, but a program that the kernel asks at every open and mknod.
 
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use hull_sys::bpf::{self, Instruction};
@@ -19,7 +20,17 @@ const CHAR: i32 = 2;
 const MKNOD: i32 = 1;
 const READ: i32 = 2;
 const WRITE: i32 = 4;
+// eBPF, linux/bpf.h. 32-bit jumps, for an immediate operand of a 64-bit one is sign-extended and device numbers are not.
+const LOAD: u8 = 0x61;
+const MOVE: u8 = 0xb7;
+const MOVE_REGISTER: u8 = 0xbf;
+const AND: u8 = 0x57;
+const SHIFT_RIGHT: u8 = 0x77;
+const IF_EQUAL: u8 = 0x16;
+const UNLESS_EQUAL: u8 = 0x56;
+const EXIT: u8 = 0x95;
 
+/// Has the rules decide in this cgroup from here on, in the place of earlier ones.
 pub(super) fn attach(directory: &Path, rules: &[DeviceRule]) -> Result<()> {
     let failed =
         |action: &'static str| move |errno: Errno| Error::Call { action, path: directory.into(), errno };
@@ -27,51 +38,34 @@ pub(super) fn attach(directory: &Path, rules: &[DeviceRule]) -> Result<()> {
     let cgroup = std::fs::File::open(directory)
         .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))
         .map_err(failed("open"))?;
-    bpf::attach_device_program(&cgroup, &program).map_err(failed("attach the device rules to"))
+    bpf::replace_device_program(cgroup.as_fd(), &program).map_err(failed("attach the device rules to"))
 }
 
-/// The last rule that matches decides, so the program tries them from the last to the first. What none matches is
-/// denied.
+/// For each kind of access the last rule that speaks of it decides, as in v1, where rules are written one after the
+/// other. So the program goes from the last rule to the first and keeps in r3 what is not decided yet. What no rule
+/// speaks of is allowed: rules that deny all else begin with one that does.
 fn compile(rules: &[DeviceRule]) -> Result<Vec<Instruction>> {
     let mut program = vec![
         load(2, ACCESS_TYPE),
         load(4, MAJOR),
         load(5, MINOR),
         // r3 = access, r2 = type
-        alu(0xbf, 3, 2, 0),
-        alu(0x77, 3, 0, 16),
-        alu(0x57, 2, 0, 0xffff),
+        alu(MOVE_REGISTER, 3, 2, 0),
+        alu(SHIFT_RIGHT, 3, 0, 16),
+        alu(AND, 2, 0, 0xffff),
     ];
     for rule in rules.iter().rev() {
         program.extend(one(rule)?);
     }
-    program.extend([alu(0xb7, 0, 0, 0), EXIT]);
+    program.extend(answer(true));
     Ok(program)
 }
 
-const EXIT: Instruction = Instruction { code: 0x95, registers: 0, offset: 0, immediate: 0 };
-
-/// The tests of a rule, each of which jumps behind it when it does not hold.
+/// The tests of a rule, each of which jumps behind it when it does not hold, and its decision.
 fn one(rule: &DeviceRule) -> Result<Vec<Instruction>> {
-    let access =
-        rule.access.as_deref().unwrap_or("rwm").chars().try_fold(0, |bits, letter| match letter {
-            'r' => Ok(bits | READ),
-            'w' => Ok(bits | WRITE),
-            'm' => Ok(bits | MKNOD),
-            _ => Err(Error::Invalid(format!("device access {letter:?}"))),
-        })?;
-    let kind = match rule.kind.as_deref() {
-        None | Some("a") => None,
-        Some("b") => Some(BLOCK),
-        Some("c" | "u") => Some(CHAR),
-        Some(other) => return Err(Error::Invalid(format!("device type {other:?}"))),
-    };
-    // Register, value, whether it is a mask that must cover the register.
-    let mut tests: Vec<Instruction> = Vec::new();
-    let mut unless_equal = |register: u8, value: i32| {
-        tests.push(Instruction { code: 0x55, registers: register, offset: 0, immediate: value });
-    };
-    if let Some(kind) = kind {
+    let mut code: Vec<Instruction> = Vec::new();
+    let mut unless_equal = |register: u8, value: i32| code.push(jump(UNLESS_EQUAL, register, value));
+    if let Some(kind) = kind(rule)? {
         unless_equal(2, kind);
     }
     for (register, number) in [(4, rule.major), (5, rule.minor)] {
@@ -81,25 +75,142 @@ fn one(rule: &DeviceRule) -> Result<Vec<Instruction>> {
             unless_equal(register, number as i32);
         }
     }
-    if access != READ | WRITE | MKNOD {
-        // r1 = r3 & !access must be 0: everything that is done is allowed by this rule.
-        tests.push(alu(0xbf, 1, 3, 0));
-        tests.push(alu(0x57, 1, 0, !access));
-        tests.push(Instruction { code: 0x55, registers: 1, offset: 0, immediate: 0 });
+    let access = access(rule)?;
+    if rule.allow {
+        // Decided; all of it, if nothing is left.
+        code.push(alu(AND, 3, 0, !access));
+        code.push(jump(UNLESS_EQUAL, 3, 0));
+    } else {
+        // r1 = what is asked and denied
+        code.push(alu(MOVE_REGISTER, 1, 3, 0));
+        code.push(alu(AND, 1, 0, access));
+        code.push(jump(IF_EQUAL, 1, 0));
     }
-    tests.extend([alu(0xb7, 0, 0, i32::from(rule.allow)), EXIT]);
-    let end = tests.len();
-    for (index, test) in tests.iter_mut().enumerate().filter(|(_, test)| test.code == 0x55) {
-        test.offset = (end - index - 1) as i16;
+    code.extend(answer(rule.allow));
+    let end = code.len();
+    for (index, test) in code.iter_mut().enumerate() {
+        if matches!(test.code, UNLESS_EQUAL | IF_EQUAL) {
+            test.offset = (end - index - 1) as i16;
+        }
     }
-    Ok(tests)
+    Ok(code)
+}
+
+fn kind(rule: &DeviceRule) -> Result<Option<i32>> {
+    match rule.kind.as_deref() {
+        None | Some("a") => Ok(None),
+        Some("b") => Ok(Some(BLOCK)),
+        Some("c" | "u") => Ok(Some(CHAR)),
+        Some(other) => Err(Error::Invalid(format!("device type {other:?}"))),
+    }
+}
+
+fn access(rule: &DeviceRule) -> Result<i32> {
+    rule.access.as_deref().unwrap_or("rwm").chars().try_fold(0, |bits, letter| match letter {
+        'r' => Ok(bits | READ),
+        'w' => Ok(bits | WRITE),
+        'm' => Ok(bits | MKNOD),
+        _ => Err(Error::Invalid(format!("device access {letter:?}"))),
+    })
+}
+
+/// r0 is the answer: 1 allows.
+fn answer(allow: bool) -> [Instruction; 2] {
+    [alu(MOVE, 0, 0, i32::from(allow)), alu(EXIT, 0, 0, 0)]
+}
+
+fn jump(code: u8, register: u8, immediate: i32) -> Instruction {
+    Instruction { code, registers: register, offset: 0, immediate }
 }
 
 fn load(register: u8, offset: i16) -> Instruction {
-    // BPF_LDX | BPF_W | BPF_MEM from r1, the context.
-    Instruction { code: 0x61, registers: register | 1 << 4, offset, immediate: 0 }
+    // From r1, the context.
+    Instruction { code: LOAD, registers: register | 1 << 4, offset, immediate: 0 }
 }
 
 fn alu(code: u8, destination: u8, source: u8, immediate: i32) -> Instruction {
     Instruction { code, registers: destination | source << 4, offset: 0, immediate }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::security::defaults;
+
+    /// What the kernel's machine would answer.
+    fn run(program: &[Instruction], kind: i32, access: i32, major: u32, minor: u32) -> bool {
+        let mut registers = [0_u64; 6];
+        let mut at = 0;
+        loop {
+            let Instruction { code, registers: pair, offset, immediate } = program[at];
+            at += 1;
+            let (to, from) = (usize::from(pair & 15), usize::from(pair >> 4));
+            let equal = registers[to] as u32 == immediate as u32;
+            match code {
+                LOAD => {
+                    registers[to] = match offset {
+                        ACCESS_TYPE => (access << 16 | kind) as u64,
+                        MAJOR => major.into(),
+                        _ => minor.into(),
+                    }
+                }
+                MOVE => registers[to] = immediate as u64,
+                MOVE_REGISTER => registers[to] = registers[from],
+                AND => registers[to] &= immediate as u64,
+                SHIFT_RIGHT => registers[to] >>= immediate,
+                IF_EQUAL if equal => at += offset as usize,
+                UNLESS_EQUAL if !equal => at += offset as usize,
+                IF_EQUAL | UNLESS_EQUAL => {}
+                EXIT => return registers[0] == 1,
+                other => panic!("instruction {other:#x}"),
+            }
+        }
+    }
+
+    fn rule(allow: bool, kind: &str, major: i64, access: &str) -> DeviceRule {
+        DeviceRule {
+            allow,
+            kind: Some(kind.into()),
+            major: Some(major),
+            minor: None,
+            access: Some(access.into()),
+        }
+    }
+
+    #[test]
+    fn any_node_may_be_made_and_only_harmless_ones_opened() {
+        let program = compile(&defaults::device_rules()).unwrap();
+        assert!(run(&program, CHAR, READ | WRITE, 1, 3), "null");
+        assert!(run(&program, CHAR, READ | WRITE, 136, 77), "a terminal");
+        assert!(run(&program, BLOCK, MKNOD, 8, 0), "making sda");
+        assert!(!run(&program, BLOCK, READ, 8, 0), "reading sda");
+        assert!(!run(&program, CHAR, READ, 1, 1), "mem");
+        assert!(!run(&program, BLOCK, MKNOD | READ, 8, 0), "a part of it is denied");
+    }
+
+    #[test]
+    fn each_access_is_decided_by_the_last_rule_that_speaks_of_it() {
+        let deny_all = DeviceRule { allow: false, access: Some("rwm".into()), ..DeviceRule::default() };
+        let rules = [deny_all, rule(true, "c", 10, "r"), rule(true, "c", 10, "w"), rule(false, "b", 8, "w")];
+        let program = compile(&rules).unwrap();
+        assert!(run(&program, CHAR, READ | WRITE, 10, 1), "two rules together");
+        assert!(!run(&program, CHAR, READ | MKNOD, 10, 1));
+        let denied = compile(&[rule(true, "b", 8, "rw"), rule(false, "b", 8, "w")]).unwrap();
+        assert!(run(&denied, BLOCK, READ, 8, 1) && !run(&denied, BLOCK, READ | WRITE, 8, 1));
+        assert!(run(&denied, CHAR, WRITE, 8, 1), "nothing is said of it");
+    }
+
+    #[test]
+    fn a_number_with_the_top_bit_is_compared_whole() {
+        let largest = i64::from(u32::MAX);
+        let program = compile(&[rule(false, "c", largest, "rwm")]).unwrap();
+        assert!(!run(&program, CHAR, READ, u32::MAX, 0) && run(&program, CHAR, READ, 1, 0));
+    }
+
+    #[test]
+    fn what_is_no_device_rule_is_refused() {
+        assert!(compile(&[rule(true, "x", 1, "r")]).is_err());
+        assert!(compile(&[rule(true, "c", 1, "z")]).is_err());
+        assert!(compile(&[rule(true, "c", 1 << 40, "r")]).is_err());
+    }
 }

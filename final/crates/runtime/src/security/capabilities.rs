@@ -1,11 +1,15 @@
-//! The five sets of capabilities(7).
+//! Capabilities (capabilities(7)): from the names of config.json to what the kernel holds for a thread.
+//!
+//! What the kernel does not know, or we do not hold ourselves, cannot be given: it is left out, as the OCI's
+//! "SHOULD NOT fail" asks (runtime-spec, config.md, "Linux Process").
 
 use hull_sys::security::{self, CapabilitySets};
+use nix::errno::Errno;
 
-use crate::error::{Error, Result, Step};
+use crate::error::{Result, Step};
 use crate::spec::Capabilities;
 
-/// By number.
+/// linux/capability.h: the index is the number.
 const NAMES: &[&str] = &[
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
@@ -50,60 +54,117 @@ const NAMES: &[&str] = &[
     "CAP_CHECKPOINT_RESTORE",
 ];
 
-/// Those this process could give away: the kernel's, as far as our own bounding set goes.
-pub fn all() -> Vec<String> {
-    let held = caps::read(None, caps::CapSet::Bounding).unwrap_or_default();
-    let held: Vec<String> = held.iter().map(|capability| capability.to_string()).collect();
-    NAMES.iter().filter(|name| held.iter().any(|held| held == *name)).map(|name| name.to_string()).collect()
-}
-
-pub fn is_known(name: &str) -> bool {
-    NAMES.contains(&name)
-}
-
-/// A bit for each capability of a set.
-#[derive(Debug, Default)]
+/// The five sets of a thread, a bit for each capability.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Sets {
     bounding: u64,
+    effective: u64,
+    permitted: u64,
+    inheritable: u64,
     ambient: u64,
-    own: CapabilitySets,
 }
 
-pub(crate) fn parse(capabilities: Option<&Capabilities>) -> Result<Sets> {
-    let Some(capabilities) = capabilities else { return Ok(Sets::default()) };
-    let bits = |names: &[String]| {
-        names.iter().try_fold(0, |bits, name| match NAMES.iter().position(|known| known == name) {
-            Some(number) => Ok(bits | 1 << number),
-            None => Err(Error::Invalid(format!("unknown capability {name:?}"))),
-        })
-    };
+/// True for a name that capabilities(7) has: `CAP_CHOWN`.
+pub fn is_known(name: &str) -> bool {
+    number(name).is_some()
+}
+
+/// Every capability that can be given here: those in our own bounding set.
+pub fn all() -> Vec<String> {
+    let held = caps::read(None, caps::CapSet::Bounding).unwrap_or_default();
+    let held = held.iter().fold(0, |set, capability| set | 1 << capability.index());
+    NAMES
+        .iter()
+        .enumerate()
+        .filter(|(number, _)| held & 1_u64 << number != 0)
+        .map(|(_, n)| n.to_string())
+        .collect()
+}
+
+fn number(name: &str) -> Option<usize> {
+    NAMES.iter().position(|known| *known == name)
+}
+
+fn bits(names: &[String]) -> u64 {
+    names.iter().filter_map(|name| number(name)).fold(0, |set, number| set | 1 << number)
+}
+
+/// The sets of a process that can be given here; without any in config.json they are empty.
+pub(crate) fn parse(asked: Option<&Capabilities>) -> Result<Sets> {
+    let Some(asked) = asked else { return Ok(Sets::default()) };
+    let held = security::capabilities().step(|| "read our own capabilities".into())?.permitted;
+    let permitted = bits(&asked.permitted) & held;
+    let inheritable = bits(&asked.inheritable) & held;
     Ok(Sets {
-        bounding: bits(&capabilities.bounding)?,
-        ambient: bits(&capabilities.ambient)?,
-        own: CapabilitySets {
-            effective: bits(&capabilities.effective)?,
-            permitted: bits(&capabilities.permitted)?,
-            inheritable: bits(&capabilities.inheritable)?,
-        },
+        bounding: bits(&asked.bounding),
+        // Subsets by the kernel's rules: what is effective is permitted, what is ambient is both others.
+        effective: bits(&asked.effective) & permitted,
+        permitted,
+        inheritable,
+        ambient: bits(&asked.ambient) & permitted & inheritable,
     })
 }
 
-/// Everything outside the bounding set is gone for good.
+/// Drops what is not wanted from the bounding set. It needs CAP_SETPCAP: before the user changes.
 pub(crate) fn limit_bounding(sets: &Sets) -> Result<()> {
-    for number in (0..64).filter(|number| sets.bounding & (1 << number) == 0) {
+    for number in (0..u64::BITS).filter(|number| sets.bounding & 1 << number == 0) {
         match security::drop_bounding(number) {
             // Past the last capability that this kernel has.
-            Err(nix::errno::Errno::EINVAL) => break,
-            result => result.step(|| format!("drop capability {number} from the bounding set"))?,
+            Err(Errno::EINVAL) => break,
+            result => result.step(|| {
+                let name = NAMES.get(number as usize).copied().unwrap_or("an unnamed capability");
+                format!("drop {name} from the bounding set")
+            })?,
         }
     }
     Ok(())
 }
 
+/// Sets the other four, after the user changed (which empties some of them).
 pub(crate) fn apply(sets: &Sets) -> Result<()> {
-    security::set_capabilities(&sets.own).step(|| "set the capabilities".into())?;
-    for number in (0..64).filter(|number| sets.ambient & (1 << number) != 0) {
-        security::raise_ambient(number).step(|| format!("raise the ambient capability {number}"))?;
+    let Sets { effective, permitted, inheritable, .. } = *sets;
+    // This also lowers ambient ones that are no longer both permitted and inheritable (capabilities(7)).
+    security::set_capabilities(&CapabilitySets { effective, permitted, inheritable })
+        .step(|| "set the capabilities".into())?;
+    for number in (0..u64::BITS).filter(|number| sets.ambient & 1 << number != 0) {
+        security::raise_ambient(number).step(|| format!("raise ambient {}", NAMES[number as usize]))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::security::defaults;
+
+    #[test]
+    fn numbers_are_those_of_the_kernel() {
+        for (name, expected) in [("CAP_CHOWN", 0), ("CAP_SYS_ADMIN", 21), ("CAP_CHECKPOINT_RESTORE", 40)] {
+            assert_eq!(number(name), Some(expected), "{name}");
+        }
+        assert!(!is_known("CAP_NONSENSE") && !is_known("chown"));
+    }
+
+    #[test]
+    fn dockers_fourteen_are_the_mask_that_proc_shows_in_its_containers() {
+        let names: Vec<String> = defaults::CAPABILITIES.iter().map(|name| name.to_string()).collect();
+        assert_eq!((names.len(), bits(&names)), (14, 0xa804_25fb));
+    }
+
+    #[test]
+    fn what_we_do_not_hold_is_left_out_and_subsets_stay_subsets() {
+        let all = NAMES.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+        let asked = Capabilities {
+            bounding: all.clone(),
+            effective: all.clone(),
+            permitted: vec!["CAP_KILL".into(), "CAP_NONSENSE".into()],
+            inheritable: vec![],
+            ambient: all,
+        };
+        let sets = parse(Some(&asked)).unwrap();
+        assert_eq!(sets.effective & !sets.permitted, 0);
+        assert_eq!(sets.permitted & !bits(&["CAP_KILL".into()]), 0);
+        assert_eq!(sets.ambient, 0);
+        assert_eq!(parse(None).unwrap(), Sets::default());
+    }
 }

@@ -1,25 +1,26 @@
-//! docker's defaults.
+//! docker's defaults, of which users' containers are made.
 
 use crate::spec::DeviceRule;
 
+/// What root in a container may do. Sorted as `capabilities(7)` numbers them.
 pub const CAPABILITIES: &[&str] = &[
-    "CAP_AUDIT_WRITE",
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
     "CAP_FOWNER",
     "CAP_FSETID",
     "CAP_KILL",
-    "CAP_MKNOD",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SETPCAP",
     "CAP_NET_BIND_SERVICE",
     "CAP_NET_RAW",
-    "CAP_SETFCAP",
-    "CAP_SETGID",
-    "CAP_SETPCAP",
-    "CAP_SETUID",
     "CAP_SYS_CHROOT",
+    "CAP_MKNOD",
+    "CAP_AUDIT_WRITE",
+    "CAP_SETFCAP",
 ];
 
-/// Kernel interfaces that tell about the host, or reach it.
+/// Files that tell of the host, or reach it, and have no namespace.
 pub const MASKED_PATHS: &[&str] = &[
     "/proc/acpi",
     "/proc/asound",
@@ -35,31 +36,32 @@ pub const MASKED_PATHS: &[&str] = &[
     "/sys/firmware",
 ];
 
+/// Files that set something for the whole machine.
 pub const READONLY_PATHS: &[&str] =
     &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-/// Everything denied, then what every container may use: any node may be made, few may be opened.
+/// Nothing but what every program expects: any node may be made, only these may be opened.
 pub fn device_rules() -> Vec<DeviceRule> {
-    let allow = |kind: &str, major, minor, access: &str| DeviceRule {
-        allow: true,
-        kind: Some(kind.into()),
+    let rule = |allow, kind: Option<&str>, major, minor, access: &str| DeviceRule {
+        allow,
+        kind: kind.map(str::to_owned),
         major,
         minor,
         access: Some(access.into()),
     };
-    let open = [
-        (1, Some(3)),
-        (1, Some(5)),
-        (1, Some(7)),
-        (1, Some(8)),
-        (1, Some(9)),
-        (5, Some(0)),
-        (5, Some(1)),
-        (5, Some(2)),
-        (136, None),
-    ];
-    let mut rules = vec![DeviceRule { allow: false, access: Some("rwm".into()), ..DeviceRule::default() }];
-    rules.extend([allow("c", None, None, "m"), allow("b", None, None, "m")]);
-    rules.extend(open.map(|(major, minor)| allow("c", Some(major), minor, "rwm")));
-    rules
+    let open = |major, minor| rule(true, Some("c"), Some(major), minor, "rwm");
+    vec![
+        rule(false, None, None, None, "rwm"),
+        rule(true, Some("c"), None, None, "m"),
+        rule(true, Some("b"), None, None, "m"),
+        open(1, Some(3)), // null
+        open(1, Some(5)), // zero
+        open(1, Some(7)), // full
+        open(1, Some(8)), // random
+        open(1, Some(9)), // urandom
+        open(5, Some(0)), // tty
+        open(5, Some(1)), // console
+        open(5, Some(2)), // ptmx
+        open(136, None),  // pts
+    ]
 }

@@ -1,4 +1,10 @@
-//! What a container may do: capabilities, system calls, paths, devices.
+//! What a container may do: capabilities, a seccomp filter, and docker's defaults for both.
+//!
+//! ```text
+//! defaults        docker's capabilities, hidden paths, device rules
+//! capabilities    names to bits, bits to the kernel
+//! seccomp/        policy: JSON to rules; compile: rules to BPF; cache: compiled once
+//! ```
 
 pub mod capabilities;
 pub mod defaults;

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use hull_sys::security::Instruction;
 
 use super::Program;
-use super::syscalls::{AUDIT_ARCH, highest, numbers};
+use super::syscalls::{self, Architecture};
 use crate::error::{Error, Result};
-use crate::spec::{Seccomp, SeccompArg};
+use crate::spec::{Seccomp, SeccompArg, SyscallRule};
 
 // Classic BPF, linux/bpf_common.h.
 const LOAD: u16 = 0x20;
@@ -23,6 +23,12 @@ const RETURN: u16 = 0x06;
 const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
 const ARGUMENTS: u32 = 16;
+
+/// BPF_MAXINSNS of linux/bpf_common.h.
+const MOST: usize = 4096;
+
+/// SECCOMP_FILTER_FLAG_SPEC_ALLOW, Linux 4.17.
+const SPEC_ALLOW: u64 = 4;
 
 const KILL_PROCESS: u32 = 0x8000_0000;
 const EPERM: u32 = 1;
@@ -40,18 +46,21 @@ struct Range {
     rules: Rules,
 }
 
+/// The program for the native architecture and for those that the policy lists.
 pub fn compile(policy: &Seccomp) -> Result<Program> {
     let default = action(&policy.default_action, policy.default_errno_ret)?;
-    let mut body = tree(&ranges(policy, default)?, default)?;
-    let mut instructions = vec![
-        instruction(LOAD, ARCH),
-        branch(JUMP_EQUAL, AUDIT_ARCH, 1, 0),
-        instruction(RETURN, KILL_PROCESS),
-        instruction(LOAD, NUMBER),
-    ];
-    instructions.append(&mut body);
-    if instructions.len() > 4096 {
-        return Err(Error::Invalid("the seccomp policy is longer than the kernel takes (4,096)".into()));
+    let mut instructions = vec![instruction(LOAD, ARCH)];
+    for architecture in syscalls::architectures(&policy.architectures) {
+        let body = tree(&ranges(policy, default, architecture)?, default)?;
+        // Over the body to the next architecture, or to the end.
+        instructions.push(branch(JUMP_EQUAL, architecture.audit, 1, 0));
+        instructions.push(instruction(JUMP, body.len() as u32 + 1));
+        instructions.push(instruction(LOAD, NUMBER));
+        instructions.extend(body);
+    }
+    instructions.push(instruction(RETURN, KILL_PROCESS));
+    if instructions.len() > MOST {
+        return Err(Error::Invalid(format!("the seccomp policy is longer than the kernel takes ({MOST})")));
     }
     Ok(Program { instructions, flags: flags(&policy.flags)? })
 }
@@ -63,32 +72,38 @@ fn action(name: &str, errno: Option<u32>) -> Result<u32> {
         "SCMP_ACT_LOG" => 0x7ffc_0000,
         "SCMP_ACT_TRACE" => 0x7ff0_0000 | data,
         "SCMP_ACT_ERRNO" => 0x0005_0000 | data,
-        "SCMP_ACT_TRAP" => 0x0003_0000,
+        "SCMP_ACT_TRAP" => 0x0003_0000 | errno.unwrap_or(0) & 0xffff,
         "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" => 0,
         "SCMP_ACT_KILL_PROCESS" => KILL_PROCESS,
-        other => return Err(Error::Invalid(format!("unsupported seccomp action {other:?}"))),
+        "SCMP_ACT_NOTIFY" => {
+            return Err(Error::Invalid(
+                "SCMP_ACT_NOTIFY needs an agent that answers, which hull has not".into(),
+            ));
+        }
+        other => return Err(Error::Invalid(format!("unknown seccomp action {other:?}"))),
     })
 }
 
 fn flags(names: &[String]) -> Result<u64> {
+    if names.is_empty() {
+        // Before Linux 5.16 a filter would otherwise slow its process down by mitigations; runc's default too.
+        return Ok(SPEC_ALLOW);
+    }
     names.iter().try_fold(0, |flags, name| match name.as_str() {
         "SECCOMP_FILTER_FLAG_TSYNC" => Ok(flags | 1),
         "SECCOMP_FILTER_FLAG_LOG" => Ok(flags | 2),
-        "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => Ok(flags | 4),
+        "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => Ok(flags | SPEC_ALLOW),
+        // Of use with SCMP_ACT_NOTIFY alone.
+        "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => Ok(flags),
         other => Err(Error::Invalid(format!("unsupported seccomp flag {other:?}"))),
     })
 }
 
 /// The whole space of numbers, cut where the behaviour changes.
-fn ranges(policy: &Seccomp, default: u32) -> Result<Vec<Range>> {
-    let numbers = numbers();
-    let mut by_number: BTreeMap<u32, Rules> = BTreeMap::new();
-    for rule in &policy.syscalls {
-        let action = action(&rule.action, rule.errno_ret)?;
-        for number in rule.names.iter().filter_map(|name| numbers.get(name.as_str())) {
-            by_number.entry(*number).or_default().push((rule.args.clone(), action));
-        }
-    }
+fn ranges(policy: &Seccomp, default: u32, architecture: &Architecture) -> Result<Vec<Range>> {
+    let numbers = architecture.numbers();
+    let highest = numbers.values().copied().max().unwrap_or(0);
+    let by_number = rules(policy, &numbers)?;
     let always = |action: u32| vec![(vec![], action)];
     let mut ranges: Vec<Range> = Vec::new();
     let mut push = |first: u32, rules: Rules| {
@@ -96,14 +111,37 @@ fn ranges(policy: &Seccomp, default: u32) -> Result<Vec<Range>> {
             ranges.push(Range { first, rules });
         }
     };
-    for number in 0..=highest() {
+    for number in 0..=highest {
         push(number, by_number.get(&number).cloned().unwrap_or_else(|| always(default)));
     }
     // A C library takes ENOSYS for a call newer than the policy as "use the older one", and EPERM as a failure.
     let unknown = if default == 0x0005_0000 | EPERM { 0x0005_0000 | ENOSYS } else { default };
-    push(highest() + 1, always(unknown));
+    push(highest + 1, always(unknown));
     push(X32, always(default));
     Ok(ranges)
+}
+
+/// What the policy says about each number. A rule with comparisons is tried before one without, wherever it stands.
+fn rules(policy: &Seccomp, numbers: &BTreeMap<&str, u32>) -> Result<BTreeMap<u32, Rules>> {
+    let mut by_number: BTreeMap<u32, Rules> = BTreeMap::new();
+    for rule in &policy.syscalls {
+        let action = action(&rule.action, rule.errno_ret)?;
+        for number in rule.names.iter().filter_map(|name| numbers.get(name.as_str())) {
+            let rules = by_number.entry(*number).or_default();
+            rules.extend(alternatives(rule).into_iter().map(|arguments| (arguments, action)));
+        }
+    }
+    by_number.values_mut().for_each(|rules| rules.sort_by_key(|(arguments, _)| arguments.is_empty()));
+    Ok(by_number)
+}
+
+/// Comparisons of one rule all hold, but when two are about the same argument: then any of them does, as in runc.
+fn alternatives(rule: &SyscallRule) -> Vec<Vec<SeccompArg>> {
+    let repeated = |argument: &SeccompArg| rule.args.iter().filter(|a| a.index == argument.index).count() > 1;
+    match rule.args.iter().any(repeated) {
+        true => rule.args.iter().map(|argument| vec![argument.clone()]).collect(),
+        false => vec![rule.args.clone()],
+    }
 }
 
 fn tree(ranges: &[Range], default: u32) -> Result<Vec<Instruction>> {
@@ -140,9 +178,8 @@ fn leaf(rules: &Rules, default: u32) -> Result<Vec<Instruction>> {
     Ok(code)
 }
 
-/// Jump targets that [`resolve`] replaces: behind the rule, and behind the comparison's low half.
+/// A jump that [`resolve`] replaces by the distance to behind the rule.
 const FAIL: u8 = 255;
-const HOLDS: u8 = 254;
 
 /// A 64-bit comparison in two halves; falls through when it holds.
 fn compare(argument: &SeccompArg) -> Result<Vec<Instruction>> {
@@ -153,13 +190,23 @@ fn compare(argument: &SeccompArg) -> Result<Vec<Instruction>> {
     let high = low + 4;
     let halves = |value: u64| ((value >> 32) as u32, value as u32);
     let (value_high, value_low) = halves(argument.value);
-    let ordered = |code: u16, if_greater: u8, if_less: u8, jt: u8, jf: u8| {
+    // The high half decides unless it is equal; 3 and 2 are the distances to behind the last instruction.
+    let greater = |code: u16| {
         vec![
             instruction(LOAD, high),
-            branch(JUMP_GREATER, value_high, if_greater, 0),
-            branch(JUMP_EQUAL, value_high, 0, if_less),
+            branch(JUMP_GREATER, value_high, 3, 0),
+            branch(JUMP_EQUAL, value_high, 0, FAIL),
             instruction(LOAD, low),
-            branch(code, value_low, jt, jf),
+            branch(code, value_low, 0, FAIL),
+        ]
+    };
+    let not_greater = |code: u16| {
+        vec![
+            instruction(LOAD, high),
+            branch(JUMP_GREATER, value_high, FAIL, 0),
+            branch(JUMP_EQUAL, value_high, 0, 2),
+            instruction(LOAD, low),
+            branch(code, value_low, FAIL, 0),
         ]
     };
     Ok(match argument.op.as_str() {
@@ -171,14 +218,14 @@ fn compare(argument: &SeccompArg) -> Result<Vec<Instruction>> {
         ],
         "SCMP_CMP_NE" => vec![
             instruction(LOAD, high),
-            branch(JUMP_EQUAL, value_high, 0, HOLDS),
+            branch(JUMP_EQUAL, value_high, 0, 2),
             instruction(LOAD, low),
             branch(JUMP_EQUAL, value_low, FAIL, 0),
         ],
-        "SCMP_CMP_GT" => ordered(JUMP_GREATER, HOLDS, FAIL, 0, FAIL),
-        "SCMP_CMP_GE" => ordered(JUMP_GREATER_EQUAL, HOLDS, FAIL, 0, FAIL),
-        "SCMP_CMP_LT" => ordered(JUMP_GREATER_EQUAL, FAIL, HOLDS, FAIL, 0),
-        "SCMP_CMP_LE" => ordered(JUMP_GREATER, FAIL, HOLDS, FAIL, 0),
+        "SCMP_CMP_GT" => greater(JUMP_GREATER),
+        "SCMP_CMP_GE" => greater(JUMP_GREATER_EQUAL),
+        "SCMP_CMP_LT" => not_greater(JUMP_GREATER_EQUAL),
+        "SCMP_CMP_LE" => not_greater(JUMP_GREATER),
         "SCMP_CMP_MASKED_EQ" => {
             let (expected_high, expected_low) = halves(argument.value_two);
             vec![
@@ -194,26 +241,14 @@ fn compare(argument: &SeccompArg) -> Result<Vec<Instruction>> {
     })
 }
 
-/// Puts distances in the place of [`FAIL`] (the end of the rule) and [`HOLDS`] (the end of this comparison).
+/// Puts distances in the place of [`FAIL`]. Six arguments are six comparisons of at most six instructions: near enough
+/// for a conditional jump.
 fn resolve(mut code: Vec<Instruction>) -> Vec<Instruction> {
     let end = code.len();
-    // A comparison ends where the next one loads its high half, or at the return.
-    let ends: Vec<usize> = (0..end)
-        .map(|from| {
-            let next = |at: &usize| match code[*at].code {
-                RETURN => true,
-                LOAD => code[*at].k >= ARGUMENTS && code[*at].k % 8 == 4,
-                _ => false,
-            };
-            (from + 1..end).find(next).unwrap_or(end)
-        })
-        .collect();
     for (at, instruction) in code.iter_mut().enumerate() {
         for target in [&mut instruction.jt, &mut instruction.jf] {
-            match *target {
-                FAIL => *target = (end - at - 1) as u8,
-                HOLDS => *target = (ends[at] - at - 1) as u8,
-                _ => {}
+            if *target == FAIL {
+                *target = (end - at - 1) as u8;
             }
         }
     }

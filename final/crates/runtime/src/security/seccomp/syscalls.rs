@@ -1,34 +1,52 @@
-//! System calls by name. A name that this architecture does not have is nobody's number, and is passed over, as
-//! runc does: one policy serves many architectures.
+//! System calls by name, for each architecture whose programs a kernel of ours runs. A name that an architecture does
+//! not have is nobody's number and is passed over, as runc does: one policy serves many architectures.
 
 use std::collections::BTreeMap;
 
-#[cfg(target_arch = "x86_64")]
-const TABLE: &str = include_str!("x86_64.txt");
-#[cfg(target_arch = "aarch64")]
-const TABLE: &str = include_str!("aarch64.txt");
+/// `name x86_64 x86 aarch64`, with `-` where there is none.
+const TABLE: &str = include_str!("syscalls.txt");
 
-/// `AUDIT_ARCH_*` of linux/audit.h, which a filter finds in `seccomp_data.arch`.
-#[cfg(target_arch = "x86_64")]
-pub(super) const AUDIT_ARCH: u32 = 0xc000_003e;
-#[cfg(target_arch = "aarch64")]
-pub(super) const AUDIT_ARCH: u32 = 0xc000_00b7;
+/// One calling convention, with numbers of its own.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Architecture {
+    /// As policies call it.
+    pub name: &'static str,
+    /// `AUDIT_ARCH_*` of linux/audit.h, which a filter finds in `seccomp_data.arch`.
+    pub audit: u32,
+    column: usize,
+}
 
-/// As docker's profile calls this architecture.
+const KNOWN: &[Architecture] = &[
+    Architecture { name: "SCMP_ARCH_X86_64", audit: 0xc000_003e, column: 0 },
+    Architecture { name: "SCMP_ARCH_X86", audit: 0x4000_0003, column: 1 },
+    Architecture { name: "SCMP_ARCH_AARCH64", audit: 0xc000_00b7, column: 2 },
+];
+
+/// The one hull was built for.
+#[cfg(target_arch = "x86_64")]
+pub(super) const NATIVE: &Architecture = &KNOWN[0];
+#[cfg(target_arch = "aarch64")]
+pub(super) const NATIVE: &Architecture = &KNOWN[2];
+
+/// As docker's profile calls it.
 #[cfg(target_arch = "x86_64")]
 pub(super) const DOCKER_ARCH: &str = "amd64";
 #[cfg(target_arch = "aarch64")]
 pub(super) const DOCKER_ARCH: &str = "arm64";
 
-pub(super) fn numbers() -> BTreeMap<&'static str, u32> {
-    let pair = |line: &'static str| {
-        let (name, number) = line.split_once(' ')?;
-        Some((name, number.parse().ok()?))
-    };
-    TABLE.lines().filter_map(pair).collect()
+/// The native one and those of `names` that are known. Programs of any other are killed at their first system call.
+pub(super) fn architectures(names: &[String]) -> Vec<&'static Architecture> {
+    let others = KNOWN.iter().filter(|other| *other != NATIVE && names.iter().any(|name| name == other.name));
+    std::iter::once(NATIVE).chain(others).collect()
 }
 
-/// The newest this table knows.
-pub(super) fn highest() -> u32 {
-    numbers().into_values().max().unwrap_or(0)
+impl Architecture {
+    pub fn numbers(&self) -> BTreeMap<&'static str, u32> {
+        let pair = |line: &'static str| {
+            let mut fields = line.split(' ');
+            let name = fields.next()?;
+            Some((name, fields.nth(self.column)?.parse().ok()?))
+        };
+        TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(pair).collect()
+    }
 }

@@ -1,8 +1,8 @@
 //! The compiled program against the policy read naively: for every number, the same answer.
 
 use super::super::policy::default_policy;
+use super::super::syscalls::NATIVE;
 use super::*;
-use crate::spec::SyscallRule;
 
 /// What the kernel would return for this call.
 fn run(program: &Program, arch: u32, number: u32, arguments: [u64; 6]) -> u32 {
@@ -54,32 +54,77 @@ fn holds(argument: &SeccompArg, arguments: [u64; 6]) -> bool {
     }
 }
 
-fn naive(policy: &Seccomp, number: u32, arguments: [u64; 6]) -> u32 {
-    let names = numbers();
-    let matching = policy.syscalls.iter().find(|rule| {
+fn naive(policy: &Seccomp, architecture: &Architecture, number: u32, arguments: [u64; 6]) -> u32 {
+    let names = architecture.numbers();
+    let highest = names.values().copied().max().unwrap();
+    let matches = |rule: &&SyscallRule| {
         rule.names.iter().any(|name| names.get(name.as_str()) == Some(&number))
             && rule.args.iter().all(|argument| holds(argument, arguments))
-    });
-    match matching {
+    };
+    let mut specific = policy.syscalls.iter().filter(|rule| !rule.args.is_empty());
+    let mut general = policy.syscalls.iter().filter(|rule| rule.args.is_empty());
+    match specific.find(matches).or_else(|| general.find(matches)) {
         Some(rule) => action(&rule.action, rule.errno_ret).unwrap(),
-        None if number > highest() && number < X32 => 0x0005_0000 | ENOSYS,
+        None if number > highest && number < X32 => 0x0005_0000 | ENOSYS,
         None => action(&policy.default_action, policy.default_errno_ret).unwrap(),
     }
 }
 
 #[test]
-fn every_system_call_gets_what_dockers_policy_says() {
+fn every_system_call_of_every_architecture_gets_what_dockers_policy_says() {
     for capabilities in [vec![], vec!["CAP_SYS_ADMIN".to_owned(), "CAP_SYS_PTRACE".into()]] {
         let policy = default_policy(&capabilities);
         let program = compile(&policy).unwrap();
-        let tried = (0..600).chain([X32 - 1, X32, X32 + 1, u32::MAX]);
-        for number in tried {
-            for arguments in [[0; 6], [8; 6], [0x1000_0000; 6], [u64::MAX; 6], [0xffff_ffff; 6]] {
-                let expected = naive(&policy, number, arguments);
-                assert_eq!(run(&program, AUDIT_ARCH, number, arguments), expected, "{number} {arguments:x?}");
+        for architecture in syscalls::architectures(&policy.architectures) {
+            for number in (0..600).chain([X32 - 1, X32, X32 + 1, u32::MAX]) {
+                for arguments in [[0; 6], [8; 6], [38; 6], [0x1000_0000; 6], [u64::MAX; 6], [0xffff_ffff; 6]]
+                {
+                    let expected = naive(&policy, architecture, number, arguments);
+                    let answer = run(&program, architecture.audit, number, arguments);
+                    assert_eq!(answer, expected, "{} {number} {arguments:x?}", architecture.name);
+                }
             }
         }
     }
+}
+
+#[test]
+fn dockers_answers_are_those_that_programs_rely_on() {
+    let program = compile(&default_policy(&[])).unwrap();
+    let numbers = NATIVE.numbers();
+    let answer = |name: &str, first: u64| run(&program, NATIVE.audit, numbers[name], [first, 0, 0, 0, 0, 0]);
+    let (allow, errno) = (0x7fff_0000, 0x0005_0000);
+    assert_eq!(answer("read", 0), allow);
+    assert_eq!(answer("mount", 0), errno | EPERM);
+    // ENOSYS, or glibc would not fall back to clone(2).
+    assert_eq!(answer("clone3", 0), errno | ENOSYS);
+    assert_eq!(answer("clone", 0x1000_0000), errno | EPERM, "CLONE_NEWUSER");
+    assert_eq!(answer("clone", 0x0100_0011), allow);
+    assert_eq!(answer("socket", 38), errno | EPERM, "AF_ALG");
+    assert_eq!(answer("socket", 2), allow, "AF_INET");
+    assert_eq!(answer("io_uring_setup", 0), errno | EPERM);
+}
+
+#[test]
+fn a_rule_with_comparisons_goes_before_one_without_and_same_arguments_are_alternatives() {
+    let equal = |index, value| SeccompArg { index, value, op: "SCMP_CMP_EQ".into(), ..SeccompArg::default() };
+    let rule = |action: &str, args| SyscallRule {
+        names: vec!["socket".into()],
+        action: action.into(),
+        args,
+        ..SyscallRule::default()
+    };
+    let policy = Seccomp {
+        default_action: "SCMP_ACT_KILL_PROCESS".into(),
+        syscalls: vec![
+            rule("SCMP_ACT_ALLOW", vec![]),
+            rule("SCMP_ACT_ERRNO", vec![equal(0, 40), equal(0, 38)]),
+        ],
+        ..Seccomp::default()
+    };
+    let program = compile(&policy).unwrap();
+    let answer = |first| run(&program, NATIVE.audit, NATIVE.numbers()["socket"], [first, 0, 0, 0, 0, 0]);
+    assert_eq!([answer(1), answer(38), answer(40)], [0x7fff_0000, 0x0005_0001, 0x0005_0001]);
 }
 
 #[test]
@@ -100,12 +145,12 @@ fn every_comparison_is_one_of_64_bits() {
                 ..Seccomp::default()
             };
             let program = compile(&policy).unwrap();
-            let number = numbers()["read"];
+            let number = NATIVE.numbers()["read"];
             for (first, second) in edges.iter().flat_map(|first| edges.map(|second| (*first, second))) {
                 let arguments = [first, 0, second, 0, 0, 0];
-                let expected = naive(&policy, number, arguments);
+                let expected = naive(&policy, NATIVE, number, arguments);
                 assert_eq!(
-                    run(&program, AUDIT_ARCH, number, arguments),
+                    run(&program, NATIVE.audit, number, arguments),
                     expected,
                     "{op} {value:x} {arguments:x?}"
                 );
@@ -117,11 +162,13 @@ fn every_comparison_is_one_of_64_bits() {
 #[test]
 fn another_architecture_is_killed() {
     let program = compile(&default_policy(&[])).unwrap();
-    assert_eq!(run(&program, AUDIT_ARCH ^ 1, 0, [0; 6]), KILL_PROCESS);
+    assert_eq!(run(&program, NATIVE.audit ^ 1, 0, [0; 6]), KILL_PROCESS);
 }
 
 #[test]
 fn what_cannot_be_applied_is_an_error() {
-    let policy = Seccomp { default_action: "SCMP_ACT_WHATEVER".into(), ..Seccomp::default() };
-    assert!(compile(&policy).is_err());
+    for wrong in ["SCMP_ACT_WHATEVER", "SCMP_ACT_NOTIFY", ""] {
+        let policy = Seccomp { default_action: wrong.into(), ..Seccomp::default() };
+        assert!(compile(&policy).is_err(), "{wrong:?}");
+    }
 }
