@@ -1,5 +1,6 @@
 //! Bad input gets a clear error, the right exit code, and leaves nothing.
 
+use hull_test_support::outcome::{run, wrapped};
 use hull_test_support::{Scenario, cgroups};
 
 /// No container, no name and no cgroup is left of a command that failed.
@@ -155,15 +156,9 @@ fn a_pipe_that_closes_early_is_no_error() {
     let Some(t) = Scenario::with_busybox() else { return };
     t.ok(&["run", "--name", "talks", "busybox", "seq", "1", "100000"]);
     let hull = t.command(&["logs", "talks"]);
-    let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", "{ \"$0\" \"$@\"; echo \"code $?\" >&2; } | head -n 1"]);
-    shell.arg(hull.get_program()).args(hull.get_args());
-    for (name, value) in hull.get_envs() {
-        if let Some(value) = value {
-            shell.env(name, value);
-        }
-    }
-    let outcome = hull_test_support::outcome::run(&mut shell);
+    let script = "{ \"$0\" \"$@\"; echo \"code $?\" >&2; } | head -n 1";
+    let mut shell = wrapped(&["sh", "-c", script], &hull);
+    let outcome = run(&mut shell);
     assert_eq!(outcome.stdout, "1\n");
     assert_eq!(outcome.stderr, "code 0\n", "no message and no panic");
 }

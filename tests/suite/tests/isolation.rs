@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use hull_test_support::Scenario;
-use hull_test_support::outcome::run;
+use hull_test_support::outcome::{run, wrapped};
 
 /// `run --rm busybox sh -c script`, for what it prints.
 #[track_caller]
@@ -138,13 +138,7 @@ fn no_descriptor_of_the_caller_gets_in() {
     let hull = t.command(&["run", "--rm", "busybox", "ls", "-l", "/proc/self/fd"]);
     // The shell leaves a directory of the machine open over exec.
     let script = "exec 7</ 9</etc/passwd; exec \"$0\" \"$@\"";
-    let mut shell = Command::new("sh");
-    shell.args(["-c", script]).arg(hull.get_program()).args(hull.get_args()).current_dir(t.path(""));
-    for (name, value) in hull.get_envs() {
-        if let Some(value) = value {
-            shell.env(name, value);
-        }
-    }
+    let mut shell = wrapped(&["sh", "-c", script], &hull);
     let listing = run(&mut shell).ok().to_owned();
     let numbers: Vec<_> = listing
         .lines()

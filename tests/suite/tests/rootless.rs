@@ -1,5 +1,6 @@
 //! The same commands as an ordinary user.
 
+use hull_test_support::outcome::{eventually, run, wrapped};
 use hull_test_support::{Scenario, Terminal, fixtures};
 
 #[test]
@@ -20,7 +21,7 @@ fn import_run_exec_logs_stop_and_rm_work_for_an_ordinary_user() {
     let script = "echo started; trap 'exit 0' TERM; while :; do sleep 0.1; done";
     t.ok(&["run", "-d", "--name", "box", "busybox", "sh", "-c", script]);
     assert_eq!(t.ok(&["exec", "box", "hostname"]).len(), 12);
-    hull_test_support::outcome::eventually("it is logged", || t.hull(&["logs", "box"]).stdout == "started\n");
+    eventually("it is logged", || t.hull(&["logs", "box"]).stdout == "started\n");
     assert!(t.ok(&["ps", "--format", "{{.Names}}"]).contains("box"));
     t.ok(&["stop", "box"]);
     assert_eq!(t.inspect("box", "{{.State.ExitCode}}"), "0");
@@ -48,7 +49,7 @@ fn volumes_keep_what_an_ordinary_users_container_wrote() {
         "run",
         "--rm",
         "-v",
-        "v:/data",
+        "vol:/data",
         "busybox",
         "sh",
         "-c",
@@ -58,7 +59,7 @@ fn volumes_keep_what_an_ordinary_users_container_wrote() {
         "run",
         "--rm",
         "-v",
-        "v:/data",
+        "vol:/data",
         "busybox",
         "sh",
         "-c",
@@ -92,4 +93,12 @@ fn an_ordinary_users_container_is_isolated_too() {
     let status = t.ok(&["run", "--rm", "busybox", "grep", "-E", "^(CapEff|Seccomp):", "/proc/self/status"]);
     assert_eq!(status, "CapEff:\t00000000a80425fb\nSeccomp:\t2");
     assert_eq!(t.ok(&["run", "--rm", "busybox", "sh", "-c", "cat /proc/keys | wc -c"]), "0");
+}
+
+#[test]
+fn root_of_a_user_namespace_can_run_containers_too() {
+    let Some(t) = Scenario::start() else { return };
+    let hull = t.command(&["run", "--rm", "host", "sh", "-c", "echo pid-$$ uid-$(id -u)"]);
+    let mut unshare = wrapped(&["unshare", "--user", "--map-root-user"], &hull);
+    assert_eq!(run(&mut unshare).ok(), "pid-1 uid-0");
 }

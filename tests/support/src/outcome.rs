@@ -131,6 +131,22 @@ impl Running {
     }
 }
 
+/// `command` as the arguments of `wrapper`, such as a shell or unshare(1), with its environment and directory.
+pub fn wrapped(wrapper: &[&str], command: &Command) -> Command {
+    let mut outer = Command::new(wrapper[0]);
+    outer.args(&wrapper[1..]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    if let Some(dir) = command.get_current_dir() {
+        outer.current_dir(dir);
+    }
+    outer
+}
+
 /// Runs `command` with nothing on stdin.
 pub fn run(command: &mut Command) -> Outcome {
     Running::start(command.stdin(Stdio::null())).wait()

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::pty::{Winsize, openpty};
 
-use crate::outcome::DEADLINE;
+use crate::outcome::{DEADLINE, wrapped};
 
 /// A running command and the terminal it has for itself.
 #[derive(Debug)]
@@ -27,17 +27,7 @@ impl Terminal {
         let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(&size, None).expect("a pseudo-terminal");
         // setsid(1) makes the terminal the controlling one, which takes code between fork and exec.
-        let mut session = Command::new("setsid");
-        session.arg("--ctty").arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => session.env(name, value),
-                None => session.env_remove(name),
-            };
-        }
-        if let Some(dir) = command.get_current_dir() {
-            session.current_dir(dir);
-        }
+        let mut session = wrapped(&["setsid", "--ctty"], command);
         let end = |fd: &OwnedFd| fd.try_clone().expect("a descriptor");
         session.stdin(end(&pty.slave)).stdout(end(&pty.slave)).stderr(pty.slave).env("TERM", "xterm");
         let child = session.spawn().expect("setsid is installed");
