@@ -4,7 +4,43 @@
 //! options ── what was asked        record ── what was made (container.json)
 //! spec    ── record → config.json  state  ── what is (state.json, exit.json)
 //! monitor ── one process per running container: overlay, stdio, log, restart, cleanup
+//! attach  ── how a command talks to it
 //! ```
-//! Everything else is one file per verb.
+//! Everything else is a file per verb, or per few that share a shape.
 
+#![recursion_limit = "256"]
+
+mod attach;
+mod create;
+mod engine;
+mod error;
+mod exec;
+mod files;
+mod info;
+mod inspect;
+mod lifecycle;
+mod list;
+mod logs;
+mod monitor;
+mod names;
 pub mod options;
+mod prune;
+mod record;
+mod remove;
+pub mod rootless;
+pub mod signal;
+mod spec;
+mod state;
+mod time;
+mod top;
+
+pub use attach::{AttachEnd, AttachOptions, AttachStream};
+pub use engine::Engine;
+pub use error::{Error, Result};
+pub use list::Summary;
+pub use monitor::launch::StartAttach;
+pub use prune::{PruneOptions, Pruned};
+pub use record::Record;
+pub use state::Status;
+pub use time::Timestamp;
+pub use top::Top;

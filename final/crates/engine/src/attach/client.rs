@@ -1,0 +1,276 @@
+//! The command's side of an attachment: this terminal, or these pipes, joined to a container.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::termios::{OptionalActions, Termios};
+
+use super::detach::{DetachKeys, Typed};
+use super::{Connection, MAX_PAYLOAD, Message};
+use crate::error::{Error, IoContext, Result};
+
+/// docker's default.
+const DETACH_KEYS: &str = "ctrl-p,ctrl-q";
+
+#[derive(Debug, Clone, Default)]
+pub struct AttachOptions {
+    /// Forward the caller's stdin.
+    pub stdin: bool,
+    /// The container has a terminal: ours goes into raw mode and its size is passed on.
+    pub tty: bool,
+    /// Pass signals on to the container.
+    pub sig_proxy: bool,
+    /// `None` for docker's default; an empty text for no detaching.
+    pub detach_keys: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttachEnd {
+    Exited(u8),
+    Detached,
+}
+
+/// A connection that has been told to carry the container's output.
+#[derive(Debug)]
+pub struct AttachStream(Connection);
+
+impl AttachStream {
+    pub(crate) fn new(connection: Connection) -> Self {
+        Self(connection)
+    }
+
+    /// Carries bytes, sizes and signals until the container exits or the user detaches.
+    pub fn run(self, options: &AttachOptions) -> Result<AttachEnd> {
+        let keys = options.detach_keys.as_deref().unwrap_or(DETACH_KEYS);
+        let keys = DetachKeys::parse(keys).ok_or_else(|| Error::Invalid {
+            what: format!("detach keys {keys:?}"),
+            why: "expected characters or ctrl-<letter>, separated by commas".into(),
+        })?;
+        let signals = proxied_signals(options)?;
+        let _raw = options.tty.then(RawMode::enter).flatten();
+        let mut session = Session {
+            connection: self.0,
+            signals,
+            keys: options.tty.then_some(keys),
+            stdin_open: options.stdin,
+            pending: options.tty.then(window_size).flatten(),
+        };
+        session.pump()
+    }
+}
+
+/// What waits to be sent: the monitor may be slower than the user types.
+enum Outgoing {
+    Stdin(Vec<u8>),
+    StdinEnd,
+    Resize { rows: u16, columns: u16 },
+    Signal(u8),
+}
+
+impl Outgoing {
+    fn message(&self) -> Message<'_> {
+        match self {
+            Self::Stdin(data) => Message::Stdin(data),
+            Self::StdinEnd => Message::StdinEnd,
+            Self::Resize { rows, columns } => Message::Resize { rows: *rows, columns: *columns },
+            Self::Signal(number) => Message::Signal(*number),
+        }
+    }
+}
+
+struct Session {
+    connection: Connection,
+    signals: SignalFd,
+    /// Only a terminal has detach keys: in a pipe they are data.
+    keys: Option<DetachKeys>,
+    stdin_open: bool,
+    pending: Option<Outgoing>,
+}
+
+impl Session {
+    /// Reading goes on while a send waits. A client that blocked in `send` would stop draining the output, the
+    /// container would block on its stdout and never read the stdin we are sending.
+    fn pump(&mut self) -> Result<AttachEnd> {
+        let mut buffer = Vec::new();
+        loop {
+            let ready = self.wait()?;
+            if ready.connection
+                && let Some(end) = self.take_output(&mut buffer)?
+            {
+                return Ok(end);
+            }
+            self.flush()?;
+            if ready.signal && self.pending.is_none() {
+                self.take_signal()?;
+            }
+            if ready.stdin && self.pending.is_none() && self.take_stdin()? {
+                return Ok(AttachEnd::Detached);
+            }
+            self.flush()?;
+        }
+    }
+
+    fn wait(&self) -> Result<Ready> {
+        let idle = self.pending.is_none();
+        let stdin = rustix::stdio::stdin();
+        let output = if idle { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
+        let mut fds = vec![PollFd::new(&self.connection, output)];
+        if idle {
+            fds.push(PollFd::new(&self.signals, PollFlags::IN));
+            if self.stdin_open {
+                fds.push(PollFd::new(&stdin, PollFlags::IN));
+            }
+        }
+        match poll(&mut fds, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno).context(|| "wait for the container".into()),
+        }
+        let readable = |at: usize| {
+            fds.get(at).is_some_and(|fd: &PollFd<'_>| fd.revents().intersects(PollFlags::IN | PollFlags::HUP))
+        };
+        Ok(Ready { connection: readable(0), signal: readable(1), stdin: readable(2) })
+    }
+
+    fn take_output(&mut self, buffer: &mut Vec<u8>) -> Result<Option<AttachEnd>> {
+        let message = self.connection.receive(buffer).context(|| "read the container's output".into())?;
+        match message {
+            Some(Message::Stdout(data)) => write_all(rustix::stdio::stdout(), data)?,
+            Some(Message::Stderr(data)) => write_all(rustix::stdio::stderr(), data)?,
+            Some(Message::Exited(code)) => return Ok(Some(AttachEnd::Exited(code))),
+            Some(Message::Failed { code, text }) => {
+                return Err(Error::from_wire(code, text));
+            }
+            Some(_) => {}
+            None => return Err(Error::MonitorDied),
+        }
+        Ok(None)
+    }
+
+    fn take_signal(&mut self) -> Result<()> {
+        let info = self.signals.read_signal().map_err(std::io::Error::from);
+        let Some(info) = info.context(|| "read a signal".into())? else { return Ok(()) };
+        self.pending = if info.ssi_signo == Signal::SIGWINCH as u32 {
+            window_size()
+        } else {
+            u8::try_from(info.ssi_signo).ok().map(Outgoing::Signal)
+        };
+        Ok(())
+    }
+
+    /// True when the user typed the detach keys.
+    fn take_stdin(&mut self) -> Result<bool> {
+        let mut data = vec![0; MAX_PAYLOAD / 2];
+        let length = match rustix::io::read(rustix::stdio::stdin(), &mut data[..]) {
+            Ok(length) => length,
+            Err(Errno::INTR | Errno::AGAIN) => return Ok(false),
+            // EIO: our terminal is gone, which is the end of input.
+            Err(_) => 0,
+        };
+        data.truncate(length);
+        if length == 0 {
+            self.stdin_open = false;
+            self.pending = Some(Outgoing::StdinEnd);
+            return Ok(false);
+        }
+        let (data, detach) = match self.keys.as_mut().map(|keys| keys.feed(&data)) {
+            None => (data, false),
+            Some(Typed::Forward(data)) => (data, false),
+            Some(Typed::Detach(data)) => (data, true),
+        };
+        if !data.is_empty() {
+            self.pending = Some(Outgoing::Stdin(data));
+        }
+        Ok(detach)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let Some(outgoing) = &self.pending else { return Ok(()) };
+        match self.connection.try_send(&outgoing.message()) {
+            Err(Errno::AGAIN) => Ok(()),
+            // The monitor is leaving: its last words are still to be read.
+            Ok(()) | Err(Errno::PIPE | Errno::CONNRESET) => {
+                self.pending = None;
+                Ok(())
+            }
+            Err(errno) => Err(errno).context(|| "send to the container".into()),
+        }
+    }
+}
+
+struct Ready {
+    connection: bool,
+    signal: bool,
+    stdin: bool,
+}
+
+fn write_all(fd: BorrowedFd<'_>, mut data: &[u8]) -> Result<()> {
+    while !data.is_empty() {
+        match rustix::io::write(fd, data) {
+            Ok(written) => data = &data[written..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                let mut fds = [PollFd::new(&fd, PollFlags::OUT)];
+                let _ = poll(&mut fds, None);
+            }
+            // Nobody reads what we print. The container goes on, as it does when docker's client is in a pipe.
+            Err(Errno::PIPE) => return Ok(()),
+            Err(errno) => return Err(errno).context(|| "write the container's output".into()),
+        }
+    }
+    Ok(())
+}
+
+/// The signals docker's `--sig-proxy` passes on, and the window's changes of size.
+fn proxied_signals(options: &AttachOptions) -> Result<SignalFd> {
+    let mut set = SigSet::empty();
+    if options.tty {
+        set.add(Signal::SIGWINCH);
+    }
+    if options.sig_proxy {
+        for signal in [
+            Signal::SIGINT,
+            Signal::SIGTERM,
+            Signal::SIGHUP,
+            Signal::SIGQUIT,
+            Signal::SIGUSR1,
+            Signal::SIGUSR2,
+        ] {
+            set.add(signal);
+        }
+    }
+    set.thread_block()
+        .and_then(|()| SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK))
+        .map_err(std::io::Error::from)
+        .context(|| "take over the signals".into())
+}
+
+fn window_size() -> Option<Outgoing> {
+    let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout())
+        .or_else(|_| rustix::termios::tcgetwinsize(rustix::stdio::stdin()))
+        .ok()?;
+    Some(Outgoing::Resize { rows: size.ws_row, columns: size.ws_col })
+}
+
+/// The terminal as a wire, until dropped.
+pub(crate) struct RawMode(Termios);
+
+impl RawMode {
+    /// `None` when stdin is no terminal.
+    pub(crate) fn enter() -> Option<Self> {
+        let stdin = rustix::stdio::stdin();
+        let before = rustix::termios::tcgetattr(stdin.as_fd()).ok()?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        rustix::termios::tcsetattr(stdin, OptionalActions::Now, &raw).ok()?;
+        Some(Self(before))
+    }
+}
+
+impl Drop for RawMode {
+    fn drop(&mut self) {
+        let _ = rustix::termios::tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.0);
+    }
+}

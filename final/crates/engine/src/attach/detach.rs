@@ -1,0 +1,75 @@
+//! The keys that leave a container running: `ctrl-p,ctrl-q` unless told otherwise.
+
+/// Finds the detach sequence in what is typed. Keys that begin the sequence are held back until it is decided.
+#[derive(Debug)]
+pub(super) struct DetachKeys {
+    sequence: Vec<u8>,
+    matched: usize,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Typed {
+    Forward(Vec<u8>),
+    /// What was typed before the sequence, then the sequence itself.
+    Detach(Vec<u8>),
+}
+
+impl DetachKeys {
+    /// docker's notation: `ctrl-<letter or @[\]^_>` or a single character, separated by commas.
+    /// An empty text turns detaching off.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut sequence = Vec::new();
+        for key in text.split(',').filter(|_| !text.is_empty()) {
+            sequence.push(match (key.strip_prefix("ctrl-"), key.as_bytes()) {
+                (Some(letter), _) => match letter.as_bytes() {
+                    [byte @ (b'a'..=b'z' | b'A'..=b'Z' | b'@' | b'['..=b'_')] => byte & 0x1f,
+                    _ => return None,
+                },
+                (None, [byte]) => *byte,
+                _ => return None,
+            });
+        }
+        Some(Self { sequence, matched: 0 })
+    }
+
+    pub(super) fn feed(&mut self, input: &[u8]) -> Typed {
+        let mut forward = Vec::with_capacity(input.len());
+        for &byte in input {
+            if self.sequence.get(self.matched) == Some(&byte) {
+                self.matched += 1;
+                if self.matched == self.sequence.len() {
+                    self.matched = 0;
+                    return Typed::Detach(forward);
+                }
+                continue;
+            }
+            forward.extend_from_slice(&self.sequence[..self.matched]);
+            self.matched = usize::from(self.sequence.first() == Some(&byte) && self.sequence.len() > 1);
+            if self.matched == 0 {
+                forward.push(byte);
+            }
+        }
+        Typed::Forward(forward)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sequence_is_found_across_reads_and_a_broken_one_is_typed() {
+        let mut keys = DetachKeys::parse("ctrl-p,ctrl-q").unwrap();
+        assert_eq!(keys.feed(b"ab\x10"), Typed::Forward(b"ab".to_vec()));
+        assert_eq!(keys.feed(b"c"), Typed::Forward(b"\x10c".to_vec()));
+        assert_eq!(keys.feed(b"\x10\x10"), Typed::Forward(b"\x10".to_vec()));
+        assert_eq!(keys.feed(b"\x11rest"), Typed::Detach(vec![]));
+    }
+
+    #[test]
+    fn docker_notation_is_read_and_nonsense_refused() {
+        assert_eq!(DetachKeys::parse("ctrl-a,d").unwrap().sequence, vec![1, b'd']);
+        assert_eq!(DetachKeys::parse("").unwrap().feed(b"\x10\x11"), Typed::Forward(vec![0x10, 0x11]));
+        assert!(DetachKeys::parse("ctrl-").is_none() && DetachKeys::parse("super-x").is_none());
+    }
+}

@@ -1,0 +1,247 @@
+//! How a command talks to a container's monitor: one `SOCK_SEQPACKET` message per event.
+//!
+//! Message boundaries are the kernel's, so there is no framing to get wrong and a non-blocking send is whole or
+//! not at all. The first byte names the message, the rest is its payload.
+
+mod client;
+mod detach;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
+
+pub use client::{AttachEnd, AttachOptions, AttachStream};
+
+/// The largest payload either side sends; well below the default socket buffer (unix(7)).
+pub const MAX_PAYLOAD: usize = 32 * 1024;
+
+/// What crosses an attach socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message<'a> {
+    // From the command to the monitor.
+    Stdin(&'a [u8]),
+    StdinEnd,
+    Resize {
+        rows: u16,
+        columns: u16,
+    },
+    /// A signal for the container's first process.
+    Signal(u8),
+    /// The user stops the container: no restart.
+    Stopping,
+    /// Send me the output from here on.
+    Subscribe,
+    // From the monitor to the command.
+    Stdout(&'a [u8]),
+    Stderr(&'a [u8]),
+    Started,
+    Exited(u8),
+    /// The start failed: the exit code of the command and the error's text.
+    Failed {
+        code: u8,
+        text: &'a str,
+    },
+}
+
+impl<'a> Message<'a> {
+    fn parts(&self) -> (u8, Vec<u8>) {
+        match self {
+            Self::Stdin(data) => (b'i', data.to_vec()),
+            Self::StdinEnd => (b'e', vec![]),
+            Self::Resize { rows, columns } => (b'w', [rows.to_be_bytes(), columns.to_be_bytes()].concat()),
+            Self::Signal(number) => (b'k', vec![*number]),
+            Self::Stopping => (b'q', vec![]),
+            Self::Subscribe => (b's', vec![]),
+            Self::Stdout(data) => (b'o', data.to_vec()),
+            Self::Stderr(data) => (b'r', data.to_vec()),
+            Self::Started => (b'S', vec![]),
+            Self::Exited(code) => (b'X', vec![*code]),
+            Self::Failed { code, text } => {
+                // Cut at a character: a cut inside one would make the message unreadable.
+                let mut end = text.len().min(MAX_PAYLOAD);
+                while !text.is_char_boundary(end) {
+                    end -= 1;
+                }
+                (b'F', [&[*code], &text.as_bytes()[..end]].concat())
+            }
+        }
+    }
+
+    fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let (kind, payload) = bytes.split_first()?;
+        Some(match kind {
+            b'i' => Self::Stdin(payload),
+            b'e' => Self::StdinEnd,
+            b'w' => match *payload {
+                [a, b, c, d] => {
+                    Self::Resize { rows: u16::from_be_bytes([a, b]), columns: u16::from_be_bytes([c, d]) }
+                }
+                _ => return None,
+            },
+            b'k' => Self::Signal(*payload.first()?),
+            b'q' => Self::Stopping,
+            b's' => Self::Subscribe,
+            b'o' => Self::Stdout(payload),
+            b'r' => Self::Stderr(payload),
+            b'S' => Self::Started,
+            b'X' => Self::Exited(*payload.first()?),
+            b'F' => {
+                let (code, text) = payload.split_first()?;
+                Self::Failed { code: *code, text: std::str::from_utf8(text).ok()? }
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// One end of an attach connection.
+#[derive(Debug)]
+pub struct Connection(OwnedFd);
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl From<OwnedFd> for Connection {
+    fn from(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+}
+
+impl Connection {
+    pub fn pair() -> Result<(Self, Self), Errno> {
+        let (a, b) =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        Ok((Self(a), Self(b)))
+    }
+
+    /// Connects to the monitor that listens in `run_dir`.
+    pub fn connect(run_dir: &Path) -> Result<Self, Errno> {
+        let socket = seqpacket()?;
+        with_address(run_dir, |address| rustix::net::connect(&socket, address))?;
+        Ok(Self(socket))
+    }
+
+    pub fn accept(listener: &Listener) -> Result<Self, Errno> {
+        rustix::net::accept_with(&listener.0, SocketFlags::CLOEXEC).map(Self)
+    }
+
+    pub fn send(&self, message: &Message<'_>) -> Result<(), Errno> {
+        self.send_with(message, SendFlags::NOSIGNAL)
+    }
+
+    /// `Errno::AGAIN` when the peer does not read fast enough; nothing was sent then.
+    pub fn try_send(&self, message: &Message<'_>) -> Result<(), Errno> {
+        self.send_with(message, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+    }
+
+    fn send_with(&self, message: &Message<'_>, flags: SendFlags) -> Result<(), Errno> {
+        let (kind, payload) = message.parts();
+        let packet = [&[kind][..], &payload].concat();
+        rustix::io::retry_on_intr(|| rustix::net::send(&self.0, &packet, flags)).map(drop)
+    }
+
+    /// The next message, or `None` when the peer is gone. An unknown message is skipped: it is a newer peer's.
+    pub fn receive<'b>(&self, buffer: &'b mut Vec<u8>) -> Result<Option<Message<'b>>, Errno> {
+        buffer.resize(MAX_PAYLOAD + 8, 0);
+        loop {
+            let (length, _) = match rustix::net::recv(&self.0, &mut buffer[..], RecvFlags::empty()) {
+                Err(Errno::INTR) => continue,
+                Err(Errno::CONNRESET) | Ok((0, _)) => return Ok(None),
+                other => other?,
+            };
+            if Message::parse(&buffer[..length]).is_some() {
+                return Ok(Message::parse(&buffer[..length]));
+            }
+        }
+    }
+}
+
+/// The socket a monitor listens on.
+#[derive(Debug)]
+pub struct Listener(OwnedFd);
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Listener {
+    /// Listens on `attach.sock` in `run_dir`, replacing what a dead monitor left there.
+    pub fn bind(run_dir: &Path) -> Result<Self, Errno> {
+        match rustix::fs::unlink(run_dir.join(SOCKET_NAME)) {
+            Err(Errno::NOENT) | Ok(()) => {}
+            Err(errno) => return Err(errno),
+        }
+        let socket = seqpacket()?;
+        with_address(run_dir, |address| rustix::net::bind(&socket, address))?;
+        rustix::net::listen(&socket, 16)?;
+        Ok(Self(socket))
+    }
+}
+
+pub(crate) const SOCKET_NAME: &str = "attach.sock";
+
+fn seqpacket() -> Result<OwnedFd, Errno> {
+    rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+}
+
+/// `sun_path` holds 107 bytes (unix(7)) and a state directory may be deeper: the socket is named through a
+/// descriptor of its directory.
+fn with_address<T>(
+    run_dir: &Path,
+    action: impl FnOnce(&SocketAddrUnix) -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    use rustix::fs::{Mode, OFlags};
+    let directory =
+        rustix::fs::open(run_dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let number = std::os::fd::AsRawFd::as_raw_fd(&directory);
+    action(&SocketAddrUnix::new(format!("/proc/self/fd/{number}/{SOCKET_NAME}"))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_survives_the_socket() {
+        let (a, b) = Connection::pair().unwrap();
+        let mut buffer = Vec::new();
+        for message in [
+            Message::Stdin(b"x"),
+            Message::StdinEnd,
+            Message::Resize { rows: 24, columns: 300 },
+            Message::Signal(15),
+            Message::Stopping,
+            Message::Subscribe,
+            Message::Stdout(&[0; MAX_PAYLOAD]),
+            Message::Stderr(b""),
+            Message::Started,
+            Message::Exited(137),
+            Message::Failed { code: 127, text: "no such file" },
+        ] {
+            a.send(&message).unwrap();
+            assert_eq!(b.receive(&mut buffer).unwrap(), Some(message));
+        }
+        drop(a);
+        assert_eq!(b.receive(&mut buffer).unwrap(), None);
+    }
+
+    #[test]
+    fn a_socket_is_reached_in_a_directory_deeper_than_sun_path() {
+        let base = std::env::temp_dir().join(format!("hull-attach-{}", std::process::id()));
+        let deep = base.join("d".repeat(120));
+        std::fs::create_dir_all(&deep).unwrap();
+        let listener = Listener::bind(&deep).unwrap();
+        let client = Connection::connect(&deep).unwrap();
+        let server = Connection::accept(&listener).unwrap();
+        client.send(&Message::Stopping).unwrap();
+        assert_eq!(server.receive(&mut Vec::new()).unwrap(), Some(Message::Stopping));
+        std::fs::remove_dir_all(base).unwrap();
+    }
+}

@@ -1,0 +1,294 @@
+//! `create`: checks everything, claims the name, then makes the container's directory. Undone when a step fails.
+
+use std::path::{Path, PathBuf};
+
+use hull_image::config::RunConfig;
+use hull_image::store::Image;
+use hull_storage::names;
+
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+use crate::files;
+use crate::names::generate;
+use crate::options::{CreateOptions, MountOption, NamespaceMode, NetworkMode};
+use crate::record::{MountKind, MountRecord, ProcessRecord, Record};
+use crate::signal;
+use crate::time::Timestamp;
+
+const HOST_LABEL: &str = "org.hull.host";
+
+impl Engine {
+    /// Makes a container that has not started yet.
+    pub fn create(&self, options: &CreateOptions) -> Result<Record> {
+        let image = self.image(&options.image)?;
+        let mut record = self.plan(options, &image)?;
+        self.claim_name(&mut record, options.name.as_deref())?;
+        let made = self.make(&record);
+        if made.is_err() {
+            // The first error is the one to tell.
+            let _ = crate::remove::remove_files(self, &record, true);
+        }
+        made.map(|()| record)
+    }
+
+    fn image(&self, name: &str) -> Result<Image> {
+        match name {
+            "host" => Ok(hull_image::host::ensure_host_image(&self.images().clone())?),
+            _ => Ok(self.images().resolve(name)?),
+        }
+    }
+
+    /// Everything that can be refused is refused here, before anything exists.
+    fn plan(&self, options: &CreateOptions, image: &Image) -> Result<Record> {
+        let config = image.config.config.clone().unwrap_or_default();
+        check(options)?;
+        let id = random_id()?;
+        let process = merge(&config, options)?;
+        let stop_signal = match options.stop_signal.as_ref().or(config.stop_signal.as_ref()) {
+            Some(name) => signal::parse(name)?,
+            None => nix::libc::SIGTERM,
+        };
+        let mut labels = config.labels.clone().unwrap_or_default();
+        labels.extend(options.labels.clone());
+        let mut record = Record {
+            format: Record::FORMAT,
+            name: String::new(),
+            created: Timestamp::now(),
+            image_id: image.id.to_string(),
+            layers: self.layer_paths(image)?,
+            host_image: labels.contains_key(HOST_LABEL),
+            process,
+            mounts: vec![],
+            labels,
+            hostname: self.hostname(options, &id)?,
+            stop_signal,
+            options: self.resolve_peers(options)?,
+            id,
+        };
+        record.mounts = self.plan_mounts(options, &config)?;
+        Ok(record)
+    }
+
+    fn layer_paths(&self, image: &Image) -> Result<Vec<PathBuf>> {
+        let data = self.root().data();
+        Ok(image.layer_dirs.iter().map(|dir| dir.strip_prefix(data).unwrap_or(dir).to_owned()).collect())
+    }
+
+    /// Another container is remembered by its id: its name may change hands.
+    fn resolve_peers(&self, options: &CreateOptions) -> Result<CreateOptions> {
+        let mut resolved = options.clone();
+        for mode in [&mut resolved.pid, &mut resolved.ipc, &mut resolved.uts, &mut resolved.cgroupns] {
+            if let NamespaceMode::Container(name) = mode {
+                *name = self.resolve(name)?;
+            }
+        }
+        if let NetworkMode::Container(name) = &mut resolved.network {
+            *name = self.resolve(name)?;
+        }
+        Ok(resolved)
+    }
+
+    fn hostname(&self, options: &CreateOptions, id: &str) -> Result<String> {
+        if let Some(name) = &options.hostname {
+            return Ok(name.clone());
+        }
+        if let NetworkMode::Container(other) = &options.network {
+            return Ok(self.find(other)?.hostname);
+        }
+        if options.uts == NamespaceMode::Host || options.network == NetworkMode::Host {
+            let name = nix::unistd::gethostname().context(|| "read the host's name".into())?;
+            return Ok(name.to_string_lossy().into_owned());
+        }
+        Ok(id[..12].to_owned())
+    }
+
+    fn claim_name(&self, record: &mut Record, asked: Option<&str>) -> Result<()> {
+        if let Some(name) = asked {
+            names::claim(self.root(), name, &record.id)?;
+            record.name = name.into();
+            return Ok(());
+        }
+        for attempt in 0.. {
+            record.name = generate(random()?, attempt);
+            match names::claim(self.root(), &record.name, &record.id) {
+                Err(hull_storage::Error::NameTaken { .. }) => {}
+                other => return Ok(other?),
+            }
+        }
+        Ok(())
+    }
+
+    /// The record comes last: a directory without one is no container.
+    fn make(&self, record: &Record) -> Result<()> {
+        let directory = self.root().container_dir(&record.id);
+        hull_storage::root::make_dirs(&directory, 0o700)?;
+        for (name, mode) in [("upper", 0o755), ("work", 0o700), ("rootfs", 0o755)] {
+            hull_storage::root::make_dirs(&directory.join(name), mode)?;
+        }
+        let volumes = self.volumes();
+        for mount in &record.mounts {
+            match (mount.kind, &mount.name) {
+                (MountKind::Volume, Some(name)) => {
+                    drop(volumes.create(name, &Default::default(), mount.anonymous)?)
+                }
+                (MountKind::Bind, _) if mount.copy_up => std::fs::create_dir_all(&mount.source)
+                    .context(|| format!("create {} for a bind mount", mount.source.display()))?,
+                _ => {}
+            }
+        }
+        files::write(self, record)?;
+        record.store(self.root())
+    }
+
+    fn plan_mounts(&self, options: &CreateOptions, config: &RunConfig) -> Result<Vec<MountRecord>> {
+        let mut mounts: Vec<MountRecord> = Vec::new();
+        for mount in &options.mounts {
+            let planned = self.plan_mount(mount)?;
+            if mounts.iter().any(|other| other.destination == planned.destination) {
+                return Err(Error::Invalid {
+                    what: format!("mount at {}", planned.destination.display()),
+                    why: "another mount has the same destination".into(),
+                });
+            }
+            mounts.push(planned);
+        }
+        for other in &options.volumes_from {
+            let (name, read_only) = match other.rsplit_once(':') {
+                Some((name, "ro")) => (name, true),
+                Some((name, "rw")) => (name, false),
+                _ => (other.as_str(), false),
+            };
+            for mut mount in self.find(name)?.mounts {
+                mount.read_only |= read_only;
+                mount.anonymous = false;
+                if !mounts.iter().any(|own| own.destination == mount.destination) {
+                    mounts.push(mount);
+                }
+            }
+        }
+        for target in config.volumes.iter().flat_map(|volumes| volumes.keys()) {
+            if !mounts.iter().any(|mount| mount.destination == Path::new(target)) {
+                let volume = MountOption::Volume {
+                    name: None,
+                    target: target.into(),
+                    read_only: false,
+                    copy_up: true,
+                };
+                mounts.push(self.plan_mount(&volume)?);
+            }
+        }
+        Ok(mounts)
+    }
+
+    fn plan_mount(&self, mount: &MountOption) -> Result<MountRecord> {
+        let destination = mount.target().to_owned();
+        let invalid = |why: String| Error::Invalid { what: format!("mount {}", destination.display()), why };
+        if !destination.is_absolute() || destination == Path::new("/") {
+            return Err(invalid("the destination must be an absolute path other than /".into()));
+        }
+        let mut record = MountRecord {
+            kind: MountKind::Tmpfs,
+            name: None,
+            source: PathBuf::new(),
+            destination: destination.clone(),
+            read_only: false,
+            copy_up: false,
+            anonymous: false,
+            options: vec![],
+        };
+        match mount {
+            MountOption::Tmpfs { options, .. } => record.options = options.clone(),
+            MountOption::Bind { source, read_only, propagation, create_source, .. } => {
+                if !source.exists() && !create_source {
+                    return Err(invalid(format!("bind source path does not exist: {}", source.display())));
+                }
+                record.kind = MountKind::Bind;
+                record.source = source.clone();
+                record.read_only = *read_only;
+                record.copy_up = !source.exists();
+                record.options = propagation.iter().cloned().collect();
+            }
+            MountOption::Volume { name, read_only, copy_up, .. } => {
+                let (name, anonymous) = match name {
+                    Some(name) => (name.clone(), false),
+                    None => (random_id()?, true),
+                };
+                record.kind = MountKind::Volume;
+                record.source = self.volumes().data_dir(&name)?;
+                record.name = Some(name);
+                record.read_only = *read_only;
+                record.copy_up = *copy_up;
+                record.anonymous = anonymous;
+            }
+        }
+        Ok(record)
+    }
+}
+
+/// Options that contradict each other.
+fn check(options: &CreateOptions) -> Result<()> {
+    let conflict = |why: &str| Err(Error::Invalid { what: "combination of options".into(), why: why.into() });
+    if options.auto_remove && options.restart != crate::options::RestartPolicy::No {
+        return conflict("--rm and --restart: a container that is removed cannot be restarted");
+    }
+    if options.hostname.is_some() && options.uts == NamespaceMode::Host {
+        return conflict("--hostname and --uts host: the name would be the host's");
+    }
+    if matches!(options.network, NetworkMode::Container(_)) && options.hostname.is_some() {
+        return conflict("--hostname and --network container: the name is the other container's");
+    }
+    for sysctl in options.sysctls.keys() {
+        let shared = match sysctl.split('.').next() {
+            Some("net") => options.network == NetworkMode::Host,
+            Some("kernel" | "fs") => options.ipc == NamespaceMode::Host,
+            _ => false,
+        };
+        if shared {
+            return conflict(&format!(
+                "--sysctl {sysctl} would change the host: its namespace is the host's"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// docker's rule: an entrypoint on the command line also clears the image's command.
+fn merge(config: &RunConfig, options: &CreateOptions) -> Result<ProcessRecord> {
+    let image_command = config.cmd.clone().unwrap_or_default();
+    let (entrypoint, default_command) = match &options.entrypoint {
+        Some(entrypoint) => (entrypoint.clone(), vec![]),
+        None => (config.entrypoint.clone().unwrap_or_default(), image_command),
+    };
+    let command = if options.command.is_empty() { default_command } else { options.command.clone() };
+    if entrypoint.is_empty() && command.is_empty() {
+        return Err(Error::Invalid {
+            what: "command".into(),
+            why: "neither the image nor the command line says what to run".into(),
+        });
+    }
+    let mut env = config.env.clone().unwrap_or_default();
+    for entry in &options.env {
+        crate::spec::set_variable(&mut env, entry);
+    }
+    let working_dir = options.working_dir.clone().or(config.working_dir.clone()).unwrap_or_default();
+    let working_dir = if working_dir.is_empty() { "/".into() } else { working_dir };
+    if !working_dir.starts_with('/') {
+        return Err(Error::Invalid {
+            what: format!("working directory {working_dir:?}"),
+            why: "it must be an absolute path".into(),
+        });
+    }
+    let user = options.user.clone().or(config.user.clone()).unwrap_or_default();
+    Ok(ProcessRecord { entrypoint, command, env, working_dir, user })
+}
+
+fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .context(|| "get random bytes".into())?;
+    Ok(bytes)
+}
+
+fn random_id() -> Result<String> {
+    Ok(random::<32>()?.iter().map(|byte| format!("{byte:02x}")).collect())
+}

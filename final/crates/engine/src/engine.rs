@@ -1,0 +1,92 @@
+//! The engine: a state root, its images, and the cgroup its containers live under.
+
+use std::path::Path;
+
+use hull_image::store::Images;
+use hull_runtime::cgroups::{self, Cgroup, Layout};
+use hull_storage::root::Root;
+
+use crate::error::{Error, Result};
+use crate::record::Record;
+
+#[derive(Debug, Clone)]
+pub struct Engine {
+    root: Root,
+    images: Images,
+    cgroup_parent: String,
+}
+
+impl Engine {
+    /// Opens the roots, made if missing. `cgroup_parent` is a path below the cgroup root, `/hull` if not given.
+    ///
+    /// As an ordinary user this first enters the user namespace that all of the user's hull processes share.
+    pub fn open(data: &Path, run: &Path, cgroup_parent: Option<String>) -> Result<Self> {
+        crate::rootless::enter(run)?;
+        let root = Root::open(data, run)?;
+        let images = Images::open(&root)?;
+        let cgroup_parent = cgroup_parent.unwrap_or_else(|| format!("/hull{}", root.name_suffix()));
+        Ok(Self { root, images, cgroup_parent })
+    }
+
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    pub fn images(&self) -> &Images {
+        &self.images
+    }
+
+    pub(crate) fn cgroup_path(&self, id: &str) -> String {
+        format!("{}/{id}", self.cgroup_parent.trim_end_matches('/'))
+    }
+
+    /// The cgroup of a container, by the path its state recorded.
+    pub(crate) fn cgroup(&self, path: &str) -> Result<Cgroup> {
+        Ok(cgroup_layout()?.cgroup(path))
+    }
+
+    /// The full id of a container given by name, id, or the beginning of an id.
+    pub fn resolve(&self, name_or_id: &str) -> Result<String> {
+        if let Some(id) = hull_storage::names::resolve(&self.root, name_or_id)? {
+            return Ok(id);
+        }
+        let is_id = !name_or_id.is_empty() && name_or_id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let mut found: Vec<String> = match is_id {
+            true => self.ids()?.into_iter().filter(|id| id.starts_with(name_or_id)).collect(),
+            false => vec![],
+        };
+        match found.len() {
+            0 => Err(Error::NoSuchContainer(name_or_id.into())),
+            1 => Ok(found.remove(0)),
+            _ => {
+                found.iter_mut().for_each(|id| id.truncate(12));
+                Err(Error::Ambiguous { name: name_or_id.into(), candidates: found })
+            }
+        }
+    }
+
+    pub(crate) fn find(&self, name_or_id: &str) -> Result<Record> {
+        let id = self.resolve(name_or_id)?;
+        // Between the name and the record another command may have removed it.
+        Record::load(&self.root, &id).map_err(|error| match error {
+            Error::NoSuchContainer(_) => Error::NoSuchContainer(name_or_id.into()),
+            other => other,
+        })
+    }
+
+    /// All containers' ids. A directory without a record is a `create` in progress, or what one left.
+    pub(crate) fn ids(&self) -> Result<Vec<String>> {
+        use crate::error::IoContext;
+        let directory = self.root.containers_dir();
+        let entries = match std::fs::read_dir(&directory) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+            other => other.context(|| format!("read {}", directory.display()))?,
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        Ok(names.filter(|name| name.len() == 64).collect())
+    }
+}
+
+pub(crate) fn cgroup_layout() -> Result<Layout> {
+    Ok(cgroups::detect()?)
+}

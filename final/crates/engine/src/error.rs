@@ -1,0 +1,104 @@
+//! What can go wrong with a container, with docker's exit codes and a hint where there is one.
+
+use std::path::PathBuf;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("No such container: {0}")]
+    NoSuchContainer(String),
+    #[error("{name:?} is the beginning of several container ids: {}", candidates.join(", "))]
+    Ambiguous { name: String, candidates: Vec<String> },
+    #[error("invalid {what}: {why}")]
+    Invalid { what: String, why: String },
+    #[error("cannot {verb} container {name}: it is {state}")]
+    WrongState { verb: &'static str, name: String, state: &'static str },
+    #[error("cannot remove container {name}: it is {state}")]
+    InUse { name: String, state: &'static str },
+    #[error("the container's monitor died")]
+    MonitorDied,
+    /// Reported by the monitor, in its own words.
+    #[error("{text}")]
+    Start { code: u8, text: String, hint: Option<String> },
+    #[error("cannot {action}: {source}")]
+    Io { action: String, source: std::io::Error },
+    #[error("{0}")]
+    Unsupported(String),
+    #[error("no user {user:?} in the image's {}", file.display())]
+    NoSuchUser { user: String, file: PathBuf },
+    #[error(transparent)]
+    Runtime(#[from] hull_runtime::Error),
+    #[error(transparent)]
+    Cgroup(#[from] hull_runtime::cgroups::Error),
+    #[error(transparent)]
+    Storage(#[from] hull_storage::Error),
+    #[error(transparent)]
+    Rootless(#[from] crate::rootless::Error),
+    #[error(transparent)]
+    Image(#[from] hull_image::Error),
+}
+
+impl Error {
+    /// What the reader can do next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::WrongState { state: "running", name, .. } => {
+                Some(format!("stop it first: hull stop {name}"))
+            }
+            Self::WrongState { state: "paused", name, .. } => Some(format!("hull unpause {name}")),
+            Self::InUse { name, .. } => Some(format!("stop it, or remove it by force: hull rm -f {name}")),
+            Self::Start { hint, .. } => hint.clone(),
+            Self::Runtime(error) => error.hint(),
+            Self::Storage(error) => error.hint(),
+            Self::Rootless(error) => error.hint(),
+            Self::Image(error) => error.hint(),
+            Self::Cgroup(error) => error.hint(),
+            _ => None,
+        }
+    }
+
+    /// docker's: 127 when the command does not exist, 126 when it cannot be executed, 125 for hull's own failure.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Runtime(error) => error.exit_code(),
+            Self::Start { code, .. } => *code,
+            _ => 125,
+        }
+    }
+
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::NoSuchContainer(_))
+    }
+}
+
+const HINT: &str = "\nhint: ";
+
+impl Error {
+    /// As one text, for the way from the monitor to the command.
+    pub(crate) fn to_wire(&self) -> String {
+        match self.hint() {
+            Some(hint) => format!("{self}{HINT}{hint}"),
+            None => self.to_string(),
+        }
+    }
+
+    pub(crate) fn from_wire(code: u8, wire: &str) -> Self {
+        let (text, hint) = match wire.split_once(HINT) {
+            Some((text, hint)) => (text, Some(hint.to_owned())),
+            None => (wire, None),
+        };
+        Self::Start { code, text: text.to_owned(), hint }
+    }
+}
+
+/// Says what was being done when the kernel refused.
+pub(crate) trait IoContext<T> {
+    fn context(self, action: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E: Into<std::io::Error>> IoContext<T> for std::result::Result<T, E> {
+    fn context(self, action: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|error| Error::Io { action: action(), source: error.into() })
+    }
+}

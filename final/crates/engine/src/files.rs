@@ -1,0 +1,127 @@
+//! /etc/hosts, /etc/hostname and /etc/resolv.conf of a container, bind-mounted from its directory.
+//!
+//! They are written in place: a rename would leave the old file mounted.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+use crate::options::{CreateOptions, NetworkMode};
+use crate::record::Record;
+
+pub(crate) fn write(engine: &Engine, record: &Record) -> Result<()> {
+    let directory = engine.root().container_dir(&record.id);
+    let put = |name: &str, text: &str| {
+        let path = directory.join(name);
+        std::fs::write(&path, text).context(|| format!("write {}", path.display()))
+    };
+    if let NetworkMode::Container(other) = &record.options.network {
+        let theirs = engine.root().container_dir(&engine.find(other)?.id);
+        for name in ["hosts", "resolv.conf", "hostname"] {
+            let path = theirs.join(name);
+            put(name, &std::fs::read_to_string(&path).context(|| format!("read {}", path.display()))?)?;
+        }
+        return Ok(());
+    }
+    put("hostname", &format!("{}\n", record.hostname))?;
+    put("hosts", &hosts(record)?)?;
+    put("resolv.conf", &resolv_conf(&record.options))
+}
+
+fn hosts(record: &Record) -> Result<String> {
+    if record.options.network == NetworkMode::Host {
+        let mut text = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+        text.push_str(&added_hosts(&record.options)?);
+        return Ok(text);
+    }
+    let mut text = String::from(
+        "127.0.0.1\tlocalhost\n\
+         ::1\tlocalhost ip6-localhost ip6-loopback\n\
+         fe00::\tip6-localnet\n\
+         ff00::\tip6-mcastprefix\n\
+         ff02::1\tip6-allnodes\n\
+         ff02::2\tip6-allrouters\n",
+    );
+    text.push_str(&added_hosts(&record.options)?);
+    Ok(text)
+}
+
+fn added_hosts(options: &CreateOptions) -> Result<String> {
+    let mut text = String::new();
+    for entry in &options.add_hosts {
+        let (name, address) = entry.split_once([':', '=']).unwrap_or((entry, ""));
+        let bare = address.trim_start_matches('[').trim_end_matches(']');
+        if name.is_empty() || bare.parse::<std::net::IpAddr>().is_err() {
+            return Err(Error::Invalid {
+                what: format!("host {entry:?}"),
+                why: "expected NAME:ADDRESS".into(),
+            });
+        }
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{bare}\t{name}");
+    }
+    Ok(text)
+}
+
+/// The command line's servers, or the host's. A container with a network of its own cannot reach a resolver on the
+/// host's loopback; one that shares the host's network can.
+fn resolv_conf(options: &CreateOptions) -> String {
+    let host = read_host_resolv_conf();
+    let loopback_reachable = options.network == NetworkMode::Host;
+    let mut text = String::new();
+    let keep = |line: &&str| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        ["nameserver", address, ..] => {
+            options.dns.is_empty() && (loopback_reachable || !address.starts_with("127."))
+        }
+        ["search" | "domain", ..] => options.dns_search.is_empty(),
+        ["options", ..] => options.dns_options.is_empty(),
+        _ => false,
+    };
+    for line in host.lines().filter(keep) {
+        let _ = writeln!(text, "{line}");
+    }
+    for server in &options.dns {
+        let _ = writeln!(text, "nameserver {server}");
+    }
+    // docker's `--dns-search .` is no search at all.
+    if !options.dns_search.is_empty() && options.dns_search != ["."] {
+        let _ = writeln!(text, "search {}", options.dns_search.join(" "));
+    }
+    if !options.dns_options.is_empty() {
+        let _ = writeln!(text, "options {}", options.dns_options.join(" "));
+    }
+    text
+}
+
+fn read_host_resolv_conf() -> String {
+    // Behind systemd-resolved /etc/resolv.conf names a stub on loopback; the real servers are beside it.
+    let paths = ["/run/systemd/resolve/resolv.conf", "/etc/resolv.conf"];
+    let texts = paths.iter().map(Path::new).filter_map(|path| std::fs::read_to_string(path).ok());
+    texts.into_iter().next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn given_servers_replace_the_hosts() {
+        let options = CreateOptions {
+            dns: vec!["192.0.2.1".into()],
+            dns_search: vec![".".into()],
+            ..CreateOptions::default()
+        };
+        let text = resolv_conf(&options);
+        assert_eq!(text.lines().filter(|line| line.starts_with("nameserver")).count(), 1);
+        assert!(!text.contains("search"));
+    }
+
+    #[test]
+    fn a_host_entry_needs_an_address() {
+        let with = |entry: &str| CreateOptions { add_hosts: vec![entry.into()], ..CreateOptions::default() };
+        assert_eq!(added_hosts(&with("db:192.0.2.7")).unwrap(), "192.0.2.7\tdb\n");
+        assert_eq!(added_hosts(&with("six:::1")).unwrap(), "::1\tsix\n");
+        assert!(added_hosts(&with("db")).is_err() && added_hosts(&with(":192.0.2.7")).is_err());
+    }
+}

@@ -1,0 +1,261 @@
+//! `start stop kill restart pause unpause wait rename`: one container from one state to another.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use hull_runtime::cgroups::Cgroup;
+use hull_storage::lock::Lock;
+use hull_storage::process_id::ProcessId;
+use hull_sys::process;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::attach::{AttachStream, Connection, Message};
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+use crate::monitor::launch::{StartAttach, launch};
+use crate::monitor::recover;
+use crate::record::Record;
+use crate::signal;
+use crate::state::{Exit, Phase, Snapshot, State, Status};
+
+/// docker's: seconds between the stop signal and SIGKILL.
+const STOP_TIMEOUT: u32 = 10;
+
+impl Engine {
+    /// Starts a container; a running one is left as it is. Attached, its output is there from the first byte.
+    pub fn start(&self, name: &str, attach: StartAttach) -> Result<Option<AttachStream>> {
+        let record = self.find(name)?;
+        match launch(self, &record, attach)? {
+            None if attach == StartAttach::Attached => self.attach(&record.id).map(Some),
+            stream => Ok(stream),
+        }
+    }
+
+    /// Joins a running container's output from here on.
+    pub fn attach(&self, name: &str) -> Result<AttachStream> {
+        let record = self.find(name)?;
+        let snapshot = Snapshot::take(self.root(), &record.id)?;
+        if snapshot.status != Status::Running {
+            return Err(wrong_state("attach to", &record, snapshot.status));
+        }
+        let connection = Connection::connect(&self.root().container_run_dir(&record.id))
+            .context(|| format!("reach the monitor of {}", record.name))?;
+        connection.send(&Message::Subscribe).context(|| format!("attach to {}", record.name))?;
+        Ok(AttachStream::new(connection))
+    }
+
+    /// The stop signal, a wait, then SIGKILL. Stopping what does not run is success, as in docker.
+    pub fn stop(&self, name: &str, signal: Option<&str>, timeout: Option<u32>) -> Result<()> {
+        let record = self.find(name)?;
+        let signal = signal.map(signal::parse).transpose()?.unwrap_or(record.stop_signal);
+        let seconds = timeout.or(record.options.stop_timeout).unwrap_or(STOP_TIMEOUT);
+        let Some(running) = self.running(&record)? else { return Ok(()) };
+        running.say_stopping();
+        // A frozen process takes no signal but the thaw.
+        if running.status == Status::Paused {
+            self.unpause(&record.id)?;
+        }
+        running.signal(signal)?;
+        if !running.wait(Some(Duration::from_secs(seconds.into())))? {
+            running.signal(nix::libc::SIGKILL)?;
+            running.wait(None)?;
+        }
+        Ok(())
+    }
+
+    pub fn kill(&self, name: &str, signal: &str) -> Result<()> {
+        let record = self.find(name)?;
+        let signal = signal::parse(signal)?;
+        let not_running = |status| wrong_state("kill", &record, status);
+        let Some(running) = self.running(&record)? else {
+            return Err(not_running(Snapshot::take(self.root(), &record.id)?.status));
+        };
+        if signal == nix::libc::SIGKILL {
+            running.say_stopping();
+        }
+        if running.init.is_none() {
+            return Err(not_running(running.status));
+        }
+        running.signal(signal)?;
+        if signal == nix::libc::SIGKILL {
+            if running.status == Status::Paused {
+                self.thaw(&record)?;
+            }
+            running.wait(None)?;
+        }
+        Ok(())
+    }
+
+    pub fn restart(&self, name: &str, signal: Option<&str>, timeout: Option<u32>) -> Result<()> {
+        let id = self.resolve(name)?;
+        self.stop(&id, signal, timeout)?;
+        self.start(&id, StartAttach::Detached).map(drop)
+    }
+
+    /// Waits until the container is not running and returns its exit code.
+    pub fn wait(&self, name: &str) -> Result<u8> {
+        let record = self.find(name)?;
+        if let Some(running) = self.running(&record)? {
+            // The monitor's last word comes before it removes what `--rm` removes.
+            if let Ok(stream) = self.attach_for_exit(&record.id)
+                && let Some(code) = stream
+            {
+                return Ok(code);
+            }
+            running.wait(None)?;
+        }
+        Ok(Exit::load(self.root(), &record.id)?.map_or(0, |exit| exit.code))
+    }
+
+    fn attach_for_exit(&self, id: &str) -> Result<Option<u8>> {
+        let connection =
+            Connection::connect(&self.root().container_run_dir(id)).context(|| "reach the monitor".into())?;
+        connection.send(&Message::Subscribe).context(|| "ask the monitor".into())?;
+        let mut buffer = Vec::new();
+        loop {
+            match connection.receive(&mut buffer).context(|| "listen to the monitor".into())? {
+                Some(Message::Exited(code)) => return Ok(Some(code)),
+                Some(_) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    pub fn pause(&self, name: &str) -> Result<()> {
+        let record = self.find(name)?;
+        self.change_phase(&record, "pause", Status::Running, Phase::Paused, Cgroup::freeze)
+    }
+
+    pub fn unpause(&self, name: &str) -> Result<()> {
+        let record = self.find(name)?;
+        self.change_phase(&record, "unpause", Status::Paused, Phase::Running, Cgroup::thaw)
+    }
+
+    fn change_phase(
+        &self,
+        record: &Record,
+        verb: &'static str,
+        from: Status,
+        to: Phase,
+        change: impl FnOnce(&Cgroup) -> std::result::Result<(), hull_runtime::cgroups::Error>,
+    ) -> Result<()> {
+        let _lock = self.lock(&record.id)?;
+        let snapshot = Snapshot::take(self.root(), &record.id)?;
+        let (status, Some(state)) = (snapshot.status, snapshot.state) else {
+            return Err(wrong_state(verb, record, snapshot.status));
+        };
+        if status != from {
+            return Err(wrong_state(verb, record, status));
+        }
+        let Some(path) = &state.cgroup else {
+            return Err(Error::Unsupported(format!(
+                "cannot {verb} {}: freezing needs a cgroup, and an ordinary user has none without delegation",
+                record.name
+            )));
+        };
+        change(&self.cgroup(path)?)?;
+        State { phase: to, ..state }.store(self.root(), &record.id)
+    }
+
+    fn thaw(&self, record: &Record) -> Result<()> {
+        let state = State::load(self.root(), &record.id)?;
+        match state.and_then(|state| state.cgroup) {
+            Some(path) => Ok(self.cgroup(&path)?.thaw()?),
+            None => Ok(()),
+        }
+    }
+
+    pub fn rename(&self, name: &str, new: &str) -> Result<()> {
+        let mut record = self.find(name)?;
+        let _lock = self.lock(&record.id)?;
+        let old = std::mem::replace(&mut record.name, new.into());
+        hull_storage::names::rename(self.root(), &record.id, &old, new, || record.store(self.root()))
+    }
+
+    /// A container's lock, for one transition.
+    pub(crate) fn lock(&self, id: &str) -> Result<Lock> {
+        let directory = self.root().container_run_dir(id);
+        std::fs::create_dir_all(&directory).context(|| format!("create {}", directory.display()))?;
+        Ok(Lock::exclusive(&directory.join("lock"))?)
+    }
+
+    /// A container's live monitor. What a killed one left is cleared on the way.
+    pub(crate) fn running(&self, record: &Record) -> Result<Option<RunningContainer>> {
+        let mut snapshot = Snapshot::take(self.root(), &record.id)?;
+        if snapshot.status == Status::Dead {
+            let _lock = self.lock(&record.id)?;
+            snapshot = Snapshot::take(self.root(), &record.id)?;
+            if snapshot.status == Status::Dead {
+                recover::clear(self, &record.id, &snapshot)?;
+                return Ok(None);
+            }
+        }
+        let (true, Some(state)) = (snapshot.status.is_active(), snapshot.state) else { return Ok(None) };
+        let Some(monitor) = open(&state.monitor)? else { return Ok(None) };
+        let init = match &state.init {
+            Some(init) => open(init)?,
+            None => None,
+        };
+        let connection = Connection::connect(&self.root().container_run_dir(&record.id)).ok();
+        Ok(Some(RunningContainer { status: snapshot.status, monitor, init, connection }))
+    }
+}
+
+/// A process by descriptor, or `None` when the pid means another one by now.
+pub(crate) fn open(id: &ProcessId) -> Result<Option<OwnedFd>> {
+    match process::pidfd_open(id.pid) {
+        // Looked at after the descriptor is ours: from here on it cannot mean another process.
+        Ok(pidfd) => Ok(id.is_alive().then_some(pidfd)),
+        Err(nix::errno::Errno::ESRCH) => Ok(None),
+        Err(errno) => Err(errno).context(|| format!("open process {}", id.pid)),
+    }
+}
+
+pub(crate) fn wrong_state(verb: &'static str, record: &Record, status: Status) -> Error {
+    let state = match status {
+        Status::Created | Status::Exited | Status::Dead => "not running",
+        other => other.as_str(),
+    };
+    Error::WrongState { verb, name: record.name.clone(), state }
+}
+
+/// A container whose monitor was alive when it was looked at, held by descriptors that cannot come to mean others.
+pub(crate) struct RunningContainer {
+    pub status: Status,
+    monitor: OwnedFd,
+    init: Option<OwnedFd>,
+    connection: Option<Connection>,
+}
+
+impl RunningContainer {
+    /// Tells the monitor not to restart, and waits for its answer so that no restart comes in between.
+    pub(crate) fn say_stopping(&self) {
+        let Some(connection) = &self.connection else { return };
+        if connection.send(&Message::Stopping).is_ok() {
+            let _ = connection.receive(&mut Vec::new());
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: i32) -> Result<()> {
+        let Some(init) = &self.init else { return Ok(()) };
+        match process::pidfd_send_signal(init.as_fd(), signal) {
+            Ok(()) | Err(nix::errno::Errno::ESRCH) => Ok(()),
+            Err(errno) => Err(errno).context(|| format!("send signal {signal}")),
+        }
+    }
+
+    /// Waits for the monitor's end, which is after its cleanup. False when the time is up.
+    pub(crate) fn wait(&self, timeout: Option<Duration>) -> Result<bool> {
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        loop {
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            let left: Option<Timespec> = left.and_then(|left| left.try_into().ok());
+            let mut fds = [PollFd::new(&self.monitor, PollFlags::IN)];
+            match poll(&mut fds, left.as_ref()) {
+                Ok(ready) => return Ok(ready > 0),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(errno).context(|| "wait for the container".into()),
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The poll loop of one run: from the moment the program runs to its exit.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use super::clients::{Client, Clients, Queued};
+use super::log::{Log, Stream};
+use super::stdio::{Read, Streams};
+use crate::attach::{Connection, Listener, MAX_PAYLOAD, Message};
+
+/// What the loop works on. It borrows: the monitor owns, and goes on with it after the run.
+pub(super) struct EventLoop<'a> {
+    /// An `exec` session has none: only the command that began it is attached.
+    pub listener: Option<&'a Listener>,
+    pub clients: &'a mut Clients,
+    pub log: &'a mut Log,
+    pub streams: &'a mut Streams,
+    /// Sends a signal to the container's first process.
+    pub signal: &'a dyn Fn(u8),
+    /// Detached `-i` containers keep their stdin when a client leaves (docker's `StdinOnce` is false then).
+    pub stdin_once: bool,
+    pub stop_requested: &'a mut bool,
+}
+
+/// Which descriptor woke the loop.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    Exit,
+    Listener,
+    Output(Stream),
+    Input,
+    Client(usize),
+}
+
+impl EventLoop<'_> {
+    /// Returns once `pidfd` says the container's first process is gone and its output has been read.
+    pub(super) fn run(&mut self, pidfd: BorrowedFd<'_>) -> Result<(), Errno> {
+        let mut buffer = vec![0; MAX_PAYLOAD / 2];
+        while !self.turn(Some(pidfd), None, &mut buffer)? {}
+        self.drain(&mut buffer);
+        Ok(())
+    }
+
+    /// Serves clients until `timeout` has passed or the user stops the container.
+    pub(super) fn idle(&mut self, timeout: std::time::Duration) -> Result<(), Errno> {
+        let deadline = std::time::Instant::now() + timeout;
+        let mut buffer = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(std::time::Instant::now());
+            if left.is_zero() || *self.stop_requested {
+                return Ok(());
+            }
+            self.turn(None, left.try_into().ok(), &mut buffer)?;
+        }
+    }
+
+    /// One wait and what follows from it; true when the container has exited.
+    fn turn(
+        &mut self,
+        pidfd: Option<BorrowedFd<'_>>,
+        timeout: Option<Timespec>,
+        buffer: &mut [u8],
+    ) -> Result<bool, Errno> {
+        let mut exited = false;
+        for source in self.wait(pidfd, timeout)? {
+            match source {
+                Source::Exit => exited = true,
+                Source::Listener => {
+                    if let Some(Ok(connection)) = self.listener.map(Connection::accept) {
+                        self.clients.add(Client::new(connection));
+                    }
+                }
+                Source::Output(stream) => drop(self.pump(stream, buffer)),
+                Source::Input => self.streams.flush_input(),
+                Source::Client(index) => self.serve(index),
+            }
+        }
+        if self.clients.sweep() && self.stdin_once {
+            self.streams.end_input();
+        }
+        Ok(exited)
+    }
+
+    fn wait<'s>(
+        &'s self,
+        pidfd: Option<BorrowedFd<'s>>,
+        timeout: Option<Timespec>,
+    ) -> Result<Vec<Source>, Errno> {
+        let mut fds = Vec::with_capacity(8);
+        let mut sources = Vec::with_capacity(8);
+        let mut watch = |source, fd: BorrowedFd<'s>, flags| {
+            sources.push(source);
+            fds.push(PollFd::from_borrowed_fd(fd, flags));
+        };
+        if let Some(pidfd) = pidfd {
+            watch(Source::Exit, pidfd, PollFlags::IN);
+        }
+        if let Some(listener) = self.listener {
+            watch(Source::Listener, listener.as_fd(), PollFlags::IN);
+        }
+        // A full queue is backpressure: what the container writes stays in its pipe.
+        if self.clients.have_room() {
+            for stream in [Stream::Stdout, Stream::Stderr] {
+                if let Some(fd) = self.streams.output(stream) {
+                    watch(Source::Output(stream), fd.as_fd(), PollFlags::IN);
+                }
+            }
+        }
+        if let Some((fd, flags)) = self.streams.input_to_poll() {
+            watch(Source::Input, fd.as_fd(), flags);
+        }
+        for (index, client) in self.clients.iter().enumerate() {
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::IN, self.streams.wants_input());
+            flags.set(PollFlags::OUT, client.has_waiting());
+            watch(Source::Client(index), client.as_fd(), flags);
+        }
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) => {}
+            Err(Errno::INTR) => return Ok(vec![]),
+            Err(errno) => return Err(errno),
+        }
+        let ready = sources.into_iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
+        Ok(ready.map(|(source, _)| source).collect())
+    }
+
+    /// Carries one read of output to the log and the clients; true when there was something.
+    fn pump(&mut self, stream: Stream, buffer: &mut [u8]) -> bool {
+        match self.streams.read(stream, buffer) {
+            Read::Data(length) => {
+                let data = &buffer[..length];
+                self.log.write(stream, data);
+                let message = match stream {
+                    Stream::Stdout => Queued::Stdout(data.to_vec()),
+                    Stream::Stderr => Queued::Stderr(data.to_vec()),
+                };
+                self.clients.broadcast(&message);
+                true
+            }
+            Read::Again => false,
+            Read::End => {
+                self.streams.close_output(stream);
+                false
+            }
+        }
+    }
+
+    fn serve(&mut self, index: usize) {
+        let Some(client) = self.clients.get_mut(index) else { return };
+        client.flush();
+        if !is_readable(client.as_fd()) {
+            return;
+        }
+        let mut buffer = Vec::new();
+        match client.connection.receive(&mut buffer) {
+            Ok(Some(Message::Subscribe)) => client.subscribed = true,
+            Ok(Some(Message::Stdin(data))) => self.streams.feed(data),
+            Ok(Some(Message::StdinEnd)) => {
+                if self.stdin_once {
+                    self.streams.end_input();
+                }
+            }
+            Ok(Some(Message::Resize { rows, columns })) => self.streams.resize(rows, columns),
+            Ok(Some(Message::Signal(number))) => (self.signal)(number),
+            Ok(Some(Message::Stopping)) => {
+                *self.stop_requested = true;
+                // The answer tells the command that no restart can come between it and its signal.
+                let _ = client.connection.try_send(&Message::Started);
+            }
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => client.mark_gone(),
+        }
+    }
+
+    /// What the container wrote before it died is still in its pipes. A bound, because with a shared pid namespace
+    /// somebody else may hold the other end and go on writing.
+    fn drain(&mut self, buffer: &mut [u8]) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            for _ in 0..1024 {
+                if !self.pump(stream, buffer) {
+                    break;
+                }
+                self.wait_for_room();
+            }
+        }
+    }
+
+    fn wait_for_room(&mut self) {
+        for _ in 0..100 {
+            if self.clients.have_room() {
+                return;
+            }
+            let mut fds: Vec<_> = self
+                .clients
+                .iter()
+                .filter(|client| client.has_waiting())
+                .map(|client| PollFd::new(client, PollFlags::OUT))
+                .collect();
+            let _ = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 100_000_000 }));
+            drop(fds);
+            let count = self.clients.iter().len();
+            for index in 0..count {
+                if let Some(client) = self.clients.get_mut(index) {
+                    client.flush();
+                }
+            }
+        }
+    }
+}
+
+fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    matches!(poll(&mut fds, Some(&now)), Ok(1))
+}

@@ -1,0 +1,63 @@
+//! Forks the monitor and waits until it says how the start went.
+
+use hull_storage::lock::Lock;
+use hull_sys::process::{self, Fork};
+
+use super::{recover, run};
+use crate::attach::{AttachStream, Connection, Message};
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+use crate::record::Record;
+use crate::state::{Snapshot, Status};
+
+/// Whether the caller wants the container's output from its first byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartAttach {
+    Detached,
+    Attached,
+}
+
+/// Starts a container under its lock, which is held until the monitor answers.
+pub(crate) fn launch(engine: &Engine, record: &Record, attach: StartAttach) -> Result<Option<AttachStream>> {
+    let run_dir = engine.root().container_run_dir(&record.id);
+    std::fs::create_dir_all(&run_dir).context(|| format!("create {}", run_dir.display()))?;
+    let lock = Lock::exclusive(&run_dir.join("lock"))?;
+    let snapshot = Snapshot::take(engine.root(), &record.id)?;
+    match snapshot.status {
+        Status::Running | Status::Restarting => return Ok(None),
+        Status::Paused => {
+            return Err(Error::WrongState { verb: "start", name: record.name.clone(), state: "paused" });
+        }
+        Status::Dead => recover::clear(engine, &record.id, &snapshot)?,
+        Status::Created | Status::Exited => {}
+    }
+
+    let (ours, theirs) = Connection::pair().context(|| "create a socket pair".into())?;
+    match process::fork().context(|| "fork the monitor".into())? {
+        Fork::Child => {
+            // Closing our copy of the lock's descriptor leaves the command's lock in place (flock(2)).
+            drop(lock);
+            drop(ours);
+            run::monitor(engine.clone(), record.clone(), theirs, attach)
+        }
+        Fork::Parent { .. } => {
+            drop(theirs);
+            let started = await_start(&ours);
+            drop(lock);
+            started?;
+            Ok((attach == StartAttach::Attached).then(|| AttachStream::new(ours)))
+        }
+    }
+}
+
+fn await_start(connection: &Connection) -> Result<()> {
+    let mut buffer = Vec::new();
+    loop {
+        match connection.receive(&mut buffer).context(|| "wait for the monitor".into())? {
+            Some(Message::Started) => return Ok(()),
+            Some(Message::Failed { code, text }) => return Err(Error::from_wire(code, text)),
+            Some(_) => {}
+            None => return Err(Error::MonitorDied),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! docker's json-file log: one JSON object a line, rotated by size.
+//!
+//! ```text
+//! containers/<id>/log  log.1  log.2 …     newest first; `max-file` of them
+//! ```
+//! A write that fails (a full disk) is counted and dropped: it never blocks or ends the container.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::options::{LogDriver, LogOptions};
+use crate::time::Timestamp;
+
+/// docker cuts a line that is longer than this and marks the part by its missing newline.
+const LONGEST_LINE: usize = 16 * 1024;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stream {
+    Stdout,
+    Stderr,
+}
+
+impl Stream {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    log: &'a str,
+    stream: &'a str,
+    time: Timestamp,
+}
+
+/// The file name of the `n`-th newest log.
+pub(crate) fn file_name(n: u32) -> String {
+    if n == 0 { "log".into() } else { format!("log.{n}") }
+}
+
+#[derive(Debug)]
+pub(super) struct Log {
+    directory: PathBuf,
+    options: LogOptions,
+    file: Option<File>,
+    size: u64,
+    /// What follows the last newline of each stream.
+    partial: [Vec<u8>; 2],
+    /// Lines that could not be written.
+    pub lost: u64,
+}
+
+impl Log {
+    /// Keeps nothing.
+    pub(super) fn none() -> Self {
+        Self {
+            directory: PathBuf::new(),
+            options: LogOptions::default(),
+            file: None,
+            size: 0,
+            partial: [vec![], vec![]],
+            lost: 0,
+        }
+    }
+
+    pub(super) fn open(directory: &Path, options: &LogOptions) -> std::io::Result<Self> {
+        let mut log = Self { directory: directory.into(), options: options.clone(), ..Self::none() };
+        if options.driver == LogDriver::JsonFile {
+            log.reopen()?;
+        }
+        Ok(log)
+    }
+
+    fn reopen(&mut self) -> std::io::Result<()> {
+        let file = OpenOptions::new().append(true).create(true).open(self.directory.join(file_name(0)))?;
+        self.size = file.metadata()?.len();
+        self.file = Some(file);
+        Ok(())
+    }
+
+    pub(super) fn write(&mut self, stream: Stream, data: &[u8]) {
+        if self.file.is_none() {
+            return;
+        }
+        let time = Timestamp::now();
+        let mut batch = Vec::with_capacity(data.len() + 128);
+        let mut partial = std::mem::take(&mut self.partial[stream as usize]);
+        for piece in data.split_inclusive(|byte| *byte == b'\n') {
+            partial.extend_from_slice(piece);
+            while partial.ends_with(b"\n") || partial.len() >= LONGEST_LINE {
+                let rest = partial.split_off(partial.len().min(LONGEST_LINE));
+                encode(&mut batch, stream, &partial, time);
+                partial = rest;
+            }
+        }
+        self.partial[stream as usize] = partial;
+        self.append(&batch);
+    }
+
+    /// Writes the last line of each stream even if it has no newline.
+    pub(super) fn flush(&mut self) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let partial = std::mem::take(&mut self.partial[stream as usize]);
+            if self.file.is_some() && !partial.is_empty() {
+                let mut batch = Vec::new();
+                encode(&mut batch, stream, &partial, Timestamp::now());
+                self.append(&batch);
+            }
+        }
+    }
+
+    fn append(&mut self, batch: &[u8]) {
+        if batch.is_empty() {
+            return;
+        }
+        if let Some(limit) = self.options.max_size
+            && self.size > 0
+            && self.size + batch.len() as u64 > limit
+            && self.rotate().is_err()
+        {
+            self.lost += 1;
+        }
+        match self.file.as_mut().map(|file| file.write_all(batch)) {
+            Some(Ok(())) => self.size += batch.len() as u64,
+            Some(Err(_)) => self.lost += 1,
+            None => {}
+        }
+    }
+
+    fn rotate(&mut self) -> std::io::Result<()> {
+        let files = self.options.max_file.unwrap_or(1).max(1);
+        let path = |n: u32| self.directory.join(file_name(n));
+        for n in (1..files).rev() {
+            match std::fs::rename(path(n - 1), path(n)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        if files == 1 {
+            std::fs::remove_file(path(0))?;
+        }
+        self.reopen()
+    }
+}
+
+fn encode(batch: &mut Vec<u8>, stream: Stream, text: &[u8], time: Timestamp) {
+    let log = String::from_utf8_lossy(text);
+    let line = Line { log: &log, stream: stream.as_str(), time };
+    // Writing to memory cannot fail.
+    let _ = serde_json::to_writer(&mut *batch, &line);
+    batch.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("hull-log-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn lines_are_joined_across_reads_and_long_ones_cut() {
+        let dir = scratch("lines");
+        let mut log = Log::open(&dir, &LogOptions::default()).unwrap();
+        log.write(Stream::Stdout, b"one\ntw");
+        log.write(Stream::Stderr, &[b'x'; LONGEST_LINE + 3]);
+        log.write(Stream::Stdout, b"o\n");
+        log.flush();
+        let text = std::fs::read_to_string(dir.join("log")).unwrap();
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let logs: Vec<_> = lines.iter().map(|line| line["log"].as_str().unwrap()).collect();
+        assert_eq!(logs[0], "one\n");
+        assert_eq!(logs[1].len(), LONGEST_LINE);
+        assert_eq!(logs[2], "two\n");
+        assert_eq!(logs[3], "xxx");
+        assert_eq!(lines[3]["stream"], "stderr");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_log_is_rotated_and_never_has_more_files_than_allowed() {
+        let dir = scratch("rotate");
+        let options = LogOptions { max_size: Some(300), max_file: Some(2), ..Default::default() };
+        let mut log = Log::open(&dir, &options).unwrap();
+        for n in 0..50 {
+            log.write(Stream::Stdout, format!("line {n}\n").as_bytes());
+        }
+        let mut names: Vec<_> =
+            std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["log", "log.1"]);
+        assert!(std::fs::metadata(dir.join("log.1")).unwrap().len() <= 300);
+        assert!(std::fs::read_to_string(dir.join("log")).unwrap().contains("line 49"));
+        assert_eq!(log.lost, 0);
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}

@@ -1,0 +1,263 @@
+//! The life of a monitor, from the fork to its exit.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::{Duration, Instant};
+
+use hull_runtime::Running;
+use hull_storage::process_id::ProcessId;
+use hull_sys::process;
+use nix::mount::MsFlags;
+use nix::sched::CloneFlags;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+
+use super::clients::{Client, Clients};
+use super::events::EventLoop;
+use super::launch::StartAttach;
+use super::log::Log;
+use super::setup;
+use super::stdio::{self, Streams};
+use crate::attach::{Connection, Listener, Message};
+use crate::engine::Engine;
+use crate::error::{IoContext, Result};
+use crate::options::RestartPolicy;
+use crate::record::Record;
+use crate::state::{Exit, Phase, State};
+use crate::time::Timestamp;
+
+/// docker's: the first pause between restarts; it doubles up to a minute, and a run of ten seconds resets it.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const HEALTHY: Duration = Duration::from_secs(10);
+
+/// Everything after the fork. Leaves by `_exit`: the command's buffers and exit handlers are not ours to run.
+pub(super) fn monitor(engine: Engine, record: Record, command: Connection, attach: StartAttach) -> ! {
+    let outcome = match detach(&command).and_then(|()| Monitor::new(engine, record)) {
+        Ok(mut monitor) => monitor.live(command, attach),
+        Err(error) => {
+            fail(&command, &error);
+            Err(error)
+        }
+    };
+    process::exit_now(i32::from(outcome.is_err()))
+}
+
+pub(super) fn fail(command: &Connection, error: &crate::Error) {
+    // When the command is gone nobody is left to tell.
+    let _ = command.send(&Message::Failed { code: error.exit_code(), text: &error.to_wire() });
+}
+
+/// Cuts the ties to the command's session, directory and descriptors. What stayed open here would be open for as
+/// long as the container lives, and a directory among it would be a way around `pivot_root`.
+pub(super) fn detach(command: &Connection) -> Result<()> {
+    nix::unistd::setsid().context(|| "start a session".into())?;
+    process::set_child_subreaper().context(|| "become a subreaper".into())?;
+    nix::unistd::chdir("/").context(|| "change to /".into())?;
+    let null = stdio::null()?;
+    rustix::stdio::dup2_stdin(&null)
+        .and_then(|()| rustix::stdio::dup2_stdout(&null))
+        .and_then(|()| rustix::stdio::dup2_stderr(&null))
+        .context(|| "redirect to /dev/null".into())?;
+    drop(null);
+    let kept = command.as_fd().as_raw_fd().unsigned_abs();
+    if kept > 3 {
+        process::close_range(3, kept - 1).context(|| "close inherited descriptors".into())?;
+    }
+    process::close_range(kept + 1, u32::MAX).context(|| "close inherited descriptors".into())
+}
+
+/// A mount namespace of the monitor's own: the overlay is seen here and in the container, never on the host, and
+/// goes away with the last process that sees it. A slave, so that what the host mounts later still arrives.
+fn private_mounts() -> Result<()> {
+    nix::sched::unshare(CloneFlags::CLONE_NEWNS).context(|| "create a mount namespace".into())?;
+    nix::mount::mount(None::<&str>, "/", None::<&str>, MsFlags::MS_SLAVE | MsFlags::MS_REC, None::<&str>)
+        .context(|| "make the monitor's mounts a slave of the host's".into())
+}
+
+pub(super) struct Monitor {
+    pub engine: Engine,
+    pub record: Record,
+    pub state: State,
+    listener: Listener,
+    clients: Clients,
+    log: Log,
+    streams: Streams,
+    stop_requested: bool,
+}
+
+impl Monitor {
+    fn new(engine: Engine, record: Record) -> Result<Self> {
+        let run_dir = engine.root().container_run_dir(&record.id);
+        let state = State {
+            format: Record::FORMAT,
+            phase: Phase::Starting,
+            monitor: ProcessId::of_self()?,
+            init: None,
+            // Recorded before it is made, or an orphan could not be attributed.
+            cgroup: setup::cgroup_wanted(&record).then(|| engine.cgroup_path(&record.id)),
+            started: None,
+            restart_count: 0,
+        };
+        state.store(engine.root(), &record.id)?;
+        crate::rootless::register_holder(engine.root().run())?;
+        let listener = Listener::bind(&run_dir).context(|| format!("listen in {}", run_dir.display()))?;
+        let directory = engine.root().container_dir(&record.id);
+        let log = Log::open(&directory, &record.options.log)
+            .context(|| format!("open the log in {}", directory.display()))?;
+        Ok(Self {
+            engine,
+            record,
+            state,
+            listener,
+            clients: Clients::default(),
+            log,
+            streams: Streams::default(),
+            stop_requested: false,
+        })
+    }
+
+    /// Runs the container until neither it nor its restart policy wants to go on.
+    fn live(&mut self, command: Connection, attach: StartAttach) -> Result<()> {
+        let started = private_mounts()
+            .and_then(|()| setup::mount_root(&self.engine, &self.record))
+            .and_then(|()| self.start());
+        let mut running = match started {
+            Ok(running) => running,
+            Err(error) => {
+                let exit = Exit { code: error.exit_code(), error: error.to_string(), ..Exit::default() };
+                // Cleared first: the command may look as soon as it has been told.
+                let cleared = self.finish(&exit);
+                fail(&command, &error);
+                return cleared;
+            }
+        };
+        self.welcome(command, attach);
+
+        let mut pause = FIRST_PAUSE;
+        let exit = loop {
+            let begun = Instant::now();
+            let exit = self.watch(running)?;
+            if !self.wants_restart(&exit) {
+                break exit;
+            }
+            pause = if begun.elapsed() >= HEALTHY { FIRST_PAUSE } else { pause };
+            if !self.wait_to_restart(&exit, pause)? {
+                break Exit { stopped_by_user: true, ..exit };
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            running = match self.start() {
+                Ok(running) => running,
+                Err(error) => break Exit { code: error.exit_code(), error: error.to_string(), ..exit },
+            };
+        };
+        self.log.flush();
+        self.finish(&exit)?;
+        self.clients.finish(exit.code);
+        Ok(())
+    }
+
+    fn start(&mut self) -> Result<Running> {
+        let (running, streams) = setup::start(&self.engine, &self.record, &self.state)?;
+        self.streams = streams;
+        self.state.init = Some(ProcessId::of(running.pid)?);
+        self.state.started = Some(Timestamp::now());
+        self.state.phase = Phase::Running;
+        self.state.store(self.engine.root(), &self.record.id)?;
+        Ok(running)
+    }
+
+    fn welcome(&mut self, command: Connection, attach: StartAttach) {
+        // A command that was killed meanwhile does not take the container with it.
+        if command.send(&Message::Started).is_ok() && attach == StartAttach::Attached {
+            self.clients.add(Client::starter(command));
+        }
+    }
+
+    /// One run: poll until the first process exits, reap it, see why, and remove its cgroup.
+    fn watch(&mut self, running: Running) -> Result<Exit> {
+        let pidfd = running.pidfd.as_fd();
+        let signal = |number: u8| {
+            let _ = process::pidfd_send_signal(pidfd, i32::from(number));
+        };
+        let mut events = EventLoop {
+            listener: Some(&self.listener),
+            clients: &mut self.clients,
+            log: &mut self.log,
+            streams: &mut self.streams,
+            signal: &signal,
+            stdin_once: !self.record.options.detach,
+            stop_requested: &mut self.stop_requested,
+        };
+        events.run(pidfd).context(|| "wait for the container".into())?;
+        let code = reap(&running)?;
+        let oom_killed = running.cgroup.as_ref().and_then(|cgroup| cgroup.oom_kills()).unwrap_or(0) > 0;
+        if let Some(cgroup) = &running.cgroup {
+            cgroup.remove()?;
+        }
+        Ok(Exit {
+            code,
+            started: self.state.started,
+            finished: Some(Timestamp::now()),
+            oom_killed,
+            error: String::new(),
+            restart_count: self.state.restart_count,
+            stopped_by_user: self.stop_requested,
+        })
+    }
+
+    fn wants_restart(&self, exit: &Exit) -> bool {
+        !self.stop_requested
+            && match self.record.options.restart {
+                RestartPolicy::No => false,
+                RestartPolicy::Always | RestartPolicy::UnlessStopped => true,
+                RestartPolicy::OnFailure(0) => exit.code != 0,
+                RestartPolicy::OnFailure(most) => exit.code != 0 && self.state.restart_count < most,
+            }
+    }
+
+    /// False when the user stopped the container meanwhile.
+    fn wait_to_restart(&mut self, exit: &Exit, pause: Duration) -> Result<bool> {
+        exit.store(self.engine.root(), &self.record.id)?;
+        self.state.phase = Phase::Restarting;
+        self.state.init = None;
+        self.state.store(self.engine.root(), &self.record.id)?;
+        let mut events = EventLoop {
+            listener: Some(&self.listener),
+            clients: &mut self.clients,
+            log: &mut self.log,
+            streams: &mut Streams::default(),
+            signal: &|_| {},
+            stdin_once: false,
+            stop_requested: &mut self.stop_requested,
+        };
+        events.idle(pause).context(|| "wait before the restart".into())?;
+        self.state.restart_count += 1;
+        Ok(!self.stop_requested)
+    }
+
+    /// The end: the container's exit is on disk, or with `--rm` nothing of it is.
+    fn finish(&mut self, exit: &Exit) -> Result<()> {
+        let root = self.engine.root();
+        let id = &self.record.id;
+        let lock = hull_storage::lock::Lock::exclusive(&root.container_run_dir(id).join("lock"));
+        setup::unmount_root(&self.engine, &self.record);
+        if self.record.options.auto_remove {
+            return crate::remove::remove_files(&self.engine, &self.record, true);
+        }
+        exit.store(root, id)?;
+        crate::remove::remove_run_dir(root, id)?;
+        drop(lock);
+        Ok(())
+    }
+}
+
+/// The exit status as a shell has it: 128 and the signal's number for a death by signal.
+pub(crate) fn reap(running: &Running) -> Result<u8> {
+    loop {
+        match waitid(Id::PIDFd(running.pidfd.as_fd()), WaitPidFlag::WEXITED) {
+            Ok(WaitStatus::Exited(_, code)) => return Ok(code as u8),
+            Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(128 + signal as i32 as u8),
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(errno).context(|| "read the container's exit status".into()),
+        }
+    }
+}

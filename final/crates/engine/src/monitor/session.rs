@@ -1,0 +1,84 @@
+//! The short-lived monitor of an `exec` that has a terminal, or that nobody waits for. It holds the terminal, so
+//! that the command can detach, and it reaps the process.
+
+use std::os::fd::AsFd;
+
+use hull_runtime::{Running, Stdio};
+use hull_sys::process::{self, Fork};
+
+use super::clients::{Client, Clients};
+use super::events::EventLoop;
+use super::log::Log;
+use super::run::{detach, fail, reap};
+use super::stdio::{self, Streams};
+use crate::attach::{AttachStream, Connection, Message};
+use crate::error::{Error, IoContext, Result};
+
+/// What runs inside: given the descriptors, the process and, with a terminal, its other end.
+pub(crate) type Enter<'a> = &'a dyn Fn(Stdio) -> Result<(Running, Option<std::os::fd::OwnedFd>)>;
+
+/// Forks the session; the stream carries it, or is dropped by a command that does not wait.
+pub(crate) fn launch(enter: Enter<'_>, tty: bool, interactive: bool, detached: bool) -> Result<AttachStream> {
+    let (ours, theirs) = Connection::pair().context(|| "create a socket pair".into())?;
+    match process::fork().context(|| "fork the session".into())? {
+        Fork::Child => {
+            drop(ours);
+            let outcome = live(&theirs, enter, tty, interactive, detached);
+            if let Err(error) = &outcome {
+                fail(&theirs, error);
+            }
+            process::exit_now(i32::from(outcome.is_err()))
+        }
+        Fork::Parent { .. } => {
+            drop(theirs);
+            let mut buffer = Vec::new();
+            match ours.receive(&mut buffer).context(|| "wait for the session".into())? {
+                Some(Message::Failed { code, text }) => Err(Error::from_wire(code, text)),
+                Some(_) => Ok(AttachStream::new(ours)),
+                None => Err(Error::MonitorDied),
+            }
+        }
+    }
+}
+
+fn live(command: &Connection, enter: Enter<'_>, tty: bool, interactive: bool, detached: bool) -> Result<()> {
+    detach(command)?;
+    let (running, mut streams) = match tty {
+        true => {
+            let (running, console) = enter(Stdio::Terminal)?;
+            let console = console.ok_or_else(|| std::io::Error::other("the runtime opened none"));
+            (running, Streams::terminal(console.context(|| "open a terminal".into())?)?)
+        }
+        false if detached => {
+            let null = || stdio::null().map(Some);
+            let fds = Stdio::Fds { stdin: null()?, stdout: null()?, stderr: null()? };
+            (enter(fds)?.0, Streams::default())
+        }
+        false => {
+            let (streams, child) = Streams::pipes(interactive)?;
+            let fds = Stdio::Fds { stdin: child.stdin, stdout: child.stdout, stderr: child.stderr };
+            (enter(fds)?.0, streams)
+        }
+    };
+    let mut clients = Clients::default();
+    let other = rustix::io::fcntl_dupfd_cloexec(command, 3).context(|| "copy a descriptor".into())?;
+    if command.send(&Message::Started).is_ok() {
+        clients.add(Client::starter(Connection::from(other)));
+    }
+    let pidfd = running.pidfd.as_fd();
+    let mut events = EventLoop {
+        listener: None,
+        clients: &mut clients,
+        log: &mut Log::none(),
+        streams: &mut streams,
+        signal: &|number| {
+            let _ = process::pidfd_send_signal(pidfd, i32::from(number));
+        },
+        stdin_once: !tty,
+        stop_requested: &mut false,
+    };
+    events.run(pidfd).context(|| "wait for the process".into())?;
+    let code = reap(&running)?;
+    clients.finish(code);
+    Ok(())
+}

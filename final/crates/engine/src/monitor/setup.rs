@@ -1,0 +1,91 @@
+//! Everything between the fork and the container's first instruction.
+
+use hull_runtime::{Created, Running, Stdio};
+use hull_storage::overlay::Overlay;
+
+use super::stdio::Streams;
+use crate::engine::{Engine, cgroup_layout};
+use crate::error::{Error, IoContext, Result};
+use crate::record::{MountKind, Record};
+use crate::spec;
+use crate::state::State;
+
+/// As root always; as an ordinary user only when a limit was asked for, which then needs delegation.
+pub(super) fn cgroup_wanted(record: &Record) -> bool {
+    !hull_sys::process::in_user_namespace() || spec::has_limits(&record.options.resources)
+}
+
+/// Mounts the container's overlay in the monitor's mount namespace and fills its empty volumes.
+pub(super) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
+    let directory = engine.root().container_dir(&record.id);
+    let overlay = Overlay {
+        lowers: record.layers.iter().rev().map(|layer| engine.root().data().join(layer)).collect(),
+        upper: directory.join("upper"),
+        work: directory.join("work"),
+        // Unmounting an overlay syncs the whole file system its upper lies on, unless nobody will read it again
+        // (overlayfs.rst, "Volatile mount").
+        volatile: record.options.auto_remove,
+        userxattr: hull_sys::process::in_user_namespace(),
+    };
+    let rootfs = directory.join("rootfs");
+    overlay.mount_at(&rootfs)?;
+    let volumes = engine.volumes();
+    for mount in record.mounts.iter().filter(|mount| mount.kind == MountKind::Volume && mount.copy_up) {
+        if let Some(name) = &mount.name {
+            volumes.copy_up(name, &rootfs, &mount.destination)?;
+        }
+    }
+    Ok(())
+}
+
+/// Teardown goes on past errors: the namespace's end unmounts what could not be unmounted here.
+pub(super) fn unmount_root(engine: &Engine, record: &Record) {
+    let rootfs = engine.root().container_dir(&record.id).join("rootfs");
+    let _ = nix::mount::umount2(&rootfs, nix::mount::MntFlags::MNT_DETACH);
+}
+
+/// Writes the bundle and runs it. Nothing is left when it fails.
+pub(super) fn start(engine: &Engine, record: &Record, state: &State) -> Result<(Running, Streams)> {
+    let bundle = engine.root().container_dir(&record.id);
+    let spec = spec::build(engine, record, &bundle.join("rootfs"), state.cgroup.as_deref())?;
+    let config = bundle.join("config.json");
+    hull_storage::file::write_json_atomic(&config, &spec)?;
+
+    let cgroup = match &state.cgroup {
+        Some(path) => Some(cgroup_layout()?.cgroup(path)),
+        None => None,
+    };
+    let options = &record.options;
+    let (streams, stdio) = match options.tty {
+        true => (None, Stdio::Terminal),
+        false => {
+            let (streams, child) = Streams::pipes(options.interactive)?;
+            (Some(streams), Stdio::Fds { stdin: child.stdin, stdout: child.stdout, stderr: child.stderr })
+        }
+    };
+    let seccomp_cache = engine.root().run().join("seccomp");
+    let mut created = hull_runtime::create(hull_runtime::CreateOptions {
+        id: &record.id,
+        bundle: &bundle,
+        spec: &spec,
+        stdio,
+        cgroup,
+        init: options.init,
+        parent_death_signal: true,
+        seccomp_cache: Some(&seccomp_cache),
+        ..hull_runtime::CreateOptions::new(&record.id, &bundle, &spec)
+    })?;
+    let streams = match streams {
+        Some(streams) => streams,
+        None => Streams::terminal(console(&mut created)?)?,
+    };
+    Ok((created.start()?, streams))
+}
+
+fn console(created: &mut Created) -> Result<std::os::fd::OwnedFd> {
+    created
+        .take_console()
+        .ok_or_else(|| std::io::Error::other("the runtime opened none"))
+        .context(|| "open the container's terminal".into())
+        .map_err(|error: Error| error)
+}

@@ -1,0 +1,165 @@
+//! The container's stdin, stdout and stderr as the monitor holds them.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use rustix::pipe::PipeFlags;
+use rustix::termios::Winsize;
+
+use super::log::Stream;
+use crate::error::{IoContext, Result};
+
+/// Bytes of stdin that may wait for the container before a client's are left in its socket.
+const STDIN_WAITING: usize = 64 * 1024;
+
+/// The monitor's ends.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    pub stdin: Option<OwnedFd>,
+    pub stdout: Option<OwnedFd>,
+    pub stderr: Option<OwnedFd>,
+    /// A terminal: input, output and size in one.
+    pub console: Option<OwnedFd>,
+    waiting: VecDeque<u8>,
+    /// stdin ends once what waits has been taken.
+    ending: bool,
+}
+
+/// The container's ends, closed in the monitor once the container has them.
+#[derive(Debug)]
+pub(super) struct ChildEnds {
+    pub stdin: Option<OwnedFd>,
+    pub stdout: Option<OwnedFd>,
+    pub stderr: Option<OwnedFd>,
+}
+
+pub(super) enum Read {
+    Data(usize),
+    Again,
+    End,
+}
+
+impl Streams {
+    /// Pipes; without `-i`, stdin is empty.
+    pub(super) fn pipes(interactive: bool) -> Result<(Self, ChildEnds)> {
+        let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).context(|| "create a pipe".into());
+        let (stdout, child_stdout) = pipe()?;
+        let (stderr, child_stderr) = pipe()?;
+        let (child_stdin, stdin) = match interactive {
+            true => {
+                let (read, write) = pipe()?;
+                (Some(read), Some(write))
+            }
+            false => (Some(null()?), None),
+        };
+        let streams = Self { stdin, stdout: Some(stdout), stderr: Some(stderr), ..Self::default() };
+        streams.set_nonblocking()?;
+        let child = ChildEnds { stdin: child_stdin, stdout: Some(child_stdout), stderr: Some(child_stderr) };
+        Ok((streams, child))
+    }
+
+    pub(super) fn terminal(console: OwnedFd) -> Result<Self> {
+        let streams = Self { console: Some(console), ..Self::default() };
+        streams.set_nonblocking()?;
+        Ok(streams)
+    }
+
+    /// Only the monitor's ends: the flag is the open file description's, and the container's ends are its own.
+    fn set_nonblocking(&self) -> Result<()> {
+        for fd in [&self.stdin, &self.stdout, &self.stderr, &self.console].into_iter().flatten() {
+            rustix::io::ioctl_fionbio(fd, true).context(|| "make a pipe non-blocking".into())?;
+        }
+        Ok(())
+    }
+
+    /// The descriptor that carries a stream's output.
+    pub(super) fn output(&self, stream: Stream) -> Option<&OwnedFd> {
+        match stream {
+            Stream::Stdout => self.console.as_ref().or(self.stdout.as_ref()),
+            Stream::Stderr => self.stderr.as_ref(),
+        }
+    }
+
+    pub(super) fn read(&mut self, stream: Stream, buffer: &mut [u8]) -> Read {
+        let Some(fd) = self.output(stream) else { return Read::Again };
+        match rustix::io::read(fd, buffer) {
+            Ok(length) if length > 0 => Read::Data(length),
+            Err(Errno::AGAIN | Errno::INTR) => Read::Again,
+            // EIO from a terminal: its last slave has been closed. It may be opened again while the container
+            // lives, but a poll would spin on it until then.
+            Ok(_) | Err(_) => Read::End,
+        }
+    }
+
+    pub(super) fn close_output(&mut self, stream: Stream) {
+        match stream {
+            Stream::Stdout => {
+                self.stdout = None;
+                self.console = None;
+            }
+            Stream::Stderr => self.stderr = None,
+        }
+    }
+
+    fn input(&self) -> Option<&OwnedFd> {
+        self.console.as_ref().or(self.stdin.as_ref())
+    }
+
+    /// Where to wait until the container takes more input, when some waits.
+    pub(super) fn input_to_poll(&self) -> Option<(&OwnedFd, PollFlags)> {
+        self.input().filter(|_| !self.waiting.is_empty()).map(|fd| (fd, PollFlags::OUT))
+    }
+
+    pub(super) fn wants_input(&self) -> bool {
+        self.waiting.len() < STDIN_WAITING
+    }
+
+    pub(super) fn feed(&mut self, data: &[u8]) {
+        if self.input().is_some() && !self.ending {
+            self.waiting.extend(data);
+            self.flush_input();
+        }
+    }
+
+    /// A pipe ends; a terminal is told so by its user, with ctrl-d.
+    pub(super) fn end_input(&mut self) {
+        self.ending = true;
+        self.flush_input();
+    }
+
+    pub(super) fn flush_input(&mut self) {
+        while let (Some(fd), false) = (self.input(), self.waiting.is_empty()) {
+            let (head, _) = self.waiting.as_slices();
+            match rustix::io::write(fd, head) {
+                Ok(written) => drop(self.waiting.drain(..written)),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                // Nobody reads there any more.
+                Err(_) => {
+                    self.waiting.clear();
+                    self.stdin = None;
+                }
+            }
+        }
+        if self.ending && self.waiting.is_empty() {
+            self.stdin = None;
+        }
+    }
+
+    pub(super) fn resize(&self, rows: u16, columns: u16) {
+        if let Some(console) = &self.console {
+            let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+            // A terminal that has just been closed has no size.
+            let _ = rustix::termios::tcsetwinsize(console.as_fd(), size);
+        }
+    }
+}
+
+/// /dev/null, the stdin of a container without one.
+pub(super) fn null() -> Result<OwnedFd> {
+    use rustix::fs::{Mode, OFlags};
+    rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .context(|| "open /dev/null".into())
+}

@@ -1,0 +1,93 @@
+//! What was made: `containers/<id>/container.json`, written once by `create` (and again by `rename`).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use hull_storage::root::Root;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::options::CreateOptions;
+use crate::time::Timestamp;
+
+const FORMAT: u32 = 1;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    pub format: u32,
+    pub id: String,
+    pub name: String,
+    pub created: Timestamp,
+    /// `sha256:…` of the image's configuration.
+    pub image_id: String,
+    /// Unpacked layers, lowest first, as paths below the data root.
+    pub layers: Vec<PathBuf>,
+    /// The image is this machine's own `/usr`.
+    #[serde(default)]
+    pub host_image: bool,
+    pub process: ProcessRecord,
+    pub mounts: Vec<MountRecord>,
+    /// Labels of the image and of the command line.
+    pub labels: BTreeMap<String, String>,
+    pub hostname: String,
+    pub stop_signal: i32,
+    /// What was asked, for `inspect` and for the spec.
+    pub options: CreateOptions,
+}
+
+/// The image's configuration and the command line, merged.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ProcessRecord {
+    pub entrypoint: Vec<String>,
+    pub command: Vec<String>,
+    pub env: Vec<String>,
+    pub working_dir: String,
+    pub user: String,
+}
+
+impl ProcessRecord {
+    pub fn args(&self) -> Vec<String> {
+        [self.entrypoint.as_slice(), &self.command].concat()
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MountRecord {
+    pub kind: MountKind,
+    /// The volume's name.
+    pub name: Option<String>,
+    /// On the host; empty for a tmpfs.
+    pub source: PathBuf,
+    pub destination: PathBuf,
+    pub read_only: bool,
+    pub copy_up: bool,
+    /// The volume goes with its container (`rm -v`, `--rm`).
+    pub anonymous: bool,
+    pub options: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MountKind {
+    Bind,
+    Volume,
+    Tmpfs,
+}
+
+impl Record {
+    pub(crate) const FORMAT: u32 = FORMAT;
+
+    pub fn load(root: &Root, id: &str) -> Result<Self> {
+        hull_storage::file::read_json(&root.container_dir(id).join("container.json"))?
+            .ok_or_else(|| Error::NoSuchContainer(id.into()))
+    }
+
+    pub(crate) fn store(&self, root: &Root) -> Result<()> {
+        let path = root.container_dir(&self.id).join("container.json");
+        Ok(hull_storage::file::write_json_atomic(&path, self)?)
+    }
+
+    pub fn short_id(&self) -> &str {
+        self.id.get(..12).unwrap_or(&self.id)
+    }
+}

@@ -1,0 +1,93 @@
+//! `rm`: a container's files, name and anonymous volumes. Goes on past errors and reports the first.
+
+use std::path::Path;
+
+use hull_storage::root::Root;
+use hull_storage::{names, tree};
+
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+use crate::record::Record;
+use crate::state::{Snapshot, Status};
+
+impl Engine {
+    /// `force` kills a running container first; `volumes` also removes its anonymous volumes.
+    pub fn remove(&self, name: &str, force: bool, volumes: bool) -> Result<()> {
+        let record = self.find(name)?;
+        if let Some(running) = self.running(&record)? {
+            if !force {
+                return Err(Error::InUse { name: record.name, state: running.status.as_str() });
+            }
+            running.say_stopping();
+            running.signal(nix::libc::SIGKILL)?;
+            if running.status == Status::Paused {
+                self.unpause(&record.id)?;
+            }
+            running.wait(None)?;
+        }
+        // With `--rm` the monitor has removed it by now.
+        if !self.root().container_dir(&record.id).exists() {
+            return Ok(());
+        }
+        let lock = self.lock(&record.id)?;
+        let status = Snapshot::take(self.root(), &record.id)?.status;
+        if status.is_active() {
+            return Err(Error::InUse { name: record.name, state: status.as_str() });
+        }
+        let removed = remove_files(self, &record, volumes);
+        drop(lock);
+        removed
+    }
+}
+
+/// Everything a container has on disk. The record goes first: from then on it does not exist, and what an
+/// interruption leaves is a directory without one, which the next `prune` or `create` clears.
+pub(crate) fn remove_files(engine: &Engine, record: &Record, volumes: bool) -> Result<()> {
+    let root = engine.root();
+    let directory = root.container_dir(&record.id);
+    let mut first = Ok(());
+    let mut note = |result: Result<()>| {
+        if first.is_ok() {
+            first = result;
+        }
+    };
+    note(remove_file(&directory.join("container.json")));
+    note(names::release(root, &record.name, &record.id).map_err(Error::from));
+    note(tree::remove_tree(&directory).map_err(Error::from));
+    if volumes {
+        for name in
+            record.mounts.iter().filter(|mount| mount.anonymous).filter_map(|mount| mount.name.as_ref())
+        {
+            note(engine.remove_volume(name));
+        }
+    }
+    note(remove_run_dir(root, &record.id));
+    first
+}
+
+/// The lock file goes last: who waits for it sees, by looking at its path again, that it is gone.
+pub(crate) fn remove_run_dir(root: &Root, id: &str) -> Result<()> {
+    let directory = root.container_run_dir(id);
+    for name in ["state.json", crate::attach::SOCKET_NAME, "lock"] {
+        remove_file(&directory.join(name))?;
+    }
+    match std::fs::remove_dir(&directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            // Another command has begun to start the container again.
+            if error.kind() == std::io::ErrorKind::DirectoryNotEmpty {
+                return Ok(());
+            }
+            Err(error).context(|| format!("remove {}", directory.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn remove_file(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).context(|| format!("remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}

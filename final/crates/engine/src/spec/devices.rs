@@ -1,0 +1,144 @@
+//! `--device`, `--device-cgroup-rule`, and every device of the host for `--privileged`.
+
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use hull_runtime::spec::{Device, DeviceRule};
+
+use crate::error::{Error, IoContext, Result};
+use crate::options::{CreateOptions, DeviceOption};
+
+/// The device nodes a container gets beside the default ones.
+pub(super) fn nodes(options: &CreateOptions) -> Result<Vec<Device>> {
+    let mut nodes = Vec::new();
+    if options.privileged {
+        collect_host_devices(Path::new("/dev"), &mut nodes)?;
+    }
+    for device in &options.devices {
+        for (host, container) in expand(device)? {
+            nodes.push(node(&host, &container)?);
+        }
+    }
+    Ok(nodes)
+}
+
+/// What the device cgroup must allow for them.
+pub(super) fn rules(options: &CreateOptions) -> Result<Vec<DeviceRule>> {
+    let mut rules = Vec::new();
+    for device in &options.devices {
+        for (host, container) in expand(device)? {
+            let node = node(&host, &container)?;
+            rules.push(DeviceRule {
+                allow: true,
+                kind: Some(node.kind),
+                major: Some(node.major),
+                minor: Some(node.minor),
+                access: Some(device.permissions.clone()),
+            });
+        }
+    }
+    for rule in &options.device_cgroup_rules {
+        rules.push(parse_rule(rule)?);
+    }
+    Ok(rules)
+}
+
+/// A directory stands for the devices in it.
+fn expand(device: &DeviceOption) -> Result<Vec<(PathBuf, PathBuf)>> {
+    if !device.host.is_dir() {
+        return Ok(vec![(device.host.clone(), device.container.clone())]);
+    }
+    let mut nodes = Vec::new();
+    collect_host_devices(&device.host, &mut nodes)?;
+    let inside = |path: &Path| match path.strip_prefix(&device.host) {
+        Ok(rest) => device.container.join(rest),
+        Err(_) => path.to_owned(),
+    };
+    Ok(nodes.into_iter().map(|node| (node.path.clone(), inside(&node.path))).collect())
+}
+
+fn node(host: &Path, container: &Path) -> Result<Device> {
+    let metadata = std::fs::metadata(host).context(|| format!("use device {}", host.display()))?;
+    let kind = match metadata.file_type() {
+        kind if kind.is_char_device() => "c",
+        kind if kind.is_block_device() => "b",
+        _ => {
+            return Err(Error::Invalid {
+                what: format!("device {}", host.display()),
+                why: "it is not a device node".into(),
+            });
+        }
+    };
+    let number = metadata.rdev();
+    Ok(Device {
+        path: container.into(),
+        kind: kind.into(),
+        major: i64::from(rustix::fs::major(number)),
+        minor: i64::from(rustix::fs::minor(number)),
+        file_mode: Some(metadata.mode() & 0o7777),
+        uid: Some(metadata.uid()),
+        gid: Some(metadata.gid()),
+    })
+}
+
+fn collect_host_devices(directory: &Path, nodes: &mut Vec<Device>) -> Result<()> {
+    /// Their own mounts inside, or made for each container.
+    const OWN: &[&str] = &["pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console"];
+    let entries = std::fs::read_dir(directory).context(|| format!("read {}", directory.display()))?;
+    for entry in entries.flatten() {
+        let Ok(kind) = entry.file_type() else { continue };
+        let path = entry.path();
+        if OWN.iter().any(|own| entry.file_name() == *own) {
+            continue;
+        }
+        if kind.is_dir() {
+            collect_host_devices(&path, nodes)?;
+        } else if kind.is_char_device() || kind.is_block_device() {
+            nodes.push(node(&path, &path)?);
+        }
+    }
+    Ok(())
+}
+
+/// `c 1:3 rwm`, with `*` for any number and `a` for any kind.
+fn parse_rule(text: &str) -> Result<DeviceRule> {
+    let invalid = || Error::Invalid {
+        what: format!("device rule {text:?}"),
+        why: "expected something like 'c 1:3 rwm'".into(),
+    };
+    let mut fields = text.split_whitespace();
+    let (Some(kind), Some(numbers), Some(access), None) =
+        (fields.next(), fields.next(), fields.next(), fields.next())
+    else {
+        return Err(invalid());
+    };
+    let (major, minor) = numbers.split_once(':').ok_or_else(invalid)?;
+    let number = |text: &str| match text {
+        "*" => Ok(None),
+        _ => text.parse::<u32>().map(|number| Some(i64::from(number))).map_err(|_| invalid()),
+    };
+    if !["a", "b", "c"].contains(&kind) || access.is_empty() || access.chars().any(|c| !"rwm".contains(c)) {
+        return Err(invalid());
+    }
+    Ok(DeviceRule {
+        allow: true,
+        kind: Some(kind.into()),
+        major: number(major)?,
+        minor: number(minor)?,
+        access: Some(access.into()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_rule_is_read_or_refused() {
+        let rule = parse_rule("c 10:* rw").unwrap();
+        assert_eq!((rule.major, rule.minor), (Some(10), None));
+        for wrong in ["", "c 1:3", "x 1:3 r", "c 1 r", "c 1:3 rx", "c 1:3 r w"] {
+            assert!(parse_rule(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! A container's record as an OCI `config.json` (runtime-spec 1.3).
+//!
+//! Built at every start, not at `create`: which user a name means depends on the container's own /etc/passwd,
+//! and the namespaces of another container on that one's present pid.
+
+mod devices;
+mod mounts;
+mod namespaces;
+mod process;
+mod resources;
+mod seccomp;
+pub(crate) mod user;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hull_runtime::security::defaults;
+use hull_runtime::spec::{Linux, Root, Spec};
+
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::options::NamespaceMode;
+use crate::record::Record;
+
+pub(crate) use process::{exec_process, set_variable};
+pub(crate) use resources::has_limits;
+
+/// `rootfs` is the mounted root file system; the spec's `cgroup` is a path below the cgroup root.
+pub(crate) fn build(engine: &Engine, record: &Record, rootfs: &Path, cgroup: Option<&str>) -> Result<Spec> {
+    let options = &record.options;
+    let privileged = options.privileged;
+    let process = process::process(record, rootfs)?;
+    let capabilities = process.capabilities.as_ref().map(|sets| sets.bounding.clone()).unwrap_or_default();
+    let unless_privileged = |paths: &[&str]| match privileged {
+        true => vec![],
+        false => paths.iter().map(|path| path.to_string().into()).collect(),
+    };
+    Ok(Spec {
+        process: Some(process),
+        root: Some(Root { path: rootfs.into(), readonly: options.read_only }),
+        hostname: (options.uts == NamespaceMode::Private).then(|| record.hostname.clone()),
+        domainname: options.domainname.clone(),
+        mounts: mounts::mounts(engine, record)?,
+        annotations: annotations(record),
+        linux: Some(Linux {
+            namespaces: namespaces::namespaces(engine, record)?,
+            devices: devices::nodes(options)?,
+            cgroups_path: cgroup.map(str::to_owned),
+            resources: Some(resources::resources(options)?),
+            seccomp: seccomp::policy(options, &capabilities)?,
+            sysctl: options.sysctls.clone(),
+            masked_paths: unless_privileged(defaults::MASKED_PATHS),
+            readonly_paths: unless_privileged(defaults::READONLY_PATHS),
+            ..Linux::default()
+        }),
+        ..Spec::default()
+    })
+}
+
+fn annotations(record: &Record) -> BTreeMap<String, String> {
+    let mut annotations = record.options.annotations.clone();
+    annotations.insert("org.opencontainers.image.stopSignal".into(), record.stop_signal.to_string());
+    annotations
+}

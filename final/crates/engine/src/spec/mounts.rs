@@ -1,0 +1,130 @@
+//! The mounts of a container: docker's own, the machine's `/usr` for the built-in image, the files hull writes, and
+//! what the user asked for. A later mount covers an earlier one, so the user's come last, parents before children.
+
+use std::path::{Path, PathBuf};
+
+use hull_runtime::defaults;
+use hull_runtime::spec::Mount;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::options::{CreateOptions, NamespaceMode, NetworkMode};
+use crate::record::{MountKind, MountRecord, Record};
+use crate::state::Snapshot;
+
+/// docker's size of /dev/shm.
+const SHM_SIZE: u64 = 64 << 20;
+
+pub(super) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
+    let options = &record.options;
+    let mut mounts = kernel_mounts(engine, options)?;
+    if record.host_image {
+        let binds = hull_image::host::host_binds();
+        mounts.extend(binds.into_iter().map(|(source, target)| bind(&source, &target, &["rbind", "ro"])));
+    }
+    let directory = engine.root().container_dir(&record.id);
+    for name in ["resolv.conf", "hostname", "hosts"] {
+        mounts.push(bind(&directory.join(name), &Path::new("/etc").join(name), &["rbind", "rprivate"]));
+    }
+    let mut asked: Vec<&MountRecord> = record.mounts.iter().collect();
+    asked.sort_by_key(|mount| mount.destination.components().count());
+    for mount in asked {
+        // What the user mounts at one of ours replaces it: docker's `-v x:/etc/hosts`, `--tmpfs /dev/shm`.
+        mounts.retain(|ours| ours.destination != mount.destination);
+        mounts.push(user_mount(mount));
+    }
+    Ok(mounts)
+}
+
+/// proc, dev, sys and theirs, fitted to the namespaces the container shares.
+fn kernel_mounts(engine: &Engine, options: &CreateOptions) -> Result<Vec<Mount>> {
+    let rootless = hull_sys::process::in_user_namespace();
+    let mut mounts = defaults::mounts();
+    for mount in &mut mounts {
+        match mount.destination.to_str() {
+            Some("/dev/shm") => {
+                mount.options.retain(|option| !option.starts_with("size="));
+                mount.options.push(format!("size={}", options.shm_size.unwrap_or(SHM_SIZE)));
+                share_ipc(engine, options, mount)?;
+            }
+            Some("/dev/mqueue") if options.ipc == NamespaceMode::Host => {
+                *mount = bind(Path::new("/dev/mqueue"), &mount.destination, &["rbind"]);
+            }
+            // A sysfs shows the network namespace it is mounted in, and mounting one takes rights over that
+            // namespace: with the host's, an ordinary user can only bind what is there.
+            Some("/sys") if rootless && options.network != NetworkMode::None => {
+                *mount = bind(
+                    Path::new("/sys"),
+                    &mount.destination,
+                    &["rbind", "ro", "nosuid", "noexec", "nodev"],
+                );
+            }
+            Some("/proc") if rootless && options.pid == NamespaceMode::Host => {
+                *mount = bind(Path::new("/proc"), &mount.destination, &["rbind"]);
+            }
+            _ => {}
+        }
+        if options.privileged {
+            for option in &mut mount.options {
+                if option == "ro" {
+                    *option = "rw".into();
+                }
+            }
+        }
+    }
+    Ok(mounts)
+}
+
+/// Shared memory is files in /dev/shm: sharing the namespace alone would not share them.
+fn share_ipc(engine: &Engine, options: &CreateOptions, mount: &mut Mount) -> Result<()> {
+    let source = match &options.ipc {
+        NamespaceMode::Private => return Ok(()),
+        NamespaceMode::Host => PathBuf::from("/dev/shm"),
+        NamespaceMode::Container(other) => {
+            let other = engine.find(other)?;
+            let snapshot = Snapshot::take(engine.root(), &other.id)?;
+            let pid = snapshot.init_pid().ok_or(Error::WrongState {
+                verb: "share memory with",
+                name: other.name,
+                state: snapshot.status.as_str(),
+            })?;
+            PathBuf::from(format!("/proc/{pid}/root/dev/shm"))
+        }
+    };
+    *mount = bind(&source, &mount.destination, &["rbind"]);
+    Ok(())
+}
+
+fn user_mount(mount: &MountRecord) -> Mount {
+    if mount.kind == MountKind::Tmpfs {
+        let mut options: Vec<String> = ["nosuid", "nodev", "noexec"].map(Into::into).into();
+        for option in &mount.options {
+            options.retain(|kept| kept.trim_start_matches("no") != option.trim_start_matches("no"));
+            options.push(option.clone());
+        }
+        return Mount {
+            destination: mount.destination.clone(),
+            kind: Some("tmpfs".into()),
+            source: Some("tmpfs".into()),
+            options,
+            ..Mount::default()
+        };
+    }
+    let mut bound = bind(&mount.source, &mount.destination, &["rbind"]);
+    bound.options.push(if mount.read_only { "ro" } else { "rw" }.into());
+    let propagation = mount.options.iter().find(|option| {
+        option.ends_with("private") || option.ends_with("slave") || option.ends_with("shared")
+    });
+    bound.options.push(propagation.cloned().unwrap_or_else(|| "rprivate".into()));
+    bound
+}
+
+fn bind(source: &Path, destination: &Path, options: &[&str]) -> Mount {
+    Mount {
+        destination: destination.into(),
+        kind: Some("bind".into()),
+        source: Some(source.display().to_string()),
+        options: options.iter().map(|option| option.to_string()).collect(),
+        ..Mount::default()
+    }
+}

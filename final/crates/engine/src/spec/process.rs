@@ -1,0 +1,164 @@
+//! The program, who runs it, and with which rights.
+
+use std::path::Path;
+
+use hull_runtime::security::defaults;
+use hull_runtime::spec::{Capabilities, Process, Rlimit, User as SpecUser};
+
+use super::user::{self, User};
+use crate::error::{Error, Result};
+use crate::options::{CreateOptions, ExecOptions, Ulimit};
+use crate::record::Record;
+
+/// docker's, for an image that sets none.
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+pub(super) fn process(record: &Record, rootfs: &Path) -> Result<Process> {
+    let options = &record.options;
+    let user = user::resolve(rootfs, &record.process.user, &options.group_add)?;
+    Ok(Process {
+        args: record.process.args(),
+        cwd: record.process.working_dir.clone().into(),
+        env: environment(record, &user, options.tty, &[]),
+        terminal: options.tty,
+        capabilities: Some(capabilities(options, &user, options.privileged)?),
+        user: spec_user(&user),
+        rlimits: options.ulimits.iter().map(rlimit).collect(),
+        no_new_privileges: options.no_new_privileges,
+        oom_score_adj: options.oom_score_adj,
+        ..Process::default()
+    })
+}
+
+/// The process of an `exec`: the container's, but for what was asked.
+pub(crate) fn exec_process(record: &Record, rootfs: &Path, asked: &ExecOptions) -> Result<Process> {
+    let name = asked.user.as_deref().unwrap_or(&record.process.user);
+    let user = user::resolve(rootfs, name, &record.options.group_add)?;
+    let privileged = asked.privileged || record.options.privileged;
+    Ok(Process {
+        args: asked.command.clone(),
+        cwd: asked.working_dir.clone().unwrap_or_else(|| record.process.working_dir.clone()).into(),
+        env: environment(record, &user, asked.tty, &asked.env),
+        terminal: asked.tty,
+        capabilities: Some(capabilities(&record.options, &user, privileged)?),
+        user: spec_user(&user),
+        rlimits: record.options.ulimits.iter().map(rlimit).collect(),
+        no_new_privileges: record.options.no_new_privileges,
+        ..Process::default()
+    })
+}
+
+fn spec_user(user: &User) -> SpecUser {
+    SpecUser { uid: user.uid, gid: user.gid, additional_gids: user.groups.clone(), ..SpecUser::default() }
+}
+
+/// docker's order: PATH, HOSTNAME, TERM, HOME, then the image's and the command line's, the last one winning.
+fn environment(record: &Record, user: &User, tty: bool, more: &[String]) -> Vec<String> {
+    let mut env = vec![PATH.to_owned(), format!("HOSTNAME={}", record.hostname)];
+    if tty {
+        env.push("TERM=xterm".into());
+    }
+    env.push(format!("HOME={}", user.home.as_deref().unwrap_or("/")));
+    for entry in record.process.env.iter().chain(more) {
+        set_variable(&mut env, entry);
+    }
+    env
+}
+
+/// Replaces a variable in place or appends it.
+pub(crate) fn set_variable(env: &mut Vec<String>, entry: &str) {
+    let name = entry.split('=').next().unwrap_or(entry);
+    let same = |old: &&mut String| old.split('=').next() == Some(name);
+    match env.iter_mut().find(same) {
+        Some(old) => *old = entry.into(),
+        None => env.push(entry.into()),
+    }
+}
+
+/// docker gives root the whole set, and to another user keeps it only as the bound of what a setuid program gets.
+fn capabilities(options: &CreateOptions, user: &User, privileged: bool) -> Result<Capabilities> {
+    let granted = granted(options, privileged)?;
+    let held = if user.uid == 0 { granted.clone() } else { vec![] };
+    Ok(Capabilities {
+        bounding: granted,
+        effective: held.clone(),
+        permitted: held,
+        inheritable: vec![],
+        ambient: vec![],
+    })
+}
+
+fn granted(options: &CreateOptions, privileged: bool) -> Result<Vec<String>> {
+    let all = hull_runtime::security::capabilities::all();
+    let parse = |names: &[String]| -> Result<Vec<String>> {
+        let mut parsed = Vec::new();
+        for name in names {
+            let full = name.to_ascii_uppercase();
+            let full = if full.starts_with("CAP_") || full == "ALL" { full } else { format!("CAP_{full}") };
+            if full == "ALL" {
+                parsed.extend(all.iter().cloned());
+            } else if hull_runtime::security::capabilities::is_known(&full) {
+                parsed.push(full);
+            } else {
+                return Err(Error::Invalid {
+                    what: format!("capability {name:?}"),
+                    why: "see capabilities(7) for the names".into(),
+                });
+            }
+        }
+        Ok(parsed)
+    };
+    if privileged {
+        return Ok(all);
+    }
+    let added = parse(&options.cap_add)?;
+    let dropped = parse(&options.cap_drop)?;
+    let drop_all = options.cap_drop.iter().any(|name| name.eq_ignore_ascii_case("all"));
+    let add_all = options.cap_add.iter().any(|name| name.eq_ignore_ascii_case("all"));
+    let defaults = defaults::CAPABILITIES.iter().map(|name| name.to_string());
+    let mut granted: Vec<String> = match (drop_all, add_all) {
+        // `--cap-drop ALL --cap-add X` is X.
+        (true, _) => added,
+        (false, true) => added.into_iter().filter(|cap| !dropped.contains(cap)).collect(),
+        (false, false) => defaults.chain(added).filter(|cap| !dropped.contains(cap)).collect(),
+    };
+    granted.sort();
+    granted.dedup();
+    Ok(granted)
+}
+
+fn rlimit(limit: &Ulimit) -> Rlimit {
+    // -1 is RLIM_INFINITY, which is all ones (getrlimit(2)).
+    Rlimit {
+        kind: format!("RLIMIT_{}", limit.name.to_ascii_uppercase()),
+        soft: limit.soft as u64,
+        hard: limit.hard as u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(add: &[&str], drop: &[&str]) -> CreateOptions {
+        let owned = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
+        CreateOptions { cap_add: owned(add), cap_drop: owned(drop), ..CreateOptions::default() }
+    }
+
+    #[test]
+    fn capabilities_are_added_and_dropped_as_docker_does() {
+        assert_eq!(granted(&options(&[], &[]), false).unwrap().len(), 14);
+        assert_eq!(granted(&options(&["net_admin"], &["ALL"]), false).unwrap(), ["CAP_NET_ADMIN"]);
+        assert!(!granted(&options(&[], &["CAP_CHOWN"]), false).unwrap().contains(&"CAP_CHOWN".into()));
+        assert!(!granted(&options(&["ALL"], &["mknod"]), false).unwrap().contains(&"CAP_MKNOD".into()));
+        assert!(granted(&options(&["fly"], &[]), false).is_err());
+    }
+
+    #[test]
+    fn a_variable_is_replaced_where_it_stands() {
+        let mut env = vec!["A=1".to_owned(), "B=2".into()];
+        set_variable(&mut env, "A=3");
+        set_variable(&mut env, "C=");
+        assert_eq!(env, ["A=3", "B=2", "C="]);
+    }
+}

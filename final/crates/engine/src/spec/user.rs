@@ -1,0 +1,129 @@
+//! Which numbers a `--user` means, by the container's own /etc/passwd and /etc/group.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// A file a hostile image may have made endless.
+const LONGEST_FILE: u64 = 4 << 20;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct User {
+    pub uid: u32,
+    pub gid: u32,
+    pub groups: Vec<u32>,
+    pub home: Option<String>,
+}
+
+/// `user[:group]`, each a name or a number, and `--group-add`. Empty is root.
+pub(crate) fn resolve(rootfs: &Path, user: &str, added: &[String]) -> Result<User> {
+    let passwd = read_in_root(rootfs, "etc/passwd");
+    let group = read_in_root(rootfs, "etc/group");
+    resolve_in(&passwd, &group, user, added)
+}
+
+fn resolve_in(passwd: &str, group: &str, user: &str, added: &[String]) -> Result<User> {
+    let (name, group_name) = match user.split_once(':') {
+        Some((name, group)) => (name, Some(group).filter(|group| !group.is_empty())),
+        None => (user, None),
+    };
+    let name = if name.is_empty() { "0" } else { name };
+    let entry = find(passwd, name, 2);
+    let mut found = match &entry {
+        Some(fields) => User {
+            uid: number(fields.get(2)).unwrap_or(0),
+            gid: number(fields.get(3)).unwrap_or(0),
+            home: fields.get(5).filter(|home| !home.is_empty()).map(|home| home.to_string()),
+            groups: vec![],
+        },
+        // A number needs no entry.
+        None => User { uid: name.parse().map_err(|_| no_such(name, "etc/passwd"))?, ..User::default() },
+    };
+    match group_name {
+        Some(name) => found.gid = gid(group, name)?,
+        // Only without an explicit group do the user's other groups count, as in docker.
+        None => {
+            if let Some(name) = entry.as_ref().and_then(|fields| fields.first()) {
+                found.groups = groups_of(group, name);
+            }
+        }
+    }
+    for name in added {
+        found.groups.push(gid(group, name)?);
+    }
+    found.groups.sort_unstable();
+    found.groups.dedup();
+    Ok(found)
+}
+
+fn gid(group: &str, name: &str) -> Result<u32> {
+    match find(group, name, 2) {
+        Some(fields) => number(fields.get(2)).ok_or_else(|| no_such(name, "etc/group")),
+        None => name.parse().map_err(|_| no_such(name, "etc/group")),
+    }
+}
+
+fn groups_of(group: &str, user: &str) -> Vec<u32> {
+    let lines = group.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    lines
+        .filter(|fields| fields.get(3).is_some_and(|members| members.split(',').any(|m| m == user)))
+        .filter_map(|fields| number(fields.get(2)))
+        .collect()
+}
+
+/// A line by its first field, or by the number in `number_field`.
+fn find<'a>(file: &'a str, name: &str, number_field: usize) -> Option<Vec<&'a str>> {
+    let lines = || file.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    lines().find(|fields| fields.first() == Some(&name)).or_else(|| {
+        let wanted: u32 = name.parse().ok()?;
+        lines().find(|fields| number(fields.get(number_field)) == Some(wanted))
+    })
+}
+
+fn number(field: Option<&&str>) -> Option<u32> {
+    field?.parse().ok()
+}
+
+fn no_such(user: &str, file: &str) -> Error {
+    Error::NoSuchUser { user: user.into(), file: PathBuf::from(file) }
+}
+
+/// Missing is empty. A link in the image that points out of it is followed inside it.
+fn read_in_root(rootfs: &Path, path: &str) -> String {
+    let mut text = Vec::new();
+    if let Ok(file) = hull_storage::tree::open_in_root(rootfs, Path::new(path)) {
+        let _ = std::fs::File::from(file).take(LONGEST_FILE).read_to_end(&mut text);
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nbob:x:1000:1001::/home/bob:/bin/sh\n";
+    const GROUP: &str = "root:x:0:\nbob:x:1001:\naudio:x:29:bob,eve\n";
+
+    fn ids(user: &str, added: &[&str]) -> (u32, u32, Vec<u32>) {
+        let added: Vec<String> = added.iter().map(|name| name.to_string()).collect();
+        let user = resolve_in(PASSWD, GROUP, user, &added).unwrap();
+        (user.uid, user.gid, user.groups)
+    }
+
+    #[test]
+    fn names_and_numbers_mean_what_docker_means() {
+        assert_eq!(ids("", &[]), (0, 0, vec![]));
+        assert_eq!(ids("bob", &[]), (1000, 1001, vec![29]));
+        assert_eq!(ids("1000", &[]), (1000, 1001, vec![29]));
+        assert_eq!(ids("bob:audio", &[]), (1000, 29, vec![]));
+        assert_eq!(ids("4242", &["audio", "7"]), (4242, 0, vec![7, 29]));
+        assert_eq!(ids("4242:4243", &[]), (4242, 4243, vec![]));
+    }
+
+    #[test]
+    fn an_unknown_name_is_an_error_that_names_the_file() {
+        let error = resolve_in(PASSWD, GROUP, "alice", &[]).unwrap_err();
+        assert_eq!(error.to_string(), "no user \"alice\" in the image's etc/passwd");
+    }
+}

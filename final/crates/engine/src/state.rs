@@ -1,0 +1,132 @@
+//! What is: `state.json` while a monitor lives, `exit.json` once a run has ended.
+//!
+//! `state.json` lies in the run root, which a reboot empties; `exit.json` lies with the container and outlives it.
+//! The monitor writes both. A reader takes no lock: it reads a whole file or none, and asks the kernel whether the
+//! monitor named there still lives.
+
+use hull_storage::process_id::ProcessId;
+use hull_storage::root::Root;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::time::Timestamp;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct State {
+    pub format: u32,
+    pub phase: Phase,
+    pub monitor: ProcessId,
+    /// The container's first process, once it exists.
+    pub init: Option<ProcessId>,
+    /// Recorded before it is made, so that an orphan can be attributed.
+    pub cgroup: Option<String>,
+    pub started: Option<Timestamp>,
+    pub restart_count: u32,
+}
+
+/// Where a monitor is in the life of its container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    Starting,
+    Running,
+    Paused,
+    /// Between a death and the next try.
+    Restarting,
+}
+
+/// How the last run ended.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Exit {
+    pub code: u8,
+    pub started: Option<Timestamp>,
+    pub finished: Option<Timestamp>,
+    pub oom_killed: bool,
+    pub error: String,
+    pub restart_count: u32,
+    /// By `stop` or `kill`: `--restart unless-stopped` then leaves it so.
+    pub stopped_by_user: bool,
+}
+
+/// docker's words for a container's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    Created,
+    Running,
+    Paused,
+    Restarting,
+    Exited,
+    /// The monitor was killed; what it left is cleared by the next command that changes something.
+    Dead,
+}
+
+impl Status {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Restarting => "restarting",
+            Self::Exited => "exited",
+            Self::Dead => "dead",
+        }
+    }
+
+    /// A monitor is there.
+    pub fn is_active(self) -> bool {
+        matches!(self, Self::Running | Self::Paused | Self::Restarting)
+    }
+}
+
+/// A container's state and its last exit, as they are on disk at one moment.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    pub status: Status,
+    pub state: Option<State>,
+    pub exit: Option<Exit>,
+}
+
+impl State {
+    pub(crate) fn load(root: &Root, id: &str) -> Result<Option<Self>> {
+        Ok(hull_storage::file::read_json(&root.container_run_dir(id).join("state.json"))?)
+    }
+
+    pub(crate) fn store(&self, root: &Root, id: &str) -> Result<()> {
+        Ok(hull_storage::file::write_json_atomic(&root.container_run_dir(id).join("state.json"), self)?)
+    }
+}
+
+impl Exit {
+    pub(crate) fn load(root: &Root, id: &str) -> Result<Option<Self>> {
+        Ok(hull_storage::file::read_json(&root.container_dir(id).join("exit.json"))?)
+    }
+
+    pub(crate) fn store(&self, root: &Root, id: &str) -> Result<()> {
+        Ok(hull_storage::file::write_json_atomic(&root.container_dir(id).join("exit.json"), self)?)
+    }
+}
+
+impl Snapshot {
+    pub fn take(root: &Root, id: &str) -> Result<Self> {
+        let state = State::load(root, id)?;
+        // While a container runs its last exit is of no interest to a listing: one file less to read.
+        let status = match &state {
+            Some(state) if !state.monitor.is_alive() => Status::Dead,
+            Some(state) => match state.phase {
+                Phase::Paused => Status::Paused,
+                Phase::Restarting => Status::Restarting,
+                Phase::Starting | Phase::Running => Status::Running,
+            },
+            None => Status::Created,
+        };
+        let exit = if status == Status::Running { None } else { Exit::load(root, id)? };
+        let status = if status == Status::Created && exit.is_some() { Status::Exited } else { status };
+        Ok(Self { status, state, exit })
+    }
+
+    pub fn init_pid(&self) -> Option<i32> {
+        let state = self.state.as_ref().filter(|_| self.status.is_active())?;
+        state.init.as_ref().map(|init| init.pid)
+    }
+}

@@ -1,0 +1,5 @@
+//! Images from files.
+
+mod import;
+
+pub use import::{ImportOptions, import};

@@ -1,0 +1,107 @@
+//! `sha256:…`: what content is called by what it is.
+
+use std::io::{Read, Write};
+
+use serde::{Deserialize, Deserializer, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{Error, Result};
+
+/// A digest that has been checked to be one: safe as a file name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Digest(String);
+
+impl Digest {
+    pub fn parse(text: &str) -> Result<Self> {
+        let is_digest = text.strip_prefix("sha256:").is_some_and(|hex| {
+            hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        });
+        match is_digest {
+            true => Ok(Self(text.into())),
+            false => Err(Error::Invalid {
+                what: format!("digest {text:?}"),
+                why: "expected sha256:<64 hex>".into(),
+            }),
+        }
+    }
+
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut hasher = Hasher::new(std::io::sink());
+        hasher.update(bytes);
+        hasher.finish()
+    }
+
+    pub fn hex(&self) -> &str {
+        &self.0["sha256:".len()..]
+    }
+
+    /// The twelve characters that people type.
+    pub fn short(&self) -> &str {
+        &self.hex()[..12]
+    }
+
+    /// The chain ID of a layer on top of `parent` (image-spec, config.md, "Layer ChainID").
+    pub fn chain(parent: Option<&Digest>, diff_id: &Digest) -> Digest {
+        match parent {
+            Some(parent) => Self::of(format!("{parent} {diff_id}").as_bytes()),
+            None => diff_id.clone(),
+        }
+    }
+}
+
+impl std::fmt::Display for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Hashes and counts what passes through, in either direction.
+#[derive(Debug)]
+pub struct Hasher<T> {
+    inner: T,
+    hash: Sha256,
+    pub size: u64,
+}
+
+impl<T> Hasher<T> {
+    pub fn new(inner: T) -> Self {
+        Self { inner, hash: Sha256::new(), size: 0 }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        self.size += bytes.len() as u64;
+    }
+
+    pub fn finish(self) -> Digest {
+        let hex: String = self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Digest(format!("sha256:{hex}"))
+    }
+}
+
+impl<T: Read> Read for Hasher<T> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.update(&buffer[..length]);
+        Ok(length)
+    }
+}
+
+impl<T: Write> Write for Hasher<T> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let length = self.inner.write(bytes)?;
+        self.update(&bytes[..length]);
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
+    }
+}

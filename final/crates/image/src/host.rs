@@ -1,0 +1,111 @@
+//! The built-in image `host`: this machine's own programs, read-only, with an /etc of the container's own.
+//!
+//! The image itself is a skeleton of one small layer, the same on every machine of a kind. What it shows comes from
+//! binds of /usr and the few files in /etc that programs cannot do without.
+
+use std::path::{Path, PathBuf};
+
+use crate::archive::{ImportOptions, import};
+use crate::config::RunConfig;
+use crate::error::{Context, Result};
+use crate::reference::Reference;
+use crate::store::{Image, Images};
+
+pub const LABEL: &str = "org.hull.host";
+
+/// Directories of the skeleton and their modes.
+const DIRECTORIES: &[(&str, u32)] = &[
+    ("dev", 0o755),
+    ("etc", 0o755),
+    ("home", 0o755),
+    ("proc", 0o755),
+    ("root", 0o700),
+    ("run", 0o755),
+    ("sys", 0o755),
+    ("tmp", 0o1777),
+    ("usr", 0o755),
+    ("var", 0o755),
+    ("var/tmp", 0o1777),
+    ("var/lib", 0o755),
+    ("var/log", 0o755),
+];
+
+const FILES: &[(&str, &str)] = &[
+    ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"),
+    ("etc/group", "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n"),
+    ("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),
+];
+
+/// At the top of a root: links into /usr on a merged system, directories of their own elsewhere.
+const TOP: &[&str] = &["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
+
+/// What programs look for outside /usr.
+const BOUND: &[&str] = &[
+    "/usr",
+    "/nix/store",
+    "/gnu/store",
+    "/etc/alternatives",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/ssl/certs",
+    "/etc/ca-certificates",
+    "/etc/pki",
+    "/etc/localtime",
+    "/etc/terminfo",
+    "/etc/os-release",
+];
+
+/// The image, made when it is first asked for.
+pub fn ensure_host_image(images: &Images) -> Result<Image> {
+    if let Ok(image) = images.resolve("host") {
+        return Ok(image);
+    }
+    let config = RunConfig {
+        cmd: Some(vec!["sh".into()]),
+        env: Some(vec!["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into()]),
+        labels: Some([(LABEL.to_owned(), "true".to_owned())].into()),
+        ..RunConfig::default()
+    };
+    let options = ImportOptions { config, message: Some("this machine's own /usr".into()), created: None };
+    import(images, skeleton()?.as_slice(), Some(&Reference::parse("host")?), options)?;
+    images.resolve("host")
+}
+
+/// Read-only binds: the path here, and in the container.
+pub fn host_binds() -> Vec<(PathBuf, PathBuf)> {
+    let top =
+        TOP.iter().map(|name| Path::new("/").join(name)).filter(|path| path.is_dir() && !path.is_symlink());
+    let bound = BOUND.iter().map(PathBuf::from).filter(|path| path.exists());
+    top.chain(bound).map(|path| (path.clone(), path)).collect()
+}
+
+fn skeleton() -> Result<Vec<u8>> {
+    let context = || "write the host image".to_owned();
+    let mut archive = tar::Builder::new(Vec::new());
+    let header = |kind: tar::EntryType, mode: u32, size: u64| {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_size(size);
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        header
+    };
+    for (path, mode) in DIRECTORIES {
+        let mut header = header(tar::EntryType::Directory, *mode, 0);
+        archive.append_data(&mut header, format!("{path}/"), std::io::empty()).context(context)?;
+    }
+    for (path, text) in FILES {
+        let mut header = header(tar::EntryType::Regular, 0o644, text.len() as u64);
+        archive.append_data(&mut header, path, text.as_bytes()).context(context)?;
+    }
+    for name in TOP {
+        if let Ok(target) = std::fs::read_link(Path::new("/").join(name)) {
+            let mut header = header(tar::EntryType::Symlink, 0o777, 0);
+            archive.append_link(&mut header, name, target).context(context)?;
+        }
+    }
+    archive.into_inner().context(context)
+}

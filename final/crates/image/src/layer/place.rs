@@ -1,0 +1,103 @@
+//! Where a member goes. Every directory on the way is opened beneath the layer without following a link: a symlink
+//! that an earlier member made, then a file "through" it, ends in an error and not on the host.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use hull_sys::fs::openat2;
+use nix::errno::Errno;
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+
+use crate::error::{Context, Error, Result};
+
+/// A member's directory, open, and its name there.
+pub(super) struct Place {
+    pub directory: OwnedFd,
+    pub name: OsString,
+}
+
+/// A path in an archive, made relative. `..` is refused; a leading `/` is the layer's root.
+pub(super) fn relative(path: &Path) -> Result<PathBuf> {
+    let mut clean = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => {
+                return Err(Error::Refused {
+                    member: path.display().to_string(),
+                    why: "its path contains ..".into(),
+                });
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    Ok(clean)
+}
+
+/// Finds the directory of a member, making what the archive implies but does not list.
+pub(super) fn find(top: &OwnedFd, path: &Path) -> Result<Place> {
+    let name = path.file_name().unwrap_or(OsStr::new(".")).to_owned();
+    let parent = path.parent().unwrap_or(Path::new(""));
+    let directory = match open(top, parent) {
+        Err(Errno::ENOENT) => make(top, parent)?,
+        found => found.map_err(|errno| blocked(path, errno))?,
+    };
+    Ok(Place { directory, name })
+}
+
+/// A directory or file beneath the layer, through no symlink.
+pub(super) fn open(top: &OwnedFd, path: &Path) -> nix::Result<OwnedFd> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    openat2(top, path, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty(), resolve)
+}
+
+fn make(top: &OwnedFd, path: &Path) -> Result<OwnedFd> {
+    let mut made = PathBuf::new();
+    for name in path {
+        let parent = open(top, &made).map_err(|errno| blocked(path, errno))?;
+        made.push(name);
+        match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(errno) => return Err(errno).context(|| format!("create {}", made.display())),
+        }
+    }
+    open(top, path).map_err(|errno| blocked(path, errno))
+}
+
+fn blocked(path: &Path, errno: Errno) -> Error {
+    let why = match errno {
+        Errno::ELOOP | Errno::EXDEV => "a symlink stands in its path".to_owned(),
+        Errno::ENOTDIR => "a file stands in its path".to_owned(),
+        errno => errno.desc().to_owned(),
+    };
+    Error::Refused { member: path.display().to_string(), why }
+}
+
+impl Place {
+    /// Makes room: what stands there goes, but for a directory that a directory replaces.
+    pub(super) fn clear(&self, for_directory: bool) -> Result<()> {
+        let action = || format!("replace {}", Path::new(&self.name).display());
+        match rustix::fs::unlinkat(&self.directory, &self.name, AtFlags::empty()) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+            Err(rustix::io::Errno::ISDIR) if for_directory => Ok(()),
+            Err(rustix::io::Errno::ISDIR) => {
+                let path = Path::new(&hull_sys::fs::fd_path(&self.directory)).join(&self.name);
+                Ok(hull_storage::tree::remove_tree(&path)?)
+            }
+            Err(errno) => Err(errno).context(action),
+        }
+    }
+
+    /// For the calls that take a path only.
+    pub(super) fn path(&self) -> PathBuf {
+        Path::new(&hull_sys::fs::fd_path(&self.directory)).join(&self.name)
+    }
+}
+
+/// `.wh.x` hides x; `.wh..wh..opq` hides everything below (image-spec, layer.md).
+pub(super) fn whiteout(name: &OsStr) -> Option<&OsStr> {
+    name.as_bytes().strip_prefix(b".wh.").map(OsStr::from_bytes)
+}
