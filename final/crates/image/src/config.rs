@@ -2,16 +2,31 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::digest::Digest;
+use crate::platform::Platform;
 
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+/// What docker's schema 2 calls the same things.
+pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+const LAYERS: &[&str] = &[
+    "application/vnd.oci.image.layer.v1.tar",
+    "application/vnd.oci.image.layer.nondistributable.v1.tar",
+    "application/vnd.docker.image.rootfs.diff.tar",
+    "application/vnd.docker.image.rootfs.foreign.diff.tar",
+];
 /// Of a descriptor in `index.json`: the name it goes by.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// The same, whole, where the above is only the tag: containerd's and docker's.
+pub const CONTAINERD_NAME: &str = "io.containerd.image.name";
+/// Bytes of the unpacked layers: measuring them for every list would read all their directories.
+pub const UNPACKED_SIZE: &str = "org.hull.unpacked-size";
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -19,8 +34,45 @@ pub struct Descriptor {
     pub media_type: String,
     pub digest: Digest,
     pub size: u64,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    #[serde(default, deserialize_with = "or_null", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+}
+
+impl Descriptor {
+    pub fn new(media_type: &str, digest: Digest, size: u64) -> Self {
+        Self { media_type: media_type.into(), digest, size, platform: None, annotations: BTreeMap::new() }
+    }
+
+    /// The name it goes by.
+    pub fn name(&self) -> Option<&str> {
+        self.annotations.get(REF_NAME).map(String::as_str)
+    }
+
+    pub fn is_index(&self) -> bool {
+        [INDEX, DOCKER_INDEX].contains(&self.media_type.as_str())
+    }
+
+    pub fn is_manifest(&self) -> bool {
+        [MANIFEST, DOCKER_MANIFEST].contains(&self.media_type.as_str())
+    }
+
+    pub fn is_config(&self) -> bool {
+        [CONFIG, DOCKER_CONFIG].contains(&self.media_type.as_str())
+    }
+
+    /// However it is compressed: that is recognised by its first bytes.
+    pub fn is_layer(&self) -> bool {
+        let plain = self.media_type.trim_end_matches("+gzip").trim_end_matches(".gzip");
+        let plain = plain.trim_end_matches("+zstd").trim_end_matches(".zstd");
+        LAYERS.contains(&plain)
+    }
+}
+
+/// Go writes an empty list as null.
+fn or_null<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +82,7 @@ pub struct Manifest {
     #[serde(default)]
     pub media_type: String,
     pub config: Descriptor,
+    #[serde(default, deserialize_with = "or_null")]
     pub layers: Vec<Descriptor>,
 }
 
@@ -39,6 +92,7 @@ pub struct Index {
     pub schema_version: u32,
     #[serde(default)]
     pub media_type: String,
+    #[serde(default, deserialize_with = "or_null")]
     pub manifests: Vec<Descriptor>,
 }
 
@@ -50,21 +104,38 @@ impl Default for Index {
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ImageConfig {
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    #[serde(default)]
     pub architecture: String,
+    #[serde(default)]
     pub os: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<RunConfig>,
     pub rootfs: RootFs,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_null", skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<History>,
+}
+
+impl ImageConfig {
+    pub fn platform(&self) -> Platform {
+        Platform {
+            os: self.os.clone(),
+            architecture: self.architecture.clone(),
+            variant: self.variant.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RootFs {
     #[serde(rename = "type")]
     pub kind: String,
+    #[serde(default, deserialize_with = "or_null")]
     pub diff_ids: Vec<Digest>,
 }
 
@@ -99,13 +170,4 @@ pub struct RunConfig {
     pub labels: Option<BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<String>,
-}
-
-/// The architecture as images call it.
-pub fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
 }

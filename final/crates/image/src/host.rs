@@ -67,7 +67,13 @@ pub fn ensure_host_image(images: &Images) -> Result<Image> {
         labels: Some([(LABEL.to_owned(), "true".to_owned())].into()),
         ..RunConfig::default()
     };
-    let options = ImportOptions { config, message: Some("this machine's own /usr".into()), created: None };
+    let options = ImportOptions {
+        config,
+        message: Some("this machine's own /usr".into()),
+        // Not the moment: the same skeleton is the same image.
+        created: Some("1970-01-01T00:00:00Z".into()),
+        platform: None,
+    };
     import(images, skeleton()?.as_slice(), Some(&Reference::parse("host")?), options)?;
     images.resolve("host")
 }

@@ -1,9 +1,12 @@
 //! OCI images: references, content store, layers, archives.
 //!
 //! ```text
-//! reference  how an image is named        config  manifests and configurations
-//! store      blobs/, index.json, layers/  layer/  tars, applied without trust
-//! archive/   import                       host    the built-in image
+//! reference  how an image is named        config    manifests and configurations
+//! store      what there is, and finds it  platform  what an image runs on
+//! staging    blobs on their way in        publish   images become visible
+//! index      index.json                   remove    and go again
+//! members/   a tar, read without trust    layer/    and unpacked
+//! archive/   load, save, import           host      the built-in image
 //! ```
 
 pub mod archive;
@@ -12,8 +15,14 @@ pub mod config;
 mod digest;
 mod error;
 pub mod host;
+mod index;
 mod layer;
+mod members;
+pub mod platform;
+mod publish;
 pub mod reference;
+pub mod remove;
+mod staging;
 pub mod store;
 
 pub use digest::{Digest, Hasher};

@@ -14,9 +14,13 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// Without tag and digest the tag is `latest`.
+    /// Without tag and digest the tag is `latest`. The grammar is the distribution project's, `reference/reference.go`.
     pub fn parse(text: &str) -> Result<Self> {
         let invalid = |why: &str| Error::Invalid { what: format!("image name {text:?}"), why: why.into() };
+        // An id is one, whatever it could be a name of.
+        if text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+            return Err(invalid("64 hex digits are an image's id, not its name"));
+        }
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) => (rest, Some(Digest::parse(digest)?)),
             None => (text, None),
@@ -26,31 +30,36 @@ impl Reference {
             Some((name, tag)) if !tag.contains('/') => (name, Some(tag.to_owned())),
             _ => (rest, None),
         };
-        let is_tag = |tag: &String| {
-            tag.len() <= 128
-                && tag.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
-                && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-        };
         if tag.as_ref().is_some_and(|tag| !is_tag(tag)) {
-            return Err(invalid("a tag has letters, digits, '.', '_' and '-'"));
+            return Err(invalid("a tag is up to 128 letters, digits, '.', '_' and '-'"));
         }
         let (registry, path) = match name.split_once('/') {
-            Some((first, path)) if first.contains(['.', ':']) || first == "localhost" => {
-                (first, path.to_owned())
-            }
-            _ if name.contains('/') => (REGISTRY, name.to_owned()),
-            _ => (REGISTRY, format!("library/{name}")),
+            Some((first, path)) if is_registry(first) => (first, path.to_owned()),
+            _ => (REGISTRY, name.to_owned()),
         };
-        let is_component = |part: &str| {
-            part.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-                && part.ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-                && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
+        let (registry, path) = match registry {
+            // What the registry was called at first.
+            REGISTRY | "index.docker.io" if !path.contains('/') => (REGISTRY, format!("library/{path}")),
+            "index.docker.io" => (REGISTRY, path),
+            _ => (registry, path),
         };
+        if !is_domain(registry) {
+            return Err(invalid("its registry is not a host name with an optional port"));
+        }
+        if path.bytes().any(|b| b.is_ascii_uppercase()) {
+            return Err(invalid("a repository name must be lower case"));
+        }
         if !path.split('/').all(is_component) {
-            return Err(invalid("a repository name is lower case letters, digits and separators"));
+            return Err(invalid(
+                "a repository name is letters and digits, with single separators between them",
+            ));
+        }
+        let repository = format!("{registry}/{path}");
+        if repository.len() > 255 {
+            return Err(invalid("a repository name has at most 255 characters"));
         }
         let tag = tag.or_else(|| digest.is_none().then(|| "latest".into()));
-        Ok(Self { repository: format!("{registry}/{path}"), tag, digest })
+        Ok(Self { repository, tag, digest })
     }
 
     /// With everything that docker leaves out.
@@ -72,11 +81,52 @@ impl Reference {
         self.tag.as_deref()
     }
 
+    pub fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
+    }
+
     fn shown(&self, repository: &str) -> String {
         let tag = self.tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
         let digest = self.digest.as_ref().map(|digest| format!("@{digest}")).unwrap_or_default();
         format!("{repository}{tag}{digest}")
     }
+}
+
+/// Whether what stands before the first slash can be nothing but a host.
+fn is_registry(first: &str) -> bool {
+    first.contains(['.', ':']) || first == "localhost" || first.bytes().any(|b| b.is_ascii_uppercase())
+}
+
+fn is_tag(tag: &String) -> bool {
+    tag.len() <= 128
+        && tag.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+fn is_domain(domain: &str) -> bool {
+    let (host, port) = match domain.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (domain, None),
+    };
+    let is_label = |label: &str| {
+        label.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && label.ends_with(|c: char| c.is_ascii_alphanumeric())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => !address.is_empty() && address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':'),
+        None => host.split('.').all(is_label),
+    };
+    is_host && port.is_none_or(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Runs of letters and digits; between them one `.`, one or two `_`, or any number of `-`.
+fn is_component(part: &str) -> bool {
+    let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let mut separators = part.split(is_letter).filter(|run| !run.is_empty());
+    part.starts_with(is_letter)
+        && part.ends_with(is_letter)
+        && separators.all(|run| matches!(run, "." | "_" | "__") || run.bytes().all(|b| b == b'-'))
 }
 
 #[cfg(test)]
@@ -91,6 +141,12 @@ mod tests {
             ("a/b", "docker.io/a/b:latest", "a/b:latest"),
             ("localhost/x:1", "localhost/x:1", "localhost/x:1"),
             ("host:5000/a/b", "host:5000/a/b:latest", "host:5000/a/b:latest"),
+            ("index.docker.io/debian", "docker.io/library/debian:latest", "debian:latest"),
+            ("docker.io/a/b:1", "docker.io/a/b:1", "a/b:1"),
+            ("a__b/c--d.e_f:V1", "docker.io/a__b/c--d.e_f:V1", "a__b/c--d.e_f:V1"),
+            ("[::1]:5000/x", "[::1]:5000/x:latest", "[::1]:5000/x:latest"),
+            ("Host/x", "Host/x:latest", "Host/x:latest"),
+            ("localhost:5000", "docker.io/library/localhost:5000", "localhost:5000"),
             ("docker.io/library/debian:12", "docker.io/library/debian:12", "debian:12"),
         ] {
             let reference = Reference::parse(text).unwrap();
@@ -103,7 +159,35 @@ mod tests {
 
     #[test]
     fn what_docker_refuses_is_refused() {
-        for text in ["", "Debian", "a//b", "a:b:c", "a:-x", "a@sha256:12", "../x", "a/../b"] {
+        let long = format!("a/{}", "b".repeat(255));
+        let id = "ab".repeat(32);
+        for text in [
+            "",
+            "Debian",
+            "a//b",
+            "a:b:c",
+            "a:-x",
+            "a@sha256:12",
+            "../x",
+            "a/../b",
+            "a..b",
+            "a___b",
+            "-a",
+            "a-",
+            "/a",
+            "a/",
+            "a/b:",
+            ":x",
+            "a b",
+            "host:port/x",
+            "host:/x",
+            "-host.x/y",
+            "[::1/x",
+            "a.b/",
+            "a\n",
+            &long,
+            &id,
+        ] {
             assert!(Reference::parse(text).is_err(), "{text:?}");
         }
     }

@@ -1,20 +1,28 @@
 //! `import`: a root file system's tar as an image of one layer.
 
 use std::io::{Read, Write};
+use std::time::SystemTime;
 
 use crate::compression::decompress;
-use crate::config::{self, Descriptor, History, ImageConfig, RootFs, RunConfig};
-use crate::digest::{Digest, Hasher};
-use crate::error::{Context, Error, Result};
+use crate::config::{History, ImageConfig, LAYER, RootFs, RunConfig};
+use crate::digest::Digest;
+use crate::error::Result;
+use crate::layer::Packed;
+use crate::platform::Platform;
+use crate::publish::{NewImage, to_json};
 use crate::reference::Reference;
-use crate::store::{Images, chain_ids};
+use crate::staging::{Staged, Staging, not_stored};
+use crate::store::Images;
 
 #[derive(Debug, Clone, Default)]
 pub struct ImportOptions {
     pub message: Option<String>,
+    /// See [`crate::archive::apply_change`].
     pub config: RunConfig,
-    /// RFC 3339.
+    /// RFC 3339; without it, now.
     pub created: Option<String>,
+    /// Without it, this machine's.
+    pub platform: Option<Platform>,
 }
 
 /// Reads a tar, plain or compressed, stores and unpacks it. Nothing is visible unless all of it was good.
@@ -24,50 +32,45 @@ pub fn import(
     name: Option<&Reference>,
     options: ImportOptions,
 ) -> Result<Digest> {
-    let (descriptor, diff_id) = store_layer(images, stream)?;
+    let layers = images.layers();
+    let staging = Staging::new(&layers)?;
+    let layer = store(&staging, stream)?;
+    let platform = options.platform.unwrap_or_else(Platform::host);
+    let created = options.created.unwrap_or_else(now);
     let config = ImageConfig {
-        created: options.created.clone(),
-        architecture: config::architecture().into(),
-        os: "linux".into(),
+        created: Some(created.clone()),
+        author: None,
+        architecture: platform.architecture,
+        os: platform.os,
+        variant: platform.variant,
         config: Some(options.config),
-        rootfs: RootFs { kind: "layers".into(), diff_ids: vec![diff_id] },
-        history: vec![History { created: options.created, comment: options.message, ..History::default() }],
+        rootfs: RootFs { kind: "layers".into(), diff_ids: vec![layer.digest.clone()] },
+        history: vec![History { created: Some(created), comment: options.message, ..History::default() }],
     };
-    let chain = chain_ids(&config);
-    if !images.layers().has(chain[0].hex()) {
-        images.unpack(&descriptor, &chain[0])?;
-    }
-    images.publish(&config, vec![descriptor], name)
+    let packed = Packed { blob: layer.path.clone(), diff_id: layer.digest.clone(), must_end: true };
+    crate::layer::unpack(&layers, &[packed])?;
+    let staged = staging.add_bytes(&to_json(&config)?)?;
+    let id = staged.digest.clone();
+    let names = name.cloned().into_iter().collect();
+    let image = NewImage::describe(&staging, staged, config, vec![(LAYER.into(), layer)], names)?;
+    images.publish(&staging, &[image])?;
+    Ok(id)
 }
 
-/// Keeps the tar as a blob under its digest. It is stored as a plain tar: its digest is then its diff ID.
-fn store_layer(images: &Images, stream: impl Read) -> Result<(Descriptor, Digest)> {
-    hull_storage::root::make_dirs(&images.root().blobs_dir(), 0o755)?;
-    let beside = images.root().blobs_dir().join(format!(".import-{}", std::process::id()));
-    let stored = copy(stream, &beside);
-    let (size, digest) = match stored {
-        Ok(stored) => stored,
-        Err(error) => {
-            let _ = std::fs::remove_file(&beside);
-            return Err(error);
-        }
-    };
-    let path = images.blob_path(&digest);
-    std::fs::rename(&beside, &path).context(|| format!("store {}", path.display()))?;
-    let media_type = config::LAYER.into();
-    Ok((Descriptor { media_type, digest: digest.clone(), size, annotations: Default::default() }, digest))
+pub(crate) fn now() -> String {
+    humantime::format_rfc3339_nanos(SystemTime::now()).to_string()
 }
 
-fn copy(stream: impl Read, path: &std::path::Path) -> Result<(u64, Digest)> {
+/// Stored as a plain tar: its digest is then its diff ID.
+fn store(staging: &Staging, stream: impl Read) -> Result<Staged> {
     let mut tar = decompress(stream)?;
-    let file = std::fs::File::create(path).context(|| format!("create {}", path.display()))?;
-    let mut hasher = Hasher::new(std::io::BufWriter::new(file));
-    std::io::copy(&mut tar, &mut hasher).map_err(|error| match error.kind() {
-        std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::InvalidData => {
-            Error::Damaged(format!("it ends too early or is not what it says: {error}"))
+    staging.add(|file| {
+        let mut buffer = vec![0; 128 * 1024];
+        loop {
+            match crate::members::read(&mut tar, &mut buffer)? {
+                0 => return Ok(()),
+                length => file.write_all(&buffer[..length]).map_err(not_stored)?,
+            }
         }
-        _ => Error::Io { action: "store the archive".into(), source: error },
-    })?;
-    hasher.flush().context(|| format!("write {}", path.display()))?;
-    Ok((hasher.size, hasher.finish()))
+    })
 }

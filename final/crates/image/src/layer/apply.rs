@@ -1,194 +1,247 @@
 //! Members of a tar become files: owner, mode, times, attributes, links, devices, whiteouts.
-//!
-//! The `tar` crate reads headers and extensions; nothing is created by it, because it would drop ownership and turn
-//! devices into files, and because whiteouts are ours to know.
 
-use std::ffi::CString;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
-use tar::{Archive, Entry, EntryType};
+use tar::EntryType;
 
-use super::place::{Place, find, open, relative, whiteout};
+use super::place::{Place, find, open, relative, stat, whiteout};
 use crate::error::{Context, Error, Result};
+use crate::members::{Member, Members, shown};
 
-/// Unpacks a tar into an empty directory.
-pub(crate) fn apply(stream: impl Read, target: &Path) -> Result<()> {
+/// What the archive left open.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    /// Directories that members lie in and the archive does not list: they are like those in the layers below.
+    pub implied: BTreeSet<PathBuf>,
+    pub has_end_marker: bool,
+}
+
+/// Unpacks a tar into an empty directory, and reads the stream to its end.
+pub(crate) fn apply(stream: impl Read, target: &Path) -> Result<Applied> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let top =
         rustix::fs::open(target, flags, Mode::empty()).context(|| format!("open {}", target.display()))?;
-    let rootless = hull_sys::process::in_user_namespace();
-    let mut layer = Layer { top, rootless, directories: Vec::new() };
-    let mut archive = Archive::new(stream);
-    let mut members = 0_u64;
-    for entry in archive.entries().map_err(damaged)? {
-        layer.member(&mut entry.map_err(damaged)?)?;
-        members += 1;
+    let mut layer = Layer {
+        top,
+        rootless: hull_sys::process::in_user_namespace(),
+        times: BTreeMap::new(),
+        implied: BTreeSet::new(),
+        hidden: BTreeSet::new(),
+    };
+    let mut members = Members::new(stream);
+    let mut empty = true;
+    while let Some(member) = members.next()? {
+        layer.member(&member, &mut members)?;
+        empty = false;
     }
-    if members == 0 {
-        return Err(Error::Damaged("it is empty, or not a tar".into()));
+    if empty && !members.has_end_marker() {
+        return Err(Error::Damaged("it is empty".into()));
     }
-    layer.finish()
-}
-
-fn damaged(error: std::io::Error) -> Error {
-    Error::Damaged(format!("not a tar, or cut short: {error}"))
+    members.drain()?;
+    layer.finish()?;
+    Ok(Applied { implied: layer.implied, has_end_marker: members.has_end_marker() })
 }
 
 struct Layer {
     top: OwnedFd,
     /// In a user namespace devices cannot be made, and overlay keeps its marks in user.* attributes.
     rootless: bool,
-    /// Their times are set at the end: every file made in them changes them.
-    directories: Vec<(PathBuf, Timespec)>,
+    /// Of directories, set at the end: every file made in them changes them.
+    times: BTreeMap<PathBuf, Timespec>,
+    implied: BTreeSet<PathBuf>,
+    /// Hidden by `.wh.`, applied at the end: a whiteout is about the layers below, so a file of the same name in
+    /// this layer stays, whichever of the two comes first in the archive.
+    hidden: BTreeSet<PathBuf>,
 }
 
 impl Layer {
-    fn member<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> Result<()> {
-        let shown = entry.path().map_err(damaged)?.into_owned();
-        let path = relative(&shown)?;
-        let kind = entry.header().entry_type();
-        if matches!(kind, EntryType::XGlobalHeader) {
-            return Ok(());
+    fn member<R: Read>(&mut self, member: &Member, members: &mut Members<R>) -> Result<()> {
+        let path = relative(&member.path)?;
+        let inside_whiteout =
+            path.parent().is_some_and(|parent| parent.iter().any(|name| whiteout(name).is_some()));
+        if inside_whiteout {
+            return Err(member.refused("it lies in a whiteout"));
         }
-        let place = find(&self.top, &path)?;
-        if let Some(hidden) = whiteout(&place.name) {
-            return self.whiteout(&place, hidden);
+        if let Some(hidden) = path.file_name().and_then(whiteout) {
+            return self.whiteout(member, &path, hidden);
         }
-        match kind {
+        if path.as_os_str().is_empty() && member.kind != EntryType::Directory {
+            return Err(member.refused("the root of a layer is a directory"));
+        }
+        let place = find(&self.top, &path, &mut self.implied)?;
+        match member.kind {
             EntryType::Directory => self.directory(&place, &path)?,
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                self.file(&place, entry, &shown)?
+                file(&place, member, members)?
             }
-            EntryType::Link => return self.hard_link(&place, entry),
-            EntryType::Symlink => symlink(&place, entry)?,
-            EntryType::Char | EntryType::Block | EntryType::Fifo => self.node(&place, entry, kind)?,
-            other => {
-                let why = format!("it is of an unknown type, {:#x}", other.as_byte());
-                return Err(Error::Refused { member: shown.display().to_string(), why });
+            // Owner, mode and times are the file's, and it has them.
+            EntryType::Link => return self.hard_link(&place, member, &path),
+            EntryType::Symlink => symlink(&place, member)?,
+            EntryType::Char | EntryType::Block | EntryType::Fifo => {
+                if !self.node(&place, member, &path)? {
+                    return Ok(());
+                }
             }
+            other => return Err(member.refused(format!("it is of an unknown type, {:#x}", other.as_byte()))),
         }
-        self.metadata(&place, &path, entry)
+        self.metadata(&place, member, path)
     }
 
-    fn directory(&self, place: &Place, path: &Path) -> Result<()> {
+    fn directory(&mut self, place: &Place, path: &Path) -> Result<()> {
+        self.implied.remove(path);
         if path.as_os_str().is_empty() {
             return Ok(());
         }
         place.clear(true)?;
         match rustix::fs::mkdirat(&place.directory, &place.name, Mode::RWXU) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
-            Err(errno) => Err(errno).context(|| format!("create the directory {}", path.display())),
+            Err(errno) => Err(errno).context(|| format!("create the directory {}", shown(path))),
         }
     }
 
-    fn file<R: Read>(&self, place: &Place, entry: &mut Entry<'_, R>, shown: &Path) -> Result<()> {
-        place.clear(false)?;
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let opened = rustix::fs::openat(&place.directory, &place.name, flags, Mode::RWXU);
-        let mut file = std::fs::File::from(opened.context(|| format!("create {}", shown.display()))?);
-        let expected = entry.size();
-        let written = std::io::copy(entry, &mut file).map_err(|source| match source.raw_os_error() {
-            Some(_) => Error::Io { action: format!("write {}", shown.display()), source },
-            None => damaged(source),
+    fn hard_link(&self, place: &Place, member: &Member, path: &Path) -> Result<()> {
+        let target = relative(&member.link)?;
+        let refused = |why: &str| member.refused(format!("it is a hard link to {}: {why}", shown(&target)));
+        let linked = open(&self.top, &target).map_err(|errno| match errno {
+            // image-spec, layer.md: a layer stands for itself, its links included.
+            Errno::ENOENT => refused("there is no such file in this layer"),
+            Errno::ELOOP | Errno::ENOTDIR => refused("no directory of this layer leads there"),
+            errno => refused(errno.desc()),
         })?;
-        if written != expected && !entry.header().entry_type().is_gnu_sparse() {
-            return Err(Error::Damaged(format!("{} is cut short", shown.display())));
+        let found = rustix::fs::fstat(&linked).context(|| format!("look at {}", shown(&target)))?;
+        if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
+            return Err(refused("a directory has one name only"));
         }
-        Ok(())
-    }
-
-    fn hard_link<R: Read>(&self, place: &Place, entry: &Entry<'_, R>) -> Result<()> {
-        let target = entry.link_name().map_err(damaged)?.unwrap_or_default().into_owned();
-        let target = relative(&target)?;
-        let linked = open(&self.top, &target).map_err(|errno| Error::Refused {
-            member: Path::new(&place.name).display().to_string(),
-            why: format!("it is a hard link to {}: {}", target.display(), errno.desc()),
-        })?;
+        // Clearing the place would take the file itself away.
+        if stat(place).is_some_and(|there| (there.st_dev, there.st_ino) == (found.st_dev, found.st_ino)) {
+            return Ok(());
+        }
         place.clear(false)?;
         let from = hull_sys::fs::fd_path(&linked);
         rustix::fs::linkat(rustix::fs::CWD, from, &place.directory, &place.name, AtFlags::SYMLINK_FOLLOW)
-            .context(|| format!("link to {}", target.display()))
+            .context(|| format!("link {} to {}", shown(path), shown(&target)))
     }
 
-    fn node<R: Read>(&self, place: &Place, entry: &Entry<'_, R>, kind: EntryType) -> Result<()> {
-        let header = entry.header();
-        let number =
-            |value: std::io::Result<Option<u32>>| value.map_err(damaged).map(|value| value.unwrap_or(0));
-        let device = rustix::fs::makedev(number(header.device_major())?, number(header.device_minor())?);
-        let kind = match kind {
+    /// `false` when there is nothing to make here.
+    fn node(&self, place: &Place, member: &Member, path: &Path) -> Result<bool> {
+        let kind = match member.kind {
             EntryType::Fifo => FileType::Fifo,
             EntryType::Block => FileType::BlockDevice,
             _ => FileType::CharacterDevice,
         };
-        place.clear(false)?;
-        let step = || format!("make the device {}", Path::new(&place.name).display());
-        rustix::fs::mknodat(&place.directory, &place.name, kind, Mode::from_raw_mode(0o600), device)
-            .context(step)
-    }
-
-    /// Overlay's own marks: a character device 0:0, and an attribute for "nothing below shows through".
-    fn whiteout(&self, place: &Place, hidden: &std::ffi::OsStr) -> Result<()> {
-        if hidden == ".wh..opq" {
-            let name = if self.rootless { c"user.overlay.opaque" } else { c"trusted.overlay.opaque" };
-            let path = hull_sys::fs::fd_path(&place.directory);
-            return hull_sys::fs::set_xattr_at(Path::new(&path).join(".").as_path(), name, b"y")
-                .context(|| "mark a directory opaque".into());
-        }
-        if hidden.is_empty() || hidden == "." || hidden == ".." {
-            return Err(Error::Refused { member: ".wh.".into(), why: "it hides nothing".into() });
-        }
-        let place = Place {
-            directory: place.directory.try_clone().context(|| "copy a descriptor".into())?,
-            name: hidden.to_owned(),
+        let device = match kind {
+            FileType::Fifo => 0,
+            _ => rustix::fs::makedev(member.device.0, member.device.1),
         };
         place.clear(false)?;
-        let device = rustix::fs::makedev(0, 0);
-        let mode = Mode::empty();
-        rustix::fs::mknodat(&place.directory, &place.name, FileType::CharacterDevice, mode, device)
-            .context(|| "make a whiteout".into())
+        match rustix::fs::mknodat(&place.directory, &place.name, kind, Mode::RUSR, device) {
+            Ok(()) => Ok(true),
+            // A user namespace makes no devices, mknod(2). Those in /dev are not missed: a container gets a /dev of
+            // its own. Elsewhere something may depend on one, and half an image is worse than none.
+            Err(rustix::io::Errno::PERM) if self.rootless && path.starts_with("dev") => Ok(false),
+            Err(errno) => Err(errno).context(|| format!("make the device {}", shown(path))),
+        }
     }
 
-    fn metadata<R: Read>(&mut self, place: &Place, path: &Path, entry: &mut Entry<'_, R>) -> Result<()> {
-        let shown = || format!("set owner and mode of {}", path.display());
-        let extensions = attributes(entry)?;
-        let header = entry.header();
-        let id = |value: std::io::Result<u64>| value.map_err(damaged).map(|id| id as u32);
-        let (uid, gid) = (id(header.uid())?, id(header.gid())?);
-        let flags = AtFlags::SYMLINK_NOFOLLOW;
-        let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-        match rustix::fs::chownat(&place.directory, &place.name, owner.0, owner.1, flags) {
-            // An id that the user namespace does not map: the file is its user's.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM) if self.rootless => {}
-            result => result.context(shown)?,
-        }
-        let kind = header.entry_type();
-        if !kind.is_symlink() {
-            // After the owner: chown(2) takes set-user-ID bits away.
-            let mode = Mode::from_raw_mode(header.mode().map_err(damaged)? & 0o7777);
-            rustix::fs::chmodat(&place.directory, &place.name, mode, AtFlags::empty()).context(shown)?;
-        }
-        for (name, value) in extensions {
-            match hull_sys::fs::set_xattr_at(&place.path(), &name, &value) {
-                Err(nix::errno::Errno::EPERM) if self.rootless => {}
-                result => result.context(shown)?,
+    fn whiteout(&mut self, member: &Member, path: &Path, hidden: &OsStr) -> Result<()> {
+        let parent = path.parent().unwrap_or(Path::new(""));
+        match hidden.as_bytes() {
+            b".wh..opq" => {
+                let place = find(&self.top, path, &mut self.implied)?;
+                self.opaque(&place.directory)
+            }
+            b"" | b"." | b".." => Err(member.refused("it hides nothing")),
+            // What aufs kept for itself; engines pass it over.
+            name if name.starts_with(b".wh.") => Ok(()),
+            _ => {
+                self.hidden.insert(parent.join(hidden));
+                Ok(())
             }
         }
-        let time = Timespec { tv_sec: header.mtime().map_err(damaged)? as i64, tv_nsec: 0 };
-        if kind.is_dir() {
-            self.directories.push((path.to_owned(), time));
+    }
+
+    /// Nothing of the layers below shows through the directory: overlayfs.rst, "whiteouts and opaque directories".
+    fn opaque(&self, directory: &OwnedFd) -> Result<()> {
+        let name = if self.rootless { c"user.overlay.opaque" } else { c"trusted.overlay.opaque" };
+        let path = Path::new(&hull_sys::fs::fd_path(directory)).join(".");
+        hull_sys::fs::set_xattr_at(&path, name, b"y").context(|| "mark a directory opaque".into())
+    }
+
+    fn hide(&mut self, path: &Path) -> Result<()> {
+        let place = find(&self.top, path, &mut self.implied)?;
+        match stat(&place) {
+            Some(there) if FileType::from_raw_mode(there.st_mode) == FileType::Directory => {
+                let directory = open(&self.top, path).context(|| format!("open {}", shown(path)))?;
+                self.opaque(&directory)
+            }
+            // A file hides what is below it anyway.
+            Some(_) => Ok(()),
+            None => {
+                let (kind, device) = (FileType::CharacterDevice, rustix::fs::makedev(0, 0));
+                rustix::fs::mknodat(&place.directory, &place.name, kind, Mode::empty(), device)
+                    .context(|| format!("make a whiteout of {}", shown(path)))
+            }
+        }
+    }
+
+    fn metadata(&mut self, place: &Place, member: &Member, path: PathBuf) -> Result<()> {
+        let context = || format!("set owner and mode of {}", member.shown());
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        let (uid, gid) = (Uid::from_raw(member.uid), Gid::from_raw(member.gid));
+        match rustix::fs::chownat(&place.directory, &place.name, Some(uid), Some(gid), flags) {
+            // An id that the user namespace does not map: the file is its user's.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM) if self.rootless => {}
+            result => result.context(context)?,
+        }
+        if member.kind != EntryType::Symlink {
+            // After the owner: chown(2) takes set-user-ID bits and file capabilities away.
+            let mode = Mode::from_raw_mode(member.mode);
+            rustix::fs::chmodat(&place.directory, &place.name, mode, AtFlags::empty()).context(context)?;
+        }
+        self.attributes(place, member)?;
+        let time = Timespec { tv_sec: member.modified.0, tv_nsec: member.modified.1 };
+        if member.kind == EntryType::Directory {
+            self.times.insert(path, time);
             return Ok(());
         }
         let times = Timestamps { last_access: time, last_modification: time };
-        rustix::fs::utimensat(&place.directory, &place.name, &times, flags).context(shown)
+        rustix::fs::utimensat(&place.directory, &place.name, &times, flags).context(context)
     }
 
-    fn finish(self) -> Result<()> {
-        for (path, time) in self.directories.iter().rev() {
+    fn attributes(&self, place: &Place, member: &Member) -> Result<()> {
+        for (name, value) in &member.attributes {
+            let bytes = name.to_bytes();
+            // The marks of overlay are not an image's to set, and a label says where a file is rather than what.
+            let foreign = bytes.starts_with(b"trusted.overlay.") || bytes.starts_with(b"user.overlay.");
+            if foreign || bytes == b"security.selinux" {
+                continue;
+            }
+            match hull_sys::fs::set_xattr_at(&place.path(), name, value) {
+                // The file system has none. Engines go on, and so do images that were made with them.
+                Err(Errno::ENOTSUP) => {}
+                Err(Errno::EPERM) if self.rootless || bytes.starts_with(b"user.") => {}
+                result => result.context(|| {
+                    format!("set the attribute {} of {}", name.to_string_lossy(), member.shown())
+                })?,
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        for path in std::mem::take(&mut self.hidden) {
+            self.hide(&path)?;
+        }
+        for (path, time) in self.times.iter().rev() {
             let times = Timestamps { last_access: *time, last_modification: *time };
-            // A later member may have replaced or hidden it.
+            // A later member may have replaced it.
             if let Ok(directory) = open(&self.top, path) {
                 let here = hull_sys::fs::fd_path(directory.as_fd());
                 let _ = rustix::fs::utimensat(rustix::fs::CWD, here, &times, AtFlags::empty());
@@ -198,28 +251,16 @@ impl Layer {
     }
 }
 
-fn symlink<R: Read>(place: &Place, entry: &Entry<'_, R>) -> Result<()> {
-    let target = entry.link_name().map_err(damaged)?.unwrap_or_default().into_owned();
+fn file<R: Read>(place: &Place, member: &Member, members: &mut Members<R>) -> Result<()> {
     place.clear(false)?;
-    rustix::fs::symlinkat(&target, &place.directory, &place.name)
-        .context(|| format!("link {} to {}", Path::new(&place.name).display(), target.display()))
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat(&place.directory, &place.name, flags, Mode::RUSR | Mode::WUSR);
+    let mut file = std::fs::File::from(opened.context(|| format!("create {}", member.shown()))?);
+    members.copy_to(member, &mut file)
 }
 
-/// Extended attributes, in PAX records that GNU tar and Go write as `SCHILY.xattr.`.
-fn attributes<R: Read>(entry: &mut Entry<'_, R>) -> Result<Vec<(CString, Vec<u8>)>> {
-    let Some(extensions) = entry.pax_extensions().map_err(damaged)? else { return Ok(vec![]) };
-    let mut attributes = Vec::new();
-    for extension in extensions {
-        let extension = extension.map_err(damaged)?;
-        if let Some(name) = extension.key_bytes().strip_prefix(b"SCHILY.xattr.") {
-            // The marks of overlay itself are not an image's to set.
-            if name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.") {
-                continue;
-            }
-            let name = CString::new(name)
-                .map_err(|_| Error::Damaged("an attribute's name has a zero byte".into()))?;
-            attributes.push((name, extension.value_bytes().to_vec()));
-        }
-    }
-    Ok(attributes)
+fn symlink(place: &Place, member: &Member) -> Result<()> {
+    place.clear(false)?;
+    rustix::fs::symlinkat(&member.link, &place.directory, &place.name)
+        .context(|| format!("link {} to {}", member.shown(), shown(&member.link)))
 }

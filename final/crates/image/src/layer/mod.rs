@@ -1,6 +1,10 @@
 //! A layer's tar, unpacked into a directory that it must not leave.
 
 mod apply;
+mod inherit;
 mod place;
+#[cfg(test)]
+mod tests;
+mod unpack;
 
-pub(crate) use apply::apply;
+pub(crate) use unpack::{Packed, unpack, verify};

@@ -1,6 +1,7 @@
 //! Where a member goes. Every directory on the way is opened beneath the layer without following a link: a symlink
 //! that an earlier member made, then a file "through" it, ends in an error and not on the host.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -8,9 +9,10 @@ use std::path::{Component, Path, PathBuf};
 
 use hull_sys::fs::openat2;
 use nix::errno::Errno;
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Stat};
 
 use crate::error::{Context, Error, Result};
+use crate::members::shown;
 
 /// A member's directory, open, and its name there.
 pub(super) struct Place {
@@ -25,10 +27,7 @@ pub(super) fn relative(path: &Path) -> Result<PathBuf> {
         match component {
             Component::Normal(name) => clean.push(name),
             Component::ParentDir => {
-                return Err(Error::Refused {
-                    member: path.display().to_string(),
-                    why: "its path contains ..".into(),
-                });
+                return Err(Error::Refused { member: shown(path), why: "its path contains ..".into() });
             }
             Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
         }
@@ -37,11 +36,11 @@ pub(super) fn relative(path: &Path) -> Result<PathBuf> {
 }
 
 /// Finds the directory of a member, making what the archive implies but does not list.
-pub(super) fn find(top: &OwnedFd, path: &Path) -> Result<Place> {
+pub(super) fn find(top: &OwnedFd, path: &Path, implied: &mut BTreeSet<PathBuf>) -> Result<Place> {
     let name = path.file_name().unwrap_or(OsStr::new(".")).to_owned();
     let parent = path.parent().unwrap_or(Path::new(""));
     let directory = match open(top, parent) {
-        Err(Errno::ENOENT) => make(top, parent)?,
+        Err(Errno::ENOENT) => make(top, parent, implied)?,
         found => found.map_err(|errno| blocked(path, errno))?,
     };
     Ok(Place { directory, name })
@@ -54,17 +53,23 @@ pub(super) fn open(top: &OwnedFd, path: &Path) -> nix::Result<OwnedFd> {
     openat2(top, path, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty(), resolve)
 }
 
-fn make(top: &OwnedFd, path: &Path) -> Result<OwnedFd> {
+fn make(top: &OwnedFd, path: &Path, implied: &mut BTreeSet<PathBuf>) -> Result<OwnedFd> {
     let mut made = PathBuf::new();
     for name in path {
         let parent = open(top, &made).map_err(|errno| blocked(path, errno))?;
         made.push(name);
         match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
-            Err(errno) => return Err(errno).context(|| format!("create {}", made.display())),
+            Ok(()) => drop(implied.insert(made.clone())),
+            Err(rustix::io::Errno::EXIST) => {}
+            Err(errno) => return Err(errno).context(|| format!("create {}", shown(&made))),
         }
     }
     open(top, path).map_err(|errno| blocked(path, errno))
+}
+
+/// What stands there.
+pub(super) fn stat(place: &Place) -> Option<Stat> {
+    rustix::fs::statat(&place.directory, &place.name, AtFlags::SYMLINK_NOFOLLOW).ok()
 }
 
 fn blocked(path: &Path, errno: Errno) -> Error {
@@ -73,13 +78,13 @@ fn blocked(path: &Path, errno: Errno) -> Error {
         Errno::ENOTDIR => "a file stands in its path".to_owned(),
         errno => errno.desc().to_owned(),
     };
-    Error::Refused { member: path.display().to_string(), why }
+    Error::Refused { member: shown(path), why }
 }
 
 impl Place {
     /// Makes room: what stands there goes, but for a directory that a directory replaces.
     pub(super) fn clear(&self, for_directory: bool) -> Result<()> {
-        let action = || format!("replace {}", Path::new(&self.name).display());
+        let action = || format!("replace {}", shown(Path::new(&self.name)));
         match rustix::fs::unlinkat(&self.directory, &self.name, AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
             Err(rustix::io::Errno::ISDIR) if for_directory => Ok(()),

@@ -1,0 +1,102 @@
+//! A directory that a layer's tar implies but does not list is the one of the layers below: it has that one's owner,
+//! mode and attributes, or the container would see an upper directory that differs from it.
+
+use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use rustix::fs::{Gid, Mode, OFlags, ResolveFlags, Uid};
+
+use crate::error::{Context, Result};
+use crate::members::shown;
+
+/// `lowers` are the layers below, lowest first, each with what it inherited itself.
+pub(crate) fn inherit(layer: &Path, implied: &BTreeSet<PathBuf>, lowers: &[PathBuf]) -> Result<()> {
+    if implied.is_empty() || lowers.is_empty() {
+        return Ok(());
+    }
+    let own = top(layer)?;
+    let lowers = lowers.iter().rev().map(|lower| top(lower)).collect::<Result<Vec<_>>>()?;
+    for path in implied {
+        // Gone again, or opaque: the directory starts anew here.
+        let Found::Directory { directory, opaque: false } = find(&own, path) else { continue };
+        if let Some(below) = below(&lowers, path) {
+            copy(&below, &directory).context(|| format!("set owner and mode of {}", shown(path)))?;
+        }
+    }
+    Ok(())
+}
+
+enum Found {
+    /// `opaque` when it or one above it hides the layers below.
+    Directory {
+        directory: OwnedFd,
+        opaque: bool,
+    },
+    /// A file or a whiteout is there, or the layers below are hidden.
+    Hidden,
+    Absent,
+}
+
+fn below(lowers: &[OwnedFd], path: &Path) -> Option<OwnedFd> {
+    for lower in lowers {
+        match find(lower, path) {
+            Found::Directory { directory, .. } => return Some(directory),
+            Found::Hidden => return None,
+            Found::Absent => {}
+        }
+    }
+    None
+}
+
+fn find(layer: &OwnedFd, path: &Path) -> Found {
+    let (mut at, mut opaque, mut last) = (PathBuf::new(), false, None);
+    for name in path {
+        at.push(name);
+        match open(layer, &at) {
+            Ok(directory) => {
+                opaque |= is_opaque(&directory);
+                last = Some(directory);
+            }
+            Err(Errno::ENOENT) if !opaque => return Found::Absent,
+            Err(_) => return Found::Hidden,
+        }
+    }
+    last.map_or(Found::Absent, |directory| Found::Directory { directory, opaque })
+}
+
+fn top(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).context(|| format!("open {}", path.display()))
+}
+
+fn open(layer: &OwnedFd, path: &Path) -> nix::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    hull_sys::fs::openat2(
+        layer,
+        path,
+        flags,
+        Mode::empty(),
+        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
+    )
+}
+
+fn is_opaque(directory: &OwnedFd) -> bool {
+    let marks = [c"trusted.overlay.opaque", c"user.overlay.opaque"];
+    hull_sys::fs::xattrs(directory)
+        .is_ok_and(|all| all.iter().any(|(name, _)| marks.contains(&name.as_c_str())))
+}
+
+fn copy(from: &OwnedFd, to: &OwnedFd) -> std::io::Result<()> {
+    let stat = rustix::fs::fstat(from)?;
+    rustix::fs::fchown(to, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
+    rustix::fs::fchmod(to, Mode::from_raw_mode(stat.st_mode))?;
+    for (name, value) in hull_sys::fs::xattrs(from)? {
+        let marks = [&b"trusted.overlay."[..], b"user.overlay.", b"security.selinux"];
+        if !marks.iter().any(|mark| name.to_bytes().starts_with(mark)) {
+            hull_sys::fs::set_xattr(to, &name, &value)?;
+        }
+    }
+    Ok(())
+}

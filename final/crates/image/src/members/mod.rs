@@ -1,0 +1,334 @@
+//! The members of a tar, one after the other.
+//!
+//! The `tar` crate knows the header blocks. What goes between them is read here, since a layer comes from strangers:
+//! long names and PAX records have a limit, a PAX value may be binary (a file capability with a newline in it is
+//! common), holes stay holes, and what counts as data is what Go's archive/tar takes for it, so that every engine
+//! sees the same files in the same tar.
+
+mod number;
+mod pax;
+mod sparse;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::{CString, OsString};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use tar::{EntryType, Header};
+
+use crate::error::{Context, Error, Result};
+use number::field;
+use pax::Records;
+use sparse::Sparse;
+
+pub(crate) const BLOCK: u64 = 512;
+
+/// Go's limit for one extension header; a path is 4 KiB at most.
+const EXTENSION_LIMIT: u64 = 1 << 20;
+
+/// Headers of one member: a long name, a long link target, PAX records, and whatever else piles up in a hostile one.
+const EXTENSIONS: usize = 8;
+
+/// What a header and its extensions say.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub path: PathBuf,
+    pub link: PathBuf,
+    pub kind: EntryType,
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    /// Seconds and nanoseconds since the epoch.
+    pub modified: (i64, i64),
+    pub device: (u32, u32),
+    pub attributes: Vec<(CString, Vec<u8>)>,
+    /// Bytes of the file, holes included.
+    pub size: u64,
+    sparse: Option<Sparse>,
+}
+
+impl Member {
+    /// For messages: a name from an archive must not reach a terminal as it is.
+    pub(crate) fn shown(&self) -> String {
+        shown(&self.path)
+    }
+
+    pub(crate) fn refused(&self, why: impl Into<String>) -> Error {
+        Error::Refused { member: self.shown(), why: why.into() }
+    }
+}
+
+pub(crate) fn shown(path: &Path) -> String {
+    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    path.to_string_lossy().chars().map(escape).collect()
+}
+
+pub(crate) struct Members<R> {
+    stream: R,
+    /// Of the current member: bytes of data not read yet, and of padding after them.
+    data: u64,
+    padding: u64,
+    global: Records,
+    marked: bool,
+    buffer: Vec<u8>,
+}
+
+impl<R: Read> Members<R> {
+    pub(crate) fn new(stream: R) -> Self {
+        let buffer = vec![0; 128 * 1024];
+        Self { stream, data: 0, padding: 0, global: Records::default(), marked: false, buffer }
+    }
+
+    /// Passes over what is left of the current member. `None` at the end.
+    pub(crate) fn next(&mut self) -> Result<Option<Member>> {
+        let mut extensions = Extensions::default();
+        for _ in 0..EXTENSIONS {
+            let Some(header) = self.header()? else {
+                return match extensions.is_empty() {
+                    true => Ok(None),
+                    false => Err(Error::Damaged("it ends after the name of a file that is not there".into())),
+                };
+            };
+            match header.entry_type() {
+                EntryType::GNULongName => extensions.name = Some(c_string(self.extension()?)),
+                EntryType::GNULongLink => extensions.link = Some(c_string(self.extension()?)),
+                EntryType::XHeader => extensions.records = Records::parse(&self.extension()?)?,
+                EntryType::XGlobalHeader => self.global = Records::parse(&self.extension()?)?,
+                _ => return self.member(&header, extensions).map(Some),
+            }
+        }
+        Err(Error::Damaged("more than one set of extensions for one file".into()))
+    }
+
+    /// Whether the archive had its end marker: without one it may have been cut between two members.
+    pub(crate) fn has_end_marker(&self) -> bool {
+        self.marked
+    }
+
+    /// Reads what follows the end marker: padding, of which the digest knows.
+    pub(crate) fn drain(&mut self) -> Result<()> {
+        loop {
+            match read(&mut self.stream, &mut self.buffer)? {
+                0 => return Ok(()),
+                _ => continue,
+            }
+        }
+    }
+
+    /// Writes the file that the current member is. `shown` is what it is called in errors.
+    pub(crate) fn copy_to(&mut self, member: &Member, file: &mut File) -> Result<()> {
+        let write = |source| Error::Io { action: format!("write {}", member.shown()), source };
+        match &member.sparse {
+            None => self.copy_data(self.data, file, &write),
+            Some(sparse) => {
+                for (offset, length) in &sparse.chunks {
+                    std::io::Seek::seek(file, std::io::SeekFrom::Start(*offset)).map_err(write)?;
+                    self.copy_data(*length, file, &write)?;
+                }
+                file.set_len(sparse.size).map_err(write)
+            }
+        }
+    }
+
+    /// Writes the data of the current member as it is in the archive.
+    pub(crate) fn copy_data(
+        &mut self,
+        mut length: u64,
+        to: &mut impl Write,
+        failed: &dyn Fn(std::io::Error) -> Error,
+    ) -> Result<()> {
+        while length > 0 {
+            let size = length.min(self.buffer.len() as u64) as usize;
+            let got = read(&mut self.stream, &mut self.buffer[..size])?;
+            if got == 0 {
+                return Err(Error::Damaged("it is cut short in the middle of a file".into()));
+            }
+            to.write_all(&self.buffer[..got]).map_err(failed)?;
+            length -= got as u64;
+            self.data -= got as u64;
+        }
+        Ok(())
+    }
+
+    fn header(&mut self) -> Result<Option<Header>> {
+        self.copy_data(self.data, &mut std::io::sink(), &|source| Error::Io {
+            action: "skip".into(),
+            source,
+        })?;
+        let mut block = [0; BLOCK as usize];
+        let padding = std::mem::take(&mut self.padding) as usize;
+        if fill(&mut self.stream, &mut block[..padding])? < padding {
+            return Err(Error::Damaged("it is cut short after a file".into()));
+        }
+        match fill(&mut self.stream, &mut block)? {
+            0 => return Ok(None),
+            512 => {}
+            _ => return Err(Error::Damaged("it is cut short in a header".into())),
+        }
+        if block == [0; BLOCK as usize] {
+            self.marked = true;
+            return Ok(None);
+        }
+        let mut header = Header::new_old();
+        header.as_mut_bytes().copy_from_slice(&block);
+        let sum = |value: fn(u8) -> i64| -> i64 {
+            block
+                .iter()
+                .enumerate()
+                .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { value(*byte) })
+                .sum()
+        };
+        // Some old tars summed signed characters.
+        let stated = field(&block[148..156])?;
+        if stated != sum(i64::from) && stated != sum(|byte| i64::from(byte as i8)) {
+            return Err(Error::Damaged("not a tar: a header has a wrong checksum".into()));
+        }
+        self.announce(unsigned(field(&block[124..136])?, "size")?)?;
+        Ok(Some(header))
+    }
+
+    fn announce(&mut self, size: u64) -> Result<()> {
+        if size > i64::MAX as u64 - BLOCK {
+            return Err(Error::Damaged("a file is larger than files can be".into()));
+        }
+        self.data = size;
+        self.padding = size.next_multiple_of(BLOCK) - size;
+        Ok(())
+    }
+
+    fn extension(&mut self) -> Result<Vec<u8>> {
+        if self.data > EXTENSION_LIMIT {
+            return Err(Error::Refused {
+                member: "a header".into(),
+                why: "its extension is larger than 1 MiB".into(),
+            });
+        }
+        let mut bytes = Vec::with_capacity(self.data as usize);
+        let length = self.data;
+        self.copy_data(length, &mut bytes, &|source| Error::Io { action: "read a header".into(), source })?;
+        Ok(bytes)
+    }
+
+    fn member(&mut self, header: &Header, extensions: Extensions) -> Result<Member> {
+        let local = &extensions.records;
+        let record = |key: &str| local.get(key).or_else(|| self.global.get(key));
+        let text = |key: &str| record(key).filter(|value| !value.is_empty());
+        let path = extensions.name.or_else(|| text("path").map(Vec::from));
+        let path = text("GNU.sparse.name")
+            .map(Vec::from)
+            .or(path)
+            .unwrap_or_else(|| header.path_bytes().into_owned());
+        let link = extensions.link.or_else(|| text("linkpath").map(Vec::from));
+        let link = link.unwrap_or_else(|| header.link_name_bytes().unwrap_or_default().into_owned());
+        let number = |key: &str, at: std::ops::Range<usize>| match text(key) {
+            Some(value) => number::decimal(value, key),
+            None => unsigned(field(&header.as_bytes()[at])?, key),
+        };
+        let (uid, gid) = (id(number("uid", 108..116)?)?, id(number("gid", 116..124)?)?);
+        let modified = match text("mtime") {
+            Some(value) => number::time(value)?,
+            None => (field(&header.as_bytes()[136..148])?, 0),
+        };
+        let has_devices = header.as_ustar().is_some() || header.as_gnu().is_some();
+        let device = |at: std::ops::Range<usize>| -> Result<u32> {
+            match has_devices {
+                true => Ok(field(&header.as_bytes()[at])? as u32),
+                false => Ok(0),
+            }
+        };
+        let mut member = Member {
+            kind: kind(header, &path),
+            path: OsString::from_vec(path).into(),
+            link: OsString::from_vec(link).into(),
+            mode: field(&header.as_bytes()[100..108])? as u32 & 0o7777,
+            uid,
+            gid,
+            modified,
+            device: (device(329..337)?, device(337..345)?),
+            attributes: local.attributes()?,
+            size: number("size", 124..136)?,
+            sparse: None,
+        };
+        let is_file =
+            matches!(member.kind, EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse);
+        // Go's rule: a directory or a link has no data, whatever its header says of its size.
+        let has_data = is_file || !is_known(member.kind);
+        member.size = if has_data { member.size } else { 0 };
+        self.announce(member.size)?;
+        if is_file && let Some(sparse) = Sparse::find(self, header, local)? {
+            member.size = sparse.size;
+            member.sparse = Some(sparse);
+        }
+        Ok(member)
+    }
+}
+
+#[derive(Default)]
+struct Extensions {
+    name: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
+    records: Records,
+}
+
+impl Extensions {
+    fn is_empty(&self) -> bool {
+        self.name.is_none() && self.link.is_none() && self.records.is_empty()
+    }
+}
+
+/// Before there were type flags for them, a directory was a name that ends in a slash.
+fn kind(header: &Header, path: &[u8]) -> EntryType {
+    match header.entry_type() {
+        EntryType::Regular if path.ends_with(b"/") => EntryType::Directory,
+        kind => kind,
+    }
+}
+
+fn is_known(kind: EntryType) -> bool {
+    use EntryType::*;
+    matches!(kind, Directory | Link | Symlink | Char | Block | Fifo)
+}
+
+fn unsigned(value: i64, what: &str) -> Result<u64> {
+    u64::try_from(value).map_err(|_| Error::Damaged(format!("a negative {what}")))
+}
+
+/// `u32::MAX` is no user: to chown(2) it means "leave it as it is".
+fn id(value: u64) -> Result<u32> {
+    u32::try_from(value)
+        .ok()
+        .filter(|id| *id != u32::MAX)
+        .ok_or_else(|| Error::Damaged(format!("{value} is not a user or group id")))
+}
+
+fn c_string(mut bytes: Vec<u8>) -> Vec<u8> {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    bytes.truncate(end);
+    bytes
+}
+
+/// An error of the kernel is passed on; what a decompressor says means that the archive is not what it should be.
+pub(crate) fn read(stream: &mut impl Read, buffer: &mut [u8]) -> Result<usize> {
+    loop {
+        match stream.read(buffer) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) if error.raw_os_error().is_none() => return Err(Error::Damaged(error.to_string())),
+            result => return result.context(|| "read the archive".into()),
+        }
+    }
+}
+
+/// Reads until the buffer is full or the stream ends.
+pub(crate) fn fill(stream: &mut impl Read, buffer: &mut [u8]) -> Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match read(stream, &mut buffer[filled..])? {
+            0 => break,
+            got => filled += got,
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,98 @@
+//! An image becomes visible: its blobs get their names, and the index gets its entry, all under one lock.
+
+use std::collections::HashSet;
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::config::{self, Descriptor, ImageConfig, Manifest, UNPACKED_SIZE};
+use crate::digest::Digest;
+use crate::error::{Context, Error, Result};
+use crate::reference::Reference;
+use crate::staging::{Staged, Staging};
+use crate::store::Images;
+
+/// An image whose blobs are all staged and whose layers are unpacked.
+pub(crate) struct NewImage {
+    pub manifest: Staged,
+    pub media_type: String,
+    pub config: Staged,
+    pub parsed: ImageConfig,
+    pub layers: Vec<Staged>,
+    pub names: Vec<Reference>,
+}
+
+impl NewImage {
+    /// Writes the manifest of an image that came without one, or is made here.
+    pub(crate) fn describe(
+        staging: &Staging,
+        config: Staged,
+        parsed: ImageConfig,
+        layers: Vec<(String, Staged)>,
+        names: Vec<Reference>,
+    ) -> Result<Self> {
+        let layer = |(media_type, layer): &(String, Staged)| {
+            Descriptor::new(media_type, layer.digest.clone(), layer.size)
+        };
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: config::MANIFEST.into(),
+            config: Descriptor::new(config::CONFIG, config.digest.clone(), config.size),
+            layers: layers.iter().map(layer).collect(),
+        };
+        let manifest = staging.add_bytes(&to_json(&manifest)?)?;
+        let layers = layers.into_iter().map(|(_, layer)| layer).collect();
+        Ok(Self { manifest, media_type: config::MANIFEST.into(), config, parsed, layers, names })
+    }
+
+    fn blobs(&self) -> impl Iterator<Item = &Staged> {
+        self.layers.iter().chain([&self.config, &self.manifest])
+    }
+}
+
+pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|source| Error::Json { path: "the image's description".into(), source })
+}
+
+impl Images {
+    /// Makes images visible, all of them or none.
+    pub(crate) fn publish(&self, staging: &Staging, images: &[NewImage]) -> Result<()> {
+        let mut entries = Vec::new();
+        for image in images {
+            let mut entry =
+                Descriptor::new(&image.media_type, image.manifest.digest.clone(), image.manifest.size);
+            let size = self.unpacked_size(&entry, &image.parsed)?;
+            entry.annotations.insert(UNPACKED_SIZE.into(), size.to_string());
+            entry.platform = Some(image.parsed.platform());
+            entries.push(entry);
+        }
+        sync(staging)?;
+        hull_storage::root::make_dirs(&self.root().blobs_dir(), 0o710)?;
+        let lock = self.lock()?;
+        let mut moved: HashSet<&Digest> = HashSet::new();
+        for blob in images.iter().flat_map(NewImage::blobs) {
+            // Images share layers.
+            if moved.insert(&blob.digest) {
+                let path = self.blob_path(&blob.digest);
+                std::fs::rename(&blob.path, &path).context(|| format!("store {}", path.display()))?;
+            }
+        }
+        self.change_index_locked(&lock, |index| {
+            for (image, entry) in images.iter().zip(&entries) {
+                if image.names.is_empty() {
+                    index.set(entry.clone(), None);
+                }
+                for name in &image.names {
+                    index.set(entry.clone(), Some(&name.canonical()));
+                }
+            }
+        })
+    }
+}
+
+/// What the index will refer to is on the disk before the index is: one sync for any number of blobs.
+fn sync(staging: &Staging) -> Result<()> {
+    let context = || format!("sync {}", staging.path().display());
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = rustix::fs::open(staging.path(), flags, Mode::empty()).context(context)?;
+    rustix::fs::syncfs(&directory).context(context)
+}
