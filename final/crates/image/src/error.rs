@@ -12,6 +12,10 @@ pub enum Error {
     Refused { member: String, why: String },
     #[error("the archive is damaged: {0}")]
     Damaged(String),
+    #[error("this is no image: {0}")]
+    NotAnImage(String),
+    #[error("the image is for {}, and this machine is {host}", offered.join(", "))]
+    OtherPlatform { offered: Vec<String>, host: String },
     #[error("cannot {action}: {source}")]
     Io { action: String, source: std::io::Error },
     #[error("image {name} is used by container {container}")]
@@ -32,9 +36,16 @@ impl Error {
                     .into(),
             ),
             Self::InUse { container, .. } => Some(format!("remove the container first: hull rm {container}")),
-            Self::Io { source, .. } if source.raw_os_error() == Some(nix::libc::ENOSPC) => {
+            Self::NotAnImage(_) => Some(
+                "hull load reads what docker save or an OCI layout holds; a root file system: hull import"
+                    .into(),
+            ),
+            Self::Io { source, .. }
+                if matches!(source.raw_os_error(), Some(nix::libc::ENOSPC | nix::libc::EDQUOT)) =>
+            {
                 Some("make room: hull system prune".into())
             }
+            Self::Damaged(_) => Some("fetch it again: it is incomplete or was changed on the way".into()),
             Self::Storage(error) => error.hint(),
             _ => None,
         }

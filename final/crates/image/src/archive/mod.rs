@@ -1,5 +1,24 @@
-//! Images from files.
+//! Images from files and into files.
+//!
+//! ```text
+//! import    a root file system becomes an image    change  CMD, ENV, … given beside it
+//! load      images out of an archive or directory:
+//!   contents  the files in it, staged and hashed   layout  index.json of an OCI layout
+//!   docker    manifest.json of docker save
+//! save      images into an archive
+//! ```
 
+mod change;
+mod contents;
+mod docker;
 mod import;
+mod layout;
+mod load;
+mod save;
+#[cfg(test)]
+mod tests;
 
+pub use change::apply_change;
 pub use import::{ImportOptions, import};
+pub use load::{LoadSource, Loaded, load};
+pub use save::{SaveFormat, save};

@@ -11,9 +11,9 @@ use nix::errno::Errno;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 use tar::EntryType;
 
-use super::place::{Place, find, open, relative, stat, whiteout};
+use super::place::{Place, find, open, stat, whiteout};
 use crate::error::{Context, Error, Result};
-use crate::members::{Member, Members, shown};
+use crate::members::{Member, Members, relative, shown};
 
 /// What the archive left open.
 #[derive(Debug)]

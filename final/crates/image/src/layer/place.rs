@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use hull_sys::fs::openat2;
 use nix::errno::Errno;
@@ -18,21 +18,6 @@ use crate::members::shown;
 pub(super) struct Place {
     pub directory: OwnedFd,
     pub name: OsString,
-}
-
-/// A path in an archive, made relative. `..` is refused; a leading `/` is the layer's root.
-pub(super) fn relative(path: &Path) -> Result<PathBuf> {
-    let mut clean = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => clean.push(name),
-            Component::ParentDir => {
-                return Err(Error::Refused { member: shown(path), why: "its path contains ..".into() });
-            }
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
-    Ok(clean)
 }
 
 /// Finds the directory of a member, making what the archive implies but does not list.

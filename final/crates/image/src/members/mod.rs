@@ -15,7 +15,7 @@ use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use tar::{EntryType, Header};
 
@@ -64,6 +64,21 @@ impl Member {
 pub(crate) fn shown(path: &Path) -> String {
     let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     path.to_string_lossy().chars().map(escape).collect()
+}
+
+/// A path in an archive, made relative. `..` is refused; a leading `/` is the layer's root.
+pub(crate) fn relative(path: &Path) -> Result<PathBuf> {
+    let mut clean = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => {
+                return Err(Error::Refused { member: shown(path), why: "its path contains ..".into() });
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    Ok(clean)
 }
 
 pub(crate) struct Members<R> {

@@ -1,0 +1,94 @@
+//! `manifest.json`, as `docker save` writes it: the configuration, the layers and the names of each image.
+
+use std::io::Read;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::contents::{Contents, DOCUMENT_LIMIT, parse};
+use crate::compression::Compression;
+use crate::config::LAYER;
+use crate::digest::Digest;
+use crate::error::{Context, Error, Result};
+use crate::members::{fill, shown};
+use crate::publish::NewImage;
+use crate::reference::Reference;
+use crate::staging::{Staged, Staging};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry {
+    config: String,
+    repo_tags: Option<Vec<String>>,
+    layers: Option<Vec<String>>,
+}
+
+/// The images of an archive that is nothing but docker's.
+pub(super) fn images(contents: &mut Contents<'_>, staging: &Staging) -> Result<Vec<NewImage>> {
+    let mut images = Vec::new();
+    for entry in entries(contents)? {
+        let names = names(&entry)?;
+        let config = contents.file(&entry.config, DOCUMENT_LIMIT)?;
+        check_name(&entry.config, &config)?;
+        let mut layers = Vec::new();
+        for path in entry.layers.unwrap_or_default() {
+            let layer = contents.file(&path, u64::MAX)?;
+            // Elsewhere the name is an id of docker's, and the diff ID is what tells.
+            if path.starts_with("blobs/") {
+                check_name(&path, &layer)?;
+            }
+            layers.push((media_type(&layer)?, layer));
+        }
+        let parsed = parse(&config, &entry.config)?;
+        images.push(NewImage::describe(staging, config, parsed, layers, names)?);
+    }
+    Ok(images)
+}
+
+/// Docker's names of images that an OCI layout in the same archive describes.
+pub(super) fn add_names(contents: &mut Contents<'_>, images: &mut [NewImage]) -> Result<()> {
+    for entry in entries(contents)? {
+        let hex = hex_in(&entry.config);
+        for image in images.iter_mut().filter(|image| Some(image.config.digest.hex()) == hex) {
+            for name in names(&entry)? {
+                if !image.names.contains(&name) {
+                    image.names.push(name);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn entries(contents: &mut Contents<'_>) -> Result<Vec<Entry>> {
+    parse(&contents.file("manifest.json", DOCUMENT_LIMIT)?, "manifest.json")
+}
+
+fn names(entry: &Entry) -> Result<Vec<Reference>> {
+    entry.repo_tags.iter().flatten().map(|name| Reference::parse(name)).collect()
+}
+
+/// The digest in a file's name: `blobs/sha256/<hex>`, `<hex>.json`, `sha256:<hex>`.
+fn hex_in(path: &str) -> Option<&str> {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let hex = name.strip_prefix("sha256:").unwrap_or(name).split('.').next()?;
+    (hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(hex)
+}
+
+fn check_name(path: &str, staged: &Staged) -> Result<()> {
+    let expected = hex_in(path).map(|hex| Digest::parse(&format!("sha256:{hex}"))).transpose()?;
+    match expected {
+        Some(expected) if expected != staged.digest => {
+            Err(Error::Damaged(format!("{} is {}", shown(Path::new(path)), staged.digest)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn media_type(layer: &Staged) -> Result<String> {
+    let context = || format!("read {}", layer.path.display());
+    let mut file = std::fs::File::open(&layer.path).context(context)?.take(6);
+    let mut start = [0; 6];
+    let length = fill(&mut file, &mut start)?;
+    Ok(format!("{LAYER}{}", Compression::of(&start[..length])?.suffix()))
+}

@@ -1,0 +1,108 @@
+//! `load`: images out of what `docker save`, `podman save`, skopeo, buildx or umoci wrote.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+
+use super::contents::Contents;
+use super::{docker, layout};
+use crate::compression::decompress;
+use crate::digest::Digest;
+use crate::error::{Context, Error, Result};
+use crate::layer::{Packed, unpack, verify};
+use crate::publish::NewImage;
+use crate::reference::Reference;
+use crate::staging::Staging;
+use crate::store::Images;
+
+/// Where images come from.
+pub enum LoadSource<'a> {
+    /// An archive, or the directory of an OCI layout.
+    Path(PathBuf),
+    /// An archive.
+    Stream(Box<dyn Read + 'a>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// Familiar names; none for an image that was saved by its id.
+    pub names: Vec<String>,
+    pub id: Digest,
+}
+
+/// Stores and unpacks every image of the source that this machine can run. Nothing is visible unless all were good.
+pub fn load(images: &Images, source: LoadSource<'_>) -> Result<Vec<Loaded>> {
+    let staging = Staging::new(&images.layers())?;
+    let mut contents = open(&staging, source)?;
+    let found = read(&mut contents, &staging)?;
+    for image in &found {
+        prepare(images, image)?;
+    }
+    images.publish(&staging, &found)?;
+    let loaded = |image: &NewImage| Loaded {
+        names: image.names.iter().map(Reference::familiar).collect(),
+        id: image.config.digest.clone(),
+    };
+    Ok(found.iter().map(loaded).collect())
+}
+
+fn open<'a>(staging: &'a Staging, source: LoadSource<'_>) -> Result<Contents<'a>> {
+    match source {
+        LoadSource::Path(path) if path.is_dir() => Ok(Contents::directory(staging, path)),
+        LoadSource::Path(path) => {
+            let file = File::open(&path).context(|| format!("open {}", path.display()))?;
+            Contents::archive(staging, decompress(file)?)
+        }
+        LoadSource::Stream(stream) => Contents::archive(staging, decompress(stream)?),
+    }
+}
+
+/// An OCI layout first, for it says what the manifests were; docker writes both into one archive.
+fn read(contents: &mut Contents<'_>, staging: &Staging) -> Result<Vec<NewImage>> {
+    let has_docker = contents.has("manifest.json");
+    let mut images = match (contents.has("index.json"), has_docker) {
+        (true, _) => layout::images(contents)?,
+        (false, true) => docker::images(contents, staging)?,
+        (false, false) => {
+            return Err(Error::NotAnImage("it has neither an index.json nor a manifest.json".into()));
+        }
+    };
+    if has_docker && contents.has("index.json") {
+        docker::add_names(contents, &mut images)?;
+    }
+    if images.is_empty() {
+        return Err(Error::NotAnImage("it lists no image".into()));
+    }
+    Ok(images)
+}
+
+/// Checks the layers against the configuration, and unpacks those that are not here.
+fn prepare(images: &Images, image: &NewImage) -> Result<()> {
+    let diff_ids = &image.parsed.rootfs.diff_ids;
+    if diff_ids.len() != image.layers.len() {
+        return Err(Error::Damaged(format!(
+            "the image has {} layers and {} diff IDs",
+            image.layers.len(),
+            diff_ids.len()
+        )));
+    }
+    if !matches!(image.parsed.os.as_str(), "linux" | "") {
+        let host = crate::platform::Platform::host().to_string();
+        return Err(Error::OtherPlatform { offered: vec![image.parsed.platform().to_string()], host });
+    }
+    let packed = image.layers.iter().zip(diff_ids).map(|(layer, diff_id)| Packed {
+        blob: layer.path.clone(),
+        diff_id: diff_id.clone(),
+        must_end: false,
+    });
+    let packed: Vec<Packed> = packed.collect();
+    let layers = images.layers();
+    let chain = crate::store::chain_ids(&image.parsed);
+    for ((packed, id), layer) in packed.iter().zip(&chain).zip(&image.layers) {
+        // Unpacking verifies. A layer that is here from another blob has not vouched for this one.
+        if layers.has(id.hex()) && !images.blob_path(&layer.digest).exists() {
+            verify(packed)?;
+        }
+    }
+    unpack(&layers, &packed)
+}

@@ -1,0 +1,135 @@
+//! `save`: images into an archive that docker, podman, skopeo and this program load.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+
+use serde::Serialize;
+
+use crate::config::{CONTAINERD_NAME, Descriptor, Index, REF_NAME};
+use crate::digest::{Digest, Hasher};
+use crate::error::{Context, Error, Result};
+use crate::publish::to_json;
+use crate::reference::Reference;
+use crate::store::Images;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SaveFormat {
+    /// An OCI layout with docker's `manifest.json` beside its index, as docker itself writes since version 25.
+    DockerArchive,
+    OciArchive,
+}
+
+/// A line of docker's `manifest.json`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct DockerEntry {
+    config: String,
+    repo_tags: Vec<String>,
+    layers: Vec<String>,
+}
+
+/// What the archive will hold. Sorted, so that the same images make the same archive.
+#[derive(Default)]
+struct Plan {
+    /// By digest: what images share is written once.
+    blobs: BTreeMap<Digest, u64>,
+    index: Index,
+    docker: Vec<DockerEntry>,
+}
+
+/// Writes the images of these names or ids.
+pub fn save(images: &Images, names: &[String], out: impl Write, format: SaveFormat) -> Result<()> {
+    let mut plan = Plan::default();
+    for name in names {
+        plan.add(images, name)?;
+    }
+    let mut archive = tar::Builder::new(out);
+    directory(&mut archive, "blobs/")?;
+    directory(&mut archive, "blobs/sha256/")?;
+    for (digest, size) in &plan.blobs {
+        blob(&mut archive, images, digest, *size)?;
+    }
+    file(&mut archive, "index.json", &to_json(&plan.index)?)?;
+    if format == SaveFormat::DockerArchive {
+        file(&mut archive, "manifest.json", &to_json(&plan.docker)?)?;
+    }
+    file(&mut archive, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+    archive.into_inner().and_then(|mut out| out.flush()).context(written)
+}
+
+impl Plan {
+    fn add(&mut self, images: &Images, name: &str) -> Result<()> {
+        let found = images.find(name)?;
+        let (manifest, config) = images.documents(&found)?;
+        // By its id an image is saved without a name, as docker does.
+        let named = Reference::parse(name).ok().filter(|name| found.name() == Some(&name.canonical()));
+        let mut entry = Descriptor::new(&found.media_type, found.digest.clone(), found.size);
+        entry.platform = Some(config.platform()).filter(|platform| !platform.architecture.is_empty());
+        if let Some(name) = &named {
+            entry.annotations.insert(CONTAINERD_NAME.into(), name.canonical());
+            entry
+                .annotations
+                .insert(REF_NAME.into(), name.tag().map_or_else(|| name.canonical(), str::to_owned));
+        }
+        if !self.index.manifests.contains(&entry) {
+            self.index.manifests.push(entry);
+        }
+        self.blobs.insert(found.digest, found.size);
+        for blob in manifest.layers.iter().chain([&manifest.config]) {
+            self.blobs.insert(blob.digest.clone(), blob.size);
+        }
+        let path = |digest: &Digest| format!("blobs/sha256/{}", digest.hex());
+        let config = path(&manifest.config.digest);
+        let at = self.docker.iter().position(|entry| entry.config == config).unwrap_or_else(|| {
+            let layers = manifest.layers.iter().map(|layer| path(&layer.digest)).collect();
+            self.docker.push(DockerEntry { config, repo_tags: vec![], layers });
+            self.docker.len() - 1
+        });
+        let tags = &mut self.docker[at].repo_tags;
+        // `manifest.json` has no place for a digest.
+        let tag = named.filter(|name| name.digest().is_none()).map(|name| name.familiar());
+        tags.extend(tag.filter(|tag| !tags.contains(tag)));
+        Ok(())
+    }
+}
+
+fn written() -> String {
+    "write the archive".into()
+}
+
+fn header(kind: tar::EntryType, mode: u32, size: u64) -> tar::Header {
+    // 8 GiB is what ustar's octal digits can say; everybody reads GNU's way to say more.
+    let mut header = if size >> 33 == 0 { tar::Header::new_ustar() } else { tar::Header::new_gnu() };
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_size(size);
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    header
+}
+
+fn directory(archive: &mut tar::Builder<impl Write>, path: &str) -> Result<()> {
+    let mut header = header(tar::EntryType::Directory, 0o755, 0);
+    archive.append_data(&mut header, path, std::io::empty()).context(written)
+}
+
+fn file(archive: &mut tar::Builder<impl Write>, path: &str, bytes: &[u8]) -> Result<()> {
+    let mut header = header(tar::EntryType::Regular, 0o644, bytes.len() as u64);
+    archive.append_data(&mut header, path, bytes).context(written)
+}
+
+/// Hashed on its way out: what the disk has lost must not travel on under a good name.
+fn blob(archive: &mut tar::Builder<impl Write>, images: &Images, digest: &Digest, size: u64) -> Result<()> {
+    let damaged = || Error::Damaged(format!("the blob {digest} of this store is not what it was"));
+    let file = images.open_blob(digest)?;
+    if file.metadata().context(|| format!("look at {digest}"))?.len() != size {
+        return Err(damaged());
+    }
+    let mut content = Hasher::new(file.take(size));
+    let mut header = header(tar::EntryType::Regular, 0o644, size);
+    archive
+        .append_data(&mut header, format!("blobs/sha256/{}", digest.hex()), &mut content)
+        .context(written)?;
+    if content.finish() == *digest { Ok(()) } else { Err(damaged()) }
+}
