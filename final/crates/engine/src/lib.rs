@@ -11,6 +11,7 @@
 #![recursion_limit = "256"]
 
 mod attach;
+mod copy;
 mod create;
 mod engine;
 mod error;
@@ -35,6 +36,7 @@ mod time;
 mod top;
 
 pub use attach::{AttachEnd, AttachOptions, AttachStream};
+pub use copy::{CopyOptions, CopyPath};
 pub use engine::Engine;
 pub use error::{Error, Result};
 pub use list::Summary;

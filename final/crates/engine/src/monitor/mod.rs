@@ -19,5 +19,5 @@ pub(crate) mod log;
 pub(crate) mod recover;
 pub(crate) mod run;
 pub(crate) mod session;
-mod setup;
+pub(crate) mod setup;
 mod stdio;

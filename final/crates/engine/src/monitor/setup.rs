@@ -16,7 +16,7 @@ pub(super) fn cgroup_wanted(record: &Record) -> bool {
 }
 
 /// Mounts the container's overlay in the monitor's mount namespace and fills its empty volumes.
-pub(super) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
+pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
     let directory = engine.root().container_dir(&record.id);
     let overlay = Overlay {
         lowers: record.layers.iter().rev().map(|layer| engine.root().data().join(layer)).collect(),

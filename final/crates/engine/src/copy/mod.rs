@@ -1,0 +1,163 @@
+//! `cp`: files between a container and the host, or a tar on stdin or stdout.
+//!
+//! ```text
+//! path    docker's rules about names          root   the container's root directory, running or stopped
+//! view    finding what an argument names      entry  one file on its way
+//! tree    a directory → entries               plant  entries → a directory
+//! unpack  members     → entries               pack   entries → a tar
+//! members a tar       → members
+//! ```
+//! The container is hostile and may be running: it changes its files while they are copied. What keeps it inside:
+//!
+//! * Its paths resolve from the descriptor of its root (`RESOLVE_IN_ROOT`); from there on there are only descriptors.
+//! * A file is made new or not at all. Nothing is written through a symlink, or into what is already there.
+//! * Devices, FIFOs and sockets are not opened. Nothing of the container is executed or loaded: users are numbers.
+//! * What leaves the container loses its set-ID bits, file capabilities and access to devices, but for `-a`.
+
+mod entry;
+mod members;
+mod pack;
+mod path;
+mod plant;
+mod root;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod unpack;
+mod view;
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+pub use path::CopyPath;
+
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+use pack::Packer;
+use path::{Found, landing};
+use plant::{Owner, Planter, Rules};
+use root::ContainerRoot;
+use view::{Destination, View};
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CopyOptions {
+    /// `-a`: owners, set-ID bits and ACLs are those at the source. Else the copies belong to root in the container,
+    /// and to the caller on the host.
+    pub archive: bool,
+    /// `-L`: what a symlink points to is copied in its stead.
+    pub follow_link: bool,
+}
+
+impl Engine {
+    /// Copies from a container to the host or the other way round. [`CopyPath::Stream`] on the host's side is a tar.
+    ///
+    /// A stopped container is mounted in a mount namespace that the calling process enters and stays in, so this is
+    /// for processes that end afterwards.
+    pub fn copy(&self, from: &CopyPath, to: &CopyPath, options: &CopyOptions) -> Result<()> {
+        match (from, to) {
+            (CopyPath::Container { .. }, CopyPath::Container { .. }) => {
+                Err(invalid("copy", "copying between containers is not supported"))
+            }
+            (CopyPath::Container { name, path }, to) => {
+                self.in_container(name, path, |view, path| copy_out(view, path, to, *options))
+            }
+            (from, CopyPath::Container { name, path }) => {
+                self.in_container(name, path, |view, path| copy_in(view, path, from, *options))
+            }
+            _ => Err(invalid("copy", "must specify at least one container source")),
+        }
+    }
+
+    fn in_container(
+        &self,
+        name: &str,
+        path: &Path,
+        copy: impl FnOnce(&View, &Path) -> Result<()>,
+    ) -> Result<()> {
+        if path.as_os_str().is_empty() {
+            return Err(invalid(&format!("path of container {name}"), "it is empty"));
+        }
+        let record = self.find(name)?;
+        let (root, keeper) = ContainerRoot::open(self, &record)?;
+        let copied = copy(&View::container(root, name), path);
+        // The copy's own error says more than that the container ended.
+        copied.and_then(|()| keeper.finish())
+    }
+}
+
+fn copy_out(container: &View, path: &Path, to: &CopyPath, options: CopyOptions) -> Result<()> {
+    let CopyPath::Host(to) = to else {
+        let stdout = duplicate(io::stdout().as_fd(), "stdout")?;
+        return send_tar(container, path, stdout, options);
+    };
+    let owner = Owner::Set(rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    copy_tree((container, path), (&View::host()?, to), owner, options)
+}
+
+fn copy_in(container: &View, path: &Path, from: &CopyPath, options: CopyOptions) -> Result<()> {
+    let CopyPath::Host(from) = from else {
+        let stdin = duplicate(io::stdin().as_fd(), "stdin")?;
+        return receive_tar(stdin, container, path, options);
+    };
+    copy_tree((&View::host()?, from), (container, path), Owner::Set(0, 0), options)
+}
+
+fn copy_tree(from: (&View, &Path), to: (&View, &Path), owner: Owner, options: CopyOptions) -> Result<()> {
+    let source = from.0.source(from.1, options.follow_link)?;
+    let Destination { found, directory, split, shown } = to.0.destination(to.1)?;
+    let landing = landing(&source.split, source.is_directory, &split, found)
+        .map_err(|why| invalid(&format!("destination {shown}"), why))?;
+    let rules = Rules {
+        owner: if options.archive { Owner::Keep } else { owner },
+        privileges: options.archive,
+        existing_directories: options.archive,
+        through_symlinks: false,
+    };
+    debug_assert_eq!(landing.inside, found == Found::Directory);
+    let mut planter = Planter::new(directory, &shown, rules)?;
+    tree::send(&source, &landing.name, &mut planter)?;
+    planter.finish()
+}
+
+fn send_tar(container: &View, path: &Path, to: impl io::Write, options: CopyOptions) -> Result<()> {
+    let source = container.source(path, options.follow_link)?;
+    let name = match &source.split.name {
+        Some(name) if !source.split.contents => PathBuf::from(name),
+        _ => PathBuf::new(),
+    };
+    let mut packer = Packer::new(io::BufWriter::with_capacity(256 * 1024, to));
+    let sent = tree::send(&source, &name, &mut packer).and_then(|()| packer.finish().map(drop));
+    match sent {
+        // Who reads it has seen enough: `hull cp box:/etc - | tar t | head`.
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        sent => sent,
+    }
+}
+
+fn receive_tar(from: impl io::Read, container: &View, path: &Path, options: CopyOptions) -> Result<()> {
+    let Destination { found, directory, shown, .. } = container.destination(path)?;
+    if found != Found::Directory {
+        return Err(invalid(&format!("destination {shown}"), "it must be a directory"));
+    }
+    // A tar says by itself whose its files are.
+    let rules = Rules {
+        owner: Owner::KeepIfMapped,
+        privileges: true,
+        existing_directories: options.archive,
+        through_symlinks: true,
+    };
+    let mut planter = Planter::new(directory, &shown, rules)?;
+    unpack::unpack(from, &mut planter)?;
+    planter.finish()
+}
+
+/// Past the buffer of the standard library, which looks for ends of lines.
+fn duplicate(stream: BorrowedFd<'_>, name: &str) -> Result<File> {
+    Ok(File::from(stream.try_clone_to_owned().context(|| format!("duplicate {name}"))?))
+}
+
+fn invalid(what: &str, why: &str) -> Error {
+    Error::Invalid { what: what.into(), why: why.into() }
+}

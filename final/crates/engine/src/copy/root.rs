@@ -1,0 +1,193 @@
+//! The root directory of a container, as the container sees it.
+
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+use hull_storage::lock::Lock;
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{CWD, Mode, OFlags};
+
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+use crate::lifecycle::wrong_state;
+use crate::monitor::{recover, setup};
+use crate::options::CreateOptions;
+use crate::record::{MountKind, Record};
+use crate::state::{Snapshot, Status};
+
+/// What keeps the root what it is while files are copied.
+#[derive(Debug)]
+pub(super) struct ContainerRoot {
+    keeper: Keeper,
+    name: String,
+}
+
+#[derive(Debug)]
+enum Keeper {
+    /// The container's first process: its mounts are there for as long as it lives.
+    Init(OwnedFd),
+    /// Nobody starts or removes a container whose lock is held.
+    Stopped { _lock: Lock },
+}
+
+impl ContainerRoot {
+    /// Opens the root directory of a running or stopped container.
+    pub(super) fn open(engine: &Engine, record: &Record) -> Result<(OwnedFd, Self)> {
+        let mut snapshot = Snapshot::take(engine.root(), &record.id)?;
+        if !snapshot.status.is_active() {
+            let lock = engine.lock(&record.id)?;
+            // Who held the lock may have started it, or removed it.
+            snapshot = Snapshot::take(engine.root(), &record.id)?;
+            if snapshot.status == Status::Dead {
+                recover::clear(engine, &record.id, &snapshot)?;
+            }
+            if !snapshot.status.is_active() {
+                let record = Record::load(engine.root(), &record.id)?;
+                let root = mount_stopped(engine, &record)?;
+                return Ok((root, Self { keeper: Keeper::Stopped { _lock: lock }, name: record.name }));
+            }
+        }
+        let (root, init) = running(record, &snapshot)?;
+        Ok((root, Self { keeper: Keeper::Init(init), name: record.name.clone() }))
+    }
+
+    /// After copying: whether the root was the container's the whole time. When its last process ends its mounts go,
+    /// and what was then copied to a volume went to the directory underneath.
+    pub(super) fn finish(self) -> Result<()> {
+        match &self.keeper {
+            Keeper::Init(init) if has_ended(init)? => Err(Error::Io {
+                action: format!("finish copying, the copy may be incomplete: container {}", self.name),
+                source: std::io::Error::other("it stopped meanwhile"),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `/proc/PID/root` leads into the process's own mounts (proc(5)).
+fn running(record: &Record, snapshot: &Snapshot) -> Result<(OwnedFd, OwnedFd)> {
+    const VERB: &str = "copy files of";
+    let Some(init) = snapshot.state.as_ref().and_then(|state| state.init.as_ref()) else {
+        return Err(wrong_state(VERB, record, Status::Restarting));
+    };
+    let ended = || wrong_state(VERB, record, Status::Exited);
+    let pidfd = crate::lifecycle::open(init)?.ok_or_else(ended)?;
+    let path = format!("/proc/{}/root", init.pid);
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(&path, flags, Mode::empty());
+    // Still alive after the pid was used by number: then it was this process's number.
+    if has_ended(&pidfd)? {
+        return Err(ended());
+    }
+    Ok((root.context(|| format!("open the root of container {}", record.name))?, pidfd))
+}
+
+/// A pidfd is readable once its process has ended; pidfd_open(2).
+fn has_ended(pidfd: &OwnedFd) -> Result<bool> {
+    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+    let ready = poll(&mut fds, Some(&rustix::event::Timespec::default()));
+    Ok(ready.context(|| "look at the container's process".into())? > 0)
+}
+
+/// Mounts a stopped container as a start would. The mounts belong to this process and end with it.
+fn mount_stopped(engine: &Engine, record: &Record) -> Result<OwnedFd> {
+    keep_mounts_to_this_process()?;
+    // Not `volatile`, which auto_remove asks for: the kernel refuses to mount such an upper directory a second time
+    // (overlayfs.rst), and this container has yet to start.
+    let options = CreateOptions { auto_remove: false, ..record.options.clone() };
+    setup::mount_root(engine, &Record { options, ..record.clone() })?;
+    let path = engine.root().container_dir(&record.id).join("rootfs");
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(&path, flags, Mode::empty())
+        .context(|| format!("open the root of container {}", record.name))?;
+    for (source, target, read_only) in binds(engine, record) {
+        bind(&root, &source, &target, read_only)
+            .context(|| format!("mount {} at {}:{}", source.display(), record.name, target.display()))?;
+    }
+    if record.options.read_only {
+        // Last, for the mount points have to be made first.
+        hull_sys::mount::set_attributes(&root, nix::libc::MOUNT_ATTR_RDONLY, 0, 0, false)
+            .context(|| format!("make the root of container {} read-only", record.name))?;
+    }
+    Ok(root)
+}
+
+/// The command ends after it has copied; until then it sees mounts that nobody else does, and that nobody has to
+/// unmount should it be killed. Slave: what the host mounts still arrives, what is mounted here stays.
+fn keep_mounts_to_this_process() -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS).context(|| "unshare the mount namespace".into())?;
+    let flags = MsFlags::MS_SLAVE | MsFlags::MS_REC;
+    mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).context(|| "make / a slave mount".into())
+}
+
+/// What a start binds into the container: path on the host, path in the container, read-only. Parents come first.
+fn binds(engine: &Engine, record: &Record) -> Vec<(PathBuf, PathBuf, bool)> {
+    let mut binds = Vec::new();
+    if record.host_image {
+        let host = hull_image::host::host_binds().into_iter();
+        binds.extend(host.map(|(source, target)| (source, target, true)));
+    }
+    let directory = engine.root().container_dir(&record.id);
+    for name in ["resolv.conf", "hostname", "hosts"] {
+        binds.push((directory.join(name), Path::new("/etc").join(name), false));
+    }
+    let mut asked: Vec<_> = record.mounts.iter().collect();
+    asked.sort_by_key(|mount| mount.destination.components().count());
+    for mount in asked {
+        binds.retain(|(_, target, _)| *target != mount.destination);
+        // A tmpfs ends with the container: there is nothing in it to copy.
+        if mount.kind != MountKind::Tmpfs {
+            binds.push((mount.source.clone(), mount.destination.clone(), mount.read_only));
+        }
+    }
+    binds
+}
+
+fn bind(root: &OwnedFd, source: &Path, target: &Path, read_only: bool) -> std::io::Result<()> {
+    let opened = rustix::fs::openat(CWD, source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let is_directory = super::view::kind(&rustix::fs::fstat(&opened)?) == rustix::fs::FileType::Directory;
+    let target = find_or_make(root, target, is_directory)?;
+    let tree = hull_sys::mount::clone_tree(opened.as_fd(), c"", true)?;
+    if read_only {
+        hull_sys::mount::set_attributes(&tree, nix::libc::MOUNT_ATTR_RDONLY, 0, 0, false)?;
+    }
+    Ok(hull_sys::mount::attach(&tree, &target)?)
+}
+
+/// The mount point, made where it is missing: a container that was never started may not have it.
+fn find_or_make(root: &OwnedFd, path: &Path, is_directory: bool) -> std::io::Result<OwnedFd> {
+    let find = |path: &Path, flags| hull_sys::fs::open_in_root(root, path, OFlags::PATH | flags);
+    match find(path, OFlags::empty()) {
+        Err(Errno::ENOENT) => {}
+        found => return Ok(found?),
+    }
+    let mut made = PathBuf::from("/");
+    let names: Vec<&OsStr> = path.components().filter_map(normal).collect();
+    for (index, name) in names.iter().enumerate() {
+        let parent = find(&made, OFlags::DIRECTORY)?;
+        made.push(name);
+        let last = index + 1 == names.len();
+        let result = if last && !is_directory {
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            rustix::fs::openat(&parent, *name, flags, Mode::from_raw_mode(0o644)).map(drop)
+        } else {
+            rustix::fs::mkdirat(&parent, *name, Mode::from_raw_mode(0o755))
+        };
+        match result {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(find(path, OFlags::empty())?)
+}
+
+fn normal(component: Component<'_>) -> Option<&OsStr> {
+    match component {
+        Component::Normal(name) => Some(name),
+        _ => None,
+    }
+}

@@ -1,0 +1,213 @@
+//! A directory tree as entries. The container may change it at any time: each file is first held by a descriptor that
+//! opens nothing (`O_PATH`), looked at, and only then opened for reading, and only if it is a regular file.
+
+use std::collections::HashMap;
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec};
+
+use super::entry::{Content, Entry, Kind, Sink, travels};
+use super::view::{Source, is_kernels, kind};
+use crate::error::{Error, IoContext, Result};
+
+/// path_resolution(7): the longest path that one call takes, its end included.
+const PATH_MAX: usize = 4096;
+
+/// Puts `source` into the sink under `name`; an empty name puts what is in the directory at the top.
+pub(super) fn send(source: &Source, name: &Path, sink: &mut dyn Sink) -> Result<()> {
+    let mut sender = Sender { sink, linked: HashMap::new(), source, name };
+    let stat = rustix::fs::fstat(&source.fd).context(|| format!("look at {}", source.shown))?;
+    match kind(&stat) {
+        FileType::Directory => sender.tree(),
+        FileType::Socket => Err(Error::Invalid {
+            what: format!("source {}", source.shown),
+            why: "a socket is nothing without the program that made it".into(),
+        }),
+        _ => sender.file(&source.fd, Path::new(""), &stat),
+    }
+}
+
+struct Sender<'a> {
+    sink: &'a mut dyn Sink,
+    /// Device and inode of files with several names, and where the first one went.
+    linked: HashMap<(u64, u64), PathBuf>,
+    source: &'a Source,
+    name: &'a Path,
+}
+
+impl Sender<'_> {
+    /// Depth first, names in order. Nothing but paths is kept for what is still to come: the depth of a hostile tree
+    /// costs neither stack nor descriptors.
+    fn tree(&mut self) -> Result<()> {
+        let mut pending = vec![PathBuf::new()];
+        while let Some(path) = pending.pop() {
+            match beneath(&self.source.fd, &path, OFlags::RDONLY | OFlags::DIRECTORY) {
+                Ok(directory) => self.directory(&directory, &path, &mut pending)?,
+                // Removed, or replaced by something else, since its name was read.
+                Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) if !path.as_os_str().is_empty() => {}
+                Err(errno) => return Err(errno).context(|| self.reading(&path)),
+            }
+        }
+        Ok(())
+    }
+
+    fn directory(&mut self, directory: &OwnedFd, path: &Path, pending: &mut Vec<PathBuf>) -> Result<()> {
+        let stat = rustix::fs::fstat(directory).context(|| self.reading(path))?;
+        if self.sink.is_destination(&stat) {
+            return Err(Error::Invalid {
+                what: format!("destination, it is inside of the source: {}", self.shown(path)),
+                why: "a directory cannot be copied into itself".into(),
+            });
+        }
+        let attributes = hull_sys::fs::xattrs(directory).context(|| self.reading(path))?;
+        let entry = self.entry(path, Kind::Directory, &stat, attributes);
+        self.sink.put(&entry, Content::None)?;
+        // The mount point of one arrives empty, as in an image.
+        if is_kernels(directory) {
+            return Ok(());
+        }
+        let mut subdirectories = Vec::new();
+        for name in names(directory).context(|| self.reading(path))? {
+            let below = path.join(OsStr::from_bytes(name.to_bytes()));
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let fd = match rustix::fs::openat(directory, &name, flags, Mode::empty()) {
+                Err(rustix::io::Errno::NOENT) => continue,
+                fd => fd.context(|| self.reading(&below))?,
+            };
+            let stat_below = rustix::fs::fstat(&fd).context(|| self.reading(&below))?;
+            match kind(&stat_below) {
+                FileType::Directory => subdirectories.push(below),
+                // As docker: a socket is nothing without the program that made it.
+                FileType::Socket => {}
+                _ if stat_below.st_dev != stat.st_dev && is_kernels(&fd) => {}
+                _ => self.file(&fd, &below, &stat_below)?,
+            }
+        }
+        pending.extend(subdirectories.into_iter().rev());
+        Ok(())
+    }
+
+    /// Anything but a directory.
+    fn file(&mut self, fd: &OwnedFd, path: &Path, stat: &Stat) -> Result<()> {
+        let identity = (stat.st_dev, stat.st_ino);
+        if stat.st_nlink > 1
+            && let Some(first) = self.linked.get(&identity)
+        {
+            let first = first.clone();
+            let entry = self.entry(path, Kind::HardLink(first.clone()), stat, vec![]);
+            if self.sink.link(&entry, &first)? {
+                return Ok(());
+            }
+        }
+        let entry = match kind(stat) {
+            FileType::RegularFile => {
+                // Through the descriptor's link: this very file, whatever its name means by now.
+                let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+                let opened = rustix::fs::open(hull_sys::fs::fd_path(fd), flags, Mode::empty());
+                let mut file = File::from(opened.context(|| self.reading(path))?);
+                let attributes = hull_sys::fs::xattrs(&file).context(|| self.reading(path))?;
+                let size = u64::try_from(stat.st_size).unwrap_or(0);
+                let entry = self.entry(path, Kind::File { size }, stat, attributes);
+                self.sink.put(&entry, Content::File(&mut file))?;
+                entry
+            }
+            // Neither has attributes of its user's (xattr(7)).
+            other => {
+                let kind = match other {
+                    FileType::Symlink => Kind::Symlink(target(fd).context(|| self.reading(path))?),
+                    other => Kind::Node { kind: other, device: stat.st_rdev },
+                };
+                let entry = self.entry(path, kind, stat, vec![]);
+                self.sink.put(&entry, Content::None)?;
+                entry
+            }
+        };
+        if stat.st_nlink > 1 {
+            self.linked.insert(identity, entry.path);
+        }
+        Ok(())
+    }
+
+    fn entry(&self, path: &Path, kind: Kind, stat: &Stat, attributes: Vec<(CString, Vec<u8>)>) -> Entry {
+        // Joining an empty path would leave a slash at the end.
+        let path = if path.as_os_str().is_empty() { self.name.to_owned() } else { self.name.join(path) };
+        Entry {
+            path,
+            kind,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            mode: stat.st_mode & 0o7777,
+            modified: Timespec { tv_sec: stat.st_mtime, tv_nsec: stat.st_mtime_nsec as i64 },
+            attributes: attributes.into_iter().filter(|(name, _)| travels(name.to_bytes())).collect(),
+        }
+    }
+
+    fn reading(&self, path: &Path) -> String {
+        format!("read {}", self.shown(path))
+    }
+
+    fn shown(&self, path: &Path) -> String {
+        match path.as_os_str().is_empty() {
+            true => self.source.shown.clone(),
+            false => format!("{}/{}", self.source.shown.trim_end_matches('/'), path.display()),
+        }
+    }
+}
+
+/// The directory itself or what is beneath it, through no symlink. Mounts are entered: a volume is part of what the
+/// container sees.
+pub(super) fn beneath(top: &OwnedFd, path: &Path, flags: OFlags) -> nix::Result<OwnedFd> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    resolve_beneath(top, path, flags | OFlags::NOFOLLOW, resolve)
+}
+
+/// A path of any length, in pieces that the kernel takes.
+pub(super) fn resolve_beneath(
+    top: &OwnedFd,
+    path: &Path,
+    flags: OFlags,
+    resolve: ResolveFlags,
+) -> nix::Result<OwnedFd> {
+    let open = |from: &OwnedFd, piece: &Path, flags| {
+        let piece = if piece.as_os_str().is_empty() { Path::new(".") } else { piece };
+        hull_sys::fs::openat2(from, piece, flags, Mode::empty(), resolve)
+    };
+    if path.as_os_str().len() < PATH_MAX {
+        return open(top, path, flags);
+    }
+    let mut from: Option<OwnedFd> = None;
+    let mut piece = PathBuf::new();
+    for name in path {
+        if piece.as_os_str().len() + name.len() + 1 >= PATH_MAX {
+            from = Some(open(from.as_ref().unwrap_or(top), &piece, OFlags::PATH | OFlags::DIRECTORY)?);
+            piece.clear();
+        }
+        piece.push(name);
+    }
+    open(from.as_ref().unwrap_or(top), &piece, flags)
+}
+
+/// What a symlink held by an `O_PATH` descriptor points to; readlinkat(2) with an empty path.
+fn target(fd: &OwnedFd) -> io::Result<PathBuf> {
+    let link = rustix::fs::readlinkat(fd, c"", Vec::new())?;
+    Ok(OsString::from_vec(link.into_bytes()).into())
+}
+
+/// In order, so that the same tree makes the same tar.
+fn names(directory: &OwnedFd) -> io::Result<Vec<CString>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(directory)? {
+        let name = entry?.file_name().to_owned();
+        if name.as_c_str() != c"." && name.as_c_str() != c".." {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
