@@ -5,6 +5,7 @@
 //! store      what there is, and finds it  platform  what an image runs on
 //! staging    blobs on their way in        publish   images become visible
 //! index      index.json                   remove    and go again
+//! inspect    all that is known of one
 //! members/   a tar, read without trust    layer/    and unpacked
 //! archive/   load, save, import           host      the built-in image
 //! ```
@@ -16,6 +17,7 @@ mod digest;
 mod error;
 pub mod host;
 mod index;
+mod inspect;
 mod layer;
 mod members;
 pub mod platform;

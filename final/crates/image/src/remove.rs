@@ -88,7 +88,7 @@ impl Images {
     }
 
     /// What the index says of one image: an entry for each name, and for each way its layers are packed.
-    fn entries_of(&self, id: &Digest) -> Result<Vec<Descriptor>> {
+    pub(crate) fn entries_of(&self, id: &Digest) -> Result<Vec<Descriptor>> {
         let entries = self.index()?.manifests.into_iter();
         let of = |entry: Descriptor| match self.id_of(&entry) {
             Ok(found) => (found == *id).then_some(Ok(entry)),

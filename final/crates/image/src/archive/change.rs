@@ -1,8 +1,206 @@
-//! `--change "CMD …"`: a Dockerfile's instructions about the configuration.
+//! `--change "CMD …"`: the instructions of a Dockerfile that are about the configuration.
 
+use serde_json::json;
+
+use super::words;
 use crate::config::RunConfig;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-pub fn apply_change(_config: &mut RunConfig, _change: &str) -> Result<()> {
+/// Applies several in their order. As in a Dockerfile, a new entry point does not keep the command that went with the
+/// old one, unless a command is given as well.
+pub fn apply_changes(config: &mut RunConfig, changes: &[String]) -> Result<()> {
+    let is = |change: &String, name: &str| {
+        change.split_whitespace().next().is_some_and(|instruction| instruction.eq_ignore_ascii_case(name))
+    };
+    if changes.iter().any(|change| is(change, "ENTRYPOINT"))
+        && !changes.iter().any(|change| is(change, "CMD"))
+    {
+        config.cmd = None;
+    }
+    changes.iter().try_for_each(|change| apply_change(config, change))
+}
+
+/// Applies one instruction: `CMD ["sh"]`, `ENV PATH=/bin`, `ENV PATH /bin`.
+pub fn apply_change(config: &mut RunConfig, change: &str) -> Result<()> {
+    let invalid = |why: &str| Error::Invalid { what: format!("change {change:?}"), why: why.into() };
+    let (instruction, rest) = change.trim().split_once(char::is_whitespace).unwrap_or((change.trim(), ""));
+    let (instruction, rest) = (instruction.to_ascii_uppercase(), rest.trim());
+    let known = config.env.clone().unwrap_or_default();
+    let variable = |name: &str| {
+        let values = known.iter().filter_map(|pair| pair.split_once('='));
+        values.filter(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).next()
+    };
+    let needs_value = !matches!(instruction.as_str(), "CMD" | "ENTRYPOINT");
+    if rest.is_empty() && needs_value && INSTRUCTIONS.contains(&instruction.as_str()) {
+        return Err(invalid("it has no value"));
+    }
+    let one = || words::expand(rest, &variable);
+    match instruction.as_str() {
+        "CMD" => config.cmd = command(rest),
+        "ENTRYPOINT" => config.entrypoint = command(rest),
+        "ENV" => {
+            let env = config.env.get_or_insert_default();
+            for (name, value) in pairs(rest, &variable)?.ok_or_else(|| invalid("expected NAME=value"))? {
+                env.retain(|pair| pair.split('=').next() != Some(name.as_str()));
+                env.push(format!("{name}={value}"));
+            }
+        }
+        "LABEL" => {
+            let labels = pairs(rest, &variable)?.ok_or_else(|| invalid("expected name=value"))?;
+            config.labels.get_or_insert_default().extend(labels);
+        }
+        "EXPOSE" => {
+            for port in words::split(rest, &variable)? {
+                let ports = ports(&port).ok_or_else(|| invalid("expected PORT[-PORT][/tcp|udp|sctp]"))?;
+                config.exposed_ports.get_or_insert_default().extend(ports);
+            }
+        }
+        "STOPSIGNAL" => {
+            let signal = one()?;
+            if !signal.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-".contains(&b)) {
+                return Err(invalid("expected a signal's name or number"));
+            }
+            config.stop_signal = Some(signal);
+        }
+        "USER" => config.user = Some(one()?),
+        "VOLUME" => {
+            let volumes = json_list(rest).map_or_else(|| words::split(rest, &variable), Ok)?;
+            if volumes.iter().any(String::is_empty) {
+                return Err(invalid("a volume needs a path"));
+            }
+            config.volumes.get_or_insert_default().extend(volumes.into_iter().map(|path| (path, json!({}))));
+        }
+        "WORKDIR" => config.working_dir = Some(join(config.working_dir.as_deref(), &one()?)),
+        "ONBUILD" => return Err(invalid("hull builds no images, so nothing would trigger it")),
+        _ => return Err(invalid(&format!("expected one of {}", INSTRUCTIONS.join(", ")))),
+    }
     Ok(())
+}
+
+const INSTRUCTIONS: &[&str] =
+    &["CMD", "ENTRYPOINT", "ENV", "EXPOSE", "LABEL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"];
+
+/// A list in JSON, or a line for the shell. Nothing at all takes the image's own away.
+fn command(text: &str) -> Option<Vec<String>> {
+    if text.is_empty() {
+        return None;
+    }
+    Some(json_list(text).unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into(), text.into()]))
+}
+
+fn json_list(text: &str) -> Option<Vec<String>> {
+    text.starts_with('[').then(|| serde_json::from_str(text).ok())?
+}
+
+type Pairs = Vec<(String, String)>;
+
+/// `a=1 b="2 3"`, or the old form of a single one, `a 1`. `None` for what is neither.
+fn pairs(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<Pairs>> {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    if !first.contains('=') && !first.starts_with(['"', '\'']) {
+        let Some((name, value)) = text.split_once(char::is_whitespace) else { return Ok(None) };
+        return Ok(Some(vec![(name.to_owned(), words::expand(value, variable)?)]));
+    }
+    let words = words::split(text, variable)?;
+    let pair = |word: &String| {
+        let (name, value) = word.split_once('=').filter(|(name, _)| !name.is_empty())?;
+        Some((name.to_owned(), value.to_owned()))
+    };
+    Ok(words.iter().map(pair).collect())
+}
+
+/// `80`, `53/udp`, `8000-8010`: as keys of `ExposedPorts`.
+fn ports(text: &str) -> Option<Vec<(String, serde_json::Value)>> {
+    let (numbers, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let protocol = protocol.to_ascii_lowercase();
+    let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
+    let number = |text: &str| text.parse::<u16>().ok().filter(|number| *number > 0);
+    let (first, last) = (number(first)?, number(last)?);
+    let fits = first <= last && ["tcp", "udp", "sctp"].contains(&protocol.as_str());
+    fits.then(|| (first..=last).map(|port| (format!("{port}/{protocol}"), json!({}))).collect())
+}
+
+/// A relative one goes on from the one before.
+fn join(current: Option<&str>, path: &str) -> String {
+    let whole = match path.starts_with('/') {
+        true => path.to_owned(),
+        false => format!("{}/{path}", current.unwrap_or("")),
+    };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in whole.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changed(changes: &[&str]) -> Result<serde_json::Value> {
+        let mut config = RunConfig { cmd: Some(vec!["old".into()]), ..RunConfig::default() };
+        let changes: Vec<String> = changes.iter().map(|&change| change.into()).collect();
+        apply_changes(&mut config, &changes)?;
+        if config.cmd == Some(vec!["old".into()]) {
+            config.cmd = None;
+        }
+        Ok(serde_json::to_value(&config).unwrap())
+    }
+
+    #[test]
+    fn instructions_change_the_configuration() {
+        for (changes, expected) in [
+            (&["CMD [\"sh\", \"-c\"]"][..], json!({"Cmd": ["sh", "-c"]})),
+            (&["cmd echo $HOME"], json!({"Cmd": ["/bin/sh", "-c", "echo $HOME"]})),
+            (&["CMD [not json"], json!({"Cmd": ["/bin/sh", "-c", "[not json"]})),
+            (&["CMD x", "ENTRYPOINT [\"a\"]"], json!({"Cmd": ["/bin/sh", "-c", "x"], "Entrypoint": ["a"]})),
+            (&["ENTRYPOINT [\"a\"]"], json!({"Entrypoint": ["a"]})),
+            (&["ENV PATH=/bin"], json!({"Env": ["PATH=/bin"]})),
+            (&["ENV PATH /bin and more"], json!({"Env": ["PATH=/bin and more"]})),
+            (
+                &["ENV A=1", "ENV A=$A:2 B=\"x y\" C='$A' D=\\$A"],
+                json!({"Env": ["A=1:2", "B=x y", "C=$A", "D=$A"]}),
+            ),
+            (&["LABEL a=b \"c d\"=\"e f\""], json!({"Labels": {"a": "b", "c d": "e f"}})),
+            (
+                &["EXPOSE 80 53/udp 8-9"],
+                json!({"ExposedPorts": {"53/udp": {}, "8/tcp": {}, "80/tcp": {}, "9/tcp": {}}}),
+            ),
+            (&["STOPSIGNAL SIGRTMIN+3"], json!({"StopSignal": "SIGRTMIN+3"})),
+            (&["USER 1:2"], json!({"User": "1:2"})),
+            (&["VOLUME /a /b", "VOLUME [\"/c d\"]"], json!({"Volumes": {"/a": {}, "/b": {}, "/c d": {}}})),
+            (&["WORKDIR /a/b", "WORKDIR ../c"], json!({"WorkingDir": "/a/c"})),
+        ] {
+            assert_eq!(changed(changes).unwrap(), expected, "{changes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_instruction_is_refused_by_name() {
+        for change in [
+            "",
+            "ENV",
+            "ENV A",
+            "ENV A=1 B",
+            "ENV A=\"1",
+            "ENV A=${B:-c}",
+            "EXPOSE 0",
+            "EXPOSE 9-8",
+            "EXPOSE 80/icmp",
+            "EXPOSE 70000",
+            "LABEL =x",
+            "STOPSIGNAL ; rm",
+            "VOLUME [\"\"]",
+            "ONBUILD RUN x",
+            "RUN x",
+            "FROM x",
+        ] {
+            let error = changed(&[change]).expect_err(change).to_string();
+            assert!(error.starts_with("invalid change"), "{error}");
+        }
+    }
 }

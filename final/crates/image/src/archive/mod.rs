@@ -17,8 +17,9 @@ mod load;
 mod save;
 #[cfg(test)]
 mod tests;
+mod words;
 
-pub use change::apply_change;
+pub use change::{apply_change, apply_changes};
 pub use import::{ImportOptions, import};
 pub use load::{LoadSource, Loaded, load};
 pub use save::{SaveFormat, save};

@@ -1,0 +1,84 @@
+//! `inspect` of an image, in the layout of docker's API.
+
+use serde_json::{Map, Value, json};
+
+use crate::config::{History, ImageConfig};
+use crate::error::Result;
+use crate::reference::Reference;
+use crate::store::{Images, chain_ids};
+
+/// What Go writes for a time that was never set.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+impl Images {
+    /// All that is known of an image.
+    pub fn inspect(&self, name: &str) -> Result<Value> {
+        let entry = self.find(name)?;
+        let (manifest, config) = self.documents(&entry)?;
+        let id = manifest.config.digest;
+        let references: Vec<Reference> =
+            self.entries_of(&id)?.iter().filter_map(|entry| Reference::parse(entry.name()?).ok()).collect();
+        let by_tag = references.iter().filter(|reference| reference.digest().is_none());
+        let by_digest = references.iter().filter_map(|reference| {
+            Some(format!("{}@{}", reference.familiar_repository(), reference.digest()?))
+        });
+        // As it was written: with what this program does not know of, a health check for one.
+        let raw: Value = self.read_json(&id)?;
+        let comment = config.history.last().and_then(|History { comment, .. }| comment.clone());
+        let mut inspected = json!({
+            "Id": id,
+            "RepoTags": by_tag.map(Reference::familiar).collect::<Vec<_>>(),
+            "RepoDigests": by_digest.collect::<Vec<_>>(),
+            "Parent": "",
+            "Comment": comment.unwrap_or_default(),
+            "Created": config.created.as_deref().unwrap_or(NEVER),
+            "DockerVersion": "",
+            "Author": config.author.as_deref().unwrap_or_default(),
+            "Config": run_config(raw.get("config")),
+            "Architecture": config.architecture,
+            "Os": config.os,
+            "Size": self.unpacked_size(&entry, &config)?,
+            "GraphDriver": self.graph_driver(&config),
+            "RootFS": { "Type": "layers", "Layers": config.rootfs.diff_ids },
+            "Metadata": { "LastTagTime": NEVER },
+            "Descriptor": { "mediaType": entry.media_type, "digest": entry.digest, "size": entry.size },
+        });
+        if let Some(variant) = config.variant {
+            inspected["Variant"] = variant.into();
+        }
+        Ok(inspected)
+    }
+
+    /// Where the layers are: highest first below it, as overlay's `lowerdir` has them.
+    fn graph_driver(&self, config: &ImageConfig) -> Value {
+        let layers = self.layers();
+        let mut paths: Vec<String> =
+            chain_ids(config).iter().rev().map(|id| layers.path(id.hex()).display().to_string()).collect();
+        let mut data = Map::new();
+        if !paths.is_empty() {
+            data.insert("UpperDir".into(), paths.remove(0).into());
+        }
+        if !paths.is_empty() {
+            data.insert("LowerDir".into(), paths.join(":").into());
+        }
+        json!({ "Name": "overlay", "Data": data })
+    }
+}
+
+/// With the fields that scripts ask for, whether the image sets them or not.
+fn run_config(raw: Option<&Value>) -> Value {
+    let mut config = json!({
+        "User": "",
+        "Env": null,
+        "Cmd": null,
+        "Volumes": null,
+        "WorkingDir": "",
+        "Entrypoint": null,
+        "OnBuild": null,
+        "Labels": null,
+    });
+    if let (Some(config), Some(Value::Object(raw))) = (config.as_object_mut(), raw) {
+        config.extend(raw.clone());
+    }
+    config
+}
