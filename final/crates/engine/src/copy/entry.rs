@@ -63,6 +63,12 @@ pub(super) fn travels(name: &[u8]) -> bool {
         && name != b"security.selinux"
 }
 
+/// For messages: a name that a container made must not reach a terminal as it is.
+pub(super) fn shown(path: &Path) -> String {
+    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    path.to_string_lossy().chars().map(escape).collect()
+}
+
 /// Reads all that `stream` has, and says so when it is not `size`: the length is written before the content is.
 pub(super) fn copy_exactly(mut from: impl Read, to: &mut impl io::Write, size: u64) -> io::Result<()> {
     match io::copy(&mut from.by_ref().take(size), to)? {

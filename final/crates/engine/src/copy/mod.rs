@@ -115,7 +115,7 @@ fn copy_tree(from: (&View, &Path), to: (&View, &Path), owner: Owner, options: Co
         existing_directories: options.archive,
         through_symlinks: false,
     };
-    debug_assert_eq!(landing.inside, found == Found::Directory);
+    let shown = if landing.inside { shown } else { to.0.shown(&split.parent) };
     let mut planter = Planter::new(directory, &shown, rules)?;
     tree::send(&source, &landing.name, &mut planter)?;
     planter.finish()

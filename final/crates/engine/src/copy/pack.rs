@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{FileType, Stat, major, minor};
 use tar::{Builder, EntryType, Header};
 
-use super::entry::{Content, Entry, Kind, Sink};
+use super::entry::{Content, Entry, Kind, Sink, shown};
 use crate::error::{IoContext, Result};
 
 pub(super) struct Packer<W: Write> {
@@ -84,7 +84,7 @@ impl<W: Write> Packer<W> {
 
 impl<W: Write> Sink for Packer<W> {
     fn put(&mut self, entry: &Entry, content: Content<'_>) -> Result<()> {
-        self.member(entry, content).context(|| format!("write {} to the tar", entry.path.display()))
+        self.member(entry, content).context(|| format!("write {} to the tar", shown(&entry.path)))
     }
 
     fn link(&mut self, entry: &Entry, _target: &Path) -> Result<bool> {

@@ -12,9 +12,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Timestamps, Uid};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, StatxAttributes, StatxFlags, Timestamps,
+    Uid,
+};
 
-use super::entry::{Content, Entry, Kind, Sink, copy_exactly};
+use super::entry::{Content, Entry, Kind, Sink, copy_exactly, shown};
 use super::tree::{beneath, resolve_beneath};
 use super::view::kind;
 use crate::error::{Error, IoContext, Result};
@@ -85,7 +88,7 @@ impl Planter {
     }
 
     fn writing(&self, entry: &Entry) -> String {
-        format!("copy {} to {}", entry.path.display(), self.shown)
+        format!("copy {} to {}", shown(&entry.path), self.shown)
     }
 
     fn spot(&mut self, entry: &Entry) -> Result<Spot> {
@@ -131,7 +134,7 @@ impl Planter {
     }
 
     fn refused(&self, entry: &Entry, why: &str) -> Error {
-        let what = format!("destination {} in {}", entry.path.display(), self.shown);
+        let what = format!("destination {} in {}", shown(&entry.path), self.shown);
         Error::Invalid { what, why: why.into() }
     }
 
@@ -156,6 +159,12 @@ impl Planter {
 
     /// Makes room for anything but a directory.
     fn clear(&self, spot: &Spot, entry: &Entry) -> Result<()> {
+        let mounted = || self.refused(entry, "something is mounted there, so it cannot be replaced");
+        // Ours to look for: unlink(2) refuses a mount point in our own mount namespace only, and in another one, as the
+        // container's, takes the mount away with the name.
+        if spot.is_mount_point() {
+            return Err(mounted());
+        }
         match rustix::fs::unlinkat(&spot.directory, &spot.name, AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
             // unlink(2): one of them for a directory, by file system.
@@ -164,9 +173,7 @@ impl Planter {
             {
                 Err(self.refused(entry, "cannot overwrite a directory with a non-directory"))
             }
-            Err(rustix::io::Errno::BUSY) => {
-                Err(self.refused(entry, "something is mounted there, so it cannot be replaced"))
-            }
+            Err(rustix::io::Errno::BUSY) => Err(mounted()),
             Err(errno) => Err(errno).context(|| format!("replace {}", self.writing(entry))),
         }
     }
@@ -274,7 +281,7 @@ impl Sink for Planter {
             Kind::Node { kind, device } => self.node(entry, *kind, *device),
             Kind::HardLink(target) => match self.link(entry, target)? {
                 true => Ok(()),
-                false => Err(self.refused(entry, &format!("it cannot be a link to {}", target.display()))),
+                false => Err(self.refused(entry, &format!("it cannot be a link to {}", shown(target)))),
             },
         }
     }
@@ -282,7 +289,7 @@ impl Sink for Planter {
     fn link(&mut self, entry: &Entry, target: &Path) -> Result<bool> {
         let spot = self.spot(entry)?;
         let linked =
-            beneath(&self.top, target, OFlags::PATH).context(|| format!("link to {}", target.display()))?;
+            beneath(&self.top, target, OFlags::PATH).context(|| format!("link to {}", shown(target)))?;
         self.clear(&spot, entry)?;
         // By the descriptor's link: the file that was found, whatever its name means by now.
         let from = hull_sys::fs::fd_path(&linked);
@@ -303,6 +310,13 @@ impl Spot {
     fn kind(&self) -> Option<FileType> {
         let stat = rustix::fs::statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW);
         stat.ok().map(|stat| kind(&stat))
+    }
+
+    /// Linux 5.8; statx(2), `STATX_ATTR_MOUNT_ROOT`.
+    fn is_mount_point(&self) -> bool {
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        let stat = rustix::fs::statx(&self.directory, &self.name, flags, StatxFlags::TYPE);
+        stat.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
     }
 
     /// What was just made here, by descriptor. Somebody may have put another file in its place.

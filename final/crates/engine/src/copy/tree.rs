@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec};
 
-use super::entry::{Content, Entry, Kind, Sink, travels};
+use super::entry::{Content, Entry, Kind, Sink, shown, travels};
 use super::view::{Source, is_kernels, kind};
 use crate::error::{Error, IoContext, Result};
 
@@ -155,7 +155,7 @@ impl Sender<'_> {
     fn shown(&self, path: &Path) -> String {
         match path.as_os_str().is_empty() {
             true => self.source.shown.clone(),
-            false => format!("{}/{}", self.source.shown.trim_end_matches('/'), path.display()),
+            false => format!("{}/{}", self.source.shown.trim_end_matches('/'), shown(path)),
         }
     }
 }

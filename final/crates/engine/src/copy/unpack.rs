@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{FileType, Timespec, makedev};
 use tar::EntryType;
 
-use super::entry::{Content, Entry, Kind, Sink, travels};
+use super::entry::{Content, Entry, Kind, Sink, shown, travels};
 use super::members::{Member, Members, Records};
 use crate::error::{Error, IoContext, Result};
 
@@ -43,7 +43,7 @@ fn refuse_compressed(start: &[u8]) -> Result<()> {
 }
 
 fn entry(member: &Member) -> Result<Entry> {
-    let (header, shown) = (&member.header, member.path.display());
+    let (header, shown) = (&member.header, shown(&member.path));
     let kind = match header.entry_type() {
         EntryType::Directory => Kind::Directory,
         // Before POSIX a directory was a file whose name ended in a slash.
@@ -84,7 +84,7 @@ fn relative(path: &Path) -> Result<PathBuf> {
         match component {
             Component::Normal(name) => clean.push(name),
             Component::ParentDir => {
-                return Err(invalid(&format!("the path {} in it contains ..", path.display())));
+                return Err(invalid(&format!("the path {} in it contains ..", shown(path))));
             }
             Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
         }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 
+use super::entry::shown;
 use super::path::{Found, Split};
 use crate::error::{Error, IoContext, Result};
 
@@ -82,8 +83,8 @@ impl View {
         Ok(Self { base, resolve: ResolveFlags::empty(), prefix: String::new() })
     }
 
-    fn shown(&self, path: &Path) -> String {
-        format!("{}{}", self.prefix, path.display())
+    pub(super) fn shown(&self, path: &Path) -> String {
+        format!("{}{}", self.prefix, shown(path))
     }
 
     fn open(&self, path: &Path, flags: OFlags) -> nix::Result<OwnedFd> {
