@@ -26,6 +26,8 @@ pub mod reference;
 pub mod remove;
 mod staging;
 pub mod store;
+#[cfg(test)]
+mod testing;
 
 pub use digest::{Digest, Hasher};
 pub use error::{Error, Result};

@@ -97,7 +97,7 @@ fn is_registry(first: &str) -> bool {
     first.contains(['.', ':']) || first == "localhost" || first.bytes().any(|b| b.is_ascii_uppercase())
 }
 
-fn is_tag(tag: &String) -> bool {
+fn is_tag(tag: &str) -> bool {
     tag.len() <= 128
         && tag.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
         && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))

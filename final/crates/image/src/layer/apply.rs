@@ -32,7 +32,8 @@ pub(crate) fn apply(stream: impl Read, target: &Path) -> Result<Applied> {
         top,
         rootless: hull_sys::process::in_user_namespace(),
         times: BTreeMap::new(),
-        implied: BTreeSet::new(),
+        // The root of the layer itself, until it is listed.
+        implied: BTreeSet::from([PathBuf::new()]),
         hidden: BTreeSet::new(),
     };
     let mut members = Members::new(stream);

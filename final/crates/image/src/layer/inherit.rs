@@ -51,19 +51,20 @@ fn below(lowers: &[OwnedFd], path: &Path) -> Option<OwnedFd> {
 }
 
 fn find(layer: &OwnedFd, path: &Path) -> Found {
-    let (mut at, mut opaque, mut last) = (PathBuf::new(), false, None);
+    let (mut at, mut opaque) = (PathBuf::new(), false);
+    let Ok(mut last) = layer.try_clone() else { return Found::Hidden };
     for name in path {
         at.push(name);
         match open(layer, &at) {
             Ok(directory) => {
                 opaque |= is_opaque(&directory);
-                last = Some(directory);
+                last = directory;
             }
             Err(Errno::ENOENT) if !opaque => return Found::Absent,
             Err(_) => return Found::Hidden,
         }
     }
-    last.map_or(Found::Absent, |directory| Found::Directory { directory, opaque })
+    Found::Directory { directory: last, opaque }
 }
 
 fn top(path: &Path) -> Result<OwnedFd> {

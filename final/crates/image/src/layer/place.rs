@@ -24,32 +24,47 @@ pub(super) struct Place {
 pub(super) fn find(top: &OwnedFd, path: &Path, implied: &mut BTreeSet<PathBuf>) -> Result<Place> {
     let name = path.file_name().unwrap_or(OsStr::new(".")).to_owned();
     let parent = path.parent().unwrap_or(Path::new(""));
-    let directory = match open(top, parent) {
+    let directory = match open_directory(top, parent) {
         Err(Errno::ENOENT) => make(top, parent, implied)?,
         found => found.map_err(|errno| blocked(path, errno))?,
     };
     Ok(Place { directory, name })
 }
 
-/// A directory or file beneath the layer, through no symlink.
+/// A file or directory beneath the layer, through no symlink: one at the end is opened itself.
 pub(super) fn open(top: &OwnedFd, path: &Path) -> nix::Result<OwnedFd> {
+    open_as(top, path, OFlags::PATH | OFlags::NOFOLLOW)
+}
+
+/// A directory; a symlink to one is an error (ELOOP) that tells it from a file.
+fn open_directory(top: &OwnedFd, path: &Path) -> nix::Result<OwnedFd> {
+    open_as(top, path, OFlags::PATH | OFlags::DIRECTORY)
+}
+
+fn open_as(top: &OwnedFd, path: &Path, flags: OFlags) -> nix::Result<OwnedFd> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    openat2(top, path, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty(), resolve)
+    openat2(top, path, flags, Mode::empty(), resolve)
 }
 
 fn make(top: &OwnedFd, path: &Path, implied: &mut BTreeSet<PathBuf>) -> Result<OwnedFd> {
     let mut made = PathBuf::new();
     for name in path {
-        let parent = open(top, &made).map_err(|errno| blocked(path, errno))?;
+        let parent = open_directory(top, &made).map_err(|errno| blocked(path, errno))?;
         made.push(name);
-        match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
+        let mode = Mode::from_raw_mode(0o755);
+        // mkdir(2) takes the umask off, and whose command this is says nothing about the image.
+        let mkdir = || {
+            rustix::fs::mkdirat(&parent, name, mode)?;
+            rustix::fs::chmodat(&parent, name, mode, AtFlags::empty())
+        };
+        match mkdir() {
             Ok(()) => drop(implied.insert(made.clone())),
             Err(rustix::io::Errno::EXIST) => {}
             Err(errno) => return Err(errno).context(|| format!("create {}", shown(&made))),
         }
     }
-    open(top, path).map_err(|errno| blocked(path, errno))
+    open_directory(top, path).map_err(|errno| blocked(path, errno))
 }
 
 /// What stands there.
