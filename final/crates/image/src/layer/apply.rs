@@ -147,6 +147,9 @@ impl Layer {
             // A user namespace makes no devices, mknod(2). Those in /dev are not missed: a container gets a /dev of
             // its own. Elsewhere something may depend on one, and half an image is worse than none.
             Err(rustix::io::Errno::PERM) if self.rootless && path.starts_with("dev") => Ok(false),
+            Err(rustix::io::Errno::PERM) if self.rootless => {
+                Err(member.refused("it is a device, and an ordinary user can make none"))
+            }
             Err(errno) => Err(errno).context(|| format!("make the device {}", shown(path))),
         }
     }
