@@ -1,1 +1,22 @@
-fn main() {}
+//! `hull`: containers without a daemon, with docker's command line.
+//!
+//! ```text
+//! cli/       what can be typed, and what it means to the engine
+//! commands/  one file per verb, or per few that share a shape
+//! ui/        what is printed: errors, tables, sizes, durations, templates
+//! ```
+
+mod cli;
+mod commands;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match cli::Cli::try_parse() {
+        Ok(cli) => commands::run(&cli),
+        Err(error) => ui::errors::usage(&error),
+    }
+}

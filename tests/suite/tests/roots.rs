@@ -43,7 +43,8 @@ fn a_root_of_a_newer_version_is_refused_with_a_sentence() {
 #[test]
 fn after_a_reboot_every_container_is_exited_and_starts_again() {
     let Some(t) = Scenario::with_busybox() else { return };
-    t.ok(&["run", "--name", "ended", "busybox", "sh", "-c", "echo x > /file; exit 5"]);
+    let ended = t.hull(&["run", "--name", "ended", "busybox", "sh", "-c", "echo x > /file; exit 5"]);
+    assert_eq!(ended.code(), 5, "{ended}");
     t.ok(&["run", "-d", "--name", "ran", "busybox", "sh", "-c", "echo y > /file; sleep 300"]);
     hull_test_support::outcome::eventually("it has written", || {
         t.hull(&["exec", "ran", "test", "-s", "/file"]).success()

@@ -237,6 +237,15 @@ fn check(options: &CreateOptions) -> Result<()> {
     if matches!(options.network, NetworkMode::Container(_)) && options.hostname.is_some() {
         return conflict("--hostname and --network container: the name is the other container's");
     }
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if let Some(asked) = options.resources.nano_cpus
+        && asked > cpus as u64 * 1_000_000_000
+    {
+        return Err(Error::Invalid {
+            what: format!("--cpus {}", asked as f64 / 1e9),
+            why: format!("there are only {cpus} CPUs here"),
+        });
+    }
     for sysctl in options.sysctls.keys() {
         let shared = match sysctl.split('.').next() {
             Some("net") => options.network == NetworkMode::Host,
@@ -289,6 +298,6 @@ fn random<const N: usize>() -> Result<[u8; N]> {
     Ok(bytes)
 }
 
-fn random_id() -> Result<String> {
+pub(crate) fn random_id() -> Result<String> {
     Ok(random::<32>()?.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -24,8 +24,6 @@ impl Engine {
             (Status::Running, Some(init)) => init,
             (status, _) => return Err(wrong_state("exec in", &record, status)),
         };
-        let pidfd =
-            crate::lifecycle::open(init)?.ok_or_else(|| wrong_state("exec in", &record, Status::Exited))?;
         let bundle = self.root().container_dir(&record.id);
         let spec: Spec = hull_storage::file::read_json(&bundle.join("config.json"))?
             .ok_or_else(|| Error::NoSuchContainer(name.into()))?;
@@ -37,6 +35,9 @@ impl Engine {
         };
         let seccomp_cache = self.root().run().join("seccomp");
         let enter = |stdio: Stdio| {
+            // Opened here: a session closes what it inherits before it comes here.
+            let pidfd = crate::lifecycle::open(init)?
+                .ok_or_else(|| wrong_state("exec in", &record, Status::Exited))?;
             let target = ExecTarget {
                 pid: init.pid,
                 pidfd: std::os::fd::AsFd::as_fd(&pidfd),

@@ -1,5 +1,6 @@
 //! `start stop kill restart pause unpause wait rename`: one container from one state to another.
 
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -175,8 +176,14 @@ impl Engine {
     /// A container's lock, for one transition.
     pub(crate) fn lock(&self, id: &str) -> Result<Lock> {
         let directory = self.root().container_run_dir(id);
-        std::fs::create_dir_all(&directory).context(|| format!("create {}", directory.display()))?;
-        Ok(Lock::exclusive(&directory.join("lock"))?)
+        loop {
+            std::fs::create_dir_all(&directory).context(|| format!("create {}", directory.display()))?;
+            match Lock::exclusive(&directory.join("lock")) {
+                // Its monitor was the last to hold it, and removed the directory in between.
+                Err(hull_storage::Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+                other => return Ok(other?),
+            }
+        }
     }
 
     /// A container's live monitor. What a killed one left is cleared on the way.

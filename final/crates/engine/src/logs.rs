@@ -1,5 +1,6 @@
 //! `logs`: reads the json-file log, oldest file first, and follows the newest.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
@@ -38,30 +39,31 @@ impl Engine {
             return Err(Error::Unsupported(format!("{} keeps no log: its log driver is none", record.name)));
         }
         let directory = self.root().container_dir(&record.id);
-        let mut printer = Printer { options, out, err };
-        let mut lines = Vec::new();
+        let tail = options.tail.map(|count| (count, VecDeque::new()));
+        let mut printer = Printer { options, out, err, tail };
         for path in rotated(&directory) {
-            read_lines(BufReader::new(open(&path)?), &mut lines)?;
+            read_lines(BufReader::new(open(&path)?), &mut printer)?;
         }
-        let current = directory.join(file_name(0));
-        let mut follower = Follower::open(&current)?;
-        follower.read(&mut lines)?;
-        lines.retain(|line| printer.wants(line));
-        let skip = options.tail.map_or(0, |tail| lines.len().saturating_sub(tail));
-        printer.print(&lines[skip..])?;
-        while options.follow {
+        let mut follower = Follower::open(&directory.join(file_name(0)))?;
+        follower.read(&mut printer)?;
+        printer.end_tail()?;
+        if options.follow {
+            self.follow(&record.id, &mut follower, &mut printer)?;
+        }
+        Ok(())
+    }
+
+    fn follow(&self, id: &str, follower: &mut Follower, printer: &mut Printer<'_>) -> Result<()> {
+        loop {
             // Looked at before reading: what was written before the end is still read.
-            let running = Snapshot::take(self.root(), &record.id)?.status.is_active();
-            lines.clear();
-            follower.read(&mut lines)?;
-            lines.retain(|line| printer.wants(line));
-            printer.print(&lines)?;
-            if !running || options.until.is_some_and(|until| SystemTime::now() > until) {
-                break;
+            let running = Snapshot::take(self.root(), id)?.status.is_active();
+            follower.read(printer)?;
+            printer.flush()?;
+            if !running || printer.options.until.is_some_and(|until| SystemTime::now() > until) {
+                return Ok(());
             }
             std::thread::sleep(POLL);
         }
-        Ok(())
     }
 }
 
@@ -77,7 +79,7 @@ fn open(path: &Path) -> Result<File> {
     File::open(path).context(|| format!("open {}", path.display()))
 }
 
-fn read_lines(mut reader: impl BufRead, lines: &mut Vec<Line>) -> Result<()> {
+fn read_lines(mut reader: impl BufRead, printer: &mut Printer<'_>) -> Result<()> {
     let mut text = Vec::new();
     loop {
         text.clear();
@@ -87,7 +89,7 @@ fn read_lines(mut reader: impl BufRead, lines: &mut Vec<Line>) -> Result<()> {
         }
         // A line cut by a full disk or a crash is no line.
         if let Ok(line) = serde_json::from_slice(&text) {
-            lines.push(line);
+            printer.take(line)?;
         }
     }
 }
@@ -117,19 +119,19 @@ impl Follower {
         Ok(())
     }
 
-    fn read(&mut self, lines: &mut Vec<Line>) -> Result<()> {
-        self.read_to_end(lines)?;
+    fn read(&mut self, printer: &mut Printer<'_>) -> Result<()> {
+        self.read_to_end(printer)?;
         let rotated = std::fs::metadata(&self.path).is_ok_and(|metadata| metadata.ino() != self.inode);
         if rotated {
-            self.read_to_end(lines)?;
+            self.read_to_end(printer)?;
             self.partial.clear();
             self.reopen()?;
-            self.read_to_end(lines)?;
+            self.read_to_end(printer)?;
         }
         Ok(())
     }
 
-    fn read_to_end(&mut self, lines: &mut Vec<Line>) -> Result<()> {
+    fn read_to_end(&mut self, printer: &mut Printer<'_>) -> Result<()> {
         let Some(reader) = &mut self.reader else { return Ok(()) };
         loop {
             let length = reader.read_until(b'\n', &mut self.partial).context(|| "read the log".into())?;
@@ -137,34 +139,54 @@ impl Follower {
                 return Ok(());
             }
             if let Ok(line) = serde_json::from_slice(&self.partial) {
-                lines.push(line);
+                printer.take(line)?;
             }
             self.partial.clear();
         }
     }
 }
 
+/// Prints lines as they are read; with `--tail` it keeps the last few and prints those.
 struct Printer<'a> {
     options: &'a LogsOptions,
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
+    tail: Option<(usize, VecDeque<Line>)>,
 }
 
 impl Printer<'_> {
-    fn wants(&self, line: &Line) -> bool {
-        self.options.since.is_none_or(|since| line.time.0 >= since)
-            && self.options.until.is_none_or(|until| line.time.0 <= until)
+    fn take(&mut self, line: Line) -> Result<()> {
+        let wanted = self.options.since.is_none_or(|since| line.time.0 >= since)
+            && self.options.until.is_none_or(|until| line.time.0 <= until);
+        if !wanted {
+            return Ok(());
+        }
+        let Some((count, last)) = &mut self.tail else { return self.print(&line) };
+        last.push_back(line);
+        if last.len() > *count {
+            last.pop_front();
+        }
+        Ok(())
     }
 
-    fn print(&mut self, lines: &[Line]) -> Result<()> {
-        for line in lines {
-            let to = if line.stream == "stderr" { &mut self.err } else { &mut self.out };
-            let written = match self.options.timestamps {
-                true => write!(to, "{} {}", line.time, line.log),
-                false => to.write_all(line.log.as_bytes()),
-            };
-            written.context(|| "write the log".into())?;
+    /// From here on every line is printed.
+    fn end_tail(&mut self) -> Result<()> {
+        for line in self.tail.take().into_iter().flat_map(|(_, last)| last) {
+            self.print(&line)?;
         }
+        self.flush()
+    }
+
+    fn print(&mut self, line: &Line) -> Result<()> {
+        let to = if line.stream == "stderr" { &mut self.err } else { &mut self.out };
+        let written = match self.options.timestamps {
+            true => write!(to, "{} {}", line.time, line.log),
+            false => to.write_all(line.log.as_bytes()),
+        };
+        written.context(|| "write the log".into())
+    }
+
+    fn flush(&mut self) -> Result<()> {
         self.out.flush().and_then(|()| self.err.flush()).context(|| "write the log".into())
     }
 }

@@ -1,9 +1,6 @@
-//! `system prune` and the volumes that go with containers.
-
-use std::collections::BTreeSet;
+//! `system prune`: stopped containers, unused images and volumes, and what interrupted commands left.
 
 use hull_storage::tree;
-use hull_storage::volumes::Volumes;
 
 use crate::engine::Engine;
 use crate::error::Result;
@@ -28,46 +25,21 @@ pub struct Pruned {
 }
 
 impl Engine {
-    pub fn volumes(&self) -> Volumes {
-        Volumes::new(self.root())
-    }
-
-    /// Removes a volume unless a container uses it.
-    pub fn remove_volume(&self, name: &str) -> Result<()> {
-        Ok(self.volumes().remove(name, &self.users_of_volume(name)?)?)
-    }
-
-    fn users_of_volume(&self, name: &str) -> Result<Vec<String>> {
-        let mut users = Vec::new();
-        for id in self.ids()? {
-            // One that is being removed uses nothing.
-            let Ok(record) = Record::load(self.root(), &id) else { continue };
-            if record.mounts.iter().any(|mount| mount.name.as_deref() == Some(name)) {
-                users.push(record.name);
-            }
-        }
-        Ok(users)
-    }
-
-    /// Removes stopped containers, unused images, and what interrupted commands left.
+    /// Containers first: they hold images and volumes.
     pub fn prune(&self, options: PruneOptions) -> Result<Pruned> {
         let mut pruned = Pruned::default();
         for id in self.ids()? {
             self.prune_container(&id, &mut pruned)?;
         }
-        let used: BTreeSet<String> = self.list()?.into_iter().map(|container| container.image_id).collect();
-        let removed = self.images().prune(options.all_images, &|id| used.contains(&id.to_string()))?;
-        pruned.images = removed.deleted;
-        pruned.bytes += removed.bytes;
+        let images = self.prune_images(options.all_images)?;
+        pruned.images = images.deleted;
+        pruned.bytes += images.bytes;
         if options.volumes {
-            for volume in self.volumes().list()? {
-                if volume.anonymous && self.users_of_volume(&volume.name)?.is_empty() {
-                    pruned.bytes += tree::disk_usage(&self.volumes().data_dir(&volume.name)?)?;
-                    self.remove_volume(&volume.name)?;
-                    pruned.volumes.push(volume.name);
-                }
-            }
+            let volumes = self.prune_volumes(false)?;
+            pruned.volumes = volumes.volumes;
+            pruned.bytes += volumes.bytes;
         }
+        self.volumes().collect()?;
         Ok(pruned)
     }
 

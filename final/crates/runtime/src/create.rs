@@ -32,21 +32,6 @@ pub struct CreateOptions<'a> {
     pub seccomp_cache: Option<&'a Path>,
 }
 
-impl<'a> CreateOptions<'a> {
-    pub fn new(id: &'a str, bundle: &'a Path, spec: &'a Spec) -> Self {
-        Self {
-            id,
-            bundle,
-            spec,
-            stdio: Stdio::Inherit { stdin: true },
-            cgroup: None,
-            init: false,
-            parent_death_signal: false,
-            seccomp_cache: None,
-        }
-    }
-}
-
 /// A container that is ready and waits for [`Created::start`]. Dropped, it is killed and leaves nothing.
 #[derive(Debug)]
 pub struct Created {

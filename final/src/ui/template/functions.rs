@@ -172,6 +172,8 @@ fn index<'d>(values: Vec<Item<'d>>) -> Outcome<'d> {
     let mut item = values.next().unwrap_or(Value::Null.into());
     for key in values {
         item = match (item.value(), key.value()) {
+            // The zero value of a map of strings, which is what docker's maps are.
+            (Value::Object(map), Value::String(key)) if !map.contains_key(key) => Value::from("").into(),
             (Value::Object(_) | Value::Null, Value::String(key)) => item.key(key),
             (Value::Object(_), _) => text(&key).map(|_| item)?,
             (Value::Array(array), _) => {

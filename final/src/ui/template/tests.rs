@@ -292,7 +292,7 @@ fn index_len_and_slice_reach_into_values() {
         &json!({ "s": "abc", "e": "é", "l": [1, [2, 3]], "o": { "a": { "b": 4 } }, "n": null }),
         &[
             ("{{index .l 1 0}} {{index .o \"a\" \"b\"}} {{index .s 0}} {{index .s}}", "2 4 97 abc"),
-            ("{{index .o \"nope\"}} {{index .n \"x\"}}", "<no value> <no value>"),
+            ("{{index .o \"nope\"}} {{index .n \"x\"}}", " <no value>"),
             ("{{len .s}} {{len .e}} {{len .l}} {{len .o}} {{len .n}}", "3 2 2 1 0"),
             (
                 "{{slice .s 1}} {{slice .s 1 2}} {{slice .l 1}} {{slice .s}} {{slice .l 0 1 2}}",

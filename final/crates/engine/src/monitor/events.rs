@@ -19,7 +19,8 @@ pub(super) struct EventLoop<'a> {
     pub streams: &'a mut Streams,
     /// Sends a signal to the container's first process.
     pub signal: &'a dyn Fn(u8),
-    /// Detached `-i` containers keep their stdin when a client leaves (docker's `StdinOnce` is false then).
+    /// stdin ends with the command that started the container (docker's `StdinOnce`); a detached container keeps it,
+    /// and a terminal is not closed by who leaves it.
     pub stdin_once: bool,
     pub stop_requested: &'a mut bool,
 }

@@ -1,6 +1,5 @@
 //! Forks the monitor and waits until it says how the start went.
 
-use hull_storage::lock::Lock;
 use hull_sys::process::{self, Fork};
 
 use super::{recover, run};
@@ -19,9 +18,7 @@ pub enum StartAttach {
 
 /// Starts a container under its lock, which is held until the monitor answers.
 pub(crate) fn launch(engine: &Engine, record: &Record, attach: StartAttach) -> Result<Option<AttachStream>> {
-    let run_dir = engine.root().container_run_dir(&record.id);
-    std::fs::create_dir_all(&run_dir).context(|| format!("create {}", run_dir.display()))?;
-    let lock = Lock::exclusive(&run_dir.join("lock"))?;
+    let lock = engine.lock(&record.id)?;
     let snapshot = Snapshot::take(engine.root(), &record.id)?;
     match snapshot.status {
         Status::Running | Status::Restarting => return Ok(None),

@@ -95,12 +95,12 @@ impl Log {
             partial.extend_from_slice(piece);
             while partial.ends_with(b"\n") || partial.len() >= LONGEST_LINE {
                 let rest = partial.split_off(partial.len().min(LONGEST_LINE));
-                encode(&mut batch, stream, &partial, time);
+                self.add_line(&mut batch, stream, &partial, time);
                 partial = rest;
             }
         }
         self.partial[stream as usize] = partial;
-        self.append(&batch);
+        self.append(&mut batch);
     }
 
     /// Writes the last line of each stream even if it has no newline.
@@ -109,28 +109,38 @@ impl Log {
             let partial = std::mem::take(&mut self.partial[stream as usize]);
             if self.file.is_some() && !partial.is_empty() {
                 let mut batch = Vec::new();
-                encode(&mut batch, stream, &partial, Timestamp::now());
-                self.append(&batch);
+                self.add_line(&mut batch, stream, &partial, Timestamp::now());
+                self.append(&mut batch);
             }
         }
     }
 
-    fn append(&mut self, batch: &[u8]) {
-        if batch.is_empty() {
+    /// Adds a line to what is written next. One that would make the file too large begins a new file.
+    fn add_line(&mut self, batch: &mut Vec<u8>, stream: Stream, text: &[u8], time: Timestamp) {
+        let before = batch.len();
+        encode(batch, stream, text, time);
+        let Some(limit) = self.options.max_size else { return };
+        if self.size + batch.len() as u64 <= limit || self.size + before as u64 == 0 {
             return;
         }
-        if let Some(limit) = self.options.max_size
-            && self.size > 0
-            && self.size + batch.len() as u64 > limit
-            && self.rotate().is_err()
-        {
+        let line = batch.split_off(before);
+        self.append(batch);
+        if self.rotate().is_err() {
             self.lost += 1;
+        }
+        *batch = line;
+    }
+
+    fn append(&mut self, batch: &mut Vec<u8>) {
+        if batch.is_empty() {
+            return;
         }
         match self.file.as_mut().map(|file| file.write_all(batch)) {
             Some(Ok(())) => self.size += batch.len() as u64,
             Some(Err(_)) => self.lost += 1,
             None => {}
         }
+        batch.clear();
     }
 
     fn rotate(&mut self) -> std::io::Result<()> {
@@ -192,14 +202,14 @@ mod tests {
         let dir = scratch("rotate");
         let options = LogOptions { max_size: Some(300), max_file: Some(2), ..Default::default() };
         let mut log = Log::open(&dir, &options).unwrap();
-        for n in 0..50 {
-            log.write(Stream::Stdout, format!("line {n}\n").as_bytes());
-        }
+        let text: String = (0..50).map(|n| format!("line {n}\n")).collect();
+        log.write(Stream::Stdout, text.as_bytes());
         let mut names: Vec<_> =
             std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, ["log", "log.1"]);
         assert!(std::fs::metadata(dir.join("log.1")).unwrap().len() <= 300);
+        assert!(std::fs::metadata(dir.join("log")).unwrap().len() <= 300);
         assert!(std::fs::read_to_string(dir.join("log")).unwrap().contains("line 49"));
         assert_eq!(log.lost, 0);
         std::fs::remove_dir_all(dir).unwrap();

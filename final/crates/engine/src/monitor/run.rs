@@ -124,8 +124,8 @@ impl Monitor {
             Ok(running) => running,
             Err(error) => {
                 let exit = Exit { code: error.exit_code(), error: error.to_string(), ..Exit::default() };
-                // Cleared first: the command may look as soon as it has been told.
-                let cleared = self.finish(&exit);
+                // Cleared first: the command may look as soon as it has been told. It holds the lock until then.
+                let cleared = self.clear(&exit);
                 fail(&command, &error);
                 return cleared;
             }
@@ -184,7 +184,7 @@ impl Monitor {
             log: &mut self.log,
             streams: &mut self.streams,
             signal: &signal,
-            stdin_once: !self.record.options.detach,
+            stdin_once: !self.record.options.detach && !self.record.options.tty,
             stop_requested: &mut self.stop_requested,
         };
         events.run(pidfd).context(|| "wait for the container".into())?;
@@ -234,19 +234,23 @@ impl Monitor {
         Ok(!self.stop_requested)
     }
 
-    /// The end: the container's exit is on disk, or with `--rm` nothing of it is.
     fn finish(&mut self, exit: &Exit) -> Result<()> {
+        let lock = self.engine.lock(&self.record.id);
+        let cleared = self.clear(exit);
+        drop(lock);
+        cleared
+    }
+
+    /// The end, under the container's lock: its exit is on disk, or with `--rm` nothing of it is.
+    fn clear(&mut self, exit: &Exit) -> Result<()> {
         let root = self.engine.root();
         let id = &self.record.id;
-        let lock = hull_storage::lock::Lock::exclusive(&root.container_run_dir(id).join("lock"));
         setup::unmount_root(&self.engine, &self.record);
         if self.record.options.auto_remove {
             return crate::remove::remove_files(&self.engine, &self.record, true);
         }
         exit.store(root, id)?;
-        crate::remove::remove_run_dir(root, id)?;
-        drop(lock);
-        Ok(())
+        crate::remove::remove_run_dir(root, id)
     }
 }
 

@@ -73,7 +73,6 @@ pub(super) fn start(engine: &Engine, record: &Record, state: &State) -> Result<(
         init: options.init,
         parent_death_signal: true,
         seccomp_cache: Some(&seccomp_cache),
-        ..hull_runtime::CreateOptions::new(&record.id, &bundle, &spec)
     })?;
     let streams = match streams {
         Some(streams) => streams,

@@ -47,7 +47,8 @@ fn kernel_mounts(engine: &Engine, options: &CreateOptions) -> Result<Vec<Mount>>
                 mount.options.push(format!("size={}", options.shm_size.unwrap_or(SHM_SIZE)));
                 share_ipc(engine, options, mount)?;
             }
-            Some("/dev/mqueue") if options.ipc == NamespaceMode::Host => {
+            // A message queue file system belongs to an IPC namespace, and only that one's owner mounts it.
+            Some("/dev/mqueue") if rootless && options.ipc != NamespaceMode::Private => {
                 *mount = bind(Path::new("/dev/mqueue"), &mount.destination, &["rbind"]);
             }
             // A sysfs shows the network namespace it is mounted in, and mounting one takes rights over that
@@ -107,7 +108,6 @@ fn user_mount(mount: &MountRecord) -> Mount {
             kind: Some("tmpfs".into()),
             source: Some("tmpfs".into()),
             options,
-            ..Mount::default()
         };
     }
     let mut bound = bind(&mount.source, &mount.destination, &["rbind"]);
@@ -125,6 +125,5 @@ fn bind(source: &Path, destination: &Path, options: &[&str]) -> Mount {
         kind: Some("bind".into()),
         source: Some(source.display().to_string()),
         options: options.iter().map(|option| option.to_string()).collect(),
-        ..Mount::default()
     }
 }

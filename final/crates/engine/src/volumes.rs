@@ -1,0 +1,66 @@
+//! Volumes, and which containers use them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hull_storage::volumes::{Volume, Volumes};
+
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::prune::Pruned;
+use crate::record::Record;
+
+impl Engine {
+    pub fn volumes(&self) -> Volumes {
+        Volumes::new(self.root())
+    }
+
+    /// Makes a volume; without a name one for whoever will mention its id.
+    pub fn create_volume(&self, name: Option<&str>, labels: &BTreeMap<String, String>) -> Result<Volume> {
+        let (name, anonymous) = match name {
+            Some(name) => (name.to_owned(), false),
+            None => (crate::create::random_id()?, true),
+        };
+        Ok(self.volumes().create(&name, labels, anonymous)?)
+    }
+
+    /// Removes a volume unless a container uses it.
+    pub fn remove_volume(&self, name: &str) -> Result<()> {
+        let mut users = Vec::new();
+        self.each_record(|record| {
+            if record.mounts.iter().any(|mount| mount.name.as_deref() == Some(name)) {
+                users.push(record.name.clone());
+            }
+        })?;
+        Ok(self.volumes().remove(name, &users)?)
+    }
+
+    /// The names of volumes that containers use, stopped ones too.
+    pub fn used_volumes(&self) -> Result<BTreeSet<String>> {
+        let mut used = BTreeSet::new();
+        self.each_record(|record| used.extend(record.mounts.iter().filter_map(|mount| mount.name.clone())))?;
+        Ok(used)
+    }
+
+    /// Removes anonymous volumes that no container uses, or with `all` named ones too.
+    pub fn prune_volumes(&self, all: bool) -> Result<Pruned> {
+        let mut pruned = Pruned::default();
+        let used = self.used_volumes()?;
+        for volume in self.volumes().unused(all, |name| used.contains(name))? {
+            let bytes = self.volumes().size(&volume.name)?;
+            self.remove_volume(&volume.name)?;
+            pruned.bytes += bytes;
+            pruned.volumes.push(volume.name);
+        }
+        Ok(pruned)
+    }
+
+    fn each_record(&self, mut look: impl FnMut(&Record)) -> Result<()> {
+        for id in self.ids()? {
+            // One that is being removed uses nothing.
+            if let Ok(record) = Record::load(self.root(), &id) {
+                look(&record);
+            }
+        }
+        Ok(())
+    }
+}

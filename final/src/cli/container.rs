@@ -1,0 +1,268 @@
+//! The verbs on containers.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Subcommand};
+
+use super::options::CreateArgs;
+use super::values;
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Create and run a container from an image
+    #[command(disable_help_flag = true)]
+    Run(Box<Run>),
+    /// Create a container
+    #[command(disable_help_flag = true)]
+    Create(Box<Create>),
+    /// Start stopped containers
+    Start(Start),
+    /// Stop running containers
+    Stop(Stop),
+    /// Stop and start containers
+    Restart(Stop),
+    /// Send a signal to running containers
+    Kill(Kill),
+    /// Remove containers
+    Rm(Rm),
+    /// List containers
+    #[command(visible_alias = "ls")]
+    Ps(Ps),
+    /// Run a command in a running container
+    Exec(Exec),
+    /// Show a container's log
+    Logs(Logs),
+    /// Show everything about containers and images
+    Inspect(Inspect),
+    /// Wait until containers stop, and print their exit codes
+    Wait(Names),
+    /// Join a running container's input and output
+    Attach(Attach),
+    /// Freeze all processes of containers
+    Pause(Names),
+    /// Let frozen containers go on
+    Unpause(Names),
+    /// Copy files between a container and here
+    Cp(Cp),
+    /// Show a container's processes
+    Top(Top),
+    /// Give a container another name
+    Rename(Rename),
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Run in the background and print the container's id
+    #[arg(short, long)]
+    pub detach: bool,
+    /// Keys that leave the container running
+    #[arg(long, value_name = "KEYS")]
+    pub detach_keys: Option<String>,
+    /// Pass signals on to the container
+    #[arg(long, default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_name = "BOOL", hide_default_value = true)]
+    pub sig_proxy: bool,
+    #[command(flatten)]
+    pub create: CreateArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct Create {
+    #[command(flatten)]
+    pub create: CreateArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct Names {
+    #[arg(required = true, value_name = "CONTAINER")]
+    pub names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Start {
+    /// Show the output and pass signals on
+    #[arg(short, long)]
+    pub attach: bool,
+    /// Pass stdin on
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Keys that leave the container running
+    #[arg(long, value_name = "KEYS")]
+    pub detach_keys: Option<String>,
+    #[command(flatten)]
+    pub containers: Names,
+}
+
+#[derive(Debug, Args)]
+pub struct Stop {
+    /// The signal instead of the container's stop signal
+    #[arg(short, long, value_name = "SIGNAL")]
+    pub signal: Option<String>,
+    /// Seconds to wait before killing
+    #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", allow_hyphen_values = true, value_parser = values::stop_timeout)]
+    pub time: Option<u32>,
+    #[command(flatten)]
+    pub containers: Names,
+}
+
+#[derive(Debug, Args)]
+pub struct Kill {
+    /// The signal
+    #[arg(short, long, value_name = "SIGNAL", default_value = "KILL")]
+    pub signal: String,
+    #[command(flatten)]
+    pub containers: Names,
+}
+
+#[derive(Debug, Args)]
+pub struct Rm {
+    /// Kill what runs
+    #[arg(short, long)]
+    pub force: bool,
+    /// Remove anonymous volumes too
+    #[arg(short, long)]
+    pub volumes: bool,
+    #[command(flatten)]
+    pub containers: Names,
+}
+
+#[derive(Debug, Args)]
+pub struct Ps {
+    /// Show stopped containers too
+    #[arg(short, long)]
+    pub all: bool,
+    /// Show only what fits: KEY=VALUE
+    #[arg(short, long, value_name = "FILTER")]
+    pub filter: Vec<String>,
+    /// json, table, or a Go template
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Show the last so many containers, whatever their state
+    #[arg(short = 'n', long, value_name = "COUNT")]
+    pub last: Option<usize>,
+    /// Show the latest container, whatever its state
+    #[arg(short, long)]
+    pub latest: bool,
+    /// Do not shorten
+    #[arg(long)]
+    pub no_trunc: bool,
+    /// Show ids only
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Exec {
+    /// Run in the background
+    #[arg(short, long)]
+    pub detach: bool,
+    /// Keys that leave the command running
+    #[arg(long, value_name = "KEYS")]
+    pub detach_keys: Option<String>,
+    /// Set a variable: KEY=VALUE, or KEY from here
+    #[arg(short, long, value_name = "ENV")]
+    pub env: Vec<String>,
+    /// Read variables from a file
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Vec<PathBuf>,
+    /// Keep stdin open
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// With all capabilities
+    #[arg(long)]
+    pub privileged: bool,
+    /// With a terminal
+    #[arg(short, long)]
+    pub tty: bool,
+    /// NAME|UID[:GROUP|GID]
+    #[arg(short, long, value_name = "USER")]
+    pub user: Option<String>,
+    /// The working directory
+    #[arg(short, long, value_name = "DIR")]
+    pub workdir: Option<String>,
+    #[arg(value_name = "CONTAINER")]
+    pub container: String,
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// Go on with what comes
+    #[arg(short, long)]
+    pub follow: bool,
+    /// From a time on: 2026-01-02T13:04:05Z, or 42m for 42 minutes ago
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
+    pub since: Option<std::time::SystemTime>,
+    /// Up to a time
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
+    pub until: Option<std::time::SystemTime>,
+    /// The last so many lines
+    #[arg(short = 'n', long, value_name = "COUNT", default_value = "all", allow_hyphen_values = true, value_parser = values::tail)]
+    pub tail: values::Tail,
+    /// Show when each line came
+    #[arg(short, long)]
+    pub timestamps: bool,
+    #[arg(value_name = "CONTAINER")]
+    pub container: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// json, or a Go template
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Look for this kind only
+    #[arg(long = "type", value_name = "TYPE", value_parser = ["container", "image", "volume"])]
+    pub kind: Option<String>,
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Attach {
+    /// Keys that leave the container running
+    #[arg(long, value_name = "KEYS")]
+    pub detach_keys: Option<String>,
+    /// Pass nothing on to stdin
+    #[arg(long)]
+    pub no_stdin: bool,
+    /// Pass signals on to the container
+    #[arg(long, default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_name = "BOOL", hide_default_value = true)]
+    pub sig_proxy: bool,
+    #[arg(value_name = "CONTAINER")]
+    pub container: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Cp {
+    /// Keep owners
+    #[arg(short, long)]
+    pub archive: bool,
+    /// Copy what a symbolic link at SOURCE names
+    #[arg(short = 'L', long)]
+    pub follow_link: bool,
+    /// Print nothing
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// CONTAINER:PATH, PATH, or - for a tar on stdin
+    pub source: String,
+    /// CONTAINER:PATH, PATH, or - for a tar on stdout
+    pub target: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Top {
+    #[arg(value_name = "CONTAINER")]
+    pub container: String,
+    /// Options of ps(1)
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "PS OPTIONS")]
+    pub ps_options: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Rename {
+    #[arg(value_name = "CONTAINER")]
+    pub container: String,
+    #[arg(value_name = "NEW_NAME")]
+    pub name: String,
+}

@@ -1,0 +1,145 @@
+//! The verbs on images.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// At the top level, by their short names.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// List images
+    Images(List),
+    /// Make an image from a root file system's tar
+    Import(Import),
+    /// Load images from an archive: docker's, OCI's, or an OCI layout
+    Load(Load),
+    /// Write images to an archive
+    Save(Save),
+    /// Give an image one more name
+    Tag(Tag),
+    /// Remove images
+    Rmi(Remove),
+}
+
+/// `hull image …`.
+#[derive(Debug, Subcommand)]
+pub enum Group {
+    /// List images
+    #[command(visible_alias = "list")]
+    Ls(List),
+    /// Show everything about images
+    Inspect(Inspect),
+    /// Make an image from a root file system's tar
+    Import(Import),
+    /// Load images from an archive: docker's, OCI's, or an OCI layout
+    Load(Load),
+    /// Write images to an archive
+    Save(Save),
+    /// Give an image one more name
+    Tag(Tag),
+    /// Remove images
+    Rm(Remove),
+    /// Remove images that nothing uses
+    Prune(Prune),
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    /// Show images without a name too
+    #[arg(short, long)]
+    pub all: bool,
+    /// Show manifest digests
+    #[arg(long)]
+    pub digests: bool,
+    /// Show only what fits: KEY=VALUE
+    #[arg(short, long, value_name = "FILTER")]
+    pub filter: Vec<String>,
+    /// json, table, or a Go template
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Do not shorten
+    #[arg(long)]
+    pub no_trunc: bool,
+    /// Show ids only
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Only images of this repository, or this one
+    #[arg(value_name = "REPOSITORY[:TAG]")]
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// json, or a Go template
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    #[arg(required = true, value_name = "IMAGE")]
+    pub names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Import {
+    /// Apply a Dockerfile instruction: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME, WORKDIR
+    #[arg(short, long, value_name = "INSTRUCTION")]
+    pub change: Vec<String>,
+    /// A remark in the image's history
+    #[arg(short, long, value_name = "TEXT")]
+    pub message: Option<String>,
+    /// OS/ARCH of what is in the tar [default: this machine's]
+    #[arg(long, value_name = "PLATFORM")]
+    pub platform: Option<String>,
+    /// A tar, plain, gzip or zstd; - for stdin
+    #[arg(value_name = "FILE|-")]
+    pub file: PathBuf,
+    #[arg(value_name = "REPOSITORY[:TAG]")]
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Load {
+    /// The archive or layout, instead of stdin
+    #[arg(short, long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// Print only the images' ids
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Save {
+    /// Write to a file, instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// docker-archive (which is an OCI archive too) or oci-archive
+    #[arg(long, value_name = "FORMAT", default_value = "docker-archive", value_parser = ["docker-archive", "oci-archive"])]
+    pub format: String,
+    #[arg(required = true, value_name = "IMAGE")]
+    pub names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Tag {
+    #[arg(value_name = "IMAGE")]
+    pub source: String,
+    #[arg(value_name = "NEW_NAME")]
+    pub target: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Remove {
+    /// Take all names, and do not mind stopped containers
+    #[arg(short, long)]
+    pub force: bool,
+    #[arg(required = true, value_name = "IMAGE")]
+    pub names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Prune {
+    /// Also images that have a name but no container
+    #[arg(short, long)]
+    pub all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+}

@@ -1,0 +1,65 @@
+//! The command line, as docker's users know it.
+
+pub mod container;
+pub mod image;
+pub mod mounts;
+pub mod options;
+pub mod system;
+pub mod values;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Containers without a daemon.
+#[derive(Debug, Parser)]
+#[command(name = "hull", version, about, max_term_width = 110, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Where hull keeps its things.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Images, containers and volumes [default: /var/lib/hull, or ~/.local/share/hull]
+    #[arg(long, env = "HULL_ROOT", value_name = "DIR", hide_env_values = true)]
+    pub root: Option<PathBuf>,
+    /// State that a reboot clears [default: /run/hull, or $XDG_RUNTIME_DIR/hull]
+    #[arg(long, env = "HULL_RUNROOT", value_name = "DIR", hide_env_values = true)]
+    pub runroot: Option<PathBuf>,
+    /// The cgroup that containers' cgroups are made in
+    #[arg(long, env = "HULL_CGROUP_PARENT", value_name = "PATH", hide_env_values = true)]
+    pub cgroup_parent: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    #[command(flatten)]
+    Verb(container::Verb),
+    #[command(flatten)]
+    ImageVerb(image::Verb),
+    /// Manage containers
+    #[command(subcommand, name = "container")]
+    Container(container::Verb),
+    /// Manage images
+    #[command(subcommand, name = "image")]
+    Image(image::Group),
+    /// Manage volumes
+    #[command(subcommand)]
+    Volume(system::Volume),
+    /// Manage hull
+    #[command(subcommand)]
+    System(system::System),
+    /// Show what this machine and this root have
+    Info(system::Format),
+    /// Show hull's version
+    Version(system::Format),
+    /// Print a shell's completion script
+    Completion(system::Completion),
+    /// Write the man pages
+    #[command(hide = true)]
+    Man(system::Man),
+}

@@ -1,0 +1,110 @@
+//! Volumes, and hull itself.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Subcommand)]
+pub enum Volume {
+    /// Create a volume
+    Create(VolumeCreate),
+    /// Show everything about volumes
+    Inspect(VolumeInspect),
+    /// List volumes
+    #[command(visible_alias = "list")]
+    Ls(VolumeList),
+    /// Remove volumes that no container uses
+    Prune(VolumePrune),
+    /// Remove volumes
+    Rm(VolumeRemove),
+}
+
+#[derive(Debug, Args)]
+pub struct VolumeCreate {
+    /// KEY=VALUE
+    #[arg(long, value_name = "LABEL")]
+    pub label: Vec<String>,
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct VolumeInspect {
+    /// json, or a Go template
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    #[arg(required = true, value_name = "VOLUME")]
+    pub names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct VolumeList {
+    /// Show only what fits: KEY=VALUE
+    #[arg(short, long, value_name = "FILTER")]
+    pub filter: Vec<String>,
+    /// json, table, or a Go template
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Show names only
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct VolumePrune {
+    /// Named ones too
+    #[arg(short, long)]
+    pub all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct VolumeRemove {
+    /// Do not mind one that is not there
+    #[arg(short, long)]
+    pub force: bool,
+    #[arg(required = true, value_name = "VOLUME")]
+    pub names: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum System {
+    /// Show what takes space
+    Df(Format),
+    /// Show what this machine and this root have
+    Info(Format),
+    /// Remove stopped containers and what nothing uses
+    Prune(Prune),
+}
+
+#[derive(Debug, Args)]
+pub struct Prune {
+    /// Also images that have a name but no container
+    #[arg(short, long)]
+    pub all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+    /// Also anonymous volumes
+    #[arg(long)]
+    pub volumes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Format {
+    /// json, or a Go template
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Completion {
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct Man {
+    /// Where to write them
+    pub directory: PathBuf,
+}

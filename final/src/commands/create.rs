@@ -1,0 +1,65 @@
+//! `create`, and what `run` shares with it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use hull_engine::{Engine, Record};
+
+use crate::cli::container::Create;
+use crate::cli::options::CreateArgs;
+use crate::ui::output;
+
+pub fn create(engine: &Engine, args: &Create) -> Result<u8> {
+    let record = make(engine, &args.create, false)?;
+    output::line(&record.id)?;
+    Ok(0)
+}
+
+/// Creates the container and writes its id where `--cidfile` says.
+pub fn make(engine: &Engine, args: &CreateArgs, detach: bool) -> Result<Record> {
+    if args.pull == "always" {
+        bail!("cannot pull {}: hull has no registry client yet; hull load takes archives", args.image);
+    }
+    let options = args.to_options(detach)?;
+    let id_file = args.cidfile.as_deref().map(IdFile::create).transpose()?;
+    let record = engine.create(&options)?;
+    if let Some(file) = id_file
+        && let Err(error) = file.write(&record.id)
+    {
+        engine.remove(&record.id, true, true)?;
+        return Err(error);
+    }
+    Ok(record)
+}
+
+/// Made before the container, so that two runs with one file cannot both go on; gone again if there is none.
+struct IdFile {
+    path: PathBuf,
+    file: Option<std::fs::File>,
+}
+
+impl IdFile {
+    fn create(path: &Path) -> Result<Self> {
+        let file = std::fs::File::create_new(path).with_context(|| {
+            format!("cannot write the container's id to {} (--cidfile takes a new file)", path.display())
+        })?;
+        Ok(Self { path: path.to_owned(), file: Some(file) })
+    }
+
+    fn write(mut self, id: &str) -> Result<()> {
+        if let Some(file) = &mut self.file {
+            file.write_all(id.as_bytes()).with_context(|| format!("cannot write {}", self.path.display()))?;
+        }
+        self.file = None;
+        Ok(())
+    }
+}
+
+impl Drop for IdFile {
+    fn drop(&mut self) {
+        if self.file.is_some() {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}

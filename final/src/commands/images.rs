@@ -1,0 +1,192 @@
+//! Verbs on images.
+
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Read};
+
+use anyhow::{Context, Result, bail};
+use hull_engine::Engine;
+use hull_image::archive::{self, ImportOptions, LoadSource, SaveFormat};
+use hull_image::platform::Platform;
+use hull_image::reference::Reference;
+use hull_image::store::{ImageRecord, Removed};
+use serde_json::{Value, json};
+
+use super::each;
+use crate::cli::image::{Import, List, Load, Prune, Remove, Save, Tag};
+use crate::ui::list::{self, Columns};
+use crate::ui::{human, output};
+
+const COLUMNS: Columns = Columns {
+    titles: &[
+        ("ID", "IMAGE ID"),
+        ("Repository", "REPOSITORY"),
+        ("Tag", "TAG"),
+        ("Digest", "DIGEST"),
+        ("CreatedSince", "CREATED"),
+        ("CreatedAt", "CREATED AT"),
+        ("Size", "SIZE"),
+    ],
+    shown: &["Repository", "Tag", "ID", "CreatedSince", "Size"],
+};
+
+const WITH_DIGESTS: Columns =
+    Columns { shown: &["Repository", "Tag", "Digest", "ID", "CreatedSince", "Size"], ..COLUMNS };
+
+pub fn list(engine: &Engine, args: &List) -> Result<u8> {
+    let mut records = engine.images().list()?;
+    for filter in &args.filter {
+        match filter.split_once('=') {
+            Some(("dangling", "true")) => records.retain(|record| record.names.is_empty()),
+            Some(("dangling", "false")) => records.retain(|record| !record.names.is_empty()),
+            Some(("reference", pattern)) => keep_named(&mut records, pattern),
+            _ => bail!("invalid filter {filter:?}: there are dangling=true|false and reference=NAME"),
+        }
+    }
+    if let Some(name) = &args.name {
+        keep_named(&mut records, name);
+    }
+    if args.quiet {
+        for record in &records {
+            let id = record.id.to_string();
+            output::line(if args.no_trunc { &id } else { human::short_id(&id) })?;
+        }
+        return Ok(0);
+    }
+    let rows: Vec<Value> = records.iter().flat_map(|record| rows(record, args.no_trunc)).collect();
+    let columns = if args.digests { WITH_DIGESTS } else { COLUMNS };
+    list::print(columns, &rows, args.format.as_deref())?;
+    Ok(0)
+}
+
+/// By repository, or by repository and tag.
+fn keep_named(records: &mut Vec<ImageRecord>, wanted: &str) {
+    for record in records.iter_mut() {
+        record.names.retain(|name| {
+            name == wanted || name.rsplit_once(':').is_some_and(|(repository, _)| repository == wanted)
+        });
+    }
+    records.retain(|record| !record.names.is_empty());
+}
+
+/// One for each name.
+fn rows(record: &ImageRecord, no_trunc: bool) -> Vec<Value> {
+    let id = record.id.to_string();
+    let created = record.created.as_deref().and_then(|time| humantime::parse_rfc3339(time).ok());
+    let none = ["<none>:<none>".to_owned()];
+    let names = if record.names.is_empty() { &none[..] } else { &record.names };
+    let row = |name: &String| {
+        let (repository, tag) = name.rsplit_once(':').unwrap_or((name, "<none>"));
+        json!({
+            "ID": if no_trunc { &id } else { human::short_id(&id) },
+            "Repository": repository,
+            "Tag": tag,
+            "Digest": record.manifest_digest.to_string(),
+            "CreatedSince": created.map_or("N/A".into(), |at| format!("{} ago", human::since(at))),
+            "CreatedAt": created.map_or("N/A".into(), human::time),
+            "Size": human::size(record.size),
+        })
+    };
+    names.iter().map(row).collect()
+}
+
+pub fn import(engine: &Engine, args: &Import) -> Result<u8> {
+    let name = args.name.as_deref().map(Reference::parse).transpose()?;
+    let stream: Box<dyn Read> = match args.file.to_str() {
+        Some("-") => Box::new(std::io::stdin().lock()),
+        _ => Box::new(
+            std::fs::File::open(&args.file)
+                .with_context(|| format!("cannot open {}", args.file.display()))?,
+        ),
+    };
+    let mut options = ImportOptions {
+        message: args.message.clone(),
+        platform: args.platform.as_deref().map(Platform::parse).transpose()?,
+        ..ImportOptions::default()
+    };
+    for change in &args.change {
+        archive::apply_change(&mut options.config, change)?;
+    }
+    let id = archive::import(engine.images(), stream, name.as_ref(), options)?;
+    output::line(id)?;
+    Ok(0)
+}
+
+pub fn tag(engine: &Engine, args: &Tag) -> Result<u8> {
+    engine.images().tag(&args.source, &Reference::parse(&args.target)?)?;
+    Ok(0)
+}
+
+pub fn remove(engine: &Engine, args: &Remove) -> Result<u8> {
+    each(&args.names, |name| {
+        let removed = engine.remove_image(name, args.force)?;
+        let lines = removed.iter().map(|what| match what {
+            Removed::Untagged(name) => format!("Untagged: {name}"),
+            Removed::Deleted(id) => format!("Deleted: {id}"),
+        });
+        Ok(Some(lines.collect::<Vec<_>>().join("\n")))
+    })
+}
+
+pub fn prune(engine: &Engine, args: &Prune) -> Result<u8> {
+    let what = if args.all { "all images without at least one container" } else { "all dangling images" };
+    if !args.force && !output::confirm(&format!("WARNING! This will remove {what}."))? {
+        return Ok(0);
+    }
+    let pruned = engine.prune_images(args.all)?;
+    for id in &pruned.deleted {
+        output::line(format!("deleted: {id}"))?;
+    }
+    output::line(format!("Total reclaimed space: {}", human::size(pruned.bytes)))?;
+    Ok(0)
+}
+
+pub fn load(engine: &Engine, args: &Load) -> Result<u8> {
+    let source = match &args.input {
+        Some(path) => LoadSource::Path(path.clone()),
+        None if std::io::stdin().is_terminal() => {
+            bail!(
+                "requested load from stdin, but stdin is a terminal: give the archive with -i, or by a pipe"
+            )
+        }
+        None => LoadSource::Stream(Box::new(std::io::stdin().lock())),
+    };
+    for image in archive::load(engine.images(), source)? {
+        if args.quiet || image.names.is_empty() {
+            output::line(format!("Loaded image ID: {}", image.id))?;
+        } else {
+            image.names.iter().try_for_each(|name| output::line(format!("Loaded image: {name}")))?;
+        }
+    }
+    Ok(0)
+}
+
+pub fn save(engine: &Engine, args: &Save) -> Result<u8> {
+    let format = match args.format.as_str() {
+        "oci-archive" => SaveFormat::OciArchive,
+        _ => SaveFormat::DockerArchive,
+    };
+    let Some(path) = &args.output else {
+        if std::io::stdout().is_terminal() {
+            bail!("cowardly refusing to save to a terminal: use -o, or redirect");
+        }
+        archive::save(engine.images(), &args.names, std::io::stdout().lock(), format)?;
+        return Ok(0);
+    };
+    let finish = |saved: hull_image::Result<()>| saved.map_err(anyhow::Error::from);
+    let cannot = || format!("cannot write {}", path.display());
+    // A device or a pipe is written to as it is; renaming would put a file in its place.
+    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        let file = File::options().write(true).open(path).with_context(cannot)?;
+        finish(archive::save(engine.images(), &args.names, BufWriter::new(file), format))?;
+        return Ok(0);
+    }
+    // Beside the target and renamed: a save that fails leaves what was there.
+    let unfinished = path.with_added_extension(format!("{}.tmp", std::process::id()));
+    let file = File::create_new(&unfinished).with_context(cannot)?;
+    let saved = finish(archive::save(engine.images(), &args.names, BufWriter::new(file), format))
+        .and_then(|()| std::fs::rename(&unfinished, path).with_context(cannot));
+    if saved.is_err() {
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    saved.map(|()| 0)
+}

@@ -1,0 +1,53 @@
+//! `inspect`: containers, images and volumes, whichever goes by the name.
+
+use anyhow::{Result, anyhow};
+use hull_engine::Engine;
+use serde_json::Value;
+
+use super::volume;
+use crate::cli::container::Inspect;
+use crate::cli::image;
+use crate::ui::errors::{self, Code};
+use crate::ui::output;
+
+pub fn inspect(engine: &Engine, args: &Inspect) -> Result<u8> {
+    let kind = args.kind.as_deref();
+    show(&args.names, args.format.as_deref(), |name| any(engine, name, kind))
+}
+
+pub fn images(engine: &Engine, args: &image::Inspect) -> Result<u8> {
+    show(&args.names, args.format.as_deref(), |name| Ok(engine.images().inspect(name)?))
+}
+
+/// Prints what was found, and then says what was not.
+pub fn show(names: &[String], format: Option<&str>, look: impl Fn(&str) -> Result<Value>) -> Result<u8> {
+    let (mut found, mut missing) = (vec![], vec![]);
+    for name in names {
+        match look(name) {
+            Ok(value) => found.push(value),
+            Err(error) => missing.push(error),
+        }
+    }
+    output::inspected(&found, format)?;
+    Ok(missing.iter().map(|error| errors::report(error, Code::Plain)).max().unwrap_or(0))
+}
+
+fn any(engine: &Engine, name: &str, kind: Option<&str>) -> Result<Value> {
+    match kind {
+        Some("container") => return Ok(engine.inspect(name)?),
+        Some("image") => {
+            return Ok(engine.images().inspect(name)?);
+        }
+        Some(_) => return volume::describe(engine, name),
+        None => {}
+    }
+    match engine.inspect(name) {
+        Err(error) if error.is_not_found() => {}
+        other => return Ok(other?),
+    }
+    if let Ok(image) = engine.images().inspect(name) {
+        return Ok(image);
+    }
+    volume::describe(engine, name)
+        .map_err(|_| anyhow!("No such object: {name}: neither a container nor an image nor a volume"))
+}

@@ -1,0 +1,82 @@
+//! Verbs that take containers from one state to another.
+
+use anyhow::{Result, bail};
+use hull_engine::{AttachEnd, AttachOptions, Engine, StartAttach};
+
+use super::{each, run};
+use crate::cli::container::{Kill, Names, Rename, Rm, Start, Stop};
+
+pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
+    if !args.attach && !args.interactive {
+        return each(&args.containers.names, |name| {
+            engine.start(name, StartAttach::Detached)?;
+            Ok(Some(name.into()))
+        });
+    }
+    let [name] = &args.containers.names[..] else {
+        bail!("cannot attach to several containers at once");
+    };
+    let config = engine.inspect(name)?;
+    let flag = |key: &str| config["Config"][key].as_bool().unwrap_or(false);
+    let (tty, interactive) = (flag("Tty"), args.interactive && flag("OpenStdin"));
+    run::need_terminal(tty, interactive)?;
+    let Some(stream) = engine.start(name, StartAttach::Attached)? else { return Ok(0) };
+    let options =
+        AttachOptions { stdin: interactive, tty, sig_proxy: !tty, detach_keys: args.detach_keys.clone() };
+    match stream.run(&options)? {
+        AttachEnd::Exited(code) => Ok(code),
+        AttachEnd::Detached => Ok(0),
+    }
+}
+
+pub fn stop(engine: &Engine, args: &Stop) -> Result<u8> {
+    each(&args.containers.names, |name| {
+        engine.stop(name, args.signal.as_deref(), args.time)?;
+        Ok(Some(name.into()))
+    })
+}
+
+pub fn restart(engine: &Engine, args: &Stop) -> Result<u8> {
+    each(&args.containers.names, |name| {
+        engine.restart(name, args.signal.as_deref(), args.time)?;
+        Ok(Some(name.into()))
+    })
+}
+
+pub fn kill(engine: &Engine, args: &Kill) -> Result<u8> {
+    each(&args.containers.names, |name| {
+        engine.kill(name, &args.signal)?;
+        Ok(Some(name.into()))
+    })
+}
+
+pub fn rm(engine: &Engine, args: &Rm) -> Result<u8> {
+    each(&args.containers.names, |name| match engine.remove(name, args.force, args.volumes) {
+        // docker's: -f does not mind what is not there.
+        Err(error) if args.force && error.is_not_found() => Ok(None),
+        other => Ok(other.map(|()| Some(name.into()))?),
+    })
+}
+
+pub fn wait(engine: &Engine, args: &Names) -> Result<u8> {
+    each(&args.names, |name| Ok(Some(engine.wait(name)?.to_string())))
+}
+
+pub fn pause(engine: &Engine, args: &Names) -> Result<u8> {
+    each(&args.names, |name| {
+        engine.pause(name)?;
+        Ok(Some(name.into()))
+    })
+}
+
+pub fn unpause(engine: &Engine, args: &Names) -> Result<u8> {
+    each(&args.names, |name| {
+        engine.unpause(name)?;
+        Ok(Some(name.into()))
+    })
+}
+
+pub fn rename(engine: &Engine, args: &Rename) -> Result<u8> {
+    engine.rename(&args.container, &args.name)?;
+    Ok(0)
+}

@@ -1,0 +1,131 @@
+//! One file per verb, or per few that share a shape.
+
+mod attach;
+mod copy;
+mod create;
+mod exec;
+mod images;
+mod info;
+mod inspect;
+mod lifecycle;
+mod logs;
+mod ps;
+mod run;
+mod scripts;
+mod system;
+mod top;
+mod volume;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use hull_engine::Engine;
+
+use crate::cli::{Cli, Command, Global, container, image};
+use crate::ui::errors::{self, Code};
+
+/// Does what the command line says, and reports what went wrong.
+pub fn run(cli: &Cli) -> ExitCode {
+    let code = match dispatch(&cli.global, &cli.command) {
+        Ok(code) => code,
+        Err(error) => errors::report(&error, failure(&cli.command)),
+    };
+    ExitCode::from(code)
+}
+
+fn failure(command: &Command) -> Code {
+    match command {
+        Command::Verb(verb) | Command::Container(verb) => match verb {
+            container::Verb::Run(_) => Code::Run,
+            container::Verb::Exec(_) => Code::Exec,
+            _ => Code::Plain,
+        },
+        _ => Code::Plain,
+    }
+}
+
+fn dispatch(global: &Global, command: &Command) -> Result<u8> {
+    match command {
+        Command::Verb(verb) | Command::Container(verb) => container(global, verb),
+        Command::ImageVerb(verb) => image_verb(&open(global)?, verb),
+        Command::Image(group) => image_group(&open(global)?, group),
+        Command::Volume(verb) => volume::run(&open(global)?, verb),
+        Command::System(verb) => system::run(&open(global)?, verb),
+        Command::Info(args) => info::info(&open(global)?, args),
+        Command::Version(args) => info::version(args),
+        Command::Completion(args) => scripts::completion(args),
+        Command::Man(args) => scripts::man(args),
+    }
+}
+
+fn container(global: &Global, verb: &container::Verb) -> Result<u8> {
+    use container::Verb;
+    // What runs a program inside a container must not be writable from there.
+    if matches!(verb, Verb::Run(_) | Verb::Start(_) | Verb::Restart(_) | Verb::Exec(_)) {
+        hull_sys::self_exe::protect()?;
+    }
+    let engine = &open(global)?;
+    match verb {
+        Verb::Run(args) => run::run(engine, args),
+        Verb::Create(args) => create::create(engine, args),
+        Verb::Start(args) => lifecycle::start(engine, args),
+        Verb::Stop(args) => lifecycle::stop(engine, args),
+        Verb::Restart(args) => lifecycle::restart(engine, args),
+        Verb::Kill(args) => lifecycle::kill(engine, args),
+        Verb::Rm(args) => lifecycle::rm(engine, args),
+        Verb::Wait(args) => lifecycle::wait(engine, args),
+        Verb::Pause(args) => lifecycle::pause(engine, args),
+        Verb::Unpause(args) => lifecycle::unpause(engine, args),
+        Verb::Rename(args) => lifecycle::rename(engine, args),
+        Verb::Ps(args) => ps::ps(engine, args),
+        Verb::Exec(args) => exec::exec(engine, args),
+        Verb::Logs(args) => logs::logs(engine, args),
+        Verb::Inspect(args) => inspect::inspect(engine, args),
+        Verb::Attach(args) => attach::attach(engine, args),
+        Verb::Cp(args) => copy::copy(engine, args),
+        Verb::Top(args) => top::top(engine, args),
+    }
+}
+
+fn image_verb(engine: &Engine, verb: &image::Verb) -> Result<u8> {
+    match verb {
+        image::Verb::Images(args) => images::list(engine, args),
+        image::Verb::Import(args) => images::import(engine, args),
+        image::Verb::Load(args) => images::load(engine, args),
+        image::Verb::Save(args) => images::save(engine, args),
+        image::Verb::Tag(args) => images::tag(engine, args),
+        image::Verb::Rmi(args) => images::remove(engine, args),
+    }
+}
+
+fn image_group(engine: &Engine, verb: &image::Group) -> Result<u8> {
+    match verb {
+        image::Group::Ls(args) => images::list(engine, args),
+        image::Group::Inspect(args) => inspect::images(engine, args),
+        image::Group::Import(args) => images::import(engine, args),
+        image::Group::Load(args) => images::load(engine, args),
+        image::Group::Save(args) => images::save(engine, args),
+        image::Group::Tag(args) => images::tag(engine, args),
+        image::Group::Rm(args) => images::remove(engine, args),
+        image::Group::Prune(args) => images::prune(engine, args),
+    }
+}
+
+fn open(global: &Global) -> Result<Engine> {
+    let (data, run) = hull_storage::root::Root::default_paths();
+    let data = global.root.clone().unwrap_or(data);
+    let run = global.runroot.clone().unwrap_or(run);
+    Ok(Engine::open(&data, &run, global.cgroup_parent.clone())?)
+}
+
+/// Does one thing to several names: prints each that worked, reports each that did not, and goes on.
+fn each(names: &[String], mut action: impl FnMut(&str) -> Result<Option<String>>) -> Result<u8> {
+    let mut code = 0;
+    for name in names {
+        match action(name).and_then(|shown| shown.map_or(Ok(()), crate::ui::output::line)) {
+            Ok(()) => {}
+            Err(error) => code = errors::report(&error, Code::Plain).max(code),
+        }
+    }
+    Ok(code)
+}

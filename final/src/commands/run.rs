@@ -1,0 +1,44 @@
+//! `run`: create, start, stay with it.
+
+use anyhow::{Result, bail};
+use hull_engine::{AttachEnd, AttachOptions, Engine, StartAttach};
+
+use super::create;
+use crate::cli::container::Run;
+use crate::ui::output;
+
+pub fn run(engine: &Engine, args: &Run) -> Result<u8> {
+    let create = &args.create;
+    if !args.detach {
+        need_terminal(create.tty, create.interactive)?;
+    }
+    let record = create::make(engine, create, args.detach)?;
+    let attach = if args.detach { StartAttach::Detached } else { StartAttach::Attached };
+    let started = engine.start(&record.id, attach);
+    if started.is_err() && create.rm {
+        // The monitor has done this unless it died before it could.
+        let _ = engine.remove(&record.id, true, true);
+    }
+    let Some(stream) = started? else {
+        output::line(&record.id)?;
+        return Ok(0);
+    };
+    let options = AttachOptions {
+        stdin: create.interactive,
+        tty: create.tty,
+        sig_proxy: args.sig_proxy && !create.tty,
+        detach_keys: args.detach_keys.clone(),
+    };
+    match stream.run(&options)? {
+        AttachEnd::Exited(code) => Ok(code),
+        AttachEnd::Detached => Ok(0),
+    }
+}
+
+/// docker's rule: a terminal inside that is to be typed into needs one here.
+pub fn need_terminal(tty: bool, interactive: bool) -> Result<()> {
+    if tty && interactive && !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+        bail!("the input device is not a TTY: leave out -t, or run it from a terminal");
+    }
+    Ok(())
+}

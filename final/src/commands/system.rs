@@ -1,0 +1,75 @@
+//! `system`: hull as a whole.
+
+use anyhow::Result;
+use hull_engine::{Engine, PruneOptions};
+
+use super::info;
+use crate::cli::system::{Format, Prune, System};
+use crate::ui::list::{self, Columns};
+use crate::ui::{human, output};
+
+pub fn run(engine: &Engine, verb: &System) -> Result<u8> {
+    match verb {
+        System::Df(args) => df(engine, args),
+        System::Info(args) => info::info(engine, args),
+        System::Prune(args) => prune(engine, args),
+    }
+}
+
+fn prune(engine: &Engine, args: &Prune) -> Result<u8> {
+    let mut warning = String::from("WARNING! This will remove:\n  - all stopped containers\n");
+    if args.volumes {
+        warning.push_str("  - all anonymous volumes not used by at least one container\n");
+    }
+    warning.push_str(match args.all {
+        true => "  - all images without at least one container associated to them\n",
+        false => "  - all dangling images\n",
+    });
+    if !args.force && !output::confirm(&warning)? {
+        return Ok(0);
+    }
+    let pruned = engine.prune(PruneOptions { all_images: args.all, volumes: args.volumes })?;
+    for (title, prefix, ids) in [
+        ("Deleted Containers:", "", &pruned.containers),
+        ("Deleted Volumes:", "", &pruned.volumes),
+        ("Deleted Images:", "deleted: ", &pruned.images),
+    ] {
+        if !ids.is_empty() {
+            output::line(title)?;
+            ids.iter().try_for_each(|id| output::line(format!("{prefix}{id}")))?;
+            output::line("")?;
+        }
+    }
+    output::line(format!("Total reclaimed space: {}", human::size(pruned.bytes)))?;
+    Ok(0)
+}
+
+const COLUMNS: Columns = Columns {
+    titles: &[
+        ("Type", "TYPE"),
+        ("TotalCount", "TOTAL"),
+        ("Active", "ACTIVE"),
+        ("Size", "SIZE"),
+        ("Reclaimable", "RECLAIMABLE"),
+    ],
+    shown: &["Type", "TotalCount", "Active", "Size", "Reclaimable"],
+};
+
+fn df(engine: &Engine, args: &Format) -> Result<u8> {
+    let rows: Vec<_> = engine
+        .disk_usage()?
+        .into_iter()
+        .map(|usage| {
+            let percent = (usage.reclaimable * 100).checked_div(usage.bytes).unwrap_or(0);
+            serde_json::json!({
+                "Type": usage.kind,
+                "TotalCount": usage.total.to_string(),
+                "Active": usage.active.to_string(),
+                "Size": human::size(usage.bytes),
+                "Reclaimable": format!("{} ({percent}%)", human::size(usage.reclaimable)),
+            })
+        })
+        .collect();
+    list::print(COLUMNS, &rows, args.format.as_deref())?;
+    Ok(0)
+}

@@ -1,0 +1,80 @@
+//! Errors: one sentence that names what failed and why, and a line on what to do next. Exit codes are docker's.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+
+/// What docker exits with when it is itself at fault, or was asked for what it does not understand.
+const OWN_FAILURE: u8 = 125;
+
+/// A command line that cannot be understood; also `--help` and `--version`, which come the same way.
+pub fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody reads: there is nobody to tell.
+    let _ = error.print();
+    if let Some(near) = near_command(error) {
+        let _ = writeln!(std::io::stderr(), "hint: did you mean hull {near}?");
+    }
+    if error.use_stderr() { ExitCode::from(OWN_FAILURE) } else { ExitCode::SUCCESS }
+}
+
+/// Of a verb that does not exist, the one that differs by two letters at most. clap itself finds only those that
+/// begin alike, and the commonest slip is two letters that changed places.
+fn near_command(error: &clap::Error) -> Option<String> {
+    use clap::error::{ContextKind, ContextValue};
+    if error.kind() != clap::error::ErrorKind::InvalidSubcommand
+        || error.get(ContextKind::SuggestedSubcommand).is_some()
+    {
+        return None;
+    }
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    let cli = crate::cli::Cli::command();
+    let near = cli.get_subcommands().filter(|command| !command.is_hide_set()).map(|command| {
+        let name = command.get_name();
+        (strsim::damerau_levenshtein(name, typed), name.to_owned())
+    });
+    near.filter(|(distance, _)| *distance <= 2).min().map(|(_, name)| name)
+}
+
+/// Prints an error with its hint; the exit code is `code` unless the error knows better.
+pub fn report(error: &anyhow::Error, code: Code) -> u8 {
+    // The reader of a pipe has seen enough.
+    if is_broken_pipe(error) {
+        return 0;
+    }
+    let own = error.chain().find_map(|cause| cause.downcast_ref::<hull_engine::Error>());
+    let image = error.chain().find_map(|cause| cause.downcast_ref::<hull_image::Error>());
+    let storage = error.chain().find_map(|cause| cause.downcast_ref::<hull_storage::Error>());
+    let mut text = format!("hull: {error:#}\n");
+    let hint = own.and_then(hull_engine::Error::hint);
+    let hint = hint.or_else(|| image.and_then(hull_image::Error::hint));
+    let hint = hint.or_else(|| storage.and_then(hull_storage::Error::hint));
+    if let Some(hint) = hint {
+        text.push_str(&format!("hint: {hint}\n"));
+    }
+    let _ = std::io::stderr().write_all(text.as_bytes());
+    let from_container = own.map_or(OWN_FAILURE, hull_engine::Error::exit_code);
+    match code {
+        Code::Run => from_container,
+        Code::Exec if from_container != OWN_FAILURE => from_container,
+        Code::Exec | Code::Plain => 1,
+    }
+}
+
+/// How a verb's failure becomes an exit code.
+#[derive(Debug, Clone, Copy)]
+pub enum Code {
+    /// 126 and 127 for the program, 125 for everything else.
+    Run,
+    /// 126 and 127 for the program, 1 for everything else.
+    Exec,
+    Plain,
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

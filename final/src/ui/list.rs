@@ -1,0 +1,87 @@
+//! Lists: docker's tables, and the same rows as JSON or through a template.
+
+use anyhow::Result;
+use serde_json::{Map, Value};
+
+use super::output;
+use super::template::Template;
+
+/// A kind of row: its fields by docker's names, each with its column's title.
+#[derive(Debug, Clone, Copy)]
+pub struct Columns {
+    pub titles: &'static [(&'static str, &'static str)],
+    /// The columns of the table, where no format says otherwise.
+    pub shown: &'static [&'static str],
+}
+
+/// Prints `rows` as `format` says: nothing or `table` for the usual table, `table TEMPLATE`, `json`, or a template.
+pub fn print(columns: Columns, rows: &[Value], format: Option<&str>) -> Result<()> {
+    // A shell passes \t on as it is typed.
+    let format = format.unwrap_or("table").trim().replace("\\t", "\t").replace("\\n", "\n");
+    if format == "json" {
+        return rows.iter().try_for_each(output::line);
+    }
+    let template = match format.strip_prefix("table") {
+        Some("") => return output::text(&usual(columns, rows)),
+        Some(template) if template.starts_with(char::is_whitespace) => template.trim_start(),
+        _ => {
+            let template = Template::parse(&format)?;
+            return rows.iter().try_for_each(|row| output::line(template.render(row)?));
+        }
+    };
+    let template = Template::parse(template)?;
+    let titles: Map<String, Value> =
+        columns.titles.iter().map(|(field, title)| (field.to_string(), (*title).into())).collect();
+    let titles = Value::Object(titles);
+    let lines = std::iter::once(&titles).chain(rows).map(|row| {
+        let line = template.render(row)?;
+        Ok(line.split('\t').map(str::to_owned).collect())
+    });
+    output::text(&align(&lines.collect::<Result<Vec<Vec<String>>>>()?))
+}
+
+fn usual(columns: Columns, rows: &[Value]) -> String {
+    let title = |field: &str| columns.titles.iter().find(|(name, _)| *name == field).map_or("", |(_, t)| t);
+    let mut lines = vec![columns.shown.iter().map(|field| title(field).to_owned()).collect()];
+    for row in rows {
+        let cell = |field: &&str| match &row[*field] {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        lines.push(columns.shown.iter().map(cell).collect());
+    }
+    align(&lines)
+}
+
+/// Columns at least ten wide and three apart, as docker's.
+pub fn align(lines: &[Vec<String>]) -> String {
+    let count = lines.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = lines.iter().filter(|line| line.len() > column + 1).filter_map(|line| line.get(column));
+        cells.map(|cell| cell.chars().count() + 3).max().unwrap_or(0).max(10)
+    };
+    let widths: Vec<usize> = (0..count).map(width).collect();
+    let mut text = String::new();
+    for line in lines {
+        for (column, cell) in line.iter().enumerate() {
+            text.push_str(cell);
+            if column + 1 < line.len() {
+                let blank = widths[column].saturating_sub(cell.chars().count());
+                text.extend(std::iter::repeat_n(' ', blank));
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_the_last_is_not_padded() {
+        let lines = [vec!["NAME".into(), "SIZE".into()], vec!["a-long-name-here".into(), "1".into()]];
+        assert_eq!(align(&lines), "NAME               SIZE\na-long-name-here   1\n");
+    }
+}

@@ -1,0 +1,7 @@
+//! What people see.
+
+pub mod errors;
+pub mod human;
+pub mod list;
+pub mod output;
+pub mod template;
