@@ -8,10 +8,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
 use tar::EntryType;
 
-use super::place::{Place, find, open, stat, whiteout};
+use super::place::{LastDirectory, Place, find, open, stat, whiteout};
 use crate::error::{Context, Error, Result};
 use crate::members::{Member, Members, relative, shown};
 
@@ -31,6 +31,7 @@ pub(crate) fn apply(stream: impl Read, target: &Path) -> Result<Applied> {
     let mut layer = Layer {
         top,
         rootless: hull_sys::process::in_user_namespace(),
+        last: LastDirectory::default(),
         times: BTreeMap::new(),
         // The root of the layer itself, until it is listed.
         implied: BTreeSet::from([PathBuf::new()]),
@@ -54,6 +55,7 @@ struct Layer {
     top: OwnedFd,
     /// In a user namespace devices cannot be made, and overlay keeps its marks in user.* attributes.
     rootless: bool,
+    last: LastDirectory,
     /// Of directories, set at the end: every file made in them changes them.
     times: BTreeMap<PathBuf, Timespec>,
     implied: BTreeSet<PathBuf>,
@@ -76,7 +78,10 @@ impl Layer {
         if path.as_os_str().is_empty() && member.kind != EntryType::Directory {
             return Err(member.refused("the root of a layer is a directory"));
         }
-        let place = find(&self.top, &path, &mut self.implied)?;
+        if member.kind != EntryType::Directory {
+            self.last.replaced(&path);
+        }
+        let place = self.find(&path)?;
         match member.kind {
             EntryType::Directory => self.directory(&place, &path)?,
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
@@ -95,16 +100,24 @@ impl Layer {
         self.metadata(&place, member, path)
     }
 
+    fn find(&mut self, path: &Path) -> Result<Place> {
+        find(&self.top, path, &mut self.last, &mut self.implied)
+    }
+
     fn directory(&mut self, place: &Place, path: &Path) -> Result<()> {
         self.implied.remove(path);
         if path.as_os_str().is_empty() {
             return Ok(());
         }
-        place.clear(true)?;
-        match rustix::fs::mkdirat(&place.directory, &place.name, Mode::RWXU) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
-            Err(errno) => Err(errno).context(|| format!("create the directory {}", shown(path))),
-        }
+        let is_directory = |there: Stat| FileType::from_raw_mode(there.st_mode) == FileType::Directory;
+        place.make(
+            || format!("create the directory {}", shown(path)),
+            |directory, name| match rustix::fs::mkdirat(directory, name, Mode::RWXU) {
+                // Listed twice, or implied before: what is in it stays.
+                Err(rustix::io::Errno::EXIST) if stat(place).is_some_and(is_directory) => Ok(()),
+                made => made,
+            },
+        )
     }
 
     fn hard_link(&self, place: &Place, member: &Member, path: &Path) -> Result<()> {
@@ -120,14 +133,17 @@ impl Layer {
         if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
             return Err(refused("a directory has one name only"));
         }
-        // Clearing the place would take the file itself away.
+        // Making room would take the file itself away.
         if stat(place).is_some_and(|there| (there.st_dev, there.st_ino) == (found.st_dev, found.st_ino)) {
             return Ok(());
         }
-        place.clear(false)?;
         let from = hull_sys::fs::fd_path(&linked);
-        rustix::fs::linkat(rustix::fs::CWD, from, &place.directory, &place.name, AtFlags::SYMLINK_FOLLOW)
-            .context(|| format!("link {} to {}", shown(path), shown(&target)))
+        place.make(
+            || format!("link {} to {}", shown(path), shown(&target)),
+            |directory, name| {
+                rustix::fs::linkat(rustix::fs::CWD, &from, directory, name, AtFlags::SYMLINK_FOLLOW)
+            },
+        )
     }
 
     /// `false` when there is nothing to make here.
@@ -141,16 +157,18 @@ impl Layer {
             FileType::Fifo => 0,
             _ => rustix::fs::makedev(member.device.0, member.device.1),
         };
-        place.clear(false)?;
-        match rustix::fs::mknodat(&place.directory, &place.name, kind, Mode::RUSR, device) {
-            Ok(()) => Ok(true),
-            // A user namespace makes no devices, mknod(2). Those in /dev are not missed: a container gets a /dev of
-            // its own. Elsewhere something may depend on one, and half an image is worse than none.
-            Err(rustix::io::Errno::PERM) if self.rootless && path.starts_with("dev") => Ok(false),
-            Err(rustix::io::Errno::PERM) if self.rootless => {
-                Err(member.refused("it is a device, and an ordinary user can make none"))
-            }
-            Err(errno) => Err(errno).context(|| format!("make the device {}", shown(path))),
+        let made = place.make(
+            || format!("make the device {}", shown(path)),
+            |directory, name| match rustix::fs::mknodat(directory, name, kind, Mode::RUSR, device) {
+                Err(rustix::io::Errno::PERM) if self.rootless => Ok(false),
+                made => made.map(|()| true),
+            },
+        )?;
+        // A user namespace makes no devices, mknod(2). Those in /dev are not missed: a container gets a /dev of its
+        // own. Elsewhere something may depend on one, and half an image is worse than none.
+        match made || path.starts_with("dev") {
+            true => Ok(made),
+            false => Err(member.refused("it is a device, and an ordinary user can make none")),
         }
     }
 
@@ -158,7 +176,7 @@ impl Layer {
         let parent = path.parent().unwrap_or(Path::new(""));
         match hidden.as_bytes() {
             b".wh..opq" => {
-                let place = find(&self.top, path, &mut self.implied)?;
+                let place = self.find(path)?;
                 self.opaque(&place.directory)
             }
             b"" | b"." | b".." => Err(member.refused("it hides nothing")),
@@ -179,7 +197,7 @@ impl Layer {
     }
 
     fn hide(&mut self, path: &Path) -> Result<()> {
-        let place = find(&self.top, path, &mut self.implied)?;
+        let place = self.find(path)?;
         match stat(&place) {
             Some(there) if FileType::from_raw_mode(there.st_mode) == FileType::Directory => {
                 let directory = open(&self.top, path).context(|| format!("open {}", shown(path)))?;
@@ -189,7 +207,7 @@ impl Layer {
             Some(_) => Ok(()),
             None => {
                 let (kind, device) = (FileType::CharacterDevice, rustix::fs::makedev(0, 0));
-                rustix::fs::mknodat(&place.directory, &place.name, kind, Mode::empty(), device)
+                rustix::fs::mknodat(&*place.directory, &place.name, kind, Mode::empty(), device)
                     .context(|| format!("make a whiteout of {}", shown(path)))
             }
         }
@@ -199,7 +217,7 @@ impl Layer {
         let context = || format!("set owner and mode of {}", member.shown());
         let flags = AtFlags::SYMLINK_NOFOLLOW;
         let (uid, gid) = (Uid::from_raw(member.uid), Gid::from_raw(member.gid));
-        match rustix::fs::chownat(&place.directory, &place.name, Some(uid), Some(gid), flags) {
+        match rustix::fs::chownat(&*place.directory, &place.name, Some(uid), Some(gid), flags) {
             // An id that the user namespace does not map: the file is its user's.
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM) if self.rootless => {}
             result => result.context(context)?,
@@ -207,7 +225,7 @@ impl Layer {
         if member.kind != EntryType::Symlink {
             // After the owner: chown(2) takes set-user-ID bits and file capabilities away.
             let mode = Mode::from_raw_mode(member.mode);
-            rustix::fs::chmodat(&place.directory, &place.name, mode, AtFlags::empty()).context(context)?;
+            rustix::fs::chmodat(&*place.directory, &place.name, mode, AtFlags::empty()).context(context)?;
         }
         self.attributes(place, member)?;
         let time = Timespec { tv_sec: member.modified.0, tv_nsec: member.modified.1 };
@@ -216,7 +234,7 @@ impl Layer {
             return Ok(());
         }
         let times = Timestamps { last_access: time, last_modification: time };
-        rustix::fs::utimensat(&place.directory, &place.name, &times, flags).context(context)
+        rustix::fs::utimensat(&*place.directory, &place.name, &times, flags).context(context)
     }
 
     fn attributes(&self, place: &Place, member: &Member) -> Result<()> {
@@ -256,15 +274,17 @@ impl Layer {
 }
 
 fn file<R: Read>(place: &Place, member: &Member, members: &mut Members<R>) -> Result<()> {
-    place.clear(false)?;
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let opened = rustix::fs::openat(&place.directory, &place.name, flags, Mode::RUSR | Mode::WUSR);
-    let mut file = std::fs::File::from(opened.context(|| format!("create {}", member.shown()))?);
-    members.copy_to(member, &mut file)
+    let opened = place.make(
+        || format!("create {}", member.shown()),
+        |directory, name| rustix::fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR),
+    )?;
+    members.copy_to(member, &mut std::fs::File::from(opened))
 }
 
 fn symlink(place: &Place, member: &Member) -> Result<()> {
-    place.clear(false)?;
-    rustix::fs::symlinkat(&member.link, &place.directory, &place.name)
-        .context(|| format!("link {} to {}", member.shown(), shown(&member.link)))
+    place.make(
+        || format!("link {} to {}", member.shown(), shown(&member.link)),
+        |directory, name| rustix::fs::symlinkat(&member.link, directory, name),
+    )
 }

@@ -6,6 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use hull_sys::fs::openat2;
 use nix::errno::Errno;
@@ -16,18 +17,41 @@ use crate::members::shown;
 
 /// A member's directory, open, and its name there.
 pub(super) struct Place {
-    pub directory: OwnedFd,
+    pub directory: Rc<OwnedFd>,
     pub name: OsString,
 }
 
+/// The directory that the last member was in. Members come in the order of the tree, so the next one is there too.
+#[derive(Default)]
+pub(super) struct LastDirectory(Option<(PathBuf, Rc<OwnedFd>)>);
+
+impl LastDirectory {
+    /// Forgets it when what replaces `path` takes it away.
+    pub(super) fn replaced(&mut self, path: &Path) {
+        self.0.take_if(|(directory, _)| directory.starts_with(path));
+    }
+}
+
 /// Finds the directory of a member, making what the archive implies but does not list.
-pub(super) fn find(top: &OwnedFd, path: &Path, implied: &mut BTreeSet<PathBuf>) -> Result<Place> {
+pub(super) fn find(
+    top: &OwnedFd,
+    path: &Path,
+    last: &mut LastDirectory,
+    implied: &mut BTreeSet<PathBuf>,
+) -> Result<Place> {
     let name = path.file_name().unwrap_or(OsStr::new(".")).to_owned();
     let parent = path.parent().unwrap_or(Path::new(""));
+    if let Some((path, directory)) = &last.0
+        && path == parent
+    {
+        return Ok(Place { directory: directory.clone(), name });
+    }
     let directory = match open_directory(top, parent) {
         Err(Errno::ENOENT) => make(top, parent, implied)?,
         found => found.map_err(|errno| blocked(path, errno))?,
     };
+    let directory = Rc::new(directory);
+    last.0 = Some((parent.to_owned(), directory.clone()));
     Ok(Place { directory, name })
 }
 
@@ -69,7 +93,7 @@ fn make(top: &OwnedFd, path: &Path, implied: &mut BTreeSet<PathBuf>) -> Result<O
 
 /// What stands there.
 pub(super) fn stat(place: &Place) -> Option<Stat> {
-    rustix::fs::statat(&place.directory, &place.name, AtFlags::SYMLINK_NOFOLLOW).ok()
+    rustix::fs::statat(&*place.directory, &place.name, AtFlags::SYMLINK_NOFOLLOW).ok()
 }
 
 fn blocked(path: &Path, errno: Errno) -> Error {
@@ -82,23 +106,33 @@ fn blocked(path: &Path, errno: Errno) -> Error {
 }
 
 impl Place {
-    /// Makes room: what stands there goes, but for a directory that a directory replaces.
-    pub(super) fn clear(&self, for_directory: bool) -> Result<()> {
-        let action = || format!("replace {}", shown(Path::new(&self.name)));
-        match rustix::fs::unlinkat(&self.directory, &self.name, AtFlags::empty()) {
-            Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
-            Err(rustix::io::Errno::ISDIR) if for_directory => Ok(()),
-            Err(rustix::io::Errno::ISDIR) => {
-                let path = Path::new(&hull_sys::fs::fd_path(&self.directory)).join(&self.name);
-                Ok(hull_storage::tree::remove_tree(&path)?)
+    /// Makes something where hardly ever anything stands; what does goes first.
+    pub(super) fn make<T>(
+        &self,
+        step: impl FnOnce() -> String,
+        make: impl Fn(&OwnedFd, &OsStr) -> rustix::io::Result<T>,
+    ) -> Result<T> {
+        match make(&self.directory, &self.name) {
+            Err(rustix::io::Errno::EXIST) => {
+                self.clear()?;
+                make(&self.directory, &self.name).context(step)
             }
-            Err(errno) => Err(errno).context(action),
+            made => made.context(step),
+        }
+    }
+
+    /// Makes room.
+    fn clear(&self) -> Result<()> {
+        match rustix::fs::unlinkat(&*self.directory, &self.name, AtFlags::empty()) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+            Err(rustix::io::Errno::ISDIR) => Ok(hull_storage::tree::remove_tree(&self.path())?),
+            Err(errno) => Err(errno).context(|| format!("replace {}", shown(Path::new(&self.name)))),
         }
     }
 
     /// For the calls that take a path only.
     pub(super) fn path(&self) -> PathBuf {
-        Path::new(&hull_sys::fs::fd_path(&self.directory)).join(&self.name)
+        Path::new(&hull_sys::fs::fd_path(&*self.directory)).join(&self.name)
     }
 }
 
