@@ -9,7 +9,7 @@ use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
 use crate::reference::Reference;
 use crate::staging::{Staged, Staging};
-use crate::store::Images;
+use crate::store::{Images, chain_ids};
 
 /// An image whose blobs are all staged and whose layers are unpacked.
 pub(crate) struct NewImage {
@@ -61,7 +61,11 @@ impl Images {
             let mut entry =
                 Descriptor::new(&image.media_type, image.manifest.digest.clone(), image.manifest.size);
             let size = self.unpacked_size(&entry, &image.parsed)?;
-            entry.annotations.insert(UNPACKED_SIZE.into(), size.to_string());
+            // A sweep may take the layers until the index names them. They are unpacked again when the image is
+            // used, but nothing can be said of their size.
+            if chain_ids(&image.parsed).iter().all(|id| self.layers().has(id.hex())) {
+                entry.annotations.insert(UNPACKED_SIZE.into(), size.to_string());
+            }
             entry.platform = Some(image.parsed.platform());
             entries.push(entry);
         }

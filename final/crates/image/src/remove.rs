@@ -122,3 +122,88 @@ impl Images {
         Ok(layers.collect()?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::{ImportOptions, import};
+    use crate::testing::{Store, Tar};
+
+    fn imported(store: &Store, name: &str, content: &str) -> Digest {
+        let tar = Tar::default().file("x", content).end();
+        let created = Some("2024-01-01T00:00:00Z".into());
+        let options = ImportOptions { created, ..ImportOptions::default() };
+        import(&store.images, tar.as_slice(), Some(&Reference::parse(name).unwrap()), options).unwrap()
+    }
+
+    fn names(store: &Store) -> Vec<Vec<String>> {
+        let mut names: Vec<_> = store.images.list().unwrap().into_iter().map(|record| record.names).collect();
+        names.iter_mut().for_each(|names| names.sort());
+        names.sort();
+        names
+    }
+
+    fn unused(_: &Digest) -> Option<String> {
+        None
+    }
+
+    #[test]
+    fn an_image_stays_without_a_name_when_another_one_takes_it() {
+        let store = Store::new();
+        let first = imported(&store, "x", "1");
+        imported(&store, "x", "1");
+        assert_eq!(names(&store), [["x:latest"]], "the same image again is one image");
+        imported(&store, "x", "2");
+        assert_eq!(names(&store), [vec![], vec!["x:latest".to_string()]]);
+        assert!(store.images.resolve(first.short()).is_ok());
+        let pruned = store.images.prune(false, &|_| false).unwrap();
+        assert_eq!((pruned.deleted, pruned.bytes), (vec![first.to_string()], 1));
+        assert_eq!(names(&store), [["x:latest"]]);
+        assert_eq!(store.left().len(), 4, "manifest, configuration, layer, and the layer unpacked");
+    }
+
+    #[test]
+    fn an_image_goes_with_its_last_name() {
+        let store = Store::new();
+        let id = imported(&store, "x", "1");
+        store.images.tag("x", &Reference::parse("y:2").unwrap()).unwrap();
+        assert_eq!(names(&store), [["x:latest", "y:2"]]);
+        let error = store.images.remove(id.short(), false, &unused).unwrap_err().to_string();
+        assert!(error.contains("several names"), "{error}");
+        let removed = store.images.remove("x", false, &unused).unwrap();
+        assert_eq!(removed, [Removed::Untagged("x:latest".into())]);
+        let error = store.images.remove("y:2", false, &|_| Some("box".into())).unwrap_err();
+        assert!(matches!(error, Error::InUse { .. }), "{error}");
+        let removed = store.images.remove("y:2", false, &unused).unwrap();
+        assert_eq!(removed, [Removed::Untagged("y:2".into()), Removed::Deleted(id.to_string())]);
+        assert_eq!(store.left(), [""; 0]);
+    }
+
+    #[test]
+    fn an_image_that_a_container_stands_on_loses_its_name_only() {
+        let store = Store::new();
+        let id = imported(&store, "x", "1");
+        let removed = store.images.remove("x", true, &|_| Some("box".into())).unwrap();
+        assert_eq!(removed, [Removed::Untagged("x:latest".into())]);
+        assert_eq!(names(&store), [[""; 0]]);
+        assert!(store.images.resolve(id.short()).is_ok());
+    }
+
+    #[test]
+    fn a_layer_that_is_gone_is_unpacked_again() {
+        let store = Store::new();
+        imported(&store, "x", "1");
+        let layers = store.images.layers();
+        layers.remove(&layers.list().unwrap()[0]).unwrap();
+        let image = store.images.resolve("x").unwrap();
+        assert_eq!(std::fs::read_to_string(image.layer_dirs[0].join("x")).unwrap(), "1");
+    }
+
+    #[test]
+    fn a_name_that_is_not_here_brings_one_that_is_near() {
+        let store = Store::new();
+        imported(&store, "debian:12", "1");
+        let error = store.images.resolve("debain:12").unwrap_err();
+        assert_eq!(error.hint().unwrap(), "did you mean debian:12?");
+    }
+}
