@@ -50,6 +50,17 @@ impl Digest {
     }
 }
 
+impl Digest {
+    /// The chain ID of each of several layers, lowest first.
+    pub(crate) fn chains<'a>(diff_ids: impl Iterator<Item = &'a Digest>) -> Vec<Digest> {
+        let mut chain: Vec<Digest> = Vec::new();
+        for diff_id in diff_ids {
+            chain.push(Self::chain(chain.last(), diff_id));
+        }
+        chain
+    }
+}
+
 impl std::fmt::Display for Digest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)

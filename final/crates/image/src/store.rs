@@ -109,7 +109,7 @@ impl Images {
             };
             let packed: Vec<Packed> =
                 manifest.layers.iter().zip(&config.rootfs.diff_ids).map(packed).collect();
-            crate::layer::unpack(&layers, &packed)?;
+            crate::layer::unpack(&layers, &[packed])?;
         }
         let layer_dirs = chain.iter().map(|id| layers.path(id.hex())).collect();
         Ok(Image { id: manifest.config.digest.clone(), config, manifest, layer_dirs })
@@ -184,9 +184,5 @@ impl Images {
 
 /// The chain ID of each layer, lowest first.
 pub(crate) fn chain_ids(config: &ImageConfig) -> Vec<Digest> {
-    let mut chain: Vec<Digest> = Vec::with_capacity(config.rootfs.diff_ids.len());
-    for diff_id in &config.rootfs.diff_ids {
-        chain.push(Digest::chain(chain.last(), diff_id));
-    }
-    chain
+    Digest::chains(config.rootfs.diff_ids.iter())
 }

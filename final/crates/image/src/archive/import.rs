@@ -48,7 +48,7 @@ pub fn import(
         history: vec![History { created: Some(created), comment: options.message, ..History::default() }],
     };
     let packed = Packed { blob: layer.path.clone(), diff_id: layer.digest.clone(), must_end: true };
-    crate::layer::unpack(&layers, &[packed])?;
+    crate::layer::unpack(&layers, &[vec![packed]])?;
     let staged = staging.add_bytes(&to_json(&config)?)?;
     let id = staged.digest.clone();
     let names = name.cloned().into_iter().collect();

@@ -35,9 +35,8 @@ pub fn load(images: &Images, source: LoadSource<'_>) -> Result<Vec<Loaded>> {
     let staging = Staging::new(&images.layers())?;
     let mut contents = open(&staging, source)?;
     let found = read(&mut contents, &staging)?;
-    for image in &found {
-        prepare(images, image)?;
-    }
+    let packed = found.iter().map(|image| check(images, image)).collect::<Result<Vec<_>>>()?;
+    unpack(&images.layers(), &packed)?;
     images.publish(&staging, &found)?;
     let loaded = |image: &NewImage| Loaded {
         names: image.names.iter().map(Reference::familiar).collect(),
@@ -76,8 +75,8 @@ fn read(contents: &mut Contents<'_>, staging: &Staging) -> Result<Vec<NewImage>>
     Ok(images)
 }
 
-/// Checks the layers against the configuration, and unpacks those that are not here.
-fn prepare(images: &Images, image: &NewImage) -> Result<()> {
+/// Checks the layers against the configuration, as far as unpacking them does not.
+fn check(images: &Images, image: &NewImage) -> Result<Vec<Packed>> {
     let diff_ids = &image.parsed.rootfs.diff_ids;
     if diff_ids.len() != image.layers.len() {
         return Err(Error::Damaged(format!(
@@ -99,10 +98,10 @@ fn prepare(images: &Images, image: &NewImage) -> Result<()> {
     let layers = images.layers();
     let chain = crate::store::chain_ids(&image.parsed);
     for ((packed, id), layer) in packed.iter().zip(&chain).zip(&image.layers) {
-        // Unpacking verifies. A layer that is here from another blob has not vouched for this one.
+        // A layer that is here from another blob has not vouched for this one.
         if layers.has(id.hex()) && !images.blob_path(&layer.digest).exists() {
             verify(packed)?;
         }
     }
-    unpack(&layers, &packed)
+    Ok(packed)
 }

@@ -1,5 +1,6 @@
 //! The layers of an image: verified, applied side by side, then put in order, and visible all at once.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -24,40 +25,47 @@ pub(crate) struct Packed {
     pub must_end: bool,
 }
 
-/// Unpacks the layers that the store does not have, lowest first. None is kept unless all of them are good.
-pub(crate) fn unpack(store: &LayerStore, layers: &[Packed]) -> Result<()> {
-    let chain = chain(layers);
-    let mut staged: Vec<Option<StagedLayer>> = Vec::with_capacity(layers.len());
-    for id in &chain {
-        staged.push(if store.has(id.hex()) { None } else { Some(store.begin(id.hex())?) });
-    }
-    let missing: Vec<(&Packed, &Path)> = layers
-        .iter()
-        .zip(&staged)
-        .filter_map(|(layer, staged)| Some((layer, staged.as_ref()?.diff())))
-        .collect();
-    let mut applied = apply_all(&missing)?.into_iter();
-    // From the lowest upwards: a layer inherits from one that has inherited.
-    let mut lowers: Vec<PathBuf> = Vec::with_capacity(layers.len());
-    for (staged, id) in staged.iter().zip(&chain) {
-        match staged {
-            Some(staged) => {
-                let implied = applied.next().map(|applied| applied.implied).unwrap_or_default();
-                inherit(staged.diff(), &implied, &lowers)?;
-                lowers.push(staged.diff().to_owned());
+/// A layer that the store does not have.
+struct Missing<'a> {
+    packed: &'a Packed,
+    /// Of the layers below it, lowest first.
+    below: Vec<Digest>,
+    staged: StagedLayer,
+}
+
+/// Unpacks the layers that the store does not have. Each image is its layers, lowest first; what images share is
+/// unpacked once. None is kept unless all of them are good.
+pub(crate) fn unpack(store: &LayerStore, images: &[Vec<Packed>]) -> Result<()> {
+    let mut missing: Vec<Missing<'_>> = Vec::new();
+    let mut places: HashMap<Digest, PathBuf> = HashMap::new();
+    for layers in images {
+        let chain = chain(layers);
+        for (at, (packed, id)) in layers.iter().zip(&chain).enumerate() {
+            if places.contains_key(id) {
+                continue;
             }
-            None => lowers.push(store.path(id.hex())),
+            if store.has(id.hex()) {
+                places.insert(id.clone(), store.path(id.hex()));
+                continue;
+            }
+            let staged = store.begin(id.hex())?;
+            places.insert(id.clone(), staged.diff().to_owned());
+            missing.push(Missing { packed, below: chain[..at].to_vec(), staged });
         }
     }
-    Ok(store.publish(staged.into_iter().flatten().collect())?)
+    let work: Vec<(&Packed, &Path)> =
+        missing.iter().map(|layer| (layer.packed, layer.staged.diff())).collect();
+    let applied = apply_all(&work)?;
+    // In the order of the chains: a layer inherits from one that has inherited.
+    for (layer, applied) in missing.iter().zip(&applied) {
+        let lowers: Vec<PathBuf> = layer.below.iter().filter_map(|id| places.get(id).cloned()).collect();
+        inherit(layer.staged.diff(), &applied.implied, &lowers)?;
+    }
+    Ok(store.publish(missing.into_iter().map(|layer| layer.staged).collect())?)
 }
 
 fn chain(layers: &[Packed]) -> Vec<Digest> {
-    let mut chain: Vec<Digest> = Vec::with_capacity(layers.len());
-    for layer in layers {
-        chain.push(Digest::chain(chain.last(), &layer.diff_id));
-    }
-    chain
+    Digest::chains(layers.iter().map(|layer| &layer.diff_id))
 }
 
 /// Side by side, as many as there are processors: inflating and hashing are what takes time.
