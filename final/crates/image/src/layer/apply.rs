@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
 use tar::EntryType;
 
-use super::place::{LastDirectory, Place, find, open, stat, whiteout};
+use super::place::{LastDirectory, Place, find, is_in_the_way, open, open_directory, stat, whiteout};
 use crate::error::{Context, Error, Result};
 use crate::members::{Member, Members, relative, shown};
 
@@ -197,6 +197,10 @@ impl Layer {
     }
 
     fn hide(&mut self, path: &Path) -> Result<()> {
+        // A directory that became a file or a link: some tools list what was in it. It is out of sight anyway.
+        if open_directory(&self.top, path.parent().unwrap_or(Path::new(""))).is_err_and(is_in_the_way) {
+            return Ok(());
+        }
         let place = self.find(path)?;
         match stat(&place) {
             Some(there) if FileType::from_raw_mode(there.st_mode) == FileType::Directory => {

@@ -1,12 +1,12 @@
 //! A directory that a layer's tar implies but does not list is the one of the layers below: it has that one's owner,
-//! mode and attributes, or the container would see an upper directory that differs from it.
+//! mode, attributes and time, or the container would see an upper directory that differs from it.
 
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use rustix::fs::{Gid, Mode, OFlags, ResolveFlags, Uid};
+use rustix::fs::{Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid};
 
 use crate::error::{Context, Result};
 use crate::members::shown;
@@ -99,5 +99,6 @@ fn copy(from: &OwnedFd, to: &OwnedFd) -> std::io::Result<()> {
             hull_sys::fs::set_xattr(to, &name, &value)?;
         }
     }
-    Ok(())
+    let time = Timespec { tv_sec: stat.st_mtime, tv_nsec: stat.st_mtime_nsec as i64 };
+    Ok(rustix::fs::futimens(to, &Timestamps { last_access: time, last_modification: time })?)
 }

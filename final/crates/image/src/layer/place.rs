@@ -61,7 +61,7 @@ pub(super) fn open(top: &OwnedFd, path: &Path) -> nix::Result<OwnedFd> {
 }
 
 /// A directory; a symlink to one is an error (ELOOP) that tells it from a file.
-fn open_directory(top: &OwnedFd, path: &Path) -> nix::Result<OwnedFd> {
+pub(super) fn open_directory(top: &OwnedFd, path: &Path) -> nix::Result<OwnedFd> {
     open_as(top, path, OFlags::PATH | OFlags::DIRECTORY)
 }
 
@@ -94,6 +94,11 @@ fn make(top: &OwnedFd, path: &Path, implied: &mut BTreeSet<PathBuf>) -> Result<O
 /// What stands there.
 pub(super) fn stat(place: &Place) -> Option<Stat> {
     rustix::fs::statat(&*place.directory, &place.name, AtFlags::SYMLINK_NOFOLLOW).ok()
+}
+
+/// A file or a symlink stands in a path.
+pub(super) fn is_in_the_way(errno: Errno) -> bool {
+    matches!(errno, Errno::ENOTDIR | Errno::ELOOP)
 }
 
 fn blocked(path: &Path, errno: Errno) -> Error {

@@ -46,7 +46,6 @@ fn members_that_lead_out_of_the_layer_are_refused() {
         ("a FIFO", linked().add(EntryType::Fifo, b"a/x", b"", b""), "symlink"),
         ("a directory", linked().dir("a/sub/new"), "symlink"),
         ("a symlink", linked().symlink("a/x", "y"), "symlink"),
-        ("a whiteout", linked().file("a/.wh.secret", ""), "symlink"),
         ("an opaque mark", linked().file("a/.wh..wh..opq", ""), "symlink"),
         (
             "a directory that becomes a symlink",
@@ -179,6 +178,16 @@ fn owners_capabilities_and_devices_are_kept_and_marks_of_overlay_are_not() {
     assert_eq!(kept, [&(c"security.capability".into(), capability.to_vec())]);
     assert_eq!(meta("dev/null").rdev(), rustix::fs::makedev(1, 3));
     assert!(meta("fifo").file_type().is_fifo());
+}
+
+#[test]
+fn a_whiteout_in_what_is_no_directory_any_more_hides_nothing() {
+    let arena = Arena::new();
+    let out = arena.outside();
+    let tar = Tar::default().file("etc", "x").symlink("a", out.to_str().unwrap());
+    applied(&arena, tar.file("etc/.wh.f", "").file("etc/sub/.wh.g", "").file("a/.wh.secret", "")).unwrap();
+    assert_eq!(fs::read_to_string(arena.layer().join("etc")).unwrap(), "x");
+    arena.assert_untouched("a whiteout");
 }
 
 fn opaque(path: &Path) -> bool {
