@@ -31,7 +31,7 @@ pub(crate) fn apply(stream: impl Read, target: &Path) -> Result<Applied> {
     let mut layer = Layer {
         top,
         rootless: hull_sys::process::in_user_namespace(),
-        last: LastDirectory::default(),
+        last: None,
         times: BTreeMap::new(),
         // The root of the layer itself, until it is listed.
         implied: BTreeSet::from([PathBuf::new()]),
@@ -77,9 +77,6 @@ impl Layer {
         }
         if path.as_os_str().is_empty() && member.kind != EntryType::Directory {
             return Err(member.refused("the root of a layer is a directory"));
-        }
-        if member.kind != EntryType::Directory {
-            self.last.replaced(&path);
         }
         let place = self.find(&path)?;
         match member.kind {

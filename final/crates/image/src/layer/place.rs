@@ -21,16 +21,9 @@ pub(super) struct Place {
     pub name: OsString,
 }
 
-/// The directory that the last member was in. Members come in the order of the tree, so the next one is there too.
-#[derive(Default)]
-pub(super) struct LastDirectory(Option<(PathBuf, Rc<OwnedFd>)>);
-
-impl LastDirectory {
-    /// Forgets it when what replaces `path` takes it away.
-    pub(super) fn replaced(&mut self, path: &Path) {
-        self.0.take_if(|(directory, _)| directory.starts_with(path));
-    }
-}
+/// The directory that the last member was in. Members come in the order of the tree, so the next one is often there
+/// too; and no member takes away the directory that it lies in itself.
+pub(super) type LastDirectory = Option<(PathBuf, Rc<OwnedFd>)>;
 
 /// Finds the directory of a member, making what the archive implies but does not list.
 pub(super) fn find(
@@ -41,7 +34,7 @@ pub(super) fn find(
 ) -> Result<Place> {
     let name = path.file_name().unwrap_or(OsStr::new(".")).to_owned();
     let parent = path.parent().unwrap_or(Path::new(""));
-    if let Some((path, directory)) = &last.0
+    if let Some((path, directory)) = &*last
         && path == parent
     {
         return Ok(Place { directory: directory.clone(), name });
@@ -51,7 +44,7 @@ pub(super) fn find(
         found => found.map_err(|errno| blocked(path, errno))?,
     };
     let directory = Rc::new(directory);
-    last.0 = Some((parent.to_owned(), directory.clone()));
+    *last = Some((parent.to_owned(), directory.clone()));
     Ok(Place { directory, name })
 }
 

@@ -321,8 +321,10 @@ fn a_directory_that_is_implied_is_the_one_of_the_layers_below() {
     };
     let below =
         special(special(special(special(Tar::default().dir("./")).dir("a")).dir("a/b")).dir("hidden"));
-    let middle = Tar::default().file("a/b/middle", "").file(".wh.hidden", "");
+    let below = special(special(below.dir("opaque/sub")).dir("anew"));
+    let middle = Tar::default().file("a/b/middle", "").file(".wh.hidden", "").file("opaque/.wh..wh..opq", "");
     let above = Tar::default().file("a/b/c/above", "").file("hidden/x", "");
+    let above = above.file("opaque/sub/x", "").file("anew/x", "").file(".wh.anew", "");
     let layers: Vec<Packed> = [below, middle, above]
         .iter()
         .enumerate()
@@ -344,6 +346,8 @@ fn a_directory_that_is_implied_is_the_one_of_the_layers_below() {
         (&three, "a/b", 0o41770, 42),
         (&three, "a/b/c", 0o40755, 0),
         (&three, "hidden", 0o40755, 0),
+        (&three, "opaque/sub", 0o40755, 0),
+        (&three, "anew", 0o40755, 0),
     ] {
         assert_eq!((meta(id, path).mode(), meta(id, path).uid()), (mode, uid), "{path}");
     }
