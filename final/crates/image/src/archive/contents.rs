@@ -59,8 +59,8 @@ impl<'a> Contents<'a> {
             return Err(member.refused("the archive has more files than any image needs"));
         }
         match member.kind {
-            EntryType::Regular | EntryType::Continuous => {
-                let staged = self.staging.add(|file| members.copy_data(member.size, file, &not_stored))?;
+            EntryType::Regular | EntryType::Continuous if !member.has_holes() => {
+                let staged = self.staging.add(|file| members.copy_all(file, &not_stored))?;
                 self.files.insert(path, staged);
             }
             EntryType::Link => drop(self.links.insert(path, relative(&member.link)?)),

@@ -11,7 +11,7 @@ use super::apply::{Applied, apply};
 use super::{Packed, unpack};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::testing::{Arena, Store, Tar, gzip, is_root, snapshot};
+use crate::testing::{Arena, Store, Tar, gzip, is_root, mend, snapshot};
 
 fn applied(arena: &Arena, tar: Tar) -> Result<Applied> {
     apply(tar.end().as_slice(), &arena.layer())
@@ -393,18 +393,6 @@ fn a_tar_cut_at_any_block_is_an_error_or_ends_there() {
                 "{cut}: {outcome:?}"
             );
             arena.assert_untouched(&cut.to_string());
-        }
-    }
-}
-
-/// The checksums of headers put right again: else hardly a change would get past them.
-fn mend(bytes: &mut [u8]) {
-    for block in bytes.chunks_exact_mut(512) {
-        if block[257..262] == *b"ustar" || block[156] != 0 {
-            let mut header = tar::Header::new_old();
-            header.as_mut_bytes().copy_from_slice(block);
-            header.set_cksum();
-            block.copy_from_slice(header.as_bytes());
         }
     }
 }

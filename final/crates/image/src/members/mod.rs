@@ -56,6 +56,10 @@ impl Member {
         shown(&self.path)
     }
 
+    pub(crate) fn has_holes(&self) -> bool {
+        self.sparse.is_some()
+    }
+
     pub(crate) fn refused(&self, why: impl Into<String>) -> Error {
         Error::Refused { member: self.shown(), why: why.into() }
     }
@@ -137,7 +141,7 @@ impl<R: Read> Members<R> {
     pub(crate) fn copy_to(&mut self, member: &Member, file: &mut File) -> Result<()> {
         let write = |source| Error::Io { action: format!("write {}", member.shown()), source };
         match &member.sparse {
-            None => self.copy_data(self.data, file, &write),
+            None => self.copy_all(file, &write),
             Some(sparse) => {
                 for (offset, length) in &sparse.chunks {
                     std::io::Seek::seek(file, std::io::SeekFrom::Start(*offset)).map_err(write)?;
@@ -148,8 +152,17 @@ impl<R: Read> Members<R> {
         }
     }
 
-    /// Writes the data of the current member as it is in the archive.
-    pub(crate) fn copy_data(
+    /// Writes all data of the current member, as it is in the archive.
+    pub(crate) fn copy_all(
+        &mut self,
+        to: &mut impl Write,
+        failed: &dyn Fn(std::io::Error) -> Error,
+    ) -> Result<()> {
+        self.copy_data(self.data, to, failed)
+    }
+
+    /// Writes the next `length` bytes of it; there must be so many.
+    fn copy_data(
         &mut self,
         mut length: u64,
         to: &mut impl Write,
@@ -169,10 +182,7 @@ impl<R: Read> Members<R> {
     }
 
     fn header(&mut self) -> Result<Option<Header>> {
-        self.copy_data(self.data, &mut std::io::sink(), &|source| Error::Io {
-            action: "skip".into(),
-            source,
-        })?;
+        self.copy_all(&mut std::io::sink(), &|source| Error::Io { action: "skip".into(), source })?;
         let mut block = [0; BLOCK as usize];
         let padding = std::mem::take(&mut self.padding) as usize;
         if fill(&mut self.stream, &mut block[..padding])? < padding {
@@ -222,8 +232,7 @@ impl<R: Read> Members<R> {
             });
         }
         let mut bytes = Vec::with_capacity(self.data as usize);
-        let length = self.data;
-        self.copy_data(length, &mut bytes, &|source| Error::Io { action: "read a header".into(), source })?;
+        self.copy_all(&mut bytes, &|source| Error::Io { action: "read a header".into(), source })?;
         Ok(bytes)
     }
 

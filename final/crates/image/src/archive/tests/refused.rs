@@ -1,6 +1,9 @@
 //! What must not get in, and that nothing of it stays.
 
+use proptest::prelude::*;
+
 use super::*;
+use crate::testing::{mend, snapshot};
 
 /// What it is, the archive, and a word of the reason that it is refused for.
 type Hostile<'a> = (&'a str, Vec<u8>, &'a str);
@@ -18,6 +21,7 @@ fn assert_refused(hostile: &[Hostile<'_>]) {
 #[test]
 fn archives_with_hostile_members_leave_nothing() {
     let tar = Tar::default;
+    let holes = tar().pax(&[("GNU.sparse.size", b"9999"), ("GNU.sparse.map", b"0,3,50,3")]);
     let text = b"some text that is longer than nothing".repeat(99);
     assert_refused(&[
         ("nothing", vec![], "neither"),
@@ -30,6 +34,7 @@ fn archives_with_hostile_members_leave_nothing() {
         ("a hard link out", tar().link("manifest.json", "../x").end(), ".."),
         ("two files of one name", tar().file("x", "1").file("./x", "2").end(), "two files"),
         ("a device", tar().add(EntryType::Char, b"x", b"", b"").end(), "files and links only"),
+        ("a file with holes", holes.file("manifest.json", "onetwo").end(), "files and links only"),
         ("a manifest that is no JSON", tar().file("manifest.json", "{").end(), "damaged"),
         ("a manifest of 5 MiB", tar().file("manifest.json", &" ".repeat(5 << 20)).end(), "allowed"),
     ]);
@@ -151,5 +156,45 @@ fn a_full_disk_is_an_error_with_a_hint_and_leaves_nothing() {
         Ok(Some(())) => {}
         Ok(None) => skip(name, "no mount namespace"),
         Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// An archive with everything in it: names by docker and by OCI, a link, PAX records.
+fn varied() -> Vec<u8> {
+    let pieces = Pieces::new("amd64");
+    let name = format!("{}.json", Digest::of(&pieces.config).hex());
+    let manifest = json!([{"Config": name, "RepoTags": ["x:1"], "Layers": ["two/layer.tar"]}]);
+    let pax = Tar::default().pax(&[("mtime", b"1.5"), ("path", b"long/VERSION")]).file("VERSION", "1.0");
+    Tar([pax.0, old_docker(&pieces, &manifest).0].concat()).end()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_changed_archive_is_loaded_whole_or_leaves_nothing(
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        mended in any::<bool>(),
+    ) {
+        let mut bytes = varied();
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if mended {
+            mend(&mut bytes);
+        }
+        let store = Store::new();
+        let outside = |store: &Store| {
+            let mut all = snapshot(store.path());
+            all.retain(|path, _| !path.starts_with(store.path().join("data")));
+            all
+        };
+        let before = outside(&store);
+        match loaded(&store, &bytes) {
+            Ok(_) => prop_assert!(store.images.list().unwrap().len() == 1),
+            Err(_) => prop_assert_eq!(store.left(), [""; 0]),
+        }
+        prop_assert_eq!(outside(&store), before);
     }
 }
