@@ -4,16 +4,24 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Subcommand};
 
-use super::options::CreateArgs;
+use super::options::{CreateArgs, Rest};
 use super::values;
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Create and run a container from an image
-    #[command(disable_help_flag = true)]
+    #[command(
+        disable_help_flag = true,
+        disable_help_subcommand = true,
+        override_usage = "hull run [OPTIONS] IMAGE [COMMAND] [ARG]..."
+    )]
     Run(Box<Run>),
     /// Create a container
-    #[command(disable_help_flag = true)]
+    #[command(
+        disable_help_flag = true,
+        disable_help_subcommand = true,
+        override_usage = "hull create [OPTIONS] IMAGE [COMMAND] [ARG]..."
+    )]
     Create(Box<Create>),
     /// Start stopped containers
     Start(Start),
@@ -29,6 +37,10 @@ pub enum Verb {
     #[command(visible_alias = "ls")]
     Ps(Ps),
     /// Run a command in a running container
+    #[command(
+        disable_help_subcommand = true,
+        override_usage = "hull exec [OPTIONS] CONTAINER COMMAND [ARG]..."
+    )]
     Exec(Exec),
     /// Show a container's log
     Logs(Logs),
@@ -179,10 +191,8 @@ pub struct Exec {
     /// The working directory
     #[arg(short, long, value_name = "DIR")]
     pub workdir: Option<String>,
-    #[arg(value_name = "CONTAINER")]
-    pub container: String,
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
-    pub command: Vec<String>,
+    #[command(subcommand)]
+    pub rest: Option<Rest>,
 }
 
 #[derive(Debug, Args)]

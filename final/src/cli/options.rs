@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, Subcommand};
 use hull_engine::options::{
     CreateOptions, DeviceOption, LogDriver, LogOptions, NamespaceMode, NetworkMode, ResourceOptions,
     RestartPolicy, SeccompOption, Ulimit,
@@ -127,12 +127,26 @@ pub struct CreateArgs {
     #[arg(long, action = clap::ArgAction::Help)]
     pub help: Option<bool>,
 
-    /// `host` is this machine's own /usr
-    #[arg(value_name = "IMAGE")]
-    pub image: String,
-    /// Instead of the image's command
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
-    pub command: Vec<String>,
+    #[command(subcommand)]
+    pub rest: Option<Rest>,
+}
+
+/// The first word that is no flag, and all that follows it. What looks like a flag there belongs to the container's
+/// command; clap stops looking only at what it takes for a subcommand.
+#[derive(Debug, Subcommand)]
+pub enum Rest {
+    #[command(external_subcommand)]
+    Words(Vec<String>),
+}
+
+impl Rest {
+    /// Splits off the first word, which `what` names.
+    pub fn split<'a>(rest: Option<&'a Self>, what: &str) -> Result<(&'a str, &'a [String])> {
+        match rest.map(|Self::Words(words)| words.split_first()) {
+            Some(Some((first, others))) if !first.is_empty() => Ok((first, others)),
+            _ => bail!("{what} is missing; see --help"),
+        }
+    }
 }
 
 /// What becomes cgroup files.
@@ -235,9 +249,10 @@ impl CreateArgs {
     /// What the engine is asked to make. Files named on the command line are read here.
     pub fn to_options(&self, detach: bool) -> Result<CreateOptions> {
         let isolation = &self.isolation;
+        let (image, command) = Rest::split(self.rest.as_ref(), "the image")?;
         let mut options = CreateOptions {
-            image: self.image.clone(),
-            command: self.command.clone(),
+            image: image.to_owned(),
+            command: command.to_vec(),
             entrypoint: self.entrypoint.as_ref().map(|entrypoint| match entrypoint.as_str() {
                 "" => vec![],
                 program => vec![program.to_owned()],

@@ -19,7 +19,7 @@ pub fn create(engine: &Engine, args: &Create) -> Result<u8> {
 /// Creates the container and writes its id where `--cidfile` says.
 pub fn make(engine: &Engine, args: &CreateArgs, detach: bool) -> Result<Record> {
     if args.pull == "always" {
-        bail!("cannot pull {}: hull has no registry client yet; hull load takes archives", args.image);
+        bail!("--pull always: hull has no registry client yet; hull load takes archives");
     }
     let options = args.to_options(detach)?;
     let id_file = args.cidfile.as_deref().map(IdFile::create).transpose()?;

@@ -58,11 +58,13 @@ pub fn by_skopeo(format: &str, name: &str) -> Result<PathBuf, String> {
             return Err(format!("{program} is not installed"));
         }
     }
+    // Before ours is begun: one fixture is made at a time.
+    let busybox = busybox();
     cached(&format!("busybox-{format}"), |to| {
         let work = tempfile::tempdir().map_err(|e| e.to_string())?;
         let (layout, root) = (work.path().join("layout"), work.path().join("root"));
         fs::create_dir(&root).map_err(|e| e.to_string())?;
-        run_quietly(Command::new("tar").arg("-C").arg(&root).arg("-xf").arg(busybox()))?;
+        run_quietly(Command::new("tar").arg("-C").arg(&root).arg("-xf").arg(&busybox))?;
         let image = format!("{}:latest", layout.display());
         run_quietly(Command::new("umoci").args(["init", "--layout"]).arg(&layout))?;
         run_quietly(Command::new("umoci").args(["new", "--image", &image]))?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use hull_image::config::RunConfig;
 use hull_image::store::Image;
 use hull_storage::names;
+use hull_storage::staging::Staging;
 
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
@@ -118,10 +119,10 @@ impl Engine {
         Ok(())
     }
 
-    /// The record comes last: a directory without one is no container.
+    /// The directory is made out of sight and appears whole: what a kill leaves is never taken for a container.
     fn make(&self, record: &Record) -> Result<()> {
-        let directory = self.root().container_dir(&record.id);
-        hull_storage::root::make_dirs(&directory, 0o700)?;
+        let staged = Staging::new(&self.root().containers_dir())?;
+        let directory = staged.path();
         for (name, mode) in [("upper", 0o755), ("work", 0o700), ("rootfs", 0o755)] {
             hull_storage::root::make_dirs(&directory.join(name), mode)?;
         }
@@ -136,8 +137,12 @@ impl Engine {
                 _ => {}
             }
         }
-        files::write(self, record)?;
-        record.store(self.root())
+        files::write(self, record, directory)?;
+        record.store(directory)?;
+        match staged.publish(&self.root().container_dir(&record.id))? {
+            true => Ok(()),
+            false => Err(Error::Unsupported(format!("container {} exists", record.id))),
+        }
     }
 
     fn plan_mounts(&self, options: &CreateOptions, config: &RunConfig) -> Result<Vec<MountRecord>> {

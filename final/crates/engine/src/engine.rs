@@ -6,7 +6,7 @@ use hull_image::store::Images;
 use hull_runtime::cgroups::{self, Cgroup, Layout};
 use hull_storage::root::Root;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::record::Record;
 
 #[derive(Debug, Clone)]
@@ -74,17 +74,20 @@ impl Engine {
         })
     }
 
-    /// All containers' ids. A directory without a record is a `create` in progress, or what one left.
+    /// All containers' ids.
     pub(crate) fn ids(&self) -> Result<Vec<String>> {
-        use crate::error::IoContext;
-        let directory = self.root.containers_dir();
-        let entries = match std::fs::read_dir(&directory) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
-            other => other.context(|| format!("read {}", directory.display()))?,
-        };
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        Ok(names.filter(|name| name.len() == 64).collect())
+        directories(&self.root.containers_dir())
     }
+}
+
+/// The names in a directory that are container ids.
+pub(crate) fn directories(parent: &Path) -> Result<Vec<String>> {
+    let entries = match std::fs::read_dir(parent) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+        other => other.context(|| format!("read {}", parent.display()))?,
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    Ok(names.filter(|name| name.len() == 64 && !name.starts_with('.')).collect())
 }
 
 pub(crate) fn cgroup_layout() -> Result<Layout> {

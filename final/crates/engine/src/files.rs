@@ -10,8 +10,8 @@ use crate::error::{Error, IoContext, Result};
 use crate::options::{CreateOptions, NetworkMode};
 use crate::record::Record;
 
-pub(crate) fn write(engine: &Engine, record: &Record) -> Result<()> {
-    let directory = engine.root().container_dir(&record.id);
+/// Writes them into the container's directory, which may not have its name yet.
+pub(crate) fn write(engine: &Engine, record: &Record, directory: &Path) -> Result<()> {
     let put = |name: &str, text: &str| {
         let path = directory.join(name);
         std::fs::write(&path, text).context(|| format!("write {}", path.display()))

@@ -16,7 +16,7 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 impl Engine {
     pub fn inspect(&self, name: &str) -> Result<Value> {
         let record = self.find(name)?;
-        let snapshot = Snapshot::take(self.root(), &record.id)?;
+        let snapshot = self.clear_if_dead(&record, Snapshot::take(self.root(), &record.id)?)?;
         let directory = self.root().container_dir(&record.id);
         let file = |name: &str| directory.join(name).display().to_string();
         let args = record.process.args();
@@ -58,7 +58,6 @@ impl Engine {
 
 fn state(snapshot: &Snapshot) -> Value {
     let exit = snapshot.exit.clone().unwrap_or_default();
-    let dead = snapshot.status == Status::Dead;
     let active = snapshot.status.is_active();
     let started = match &snapshot.state {
         Some(state) if active => state.started,
@@ -66,15 +65,15 @@ fn state(snapshot: &Snapshot) -> Value {
     };
     let time = |time: Option<Timestamp>| time.map_or(NEVER.into(), |time| time.to_string());
     json!({
-        "Status": if dead { Status::Exited } else { snapshot.status }.as_str(),
+        "Status": snapshot.status.as_str(),
         "Running": matches!(snapshot.status, Status::Running | Status::Paused),
         "Paused": snapshot.status == Status::Paused,
         "Restarting": snapshot.status == Status::Restarting,
         "OOMKilled": !active && exit.oom_killed,
         "Dead": false,
         "Pid": snapshot.init_pid().unwrap_or(0),
-        "ExitCode": if dead { 137 } else if active { 0 } else { exit.code },
-        "Error": if dead { "monitor died" } else { exit.error.as_str() },
+        "ExitCode": if active { 0 } else { exit.code },
+        "Error": exit.error.as_str(),
         "StartedAt": time(started),
         "FinishedAt": time(exit.finished),
     })

@@ -17,6 +17,7 @@ mod engine;
 mod error;
 mod exec;
 mod files;
+mod housekeeping;
 mod images;
 mod info;
 mod inspect;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use hull_runtime::cgroups::Cgroup;
 use hull_storage::lock::Lock;
 use hull_storage::process_id::ProcessId;
+use hull_storage::root::Root;
 use hull_sys::process;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -14,7 +15,6 @@ use crate::attach::{AttachStream, Connection, Message};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::monitor::launch::{StartAttach, launch};
-use crate::monitor::recover;
 use crate::record::Record;
 use crate::signal;
 use crate::state::{Exit, Phase, Snapshot, State, Status};
@@ -50,8 +50,8 @@ impl Engine {
         let record = self.find(name)?;
         let signal = signal.map(signal::parse).transpose()?.unwrap_or(record.stop_signal);
         let seconds = timeout.or(record.options.stop_timeout).unwrap_or(STOP_TIMEOUT);
-        let Some(running) = self.running(&record)? else { return Ok(()) };
-        running.say_stopping();
+        let Some(mut running) = self.running(&record)? else { return Ok(()) };
+        running.say_stopping(self.root(), &record.id)?;
         // A frozen process takes no signal but the thaw.
         if running.status == Status::Paused {
             self.unpause(&record.id)?;
@@ -68,11 +68,11 @@ impl Engine {
         let record = self.find(name)?;
         let signal = signal::parse(signal)?;
         let not_running = |status| wrong_state("kill", &record, status);
-        let Some(running) = self.running(&record)? else {
+        let Some(mut running) = self.running(&record)? else {
             return Err(not_running(Snapshot::take(self.root(), &record.id)?.status));
         };
         if signal == nix::libc::SIGKILL {
-            running.say_stopping();
+            running.say_stopping(self.root(), &record.id)?;
         }
         if running.init.is_none() {
             return Err(not_running(running.status));
@@ -170,7 +170,9 @@ impl Engine {
         let mut record = self.find(name)?;
         let _lock = self.lock(&record.id)?;
         let old = std::mem::replace(&mut record.name, new.into());
-        hull_storage::names::rename(self.root(), &record.id, &old, new, || record.store(self.root()))
+        hull_storage::names::rename(self.root(), &record.id, &old, new, || {
+            record.store(&self.root().container_dir(&record.id))
+        })
     }
 
     /// A container's lock, for one transition.
@@ -188,15 +190,7 @@ impl Engine {
 
     /// A container's live monitor. What a killed one left is cleared on the way.
     pub(crate) fn running(&self, record: &Record) -> Result<Option<RunningContainer>> {
-        let mut snapshot = Snapshot::take(self.root(), &record.id)?;
-        if snapshot.status == Status::Dead {
-            let _lock = self.lock(&record.id)?;
-            snapshot = Snapshot::take(self.root(), &record.id)?;
-            if snapshot.status == Status::Dead {
-                recover::clear(self, &record.id, &snapshot)?;
-                return Ok(None);
-            }
-        }
+        let snapshot = self.clear_if_dead(record, Snapshot::take(self.root(), &record.id)?)?;
         let (true, Some(state)) = (snapshot.status.is_active(), snapshot.state) else { return Ok(None) };
         let Some(monitor) = open(&state.monitor)? else { return Ok(None) };
         let init = match &state.init {
@@ -235,12 +229,19 @@ pub(crate) struct RunningContainer {
 }
 
 impl RunningContainer {
-    /// Tells the monitor not to restart, and waits for its answer so that no restart comes in between.
-    pub(crate) fn say_stopping(&self) {
-        let Some(connection) = &self.connection else { return };
+    /// Tells the monitor not to restart, and waits for its answer so that no restart comes in between. A container
+    /// that was still starting has its first process by then.
+    pub(crate) fn say_stopping(&mut self, root: &Root, id: &str) -> Result<()> {
+        let Some(connection) = &self.connection else { return Ok(()) };
         if connection.send(&Message::Stopping).is_ok() {
             let _ = connection.receive(&mut Vec::new());
         }
+        if self.init.is_none()
+            && let Some(init) = State::load(root, id)?.and_then(|state| state.init)
+        {
+            self.init = open(&init)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn signal(&self, signal: i32) -> Result<()> {

@@ -35,30 +35,34 @@ impl Engine {
         let mut summaries = Vec::new();
         for id in self.ids()? {
             match Record::load(self.root(), &id) {
-                Ok(record) => summaries.push(self.summary(record)?),
+                Ok(record) => summaries.extend(self.summary(record)?),
                 // Removed while we were reading.
                 Err(Error::NoSuchContainer(_)) => {}
                 Err(error) => return Err(error),
             }
         }
+        self.sweep(&summaries)?;
         summaries.sort_by_key(|summary| std::cmp::Reverse(summary.created));
         Ok(summaries)
     }
 
-    fn summary(&self, record: Record) -> Result<Summary> {
+    /// `None` for a container that went with its killed monitor (`--rm`).
+    fn summary(&self, record: Record) -> Result<Option<Summary>> {
         let snapshot = Snapshot::take(self.root(), &record.id)?;
+        let snapshot = self.clear_if_dead(&record, snapshot)?;
+        if snapshot.status == Status::Created && !self.root().container_dir(&record.id).exists() {
+            return Ok(None);
+        }
         let started = match (&snapshot.state, &snapshot.exit) {
             (Some(state), _) if snapshot.status.is_active() => state.started,
             (_, exit) => exit.as_ref().and_then(|exit| exit.started),
         };
-        let dead = snapshot.status == Status::Dead;
         let exit = snapshot.exit.filter(|_| !snapshot.status.is_active());
-        Ok(Summary {
+        Ok(Some(Summary {
             command: record.process.args().join(" "),
             created: record.created.0,
-            // Reported as what it is: the next command that changes something writes it down.
-            status: if dead { Status::Exited } else { snapshot.status },
-            exit_code: if dead { Some(137) } else { exit.as_ref().map(|exit| exit.code) },
+            status: snapshot.status,
+            exit_code: exit.as_ref().map(|exit| exit.code),
             started: started.map(|time| time.0),
             finished: exit.and_then(|exit| exit.finished).map(|time| time.0),
             mounts: record.mounts.iter().map(mount_name).collect(),
@@ -69,7 +73,7 @@ impl Engine {
             name: record.name,
             image_id: record.image_id,
             labels: record.labels,
-        })
+        }))
     }
 
     /// The containers made from an image, and whether they run.

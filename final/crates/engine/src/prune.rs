@@ -4,8 +4,7 @@ use hull_storage::tree;
 
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::record::Record;
-use crate::state::{Snapshot, Status};
+use crate::state::Status;
 
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PruneOptions {
@@ -28,8 +27,14 @@ impl Engine {
     /// Containers first: they hold images and volumes.
     pub fn prune(&self, options: PruneOptions) -> Result<Pruned> {
         let mut pruned = Pruned::default();
-        for id in self.ids()? {
-            self.prune_container(&id, &mut pruned)?;
+        for container in self.list()? {
+            if matches!(container.status, Status::Exited | Status::Created) {
+                let upper = self.root().container_dir(&container.id).join("upper");
+                let bytes = tree::disk_usage(&upper)?;
+                self.remove(&container.id, false, true)?;
+                pruned.containers.push(container.id);
+                pruned.bytes += bytes;
+            }
         }
         let images = self.prune_images(options.all_images)?;
         pruned.images = images.deleted;
@@ -41,34 +46,5 @@ impl Engine {
         }
         self.volumes().collect()?;
         Ok(pruned)
-    }
-
-    fn prune_container(&self, id: &str, pruned: &mut Pruned) -> Result<()> {
-        let directory = self.root().container_dir(id);
-        let Ok(record) = Record::load(self.root(), id) else {
-            return self.prune_remains(id);
-        };
-        let mut status = Snapshot::take(self.root(), id)?.status;
-        if status == Status::Dead && self.running(&record)?.is_none() {
-            status = Status::Exited;
-        }
-        if status == Status::Exited || status == Status::Created {
-            let bytes = tree::disk_usage(&directory.join("upper"))?;
-            self.remove(id, false, true)?;
-            pruned.containers.push(id.to_owned());
-            pruned.bytes += bytes;
-        }
-        Ok(())
-    }
-
-    /// A directory without a record: a `create` in progress, which is younger than this, or what one left.
-    fn prune_remains(&self, id: &str) -> Result<()> {
-        const LONG_AGO: std::time::Duration = std::time::Duration::from_secs(60);
-        let directory = self.root().container_dir(id);
-        let age = std::fs::metadata(&directory).and_then(|metadata| metadata.modified());
-        if age.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > LONG_AGO)) {
-            tree::remove_tree(&directory)?;
-        }
-        Ok(())
     }
 }

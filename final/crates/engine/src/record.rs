@@ -1,7 +1,7 @@
 //! What was made: `containers/<id>/container.json`, written once by `create` (and again by `rename`).
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hull_storage::root::Root;
 use serde::{Deserialize, Serialize};
@@ -82,9 +82,9 @@ impl Record {
             .ok_or_else(|| Error::NoSuchContainer(id.into()))
     }
 
-    pub(crate) fn store(&self, root: &Root) -> Result<()> {
-        let path = root.container_dir(&self.id).join("container.json");
-        Ok(hull_storage::file::write_json_atomic(&path, self)?)
+    /// Into the container's directory.
+    pub(crate) fn store(&self, directory: &Path) -> Result<()> {
+        Ok(hull_storage::file::write_json_atomic(&directory.join("container.json"), self)?)
     }
 
     pub fn short_id(&self) -> &str {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use hull_storage::root::Root;
-use hull_storage::{names, tree};
+use hull_storage::{names, staging};
 
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
@@ -14,11 +14,11 @@ impl Engine {
     /// `force` kills a running container first; `volumes` also removes its anonymous volumes.
     pub fn remove(&self, name: &str, force: bool, volumes: bool) -> Result<()> {
         let record = self.find(name)?;
-        if let Some(running) = self.running(&record)? {
+        if let Some(mut running) = self.running(&record)? {
             if !force {
                 return Err(Error::InUse { name: record.name, state: running.status.as_str() });
             }
-            running.say_stopping();
+            running.say_stopping(self.root(), &record.id)?;
             running.signal(nix::libc::SIGKILL)?;
             if running.status == Status::Paused {
                 self.unpause(&record.id)?;
@@ -40,20 +40,18 @@ impl Engine {
     }
 }
 
-/// Everything a container has on disk. The record goes first: from then on it does not exist, and what an
-/// interruption leaves is a directory without one, which the next `prune` or `create` clears.
+/// Everything a container has on disk. Its directory is first renamed out of sight: from then on the container does
+/// not exist, and what an interruption leaves is cleared by the next listing.
 pub(crate) fn remove_files(engine: &Engine, record: &Record, volumes: bool) -> Result<()> {
     let root = engine.root();
-    let directory = root.container_dir(&record.id);
     let mut first = Ok(());
     let mut note = |result: Result<()>| {
         if first.is_ok() {
             first = result;
         }
     };
-    note(remove_file(&directory.join("container.json")));
+    note(staging::remove_whole(&root.container_dir(&record.id)).map_err(Error::from));
     note(names::release(root, &record.name, &record.id).map_err(Error::from));
-    note(tree::remove_tree(&directory).map_err(Error::from));
     if volumes {
         for name in
             record.mounts.iter().filter(|mount| mount.anonymous).filter_map(|mount| mount.name.as_ref())

@@ -97,13 +97,33 @@ impl State {
     }
 }
 
+/// docker's exit code for a container that was running when the machine went down.
+const INTERRUPTED: u8 = 255;
+
 impl Exit {
     pub(crate) fn load(root: &Root, id: &str) -> Result<Option<Self>> {
-        Ok(hull_storage::file::read_json(&root.container_dir(id).join("exit.json"))?)
+        let directory = root.container_dir(id);
+        if let Some(exit) = hull_storage::file::read_json(&directory.join("exit.json"))? {
+            return Ok(Some(exit));
+        }
+        // A bundle is written by each start and an exit by each end. With neither an end nor a monitor the machine
+        // went down in between.
+        let began = std::fs::metadata(directory.join("config.json")).and_then(|bundle| bundle.modified());
+        Ok(began.ok().map(|began| Self {
+            code: INTERRUPTED,
+            started: Some(Timestamp(began)),
+            error: "the machine went down while it ran".into(),
+            ..Self::default()
+        }))
     }
 
     pub(crate) fn store(&self, root: &Root, id: &str) -> Result<()> {
         Ok(hull_storage::file::write_json_atomic(&root.container_dir(id).join("exit.json"), self)?)
+    }
+
+    /// Another run begins.
+    pub(crate) fn forget(root: &Root, id: &str) -> Result<()> {
+        Ok(hull_storage::file::remove(&root.container_dir(id).join("exit.json"))?)
     }
 }
 
@@ -121,6 +141,11 @@ impl Snapshot {
             None => Status::Created,
         };
         let exit = if status == Status::Running { None } else { Exit::load(root, id)? };
+        // An end that was only inferred, from a bundle that a monitor has written since we looked for its state.
+        let inferred = exit.as_ref().is_some_and(|exit| exit.finished.is_none() && exit.code == INTERRUPTED);
+        if state.is_none() && inferred && State::load(root, id)?.is_some() {
+            return Self::take(root, id);
+        }
         let status = if status == Status::Created && exit.is_some() { Status::Exited } else { status };
         Ok(Self { status, state, exit })
     }

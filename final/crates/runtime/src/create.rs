@@ -11,6 +11,7 @@ use crate::error::{Error, Result, Step};
 use crate::init;
 use crate::namespaces;
 use crate::protocol::{Channel, Message};
+use crate::rootfs::Graft;
 use crate::spec::{NamespaceKind, Spec};
 use crate::stdio::Stdio;
 
@@ -22,6 +23,8 @@ pub struct CreateOptions<'a> {
     pub bundle: &'a Path,
     pub spec: &'a Spec,
     pub stdio: Stdio,
+    /// Attached after the spec's own mounts.
+    pub grafts: Vec<Graft>,
     /// None: the container stays in the caller's cgroup.
     pub cgroup: Option<Cgroup>,
     /// A PID 1 of ours that reaps and forwards signals, and the program as its child.

@@ -25,4 +25,5 @@ mod stdio;
 pub use create::{CreateOptions, Created, Running, create};
 pub use error::{Error, Result};
 pub use exec::{ExecTarget, exec};
+pub use rootfs::Graft;
 pub use stdio::Stdio;

@@ -11,6 +11,9 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Context, Error, Result};
 
+/// What the name of a file on its way begins with; the pid of its writer follows.
+const TEMPORARY: &str = ".tmp-";
+
 /// Replaces `path` by `content`, so that a reader sees the old file or the new one and a killed writer leaves the old.
 ///
 /// Nothing is flushed to the disk: that costs milliseconds, and only a power cut could tell the difference.
@@ -44,16 +47,47 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 pub fn create_json<T: Serialize>(path: &Path, value: &T) -> Result<bool> {
     let bytes = to_json(path, value)?;
     let context = || format!("create {}", path.display());
-    let temporary = write_beside(path, &bytes, 0o600, false).context(context)?;
     // link(2) fails where rename(2) would replace.
-    let linked = fs::hard_link(&temporary, path);
-    // A leftover is only an untidy one: every reader of these directories passes over dot files.
-    let _ = fs::remove_file(&temporary);
+    let linked = match write_nameless(path, &bytes).context(context)? {
+        Some(file) => hull_sys::fs::link_open_file(&file, path).map_err(io::Error::from),
+        None => {
+            let temporary = write_beside(path, &bytes, 0o600, false).context(context)?;
+            let linked = fs::hard_link(&temporary, path);
+            let _ = fs::remove_file(&temporary);
+            linked
+        }
+    };
     match linked {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error).context(context),
     }
+}
+
+/// A file without a name, which a killed writer cannot leave behind; `None` where the file system has no such files
+/// (open(2), `O_TMPFILE`).
+fn write_nameless(path: &Path, content: &[u8]) -> io::Result<Option<File>> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let opened = OpenOptions::new().write(true).mode(0o600).custom_flags(libc::O_TMPFILE).open(directory);
+    let mut file = match opened {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR)) => {
+            return Ok(None);
+        }
+        opened => opened?,
+    };
+    file.write_all(content)?;
+    Ok(Some(file))
+}
+
+/// Removes what killed writers left half written in a directory.
+pub fn collect(dir: &Path) -> Result<()> {
+    for name in crate::staging::names_in(dir)? {
+        let writer = name.strip_prefix(TEMPORARY).and_then(|tag| tag.split_once('-')?.0.parse::<u32>().ok());
+        if writer.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
+            remove(&dir.join(name))?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes a file; one that is not there is fine.
@@ -87,7 +121,7 @@ fn replace(path: &Path, content: &[u8], mode: u32, durable: bool) -> io::Result<
 fn write_beside(path: &Path, content: &[u8], mode: u32, durable: bool) -> io::Result<PathBuf> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let temporary = path.with_file_name(format!(".tmp-{}-{count}", std::process::id()));
+    let temporary = path.with_file_name(format!("{TEMPORARY}{}-{count}", std::process::id()));
     // A leftover of an earlier process with our pid would be in the way; nobody else uses the name.
     let _ = fs::remove_file(&temporary);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
@@ -130,6 +164,19 @@ mod tests {
         assert!(create_json(&path, &1).unwrap());
         assert!(!create_json(&path, &2).unwrap());
         assert_eq!(read_json::<u8>(&path).unwrap(), Some(1));
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_is_collected_and_nothing_else() {
+        let scratch = Scratch::new();
+        let path = |name: &str| scratch.path().join(name);
+        let own = format!(".tmp-{}-7", std::process::id());
+        // Pids end below 2^22 (proc(5), pid_max).
+        for name in [".tmp-4194305-0", own.as_str(), "record.json"] {
+            fs::write(path(name), "").unwrap();
+        }
+        collect(scratch.path()).unwrap();
+        assert!(!path(".tmp-4194305-0").exists() && path(&own).exists() && path("record.json").exists());
     }
 
     #[test]

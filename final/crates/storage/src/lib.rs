@@ -24,7 +24,7 @@ pub mod names;
 pub mod overlay;
 pub mod process_id;
 pub mod root;
-mod staging;
+pub mod staging;
 pub mod tree;
 pub mod volumes;
 

@@ -67,6 +67,22 @@ pub fn release(root: &Root, name: &str, id: &str) -> Result<()> {
     }
 }
 
+/// Frees names whose makers were killed and that no container goes by. `known` spares the names of containers that
+/// the caller has seen.
+pub fn collect(root: &Root, known: impl Fn(&str) -> bool) -> Result<()> {
+    let dir = root.names_dir();
+    for name in crate::staging::names_in(&dir)?.iter().filter(|name| is_valid(name) && !known(name)) {
+        let _lock = Lock::exclusive(&dir.join(".lock"))?;
+        let path = dir.join(name);
+        if let Some(held) = file::read_json::<Claim>(&path)?
+            && !is_live(root, name, &held)?
+        {
+            file::remove(&path)?;
+        }
+    }
+    file::collect(&dir)
+}
+
 /// The id of the container that goes by exactly this name.
 pub fn resolve(root: &Root, name: &str) -> Result<Option<String>> {
     // What can be no name can still be an id or a prefix of one: that is for the caller to try.

@@ -16,24 +16,24 @@ const PREFIX: &str = ".staging-";
 
 /// A directory being filled; removed unless it is published.
 #[derive(Debug)]
-pub(crate) struct Staging {
+pub struct Staging {
     path: PathBuf,
 }
 
 impl Staging {
     /// Makes an empty one, mode 0710, in `parent`.
-    pub(crate) fn new(parent: &Path) -> Result<Self> {
+    pub fn new(parent: &Path) -> Result<Self> {
         let path = unused_path(parent)?;
         crate::root::make_dirs(&path, 0o710)?;
         Ok(Self { path })
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Gives it its name. `false`, and it is gone, when there is a directory of that name already.
-    pub(crate) fn publish(self, target: &Path) -> Result<bool> {
+    pub fn publish(self, target: &Path) -> Result<bool> {
         match fs::rename(&self.path, target) {
             // Nothing is there any more for drop to remove.
             Ok(()) => Ok(true),
@@ -52,7 +52,7 @@ impl Drop for Staging {
 }
 
 /// Removes a directory so that its name is free at once, whatever happens while its content goes.
-pub(crate) fn remove_whole(path: &Path) -> Result<()> {
+pub fn remove_whole(path: &Path) -> Result<()> {
     let aside = unused_path(path.parent().unwrap_or(path))?;
     match fs::rename(path, &aside) {
         Ok(()) => remove_tree(&aside),
@@ -62,7 +62,7 @@ pub(crate) fn remove_whole(path: &Path) -> Result<()> {
 }
 
 /// Removes what dead processes left in `parent`. Goes on past errors and reports the first.
-pub(crate) fn collect(parent: &Path) -> Result<()> {
+pub fn collect(parent: &Path) -> Result<()> {
     let mut outcome = Ok(());
     for name in names_in(parent)? {
         let left_over = name.strip_prefix(PREFIX).is_some_and(|tag| !maker_is_alive(tag));

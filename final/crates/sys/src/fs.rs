@@ -119,6 +119,14 @@ fn grow(call: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> nix::Result<Ve
     }
 }
 
+/// Gives an open file without a name its first one (open(2), `O_TMPFILE`): linkat(2) through /proc, since
+/// `AT_EMPTY_PATH` would take a capability.
+pub fn link_open_file(file: &File, path: &Path) -> nix::Result<()> {
+    let own = fd_path(file);
+    rustix::fs::linkat(rustix::fs::CWD, own, rustix::fs::CWD, path, rustix::fs::AtFlags::SYMLINK_FOLLOW)
+        .map_err(errno)
+}
+
 /// Copies the whole content of `from` into the empty file `to`: shared blocks where the file system can
 /// (`FICLONE`, ioctl_ficlone(2)), else the data between the holes, copied inside the kernel.
 pub fn copy_content(from: &mut File, to: &mut File) -> io::Result<()> {
@@ -145,6 +153,8 @@ pub fn copy_content(from: &mut File, to: &mut File) -> io::Result<()> {
 /// The next stretch of `file` from `offset` on that is not a hole; lseek(2), `SEEK_DATA` and `SEEK_HOLE`.
 fn next_data(file: &File, offset: u64, length: u64) -> io::Result<Option<(u64, u64)>> {
     match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(offset)) {
+        // A file that has grown since has data beyond the length we go by.
+        Ok(start) if start >= length => Ok(None),
         Ok(start) => {
             let end = rustix::fs::seek(file, rustix::fs::SeekFrom::Hole(start))?;
             Ok(Some((start, end.min(length))))

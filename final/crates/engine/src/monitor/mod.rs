@@ -4,6 +4,7 @@
 //! launch   the command's side: fork, wait for "started"
 //! run      the monitor's life: set up, run, restart, clean up
 //! setup    overlay, volumes, config.json, cgroup, stdio
+//! share    /dev/shm of another container
 //! stdio    the container's pipes or terminal
 //! events   the poll loop of one run
 //! clients  attached commands and what waits for them
@@ -20,4 +21,5 @@ pub(crate) mod recover;
 pub(crate) mod run;
 pub(crate) mod session;
 pub(crate) mod setup;
+mod share;
 mod stdio;

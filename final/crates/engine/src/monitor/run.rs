@@ -97,9 +97,10 @@ impl Monitor {
             started: None,
             restart_count: 0,
         };
+        // Whoever reads that there is a monitor can reach it.
+        let listener = Listener::bind(&run_dir).context(|| format!("listen in {}", run_dir.display()))?;
         state.store(engine.root(), &record.id)?;
         crate::rootless::register_holder(engine.root().run())?;
-        let listener = Listener::bind(&run_dir).context(|| format!("listen in {}", run_dir.display()))?;
         let directory = engine.root().container_dir(&record.id);
         let log = Log::open(&directory, &record.options.log)
             .context(|| format!("open the log in {}", directory.display()))?;
@@ -156,6 +157,7 @@ impl Monitor {
     }
 
     fn start(&mut self) -> Result<Running> {
+        Exit::forget(self.engine.root(), &self.record.id)?;
         let (running, streams) = setup::start(&self.engine, &self.record, &self.state)?;
         self.streams = streams;
         self.state.init = Some(ProcessId::of(running.pid)?);

@@ -69,6 +69,7 @@ pub(super) fn start(engine: &Engine, record: &Record, state: &State) -> Result<(
         bundle: &bundle,
         spec: &spec,
         stdio,
+        grafts: super::share::grafts(engine, record)?,
         cgroup,
         init: options.init,
         parent_death_signal: true,

@@ -1,23 +1,22 @@
 //! The mounts of a container: docker's own, the machine's `/usr` for the built-in image, the files hull writes, and
 //! what the user asked for. A later mount covers an earlier one, so the user's come last, parents before children.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use hull_runtime::defaults;
 use hull_runtime::spec::Mount;
 
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::options::{CreateOptions, NamespaceMode, NetworkMode};
 use crate::record::{MountKind, MountRecord, Record};
-use crate::state::Snapshot;
 
 /// docker's size of /dev/shm.
 const SHM_SIZE: u64 = 64 << 20;
 
 pub(super) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
     let options = &record.options;
-    let mut mounts = kernel_mounts(engine, options)?;
+    let mut mounts = kernel_mounts(options);
     if record.host_image {
         let binds = hull_image::host::host_binds();
         mounts.extend(binds.into_iter().map(|(source, target)| bind(&source, &target, &["rbind", "ro"])));
@@ -37,15 +36,22 @@ pub(super) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
 }
 
 /// proc, dev, sys and theirs, fitted to the namespaces the container shares.
-fn kernel_mounts(engine: &Engine, options: &CreateOptions) -> Result<Vec<Mount>> {
+fn kernel_mounts(options: &CreateOptions) -> Vec<Mount> {
     let rootless = hull_sys::process::in_user_namespace();
     let mut mounts = defaults::mounts();
+    if matches!(options.ipc, NamespaceMode::Container(_)) {
+        // The monitor brings the other container's.
+        mounts.retain(|mount| mount.destination != Path::new("/dev/shm"));
+    }
     for mount in &mut mounts {
         match mount.destination.to_str() {
+            // Shared memory is files in /dev/shm: sharing the namespace alone would not share them.
+            Some("/dev/shm") if options.ipc == NamespaceMode::Host => {
+                *mount = bind(Path::new("/dev/shm"), &mount.destination, &["rbind"]);
+            }
             Some("/dev/shm") => {
                 mount.options.retain(|option| !option.starts_with("size="));
                 mount.options.push(format!("size={}", options.shm_size.unwrap_or(SHM_SIZE)));
-                share_ipc(engine, options, mount)?;
             }
             // A message queue file system belongs to an IPC namespace, and only that one's owner mounts it.
             Some("/dev/mqueue") if rootless && options.ipc != NamespaceMode::Private => {
@@ -73,27 +79,7 @@ fn kernel_mounts(engine: &Engine, options: &CreateOptions) -> Result<Vec<Mount>>
             }
         }
     }
-    Ok(mounts)
-}
-
-/// Shared memory is files in /dev/shm: sharing the namespace alone would not share them.
-fn share_ipc(engine: &Engine, options: &CreateOptions, mount: &mut Mount) -> Result<()> {
-    let source = match &options.ipc {
-        NamespaceMode::Private => return Ok(()),
-        NamespaceMode::Host => PathBuf::from("/dev/shm"),
-        NamespaceMode::Container(other) => {
-            let other = engine.find(other)?;
-            let snapshot = Snapshot::take(engine.root(), &other.id)?;
-            let pid = snapshot.init_pid().ok_or(Error::WrongState {
-                verb: "share memory with",
-                name: other.name,
-                state: snapshot.status.as_str(),
-            })?;
-            PathBuf::from(format!("/proc/{pid}/root/dev/shm"))
-        }
-    };
-    *mount = bind(&source, &mount.destination, &["rbind"]);
-    Ok(())
+    mounts
 }
 
 fn user_mount(mount: &MountRecord) -> Mount {

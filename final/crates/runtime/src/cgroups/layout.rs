@@ -59,8 +59,13 @@ pub fn detect() -> Result<Layout> {
 }
 
 fn parse(mountinfo: &str) -> Option<Layout> {
-    let mut hierarchies: Vec<Hierarchy> = mountinfo.lines().filter_map(hierarchy).collect();
-    hierarchies.dedup_by(|a, b| a.mount == b.mount);
+    let mut hierarchies: Vec<Hierarchy> = Vec::new();
+    for found in mountinfo.lines().filter_map(hierarchy) {
+        // One may be mounted again further down, as below the root of a container that shares the host's /sys.
+        if !hierarchies.iter().any(|known| known.v2 == found.v2 && known.mount_data == found.mount_data) {
+            hierarchies.push(found);
+        }
+    }
     match hierarchies.iter().any(|hierarchy| !hierarchy.v2) {
         true => {
             let hybrid = hierarchies.iter().any(|hierarchy| hierarchy.v2);
@@ -108,6 +113,8 @@ mod tests {
         assert_eq!(find(&hierarchies, "memory").unwrap().mount_data, "memory");
         assert_eq!(hierarchies[1].mount_data, "name=systemd");
         assert!(!hierarchies[1].is_used() && hierarchies[2].is_used());
+        let again = format!("{hybrid}40 39 0:27 / /root/sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n");
+        assert_eq!(parse(&again), parse(hybrid), "the first of each counts");
         assert_eq!(parse("20 1 8:1 / / rw - ext4 /dev/sda rw\n"), None);
     }
 }

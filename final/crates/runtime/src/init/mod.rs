@@ -128,6 +128,9 @@ fn build_root(
         }
         rootfs::mount(&rootfs, mount, options.bundle)?;
     }
+    for graft in &options.grafts {
+        rootfs::graft(&rootfs, graft)?;
+    }
     if !joined {
         enter_cgroup_namespace(spec, channel)?;
     }

@@ -20,7 +20,8 @@ use crate::error::{Result, Step};
 
 pub(crate) use devices::{link_and_make as make_devices, make_asked};
 pub(crate) use masks::{mask, read_only};
-pub(crate) use mounts::{bind_console, mount};
+pub use mounts::Graft;
+pub(crate) use mounts::{bind_console, graft, mount};
 pub(crate) use pivot::{pivot, prepare};
 
 /// The root file system by descriptor.

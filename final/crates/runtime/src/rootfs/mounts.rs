@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -106,6 +106,21 @@ fn cgroups(rootfs: &Rootfs, mount: &Mount, options: &Options) -> Result<()> {
             .step(|| "make the cgroup tree read-only".into())?;
     }
     Ok(())
+}
+
+/// A mount that the caller took from elsewhere: the kernel binds nothing across mount namespaces (mount(2), EINVAL),
+/// but a detached copy made inside one can be attached in another.
+#[derive(Debug)]
+pub struct Graft {
+    pub destination: PathBuf,
+    /// Detached (open_tree(2), `OPEN_TREE_CLONE`).
+    pub tree: OwnedFd,
+}
+
+pub(crate) fn graft(rootfs: &Rootfs, graft: &Graft) -> Result<()> {
+    let target = rootfs.find_or_make(&graft.destination, Kind::Directory)?;
+    hull_sys::mount::attach(&graft.tree, &target)
+        .step(|| format!("attach a shared mount on {}", graft.destination.display()))
 }
 
 /// /dev/console is the container's terminal.
