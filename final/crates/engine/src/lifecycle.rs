@@ -158,11 +158,15 @@ impl Engine {
         State { phase: to, ..state }.store(self.root(), &record.id)
     }
 
-    fn thaw(&self, record: &Record) -> Result<()> {
+    /// Lets a killed container die: on cgroup v1 a frozen process does not even take SIGKILL. On v2 it does, and may
+    /// have gone by now.
+    pub(crate) fn thaw(&self, record: &Record) -> Result<()> {
         let state = State::load(self.root(), &record.id)?;
-        match state.and_then(|state| state.cgroup) {
-            Some(path) => Ok(self.cgroup(&path)?.thaw()?),
-            None => Ok(()),
+        let Some(path) = state.and_then(|state| state.cgroup) else { return Ok(()) };
+        let cgroup = self.cgroup(&path)?;
+        match cgroup.thaw() {
+            Err(_) if !cgroup.exists() => Ok(()),
+            thawed => Ok(thawed?),
         }
     }
 

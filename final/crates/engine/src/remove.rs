@@ -21,7 +21,7 @@ impl Engine {
             running.say_stopping(self.root(), &record.id)?;
             running.signal(nix::libc::SIGKILL)?;
             if running.status == Status::Paused {
-                self.unpause(&record.id)?;
+                self.thaw(&record)?;
             }
             running.wait(None)?;
         }

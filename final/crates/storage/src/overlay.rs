@@ -60,7 +60,11 @@ impl Overlay {
             paths.adopt_root(self)?;
         }
         let mounted = match self.append_layers(&paths) {
-            Ok(Some(context)) => self.finish(&context, target),
+            // Before Linux 6.5 overlay takes any option into its context and refuses to create what it does not know.
+            Ok(Some(context)) => self.finish(&context, target).or_else(|failure| match failure.error {
+                Errno::INVAL => self.mount_with_string(&paths, target).map_err(|_| failure),
+                _ => Err(failure),
+            }),
             Ok(None) => self.mount_with_string(&paths, target),
             Err(failure) => Err(failure),
         };
