@@ -15,6 +15,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    if let Err(code) = commands::protect() {
+        return code;
+    }
     match cli::Cli::try_parse() {
         Ok(cli) => commands::run(&cli),
         Err(error) => ui::errors::usage(&error),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Subcommand};
 
+use super::Deferred;
 use super::options::{CreateArgs, Rest};
 use super::values;
 
@@ -15,51 +16,51 @@ pub enum Verb {
         disable_help_subcommand = true,
         override_usage = "hull run [OPTIONS] IMAGE [COMMAND] [ARG]..."
     )]
-    Run(Box<Run>),
+    Run(Deferred<Run>),
     /// Create a container
     #[command(
         disable_help_flag = true,
         disable_help_subcommand = true,
         override_usage = "hull create [OPTIONS] IMAGE [COMMAND] [ARG]..."
     )]
-    Create(Box<Create>),
+    Create(Deferred<Create>),
     /// Start stopped containers
-    Start(Start),
+    Start(Deferred<Start>),
     /// Stop running containers
-    Stop(Stop),
+    Stop(Deferred<Stop>),
     /// Stop and start containers
-    Restart(Stop),
+    Restart(Deferred<Stop>),
     /// Send a signal to running containers
-    Kill(Kill),
+    Kill(Deferred<Kill>),
     /// Remove containers
-    Rm(Rm),
+    Rm(Deferred<Rm>),
     /// List containers
     #[command(visible_alias = "ls")]
-    Ps(Ps),
+    Ps(Deferred<Ps>),
     /// Run a command in a running container
     #[command(
         disable_help_subcommand = true,
         override_usage = "hull exec [OPTIONS] CONTAINER COMMAND [ARG]..."
     )]
-    Exec(Exec),
+    Exec(Deferred<Exec>),
     /// Show a container's log
-    Logs(Logs),
+    Logs(Deferred<Logs>),
     /// Show everything about containers and images
-    Inspect(Inspect),
+    Inspect(Deferred<Inspect>),
     /// Wait until containers stop, and print their exit codes
-    Wait(Names),
+    Wait(Deferred<Names>),
     /// Join a running container's input and output
-    Attach(Attach),
+    Attach(Deferred<Attach>),
     /// Freeze all processes of containers
-    Pause(Names),
+    Pause(Deferred<Names>),
     /// Let frozen containers go on
-    Unpause(Names),
+    Unpause(Deferred<Names>),
     /// Copy files between a container and here
-    Cp(Cp),
+    Cp(Deferred<Cp>),
     /// Show a container's processes
-    Top(Top),
+    Top(Deferred<Top>),
     /// Give a container another name
-    Rename(Rename),
+    Rename(Deferred<Rename>),
 }
 
 #[derive(Debug, Args)]

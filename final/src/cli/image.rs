@@ -4,21 +4,23 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::Deferred;
+
 /// At the top level, by their short names.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// List images
-    Images(List),
+    Images(Deferred<List>),
     /// Make an image from a root file system's tar
-    Import(Import),
+    Import(Deferred<Import>),
     /// Load images from an archive: docker's, OCI's, or an OCI layout
-    Load(Load),
+    Load(Deferred<Load>),
     /// Write images to an archive
-    Save(Save),
+    Save(Deferred<Save>),
     /// Give an image one more name
-    Tag(Tag),
+    Tag(Deferred<Tag>),
     /// Remove images
-    Rmi(Remove),
+    Rmi(Deferred<Remove>),
 }
 
 /// `hull image …`.
@@ -26,21 +28,21 @@ pub enum Verb {
 pub enum Group {
     /// List images
     #[command(visible_alias = "list")]
-    Ls(List),
+    Ls(Deferred<List>),
     /// Show everything about images
-    Inspect(Inspect),
+    Inspect(Deferred<Inspect>),
     /// Make an image from a root file system's tar
-    Import(Import),
+    Import(Deferred<Import>),
     /// Load images from an archive: docker's, OCI's, or an OCI layout
-    Load(Load),
+    Load(Deferred<Load>),
     /// Write images to an archive
-    Save(Save),
+    Save(Deferred<Save>),
     /// Give an image one more name
-    Tag(Tag),
+    Tag(Deferred<Tag>),
     /// Remove images
-    Rm(Remove),
+    Rm(Deferred<Remove>),
     /// Remove images that nothing uses
-    Prune(Prune),
+    Prune(Deferred<Prune>),
 }
 
 #[derive(Debug, Args)]

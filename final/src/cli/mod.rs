@@ -1,6 +1,7 @@
 //! The command line, as docker's users know it.
 
 pub mod container;
+mod deferred;
 pub mod image;
 pub mod mounts;
 pub mod options;
@@ -10,6 +11,8 @@ pub mod values;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use deferred::Deferred;
 
 /// Containers without a daemon.
 #[derive(Debug, Parser)]
@@ -54,12 +57,12 @@ pub enum Command {
     #[command(subcommand)]
     System(system::System),
     /// Show what this machine and this root have
-    Info(system::Format),
+    Info(Deferred<system::Format>),
     /// Show hull's version
-    Version(system::Format),
+    Version(Deferred<system::Format>),
     /// Print a shell's completion script
-    Completion(system::Completion),
+    Completion(Deferred<system::Completion>),
     /// Write the man pages
     #[command(hide = true)]
-    Man(system::Man),
+    Man(Deferred<system::Man>),
 }

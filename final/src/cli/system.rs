@@ -4,19 +4,21 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::Deferred;
+
 #[derive(Debug, Subcommand)]
 pub enum Volume {
     /// Create a volume
-    Create(VolumeCreate),
+    Create(Deferred<VolumeCreate>),
     /// Show everything about volumes
-    Inspect(VolumeInspect),
+    Inspect(Deferred<VolumeInspect>),
     /// List volumes
     #[command(visible_alias = "list")]
-    Ls(VolumeList),
+    Ls(Deferred<VolumeList>),
     /// Remove volumes that no container uses
-    Prune(VolumePrune),
+    Prune(Deferred<VolumePrune>),
     /// Remove volumes
-    Rm(VolumeRemove),
+    Rm(Deferred<VolumeRemove>),
 }
 
 #[derive(Debug, Args)]
@@ -71,11 +73,11 @@ pub struct VolumeRemove {
 #[derive(Debug, Subcommand)]
 pub enum System {
     /// Show what takes space
-    Df(Format),
+    Df(Deferred<Format>),
     /// Show what this machine and this root have
-    Info(Format),
+    Info(Deferred<Format>),
     /// Remove stopped containers and what nothing uses
-    Prune(Prune),
+    Prune(Deferred<Prune>),
 }
 
 #[derive(Debug, Args)]

@@ -242,14 +242,8 @@ fn check(options: &CreateOptions) -> Result<()> {
     if matches!(options.network, NetworkMode::Container(_)) && options.hostname.is_some() {
         return conflict("--hostname and --network container: the name is the other container's");
     }
-    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    if let Some(asked) = options.resources.nano_cpus
-        && asked > cpus as u64 * 1_000_000_000
-    {
-        return Err(Error::Invalid {
-            what: format!("--cpus {}", asked as f64 / 1e9),
-            why: format!("there are only {cpus} CPUs here"),
-        });
+    if let Some(asked) = options.resources.nano_cpus {
+        check_cpus(asked)?;
     }
     for sysctl in options.sysctls.keys() {
         let shared = match sysctl.split('.').next() {
@@ -264,6 +258,18 @@ fn check(options: &CreateOptions) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// More than there are would be no limit, and most likely a slip.
+fn check_cpus(nano_cpus: u64) -> Result<()> {
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if nano_cpus <= cpus as u64 * 1_000_000_000 {
+        return Ok(());
+    }
+    Err(Error::Invalid {
+        what: format!("--cpus {}", nano_cpus as f64 / 1e9),
+        why: format!("there are only {cpus} CPUs here"),
+    })
 }
 
 /// docker's rule: an entrypoint on the command line also clears the image's command.

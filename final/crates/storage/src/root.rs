@@ -10,7 +10,6 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Context, Error, Result};
 use crate::file;
-use crate::lock::Lock;
 
 /// The format of the data directory that this hull writes.
 pub const FORMAT: u32 = 1;
@@ -38,19 +37,22 @@ impl Root {
         // 0710: a container's root of a mapped user id has to pass through, and nobody has to list.
         let data = private_directory(data, 0o710)?;
         let run = private_directory(run, 0o710)?;
-        check_version(&data)?;
         let id = root_id(&data);
         let root = Self { data, run, id };
-        for dir in [
+        make_dirs(&root.run.join("containers"), 0o710)?;
+        if check_version(&root.data)? {
+            return Ok(root);
+        }
+        let dirs = [
             root.containers_dir(),
             root.names_dir(),
             root.volumes_dir(),
             root.layers_dir(),
             root.blobs_dir(),
-            root.run.join("containers"),
-        ] {
-            make_dirs(&dir, 0o710)?;
-        }
+        ];
+        dirs.iter().try_for_each(|dir| make_dirs(dir, 0o710))?;
+        // Written last: who finds it finds the directories.
+        write_version(&root.data)?;
         Ok(root)
     }
 
@@ -163,24 +165,20 @@ fn private_directory(dir: &Path, mode: u32) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn check_version(data: &Path) -> Result<()> {
+/// False where no hull has been before.
+fn check_version(data: &Path) -> Result<bool> {
     let path = data.join("version");
-    let read = || file::read_json::<Version>(&path);
-    let version = match read()? {
-        Some(version) => version,
-        None => {
-            // Two first commands at once: the lock lets one of them write, and the other one read.
-            let _lock = Lock::exclusive(&data.join(".version.lock"))?;
-            match read()? {
-                Some(version) => version,
-                None => return file::write_json_atomic(&path, &Version { format: FORMAT }),
-            }
-        }
-    };
+    let Some(version) = file::read_json::<Version>(&path)? else { return Ok(false) };
     if version.format > FORMAT {
         return Err(Error::NewerFormat { path, found: version.format, known: FORMAT });
     }
-    Ok(())
+    Ok(true)
+}
+
+/// Two first commands at once: one of them writes, and the other one finds it written.
+fn write_version(data: &Path) -> Result<()> {
+    file::create_json(&data.join("version"), &Version { format: FORMAT })?;
+    check_version(data).map(drop)
 }
 
 fn root_id(data: &Path) -> String {

@@ -61,7 +61,7 @@ impl Log {
     pub(super) fn none() -> Self {
         Self {
             directory: PathBuf::new(),
-            options: LogOptions::default(),
+            options: LogOptions { driver: LogDriver::None, ..LogOptions::default() },
             file: None,
             size: 0,
             partial: [vec![], vec![]],
@@ -69,12 +69,17 @@ impl Log {
         }
     }
 
-    pub(super) fn open(directory: &Path, options: &LogOptions) -> std::io::Result<Self> {
-        let mut log = Self { directory: directory.into(), options: options.clone(), ..Self::none() };
-        if options.driver == LogDriver::JsonFile {
-            log.reopen()?;
+    /// The file is made with the first line.
+    pub(super) fn new(directory: &Path, options: &LogOptions) -> Self {
+        Self { directory: directory.into(), options: options.clone(), ..Self::none() }
+    }
+
+    /// Opens the log with its first line. One that cannot be opened is tried again with the next.
+    fn is_open(&mut self) -> bool {
+        if self.options.driver == LogDriver::JsonFile && self.file.is_none() && self.reopen().is_err() {
+            self.lost += 1;
         }
-        Ok(log)
+        self.file.is_some()
     }
 
     fn reopen(&mut self) -> std::io::Result<()> {
@@ -85,7 +90,7 @@ impl Log {
     }
 
     pub(super) fn write(&mut self, stream: Stream, data: &[u8]) {
-        if self.file.is_none() {
+        if !self.is_open() {
             return;
         }
         let time = Timestamp::now();
@@ -107,7 +112,7 @@ impl Log {
     pub(super) fn flush(&mut self) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let partial = std::mem::take(&mut self.partial[stream as usize]);
-            if self.file.is_some() && !partial.is_empty() {
+            if !partial.is_empty() && self.is_open() {
                 let mut batch = Vec::new();
                 self.add_line(&mut batch, stream, &partial, Timestamp::now());
                 self.append(&mut batch);
@@ -180,7 +185,7 @@ mod tests {
     #[test]
     fn lines_are_joined_across_reads_and_long_ones_cut() {
         let dir = scratch("lines");
-        let mut log = Log::open(&dir, &LogOptions::default()).unwrap();
+        let mut log = Log::new(&dir, &LogOptions::default());
         log.write(Stream::Stdout, b"one\ntw");
         log.write(Stream::Stderr, &[b'x'; LONGEST_LINE + 3]);
         log.write(Stream::Stdout, b"o\n");
@@ -201,7 +206,7 @@ mod tests {
     fn a_log_is_rotated_and_never_has_more_files_than_allowed() {
         let dir = scratch("rotate");
         let options = LogOptions { max_size: Some(300), max_file: Some(2), ..Default::default() };
-        let mut log = Log::open(&dir, &options).unwrap();
+        let mut log = Log::new(&dir, &options);
         let text: String = (0..50).map(|n| format!("line {n}\n")).collect();
         log.write(Stream::Stdout, text.as_bytes());
         let mut names: Vec<_> =

@@ -102,8 +102,7 @@ impl Monitor {
         state.store(engine.root(), &record.id)?;
         crate::rootless::register_holder(engine.root().run())?;
         let directory = engine.root().container_dir(&record.id);
-        let log = Log::open(&directory, &record.options.log)
-            .context(|| format!("open the log in {}", directory.display()))?;
+        let log = Log::new(&directory, &record.options.log);
         Ok(Self {
             engine,
             record,
@@ -132,6 +131,8 @@ impl Monitor {
             }
         };
         self.welcome(command, attach);
+        // From here on it waits, perhaps for weeks.
+        process::trim_heap();
 
         let mut pause = FIRST_PAUSE;
         let exit = loop {

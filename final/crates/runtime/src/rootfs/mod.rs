@@ -12,11 +12,11 @@ mod pivot;
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
-use crate::error::{Result, Step};
+use crate::error::{Error, Result, Step};
 
 pub(crate) use devices::{link_and_make as make_devices, make_asked};
 pub(crate) use masks::{mask, read_only};
@@ -62,30 +62,17 @@ impl Rootfs {
             Err(rustix::io::Errno::NOENT) => {}
             Err(errno) => return Err(errno).step(|| format!("resolve {} in the container", path.display())),
         }
-        let names: Vec<&OsStr> = path
-            .components()
-            .filter_map(|component| match component {
-                Component::Normal(name) => Some(name),
-                _ => None,
-            })
-            .collect();
-        let mut made = PathBuf::from("/");
-        for (index, name) in names.iter().enumerate() {
-            let parent = self
-                .find(&made, OFlags::PATH | OFlags::DIRECTORY)
-                .step(|| format!("open {} in the container", made.display()))?;
-            made.push(name);
-            let last = index + 1 == names.len();
-            let result = match kind {
-                Kind::File if last => make_file(&parent, name),
-                _ => rustix::fs::mkdirat(&parent, *name, Mode::from_raw_mode(0o755)),
-            };
-            match result {
-                Ok(()) | Err(rustix::io::Errno::EXIST) => {}
-                Err(errno) => {
-                    return Err(errno).step(|| format!("create {} in the container", made.display()));
-                }
-            }
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(Error::Invalid(format!("path {}", path.display())));
+        };
+        let parent = self.find_or_make(parent, Kind::Directory)?;
+        let made = match kind {
+            Kind::File => make_file(&parent, name),
+            Kind::Directory => rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)),
+        };
+        match made {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(errno) => return Err(errno).step(|| format!("create {} in the container", path.display())),
         }
         self.find(path, OFlags::PATH).step(|| format!("resolve {} in the container", path.display()))
     }

@@ -18,9 +18,19 @@ pub(crate) fn prepare(root: &Path, propagation: MsFlags) -> Result<Rootfs> {
     let step = || format!("bind the root file system {} on itself", root.display());
     let path = CString::new(root.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL).step(step)?;
     let below = Rootfs::open(root)?;
+    if is_mount_root(&below) {
+        return Ok(below);
+    }
     let tree = hull_sys::mount::clone_tree(&below, &path, true).step(step)?;
     hull_sys::mount::attach(&tree, &below).step(step)?;
     Rootfs::open(root)
+}
+
+/// statx(2), Linux 5.8. Where the kernel does not say, a bind too many does no harm.
+fn is_mount_root(rootfs: &Rootfs) -> bool {
+    use rustix::fs::{AtFlags, StatxAttributes, StatxFlags};
+    let stat = rustix::fs::statx(rootfs, "", AtFlags::EMPTY_PATH, StatxFlags::empty());
+    stat.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 pub(crate) fn pivot(rootfs: &Rootfs, read_only: bool) -> Result<()> {
