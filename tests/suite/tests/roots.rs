@@ -60,7 +60,9 @@ fn after_a_reboot_every_container_is_exited_and_starts_again() {
     for cgroup in hull_test_support::cgroups::below(t.cgroup_parent()) {
         let _ = std::fs::remove_dir(cgroup);
     }
-    std::fs::remove_dir_all(t.run_root()).unwrap();
+    for entry in std::fs::read_dir(t.run_root()).unwrap() {
+        std::fs::remove_dir_all(entry.unwrap().path()).unwrap();
+    }
     let boot_id = t.write("boot_id", "11111111-2222-4333-8444-555555555555\n");
     mount_bind(&boot_id, "/proc/sys/kernel/random/boot_id").unwrap();
     assert_eq!(t.inspect("ended", "{{.State.Status}} {{.State.ExitCode}}"), "exited 5");

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::sched::{CloneFlags, unshare};
-use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 
 use crate::leaks::{self, Traces};
 use crate::outcome::{Outcome, Running, run, run_with_input};
@@ -63,6 +63,10 @@ impl Scenario {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let cgroup_parent = format!("/hull-test-{}-{number}", std::process::id());
         let user = ordinary.then(|| OrdinaryUser::create(&dir));
+        // As /run is on every machine.
+        let run = dir.join("run");
+        std::fs::create_dir(&run).expect("own directory");
+        mount("tmpfs", &run, "tmpfs", MountFlags::empty(), c"mode=755").expect("a tmpfs can be mounted");
         let before = Traces::of_namespaces();
         Some(Self { dir, cgroup_parent, user, before })
     }

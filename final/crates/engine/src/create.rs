@@ -123,7 +123,7 @@ impl Engine {
     fn make(&self, record: &Record) -> Result<()> {
         let staged = Staging::new(&self.root().containers_dir())?;
         let directory = staged.path();
-        for (name, mode) in [("upper", 0o755), ("work", 0o700), ("rootfs", 0o755)] {
+        for (name, mode) in [("upper", 0o755), ("work", 0o700)] {
             hull_storage::root::make_dirs(&directory.join(name), mode)?;
         }
         let volumes = self.volumes();
@@ -137,7 +137,6 @@ impl Engine {
                 _ => {}
             }
         }
-        files::write(self, record, directory)?;
         record.store(directory)?;
         match staged.publish(&self.root().container_dir(&record.id))? {
             true => Ok(()),
@@ -245,6 +244,7 @@ fn check(options: &CreateOptions) -> Result<()> {
     if let Some(asked) = options.resources.nano_cpus {
         check_cpus(asked)?;
     }
+    files::check(options)?;
     for sysctl in options.sysctls.keys() {
         let shared = match sysctl.split('.').next() {
             Some("net") => options.network == NetworkMode::Host,

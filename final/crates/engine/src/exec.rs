@@ -24,7 +24,7 @@ impl Engine {
             (Status::Running, Some(init)) => init,
             (status, _) => return Err(wrong_state("exec in", &record, status)),
         };
-        let bundle = self.root().container_dir(&record.id);
+        let bundle = self.root().container_run_dir(&record.id);
         let spec: Spec = hull_storage::file::read_json(&bundle.join("config.json"))?
             .ok_or_else(|| Error::NoSuchContainer(name.into()))?;
         let rootfs = PathBuf::from(format!("/proc/{}/root", init.pid));

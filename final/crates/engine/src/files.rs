@@ -1,29 +1,40 @@
-//! /etc/hosts, /etc/hostname and /etc/resolv.conf of a container, bind-mounted from its directory.
-//!
-//! They are written in place: a rename would leave the old file mounted.
+//! /etc/hosts, /etc/hostname and /etc/resolv.conf of a container, written at each start and bind-mounted from its run
+//! directory.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::options::{CreateOptions, NetworkMode};
 use crate::record::Record;
 
-/// Writes them into the container's directory, which may not have its name yet.
-pub(crate) fn write(engine: &Engine, record: &Record, directory: &Path) -> Result<()> {
+/// Their names, below /etc and in the run directory.
+pub(crate) const NAMES: [&str; 3] = ["resolv.conf", "hostname", "hosts"];
+
+/// Where a container's files are. Who shares another container's network shares its names too.
+pub(crate) fn directory(engine: &Engine, record: &Record) -> Result<PathBuf> {
+    let owner = match &record.options.network {
+        NetworkMode::Container(other) => engine.find(other)?.id,
+        _ => record.id.clone(),
+    };
+    Ok(engine.root().container_run_dir(&owner))
+}
+
+/// Refuses before anything is made what [`write`] could not write.
+pub(crate) fn check(options: &CreateOptions) -> Result<()> {
+    added_hosts(options).map(drop)
+}
+
+pub(crate) fn write(engine: &Engine, record: &Record) -> Result<()> {
+    if matches!(record.options.network, NetworkMode::Container(_)) {
+        return Ok(());
+    }
+    let directory = directory(engine, record)?;
     let put = |name: &str, text: &str| {
         let path = directory.join(name);
         std::fs::write(&path, text).context(|| format!("write {}", path.display()))
     };
-    if let NetworkMode::Container(other) = &record.options.network {
-        let theirs = engine.root().container_dir(&engine.find(other)?.id);
-        for name in ["hosts", "resolv.conf", "hostname"] {
-            let path = theirs.join(name);
-            put(name, &std::fs::read_to_string(&path).context(|| format!("read {}", path.display()))?)?;
-        }
-        return Ok(());
-    }
     put("hostname", &format!("{}\n", record.hostname))?;
     put("hosts", &hosts(record)?)?;
     put("resolv.conf", &resolv_conf(&record.options))

@@ -19,6 +19,8 @@ impl Engine {
         let snapshot = self.clear_if_dead(&record, Snapshot::take(self.root(), &record.id)?)?;
         let directory = self.root().container_dir(&record.id);
         let file = |name: &str| directory.join(name).display().to_string();
+        let run_dir = self.root().container_run_dir(&record.id);
+        let run = |name: &str| run_dir.join(name).display().to_string();
         let args = record.process.args();
         Ok(json!({
             "Id": record.id,
@@ -27,9 +29,9 @@ impl Engine {
             "Args": args.get(1..).unwrap_or_default(),
             "State": state(&snapshot),
             "Image": record.image_id,
-            "ResolvConfPath": file("resolv.conf"),
-            "HostnamePath": file("hostname"),
-            "HostsPath": file("hosts"),
+            "ResolvConfPath": run("resolv.conf"),
+            "HostnamePath": run("hostname"),
+            "HostsPath": run("hosts"),
             "LogPath": match record.options.log.driver { LogDriver::JsonFile => file("log"), LogDriver::None => String::new() },
             "Name": format!("/{}", record.name),
             "RestartCount": restart_count(&snapshot),
@@ -44,7 +46,7 @@ impl Engine {
                 "Name": "overlay2",
                 "Data": {
                     "LowerDir": record.layers.iter().rev().map(|layer| self.root().data().join(layer).display().to_string()).collect::<Vec<_>>().join(":"),
-                    "MergedDir": file("rootfs"),
+                    "MergedDir": run("rootfs"),
                     "UpperDir": file("upper"),
                     "WorkDir": file("work"),
                 },

@@ -32,6 +32,7 @@ mod record;
 mod remove;
 pub mod rootless;
 pub mod signal;
+mod skeleton;
 mod spec;
 mod state;
 mod time;

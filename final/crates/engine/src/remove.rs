@@ -1,5 +1,6 @@
 //! `rm`: a container's files, name and anonymous volumes. Goes on past errors and reports the first.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use hull_storage::root::Root;
@@ -66,16 +67,26 @@ pub(crate) fn remove_files(engine: &Engine, record: &Record, volumes: bool) -> R
 /// The lock file goes last: who waits for it sees, by looking at its path again, that it is gone.
 pub(crate) fn remove_run_dir(root: &Root, id: &str) -> Result<()> {
     let directory = root.container_run_dir(id);
-    for name in ["state.json", crate::attach::SOCKET_NAME, "lock"] {
-        remove_file(&directory.join(name))?;
+    let entries = match std::fs::read_dir(&directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.context(|| format!("read {}", directory.display()))?,
+    };
+    for entry in entries.flatten().filter(|entry| entry.file_name() != "lock") {
+        // The only directory is where the root file system was mounted, in a namespace that is gone.
+        match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            true => remove_directory(&entry.path())?,
+            false => remove_file(&entry.path())?,
+        }
     }
-    match std::fs::remove_dir(&directory) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            // Another command has begun to start the container again.
-            if error.kind() == std::io::ErrorKind::DirectoryNotEmpty {
-                return Ok(());
-            }
-            Err(error).context(|| format!("remove {}", directory.display()))
+    remove_file(&directory.join("lock"))?;
+    remove_directory(&directory)
+}
+
+/// An empty one. When it is not, another command has begun to start the container again.
+fn remove_directory(path: &Path) -> Result<()> {
+    match std::fs::remove_dir(path) {
+        Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => {
+            Err(error).context(|| format!("remove {}", path.display()))
         }
         _ => Ok(()),
     }
@@ -83,7 +94,7 @@ pub(crate) fn remove_run_dir(root: &Root, id: &str) -> Result<()> {
 
 fn remove_file(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(error).context(|| format!("remove {}", path.display()))
         }
         _ => Ok(()),

@@ -106,9 +106,9 @@ impl Exit {
         if let Some(exit) = hull_storage::file::read_json(&directory.join("exit.json"))? {
             return Ok(Some(exit));
         }
-        // A bundle is written by each start and an exit by each end. With neither an end nor a monitor the machine
-        // went down in between.
-        let began = std::fs::metadata(directory.join("config.json")).and_then(|bundle| bundle.modified());
+        // Overlay makes this directory with a container's first start, and each end writes an exit. With neither an end
+        // nor a monitor the machine went down in between.
+        let began = std::fs::metadata(directory.join("work/work")).and_then(|work| work.modified());
         Ok(began.ok().map(|began| Self {
             code: INTERRUPTED,
             started: Some(Timestamp(began)),
@@ -141,7 +141,7 @@ impl Snapshot {
             None => Status::Created,
         };
         let exit = if status == Status::Running { None } else { Exit::load(root, id)? };
-        // An end that was only inferred, from a bundle that a monitor has written since we looked for its state.
+        // An end that was only inferred, while a monitor has come since we looked for its state.
         let inferred = exit.as_ref().is_some_and(|exit| exit.finished.is_none() && exit.code == INTERRUPTED);
         if state.is_none() && inferred && State::load(root, id)?.is_some() {
             return Self::take(root, id);

@@ -98,10 +98,6 @@ fn clone_init(
 
 impl Created {
     fn await_ready(&mut self) -> Result<()> {
-        if let Some(cgroup) = &self.cgroup {
-            cgroup.join(self.pid)?;
-        }
-        self.channel.send(&Message::Joined)?;
         loop {
             match self.channel.expect()? {
                 Message::Console(master) => self.console = Some(master),

@@ -56,10 +56,6 @@ pub fn exec(
         Cloned::Parent { pid, pidfd } => {
             drop(theirs);
             let mut console = None;
-            if let Some(cgroup) = target.cgroup {
-                cgroup.join(pid)?;
-            }
-            ours.send(&Message::Joined)?;
             loop {
                 match ours.receive()? {
                     Some(Message::Console(master)) => console = Some(master),
@@ -82,10 +78,8 @@ fn enter(
 ) -> Result<std::convert::Infallible> {
     nix::unistd::setsid().step(|| "start a session".into())?;
     process::join_new_session_keyring().step(|| "start a session keyring".into())?;
-    match channel.receive()? {
-        Some(Message::Joined) => {}
-        _ => process::exit_now(1),
-    }
+    // While the host's cgroup mounts are still in sight.
+    target.cgroup.map_or(Ok(()), Cgroup::enter)?;
     // Before we can be seen in there: nobody inside may look through /proc/PID/fd or trace us until execve(2).
     process::set_dumpable(false).step(|| "hide from the container".into())?;
     let user = namespaces::flag(NamespaceKind::User);

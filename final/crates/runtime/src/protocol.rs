@@ -2,9 +2,8 @@
 //!
 //! ```text
 //! parent                          child
-//!   clone3 ───────────────────────▶ Created
-//!   write the cgroup's files         mount, mask, devices
-//!   Joined ───────────────────────▶ (waits) unshare the cgroup namespace, mount cgroups, pivot
+//!   make the cgroups
+//!   clone3 ───────────────────────▶ enter the cgroups, mount, mask, devices, pivot
 //!          ◀─────────────────────── Console, with the terminal's descriptor
 //!          ◀─────────────────────── Ready
 //!   Go ───────────────────────────▶ execve
@@ -28,7 +27,6 @@ const LONGEST: usize = 4096;
 
 #[derive(Debug)]
 pub(crate) enum Message {
-    Joined,
     Go,
     Ready,
     Console(OwnedFd),
@@ -101,7 +99,6 @@ fn encode(message: &Message) -> (Vec<u8>, Option<&OwnedFd>) {
         [&[kind], &errno.to_le_bytes()[..], text].concat()
     };
     match message {
-        Message::Joined => (b"j".to_vec(), None),
         Message::Go => (b"g".to_vec(), None),
         Message::Ready => (b"r".to_vec(), None),
         Message::Console(fd) => (b"c".to_vec(), Some(fd)),
@@ -126,7 +123,6 @@ fn decode(packet: &[u8], fd: Option<OwnedFd>) -> Result<Message> {
         Some((errno, String::from_utf8_lossy(text).into_owned()))
     };
     let message = match (packet[0], fd) {
-        (b'j', _) => Some(Message::Joined),
         (b'g', _) => Some(Message::Go),
         (b'r', _) => Some(Message::Ready),
         (b'c', Some(fd)) => Some(Message::Console(fd)),

@@ -13,6 +13,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
+use crate::files;
 use crate::lifecycle::wrong_state;
 use crate::monitor::{recover, setup};
 use crate::options::CreateOptions;
@@ -100,11 +101,12 @@ fn mount_stopped(engine: &Engine, record: &Record) -> Result<OwnedFd> {
     // (overlayfs.rst), and this container has yet to start.
     let options = CreateOptions { auto_remove: false, ..record.options.clone() };
     setup::mount_root(engine, &Record { options, ..record.clone() })?;
-    let path = engine.root().container_dir(&record.id).join("rootfs");
+    files::write(engine, record)?;
+    let path = setup::rootfs(engine, record);
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(&path, flags, Mode::empty())
         .context(|| format!("open the root of container {}", record.name))?;
-    for (source, target, read_only) in binds(engine, record) {
+    for (source, target, read_only) in binds(engine, record)? {
         bind(&root, &source, &target, read_only)
             .context(|| format!("mount {} at {}:{}", source.display(), record.name, target.display()))?;
     }
@@ -125,14 +127,14 @@ fn keep_mounts_to_this_process() -> Result<()> {
 }
 
 /// What a start binds into the container: path on the host, path in the container, read-only. Parents come first.
-fn binds(engine: &Engine, record: &Record) -> Vec<(PathBuf, PathBuf, bool)> {
+fn binds(engine: &Engine, record: &Record) -> Result<Vec<(PathBuf, PathBuf, bool)>> {
     let mut binds = Vec::new();
     if record.host_image {
         let host = hull_image::host::host_binds().into_iter();
         binds.extend(host.map(|(source, target)| (source, target, true)));
     }
-    let directory = engine.root().container_dir(&record.id);
-    for name in ["resolv.conf", "hostname", "hosts"] {
+    let directory = files::directory(engine, record)?;
+    for name in files::NAMES {
         binds.push((directory.join(name), Path::new("/etc").join(name), false));
     }
     let mut asked: Vec<_> = record.mounts.iter().collect();
@@ -144,7 +146,7 @@ fn binds(engine: &Engine, record: &Record) -> Vec<(PathBuf, PathBuf, bool)> {
             binds.push((mount.source.clone(), mount.destination.clone(), mount.read_only));
         }
     }
-    binds
+    Ok(binds)
 }
 
 fn bind(root: &OwnedFd, source: &Path, target: &Path, read_only: bool) -> std::io::Result<()> {

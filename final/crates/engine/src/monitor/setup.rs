@@ -1,12 +1,16 @@
 //! Everything between the fork and the container's first instruction.
 
+use std::path::PathBuf;
+
 use hull_runtime::{Created, Running, Stdio};
 use hull_storage::overlay::Overlay;
 
 use super::stdio::Streams;
 use crate::engine::{Engine, cgroup_layout};
 use crate::error::{Error, IoContext, Result};
+use crate::files;
 use crate::record::{MountKind, Record};
+use crate::skeleton;
 use crate::spec;
 use crate::state::State;
 
@@ -15,11 +19,17 @@ pub(super) fn cgroup_wanted(record: &Record) -> bool {
     !hull_sys::process::in_user_namespace() || spec::has_limits(&record.options.resources)
 }
 
+/// Where the container's root file system is mounted while it runs.
+pub(crate) fn rootfs(engine: &Engine, record: &Record) -> PathBuf {
+    engine.root().container_run_dir(&record.id).join("rootfs")
+}
+
 /// Mounts the container's overlay in the monitor's mount namespace and fills its empty volumes.
 pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
     let directory = engine.root().container_dir(&record.id);
+    let layers = record.layers.iter().rev().map(|layer| engine.root().data().join(layer));
     let overlay = Overlay {
-        lowers: record.layers.iter().rev().map(|layer| engine.root().data().join(layer)).collect(),
+        lowers: layers.chain([skeleton::ensure(engine.root())?]).collect(),
         upper: directory.join("upper"),
         work: directory.join("work"),
         // Unmounting an overlay syncs the whole file system its upper lies on, unless nobody will read it again
@@ -27,7 +37,7 @@ pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
         volatile: record.options.auto_remove,
         userxattr: hull_sys::process::in_user_namespace(),
     };
-    let rootfs = directory.join("rootfs");
+    let rootfs = rootfs(engine, record);
     overlay.mount_at(&rootfs)?;
     let volumes = engine.volumes();
     for mount in record.mounts.iter().filter(|mount| mount.kind == MountKind::Volume && mount.copy_up) {
@@ -40,14 +50,15 @@ pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
 
 /// Teardown goes on past errors: the namespace's end unmounts what could not be unmounted here.
 pub(super) fn unmount_root(engine: &Engine, record: &Record) {
-    let rootfs = engine.root().container_dir(&record.id).join("rootfs");
+    let rootfs = rootfs(engine, record);
     let _ = nix::mount::umount2(&rootfs, nix::mount::MntFlags::MNT_DETACH);
 }
 
 /// Writes the bundle and runs it. Nothing is left when it fails.
 pub(super) fn start(engine: &Engine, record: &Record, state: &State) -> Result<(Running, Streams)> {
-    let bundle = engine.root().container_dir(&record.id);
-    let spec = spec::build(engine, record, &bundle.join("rootfs"), state.cgroup.as_deref())?;
+    files::write(engine, record)?;
+    let bundle = engine.root().container_run_dir(&record.id);
+    let spec = spec::build(engine, record, &rootfs(engine, record), state.cgroup.as_deref())?;
     let config = bundle.join("config.json");
     hull_storage::file::write_json_atomic(&config, &spec)?;
 

@@ -21,8 +21,8 @@ pub(super) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
         let binds = hull_image::host::host_binds();
         mounts.extend(binds.into_iter().map(|(source, target)| bind(&source, &target, &["rbind", "ro"])));
     }
-    let directory = engine.root().container_dir(&record.id);
-    for name in ["resolv.conf", "hostname", "hosts"] {
+    let directory = crate::files::directory(engine, record)?;
+    for name in crate::files::NAMES {
         mounts.push(bind(&directory.join(name), &Path::new("/etc").join(name), &["rbind", "rprivate"]));
     }
     let mut asked: Vec<&MountRecord> = record.mounts.iter().collect();

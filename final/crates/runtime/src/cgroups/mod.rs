@@ -69,25 +69,29 @@ impl Cgroup {
         }
     }
 
-    /// For `CLONE_INTO_CGROUP`, which v2 alone has.
+    /// For `CLONE_INTO_CGROUP`, which v2 alone has: on a hybrid machine the v2 hierarchy's.
     pub fn open_dir(&self) -> Option<OwnedFd> {
         use rustix::fs::{Mode, OFlags};
-        let Layout::V2 { mount } = &self.layout else { return None };
+        let mount = match &self.layout {
+            Layout::V2 { mount } => mount,
+            Layout::V1 { hierarchies, .. } => &hierarchies.iter().find(|hierarchy| hierarchy.v2)?.mount,
+        };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         rustix::fs::open(mount.join(&self.path), flags, Mode::empty()).ok()
     }
 
-    /// Moves a process in. On v2 it was born there ([`Self::open_dir`]).
+    /// Moves the calling process, which has one thread, into its v1 hierarchies; in v2 it was born ([`Self::open_dir`]).
     ///
-    /// On v1 the first move after a quiet quarter of a second waits for an RCU grace period in the kernel, 4 to 21 ms;
-    /// those that follow at once do not. Hence all of them in a row.
-    pub fn join(&self, pid: i32) -> Result<()> {
-        if let Layout::V1 { hierarchies, .. } = &self.layout {
-            for hierarchy in hierarchies.iter().filter(|hierarchy| hierarchy.is_used()) {
-                let directory = hierarchy.mount.join(&self.path);
-                if directory.is_dir() {
-                    files::write(&directory.join("cgroup.procs"), &pid.to_string())?;
-                }
+    /// By `tasks` and 0, never by `cgroup.procs` and a pid: to move another process, or all threads of one, the kernel
+    /// takes a lock that after a quiet moment waits for an RCU grace period, 4 to 21 ms. A thread that moves itself
+    /// takes none (`cgroup_procs_write_start`, Linux 5.5).
+    pub fn enter(&self) -> Result<()> {
+        let Layout::V1 { hierarchies, .. } = &self.layout else { return Ok(()) };
+        for hierarchy in hierarchies.iter().filter(|hierarchy| hierarchy.is_used() && !hierarchy.v2) {
+            match files::write(&hierarchy.mount.join(&self.path).join("tasks"), "0") {
+                // Made only where a limit asked for it.
+                Err(files::Error::Write { errno: Errno::ENOENT, .. }) => {}
+                entered => entered?,
             }
         }
         Ok(())

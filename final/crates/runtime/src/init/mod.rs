@@ -11,6 +11,7 @@ use hull_sys::process;
 use nix::libc;
 use nix::mount::MsFlags;
 
+use crate::cgroups::Cgroup;
 use crate::console::{self, Console};
 use crate::create::CreateOptions;
 use crate::error::{Error, Result, Step};
@@ -61,7 +62,8 @@ fn become_container(
     set_sysctls(&linux)?;
     rights::set_oom_score(user_process)?;
 
-    let console = build_root(options, spec, &linux, user_process, channel)?;
+    enter_cgroups(options)?;
+    let console = build_root(options, spec, &linux, user_process)?;
     match console {
         Some(console) => {
             channel.send(&Message::Console(console.master))?;
@@ -116,23 +118,14 @@ fn build_root(
     spec: &Spec,
     linux: &Linux,
     user_process: &Process,
-    channel: &Channel,
 ) -> Result<Option<Console>> {
     let root = spec.root.as_ref().ok_or_else(|| Error::Invalid("it has no root".into()))?;
     let rootfs = rootfs::prepare(&options.bundle.join(&root.path), MsFlags::MS_SLAVE)?;
-    let mut joined = false;
     for mount in &spec.mounts {
-        if matches!(mount.kind.as_deref(), Some("cgroup" | "cgroup2")) && !joined {
-            enter_cgroup_namespace(spec, channel)?;
-            joined = true;
-        }
         rootfs::mount(&rootfs, mount, options.bundle)?;
     }
     for graft in &options.grafts {
         rootfs::graft(&rootfs, graft)?;
-    }
-    if !joined {
-        enter_cgroup_namespace(spec, channel)?;
     }
     let bind_devices = process::in_user_namespace();
     rootfs::make_devices(&rootfs, bind_devices)?;
@@ -155,14 +148,10 @@ fn build_root(
     Ok(console)
 }
 
-/// Its root is the cgroup we are in when it is made: not before the parent has moved us (on v1 it does so while we
-/// mount).
-fn enter_cgroup_namespace(spec: &Spec, channel: &Channel) -> Result<()> {
-    match channel.receive()? {
-        Some(Message::Joined) => {}
-        _ => process::exit_now(1),
-    }
-    if namespaces::is_new(spec, NamespaceKind::Cgroup) {
+/// The namespace comes second: its root is the cgroup we are in when it is made.
+fn enter_cgroups(options: &CreateOptions<'_>) -> Result<()> {
+    options.cgroup.as_ref().map_or(Ok(()), Cgroup::enter)?;
+    if namespaces::is_new(options.spec, NamespaceKind::Cgroup) {
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWCGROUP)
             .step(|| "create a cgroup namespace".into())?;
     }

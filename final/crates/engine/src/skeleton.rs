@@ -1,0 +1,37 @@
+//! The layer below every image: the mount points that each container needs and an image may lack.
+//!
+//! Without it the first thing a start does to a container is to make them in its writable layer, file by file. As the
+//! lowest layer it shows only where the image has nothing.
+
+use std::path::PathBuf;
+
+use hull_storage::root::{Root, make_dirs};
+use hull_storage::staging::Staging;
+
+use crate::error::{IoContext, Result};
+
+const DIRECTORIES: [&str; 5] = ["dev", "etc", "proc", "sys", "tmp"];
+const FILES: [&str; 3] = ["etc/hostname", "etc/hosts", "etc/resolv.conf"];
+
+/// Its directory, made when a root is used for the first time.
+pub(crate) fn ensure(root: &Root) -> Result<PathBuf> {
+    let path = root.data().join("skeleton");
+    if path.exists() {
+        return Ok(path);
+    }
+    let staged = Staging::new(root.data())?;
+    let context = || format!("make {}", path.display());
+    for name in DIRECTORIES {
+        make_dirs(&staged.path().join(name), if name == "tmp" { 0o1777 } else { 0o755 })?;
+    }
+    for name in FILES {
+        std::fs::write(staged.path().join(name), "").context(context)?;
+    }
+    // docker's: programs that read the old file see the container's mounts.
+    std::os::unix::fs::symlink("/proc/mounts", staged.path().join("etc/mtab")).context(context)?;
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(staged.path(), PermissionsExt::from_mode(0o755)).context(context)?;
+    // Another command's is as good.
+    staged.publish(&path)?;
+    Ok(path)
+}
