@@ -33,6 +33,11 @@ pub struct CreateOptions<'a> {
     pub parent_death_signal: bool,
     /// Where compiled seccomp filters are kept.
     pub seccomp_cache: Option<&'a Path>,
+    /// Where the container waits for [`crate::start`] by another process, once it is [`Created::detach`]ed; from
+    /// [`crate::rendezvous::bind`]. None: it waits for [`Created::start`].
+    pub rendezvous: Option<OwnedFd>,
+    /// So many descriptors from 3 on go to the program.
+    pub preserved_fds: u32,
 }
 
 /// A container that is ready and waits for [`Created::start`]. Dropped, it is killed and leaves nothing.
@@ -87,7 +92,7 @@ fn clone_init(
     match cloned.step(|| "clone the container's first process".into())? {
         Cloned::Child => {
             drop(ours);
-            init::run(options, filter, &theirs)
+            init::run(options, filter, theirs)
         }
         Cloned::Parent { pid, pidfd } => {
             drop(pid_namespace);
@@ -120,6 +125,12 @@ impl Created {
         self.console.take()
     }
 
+    /// Leaves the container to whoever starts it at its rendezvous, where it waits.
+    pub fn detach(mut self) {
+        // What the drop would end is known by it.
+        self.pidfd = None;
+    }
+
     /// Lets the program run; an execve(2) that fails comes back from here.
     pub fn start(mut self) -> Result<Running> {
         self.channel.send(&Message::Go)?;
@@ -138,13 +149,18 @@ impl Created {
 impl Drop for Created {
     fn drop(&mut self) {
         let Some(pidfd) = &self.pidfd else { return };
-        let _ = process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
-        let _ = nix::sys::wait::waitid(
-            nix::sys::wait::Id::PIDFd(pidfd.as_fd()),
-            nix::sys::wait::WaitPidFlag::WEXITED,
-        );
+        end(pidfd);
         remove(self.cgroup.as_ref());
     }
+}
+
+/// Kills a child and collects it. The error that brought us here is the one to tell.
+pub(crate) fn end(child: &OwnedFd) {
+    let _ = process::pidfd_send_signal(child.as_fd(), libc::SIGKILL);
+    let _ = nix::sys::wait::waitid(
+        nix::sys::wait::Id::PIDFd(child.as_fd()),
+        nix::sys::wait::WaitPidFlag::WEXITED,
+    );
 }
 
 fn remove(cgroup: Option<&Cgroup>) {

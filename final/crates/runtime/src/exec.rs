@@ -8,7 +8,7 @@ use nix::libc;
 
 use crate::cgroups::Cgroup;
 use crate::console;
-use crate::create::Running;
+use crate::create::{Running, end};
 use crate::error::{Error, Result, Step};
 use crate::init;
 use crate::namespaces;
@@ -55,15 +55,28 @@ pub fn exec(
         }
         Cloned::Parent { pid, pidfd } => {
             drop(theirs);
-            let mut console = None;
-            loop {
-                match ours.receive()? {
-                    Some(Message::Console(master)) => console = Some(master),
-                    Some(Message::Failed(error)) => return Err(error),
-                    Some(_) => return Err(Error::InitDied),
-                    None => return Ok((Running { pid, pidfd, cgroup: None }, console)),
+            match converse(&ours) {
+                Ok(console) => Ok((Running { pid, pidfd, cgroup: None }, console)),
+                Err(error) => {
+                    // The container's first process cannot end before this one is collected (pid_namespaces(7)), and
+                    // nobody but us is sure to do that.
+                    end(&pidfd);
+                    Err(error)
                 }
             }
+        }
+    }
+}
+
+/// Until the process is the user's program; the other end of its terminal, if it has one.
+fn converse(channel: &Channel) -> Result<Option<OwnedFd>> {
+    let mut console = None;
+    loop {
+        match channel.receive()? {
+            Some(Message::Console(master)) => console = Some(master),
+            Some(Message::Failed(error)) => return Err(error),
+            Some(_) => return Err(Error::InitDied),
+            None => return Ok(console),
         }
     }
 }
@@ -99,5 +112,5 @@ fn enter(
     init::set_limits(user_process)?;
     init::drop_rights(user_process, filter)?;
     let program = init::find(user_process)?;
-    init::execute(&program, user_process)
+    init::execute(&program, user_process, 0)
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! spec        config.json                    create   clone3, then talk to the child until it is ready
 //! protocol    what parent and child say      init/    the child: namespaces, mounts, security, execve
+//! rendezvous  where a container waits to be started by another process
 //! rootfs/     mounts, devices, masks, pivot  exec     another process in a running container
 //! cgroups/    limits, on v1, hybrid and v2   security/ capabilities, seccomp, docker's defaults
 //! ```
@@ -17,6 +18,7 @@ mod exec;
 mod init;
 mod namespaces;
 mod protocol;
+pub mod rendezvous;
 mod rootfs;
 pub mod security;
 pub mod spec;
@@ -25,5 +27,6 @@ mod stdio;
 pub use create::{CreateOptions, Created, Running, create};
 pub use error::{Error, Result};
 pub use exec::{ExecTarget, exec};
-pub use rootfs::Graft;
+pub use rendezvous::start;
+pub use rootfs::{Graft, mount_options};
 pub use stdio::Stdio;

@@ -9,7 +9,8 @@
 //!   Go ───────────────────────────▶ execve
 //!          ◀─────────────────────── end of file: close-on-exec is the proof that it runs
 //! ```
-//! At any point the child may say `Failed` instead, with the step and the errno, and exit.
+//! At any point the child may say `Failed` instead, with the step and the errno, and exit. From `Ready` on the other
+//! side may be another process ([`crate::rendezvous`]).
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -35,6 +36,12 @@ pub(crate) enum Message {
 
 #[derive(Debug)]
 pub(crate) struct Channel(OwnedFd);
+
+impl From<OwnedFd> for Channel {
+    fn from(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+}
 
 impl Channel {
     pub(crate) fn pair() -> Result<(Self, Self)> {

@@ -85,6 +85,8 @@ pub(super) fn start(engine: &Engine, record: &Record, state: &State) -> Result<(
         init: options.init,
         parent_death_signal: true,
         seccomp_cache: Some(&seccomp_cache),
+        rendezvous: None,
+        preserved_fds: 0,
     })?;
     let streams = match streams {
         Some(streams) => streams,

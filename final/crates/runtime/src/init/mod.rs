@@ -17,6 +17,7 @@ use crate::create::CreateOptions;
 use crate::error::{Error, Result, Step};
 use crate::namespaces;
 use crate::protocol::{Channel, Message};
+use crate::rendezvous;
 use crate::rootfs::{self, Rootfs};
 use crate::security::seccomp::{self, Program};
 use crate::spec::{Linux, NamespaceKind, Process, Spec};
@@ -31,8 +32,8 @@ pub(crate) fn compile(spec: &Spec, cache: Option<&Path>) -> Result<Option<Progra
 }
 
 /// Never returns: becomes the user's program, or says what failed and exits.
-pub(crate) fn run(options: &CreateOptions<'_>, filter: Option<&Program>, channel: &Channel) -> ! {
-    let Err(error) = become_container(options, filter, channel);
+pub(crate) fn run(options: &CreateOptions<'_>, filter: Option<&Program>, mut channel: Channel) -> ! {
+    let Err(error) = become_container(options, filter, &mut channel);
     // If nobody listens any more nobody can be told.
     let _ = channel.send(&Message::Failed(error));
     process::exit_now(1)
@@ -41,7 +42,7 @@ pub(crate) fn run(options: &CreateOptions<'_>, filter: Option<&Program>, channel
 fn become_container(
     options: &CreateOptions<'_>,
     filter: Option<&Program>,
-    channel: &Channel,
+    channel: &mut Channel,
 ) -> Result<std::convert::Infallible> {
     let spec = options.spec;
     let user_process = spec.process.as_ref().ok_or_else(|| Error::Invalid("it has no process".into()))?;
@@ -75,12 +76,18 @@ fn become_container(
     drop_rights(user_process, filter)?;
     let program = find(user_process)?;
     channel.send(&Message::Ready)?;
-    match channel.receive()? {
-        Some(Message::Go) => {}
-        // The parent has gone: it does not want us any more.
-        _ => process::exit_now(1),
+    match &options.rendezvous {
+        Some(listener) => rendezvous::await_start(listener, options.preserved_fds, channel)?,
+        None => match channel.receive()? {
+            Some(Message::Go) => {}
+            // The parent has gone: it does not want us any more.
+            _ => process::exit_now(1),
+        },
     }
-    if options.init { pid1::run(&program, user_process) } else { execute(&program, user_process) }
+    match options.init {
+        true => pid1::run(&program, user_process),
+        false => execute(&program, user_process, options.preserved_fds),
+    }
 }
 
 fn join_namespaces(spec: &Spec) -> Result<()> {

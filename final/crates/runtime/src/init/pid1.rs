@@ -28,7 +28,7 @@ pub(super) fn run(program: &CString, user_process: &Process) -> Result<Infallibl
             nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))
                 .step(|| "start a process group".into())?;
             let _ = nix::unistd::tcsetpgrp(rustix::stdio::stdin(), nix::unistd::getpid());
-            execute(program, user_process)
+            execute(program, user_process, 0)
         }
         Fork::Parent { pid } => {
             // Our copy of the channel would keep the parent waiting for the end of file.

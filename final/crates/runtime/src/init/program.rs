@@ -55,10 +55,11 @@ fn missing(name: &str, error: &std::io::Error) -> Error {
     }
 }
 
-/// Signals and descriptors as a new program expects them, then execve(2).
-pub(crate) fn execute(program: &CString, process: &Process) -> Result<Infallible> {
+/// Signals and descriptors as a new program expects them, `preserved` of those from 3 on beside the usual three, then
+/// execve(2).
+pub(crate) fn execute(program: &CString, process: &Process, preserved: u32) -> Result<Infallible> {
     reset_signals()?;
-    process::cloexec_from(3).step(|| "close inherited descriptors".into())?;
+    process::cloexec_from(3 + preserved).step(|| "close inherited descriptors".into())?;
     let args = c_strings(&process.args)?;
     let env = c_strings(&process.env)?;
     let name = process.args.first().cloned().unwrap_or_default();

@@ -22,6 +22,8 @@ pub(crate) use devices::{link_and_make as make_devices, make_asked};
 pub(crate) use masks::{mask, read_only};
 pub use mounts::Graft;
 pub(crate) use mounts::{bind_console, graft, mount};
+pub(crate) use options::inapplicable as inapplicable_option;
+pub use options::mount_options;
 pub(crate) use pivot::{pivot, prepare};
 
 /// The root file system by descriptor.

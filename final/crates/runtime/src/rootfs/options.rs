@@ -2,6 +2,8 @@
 
 use nix::libc;
 
+use crate::spec::Mount;
+
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Options {
     /// `MS_*`.
@@ -78,6 +80,33 @@ pub(super) fn parse(options: &[String]) -> Options {
     }
     parsed.data = data.join(",");
     parsed
+}
+
+/// Of a mount's options one that would be lost: a bind mount has no data and takes attributes only, and other mounts
+/// have nothing below them that a recursive one could be set on.
+pub(crate) fn inapplicable(mount: &Mount) -> Option<&str> {
+    let bind = mount.kind.as_deref() == Some("bind") || parse(&mount.options).bind;
+    let is_lost = |option: &&String| {
+        let alone = parse(std::slice::from_ref(option));
+        match bind {
+            true => !alone.data.is_empty() || (alone.flags != 0 && alone.attributes == 0),
+            false => alone.recursive_attributes != 0,
+        }
+    };
+    mount.options.iter().find(is_lost).map(String::as_str)
+}
+
+/// Every option that is not for the file system itself, sorted.
+pub fn mount_options() -> Vec<String> {
+    let plain = ["bind", "rbind", "defaults", "relatime"].into_iter().map(str::to_owned);
+    let set = FLAGS.iter().map(|flag| flag.0.to_owned());
+    let recursive = FLAGS.iter().filter(|flag| flag.2 != 0).map(|flag| format!("r{}", flag.0));
+    let cleared = CLEAR.iter().map(|clear| clear.0.to_owned());
+    let propagation = PROPAGATION.iter().flat_map(|kind| [kind.0.to_owned(), format!("r{}", kind.0)]);
+    let mut names: Vec<String> =
+        plain.chain(set).chain(recursive).chain(cleared).chain(propagation).collect();
+    names.sort();
+    names
 }
 
 #[cfg(test)]

@@ -69,6 +69,11 @@ pub fn is_known(name: &str) -> bool {
     number(name).is_some()
 }
 
+/// Every name that capabilities(7) has.
+pub fn known() -> &'static [&'static str] {
+    NAMES
+}
+
 /// Every capability that can be given here: those in our own bounding set.
 pub fn all() -> Vec<String> {
     let held = caps::read(None, caps::CapSet::Bounding).unwrap_or_default();

@@ -7,6 +7,7 @@ mod linux;
 mod process;
 mod resources;
 mod seccomp;
+mod validate;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ pub use linux::{Device, IdMapping, Linux, Namespace, NamespaceKind};
 pub use process::{Capabilities, ConsoleSize, Process, Rlimit, User};
 pub use resources::{Cpu, DeviceRule, Memory, Pids, Resources};
 pub use seccomp::{Seccomp, SeccompArg, SyscallRule};
+pub use validate::{parse, parse_process, parse_resources};
 
 /// <https://github.com/opencontainers/runtime-spec/blob/main/config.md>
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -65,6 +65,29 @@ pub fn compile(policy: &Seccomp) -> Result<Program> {
     Ok(Program { instructions, flags: flags(&policy.flags)? })
 }
 
+/// What a policy may say; a test compiles each.
+pub const ACTIONS: &[&str] = &[
+    "SCMP_ACT_ALLOW",
+    "SCMP_ACT_ERRNO",
+    "SCMP_ACT_KILL",
+    "SCMP_ACT_KILL_PROCESS",
+    "SCMP_ACT_KILL_THREAD",
+    "SCMP_ACT_LOG",
+    "SCMP_ACT_TRACE",
+    "SCMP_ACT_TRAP",
+];
+pub const OPERATORS: &[&str] = &[
+    "SCMP_CMP_EQ",
+    "SCMP_CMP_GE",
+    "SCMP_CMP_GT",
+    "SCMP_CMP_LE",
+    "SCMP_CMP_LT",
+    "SCMP_CMP_MASKED_EQ",
+    "SCMP_CMP_NE",
+];
+pub const FLAGS: &[&str] =
+    &["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC"];
+
 fn action(name: &str, errno: Option<u32>) -> Result<u32> {
     let data = errno.unwrap_or(EPERM) & 0xffff;
     Ok(match name {

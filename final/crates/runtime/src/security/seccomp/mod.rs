@@ -14,8 +14,9 @@ mod syscalls;
 use hull_sys::security::Instruction;
 
 pub use cache::compile_cached;
-pub use compile::compile;
+pub use compile::{ACTIONS, FLAGS, OPERATORS, compile};
 pub use policy::{default_policy, parse_policy};
+pub use syscalls::known_architectures;
 
 /// A compiled filter.
 #[derive(Debug, Clone, PartialEq, Eq)]

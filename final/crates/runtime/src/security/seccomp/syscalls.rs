@@ -34,6 +34,11 @@ pub(super) const DOCKER_ARCH: &str = "amd64";
 #[cfg(target_arch = "aarch64")]
 pub(super) const DOCKER_ARCH: &str = "arm64";
 
+/// Those whose system calls are known by name, as policies call them.
+pub fn known_architectures() -> Vec<&'static str> {
+    KNOWN.iter().map(|architecture| architecture.name).collect()
+}
+
 /// The native one and those of `names` that are known. Programs of any other are killed at their first system call.
 pub(super) fn architectures(names: &[String]) -> Vec<&'static Architecture> {
     let others = KNOWN.iter().filter(|other| *other != NATIVE && names.iter().any(|name| name == other.name));

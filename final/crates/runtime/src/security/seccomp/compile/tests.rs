@@ -172,3 +172,19 @@ fn what_cannot_be_applied_is_an_error() {
         assert!(compile(&policy).is_err(), "{wrong:?}");
     }
 }
+
+#[test]
+fn what_is_said_to_be_known_compiles() {
+    for action in ACTIONS {
+        let flags = FLAGS.iter().map(|flag| flag.to_string()).collect();
+        let policy = Seccomp { default_action: action.to_string(), flags, ..Seccomp::default() };
+        assert!(compile(&policy).is_ok(), "{action}");
+    }
+    for op in OPERATORS {
+        let args = vec![SeccompArg { op: op.to_string(), ..SeccompArg::default() }];
+        let (names, action) = (vec!["read".into()], "SCMP_ACT_ALLOW".into());
+        let syscalls = vec![SyscallRule { names, action, errno_ret: None, args }];
+        let default_action = "SCMP_ACT_ERRNO".into();
+        assert!(compile(&Seccomp { default_action, syscalls, ..Seccomp::default() }).is_ok(), "{op}");
+    }
+}

@@ -1,0 +1,102 @@
+//! `create` and `start` as two processes: a socket in the container's state directory where they meet.
+//!
+//! ```text
+//! creating process                child                                    starting process
+//!          ◀──────────── Ready    closes the pair and all else, accepts
+//!   ends                                     ◀──────────────────────────── connect, Go
+//!                                 execve ─────────────────────────────────▶ end of file, or Failed
+//! ```
+//! The messages are those of the pair ([`crate::protocol`]).
+
+use std::ffi::OsStr;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+use hull_sys::process;
+use nix::errno::Errno;
+use rustix::fs::{Mode, OFlags};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+use crate::error::{Error, Result, Step};
+use crate::protocol::{Channel, Message};
+
+/// A listening socket at `path`, for [`crate::CreateOptions::rendezvous`].
+pub fn bind(path: &Path) -> Result<OwnedFd> {
+    let step = || format!("listen on {}", path.display());
+    let socket = socket(SocketType::SEQPACKET)?;
+    with_address(path, |address| rustix::net::bind(&socket, address)).step(step)?;
+    rustix::net::listen(&socket, 1).step(step)?;
+    Ok(socket)
+}
+
+/// Lets the program run of the container that waits at `path`; an execve(2) that fails comes back from here.
+///
+/// `ECONNREFUSED` says that nobody waits there: it runs already, or has died.
+pub fn start(path: &Path) -> Result<()> {
+    let socket = connect(path, SocketType::SEQPACKET)?;
+    let channel = Channel::from(socket);
+    channel.send(&Message::Go)?;
+    match channel.receive()? {
+        None => Ok(()),
+        Some(Message::Failed(error)) => Err(error),
+        Some(_) => Err(Error::InitDied),
+    }
+}
+
+/// A socket connected to the one at `path`, which may be deeper than `sun_path` is long.
+pub fn connect(path: &Path, kind: SocketType) -> Result<OwnedFd> {
+    let socket = socket(kind)?;
+    with_address(path, |address| rustix::net::connect(&socket, address))
+        .step(|| format!("connect to {}", path.display()))?;
+    Ok(socket)
+}
+
+/// In the child: waits for [`start`]. Until then nothing of the creating process is kept, for a lock or a pipe would
+/// otherwise be held as long as the container is created.
+pub(crate) fn await_start(listener: &OwnedFd, preserved: u32, channel: &mut Channel) -> Result<()> {
+    // Nobody inside may look through /proc/PID/fd of what is still a process of ours; execve(2) ends it.
+    process::set_dumpable(false).step(|| "hide from the container".into())?;
+    let number = listener.as_raw_fd().unsigned_abs();
+    let first = 3 + preserved;
+    let step = || "close inherited descriptors".to_owned();
+    if first < number {
+        process::close_range(first, number - 1).step(step)?;
+    }
+    process::close_range(number + 1, u32::MAX).step(step)?;
+    let mut accepted = accept(listener)?;
+    // Whoever connected may have died before it could say anything; the next may not.
+    while !matches!(accepted.receive(), Ok(Some(Message::Go))) {
+        accepted = accept(listener)?;
+    }
+    // What was there is closed already, and its number may be another descriptor's: not to be closed again.
+    std::mem::forget(std::mem::replace(channel, accepted));
+    Ok(())
+}
+
+fn accept(listener: &OwnedFd) -> Result<Channel> {
+    rustix::io::retry_on_intr(|| rustix::net::accept_with(listener, SocketFlags::CLOEXEC))
+        .step(|| "wait for the start".into())
+        .map(Channel::from)
+}
+
+fn socket(kind: SocketType) -> Result<OwnedFd> {
+    rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)
+        .step(|| "create a socket".into())
+}
+
+/// `sun_path` holds 107 bytes (unix(7)): the socket is named through a descriptor of its directory.
+fn with_address<T>(
+    path: &Path,
+    action: impl FnOnce(&SocketAddrUnix) -> rustix::io::Result<T>,
+) -> rustix::io::Result<T> {
+    let name = path.file_name().and_then(OsStr::to_str).ok_or(rustix::io::Errno::INVAL)?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = rustix::fs::open(parent, flags, Mode::empty())?;
+    action(&SocketAddrUnix::new(format!("/proc/self/fd/{}/{name}", directory.as_raw_fd()))?)
+}
+
+/// True for the error of [`start`] that says that nobody waits.
+pub fn is_nobody_waiting(error: &Error) -> bool {
+    matches!(error, Error::Step { errno: Errno::ECONNREFUSED | Errno::ENOENT, .. })
+}

@@ -1,0 +1,76 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn minimal() -> Value {
+    json!({
+        "ociVersion": "1.0.2",
+        "process": {"args": ["sh"], "cwd": "/", "user": {"uid": 0, "gid": 0}},
+        "root": {"path": "rootfs"},
+        "linux": {"namespaces": [{"type": "mount"}, {"type": "uts"}]}
+    })
+}
+
+fn outcome(pointer: &str, value: Value) -> Result<Spec> {
+    let mut spec = minimal();
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    let parent = spec.pointer_mut(parent).unwrap();
+    parent.as_object_mut().unwrap().insert(name.into(), value);
+    parse(&serde_json::to_vec(&spec).unwrap())
+}
+
+#[test]
+fn what_cannot_be_applied_is_named() {
+    for (pointer, value, named) in [
+        ("/hooks", json!({"prestart": [{"path": "/bin/true"}]}), "hooks"),
+        ("/process/apparmorProfile", json!("docker-default"), "process.apparmorProfile"),
+        ("/linux/uidMappings", json!([{"containerID": 0, "hostID": 1, "size": 1}]), "linux.uidMappings"),
+        ("/linux/resources", json!({"cpu": {"burst": 5}}), "linux.resources.cpu.burst"),
+        ("/linux/rootfsPropagation", json!("shared"), "rootfsPropagation"),
+        ("/linux/namespaces", json!([{"type": "mount"}, {"type": "user"}]), "user namespace"),
+        ("/linux/namespaces", json!([{"type": "pid"}]), "mount namespace"),
+        ("/linux/sysctl", json!({"vm.swappiness": "1"}), "whole machine"),
+        ("/linux/sysctl", json!({"net.ipv4.ip_forward": "1"}), "Network"),
+        ("/linux/cgroupsPath", json!("/a/../../b"), "cgroupsPath"),
+        ("/linux/cgroupsPath", json!("/"), "cgroupsPath"),
+        ("/linux/cgroupsPath", json!("system.slice:hull:x"), "systemd"),
+        ("/ociVersion", json!("2.0.0"), "ociVersion"),
+        ("/process/args", json!([]), "process.args"),
+        ("/process/cwd", json!("tmp"), "process.cwd"),
+        ("/root", json!({"path": ""}), "root.path"),
+    ] {
+        let error = outcome(pointer, value).unwrap_err().to_string();
+        assert!(error.contains(named), "{pointer}: {error}");
+    }
+}
+
+#[test]
+fn what_says_nothing_or_is_not_of_the_specification_is_no_error() {
+    for (pointer, value) in [
+        ("/hooks", json!({"prestart": []})),
+        ("/linux/resources", json!({"blockIO": {"weight": 0}, "devices": null})),
+        ("/process/capabilities", json!({"bounding": null})),
+        ("/somethingElse", json!({"x": 1})),
+        ("/linux/rootfsPropagation", json!("rslave")),
+        ("/hostname", json!("box")),
+        ("/linux/cgroupsPath", json!("/parent/child")),
+    ] {
+        outcome(pointer, value).unwrap();
+    }
+}
+
+#[test]
+fn mount_options_that_would_be_lost_are_refused() {
+    let with = |kind: &str, option: &str| {
+        outcome("/mounts", json!([{"destination": "/x", "type": kind, "source": "/y", "options": [option]}]))
+    };
+    assert!(with("bind", "idmap").unwrap_err().to_string().contains("idmap"));
+    assert!(with("bind", "sync").is_err() && with("tmpfs", "rro").is_err());
+    assert!(with("bind", "ro").is_ok() && with("tmpfs", "size=1m").is_ok());
+}
+
+#[test]
+fn text_that_is_no_json_is_an_error_that_says_where() {
+    let error = parse(b"{\"ociVersion\": ").unwrap_err().to_string();
+    assert!(error.contains("line 1"), "{error}");
+}

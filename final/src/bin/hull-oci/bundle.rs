@@ -1,0 +1,81 @@
+//! A bundle: `config.json`, read whole and made applicable (OCI runtime-spec, bundle.md and config.md).
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use hull_runtime::security::defaults;
+use hull_runtime::spec::{Resources, Spec};
+
+/// Of the specification that is followed.
+pub const OCI_VERSION: &str = "1.3.0";
+/// What `--version` says after the name, in runc's form.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\nspec: 1.3.0");
+
+pub struct Bundle {
+    /// Absolute.
+    pub directory: PathBuf,
+    pub spec: Spec,
+}
+
+impl Bundle {
+    /// Nothing is made; an error says what is wrong with the bundle.
+    pub fn load(directory: &Path) -> Result<Self> {
+        let directory = std::fs::canonicalize(directory)
+            .with_context(|| format!("cannot open the bundle {}", directory.display()))?;
+        let config = directory.join("config.json");
+        let text = std::fs::read(&config).with_context(|| format!("cannot read {}", config.display()))?;
+        let mut spec =
+            hull_runtime::spec::parse(&text).with_context(|| format!("cannot use {}", config.display()))?;
+        let linux = spec.linux.get_or_insert_default();
+        let resources = linux.resources.get_or_insert_default();
+        unset_zeros(resources);
+        allow_default_devices(resources);
+        let bundle = Self { directory, spec };
+        let rootfs = bundle.rootfs();
+        if !rootfs.is_dir() {
+            bail!("cannot use {}: root.path: {} is no directory", config.display(), rootfs.display());
+        }
+        Ok(bundle)
+    }
+
+    pub fn rootfs(&self) -> PathBuf {
+        self.directory.join(self.spec.root.as_ref().map(|root| root.path.as_path()).unwrap_or(Path::new("")))
+    }
+
+    /// Where the container's cgroup is; one of its own below the root when the bundle does not say.
+    pub fn cgroup_path(&self, id: &str) -> String {
+        cgroup_path(&self.spec, id)
+    }
+}
+
+pub fn cgroup_path(spec: &Spec, id: &str) -> String {
+    let asked = spec.linux.as_ref().and_then(|linux| linux.cgroups_path.clone());
+    asked.filter(|path| !path.is_empty()).unwrap_or_else(|| format!("/hull-oci-{id}"))
+}
+
+/// Engines write zero for a limit that nobody asked; the kernel would take it for one.
+pub fn unset_zeros(resources: &mut Resources) {
+    if let Some(memory) = &mut resources.memory {
+        memory.limit = memory.limit.filter(|value| *value != 0);
+        memory.reservation = memory.reservation.filter(|value| *value != 0);
+        memory.swap = memory.swap.filter(|value| *value != 0);
+        memory.disable_oom_killer = memory.disable_oom_killer.filter(|value| *value);
+    }
+    if let Some(cpu) = &mut resources.cpu {
+        cpu.shares = cpu.shares.filter(|value| *value != 0);
+        cpu.quota = cpu.quota.filter(|value| *value != 0);
+        cpu.period = cpu.period.filter(|value| *value != 0);
+        cpu.cpus = cpu.cpus.take().filter(|value| !value.is_empty());
+        cpu.mems = cpu.mems.take().filter(|value| !value.is_empty());
+    }
+    resources.pids = resources.pids.take().filter(|pids| pids.limit != 0);
+}
+
+/// The devices that every container has (config-linux.md, "Default Devices") can be opened whatever the bundle denies,
+/// and without rules nothing else can.
+pub fn allow_default_devices(resources: &mut Resources) {
+    let defaults = defaults::device_rules();
+    // The first of them denies all.
+    let skipped = usize::from(!resources.devices.is_empty());
+    resources.devices.extend(defaults.into_iter().skip(skipped));
+}

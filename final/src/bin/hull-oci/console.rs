@@ -1,0 +1,50 @@
+//! `--console-socket`: whoever detaches hands the terminal's other end to somebody who keeps it.
+
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketType};
+
+/// A terminal whose master nobody holds is hung up at once.
+pub fn check(terminal: bool, detached: bool, socket: Option<&Path>) -> Result<()> {
+    match (terminal && detached, socket) {
+        (true, None) => bail!("the process has a terminal and is detached: --console-socket is needed"),
+        (false, Some(_)) => bail!("--console-socket is for a detached process with a terminal"),
+        _ => Ok(()),
+    }
+}
+
+pub fn connect(path: &Path) -> Result<OwnedFd> {
+    Ok(hull_runtime::rendezvous::connect(path, SocketType::STREAM)?)
+}
+
+/// Sends the master by `SCM_RIGHTS` (unix(7)), with its name as data, as runc does.
+pub fn send(socket: &OwnedFd, master: Option<OwnedFd>) -> Result<()> {
+    let Some(master) = master else { bail!("the container has made no terminal") };
+    let fds = [master.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    ancillary.push(SendAncillaryMessage::ScmRights(&fds));
+    let name = [IoSlice::new(b"/dev/ptmx")];
+    rustix::net::sendmsg(socket, &name, &mut ancillary, SendFlags::NOSIGNAL)
+        .map(drop)
+        .context("cannot send the terminal to the console socket")
+}
+
+/// Our own descriptors go inside. A directory among them would be a way out: `openat(0, "..")`.
+pub fn refuse_directories() -> Result<()> {
+    for (fd, name) in [
+        (rustix::stdio::stdin(), "stdin"),
+        (rustix::stdio::stdout(), "stdout"),
+        (rustix::stdio::stderr(), "stderr"),
+    ] {
+        let stat = rustix::fs::fstat(fd).with_context(|| format!("cannot look at {name}"))?;
+        if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() {
+            bail!("{name} is a directory of the host, which the container must not reach");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! `create`: everything up to the program itself, which waits for `start`.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use hull_runtime::{CreateOptions, Created, Stdio, rendezvous};
+use hull_storage::lock::Lock;
+use hull_storage::process_id::ProcessId;
+
+use crate::bundle::Bundle;
+use crate::state::{Container, Root, State, cgroup};
+use crate::{cli, console};
+
+pub fn create(root: &Root, args: &cli::Create) -> Result<u8> {
+    let made = make(root, args, After::Detached { started: false })?;
+    made.created.detach();
+    made.reservation.keep();
+    Ok(0)
+}
+
+/// What becomes of the container once it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// It is left to itself, started by us or waiting for another.
+    Detached { started: bool },
+    /// It stays our child.
+    Foreground,
+}
+
+/// A container that is ready. Dropped, nothing is left of it: its process and cgroup first, then its directory.
+pub struct Made {
+    pub created: Created,
+    pub console: Option<OwnedFd>,
+    pub state: State,
+    pub reservation: Reservation,
+}
+
+/// The id, and the lock of its directory.
+pub struct Reservation {
+    pub container: Container,
+    lock: Option<Lock>,
+}
+
+impl Reservation {
+    /// From here on the container is for `delete` to remove.
+    pub fn keep(mut self) {
+        self.lock = None;
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if self.lock.is_some() {
+            // The error that brought us here is the one to tell.
+            let _ = hull_storage::tree::remove_tree(&self.container.directory);
+        }
+    }
+}
+
+/// Validates everything, then acts; what fails takes back what was done before.
+pub fn make(root: &Root, args: &cli::Create, after: After) -> Result<Made> {
+    if args.no_pivot {
+        bail!("--no-pivot: without pivot_root(2) a privileged process walks out of its root");
+    }
+    check_preserved(args.preserve_fds)?;
+    console::refuse_directories()?;
+    let container = root.container(&args.id)?;
+    let bundle = Bundle::load(&args.bundle)?;
+    let terminal = bundle.spec.process.as_ref().is_some_and(|process| process.terminal);
+    console::check(terminal, after != After::Foreground, args.console_socket.as_deref())?;
+    let console_socket = args.console_socket.as_deref().map(console::connect).transpose()?;
+
+    let reservation = Reservation { lock: Some(container.reserve()?), container };
+    let container = &reservation.container;
+    let path = bundle.cgroup_path(&args.id);
+    let mut state = State::new(&args.id, &bundle.directory, bundle.rootfs(), path, &bundle.spec)?;
+    container.write_spec(&bundle.spec)?;
+    let cgroup = cgroup(&state.cgroup)?;
+    if cgroup.is_in_use() {
+        bail!("the cgroup {} is in use already: a container needs one of its own", state.cgroup);
+    }
+    container.write(&state)?;
+    let listener = match after {
+        After::Detached { started: false } => Some(rendezvous::bind(&container.start_socket())?),
+        _ => None,
+    };
+    let mut created = hull_runtime::create(CreateOptions {
+        id: &args.id,
+        bundle: &bundle.directory,
+        spec: &bundle.spec,
+        stdio: if terminal { Stdio::Terminal } else { Stdio::Inherit { stdin: true } },
+        grafts: Vec::new(),
+        cgroup: Some(cgroup),
+        init: false,
+        parent_death_signal: false,
+        seccomp_cache: None,
+        rendezvous: listener,
+        preserved_fds: args.preserve_fds,
+    })?;
+    let mut console = created.take_console();
+    if let Some(socket) = &console_socket {
+        console::send(socket, console.take())?;
+    }
+    state.init = Some(ProcessId::of(created.pid())?);
+    container.write(&state)?;
+    if let Some(file) = &args.pid_file {
+        write_pid(file, created.pid())?;
+    }
+    Ok(Made { created, console, state, reservation })
+}
+
+/// The pid file appears whole: engines wait for its name.
+pub fn write_pid(file: &Path, pid: i32) -> Result<()> {
+    Ok(hull_storage::file::write_atomic(file, pid.to_string().as_bytes(), 0o644)?)
+}
+
+/// A number that is not open here would be given to the next descriptor of ours, and the container would get that.
+fn check_preserved(count: u32) -> Result<()> {
+    for number in 3..3 + count {
+        std::fs::symlink_metadata(format!("/proc/self/fd/{number}"))
+            .with_context(|| format!("--preserve-fds {count}: descriptor {number} is not open"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! `delete`: what is left of a container that has stopped.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use hull_storage::process_id::ProcessId;
+use nix::libc::SIGKILL;
+
+use crate::bundle::cgroup_path;
+use crate::cli;
+use crate::state::{Container, Root, Status, cgroup, open};
+
+/// How long a killed process may take to go.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub fn delete(root: &Root, args: &cli::Delete) -> Result<u8> {
+    let container = root.container(&args.id)?;
+    if args.force && !container.exists() {
+        return Ok(0);
+    }
+    let _lock = container.lock()?;
+    let state = match container.read() {
+        Ok(state) => state,
+        Err(error) if !args.force => return Err(error),
+        // Cut short, or not written yet: the bundle's copy says where the cgroup would be.
+        Err(_) => {
+            let path = container.read_spec().map(|spec| cgroup_path(&spec, &args.id));
+            let path = path.unwrap_or_else(|_| cgroup_path(&Default::default(), &args.id));
+            destroy(&container, &path, None)?;
+            return Ok(0);
+        }
+    };
+    match container.status(&state) {
+        Status::Stopped => {}
+        status if !args.force => {
+            bail!("cannot delete container {:?}, which is {status} and not stopped", args.id)
+        }
+        _ => {}
+    }
+    destroy(&container, &state.cgroup, state.init.as_ref())?;
+    Ok(0)
+}
+
+/// Kills what runs and removes all there is, going on past errors; the first of them is told. Under the lock.
+pub fn destroy(container: &Container, cgroup_path: &str, init: Option<&ProcessId>) -> Result<()> {
+    let killed = init.map_or(Ok(()), kill);
+    let removed = cgroup(cgroup_path).and_then(|cgroup| Ok(cgroup.remove()?));
+    let gone = init.map_or(Ok(()), await_end);
+    // Last: as long as something else is left, the next `delete` must find what it was.
+    killed.and(removed).and(gone)?;
+    Ok(hull_storage::tree::remove_tree(&container.directory)?)
+}
+
+/// The first process is in the cgroup, and dies with it; but for one that somebody moved out of it.
+fn kill(init: &ProcessId) -> Result<()> {
+    if let Some(pidfd) = open(init)? {
+        // It may have ended a moment ago.
+        let _ = hull_sys::process::pidfd_send_signal(pidfd.as_fd(), SIGKILL);
+    }
+    Ok(())
+}
+
+/// A zombie has ended: whoever made it collects it.
+fn await_end(init: &ProcessId) -> Result<()> {
+    let started = Instant::now();
+    while init.is_alive() {
+        if started.elapsed() > PATIENCE {
+            bail!("process {} does not end after SIGKILL", init.pid);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}

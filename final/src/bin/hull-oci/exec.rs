@@ -1,0 +1,112 @@
+//! `exec`: another process in a container that is created or running.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use anyhow::{Context, Result, bail};
+use hull_runtime::security::capabilities;
+use hull_runtime::spec::{Process, Spec, parse_process};
+use hull_runtime::{ExecTarget, Running, Stdio};
+use nix::libc::SIGKILL;
+
+use crate::create::write_pid;
+use crate::relay::{self, Signals};
+use crate::state::{Root, Status, cgroup, open};
+use crate::{cli, console};
+
+pub fn exec(root: &Root, args: &cli::Exec) -> Result<u8> {
+    console::refuse_directories()?;
+    let container = root.container(&args.id)?;
+    let state = container.read()?;
+    let status = container.status(&state);
+    match status {
+        Status::Created | Status::Running => {}
+        Status::Paused if args.ignore_paused => {}
+        _ => bail!("cannot exec in container {:?}, which is {status}", args.id),
+    }
+    let spec = container.read_spec()?;
+    let process = process(&spec, args)?;
+    console::check(process.terminal, args.detach, args.console_socket.as_deref())?;
+    let socket = args.console_socket.as_deref().map(console::connect).transpose()?;
+    let cgroup = cgroup(&state.cgroup)?;
+    let init = state.init.as_ref().map(open).transpose()?.flatten();
+    let Some(init) = init else { bail!("cannot exec in container {:?}, which is stopped", args.id) };
+
+    let signals = (!args.detach).then(Signals::take).transpose()?;
+    let target = ExecTarget {
+        pid: state.init.map_or(0, |init| init.pid),
+        pidfd: init.as_fd(),
+        cgroup: Some(&cgroup),
+        spec: &spec,
+        seccomp_cache: None,
+    };
+    let stdio = if process.terminal { Stdio::Terminal } else { Stdio::Inherit { stdin: true } };
+    let (running, mut master) = hull_runtime::exec(target, &process, stdio)?;
+    if let Err(error) = hand_over(args, &running, socket.as_ref(), &mut master) {
+        let _ = hull_sys::process::pidfd_send_signal(running.pidfd.as_fd(), SIGKILL);
+        let _ = relay::reap(&running.pidfd);
+        return Err(error);
+    }
+    signals.map_or(Ok(0), |signals| relay::wait(&running.pidfd, &signals, master))
+}
+
+fn hand_over(
+    args: &cli::Exec,
+    running: &Running,
+    socket: Option<&OwnedFd>,
+    master: &mut Option<OwnedFd>,
+) -> Result<()> {
+    if let Some(socket) = socket {
+        console::send(socket, master.take())?;
+    }
+    args.pid_file.as_ref().map_or(Ok(()), |file| write_pid(file, running.pid))
+}
+
+/// From a file, or the container's own with what the command line changes.
+fn process(spec: &Spec, args: &cli::Exec) -> Result<Process> {
+    if let Some(file) = &args.process {
+        let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        return parse_process(&text).with_context(|| format!("cannot use {}", file.display()));
+    }
+    if args.command.is_empty() {
+        bail!("exec needs a command, or --process FILE");
+    }
+    let mut process = spec.process.clone().context("the container has no process to go by")?;
+    process.args = args.command.clone();
+    process.terminal = args.tty;
+    process.env.extend(args.env.iter().cloned());
+    if let Some(cwd) = &args.cwd {
+        process.cwd = cwd.clone();
+    }
+    if let Some(user) = &args.user {
+        (process.user.uid, process.user.gid) = parse_user(user, process.user.gid)?;
+    }
+    process.no_new_privileges |= args.no_new_privs;
+    for name in &args.cap {
+        add_capability(&mut process, name)?;
+    }
+    Ok(process)
+}
+
+fn parse_user(text: &str, gid: u32) -> Result<(u32, u32)> {
+    let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
+    let number = |text: &str| {
+        text.parse::<u32>().with_context(|| format!("--user {text:?}: expected numbers, as in 1000:1000"))
+    };
+    Ok((number(user)?, group.map_or(Ok(gid), number)?))
+}
+
+fn add_capability(process: &mut Process, name: &str) -> Result<()> {
+    if !capabilities::is_known(name) {
+        bail!("--cap {name:?}: see capabilities(7) for the names");
+    }
+    let sets = process.capabilities.get_or_insert_default();
+    // An ambient one must be inheritable as well (capabilities(7)), and that is not ours to give.
+    let inheritable = sets.inheritable.iter().any(|other| other == name);
+    for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
+        set.push(name.to_owned());
+    }
+    if inheritable {
+        sets.ambient.push(name.to_owned());
+    }
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! `kill`: a signal for a container's first process, or for all.
+
+use std::os::fd::AsFd;
+
+use anyhow::{Context, Result, bail};
+use hull_runtime::spec::{NamespaceKind, Spec};
+use nix::errno::Errno;
+use nix::libc::SIGKILL;
+
+use crate::state::{Root, Status, cgroup, open};
+use crate::{cli, signal};
+
+pub fn kill(root: &Root, args: &cli::Kill) -> Result<u8> {
+    let number = signal::parse(&args.signal)?;
+    let container = root.container(&args.id)?;
+    let state = container.read()?;
+    let status = container.status(&state);
+    let cgroup = cgroup(&state.cgroup)?;
+    // Without a pid namespace of its own the end of the first process is nobody else's.
+    let all = args.all
+        || (number == SIGKILL && container.read_spec().is_ok_and(|spec| !has_own_pid_namespace(&spec)));
+    if all {
+        for pid in cgroup.pids() {
+            match send(pid, number) {
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(errno) => return Err(errno).with_context(|| format!("cannot signal process {pid}")),
+            }
+        }
+    } else {
+        let init = match (status, &state.init) {
+            (Status::Created | Status::Running | Status::Paused, Some(init)) => open(init)?,
+            _ => None,
+        };
+        let Some(init) = init else { bail!("container {:?} is not running", args.id) };
+        hull_sys::process::pidfd_send_signal(init.as_fd(), number)
+            .with_context(|| format!("cannot send signal {number} to container {:?}", args.id))?;
+    }
+    // On cgroup v1 a frozen process dies only when it is thawed.
+    if number == SIGKILL && status == Status::Paused {
+        cgroup.thaw()?;
+    }
+    Ok(0)
+}
+
+fn send(pid: i32, number: i32) -> nix::Result<()> {
+    // By descriptor: nix has no name for real-time signals.
+    let pidfd = hull_sys::process::pidfd_open(pid)?;
+    hull_sys::process::pidfd_send_signal(pidfd.as_fd(), number)
+}
+
+fn has_own_pid_namespace(spec: &Spec) -> bool {
+    let namespaces = spec.linux.iter().flat_map(|linux| &linux.namespaces);
+    namespaces.into_iter().any(|one| one.kind == NamespaceKind::Pid && one.path.is_none())
+}

@@ -1,0 +1,73 @@
+//! `hull-oci`: the OCI runtime as a program of its own, with runc's command line.
+//!
+//! ```text
+//! cli        what can be typed                        report   errors, on stderr and in --log
+//! bundle     config.json, read and made applicable    state    <root>/<id>/, what other commands find
+//! create, start, run, exec, kill, delete, …           one file per verb, or per few that share a shape
+//! console    --console-socket                         relay    the foreground: signals and the terminal
+//! ```
+
+mod bundle;
+mod cli;
+mod console;
+mod create;
+mod delete;
+mod exec;
+mod features;
+mod kill;
+mod list;
+mod pause;
+mod ps;
+mod relay;
+mod report;
+mod run;
+mod signal;
+mod spec;
+mod start;
+mod state;
+mod update;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+
+use cli::{Cli, Verb};
+use state::Root;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return report::usage(&error),
+    };
+    let result = dispatch(&cli);
+    ExitCode::from(result.unwrap_or_else(|error| report::failure(&cli.global, &error)))
+}
+
+fn dispatch(cli: &Cli) -> Result<u8> {
+    if cli.global.systemd_cgroup {
+        bail!("--systemd-cgroup: hull-oci writes cgroups itself and does not speak with systemd");
+    }
+    // What runs a program inside a container must not be writable from there.
+    if matches!(cli.verb, Verb::Create(_) | Verb::Run(_) | Verb::Exec(_)) {
+        hull_sys::self_exe::protect()?;
+    }
+    report::debug(&cli.global, &cli.verb);
+    let root = &Root::new(cli.global.root.clone());
+    match &cli.verb {
+        Verb::Create(args) => create::create(root, args),
+        Verb::Start(args) => start::start(root, args),
+        Verb::Run(args) => run::run(root, args),
+        Verb::State(args) => list::state(root, args),
+        Verb::List(args) => list::list(root, args),
+        Verb::Kill(args) => kill::kill(root, args),
+        Verb::Delete(args) => delete::delete(root, args),
+        Verb::Exec(args) => exec::exec(root, args),
+        Verb::Ps(args) => ps::ps(root, args),
+        Verb::Pause(args) => pause::pause(root, args),
+        Verb::Resume(args) => pause::resume(root, args),
+        Verb::Update(args) => update::update(root, args),
+        Verb::Spec(args) => spec::spec(args),
+        Verb::Features => features::features(),
+    }
+}

@@ -1,0 +1,31 @@
+//! `pause` and `resume`: a container's processes stopped where they are (cgroups(7), the freezer).
+
+use anyhow::{Result, bail};
+
+use crate::cli;
+use crate::state::{Root, Status, cgroup};
+
+pub fn pause(root: &Root, args: &cli::Id) -> Result<u8> {
+    change(root, &args.id, "pause", |status| matches!(status, Status::Created | Status::Running))
+}
+
+pub fn resume(root: &Root, args: &cli::Id) -> Result<u8> {
+    change(root, &args.id, "resume", |status| status == Status::Paused)
+}
+
+fn change(root: &Root, id: &str, verb: &str, allowed: impl Fn(Status) -> bool) -> Result<u8> {
+    let container = root.container(id)?;
+    let _lock = container.lock()?;
+    let state = container.read()?;
+    let status = container.status(&state);
+    if !allowed(status) {
+        bail!("cannot {verb} container {id:?}, which is {status}");
+    }
+    let cgroup = cgroup(&state.cgroup)?;
+    if verb == "pause" {
+        cgroup.freeze()?
+    } else {
+        cgroup.thaw()?
+    }
+    Ok(0)
+}

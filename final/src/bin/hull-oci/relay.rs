@@ -1,0 +1,203 @@
+//! The foreground: signals go to the container, bytes to and from its terminal, and its exit code comes back.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use anyhow::{Context, Result};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{WaitId, WaitIdOptions};
+use rustix::termios::{OptionalActions, Termios};
+
+/// Every signal that is somebody's wish, by descriptor.
+pub struct Signals(SignalFd);
+
+impl Signals {
+    pub fn take() -> Result<Self> {
+        let mut set = SigSet::all();
+        // Ours: the end of a child, a closed pipe, and what a fault of our own would raise.
+        for signal in [
+            Signal::SIGCHLD,
+            Signal::SIGPIPE,
+            Signal::SIGURG,
+            Signal::SIGSEGV,
+            Signal::SIGBUS,
+            Signal::SIGILL,
+            Signal::SIGFPE,
+            Signal::SIGABRT,
+        ] {
+            set.remove(signal);
+        }
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let fd = set.thread_block().and_then(|()| SignalFd::with_flags(&set, flags));
+        Ok(Self(fd.context("cannot take over the signals")?))
+    }
+}
+
+/// Waits for the end of a child; its exit code, or 128 and the number of the signal that ended it.
+pub fn wait(child: &OwnedFd, signals: &Signals, console: Option<OwnedFd>) -> Result<u8> {
+    let _raw = console.is_some().then(RawMode::enter).flatten();
+    if let Some(console) = &console {
+        rustix::io::ioctl_fionbio(console, true).context("cannot set up the terminal")?;
+        pass_size(console);
+    }
+    let mut relay = Relay { child, signals, console, stdin_open: true, typed: Vec::new() };
+    while !relay.step()? {}
+    relay.drain();
+    reap(child)
+}
+
+/// Collects a child that ends, waiting for it.
+pub fn reap(child: &OwnedFd) -> Result<u8> {
+    loop {
+        match rustix::process::waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED) {
+            Err(Errno::INTR) | Ok(None) => {}
+            Err(errno) => return Err(errno).context("cannot read the exit status"),
+            Ok(Some(status)) => {
+                let signal = status.terminating_signal().map(|signal| 128 + signal);
+                return Ok(status.exit_status().or(signal).unwrap_or(255) as u8);
+            }
+        }
+    }
+}
+
+struct Relay<'a> {
+    child: &'a OwnedFd,
+    signals: &'a Signals,
+    console: Option<OwnedFd>,
+    stdin_open: bool,
+    /// Read from stdin and not yet taken by the terminal.
+    typed: Vec<u8>,
+}
+
+impl Relay<'_> {
+    /// True when the child has ended.
+    fn step(&mut self) -> Result<bool> {
+        let stdin = rustix::stdio::stdin();
+        let (mut console_at, mut stdin_at) = (usize::MAX, usize::MAX);
+        let mut fds =
+            vec![PollFd::new(self.child, PollFlags::IN), PollFd::new(&self.signals.0, PollFlags::IN)];
+        if let Some(console) = &self.console {
+            let wanted = if self.typed.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
+            console_at = fds.len();
+            fds.push(PollFd::new(console, wanted));
+            if self.stdin_open && self.typed.is_empty() {
+                stdin_at = fds.len();
+                fds.push(PollFd::new(&stdin, PollFlags::IN));
+            }
+        }
+        match poll(&mut fds, None) {
+            Err(Errno::INTR) => return Ok(false),
+            result => result.context("cannot wait for the container")?,
+        };
+        let ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
+        let (ended, signal, console, stdin) = (ready(0), ready(1), ready(console_at), ready(stdin_at));
+        drop(fds);
+        if signal {
+            self.pass_signal()?;
+        }
+        if console {
+            self.print();
+            self.type_in();
+        }
+        if stdin {
+            self.read_stdin();
+        }
+        Ok(ended)
+    }
+
+    fn pass_signal(&mut self) -> Result<()> {
+        let Some(info) = self.signals.0.read_signal().context("cannot read a signal")? else { return Ok(()) };
+        match (&self.console, info.ssi_signo as i32) {
+            (Some(console), number) if number == Signal::SIGWINCH as i32 => pass_size(console),
+            // It may have ended a moment ago: that is seen next.
+            (_, number) => drop(hull_sys::process::pidfd_send_signal(self.child.as_fd(), number)),
+        }
+        Ok(())
+    }
+
+    /// Prints what the container has written so far. False when its terminal is gone, which it reports as EIO.
+    fn print(&mut self) -> bool {
+        let Some(console) = &self.console else { return false };
+        let mut buffer = [0; 16 * 1024];
+        match rustix::io::read(console, &mut buffer) {
+            Ok(length @ 1..) => write_all(rustix::stdio::stdout(), &buffer[..length]),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return false,
+            _ => {
+                self.console = None;
+                return false;
+            }
+        }
+        true
+    }
+
+    fn type_in(&mut self) {
+        let (Some(console), false) = (&self.console, self.typed.is_empty()) else { return };
+        if let Ok(length) = rustix::io::write(console, &self.typed) {
+            self.typed.drain(..length);
+        }
+    }
+
+    fn read_stdin(&mut self) {
+        let mut buffer = [0; 4096];
+        match rustix::io::read(rustix::stdio::stdin(), &mut buffer) {
+            Ok(length @ 1..) => self.typed.extend_from_slice(&buffer[..length]),
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            // The end, or our own terminal is gone.
+            _ => self.stdin_open = false,
+        }
+    }
+
+    /// The last words of a program are still in its terminal when it has ended.
+    fn drain(&mut self) {
+        while let Some(console) = &self.console {
+            let mut fds = [PollFd::new(console, PollFlags::IN)];
+            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+            if !matches!(poll(&mut fds, Some(&now)), Ok(1..)) || !self.print() {
+                return;
+            }
+        }
+    }
+}
+
+fn write_all(fd: BorrowedFd<'_>, mut data: &[u8]) {
+    while !data.is_empty() {
+        match rustix::io::write(fd, data) {
+            Ok(written) => data = &data[written..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => drop(poll(&mut [PollFd::new(&fd, PollFlags::OUT)], None)),
+            // Nobody reads what we print; the container goes on.
+            Err(_) => return,
+        }
+    }
+}
+
+fn pass_size(console: &OwnedFd) {
+    if let Ok(size) = rustix::termios::tcgetwinsize(rustix::stdio::stdin()) {
+        // Of use only: a program that has the wrong size still runs.
+        let _ = rustix::termios::tcsetwinsize(console, size);
+    }
+}
+
+/// The caller's terminal as a wire, until dropped.
+struct RawMode(Termios);
+
+impl RawMode {
+    /// `None` when stdin is no terminal.
+    fn enter() -> Option<Self> {
+        let stdin = rustix::stdio::stdin();
+        let before = rustix::termios::tcgetattr(stdin).ok()?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        rustix::termios::tcsetattr(stdin, OptionalActions::Now, &raw).ok()?;
+        Some(Self(before))
+    }
+}
+
+impl Drop for RawMode {
+    fn drop(&mut self) {
+        let _ = rustix::termios::tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.0);
+    }
+}

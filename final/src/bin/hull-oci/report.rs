@@ -1,0 +1,55 @@
+//! Errors: one sentence on stderr, and in the file of `--log` in runc's form, which engines read.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use crate::cli::{Global, LogFormat, Verb};
+
+/// Of hull-oci itself, for every mistake.
+const FAILURE: u8 = 1;
+
+/// A command line that cannot be understood; also `--help` and `--version`, which come the same way.
+pub fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody reads: there is nobody to tell.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(FAILURE) } else { ExitCode::SUCCESS }
+}
+
+/// Tells an error; the exit code.
+pub fn failure(global: &Global, error: &anyhow::Error) -> u8 {
+    let mut text = format!("hull-oci: {error:#}\n");
+    let hint = error.chain().find_map(|cause| cause.downcast_ref::<hull_runtime::Error>()?.hint());
+    if let Some(hint) = hint {
+        text.push_str(&format!("hint: {hint}\n"));
+    }
+    let _ = std::io::stderr().write_all(text.as_bytes());
+    log(global, "error", &format!("{error:#}"));
+    FAILURE
+}
+
+/// With `--debug`: what was asked.
+pub fn debug(global: &Global, verb: &Verb) {
+    if global.debug {
+        log(global, "debug", &format!("{verb:?}"));
+    }
+}
+
+fn log(global: &Global, level: &str, message: &str) {
+    let Some(path) = &global.log else { return };
+    let time = humantime::format_rfc3339_seconds(SystemTime::now());
+    let line = match global.log_format {
+        LogFormat::Json => {
+            serde_json::json!({"level": level, "msg": message, "time": time.to_string()}).to_string()
+        }
+        LogFormat::Text => format!("time=\"{time}\" level={level} msg={message:?}"),
+    };
+    let written = OpenOptions::new().append(true).create(true).open(path).and_then(|mut file| {
+        // One write: several commands may share the file.
+        file.write_all(format!("{line}\n").as_bytes())
+    });
+    if let Err(error) = written {
+        let _ = writeln!(std::io::stderr(), "hull-oci: cannot write the log {}: {error}", path.display());
+    }
+}

@@ -1,0 +1,128 @@
+//! `update`: other limits for a container.
+
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use hull_runtime::spec::{Cpu, Memory, Pids, Resources, parse_resources};
+use serde_json::Value;
+
+use crate::bundle::{allow_default_devices, unset_zeros};
+use crate::cli;
+use crate::state::{Root, Status, cgroup};
+
+pub fn update(root: &Root, args: &cli::Update) -> Result<u8> {
+    let asked = asked(args)?;
+    let container = root.container(&args.id)?;
+    let _lock = container.lock()?;
+    let state = container.read()?;
+    let status = container.status(&state);
+    if matches!(status, Status::Creating | Status::Stopped) {
+        bail!("cannot update container {:?}, which is {status}", args.id);
+    }
+    let mut spec = container.read_spec()?;
+    let stored = spec.linux.get_or_insert_default().resources.get_or_insert_default();
+    let before = stored.clone();
+    let merged = merge(&before, &asked)?;
+    let cgroup = cgroup(&state.cgroup)?;
+    if let Err(error) = cgroup.update(&restrict(&merged, &asked)) {
+        // Half of the limits would be neither the old ones nor the new ones.
+        let _ = cgroup.update(&restrict(&before, &asked));
+        return Err(error.into());
+    }
+    *stored = merged;
+    container.write_spec(&spec)?;
+    Ok(0)
+}
+
+fn asked(args: &cli::Update) -> Result<Resources> {
+    let mut asked = match &args.resources {
+        Some(file) => {
+            parse_resources(&read(file)?).with_context(|| format!("cannot use {}", file.display()))?
+        }
+        None => Resources::default(),
+    };
+    let memory = asked.memory.get_or_insert_default();
+    memory.limit = args.memory.or(memory.limit);
+    memory.reservation = args.memory_reservation.or(memory.reservation);
+    memory.swap = args.memory_swap.or(memory.swap);
+    let cpu = asked.cpu.get_or_insert_default();
+    cpu.period = args.cpu_period.or(cpu.period);
+    cpu.quota = args.cpu_quota.or(cpu.quota);
+    cpu.shares = args.cpu_share.or(cpu.shares);
+    cpu.cpus = args.cpuset_cpus.clone().or(cpu.cpus.take());
+    cpu.mems = args.cpuset_mems.clone().or(cpu.mems.take());
+    asked.pids = args.pids_limit.map(|limit| Pids { limit }).or(asked.pids);
+    unset_zeros(&mut asked);
+    asked.memory = asked.memory.filter(|memory| *memory != Memory::default());
+    asked.cpu = asked.cpu.filter(|cpu| *cpu != Cpu::default());
+    if !asked.devices.is_empty() {
+        allow_default_devices(&mut asked);
+    }
+    if asked == Resources::default() {
+        bail!("update needs a limit: --resources FILE, or one of the options that name one");
+    }
+    Ok(asked)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    if file != Path::new("-") {
+        return std::fs::read(file).with_context(|| format!("cannot read {}", file.display()));
+    }
+    let mut text = Vec::new();
+    std::io::stdin().read_to_end(&mut text).context("cannot read the limits from stdin")?;
+    Ok(text)
+}
+
+/// What was, with what is asked in its place.
+fn merge(before: &Resources, asked: &Resources) -> Result<Resources> {
+    let mut merged = serde_json::to_value(before)?;
+    overlay(&mut merged, serde_json::to_value(asked)?);
+    Ok(serde_json::from_value(merged)?)
+}
+
+fn overlay(below: &mut Value, above: Value) {
+    match (below, above) {
+        (Value::Object(below), Value::Object(above)) => {
+            for (name, value) in above {
+                overlay(below.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (below, above) => *below = above,
+    }
+}
+
+/// Those groups of `all` that `asked` speaks of: whole, for a kernel's file may depend on two of the limits (memory and
+/// swap, quota and period).
+fn restrict(all: &Resources, asked: &Resources) -> Resources {
+    Resources {
+        devices: if asked.devices.is_empty() { Vec::new() } else { all.devices.clone() },
+        memory: asked.memory.as_ref().and(all.memory.clone()),
+        cpu: asked.cpu.as_ref().and(all.cpu.clone()),
+        pids: asked.pids.as_ref().and(all.pids.clone()),
+        unified: all
+            .unified
+            .clone()
+            .into_iter()
+            .filter(|(file, _)| asked.unified.contains_key(file))
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_asked_stays_and_goes_along_with_what_it_depends_on() {
+        let memory = |limit, swap| Resources {
+            memory: Some(Memory { limit, swap, ..Memory::default() }),
+            ..Resources::default()
+        };
+        let before = Resources { pids: Some(Pids { limit: 5 }), ..memory(Some(100), None) };
+        let asked = memory(None, Some(150));
+        let merged = merge(&before, &asked).unwrap();
+        assert_eq!(merged, Resources { pids: before.pids.clone(), ..memory(Some(100), Some(150)) });
+        assert_eq!(restrict(&merged, &asked), memory(Some(100), Some(150)));
+    }
+}
