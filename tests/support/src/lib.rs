@@ -8,7 +8,7 @@
 //! leaks      what a scenario may not leave behind
 //! fixtures   image archives made on this machine: busybox, Debian's minbase, skopeo's formats
 //! user       the same world as seen by an ordinary user
-//! program    where the `hull` under test is
+//! program    where `hull` and `hull-oci` under test are
 //! skip       a test that cannot run here says so
 //! ```
 //!

@@ -1,26 +1,37 @@
-//! Where the `hull` under test is.
+//! Where the programs under test are.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Names the binary to test; without it the one beside the test's own executable is built and used.
+/// Names the `hull` to test; without it the one beside the test's own executable is built and used.
 pub const HULL_BINARY: &str = "HULL_BINARY";
 
-/// The binary under test.
+/// The same for `hull-oci`. Any program with runc's command line can be named.
+pub const HULL_OCI_BINARY: &str = "HULL_OCI_BINARY";
+
+/// The engine under test.
 pub fn hull() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| match std::env::var_os(HULL_BINARY) {
-        Some(path) => PathBuf::from(path),
-        None => build(),
-    })
+    PATH.get_or_init(|| named_or_built(HULL_BINARY, "hull"))
 }
 
-/// `cargo test` builds no binary of another package, so a plain `cargo test --workspace` comes through here.
+/// The OCI runtime under test.
+pub fn hull_oci() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| named_or_built(HULL_OCI_BINARY, "hull-oci"))
+}
+
+fn named_or_built(variable: &str, binary: &str) -> PathBuf {
+    std::env::var_os(variable).map_or_else(|| build().join(binary), PathBuf::from)
+}
+
+/// `cargo test` builds no binary of another package, so a plain `cargo test --workspace` comes through here. Where the
+/// binaries are then.
 fn build() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
-        .args(["build", "--quiet", "--package", "hull"])
+        .args(["build", "--quiet", "--package", "hull", "--bins"])
         .current_dir(workspace())
         .status()
         .expect("cargo runs");
@@ -28,7 +39,7 @@ fn build() -> PathBuf {
     // This executable is target/<triple>/<profile>/deps/<test>-<hash>.
     let own = std::env::current_exe().expect("/proc is mounted");
     let target = own.ancestors().nth(3).expect("a test lives in a target directory");
-    target.join("debug/hull")
+    target.join("debug")
 }
 
 /// The root of the workspace these tests were built from.

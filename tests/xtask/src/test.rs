@@ -17,8 +17,10 @@ pub fn test() -> Result<()> {
     });
     if built {
         stages.run("tests", || {
-            let binary = target()?.join("debug/hull");
-            run(cargo(&["test", "--workspace", "--no-fail-fast"]).env("HULL_BINARY", binary))
+            let binaries = target()?.join("debug");
+            run(cargo(&["test", "--workspace", "--no-fail-fast"])
+                .env("HULL_BINARY", binaries.join("hull"))
+                .env("HULL_OCI_BINARY", binaries.join("hull-oci")))
         });
         stages.run("cgroup v2 virtual machine", vm::test);
     }

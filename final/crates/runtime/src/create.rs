@@ -75,8 +75,11 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created> {
         }
     };
     let mut created = Created { pid, pidfd: Some(pidfd), channel, cgroup: options.cgroup, console: None };
-    created.await_ready()?;
-    Ok(created)
+    match created.await_ready() {
+        Ok(()) => Ok(created),
+        Err(Error::InitDied) if created.is_out_of_memory() => Err(Error::InitOutOfMemory),
+        Err(error) => Err(error),
+    }
 }
 
 fn clone_init(
@@ -110,6 +113,10 @@ impl Created {
                 _ => return Err(Error::InitDied),
             }
         }
+    }
+
+    fn is_out_of_memory(&self) -> bool {
+        self.cgroup.as_ref().and_then(Cgroup::oom_kills).is_some_and(|kills| kills > 0)
     }
 
     pub fn pid(&self) -> i32 {

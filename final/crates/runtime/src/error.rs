@@ -19,6 +19,10 @@ pub enum Error {
     Invalid(String),
     #[error("the container's first process died before it was ready")]
     InitDied,
+    #[error(
+        "the kernel killed the container's first process before it was ready: the memory limit is too low"
+    )]
+    InitOutOfMemory,
     #[error(transparent)]
     Cgroup(#[from] crate::cgroups::Error),
 }

@@ -1,0 +1,172 @@
+//! A bundle with busybox, and `hull-oci` with a root of its own in a scenario.
+
+use std::fs::File;
+use std::io::{IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use hull_test_support::{Outcome, Scenario, cgroups, fixtures, leaks, outcome, program};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
+use serde_json::{Value, json};
+
+pub struct World(Scenario);
+
+impl World {
+    pub fn start() -> Option<Self> {
+        let world = Self(Scenario::start()?);
+        let rootfs = world.path("bundle/rootfs");
+        std::fs::create_dir_all(&rootfs).expect("the scenario's directory can be written");
+        let mut tar = Command::new("tar");
+        fixtures::run_quietly(tar.arg("-C").arg(&rootfs).arg("-xf").arg(fixtures::busybox())).expect("a tar");
+        Some(world)
+    }
+
+    pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
+        self.0.path(relative)
+    }
+
+    pub fn cgroup(&self) -> String {
+        format!("{}/box", self.0.cgroup_parent())
+    }
+
+    /// A container of its own in every way, that runs these words.
+    pub fn config(&self, args: &[&str]) -> Value {
+        let mount =
+            |destination: &str, kind: &str| json!({"destination": destination, "type": kind, "source": kind});
+        json!({
+            "ociVersion": "1.0.2",
+            "process": {"args": args, "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0}},
+            "root": {"path": "rootfs"},
+            "hostname": "box",
+            "mounts": [
+                mount("/proc", "proc"),
+                mount("/dev", "tmpfs"),
+                {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
+                    "options": ["newinstance", "ptmxmode=0666", "mode=0620"]},
+            ],
+            "linux": {
+                "cgroupsPath": self.cgroup(),
+                "resources": {"memory": {}, "pids": {"limit": 0}},
+                "namespaces": [
+                    {"type": "pid"}, {"type": "mount"}, {"type": "uts"}, {"type": "ipc"}, {"type": "network"}
+                ],
+            },
+        })
+    }
+
+    pub fn bundle(&self, config: &Value) {
+        std::fs::write(self.path("bundle/config.json"), config.to_string())
+            .expect("the bundle can be written");
+    }
+
+    /// Writes a JSON file; its path.
+    pub fn write(&self, name: &str, value: &Value) -> String {
+        self.0.write(name, value.to_string()).to_str().expect("a plain path").to_owned()
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(program::hull_oci());
+        // A later --root takes the place of this one.
+        if args.first() != Some(&"--root") {
+            command.arg("--root").arg(self.path("oci"));
+        }
+        command.args(args).current_dir(self.path("")).stdin(Stdio::null());
+        command
+    }
+
+    pub fn oci(&self, args: &[&str]) -> Outcome {
+        outcome::run(&mut self.command(args))
+    }
+
+    /// For what leaves a container behind, which keeps stdout and stderr: a file here.
+    pub fn detached(&self, args: &[&str]) -> Outcome {
+        let started = std::time::Instant::now();
+        let file = File::create(self.path("out")).expect("the scenario's directory can be written");
+        let mut command = self.command(args);
+        command.stdout(file.try_clone().expect("a descriptor")).stderr(file);
+        let status = command.status().expect("hull-oci runs");
+        Outcome {
+            command: format!("{command:?}"),
+            status,
+            stdout: String::new(),
+            stderr: self.output(),
+            took: started.elapsed(),
+        }
+    }
+
+    /// What [`Self::detached`] and its container have printed.
+    pub fn output(&self) -> String {
+        std::fs::read_to_string(self.path("out")).unwrap_or_default()
+    }
+
+    #[track_caller]
+    pub fn state(&self, id: &str) -> Value {
+        serde_json::from_str(self.oci(&["state", id]).ok()).expect("JSON")
+    }
+
+    /// No container, cgroup, mount or process.
+    #[track_caller]
+    pub fn assert_nothing_left(&self) {
+        let root = self.path("oci");
+        let left: Vec<_> =
+            std::fs::read_dir(&root).into_iter().flatten().flatten().map(|e| e.path()).collect();
+        assert!(left.is_empty(), "left in the root: {left:?}");
+        let groups = cgroups::below(self.0.cgroup_parent());
+        assert!(groups.is_empty(), "cgroups left: {groups:?}");
+        let traces = leaks::settle(&self.0);
+        assert!(traces.is_empty(), "left behind: {traces:?}");
+    }
+
+    pub fn console_socket(&self) -> (UnixListener, String) {
+        let path = self.path("console.sock");
+        let listener = UnixListener::bind(&path).expect("a short enough path");
+        (listener, path.to_str().expect("a plain path").to_owned())
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let ids = self.oci(&["list", "-q"]).stdout;
+        for id in ids.lines() {
+            self.oci(&["delete", "--force", id]);
+        }
+    }
+}
+
+/// A terminal's master, as it comes out of a console socket.
+pub struct Console(File);
+
+impl Console {
+    pub fn accept(listener: &UnixListener) -> Self {
+        let (socket, _) = listener.accept().expect("somebody connects");
+        let mut name = [0; 64];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut slices = [IoSliceMut::new(&mut name)];
+        let received = rustix::net::recvmsg(&socket, &mut slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC);
+        assert!(received.expect("a message").bytes > 0, "the terminal has a name");
+        let fd = ancillary.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+            _ => None,
+        });
+        Self(File::from(fd.expect("a descriptor")))
+    }
+
+    pub fn type_in(&mut self, text: &str) {
+        self.0.write_all(text.as_bytes()).expect("a terminal takes input");
+    }
+
+    #[track_caller]
+    pub fn expect(&mut self, text: &str) {
+        let mut seen = String::new();
+        let mut buffer = [0; 1024];
+        while !seen.contains(text) {
+            match self.0.read(&mut buffer) {
+                Ok(length @ 1..) => seen.push_str(&String::from_utf8_lossy(&buffer[..length])),
+                end => panic!("{text:?} is not printed but {seen:?}, then {end:?}"),
+            }
+        }
+    }
+}
