@@ -92,6 +92,8 @@ fn exec_runs_another_process_inside() {
         "user": {"uid": 0, "gid": 0}});
     let file = w.write("process.json", &process);
     assert_eq!(w.oci(&["exec", "--process", &file, "box"]).ok(), "/x");
+    let told = w.oci(&["exec", "-u", "1000", "box", "sh", "-c", "echo again > /dev/stdout"]);
+    assert_eq!(told.ok(), "again", "a pipe belongs to the user who writes to it");
     let refused = w.write("process.json", &json!({"args": ["sh"], "cwd": "/", "selinuxLabel": "x"}));
     assert!(w.oci(&["exec", "-p", &refused, "box"]).fails(1).contains("selinuxLabel"));
     assert!(w.oci(&["exec", "box", "nope"]).fails(1).contains("not found"));
@@ -301,6 +303,10 @@ fn a_container_is_paused_resumed_and_limited() {
     assert_eq!(read(), "23\n");
     w.oci(&["update", "--pids-limit", "17", "box"]).ok();
     assert_eq!(read(), "17\n");
+    for size in [64, 128, 32] {
+        let bytes = (size << 20).to_string();
+        w.oci(&["update", "--memory", &bytes, "--memory-swap", &bytes, "box"]).ok();
+    }
     let refused = w.write("limits.json", &json!({"hugepageLimits": [{"pageSize": "2MB", "limit": 1}]}));
     assert!(w.oci(&["update", "-r", &refused, "box"]).fails(1).contains("hugepageLimits"));
     assert!(w.oci(&["update", "box"]).fails(1).contains("--resources"));

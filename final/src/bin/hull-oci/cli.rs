@@ -144,7 +144,7 @@ pub struct Exec {
     #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
     pub command: Vec<String>,
     /// The whole process as JSON, as `process` in config.json
-    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["command", "cwd", "env", "user", "cap", "tty"])]
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["command", "cwd", "env", "user", "cap"])]
     pub process: Option<PathBuf>,
     /// With a terminal
     #[arg(long, short)]

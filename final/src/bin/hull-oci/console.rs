@@ -1,8 +1,9 @@
-//! `--console-socket`: whoever detaches hands the terminal's other end to somebody who keeps it.
+//! What the program reads from and writes to: our own stdin, stdout and stderr, or a terminal whose other end goes to
+//! somebody who keeps it (`--console-socket`).
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -36,15 +37,35 @@ pub fn send(socket: &OwnedFd, master: Option<OwnedFd>) -> Result<()> {
 
 /// Our own descriptors go inside. A directory among them would be a way out: `openat(0, "..")`.
 pub fn refuse_directories() -> Result<()> {
-    for (fd, name) in [
-        (rustix::stdio::stdin(), "stdin"),
-        (rustix::stdio::stdout(), "stdout"),
-        (rustix::stdio::stderr(), "stderr"),
-    ] {
-        let stat = rustix::fs::fstat(fd).with_context(|| format!("cannot look at {name}"))?;
-        if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() {
+    for (fd, name) in standard() {
+        if file_type(fd, name)?.is_dir() {
             bail!("{name} is a directory of the host, which the container must not reach");
         }
     }
     Ok(())
+}
+
+/// A user's program opens its stdout again as /dev/stdout, which takes a pipe that is its own (pipe(7): mode 0600).
+/// Other files, a terminal above all, stay their owner's.
+pub fn give_pipes(uid: u32) -> Result<()> {
+    for (fd, name) in standard() {
+        if uid != 0 && file_type(fd, name)?.is_fifo() {
+            rustix::fs::fchown(fd, Some(rustix::fs::Uid::from_raw(uid)), None)
+                .with_context(|| format!("cannot give {name} to user {uid}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn standard() -> [(BorrowedFd<'static>, &'static str); 3] {
+    [
+        (rustix::stdio::stdin(), "stdin"),
+        (rustix::stdio::stdout(), "stdout"),
+        (rustix::stdio::stderr(), "stderr"),
+    ]
+}
+
+fn file_type(fd: BorrowedFd<'_>, name: &str) -> Result<rustix::fs::FileType> {
+    let stat = rustix::fs::fstat(fd).with_context(|| format!("cannot look at {name}"))?;
+    Ok(rustix::fs::FileType::from_raw_mode(stat.st_mode))
 }

@@ -67,7 +67,8 @@ pub fn make(root: &Root, args: &cli::Create, after: After) -> Result<Made> {
     console::refuse_directories()?;
     let container = root.container(&args.id)?;
     let bundle = Bundle::load(&args.bundle)?;
-    let terminal = bundle.spec.process.as_ref().is_some_and(|process| process.terminal);
+    let process = bundle.spec.process.as_ref().context("the bundle has no process")?;
+    let terminal = process.terminal;
     console::check(terminal, after != After::Foreground, args.console_socket.as_deref())?;
     let console_socket = args.console_socket.as_deref().map(console::connect).transpose()?;
 
@@ -85,6 +86,7 @@ pub fn make(root: &Root, args: &cli::Create, after: After) -> Result<Made> {
         After::Detached { started: false } => Some(rendezvous::bind(&container.start_socket())?),
         _ => None,
     };
+    console::give_pipes(process.user.uid)?;
     let mut created = hull_runtime::create(CreateOptions {
         id: &args.id,
         bundle: &bundle.directory,

@@ -31,6 +31,7 @@ pub fn exec(root: &Root, args: &cli::Exec) -> Result<u8> {
     let init = state.init.as_ref().map(open).transpose()?.flatten();
     let Some(init) = init else { bail!("cannot exec in container {:?}, which is stopped", args.id) };
 
+    console::give_pipes(process.user.uid)?;
     let signals = (!args.detach).then(Signals::take).transpose()?;
     let target = ExecTarget {
         pid: state.init.map_or(0, |init| init.pid),
@@ -65,7 +66,8 @@ fn hand_over(
 fn process(spec: &Spec, args: &cli::Exec) -> Result<Process> {
     if let Some(file) = &args.process {
         let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-        return parse_process(&text).with_context(|| format!("cannot use {}", file.display()));
+        let process = parse_process(&text).with_context(|| format!("cannot use {}", file.display()))?;
+        return Ok(Process { terminal: process.terminal || args.tty, ..process });
     }
     if args.command.is_empty() {
         bail!("exec needs a command, or --process FILE");

@@ -29,10 +29,12 @@ pub fn failure(global: &Global, error: &anyhow::Error) -> u8 {
     FAILURE
 }
 
-/// With `--debug`: what was asked.
+/// With `--debug`: which verb. Its arguments may hold what is nobody else's to read.
 pub fn debug(global: &Global, verb: &Verb) {
     if global.debug {
-        log(global, "debug", &format!("{verb:?}"));
+        let shown = format!("{verb:?}");
+        let name = shown.split('(').next().unwrap_or_default().to_lowercase();
+        log(global, "debug", &format!("hull-oci {name}"));
     }
 }
 

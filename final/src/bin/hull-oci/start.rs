@@ -21,7 +21,7 @@ pub fn start(root: &Root, args: &cli::Id) -> Result<u8> {
     hull_storage::file::remove(&socket)?;
     match started {
         Err(error) if rendezvous::is_nobody_waiting(&error) => {
-            bail!("cannot start container {:?}, which is running", args.id)
+            bail!("cannot start container {:?}, which is {}", args.id, container.status(&state))
         }
         started => Ok(started.map(|()| 0)?),
     }

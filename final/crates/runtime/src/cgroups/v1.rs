@@ -72,7 +72,15 @@ pub(super) fn limit(hierarchies: &[Hierarchy], path: &str, resources: &Resources
 }
 
 fn limit_memory(directory: &Path, memory: &Memory) -> Result<()> {
-    put(directory, "memory.limit_in_bytes", memory.limit)?;
+    let limit = || put(directory, "memory.limit_in_bytes", memory.limit);
+    match (limit(), memory.swap) {
+        // Memory may not exceed memory and swap together: where both grow, the second goes first.
+        (Err(_), Some(swap)) => {
+            let _ = put(directory, "memory.memsw.limit_in_bytes", Some(swap));
+            limit()?;
+        }
+        (done, _) => done?,
+    }
     if let Some(swap) = memory.swap {
         let file = directory.join("memory.memsw.limit_in_bytes");
         // Without swap accounting there is no such file, and the default (twice the memory) is nobody's wish.
