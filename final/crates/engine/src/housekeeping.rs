@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use hull_storage::{file, names, staging};
 
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::list::Summary;
 use crate::monitor::recover;
 use crate::record::Record;
@@ -18,24 +18,32 @@ impl Engine {
         if snapshot.status != Status::Dead {
             return Ok(snapshot);
         }
-        let _lock = self.lock(&record.id)?;
-        let snapshot = Snapshot::take(self.root(), &record.id)?;
+        self.clear_dead(&record.id)?.ok_or_else(|| Error::NoSuchContainer(record.name.clone()))
+    }
+
+    /// `None` for a container that went with its monitor (`--rm`).
+    pub(crate) fn clear_dead(&self, id: &str) -> Result<Option<Snapshot>> {
+        let _lock = self.lock(id)?;
+        let snapshot = Snapshot::take(self.root(), id)?;
         if snapshot.status == Status::Dead {
-            recover::clear(self, &record.id, &snapshot)?;
+            recover::clear(self, id, &snapshot)?;
         }
-        Snapshot::take(self.root(), &record.id)
+        match self.root().container_dir(id).exists() {
+            true => Snapshot::take(self.root(), id).map(Some),
+            false => Ok(None),
+        }
     }
 
     /// Clears what belongs to no container of the listing.
-    pub(crate) fn sweep(&self, containers: &[Summary]) -> Result<()> {
+    pub(crate) fn sweep(&self, containers: &[Summary], with_state: &HashSet<String>) -> Result<()> {
         let root = self.root();
         staging::collect(&root.containers_dir())?;
         let known: HashSet<&str> = containers.iter().map(|container| container.name.as_str()).collect();
         names::collect(root, |name| known.contains(name))?;
         file::collect(root.data())?;
-        for id in crate::engine::directories(&root.run().join("containers"))? {
-            if !containers.iter().any(|container| container.id == id) && !root.container_dir(&id).exists() {
-                crate::remove::remove_run_dir(root, &id)?;
+        for id in with_state {
+            if !containers.iter().any(|container| container.id == *id) && !root.container_dir(id).exists() {
+                crate::remove::remove_run_dir(root, id)?;
             }
         }
         Ok(())

@@ -1,13 +1,16 @@
 //! `ps`: what there is, read without a lock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
-use crate::engine::Engine;
-use crate::error::{Error, Result};
+use serde::Deserialize;
+
+use crate::engine::{Engine, directories};
+use crate::error::Result;
 use crate::options::NetworkMode;
-use crate::record::{MountRecord, Record};
 use crate::state::{Snapshot, Status};
+use crate::time::Timestamp;
 
 #[derive(Debug, Clone)]
 pub struct Summary {
@@ -29,51 +32,60 @@ pub struct Summary {
     pub ports: String,
 }
 
+/// What a listing needs of a `container.json`: the rest is passed over, which for some hundred containers tells.
+#[derive(Deserialize)]
+struct Head {
+    id: String,
+    name: String,
+    created: Timestamp,
+    image_id: String,
+    process: ProcessHead,
+    mounts: Vec<MountHead>,
+    labels: BTreeMap<String, String>,
+    options: OptionsHead,
+}
+
+#[derive(Deserialize)]
+struct ProcessHead {
+    entrypoint: Vec<String>,
+    command: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct MountHead {
+    name: Option<String>,
+    source: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct OptionsHead {
+    image: String,
+    network: NetworkMode,
+}
+
 impl Engine {
-    /// All containers, the newest first.
+    /// All containers, the newest first. What killed commands and monitors left is cleared on the way.
     pub fn list(&self) -> Result<Vec<Summary>> {
+        let with_state: HashSet<String> =
+            directories(&self.root().run().join("containers"))?.into_iter().collect();
         let mut summaries = Vec::new();
         for id in self.ids()? {
-            match Record::load(self.root(), &id) {
-                Ok(record) => summaries.extend(self.summary(record)?),
-                // Removed while we were reading.
-                Err(Error::NoSuchContainer(_)) => {}
-                Err(error) => return Err(error),
-            }
+            let path = self.root().container_dir(&id).join("container.json");
+            // Removed while we were reading, perhaps.
+            let Some(head) = hull_storage::file::read_json::<Head>(&path)? else { continue };
+            let snapshot = match with_state.contains(&id) {
+                true => Snapshot::take(self.root(), &id)?,
+                false => Snapshot::without_state(self.root(), &id)?,
+            };
+            let snapshot = match snapshot.status {
+                Status::Dead => self.clear_dead(&id)?,
+                _ => Some(snapshot),
+            };
+            summaries.extend(snapshot.map(|snapshot| summary(head, snapshot)));
         }
-        self.sweep(&summaries)?;
+        self.sweep(&summaries, &with_state)?;
         summaries.sort_by_key(|summary| std::cmp::Reverse(summary.created));
         Ok(summaries)
-    }
-
-    /// `None` for a container that went with its killed monitor (`--rm`).
-    fn summary(&self, record: Record) -> Result<Option<Summary>> {
-        let snapshot = Snapshot::take(self.root(), &record.id)?;
-        let snapshot = self.clear_if_dead(&record, snapshot)?;
-        if snapshot.status == Status::Created && !self.root().container_dir(&record.id).exists() {
-            return Ok(None);
-        }
-        let started = match (&snapshot.state, &snapshot.exit) {
-            (Some(state), _) if snapshot.status.is_active() => state.started,
-            (_, exit) => exit.as_ref().and_then(|exit| exit.started),
-        };
-        let exit = snapshot.exit.filter(|_| !snapshot.status.is_active());
-        Ok(Some(Summary {
-            command: record.process.args().join(" "),
-            created: record.created.0,
-            status: snapshot.status,
-            exit_code: exit.as_ref().map(|exit| exit.code),
-            started: started.map(|time| time.0),
-            finished: exit.and_then(|exit| exit.finished).map(|time| time.0),
-            mounts: record.mounts.iter().map(mount_name).collect(),
-            networks: vec![network_name(&record.options.network)],
-            ports: String::new(),
-            image: record.options.image,
-            id: record.id,
-            name: record.name,
-            image_id: record.image_id,
-            labels: record.labels,
-        }))
     }
 
     /// The containers made from an image, and whether they run.
@@ -83,8 +95,29 @@ impl Engine {
     }
 }
 
-fn mount_name(mount: &MountRecord) -> String {
-    mount.name.clone().unwrap_or_else(|| mount.source.display().to_string())
+fn summary(head: Head, snapshot: Snapshot) -> Summary {
+    let started = match (&snapshot.state, &snapshot.exit) {
+        (Some(state), _) if snapshot.status.is_active() => state.started,
+        (_, exit) => exit.as_ref().and_then(|exit| exit.started),
+    };
+    let exit = snapshot.exit.filter(|_| !snapshot.status.is_active());
+    let shown = |mount: MountHead| mount.name.unwrap_or_else(|| mount.source.display().to_string());
+    Summary {
+        command: [head.process.entrypoint, head.process.command].concat().join(" "),
+        created: head.created.0,
+        status: snapshot.status,
+        exit_code: exit.as_ref().map(|exit| exit.code),
+        started: started.map(|time| time.0),
+        finished: exit.and_then(|exit| exit.finished).map(|time| time.0),
+        mounts: head.mounts.into_iter().map(shown).collect(),
+        networks: vec![network_name(&head.options.network)],
+        ports: String::new(),
+        image: head.options.image,
+        id: head.id,
+        name: head.name,
+        image_id: head.image_id,
+        labels: head.labels,
+    }
 }
 
 pub(crate) fn network_name(network: &NetworkMode) -> String {

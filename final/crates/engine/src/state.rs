@@ -129,7 +129,15 @@ impl Exit {
 
 impl Snapshot {
     pub fn take(root: &Root, id: &str) -> Result<Self> {
-        let state = State::load(root, id)?;
+        Self::with(root, id, State::load(root, id)?)
+    }
+
+    /// Of a container known to have no monitor.
+    pub(crate) fn without_state(root: &Root, id: &str) -> Result<Self> {
+        Self::with(root, id, None)
+    }
+
+    fn with(root: &Root, id: &str, state: Option<State>) -> Result<Self> {
         // While a container runs its last exit is of no interest to a listing: one file less to read.
         let status = match &state {
             Some(state) if !state.monitor.is_alive() => Status::Dead,

@@ -1,7 +1,7 @@
 //! Small files that are always whole: written beside their name, then renamed over it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -34,13 +34,26 @@ pub fn write_json_atomic<T: Serialize>(path: &Path, value: &T) -> Result<()> {
 
 /// Reads a JSON file. `None` when there is none; an error that names the file when it is not what it should be.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    match fs::read(path) {
+    match read_small(path) {
         Ok(bytes) => serde_json::from_slice(&bytes)
             .map(Some)
             .map_err(|source| Error::Damaged { path: path.to_owned(), source }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).context(|| format!("read {}", path.display())),
     }
+}
+
+/// The whole file in one read where it is as small as ours are. std asks for the size first and reads once more to see
+/// the end; a listing reads some hundred files.
+fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let mut bytes = vec![0; 8192];
+    let length = file.read(&mut bytes)?;
+    bytes.truncate(length);
+    if length == 8192 {
+        file.read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
 }
 
 /// Creates `path` with `value` in it, unless the name exists: `false` then. The name never shows without its content.
