@@ -35,6 +35,34 @@ fn a_container_is_created_started_killed_and_deleted() {
     assert!(w.oci(&["state", "box"]).fails(1).contains("does not exist"));
     assert!(w.oci(&["delete", "box"]).fails(1).contains("does not exist"));
     w.oci(&["delete", "--force", "box"]).ok();
+    w.assert_nothing_left();
+}
+
+#[test]
+fn a_container_that_was_never_started_can_be_killed() {
+    let Some(w) = World::start() else { return };
+    w.bundle(&w.config(&["sleep", "1000"]));
+    w.detached(&["create", "--bundle", "bundle", "box"]).ok();
+    w.oci(&["kill", "box", "KILL"]).ok();
+    eventually("it has stopped", || w.state("box")["status"] == "stopped");
+    assert!(w.oci(&["start", "box"]).fails(1).contains("stopped"));
+    assert!(w.oci(&["kill", "box", "SIGNONSENSE"]).fails(1).contains("SIGNONSENSE"));
+    w.oci(&["delete", "box"]).ok();
+    w.assert_nothing_left();
+}
+
+#[test]
+fn a_program_that_cannot_be_executed_is_told_by_start() {
+    let Some(w) = World::start() else { return };
+    w.write("bundle/rootfs/script", &json!("no #! line"));
+    let script = w.path("bundle/rootfs/script");
+    std::fs::set_permissions(script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    w.bundle(&w.config(&["/script"]));
+    w.detached(&["create", "--bundle", "bundle", "box"]).ok();
+    assert!(w.oci(&["start", "box"]).fails(1).contains("Exec format error"));
+    eventually("it has stopped", || w.state("box")["status"] == "stopped");
+    w.oci(&["delete", "box"]).ok();
+    w.assert_nothing_left();
 }
 
 #[test]
@@ -182,7 +210,7 @@ fn anothers_cgroup_is_not_taken() {
     let Some(w) = World::start() else { return };
     w.bundle(&w.config(&["sleep", "1000"]));
     w.detached(&["run", "--detach", "--bundle", "bundle", "first"]).ok();
-    assert!(w.detached(&["create", "--bundle", "bundle", "second"]).fails(1).contains("in use"));
+    assert!(w.detached(&["create", "--bundle", "bundle", "second"]).fails(1).contains("exists already"));
     assert_eq!(w.state("first")["status"], "running");
     assert!(w.oci(&["state", "second"]).fails(1).contains("does not exist"));
 }

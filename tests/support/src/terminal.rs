@@ -27,7 +27,7 @@ impl Terminal {
         let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(&size, None).expect("a pseudo-terminal");
         // setsid(1) makes the terminal the controlling one, which takes code between fork and exec.
-        let mut session = wrapped(&["setsid", "--ctty"], command);
+        let mut session = wrapped(&["setsid", "-c"], command);
         let end = |fd: &OwnedFd| fd.try_clone().expect("a descriptor");
         session.stdin(end(&pty.slave)).stdout(end(&pty.slave)).stderr(pty.slave).env("TERM", "xterm");
         let child = session.spawn().expect("setsid is installed");

@@ -72,8 +72,13 @@ pub fn unset_zeros(resources: &mut Resources) {
 }
 
 /// The devices that every container has (config-linux.md, "Default Devices") can be opened whatever the bundle denies,
-/// and without rules nothing else can.
+/// and without rules nothing else can. In a user namespace the kernel lets nobody change the rules, nor make a node
+/// (mknod(2)).
 pub fn allow_default_devices(resources: &mut Resources) {
+    if hull_sys::process::in_user_namespace() {
+        resources.devices.clear();
+        return;
+    }
     let defaults = defaults::device_rules();
     // The first of them denies all.
     let skipped = usize::from(!resources.devices.is_empty());

@@ -78,8 +78,9 @@ pub fn make(root: &Root, args: &cli::Create, after: After) -> Result<Made> {
     let mut state = State::new(&args.id, &bundle.directory, bundle.rootfs(), path, &bundle.spec)?;
     container.write_spec(&bundle.spec)?;
     let cgroup = cgroup(&state.cgroup)?;
-    if cgroup.is_in_use() {
-        bail!("the cgroup {} is in use already: a container needs one of its own", state.cgroup);
+    // What is in it would be limited, and in the end killed, with this container.
+    if cgroup.exists() {
+        bail!("the cgroup {} exists already: a container needs one of its own", state.cgroup);
     }
     container.write(&state)?;
     let listener = match after {

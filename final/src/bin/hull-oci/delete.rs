@@ -42,13 +42,19 @@ pub fn delete(root: &Root, args: &cli::Delete) -> Result<u8> {
     Ok(0)
 }
 
-/// Kills what runs and removes all there is, going on past errors; the first of them is told. Under the lock.
+/// Kills what runs and removes all there is, going on past errors, of which it tells every one. Under the lock.
 pub fn destroy(container: &Container, cgroup_path: &str, init: Option<&ProcessId>) -> Result<()> {
     let killed = init.map_or(Ok(()), kill);
     let removed = cgroup(cgroup_path).and_then(|cgroup| Ok(cgroup.remove()?));
     let gone = init.map_or(Ok(()), await_end);
-    // Last: as long as something else is left, the next `delete` must find what it was.
-    killed.and(removed).and(gone)?;
+    let failures: Vec<String> = [killed, removed, gone]
+        .into_iter()
+        .filter_map(|outcome| outcome.err().map(|error| format!("{error:#}")))
+        .collect();
+    // Last, and not at all as long as something else is left: the next `delete` must find what it was.
+    if !failures.is_empty() {
+        bail!("cannot delete all of container {:?}: {}", container.id, failures.join("; "));
+    }
     Ok(hull_storage::tree::remove_tree(&container.directory)?)
 }
 

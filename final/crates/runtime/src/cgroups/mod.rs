@@ -101,15 +101,6 @@ impl Cgroup {
         self.directories().any(|directory| directory.is_dir())
     }
 
-    /// True when processes, or cgroups with a life of their own, are in it: it is somebody else's.
-    pub fn is_in_use(&self) -> bool {
-        let has_children = |directory: PathBuf| {
-            let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-            entries.into_iter().any(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        };
-        !self.pids().is_empty() || self.directories().any(has_children)
-    }
-
     /// Whether [`Self::freeze`] is in effect.
     pub fn is_frozen(&self) -> bool {
         match &self.layout {
