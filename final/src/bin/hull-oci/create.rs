@@ -76,13 +76,14 @@ pub fn make(root: &Root, args: &cli::Create, after: After) -> Result<Made> {
     let container = &reservation.container;
     let path = bundle.cgroup_path(&args.id);
     let mut state = State::new(&args.id, &bundle.directory, bundle.rootfs(), path, &bundle.spec)?;
-    container.write_spec(&bundle.spec)?;
     let cgroup = cgroup(&state.cgroup)?;
     // What is in it would be limited, and in the end killed, with this container.
     if cgroup.exists() {
         bail!("the cgroup {} exists already: a container needs one of its own", state.cgroup);
     }
+    // From here on `delete --force` takes the cgroup for ours: not before it was seen to be nobody's.
     container.write(&state)?;
+    container.write_spec(&bundle.spec)?;
     let listener = match after {
         After::Detached { started: false } => Some(rendezvous::bind(&container.start_socket())?),
         _ => None,
