@@ -131,8 +131,8 @@ pub struct CreateArgs {
     pub rest: Option<Rest>,
 }
 
-/// The first word that is no flag, and all that follows it. What looks like a flag there belongs to the container's
-/// command; clap stops looking only at what it takes for a subcommand.
+// The first word that is no flag, and all that follows it. What looks like a flag there belongs to the container's
+// command; clap stops looking only at what it takes for a subcommand, and would print a doc comment here as help.
 #[derive(Debug, Subcommand)]
 pub enum Rest {
     #[command(external_subcommand)]
@@ -149,7 +149,7 @@ impl Rest {
     }
 }
 
-/// What becomes cgroup files.
+// What becomes cgroup files. No doc comment: clap would print it as the help of the verb it is flattened into.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
@@ -191,7 +191,7 @@ pub struct LimitArgs {
     pub pids_limit: Option<i64>,
 }
 
-/// Namespaces, the network's files, and privileges.
+// Namespaces, the network's files, and privileges.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Isolation")]
 pub struct IsolationArgs {

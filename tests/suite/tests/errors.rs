@@ -107,6 +107,9 @@ fn values_that_make_no_sense_are_refused_before_anything_is_made() {
         &["--log-driver", "carrier-pigeon"],
         &["-w", "relative"],
         &["--shm-size", "-5"],
+        &["--platform", "linux/s390x"],
+        &["--pull", "always"],
+        &["--user", "stranger"],
     ] {
         let outcome = t.hull(&[&["run", "--rm"], options, &["busybox", "true"]].concat());
         let message = outcome.fails(125);

@@ -34,6 +34,15 @@ fn kill_9(pid: i32) {
     let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
 }
 
+/// Kills a process and waits until it is gone, or waits as a zombie to be collected: a signal takes its time.
+fn end(pid: i32) {
+    kill_9(pid);
+    eventually("the process is dead", || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_none_or(|(_, fields)| fields.starts_with(['Z', 'X']))
+    });
+}
+
 /// The descendants of `pid`, nearest first: for `hull run` its monitor, then the container's PID 1.
 fn descendants(pid: i32) -> Vec<i32> {
     let mut found = vec![pid];
@@ -127,13 +136,12 @@ fn a_killed_monitor_is_recorded_and_its_container_does_not_run_on() {
     let Some(t) = Scenario::with_busybox() else { return };
     t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
     let init = t.pid_of("box");
-    kill_9(t.monitor_of("box"));
-    // `ps` tells the truth; the next command that changes anything makes it so.
+    end(t.monitor_of("box"));
     t.ok(&["start", "box"]);
     assert_ne!(t.pid_of("box"), init);
     assert_eq!(t.inspect("box", "{{.State.Running}}"), "true");
     eventually("the orphan is gone", || !std::path::Path::new(&format!("/proc/{init}")).exists());
-    kill_9(t.monitor_of("box"));
+    end(t.monitor_of("box"));
     t.hull(&["stop", "box"]);
     assert_eq!(t.inspect("box", "{{.State.Status}} {{.State.ExitCode}}"), "exited 137");
     t.ok(&["rm", "box"]);

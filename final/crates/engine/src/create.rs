@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hull_image::config::RunConfig;
+use hull_image::platform::Platform;
 use hull_image::store::Image;
 use hull_storage::names;
 use hull_storage::staging::Staging;
@@ -22,6 +23,9 @@ impl Engine {
     /// Makes a container that has not started yet.
     pub fn create(&self, options: &CreateOptions) -> Result<Record> {
         let image = self.image(&options.image)?;
+        if let Some(wanted) = &options.platform {
+            check_platform(&image, &options.image, wanted)?;
+        }
         let mut record = self.plan(options, &image)?;
         self.claim_name(&mut record, options.name.as_deref())?;
         let made = self.make(&record);
@@ -258,6 +262,14 @@ fn check(options: &CreateOptions) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn check_platform(image: &Image, name: &str, wanted: &str) -> Result<()> {
+    let (wanted, found) = (Platform::parse(wanted)?, image.config.platform());
+    if wanted.suits(&found).is_some() {
+        return Ok(());
+    }
+    Err(Error::Unsupported(format!("image {name} is for {found}, and --platform asks for {wanted}")))
 }
 
 /// More than there are would be no limit, and most likely a slip.

@@ -25,7 +25,7 @@ pub enum Error {
     Io { action: String, source: std::io::Error },
     #[error("{0}")]
     Unsupported(String),
-    #[error("no user {user:?} in the image's {}", file.display())]
+    #[error("no user {user:?} in the image's /{}", file.display())]
     NoSuchUser { user: String, file: PathBuf },
     #[error(transparent)]
     Runtime(#[from] hull_runtime::Error),

@@ -67,7 +67,7 @@ impl Platform {
     }
 
     /// How well a machine of this platform runs what was made for `other`; `None` for not at all.
-    fn suits(&self, other: &Platform) -> Option<u32> {
+    pub fn suits(&self, other: &Platform) -> Option<u32> {
         let other = Self::normal(&other.os, &other.architecture, other.variant.as_deref());
         let level = |variant: &Option<String>| {
             let digits = variant.as_ref().and_then(|variant| variant.strip_prefix('v'));
