@@ -45,7 +45,7 @@ pub fn report(error: &anyhow::Error, code: Code) -> u8 {
     let own = error.chain().find_map(|cause| cause.downcast_ref::<hull_engine::Error>());
     let image = error.chain().find_map(|cause| cause.downcast_ref::<hull_image::Error>());
     let storage = error.chain().find_map(|cause| cause.downcast_ref::<hull_storage::Error>());
-    let mut text = format!("hull: {error:#}\n");
+    let mut text = format!("hull: {}\n", sentence(error));
     let hint = own.and_then(hull_engine::Error::hint);
     let hint = hint.or_else(|| image.and_then(hull_image::Error::hint));
     let hint = hint.or_else(|| storage.and_then(hull_storage::Error::hint));
@@ -59,6 +59,18 @@ pub fn report(error: &anyhow::Error, code: Code) -> u8 {
         Code::Exec if from_container != OWN_FAILURE => from_container,
         Code::Exec | Code::Plain => 1,
     }
+}
+
+/// The error and its causes. Most errors of hull's crates already end with what caused them.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.ends_with(&cause) {
+            let separator = if text.is_empty() { "" } else { ": " };
+            text.push_str(&format!("{separator}{cause}"));
+        }
+    }
+    text
 }
 
 /// How a verb's failure becomes an exit code.

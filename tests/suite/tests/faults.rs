@@ -178,6 +178,32 @@ fn a_killed_import_can_be_repeated_and_leaves_no_layer() {
 }
 
 #[test]
+fn with_hulls_own_disk_full_containers_are_refused_or_stopped_listed_and_removed() {
+    use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+    let Some(t) = Scenario::start() else { return };
+    std::fs::create_dir(t.data_root()).unwrap();
+    mount("tmpfs", t.data_root(), "tmpfs", MountFlags::empty(), c"size=12m").unwrap();
+    t.busybox();
+    t.ok(&["run", "-d", "--name", "talks", "busybox", "sh", "-c", "while :; do echo more and more; done"]);
+    let fill = t.data_root().join("fill");
+    let mut file = std::fs::File::create(&fill).unwrap();
+    while std::io::Write::write(&mut file, &[0; 65536]).is_ok() {}
+    while std::io::Write::write(&mut file, &[0]).is_ok() {}
+    let refused = t.hull(&["run", "--rm", "busybox", "true"]);
+    assert!(refused.fails(125).contains("No space left"), "{refused}");
+    assert!(refused.stderr.contains("prune"), "the way out is told: {refused}");
+    t.ok(&["stop", "-t", "0", "talks"]);
+    assert_eq!(t.ok(&["ps", "-a", "--format", "{{.Names}} {{.State}}"]), "talks exited");
+    t.ok(&["rm", "talks"]);
+    drop(file);
+    std::fs::remove_file(fill).unwrap();
+    t.ok(&["run", "--rm", "busybox", "true"]);
+    let left = t.traces_left();
+    assert!(left.iter().all(|trace| trace.starts_with("mount ")), "{left:?}");
+    unmount(t.data_root(), UnmountFlags::DETACH).unwrap();
+}
+
+#[test]
 fn a_container_whose_disk_is_full_still_ends_and_goes() {
     let Some(t) = Scenario::with_busybox() else { return };
     let script = "dd if=/dev/zero of=/scratch/fill bs=64k; echo went on";

@@ -25,8 +25,11 @@ impl Engine {
     pub(crate) fn clear_dead(&self, id: &str) -> Result<Option<Snapshot>> {
         let _lock = self.lock(id)?;
         let snapshot = Snapshot::take(self.root(), id)?;
-        if snapshot.status == Status::Dead {
-            recover::clear(self, id, &snapshot)?;
+        if snapshot.status == Status::Dead
+            && let Err(error) = recover::clear(self, id, &snapshot)
+            && Snapshot::take(self.root(), id)?.status == Status::Dead
+        {
+            return Err(error);
         }
         match self.root().container_dir(id).exists() {
             true => Snapshot::take(self.root(), id).map(Some),

@@ -78,12 +78,14 @@ impl Engine {
                 false => Snapshot::without_state(self.root(), &id)?,
             };
             let snapshot = match snapshot.status {
-                Status::Dead => self.clear_dead(&id)?,
+                // Shown as what it is, also where a full disk keeps us from writing it down.
+                Status::Dead => self.clear_dead(&id).unwrap_or(Some(snapshot)),
                 _ => Some(snapshot),
             };
             summaries.extend(snapshot.map(|snapshot| summary(head, snapshot)));
         }
-        self.sweep(&summaries, &with_state)?;
+        // What cannot be cleared now is there for the next listing; this one has its answer.
+        let _ = self.sweep(&summaries, &with_state);
         summaries.sort_by_key(|summary| std::cmp::Reverse(summary.created));
         Ok(summaries)
     }

@@ -39,8 +39,7 @@ pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()
         restart_count: state.map_or(0, |state| state.restart_count),
         ..Exit::default()
     };
-    exit.store(root, id)?;
-    let path = root.container_run_dir(id).join("state.json");
-    hull_storage::file::remove(&path)?;
-    Ok(())
+    let stored = exit.store(root, id);
+    hull_storage::file::remove(&root.container_run_dir(id).join("state.json"))?;
+    stored
 }

@@ -252,8 +252,10 @@ impl Monitor {
         if self.record.options.auto_remove {
             return crate::remove::remove_files(&self.engine, &self.record, true);
         }
-        exit.store(root, id)?;
-        crate::remove::remove_run_dir(root, id)
+        // On a full disk the code is lost, and the container still is not running.
+        let stored = exit.store(root, id);
+        crate::remove::remove_run_dir(root, id)?;
+        stored
     }
 }
 
