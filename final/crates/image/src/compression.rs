@@ -40,7 +40,7 @@ impl Compression {
 }
 
 /// The tar inside: plain, gzip (with any number of members) or zstd.
-pub(crate) fn decompress<'a>(mut stream: impl Read + 'a) -> Result<Box<dyn Read + 'a>> {
+pub fn decompress<'a>(mut stream: impl Read + 'a) -> Result<Box<dyn Read + 'a>> {
     let mut start = [0; 6];
     // A pipe may give them one by one.
     let length = fill(&mut stream, &mut start)?;

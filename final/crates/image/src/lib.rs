@@ -19,7 +19,7 @@ pub mod host;
 mod index;
 mod inspect;
 mod layer;
-mod members;
+pub mod members;
 pub mod platform;
 mod publish;
 pub mod reference;
@@ -29,5 +29,6 @@ pub mod store;
 #[cfg(test)]
 mod testing;
 
+pub use compression::decompress;
 pub use digest::{Digest, Hasher};
 pub use error::{Error, Result};

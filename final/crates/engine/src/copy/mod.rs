@@ -15,7 +15,6 @@
 //! * What leaves the container loses its set-ID bits, file capabilities and access to devices, but for `-a`.
 
 mod entry;
-mod members;
 mod pack;
 mod path;
 mod plant;

@@ -124,6 +124,6 @@ mod tests {
     #[test]
     fn an_unknown_name_is_an_error_that_names_the_file() {
         let error = resolve_in(PASSWD, GROUP, "alice", &[]).unwrap_err();
-        assert_eq!(error.to_string(), "no user \"alice\" in the image's etc/passwd");
+        assert_eq!(error.to_string(), "no user \"alice\" in the image's /etc/passwd");
     }
 }

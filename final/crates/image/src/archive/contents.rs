@@ -41,7 +41,7 @@ impl<'a> Contents<'a> {
     pub(super) fn archive(staging: &'a Staging, stream: impl Read) -> Result<Self> {
         let mut contents = Self { staging, files: HashMap::new(), links: HashMap::new(), directory: None };
         let mut members = Members::new(stream);
-        while let Some(member) = members.next()? {
+        while let Some(member) = members.next_member()? {
             contents.take(&member, &mut members)?;
         }
         Ok(contents)

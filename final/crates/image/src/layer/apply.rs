@@ -39,7 +39,7 @@ pub(crate) fn apply(stream: impl Read, target: &Path) -> Result<Applied> {
     };
     let mut members = Members::new(stream);
     let mut empty = true;
-    while let Some(member) = members.next()? {
+    while let Some(member) = members.next_member()? {
         layer.member(&member, &mut members)?;
         empty = false;
     }

@@ -34,7 +34,7 @@ const EXTENSIONS: usize = 8;
 
 /// What a header and its extensions say.
 #[derive(Debug)]
-pub(crate) struct Member {
+pub struct Member {
     pub path: PathBuf,
     pub link: PathBuf,
     pub kind: EntryType,
@@ -52,11 +52,11 @@ pub(crate) struct Member {
 
 impl Member {
     /// For messages: a name from an archive must not reach a terminal as it is.
-    pub(crate) fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         shown(&self.path)
     }
 
-    pub(crate) fn has_holes(&self) -> bool {
+    pub fn has_holes(&self) -> bool {
         self.sparse.is_some()
     }
 
@@ -65,13 +65,13 @@ impl Member {
     }
 }
 
-pub(crate) fn shown(path: &Path) -> String {
+pub fn shown(path: &Path) -> String {
     let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     path.to_string_lossy().chars().map(escape).collect()
 }
 
 /// A path in an archive, made relative. `..` is refused; a leading `/` is the layer's root.
-pub(crate) fn relative(path: &Path) -> Result<PathBuf> {
+pub fn relative(path: &Path) -> Result<PathBuf> {
     let mut clean = PathBuf::new();
     for component in path.components() {
         match component {
@@ -85,7 +85,7 @@ pub(crate) fn relative(path: &Path) -> Result<PathBuf> {
     Ok(clean)
 }
 
-pub(crate) struct Members<R> {
+pub struct Members<R> {
     stream: R,
     /// Of the current member: bytes of data not read yet, and of padding after them.
     data: u64,
@@ -95,14 +95,27 @@ pub(crate) struct Members<R> {
     buffer: Vec<u8>,
 }
 
+/// The data of the current member, as it is in the archive.
+impl<R: Read> Read for Members<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let size = self.data.min(buffer.len() as u64) as usize;
+        let got = self.stream.read(&mut buffer[..size])?;
+        if got == 0 && size > 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        self.data -= got as u64;
+        Ok(got)
+    }
+}
+
 impl<R: Read> Members<R> {
-    pub(crate) fn new(stream: R) -> Self {
+    pub fn new(stream: R) -> Self {
         let buffer = vec![0; 128 * 1024];
         Self { stream, data: 0, padding: 0, global: Records::default(), marked: false, buffer }
     }
 
     /// Passes over what is left of the current member. `None` at the end.
-    pub(crate) fn next(&mut self) -> Result<Option<Member>> {
+    pub fn next_member(&mut self) -> Result<Option<Member>> {
         let mut extensions = Extensions::default();
         for _ in 0..EXTENSIONS {
             let Some(header) = self.header()? else {

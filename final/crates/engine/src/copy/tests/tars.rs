@@ -87,6 +87,6 @@ fn what_is_no_tar_is_said_to_be_none() {
     };
     assert!(receive(b"", "/tmp").contains("empty"));
     assert!(receive(&[7; 2000], "/tmp").contains("not a tar"));
-    assert!(receive(&[0x1f, 0x8b, 8, 0], "/tmp").contains("gunzip"));
+    assert!(receive(&[0x1f, 0x8b, 8, 0], "/tmp").contains("damaged"), "a gzip that is cut short");
     assert!(receive(b"", "/missing").contains("must be a directory"));
 }
