@@ -120,6 +120,16 @@ fn completions_are_written_for_the_usual_shells() {
 }
 
 #[test]
+fn a_man_page_is_written_for_every_verb() {
+    let Some(t) = Scenario::start() else { return };
+    let pages = t.path("man");
+    t.ok(&["man", pages.to_str().unwrap()]);
+    let page = |name: &str| std::fs::read_to_string(pages.join(name)).unwrap_or_default();
+    assert!(page("hull.1").contains("SYNOPSIS"));
+    assert!(page("hull-run.1").contains("memory") && page("hull-volume-ls.1").contains("quiet"));
+}
+
+#[test]
 fn results_go_to_stdout_and_the_rest_to_stderr() {
     let Some(t) = Scenario::with_busybox() else { return };
     let outcome = t.hull(&["inspect", "nobody"]);

@@ -6,3 +6,4 @@ pub mod mount;
 pub mod process;
 pub mod security;
 pub mod self_exe;
+pub mod terminal;

@@ -2,11 +2,11 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
+use hull_sys::terminal::RawMode;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::termios::{OptionalActions, Termios};
 
 use super::detach::{DetachKeys, Typed};
 use super::{Connection, MAX_PAYLOAD, Message};
@@ -252,25 +252,4 @@ fn window_size() -> Option<Outgoing> {
         .or_else(|_| rustix::termios::tcgetwinsize(rustix::stdio::stdin()))
         .ok()?;
     Some(Outgoing::Resize { rows: size.ws_row, columns: size.ws_col })
-}
-
-/// The terminal as a wire, until dropped.
-pub(crate) struct RawMode(Termios);
-
-impl RawMode {
-    /// `None` when stdin is no terminal.
-    pub(crate) fn enter() -> Option<Self> {
-        let stdin = rustix::stdio::stdin();
-        let before = rustix::termios::tcgetattr(stdin.as_fd()).ok()?;
-        let mut raw = before.clone();
-        raw.make_raw();
-        rustix::termios::tcsetattr(stdin, OptionalActions::Now, &raw).ok()?;
-        Some(Self(before))
-    }
-}
-
-impl Drop for RawMode {
-    fn drop(&mut self) {
-        let _ = rustix::termios::tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.0);
-    }
 }

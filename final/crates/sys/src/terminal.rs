@@ -1,0 +1,27 @@
+//! The caller's terminal.
+
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+
+/// stdin as a wire, until dropped: what is typed comes at once, with no key of special meaning and no echo (termios(3),
+/// `cfmakeraw`).
+#[derive(Debug)]
+pub struct RawMode(Termios);
+
+impl RawMode {
+    /// `None` when stdin is no terminal.
+    pub fn enter() -> Option<Self> {
+        let stdin = rustix::stdio::stdin();
+        let before = tcgetattr(stdin).ok()?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(stdin, OptionalActions::Now, &raw).ok()?;
+        Some(Self(before))
+    }
+}
+
+impl Drop for RawMode {
+    fn drop(&mut self) {
+        // A terminal that has gone needs no mode.
+        let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.0);
+    }
+}
