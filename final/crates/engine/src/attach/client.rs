@@ -1,6 +1,6 @@
 //! The command's side of an attachment: this terminal, or these pipes, joined to a container.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use hull_sys::terminal::RawMode;
 use nix::sys::signal::{SigSet, Signal};
