@@ -247,6 +247,31 @@ fn top_and_rename_and_labels() {
 }
 
 #[test]
+fn a_container_with_rm_survives_a_restart_and_goes_under_its_new_name() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["run", "-d", "--rm", "--name", "box", "busybox", "sleep", "300"]);
+    t.ok(&["exec", "box", "touch", "/kept"]);
+    t.ok(&["restart", "-t", "0", "box"]);
+    t.ok(&["exec", "box", "test", "-e", "/kept"]);
+    t.ok(&["rename", "box", "crate"]);
+    t.ok(&["stop", "-t", "0", "crate"]);
+    assert_eq!(t.ok(&["ps", "-aq"]), "");
+    t.ok(&["run", "--rm", "--name", "crate", "busybox", "true"]);
+}
+
+#[test]
+fn kill_ends_a_container_also_for_its_restart_policy() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let script = "trap 'exit 3' HUP; while :; do sleep 0.05; done";
+    t.ok(&["run", "-d", "--name", "box", "--restart", "always", "busybox", "sh", "-c", script]);
+    t.ok(&["exec", "box", "true"]);
+    std::thread::sleep(Duration::from_millis(200));
+    t.ok(&["kill", "-s", "HUP", "box"]);
+    eventually("it has ended", || t.inspect("box", "{{.State.Status}}") == "exited");
+    assert_eq!(t.inspect("box", "{{.RestartCount}} {{.State.ExitCode}}"), "0 3");
+}
+
+#[test]
 fn environment_comes_from_flags_files_and_the_caller() {
     let Some(t) = Scenario::with_busybox() else { return };
     let file = t.write("env", "# a comment\nFROM_FILE=1\nCALLER\n");

@@ -47,11 +47,15 @@ impl Engine {
 
     /// The stop signal, a wait, then SIGKILL. Stopping what does not run is success, as in docker.
     pub fn stop(&self, name: &str, signal: Option<&str>, timeout: Option<u32>) -> Result<()> {
-        let record = self.find(name)?;
+        self.end(&self.find(name)?, signal, timeout, false)
+    }
+
+    /// With `keep` the container stays though it has `--rm`.
+    fn end(&self, record: &Record, signal: Option<&str>, timeout: Option<u32>, keep: bool) -> Result<()> {
         let signal = signal.map(signal::parse).transpose()?.unwrap_or(record.stop_signal);
         let seconds = timeout.or(record.options.stop_timeout).unwrap_or(STOP_TIMEOUT);
-        let Some(mut running) = self.running(&record)? else { return Ok(()) };
-        running.say_stopping(self.root(), &record.id)?;
+        let Some(mut running) = self.running(record)? else { return Ok(()) };
+        running.say_stopping(self.root(), &record.id, keep)?;
         // A frozen process takes no signal but the thaw.
         if running.status == Status::Paused {
             self.unpause(&record.id)?;
@@ -71,8 +75,9 @@ impl Engine {
         let Some(mut running) = self.running(&record)? else {
             return Err(not_running(Snapshot::take(self.root(), &record.id)?.status));
         };
-        if signal == nix::libc::SIGKILL {
-            running.say_stopping(self.root(), &record.id)?;
+        // docker's rule: whoever chose no stop signal ends the container with any, also for its restart policy.
+        if signal == nix::libc::SIGKILL || [signal, nix::libc::SIGTERM].contains(&record.stop_signal) {
+            running.say_stopping(self.root(), &record.id, false)?;
         }
         if running.init.is_none() {
             return Err(not_running(running.status));
@@ -88,9 +93,9 @@ impl Engine {
     }
 
     pub fn restart(&self, name: &str, signal: Option<&str>, timeout: Option<u32>) -> Result<()> {
-        let id = self.resolve(name)?;
-        self.stop(&id, signal, timeout)?;
-        self.start(&id, StartAttach::Detached).map(drop)
+        let record = self.find(name)?;
+        self.end(&record, signal, timeout, true)?;
+        self.start(&record.id, StartAttach::Detached).map(drop)
     }
 
     /// Waits until the container is not running and returns its exit code.
@@ -235,9 +240,9 @@ pub(crate) struct RunningContainer {
 impl RunningContainer {
     /// Tells the monitor not to restart, and waits for its answer so that no restart comes in between. A container
     /// that was still starting has its first process by then.
-    pub(crate) fn say_stopping(&mut self, root: &Root, id: &str) -> Result<()> {
+    pub(crate) fn say_stopping(&mut self, root: &Root, id: &str, keep: bool) -> Result<()> {
         let Some(connection) = &self.connection else { return Ok(()) };
-        if connection.send(&Message::Stopping).is_ok() {
+        if connection.send(&Message::Stopping { keep }).is_ok() {
             let _ = connection.receive(&mut Vec::new());
         }
         if self.init.is_none()

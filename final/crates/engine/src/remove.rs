@@ -19,7 +19,7 @@ impl Engine {
             if !force {
                 return Err(Error::InUse { name: record.name, state: running.status.as_str() });
             }
-            running.say_stopping(self.root(), &record.id)?;
+            running.say_stopping(self.root(), &record.id, false)?;
             running.signal(nix::libc::SIGKILL)?;
             if running.status == Status::Paused {
                 self.thaw(&record)?;

@@ -29,8 +29,10 @@ pub enum Message<'a> {
     },
     /// A signal for the container's first process.
     Signal(u8),
-    /// The user stops the container: no restart.
-    Stopping,
+    /// The user stops the container: no restart by its policy. To start it again, it stays even with `--rm`.
+    Stopping {
+        keep: bool,
+    },
     /// Send me the output from here on.
     Subscribe,
     // From the monitor to the command.
@@ -52,7 +54,7 @@ impl<'a> Message<'a> {
             Self::StdinEnd => (b'e', vec![]),
             Self::Resize { rows, columns } => (b'w', [rows.to_be_bytes(), columns.to_be_bytes()].concat()),
             Self::Signal(number) => (b'k', vec![*number]),
-            Self::Stopping => (b'q', vec![]),
+            Self::Stopping { keep } => (b'q', vec![u8::from(*keep)]),
             Self::Subscribe => (b's', vec![]),
             Self::Stdout(data) => (b'o', data.to_vec()),
             Self::Stderr(data) => (b'r', data.to_vec()),
@@ -81,7 +83,7 @@ impl<'a> Message<'a> {
                 _ => return None,
             },
             b'k' => Self::Signal(*payload.first()?),
-            b'q' => Self::Stopping,
+            b'q' => Self::Stopping { keep: *payload.first()? != 0 },
             b's' => Self::Subscribe,
             b'o' => Self::Stdout(payload),
             b'r' => Self::Stderr(payload),
@@ -217,7 +219,7 @@ mod tests {
             Message::StdinEnd,
             Message::Resize { rows: 24, columns: 300 },
             Message::Signal(15),
-            Message::Stopping,
+            Message::Stopping { keep: true },
             Message::Subscribe,
             Message::Stdout(&[0; MAX_PAYLOAD]),
             Message::Stderr(b""),
@@ -240,8 +242,8 @@ mod tests {
         let listener = Listener::bind(&deep).unwrap();
         let client = Connection::connect(&deep).unwrap();
         let server = Connection::accept(&listener).unwrap();
-        client.send(&Message::Stopping).unwrap();
-        assert_eq!(server.receive(&mut Vec::new()).unwrap(), Some(Message::Stopping));
+        client.send(&Message::Stopping { keep: false }).unwrap();
+        assert_eq!(server.receive(&mut Vec::new()).unwrap(), Some(Message::Stopping { keep: false }));
         std::fs::remove_dir_all(base).unwrap();
     }
 }

@@ -22,7 +22,14 @@ pub(super) struct EventLoop<'a> {
     /// stdin ends with the command that started the container (docker's `StdinOnce`); a detached container keeps it,
     /// and a terminal is not closed by who leaves it.
     pub stdin_once: bool,
-    pub stop_requested: &'a mut bool,
+    pub stop: &'a mut Option<Stop>,
+}
+
+/// The user's wish that the container ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stop {
+    /// It is to start again, so `--rm` does not apply.
+    pub keep: bool,
 }
 
 /// Which descriptor woke the loop.
@@ -50,7 +57,7 @@ impl EventLoop<'_> {
         let mut buffer = Vec::new();
         loop {
             let left = deadline.saturating_duration_since(std::time::Instant::now());
-            if left.is_zero() || *self.stop_requested {
+            if left.is_zero() || self.stop.is_some() {
                 return Ok(());
             }
             self.turn(None, left.try_into().ok(), &mut buffer)?;
@@ -165,8 +172,8 @@ impl EventLoop<'_> {
             }
             Ok(Some(Message::Resize { rows, columns })) => self.streams.resize(rows, columns),
             Ok(Some(Message::Signal(number))) => (self.signal)(number),
-            Ok(Some(Message::Stopping)) => {
-                *self.stop_requested = true;
+            Ok(Some(Message::Stopping { keep })) => {
+                *self.stop = Some(Stop { keep });
                 // The answer tells the command that no restart can come between it and its signal.
                 let _ = client.connection.try_send(&Message::Started);
             }

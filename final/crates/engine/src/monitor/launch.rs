@@ -25,7 +25,11 @@ pub(crate) fn launch(engine: &Engine, record: &Record, attach: StartAttach) -> R
         Status::Paused => {
             return Err(Error::WrongState { verb: "start", name: record.name.clone(), state: "paused" });
         }
-        Status::Dead => recover::clear(engine, &record.id, &snapshot)?,
+        Status::Dead => {
+            recover::clear(engine, &record.id, &snapshot)?;
+            // With `--rm` it went with its monitor.
+            Record::load(engine.root(), &record.id)?;
+        }
         Status::Created | Status::Exited => {}
     }
 

@@ -11,7 +11,7 @@ use nix::sched::CloneFlags;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
 use super::clients::{Client, Clients};
-use super::events::EventLoop;
+use super::events::{EventLoop, Stop};
 use super::launch::StartAttach;
 use super::log::Log;
 use super::setup;
@@ -81,7 +81,7 @@ pub(super) struct Monitor {
     clients: Clients,
     log: Log,
     streams: Streams,
-    stop_requested: bool,
+    stop: Option<Stop>,
 }
 
 impl Monitor {
@@ -111,7 +111,7 @@ impl Monitor {
             clients: Clients::default(),
             log,
             streams: Streams::default(),
-            stop_requested: false,
+            stop: None,
         })
     }
 
@@ -188,7 +188,7 @@ impl Monitor {
             streams: &mut self.streams,
             signal: &signal,
             stdin_once: !self.record.options.detach && !self.record.options.tty,
-            stop_requested: &mut self.stop_requested,
+            stop: &mut self.stop,
         };
         events.run(pidfd).context(|| "wait for the container".into())?;
         let code = reap(&running)?;
@@ -203,12 +203,12 @@ impl Monitor {
             oom_killed,
             error: String::new(),
             restart_count: self.state.restart_count,
-            stopped_by_user: self.stop_requested,
+            stopped_by_user: self.stop.is_some(),
         })
     }
 
     fn wants_restart(&self, exit: &Exit) -> bool {
-        !self.stop_requested
+        self.stop.is_none()
             && match self.record.options.restart {
                 RestartPolicy::No => false,
                 RestartPolicy::Always | RestartPolicy::UnlessStopped => true,
@@ -230,11 +230,11 @@ impl Monitor {
             streams: &mut Streams::default(),
             signal: &|_| {},
             stdin_once: false,
-            stop_requested: &mut self.stop_requested,
+            stop: &mut self.stop,
         };
         events.idle(pause).context(|| "wait before the restart".into())?;
         self.state.restart_count += 1;
-        Ok(!self.stop_requested)
+        Ok(self.stop.is_none())
     }
 
     fn finish(&mut self, exit: &Exit) -> Result<()> {
@@ -250,7 +250,12 @@ impl Monitor {
         let id = &self.record.id;
         setup::unmount_root(&self.engine, &self.record);
         if self.record.options.auto_remove {
-            return crate::remove::remove_files(&self.engine, &self.record, true);
+            if self.stop.is_none_or(|stop| !stop.keep) {
+                // As it is now: it may have another name than at its start.
+                let record = Record::load(root, id)?;
+                return crate::remove::remove_files(&self.engine, &record, true);
+            }
+            setup::allow_remount(&self.engine, &self.record)?;
         }
         // On a full disk the code is lost, and the container still is not running.
         let stored = exit.store(root, id);

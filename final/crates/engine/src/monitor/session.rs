@@ -75,7 +75,7 @@ fn live(command: &Connection, enter: Enter<'_>, tty: bool, interactive: bool, de
             let _ = process::pidfd_send_signal(pidfd, i32::from(number));
         },
         stdin_once: !tty,
-        stop_requested: &mut false,
+        stop: &mut None,
     };
     events.run(pidfd).context(|| "wait for the process".into())?;
     let code = reap(&running)?;

@@ -48,6 +48,13 @@ pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
     Ok(())
 }
 
+/// A volatile overlay marks its work directory, and the kernel mounts no such directory again, for the machine may have
+/// gone down in between (overlayfs.rst, "Volatile mount"). It has not: we are still here.
+pub(super) fn allow_remount(engine: &Engine, record: &Record) -> Result<()> {
+    let marks = engine.root().container_dir(&record.id).join("work/work/incompat");
+    Ok(hull_storage::tree::remove_tree(&marks)?)
+}
+
 /// Teardown goes on past errors: the namespace's end unmounts what could not be unmounted here.
 pub(super) fn unmount_root(engine: &Engine, record: &Record) {
     let rootfs = rootfs(engine, record);
