@@ -97,6 +97,16 @@ fn a_seccomp_policy_of_the_users_own_is_obeyed() {
 }
 
 #[test]
+fn an_ordinary_user_inside_may_ping_and_bind_low_ports() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let range =
+        "cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/net/ipv4/ping_group_range; id -G";
+    let printed = t.ok(&["run", "--rm", "-u", "worker", "busybox", "sh", "-c", range]);
+    assert_eq!(printed, "0\n0\t2147483647\n1000 2000");
+    assert_eq!(t.ok(&["run", "--rm", "busybox", "id", "-G"]), "0");
+}
+
+#[test]
 fn no_new_privileges_is_set_when_asked() {
     let Some(t) = Scenario::with_busybox() else { return };
     assert_eq!(status(&t, &[], "NoNewPrivs"), "0");

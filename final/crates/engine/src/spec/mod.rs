@@ -19,7 +19,7 @@ use hull_runtime::spec::{Linux, Root, Spec};
 
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::options::NamespaceMode;
+use crate::options::{CreateOptions, NamespaceMode, NetworkMode};
 use crate::record::Record;
 
 pub(crate) use process::{exec_process, set_variable};
@@ -48,13 +48,27 @@ pub(crate) fn build(engine: &Engine, record: &Record, rootfs: &Path, cgroup: Opt
             cgroups_path: cgroup.map(str::to_owned),
             resources: Some(resources::resources(options)?),
             seccomp: seccomp::policy(options, &capabilities)?,
-            sysctl: options.sysctls.clone(),
+            sysctl: sysctls(options),
             masked_paths: unless_privileged(defaults::MASKED_PATHS),
             readonly_paths: unless_privileged(defaults::READONLY_PATHS),
             ..Linux::default()
         }),
         ..Spec::default()
     })
+}
+
+/// docker's own, in a network of the container's own: ports below 1024 and ping(8) for its ordinary users too.
+fn sysctls(options: &CreateOptions) -> BTreeMap<String, String> {
+    let mut sysctls = BTreeMap::new();
+    if options.network == NetworkMode::None {
+        sysctls.insert("net.ipv4.ip_unprivileged_port_start".into(), "0".into());
+        // The range must be mapped, and a user namespace maps fewer groups.
+        if !hull_sys::process::in_user_namespace() {
+            sysctls.insert("net.ipv4.ping_group_range".into(), "0 2147483647".into());
+        }
+    }
+    sysctls.extend(options.sysctls.clone());
+    sysctls
 }
 
 fn annotations(record: &Record) -> BTreeMap<String, String> {

@@ -52,6 +52,9 @@ fn resolve_in(passwd: &str, group: &str, user: &str, added: &[String]) -> Result
     for name in added {
         found.groups.push(gid(group, name)?);
     }
+    // The first group among the others: without it a set-group-ID program could drop to what the group is denied
+    // (CVE-2022-36109).
+    found.groups.push(found.gid);
     found.groups.sort_unstable();
     found.groups.dedup();
     Ok(found)
@@ -113,12 +116,12 @@ mod tests {
 
     #[test]
     fn names_and_numbers_mean_what_docker_means() {
-        assert_eq!(ids("", &[]), (0, 0, vec![]));
-        assert_eq!(ids("bob", &[]), (1000, 1001, vec![29]));
-        assert_eq!(ids("1000", &[]), (1000, 1001, vec![29]));
-        assert_eq!(ids("bob:audio", &[]), (1000, 29, vec![]));
-        assert_eq!(ids("4242", &["audio", "7"]), (4242, 0, vec![7, 29]));
-        assert_eq!(ids("4242:4243", &[]), (4242, 4243, vec![]));
+        assert_eq!(ids("", &[]), (0, 0, vec![0]));
+        assert_eq!(ids("bob", &[]), (1000, 1001, vec![29, 1001]));
+        assert_eq!(ids("1000", &[]), (1000, 1001, vec![29, 1001]));
+        assert_eq!(ids("bob:audio", &[]), (1000, 29, vec![29]));
+        assert_eq!(ids("4242", &["audio", "7"]), (4242, 0, vec![0, 7, 29]));
+        assert_eq!(ids("4242:4243", &[]), (4242, 4243, vec![4243]));
     }
 
     #[test]

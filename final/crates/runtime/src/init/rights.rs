@@ -91,8 +91,9 @@ fn set_user(process: &Process) -> Result<()> {
     process::set_keep_capabilities(true).step(|| "keep capabilities over the change of user".into())?;
     let groups: Vec<Gid> = user.additional_gids.iter().copied().map(Gid::from_raw).collect();
     match nix::unistd::setgroups(&groups) {
-        // A user namespace with a single id denies setgroups(2) (user_namespaces(7)); there is nothing to drop.
-        Err(Errno::EPERM) if groups.is_empty() && process::in_user_namespace() => {}
+        // A user namespace with a single id denies setgroups(2) (user_namespaces(7)); its one group it has anyway.
+        Err(Errno::EPERM)
+            if groups.iter().all(|group| group.as_raw() == user.gid) && process::in_user_namespace() => {}
         result => result.step(|| format!("set the groups {:?}", user.additional_gids))?,
     }
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));

@@ -24,6 +24,7 @@ pub(crate) fn mask(rootfs: &Rootfs, path: &Path) -> Result<()> {
         return nix::mount::mount(Some("tmpfs"), fd_path(&target).as_str(), Some("tmpfs"), flags, data)
             .step(step);
     }
+    // The host's: what stands at the container's own /dev/null the image decides (CVE-2025-31133).
     let null = hull_sys::mount::clone_tree(rootfs, c"/dev/null", false).step(step)?;
     hull_sys::mount::attach(&null, &target).step(step)
 }
