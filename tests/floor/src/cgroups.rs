@@ -1,6 +1,6 @@
 //! One cgroup in each hierarchy that hull always uses.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -48,11 +48,16 @@ pub fn create(directories: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
-/// Moves a process into them, in one row: on v1 only the first write after a quiet time is slow.
-pub fn join(directories: &[PathBuf], pid: i32) -> Result<()> {
-    for directory in directories {
-        fs::write(directory.join("cgroup.procs"), pid.to_string())
-            .with_context(|| format!("joining {}", directory.display()))?;
+/// The directory to be born in: v2's, where there is one.
+pub fn birthplace(directories: &[PathBuf]) -> Result<Option<File>> {
+    let v2 = directories.iter().find(|directory| !directory.join("tasks").exists());
+    Ok(v2.map(File::open).transpose()?)
+}
+
+/// Moves this process into those of v1: by `tasks` and 0, the one way that takes no lock and waits for no RCU.
+pub fn enter(directories: &[PathBuf]) -> Result<()> {
+    for tasks in directories.iter().map(|directory| directory.join("tasks")).filter(|tasks| tasks.exists()) {
+        fs::write(&tasks, "0").with_context(|| format!("writing {}", tasks.display()))?;
     }
     Ok(())
 }

@@ -11,7 +11,9 @@ use crate::{cgroups, execute, rights, wait};
 pub fn exec(pid: &str, cgroup: &str, program: &[&str]) -> Result<u8> {
     let container = process::pidfd_open(pid.parse().context("a pid")?)?;
     // Before setns: inside, the container's own cgroup namespace hides the path.
-    cgroups::join(&cgroups::directories(cgroup), std::process::id() as i32)?;
+    let directories = cgroups::directories(cgroup);
+    cgroups::enter(&directories)?;
+    let birthplace = cgroups::birthplace(&directories)?;
     let namespaces = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWUTS
@@ -19,7 +21,7 @@ pub fn exec(pid: &str, cgroup: &str, program: &[&str]) -> Result<u8> {
         | CloneFlags::CLONE_NEWNET
         | CloneFlags::CLONE_NEWCGROUP;
     process::setns(container.as_fd(), namespaces.bits())?;
-    match process::clone3(&Clone3::default())? {
+    match process::clone3(&Clone3 { flags: 0, cgroup: birthplace.as_ref().map(AsFd::as_fd) })? {
         Cloned::Parent { pid, .. } => wait(pid),
         Cloned::Child => {
             let result = rights::restrict().and_then(|()| execute(program));

@@ -1,6 +1,5 @@
 //! One container, from clone3 to the removal of its cgroups.
 
-use std::io::{Read, Write, pipe};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -9,28 +8,27 @@ use nix::sched::{CloneFlags, unshare};
 
 use crate::{cgroups, execute, rights, rootfs, wait};
 
-/// The parent makes the cgroups while the child mounts; they meet twice: joined, and exec.
+/// The cgroups come first: the child is born in v2's and enters v1's by itself.
 pub fn start(dir: &Path, cgroup: &str, program: &[&str]) -> Result<u8> {
     let upper = upper(dir)?;
-    let (mut joined, mut join) = pipe()?;
+    let directories = cgroups::directories(cgroup);
+    cgroups::create(&directories)?;
+    let birthplace = cgroups::birthplace(&directories)?;
     let namespaces = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWIPC
         | CloneFlags::CLONE_NEWNET;
-    let pid = match process::clone3(&Clone3 { flags: namespaces.bits() as u64, cgroup: None })? {
+    let request =
+        Clone3 { flags: namespaces.bits() as u64, cgroup: birthplace.as_ref().map(std::os::fd::AsFd::as_fd) };
+    let pid = match process::clone3(&request)? {
         Cloned::Parent { pid, .. } => pid,
         Cloned::Child => {
-            drop(join);
-            let result = container(dir, &upper, &mut joined, program);
+            let result = container(dir, &upper, &directories, program);
             eprintln!("floor: {:#}", result.expect_err("execve does not return"));
             process::exit_now(125);
         }
     };
-    let directories = cgroups::directories(cgroup);
-    cgroups::create(&directories)?;
-    cgroups::join(&directories, pid)?;
-    join.write_all(b"!")?;
     let code = wait(pid)?;
     cgroups::remove(&directories)?;
     std::fs::remove_dir_all(upper)?;
@@ -46,15 +44,15 @@ fn upper(dir: &Path) -> Result<PathBuf> {
     Ok(upper)
 }
 
-fn container(dir: &Path, upper: &Path, joined: &mut impl Read, program: &[&str]) -> Result<()> {
+fn container(dir: &Path, upper: &Path, directories: &[PathBuf], program: &[&str]) -> Result<()> {
     nix::unistd::setsid()?;
     nix::unistd::sethostname("floor")?;
     process::loopback_up()?;
     process::join_new_session_keyring()?;
-    rootfs::build(dir, upper)?;
-    joined.read_exact(&mut [0])?;
-    // Only after joining: the namespace takes the present cgroup as its root.
+    cgroups::enter(directories)?;
+    // Only now: the namespace takes the present cgroup as its root.
     unshare(CloneFlags::CLONE_NEWCGROUP)?;
+    rootfs::build(dir, upper)?;
     rootfs::cgroups()?;
     rootfs::hide()?;
     rootfs::pivot()?;
