@@ -195,3 +195,21 @@ fn an_image_in_use_is_not_removed() {
     t.ok(&["rm", "-f", "user"]);
     t.ok(&["rmi", "busybox"]);
 }
+
+#[test]
+fn an_image_is_not_removed_under_a_container_that_is_being_made() {
+    let Some(t) = Scenario::start() else { return };
+    for round in 0..20 {
+        t.busybox();
+        let name = format!("racer-{round}");
+        let create = t.spawn(&["create", "--name", &name, "busybox", "true"]);
+        std::thread::sleep(std::time::Duration::from_micros(round * 150));
+        let removed = t.hull(&["rmi", "busybox"]);
+        let created = create.wait();
+        assert_ne!(created.success(), removed.success(), "{created}{removed}");
+        if created.success() {
+            t.ok(&["start", "-a", &name]);
+            t.ok(&["rm", &name]);
+        }
+    }
+}

@@ -22,6 +22,7 @@ const HOST_LABEL: &str = "org.hull.host";
 impl Engine {
     /// Makes a container that has not started yet.
     pub fn create(&self, options: &CreateOptions) -> Result<Record> {
+        let _lock = self.lock_images_in_use()?;
         let image = self.image(&options.image)?;
         if let Some(wanted) = &options.platform {
             check_platform(&image, &options.image, wanted)?;
