@@ -20,6 +20,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result};
 use clap::Parser;
 use nix::sched::CloneFlags;
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::{WaitStatus, waitpid};
 use serde_json::{Value, json};
 
@@ -51,8 +52,9 @@ fn outside(run: &Run) -> Result<ExitCode> {
         idmap::write(child.pid())?;
     }
     let pid = child.release()?;
-    // A ^C is for the program inside, which has it from the terminal already. We stay to see how it ends.
-    namespaces::ignore_keyboard_signals()?;
+    // ^C and ^\ go to everybody in the terminal's foreground: the program inside has them already, and we stay to see
+    // how it ends.
+    SigSet::from_iter([Signal::SIGINT, Signal::SIGQUIT]).thread_block().context("sigprocmask")?;
     let status = waitpid(pid, None).with_context(|| format!("waitpid({pid})"))?;
     report::tell(format!("waitpid({pid}) = {status:?}"));
     Ok(match status {

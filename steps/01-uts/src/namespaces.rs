@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
-use nix::sys::signal::{SigHandler, Signal};
+use nix::sys::signal::Signal;
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -164,13 +164,4 @@ fn link(pid: &str, kind: &str) -> std::io::Result<PathBuf> {
 
 fn names(flags: CloneFlags) -> String {
     flags.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join(" | ")
-}
-
-/// ^C and ^\ go to every process in the terminal's foreground, the waiting parent included.
-pub fn ignore_keyboard_signals() -> Result<()> {
-    for signal in [Signal::SIGINT, Signal::SIGQUIT] {
-        // SAFETY: ignoring a signal installs no code.
-        unsafe { nix::sys::signal::signal(signal, SigHandler::SigIgn) }.context("signal")?;
-    }
-    Ok(())
 }

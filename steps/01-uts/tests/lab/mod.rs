@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -111,10 +111,13 @@ impl Lab {
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
         let user = self.user;
         let namespaces: Vec<RawFd> = self.namespaces.iter().map(AsRawFd::as_raw_fd).collect();
-        // SAFETY: system calls only, on values made before the fork.
-        unsafe {
-            command.pre_exec(move || if namespaces.is_empty() { Ok(()) } else { confine(&namespaces, user) })
+        let prepare = move || {
+            // Whatever hangs in a test ends with SIGALRM.
+            nix::unistd::alarm::set(30);
+            if namespaces.is_empty() { Ok(()) } else { confine(&namespaces, user) }
         };
+        // SAFETY: system calls only, on values made before the fork.
+        unsafe { command.pre_exec(prepare) };
         command
     }
 
@@ -194,7 +197,7 @@ impl Drop for Lab {
 pub struct Running {
     pub child: Child,
     pub inside: i32,
-    pub story: BufReader<std::process::ChildStderr>,
+    story: BufReader<ChildStderr>,
 }
 
 impl Running {

@@ -1,0 +1,83 @@
+//! Lesson 2: process 1 of a world of its own, on a root file system of its own.
+//!
+//! ```text
+//! run    ── clone(2) into new namespaces ──▶ child        process 1 of its PID namespace, held at a gate
+//!           write its id maps                             (idmap.rs)
+//!           open the gate ─────────────────▶ execve         this same program again, as `child '{…}'`
+//!           forward signals, wait            sethostname
+//!           pass its exit code on            mounts, pivot_root                  (rootfs.rs)
+//!                                            fork ──▶ the user's program
+//!                                            reap orphans, forward signals       (init.rs)
+//! enter  ── setns(2) into the namespaces of a process that runs, fork, execve
+//! ```
+
+mod idmap;
+mod init;
+mod namespaces;
+mod options;
+mod report;
+mod rootfs;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use nix::sched::CloneFlags;
+use serde_json::{Value, json};
+
+use options::{Options, Run, Verb};
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    report::begin(options.verbose);
+    let result = match options.verb {
+        Verb::Run(run) => outside(&run),
+        // A fork, since setns moves only the children into a PID namespace: a process keeps the pid it has.
+        Verb::Enter { pid, command } => namespaces::enter(pid).and_then(|()| init::run(&command)),
+        Verb::Child { config } => inside(&config),
+    };
+    // From main and not by process::exit, which would skip every Drop.
+    result.unwrap_or_else(|error| report::failure(&error))
+}
+
+/// Makes the container and waits for it.
+fn outside(run: &Run) -> Result<ExitCode> {
+    let rootfs = run.rootfs.as_deref().map(rootfs::check).transpose()?;
+    // Before there is anything that a signal could leave behind.
+    let signals = init::block_signals()?;
+    let mut flags = CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWIPC;
+    if idmap::is_needed() {
+        flags |= CloneFlags::CLONE_NEWUSER;
+    }
+    // What the inside has to know crosses as one argument, a toy version of the config.json of real runtimes.
+    let config = json!({ "hostname": run.hostname, "rootfs": rootfs, "command": run.command });
+    let child = namespaces::spawn(flags, &config)?;
+    namespaces::tell_changes(child.pid());
+    if idmap::is_needed() {
+        idmap::write(child.pid())?;
+    }
+    init::serve(&signals, child.release()?)
+}
+
+/// The same program after the re-exec, in its new namespaces: sets up what only the inside can, then runs the program.
+fn inside(config: &Value) -> Result<ExitCode> {
+    report::inside();
+    namespaces::set_hostname(config["hostname"].as_str().context("the config has no hostname")?)?;
+    rootfs::detach()?;
+    let root = match config["rootfs"].as_str() {
+        Some(dir) => rootfs::adopt(Path::new(dir))?,
+        None => {
+            let root = rootfs::stage()?;
+            rootfs::skeleton(&root)?;
+            rootfs::bind_usr(&root)?;
+            root
+        }
+    };
+    rootfs::mount_kernel(&root)?;
+    rootfs::pivot(&root)?;
+    init::run(&options::command(config))
+}
