@@ -172,6 +172,23 @@ fn a_directory_descriptor_as_working_directory_is_refused() {
     }
 }
 
+#[test]
+fn no_descriptor_leads_a_program_name_out_of_the_container() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let victim = t.path("busybox-outside");
+    std::fs::copy(hull_test_support::skip::find_program("busybox").unwrap(), &victim).unwrap();
+    t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
+    for fd in 3..24 {
+        // A descriptor closed by execve(2) is still open while the kernel looks for the program.
+        let outside = format!("/proc/self/fd/{fd}/../../../../../../../../..{}", victim.display());
+        let run = t.hull(&["run", "--rm", "busybox", &outside, "echo", "escaped"]);
+        assert!(!run.success() && !run.stdout.contains("escaped"), "run, {fd}: {run}");
+        t.ok(&["exec", "box", "ln", "-sf", &outside, "/bin/busybox-tool"]);
+        let exec = t.hull(&["exec", "box", "busybox-tool", "echo", "escaped"]);
+        assert!(!exec.success() && !exec.stdout.contains("escaped"), "exec, {fd}: {exec}");
+    }
+}
+
 /// Runs `option…` on an image with `entry` as its entrypoint; the binary under test must not have changed.
 fn binary_is_untouched(t: &Scenario, args: &[&str]) {
     let before = std::fs::read(hull_test_support::program::hull()).unwrap();

@@ -91,13 +91,21 @@ fn clone_init(
     let request =
         Clone3 { flags: namespaces::clone_flags(options.spec), cgroup: directory.as_ref().map(AsFd::as_fd) };
     let pid_namespace = PidNamespace::enter(options.spec)?;
+    if pid_namespace.is_joined() {
+        // Who is in there already sees the child from its first instruction, and must not look through /proc/PID/fd.
+        process::set_dumpable(false).step(|| "hide from the container".into())?;
+    }
     let cloned = process::clone3(&request);
     match cloned.step(|| "clone the container's first process".into())? {
         Cloned::Child => {
             drop(ours);
+            drop(directory);
             init::run(options, filter, theirs)
         }
         Cloned::Parent { pid, pidfd } => {
+            if pid_namespace.is_joined() {
+                process::set_dumpable(true).step(|| "be seen again".into())?;
+            }
             drop(pid_namespace);
             Ok((pid, pidfd, ours))
         }
@@ -190,6 +198,12 @@ impl PidNamespace {
         let own = std::fs::File::open("/proc/self/ns/pid").step(|| "open our pid namespace".into())?;
         namespaces::join(namespace)?;
         Ok(Self(Some(own)))
+    }
+}
+
+impl PidNamespace {
+    fn is_joined(&self) -> bool {
+        self.0.is_some()
     }
 }
 

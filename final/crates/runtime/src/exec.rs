@@ -38,6 +38,8 @@ pub fn exec(
     let filter = init::compile(target.spec, target.seccomp_cache)?;
     let (ours, theirs) = Channel::pair()?;
     let directory = target.cgroup.and_then(Cgroup::open_dir);
+    // The child is born in sight of the container: nobody inside may look through its /proc/PID/fd, or trace it.
+    process::set_dumpable(false).step(|| "hide from the container".into())?;
     let joined = namespaces::of(target.spec)
         .iter()
         .fold(0, |flags, namespace| flags | namespaces::flag(namespace.kind));
@@ -49,6 +51,7 @@ pub fn exec(
     match process::clone3(&request).step(|| "clone the process".into())? {
         Cloned::Child => {
             drop(ours);
+            drop(directory);
             let Err(error) = enter(&target, user_process, &stdio, filter.as_ref(), &theirs, joined);
             let _ = theirs.send(&Message::Failed(error));
             process::exit_now(1)
@@ -90,11 +93,9 @@ fn enter(
     joined: i32,
 ) -> Result<std::convert::Infallible> {
     nix::unistd::setsid().step(|| "start a session".into())?;
-    process::join_new_session_keyring().step(|| "start a session keyring".into())?;
+    process::join_new_session_keyring().or_else(init::absent).step(|| "start a session keyring".into())?;
     // While the host's cgroup mounts are still in sight.
     target.cgroup.map_or(Ok(()), Cgroup::enter)?;
-    // Before we can be seen in there: nobody inside may look through /proc/PID/fd or trace us until execve(2).
-    process::set_dumpable(false).step(|| "hide from the container".into())?;
     let user = namespaces::flag(NamespaceKind::User);
     let flags = joined & !libc::CLONE_NEWPID;
     let same_user_namespace = flags & user == 0;
@@ -111,6 +112,8 @@ fn enter(
     }
     init::set_limits(user_process)?;
     init::drop_rights(user_process, filter)?;
+    // Before anything is looked for by a name of the container's; see the create path.
+    process::close_all_but(3, &[channel.as_fd()]).step(|| "close inherited descriptors".into())?;
     let program = init::find(user_process)?;
     init::execute(&program, user_process, 0)
 }

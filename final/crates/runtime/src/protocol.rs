@@ -43,6 +43,12 @@ impl From<OwnedFd> for Channel {
     }
 }
 
+impl AsFd for Channel {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 impl Channel {
     pub(crate) fn pair() -> Result<(Self, Self)> {
         let flags = SocketFlags::CLOEXEC;

@@ -99,6 +99,20 @@ pub fn close_range(first: u32, last: u32) -> nix::Result<()> {
     Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
 }
 
+/// Closes the descriptors from `first` on but for `kept`, whoever opened them; see [`close_range`].
+pub fn close_all_but(first: u32, kept: &[BorrowedFd<'_>]) -> nix::Result<()> {
+    let mut kept: Vec<u32> = kept.iter().map(|fd| fd.as_raw_fd().unsigned_abs()).collect();
+    kept.sort_unstable();
+    let mut next = first;
+    for number in kept.into_iter().filter(|number| *number >= first) {
+        if next < number {
+            close_range(next, number - 1)?;
+        }
+        next = number + 1;
+    }
+    close_range(next, u32::MAX)
+}
+
 /// Marks the descriptors from `first` on close-on-exec (`CLOSE_RANGE_CLOEXEC`, Linux 5.11).
 pub fn cloexec_from(first: u32) -> nix::Result<()> {
     // SAFETY: only sets a flag on each descriptor.

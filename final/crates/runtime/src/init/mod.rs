@@ -23,7 +23,7 @@ use crate::security::seccomp::{self, Program};
 use crate::spec::{Linux, NamespaceKind, Process, Spec};
 
 pub(crate) use program::{execute, find};
-pub(crate) use rights::{drop_rights, set_limits};
+pub(crate) use rights::{absent, drop_rights, set_limits};
 
 /// The spec's filter, compiled in the parent: the child has no view of the cache.
 pub(crate) fn compile(spec: &Spec, cache: Option<&Path>) -> Result<Option<Program>> {
@@ -50,6 +50,10 @@ fn become_container(
     if options.parent_death_signal {
         process::set_parent_death_signal(libc::SIGKILL).step(|| "ask to die with the monitor".into())?;
     }
+    // Before the next line: it gives the file to the machine's root, whom a user namespace does not know.
+    rights::set_oom_score(user_process)?;
+    // Nobody in a pid namespace that we join, or that somebody joins, may look through /proc/PID/fd, or trace us.
+    process::set_dumpable(false).step(|| "hide from the container".into())?;
     // Modes of what is made below are as written, whatever the caller's umask.
     nix::sys::stat::umask(nix::sys::stat::Mode::empty());
     nix::unistd::setsid().step(|| "start a session".into())?;
@@ -61,7 +65,6 @@ fn become_container(
         process::loopback_up().step(|| "bring the loopback interface up".into())?;
     }
     set_sysctls(&linux)?;
-    rights::set_oom_score(user_process)?;
 
     enter_cgroups(options)?;
     let console = build_root(options, spec, &linux, user_process)?;
@@ -74,6 +77,7 @@ fn become_container(
     }
     set_limits(user_process)?;
     drop_rights(user_process, filter)?;
+    close_others(options, channel)?;
     let program = find(user_process)?;
     channel.send(&Message::Ready)?;
     match &options.rendezvous {
@@ -88,6 +92,14 @@ fn become_container(
         true => pid1::run(&program, user_process),
         false => execute(&program, user_process, options.preserved_fds),
     }
+}
+
+/// Closed, and not only close-on-exec: execve(2) finds the program before it closes anything, and a program, or a working
+/// directory, named `/proc/self/fd/N/..` would be found through a directory of the host (CVE-2024-21626).
+fn close_others(options: &CreateOptions<'_>, channel: &Channel) -> Result<()> {
+    let mut kept = vec![channel.as_fd()];
+    kept.extend(options.rendezvous.as_ref().map(AsFd::as_fd));
+    process::close_all_but(3 + options.preserved_fds, &kept).step(|| "close inherited descriptors".into())
 }
 
 fn join_namespaces(spec: &Spec) -> Result<()> {

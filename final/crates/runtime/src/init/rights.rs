@@ -11,7 +11,7 @@ use crate::security::seccomp::Program;
 use crate::spec::Process;
 
 /// A kernel built without a feature has nothing to isolate there.
-pub(super) fn absent(errno: Errno) -> nix::Result<()> {
+pub(crate) fn absent(errno: Errno) -> nix::Result<()> {
     if errno == Errno::ENOSYS { Ok(()) } else { Err(errno) }
 }
 
