@@ -3,6 +3,7 @@
 pub mod bpf;
 pub mod fs;
 pub mod mount;
+pub mod net;
 pub mod process;
 pub mod security;
 pub mod self_exe;
