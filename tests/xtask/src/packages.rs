@@ -8,7 +8,7 @@ use nix::unistd::geteuid;
 use crate::workspace::{output, run};
 
 /// Package and what it is for, said when it is missing.
-const PACKAGES: [(&str, &str); 11] = [
+const PACKAGES: [(&str, &str); 12] = [
     ("gcc", "links the programs"),
     ("libc6-dev", "has the C library for static linking"),
     ("busybox-static", "is the smallest image, and the virtual machine's user space"),
@@ -16,6 +16,7 @@ const PACKAGES: [(&str, &str); 11] = [
     ("skopeo", "writes and reads image archives, to be understood by others"),
     ("umoci", "makes an OCI layout without hull"),
     ("uidmap", "gives an ordinary user more than one id (newuidmap)"),
+    ("iproute2", "shows what others see of a link"),
     ("nftables", "shows the leak check which rules are left"),
     ("qemu-system-x86", "runs the cgroup v2 virtual machine"),
     ("cpio", "packs the virtual machine's initramfs"),

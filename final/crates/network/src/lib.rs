@@ -1,0 +1,28 @@
+//! The kernel's side of container networks.
+//!
+//! ```text
+//!  host's namespace                                            container's namespace
+//!  ┌──────────────────────────────────────────────────┐        ┌────────────────────┐
+//!  │  eth0 ◀─ nftables ─▶ hull0 (bridge, the gateway) │        │                    │
+//!  │                        └─ veth… ═════════════════╪════════╪═ eth0              │
+//!  └──────────────────────────────────────────────────┘        └────────────────────┘
+//! ```
+//!
+//! From the socket up: [`netlink`] carries requests; with it [`links`] makes the bridge and the cable, [`addresses`] and
+//! [`routes`] say who is at its ends. [`subnet`] and [`leases`] choose addresses. [`nftables`] translates addresses, lets
+//! published [`ports`] in and keeps networks apart. No other program is run for any of it.
+
+pub mod addresses;
+mod error;
+pub mod links;
+pub mod mac;
+pub mod namespace;
+pub mod netlink;
+pub mod routes;
+pub mod subnet;
+pub mod sysctl;
+
+#[cfg(test)]
+mod testing;
+
+pub use error::{Error, Result};

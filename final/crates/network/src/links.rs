@@ -1,0 +1,276 @@
+//! Links: bridges, veth pairs, macvlans. See rtnetlink(7), veth(4) and the kernel's include/uapi/linux/if_link.h.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use crate::error::{Error, Result};
+use crate::mac::Mac;
+use crate::netlink::{CREATE_NEW, Message, Reply, Socket, u32_at};
+
+const RTM_NEWLINK: u16 = 16;
+const RTM_DELLINK: u16 = 17;
+const RTM_GETLINK: u16 = 18;
+const RTM_SETLINK: u16 = 19;
+
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
+const IFLA_MASTER: u16 = 10;
+const IFLA_PROTINFO: u16 = 12;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_NET_NS_PID: u16 = 19;
+const IFLA_NET_NS_FD: u16 = 28;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_BRPORT_ISOLATED: u16 = 33;
+const IFLA_MACVLAN_MODE: u16 = 1;
+const MACVLAN_MODE_BRIDGE: u32 = 4;
+const VETH_INFO_PEER: u16 = 1;
+
+const IFF_UP: u32 = 1;
+const AF_UNSPEC: u8 = 0;
+const AF_BRIDGE: u8 = 7;
+/// `struct ifinfomsg`: family, type, index, flags, which flags to change.
+const IFINFOMSG: usize = 16;
+
+/// What there is to know about a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    pub index: u32,
+    pub name: String,
+    /// `bridge`, `veth`, `macvlan` …; hardware and `lo` have none.
+    pub kind: Option<String>,
+    pub mac: Option<Mac>,
+    pub mtu: u32,
+    pub up: bool,
+    /// The index of the bridge it is a port of.
+    pub master: Option<u32>,
+    /// A veth's other end, a macvlan's parent: an index, perhaps of another namespace.
+    pub link: Option<u32>,
+}
+
+/// Where the other end of a cable is put.
+#[derive(Debug, Clone, Copy)]
+pub enum Namespace<'a> {
+    Fd(BorrowedFd<'a>),
+    Pid(u32),
+}
+
+/// A bridge to be made.
+#[derive(Debug, Clone)]
+pub struct Bridge<'a> {
+    pub name: &'a str,
+    /// Never left to the kernel: a bridge without one of its own takes the lowest of its ports', and changes it with
+    /// each port that comes and goes, under the eyes of everyone who has learned it.
+    pub mac: Mac,
+    pub mtu: u32,
+}
+
+/// A veth pair to be made: what goes into one end comes out of the other.
+#[derive(Debug, Clone)]
+pub struct Veth<'a> {
+    /// The end that stays, a port of the bridge with the index `master`.
+    pub name: &'a str,
+    pub master: Option<u32>,
+    pub mtu: u32,
+    pub peer: Peer<'a>,
+}
+
+/// A link that is made inside a namespace, with its final name: no moment in which it is on the host.
+#[derive(Debug, Clone)]
+pub struct Peer<'a> {
+    pub name: &'a str,
+    pub mac: Option<Mac>,
+    pub namespace: Namespace<'a>,
+}
+
+/// The kernel's rule (`dev_valid_name`), and no `%`, from which it would make a number of its own choice.
+pub fn check_name(name: &str) -> Result<()> {
+    let why = match name {
+        "" | "." | ".." => "no link can be called so",
+        _ if name.len() > 15 => "the kernel has room for 15 bytes",
+        _ if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) => {
+            "it has a character that is better not in a name"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::InvalidLinkName { name: name.to_owned(), why })
+}
+
+/// Makes a bridge, and brings it up.
+pub fn create_bridge(socket: &mut Socket, bridge: &Bridge<'_>) -> Result<()> {
+    check_name(bridge.name)?;
+    let mut message = new_link(bridge.name, bridge.mtu, IFF_UP);
+    message.put(IFLA_ADDRESS, &bridge.mac.0);
+    message.put_nested(IFLA_LINKINFO, |info| info.put_text(IFLA_INFO_KIND, "bridge"));
+    socket.request(message, || format!("make the bridge {}", bridge.name))
+}
+
+/// Makes both ends of a cable, plugs the near one in and brings it up. The far one stays down: it is inside.
+pub fn create_veth(socket: &mut Socket, veth: &Veth<'_>) -> Result<()> {
+    check_name(veth.name)?;
+    check_name(veth.peer.name)?;
+    let mut message = new_link(veth.name, veth.mtu, IFF_UP);
+    if let Some(master) = veth.master {
+        message.put_u32(IFLA_MASTER, master);
+    }
+    message.put_nested(IFLA_LINKINFO, |info| {
+        info.put_text(IFLA_INFO_KIND, "veth");
+        info.put_nested(IFLA_INFO_DATA, |data| {
+            // The peer is described as a message of its own would, header included.
+            data.put_nested(VETH_INFO_PEER, |peer| {
+                peer.append(&ifinfomsg(AF_UNSPEC, 0, 0, 0));
+                put_peer(peer, &veth.peer, veth.mtu);
+            });
+        });
+    });
+    socket.request(message, || format!("make the veth pair {} and {}", veth.name, veth.peer.name))
+}
+
+/// Makes a macvlan inside a namespace: a second MAC address on the host's link `parent`, in bridge mode, so that
+/// siblings reach each other. The host itself does not reach them: that is how macvlan works.
+pub fn create_macvlan(socket: &mut Socket, parent: u32, mtu: u32, peer: &Peer<'_>) -> Result<()> {
+    check_name(peer.name)?;
+    let mut message = Message::new(RTM_NEWLINK, CREATE_NEW, &ifinfomsg(AF_UNSPEC, 0, 0, 0));
+    put_peer(&mut message, peer, mtu);
+    message.put_u32(IFLA_LINK, parent);
+    message.put_nested(IFLA_LINKINFO, |info| {
+        info.put_text(IFLA_INFO_KIND, "macvlan");
+        info.put_nested(IFLA_INFO_DATA, |data| data.put_u32(IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE));
+    });
+    socket.request(message, || format!("make the macvlan {} on link {parent}", peer.name))
+}
+
+fn new_link(name: &str, mtu: u32, flags: u32) -> Message {
+    let mut message = Message::new(RTM_NEWLINK, CREATE_NEW, &ifinfomsg(AF_UNSPEC, 0, flags, flags));
+    message.put_text(IFLA_IFNAME, name);
+    message.put_u32(IFLA_MTU, mtu);
+    message
+}
+
+fn put_peer(message: &mut Message, peer: &Peer<'_>, mtu: u32) {
+    message.put_text(IFLA_IFNAME, peer.name);
+    message.put_u32(IFLA_MTU, mtu);
+    if let Some(mac) = peer.mac {
+        message.put(IFLA_ADDRESS, &mac.0);
+    }
+    match peer.namespace {
+        Namespace::Fd(fd) => message.put_u32(IFLA_NET_NS_FD, fd.as_raw_fd() as u32),
+        Namespace::Pid(pid) => message.put_u32(IFLA_NET_NS_PID, pid),
+    }
+}
+
+/// `None` when no link has the name.
+pub fn find(socket: &mut Socket, name: &str) -> Result<Option<Link>> {
+    let mut message = Message::new(RTM_GETLINK, 0, &ifinfomsg(AF_UNSPEC, 0, 0, 0));
+    message.put_text(IFLA_IFNAME, name);
+    socket.query(message, || format!("look for the link {name}"), read_link)
+}
+
+/// [`find`], where having no such link is an error.
+pub fn get(socket: &mut Socket, name: &str) -> Result<Link> {
+    find(socket, name)?.ok_or_else(|| Error::NoSuchLink(name.to_owned()))
+}
+
+/// `None` when no link has the index.
+pub fn find_by_index(socket: &mut Socket, index: u32) -> Result<Option<Link>> {
+    let message = Message::new(RTM_GETLINK, 0, &ifinfomsg(AF_UNSPEC, index, 0, 0));
+    socket.query(message, || format!("look for link {index}"), read_link)
+}
+
+/// All links of the namespace.
+pub fn list(socket: &mut Socket) -> Result<Vec<Link>> {
+    let message = Message::new(RTM_GETLINK, 0, &ifinfomsg(AF_UNSPEC, 0, 0, 0));
+    socket.dump(message, || "list the links".into(), read_link)
+}
+
+fn read_link(reply: Reply<'_>) -> Option<Link> {
+    let attributes = reply.attributes(IFINFOMSG);
+    let kind = || attributes.get(IFLA_LINKINFO)?.nested().get(IFLA_INFO_KIND)?.text();
+    Some(Link {
+        index: u32_at(reply.payload, 4)?,
+        up: u32_at(reply.payload, 8)? & IFF_UP != 0,
+        name: attributes.get(IFLA_IFNAME)?.text()?.to_owned(),
+        kind: kind().map(str::to_owned),
+        mac: attributes.get(IFLA_ADDRESS).and_then(|value| value.array()).map(Mac),
+        mtu: attributes.get(IFLA_MTU)?.u32()?,
+        master: attributes.get(IFLA_MASTER).and_then(|value| value.u32()),
+        link: attributes.get(IFLA_LINK).and_then(|value| value.u32()),
+    })
+}
+
+pub fn set_up(socket: &mut Socket, index: u32) -> Result<()> {
+    let message = Message::new(RTM_SETLINK, 0, &ifinfomsg(AF_UNSPEC, index, IFF_UP, IFF_UP));
+    socket.request(message, || format!("bring link {index} up"))
+}
+
+/// Its routes go with it, and its IPv6 addresses.
+pub fn set_down(socket: &mut Socket, index: u32) -> Result<()> {
+    let message = Message::new(RTM_SETLINK, 0, &ifinfomsg(AF_UNSPEC, index, 0, IFF_UP));
+    socket.request(message, || format!("bring link {index} down"))
+}
+
+/// A link that is up can be renamed since Linux 6.6 only.
+pub fn rename(socket: &mut Socket, index: u32, name: &str) -> Result<()> {
+    check_name(name)?;
+    change(socket, index, |m| m.put_text(IFLA_IFNAME, name), || format!("rename link {index} to {name}"))
+}
+
+pub fn set_mac(socket: &mut Socket, index: u32, mac: Mac) -> Result<()> {
+    let action = || format!("give link {index} the address {mac}");
+    change(socket, index, |m| m.put(IFLA_ADDRESS, &mac.0), action)
+}
+
+/// In bytes, without the Ethernet header.
+pub fn set_mtu(socket: &mut Socket, index: u32, mtu: u32) -> Result<()> {
+    change(socket, index, |m| m.put_u32(IFLA_MTU, mtu), || format!("set the MTU of link {index} to {mtu}"))
+}
+
+/// Plugs the link into a bridge, or out of it with `None`.
+pub fn set_master(socket: &mut Socket, index: u32, master: Option<u32>) -> Result<()> {
+    let bridge = master.unwrap_or(0);
+    let action = || format!("make link {index} a port of link {bridge}");
+    change(socket, index, |m| m.put_u32(IFLA_MASTER, bridge), action)
+}
+
+/// Lets a bridge's port talk to the bridge and not to other isolated ports (bridge(8), `isolated`; Linux 4.18).
+///
+/// What goes from port to port never passes the host's IP rules, so no packet filter of `inet` could do it.
+pub fn isolate_port(socket: &mut Socket, index: u32) -> Result<()> {
+    let mut message = Message::new(RTM_SETLINK, 0, &ifinfomsg(AF_BRIDGE, index, 0, 0));
+    message.put_nested(IFLA_PROTINFO, |port| port.put_u8(IFLA_BRPORT_ISOLATED, 1));
+    socket.request(message, || format!("isolate the bridge port {index}"))
+}
+
+/// Deletes a link. With one end of a veth pair goes the other.
+///
+/// The kernel takes 15 to 60 ms for it, waiting for whoever may still use the link. The death of a namespace takes its
+/// links along in the background: that is how a container's should go.
+pub fn delete(socket: &mut Socket, index: u32) -> Result<()> {
+    let message = Message::new(RTM_DELLINK, 0, &ifinfomsg(AF_UNSPEC, index, 0, 0));
+    socket.request(message, || format!("delete link {index}"))
+}
+
+fn change(
+    socket: &mut Socket,
+    index: u32,
+    what: impl FnOnce(&mut Message),
+    action: impl Fn() -> String,
+) -> Result<()> {
+    let mut message = Message::new(RTM_SETLINK, 0, &ifinfomsg(AF_UNSPEC, index, 0, 0));
+    what(&mut message);
+    socket.request(message, action)
+}
+
+/// rtnetlink(7): `struct ifinfomsg`. Flags outside `change` stay as they are.
+fn ifinfomsg(family: u8, index: u32, flags: u32, change: u32) -> [u8; IFINFOMSG] {
+    let mut bytes = [0; IFINFOMSG];
+    bytes[0] = family;
+    bytes[4..8].copy_from_slice(&index.to_ne_bytes());
+    bytes[8..12].copy_from_slice(&flags.to_ne_bytes());
+    bytes[12..16].copy_from_slice(&change.to_ne_bytes());
+    bytes
+}
+
+#[cfg(test)]
+mod tests;
