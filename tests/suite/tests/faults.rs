@@ -149,6 +149,25 @@ fn a_killed_monitor_is_recorded_and_its_container_does_not_run_on() {
 }
 
 #[test]
+fn a_container_whose_state_vanished_is_not_started_a_second_time() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
+    let (monitor, init) = (t.monitor_of("box"), t.pid_of("box"));
+    for entry in std::fs::read_dir(t.run_root()).unwrap() {
+        std::fs::remove_dir_all(entry.unwrap().path()).unwrap();
+    }
+    for command in [["start", "box"], ["rm", "box"]] {
+        assert!(t.hull(&command).fails(1).contains("monitor that lives"), "{command:?}");
+    }
+    end(monitor);
+    end(init);
+    t.ok(&["start", "box"]);
+    for cgroup in cgroups::below(t.cgroup_parent()) {
+        let _ = std::fs::remove_dir(cgroup);
+    }
+}
+
+#[test]
 fn a_killed_pid_1_is_137() {
     let Some(t) = Scenario::with_busybox() else { return };
     t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);

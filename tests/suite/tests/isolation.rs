@@ -297,6 +297,48 @@ fn devices_shm_and_limits_are_dockers() {
 }
 
 #[test]
+fn no_sysctl_is_set_for_the_whole_machine_nor_any_other_file() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let file = t.path("file").display().to_string();
+    let as_sysctl = format!("{}=x", file.replace('.', "/").replace('/', "."));
+    for sysctl in ["vm.swappiness=61", "kernel.panic=1", &as_sysctl, "net...vm.swappiness=61"] {
+        t.hull(&["run", "--rm", "--sysctl", sysctl, "busybox", "true"]).fails(125);
+    }
+    assert!(!t.path("file").exists());
+}
+
+#[test]
+fn an_image_cannot_claim_to_be_the_machines_own() {
+    let Some(t) = Scenario::start() else { return };
+    let tar = hull_test_support::fixtures::busybox();
+    t.ok(&["import", "-c", "LABEL org.hull.host=true", tar.to_str().unwrap(), "evil"]);
+    let mounts = t.ok(&["run", "--rm", "evil", "/bin/cat", "/proc/mounts"]);
+    assert!(!mounts.contains(" /usr "), "{mounts}");
+    t.ok(&["tag", "evil", "host"]);
+    t.ok(&["run", "--rm", "host", "sh", "-c", "! test -e /etc/issue-of-image && test -d /usr/bin"]);
+}
+
+#[test]
+fn what_a_container_writes_to_its_hosts_file_is_bounded() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let fill =
+        "echo 192.0.2.9 mine >> /etc/hosts; grep -c mine /etc/hosts; head -c 9000000 /dev/zero > /etc/hosts";
+    let outcome = t.hull(&["run", "--rm", "busybox", "sh", "-c", fill]);
+    assert!(!outcome.success() && outcome.stdout == "1\n", "{outcome}");
+    t.hull(&["run", "--rm", "--read-only", "busybox", "touch", "/etc/hosts"]).fails(1);
+}
+
+#[test]
+fn a_device_in_place_of_the_password_file_is_not_opened() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
+    t.ok(&["exec", "box", "sh", "-c", "rm /etc/passwd && mkfifo /etc/passwd"]);
+    // By number, for the container's own programs would wait for the file.
+    let ids = t.ok(&["exec", "-u", "7", "box", "grep", "^Uid:", "/proc/self/status"]);
+    assert_eq!(ids, "Uid:\t7\t7\t7\t7");
+}
+
+#[test]
 fn read_only_leaves_only_the_tmpfs_writable() {
     let Some(t) = Scenario::with_busybox() else { return };
     let refused = t.hull(&["run", "--rm", "--read-only", "busybox", "touch", "/file"]);

@@ -17,8 +17,6 @@ use crate::record::{MountKind, MountRecord, ProcessRecord, Record};
 use crate::signal;
 use crate::time::Timestamp;
 
-const HOST_LABEL: &str = "org.hull.host";
-
 impl Engine {
     /// Makes a container that has not started yet.
     pub fn create(&self, options: &CreateOptions) -> Result<Record> {
@@ -62,7 +60,7 @@ impl Engine {
             created: Timestamp::now(),
             image_id: image.id.to_string(),
             layers: self.layer_paths(image)?,
-            host_image: labels.contains_key(HOST_LABEL),
+            host_image: hull_image::host::is_host_image(image)?,
             process,
             mounts: vec![],
             labels,

@@ -2,23 +2,35 @@
 //! directory.
 
 use std::fmt::Write;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use nix::mount::MsFlags;
 
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::options::{CreateOptions, NetworkMode};
 use crate::record::Record;
+use crate::state::{Snapshot, Status};
 
 /// Their names, below /etc and in the run directory.
 pub(crate) const NAMES: [&str; 3] = ["resolv.conf", "hostname", "hosts"];
 
-/// Where a container's files are. Who shares another container's network shares its names too.
-pub(crate) fn directory(engine: &Engine, record: &Record) -> Result<PathBuf> {
-    let owner = match &record.options.network {
-        NetworkMode::Container(other) => engine.find(other)?.id,
-        _ => record.id.clone(),
-    };
-    Ok(engine.root().container_run_dir(&owner))
+/// Enough for any resolver, and little enough that a container cannot fill the machine's memory with it.
+const SIZE: &str = "size=1m,nr_inodes=16,mode=755";
+
+/// Where a container's files are: a small file system of their own in the monitor's mount namespace.
+pub(crate) fn directory(engine: &Engine, record: &Record) -> PathBuf {
+    engine.root().container_run_dir(&record.id).join("etc")
+}
+
+/// Mounts it; the container may write there.
+pub(crate) fn mount(engine: &Engine, record: &Record) -> Result<()> {
+    let directory = directory(engine, record);
+    let context = || format!("mount a file system at {}", directory.display());
+    hull_storage::root::make_dirs(&directory, 0o755)?;
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    nix::mount::mount(Some("tmpfs"), &directory, Some("tmpfs"), flags, Some(SIZE)).context(context)
 }
 
 /// Refuses before anything is made what [`write`] could not write.
@@ -27,17 +39,32 @@ pub(crate) fn check(options: &CreateOptions) -> Result<()> {
 }
 
 pub(crate) fn write(engine: &Engine, record: &Record) -> Result<()> {
-    if matches!(record.options.network, NetworkMode::Container(_)) {
-        return Ok(());
-    }
-    let directory = directory(engine, record)?;
+    let directory = directory(engine, record);
     let put = |name: &str, text: &str| {
         let path = directory.join(name);
         std::fs::write(&path, text).context(|| format!("write {}", path.display()))
     };
+    if let NetworkMode::Container(other) = &record.options.network {
+        return NAMES.into_iter().try_for_each(|name| put(name, &theirs(engine, other, name)?));
+    }
     put("hostname", &format!("{}\n", record.hostname))?;
     put("hosts", &hosts(record)?)?;
     put("resolv.conf", &resolv_conf(&record.options))
+}
+
+/// Who shares another container's network has its names too, as they are now.
+fn theirs(engine: &Engine, other: &str, name: &str) -> Result<String> {
+    let other = engine.find(other)?;
+    let pid = Snapshot::take(engine.root(), &other.id)?.init_pid();
+    let pid =
+        pid.ok_or_else(|| crate::lifecycle::wrong_state("join the network of", &other, Status::Exited))?;
+    let root = PathBuf::from(format!("/proc/{pid}/root"));
+    let mut text = String::new();
+    let file = hull_storage::tree::open_in_root(&root, &Path::new("etc").join(name))?;
+    // What it holds is the other container's to decide.
+    let read = std::io::Read::take(std::fs::File::from(file), 1 << 20).read_to_string(&mut text);
+    read.context(|| format!("read /etc/{name} of {}", other.name))?;
+    Ok(text)
 }
 
 fn hosts(record: &Record) -> Result<String> {

@@ -21,6 +21,7 @@ impl Engine {
         let file = |name: &str| directory.join(name).display().to_string();
         let run_dir = self.root().container_run_dir(&record.id);
         let run = |name: &str| run_dir.join(name).display().to_string();
+        let etc = |name: &str| run(&format!("etc/{name}"));
         let args = record.process.args();
         Ok(json!({
             "Id": record.id,
@@ -29,9 +30,9 @@ impl Engine {
             "Args": args.get(1..).unwrap_or_default(),
             "State": state(&snapshot),
             "Image": record.image_id,
-            "ResolvConfPath": run("resolv.conf"),
-            "HostnamePath": run("hostname"),
-            "HostsPath": run("hosts"),
+            "ResolvConfPath": etc("resolv.conf"),
+            "HostnamePath": etc("hostname"),
+            "HostsPath": etc("hosts"),
             "LogPath": match record.options.log.driver { LogDriver::JsonFile => file("log"), LogDriver::None => String::new() },
             "Name": format!("/{}", record.name),
             "RestartCount": restart_count(&snapshot),

@@ -27,6 +27,7 @@ mod logs;
 mod monitor;
 mod names;
 pub mod options;
+mod presence;
 mod prune;
 mod record;
 mod remove;

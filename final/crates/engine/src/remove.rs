@@ -8,6 +8,7 @@ use hull_storage::{names, staging};
 
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
+use crate::presence::Presence;
 use crate::record::Record;
 use crate::state::{Snapshot, Status};
 
@@ -35,6 +36,9 @@ impl Engine {
         if status.is_active() {
             return Err(Error::InUse { name: record.name, state: status.as_str() });
         }
+        if Presence::take(self.root(), &record.id)?.is_none() {
+            return Err(Presence::refusal(&record));
+        }
         let removed = remove_files(self, &record, volumes);
         drop(lock);
         removed
@@ -57,7 +61,11 @@ pub(crate) fn remove_files(engine: &Engine, record: &Record, volumes: bool) -> R
         for name in
             record.mounts.iter().filter(|mount| mount.anonymous).filter_map(|mount| mount.name.as_ref())
         {
-            note(engine.remove_volume(name));
+            // docker's rule: a volume that another container took with --volumes-from stays for that one.
+            match engine.remove_volume(name) {
+                Err(Error::Storage(hull_storage::Error::VolumeInUse { .. })) => {}
+                removed => note(removed),
+            }
         }
     }
     note(remove_run_dir(root, &record.id));

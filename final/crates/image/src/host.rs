@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use crate::archive::{ImportOptions, import};
 use crate::config::RunConfig;
+use crate::digest::Digest;
 use crate::error::{Context, Result};
 use crate::reference::Reference;
 use crate::store::{Image, Images};
 
-pub const LABEL: &str = "org.hull.host";
+const LABEL: &str = "org.hull.host";
 
 /// Directories of the skeleton and their modes.
 const DIRECTORIES: &[(&str, u32)] = &[
@@ -56,19 +57,15 @@ const BOUND: &[&str] = &[
     "/etc/os-release",
 ];
 
-/// The image, made when it is first asked for.
+/// The image, made when it is first asked for, and again when another one has taken its name.
 pub fn ensure_host_image(images: &Images) -> Result<Image> {
-    if let Ok(image) = images.resolve("host") {
+    if let Ok(image) = images.resolve("host")
+        && is_host_image(&image)?
+    {
         return Ok(image);
     }
-    let config = RunConfig {
-        cmd: Some(vec!["sh".into()]),
-        env: Some(vec!["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into()]),
-        labels: Some([(LABEL.to_owned(), "true".to_owned())].into()),
-        ..RunConfig::default()
-    };
     let options = ImportOptions {
-        config,
+        config: run_config(),
         message: Some("this machine's own /usr".into()),
         // Not the moment: the same skeleton is the same image.
         created: Some("1970-01-01T00:00:00Z".into()),
@@ -76,6 +73,27 @@ pub fn ensure_host_image(images: &Images) -> Result<Image> {
     };
     import(images, skeleton()?.as_slice(), Some(&Reference::parse("host")?), options)?;
     images.resolve("host")
+}
+
+/// Whether it is the built-in image itself, and not one that says so: who may see this machine's own files is not for
+/// an image to decide.
+pub fn is_host_image(image: &Image) -> Result<bool> {
+    let config = &image.config;
+    let claims = config.config.as_ref().and_then(|config| config.labels.as_ref());
+    if !claims.is_some_and(|labels| labels.contains_key(LABEL)) {
+        return Ok(false);
+    }
+    let same_files = config.rootfs.diff_ids == [Digest::of(&skeleton()?)];
+    Ok(same_files && config.config.as_ref() == Some(&run_config()))
+}
+
+fn run_config() -> RunConfig {
+    RunConfig {
+        cmd: Some(vec!["sh".into()]),
+        env: Some(vec!["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into()]),
+        labels: Some([(LABEL.to_owned(), "true".to_owned())].into()),
+        ..RunConfig::default()
+    }
 }
 
 /// Read-only binds: the path here, and in the container.

@@ -12,7 +12,7 @@ use crate::init;
 use crate::namespaces;
 use crate::protocol::{Channel, Message};
 use crate::rootfs::Graft;
-use crate::spec::{NamespaceKind, Spec};
+use crate::spec::{NamespaceKind, Spec, validate};
 use crate::stdio::Stdio;
 
 /// What a container is made of. The caller has one thread.
@@ -60,6 +60,7 @@ pub struct Running {
 
 /// Makes everything up to the program itself.
 pub fn create(options: CreateOptions<'_>) -> Result<Created> {
+    validate::check_sysctls(options.spec)?;
     let program = init::compile(options.spec, options.seccomp_cache)?;
     let resources = options.spec.linux.as_ref().and_then(|linux| linux.resources.clone()).unwrap_or_default();
     if let Some(cgroup) = &options.cgroup {

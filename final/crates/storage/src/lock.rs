@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -16,7 +17,14 @@ use crate::error::{Context, Result};
 /// exits, and dropping it in one of them does not take it from the other.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+/// For a forked child that closes what it does not keep.
+impl AsFd for Lock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
 }
 
 impl Lock {
@@ -57,7 +65,7 @@ fn acquire_current(path: &Path, operation: FlockOperation) -> io::Result<Option<
         }
         // The last holder may have removed the object, and somebody made it anew: that lock is another one.
         if leads_to(path, &file)? {
-            return Ok(Some(Lock { _file: file }));
+            return Ok(Some(Lock { file }));
         }
     }
 }

@@ -133,7 +133,7 @@ fn binds(engine: &Engine, record: &Record) -> Result<Vec<(PathBuf, PathBuf, bool
         let host = hull_image::host::host_binds().into_iter();
         binds.extend(host.map(|(source, target)| (source, target, true)));
     }
-    let directory = files::directory(engine, record)?;
+    let directory = files::directory(engine, record);
     for name in files::NAMES {
         binds.push((directory.join(name), Path::new("/etc").join(name), false));
     }

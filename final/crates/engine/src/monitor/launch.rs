@@ -36,10 +36,8 @@ pub(crate) fn launch(engine: &Engine, record: &Record, attach: StartAttach) -> R
     let (ours, theirs) = Connection::pair().context(|| "create a socket pair".into())?;
     match process::fork().context(|| "fork the monitor".into())? {
         Fork::Child => {
-            // Closing our copy of the lock's descriptor leaves the command's lock in place (flock(2)).
-            drop(lock);
             drop(ours);
-            run::monitor(engine.clone(), record.clone(), theirs, attach)
+            run::monitor(engine.clone(), record.clone(), theirs, attach, lock)
         }
         Fork::Parent { .. } => {
             drop(theirs);

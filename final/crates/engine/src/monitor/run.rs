@@ -1,9 +1,10 @@
 //! The life of a monitor, from the fork to its exit.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use hull_runtime::Running;
+use hull_storage::lock::Lock;
 use hull_storage::process_id::ProcessId;
 use hull_sys::process;
 use nix::mount::MsFlags;
@@ -20,6 +21,7 @@ use crate::attach::{Connection, Listener, Message};
 use crate::engine::Engine;
 use crate::error::{IoContext, Result};
 use crate::options::RestartPolicy;
+use crate::presence::Presence;
 use crate::record::Record;
 use crate::state::{Exit, Phase, State};
 use crate::time::Timestamp;
@@ -30,8 +32,19 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const HEALTHY: Duration = Duration::from_secs(10);
 
 /// Everything after the fork. Leaves by `_exit`: the command's buffers and exit handlers are not ours to run.
-pub(super) fn monitor(engine: Engine, record: Record, command: Connection, attach: StartAttach) -> ! {
-    let outcome = match detach(&command).and_then(|()| Monitor::new(engine, record)) {
+///
+/// The lock is shared with the command (flock(2)) and kept until the monitor can be seen: should the command be killed,
+/// no other one takes the container for stopped.
+pub(super) fn monitor(
+    engine: Engine,
+    record: Record,
+    command: Connection,
+    attach: StartAttach,
+    lock: Lock,
+) -> ! {
+    let ready = detach(&[command.as_fd(), lock.as_fd()]).and_then(|()| Monitor::new(engine, record));
+    drop(lock);
+    let outcome = match ready {
         Ok(mut monitor) => monitor.live(command, attach),
         Err(error) => {
             fail(&command, &error);
@@ -48,7 +61,7 @@ pub(super) fn fail(command: &Connection, error: &crate::Error) {
 
 /// Cuts the ties to the command's session, directory and descriptors. What stayed open here would be open for as
 /// long as the container lives, and a directory among it would be a way around `pivot_root`.
-pub(super) fn detach(command: &Connection) -> Result<()> {
+pub(super) fn detach(kept: &[BorrowedFd<'_>]) -> Result<()> {
     nix::unistd::setsid().context(|| "start a session".into())?;
     process::set_child_subreaper().context(|| "become a subreaper".into())?;
     nix::unistd::chdir("/").context(|| "change to /".into())?;
@@ -58,11 +71,7 @@ pub(super) fn detach(command: &Connection) -> Result<()> {
         .and_then(|()| rustix::stdio::dup2_stderr(&null))
         .context(|| "redirect to /dev/null".into())?;
     drop(null);
-    let kept = command.as_fd().as_raw_fd().unsigned_abs();
-    if kept > 3 {
-        process::close_range(3, kept - 1).context(|| "close inherited descriptors".into())?;
-    }
-    process::close_range(kept + 1, u32::MAX).context(|| "close inherited descriptors".into())
+    process::close_all_but(3, kept).context(|| "close inherited descriptors".into())
 }
 
 /// A mount namespace of the monitor's own: the overlay is seen here and in the container, never on the host, and
@@ -82,11 +91,15 @@ pub(super) struct Monitor {
     log: Log,
     streams: Streams,
     stop: Option<Stop>,
+    _presence: Presence,
 }
 
 impl Monitor {
     fn new(engine: Engine, record: Record) -> Result<Self> {
         let run_dir = engine.root().container_run_dir(&record.id);
+        let Some(presence) = Presence::take(engine.root(), &record.id)? else {
+            return Err(Presence::refusal(&record));
+        };
         let state = State {
             format: Record::FORMAT,
             phase: Phase::Starting,
@@ -112,6 +125,7 @@ impl Monitor {
             log,
             streams: Streams::default(),
             stop: None,
+            _presence: presence,
         })
     }
 
@@ -152,9 +166,10 @@ impl Monitor {
             };
         };
         self.log.flush();
-        self.finish(&exit)?;
+        // Whatever could not be cleared, who waits is told how the program ended.
+        let cleared = self.finish(&exit);
         self.clients.finish(exit.code);
-        Ok(())
+        cleared
     }
 
     fn start(&mut self) -> Result<Running> {
@@ -194,7 +209,8 @@ impl Monitor {
         let code = reap(&running)?;
         let oom_killed = running.cgroup.as_ref().and_then(|cgroup| cgroup.oom_kills()).unwrap_or(0) > 0;
         if let Some(cgroup) = &running.cgroup {
-            cgroup.remove()?;
+            // One that stays, after it was given its time, must not keep the exit from being recorded.
+            let _ = cgroup.remove();
         }
         Ok(Exit {
             code,
@@ -219,7 +235,8 @@ impl Monitor {
 
     /// False when the user stopped the container meanwhile.
     fn wait_to_restart(&mut self, exit: &Exit, pause: Duration) -> Result<bool> {
-        exit.store(self.engine.root(), &self.record.id)?;
+        // On a full disk the exit is not recorded, and the container is restarted all the same.
+        let _ = exit.store(self.engine.root(), &self.record.id);
         self.state.phase = Phase::Restarting;
         self.state.init = None;
         self.state.store(self.engine.root(), &self.record.id)?;

@@ -42,7 +42,7 @@ pub(crate) fn launch(enter: Enter<'_>, tty: bool, interactive: bool, detached: b
 }
 
 fn live(command: &Connection, enter: Enter<'_>, tty: bool, interactive: bool, detached: bool) -> Result<()> {
-    detach(command)?;
+    detach(&[command.as_fd()])?;
     let (running, mut streams) = match tty {
         true => {
             let (running, console) = enter(Stdio::Terminal)?;

@@ -39,6 +39,7 @@ pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
     };
     let rootfs = rootfs(engine, record);
     overlay.mount_at(&rootfs)?;
+    files::mount(engine, record)?;
     let volumes = engine.volumes();
     for mount in record.mounts.iter().filter(|mount| mount.kind == MountKind::Volume && mount.copy_up) {
         if let Some(name) = &mount.name {
@@ -58,7 +59,9 @@ pub(super) fn allow_remount(engine: &Engine, record: &Record) -> Result<()> {
 /// Teardown goes on past errors: the namespace's end unmounts what could not be unmounted here.
 pub(super) fn unmount_root(engine: &Engine, record: &Record) {
     let rootfs = rootfs(engine, record);
-    let _ = nix::mount::umount2(&rootfs, nix::mount::MntFlags::MNT_DETACH);
+    for mounted in [rootfs, files::directory(engine, record)] {
+        let _ = nix::mount::umount2(&mounted, nix::mount::MntFlags::MNT_DETACH);
+    }
 }
 
 /// Writes the bundle and runs it. Nothing is left when it fails.

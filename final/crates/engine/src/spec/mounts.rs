@@ -21,9 +21,14 @@ pub(super) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
         let binds = hull_image::host::host_binds();
         mounts.extend(binds.into_iter().map(|(source, target)| bind(&source, &target, &["rbind", "ro"])));
     }
-    let directory = crate::files::directory(engine, record)?;
+    let directory = crate::files::directory(engine, record);
+    let access = if options.read_only { "ro" } else { "rw" };
     for name in crate::files::NAMES {
-        mounts.push(bind(&directory.join(name), &Path::new("/etc").join(name), &["rbind", "rprivate"]));
+        mounts.push(bind(
+            &directory.join(name),
+            &Path::new("/etc").join(name),
+            &["rbind", "rprivate", access],
+        ));
     }
     let mut asked: Vec<&MountRecord> = record.mounts.iter().collect();
     asked.sort_by_key(|mount| mount.destination.components().count());

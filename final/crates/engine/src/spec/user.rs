@@ -32,13 +32,13 @@ fn resolve_in(passwd: &str, group: &str, user: &str, added: &[String]) -> Result
     let entry = find(passwd, name, 2);
     let mut found = match &entry {
         Some(fields) => User {
-            uid: number(fields.get(2)).unwrap_or(0),
-            gid: number(fields.get(3)).unwrap_or(0),
+            uid: number(fields.get(2)).ok_or_else(|| no_such(name, "etc/passwd"))?,
+            gid: number(fields.get(3)).ok_or_else(|| no_such(name, "etc/passwd"))?,
             home: fields.get(5).filter(|home| !home.is_empty()).map(|home| home.to_string()),
             groups: vec![],
         },
         // A number needs no entry.
-        None => User { uid: name.parse().map_err(|_| no_such(name, "etc/passwd"))?, ..User::default() },
+        None => User { uid: id(name).ok_or_else(|| no_such(name, "etc/passwd"))?, ..User::default() },
     };
     match group_name {
         Some(name) => found.gid = gid(group, name)?,
@@ -63,7 +63,7 @@ fn resolve_in(passwd: &str, group: &str, user: &str, added: &[String]) -> Result
 fn gid(group: &str, name: &str) -> Result<u32> {
     match find(group, name, 2) {
         Some(fields) => number(fields.get(2)).ok_or_else(|| no_such(name, "etc/group")),
-        None => name.parse().map_err(|_| no_such(name, "etc/group")),
+        None => id(name).ok_or_else(|| no_such(name, "etc/group")),
     }
 }
 
@@ -85,7 +85,12 @@ fn find<'a>(file: &'a str, name: &str, number_field: usize) -> Option<Vec<&'a st
 }
 
 fn number(field: Option<&&str>) -> Option<u32> {
-    field?.parse().ok()
+    id(field?)
+}
+
+/// docker's limit. The largest number of all would mean "as it is", which is root.
+fn id(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|id| i32::try_from(*id).is_ok())
 }
 
 fn no_such(user: &str, file: &str) -> Error {
@@ -122,6 +127,15 @@ mod tests {
         assert_eq!(ids("bob:audio", &[]), (1000, 29, vec![29]));
         assert_eq!(ids("4242", &["audio", "7"]), (4242, 0, vec![0, 7, 29]));
         assert_eq!(ids("4242:4243", &[]), (4242, 4243, vec![4243]));
+    }
+
+    #[test]
+    fn the_number_that_means_no_change_is_no_user() {
+        for user in ["4294967295", "2147483648", "0:4294967295", "odd"] {
+            let passwd = "odd:x:4294967295:0::/:/bin/sh\n";
+            assert!(resolve_in(passwd, GROUP, user, &[]).is_err(), "{user}");
+        }
+        assert!(resolve_in(PASSWD, GROUP, "bob", &["4294967295".into()]).is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod program;
 mod rights;
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use hull_sys::process;
 use nix::libc;
@@ -122,12 +122,11 @@ fn name_host(spec: &Spec) -> Result<()> {
 fn set_sysctls(linux: &Linux) -> Result<()> {
     for (name, value) in &linux.sysctl {
         let step = || format!("set the sysctl {name} to {value:?}");
-        let path = Path::new("/proc/sys").join(name.replace('.', "/"));
-        let is_inside = path.components().all(|component| component != std::path::Component::ParentDir);
-        if !is_inside {
+        let below = PathBuf::from(name.replace('.', "/"));
+        if !below.components().all(|component| matches!(component, Component::Normal(_))) {
             return Err(Error::Invalid(format!("sysctl {name:?}")));
         }
-        std::fs::write(&path, value).step(step)?;
+        std::fs::write(Path::new("/proc/sys").join(below), value).step(step)?;
     }
     Ok(())
 }

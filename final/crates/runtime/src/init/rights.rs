@@ -87,6 +87,10 @@ fn load(filter: Option<&Program>) -> Result<()> {
 
 fn set_user(process: &Process) -> Result<()> {
     let user = &process.user;
+    // -1 leaves the id as it is (setresuid(2)): root.
+    if [user.uid, user.gid].contains(&u32::MAX) || user.additional_gids.contains(&u32::MAX) {
+        return Err(Error::Invalid(format!("there is no user or group {}", u32::MAX)));
+    }
     // A change from 0 to another uid empties the permitted set, unless told to keep it (capabilities(7)).
     process::set_keep_capabilities(true).step(|| "keep capabilities over the change of user".into())?;
     let groups: Vec<Gid> = user.additional_gids.iter().copied().map(Gid::from_raw).collect();

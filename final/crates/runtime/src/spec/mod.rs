@@ -7,7 +7,7 @@ mod linux;
 mod process;
 mod resources;
 mod seccomp;
-mod validate;
+pub(crate) mod validate;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

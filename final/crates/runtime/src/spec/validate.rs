@@ -160,7 +160,7 @@ fn check(spec: &Spec) -> Result<()> {
     check_namespaces(spec)?;
     spec.mounts.iter().try_for_each(check_mount)?;
     let Some(linux) = &spec.linux else { return Ok(()) };
-    linux.sysctl.keys().try_for_each(|name| check_sysctl(spec, name))?;
+    check_sysctls(spec)?;
     if let Some(path) = &linux.cgroups_path {
         check_cgroups_path(path)?;
     }
@@ -221,6 +221,12 @@ fn check_mount(mount: &Mount) -> Result<()> {
         Some(option) => Err(invalid(format!("mount {shown}: option {option:?} cannot be applied to it"))),
         None => Ok(()),
     }
+}
+
+/// Each must be one of a namespace that the container has for itself, or shares with another container.
+pub(crate) fn check_sysctls(spec: &Spec) -> Result<()> {
+    let names = spec.linux.iter().flat_map(|linux| linux.sysctl.keys());
+    names.into_iter().try_for_each(|name| check_sysctl(spec, name))
 }
 
 /// A sysctl that has no namespace would be changed for the whole machine.

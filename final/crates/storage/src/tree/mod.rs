@@ -11,7 +11,7 @@ mod walk;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 
 use crate::error::{Context, Result};
 
@@ -22,11 +22,17 @@ pub use remove::remove_tree;
 pub use usage::disk_usage;
 
 /// Opens a file or directory for reading at `path` as seen from inside `root`: symlinks and `..` cannot leave it.
-/// A FIFO there does not block.
+/// Anything else is refused before it is opened: to open a device has effects of its own, and a FIFO may never open.
 pub fn open_in_root(root: &Path, path: &Path) -> Result<OwnedFd> {
     let context = || format!("open {} in {}", path.display(), root.display());
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let dir = rustix::fs::open(root, flags, Mode::empty()).context(context)?;
-    hull_sys::fs::open_in_root(&dir, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)
-        .context(context)
+    let found = hull_sys::fs::open_in_root(&dir, path, OFlags::PATH).context(context)?;
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(&found).context(context)?.st_mode);
+    if !matches!(kind, FileType::RegularFile | FileType::Directory) {
+        return Err(rustix::io::Errno::INVAL).context(context);
+    }
+    // What was looked at, whatever its name leads to by now.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    rustix::fs::open(hull_sys::fs::fd_path(&found), flags, Mode::empty()).context(context)
 }
