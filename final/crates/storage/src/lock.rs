@@ -113,7 +113,7 @@ mod tests {
             let path = path.clone();
             move || {
                 let lock = Lock::exclusive(&path).unwrap();
-                assert!(leads_to(&path, &lock._file).unwrap());
+                assert!(leads_to(&path, &lock.file).unwrap());
             }
         });
         std::thread::sleep(Duration::from_millis(50));
