@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 use std::fs;
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -29,10 +30,16 @@ fn side() -> &'static str {
     if INSIDE.load(Relaxed) { "inside " } else { "outside" }
 }
 
+/// One line on stderr, by one write, so that no line of another process gets into it. Unlike `eprintln!` it does not
+/// panic where nobody reads any more: what we have begun is to be finished.
+pub fn say(line: impl Display) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
 /// One line of the story: a call that has been made.
 pub fn tell(line: impl Display) {
     if is_verbose() {
-        eprintln!("{} | {line}", side());
+        say(format_args!("{} | {line}", side()));
     }
 }
 
@@ -42,8 +49,8 @@ pub fn tell(line: impl Display) {
 pub fn failure(error: &Error) -> ExitCode {
     let chain: Vec<String> = error.chain().map(describe).collect();
     let (hints, path): (Vec<_>, Vec<_>) = chain.into_iter().partition(|text| text.starts_with("hint:"));
-    eprintln!("error: {}", path.join(": "));
-    hints.iter().map(String::as_str).chain(hint(error)).for_each(|hint| eprintln!("{hint}"));
+    say(format_args!("error: {}", path.join(": ")));
+    hints.iter().map(String::as_str).chain(hint(error)).for_each(say);
     ExitCode::from(125)
 }
 

@@ -1,0 +1,102 @@
+//! Lesson 3: limits on memory, CPU and processes.
+//!
+//! ```text
+//! run       make a cgroup with its limits                  (cgroups.rs)
+//!        ── clone(2) into new namespaces ──▶ child        process 1 of its PID namespace, held at a gate
+//!           write its id maps                             (idmap.rs)
+//!           open the gate ─────────────────▶ execve         this same program again, as `child '{…}'`
+//!           forward signals, wait            join the cgroup, unshare its namespace
+//!           look who killed the program      sethostname
+//!           pass its exit code on            mounts, pivot_root                  (rootfs.rs)
+//!                                            fork ──▶ the user's program
+//!                                            reap orphans, forward signals       (init.rs)
+//! enter  ── setns(2) into the namespaces of a process that runs, fork, execve
+//! ```
+
+mod cgroups;
+mod cgroups_v1;
+mod idmap;
+mod init;
+mod namespaces;
+mod options;
+mod report;
+mod rootfs;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use nix::sched::CloneFlags;
+use serde_json::{Value, json};
+
+use cgroups::{Cgroup, Limits};
+use options::{Options, Run, Verb};
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    report::begin(options.verbose);
+    let result = match options.verb {
+        Verb::Run(run) => outside(&run),
+        // A fork, since setns moves only the children into a PID namespace: a process keeps the pid it has.
+        Verb::Enter { pid, command } => namespaces::enter(pid).and_then(|()| init::run(&command)),
+        Verb::Child { config } => inside(&config),
+    };
+    // From main and not by process::exit, which would skip every Drop.
+    result.unwrap_or_else(|error| report::failure(&error))
+}
+
+/// Makes the container and waits for it.
+fn outside(run: &Run) -> Result<ExitCode> {
+    let rootfs = run.rootfs.as_deref().map(rootfs::check).transpose()?;
+    // Before there is anything that a signal could leave behind.
+    let signals = init::block_signals()?;
+    let limits = Limits { memory: run.memory, cpus: run.cpus, pids: run.pids };
+    let cgroup = cgroups::create(&limits, &format!("step-03-{}", std::process::id()))?;
+    let mut flags = CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWIPC;
+    if idmap::is_needed() {
+        flags |= CloneFlags::CLONE_NEWUSER;
+    }
+    // What the inside has to know crosses as one argument, a toy version of the config.json of real runtimes.
+    let config = json!({
+        "hostname": run.hostname,
+        "rootfs": rootfs,
+        "cgroup": cgroup.as_ref().map_or(&[][..], Cgroup::entrances),
+        "command": run.command,
+    });
+    let child = namespaces::spawn(flags, &config)?;
+    namespaces::tell_changes(child.pid());
+    if idmap::is_needed() {
+        idmap::write(child.pid())?;
+    }
+    let code = init::serve(&signals, child.release()?)?;
+    let kills = cgroup.as_ref().map_or(0, Cgroup::oom_kills);
+    if let (Some(bytes), 1..) = (limits.memory, kills) {
+        let limit = options::size(bytes);
+        report::say(format_args!("killed by the kernel: memory limit {limit} reached (oom_kill {kills})"));
+    }
+    Ok(code)
+}
+
+/// The same program after the re-exec, in its new namespaces: sets up what only the inside can, then runs the program.
+fn inside(config: &Value) -> Result<ExitCode> {
+    report::inside();
+    cgroups::join(&options::words(&config["cgroup"]))?;
+    namespaces::set_hostname(config["hostname"].as_str().context("the config has no hostname")?)?;
+    rootfs::detach()?;
+    let root = match config["rootfs"].as_str() {
+        Some(dir) => rootfs::adopt(Path::new(dir))?,
+        None => {
+            let root = rootfs::stage()?;
+            rootfs::skeleton(&root)?;
+            rootfs::bind_usr(&root)?;
+            root
+        }
+    };
+    rootfs::mount_kernel(&root)?;
+    rootfs::pivot(&root)?;
+    init::run(&options::words(&config["command"]))
+}
