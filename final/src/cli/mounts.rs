@@ -42,6 +42,7 @@ fn volume(text: &str, here: &Path) -> Result<MountOption> {
             // Hints to docker's virtual machines and to SELinux; without either there is nothing to do.
             "z" | "Z" | "cached" | "delegated" | "consistent" => {}
             _ if is_propagation(option) => propagation = Some(option.to_owned()),
+            "shared" | "rshared" => bail!("{option}: mounts made in a container never reach the host"),
             _ => bail!("there is no option {option:?}"),
         }
     }
@@ -142,8 +143,10 @@ impl Keys {
     }
 }
 
+/// Mounts come in from the host and never go out to it: the monitor's mount namespace is a slave of the host's, so
+/// `shared` could not be what it says.
 fn is_propagation(text: &str) -> bool {
-    ["private", "rprivate", "shared", "rshared", "slave", "rslave"].contains(&text)
+    ["private", "rprivate", "slave", "rslave"].contains(&text)
 }
 
 fn absolute(target: &str) -> Result<PathBuf> {
@@ -198,7 +201,18 @@ mod tests {
             copy_up: false,
         };
         assert_eq!(volume("data:/b:nocopy", here()).unwrap(), named);
-        for wrong in ["", "/", "a/b:/x", "/a:b", "/a:/b:xx", "/a:/b:ro:c", "-:/x", "/a:/b/../c", "~/x:/y"] {
+        for wrong in [
+            "",
+            "/",
+            "/a:/b:rshared",
+            "a/b:/x",
+            "/a:b",
+            "/a:/b:xx",
+            "/a:/b:ro:c",
+            "-:/x",
+            "/a:/b/../c",
+            "~/x:/y",
+        ] {
             assert!(volume(wrong, here()).is_err(), "{wrong}");
         }
     }

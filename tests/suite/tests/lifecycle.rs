@@ -382,6 +382,15 @@ fn named_volumes_copy_up_and_bind_mounts_mask() {
 }
 
 #[test]
+fn a_volume_is_filled_for_a_new_container_and_not_again() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let script = "ls /etc | grep -c issue; rm /etc/*";
+    let args = ["run", "--name", "box", "-v", "vol:/etc", "busybox", "sh", "-c", script];
+    assert!(t.hull(&args).stdout.starts_with('1'));
+    assert!(t.hull(&["start", "-a", "box"]).stdout.starts_with('0'), "what it emptied stays empty");
+}
+
+#[test]
 fn anonymous_volumes_go_with_rm() {
     let Some(t) = Scenario::with_busybox() else { return };
     let volumes = || std::fs::read_dir(t.data_root().join("volumes")).map_or(0, |d| d.count());

@@ -20,7 +20,7 @@ use crate::time::Timestamp;
 impl Engine {
     /// Makes a container that has not started yet.
     pub fn create(&self, options: &CreateOptions) -> Result<Record> {
-        let _lock = self.lock_images_in_use()?;
+        let lock = self.lock_in_use()?;
         let image = self.image(&options.image)?;
         if let Some(wanted) = &options.platform {
             check_platform(&image, &options.image, wanted)?;
@@ -28,6 +28,8 @@ impl Engine {
         let mut record = self.plan(options, &image)?;
         self.claim_name(&mut record, options.name.as_deref())?;
         let made = self.make(&record);
+        // From here on the container itself tells what it uses, or what was made for it may go.
+        drop(lock);
         if made.is_err() {
             // The first error is the one to tell.
             let _ = crate::remove::remove_files(self, &record, true);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use hull_image::store::Images;
 use hull_runtime::cgroups::{self, Cgroup, Layout};
+use hull_storage::lock::Lock;
 use hull_storage::root::Root;
 
 use crate::error::{Error, IoContext, Result};
@@ -47,6 +48,10 @@ impl Engine {
 
     /// The full id of a container given by name, id, or the beginning of an id.
     pub fn resolve(&self, name_or_id: &str) -> Result<String> {
+        // docker's order: whole id, name, beginning of an id.
+        if name_or_id.len() == 64 && self.ids()?.iter().any(|id| id == name_or_id) {
+            return Ok(name_or_id.to_owned());
+        }
         if let Some(id) = hull_storage::names::resolve(&self.root, name_or_id)? {
             return Ok(id);
         }
@@ -72,6 +77,16 @@ impl Engine {
             Error::NoSuchContainer(_) => Error::NoSuchContainer(name_or_id.into()),
             other => other,
         })
+    }
+
+    /// Held, with others, from looking up an image and its volumes until the container that uses them can be seen.
+    pub(crate) fn lock_in_use(&self) -> Result<Lock> {
+        Ok(Lock::shared(&self.root.data().join("uses.lock"))?)
+    }
+
+    /// Held alone from looking for who uses an image or a volume until it is gone.
+    pub(crate) fn lock_unused(&self) -> Result<Lock> {
+        Ok(Lock::exclusive(&self.root.data().join("uses.lock"))?)
     }
 
     /// All containers' ids.

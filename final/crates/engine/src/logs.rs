@@ -42,7 +42,12 @@ impl Engine {
         let tail = options.tail.map(|count| (count, VecDeque::new()));
         let mut printer = Printer { options, out, err, tail };
         for path in rotated(&directory) {
-            read_lines(BufReader::new(open(&path)?), &mut printer)?;
+            match open(&path) {
+                Ok(file) => read_lines(BufReader::new(file), &mut printer)?,
+                // Rotated away since we looked.
+                Err(_) if !path.exists() => {}
+                Err(error) => return Err(error),
+            }
         }
         let mut follower = Follower::open(&directory.join(file_name(0)))?;
         follower.read(&mut printer)?;

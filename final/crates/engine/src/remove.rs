@@ -62,7 +62,7 @@ pub(crate) fn remove_files(engine: &Engine, record: &Record, volumes: bool) -> R
             record.mounts.iter().filter(|mount| mount.anonymous).filter_map(|mount| mount.name.as_ref())
         {
             // docker's rule: a volume that another container took with --volumes-from stays for that one.
-            match engine.remove_volume(name) {
+            match engine.remove_volume_of_container(name) {
                 Err(Error::Storage(hull_storage::Error::VolumeInUse { .. })) => {}
                 removed => note(removed),
             }

@@ -25,6 +25,12 @@ impl Engine {
 
     /// Removes a volume unless a container uses it.
     pub fn remove_volume(&self, name: &str) -> Result<()> {
+        let _lock = self.lock_unused()?;
+        self.remove_volume_of_container(name)
+    }
+
+    /// Without the lock: it is taken before any container's, and whoever removes a container holds that one's.
+    pub(crate) fn remove_volume_of_container(&self, name: &str) -> Result<()> {
         let mut users = Vec::new();
         self.each_record(|record| {
             if record.mounts.iter().any(|mount| mount.name.as_deref() == Some(name)) {

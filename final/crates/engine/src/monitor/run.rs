@@ -91,7 +91,7 @@ pub(super) struct Monitor {
     log: Log,
     streams: Streams,
     stop: Option<Stop>,
-    _presence: Presence,
+    presence: Option<Presence>,
 }
 
 impl Monitor {
@@ -125,7 +125,7 @@ impl Monitor {
             log,
             streams: Streams::default(),
             stop: None,
-            _presence: presence,
+            presence: Some(presence),
         })
     }
 
@@ -265,6 +265,8 @@ impl Monitor {
     fn clear(&mut self, exit: &Exit) -> Result<()> {
         let root = self.engine.root();
         let id = &self.record.id;
+        // While the state still says that we live: who looks sees one or the other.
+        self.presence = None;
         setup::unmount_root(&self.engine, &self.record);
         if self.record.options.auto_remove {
             if self.stop.is_none_or(|stop| !stop.keep) {

@@ -9,7 +9,7 @@ use super::stdio::Streams;
 use crate::engine::{Engine, cgroup_layout};
 use crate::error::{Error, IoContext, Result};
 use crate::files;
-use crate::record::{MountKind, Record};
+use crate::record::{MountKind, MountRecord, Record};
 use crate::skeleton;
 use crate::spec;
 use crate::state::State;
@@ -27,6 +27,8 @@ pub(crate) fn rootfs(engine: &Engine, record: &Record) -> PathBuf {
 /// Mounts the container's overlay in the monitor's mount namespace and fills its empty volumes.
 pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
     let directory = engine.root().container_dir(&record.id);
+    // docker's rule: an empty volume takes what the image has when its container is new, and never again.
+    let is_new = !directory.join("work/work").exists();
     let layers = record.layers.iter().rev().map(|layer| engine.root().data().join(layer));
     let overlay = Overlay {
         lowers: layers.chain([skeleton::ensure(engine.root())?]).collect(),
@@ -41,7 +43,8 @@ pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
     overlay.mount_at(&rootfs)?;
     files::mount(engine, record)?;
     let volumes = engine.volumes();
-    for mount in record.mounts.iter().filter(|mount| mount.kind == MountKind::Volume && mount.copy_up) {
+    let copied = |mount: &&MountRecord| is_new && mount.kind == MountKind::Volume && mount.copy_up;
+    for mount in record.mounts.iter().filter(copied) {
         if let Some(name) = &mount.name {
             volumes.copy_up(name, &rootfs, &mount.destination)?;
         }
