@@ -45,7 +45,16 @@ fn after_a_reboot_every_container_is_exited_and_starts_again() {
     let Some(t) = Scenario::with_busybox() else { return };
     let ended = t.hull(&["run", "--name", "ended", "busybox", "sh", "-c", "echo x > /file; exit 5"]);
     assert_eq!(ended.code(), 5, "{ended}");
-    t.ok(&["run", "-d", "--name", "ran", "busybox", "sh", "-c", "echo y > /file; sleep 300"]);
+    t.ok(&[
+        "run",
+        "-d",
+        "--name",
+        "ran",
+        "busybox",
+        "sh",
+        "-c",
+        "test -e /file || echo y > /file; sleep 300",
+    ]);
     hull_test_support::outcome::eventually("it has written", || {
         t.hull(&["exec", "ran", "test", "-s", "/file"]).success()
     });
