@@ -11,24 +11,20 @@
 //!     cgroup.procs                                               "0": the process that writes
 //! ```
 //!
-//! A cgroup does not go with its last process, as a namespace does. A keeper sees to it that it goes.
-
-// fork, for the keeper.
-#![allow(unsafe_code)]
+//! A cgroup does not go with its last process, as a namespace does. The keeper (keeper.rs) sees to
+//! it that it does.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, Pid, fork};
+use nix::unistd::Pid;
 
+use crate::keeper::Keeper;
 use crate::{cgroups_v1, report};
 
 /// Of how long a stretch of time `--cpus` is a share, in microseconds. The kernel's default.
@@ -63,9 +59,7 @@ pub struct Plan {
 /// A cgroup that exists. Dropped, it is gone.
 pub struct Cgroup {
     plan: Plan,
-    keeper: Pid,
-    /// The writing end of a pipe, which the kernel closes when we end, however we do.
-    lifeline: Option<OwnedFd>,
+    _keeper: Keeper,
 }
 
 /// Makes a cgroup called `name` with these limits and nobody in it.
@@ -85,8 +79,8 @@ pub fn create(limits: &Limits, name: &str) -> Result<Option<Cgroup>> {
         write(&leaf.join("cgroup.procs"), "0", plan.hint)?;
     }
     // Before the rest, so that nothing of it stays behind at whatever line we are killed.
-    let (keeper, lifeline) = start_keeper(&plan.directories)?;
-    let cgroup = Cgroup { plan, keeper, lifeline: Some(lifeline) };
+    let keeper = Keeper::start(&plan.directories, remove)?;
+    let cgroup = Cgroup { plan, _keeper: keeper };
     let plan = &cgroup.plan;
     for directory in &plan.directories {
         check(fs::create_dir(directory), format!("mkdir({})", directory.display()), plan.hint)?;
@@ -189,50 +183,19 @@ impl Cgroup {
     }
 }
 
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        drop(self.lifeline.take());
-        let _ = waitpid(self.keeper, None);
-    }
-}
-
-/// A process that does nothing until ours is gone or lets go of the pipe, and then removes the directories. It is the
-/// only one that does, so it makes no difference how we end, be it by kill -9.
-fn start_keeper(directories: &[PathBuf]) -> Result<(Pid, OwnedFd)> {
-    let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("pipe2")?;
-    // SAFETY: this process has one thread, so the child finds no lock held.
-    match unsafe { fork() }.context("fork")? {
-        ForkResult::Parent { child } => Ok((child, writer)),
-        ForkResult::Child => {
-            // Its own copy of the writing end would keep the end of file from ever coming.
-            drop(writer);
-            // Out of the terminal's reach, and the signals are blocked already.
-            let _ = nix::unistd::setsid();
-            let _ = File::from(reader).read(&mut [0]);
-            directories.iter().for_each(|directory| remove(directory));
-            // Not by return: our caller's Drops are the parent's to run.
-            std::process::exit(0)
-        }
-    }
-}
-
-/// rmdir, as often as it takes: a directory with processes in it, or with cgroups that they made, is EBUSY.
-fn remove(directory: &Path) {
-    for _ in 0..10_000 {
-        match fs::remove_dir(directory) {
-            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {}
-            Ok(()) => return report::tell(format!("rmdir({})", directory.display())),
-            // Never made, or not ours to remove.
-            Err(_) => return,
-        }
+/// For the keeper, which asks until it is done: a directory with processes in it, or with cgroups that they made, is
+/// EBUSY.
+fn remove(directory: &Path) -> io::Result<()> {
+    let removed = fs::remove_dir(directory);
+    if removed.is_err() {
         let children = fs::read_dir(directory).into_iter().flatten().flatten();
-        children.filter(|child| child.path().is_dir()).for_each(|child| remove(&child.path()));
+        children.filter(|child| child.path().is_dir()).for_each(|child| drop(remove(&child.path())));
         let processes = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
         for pid in processes.lines().filter_map(|line| line.parse().ok()) {
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
-        std::thread::sleep(Duration::from_millis(1));
     }
+    removed
 }
 
 fn write(file: &Path, value: &str, hint: &'static str) -> Result<()> {

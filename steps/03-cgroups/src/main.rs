@@ -17,6 +17,7 @@ mod cgroups;
 mod cgroups_v1;
 mod idmap;
 mod init;
+mod keeper;
 mod namespaces;
 mod options;
 mod report;

@@ -98,7 +98,7 @@ pub fn adopt(dir: &Path) -> Result<PathBuf> {
     Ok(dir.to_owned())
 }
 
-/// What a root has that is not a program.
+/// What a root has that is not a program, and the mount points for those.
 pub fn skeleton(root: &Path) -> Result<()> {
     for (name, mode) in DIRECTORIES {
         let path = root.join(name);
@@ -117,24 +117,31 @@ pub fn skeleton(root: &Path) -> Result<()> {
             symlink(target, &path).with_context(|| format!("symlink({})", path.display()))?;
         }
     }
+    for name in bound() {
+        let to = root.join(name);
+        let made = match Path::new("/").join(name).is_dir() {
+            true => fs::create_dir_all(&to),
+            false => fs::write(&to, ""),
+        };
+        made.with_context(|| format!("create the mount point {}", to.display()))?;
+    }
     Ok(())
 }
 
 /// This machine's programs, for reading. A bind mount shows a directory in a second place; nothing is copied.
 pub fn bind_usr(root: &Path) -> Result<()> {
-    for name in ["usr"].into_iter().chain(TOP).chain(BOUND) {
-        let from = Path::new("/").join(name);
-        // The links at the top are in the skeleton.
-        if !from.exists() || (TOP.contains(&name) && from.is_symlink()) {
-            continue;
-        }
+    for name in bound() {
         let to = root.join(name);
-        let made = if from.is_dir() { fs::create_dir_all(&to) } else { fs::write(&to, "") };
-        made.with_context(|| format!("create the mount point {}", to.display()))?;
-        bind(&from, &to)?;
+        bind(&Path::new("/").join(name), &to)?;
         make_read_only(&to)?;
     }
     Ok(())
+}
+
+/// Of all that programs need, what this machine has. The links at the top are in the skeleton.
+fn bound() -> impl Iterator<Item = &'static str> {
+    let top = TOP.into_iter().filter(|name| !Path::new("/").join(name).is_symlink());
+    ["usr"].into_iter().chain(top).chain(BOUND).filter(|name| Path::new("/").join(name).exists())
 }
 
 /// With MS_REC, for in a user namespace a bind that left out what is mounted below would uncover what somebody has
