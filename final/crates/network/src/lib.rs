@@ -14,10 +14,12 @@
 
 pub mod addresses;
 mod error;
+pub mod leases;
 pub mod links;
 pub mod mac;
 pub mod namespace;
 pub mod netlink;
+pub mod pool;
 pub mod routes;
 pub mod subnet;
 pub mod sysctl;

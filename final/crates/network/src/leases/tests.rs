@@ -1,0 +1,143 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+struct Network {
+    dir: tempfile::TempDir,
+    leases: Leases,
+    pool: Pool,
+}
+
+fn network(subnet: &str) -> Network {
+    let dir = tempfile::tempdir().unwrap();
+    let leases = Leases::open(dir.path(), "bridge").unwrap();
+    Network { dir, leases, pool: Pool::new(subnet.parse().unwrap(), None, None).unwrap() }
+}
+
+fn living(container: &str) -> Holder {
+    let process = ProcessId::of_self().unwrap();
+    Holder { container: container.into(), names: vec![format!("{container}.name")], process }
+}
+
+fn dead(container: &str) -> Holder {
+    let process = ProcessId { start_time: 0, ..ProcessId::of_self().unwrap() };
+    Holder { process, ..living(container) }
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_released_address_is_not_the_next_one() {
+    let Network { dir: _dir, leases, pool } = network("10.0.0.0/24");
+    assert_eq!(leases.take(&pool, &living("a")).unwrap(), ip("10.0.0.2"));
+    leases.release(ip("10.0.0.2"), "a").unwrap();
+    assert_eq!(leases.take(&pool, &living("b")).unwrap(), ip("10.0.0.3"));
+    let listed = leases.list().unwrap();
+    assert_eq!(listed, [Lease { address: ip("10.0.0.3"), holder: living("b") }]);
+}
+
+#[test]
+fn an_address_rests_a_minute_while_another_is_free() {
+    let Network { dir: _dir, leases, pool } = network("10.0.0.0/29");
+    for number in 0..5 {
+        leases.take_at(&pool, &living(&number.to_string()), 1000).unwrap();
+    }
+    // Addresses 2 to 6 are given. The one released first comes back first, though others are nearer.
+    leases.release_at(ip("10.0.0.4"), "2", 1010).unwrap();
+    leases.release_at(ip("10.0.0.2"), "0", 1020).unwrap();
+    leases.release_at(ip("10.0.0.6"), "4", 1015).unwrap();
+    assert_eq!(leases.take_at(&pool, &living("x"), 1030).unwrap(), ip("10.0.0.4"));
+    // 6 has rested its minute, 2 has not.
+    assert_eq!(leases.take_at(&pool, &living("y"), 1076).unwrap(), ip("10.0.0.6"));
+    assert_eq!(leases.take_at(&pool, &living("z"), 1077).unwrap(), ip("10.0.0.2"));
+    let error = leases.take_at(&pool, &living("w"), 1078).unwrap_err();
+    assert_eq!(error.to_string(), "no addresses left in 10.0.0.0/29");
+    assert!(error.hint().is_some());
+}
+
+#[test]
+fn the_leases_of_the_dead_are_free_and_the_living_keep_theirs() {
+    let Network { dir: _dir, leases, pool } = network("10.0.0.0/29");
+    for number in 0..4 {
+        leases.take(&pool, &dead(&number.to_string())).unwrap();
+    }
+    let kept = leases.take(&pool, &living("kept")).unwrap();
+    assert_eq!(leases.list().unwrap().len(), 1);
+    for number in 10..14 {
+        assert_ne!(leases.take(&pool, &living(&number.to_string())).unwrap(), kept);
+    }
+    assert!(matches!(leases.take(&pool, &living("more")), Err(Error::NoAddressLeft { .. })));
+}
+
+#[test]
+fn an_address_asked_for_is_given_or_named() {
+    let Network { dir: _dir, leases, pool } = network("10.0.0.0/24");
+    leases.take_address(&pool, ip("10.0.0.9"), &living("a")).unwrap();
+    leases.take_address(&pool, ip("10.0.0.9"), &living("a")).unwrap();
+    let error = leases.take_address(&pool, ip("10.0.0.9"), &living("b")).unwrap_err();
+    assert_eq!(error.to_string(), "address 10.0.0.9 is already in use by container a");
+    leases.release(ip("10.0.0.9"), "b").unwrap();
+    assert!(leases.take_address(&pool, ip("10.0.0.9"), &living("b")).is_err(), "only its holder releases it");
+    leases.release(ip("10.0.0.9"), "a").unwrap();
+    leases.take_address(&pool, ip("10.0.0.9"), &living("b")).unwrap();
+    for refused in ["10.0.0.1", "10.0.0.0", "10.0.1.1", "fd00::2"] {
+        assert!(leases.take_address(&pool, ip(refused), &living("c")).is_err(), "{refused}");
+    }
+}
+
+#[test]
+fn both_families_go_on_by_themselves() {
+    let Network { dir: _dir, leases, pool } = network("10.0.0.0/24");
+    let six = Pool::new("fd00::/64".parse().unwrap(), None, None).unwrap();
+    for (v4, v6) in [("10.0.0.2", "fd00::2"), ("10.0.0.3", "fd00::3")] {
+        assert_eq!(leases.take(&pool, &living("a")).unwrap(), ip(v4));
+        assert_eq!(leases.take(&six, &living("a")).unwrap(), ip(v6));
+    }
+}
+
+#[test]
+fn sixteen_at_a_time_get_different_addresses() {
+    let Network { dir, leases: _, pool } = network("172.17.0.0/16");
+    let taken = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..16)
+            .map(|thread| {
+                let (pool, run) = (&pool, dir.path());
+                scope.spawn(move || {
+                    let leases = Leases::open(run, "bridge").unwrap();
+                    let take = |n| leases.take(pool, &living(&format!("{thread}-{n}"))).unwrap();
+                    (0..13).map(take).collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(taken.len(), 208);
+    assert_eq!(taken.iter().collect::<BTreeSet<_>>().len(), 208);
+}
+
+#[test]
+fn files_of_addresses_that_have_rested_go_by_themselves() {
+    let Network { dir, leases, pool } = network("10.0.0.0/24");
+    for number in 0..50 {
+        let name = number.to_string();
+        let address = leases.take_at(&pool, &living(&name), 1000).unwrap();
+        leases.release_at(address, &name, 1000).unwrap();
+    }
+    let kept = leases.take_at(&pool, &living("kept"), 1001).unwrap();
+    let passing = leases.take_at(&pool, &living("passing"), 1001).unwrap();
+    leases.release_at(passing, "passing", 1070).unwrap();
+    let left = std::fs::read_dir(dir.path().join("networks/bridge/leases")).unwrap();
+    let left: BTreeSet<_> = left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(left, [kept.to_string(), passing.to_string()].into());
+}
+
+#[test]
+fn a_network_name_that_leads_elsewhere_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for bad in ["..", "a/b", "", "."] {
+        assert!(Leases::open(dir.path(), bad).is_err(), "{bad}");
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
