@@ -7,9 +7,8 @@ use hull_runtime::{ExecTarget, Stdio};
 
 use crate::attach::{AttachEnd, AttachOptions};
 use crate::engine::Engine;
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, Result};
 use crate::lifecycle::wrong_state;
-use crate::monitor::run::reap;
 use crate::monitor::session;
 use crate::options::ExecOptions;
 use crate::spec::exec_process;
@@ -35,7 +34,7 @@ impl Engine {
         };
         let seccomp_cache = self.root().run().join("seccomp");
         let enter = |stdio: Stdio| {
-            // Opened here: a session closes what it inherits before it comes here.
+            // Opened here: the session closes what it inherits before it comes here.
             let pidfd = crate::lifecycle::open(init)?
                 .ok_or_else(|| wrong_state("exec in", &record, Status::Exited))?;
             let target = ExecTarget {
@@ -47,17 +46,13 @@ impl Engine {
             };
             Ok(hull_runtime::exec(target, &process, stdio)?)
         };
-        if !options.tty && !options.detach {
-            refuse_directories()?;
-            return reap(&enter(Stdio::Inherit { stdin: options.interactive })?.0);
-        }
         let stream = session::launch(&enter, options.tty, options.interactive, options.detach)?;
         if options.detach {
             return Ok(0);
         }
         let attach = AttachOptions {
             stdin: options.interactive,
-            tty: true,
+            tty: options.tty,
             sig_proxy: false,
             detach_keys: options.detach_keys.clone(),
         };
@@ -66,22 +61,4 @@ impl Engine {
             AttachEnd::Detached => Ok(0),
         }
     }
-}
-
-/// The command's own descriptors go inside. A directory among them would be a way out: `openat(0, "..")`.
-fn refuse_directories() -> Result<()> {
-    for (fd, name) in [
-        (rustix::stdio::stdin(), "stdin"),
-        (rustix::stdio::stdout(), "stdout"),
-        (rustix::stdio::stderr(), "stderr"),
-    ] {
-        let stat = rustix::fs::fstat(fd).context(|| format!("look at {name}"))?;
-        if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() {
-            return Err(Error::Invalid {
-                what: name.into(),
-                why: "it is a directory of the host, which the container must not reach".into(),
-            });
-        }
-    }
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! `start stop kill restart pause unpause wait rename`: one container from one state to another.
 
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use hull_runtime::cgroups::Cgroup;
@@ -22,6 +22,9 @@ use crate::state::{Exit, Phase, Snapshot, State, Status};
 /// docker's: seconds between the stop signal and SIGKILL.
 const STOP_TIMEOUT: u32 = 10;
 
+/// For a monitor that has nothing to do but to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
 impl Engine {
     /// Starts a container; a running one is left as it is. Attached, its output is there from the first byte.
     pub fn start(&self, name: &str, attach: StartAttach) -> Result<Option<AttachStream>> {
@@ -39,10 +42,11 @@ impl Engine {
         if snapshot.status != Status::Running {
             return Err(wrong_state("attach to", &record, snapshot.status));
         }
-        let connection = Connection::connect(&self.root().container_run_dir(&record.id))
-            .context(|| format!("reach the monitor of {}", record.name))?;
+        let run_dir = self.root().container_run_dir(&record.id);
+        let connection =
+            Connection::connect(&run_dir).context(|| format!("reach the monitor of {}", record.name))?;
         connection.send(&Message::Subscribe).context(|| format!("attach to {}", record.name))?;
-        Ok(AttachStream::new(connection))
+        Ok(AttachStream::new(connection).listening_in(run_dir))
     }
 
     /// The stop signal, a wait, then SIGKILL. Stopping what does not run is success, as in docker.
@@ -103,9 +107,7 @@ impl Engine {
         let record = self.find(name)?;
         if let Some(running) = self.running(&record)? {
             // The monitor's last word comes before it removes what `--rm` removes.
-            if let Ok(stream) = self.attach_for_exit(&record.id)
-                && let Some(code) = stream
-            {
+            if let Ok(Some(code)) = self.exit_from_monitor(&record.id) {
                 return Ok(code);
             }
             running.wait(None)?;
@@ -113,10 +115,10 @@ impl Engine {
         Ok(Exit::load(self.root(), &record.id)?.map_or(0, |exit| exit.code))
     }
 
-    fn attach_for_exit(&self, id: &str) -> Result<Option<u8>> {
+    /// Everyone who is connected hears of the exit. Who also asked for the output would brake the container with it.
+    fn exit_from_monitor(&self, id: &str) -> Result<Option<u8>> {
         let connection =
             Connection::connect(&self.root().container_run_dir(id)).context(|| "reach the monitor".into())?;
-        connection.send(&Message::Subscribe).context(|| "ask the monitor".into())?;
         let mut buffer = Vec::new();
         loop {
             match connection.receive(&mut buffer).context(|| "listen to the monitor".into())? {
@@ -242,7 +244,10 @@ impl RunningContainer {
     /// that was still starting has its first process by then.
     pub(crate) fn say_stopping(&mut self, root: &Root, id: &str, keep: bool) -> Result<()> {
         let Some(connection) = &self.connection else { return Ok(()) };
-        if connection.send(&Message::Stopping { keep }).is_ok() {
+        // A monitor that is still starting the container answers when it has. Any other answers at once, or there is
+        // something wrong with it, which the signal must not wait for.
+        let timeout = self.init.is_some().then_some(ANSWER_TIMEOUT);
+        if connection.send(&Message::Stopping { keep }).is_ok() && readable(connection.as_fd(), timeout)? {
             let _ = connection.receive(&mut Vec::new());
         }
         if self.init.is_none()
@@ -263,16 +268,20 @@ impl RunningContainer {
 
     /// Waits for the monitor's end, which is after its cleanup. False when the time is up.
     pub(crate) fn wait(&self, timeout: Option<Duration>) -> Result<bool> {
-        let deadline = timeout.map(|timeout| Instant::now() + timeout);
-        loop {
-            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            let left: Option<Timespec> = left.and_then(|left| left.try_into().ok());
-            let mut fds = [PollFd::new(&self.monitor, PollFlags::IN)];
-            match poll(&mut fds, left.as_ref()) {
-                Ok(ready) => return Ok(ready > 0),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(errno) => return Err(errno).context(|| "wait for the container".into()),
-            }
+        readable(self.monitor.as_fd(), timeout)
+    }
+}
+
+/// Waits until there is something to read, which for a process is its end. False when the time is up.
+fn readable(fd: BorrowedFd<'_>, timeout: Option<Duration>) -> Result<bool> {
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    loop {
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let left: Option<Timespec> = left.and_then(|left| left.try_into().ok());
+        match poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], left.as_ref()) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno).context(|| "wait for the container".into()),
         }
     }
 }

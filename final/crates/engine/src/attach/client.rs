@@ -1,6 +1,8 @@
 //! The command's side of an attachment: this terminal, or these pipes, joined to a container.
 
+use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
 
 use hull_sys::terminal::RawMode;
 use nix::sys::signal::{SigSet, Signal};
@@ -35,11 +37,19 @@ pub enum AttachEnd {
 
 /// A connection that has been told to carry the container's output.
 #[derive(Debug)]
-pub struct AttachStream(Connection);
+pub struct AttachStream {
+    connection: Connection,
+    run_dir: Option<PathBuf>,
+}
 
 impl AttachStream {
     pub(crate) fn new(connection: Connection) -> Self {
-        Self(connection)
+        Self { connection, run_dir: None }
+    }
+
+    /// The monitor can also be reached where it listens.
+    pub(crate) fn listening_in(self, run_dir: PathBuf) -> Self {
+        Self { run_dir: Some(run_dir), ..self }
     }
 
     /// Carries bytes, sizes and signals until the container exits or the user detaches.
@@ -52,11 +62,15 @@ impl AttachStream {
         let signals = proxied_signals(options)?;
         let _raw = options.tty.then(RawMode::enter).flatten();
         let mut session = Session {
-            connection: self.0,
+            connection: self.connection,
+            run_dir: self.run_dir,
+            aside: None,
             signals,
             keys: options.tty.then_some(keys),
+            feeds: options.stdin,
             stdin_open: options.stdin,
-            pending: options.tty.then(window_size).flatten(),
+            closed: [false; 2],
+            pending: options.tty.then(window_size).flatten().into_iter().collect(),
         };
         session.pump()
     }
@@ -68,6 +82,7 @@ enum Outgoing {
     StdinEnd,
     Resize { rows: u16, columns: u16 },
     Signal(u8),
+    OutputClosed { stderr: bool },
 }
 
 impl Outgoing {
@@ -77,17 +92,25 @@ impl Outgoing {
             Self::StdinEnd => Message::StdinEnd,
             Self::Resize { rows, columns } => Message::Resize { rows: *rows, columns: *columns },
             Self::Signal(number) => Message::Signal(*number),
+            Self::OutputClosed { stderr } => Message::OutputClosed { stderr: *stderr },
         }
     }
 }
 
 struct Session {
     connection: Connection,
+    run_dir: Option<PathBuf>,
+    /// A second connection, for what must not wait behind stdin that the container does not read.
+    aside: Option<Connection>,
     signals: SignalFd,
     /// Only a terminal has detach keys: in a pipe they are data.
     keys: Option<DetachKeys>,
+    /// Stdin may fill the connection, whatever of it we still have to send.
+    feeds: bool,
     stdin_open: bool,
-    pending: Option<Outgoing>,
+    /// Of our stdout and stderr, those that nobody reads.
+    closed: [bool; 2],
+    pending: VecDeque<Outgoing>,
 }
 
 impl Session {
@@ -103,10 +126,10 @@ impl Session {
                 return Ok(end);
             }
             self.flush()?;
-            if ready.signal && self.pending.is_none() {
+            if ready.signal {
                 self.take_signal()?;
             }
-            if ready.stdin && self.pending.is_none() && self.take_stdin()? {
+            if ready.stdin && self.pending.is_empty() && self.take_stdin()? {
                 return Ok(AttachEnd::Detached);
             }
             self.flush()?;
@@ -114,15 +137,12 @@ impl Session {
     }
 
     fn wait(&self) -> Result<Ready> {
-        let idle = self.pending.is_none();
+        let idle = self.pending.is_empty();
         let stdin = rustix::stdio::stdin();
         let output = if idle { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
-        let mut fds = vec![PollFd::new(&self.connection, output)];
-        if idle {
-            fds.push(PollFd::new(&self.signals, PollFlags::IN));
-            if self.stdin_open {
-                fds.push(PollFd::new(&stdin, PollFlags::IN));
-            }
+        let mut fds = vec![PollFd::new(&self.connection, output), PollFd::new(&self.signals, PollFlags::IN)];
+        if idle && self.stdin_open {
+            fds.push(PollFd::new(&stdin, PollFlags::IN));
         }
         match poll(&mut fds, None) {
             Ok(_) | Err(Errno::INTR) => {}
@@ -137,8 +157,14 @@ impl Session {
     fn take_output(&mut self, buffer: &mut Vec<u8>) -> Result<Option<AttachEnd>> {
         let message = self.connection.receive(buffer).context(|| "read the container's output".into())?;
         match message {
-            Some(Message::Stdout(data)) => write_all(rustix::stdio::stdout(), data)?,
-            Some(Message::Stderr(data)) => write_all(rustix::stdio::stderr(), data)?,
+            Some(Message::Stdout(data)) => {
+                let read = write_all(rustix::stdio::stdout(), data)?;
+                self.note_reader(false, read);
+            }
+            Some(Message::Stderr(data)) => {
+                let read = write_all(rustix::stdio::stderr(), data)?;
+                self.note_reader(true, read);
+            }
             Some(Message::Exited(code)) => return Ok(Some(AttachEnd::Exited(code))),
             Some(Message::Failed { code, text }) => {
                 return Err(Error::from_wire(code, text));
@@ -149,15 +175,33 @@ impl Session {
         Ok(None)
     }
 
+    fn note_reader(&mut self, stderr: bool, read: bool) {
+        if !read && !std::mem::replace(&mut self.closed[usize::from(stderr)], true) {
+            self.pending.push_back(Outgoing::OutputClosed { stderr });
+        }
+    }
+
     fn take_signal(&mut self) -> Result<()> {
         let info = self.signals.read_signal().map_err(std::io::Error::from);
         let Some(info) = info.context(|| "read a signal".into())? else { return Ok(()) };
-        self.pending = if info.ssi_signo == Signal::SIGWINCH as u32 {
-            window_size()
-        } else {
-            u8::try_from(info.ssi_signo).ok().map(Outgoing::Signal)
+        let outgoing = match info.ssi_signo == Signal::SIGWINCH as u32 {
+            true => window_size(),
+            false => u8::try_from(info.ssi_signo).ok().map(Outgoing::Signal),
         };
+        if let Some(outgoing) = outgoing
+            && !(self.feeds && self.send_aside(&outgoing))
+        {
+            self.pending.push_back(outgoing);
+        }
         Ok(())
+    }
+
+    /// False where the monitor cannot be reached a second time.
+    fn send_aside(&mut self, outgoing: &Outgoing) -> bool {
+        if self.aside.is_none() {
+            self.aside = self.run_dir.as_deref().and_then(|run_dir| Connection::connect(run_dir).ok());
+        }
+        self.aside.as_ref().is_some_and(|aside| aside.try_send(&outgoing.message()).is_ok())
     }
 
     /// True when the user typed the detach keys.
@@ -172,7 +216,7 @@ impl Session {
         data.truncate(length);
         if length == 0 {
             self.stdin_open = false;
-            self.pending = Some(Outgoing::StdinEnd);
+            self.pending.push_back(Outgoing::StdinEnd);
             return Ok(false);
         }
         let (data, detach) = match self.keys.as_mut().map(|keys| keys.feed(&data)) {
@@ -181,22 +225,21 @@ impl Session {
             Some(Typed::Detach(data)) => (data, true),
         };
         if !data.is_empty() {
-            self.pending = Some(Outgoing::Stdin(data));
+            self.pending.push_back(Outgoing::Stdin(data));
         }
         Ok(detach)
     }
 
     fn flush(&mut self) -> Result<()> {
-        let Some(outgoing) = &self.pending else { return Ok(()) };
-        match self.connection.try_send(&outgoing.message()) {
-            Err(Errno::AGAIN) => Ok(()),
-            // The monitor is leaving: its last words are still to be read.
-            Ok(()) | Err(Errno::PIPE | Errno::CONNRESET) => {
-                self.pending = None;
-                Ok(())
+        while let Some(outgoing) = self.pending.front() {
+            match self.connection.try_send(&outgoing.message()) {
+                Err(Errno::AGAIN) => return Ok(()),
+                // After the latter two the monitor is leaving: its last words are still to be read.
+                Ok(()) | Err(Errno::PIPE | Errno::CONNRESET) => drop(self.pending.pop_front()),
+                Err(errno) => return Err(errno).context(|| "send to the container".into()),
             }
-            Err(errno) => Err(errno).context(|| "send to the container".into()),
         }
+        Ok(())
     }
 }
 
@@ -206,7 +249,8 @@ struct Ready {
     stdin: bool,
 }
 
-fn write_all(fd: BorrowedFd<'_>, mut data: &[u8]) -> Result<()> {
+/// False when nobody reads what we print.
+fn write_all(fd: BorrowedFd<'_>, mut data: &[u8]) -> Result<bool> {
     while !data.is_empty() {
         match rustix::io::write(fd, data) {
             Ok(written) => data = &data[written..],
@@ -215,12 +259,12 @@ fn write_all(fd: BorrowedFd<'_>, mut data: &[u8]) -> Result<()> {
                 let mut fds = [PollFd::new(&fd, PollFlags::OUT)];
                 let _ = poll(&mut fds, None);
             }
-            // Nobody reads what we print. The container goes on, as it does when docker's client is in a pipe.
-            Err(Errno::PIPE) => return Ok(()),
+            // The container goes on, as it does when docker's client is in a pipe.
+            Err(Errno::PIPE) => return Ok(false),
             Err(errno) => return Err(errno).context(|| "write the container's output".into()),
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The signals docker's `--sig-proxy` passes on, and the window's changes of size.

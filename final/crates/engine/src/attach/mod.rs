@@ -35,6 +35,10 @@ pub enum Message<'a> {
     },
     /// Send me the output from here on.
     Subscribe,
+    /// Nobody reads this stream of an `exec` any more.
+    OutputClosed {
+        stderr: bool,
+    },
     // From the monitor to the command.
     Stdout(&'a [u8]),
     Stderr(&'a [u8]),
@@ -45,6 +49,8 @@ pub enum Message<'a> {
         code: u8,
         text: &'a str,
     },
+    /// Of a newer peer. Whoever receives it ignores it.
+    Unknown,
 }
 
 impl<'a> Message<'a> {
@@ -56,6 +62,7 @@ impl<'a> Message<'a> {
             Self::Signal(number) => (b'k', vec![*number]),
             Self::Stopping { keep } => (b'q', vec![u8::from(*keep)]),
             Self::Subscribe => (b's', vec![]),
+            Self::OutputClosed { stderr } => (b'c', vec![u8::from(*stderr)]),
             Self::Stdout(data) => (b'o', data.to_vec()),
             Self::Stderr(data) => (b'r', data.to_vec()),
             Self::Started => (b'S', vec![]),
@@ -68,6 +75,7 @@ impl<'a> Message<'a> {
                 }
                 (b'F', [&[*code], &text.as_bytes()[..end]].concat())
             }
+            Self::Unknown => (b'?', vec![]),
         }
     }
 
@@ -85,6 +93,7 @@ impl<'a> Message<'a> {
             b'k' => Self::Signal(*payload.first()?),
             b'q' => Self::Stopping { keep: *payload.first()? != 0 },
             b's' => Self::Subscribe,
+            b'c' => Self::OutputClosed { stderr: *payload.first()? != 0 },
             b'o' => Self::Stdout(payload),
             b'r' => Self::Stderr(payload),
             b'S' => Self::Started,
@@ -147,19 +156,19 @@ impl Connection {
         rustix::io::retry_on_intr(|| rustix::net::send(&self.0, &packet, flags)).map(drop)
     }
 
-    /// The next message, or `None` when the peer is gone. An unknown message is skipped: it is a newer peer's.
+    /// The next message, or `None` when the peer is gone. Waits for one message and never for a second: the monitor
+    /// calls this when it knows of one.
     pub fn receive<'b>(&self, buffer: &'b mut Vec<u8>) -> Result<Option<Message<'b>>, Errno> {
         buffer.resize(MAX_PAYLOAD + 8, 0);
-        loop {
-            let (length, _) = match rustix::net::recv(&self.0, &mut buffer[..], RecvFlags::empty()) {
-                Err(Errno::INTR) => continue,
-                Err(Errno::CONNRESET) | Ok((0, _)) => return Ok(None),
-                other => other?,
-            };
-            if Message::parse(&buffer[..length]).is_some() {
-                return Ok(Message::parse(&buffer[..length]));
+        let length = loop {
+            match rustix::net::recv(&self.0, &mut buffer[..], RecvFlags::empty()) {
+                // The peer left without reading all that we sent. That is said once, and then comes what it sent.
+                Err(Errno::INTR | Errno::CONNRESET) => {}
+                Ok((0, _)) => return Ok(None),
+                other => break other?.0,
             }
-        }
+        };
+        Ok(Some(Message::parse(&buffer[..length]).unwrap_or(Message::Unknown)))
     }
 }
 
@@ -221,6 +230,8 @@ mod tests {
             Message::Signal(15),
             Message::Stopping { keep: true },
             Message::Subscribe,
+            Message::OutputClosed { stderr: true },
+            Message::Unknown,
             Message::Stdout(&[0; MAX_PAYLOAD]),
             Message::Stderr(b""),
             Message::Started,

@@ -3,13 +3,19 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
+use hull_sys::process::{self, Fork};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use crate::attach::{Connection, Message};
 
 /// Messages that may wait for one client.
 const QUEUE: usize = 8;
+
+/// How long a container's end waits for who reads its last output.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A message that outlives the buffer it was read into.
 #[derive(Debug, Clone)]
@@ -32,8 +38,10 @@ impl Queued {
 #[derive(Debug)]
 pub(super) struct Client {
     pub connection: Connection,
-    /// Until it asks for output a client is only there to say something, as `stop` does.
+    /// Until it asks for output a client is there to say something, as `stop` does, or to hear of the exit.
     pub subscribed: bool,
+    /// It has sent stdin, and is left waiting while the container takes none. Others are always listened to.
+    pub feeds: bool,
     /// The command that started the container: its stdin ends with it unless it detached (`StdinOnce`).
     pub starter: bool,
     queue: VecDeque<Queued>,
@@ -42,7 +50,14 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(connection: Connection) -> Self {
-        Self { connection, subscribed: false, starter: false, queue: VecDeque::new(), gone: false }
+        Self {
+            connection,
+            subscribed: false,
+            feeds: false,
+            starter: false,
+            queue: VecDeque::new(),
+            gone: false,
+        }
     }
 
     pub(super) fn starter(connection: Connection) -> Self {
@@ -79,28 +94,32 @@ impl AsFd for Client {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Clients(Vec<Client>);
+pub(super) struct Clients {
+    all: Vec<Client>,
+    /// The last one could not be accepted: there was no descriptor for it.
+    pub refused: bool,
+}
 
 impl Clients {
     pub(super) fn add(&mut self, client: Client) {
-        self.0.push(client);
+        self.all.push(client);
     }
 
     pub(super) fn iter(&self) -> std::slice::Iter<'_, Client> {
-        self.0.iter()
+        self.all.iter()
     }
 
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut Client> {
-        self.0.get_mut(index)
+        self.all.get_mut(index)
     }
 
     /// True when every subscriber can take one more message.
     pub(super) fn have_room(&self) -> bool {
-        self.0.iter().all(|client| client.queue.len() < QUEUE)
+        self.all.iter().all(|client| client.queue.len() < QUEUE)
     }
 
     pub(super) fn broadcast(&mut self, message: &Queued) {
-        for client in self.0.iter_mut().filter(|client| client.subscribed) {
+        for client in self.all.iter_mut().filter(|client| client.subscribed) {
             client.queue.push_back(message.clone());
             client.flush();
         }
@@ -108,29 +127,47 @@ impl Clients {
 
     /// Forgets who has gone; true when the starter was among them.
     pub(super) fn sweep(&mut self) -> bool {
-        let starter_left = self.0.iter().any(|client| client.gone && client.starter);
-        self.0.retain(|client| !client.gone);
+        let starter_left = self.all.iter().any(|client| client.gone && client.starter);
+        self.all.retain(|client| !client.gone);
         starter_left
     }
 
-    /// Says goodbye, waiting a bounded time for slow readers to take the last output.
+    /// Says goodbye to everyone.
+    ///
+    /// Who is slow gets the rest from a process that stays for it: a reader at its pager loses nothing, and whoever
+    /// waits for the container's end does not wait for a command that somebody has stopped.
     pub(super) fn finish(&mut self, code: u8) {
-        self.broadcast(&Queued::Exited(code));
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-        while self.0.iter().any(|client| client.has_waiting() && !client.gone) {
-            let left = deadline.saturating_duration_since(std::time::Instant::now());
-            if left.is_zero() {
-                return;
+        self.say_exited(code);
+        if !self.flush_until(Some(Instant::now() + PATIENCE))
+            && let Ok(Fork::Child) = process::fork()
+        {
+            self.flush_until(None);
+            process::exit_now(0);
+        }
+    }
+
+    pub(super) fn say_exited(&mut self, code: u8) {
+        for client in &mut self.all {
+            client.queue.push_back(Queued::Exited(code));
+            client.flush();
+        }
+    }
+
+    /// Sends what waits; false when the time was up before all of it was taken.
+    pub(super) fn flush_until(&mut self, deadline: Option<Instant>) -> bool {
+        loop {
+            let waiting = self.all.iter().filter(|client| client.has_waiting() && !client.gone);
+            let mut fds: Vec<_> = waiting.map(|client| PollFd::new(client, PollFlags::OUT)).collect();
+            if fds.is_empty() {
+                return true;
             }
-            let mut fds: Vec<_> = self
-                .0
-                .iter()
-                .filter(|client| client.has_waiting() && !client.gone)
-                .map(|client| rustix::event::PollFd::new(client, rustix::event::PollFlags::OUT))
-                .collect();
-            let _ = rustix::event::poll(&mut fds, left.try_into().ok().as_ref());
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return false;
+            }
+            let _ = poll(&mut fds, left.and_then(|left| left.try_into().ok()).as_ref());
             drop(fds);
-            self.0.iter_mut().for_each(Client::flush);
+            self.all.iter_mut().for_each(Client::flush);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The poll loop of one run: from the moment the program runs to its exit.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -9,6 +10,12 @@ use super::clients::{Client, Clients, Queued};
 use super::log::{Log, Stream};
 use super::stdio::{Read, Streams};
 use crate::attach::{Connection, Listener, MAX_PAYLOAD, Message};
+
+/// When to try again what no descriptor announces.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// The most that is read after the end: twice what a pipe can hold (pipe(7), pipe-max-size).
+const LAST_OUTPUT: usize = 2 << 20;
 
 /// What the loop works on. It borrows: the monitor owns, and goes on with it after the run.
 pub(super) struct EventLoop<'a> {
@@ -52,15 +59,15 @@ impl EventLoop<'_> {
     }
 
     /// Serves clients until `timeout` has passed or the user stops the container.
-    pub(super) fn idle(&mut self, timeout: std::time::Duration) -> Result<(), Errno> {
-        let deadline = std::time::Instant::now() + timeout;
+    pub(super) fn idle(&mut self, timeout: Duration) -> Result<(), Errno> {
+        let deadline = Instant::now() + timeout;
         let mut buffer = Vec::new();
         loop {
-            let left = deadline.saturating_duration_since(std::time::Instant::now());
+            let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || self.stop.is_some() {
                 return Ok(());
             }
-            self.turn(None, left.try_into().ok(), &mut buffer)?;
+            self.turn(None, Some(left), &mut buffer)?;
         }
     }
 
@@ -68,18 +75,19 @@ impl EventLoop<'_> {
     fn turn(
         &mut self,
         pidfd: Option<BorrowedFd<'_>>,
-        timeout: Option<Timespec>,
+        timeout: Option<Duration>,
         buffer: &mut [u8],
     ) -> Result<bool, Errno> {
         let mut exited = false;
-        for source in self.wait(pidfd, timeout)? {
+        let sources = self.wait(pidfd, timeout)?;
+        self.clients.refused = false;
+        if self.streams.is_hung_up() && self.clients.have_room() {
+            self.pump(Stream::Stdout, buffer);
+        }
+        for source in sources {
             match source {
                 Source::Exit => exited = true,
-                Source::Listener => {
-                    if let Some(Ok(connection)) = self.listener.map(Connection::accept) {
-                        self.clients.add(Client::new(connection));
-                    }
-                }
+                Source::Listener => self.accept(),
                 Source::Output(stream) => drop(self.pump(stream, buffer)),
                 Source::Input => self.streams.flush_input(),
                 Source::Client(index) => self.serve(index),
@@ -94,7 +102,7 @@ impl EventLoop<'_> {
     fn wait<'s>(
         &'s self,
         pidfd: Option<BorrowedFd<'s>>,
-        timeout: Option<Timespec>,
+        timeout: Option<Duration>,
     ) -> Result<Vec<Source>, Errno> {
         let mut fds = Vec::with_capacity(8);
         let mut sources = Vec::with_capacity(8);
@@ -105,13 +113,13 @@ impl EventLoop<'_> {
         if let Some(pidfd) = pidfd {
             watch(Source::Exit, pidfd, PollFlags::IN);
         }
-        if let Some(listener) = self.listener {
+        if let Some(listener) = self.listener.filter(|_| !self.clients.refused) {
             watch(Source::Listener, listener.as_fd(), PollFlags::IN);
         }
         // A full queue is backpressure: what the container writes stays in its pipe.
         if self.clients.have_room() {
             for stream in [Stream::Stdout, Stream::Stderr] {
-                if let Some(fd) = self.streams.output(stream) {
+                if let Some(fd) = self.streams.output_to_poll(stream) {
                     watch(Source::Output(stream), fd.as_fd(), PollFlags::IN);
                 }
             }
@@ -121,17 +129,30 @@ impl EventLoop<'_> {
         }
         for (index, client) in self.clients.iter().enumerate() {
             let mut flags = PollFlags::empty();
-            flags.set(PollFlags::IN, self.streams.wants_input());
+            flags.set(PollFlags::IN, !client.feeds || self.streams.wants_input());
             flags.set(PollFlags::OUT, client.has_waiting());
             watch(Source::Client(index), client.as_fd(), flags);
         }
-        match poll(&mut fds, timeout.as_ref()) {
+        let timeout = match self.clients.refused || self.streams.is_hung_up() {
+            true => Some(timeout.map_or(RETRY, |timeout| timeout.min(RETRY))),
+            false => timeout,
+        };
+        match poll(&mut fds, timeout.and_then(|timeout| timeout.try_into().ok()).as_ref()) {
             Ok(_) => {}
             Err(Errno::INTR) => return Ok(vec![]),
             Err(errno) => return Err(errno),
         }
         let ready = sources.into_iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
         Ok(ready.map(|(source, _)| source).collect())
+    }
+
+    fn accept(&mut self) {
+        match self.listener.map(Connection::accept) {
+            Some(Ok(connection)) => self.clients.add(Client::new(connection)),
+            // It stays in the queue, and poll(2) would say so without end.
+            Some(Err(_)) => self.clients.refused = true,
+            None => {}
+        }
     }
 
     /// Carries one read of output to the log and the clients; true when there was something.
@@ -164,11 +185,18 @@ impl EventLoop<'_> {
         let mut buffer = Vec::new();
         match client.connection.receive(&mut buffer) {
             Ok(Some(Message::Subscribe)) => client.subscribed = true,
-            Ok(Some(Message::Stdin(data))) => self.streams.feed(data),
+            Ok(Some(Message::Stdin(data))) => {
+                client.feeds = true;
+                self.streams.feed(data);
+            }
             Ok(Some(Message::StdinEnd)) => {
                 if self.stdin_once {
                     self.streams.end_input();
                 }
+            }
+            // An exec is part of its caller's pipeline, where a writer without a reader ends. A container is not.
+            Ok(Some(Message::OutputClosed { stderr })) if self.listener.is_none() => {
+                self.streams.close_pipe(if stderr { Stream::Stderr } else { Stream::Stdout });
             }
             Ok(Some(Message::Resize { rows, columns })) => self.streams.resize(rows, columns),
             Ok(Some(Message::Signal(number))) => (self.signal)(number),
@@ -182,36 +210,13 @@ impl EventLoop<'_> {
         }
     }
 
-    /// What the container wrote before it died is still in its pipes. A bound, because with a shared pid namespace
-    /// somebody else may hold the other end and go on writing.
+    /// What the container wrote before it died is still in its pipes. That much the clients' queues may hold too, so
+    /// no client is waited for. A bound, because somebody else may have the other end and go on writing.
     fn drain(&mut self, buffer: &mut [u8]) {
         for stream in [Stream::Stdout, Stream::Stderr] {
-            for _ in 0..1024 {
+            for _ in 0..LAST_OUTPUT / buffer.len() {
                 if !self.pump(stream, buffer) {
                     break;
-                }
-                self.wait_for_room();
-            }
-        }
-    }
-
-    fn wait_for_room(&mut self) {
-        for _ in 0..100 {
-            if self.clients.have_room() {
-                return;
-            }
-            let mut fds: Vec<_> = self
-                .clients
-                .iter()
-                .filter(|client| client.has_waiting())
-                .map(|client| PollFd::new(client, PollFlags::OUT))
-                .collect();
-            let _ = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 100_000_000 }));
-            drop(fds);
-            let count = self.clients.iter().len();
-            for index in 0..count {
-                if let Some(client) = self.clients.get_mut(index) {
-                    client.flush();
                 }
             }
         }

@@ -44,7 +44,8 @@ pub(crate) fn launch(engine: &Engine, record: &Record, attach: StartAttach) -> R
             let started = await_start(&ours);
             drop(lock);
             started?;
-            Ok((attach == StartAttach::Attached).then(|| AttachStream::new(ours)))
+            let run_dir = engine.root().container_run_dir(&record.id);
+            Ok((attach == StartAttach::Attached).then(|| AttachStream::new(ours).listening_in(run_dir)))
         }
     }
 }

@@ -9,7 +9,7 @@
 //! events   the poll loop of one run
 //! clients  attached commands and what waits for them
 //! log      json-file
-//! session  the short-lived monitor of an exec with a terminal, or a detached one
+//! session  the short-lived monitor of an exec
 //! recover  what a killed monitor left
 //! ```
 

@@ -1,5 +1,6 @@
-//! The short-lived monitor of an `exec` that has a terminal, or that nobody waits for. It holds the terminal, so
-//! that the command can detach, and it reaps the process.
+//! The short-lived monitor of an `exec`. It holds the terminal or the pipes, so that the container gets no descriptor of
+//! the command's and the command can detach, and it reaps the process, without which the container's first process
+//! could not end (pid_namespaces(7)): the command may be stopped by its user, a session of its own is not.
 
 use std::os::fd::AsFd;
 
@@ -79,6 +80,8 @@ fn live(command: &Connection, enter: Enter<'_>, tty: bool, interactive: bool, de
     };
     events.run(pidfd).context(|| "wait for the process".into())?;
     let code = reap(&running)?;
-    clients.finish(code);
+    clients.say_exited(code);
+    // The process is reaped and nobody waits for us but the reader, who may take its time.
+    clients.flush_until(None);
     Ok(())
 }

@@ -22,6 +22,8 @@ pub(super) struct Streams {
     pub stderr: Option<OwnedFd>,
     /// A terminal: input, output and size in one.
     pub console: Option<OwnedFd>,
+    /// Inside, all have closed the terminal. Some may open it again.
+    hung_up: bool,
     waiting: VecDeque<u8>,
     /// stdin ends once what waits has been taken.
     ending: bool,
@@ -74,8 +76,17 @@ impl Streams {
         Ok(())
     }
 
+    /// Where to wait for a stream's output. A poll of a terminal that is closed inside would return at once.
+    pub(super) fn output_to_poll(&self, stream: Stream) -> Option<&OwnedFd> {
+        self.output(stream).filter(|_| !(self.hung_up && stream == Stream::Stdout))
+    }
+
+    pub(super) fn is_hung_up(&self) -> bool {
+        self.hung_up
+    }
+
     /// The descriptor that carries a stream's output.
-    pub(super) fn output(&self, stream: Stream) -> Option<&OwnedFd> {
+    fn output(&self, stream: Stream) -> Option<&OwnedFd> {
         match stream {
             Stream::Stdout => self.console.as_ref().or(self.stdout.as_ref()),
             Stream::Stderr => self.stderr.as_ref(),
@@ -85,10 +96,21 @@ impl Streams {
     pub(super) fn read(&mut self, stream: Stream, buffer: &mut [u8]) -> Read {
         let Some(fd) = self.output(stream) else { return Read::Again };
         match rustix::io::read(fd, buffer) {
-            Ok(length) if length > 0 => Read::Data(length),
-            Err(Errno::AGAIN | Errno::INTR) => Read::Again,
-            // EIO from a terminal: its last slave has been closed. It may be opened again while the container
-            // lives, but a poll would spin on it until then.
+            Ok(length) if length > 0 => {
+                self.hung_up = false;
+                Read::Data(length)
+            }
+            Err(Errno::AGAIN) => {
+                self.hung_up = false;
+                Read::Again
+            }
+            Err(Errno::INTR) => Read::Again,
+            // A terminal whose last slave has been closed (pty(7)). A slave of our own would prevent that, but then
+            // the end of the session's leader would hang the terminal up, and its last output would be lost.
+            Err(Errno::IO) if self.console.is_some() => {
+                self.hung_up = true;
+                Read::Again
+            }
             Ok(_) | Err(_) => Read::End,
         }
     }
@@ -100,6 +122,13 @@ impl Streams {
                 self.console = None;
             }
             Stream::Stderr => self.stderr = None,
+        }
+    }
+
+    /// Nobody reads this output any more, which a terminal's program need not notice.
+    pub(super) fn close_pipe(&mut self, stream: Stream) {
+        if self.console.is_none() {
+            self.close_output(stream);
         }
     }
 

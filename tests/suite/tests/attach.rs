@@ -1,0 +1,216 @@
+//! Commands joined to a container: what they carry, and that none of them holds it up.
+
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use hull_test_support::Scenario;
+use hull_test_support::outcome::{Running, eventually, run, wrapped};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, send, socket};
+use nix::unistd::Pid;
+use rustix::process::{Resource, Rlimit, prlimit};
+
+/// How long a command that should not have to wait for anybody may take on a busy machine.
+const SOON: Duration = Duration::from_secs(8);
+
+fn signal(running: &Running, signal: Signal) {
+    kill(Pid::from_raw(running.pid()), signal).expect("own child");
+}
+
+#[track_caller]
+fn soon(t: &Scenario, args: &[&str]) {
+    let outcome = t.hull(args);
+    assert!(outcome.success() && outcome.took < SOON, "{outcome}");
+}
+
+fn sleeper(t: &Scenario) {
+    t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
+}
+
+#[test]
+fn exec_gives_the_container_none_of_the_callers_files() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    sleeper(&t);
+    let (input, output) = (t.write("input", "kept\n"), t.write("output", ""));
+    let script =
+        "cat; echo overwritten > /proc/self/fd/0; for fd in 0 1 2; do readlink /proc/self/fd/$fd; done";
+    let mut command = t.command(&["exec", "-i", "box", "sh", "-c", script]);
+    command.stdin(File::options().read(true).write(true).open(&input).unwrap());
+    command.stdout(File::create(&output).unwrap()).stderr(Stdio::null());
+    command.status().expect("hull runs");
+    assert_eq!(std::fs::read_to_string(&input).unwrap(), "kept\n");
+    let printed = std::fs::read_to_string(&output).unwrap();
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (4, "kept"), "{printed}");
+    assert!(lines[1..].iter().all(|line| line.starts_with("pipe:")), "{printed}");
+    assert_eq!(t.ok(&["exec", "box", "readlink", "/proc/self/fd/0"]), "/dev/null", "without -i");
+}
+
+#[test]
+fn exec_carries_everything_and_keeps_the_streams_apart() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    sleeper(&t);
+    let script = "seq 1 100000; echo err >&2; exit 7";
+    let outcome = t.hull(&["exec", "box", "sh", "-c", script]);
+    assert_eq!((outcome.code(), outcome.stderr.as_str()), (7, "err\n"));
+    assert_eq!((outcome.stdout.lines().count(), outcome.stdout.lines().last()), (100_000, Some("100000")));
+    let input = "line\n".repeat(200_000);
+    assert_eq!(t.hull_with_input(&["exec", "-i", "box", "wc", "-l"], input.as_bytes()).ok(), "200000");
+    let outcome = t.hull_with_input(&["exec", "-i", "box", "true"], input.as_bytes());
+    assert_eq!(outcome.code(), 0, "a program need not read its input");
+}
+
+#[test]
+fn a_slow_reader_gets_everything() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    sleeper(&t);
+    // It fits into the buffers on the way, so the program is gone long before the reader begins.
+    let seq = ["seq", "1", "50000"];
+    for args in [&["exec", "box"][..], &["run", "--rm", "busybox"]] {
+        let command = t.command(&[args, &seq].concat());
+        let slow = &["sh", "-c", "\"$0\" \"$@\" | (sleep 4; wc -l)"];
+        let mut slow = wrapped(slow, &command);
+        assert_eq!(run(slow.stderr(Stdio::inherit())).ok(), "50000", "{args:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_exec_as_it_ends_a_pipe() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    sleeper(&t);
+    let command = t.command(&["exec", "box", "yes"]);
+    let outcome = run(&mut wrapped(&["sh", "-c", "\"$0\" \"$@\" | head -n 1"], &command));
+    assert_eq!((outcome.ok(), outcome.stderr.as_str()), ("y", ""));
+    eventually("the program has ended", || !t.ok(&["top", "box"]).contains("yes"));
+}
+
+#[test]
+fn a_stopped_exec_does_not_hold_up_the_container() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    for program in [&["sleep", "300"][..], &["yes"]] {
+        sleeper(&t);
+        let mut exec = t.spawn(&[&["exec", "box"], program].concat());
+        std::thread::sleep(Duration::from_millis(500));
+        signal(&exec, Signal::SIGSTOP);
+        soon(&t, &["rm", "-f", "box"]);
+        exec.kill();
+        exec.wait();
+    }
+}
+
+/// `run -i` of a program that reads nothing, with more on its stdin than fits on the way.
+fn backed_up(t: &Scenario, program: &[&str]) -> Running {
+    let input = t.write("input", vec![b'x'; 3 << 20]);
+    let mut command = t.command(&[&["run", "-i", "--name", "box", "busybox"], program].concat());
+    let running = Running::start(command.stdin(File::open(input).unwrap()));
+    eventually("the container runs", || t.hull(&["exec", "box", "true"]).success());
+    std::thread::sleep(Duration::from_millis(500));
+    running
+}
+
+#[test]
+fn stop_kill_and_rm_are_heard_while_stdin_is_backed_up() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    for args in [&["stop", "-t", "1", "box"][..], &["kill", "box"], &["rm", "-f", "box"]] {
+        let running = backed_up(&t, &["sleep", "1000"]);
+        soon(&t, args);
+        assert_eq!(running.wait().code(), 137);
+        t.hull(&["rm", "-f", "box"]);
+    }
+}
+
+#[test]
+fn signals_pass_a_stdin_that_is_backed_up() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let running = backed_up(&t, &["sh", "-c", "trap 'exit 9' TERM; while :; do sleep 0.1; done"]);
+    let started = Instant::now();
+    signal(&running, Signal::SIGTERM);
+    assert_eq!(running.wait().code(), 9);
+    assert!(started.elapsed() < SOON);
+}
+
+#[test]
+fn a_stopped_attach_does_not_hold_up_the_end() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["run", "-d", "--name", "box", "busybox", "yes"]);
+    let mut attached = t.spawn(&["attach", "box"]);
+    std::thread::sleep(Duration::from_millis(500));
+    signal(&attached, Signal::SIGSTOP);
+    std::thread::sleep(Duration::from_millis(300));
+    soon(&t, &["rm", "-f", "box"]);
+    attached.kill();
+    attached.wait();
+}
+
+#[test]
+fn a_stopped_wait_does_not_brake_the_container() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let script =
+        "sleep 1; yes | head -c 5000000; touch /done; while test -e /done; do sleep 0.1; done; exit 3";
+    t.ok(&["run", "-d", "--name", "box", "busybox", "sh", "-c", script]);
+    let waiting = t.spawn(&["wait", "box"]);
+    std::thread::sleep(Duration::from_millis(500));
+    signal(&waiting, Signal::SIGSTOP);
+    eventually("the container has printed", || t.hull(&["exec", "box", "test", "-e", "/done"]).success());
+    signal(&waiting, Signal::SIGCONT);
+    t.ok(&["exec", "box", "rm", "/done"]);
+    assert_eq!(waiting.wait().ok(), "3");
+}
+
+/// A bare connection to the monitor of `box`.
+fn connection(t: &Scenario) -> OwnedFd {
+    // By descriptor: the path is longer than an address may be (unix(7)).
+    let dir = File::open(t.run_root().join("containers").join(t.inspect("box", "{{.Id}}"))).unwrap();
+    let path = format!("/proc/self/fd/{}/attach.sock", dir.as_raw_fd());
+    let client = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    connect(client.as_raw_fd(), &UnixAddr::new(path.as_str()).unwrap()).unwrap();
+    client
+}
+
+#[test]
+fn a_message_nobody_knows_does_not_stop_the_monitor() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    sleeper(&t);
+    let client = connection(&t);
+    send(client.as_raw_fd(), b"?from the future", MsgFlags::empty()).unwrap();
+    soon(&t, &["stop", "-t", "1", "box"]);
+}
+
+#[test]
+fn a_monitor_without_a_descriptor_to_spare_does_not_spin() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    sleeper(&t);
+    let monitor = t.monitor_of("box");
+    let limit = Rlimit { current: Some(16), maximum: Some(4096) };
+    prlimit(rustix::process::Pid::from_raw(monitor), Resource::Nofile, limit).expect("as root");
+    // The first of them take its last descriptors, the others wait to be accepted.
+    let clients: Vec<OwnedFd> = (0..16).map(|_| connection(&t)).collect();
+    std::thread::sleep(Duration::from_secs(2));
+    let stat = std::fs::read_to_string(format!("/proc/{monitor}/stat")).expect("it runs");
+    // utime and stime (proc_pid_stat(5)).
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks: u64 = [fields[11], fields[12]].iter().map(|field| field.parse::<u64>().unwrap()).sum();
+    assert!(ticks < 50, "it took {ticks} hundredths of a second in two seconds");
+    drop(clients);
+    soon(&t, &["kill", "box"]);
+}
+
+#[test]
+fn a_terminal_closed_and_opened_again_is_still_heard() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let script = "exec <&- >&- 2>&-; sleep 1; echo again > /dev/console; sleep 1; echo last > /dev/console";
+    t.ok(&["run", "-dt", "--name", "box", "busybox", "sh", "-c", script]);
+    t.ok(&["wait", "box"]);
+    assert_eq!(t.ok(&["logs", "box"]).replace('\r', ""), "again\nlast");
+}
+
+#[test]
+fn a_terminals_last_output_is_not_lost() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    for _ in 0..5 {
+        let outcome = t.hull(&["run", "--rm", "-t", "busybox", "seq", "1", "20000"]);
+        assert_eq!(outcome.ok().lines().last().map(|line| line.trim_end()), Some("20000"));
+    }
+}
