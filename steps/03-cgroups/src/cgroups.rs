@@ -101,7 +101,7 @@ fn find_v2(mounts: &str) -> Option<PathBuf> {
 
 fn plan(mount: &Path, limits: &Limits, name: &str) -> Result<Plan> {
     let hint = "hint: this part of the tree is not delegated to you. Ask for one that is:\n      \
-                systemd-run --user --scope -p Delegate=yes step-03-cgroups run …";
+                systemd-run --user --scope -p Delegate=yes THIS-PROGRAM run …";
     // Root's go to the top; an ordinary user owns, if anything, the cgroup that they are in.
     let parent = if nix::unistd::geteuid().is_root() { mount.to_owned() } else { mount.join(own_path()?) };
     let asked = [
