@@ -22,6 +22,7 @@ const IFLA_NET_NS_PID: u16 = 19;
 const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
+const IFLA_BRPORT_MODE: u16 = 4;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 const IFLA_MACVLAN_MODE: u16 = 1;
 const MACVLAN_MODE_BRIDGE: u32 = 4;
@@ -237,9 +238,20 @@ pub fn set_master(socket: &mut Socket, index: u32, master: Option<u32>) -> Resul
 ///
 /// What goes from port to port never passes the host's IP rules, so no packet filter of `inet` could do it.
 pub fn isolate_port(socket: &mut Socket, index: u32) -> Result<()> {
+    switch_port(socket, index, IFLA_BRPORT_ISOLATED, || format!("isolate the bridge port {index}"))
+}
+
+/// Lets frames out of a bridge's port by which they came in (bridge(8), `hairpin`): a container that asks for its own
+/// published port is sent back to itself. Routed packets do so without, but where bridges call the rules of IP
+/// (br_netfilter), a packet that they lead back to its bridge is not routed.
+pub fn reflect_port(socket: &mut Socket, index: u32) -> Result<()> {
+    switch_port(socket, index, IFLA_BRPORT_MODE, || format!("let the bridge port {index} reflect"))
+}
+
+fn switch_port(socket: &mut Socket, index: u32, switch: u16, action: impl Fn() -> String) -> Result<()> {
     let mut message = Message::new(RTM_SETLINK, 0, &ifinfomsg(AF_BRIDGE, index, 0, 0));
-    message.put_nested(IFLA_PROTINFO, |port| port.put_u8(IFLA_BRPORT_ISOLATED, 1));
-    socket.request(message, || format!("isolate the bridge port {index}"))
+    message.put_nested(IFLA_PROTINFO, |port| port.put_u8(switch, 1));
+    socket.request(message, action)
 }
 
 /// Deletes a link. With one end of a veth pair goes the other.

@@ -1,0 +1,175 @@
+//! The rules, which are the same however many containers there are. `ruleset.nft` beside this file says them in the
+//! language of nft(8), and a test compares what both make in the kernel.
+
+use super::batch::{Batch, Hook};
+use super::kernel::{NFPROTO_BRIDGE, NFPROTO_INET, NFPROTO_IPV4, NFPROTO_IPV6};
+use super::rule::*;
+use super::sets;
+
+/// `enum nf_inet_hooks`.
+const PREROUTING: u32 = 0;
+const INPUT: u32 = 1;
+const FORWARD: u32 = 2;
+const OUTPUT: u32 = 3;
+const POSTROUTING: u32 = 4;
+
+/// linux/netfilter_ipv4.h and netfilter_bridge.h: before connections are known, at the time of each translation.
+const RAW: i32 = -300;
+const DESTINATION: i32 = -100;
+const FILTER: i32 = 0;
+const SOURCE: i32 = 100;
+const BRIDGE_FILTER: i32 = -200;
+
+/// linux/netfilter/nf_conntrack_common.h.
+const ESTABLISHED_OR_RELATED: u32 = 2 | 4;
+const IPS_DST_NAT: u32 = 1 << 5;
+
+/// linux/rtnetlink.h: what the routing tables say of an address.
+const RTN_LOCAL: u32 = 2;
+const RTN_BROADCAST: u32 = 3;
+const RTN_MULTICAST: u32 = 5;
+
+const ETHERTYPE_IP: [u8; 2] = [0x08, 0x00];
+const ETHERTYPE_ARP: [u8; 2] = [0x08, 0x06];
+const ETHERTYPE_IP6: [u8; 2] = [0x86, 0xdd];
+/// Of IPv4 on Ethernet, with addresses of six and of four bytes.
+const ARP_FOR_IP: [u8; 6] = [0, 1, 8, 0, 6, 4];
+const ICMP6: u8 = 58;
+const ROUTER_ADVERTISEMENT: u8 = 134;
+const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
+const REDIRECT: u8 = 137;
+
+const CHAINS: [(u8, &str, Option<Hook>); 8] = [
+    (NFPROTO_INET, "guard", hook("filter", PREROUTING, RAW)),
+    (NFPROTO_INET, "published", None),
+    (NFPROTO_INET, "prerouting", hook("nat", PREROUTING, DESTINATION)),
+    (NFPROTO_INET, "output", hook("nat", OUTPUT, DESTINATION)),
+    (NFPROTO_INET, "input", hook("filter", INPUT, FILTER)),
+    (NFPROTO_INET, "forward", hook("filter", FORWARD, FILTER)),
+    (NFPROTO_INET, "postrouting", hook("nat", POSTROUTING, SOURCE)),
+    (NFPROTO_BRIDGE, "ports", hook("filter", PREROUTING, BRIDGE_FILTER)),
+];
+
+const fn hook(kind: &'static str, number: u32, priority: i32) -> Option<Hook> {
+    Some(Hook { kind, number, priority })
+}
+
+/// Makes what is missing and puts all rules anew, in one transaction: no packet sees a table without rules. Elements
+/// stay.
+pub fn put(batch: &mut Batch<'_>) {
+    for family in [NFPROTO_INET, NFPROTO_BRIDGE] {
+        batch.add_table(family);
+    }
+    sets::ALL.iter().for_each(|set| batch.add_set(set));
+    CHAINS.iter().for_each(|(family, name, hook)| batch.add_chain(*family, name, *hook));
+    for (family, rules) in [(NFPROTO_INET, inet_rules()), (NFPROTO_BRIDGE, bridge_rules())] {
+        batch.delete_rules(family);
+        rules.iter().for_each(|rule| batch.add_rule(family, rule));
+    }
+}
+
+fn inet_rules() -> Vec<Rule> {
+    [guard(), published(), input(), forward(), postrouting()].into_iter().flatten().collect()
+}
+
+/// With `route_localnet` on a bridge the kernel would take 127.0.0.0/8 from a container, and with it what listens on the
+/// host's loopback only. This early no translation has been undone: whoever writes such an address wrote it himself.
+fn guard() -> Vec<Rule> {
+    let not_ours = Rule::new("guard").meta(Meta::InputName, 0).not_among("bridges", 0).accept();
+    let to_loopback = Rule::new("guard").family(NFPROTO_IPV4).load(IP_DESTINATION_FIRST_BYTE, 0);
+    let from_loopback = Rule::new("guard").family(NFPROTO_IPV4).load(IP_SOURCE_FIRST_BYTE, 0);
+    vec![not_ours, to_loopback.equals(0, &[127]).drop(), from_loopback.equals(0, &[127]).drop()]
+}
+
+/// A connection to an address of the host: from elsewhere it passes `prerouting`, from the host itself `output`. A port
+/// published on the one address goes before a port published on all.
+fn published() -> Vec<Rule> {
+    let local = |chain| Rule::new(chain).destination_is(RTN_LOCAL).jump("published");
+    let transport = |family| Rule::new("published").family(family).meta(Meta::Transport, 0);
+    let at4 = transport(NFPROTO_IPV4).load(IP_DESTINATION, 1).load(DESTINATION_PORT, 2);
+    let any4 = transport(NFPROTO_IPV4).load(DESTINATION_PORT, 1);
+    let at6 = transport(NFPROTO_IPV6).load(IP6_DESTINATION, 1).load(DESTINATION_PORT, 5);
+    let any6 = transport(NFPROTO_IPV6).load(DESTINATION_PORT, 1);
+    vec![
+        local("prerouting"),
+        local("output"),
+        at4.replaced_by("ports4_at", 0).translate(NFPROTO_IPV4, 0, 1),
+        any4.replaced_by("ports4", 0).translate(NFPROTO_IPV4, 0, 1),
+        at6.replaced_by("ports6_at", 0).translate(NFPROTO_IPV6, 0, 4),
+        any6.replaced_by("ports6", 0).translate(NFPROTO_IPV6, 0, 4),
+    ]
+}
+
+/// From an internal network only the gateway's own address can be reached, and none of the host's others.
+fn input() -> Vec<Rule> {
+    vec![
+        Rule::new("input").meta(Meta::InputName, 0).not_among("internal", 0).accept(),
+        Rule::new("input").destination_here_is(RTN_LOCAL).accept(),
+        Rule::new("input").destination_is(RTN_BROADCAST).accept(),
+        Rule::new("input").destination_is(RTN_MULTICAST).accept(),
+        Rule::new("input").drop(),
+    ]
+}
+
+/// Who may reach whom through the host. A verdict here cannot undo a drop in another table.
+fn forward() -> Vec<Rule> {
+    let rule = || Rule::new("forward");
+    let from_to = || rule().meta(Meta::InputName, 0).meta(Meta::OutputName, 4);
+    vec![
+        from_to().among("open", 0).accept(),
+        rule().meta(Meta::InputName, 0).among("internal", 0).drop(),
+        rule().meta(Meta::OutputName, 0).among("internal", 0).drop(),
+        // To a container: answers, and what came to a published port. From one: anything but another one.
+        rule().meta(Meta::OutputName, 0).not_among("bridges", 0).accept(),
+        rule().connection_has(Connection::State, ESTABLISHED_OR_RELATED).accept(),
+        rule().connection_has(Connection::Status, IPS_DST_NAT).accept(),
+        rule().drop(),
+    ]
+}
+
+/// Whose source has to change for the answer to come back here.
+fn postrouting() -> Vec<Rule> {
+    let rule = || Rule::new("postrouting");
+    let from_to = |rule: Rule| rule.meta(Meta::InputName, 0).meta(Meta::OutputName, 4);
+    let to_bridge = rule().meta(Meta::OutputName, 0).among("bridges", 0).family(NFPROTO_IPV4);
+    let translated = |family| {
+        let translated = rule().connection_has(Connection::Status, IPS_DST_NAT).family(family);
+        translated.meta(Meta::OutputName, 0)
+    };
+    let outward = rule().meta(Meta::InputName, 0).among("masquerading", 0);
+    vec![
+        // From the host's localhost, which to a container is its own.
+        to_bridge.load(IP_SOURCE_FIRST_BYTE, 0).equals(0, &[127]).masquerade(),
+        // To a published port of the same network: the neighbour would answer directly, with an address that nobody asked.
+        // Not by the link it came from: where bridges call these rules (br_netfilter) it is not known here any more.
+        translated(NFPROTO_IPV4).load(IP_SOURCE, 4).among("members4", 0).masquerade(),
+        translated(NFPROTO_IPV6).load(IP6_SOURCE, 4).among("members6", 0).masquerade(),
+        from_to(outward).not_among("same", 0).masquerade(),
+    ]
+}
+
+/// Frames from one container to another pass the bridge only, and no rule of `inet`. What comes out of a container's port
+/// has its own MAC address and one of its own IP addresses, in ARP and neighbour discovery too.
+fn bridge_rules() -> Vec<Rule> {
+    let rule = || Rule::new("ports");
+    let name = |rule: Rule| rule.meta(Meta::InputName, 0);
+    let ether = |kind: [u8; 2]| rule().load(ETHER_TYPE, 0).equals(0, &kind);
+    let icmp6 = |kind: u8| {
+        let icmp6 = ether(ETHERTYPE_IP6).meta(Meta::Transport, 0).equals(0, &[ICMP6]);
+        icmp6.load(ICMP6_TYPE, 0).equals(0, &[kind])
+    };
+    let arp = || ether(ETHERTYPE_ARP).load(ARP_FORMAT, 0).equals(0, &ARP_FOR_IP);
+    vec![
+        name(rule()).not_among("links", 0).accept(),
+        name(rule()).load(ETHER_SOURCE, 4).not_among("macs", 0).drop(),
+        name(ether(ETHERTYPE_IP)).load(IP_SOURCE, 4).among("addresses4", 0).accept(),
+        name(arp()).load(ARP_SOURCE_MAC, 4).not_among("macs", 0).drop(),
+        name(arp()).load(ARP_SOURCE, 4).among("addresses4", 0).accept(),
+        // The host is the only router here.
+        icmp6(ROUTER_ADVERTISEMENT).drop(),
+        icmp6(REDIRECT).drop(),
+        name(icmp6(NEIGHBOUR_ADVERTISEMENT)).load(ICMP6_TARGET, 4).not_among("addresses6", 0).drop(),
+        name(ether(ETHERTYPE_IP6)).load(IP6_SOURCE, 4).among("addresses6", 0).accept(),
+        rule().drop(),
+    ]
+}

@@ -1,0 +1,142 @@
+//! Sets and maps: what changes with every container. The rules only look things up in them, so a packet's way does not
+//! grow with the containers or the ports there are, and neither does the cost of one more.
+
+use std::net::IpAddr;
+
+use super::kernel::{NFPROTO_BRIDGE, NFPROTO_INET};
+use crate::mac::Mac;
+
+/// A field of a key or a value: nft's number for its type, by which nft(8) prints it, and its length.
+#[derive(Debug, Clone, Copy)]
+pub struct Type {
+    pub number: u32,
+    pub length: u32,
+}
+
+const IP4: Type = Type { number: 7, length: 4 };
+const IP6: Type = Type { number: 8, length: 16 };
+const MAC: Type = Type { number: 9, length: 6 };
+const TRANSPORT: Type = Type { number: 12, length: 1 };
+const PORT: Type = Type { number: 13, length: 2 };
+const NAME: Type = Type { number: 41, length: 16 };
+
+/// A set, or with `data` a map.
+#[derive(Debug)]
+pub struct Set {
+    pub family: u8,
+    pub name: &'static str,
+    pub key: &'static [Type],
+    pub data: &'static [Type],
+}
+
+const fn set(family: u8, name: &'static str, key: &'static [Type], data: &'static [Type]) -> Set {
+    Set { family, name, key, data }
+}
+
+/// Networks.
+pub const BRIDGES: Set = set(NFPROTO_INET, "bridges", &[NAME], &[]);
+/// Each bridge twice: from it and to it. A rule cannot compare two registers, but it can look both up.
+pub const SAME: Set = set(NFPROTO_INET, "same", &[NAME, NAME], &[]);
+/// Those of [`SAME`] whose containers may talk to each other.
+pub const OPEN: Set = set(NFPROTO_INET, "open", &[NAME, NAME], &[]);
+/// Networks whose containers go out with the host's address.
+pub const MASQUERADING: Set = set(NFPROTO_INET, "masquerading", &[NAME], &[]);
+/// Networks without an outside.
+pub const INTERNAL: Set = set(NFPROTO_INET, "internal", &[NAME], &[]);
+/// Containers' addresses, each with its bridge.
+pub const MEMBERS4: Set = set(NFPROTO_INET, "members4", &[NAME, IP4], &[]);
+pub const MEMBERS6: Set = set(NFPROTO_INET, "members6", &[NAME, IP6], &[]);
+/// Ports published on every address of the host, and on one.
+pub const PORTS4: Set = set(NFPROTO_INET, "ports4", &[TRANSPORT, PORT], &[IP4, PORT]);
+pub const PORTS6: Set = set(NFPROTO_INET, "ports6", &[TRANSPORT, PORT], &[IP6, PORT]);
+pub const PORTS4_AT: Set = set(NFPROTO_INET, "ports4_at", &[TRANSPORT, IP4, PORT], &[IP4, PORT]);
+pub const PORTS6_AT: Set = set(NFPROTO_INET, "ports6_at", &[TRANSPORT, IP6, PORT], &[IP6, PORT]);
+/// The containers' ports on bridges, and what may come out of each.
+pub const LINKS: Set = set(NFPROTO_BRIDGE, "links", &[NAME], &[]);
+pub const MACS: Set = set(NFPROTO_BRIDGE, "macs", &[NAME, MAC], &[]);
+pub const ADDRESSES4: Set = set(NFPROTO_BRIDGE, "addresses4", &[NAME, IP4], &[]);
+pub const ADDRESSES6: Set = set(NFPROTO_BRIDGE, "addresses6", &[NAME, IP6], &[]);
+
+pub const ALL: [&Set; 15] = [
+    &BRIDGES,
+    &SAME,
+    &OPEN,
+    &MASQUERADING,
+    &INTERNAL,
+    &MEMBERS4,
+    &MEMBERS6,
+    &PORTS4,
+    &PORTS6,
+    &PORTS4_AT,
+    &PORTS6_AT,
+    &LINKS,
+    &MACS,
+    &ADDRESSES4,
+    &ADDRESSES6,
+];
+
+/// How many bytes the fields take in registers of four.
+pub fn length(fields: &[Type]) -> u32 {
+    let padded =
+        |field: &Type| if fields.len() == 1 { field.length } else { field.length.next_multiple_of(4) };
+    fields.iter().map(padded).sum()
+}
+
+/// The types of several fields in one number, six bits each, the first one highest.
+pub fn number(fields: &[Type]) -> u32 {
+    fields.iter().fold(0, |number, field| number << 6 | field.number)
+}
+
+/// An element to be added or removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Element {
+    pub key: Vec<u8>,
+    pub data: Vec<u8>,
+}
+
+/// A row of fields, each padded to whole registers.
+#[derive(Debug, Clone, Default)]
+pub struct Fields(Vec<u8>);
+
+impl Fields {
+    /// A link's name fills sixteen bytes, zeros behind it.
+    pub fn name(mut self, name: &str) -> Self {
+        let mut bytes = name.as_bytes().to_vec();
+        bytes.resize(16, 0);
+        self.0.extend(bytes);
+        self
+    }
+
+    pub fn mac(self, mac: Mac) -> Self {
+        self.padded(&mac.0)
+    }
+
+    pub fn ip(self, ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(ip) => self.padded(&ip.octets()),
+            IpAddr::V6(ip) => self.padded(&ip.octets()),
+        }
+    }
+
+    pub fn transport(self, number: u8) -> Self {
+        self.padded(&[number])
+    }
+
+    pub fn port(self, port: u16) -> Self {
+        self.padded(&port.to_be_bytes())
+    }
+
+    pub fn key(self) -> Element {
+        Element { key: self.0, data: Vec::new() }
+    }
+
+    pub fn leads_to(self, data: Self) -> Element {
+        Element { key: self.0, data: data.0 }
+    }
+
+    fn padded(mut self, bytes: &[u8]) -> Self {
+        self.0.extend_from_slice(bytes);
+        self.0.resize(self.0.len().next_multiple_of(4), 0);
+        self
+    }
+}

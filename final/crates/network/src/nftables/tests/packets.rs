@@ -1,0 +1,243 @@
+//! What the rules do to packets.
+
+use super::world::*;
+use super::*;
+use crate::addresses::{self, Address};
+use crate::{links, sysctl};
+
+const BOTH: [Transport; 2] = [Transport::Tcp, Transport::Udp];
+
+fn publish(host: SocketAddr, container: &Container, port: u16) -> Vec<Published> {
+    let container = SocketAddr::new(container.address, port);
+    BOTH.map(|transport| Published { transport, host, container }).to_vec()
+}
+
+/// Two containers on one bridge, a third one on another.
+fn three(world: &mut World) -> [Container; 3] {
+    world.bridge("hull0", "10.9.0.1");
+    world.bridge("hull1", "10.8.0.1");
+    let containers = [
+        world.plug("hull0", "veth1", "10.9.0.2", "10.9.0.1"),
+        world.plug("hull0", "veth2", "10.9.0.3", "10.9.0.1"),
+        world.plug("hull1", "veth3", "10.8.0.2", "10.8.0.1"),
+    ];
+    for container in &containers {
+        for transport in BOTH {
+            serve(&container.namespace, transport, at("0.0.0.0", 80));
+        }
+    }
+    containers
+}
+
+#[test]
+fn a_published_port_answers_from_everywhere() {
+    // With br_netfilter bridges call the rules of IP, and without it they do not.
+    for called in ["0", "1"] {
+        in_own_namespace("a_published_port_answers_from_everywhere", || answers_from_everywhere(called));
+    }
+}
+
+fn answers_from_everywhere(called_by_bridges: &str) {
+    let _ = std::fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", called_by_bridges);
+    let mut world = World::new();
+    let [one, two, three] = three(&mut world);
+    world.attach(&one, network("hull0"), &publish(at("0.0.0.0", 8080), &one, 80));
+    world.attach(&two, network("hull0"), &[]);
+    world.attach(&three, network("hull1"), &[]);
+    for transport in BOTH {
+        let ask = |from, to| ask(from, transport, at(to, 8080));
+        // The host's localhost is no address that a container could answer to.
+        assert_eq!(ask(&world.host, "127.0.0.1"), "10.9.0.1");
+        assert_eq!(ask(&world.host, HOST_ON_LAN), HOST_ON_LAN);
+        assert_eq!(ask(&world.neighbour, HOST_ON_LAN), NEIGHBOUR);
+        for container in [&one, &two] {
+            assert_eq!(ask(&container.namespace, HOST_ON_LAN), "10.9.0.1");
+            assert_eq!(ask(&container.namespace, "10.9.0.1"), "10.9.0.1");
+        }
+        ask(&three.namespace, HOST_ON_LAN);
+        ask(&three.namespace, "10.8.0.1");
+    }
+}
+
+#[test]
+fn a_port_published_on_one_address_is_on_no_other() {
+    in_own_namespace("a_port_published_on_one_address_is_on_no_other", || {
+        let mut world = World::new();
+        let [one, ..] = three(&mut world);
+        world.attach(&one, network("hull0"), &publish(at("127.0.0.1", 8080), &one, 80));
+        for transport in BOTH {
+            ask(&world.host, transport, at("127.0.0.1", 8080));
+            refused(&world.host, transport, at(HOST_ON_LAN, 8080));
+            refused(&world.neighbour, transport, at(HOST_ON_LAN, 8080));
+        }
+    });
+}
+
+#[test]
+fn containers_go_out_with_the_hosts_address_and_nobody_comes_in() {
+    in_own_namespace("containers_go_out_with_the_hosts_address_and_nobody_comes_in", || {
+        let mut world = World::new();
+        let [one, two, three] = three(&mut world);
+        for (container, bridge) in [(&one, "hull0"), (&two, "hull0"), (&three, "hull1")] {
+            world.attach(container, network(bridge), &[]);
+        }
+        // The neighbour knows the way, so only a rule can stop him.
+        inside(&world.neighbour, || oracle("ip", &["route", "add", "10.0.0.0/8", "via", HOST_ON_LAN]));
+        for transport in BOTH {
+            serve(&world.neighbour, transport, at("0.0.0.0", 80));
+            assert_eq!(ask(&one.namespace, transport, at(NEIGHBOUR, 80)), HOST_ON_LAN);
+            assert_eq!(ask(&one.namespace, transport, at("10.9.0.3", 80)), "10.9.0.2");
+            assert_eq!(ask(&world.host, transport, at("10.9.0.2", 80)), "10.9.0.1");
+            refused(&world.neighbour, transport, at("10.9.0.2", 80));
+            refused(&one.namespace, transport, at("10.8.0.2", 80));
+            refused(&three.namespace, transport, at("10.9.0.2", 80));
+        }
+    });
+}
+
+#[test]
+fn an_internal_network_has_no_outside() {
+    in_own_namespace("an_internal_network_has_no_outside", || {
+        let mut world = World::new();
+        let [one, two, three] = three(&mut world);
+        let internal = Network { internal: true, ..network("hull0") };
+        world.attach(&one, internal.clone(), &[]);
+        world.attach(&two, internal, &[]);
+        world.attach(&three, network("hull1"), &publish(at("0.0.0.0", 8080), &three, 80));
+        for transport in BOTH {
+            serve(&world.neighbour, transport, at("0.0.0.0", 80));
+            serve(&world.host, transport, at("0.0.0.0", 90));
+            assert_eq!(ask(&one.namespace, transport, at("10.9.0.3", 80)), "10.9.0.2");
+            assert_eq!(ask(&world.host, transport, at("10.9.0.2", 80)), "10.9.0.1");
+            ask(&one.namespace, transport, at("10.9.0.1", 90));
+            refused(&one.namespace, transport, at(HOST_ON_LAN, 90));
+            refused(&one.namespace, transport, at(NEIGHBOUR, 80));
+            refused(&one.namespace, transport, at("10.8.0.2", 80));
+            refused(&three.namespace, transport, at("10.9.0.2", 80));
+            refused(&one.namespace, transport, at(HOST_ON_LAN, 8080));
+        }
+    });
+}
+
+#[test]
+fn the_hosts_loopback_cannot_be_reached_through_the_gateway() {
+    in_own_namespace("the_hosts_loopback_cannot_be_reached_through_the_gateway", || {
+        let mut world = World::new();
+        let [one, ..] = three(&mut world);
+        for transport in BOTH {
+            serve(&world.host, transport, at("127.0.0.1", 90));
+        }
+        // What a container can do with its own routes, and with CAP_NET_ADMIN with its own switches.
+        inside(&one.namespace, || {
+            oracle("ip", &["route", "del", "127.0.0.0/8", "table", "local", "dev", "lo"]);
+            oracle("ip", &["addr", "del", "127.0.0.1/8", "dev", "lo"]);
+            oracle("ip", &["route", "add", "127.0.0.0/8", "via", "10.9.0.1", "src", "10.9.0.2"]);
+            std::fs::write("/proc/sys/net/ipv4/conf/eth0/route_localnet", "1").unwrap();
+        });
+        // Without the rules the attack is one.
+        for transport in BOTH {
+            ask(&one.namespace, transport, at("127.0.0.1", 90));
+        }
+        world.attach(&one, network("hull0"), &publish(at("127.0.0.1", 8080), &one, 80));
+        for transport in BOTH {
+            refused(&one.namespace, transport, at("127.0.0.1", 90));
+            ask(&world.host, transport, at("127.0.0.1", 8080));
+        }
+    });
+}
+
+#[test]
+fn a_container_cannot_be_another_one() {
+    in_own_namespace("a_container_cannot_be_another_one", || {
+        let mut world = World::new();
+        let [one, two, _] = three(&mut world);
+        inside(&one.namespace, || oracle("ip", &["addr", "add", "10.9.0.77/24", "dev", "eth0"]));
+        let as_77 = || {
+            inside(&one.namespace, || {
+                let socket = std::net::UdpSocket::bind(at("10.9.0.77", 0)).unwrap();
+                socket.set_read_timeout(Some(std::time::Duration::from_millis(500))).unwrap();
+                let _ = socket.send_to(b"?", at("10.9.0.3", 80));
+                socket.recv(&mut [0; 64]).is_ok()
+            })
+        };
+        assert!(as_77(), "without rules it can");
+        world.attach(&one, network("hull0"), &[]);
+        world.attach(&two, network("hull0"), &[]);
+        assert!(!as_77(), "another address");
+        ask(&one.namespace, Transport::Udp, at("10.9.0.3", 80));
+        // Another's address, announced: nobody believes it.
+        inside(&one.namespace, || {
+            oracle("ip", &["addr", "add", "10.9.0.1/32", "dev", "eth0"]);
+            oracle("ip", &["addr", "del", "10.9.0.2/24", "dev", "eth0"]);
+            oracle("ip", &["addr", "add", "10.9.0.2/24", "dev", "eth0"]);
+        });
+        ask(&two.namespace, Transport::Udp, at("10.9.0.2", 80));
+        let gateway = inside(&two.namespace, || {
+            let _ = std::net::UdpSocket::bind(at("0.0.0.0", 0)).unwrap().send_to(b"?", at("10.9.0.1", 9));
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            oracle("ip", &["neigh", "show", "10.9.0.1"])
+        });
+        assert!(gateway.contains("02:42:0a:09:00:01"), "{gateway}");
+        // Another MAC address: nothing of it gets through.
+        inside(&one.namespace, || {
+            oracle("ip", &["addr", "del", "10.9.0.1/32", "dev", "eth0"]);
+            oracle("ip", &["link", "set", "eth0", "address", "02:42:0a:09:00:07"]);
+        });
+        refused(&one.namespace, Transport::Udp, at("10.9.0.3", 80));
+    });
+}
+
+#[test]
+fn a_container_that_is_taken_off_is_no_longer_published() {
+    in_own_namespace("a_container_that_is_taken_off_is_no_longer_published", || {
+        let mut world = World::new();
+        let [one, ..] = three(&mut world);
+        let published = publish(at("0.0.0.0", 8080), &one, 80);
+        world.attach(&one, network("hull0"), &published);
+        ask(&world.host, Transport::Tcp, at("127.0.0.1", 8080));
+        let endpoint = Endpoint {
+            network: network("hull0"),
+            link: &one.link,
+            mac: one.mac,
+            addresses: &[one.address],
+            published: &published,
+        };
+        world.table.detach(&mut world.filter, &[endpoint]).unwrap();
+        refused(&world.host, Transport::Tcp, at("127.0.0.1", 8080));
+    });
+}
+
+#[test]
+fn ipv6_is_served_as_ipv4_is() {
+    in_own_namespace("ipv6_is_served_as_ipv4_is", || {
+        let mut world = World::new();
+        let [one, two, _] = three(&mut world);
+        sysctl::enable_forwarding(true).unwrap();
+        let give = |socket: &mut Socket, name: &str, text: &str| {
+            let link = links::get(socket, name).unwrap().index;
+            addresses::add(socket, Address { link, ip: ip(text), prefix: 64 }).unwrap();
+        };
+        give(&mut world.route, "hull0", "fd00:9::1");
+        give(&mut world.route, "lan0", "fd00:1::1");
+        for (namespace, text, gateway) in [
+            (&one.namespace, "fd00:9::2", Some("fd00:9::1")),
+            (&two.namespace, "fd00:9::3", Some("fd00:9::1")),
+            (&world.neighbour, "fd00:1::2", None),
+        ] {
+            inside(namespace, || {
+                give(&mut crate::testing::route_socket(), "eth0", text);
+                gateway.map(|gateway| oracle("ip", &["-6", "route", "add", "default", "via", gateway]));
+            });
+        }
+        let v6 = Container { address: ip("fd00:9::2"), ..one };
+        serve(&v6.namespace, Transport::Tcp, at("::", 90));
+        serve(&world.neighbour, Transport::Tcp, at("::", 90));
+        world.attach(&v6, network("hull0"), &publish(at("::", 8080), &v6, 90));
+        world.attach(&Container { address: ip("fd00:9::3"), ..two }, network("hull0"), &[]);
+        let ask = |from, to, port| ask(from, Transport::Tcp, at(to, port));
+        assert_eq!(ask(&world.neighbour, "fd00:1::1", 8080), "fd00:1::2");
+        assert_eq!(ask(&world.host, "fd00:1::1", 8080), "fd00:1::1");
+        assert_eq!(ask(&v6.namespace, "fd00:1::2", 90), "fd00:1::1");
+        assert_eq!(ask(&v6.namespace, "fd00:9::1", 8080), "fd00:9::1");
+    });
+}

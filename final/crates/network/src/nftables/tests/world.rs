@@ -1,0 +1,175 @@
+//! A host with bridges and containers on them, and a neighbour on its LAN, all of them network namespaces.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::super::*;
+use crate::addresses::{self, Address};
+use crate::links::{self, Bridge, Namespace, Peer, Veth};
+use crate::netlink::Protocol;
+use crate::routes::{self, Route};
+use crate::testing::{inside, new_namespace};
+use crate::{namespace, sysctl};
+
+pub const HOST_ON_LAN: &str = "198.51.100.1";
+pub const NEIGHBOUR: &str = "198.51.100.2";
+
+/// How long a refused packet is waited for, and how long one that must come.
+const NEVER: Duration = Duration::from_millis(300);
+const SURELY: Duration = Duration::from_secs(10);
+
+pub fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+pub fn at(address: &str, port: u16) -> SocketAddr {
+    SocketAddr::new(ip(address), port)
+}
+
+/// The test's own namespace is the host.
+pub struct World {
+    pub host: OwnedFd,
+    pub neighbour: OwnedFd,
+    pub route: Socket,
+    pub filter: Socket,
+    pub table: Table,
+}
+
+/// A container on one network; `link` is the host's end.
+pub struct Container {
+    pub namespace: OwnedFd,
+    pub link: String,
+    pub mac: Mac,
+    pub address: IpAddr,
+    pub bridge: &'static str,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let mut world = Self {
+            host: namespace::current().unwrap(),
+            neighbour: new_namespace(),
+            route: Socket::open(Protocol::Route).unwrap(),
+            filter: Socket::open(Protocol::Netfilter).unwrap(),
+            table: Table::new(""),
+        };
+        sysctl::enable_forwarding(false).unwrap();
+        world.cable("lan0", None, &world.neighbour.try_clone().unwrap(), None, NEIGHBOUR);
+        world.give("lan0", HOST_ON_LAN);
+        world
+    }
+
+    fn give(&mut self, link: &str, address: &str) {
+        let link = links::get(&mut self.route, link).unwrap().index;
+        addresses::add(&mut self.route, Address { link, ip: ip(address), prefix: 24 }).unwrap();
+    }
+
+    fn cable(&mut self, name: &str, master: Option<u32>, to: &OwnedFd, mac: Option<Mac>, address: &str) {
+        let peer = Peer { name: "eth0", mac, namespace: Namespace::Fd(to.as_fd()) };
+        links::create_veth(&mut self.route, &Veth { name, master, mtu: 1500, peer }).unwrap();
+        let mut inner = Socket::inside(to.as_fd(), Protocol::Route).unwrap();
+        for name in ["lo", "eth0"] {
+            let link = links::get(&mut inner, name).unwrap().index;
+            links::set_up(&mut inner, link).unwrap();
+        }
+        let link = links::get(&mut inner, "eth0").unwrap().index;
+        addresses::add(&mut inner, Address { link, ip: ip(address), prefix: 24 }).unwrap();
+    }
+
+    pub fn bridge(&mut self, name: &'static str, gateway: &str) {
+        let mac = Mac::for_address(ip(gateway));
+        links::create_bridge(&mut self.route, &Bridge { name, mac, mtu: 1500 }).unwrap();
+        self.give(name, gateway);
+        sysctl::enable_route_localnet(name).unwrap();
+    }
+
+    /// A container that is on the bridge, without the rules that go with it.
+    pub fn plug(&mut self, bridge: &'static str, link: &str, address: &str, gateway: &str) -> Container {
+        let master = links::get(&mut self.route, bridge).unwrap().index;
+        let (namespace, mac) = (new_namespace(), Mac::for_address(ip(address)));
+        self.cable(link, Some(master), &namespace, Some(mac), address);
+        let mut inner = Socket::inside(namespace.as_fd(), Protocol::Route).unwrap();
+        let eth0 = links::get(&mut inner, "eth0").unwrap().index;
+        routes::add(&mut inner, Route::default_via(ip(gateway), eth0)).unwrap();
+        Container { namespace, link: link.into(), mac, address: ip(address), bridge }
+    }
+
+    pub fn attach(&mut self, container: &Container, network: Network<'_>, published: &[Published]) {
+        let endpoint = Endpoint {
+            network: Network { bridge: container.bridge, ..network },
+            link: &container.link,
+            mac: container.mac,
+            addresses: &[container.address],
+            published,
+        };
+        self.table.attach(&mut self.filter, &[endpoint]).unwrap();
+        if !published.is_empty() {
+            let port = links::get(&mut self.route, &container.link).unwrap().index;
+            links::reflect_port(&mut self.route, port).unwrap();
+        }
+    }
+}
+
+/// Answers each who comes with the address he comes from.
+pub fn serve(namespace: &OwnedFd, transport: Transport, address: SocketAddr) {
+    let namespace = namespace.try_clone().unwrap();
+    let (ready, wait) = mpsc::channel();
+    // It ends with the test's process.
+    std::thread::spawn(move || {
+        hull_sys::process::setns(namespace.as_fd(), libc::CLONE_NEWNET).unwrap();
+        match transport {
+            Transport::Udp => {
+                let socket = UdpSocket::bind(address).unwrap();
+                ready.send(()).unwrap();
+                while let Ok((_, from)) = socket.recv_from(&mut [0; 16]) {
+                    let _ = socket.send_to(from.ip().to_string().as_bytes(), from);
+                }
+            }
+            _ => {
+                let listener = TcpListener::bind(address).unwrap();
+                ready.send(()).unwrap();
+                while let Ok((mut stream, from)) = listener.accept() {
+                    let _ = stream.write_all(from.ip().to_string().as_bytes());
+                }
+            }
+        }
+    });
+    wait.recv().unwrap();
+}
+
+fn ask_for(namespace: &OwnedFd, transport: Transport, to: SocketAddr, wait: Duration) -> io::Result<String> {
+    inside(namespace, || {
+        let mut answer = [0; 64];
+        let length = match transport {
+            Transport::Udp => {
+                let any: IpAddr = if to.is_ipv4() { ip("0.0.0.0") } else { ip("::") };
+                let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
+                socket.set_read_timeout(Some(wait))?;
+                socket.connect(to)?;
+                socket.send(b"who am I?")?;
+                socket.recv(&mut answer)?
+            }
+            _ => {
+                let mut stream = TcpStream::connect_timeout(&to, wait)?;
+                stream.set_read_timeout(Some(wait))?;
+                stream.read(&mut answer)?
+            }
+        };
+        Ok(String::from_utf8_lossy(&answer[..length]).into_owned())
+    })
+}
+
+/// As whom the server at `to` sees somebody in `namespace`.
+#[track_caller]
+pub fn ask(namespace: &OwnedFd, transport: Transport, to: SocketAddr) -> String {
+    ask_for(namespace, transport, to, SURELY).unwrap_or_else(|error| panic!("{transport} {to}: {error}"))
+}
+
+#[track_caller]
+pub fn refused(namespace: &OwnedFd, transport: Transport, to: SocketAddr) {
+    let answer = ask_for(namespace, transport, to, NEVER);
+    assert!(answer.is_err(), "{transport} {to} answers {answer:?}");
+}
