@@ -136,7 +136,12 @@ impl Socket {
         let count = messages.len() as u32;
         let end = self.send(messages, &action)?;
         let first = end.wrapping_sub(count - 1);
-        self.acknowledged(first, first.wrapping_add(acknowledged as u32), &action)
+        let done = self.acknowledged(first, first.wrapping_add(acknowledged as u32), &action);
+        if done.is_err() {
+            // Each refused message has an answer of its own; what is left would take the room of the next request's.
+            while self.receive(&action).is_ok() {}
+        }
+        done
     }
 
     /// `None` when the objects changed while they were listed.
@@ -209,6 +214,8 @@ impl Socket {
                 rustix::net::recvfrom(&self.fd, self.buffer.as_mut_slice(), flags)
             });
             let (_, length, from) = match received {
+                // There were more answers than the queue has room for: the first of many refusals are in it.
+                Err(rustix::io::Errno::NOBUFS) => continue,
                 Err(rustix::io::Errno::AGAIN) => {
                     return Err(Error::Answer { action: action(), why: "the kernel did not answer" });
                 }

@@ -61,6 +61,21 @@ fn a_batch_is_refused_by_any_of_its_messages() {
 }
 
 #[test]
+fn more_refusals_than_the_queue_holds_are_one_error() {
+    in_own_namespace("more_refusals_than_the_queue_holds_are_one_error", || {
+        let mut socket = Socket::open(Protocol::Route).unwrap();
+        let mut header = [0; 16];
+        header[4..8].copy_from_slice(&4711u32.to_ne_bytes());
+        let batch = vec![Message::new(17, 0, &header); 3000];
+        for _ in 0..2 {
+            let error = socket.batch(batch.clone(), 2999, || "try".into()).unwrap_err();
+            assert_eq!(error.errno(), Some(libc::ENODEV), "{error}");
+            assert!(links::find(&mut socket, "lo").unwrap().is_some());
+        }
+    });
+}
+
+#[test]
 fn a_socket_opened_inside_stays_inside_and_its_owner_does_not() {
     in_own_namespace("a_socket_opened_inside_stays_inside_and_its_owner_does_not", || {
         let other = new_namespace();
