@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use hull_storage::lock::Lock;
 use hull_storage::process_id::ProcessId;
+use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use rustix::process::{DumpableBehavior, geteuid, set_dumpable_behavior};
@@ -67,9 +68,8 @@ pub fn enter(run: &Path) -> Result<()> {
     // "access mode checking"). So it is when the program's file may be executed and not read.
     set_dumpable_behavior(DumpableBehavior::Dumpable).map_err(failed("become dumpable"))?;
     let mut holders = load(run)?;
-    match holders.first() {
-        Some(holder) => join(holder)?,
-        None => idmap::enter_new().map_err(|(step, source)| failed(step)(source))?,
+    if !join_any(&holders)? {
+        idmap::enter_new().map_err(|(step, source)| failed(step)(source))?;
     }
     become_root()?;
     unshare(CloneFlags::CLONE_NEWNS).map_err(failed("unshare the mount namespace"))?;
@@ -112,14 +112,26 @@ fn store(run: &Path, holders: Vec<ProcessId>) -> Result<()> {
     hull_storage::file::write_json_atomic(&run.join("userns.json"), &Holders { holders }).map_err(storage)
 }
 
-fn join(holder: &ProcessId) -> Result<()> {
-    let step = format!("join the one of process {}", holder.pid);
-    let pidfd = hull_sys::process::pidfd_open(holder.pid).map_err(failed(&step))?;
+/// False when none of them lives any more.
+fn join_any(holders: &[ProcessId]) -> Result<bool> {
+    for holder in holders {
+        match join(holder) {
+            Ok(()) => return Ok(true),
+            // It ended since we looked. On its way out it has given up its namespaces before it can be seen to be gone.
+            Err(Errno::ESRCH) => {}
+            Err(errno) => return Err(failed(format!("join the one of process {}", holder.pid))(errno)),
+        }
+    }
+    Ok(false)
+}
+
+fn join(holder: &ProcessId) -> nix::Result<()> {
+    let pidfd = hull_sys::process::pidfd_open(holder.pid)?;
     // From here on the descriptor is that process for good: if it still was the holder, it is the holder we join.
     if !holder.is_alive() {
-        return Err(failed(&step)(io::Error::from_raw_os_error(libc::ESRCH)));
+        return Err(Errno::ESRCH);
     }
-    setns(pidfd.as_fd(), CloneFlags::CLONE_NEWUSER).map_err(failed(&step))
+    setns(pidfd.as_fd(), CloneFlags::CLONE_NEWUSER)
 }
 
 /// The mapping makes us id 0 by itself, unless we had several ids: then the ones that are not mapped go here.
