@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    hull_runtime::serve_as_init();
     if let Err(code) = commands::protect() {
         return code;
     }

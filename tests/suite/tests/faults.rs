@@ -149,6 +149,18 @@ fn a_killed_monitor_is_recorded_and_its_container_does_not_run_on() {
 }
 
 #[test]
+fn a_container_of_another_user_ends_with_its_monitor_too() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    for extra in [&[][..], &["--init"]] {
+        t.ok(&[&["run", "-d", "--name", "box", "-u", "1000"], extra, &["busybox", "sleep", "300"]].concat());
+        let init = t.pid_of("box");
+        end(t.monitor_of("box"));
+        eventually("it is gone", || !std::path::Path::new(&format!("/proc/{init}")).exists());
+        t.ok(&["rm", "box"]);
+    }
+}
+
+#[test]
 fn a_container_whose_state_vanished_is_not_started_a_second_time() {
     let Some(t) = Scenario::with_busybox() else { return };
     t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);

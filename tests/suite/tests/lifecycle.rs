@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use hull_test_support::Scenario;
-use hull_test_support::outcome::eventually;
+use hull_test_support::outcome::{eventually, run};
 
 /// Starts a container that sleeps and ends quickly on SIGTERM.
 fn sleeper(t: &Scenario, name: &str) {
@@ -431,4 +431,28 @@ fn fifty_containers_started_at_once_all_run_and_all_go_away() {
     let ids = t.ok(&["ps", "-q"]);
     assert_eq!(ids.lines().count(), 50);
     t.ok(&[&["rm", "-f"], &ids.lines().collect::<Vec<_>>()[..]].concat());
+}
+
+#[test]
+fn real_time_signals_are_deaths_like_any_other() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    sleeper(&t, "box");
+    assert_eq!(t.hull(&["exec", "box", "sh", "-c", "kill -40 $$"]).code(), 168);
+    assert_eq!(t.hull(&["run", "--rm", "--init", "busybox", "sh", "-c", "kill -40 $$"]).code(), 168);
+    t.ok(&["run", "-d", "--name", "init", "--init", "busybox", "sleep", "300"]);
+    t.ok(&["kill", "-s", "RTMIN+6", "init"]);
+    assert_eq!(t.ok(&["wait", "init"]), "168", "init forwards it");
+}
+
+#[test]
+fn init_shows_nothing_of_hulls() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let script = "cat /proc/1/cmdline /proc/1/comm /proc/1/environ; ls -l /proc/1/fd";
+    let args = ["run", "--rm", "--init", "--privileged", "-e", "OWN=1", "busybox", "sh", "-c", script];
+    let mut command = t.command(&args);
+    let printed = run(command.env("SECRET_OF_THE_CALLER", "x")).ok().replace('\0', " ");
+    assert!(printed.starts_with("hull-init -- sh -c cat "), "{printed}");
+    assert!(printed.contains("\nhull-init\n") || printed.contains(" hull-init\n"), "{printed}");
+    assert!(printed.contains("OWN=1") && !printed.contains("SECRET"), "{printed}");
+    assert!(!printed.contains("privileged") && !printed.contains("socket:"), "{printed}");
 }

@@ -173,10 +173,7 @@ impl Drop for Created {
 /// Kills a child and collects it. The error that brought us here is the one to tell.
 pub(crate) fn end(child: &OwnedFd) {
     let _ = process::pidfd_send_signal(child.as_fd(), libc::SIGKILL);
-    let _ = nix::sys::wait::waitid(
-        nix::sys::wait::Id::PIDFd(child.as_fd()),
-        nix::sys::wait::WaitPidFlag::WEXITED,
-    );
+    let _ = process::reap(child.as_fd());
 }
 
 fn remove(cgroup: Option<&Cgroup>) {

@@ -27,6 +27,7 @@ mod stdio;
 pub use create::{CreateOptions, Created, Running, create};
 pub use error::{Error, Result};
 pub use exec::{ExecTarget, exec};
+pub use init::serve_as_init;
 pub use rendezvous::start;
 pub use rootfs::{Graft, mount_options};
 pub use stdio::Stdio;

@@ -4,7 +4,10 @@ use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag};
 use nix::libc;
+use nix::sys::signal::SigSet;
+use rustix::process::{WaitId, WaitIdOptions};
 
 /// Who returned from a fork or a clone.
 #[derive(Debug)]
@@ -85,6 +88,27 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> nix::Result<()> 
     Errno::result(sent).map(drop)
 }
 
+/// Collects a child that ends, waiting for it: its exit code, or 128 and the number of the signal that ended it, as a
+/// shell has it. Not by nix, which has no names for real-time signals and reports a death by one as an error.
+pub fn reap(child: BorrowedFd<'_>) -> nix::Result<u8> {
+    loop {
+        match rustix::process::waitid(WaitId::PidFd(child), WaitIdOptions::EXITED) {
+            Err(rustix::io::Errno::INTR) | Ok(None) => {}
+            Err(errno) => return Err(Errno::from_raw(errno.raw_os_error())),
+            Ok(Some(status)) => {
+                let signal = status.terminating_signal().map(|signal| 128 + signal);
+                return Ok(status.exit_status().or(signal).unwrap_or(255) as u8);
+            }
+        }
+    }
+}
+
+/// sigwaitinfo(2): the number of the next pending signal of `signals`, which are blocked.
+pub fn wait_for_signal(signals: &SigSet) -> nix::Result<i32> {
+    // SAFETY: the set is borrowed for the call, and a null siginfo asks for none.
+    Errno::result(unsafe { libc::sigwaitinfo(signals.as_ref(), std::ptr::null_mut()) })
+}
+
 /// setns(2): enters those namespaces of a process that `flags` name, all or none. By pidfd since Linux 5.8.
 pub fn setns(fd: BorrowedFd<'_>, flags: i32) -> nix::Result<()> {
     // SAFETY: the descriptor is borrowed for the call.
@@ -124,6 +148,15 @@ pub fn cloexec_from(first: u32) -> nix::Result<()> {
 pub fn adopt_fd(number: i32) -> OwnedFd {
     // SAFETY: callers pass numbers of descriptors that this process inherited or received and not yet wrapped.
     unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// Makes `fd` also descriptor `number`, which stays open over execve(2). Nobody here uses what was open there.
+pub fn place_fd(fd: BorrowedFd<'_>, number: i32) -> nix::Result<()> {
+    if fd.as_raw_fd() == number {
+        return nix::fcntl::fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty())).map(drop);
+    }
+    // SAFETY: two numbers; the caller has no owner for what it replaces.
+    Errno::result(unsafe { libc::dup2(fd.as_raw_fd(), number) }).map(drop)
 }
 
 /// execve(2); returns only on failure.
@@ -199,7 +232,7 @@ pub fn loopback_up() -> nix::Result<()> {
     Errno::result(done).map(drop)
 }
 
-/// Every signal back to its default action: what is ignored stays ignored over execve(2).
+/// Every standard signal back to its default action: what is ignored stays ignored over execve(2).
 pub fn default_signals() -> nix::Result<()> {
     for signal in nix::sys::signal::Signal::iterator() {
         use nix::sys::signal::{SigHandler, Signal, signal as set};

@@ -44,7 +44,7 @@ pub fn exec(root: &Root, args: &cli::Exec) -> Result<u8> {
     let (running, mut master) = hull_runtime::exec(target, &process, stdio)?;
     if let Err(error) = hand_over(args, &running, socket.as_ref(), &mut master) {
         let _ = hull_sys::process::pidfd_send_signal(running.pidfd.as_fd(), SIGKILL);
-        let _ = relay::reap(&running.pidfd);
+        let _ = hull_sys::process::reap(running.pidfd.as_fd());
         return Err(error);
     }
     signals.map_or(Ok(0), |signals| relay::wait(&running.pidfd, &signals, master))

@@ -3,12 +3,12 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use anyhow::{Context, Result};
+use hull_sys::process;
 use hull_sys::terminal::RawMode;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{WaitId, WaitIdOptions};
 
 /// Every signal that is somebody's wish, by descriptor.
 pub struct Signals(SignalFd);
@@ -45,21 +45,7 @@ pub fn wait(child: &OwnedFd, signals: &Signals, console: Option<OwnedFd>) -> Res
     let mut relay = Relay { child, signals, console, stdin_open: true, typed: Vec::new() };
     while !relay.step()? {}
     relay.drain();
-    reap(child)
-}
-
-/// Collects a child that ends, waiting for it.
-pub fn reap(child: &OwnedFd) -> Result<u8> {
-    loop {
-        match rustix::process::waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED) {
-            Err(Errno::INTR) | Ok(None) => {}
-            Err(errno) => return Err(errno).context("cannot read the exit status"),
-            Ok(Some(status)) => {
-                let signal = status.terminating_signal().map(|signal| 128 + signal);
-                return Ok(status.exit_status().or(signal).unwrap_or(255) as u8);
-            }
-        }
-    }
+    process::reap(child.as_fd()).context("cannot read the exit status")
 }
 
 struct Relay<'a> {
@@ -112,7 +98,7 @@ impl Relay<'_> {
         match (&self.console, info.ssi_signo as i32) {
             (Some(console), number) if number == Signal::SIGWINCH as i32 => pass_size(console),
             // It may have ended a moment ago: that is seen next.
-            (_, number) => drop(hull_sys::process::pidfd_send_signal(self.child.as_fd(), number)),
+            (_, number) => drop(process::pidfd_send_signal(self.child.as_fd(), number)),
         }
         Ok(())
     }

@@ -9,7 +9,6 @@ use hull_storage::process_id::ProcessId;
 use hull_sys::process;
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
 use super::clients::{Client, Clients};
 use super::events::{EventLoop, Stop};
@@ -206,7 +205,7 @@ impl Monitor {
             stop: &mut self.stop,
         };
         events.run(pidfd).context(|| "wait for the container".into())?;
-        let code = reap(&running)?;
+        let code = process::reap(pidfd).context(|| "read the container's exit status".into())?;
         let oom_killed = running.cgroup.as_ref().and_then(|cgroup| cgroup.oom_kills()).unwrap_or(0) > 0;
         if let Some(cgroup) = &running.cgroup {
             // One that stays, after it was given its time, must not keep the exit from being recorded.
@@ -280,17 +279,5 @@ impl Monitor {
         let stored = exit.store(root, id);
         crate::remove::remove_run_dir(root, id)?;
         stored
-    }
-}
-
-/// The exit status as a shell has it: 128 and the signal's number for a death by signal.
-pub(crate) fn reap(running: &Running) -> Result<u8> {
-    loop {
-        match waitid(Id::PIDFd(running.pidfd.as_fd()), WaitPidFlag::WEXITED) {
-            Ok(WaitStatus::Exited(_, code)) => return Ok(code as u8),
-            Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(128 + signal as i32 as u8),
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(errno) => return Err(errno).context(|| "read the container's exit status".into()),
-        }
     }
 }

@@ -10,7 +10,7 @@ use hull_sys::process::{self, Fork};
 use super::clients::{Client, Clients};
 use super::events::EventLoop;
 use super::log::Log;
-use super::run::{detach, fail, reap};
+use super::run::{detach, fail};
 use super::stdio::{self, Streams};
 use crate::attach::{AttachStream, Connection, Message};
 use crate::error::{Error, IoContext, Result};
@@ -79,7 +79,7 @@ fn live(command: &Connection, enter: Enter<'_>, tty: bool, interactive: bool, de
         stop: &mut None,
     };
     events.run(pidfd).context(|| "wait for the process".into())?;
-    let code = reap(&running)?;
+    let code = process::reap(pidfd).context(|| "read the program's exit status".into())?;
     clients.say_exited(code);
     // The process is reaped and nobody waits for us but the reader, who may take its time.
     clients.flush_until(None);

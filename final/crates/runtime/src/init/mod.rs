@@ -22,6 +22,7 @@ use crate::rootfs::{self, Rootfs};
 use crate::security::seccomp::{self, Program};
 use crate::spec::{Linux, NamespaceKind, Process, Spec};
 
+pub use pid1::serve_as_init;
 pub(crate) use program::{execute, find};
 pub(crate) use rights::{absent, drop_rights, set_limits};
 
@@ -47,9 +48,8 @@ fn become_container(
     let spec = options.spec;
     let user_process = spec.process.as_ref().ok_or_else(|| Error::Invalid("it has no process".into()))?;
     let linux = spec.linux.clone().unwrap_or_default();
-    if options.parent_death_signal {
-        process::set_parent_death_signal(libc::SIGKILL).step(|| "ask to die with the monitor".into())?;
-    }
+    die_with_parent(options)?;
+    let own = options.init.then(pid1::open_own_program).transpose()?;
     // Before the next line: it gives the file to the machine's root, whom a user namespace does not know.
     rights::set_oom_score(user_process)?;
     // Nobody in a pid namespace that we join, or that somebody joins, may look through /proc/PID/fd, or trace us.
@@ -77,7 +77,8 @@ fn become_container(
     }
     set_limits(user_process)?;
     drop_rights(user_process, filter)?;
-    close_others(options, channel)?;
+    die_with_parent(options)?;
+    close_others(options, channel, own.as_ref())?;
     let program = find(user_process)?;
     channel.send(&Message::Ready)?;
     match &options.rendezvous {
@@ -88,17 +89,27 @@ fn become_container(
             _ => process::exit_now(1),
         },
     }
-    match options.init {
-        true => pid1::run(&program, user_process),
-        false => execute(&program, user_process, options.preserved_fds),
+    match &own {
+        Some(own) => pid1::start(own, user_process, channel),
+        None => execute(&program, user_process, options.preserved_fds),
     }
+}
+
+/// Asked for again once the user has changed, which withdraws it (prctl(2)). A parent that ended in between is noticed
+/// by its silence: it has not said `Go`.
+fn die_with_parent(options: &CreateOptions<'_>) -> Result<()> {
+    if options.parent_death_signal {
+        process::set_parent_death_signal(libc::SIGKILL).step(|| "ask to die with the monitor".into())?;
+    }
+    Ok(())
 }
 
 /// Closed, and not only close-on-exec: execve(2) finds the program before it closes anything, and a program, or a working
 /// directory, named `/proc/self/fd/N/..` would be found through a directory of the host (CVE-2024-21626).
-fn close_others(options: &CreateOptions<'_>, channel: &Channel) -> Result<()> {
+fn close_others(options: &CreateOptions<'_>, channel: &Channel, own: Option<&OwnedFd>) -> Result<()> {
     let mut kept = vec![channel.as_fd()];
     kept.extend(options.rendezvous.as_ref().map(AsFd::as_fd));
+    kept.extend(own.map(AsFd::as_fd));
     process::close_all_but(3 + options.preserved_fds, &kept).step(|| "close inherited descriptors".into())
 }
 

@@ -2,23 +2,72 @@
 //!
 //! Without it the user's program is PID 1: the kernel sends it no signal it has no handler for (pid_namespaces(7)),
 //! and orphans become its zombies.
+//!
+//! It is this program executed anew, as `hull-init -- PROGRAM ARG…`: a fork would show the caller's command line,
+//! environment and memory inside, to whoever may look into another process there.
 
 use std::convert::Infallible;
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 
 use hull_sys::process::{self, Fork};
-use nix::errno::Errno;
 use nix::libc;
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
+use rustix::process::WaitOptions;
 
-use super::program::execute;
+use super::program::{c_strings, execute, find, reset_signals};
 use crate::error::{Result, Step};
+use crate::protocol::{Channel, Message};
 use crate::spec::Process;
 
+const NAME: &str = "hull-init";
+
+/// Where it finds the channel on which an execve(2) that fails is reported.
+const CHANNEL: i32 = 3;
+
+/// This program's own file, which cannot be named any more once the root has changed.
+pub(super) fn open_own_program() -> Result<OwnedFd> {
+    let path = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
+    let own = rustix::fs::open("/proc/self/exe", path, rustix::fs::Mode::empty());
+    // Out of the way of the channel.
+    own.and_then(|own| rustix::io::fcntl_dupfd_cloexec(own, CHANNEL + 1))
+        .step(|| "open hull's own program".into())
+}
+
+/// Executes `own` as the init of `user_process`.
+pub(super) fn start(own: &OwnedFd, user_process: &Process, channel: &Channel) -> Result<Infallible> {
+    reset_signals()?;
+    let args = [&[NAME.to_owned(), "--".to_owned()], user_process.args.as_slice()].concat();
+    let (args, env) = (c_strings(&args)?, c_strings(&user_process.env)?);
+    process::place_fd(channel.as_fd(), CHANNEL).step(|| "pass the channel on".into())?;
+    let flags = nix::fcntl::AtFlags::AT_EMPTY_PATH;
+    nix::unistd::execveat(own, c"", &args, &env, flags)
+        .step(|| "execute hull's own program as the container's init".into())
+}
+
+/// Where this program was executed to be a container's init, it is that and does not return.
+pub fn serve_as_init() {
+    let mut args = std::env::args_os();
+    if args.next().as_deref() != Some(OsStr::new(NAME)) || args.next().as_deref() != Some(OsStr::new("--")) {
+        return;
+    }
+    // The spec's own, of which none can be anything but UTF-8.
+    let args = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let env = std::env::vars_os();
+    let env = env.map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()));
+    let user_process = Process { args, env: env.collect(), cwd: PathBuf::from("."), ..Process::default() };
+    let channel = Channel::from(process::adopt_fd(CHANNEL));
+    let Err(error) = run(&user_process);
+    let _ = channel.send(&Message::Failed(error));
+    process::exit_now(1)
+}
+
 /// Runs the program as a child. Exits with its exit code, or 128 and the number of the signal that ended it.
-pub(super) fn run(program: &CString, user_process: &Process) -> Result<Infallible> {
+fn run(user_process: &Process) -> Result<Infallible> {
+    // The name of a program executed by its descriptor would be the descriptor's number.
+    rustix::thread::set_name(c"hull-init").step(|| format!("take the name {NAME}"))?;
     // Blocked before the fork, so that no signal is lost in between; the child unblocks them.
     let signals = SigSet::all();
     signals.thread_block().step(|| "block the signals".into())?;
@@ -28,40 +77,36 @@ pub(super) fn run(program: &CString, user_process: &Process) -> Result<Infallibl
             nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))
                 .step(|| "start a process group".into())?;
             let _ = nix::unistd::tcsetpgrp(rustix::stdio::stdin(), nix::unistd::getpid());
-            execute(program, user_process, 0)
+            let program: CString = find(user_process)?;
+            execute(&program, user_process, 0)
         }
         Fork::Parent { pid } => {
             // Our copy of the channel would keep the parent waiting for the end of file.
             process::close_range(3, u32::MAX).step(|| "close inherited descriptors".into())?;
-            serve(&signals, Pid::from_raw(pid))
+            let child = process::pidfd_open(pid).step(|| "watch the program".into())?;
+            serve(&signals, pid, &child)
         }
     }
 }
 
-fn serve(signals: &SigSet, child: Pid) -> ! {
+fn serve(signals: &SigSet, pid: i32, child: &OwnedFd) -> ! {
     loop {
-        match signals.wait() {
-            Ok(Signal::SIGCHLD) => reap(child),
-            Ok(signal) => {
-                // The child may have ended a moment ago: it is reaped next.
-                let _ = nix::sys::signal::kill(child, signal);
-            }
-            // A real-time signal, for which nix has no name.
+        match process::wait_for_signal(signals) {
+            Ok(libc::SIGCHLD) => reap(pid),
+            // It may have ended a moment ago: it is reaped next.
+            Ok(signal) => drop(process::pidfd_send_signal(child.as_fd(), signal)),
+            // Interrupted, as by a debugger.
             Err(_) => {}
         }
     }
 }
 
 /// One SIGCHLD can stand for many children (signal(7)).
-fn reap(child: Pid) {
-    loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(pid, code)) if pid == child => process::exit_now(code),
-            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == child => {
-                process::exit_now(128 + signal as libc::c_int)
-            }
-            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return,
-            Ok(_) | Err(_) => {}
+fn reap(program: i32) {
+    while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+        let signal = status.terminating_signal().map(|signal| 128 + signal);
+        if let (true, Some(code)) = (pid.as_raw_nonzero().get() == program, status.exit_status().or(signal)) {
+            process::exit_now(code)
         }
     }
 }

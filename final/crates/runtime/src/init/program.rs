@@ -77,7 +77,7 @@ pub(crate) fn reset_signals() -> Result<()> {
         .step(|| "unblock the signals".into())
 }
 
-fn c_strings(texts: &[String]) -> Result<Vec<CString>> {
+pub(super) fn c_strings(texts: &[String]) -> Result<Vec<CString>> {
     texts.iter().map(|text| c_string(text)).collect()
 }
 
