@@ -21,6 +21,8 @@ mod sets;
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::links::check_name;
 use crate::mac::Mac;
@@ -62,7 +64,7 @@ pub struct Endpoint<'a> {
 }
 
 /// A port of the host that leads into a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Published {
     pub transport: Transport,
     /// 0.0.0.0 and :: stand for all addresses of the host.

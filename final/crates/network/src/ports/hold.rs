@@ -1,0 +1,217 @@
+//! Sockets bound to the host's ports, so that nobody else gets them.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, Protocol, SocketAddrUnix, SocketFlags, SocketType, bind, getsockname, ipproto, listen,
+    socket_with, sockopt,
+};
+
+use super::{Mapping, Port, Transport};
+use crate::error::{Error, Result};
+
+/// A port of the host, for as long as this lives.
+#[derive(Debug)]
+pub struct Held {
+    pub host: SocketAddr,
+    pub container: Port,
+    _socket: OwnedFd,
+}
+
+/// Takes the ports on the host that the mappings ask for, or none of them. `ip` is for mappings that name no address.
+pub fn hold(mappings: &[Mapping], ip: IpAddr) -> Result<Vec<Held>> {
+    mappings.iter().map(|mapping| hold_one(mapping, mapping.host_ip.unwrap_or(ip))).collect()
+}
+
+/// Whether nobody holds the port.
+pub fn is_free(transport: Transport, host: SocketAddr) -> bool {
+    take(transport, host).is_ok()
+}
+
+fn hold_one(mapping: &Mapping, ip: IpAddr) -> Result<Held> {
+    let transport = mapping.container.transport;
+    let (first, last) = mapping.host.unwrap_or((0, 0));
+    let mut refused = Errno::ADDRINUSE;
+    for port in first..=last {
+        let host = SocketAddr::new(ip, port);
+        match take(transport, host) {
+            Ok((socket, host)) => return Ok(Held { host, container: mapping.container, _socket: socket }),
+            Err(Errno::ADDRINUSE) => {}
+            Err(errno) => {
+                refused = errno;
+                break;
+            }
+        }
+    }
+    let address = match (first, last) {
+        (0, _) => ip.to_string(),
+        _ if first == last => SocketAddr::new(ip, first).to_string(),
+        _ => format!("{} to {last}", SocketAddr::new(ip, first)),
+    };
+    Err(match refused {
+        Errno::ADDRINUSE => Error::PortTaken { address, protocol: transport.name() },
+        Errno::ADDRNOTAVAIL => Error::InvalidPort {
+            text: format!("{address}:{}", mapping.container),
+            why: "no link of the host has this address".into(),
+        },
+        errno => Error::Io { action: format!("take the port {address} ({transport})"), source: errno.into() },
+    })
+}
+
+/// A socket bound to the address, and the address with the port that the kernel chose for port 0.
+fn take(transport: Transport, host: SocketAddr) -> Result<(OwnedFd, SocketAddr), Errno> {
+    match bound(transport, host, false) {
+        // A server that ended a moment ago leaves connections in TIME_WAIT, which keep a port from who does not say that
+        // he knows (ip(7), SO_REUSEADDR). Two who say so could share it, were it not for listening.
+        Err(Errno::ADDRINUSE) if transport == Transport::Tcp => bound(transport, host, true),
+        Err(Errno::PROTONOSUPPORT) if transport == Transport::Sctp => named(host),
+        taken => taken,
+    }
+}
+
+fn bound(transport: Transport, host: SocketAddr, reuse: bool) -> Result<(OwnedFd, SocketAddr), Errno> {
+    let (kind, protocol) = match transport {
+        Transport::Tcp => (SocketType::STREAM, ipproto::TCP),
+        Transport::Udp => (SocketType::DGRAM, ipproto::UDP),
+        Transport::Sctp => (SocketType::STREAM, SCTP),
+    };
+    let family = if host.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, Some(protocol))?;
+    if host.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    if reuse {
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+    }
+    bind(&socket, &host)?;
+    if reuse {
+        listen(&socket, 0)?;
+    }
+    let host = SocketAddr::try_from(getsockname(&socket)?)?;
+    Ok((socket, host))
+}
+
+const SCTP: Protocol = ipproto::SCTP;
+
+/// On a kernel that translates SCTP but does not speak it nobody on the host can have such a port. Other containers can:
+/// a name that only one socket of the network namespace can have (unix(7), "abstract") keeps it from them.
+fn named(host: SocketAddr) -> Result<(OwnedFd, SocketAddr), Errno> {
+    let ports = if host.port() == 0 { 49152..=u16::MAX } else { host.port()..=host.port() };
+    for port in ports {
+        let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+        let host = SocketAddr::new(host.ip(), port);
+        match bind(&socket, &SocketAddrUnix::new_abstract_name(format!("hull-sctp/{host}").as_bytes())?) {
+            Err(Errno::ADDRINUSE) => {}
+            bound => return bound.map(|()| (socket, host)),
+        }
+    }
+    Err(Errno::ADDRINUSE)
+}
+
+/// All addresses of the host, of IPv4.
+pub const EVERYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+
+    use super::super::parse;
+    use super::*;
+    use crate::testing::in_own_namespace;
+
+    fn take_all(text: &str) -> Result<Vec<Held>> {
+        hold(&parse(text).unwrap(), EVERYWHERE)
+    }
+
+    #[track_caller]
+    fn taken(text: &str, message: &str) {
+        let error = take_all(text).unwrap_err();
+        assert_eq!(error.to_string(), message);
+        assert!(error.hint().is_some());
+    }
+
+    #[test]
+    fn a_port_is_held_until_its_holder_ends() {
+        in_own_namespace("a_port_is_held_until_its_holder_ends", || {
+            for transport in ["tcp", "udp", "sctp"] {
+                let text = format!("8080:80/{transport}");
+                let held = take_all(&text).unwrap();
+                assert_eq!(held[0].host, "0.0.0.0:8080".parse().unwrap());
+                taken(&text, &format!("port taken: 0.0.0.0:8080 ({transport}) is held by another process"));
+                drop(held);
+                take_all(&text).unwrap();
+            }
+        });
+    }
+
+    #[test]
+    fn a_port_of_any_process_is_taken() {
+        in_own_namespace("a_port_of_any_process_is_taken", || {
+            let tcp = TcpListener::bind("127.0.0.1:8080").unwrap();
+            let udp = UdpSocket::bind("0.0.0.0:53").unwrap();
+            taken("8080:80", "port taken: 0.0.0.0:8080 (tcp) is held by another process");
+            taken("127.0.0.1:53:53/udp", "port taken: 127.0.0.1:53 (udp) is held by another process");
+            // Another address, another transport.
+            take_all("127.0.0.2:8080:80").unwrap();
+            take_all("8080:80/udp").unwrap();
+            drop((tcp, udp));
+            take_all("8080:80").unwrap();
+        });
+    }
+
+    #[test]
+    fn the_rest_of_a_server_that_ended_is_in_nobodys_way() {
+        in_own_namespace("the_rest_of_a_server_that_ended_is_in_nobodys_way", || {
+            let listener = TcpListener::bind("127.0.0.1:8080").unwrap();
+            let client = TcpStream::connect("127.0.0.1:8080").unwrap();
+            let (server, _) = listener.accept().unwrap();
+            // Who closes first keeps the connection in TIME_WAIT.
+            drop(server);
+            drop(listener);
+            drop(client);
+            let held = take_all("8080:80").unwrap();
+            taken("8080:80", "port taken: 0.0.0.0:8080 (tcp) is held by another process");
+            drop(held);
+        });
+    }
+
+    #[test]
+    fn of_a_range_the_first_free_port_is_taken() {
+        in_own_namespace("of_a_range_the_first_free_port_is_taken", || {
+            let ports: Vec<_> = (0..3).map(|_| take_all("8000-8002:80").unwrap()).collect();
+            let numbers: Vec<_> = ports.iter().map(|held| held[0].host.port()).collect();
+            assert_eq!(numbers, [8000, 8001, 8002]);
+            taken("8000-8002:80", "port taken: 0.0.0.0:8000 to 8002 (tcp) is held by another process");
+        });
+    }
+
+    #[test]
+    fn without_a_host_port_any_free_one_is_taken() {
+        in_own_namespace("without_a_host_port_any_free_one_is_taken", || {
+            for text in ["80-82", "127.0.0.1::80/udp", "80/sctp"] {
+                let held = take_all(text).unwrap();
+                assert!(held.iter().all(|held| held.host.port() >= 1024), "{held:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn of_several_ports_all_or_none_are_taken() {
+        in_own_namespace("of_several_ports_all_or_none_are_taken", || {
+            let held = take_all("8001:1").unwrap();
+            assert!(take_all("8000-8002:1-3").is_err());
+            take_all("8000:1").unwrap();
+            drop(held);
+        });
+    }
+
+    #[test]
+    fn an_address_that_the_host_does_not_have_is_named() {
+        in_own_namespace("an_address_that_the_host_does_not_have_is_named", || {
+            let error = take_all("192.0.2.1:80:80").unwrap_err().to_string();
+            assert!(error.contains("no link of the host has this address"), "{error}");
+        });
+    }
+}

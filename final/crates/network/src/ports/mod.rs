@@ -1,0 +1,74 @@
+//! Published ports: what `-p` says, and the sockets that keep a port from everybody else.
+//!
+//! Packets to a published port never reach its socket: nftables leads them to the container before. The socket is there
+//! for the kernel's own answer to the question whether a port is free, the same for hull as for every other program,
+//! and it ends with the process that holds it, however that ends.
+
+mod hold;
+mod parse;
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+pub use hold::{EVERYWHERE, Held, hold, is_free};
+pub use parse::{parse, parse_exposed};
+
+/// What has ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    Tcp,
+    Udp,
+    Sctp,
+}
+
+/// A container's port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Port {
+    pub number: u16,
+    pub transport: Transport,
+}
+
+/// One port of a container that is to be published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mapping {
+    /// None: on all addresses of the host.
+    pub host_ip: Option<IpAddr>,
+    /// The first free one of these, both included; None: any free port.
+    pub host: Option<(u16, u16)>,
+    pub container: Port,
+}
+
+impl Transport {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        }
+    }
+
+    /// The protocol's number in an IP header (protocols(5)).
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Tcp => 6,
+            Self::Udp => 17,
+            Self::Sctp => 132,
+        }
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// docker's notation: `80/tcp`.
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.number, self.transport)
+    }
+}
