@@ -8,14 +8,13 @@
 //! ```
 //! The messages are those of the pair ([`crate::protocol`]).
 
-use std::ffi::OsStr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
+use hull_sys::net::with_socket_address;
 use hull_sys::process;
 use nix::errno::Errno;
-use rustix::fs::{Mode, OFlags};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use crate::error::{Error, Result, Step};
 use crate::protocol::{Channel, Message};
@@ -24,7 +23,7 @@ use crate::protocol::{Channel, Message};
 pub fn bind(path: &Path) -> Result<OwnedFd> {
     let step = || format!("listen on {}", path.display());
     let socket = socket(SocketType::SEQPACKET)?;
-    with_address(path, |address| rustix::net::bind(&socket, address)).step(step)?;
+    with_socket_address(path, |address| rustix::net::bind(&socket, address)).step(step)?;
     rustix::net::listen(&socket, 1).step(step)?;
     Ok(socket)
 }
@@ -46,7 +45,7 @@ pub fn start(path: &Path) -> Result<()> {
 /// A socket connected to the one at `path`, which may be deeper than `sun_path` is long.
 pub fn connect(path: &Path, kind: SocketType) -> Result<OwnedFd> {
     let socket = socket(kind)?;
-    with_address(path, |address| rustix::net::connect(&socket, address))
+    with_socket_address(path, |address| rustix::net::connect(&socket, address))
         .step(|| format!("connect to {}", path.display()))?;
     Ok(socket)
 }
@@ -82,18 +81,6 @@ fn accept(listener: &OwnedFd) -> Result<Channel> {
 fn socket(kind: SocketType) -> Result<OwnedFd> {
     rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)
         .step(|| "create a socket".into())
-}
-
-/// `sun_path` holds 107 bytes (unix(7)): the socket is named through a descriptor of its directory.
-fn with_address<T>(
-    path: &Path,
-    action: impl FnOnce(&SocketAddrUnix) -> rustix::io::Result<T>,
-) -> rustix::io::Result<T> {
-    let name = path.file_name().and_then(OsStr::to_str).ok_or(rustix::io::Errno::INVAL)?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory = rustix::fs::open(parent, flags, Mode::empty())?;
-    action(&SocketAddrUnix::new(format!("/proc/self/fd/{}/{name}", directory.as_raw_fd()))?)
 }
 
 /// True for the error of [`start`] that says that nobody waits.

@@ -1,9 +1,13 @@
-//! Options of netlink sockets, see netlink(7).
+//! What sockets need beside rustix: options of netlink(7), addresses of unix(7).
 
+use std::ffi::OsStr;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::libc;
+use rustix::fs::{Mode, OFlags};
+use rustix::net::SocketAddrUnix;
 
 /// Switches on an option of the level `SOL_NETLINK`, such as `NETLINK_EXT_ACK` (Linux 4.12).
 pub fn enable_netlink_option(socket: BorrowedFd<'_>, option: i32) -> nix::Result<()> {
@@ -14,4 +18,17 @@ pub fn enable_netlink_option(socket: BorrowedFd<'_>, option: i32) -> nix::Result
         libc::setsockopt(socket.as_raw_fd(), libc::SOL_NETLINK, option, (&raw const on).cast(), size)
     };
     Errno::result(set).map(drop)
+}
+
+/// Calls `action` with an address for the socket at `path`, whose length does not matter: `sun_path` holds 107 bytes
+/// (unix(7)), so the socket is named through a descriptor of its directory.
+pub fn with_socket_address<T>(
+    path: &Path,
+    action: impl FnOnce(&SocketAddrUnix) -> rustix::io::Result<T>,
+) -> rustix::io::Result<T> {
+    let name = path.file_name().and_then(OsStr::to_str).ok_or(rustix::io::Errno::INVAL)?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = rustix::fs::open(parent, flags, Mode::empty())?;
+    action(&SocketAddrUnix::new(format!("/proc/self/fd/{}/{name}", directory.as_raw_fd()))?)
 }

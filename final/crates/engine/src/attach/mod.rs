@@ -9,8 +9,9 @@ mod detach;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use hull_sys::net::with_socket_address;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 pub use client::{AttachEnd, AttachOptions, AttachStream};
 
@@ -133,7 +134,7 @@ impl Connection {
     /// Connects to the monitor that listens in `run_dir`.
     pub fn connect(run_dir: &Path) -> Result<Self, Errno> {
         let socket = seqpacket()?;
-        with_address(run_dir, |address| rustix::net::connect(&socket, address))?;
+        with_socket_address(&run_dir.join(SOCKET_NAME), |address| rustix::net::connect(&socket, address))?;
         Ok(Self(socket))
     }
 
@@ -190,7 +191,7 @@ impl Listener {
             Err(errno) => return Err(errno),
         }
         let socket = seqpacket()?;
-        with_address(run_dir, |address| rustix::net::bind(&socket, address))?;
+        with_socket_address(&run_dir.join(SOCKET_NAME), |address| rustix::net::bind(&socket, address))?;
         rustix::net::listen(&socket, 16)?;
         Ok(Self(socket))
     }
@@ -200,19 +201,6 @@ pub(crate) const SOCKET_NAME: &str = "attach.sock";
 
 fn seqpacket() -> Result<OwnedFd, Errno> {
     rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-}
-
-/// `sun_path` holds 107 bytes (unix(7)) and a state directory may be deeper: the socket is named through a
-/// descriptor of its directory.
-fn with_address<T>(
-    run_dir: &Path,
-    action: impl FnOnce(&SocketAddrUnix) -> Result<T, Errno>,
-) -> Result<T, Errno> {
-    use rustix::fs::{Mode, OFlags};
-    let directory =
-        rustix::fs::open(run_dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    let number = std::os::fd::AsRawFd::as_raw_fd(&directory);
-    action(&SocketAddrUnix::new(format!("/proc/self/fd/{number}/{SOCKET_NAME}"))?)
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::libc;
 use nix::mount::MsFlags;
 use rustix::fs::{FileType, OFlags};
-use rustix::io::Errno;
 
 use super::{Rootfs, fd_path};
 use crate::error::{Result, Step};
@@ -14,7 +14,7 @@ use crate::error::{Result, Step};
 pub(crate) fn mask(rootfs: &Rootfs, path: &Path) -> Result<()> {
     let step = || format!("mask {}", path.display());
     let target = match rootfs.find(path, OFlags::PATH) {
-        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+        Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(()),
         found => found.step(step)?,
     };
     let stat = rustix::fs::fstat(&target).step(step)?;
@@ -33,7 +33,7 @@ pub(crate) fn mask(rootfs: &Rootfs, path: &Path) -> Result<()> {
 pub(crate) fn read_only(rootfs: &Rootfs, path: &Path) -> Result<()> {
     let step = || format!("make {} read-only", path.display());
     let target = match rootfs.find(path, OFlags::PATH) {
-        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+        Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(()),
         found => found.step(step)?,
     };
     let tree = hull_sys::mount::clone_tree(&target, c"", true).step(step)?;

@@ -14,7 +14,8 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use nix::errno::Errno;
+use rustix::fs::{Mode, OFlags};
 
 use crate::error::{Error, Result, Step};
 
@@ -46,22 +47,15 @@ impl Rootfs {
     }
 
     /// What the container would find at `path`.
-    pub(crate) fn find(&self, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        loop {
-            match rustix::fs::openat2(&self.root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
-                // A rename raced with `..` in the path (openat2(2)).
-                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
-                result => return result,
-            }
-        }
+    pub(crate) fn find(&self, path: &Path, flags: OFlags) -> nix::Result<OwnedFd> {
+        hull_sys::fs::open_in_root(&self.root, path, flags)
     }
 
     /// Finds a mount point, making it and the directories above it where they are missing.
     pub(crate) fn find_or_make(&self, path: &Path, kind: Kind) -> Result<OwnedFd> {
         match self.find(path, OFlags::PATH) {
             Ok(found) => return Ok(found),
-            Err(rustix::io::Errno::NOENT) => {}
+            Err(Errno::ENOENT) => {}
             Err(errno) => return Err(errno).step(|| format!("resolve {} in the container", path.display())),
         }
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
