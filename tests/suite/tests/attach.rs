@@ -147,9 +147,11 @@ fn a_stopped_attach_does_not_hold_up_the_end() {
 #[test]
 fn a_stopped_wait_does_not_brake_the_container() {
     let Some(t) = Scenario::with_busybox() else { return };
+    // Long lines, of which the log takes more in the same time.
+    let line = "0123456789".repeat(100);
     let script =
-        "sleep 1; yes | head -c 5000000; touch /done; while test -e /done; do sleep 0.1; done; exit 3";
-    t.ok(&["run", "-d", "--name", "box", "busybox", "sh", "-c", script]);
+        "sleep 1; yes $0 | head -c 5000000; touch /done; while test -e /done; do sleep 0.1; done; exit 3";
+    t.ok(&["run", "-d", "--name", "box", "busybox", "sh", "-c", script, &line]);
     let waiting = t.spawn(&["wait", "box"]);
     std::thread::sleep(Duration::from_millis(500));
     signal(&waiting, Signal::SIGSTOP);
