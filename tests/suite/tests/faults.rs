@@ -235,6 +235,36 @@ fn with_hulls_own_disk_full_containers_are_refused_or_stopped_listed_and_removed
 }
 
 #[test]
+fn a_log_without_the_lines_that_found_no_room_says_so() {
+    use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+    let Some(t) = Scenario::start() else { return };
+    std::fs::create_dir(t.data_root()).unwrap();
+    mount("tmpfs", t.data_root(), "tmpfs", MountFlags::empty(), c"size=12m").unwrap();
+    t.busybox();
+    let script = "trap 'seq 1 500' USR1; trap 'echo after' USR2; echo before; while :; do sleep 0.1; done";
+    t.ok(&["run", "-d", "--name", "box", "busybox", "sh", "-c", script]);
+    let logs = || t.hull(&["logs", "box"]);
+    eventually("it has begun", || logs().stdout.contains("before"));
+    let fill = t.data_root().join("fill");
+    let mut file = std::fs::File::create(&fill).unwrap();
+    while std::io::Write::write(&mut file, &[0; 4096]).is_ok() {}
+    t.ok(&["kill", "-s", "USR1", "box"]);
+    std::thread::sleep(Duration::from_secs(1));
+    drop(file);
+    std::fs::remove_file(fill).unwrap();
+    t.ok(&["kill", "-s", "USR2", "box"]);
+    eventually("it goes on", || logs().stdout.contains("after"));
+    let logs = logs();
+    let lost = logs.stderr.strip_prefix("hull: here are missing ").and_then(|text| text.split(' ').next());
+    let lost: usize = lost.and_then(|lost| lost.parse().ok()).unwrap_or_else(|| panic!("{logs}"));
+    assert!(logs.stderr.contains("No space left"), "{logs}");
+    // Of what was printed each line is there whole or counted.
+    assert_eq!(logs.stdout.lines().count() + lost, "before after".split(' ').count() + 500);
+    t.ok(&["rm", "-f", "box"]);
+    unmount(t.data_root(), UnmountFlags::DETACH).unwrap();
+}
+
+#[test]
 fn a_container_whose_disk_is_full_still_ends_and_goes() {
     let Some(t) = Scenario::with_busybox() else { return };
     let script = "dd if=/dev/zero of=/scratch/fill bs=64k; echo went on";

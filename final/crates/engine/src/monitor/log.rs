@@ -3,7 +3,8 @@
 //! ```text
 //! containers/<id>/log  log.1  log.2 …     newest first; `max-file` of them
 //! ```
-//! A write that fails (a full disk) is counted and dropped: it never blocks or ends the container.
+//! A write that fails (a full disk) never blocks or ends the container: its lines are dropped, and the next that can be
+//! written says how many.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -52,8 +53,8 @@ pub(super) struct Log {
     size: u64,
     /// What follows the last newline of each stream.
     partial: [Vec<u8>; 2],
-    /// Lines that could not be written.
-    pub lost: u64,
+    /// Lines that could not be written, and why.
+    lost: Option<(usize, std::io::Error)>,
 }
 
 impl Log {
@@ -65,7 +66,7 @@ impl Log {
             file: None,
             size: 0,
             partial: [vec![], vec![]],
-            lost: 0,
+            lost: None,
         }
     }
 
@@ -74,12 +75,8 @@ impl Log {
         Self { directory: directory.into(), options: options.clone(), ..Self::none() }
     }
 
-    /// Opens the log with its first line. One that cannot be opened is tried again with the next.
-    fn is_open(&mut self) -> bool {
-        if self.options.driver == LogDriver::JsonFile && self.file.is_none() && self.reopen().is_err() {
-            self.lost += 1;
-        }
-        self.file.is_some()
+    fn is_kept(&self) -> bool {
+        self.options.driver == LogDriver::JsonFile
     }
 
     fn reopen(&mut self) -> std::io::Result<()> {
@@ -90,7 +87,7 @@ impl Log {
     }
 
     pub(super) fn write(&mut self, stream: Stream, data: &[u8]) {
-        if !self.is_open() {
+        if !self.is_kept() {
             return;
         }
         let time = Timestamp::now();
@@ -112,7 +109,7 @@ impl Log {
     pub(super) fn flush(&mut self) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let partial = std::mem::take(&mut self.partial[stream as usize]);
-            if !partial.is_empty() && self.is_open() {
+            if !partial.is_empty() && self.is_kept() {
                 let mut batch = Vec::new();
                 self.add_line(&mut batch, stream, &partial, Timestamp::now());
                 self.append(&mut batch);
@@ -130,22 +127,44 @@ impl Log {
         }
         let line = batch.split_off(before);
         self.append(batch);
-        if self.rotate().is_err() {
-            self.lost += 1;
-        }
+        // One that cannot be renamed grows: better too long than lost.
+        let _ = self.rotate();
         *batch = line;
     }
 
+    /// Writes whole lines or none, so that what follows a failure is read as it was written.
     fn append(&mut self, batch: &mut Vec<u8>) {
         if batch.is_empty() {
             return;
         }
-        match self.file.as_mut().map(|file| file.write_all(batch)) {
-            Some(Ok(())) => self.size += batch.len() as u64,
-            Some(Err(_)) => self.lost += 1,
-            None => {}
+        if let Err(error) = self.try_append(batch) {
+            if let Some(file) = &self.file {
+                let _ = file.set_len(self.size);
+            }
+            let lines = batch.iter().filter(|byte| **byte == b'\n').count();
+            let before = self.lost.as_ref().map_or(0, |(lines, _)| *lines);
+            self.lost = Some((before + lines, error));
         }
         batch.clear();
+    }
+
+    fn try_append(&mut self, batch: &[u8]) -> std::io::Result<()> {
+        // Made with the first line.
+        if self.file.is_none() {
+            self.reopen()?;
+        }
+        let Some(file) = &mut self.file else { return Ok(()) };
+        if let Some((lines, error)) = &self.lost {
+            let mut notice = Vec::new();
+            let text = format!("hull: here are missing {lines} lines that could not be written: {error}\n");
+            encode(&mut notice, Stream::Stderr, text.as_bytes(), Timestamp::now());
+            file.write_all(&notice)?;
+            self.size += notice.len() as u64;
+            self.lost = None;
+        }
+        file.write_all(batch)?;
+        self.size += batch.len() as u64;
+        Ok(())
     }
 
     fn rotate(&mut self) -> std::io::Result<()> {
@@ -160,6 +179,7 @@ impl Log {
         if files == 1 {
             std::fs::remove_file(path(0))?;
         }
+        self.file = None;
         self.reopen()
     }
 }
@@ -216,7 +236,7 @@ mod tests {
         assert!(std::fs::metadata(dir.join("log.1")).unwrap().len() <= 300);
         assert!(std::fs::metadata(dir.join("log")).unwrap().len() <= 300);
         assert!(std::fs::read_to_string(dir.join("log")).unwrap().contains("line 49"));
-        assert_eq!(log.lost, 0);
+        assert!(log.lost.is_none());
         std::fs::remove_dir_all(dir).unwrap();
     }
 }
