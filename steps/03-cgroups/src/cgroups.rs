@@ -59,6 +59,8 @@ pub struct Plan {
 /// A cgroup that exists. Dropped, it is gone.
 pub struct Cgroup {
     plan: Plan,
+    /// The limit, in bytes.
+    memory: Option<u64>,
     _keeper: Keeper,
 }
 
@@ -80,7 +82,7 @@ pub fn create(limits: &Limits, name: &str) -> Result<Option<Cgroup>> {
     }
     // Before the rest, so that nothing of it stays behind at whatever line we are killed.
     let keeper = Keeper::start(&plan.directories, remove)?;
-    let cgroup = Cgroup { plan, _keeper: keeper };
+    let cgroup = Cgroup { plan, memory: limits.memory, _keeper: keeper };
     let plan = &cgroup.plan;
     for directory in &plan.directories {
         check(fs::create_dir(directory), format!("mkdir({})", directory.display()), plan.hint)?;
@@ -172,14 +174,23 @@ impl Cgroup {
         &self.plan.entrances
     }
 
-    /// How often the kernel killed in here because the limit of memory was reached. A process that the kernel kills dies
+    /// Says so if the kernel killed in here because the limit of memory was reached. A process that the kernel kills dies
     /// of SIGKILL as if anybody had sent it; only this counter tells.
-    pub fn oom_kills(&self) -> u64 {
-        let Some(file) = &self.plan.oom_counter else { return 0 };
+    pub fn tell_oom(&self) {
+        let (Some(file), Some(bytes)) = (&self.plan.oom_counter, self.memory) else { return };
         let text = fs::read_to_string(file).unwrap_or_default();
         let count = text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok());
-        report::tell(format!("read {}: oom_kill {}", file.display(), count.unwrap_or(0)));
-        count.unwrap_or(0)
+        let kills: u64 = count.unwrap_or(0);
+        report::tell(format!("read {}: oom_kill {kills}", file.display()));
+        let limit = match bytes {
+            bytes if bytes % (1 << 20) == 0 => format!("{} MiB", bytes >> 20),
+            bytes => format!("{bytes} bytes"),
+        };
+        if kills > 0 {
+            report::say(format_args!(
+                "killed by the kernel: memory limit {limit} reached (oom_kill {kills})"
+            ));
+        }
     }
 }
 

@@ -74,11 +74,7 @@ fn outside(run: &Run) -> Result<ExitCode> {
         idmap::write(child.pid())?;
     }
     let code = init::serve(&signals, child.release()?)?;
-    let kills = cgroup.as_ref().map_or(0, Cgroup::oom_kills);
-    if let (Some(bytes), 1..) = (limits.memory, kills) {
-        let limit = options::size(bytes);
-        report::say(format_args!("killed by the kernel: memory limit {limit} reached (oom_kill {kills})"));
-    }
+    cgroup.iter().for_each(Cgroup::tell_oom);
     Ok(code)
 }
 

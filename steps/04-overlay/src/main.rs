@@ -25,7 +25,6 @@ mod overlay;
 mod report;
 mod rootfs;
 
-use std::io::{Write, stdout};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -84,18 +83,8 @@ fn outside(run: &Run) -> Result<ExitCode> {
         idmap::write(child.pid())?;
     }
     let code = init::serve(&signals, child.release()?)?;
-    let kills = cgroup.as_ref().map_or(0, Cgroup::oom_kills);
-    if let (Some(bytes), 1..) = (limits.memory, kills) {
-        let limit = options::size(bytes);
-        report::say(format_args!("killed by the kernel: memory limit {limit} reached (oom_kill {kills})"));
-    }
-    for change in overlay.changes()? {
-        report::tell(format!("upper{}   {}", change.path.display(), change.kind));
-        if run.diff {
-            // Somebody may have read enough.
-            let _ = writeln!(stdout(), "{} {}", change.letter, change.path.display());
-        }
-    }
+    cgroup.iter().for_each(Cgroup::tell_oom);
+    overlay.tell_changes(run.diff)?;
     Ok(code)
 }
 

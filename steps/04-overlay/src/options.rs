@@ -108,11 +108,3 @@ fn cpus(text: &str) -> Result<f64, String> {
         Err(_) => Err("a number of CPUs, such as 0.5 or 2".into()),
     }
 }
-
-/// As it was typed, more or less.
-pub fn size(bytes: u64) -> String {
-    match bytes {
-        bytes if bytes % (1 << 20) == 0 => format!("{} MiB", bytes >> 20),
-        bytes => format!("{bytes} bytes"),
-    }
-}

@@ -23,7 +23,7 @@
 
 use std::ffi::CString;
 use std::fs::{self, DirBuilder, File, Metadata, Permissions};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -54,12 +54,12 @@ pub struct Overlay {
 }
 
 /// An entry of upper, as `--diff` shows it: A for added, C for changed, D for deleted.
-pub struct Change {
-    pub letter: char,
+struct Change {
+    letter: char,
     /// As seen inside.
-    pub path: PathBuf,
+    path: PathBuf,
     /// How it is on disk.
-    pub kind: String,
+    kind: String,
 }
 
 /// On the outside. With `changes` the directory is the caller's and stays, otherwise it is made and goes.
@@ -145,13 +145,20 @@ impl Overlay {
         Ok(())
     }
 
-    /// What has been changed so far, by path.
-    pub fn changes(&self) -> Result<Vec<Change>> {
+    /// What has been changed, by path: in the story, and as a list on stdout for who has asked for it.
+    pub fn tell_changes(&self, list: bool) -> Result<()> {
         let mut changes = Vec::new();
         self.collect(Path::new(""), &mut changes)
             .with_context(|| format!("read {}/upper", self.dir.display()))?;
         changes.sort_by(|one, other| one.path.cmp(&other.path));
-        Ok(changes)
+        for Change { letter, path, kind } in changes {
+            report::tell(format!("upper{}   {kind}", path.display()));
+            if list {
+                // Somebody may have read enough.
+                let _ = writeln!(io::stdout(), "{letter} {}", path.display());
+            }
+        }
+        Ok(())
     }
 
     fn collect(&self, below: &Path, changes: &mut Vec<Change>) -> io::Result<()> {
