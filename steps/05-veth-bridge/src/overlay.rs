@@ -50,7 +50,13 @@ pub struct Overlay {
     /// The top one first.
     pub lowers: Vec<PathBuf>,
     pub dir: PathBuf,
-    _keeper: Option<Keeper>,
+    _scratch: Option<Scratch>,
+}
+
+/// A directory that goes when we do.
+pub struct Scratch {
+    pub dir: PathBuf,
+    _keeper: Keeper,
 }
 
 /// An entry of upper, as `--diff` shows it: A for added, C for changed, D for deleted.
@@ -64,7 +70,7 @@ struct Change {
 
 /// On the outside. With `changes` the directory is the caller's and stays, otherwise it is made and goes.
 pub fn prepare(lowers: Vec<PathBuf>, changes: Option<&Path>, name: &str) -> Result<Overlay> {
-    let (dir, keeper) = match changes {
+    let (dir, scratch) = match changes {
         Some(dir) => {
             make(dir)?;
             let dir = dir.canonicalize().with_context(|| format!("realpath({})", dir.display()))?;
@@ -77,16 +83,11 @@ pub fn prepare(lowers: Vec<PathBuf>, changes: Option<&Path>, name: &str) -> Resu
             (dir, None)
         }
         None => {
-            let dir = scratch()?.join(format!("{name}-{}", secret()?));
-            let keeper = Keeper::start(std::slice::from_ref(&dir), remove)?;
-            DirBuilder::new()
-                .mode(0o700)
-                .create(&dir)
-                .with_context(|| format!("mkdir({})", dir.display()))?;
-            (dir, Some(keeper))
+            let scratch = scratch(name)?;
+            (scratch.dir.clone(), Some(scratch))
         }
     };
-    let overlay = Overlay { lowers, dir, _keeper: keeper };
+    let overlay = Overlay { lowers, dir, _scratch: scratch };
     for name in ["upper", "work", "merged"] {
         make(&overlay.dir.join(name))?;
     }
@@ -97,14 +98,20 @@ pub fn prepare(lowers: Vec<PathBuf>, changes: Option<&Path>, name: &str) -> Resu
     Ok(overlay)
 }
 
-/// Where there is room for directories that go again.
-fn scratch() -> Result<PathBuf> {
-    let usual = std::env::temp_dir();
-    if !is_overlay(&usual)? {
-        return Ok(usual);
+/// Makes one where there is room, and first the one who removes it.
+pub fn scratch(name: &str) -> Result<Scratch> {
+    let mut place = std::env::temp_dir();
+    if is_overlay(&place)? {
+        report::say(format_args!(
+            "note: {} is on an overlay: changes go to the tmpfs /dev/shm",
+            place.display()
+        ));
+        place = "/dev/shm".into();
     }
-    report::say(format_args!("note: {} is on an overlay: changes go to the tmpfs /dev/shm", usual.display()));
-    Ok("/dev/shm".into())
+    let dir = place.join(format!("{name}-{}", secret()?));
+    let keeper = Keeper::start(std::slice::from_ref(&dir), remove)?;
+    DirBuilder::new().mode(0o700).create(&dir).with_context(|| format!("mkdir({})", dir.display()))?;
+    Ok(Scratch { dir, _keeper: keeper })
 }
 
 /// What nobody can guess. In /tmp anybody may make anything, a link to a directory of ours for instance, by the name that
