@@ -1,0 +1,437 @@
+//! The lesson, proved: an image becomes what it says it is, or nothing at all.
+
+mod lab;
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::mpsc;
+
+use lab::images::{Answer, INDEX, Layout, Tar, architecture, busybox, digest, gzip, registry, serve};
+use lab::{Ended, Lab, Running, wait_for};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use tar::EntryType;
+
+fn everyone() -> Vec<Lab> {
+    lab::everyone(env!("CARGO_BIN_EXE_step-06-images"))
+}
+
+fn signal(running: &Running, signal: Signal) {
+    kill(Pid::from_raw(running.child.id() as i32), signal).unwrap();
+}
+
+/// A layout in which `latest` is busybox with these layers on top.
+fn image(lab: &Lab, layers: &[Vec<u8>], settings: &Value) -> Option<Layout> {
+    let layout = Layout::new(lab.dir.join("layout"));
+    let tars = [&[busybox()?.end()], layers].concat();
+    layout.publish(&[("latest", &layout.manifest(&tars, settings))]);
+    Some(layout)
+}
+
+fn assert_refused(lab: &Lab, refused: &Ended, reason: &str) {
+    assert_eq!((refused.code, &*refused.stdout), (Some(125), ""), "{refused:?}");
+    assert!(refused.stderr.contains(reason), "{reason}: {}", refused.stderr);
+    assert_eq!(lab.left(), Vec::<PathBuf>::new(), "{refused:?}");
+}
+
+#[test]
+fn an_images_own_command_runs_in_its_environment_and_directory() {
+    for lab in everyone() {
+        let settings = json!({
+            "Entrypoint": ["/bin/sh", "-c", "echo $GREETING $HOME $PWD $0 $*"],
+            "Cmd": ["its", "own"], "Env": ["PATH=/bin", "GREETING=hello"], "WorkingDir": "/work/here",
+        });
+        let Some(layout) = image(&lab, &[], &settings) else { return };
+        let own = lab.run(&["run", &layout.name()]);
+        assert_eq!((own.code, &*own.stdout), (Some(0), "hello /root /work/here its own"), "{own:?}");
+        let mine = lab.run(&["run", &format!("{}:latest", layout.name()), "mine"]);
+        assert_eq!(mine.stdout, "hello /root /work/here mine", "{mine:?}");
+        let bare = layout.manifest(&[busybox().unwrap().end()], &json!({ "Cmd": null }));
+        layout.publish(&[("bare", &bare)]);
+        assert_eq!(lab.run(&["run", &layout.name(), "/bin/sh", "-c", "exit 9"]).code, Some(9));
+        assert_refused(&lab, &lab.run(&["run", &layout.name()]), "the image names no command");
+    }
+}
+
+#[test]
+fn a_layer_changes_adds_and_deletes_what_those_below_have() {
+    for lab in everyone() {
+        let below =
+            Tar::new().file("a/kept", "1").file("a/gone", "1").file("b/hidden", "1").file("c/hidden", "1");
+        let below = below.file("same", "below").file("d", "a file").file("e/hidden", "1").directory("f/");
+        let top =
+            Tar::new().file("a/.wh.gone", "").directory("b/").file("b/.wh..wh..opq", "").file("b/new", "2");
+        // In whichever order: a deletion, and a directory of that name.
+        let top =
+            top.file(".wh.c", "").directory("c/").file("c/new", "2").file("e/new", "2").file(".wh.e", "");
+        let top =
+            top.file("same", "top").directory("d/").file("d/inside", "2").file("f/x", "x").file("f", "file");
+        let Some(layout) = image(&lab, &[below.end(), top.end()], &Value::Null) else { return };
+        let script = "cd /; echo a/* b/* c/* d/* e/*; cat same f";
+        let seen = lab.run(&["run", &layout.name(), "/bin/sh", "-c", script]);
+        assert_eq!(seen.stdout, "a/kept b/new c/new d/inside e/new\ntopfile", "{seen:?}");
+    }
+}
+
+#[test]
+fn modes_times_links_and_owners_are_the_images() {
+    for lab in everyone() {
+        let theirs = |header: &mut tar::Header| {
+            header.set_uid(1000);
+            header.set_gid(1000);
+            header.set_mode(0o4711);
+        };
+        let layer = Tar::new()
+            .entry(EntryType::Regular, "theirs", "", b"x", theirs)
+            .entry(EntryType::Directory, "locked/", "", b"", |header| header.set_mode(0o500))
+            .file("locked/file", "inside")
+            .entry(EntryType::Link, "other", "theirs", b"", |_| {})
+            .entry(EntryType::Char, "device", "", b"", |header| {
+                header.set_device_major(1).and(header.set_device_minor(3)).unwrap()
+            })
+            .link("absolute", "/locked/file");
+        let Some(layout) = image(&lab, &[layer.end()], &Value::Null) else { return };
+        let script = "cd /; stat -c '%a %u %h %Y' theirs locked; cat absolute; ls device";
+        let seen = lab.run(&["run", &layout.name(), "/bin/sh", "-c", script]);
+        let (owner, device) = if lab.is_root() { (1000, "device") } else { (0, "") };
+        let expected = format!("4711 {owner} 2 1000000000\n500 0 2 1000000000\ninside{device}");
+        assert_eq!(seen.stdout, expected, "{seen:?}");
+        assert_eq!(seen.stderr.contains("note: 1 files are other users'"), !lab.is_root(), "{seen:?}");
+        assert_eq!(seen.stderr.contains("note: 1 devices are left out"), !lab.is_root(), "{seen:?}");
+        assert_eq!(seen.stderr.contains("warning: a stranger's programs"), lab.is_root(), "{seen:?}");
+    }
+}
+
+#[test]
+fn the_program_runs_as_the_images_user_where_there_is_one() {
+    for lab in everyone() {
+        let files = Tar::new()
+            .file("etc/passwd", "root:x:0:0::/root:/bin/sh\nworker:x:1000:1001::/home/worker:/bin/sh\n")
+            .file("etc/group", "root:x:0:\nstaff:x:50:\n");
+        let Some(layout) = image(&lab, &[files.end()], &Value::Null) else { return };
+        for (user, expected) in [
+            ("worker", "1000 1001 /home/worker"),
+            ("1000", "1000 1001 /home/worker"),
+            ("worker:staff", "1000 50 /home/worker"),
+            ("77:88", "77 88 /root"),
+            ("", "0 0 /root"),
+        ] {
+            let tars = [
+                busybox().unwrap().end(),
+                Tar::new()
+                    .file("etc/passwd", "worker:x:1000:1001::/home/worker:\n")
+                    .file("etc/group", "staff:x:50:\n")
+                    .end(),
+            ];
+            layout.publish(&[("latest", &layout.manifest(&tars, &json!({ "User": user })))]);
+            let seen = lab.run(&["run", &layout.name(), "/bin/sh", "-c", "echo $(id -u) $(id -g) $HOME"]);
+            let home = expected.rsplit(' ').next().unwrap();
+            let expected = if lab.is_root() { expected.to_owned() } else { format!("0 0 {home}") };
+            assert_eq!(seen.stdout, expected, "{user}: {seen:?}");
+            assert_eq!(seen.stderr.contains("it runs as 0"), !lab.is_root() && !user.is_empty(), "{seen:?}");
+        }
+        layout.publish(&[(
+            "latest",
+            &layout.manifest(&[busybox().unwrap().end()], &json!({ "User": "nobody-there" })),
+        )]);
+        assert_refused(
+            &lab,
+            &lab.run(&["run", &layout.name(), "/bin/id"]),
+            "is neither a number nor in the image's files",
+        );
+    }
+}
+
+#[test]
+fn a_registry_gives_the_image_of_this_platform_to_who_has_asked_for_a_token() {
+    for lab in everyone() {
+        let layout = Layout::new(lab.dir.join("layout"));
+        let Some(busybox) = busybox() else { return };
+        let mut ours =
+            layout.manifest(&[busybox.end()], &json!({ "Cmd": ["/bin/sh", "-c", "echo from a registry"] }));
+        let mut other = layout.manifest(&[Tar::new().end()], &Value::Null);
+        ours["platform"] = json!({ "os": "linux", "architecture": architecture() });
+        other["platform"] = json!({ "os": "linux", "architecture": "vax" });
+        let both = layout.json(INDEX, &json!({ "schemaVersion": 2, "manifests": [other, ours] }));
+        let vax = layout.json(INDEX, &json!({ "schemaVersion": 2, "manifests": [other] }));
+        layout.publish(&[("latest", &both), ("vax", &vax)]);
+        let (listener, port) = lab.listen();
+        let content = registry(&layout.0, "team/app");
+        let realm = format!("http://127.0.0.1:{port}/token");
+        serve(listener, move |path, authorization| -> Answer {
+            if path == "/token?service=here&scope=repository%3Ateam%2Fapp%3Apull" {
+                return (200, String::new(), br#"{"token":"secret"}"#.to_vec());
+            }
+            if authorization != "Bearer secret" {
+                let challenge =
+                    format!("Bearer realm=\"{realm}\",service=\"here\",scope=\"repository:team/app:pull\"");
+                return (401, format!("WWW-Authenticate: {challenge}\r\n"), Vec::new());
+            }
+            content(path)
+        });
+        let name = format!("127.0.0.1:{port}/team/app");
+        let pulled = lab.run(&["run", &name]);
+        assert_eq!((pulled.code, &*pulled.stdout), (Some(0), "from a registry"), "{pulled:?}");
+        assert!(
+            pulled.stderr.contains("layer 1/1 sha256:") && pulled.stderr.contains("bytes, verified"),
+            "{pulled:?}"
+        );
+        let by_digest = format!("{name}@{}", both["digest"].as_str().unwrap());
+        assert_eq!(lab.run(&["run", &by_digest]).stdout, "from a registry");
+        let reason = format!("no manifest for linux/{}; there are: linux/vax", architecture());
+        assert_refused(&lab, &lab.run(&["run", &format!("{name}:vax")]), &reason);
+        let missing = lab.run(&["run", &format!("{name}:none")]);
+        assert_refused(&lab, &missing, "the registry says 404 Not Found\nhint: no such image");
+    }
+}
+
+#[test]
+fn what_a_registry_refuses_is_explained() {
+    for lab in everyone() {
+        let (listener, port) = lab.listen();
+        serve(listener, |path, _| {
+            let status = path.rsplit('/').next().and_then(|tag| tag.trim_start_matches('s').parse().ok());
+            (status.unwrap_or(500), String::new(), Vec::new())
+        });
+        for (status, reason) in [
+            (401, "this lesson knows Bearer alone"),
+            (403, "403 Forbidden\nhint: it is private, or does not exist"),
+            (429, "429 Too Many Requests\nhint: too many requests"),
+            (503, "503 Service Unavailable\nhint: the registry itself"),
+        ] {
+            assert_refused(&lab, &lab.run(&["run", &format!("localhost:{port}/x:s{status}")]), reason);
+        }
+        assert_refused(
+            &lab,
+            &lab.run(&["run", "127.0.0.1:9/x"]),
+            "GET http://127.0.0.1:9/v2/x/manifests/latest: ",
+        );
+    }
+}
+
+#[test]
+fn bytes_that_are_not_what_their_name_says_are_refused_with_both_values() {
+    for lab in everyone() {
+        let Some(layout) = image(&lab, &[], &Value::Null) else { return };
+        let manifest = fs::read(layout.0.join("index.json"))
+            .map(|bytes| serde_json::from_slice::<Value>(&bytes).unwrap());
+        let top = manifest.unwrap()["manifests"][0]["digest"].as_str().unwrap().to_owned();
+        let manifest: Value = serde_json::from_slice(&fs::read(layout.path(&top)).unwrap()).unwrap();
+        let digest_of = |descriptor: &Value| descriptor["digest"].as_str().unwrap().to_owned();
+        for name in [top, digest_of(&manifest["config"]), digest_of(&manifest["layers"][0])] {
+            let path = layout.path(&name);
+            let good = fs::read(&path).unwrap();
+            let mut bad = good.clone();
+            *bad.last_mut().unwrap() ^= 1;
+            fs::write(&path, &bad).unwrap();
+            let refused = lab.run(&["run", &layout.name(), "/bin/id"]);
+            let reason = format!("digest mismatch: {name} was to come, {} came", digest(&bad));
+            assert_refused(&lab, &refused, &reason);
+            // And more than was announced.
+            fs::write(&path, [&*good, b" "].concat()).unwrap();
+            assert_refused(&lab, &lab.run(&["run", &layout.name(), "/bin/id"]), "digest mismatch");
+            fs::write(&path, good).unwrap();
+        }
+        assert_eq!(lab.run(&["run", &layout.name(), "/bin/id"]).code, Some(0), "the control");
+        let tar = Tar::new().file("x", "x").end();
+        let other = digest(b"another tar");
+        layout
+            .publish(&[("x", &layout.manifest_of(vec![layout.layer(&tar)], &json!([other]), &Value::Null))]);
+        let reason = format!("the layer's tar: digest mismatch: {other} was to come, {} came", digest(&tar));
+        assert_refused(&lab, &lab.run(&["run", &layout.name(), "/bin/id"]), &reason);
+    }
+}
+
+#[test]
+fn a_layer_that_tries_to_leave_its_directory_is_refused() {
+    for lab in everyone() {
+        let outside = lab.make("outside");
+        fs::write(outside.join("file"), "mine").unwrap();
+        let target = outside.to_string_lossy().into_owned();
+        let leaves = "it would lead out of the layer's directory: EXDEV";
+        let hostile = [
+            (Tar::new().file("../../../../x", "x"), leaves),
+            (Tar::new().file("a/../../x", "x"), leaves),
+            (Tar::new().link("a", &target).file("a/file", "x"), leaves),
+            (Tar::new().link("a", "..").file("a/x", "x"), leaves),
+            (Tar::new().link("a", "../..").file("a/.wh.x", "x"), leaves),
+            (Tar::new().directory("a/").link("a/b", &target).directory("a/b/c/"), leaves),
+            (Tar::new().entry(EntryType::Link, "hard", "../../../../etc/passwd", b"", |_| {}), leaves),
+            (Tar::new().link("a", &target).entry(EntryType::Link, "hard", "a/file", b"", |_| {}), leaves),
+            (Tar::new().file(".wh...", ""), "a whiteout of nothing"),
+            (Tar::new().file("a/.wh.", ""), "a whiteout of nothing"),
+            (Tar::new().link("a", "/proc/self/root").file("a/x", "x"), leaves),
+        ];
+        let layout = Layout::new(lab.dir.join("layout"));
+        for (number, (tar, reason)) in hostile.into_iter().enumerate() {
+            layout.publish(&[("bad", &layout.manifest(&[tar.end()], &Value::Null))]);
+            let refused = lab.run(&["run", &layout.name(), "/bin/id"]);
+            assert!(refused.stderr.contains(reason), "{number}: {refused:?}");
+            assert_refused(&lab, &refused, reason);
+            assert_eq!(fs::read_dir(&outside).unwrap().count(), 1, "{number}");
+            assert_eq!(fs::read_to_string(outside.join("file")).unwrap(), "mine", "{number}");
+        }
+        // What every tar has in front means nothing, and a link that stays inside is a link.
+        let honest = Tar::new()
+            .file("/absolute", "1")
+            .file("./dotted", "2")
+            .directory("real/")
+            .link("way", "real")
+            .file("way/x", "3");
+        let Some(layout) = image(&lab, &[honest.end()], &Value::Null) else { return };
+        let seen = lab.run(&["run", &layout.name(), "/bin/cat", "/absolute", "/dotted", "/real/x"]);
+        assert_eq!(seen.stdout, "123", "{seen:?}");
+    }
+}
+
+#[test]
+fn an_image_cannot_forge_what_overlay_marks_things_with() {
+    for lab in everyone() {
+        let below = Tar::new().file("a/file", "still here");
+        let mut forged = tar::Builder::new(Vec::new());
+        let marks =
+            [("SCHILY.xattr.user.overlay.opaque", &b"y"[..]), ("SCHILY.xattr.trusted.overlay.opaque", b"y")];
+        forged.append_pax_extensions(marks).unwrap();
+        let forged =
+            [forged.into_inner().unwrap()[..1024].to_vec(), Tar::new().directory("a/").end()].concat();
+        let Some(layout) = image(&lab, &[below.end(), forged], &Value::Null) else { return };
+        assert_eq!(lab.run(&["run", &layout.name(), "/bin/cat", "/a/file"]).stdout, "still here");
+    }
+}
+
+#[test]
+fn what_is_no_image_is_refused_with_the_reason() {
+    for lab in everyone() {
+        let Some(layout) = image(&lab, &[], &Value::Null) else { return };
+        let name = layout.name();
+        assert_refused(&lab, &lab.run(&["run", &format!("{name}:none")]), "no tag none in");
+        assert_refused(&lab, &lab.run(&["run", "/no/such/layout"]), "stat(/no/such/layout): ENOENT");
+        assert_refused(
+            &lab,
+            &lab.run(&["run", "/usr"]),
+            "/usr has no file oci-layout, and so is no OCI layout",
+        );
+        let descriptor = |digest: &str| json!({ "mediaType": "x", "digest": digest, "size": 3 });
+        layout.publish(&[("x", &descriptor("sha256:../../../../etc/passwd"))]);
+        assert_refused(
+            &lab,
+            &lab.run(&["run", &name, "/bin/id"]),
+            "\"sha256:../../../../etc/passwd\" is not a sha256 digest",
+        );
+        let mut zstd = layout.layer(&Tar::new().end());
+        zstd["mediaType"] = json!("application/vnd.oci.image.layer.v1.tar+zstd");
+        layout.publish(&[("x", &layout.manifest_of(vec![zstd], &json!(["sha256:0"]), &Value::Null))]);
+        assert_refused(&lab, &lab.run(&["run", &name, "/bin/id"]), "this lesson unpacks tar and gzip alone");
+        let half = gzip(&Tar::new().file("x", "x").end());
+        let half = layout.blob("application/vnd.oci.image.layer.v1.tar+gzip", &half[..half.len() / 2]);
+        layout.publish(&[("x", &layout.manifest_of(vec![half], &json!(["sha256:0"]), &Value::Null))]);
+        assert_refused(&lab, &lab.run(&["run", &name, "/bin/id"]), "error: image");
+    }
+}
+
+#[test]
+fn two_containers_of_one_image_share_nothing_they_write() {
+    for lab in everyone() {
+        let Some(layout) = image(&lab, &[], &Value::Null) else { return };
+        let name = layout.name();
+        let mut one = lab.start(&["run", &name, "/bin/sh", "-c", "echo one >/file; echo ready; sleep 30"]);
+        assert_eq!(one.line(), "ready");
+        let other = lab.run(&["run", "--diff", &name, "/bin/sh", "-c", "ls /file; echo two >/file"]);
+        assert!(
+            other.stdout.contains("A /file") && other.stderr.contains("/file: No such file"),
+            "{other:?}"
+        );
+        let entered = lab.run(&["enter", &one.inside.to_string(), "/bin/cat", "/file"]);
+        assert_eq!(entered.stdout, "one", "{entered:?}");
+    }
+}
+
+#[test]
+fn nothing_stays_whatever_the_end_and_however_early() {
+    for lab in everyone() {
+        let Some(layout) = image(&lab, &[], &Value::Null) else { return };
+        let name = layout.name();
+        let ended = lab.run(&["-v", "run", &name, "no-such-program"]);
+        assert_eq!((ended.code, lab.left()), (Some(127), vec![]), "{ended:?}");
+        for by in [Signal::SIGTERM, Signal::SIGKILL] {
+            let mut running = lab.start(&["run", &name, "/bin/sh", "-c", "echo ready; sleep 30"]);
+            assert_eq!(running.line(), "ready");
+            assert!(
+                running.told.contains("mkdir(") && lab.left().len() == 2,
+                "the control: {:?}",
+                lab.left()
+            );
+            signal(&running, by);
+            running.assert_nothing_left();
+            wait_for("the directories to be gone", || lab.left().is_empty());
+        }
+        // In the middle of a download that never ends.
+        for by in [Signal::SIGINT, Signal::SIGKILL] {
+            let (listener, port) = lab.listen();
+            let (asked, is_asked) = mpsc::channel();
+            let (_held, never) = mpsc::channel::<()>();
+            serve(listener, move |_, _| {
+                let _ = asked.send(()).map(|()| never.recv());
+                (500, String::new(), Vec::new())
+            });
+            let mut child = lab.program(&["run", &format!("127.0.0.1:{port}/x")]).spawn().unwrap();
+            is_asked.recv().unwrap();
+            assert_eq!(lab.left().len(), 1, "the control");
+            kill(Pid::from_raw(child.id() as i32), by).unwrap();
+            assert!(!child.wait().unwrap().success());
+            wait_for("the directory to be gone", || lab.left().is_empty());
+        }
+    }
+}
+
+#[test]
+fn the_escape_that_the_next_step_is_about_is_possible() {
+    let Some(lab) = everyone().into_iter().find(Lab::is_root) else { return };
+    let Some(layout) = image(&lab, &[], &Value::Null) else { return };
+    // Whoever may make a device may make one of the disk that the host is on. This one is only /dev/null's.
+    let made = lab.run(&[
+        "run",
+        &layout.name(),
+        "/bin/sh",
+        "-c",
+        "mknod /disk b 7 0 && ls /disk; grep -E 'CapEff|Seccomp:' /proc/self/status",
+    ]);
+    assert!(made.stdout.contains("/disk\n") && made.stdout.contains("Seccomp:\t0"), "{made:?}");
+}
+
+#[test]
+fn the_story_is_told_in_order() {
+    for lab in everyone() {
+        let Some(layout) = image(&lab, &[Tar::new().file("x", "x").end()], &Value::Null) else { return };
+        let told = lab.run(&["-v", "run", &layout.name(), "/bin/touch", "/x"]);
+        let mut rest = &*told.stderr;
+        for chapter in [
+            "layer 1/2 sha256:",
+            "layer 2/2 sha256:",
+            "outside | mkdir(",
+            "outside | clone(",
+            "inside  | mount(overlay -> ",
+            "inside  | pivot_root(",
+            "inside  | execve([\"/bin/touch\"",
+            "outside | upper/x   file, all 1 bytes of it",
+            "outside | removed ",
+            "outside | removed ",
+        ] {
+            let at =
+                rest.find(chapter).unwrap_or_else(|| panic!("{chapter} not in order in\n{}", told.stderr));
+            rest = &rest[at + 1..];
+        }
+    }
+}
+
+#[test]
+fn what_the_steps_before_have_shown_still_holds() {
+    for lab in everyone() {
+        let Some(layout) = image(&lab, &[], &Value::Null) else { return };
+        let script =
+            "hostname; echo $PPID; id -u; test -e $0 || echo gone; cat /sys/class/net/lo/flags; exit 3";
+        let inside = lab.run(&["run", &layout.name(), "/bin/sh", "-c", script, &lab.dir.to_string_lossy()]);
+        assert_eq!((inside.code, &*inside.stdout), (Some(3), "box\n1\n0\ngone\n0x9"), "{inside:?}");
+    }
+}
