@@ -60,6 +60,14 @@ pub struct Running {
 
 /// Makes everything up to the program itself.
 pub fn create(options: CreateOptions<'_>) -> Result<Created> {
+    let mut created = spawn(options)?;
+    created.ready()?;
+    Ok(created)
+}
+
+/// The beginning of [`create`]: the container's namespaces are there, and its first process makes the rest by itself.
+/// [`Created::ready`] waits for it; what the caller does in between, on the network for instance, costs no time.
+pub fn spawn(options: CreateOptions<'_>) -> Result<Created> {
     validate::check_sysctls(options.spec)?;
     let program = init::compile(options.spec, options.seccomp_cache)?;
     let resources = options.spec.linux.as_ref().and_then(|linux| linux.resources.clone()).unwrap_or_default();
@@ -75,12 +83,7 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created> {
             return Err(error);
         }
     };
-    let mut created = Created { pid, pidfd: Some(pidfd), channel, cgroup: options.cgroup, console: None };
-    match created.await_ready() {
-        Ok(()) => Ok(created),
-        Err(Error::InitDied) if created.is_out_of_memory() => Err(Error::InitOutOfMemory),
-        Err(error) => Err(error),
-    }
+    Ok(Created { pid, pidfd: Some(pidfd), channel, cgroup: options.cgroup, console: None })
 }
 
 fn clone_init(
@@ -114,6 +117,14 @@ fn clone_init(
 }
 
 impl Created {
+    /// Waits until all is made and the container waits for [`Created::start`].
+    pub fn ready(&mut self) -> Result<()> {
+        match self.await_ready() {
+            Err(Error::InitDied) if self.is_out_of_memory() => Err(Error::InitOutOfMemory),
+            ready => ready,
+        }
+    }
+
     fn await_ready(&mut self) -> Result<()> {
         loop {
             match self.channel.expect()? {

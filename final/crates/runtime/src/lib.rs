@@ -24,7 +24,7 @@ pub mod security;
 pub mod spec;
 mod stdio;
 
-pub use create::{CreateOptions, Created, Running, create};
+pub use create::{CreateOptions, Created, Running, create, spawn};
 pub use error::{Error, Result};
 pub use exec::{ExecTarget, exec};
 pub use init::serve_as_init;
