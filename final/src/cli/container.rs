@@ -59,6 +59,8 @@ pub enum Verb {
     Cp(Deferred<Cp>),
     /// Show a container's processes
     Top(Deferred<Top>),
+    /// List a container's published ports
+    Port(Deferred<Port>),
     /// Give a container another name
     Rename(Deferred<Rename>),
 }
@@ -82,6 +84,14 @@ pub struct Run {
 pub struct Create {
     #[command(flatten)]
     pub create: CreateArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct Port {
+    #[arg(value_name = "CONTAINER")]
+    pub name: String,
+    /// PORT[/PROTOCOL]
+    pub port: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ pub mod container;
 mod deferred;
 pub mod image;
 pub mod mounts;
+pub mod network;
 pub mod options;
 pub mod system;
 pub mod values;

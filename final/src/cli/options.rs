@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use hull_engine::options::{
-    CreateOptions, DeviceOption, LogDriver, LogOptions, NamespaceMode, NetworkMode, ResourceOptions,
-    RestartPolicy, SeccompOption, Ulimit,
+    CreateOptions, DeviceOption, LogDriver, LogOptions, NamespaceMode, ResourceOptions, RestartPolicy,
+    SeccompOption, Ulimit,
 };
 
+use super::network::NetworkArgs;
 use super::{mounts, values};
 
 #[derive(Debug, Args)]
@@ -104,6 +105,8 @@ pub struct CreateArgs {
     #[command(flatten)]
     pub limits: LimitArgs,
     #[command(flatten)]
+    pub network: NetworkArgs,
+    #[command(flatten)]
     pub isolation: IsolationArgs,
 
     /// KEY=VALUE
@@ -191,25 +194,10 @@ pub struct LimitArgs {
     pub pids_limit: Option<i64>,
 }
 
-// Namespaces, the network's files, and privileges.
+// Namespaces and privileges.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Isolation")]
 pub struct IsolationArgs {
-    /// none, host or container:NAME
-    #[arg(long, visible_alias = "net", value_name = "NETWORK", default_value = "none", value_parser = values::network)]
-    pub network: NetworkMode,
-    /// A name server
-    #[arg(long, value_name = "ADDRESS")]
-    pub dns: Vec<std::net::IpAddr>,
-    /// A search domain
-    #[arg(long, value_name = "DOMAIN")]
-    pub dns_search: Vec<String>,
-    /// A resolver option
-    #[arg(long, visible_alias = "dns-opt", value_name = "OPTION")]
-    pub dns_option: Vec<String>,
-    /// A line of /etc/hosts: NAME:ADDRESS
-    #[arg(long, value_name = "HOST")]
-    pub add_host: Vec<String>,
     /// The container's host name
     #[arg(short = 'h', long, value_name = "NAME")]
     pub hostname: Option<String>,
@@ -288,6 +276,7 @@ impl CreateArgs {
             platform: self.platform.clone(),
             ..CreateOptions::default()
         };
+        self.network.apply(&mut options)?;
         isolation.apply(&mut options)?;
         Ok(options)
     }
@@ -315,11 +304,6 @@ impl LimitArgs {
 
 impl IsolationArgs {
     fn apply(&self, options: &mut CreateOptions) -> Result<()> {
-        options.network = self.network.clone();
-        options.dns = self.dns.iter().map(ToString::to_string).collect();
-        options.dns_search = self.dns_search.clone();
-        options.dns_options = self.dns_option.clone();
-        options.add_hosts = self.add_host.clone();
         options.pid = self.pid.clone().unwrap_or_default();
         options.ipc = self.ipc.clone().unwrap_or_default();
         options.uts = self.uts.clone().unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use hull_engine::options::{DeviceOption, NamespaceMode, NetworkMode, RestartPolicy, Ulimit};
+use hull_engine::options::{DeviceOption, NamespaceMode, RestartPolicy, Ulimit};
 
 /// Bytes: `64m`, `1.5g`, `512`. Units are powers of 1024.
 pub fn size(text: &str) -> Result<u64, String> {
@@ -123,15 +123,6 @@ pub fn restart_policy(text: &str) -> Result<RestartPolicy, String> {
     }
 }
 
-pub fn network(text: &str) -> Result<NetworkMode, String> {
-    match text.split_once(':').unwrap_or((text, "")) {
-        ("none", "") => Ok(NetworkMode::None),
-        ("host", "") => Ok(NetworkMode::Host),
-        ("container", name) if !name.is_empty() => Ok(NetworkMode::Container(name.to_owned())),
-        _ => Err(format!("there is no network {text:?}: expected none, host or container:NAME")),
-    }
-}
-
 pub fn namespace(text: &str) -> Result<NamespaceMode, String> {
     match text.split_once(':').unwrap_or((text, "")) {
         ("private" | "", "") => Ok(NamespaceMode::Private),
@@ -211,11 +202,9 @@ mod tests {
     }
 
     #[test]
-    fn policies_networks_and_namespaces_are_named() {
+    fn policies_and_namespaces_are_named() {
         assert_eq!(restart_policy("on-failure:3"), Ok(RestartPolicy::OnFailure(3)));
         assert!(restart_policy("sometimes").is_err() && restart_policy("always:2").is_err());
-        assert_eq!(network("container:db"), Ok(NetworkMode::Container("db".into())));
-        assert!(network("container:").is_err() && network("mine").is_err());
         assert_eq!(namespace("host"), Ok(NamespaceMode::Host));
     }
 

@@ -9,6 +9,7 @@ mod info;
 mod inspect;
 mod lifecycle;
 mod logs;
+mod port;
 mod ps;
 mod run;
 mod scripts;
@@ -88,6 +89,7 @@ fn container(global: &Global, verb: &container::Verb) -> Result<u8> {
         Verb::Pause(args) => lifecycle::pause(engine, args),
         Verb::Unpause(args) => lifecycle::unpause(engine, args),
         Verb::Rename(args) => lifecycle::rename(engine, args),
+        Verb::Port(args) => port::port(engine, args),
         Verb::Ps(args) => ps::ps(engine, args),
         Verb::Exec(args) => exec::exec(engine, args),
         Verb::Logs(args) => logs::logs(engine, args),

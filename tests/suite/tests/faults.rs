@@ -163,7 +163,7 @@ fn a_container_of_another_user_ends_with_its_monitor_too() {
 #[test]
 fn a_container_whose_state_vanished_is_not_started_a_second_time() {
     let Some(t) = Scenario::with_busybox() else { return };
-    t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
+    t.ok(&["run", "-d", "--name", "box", "--network", "none", "busybox", "sleep", "300"]);
     let (monitor, init) = (t.monitor_of("box"), t.pid_of("box"));
     for entry in std::fs::read_dir(t.run_root()).unwrap() {
         std::fs::remove_dir_all(entry.unwrap().path()).unwrap();

@@ -41,7 +41,7 @@ fn inspect_prints_dockers_layout() {
     assert_eq!(c["Config"]["Image"], "busybox");
     assert!(c["Config"]["Env"].as_array().unwrap().contains(&"A=b".into()));
     assert!(c["Image"].as_str().unwrap().starts_with("sha256:"));
-    assert_eq!(c["HostConfig"]["NetworkMode"], "none");
+    assert_eq!(c["HostConfig"]["NetworkMode"], "bridge");
     assert_eq!(c["HostConfig"]["RestartPolicy"]["Name"], "no");
     let mount = &c["Mounts"][0];
     assert_eq!(

@@ -58,7 +58,7 @@ fn after_a_reboot_every_container_is_exited_and_starts_again() {
     hull_test_support::outcome::eventually("it has written", || {
         t.hull(&["exec", "ran", "test", "-s", "/file"]).success()
     });
-    // What a power cut does: no process is asked, the run root is empty, the kernel has another boot id.
+    // What a power cut does: no process is asked, the run root is empty, the kernel has another boot id, and no rules.
     let (monitor, init) = (t.monitor_of("ran"), t.pid_of("ran"));
     for pid in [monitor, init] {
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
@@ -71,6 +71,9 @@ fn after_a_reboot_every_container_is_exited_and_starts_again() {
     }
     for entry in std::fs::read_dir(t.run_root()).unwrap() {
         std::fs::remove_dir_all(entry.unwrap().path()).unwrap();
+    }
+    if hull_test_support::skip::find_program("nft").is_some() {
+        hull_test_support::outcome::run(std::process::Command::new("nft").args(["flush", "ruleset"])).ok();
     }
     let boot_id = t.write("boot_id", "11111111-2222-4333-8444-555555555555\n");
     mount_bind(&boot_id, "/proc/sys/kernel/random/boot_id").unwrap();

@@ -15,7 +15,7 @@ use crate::{cgroups, skip};
 pub struct Traces {
     mounts: Vec<PathBuf>,
     links: Vec<String>,
-    rules: String,
+    rules: Vec<String>,
 }
 
 impl Traces {
@@ -45,10 +45,12 @@ fn look(scenario: &Scenario) -> Vec<String> {
         list.iter().filter(|m| !old.contains(m)).cloned().collect::<Vec<_>>()
     };
     left.extend(new(&after.mounts, &before.mounts).iter().map(|m| format!("mount {}", m.display())));
-    left.extend(after.links.iter().filter(|l| !before.links.contains(l)).map(|l| format!("link {l}")));
-    if after.rules != before.rules {
-        left.push(format!("nft rules:\n{}", after.rules));
-    }
+    // A network's bridge stays when its last container goes, and so do the tables; what is a container's does not.
+    let links = after.links.iter().filter(|l| !before.links.contains(l) && !is_bridge(l));
+    left.extend(links.map(|l| format!("link {l}")));
+    left.extend(
+        after.rules.iter().filter(|rule| !before.rules.contains(rule)).map(|rule| format!("nft {rule}")),
+    );
     left.extend(cgroups::below(scenario.cgroup_parent()).iter().map(|c| format!("cgroup {}", c.display())));
     left.extend(processes(scenario).iter().map(|(pid, what)| format!("process {pid}: {what}")));
     // Objects that live as long as a container; volumes, images and the event log stay on purpose.
@@ -109,14 +111,41 @@ fn links() -> Vec<String> {
     table.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned())).collect()
 }
 
-/// The rule set of the network namespace; empty where `nft` is not installed, which leaves no way to make rules by hand.
-fn rules() -> String {
+fn is_bridge(link: &str) -> bool {
+    link.starts_with("hull0") || link.starts_with("hl-")
+}
+
+/// What each set of a table of hull's holds of containers, and every line of others' tables; empty where `nft` is not
+/// installed, which leaves no way to make rules by hand.
+fn rules() -> Vec<String> {
     if skip::find_program("nft").is_none() {
-        return String::new();
+        return Vec::new();
     }
     let output = Command::new("nft").args(["list", "ruleset"]).output();
-    output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default()
+    let text = output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
+    let (mut ours, mut set, mut found) = (false, "", Vec::new());
+    for line in text.lines() {
+        let words: Vec<_> = line.split_whitespace().collect();
+        match words[..] {
+            ["table", _, name, "{"] => {
+                ours = name.starts_with("hull");
+                set = "";
+            }
+            ["set" | "map", name, "{"] => set = name,
+            ["elements", "=", ..] if ours && !OF_NETWORKS.contains(&set) => {
+                found.push(format!("{set}: {}", line.trim()));
+            }
+            _ => {}
+        }
+        if !ours {
+            found.push(line.to_owned());
+        }
+    }
+    found
 }
+
+/// The sets that know of networks; all others are about containers.
+const OF_NETWORKS: [&str; 5] = ["bridges", "same", "open", "masquerading", "internal"];
 
 /// Processes that belong to the scenario: by an environment or command line that names its directory, by a mount table
 /// with a piece of it, or by a cgroup below its parent.

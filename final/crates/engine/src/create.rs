@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use hull_image::config::RunConfig;
 use hull_image::platform::Platform;
 use hull_image::store::Image;
+use hull_network::ports::{Port, parse_exposed};
 use hull_storage::names;
 use hull_storage::staging::Staging;
 
@@ -12,7 +13,7 @@ use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::files;
 use crate::names::generate;
-use crate::options::{CreateOptions, MountOption, NamespaceMode, NetworkMode};
+use crate::options::{CreateOptions, MountOption, NamespaceMode, NetworkMode, NetworkOption};
 use crate::record::{MountKind, MountRecord, ProcessRecord, Record};
 use crate::signal;
 use crate::time::Timestamp;
@@ -68,6 +69,7 @@ impl Engine {
             labels,
             hostname: self.hostname(options, &id)?,
             stop_signal,
+            exposed: exposed(&config, options)?,
             options: self.resolve_peers(options)?,
             id,
         };
@@ -88,9 +90,19 @@ impl Engine {
                 *name = self.resolve(name)?;
             }
         }
-        if let NetworkMode::Container(name) = &mut resolved.network {
-            *name = self.resolve(name)?;
+        if resolved.network == NetworkMode::Default {
+            resolved.network = crate::network::default_mode();
+            crate::network::check_default(&resolved)?;
         }
+        match &mut resolved.network {
+            NetworkMode::Container(name) => *name = self.resolve(name)?,
+            NetworkMode::Networks if resolved.networks.is_empty() => {
+                let network = crate::network::DEFAULT.to_owned();
+                resolved.networks.push(NetworkOption { network, ..NetworkOption::default() });
+            }
+            _ => {}
+        }
+        resolved.networks.iter().try_for_each(|option| self.check_network(&option.network))?;
         Ok(resolved)
     }
 
@@ -243,6 +255,11 @@ fn check(options: &CreateOptions) -> Result<()> {
     if options.hostname.is_some() && options.uts == NamespaceMode::Host {
         return conflict("--hostname and --uts host: the name would be the host's");
     }
+    if matches!(options.network, NetworkMode::Container(_))
+        && (!options.publish.is_empty() || options.publish_all)
+    {
+        return conflict("-p and --network container: the ports are the other container's");
+    }
     if matches!(options.network, NetworkMode::Container(_)) && options.hostname.is_some() {
         return conflict("--hostname and --network container: the name is the other container's");
     }
@@ -285,6 +302,18 @@ fn check_cpus(nano_cpus: u64) -> Result<()> {
     })
 }
 
+/// What the image and the command line speak of; a port that is published is exposed too.
+fn exposed(config: &RunConfig, options: &CreateOptions) -> Result<Vec<Port>> {
+    let mut ports = options.expose.clone();
+    for text in config.exposed_ports.iter().flat_map(|ports| ports.keys()) {
+        ports.extend(parse_exposed(text)?);
+    }
+    ports.extend(options.publish.iter().map(|mapping| mapping.container));
+    ports.sort_unstable();
+    ports.dedup();
+    Ok(ports)
+}
+
 /// docker's rule: an entrypoint on the command line also clears the image's command.
 fn merge(config: &RunConfig, options: &CreateOptions) -> Result<ProcessRecord> {
     let image_command = config.cmd.clone().unwrap_or_default();
@@ -315,7 +344,7 @@ fn merge(config: &RunConfig, options: &CreateOptions) -> Result<ProcessRecord> {
     Ok(ProcessRecord { entrypoint, command, env, working_dir, user })
 }
 
-fn random<const N: usize>() -> Result<[u8; N]> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
         .context(|| "get random bytes".into())?;

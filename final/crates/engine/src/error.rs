@@ -33,6 +33,10 @@ pub enum Error {
     Cgroup(#[from] hull_runtime::cgroups::Error),
     #[error(transparent)]
     Storage(#[from] hull_storage::Error),
+    #[error("No such network: {0}")]
+    NoSuchNetwork(String),
+    #[error(transparent)]
+    Network(#[from] hull_network::Error),
     #[error(transparent)]
     Rootless(#[from] crate::rootless::Error),
     #[error(transparent)]
@@ -51,6 +55,8 @@ impl Error {
             Self::Start { hint, .. } => hint.clone(),
             Self::Runtime(error) => error.hint(),
             Self::Storage(error) => error.hint(),
+            Self::Network(error) => error.hint(),
+            Self::NoSuchNetwork(name) => Some(format!("hull network create {name}")),
             Self::Rootless(error) => error.hint(),
             Self::Image(error) => error.hint(),
             Self::Cgroup(error) => error.hint(),

@@ -3,18 +3,22 @@
 
 use std::fmt::Write;
 use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use nix::mount::MsFlags;
 
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
+use crate::network::Endpoint;
 use crate::options::{CreateOptions, NetworkMode};
 use crate::record::Record;
 use crate::state::{Snapshot, Status};
 
 /// Their names, below /etc and in the run directory.
 pub(crate) const NAMES: [&str; 3] = ["resolv.conf", "hostname", "hosts"];
+
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Enough for any resolver, and little enough that a container cannot fill the machine's memory with it.
 const SIZE: &str = "size=1m,nr_inodes=16,mode=755";
@@ -35,7 +39,7 @@ pub(crate) fn mount(engine: &Engine, record: &Record) -> Result<()> {
 
 /// Refuses before anything is made what [`write`] could not write.
 pub(crate) fn check(options: &CreateOptions) -> Result<()> {
-    added_hosts(options).map(drop)
+    added_hosts(options, LOCALHOST).map(drop)
 }
 
 pub(crate) fn write(engine: &Engine, record: &Record) -> Result<()> {
@@ -48,7 +52,8 @@ pub(crate) fn write(engine: &Engine, record: &Record) -> Result<()> {
         return NAMES.into_iter().try_for_each(|name| put(name, &theirs(engine, other, name)?));
     }
     put("hostname", &format!("{}\n", record.hostname))?;
-    put("hosts", &hosts(record)?)?;
+    let endpoints = crate::network::endpoints(engine, &record.id)?;
+    put("hosts", &hosts(record, &endpoints)?)?;
     put("resolv.conf", &resolv_conf(&record.options))
 }
 
@@ -67,10 +72,11 @@ fn theirs(engine: &Engine, other: &str, name: &str) -> Result<String> {
     Ok(text)
 }
 
-fn hosts(record: &Record) -> Result<String> {
+fn hosts(record: &Record, endpoints: &[Endpoint]) -> Result<String> {
+    let gateway = crate::network::gateway(endpoints);
     if record.options.network == NetworkMode::Host {
         let mut text = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
-        text.push_str(&added_hosts(&record.options)?);
+        text.push_str(&added_hosts(&record.options, LOCALHOST)?);
         return Ok(text);
     }
     let mut text = String::from(
@@ -81,23 +87,30 @@ fn hosts(record: &Record) -> Result<String> {
          ff02::1\tip6-allnodes\n\
          ff02::2\tip6-allrouters\n",
     );
-    text.push_str(&added_hosts(&record.options)?);
+    text.push_str(&added_hosts(&record.options, gateway.unwrap_or(LOCALHOST))?);
+    let domain = record.options.domainname.iter().map(|domain| format!("{}.{domain} ", record.hostname));
+    let names = domain.chain([record.hostname.clone()]).collect::<String>();
+    for address in endpoints.iter().flat_map(|endpoint| &endpoint.addresses) {
+        let _ = writeln!(text, "{address}\t{names}");
+    }
     Ok(text)
 }
 
-fn added_hosts(options: &CreateOptions) -> Result<String> {
+/// docker's `host-gateway` is the host as the container sees it.
+fn added_hosts(options: &CreateOptions, gateway: IpAddr) -> Result<String> {
     let mut text = String::new();
     for entry in &options.add_hosts {
         let (name, address) = entry.split_once([':', '=']).unwrap_or((entry, ""));
         let bare = address.trim_start_matches('[').trim_end_matches(']');
-        if name.is_empty() || bare.parse::<std::net::IpAddr>().is_err() {
+        let address = if bare == "host-gateway" { Ok(gateway) } else { bare.parse() };
+        let Some(address) = address.ok().filter(|_| !name.is_empty()) else {
             return Err(Error::Invalid {
                 what: format!("host {entry:?}"),
                 why: "expected NAME:ADDRESS".into(),
             });
-        }
+        };
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{bare}\t{name}");
+        let _ = writeln!(text, "{address}\t{name}");
     }
     Ok(text)
 }
@@ -158,8 +171,11 @@ mod tests {
     #[test]
     fn a_host_entry_needs_an_address() {
         let with = |entry: &str| CreateOptions { add_hosts: vec![entry.into()], ..CreateOptions::default() };
-        assert_eq!(added_hosts(&with("db:192.0.2.7")).unwrap(), "192.0.2.7\tdb\n");
-        assert_eq!(added_hosts(&with("six:::1")).unwrap(), "::1\tsix\n");
-        assert!(added_hosts(&with("db")).is_err() && added_hosts(&with(":192.0.2.7")).is_err());
+        assert_eq!(added_hosts(&with("db:192.0.2.7"), LOCALHOST).unwrap(), "192.0.2.7\tdb\n");
+        assert_eq!(added_hosts(&with("six:::1"), LOCALHOST).unwrap(), "::1\tsix\n");
+        assert!(
+            added_hosts(&with("db"), LOCALHOST).is_err()
+                && added_hosts(&with(":192.0.2.7"), LOCALHOST).is_err()
+        );
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::list::network_name;
+use crate::network::{exposed_ports, network_mode, network_settings, port_bindings};
 use crate::options::{CreateOptions, LogDriver, NamespaceMode, RestartPolicy, SeccompOption};
 use crate::record::{MountKind, Record};
 use crate::state::{Snapshot, Status};
@@ -54,7 +54,7 @@ impl Engine {
             },
             "Mounts": mounts(&record),
             "Config": config(&record),
-            "NetworkSettings": network_settings(&record, &snapshot),
+            "NetworkSettings": network_settings(self, &record, &snapshot)?,
         }))
     }
 }
@@ -125,6 +125,7 @@ fn config(record: &Record) -> Value {
         "AttachStdin": options.interactive && !options.detach,
         "AttachStdout": !options.detach,
         "AttachStderr": !options.detach,
+        "ExposedPorts": exposed_ports(record),
         "Tty": options.tty,
         "OpenStdin": options.interactive,
         "StdinOnce": options.interactive && !options.detach,
@@ -147,8 +148,8 @@ fn host_config(record: &Record) -> Value {
         "Binds": binds(record),
         "ContainerIDFile": "",
         "LogConfig": log_config(options),
-        "NetworkMode": network_name(&options.network),
-        "PortBindings": {},
+        "NetworkMode": network_mode(options),
+        "PortBindings": port_bindings(record),
         "RestartPolicy": restart_policy(&options.restart),
         "AutoRemove": options.auto_remove,
         "VolumesFrom": options.volumes_from,
@@ -164,7 +165,7 @@ fn host_config(record: &Record) -> Value {
         "OomScoreAdj": options.oom_score_adj.unwrap_or(0),
         "PidMode": host_or_empty(&options.pid),
         "Privileged": options.privileged,
-        "PublishAllPorts": false,
+        "PublishAllPorts": options.publish_all,
         "ReadonlyRootfs": options.read_only,
         "SecurityOpt": security_options(options),
         "UTSMode": host_or_empty(&options.uts),
@@ -258,24 +259,4 @@ fn host_or_empty(mode: &NamespaceMode) -> String {
         NamespaceMode::Host => "host".into(),
         NamespaceMode::Container(id) => format!("container:{id}"),
     }
-}
-
-/// The keys are docker's; the addresses come with networks.
-fn network_settings(record: &Record, snapshot: &Snapshot) -> Value {
-    let sandbox = snapshot.init_pid().map_or(String::new(), |pid| format!("/proc/{pid}/ns/net"));
-    let mut networks = serde_json::Map::new();
-    networks.insert(
-        network_name(&record.options.network),
-        json!({ "IPAddress": "", "Gateway": "", "MacAddress": "", "IPPrefixLen": 0, "Aliases": null }),
-    );
-    json!({
-        "Bridge": "",
-        "SandboxKey": sandbox,
-        "Ports": {},
-        "Gateway": "",
-        "IPAddress": "",
-        "IPPrefixLen": 0,
-        "MacAddress": "",
-        "Networks": networks,
-    })
 }

@@ -5,6 +5,7 @@
 //! spec    ── record → config.json  state  ── what is (state.json, exit.json)
 //! monitor ── one process per running container: overlay, stdio, log, restart, cleanup
 //! attach  ── how a command talks to it
+//! network ── containers on networks
 //! ```
 //! Everything else is a file per verb, or per few that share a shape.
 
@@ -26,6 +27,7 @@ mod list;
 mod logs;
 mod monitor;
 mod names;
+mod network;
 pub mod options;
 mod presence;
 mod prune;
@@ -47,6 +49,7 @@ pub use engine::Engine;
 pub use error::{Error, Result};
 pub use list::Summary;
 pub use monitor::launch::StartAttach;
+pub use network::{NetworkRecord, PublishedPort};
 pub use prune::{PruneOptions, Pruned};
 pub use record::Record;
 pub use state::Status;

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use hull_network::ports::Port;
 use serde::Deserialize;
 
 use crate::engine::{Engine, directories};
 use crate::error::Result;
-use crate::options::NetworkMode;
+use crate::network::{endpoints, network_names, ports_column};
+use crate::options::{NetworkMode, NetworkOption};
 use crate::state::{Snapshot, Status};
 use crate::time::Timestamp;
 
@@ -42,6 +44,8 @@ struct Head {
     process: ProcessHead,
     mounts: Vec<MountHead>,
     labels: BTreeMap<String, String>,
+    #[serde(default)]
+    exposed: Vec<Port>,
     options: OptionsHead,
 }
 
@@ -61,6 +65,8 @@ struct MountHead {
 struct OptionsHead {
     image: String,
     network: NetworkMode,
+    #[serde(default)]
+    networks: Vec<NetworkOption>,
 }
 
 impl Engine {
@@ -82,7 +88,12 @@ impl Engine {
                 Status::Dead => self.clear_dead(&id).unwrap_or(Some(snapshot)),
                 _ => Some(snapshot),
             };
-            summaries.extend(snapshot.map(|snapshot| summary(head, snapshot)));
+            let Some(snapshot) = snapshot else { continue };
+            let ports = match snapshot.status.is_active() {
+                true => ports_column(&endpoints(self, &id)?, &head.exposed),
+                false => String::new(),
+            };
+            summaries.push(summary(head, snapshot, ports));
         }
         // What cannot be cleared now is there for the next listing; this one has its answer.
         let _ = self.sweep(&summaries, &with_state);
@@ -97,7 +108,7 @@ impl Engine {
     }
 }
 
-fn summary(head: Head, snapshot: Snapshot) -> Summary {
+fn summary(head: Head, snapshot: Snapshot, ports: String) -> Summary {
     let started = match (&snapshot.state, &snapshot.exit) {
         (Some(state), _) if snapshot.status.is_active() => state.started,
         (_, exit) => exit.as_ref().and_then(|exit| exit.started),
@@ -112,20 +123,12 @@ fn summary(head: Head, snapshot: Snapshot) -> Summary {
         started: started.map(|time| time.0),
         finished: exit.and_then(|exit| exit.finished).map(|time| time.0),
         mounts: head.mounts.into_iter().map(shown).collect(),
-        networks: vec![network_name(&head.options.network)],
-        ports: String::new(),
+        networks: network_names(&head.options.network, &head.options.networks),
+        ports,
         image: head.options.image,
         id: head.id,
         name: head.name,
         image_id: head.image_id,
         labels: head.labels,
-    }
-}
-
-pub(crate) fn network_name(network: &NetworkMode) -> String {
-    match network {
-        NetworkMode::None => "none".into(),
-        NetworkMode::Host => "host".into(),
-        NetworkMode::Container(id) => format!("container:{id}"),
     }
 }

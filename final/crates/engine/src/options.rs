@@ -3,8 +3,11 @@
 //! The command line fills this in; `spec` turns it into an OCI `config.json` each time the container starts.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
+use hull_network::mac::Mac;
+use hull_network::ports::{Mapping, Port};
 use serde::{Deserialize, Serialize};
 
 /// Options of `create` and `run`. Sizes are bytes; `None` and empty mean docker's default.
@@ -52,6 +55,14 @@ pub struct CreateOptions {
     pub sysctls: BTreeMap<String, String>,
 
     pub network: NetworkMode,
+    /// Of [`NetworkMode::Networks`]; the first one is the way out, and has the published ports.
+    pub networks: Vec<NetworkOption>,
+    /// `-p`.
+    pub publish: Vec<Mapping>,
+    /// `-P`.
+    pub publish_all: bool,
+    /// `--expose`.
+    pub expose: Vec<Port>,
     pub dns: Vec<String>,
     pub dns_search: Vec<String>,
     pub dns_options: Vec<String>,
@@ -156,12 +167,28 @@ pub struct Ulimit {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkMode {
-    /// A network namespace with nothing but `lo`.
+    /// What is usual for the user; `create` decides.
     #[default]
+    Default,
+    /// A network namespace with nothing but `lo`.
     None,
     Host,
     /// Shares another container's network namespace.
     Container(String),
+    /// Networks by name, the default one among them.
+    Networks,
+}
+
+/// A network that a container is on, and what it asks to be there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NetworkOption {
+    pub network: String,
+    pub ip: Option<Ipv4Addr>,
+    pub ip6: Option<Ipv6Addr>,
+    pub mac: Option<Mac>,
+    /// Names by which others on the network find it, beside its own.
+    pub aliases: Vec<String>,
 }
 
 /// `--pid --ipc --uts --cgroupns`.

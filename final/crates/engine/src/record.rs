@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use hull_network::ports::{Mapping, Port};
 use hull_storage::root::Root;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,9 @@ pub struct Record {
     pub labels: BTreeMap<String, String>,
     pub hostname: String,
     pub stop_signal: i32,
+    /// Ports that the image or the command line speaks of.
+    #[serde(default)]
+    pub exposed: Vec<Port>,
     /// What was asked, for `inspect` and for the spec.
     pub options: CreateOptions,
 }
@@ -85,6 +89,15 @@ impl Record {
     /// Into the container's directory.
     pub(crate) fn store(&self, directory: &Path) -> Result<()> {
         Ok(hull_storage::file::write_json_atomic(&directory.join("container.json"), self)?)
+    }
+
+    /// The ports to publish: what `-p` says, and with `-P` the exposed ones that it does not speak of.
+    pub(crate) fn mappings(&self) -> Vec<Mapping> {
+        let mut mappings = self.options.publish.clone();
+        let named = |port: &Port| self.options.publish.iter().any(|mapping| mapping.container == *port);
+        let all = self.exposed.iter().filter(|port| self.options.publish_all && !named(port));
+        mappings.extend(all.map(|port| Mapping { host_ip: None, host: None, container: *port }));
+        mappings
     }
 
     pub fn short_id(&self) -> &str {

@@ -8,6 +8,7 @@ use hull_storage::{names, staging};
 
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
+use crate::monitor::recover;
 use crate::presence::Presence;
 use crate::record::Record;
 use crate::state::{Snapshot, Status};
@@ -32,9 +33,16 @@ impl Engine {
             return Ok(());
         }
         let lock = self.lock(&record.id)?;
-        let status = Snapshot::take(self.root(), &record.id)?.status;
-        if status.is_active() {
-            return Err(Error::InUse { name: record.name, state: status.as_str() });
+        let snapshot = Snapshot::take(self.root(), &record.id)?;
+        if snapshot.status.is_active() {
+            return Err(Error::InUse { name: record.name, state: snapshot.status.as_str() });
+        }
+        if snapshot.status == Status::Dead {
+            // Its monitor was killed while we were on our way.
+            recover::clear(self, &record.id, &snapshot)?;
+            if !self.root().container_dir(&record.id).exists() {
+                return Ok(());
+            }
         }
         if Presence::take(self.root(), &record.id)?.is_none() {
             return Err(Presence::refusal(&record));

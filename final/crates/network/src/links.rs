@@ -98,10 +98,10 @@ pub fn check_name(name: &str) -> Result<()> {
     Err(Error::InvalidLinkName { name: name.to_owned(), why })
 }
 
-/// Makes a bridge, and brings it up.
+/// Makes a bridge. It stays down until [`set_up`]: one that is up has all it needs.
 pub fn create_bridge(socket: &mut Socket, bridge: &Bridge<'_>) -> Result<()> {
     check_name(bridge.name)?;
-    let mut message = new_link(bridge.name, bridge.mtu, IFF_UP);
+    let mut message = new_link(bridge.name, bridge.mtu, 0);
     message.put(IFLA_ADDRESS, &bridge.mac.0);
     message.put_nested(IFLA_LINKINFO, |info| info.put_text(IFLA_INFO_KIND, "bridge"));
     socket.request(message, || format!("make the bridge {}", bridge.name))

@@ -4,10 +4,13 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Error;
 
 /// A MAC address: six bytes, of which the lowest bit of the first says "a group" and the next one "not a vendor's".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Mac(pub [u8; 6]);
 
 impl Mac {
@@ -52,6 +55,20 @@ impl FromStr for Mac {
         }
         let usable = parts.next().is_none() && bytes[0] & 1 == 0 && bytes != [0; 6];
         usable.then_some(Self(bytes)).ok_or_else(invalid)
+    }
+}
+
+impl TryFrom<String> for Mac {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<Mac> for String {
+    fn from(mac: Mac) -> Self {
+        mac.to_string()
     }
 }
 

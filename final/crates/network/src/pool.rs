@@ -2,13 +2,15 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::netlink::Socket;
 use crate::routes;
 use crate::subnet::Subnet;
 
 /// A checked set of addresses. One for IPv4, and one more for IPv6 where a network has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
     subnet: Subnet,
     gateway: IpAddr,

@@ -25,15 +25,21 @@ pub fn enable_route_localnet(link: &str) -> Result<()> {
     write(&format!("ipv4/conf/{link}/route_localnet"), "1")
 }
 
-/// No IPv6 in this namespace, on links that are there or to come. A kernel without IPv6 is fine.
-pub fn disable_ipv6() -> Result<()> {
-    for which in ["all", "default"] {
-        match write(&format!("ipv6/conf/{which}/disable_ipv6"), "1") {
-            Err(error) if error.errno() == Some(libc::ENOENT) => return Ok(()),
-            written => written?,
-        }
+/// No IPv6 on links to come; `lo` keeps its ::1. A kernel without IPv6 is fine.
+pub fn disable_ipv6_on_new_links() -> Result<()> {
+    on_new_links("disable_ipv6", "1")
+}
+
+/// IPv6 addresses of links to come can be used at once: nobody is asked whether he has them already.
+pub fn trust_ipv6_on_new_links() -> Result<()> {
+    on_new_links("accept_dad", "0")
+}
+
+fn on_new_links(switch: &str, value: &str) -> Result<()> {
+    match write(&format!("ipv6/conf/default/{switch}"), value) {
+        Err(error) if error.errno() == Some(libc::ENOENT) => Ok(()),
+        written => written,
     }
-    Ok(())
 }
 
 /// A switch by its path below /proc/sys/net; `None` where the kernel has none of this name.

@@ -11,7 +11,18 @@ use super::kernel::Kernel;
 use crate::workspace::{root, run};
 
 /// What the tests need that the kernel has as a module.
-const MODULES: [&str; 1] = ["overlay"];
+const MODULES: [&str; 10] = [
+    "overlay",
+    "veth",
+    "bridge",
+    "nf_tables",
+    "nft_chain_nat",
+    "nft_ct",
+    "nft_fib_inet",
+    "nft_masq",
+    "nft_meta_bridge",
+    "nft_nat",
+];
 
 /// Packs the initramfs; its path.
 pub fn build(kernel: &Kernel, hull: &Path, test: &Path) -> Result<PathBuf> {

@@ -26,6 +26,7 @@ pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()
             }
         }
     }
+    crate::network::clear(engine, id)?;
     let record = Record::load(root, id)?;
     if record.options.auto_remove {
         return crate::remove::remove_files(engine, &record, true);

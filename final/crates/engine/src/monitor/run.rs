@@ -19,6 +19,7 @@ use super::stdio::{self, Streams};
 use crate::attach::{Connection, Listener, Message};
 use crate::engine::Engine;
 use crate::error::{IoContext, Result};
+use crate::network::Attachment;
 use crate::options::RestartPolicy;
 use crate::presence::Presence;
 use crate::record::Record;
@@ -91,6 +92,7 @@ pub(super) struct Monitor {
     streams: Streams,
     stop: Option<Stop>,
     presence: Option<Presence>,
+    network: Attachment,
 }
 
 impl Monitor {
@@ -109,6 +111,7 @@ impl Monitor {
             started: None,
             restart_count: 0,
         };
+        let network = Attachment::plan(&engine, &record, &state.monitor)?;
         // Whoever reads that there is a monitor can reach it.
         let listener = Listener::bind(&run_dir).context(|| format!("listen in {}", run_dir.display()))?;
         state.store(engine.root(), &record.id)?;
@@ -125,6 +128,7 @@ impl Monitor {
             streams: Streams::default(),
             stop: None,
             presence: Some(presence),
+            network,
         })
     }
 
@@ -144,6 +148,7 @@ impl Monitor {
             }
         };
         self.welcome(command, attach);
+        self.network.settle();
         // From here on it waits, perhaps for weeks.
         process::trim_heap();
 
@@ -173,7 +178,7 @@ impl Monitor {
 
     fn start(&mut self) -> Result<Running> {
         Exit::forget(self.engine.root(), &self.record.id)?;
-        let (running, streams) = setup::start(&self.engine, &self.record, &self.state)?;
+        let (running, streams) = setup::start(&self.engine, &self.record, &self.state, &mut self.network)?;
         self.streams = streams;
         self.state.init = Some(ProcessId::of(running.pid)?);
         self.state.started = Some(Timestamp::now());
@@ -206,6 +211,8 @@ impl Monitor {
         };
         events.run(pidfd).context(|| "wait for the container".into())?;
         let code = process::reap(pidfd).context(|| "read the container's exit status".into())?;
+        // Rules that stay are no reason to keep the exit from being recorded.
+        let _ = self.network.disconnect(&self.engine, &self.record.id);
         let oom_killed = running.cgroup.as_ref().and_then(|cgroup| cgroup.oom_kills()).unwrap_or(0) > 0;
         if let Some(cgroup) = &running.cgroup {
             // One that stays, after it was given its time, must not keep the exit from being recorded.
@@ -267,6 +274,7 @@ impl Monitor {
         // While the state still says that we live: who looks sees one or the other.
         self.presence = None;
         setup::unmount_root(&self.engine, &self.record);
+        let _ = self.network.release(&self.engine, id);
         if self.record.options.auto_remove {
             if self.stop.is_none_or(|stop| !stop.keep) {
                 // As it is now: it may have another name than at its start.

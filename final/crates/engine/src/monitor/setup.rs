@@ -9,6 +9,8 @@ use super::stdio::Streams;
 use crate::engine::{Engine, cgroup_layout};
 use crate::error::{Error, IoContext, Result};
 use crate::files;
+use crate::network::Attachment;
+use crate::options::NetworkMode;
 use crate::record::{MountKind, MountRecord, Record};
 use crate::skeleton;
 use crate::spec;
@@ -68,7 +70,12 @@ pub(super) fn unmount_root(engine: &Engine, record: &Record) {
 }
 
 /// Writes the bundle and runs it. Nothing is left when it fails.
-pub(super) fn start(engine: &Engine, record: &Record, state: &State) -> Result<(Running, Streams)> {
+pub(super) fn start(
+    engine: &Engine,
+    record: &Record,
+    state: &State,
+    network: &mut Attachment,
+) -> Result<(Running, Streams)> {
     files::write(engine, record)?;
     let bundle = engine.root().container_run_dir(&record.id);
     let spec = spec::build(engine, record, &rootfs(engine, record), state.cgroup.as_deref())?;
@@ -88,7 +95,10 @@ pub(super) fn start(engine: &Engine, record: &Record, state: &State) -> Result<(
         }
     };
     let seccomp_cache = engine.root().run().join("seccomp");
-    let mut created = hull_runtime::create(hull_runtime::CreateOptions {
+    if let NetworkMode::Container(other) = &record.options.network {
+        crate::network::note_shared(engine, other)?;
+    }
+    let mut created = hull_runtime::spawn(hull_runtime::CreateOptions {
         id: &record.id,
         bundle: &bundle,
         spec: &spec,
@@ -101,6 +111,9 @@ pub(super) fn start(engine: &Engine, record: &Record, state: &State) -> Result<(
         rendezvous: None,
         preserved_fds: 0,
     })?;
+    // While it makes its mounts.
+    network.connect(engine, &record.id, created.pid())?;
+    created.ready()?;
     let streams = match streams {
         Some(streams) => streams,
         None => Streams::terminal(console(&mut created)?)?,

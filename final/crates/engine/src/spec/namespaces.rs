@@ -13,7 +13,7 @@ use crate::state::Snapshot;
 pub(super) fn namespaces(engine: &Engine, record: &Record) -> Result<Vec<Namespace>> {
     let options = &record.options;
     let network = match &options.network {
-        NetworkMode::None => NamespaceMode::Private,
+        NetworkMode::Default | NetworkMode::None | NetworkMode::Networks => NamespaceMode::Private,
         NetworkMode::Host => NamespaceMode::Host,
         NetworkMode::Container(id) => NamespaceMode::Container(id.clone()),
     };

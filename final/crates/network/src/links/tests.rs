@@ -12,6 +12,8 @@ const MAC: Mac = Mac([0x02, 0x42, 10, 9, 0, 1]);
 
 fn bridge(socket: &mut Socket) -> Link {
     create_bridge(socket, &Bridge { name: "hull0", mac: MAC, mtu: 1400 }).unwrap();
+    let index = get(socket, "hull0").unwrap().index;
+    set_up(socket, index).unwrap();
     get(socket, "hull0").unwrap()
 }
 
@@ -218,7 +220,7 @@ fn an_ipv6_address_can_be_used_at_once_and_none_is_there_where_it_is_off() {
         let one = container(&mut socket, index, "veth1", ip("fd00:9::2"), 64);
         let two = container(&mut socket, index, "veth2", ip("fd00:9::3"), 64);
         assert!(reaches(&one, &two, ip("fd00:9::3")));
-        namespace::within(one.as_fd(), sysctl::disable_ipv6).unwrap();
+        namespace::within(one.as_fd(), sysctl::disable_ipv6_on_new_links).unwrap();
         let mut within = Socket::inside(one.as_fd(), netlink::Protocol::Route).unwrap();
         assert!(addresses::list(&mut within, None).unwrap().iter().all(|a| a.ip.is_ipv4()));
         assert_eq!(sysctl::get("ipv6/conf/all/disable_ipv6").unwrap().as_deref(), Some("0"), "only inside");

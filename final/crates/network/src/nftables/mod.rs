@@ -87,7 +87,15 @@ impl Table {
     pub fn ensure(&self, socket: &mut Socket) -> Result<()> {
         let mut batch = Batch::on(&self.name);
         base::put(&mut batch);
-        batch.commit(socket, || format!("make the nftables table {}", self.name))
+        let action = || format!("make the nftables table {}", self.name);
+        match batch.commit(socket, action) {
+            // What the rules mean is made just before, so it is an instruction that is missing.
+            Err(error) if error.errno() == Some(libc::ENOENT) => Err(Error::Answer {
+                action: action(),
+                why: "the kernel lacks nft_ct, nft_nat, nft_masq, nft_fib_inet, nft_chain_nat or nft_meta_bridge",
+            }),
+            made => made,
+        }
     }
 
     /// Removes the tables and all in them.
@@ -121,6 +129,15 @@ impl Table {
             }
             added => added,
         }
+    }
+
+    /// Lets the rules know of a network, before it has a container.
+    pub fn add_network(&self, socket: &mut Socket, network: &Network<'_>) -> Result<()> {
+        check_name(network.bridge)?;
+        self.ensure(socket)?;
+        let mut batch = Batch::on(&self.name);
+        network.elements().iter().for_each(|(set, elements)| batch.add_elements(set, elements));
+        batch.commit(socket, || format!("add the network to the nftables table {}", self.name))
     }
 
     /// Takes a container off its networks. What is gone already is fine; the networks stay.

@@ -25,9 +25,9 @@ pub fn hold(mappings: &[Mapping], ip: IpAddr) -> Result<Vec<Held>> {
     mappings.iter().map(|mapping| hold_one(mapping, mapping.host_ip.unwrap_or(ip))).collect()
 }
 
-/// Whether nobody holds the port.
-pub fn is_free(transport: Transport, host: SocketAddr) -> bool {
-    take(transport, host).is_ok()
+/// Takes a port of the host unless somebody has it.
+pub fn try_hold(transport: Transport, host: SocketAddr) -> Option<OwnedFd> {
+    take(transport, host).ok().map(|(socket, _)| socket)
 }
 
 fn hold_one(mapping: &Mapping, ip: IpAddr) -> Result<Held> {

@@ -1,0 +1,300 @@
+//! The monitor's part in its container's networks.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::os::fd::{AsFd, OwnedFd};
+
+use hull_network::addresses::{self, Address};
+use hull_network::leases::{Holder, Leases};
+use hull_network::links::{self, Namespace, Peer, Veth};
+use hull_network::mac::Mac;
+use hull_network::netlink::{Protocol, Socket};
+use hull_network::pool::Pool;
+use hull_network::ports::{self, EVERYWHERE, Held, Mapping};
+use hull_network::routes::{self, Route};
+use hull_network::{namespace, sysctl};
+use hull_storage::process_id::ProcessId;
+
+use super::bridge::{self, Sockets};
+use super::endpoint::{self, Endpoint};
+use crate::create::random;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::options::{NetworkMode, NetworkOption};
+use crate::record::Record;
+
+/// What a monitor holds for its container on its networks. The addresses and rules themselves are in `network.json`, for
+/// another command may change them while the container runs.
+#[derive(Default)]
+pub(crate) struct Attachment {
+    /// Nobody else gets these ports while the monitor lives.
+    held: Vec<Held>,
+    /// While a start lasts.
+    sockets: Option<Sockets>,
+}
+
+impl Attachment {
+    /// Takes addresses and ports, and writes down what will be made. Nothing is kept when it fails.
+    pub(crate) fn plan(engine: &Engine, record: &Record, monitor: &ProcessId) -> Result<Self> {
+        if record.options.network != NetworkMode::Networks {
+            return Ok(Self::default());
+        }
+        let mut endpoints = Vec::new();
+        let planned = Self::take(engine, record, monitor, &mut endpoints);
+        let planned = planned.and_then(|planned| {
+            endpoint::store(engine, &record.id, &endpoints)?;
+            Ok(planned)
+        });
+        if planned.is_err() {
+            // The first error is the one to tell.
+            let _ = give_back(engine, &record.id, &endpoints);
+        }
+        planned
+    }
+
+    fn take(
+        engine: &Engine,
+        record: &Record,
+        monitor: &ProcessId,
+        endpoints: &mut Vec<Endpoint>,
+    ) -> Result<Self> {
+        let mut sockets = Sockets::open()?;
+        for (number, option) in record.options.networks.iter().enumerate() {
+            let interface = format!("eth{number}");
+            endpoints.push(take_place(engine, record, option, interface, monitor, &mut sockets)?);
+        }
+        let mut held = Vec::new();
+        if let Some(first) = endpoints.first_mut() {
+            held = hold_ports(first, &record.mappings())?;
+        }
+        Ok(Self { held, sockets: Some(sockets) })
+    }
+
+    /// Plugs the container in: `pid` is any process in its network namespace.
+    pub(crate) fn connect(&mut self, engine: &Engine, id: &str, pid: i32) -> Result<()> {
+        let endpoints = endpoint::endpoints(engine, id)?;
+        if endpoints.is_empty() {
+            return Ok(());
+        }
+        let mut sockets = match self.sockets.take() {
+            Some(sockets) => sockets,
+            None => Sockets::open()?,
+        };
+        let inside = namespace::of_process(pid)?;
+        let connected = plug_in(engine, &endpoints, &inside, &mut sockets, true);
+        // Closing them waits for the kernel: later, when nobody waits for us.
+        self.sockets = Some(sockets);
+        connected
+    }
+
+    /// Closes what only a start needs.
+    pub(crate) fn settle(&mut self) {
+        self.sockets = None;
+    }
+
+    /// The container has ended: its rules go, its addresses and ports stay for another run.
+    pub(crate) fn disconnect(&mut self, engine: &Engine, id: &str) -> Result<()> {
+        unplug(engine, id, &endpoint::endpoints(engine, id)?)
+    }
+
+    /// Ends all of it. What could not be undone is reported after the rest is.
+    pub(crate) fn release(&mut self, engine: &Engine, id: &str) -> Result<()> {
+        let endpoints = endpoint::endpoints(engine, id)?;
+        let unplugged = unplug(engine, id, &endpoints);
+        // A port that is free has no rule any more.
+        self.held.clear();
+        let given = give_back(engine, id, &endpoints);
+        unplugged.and(given).and_then(|()| endpoint::forget(engine, id))
+    }
+}
+
+/// An address from each of the network's pools.
+pub(super) fn take_place(
+    engine: &Engine,
+    record: &Record,
+    option: &NetworkOption,
+    interface: String,
+    monitor: &ProcessId,
+    sockets: &mut Sockets,
+) -> Result<Endpoint> {
+    let (network, _) = bridge::ready(engine, &option.network, sockets)?;
+    // From here on the network is not removed: a lease is seen.
+    let _lock = engine.lock_network_in_use(&network.name)?;
+    engine.check_network(&network.name)?;
+    let mut names = vec![record.name.clone()];
+    names.extend(option.aliases.iter().cloned());
+    let holder = Holder { container: record.id.clone(), names, process: monitor.clone() };
+    let leases = Leases::open(engine.root().run(), &network.name)?;
+    let mut addresses = Vec::new();
+    for pool in &network.pools {
+        let asked =
+            if pool.subnet().is_ipv6() { option.ip6.map(IpAddr::V6) } else { option.ip.map(IpAddr::V4) };
+        let taken = match asked {
+            Some(address) => leases.take_address(pool, address, &holder).map(|()| address),
+            None => leases.take(pool, &holder),
+        };
+        match taken {
+            Ok(address) => addresses.push(address),
+            Err(error) => {
+                addresses.iter().for_each(|address| drop(leases.release(*address, &record.id)));
+                return Err(error.into());
+            }
+        }
+    }
+    let first = addresses.first().copied().unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    let [a, b, c, d] = random()?;
+    Ok(Endpoint {
+        link: format!("veth{:07x}", u32::from_be_bytes([a & 0xf, b, c, d])),
+        interface,
+        mac: option.mac.unwrap_or_else(|| Mac::for_address(first)),
+        addresses,
+        aliases: option.aliases.clone(),
+        published: Vec::new(),
+        network,
+    })
+}
+
+/// Takes ports of the host for the container's.
+fn hold_ports(endpoint: &mut Endpoint, mappings: &[Mapping]) -> Result<Vec<Held>> {
+    let network = &endpoint.network;
+    let mut held = ports::hold(mappings, network.host_ip.unwrap_or(EVERYWHERE))?;
+    if network.host_ip.is_none() && network.has_ipv6() {
+        // "All addresses" are those of both families, and the port is the same.
+        let both = mappings.iter().zip(&held).filter(|(mapping, _)| mapping.host_ip.is_none());
+        let both: Vec<_> = both
+            .map(|(mapping, held)| {
+                let port = held.host.port();
+                Mapping { host: Some((port, port)), ..mapping.clone() }
+            })
+            .collect();
+        held.extend(ports::hold(&both, Ipv6Addr::UNSPECIFIED.into())?);
+    }
+    for port in &held {
+        let published = endpoint.publish(port.host, port.container).ok_or_else(|| Error::Invalid {
+            what: format!("port mapping {} to {}", port.host, port.container),
+            why: format!("network {} has no addresses of that family", endpoint.network.name),
+        })?;
+        endpoint.published.push(published);
+    }
+    Ok(held)
+}
+
+/// Makes the rules, then the cables: no packet passes that is not looked at.
+pub(super) fn plug_in(
+    engine: &Engine,
+    endpoints: &[Endpoint],
+    inside: &OwnedFd,
+    sockets: &mut Sockets,
+    new_namespace: bool,
+) -> Result<()> {
+    let rules: Vec<_> = endpoints.iter().map(Endpoint::rules).collect();
+    bridge::table(engine).attach(&mut sockets.filter, &rules)?;
+    let ipv6 = endpoints.iter().any(|endpoint| endpoint.network.has_ipv6());
+    let mut inner = namespace::within(inside.as_fd(), || {
+        match ipv6 {
+            true => sysctl::trust_ipv6_on_new_links()?,
+            false if new_namespace => sysctl::disable_ipv6_on_new_links()?,
+            false => {}
+        }
+        Socket::open(Protocol::Route)
+    })?;
+    for endpoint in endpoints {
+        let (_, index) = bridge::ready(engine, &endpoint.network.name, sockets)?;
+        lay_cable(endpoint, index, inside, &mut sockets.route)?;
+        configure(endpoint, &mut inner)?;
+    }
+    for ipv6 in [false, true] {
+        add_default_route(endpoints, ipv6, &mut inner)?;
+    }
+    Ok(())
+}
+
+fn lay_cable(endpoint: &Endpoint, bridge: u32, inside: &OwnedFd, route: &mut Socket) -> Result<()> {
+    let peer =
+        Peer { name: &endpoint.interface, mac: Some(endpoint.mac), namespace: Namespace::Fd(inside.as_fd()) };
+    let mtu = links::find_by_index(route, bridge)?.map_or(1500, |bridge| bridge.mtu);
+    let veth = Veth { name: &endpoint.link, master: Some(bridge), mtu, peer };
+    match links::create_veth(route, &veth) {
+        // Of the container's last run, whose namespace the kernel has yet to clear.
+        Err(error) if error.errno() == Some(libc::EEXIST) => {
+            remove_link(route, &endpoint.link)?;
+            links::create_veth(route, &veth)?;
+        }
+        made => made?,
+    }
+    if !endpoint.published.is_empty() || !endpoint.network.between_containers {
+        let port = links::get(route, &endpoint.link)?.index;
+        if !endpoint.published.is_empty() {
+            links::reflect_port(route, port)?;
+        }
+        if !endpoint.network.between_containers {
+            links::isolate_port(route, port)?;
+        }
+    }
+    Ok(())
+}
+
+fn configure(endpoint: &Endpoint, inner: &mut Socket) -> Result<()> {
+    let link = links::get(inner, &endpoint.interface)?.index;
+    for (ip, pool) in endpoint.with_pools() {
+        addresses::add(inner, Address { link, ip, prefix: pool.subnet().prefix() })?;
+    }
+    Ok(links::set_up(inner, link)?)
+}
+
+/// Over the first network that has a way out.
+fn add_default_route(endpoints: &[Endpoint], ipv6: bool, inner: &mut Socket) -> Result<()> {
+    let outward = endpoints.iter().filter(|endpoint| !endpoint.network.internal);
+    let gateway = |endpoint: &Endpoint| endpoint.address(ipv6).map(|(_, pool)| pool.gateway());
+    let Some((endpoint, gateway)) = outward.filter_map(|one| Some((one, gateway(one)?))).next() else {
+        return Ok(());
+    };
+    let link = links::get(inner, &endpoint.interface)?.index;
+    match routes::add(inner, Route::default_via(gateway, link)) {
+        Err(error) if error.errno() == Some(libc::EEXIST) => Ok(()),
+        added => Ok(added?),
+    }
+}
+
+/// Takes the rules back. The cables go with the container's namespace, without anybody having to wait for it; unless
+/// another container has that namespace too.
+pub(super) fn unplug(engine: &Engine, id: &str, endpoints: &[Endpoint]) -> Result<()> {
+    if endpoints.is_empty() {
+        return Ok(());
+    }
+    let rules: Vec<_> = endpoints.iter().map(Endpoint::rules).collect();
+    let mut filter = Socket::open(Protocol::Netfilter)?;
+    let removed = if super::recover::is_shared(engine, id) { remove_cables(endpoints) } else { Ok(()) };
+    removed.and(bridge::table(engine).detach(&mut filter, &rules).map_err(Error::from))
+}
+
+pub(super) fn remove_cables(endpoints: &[Endpoint]) -> Result<()> {
+    let mut route = Socket::open(Protocol::Route)?;
+    endpoints.iter().try_for_each(|endpoint| remove_link(&mut route, &endpoint.link))
+}
+
+fn remove_link(route: &mut Socket, name: &str) -> Result<()> {
+    let Some(link) = links::find(route, name)? else { return Ok(()) };
+    match links::delete(route, link.index) {
+        // It went while we looked.
+        Err(error) if error.errno() == Some(libc::ENODEV) => Ok(()),
+        deleted => Ok(deleted?),
+    }
+}
+
+/// Ends the leases; the addresses rest.
+pub(super) fn give_back(engine: &Engine, id: &str, endpoints: &[Endpoint]) -> Result<()> {
+    let mut first = Ok(());
+    for endpoint in endpoints {
+        let leases = Leases::open(engine.root().run(), &endpoint.network.name)?;
+        for address in &endpoint.addresses {
+            let released = leases.release(*address, id).map_err(Error::from);
+            first = first.and(released);
+        }
+    }
+    first
+}
+
+/// The gateway of the container's first network of the family.
+pub(crate) fn gateway(endpoints: &[Endpoint]) -> Option<IpAddr> {
+    endpoints.iter().flat_map(|endpoint| &endpoint.network.pools).map(Pool::gateway).next()
+}

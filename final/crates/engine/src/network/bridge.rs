@@ -1,0 +1,178 @@
+//! A network's link on the host. Made by the first container that needs it; stays when the last one goes.
+
+use std::net::IpAddr;
+
+use hull_network::addresses::{self, Address};
+use hull_network::links::{self, Bridge};
+use hull_network::mac::Mac;
+use hull_network::netlink::{Protocol, Socket};
+use hull_network::nftables::Table;
+use hull_network::pool::{self, Pool};
+use hull_network::subnet::Subnet;
+use hull_network::{routes, sysctl};
+
+use super::record::{DEFAULT, NetworkRecord};
+use crate::create::random_id;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::time::Timestamp;
+
+/// Ethernet's; where there is no way out, there is none that could be narrower.
+const MTU: u32 = 1500;
+
+/// What talks to the kernel. Opened once for all of a start.
+pub(super) struct Sockets {
+    pub route: Socket,
+    pub filter: Socket,
+}
+
+impl Sockets {
+    pub(super) fn open() -> Result<Self> {
+        Ok(Self { route: Socket::open(Protocol::Route)?, filter: Socket::open(Protocol::Netfilter)? })
+    }
+}
+
+/// The tables of this root.
+pub(super) fn table(engine: &Engine) -> Table {
+    Table::new(&engine.root().name_suffix())
+}
+
+/// The network, and the index of its bridge, which is up and complete.
+pub(super) fn ready(engine: &Engine, name: &str, sockets: &mut Sockets) -> Result<(NetworkRecord, u32)> {
+    if let Some(network) = engine.load_network(name)?
+        && let Some(index) = find(&network, &mut sockets.route)?
+    {
+        return Ok((network, index));
+    }
+    let _lock = engine.lock_network(name)?;
+    let network = match engine.load_network(name)? {
+        Some(network) if name != DEFAULT => network,
+        known if name == DEFAULT => default_network(engine, known, sockets)?,
+        _ => return Err(Error::NoSuchNetwork(name.to_owned())),
+    };
+    // Somebody may have made it while we waited.
+    let index = match find(&network, &mut sockets.route)? {
+        Some(index) => index,
+        None => make(engine, &network, sockets)?,
+    };
+    Ok((network, index))
+}
+
+/// A bridge that is down has not been finished.
+fn find(network: &NetworkRecord, route: &mut Socket) -> Result<Option<u32>> {
+    let Some(link) = links::find(route, &network.link)? else { return Ok(None) };
+    if link.kind.as_deref() != Some("bridge") {
+        return Err(Error::Invalid {
+            what: format!("network {}", network.name),
+            why: format!("its bridge's name, {}, is that of another link", network.link),
+        });
+    }
+    Ok(link.up.then_some(link.index))
+}
+
+/// The default network, with a subnet that nobody uses. While its bridge is there, it keeps the one it has.
+fn default_network(
+    engine: &Engine,
+    known: Option<NetworkRecord>,
+    sockets: &mut Sockets,
+) -> Result<NetworkRecord> {
+    let link = format!("hull0{}", engine.root().name_suffix());
+    let there = links::find(&mut sockets.route, &link)?;
+    if let Some(known) = known
+        && (there.is_some() || conflict(&known, &mut sockets.route)?.is_none())
+    {
+        return Ok(known);
+    }
+    let subnet = match there {
+        // The bridge has outlived its record, which a run root that was emptied does not keep.
+        Some(link) => subnet_of(link.index, &mut sockets.route)?,
+        None => None,
+    };
+    let subnet = match subnet {
+        Some(subnet) => subnet,
+        None => free_subnet(engine, &mut sockets.route)?,
+    };
+    let network = NetworkRecord {
+        format: NetworkRecord::FORMAT,
+        id: random_id()?,
+        name: DEFAULT.into(),
+        created: Timestamp::now(),
+        link,
+        pools: vec![Pool::new(subnet, None, None)?],
+        internal: false,
+        masquerade: true,
+        between_containers: true,
+        mtu: None,
+        host_ip: None,
+        labels: Default::default(),
+        options: Default::default(),
+    };
+    engine.store_network(&network)?;
+    Ok(network)
+}
+
+fn subnet_of(link: u32, route: &mut Socket) -> Result<Option<Subnet>> {
+    let found = addresses::list(route, Some(link))?.into_iter().find(|address| address.ip.is_ipv4());
+    Ok(found.map(|address| Subnet::around(address.ip, address.prefix)).transpose()?)
+}
+
+/// A subnet that neither the host nor another network of this root uses.
+pub(super) fn free_subnet(engine: &Engine, route: &mut Socket) -> Result<Subnet> {
+    let taken: Vec<_> =
+        engine.networks()?.iter().flat_map(|network| &network.pools).map(Pool::subnet).collect();
+    pool::choose_subnet(route, &taken)?.ok_or_else(|| Error::Invalid {
+        what: "network".into(),
+        why: "all private subnets are in use; say which one to take with --subnet".into(),
+    })
+}
+
+/// The route of the host's that a network of these addresses would cut off.
+pub(super) fn conflict(network: &NetworkRecord, route: &mut Socket) -> Result<Option<routes::Route>> {
+    for pool in &network.pools {
+        if let Some(found) = routes::conflict(route, pool.subnet())? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// Under the network's lock. What a kill left half made is completed.
+fn make(engine: &Engine, network: &NetworkRecord, sockets: &mut Sockets) -> Result<u32> {
+    let Sockets { route, filter } = sockets;
+    let index = match links::find(route, &network.link)? {
+        Some(link) => link.index,
+        None => {
+            if let Some(found) = conflict(network, route)? {
+                return Err(Error::Invalid {
+                    what: format!("network {}", network.name),
+                    why: format!("the host already reaches {} another way", found.destination),
+                });
+            }
+            let mac = Mac::for_address(network.pools.first().map_or(IpAddr::from([0; 4]), Pool::gateway));
+            let mtu = match network.mtu {
+                Some(mtu) => mtu,
+                None => default_mtu(route)?,
+            };
+            links::create_bridge(route, &Bridge { name: &network.link, mac, mtu })?;
+            links::get(route, &network.link)?.index
+        }
+    };
+    for pool in &network.pools {
+        let address = Address { link: index, ip: pool.gateway(), prefix: pool.subnet().prefix() };
+        match addresses::add(route, address) {
+            Err(error) if error.errno() == Some(libc::EEXIST) => {}
+            added => added?,
+        }
+        sysctl::enable_forwarding(pool.subnet().is_ipv6())?;
+    }
+    // The rules stand before the switch that they make harmless.
+    table(engine).add_network(filter, &network.rules())?;
+    sysctl::enable_route_localnet(&network.link)?;
+    links::set_up(route, index)?;
+    Ok(index)
+}
+
+fn default_mtu(route: &mut Socket) -> Result<u32> {
+    let Some(index) = routes::default_link(route)? else { return Ok(MTU) };
+    Ok(links::find_by_index(route, index)?.map_or(MTU, |link| link.mtu))
+}

@@ -1,0 +1,82 @@
+//! A container's place on a network while it runs.
+
+use std::net::{IpAddr, SocketAddr};
+
+use hull_network::mac::Mac;
+use hull_network::nftables::{self, Published};
+use hull_network::pool::Pool;
+use hull_network::ports::Port;
+use hull_storage::file;
+use serde::{Deserialize, Serialize};
+
+use super::record::NetworkRecord;
+use crate::engine::Engine;
+use crate::error::Result;
+
+/// One cable: from the network's bridge to an interface of the container.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Endpoint {
+    pub network: NetworkRecord,
+    /// The host's end.
+    pub link: String,
+    /// The container's end.
+    pub interface: String,
+    pub mac: Mac,
+    /// One from each of the network's pools, in their order.
+    pub addresses: Vec<IpAddr>,
+    pub aliases: Vec<String>,
+    pub published: Vec<Published>,
+}
+
+/// Content of `network.json`.
+#[derive(Default, Serialize, Deserialize)]
+struct Networks {
+    endpoints: Vec<Endpoint>,
+}
+
+/// The places a container has; none when it does not run, or has no network of its own.
+pub(crate) fn endpoints(engine: &Engine, id: &str) -> Result<Vec<Endpoint>> {
+    let networks: Option<Networks> = file::read_json(&path(engine, id))?;
+    Ok(networks.unwrap_or_default().endpoints)
+}
+
+pub(super) fn store(engine: &Engine, id: &str, endpoints: &[Endpoint]) -> Result<()> {
+    let networks = Networks { endpoints: endpoints.to_vec() };
+    Ok(file::write_json_atomic(&path(engine, id), &networks)?)
+}
+
+pub(super) fn forget(engine: &Engine, id: &str) -> Result<()> {
+    Ok(file::remove(&path(engine, id))?)
+}
+
+fn path(engine: &Engine, id: &str) -> std::path::PathBuf {
+    engine.root().container_run_dir(id).join("network.json")
+}
+
+impl Endpoint {
+    /// Each address with the pool it is from.
+    pub(crate) fn with_pools(&self) -> impl Iterator<Item = (IpAddr, &Pool)> {
+        self.addresses.iter().copied().zip(&self.network.pools)
+    }
+
+    pub(crate) fn address(&self, ipv6: bool) -> Option<(IpAddr, &Pool)> {
+        self.with_pools().find(|(address, _)| address.is_ipv6() == ipv6)
+    }
+
+    pub(super) fn rules(&self) -> nftables::Endpoint<'_> {
+        nftables::Endpoint {
+            network: self.network.rules(),
+            link: &self.link,
+            mac: self.mac,
+            addresses: &self.addresses,
+            published: &self.published,
+        }
+    }
+
+    /// Where packets go that came to a port of the host; `None` where the container has no address of its family.
+    pub(super) fn publish(&self, host: SocketAddr, port: Port) -> Option<Published> {
+        let (address, _) = self.address(host.is_ipv6())?;
+        let container = SocketAddr::new(address, port.number);
+        Some(Published { transport: port.transport, host, container })
+    }
+}

@@ -1,0 +1,48 @@
+//! What a killed monitor left of its container's networks.
+
+use std::fs::File;
+
+use hull_network::netlink::{Protocol, Socket};
+use hull_network::nftables::Published;
+use hull_network::ports;
+
+use super::attachment::{give_back, remove_cables};
+use super::{Endpoint, bridge, endpoint};
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+
+/// Clears it, after the container's processes are dead and under its lock.
+pub(crate) fn clear(engine: &Engine, id: &str) -> Result<()> {
+    let mut endpoints = endpoint::endpoints(engine, id)?;
+    if endpoints.is_empty() {
+        return Ok(());
+    }
+    // Its sockets went with it: a port that is held now is published by another container, and its rule is that one's.
+    let mut held = Vec::new();
+    let mut is_free = |published: &Published| {
+        let port = ports::try_hold(published.transport, published.host);
+        let free = port.is_some();
+        held.extend(port);
+        free
+    };
+    endpoints.iter_mut().for_each(|endpoint| endpoint.published.retain(&mut is_free));
+    let rules: Vec<_> = endpoints.iter().map(Endpoint::rules).collect();
+    let removed = remove_cables(&endpoints);
+    let mut filter = Socket::open(Protocol::Netfilter)?;
+    let detached = bridge::table(engine).detach(&mut filter, &rules).map_err(Error::from);
+    let given = give_back(engine, id, &endpoints);
+    // What could not be cleared is there for the next one who looks.
+    removed.and(detached).and(given).and_then(|()| endpoint::forget(engine, id))
+}
+
+/// Another container shares this one's network namespace, and may keep it past this one's end.
+pub(crate) fn note_shared(engine: &Engine, id: &str) -> Result<()> {
+    let path = engine.root().container_run_dir(id).join(SHARED);
+    File::create(&path).map(drop).context(|| format!("create {}", path.display()))
+}
+
+pub(super) fn is_shared(engine: &Engine, id: &str) -> bool {
+    engine.root().container_run_dir(id).join(SHARED).exists()
+}
+
+const SHARED: &str = "network.shared";

@@ -1,0 +1,25 @@
+//! `port`: where a container's ports are on the host.
+
+use anyhow::{Result, bail};
+use hull_engine::Engine;
+use hull_network::ports::parse_exposed;
+
+use crate::cli::container::Port;
+use crate::ui::output;
+
+pub fn port(engine: &Engine, args: &Port) -> Result<u8> {
+    let published = engine.published_ports(&args.name)?;
+    let Some(text) = &args.port else {
+        for port in published {
+            output::line(format!("{} -> {}", port.container, port.host))?;
+        }
+        return Ok(0);
+    };
+    let wanted = parse_exposed(text)?;
+    let found: Vec<_> = published.iter().filter(|port| wanted.contains(&port.container)).collect();
+    if found.is_empty() {
+        bail!("no public port {text} published for {}", args.name);
+    }
+    found.iter().try_for_each(|port| output::line(port.host))?;
+    Ok(0)
+}

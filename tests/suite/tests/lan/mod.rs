@@ -1,0 +1,232 @@
+//! A scenario whose host has a neighbour on a LAN: one more network namespace at the other end of a cable. Servers and
+//! who asks them are threads of the test that enter a place's network namespace.
+#![allow(dead_code, reason = "each suite uses what it needs")]
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use hull_test_support::outcome::run;
+use hull_test_support::{Outcome, Scenario, skip};
+use nix::sched::{CloneFlags, setns, unshare};
+
+pub const HOST: &str = "198.51.100.1";
+pub const NEIGHBOUR: &str = "198.51.100.2";
+
+/// How long a packet is waited for that must come, and how long one that must not.
+const SURELY: Duration = Duration::from_secs(10);
+const NEVER: Duration = Duration::from_millis(400);
+
+#[derive(Debug, Clone, Copy)]
+pub enum Transport {
+    Tcp,
+    Udp,
+}
+pub const BOTH: [Transport; 2] = [Transport::Tcp, Transport::Udp];
+
+/// A network namespace.
+#[derive(Debug)]
+pub struct Place(File);
+
+pub struct Lan {
+    pub t: Scenario,
+    pub host: Place,
+    pub neighbour: Place,
+    servers: Mutex<Vec<Server>>,
+}
+
+/// Answers everybody, over tcp and udp, with the address he comes from, until it is dropped: its sockets would keep a
+/// container's namespace.
+struct Server {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Lan {
+    /// `None`, said aloud, where the machine does not allow it.
+    pub fn start() -> Option<Self> {
+        if skip::find_program("ip").is_none() {
+            skip::skip("ip is not installed");
+            return None;
+        }
+        let t = Scenario::with_busybox()?;
+        let thread = std::thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET).expect("the scenario has one already");
+            Place::here()
+        });
+        let lan = Self {
+            t,
+            host: Place::here(),
+            neighbour: thread.join().expect("it does not panic"),
+            servers: Mutex::default(),
+        };
+        lan.host.sh("ip link set lo up");
+        let netns = lan.neighbour.path();
+        lan.host.sh(&format!("ip link add lan0 type veth peer name eth0 netns {netns}"));
+        lan.host.sh(&format!("ip addr add {HOST}/24 dev lan0; ip link set lan0 up"));
+        lan.neighbour
+            .sh(&format!("ip addr add {NEIGHBOUR}/24 dev eth0; ip link set eth0 up; ip link set lo up"));
+        Some(lan)
+    }
+
+    /// Starts a container that lives until it is stopped.
+    #[track_caller]
+    pub fn run(&self, name: &str, options: &[&str]) -> Place {
+        let mut args = vec!["run", "-d", "--name", name];
+        args.extend(options);
+        args.extend(["busybox", "sleep", "300"]);
+        self.t.ok(&args);
+        self.place(name)
+    }
+
+    /// The same, and it answers on port 80.
+    #[track_caller]
+    pub fn server(&self, name: &str, options: &[&str]) -> Place {
+        let place = self.run(name, options);
+        self.serve(&place, "0.0.0.0:80");
+        place
+    }
+
+    /// A server somewhere.
+    #[track_caller]
+    pub fn serve(&self, place: &Place, address: &str) {
+        let server = Server::start(place, address.parse().expect("an address and a port"));
+        self.servers.lock().expect("nobody panics with it").push(server);
+    }
+
+    /// Ends all servers.
+    pub fn stop_serving(&self) {
+        self.servers.lock().expect("nobody panics with it").clear();
+    }
+
+    #[track_caller]
+    pub fn place(&self, name: &str) -> Place {
+        Place(File::open(format!("/proc/{}/ns/net", self.t.pid_of(name))).expect("it runs"))
+    }
+
+    /// The container's IPv4 address, on its only network.
+    #[track_caller]
+    pub fn address(&self, name: &str) -> String {
+        self.t.inspect(name, "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")
+    }
+
+    #[track_caller]
+    pub fn gateway(&self, name: &str) -> String {
+        self.t.inspect(name, "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}")
+    }
+}
+
+impl Drop for Lan {
+    fn drop(&mut self) {
+        self.stop_serving();
+        // The scenario looks for what is left.
+        let _ = Command::new("ip").args(["link", "delete", "lan0"]).output();
+    }
+}
+
+impl Server {
+    #[track_caller]
+    fn start(place: &Place, address: SocketAddr) -> Self {
+        let (listener, socket) = place
+            .inside(|| Ok::<_, io::Error>((TcpListener::bind(address)?, UdpSocket::bind(address)?)))
+            .expect("the port is free");
+        listener.set_nonblocking(true).expect("it is a socket");
+        socket.set_nonblocking(true).expect("it is a socket");
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                if let Ok((mut stream, from)) = listener.accept() {
+                    let _ = stream.write_all(from.ip().to_string().as_bytes());
+                }
+                if let Ok((_, from)) = socket.recv_from(&mut [0; 16]) {
+                    let _ = socket.send_to(from.ip().to_string().as_bytes(), from);
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+        Self { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+impl Place {
+    fn here() -> Self {
+        Self(File::open("/proc/thread-self/ns/net").expect("/proc is mounted"))
+    }
+
+    pub fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd())
+    }
+
+    /// Runs `what` on a thread that is there.
+    pub fn inside<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                setns(&self.0, CloneFlags::CLONE_NEWNET).expect("root may");
+                what()
+            });
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// Runs a shell's line there, which must succeed, for what it prints.
+    #[track_caller]
+    pub fn sh(&self, line: &str) -> String {
+        self.try_sh(line).ok().to_owned()
+    }
+
+    pub fn try_sh(&self, line: &str) -> Outcome {
+        self.inside(|| run(Command::new("sh").args(["-ec", line])))
+    }
+
+    /// As whom the server at `address` sees us.
+    #[track_caller]
+    pub fn ask(&self, transport: Transport, address: &str) -> String {
+        self.inside(|| ask(transport, address, SURELY))
+            .unwrap_or_else(|error| panic!("{transport:?} {address}: {error}"))
+    }
+
+    #[track_caller]
+    pub fn is_refused(&self, transport: Transport, address: &str) {
+        let answer = self.inside(|| ask(transport, address, NEVER));
+        assert!(answer.is_err(), "{transport:?} {address} answers {answer:?}");
+    }
+
+    pub fn pings(&self, address: &str) -> bool {
+        self.try_sh(&format!("busybox ping -c 1 -W 1 {address}")).success()
+    }
+}
+
+fn ask(transport: Transport, address: &str, wait: Duration) -> io::Result<String> {
+    let to: SocketAddr = address.parse().expect("an address and a port");
+    let mut answer = [0; 64];
+    let length = match transport {
+        Transport::Udp => {
+            let any: IpAddr = if to.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
+            let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
+            socket.set_read_timeout(Some(wait))?;
+            socket.connect(to)?;
+            socket.send(b"who am I?")?;
+            socket.recv(&mut answer)?
+        }
+        Transport::Tcp => {
+            let mut stream = TcpStream::connect_timeout(&to, wait)?;
+            stream.set_read_timeout(Some(wait))?;
+            stream.read(&mut answer)?
+        }
+    };
+    Ok(String::from_utf8_lossy(&answer[..length]).into_owned())
+}

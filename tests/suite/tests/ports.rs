@@ -1,0 +1,174 @@
+//! Published ports: who reaches them, who has them, and when they go.
+
+use hull_test_support::outcome::eventually;
+use hull_test_support::{Scenario, skip};
+
+mod lan;
+use lan::{BOTH, HOST, Lan, NEIGHBOUR, Transport};
+
+#[test]
+fn published_ports_answer_from_everywhere() {
+    let Some(lan) = Lan::start() else { return };
+    let web = lan.server("web", &["-p", "8080:80", "-p", "8080:80/udp"]);
+    let sibling = lan.run("sibling", &[]);
+    let at = |address: &str, port: u16| format!("{address}:{port}");
+    for transport in BOTH {
+        lan.host.ask(transport, "127.0.0.1:8080");
+        assert_eq!(lan.host.ask(transport, &at(HOST, 8080)), HOST);
+        assert_eq!(lan.neighbour.ask(transport, &at(HOST, 8080)), NEIGHBOUR, "the server sees who asks");
+        for container in [&web, &sibling] {
+            container.ask(transport, &at(HOST, 8080));
+            container.ask(transport, &at(&lan.gateway("web"), 8080));
+        }
+        assert_eq!(sibling.ask(transport, &at(&lan.address("web"), 80)), lan.address("sibling"));
+    }
+    drop(web);
+    lan.t.ok(&["rm", "-f", "web"]);
+    lan.neighbour.is_refused(Transport::Tcp, &at(HOST, 8080));
+}
+
+#[test]
+fn containers_reach_the_lan_with_the_hosts_address() {
+    let Some(lan) = Lan::start() else { return };
+    let container = lan.server("box", &[]);
+    lan.serve(&lan.neighbour, "0.0.0.0:90");
+    lan.neighbour.sh(&format!("ip route add 172.16.0.0/12 via {HOST}"));
+    for transport in BOTH {
+        assert_eq!(container.ask(transport, &format!("{NEIGHBOUR}:90")), HOST);
+        // The neighbour knows the way, but nobody comes in without a published port.
+        lan.neighbour.is_refused(transport, &format!("{}:80", lan.address("box")));
+    }
+    assert!(container.pings(NEIGHBOUR) && !lan.neighbour.pings(&lan.address("box")));
+}
+
+#[test]
+fn a_port_of_any_process_is_taken_and_nothing_is_left() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let listener = std::net::TcpListener::bind("0.0.0.0:8080").unwrap();
+    let error = t.hull(&["run", "--rm", "-p", "8080:80", "busybox", "true"]);
+    assert!(error.fails(125).contains("port taken: 0.0.0.0:8080 (tcp)"), "{error}");
+    assert!(error.stderr.contains("hint:"), "{error}");
+    drop(listener);
+    t.ok(&["run", "-d", "--name", "one", "-p", "8080:80", "busybox", "sleep", "300"]);
+    let error = t.hull(&["run", "-d", "--name", "two", "-p", "7000:70", "-p", "8080:80", "busybox", "true"]);
+    assert!(error.fails(125).contains("port taken"), "{error}");
+    // The other port has been given back.
+    t.ok(&["run", "-d", "--name", "three", "-p", "7000:70", "busybox", "sleep", "300"]);
+    t.ok(&["rm", "-f", "one", "three"]);
+    t.ok(&["start", "two"]);
+}
+
+#[test]
+fn ports_are_shown_by_port_ps_and_inspect() {
+    let Some(lan) = Lan::start() else { return };
+    let t = &lan.t;
+    let args =
+        ["run", "-d", "--name", "box", "-p", "8080:80", "-p", "127.0.0.1:5353:53/udp", "--expose", "99"];
+    t.ok(&[&args[..], &["busybox", "sleep", "300"]].concat());
+    assert_eq!(t.ok(&["port", "box"]), "53/udp -> 127.0.0.1:5353\n80/tcp -> 0.0.0.0:8080");
+    assert_eq!(t.ok(&["port", "box", "80"]), "0.0.0.0:8080");
+    assert_eq!(t.ok(&["port", "box", "53/udp"]), "127.0.0.1:5353");
+    assert!(t.hull(&["port", "box", "99"]).fails(1).contains("no public port 99"));
+    let shown = t.ok(&["ps", "--format", "{{.Ports}}"]);
+    assert_eq!(shown, "127.0.0.1:5353->53/udp, 0.0.0.0:8080->80/tcp, 99/tcp");
+    let bindings = t.inspect("box", "{{(index (index .NetworkSettings.Ports \"80/tcp\") 0).HostPort}}");
+    assert_eq!(bindings, "8080");
+    assert_eq!(
+        t.inspect("box", "{{json .HostConfig.PortBindings}}"),
+        r#"{"80/tcp":[{"HostIp":"","HostPort":"8080"}],"53/udp":[{"HostIp":"127.0.0.1","HostPort":"5353"}]}"#
+    );
+    t.ok(&["stop", "-t", "0", "box"]);
+    assert_eq!(t.ok(&["port", "box"]), "");
+}
+
+#[test]
+fn all_exposed_ports_are_published_at_free_ones() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&[
+        "run", "-d", "--name", "box", "-P", "--expose", "80-81", "-p", "8082:82", "busybox", "sleep", "300",
+    ]);
+    let ports = t.ok(&["port", "box"]);
+    let lines: Vec<_> = ports.lines().collect();
+    assert!(
+        lines[0].starts_with("80/tcp -> 0.0.0.0:") && lines[1].starts_with("81/tcp -> 0.0.0.0:"),
+        "{ports}"
+    );
+    assert_eq!(lines[2..], ["82/tcp -> 0.0.0.0:8082"]);
+    t.ok(&["run", "-d", "--name", "other", "-p", "80", "busybox", "sleep", "300"]);
+    assert_ne!(t.ok(&["port", "other", "80"]), t.ok(&["port", "box", "80"]));
+}
+
+#[test]
+fn nonsense_is_refused_and_leaves_nothing() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    for (options, why) in [
+        (&["-p", "0"][..], "\"0\" is no port"),
+        (&["-p", "70000:80"], "\"70000\" is no port"),
+        (&["-p", "90-80:90-80"], "ends before it begins"),
+        (&["-p", "80-90:80-81"], "different lengths"),
+        (&["-p", "80:80/icmp"], "there is no protocol"),
+        (&["-p", "::"], "the container port is missing"),
+        (&["--mac-address", "01:00:00:00:00:00"], "invalid MAC address"),
+        (&["--network", "nosuch"], "No such network: nosuch"),
+        (&["--network", "a/b"], "is no network"),
+        (&["--network", "none", "--ip", "10.0.0.1"], "need a network of the container's own"),
+        (&["--network", "host", "--network", "bridge"], "go with no other network"),
+        (&["--ip", "10.1.2.3"], "is outside the subnet"),
+        (&["-p", "192.0.2.9:80:80"], "no link of the host has this address"),
+    ] {
+        let refused = t.hull(&[&["run", "--rm"], options, &["busybox", "true"]].concat());
+        assert!(refused.fails(125).contains(why), "{refused}");
+    }
+    assert_eq!(t.ok(&["ps", "-aq"]), "");
+}
+
+#[test]
+fn a_restart_keeps_the_ports() {
+    let Some(lan) = Lan::start() else { return };
+    let answers = |why: &str| {
+        lan.stop_serving();
+        lan.serve(&lan.place("web"), "0.0.0.0:80");
+        assert_eq!(lan.neighbour.ask(Transport::Tcp, &format!("{HOST}:8080")), NEIGHBOUR, "{why}");
+    };
+    lan.run("web", &["-p", "8080:80", "--restart", "always"]);
+    answers("it runs");
+    let address = lan.address("web");
+    lan.t.ok(&["restart", "-t", "0", "web"]);
+    answers("it was restarted");
+    assert_ne!(lan.address("web"), address, "an address rests before it is given again");
+    let (pid, address) = (lan.t.pid_of("web"), lan.address("web"));
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL).unwrap();
+    eventually("it has restarted by itself", || {
+        let now = lan.t.inspect("web", "{{.State.Pid}} {{.State.Status}}");
+        now.ends_with(" running") && !now.starts_with(&format!("{pid} "))
+    });
+    answers("it restarted by itself");
+    assert_eq!(lan.address("web"), address);
+}
+
+#[test]
+fn what_a_killed_monitor_published_can_be_published_again() {
+    let Some(lan) = Lan::start() else { return };
+    lan.run("one", &["-p", "8080:80"]);
+    let monitor = nix::unistd::Pid::from_raw(lan.t.monitor_of("one"));
+    nix::sys::signal::kill(monitor, nix::sys::signal::SIGKILL).unwrap();
+    eventually("its port is free", || std::net::TcpListener::bind("0.0.0.0:8080").is_ok());
+    lan.server("two", &["-p", "8080:80"]);
+    lan.neighbour.ask(Transport::Tcp, &format!("{HOST}:8080"));
+    // Clearing the one does not take the port from the other.
+    lan.t.ok(&["ps", "-a"]);
+    lan.neighbour.ask(Transport::Tcp, &format!("{HOST}:8080"));
+    assert!(lan.t.hull(&["start", "one"]).fails(1).contains("port taken"));
+}
+
+#[test]
+fn an_ordinary_user_is_told_that_there_are_no_ports() {
+    let Some(t) = Scenario::rootless() else { return };
+    if skip::find_program("pasta").is_some() {
+        return;
+    }
+    t.busybox();
+    assert_eq!(t.ok(&["run", "--rm", "busybox", "echo", "hello"]), "hello");
+    let refused = t.hull(&["run", "--rm", "-p", "8080:80", "busybox", "true"]);
+    assert!(refused.fails(125).contains("an ordinary user's containers"), "{refused}");
+}
