@@ -191,6 +191,7 @@ mod tests {
             let bridge = Bridge { name: "vpn", mac: Mac([2, 0, 0, 0, 0, 1]), mtu: 1500 };
             links::create_bridge(&mut socket, &bridge).unwrap();
             let link = links::get(&mut socket, "vpn").unwrap().index;
+            links::set_up(&mut socket, link).unwrap();
             routes::add(&mut socket, routes::Route::on_link("172.18.7.0/24".parse().unwrap(), link)).unwrap();
             assert_eq!(choose(&mut socket, &["172.16.0.0/15"]).as_deref(), Some("172.19.0.0/16"));
             assert_eq!(choose(&mut socket, &["172.16.0.0/12"]).as_deref(), Some("192.168.0.0/20"));

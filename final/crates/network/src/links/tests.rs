@@ -177,6 +177,18 @@ fn container(
     prefix: u8,
 ) -> std::os::fd::OwnedFd {
     let inner = new_namespace();
+    plug(socket, master, name, &inner, address, prefix);
+    inner
+}
+
+fn plug(
+    socket: &mut Socket,
+    master: u32,
+    name: &str,
+    inner: &std::os::fd::OwnedFd,
+    address: IpAddr,
+    prefix: u8,
+) {
     let mac = Some(Mac::for_address(address));
     let peer = Peer { name: "eth0", mac, namespace: Namespace::Fd(inner.as_fd()) };
     create_veth(socket, &Veth { name, master: Some(master), mtu: 1400, peer }).unwrap();
@@ -184,7 +196,6 @@ fn container(
     let link = get(&mut within, "eth0").unwrap().index;
     set_up(&mut within, link).unwrap();
     addresses::add(&mut within, Address { link, ip: address, prefix }).unwrap();
-    inner
 }
 
 /// Whether a datagram sent from one namespace arrives in the other.
@@ -220,10 +231,18 @@ fn an_ipv6_address_can_be_used_at_once_and_none_is_there_where_it_is_off() {
         let one = container(&mut socket, index, "veth1", ip("fd00:9::2"), 64);
         let two = container(&mut socket, index, "veth2", ip("fd00:9::3"), 64);
         assert!(reaches(&one, &two, ip("fd00:9::3")));
-        namespace::within(one.as_fd(), sysctl::disable_ipv6_on_new_links).unwrap();
-        let mut within = Socket::inside(one.as_fd(), netlink::Protocol::Route).unwrap();
-        assert!(addresses::list(&mut within, None).unwrap().iter().all(|a| a.ip.is_ipv4()));
-        assert_eq!(sysctl::get("ipv6/conf/all/disable_ipv6").unwrap().as_deref(), Some("0"), "only inside");
+        let three = new_namespace();
+        namespace::within(three.as_fd(), sysctl::disable_ipv6_on_new_links).unwrap();
+        plug(&mut socket, index, "veth3", &three, ip("10.9.0.4"), 16);
+        let mut within = Socket::inside(three.as_fd(), netlink::Protocol::Route).unwrap();
+        let link = get(&mut within, "eth0").unwrap().index;
+        let six = addresses::list(&mut within, None).unwrap().into_iter().filter(|a| a.ip.is_ipv6());
+        assert!(six.clone().all(|address| address.link != link) && six.count() == 1, "lo keeps its own");
+        assert_eq!(
+            sysctl::get("ipv6/conf/default/disable_ipv6").unwrap().as_deref(),
+            Some("0"),
+            "only inside"
+        );
     });
 }
 

@@ -84,6 +84,8 @@ impl World {
         links::create_bridge(&mut self.route, &Bridge { name, mac, mtu: 1500 }).unwrap();
         self.give(name, gateway);
         sysctl::enable_route_localnet(name).unwrap();
+        let index = links::get(&mut self.route, name).unwrap().index;
+        links::set_up(&mut self.route, index).unwrap();
     }
 
     /// A container that is on the bridge, without the rules that go with it.
