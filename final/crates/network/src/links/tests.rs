@@ -235,7 +235,8 @@ fn an_ipv6_address_can_be_used_at_once_and_none_is_there_where_it_is_off() {
         namespace::within(three.as_fd(), sysctl::disable_ipv6_on_new_links).unwrap();
         plug(&mut socket, index, "veth3", &three, ip("10.9.0.4"), 16);
         let mut within = Socket::inside(three.as_fd(), netlink::Protocol::Route).unwrap();
-        let link = get(&mut within, "eth0").unwrap().index;
+        let [lo, link] = ["lo", "eth0"].map(|name| get(&mut within, name).unwrap().index);
+        set_up(&mut within, lo).unwrap();
         let six = addresses::list(&mut within, None).unwrap().into_iter().filter(|a| a.ip.is_ipv6());
         assert!(six.clone().all(|address| address.link != link) && six.count() == 1, "lo keeps its own");
         assert_eq!(
