@@ -1,6 +1,7 @@
 //! `cargo xtask`: everything that a newcomer would otherwise have to remember.
 
 mod bench;
+mod book;
 mod install;
 mod packages;
 mod stage;
@@ -33,6 +34,12 @@ enum Task {
         #[arg(long)]
         prefix: PathBuf,
     },
+    /// Write what the book takes from the code, and build the book in target/book
+    Book {
+        /// Show it on http://localhost:3000, built anew with every change
+        #[arg(long)]
+        serve: bool,
+    },
     /// Measure hull against the kernel's own floor and print a table of ratios
     Bench {
         /// How many pairs of runs stand behind each ratio
@@ -46,6 +53,7 @@ fn main() -> ExitCode {
         Task::Test => test::test(),
         Task::Vm => vm::test(),
         Task::Install { prefix } => install::install(&prefix),
+        Task::Book { serve } => book::book(serve),
         Task::Bench { pairs } => bench::bench(pairs),
     };
     match result {

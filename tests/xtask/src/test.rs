@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::stage::Stages;
 use crate::workspace::{cargo, run, target};
-use crate::{packages, vm};
+use crate::{book, packages, vm};
 
 /// Runs every stage, later ones also after a failure where that makes sense.
 pub fn test() -> Result<()> {
@@ -22,6 +22,7 @@ pub fn test() -> Result<()> {
                 .env("HULL_BINARY", binaries.join("hull"))
                 .env("HULL_OCI_BINARY", binaries.join("hull-oci")))
         });
+        stages.run("book", book::check);
         stages.run("cgroup v2 virtual machine", vm::test);
     }
     stages.finish()

@@ -1,0 +1,26 @@
+/// Joins every namespace of `pid` that is not ours already.
+pub fn enter(pid: i32) -> Result<()> {
+    // SAFETY: no pointers, and the answer is checked.
+    let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    // By descriptor and not by number: a number could be another process's by the time of the setns.
+    let pidfd = Errno::result(pidfd).with_context(|| format!("pidfd_open({pid})"))?;
+    // SAFETY: the kernel has just given it to us, and nobody else knows it.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd as i32) };
+    let mut flags = CloneFlags::empty();
+    for (kind, flag) in KINDS {
+        let theirs =
+            link(&pid.to_string(), kind).with_context(|| format!("readlink(/proc/{pid}/ns/{kind})"))?;
+        // setns into the user namespace one is in already is EINVAL.
+        if Some(theirs) != link("self", kind).ok() {
+            flags |= CloneFlags::from_bits_retain(flag);
+        }
+    }
+    if flags.is_empty() {
+        return Err(anyhow::anyhow!("process {pid} has no namespace that is not yours too"))
+            .context("hint: the number of the process inside is what clone returned: see run -v");
+    }
+    // All at once: the kernel takes the user namespace first, so that its powers count for the others (setns(2)).
+    nix::sched::setns(&pidfd, flags).with_context(|| format!("setns({pid}, {})", names(flags)))?;
+    report::tell(format!("setns({pid}, {})", names(flags)));
+    Ok(())
+}

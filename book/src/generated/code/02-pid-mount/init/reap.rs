@@ -1,0 +1,16 @@
+/// Waits for all that have ended: one SIGCHLD can stand for many children (signal(7)).
+fn reap(child: Pid) -> Result<Option<u8>> {
+    loop {
+        let status = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(None),
+            status => status.context("waitpid(any)")?,
+        };
+        let whose = if status.pid() == Some(child) { "" } else { "   an orphan" };
+        report::tell(format!("waitpid(any) = {status:?}{whose}"));
+        match status {
+            WaitStatus::Exited(pid, code) if pid == child => return Ok(Some(code as u8)),
+            WaitStatus::Signaled(pid, signal, _) if pid == child => return Ok(Some(128 + signal as u8)),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,16 @@
+/// The same program after the re-exec, in its new namespaces: sets up what only the inside can, then runs the program.
+fn inside(config: &Value) -> Result<ExitCode> {
+    report::inside();
+    cgroups::join(&options::words(&config["cgroup"]))?;
+    namespaces::set_hostname(config["hostname"].as_str().context("the config has no hostname")?)?;
+    rootfs::detach()?;
+    let dir = config["changes"].as_str().context("the config has no changes")?;
+    let root = overlay::mount_at(Path::new(dir), &options::words(&config["lowers"]))?;
+    if config["usr"] == true {
+        // On the merged tree: an overlay does not cross mounts, and a /usr bound into a lower would be an empty one.
+        rootfs::bind_usr(&root)?;
+    }
+    rootfs::mount_kernel(&root)?;
+    rootfs::pivot(&root)?;
+    init::run(&options::words(&config["command"]))
+}

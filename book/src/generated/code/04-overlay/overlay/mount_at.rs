@@ -1,0 +1,28 @@
+/// On the inside, in a mount namespace of our own: the stack as one tree. Where it is.
+pub fn mount_at(dir: &Path, lowers: &[String]) -> Result<PathBuf> {
+    let merged = dir.join("merged");
+    let (upper, work) = (dir.join("upper"), dir.join("work"));
+    let lowers: Vec<String> = lowers.iter().map(|lower| escape(lower)).collect();
+    let mut options = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        lowers.join(":"),
+        escape(&upper.to_string_lossy()),
+        escape(&work.to_string_lossy())
+    );
+    if in_user_namespace() {
+        // Marks in `user.` instead of `trusted.`: without this `rm -r d; mkdir d` is EIO, for want of a way to say opaque.
+        options.push_str(",userxattr");
+    }
+    let call = format!("mount(overlay -> {}, {options})", merged.display());
+    mount(Some("overlay"), &merged, Some("overlay"), MsFlags::empty(), Some(options.as_str())).map_err(
+        |errno| {
+            let error = Error::new(errno);
+            match hint(errno, &upper, &work) {
+                Some(hint) => error.context(hint).context(call.clone()),
+                None => error.context(call.clone()),
+            }
+        },
+    )?;
+    report::tell(call);
+    Ok(merged)
+}

@@ -1,0 +1,48 @@
+//! The `$` and `#` of the chapters, typed again and compared.
+//!
+//! ````text
+//! ```console
+//! $ step-01-uts run hostname           as an ordinary user; after `#` as root
+//! box
+//! $ echo $$
+//! <pid>                                a hole: a number here, see `compare`
+//! ```
+//! ````
+//! What a page types at one prompt it types into one shell: directories and variables stay from block to block.
+
+mod compare;
+pub mod lab;
+mod parse;
+
+use anyhow::Result;
+
+pub use parse::{Prompt, Typed, parse};
+
+use crate::pages::Page;
+use lab::Shell;
+
+/// Types a page's transcripts again. What is different, in words; empty where nothing is.
+pub fn differences(page: &Page) -> Result<Vec<String>> {
+    let mut shells: [Option<Shell>; 2] = [None, None];
+    let mut different = Vec::new();
+    for typed in parse(&page.text)? {
+        let slot = &mut shells[typed.prompt as usize];
+        let shell = match slot {
+            Some(shell) => shell,
+            None => slot.insert(Shell::start(typed.prompt)?),
+        };
+        let printed = shell.enter(&typed.command)?;
+        if !compare::same(&typed.expected, &printed) {
+            different.push(format!(
+                "{}:{}: {} {}\n--- the page says\n{}\n--- it prints\n{}\n",
+                page.path.display(),
+                typed.line,
+                typed.prompt.sign(),
+                typed.command,
+                typed.expected.join("\n"),
+                printed.join("\n"),
+            ));
+        }
+    }
+    Ok(different)
+}

@@ -1,0 +1,81 @@
+//! Finds what is typed in a page, and what is to come of it.
+
+use anyhow::{Result, bail};
+
+/// Who types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prompt {
+    /// `$`
+    Ordinary,
+    /// `#`
+    Root,
+}
+
+impl Prompt {
+    pub fn sign(self) -> char {
+        match self {
+            Self::Ordinary => '$',
+            Self::Root => '#',
+        }
+    }
+}
+
+/// A command of a page and the lines below it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Typed {
+    /// In the page, from 1.
+    pub line: usize,
+    pub prompt: Prompt,
+    pub command: String,
+    pub expected: Vec<String>,
+}
+
+/// Everything that is typed in the `console` blocks of a page.
+pub fn parse(text: &str) -> Result<Vec<Typed>> {
+    let mut all = Vec::new();
+    let mut is_inside = false;
+    for (number, line) in text.lines().enumerate() {
+        if line.starts_with("```") {
+            is_inside = !is_inside && line == "```console";
+            continue;
+        }
+        if is_inside {
+            add(&mut all, number + 1, line)?;
+        }
+    }
+    Ok(all)
+}
+
+fn add(all: &mut Vec<Typed>, line: usize, text: &str) -> Result<()> {
+    let prompts = [("$ ", Prompt::Ordinary), ("# ", Prompt::Root)];
+    let typed = prompts.iter().find_map(|(sign, prompt)| Some((*prompt, text.strip_prefix(sign)?)));
+    match (typed, all.last_mut()) {
+        // The shell's own second prompt: the command goes on.
+        (None, Some(last)) if text.starts_with("> ") && last.expected.is_empty() => {
+            last.command.push('\n');
+            last.command.push_str(&text[2..]);
+        }
+        (None, Some(last)) => last.expected.push(text.to_owned()),
+        (None, None) => bail!("line {line}: a transcript begins with a prompt"),
+        (Some((prompt, command)), _) => {
+            all.push(Typed { line, prompt, command: command.to_owned(), expected: Vec::new() });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_and_their_output_are_told_apart() {
+        let text = "Text.\n```console\n$ for a in 1 2\n> do echo $a; done\n1\n2\n# id -u\n0\n```\n```rust\n$ no\n```\n";
+        let all = parse(text).unwrap();
+        assert_eq!(all.len(), 2);
+        assert_eq!(all[0].command, "for a in 1 2\ndo echo $a; done");
+        assert_eq!(all[0].expected, ["1", "2"]);
+        assert_eq!((all[1].prompt, all[1].line, all[1].command.as_str()), (Prompt::Root, 7, "id -u"));
+        assert!(parse("```console\nno prompt\n```\n").is_err());
+    }
+}
