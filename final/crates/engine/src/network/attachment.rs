@@ -28,8 +28,10 @@ use crate::record::Record;
 pub(crate) struct Attachment {
     /// Nobody else gets these ports while the monitor lives.
     held: Vec<Held>,
-    /// While a start lasts.
+    /// While a start or an end lasts.
     sockets: Option<Sockets>,
+    /// There are rules and cables.
+    plugged: bool,
 }
 
 impl Attachment {
@@ -66,7 +68,7 @@ impl Attachment {
         if let Some(first) = endpoints.first_mut() {
             held = hold_ports(first, &record.mappings())?;
         }
-        Ok(Self { held, sockets: Some(sockets) })
+        Ok(Self { held, sockets: Some(sockets), plugged: false })
     }
 
     /// Plugs the container in: `pid` is any process in its network namespace.
@@ -75,31 +77,39 @@ impl Attachment {
         if endpoints.is_empty() {
             return Ok(());
         }
-        let mut sockets = match self.sockets.take() {
-            Some(sockets) => sockets,
-            None => Sockets::open()?,
-        };
         let inside = namespace::of_process(pid)?;
-        let connected = plug_in(engine, &endpoints, &inside, &mut sockets, true);
-        // Closing them waits for the kernel: later, when nobody waits for us.
-        self.sockets = Some(sockets);
-        connected
+        self.plugged = true;
+        plug_in(engine, &endpoints, &inside, self.sockets()?, true)
     }
 
-    /// Closes what only a start needs.
+    /// Opened once, and not closed before [`Self::settle`]: closing them waits for the kernel.
+    fn sockets(&mut self) -> Result<&mut Sockets> {
+        match &mut self.sockets {
+            Some(sockets) => Ok(sockets),
+            none => Ok(none.insert(Sockets::open()?)),
+        }
+    }
+
+    /// Closes what only a start needs, when nobody waits for us.
     pub(crate) fn settle(&mut self) {
         self.sockets = None;
     }
 
     /// The container has ended: its rules go, its addresses and ports stay for another run.
     pub(crate) fn disconnect(&mut self, engine: &Engine, id: &str) -> Result<()> {
-        unplug(engine, id, &endpoint::endpoints(engine, id)?)
+        if !self.plugged {
+            return Ok(());
+        }
+        let endpoints = endpoint::endpoints(engine, id)?;
+        unplug(engine, id, &endpoints, self.sockets()?)?;
+        self.plugged = false;
+        Ok(())
     }
 
     /// Ends all of it. What could not be undone is reported after the rest is.
     pub(crate) fn release(&mut self, engine: &Engine, id: &str) -> Result<()> {
         let endpoints = endpoint::endpoints(engine, id)?;
-        let unplugged = unplug(engine, id, &endpoints);
+        let unplugged = self.disconnect(engine, id);
         // A port that is free has no rule any more.
         self.held.clear();
         let given = give_back(engine, id, &endpoints);
@@ -257,19 +267,15 @@ fn add_default_route(endpoints: &[Endpoint], ipv6: bool, inner: &mut Socket) -> 
 
 /// Takes the rules back. The cables go with the container's namespace, without anybody having to wait for it; unless
 /// another container has that namespace too.
-pub(super) fn unplug(engine: &Engine, id: &str, endpoints: &[Endpoint]) -> Result<()> {
-    if endpoints.is_empty() {
-        return Ok(());
-    }
+pub(super) fn unplug(engine: &Engine, id: &str, endpoints: &[Endpoint], sockets: &mut Sockets) -> Result<()> {
     let rules: Vec<_> = endpoints.iter().map(Endpoint::rules).collect();
-    let mut filter = Socket::open(Protocol::Netfilter)?;
-    let removed = if super::recover::is_shared(engine, id) { remove_cables(endpoints) } else { Ok(()) };
-    removed.and(bridge::table(engine).detach(&mut filter, &rules).map_err(Error::from))
+    let shared = super::recover::is_shared(engine, id);
+    let removed = if shared { remove_cables(endpoints, &mut sockets.route) } else { Ok(()) };
+    removed.and(bridge::table(engine).detach(&mut sockets.filter, &rules).map_err(Error::from))
 }
 
-pub(super) fn remove_cables(endpoints: &[Endpoint]) -> Result<()> {
-    let mut route = Socket::open(Protocol::Route)?;
-    endpoints.iter().try_for_each(|endpoint| remove_link(&mut route, &endpoint.link))
+pub(super) fn remove_cables(endpoints: &[Endpoint], route: &mut Socket) -> Result<()> {
+    endpoints.iter().try_for_each(|endpoint| remove_link(route, &endpoint.link))
 }
 
 fn remove_link(route: &mut Socket, name: &str) -> Result<()> {

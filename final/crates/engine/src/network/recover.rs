@@ -2,11 +2,11 @@
 
 use std::fs::File;
 
-use hull_network::netlink::{Protocol, Socket};
 use hull_network::nftables::Published;
 use hull_network::ports;
 
 use super::attachment::{give_back, remove_cables};
+use super::bridge::Sockets;
 use super::{Endpoint, bridge, endpoint};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
@@ -27,9 +27,9 @@ pub(crate) fn clear(engine: &Engine, id: &str) -> Result<()> {
     };
     endpoints.iter_mut().for_each(|endpoint| endpoint.published.retain(&mut is_free));
     let rules: Vec<_> = endpoints.iter().map(Endpoint::rules).collect();
-    let removed = remove_cables(&endpoints);
-    let mut filter = Socket::open(Protocol::Netfilter)?;
-    let detached = bridge::table(engine).detach(&mut filter, &rules).map_err(Error::from);
+    let mut sockets = Sockets::open()?;
+    let removed = remove_cables(&endpoints, &mut sockets.route);
+    let detached = bridge::table(engine).detach(&mut sockets.filter, &rules).map_err(Error::from);
     let given = give_back(engine, id, &endpoints);
     // What could not be cleared is there for the next one who looks.
     removed.and(detached).and(given).and_then(|()| endpoint::forget(engine, id))

@@ -149,10 +149,13 @@ impl Table {
     /// Forgets a network that has no containers any more.
     pub fn remove_network(&self, socket: &mut Socket, bridge: &str) -> Result<()> {
         check_name(bridge)?;
-        let known_as =
-            |internal, masquerade| Network { bridge, internal, masquerade, between_containers: true };
-        let elements = known_as(true, false).elements().into_iter().chain(known_as(false, true).elements());
-        self.remove(socket, elements.collect())
+        let as_internal = Network { bridge, internal: true, masquerade: false, between_containers: false };
+        let mut elements =
+            Network { internal: false, masquerade: true, between_containers: true, ..as_internal.clone() }
+                .elements();
+        elements
+            .extend(as_internal.elements().into_iter().filter(|(set, _)| set.name == sets::INTERNAL.name));
+        self.remove(socket, elements)
     }
 
     fn add(&self, socket: &mut Socket, endpoints: &[Endpoint<'_>]) -> Result<()> {
@@ -165,14 +168,23 @@ impl Table {
         batch.commit(socket, || format!("add the container to the nftables table {}", self.name))
     }
 
-    /// All at once where all are there, as they mostly are; else one by one.
+    /// All at once where all are there, as they mostly are. A refusal takes the kernel some 10 ms, so the missing ones are
+    /// added and removed with the others before it comes to trying each.
     fn remove(&self, socket: &mut Socket, elements: Vec<(&Set, Vec<Element>)>) -> Result<()> {
         let action = || format!("take the container from the nftables table {}", self.name);
-        let mut batch = Batch::on(&self.name);
-        elements.iter().for_each(|(set, elements)| batch.delete_elements(set, elements));
-        match batch.commit(socket, action) {
-            Err(error) if error.errno() == Some(libc::ENOENT) => {}
-            removed => return removed,
+        for add in [false, true] {
+            let mut batch = Batch::on(&self.name);
+            if add {
+                elements.iter().for_each(|(set, elements)| batch.add_elements(set, elements));
+            }
+            elements.iter().for_each(|(set, elements)| batch.delete_elements(set, elements));
+            match batch.commit(socket, action) {
+                Err(error) if error.errno() == Some(libc::ENOENT) && add => return Ok(()),
+                Err(error) if error.errno() == Some(libc::ENOENT) => {}
+                // Of a map's key, that it leads elsewhere.
+                Err(error) if matches!(error.errno(), Some(libc::EEXIST | libc::EBUSY)) && add => {}
+                removed => return removed,
+            }
         }
         for (set, elements) in &elements {
             for element in elements {
