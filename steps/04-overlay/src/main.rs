@@ -84,8 +84,7 @@ fn outside(run: &Run) -> Result<ExitCode> {
     }
     let code = init::serve(&signals, child.release()?)?;
     cgroup.iter().for_each(Cgroup::tell_oom);
-    overlay.tell_changes(run.diff)?;
-    Ok(code)
+    overlay.tell_changes(run.diff).map(|()| code)
 }
 
 /// The same program after the re-exec, in its new namespaces: sets up what only the inside can, then runs the program.

@@ -94,8 +94,7 @@ fn outside(run: &Run) -> Result<ExitCode> {
     network.iter_mut().try_for_each(|network| network.plug(child.pid()))?;
     let code = init::serve(&signals, child.release()?)?;
     cgroup.iter().for_each(Cgroup::tell_oom);
-    overlay.tell_changes(run.diff)?;
-    Ok(code)
+    overlay.tell_changes(run.diff).map(|()| code)
 }
 
 /// The same program after the re-exec, in its new namespaces: sets up what only the inside can, then runs the program.

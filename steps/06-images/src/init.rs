@@ -63,11 +63,11 @@ fn close_inherited() -> Result<()> {
 fn execute(command: &[String], prepare: impl FnOnce(&mut Command) -> Result<()>) -> Result<ExitCode> {
     // Of use to `enter`, whose child is not process 1's: it ends with the one who entered.
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).context("prctl(PR_SET_PDEATHSIG)")?;
-    report::tell(format!("execve({command:?})"));
     let mut program = Command::new(&command[0]);
     program.args(&command[1..]).env_clear().env("PATH", PATH).env("HOME", "/root");
     program.envs(std::env::var_os("TERM").map(|term| ("TERM", term)));
     prepare(&mut program)?;
+    report::tell(format!("execve({command:?})"));
     // A program inherits over execve which signals are blocked. Nobody expects them to be.
     SigSet::empty().thread_set_mask().context("sigprocmask(SIG_SETMASK, none)")?;
     // Returns only if it failed.

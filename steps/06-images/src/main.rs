@@ -2,8 +2,7 @@
 //!
 //! ```text
 //! run       make a cgroup with its limits                  (cgroups.rs)
-//!           unpack the image's layers                      (image.rs, registry.rs, layer.rs)
-//!           make upper and work                            (overlay.rs)
+//!           unpack the image's layers, make upper, work    (image.rs, registry.rs, layer.rs, overlay.rs)
 //!           make a bridge, translate addresses             (veth.rs, nat.rs)
 //!        ── clone(2) into new namespaces ──▶ child        process 1 of its PID namespace, held at a gate
 //!           write its id maps, plug in its cable          (idmap.rs, veth.rs)
@@ -64,7 +63,6 @@ fn outside(run: &Run) -> Result<ExitCode> {
     let limits = Limits { memory: run.memory, cpus: run.cpus, pids: run.pids };
     let name = format!("step-06-{}", std::process::id());
     let image = image::fetch(&run.image, &format!("{name}-image"))?;
-    let command = image.command(&run.command)?;
     let cgroup = cgroups::create(&limits, &name)?;
     let overlay = overlay::prepare(image.lowers.clone(), run.changes.as_deref(), &name)?;
     let mut network = veth::prepare(!run.publish.is_empty())?;
@@ -86,7 +84,7 @@ fn outside(run: &Run) -> Result<ExitCode> {
         "address": address,
         "cgroup": cgroup.as_ref().map_or(&[][..], Cgroup::entrances),
         "image": image.settings(),
-        "command": command,
+        "command": image.command(&run.command)?,
     });
     let child = namespaces::spawn(flags, &config)?;
     namespaces::tell_changes(child.pid());
@@ -96,8 +94,7 @@ fn outside(run: &Run) -> Result<ExitCode> {
     network.iter_mut().try_for_each(|network| network.plug(child.pid()))?;
     let code = init::serve(&signals, child.release()?)?;
     cgroup.iter().for_each(Cgroup::tell_oom);
-    overlay.tell_changes(run.diff)?;
-    Ok(code)
+    overlay.tell_changes(run.diff).map(|()| code)
 }
 
 /// The same program after the re-exec, in its new namespaces: sets up what only the inside can, then runs the program.

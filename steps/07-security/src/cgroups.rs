@@ -1,0 +1,238 @@
+//! Limits: a cgroup is a directory, a limit is a file in it, and a process joins by writing itself down there.
+//!
+//! What follows is cgroup v2, one tree for everything (cgroup-v2.rst in the kernel's documentation). Where a machine
+//! still has v1, a tree per controller, cgroups_v1.rs says the same in the older words.
+//!
+//! ```text
+//! /sys/fs/cgroup                outside, before the clone      inside, before execve
+//!   cgroup.subtree_control        "+memory +pids"
+//!   step-03-4711/                 mkdir
+//!     memory.max  pids.max …      "67108864", "20"
+//!     cgroup.procs                                               "0": the process that writes
+//! ```
+//!
+//! A cgroup does not go with its last process, as a namespace does. The keeper (keeper.rs) sees to
+//! it that it does.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::keeper::Keeper;
+use crate::{cgroups_v1, report};
+
+/// Of how long a stretch of time `--cpus` is a share, in microseconds. The kernel's default.
+pub const PERIOD: u64 = 100_000;
+
+/// What was asked for. Without any of it there is no cgroup.
+pub struct Limits {
+    /// In bytes.
+    pub memory: Option<u64>,
+    /// 1.5 is one CPU and a half.
+    pub cpus: Option<f64>,
+    pub pids: Option<u64>,
+}
+
+/// All that is to be made, before any of it is.
+pub struct Plan {
+    /// Where we go ourselves, to make room. It stays when we end, empty, for as long as the scope it is in.
+    pub leaf: Option<PathBuf>,
+    pub directories: Vec<PathBuf>,
+    /// Files, and what to write to them, in this order.
+    pub settings: Vec<(PathBuf, String)>,
+    /// The same, where the kernel has such a file.
+    pub optional: Vec<(PathBuf, String)>,
+    /// Where a process writes 0 to join.
+    pub entrances: Vec<PathBuf>,
+    /// Has a line `oom_kill N` in it.
+    pub oom_counter: Option<PathBuf>,
+    /// For whoever may not.
+    pub hint: &'static str,
+}
+
+/// A cgroup that exists. Dropped, it is gone.
+pub struct Cgroup {
+    plan: Plan,
+    /// The limit, in bytes.
+    memory: Option<u64>,
+    _keeper: Keeper,
+}
+
+/// Makes a cgroup called `name` with these limits and nobody in it.
+pub fn create(limits: &Limits, name: &str) -> Result<Option<Cgroup>> {
+    if limits.memory.is_none() && limits.cpus.is_none() && limits.pids.is_none() {
+        return Ok(None);
+    }
+    let mounts = fs::read_to_string("/proc/self/mountinfo").context("read /proc/self/mountinfo")?;
+    let plan = match find_v2(&mounts) {
+        Some(mount) => plan(&mount, limits, name)?,
+        None => cgroups_v1::plan(&mounts, limits, name)?,
+    };
+    if let Some(leaf) = &plan.leaf {
+        if !leaf.exists() {
+            check(fs::create_dir(leaf), format!("mkdir({})", leaf.display()), plan.hint)?;
+        }
+        write(&leaf.join("cgroup.procs"), "0", plan.hint)?;
+    }
+    // Before the rest, so that nothing of it stays behind at whatever line we are killed.
+    let keeper = Keeper::start(&plan.directories, remove)?;
+    let cgroup = Cgroup { plan, memory: limits.memory, _keeper: keeper };
+    let plan = &cgroup.plan;
+    for directory in &plan.directories {
+        check(fs::create_dir(directory), format!("mkdir({})", directory.display()), plan.hint)?;
+    }
+    for (file, value) in plan.settings.iter().chain(plan.optional.iter().filter(|(file, _)| file.exists())) {
+        write(file, value, plan.hint)?;
+    }
+    Ok(Some(cgroup))
+}
+
+/// Where the one tree is mounted, if the controllers are in it. On a hybrid machine it is there, and they are not.
+fn find_v2(mounts: &str) -> Option<PathBuf> {
+    let line = mounts.lines().find(|line| line.contains(" - cgroup2 "))?;
+    let mount = PathBuf::from(line.split(' ').nth(4)?);
+    let controllers = fs::read_to_string(mount.join("cgroup.controllers")).ok()?;
+    controllers.contains("memory").then_some(mount)
+}
+
+fn plan(mount: &Path, limits: &Limits, name: &str) -> Result<Plan> {
+    let hint = "hint: this part of the tree is not delegated to you. Ask for one that is:\n      \
+                systemd-run --user --scope -p Delegate=yes THIS-PROGRAM run …";
+    // Root's go to the top; an ordinary user owns, if anything, the cgroup that they are in.
+    let parent = if nix::unistd::geteuid().is_root() { mount.to_owned() } else { mount.join(own_path()?) };
+    let asked = [
+        ("memory", limits.memory.is_some()),
+        ("cpu", limits.cpus.is_some()),
+        ("pids", limits.pids.is_some()),
+    ];
+    let wanted: Vec<_> =
+        asked.iter().filter(|(_, is_asked)| *is_asked).map(|(name, _)| format!("+{name}")).collect();
+    let directory = parent.join(name);
+    // A controller counts in a cgroup only if the one above passes it on. That turns the one above into a branch, and
+    // only leaves hold processes: ours has to leave it for a leaf. The top of the tree alone may be both.
+    let is_top = !parent.join("cgroup.type").exists();
+    let mut settings = Vec::new();
+    let mut leaf = None;
+    let enabled = fs::read_to_string(parent.join("cgroup.subtree_control")).unwrap_or_default();
+    if !wanted.iter().all(|wanted| enabled.split_whitespace().any(|name| name == &wanted[1..])) {
+        leaf = (!is_top).then(|| parent.join("outside"));
+        settings.push((parent.join("cgroup.subtree_control"), wanted.join(" ")));
+    }
+    let mut limit = |file: &str, value: Option<String>| {
+        settings.extend(value.map(|value| (directory.join(file), value)));
+    };
+    limit("memory.max", limits.memory.map(|bytes| bytes.to_string()));
+    // So many microseconds of each period.
+    limit("cpu.max", limits.cpus.map(|cpus| format!("{} {PERIOD}", (cpus * PERIOD as f64) as u64)));
+    limit("pids.max", limits.pids.map(|count| count.to_string()));
+    Ok(Plan {
+        leaf,
+        settings,
+        // Without this a hog is not stopped at the limit of memory: the rest of it goes to swap.
+        optional: limits
+            .memory
+            .map(|_| (directory.join("memory.swap.max"), "0".into()))
+            .into_iter()
+            .collect(),
+        entrances: vec![directory.join("cgroup.procs")],
+        oom_counter: limits.memory.map(|_| directory.join("memory.events")),
+        directories: vec![directory],
+        hint,
+    })
+}
+
+/// From the line `0::/path` of /proc/self/cgroup, without the slash.
+fn own_path() -> Result<String> {
+    let text = fs::read_to_string("/proc/self/cgroup").context("read /proc/self/cgroup")?;
+    let path = text
+        .lines()
+        .find_map(|line| line.strip_prefix("0::/"))
+        .context("/proc/self/cgroup has no line 0::")?;
+    Ok(path.to_owned())
+}
+
+/// On the inside, before anything else runs there. After the execve would be too late: what a process has in memory by
+/// then is charged to the cgroup it was in.
+pub fn join(entrances: &[String]) -> Result<()> {
+    entrances.iter().try_for_each(|file| write(Path::new(file), "0", "hint: is the cgroup still there?"))?;
+    // Its root is the cgroup we are in now, and /proc/self/cgroup says "/". Made before the join it would be the host's,
+    // and the path of ours in it would show.
+    unshare(CloneFlags::CLONE_NEWCGROUP).context("unshare(CLONE_NEWCGROUP)")?;
+    report::tell("unshare(CLONE_NEWCGROUP)   where I am is \"/\" for me");
+    Ok(())
+}
+
+impl Cgroup {
+    /// The files that [`join`] takes.
+    pub fn entrances(&self) -> &[PathBuf] {
+        &self.plan.entrances
+    }
+
+    /// Says so if the kernel killed in here because the limit of memory was reached. A process that the kernel kills dies
+    /// of SIGKILL as if anybody had sent it; only this counter tells.
+    pub fn tell_oom(&self) {
+        let (Some(file), Some(bytes)) = (&self.plan.oom_counter, self.memory) else { return };
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let count = text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok());
+        let kills: u64 = count.unwrap_or(0);
+        report::tell(format!("read {}: oom_kill {kills}", file.display()));
+        let limit = match bytes {
+            bytes if bytes % (1 << 20) == 0 => format!("{} MiB", bytes >> 20),
+            bytes => format!("{bytes} bytes"),
+        };
+        if kills > 0 {
+            report::say(format_args!(
+                "killed by the kernel: memory limit {limit} reached (oom_kill {kills})"
+            ));
+        }
+    }
+}
+
+/// For the keeper, which asks until it is done: a directory with processes in it, or with cgroups that they made, is
+/// EBUSY.
+fn remove(directory: &Path) -> io::Result<()> {
+    let removed = fs::remove_dir(directory);
+    if removed.is_err() {
+        let children = fs::read_dir(directory).into_iter().flatten().flatten();
+        children.filter(|child| child.path().is_dir()).for_each(|child| drop(remove(&child.path())));
+        let processes = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+        for pid in processes.lines().filter_map(|line| line.parse().ok()) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+    removed
+}
+
+fn write(file: &Path, value: &str, hint: &'static str) -> Result<()> {
+    // One write(2), and no O_CREAT: what the kernel has not made is not to be made.
+    let written = File::options()
+        .write(true)
+        .open(file)
+        .and_then(|mut file| io::Write::write_all(&mut file, value.as_bytes()));
+    check(written, format!("write {value:?} to {}", file.display()), hint)
+}
+
+/// Tells what was done, or what refused it.
+fn check(result: io::Result<()>, call: String, hint: &'static str) -> Result<()> {
+    let Err(error) = result else {
+        report::tell(call);
+        return Ok(());
+    };
+    let hint = match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
+        Errno::EACCES | Errno::EPERM => hint,
+        Errno::EROFS => "hint: inside a container the tree is read-only: run that one with --privileged",
+        Errno::EBUSY => {
+            "hint: only leaves hold processes, and others than us are in that cgroup: start this program\n      \
+                         as the first of a scope of its own (systemd-run --user --scope -p Delegate=yes …)"
+        }
+        Errno::ENOENT => "hint: this kernel has no such file or controller",
+        _ => return Err(error).context(call),
+    };
+    Err(error).context(hint).context(call)
+}

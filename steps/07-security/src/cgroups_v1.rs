@@ -1,0 +1,74 @@
+//! The same limits in the words of cgroup v1: a tree for each controller, and a directory of ours in each of them.
+//!
+//! | v2 | v1 |
+//! |---|---|
+//! | `memory.max` | `memory/…/memory.limit_in_bytes` |
+//! | `memory.swap.max`, swap alone | `memory/…/memory.memsw.limit_in_bytes`, memory and swap together |
+//! | `cpu.max`, quota and period in one | `cpu/…/cpu.cfs_period_us`, `cpu.cfs_quota_us` |
+//! | `pids.max` | `pids/…/pids.max` |
+//! | `memory.events` | `memory/…/memory.oom_control` |
+//! | 0 to `cgroup.procs` | 0 to `tasks` |
+//!
+//! The last line is worth a measurement. `cgroup.procs` moves a whole process and `tasks` one thread. To move anybody else, or
+//! more than one thread, the kernel stops every fork and exec on the machine by a lock that, after a quiet moment,
+//! waits 4 to 21 ms for all CPUs. A thread that moves itself needs no lock (cgroup_procs_write_start in the kernel). The
+//! inside has one thread and moves itself, so `tasks` is right here and costs microseconds.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::cgroups::{Limits, PERIOD, Plan};
+
+pub fn plan(mounts: &str, limits: &Limits, name: &str) -> Result<Plan> {
+    let directory = |controller: &str| {
+        let mount = find(mounts, controller)
+            .context("hint: see /proc/cgroups for what the kernel has, and mount | grep cgroup for where")
+            .with_context(|| format!("no mounted cgroup tree has the controller {controller}"))?;
+        Ok::<_, anyhow::Error>(mount.join(name))
+    };
+    let mut plan = Plan {
+        // Any directory of v1 may hold processes.
+        leaf: None,
+        directories: Vec::new(),
+        settings: Vec::new(),
+        optional: Vec::new(),
+        entrances: Vec::new(),
+        oom_counter: None,
+        // A cgroup that v1 lets a user write to, it lets them use to get around limits above: distributions do not.
+        hint: "hint: cgroup v1 cannot be delegated to ordinary users safely: run this as root, or boot with v2\n      \
+               (systemd.unified_cgroup_hierarchy=1)",
+    };
+    if let Some(bytes) = limits.memory {
+        let directory = directory("memory")?;
+        plan.settings.push((directory.join("memory.limit_in_bytes"), bytes.to_string()));
+        // After the other: both together may not be less than the one.
+        plan.optional.push((directory.join("memory.memsw.limit_in_bytes"), bytes.to_string()));
+        plan.oom_counter = Some(directory.join("memory.oom_control"));
+        plan.directories.push(directory);
+    }
+    if let Some(cpus) = limits.cpus {
+        let directory = directory("cpu")?;
+        plan.settings.push((directory.join("cpu.cfs_period_us"), PERIOD.to_string()));
+        plan.settings.push((directory.join("cpu.cfs_quota_us"), ((cpus * PERIOD as f64) as u64).to_string()));
+        plan.directories.push(directory);
+    }
+    if let Some(count) = limits.pids {
+        let directory = directory("pids")?;
+        plan.settings.push((directory.join("pids.max"), count.to_string()));
+        plan.directories.push(directory);
+    }
+    // Some machines mount two controllers as one tree.
+    plan.directories.dedup();
+    plan.entrances = plan.directories.iter().map(|directory| directory.join("tasks")).collect();
+    Ok(plan)
+}
+
+/// The tree of a controller: in mountinfo the options of its file system name it, in the last field (proc(5)).
+fn find(mounts: &str, controller: &str) -> Option<PathBuf> {
+    let has_it = |line: &&str| {
+        line.rsplit(' ').next().is_some_and(|options| options.split(',').any(|o| o == controller))
+    };
+    let line = mounts.lines().filter(|line| line.contains(" - cgroup ")).find(has_it)?;
+    line.split(' ').nth(4).map(PathBuf::from)
+}

@@ -1,0 +1,309 @@
+//! An image: tars and JSON, each named by the hash of its bytes.
+//!
+//! ```text
+//! tag ──▶ index ──▶ manifest of a platform ──▶ config: env, command, user, diff IDs of the layers
+//!         digest    digest                 ├─▶ layer 1: a tar
+//!                                          └─▶ layer 2: a tar of what it changes
+//! ```
+//!
+//! An arrow is a digest: sha256 of the bytes that it leads to. Whoever has the first has all of it, from wherever it comes:
+//! a directory (an OCI layout: `index.json`, and `blobs/sha256/` with everything by name) or a registry (registry.rs).
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::SigSet;
+use serde_json::{Value, json};
+
+use crate::layer::{self, Lost};
+use crate::overlay::{self, Scratch};
+use crate::registry::Registry;
+use crate::{idmap, report};
+
+/// What we can read, by its media type; the first two lead to the others.
+pub const MANIFESTS: [&str; 4] = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+];
+
+/// An image that is unpacked. Dropped, its directories are gone.
+pub struct Image {
+    /// One for each layer, the top one first, as overlay wants them.
+    pub lowers: Vec<PathBuf>,
+    config: Value,
+    _scratch: Scratch,
+}
+
+/// An arrow: what is said of some bytes before one has them.
+pub struct Blob {
+    pub kind: String,
+    pub digest: String,
+    pub size: u64,
+}
+
+impl Blob {
+    fn new(descriptor: &Value) -> Result<Self> {
+        let text = |name: &str| descriptor[name].as_str().unwrap_or_default().to_owned();
+        let (kind, digest) = (text("mediaType"), text("digest"));
+        let size = descriptor["size"].as_u64().with_context(|| format!("{digest:?} has no size"))?;
+        check(&digest)?;
+        Ok(Self { kind, digest, size })
+    }
+}
+
+/// It becomes a path, or part of an address.
+fn check(digest: &str) -> Result<()> {
+    let hex = digest.strip_prefix("sha256:").unwrap_or_default();
+    let is_hex = hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    ensure!(is_hex, "{digest:?} is not a sha256 digest");
+    Ok(())
+}
+
+enum Source {
+    Layout(PathBuf),
+    Registry(Registry),
+}
+
+impl Source {
+    fn open(&mut self, blob: &Blob) -> Result<Box<dyn Read>> {
+        match self {
+            Self::Layout(directory) => {
+                let path = directory.join("blobs").join(blob.digest.replace(':', "/"));
+                let file = File::open(&path).with_context(|| format!("open {}", path.display()))?;
+                Ok(Box::new(file))
+            }
+            Self::Registry(registry) => Ok(Box::new(registry.blob(&blob.digest)?)),
+        }
+    }
+
+    fn json(&mut self, blob: &Blob) -> Result<Value> {
+        let mut bytes = Vec::new();
+        match self {
+            // Registries keep manifests apart from blobs.
+            Self::Registry(registry) if MANIFESTS.contains(&&*blob.kind) => {
+                bytes = registry.manifest(&blob.digest)?;
+            }
+            _ => {
+                ensure!(blob.size <= 4 << 20, "{} has {} bytes of JSON", blob.digest, blob.size);
+                self.open(blob)?.take(blob.size + 1).read_to_end(&mut bytes).context("read")?;
+            }
+        }
+        layer::compare(&blob.digest, &layer::digest(&bytes))?;
+        serde_json::from_slice(&bytes).with_context(|| blob.digest.clone())
+    }
+}
+
+/// Finds an image and unpacks it into a directory that goes with us.
+pub fn fetch(reference: &str, name: &str) -> Result<Image> {
+    let scratch = overlay::scratch(name)?;
+    // It can take long, and what a ^C does until it is done is what it does to any program: the keeper clears up.
+    let blocked = SigSet::thread_get_mask().context("sigprocmask")?;
+    SigSet::empty().thread_set_mask().context("sigprocmask(SIG_SETMASK, none)")?;
+    let unpacked = unpack(reference, &scratch.dir);
+    blocked.thread_set_mask().context("sigprocmask(SIG_SETMASK, all)")?;
+    let (lowers, config) = unpacked.with_context(|| format!("image {reference}"))?;
+    if !idmap::is_needed() {
+        report::say("warning: a stranger's programs, and here they run as root with every capability");
+    }
+    Ok(Image { lowers, config, _scratch: scratch })
+}
+
+fn unpack(reference: &str, directory: &Path) -> Result<(Vec<PathBuf>, Value)> {
+    let (mut source, top) = find(reference)?;
+    let manifest = choose(&mut source, top)?;
+    let config = source.json(&Blob::new(&manifest["config"])?).context("config")?;
+    let (os, architecture) = platform();
+    let theirs = (&config["os"], &config["architecture"]);
+    ensure!(
+        theirs == (&json!(os), &json!(architecture)),
+        "it is for {}/{}, not for {os}/{architecture}",
+        theirs.0,
+        theirs.1
+    );
+    let layers = manifest["layers"].as_array().context("the manifest has no layers")?;
+    let diff_ids = config["rootfs"]["diff_ids"].as_array().context("the config has no diff IDs")?;
+    ensure!(layers.len() == diff_ids.len(), "{} layers, but {} diff IDs", layers.len(), diff_ids.len());
+    // An image may have none, an overlay not.
+    let mut lowers = vec![directory.join("0")];
+    fs::create_dir(&lowers[0]).context("mkdir")?;
+    let mut lost = Lost::default();
+    for (number, (descriptor, diff_id)) in layers.iter().zip(diff_ids).enumerate() {
+        let blob = Blob::new(descriptor)?;
+        let lower = directory.join((number + 1).to_string());
+        fs::create_dir(&lower).with_context(|| format!("mkdir({})", lower.display()))?;
+        let bytes = source.open(&blob)?;
+        layer::unpack(bytes, &blob, diff_id.as_str().unwrap_or_default(), &lower, &mut lost)
+            .with_context(|| format!("layer {}", number + 1))?;
+        report::say(format_args!(
+            "layer {}/{} {} {} bytes, verified",
+            number + 1,
+            layers.len(),
+            blob.digest,
+            blob.size
+        ));
+        lowers.insert(0, lower);
+    }
+    if lost.owners > 0 {
+        report::say(format_args!(
+            "note: {} files are other users' in the image and yours here: there is one id",
+            lost.owners
+        ));
+    }
+    if lost.devices > 0 {
+        report::say(format_args!("note: {} devices are left out: they are root's to make", lost.devices));
+    }
+    Ok((lowers, config))
+}
+
+/// Where to look, and what is on top there: the index of a directory, or what a registry has under that tag.
+fn find(reference: &str) -> Result<(Source, Value)> {
+    let is_layout = |path: &str| Path::new(path).join("oci-layout").is_file();
+    let (path, tag) = match reference.rsplit_once(':') {
+        Some((path, tag)) if !is_layout(reference) && is_layout(path) => (path, Some(tag)),
+        _ => (reference, None),
+    };
+    if is_layout(path) {
+        let index = Path::new(path).join("index.json");
+        let bytes = fs::read(&index).with_context(|| format!("read {}", index.display()))?;
+        let mut index: Value = serde_json::from_slice(&bytes).context("index.json")?;
+        if let (Some(tag), Some(manifests)) = (tag, index["manifests"].as_array_mut()) {
+            let all = tags(manifests);
+            manifests.retain(|found| found["annotations"]["org.opencontainers.image.ref.name"] == *tag);
+            ensure!(!manifests.is_empty(), "no tag {tag} in {path}; there are: {all}");
+        }
+        return Ok((Source::Layout(path.into()), index));
+    }
+    if reference.starts_with(['.', '/']) {
+        fs::metadata(reference).with_context(|| format!("stat({reference})"))?;
+        bail!("{reference} has no file oci-layout, and so is no OCI layout");
+    }
+    let (repository, reference) = match reference.split_once('@') {
+        Some((repository, digest)) => (repository, digest),
+        None => match reference.rsplit_once(':') {
+            // Otherwise the colon is a port's.
+            Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+            _ => (reference, "latest"),
+        },
+    };
+    let mut registry = Registry::new(repository);
+    let bytes = registry.manifest(reference)?;
+    if reference.contains(':') {
+        check(reference)?;
+        layer::compare(reference, &layer::digest(&bytes))?;
+    }
+    Ok((Source::Registry(registry), serde_json::from_slice(&bytes).context("the registry's answer")?))
+}
+
+fn tags(manifests: &[Value]) -> String {
+    let tag =
+        |found: &Value| found["annotations"]["org.opencontainers.image.ref.name"].as_str().map(String::from);
+    manifests.iter().filter_map(tag).collect::<Vec<_>>().join(", ")
+}
+
+/// Down from index to index to a manifest for this machine.
+fn choose(source: &mut Source, mut top: Value) -> Result<Value> {
+    let (os, architecture) = platform();
+    // Nobody nests deeper, and a ring of them would have no end.
+    for _ in 0..4 {
+        let Some(manifests) = top["manifests"].as_array() else { return Ok(top) };
+        let fits = |found: &&Value| {
+            let platform = &found["platform"];
+            // Who has one only need not say for what.
+            platform.is_null() || (platform["os"] == os && platform["architecture"] == architecture)
+        };
+        let Some(found) = manifests.iter().find(fits) else {
+            let name = |found: &Value| {
+                let text = |name: &str| found["platform"][name].as_str().unwrap_or("?").to_owned();
+                format!("{}/{}", text("os"), text("architecture"))
+            };
+            let there: Vec<String> = manifests.iter().map(name).collect();
+            bail!("no manifest for {os}/{architecture}; there are: {}", there.join(", "));
+        };
+        top = source.json(&Blob::new(found)?).context("manifest")?;
+    }
+    bail!("an index in an index in an index");
+}
+
+/// In the words that images have for it.
+fn platform() -> (&'static str, &'static str) {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        "powerpc64" => "ppc64le",
+        other => other,
+    };
+    ("linux", architecture)
+}
+
+impl Image {
+    /// What to run: the entrypoint, with what was typed, or else with what the image has for that.
+    pub fn command(&self, typed: &[String]) -> Result<Vec<String>> {
+        let words = |name: &str| {
+            let words = self.config["config"][name].as_array().into_iter().flatten();
+            words.filter_map(|word| word.as_str().map(String::from)).collect::<Vec<_>>()
+        };
+        let rest = if typed.is_empty() { words("Cmd") } else { typed.to_vec() };
+        let command = [words("Entrypoint"), rest].concat();
+        ensure!(!command.is_empty(), "the image names no command: give one");
+        Ok(command)
+    }
+
+    /// What the inside has to know of it.
+    pub fn settings(&self) -> &Value {
+        &self.config["config"]
+    }
+}
+
+/// On the inside: the image's environment, working directory and user.
+pub fn become_its(program: &mut Command, settings: &Value) -> Result<()> {
+    let user = settings["User"].as_str().unwrap_or_default();
+    let (uid, gid, home) = look_up(user).with_context(|| format!("the image's user {user:?}"))?;
+    program.envs(home.map(|home| ("HOME", home)));
+    let variables = settings["Env"].as_array().into_iter().flatten();
+    program.envs(variables.filter_map(|variable| variable.as_str()?.split_once('=')));
+    if let Some(directory) = settings["WorkingDir"].as_str().filter(|directory| !directory.is_empty()) {
+        fs::create_dir_all(directory).with_context(|| format!("mkdir({directory})"))?;
+        program.current_dir(directory);
+    }
+    if (uid, gid) == (0, 0) {
+        return Ok(());
+    }
+    if overlay::in_user_namespace() {
+        report::say(format_args!(
+            "note: the image wants to be user {user}, and there is one id here: it runs as 0"
+        ));
+        return Ok(());
+    }
+    report::tell(format!("setgid({gid}), setuid({uid})   the image's user {user:?}"));
+    program.gid(gid).uid(uid);
+    Ok(())
+}
+
+/// A name or number, and perhaps a group behind a colon, by the image's own files. With the home of who has one.
+fn look_up(user: &str) -> Result<(u32, u32, Option<String>)> {
+    let (user, group) = user.split_once(':').map_or((user, None), |(user, group)| (user, Some(group)));
+    let user = if user.is_empty() { "0" } else { user };
+    let line = |file: &str, name: &str| {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let mut lines = text.lines().map(|line| line.split(':').map(String::from).collect::<Vec<_>>());
+        lines.find(|fields| fields.len() > 3 && (fields[0] == name || fields[2] == name))
+    };
+    let number = |fields: &Option<Vec<String>>, at: usize, name: &str| {
+        let text = fields.as_ref().map_or(name, |fields| &fields[at]);
+        text.parse::<u32>().with_context(|| format!("{name:?} is neither a number nor in the image's files"))
+    };
+    let found = line("/etc/passwd", user);
+    let uid = number(&found, 2, user)?;
+    let gid = match group {
+        Some(group) => number(&line("/etc/group", group), 2, group)?,
+        None => number(&found, 3, "0")?,
+    };
+    Ok((uid, gid, found.and_then(|fields| fields.get(5).cloned())))
+}

@@ -1,0 +1,120 @@
+//! Lesson 7: what root may not, and which calls nobody may make.
+//!
+//! ```text
+//! run       make a cgroup with its limits                  (cgroups.rs)
+//!           unpack the image's layers, make upper, work    (image.rs, registry.rs, layer.rs, overlay.rs)
+//!           make a bridge, translate addresses             (veth.rs, nat.rs)
+//!        ── clone(2) into new namespaces ──▶ child        process 1 of its PID namespace, held at a gate
+//!           write its id maps, plug in its cable          (idmap.rs, veth.rs)
+//!           open the gate ─────────────────▶ execve         this same program again, as `child '{…}'`
+//!           forward signals, wait            join the cgroup, unshare its namespace
+//!           look who killed the program      sethostname, addresses, routes      (veth.rs)
+//!           pass its exit code on            mounts, masks, pivot_root           (rootfs.rs, masks.rs)
+//!                                            fork ──▶ less power, the program    (capabilities.rs, seccomp.rs; init.rs)
+//! enter  ── setns(2) into the namespaces of a process that runs, fork, execve
+//! ```
+
+mod capabilities;
+mod cgroups;
+mod cgroups_v1;
+mod idmap;
+mod image;
+mod init;
+mod keeper;
+mod layer;
+mod masks;
+mod namespaces;
+mod nat;
+mod netlink;
+mod options;
+mod overlay;
+mod registry;
+mod report;
+mod rootfs;
+mod seccomp;
+mod veth;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use nix::sched::CloneFlags;
+use serde_json::{Value, json};
+
+use cgroups::{Cgroup, Limits};
+use options::{Options, Run, Verb};
+use seccomp::usual;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    report::begin(options.verbose);
+    let result = match options.verb {
+        Verb::Run(run) => outside(&run),
+        // A fork, since setns moves only the children into a PID namespace: a process keeps the pid it has.
+        Verb::Enter { pid, command } => namespaces::enter(pid).and_then(|()| init::run(&command, usual)),
+        Verb::Child { config } => inside(&config),
+    };
+    // From main and not by process::exit, which would skip every Drop.
+    result.unwrap_or_else(|error| report::failure(&error))
+}
+
+/// Makes the container and waits for it.
+fn outside(run: &Run) -> Result<ExitCode> {
+    // Before there is anything that a signal could leave behind.
+    let signals = init::block_signals()?;
+    let limits = Limits { memory: run.memory, cpus: run.cpus, pids: run.pids };
+    let name = format!("step-07-{}", std::process::id());
+    let image = image::fetch(&run.image, &format!("{name}-image"))?;
+    let cgroup = cgroups::create(&limits, &name)?;
+    let overlay = overlay::prepare(image.lowers.clone(), run.changes.as_deref(), &name)?;
+    let mut network = veth::prepare(!run.publish.is_empty())?;
+    let address = network.as_ref().map(|network| network.address);
+    let _nat = address.map(|address| nat::open(&name, address, &run.publish)).transpose()?;
+    let mut flags = CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWNET;
+    if idmap::is_needed() {
+        flags |= CloneFlags::CLONE_NEWUSER;
+    }
+    // What the inside has to know crosses as one argument, a toy version of the config.json of real runtimes.
+    let config = json!({
+        "hostname": run.hostname,
+        "lowers": overlay.lowers,
+        "changes": overlay.dir,
+        "address": address,
+        "cgroup": cgroup.as_ref().map_or(&[][..], Cgroup::entrances),
+        "image": image.settings(),
+        "confine": { "keep": run.keep, "denied": run.denied },
+        "command": image.command(&run.command)?,
+    });
+    let child = namespaces::spawn(flags, &config)?;
+    namespaces::tell_changes(child.pid());
+    if idmap::is_needed() {
+        idmap::write(child.pid())?;
+    }
+    network.iter_mut().try_for_each(|network| network.plug(child.pid()))?;
+    let code = init::serve(&signals, child.release()?)?;
+    cgroup.iter().for_each(Cgroup::tell_oom);
+    overlay.tell_changes(run.diff).map(|()| code)
+}
+
+/// The same program after the re-exec, in its new namespaces: sets up what only the inside can, then runs the program.
+fn inside(config: &Value) -> Result<ExitCode> {
+    report::inside();
+    cgroups::join(&options::words(&config["cgroup"]))?;
+    namespaces::set_hostname(config["hostname"].as_str().context("the config has no hostname")?)?;
+    veth::configure(config["address"].as_str().map(str::parse).transpose()?)?;
+    rootfs::detach()?;
+    let dir = config["changes"].as_str().context("the config has no changes")?;
+    let root = overlay::mount_at(Path::new(dir), &options::words(&config["lowers"]))?;
+    rootfs::mount_kernel(&root)?;
+    masks::apply(&root)?;
+    rootfs::pivot(&root)?;
+    init::run(&options::words(&config["command"]), |program| {
+        image::become_its(program, &config["image"])?;
+        seccomp::confine(program, &config["confine"])
+    })
+}

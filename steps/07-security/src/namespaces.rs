@@ -1,0 +1,167 @@
+//! Namespaces: made with clone(2), looked at in /proc/PID/ns, entered with setns(2).
+//!
+//! A namespace is a label on a process: "of all hostnames in this kernel, I mean that one". Children inherit the labels.
+//! The kernel keeps a namespace for as long as a process carries it, so the last one to end takes it away: there is
+//! nothing here to clean up but the process.
+
+// Calls that Rust cannot check, or that nix has no name for. Each says why it is sound.
+#![allow(unsafe_code)]
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+use nix::sys::signal::Signal;
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::report;
+
+/// All there are, by their names in /proc/PID/ns. A namespace nobody asks for is shared with the parent.
+const KINDS: [(&str, i32); 8] = [
+    ("user", libc::CLONE_NEWUSER),
+    ("uts", libc::CLONE_NEWUTS),
+    ("pid", libc::CLONE_NEWPID),
+    ("mnt", libc::CLONE_NEWNS),
+    ("ipc", libc::CLONE_NEWIPC),
+    ("cgroup", libc::CLONE_NEWCGROUP),
+    ("net", libc::CLONE_NEWNET),
+    ("time", libc::CLONE_NEWTIME),
+];
+
+/// A process that exists in its namespaces and waits at a gate. Dropped before [`Child::release`], it is gone.
+pub struct Child {
+    pid: Pid,
+    /// The writing end of a pipe; the child reads the other one.
+    gate: Option<File>,
+}
+
+/// Clones a child into new namespaces. Once released it is this program again, as `child config`.
+pub fn spawn(flags: CloneFlags, config: &Value) -> Result<Child> {
+    // CLOEXEC: after the re-exec nobody but us may hold an end, or the end of file below would never come.
+    let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("pipe2")?;
+    let (mut reader, writer) = (File::from(reader), File::from(writer));
+    let mut gate = Some(writer);
+    let mut stack = vec![0; 256 * 1024];
+    let body = Box::new(|| {
+        // The child has copies of both ends: of the writing one it must not keep its own.
+        drop(gate.take());
+        let Err(error) = pass_gate_and_exec(&mut reader, config);
+        report::failure(&error);
+        125
+    });
+    // SAFETY: without CLONE_VM this is a fork: the child runs on a copy of `stack` and of everything else, and this
+    // process has one thread, so no lock was held by another one at that moment.
+    let pid = unsafe { nix::sched::clone(body, &mut stack, flags, Some(libc::SIGCHLD)) }
+        .with_context(|| format!("clone({})", names(flags)))?;
+    report::tell(format!("clone({}) = {pid}", names(flags)));
+    Ok(Child { pid, gate })
+}
+
+/// In the child. Why exec the same program again? The copy of the parent's memory is gone, with whatever secrets were
+/// in it, and the inside starts from a main() of its own, as it would in a program of any size or language.
+fn pass_gate_and_exec(reader: &mut File, config: &Value) -> Result<std::convert::Infallible> {
+    report::inside();
+    // If our parent dies, so do we, even if it was killed with -9 and could not tell anybody; prctl(2).
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).context("prctl(PR_SET_PDEATHSIG)")?;
+    // One byte: go. None: the parent gave up, or died before the prctl above.
+    if reader.read(&mut [0])? == 0 {
+        bail!("the outside gave up before this container began");
+    }
+    let mut args = vec![c"/proc/self/exe".to_owned()];
+    if report::is_verbose() {
+        args.push(c"-v".to_owned());
+    }
+    args.extend([c"child".to_owned(), CString::new(config.to_string())?]);
+    report::tell(format!("execve(/proc/self/exe, child '{config}')"));
+    nix::unistd::execv(c"/proc/self/exe", &args).context("execve(/proc/self/exe)")
+}
+
+impl Child {
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Opens the gate. From here on the child is the caller's to wait for.
+    pub fn release(mut self) -> Result<Pid> {
+        let mut gate = self.gate.take().context("the gate is open already")?;
+        report::tell(format!("open the gate of {}: write(pipe)", self.pid));
+        gate.write_all(b"!").context("write to the gate")?;
+        Ok(self.pid)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // Still closed: the child reads the end of file and exits. Whoever makes a process has to wait for it.
+        if self.gate.take().is_some() {
+            let _ = waitpid(self.pid, None);
+        }
+    }
+}
+
+pub fn set_hostname(name: &str) -> Result<()> {
+    let before = nix::unistd::gethostname().unwrap_or_default();
+    nix::unistd::sethostname(name).map_err(|errno| {
+        let error = anyhow::Error::new(errno);
+        // __NEW_UTS_LEN in the kernel.
+        let is_long = errno == Errno::EINVAL;
+        let error = if is_long { error.context("hint: a hostname has at most 64 bytes") } else { error };
+        error.context(format!("sethostname({name:?})"))
+    })?;
+    report::tell(format!("sethostname({name:?})   was {before:?}"));
+    Ok(())
+}
+
+/// Joins every namespace of `pid` that is not ours already.
+pub fn enter(pid: i32) -> Result<()> {
+    // SAFETY: no pointers, and the answer is checked.
+    let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    // By descriptor and not by number: a number could be another process's by the time of the setns.
+    let pidfd = Errno::result(pidfd).with_context(|| format!("pidfd_open({pid})"))?;
+    // SAFETY: the kernel has just given it to us, and nobody else knows it.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd as i32) };
+    let mut flags = CloneFlags::empty();
+    for (kind, flag) in KINDS {
+        let theirs =
+            link(&pid.to_string(), kind).with_context(|| format!("readlink(/proc/{pid}/ns/{kind})"))?;
+        // setns into the user namespace one is in already is EINVAL.
+        if Some(theirs) != link("self", kind).ok() {
+            flags |= CloneFlags::from_bits_retain(flag);
+        }
+    }
+    if flags.is_empty() {
+        return Err(anyhow::anyhow!("process {pid} has no namespace that is not yours too"))
+            .context("hint: the number of the process inside is what clone returned: see run -v");
+    }
+    // All at once: the kernel takes the user namespace first, so that its powers count for the others (setns(2)).
+    nix::sched::setns(&pidfd, flags).with_context(|| format!("setns({pid}, {})", names(flags)))?;
+    report::tell(format!("setns({pid}, {})", names(flags)));
+    Ok(())
+}
+
+/// For the story: which labels of `pid` differ from ours.
+pub fn tell_changes(pid: Pid) {
+    for (kind, _) in KINDS {
+        if let (Ok(ours), Ok(theirs)) = (link("self", kind), link(&pid.to_string(), kind)) {
+            let change =
+                if ours == theirs { "shared".into() } else { format!("-> {}  new", theirs.display()) };
+            report::tell(format!("  /proc/{pid}/ns/{kind:<6}  {}  {change}", ours.display()));
+        }
+    }
+}
+
+/// A link such as `uts:[4026531838]`. The number names the namespace, and two processes with the same one share it.
+fn link(pid: &str, kind: &str) -> std::io::Result<PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/ns/{kind}"))
+}
+
+fn names(flags: CloneFlags) -> String {
+    flags.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join(" | ")
+}

@@ -1,0 +1,131 @@
+//! The command line: what can be typed. No other module reads it; they are given values.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use serde_json::Value;
+
+/// Lesson 7: what root may not, and which calls nobody may make.
+///
+/// Root in a container is root, and what it may is in 41 pieces: most of them are taken away. The kernel is the host's,
+/// and has 450 calls: some of them are refused by a filter. /proc and /sys show the machine: some of that is covered.
+/// What step 6 permits, to open the disk that the host is on, then fails.
+#[derive(Parser)]
+#[command(version, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Options {
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// Tell each kernel call on stderr, outside and inside, and what it changed
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+const EXAMPLES: &str = "\
+Try (as root; alpine is any image):
+  step-07-security run alpine mknod /disk b 8 0                  step 6 does it: the host's disk
+  step-07-security run alpine grep -E 'Cap|NoNew|Sec' /proc/self/status
+  step-07-security run --keep NET_BIND_SERVICE alpine chown 1 /tmp
+  step-07-security run --denied kill alpine mount -t tmpfs x /tmp
+  step-07-security -v run alpine true                            each of the steps";
+
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Run an image's program in namespaces of its own
+    Run(Run),
+    /// Run a program in the namespaces of a process that is running
+    Enter {
+        /// A process in the namespaces to enter, by its number out here
+        pid: i32,
+        #[arg(default_value = "/bin/sh", trailing_var_arg = true)]
+        command: Vec<String>,
+    },
+    /// What `run` starts on the inside; not for typing
+    #[command(hide = true)]
+    Child {
+        #[arg(value_parser = config)]
+        config: Value,
+    },
+}
+
+#[derive(Args)]
+pub struct Run {
+    /// What the inside is called
+    #[arg(long, value_name = "NAME", default_value = "box")]
+    pub hostname: String,
+    /// Keep what is changed in DIR/upper, and begin with what is there; without it changes go with the container
+    #[arg(long, value_name = "DIR")]
+    pub changes: Option<PathBuf>,
+    /// Afterwards, list what has been changed: A for added, C for changed, D for deleted
+    #[arg(long)]
+    pub diff: bool,
+    /// Most memory, with k, m or g for the powers of 1024: beyond, the kernel kills
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub memory: Option<u64>,
+    /// Most CPU time, 0.2 for a fifth of one CPU: beyond, it waits for the next tenth of a second
+    #[arg(long, value_name = "CPUS", value_parser = cpus)]
+    pub cpus: Option<f64>,
+    /// Most processes and threads, process 1 included: beyond, fork fails
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
+    pub pids: Option<u64>,
+    /// Lead a TCP port of the host to one of the container's; may be given more than once
+    #[arg(short, long, value_name = "HOST:CONTAINER", value_parser = port)]
+    pub publish: Vec<(u16, u16)>,
+    /// Keep these capabilities, names with commas between them, or none; docker keeps CHOWN, KILL and a dozen more
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = capability)]
+    pub keep: Option<Vec<String>>,
+    /// What becomes of a refused system call: an error, an end, or it is done and logged
+    #[arg(long, default_value = "error", value_parser = ["error", "kill", "log"])]
+    pub denied: String,
+    /// A directory, with :TAG if you like, or what a registry calls it: [HOST/]NAME[:TAG] or …@DIGEST
+    pub image: String,
+    /// The program and its arguments, in place of the image's
+    #[arg(trailing_var_arg = true)]
+    pub command: Vec<String>,
+}
+
+fn config(text: &str) -> serde_json::Result<Value> {
+    serde_json::from_str(text)
+}
+
+/// A list of strings in a config that crossed from the outside.
+pub fn words(list: &Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().filter_map(|word| word.as_str().map(String::from)).collect()
+}
+
+const UNITS: [(char, u64); 3] = [('k', 1 << 10), ('m', 1 << 20), ('g', 1 << 30)];
+
+fn bytes(text: &str) -> Result<u64, String> {
+    let lower = text.to_lowercase();
+    let unit = UNITS.into_iter().find_map(|(letter, size)| Some((lower.strip_suffix(letter)?, size)));
+    let (digits, size) = unit.unwrap_or((&lower, 1));
+    let number: u64 =
+        digits.parse().map_err(|_| "a number, with k, m or g behind it if you like".to_owned())?;
+    match number.checked_mul(size) {
+        // The kernel takes less, and then kills process 1 before it has begun.
+        Some(bytes) if bytes < 4 << 20 => Err("at least 4m: this program itself has to fit in".into()),
+        Some(bytes) if bytes <= i64::MAX as u64 => Ok(bytes),
+        _ => Err("more than there can be".into()),
+    }
+}
+
+fn cpus(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(cpus) if (0.01..=1024.0).contains(&cpus) => Ok(cpus),
+        // cpu.max in the kernel: no quota below 1000 µs, which is this of the usual period.
+        Ok(_) => Err("between 0.01 and 1024 CPUs".into()),
+        Err(_) => Err("a number of CPUs, such as 0.5 or 2".into()),
+    }
+}
+
+fn port(text: &str) -> Result<(u16, u16), String> {
+    let number = |text: &str| text.parse().ok().filter(|port| *port != 0);
+    let pair = text.split_once(':').and_then(|(outer, inner)| Some((number(outer)?, number(inner)?)));
+    pair.ok_or_else(|| "two ports between 1 and 65535, such as 8080:80".into())
+}
+
+fn capability(name: &str) -> Result<String, String> {
+    let is_one = name == "none" || crate::capabilities::parse(name).is_some();
+    is_one
+        .then(|| name.to_owned())
+        .ok_or_else(|| "a capability without its CAP_, such as NET_RAW, or none".into())
+}

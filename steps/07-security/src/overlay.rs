@@ -1,0 +1,273 @@
+//! One base for all, and changes of its own for each: reading goes through a stack, writing to a copy on top.
+//!
+//! ```text
+//! DIR/lower/    what is there to begin with, never written to     (or the directories of --rootfs, the first on top)
+//! DIR/upper/    what has been changed, and nothing else
+//! DIR/work/     the kernel's workbench: a file is copied up here and then renamed into upper, so that none is ever half
+//! DIR/merged/   where all of it is seen as one; mounted on the inside alone
+//! ```
+//!
+//! What happens in merged is written down in upper in a few ways (Documentation/filesystems/overlayfs.rst):
+//!
+//! | in merged | in upper |
+//! |---|---|
+//! | a new file | the file |
+//! | a lower file is written to, or its mode changed | the whole file, copied up first |
+//! | a lower file or directory is deleted | a whiteout of its name: a character device 0,0 |
+//! | a directory is made where one was deleted | a directory with the mark "opaque": look no further down |
+//!
+//! A directory that is new altogether is mostly marked too. It need not be; it spares the kernel the look.
+
+// Extended attributes, which nix has no call for.
+#![allow(unsafe_code)]
+
+use std::ffi::CString;
+use std::fs::{self, DirBuilder, File, Metadata, Permissions};
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Error, Result};
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
+use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
+
+use crate::keeper::Keeper;
+use crate::report;
+
+/// The directories of a stack. Dropped, those that were made for it are gone.
+pub struct Overlay {
+    /// The top one first.
+    pub lowers: Vec<PathBuf>,
+    pub dir: PathBuf,
+    _scratch: Option<Scratch>,
+}
+
+/// A directory that goes when we do.
+pub struct Scratch {
+    pub dir: PathBuf,
+    _keeper: Keeper,
+}
+
+/// An entry of upper, as `--diff` shows it: A for added, C for changed, D for deleted.
+struct Change {
+    letter: char,
+    /// As seen inside.
+    path: PathBuf,
+    /// How it is on disk.
+    kind: String,
+}
+
+/// On the outside. With `changes` the directory is the caller's and stays, otherwise it is made and goes.
+pub fn prepare(lowers: Vec<PathBuf>, changes: Option<&Path>, name: &str) -> Result<Overlay> {
+    let (dir, scratch) = match changes {
+        Some(dir) => {
+            make(dir)?;
+            let dir = dir.canonicalize().with_context(|| format!("realpath({})", dir.display()))?;
+            if is_overlay(&dir)? {
+                return Err(Errno::EINVAL)
+                    .context("hint: it is on an overlay, as everything in a container is, and one overlay does not hold the\n      \
+                              changes of another: take a directory on a volume or a tmpfs, /dev/shm for instance")
+                    .with_context(|| format!("--changes {}", dir.display()));
+            }
+            (dir, None)
+        }
+        None => {
+            let scratch = scratch(name)?;
+            (scratch.dir.clone(), Some(scratch))
+        }
+    };
+    let overlay = Overlay { lowers, dir, _scratch: scratch };
+    for name in ["upper", "work", "merged"] {
+        make(&overlay.dir.join(name))?;
+    }
+    report::tell(format!("mkdir({}), and in it upper, work and merged", overlay.dir.display()));
+    // The root of merged is that of upper.
+    let open = Permissions::from_mode(0o755);
+    fs::set_permissions(overlay.dir.join("upper"), open).context("chmod(upper)")?;
+    Ok(overlay)
+}
+
+/// Makes one where there is room, and first the one who removes it.
+pub fn scratch(name: &str) -> Result<Scratch> {
+    let mut place = std::env::temp_dir();
+    if is_overlay(&place)? {
+        report::say(format_args!(
+            "note: {} is on an overlay: changes go to the tmpfs /dev/shm",
+            place.display()
+        ));
+        place = "/dev/shm".into();
+    }
+    let dir = place.join(format!("{name}-{}", secret()?));
+    let keeper = Keeper::start(std::slice::from_ref(&dir), remove)?;
+    DirBuilder::new().mode(0o700).create(&dir).with_context(|| format!("mkdir({})", dir.display()))?;
+    Ok(Scratch { dir, _keeper: keeper })
+}
+
+/// What nobody can guess. In /tmp anybody may make anything, a link to a directory of ours for instance, by the name that
+/// we are about to use.
+fn secret() -> Result<String> {
+    let uuid = "/proc/sys/kernel/random/uuid";
+    let text = fs::read_to_string(uuid).with_context(|| format!("read {uuid}"))?;
+    Ok(text.split('-').next().unwrap_or_default().to_owned())
+}
+
+fn is_overlay(dir: &Path) -> Result<bool> {
+    let kind = statfs(dir).with_context(|| format!("statfs({})", dir.display()))?.filesystem_type();
+    Ok(kind == OVERLAYFS_SUPER_MAGIC)
+}
+
+fn make(dir: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("mkdir({})", dir.display()))
+}
+
+impl Overlay {
+    /// What has been changed, by path: in the story, and as a list on stdout for who has asked for it.
+    pub fn tell_changes(&self, list: bool) -> Result<()> {
+        let mut changes = Vec::new();
+        self.collect(Path::new(""), &mut changes)
+            .with_context(|| format!("read {}/upper", self.dir.display()))?;
+        changes.sort_by(|one, other| one.path.cmp(&other.path));
+        for Change { letter, path, kind } in changes {
+            report::tell(format!("upper{}   {kind}", path.display()));
+            if list {
+                // Somebody may have read enough.
+                let _ = writeln!(io::stdout(), "{letter} {}", path.display());
+            }
+        }
+        Ok(())
+    }
+
+    fn collect(&self, below: &Path, changes: &mut Vec<Change>) -> io::Result<()> {
+        let directory = self.dir.join("upper").join(below);
+        for entry in fs::read_dir(&directory)? {
+            let path = below.join(entry?.file_name());
+            let upper = directory.join(path.file_name().unwrap_or_default());
+            let found = fs::symlink_metadata(&upper)?;
+            let letter = match (is_whiteout(&found), self.is_in_a_lower(&path)) {
+                (true, _) => 'D',
+                (false, true) => 'C',
+                (false, false) => 'A',
+            };
+            changes.push(Change { letter, path: Path::new("/").join(&path), kind: kind(&upper, &found) });
+            // A program may have taken from itself the right to look into its own directory.
+            if found.is_dir() && self.collect(&path, changes).is_err() {
+                report::tell(format!("cannot look into {}", upper.display()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The first of the lowers that knows the name decides, and it may say that there is no such thing.
+    fn is_in_a_lower(&self, path: &Path) -> bool {
+        let found = self.lowers.iter().find_map(|lower| fs::symlink_metadata(lower.join(path)).ok());
+        found.is_some_and(|found| !is_whiteout(&found))
+    }
+}
+
+fn is_whiteout(found: &Metadata) -> bool {
+    found.file_type().is_char_device() && found.rdev() == 0
+}
+
+fn kind(path: &Path, found: &Metadata) -> String {
+    match found.file_type() {
+        _ if is_whiteout(found) => "whiteout: a character device 0,0".into(),
+        kind if kind.is_dir() => match opaque_mark(path) {
+            Some(mark) => format!("directory, opaque: {mark}=y"),
+            None => "directory".into(),
+        },
+        kind if kind.is_symlink() => "link".into(),
+        kind if kind.is_file() => format!("file, all {} bytes of it", found.len()),
+        _ => "special file".into(),
+    }
+}
+
+/// Root's marks are in `trusted.`, which only real root may read and write, and so only real root may forge.
+fn opaque_mark(path: &Path) -> Option<&'static str> {
+    let path = CString::new(path.as_os_str().as_bytes()).ok()?;
+    [c"trusted.overlay.opaque", c"user.overlay.opaque"].into_iter().find_map(|name| {
+        let mut value = 0_u8;
+        // SAFETY: both strings end in a zero byte, and no more than the one byte we have is asked for.
+        let length = unsafe { libc::lgetxattr(path.as_ptr(), name.as_ptr(), (&raw mut value).cast(), 1) };
+        (length == 1 && value == b'y').then(|| name.to_str().ok()).flatten()
+    })
+}
+
+/// On the inside, in a mount namespace of our own: the stack as one tree. Where it is.
+pub fn mount_at(dir: &Path, lowers: &[String]) -> Result<PathBuf> {
+    let merged = dir.join("merged");
+    let (upper, work) = (dir.join("upper"), dir.join("work"));
+    let lowers: Vec<String> = lowers.iter().map(|lower| escape(lower)).collect();
+    let mut options = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        lowers.join(":"),
+        escape(&upper.to_string_lossy()),
+        escape(&work.to_string_lossy())
+    );
+    if in_user_namespace() {
+        // Marks in `user.` instead of `trusted.`: without this `rm -r d; mkdir d` is EIO, for want of a way to say opaque.
+        options.push_str(",userxattr");
+    }
+    let call = format!("mount(overlay -> {}, {options})", merged.display());
+    mount(Some("overlay"), &merged, Some("overlay"), MsFlags::empty(), Some(options.as_str())).map_err(
+        |errno| {
+            let error = Error::new(errno);
+            match hint(errno, &upper, &work) {
+                Some(hint) => error.context(hint).context(call.clone()),
+                None => error.context(call.clone()),
+            }
+        },
+    )?;
+    report::tell(call);
+    Ok(merged)
+}
+
+/// A colon ends a lower directory, and a comma an option.
+fn escape(path: &str) -> String {
+    path.replace('\\', r"\\").replace(':', r"\:").replace(',', r"\,")
+}
+
+/// The first one maps every id to itself; any other one has less to map.
+pub fn in_user_namespace() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().ne(["0", "0", "4294967295"])
+}
+
+fn hint(errno: Errno, upper: &Path, work: &Path) -> Option<&'static str> {
+    let device = |path| fs::metadata(path).map(|found| found.dev()).ok();
+    match errno {
+        Errno::EINVAL if device(upper) != device(work) => Some(
+            "hint: upper and work are on different file systems, and what is made in the one is renamed into the other",
+        ),
+        Errno::EINVAL => {
+            Some("hint: the file system of the changes may be none that holds an overlay's: NFS is not")
+        }
+        Errno::EPERM => Some("hint: overlays for ordinary users came with Linux 5.11"),
+        Errno::ENODEV => Some("hint: this kernel has no overlay file system: modprobe overlay"),
+        Errno::EBUSY => Some("hint: another overlay has these directories: does it still run?"),
+        _ => None,
+    }
+}
+
+/// All of it. Directories first get a mode that lets their owner in: `work/work` has none, and a program may have made more
+/// of those. By descriptor: a program that is only just dying could still put a link to the host where a directory was.
+fn remove(dir: &Path) -> io::Result<()> {
+    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;
+    let opened = File::options().read(true).custom_flags(flags).open(dir)?;
+    let held = PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd()));
+    fs::set_permissions(&held, Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(&held)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => remove(&entry.path())?,
+            false => fs::remove_file(entry.path())?,
+        }
+    }
+    fs::remove_dir(dir)
+}

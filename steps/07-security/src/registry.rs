@@ -1,0 +1,120 @@
+//! A registry: three GETs, and whatever it takes to be let in.
+//!
+//! ```text
+//! GET /v2/NAME/manifests/TAG       ──▶ an index or a manifest: names by digest what there is more
+//! GET /v2/NAME/manifests/DIGEST    ──▶ the manifest of one platform
+//! GET /v2/NAME/blobs/DIGEST        ──▶ its config, its layers
+//!     401, WWW-Authenticate: Bearer realm="…",service="…",scope="…"
+//!                                  ──▶ GET realm?service=…&scope=…, and the token from there goes with every request
+//! ```
+//!
+//! (OCI distribution specification.) Nothing here is believed: whoever asked for a digest computes it.
+
+use std::io::Read;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use ureq::http::Response;
+use ureq::{Agent, Body};
+
+use crate::image::MANIFESTS;
+use crate::report;
+
+/// An answer that is to be held in memory is no longer than this.
+const LARGEST: u64 = 4 << 20;
+
+/// One repository of a registry.
+pub struct Registry {
+    agent: Agent,
+    /// With the scheme.
+    host: String,
+    name: String,
+    token: Option<String>,
+}
+
+impl Registry {
+    /// `alpine` is short for `docker.io/library/alpine`.
+    pub fn new(repository: &str) -> Self {
+        let is_host = |part: &str| part == "localhost" || part.contains(['.', ':']);
+        let (host, name) = match repository.split_once('/') {
+            Some((host, name)) if is_host(host) => (host, name.to_owned()),
+            Some(_) => ("docker.io", repository.to_owned()),
+            None => ("docker.io", format!("library/{repository}")),
+        };
+        // On this very machine nobody listens in.
+        let is_here = host.starts_with("localhost") || host.starts_with("127.");
+        let scheme = if is_here { "http" } else { "https" };
+        // It has always been called otherwise than it is.
+        let host = if host == "docker.io" { "registry-1.docker.io" } else { host };
+        let mut config = Agent::config_builder().http_status_as_error(false);
+        if is_here {
+            config = config.proxy(None);
+        }
+        Self { agent: config.build().into(), host: format!("{scheme}://{host}"), name, token: None }
+    }
+
+    pub fn manifest(&mut self, reference: &str) -> Result<Vec<u8>> {
+        let path = format!("manifests/{reference}");
+        let mut bytes = Vec::new();
+        self.get(&path)?.take(LARGEST).read_to_end(&mut bytes).with_context(|| format!("read {path}"))?;
+        Ok(bytes)
+    }
+
+    pub fn blob(&mut self, digest: &str) -> Result<impl Read + use<>> {
+        self.get(&format!("blobs/{digest}"))
+    }
+
+    fn get(&mut self, path: &str) -> Result<impl Read + use<>> {
+        let url = format!("{}/v2/{}/{path}", self.host, self.name);
+        let mut answer = self.ask(&url)?;
+        if answer.status() == 401 && self.token.is_none() {
+            let challenge = answer.headers().get("www-authenticate").and_then(|value| value.to_str().ok());
+            self.token = Some(self.fetch_token(challenge.unwrap_or_default())?);
+            answer = self.ask(&url)?;
+        }
+        let status = answer.status();
+        report::tell(format!("GET {url}   {status}"));
+        let hint = match status.as_u16() {
+            200 => return Ok(answer.into_body().into_reader()),
+            401 | 403 => {
+                "hint: it is private, or does not exist: registries answer the same to both, and this lesson has no login"
+            }
+            404 => "hint: no such image, or no such tag of it",
+            429 => "hint: too many requests from this address: wait, or take another registry's copy",
+            _ => "hint: the registry itself is in trouble",
+        };
+        Err(anyhow::anyhow!("the registry says {status}")).context(hint).context(format!("GET {url}"))
+    }
+
+    fn ask(&self, url: &str) -> Result<Response<Body>> {
+        let mut request = self.agent.get(url).header("accept", MANIFESTS.join(", "));
+        if let Some(token) = &self.token {
+            // To this host alone: a redirect, as to where the blobs are, goes without.
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        request.call().with_context(|| format!("GET {url}"))
+    }
+
+    /// Even what is public wants a token, one that is given to anybody.
+    fn fetch_token(&self, challenge: &str) -> Result<String> {
+        let Some(fields) = challenge.strip_prefix("Bearer ") else {
+            bail!("the registry asks for {challenge:?}, and this lesson knows Bearer alone");
+        };
+        let field = |name: &str| {
+            let start = fields.find(&format!("{name}=\""))? + name.len() + 2;
+            fields[start..].split('"').next()
+        };
+        let realm = field("realm").context("the registry does not say where tokens are to be had")?;
+        let mut request = self.agent.get(realm);
+        for name in ["service", "scope"] {
+            request = request.query_pairs(field(name).map(|value| (name, value)));
+        }
+        let mut answer = request.call().with_context(|| format!("GET {realm}"))?;
+        report::tell(format!("GET {realm}   {}, for a token", answer.status()));
+        let answer = answer.body_mut().with_config().limit(LARGEST).read_to_string()?;
+        let answer: Value =
+            serde_json::from_str(&answer).with_context(|| format!("the answer of {realm}"))?;
+        let token = answer["token"].as_str().or(answer["access_token"].as_str());
+        Ok(token.with_context(|| format!("{realm} gives no token"))?.to_owned())
+    }
+}

@@ -1,0 +1,102 @@
+//! What the reader is told: the story with `-v`, and errors with the call, its object, the errno and a hint.
+//! Both go to stderr; stdout belongs to the program inside.
+
+use std::fmt::Display;
+use std::fs;
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use anyhow::Error;
+use nix::errno::Errno;
+
+static VERBOSE: AtomicBool = AtomicBool::new(false);
+static INSIDE: AtomicBool = AtomicBool::new(false);
+
+pub fn begin(verbose: bool) {
+    VERBOSE.store(verbose, Relaxed);
+}
+
+/// From here on this process is the container's.
+pub fn inside() {
+    INSIDE.store(true, Relaxed);
+}
+
+pub fn is_verbose() -> bool {
+    VERBOSE.load(Relaxed)
+}
+
+fn side() -> &'static str {
+    if INSIDE.load(Relaxed) { "inside " } else { "outside" }
+}
+
+/// One line on stderr, by one write, so that no line of another process gets into it. Unlike `eprintln!` it does not
+/// panic where nobody reads any more: what we have begun is to be finished.
+pub fn say(line: impl Display) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// One line of the story: a call that has been made.
+pub fn tell(line: impl Display) {
+    if is_verbose() {
+        say(format_args!("{} | {line}", side()));
+    }
+}
+
+/// Prints an error and answers the exit code for it, 125 as in docker: "the container could not be made".
+///
+/// A context that begins with `hint:` is advice and gets a line of its own; the others are the path to the call.
+pub fn failure(error: &Error) -> ExitCode {
+    let chain: Vec<String> = error.chain().map(describe).collect();
+    let (hints, path): (Vec<_>, Vec<_>) = chain.into_iter().partition(|text| text.starts_with("hint:"));
+    say(format_args!("error: {}", path.join(": ")));
+    hints.iter().map(String::as_str).chain(hint(error)).for_each(say);
+    ExitCode::from(125)
+}
+
+/// The same for a program that cannot be run: 127 if there is none, 126 if the kernel will not have it.
+pub fn no_program(name: &str, error: std::io::Error) -> ExitCode {
+    let missing = error.kind() == std::io::ErrorKind::NotFound;
+    failure(&Error::new(error).context(format!("execve({name:?})")));
+    ExitCode::from(if missing { 127 } else { 126 })
+}
+
+/// The number in words. Rust's own I/O errors say it their way.
+fn describe(cause: &(dyn std::error::Error + 'static)) -> String {
+    match cause.downcast_ref::<std::io::Error>().and_then(|error| error.raw_os_error()) {
+        Some(number) => Errno::from_raw(number).to_string(),
+        None => cause.to_string(),
+    }
+}
+
+fn errno(error: &Error) -> Option<Errno> {
+    error.chain().find_map(|cause| match cause.downcast_ref::<std::io::Error>() {
+        Some(error) => error.raw_os_error().map(Errno::from_raw),
+        None => cause.downcast_ref().copied(),
+    })
+}
+
+/// What is most likely behind a refusal, on the machines that people try this on.
+fn hint(error: &Error) -> Option<&'static str> {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    match errno(error)? {
+        // It lets clone succeed and withholds the powers, so that any later call can be the one that fails.
+        Errno::EPERM | Errno::EACCES
+            if read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").trim() == "1" =>
+        {
+            Some(
+                "hint: AppArmor keeps ordinary users' user namespaces powerless here (Ubuntu 24.04):\n      \
+                  sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0, or run this as root",
+            )
+        }
+        // The filter that docker and Codespaces put on their containers refuses clone, setns and mount.
+        Errno::EPERM if read("/proc/self/status").contains("Seccomp:\t2") => {
+            Some("hint: a seccomp filter is on us: inside a container, run that one with --privileged")
+        }
+        Errno::ENOSPC => Some(
+            "hint: no more namespaces: is /proc/sys/user/max_user_namespaces 0, or are they 32 deep already?",
+        ),
+        Errno::ESRCH => Some("hint: no such process: it may have ended"),
+        _ => None,
+    }
+}

@@ -1,0 +1,123 @@
+//! The root file system: a tree of mounts built in a mount namespace of our own, and then the only one there is.
+//!
+//! ```text
+//! detach       what is mounted here stays here
+//! mount_kernel   /proc, /sys and /dev
+//! pivot        "/" becomes the new tree, and the old one goes
+//! ```
+//!
+//! Nothing is unmounted anywhere: the namespace ends with its last process, and its mounts with it.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+
+use crate::report;
+
+/// The host's devices that programs cannot do without. Not the disks.
+const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+
+/// A new mount namespace is a copy, and where mounts are shared (systemd shares all) each copy still tells the other
+/// what happens to it. Private ends that. Without it what follows would be mounted on the host as well.
+pub fn detach() -> Result<()> {
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
+        .context("mount(/, MS_REC | MS_PRIVATE)")?;
+    report::tell("mount(/, MS_REC | MS_PRIVATE)");
+    Ok(())
+}
+
+/// With MS_REC, for in a user namespace a bind that left out what is mounted below would uncover what somebody has
+/// covered: EINVAL (mount_namespaces(7)).
+pub fn bind(from: &Path, to: &Path) -> Result<()> {
+    let call = || format!("mount({} -> {}, MS_BIND | MS_REC)", from.display(), to.display());
+    mount(Some(from), to, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
+        .with_context(call)?;
+    report::tell(call());
+    Ok(())
+}
+
+/// The file systems that are the kernel's to fill.
+pub fn mount_kernel(root: &Path) -> Result<()> {
+    let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    // It shows the PID namespace of whoever mounts it. Without this `ps` would still list the host's processes.
+    mount_new("proc", &mount_point(root, "proc")?, plain, "")?;
+    // It shows the network namespace of whoever mounts it, and so there was none before this one. Its other knobs are
+    // the machine's.
+    mount_new("sysfs", &mount_point(root, "sys")?, plain | MsFlags::MS_RDONLY, "")?;
+    let dev = mount_point(root, "dev")?;
+    mount_new("tmpfs", &dev, MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC, "mode=0755")?;
+    for name in DEVICES {
+        // Bound, since a user namespace may not make a device: it would be a key to the host's hardware.
+        let to = dev.join(name);
+        fs::write(&to, "").with_context(|| format!("create the mount point {}", to.display()))?;
+        bind(&Path::new("/dev").join(name), &to)?;
+    }
+    for name in ["pts", "shm"] {
+        fs::create_dir(dev.join(name)).with_context(|| format!("mkdir({}/{name})", dev.display()))?;
+    }
+    // Terminals and shared memory of its own, not the host's.
+    let noexec = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
+    mount_new("devpts", &dev.join("pts"), noexec, "newinstance,ptmxmode=0666,mode=0620")?;
+    mount_new("tmpfs", &dev.join("shm"), plain, "mode=1777")?;
+    let descriptors = [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")];
+    for (name, rest) in descriptors {
+        symlink(format!("/proc/self/fd{rest}"), dev.join(name))
+            .with_context(|| format!("symlink(dev/{name})"))?;
+    }
+    symlink("pts/ptmx", dev.join("ptmx")).context("symlink(dev/ptmx)")
+}
+
+/// Made if missing. A link is refused: the tree may be a stranger's, and until the pivot a link leads through the host.
+fn mount_point(root: &Path, name: &str) -> Result<PathBuf> {
+    let path = root.join(name);
+    if path.is_symlink() {
+        bail!("{} is a link, which would lead out of the new root", path.display());
+    }
+    fs::create_dir_all(&path).with_context(|| format!("mkdir({})", path.display()))?;
+    Ok(path)
+}
+
+pub fn mount_new(kind: &str, at: &Path, flags: MsFlags, data: &str) -> Result<()> {
+    let comma = if data.is_empty() { "" } else { ", " };
+    let call = format!("mount({kind} -> {}{comma}{data})", at.display());
+    mount(Some(kind), at, Some(kind), flags, Some(data)).map_err(|errno| {
+        let error = anyhow::Error::new(errno);
+        // In a user namespace a new proc may show no more than one that is there already (mount_namespaces(7)).
+        let error = match (kind, errno) {
+            ("proc", Errno::EPERM) => error.context(
+                "hint: something is mounted over parts of /proc, as docker does it: run the outer container with\n      \
+                 --privileged, or with --security-opt systempaths=unconfined",
+            ),
+            _ => error,
+        };
+        error.context(call.clone())
+    })?;
+    report::tell(call);
+    Ok(())
+}
+
+/// Makes `root` the root and throws the old one away. chroot(2) would only move where "/" points; the old tree would
+/// stay mounted, and root has ways back to it.
+pub fn pivot(root: &Path) -> Result<()> {
+    nix::unistd::chdir(root).with_context(|| format!("chdir({})", root.display()))?;
+    // The old root goes where the new one is, on top of it: that spares a directory to put it in (pivot_root(2)).
+    nix::unistd::pivot_root(".", ".").map_err(|errno| {
+        let error = anyhow::Error::new(errno);
+        let error = match errno {
+            Errno::EINVAL => {
+                error.context("hint: the present root is an initramfs, which cannot be pivoted from")
+            }
+            _ => error,
+        };
+        error.context("pivot_root(., .)")
+    })?;
+    report::tell(format!("pivot_root({}, ., old on top)", root.display()));
+    // The top of the two is the old one. Lazily: it is busy, if only with our own working directory.
+    umount2(".", MntFlags::MNT_DETACH).context("umount2(., MNT_DETACH)")?;
+    report::tell("umount2(., MNT_DETACH)   the old root is gone");
+    nix::unistd::chdir("/").context("chdir(/)")
+}

@@ -1,0 +1,250 @@
+//! A cable with an end in each of two network namespaces, and a bridge on the host that the cables of all are plugged into.
+//!
+//! ```text
+//!  host                                             container
+//!  eth0 ── forwarding, NAT (nat.rs) ── boxes        lo
+//!                                      10.105.0.1
+//!                                       ├── box2-4711 ──────── eth0  10.105.0.2, default via 10.105.0.1
+//!                                       └── box3-4715 ──────── eth0  of another
+//! ```
+//!
+//! Nothing is written down but in the kernel. That a cable is called `box2-4711` says that 10.105.0.2 is taken, by
+//! process 4711; that there is no cable, that the bridge can go; and the bridge's alias, whether forwarding is ours to
+//! switch off. Who reads and then changes these holds a lock on the network namespace itself.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::net::if_::if_nametoindex;
+use nix::sys::socket::SockProtocol;
+use nix::unistd::Pid;
+
+use crate::keeper::Keeper;
+use crate::netlink::{Message, Socket, attributes};
+use crate::report;
+
+pub const BRIDGE: &str = "boxes";
+pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 105, 0, 1);
+const PREFIX: u8 = 24;
+
+const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
+const SWITCHED_ON: &str = "ip_forward was 0";
+/// Where the directories of links are, or would be: what the keeper is given stands for a link of that name.
+const LINKS: &str = "/sys/class/net";
+
+// From linux/veth.h and linux/if_link.h.
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_INFO_SLAVE_KIND: u16 = 4;
+const IFLA_INFO_SLAVE_DATA: u16 = 5;
+const IFLA_BRPORT_MODE: u16 = 4;
+const VETH_INFO_PEER: u16 = 1;
+
+/// A place at the bridge. Dropped, the cable is gone, and with the last one the bridge.
+pub struct Network {
+    pub address: Ipv4Addr,
+    link: String,
+    // In this order: the keeper, for whom the next one's drop waits, takes it too.
+    lock: Option<Flock<File>>,
+    _keeper: Keeper,
+}
+
+/// Makes the bridge, unless there is one, and finds an address. Without the right to, nothing.
+pub fn prepare(wanted: bool) -> Result<Option<Network>> {
+    let lock = lock()?;
+    let number = (2..=254)
+        .find(|number| cables().iter().all(|cable| !cable.starts_with(&format!("box{number}-"))))
+        .context("every address of 10.105.0.0/24 is taken")?;
+    let link = format!("box{number}-{}", std::process::id());
+    let keeper = Keeper::start(&[Path::new(LINKS).join(&link), Path::new(LINKS).join(BRIDGE)], remove)?;
+    let network =
+        Network { address: Ipv4Addr::new(10, 105, 0, number), link, lock: Some(lock), _keeper: keeper };
+    match make_bridge() {
+        Err(error) if error.downcast_ref() == Some(&Errno::EPERM) => {
+            let hint = "hint: a bridge on the host is root's. In a bottle you are root of everything:\n      \
+                        unshare -Urn, and there this command again";
+            if wanted {
+                return Err(error.context(hint).context("--publish"));
+            }
+            report::say(
+                "note: a network of lo alone: a bridge on the host is root's (unshare -Urn for a lab in a bottle)",
+            );
+            Ok(None)
+        }
+        made => made.map(|()| Some(network)),
+    }
+}
+
+/// On a file that every process in this network namespace has, and nobody outside of it.
+fn lock() -> Result<Flock<File>> {
+    let file = File::open("/proc/self/ns/net").context("open /proc/self/ns/net")?;
+    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).context("flock(/proc/self/ns/net)")
+}
+
+/// The names of all cables: in each line of this file a name is what precedes the colon.
+fn cables() -> Vec<String> {
+    let text = fs::read_to_string("/proc/net/dev").unwrap_or_default();
+    let names = text.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim());
+    let is_cable = |name: &&str| name.starts_with("box") && name.contains('-');
+    names.filter(is_cable).map(String::from).collect()
+}
+
+fn make_bridge() -> Result<()> {
+    let mut kernel = Socket::open(SockProtocol::NetlinkRoute)?;
+    let bridge = Message::new(libc::RTM_NEWLINK, CREATE, &ifinfo(0, libc::IFF_UP))
+        .text(libc::IFLA_IFNAME, BRIDGE)
+        // By itself it would take the lowest of its cables', and change it as they come and go.
+        .attr(libc::IFLA_ADDRESS, [2, 0, 10, 105, 0, 1])
+        .nest(libc::IFLA_LINKINFO, &[], |info| info.text(IFLA_INFO_KIND, "bridge"));
+    match kernel.call(&format!("RTM_NEWLINK({BRIDGE}, bridge, up)"), vec![bridge]) {
+        Err(error) if error.downcast_ref() == Some(&Errno::EEXIST) => {}
+        made => drop(made?),
+    }
+    match add_address(&mut kernel, BRIDGE, GATEWAY) {
+        Err(error) if error.downcast_ref() == Some(&Errno::EEXIST) => {}
+        added => added?,
+    }
+    // Without this the kernel throws away what is not for itself.
+    if fs::read_to_string(FORWARDING).with_context(|| format!("read {FORWARDING}"))?.trim() == "0" {
+        let alias = Message::new(libc::RTM_SETLINK, libc::NLM_F_ACK, &ifinfo(index(BRIDGE)?, 0));
+        let alias = alias.attr(libc::IFLA_IFALIAS, SWITCHED_ON);
+        kernel.call(&format!("RTM_SETLINK({BRIDGE}, alias {SWITCHED_ON:?})"), vec![alias])?;
+        switch(FORWARDING, "1")?;
+    }
+    Ok(())
+}
+
+/// Lets packets from 127.0.0.1 leave by the bridge, and their answers come back by it: "martians" otherwise.
+pub fn route_localnet() -> Result<()> {
+    switch(&format!("/proc/sys/net/ipv4/conf/{BRIDGE}/route_localnet"), "1")
+}
+
+fn switch(file: &str, value: &str) -> Result<()> {
+    let before = fs::read_to_string(file).unwrap_or_default();
+    fs::write(file, value)
+        .context("hint: inside a container /proc/sys is read-only: run that one with --privileged")
+        .with_context(|| format!("write {value:?} to {file}"))?;
+    report::tell(format!("write {value:?} to {file}   was {:?}", before.trim()));
+    Ok(())
+}
+
+impl Network {
+    /// Makes the cable: one end at the bridge, the other in the namespace of `pid`. They are born together, and when
+    /// either goes, with its namespace for instance, so does the other.
+    pub fn plug(&mut self, pid: Pid) -> Result<()> {
+        let cable = Message::new(libc::RTM_NEWLINK, CREATE, &ifinfo(0, libc::IFF_UP))
+            .text(libc::IFLA_IFNAME, &self.link)
+            .attr(libc::IFLA_MASTER, index(BRIDGE)?.to_ne_bytes())
+            .nest(libc::IFLA_LINKINFO, &[], |info| {
+                info.text(IFLA_INFO_KIND, "veth").nest(IFLA_INFO_DATA, &[], |data| {
+                    data.nest(VETH_INFO_PEER, &ifinfo(0, 0), |peer| {
+                        peer.text(libc::IFLA_IFNAME, "eth0")
+                            .attr(libc::IFLA_NET_NS_PID, pid.as_raw().to_ne_bytes())
+                    })
+                })
+            });
+        let mut kernel = Socket::open(SockProtocol::NetlinkRoute)?;
+        let call = format!("RTM_NEWLINK({}, veth, up, at {BRIDGE}; its other end eth0 of {pid})", self.link);
+        kernel.call(&call, vec![cable])?;
+        // Whoever asks for a port that leads back to themselves: where br_netfilter is on, as with docker, that packet goes
+        // out by the cable it came by, and a bridge does not do such things unless told.
+        let hairpin = Message::new(libc::RTM_NEWLINK, libc::NLM_F_ACK, &ifinfo(index(&self.link)?, 0)).nest(
+            libc::IFLA_LINKINFO,
+            &[],
+            |info| {
+                info.text(IFLA_INFO_SLAVE_KIND, "bridge")
+                    .nest(IFLA_INFO_SLAVE_DATA, &[], |data| data.attr(IFLA_BRPORT_MODE, [1]))
+            },
+        );
+        kernel.call(&format!("RTM_NEWLINK({}, hairpin on)", self.link), vec![hairpin])?;
+        // The name is taken now, for all to see.
+        self.lock = None;
+        Ok(())
+    }
+}
+
+/// On the inside: everything up, an address, and the way to everywhere else. Without an address only lo.
+pub fn configure(address: Option<Ipv4Addr>) -> Result<()> {
+    let mut kernel = Socket::open(SockProtocol::NetlinkRoute)?;
+    // Every namespace has one from the beginning, and it is off.
+    kernel.call("RTM_SETLINK(lo, up)", vec![up("lo")?])?;
+    let Some(address) = address else { return Ok(()) };
+    add_address(&mut kernel, "eth0", address)?;
+    kernel.call("RTM_SETLINK(eth0, up)", vec![up("eth0")?])?;
+    // rtmsg: family, lengths of destination and source, type of service, table, who made it, scope, type, flags.
+    let (table, maker) = (libc::RT_TABLE_MAIN, libc::RTPROT_BOOT);
+    let fixed =
+        [libc::AF_INET as u8, 0, 0, 0, table, maker, libc::RT_SCOPE_UNIVERSE, libc::RTN_UNICAST, 0, 0, 0, 0];
+    let route = Message::new(libc::RTM_NEWROUTE, CREATE, &fixed).attr(libc::RTA_GATEWAY, GATEWAY.octets());
+    kernel.call(&format!("RTM_NEWROUTE(default via {GATEWAY})"), vec![route])?;
+    Ok(())
+}
+
+const CREATE: i32 = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+
+/// The fixed part of what is about links: family, type, index, flags, and which of the flags are meant.
+fn ifinfo(index: u32, flags: i32) -> Vec<u8> {
+    [0, index, flags as u32, flags as u32].into_iter().flat_map(u32::to_ne_bytes).collect()
+}
+
+fn index(link: &str) -> Result<u32> {
+    if_nametoindex(link).with_context(|| format!("if_nametoindex({link})"))
+}
+
+fn up(link: &str) -> Result<Message> {
+    Ok(Message::new(libc::RTM_SETLINK, libc::NLM_F_ACK, &ifinfo(index(link)?, libc::IFF_UP)))
+}
+
+/// With its network: the kernel makes the route to that by itself.
+fn add_address(kernel: &mut Socket, link: &str, address: Ipv4Addr) -> Result<()> {
+    // ifaddrmsg: family, length of the prefix, flags, scope, index.
+    let mut fixed = vec![libc::AF_INET as u8, PREFIX, 0, 0];
+    fixed.extend(index(link)?.to_ne_bytes());
+    let message = Message::new(libc::RTM_NEWADDR, CREATE, &fixed)
+        .attr(libc::IFA_LOCAL, address.octets())
+        .attr(libc::IFA_ADDRESS, address.octets());
+    kernel.call(&format!("RTM_NEWADDR({link}, {address}/{PREFIX})"), vec![message])?;
+    Ok(())
+}
+
+/// For the keeper: the link that `path` stands for. The bridge only after everybody's cables.
+fn remove(path: &Path) -> io::Result<()> {
+    let link = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_bridge = link == BRIDGE;
+    let removed = lock().and_then(|_lock| {
+        let mut kernel = Socket::open(SockProtocol::NetlinkRoute)?;
+        let Ok(index) = if_nametoindex(&*link) else { return Ok(false) };
+        if is_bridge && !cables().is_empty() {
+            return Ok(false);
+        }
+        if is_bridge {
+            restore_forwarding(&mut kernel, index)?;
+        }
+        let message = Message::new(libc::RTM_DELLINK, libc::NLM_F_ACK, &ifinfo(index, 0));
+        kernel.call(&format!("RTM_DELLINK({link})"), vec![message])?;
+        Ok(true)
+    });
+    match removed {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(ErrorKind::NotFound.into()),
+        // What we may not remove we have not made.
+        Err(error) if error.downcast_ref() == Some(&Errno::EPERM) => Err(ErrorKind::NotFound.into()),
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+/// If it was one of us who has switched it on, and nobody has done anything about it since.
+fn restore_forwarding(kernel: &mut Socket, bridge: u32) -> Result<()> {
+    let message = Message::new(libc::RTM_GETLINK, libc::NLM_F_ACK, &ifinfo(bridge, 0));
+    let answers = kernel.call(&format!("RTM_GETLINK({BRIDGE})"), vec![message])?;
+    let mut found = answers.iter().flat_map(|answer| attributes(answer.get(16..).unwrap_or_default()));
+    let is_ours =
+        found.any(|(kind, value)| kind == libc::IFLA_IFALIAS && value.starts_with(SWITCHED_ON.as_bytes()));
+    let is_on = fs::read_to_string(FORWARDING).is_ok_and(|value| value.trim() == "1");
+    if is_ours && is_on { switch(FORWARDING, "0") } else { Ok(()) }
+}

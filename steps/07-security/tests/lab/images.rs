@@ -1,0 +1,165 @@
+//! Images of the test's own.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+use flate2::{Compression, write::GzEncoder};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tar::{Builder, EntryType, Header};
+
+pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+
+/// A tar that is being written, with entries that no honest program would make.
+pub struct Tar(Builder<Vec<u8>>);
+
+impl Tar {
+    pub fn new() -> Self {
+        Self(Builder::new(Vec::new()))
+    }
+
+    pub fn entry(
+        mut self,
+        kind: EntryType,
+        name: &str,
+        link: &str,
+        bytes: &[u8],
+        change: impl Fn(&mut Header),
+    ) -> Self {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(bytes.len() as u64);
+        header.set_mode(if kind.is_dir() { 0o755 } else { 0o644 });
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(1_000_000_000);
+        // Not by set_path, which refuses what is to be tried.
+        header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.as_gnu_mut().unwrap().linkname[..link.len()].copy_from_slice(link.as_bytes());
+        change(&mut header);
+        header.set_cksum();
+        self.0.append(&header, bytes).unwrap();
+        self
+    }
+
+    pub fn program(self, name: &str, bytes: &[u8]) -> Self {
+        self.entry(EntryType::Regular, name, "", bytes, |header| header.set_mode(0o755))
+    }
+
+    pub fn directory(self, name: &str) -> Self {
+        self.entry(EntryType::Directory, name, "", b"", |_| {})
+    }
+
+    pub fn link(self, name: &str, to: &str) -> Self {
+        self.entry(EntryType::Symlink, name, to, b"", |_| {})
+    }
+
+    pub fn end(self) -> Vec<u8> {
+        self.0.into_inner().unwrap()
+    }
+}
+
+pub fn digest(bytes: &[u8]) -> String {
+    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(bytes).unwrap();
+    gzip.finish().unwrap()
+}
+
+/// An OCI layout.
+pub struct Layout(pub PathBuf);
+
+impl Layout {
+    pub fn new(path: PathBuf) -> Self {
+        fs::create_dir_all(path.join("blobs/sha256")).unwrap();
+        fs::write(path.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+        Self(path)
+    }
+
+    pub fn path(&self, digest: &str) -> PathBuf {
+        self.0.join("blobs").join(digest.replace(':', "/"))
+    }
+
+    /// Writes a blob, and answers what is said of it.
+    pub fn blob(&self, kind: &str, bytes: &[u8]) -> Value {
+        let digest = digest(bytes);
+        fs::write(self.path(&digest), bytes).unwrap();
+        json!({ "mediaType": kind, "digest": digest, "size": bytes.len() })
+    }
+
+    pub fn json(&self, kind: &str, value: &Value) -> Value {
+        self.blob(kind, value.to_string().as_bytes())
+    }
+
+    pub fn layer(&self, tar: &[u8]) -> Value {
+        self.blob(LAYER, &gzip(tar))
+    }
+
+    /// An image of these layers; the answer is its manifest's descriptor.
+    pub fn manifest(&self, tars: &[Vec<u8>], settings: &Value) -> Value {
+        let layers: Vec<Value> = tars.iter().map(|tar| self.layer(tar)).collect();
+        let diff_ids: Vec<String> = tars.iter().map(|tar| digest(tar)).collect();
+        self.manifest_of(layers, &json!(diff_ids), settings)
+    }
+
+    pub fn manifest_of(&self, layers: Vec<Value>, diff_ids: &Value, settings: &Value) -> Value {
+        let architecture = architecture();
+        let config = json!({
+            "os": "linux", "architecture": architecture, "config": settings,
+            "rootfs": { "type": "layers", "diff_ids": diff_ids },
+        });
+        let config = self.json(CONFIG, &config);
+        let manifest =
+            json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers });
+        self.json(MANIFEST, &manifest)
+    }
+
+    /// Makes these all there is, each with a tag.
+    pub fn publish(&self, tagged: &[(&str, &Value)]) -> &Self {
+        let entry = |(tag, manifest): &(&str, &Value)| {
+            let mut entry = (*manifest).clone();
+            entry["annotations"] = json!({ "org.opencontainers.image.ref.name": tag });
+            entry
+        };
+        let manifests: Vec<Value> = tagged.iter().map(entry).collect();
+        let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests });
+        fs::write(self.0.join("index.json"), index.to_string()).unwrap();
+        self
+    }
+
+    pub fn name(&self) -> String {
+        self.0.to_string_lossy().into_owned()
+    }
+}
+
+pub fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+/// A tar with a shell and a few commands, all of them one static program.
+pub fn busybox() -> Option<Tar> {
+    let Ok(bytes) = fs::read("/usr/bin/busybox") else {
+        super::skip("without /usr/bin/busybox (package busybox-static)");
+        return None;
+    };
+    let mut tar = Tar::new().directory("bin/").directory("tmp/").program("bin/busybox", &bytes);
+    for name in [
+        "sh", "cat", "ls", "id", "pwd", "env", "stat", "sleep", "mknod", "hostname", "readlink", "grep",
+        "touch", "mount", "umount", "unshare", "chmod", "true",
+    ] {
+        tar = tar.link(&format!("bin/{name}"), "busybox");
+    }
+    Some(tar)
+}
