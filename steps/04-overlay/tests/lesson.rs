@@ -98,7 +98,7 @@ fn a_deleted_file_or_directory_is_a_whiteout_and_one_made_again_is_opaque() {
         assert!(is_whiteout(&upper.join("delete-me")) && is_whiteout(&upper.join("directory")));
         let again = run("mkdir /lesson/directory && ls -A /lesson/directory");
         assert_eq!((again.code, &*again.stdout), (Some(0), ""), "it is empty: {again:?}");
-        let mark = if lab.is_root() { "trusted" } else { "user" };
+        let mark = if lab.is_machines_root() { "trusted" } else { "user" };
         let kind = format!("upper/lesson/directory   directory, opaque: {mark}.overlay.opaque=y");
         assert!(again.stderr.contains(&kind), "{again:?}");
         // Absence is a file: with that gone, what it hid is back.

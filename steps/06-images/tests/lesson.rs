@@ -94,12 +94,20 @@ fn modes_times_links_and_owners_are_the_images() {
         let Some(layout) = image(&lab, &[layer.end()], &Value::Null) else { return };
         let script = "cd /; stat -c '%a %u %h %Y' theirs locked; cat absolute; ls device";
         let seen = lab.run(&["run", &layout.name(), "/bin/sh", "-c", script]);
-        let (owner, device) = if lab.is_root() { (1000, "device") } else { (0, "") };
+        let (owner, device) = if lab.is_machines_root() { (1000, "device") } else { (0, "") };
         let expected = format!("4711 {owner} 2 1000000000\n500 0 2 1000000000\ninside{device}");
         assert_eq!(seen.stdout, expected, "{seen:?}");
-        assert_eq!(seen.stderr.contains("note: 1 files are other users'"), !lab.is_root(), "{seen:?}");
-        assert_eq!(seen.stderr.contains("note: 1 devices are left out"), !lab.is_root(), "{seen:?}");
-        assert_eq!(seen.stderr.contains("warning: a stranger's programs"), lab.is_root(), "{seen:?}");
+        assert_eq!(
+            seen.stderr.contains("note: 1 files are other users'"),
+            !lab.is_machines_root(),
+            "{seen:?}"
+        );
+        assert_eq!(seen.stderr.contains("note: 1 devices are left out"), !lab.is_machines_root(), "{seen:?}");
+        assert_eq!(
+            seen.stderr.contains("warning: a stranger's programs"),
+            lab.is_machines_root(),
+            "{seen:?}"
+        );
     }
 }
 
@@ -127,9 +135,13 @@ fn the_program_runs_as_the_images_user_where_there_is_one() {
             layout.publish(&[("latest", &layout.manifest(&tars, &json!({ "User": user })))]);
             let seen = lab.run(&["run", &layout.name(), "/bin/sh", "-c", "echo $(id -u) $(id -g) $HOME"]);
             let home = expected.rsplit(' ').next().unwrap();
-            let expected = if lab.is_root() { expected.to_owned() } else { format!("0 0 {home}") };
+            let expected = if lab.is_machines_root() { expected.to_owned() } else { format!("0 0 {home}") };
             assert_eq!(seen.stdout, expected, "{user}: {seen:?}");
-            assert_eq!(seen.stderr.contains("it runs as 0"), !lab.is_root() && !user.is_empty(), "{seen:?}");
+            assert_eq!(
+                seen.stderr.contains("it runs as 0"),
+                !lab.is_machines_root() && !user.is_empty(),
+                "{seen:?}"
+            );
         }
         layout.publish(&[(
             "latest",
@@ -387,7 +399,7 @@ fn nothing_stays_whatever_the_end_and_however_early() {
 
 #[test]
 fn the_escape_that_the_next_step_is_about_is_possible() {
-    let Some(lab) = everyone().into_iter().find(Lab::is_root) else { return };
+    let Some(lab) = everyone().into_iter().find(Lab::is_machines_root) else { return };
     let Some(layout) = image(&lab, &[], &Value::Null) else { return };
     // Whoever may make a device may make one of the disk that the host is on. This one is only /dev/null's.
     let made = lab.run(&[

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use crate::layer::{self, Lost};
 use crate::overlay::{self, Scratch};
 use crate::registry::Registry;
-use crate::{idmap, report};
+use crate::report;
 
 /// What we can read, by its media type; the first two lead to the others.
 pub const MANIFESTS: [&str; 4] = [
@@ -108,8 +108,8 @@ pub fn fetch(reference: &str, name: &str) -> Result<Image> {
     let unpacked = unpack(reference, &scratch.dir);
     blocked.thread_set_mask().context("sigprocmask(SIG_SETMASK, all)")?;
     let (lowers, config) = unpacked.with_context(|| format!("image {reference}"))?;
-    if !idmap::is_needed() {
-        report::say("warning: a stranger's programs, and here they run as root with every capability");
+    if !layer::has_one_id() {
+        report::say("warning: a stranger's programs, and here they run as root, if with few capabilities");
     }
     Ok(Image { lowers, config, _scratch: scratch })
 }

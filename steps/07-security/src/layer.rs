@@ -308,7 +308,7 @@ fn target(entry: &Entry<'_, &mut dyn Read>) -> Result<PathBuf> {
 }
 
 /// Whether all files are to be one user's, since there is no other id in the container.
-fn has_one_id() -> bool {
+pub fn has_one_id() -> bool {
     idmap::is_needed() || overlay::in_user_namespace()
 }
 

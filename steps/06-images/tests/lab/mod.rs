@@ -137,6 +137,12 @@ impl Lab {
         self.user.is_root()
     }
 
+    /// Root of the machine, and not of a user namespace with an id or two.
+    pub fn is_machines_root(&self) -> bool {
+        let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        self.is_root() && map.split_whitespace().eq(["0", "0", "4294967295"])
+    }
+
     /// The program under test with its arguments.
     pub fn program(&self, args: &[&str]) -> Command {
         self.command(&self.program.to_string_lossy(), args)
