@@ -73,6 +73,10 @@ impl Error {
         }
     }
 
+    pub fn is_no_image(&self) -> bool {
+        matches!(self, Self::Image(hull_image::Error::NoSuchImage { .. }))
+    }
+
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NoSuchContainer(_))
     }

@@ -1,6 +1,8 @@
 //! Recognised by its first bytes, whatever the file is called.
 
+use std::cell::Cell;
 use std::io::{BufReader, Read};
+use std::rc::Rc;
 
 use crate::error::{Context, Error, Result};
 use crate::members::fill;
@@ -54,4 +56,65 @@ pub fn decompress<'a>(mut stream: impl Read + 'a) -> Result<Box<dyn Read + 'a>> 
         }
         Compression::Plain => Box::new(stream),
     })
+}
+
+/// More than this of a little is no layer: whole disks of zeros are said by holes.
+const BOMB: u64 = 4 << 30;
+const RATIO: u64 = 200;
+
+/// The tar inside, unless it is one of those that grow out of all proportion.
+pub(crate) struct Bounded<'a> {
+    tar: Box<dyn Read + 'a>,
+    packed: Rc<Cell<u64>>,
+    unpacked: u64,
+    bomb: u64,
+}
+
+impl<'a> Bounded<'a> {
+    pub(crate) fn new(stream: impl Read + 'a) -> Result<Self> {
+        let packed = Rc::new(Cell::new(0));
+        let counted = Counted { inner: stream, count: packed.clone() };
+        Ok(Self { tar: decompress(counted)?, packed, unpacked: 0, bomb: BOMB })
+    }
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let length = self.tar.read(buffer)?;
+        self.unpacked += length as u64;
+        if self.unpacked > self.bomb && self.unpacked / RATIO > self.packed.get() {
+            let why = format!("{} bytes of it become more than {}", self.packed.get(), self.unpacked);
+            return Err(Error::Refused { member: "a layer".into(), why }.into_io());
+        }
+        Ok(length)
+    }
+}
+
+struct Counted<R> {
+    inner: R,
+    count: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.count.set(self.count.get() + length as u64);
+        Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_grows_out_of_all_proportion_is_refused() {
+        let zeros = crate::testing::zstd(&vec![0; 10 << 20]);
+        let mut bounded = Bounded::new(zeros.as_slice()).unwrap();
+        bounded.bomb = 1 << 20;
+        let error = std::io::copy(&mut bounded, &mut std::io::sink()).unwrap_err().to_string();
+        assert!(error.contains("become more than"), "{error}");
+        let mut bounded = Bounded::new(zeros.as_slice()).unwrap();
+        assert_eq!(std::io::copy(&mut bounded, &mut std::io::sink()).unwrap(), 10 << 20);
+    }
 }

@@ -28,6 +28,10 @@ pub const CONTAINERD_NAME: &str = "io.containerd.image.name";
 /// Bytes of the unpacked layers: measuring them for every list would read all their directories.
 pub const UNPACKED_SIZE: &str = "org.hull.unpacked-size";
 
+/// Where it came from: `REPOSITORY@DIGEST`, with the digest that the registry calls it by. Several are separated by
+/// spaces.
+pub const ORIGIN: &str = "org.hull.origin";
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
@@ -48,6 +52,24 @@ impl Descriptor {
     /// The name it goes by.
     pub fn name(&self) -> Option<&str> {
         self.annotations.get(REF_NAME).map(String::as_str)
+    }
+
+    /// `REPOSITORY@DIGEST`, for each registry that it is known to be in.
+    pub fn origins(&self) -> Vec<String> {
+        let origins = self.annotations.get(ORIGIN).map(String::as_str).unwrap_or_default();
+        origins.split_whitespace().map(str::to_owned).collect()
+    }
+
+    pub fn origin_digests(&self) -> Vec<Digest> {
+        self.origins().iter().filter_map(|origin| Digest::parse(origin.split_once('@')?.1).ok()).collect()
+    }
+
+    pub fn add_origin(&mut self, origin: String) {
+        let mut origins = self.origins();
+        if !origins.contains(&origin) {
+            origins.push(origin);
+            self.annotations.insert(ORIGIN.into(), origins.join(" "));
+        }
     }
 
     pub fn is_index(&self) -> bool {

@@ -22,11 +22,60 @@ pub enum Error {
     InUse { name: String, container: String },
     #[error("{path} is damaged: {source}")]
     Json { path: String, source: serde_json::Error },
+    /// Because of another error, which is the one to tell.
+    #[error("given up")]
+    GivenUp,
+    #[error("registry {registry}: {why}")]
+    Registry { registry: String, why: String, problem: RegistryProblem },
     #[error(transparent)]
     Storage(#[from] hull_storage::Error),
 }
 
+/// What kind of trouble there is with a registry: what can be done differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegistryProblem {
+    Unreachable,
+    Certificate,
+    Denied,
+    NotFound,
+    TooMany,
+    /// It sent what it should not have.
+    Wrong,
+    Other,
+}
+
+impl RegistryProblem {
+    fn hint(self, registry: &str) -> Option<String> {
+        match self {
+            Self::Unreachable => Some("is the name right, and is a proxy needed (HTTPS_PROXY)?".into()),
+            Self::Certificate => Some(format!(
+                "put the authority's certificate into /etc/docker/certs.d/{registry}/ca.crt, or do without: \
+                 --tls-verify=false"
+            )),
+            Self::Denied => Some(format!("hull login {registry}, or look at the name once more")),
+            Self::NotFound => Some(
+                "hull image tags lists what a repository has; a private one is there for those who log in"
+                    .into(),
+            ),
+            Self::TooMany => Some("wait, or hull login: who is known is often allowed more".into()),
+            Self::Wrong | Self::Other => None,
+        }
+    }
+}
+
 impl Error {
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Registry { problem: RegistryProblem::NotFound, .. })
+    }
+
+    /// Through a reader, which [`crate::members::read`] takes it out of again.
+    pub(crate) fn into_io(self) -> std::io::Error {
+        match self {
+            Self::Io { source, .. } if source.raw_os_error().is_some() => source,
+            other => std::io::Error::other(other),
+        }
+    }
+
     /// What the reader can do next.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -46,6 +95,7 @@ impl Error {
                 Some("make room: hull system prune".into())
             }
             Self::Damaged(_) => Some("fetch it again: it is incomplete or was changed on the way".into()),
+            Self::Registry { registry, problem, .. } => problem.hint(registry),
             Self::Storage(error) => error.hint(),
             _ => None,
         }

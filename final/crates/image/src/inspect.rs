@@ -1,14 +1,16 @@
 //! `inspect` of an image, in the layout of docker's API.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
-use crate::config::{History, ImageConfig};
+use crate::config::{Descriptor, History, ImageConfig};
 use crate::error::Result;
 use crate::reference::Reference;
 use crate::store::{Images, chain_ids};
 
 /// What Go writes for a time that was never set.
-const NEVER: &str = "0001-01-01T00:00:00Z";
+pub(crate) const NEVER: &str = "0001-01-01T00:00:00Z";
 
 impl Images {
     /// All that is known of an image.
@@ -16,19 +18,23 @@ impl Images {
         let entry = self.find(name)?;
         let (manifest, config) = self.documents(&entry)?;
         let id = manifest.config.digest;
+        let entries = self.entries_of(&id)?;
         let references: Vec<Reference> =
-            self.entries_of(&id)?.iter().filter_map(|entry| Reference::parse(entry.name()?).ok()).collect();
+            entries.iter().filter_map(|entry| Reference::parse(entry.name()?).ok()).collect();
         let by_tag = references.iter().filter(|reference| reference.digest().is_none());
-        let by_digest = references.iter().filter_map(|reference| {
-            Some(format!("{}@{}", reference.familiar_repository(), reference.digest()?))
-        });
+        let origins =
+            entries.iter().flat_map(Descriptor::origins).filter_map(|origin| Reference::parse(&origin).ok());
+        let by_digest = origins.chain(references.iter().filter(|name| name.digest().is_some()).cloned());
+        let by_digest: BTreeSet<String> = by_digest
+            .filter_map(|name| Some(format!("{}@{}", name.familiar_repository(), name.digest()?)))
+            .collect();
         // As it was written: with what this program does not know of, a health check for one.
         let raw: Value = self.read_json(&id)?;
         let comment = config.history.last().and_then(|History { comment, .. }| comment.clone());
         let mut inspected = json!({
             "Id": id,
             "RepoTags": by_tag.map(Reference::familiar).collect::<Vec<_>>(),
-            "RepoDigests": by_digest.collect::<Vec<_>>(),
+            "RepoDigests": by_digest,
             "Parent": "",
             "Comment": comment.unwrap_or_default(),
             "Created": config.created.as_deref().unwrap_or(NEVER),
@@ -66,7 +72,7 @@ impl Images {
 }
 
 /// With the fields that scripts ask for, whether the image sets them or not.
-fn run_config(raw: Option<&Value>) -> Value {
+pub(crate) fn run_config(raw: Option<&Value>) -> Value {
     let mut config = json!({
         "User": "",
         "Env": null,

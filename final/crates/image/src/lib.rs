@@ -8,8 +8,11 @@
 //! inspect    all that is known of one
 //! members/   a tar, read without trust    layer/    and unpacked
 //! archive/   load, save, import           host      the built-in image
+//! registry/  a conversation with one      pull, push, remote   what it is about
+//! ahead      readers in threads           progress  what becomes of layers, for those who watch
 //! ```
 
+mod ahead;
 pub mod archive;
 mod compression;
 pub mod config;
@@ -21,8 +24,13 @@ mod inspect;
 mod layer;
 pub mod members;
 pub mod platform;
+pub mod progress;
 mod publish;
+pub mod pull;
+pub mod push;
 pub mod reference;
+pub mod registry;
+pub mod remote;
 pub mod remove;
 mod staging;
 pub mod store;

@@ -17,8 +17,11 @@ pub(crate) struct NewImage {
     pub media_type: String,
     pub config: Staged,
     pub parsed: ImageConfig,
+    /// Those that the store does not have.
     pub layers: Vec<Staged>,
     pub names: Vec<Reference>,
+    /// By digest, in the registry that it came from.
+    pub origin: Option<Reference>,
 }
 
 impl NewImage {
@@ -41,7 +44,15 @@ impl NewImage {
         };
         let manifest = staging.add_bytes(&to_json(&manifest)?)?;
         let layers = layers.into_iter().map(|(_, layer)| layer).collect();
-        Ok(Self { manifest, media_type: config::MANIFEST.into(), config, parsed, layers, names })
+        Ok(Self {
+            manifest,
+            media_type: config::MANIFEST.into(),
+            config,
+            parsed,
+            layers,
+            names,
+            origin: None,
+        })
     }
 
     fn blobs(&self) -> impl Iterator<Item = &Staged> {
@@ -67,6 +78,9 @@ impl Images {
                 entry.annotations.insert(UNPACKED_SIZE.into(), size.to_string());
             }
             entry.platform = Some(image.parsed.platform());
+            if let Some(origin) = &image.origin {
+                entry.add_origin(origin.canonical());
+            }
             entries.push(entry);
         }
         sync(staging)?;

@@ -77,6 +77,52 @@ impl Reference {
         short.strip_prefix("library/").unwrap_or(short).to_owned()
     }
 
+    /// The registry as people call it: `docker.io`, `localhost:5000`.
+    pub fn registry(&self) -> &str {
+        self.repository.split_once('/').map_or(&self.repository, |(registry, _)| registry)
+    }
+
+    /// The repository as the registry calls it: `library/debian`.
+    pub fn path(&self) -> &str {
+        self.repository.split_once('/').map_or("", |(_, path)| path)
+    }
+
+    pub fn canonical_repository(&self) -> &str {
+        &self.repository
+    }
+
+    /// Whether a name leaves its registry to be guessed.
+    pub fn is_short(text: &str) -> bool {
+        text.split_once('/').is_none_or(|(first, _)| !is_registry(first))
+    }
+
+    /// Whether a name says more than the repository.
+    pub fn names_tag(text: &str) -> bool {
+        text.contains('@') || text.rsplit_once(':').is_some_and(|(_, tag)| !tag.contains('/'))
+    }
+
+    pub fn with_tag(&self, tag: &str) -> Result<Self> {
+        Self::parse(&format!("{}:{tag}", self.repository))
+    }
+
+    /// The same repository by a digest alone.
+    pub fn by_digest(&self, digest: &Digest) -> Self {
+        Self { repository: self.repository.clone(), tag: None, digest: Some(digest.clone()) }
+    }
+
+    /// What the image is called here. docker's rule: who names a digest does not get the tag.
+    pub(crate) fn local(&self) -> Self {
+        self.digest.as_ref().map_or_else(|| self.clone(), |digest| self.by_digest(digest))
+    }
+
+    /// What a registry is asked for.
+    pub(crate) fn wanted(&self) -> String {
+        match (&self.digest, &self.tag) {
+            (Some(digest), _) => digest.to_string(),
+            (None, tag) => tag.clone().unwrap_or_default(),
+        }
+    }
+
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }

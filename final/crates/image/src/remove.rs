@@ -6,7 +6,7 @@ use crate::config::Descriptor;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::reference::Reference;
-use crate::store::{Images, chain_ids};
+use crate::store::{Images, chain_ids, is_free};
 
 /// What `rmi` did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,14 +111,19 @@ impl Images {
         let directory = self.root().blobs_dir();
         for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
             let name = entry.file_name();
-            if name.to_str().is_some_and(|name| name.len() == 64 && !blobs.contains(name)) {
+            let unused = name.to_str().is_some_and(|name| name.len() == 64 && !blobs.contains(name));
+            // A pull may have it in hand for an image that is not there yet.
+            if unused && is_free(&entry.path()) {
                 hull_storage::file::remove(&entry.path())?;
             }
         }
         let layers = self.layers();
         for chain in layers.list()?.into_iter().filter(|chain| !chains.contains(chain)) {
-            layers.remove(&chain)?;
+            if is_free(&layers.path(&chain)) {
+                layers.remove(&chain)?;
+            }
         }
+        self.collect_downloads(false)?;
         Ok(layers.collect()?)
     }
 }

@@ -9,17 +9,18 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hull_storage::layers::LayerStore;
 use hull_storage::root::Root;
+use rustix::fs::FlockOperation;
 use serde::de::DeserializeOwned;
 
 use crate::config::{Descriptor, ImageConfig, Manifest, REF_NAME, UNPACKED_SIZE};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
 use crate::index::nearest;
-use crate::layer::Packed;
+use crate::layer::{Packed, Source};
 use crate::reference::Reference;
 
 pub use crate::remove::{PrunedImages, Removed};
@@ -92,6 +93,43 @@ impl Images {
         Err(Error::NoSuchImage { name: name.into(), nearest: nearest(name, &index) })
     }
 
+    /// Whether something goes by exactly this name.
+    pub fn has(&self, reference: &Reference) -> bool {
+        self.named(&reference.local()).is_ok_and(|found| found.is_some())
+    }
+
+    /// The error that says so.
+    pub fn missing(&self, name: &str) -> Error {
+        let nearest = self.index().ok().and_then(|index| nearest(name, &index));
+        Error::NoSuchImage { name: name.into(), nearest }
+    }
+
+    /// What goes by exactly this name.
+    pub(crate) fn named(&self, reference: &Reference) -> Result<Option<Descriptor>> {
+        let canonical = reference.canonical();
+        Ok(self.index()?.manifests.into_iter().find(|entry| entry.name() == Some(&canonical)))
+    }
+
+    /// Whether all blobs of an image are here.
+    pub(crate) fn is_whole(&self, manifest: &Manifest) -> bool {
+        let there = |blob: &Descriptor| {
+            std::fs::metadata(self.blob_path(&blob.digest)).is_ok_and(|file| file.len() == blob.size)
+        };
+        manifest.layers.iter().chain([&manifest.config]).all(there)
+    }
+
+    /// A blob of the store, if it is there: as long as the file is open, collecting does not take it.
+    pub(crate) fn hold_blob(&self, digest: &Digest) -> Result<Option<File>> {
+        hold(&self.blob_path(digest))
+    }
+
+    /// The same of those layers of an image that are unpacked.
+    pub(crate) fn hold_layers(&self, config: &ImageConfig) -> Result<Vec<File>> {
+        let layers = self.layers();
+        let held = chain_ids(config).into_iter().map(|id| hold(&layers.path(id.hex())));
+        Ok(held.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
     fn load(&self, entry: &Descriptor) -> Result<Image> {
         let (manifest, config) = self.documents(entry)?;
         let (layers, chain) = (self.layers(), chain_ids(&config));
@@ -102,13 +140,15 @@ impl Images {
             )));
         }
         if chain.iter().any(|id| !layers.has(id.hex())) {
-            let packed = |(layer, diff_id): (&Descriptor, &Digest)| Packed {
-                blob: self.blob_path(&layer.digest),
-                diff_id: diff_id.clone(),
+            let blobs: Vec<PathBuf> =
+                manifest.layers.iter().map(|layer| self.blob_path(&layer.digest)).collect();
+            let packed = |(blob, diff_id)| Packed {
+                source: Source::Blob(blob),
+                diff_id: Digest::clone(diff_id),
                 must_end: false,
             };
-            let packed: Vec<Packed> =
-                manifest.layers.iter().zip(&config.rootfs.diff_ids).map(packed).collect();
+            let packed =
+                blobs.iter().map(PathBuf::as_path).zip(&config.rootfs.diff_ids).map(packed).collect();
             crate::layer::unpack(&layers, &[packed])?;
         }
         let layer_dirs = chain.iter().map(|id| layers.path(id.hex())).collect();
@@ -185,4 +225,20 @@ impl Images {
 /// The chain ID of each layer, lowest first.
 pub(crate) fn chain_ids(config: &ImageConfig) -> Vec<Digest> {
     Digest::chains(config.rootfs.diff_ids.iter())
+}
+
+fn hold(path: &Path) -> Result<Option<File>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        file => file.context(|| format!("open {}", path.display()))?,
+    };
+    rustix::fs::flock(&file, FlockOperation::LockShared).context(|| format!("hold {}", path.display()))?;
+    // It may have gone in between.
+    Ok(path.exists().then_some(file))
+}
+
+/// Whether nobody holds it.
+pub(crate) fn is_free(path: &Path) -> bool {
+    let lock = |file| rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
+    File::open(path).is_ok_and(|file| lock(file).is_ok())
 }

@@ -7,7 +7,7 @@ use crate::compression::decompress;
 use crate::config::{History, ImageConfig, LAYER, RootFs, RunConfig};
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::layer::Packed;
+use crate::layer::{Packed, Source};
 use crate::platform::Platform;
 use crate::publish::{NewImage, to_json};
 use crate::reference::Reference;
@@ -47,7 +47,7 @@ pub fn import(
         rootfs: RootFs { kind: "layers".into(), diff_ids: vec![layer.digest.clone()] },
         history: vec![History { created: Some(created), comment: options.message, ..History::default() }],
     };
-    let packed = Packed { blob: layer.path.clone(), diff_id: layer.digest.clone(), must_end: true };
+    let packed = Packed { source: Source::Blob(&layer.path), diff_id: layer.digest.clone(), must_end: true };
     crate::layer::unpack(&layers, &[vec![packed]])?;
     let staged = staging.add_bytes(&to_json(&config)?)?;
     let id = staged.digest.clone();

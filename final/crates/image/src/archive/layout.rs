@@ -111,5 +111,13 @@ fn image(contents: &mut Contents<'_>, entry: &Descriptor, names: Vec<Reference>)
     let config = contents.blob(&manifest.config, DOCUMENT_LIMIT)?;
     let parsed = parse(&config, &manifest.config.digest.to_string())?;
     let layers = manifest.layers.iter().map(|layer| contents.blob(layer, u64::MAX)).collect::<Result<_>>()?;
-    Ok(NewImage { manifest: staged, media_type: entry.media_type.clone(), config, parsed, layers, names })
+    Ok(NewImage {
+        manifest: staged,
+        media_type: entry.media_type.clone(),
+        config,
+        parsed,
+        layers,
+        names,
+        origin: None,
+    })
 }

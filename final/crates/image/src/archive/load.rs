@@ -9,7 +9,7 @@ use super::{docker, layout};
 use crate::compression::decompress;
 use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
-use crate::layer::{Packed, unpack, verify};
+use crate::layer::{Packed, Source, unpack, verify};
 use crate::publish::NewImage;
 use crate::reference::Reference;
 use crate::staging::Staging;
@@ -76,7 +76,7 @@ fn read(contents: &mut Contents<'_>, staging: &Staging) -> Result<Vec<NewImage>>
 }
 
 /// Checks the layers against the configuration, as far as unpacking them does not.
-fn check(images: &Images, image: &NewImage) -> Result<Vec<Packed>> {
+fn check<'a>(images: &Images, image: &'a NewImage) -> Result<Vec<Packed<'a>>> {
     let diff_ids = &image.parsed.rootfs.diff_ids;
     if diff_ids.len() != image.layers.len() {
         return Err(Error::Damaged(format!(
@@ -90,11 +90,11 @@ fn check(images: &Images, image: &NewImage) -> Result<Vec<Packed>> {
         return Err(Error::OtherPlatform { offered: vec![image.parsed.platform().to_string()], host });
     }
     let packed = image.layers.iter().zip(diff_ids).map(|(layer, diff_id)| Packed {
-        blob: layer.path.clone(),
+        source: Source::Blob(&layer.path),
         diff_id: diff_id.clone(),
         must_end: false,
     });
-    let packed: Vec<Packed> = packed.collect();
+    let packed: Vec<Packed<'_>> = packed.collect();
     let layers = images.layers();
     let chain = crate::store::chain_ids(&image.parsed);
     for ((packed, id), layer) in packed.iter().zip(&chain).zip(&image.layers) {

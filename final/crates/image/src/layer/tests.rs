@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tar::EntryType;
 
 use super::apply::{Applied, apply};
-use super::{Packed, unpack};
+use super::{Packed, Source, unpack};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::testing::{Arena, Store, Tar, gzip, is_root, mend, snapshot};
@@ -300,11 +300,12 @@ fn an_endless_name_is_refused_before_it_fills_the_memory() {
     assert!(applied(&arena, many.file("x", "")).is_err());
 }
 
-fn packed(store: &Store, name: &str, tar: &Tar) -> Packed {
+fn packed(store: &Store, name: &str, tar: &Tar) -> Packed<'static> {
     let bytes = tar.clone().end();
     let blob = store.path().join(name);
     fs::write(&blob, gzip(&bytes)).unwrap();
-    Packed { blob, diff_id: Digest::of(&bytes), must_end: false }
+    let source = Source::Blob(Box::leak(blob.into_boxed_path()));
+    Packed { source, diff_id: Digest::of(&bytes), must_end: false }
 }
 
 #[test]
@@ -325,7 +326,7 @@ fn a_directory_that_is_implied_is_the_one_of_the_layers_below() {
     let middle = Tar::default().file("a/b/middle", "").file(".wh.hidden", "").file("opaque/.wh..wh..opq", "");
     let above = Tar::default().file("a/b/c/above", "").file("hidden/x", "");
     let above = above.file("opaque/sub/x", "").file("anew/x", "").file(".wh.anew", "");
-    let layers: Vec<Packed> = [below, middle, above]
+    let layers: Vec<Packed<'_>> = [below, middle, above]
         .iter()
         .enumerate()
         .map(|(at, tar)| packed(&store, &at.to_string(), tar))

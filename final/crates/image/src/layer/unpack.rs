@@ -2,22 +2,45 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use hull_storage::layers::{LayerStore, StagedLayer};
 
 use super::apply::{Applied, apply};
 use super::inherit::inherit;
-use crate::compression::decompress;
+use crate::ahead::ahead;
+use crate::compression::Bounded;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Context, Error, Result};
 
+/// Layers fetched at once: docker's number.
+const CONNECTIONS: usize = 3;
+
+/// Up to here a thread costs more than it saves.
+const SMALL: u64 = 256 << 10;
+
+/// Where the bytes of a layer come from.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a> {
+    Blob(&'a Path),
+    /// From elsewhere.
+    Stream(&'a dyn Stream),
+}
+
+/// A layer that comes from elsewhere, and is checked on its way.
+pub(crate) trait Stream: Sync {
+    /// From its beginning. Once `cancelled` is set, what comes no longer matters.
+    fn open<'a>(&'a self, cancelled: &'a AtomicBool) -> Result<Box<dyn Read + Send + 'a>>;
+    /// What is in it is unpacked.
+    fn done(&self) {}
+}
+
 /// A layer as it came.
-#[derive(Debug, Clone)]
-pub(crate) struct Packed {
-    pub blob: PathBuf,
+#[derive(Clone)]
+pub(crate) struct Packed<'a> {
+    pub source: Source<'a>,
     /// Of the uncompressed tar.
     pub diff_id: Digest,
     /// Whether a tar without its end marker has been cut short. Some tools that build layers leave it out, and
@@ -27,7 +50,7 @@ pub(crate) struct Packed {
 
 /// A layer that the store does not have.
 struct Missing<'a> {
-    packed: &'a Packed,
+    packed: &'a Packed<'a>,
     /// Of the layers below it, lowest first.
     below: Vec<Digest>,
     staged: StagedLayer,
@@ -35,7 +58,7 @@ struct Missing<'a> {
 
 /// Unpacks the layers that the store does not have. Each image is its layers, lowest first; what images share is
 /// unpacked once. None is kept unless all of them are good.
-pub(crate) fn unpack(store: &LayerStore, images: &[Vec<Packed>]) -> Result<()> {
+pub(crate) fn unpack(store: &LayerStore, images: &[Vec<Packed<'_>>]) -> Result<()> {
     let mut missing: Vec<Missing<'_>> = Vec::new();
     let mut places: HashMap<Digest, PathBuf> = HashMap::new();
     for layers in images {
@@ -53,7 +76,7 @@ pub(crate) fn unpack(store: &LayerStore, images: &[Vec<Packed>]) -> Result<()> {
             missing.push(Missing { packed, below: chain[..at].to_vec(), staged });
         }
     }
-    let work: Vec<(&Packed, &Path)> =
+    let work: Vec<(&Packed<'_>, &Path)> =
         missing.iter().map(|layer| (layer.packed, layer.staged.diff())).collect();
     let applied = apply_all(&work)?;
     // In the order of the chains: a layer inherits from one that has inherited.
@@ -64,15 +87,19 @@ pub(crate) fn unpack(store: &LayerStore, images: &[Vec<Packed>]) -> Result<()> {
     Ok(store.publish(missing.into_iter().map(|layer| layer.staged).collect())?)
 }
 
-fn chain(layers: &[Packed]) -> Vec<Digest> {
+fn chain(layers: &[Packed<'_>]) -> Vec<Digest> {
     Digest::chains(layers.iter().map(|layer| &layer.diff_id))
 }
 
-/// Side by side, as many as there are processors: inflating and hashing are what takes time.
-fn apply_all(layers: &[(&Packed, &Path)]) -> Result<Vec<Applied>> {
-    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(layers.len());
+/// Side by side, as many as there are processors: inflating and hashing are what takes time. What comes from a
+/// network also waits for it.
+fn apply_all(layers: &[(&Packed<'_>, &Path)]) -> Result<Vec<Applied>> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let remote = layers.iter().any(|(packed, _)| matches!(packed.source, Source::Stream(_)));
+    let workers = if remote { processors.max(CONNECTIONS) } else { processors }.min(layers.len());
+    let cancelled = AtomicBool::new(false);
     if workers < 2 {
-        return layers.iter().map(|(packed, diff)| apply_verified(packed, diff)).collect();
+        return layers.iter().map(|(packed, diff)| apply_verified(packed, diff, &cancelled)).collect();
     }
     let next = AtomicUsize::new(0);
     let work = || -> Result<Vec<(usize, Applied)>> {
@@ -80,44 +107,91 @@ fn apply_all(layers: &[(&Packed, &Path)]) -> Result<Vec<Applied>> {
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some((packed, diff)) = layers.get(at) else { return Ok(done) };
-            // The others need not begin what will be thrown away.
-            let outcome =
-                apply_verified(packed, diff).inspect_err(|_| next.store(layers.len(), Ordering::Relaxed));
-            done.push((at, outcome?));
+            // The others need not begin, nor go on with, what will be thrown away.
+            let give_up = |_: &Error| {
+                next.store(layers.len(), Ordering::Relaxed);
+                cancelled.store(true, Ordering::Relaxed);
+            };
+            done.push((at, apply_verified(packed, diff, &cancelled).inspect_err(give_up)?));
         }
     };
     let mut applied = Vec::with_capacity(layers.len());
-    std::thread::scope(|scope| -> Result<()> {
+    let mut failure: Option<Error> = None;
+    std::thread::scope(|scope| {
         let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
         for thread in threads {
-            applied.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            match thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+                Ok(done) => applied.extend(done),
+                // Others gave up because of the one to tell.
+                Err(error) if failure.is_none() || matches!(failure, Some(Error::GivenUp)) => {
+                    failure = Some(error);
+                }
+                Err(_) => {}
+            }
         }
-        Ok(())
-    })?;
+    });
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
     applied.sort_by_key(|(at, _)| *at);
     Ok(applied.into_iter().map(|(_, applied)| applied).collect())
 }
 
-fn apply_verified(packed: &Packed, diff: &Path) -> Result<Applied> {
-    let mut stream = Hasher::new(decompress(open(&packed.blob)?)?);
-    let applied = apply(BufReader::with_capacity(64 * 1024, &mut stream), diff)?;
-    if packed.must_end && !applied.has_end_marker {
-        return Err(Error::Damaged("it ends without its end marker: a part of it is missing".into()));
+/// Three threads: one fetches and hashes what comes, one inflates it, and this one hashes and writes what is in it.
+fn apply_verified(packed: &Packed<'_>, diff: &Path, cancelled: &AtomicBool) -> Result<Applied> {
+    let applied = with_tar(packed, cancelled, |stream| {
+        let mut stream = Hasher::new(stream);
+        let applied = apply(BufReader::with_capacity(64 * 1024, &mut stream), diff)?;
+        if packed.must_end && !applied.has_end_marker {
+            return Err(Error::Damaged("it ends without its end marker: a part of it is missing".into()));
+        }
+        check(&packed.diff_id, &stream.finish())?;
+        Ok(applied)
+    });
+    if let (Err(Error::Damaged(_)), Source::Stream(stream)) = (&applied, packed.source) {
+        // What seems damaged may simply be something else: then that is the thing to say.
+        drain(&mut stream.open(cancelled)?)?;
     }
-    check(&packed.diff_id, &stream.finish())?;
-    Ok(applied)
+    if let (Ok(_), Source::Stream(stream)) = (&applied, packed.source) {
+        stream.done();
+    }
+    applied
 }
 
 /// Checks a layer that is unpacked already.
-pub(crate) fn verify(packed: &Packed) -> Result<()> {
-    let mut stream = Hasher::new(decompress(open(&packed.blob)?)?);
-    let mut buffer = vec![0; 128 * 1024];
-    while crate::members::read(&mut stream, &mut buffer)? > 0 {}
-    check(&packed.diff_id, &stream.finish())
+pub(crate) fn verify(packed: &Packed<'_>) -> Result<()> {
+    with_tar(packed, &AtomicBool::new(false), |stream| {
+        let mut stream = Hasher::new(stream);
+        drain(&mut stream)?;
+        check(&packed.diff_id, &stream.finish())
+    })
 }
 
-fn open(blob: &Path) -> Result<File> {
-    File::open(blob).context(|| format!("open {}", blob.display()))
+fn with_tar<T>(
+    packed: &Packed<'_>,
+    cancelled: &AtomicBool,
+    then: impl FnOnce(&mut dyn Read) -> Result<T>,
+) -> Result<T> {
+    std::thread::scope(|scope| match packed.source {
+        // Most are small, and a file is read in no time.
+        Source::Blob(path) if std::fs::metadata(path).is_ok_and(|blob| blob.len() < SMALL) => {
+            then(&mut Bounded::new(&mut File::open(path).context(|| format!("open {}", path.display()))?)?)
+        }
+        Source::Blob(path) => {
+            let raw = move || File::open(path).context(|| format!("open {}", path.display()));
+            then(&mut ahead(scope, move || Bounded::new(raw()?)))
+        }
+        Source::Stream(stream) => {
+            let raw = ahead(scope, move || stream.open(cancelled));
+            then(&mut ahead(scope, move || Bounded::new(raw)))
+        }
+    })
+}
+
+fn drain(stream: &mut impl Read) -> Result<()> {
+    let mut buffer = vec![0; 128 * 1024];
+    while crate::members::read(stream, &mut buffer)? > 0 {}
+    Ok(())
 }
 
 fn check(diff_id: &Digest, found: &Digest) -> Result<()> {

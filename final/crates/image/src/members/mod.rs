@@ -352,9 +352,17 @@ pub(crate) fn read(stream: &mut impl Read, buffer: &mut [u8]) -> Result<usize> {
     loop {
         match stream.read(buffer) {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) if error.raw_os_error().is_none() => return Err(Error::Damaged(error.to_string())),
+            Err(error) if error.raw_os_error().is_none() => return Err(own(error)),
             result => return result.context(|| "read the archive".into()),
         }
+    }
+}
+
+/// An error of this crate's may have come through a decompressor.
+fn own(error: std::io::Error) -> Error {
+    match error.downcast::<Error>() {
+        Ok(error) => error,
+        Err(error) => Error::Damaged(error.to_string()),
     }
 }
 

@@ -1,0 +1,76 @@
+//! Layers that were imported or committed are plain tars. On their way out they are gzip, which everybody reads.
+
+use std::fs::File;
+use std::io::Write;
+
+use flate2::Compression as Level;
+use flate2::write::GzEncoder;
+
+use crate::config::{Descriptor, LAYER, Manifest};
+use crate::digest::Hasher;
+use crate::error::{Context, Result};
+use crate::publish::NewImage;
+use crate::reference::Reference;
+use crate::staging::{Staged, Staging, not_stored};
+use crate::store::Images;
+
+/// The same image with its plain layers compressed; it takes the place of the one that was.
+pub(super) fn compressed(images: &Images, entry: Descriptor) -> Result<Descriptor> {
+    let manifest: Manifest = images.read_json(&entry.digest)?;
+    let is_plain = |layer: &Descriptor| layer.media_type == LAYER;
+    if !manifest.layers.iter().any(is_plain) {
+        return Ok(entry);
+    }
+    let staging = Staging::new(&images.layers())?;
+    let mut changed = Manifest { config: manifest.config.clone(), ..manifest };
+    let mut layers = Vec::new();
+    for layer in changed.layers.iter_mut().filter(|layer| is_plain(layer)) {
+        let staged = gzip(images, &staging, layer)?;
+        *layer = Descriptor::new(&format!("{LAYER}+gzip"), staged.digest.clone(), staged.size);
+        layers.push(staged);
+    }
+    let (_, parsed) = images.documents(&entry)?;
+    let config = std::fs::read(images.blob_path(&changed.config.digest));
+    let config = config.context(|| format!("read {}", changed.config.digest))?;
+    let same =
+        images.entries_of(&changed.config.digest)?.into_iter().filter(|other| other.digest == entry.digest);
+    let names = same.filter_map(|other| Reference::parse(other.name()?).ok()).collect();
+    let image = NewImage {
+        manifest: staging.add_bytes(&crate::publish::to_json(&changed)?)?,
+        media_type: entry.media_type.clone(),
+        config: staging.add_bytes(&config)?,
+        parsed,
+        layers,
+        names,
+        origin: None,
+    };
+    let digest = image.manifest.digest.clone();
+    images.publish(&staging, &[image])?;
+    images.change_index(|index| index.manifests.retain(|other| other.digest != entry.digest))?;
+    images.collect()?;
+    let found = images.index()?.manifests.into_iter().find(|other| other.digest == digest);
+    found.ok_or_else(|| crate::error::Error::Damaged("the image went while it was compressed".into()))
+}
+
+fn gzip(images: &Images, staging: &Staging, layer: &Descriptor) -> Result<Staged> {
+    let path = images.blob_path(&layer.digest);
+    let mut plain = Hasher::new(File::open(&path).context(|| format!("open {}", path.display()))?);
+    let staged = staging.add(|file| {
+        let mut encoder = GzEncoder::new(file, Level::default());
+        let mut buffer = vec![0; 128 * 1024];
+        loop {
+            match crate::members::read(&mut plain, &mut buffer)? {
+                0 => break,
+                length => encoder.write_all(&buffer[..length]).map_err(not_stored)?,
+            }
+        }
+        encoder.finish().map(drop).map_err(not_stored)
+    })?;
+    match plain.finish() == layer.digest {
+        true => Ok(staged),
+        false => Err(crate::error::Error::Damaged(format!(
+            "the blob {} of this store is not what it was",
+            layer.digest
+        ))),
+    }
+}

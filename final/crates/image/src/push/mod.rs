@@ -1,0 +1,157 @@
+//! `push`: an image into a registry, without the blobs that it has already.
+
+mod compress;
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use crate::config::{Descriptor, Manifest};
+use crate::digest::Digest;
+use crate::error::{Context, Error, Result};
+use crate::progress::{Progress, Step};
+use crate::reference::Reference;
+use crate::registry::{Access, Begun, Client};
+use crate::store::Images;
+
+/// Blobs sent at once.
+const CONNECTIONS: usize = 3;
+
+#[derive(Debug, Clone)]
+pub struct Pushed {
+    pub digest: Digest,
+    /// Of the manifest.
+    pub size: u64,
+}
+
+/// Pushes the image `name` as `target`. Layers that are plain tars are compressed first, and stay so: then the registry
+/// and the store agree on the digest.
+pub fn push(
+    images: &Images,
+    access: &Access,
+    name: &str,
+    target: &Reference,
+    progress: &dyn Progress,
+) -> Result<Pushed> {
+    let entry = compress::compressed(images, images.find(name)?)?;
+    let (manifest, _) = images.documents(&entry)?;
+    let held = manifest.layers.iter().chain([&manifest.config]).map(|blob| images.hold_blob(&blob.digest));
+    let held: Vec<Option<File>> = held.collect::<Result<_>>()?;
+    let client = Client::new(access, access.settings().endpoint(target)?);
+    let sources = sources(images, target)?;
+    send_all(&manifest.layers, |blob| {
+        let source = sources.iter().find(|source| source.blobs.contains(&blob.digest));
+        let from = source.map(|source| source.repository.as_str());
+        send(images, &client, blob, from, progress)
+    })?;
+    let silent = &crate::progress::Silent;
+    send(images, &client, &manifest.config, None, silent)?;
+    drop(held);
+    let bytes = std::fs::read(images.blob_path(&entry.digest));
+    let bytes = bytes.context(|| format!("read the manifest {}", entry.digest))?;
+    client.put_manifest(&target.wanted(), &entry.media_type, &bytes)?;
+    remember(images, &entry, target)?;
+    Ok(Pushed { digest: entry.digest, size: entry.size })
+}
+
+/// A repository of the same registry, and what it is known to have.
+struct Mountable {
+    repository: String,
+    blobs: Vec<Digest>,
+}
+
+fn sources(images: &Images, target: &Reference) -> Result<Vec<Mountable>> {
+    let mut sources = Vec::new();
+    for entry in images.index()?.manifests {
+        for origin in entry.origins().iter().filter_map(|origin| Reference::parse(origin).ok()) {
+            if origin.registry() == target.registry() && origin.path() != target.path() {
+                let manifest: Manifest = images.read_json(&entry.digest)?;
+                let blobs = manifest.layers.into_iter().map(|layer| layer.digest).collect();
+                sources.push(Mountable { repository: origin.path().to_owned(), blobs });
+            }
+        }
+    }
+    Ok(sources)
+}
+
+/// Several at once; the first failure ends it.
+fn send_all(blobs: &[Descriptor], send: impl Fn(&Descriptor) -> Result<()> + Sync) -> Result<()> {
+    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let work = || -> Result<()> {
+        while !failed.load(Ordering::Relaxed) {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(blob) = blobs.get(at) else { return Ok(()) };
+            // An image may have a layer twice.
+            if blobs[..at].iter().all(|other| other.digest != blob.digest) {
+                send(blob).inspect_err(|_| failed.store(true, Ordering::Relaxed))?;
+            }
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..CONNECTIONS.min(blobs.len())).map(|_| scope.spawn(work)).collect();
+        let outcomes = threads.into_iter().map(|thread| thread.join());
+        let outcomes = outcomes.map(|joined| joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        outcomes.fold(Ok(()), Result::and)
+    })
+}
+
+fn send(
+    images: &Images,
+    client: &Client<'_>,
+    blob: &Descriptor,
+    from: Option<&str>,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let Descriptor { digest, size, .. } = blob;
+    if client.has_blob(digest)? {
+        progress.layer(digest, Step::Exists);
+        return Ok(());
+    }
+    let path = images.blob_path(digest);
+    if std::fs::metadata(&path).map_or(0, |file| file.len()) != *size {
+        return Err(Error::Damaged(format!("the blob {digest} of this store is not what it was")));
+    }
+    match client.begin(digest, from)? {
+        Begun::Mounted => progress.layer(digest, Step::Mounted),
+        Begun::At(location) => {
+            let sent = AtomicU64::new(0);
+            let open = |from: u64| -> Result<Box<dyn Read + '_>> {
+                let mut file = File::open(&path).context(|| format!("open {}", path.display()))?;
+                file.seek(SeekFrom::Start(from)).context(|| format!("read {}", path.display()))?;
+                sent.store(from, Ordering::Relaxed);
+                Ok(Box::new(Watched { file, blob, sent: &sent, progress }))
+            };
+            progress.layer(digest, Step::Moving { done: 0, total: *size });
+            client.upload(location, digest, *size, &open)?;
+            progress.layer(digest, Step::Done);
+        }
+    }
+    Ok(())
+}
+
+struct Watched<'a> {
+    file: File,
+    blob: &'a Descriptor,
+    sent: &'a AtomicU64,
+    progress: &'a dyn Progress,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let length = self.file.read(buffer)?;
+        let done = self.sent.fetch_add(length as u64, Ordering::Relaxed) + length as u64;
+        self.progress.layer(&self.blob.digest, Step::Moving { done, total: self.blob.size });
+        Ok(length)
+    }
+}
+
+/// The registry has it: `inspect` shows the digest, and another push may mount from there.
+fn remember(images: &Images, pushed: &Descriptor, target: &Reference) -> Result<()> {
+    let origin = target.by_digest(&pushed.digest).canonical();
+    images.change_index(|index| {
+        for entry in index.manifests.iter_mut().filter(|entry| entry.digest == pushed.digest) {
+            entry.add_origin(origin.clone());
+        }
+    })
+}

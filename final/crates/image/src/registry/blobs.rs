@@ -1,0 +1,225 @@
+//! A blob on its way in: hashed and kept as it comes, taken up again where it broke off.
+
+use std::fs::File;
+use std::io::{Read, Sink, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::client::{Call, Client, pause};
+use super::http::Response;
+use crate::config::Descriptor;
+use crate::digest::{Digest, Hasher};
+use crate::error::{Context, Error, Result};
+use crate::members::read;
+
+/// Broken connections in a row that brought nothing, and all in all.
+const IN_VAIN: u32 = 5;
+const BREAKS: u32 = 100;
+
+/// Documents that describe images are kilobytes.
+const DOCUMENT: u64 = 4 << 20;
+
+/// Reads a blob from the registry, and from the file in which an earlier attempt left its beginning; what is new goes
+/// into that file. At the end, and not before, it is known to be good.
+pub(crate) struct Fetch<'a> {
+    client: &'a Client<'a>,
+    wanted: &'a Descriptor,
+    file: File,
+    /// Bytes of the file that are there already.
+    kept: u64,
+    hash: Option<Hasher<Sink>>,
+    /// Bytes handed out.
+    at: u64,
+    body: Option<ureq::BodyReader<'static>>,
+    /// Where the current connection began.
+    since: u64,
+    in_vain: u32,
+    breaks: u32,
+    cancelled: Option<&'a AtomicBool>,
+    report: Option<Box<dyn Fn(u64) + Send + 'a>>,
+}
+
+impl<'a> Fetch<'a> {
+    /// `file` is open for both, at its beginning.
+    pub(crate) fn new(client: &'a Client<'a>, wanted: &'a Descriptor, file: File) -> Result<Self> {
+        let kept = file.metadata().context(|| "look at a download".into())?.len();
+        let kept = if kept > wanted.size { 0 } else { kept };
+        file.set_len(kept).context(|| "cut a download".into())?;
+        Ok(Self {
+            client,
+            wanted,
+            file,
+            kept,
+            hash: Some(Hasher::new(std::io::sink())),
+            at: 0,
+            body: None,
+            since: 0,
+            in_vain: 0,
+            breaks: 0,
+            cancelled: None,
+            report: None,
+        })
+    }
+
+    /// `report` is told how far it has come.
+    pub(crate) fn watched(mut self, cancelled: &'a AtomicBool, report: impl Fn(u64) + Send + 'a) -> Self {
+        self.cancelled = Some(cancelled);
+        self.report = Some(Box::new(report));
+        self
+    }
+
+    fn next(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let length = match self.at {
+            at if at < self.kept => {
+                let most = (self.kept - at).min(buffer.len() as u64) as usize;
+                match read(&mut self.file, &mut buffer[..most])? {
+                    0 => return Err(Error::Damaged("a download was cut short meanwhile".into())),
+                    length => length,
+                }
+            }
+            at if at == self.wanted.size => return self.finish().map(|()| 0),
+            _ => self.receive(buffer)?,
+        };
+        if let Some(hash) = &mut self.hash {
+            hash.write_all(&buffer[..length]).context(|| "hash".into())?;
+        }
+        self.at += length as u64;
+        if let Some(report) = &self.report {
+            report(self.at);
+        }
+        Ok(length)
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        loop {
+            if self.cancelled.is_some_and(|cancelled| cancelled.load(Ordering::Relaxed)) {
+                return Err(Error::GivenUp);
+            }
+            let mut body = match self.body.take() {
+                Some(body) => body,
+                None => self.connect()?,
+            };
+            let most = (self.wanted.size - self.at).min(buffer.len() as u64) as usize;
+            match body.read(&mut buffer[..most]) {
+                Ok(length) if length > 0 => {
+                    self.body = Some(body);
+                    let stored = self.file.write_all(&buffer[..length]);
+                    stored.context(|| format!("store {}", self.wanted.digest))?;
+                    self.kept += length as u64;
+                    return Ok(length);
+                }
+                // Cut short, or broken.
+                _ => self.again()?,
+            }
+        }
+    }
+
+    fn again(&mut self) -> Result<()> {
+        self.breaks += 1;
+        self.in_vain = if self.at == self.since { self.in_vain + 1 } else { 0 };
+        if self.in_vain < IN_VAIN && self.breaks < BREAKS {
+            pause(self.in_vain, None);
+            return Ok(());
+        }
+        let Descriptor { digest, size, .. } = self.wanted;
+        Err(self.client.wrong(format!("the blob {digest} ends after {} of {size} bytes", self.at)))
+    }
+
+    fn connect(&mut self) -> Result<ureq::BodyReader<'static>> {
+        self.since = self.at;
+        let response = self.client.blob(&self.wanted.digest, self.at)?;
+        let (begins, whole) = self.extent(&response)?;
+        if whole.is_some_and(|whole| whole != self.wanted.size) {
+            return Err(self.client.wrong(format!(
+                "the blob {} has {} bytes, and the manifest says {}",
+                self.wanted.digest,
+                whole.unwrap_or_default(),
+                self.wanted.size
+            )));
+        }
+        let mut body = response.body.into_with_config().limit(u64::MAX).reader();
+        // A server that knows no ranges begins anew.
+        let skipped = std::io::copy(&mut (&mut body).take(self.at - begins), &mut std::io::sink());
+        let _ = skipped;
+        Ok(body)
+    }
+
+    /// Where the answer begins, and how long the blob is said to be.
+    fn extent(&self, response: &Response) -> Result<(u64, Option<u64>)> {
+        if response.status == 200 {
+            return Ok((0, response.body.content_length()));
+        }
+        // `bytes 100-199/200`: RFC 9110, 14.4.
+        let range = response.header("content-range").and_then(|range| {
+            let (range, whole) = range.strip_prefix("bytes ")?.split_once('/')?;
+            Some((range.split_once('-')?.0.parse::<u64>().ok()?, whole.parse().ok()))
+        });
+        match range {
+            Some((begins, whole)) if begins == self.at => Ok((begins, whole)),
+            _ => Err(self.client.wrong(format!("it sent another part of the blob {}", self.wanted.digest))),
+        }
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        let Some(hash) = self.hash.take() else { return Ok(()) };
+        let mut one = [0];
+        let more =
+            self.body.take().is_some_and(|mut body| body.read(&mut one).is_ok_and(|length| length > 0));
+        let found = hash.finish();
+        if !more && found == self.wanted.digest {
+            return Ok(());
+        }
+        // Nothing of it is worth keeping.
+        self.file.set_len(0).context(|| "cut a download".into())?;
+        Err(self.client.wrong(match more {
+            true => format!("the blob {} is longer than the manifest says", self.wanted.digest),
+            false => format!("asked for the blob {}, it sent {found}", self.wanted.digest),
+        }))
+    }
+}
+
+impl Read for Fetch<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        self.next(buffer).map_err(Error::into_io)
+    }
+}
+
+impl Client<'_> {
+    /// From a byte on, if the registry knows how.
+    fn blob(&self, digest: &Digest, from: u64) -> Result<Response> {
+        let mut call =
+            Call::new("GET", format!("/v2/{}/blobs/{digest}", self.endpoint.repository), self.pull_scope());
+        if from > 0 {
+            call = call.header("range", format!("bytes={from}-"));
+        }
+        self.expect(&call, &[200, 206], &format!("the blob {digest}"))
+    }
+
+    /// A small one, whole.
+    pub(crate) fn document(&self, wanted: &Descriptor) -> Result<Vec<u8>> {
+        let Descriptor { digest, size, .. } = wanted;
+        if *size > DOCUMENT {
+            return Err(self.wrong(format!(
+                "the document {digest} of {size} bytes is larger than {} MiB",
+                DOCUMENT >> 20
+            )));
+        }
+        let mut response = self.blob(digest, 0)?;
+        let bytes = response.bytes(*size + 1).map_err(|error| match error {
+            ureq::Error::BodyExceedsLimit(_) => {
+                self.wrong(format!("the blob {digest} is longer than the manifest says"))
+            }
+            error => self.wrong(format!("the blob {digest} is cut short: {error}")),
+        })?;
+        let found = Digest::of(&bytes);
+        match bytes.len() as u64 == *size && found == *digest {
+            true => Ok(bytes),
+            false => Err(self.wrong(format!(
+                "asked for the blob {digest} of {size} bytes, it sent {found} of {} bytes",
+                bytes.len()
+            ))),
+        }
+    }
+}

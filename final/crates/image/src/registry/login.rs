@@ -1,0 +1,152 @@
+//! `login` and `logout`: credentials are tried before they are kept.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::challenge::Challenge;
+use super::client::Client;
+use super::credentials::{Credential, docker_config, key_of, normal};
+use super::http::Payload;
+use super::{Access, failure, helper, token};
+use crate::error::{Context, Error, RegistryProblem, Result};
+
+/// Where they went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Login {
+    File(PathBuf),
+    Helper(String),
+}
+
+/// Tries name and password with the registry, and keeps them, or the token that it gave for them.
+pub fn login(access: &Access, registry: &str, user: &str, password: &str) -> Result<Login> {
+    let credential = Credential::Password { user: user.into(), password: password.into() };
+    let identity = check(access, registry, user, password)?;
+    let credential = identity.map_or(credential, |token| Credential::Identity { token });
+    let path = file(access)?;
+    let mut content = read(&path)?;
+    let key = key_of(registry);
+    let helper = ["credHelpers", "credsStore"].iter().find_map(|field| match content.get(*field)? {
+        Value::Object(helpers) => helpers.get(key)?.as_str().map(str::to_owned),
+        other => other.as_str().filter(|name| !name.is_empty()).map(str::to_owned),
+    });
+    let mut entry = match (&helper, &credential) {
+        (Some(_), _) => json!({}),
+        (None, Credential::Password { .. }) => {
+            json!({ "auth": STANDARD.encode(format!("{user}:{password}")) })
+        }
+        (None, Credential::Identity { token }) => {
+            json!({ "auth": STANDARD.encode(format!("{user}:")), "identitytoken": token })
+        }
+    };
+    if let Some(name) = &helper {
+        helper::store(name, key, &credential)?;
+    }
+    let auths = content.entry("auths").or_insert_with(|| json!({}));
+    auths.as_object_mut().ok_or_else(|| odd(&path))?.insert(key.into(), entry.take());
+    write(&path, content)?;
+    Ok(helper.map_or(Login::File(path), Login::Helper))
+}
+
+/// Forgets a registry. `false` when nothing was known of it.
+pub fn logout(access: &Access, registry: &str) -> Result<bool> {
+    let mut known = false;
+    for path in &access.credentials.files {
+        let mut content = read(path)?;
+        let key = key_of(registry);
+        let named = content.get("credHelpers").and_then(|helpers| helpers.get(key)?.as_str());
+        let named = named.or_else(|| content.get("credsStore").and_then(Value::as_str)).map(str::to_owned);
+        let Some(auths) = content.get_mut("auths").and_then(Value::as_object_mut) else { continue };
+        let before = auths.len();
+        auths.retain(|other, _| normal(other) != registry);
+        if auths.len() == before {
+            continue;
+        }
+        known = true;
+        if let Some(name) = named.filter(|name| !name.is_empty()) {
+            helper::erase(&name, key)?;
+        }
+        write(path, content)?;
+    }
+    Ok(known)
+}
+
+/// Who is logged in.
+pub fn logged_in(access: &Access, registry: &str) -> Result<Option<String>> {
+    Ok(access.credentials.find(registry, "")?.map(|credential| match credential {
+        Credential::Password { user, .. } => user,
+        Credential::Identity { .. } => "<token>".into(),
+    }))
+}
+
+/// The identity token that the registry gave, if it gave one.
+fn check(access: &Access, registry: &str, user: &str, password: &str) -> Result<Option<String>> {
+    let client = Client::new(access, access.settings.host(registry)?);
+    let base = client.base()?;
+    let url = client.absolute("/v2/")?;
+    let ask = |headers: &[(&str, String)]| {
+        let asked = client.http().send(base, "GET", &url, headers, Payload::Nothing);
+        asked.map_err(|failure| failure.into_error(registry))
+    };
+    let response = ask(&[])?;
+    if response.status == 200 {
+        return Ok(None);
+    }
+    let headers = response.headers.get_all("www-authenticate").iter();
+    let challenges: Vec<Challenge> =
+        headers.filter_map(|header| header.to_str().ok()).flat_map(Challenge::parse).collect();
+    if let Some(bearer) = challenges.iter().find(|challenge| challenge.scheme == "bearer") {
+        let credential = Credential::Password { user: user.into(), password: password.into() };
+        let answer = token::fetch(&client, base, bearer, "", Some(&credential), true)?;
+        return Ok(answer.refresh_token.filter(|token| !token.is_empty()));
+    }
+    if challenges.is_empty() {
+        let why = "is this a registry? it has no /v2/";
+        return Err(match response.status {
+            401 | 403 => failure::refused(registry, "login", response),
+            _ => Error::Registry {
+                registry: registry.into(),
+                why: why.into(),
+                problem: RegistryProblem::Other,
+            },
+        });
+    }
+    let response = ask(&[("authorization", token::basic(user, password))])?;
+    match response.status {
+        200 => Ok(None),
+        _ => Err(failure::refused(registry, "name or password is wrong", response)),
+    }
+}
+
+/// The one that was asked for, or docker's.
+fn file(access: &Access) -> Result<PathBuf> {
+    let only = access.credentials.files.as_slice();
+    let path = if let [only] = only { Some(only.clone()) } else { docker_config() };
+    path.ok_or_else(|| Error::Invalid { what: "environment".into(), why: "HOME is not set".into() })
+}
+
+fn read(path: &Path) -> Result<Map<String, Value>> {
+    match std::fs::read(path) {
+        Ok(bytes) if bytes.trim_ascii().is_empty() => Ok(Map::new()),
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map_err(|source| Error::Json { path: path.display().to_string(), source }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Map::new()),
+        Err(error) => Err(error).context(|| format!("read {}", path.display())),
+    }
+}
+
+/// Everything else in the file stays as it was.
+fn write(path: &Path, content: Map<String, Value>) -> Result<()> {
+    if let Some(directory) = path.parent() {
+        hull_storage::root::make_dirs(directory, 0o700)?;
+    }
+    // Where people keep it elsewhere, by a link, it stays there.
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    Ok(hull_storage::file::write_json_atomic(&path, &Value::Object(content))?)
+}
+
+fn odd(path: &Path) -> Error {
+    Error::Invalid { what: format!("file {}", path.display()), why: "its auths are no object".into() }
+}

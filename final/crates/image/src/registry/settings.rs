@@ -1,0 +1,289 @@
+//! `registries.conf`: containers-registries.conf(5), format 2.
+//!
+//! One file counts, `$CONTAINERS_REGISTRIES_CONF`, the user's, or the system's; what lies in `registries.conf.d` beside
+//! it is added, a later file over an earlier one.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::endpoint::{DOCKER, Endpoint};
+use crate::error::{Context, Error, Result};
+use crate::reference::Reference;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Settings {
+    unqualified_search_registries: Vec<String>,
+    registry: Vec<Registry>,
+    aliases: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct Registry {
+    prefix: Option<String>,
+    location: Option<String>,
+    insecure: bool,
+    blocked: bool,
+    mirror_by_digest_only: bool,
+    mirror: Vec<Mirror>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct Mirror {
+    location: String,
+    insecure: bool,
+    pull_from_mirror: Option<String>,
+}
+
+impl Settings {
+    pub(super) fn from_environment(home: Option<&Path>) -> Result<Self> {
+        let given = std::env::var_os("CONTAINERS_REGISTRIES_CONF").filter(|path| !path.is_empty());
+        if let Some(given) = given {
+            return Self::read(Path::new(&given), None);
+        }
+        let own = home.map(|home| home.join(".config/containers/registries.conf"));
+        let system = PathBuf::from("/etc/containers/registries.conf");
+        match own.filter(|own| own.exists()) {
+            Some(own) => Self::read(&own, Some(&own.with_added_extension("d"))),
+            None => Self::read(&system, Some(&system.with_added_extension("d"))),
+        }
+    }
+
+    fn read(path: &Path, more: Option<&Path>) -> Result<Self> {
+        let mut settings = Self::one(path)?;
+        let entries = more.into_iter().filter_map(|more| std::fs::read_dir(more).ok()).flatten().flatten();
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
+        paths.sort();
+        for path in paths {
+            settings.add(Self::one(&path)?);
+        }
+        Ok(settings)
+    }
+
+    fn one(path: &Path) -> Result<Self> {
+        let text = match std::fs::read_to_string(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            text => text.context(|| format!("read {}", path.display()))?,
+        };
+        toml::from_str(&text).map_err(|error| Error::Invalid {
+            what: format!("file {}", path.display()),
+            why: error.to_string().trim().replace('\n', " "),
+        })
+    }
+
+    fn add(&mut self, other: Self) {
+        if !other.unqualified_search_registries.is_empty() {
+            self.unqualified_search_registries = other.unqualified_search_registries;
+        }
+        for registry in other.registry {
+            self.registry.retain(|known| known.prefix() != registry.prefix());
+            self.registry.push(registry);
+        }
+        self.aliases.extend(other.aliases);
+    }
+
+    /// What a name may stand for, the likeliest first. A name without a registry is docker's, unless the settings say
+    /// otherwise: with an alias, or with a list of registries to search.
+    pub fn candidates(&self, name: &str) -> Result<Vec<Reference>> {
+        let reference = Reference::parse(name)?;
+        if !Reference::is_short(name) {
+            return Ok(vec![reference]);
+        }
+        let (repository, rest) = name.split_at(name.find([':', '@']).unwrap_or(name.len()));
+        if let Some(target) = self.aliases.get(repository).filter(|target| !target.is_empty()) {
+            return Ok(vec![Reference::parse(&format!("{target}{rest}"))?]);
+        }
+        if self.unqualified_search_registries.is_empty() {
+            return Ok(vec![reference]);
+        }
+        let registries = self.unqualified_search_registries.iter();
+        registries.map(|registry| Reference::parse(&format!("{registry}/{name}"))).collect()
+    }
+
+    /// Registries that `search` asks when none is given.
+    pub fn search_registries(&self) -> Vec<String> {
+        match self.unqualified_search_registries.as_slice() {
+            [] => vec![DOCKER.into()],
+            some => some.to_vec(),
+        }
+    }
+
+    /// Where to ask for an image: the mirrors first, and the registry itself last.
+    pub fn endpoints(&self, reference: &Reference) -> Result<Vec<Endpoint>> {
+        let name = reference.canonical();
+        let registry = self.registry_for(&name)?;
+        let mut endpoints = Vec::new();
+        let repository = reference.canonical_repository();
+        for mirror in registry.into_iter().flat_map(|registry| &registry.mirror) {
+            let (by_digest, registry) = (reference.digest().is_some(), registry.expect("it has a mirror"));
+            let fits = match mirror.pull_from_mirror.as_deref() {
+                Some("digest-only") => by_digest,
+                Some("tag-only") => !by_digest,
+                _ => by_digest || !registry.mirror_by_digest_only,
+            };
+            if fits {
+                endpoints.push(registry.endpoint(repository, &mirror.location, mirror.insecure)?);
+            }
+        }
+        endpoints.push(match registry {
+            None => Endpoint {
+                registry: reference.registry().into(),
+                repository: reference.path().into(),
+                insecure: false,
+            },
+            Some(registry) => {
+                let location = registry.location.as_deref().unwrap_or(registry.prefix());
+                registry.endpoint(repository, location, registry.insecure)?
+            }
+        });
+        Ok(endpoints)
+    }
+
+    /// The registry itself, as `push` and `login` need it.
+    pub fn endpoint(&self, reference: &Reference) -> Result<Endpoint> {
+        let mut endpoints = self.endpoints(reference)?;
+        Ok(endpoints.pop().expect("the registry itself is always one"))
+    }
+
+    /// By host alone, without a repository.
+    pub fn host(&self, registry: &str) -> Result<Endpoint> {
+        let found = self.registry_for(registry)?;
+        let insecure = found.is_some_and(|found| found.insecure);
+        Ok(Endpoint { registry: registry.into(), repository: String::new(), insecure })
+    }
+
+    /// The one with the longest prefix.
+    fn registry_for(&self, name: &str) -> Result<Option<&Registry>> {
+        let matching = self.registry.iter().filter(|registry| registry.covers(name));
+        let found = matching.max_by_key(|registry| registry.prefix().len());
+        match found {
+            Some(registry) if registry.blocked => Err(Error::Invalid {
+                what: format!("image name {name:?}"),
+                why: format!("registries.conf blocks {}", registry.prefix()),
+            }),
+            found => Ok(found),
+        }
+    }
+}
+
+impl Registry {
+    fn prefix(&self) -> &str {
+        self.prefix.as_deref().or(self.location.as_deref()).unwrap_or_default()
+    }
+
+    fn covers(&self, name: &str) -> bool {
+        let prefix = self.prefix();
+        if let Some(domain) = prefix.strip_prefix("*.") {
+            let host = name.split('/').next().unwrap_or(name);
+            return host.len() > domain.len() && host.ends_with(&format!(".{domain}"));
+        }
+        let rest = name.strip_prefix(prefix).filter(|_| !prefix.is_empty());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ':', '@']))
+    }
+
+    /// The repository with the prefix replaced by a location.
+    fn endpoint(&self, repository: &str, location: &str, insecure: bool) -> Result<Endpoint> {
+        let moved = match (self.prefix().starts_with("*."), repository.strip_prefix(self.prefix())) {
+            // A location would be the same for all hosts of the domain.
+            (true, _) => match location.starts_with("*.") || location.is_empty() {
+                true => repository.to_owned(),
+                false => format!("{location}/{}", repository.split_once('/').map_or("", |(_, path)| path)),
+            },
+            (false, Some(rest)) => format!("{location}{rest}"),
+            (false, None) => location.to_owned(),
+        };
+        let (registry, path) = moved.split_once('/').ok_or_else(|| Error::Invalid {
+            what: format!("location {location:?} in registries.conf"),
+            why: "it leaves no repository".into(),
+        })?;
+        Ok(Endpoint { registry: registry.into(), repository: path.into(), insecure })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = r#"
+        unqualified-search-registries = ["docker.io", "quay.io"]
+        short-name-mode = "enforcing"
+        [aliases]
+        "debian" = "mirror.example/debian"
+        [[registry]]
+        location = "localhost:5000"
+        insecure = true
+        [[registry]]
+        prefix = "docker.io/library"
+        location = "inner.example/hub"
+        [[registry.mirror]]
+        location = "one.example/hub"
+        [[registry.mirror]]
+        location = "two.example"
+        insecure = true
+        pull-from-mirror = "digest-only"
+        [[registry]]
+        prefix = "evil.example"
+        blocked = true
+        [[registry]]
+        prefix = "*.corp"
+        insecure = true
+    "#;
+
+    fn places(name: &str) -> Vec<String> {
+        let settings: Settings = toml::from_str(FILE).unwrap();
+        let endpoints = settings.endpoints(&Reference::parse(name).unwrap()).unwrap();
+        let shown = |endpoint: &Endpoint| {
+            format!(
+                "{}/{}{}",
+                endpoint.registry,
+                endpoint.repository,
+                if endpoint.insecure { " !" } else { "" }
+            )
+        };
+        endpoints.iter().map(shown).collect()
+    }
+
+    #[test]
+    fn mirrors_come_before_the_registry() {
+        let digest = format!("debian@sha256:{}", "a".repeat(64));
+        for (name, expected) in [
+            ("localhost:5000/x", &["localhost:5000/x !"][..]),
+            ("localhost:50001/x", &["localhost:50001/x"]),
+            ("debian:12", &["one.example/hub/debian", "inner.example/hub/debian"]),
+            (&digest, &["one.example/hub/debian", "two.example/debian !", "inner.example/hub/debian"]),
+            ("docker.io/other/x", &["docker.io/other/x"]),
+            ("a.corp/x", &["a.corp/x !"]),
+            ("corp.example/x", &["corp.example/x"]),
+        ] {
+            assert_eq!(places(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn short_names_are_looked_up() {
+        let settings: Settings = toml::from_str(FILE).unwrap();
+        for (name, expected) in [
+            ("debian:12", &["mirror.example/debian:12"][..]),
+            ("alpine", &["docker.io/library/alpine:latest", "quay.io/alpine:latest"]),
+            ("team/tool:1", &["docker.io/team/tool:1", "quay.io/team/tool:1"]),
+            ("docker.io/team/tool", &["docker.io/team/tool:latest"]),
+        ] {
+            let found: Vec<_> = settings.candidates(name).unwrap().iter().map(Reference::canonical).collect();
+            assert_eq!(found, expected, "{name}");
+        }
+        let plain = Settings::default().candidates("debian").unwrap();
+        assert_eq!(plain[0].canonical(), "docker.io/library/debian:latest");
+    }
+
+    #[test]
+    fn what_is_blocked_is_refused_with_the_reason() {
+        let settings: Settings = toml::from_str(FILE).unwrap();
+        let error = settings.endpoints(&Reference::parse("evil.example/x").unwrap()).unwrap_err().to_string();
+        assert!(error.contains("blocks evil.example"), "{error}");
+    }
+}

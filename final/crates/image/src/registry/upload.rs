@@ -1,0 +1,135 @@
+//! Blobs on their way out: distribution-spec, "Pushing blobs".
+
+use std::io::Read;
+
+use super::client::{Call, Client, pause};
+use super::http::{Payload, Response};
+use crate::digest::Digest;
+use crate::error::Result;
+
+/// Up to here one request is enough.
+const SMALL: u64 = 1 << 20;
+/// Of broken connections in a row that brought nothing.
+const IN_VAIN: u32 = 5;
+
+/// A blob's bytes from an offset on.
+pub(crate) type Open<'a> = &'a dyn Fn(u64) -> Result<Box<dyn Read + 'a>>;
+
+/// What became of the wish to have a blob there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Begun {
+    /// The registry had it in another repository.
+    Mounted,
+    /// Its bytes go here.
+    At(String),
+}
+
+impl Client<'_> {
+    pub(crate) fn has_blob(&self, digest: &Digest) -> Result<bool> {
+        let path = format!("/v2/{}/blobs/{digest}", self.endpoint.repository);
+        let response = self.send(&Call::new("HEAD", path, self.push_scope()))?;
+        match response.status {
+            200 => Ok(true),
+            404 => Ok(false),
+            _ => Err(self.refused(&format!("{}: {digest}", self.endpoint.repository), response)),
+        }
+    }
+
+    /// Opens an upload, unless the blob can be had `from` another repository of the same registry.
+    pub(crate) fn begin(&self, digest: &Digest, from: Option<&str>) -> Result<Begun> {
+        let mut path = format!("/v2/{}/blobs/uploads/", self.endpoint.repository);
+        let mut scope = self.push_scope();
+        if let Some(from) = from {
+            path.push_str(&format!("?mount={digest}&from={from}"));
+            scope.push_str(&format!(" repository:{from}:pull"));
+        }
+        let response = self.send(&Call::new("POST", path.as_str(), &scope))?;
+        match response.status {
+            201 if from.is_some() => Ok(Begun::Mounted),
+            202 => Ok(Begun::At(self.location(&response, &path)?)),
+            // It may not be ours to mount; without that it can still be sent.
+            _ if from.is_some() => self.begin(digest, None),
+            _ => Err(self.refused(&format!("{} takes no upload", self.endpoint.repository), response)),
+        }
+    }
+
+    /// Sends the bytes: at once when they are few, else in chunks that can be taken up again.
+    pub(crate) fn upload(&self, location: String, digest: &Digest, size: u64, open: Open<'_>) -> Result<()> {
+        let chunk = self.access.chunk.unwrap_or(u64::MAX);
+        if size <= SMALL.min(chunk) {
+            return self.close(&location, digest, Payload::Stream { open: &|| open(0), length: size });
+        }
+        let (mut location, mut sent, mut in_vain) = (location, 0, 0);
+        while sent < size {
+            let length = chunk.min(size - sent);
+            let outcome = self.send_chunk(&location, sent, length, open);
+            let before = sent;
+            match outcome {
+                Ok(response) if matches!(response.status, 202 | 201 | 204) => {
+                    location = self.location(&response, &location)?;
+                    sent = received(&response).filter(|end| *end <= sent + length).unwrap_or(sent + length);
+                }
+                Ok(response) if response.status < 500 && !matches!(response.status, 408 | 416 | 429) => {
+                    return Err(self
+                        .refused(&format!("{} does not take {digest}", self.endpoint.repository), response));
+                }
+                failed => match self.progress(&mut location)? {
+                    Some(end) if end <= size => sent = end,
+                    _ => {
+                        let response = failed?;
+                        return Err(self.refused(
+                            &format!("{} does not take {digest}", self.endpoint.repository),
+                            response,
+                        ));
+                    }
+                },
+            }
+            in_vain = if sent > before { 0 } else { in_vain + 1 };
+            if in_vain == IN_VAIN {
+                return Err(self.wrong(format!("it takes {sent} of {size} bytes of {digest}, and no more")));
+            }
+            if in_vain > 0 {
+                pause(in_vain, None);
+            }
+        }
+        self.close(&location, digest, Payload::Nothing)
+    }
+
+    fn send_chunk(&self, location: &str, from: u64, length: u64, open: Open<'_>) -> Result<Response> {
+        let stream = || -> Result<Box<dyn Read + '_>> { Ok(Box::new(open(from)?.take(length))) };
+        let mut call = Call::new("PATCH", location, self.push_scope())
+            .header("content-type", "application/octet-stream")
+            .header("content-range", format!("{from}-{}", from + length - 1));
+        call.payload = Payload::Stream { open: &stream, length };
+        call.repeat = false;
+        self.send(&call)
+    }
+
+    /// How much has arrived, and where it goes on.
+    fn progress(&self, location: &mut String) -> Result<Option<u64>> {
+        let response = self.send(&Call::new("GET", location.as_str(), self.push_scope()))?;
+        if response.status != 204 {
+            return Ok(None);
+        }
+        if response.header("location").is_some() {
+            *location = self.location(&response, location)?;
+        }
+        Ok(Some(received(&response).unwrap_or(0)))
+    }
+
+    fn close(&self, location: &str, digest: &Digest, payload: Payload<'_>) -> Result<()> {
+        let separator = if location.contains('?') { '&' } else { '?' };
+        let mut call = Call::new("PUT", format!("{location}{separator}digest={digest}"), self.push_scope())
+            .header("content-type", "application/octet-stream");
+        call.payload = payload;
+        self.expect(&call, &[201, 204], &format!("{} does not take {digest}", self.endpoint.repository))
+            .map(drop)
+    }
+}
+
+/// `Range: 0-99` is a hundred bytes.
+fn received(response: &Response) -> Option<u64> {
+    let (_, last) = response.header("range")?.rsplit_once('-')?;
+    // An empty upload is said to have one byte: there is no way to say none.
+    last.trim().parse::<u64>().ok().filter(|last| *last > 0).map(|last| last + 1)
+}
