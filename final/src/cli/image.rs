@@ -5,12 +5,23 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::Deferred;
+use super::registry::{Access, Login, Logout, Pull, Push, Search, Tags};
 
 /// At the top level, by their short names.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// List images
     Images(Deferred<List>),
+    /// Fetch images from a registry
+    Pull(Deferred<Pull>),
+    /// Put an image into a registry
+    Push(Deferred<Push>),
+    /// Log in to a registry
+    Login(Deferred<Login>),
+    /// Log out of a registry
+    Logout(Deferred<Logout>),
+    /// Look for images in registries
+    Search(Deferred<Search>),
     /// Make an image from a root file system's tar
     Import(Deferred<Import>),
     /// Load images from an archive: docker's, OCI's, or an OCI layout
@@ -31,14 +42,22 @@ pub enum Group {
     Ls(Deferred<List>),
     /// Show everything about images
     Inspect(Deferred<Inspect>),
+    /// Fetch images from a registry
+    Pull(Deferred<Pull>),
+    /// Put an image into a registry
+    Push(Deferred<Push>),
     /// Make an image from a root file system's tar
     Import(Deferred<Import>),
     /// Load images from an archive: docker's, OCI's, or an OCI layout
     Load(Deferred<Load>),
     /// Write images to an archive
     Save(Deferred<Save>),
+    /// Look for images in registries
+    Search(Deferred<Search>),
     /// Give an image one more name
     Tag(Deferred<Tag>),
+    /// List a repository's tags in its registry
+    Tags(Deferred<Tags>),
     /// Remove images
     Rm(Deferred<Remove>),
     /// Remove images that nothing uses
@@ -75,6 +94,14 @@ pub struct Inspect {
     /// json, or a Go template
     #[arg(short, long, value_name = "FORMAT")]
     pub format: Option<String>,
+    /// With --remote, of another platform than this machine's: OS/ARCH[/VARIANT]
+    #[arg(long, value_name = "PLATFORM", requires = "remote")]
+    pub platform: Option<String>,
+    /// In the registry, without pulling
+    #[arg(long)]
+    pub remote: bool,
+    #[command(flatten)]
+    pub access: Access,
     #[arg(required = true, value_name = "IMAGE")]
     pub names: Vec<String>,
 }
@@ -132,6 +159,11 @@ pub struct Remove {
     /// Take all names, and do not mind stopped containers
     #[arg(short, long)]
     pub force: bool,
+    /// In the registry, and not here
+    #[arg(long, conflicts_with = "force")]
+    pub remote: bool,
+    #[command(flatten)]
+    pub access: Access,
     #[arg(required = true, value_name = "IMAGE")]
     pub names: Vec<String>,
 }

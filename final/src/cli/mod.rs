@@ -6,6 +6,7 @@ pub mod image;
 pub mod mounts;
 pub mod network;
 pub mod options;
+pub mod registry;
 pub mod system;
 pub mod values;
 

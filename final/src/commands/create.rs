@@ -3,9 +3,11 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use hull_engine::options::CreateOptions;
 use hull_engine::{Engine, Record};
 
+use super::pull::{self, When};
 use crate::cli::container::Create;
 use crate::cli::options::CreateArgs;
 use crate::ui::output;
@@ -18,12 +20,22 @@ pub fn create(engine: &Engine, args: &Create) -> Result<u8> {
 
 /// Creates the container and writes its id where `--cidfile` says.
 pub fn make(engine: &Engine, args: &CreateArgs, detach: bool) -> Result<Record> {
-    if args.pull == "always" {
-        bail!("--pull always: hull has no registry client yet; hull load takes archives");
+    let mut options = args.to_options(detach)?;
+    let ensure = |options: &CreateOptions, when| {
+        pull::ensure(engine, &options.image, when, options.platform.as_deref(), args.quiet)
+    };
+    if args.pull == "always" && options.image != "host" {
+        options.image = ensure(&options, When::Always)?;
     }
-    let options = args.to_options(detach)?;
     let id_file = args.cidfile.as_deref().map(IdFile::create).transpose()?;
-    let record = engine.create(&options)?;
+    let record = match engine.create(&options) {
+        Err(error) if error.is_no_image() => {
+            let when = if args.pull == "never" { When::Never } else { When::Missing };
+            options.image = ensure(&options, when)?;
+            engine.create(&options)?
+        }
+        other => other?,
+    };
     if let Some(file) = id_file
         && let Err(error) = file.write(&record.id)
     {

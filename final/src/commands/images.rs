@@ -11,7 +11,7 @@ use hull_image::reference::Reference;
 use hull_image::store::{ImageRecord, Removed};
 use serde_json::{Value, json};
 
-use super::each;
+use super::{each, registry};
 use crate::cli::image::{Import, List, Load, Prune, Remove, Save, Tag};
 use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
@@ -61,9 +61,7 @@ pub fn list(engine: &Engine, args: &List) -> Result<u8> {
 /// By repository, or by repository and tag.
 fn keep_named(records: &mut Vec<ImageRecord>, wanted: &str) {
     for record in records.iter_mut() {
-        record.names.retain(|name| {
-            name == wanted || name.rsplit_once(':').is_some_and(|(repository, _)| repository == wanted)
-        });
+        record.names.retain(|name| name == wanted || split(name).0 == wanted);
     }
     records.retain(|record| !record.names.is_empty());
 }
@@ -75,7 +73,7 @@ fn rows(record: &ImageRecord, no_trunc: bool) -> Vec<Value> {
     let none = ["<none>:<none>".to_owned()];
     let names = if record.names.is_empty() { &none[..] } else { &record.names };
     let row = |name: &String| {
-        let (repository, tag) = name.rsplit_once(':').unwrap_or((name, "<none>"));
+        let (repository, tag) = split(name);
         json!({
             "ID": if no_trunc { &id } else { human::short_id(&id) },
             "Repository": repository,
@@ -87,6 +85,14 @@ fn rows(record: &ImageRecord, no_trunc: bool) -> Vec<Value> {
         })
     };
     names.iter().map(row).collect()
+}
+
+/// Repository and tag; by its digest an image has none.
+fn split(name: &str) -> (&str, &str) {
+    match name.split_once('@') {
+        Some((repository, _)) => (repository, "<none>"),
+        None => name.rsplit_once(':').unwrap_or((name, "<none>")),
+    }
 }
 
 pub fn import(engine: &Engine, args: &Import) -> Result<u8> {
@@ -117,6 +123,13 @@ pub fn tag(engine: &Engine, args: &Tag) -> Result<u8> {
 }
 
 pub fn remove(engine: &Engine, args: &Remove) -> Result<u8> {
+    if args.remote {
+        let access = registry::access(&args.access)?;
+        return each(&args.names, |name| {
+            let digest = hull_image::remote::delete(&access, &Reference::parse(name)?)?;
+            Ok(Some(format!("Deleted: {digest}")))
+        });
+    }
     each(&args.names, |name| {
         let removed = engine.remove_image(name, args.force)?;
         let lines = removed.iter().map(|what| match what {

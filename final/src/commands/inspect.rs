@@ -2,9 +2,10 @@
 
 use anyhow::{Result, anyhow};
 use hull_engine::Engine;
+use hull_image::platform::Platform;
 use serde_json::Value;
 
-use super::volume;
+use super::{registry, volume};
 use crate::cli::container::Inspect;
 use crate::cli::image;
 use crate::ui::errors::{self, Code};
@@ -16,7 +17,16 @@ pub fn inspect(engine: &Engine, args: &Inspect) -> Result<u8> {
 }
 
 pub fn images(engine: &Engine, args: &image::Inspect) -> Result<u8> {
-    show(&args.names, args.format.as_deref(), |name| Ok(engine.images().inspect(name)?))
+    let format = args.format.as_deref();
+    if !args.remote {
+        return show(&args.names, format, |name| Ok(engine.images().inspect(name)?));
+    }
+    let access = registry::access(&args.access)?;
+    let platform = args.platform.as_deref().map(Platform::parse).transpose()?;
+    show(&args.names, format, |name| {
+        let reference = &access.settings().candidates(name)?[0];
+        Ok(hull_image::remote::inspect(&access, reference, platform.as_ref())?)
+    })
 }
 
 /// Prints what was found, and then says what was not.

@@ -8,11 +8,16 @@ mod images;
 mod info;
 mod inspect;
 mod lifecycle;
+mod login;
 mod logs;
 mod port;
 mod ps;
+mod pull;
+mod push;
+mod registry;
 mod run;
 mod scripts;
+mod search;
 mod system;
 mod top;
 mod volume;
@@ -103,6 +108,11 @@ fn container(global: &Global, verb: &container::Verb) -> Result<u8> {
 fn image_verb(engine: &Engine, verb: &image::Verb) -> Result<u8> {
     match verb {
         image::Verb::Images(args) => images::list(engine, args),
+        image::Verb::Pull(args) => pull::pull(engine, args),
+        image::Verb::Push(args) => push::push(engine, args),
+        image::Verb::Login(args) => login::login(args),
+        image::Verb::Logout(args) => login::logout(args),
+        image::Verb::Search(args) => search::search(args),
         image::Verb::Import(args) => images::import(engine, args),
         image::Verb::Load(args) => images::load(engine, args),
         image::Verb::Save(args) => images::save(engine, args),
@@ -114,11 +124,15 @@ fn image_verb(engine: &Engine, verb: &image::Verb) -> Result<u8> {
 fn image_group(engine: &Engine, verb: &image::Group) -> Result<u8> {
     match verb {
         image::Group::Ls(args) => images::list(engine, args),
+        image::Group::Pull(args) => pull::pull(engine, args),
+        image::Group::Push(args) => push::push(engine, args),
         image::Group::Inspect(args) => inspect::images(engine, args),
         image::Group::Import(args) => images::import(engine, args),
         image::Group::Load(args) => images::load(engine, args),
         image::Group::Save(args) => images::save(engine, args),
+        image::Group::Search(args) => search::search(args),
         image::Group::Tag(args) => images::tag(engine, args),
+        image::Group::Tags(args) => search::tags(args),
         image::Group::Rm(args) => images::remove(engine, args),
         image::Group::Prune(args) => images::prune(engine, args),
     }

@@ -36,14 +36,31 @@ fn near_command(error: &clap::Error) -> Option<String> {
     near.filter(|(distance, _)| *distance <= 2).min().map(|(_, name)| name)
 }
 
+/// Another process of this command's has said what is wrong, and ended with this code.
+#[derive(Debug)]
+pub struct Reported(pub u8);
+
+impl std::fmt::Display for Reported {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ended with code {}", self.0)
+    }
+}
+
+impl std::error::Error for Reported {}
+
 /// Prints an error with its hint; the exit code is `code` unless the error knows better.
 pub fn report(error: &anyhow::Error, code: Code) -> u8 {
     // The reader of a pipe has seen enough.
     if is_broken_pipe(error) {
         return 0;
     }
+    if let Some(Reported(code)) = error.downcast_ref() {
+        return *code;
+    }
     let own = error.chain().find_map(|cause| cause.downcast_ref::<hull_engine::Error>());
-    let image = error.chain().find_map(|cause| cause.downcast_ref::<hull_image::Error>());
+    // Context that is an error itself is found by the whole only.
+    let image = error.downcast_ref::<hull_image::Error>();
+    let image = image.or_else(|| error.chain().find_map(|cause| cause.downcast_ref::<hull_image::Error>()));
     let storage = error.chain().find_map(|cause| cause.downcast_ref::<hull_storage::Error>());
     let mut text = format!("hull: {}\n", sentence(error));
     let hint = own.and_then(hull_engine::Error::hint);

@@ -1,0 +1,122 @@
+//! The verbs that talk to registries.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Who we are there, and whom we believe.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Access {
+    /// The file of credentials [default: docker's config.json and podman's auth.json]
+    #[arg(long, value_name = "FILE")]
+    pub authfile: Option<PathBuf>,
+    /// A directory with the registry's authority (*.crt) and our certificate (*.cert, *.key)
+    #[arg(long, value_name = "DIR")]
+    pub cert_dir: Option<PathBuf>,
+    /// Name and password for this command only
+    #[arg(long, value_name = "USER:PASSWORD")]
+    pub creds: Option<String>,
+    /// Whether the certificate has to be good [default: true, but for this machine's own addresses]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub tls_verify: Option<bool>,
+}
+
+#[derive(Debug, Args)]
+pub struct Pull {
+    /// All tags of the repository
+    #[arg(short, long)]
+    pub all_tags: bool,
+    /// Another platform than this machine's: OS/ARCH[/VARIANT]
+    #[arg(long, value_name = "PLATFORM")]
+    pub platform: Option<String>,
+    /// Print only the images' names
+    #[arg(short, long)]
+    pub quiet: bool,
+    #[command(flatten)]
+    pub access: Access,
+    #[arg(required = true, value_name = "IMAGE")]
+    pub names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Push {
+    /// All tags of the repository
+    #[arg(short, long)]
+    pub all_tags: bool,
+    /// Send large layers in pieces of so many bytes: for a proxy that takes no more (500m, 1g)
+    #[arg(long, value_name = "SIZE", value_parser = super::values::size)]
+    pub chunk_size: Option<u64>,
+    /// Write the digest to a file
+    #[arg(long, value_name = "FILE")]
+    pub digestfile: Option<PathBuf>,
+    /// Print nothing but the digest
+    #[arg(short, long)]
+    pub quiet: bool,
+    #[command(flatten)]
+    pub access: Access,
+    #[arg(value_name = "IMAGE")]
+    pub name: String,
+    /// Where to, if not by its own name
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Login {
+    /// Print who is logged in
+    #[arg(long)]
+    pub get_login: bool,
+    #[arg(short, long, value_name = "PASSWORD")]
+    pub password: Option<String>,
+    /// Read the password from stdin
+    #[arg(long, conflicts_with = "password")]
+    pub password_stdin: bool,
+    #[arg(short, long, value_name = "USER")]
+    pub username: Option<String>,
+    #[command(flatten)]
+    pub access: Access,
+    /// [default: docker.io]
+    #[arg(value_name = "REGISTRY")]
+    pub registry: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Logout {
+    /// The file of credentials
+    #[arg(long, value_name = "FILE")]
+    pub authfile: Option<PathBuf>,
+    /// [default: docker.io]
+    #[arg(value_name = "REGISTRY")]
+    pub registry: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Search {
+    /// Show only what fits: is-official=true|false, stars=N
+    #[arg(short, long, value_name = "FILTER")]
+    pub filter: Vec<String>,
+    /// json, table, or a Go template
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    #[arg(long, value_name = "N", default_value_t = 25)]
+    pub limit: usize,
+    /// Do not shorten
+    #[arg(long)]
+    pub no_trunc: bool,
+    #[command(flatten)]
+    pub access: Access,
+    /// What is looked for; after a registry and a slash, there only
+    #[arg(value_name = "[REGISTRY/]TERM")]
+    pub term: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Tags {
+    /// json, table, or a Go template
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    #[command(flatten)]
+    pub access: Access,
+    #[arg(value_name = "REPOSITORY")]
+    pub name: String,
+}

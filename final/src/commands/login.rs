@@ -1,0 +1,94 @@
+//! `login` and `logout`.
+
+use std::io::{IsTerminal, Write};
+
+use anyhow::{Context, Result, bail};
+use hull_image::registry::{self, Access, AccessOptions, Login as Kept};
+
+use super::registry::access;
+use crate::cli::registry::{Login, Logout};
+use crate::ui::output;
+
+const DOCKER: &str = "docker.io";
+
+pub fn login(args: &Login) -> Result<u8> {
+    let registry = args.registry.as_deref().map_or(DOCKER, bare);
+    let access = access(&args.access)?;
+    if args.get_login {
+        let user = registry::logged_in(&access, registry)?;
+        output::line(user.with_context(|| format!("not logged in to {registry}"))?)?;
+        return Ok(0);
+    }
+    if args.password.is_some() {
+        let _ = writeln!(
+            std::io::stderr(),
+            "WARNING! --password shows it to whoever lists processes; use --password-stdin."
+        );
+    }
+    let user = match &args.username {
+        Some(user) => user.clone(),
+        None => ask("Username: ", false)?,
+    };
+    let password = match &args.password {
+        Some(password) => password.clone(),
+        None if args.password_stdin => {
+            let mut password =
+                std::io::read_to_string(std::io::stdin()).context("cannot read the password")?;
+            password.truncate(password.trim_end_matches(['\n', '\r']).len());
+            password
+        }
+        None => ask("Password: ", true)?,
+    };
+    if user.is_empty() || password.is_empty() {
+        bail!("a name and a password are needed");
+    }
+    match registry::login(&access, registry, &user, &password)? {
+        Kept::File(path) => {
+            let note = "WARNING! Your password is stored there as it is; a credential helper keeps it safer.";
+            let _ = writeln!(std::io::stderr(), "{}: {note}", path.display());
+        }
+        Kept::Helper(_) => {}
+    }
+    output::line("Login Succeeded")?;
+    Ok(0)
+}
+
+pub fn logout(args: &Logout) -> Result<u8> {
+    let registry = args.registry.as_deref().map_or(DOCKER, bare);
+    let access = Access::new(AccessOptions { auth_file: args.authfile.clone(), ..AccessOptions::default() })?;
+    match registry::logout(&access, registry)? {
+        true => output::line(format!("Removing login credentials for {registry}"))?,
+        false => output::line(format!("Not logged in to {registry}"))?,
+    }
+    Ok(0)
+}
+
+/// People paste addresses.
+fn bare(registry: &str) -> &str {
+    let bare = registry.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
+    match bare.strip_suffix("/v1").or_else(|| bare.strip_suffix("/v2")).unwrap_or(bare) {
+        "index.docker.io" | "registry-1.docker.io" => DOCKER,
+        bare => bare,
+    }
+}
+
+fn ask(question: &str, secret: bool) -> Result<String> {
+    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        bail!("there is no terminal to ask on: give --username, and the password with --password-stdin");
+    }
+    let _ = write!(std::io::stderr(), "{question}");
+    let before = tcgetattr(&stdin).context("cannot read the terminal's settings")?;
+    let mut silent = before.clone();
+    silent.local_modes.set(LocalModes::ECHO, !secret);
+    tcsetattr(&stdin, OptionalActions::Flush, &silent).context("cannot set the terminal")?;
+    let mut line = String::new();
+    let read = stdin.read_line(&mut line);
+    let _ = tcsetattr(&stdin, OptionalActions::Flush, &before);
+    if secret {
+        let _ = writeln!(std::io::stderr());
+    }
+    read.context("cannot read from the terminal")?;
+    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+}

@@ -1,0 +1,31 @@
+//! What the verbs that talk to registries share.
+
+use anyhow::{Result, bail};
+use hull_image::registry::{Access, AccessOptions, Credential};
+
+use crate::cli::registry as cli;
+
+pub fn access(args: &cli::Access) -> Result<Access> {
+    access_with_chunk(args, None)
+}
+
+pub fn access_with_chunk(args: &cli::Access, chunk: Option<u64>) -> Result<Access> {
+    let credential = args.creds.as_deref().map(credential).transpose()?;
+    Ok(Access::new(AccessOptions {
+        auth_file: args.authfile.clone(),
+        credential,
+        certificates: args.cert_dir.clone(),
+        verify: args.tls_verify,
+        chunk,
+    })?)
+}
+
+fn credential(text: &str) -> Result<Credential> {
+    match text.split_once(':') {
+        Some((user, password)) if !user.is_empty() => {
+            Ok(Credential::Password { user: user.into(), password: password.into() })
+        }
+        // Not shown: it may be the password.
+        _ => bail!("--creds takes USER:PASSWORD"),
+    }
+}

@@ -1,0 +1,83 @@
+//! `search`, and `image tags`: what registries have.
+
+use anyhow::{Context, Result, bail};
+use hull_image::reference::Reference;
+use hull_image::registry::Found;
+use hull_image::remote;
+use serde_json::json;
+
+use super::registry;
+use crate::cli::registry::{Search, Tags};
+use crate::ui::human;
+use crate::ui::list::{self, Columns};
+
+const COLUMNS: Columns = Columns {
+    titles: &[
+        ("Name", "NAME"),
+        ("Description", "DESCRIPTION"),
+        ("StarCount", "STARS"),
+        ("IsOfficial", "OFFICIAL"),
+    ],
+    shown: &["Name", "Description", "StarCount", "IsOfficial"],
+};
+
+const TAGS: Columns = Columns { titles: &[("Name", "NAME"), ("Tag", "TAG")], shown: &["Name", "Tag"] };
+
+pub fn search(args: &Search) -> Result<u8> {
+    let access = registry::access(&args.access)?;
+    let (registries, term) = match args.term.split_once('/') {
+        Some((registry, term)) if !Reference::is_short(&args.term) => (vec![registry.to_owned()], term),
+        _ => (access.settings().search_registries(), args.term.as_str()),
+    };
+    let mut rows = Vec::new();
+    for registry in registries {
+        let mut found = remote::search(&access, &registry, term, args.limit.clamp(1, 100))?;
+        for filter in &args.filter {
+            keep(&mut found, filter)?;
+        }
+        rows.extend(found.iter().map(|found| {
+            let name = match registry.as_str() {
+                "docker.io" => found.name.clone(),
+                registry => format!("{registry}/{}", found.name),
+            };
+            let description = found.description.replace(|c: char| c.is_control(), " ");
+            json!({
+                "Name": name,
+                "Description": if args.no_trunc { description } else { human::shorten(&description, 45) },
+                "StarCount": found.stars.to_string(),
+                "IsOfficial": if found.official { "[OK]" } else { "" },
+            })
+        }));
+    }
+    list::print(COLUMNS, &rows, args.format.as_deref())?;
+    Ok(0)
+}
+
+fn keep(found: &mut Vec<Found>, filter: &str) -> Result<()> {
+    match filter.split_once('=') {
+        Some(("is-official", wanted @ ("true" | "false"))) => {
+            found.retain(|found| found.official == (wanted == "true"));
+        }
+        Some(("stars", least)) => {
+            let least: u64 = least.parse().with_context(|| format!("invalid filter {filter:?}"))?;
+            found.retain(|found| found.stars >= least);
+        }
+        _ => bail!("invalid filter {filter:?}: there are is-official=true|false and stars=N"),
+    }
+    Ok(())
+}
+
+pub fn tags(args: &Tags) -> Result<u8> {
+    let access = registry::access(&args.access)?;
+    let repository = &access.settings().candidates(&args.name)?[0];
+    if Reference::names_tag(&args.name) {
+        bail!("{} names one image; a repository has tags", args.name);
+    }
+    let name = repository.familiar_repository();
+    let rows: Vec<_> = remote::tags(&access, repository)?
+        .into_iter()
+        .map(|tag| json!({ "Name": name, "Tag": tag }))
+        .collect();
+    list::print(TAGS, &rows, args.format.as_deref())?;
+    Ok(0)
+}
