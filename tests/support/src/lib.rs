@@ -7,6 +7,7 @@
 //! cgroups    where the machine keeps a process's limits, on v1, hybrid and v2
 //! leaks      what a scenario may not leave behind
 //! fixtures   image archives made on this machine: busybox, Debian's minbase, skopeo's formats
+//! registry   Debian's docker-registry, in the scenario's own network
 //! user       the same world as seen by an ordinary user
 //! program    where `hull` and `hull-oci` under test are
 //! skip       a test that cannot run here says so
@@ -20,11 +21,13 @@ pub mod fixtures;
 pub mod leaks;
 pub mod outcome;
 pub mod program;
+pub mod registry;
 pub mod scenario;
 pub mod skip;
 pub mod terminal;
 pub mod user;
 
 pub use outcome::{Outcome, Running};
+pub use registry::Registry;
 pub use scenario::Scenario;
 pub use terminal::Terminal;

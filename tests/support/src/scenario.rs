@@ -16,6 +16,20 @@ use crate::outcome::{Outcome, Running, run, run_with_input};
 use crate::user::OrdinaryUser;
 use crate::{fixtures, program, skip};
 
+/// What says how this machine's user talks to registries.
+const OWN_SETTINGS: [&str; 10] = [
+    "XDG_RUNTIME_DIR",
+    "XDG_CONFIG_HOME",
+    "DOCKER_CONFIG",
+    "REGISTRY_AUTH_FILE",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "ALL_PROXY",
+    "NO_PROXY",
+];
+
 /// See the module's documentation. Dropping it proves that nothing was left behind.
 #[derive(Debug)]
 pub struct Scenario {
@@ -125,6 +139,11 @@ impl Scenario {
                 let mut command = Command::new(program::hull());
                 command.env("HULL_ROOT", self.data_root()).env("HULL_RUNROOT", self.run_root());
                 command.env("HULL_CGROUP_PARENT", &self.cgroup_parent);
+                // The developer's own passwords, mirrors and proxies are no part of a test.
+                command.env("HOME", self.path("home"));
+                for name in OWN_SETTINGS {
+                    command.env_remove(name);
+                }
                 command
             }
         };

@@ -8,13 +8,18 @@ use nix::unistd::geteuid;
 use crate::workspace::{output, run};
 
 /// Package and what it is for, said when it is missing.
-const PACKAGES: [(&str, &str); 12] = [
+const PACKAGES: [(&str, &str); 17] = [
     ("gcc", "links the programs"),
     ("libc6-dev", "has the C library for static linking"),
     ("busybox-static", "is the smallest image, and the virtual machine's user space"),
     ("debootstrap", "makes a real Debian image, since none can be pulled"),
     ("skopeo", "writes and reads image archives, to be understood by others"),
     ("umoci", "makes an OCI layout without hull"),
+    ("docker-registry", "is the registry that images go to and come from"),
+    ("apache2-utils", "writes the registry's passwords (htpasswd)"),
+    ("openssl", "makes the registry's certificates"),
+    ("podman", "pulls what hull pushed, and pushes what hull pulls"),
+    ("docker.io", "does the same (dockerd)"),
     ("uidmap", "gives an ordinary user more than one id (newuidmap)"),
     ("iproute2", "shows what others see of a link"),
     ("nftables", "shows the leak check which rules are left"),
