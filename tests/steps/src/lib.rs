@@ -34,7 +34,7 @@ pub fn program(step: usize) -> PathBuf {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command.args(["build", "--quiet"]).current_dir(workspace());
-        (1..=STEPS.len()).for_each(|step| drop(command.arg("--package").arg(package(step))));
+        command.args((1..=STEPS.len()).flat_map(|step| ["--package".to_owned(), package(step)]));
         assert!(command.status().expect("cargo runs").success(), "the lessons do not build");
         // This executable is target/<triple>/<profile>/deps/<test>-<hash>.
         let own = std::env::current_exe().expect("/proc is mounted");
