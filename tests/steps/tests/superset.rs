@@ -48,14 +48,13 @@ fn without(text: &str, item: &str) -> String {
         let line = line.trim_start().trim_start_matches("pub ");
         line.strip_prefix(item).is_some_and(|rest| rest.starts_with(['(', ':', '<']))
     };
-    let at =
-        lines.iter().position(|line| is_it(line)).unwrap_or_else(|| panic!("{item} is not there to retire"));
+    let at = lines.iter().position(is_it).unwrap_or_else(|| panic!("{item} is not there to retire"));
     let indent = lines[at].len() - lines[at].trim_start().len();
     let ends = |line: &&str| {
         let is_flush = line.len() - line.trim_start().len() == indent;
         is_flush && (line.trim_end().ends_with(';') || line.trim() == "}" || line.trim() == "];")
     };
-    let end = at + lines[at..].iter().position(|line| ends(line)).expect("it ends");
+    let end = at + lines[at..].iter().position(ends).expect("it ends");
     let above = lines[..at].iter().rev().take_while(|line| line.trim_start().starts_with("///")).count();
     let below = usize::from(lines.get(end + 1).is_some_and(|line| line.is_empty()));
     [&lines[..at - above], &lines[end + 1 + below..]].concat().join("\n")
