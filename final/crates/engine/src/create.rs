@@ -102,11 +102,7 @@ impl Engine {
             }
             _ => {}
         }
-        for option in &mut resolved.networks {
-            if option.network != crate::network::DEFAULT {
-                option.network = self.find_network(&option.network)?.name;
-            }
-        }
+        resolved.networks.iter().try_for_each(|option| self.check_network(&option.network))?;
         Ok(resolved)
     }
 

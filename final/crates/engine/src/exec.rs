@@ -38,6 +38,8 @@ impl Engine {
             let pidfd = crate::lifecycle::open(init)?
                 .ok_or_else(|| wrong_state("exec in", &record, Status::Exited))?;
             let target = ExecTarget {
+                id: &record.id,
+                bundle: &bundle,
                 pid: init.pid,
                 pidfd: std::os::fd::AsFd::as_fd(&pidfd),
                 cgroup: cgroup.as_ref(),

@@ -1,17 +1,21 @@
 //! `create`: the parent's side of a start.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use hull_sys::process::{self, Clone3, Cloned};
+use hull_sys::process;
 use nix::libc;
 
+use crate::birth;
 use crate::cgroups::Cgroup;
-use crate::error::{Error, Result, Step};
+use crate::error::{Error, Result};
+use crate::hooks::{self, Point};
+use crate::idmap;
 use crate::init;
 use crate::namespaces;
 use crate::protocol::{Channel, Message};
-use crate::rootfs::Graft;
+use crate::rootfs::{Graft, Sources};
+use crate::security::seccomp::Program;
 use crate::spec::{NamespaceKind, Spec, validate};
 use crate::stdio::Stdio;
 
@@ -40,6 +44,12 @@ pub struct CreateOptions<'a> {
     pub preserved_fds: u32,
 }
 
+/// What is made before the clone, for the child to use.
+pub(crate) struct Prepared {
+    pub filter: Option<Program>,
+    pub sources: Sources,
+}
+
 /// A container that is ready and waits for [`Created::start`]. Dropped, it is killed and leaves nothing.
 #[derive(Debug)]
 pub struct Created {
@@ -48,6 +58,27 @@ pub struct Created {
     channel: Channel,
     cgroup: Option<Cgroup>,
     console: Option<OwnedFd>,
+    told: Option<Box<Told>>,
+}
+
+/// What hooks are told, of a container that has some.
+#[derive(Debug)]
+struct Told {
+    id: String,
+    bundle: PathBuf,
+    spec: Spec,
+}
+
+impl Told {
+    fn of(options: &CreateOptions<'_>) -> Option<Box<Self>> {
+        let CreateOptions { id, bundle, spec, .. } = *options;
+        let told = || Self { id: id.to_owned(), bundle: bundle.to_owned(), spec: spec.clone() };
+        spec.hooks.as_ref().map(|_| Box::new(told()))
+    }
+
+    fn subject(&self, pid: i32) -> hooks::Subject<'_> {
+        hooks::Subject { id: &self.id, bundle: &self.bundle, spec: &self.spec, pid }
+    }
 }
 
 /// A container, or an exec'ed process, that runs.
@@ -69,54 +100,38 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created> {
 /// [`Created::ready`] waits for it; what the caller does in between, on the network for instance, costs no time.
 pub fn spawn(options: CreateOptions<'_>) -> Result<Created> {
     validate::check_sysctls(options.spec)?;
-    let program = init::compile(options.spec, options.seccomp_cache)?;
+    let filter = init::compile(options.spec, options.seccomp_cache)?;
+    let prepared = Prepared { filter, sources: Sources::prepare(options.spec, options.bundle)? };
     let resources = options.spec.linux.as_ref().and_then(|linux| linux.resources.clone()).unwrap_or_default();
     if let Some(cgroup) = &options.cgroup {
         cgroup.create(&resources)?;
     }
     // From here on whatever fails removes the cgroup again.
-    let created = clone_init(&options, program.as_ref());
-    let (pid, pidfd, channel) = match created {
+    let (pid, pidfd, channel) = match birth::clone_init(&options, &prepared) {
         Ok(created) => created,
         Err(error) => {
             remove(options.cgroup.as_ref());
             return Err(error);
         }
     };
-    Ok(Created { pid, pidfd: Some(pidfd), channel, cgroup: options.cgroup, console: None })
-}
-
-fn clone_init(
-    options: &CreateOptions<'_>,
-    filter: Option<&crate::security::seccomp::Program>,
-) -> Result<(i32, OwnedFd, Channel)> {
-    let (ours, theirs) = Channel::pair()?;
-    let directory = options.cgroup.as_ref().and_then(Cgroup::open_dir);
-    let request =
-        Clone3 { flags: namespaces::clone_flags(options.spec), cgroup: directory.as_ref().map(AsFd::as_fd) };
-    let pid_namespace = PidNamespace::enter(options.spec)?;
-    if pid_namespace.is_joined() {
-        // Who is in there already sees the child from its first instruction, and must not look through /proc/PID/fd.
-        process::set_dumpable(false).step(|| "hide from the container".into())?;
-    }
-    let cloned = process::clone3(&request);
-    match cloned.step(|| "clone the container's first process".into())? {
-        Cloned::Child => {
-            drop(ours);
-            drop(directory);
-            init::run(options, filter, theirs)
-        }
-        Cloned::Parent { pid, pidfd } => {
-            if pid_namespace.is_joined() {
-                process::set_dumpable(true).step(|| "be seen again".into())?;
-            }
-            drop(pid_namespace);
-            Ok((pid, pidfd, ours))
-        }
-    }
+    let told = Told::of(&options);
+    let created = Created { pid, pidfd: Some(pidfd), channel, cgroup: options.cgroup, console: None, told };
+    created.settle(options.spec)?;
+    Ok(created)
 }
 
 impl Created {
+    /// What only the parent can do for a child that waits for it.
+    fn settle(&self, spec: &Spec) -> Result<()> {
+        if !init::waits_for_parent(spec) {
+            return Ok(());
+        }
+        if let Some(linux) = spec.linux.as_ref().filter(|_| namespaces::is_new(spec, NamespaceKind::User)) {
+            idmap::write(self.pid, linux)?;
+        }
+        self.channel.send(&Message::Go)
+    }
+
     /// Waits until all is made and the container waits for [`Created::start`].
     pub fn ready(&mut self) -> Result<()> {
         match self.await_ready() {
@@ -128,6 +143,13 @@ impl Created {
     fn await_ready(&mut self) -> Result<()> {
         loop {
             match self.channel.expect()? {
+                Message::Built => {
+                    if let Some(told) = &self.told {
+                        hooks::run(Point::Prestart, told.subject(self.pid))?;
+                        hooks::run(Point::CreateRuntime, told.subject(self.pid))?;
+                    }
+                    self.channel.send(&Message::Go)?;
+                }
                 Message::Console(master) => self.console = Some(master),
                 Message::Ready => return Ok(()),
                 _ => return Err(Error::InitDied),
@@ -191,35 +213,5 @@ fn remove(cgroup: Option<&Cgroup>) {
     // The error that brought us here is the one to tell.
     if let Some(cgroup) = cgroup {
         let _ = cgroup.remove();
-    }
-}
-
-/// A pid namespace is entered by children only (setns(2)): the parent changes where its next child is born, and
-/// changes it back.
-struct PidNamespace(Option<std::fs::File>);
-
-impl PidNamespace {
-    fn enter(spec: &Spec) -> Result<Self> {
-        let joined = namespaces::of(spec)
-            .iter()
-            .find(|namespace| namespace.kind == NamespaceKind::Pid && namespace.path.is_some());
-        let Some(namespace) = joined else { return Ok(Self(None)) };
-        let own = std::fs::File::open("/proc/self/ns/pid").step(|| "open our pid namespace".into())?;
-        namespaces::join(namespace)?;
-        Ok(Self(Some(own)))
-    }
-}
-
-impl PidNamespace {
-    fn is_joined(&self) -> bool {
-        self.0.is_some()
-    }
-}
-
-impl Drop for PidNamespace {
-    fn drop(&mut self) {
-        if let Some(own) = &self.0 {
-            let _ = process::setns(own.as_fd(), libc::CLONE_NEWPID);
-        }
     }
 }

@@ -22,6 +22,7 @@ pub fn mounts() -> Vec<Mount> {
         kind: Some(kind.into()),
         source: Some(source.into()),
         options: options.iter().map(|option| option.to_string()).collect(),
+        ..Mount::default()
     };
     vec![
         mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),

@@ -23,6 +23,9 @@ pub enum Error {
         "the kernel killed the container's first process before it was ready: the memory limit is too low"
     )]
     InitOutOfMemory,
+    /// In the words of a hook, or of the child.
+    #[error("{0}")]
+    Said(String),
     #[error(transparent)]
     Cgroup(#[from] crate::cgroups::Error),
 }

@@ -10,16 +10,21 @@ use crate::cgroups::Cgroup;
 use crate::console;
 use crate::create::{Running, end};
 use crate::error::{Error, Result, Step};
-use crate::init;
+use crate::hooks::Subject;
+use crate::idmap;
+use crate::init::{self, Rights};
 use crate::namespaces;
 use crate::protocol::{Channel, Message};
 use crate::security::seccomp::Program;
-use crate::spec::{NamespaceKind, Process, Spec};
+use crate::spec::{Process, Spec};
 use crate::stdio::Stdio;
 
 /// A running container.
 #[derive(Debug)]
 pub struct ExecTarget<'a> {
+    pub id: &'a str,
+    /// The directory of its bundle.
+    pub bundle: &'a Path,
     pub pid: i32,
     pub pidfd: BorrowedFd<'a>,
     pub cgroup: Option<&'a Cgroup>,
@@ -47,7 +52,10 @@ pub fn exec(
         process::setns(target.pidfd, libc::CLONE_NEWPID)
             .step(|| "join the container's pid namespace".into())?;
     }
-    let request = Clone3 { flags: 0, cgroup: directory.as_ref().map(AsFd::as_fd) };
+    // Inherited by the child, until the cgroup that it is born in has other CPUs.
+    let affinity = user_process.exec_cpu_affinity.as_ref();
+    init::set_affinity(affinity.and_then(|affinity| affinity.initial.as_deref()))?;
+    let request = Clone3 { cgroup: directory.as_ref().map(AsFd::as_fd), ..Clone3::default() };
     match process::clone3(&request).step(|| "clone the process".into())? {
         Cloned::Child => {
             drop(ours);
@@ -94,13 +102,23 @@ fn enter(
 ) -> Result<std::convert::Infallible> {
     nix::unistd::setsid().step(|| "start a session".into())?;
     process::join_new_session_keyring().or_else(init::absent).step(|| "start a session keyring".into())?;
+    init::set_oom_score(user_process)?;
     // While the host's cgroup mounts are still in sight.
     target.cgroup.map_or(Ok(()), Cgroup::enter)?;
-    let user = namespaces::flag(NamespaceKind::User);
-    let flags = joined & !libc::CLONE_NEWPID;
-    let same_user_namespace = flags & user == 0;
-    let flags = if same_user_namespace { flags } else { flags | user };
-    process::setns(target.pidfd, flags).step(|| "join the container's namespaces".into())?;
+    let affinity = user_process.exec_cpu_affinity.as_ref();
+    init::set_affinity(affinity.and_then(|affinity| affinity.last.as_deref()))?;
+    let rights = Rights::prepare(user_process, filter, subject(target)?)?;
+    let shared_root = shared_root(target)?;
+    process::setns(target.pidfd, joined & !libc::CLONE_NEWPID)
+        .step(|| "join the container's namespaces".into())?;
+    if let Some(root) = shared_root {
+        let step = || "enter the container's root".to_owned();
+        nix::unistd::fchdir(root).step(step)?;
+        nix::unistd::chroot(".").step(step)?;
+    }
+    if joined & libc::CLONE_NEWUSER != 0 {
+        idmap::become_root()?;
+    }
     if user_process.terminal {
         let dev = std::fs::File::open("/dev").step(|| "open /dev".into())?;
         let size = user_process.console_size.map(|size| (size.height, size.width));
@@ -110,10 +128,25 @@ fn enter(
     } else {
         stdio.install()?;
     }
+    init::set_schedule(user_process, &target.spec.linux.clone().unwrap_or_default())?;
     init::set_limits(user_process)?;
-    init::drop_rights(user_process, filter)?;
+    rights.take()?;
     // Before anything is looked for by a name of the container's; see the create path.
     process::close_all_but(3, &[channel.as_fd()]).step(|| "close inherited descriptors".into())?;
     let program = init::find(user_process)?;
     init::execute(&program, user_process, 0)
+}
+
+fn subject<'a>(target: &ExecTarget<'a>) -> Result<Subject<'a>> {
+    let pid = init::pid_on_the_host(target.spec)?;
+    Ok(Subject { id: target.id, bundle: target.bundle, spec: target.spec, pid })
+}
+
+/// A root that a mount namespace does not have by itself; see [`crate::rootfs::enter_shared`].
+fn shared_root(target: &ExecTarget<'_>) -> Result<Option<std::fs::File>> {
+    if namespaces::owns_mounts(target.spec) {
+        return Ok(None);
+    }
+    let path = format!("/proc/{}/root", target.pid);
+    std::fs::File::open(&path).map(Some).step(|| format!("open {path}"))
 }

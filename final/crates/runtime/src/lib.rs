@@ -1,7 +1,9 @@
 //! An OCI runtime as a library: bundles in, isolated processes out.
 //!
 //! ```text
-//! spec        config.json                    create   clone3, then talk to the child until it is ready
+//! spec        config.json                    create   limits, clone, then talk to the child until it is ready
+//! birth       clone3: into which namespaces  idmap    who is who in a user namespace
+//! hooks       the bundle's own programs
 //! protocol    what parent and child say      init/    the child: namespaces, mounts, security, execve
 //! rendezvous  where a container waits to be started by another process
 //! rootfs/     mounts, devices, masks, pivot  exec     another process in a running container
@@ -9,12 +11,15 @@
 //! ```
 //! It knows nothing of images, networks or names.
 
+mod birth;
 pub mod cgroups;
 mod console;
 mod create;
 pub mod defaults;
 mod error;
 mod exec;
+pub mod hooks;
+mod idmap;
 mod init;
 mod namespaces;
 mod protocol;

@@ -28,13 +28,38 @@ pub(crate) fn is_new(spec: &Spec, kind: NamespaceKind) -> bool {
     of(spec).iter().any(|namespace| namespace.kind == kind && namespace.path.is_none())
 }
 
+/// True when the container gets a mount namespace of its own; else it shares one, in which nothing may be changed.
+pub(crate) fn owns_mounts(spec: &Spec) -> bool {
+    is_new(spec, NamespaceKind::Mount)
+}
+
 /// What clone3 makes. The cgroup namespace is not among it: its root is the cgroup that the process is in when it
-/// is made (cgroup_namespaces(7)), and on v1 that is only after the clone.
+/// is made (cgroup_namespaces(7)), and on v1 that is only after the clone. Nor are clocks that are to be set: those of a
+/// time namespace cannot be any more once a process is in it (time_namespaces(7)).
 pub(crate) fn clone_flags(spec: &Spec) -> u64 {
+    let has_offsets = spec.linux.as_ref().is_some_and(|linux| !linux.time_offsets.is_empty());
+    let later = |kind| kind == NamespaceKind::Cgroup || (kind == NamespaceKind::Time && has_offsets);
     of(spec)
         .iter()
-        .filter(|namespace| namespace.path.is_none() && namespace.kind != NamespaceKind::Cgroup)
+        .filter(|namespace| namespace.path.is_none() && !later(namespace.kind))
         .fold(0, |flags, namespace| flags | flag(namespace.kind) as u64)
+}
+
+/// A time namespace of our own whose clocks differ by this much from those of the machine (time_namespaces(7)).
+pub(crate) fn offset_clocks(spec: &Spec) -> Result<()> {
+    let Some(linux) = spec.linux.as_ref().filter(|linux| !linux.time_offsets.is_empty()) else {
+        return Ok(());
+    };
+    nix::sched::unshare(nix::sched::CloneFlags::from_bits_retain(libc::CLONE_NEWTIME))
+        .step(|| "create a time namespace".into())?;
+    for (clock, offset) in &linux.time_offsets {
+        let line = format!("{clock} {} {}", offset.secs, offset.nanosecs);
+        std::fs::write("/proc/self/timens_offsets", &line).step(|| format!("set the clock {line}"))?;
+    }
+    // Made for our children, until we join it.
+    let own = std::fs::File::open("/proc/self/ns/time_for_children");
+    own.and_then(|own| Ok(hull_sys::process::setns(std::os::fd::AsFd::as_fd(&own), libc::CLONE_NEWTIME)?))
+        .step(|| "join the new time namespace".into())
 }
 
 /// Joins an existing namespace. The type is checked by the kernel: a path to another kind is EINVAL.

@@ -3,7 +3,12 @@
 //! ```text
 //! parent                          child
 //!   make the cgroups
-//!   clone3 ───────────────────────▶ enter the cgroups, mount, mask, devices, pivot
+//!   clone3
+//!   map its ids, give it devices
+//!   Go ───────────────────────────▶ (only where there is something of the kind to wait for)
+//!                                   enter the cgroups, mount, mask, devices
+//!   run hooks ◀─────────────────── Built (only where there are hooks)
+//!   Go ───────────────────────────▶ pivot
 //!          ◀─────────────────────── Console, with the terminal's descriptor
 //!          ◀─────────────────────── Ready
 //!   Go ───────────────────────────▶ execve
@@ -29,6 +34,8 @@ const LONGEST: usize = 4096;
 #[derive(Debug)]
 pub(crate) enum Message {
     Go,
+    /// All is mounted, and the host is still in sight.
+    Built,
     Ready,
     Console(OwnedFd),
     Failed(Error),
@@ -55,6 +62,10 @@ impl Channel {
         let (a, b) = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
             .step(|| "create a socket pair".into())?;
         Ok((Self(a), Self(b)))
+    }
+
+    pub(crate) fn duplicate(&self) -> Result<Self> {
+        self.0.try_clone().map(Self).step(|| "duplicate a socket".into())
     }
 
     pub(crate) fn send(&self, message: &Message) -> Result<()> {
@@ -95,6 +106,15 @@ impl Channel {
         decode(&packet[..length], fd).map(Some)
     }
 
+    /// In the child: until the parent has done its part.
+    pub(crate) fn await_go(&self) -> Result<()> {
+        match self.receive()? {
+            Some(Message::Go) => Ok(()),
+            // The parent has gone: it does not want us any more.
+            _ => Err(Error::InitDied),
+        }
+    }
+
     /// Receives, taking the child's failure as ours.
     pub(crate) fn expect(&self) -> Result<Message> {
         match self.receive()? {
@@ -113,6 +133,7 @@ fn encode(message: &Message) -> (Vec<u8>, Option<&OwnedFd>) {
     };
     match message {
         Message::Go => (b"g".to_vec(), None),
+        Message::Built => (b"b".to_vec(), None),
         Message::Ready => (b"r".to_vec(), None),
         Message::Console(fd) => (b"c".to_vec(), Some(fd)),
         Message::Failed(Error::Step { step, errno }) => (failure(b'S', *errno as i32, step), None),
@@ -122,7 +143,8 @@ fn encode(message: &Message) -> (Vec<u8>, Option<&OwnedFd>) {
         Message::Failed(Error::NotExecutable { program, errno }) => {
             (failure(b'X', *errno as i32, program), None)
         }
-        Message::Failed(other) => (failure(b'I', 0, &other.to_string()), None),
+        Message::Failed(Error::Invalid(text)) => (failure(b'I', 0, text), None),
+        Message::Failed(other) => (failure(b'T', 0, &other.to_string()), None),
     }
 }
 
@@ -137,14 +159,16 @@ fn decode(packet: &[u8], fd: Option<OwnedFd>) -> Result<Message> {
     };
     let message = match (packet[0], fd) {
         (b'g', _) => Some(Message::Go),
+        (b'b', _) => Some(Message::Built),
         (b'r', _) => Some(Message::Ready),
         (b'c', Some(fd)) => Some(Message::Console(fd)),
-        (kind @ (b'S' | b'N' | b'X' | b'I'), _) => failure().map(|(errno, text)| {
+        (kind @ (b'S' | b'N' | b'X' | b'I' | b'T'), _) => failure().map(|(errno, text)| {
             Message::Failed(match kind {
                 b'S' => Error::Step { step: text, errno: Errno::from_raw(errno) },
                 b'N' => Error::NotFound { program: text, why: if errno == 1 { IN_PATH } else { NO_FILE } },
                 b'X' => Error::NotExecutable { program: text, errno: Errno::from_raw(errno) },
-                _ => Error::Invalid(text),
+                b'I' => Error::Invalid(text),
+                _ => Error::Said(text),
             })
         }),
         _ => None,

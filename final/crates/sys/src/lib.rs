@@ -5,6 +5,7 @@ pub mod fs;
 pub mod mount;
 pub mod net;
 pub mod process;
+pub mod sched;
 pub mod security;
 pub mod self_exe;
 pub mod terminal;

@@ -35,6 +35,8 @@ pub struct Clone3<'a> {
     pub flags: u64,
     /// The child starts in this cgroup v2 directory (`CLONE_INTO_CGROUP`, Linux 5.7).
     pub cgroup: Option<BorrowedFd<'a>>,
+    /// The child is our parent's, as we are (`CLONE_PARENT`).
+    pub sibling: bool,
 }
 
 /// Who returned from [`clone3`]; the parent also holds the child by descriptor.
@@ -51,7 +53,12 @@ pub fn clone3(request: &Clone3<'_>) -> nix::Result<Cloned> {
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = request.flags | libc::CLONE_PIDFD as u64;
     args.pidfd = &raw mut pidfd as u64;
-    args.exit_signal = libc::SIGCHLD as u64;
+    if request.sibling {
+        // It tells its end as we do: a signal of its own is refused.
+        args.flags |= libc::CLONE_PARENT as u64;
+    } else {
+        args.exit_signal = libc::SIGCHLD as u64;
+    }
     if let Some(cgroup) = request.cgroup {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = cgroup.as_raw_fd() as u64;

@@ -1,5 +1,7 @@
 //! Capabilities and seccomp filters, as the kernel takes them.
 
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
 use nix::errno::Errno;
 use nix::libc;
 
@@ -82,10 +84,45 @@ pub struct Instruction {
 
 /// seccomp(2) `SECCOMP_SET_MODE_FILTER`: from here on the filter decides on every system call, for good.
 pub fn load_filter(program: &[Instruction], flags: u64) -> nix::Result<()> {
+    set_filter(program, flags).map(drop)
+}
+
+/// [`load_filter`] for a filter that asks somebody (`SECCOMP_RET_USER_NOTIF`, Linux 5.0): the descriptor they answer at.
+pub fn load_filter_with_listener(program: &[Instruction], flags: u64) -> nix::Result<OwnedFd> {
+    let fd = set_filter(program, flags | libc::SECCOMP_FILTER_FLAG_NEW_LISTENER)?;
+    // SAFETY: with this flag the kernel returns a new descriptor, which nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn set_filter(program: &[Instruction], flags: u64) -> nix::Result<i32> {
     let length = u16::try_from(program.len()).map_err(|_| Errno::E2BIG)?;
     let filter = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut().cast() };
     // SAFETY: `Instruction` has the layout of sock_filter; the kernel copies the program and writes to none of it.
     let done =
         unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const filter) };
-    Errno::result(done).map(drop)
+    Errno::result(done).map(|value| value as i32)
+}
+
+/// Answers the next question of a filter that asks (seccomp_unotify(2)): the call fails with this errno. The agent's side,
+/// for those who play it.
+pub fn refuse_next(listener: BorrowedFd<'_>, errno: i32) -> nix::Result<()> {
+    // SAFETY: both are plain data for which zero is a valid value, as the kernel demands of the first.
+    let (mut question, mut answer): (libc::seccomp_notif, libc::seccomp_notif_resp) =
+        unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    let fd = listener.as_raw_fd();
+    // SAFETY: the kernel writes one structure of this layout, which outlives the call.
+    Errno::result(unsafe { libc::ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &raw mut question) })?;
+    answer.id = question.id;
+    answer.error = -errno;
+    // SAFETY: the kernel reads one structure of this layout, which outlives the call.
+    Errno::result(unsafe { libc::ioctl(fd, SECCOMP_IOCTL_NOTIF_SEND, &raw const answer) }).map(drop)
+}
+
+// linux/seccomp.h: SECCOMP_IOWR(0, struct seccomp_notif) and SECCOMP_IOWR(1, struct seccomp_notif_resp).
+const SECCOMP_IOCTL_NOTIF_RECV: libc::Ioctl = request(0, size_of::<libc::seccomp_notif>());
+const SECCOMP_IOCTL_NOTIF_SEND: libc::Ioctl = request(1, size_of::<libc::seccomp_notif_resp>());
+
+/// `_IOWR('!', number, …)` of asm-generic/ioctl.h.
+const fn request(number: libc::Ioctl, size: usize) -> libc::Ioctl {
+    3 << 30 | (size as libc::Ioctl) << 16 | (b'!' as libc::Ioctl) << 8 | number
 }

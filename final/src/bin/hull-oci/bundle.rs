@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use hull_runtime::security::defaults;
-use hull_runtime::spec::{Resources, Spec};
+use hull_runtime::spec::{BlockIo, Resources, Spec};
 
 /// Of the specification that is followed.
 pub const OCI_VERSION: &str = "1.3.0";
@@ -60,13 +60,25 @@ pub fn unset_zeros(resources: &mut Resources) {
         memory.reservation = memory.reservation.filter(|value| *value != 0);
         memory.swap = memory.swap.filter(|value| *value != 0);
         memory.disable_oom_killer = memory.disable_oom_killer.filter(|value| *value);
+        memory.kernel = memory.kernel.filter(|value| *value != 0);
+        memory.kernel_tcp = memory.kernel_tcp.filter(|value| *value != 0);
     }
     if let Some(cpu) = &mut resources.cpu {
         cpu.shares = cpu.shares.filter(|value| *value != 0);
         cpu.quota = cpu.quota.filter(|value| *value != 0);
         cpu.period = cpu.period.filter(|value| *value != 0);
+        cpu.realtime_period = cpu.realtime_period.filter(|value| *value != 0);
+        cpu.realtime_runtime = cpu.realtime_runtime.filter(|value| *value != 0);
         cpu.cpus = cpu.cpus.take().filter(|value| !value.is_empty());
         cpu.mems = cpu.mems.take().filter(|value| !value.is_empty());
+    }
+    if let Some(block_io) = &mut resources.block_io {
+        block_io.weight = block_io.weight.filter(|value| *value != 0);
+        block_io.leaf_weight = block_io.leaf_weight.filter(|value| *value != 0);
+    }
+    resources.block_io = resources.block_io.take().filter(|block_io| *block_io != BlockIo::default());
+    if let Some(network) = &mut resources.network {
+        network.class_id = network.class_id.filter(|value| *value != 0);
     }
     resources.pids = resources.pids.take().filter(|pids| pids.limit != 0);
 }

@@ -114,6 +114,9 @@ pub struct Run {
     /// Do not delete the container when it has ended
     #[arg(long)]
     pub keep: bool,
+    /// Leave orphans of the container to somebody else
+    #[arg(long)]
+    pub no_subreaper: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,16 +4,17 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use hull_runtime::spec::Spec;
 use hull_runtime::{CreateOptions, Created, Stdio, rendezvous};
 use hull_storage::lock::Lock;
 use hull_storage::process_id::ProcessId;
 
 use crate::bundle::Bundle;
 use crate::state::{Container, Root, State, cgroup};
-use crate::{cli, console};
+use crate::{cli, console, delete};
 
-pub fn create(root: &Root, args: &cli::Create) -> Result<u8> {
-    let made = make(root, args, After::Detached { started: false })?;
+pub fn create(root: &Root, args: &cli::Create, global: &cli::Global) -> Result<u8> {
+    let made = make(root, args, global, After::Detached { started: false })?;
     made.created.detach();
     made.reservation.keep();
     Ok(0)
@@ -33,6 +34,7 @@ pub struct Made {
     pub created: Created,
     pub console: Option<OwnedFd>,
     pub state: State,
+    pub spec: Spec,
     pub reservation: Reservation,
 }
 
@@ -59,7 +61,7 @@ impl Drop for Reservation {
 }
 
 /// Validates everything, then acts; what fails takes back what was done before.
-pub fn make(root: &Root, args: &cli::Create, after: After) -> Result<Made> {
+pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After) -> Result<Made> {
     if args.no_pivot {
         bail!("--no-pivot: without pivot_root(2) a privileged process walks out of its root");
     }
@@ -89,7 +91,7 @@ pub fn make(root: &Root, args: &cli::Create, after: After) -> Result<Made> {
         _ => None,
     };
     console::give_pipes(process.user.uid)?;
-    let mut created = hull_runtime::create(CreateOptions {
+    let made = hull_runtime::create(CreateOptions {
         id: &args.id,
         bundle: &bundle.directory,
         spec: &bundle.spec,
@@ -101,17 +103,32 @@ pub fn make(root: &Root, args: &cli::Create, after: After) -> Result<Made> {
         seccomp_cache: None,
         rendezvous: listener,
         preserved_fds: args.preserve_fds,
-    })?;
+    });
+    let told = made.map_err(Into::into).and_then(|mut created| {
+        let console = tell(args, &mut created, console_socket.as_ref())?;
+        state.init = Some(ProcessId::of(created.pid())?);
+        container.write(&state)?;
+        Ok((created, console))
+    });
+    match told {
+        Ok((created, console)) => Ok(Made { created, console, state, spec: bundle.spec, reservation }),
+        Err(error) => {
+            delete::after(global, state.subject(&bundle.spec, 0));
+            Err(error)
+        }
+    }
+}
+
+/// Whoever waits for the container's terminal or its pid has it.
+fn tell(args: &cli::Create, created: &mut Created, socket: Option<&OwnedFd>) -> Result<Option<OwnedFd>> {
     let mut console = created.take_console();
-    if let Some(socket) = &console_socket {
+    if let Some(socket) = socket {
         console::send(socket, console.take())?;
     }
-    state.init = Some(ProcessId::of(created.pid())?);
-    container.write(&state)?;
     if let Some(file) = &args.pid_file {
         write_pid(file, created.pid())?;
     }
-    Ok(Made { created, console, state, reservation })
+    Ok(console)
 }
 
 /// The pid file appears whole: engines wait for its name.

@@ -4,17 +4,18 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use hull_runtime::hooks::{self, Point, Subject};
 use hull_storage::process_id::ProcessId;
 use nix::libc::SIGKILL;
 
 use crate::bundle::cgroup_path;
-use crate::cli;
 use crate::state::{Container, Root, Status, cgroup, open};
+use crate::{cli, report};
 
 /// How long a killed process may take to go.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub fn delete(root: &Root, args: &cli::Delete) -> Result<u8> {
+pub fn delete(root: &Root, args: &cli::Delete, global: &cli::Global) -> Result<u8> {
     let container = root.container(&args.id)?;
     if args.force && !container.exists() {
         return Ok(0);
@@ -38,8 +39,19 @@ pub fn delete(root: &Root, args: &cli::Delete) -> Result<u8> {
         }
         _ => {}
     }
+    let spec = container.read_spec();
     destroy(&container, &state.cgroup, state.init.as_ref())?;
+    if let Ok(spec) = spec {
+        after(global, state.subject(&spec, 0));
+    }
     Ok(0)
+}
+
+/// Hooks that run when nothing of a container is left; what fails is told, and changes nothing (runtime.md, "Lifecycle").
+pub fn after(global: &cli::Global, subject: Subject<'_>) {
+    for error in hooks::run_all(Point::Poststop, subject) {
+        report::warning(global, &error.to_string());
+    }
 }
 
 /// Kills what runs and removes all there is, going on past errors, of which it tells every one. Under the lock.

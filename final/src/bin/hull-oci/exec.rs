@@ -34,7 +34,9 @@ pub fn exec(root: &Root, args: &cli::Exec) -> Result<u8> {
     console::give_pipes(process.user.uid)?;
     let signals = (!args.detach).then(Signals::take).transpose()?;
     let target = ExecTarget {
-        pid: state.init.map_or(0, |init| init.pid),
+        id: &state.id,
+        bundle: &state.bundle,
+        pid: state.init.as_ref().map_or(0, |init| init.pid),
         pidfd: init.as_fd(),
         cgroup: Some(&cgroup),
         spec: &spec,

@@ -2,6 +2,7 @@
 //! by which it is applied.
 
 use anyhow::Result;
+use hull_runtime::hooks::Point;
 use hull_runtime::security::{capabilities, seccomp};
 use serde_json::json;
 
@@ -12,17 +13,17 @@ pub fn features() -> Result<u8> {
     let features = json!({
         "ociVersionMin": "1.0.0",
         "ociVersionMax": OCI_VERSION,
-        "hooks": [],
+        "hooks": Point::ALL.map(Point::name),
         "mountOptions": hull_runtime::mount_options(),
         "linux": {
-            "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "time", "uts"],
+            "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
             "capabilities": capabilities::known(),
             "cgroup": {
                 "v1": true,
                 "v2": true,
                 "systemd": false,
                 "systemdUser": false,
-                "rdma": false,
+                "rdma": true,
             },
             "seccomp": {
                 "enabled": true,
@@ -32,10 +33,11 @@ pub fn features() -> Result<u8> {
                 "knownFlags": seccomp::FLAGS,
                 "supportedFlags": seccomp::FLAGS,
             },
-            "apparmor": {"enabled": false},
-            "selinux": {"enabled": false},
+            // Applied where the kernel has it.
+            "apparmor": {"enabled": true},
+            "selinux": {"enabled": true},
             "intelRdt": {"enabled": false},
-            "mountExtensions": {"idmap": {"enabled": false}},
+            "mountExtensions": {"idmap": {"enabled": true}},
             "netDevices": {"enabled": false},
         },
         "potentiallyUnsafeConfigAnnotations": [],

@@ -55,13 +55,13 @@ fn dispatch(cli: &Cli) -> Result<u8> {
     report::debug(&cli.global, &cli.verb);
     let root = &Root::new(cli.global.root.clone());
     match &cli.verb {
-        Verb::Create(args) => create::create(root, args),
-        Verb::Start(args) => start::start(root, args),
-        Verb::Run(args) => run::run(root, args),
+        Verb::Create(args) => create::create(root, args, &cli.global),
+        Verb::Start(args) => start::start(root, args, &cli.global),
+        Verb::Run(args) => run::run(root, args, &cli.global),
         Verb::State(args) => list::state(root, args),
         Verb::List(args) => list::list(root, args),
         Verb::Kill(args) => kill::kill(root, args),
-        Verb::Delete(args) => delete::delete(root, args),
+        Verb::Delete(args) => delete::delete(root, args, &cli.global),
         Verb::Exec(args) => exec::exec(root, args),
         Verb::Ps(args) => ps::ps(root, args),
         Verb::Pause(args) => pause::pause(root, args),

@@ -29,6 +29,12 @@ pub fn failure(global: &Global, error: &anyhow::Error) -> u8 {
     FAILURE
 }
 
+/// What is not as it should be and changes nothing.
+pub fn warning(global: &Global, message: &str) {
+    let _ = writeln!(std::io::stderr(), "hull-oci: warning: {message}");
+    log(global, "warning", message);
+}
+
 /// With `--debug`: which verb. Its arguments may hold what is nobody else's to read.
 pub fn debug(global: &Global, verb: &Verb) {
     if global.debug {

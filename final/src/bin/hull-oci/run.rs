@@ -1,31 +1,73 @@
 //! `run`: create and start in one, and in the foreground all that follows.
 
-use anyhow::Result;
+use std::os::fd::AsFd;
 
-use crate::create::{After, make};
+use anyhow::{Context, Result};
+use hull_runtime::Running;
+use hull_runtime::hooks::{self, Point};
+use hull_runtime::spec::Spec;
+use nix::libc::SIGKILL;
+
+use crate::create::{After, Made, Reservation, make};
 use crate::relay::{self, Signals};
-use crate::state::Root;
+use crate::state::{Root, State};
 use crate::{cli, delete};
 
-pub fn run(root: &Root, args: &cli::Run) -> Result<u8> {
+pub fn run(root: &Root, args: &cli::Run, global: &cli::Global) -> Result<u8> {
     if args.detach {
-        let made = make(root, &args.create, After::Detached { started: true })?;
-        made.created.start().inspect_err(|_| forget_pid(args))?;
-        made.reservation.keep();
+        let made = make(root, &args.create, global, After::Detached { started: true })?;
+        let (_, reservation, _) = begin(made, args, global)?;
+        reservation.keep();
         return Ok(0);
     }
     // Before there is anybody to pass a signal on to: none may be lost in between.
     let signals = Signals::take()?;
-    let made = make(root, &args.create, After::Foreground)?;
-    let running = made.created.start().inspect_err(|_| forget_pid(args))?;
-    let container = made.reservation.container.clone();
-    made.reservation.keep();
-    let code = relay::wait(&running.pidfd, &signals, made.console);
+    if !args.no_subreaper {
+        // Orphans of a container without a pid namespace of its own are ours to collect.
+        hull_sys::process::set_child_subreaper().context("cannot become a subreaper")?;
+    }
+    let mut made = make(root, &args.create, global, After::Foreground)?;
+    let console = made.console.take();
+    let (running, reservation, ended) = begin(made, args, global)?;
+    let container = reservation.container.clone();
+    reservation.keep();
+    let code = relay::wait(&running.pidfd, &signals, console);
     if !args.keep {
         let _lock = container.lock()?;
-        delete::destroy(&container, &made.state.cgroup, None)?;
+        delete::destroy(&container, &ended.state.cgroup, None)?;
+        delete::after(global, ended.state.subject(&ended.spec, 0));
     }
     code
+}
+
+/// What is needed when it is over.
+struct Ended {
+    state: State,
+    spec: Spec,
+}
+
+/// Lets the program run, with the hooks that follow. What fails leaves nothing of the container.
+fn begin(made: Made, args: &cli::Run, global: &cli::Global) -> Result<(Running, Reservation, Ended)> {
+    let Made { created, state, spec, reservation, .. } = made;
+    let pid = created.pid();
+    let started = created.start().map_err(anyhow::Error::from).and_then(|running| {
+        let told = hooks::run(Point::Poststart, state.subject(&spec, pid));
+        if told.is_err() {
+            let _ = hull_sys::process::pidfd_send_signal(running.pidfd.as_fd(), SIGKILL);
+            let _ = running.cgroup.as_ref().map(|cgroup| cgroup.remove());
+            let _ = hull_sys::process::reap(running.pidfd.as_fd());
+        }
+        Ok(told.map(|()| running)?)
+    });
+    match started {
+        Ok(running) => Ok((running, reservation, Ended { state, spec })),
+        Err(error) => {
+            forget_pid(args);
+            drop(reservation);
+            delete::after(global, state.subject(&spec, 0));
+            Err(error)
+        }
+    }
 }
 
 fn forget_pid(args: &cli::Run) {

@@ -1,6 +1,5 @@
 //! `spec`: an example of a `config.json`, to begin with.
 
-use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 
@@ -65,10 +64,9 @@ fn example() -> Spec {
         process: Some(process),
         root: Some(Root { path: "rootfs".into(), readonly: true }),
         hostname: Some("hull".into()),
-        domainname: None,
         mounts: defaults::mounts(),
-        annotations: BTreeMap::new(),
         linux: Some(linux),
+        ..Spec::default()
     }
 }
 
@@ -94,7 +92,13 @@ fn make_rootless(spec: &mut Spec) {
     if let Some(sys) = spec.mounts.iter_mut().find(|mount| mount.destination.ends_with("sys")) {
         let options = ["rbind", "nosuid", "noexec", "nodev", "ro"].map(str::to_owned).to_vec();
         let source = Some("/sys".into());
-        *sys = Mount { destination: "/sys".into(), kind: Some("none".into()), source, options };
+        *sys = Mount {
+            destination: "/sys".into(),
+            kind: Some("none".into()),
+            source,
+            options,
+            ..Mount::default()
+        };
     }
 }
 

@@ -1,12 +1,13 @@
 //! `start`: lets the program run of a container that was created.
 
 use anyhow::{Result, bail};
+use hull_runtime::hooks::{self, Point};
 use hull_runtime::rendezvous;
 
-use crate::cli;
-use crate::state::{Root, Status};
+use crate::state::{Container, Root, State, Status};
+use crate::{cli, delete};
 
-pub fn start(root: &Root, args: &cli::Id) -> Result<u8> {
+pub fn start(root: &Root, args: &cli::Id, global: &cli::Global) -> Result<u8> {
     let container = root.container(&args.id)?;
     let _lock = container.lock()?;
     let state = container.read()?;
@@ -23,6 +24,33 @@ pub fn start(root: &Root, args: &cli::Id) -> Result<u8> {
         Err(error) if rendezvous::is_nobody_waiting(&error) => {
             bail!("cannot start container {:?}, which is {}", args.id, container.status(&state))
         }
-        started => Ok(started.map(|()| 0)?),
+        Err(error) => {
+            // It has run nothing, and never will.
+            if matches!(error, hull_runtime::Error::Said(_)) {
+                stop(&container, &state, global)?;
+            }
+            Err(error.into())
+        }
+        Ok(()) => poststart(&container, &state, global),
     }
+}
+
+fn poststart(container: &Container, state: &State, global: &cli::Global) -> Result<u8> {
+    let spec = container.read_spec()?;
+    let pid = state.init.as_ref().map_or(0, |init| init.pid);
+    match hooks::run(Point::Poststart, state.subject(&spec, pid)) {
+        Ok(()) => Ok(0),
+        Err(error) => {
+            stop(container, state, global)?;
+            Err(error.into())
+        }
+    }
+}
+
+/// After a hook that failed nothing is left of the container (runtime.md, "Lifecycle", steps 7 and 9).
+fn stop(container: &Container, state: &State, global: &cli::Global) -> Result<()> {
+    let spec = container.read_spec()?;
+    delete::destroy(container, &state.cgroup, state.init.as_ref())?;
+    delete::after(global, state.subject(&spec, 0));
+    Ok(())
 }

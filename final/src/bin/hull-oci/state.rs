@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use hull_runtime::cgroups::Cgroup;
+use hull_runtime::hooks::Subject;
 use hull_runtime::spec::Spec;
 use hull_storage::file;
 use hull_storage::lock::Lock;
@@ -192,6 +193,11 @@ impl Container {
 }
 
 impl State {
+    /// What the bundle's hooks are told.
+    pub fn subject<'a>(&'a self, spec: &'a Spec, pid: i32) -> Subject<'a> {
+        Subject { id: &self.id, bundle: &self.bundle, spec, pid }
+    }
+
     /// Of a container that is about to be made by this process.
     pub fn new(id: &str, bundle: &Path, rootfs: PathBuf, cgroup: String, spec: &Spec) -> Result<Self> {
         let now = humantime::format_rfc3339_nanos(std::time::SystemTime::now());

@@ -100,6 +100,14 @@ fn restrict(all: &Resources, asked: &Resources) -> Resources {
         memory: asked.memory.as_ref().and(all.memory.clone()),
         cpu: asked.cpu.as_ref().and(all.cpu.clone()),
         pids: asked.pids.as_ref().and(all.pids.clone()),
+        block_io: asked.block_io.as_ref().and(all.block_io.clone()),
+        network: asked.network.as_ref().and(all.network.clone()),
+        hugepage_limits: if asked.hugepage_limits.is_empty() {
+            Vec::new()
+        } else {
+            all.hugepage_limits.clone()
+        },
+        rdma: if asked.rdma.is_empty() { Default::default() } else { all.rdma.clone() },
         unified: all
             .unified
             .clone()

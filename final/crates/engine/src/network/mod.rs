@@ -6,7 +6,7 @@
 //! endpoint    a container's place on a network: address, cable, published ports (network.json in its run directory)
 //! attachment  the monitor's part: takes places, plugs in, unplugs, gives back
 //! show        what ps, port and inspect say of it
-//! create, verbs, connect   hull network
+//! verbs       hull network
 //! recover     what a killed monitor left of it
 //! ```
 //!
@@ -16,8 +16,6 @@
 
 mod attachment;
 mod bridge;
-mod connect;
-mod create;
 mod endpoint;
 mod record;
 mod recover;
@@ -26,7 +24,6 @@ mod verbs;
 
 pub(crate) use attachment::Attachment;
 pub(crate) use attachment::gateway;
-pub use create::NetworkOptions;
 pub(crate) use endpoint::{Endpoint, endpoints};
 pub use record::{DEFAULT, NetworkRecord};
 pub(crate) use recover::{clear, note_shared};

@@ -99,6 +99,7 @@ fn user_mount(mount: &MountRecord) -> Mount {
             kind: Some("tmpfs".into()),
             source: Some("tmpfs".into()),
             options,
+            ..Mount::default()
         };
     }
     let mut bound = bind(&mount.source, &mount.destination, &["rbind"]);
@@ -116,5 +117,6 @@ fn bind(source: &Path, destination: &Path, options: &[&str]) -> Mount {
         kind: Some("bind".into()),
         source: Some(source.display().to_string()),
         options: options.iter().map(|option| option.to_string()).collect(),
+        ..Mount::default()
     }
 }

@@ -58,6 +58,7 @@ fn memory(asked: &ResourceOptions) -> Result<Option<Memory>> {
         swap,
         swappiness: asked.memory_swappiness,
         disable_oom_killer: asked.oom_kill_disable.then_some(true),
+        ..Memory::default()
     };
     Ok((memory != Memory { swap: memory.swap, ..Memory::default() } || swap.is_some()).then_some(memory))
 }
@@ -82,6 +83,7 @@ fn cpu(asked: &ResourceOptions) -> Result<Option<Cpu>> {
         period,
         cpus: asked.cpuset_cpus.clone(),
         mems: asked.cpuset_mems.clone(),
+        ..Cpu::default()
     };
     Ok((cpu != Cpu::default()).then_some(cpu))
 }

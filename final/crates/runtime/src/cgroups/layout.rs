@@ -25,12 +25,23 @@ pub struct Hierarchy {
 }
 
 /// v1 controllers that every container uses.
-const ALWAYS: &[&str] = &["memory", "cpu", "cpuacct", "pids", "devices", "freezer", "cpuset"];
+const ALWAYS: &[&str] = &["memory", "cpu", "cpuacct", "pids", "devices", "freezer"];
+
+/// Those that only a limit makes it use.
+const WHEN_ASKED: &[&str] = &["cpuset", "blkio", "hugetlb", "net_cls", "net_prio", "rdma"];
 
 impl Hierarchy {
-    /// True when a container has a cgroup of its own in it.
+    /// True when a container may have a cgroup of its own in it.
     pub(super) fn is_used(&self) -> bool {
-        self.v2 || self.controllers.iter().any(|controller| ALWAYS.contains(&controller.as_str()))
+        self.is_always_used() || self.has_any(WHEN_ASKED)
+    }
+
+    pub(super) fn is_always_used(&self) -> bool {
+        self.v2 || self.has_any(ALWAYS)
+    }
+
+    pub(super) fn has_any(&self, names: &[&str]) -> bool {
+        self.controllers.iter().any(|controller| names.contains(&controller.as_str()))
     }
 
     pub(crate) fn file_system(&self) -> &'static str {

@@ -63,10 +63,35 @@ impl Cgroup {
 
     /// Changes the limits of a cgroup that exists.
     pub fn update(&self, resources: &Resources) -> Result<()> {
+        self.check_memory(resources)?;
         match &self.layout {
             Layout::V2 { mount } => v2::limit(&mount.join(&self.path), resources),
             Layout::V1 { hierarchies, .. } => v1::limit(hierarchies, &self.path, resources),
         }
+    }
+
+    /// `memory.checkBeforeUpdate`: a limit below what is in use would end processes on v2.
+    fn check_memory(&self, resources: &Resources) -> Result<()> {
+        let Some(memory) = &resources.memory else { return Ok(()) };
+        let (Some(true), Some(limit @ 0..)) = (memory.check_before_update, memory.limit) else {
+            return Ok(());
+        };
+        match self.memory_usage() {
+            Some(used) if used > limit.unsigned_abs() => {
+                Err(Error::Invalid(format!("{limit} bytes of memory are less than the {used} in use")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn memory_usage(&self) -> Option<u64> {
+        let file = match &self.layout {
+            Layout::V2 { mount } => mount.join(&self.path).join("memory.current"),
+            Layout::V1 { hierarchies, .. } => {
+                layout::find(hierarchies, "memory")?.mount.join(&self.path).join("memory.usage_in_bytes")
+            }
+        };
+        files::read(&file).ok()?.trim().parse().ok()
     }
 
     /// For `CLONE_INTO_CGROUP`, which v2 alone has: on a hybrid machine the v2 hierarchy's.
@@ -95,6 +120,12 @@ impl Cgroup {
             }
         }
         Ok(())
+    }
+
+    /// Its directory in a v1 hierarchy; none where it has none of its own there.
+    pub(crate) fn directory_in(&self, hierarchy: &Hierarchy) -> Option<PathBuf> {
+        let directory = hierarchy.mount.join(&self.path);
+        (!hierarchy.v2 && !self.path.is_empty() && directory.is_dir()).then_some(directory)
     }
 
     pub fn exists(&self) -> bool {

@@ -5,21 +5,32 @@ use std::path::Path;
 use super::files::{self, Error, make_dir};
 use super::layout::{Hierarchy, find};
 use super::{Result, v2};
-use crate::spec::{DeviceRule, Memory, Resources};
+use crate::spec::{BlockIo, Cpu, DeviceRule, Memory, Network, Resources, ThrottleDevice};
 
 pub(super) fn create(hierarchies: &[Hierarchy], path: &str, resources: &Resources) -> Result<()> {
-    let cpuset_asked = resources.cpu.as_ref().is_some_and(|cpu| cpu.cpus.is_some() || cpu.mems.is_some());
-    for hierarchy in hierarchies.iter().filter(|hierarchy| hierarchy.is_used()) {
-        let is_cpuset = hierarchy.controllers.iter().any(|name| name == "cpuset");
-        if is_cpuset && !cpuset_asked {
-            continue;
-        }
+    let asked = asked(resources);
+    for hierarchy in hierarchies.iter().filter(|one| one.is_always_used() || one.has_any(&asked)) {
         make_dir(&hierarchy.mount.join(path))?;
-        if is_cpuset {
+        if hierarchy.has_any(&["cpuset"]) {
             inherit_cpuset(&hierarchy.mount, Path::new(path))?;
         }
     }
     limit(hierarchies, path, resources)
+}
+
+/// Controllers that a container uses only for these limits.
+fn asked(resources: &Resources) -> Vec<&'static str> {
+    let cpuset = resources.cpu.as_ref().is_some_and(|cpu| cpu.cpus.is_some() || cpu.mems.is_some());
+    let network = resources.network.as_ref();
+    let named = [
+        ("cpuset", cpuset),
+        ("blkio", resources.block_io.is_some()),
+        ("hugetlb", !resources.hugepage_limits.is_empty()),
+        ("net_cls", network.is_some_and(|network| network.class_id.is_some())),
+        ("net_prio", network.is_some_and(|network| !network.priorities.is_empty())),
+        ("rdma", !resources.rdma.is_empty()),
+    ];
+    named.into_iter().filter(|(_, is_asked)| *is_asked).map(|(name, _)| name).collect()
 }
 
 /// A new cpuset is empty and takes no process: each level gets what the one above it has (cpuset(7)).
@@ -46,12 +57,8 @@ pub(super) fn limit(hierarchies: &[Hierarchy], path: &str, resources: &Resources
         limit_memory(&directory("memory")?, memory)?;
     }
     if let Some(cpu) = &resources.cpu {
-        if cpu.shares.is_some() || cpu.quota.is_some() || cpu.period.is_some() {
-            let directory = directory("cpu")?;
-            put(&directory, "cpu.shares", cpu.shares)?;
-            // The period first: a quota is refused that exceeds what the old period allows its parent.
-            put(&directory, "cpu.cfs_period_us", cpu.period)?;
-            put(&directory, "cpu.cfs_quota_us", cpu.quota)?;
+        if *cpu != (Cpu { cpus: cpu.cpus.clone(), mems: cpu.mems.clone(), ..Cpu::default() }) {
+            limit_cpu(&directory("cpu")?, cpu)?;
         }
         if cpu.cpus.is_some() || cpu.mems.is_some() {
             let directory = directory("cpuset")?;
@@ -65,10 +72,87 @@ pub(super) fn limit(hierarchies: &[Hierarchy], path: &str, resources: &Resources
     if !resources.devices.is_empty() {
         limit_devices(&directory("devices")?, &resources.devices)?;
     }
+    if let Some(block_io) = &resources.block_io {
+        limit_block_io(&directory("blkio")?, block_io)?;
+    }
+    if !resources.hugepage_limits.is_empty() {
+        limit_hugepages(hierarchies, path, resources)?;
+    }
+    if let Some(network) = &resources.network {
+        limit_network(&directory, network)?;
+    }
+    if !resources.rdma.is_empty() {
+        v2::limit_rdma(&directory("rdma")?, resources)?;
+    }
     match resources.unified.keys().next() {
         Some(file) => Err(Error::Invalid(format!("{file} is a file of cgroup v2, and this machine has v1"))),
         None => Ok(()),
     }
+}
+
+fn limit_cpu(directory: &Path, cpu: &Cpu) -> Result<()> {
+    // An idle cgroup has no shares that could be set.
+    let (before, after) = if cpu.idle == Some(0) { (cpu.idle, None) } else { (None, cpu.idle) };
+    put(directory, "cpu.idle", before)?;
+    put(directory, "cpu.shares", cpu.shares)?;
+    put(directory, "cpu.idle", after)?;
+    // The period first: a quota is refused that exceeds what the old period allows its parent.
+    put(directory, "cpu.cfs_period_us", cpu.period)?;
+    put(directory, "cpu.cfs_quota_us", cpu.quota)?;
+    put(directory, "cpu.cfs_burst_us", cpu.burst)?;
+    put(directory, "cpu.rt_period_us", cpu.realtime_period)?;
+    put(directory, "cpu.rt_runtime_us", cpu.realtime_runtime)
+}
+
+fn limit_block_io(directory: &Path, block_io: &BlockIo) -> Result<()> {
+    // With BFQ as the scheduler, or with the CFQ of older kernels.
+    let bfq = directory.join("blkio.bfq.weight").exists();
+    let (weight, weight_device) = match bfq {
+        true => ("blkio.bfq.weight", "blkio.bfq.weight_device"),
+        false => ("blkio.weight", "blkio.weight_device"),
+    };
+    put(directory, weight, block_io.weight)?;
+    put(directory, "blkio.leaf_weight", block_io.leaf_weight)?;
+    for device in &block_io.weight_device {
+        let line =
+            |weight: Option<u16>| weight.map(|weight| format!("{}:{} {weight}", device.major, device.minor));
+        put(directory, weight_device, line(device.weight))?;
+        put(directory, "blkio.leaf_weight_device", line(device.leaf_weight))?;
+    }
+    for (file, devices) in [
+        ("blkio.throttle.read_bps_device", &block_io.throttle_read_bps_device),
+        ("blkio.throttle.write_bps_device", &block_io.throttle_write_bps_device),
+        ("blkio.throttle.read_iops_device", &block_io.throttle_read_iops_device),
+        ("blkio.throttle.write_iops_device", &block_io.throttle_write_iops_device),
+    ] {
+        for ThrottleDevice { major, minor, rate } in devices {
+            put(directory, file, Some(format!("{major}:{minor} {rate}")))?;
+        }
+    }
+    Ok(())
+}
+
+/// On a hybrid machine the controller may be in v2.
+fn limit_hugepages(hierarchies: &[Hierarchy], path: &str, resources: &Resources) -> Result<()> {
+    if let Some(hierarchy) = find(hierarchies, "hugetlb") {
+        return v2::limit_hugepages(&hierarchy.mount.join(path), resources, "limit_in_bytes");
+    }
+    let unified = hierarchies.iter().find(|one| one.v2).ok_or(Error::NoController("hugetlb"))?;
+    v2::enable_controllers(&unified.mount, Path::new(path), &["hugetlb"])?;
+    v2::limit_hugepages(&unified.mount.join(path), resources, "max")
+}
+
+fn limit_network(
+    directory: &dyn Fn(&'static str) -> Result<std::path::PathBuf>,
+    network: &Network,
+) -> Result<()> {
+    if network.class_id.is_some() {
+        put(&directory("net_cls")?, "net_cls.classid", network.class_id)?;
+    }
+    for one in &network.priorities {
+        put(&directory("net_prio")?, "net_prio.ifpriomap", Some(format!("{} {}", one.name, one.priority)))?;
+    }
+    Ok(())
 }
 
 fn limit_memory(directory: &Path, memory: &Memory) -> Result<()> {
@@ -91,6 +175,8 @@ fn limit_memory(directory: &Path, memory: &Memory) -> Result<()> {
     }
     put(directory, "memory.soft_limit_in_bytes", memory.reservation)?;
     put(directory, "memory.swappiness", memory.swappiness)?;
+    put(directory, "memory.kmem.limit_in_bytes", memory.kernel)?;
+    put(directory, "memory.kmem.tcp.limit_in_bytes", memory.kernel_tcp)?;
     put(directory, "memory.oom_control", memory.disable_oom_killer.map(u8::from))
 }
 

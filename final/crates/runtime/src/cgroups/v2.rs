@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Result;
 use super::devices;
 use super::files::{self, Error, make_dir};
-use crate::spec::{Cpu, Memory, Resources};
+use crate::spec::{BlockIo, Cpu, HugepageLimit, Memory, Rdma, Resources, ThrottleDevice};
 
 /// Controllers every container gets where the kernel has them.
 const ALWAYS: &[&str] = &["memory", "pids", "cpu"];
@@ -24,7 +24,7 @@ fn wanted(resources: &Resources) -> Vec<&'static str> {
         wanted.push("memory");
     }
     if let Some(cpu) = &resources.cpu {
-        if cpu.shares.is_some() || cpu.quota.is_some() {
+        if *cpu != (Cpu { cpus: cpu.cpus.clone(), mems: cpu.mems.clone(), ..Cpu::default() }) {
             wanted.push("cpu");
         }
         if cpu.cpus.is_some() || cpu.mems.is_some() {
@@ -34,11 +34,17 @@ fn wanted(resources: &Resources) -> Vec<&'static str> {
     if resources.pids.is_some() {
         wanted.push("pids");
     }
+    let others = [
+        ("io", resources.block_io.is_some()),
+        ("hugetlb", !resources.hugepage_limits.is_empty()),
+        ("rdma", !resources.rdma.is_empty()),
+    ];
+    wanted.extend(others.into_iter().filter(|(_, is_asked)| *is_asked).map(|(name, _)| name));
     wanted
 }
 
 /// A controller works in a cgroup when every cgroup above it passes it on (cgroup-v2.rst, "Enabling and Disabling").
-fn enable_controllers(mount: &Path, path: &Path, wanted: &[&'static str]) -> Result<()> {
+pub(super) fn enable_controllers(mount: &Path, path: &Path, wanted: &[&'static str]) -> Result<()> {
     let mut directory = mount.to_owned();
     let Some(parent) = path.parent() else { return Ok(()) };
     for name in std::iter::once(None).chain(parent.iter().map(Some)) {
@@ -77,6 +83,15 @@ pub(super) fn limit(directory: &Path, resources: &Resources) -> Result<()> {
     if !resources.devices.is_empty() {
         devices::attach(directory, &resources.devices)?;
     }
+    if let Some(block_io) = &resources.block_io {
+        limit_block_io(directory, block_io)?;
+    }
+    limit_hugepages(directory, resources, "max")?;
+    limit_rdma(directory, resources)?;
+    let network = resources.network.as_ref();
+    if network.is_some_and(|network| network.class_id.is_some() || !network.priorities.is_empty()) {
+        return Err(Error::Invalid("cgroup v2 has no classes and priorities of network traffic".into()));
+    }
     for (file, value) in &resources.unified {
         if file.contains('/') {
             return Err(Error::Invalid(format!("{file:?} is no file of a cgroup")));
@@ -92,6 +107,9 @@ fn limit_memory(directory: &Path, memory: &Memory) -> Result<()> {
     }
     if memory.swappiness.is_some() {
         return Err(Error::Invalid("cgroup v2 has no swappiness of its own".into()));
+    }
+    if memory.kernel.is_some() || memory.kernel_tcp.is_some() {
+        return Err(Error::Invalid("cgroup v2 counts the kernel's memory with the rest".into()));
     }
     if let Some(limit) = memory.limit {
         files::write(&directory.join("memory.max"), &number_or_max(limit))?;
@@ -115,12 +133,25 @@ fn limit_memory(directory: &Path, memory: &Memory) -> Result<()> {
 }
 
 fn limit_cpu(directory: &Path, cpu: &Cpu) -> Result<()> {
+    if cpu.realtime_runtime.is_some() || cpu.realtime_period.is_some() {
+        return Err(Error::Invalid("cgroup v2 has no limits of realtime scheduling".into()));
+    }
+    // An idle cgroup has no weight that could be set.
+    if cpu.idle == Some(0) {
+        files::write(&directory.join("cpu.idle"), "0")?;
+    }
     if let Some(shares) = cpu.shares {
         files::write(&directory.join("cpu.weight"), &weight(shares).to_string())?;
+    }
+    if let Some(idle) = cpu.idle.filter(|idle| *idle != 0) {
+        files::write(&directory.join("cpu.idle"), &idle.to_string())?;
     }
     if cpu.quota.is_some() || cpu.period.is_some() {
         let quota = cpu.quota.map_or("max".into(), number_or_max);
         files::write(&directory.join("cpu.max"), &format!("{quota} {}", cpu.period.unwrap_or(100_000)))?;
+    }
+    if let Some(burst) = cpu.burst {
+        files::write(&directory.join("cpu.max.burst"), &burst.to_string())?;
     }
     if let Some(cpus) = &cpu.cpus {
         files::write(&directory.join("cpuset.cpus"), cpus)?;
@@ -129,6 +160,66 @@ fn limit_cpu(directory: &Path, cpu: &Cpu) -> Result<()> {
         Some(mems) => files::write(&directory.join("cpuset.mems"), mems),
         None => Ok(()),
     }
+}
+
+fn limit_block_io(directory: &Path, block_io: &BlockIo) -> Result<()> {
+    if block_io.leaf_weight.is_some() || block_io.weight_device.iter().any(|one| one.leaf_weight.is_some()) {
+        return Err(Error::Invalid("cgroup v2 has no leaf weights".into()));
+    }
+    // The scheduler BFQ has a file of its own, with the range of v1.
+    let bfq = directory.join("io.bfq.weight").exists();
+    let file = directory.join(if bfq { "io.bfq.weight" } else { "io.weight" });
+    let converted = |weight: u16| if bfq { u64::from(weight) } else { io_weight(weight) };
+    if let Some(weight) = block_io.weight {
+        files::write(&file, &format!("default {}", converted(weight)))?;
+    }
+    for device in &block_io.weight_device {
+        if let Some(weight) = device.weight {
+            files::write(&file, &format!("{}:{} {}", device.major, device.minor, converted(weight)))?;
+        }
+    }
+    for (key, devices) in [
+        ("rbps", &block_io.throttle_read_bps_device),
+        ("wbps", &block_io.throttle_write_bps_device),
+        ("riops", &block_io.throttle_read_iops_device),
+        ("wiops", &block_io.throttle_write_iops_device),
+    ] {
+        for ThrottleDevice { major, minor, rate } in devices {
+            let rate = if *rate == 0 { "max".to_owned() } else { rate.to_string() };
+            files::write(&directory.join("io.max"), &format!("{major}:{minor} {key}={rate}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// `file` is what a limit is called in this hierarchy.
+pub(super) fn limit_hugepages(directory: &Path, resources: &Resources, file: &str) -> Result<()> {
+    for HugepageLimit { page_size, limit } in &resources.hugepage_limits {
+        if page_size.contains('/') {
+            return Err(Error::Invalid(format!("page size {page_size:?}")));
+        }
+        files::write(&directory.join(format!("hugetlb.{page_size}.{file}")), &limit.to_string())?;
+        // What is only reserved counts too, where the kernel can (Linux 5.7).
+        let reserved = directory.join(format!("hugetlb.{page_size}.rsvd.{file}"));
+        if reserved.exists() {
+            files::write(&reserved, &limit.to_string())?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn limit_rdma(directory: &Path, resources: &Resources) -> Result<()> {
+    for (device, Rdma { hca_handles, hca_objects }) in &resources.rdma {
+        let number = |number: &Option<u32>| number.map_or("max".to_owned(), |number| number.to_string());
+        let line = format!("{device} hca_handle={} hca_object={}", number(hca_handles), number(hca_objects));
+        files::write(&directory.join("rdma.max"), &line)?;
+    }
+    Ok(())
+}
+
+/// 10 to 1,000 of v1 as 1 to 10,000.
+fn io_weight(weight: u16) -> u64 {
+    1 + (u64::from(weight).clamp(10, 1_000) - 10) * 9_999 / 990
 }
 
 /// Shares, 2 to 262,144, as a weight, 1 to 10,000: the straight line between the ends, as runc has it.
@@ -147,5 +238,6 @@ mod tests {
     #[test]
     fn shares_become_weights_from_end_to_end() {
         assert_eq!((weight(2), weight(1024), weight(262_144)), (1, 39, 10_000));
+        assert_eq!((io_weight(10), io_weight(500), io_weight(1_000)), (1, 4_950, 10_000));
     }
 }

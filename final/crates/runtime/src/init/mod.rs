@@ -3,28 +3,32 @@
 mod pid1;
 mod program;
 mod rights;
+mod schedule;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use hull_sys::process;
 use nix::libc;
-use nix::mount::MsFlags;
 
+use crate::birth;
 use crate::cgroups::Cgroup;
 use crate::console::{self, Console};
-use crate::create::CreateOptions;
+use crate::create::{CreateOptions, Prepared};
 use crate::error::{Error, Result, Step};
+use crate::hooks::{self, Point};
+use crate::idmap;
 use crate::namespaces;
 use crate::protocol::{Channel, Message};
 use crate::rendezvous;
 use crate::rootfs::{self, Rootfs};
 use crate::security::seccomp::{self, Program};
-use crate::spec::{Linux, NamespaceKind, Process, Spec};
+use crate::spec::{Linux, Namespace, NamespaceKind, Process, Spec};
 
 pub use pid1::serve_as_init;
 pub(crate) use program::{execute, find};
-pub(crate) use rights::{absent, drop_rights, set_limits};
+pub(crate) use rights::{Rights, absent, pid_on_the_host, set_limits, set_oom_score};
+pub(crate) use schedule::{check as check_schedule, set as set_schedule, set_affinity};
 
 /// The spec's filter, compiled in the parent: the child has no view of the cache.
 pub(crate) fn compile(spec: &Spec, cache: Option<&Path>) -> Result<Option<Program>> {
@@ -32,9 +36,14 @@ pub(crate) fn compile(spec: &Spec, cache: Option<&Path>) -> Result<Option<Progra
     policy.map(|policy| seccomp::compile_cached(policy, cache)).transpose()
 }
 
+/// True when the parent has something to do for the child before it goes on.
+pub(crate) fn waits_for_parent(spec: &Spec) -> bool {
+    namespaces::is_new(spec, NamespaceKind::User)
+}
+
 /// Never returns: becomes the user's program, or says what failed and exits.
-pub(crate) fn run(options: &CreateOptions<'_>, filter: Option<&Program>, mut channel: Channel) -> ! {
-    let Err(error) = become_container(options, filter, &mut channel);
+pub(crate) fn run(options: &CreateOptions<'_>, prepared: &Prepared, mut channel: Channel) -> ! {
+    let Err(error) = become_container(options, prepared, &mut channel);
     // If nobody listens any more nobody can be told.
     let _ = channel.send(&Message::Failed(error));
     process::exit_now(1)
@@ -42,7 +51,7 @@ pub(crate) fn run(options: &CreateOptions<'_>, filter: Option<&Program>, mut cha
 
 fn become_container(
     options: &CreateOptions<'_>,
-    filter: Option<&Program>,
+    prepared: &Prepared,
     channel: &mut Channel,
 ) -> Result<std::convert::Infallible> {
     let spec = options.spec;
@@ -50,8 +59,12 @@ fn become_container(
     let linux = spec.linux.clone().unwrap_or_default();
     die_with_parent(options)?;
     let own = options.init.then(pid1::open_own_program).transpose()?;
-    // Before the next line: it gives the file to the machine's root, whom a user namespace does not know.
-    rights::set_oom_score(user_process)?;
+    if waits_for_parent(spec) {
+        channel.await_go()?;
+    }
+    // Before we hide: that gives the files in /proc/self to the machine's root, whom a user namespace does not know.
+    set_oom_score(user_process)?;
+    namespaces::offset_clocks(spec)?;
     // Nobody in a pid namespace that we join, or that somebody joins, may look through /proc/PID/fd, or trace us.
     process::set_dumpable(false).step(|| "hide from the container".into())?;
     // Modes of what is made below are as written, whatever the caller's umask.
@@ -59,40 +72,54 @@ fn become_container(
     nix::unistd::setsid().step(|| "start a session".into())?;
     process::join_new_session_keyring().or_else(rights::absent).step(|| "start a session keyring".into())?;
 
+    // With the host's user and mounts: the files of its cgroups are its own.
+    enter_cgroups(options)?;
+    let rights = Rights::prepare(user_process, prepared.filter.as_ref(), subject(options, spec)?)?;
     join_namespaces(spec)?;
+    let rootfs = open_root(options, spec)?;
+    if idmap::is_asked(spec) {
+        idmap::become_root()?;
+    }
     name_host(spec)?;
     if namespaces::is_new(spec, NamespaceKind::Network) {
         process::loopback_up().step(|| "bring the loopback interface up".into())?;
     }
     set_sysctls(&linux)?;
 
-    enter_cgroups(options)?;
-    let console = build_root(options, spec, &linux, user_process)?;
-    match console {
+    match build_root(options, prepared, rootfs, channel)? {
         Some(console) => {
             channel.send(&Message::Console(console.master))?;
             console::install(&console.slave, user_process.user.uid)?;
         }
         None => options.stdio.install()?,
     }
+    schedule::set(user_process, &linux)?;
     set_limits(user_process)?;
-    drop_rights(user_process, filter)?;
+    rights.take()?;
     die_with_parent(options)?;
     close_others(options, channel, own.as_ref())?;
     let program = find(user_process)?;
     channel.send(&Message::Ready)?;
     match &options.rendezvous {
         Some(listener) => rendezvous::await_start(listener, options.preserved_fds, channel)?,
-        None => match channel.receive()? {
-            Some(Message::Go) => {}
-            // The parent has gone: it does not want us any more.
-            _ => process::exit_now(1),
-        },
+        None => channel.await_go()?,
     }
+    hooks::run(Point::StartContainer, inside(options, spec))?;
     match &own {
         Some(own) => pid1::start(own, user_process, channel),
         None => execute(&program, user_process, options.preserved_fds),
     }
+}
+
+/// For hooks that run inside: the pid is that of the container's own namespace.
+fn inside<'a>(options: &CreateOptions<'a>, spec: &'a Spec) -> hooks::Subject<'a> {
+    let pid = nix::unistd::getpid().as_raw();
+    hooks::Subject { id: options.id, bundle: options.bundle, spec, pid }
+}
+
+/// For the host: our pid as it is there, in whose /proc we still look.
+fn subject<'a>(options: &CreateOptions<'a>, spec: &'a Spec) -> Result<hooks::Subject<'a>> {
+    Ok(hooks::Subject { pid: rights::pid_on_the_host(spec)?, ..inside(options, spec) })
 }
 
 /// Asked for again once the user has changed, which withdraws it (prctl(2)). A parent that ended in between is noticed
@@ -115,8 +142,24 @@ fn close_others(options: &CreateOptions<'_>, channel: &Channel, own: Option<&Own
 
 fn join_namespaces(spec: &Spec) -> Result<()> {
     // The pid namespace was joined by the parent: its child is born there.
-    let joined = namespaces::of(spec).iter().filter(|namespace| namespace.kind != NamespaceKind::Pid);
-    joined.clone().try_for_each(namespaces::join)
+    let joined = namespaces::of(spec).iter().filter(|namespace| birth::is_joined_by_child(spec, namespace));
+    // Mounts last: the paths of the others are in those of the host.
+    let mounts = |namespace: &&Namespace| namespace.kind == NamespaceKind::Mount;
+    joined.clone().filter(|namespace| !mounts(namespace)).try_for_each(namespaces::join)?;
+    joined.filter(mounts).try_for_each(namespaces::join)
+}
+
+/// By descriptor, while it can be reached with the rights of the host's user. `None` where the mounts are shared.
+fn open_root(options: &CreateOptions<'_>, spec: &Spec) -> Result<Option<Rootfs>> {
+    match namespaces::owns_mounts(spec) {
+        true => rootfs::prepare(&root_path(options, spec)?, spec).map(Some),
+        false => Ok(None),
+    }
+}
+
+fn root_path(options: &CreateOptions<'_>, spec: &Spec) -> Result<PathBuf> {
+    let root = spec.root.as_ref().ok_or_else(|| Error::Invalid("it has no root".into()))?;
+    Ok(options.bundle.join(&root.path))
 }
 
 fn name_host(spec: &Spec) -> Result<()> {
@@ -144,37 +187,55 @@ fn set_sysctls(linux: &Linux) -> Result<()> {
 
 fn build_root(
     options: &CreateOptions<'_>,
-    spec: &Spec,
-    linux: &Linux,
-    user_process: &Process,
+    prepared: &Prepared,
+    rootfs: Option<Rootfs>,
+    channel: &Channel,
 ) -> Result<Option<Console>> {
-    let root = spec.root.as_ref().ok_or_else(|| Error::Invalid("it has no root".into()))?;
-    let rootfs = rootfs::prepare(&options.bundle.join(&root.path), MsFlags::MS_SLAVE)?;
-    for mount in &spec.mounts {
-        rootfs::mount(&rootfs, mount, options.bundle)?;
+    let spec = options.spec;
+    let terminal = spec.process.as_ref().filter(|process| process.terminal);
+    let Some(rootfs) = rootfs else {
+        run_hooks(options, channel)?;
+        rootfs::enter_shared(&root_path(options, spec)?)?;
+        let open = || std::fs::File::open("/dev").step(|| "open /dev".into());
+        return terminal.map(|process| console::open(open()?, size(process))).transpose();
+    };
+    let has_view = namespaces::of(spec).iter().any(|one| one.kind == NamespaceKind::Cgroup);
+    let visible = options.cgroup.as_ref().filter(|_| !has_view);
+    for (index, mount) in spec.mounts.iter().enumerate() {
+        rootfs::mount(&rootfs, mount, options.bundle, prepared.sources.get(index), visible)?;
     }
     for graft in &options.grafts {
         rootfs::graft(&rootfs, graft)?;
     }
     let bind_devices = process::in_user_namespace();
     rootfs::make_devices(&rootfs, bind_devices)?;
-    for device in &linux.devices {
+    for device in spec.linux.iter().flat_map(|linux| &linux.devices) {
         rootfs::make_asked(&rootfs, device, bind_devices)?;
     }
-    let console = match user_process.terminal {
-        true => Some(open_console(&rootfs, user_process)?),
-        false => None,
-    };
-    for path in &linux.readonly_paths {
+    let console = terminal.map(|process| open_console(&rootfs, process)).transpose()?;
+    run_hooks(options, channel)?;
+    for path in spec.linux.iter().flat_map(|linux| &linux.readonly_paths) {
         rootfs::read_only(&rootfs, path)?;
     }
-    for path in &linux.masked_paths {
+    for path in spec.linux.iter().flat_map(|linux| &linux.masked_paths) {
         rootfs::mask(&rootfs, path)?;
     }
     // docker makes a working directory that the image does not have.
-    rootfs.find_or_make(&user_process.cwd, rootfs::Kind::Directory)?;
-    rootfs::pivot(&rootfs, root.readonly)?;
+    if let Some(process) = &spec.process {
+        rootfs.find_or_make(&process.cwd, rootfs::Kind::Directory)?;
+    }
+    rootfs::pivot(&rootfs, spec.root.as_ref().is_some_and(|root| root.readonly), spec)?;
     Ok(console)
+}
+
+/// While all is mounted and the host is still in sight: the parent's, then ours.
+fn run_hooks(options: &CreateOptions<'_>, channel: &Channel) -> Result<()> {
+    let spec = options.spec;
+    if hooks::has(spec, Point::Prestart) || hooks::has(spec, Point::CreateRuntime) {
+        channel.send(&Message::Built)?;
+        channel.await_go()?;
+    }
+    hooks::run(Point::CreateContainer, inside(options, spec))
 }
 
 /// The namespace comes second: its root is the cgroup we are in when it is made.
@@ -191,8 +252,11 @@ fn open_console(rootfs: &Rootfs, user_process: &Process) -> Result<Console> {
     let dev: OwnedFd = rootfs
         .find(Path::new("/dev"), rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY)
         .step(|| "open /dev".into())?;
-    let size = user_process.console_size.map(|size| (size.height, size.width));
-    let console = console::open(dev.as_fd(), size)?;
+    let console = console::open(dev.as_fd(), size(user_process))?;
     rootfs::bind_console(rootfs, &console.path)?;
     Ok(console)
+}
+
+fn size(user_process: &Process) -> Option<(u16, u16)> {
+    user_process.console_size.map(|size| (size.height, size.width))
 }

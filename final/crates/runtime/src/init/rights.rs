@@ -6,16 +6,18 @@ use nix::unistd::{Gid, Uid};
 use rustix::process::Rlimit;
 
 use crate::error::{Error, Result, Step};
+use crate::hooks::Subject;
 use crate::security::capabilities;
-use crate::security::seccomp::Program;
-use crate::spec::Process;
+use crate::security::labels::Labels;
+use crate::security::seccomp::{Listener, Program};
+use crate::spec::{Process, Spec};
 
 /// A kernel built without a feature has nothing to isolate there.
 pub(crate) fn absent(errno: Errno) -> nix::Result<()> {
     if errno == Errno::ENOSYS { Ok(()) } else { Err(errno) }
 }
 
-pub(super) fn set_oom_score(process: &Process) -> Result<()> {
+pub(crate) fn set_oom_score(process: &Process) -> Result<()> {
     match process.oom_score_adj {
         Some(score) => std::fs::write("/proc/self/oom_score_adj", score.to_string())
             .step(|| format!("set the OOM score adjustment to {score}")),
@@ -58,31 +60,63 @@ fn resource(kind: &str) -> Option<rustix::process::Resource> {
     })
 }
 
-/// From the runtime's rights to the container's.
-pub(crate) fn drop_rights(process: &Process, filter: Option<&Program>) -> Result<()> {
-    let sets = capabilities::parse(process.capabilities.as_ref())?;
-    if process.no_new_privileges {
-        process::set_no_new_privileges().step(|| "set no_new_privs".into())?;
-    } else {
-        // Without no_new_privs a filter needs CAP_SYS_ADMIN (seccomp(2)), which is about to go.
-        load(filter)?;
-    }
-    // The bounding set needs CAP_SETPCAP: before the user changes.
-    capabilities::limit_bounding(&sets)?;
-    set_user(process)?;
-    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(process.user.umask.unwrap_or(0o022)));
-    capabilities::apply(&sets)?;
-    if process.no_new_privileges {
-        load(filter)?;
-    }
-    Ok(())
+/// What the program may do, with all that has to be opened while the host is still in sight.
+pub(crate) struct Rights<'a> {
+    process: &'a Process,
+    filter: Option<&'a Program>,
+    listener: Option<Listener>,
+    labels: Labels,
 }
 
-fn load(filter: Option<&Program>) -> Result<()> {
-    match filter {
-        Some(filter) => filter.load().step(|| "load the seccomp filter".into()),
-        None => Ok(()),
+impl<'a> Rights<'a> {
+    pub(crate) fn prepare(
+        process: &'a Process,
+        filter: Option<&'a Program>,
+        subject: Subject<'_>,
+    ) -> Result<Self> {
+        Ok(Self { process, filter, listener: Listener::connect(subject)?, labels: Labels::open(process)? })
     }
+
+    /// From the runtime's rights to the container's.
+    pub(crate) fn take(&self) -> Result<()> {
+        let process = self.process;
+        let sets = capabilities::parse(process.capabilities.as_ref())?;
+        self.labels.set()?;
+        if process.no_new_privileges {
+            process::set_no_new_privileges().step(|| "set no_new_privs".into())?;
+        } else {
+            // Without no_new_privs a filter needs CAP_SYS_ADMIN (seccomp(2)), which is about to go.
+            self.load()?;
+        }
+        // The bounding set needs CAP_SETPCAP: before the user changes.
+        capabilities::limit_bounding(&sets)?;
+        set_user(process)?;
+        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(process.user.umask.unwrap_or(0o022)));
+        capabilities::apply(&sets)?;
+        if process.no_new_privileges {
+            self.load()?;
+        }
+        Ok(())
+    }
+
+    fn load(&self) -> Result<()> {
+        let step = || "load the seccomp filter".into();
+        match (self.filter, &self.listener) {
+            (Some(filter), Some(listener)) => listener.hand_over(&filter.load_with_listener().step(step)?),
+            (Some(filter), None) => filter.load().step(step),
+            (None, _) => Ok(()),
+        }
+    }
+}
+
+/// Our pid in the namespace of the /proc that is mounted, where it is wanted; it costs a look there.
+pub(crate) fn pid_on_the_host(spec: &Spec) -> Result<i32> {
+    if !Listener::is_asked(spec) {
+        return Ok(0);
+    }
+    let own = std::fs::read_link("/proc/self").step(|| "read /proc/self".into())?;
+    let own = own.to_str().and_then(|number| number.parse().ok());
+    own.ok_or_else(|| Error::Said("/proc/self names no process".into()))
 }
 
 fn set_user(process: &Process) -> Result<()> {

@@ -4,14 +4,17 @@
 //! to the image, never to the host. What is found is held by descriptor and mounted on by descriptor, so that
 //! nothing can change between looking and mounting.
 
+mod copy_up;
 mod devices;
 mod masks;
 mod mounts;
 mod options;
 mod pivot;
+mod sources;
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -23,9 +26,10 @@ pub(crate) use devices::{link_and_make as make_devices, make_asked};
 pub(crate) use masks::{mask, read_only};
 pub use mounts::Graft;
 pub(crate) use mounts::{bind_console, graft, mount};
-pub(crate) use options::inapplicable as inapplicable_option;
 pub use options::mount_options;
-pub(crate) use pivot::{pivot, prepare};
+pub(crate) use options::{inapplicable as inapplicable_option, is_bind};
+pub(crate) use pivot::{enter_shared, is_propagation, pivot, prepare};
+pub(crate) use sources::Sources;
 
 /// The root file system by descriptor.
 pub(crate) struct Rootfs {
@@ -53,15 +57,21 @@ impl Rootfs {
 
     /// Finds a mount point, making it and the directories above it where they are missing.
     pub(crate) fn find_or_make(&self, path: &Path, kind: Kind) -> Result<OwnedFd> {
+        /// As many as the kernel follows in one path (path_resolution(7)).
+        const MOST_LINKS: u32 = 40;
+        self.find_or_make_through(path, kind, MOST_LINKS)
+    }
+
+    fn find_or_make_through(&self, path: &Path, kind: Kind, links: u32) -> Result<OwnedFd> {
         match self.find(path, OFlags::PATH) {
             Ok(found) => return Ok(found),
             Err(Errno::ENOENT) => {}
             Err(errno) => return Err(errno).step(|| format!("resolve {} in the container", path.display())),
         }
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(Error::Invalid(format!("path {}", path.display())));
         };
-        let parent = self.find_or_make(parent, Kind::Directory)?;
+        let parent = self.find_or_make_through(above, Kind::Directory, links)?;
         let made = match kind {
             Kind::File => make_file(&parent, name),
             Kind::Directory => rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)),
@@ -70,7 +80,16 @@ impl Rootfs {
             Ok(()) | Err(rustix::io::Errno::EXIST) => {}
             Err(errno) => return Err(errno).step(|| format!("create {} in the container", path.display())),
         }
-        self.find(path, OFlags::PATH).step(|| format!("resolve {} in the container", path.display()))
+        match self.find(path, OFlags::PATH) {
+            // A symlink to what is not there yet: that is made, where the container would look for it.
+            Err(Errno::ENOENT) if links > 0 => {
+                let step = || format!("resolve {} in the container", path.display());
+                let target = rustix::fs::readlinkat(&parent, name, Vec::new()).step(step)?;
+                let target = Path::new(OsStr::from_bytes(target.as_bytes()));
+                self.find_or_make_through(&above.join(target), kind, links - 1)
+            }
+            found => found.step(|| format!("resolve {} in the container", path.display())),
+        }
     }
 }
 

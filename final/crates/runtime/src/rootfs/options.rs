@@ -8,15 +8,29 @@ use crate::spec::Mount;
 pub(super) struct Options {
     /// `MS_*`.
     pub flags: u64,
-    /// `MOUNT_ATTR_*` to set on a bind mount, on it alone or on all below it.
+    /// `MOUNT_ATTR_*` to set on a bind mount.
     pub attributes: u64,
+    /// The same for a mount and all below it, and those to clear there.
     pub recursive_attributes: u64,
+    pub recursive_clear: u64,
     pub bind: bool,
+    /// Of what is mounted there already.
+    pub remount: bool,
+    /// `idmap`, or `ridmap` for all below it too.
+    pub idmap: Option<Depth>,
+    /// A tmpfs that begins with what it covers.
+    pub copy_up: bool,
     pub recursive: bool,
     /// `MS_PRIVATE` and kin, with `MS_REC` where the option begins with `r`.
     pub propagation: Option<u64>,
     /// For the file system, separated by commas.
     pub data: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    Mount,
+    Below,
 }
 
 /// Name, `MS_` flag, `MOUNT_ATTR_` flag.
@@ -31,6 +45,10 @@ const FLAGS: &[(&str, u64, u64)] = &[
     ("nosymfollow", libc::MS_NOSYMFOLLOW, libc::MOUNT_ATTR_NOSYMFOLLOW),
     ("sync", libc::MS_SYNCHRONOUS, 0),
     ("dirsync", libc::MS_DIRSYNC, 0),
+    ("mand", libc::MS_MANDLOCK, 0),
+    ("iversion", libc::MS_I_VERSION, 0),
+    ("lazytime", libc::MS_LAZYTIME, 0),
+    ("silent", libc::MS_SILENT, 0),
 ];
 
 /// Options that undo a flag, or are the default anyway.
@@ -42,7 +60,16 @@ const CLEAR: &[(&str, &str)] = &[
     ("atime", "noatime"),
     ("diratime", "nodiratime"),
     ("async", "sync"),
+    ("symfollow", "nosymfollow"),
+    ("nostrictatime", "strictatime"),
+    ("nomand", "mand"),
+    ("noiversion", "iversion"),
+    ("nolazytime", "lazytime"),
+    ("loud", "silent"),
 ];
+
+/// What the kernel does anyway, and recursively a way back to it.
+const USUAL: &[&str] = &["relatime", "norelatime"];
 
 const PROPAGATION: &[(&str, u64)] = &[
     ("private", libc::MS_PRIVATE),
@@ -72,9 +99,18 @@ pub(super) fn parse(options: &[String]) -> Options {
             parsed.propagation = Some(*kind);
         } else if let Some((_, kind)) = option.strip_prefix('r').and_then(propagation) {
             parsed.propagation = Some(kind | libc::MS_REC);
-        } else if let Some((_, _, attribute)) = option.strip_prefix('r').and_then(flag) {
-            parsed.recursive_attributes |= attribute;
-        } else if !matches!(option.as_str(), "defaults" | "relatime" | "rrelatime") {
+        } else if let Some(option) = option.strip_prefix('r').filter(|option| is_attribute(option)) {
+            let clear = CLEAR.iter().find(|clear| clear.0 == option);
+            let undone = clear.and_then(|clear| flag(clear.1)).map_or(0, |flag| flag.2);
+            let set = flag(option).map_or(0, |flag| flag.2);
+            parsed.recursive_attributes = parsed.recursive_attributes & !undone | set;
+            parsed.recursive_clear |= undone;
+            if is_about_atime(option) {
+                // One field of several values (mount_setattr(2)): set only after it was cleared whole.
+                parsed.recursive_attributes &= !libc::MOUNT_ATTR__ATIME | set;
+                parsed.recursive_clear |= libc::MOUNT_ATTR__ATIME;
+            }
+        } else if !parse_other(&mut parsed, option) {
             data.push(option);
         }
     }
@@ -82,26 +118,67 @@ pub(super) fn parse(options: &[String]) -> Options {
     parsed
 }
 
-/// Of a mount's options one that would be lost: a bind mount has no data and takes attributes only, and other mounts
-/// have nothing below them that a recursive one could be set on.
+/// Options that are ours and no flags. False for one that is the file system's.
+fn parse_other(parsed: &mut Options, option: &str) -> bool {
+    match option {
+        "remount" => parsed.remount = true,
+        "idmap" => parsed.idmap = Some(Depth::Mount),
+        "ridmap" => parsed.idmap = Some(Depth::Below),
+        "tmpcopyup" => parsed.copy_up = true,
+        other => return other == "defaults" || USUAL.contains(&other),
+    }
+    true
+}
+
+/// True for what mount_setattr(2) can set or clear.
+fn is_attribute(option: &str) -> bool {
+    let attribute = |name: &str| FLAGS.iter().any(|flag| flag.0 == name && flag.2 != 0);
+    attribute(option)
+        || CLEAR.iter().any(|clear| clear.0 == option && attribute(clear.1))
+        || USUAL.contains(&option)
+}
+
+fn is_about_atime(option: &str) -> bool {
+    option.ends_with("atime") && !option.ends_with("diratime")
+}
+
+impl Options {
+    /// What mount_setattr(2) has to clear before it can set the attributes of the mount alone.
+    pub(super) fn clear(&self) -> u64 {
+        let atime = libc::MOUNT_ATTR_NOATIME | libc::MOUNT_ATTR_STRICTATIME;
+        if self.attributes & atime != 0 { libc::MOUNT_ATTR__ATIME } else { 0 }
+    }
+}
+
+/// A mount of something that is there already.
+pub(crate) fn is_bind(mount: &Mount) -> bool {
+    mount.kind.as_deref() == Some("bind") || mount.options.iter().any(|one| one == "bind" || one == "rbind")
+}
+
+/// Of a mount's options one that would be lost: a bind mount has no data and takes attributes only, ids are mapped in what
+/// is bound, and only a tmpfs is filled.
 pub(crate) fn inapplicable(mount: &Mount) -> Option<&str> {
-    let bind = mount.kind.as_deref() == Some("bind") || parse(&mount.options).bind;
+    let bind = is_bind(mount);
     let is_lost = |option: &&String| {
         let alone = parse(std::slice::from_ref(option));
-        match bind {
+        let lost = match bind {
             true => !alone.data.is_empty() || (alone.flags != 0 && alone.attributes == 0),
-            false => alone.recursive_attributes != 0,
-        }
+            false => alone.idmap.is_some(),
+        };
+        lost || (alone.copy_up && mount.kind.as_deref() != Some("tmpfs"))
     };
     mount.options.iter().find(is_lost).map(String::as_str)
 }
 
 /// Every option that is not for the file system itself, sorted.
 pub fn mount_options() -> Vec<String> {
-    let plain = ["bind", "rbind", "defaults", "relatime"].into_iter().map(str::to_owned);
+    let plain = ["bind", "rbind", "defaults", "remount", "idmap", "ridmap", "tmpcopyup"];
+    let plain = plain.iter().chain(USUAL).map(|name| name.to_string());
     let set = FLAGS.iter().map(|flag| flag.0.to_owned());
-    let recursive = FLAGS.iter().filter(|flag| flag.2 != 0).map(|flag| format!("r{}", flag.0));
     let cleared = CLEAR.iter().map(|clear| clear.0.to_owned());
+    let both = FLAGS.iter().map(|flag| flag.0).chain(CLEAR.iter().map(|clear| clear.0));
+    let recursive =
+        both.chain(USUAL.iter().copied()).filter(|name| is_attribute(name)).map(|name| format!("r{name}"));
     let propagation = PROPAGATION.iter().flat_map(|kind| [kind.0.to_owned(), format!("r{}", kind.0)]);
     let mut names: Vec<String> =
         plain.chain(set).chain(recursive).chain(cleared).chain(propagation).collect();
@@ -130,5 +207,10 @@ mod tests {
         assert!(options.bind && options.recursive);
         assert_eq!(options.recursive_attributes, libc::MOUNT_ATTR_RDONLY);
         assert_eq!(options.propagation, Some(libc::MS_SLAVE | libc::MS_REC));
+        let options = of(&["rro", "rrw", "rnoatime", "rnosuid", "rsymfollow"]);
+        let (atime, nosuid) = (libc::MOUNT_ATTR_NOATIME, libc::MOUNT_ATTR_NOSUID);
+        assert_eq!(options.recursive_attributes, atime | nosuid, "the last word counts");
+        let cleared = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR__ATIME | libc::MOUNT_ATTR_NOSYMFOLLOW;
+        assert_eq!((options.recursive_clear, options.data.as_str()), (cleared, ""));
     }
 }

@@ -1,6 +1,7 @@
 //! Into the new root, and the old one gone: `pivot_root`, never `chroot`, which a privileged process walks out of.
 
 use std::ffi::CString;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -10,19 +11,71 @@ use nix::mount::{MntFlags, MsFlags};
 
 use super::Rootfs;
 use crate::error::{Result, Step};
+use crate::idmap;
+use crate::spec::Spec;
 
-/// Nothing mounted from here on reaches the host, and the root is a mount of its own, as pivot_root(2) demands.
-pub(crate) fn prepare(root: &Path, propagation: MsFlags) -> Result<Rootfs> {
-    nix::mount::mount(None::<&str>, "/", None::<&str>, propagation | MsFlags::MS_REC, None::<&str>)
-        .step(|| "cut the mounts' propagation to the host".into())?;
-    let step = || format!("bind the root file system {} on itself", root.display());
-    let path = CString::new(root.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL).step(step)?;
+/// How mounts spread between the container and the host: `linux.rootfsPropagation`.
+#[derive(Debug, Clone, Copy)]
+struct Propagation {
+    /// For all that was copied from the host with the mount namespace; none leaves it as it is there.
+    copied: Option<u64>,
+    /// For the container's root in the end.
+    root: Option<u64>,
+}
+
+impl Propagation {
+    fn of(spec: &Spec) -> Self {
+        let asked = spec.linux.as_ref().and_then(|linux| linux.rootfs_propagation.as_deref());
+        let depth = if asked.is_some_and(|name| name.starts_with('r')) { libc::MS_REC } else { 0 };
+        match asked.map(|name| name.strip_prefix('r').unwrap_or(name)) {
+            Some("shared") => Self { copied: None, root: Some(libc::MS_SHARED | depth) },
+            Some("private") => Self { copied: Some(libc::MS_PRIVATE), root: None },
+            Some("unbindable") => {
+                Self { copied: Some(libc::MS_PRIVATE), root: Some(libc::MS_UNBINDABLE | depth) }
+            }
+            _ => Self { copied: Some(libc::MS_SLAVE), root: None },
+        }
+    }
+}
+
+/// True for what `linux.rootfsPropagation` may be.
+pub(crate) fn is_propagation(name: &str) -> bool {
+    let known = ["private", "slave", "shared", "unbindable"];
+    name.is_empty()
+        || known.contains(&name)
+        || name.strip_prefix('r').is_some_and(|rest| known.contains(&rest))
+}
+
+/// Nothing mounted from here on reaches the host, but where that is asked for; and the root is a mount of its own, as
+/// pivot_root(2) demands.
+pub(crate) fn prepare(root: &Path, spec: &Spec) -> Result<Rootfs> {
+    let propagation = Propagation::of(spec);
+    if let Some(kind) = propagation.copied {
+        let flags = MsFlags::from_bits_retain(kind | libc::MS_REC);
+        nix::mount::mount(None::<&str>, "/", None::<&str>, flags, None::<&str>)
+            .step(|| "cut the mounts' propagation to the host".into())?;
+    }
     let below = Rootfs::open(root)?;
-    if is_mount_root(&below) {
+    // In a user namespace the host's mounts are locked in their places.
+    if is_mount_root(&below) && propagation.copied.is_some() && !idmap::is_asked(spec) {
         return Ok(below);
     }
-    let tree = hull_sys::mount::clone_tree(&below, &path, true).step(step)?;
-    hull_sys::mount::attach(&tree, &below).step(step)?;
+    let first = bind_on_itself(root, &below, propagation)?;
+    if propagation.copied.is_some() {
+        return Ok(first);
+    }
+    // Neither the root nor what it is mounted on may be shared (pivot_root(2)), and the host's mount is not ours to change.
+    bind_on_itself(root, &first, propagation)
+}
+
+fn bind_on_itself(root: &Path, below: &Rootfs, propagation: Propagation) -> Result<Rootfs> {
+    let step = || format!("bind the root file system {} on itself", root.display());
+    let path = CString::new(root.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL).step(step)?;
+    let tree: OwnedFd = hull_sys::mount::clone_tree(below, &path, true).step(step)?;
+    if propagation.copied.is_none() {
+        hull_sys::mount::set_attributes(&tree, 0, 0, libc::MS_PRIVATE, true).step(step)?;
+    }
+    hull_sys::mount::attach(&tree, below).step(step)?;
     Rootfs::open(root)
 }
 
@@ -33,18 +86,37 @@ fn is_mount_root(rootfs: &Rootfs) -> bool {
     stat.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
-pub(crate) fn pivot(rootfs: &Rootfs, read_only: bool) -> Result<()> {
+pub(crate) fn pivot(rootfs: &Rootfs, read_only: bool, spec: &Spec) -> Result<()> {
     if read_only {
         hull_sys::mount::set_attributes(rootfs, libc::MOUNT_ATTR_RDONLY, 0, 0, false)
             .step(|| "make the root read-only".into())?;
     }
     let step = || "pivot_root".to_owned();
+    let old = std::fs::File::open("/").step(|| "open the old root".into())?;
     nix::unistd::fchdir(rootfs).step(|| "enter the root file system".into())?;
     // The new root stacked on the old one, both at "/": no directory for the old one is needed in the image.
     nix::unistd::pivot_root(".", ".").step(step)?;
-    // "." is the old root now. A slave, so that its unmounting is not the host's.
+    // The old root is on top of the new one, where only a descriptor leads. A slave, so that its unmounting is not the
+    // host's.
+    nix::unistd::fchdir(&old).step(|| "enter the old root".into())?;
     nix::mount::mount(None::<&str>, ".", None::<&str>, MsFlags::MS_SLAVE | MsFlags::MS_REC, None::<&str>)
         .step(|| "cut the old root's propagation".into())?;
     nix::mount::umount2(".", MntFlags::MNT_DETACH).step(|| "unmount the old root".into())?;
-    nix::unistd::chdir("/").step(|| "change to /".into())
+    nix::unistd::chdir("/").step(|| "change to /".into())?;
+    match Propagation::of(spec).root {
+        Some(kind) => {
+            let flags = MsFlags::from_bits_retain(kind);
+            nix::mount::mount(None::<&str>, "/", None::<&str>, flags, None::<&str>)
+                .step(|| "set the propagation of the root".into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// In a mount namespace that others are in too nothing is moved: the root is changed for this process alone. Who asks to
+/// share the mounts has no wall between them.
+pub(crate) fn enter_shared(root: &Path) -> Result<()> {
+    let step = || format!("enter the root file system {}", root.display());
+    nix::unistd::chdir(root).step(step)?;
+    nix::unistd::chroot(".").step(step)
 }

@@ -3,6 +3,7 @@
 //! Field names are the specification's, in Rust's case. What is not listed here is carried by nobody: an unknown
 //! field is ignored, as the specification asks.
 
+mod hooks;
 mod linux;
 mod process;
 mod resources;
@@ -14,9 +15,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use linux::{Device, IdMapping, Linux, Namespace, NamespaceKind};
-pub use process::{Capabilities, ConsoleSize, Process, Rlimit, User};
-pub use resources::{Cpu, DeviceRule, Memory, Pids, Resources};
+pub use hooks::{Hook, Hooks};
+pub use linux::{
+    Device, IdMapping, Linux, MemoryPolicy, Namespace, NamespaceKind, NetDevice, Personality, TimeOffset,
+};
+pub use process::{Capabilities, ConsoleSize, CpuAffinity, IoPriority, Process, Rlimit, Scheduler, User};
+pub use resources::{
+    BlockIo, Cpu, DeviceRule, HugepageLimit, InterfacePriority, Memory, Network, Pids, Rdma, Resources,
+    ThrottleDevice, WeightDevice,
+};
 pub use seccomp::{Seccomp, SeccompArg, SyscallRule};
 pub use validate::{parse, parse_process, parse_resources};
 
@@ -35,6 +42,8 @@ pub struct Spec {
     pub domainname: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Hooks>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,6 +59,7 @@ impl Default for Spec {
             hostname: None,
             domainname: None,
             mounts: vec![],
+            hooks: None,
             annotations: BTreeMap::new(),
             linux: None,
         }
@@ -74,4 +84,9 @@ pub struct Mount {
     /// mount(8)'s.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
+    /// Of an idmapped mount; without any, the container's own.
+    #[serde(rename = "uidMappings", default, skip_serializing_if = "Vec::is_empty")]
+    pub uid_mappings: Vec<IdMapping>,
+    #[serde(rename = "gidMappings", default, skip_serializing_if = "Vec::is_empty")]
+    pub gid_mappings: Vec<IdMapping>,
 }

@@ -8,43 +8,15 @@ use std::path::{Component, Path};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Mount, NamespaceKind, Process, Resources, Spec};
+use super::{Linux, Mount, NamespaceKind, Process, Resources, Spec};
 use crate::error::{Error, Result};
+use crate::hooks;
+use crate::init;
 use crate::rootfs;
+use crate::security::labels;
 
 /// Properties of the specification that are not applied: they may be there only as long as they say nothing.
-const NOT_APPLIED: &[&str] = &[
-    "hooks",
-    "linux.gidMappings",
-    "linux.intelRdt",
-    "linux.memoryPolicy",
-    "linux.mountLabel",
-    "linux.netDevices",
-    "linux.personality",
-    "linux.seccomp.listenerMetadata",
-    "linux.seccomp.listenerPath",
-    "linux.timeOffsets",
-    "linux.uidMappings",
-    "mounts.*.gidMappings",
-    "mounts.*.uidMappings",
-];
-
-const NOT_APPLIED_OF_PROCESS: &[&str] =
-    &["apparmorProfile", "execCPUAffinity", "ioPriority", "scheduler", "selinuxLabel"];
-
-const NOT_APPLIED_OF_RESOURCES: &[&str] = &[
-    "blockIO",
-    "cpu.burst",
-    "cpu.idle",
-    "cpu.realtimePeriod",
-    "cpu.realtimeRuntime",
-    "hugepageLimits",
-    "memory.checkBeforeUpdate",
-    "memory.kernel",
-    "memory.kernelTCP",
-    "network",
-    "rdma",
-];
+const NOT_APPLIED: &[&str] = &["linux.intelRdt"];
 
 /// Sysctls of the IPC namespace (namespaces(7), `kernel/sysctl` in the kernel's documentation).
 const IPC_SYSCTLS: &[&str] = &[
@@ -62,10 +34,6 @@ const IPC_SYSCTLS: &[&str] = &[
 pub fn parse(text: &[u8]) -> Result<Spec> {
     let value = read(text)?;
     refuse(&value, NOT_APPLIED, "")?;
-    refuse_in(&value, "process", NOT_APPLIED_OF_PROCESS)?;
-    if let Some(resources) = value.pointer("/linux/resources") {
-        refuse(resources, NOT_APPLIED_OF_RESOURCES, "linux.resources.")?;
-    }
     let mut spec: Spec = typed(value)?;
     // An empty name is none: sethostname(2) would take it.
     spec.hostname = spec.hostname.filter(|name| !name.is_empty());
@@ -76,18 +44,14 @@ pub fn parse(text: &[u8]) -> Result<Spec> {
 
 /// Reads a process as `exec` takes it.
 pub fn parse_process(text: &[u8]) -> Result<Process> {
-    let value = read(text)?;
-    refuse(&value, NOT_APPLIED_OF_PROCESS, "process.")?;
-    let process = typed(value)?;
+    let process = typed(read(text)?)?;
     check_process(&process)?;
     Ok(process)
 }
 
 /// Reads limits as `update` takes them.
 pub fn parse_resources(text: &[u8]) -> Result<Resources> {
-    let value = read(text)?;
-    refuse(&value, NOT_APPLIED_OF_RESOURCES, "resources.")?;
-    typed(value)
+    typed(read(text)?)
 }
 
 fn invalid(why: impl Into<String>) -> Error {
@@ -114,10 +78,6 @@ fn drop_nulls(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(drop_nulls),
         _ => {}
     }
-}
-
-fn refuse_in(value: &Value, member: &str, paths: &[&str]) -> Result<()> {
-    value.get(member).map_or(Ok(()), |inner| refuse(inner, paths, &format!("{member}.")))
 }
 
 fn refuse(value: &Value, paths: &[&str], prefix: &str) -> Result<()> {
@@ -159,17 +119,26 @@ fn check(spec: &Spec) -> Result<()> {
     check_process(spec.process.as_ref().ok_or_else(|| invalid("process is missing"))?)?;
     check_namespaces(spec)?;
     spec.mounts.iter().try_for_each(check_mount)?;
-    let Some(linux) = &spec.linux else { return Ok(()) };
+    spec.hooks.as_ref().map_or(Ok(()), hooks::check)?;
+    labels::check_mounts(spec)?;
+    let linux = spec.linux.as_ref();
+    if let Some(process) = &spec.process {
+        init::check_schedule(process, linux)?;
+    }
+    let Some(linux) = linux else { return Ok(()) };
     check_sysctls(spec)?;
+    check_ids(spec, linux)?;
     if let Some(path) = &linux.cgroups_path {
         check_cgroups_path(path)?;
     }
+    if !linux.net_devices.is_empty() {
+        return Err(invalid("linux.netDevices is set, which hull cannot apply"));
+    }
     match linux.rootfs_propagation.as_deref() {
-        // What every container's mounts are.
-        None | Some("" | "rslave") => Ok(()),
-        Some(other) => {
-            Err(invalid(format!("linux.rootfsPropagation {other:?}: hull applies \"rslave\" only")))
+        Some(name) if !rootfs::is_propagation(name) => {
+            Err(invalid(format!("linux.rootfsPropagation: unknown {name:?}")))
         }
+        _ => Ok(()),
     }
 }
 
@@ -184,7 +153,8 @@ fn check_process(process: &Process) -> Result<()> {
     if has_zero(&process.args) || has_zero(&process.env) {
         return Err(invalid("process.args and process.env must not hold a zero byte"));
     }
-    Ok(())
+    init::check_schedule(process, None)?;
+    labels::check_process(process)
 }
 
 fn has_namespace(spec: &Spec, kind: NamespaceKind) -> bool {
@@ -198,12 +168,10 @@ fn check_namespaces(spec: &Spec) -> Result<()> {
             return Err(invalid(format!("linux.namespaces has {:?} twice", namespace.kind)));
         }
     }
-    if has_namespace(spec, NamespaceKind::User) {
-        return Err(invalid("linux.namespaces asks for a user namespace, which hull cannot apply"));
-    }
-    // The root is pivoted and propagation is cut in it: anywhere else that would be done to others.
-    if !crate::namespaces::is_new(spec, NamespaceKind::Mount) {
-        return Err(invalid("linux.namespaces must ask for a new mount namespace"));
+    check_shared_mounts(spec)?;
+    let offsets = spec.linux.as_ref().is_some_and(|linux| !linux.time_offsets.is_empty());
+    if offsets && !crate::namespaces::is_new(spec, NamespaceKind::Time) {
+        return Err(invalid("linux.timeOffsets needs a new time namespace"));
     }
     let names_host = spec.hostname.is_some() || spec.domainname.is_some();
     if names_host && !has_namespace(spec, NamespaceKind::Uts) {
@@ -212,10 +180,61 @@ fn check_namespaces(spec: &Spec) -> Result<()> {
     Ok(())
 }
 
+/// In a mount namespace that the container does not have for itself all that it mounts would be, and stay, everybody's.
+fn check_shared_mounts(spec: &Spec) -> Result<()> {
+    if crate::namespaces::owns_mounts(spec) {
+        return Ok(());
+    }
+    let linux = spec.linux.clone().unwrap_or_default();
+    let named = [
+        ("mounts", !spec.mounts.is_empty()),
+        ("root.readonly", spec.root.as_ref().is_some_and(|root| root.readonly)),
+        ("linux.maskedPaths", !linux.masked_paths.is_empty()),
+        ("linux.readonlyPaths", !linux.readonly_paths.is_empty()),
+        ("linux.devices", !linux.devices.is_empty()),
+        ("linux.rootfsPropagation", linux.rootfs_propagation.is_some()),
+    ];
+    match named.iter().find(|(_, is_set)| *is_set) {
+        Some((name, _)) => {
+            Err(invalid(format!("{name} needs a new mount namespace, or it would be others' too")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// A user namespace without mappings has nobody in it, and mappings without a namespace are of nobody.
+fn check_ids(spec: &Spec, linux: &Linux) -> Result<()> {
+    let mapped = (!linux.uid_mappings.is_empty(), !linux.gid_mappings.is_empty());
+    let is_new = crate::namespaces::is_new(spec, NamespaceKind::User);
+    match mapped {
+        (true, true) if has_namespace(spec, NamespaceKind::User) => Ok(()),
+        (false, false) if !is_new => Ok(()),
+        (true, true) => Err(invalid("linux.uidMappings and linux.gidMappings need a user namespace")),
+        _ => Err(invalid("a user namespace needs linux.uidMappings and linux.gidMappings, both")),
+    }?;
+    let needs_container = |mount: &&Mount| {
+        let idmap = |option: &String| option == "idmap" || option == "ridmap";
+        mount.options.iter().any(idmap) && mount.uid_mappings.is_empty()
+    };
+    match spec.mounts.iter().find(needs_container) {
+        Some(mount) if !has_namespace(spec, NamespaceKind::User) => Err(invalid(format!(
+            "mount {}: idmap without uidMappings takes those of a user namespace, and there is none",
+            mount.destination.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 fn check_mount(mount: &Mount) -> Result<()> {
     let shown = mount.destination.display();
     if !mount.destination.is_absolute() {
         return Err(invalid(format!("mount destination {shown} is not absolute")));
+    }
+    if mount.uid_mappings.is_empty() != mount.gid_mappings.is_empty() {
+        return Err(invalid(format!("mount {shown}: uidMappings and gidMappings come together")));
+    }
+    if !mount.uid_mappings.is_empty() && !rootfs::is_bind(mount) {
+        return Err(invalid(format!("mount {shown}: ids can be mapped in a bind mount only")));
     }
     match rootfs::inapplicable_option(mount) {
         Some(option) => Err(invalid(format!("mount {shown}: option {option:?} cannot be applied to it"))),

@@ -48,6 +48,7 @@ struct Range {
 
 /// The program for the native architecture and for those that the policy lists.
 pub fn compile(policy: &Seccomp) -> Result<Program> {
+    check_notify(policy)?;
     let default = action(&policy.default_action, policy.default_errno_ret)?;
     let mut instructions = vec![instruction(LOAD, ARCH)];
     for architecture in syscalls::architectures(&policy.architectures) {
@@ -62,7 +63,7 @@ pub fn compile(policy: &Seccomp) -> Result<Program> {
     if instructions.len() > MOST {
         return Err(Error::Invalid(format!("the seccomp policy is longer than the kernel takes ({MOST})")));
     }
-    Ok(Program { instructions, flags: flags(&policy.flags)? })
+    Ok(Program { instructions, flags: flags(policy)? })
 }
 
 /// What a policy may say; a test compiles each.
@@ -73,6 +74,7 @@ pub const ACTIONS: &[&str] = &[
     "SCMP_ACT_KILL_PROCESS",
     "SCMP_ACT_KILL_THREAD",
     "SCMP_ACT_LOG",
+    NOTIFY,
     "SCMP_ACT_TRACE",
     "SCMP_ACT_TRAP",
 ];
@@ -85,8 +87,15 @@ pub const OPERATORS: &[&str] = &[
     "SCMP_CMP_MASKED_EQ",
     "SCMP_CMP_NE",
 ];
-pub const FLAGS: &[&str] =
-    &["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC"];
+pub const FLAGS: &[&str] = &[
+    "SECCOMP_FILTER_FLAG_LOG",
+    "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
+    "SECCOMP_FILTER_FLAG_TSYNC",
+    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
+];
+
+/// Somebody else decides ([`super::Listener`]).
+pub(super) const NOTIFY: &str = "SCMP_ACT_NOTIFY";
 
 fn action(name: &str, errno: Option<u32>) -> Result<u32> {
     let data = errno.unwrap_or(EPERM) & 0xffff;
@@ -98,28 +107,49 @@ fn action(name: &str, errno: Option<u32>) -> Result<u32> {
         "SCMP_ACT_TRAP" => 0x0003_0000 | errno.unwrap_or(0) & 0xffff,
         "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" => 0,
         "SCMP_ACT_KILL_PROCESS" => KILL_PROCESS,
-        "SCMP_ACT_NOTIFY" => {
-            return Err(Error::Invalid(
-                "SCMP_ACT_NOTIFY needs an agent that answers, which hull has not".into(),
-            ));
-        }
+        NOTIFY => 0x7fc0_0000,
         other => return Err(Error::Invalid(format!("unknown seccomp action {other:?}"))),
     })
 }
 
-fn flags(names: &[String]) -> Result<u64> {
-    if names.is_empty() {
+fn flags(policy: &Seccomp) -> Result<u64> {
+    if policy.flags.is_empty() {
         // Before Linux 5.16 a filter would otherwise slow its process down by mitigations; runc's default too.
         return Ok(SPEC_ALLOW);
     }
-    names.iter().try_fold(0, |flags, name| match name.as_str() {
-        "SECCOMP_FILTER_FLAG_TSYNC" => Ok(flags | 1),
+    let notifies = notifies(policy);
+    policy.flags.iter().try_fold(0, |flags, name| match name.as_str() {
+        // The kernel returns a listener or the thread that could not be synchronised; and there is one thread.
+        "SECCOMP_FILTER_FLAG_TSYNC" => Ok(if notifies { flags } else { flags | 1 }),
         "SECCOMP_FILTER_FLAG_LOG" => Ok(flags | 2),
         "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => Ok(flags | SPEC_ALLOW),
-        // Of use with SCMP_ACT_NOTIFY alone.
-        "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => Ok(flags),
+        // Linux 5.19, and of use with a listener alone.
+        "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => Ok(if notifies { flags | 32 } else { flags }),
         other => Err(Error::Invalid(format!("unsupported seccomp flag {other:?}"))),
     })
+}
+
+/// True when somebody is asked.
+pub(super) fn notifies(policy: &Seccomp) -> bool {
+    policy.syscalls.iter().any(|rule| rule.action == NOTIFY)
+}
+
+/// Whoever answers must have been told where before the first question.
+fn check_notify(policy: &Seccomp) -> Result<()> {
+    let invalid = |why: &str| Err(Error::Invalid(format!("linux.seccomp: {NOTIFY} {why}")));
+    if policy.default_action == NOTIFY {
+        return invalid(
+            "cannot be the default action: the call that hands the listener over would wait for it",
+        );
+    }
+    let is_handing_over = |name: &String| matches!(name.as_str(), "sendmsg" | "write");
+    if policy.syscalls.iter().any(|rule| rule.action == NOTIFY && rule.names.iter().any(is_handing_over)) {
+        return invalid("cannot be the action for sendmsg and write, by which the listener is handed over");
+    }
+    match notifies(policy) && policy.listener_path.as_ref().is_none_or(|path| path.as_os_str().is_empty()) {
+        true => invalid("needs a listenerPath"),
+        false => Ok(()),
+    }
 }
 
 /// The whole space of numbers, cut where the behaviour changes.

@@ -3,18 +3,22 @@
 //! ```text
 //! policy    docker's profile format → the OCI's, for a set of capabilities
 //! compile   the OCI's → a range tree in BPF         cache   compiled programs, by digest
-//! syscalls  names and numbers
+//! listener  who answers for SCMP_ACT_NOTIFY         syscalls  names and numbers
 //! ```
 
 mod cache;
 mod compile;
+mod listener;
 mod policy;
 mod syscalls;
+
+use std::os::fd::OwnedFd;
 
 use hull_sys::security::Instruction;
 
 pub use cache::compile_cached;
 pub use compile::{ACTIONS, FLAGS, OPERATORS, compile};
+pub(crate) use listener::Listener;
 pub use policy::{default_policy, parse_policy};
 pub use syscalls::known_architectures;
 
@@ -30,5 +34,10 @@ impl Program {
     /// From here on it decides on every system call of this process and its children.
     pub fn load(&self) -> nix::Result<()> {
         hull_sys::security::load_filter(&self.instructions, self.flags)
+    }
+
+    /// [`Self::load`] of one that asks: the descriptor at which it is answered.
+    pub(crate) fn load_with_listener(&self) -> nix::Result<OwnedFd> {
+        hull_sys::security::load_filter_with_listener(&self.instructions, self.flags)
     }
 }

@@ -1,5 +1,7 @@
 //! docker's profile format, in which rules depend on capabilities, architecture and kernel.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use super::syscalls::{DOCKER_ARCH, NATIVE};
@@ -21,6 +23,10 @@ struct Profile {
     architectures: Option<Vec<String>>,
     #[serde(default)]
     arch_map: Option<Vec<ArchMap>>,
+    #[serde(default)]
+    listener_path: Option<PathBuf>,
+    #[serde(default)]
+    listener_metadata: Option<String>,
     syscalls: Vec<Rule>,
 }
 
@@ -100,6 +106,8 @@ pub fn parse_policy(text: &str, capabilities: &[String]) -> serde_json::Result<S
         default_errno_ret: profile.default_errno_ret,
         architectures,
         flags: profile.flags.unwrap_or_default(),
+        listener_path: profile.listener_path,
+        listener_metadata: profile.listener_metadata,
         syscalls: syscalls.collect(),
     })
 }

@@ -22,13 +22,26 @@ fn outcome(pointer: &str, value: Value) -> Result<Spec> {
 #[test]
 fn what_cannot_be_applied_is_named() {
     for (pointer, value, named) in [
-        ("/hooks", json!({"prestart": [{"path": "/bin/true"}]}), "hooks"),
+        ("/hooks", json!({"prestart": [{"path": "bin/true"}]}), "hooks.prestart"),
+        ("/hooks", json!({"poststop": [{"path": "/bin/true", "timeout": 0}]}), "hooks.poststop"),
         ("/process/apparmorProfile", json!("docker-default"), "process.apparmorProfile"),
+        ("/process/selinuxLabel", json!("system_u:x"), "process.selinuxLabel"),
+        ("/linux/mountLabel", json!("system_u:x"), "linux.mountLabel"),
+        ("/process/scheduler", json!({"policy": "SCHED_X"}), "process.scheduler.policy"),
+        ("/process/scheduler", json!({"policy": "SCHED_RR", "flags": ["X"]}), "process.scheduler.flags"),
+        (
+            "/process/ioPriority",
+            json!({"class": "IOPRIO_CLASS_BE", "priority": 9}),
+            "process.ioPriority.priority",
+        ),
+        ("/process/execCPUAffinity", json!({"initial": "2-1"}), "process.execCPUAffinity"),
+        ("/linux/personality", json!({"domain": "BSD"}), "linux.personality.domain"),
+        ("/linux/memoryPolicy", json!({"mode": "MPOL_X"}), "linux.memoryPolicy.mode"),
         ("/linux/uidMappings", json!([{"containerID": 0, "hostID": 1, "size": 1}]), "linux.uidMappings"),
-        ("/linux/resources", json!({"cpu": {"burst": 5}}), "linux.resources.cpu.burst"),
-        ("/linux/rootfsPropagation", json!("shared"), "rootfsPropagation"),
-        ("/linux/namespaces", json!([{"type": "mount"}, {"type": "user"}]), "user namespace"),
-        ("/linux/namespaces", json!([{"type": "pid"}]), "mount namespace"),
+        ("/linux/rootfsPropagation", json!("everywhere"), "rootfsPropagation"),
+        ("/linux/namespaces", json!([{"type": "mount"}, {"type": "user"}]), "uidMappings"),
+        ("/linux/timeOffsets", json!({"monotonic": {"secs": 1}}), "time namespace"),
+        ("/linux/intelRdt", json!({"closID": "x"}), "linux.intelRdt"),
         ("/linux/sysctl", json!({"vm.swappiness": "1"}), "whole machine"),
         ("/linux/sysctl", json!({"net.ipv4.ip_forward": "1"}), "Network"),
         ("/linux/cgroupsPath", json!("/a/../../b"), "cgroupsPath"),
@@ -52,6 +65,8 @@ fn what_says_nothing_or_is_not_of_the_specification_is_no_error() {
         ("/process/capabilities", json!({"bounding": null})),
         ("/somethingElse", json!({"x": 1})),
         ("/linux/rootfsPropagation", json!("rslave")),
+        ("/linux/rootfsPropagation", json!("shared")),
+        ("/linux/resources", json!({"pids": {}})),
         ("/hostname", json!("box")),
         ("/linux/cgroupsPath", json!("/parent/child")),
     ] {
@@ -65,7 +80,9 @@ fn mount_options_that_would_be_lost_are_refused() {
         outcome("/mounts", json!([{"destination": "/x", "type": kind, "source": "/y", "options": [option]}]))
     };
     assert!(with("bind", "idmap").unwrap_err().to_string().contains("idmap"));
-    assert!(with("bind", "sync").is_err() && with("tmpfs", "rro").is_err());
+    assert!(with("tmpfs", "idmap").unwrap_err().to_string().contains("idmap"));
+    assert!(with("bind", "sync").is_err() && with("bind", "tmpcopyup").is_err());
+    assert!(with("proc", "tmpcopyup").is_err() && with("tmpfs", "tmpcopyup").is_ok());
     assert!(with("bind", "ro").is_ok() && with("tmpfs", "size=1m").is_ok());
 }
 
@@ -73,4 +90,23 @@ fn mount_options_that_would_be_lost_are_refused() {
 fn text_that_is_no_json_is_an_error_that_says_where() {
     let error = parse(b"{\"ociVersion\": ").unwrap_err().to_string();
     assert!(error.contains("line 1"), "{error}");
+}
+
+#[test]
+fn nothing_is_mounted_where_others_would_see_it() {
+    let without = |namespaces: Value| outcome("/linux/namespaces", namespaces);
+    assert!(without(json!([{"type": "pid"}])).is_ok());
+    let mut spec = minimal();
+    spec["linux"]["namespaces"] = json!([{"type": "mount", "path": "/proc/1/ns/mnt"}]);
+    for (pointer, value) in [
+        ("/mounts", json!([{"destination": "/x", "type": "tmpfs"}])),
+        ("/linux/maskedPaths", json!(["/proc/kcore"])),
+        ("/linux/devices", json!([{"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229}])),
+    ] {
+        let mut spec = spec.clone();
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        spec.pointer_mut(parent).unwrap().as_object_mut().unwrap().insert(name.into(), value);
+        let error = parse(&serde_json::to_vec(&spec).unwrap()).unwrap_err().to_string();
+        assert!(error.contains("mount namespace"), "{pointer}: {error}");
+    }
 }

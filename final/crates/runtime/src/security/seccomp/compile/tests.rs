@@ -171,13 +171,28 @@ fn what_cannot_be_applied_is_an_error() {
         let policy = Seccomp { default_action: wrong.into(), ..Seccomp::default() };
         assert!(compile(&policy).is_err(), "{wrong:?}");
     }
+    let asks = |name: &str, path: &str| {
+        let rule = SyscallRule {
+            names: vec![name.into()],
+            action: "SCMP_ACT_NOTIFY".into(),
+            ..SyscallRule::default()
+        };
+        let (default_action, listener_path) = ("SCMP_ACT_ALLOW".into(), Some(path.into()));
+        compile(&Seccomp { default_action, listener_path, syscalls: vec![rule], ..Seccomp::default() })
+    };
+    assert!(asks("mkdir", "/run/agent").is_ok());
+    assert!(asks("mkdir", "").is_err() && asks("sendmsg", "/run/agent").is_err());
 }
 
 #[test]
 fn what_is_said_to_be_known_compiles() {
     for action in ACTIONS {
         let flags = FLAGS.iter().map(|flag| flag.to_string()).collect();
-        let policy = Seccomp { default_action: action.to_string(), flags, ..Seccomp::default() };
+        let rule =
+            SyscallRule { names: vec!["read".into()], action: action.to_string(), ..SyscallRule::default() };
+        let (default_action, listener_path) = ("SCMP_ACT_ALLOW".into(), Some("/run/agent".into()));
+        let policy =
+            Seccomp { default_action, flags, listener_path, syscalls: vec![rule], ..Seccomp::default() };
         assert!(compile(&policy).is_ok(), "{action}");
     }
     for op in OPERATORS {

@@ -1,0 +1,179 @@
+//! How the kernel schedules the program: CPU, disk, memory nodes; and which machine it takes this one for.
+
+use hull_sys::sched::{self, Attributes};
+use nix::sched::CpuSet;
+
+use crate::error::{Error, Result, Step};
+use crate::spec::{IoPriority, Linux, MemoryPolicy, Personality, Process, Scheduler};
+
+pub(crate) fn set(process: &Process, linux: &Linux) -> Result<()> {
+    if let Some(policy) = &linux.memory_policy {
+        let (mode, nodes) = memory_policy(policy)?;
+        sched::set_memory_policy(mode, &nodes)
+            .step(|| format!("set the memory policy {} {}", policy.mode, policy.nodes))?;
+    }
+    if let Some(asked) = &linux.personality {
+        sched::set_personality(personality(asked)?)
+            .step(|| format!("set the personality {}", asked.domain))?;
+    }
+    if let Some(asked) = &process.io_priority {
+        let (class, level) = io_priority(asked)?;
+        sched::set_io_priority(class, level)
+            .step(|| format!("set the I/O priority {} {level}", asked.class))?;
+    }
+    match &process.scheduler {
+        Some(asked) => sched::set_attributes(scheduler(asked)?)
+            .step(|| format!("set the scheduling policy {}", asked.policy)),
+        None => Ok(()),
+    }
+}
+
+/// What of it the kernel has no number for.
+pub(crate) fn check(process: &Process, linux: Option<&Linux>) -> Result<()> {
+    process.scheduler.as_ref().map(scheduler).transpose()?;
+    process.io_priority.as_ref().map(io_priority).transpose()?;
+    for list in process.exec_cpu_affinity.iter().flat_map(|affinity| [&affinity.initial, &affinity.last]) {
+        list.as_deref().map(cpus).transpose()?;
+    }
+    linux.and_then(|linux| linux.personality.as_ref()).map(personality).transpose()?;
+    linux.and_then(|linux| linux.memory_policy.as_ref()).map(memory_policy).transpose()?;
+    Ok(())
+}
+
+/// linux/sched.h.
+fn scheduler(asked: &Scheduler) -> Result<Attributes> {
+    let policy = match asked.policy.as_str() {
+        "SCHED_OTHER" => 0,
+        "SCHED_FIFO" => 1,
+        "SCHED_RR" => 2,
+        "SCHED_BATCH" => 3,
+        "SCHED_ISO" => 4,
+        "SCHED_IDLE" => 5,
+        "SCHED_DEADLINE" => 6,
+        other => return Err(unknown("process.scheduler.policy", other)),
+    };
+    let flags = asked.flags.iter().try_fold(0, |flags, name| match name.as_str() {
+        "SCHED_FLAG_RESET_ON_FORK" => Ok(flags | 0x01),
+        "SCHED_FLAG_RECLAIM" => Ok(flags | 0x02),
+        "SCHED_FLAG_DL_OVERRUN" => Ok(flags | 0x04),
+        "SCHED_FLAG_KEEP_POLICY" => Ok(flags | 0x08),
+        "SCHED_FLAG_KEEP_PARAMS" => Ok(flags | 0x10),
+        "SCHED_FLAG_UTIL_CLAMP_MIN" => Ok(flags | 0x20),
+        "SCHED_FLAG_UTIL_CLAMP_MAX" => Ok(flags | 0x40),
+        other => Err(unknown("process.scheduler.flags", other)),
+    })?;
+    let priority = u32::try_from(asked.priority)
+        .map_err(|_| Error::Invalid(format!("process.scheduler.priority {}", asked.priority)))?;
+    let Scheduler { nice, runtime, deadline, period, .. } = *asked;
+    Ok(Attributes { policy, flags, nice, priority, runtime, deadline, period, ..Attributes::default() })
+}
+
+/// linux/ioprio.h: classes, and levels from 0 to 7.
+fn io_priority(asked: &IoPriority) -> Result<(u32, u32)> {
+    let class = match asked.class.as_str() {
+        "IOPRIO_CLASS_RT" => 1,
+        "IOPRIO_CLASS_BE" => 2,
+        "IOPRIO_CLASS_IDLE" => 3,
+        other => return Err(unknown("process.ioPriority.class", other)),
+    };
+    match asked.priority {
+        level @ 0..=7 => Ok((class, level)),
+        level => Err(Error::Invalid(format!("process.ioPriority.priority {level}: expected 0 to 7"))),
+    }
+}
+
+/// linux/personality.h.
+fn personality(asked: &Personality) -> Result<u64> {
+    if let Some(flag) = asked.flags.first() {
+        return Err(Error::Invalid(format!("linux.personality.flags: {flag:?}: none is defined")));
+    }
+    match asked.domain.as_str() {
+        "LINUX" => Ok(0),
+        "LINUX32" => Ok(8),
+        other => Err(unknown("linux.personality.domain", other)),
+    }
+}
+
+/// linux/mempolicy.h: the mode with its flags, and the nodes.
+fn memory_policy(asked: &MemoryPolicy) -> Result<(i32, Vec<u32>)> {
+    let mode = match asked.mode.as_str() {
+        "MPOL_DEFAULT" => 0,
+        "MPOL_PREFERRED" => 1,
+        "MPOL_BIND" => 2,
+        "MPOL_INTERLEAVE" => 3,
+        "MPOL_LOCAL" => 4,
+        "MPOL_PREFERRED_MANY" => 5,
+        "MPOL_WEIGHTED_INTERLEAVE" => 6,
+        other => return Err(unknown("linux.memoryPolicy.mode", other)),
+    };
+    let flags = asked.flags.iter().try_fold(0, |flags, name| match name.as_str() {
+        "MPOL_F_NUMA_BALANCING" => Ok(flags | 1 << 13),
+        "MPOL_F_RELATIVE_NODES" => Ok(flags | 1 << 14),
+        "MPOL_F_STATIC_NODES" => Ok(flags | 1 << 15),
+        other => Err(unknown("linux.memoryPolicy.flags", other)),
+    })?;
+    // The kernel's own most (CONFIG_NODES_SHIFT).
+    Ok((
+        mode | flags,
+        list(&asked.nodes, 1024).ok_or_else(|| unknown("linux.memoryPolicy.nodes", &asked.nodes))?,
+    ))
+}
+
+/// `0-3,7`.
+pub(crate) fn cpus(text: &str) -> Result<CpuSet> {
+    let invalid = || unknown("process.execCPUAffinity", text);
+    let mut set = CpuSet::new();
+    let numbers =
+        list(text, CpuSet::count() as u32).filter(|numbers| !numbers.is_empty()).ok_or_else(invalid)?;
+    numbers.into_iter().try_for_each(|number| set.set(number as usize).map_err(|_| invalid()))?;
+    Ok(set)
+}
+
+/// On this process, by a list of CPUs where there is one.
+pub(crate) fn set_affinity(text: Option<&str>) -> Result<()> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(()) };
+    nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &cpus(text)?)
+        .step(|| format!("run on the CPUs {text}"))
+}
+
+/// Numbers below `most`.
+fn list(text: &str, most: u32) -> Option<Vec<u32>> {
+    let mut numbers = Vec::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (first.trim().parse::<u32>().ok()?, last.trim().parse::<u32>().ok()?);
+        if first > last || last >= most {
+            return None;
+        }
+        numbers.extend(first..=last);
+    }
+    Some(numbers)
+}
+
+fn unknown(field: &str, value: &str) -> Error {
+    Error::Invalid(format!("{field}: unknown {value:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_read_as_the_kernel_writes_them() {
+        assert_eq!(list("0-2,7", 8), Some(vec![0, 1, 2, 7]));
+        assert_eq!(list("", 8), Some(vec![]));
+        for wrong in ["8", "2-1", "x", "0-99999999999", "-1"] {
+            assert_eq!(list(wrong, 8), None, "{wrong}");
+        }
+        assert!(cpus("").is_err() && cpus("0").is_ok());
+    }
+
+    #[test]
+    fn what_has_no_number_is_refused() {
+        let io = |class: &str, priority| io_priority(&IoPriority { class: class.into(), priority });
+        assert_eq!(io("IOPRIO_CLASS_BE", 4).unwrap(), (2, 4));
+        assert!(io("IOPRIO_CLASS_BE", 8).is_err() && io("BE", 1).is_err());
+        let policy = |name: &str| scheduler(&Scheduler { policy: name.into(), ..Scheduler::default() });
+        assert!(policy("SCHED_BATCH").is_ok() && policy("SCHED_X").is_err());
+    }
+}
