@@ -11,11 +11,16 @@ use hull_test_support::{Outcome, Scenario, cgroups, fixtures, leaks, outcome, pr
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use serde_json::{Value, json};
 
-pub struct World(Scenario);
+pub struct World(Scenario, PathBuf);
 
 impl World {
     pub fn start() -> Option<Self> {
-        let world = Self(Scenario::start()?);
+        Self::of(program::hull_oci())
+    }
+
+    /// For any program with runc's command line.
+    pub fn of(runtime: &Path) -> Option<Self> {
+        let world = Self(Scenario::start()?, runtime.to_owned());
         let rootfs = world.path("bundle/rootfs");
         std::fs::create_dir_all(&rootfs).expect("the scenario's directory can be written");
         let mut tar = Command::new("tar");
@@ -67,7 +72,7 @@ impl World {
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(program::hull_oci());
+        let mut command = Command::new(&self.1);
         // A later --root takes the place of this one.
         if args.first() != Some(&"--root") {
             command.arg("--root").arg(self.path("oci"));
