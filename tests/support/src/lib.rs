@@ -8,6 +8,7 @@
 //! leaks      what a scenario may not leave behind
 //! fixtures   image archives made on this machine: busybox, Debian's minbase, skopeo's formats
 //! registry   Debian's docker-registry, in the scenario's own network
+//! server     a small HTTP server that answers whatever a test wants
 //! user       the same world as seen by an ordinary user
 //! program    where `hull` and `hull-oci` under test are
 //! skip       a test that cannot run here says so
@@ -23,6 +24,7 @@ pub mod outcome;
 pub mod program;
 pub mod registry;
 pub mod scenario;
+pub mod server;
 pub mod skip;
 pub mod terminal;
 pub mod user;

@@ -1,0 +1,417 @@
+//! Registries that lie, stall, break and lead astray: an error that says so, little memory, and nothing in the store.
+
+mod registry_world;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hull_test_support::server::{Body, Reply, Request, Server};
+use hull_test_support::{Outcome, Scenario};
+use registry_world::{Content, INDEX, MANIFEST, gzip, noise, nothing_visible, pull, simple, tar};
+use serde_json::json;
+
+/// The pull fails with these words, and leaves nothing to be seen.
+#[track_caller]
+fn fails_with(
+    t: &Scenario,
+    content: Content,
+    interfere: impl Fn(&Request, &Content) -> Option<Reply> + Send + Sync + 'static,
+    words: &str,
+) -> Outcome {
+    let server = content.serve(interfere);
+    let outcome = pull(t, &server, "x:1");
+    assert!(outcome.fails(1).contains(words), "{words:?} is not said: {outcome}");
+    nothing_visible(t);
+    outcome
+}
+
+fn is_layer(request: &Request, content: &Content) -> bool {
+    let digest = request.path.rsplit('/').next().unwrap_or_default();
+    request.path.contains("/blobs/")
+        && content.blobs.get(digest).is_some_and(|blob| blob.first() == Some(&0x1f))
+}
+
+#[test]
+fn a_blob_that_is_another_is_not_kept() {
+    let Some(t) = Scenario::start() else { return };
+    let other = gzip(&tar(&[("evil", b"evil")]));
+    let wrong = |request: &Request, content: &Content| {
+        let right = content.answer(request);
+        let Body::Whole(bytes) = right.body else { return None };
+        let mut bytes = bytes;
+        *bytes.last_mut()? ^= 1;
+        is_layer(request, content).then(|| Reply::new(200, bytes))
+    };
+    fails_with(&t, simple(), wrong, "asked for the blob sha256:");
+    let left = std::fs::read_dir(t.data_root().join("downloads")).unwrap().flatten();
+    assert_eq!(
+        left.map(|entry| entry.metadata().unwrap().len()).sum::<u64>(),
+        0,
+        "nothing of it is taken up again"
+    );
+    let size = move |request: &Request, content: &Content| {
+        is_layer(request, content).then(|| Reply::new(200, other.clone()))
+    };
+    fails_with(&t, simple(), size, "and the manifest says");
+    let config = |request: &Request, content: &Content| {
+        let is_config = request.path.contains("/blobs/") && !is_layer(request, content);
+        is_config.then(|| Reply::new(200, "{}"))
+    };
+    fails_with(&t, simple(), config, "asked for the blob sha256:");
+}
+
+#[test]
+fn a_blob_has_an_end_and_reaches_it() {
+    let Some(t) = Scenario::start() else { return };
+    let endless = |request: &Request, content: &Content| {
+        is_layer(request, content).then(|| Reply::with(200, Body::Endless(vec![7; 65536])))
+    };
+    fails_with(&t, simple(), endless, "is longer than the manifest says");
+    let cut = |request: &Request, content: &Content| {
+        let Body::Whole(bytes) = content.answer(request).body else { return None };
+        let from_start = request.header("range").is_empty();
+        let some = if from_start { bytes[..100].to_vec() } else { vec![] };
+        let length = bytes.len() as u64;
+        let reply = if from_start { Reply::with(200, Body::Said(some, length)) } else { Reply::new(503, "") };
+        is_layer(request, content).then_some(reply)
+    };
+    fails_with(&t, simple(), cut, "Service Unavailable (503)");
+    let always = |request: &Request, content: &Content| {
+        is_layer(request, content).then(|| Reply::with(200, Body::Said(vec![], 50_100)))
+    };
+    let mut content = Content::default();
+    let manifest = content.image("1", &[tar(&[("x", &noise(50_000, 7))])]);
+    let said = manifest["layers"][0]["size"].as_u64().unwrap();
+    let always = move |request: &Request, content: &Content| {
+        always(request, content).map(|_| Reply::with(200, Body::Said(vec![], said)))
+    };
+    fails_with(&t, content, always, "bytes");
+}
+
+#[test]
+fn a_blob_that_breaks_off_is_taken_up_where_it_broke_off() {
+    let Some(t) = Scenario::start() else { return };
+    for ranges in [true, false] {
+        let breaks = AtomicUsize::new(0);
+        let mut content = Content::default();
+        content.image("1", &[tar(&[("x", &noise(300_000, if ranges { 1 } else { 2 }))])]);
+        let server = content.serve(move |request, content| {
+            let mut whole = request.clone();
+            if !ranges {
+                whole.headers.remove("range");
+            }
+            let reply = content.answer(&whole);
+            let Body::Whole(bytes) = &reply.body else { return None };
+            if !is_layer(request, content) || breaks.fetch_add(1, Ordering::Relaxed) >= 2 {
+                return Some(reply);
+            }
+            let (some, length) = (bytes[..bytes.len() / 3].to_vec(), bytes.len() as u64);
+            Some(Reply { body: Body::Said(some, length), ..reply })
+        });
+        pull(&t, &server, "x:1").ok();
+        let asked: Vec<_> = server.requests().into_iter().filter(|r| r.path.contains("/blobs/")).collect();
+        let ranges: Vec<_> =
+            asked.iter().map(|r| r.header("range").to_owned()).filter(|r| !r.is_empty()).collect();
+        assert_eq!(ranges.len(), 2, "{asked:?}");
+    }
+}
+
+#[test]
+fn what_an_interrupted_pull_fetched_is_not_fetched_again() {
+    let Some(t) = Scenario::start() else { return };
+    let mut content = Content::default();
+    content.image("1", &[tar(&[("x", &noise(3_000_000, 3))])]);
+    let stalled = content.clone().serve(|request, content| {
+        let Body::Whole(bytes) = content.answer(request).body else { return None };
+        let pause = std::time::Duration::from_millis(10);
+        is_layer(request, content).then(|| Reply::with(200, Body::Slow(bytes, pause)))
+    });
+    let mut first = t.spawn(&["pull", &format!("{}/x:1", stalled.host)]);
+    let come = || {
+        let files = std::fs::read_dir(t.data_root().join("downloads")).into_iter().flatten().flatten();
+        files.filter_map(|file| Some(file.metadata().ok()?.len())).sum::<u64>()
+    };
+    hull_test_support::outcome::eventually("something has come", || come() > 200_000);
+    first.kill();
+    drop(first.wait());
+    let kept = come();
+    nothing_visible_but_staging(&t);
+    let server = content.serve(|_, _| None);
+    t.ok(&["pull", &format!("{}/x:1", server.host)]);
+    let asked = server.requests();
+    let range = asked.iter().find(|r| r.path.contains("/blobs/") && !r.header("range").is_empty());
+    assert_eq!(range.expect("a range").header("range"), format!("bytes={kept}-"));
+}
+
+/// A killed command's staging directories go with the next collection.
+fn nothing_visible_but_staging(t: &Scenario) {
+    assert_eq!(t.ok(&["images", "-aq"]), "");
+    let layers = std::fs::read_dir(t.data_root().join("layers")).unwrap().flatten();
+    assert!(
+        layers.map(|layer| layer.file_name()).all(|name| name.to_string_lossy().starts_with(".staging-"))
+    );
+}
+
+#[test]
+fn two_pulls_at_once_share_the_work() {
+    let Some(t) = Scenario::start() else { return };
+    let mut content = Content::default();
+    let tars: Vec<_> = [1, 3, 5].into_iter().map(|seed| tar(&[("x", &noise(300_000, seed))])).collect();
+    content.image("1", &tars);
+    // The same layers the other way round: nobody may wait for one who waits.
+    let turned: Vec<_> = tars.into_iter().rev().collect();
+    content.image("2", &turned);
+    let server = content.serve(|request, content| {
+        let Body::Whole(bytes) = content.answer(request).body else { return None };
+        let pause = std::time::Duration::from_millis(3);
+        is_layer(request, content).then(|| Reply::with(200, Body::Slow(bytes, pause)))
+    });
+    let name = |tag: &str| format!("{}/x:{tag}", server.host);
+    let pulls: Vec<_> = ["1", "2", "1", "2"].iter().map(|tag| t.spawn(&["pull", &name(tag)])).collect();
+    for pull in pulls {
+        pull.wait().ok();
+    }
+    let mut blobs: Vec<_> = server.asked("GET", "/blobs/").into_iter().map(|request| request.path).collect();
+    blobs.sort();
+    let all = blobs.len();
+    blobs.dedup();
+    let configurations = 2;
+    assert!(
+        blobs.len() == 3 + configurations && all <= blobs.len() + configurations,
+        "{all} requests: {blobs:?}"
+    );
+}
+
+#[test]
+fn it_may_be_busy_for_a_while_and_not_for_ever() {
+    let Some(t) = Scenario::start() else { return };
+    let refusals = AtomicUsize::new(0);
+    let busy = simple().serve(move |request, _| match refusals.fetch_add(1, Ordering::Relaxed) {
+        1 => Some(Reply::new(429, "").header("retry-after", "0")),
+        3 if request.path != "/v2/" => Some(Reply::new(503, "")),
+        _ => None,
+    });
+    pull(&t, &busy, "x:1").ok();
+    t.ok(&["rmi", &format!("{}/x:1", busy.host)]);
+    let always = |request: &Request, _: &Content| {
+        (request.path != "/v2/").then(|| {
+            Reply::new(429, r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}"#)
+                .header("retry-after", "0")
+        })
+    };
+    let refused = fails_with(&t, simple(), always, "slow down (429)");
+    assert!(refused.stderr.contains("hint: wait"), "{refused}");
+    let patience = |request: &Request, _: &Content| {
+        (request.path != "/v2/").then(|| Reply::new(503, "").header("retry-after", "86400"))
+    };
+    fails_with(&t, simple(), patience, "Service Unavailable (503)");
+}
+
+#[test]
+fn redirects_end_and_take_no_credentials_along() {
+    let Some(t) = Scenario::start() else { return };
+    let circle = |request: &Request, _: &Content| {
+        request
+            .path
+            .contains("/blobs/")
+            .then(|| Reply::new(307, "").header("location", request.path.as_str()))
+    };
+    fails_with(&t, simple(), circle, "around in circles");
+    let nowhere = |request: &Request, _: &Content| {
+        request.path.contains("/blobs/").then(|| Reply::new(302, "").header("location", "file:///etc/passwd"))
+    };
+    fails_with(&t, simple(), nowhere, "an address that makes no sense");
+
+    let storage = simple().serve(|_, _| None);
+    let elsewhere = storage.host.clone();
+    let server = simple().serve(move |request, _| {
+        if request.header("authorization").is_empty() {
+            return Some(Reply::new(401, "").header("www-authenticate", "Basic realm=\"x\""));
+        }
+        let there = format!("http://{elsewhere}{}", request.path);
+        request.path.contains("/blobs/").then(|| Reply::new(307, "").header("location", there))
+    });
+    t.ok(&["pull", "--creds", "me:secret", &format!("{}/x:1", server.host)]);
+    let seen = storage.requests();
+    assert_eq!(seen.len(), 2, "layer and configuration: {seen:?}");
+    assert!(seen.iter().all(|request| request.header("authorization").is_empty()), "{seen:?}");
+}
+
+#[test]
+fn documents_that_are_none_are_refused() {
+    let Some(t) = Scenario::start() else { return };
+    let manifest = |body: Body| {
+        move |request: &Request, _: &Content| {
+            request
+                .path
+                .contains("/manifests/")
+                .then(|| Reply::with(200, body.clone()).header("content-type", MANIFEST))
+        }
+    };
+    let whole = |text: &str| Body::Whole(text.into());
+    fails_with(&t, simple(), manifest(whole("{ not json")), "is not JSON");
+    fails_with(&t, simple(), manifest(whole("[]")), "is none");
+    fails_with(&t, simple(), manifest(whole(r#"{"schemaVersion":2}"#)), "missing field");
+    fails_with(&t, simple(), manifest(whole(r#"{"schemaVersion":1,"name":"x"}"#)), "schema 1");
+    fails_with(&t, simple(), manifest(Body::Whole(vec![b' '; 50 << 20])), "larger than 4 MiB");
+    fails_with(&t, simple(), manifest(Body::Endless(vec![b' '; 65536])), "larger than 4 MiB");
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    fails_with(&t, simple(), manifest(whole(&format!(r#"{{"schemaVersion":2,"x":{deep}}}"#))), "is none");
+
+    let mut many = Content::default();
+    let mut image = many.image("1", &[tar(&[("x", b"x")])]);
+    image["layers"] = vec![image["layers"][0].clone(); 10_000].into();
+    many.tag("1", MANIFEST, &image);
+    fails_with(&t, many, |_, _| None, "has 10000 layers");
+    let mut huge = Content::default();
+    let mut image = huge.image("1", &[tar(&[("x", b"x")])]);
+    image["layers"][0]["size"] = u64::MAX.into();
+    huge.tag("1", MANIFEST, &image);
+    fails_with(&t, huge, |_, _| None, "No space left");
+    let mut huge = Content::default();
+    let mut image = huge.image("1", &[tar(&[("x", b"x")])]);
+    image["config"]["size"] = (1u64 << 40).into();
+    huge.tag("1", MANIFEST, &image);
+    fails_with(&t, huge, |_, _| None, "larger than 4 MiB");
+    let mut odd = Content::default();
+    let mut image = odd.image("1", &[tar(&[("x", b"x")])]);
+    image["layers"][0]["mediaType"] = "text/\u{1b}[31mplain".into();
+    odd.tag("1", MANIFEST, &image);
+    let refused = fails_with(&t, odd, |_, _| None, "one of its layers is a");
+    assert!(!refused.stderr.contains('\u{1b}'), "no control characters: {refused}");
+}
+
+#[test]
+fn indexes_lead_to_an_image_in_a_few_steps() {
+    let Some(t) = Scenario::start() else { return };
+    let mut content = simple();
+    let mut inner = "1".to_owned();
+    for _ in 0..6 {
+        let (_, bytes) = content.manifests[&inner].clone();
+        let kind = if inner == "1" { MANIFEST } else { INDEX };
+        let platform = json!({ "architecture": "amd64", "os": "linux" });
+        let entry = json!({ "mediaType": kind, "digest": registry_world::digest(&bytes), "size": bytes.len(), "platform": platform });
+        let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [entry] });
+        inner = content.tag("deep", INDEX, &index);
+    }
+    let (kind, bytes) = content.manifests["deep"].clone();
+    content.manifests.insert("1".into(), (kind, bytes));
+    fails_with(&t, content.clone(), |_, _| None, "nested too deep");
+    // One that says it is its own child: what comes is not what was asked for.
+    let (_, itself) = content.manifests["deep"].clone();
+    let circle = move |request: &Request, _: &Content| {
+        request
+            .path
+            .contains("/manifests/")
+            .then(|| Reply::new(200, itself.clone()).header("content-type", INDEX))
+    };
+    fails_with(&t, content, circle, "asked for the manifest");
+    let mut foreign = simple();
+    let (_, bytes) = foreign.manifests["1"].clone();
+    let entry = |arch: &str| json!({ "mediaType": MANIFEST, "digest": registry_world::digest(&bytes), "size": bytes.len(), "platform": { "architecture": arch, "os": "linux" } });
+    let index =
+        json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [entry("s390x"), entry("riscv64")] });
+    foreign.tag("1", INDEX, &index);
+    let refused = fails_with(&t, foreign, |_, _| None, "linux/s390x, linux/riscv64");
+    assert!(refused.stderr.contains("linux/amd64"), "{refused}");
+}
+
+#[test]
+fn a_token_comes_from_where_nobody_listens_in() {
+    let Some(t) = Scenario::start() else { return };
+    let thief = Server::start("127.0.0.1:0", |_| Reply::new(200, r#"{"token":"t"}"#));
+    let realm =
+        format!("Bearer realm=\"http://thief.test:{}/token\"", thief.host.rsplit(':').next().unwrap());
+    let away = move |request: &Request, _: &Content| {
+        request
+            .header("authorization")
+            .is_empty()
+            .then(|| Reply::new(401, "").header("www-authenticate", realm.as_str()))
+    };
+    fails_with(&t, simple(), away, "sends us to thief.test");
+    assert!(thief.requests().is_empty());
+    for (answer, words) in [
+        (Reply::new(200, "{}"), "answered without a token"),
+        (Reply::new(200, "not json"), "sent a token that is none"),
+        (Reply::new(200, r#"{"token":"a\r\nx: y"}"#), "sent a token that is none"),
+        (Reply::new(404, ""), "gives no token"),
+        (Reply::with(200, Body::Endless(vec![b' '; 65536])), "endless"),
+    ] {
+        let token = Server::start("127.0.0.1:0", move |_| answer.clone());
+        let realm = format!("Bearer realm=\"http://{}/token\"", token.host);
+        let asks = move |request: &Request, _: &Content| {
+            request
+                .header("authorization")
+                .is_empty()
+                .then(|| Reply::new(401, "").header("www-authenticate", realm.as_str()))
+        };
+        fails_with(&t, simple(), asks, words);
+    }
+}
+
+#[test]
+fn what_it_says_cannot_write_on_the_terminal() {
+    let Some(t) = Scenario::start() else { return };
+    let rude = |request: &Request, _: &Content| {
+        let said = r#"{"errors":[{"code":"X","message":"\u001b]0;owned\u0007 hello"}]}"#;
+        request.path.contains("/manifests/").then(|| Reply::new(400, said))
+    };
+    let refused = fails_with(&t, simple(), rude, "hello (400)");
+    assert!(!refused.stderr.contains(['\u{1b}', '\u{7}']), "{refused}");
+    let long = |request: &Request, _: &Content| {
+        request
+            .path
+            .contains("/manifests/")
+            .then(|| Reply::new(500, "").header("x-long", "y".repeat(200_000)))
+    };
+    let server = simple().serve(long);
+    assert!(!pull(&t, &server, "x:1").success());
+    nothing_visible(&t);
+}
+
+#[test]
+fn a_layer_that_outgrows_the_disk_leaves_nothing() {
+    let Some(t) = Scenario::start() else { return };
+    std::fs::create_dir_all(t.data_root()).unwrap();
+    let small = rustix::mount::mount(
+        "tmpfs",
+        t.data_root(),
+        "tmpfs",
+        rustix::mount::MountFlags::empty(),
+        c"size=32m",
+    );
+    small.unwrap();
+    let mut content = Content::default();
+    content.image("1", &[tar(&[("zeros", &vec![0; 200 << 20])])]);
+    let refused = fails_with(&t, content, |_, _| None, "No space left on device");
+    assert!(refused.stderr.contains("hull system prune"), "{refused}");
+    rustix::mount::unmount(t.data_root(), rustix::mount::UnmountFlags::DETACH).unwrap();
+}
+
+#[test]
+fn lists_end() {
+    let Some(t) = Scenario::start() else { return };
+    let page = |request: &Request, _: &Content| {
+        let last = request.path.split("last=").nth(1).and_then(|last| last.parse::<u32>().ok()).unwrap_or(0);
+        let tags = format!(r#"{{"name":"x","tags":["t{last}"]}}"#);
+        let next = format!("</v2/x/tags/list?last={}>; rel=\"next\"", last + 1);
+        let reply = Reply::new(200, tags);
+        request.path.contains("/tags/list").then(|| if last < 4 { reply.header("link", next) } else { reply })
+    };
+    let server = simple().serve(page);
+    let tags = t.ok(&["image", "tags", "--format", "{{.Tag}}", &format!("{}/x", server.host)]);
+    assert_eq!(tags.lines().collect::<Vec<_>>(), ["t0", "t1", "t2", "t3", "t4"]);
+    let circle = |request: &Request, _: &Content| {
+        let reply =
+            Reply::new(200, r#"{"tags":["a"]}"#).header("link", "</v2/x/tags/list?last=a>; rel=\"next\"");
+        request.path.contains("/tags/list").then_some(reply)
+    };
+    let server = simple().serve(circle);
+    let refused = t.hull(&["image", "tags", &format!("{}/x", server.host)]);
+    assert!(refused.fails(1).contains("around in circles"), "{refused}");
+    let rude = |request: &Request, _: &Content| {
+        request.path.contains("/tags/list").then(|| Reply::new(200, r#"{"tags":["a\u001b[2J"]}"#))
+    };
+    let server = simple().serve(rude);
+    let refused = t.hull(&["image", "tags", &format!("{}/x", server.host)]);
+    assert!(refused.fails(1).contains("names that no image can have"), "{refused}");
+}

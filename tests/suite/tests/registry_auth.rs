@@ -1,0 +1,190 @@
+//! Who we are to a registry: tokens, passwords, identity tokens, files, helpers, proxies.
+
+mod registry_world;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::sync::{Arc, Mutex};
+
+use hull_test_support::Scenario;
+use hull_test_support::server::{Reply, Request, Server};
+use registry_world::{Content, simple};
+
+/// Hands out `token-for-…` for name and password `me:secret`, or for the refresh token `stays`.
+fn authority() -> Server {
+    Server::start("127.0.0.1:0", |request: &Request| {
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        // me:secret
+        let by_password = request.header("authorization") == "Basic bWU6c2VjcmV0";
+        let by_token = request.method == "POST"
+            && body.contains("grant_type=refresh_token")
+            && body.contains("refresh_token=stays");
+        if !by_password && !by_token {
+            return Reply::new(401, r#"{"errors":[{"code":"UNAUTHORIZED","message":"who are you"}]}"#);
+        }
+        let refresh =
+            if request.path.contains("offline_token=true") { r#","refresh_token":"stays""# } else { "" };
+        Reply::new(200, format!(r#"{{"access_token":"good","expires_in":300{refresh}}}"#))
+    })
+}
+
+/// Wants a token of the authority's for everything.
+fn registry(authority: &Server) -> Server {
+    let realm = format!("http://{}/token", authority.host);
+    let challenge = format!("Bearer realm=\"{realm}\",service=\"the registry\",scope=\"repository:x:pull\"");
+    simple().serve(move |request: &Request, _: &Content| {
+        let known = request.header("authorization") == "Bearer good";
+        (!known).then(|| Reply::new(401, "").header("www-authenticate", challenge.as_str()))
+    })
+}
+
+#[test]
+fn a_token_is_asked_for_once_and_used_for_all() {
+    let Some(t) = Scenario::start() else { return };
+    let authority = authority();
+    let registry = registry(&authority);
+    let name = format!("{}/x:1", registry.host);
+    let refused = t.hull(&["pull", &name]);
+    assert!(refused.fails(1).contains("gives no token: who are you (401)"), "{refused}");
+    t.ok(&["pull", "--creds", "me:secret", &name]);
+    let asked = authority.asked("GET", "/token");
+    assert_eq!(asked.len(), 2, "one that failed, and one for manifest, configuration and layer: {asked:?}");
+    let path = &asked[1].path;
+    assert!(
+        path.contains("scope=repository%3Ax%3Apull")
+            && path.contains("service=the%20registry")
+            && path.contains("account=me"),
+        "{path}"
+    );
+}
+
+#[test]
+fn login_keeps_the_token_instead_of_the_password_where_there_is_one() {
+    let Some(t) = Scenario::start() else { return };
+    let authority = authority();
+    let registry = registry(&authority);
+    t.write("home/.docker/config.json", r#"{"detachKeys":"ctrl-x","auths":{"other":{"auth":"YTpi"}}}"#);
+    let login = t.hull_with_input(&["login", "-u", "me", "--password-stdin", &registry.host], b"secret\n");
+    assert_eq!(login.ok(), "Login Succeeded");
+    let kept = std::fs::read_to_string(t.path("home/.docker/config.json")).unwrap();
+    let kept: serde_json::Value = serde_json::from_str(&kept).unwrap();
+    assert_eq!(kept["auths"][&registry.host]["identitytoken"], "stays");
+    assert!(!kept.to_string().contains("c2VjcmV0"), "no password: {kept}");
+    assert_eq!((&kept["detachKeys"], &kept["auths"]["other"]["auth"]), (&"ctrl-x".into(), &"YTpi".into()));
+    t.ok(&["pull", &format!("{}/x:1", registry.host)]);
+    assert_eq!(authority.asked("POST", "/token").len(), 1, "the token is exchanged");
+}
+
+#[test]
+fn podmans_file_and_the_one_that_is_named_are_read() {
+    let Some(t) = Scenario::start() else { return };
+    let authority = authority();
+    let registry = registry(&authority);
+    let name = format!("{}/x:1", registry.host);
+    let file = |auth: &str| format!(r#"{{"auths":{{"{}":{{"auth":"{auth}"}}}}}}"#, registry.host);
+    let (right, wrong) = (file("bWU6c2VjcmV0"), file("bWU6d3Jvbmc="));
+    t.write("home/.docker/config.json", &wrong);
+    assert!(!t.hull(&["pull", &name]).success());
+    t.write("home/.config/containers/auth.json", &right);
+    t.ok(&["pull", &name]);
+    t.ok(&["rmi", &name]);
+    let named = t.write("named.json", &wrong);
+    let named = named.to_str().unwrap();
+    assert!(!t.hull(&["pull", "--authfile", named, &name]).success(), "nothing else is looked at");
+    t.write("named.json", &right);
+    let mut command = t.command(&["pull", &name]);
+    hull_test_support::outcome::run(command.env("REGISTRY_AUTH_FILE", named)).ok();
+}
+
+#[test]
+fn a_helper_keeps_what_the_file_does_not() {
+    let Some(t) = Scenario::start() else { return };
+    let authority = authority();
+    let registry = registry(&authority);
+    let name = format!("{}/x:1", registry.host);
+    let kept = t.path("kept");
+    let script = format!(
+        "#!/bin/sh\nread input\necho \"$1 $input\" >> {log}\ncase $1 in\n\
+         store) echo \"$input\" > {kept} ;;\n\
+         get) [ -e {kept} ] && cat {kept} || {{ echo credentials not found in native keychain; exit 1; }} ;;\n\
+         erase) rm {kept} ;;\nesac\n",
+        kept = kept.display(),
+        log = t.path("helper.log").display()
+    );
+    let helper = t.write("bin/docker-credential-test", script);
+    std::fs::set_permissions(helper, PermissionsExt::from_mode(0o755)).unwrap();
+    t.write("home/.docker/config.json", r#"{"credsStore":"test"}"#);
+    let path = format!("{}:{}", t.path("bin").display(), std::env::var("PATH").unwrap());
+    let hull = |args: &[&str], input: &[u8]| {
+        let mut command = t.command(args);
+        hull_test_support::outcome::run_with_input(command.env("PATH", &path), input)
+    };
+    assert!(hull(&["pull", &name], b"").fails(1).contains("who are you"));
+    hull(&["login", "-u", "me", "--password-stdin", &registry.host], b"secret").ok();
+    let file = std::fs::read_to_string(t.path("home/.docker/config.json")).unwrap();
+    assert!(
+        file.contains("credsStore") && file.contains(&registry.host) && !file.contains("identitytoken"),
+        "{file}"
+    );
+    assert!(std::fs::read_to_string(&kept).unwrap().contains("<token>"));
+    hull(&["pull", &name], b"").ok();
+    hull(&["logout", &registry.host], b"").ok();
+    assert!(!kept.exists());
+    let broken = hull(&["pull", "--creds", "nothing", &name], b"");
+    assert!(broken.fails(1).contains("--creds takes USER:PASSWORD"), "{broken}");
+    t.write("home/.docker/config.json", r#"{"credsStore":"absent"}"#);
+    assert!(hull(&["pull", &name], b"").fails(1).contains("docker-credential-absent"));
+}
+
+/// Leads every connection to one place, and writes down where it should have gone.
+fn tunnel(to: &Server) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, to) = (listener.local_addr().unwrap().to_string(), to.host.clone());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = asked.clone();
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let (to, log) = (to.clone(), log.clone());
+            std::thread::spawn(move || -> std::io::Result<()> {
+                let mut reader = BufReader::new(client.try_clone()?);
+                let mut first = String::new();
+                reader.read_line(&mut first)?;
+                log.lock().unwrap().push(first.trim_end().to_owned());
+                let mut line = String::new();
+                while reader.read_line(&mut line)? > 2 {
+                    line.clear();
+                }
+                let (mut client, mut server) = (client, TcpStream::connect(to)?);
+                client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+                let (mut back, mut forth) = (client.try_clone()?, server.try_clone()?);
+                std::thread::spawn(move || std::io::copy(&mut forth, &mut back));
+                std::io::copy(&mut reader, &mut server).map(drop)
+            });
+        }
+    });
+    (address, asked)
+}
+
+#[test]
+fn a_proxy_is_used_for_others_than_this_machine() {
+    let Some(t) = Scenario::start() else { return };
+    let server = simple().serve(|_, _| None);
+    let (proxy, asked) = tunnel(&server);
+    t.write(
+        "home/.config/containers/registries.conf",
+        "[[registry]]\nlocation = \"registry.test\"\ninsecure = true\n",
+    );
+    let pull = |name: &str, without: &str| {
+        let mut command = t.command(&["pull", name]);
+        command.env("http_proxy", format!("http://{proxy}")).env("no_proxy", without);
+        hull_test_support::outcome::run(&mut command)
+    };
+    pull("registry.test/x:1", "").ok();
+    assert_eq!(asked.lock().unwrap()[0], "CONNECT registry.test:80 HTTP/1.1");
+    let before = asked.lock().unwrap().len();
+    let direct = pull("registry.test/y:1", "other,registry.test");
+    assert!(!direct.success(), "nobody is there: {direct}");
+    assert!(!pull("localhost:9/x", "").success());
+    assert_eq!(asked.lock().unwrap().len(), before, "neither is asked for through the proxy");
+}
