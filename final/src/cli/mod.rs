@@ -5,6 +5,7 @@ mod deferred;
 pub mod image;
 pub mod mounts;
 pub mod network;
+pub mod networks;
 pub mod options;
 pub mod registry;
 pub mod system;
@@ -52,6 +53,9 @@ pub enum Command {
     /// Manage images
     #[command(subcommand, name = "image")]
     Image(image::Group),
+    /// Manage networks
+    #[command(subcommand)]
+    Network(networks::Network),
     /// Manage volumes
     #[command(subcommand)]
     Volume(system::Volume),

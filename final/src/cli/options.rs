@@ -405,7 +405,7 @@ pub fn label(entry: &str) -> Result<(String, String)> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-fn pairs(what: &str, given: &[String]) -> Result<BTreeMap<String, String>> {
+pub fn pairs(what: &str, given: &[String]) -> Result<BTreeMap<String, String>> {
     let pair = |entry: &String| match entry.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => bail!("invalid {what} {entry:?}: expected KEY=VALUE"),

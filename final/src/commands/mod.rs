@@ -10,6 +10,7 @@ mod inspect;
 mod lifecycle;
 mod login;
 mod logs;
+mod network;
 mod port;
 mod ps;
 mod pull;
@@ -70,6 +71,7 @@ fn dispatch(global: &Global, command: &Command) -> Result<u8> {
         Command::Verb(verb) | Command::Container(verb) => container(global, verb),
         Command::ImageVerb(verb) => image_verb(&open(global)?, verb),
         Command::Image(group) => image_group(&open(global)?, group),
+        Command::Network(verb) => network::run(&open(global)?, verb),
         Command::Volume(verb) => volume::run(&open(global)?, verb),
         Command::System(verb) => system::run(&open(global)?, verb),
         Command::Info(args) => info::info(&open(global)?, args),

@@ -102,7 +102,11 @@ impl Engine {
             }
             _ => {}
         }
-        resolved.networks.iter().try_for_each(|option| self.check_network(&option.network))?;
+        for option in &mut resolved.networks {
+            if option.network != crate::network::DEFAULT {
+                option.network = self.find_network(&option.network)?.name;
+            }
+        }
         Ok(resolved)
     }
 

@@ -35,6 +35,8 @@ pub enum Error {
     Storage(#[from] hull_storage::Error),
     #[error("No such network: {0}")]
     NoSuchNetwork(String),
+    #[error("network {network} is in use by container {user}")]
+    NetworkInUse { network: String, user: String },
     #[error(transparent)]
     Network(#[from] hull_network::Error),
     #[error(transparent)]
@@ -56,6 +58,9 @@ impl Error {
             Self::Runtime(error) => error.hint(),
             Self::Storage(error) => error.hint(),
             Self::Network(error) => error.hint(),
+            Self::NetworkInUse { network, user } => {
+                Some(format!("stop the container, or: hull network disconnect {network} {user}"))
+            }
             Self::NoSuchNetwork(name) => Some(format!("hull network create {name}")),
             Self::Rootless(error) => error.hint(),
             Self::Image(error) => error.hint(),

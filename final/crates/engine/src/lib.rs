@@ -49,7 +49,7 @@ pub use engine::Engine;
 pub use error::{Error, Result};
 pub use list::Summary;
 pub use monitor::launch::StartAttach;
-pub use network::{NetworkRecord, PublishedPort};
+pub use network::{NetworkOptions, NetworkRecord, PublishedPort};
 pub use prune::{PruneOptions, Pruned};
 pub use record::Record;
 pub use state::Status;

@@ -8,6 +8,7 @@ use hull_storage::{names, staging};
 
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
+use crate::lifecycle::RunningContainer;
 use crate::monitor::recover;
 use crate::presence::Presence;
 use crate::record::Record;
@@ -17,26 +18,26 @@ impl Engine {
     /// `force` kills a running container first; `volumes` also removes its anonymous volumes.
     pub fn remove(&self, name: &str, force: bool, volumes: bool) -> Result<()> {
         let record = self.find(name)?;
-        if let Some(mut running) = self.running(&record)? {
-            if !force {
-                return Err(Error::InUse { name: record.name, state: running.status.as_str() });
+        let (lock, snapshot) = loop {
+            if let Some(running) = self.running(&record)? {
+                if !force {
+                    return Err(Error::InUse { name: record.name, state: running.status.as_str() });
+                }
+                self.end_by_force(&record, running)?;
             }
-            running.say_stopping(self.root(), &record.id, false)?;
-            running.signal(nix::libc::SIGKILL)?;
-            if running.status == Status::Paused {
-                self.thaw(&record)?;
+            // With `--rm` the monitor has removed it by now.
+            if !self.root().container_dir(&record.id).exists() {
+                return Ok(());
             }
-            running.wait(None)?;
-        }
-        // With `--rm` the monitor has removed it by now.
-        if !self.root().container_dir(&record.id).exists() {
-            return Ok(());
-        }
-        let lock = self.lock(&record.id)?;
-        let snapshot = Snapshot::take(self.root(), &record.id)?;
-        if snapshot.status.is_active() {
-            return Err(Error::InUse { name: record.name, state: snapshot.status.as_str() });
-        }
+            let lock = self.lock(&record.id)?;
+            let snapshot = Snapshot::take(self.root(), &record.id)?;
+            match snapshot.status.is_active() {
+                // One that was still starting when we looked holds the lock until it runs.
+                true if force => drop(lock),
+                true => return Err(Error::InUse { name: record.name, state: snapshot.status.as_str() }),
+                false => break (lock, snapshot),
+            }
+        };
         if snapshot.status == Status::Dead {
             // Its monitor was killed while we were on our way.
             recover::clear(self, &record.id, &snapshot)?;
@@ -50,6 +51,15 @@ impl Engine {
         let removed = remove_files(self, &record, volumes);
         drop(lock);
         removed
+    }
+
+    fn end_by_force(&self, record: &Record, mut running: RunningContainer) -> Result<()> {
+        running.say_stopping(self.root(), &record.id, false)?;
+        running.signal(nix::libc::SIGKILL)?;
+        if running.status == Status::Paused {
+            self.thaw(record)?;
+        }
+        running.wait(None).map(drop)
     }
 }
 

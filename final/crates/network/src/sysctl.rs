@@ -25,14 +25,12 @@ pub fn enable_route_localnet(link: &str) -> Result<()> {
     write(&format!("ipv4/conf/{link}/route_localnet"), "1")
 }
 
-/// No IPv6 on links to come; `lo` keeps its ::1. A kernel without IPv6 is fine.
-pub fn disable_ipv6_on_new_links() -> Result<()> {
-    on_new_links("disable_ipv6", "1")
-}
-
-/// IPv6 addresses of links to come can be used at once: nobody is asked whether he has them already.
-pub fn trust_ipv6_on_new_links() -> Result<()> {
-    on_new_links("accept_dad", "0")
+/// Whether links to come have IPv6; `lo` keeps its ::1. A kernel without IPv6 is fine.
+///
+/// Their addresses can be used at once: nobody is asked whether he has them already.
+pub fn allow_ipv6_on_new_links(allow: bool) -> Result<()> {
+    on_new_links("disable_ipv6", if allow { "0" } else { "1" })?;
+    if allow { on_new_links("accept_dad", "0") } else { Ok(()) }
 }
 
 fn on_new_links(switch: &str, value: &str) -> Result<()> {

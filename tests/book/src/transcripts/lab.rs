@@ -24,7 +24,13 @@ mount -t proc proc /proc
 hostname laptop
 ip link set lo up
 mount -t tmpfs -o mode=755 tmpfs /home
-mkdir /home/bin /home/you /home/run /home/root
+mkdir /home/bin /home/you /home/run /home/root /home/cgroup
+# It shows the network namespace of whoever mounts it; the cgroups in it stay.
+mount --rbind /sys/fs/cgroup /home/cgroup
+mount -t sysfs sysfs /sys
+mount --rbind /home/cgroup /sys/fs/cgroup
+umount --recursive --lazy /home/cgroup
+rmdir /home/cgroup
 mount --bind "$BINARIES" /home/bin
 chown $ID:$ID /home/you /home/run
 for file in passwd group subuid subgid; do

@@ -111,9 +111,10 @@ pub(super) fn start(
         rendezvous: None,
         preserved_fds: 0,
     })?;
-    // While it makes its mounts.
-    network.connect(engine, &record.id, created.pid())?;
+    // While it makes its mounts. Should it have died over them, it says why, and that is why we found nobody.
+    let connected = network.connect(engine, &record.id, created.pid());
     created.ready()?;
+    connected?;
     let streams = match streams {
         Some(streams) => streams,
         None => Streams::terminal(console(&mut created)?)?,

@@ -79,7 +79,7 @@ impl Attachment {
         }
         let inside = namespace::of_process(pid)?;
         self.plugged = true;
-        plug_in(engine, &endpoints, &inside, self.sockets()?, true)
+        plug_in(engine, &endpoints, &inside, self.sockets()?)
     }
 
     /// Opened once, and not closed before [`Self::settle`]: closing them waits for the kernel.
@@ -194,20 +194,13 @@ pub(super) fn plug_in(
     endpoints: &[Endpoint],
     inside: &OwnedFd,
     sockets: &mut Sockets,
-    new_namespace: bool,
 ) -> Result<()> {
     let rules: Vec<_> = endpoints.iter().map(Endpoint::rules).collect();
     bridge::table(engine).attach(&mut sockets.filter, &rules)?;
-    let ipv6 = endpoints.iter().any(|endpoint| endpoint.network.has_ipv6());
-    let mut inner = namespace::within(inside.as_fd(), || {
-        match ipv6 {
-            true => sysctl::trust_ipv6_on_new_links()?,
-            false if new_namespace => sysctl::disable_ipv6_on_new_links()?,
-            false => {}
-        }
-        Socket::open(Protocol::Route)
-    })?;
+    let mut inner = Socket::inside(inside.as_fd(), Protocol::Route)?;
     for endpoint in endpoints {
+        let ipv6 = endpoint.network.has_ipv6();
+        namespace::within(inside.as_fd(), || sysctl::allow_ipv6_on_new_links(ipv6))?;
         let (_, index) = bridge::ready(engine, &endpoint.network.name, sockets)?;
         lay_cable(endpoint, index, inside, &mut sockets.route)?;
         configure(endpoint, &mut inner)?;
@@ -252,7 +245,7 @@ fn configure(endpoint: &Endpoint, inner: &mut Socket) -> Result<()> {
 }
 
 /// Over the first network that has a way out.
-fn add_default_route(endpoints: &[Endpoint], ipv6: bool, inner: &mut Socket) -> Result<()> {
+pub(super) fn add_default_route(endpoints: &[Endpoint], ipv6: bool, inner: &mut Socket) -> Result<()> {
     let outward = endpoints.iter().filter(|endpoint| !endpoint.network.internal);
     let gateway = |endpoint: &Endpoint| endpoint.address(ipv6).map(|(_, pool)| pool.gateway());
     let Some((endpoint, gateway)) = outward.filter_map(|one| Some((one, gateway(one)?))).next() else {

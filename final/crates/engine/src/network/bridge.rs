@@ -70,6 +70,12 @@ fn find(network: &NetworkRecord, route: &mut Socket) -> Result<Option<u32>> {
     Ok(link.up.then_some(link.index))
 }
 
+/// The default network as it is or will be.
+pub(super) fn default_record(engine: &Engine) -> Result<NetworkRecord> {
+    let _lock = engine.lock_network(DEFAULT)?;
+    default_network(engine, engine.load_network(DEFAULT)?, &mut Sockets::open()?)
+}
+
 /// The default network, with a subnet that nobody uses. While its bridge is there, it keeps the one it has.
 fn default_network(
     engine: &Engine,

@@ -6,7 +6,7 @@
 //! endpoint    a container's place on a network: address, cable, published ports (network.json in its run directory)
 //! attachment  the monitor's part: takes places, plugs in, unplugs, gives back
 //! show        what ps, port and inspect say of it
-//! verbs       hull network
+//! create, verbs, connect   hull network
 //! recover     what a killed monitor left of it
 //! ```
 //!
@@ -16,6 +16,8 @@
 
 mod attachment;
 mod bridge;
+mod connect;
+mod create;
 mod endpoint;
 mod record;
 mod recover;
@@ -24,6 +26,7 @@ mod verbs;
 
 pub(crate) use attachment::Attachment;
 pub(crate) use attachment::gateway;
+pub use create::NetworkOptions;
 pub(crate) use endpoint::{Endpoint, endpoints};
 pub use record::{DEFAULT, NetworkRecord};
 pub(crate) use recover::{clear, note_shared};

@@ -1,10 +1,17 @@
-//! `hull network`: networks from create to remove.
+//! `network ls inspect rm prune`.
 
+use hull_network::leases::Leases;
+use hull_network::links;
 use hull_storage::file;
+use serde_json::{Map, Value, json};
 
+use super::bridge::{self, Sockets};
+use super::endpoint::{Endpoint, endpoints};
 use super::record::{DEFAULT, NetworkRecord};
-use crate::engine::Engine;
-use crate::error::{IoContext, Result};
+use crate::engine::{Engine, directories};
+use crate::error::{Error, IoContext, Result};
+use crate::options::NetworkMode;
+use crate::record::Record;
 
 impl Engine {
     /// All networks that have addresses, by name. The default one is among them once it has been used.
@@ -25,4 +32,187 @@ impl Engine {
         networks.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(networks)
     }
+
+    /// A network by its name, its id or the beginning of it.
+    pub fn find_network(&self, name_or_id: &str) -> Result<NetworkRecord> {
+        if let Some(network) = self.load_network(name_or_id)? {
+            return Ok(network);
+        }
+        let is_id = !name_or_id.is_empty() && name_or_id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let mut found: Vec<_> = match is_id {
+            true => self.networks()?.into_iter().filter(|n| n.id.starts_with(name_or_id)).collect(),
+            false => vec![],
+        };
+        match found.len() {
+            0 => Err(Error::NoSuchNetwork(name_or_id.to_owned())),
+            1 => Ok(found.remove(0)),
+            _ => Err(Error::Ambiguous {
+                name: name_or_id.to_owned(),
+                candidates: found.into_iter().map(|network| network.name).collect(),
+            }),
+        }
+    }
+
+    /// docker's layout.
+    pub fn inspect_network(&self, name: &str) -> Result<Value> {
+        if let Some(special) = special(name) {
+            return Ok(special);
+        }
+        if name == DEFAULT && self.load_network(DEFAULT)?.is_none() {
+            // What it is to be is decided now.
+            bridge::default_record(self)?;
+        }
+        let network = self.find_network(name)?;
+        let mut containers = Map::new();
+        for (id, endpoint) in self.endpoints_on(&network.name)? {
+            let record = Record::load(self.root(), &id)?;
+            let address = |ipv6| {
+                endpoint
+                    .address(ipv6)
+                    .map_or(String::new(), |(ip, pool)| format!("{ip}/{}", pool.subnet().prefix()))
+            };
+            let described = json!({
+                "Name": record.name,
+                "EndpointID": endpoint.link,
+                "MacAddress": endpoint.mac.to_string(),
+                "IPv4Address": address(false),
+                "IPv6Address": address(true),
+            });
+            containers.insert(id, described);
+        }
+        Ok(describe(&network, containers))
+    }
+
+    /// Removes a network that no running container is on.
+    pub fn remove_network(&self, name: &str) -> Result<String> {
+        if name == DEFAULT || special(name).is_some() {
+            return Err(Error::Unsupported(format!("{name} is a pre-defined network and cannot be removed")));
+        }
+        let network = self.find_network(name)?;
+        let lock = self.lock_network(&network.name)?;
+        // It may have been removed while we waited.
+        self.check_network(&network.name)?;
+        let leases = Leases::open(self.root().run(), &network.name)?.list()?;
+        if let Some(lease) = leases.first() {
+            let user = lease.holder.names.first().cloned().unwrap_or_default();
+            return Err(Error::NetworkInUse { network: network.name, user });
+        }
+        let mut sockets = Sockets::open()?;
+        if let Some(link) = links::find(&mut sockets.route, &network.link)? {
+            links::delete(&mut sockets.route, link.index)?;
+        }
+        bridge::table(self).remove_network(&mut sockets.filter, &network.link)?;
+        // Last, so that whatever stops us can be gone on with.
+        file::remove(&self.network_file(&network.name))?;
+        hull_storage::tree::remove_tree(&self.network_run_dir(&network.name))?;
+        drop(lock);
+        Ok(network.name)
+    }
+
+    /// Everything that `--network` takes, described as by [`Self::inspect_network`].
+    pub fn all_networks(&self) -> Result<Vec<Value>> {
+        if !hull_sys::process::in_user_namespace() && self.load_network(DEFAULT)?.is_none() {
+            bridge::default_record(self)?;
+        }
+        let mut all: Vec<_> = self.networks()?.iter().map(|network| describe(network, Map::new())).collect();
+        all.extend(["host", "none"].into_iter().filter_map(special));
+        all.sort_by(|a, b| a["Name"].as_str().cmp(&b["Name"].as_str()));
+        Ok(all)
+    }
+
+    /// The networks that no container is made for; the default one is not among them.
+    pub fn unused_networks(&self) -> Result<Vec<String>> {
+        let mut used = Vec::new();
+        for id in self.ids()? {
+            // One that is being removed uses nothing.
+            let Ok(record) = Record::load(self.root(), &id) else { continue };
+            if record.options.network == NetworkMode::Networks {
+                used.extend(record.options.networks.into_iter().map(|option| option.network));
+            }
+        }
+        let unused = self.networks()?.into_iter().filter(|network| !network.is_default());
+        Ok(unused.map(|network| network.name).filter(|name| !used.contains(name)).collect())
+    }
+
+    /// Removes them; the names of those that could be.
+    pub fn prune_networks(&self) -> Result<Vec<String>> {
+        let mut removed = Vec::new();
+        for name in self.unused_networks()? {
+            match self.remove_network(&name) {
+                Err(Error::NetworkInUse { .. } | Error::NoSuchNetwork(_)) => {}
+                gone => removed.push(gone?),
+            }
+        }
+        Ok(removed)
+    }
+
+    /// The places that running containers have on a network.
+    pub(crate) fn endpoints_on(&self, network: &str) -> Result<Vec<(String, Endpoint)>> {
+        let mut found = Vec::new();
+        for id in directories(&self.root().run().join("containers"))? {
+            let on_it = endpoints(self, &id)?.into_iter().filter(|endpoint| endpoint.network.name == network);
+            found.extend(on_it.map(|endpoint| (id.clone(), endpoint)));
+        }
+        // Who is on its way out has no record.
+        found.retain(|(id, _)| self.root().container_dir(id).exists());
+        Ok(found)
+    }
+}
+
+fn describe(network: &NetworkRecord, containers: Map<String, Value>) -> Value {
+    let config = |pool: &hull_network::pool::Pool| {
+        let mut config = json!({ "Subnet": pool.subnet(), "Gateway": pool.gateway() });
+        if pool.range() != pool.subnet() {
+            config["IPRange"] = json!(pool.range());
+        }
+        config
+    };
+    json!({
+        "Name": network.name,
+        "Id": network.id,
+        "Created": network.created,
+        "Scope": "local",
+        "Driver": "bridge",
+        "EnableIPv4": true,
+        "EnableIPv6": network.has_ipv6(),
+        "IPAM": {
+            "Driver": "default",
+            "Options": {},
+            "Config": network.pools.iter().map(config).collect::<Vec<_>>(),
+        },
+        "Internal": network.internal,
+        "Attachable": false,
+        "Ingress": false,
+        "Containers": containers,
+        "Options": network.options,
+        "Labels": network.labels,
+        "Bridge": network.link,
+    })
+}
+
+/// docker's networks that are none.
+fn special(name: &str) -> Option<Value> {
+    let driver = match name {
+        "host" => "host",
+        "none" => "null",
+        _ => return None,
+    };
+    Some(json!({
+        "Name": name,
+        "Id": special_id(name),
+        "Scope": "local",
+        "Driver": driver,
+        "EnableIPv6": false,
+        "IPAM": { "Driver": "default", "Options": null, "Config": [] },
+        "Internal": false,
+        "Containers": {},
+        "Options": {},
+        "Labels": {},
+    }))
+}
+
+/// The same everywhere: they are no objects of this root.
+fn special_id(name: &str) -> String {
+    let digits: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
+    format!("{digits:0<64}")
 }

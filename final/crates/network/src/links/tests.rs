@@ -232,7 +232,7 @@ fn an_ipv6_address_can_be_used_at_once_and_none_is_there_where_it_is_off() {
         let two = container(&mut socket, index, "veth2", ip("fd00:9::3"), 64);
         assert!(reaches(&one, &two, ip("fd00:9::3")));
         let three = new_namespace();
-        namespace::within(three.as_fd(), sysctl::disable_ipv6_on_new_links).unwrap();
+        namespace::within(three.as_fd(), || sysctl::allow_ipv6_on_new_links(false)).unwrap();
         plug(&mut socket, index, "veth3", &three, ip("10.9.0.4"), 16);
         let mut within = Socket::inside(three.as_fd(), netlink::Protocol::Route).unwrap();
         let [lo, link] = ["lo", "eth0"].map(|name| get(&mut within, name).unwrap().index);

@@ -1,0 +1,9 @@
+//! Netlink: how the kernel is told about links, addresses, routes and packet filters. Not by files or ioctls but by messages
+//! over a socket, which is what `ip` and `nft` do too.
+//!
+//! ```text
+//! ┌ 16 bytes: length, type, flags, sequence number, sender (netlink(7)) ┬ a fixed part, by type ┬ attributes … ┐
+//!                                                      an attribute: length, kind, value, up to a multiple of 4
+//! ```
+//!
+//! An attribute's value may be attributes again. To each message the kernel answers with 0 or an errno.

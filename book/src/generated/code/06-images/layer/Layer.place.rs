@@ -1,0 +1,27 @@
+/// Where an entry of this name goes, with the directory it is in held open. Those that lead there are made if no
+/// entry has come for them.
+fn place(&self, path: &Path) -> Result<(OwnedFd, PathBuf)> {
+    let (parent, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
+    let beneath = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    let how =
+        OpenHow::new().flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC).resolve(beneath);
+    let dot = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    let held = match openat2(self.root.as_fd(), dot, how) {
+        Err(Errno::ENOENT) => {
+            let (_held, at) = self.place(parent)?;
+            clear(&at, true).context("unlink")?;
+            DirBuilder::new()
+                .mode(0o755)
+                .create(&at)
+                .with_context(|| format!("mkdir({})", parent.display()))?;
+            return self.place(path);
+        }
+        Err(Errno::EXDEV) => {
+            return Err(Errno::EXDEV).context("it would lead out of the layer's directory");
+        }
+        held => held.with_context(|| format!("openat2({}, RESOLVE_BENEATH)", parent.display()))?,
+    };
+    // By descriptor, so that nothing of the path is looked up once more.
+    let at = PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd())).join(name);
+    Ok((held, at))
+}

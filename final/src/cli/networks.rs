@@ -1,0 +1,126 @@
+//! The verbs on networks.
+
+use std::net::IpAddr;
+
+use clap::{Args, Subcommand};
+use hull_network::subnet::Subnet;
+
+use super::Deferred;
+
+#[derive(Debug, Subcommand)]
+pub enum Network {
+    /// Put a container on a network
+    Connect(Deferred<Connect>),
+    /// Create a network
+    Create(Deferred<Create>),
+    /// Take a container off a network
+    Disconnect(Deferred<Disconnect>),
+    /// Show everything about networks
+    Inspect(Deferred<Inspect>),
+    /// List networks
+    #[command(visible_alias = "list")]
+    Ls(Deferred<List>),
+    /// Remove networks that no container uses
+    Prune(Deferred<Prune>),
+    /// Remove networks
+    #[command(visible_alias = "remove")]
+    Rm(Deferred<Remove>),
+}
+
+#[derive(Debug, Args)]
+pub struct Create {
+    /// bridge
+    #[arg(short, long, value_name = "DRIVER")]
+    pub driver: Option<String>,
+    /// The network's addresses: 172.30.0.0/16
+    #[arg(long, value_name = "SUBNET")]
+    pub subnet: Vec<Subnet>,
+    /// The host's address on it
+    #[arg(long, value_name = "ADDRESS")]
+    pub gateway: Vec<IpAddr>,
+    /// The part of the subnet that containers get addresses from
+    #[arg(long, value_name = "SUBNET")]
+    pub ip_range: Vec<Subnet>,
+    /// Without a way out or in
+    #[arg(long)]
+    pub internal: bool,
+    /// With IPv6
+    #[arg(long)]
+    pub ipv6: bool,
+    /// KEY=VALUE
+    #[arg(long, value_name = "LABEL")]
+    pub label: Vec<String>,
+    /// mtu, bridge.name, bridge.enable_icc, bridge.enable_ip_masquerade, bridge.host_binding_ipv4
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub opt: Vec<String>,
+    /// Accepted for docker's sake: every network can be joined at any time
+    #[arg(long, hide = true)]
+    pub attachable: bool,
+    #[arg(value_name = "NETWORK")]
+    pub name: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Connect {
+    /// The container's IPv4 address there
+    #[arg(long, value_name = "ADDRESS")]
+    pub ip: Option<std::net::Ipv4Addr>,
+    /// The container's IPv6 address there
+    #[arg(long, value_name = "ADDRESS")]
+    pub ip6: Option<std::net::Ipv6Addr>,
+    /// One more name there
+    #[arg(long, value_name = "NAME")]
+    pub alias: Vec<String>,
+    pub network: String,
+    pub container: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Disconnect {
+    /// Do not mind a container that is not on it
+    #[arg(short, long)]
+    pub force: bool,
+    pub network: String,
+    pub container: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// json, or a Go template
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    #[arg(required = true, value_name = "NETWORK")]
+    pub names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    /// Show only what fits: name, id, driver, label or dangling, with = and a value
+    #[arg(short, long, value_name = "FILTER")]
+    pub filter: Vec<String>,
+    /// json, table, or a Go template
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Do not shorten ids
+    #[arg(long)]
+    pub no_trunc: bool,
+    /// Show ids only
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Prune {
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Remove {
+    /// Do not mind one that is not there
+    #[arg(short, long)]
+    pub force: bool,
+    #[arg(required = true, value_name = "NETWORK")]
+    pub names: Vec<String>,
+}

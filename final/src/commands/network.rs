@@ -1,0 +1,152 @@
+//! `network`: what containers reach each other by.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+use hull_engine::options::NetworkOption;
+use hull_engine::{Engine, NetworkOptions};
+use serde_json::{Value, json};
+
+use super::{each, inspect};
+use crate::cli::networks::{Connect, Create, Disconnect, List, Network, Prune, Remove};
+use crate::cli::options::{label, pairs};
+use crate::ui::list::{self, Columns};
+use crate::ui::{human, output};
+
+pub fn run(engine: &Engine, verb: &Network) -> Result<u8> {
+    match verb {
+        Network::Connect(args) => connect(engine, args),
+        Network::Create(args) => create(engine, args),
+        Network::Disconnect(args) => disconnect(engine, args),
+        Network::Inspect(args) => {
+            inspect::show(&args.names, args.format.as_deref(), |name| Ok(engine.inspect_network(name)?))
+        }
+        Network::Ls(args) => list(engine, args),
+        Network::Prune(args) => prune(engine, args),
+        Network::Rm(args) => remove(engine, args),
+    }
+}
+
+fn create(engine: &Engine, args: &Create) -> Result<u8> {
+    let network = engine.create_network(&NetworkOptions {
+        name: args.name.clone(),
+        driver: args.driver.clone(),
+        subnets: args.subnet.clone(),
+        gateways: args.gateway.clone(),
+        ranges: args.ip_range.clone(),
+        internal: args.internal,
+        ipv6: args.ipv6,
+        labels: args.label.iter().map(|text| label(text)).collect::<Result<BTreeMap<_, _>>>()?,
+        options: pairs("network option", &args.opt)?,
+    })?;
+    output::line(network.id)?;
+    Ok(0)
+}
+
+fn connect(engine: &Engine, args: &Connect) -> Result<u8> {
+    let option = NetworkOption {
+        network: args.network.clone(),
+        ip: args.ip,
+        ip6: args.ip6,
+        mac: None,
+        aliases: args.alias.clone(),
+    };
+    engine.connect(&args.container, &option)?;
+    Ok(0)
+}
+
+fn disconnect(engine: &Engine, args: &Disconnect) -> Result<u8> {
+    match engine.disconnect(&args.container, &args.network) {
+        Err(hull_engine::Error::Invalid { .. }) if args.force => Ok(0),
+        done => Ok(done.map(|()| 0)?),
+    }
+}
+
+const COLUMNS: Columns = Columns {
+    titles: &[
+        ("ID", "NETWORK ID"),
+        ("Name", "NAME"),
+        ("Driver", "DRIVER"),
+        ("Scope", "SCOPE"),
+        ("IPv6", "IPV6"),
+        ("Internal", "INTERNAL"),
+        ("Labels", "LABELS"),
+        ("CreatedAt", "CREATED AT"),
+    ],
+    shown: &["ID", "Name", "Driver", "Scope"],
+};
+
+fn list(engine: &Engine, args: &List) -> Result<u8> {
+    let mut networks = engine.all_networks()?;
+    for filter in &args.filter {
+        let text = |network: &Value, key: &str| network[key].as_str().unwrap_or_default().to_owned();
+        match filter.split_once('=') {
+            Some(("name", part)) => networks.retain(|network| text(network, "Name").contains(part)),
+            Some(("id", part)) => networks.retain(|network| text(network, "Id").starts_with(part)),
+            Some(("driver", driver)) => networks.retain(|network| text(network, "Driver") == driver),
+            Some(("dangling", wanted)) => {
+                let unused = engine.unused_networks()?;
+                networks.retain(|network| unused.contains(&text(network, "Name")) == (wanted == "true"));
+            }
+            Some(("label", wanted)) => {
+                let (key, value) =
+                    wanted.split_once('=').map_or((wanted, None), |(key, value)| (key, Some(value)));
+                networks.retain(|network| {
+                    let own = network["Labels"].get(key).and_then(Value::as_str);
+                    own.is_some_and(|own| value.is_none_or(|value| own == value))
+                });
+            }
+            _ => bail!("invalid filter {filter:?}: there are name, id, driver, label and dangling"),
+        }
+    }
+    let id = |network: &Value| {
+        let id = network["Id"].as_str().unwrap_or_default().to_owned();
+        if args.no_trunc { id } else { human::short_id(&id).to_owned() }
+    };
+    if args.quiet {
+        networks.iter().try_for_each(|network| output::line(id(network)))?;
+        return Ok(0);
+    }
+    let rows: Vec<Value> = networks.iter().map(|network| row(network, id(network))).collect();
+    list::print(COLUMNS, &rows, args.format.as_deref())?;
+    Ok(0)
+}
+
+fn row(network: &Value, id: String) -> Value {
+    let labels = network["Labels"].as_object().into_iter().flatten();
+    let labels: Vec<_> =
+        labels.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
+    json!({
+        "ID": id,
+        "Name": network["Name"],
+        "Driver": network["Driver"],
+        "Scope": network["Scope"],
+        "IPv6": network["EnableIPv6"].to_string(),
+        "Internal": network["Internal"].to_string(),
+        "Labels": labels.join(","),
+        "CreatedAt": network["Created"],
+    })
+}
+
+fn prune(engine: &Engine, args: &Prune) -> Result<u8> {
+    let question = "WARNING! This will remove all custom networks not used by at least one container.";
+    if !args.force && !output::confirm(question)? {
+        return Ok(0);
+    }
+    let removed = engine.prune_networks()?;
+    if !removed.is_empty() {
+        output::line("Deleted Networks:")?;
+        removed.iter().try_for_each(output::line)?;
+    }
+    Ok(0)
+}
+
+fn remove(engine: &Engine, args: &Remove) -> Result<u8> {
+    each(&args.names, |name| match engine.remove_network(name) {
+        Err(hull_engine::Error::NoSuchNetwork(_)) if args.force => Ok(None),
+        removed => {
+            removed?;
+            Ok(Some(name.into()))
+        }
+    })
+}

@@ -1,0 +1,44 @@
+//! What holds for all lessons together, beside what each lesson's own test proves.
+//!
+//! ```text
+//! superset    a step is the one before it, and little else has changed
+//! behaviours  one table: what each step can do, which the one before cannot, and hull can
+//! mutations   without the call that a lesson is about, its test goes red
+//! traces      which system calls each step makes, in which order, as seen by strace
+//! ```
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use hull_test_support::program::workspace;
+
+/// The directories of the lessons, in order.
+pub const STEPS: [&str; 7] =
+    ["01-uts", "02-pid-mount", "03-cgroups", "04-overlay", "05-veth-bridge", "06-images", "07-security"];
+
+/// The directory of a lesson, counted from 1.
+pub fn directory(step: usize) -> PathBuf {
+    workspace().join("steps").join(STEPS[step - 1])
+}
+
+/// Its package.
+pub fn package(step: usize) -> String {
+    format!("step-{}", STEPS[step - 1])
+}
+
+/// Its program, built if need be.
+pub fn program(step: usize) -> PathBuf {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    let build = || {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(["build", "--quiet"]).current_dir(workspace());
+        command.args((1..=STEPS.len()).flat_map(|step| ["--package".to_owned(), package(step)]));
+        assert!(command.status().expect("cargo runs").success(), "the lessons do not build");
+        // This executable is target/<triple>/<profile>/deps/<test>-<hash>.
+        let own = std::env::current_exe().expect("/proc is mounted");
+        own.ancestors().nth(3).expect("a test lives in a target directory").join("debug")
+    };
+    DIRECTORY.get_or_init(build).join(package(step))
+}

@@ -1,0 +1,335 @@
+//! One table of what the lessons can do. A row holds for every step from its own on, and for hull; the step before must
+//! fail it, or it would not be what the lesson adds.
+//!
+//! All of it as root, in the scenario's own mount and network namespaces; as an ordinary user each lesson's own test does.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use hull_test_steps::{STEPS, program};
+use hull_test_support::outcome::{eventually, run};
+use hull_test_support::{Outcome, Running, Scenario, fixtures, skip};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+/// Whose behaviour is looked at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Subject {
+    /// Counted from 1; 0 is no container at all, the machine itself.
+    Step(usize),
+    Hull,
+}
+
+/// A scenario, and what the subjects run in it: each the same busybox, in the form that it takes.
+struct World {
+    scenario: Scenario,
+    subject: Subject,
+}
+
+impl World {
+    fn start(subject: Subject) -> Option<Self> {
+        let scenario = Scenario::start()?;
+        let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
+        if !up.is_ok_and(|status| status.success()) {
+            skip::skip("without ip (package iproute2)");
+            return None;
+        }
+        let tar = fixtures::busybox();
+        match subject {
+            Subject::Hull => drop(scenario.busybox()),
+            Subject::Step(6..) => layout(&scenario, &fs::read(&tar).expect("a tar")),
+            Subject::Step(_) => {
+                let root = scenario.path("root");
+                fs::create_dir(&root).expect("own directory");
+                tar::Archive::new(fs::File::open(&tar).expect("a tar")).unpack(&root).expect("it unpacks");
+            }
+        }
+        Some(Self { scenario, subject })
+    }
+
+    /// What a script of busybox's shell does, with these options of `run`; those that a step does not have yet are
+    /// left out, so that it fails for what it does and not for what it cannot parse.
+    fn command(&self, options: &[&str], script: &str) -> Command {
+        let Subject::Step(step) = self.subject else {
+            let renamed =
+                options.iter().map(|option| if *option == "--pids" { "--pids-limit" } else { option });
+            let args: Vec<&str> = ["run", "--rm"].into_iter().chain(renamed).collect();
+            return self.scenario.command(&[&args[..], &["busybox", "sh", "-c", script]].concat());
+        };
+        let since = |option: &str| match option {
+            "--hostname" => 1,
+            "--memory" | "--cpus" | "--pids" => 3,
+            _ => 5,
+        };
+        let known = options.chunks(2).filter(|pair| since(pair[0]) <= step).flatten();
+        let (root, layout) = (self.text("root"), self.text("layout"));
+        let what: &[&str] = match step {
+            0 => return self.shell(script),
+            1 => &["--", "/bin/busybox", "sh", "-c", script],
+            2..=5 => &["--rootfs", &root, "--", "sh", "-c", script],
+            _ => &[&layout, "sh", "-c", script],
+        };
+        let mut command = Command::new(program(step));
+        command.arg("run").args(known).args(what).current_dir("/").env("TMPDIR", self.scenario.path(""));
+        command
+    }
+
+    fn shell(&self, script: &str) -> Command {
+        let mut command = Command::new("busybox");
+        command.args(["sh", "-c", script]);
+        command
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.scenario.path(name).to_string_lossy().into_owned()
+    }
+
+    fn run(&self, options: &[&str], script: &str) -> Outcome {
+        run(&mut self.command(options, script))
+    }
+
+    fn says(&self, options: &[&str], script: &str) -> String {
+        self.run(options, script).stdout.trim().to_owned()
+    }
+}
+
+/// An OCI layout of one layer.
+fn layout(scenario: &Scenario, tar: &[u8]) {
+    let directory = scenario.path("layout");
+    fs::create_dir_all(directory.join("blobs/sha256")).expect("own directory");
+    let name =
+        |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let blob = |kind: &str, bytes: &[u8]| {
+        fs::write(directory.join("blobs/sha256").join(name(bytes)), bytes).expect("own directory");
+        let kind = format!("application/vnd.oci.image.{kind}");
+        json!({ "mediaType": kind, "digest": format!("sha256:{}", name(bytes)), "size": bytes.len() })
+    };
+    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    let config = json!({
+        "os": "linux", "architecture": architecture,
+        "config": { "Env": ["PATH=/bin", "FROM=image"], "Cmd": ["sh", "-c", "echo its own"] },
+        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", name(tar))] },
+    });
+    let json = |kind: &str, value: &Value| blob(kind, value.to_string().as_bytes());
+    let config = json("config.v1+json", &config);
+    let layers = [blob("layer.v1.tar", tar)];
+    let manifest =
+        json("manifest.v1+json", &json!({ "schemaVersion": 2, "config": config, "layers": layers }));
+    let index = json!({ "schemaVersion": 2, "manifests": [manifest] });
+    fs::write(directory.join("index.json"), index.to_string()).expect("own directory");
+    fs::write(directory.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("own directory");
+}
+
+/// A row: whom it holds for from here on, and whether it holds for this one.
+fn row(since: usize, holds: impl Fn(&World) -> bool) {
+    let subjects = (since - 1..=STEPS.len()).map(Subject::Step).chain([Subject::Hull]);
+    for subject in subjects {
+        let Some(world) = World::start(subject) else { return };
+        let expected = subject != Subject::Step(since - 1);
+        assert_eq!(holds(&world), expected, "{subject:?}");
+    }
+}
+
+#[test]
+fn a_hostname_is_the_containers() {
+    row(1, |world| world.says(&["--hostname", "harbour"], "hostname") == "harbour");
+}
+
+#[test]
+fn only_its_own_processes_are_seen() {
+    row(2, |world| {
+        let seen: usize = world.says(&[], "ls -d /proc/[0-9]* | wc -l").parse().unwrap_or(usize::MAX);
+        seen <= 5
+    });
+}
+
+#[test]
+fn what_it_leaves_running_ends_with_it() {
+    row(2, |world| {
+        // A number that no other sleeper on the machine has.
+        let seconds = format!("{}.{}", 100, std::process::id());
+        let started =
+            world.run(&[], &format!("setsid sleep {seconds} >/dev/null 2>&1 & sleep 0.1; echo started"));
+        assert_eq!(started.stdout.trim(), "started", "{started}");
+        let left = processes(&seconds);
+        left.iter().copied().for_each(end);
+        left.is_empty()
+    });
+}
+
+#[test]
+fn the_hosts_files_are_out_of_sight() {
+    row(2, |world| {
+        let mark = world.scenario.write("mark", "the host's");
+        world.says(&[], &format!("cat {}; echo; ls -d /../bin", mark.display())) == "/../bin"
+    });
+}
+
+#[test]
+fn more_memory_than_allowed_is_a_death() {
+    let hog = "exec dd if=/dev/zero of=/dev/null bs=200M count=1";
+    row(3, |world| world.run(&["--memory", "64m"], hog).code() == 137);
+}
+
+#[test]
+fn more_processes_than_allowed_there_are_not() {
+    let bomb =
+        "for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 0.2 & done; wait; echo all";
+    row(3, |world| world.says(&["--pids", "10"], bomb) != "all");
+}
+
+#[test]
+fn a_loop_is_made_to_wait() {
+    row(3, |world| {
+        // A word that is in no other process's command line.
+        let mark = format!("loop-{}", std::process::id());
+        let script = format!("timeout 20 sh -c 'while :; do :; done' {mark}");
+        let mut running = Running::start(&mut world.command(&["--cpus", "0.2"], &script));
+        let began = Instant::now();
+        let own = fs::read_to_string("/proc/self/cgroup").expect("it is mounted");
+        // Only a quota makes that counter grow, and not that the machine is busy.
+        let waited = || {
+            processes(&mark).iter().any(|pid| {
+                let theirs = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+                theirs.lines().filter(|line| !own.contains(line)).any(is_throttled)
+            })
+        };
+        let has_waited = loop {
+            if waited() {
+                break true;
+            }
+            // Long enough for ten periods, on a machine with others.
+            if began.elapsed() > Duration::from_secs(2) && !processes(&mark).is_empty() {
+                break false;
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "the loop has not begun");
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        running.kill();
+        running.wait();
+        processes(&mark).into_iter().for_each(end);
+        has_waited
+    });
+}
+
+/// By a line of /proc/PID/cgroup.
+fn is_throttled(line: &str) -> bool {
+    let mut fields = line.splitn(3, ':').skip(1);
+    let (controllers, path) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
+    let stat = format!("/sys/fs/cgroup/{controllers}{path}/cpu.stat");
+    let text = fs::read_to_string(stat).unwrap_or_default();
+    text.lines().filter_map(|line| line.strip_prefix("nr_throttled ")).any(|count| count != "0")
+}
+
+/// All on the machine that have this word in their command line.
+fn processes(word: &str) -> Vec<i32> {
+    let entries = fs::read_dir("/proc").expect("it is mounted").flatten();
+    let is_it = |pid: &i32| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.split(|byte| *byte == 0).any(|found| found == word.as_bytes())
+    };
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_it).collect()
+}
+
+fn end(pid: i32) {
+    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+}
+
+#[test]
+fn two_containers_of_one_base_do_not_see_each_others_writes() {
+    row(4, |world| {
+        if world.subject == Subject::Step(3) {
+            assert_eq!(world.says(&[], "echo mine >/written && cat /written"), "mine");
+        } else {
+            let first =
+                world.says(&[], "echo mine >>/etc/issue-of-image; rm /etc/group; cat /etc/issue-of-image");
+            assert!(first.ends_with("mine"), "{first}");
+        }
+        world.says(&[], "cat /etc/issue-of-image; ls /etc/group /written 2>/dev/null")
+            == "made for tests\n/etc/group"
+    });
+}
+
+#[test]
+fn the_gateway_answers() {
+    let script = "g=$(ip route | sed -n 's/^default via \\([0-9.]*\\).*/\\1/p'); ping -c1 -W5 ${g:-192.0.2.1} >/dev/null 2>&1 && echo there";
+    row(5, |world| world.says(&[], script) == "there");
+}
+
+#[test]
+fn a_published_port_is_reached_from_localhost() {
+    let script = "mkdir -p /tmp/w; echo a page >/tmp/w/index.html; exec httpd -f -p 0.0.0.0:80 -h /tmp/w";
+    row(5, |world| {
+        let mut server = Running::start(&mut world.command(&["-p", "18080:80"], script));
+        let ask = || -> std::io::Result<String> {
+            let mut connection = TcpStream::connect("127.0.0.1:18080")?;
+            connection.set_read_timeout(Some(Duration::from_secs(2)))?;
+            connection.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+            let mut text = String::new();
+            connection.read_to_string(&mut text).map(|_| text)
+        };
+        let is_there = || ask().is_ok_and(|page| page.contains("a page"));
+        let reached = (0..30).any(|_| is_there() || (std::thread::sleep(Duration::from_millis(50)), false).1);
+        server.kill();
+        server.wait();
+        // What a killed program leaves is cleared up a moment later, and the next row wants the port.
+        if world.subject == Subject::Hull {
+            // Its container outlives the command that has started it.
+            world.scenario.traces_left();
+        }
+        eventually("the port to be free", || TcpListener::bind("0.0.0.0:18080").is_ok());
+        reached
+    });
+}
+
+#[test]
+fn an_images_own_command_runs_in_its_environment() {
+    row(6, |world| {
+        let image: PathBuf = world.scenario.path("layout");
+        let text = image.to_string_lossy();
+        match world.subject {
+            Subject::Hull => {
+                let tar = fixtures::busybox();
+                let changes =
+                    ["--change", "CMD [\"sh\",\"-c\",\"echo its own\"]", "--change", "ENV PATH=/bin"];
+                let tar = tar.to_str().expect("a plain path");
+                world.scenario.ok(&[&["import"], &changes[..], &[tar, "own"]].concat());
+                world.scenario.ok(&["run", "--rm", "own"]).trim() == "its own"
+            }
+            Subject::Step(step) => {
+                // Also for the step that has no images yet: a directory of one is what it would have to take.
+                layout(&world.scenario, &fs::read(fixtures::busybox()).expect("a tar"));
+                let own = run(Command::new(program(step)).args(["run", &text]));
+                own.stdout.trim() == "its own" && world.says(&[], "echo $FROM") == "image"
+            }
+        }
+    });
+}
+
+#[test]
+fn a_device_of_the_hosts_cannot_be_opened() {
+    // The kernel's log: harmless, and nobody's in a container.
+    row(7, |world| world.says(&[], "mknod /log c 1 11; (exec 3</log) 2>/dev/null && echo open").is_empty());
+}
+
+#[test]
+fn the_machines_switches_are_read_only_and_its_memory_hidden() {
+    row(7, |world| {
+        world.says(&[], "(exec 3>>/proc/sys/kernel/core_pattern) 2>/dev/null && echo writable; test -s /proc/timer_list && echo shown; head -c1 /proc/timer_list").is_empty()
+    });
+}
+
+#[test]
+fn most_of_roots_powers_are_gone_and_a_filter_is_on() {
+    row(7, |world| {
+        let told = world.says(&[], "grep -E '^(CapBnd|Seccomp):' /proc/self/status");
+        let fields: Vec<&str> = told.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
+        let [capabilities, filter] = fields[..] else { panic!("{told}") };
+        let bits = u64::from_str_radix(capabilities, 16).expect("a number").count_ones();
+        bits <= 14 && filter == "2"
+    });
+}

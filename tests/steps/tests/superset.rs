@@ -1,0 +1,192 @@
+//! The difference between two steps is the lesson, so nothing else may differ.
+//!
+//! `main.rs`, `options.rs`, the README and the tests change; module files are added. An earlier module changes by a hunk
+//! small enough for its chapter to show it. What a step needs no more goes, and that is listed here.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use hull_test_steps::{STEPS, directory};
+
+/// Lines that may come or go in a module of the step before.
+const HUNK: usize = 15;
+
+/// Items that retire: the step in which they are gone, the module, the items.
+const RETIRED: [(&str, &str, &[&str]); 3] = [
+    // The merged tree is a mount already, and needs no tmpfs to be built on.
+    ("04-overlay", "rootfs.rs", &["const STAGE", "fn stage", "fn adopt"]),
+    // The root is an image's.
+    (
+        "06-images",
+        "rootfs.rs",
+        &[
+            "const DIRECTORIES",
+            "const FILES",
+            "const TOP",
+            "const BOUND",
+            "fn check",
+            "fn skeleton",
+            "fn bind_usr",
+            "fn bound",
+            "fn make_read_only",
+        ],
+    ),
+    ("06-images", "overlay.rs", &["const LESSON", "fn add_lower"]),
+];
+
+fn modules(step: usize) -> BTreeMap<String, String> {
+    let entries = fs::read_dir(directory(step).join("src")).expect("every step has sources").flatten();
+    let read = |path: &Path| fs::read_to_string(path).expect("text");
+    entries.map(|entry| (entry.file_name().into_string().expect("text"), read(&entry.path()))).collect()
+}
+
+/// The text without an item, its comments and the empty line behind it.
+fn without(text: &str, item: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let is_it = |line: &&str| {
+        let line = line.trim_start().trim_start_matches("pub ");
+        line.strip_prefix(item).is_some_and(|rest| rest.starts_with(['(', ':', '<']))
+    };
+    let at = lines.iter().position(is_it).unwrap_or_else(|| panic!("{item} is not there to retire"));
+    let indent = lines[at].len() - lines[at].trim_start().len();
+    let ends = |line: &&str| {
+        let is_flush = line.len() - line.trim_start().len() == indent;
+        is_flush && (line.trim_end().ends_with(';') || line.trim() == "}" || line.trim() == "];")
+    };
+    let end = at + lines[at..].iter().position(ends).expect("it ends");
+    let above = lines[..at].iter().rev().take_while(|line| line.trim_start().starts_with("///")).count();
+    let below = usize::from(lines.get(end + 1).is_some_and(|line| line.is_empty()));
+    [&lines[..at - above], &lines[end + 1 + below..]].concat().join("\n")
+}
+
+/// What came and what went, by the longest common subsequence of lines.
+fn hunk(old: &str, new: &str) -> Vec<String> {
+    let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
+    let mut common = vec![vec![0_usize; new.len() + 1]; old.len() + 1];
+    for i in (0..old.len()).rev() {
+        for j in (0..new.len()).rev() {
+            let skip = common[i + 1][j].max(common[i][j + 1]);
+            common[i][j] = if old[i] == new[j] { common[i + 1][j + 1] + 1 } else { skip };
+        }
+    }
+    let (mut i, mut j, mut lines) = (0, 0, Vec::new());
+    while i < old.len() || j < new.len() {
+        if i < old.len() && j < new.len() && old[i] == new[j] {
+            (i, j) = (i + 1, j + 1);
+        } else if j == new.len() || (i < old.len() && common[i + 1][j] >= common[i][j + 1]) {
+            lines.push(format!("-{}", old[i]));
+            i += 1;
+        } else {
+            lines.push(format!("+{}", new[j]));
+            j += 1;
+        }
+    }
+    lines
+}
+
+#[test]
+fn a_step_has_every_module_of_the_one_before_all_but_unchanged() {
+    for step in 2..=STEPS.len() {
+        let (before, after) = (modules(step - 1), modules(step));
+        for (name, old) in before {
+            if matches!(&*name, "main.rs" | "options.rs") {
+                continue;
+            }
+            let new = after.get(&name).unwrap_or_else(|| panic!("{} has lost {name}", STEPS[step - 1]));
+            let retired =
+                RETIRED.iter().filter(|(in_step, module, _)| *in_step == STEPS[step - 1] && *module == name);
+            let items = retired.flat_map(|(_, _, items)| items.iter());
+            let kept = items.fold(old, |text, item| without(&text, item));
+            // Lines that only something which has gone had a use for go unseen: imports, and the map on top.
+            let lines = hunk(&kept, new);
+            let counted = lines.iter().filter(|line| !line.starts_with("-use ") && !line.starts_with("-//"));
+            assert!(
+                counted.count() <= HUNK,
+                "{}/src/{name} has changed by more than {HUNK} lines since the step before:\n{}",
+                STEPS[step - 1],
+                lines.join("\n")
+            );
+        }
+    }
+}
+
+#[test]
+fn what_retires_is_gone_and_was_there() {
+    for (step, module, items) in RETIRED {
+        let number = STEPS.iter().position(|name| *name == step).expect("a step") + 1;
+        for item in items {
+            let has_it = |step| {
+                let text = &modules(step)[module];
+                text.lines().any(|line| {
+                    line.trim_start().trim_start_matches("pub ").starts_with(&format!("{item}("))
+                        || line.trim_start().starts_with(&format!("{item}:"))
+                })
+            };
+            assert!(has_it(number - 1) && !has_it(number), "{item} of {module} in {step}");
+        }
+    }
+}
+
+#[test]
+fn a_hunk_is_found_and_an_item_taken_out_whole() {
+    let text = "fn a() {\n    1\n}\n\n/// Two.\n/// Lines.\npub fn b(x: u8) {\n    if x {\n    }\n}\n\nconst C: [u8; 1] = [\n    1,\n];\n\nfn d() {}";
+    assert_eq!(
+        without(text, "fn b"),
+        text.replace("/// Two.\n/// Lines.\npub fn b(x: u8) {\n    if x {\n    }\n}\n\n", "")
+    );
+    assert!(!without(text, "const C").contains("1,"));
+    assert_eq!(hunk("a\nb\nc", "a\nx\nc\nd"), ["-b", "+x", "+d"]);
+}
+
+#[test]
+fn no_file_is_too_long_to_be_read_at_once() {
+    for step in 1..=STEPS.len() {
+        for (name, text) in modules(step) {
+            let most = if name == "main.rs" { 120 } else { 400 };
+            let lines = text.lines().count();
+            assert!(lines <= most, "{}/src/{name} has {lines} lines, {most} are allowed", STEPS[step - 1]);
+        }
+    }
+}
+
+#[test]
+fn a_good_part_of_each_lesson_is_said_in_words() {
+    for step in 1..=STEPS.len() {
+        let text: String = modules(step).into_values().collect();
+        let is_comment = |line: &&str| line.trim_start().starts_with("//");
+        let (comments, lines) = (text.lines().filter(is_comment).count(), text.lines().count());
+        assert!(comments * 7 >= lines, "{}: {comments} lines of {lines} are comments", STEPS[step - 1]);
+    }
+}
+
+#[test]
+fn nothing_is_kept_that_nobody_uses_and_no_program_is_run_but_the_users() {
+    for step in 1..=STEPS.len() {
+        for (name, text) in modules(step) {
+            assert!(!text.contains("dead_code"), "{}/src/{name}", STEPS[step - 1]);
+            let others =
+                text.matches("Command::new(").count() - text.matches("Command::new(&command[0])").count();
+            assert_eq!(others, 0, "{}/src/{name} runs a program", STEPS[step - 1]);
+        }
+    }
+}
+
+#[test]
+fn every_step_has_a_page_with_three_exercises_and_tests_whose_names_are_sentences() {
+    for step in 1..=STEPS.len() {
+        let page = fs::read_to_string(directory(step).join("README.md")).expect("a README.md");
+        for part in ["**The idea.**", "## Run it", "## Look here", "## Exercises", "\n1. ", "\n2. ", "\n3. "]
+        {
+            assert!(page.contains(part), "{}/README.md has no {part}", STEPS[step - 1]);
+        }
+        let tests = fs::read_to_string(directory(step).join("tests/lesson.rs")).expect("tests/lesson.rs");
+        let names = tests
+            .split("#[test]\n")
+            .skip(1)
+            .filter_map(|rest| rest.lines().find_map(|line| line.strip_prefix("fn ")));
+        for name in names {
+            assert!(name.matches('_').count() >= 2, "{}: {name}", STEPS[step - 1]);
+        }
+    }
+}

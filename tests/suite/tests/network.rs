@@ -1,0 +1,248 @@
+//! Networks: who is on one, who reaches whom, and what `hull network` says of it.
+
+use hull_test_support::Scenario;
+use hull_test_support::outcome::eventually;
+
+mod lan;
+use lan::{Lan, NEIGHBOUR, Transport};
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn networks_are_made_listed_inspected_and_removed() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let id = t.ok(&["network", "create", "--subnet", "10.5.0.0/16", "--label", "k=v", "one"]);
+    assert_eq!(id.len(), 64);
+    t.ok(&["network", "create", "-o", "com.docker.network.driver.mtu=1400", "--internal", "two"]);
+    let names = t.ok(&["network", "ls", "--format", "{{.Name}} {{.Driver}}"]);
+    assert_eq!(names, "bridge bridge\nhost host\nnone null\none bridge\ntwo bridge");
+    assert_eq!(t.ok(&["network", "ls", "-q", "--no-trunc", "-f", "label=k"]), id);
+    t.ok(&["run", "-d", "--name", "box", "--network", "one", "busybox", "sleep", "300"]);
+    let one = &json(&t.ok(&["network", "inspect", "one"]))[0];
+    assert_eq!((&one["Id"], &one["Internal"]), (&id.as_str().into(), &false.into()));
+    assert_eq!(one["IPAM"]["Config"][0]["Subnet"], "10.5.0.0/16");
+    assert_eq!(one["IPAM"]["Config"][0]["Gateway"], "10.5.0.1");
+    let containers = one["Containers"].as_object().unwrap();
+    assert_eq!(containers.values().next().unwrap()["IPv4Address"], "10.5.0.2/16");
+    assert_eq!(t.inspect("box", "{{.NetworkSettings.Networks.one.IPAddress}}"), "10.5.0.2");
+    assert_eq!(t.inspect("box", "{{.HostConfig.NetworkMode}}"), "one");
+    let refused = t.hull(&["network", "rm", "one"]);
+    assert!(refused.fails(1).contains("network one is in use by container box"), "{refused}");
+    t.ok(&["rm", "-f", "box"]);
+    t.ok(&["network", "rm", &id[..12], "two"]);
+    assert!(t.hull(&["network", "inspect", "one"]).fails(1).contains("No such network: one"));
+    assert!(t.hull(&["network", "rm", "bridge"]).fails(1).contains("pre-defined"));
+    t.ok(&["network", "rm", "-f", "one"]);
+}
+
+#[test]
+fn nonsense_makes_no_network() {
+    let Some(t) = Scenario::start() else { return };
+    t.ok(&["network", "create", "--subnet", "10.5.0.0/16", "-o", "bridge.name=mine", "taken"]);
+    for (options, why) in [
+        (&["--subnet", "10.5.1.0/24"][..], "overlaps with 10.5.0.0/16 of network taken"),
+        (&["--subnet", "10.0.0.0/8"], "overlaps"),
+        (&["--subnet", "10.6.0.1/16"], "it begins at 10.6.0.0/16"),
+        (&["--subnet", "10.6.0.0"], "no prefix length"),
+        (&["--subnet", "10.6.0.0/31"], "no room"),
+        (&["--subnet", "127.0.0.0/8"], "no container can be there"),
+        (&["--subnet", "10.6.0.0/16", "--gateway", "10.7.0.1"], "in no --subnet"),
+        (&["--subnet", "10.6.0.0/16", "--gateway", "10.6.0.0"], "own name"),
+        (&["--subnet", "10.6.0.0/16", "--ip-range", "10.7.0.0/24"], "in no --subnet"),
+        (&["--subnet", "fd00:6::/64"], "add --ipv6"),
+        (&["--subnet", "10.6.0.0/16", "--subnet", "10.7.0.0/16"], "one of IPv4"),
+        (&["-o", "mtu=1"], "68 to 65535"),
+        (&["-o", "colour=blue"], "bridge.enable_icc"),
+        (&["-o", "bridge.name=mine"], "another link's"),
+        (&["-o", "bridge.name=lo"], "another link's"),
+        (&["-o", "bridge.name=a-name-that-is-too-long"], "invalid link name"),
+        (&["-d", "ipvlan"], "--driver ipvlan"),
+    ] {
+        let refused = t.hull(&[&["network", "create"], options, &["new"]].concat());
+        assert!(!refused.success() && refused.stderr.contains(why), "{refused}");
+    }
+    for name in ["taken", "bridge", "host", "none", "a/b", ".."] {
+        assert!(!t.hull(&["network", "create", name]).success(), "{name}");
+    }
+    assert_eq!(t.ok(&["network", "ls", "-q", "-f", "driver=bridge"]).lines().count(), 2);
+    t.ok(&["network", "rm", "taken"]);
+}
+
+#[test]
+fn an_address_can_be_asked_for_and_is_had_once() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["network", "create", "--subnet", "10.5.0.0/29", "small"]);
+    let run = |name: &str, options: &[&str]| {
+        let args = ["run", "-d", "--name", name, "--network", "small"];
+        t.hull(&[&args[..], options, &["busybox", "sleep", "300"]].concat())
+    };
+    run("one", &["--ip", "10.5.0.6", "--mac-address", "02:00:00:00:00:09"]).ok();
+    assert_eq!(t.inspect("one", "{{.NetworkSettings.Networks.small.IPAddress}}"), "10.5.0.6");
+    let mac = t.ok(&["exec", "one", "cat", "/sys/class/net/eth0/address"]);
+    assert_eq!(mac, "02:00:00:00:00:09");
+    for (ip, why) in [
+        ("10.5.0.6", "already in use by container"),
+        ("10.5.0.1", "the gateway"),
+        ("10.5.0.0", "own name"),
+        ("10.5.0.7", "broadcast"),
+        ("10.6.0.2", "outside the subnet"),
+    ] {
+        let refused = run("other", &["--ip", ip]);
+        assert!(refused.fails(125).contains(why), "{refused}");
+        t.ok(&["rm", "other"]);
+    }
+    for name in ["aa", "bb", "cc", "dd"] {
+        run(name, &[]).ok();
+    }
+    assert!(run("full", &[]).fails(125).contains("no addresses left in 10.5.0.0/29"));
+    t.ok(&["rm", "-f", "one", "aa", "bb", "cc", "dd", "full"]);
+    t.ok(&["network", "rm", "small"]);
+}
+
+/// Three networks and five containers: docker's matrix.
+#[test]
+fn networks_are_isolated_and_who_is_on_two_reaches_both() {
+    let Some(lan) = Lan::start() else { return };
+    for (name, subnet) in [("red", "10.1.0.0/24"), ("green", "10.2.0.0/24"), ("blue", "10.3.0.0/24")] {
+        let internal: &[&str] = if name == "blue" { &["--internal"] } else { &[] };
+        lan.t.ok(&[&["network", "create", "--subnet", subnet], internal, &[name]].concat());
+    }
+    let containers = [
+        ("red1", &["red"][..]),
+        ("red2", &["red"]),
+        ("green1", &["green"]),
+        ("both", &["red", "green"]),
+        ("blue1", &["blue"]),
+    ];
+    let places: Vec<_> = containers
+        .iter()
+        .map(|(name, networks)| {
+            let place = lan.run(name, &["--network", networks[0]]);
+            for network in &networks[1..] {
+                lan.t.ok(&["network", "connect", network, name]);
+            }
+            place
+        })
+        .collect();
+    let address = |name: &str, network: &str| {
+        lan.t.inspect(name, &format!("{{{{.NetworkSettings.Networks.{network}.IPAddress}}}}"))
+    };
+    for ((from, theirs), place) in containers.iter().zip(&places) {
+        for (to, networks) in &containers {
+            for network in *networks {
+                let reaches = place.pings(&address(to, network));
+                assert_eq!(reaches, from == to || theirs.contains(network), "{from} to {to} on {network}");
+            }
+        }
+        assert_eq!(place.pings(NEIGHBOUR), !theirs.contains(&"blue"), "{from} outside");
+    }
+    drop(places);
+    for (name, _) in containers {
+        lan.t.ok(&["rm", "-f", name]);
+    }
+    lan.t.ok(&["network", "prune", "-f"]);
+}
+
+#[test]
+fn connecting_and_disconnecting_work_on_running_and_stopped_containers() {
+    let Some(lan) = Lan::start() else { return };
+    let t = &lan.t;
+    t.ok(&["network", "create", "--subnet", "10.1.0.0/24", "red"]);
+    t.ok(&["network", "create", "--subnet", "10.2.0.0/24", "green"]);
+    let place = lan.run("box", &["--network", "red"]);
+    lan.run("peer", &["--network", "green"]);
+    assert!(!place.pings("10.2.0.2"));
+    t.ok(&["network", "connect", "--ip", "10.2.0.9", "green", "box"]);
+    assert!(place.pings("10.2.0.2"));
+    assert_eq!(t.inspect("box", "{{.NetworkSettings.Networks.green.IPAddress}}"), "10.2.0.9");
+    assert!(t.hull(&["network", "connect", "green", "box"]).fails(1).contains("on that network already"));
+    // The way out was over the first network, and goes over the other when that one goes.
+    t.ok(&["network", "disconnect", "red", "box"]);
+    assert!(place.pings(NEIGHBOUR) && place.pings("10.2.0.2"));
+    assert!(place.sh("ip -o link").contains("eth1") && !place.sh("ip -o link").contains("eth0"));
+    drop(place);
+    // What is connected is so after a restart, and by whoever killed its monitor.
+    t.ok(&["restart", "-t", "0", "box"]);
+    assert_eq!(t.inspect("box", "{{.NetworkSettings.Networks.green.IPAddress}}"), "10.2.0.9");
+    t.ok(&["stop", "-t", "0", "box"]);
+    t.ok(&["network", "connect", "red", "box"]);
+    t.ok(&["start", "box"]);
+    assert!(lan.place("box").pings("10.1.0.1") && lan.place("box").pings("10.2.0.2"));
+    let monitor = nix::unistd::Pid::from_raw(t.monitor_of("box"));
+    nix::sys::signal::kill(monitor, nix::sys::signal::SIGKILL).unwrap();
+    eventually("it is cleared", || t.inspect("box", "{{.State.Status}}") == "exited");
+    t.ok(&["rm", "box"]);
+    t.ok(&["rm", "-f", "peer"]);
+    t.ok(&["network", "rm", "red", "green"]);
+    for (mode, why) in [("none", "--network none"), ("host", "the host's network")] {
+        t.ok(&["create", "--name", mode, "--network", mode, "busybox", "true"]);
+        assert!(t.hull(&["network", "connect", "bridge", mode]).fails(1).contains(why));
+    }
+}
+
+#[test]
+fn ipv6_is_there_where_asked_for_and_nowhere_else() {
+    let Some(lan) = Lan::start() else { return };
+    lan.host.sh("ip -6 addr add fd00:1::1/64 dev lan0 nodad");
+    lan.neighbour.sh("ip -6 addr add fd00:1::2/64 dev eth0 nodad");
+    lan.t.ok(&["network", "create", "--ipv6", "--subnet", "fd00:5::/64", "six"]);
+    let six = lan.run("six", &["--network", "six", "-p", "8080:80"]);
+    lan.serve(&six, "[::]:80");
+    assert_eq!(lan.t.inspect("six", "{{.NetworkSettings.Networks.six.GlobalIPv6Address}}"), "fd00:5::2");
+    lan.serve(&lan.neighbour, "[::]:90");
+    assert_eq!(six.ask(Transport::Tcp, "[fd00:1::2]:90"), "fd00:1::1");
+    assert_eq!(lan.neighbour.ask(Transport::Tcp, "[fd00:1::1]:8080"), "fd00:1::2");
+    let four = lan.run("four", &[]);
+    assert_eq!(four.sh("ip -6 -o addr show dev eth0"), "");
+    drop((six, four));
+    lan.stop_serving();
+    lan.t.ok(&["rm", "-f", "six", "four"]);
+    lan.t.ok(&["network", "rm", "six"]);
+}
+
+#[test]
+fn a_network_without_talk_between_containers_has_none() {
+    let Some(lan) = Lan::start() else { return };
+    lan.t.ok(&["network", "create", "-o", "bridge.enable_icc=false", "quiet"]);
+    let one = lan.run("one", &["--network", "quiet"]);
+    lan.run("two", &["--network", "quiet"]);
+    assert!(!one.pings(&lan.address("two")) && one.pings(NEIGHBOUR) && one.pings(&lan.gateway("one")));
+    drop(one);
+    lan.t.ok(&["rm", "-f", "one", "two"]);
+    lan.t.ok(&["network", "rm", "quiet"]);
+}
+
+#[test]
+fn two_roots_do_not_touch_each_other() {
+    let Some(lan) = Lan::start() else { return };
+    let second = lan.t.second_root();
+    second.busybox();
+    let one = lan.server("one", &["-p", "8080:80"]);
+    second.ok(&["run", "-d", "--name", "two", "-p", "8081:80", "busybox", "sleep", "300"]);
+    let (first_address, second_address) =
+        (lan.address("one"), second.inspect("two", "{{.NetworkSettings.IPAddress}}"));
+    assert_ne!(first_address.split('.').nth(1), second_address.split('.').nth(1), "two subnets");
+    assert!(!one.pings(&second_address));
+    second.ok(&["rm", "-f", "two"]);
+    lan.neighbour.ask(Transport::Tcp, &format!("{}:8080", lan::HOST));
+    drop(one);
+    // Each looks for what is left in the namespaces that they share.
+    drop(lan);
+    drop(second);
+}
+
+#[test]
+fn many_at_once_get_different_addresses() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let started: Vec<_> = (0..24)
+        .map(|number| t.spawn(&["run", "-d", "--name", &format!("box{number}"), "busybox", "sleep", "300"]))
+        .collect();
+    started.into_iter().for_each(|running| drop(running.wait().ok().to_owned()));
+    let all = json(&t.ok(&["network", "inspect", "bridge"]));
+    let containers = all[0]["Containers"].as_object().unwrap();
+    let addresses: std::collections::BTreeSet<_> =
+        containers.values().map(|container| container["IPv4Address"].as_str().unwrap()).collect();
+    assert_eq!(addresses.len(), 24);
+}
