@@ -24,7 +24,7 @@ mount -t proc proc /proc
 hostname laptop
 ip link set lo up
 mount -t tmpfs -o mode=755 tmpfs /home
-mkdir /home/bin /home/you /home/run /home/root /home/cgroup
+mkdir /home/bin /home/book /home/you /home/run /home/root /home/cgroup
 # It shows the network namespace of whoever mounts it; the cgroups in it stay.
 mount --rbind /sys/fs/cgroup /home/cgroup
 mount -t sysfs sysfs /sys
@@ -32,6 +32,7 @@ mount --rbind /home/cgroup /sys/fs/cgroup
 umount --recursive --lazy /home/cgroup
 rmdir /home/cgroup
 mount --bind "$BINARIES" /home/bin
+mount --bind "$SCRIPTS" /home/book
 chown $ID:$ID /home/you /home/run
 for file in passwd group subuid subgid; do
     if test -e /etc/$file; then mount --bind "$FILES/$file" /etc/$file; fi
@@ -95,8 +96,8 @@ impl Shell {
             ]);
         }
         command.arg("sh").env_clear();
-        command.env("PATH", "/home/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-        command.env("ID", &id).env("FILES", files.path()).env("BINARIES", binaries()?);
+        command.env("PATH", "/home/bin:/home/book:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        command.env("ID", &id).env("FILES", files.path()).env("BINARIES", binaries()?).env("SCRIPTS", crate::book().join("bin"));
         command.env("HOME", home).env("XDG_RUNTIME_DIR", runtime).env("LC_ALL", "C").env("COLUMNS", "100");
         if prompt == Prompt::Root {
             command.env("HULL_ROOT", "/home/root/hull").env("HULL_RUNROOT", "/home/root/run");

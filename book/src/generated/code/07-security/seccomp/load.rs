@@ -1,0 +1,13 @@
+fn load(code: &[sock_filter]) -> Result<()> {
+    // Whoever starts a set-user-ID program gives it their filter, and one that lies to it ("setuid has worked") could
+    // make it a tool. So without CAP_SYS_ADMIN a filter takes this promise first: no execve gives any privilege.
+    nix::sys::prctl::set_no_new_privs().context("prctl(PR_SET_NO_NEW_PRIVS)")?;
+    report::tell("prctl(PR_SET_NO_NEW_PRIVS)");
+    let program = sock_fprog { len: code.len() as u16, filter: code.as_ptr().cast_mut() };
+    // SAFETY: the kernel copies as many instructions as we say there are.
+    let loaded =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
+    Errno::result(loaded).context("seccomp(SECCOMP_SET_MODE_FILTER)")?;
+    report::tell(format!("seccomp(SECCOMP_SET_MODE_FILTER, {} instructions)", code.len()));
+    Ok(())
+}
