@@ -54,7 +54,7 @@ pub(crate) fn write(engine: &Engine, record: &Record) -> Result<()> {
     put("hostname", &format!("{}\n", record.hostname))?;
     let endpoints = crate::network::endpoints(engine, &record.id)?;
     put("hosts", &hosts(record, &endpoints)?)?;
-    put("resolv.conf", &resolv_conf(&record.options))
+    put("resolv.conf", &resolv_conf(&record.options, crate::network::has_resolver(&endpoints)))
 }
 
 /// Who shares another container's network has its names too, as they are now.
@@ -117,13 +117,15 @@ fn added_hosts(options: &CreateOptions, gateway: IpAddr) -> Result<String> {
 
 /// The command line's servers, or the host's. A container with a network of its own cannot reach a resolver on the
 /// host's loopback; one that shares the host's network can.
-fn resolv_conf(options: &CreateOptions) -> String {
+///
+/// One with a resolver of its own asks that, and first for names as they are: its siblings' have no dot.
+fn resolv_conf(options: &CreateOptions, own_resolver: bool) -> String {
     let host = read_host_resolv_conf();
     let loopback_reachable = options.network == NetworkMode::Host;
     let mut text = String::new();
     let keep = |line: &&str| match line.split_whitespace().collect::<Vec<_>>()[..] {
         ["nameserver", address, ..] => {
-            options.dns.is_empty() && (loopback_reachable || !address.starts_with("127."))
+            !own_resolver && options.dns.is_empty() && (loopback_reachable || !address.starts_with("127."))
         }
         ["search" | "domain", ..] => options.dns_search.is_empty(),
         ["options", ..] => options.dns_options.is_empty(),
@@ -132,7 +134,10 @@ fn resolv_conf(options: &CreateOptions) -> String {
     for line in host.lines().filter(keep) {
         let _ = writeln!(text, "{line}");
     }
-    for server in &options.dns {
+    if own_resolver {
+        let _ = writeln!(text, "nameserver {}\noptions ndots:0", hull_network::names::ADDRESS);
+    }
+    for server in options.dns.iter().filter(|_| !own_resolver) {
         let _ = writeln!(text, "nameserver {server}");
     }
     // docker's `--dns-search .` is no search at all.
@@ -143,6 +148,13 @@ fn resolv_conf(options: &CreateOptions) -> String {
         let _ = writeln!(text, "options {}", options.dns_options.join(" "));
     }
     text
+}
+
+/// The servers that the host asks, its own loopback's among them.
+pub(crate) fn host_servers() -> Vec<IpAddr> {
+    let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let server = |line: &str| line.strip_prefix("nameserver")?.trim().parse().ok();
+    text.lines().filter_map(server).collect()
 }
 
 fn read_host_resolv_conf() -> String {
@@ -163,7 +175,7 @@ mod tests {
             dns_search: vec![".".into()],
             ..CreateOptions::default()
         };
-        let text = resolv_conf(&options);
+        let text = resolv_conf(&options, false);
         assert_eq!(text.lines().filter(|line| line.starts_with("nameserver")).count(), 1);
         assert!(!text.contains("search"));
     }

@@ -183,7 +183,8 @@ impl Engine {
         let old = std::mem::replace(&mut record.name, new.into());
         hull_storage::names::rename(self.root(), &record.id, &old, new, || {
             record.store(&self.root().container_dir(&record.id))
-        })
+        })?;
+        crate::network::rename(self, &record)
     }
 
     /// A container's lock, for one transition.

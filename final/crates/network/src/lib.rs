@@ -10,13 +10,14 @@
 //!
 //! From the socket up: [`netlink`] carries requests; with it [`links`] makes the bridge and the cable, [`addresses`] and
 //! [`routes`] say who is at its ends. [`subnet`] and [`leases`] choose addresses. [`nftables`] translates addresses, lets
-//! published [`ports`] in and keeps networks apart. No other program is run for any of it.
+//! published [`ports`] in and keeps networks apart. [`names`] lets containers find each other. No other program is run for any of it.
 
 pub mod addresses;
 mod error;
 pub mod leases;
 pub mod links;
 pub mod mac;
+pub mod names;
 pub mod namespace;
 pub mod netlink;
 pub mod nftables;

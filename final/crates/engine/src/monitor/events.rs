@@ -10,6 +10,7 @@ use super::clients::{Client, Clients, Queued};
 use super::log::{Log, Stream};
 use super::stdio::{Read, Streams};
 use crate::attach::{Connection, Listener, MAX_PAYLOAD, Message};
+use crate::network::Attachment;
 
 /// When to try again what no descriptor announces.
 const RETRY: Duration = Duration::from_millis(250);
@@ -30,6 +31,8 @@ pub(super) struct EventLoop<'a> {
     /// and a terminal is not closed by who leaves it.
     pub stdin_once: bool,
     pub stop: &'a mut Option<Stop>,
+    /// Answers the container's questions for names.
+    pub network: &'a mut Attachment,
 }
 
 /// The user's wish that the container ends.
@@ -47,6 +50,7 @@ enum Source {
     Output(Stream),
     Input,
     Client(usize),
+    Network,
 }
 
 impl EventLoop<'_> {
@@ -84,8 +88,14 @@ impl EventLoop<'_> {
         if self.streams.is_hung_up() && self.clients.have_room() {
             self.pump(Stream::Stdout, buffer);
         }
+        if sources.iter().any(|source| matches!(source, Source::Network))
+            || self.network.timeout().is_some_and(|due| due.is_zero())
+        {
+            self.network.serve();
+        }
         for source in sources {
             match source {
+                Source::Network => {}
                 Source::Exit => exited = true,
                 Source::Listener => self.accept(),
                 Source::Output(stream) => drop(self.pump(stream, buffer)),
@@ -133,10 +143,11 @@ impl EventLoop<'_> {
             flags.set(PollFlags::OUT, client.has_waiting());
             watch(Source::Client(index), client.as_fd(), flags);
         }
-        let timeout = match self.clients.refused || self.streams.is_hung_up() {
-            true => Some(timeout.map_or(RETRY, |timeout| timeout.min(RETRY))),
-            false => timeout,
-        };
+        for (fd, flags) in self.network.descriptors() {
+            watch(Source::Network, fd, flags);
+        }
+        let retry = (self.clients.refused || self.streams.is_hung_up()).then_some(RETRY);
+        let timeout = [timeout, retry, self.network.timeout()].into_iter().flatten().min();
         match poll(&mut fds, timeout.and_then(|timeout| timeout.try_into().ok()).as_ref()) {
             Ok(_) => {}
             Err(Errno::INTR) => return Ok(vec![]),

@@ -208,6 +208,7 @@ impl Monitor {
             signal: &signal,
             stdin_once: !self.record.options.detach && !self.record.options.tty,
             stop: &mut self.stop,
+            network: &mut self.network,
         };
         events.run(pidfd).context(|| "wait for the container".into())?;
         let code = process::reap(pidfd).context(|| "read the container's exit status".into())?;
@@ -254,6 +255,7 @@ impl Monitor {
             signal: &|_| {},
             stdin_once: false,
             stop: &mut self.stop,
+            network: &mut self.network,
         };
         events.idle(pause).context(|| "wait before the restart".into())?;
         self.state.restart_count += 1;

@@ -14,6 +14,7 @@ use super::run::{detach, fail};
 use super::stdio::{self, Streams};
 use crate::attach::{AttachStream, Connection, Message};
 use crate::error::{Error, IoContext, Result};
+use crate::network::Attachment;
 
 /// What runs inside: given the descriptors, the process and, with a terminal, its other end.
 pub(crate) type Enter<'a> = &'a dyn Fn(Stdio) -> Result<(Running, Option<std::os::fd::OwnedFd>)>;
@@ -77,6 +78,7 @@ fn live(command: &Connection, enter: Enter<'_>, tty: bool, interactive: bool, de
         },
         stdin_once: !tty,
         stop: &mut None,
+        network: &mut Attachment::default(),
     };
     events.run(pidfd).context(|| "wait for the process".into())?;
     let code = process::reap(pidfd).context(|| "read the program's exit status".into())?;

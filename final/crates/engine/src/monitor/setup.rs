@@ -112,7 +112,7 @@ pub(super) fn start(
         preserved_fds: 0,
     })?;
     // While it makes its mounts. Should it have died over them, it says why, and that is why we found nobody.
-    let connected = network.connect(engine, &record.id, created.pid());
+    let connected = network.connect(engine, record, created.pid());
     created.ready()?;
     connected?;
     let streams = match streams {

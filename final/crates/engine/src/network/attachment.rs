@@ -1,7 +1,8 @@
 //! The monitor's part in its container's networks.
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use hull_network::addresses::{self, Address};
 use hull_network::leases::{Holder, Leases};
@@ -13,9 +14,11 @@ use hull_network::ports::{self, EVERYWHERE, Held, Mapping};
 use hull_network::routes::{self, Route};
 use hull_network::{namespace, sysctl};
 use hull_storage::process_id::ProcessId;
+use rustix::event::PollFlags;
 
 use super::bridge::{self, Sockets};
 use super::endpoint::{self, Endpoint};
+use super::names::{Names, has_resolver};
 use crate::create::random;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -32,6 +35,9 @@ pub(crate) struct Attachment {
     sockets: Option<Sockets>,
     /// There are rules and cables.
     plugged: bool,
+    names: Option<Names>,
+    /// In the container's namespace, likewise.
+    inside: Option<Socket>,
 }
 
 impl Attachment {
@@ -68,18 +74,38 @@ impl Attachment {
         if let Some(first) = endpoints.first_mut() {
             held = hold_ports(first, &record.mappings())?;
         }
-        Ok(Self { held, sockets: Some(sockets), plugged: false })
+        Ok(Self { held, sockets: Some(sockets), plugged: false, names: None, inside: None })
     }
 
     /// Plugs the container in: `pid` is any process in its network namespace.
-    pub(crate) fn connect(&mut self, engine: &Engine, id: &str, pid: i32) -> Result<()> {
-        let endpoints = endpoint::endpoints(engine, id)?;
+    pub(crate) fn connect(&mut self, engine: &Engine, record: &Record, pid: i32) -> Result<()> {
+        let endpoints = endpoint::endpoints(engine, &record.id)?;
         if endpoints.is_empty() {
             return Ok(());
         }
         let inside = namespace::of_process(pid)?;
         self.plugged = true;
-        plug_in(engine, &endpoints, &inside, self.sockets()?)
+        plug_in(engine, &endpoints, &inside, self.sockets()?)?;
+        if has_resolver(&endpoints) {
+            let (names, socket) = Names::open(engine, record, &endpoints, &inside)?;
+            self.names = Some(names);
+            self.inside = Some(socket);
+        }
+        Ok(())
+    }
+
+    /// What the monitor is to poll.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
+        self.names.iter().flat_map(|names| names.resolver.descriptors())
+    }
+
+    /// When [`Self::serve`] is due though nothing has come.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.names.as_ref().and_then(|names| names.resolver.timeout())
+    }
+
+    pub(crate) fn serve(&mut self) {
+        self.names.iter_mut().for_each(Names::serve);
     }
 
     /// Opened once, and not closed before [`Self::settle`]: closing them waits for the kernel.
@@ -93,10 +119,13 @@ impl Attachment {
     /// Closes what only a start needs, when nobody waits for us.
     pub(crate) fn settle(&mut self) {
         self.sockets = None;
+        self.inside = None;
     }
 
     /// The container has ended: its rules go, its addresses and ports stay for another run.
     pub(crate) fn disconnect(&mut self, engine: &Engine, id: &str) -> Result<()> {
+        // Its sockets would keep the namespace.
+        (self.names, self.inside) = (None, None);
         if !self.plugged {
             return Ok(());
         }

@@ -1,6 +1,7 @@
 //! A container's place on a network while it runs.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::SystemTime;
 
 use hull_network::mac::Mac;
 use hull_network::nftables::{self, Published};
@@ -47,6 +48,11 @@ pub(super) fn store(engine: &Engine, id: &str, endpoints: &[Endpoint]) -> Result
 
 pub(super) fn forget(engine: &Engine, id: &str) -> Result<()> {
     Ok(file::remove(&path(engine, id))?)
+}
+
+/// When the places were last changed.
+pub(super) fn changed(engine: &Engine, id: &str) -> Option<SystemTime> {
+    std::fs::metadata(path(engine, id)).and_then(|file| file.modified()).ok()
 }
 
 fn path(engine: &Engine, id: &str) -> std::path::PathBuf {

@@ -14,6 +14,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use hull_storage::file;
 use hull_storage::lock::Lock;
@@ -124,6 +125,22 @@ impl Leases {
             }
         }
         Ok(found)
+    }
+
+    /// When a lease was last given or taken back.
+    pub fn changed(&self) -> Option<SystemTime> {
+        std::fs::metadata(self.dir.join("leases")).and_then(|dir| dir.modified()).ok()
+    }
+
+    /// Others are to find the container by these names.
+    pub fn rename(&self, address: IpAddr, container: &str, names: &[String]) -> Result<()> {
+        let _lock = self.lock()?;
+        match file::read_json(&self.path(address))? {
+            Some(Record::Held(holder)) if holder.container == container => {
+                self.write(address, &Record::Held(Holder { names: names.to_vec(), ..holder }))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Removes what the dead left and what has rested.

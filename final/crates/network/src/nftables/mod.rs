@@ -16,6 +16,7 @@
 mod base;
 mod batch;
 mod kernel;
+mod names;
 mod rule;
 mod sets;
 
@@ -30,6 +31,7 @@ use crate::netlink::Socket;
 use crate::ports::Transport;
 use batch::Batch;
 use kernel::{NFPROTO_BRIDGE, NFPROTO_INET};
+pub use names::redirect_names;
 use sets::{Element, Fields, Set};
 
 /// hull's tables, by their name.

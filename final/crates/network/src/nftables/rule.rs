@@ -64,6 +64,7 @@ enum Instruction {
     AddressType { flags: u32, to: Register },
     Compare { register: Register, operation: u32, value: Vec<u8> },
     Mask { register: Register, mask: u32 },
+    Set { register: Register, value: Vec<u8> },
     Lookup { set: &'static str, from: Register, to: Option<Register>, inverted: bool },
     Verdict { code: u32, chain: Option<&'static str> },
     Translate { family: u8, address: Register, port: Register },
@@ -101,6 +102,10 @@ impl Rule {
 
     pub fn differs(self, register: Register, value: &[u8]) -> Self {
         self.then(Instruction::Compare { register, operation: NFT_CMP_NEQ, value: value.to_vec() })
+    }
+
+    pub fn set(self, register: Register, value: &[u8]) -> Self {
+        self.then(Instruction::Set { register, value: value.to_vec() })
     }
 
     /// What begins at the register is an element of the set.
@@ -185,7 +190,7 @@ impl Instruction {
             Self::Compare { .. } => "cmp",
             Self::Mask { .. } => "bitwise",
             Self::Lookup { .. } => "lookup",
-            Self::Verdict { .. } => "immediate",
+            Self::Verdict { .. } | Self::Set { .. } => "immediate",
             Self::Translate { .. } => "nat",
             Self::Masquerade => "masq",
         }
@@ -223,6 +228,10 @@ impl Instruction {
                 data.put_be32(NFTA_BITWISE_LEN, 4);
                 put_value(data, NFTA_BITWISE_MASK, &mask.to_ne_bytes());
                 put_value(data, NFTA_BITWISE_XOR, &[0; 4]);
+            }
+            Self::Set { register, value } => {
+                data.put_be32(NFTA_IMMEDIATE_DREG, number(*register));
+                put_value(data, NFTA_IMMEDIATE_DATA, value);
             }
             Self::Lookup { set, from, to, inverted } => {
                 data.put_text(NFTA_LOOKUP_SET, set);

@@ -1,0 +1,152 @@
+//! Who is on a container's networks, by name: the leases, read again when they have changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use super::message::{self, Code, Question, Record};
+use crate::leases::Leases;
+use crate::pool::Pool;
+
+/// A file system counts time in steps of some milliseconds: what has just changed may change again unseen.
+const SETTLED: Duration = Duration::from_millis(100);
+
+/// The names on some networks.
+#[derive(Debug, Default)]
+pub struct Directory {
+    networks: Vec<Network>,
+    /// For each question the next of several containers of one name comes first.
+    turn: usize,
+}
+
+#[derive(Debug)]
+struct Network {
+    name: String,
+    pools: Vec<Pool>,
+    leases: Leases,
+    read: Option<SystemTime>,
+    names: BTreeMap<String, BTreeSet<IpAddr>>,
+    addresses: BTreeMap<IpAddr, String>,
+}
+
+impl Directory {
+    pub fn add(&mut self, name: &str, pools: &[Pool], leases: Leases) {
+        self.networks.push(Network {
+            name: name.to_ascii_lowercase(),
+            pools: pools.to_vec(),
+            leases,
+            read: None,
+            names: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+        });
+    }
+
+    /// What is known here. `None`: it is for others to answer.
+    pub fn answer(&mut self, question: &Question) -> Option<(Code, Vec<Record>)> {
+        self.networks.iter_mut().for_each(Network::refresh);
+        if let Some(address) = message::reverse(&question.name) {
+            return self.reverse(question, address);
+        }
+        let mut found: Vec<IpAddr> = self.networks.iter().flat_map(|n| n.find(&question.name)).collect();
+        if found.is_empty() {
+            return None;
+        }
+        found.retain(|ip| question.kind == if ip.is_ipv4() { message::A } else { message::AAAA });
+        self.turn = self.turn.wrapping_add(1);
+        if !found.is_empty() {
+            let by = self.turn % found.len();
+            found.rotate_left(by);
+        }
+        Some((Code::Success, found.into_iter().map(Record::Address).collect()))
+    }
+
+    /// An address of these networks is nobody else's business, also where nobody has it.
+    fn reverse(&self, question: &Question, address: IpAddr) -> Option<(Code, Vec<Record>)> {
+        let network = self.networks.iter().find(|n| n.pools.iter().any(|p| p.subnet().contains(address)))?;
+        let Some(name) = network.addresses.get(&address) else { return Some((Code::NoSuchName, vec![])) };
+        let name = Record::Name(format!("{name}.{}", network.name));
+        Some((Code::Success, if question.kind == message::PTR { vec![name] } else { vec![] }))
+    }
+}
+
+impl Network {
+    /// A name on it, with or without the network's behind it.
+    fn find(&self, name: &str) -> impl Iterator<Item = IpAddr> + '_ {
+        let short = name.strip_suffix(&self.name).and_then(|name| name.strip_suffix('.'));
+        let found = self.names.get(name).or_else(|| self.names.get(short?));
+        found.into_iter().flatten().copied()
+    }
+
+    fn refresh(&mut self) {
+        let changed = self.leases.changed();
+        let settled = changed.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > SETTLED);
+        if settled && changed == self.read {
+            return;
+        }
+        self.names.clear();
+        self.addresses.clear();
+        // Without leases to be read nobody is known, and the next question tries again.
+        for lease in self.leases.list().unwrap_or_default() {
+            let holder = lease.holder;
+            let short = holder.container.get(..12).unwrap_or(&holder.container).to_owned();
+            if let Some(name) = holder.names.first() {
+                self.addresses.insert(lease.address, name.to_ascii_lowercase());
+            }
+            for name in holder.names.into_iter().chain([short]) {
+                self.names.entry(name.to_ascii_lowercase()).or_default().insert(lease.address);
+            }
+        }
+        self.read = changed;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hull_storage::process_id::ProcessId;
+
+    use super::super::message::tests::ask;
+    use super::super::message::{A, AAAA, PTR};
+    use super::*;
+    use crate::leases::Holder;
+
+    fn pool(subnet: &str) -> Pool {
+        Pool::new(subnet.parse().unwrap(), None, None).unwrap()
+    }
+
+    fn holder(id: char, names: &[&str]) -> Holder {
+        let names = names.iter().map(|name| name.to_string()).collect();
+        Holder { container: id.to_string().repeat(64), names, process: ProcessId::of_self().unwrap() }
+    }
+
+    #[test]
+    fn containers_are_found_by_their_names_and_none_after_their_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let leases = Leases::open(dir.path(), "backend").unwrap();
+        let (four, six) = (pool("10.0.0.0/24"), pool("fd00::/64"));
+        let mut directory = Directory::default();
+        directory.add("Backend", &[four.clone(), six.clone()], Leases::open(dir.path(), "backend").unwrap());
+        let mut look = |name: &str, kind| {
+            let question = message::read(&ask(name, kind)).unwrap();
+            directory.answer(&question).map(|(_, records)| records)
+        };
+        assert_eq!(look("db", A), None);
+        let one = leases.take(&four, &holder('a', &["Db", "store"])).unwrap();
+        let two = leases.take(&four, &holder('b', &["db2", "store"])).unwrap();
+        let three = leases.take(&six, &holder('b', &["db2", "store"])).unwrap();
+        for name in ["db", "DB", "db.backend", "aaaaaaaaaaaa"] {
+            assert_eq!(look(name, A), Some(vec![Record::Address(one)]), "{name}");
+        }
+        assert_eq!(look("db", AAAA), Some(vec![]));
+        assert_eq!(look("db2", AAAA), Some(vec![Record::Address(three)]));
+        assert_eq!(look("db.frontend", A), None);
+        let first = |records: Option<Vec<Record>>| records.unwrap().remove(0);
+        let firsts = [first(look("store", A)), first(look("store", A))];
+        assert!(firsts.contains(&Record::Address(one)) && firsts.contains(&Record::Address(two)));
+        assert_eq!(look("2.0.0.10.in-addr.arpa", PTR), Some(vec![Record::Name("db.backend".into())]));
+        assert_eq!(look("9.0.0.10.in-addr.arpa", PTR), Some(vec![]));
+        assert_eq!(look("9.9.9.9.in-addr.arpa", PTR), None);
+        leases.release(one, &"a".repeat(64)).unwrap();
+        assert_eq!(look("db", A), None);
+        assert_eq!(look("store", A), Some(vec![Record::Address(two)]));
+    }
+}

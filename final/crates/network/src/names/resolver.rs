@@ -1,0 +1,383 @@
+//! The sockets at 127.0.0.11, and the questions that go on to the host's servers.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::PollFlags;
+
+use super::ADDRESS;
+use super::directory::Directory;
+use super::message::{self, Code, Question};
+use super::stream::Stream;
+use crate::error::{Context, Result};
+
+/// How long a server has before the next one is asked, and how often all of them are.
+const PATIENCE: Duration = Duration::from_secs(2);
+const ROUNDS: usize = 2;
+/// Questions that are on their way to others; the oldest one goes for a new one.
+const PENDING: usize = 128;
+/// Connections at a time.
+const STREAMS: usize = 32;
+/// Datagrams that are answered before anybody else gets a turn.
+const AT_ONCE: usize = 64;
+const LARGEST: usize = 65535;
+
+/// A container's resolver.
+#[derive(Debug)]
+pub struct Resolver {
+    udp: UdpSocket,
+    tcp: TcpListener,
+    directory: Directory,
+    servers: Vec<SocketAddr>,
+    pending: Vec<Pending>,
+    streams: Vec<Stream>,
+    buffer: Vec<u8>,
+}
+
+/// A question that somebody else was asked.
+#[derive(Debug)]
+struct Pending {
+    /// One socket for each: its port is as hard to guess as its number.
+    socket: UdpSocket,
+    id: u16,
+    question: Question,
+    bytes: Vec<u8>,
+    asker: SocketAddr,
+    tries: usize,
+    deadline: Instant,
+}
+
+impl Resolver {
+    /// In the calling thread's network namespace, whose `lo` is up. `servers` are asked from the namespace the caller is
+    /// in later; with none, only the directory's names are known.
+    pub fn open(directory: Directory, servers: Vec<SocketAddr>) -> Result<Self> {
+        let context = || format!("listen at {ADDRESS}");
+        let udp = UdpSocket::bind((ADDRESS, 0)).context(context)?;
+        let tcp = TcpListener::bind((ADDRESS, 0)).context(context)?;
+        udp.set_nonblocking(true).and_then(|()| tcp.set_nonblocking(true)).context(context)?;
+        let (pending, streams) = (Vec::new(), Vec::new());
+        Ok(Self { udp, tcp, directory, servers, pending, streams, buffer: Vec::new() })
+    }
+
+    /// Its ports: udp's and tcp's.
+    pub fn ports(&self) -> Result<(u16, u16)> {
+        let context = || "ask for a socket's port".into();
+        Ok((self.udp.local_addr().context(context)?.port(), self.tcp.local_addr().context(context)?.port()))
+    }
+
+    /// Other networks than at the start.
+    pub fn set_directory(&mut self, directory: Directory) {
+        self.directory = directory;
+    }
+
+    /// What to poll.
+    pub fn descriptors(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
+        let own = [(self.udp.as_fd(), PollFlags::IN), (self.tcp.as_fd(), PollFlags::IN)];
+        let pending = self.pending.iter().map(|pending| (pending.socket.as_fd(), PollFlags::IN));
+        own.into_iter().chain(pending).chain(self.streams.iter().flat_map(Stream::descriptors))
+    }
+
+    /// When [`Self::serve`] is due though nothing has come.
+    pub fn timeout(&self) -> Option<Duration> {
+        let pending = self.pending.iter().map(|pending| pending.deadline);
+        let next = pending.chain(self.streams.iter().map(Stream::deadline)).min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    /// Goes on with everything as far as it goes without waiting.
+    pub fn serve(&mut self) {
+        self.buffer.resize(LARGEST, 0);
+        for _ in 0..AT_ONCE {
+            let Ok((length, asker)) = self.udp.recv_from(&mut self.buffer) else { break };
+            let bytes = self.buffer[..length].to_vec();
+            self.datagram(bytes, asker);
+        }
+        self.collect();
+        while self.streams.len() < STREAMS
+            && let Ok((client, _)) = self.tcp.accept()
+        {
+            self.streams.extend(Stream::new(client));
+        }
+        let Self { streams, directory, servers, .. } = self;
+        streams.retain_mut(|stream| stream.go_on(directory, servers));
+        // Between questions it takes no room.
+        if self.pending.is_empty() && self.streams.is_empty() {
+            self.buffer = Vec::new();
+        }
+    }
+
+    fn datagram(&mut self, bytes: Vec<u8>, asker: SocketAddr) {
+        let question = match message::read(&bytes) {
+            Ok(question) => question,
+            Err(answer) => return self.send(answer.as_deref(), asker),
+        };
+        if let Some((code, records)) = self.directory.answer(&question) {
+            return self.send(Some(&question.answer(code, &records, question.room)), asker);
+        }
+        if self.pending.len() >= PENDING {
+            self.pending.remove(0);
+        }
+        match Pending::new(question.clone(), bytes, asker, &self.servers) {
+            Some(pending) => self.pending.push(pending),
+            None => self.send(Some(&failure(&question)), asker),
+        }
+    }
+
+    /// What has come back, and what has taken too long.
+    fn collect(&mut self) {
+        let (mut answers, now) = (Vec::new(), Instant::now());
+        let Self { pending, buffer, servers, .. } = self;
+        pending.retain_mut(|pending| {
+            let mut failed = now >= pending.deadline;
+            while let Ok(length) = pending.socket.recv(buffer).map_err(|error| {
+                // Nobody listens there.
+                failed |= error.kind() == io::ErrorKind::ConnectionRefused;
+            }) {
+                let answer = &buffer[..length];
+                if !pending.question.is_answered_by(answer, pending.id) {
+                    continue;
+                }
+                if !message::has_failed(answer) || pending.is_last(servers) {
+                    let room = pending.question.room;
+                    answers.push((pending.question.forward(answer.to_vec(), room), pending.asker));
+                    return false;
+                }
+                failed = true;
+                break;
+            }
+            if !failed || pending.ask_next(servers) {
+                return true;
+            }
+            answers.push((failure(&pending.question), pending.asker));
+            false
+        });
+        answers.iter().for_each(|(answer, asker)| self.send(Some(answer), *asker));
+    }
+
+    /// An answer that finds no room is asked for again.
+    fn send(&self, answer: Option<&[u8]>, asker: SocketAddr) {
+        let _ = answer.map(|answer| self.udp.send_to(answer, asker));
+    }
+}
+
+impl Pending {
+    fn new(question: Question, bytes: Vec<u8>, asker: SocketAddr, servers: &[SocketAddr]) -> Option<Self> {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+        let mut pending = Self { socket, id: 0, question, bytes, asker, tries: 0, deadline: Instant::now() };
+        pending.ask_next(servers).then_some(pending)
+    }
+
+    fn is_last(&self, servers: &[SocketAddr]) -> bool {
+        self.tries >= servers.len() * ROUNDS
+    }
+
+    /// False when all have been asked.
+    fn ask_next(&mut self, servers: &[SocketAddr]) -> bool {
+        while !self.is_last(servers) {
+            let server = servers[self.tries % servers.len()];
+            self.tries += 1;
+            if self.ask(server).is_ok() {
+                self.deadline = Instant::now() + PATIENCE;
+                return true;
+            }
+        }
+        false
+    }
+
+    fn ask(&mut self, server: SocketAddr) -> io::Result<()> {
+        let any = if server.is_ipv4() {
+            SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))
+        } else {
+            SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))
+        };
+        self.socket = UdpSocket::bind(any)?;
+        self.socket.set_nonblocking(true)?;
+        self.socket.connect(server)?;
+        self.id = random_id()?;
+        self.bytes[..2].copy_from_slice(&self.id.to_be_bytes());
+        self.socket.send(&self.bytes).map(drop)
+    }
+}
+
+pub(super) fn random_id() -> io::Result<u16> {
+    let mut bytes = [0; 2];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    Ok(u16::from_ne_bytes(bytes))
+}
+
+pub(super) fn failure(question: &Question) -> Vec<u8> {
+    question.answer(Code::ServerFailure, &[], question.room)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+
+    use hull_storage::process_id::ProcessId;
+
+    use super::super::message::A;
+    use super::super::message::tests::{addresses, ask};
+    use super::*;
+    use crate::leases::{Holder, Leases};
+    use crate::pool::Pool;
+    use crate::testing::in_own_namespace;
+
+    /// Serves as a monitor's loop does, for as long as `until` is not done.
+    fn serve_until<T: Send>(resolver: &mut Resolver, until: impl FnOnce() -> T + Send) -> T {
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(until);
+            while !asking.is_finished() {
+                let mut fds: Vec<_> = resolver
+                    .descriptors()
+                    .map(|(fd, flags)| rustix::event::PollFd::from_borrowed_fd(fd, flags))
+                    .collect();
+                let wait = rustix::event::Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+                rustix::event::poll(&mut fds, Some(&wait)).unwrap();
+                drop(fds);
+                resolver.serve();
+            }
+            asking.join().unwrap()
+        })
+    }
+
+    fn over_udp(namespace: &std::os::fd::OwnedFd, to: SocketAddr, question: &[u8]) -> io::Result<Vec<u8>> {
+        crate::testing::inside(namespace, || {
+            let socket = UdpSocket::bind("127.0.0.1:0")?;
+            socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+            socket.send_to(question, to)?;
+            let mut answer = vec![0; 4096];
+            let length = socket.recv(&mut answer)?;
+            answer.truncate(length);
+            Ok(answer)
+        })
+    }
+
+    fn over_tcp(namespace: &std::os::fd::OwnedFd, to: SocketAddr, question: &[u8]) -> io::Result<Vec<u8>> {
+        crate::testing::inside(namespace, || {
+            let mut stream = TcpStream::connect(to)?;
+            stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+            stream.write_all(&(question.len() as u16).to_be_bytes())?;
+            stream.write_all(question)?;
+            let mut length = [0; 2];
+            stream.read_exact(&mut length)?;
+            let mut answer = vec![0; usize::from(u16::from_be_bytes(length))];
+            stream.read_exact(&mut answer)?;
+            Ok(answer)
+        })
+    }
+
+    struct World {
+        _dir: tempfile::TempDir,
+        resolver: Resolver,
+        here: std::os::fd::OwnedFd,
+    }
+
+    fn world(servers: Vec<SocketAddr>) -> World {
+        let dir = tempfile::tempdir().unwrap();
+        let pool = Pool::new("10.0.0.0/24".parse().unwrap(), None, None).unwrap();
+        let leases = Leases::open(dir.path(), "net").unwrap();
+        let process = ProcessId::of_self().unwrap();
+        let holder = Holder { container: "c".repeat(64), names: vec!["db".into()], process };
+        leases.take(&pool, &holder).unwrap();
+        let mut directory = Directory::default();
+        directory.add("net", &[pool], leases);
+        let resolver = Resolver::open(directory, servers).unwrap();
+        World { _dir: dir, resolver, here: crate::namespace::current().unwrap() }
+    }
+
+    /// A server of the host's: knows one name, and over udp has no room for its answer.
+    fn outside() -> (SocketAddr, Vec<std::thread::JoinHandle<()>>) {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = udp.local_addr().unwrap();
+        let tcp = TcpListener::bind(address).unwrap();
+        let answer = |bytes: &[u8], room| {
+            let question = message::read(bytes).unwrap();
+            let many = vec![message::Record::Address([192, 0, 2, 1].into()); 60];
+            match question.name.as_str() {
+                "outside.example" => question.answer(Code::Success, &many[..1], room),
+                "many.example" => question.answer(Code::Success, &many, room),
+                _ => question.answer(Code::NoSuchName, &[], room),
+            }
+        };
+        let udp = std::thread::spawn(move || {
+            let mut buffer = [0; 512];
+            while let Ok((length, from)) = udp.recv_from(&mut buffer) {
+                if length == 1 {
+                    return;
+                }
+                udp.send_to(&answer(&buffer[..length], 512), from).unwrap();
+            }
+        });
+        let tcp = std::thread::spawn(move || {
+            let (mut stream, _) = tcp.accept().unwrap();
+            let mut length = [0; 2];
+            stream.read_exact(&mut length).unwrap();
+            let mut bytes = vec![0; usize::from(u16::from_be_bytes(length))];
+            stream.read_exact(&mut bytes).unwrap();
+            let answer = answer(&bytes, 60_000);
+            stream.write_all(&(answer.len() as u16).to_be_bytes()).unwrap();
+            stream.write_all(&answer).unwrap();
+        });
+        (address, vec![udp, tcp])
+    }
+
+    #[test]
+    fn names_here_and_outside_are_answered_over_udp_and_tcp() {
+        in_own_namespace("names_here_and_outside_are_answered_over_udp_and_tcp", || {
+            let (server, threads) = outside();
+            let nobody: SocketAddr = "127.0.0.1:9".parse().unwrap();
+            // The first server is not there: the next one is asked.
+            let World { _dir, mut resolver, here } = world(vec![nobody, server]);
+            let (udp, tcp) = resolver.ports().unwrap();
+            let mut filter = crate::netlink::Socket::open(crate::netlink::Protocol::Netfilter).unwrap();
+            crate::nftables::redirect_names(&mut filter, udp, tcp).unwrap();
+            let _port_53_is_free = UdpSocket::bind("0.0.0.0:53").unwrap();
+            let [udp, tcp] = [udp, tcp].map(|port| SocketAddr::from((ADDRESS, port)));
+            serve_until(&mut resolver, || {
+                let own = (0, vec![[10, 0, 0, 2].into()]);
+                assert_eq!(addresses(&over_udp(&here, udp, &ask("db", A)).unwrap()), own);
+                assert_eq!(addresses(&over_tcp(&here, tcp, &ask("db.net", A)).unwrap()), own);
+                let other = (0, vec![[192, 0, 2, 1].into()]);
+                assert_eq!(addresses(&over_udp(&here, udp, &ask("outside.example", A)).unwrap()), other);
+                assert_eq!(addresses(&over_udp(&here, udp, &ask("nobody.example", A)).unwrap()).0, 3);
+                let cut = over_udp(&here, udp, &ask("many.example", A)).unwrap();
+                assert_ne!(cut[2] & 2, 0, "truncated");
+                let whole = over_tcp(&here, tcp, &ask("many.example", A)).unwrap();
+                assert_eq!(addresses(&whole).1.len(), 60);
+                // As programs ask, who know but the one address and port.
+                let usual = SocketAddr::from((ADDRESS, super::super::PORT));
+                assert_eq!(addresses(&over_udp(&here, usual, &ask("db", A)).unwrap()), own);
+                assert_eq!(addresses(&over_tcp(&here, usual, &ask("db", A)).unwrap()), own);
+                // What is no question does not stop it.
+                crate::testing::inside(&here, || {
+                    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+                    for bytes in [&[][..], &[0; 5], &[0xff; 600]] {
+                        socket.send_to(bytes, udp).unwrap();
+                    }
+                    let mut stream = TcpStream::connect(tcp).unwrap();
+                    stream.write_all(&[0xff, 0xff, 1]).unwrap();
+                });
+                assert_eq!(addresses(&over_udp(&here, udp, &ask("db", A)).unwrap()), own);
+            });
+            UdpSocket::bind("127.0.0.1:0").unwrap().send_to(&[0], server).unwrap();
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn without_servers_a_name_from_outside_is_a_failure_at_once() {
+        in_own_namespace("without_servers_a_name_from_outside_is_a_failure_at_once", || {
+            let World { _dir, mut resolver, here } = world(vec![]);
+            let (udp, tcp) = resolver.ports().unwrap();
+            serve_until(&mut resolver, || {
+                let question = ask("outside.example", A);
+                let udp = over_udp(&here, (ADDRESS, udp).into(), &question).unwrap();
+                let tcp = over_tcp(&here, (ADDRESS, tcp).into(), &question).unwrap();
+                assert_eq!((addresses(&udp).0, addresses(&tcp).0), (2, 2));
+            });
+        });
+    }
+}

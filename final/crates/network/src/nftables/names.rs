@@ -1,0 +1,39 @@
+//! Inside a container: what is sent to port 53 of its resolver goes to the resolver's own ports. Port 53 itself stays free
+//! for the container's program, which may be a name server.
+
+use super::batch::{Batch, Hook};
+use super::kernel::NFPROTO_IPV4;
+use super::rule::*;
+use crate::error::Result;
+use crate::names::{ADDRESS, PORT};
+use crate::netlink::Socket;
+use crate::ports::Transport;
+
+/// Of a table in the container's namespace, where nobody else of hull's has one.
+const TABLE: &str = "hull-names";
+
+/// `enum nf_inet_hooks`: where connections of the namespace's own programs begin.
+const OUTPUT: u32 = 3;
+const DESTINATION: i32 = -100;
+
+/// `socket` belongs to the container's namespace.
+pub fn redirect_names(socket: &mut Socket, udp: u16, tcp: u16) -> Result<()> {
+    let mut batch = Batch::on(TABLE);
+    batch.add_table(NFPROTO_IPV4);
+    let hook = Hook { kind: "nat", number: OUTPUT, priority: DESTINATION };
+    batch.add_chain(NFPROTO_IPV4, "output", Some(hook));
+    for (transport, port) in [(Transport::Udp, udp), (Transport::Tcp, tcp)] {
+        let rule = Rule::new("output")
+            .meta(Meta::Transport, 0)
+            .equals(0, &[transport.number()])
+            .load(IP_DESTINATION, 0)
+            .equals(0, &ADDRESS.octets())
+            .load(DESTINATION_PORT, 0)
+            .equals(0, &PORT.to_be_bytes())
+            .set(0, &ADDRESS.octets())
+            .set(1, &port.to_be_bytes())
+            .translate(NFPROTO_IPV4, 0, 1);
+        batch.add_rule(NFPROTO_IPV4, &rule);
+    }
+    batch.commit(socket, || "lead questions for names to the resolver".into())
+}

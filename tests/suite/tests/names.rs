@@ -1,0 +1,204 @@
+//! Names on networks: who is found by which, from where, and who answers for the rest of the world.
+
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::time::Duration;
+
+use hull_test_support::outcome::eventually;
+
+mod lan;
+use lan::{Lan, Place};
+
+const A: u16 = 1;
+const PTR: u16 = 12;
+const AAAA: u16 = 28;
+
+/// A question as RFC 1035 has it.
+fn question(name: &str, kind: u16) -> Vec<u8> {
+    let mut bytes = vec![0xab, 0xcd, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        bytes.push(label.len() as u8);
+        bytes.extend(label.as_bytes());
+    }
+    bytes.extend([0, 0, kind as u8, 0, 1]);
+    bytes
+}
+
+/// The code of an answer and the data of its records; names in them are short enough to be whole.
+fn records(answer: &[u8], question: &[u8]) -> (u8, Vec<Vec<u8>>) {
+    let mut rest = &answer[question.len()..];
+    let mut found = Vec::new();
+    for _ in 0..u16::from_be_bytes([answer[6], answer[7]]) {
+        let length = usize::from(u16::from_be_bytes([rest[10], rest[11]]));
+        found.push(rest[12..12 + length].to_vec());
+        rest = &rest[12 + length..];
+    }
+    (answer[3] & 0xf, found)
+}
+
+/// What a program in `place` is told by its resolver.
+#[track_caller]
+fn ask(place: &Place, name: &str, kind: u16) -> (u8, Vec<Vec<u8>>) {
+    let question = question(name, kind);
+    let answer = place.inside(|| {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        socket.send_to(&question, "127.0.0.11:53").unwrap();
+        let mut answer = vec![0; 2048];
+        let length = socket.recv(&mut answer).expect("the resolver answers");
+        answer.truncate(length);
+        answer
+    });
+    assert_eq!(answer[..2], question[..2]);
+    records(&answer, &question)
+}
+
+/// The IPv4 addresses behind a name.
+#[track_caller]
+fn find(place: &Place, name: &str) -> Vec<String> {
+    let addresses = ask(place, name, A).1;
+    addresses.iter().map(|data| Ipv4Addr::from(<[u8; 4]>::try_from(&data[..]).unwrap()).to_string()).collect()
+}
+
+#[test]
+fn containers_on_a_network_find_each_other() {
+    let Some(lan) = Lan::start() else { return };
+    lan.t.ok(&["network", "create", "--subnet", "10.1.0.0/24", "back"]);
+    let web = lan.run("web", &["--network", "back"]);
+    let alias = ["--network", "back", "--network-alias", "store"];
+    lan.run("db1", &alias);
+    lan.run("db2", &alias);
+    let short = lan.t.inspect("db1", "{{.Id}}")[..12].to_owned();
+    for name in ["db1", "DB1", "db1.back", &short] {
+        assert_eq!(find(&web, name), [lan.address("db1")], "{name}");
+    }
+    assert_eq!(find(&web, "web"), [lan.address("web")]);
+    let mut both = find(&web, "store");
+    assert_ne!(both[0], find(&web, "store")[0], "they take turns");
+    both.sort();
+    assert_eq!(both, [lan.address("db1"), lan.address("db2")]);
+    assert_eq!(ask(&web, "db1", AAAA), (0, vec![]), "it is there, and has no IPv6");
+    let (_, names) = ask(&web, "3.0.1.10.in-addr.arpa", PTR);
+    assert_eq!(names, [b"\x03db1\x04back\0"]);
+    // Programs inside read it in the usual place.
+    assert!(lan.t.ok(&["exec", "web", "cat", "/etc/resolv.conf"]).contains("nameserver 127.0.0.11"));
+    // Who goes is not found, who is renamed is found anew.
+    lan.t.ok(&["rm", "-f", "db1"]);
+    assert_eq!(find(&web, "store"), [lan.address("db2")]);
+    lan.t.ok(&["rename", "db2", "database"]);
+    assert_eq!(find(&web, "database"), [lan.address("database")]);
+    assert!(find(&web, "db2").is_empty());
+    // A port 53 of its own is the container's.
+    lan.serve(&web, "0.0.0.0:53");
+    assert_eq!(find(&web, "web"), [lan.address("web")]);
+    drop(web);
+    lan.stop_serving();
+    lan.t.ok(&["rm", "-f", "web", "database"]);
+    lan.t.ok(&["network", "rm", "back"]);
+}
+
+#[test]
+fn a_container_knows_the_names_of_its_networks_only() {
+    let Some(lan) = Lan::start() else { return };
+    for network in ["red", "green"] {
+        lan.t.ok(&["network", "create", network]);
+        lan.run(&format!("of-{network}"), &["--network", network]);
+    }
+    let red = lan.place("of-red");
+    assert!(find(&red, "of-green").is_empty());
+    // Live, in both directions.
+    lan.t.ok(&["network", "connect", "--alias", "guest", "green", "of-red"]);
+    assert_eq!(find(&red, "of-green"), [lan.address("of-green")]);
+    assert_eq!(find(&lan.place("of-green"), "guest").len(), 1);
+    lan.t.ok(&["network", "disconnect", "green", "of-red"]);
+    assert!(find(&red, "of-green").is_empty());
+    assert!(find(&lan.place("of-green"), "guest").is_empty());
+    // On the default network there are no names, as in docker.
+    lan.run("plain", &[]);
+    assert!(!lan.t.ok(&["exec", "plain", "cat", "/etc/resolv.conf"]).contains("127.0.0.11"));
+    drop(red);
+    lan.t.ok(&["rm", "-f", "of-red", "of-green", "plain"]);
+    lan.t.ok(&["network", "prune", "-f"]);
+}
+
+#[test]
+fn other_names_are_the_hosts_servers_to_answer() {
+    let Some(lan) = Lan::start() else { return };
+    // The neighbour is a name server that knows everybody by one address.
+    let server = lan.neighbour.inside(|| UdpSocket::bind("0.0.0.0:53").unwrap());
+    server.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut buffer = [0; 512];
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let Ok((length, from)) = server.recv_from(&mut buffer) else { continue };
+                let mut answer = buffer[..length].to_vec();
+                answer[2] |= 0x80;
+                answer[7] = 1;
+                answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 192, 0, 2, 7]);
+                server.send_to(&answer, from).unwrap();
+            }
+        });
+        lan.t.ok(&["network", "create", "open"]);
+        lan.t.ok(&["network", "create", "--internal", "closed"]);
+        let dns = ["--dns", lan::NEIGHBOUR];
+        let open = lan.run("open", &[&dns[..], &["--network", "open"]].concat());
+        let closed = lan.run("closed", &[&dns[..], &["--network", "closed"]].concat());
+        assert_eq!(find(&open, "www.example.org"), ["192.0.2.7"]);
+        assert_eq!(find(&open, "open"), [lan.address("open")], "ours are not asked for there");
+        assert_eq!(ask(&closed, "www.example.org", A).0, 2, "no way out, not for names either");
+        assert_eq!(find(&closed, "closed"), [lan.address("closed")]);
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    lan.t.ok(&["rm", "-f", "open", "closed"]);
+    lan.t.ok(&["network", "rm", "open", "closed"]);
+}
+
+#[test]
+fn hostile_questions_are_survived() {
+    let Some(lan) = Lan::start() else { return };
+    lan.t.ok(&["network", "create", "back"]);
+    let place = lan.run("box", &["--network", "back"]);
+    let monitor = lan.t.monitor_of("box");
+    place.inside(|| {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let whole = question("box", A);
+        for length in 0..whole.len() {
+            socket.send_to(&whole[..length], "127.0.0.11:53").unwrap();
+        }
+        for at in 0..whole.len() {
+            for byte in [0, 0x3f, 0x40, 0xc0, 0xff] {
+                let mut bent = whole.clone();
+                bent[at] = byte;
+                socket.send_to(&bent, "127.0.0.11:53").unwrap();
+            }
+        }
+        // Connections that say nothing, half a length, and a length without a message.
+        for start in [&[][..], &[0], &[0xff, 0xff, 1]] {
+            let mut stream = std::net::TcpStream::connect("127.0.0.11:53").unwrap();
+            std::io::Write::write_all(&mut stream, start).unwrap();
+        }
+    });
+    assert_eq!(find(&place, "box"), [lan.address("box")]);
+    assert_eq!(lan.t.monitor_of("box"), monitor);
+    drop(place);
+    lan.t.ok(&["rm", "-f", "box"]);
+    lan.t.ok(&["network", "rm", "back"]);
+}
+
+#[test]
+fn names_are_there_again_after_a_restart() {
+    let Some(lan) = Lan::start() else { return };
+    lan.t.ok(&["network", "create", "back"]);
+    lan.run("box", &["--network", "back", "--restart", "always"]);
+    let pid = lan.t.pid_of("box");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL).unwrap();
+    eventually("it has restarted", || {
+        let now = lan.t.inspect("box", "{{.State.Pid}} {{.State.Status}}");
+        now.ends_with(" running") && !now.starts_with(&format!("{pid} "))
+    });
+    assert_eq!(find(&lan.place("box"), "box"), [lan.address("box")]);
+    assert!(lan.address("box").parse::<IpAddr>().is_ok());
+    lan.t.ok(&["rm", "-f", "box"]);
+    lan.t.ok(&["network", "rm", "back"]);
+}
