@@ -21,7 +21,7 @@ pub fn exec(pid: &str, cgroup: &str, program: &[&str]) -> Result<u8> {
         | CloneFlags::CLONE_NEWNET
         | CloneFlags::CLONE_NEWCGROUP;
     process::setns(container.as_fd(), namespaces.bits())?;
-    match process::clone3(&Clone3 { flags: 0, cgroup: birthplace.as_ref().map(AsFd::as_fd) })? {
+    match process::clone3(&Clone3 { cgroup: birthplace.as_ref().map(AsFd::as_fd), ..Clone3::default() })? {
         Cloned::Parent { pid, .. } => wait(pid),
         Cloned::Child => {
             let result = rights::restrict().and_then(|()| execute(program));

@@ -19,8 +19,11 @@ pub fn start(dir: &Path, cgroup: &str, program: &[&str]) -> Result<u8> {
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWIPC
         | CloneFlags::CLONE_NEWNET;
-    let request =
-        Clone3 { flags: namespaces.bits() as u64, cgroup: birthplace.as_ref().map(std::os::fd::AsFd::as_fd) };
+    let request = Clone3 {
+        flags: namespaces.bits() as u64,
+        cgroup: birthplace.as_ref().map(std::os::fd::AsFd::as_fd),
+        ..Clone3::default()
+    };
     let pid = match process::clone3(&request)? {
         Cloned::Parent { pid, .. } => pid,
         Cloned::Child => {

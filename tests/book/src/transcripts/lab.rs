@@ -96,8 +96,13 @@ impl Shell {
             ]);
         }
         command.arg("sh").env_clear();
-        command.env("PATH", "/home/bin:/home/book:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-        command.env("ID", &id).env("FILES", files.path()).env("BINARIES", binaries()?).env("SCRIPTS", crate::book().join("bin"));
+        command
+            .env("PATH", "/home/bin:/home/book:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        command
+            .env("ID", &id)
+            .env("FILES", files.path())
+            .env("BINARIES", binaries()?)
+            .env("SCRIPTS", crate::book().join("bin"));
         command.env("HOME", home).env("XDG_RUNTIME_DIR", runtime).env("LC_ALL", "C").env("COLUMNS", "100");
         if prompt == Prompt::Root {
             command.env("HULL_ROOT", "/home/root/hull").env("HULL_RUNROOT", "/home/root/run");
