@@ -1,0 +1,67 @@
+//! The staleness check has to be able to fail: one line of one lesson changes in a copy, and the book notices.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use hull_book::{WORKSPACE, workspace};
+
+/// File, what is in it, what takes its place, and the parts of the book that show it.
+const MUTANTS: [(&str, &str, &str, &[&str]); 4] = [
+    (
+        "steps/01-uts/src/main.rs",
+        "CloneFlags::CLONE_NEWUTS;",
+        "CloneFlags::empty();",
+        &["code/01-uts/main/outside.rs"],
+    ),
+    ("steps/01-uts/src/idmap.rs", "setgroups", "setgroup", &["code/01-uts/idmap/write.rs"]),
+    (
+        "steps/02-pid-mount/src/rootfs.rs",
+        "MsFlags::MS_PRIVATE",
+        "MsFlags::MS_SHARED",
+        &["code/02-pid-mount/rootfs/detach.rs"],
+    ),
+    ("book/diagrams/uts.pikchr", "box", "ellipse", &["diagrams/uts.svg"]),
+];
+
+/// The freshness test of `book.rs`, on the workspace in that directory.
+fn check(copy: &Path) -> Output {
+    // Both test programs lie side by side; what follows the name is cargo's.
+    let own = std::env::current_exe().unwrap();
+    let programs = fs::read_dir(own.parent().unwrap()).unwrap().map(|entry| entry.unwrap());
+    let programs = programs.filter(|entry| {
+        let name = entry.file_name().into_string().unwrap_or_default();
+        name.starts_with("book-") && !name.contains('.')
+    });
+    // Of several builds the last.
+    let newest = programs.max_by_key(|entry| entry.metadata().and_then(|data| data.modified()).unwrap());
+    let mut test = Command::new(newest.expect("book.rs is built with mutants.rs").path());
+    test.args(["what_is_generated_is_fresh", "--exact"]).env(WORKSPACE, copy);
+    test.output().unwrap()
+}
+
+#[test]
+fn a_changed_line_of_a_step_makes_the_book_stale() {
+    let copy = tempfile::tempdir().unwrap();
+    let mut cp = Command::new("cp");
+    cp.arg("-r").args(["book", "steps", "final"].map(|part| workspace().join(part))).arg(copy.path());
+    assert!(cp.status().unwrap().success());
+    let unchanged = check(copy.path());
+    let said = String::from_utf8_lossy(&unchanged.stdout);
+    assert!(unchanged.status.success() && said.contains("1 passed"), "the control:\n{said}");
+
+    for (file, before, after, shown) in MUTANTS {
+        let path = copy.path().join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        let mutant = text.replacen(before, after, 1);
+        assert_ne!(mutant, text, "{file} has no {before}");
+        fs::write(&path, mutant).unwrap();
+        let output = check(copy.path());
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{before} -> {after} in {file} is not noticed:\n{said}");
+        for part in shown {
+            assert!(said.contains(&format!("{part} has changed")), "{file}: nothing about {part}:\n{said}");
+        }
+        fs::write(&path, text).unwrap();
+    }
+}
