@@ -63,6 +63,12 @@ pub enum Verb {
     Port(Deferred<Port>),
     /// Give a container another name
     Rename(Deferred<Rename>),
+    /// Make an image of a container's changes
+    Commit(Deferred<Commit>),
+    /// List what a container changed
+    Diff(Deferred<Diff>),
+    /// Write all that a container's root holds as a tar
+    Export(Deferred<Export>),
 }
 
 #[derive(Debug, Args)]
@@ -286,4 +292,38 @@ pub struct Rename {
     pub container: String,
     #[arg(value_name = "NEW_NAME")]
     pub name: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Commit {
+    #[arg(short, long, value_name = "TEXT")]
+    pub author: Option<String>,
+    /// Apply a Dockerfile instruction: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME, WORKDIR
+    #[arg(short, long, value_name = "INSTRUCTION")]
+    pub change: Vec<String>,
+    /// A remark in the image's history
+    #[arg(short, long, value_name = "TEXT")]
+    pub message: Option<String>,
+    /// Freeze the container meanwhile
+    #[arg(short, long, default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_name = "BOOL", hide_default_value = true)]
+    pub pause: bool,
+    #[arg(value_name = "CONTAINER")]
+    pub container: String,
+    #[arg(value_name = "REPOSITORY[:TAG]")]
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Diff {
+    #[arg(value_name = "CONTAINER")]
+    pub container: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Write to a file, instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[arg(value_name = "CONTAINER")]
+    pub container: String,
 }

@@ -28,8 +28,12 @@ pub enum Verb {
     Load(Deferred<Load>),
     /// Write images to an archive
     Save(Deferred<Save>),
+    /// Show what an image was made by
+    History(Deferred<History>),
     /// Give an image one more name
     Tag(Deferred<Tag>),
+    /// Take names away from an image, which stays
+    Untag(Deferred<Untag>),
     /// Remove images
     Rmi(Deferred<Remove>),
 }
@@ -54,8 +58,20 @@ pub enum Group {
     Save(Deferred<Save>),
     /// Look for images in registries
     Search(Deferred<Search>),
+    /// Show what an image was made by
+    History(Deferred<History>),
+    /// List what differs between two images, or what an image's last layer changed
+    Diff(Deferred<ImageDiff>),
+    /// Turn an image's history back into a Dockerfile
+    Dockerfile(Deferred<One>),
+    /// Show what each layer of an image brings, and what it wastes
+    Layers(Deferred<Layers>),
+    /// Show an image's layers as a tree
+    Tree(Deferred<One>),
     /// Give an image one more name
     Tag(Deferred<Tag>),
+    /// Take names away from an image, which stays
+    Untag(Deferred<Untag>),
     /// List a repository's tags in its registry
     Tags(Deferred<Tags>),
     /// Remove images
@@ -136,6 +152,9 @@ pub struct Load {
 
 #[derive(Debug, Args)]
 pub struct Save {
+    /// gzip or zstd
+    #[arg(long, value_name = "KIND", value_parser = ["gzip", "zstd"])]
+    pub compress: Option<String>,
     /// Write to a file, instead of stdout
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -143,6 +162,57 @@ pub struct Save {
     #[arg(long, value_name = "FORMAT", default_value = "docker-archive", value_parser = ["docker-archive", "oci-archive"])]
     pub format: String,
     #[arg(required = true, value_name = "IMAGE")]
+    pub names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct History {
+    /// json, table, or a Go template
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Sizes and times for people; else for programs
+    #[arg(short = 'H', long, default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set, value_name = "BOOL", hide_default_value = true)]
+    pub human: bool,
+    /// Do not shorten
+    #[arg(long)]
+    pub no_trunc: bool,
+    /// Show ids only
+    #[arg(short, long)]
+    pub quiet: bool,
+    #[arg(value_name = "IMAGE")]
+    pub name: String,
+}
+
+#[derive(Debug, Args)]
+pub struct ImageDiff {
+    #[arg(value_name = "IMAGE")]
+    pub name: String,
+    /// What it is compared with
+    #[arg(value_name = "OTHER")]
+    pub other: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct One {
+    #[arg(value_name = "IMAGE")]
+    pub name: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Layers {
+    /// json, table, or a Go template
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    #[arg(value_name = "IMAGE")]
+    pub name: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Untag {
+    #[arg(value_name = "IMAGE")]
+    pub name: String,
+    /// Without any, all that it has
+    #[arg(value_name = "NAME")]
     pub names: Vec<String>,
 }
 
@@ -170,6 +240,9 @@ pub struct Remove {
 
 #[derive(Debug, Args)]
 pub struct Prune {
+    /// Only what fits: label=KEY[=VALUE], until=TIME
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Vec<String>,
     /// Also images that have a name but no container
     #[arg(short, long)]
     pub all: bool,

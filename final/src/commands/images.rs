@@ -1,18 +1,17 @@
 //! Verbs on images.
 
-use std::fs::File;
-use std::io::{BufWriter, IsTerminal, Read};
+use std::io::{IsTerminal, Read};
 
 use anyhow::{Context, Result, bail};
 use hull_engine::Engine;
-use hull_image::archive::{self, ImportOptions, LoadSource, SaveFormat};
+use hull_image::archive::{self, ImportOptions, LoadSource, SaveCompression, SaveFormat};
 use hull_image::platform::Platform;
 use hull_image::reference::Reference;
 use hull_image::store::{ImageRecord, Removed};
 use serde_json::{Value, json};
 
-use super::{each, registry};
-use crate::cli::image::{Import, List, Load, Prune, Remove, Save, Tag};
+use super::{each, filter, registry};
+use crate::cli::image::{Import, List, Load, Prune, Remove, Save, Tag, Untag};
 use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
 
@@ -34,16 +33,9 @@ const WITH_DIGESTS: Columns =
 
 pub fn list(engine: &Engine, args: &List) -> Result<u8> {
     let mut records = engine.images().list()?;
-    for filter in &args.filter {
-        match filter.split_once('=') {
-            Some(("dangling", "true")) => records.retain(|record| record.names.is_empty()),
-            Some(("dangling", "false")) => records.retain(|record| !record.names.is_empty()),
-            Some(("reference", pattern)) => keep_named(&mut records, pattern),
-            _ => bail!("invalid filter {filter:?}: there are dangling=true|false and reference=NAME"),
-        }
-    }
+    filter::keep(&mut records, &args.filter)?;
     if let Some(name) = &args.name {
-        keep_named(&mut records, name);
+        filter::by_name(&mut records, name);
     }
     if args.quiet {
         for record in &records {
@@ -56,14 +48,6 @@ pub fn list(engine: &Engine, args: &List) -> Result<u8> {
     let columns = if args.digests { WITH_DIGESTS } else { COLUMNS };
     list::print(columns, &rows, args.format.as_deref())?;
     Ok(0)
-}
-
-/// By repository, or by repository and tag.
-fn keep_named(records: &mut Vec<ImageRecord>, wanted: &str) {
-    for record in records.iter_mut() {
-        record.names.retain(|name| name == wanted || split(name).0 == wanted);
-    }
-    records.retain(|record| !record.names.is_empty());
 }
 
 /// One for each name.
@@ -88,11 +72,20 @@ fn rows(record: &ImageRecord, no_trunc: bool) -> Vec<Value> {
 }
 
 /// Repository and tag; by its digest an image has none.
-fn split(name: &str) -> (&str, &str) {
+pub fn split(name: &str) -> (&str, &str) {
     match name.split_once('@') {
         Some((repository, _)) => (repository, "<none>"),
         None => name.rsplit_once(':').unwrap_or((name, "<none>")),
     }
+}
+
+pub fn untag(engine: &Engine, args: &Untag) -> Result<u8> {
+    let names =
+        args.names.iter().map(|name| Reference::parse(name)).collect::<hull_image::Result<Vec<_>>>()?;
+    for name in engine.images().untag(&args.name, &names)? {
+        output::line(format!("Untagged: {name}"))?;
+    }
+    Ok(0)
 }
 
 pub fn import(engine: &Engine, args: &Import) -> Result<u8> {
@@ -145,7 +138,10 @@ pub fn prune(engine: &Engine, args: &Prune) -> Result<u8> {
     if !args.force && !output::confirm(&format!("WARNING! This will remove {what}."))? {
         return Ok(0);
     }
-    let pruned = engine.prune_images(args.all)?;
+    let mut fitting = engine.images().list()?;
+    filter::keep(&mut fitting, &args.filter)?;
+    let fits = |id: &hull_image::Digest| fitting.iter().any(|record| record.id == *id);
+    let pruned = engine.prune_images(args.all, &fits)?;
     for id in &pruned.deleted {
         output::line(format!("deleted: {id}"))?;
     }
@@ -178,28 +174,17 @@ pub fn save(engine: &Engine, args: &Save) -> Result<u8> {
         "oci-archive" => SaveFormat::OciArchive,
         _ => SaveFormat::DockerArchive,
     };
-    let Some(path) = &args.output else {
-        if std::io::stdout().is_terminal() {
-            bail!("cowardly refusing to save to a terminal: use -o, or redirect");
-        }
-        archive::save(engine.images(), &args.names, std::io::stdout().lock(), format)?;
-        return Ok(0);
+    let compression = match args.compress.as_deref() {
+        Some("gzip") => SaveCompression::Gzip,
+        Some(_) => SaveCompression::Zstd,
+        None => SaveCompression::None,
     };
-    let finish = |saved: hull_image::Result<()>| saved.map_err(anyhow::Error::from);
-    let cannot = || format!("cannot write {}", path.display());
-    // A device or a pipe is written to as it is; renaming would put a file in its place.
-    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        let file = File::options().write(true).open(path).with_context(cannot)?;
-        finish(archive::save(engine.images(), &args.names, BufWriter::new(file), format))?;
-        return Ok(0);
+    let images = engine.images();
+    match &args.output {
+        None => archive::save(images, &args.names, output::binary("-o")?, format, compression)?,
+        Some(path) => {
+            output::file(path, |file| Ok(archive::save(images, &args.names, file, format, compression)?))?;
+        }
     }
-    // Beside the target and renamed: a save that fails leaves what was there.
-    let unfinished = path.with_added_extension(format!("{}.tmp", std::process::id()));
-    let file = File::create_new(&unfinished).with_context(cannot)?;
-    let saved = finish(archive::save(engine.images(), &args.names, BufWriter::new(file), format))
-        .and_then(|()| std::fs::rename(&unfinished, path).with_context(cannot));
-    if saved.is_err() {
-        let _ = std::fs::remove_file(&unfinished);
-    }
-    saved.map(|()| 0)
+    Ok(0)
 }

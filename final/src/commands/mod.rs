@@ -1,9 +1,12 @@
 //! One file per verb, or per few that share a shape.
 
 mod attach;
+mod commit;
 mod copy;
 mod create;
 mod exec;
+mod filter;
+mod history;
 mod images;
 mod info;
 mod inspect;
@@ -102,6 +105,9 @@ fn container(global: &Global, verb: &container::Verb) -> Result<u8> {
         Verb::Logs(args) => logs::logs(engine, args),
         Verb::Inspect(args) => inspect::inspect(engine, args),
         Verb::Attach(args) => attach::attach(engine, args),
+        Verb::Commit(args) => commit::commit(engine, args),
+        Verb::Diff(args) => commit::diff(engine, args),
+        Verb::Export(args) => commit::export(engine, args),
         Verb::Cp(args) => copy::copy(engine, args),
         Verb::Top(args) => top::top(engine, args),
     }
@@ -118,7 +124,9 @@ fn image_verb(engine: &Engine, verb: &image::Verb) -> Result<u8> {
         image::Verb::Import(args) => images::import(engine, args),
         image::Verb::Load(args) => images::load(engine, args),
         image::Verb::Save(args) => images::save(engine, args),
+        image::Verb::History(args) => history::history(engine, args),
         image::Verb::Tag(args) => images::tag(engine, args),
+        image::Verb::Untag(args) => images::untag(engine, args),
         image::Verb::Rmi(args) => images::remove(engine, args),
     }
 }
@@ -133,7 +141,13 @@ fn image_group(engine: &Engine, verb: &image::Group) -> Result<u8> {
         image::Group::Load(args) => images::load(engine, args),
         image::Group::Save(args) => images::save(engine, args),
         image::Group::Search(args) => search::search(args),
+        image::Group::History(args) => history::history(engine, args),
+        image::Group::Diff(args) => history::diff(engine, args),
+        image::Group::Dockerfile(args) => history::dockerfile(engine, args),
+        image::Group::Layers(args) => history::layers(engine, args),
+        image::Group::Tree(args) => history::tree(engine, args),
         image::Group::Tag(args) => images::tag(engine, args),
+        image::Group::Untag(args) => images::untag(engine, args),
         image::Group::Tags(args) => search::tags(args),
         image::Group::Rm(args) => images::remove(engine, args),
         image::Group::Prune(args) => images::prune(engine, args),

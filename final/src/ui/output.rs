@@ -1,8 +1,10 @@
 //! Results, on stdout. `println!` would panic where the reader has gone; this returns an error.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Write};
+use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::template::Template;
@@ -38,6 +40,31 @@ pub fn object(value: &Value, format: Option<&str>, shown: impl FnOnce() -> Strin
         Some("json") => line(value),
         Some(format) => line(Template::parse(format)?.render(value)?),
     }
+}
+
+/// Writes to a file beside the target and renames it, so that a failure leaves what was there.
+pub fn file(path: &Path, write: impl FnOnce(BufWriter<File>) -> Result<()>) -> Result<()> {
+    let cannot = || format!("cannot write {}", path.display());
+    // A device or a pipe is written to as it is; renaming would put a file in its place.
+    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return write(BufWriter::new(File::options().write(true).open(path).with_context(cannot)?));
+    }
+    let unfinished = path.with_added_extension(format!("{}.tmp", std::process::id()));
+    let file = File::create_new(&unfinished).with_context(cannot)?;
+    let written =
+        write(BufWriter::new(file)).and_then(|()| std::fs::rename(&unfinished, path).with_context(cannot));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    written
+}
+
+/// stdout, unless somebody would have to look at what is for programs.
+pub fn binary(flag: &str) -> Result<std::io::StdoutLock<'static>> {
+    if std::io::stdout().is_terminal() {
+        bail!("cowardly refusing to write to a terminal: use {flag}, or redirect");
+    }
+    Ok(std::io::stdout().lock())
 }
 
 /// Asks before something cannot be undone. Without a terminal there is nobody to ask, and the answer is no.

@@ -20,13 +20,18 @@ impl Engine {
     }
 
     /// Removes images without a name, or with `all` every one that no container uses.
-    pub fn prune_images(&self, all: bool) -> Result<PrunedImages> {
+    /// Only those that fit.
+    pub fn prune_images(
+        &self,
+        all: bool,
+        fits: &dyn Fn(&hull_image::Digest) -> bool,
+    ) -> Result<PrunedImages> {
         let _lock = self.lock_unused()?;
         let containers = self.list()?;
         let in_use = |id: &hull_image::Digest| {
             let id = id.to_string();
             containers.iter().any(|container| container.image_id == id)
         };
-        Ok(self.images().prune(all, &in_use)?)
+        Ok(self.images().prune(all, &|id| in_use(id) || !fits(id))?)
     }
 }

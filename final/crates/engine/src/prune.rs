@@ -36,7 +36,7 @@ impl Engine {
                 pruned.bytes += bytes;
             }
         }
-        let images = self.prune_images(options.all_images)?;
+        let images = self.prune_images(options.all_images, &|_| true)?;
         pruned.images = images.deleted;
         pruned.bytes += images.bytes;
         if options.volumes {

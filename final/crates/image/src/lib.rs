@@ -5,23 +5,28 @@
 //! store      what there is, and finds it  platform  what an image runs on
 //! staging    blobs on their way in        publish   images become visible
 //! index      index.json                   remove    and go again
-//! inspect    all that is known of one
+//! inspect    all that is known of one     history   and where it comes from
+//! layered    what its layers do to each other
 //! members/   a tar, read without trust    layer/    and unpacked
 //! archive/   load, save, import           host      the built-in image
 //! registry/  a conversation with one      pull, push, remote   what it is about
+//! commit     one more layer
 //! ahead      readers in threads           progress  what becomes of layers, for those who watch
 //! ```
 
 mod ahead;
 pub mod archive;
+pub mod commit;
 mod compression;
 pub mod config;
 mod digest;
 mod error;
+mod history;
 pub mod host;
 mod index;
 mod inspect;
 mod layer;
+mod layered;
 pub mod members;
 pub mod platform;
 pub mod progress;
@@ -40,3 +45,5 @@ mod testing;
 pub use compression::decompress;
 pub use digest::{Digest, Hasher};
 pub use error::{Error, Result};
+pub use history::HistoryLine;
+pub use layered::{Difference, LayerFacts};

@@ -84,7 +84,37 @@ impl Images {
             }
         }
         self.collect()?;
+        pruned.bytes += self.collect_downloads(true)?;
         Ok(pruned)
+    }
+
+    /// Takes these names away, or all that an image has. It stays without one.
+    pub fn untag(&self, name: &str, names: &[Reference]) -> Result<Vec<String>> {
+        let id = self.id_of(&self.find(name)?)?;
+        let same = self.entries_of(&id)?;
+        let own: Vec<&str> = same.iter().filter_map(Descriptor::name).collect();
+        let going: Vec<String> = match names {
+            [] => own.iter().map(|name| (*name).to_owned()).collect(),
+            names => names.iter().map(Reference::canonical).collect(),
+        };
+        if let Some(other) = going.iter().find(|going| !own.contains(&going.as_str())) {
+            return Err(Error::Invalid {
+                what: format!("name {other}"),
+                why: format!("it is not one of {name}'s"),
+            });
+        }
+        self.change_index(|index| {
+            index
+                .manifests
+                .retain(|entry| !entry.name().is_some_and(|name| going.iter().any(|going| going == name)));
+            for entry in same {
+                // Unless another of its names is left.
+                index.set(entry, None);
+            }
+        })?;
+        let familiar =
+            |name: &String| Reference::parse(name).map_or(name.clone(), |parsed| parsed.familiar());
+        Ok(going.iter().map(familiar).collect())
     }
 
     /// What the index says of one image: an entry for each name, and for each way its layers are packed.

@@ -5,6 +5,7 @@
 //! view    finding what an argument names      entry  one file on its way
 //! tree    a directory → entries               plant  entries → a directory
 //! unpack  members     → entries               pack   entries → a tar
+//! changes commit, diff                        export all of a container as a tar
 //! members a tar       → members
 //! ```
 //! The container is hostile and may be running: it changes its files while they are copied. What keeps it inside:
@@ -14,7 +15,9 @@
 //! * Devices, FIFOs and sockets are not opened. Nothing of the container is executed or loaded: users are numbers.
 //! * What leaves the container loses its set-ID bits, file capabilities and access to devices, but for `-a`.
 
+mod changes;
 mod entry;
+mod export;
 mod pack;
 mod path;
 mod plant;
@@ -30,6 +33,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
+pub use changes::{Change, CommitOptions};
 pub use path::CopyPath;
 
 use crate::engine::Engine;
@@ -38,6 +42,7 @@ use pack::Packer;
 use path::{Found, landing};
 use plant::{Owner, Planter, Rules};
 use root::ContainerRoot;
+use tree::Scope;
 use view::{Destination, View};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -116,7 +121,7 @@ fn copy_tree(from: (&View, &Path), to: (&View, &Path), owner: Owner, options: Co
     };
     let shown = if landing.inside { shown } else { to.0.shown(&split.parent) };
     let mut planter = Planter::new(directory, &shown, rules)?;
-    tree::send(&source, &landing.name, &mut planter)?;
+    tree::send(&source, &landing.name, Scope::Everything, &mut planter)?;
     planter.finish()
 }
 
@@ -127,7 +132,8 @@ fn send_tar(container: &View, path: &Path, to: impl io::Write, options: CopyOpti
         _ => PathBuf::new(),
     };
     let mut packer = Packer::new(io::BufWriter::with_capacity(256 * 1024, to));
-    let sent = tree::send(&source, &name, &mut packer).and_then(|()| packer.finish().map(drop));
+    let sent =
+        tree::send(&source, &name, Scope::Everything, &mut packer).and_then(|()| packer.finish().map(drop));
     match sent {
         // Who reads it has seen enough: `hull cp box:/etc - | tar t | head`.
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Ok(()),

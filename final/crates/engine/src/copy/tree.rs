@@ -19,9 +19,21 @@ use crate::error::{Error, IoContext, Result};
 /// path_resolution(7): the longest path that one call takes, its end included.
 const PATH_MAX: usize = 4096;
 
+/// What of a tree is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// All that is seen there, volumes included.
+    Everything,
+    /// What is mounted in it is left out: its mount points arrive empty.
+    OneMount,
+    /// An overlay's upper directory, as a layer's tar has it: with whiteouts for what the kernel marks in its own way.
+    /// overlayfs.rst, "whiteouts and opaque directories"; image-spec, layer.md, "Whiteouts".
+    Layer,
+}
+
 /// Puts `source` into the sink under `name`; an empty name puts what is in the directory at the top.
-pub(super) fn send(source: &Source, name: &Path, sink: &mut dyn Sink) -> Result<()> {
-    let mut sender = Sender { sink, linked: HashMap::new(), source, name };
+pub(super) fn send(source: &Source, name: &Path, scope: Scope, sink: &mut dyn Sink) -> Result<()> {
+    let mut sender = Sender { sink, linked: HashMap::new(), source, name, scope };
     let stat = rustix::fs::fstat(&source.fd).context(|| format!("look at {}", source.shown))?;
     match kind(&stat) {
         FileType::Directory => sender.tree(),
@@ -39,6 +51,7 @@ struct Sender<'a> {
     linked: HashMap<(u64, u64), PathBuf>,
     source: &'a Source,
     name: &'a Path,
+    scope: Scope,
 }
 
 impl Sender<'_> {
@@ -66,8 +79,15 @@ impl Sender<'_> {
             });
         }
         let attributes = hull_sys::fs::xattrs(directory).context(|| self.reading(path))?;
+        let opaque = self.scope == Scope::Layer && self.is_opaque(path, &attributes)?;
         let entry = self.entry(path, Kind::Directory, &stat, attributes);
         self.sink.put(&entry, Content::None)?;
+        if opaque {
+            self.whiteout(&path.join(".wh..wh..opq"), &stat)?;
+        }
+        if self.scope == Scope::OneMount && !path.as_os_str().is_empty() && is_mount_point(directory) {
+            return Ok(());
+        }
         // The mount point of one arrives empty, as in an image.
         if is_kernels(directory) {
             return Ok(());
@@ -95,6 +115,14 @@ impl Sender<'_> {
 
     /// Anything but a directory.
     fn file(&mut self, fd: &OwnedFd, path: &Path, stat: &Stat) -> Result<()> {
+        if self.scope == Scope::Layer && kind(stat) == FileType::CharacterDevice && stat.st_rdev == 0 {
+            let name = [b".wh.", path.file_name().unwrap_or_default().as_bytes()].concat();
+            return self.whiteout(&path.with_file_name(OsStr::from_bytes(&name)), stat);
+        }
+        if self.scope == Scope::OneMount && !path.as_os_str().is_empty() && is_mount_point(fd) {
+            let entry = self.entry(path, Kind::File { size: 0 }, stat, vec![]);
+            return self.sink.put(&entry, Content::None);
+        }
         let identity = (stat.st_dev, stat.st_ino);
         if stat.st_nlink > 1
             && let Some(first) = self.linked.get(&identity)
@@ -134,6 +162,28 @@ impl Sender<'_> {
         Ok(())
     }
 
+    fn whiteout(&mut self, path: &Path, stat: &Stat) -> Result<()> {
+        let entry = self.entry(path, Kind::File { size: 0 }, stat, vec![]);
+        self.sink.put(&entry, Content::None)
+    }
+
+    fn is_opaque(&self, path: &Path, attributes: &[(CString, Vec<u8>)]) -> Result<bool> {
+        let mark = |name: &CString| {
+            let name = name.to_bytes();
+            let mark = name.strip_prefix(b"trusted.overlay.").or(name.strip_prefix(b"user.overlay."));
+            mark.map(<[u8]>::to_vec)
+        };
+        let marks: Vec<Vec<u8>> = attributes.iter().filter_map(|(name, _)| mark(name)).collect();
+        // A kernel that renames directories this way would need more than a tar can say.
+        match marks.iter().any(|mark| mark == b"redirect") {
+            true => Err(Error::Unsupported(format!(
+                "{} was renamed, which this kernel notes in a way that no layer can have (overlay.redirect_dir)",
+                self.shown(path)
+            ))),
+            false => Ok(marks.iter().any(|mark| mark == b"opaque")),
+        }
+    }
+
     fn entry(&self, path: &Path, kind: Kind, stat: &Stat, attributes: Vec<(CString, Vec<u8>)>) -> Entry {
         // Joining an empty path would leave a slash at the end.
         let path = if path.as_os_str().is_empty() { self.name.to_owned() } else { self.name.join(path) };
@@ -158,6 +208,13 @@ impl Sender<'_> {
             false => format!("{}/{}", self.source.shown.trim_end_matches('/'), shown(path)),
         }
     }
+}
+
+/// statx(2), `STATX_ATTR_MOUNT_ROOT`: Linux 5.8.
+fn is_mount_point(fd: &OwnedFd) -> bool {
+    use rustix::fs::{AtFlags, StatxAttributes, StatxFlags};
+    let found = rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::TYPE);
+    found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 /// The directory itself or what is beneath it, through no symlink. Mounts are entered: a volume is part of what the

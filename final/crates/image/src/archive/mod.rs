@@ -20,6 +20,7 @@ mod tests;
 mod words;
 
 pub use change::{apply_change, apply_changes};
+pub(crate) use import::now;
 pub use import::{ImportOptions, import};
 pub use load::{LoadSource, Loaded, load};
-pub use save::{SaveFormat, save};
+pub use save::{SaveCompression, SaveFormat, save};

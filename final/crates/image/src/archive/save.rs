@@ -19,6 +19,14 @@ pub enum SaveFormat {
     OciArchive,
 }
 
+/// Of the archive; its layers are as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SaveCompression {
+    None,
+    Gzip,
+    Zstd,
+}
+
 /// A line of docker's `manifest.json`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -38,7 +46,29 @@ struct Plan {
 }
 
 /// Writes the images of these names or ids.
-pub fn save(images: &Images, names: &[String], out: impl Write, format: SaveFormat) -> Result<()> {
+pub fn save(
+    images: &Images,
+    names: &[String],
+    out: impl Write,
+    format: SaveFormat,
+    compression: SaveCompression,
+) -> Result<()> {
+    match compression {
+        SaveCompression::None => write(images, names, out, format).map(drop),
+        SaveCompression::Gzip => {
+            let encoder = flate2::write::GzEncoder::new(out, flate2::Compression::default());
+            let encoder = write(images, names, encoder, format)?;
+            encoder.finish().and_then(|mut out| out.flush()).context(written)
+        }
+        SaveCompression::Zstd => {
+            let encoder = zstd::Encoder::new(out, 3).context(written)?;
+            let encoder = write(images, names, encoder, format)?;
+            encoder.finish().and_then(|mut out| out.flush()).context(written)
+        }
+    }
+}
+
+fn write<W: Write>(images: &Images, names: &[String], out: W, format: SaveFormat) -> Result<W> {
     let mut plan = Plan::default();
     for name in names {
         plan.add(images, name)?;
@@ -54,7 +84,8 @@ pub fn save(images: &Images, names: &[String], out: impl Write, format: SaveForm
         file(&mut archive, "manifest.json", &to_json(&plan.docker)?)?;
     }
     file(&mut archive, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
-    archive.into_inner().and_then(|mut out| out.flush()).context(written)
+    let flushed = archive.into_inner().and_then(|mut out| out.flush().map(|()| out));
+    flushed.context(written)
 }
 
 impl Plan {

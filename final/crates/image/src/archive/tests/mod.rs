@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tar::EntryType;
 
-use super::{ImportOptions, LoadSource, Loaded, SaveFormat, import, load, save};
+use super::{ImportOptions, LoadSource, Loaded, SaveCompression, SaveFormat, import, load, save};
 use crate::config::{CONFIG, DOCKER_CONFIG, DOCKER_MANIFEST, INDEX, LAYER, MANIFEST};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
@@ -26,7 +26,7 @@ fn imported(store: &Store, name: &str, content: &str) -> Digest {
 fn saved(store: &Store, names: &[&str], format: SaveFormat) -> Vec<u8> {
     let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
     let mut archive = Vec::new();
-    save(&store.images, &names, &mut archive, format).unwrap();
+    save(&store.images, &names, &mut archive, format, SaveCompression::None).unwrap();
     archive
 }
 
@@ -284,7 +284,9 @@ fn a_blob_that_the_disk_changed_is_not_saved() {
     let mut bytes = fs::read(&path).unwrap();
     bytes[600] ^= 1;
     fs::write(Path::new(&path), bytes).unwrap();
-    let error = save(&store.images, &["one".into()], std::io::sink(), SaveFormat::OciArchive).unwrap_err();
+    let error =
+        save(&store.images, &["one".into()], std::io::sink(), SaveFormat::OciArchive, SaveCompression::None)
+            .unwrap_err();
     assert!(error.to_string().contains("not what it was"), "{error}");
 }
 

@@ -1,0 +1,193 @@
+//! What a container changed: `diff` lists it, `commit` makes a layer of it. Only the writable layer is read, so the
+//! size of what lies below costs nothing.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use hull_image::Digest;
+use hull_image::archive::apply_changes;
+use hull_image::commit::{NewLayer, commit};
+use hull_image::config::RunConfig;
+use hull_image::reference::Reference;
+use rustix::fs::{FileType, Mode, OFlags, Stat};
+
+use super::entry::{Content, Entry, Sink};
+use super::pack::Packer;
+use super::tree::{self, Scope};
+use super::view::View;
+use crate::engine::Engine;
+use crate::error::{IoContext, Result};
+use crate::record::{MountKind, Record};
+use crate::state::{Snapshot, Status};
+
+/// A line of `diff`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    Added(PathBuf),
+    Changed(PathBuf),
+    Deleted(PathBuf),
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct CommitOptions {
+    pub name: Option<Reference>,
+    pub author: Option<String>,
+    pub message: Option<String>,
+    /// Instructions of a Dockerfile: `CMD …`.
+    pub changes: Vec<String>,
+    /// Freeze a running container meanwhile.
+    pub pause: bool,
+}
+
+impl Engine {
+    /// Paths as the container has them, in order.
+    pub fn changes(&self, name: &str) -> Result<Vec<Change>> {
+        let record = self.find(name)?;
+        let mut found = Paths { found: Vec::new(), lowers: self.lowers(&record)? };
+        self.send_changes(&record, &mut found)?;
+        found.found.sort_by(|a, b| path(a).cmp(path(b)));
+        Ok(found.found)
+    }
+
+    /// Makes an image of a container: its id.
+    pub fn commit(&self, name: &str, options: &CommitOptions) -> Result<Digest> {
+        let record = self.find(name)?;
+        let mut config = config_of(&record);
+        apply_changes(&mut config, &options.changes)?;
+        let layer = NewLayer {
+            base: Digest::parse(&record.image_id)?,
+            config,
+            name: options.name.clone(),
+            author: options.author.clone(),
+            message: options.message.clone(),
+            created_by: record.process.args().join(" "),
+        };
+        // Until the new image is there its base must not go.
+        let _lock = self.lock_in_use()?;
+        let running = Snapshot::take(self.root(), &record.id)?.status == Status::Running;
+        let paused = options.pause && running;
+        if paused {
+            self.pause(&record.id)?;
+        }
+        let outcome = commit(self.images(), &layer, |file| {
+            let mut packer = Packer::new(io::BufWriter::with_capacity(256 * 1024, file));
+            self.send_changes(&record, &mut packer)?;
+            packer.finish().map(drop)
+        });
+        match paused {
+            true => outcome.and_then(|id| self.unpause(&record.id).map(|()| id)),
+            false => outcome,
+        }
+    }
+
+    fn send_changes(&self, record: &Record, sink: &mut dyn Sink) -> Result<()> {
+        let upper = open(&self.root().container_dir(&record.id).join("upper"))?;
+        let source = View::container(upper, &record.name).source(Path::new("/"), false)?;
+        tree::send(&source, Path::new(""), Scope::Layer, sink)
+    }
+
+    /// The image's layers, the highest first.
+    fn lowers(&self, record: &Record) -> Result<Vec<OwnedFd>> {
+        record.layers.iter().rev().map(|layer| open(&self.root().data().join(layer))).collect()
+    }
+}
+
+fn open(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).context(|| format!("open {}", path.display()))
+}
+
+/// What the container runs, as an image says it.
+fn config_of(record: &Record) -> RunConfig {
+    let some = |text: &String| (!text.is_empty()).then(|| text.clone());
+    let list = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
+    let empty = || serde_json::Value::Object(serde_json::Map::new());
+    let volumes = record.mounts.iter().filter(|mount| mount.kind == MountKind::Volume);
+    let volumes = volumes.map(|mount| (mount.destination.display().to_string(), empty())).collect();
+    RunConfig {
+        user: some(&record.process.user),
+        env: list(&record.process.env),
+        entrypoint: list(&record.process.entrypoint),
+        cmd: list(&record.process.command),
+        working_dir: some(&record.process.working_dir),
+        labels: (!record.labels.is_empty()).then(|| record.labels.clone()),
+        volumes: Some(volumes).filter(|volumes: &std::collections::BTreeMap<_, _>| !volumes.is_empty()),
+        ..RunConfig::default()
+    }
+}
+
+fn path(change: &Change) -> &Path {
+    let (Change::Added(path) | Change::Changed(path) | Change::Deleted(path)) = change;
+    path
+}
+
+/// Writes down what it is given, beside what was there before.
+struct Paths {
+    found: Vec<Change>,
+    lowers: Vec<OwnedFd>,
+}
+
+impl Paths {
+    fn add(&mut self, entry: &Entry) {
+        let path = Path::new("/").join(&entry.path);
+        let name = entry.path.file_name().unwrap_or_default();
+        let hidden = name.as_bytes().strip_prefix(b".wh.").map(std::ffi::OsStr::from_bytes);
+        self.found.push(match hidden {
+            // What an opaque directory hides is not looked for: it says that the directory was made anew.
+            Some(hidden) if hidden.as_bytes().starts_with(b".wh.") => return,
+            Some(hidden) => Change::Deleted(path.with_file_name(hidden)),
+            None if entry.path.as_os_str().is_empty() => return,
+            None if self.was_there(&entry.path) => Change::Changed(path),
+            None => Change::Added(path),
+        });
+    }
+
+    /// Whether the layers below have it: from the highest on, until one hides those below it.
+    fn was_there(&self, path: &Path) -> bool {
+        for lower in &self.lowers {
+            let mut at = PathBuf::new();
+            let mut last = None;
+            for name in path {
+                at.push(name);
+                last =
+                    tree::beneath(lower, &at, OFlags::PATH).ok().and_then(|fd| rustix::fs::fstat(&fd).ok());
+                match &last {
+                    Some(stat) if is_whiteout(stat) => return false,
+                    Some(stat) if at != path && !is_directory(stat) => return false,
+                    Some(_) => {}
+                    None => break,
+                }
+            }
+            if last.is_some() {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+fn is_directory(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+}
+
+fn is_whiteout(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
+}
+
+impl Sink for Paths {
+    fn put(&mut self, entry: &Entry, _content: Content<'_>) -> Result<()> {
+        self.add(entry);
+        Ok(())
+    }
+
+    fn link(&mut self, entry: &Entry, _target: &Path) -> Result<bool> {
+        self.add(entry);
+        Ok(true)
+    }
+
+    fn is_destination(&self, _stat: &Stat) -> bool {
+        false
+    }
+}

@@ -1,0 +1,25 @@
+//! `export`: what a container's root holds, without its volumes, as a tar.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::pack::Packer;
+use super::root::ContainerRoot;
+use super::tree::{self, Scope};
+use super::view::View;
+use crate::engine::Engine;
+use crate::error::Result;
+
+impl Engine {
+    /// A stopped container is mounted in a mount namespace that the calling process enters and stays in, so this is
+    /// for processes that end afterwards.
+    pub fn export(&self, name: &str, to: impl Write) -> Result<()> {
+        let record = self.find(name)?;
+        let (root, keeper) = ContainerRoot::open(self, &record)?;
+        let source = View::container(root, name).source(Path::new("/"), false)?;
+        let mut packer = Packer::new(io::BufWriter::with_capacity(256 * 1024, to));
+        tree::send(&source, Path::new(""), Scope::OneMount, &mut packer)?;
+        packer.finish()?;
+        keeper.finish()
+    }
+}

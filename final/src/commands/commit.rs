@@ -1,0 +1,40 @@
+//! `commit`, `diff` and `export`: what a container holds and changed.
+
+use anyhow::Result;
+use hull_engine::{Change, CommitOptions, Engine};
+use hull_image::reference::Reference;
+
+use crate::cli::container::{Commit, Diff, Export};
+use crate::ui::output;
+
+pub fn commit(engine: &Engine, args: &Commit) -> Result<u8> {
+    let options = CommitOptions {
+        name: args.name.as_deref().map(Reference::parse).transpose()?,
+        author: args.author.clone(),
+        message: args.message.clone(),
+        changes: args.change.clone(),
+        pause: args.pause,
+    };
+    output::line(engine.commit(&args.container, &options)?)?;
+    Ok(0)
+}
+
+pub fn diff(engine: &Engine, args: &Diff) -> Result<u8> {
+    for change in engine.changes(&args.container)? {
+        let (letter, path) = match &change {
+            Change::Added(path) => ('A', path),
+            Change::Changed(path) => ('C', path),
+            Change::Deleted(path) => ('D', path),
+        };
+        output::line(format!("{letter} {}", hull_image::members::shown(path)))?;
+    }
+    Ok(0)
+}
+
+pub fn export(engine: &Engine, args: &Export) -> Result<u8> {
+    match &args.output {
+        None => engine.export(&args.container, output::binary("-o")?)?,
+        Some(path) => output::file(path, |file| Ok(engine.export(&args.container, file)?))?,
+    }
+    Ok(0)
+}
