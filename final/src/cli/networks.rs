@@ -22,6 +22,8 @@ pub enum Network {
     Ls(Deferred<List>),
     /// Remove networks that no container uses
     Prune(Deferred<Prune>),
+    /// Put rules back that another tool has removed
+    Reload(Deferred<Reload>),
     /// Remove networks
     #[command(visible_alias = "remove")]
     Rm(Deferred<Remove>),
@@ -114,6 +116,13 @@ pub struct Prune {
     /// Do not ask
     #[arg(short, long)]
     pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Reload {
+    /// Of all running containers, which is what is done anyway
+    #[arg(short, long)]
+    pub all: bool,
 }
 
 #[derive(Debug, Args)]

@@ -23,6 +23,7 @@ pub fn run(engine: &Engine, verb: &Network) -> Result<u8> {
         }
         Network::Ls(args) => list(engine, args),
         Network::Prune(args) => prune(engine, args),
+        Network::Reload(_) => Ok(engine.reload_networks().map(|()| 0)?),
         Network::Rm(args) => remove(engine, args),
     }
 }

@@ -172,3 +172,44 @@ fn an_ordinary_user_is_told_that_there_are_no_ports() {
     let refused = t.hull(&["run", "--rm", "-p", "8080:80", "busybox", "true"]);
     assert!(refused.fails(125).contains("an ordinary user's containers"), "{refused}");
 }
+
+#[test]
+fn rules_that_another_tool_flushed_are_put_back() {
+    let Some(lan) = Lan::start() else { return };
+    if skip::find_program("nft").is_none() {
+        return skip::skip("nft is not installed");
+    }
+    lan.server("web", &["-p", "8080:80"]);
+    let address = format!("{HOST}:8080");
+    lan.neighbour.ask(Transport::Tcp, &address);
+    lan.host.sh("nft flush ruleset");
+    lan.neighbour.is_refused(Transport::Tcp, &address);
+    lan.t.ok(&["network", "reload"]);
+    lan.neighbour.ask(Transport::Tcp, &address);
+    // Whoever starts next finds it out as well.
+    lan.host.sh("nft flush ruleset");
+    lan.t.ok(&["run", "--rm", "busybox", "true"]);
+    lan.neighbour.ask(Transport::Tcp, &address);
+}
+
+#[test]
+fn ports_answer_where_iptables_drops_what_is_forwarded() {
+    let Some(lan) = Lan::start() else { return };
+    if skip::find_program("iptables-nft").is_none() {
+        return skip::skip("iptables is not installed");
+    }
+    lan.host.sh("iptables-nft -P FORWARD DROP");
+    let before = lan.host.sh("iptables-nft -S");
+    lan.t.ok(&["network", "create", "back"]);
+    let web = lan.server("web", &["--network", "back", "-p", "8080:80", "-p", "8080:80/udp"]);
+    for transport in BOTH {
+        lan.neighbour.ask(transport, &format!("{HOST}:8080"));
+    }
+    assert!(web.pings(NEIGHBOUR));
+    drop(web);
+    lan.stop_serving();
+    lan.t.ok(&["rm", "-f", "web"]);
+    lan.t.ok(&["network", "rm", "back"]);
+    assert_eq!(lan.host.sh("iptables-nft -S"), before);
+    lan.host.sh("nft delete table ip filter");
+}

@@ -8,7 +8,7 @@ use nix::unistd::geteuid;
 use crate::workspace::{output, run};
 
 /// Package and what it is for, said when it is missing.
-const PACKAGES: [(&str, &str); 17] = [
+const PACKAGES: [(&str, &str); 18] = [
     ("gcc", "links the programs"),
     ("libc6-dev", "has the C library for static linking"),
     ("busybox-static", "is the smallest image, and the virtual machine's user space"),
@@ -22,6 +22,7 @@ const PACKAGES: [(&str, &str); 17] = [
     ("docker.io", "does the same (dockerd)"),
     ("uidmap", "gives an ordinary user more than one id (newuidmap)"),
     ("iproute2", "shows what others see of a link"),
+    ("iptables", "drops what is forwarded, as docker makes it do"),
     ("nftables", "shows the leak check which rules are left"),
     ("qemu-system-x86", "runs the cgroup v2 virtual machine"),
     ("cpio", "packs the virtual machine's initramfs"),

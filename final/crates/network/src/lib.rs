@@ -13,6 +13,7 @@
 //! published [`ports`] in and keeps networks apart. [`names`] lets containers find each other. No other program is run for any of it.
 
 pub mod addresses;
+pub mod connections;
 mod error;
 pub mod leases;
 pub mod links;

@@ -5,12 +5,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use hull_network::addresses::{self, Address};
+use hull_network::connections::forget_udp;
 use hull_network::leases::{Holder, Leases};
 use hull_network::links::{self, Namespace, Peer, Veth};
 use hull_network::mac::Mac;
 use hull_network::netlink::{Protocol, Socket};
 use hull_network::pool::Pool;
-use hull_network::ports::{self, EVERYWHERE, Held, Mapping};
+use hull_network::ports::{self, EVERYWHERE, Held, Mapping, Transport};
 use hull_network::routes::{self, Route};
 use hull_network::{namespace, sysctl};
 use hull_storage::process_id::ProcessId;
@@ -225,7 +226,11 @@ pub(super) fn plug_in(
     sockets: &mut Sockets,
 ) -> Result<()> {
     let rules: Vec<_> = endpoints.iter().map(Endpoint::rules).collect();
-    bridge::table(engine).attach(&mut sockets.filter, &rules)?;
+    if bridge::table(engine).attach(&mut sockets.filter, &rules)? {
+        // Another tool has flushed them. What cannot be put back for the others is no reason not to start this one.
+        let _ = super::reload::all(engine, &mut sockets.filter);
+    }
+    super::reload::for_neighbours(endpoints, &mut sockets.filter)?;
     let mut inner = Socket::inside(inside.as_fd(), Protocol::Route)?;
     for endpoint in endpoints {
         let ipv6 = endpoint.network.has_ipv6();
@@ -237,7 +242,8 @@ pub(super) fn plug_in(
     for ipv6 in [false, true] {
         add_default_route(endpoints, ipv6, &mut inner)?;
     }
-    Ok(())
+    // Somebody may have tried the port before there was anything behind it.
+    Ok(forget_udp(&mut sockets.filter, &udp_ports(endpoints))?)
 }
 
 fn lay_cable(endpoint: &Endpoint, bridge: u32, inside: &OwnedFd, route: &mut Socket) -> Result<()> {
@@ -293,7 +299,15 @@ pub(super) fn unplug(engine: &Engine, id: &str, endpoints: &[Endpoint], sockets:
     let rules: Vec<_> = endpoints.iter().map(Endpoint::rules).collect();
     let shared = super::recover::is_shared(engine, id);
     let removed = if shared { remove_cables(endpoints, &mut sockets.route) } else { Ok(()) };
-    removed.and(bridge::table(engine).detach(&mut sockets.filter, &rules).map_err(Error::from))
+    let detached = bridge::table(engine).detach(&mut sockets.filter, &rules);
+    let forgotten = forget_udp(&mut sockets.filter, &udp_ports(endpoints));
+    removed.and(detached.and(forgotten).map_err(Error::from))
+}
+
+fn udp_ports(endpoints: &[Endpoint]) -> Vec<u16> {
+    let published = endpoints.iter().flat_map(|endpoint| &endpoint.published);
+    let udp = published.filter(|published| published.transport == Transport::Udp);
+    udp.map(|published| published.host.port()).collect()
 }
 
 pub(super) fn remove_cables(endpoints: &[Endpoint], route: &mut Socket) -> Result<()> {

@@ -8,6 +8,7 @@
 //! names       the resolver at 127.0.0.11, on networks other than the default one
 //! show        what ps, port and inspect say of it
 //! create, verbs, connect   hull network
+//! reload      rules that another tool has flushed
 //! recover     what a killed monitor left of it
 //! ```
 //!
@@ -23,6 +24,7 @@ mod endpoint;
 mod names;
 mod record;
 mod recover;
+mod reload;
 mod show;
 mod verbs;
 

@@ -2,6 +2,7 @@
 
 use hull_network::leases::Leases;
 use hull_network::links;
+use hull_network::nftables::forget_forwarded;
 use hull_storage::file;
 use serde_json::{Map, Value, json};
 
@@ -102,6 +103,7 @@ impl Engine {
             links::delete(&mut sockets.route, link.index)?;
         }
         bridge::table(self).remove_network(&mut sockets.filter, &network.link)?;
+        forget_forwarded(&mut sockets.filter, &network.link)?;
         // Last, so that whatever stops us can be gone on with.
         file::remove(&self.network_file(&network.name))?;
         hull_storage::tree::remove_tree(&self.network_run_dir(&network.name))?;

@@ -98,9 +98,26 @@ impl<'a> Batch<'a> {
         self.messages.push(message);
     }
 
+    pub fn delete_rule(&mut self, family: u8, chain: &str, handle: u64) {
+        let mut message = message(NFT_MSG_DELRULE, 0, family);
+        message.put_text(NFTA_RULE_TABLE, self.table);
+        message.put_text(NFTA_RULE_CHAIN, chain);
+        message.put(NFTA_RULE_HANDLE, &handle.to_be_bytes());
+        self.messages.push(message);
+    }
+
     /// Behind the rules that the chain has.
     pub fn add_rule(&mut self, family: u8, rule: &Rule) {
-        let mut message = message(NFT_MSG_NEWRULE, CREATE | APPEND, family);
+        self.rule(CREATE | APPEND, family, rule);
+    }
+
+    /// Before them.
+    pub fn insert_rule(&mut self, family: u8, rule: &Rule) {
+        self.rule(CREATE, family, rule);
+    }
+
+    fn rule(&mut self, flags: u16, family: u8, rule: &Rule) {
+        let mut message = message(NFT_MSG_NEWRULE, flags, family);
         message.put_text(NFTA_RULE_TABLE, self.table);
         message.put_text(NFTA_RULE_CHAIN, rule.chain);
         rule.put(&mut message);

@@ -17,6 +17,7 @@ mod base;
 mod batch;
 mod kernel;
 mod names;
+mod neighbours;
 mod rule;
 mod sets;
 
@@ -32,6 +33,7 @@ use crate::ports::Transport;
 use batch::Batch;
 use kernel::{NFPROTO_BRIDGE, NFPROTO_INET};
 pub use names::redirect_names;
+pub use neighbours::{accept_forwarded, forget_forwarded};
 use sets::{Element, Fields, Set};
 
 /// hull's tables, by their name.
@@ -116,20 +118,22 @@ impl Table {
     ///
     /// The caller holds a socket bound to each published port ([`crate::ports`]). So what the maps still say of one was left
     /// by a container that is gone, and is replaced.
-    pub fn attach(&self, socket: &mut Socket, endpoints: &[Endpoint<'_>]) -> Result<()> {
+    ///
+    /// True when the tables were missing, and with them what they said of other containers.
+    pub fn attach(&self, socket: &mut Socket, endpoints: &[Endpoint<'_>]) -> Result<bool> {
         endpoints.iter().try_for_each(Endpoint::check)?;
         match self.add(socket, endpoints) {
             Err(error) if error.errno() == Some(libc::ENOENT) => {
                 self.ensure(socket)?;
-                self.add(socket, endpoints)
+                self.add(socket, endpoints).map(|()| true)
             }
             // Before Linux 5.7 it was EBUSY.
             Err(error) if matches!(error.errno(), Some(libc::EEXIST | libc::EBUSY)) => {
                 let ports = endpoints.iter().flat_map(|endpoint| endpoint.ports()).collect();
                 self.remove(socket, ports)?;
-                self.add(socket, endpoints)
+                self.add(socket, endpoints).map(|()| false)
             }
-            added => added,
+            added => added.map(|()| false),
         }
     }
 

@@ -76,11 +76,17 @@ enum Instruction {
 pub struct Rule {
     pub chain: &'static str,
     instructions: Vec<Instruction>,
+    /// Kept with it and not looked into by the kernel.
+    tag: Vec<u8>,
 }
 
 impl Rule {
     pub fn new(chain: &'static str) -> Self {
-        Self { chain, instructions: Vec::new() }
+        Self { chain, instructions: Vec::new(), tag: Vec::new() }
+    }
+
+    pub fn tagged(self, tag: &[u8]) -> Self {
+        Self { tag: tag.to_vec(), ..self }
     }
 
     fn then(mut self, instruction: Instruction) -> Self {
@@ -167,8 +173,11 @@ impl Rule {
         self.then(Instruction::Masquerade)
     }
 
-    /// As `NFTA_RULE_EXPRESSIONS`.
+    /// As `NFTA_RULE_EXPRESSIONS`, and `NFTA_RULE_USERDATA`.
     pub fn put(&self, message: &mut Message) {
+        if !self.tag.is_empty() {
+            message.put(NFTA_RULE_USERDATA, &self.tag);
+        }
         message.put_nested(NFTA_RULE_EXPRESSIONS, |list| {
             for instruction in &self.instructions {
                 list.put_nested(NFTA_LIST_ELEM, |element| {

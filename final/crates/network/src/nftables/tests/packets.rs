@@ -241,3 +241,81 @@ fn ipv6_is_served_as_ipv4_is() {
         assert_eq!(ask(&v6.namespace, "fd00:9::1", 8080), "fd00:9::1");
     });
 }
+
+/// docker's rules, as far as they are in anybody's way.
+const DOCKERS: [&str; 5] = [
+    "-P FORWARD DROP",
+    "-N DOCKER-USER",
+    "-A FORWARD -j DOCKER-USER",
+    "-A FORWARD -o docker0 -j DROP",
+    "-A FORWARD -i docker0 -j ACCEPT",
+];
+
+#[test]
+fn packets_pass_where_iptables_drops_what_is_forwarded() {
+    const NAME: &str = "packets_pass_where_iptables_drops_what_is_forwarded";
+    if !has(NAME, "iptables-nft") {
+        return;
+    }
+    for rules in [&DOCKERS[..], &DOCKERS[..1]] {
+        in_own_namespace(NAME, || {
+            let iptables = |rule: &str| oracle("iptables-nft", &rule.split(' ').collect::<Vec<_>>());
+            rules.iter().for_each(|rule| drop(iptables(rule)));
+            let before = iptables("-S");
+            let mut world = World::new();
+            let [one, two, _] = three(&mut world);
+            world.attach(&one, network("hull0"), &publish(at("0.0.0.0", 8080), &one, 80));
+            world.attach(&two, network("hull0"), &[]);
+            serve(&world.neighbour, Transport::Tcp, at("0.0.0.0", 80));
+            refused(&one.namespace, Transport::Tcp, at(NEIGHBOUR, 80));
+            for _ in 0..2 {
+                accept_forwarded(&mut world.filter, "hull0", true).unwrap();
+            }
+            ask(&one.namespace, Transport::Tcp, at(NEIGHBOUR, 80));
+            ask(&one.namespace, Transport::Tcp, at("10.9.0.3", 80));
+            for from in [&world.neighbour, &one.namespace, &two.namespace] {
+                ask(from, Transport::Tcp, at(HOST_ON_LAN, 8080));
+            }
+            // iptables still understands its table, and has two rules more.
+            assert_eq!(iptables("-S").lines().count(), before.lines().count() + 2);
+            forget_forwarded(&mut world.filter, "hull0").unwrap();
+            assert_eq!(iptables("-S"), before);
+        });
+    }
+}
+
+#[test]
+fn where_nobody_drops_there_is_nothing_to_be_added() {
+    in_own_namespace("where_nobody_drops_there_is_nothing_to_be_added", || {
+        let mut filter = socket();
+        accept_forwarded(&mut filter, "hull0", true).unwrap();
+        forget_forwarded(&mut filter, "hull0").unwrap();
+        if has("where_nobody_drops_there_is_nothing_to_be_added", "nft") {
+            assert_eq!(oracle("nft", &["list", "ruleset"]), "");
+        }
+    });
+}
+
+#[test]
+fn udp_goes_where_a_port_leads_now_and_not_where_it_led() {
+    in_own_namespace("udp_goes_where_a_port_leads_now_and_not_where_it_led", || {
+        let mut world = World::new();
+        let [one, two, _] = three(&mut world);
+        let port = |container| publish(at("0.0.0.0", 8080), container, 80);
+        world.attach(&one, network("hull0"), &port(&one));
+        // One client, one socket: to the kernel that is one connection.
+        let client = inside(&world.neighbour, || std::net::UdpSocket::bind(at("0.0.0.0", 7000)).unwrap());
+        client.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
+        let ask = || {
+            client.send_to(b"?", at(HOST_ON_LAN, 8080)).unwrap();
+            client.recv(&mut [0; 64]).is_ok()
+        };
+        assert!(ask());
+        world.attach(&two, network("hull0"), &port(&two));
+        inside(&one.namespace, || oracle("ip", &["link", "set", "eth0", "down"]));
+        assert!(!ask(), "what is remembered leads to who is gone");
+        crate::connections::forget_udp(&mut world.filter, &[53, 8080]).unwrap();
+        assert!(ask());
+        crate::connections::forget_udp(&mut world.filter, &[]).unwrap();
+    });
+}
