@@ -45,6 +45,7 @@ impl Engine {
                 cgroup: cgroup.as_ref(),
                 spec: &spec,
                 seccomp_cache: Some(&seccomp_cache),
+                preserved_fds: 0,
             };
             Ok(hull_runtime::exec(target, &process, stdio)?)
         };

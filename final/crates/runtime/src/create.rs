@@ -42,6 +42,8 @@ pub struct CreateOptions<'a> {
     pub rendezvous: Option<OwnedFd>,
     /// So many descriptors from 3 on go to the program.
     pub preserved_fds: u32,
+    /// A session keyring of its own; else the caller's.
+    pub new_keyring: bool,
 }
 
 /// What is made before the clone, for the child to use.

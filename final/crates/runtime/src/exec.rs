@@ -30,6 +30,8 @@ pub struct ExecTarget<'a> {
     pub cgroup: Option<&'a Cgroup>,
     pub spec: &'a Spec,
     pub seccomp_cache: Option<&'a Path>,
+    /// So many descriptors from 3 on go to the program.
+    pub preserved_fds: u32,
 }
 
 /// Runs `process` in the container's namespaces and cgroup, as a child of the caller, which has one thread and makes
@@ -132,9 +134,10 @@ fn enter(
     init::set_limits(user_process)?;
     rights.take()?;
     // Before anything is looked for by a name of the container's; see the create path.
-    process::close_all_but(3, &[channel.as_fd()]).step(|| "close inherited descriptors".into())?;
+    process::close_all_but(3 + target.preserved_fds, &[channel.as_fd()])
+        .step(|| "close inherited descriptors".into())?;
     let program = init::find(user_process)?;
-    init::execute(&program, user_process, 0)
+    init::execute(&program, user_process, target.preserved_fds)
 }
 
 fn subject<'a>(target: &ExecTarget<'a>) -> Result<Subject<'a>> {

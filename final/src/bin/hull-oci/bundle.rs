@@ -30,6 +30,8 @@ impl Bundle {
         let resources = linux.resources.get_or_insert_default();
         unset_zeros(resources);
         allow_default_devices(resources);
+        // On v1 engines read there what a container has read and written, and would find the whole machine's.
+        resources.block_io.get_or_insert_default();
         let bundle = Self { directory, spec };
         let rootfs = bundle.rootfs();
         if !rootfs.is_dir() {

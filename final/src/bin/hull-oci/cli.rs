@@ -1,6 +1,7 @@
 //! What can be typed: runc's verbs and options, as far as hull-oci applies them.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -31,6 +32,12 @@ pub struct Global {
     /// Refused: cgroups are written directly
     #[arg(long)]
     pub systemd_cgroup: bool,
+    /// Taken for runc's sake: what may be done is asked of the kernel
+    #[arg(long, value_name = "true|false|auto", hide = true)]
+    pub rootless: Option<String>,
+    /// Taken for runc's sake
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub criu: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -75,6 +82,12 @@ pub enum Verb {
     Spec(Spec),
     /// Print what this runtime can apply
     Features,
+    /// Print what a container uses, again and again, and that its memory ran out
+    Events(Events),
+    /// Refused: it takes CRIU, which hull-oci does not speak with
+    Checkpoint(Checkpoint),
+    /// Refused, as checkpoint
+    Restore(Checkpoint),
 }
 
 #[derive(Debug, Args)]
@@ -102,6 +115,9 @@ pub struct Create {
     /// Refused: without pivot_root(2) a privileged process walks out
     #[arg(long)]
     pub no_pivot: bool,
+    /// Keep the caller's session keyring
+    #[arg(long)]
+    pub no_new_keyring: bool,
 }
 
 #[derive(Debug, Args)]
@@ -179,6 +195,24 @@ pub struct Exec {
     /// Also where the container is paused: the process waits until it is resumed
     #[arg(long)]
     pub ignore_paused: bool,
+    /// Also be in a group
+    #[arg(long, short = 'g', value_name = "GID")]
+    pub additional_gids: Vec<u32>,
+    /// AppArmor's profile
+    #[arg(long, value_name = "PROFILE")]
+    pub apparmor: Option<String>,
+    /// SELinux's label
+    #[arg(long, value_name = "LABEL")]
+    pub process_label: Option<String>,
+    /// Pass so many descriptors from 3 on to the program
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=65536))]
+    pub preserve_fds: u32,
+    /// In a cgroup that exists below the container's
+    #[arg(long, value_name = "PATH")]
+    pub cgroup: Option<String>,
+    /// Leave orphans of the process to somebody else
+    #[arg(long)]
+    pub no_subreaper: bool,
 }
 
 #[derive(Debug, Args)]
@@ -208,15 +242,24 @@ pub struct Update {
     /// Limits as JSON, as `linux.resources` in config.json; `-` is stdin
     #[arg(long, short, value_name = "FILE")]
     pub resources: Option<PathBuf>,
-    /// Bytes
-    #[arg(long, allow_hyphen_values = true)]
+    /// Bytes, or with a unit: 64m
+    #[arg(long, allow_hyphen_values = true, value_parser = size)]
     pub memory: Option<i64>,
     /// Bytes the container keeps when memory is short
-    #[arg(long, allow_hyphen_values = true)]
+    #[arg(long, allow_hyphen_values = true, value_parser = size)]
     pub memory_reservation: Option<i64>,
     /// Bytes of memory and swap together; -1 is without limit
-    #[arg(long, allow_hyphen_values = true)]
+    #[arg(long, allow_hyphen_values = true, value_parser = size)]
     pub memory_swap: Option<i64>,
+    /// Bytes of the kernel's memory (cgroup v1)
+    #[arg(long, allow_hyphen_values = true, value_parser = size)]
+    pub kernel_memory: Option<i64>,
+    /// Bytes of its buffers for TCP (cgroup v1)
+    #[arg(long, allow_hyphen_values = true, value_parser = size)]
+    pub kernel_memory_tcp: Option<i64>,
+    /// 10 to 1000
+    #[arg(long)]
+    pub blkio_weight: Option<u16>,
     /// Microseconds
     #[arg(long)]
     pub cpu_period: Option<u64>,
@@ -234,6 +277,66 @@ pub struct Update {
     /// Processes and threads; -1 is without limit
     #[arg(long, allow_hyphen_values = true)]
     pub pids_limit: Option<i64>,
+    /// Microseconds that may be saved up
+    #[arg(long)]
+    pub cpu_burst: Option<u64>,
+    /// 1: behind everybody else
+    #[arg(long, allow_hyphen_values = true)]
+    pub cpu_idle: Option<i64>,
+    /// Microseconds (cgroup v1)
+    #[arg(long)]
+    pub cpu_rt_period: Option<u64>,
+    /// Microseconds in each period (cgroup v1)
+    #[arg(long, allow_hyphen_values = true)]
+    pub cpu_rt_runtime: Option<i64>,
+    /// Refused: hull-oci does not speak with resctrl
+    #[arg(long, value_name = "SCHEMA")]
+    pub l3_cache_schema: Option<String>,
+    /// Refused: hull-oci does not speak with resctrl
+    #[arg(long, value_name = "SCHEMA")]
+    pub mem_bw_schema: Option<String>,
+}
+
+/// As Docker's units are: powers of 1024, from `b` to `t`.
+fn size(text: &str) -> Result<i64, String> {
+    let lower = text.to_ascii_lowercase();
+    let number = lower.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let shift = match lower[number.len()..].trim_end_matches('b').trim_end_matches('i') {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => return Err("expected a number of bytes, as 64m".into()),
+    };
+    let number: i64 = number.parse().map_err(|_| "expected a number of bytes, as 64m".to_owned())?;
+    number.checked_mul(1 << shift).ok_or_else(|| "more bytes than there can be".into())
+}
+
+#[derive(Debug, Args)]
+pub struct Events {
+    #[arg(value_name = "CONTAINER")]
+    pub id: String,
+    /// How often, as 500ms, 5s or 1m
+    #[arg(long, default_value = "5s", value_parser = interval)]
+    pub interval: Duration,
+    /// Once
+    #[arg(long)]
+    pub stats: bool,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| error.to_string()).and_then(|interval| match interval {
+        Duration::ZERO => Err("an interval takes time".into()),
+        interval => Ok(interval),
+    })
+}
+
+/// Whatever runc takes.
+#[derive(Debug, Args)]
+pub struct Checkpoint {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "…")]
+    pub words: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -103,6 +103,7 @@ pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After)
         seccomp_cache: None,
         rendezvous: listener,
         preserved_fds: args.preserve_fds,
+        new_keyring: !args.no_new_keyring,
     });
     let told = made.map_err(Into::into).and_then(|mut created| {
         let console = tell(args, &mut created, console_socket.as_ref())?;
@@ -137,7 +138,7 @@ pub fn write_pid(file: &Path, pid: i32) -> Result<()> {
 }
 
 /// A number that is not open here would be given to the next descriptor of ours, and the container would get that.
-fn check_preserved(count: u32) -> Result<()> {
+pub fn check_preserved(count: u32) -> Result<()> {
     for number in 3..3 + count {
         std::fs::symlink_metadata(format!("/proc/self/fd/{number}"))
             .with_context(|| format!("--preserve-fds {count}: descriptor {number} is not open"))?;

@@ -1,6 +1,7 @@
 //! `exec`: another process in a container that is created or running.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Component, Path};
 
 use anyhow::{Context, Result, bail};
 use hull_runtime::security::capabilities;
@@ -8,13 +9,14 @@ use hull_runtime::spec::{Process, Spec, parse_process};
 use hull_runtime::{ExecTarget, Running, Stdio};
 use nix::libc::SIGKILL;
 
-use crate::create::write_pid;
+use crate::create::{check_preserved, write_pid};
 use crate::relay::{self, Signals};
 use crate::state::{Root, Status, cgroup, open};
 use crate::{cli, console};
 
 pub fn exec(root: &Root, args: &cli::Exec) -> Result<u8> {
     console::refuse_directories()?;
+    check_preserved(args.preserve_fds)?;
     let container = root.container(&args.id)?;
     let state = container.read()?;
     let status = container.status(&state);
@@ -27,12 +29,18 @@ pub fn exec(root: &Root, args: &cli::Exec) -> Result<u8> {
     let process = process(&spec, args)?;
     console::check(process.terminal, args.detach, args.console_socket.as_deref())?;
     let socket = args.console_socket.as_deref().map(console::connect).transpose()?;
-    let cgroup = cgroup(&state.cgroup)?;
+    let cgroup = cgroup(&cgroup_path(&state.cgroup, args)?)?;
+    if args.cgroup.is_some() && !cgroup.exists() {
+        bail!("--cgroup: there is no cgroup {}", cgroup.path());
+    }
     let init = state.init.as_ref().map(open).transpose()?.flatten();
     let Some(init) = init else { bail!("cannot exec in container {:?}, which is stopped", args.id) };
 
     console::give_pipes(process.user.uid)?;
     let signals = (!args.detach).then(Signals::take).transpose()?;
+    if signals.is_some() && !args.no_subreaper {
+        hull_sys::process::set_child_subreaper().context("cannot become a subreaper")?;
+    }
     let target = ExecTarget {
         id: &state.id,
         bundle: &state.bundle,
@@ -41,6 +49,7 @@ pub fn exec(root: &Root, args: &cli::Exec) -> Result<u8> {
         cgroup: Some(&cgroup),
         spec: &spec,
         seccomp_cache: None,
+        preserved_fds: args.preserve_fds,
     };
     let stdio = if process.terminal { Stdio::Terminal } else { Stdio::Inherit { stdin: true } };
     let (running, mut master) = hull_runtime::exec(target, &process, stdio)?;
@@ -85,10 +94,23 @@ fn process(spec: &Spec, args: &cli::Exec) -> Result<Process> {
         (process.user.uid, process.user.gid) = parse_user(user, process.user.gid)?;
     }
     process.no_new_privileges |= args.no_new_privs;
+    process.user.additional_gids.extend(&args.additional_gids);
+    process.apparmor_profile = args.apparmor.clone().or(process.apparmor_profile);
+    process.selinux_label = args.process_label.clone().or(process.selinux_label);
     for name in &args.cap {
         add_capability(&mut process, name)?;
     }
     Ok(process)
+}
+
+/// The container's, or one below it.
+fn cgroup_path(own: &str, args: &cli::Exec) -> Result<String> {
+    let Some(below) = &args.cgroup else { return Ok(own.to_owned()) };
+    let is_plain = |component| matches!(component, Component::RootDir | Component::Normal(_));
+    if !Path::new(below).components().all(is_plain) || below.contains(':') {
+        bail!("--cgroup {below:?}: expected a path below the container's cgroup");
+    }
+    Ok(format!("{}/{}", own.trim_end_matches('/'), below.trim_matches('/')))
 }
 
 fn parse_user(text: &str, gid: u32) -> Result<(u32, u32)> {

@@ -36,6 +36,9 @@ pub fn update(root: &Root, args: &cli::Update) -> Result<u8> {
 }
 
 fn asked(args: &cli::Update) -> Result<Resources> {
+    if args.l3_cache_schema.is_some() || args.mem_bw_schema.is_some() {
+        bail!("--l3-cache-schema and --mem-bw-schema: hull-oci does not speak with resctrl");
+    }
     let mut asked = match &args.resources {
         Some(file) => {
             parse_resources(&read(file)?).with_context(|| format!("cannot use {}", file.display()))?
@@ -46,12 +49,21 @@ fn asked(args: &cli::Update) -> Result<Resources> {
     memory.limit = args.memory.or(memory.limit);
     memory.reservation = args.memory_reservation.or(memory.reservation);
     memory.swap = args.memory_swap.or(memory.swap);
+    memory.kernel = args.kernel_memory.or(memory.kernel);
+    memory.kernel_tcp = args.kernel_memory_tcp.or(memory.kernel_tcp);
     let cpu = asked.cpu.get_or_insert_default();
     cpu.period = args.cpu_period.or(cpu.period);
     cpu.quota = args.cpu_quota.or(cpu.quota);
     cpu.shares = args.cpu_share.or(cpu.shares);
+    cpu.burst = args.cpu_burst.or(cpu.burst);
+    cpu.idle = args.cpu_idle.or(cpu.idle);
+    cpu.realtime_period = args.cpu_rt_period.or(cpu.realtime_period);
+    cpu.realtime_runtime = args.cpu_rt_runtime.or(cpu.realtime_runtime);
     cpu.cpus = args.cpuset_cpus.clone().or(cpu.cpus.take());
     cpu.mems = args.cpuset_mems.clone().or(cpu.mems.take());
+    if args.blkio_weight.is_some() {
+        asked.block_io.get_or_insert_default().weight = args.blkio_weight;
+    }
     asked.pids = args.pids_limit.map(|limit| Pids { limit }).or(asked.pids);
     unset_zeros(&mut asked);
     asked.memory = asked.memory.filter(|memory| *memory != Memory::default());

@@ -110,6 +110,7 @@ pub(super) fn start(
         seccomp_cache: Some(&seccomp_cache),
         rendezvous: None,
         preserved_fds: 0,
+        new_keyring: true,
     })?;
     // While it makes its mounts. Should it have died over them, it says why, and that is why we found nobody.
     let connected = network.connect(engine, record, created.pid());

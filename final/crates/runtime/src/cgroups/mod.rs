@@ -4,12 +4,14 @@
 //! layout   which hierarchies this machine has, from /proc/self/mountinfo
 //! v1       limits as v1 files       v2  limits as v2 files
 //! devices  the device program of v2
+//! stats    what was used
 //! files    reading and writing, with errors that name the file, the value and the reason
 //! ```
 
 mod devices;
 mod files;
 mod layout;
+mod stats;
 mod v1;
 mod v2;
 
@@ -23,6 +25,7 @@ use crate::spec::Resources;
 
 pub use files::Error;
 pub use layout::{Hierarchy, Layout, detect};
+pub use stats::Stats;
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 

@@ -72,7 +72,7 @@ pub(super) fn limit(hierarchies: &[Hierarchy], path: &str, resources: &Resources
     if !resources.devices.is_empty() {
         limit_devices(&directory("devices")?, &resources.devices)?;
     }
-    if let Some(block_io) = &resources.block_io {
+    if let Some(block_io) = resources.block_io.as_ref().filter(|block_io| **block_io != BlockIo::default()) {
         limit_block_io(&directory("blkio")?, block_io)?;
     }
     if !resources.hugepage_limits.is_empty() {

@@ -35,7 +35,7 @@ fn wanted(resources: &Resources) -> Vec<&'static str> {
         wanted.push("pids");
     }
     let others = [
-        ("io", resources.block_io.is_some()),
+        ("io", resources.block_io.as_ref().is_some_and(|block_io| *block_io != BlockIo::default())),
         ("hugetlb", !resources.hugepage_limits.is_empty()),
         ("rdma", !resources.rdma.is_empty()),
     ];

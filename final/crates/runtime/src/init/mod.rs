@@ -70,7 +70,11 @@ fn become_container(
     // Modes of what is made below are as written, whatever the caller's umask.
     nix::sys::stat::umask(nix::sys::stat::Mode::empty());
     nix::unistd::setsid().step(|| "start a session".into())?;
-    process::join_new_session_keyring().or_else(rights::absent).step(|| "start a session keyring".into())?;
+    if options.new_keyring {
+        process::join_new_session_keyring()
+            .or_else(rights::absent)
+            .step(|| "start a session keyring".into())?;
+    }
 
     // With the host's user and mounts: the files of its cgroups are its own.
     enter_cgroups(options)?;
