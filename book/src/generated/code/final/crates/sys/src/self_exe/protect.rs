@@ -1,0 +1,25 @@
+/// Executes this program again from a read-only place; returns at once where it already runs from one.
+pub fn protect() -> nix::Result<()> {
+    let own = nix::fcntl::open(
+        SELF,
+        nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_CLOEXEC,
+        nix::sys::stat::Mode::empty(),
+    )?;
+    if is_protected(&own)? {
+        return Ok(());
+    }
+    // A mount needs CAP_SYS_ADMIN in its namespace; an ordinary user gets a sealed copy in memory.
+    let copy = match read_only_mount() {
+        Ok(mount) => mount,
+        Err(_) => sealed_memory()?,
+    };
+    let args: Vec<CString> =
+        std::env::args_os().filter_map(|arg| CString::new(arg.as_bytes()).ok()).collect();
+    let env: Vec<CString> = std::env::vars_os()
+        .filter_map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok())
+        .collect();
+    match nix::unistd::execveat(copy.as_fd(), c"", &args, &env, nix::fcntl::AtFlags::AT_EMPTY_PATH) {
+        Err(errno) => Err(errno),
+        Ok(never) => match never {},
+    }
+}
