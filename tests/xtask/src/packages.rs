@@ -8,7 +8,7 @@ use nix::unistd::geteuid;
 use crate::workspace::{output, run};
 
 /// Package and what it is for, said when it is missing.
-const PACKAGES: [(&str, &str); 18] = [
+const PACKAGES: [(&str, &str); 20] = [
     ("gcc", "links the programs"),
     ("libc6-dev", "has the C library for static linking"),
     ("busybox-static", "is the smallest image, and the virtual machine's user space"),
@@ -20,9 +20,14 @@ const PACKAGES: [(&str, &str); 18] = [
     ("openssl", "makes the registry's certificates"),
     ("podman", "pulls what hull pushed, and pushes what hull pulls"),
     ("docker.io", "does the same (dockerd)"),
+    ("runc", "is the reference that bundles run on first"),
+    ("netavark", "makes podman's networks, for containers that it runs on hull-oci"),
     ("uidmap", "gives an ordinary user more than one id (newuidmap)"),
     ("iproute2", "shows what others see of a link"),
-    ("iptables", "drops what is forwarded, as docker makes it do"),
+    (
+        "iptables",
+        "drops what is forwarded, as docker makes it do, and publishes podman's and dockerd's ports",
+    ),
     ("nftables", "shows the leak check which rules are left"),
     ("qemu-system-x86", "runs the cgroup v2 virtual machine"),
     ("cpio", "packs the virtual machine's initramfs"),

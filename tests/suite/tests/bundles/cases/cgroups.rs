@@ -115,6 +115,12 @@ pub const CASES: &[Case] = &[
             );
         }
     }),
+    case("what_it_reads_and_writes_is_counted_for_itself", |b| {
+        if !is_v2("blkio") {
+            let own = b.world.cgroup();
+            b.expect("grep ':blkio:' /proc/self/cgroup | cut -d: -f3", &own);
+        }
+    }),
     case("huge_pages_are_limited", |b| {
         let limit = json!({"hugepageLimits": [{"pageSize": "2MB", "limit": 4 * MIB}]});
         b.namespace("cgroup", None).set("/linux/resources", limit);

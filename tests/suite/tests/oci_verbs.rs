@@ -1,0 +1,122 @@
+//! The verbs of `hull-oci` beside a bundle's life: limits, numbers, other processes, and what it does not do.
+
+#[allow(dead_code, reason = "each suite uses its part")]
+mod oci_world;
+
+use oci_world::World;
+use serde_json::{Value, json};
+
+#[test]
+fn update_takes_units_and_every_limit() {
+    let Some(w) = World::start() else { return };
+    w.bundle(&w.config(&["sleep", "1000"]));
+    w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
+    let pid = w.state("box")["pid"].as_i64().unwrap() as i32;
+    let read = |controller: &str, v1: &str, v2: &str| {
+        let name = if hull_test_support::cgroups::is_v2(controller) { v2 } else { v1 };
+        let file = hull_test_support::cgroups::directory(pid, controller).join(name);
+        std::fs::read_to_string(file).unwrap().trim().to_owned()
+    };
+    w.oci(&["update", "--memory", "64m", "--memory-reservation", "32MiB", "box"]).ok();
+    assert_eq!(read("memory", "memory.limit_in_bytes", "memory.max"), "67108864");
+    assert_eq!(read("memory", "memory.soft_limit_in_bytes", "memory.low"), "33554432");
+    w.oci(&["update", "--cpu-quota", "20000", "--cpu-period", "50000", "--cpu-burst", "1000", "box"]).ok();
+    assert_eq!(read("cpu", "cpu.cfs_burst_us", "cpu.max.burst"), "1000");
+    w.oci(&["update", "--cpu-idle", "1", "box"]).ok();
+    assert_eq!(read("cpu", "cpu.idle", "cpu.idle"), "1");
+    w.oci(&["update", "--cpu-idle", "0", "--cpu-share", "512", "box"]).ok();
+    assert_eq!(read("cpu", "cpu.idle", "cpu.idle"), "0");
+    let less = w.write("less.json", &json!({"memory": {"limit": 4096, "checkBeforeUpdate": true}}));
+    assert!(w.oci(&["update", "-r", &less, "box"]).fails(1).contains("in use"));
+    assert_eq!(read("memory", "memory.limit_in_bytes", "memory.max"), "67108864", "nothing was changed");
+    for wrong in [["--memory", "64x"], ["--memory", "99999999999g"], ["--l3-cache-schema", "L3:0=f"]] {
+        w.oci(&["update", wrong[0], wrong[1], "box"]).fails(1);
+    }
+}
+
+#[test]
+fn events_tell_what_a_container_uses() {
+    let Some(w) = World::start() else { return };
+    w.bundle(&w.config(&["sh", "-c", "while [ ! -e /go ]; do sleep 0.1; done"]));
+    w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
+    let event: Value = serde_json::from_str(w.oci(&["events", "--stats", "box"]).ok()).unwrap();
+    assert_eq!((&event["type"], &event["id"]), (&json!("stats"), &json!("box")));
+    assert!(event["data"]["memory"]["usage"]["usage"].as_u64().unwrap() > 0, "{event}");
+    assert!(event["data"]["cpu"]["usage"]["total"].as_u64().unwrap() > 0, "{event}");
+    assert!(event["data"]["pids"]["current"].as_u64().unwrap() > 0, "{event}");
+    let events = hull_test_support::Running::start(&mut w.command(&["events", "--interval", "50ms", "box"]));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::fs::write(w.path("bundle/rootfs/go"), "").unwrap();
+    let told = events.wait();
+    assert!(told.ok().lines().count() >= 2, "it ends with the container: {told}");
+    assert!(w.oci(&["events", "box"]).fails(1).contains("not running"));
+    assert!(w.oci(&["events", "--interval", "0s", "box"]).fails(1).contains("interval"));
+}
+
+#[test]
+fn what_is_not_there_is_refused_in_words() {
+    let Some(w) = World::start() else { return };
+    w.bundle(&w.config(&["sleep", "1000"]));
+    w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
+    for words in [&["checkpoint", "--image-path", "x", "box"][..], &["restore", "-b", "bundle", "other"]] {
+        assert!(w.oci(words).fails(1).contains("CRIU"));
+    }
+    assert_eq!(w.state("box")["status"], "running");
+}
+
+#[test]
+fn an_exec_has_what_it_is_given() {
+    let Some(w) = World::start() else { return };
+    let mut config = w.config(&["sleep", "1000"]);
+    config["process"]["oomScoreAdj"] = json!(300);
+    config["process"]["execCPUAffinity"] = json!({"initial": "0", "final": "0"});
+    w.bundle(&config);
+    w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
+    assert_eq!(w.oci(&["exec", "-g", "5", "-g", "7", "box", "id", "-G"]).ok(), "0 5 7");
+    assert_eq!(w.oci(&["exec", "box", "cat", "/proc/self/oom_score_adj"]).ok(), "300");
+    let allowed = w.oci(&["exec", "box", "grep", "Cpus_allowed_list", "/proc/self/status"]);
+    assert_eq!(allowed.ok(), "Cpus_allowed_list:\t0");
+    let mut shell = std::process::Command::new("sh");
+    let script = "exec 3>three 4>four; exec \"$@\"";
+    shell.args(["-c", script, "sh"]).current_dir(w.path(""));
+    let exec =
+        w.command(&["exec", "--preserve-fds", "1", "box", "sh", "-c", "echo kept >&3; echo fourth >&4"]);
+    shell.arg(exec.get_program()).args(exec.get_args());
+    assert!(!shell.status().unwrap().success(), "there is no descriptor 4 inside");
+    assert_eq!(std::fs::read_to_string(w.path("three")).unwrap(), "kept\n");
+    assert!(w.oci(&["exec", "--cgroup", "../x", "box", "true"]).fails(1).contains("--cgroup"));
+    assert!(w.oci(&["exec", "--cgroup", "nowhere", "box", "true"]).fails(1).contains("nowhere"));
+    for kind in ["pids", "memory"] {
+        let pid = w.state("box")["pid"].as_i64().unwrap() as i32;
+        let directory = hull_test_support::cgroups::directory(pid, kind).join("below");
+        std::fs::create_dir(directory).unwrap();
+    }
+    let told = w.oci(&["exec", "--cgroup", "below", "box", "grep", "pids", "/proc/self/cgroup"]);
+    assert!(told.ok().ends_with("/box/below"), "{told}");
+}
+
+#[test]
+fn an_exec_enters_a_user_namespace() {
+    let Some(w) = World::start() else { return };
+    let mut config = w.config(&["sleep", "1000"]);
+    let ids = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
+    config["linux"]["uidMappings"] = ids.clone();
+    config["linux"]["gidMappings"] = ids;
+    config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+    config["process"]["terminal"] = json!(true);
+    w.bundle(&config);
+    let (listener, socket) = w.console_socket();
+    w.detached(&["run", "-d", "--bundle", "bundle", "--console-socket", &socket, "box"]).ok();
+    let _kept = oci_world::Console::accept(&listener);
+    assert_eq!(
+        w.oci(&["exec", "box", "sh", "-c", "id -u; cat /proc/self/uid_map | xargs"]).ok(),
+        "0\n0 100000 65536"
+    );
+    assert_eq!(w.oci(&["exec", "-u", "1000:1000", "box", "id", "-u"]).ok(), "1000");
+    let mut inside =
+        hull_test_support::Terminal::start(&w.command(&["exec", "-t", "box", "sh", "-c", "tty; exit 4"]));
+    inside.expect("/dev/pts/1");
+    assert_eq!(inside.wait(), 4);
+    w.oci(&["delete", "-f", "box"]).ok();
+    w.assert_nothing_left();
+}
