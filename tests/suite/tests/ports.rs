@@ -1,6 +1,6 @@
 //! Published ports: who reaches them, who has them, and when they go.
 
-use hull_test_support::outcome::eventually;
+use hull_test_support::outcome::{eventually, run as run_to_end, wrapped};
 use hull_test_support::{Scenario, skip};
 
 mod lan;
@@ -212,4 +212,16 @@ fn ports_answer_where_iptables_drops_what_is_forwarded() {
     lan.t.ok(&["network", "rm", "back"]);
     assert_eq!(lan.host.sh("iptables-nft -S"), before);
     lan.host.sh("nft delete table ip filter");
+}
+
+#[test]
+fn a_thousand_ports_are_more_descriptors_than_the_container_is_to_have() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let run = t.command(&["run", "-d", "--name", "box", "-p", "10000-11499:20000-21499", "busybox"]);
+    let mut limited = wrapped(&["prlimit", "--nofile=1024:8192"], &run);
+    run_to_end(limited.args(["sh", "-c", "ulimit -n; ulimit -Hn; sleep 300"])).ok();
+    eventually("it has spoken", || t.ok(&["logs", "box"]) == "1024\n8192");
+    assert_eq!(t.ok(&["port", "box"]).lines().count(), 1500);
+    let shown = t.ok(&["ps", "--format", "{{.Ports}}"]);
+    assert_eq!(shown, "0.0.0.0:10000-11499->20000-21499/tcp");
 }

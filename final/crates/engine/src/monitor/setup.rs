@@ -78,7 +78,10 @@ pub(super) fn start(
 ) -> Result<(Running, Streams)> {
     files::write(engine, record)?;
     let bundle = engine.root().container_run_dir(&record.id);
-    let spec = spec::build(engine, record, &rootfs(engine, record), state.cgroup.as_deref())?;
+    let mut spec = spec::build(engine, record, &rootfs(engine, record), state.cgroup.as_deref())?;
+    if let (Some(limit), Some(process)) = (network.descriptor_limit(), &mut spec.process) {
+        spec::limit_descriptors(process, limit);
+    }
     let config = bundle.join("config.json");
     hull_storage::file::write_json_atomic(&config, &spec)?;
 

@@ -16,6 +16,7 @@ use hull_network::routes::{self, Route};
 use hull_network::{namespace, sysctl};
 use hull_storage::process_id::ProcessId;
 use rustix::event::PollFlags;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::bridge::{self, Sockets};
 use super::endpoint::{self, Endpoint};
@@ -32,6 +33,8 @@ use crate::record::Record;
 pub(crate) struct Attachment {
     /// Nobody else gets these ports while the monitor lives.
     held: Vec<Held>,
+    /// How many descriptors a process may have where the container comes from, if the ports took more.
+    descriptors_before: Option<Rlimit>,
     /// While a start or an end lasts.
     sockets: Option<Sockets>,
     /// There are rules and cables.
@@ -71,11 +74,13 @@ impl Attachment {
             let interface = format!("eth{number}");
             endpoints.push(take_place(engine, record, option, interface, monitor, &mut sockets)?);
         }
-        let mut held = Vec::new();
+        let mut attachment = Self { sockets: Some(sockets), ..Self::default() };
         if let Some(first) = endpoints.first_mut() {
-            held = hold_ports(first, &record.mappings())?;
+            let mappings = record.mappings();
+            attachment.descriptors_before = allow_descriptors(2 * mappings.len());
+            attachment.held = hold_ports(first, &mappings)?;
         }
-        Ok(Self { held, sockets: Some(sockets), plugged: false, names: None, inside: None })
+        Ok(attachment)
     }
 
     /// Plugs the container in: `pid` is any process in its network namespace.
@@ -93,6 +98,11 @@ impl Attachment {
             self.inside = Some(socket);
         }
         Ok(())
+    }
+
+    /// The limit that the container is to have, where the monitor's own is another.
+    pub(crate) fn descriptor_limit(&self) -> Option<&Rlimit> {
+        self.descriptors_before.as_ref()
     }
 
     /// What the monitor is to poll.
@@ -146,6 +156,17 @@ impl Attachment {
         unplugged.and(given).and_then(|()| endpoint::forget(engine, id))
     }
 }
+
+/// Each port is a socket. Raises the limit of descriptors as far as everybody may; what it was, if that was too low.
+fn allow_descriptors(ports: usize) -> Option<Rlimit> {
+    let before = getrlimit(Resource::Nofile);
+    let enough = before.current.is_none_or(|limit| limit > ports as u64 + OTHER_DESCRIPTORS);
+    let raised = Rlimit { current: before.maximum, maximum: before.maximum };
+    (!enough && setrlimit(Resource::Nofile, raised).is_ok()).then_some(before)
+}
+
+/// More than a monitor has otherwise: a few, and one or two for each client.
+const OTHER_DESCRIPTORS: u64 = 256;
 
 /// An address from each of the network's pools.
 pub(super) fn take_place(

@@ -45,9 +45,37 @@ fn published(endpoints: &[Endpoint]) -> Vec<PublishedPort> {
 pub(crate) fn ports_column(endpoints: &[Endpoint], exposed: &[Port]) -> String {
     let published = published(endpoints);
     let is_published = |port: &Port| published.iter().any(|one| one.container == *port);
-    let mapped = published.iter().map(|port| format!("{}->{}", port.host, port.container));
+    let mapped = ranges(&published).into_iter().map(|(first, count)| match count {
+        1 => format!("{}->{}", first.host, first.container),
+        _ => {
+            let Port { number, transport } = first.container;
+            let (host, more) = (first.host.port(), count - 1);
+            format!("{}-{}->{number}-{}/{transport}", first.host, host + more, number + more)
+        }
+    });
     let others = exposed.iter().filter(|port| !is_published(port)).map(Port::to_string);
     mapped.chain(others).collect::<Vec<_>>().join(", ")
+}
+
+/// Ports in a row on both sides: the first of each row and how many there are.
+fn ranges(ports: &[PublishedPort]) -> Vec<(PublishedPort, u16)> {
+    let mut ranges: Vec<(PublishedPort, u16)> = Vec::new();
+    let mut sorted = ports.to_vec();
+    sorted.sort_unstable_by_key(|port| (port.container.transport, port.host.ip(), port.container.number));
+    for port in sorted {
+        let follows = |(first, count): &(PublishedPort, u16)| {
+            first.container.transport == port.container.transport
+                && first.host.ip() == port.host.ip()
+                && first.container.number.checked_add(*count) == Some(port.container.number)
+                && first.host.port().checked_add(*count) == Some(port.host.port())
+        };
+        match ranges.last_mut().filter(|last| follows(last)) {
+            Some((_, count)) => *count += 1,
+            None => ranges.push((port, 1)),
+        }
+    }
+    ranges.sort_unstable();
+    ranges
 }
 
 /// The names under NETWORKS.

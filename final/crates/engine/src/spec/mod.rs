@@ -22,7 +22,7 @@ use crate::error::Result;
 use crate::options::{CreateOptions, NamespaceMode, NetworkMode};
 use crate::record::Record;
 
-pub(crate) use process::{exec_process, set_variable};
+pub(crate) use process::{exec_process, limit_descriptors, set_variable};
 pub(crate) use resources::has_limits;
 
 /// `rootfs` is the mounted root file system; the spec's `cgroup` is a path below the cgroup root.

@@ -127,6 +127,14 @@ fn granted(options: &CreateOptions, privileged: bool) -> Result<Vec<String>> {
     Ok(granted)
 }
 
+/// The limit of descriptors, unless the user has said one.
+pub(crate) fn limit_descriptors(process: &mut Process, limit: &rustix::process::Rlimit) {
+    if process.rlimits.iter().all(|other| other.kind != "RLIMIT_NOFILE") {
+        let [soft, hard] = [limit.current, limit.maximum].map(|limit| limit.unwrap_or(u64::MAX));
+        process.rlimits.push(Rlimit { kind: "RLIMIT_NOFILE".into(), soft, hard });
+    }
+}
+
 fn rlimit(limit: &Ulimit) -> Rlimit {
     // -1 is RLIM_INFINITY, which is all ones (getrlimit(2)).
     Rlimit {
