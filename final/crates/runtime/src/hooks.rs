@@ -8,18 +8,24 @@
 //! delete   poststop                   by the caller, when nothing of the container is left
 //! ```
 
+use std::convert::Infallible;
+use std::ffi::CString;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::fd::AsFd;
-use std::os::unix::process::CommandExt;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
+use hull_sys::process::{self, Clone3, Cloned};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
 use crate::error::{Error, Result, Step};
-use crate::spec::{Hook, Hooks, Spec};
+use crate::init;
+use crate::spec::{Hook, Hooks, Process, Spec};
 
 /// Which of the lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,29 +156,16 @@ fn one(hook: &Hook, point: Point, subject: Subject<'_>, state: &[u8]) -> Result<
     // Files and no pipes: whatever the hook reads or writes, nobody has to keep up with it.
     let (mut input, output) = (memory(step)?, memory(step)?);
     input.write_all(state).and_then(|()| input.rewind()).step(step)?;
-    let mut command = Command::new(&hook.path);
-    if let Some((name, rest)) = hook.args.split_first() {
-        command.arg0(name).args(rest);
-    }
-    match &hook.env {
-        Some(env) => {
-            command.env_clear();
-            command.envs(env.iter().map(|one| one.split_once('=').unwrap_or((one, ""))));
+    match process::clone3(&Clone3::default()).step(step)? {
+        Cloned::Child => {
+            let Err(error) = become_hook(hook, point, subject, &input, &output);
+            let _ = writeln!(&output, "{error}");
+            process::exit_now(127)
         }
-        // Ours is nobody's business inside.
-        None if point.is_inside() => drop(command.env_clear()),
-        None => {}
-    }
-    if point != Point::StartContainer {
-        command.current_dir(subject.bundle);
-    }
-    let copy = |file: &File| file.try_clone().map(Stdio::from).step(step);
-    command.stdin(Stdio::from(input)).stdout(copy(&output)?).stderr(copy(&output)?).process_group(0);
-    let mut child = command.spawn().step(step)?;
-    let status = wait(&mut child, hook.timeout).step(step)?;
-    match status {
-        Some(status) if status.success() => Ok(()),
-        status => Err(failure(hook, point, status, output)),
+        Cloned::Parent { pid, pidfd } => match wait(pid, &pidfd, hook.timeout).step(step)? {
+            Some(0) => Ok(()),
+            code => Err(failure(hook, point, code, output)),
+        },
     }
 }
 
@@ -180,43 +173,65 @@ fn memory(step: impl Fn() -> String + Copy) -> Result<File> {
     rustix::fs::memfd_create(c"hook", rustix::fs::MemfdFlags::CLOEXEC).map(File::from).step(step)
 }
 
-/// `None` when its time is over: it is dead then, and all of its process group.
-fn wait(child: &mut Child, timeout: Option<u64>) -> std::io::Result<Option<ExitStatus>> {
-    let pid = child.id() as i32;
-    if let Some(seconds) = timeout.filter(|seconds| *seconds > 0) {
-        let pidfd = hull_sys::process::pidfd_open(pid)?;
-        let deadline =
-            std::time::Instant::now() + std::time::Duration::from_secs(seconds.min(u32::MAX.into()));
-        loop {
-            let left = deadline.saturating_duration_since(std::time::Instant::now());
-            let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-            match poll(&mut [PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)], Some(&left)) {
-                Ok(0) => {
-                    let _ = nix::sys::signal::killpg(
-                        nix::unistd::Pid::from_raw(pid),
-                        nix::sys::signal::Signal::SIGKILL,
-                    );
-                    child.wait()?;
-                    return Ok(None);
-                }
-                Ok(_) => break,
-                Err(rustix::io::Errno::INTR) => {}
-                Err(errno) => return Err(errno.into()),
+/// In the child. It leads a process group, by which it can be ended with its children.
+fn become_hook(
+    hook: &Hook,
+    point: Point,
+    subject: Subject<'_>,
+    input: &File,
+    output: &File,
+) -> Result<Infallible> {
+    nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0)).step(|| "start a process group".into())?;
+    rustix::stdio::dup2_stdin(input)
+        .and_then(|()| rustix::stdio::dup2_stdout(output))
+        .and_then(|()| rustix::stdio::dup2_stderr(output))
+        .step(|| "set up stdin, stdout and stderr".into())?;
+    if point != Point::StartContainer {
+        nix::unistd::chdir(subject.bundle).step(|| "enter the bundle".into())?;
+    }
+    let path = CString::new(hook.path.as_os_str().as_bytes())
+        .map_err(|_| Error::Invalid(format!("{:?} has a zero byte", hook.path)))?;
+    let own = hook.path.to_string_lossy().into_owned();
+    let args = if hook.args.is_empty() { vec![own] } else { hook.args.clone() };
+    let env = match &hook.env {
+        Some(env) => env.clone(),
+        // Ours is nobody's business inside.
+        None if point.is_inside() => Vec::new(),
+        None => std::env::vars_os()
+            .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
+            .collect(),
+    };
+    init::execute(&path, &Process { args, env, ..Process::default() }, 0)
+}
+
+/// Its exit code. `None` when its time is over: it is dead then, and all of its process group.
+fn wait(pid: i32, pidfd: &OwnedFd, timeout: Option<u64>) -> nix::Result<Option<u8>> {
+    let deadline = timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds.min(u32::MAX.into())));
+    while let Some(deadline) = deadline {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+        match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&left)) {
+            Ok(1..) => break,
+            Err(rustix::io::Errno::INTR) => {}
+            // Its time is over, or nobody can tell any more.
+            _ => {
+                let _ = nix::sys::signal::killpg(Pid::from_raw(pid), Signal::SIGKILL);
+                return process::reap(pidfd.as_fd()).map(|_| None);
             }
         }
     }
-    child.wait().map(Some)
+    process::reap(pidfd.as_fd()).map(Some)
 }
 
 /// With the end of what it said.
-fn failure(hook: &Hook, point: Point, status: Option<ExitStatus>, mut output: File) -> Error {
+fn failure(hook: &Hook, point: Point, code: Option<u8>, mut output: File) -> Error {
     const MOST: u64 = 1024;
     let mut said = Vec::new();
     let length = output.seek(SeekFrom::End(0)).unwrap_or(0);
     let _ = output.seek(SeekFrom::Start(length.saturating_sub(MOST)));
     let _ = output.read_to_end(&mut said);
-    let how = match status {
-        Some(status) => format!("ended with {status}"),
+    let how = match code {
+        Some(code) => format!("ended with exit code {code}"),
         None => format!("has not ended after {} s", hook.timeout.unwrap_or_default()),
     };
     let said = String::from_utf8_lossy(&said).trim().to_owned();

@@ -131,7 +131,10 @@ impl Container {
             }
             made => made.with_context(|| format!("cannot create {}", self.directory.display()))?,
         }
-        self.lock()
+        self.lock().inspect_err(|_| {
+            // The error that brought us here is the one to tell.
+            let _ = hull_storage::tree::remove_tree(&self.directory);
+        })
     }
 
     pub fn exists(&self) -> bool {
