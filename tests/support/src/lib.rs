@@ -10,6 +10,7 @@
 //! registry   Debian's docker-registry, in the scenario's own network
 //! server     a small HTTP server that answers whatever a test wants
 //! user       the same world as seen by an ordinary user
+//! inject     the n-th kernel call of a command fails
 //! program    where `hull` and `hull-oci` under test are
 //! skip       a test that cannot run here says so
 //! ```
@@ -19,6 +20,7 @@
 
 pub mod cgroups;
 pub mod fixtures;
+pub mod inject;
 pub mod leaks;
 pub mod outcome;
 pub mod program;

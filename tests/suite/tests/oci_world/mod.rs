@@ -114,14 +114,16 @@ impl World {
     /// No container, cgroup, mount or process.
     #[track_caller]
     pub fn assert_nothing_left(&self) {
-        let root = self.path("oci");
-        let left: Vec<_> =
-            std::fs::read_dir(&root).into_iter().flatten().flatten().map(|e| e.path()).collect();
-        assert!(left.is_empty(), "left in the root: {left:?}");
-        let groups = cgroups::below(self.0.cgroup_parent());
-        assert!(groups.is_empty(), "cgroups left: {groups:?}");
-        let traces = leaks::settle(&self.0);
-        assert!(traces.is_empty(), "left behind: {traces:?}");
+        let left = self.left_behind();
+        assert!(left.is_empty(), "left behind: {left:?}");
+    }
+
+    pub fn left_behind(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path("oci")).into_iter().flatten().flatten();
+        let states = entries.map(|entry| format!("state {}", entry.path().display()));
+        let groups = cgroups::below(self.0.cgroup_parent()).into_iter();
+        let groups = groups.map(|directory| format!("cgroup {}", directory.display()));
+        states.chain(groups).chain(leaks::settle(&self.0)).collect()
     }
 
     pub fn console_socket(&self) -> (UnixListener, String) {

@@ -1,0 +1,159 @@
+//! `hull-oci` where things go wrong: kernel calls that fail, paths that are swapped while they are looked up, and a container
+//! that reaches for the runtime itself.
+
+#[allow(dead_code, reason = "each suite uses its part")]
+mod oci_world;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hull_test_support::{inject, program};
+use nix::errno::Errno;
+use oci_world::World;
+use serde_json::{Value, json};
+
+/// With something of everything that has to be taken back.
+fn rich(w: &World) -> Value {
+    let mut config = w.config(&["sleep", "1000"]);
+    std::fs::create_dir_all(w.path("volume")).unwrap();
+    let volume = w.path("volume");
+    config["mounts"].as_array_mut().unwrap().extend([
+        json!({"destination": "/volume", "type": "bind", "source": volume, "options": ["rbind", "ro"]}),
+        json!({"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["ro"]}),
+        json!({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["ro"]}),
+    ]);
+    config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "cgroup"}));
+    config["linux"]["resources"] = json!({"memory": {"limit": 64 << 20}, "pids": {"limit": 50}, "cpu": {"shares": 512},
+        "devices": [{"allow": false, "access": "rwm"}]});
+    config["linux"]["maskedPaths"] = json!(["/proc/kcore"]);
+    config["linux"]["readonlyPaths"] = json!(["/proc/sys"]);
+    config["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}]});
+    config["process"]["capabilities"] = json!({"bounding": ["CAP_KILL"], "permitted": ["CAP_KILL"]});
+    config["hooks"] = json!({"createRuntime": [{"path": "/bin/true"}]});
+    config
+}
+
+/// Each call once, or each of so many: what a create that fails has made it takes back, and one that succeeds can be deleted.
+#[track_caller]
+fn calls_fail(w: &World, step: usize) {
+    let command = w.command(&["create", "--bundle", "bundle", "--pid-file", "pid", "box"]);
+    let (mut nth, mut failures) = (1, 0);
+    loop {
+        let injected = inject::run(&command, nth, Errno::ENOMEM);
+        if injected.code == 0 {
+            w.oci(&["delete", "--force", "box"]).ok();
+        } else {
+            failures += 1;
+            // A panic's code, and an abort's.
+            assert!(injected.code == 1, "call {nth}: {injected:?}");
+        }
+        assert_nothing_left(w, nth, &injected);
+        if injected.failed.is_none() {
+            assert_eq!(injected.code, 0, "nothing failed: {injected:?}");
+            break;
+        }
+        nth += step;
+    }
+    assert!(nth > 100 && failures > nth / step / 2, "{failures} of {nth} calls were missed");
+}
+
+fn assert_nothing_left(w: &World, nth: usize, injected: &inject::Injected) {
+    let left = w.left_behind();
+    assert!(left.is_empty(), "call {nth}, {injected:?}: {left:?}");
+}
+
+#[test]
+fn a_create_in_which_any_call_fails_leaves_nothing() {
+    let Some(w) = World::start() else { return };
+    w.bundle(&rich(&w));
+    calls_fail(&w, 1);
+}
+
+#[test]
+fn nor_does_one_in_a_user_namespace() {
+    let Some(w) = World::start() else { return };
+    let mut config = rich(&w);
+    let ids = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
+    config["linux"]["uidMappings"] = ids.clone();
+    config["linux"]["gidMappings"] = ids;
+    config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+    let mut chown = std::process::Command::new("chown");
+    assert!(chown.args(["-hR", "100000:100000"]).arg(w.path("bundle/rootfs")).status().unwrap().success());
+    w.bundle(&config);
+    calls_fail(&w, 3);
+}
+
+#[test]
+fn a_path_that_is_swapped_leads_nowhere_outside() {
+    let Some(w) = World::start() else { return };
+    let (outside, rootfs) = (w.path("outside"), w.path("bundle/rootfs"));
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::create_dir(rootfs.join("x")).unwrap();
+    std::os::unix::fs::symlink(&outside, rootfs.join("other")).unwrap();
+    let mut config = w.config(&["true"]);
+    config["mounts"].as_array_mut().unwrap().extend([
+        json!({"destination": "/x/y", "type": "tmpfs", "source": "tmpfs"}),
+        json!({"destination": "/x/z/file", "type": "bind", "source": "/etc/passwd", "options": ["bind"]}),
+    ]);
+    config["linux"]["maskedPaths"] = json!(["/x/secret"]);
+    config["linux"]["devices"] = json!([{"path": "/x/d/null", "type": "c", "major": 1, "minor": 3}]);
+    w.bundle(&config);
+    std::fs::write(outside.join("secret"), "x").unwrap();
+    let done = AtomicBool::new(false);
+    let before = std::fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                swap(&rootfs.join("x"), &rootfs.join("other"));
+            }
+        });
+        for _ in 0..60 {
+            w.oci(&["run", "--bundle", "bundle", "box"]);
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    let names: Vec<_> =
+        std::fs::read_dir(&outside).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(names, ["secret"], "something was made outside");
+    assert_eq!(std::fs::read_to_string("/proc/thread-self/mountinfo").unwrap(), before);
+    w.assert_nothing_left();
+}
+
+fn swap(one: &Path, other: &Path) {
+    let flags = rustix::fs::RenameFlags::EXCHANGE;
+    rustix::fs::renameat_with(rustix::fs::CWD, one, rustix::fs::CWD, other, flags).unwrap();
+}
+
+#[test]
+fn a_container_cannot_write_to_the_runtime() {
+    let directory = tempfile_for_the_copy();
+    let copy = directory.join("hull-oci");
+    std::fs::copy(program::hull_oci(), &copy).unwrap();
+    let Some(w) = World::of(&copy) else { return };
+    let before = std::fs::read(&copy).unwrap();
+    let all = ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_SYS_ADMIN", "CAP_DAC_READ_SEARCH"];
+    // Whatever comes by is opened for writing, by itself and by what is held of it.
+    let script = "while :; do for p in /proc/[0-9]*; do (echo x >> $p/exe) 2> /dev/null && echo written; \
+        for f in $p/fd/*; do (echo x >> $f/../exe) 2> /dev/null; done; done; done";
+    let mut config = w.config(&["sh", "-c", script]);
+    config["process"]["capabilities"] = json!({"bounding": all, "effective": all, "permitted": all});
+    w.bundle(&config);
+    w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
+    for _ in 0..20 {
+        // A program that names the runtime that executes it.
+        w.oci(&["exec", "box", "/proc/self/exe", "--version"]);
+        w.oci(&["exec", "box", "true"]).ok();
+    }
+    w.oci(&["delete", "--force", "box"]).ok();
+    assert_eq!(std::fs::read(&copy).unwrap(), before, "the runtime was changed");
+    assert!(!w.output().contains("written"), "{}", w.output());
+    drop(w);
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+fn tempfile_for_the_copy() -> std::path::PathBuf {
+    let directory = std::env::temp_dir().join(format!("hull-oci-copy-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    directory
+}
