@@ -117,9 +117,9 @@ fn outside_the_hosts_address_is_seen_and_a_visitors_own_is_inside() {
         "{NEIGHBOUR}
         mkdir -p $TMPDIR/w/cgi-bin && printf '#!/bin/sh\\necho; echo you are $REMOTE_ADDR\\n' >$TMPDIR/w/cgi-bin/who
         chmod +x $TMPDIR/w/cgi-bin/who; nsenter -t $other -n busybox httpd -f -p 0.0.0.0:80 -h $TMPDIR/w & server=$!; sleep 0.2
-        $P run -- sh -c '{ASK} --retry 5 --retry-connrefused 192.0.2.2/cgi-bin/who'
+        $P run -- sh -c '{ASK} --retry 5 --retry-max-time 5 --retry-connrefused 192.0.2.2/cgi-bin/who'
         $P run -p 8080:80 -- sh -c \"$0\" & container=$!
-        there {ASK} --retry 9 --retry-connrefused --retry-all-errors 192.0.2.1:8080/cgi-bin/who
+        there {ASK} --retry 9 --retry-max-time 5 --retry-connrefused --retry-all-errors 192.0.2.1:8080/cgi-bin/who
         there {ASK} 10.105.0.2; echo $?
         kill $container $server; wait $container"
     );
@@ -139,7 +139,7 @@ fn a_container_does_not_reach_what_listens_on_the_hosts_loopback() {
     let script = format!(
         "mkdir $TMPDIR/w; echo secret >$TMPDIR/w/index.html
          busybox httpd -f -p 127.0.0.1:9999 -h $TMPDIR/w & one=$!; busybox httpd -f -p 9998 -h $TMPDIR/w & two=$!
-         {ASK} --retry 5 --retry-connrefused 127.0.0.1:9999; $P run -p 8080:80 -- sh -c '{attack}'; kill $one $two"
+         {ASK} --retry 5 --retry-max-time 5 --retry-connrefused 127.0.0.1:9999; $P run -p 8080:80 -- sh -c '{attack}'; kill $one $two"
     );
     let ended = lab.shell(&script);
     assert_eq!(ended.stdout, "secret\nsecret", "the host by both, the container by the gateway's: {ended:?}");
@@ -165,7 +165,7 @@ fn in_a_bottle_an_ordinary_user_has_all_of_it() {
     for lab in everyone() {
         let script = format!(
             "ip link set lo up; $P run -p 8080:80 -- sh -c \"$0\" & c=$!
-             {ASK} --retry 9 --retry-connrefused --retry-all-errors localhost:8080/cgi-bin/who
+             {ASK} --retry 9 --retry-max-time 5 --retry-connrefused --retry-all-errors localhost:8080/cgi-bin/who
              $P run -- busybox ping -c1 -W5 10.105.0.2 | grep -o '1 packets received'; kill $c; wait $c; ip -br link | wc -l"
         );
         let ended = lab.shell_with(

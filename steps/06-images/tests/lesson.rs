@@ -273,7 +273,7 @@ fn a_layer_that_tries_to_leave_its_directory_is_refused() {
             (Tar::new().link("a", &target).entry(EntryType::Link, "hard", "a/file", b"", |_| {}), leaves),
             (Tar::new().file(".wh...", ""), "a whiteout of nothing"),
             (Tar::new().file("a/.wh.", ""), "a whiteout of nothing"),
-            (Tar::new().link("a", "/proc/self/root").file("a/x", "x"), leaves),
+            (Tar::new().link("a", "/proc/self/root").file(&format!("a{target}/x"), "x"), leaves),
         ];
         let layout = Layout::new(lab.dir.join("layout"));
         for (number, (tar, reason)) in hostile.into_iter().enumerate() {

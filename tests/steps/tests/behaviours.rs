@@ -10,11 +10,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use hull_test_steps::{STEPS, program};
+use hull_test_steps::{STEPS, layout, program};
 use hull_test_support::outcome::{eventually, run};
 use hull_test_support::{Outcome, Running, Scenario, fixtures, skip};
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 /// Whose behaviour is looked at.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,7 +39,7 @@ impl World {
         let tar = fixtures::busybox();
         match subject {
             Subject::Hull => drop(scenario.busybox()),
-            Subject::Step(6..) => layout(&scenario, &fs::read(&tar).expect("a tar")),
+            Subject::Step(6..) => layout(&scenario.path("layout"), &fs::read(&tar).expect("a tar")),
             Subject::Step(_) => {
                 let root = scenario.path("root");
                 fs::create_dir(&root).expect("own directory");
@@ -95,33 +93,6 @@ impl World {
     fn says(&self, options: &[&str], script: &str) -> String {
         self.run(options, script).stdout.trim().to_owned()
     }
-}
-
-/// An OCI layout of one layer.
-fn layout(scenario: &Scenario, tar: &[u8]) {
-    let directory = scenario.path("layout");
-    fs::create_dir_all(directory.join("blobs/sha256")).expect("own directory");
-    let name =
-        |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let blob = |kind: &str, bytes: &[u8]| {
-        fs::write(directory.join("blobs/sha256").join(name(bytes)), bytes).expect("own directory");
-        let kind = format!("application/vnd.oci.image.{kind}");
-        json!({ "mediaType": kind, "digest": format!("sha256:{}", name(bytes)), "size": bytes.len() })
-    };
-    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
-    let config = json!({
-        "os": "linux", "architecture": architecture,
-        "config": { "Env": ["PATH=/bin", "FROM=image"], "Cmd": ["sh", "-c", "echo its own"] },
-        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", name(tar))] },
-    });
-    let json = |kind: &str, value: &Value| blob(kind, value.to_string().as_bytes());
-    let config = json("config.v1+json", &config);
-    let layers = [blob("layer.v1.tar", tar)];
-    let manifest =
-        json("manifest.v1+json", &json!({ "schemaVersion": 2, "config": config, "layers": layers }));
-    let index = json!({ "schemaVersion": 2, "manifests": [manifest] });
-    fs::write(directory.join("index.json"), index.to_string()).expect("own directory");
-    fs::write(directory.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("own directory");
 }
 
 /// A row: whom it holds for from here on, and whether it holds for this one.
@@ -302,7 +273,7 @@ fn an_images_own_command_runs_in_its_environment() {
             }
             Subject::Step(step) => {
                 // Also for the step that has no images yet: a directory of one is what it would have to take.
-                layout(&world.scenario, &fs::read(fixtures::busybox()).expect("a tar"));
+                layout(&image, &fs::read(fixtures::busybox()).expect("a tar"));
                 let own = run(Command::new(program(step)).args(["run", &text]));
                 own.stdout.trim() == "its own" && world.says(&[], "echo $FROM") == "image"
             }

@@ -1,0 +1,357 @@
+//! Without the call that a lesson is about, its test goes red.
+//!
+//! Each mutant is compiled, in a copy of the workspace, and only the tests that are named for it run. They must fail by an
+//! assertion of theirs; and without the change they must pass.
+//!
+//! It takes some minutes: `cargo test -p hull-test-steps --test mutations -- --ignored`.
+
+// What runs between fork and exec.
+#![allow(unsafe_code)]
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use hull_test_steps::{STEPS, package};
+use hull_test_support::program::workspace;
+use hull_test_support::skip;
+use nix::sched::{CloneFlags, unshare};
+
+/// In which module of which step, what is replaced by what, and the tests that see it.
+struct Mutant {
+    step: usize,
+    module: &'static str,
+    text: &'static str,
+    by: &'static str,
+    seen_by: &'static [&'static str],
+}
+
+const fn mutant(
+    step: usize,
+    module: &'static str,
+    text: &'static str,
+    by: &'static str,
+    seen_by: &'static [&'static str],
+) -> Mutant {
+    Mutant { step, module, text, by, seen_by }
+}
+
+const MUTANTS: [Mutant; 29] = [
+    mutant(
+        1,
+        "main.rs",
+        "CloneFlags::CLONE_NEWUTS;",
+        "CloneFlags::CLONE_NEWIPC;",
+        &["the_inside_has_a_name_of_its_own_and_the_hosts_is_untouched"],
+    ),
+    mutant(
+        1,
+        "idmap.rs",
+        "write_map(pid, \"setgroups\", \"deny\")?;",
+        "",
+        &["an_ordinary_user_is_root_inside_and_nobody_special_outside"],
+    ),
+    mutant(
+        1,
+        "namespaces.rs",
+        "nix::unistd::sethostname(name)",
+        "nix::unistd::sethostname(nix::unistd::gethostname().unwrap_or_default())",
+        &["the_inside_has_a_name_of_its_own_and_the_hosts_is_untouched"],
+    ),
+    mutant(
+        1,
+        "namespaces.rs",
+        "nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).context(\"prctl(PR_SET_PDEATHSIG)\")?;",
+        "let _ = Signal::SIGKILL;",
+        &["nothing_survives_a_kill_of_the_program"],
+    ),
+    mutant(
+        1,
+        "namespaces.rs",
+        "nix::sched::setns(&pidfd, flags)",
+        "Ok::<_, Errno>(drop(pidfd))",
+        &["enter_joins_the_namespaces_of_a_running_process"],
+    ),
+    mutant(
+        2,
+        "rootfs.rs",
+        "MsFlags::MS_REC | MsFlags::MS_PRIVATE, None",
+        "MsFlags::MS_REC | MsFlags::MS_SHARED, None",
+        &["mounts_stay_inside_even_where_the_tree_is_shared"],
+    ),
+    mutant(
+        2,
+        "rootfs.rs",
+        "umount2(\".\", MntFlags::MNT_DETACH).context(\"umount2(., MNT_DETACH)\")?;",
+        "let _ = (umount2::<str>, MntFlags::MNT_DETACH);",
+        &["the_old_root_is_gone_and_dotdot_leads_nowhere"],
+    ),
+    mutant(
+        2,
+        "rootfs.rs",
+        "nix::unistd::pivot_root(\".\", \".\")",
+        "nix::unistd::chroot(\".\")",
+        &["root_cannot_climb_out_with_chroot"],
+    ),
+    mutant(
+        2,
+        "init.rs",
+        "    close_inherited()?;",
+        "    let _ = close_inherited;",
+        &["a_directory_left_open_outside_is_closed_inside"],
+    ),
+    mutant(
+        2,
+        "init.rs",
+        "waitpid(None, ",
+        "waitpid(Some(child), ",
+        &["orphans_become_process_1s_and_leave_no_zombies"],
+    ),
+    mutant(
+        2,
+        "init.rs",
+        "let _ = kill(child, signal);",
+        "let _ = kill(child, if signal == Signal::SIGTERM { Signal::SIGUSR1 } else { signal });",
+        &["a_signal_to_the_outside_reaches_the_program"],
+    ),
+    mutant(
+        3,
+        "cgroups.rs",
+        "entrances.iter().try_for_each(|file| write(Path::new(file), \"0\", \"hint: is the cgroup still there?\"))?;",
+        "let _ = entrances;",
+        &["a_hog_is_killed_at_its_limit_and_the_reader_is_told_why", "a_fork_bomb_stops_at_its_limit"],
+    ),
+    mutant(
+        3,
+        "cgroups.rs",
+        "unshare(CloneFlags::CLONE_NEWCGROUP).context(\"unshare(CLONE_NEWCGROUP)\")?;",
+        "let _ = (unshare, CloneFlags::CLONE_NEWCGROUP);",
+        &["everything_inside_is_in_the_cgroup_and_believes_to_be_at_the_top"],
+    ),
+    mutant(
+        3,
+        "keeper.rs",
+        "directories.iter().for_each(|directory| clear(directory, remove));",
+        "let _ = (clear, directories, remove);",
+        &["nothing_stays_whatever_the_end"],
+    ),
+    mutant(
+        3,
+        "cgroups.rs",
+        "if kills > 0 {",
+        "if kills > 1_000_000 {",
+        &["a_hog_is_killed_at_its_limit_and_the_reader_is_told_why"],
+    ),
+    mutant(
+        4,
+        "overlay.rs",
+        "options.push_str(\",userxattr\");",
+        "",
+        &["a_deleted_file_or_directory_is_a_whiteout_and_one_made_again_is_opaque"],
+    ),
+    mutant(4, "overlay.rs", "(true, _) => 'D',", "(true, _) => 'A',", &["a_change_is_listed_by_its_letter"]),
+    mutant(
+        4,
+        "overlay.rs",
+        "path.replace('\\\\', r\"\\\\\").replace(':', r\"\\:\").replace(',', r\"\\,\")",
+        "path.to_owned()",
+        &["of_several_lowers_the_first_that_knows_a_name_decides"],
+    ),
+    mutant(
+        5,
+        "nat.rs",
+        "[from(&address.octets()), interface(META_OIFNAME, NOT_EQUAL), masquerade()]",
+        "[from(&address.octets()), interface(META_OIFNAME, NOT_EQUAL), vec![]]",
+        &["outside_the_hosts_address_is_seen_and_a_visitors_own_is_inside"],
+    ),
+    mutant(
+        5,
+        "nat.rs",
+        "        route_localnet()?;",
+        "        let _ = route_localnet;",
+        &["a_published_port_is_reached_from_everywhere"],
+    ),
+    mutant(
+        5,
+        "nat.rs",
+        "verdict(libc::NF_DROP)]",
+        "verdict(libc::NF_ACCEPT)]",
+        &["a_container_does_not_reach_what_listens_on_the_hosts_loopback"],
+    ),
+    mutant(
+        5,
+        "nat.rs",
+        "const TABLE_OWNER: u32 = 2;",
+        "const TABLE_OWNER: u32 = 0;",
+        &["nothing_stays_whatever_the_end"],
+    ),
+    mutant(
+        6,
+        "layer.rs",
+        "ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS",
+        "ResolveFlag::empty()",
+        &["a_layer_that_tries_to_leave_its_directory_is_refused"],
+    ),
+    mutant(
+        6,
+        "layer.rs",
+        "    compare(&blob.digest, &compressed.digest()).context(\"the layer's bytes\")?;",
+        "    let _ = compressed;",
+        &["bytes_that_are_not_what_their_name_says_are_refused_with_both_values"],
+    ),
+    mutant(
+        6,
+        "layer.rs",
+        "strip_prefix(b\".wh.\")",
+        "strip_prefix(b\"no whiteout\")",
+        &["a_layer_changes_adds_and_deletes_what_those_below_have"],
+    ),
+    mutant(
+        7,
+        "capabilities.rs",
+        "for capability in &gone {",
+        "for capability in gone.iter().take(0) {",
+        &["root_has_docker_s_capabilities_but_one_and_can_never_have_more"],
+    ),
+    mutant(
+        7,
+        "seccomp.rs",
+        "nix::sys::prctl::set_no_new_privs().context(\"prctl(PR_SET_NO_NEW_PRIVS)\")?;",
+        "",
+        &["the_filter_is_on_and_nothing_gains_privileges"],
+    ),
+    mutant(
+        7,
+        "seccomp.rs",
+        "libc::SYS_clone3 as u32, 1), answer(error(libc::ENOSYS))",
+        "libc::SYS_clone3 as u32, 1), answer(error(libc::EPERM))",
+        &["programs_with_threads_run_since_a_call_that_is_not_there_is_not_an_error"],
+    ),
+    mutant(
+        7,
+        "main.rs",
+        "    masks::apply(&root)?;",
+        "    let _ = masks::apply;",
+        &["the_escape_that_the_step_before_permits_fails"],
+    ),
+];
+
+/// A copy of the workspace that has the lessons alone. Built apart, so that nothing of the real one is built anew.
+struct Copy {
+    directory: PathBuf,
+    target: PathBuf,
+}
+
+impl Copy {
+    fn make() -> Self {
+        let own = std::env::current_exe().expect("/proc is mounted");
+        let target = own.ancestors().nth(4).expect("a test lives in a target directory").join("mutants");
+        let directory = target.join("workspace");
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir_all(directory.join("steps")).expect("a directory in target");
+        for file in ["Cargo.lock", ".cargo"] {
+            copy(&workspace().join(file), &directory.join(file));
+        }
+        STEPS.iter().for_each(|step| {
+            copy(&workspace().join("steps").join(step), &directory.join("steps").join(step))
+        });
+        let manifest = fs::read_to_string(workspace().join("Cargo.toml")).expect("a manifest");
+        let (head, rest) = manifest.split_once("members = [").expect("it is a workspace's");
+        let (_, rest) = rest.split_once("]").expect("of several");
+        let rest = rest.replace("default-members = [\"final\"]", "");
+        fs::write(directory.join("Cargo.toml"), format!("{head}members = [\"steps/*\"]{rest}"))
+            .expect("own directory");
+        Self { directory, target }
+    }
+
+    fn test(&self, step: usize, names: &[&str], run: bool) -> Output {
+        let mut command = Command::new("timeout");
+        command
+            .args(["--kill-after=5", "120"])
+            .arg(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.args(["test", "--quiet", "--offline", "--package", &package(step), "--test", "lesson"]);
+        if run {
+            command.args(["--", "--exact"]).args(names);
+        } else {
+            command.arg("--no-run");
+        }
+        command.current_dir(&self.directory).env("CARGO_TARGET_DIR", &self.target).env("RUST_BACKTRACE", "0");
+        // A mutant of the first lesson would name the machine.
+        let apart = || Ok(unshare(CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC)?);
+        // SAFETY: a system call, and nothing else.
+        unsafe { command.pre_exec(apart) };
+        command.output().expect("cargo runs")
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-r").args([from, to]).status();
+    assert!(status.is_ok_and(|status| status.success()), "cp {}", from.display());
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[test]
+#[ignore = "compiles every mutant: some minutes"]
+fn without_its_key_call_a_lesson_fails_its_test() {
+    if !nix::unistd::geteuid().is_root() {
+        return skip::skip("the tests of the lessons try half of what they do as root");
+    }
+    let copy = Copy::make();
+    let only: Option<usize> = std::env::var("HULL_MUTANTS_OF_STEP").ok().and_then(|step| step.parse().ok());
+    let mut survivors = Vec::new();
+    for step in (1..=STEPS.len()).filter(|step| only.is_none_or(|only| *step == only)) {
+        let mutants: Vec<&Mutant> = MUTANTS.iter().filter(|mutant| mutant.step == step).collect();
+        let names: Vec<&str> = mutants.iter().flat_map(|mutant| mutant.seen_by).copied().collect();
+        let control = copy.test(step, &names, true);
+        assert!(control.status.success(), "the control: {}", text(&control));
+        for mutant in mutants {
+            if let Err(why) = try_out(&copy, mutant) {
+                survivors.push(format!(
+                    "{}/src/{}: {:?}: {why}",
+                    STEPS[step - 1],
+                    mutant.module,
+                    mutant.text
+                ));
+            }
+        }
+    }
+    assert!(survivors.is_empty(), "{} mutants survive:\n{}", survivors.len(), survivors.join("\n"));
+}
+
+/// Whether every test that is named for it sees this one.
+fn try_out(copy: &Copy, mutant: &Mutant) -> Result<(), String> {
+    let path = copy.directory.join("steps").join(STEPS[mutant.step - 1]).join("src").join(mutant.module);
+    let original = fs::read_to_string(&path).expect("a module");
+    assert_eq!(
+        original.matches(mutant.text).count(),
+        1,
+        "{:?} is not in {} once",
+        mutant.text,
+        path.display()
+    );
+    fs::write(&path, original.replace(mutant.text, mutant.by)).expect("own file");
+    let built = copy.test(mutant.step, &[], false);
+    let began = Instant::now();
+    let tested = copy.test(mutant.step, mutant.seen_by, true);
+    fs::write(&path, original).expect("own file");
+    if !built.status.success() {
+        return Err(format!("does not compile:\n{}", text(&built)));
+    }
+    // The lab ends what hangs after 30 seconds, and a test that only then fails has not seen anything.
+    if began.elapsed() > Duration::from_secs(25) {
+        return Err("ended by a time-out".into());
+    }
+    let told = text(&tested);
+    let not_seen = mutant.seen_by.iter().find(|name| {
+        let by_assertion = told
+            .lines()
+            .any(|line| line.starts_with(&format!("thread '{name}'")) && line.contains("panicked at"));
+        !by_assertion
+    });
+    not_seen.map_or(Ok(()), |name| Err(format!("{name} does not see it:\n{told}")))
+}
