@@ -8,7 +8,7 @@ use nix::unistd::geteuid;
 use crate::workspace::{output, run};
 
 /// Package and what it is for, said when it is missing.
-const PACKAGES: [(&str, &str); 20] = [
+const PACKAGES: [(&str, &str); 22] = [
     ("gcc", "links the programs"),
     ("libc6-dev", "has the C library for static linking"),
     ("busybox-static", "is the smallest image, and the virtual machine's user space"),
@@ -29,6 +29,8 @@ const PACKAGES: [(&str, &str); 20] = [
         "drops what is forwarded, as docker makes it do, and publishes podman's and dockerd's ports",
     ),
     ("nftables", "shows the leak check which rules are left"),
+    ("strace", "shows which system calls each lesson makes"),
+    ("curl", "asks the servers of the lessons"),
     ("qemu-system-x86", "runs the cgroup v2 virtual machine"),
     ("cpio", "packs the virtual machine's initramfs"),
     ("util-linux", "has setsid and setpriv, for terminals and ordinary users"),
