@@ -23,7 +23,7 @@ pub fn test() -> Result<()> {
                 .env("HULL_OCI_BINARY", binaries.join("hull-oci")))
         });
         stages.run("mutants of the lessons", || {
-            run(&mut cargo(&["test", "--package", "hull-test-steps", "--test", "mutations", "--", "--ignored"]))
+            run(&mut cargo(&["test", "-p", "hull-test-steps", "--test", "mutations", "--", "--ignored"]))
         });
         stages.run("book", book::check);
         stages.run("cgroup v2 virtual machine", vm::test);
