@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{book, code, commands, diagrams, diffs, pages};
+use crate::{book, code, commands, diagrams, diffs, look, pages};
 
 /// What each file below `generated/` has to be now, by its path relative to it.
 pub fn wanted() -> Result<BTreeMap<PathBuf, String>> {
@@ -31,6 +31,7 @@ fn generate(path: &Path) -> Result<String> {
         Some("diffs") => diffs::diff(rest),
         Some("diagrams") => diagrams::draw(rest),
         Some("commands") => commands::help(rest),
+        Some("look") => look::table(),
         _ => bail!("nothing makes {}", path.display()),
     }
 }

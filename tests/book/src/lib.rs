@@ -7,6 +7,7 @@
 //!   diffs       what one step changes in the one before
 //!   commands    what each command says of itself
 //!   diagrams    book/diagrams/*.pikchr drawn as SVG
+//! look          what a process sees in each set of namespaces, for the interactive page
 //! transcripts   the `$` and `#` of the chapters, typed again and compared
 //! links         where the pages lead
 //! ```
@@ -17,6 +18,7 @@ mod diagrams;
 mod diffs;
 pub mod generated;
 pub mod links;
+pub mod look;
 pub mod pages;
 pub mod transcripts;
 

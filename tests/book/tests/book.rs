@@ -1,5 +1,7 @@
 //! The book against the code: everything in it that can be wrong without anybody noticing.
 
+mod mutants;
+
 use hull_book::{generated, links, pages, transcripts};
 use hull_test_support::skip::skip;
 

@@ -10,8 +10,11 @@ use crate::workspace::{cargo, output, root, run, target};
 /// mdBook changes what it makes between versions, so this one and no other.
 const VERSION: &str = "0.5.4";
 
-pub fn book(serve: bool) -> Result<()> {
+pub fn book(serve: bool, capture: bool) -> Result<()> {
     run(&mut cargo(&["build", "--workspace", "--bins", "--quiet"]))?;
+    if capture {
+        hull_book::look::capture_all()?;
+    }
     let changed = hull_book::generated::update()?;
     eprintln!("{changed} generated files have changed");
     build(if serve { "serve" } else { "build" })

@@ -39,6 +39,9 @@ enum Task {
         /// Show it on http://localhost:3000, built anew with every change
         #[arg(long)]
         serve: bool,
+        /// First look anew at what a process sees in each set of namespaces, for the interactive page
+        #[arg(long)]
+        capture: bool,
     },
     /// Measure hull against the kernel's own floor and print a table of ratios
     Bench {
@@ -53,7 +56,7 @@ fn main() -> ExitCode {
         Task::Test => test::test(),
         Task::Vm => vm::test(),
         Task::Install { prefix } => install::install(&prefix),
-        Task::Book { serve } => book::book(serve),
+        Task::Book { serve, capture } => book::book(serve, capture),
         Task::Bench { pairs } => bench::bench(pairs),
     };
     match result {

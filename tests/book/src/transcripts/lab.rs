@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -74,7 +75,8 @@ impl Shell {
     pub fn start(prompt: Prompt) -> Result<Self> {
         let files = tempfile::tempdir().context("making a directory")?;
         write_users(files.path())?;
-        let cgroup = format!("/hull-book-{}-{}", std::process::id(), prompt as u8);
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let cgroup = format!("/hull-book-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let (home, runtime) = match prompt {
             Prompt::Ordinary => ("/home/you", "/home/run"),
             Prompt::Root => ("/home/root", "/run"),
@@ -118,6 +120,11 @@ impl Shell {
             .context("starting unshare")?;
         let stdin = child.stdin.take().context("stdin is piped")?;
         Ok(Self { child, stdin, lines: lines(reader), cgroup, _files: files })
+    }
+
+    /// Removed with the shell, on every hierarchy.
+    pub fn cgroup(&self) -> &str {
+        &self.cgroup
     }
 
     /// Types a command; the lines that it prints.

@@ -24,18 +24,9 @@ const MUTANTS: [(&str, &str, &str, &[&str]); 4] = [
     ("book/diagrams/uts.pikchr", "box", "ellipse", &["diagrams/uts.svg"]),
 ];
 
-/// The freshness test of `book.rs`, on the workspace in that directory.
+/// The freshness test of this program, on the workspace in that directory.
 fn check(copy: &Path) -> Output {
-    // Both test programs lie side by side; what follows the name is cargo's.
-    let own = std::env::current_exe().unwrap();
-    let programs = fs::read_dir(own.parent().unwrap()).unwrap().map(|entry| entry.unwrap());
-    let programs = programs.filter(|entry| {
-        let name = entry.file_name().into_string().unwrap_or_default();
-        name.starts_with("book-") && !name.contains('.')
-    });
-    // Of several builds the last.
-    let newest = programs.max_by_key(|entry| entry.metadata().and_then(|data| data.modified()).unwrap());
-    let mut test = Command::new(newest.expect("book.rs is built with mutants.rs").path());
+    let mut test = Command::new(std::env::current_exe().unwrap());
     test.args(["what_is_generated_is_fresh", "--exact"]).env(WORKSPACE, copy);
     test.output().unwrap()
 }
