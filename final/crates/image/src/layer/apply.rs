@@ -21,6 +21,8 @@ pub(crate) struct Applied {
     /// Directories that members lie in and the archive does not list: they are like those in the layers below.
     pub implied: BTreeSet<PathBuf>,
     pub has_end_marker: bool,
+    /// Of what lies in the layers below.
+    pub whiteouts: Vec<PathBuf>,
 }
 
 /// Unpacks a tar into an empty directory, and reads the stream to its end.
@@ -36,6 +38,7 @@ pub(crate) fn apply(stream: impl Read, target: &Path) -> Result<Applied> {
         // The root of the layer itself, until it is listed.
         implied: BTreeSet::from([PathBuf::new()]),
         hidden: BTreeSet::new(),
+        whiteouts: Vec::new(),
     };
     let mut members = Members::new(stream);
     let mut empty = true;
@@ -48,7 +51,8 @@ pub(crate) fn apply(stream: impl Read, target: &Path) -> Result<Applied> {
     }
     members.drain()?;
     layer.finish()?;
-    Ok(Applied { implied: layer.implied, has_end_marker: members.has_end_marker() })
+    let Layer { implied, whiteouts, .. } = layer;
+    Ok(Applied { implied, has_end_marker: members.has_end_marker(), whiteouts })
 }
 
 struct Layer {
@@ -62,6 +66,7 @@ struct Layer {
     /// Hidden by `.wh.`, applied at the end: a whiteout is about the layers below, so a file of the same name in
     /// this layer stays, whichever of the two comes first in the archive.
     hidden: BTreeSet<PathBuf>,
+    whiteouts: Vec<PathBuf>,
 }
 
 impl Layer {
@@ -202,11 +207,14 @@ impl Layer {
         match stat(&place) {
             Some(there) if FileType::from_raw_mode(there.st_mode) == FileType::Directory => {
                 let directory = open(&self.top, path).context(|| format!("open {}", shown(path)))?;
+                // It was removed and made anew: nothing of the one below is left.
+                self.implied.remove(path);
                 self.opaque(&directory)
             }
             // A file hides what is below it anyway.
             Some(_) => Ok(()),
             None => {
+                self.whiteouts.push(path.to_owned());
                 let (kind, device) = (FileType::CharacterDevice, rustix::fs::makedev(0, 0));
                 rustix::fs::mknodat(&*place.directory, &place.name, kind, Mode::empty(), device)
                     .context(|| format!("make a whiteout of {}", shown(path)))

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use rustix::fs::{Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid};
 
 use crate::error::{Context, Result};
 use crate::members::shown;
@@ -19,7 +19,7 @@ pub(crate) fn inherit(layer: &Path, implied: &BTreeSet<PathBuf>, lowers: &[PathB
     let own = top(layer)?;
     let lowers = lowers.iter().rev().map(|lower| top(lower)).collect::<Result<Vec<_>>>()?;
     for path in implied {
-        // Gone again, or opaque: the directory starts anew here.
+        // Gone again, or in a directory that starts anew here.
         let Found::Directory { directory, opaque: false } = find(&own, path) else { continue };
         if let Some(below) = below(&lowers, path) {
             copy(&below, &directory).context(|| format!("set owner and mode of {}", shown(path)))?;
@@ -28,8 +28,29 @@ pub(crate) fn inherit(layer: &Path, implied: &BTreeSet<PathBuf>, lowers: &[PathB
     Ok(())
 }
 
+/// Takes whiteouts away from directories that have nothing below them to be hidden. The kernel looks for whiteouts
+/// where it merges directories; anywhere else it would list them as files that are not there.
+pub(crate) fn drop_needless(layer: &Path, whiteouts: &[PathBuf], lowers: &[PathBuf]) -> Result<()> {
+    if whiteouts.is_empty() {
+        return Ok(());
+    }
+    let own = top(layer)?;
+    let lowers = lowers.iter().rev().map(|lower| top(lower)).collect::<Result<Vec<_>>>()?;
+    for path in whiteouts {
+        let (parent, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
+        let Found::Directory { directory, opaque } = find(&own, parent) else { continue };
+        let merged = !opaque && !is_opaque(&directory) && below(&lowers, parent).is_some();
+        if !merged {
+            rustix::fs::unlinkat(&directory, name, AtFlags::empty())
+                .context(|| format!("remove the whiteout of {}", shown(path)))?;
+        }
+    }
+    Ok(())
+}
+
 enum Found {
-    /// `opaque` when it or one above it hides the layers below.
+    /// `opaque` when one above it hides the layers below. One that is opaque itself hides what was in it, and is still
+    /// the same directory (image-spec, layer.md, "Opaque Whiteout").
     Directory {
         directory: OwnedFd,
         opaque: bool,
@@ -55,11 +76,9 @@ fn find(layer: &OwnedFd, path: &Path) -> Found {
     let Ok(mut last) = layer.try_clone() else { return Found::Hidden };
     for name in path {
         at.push(name);
+        opaque |= is_opaque(&last);
         match open(layer, &at) {
-            Ok(directory) => {
-                opaque |= is_opaque(&directory);
-                last = directory;
-            }
+            Ok(directory) => last = directory,
             Err(Errno::ENOENT) if !opaque => return Found::Absent,
             Err(_) => return Found::Hidden,
         }

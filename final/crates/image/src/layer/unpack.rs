@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use hull_storage::layers::{LayerStore, StagedLayer};
 
 use super::apply::{Applied, apply};
-use super::inherit::inherit;
+use super::inherit::{drop_needless, inherit};
 use crate::ahead::ahead;
 use crate::compression::Bounded;
 use crate::digest::{Digest, Hasher};
@@ -83,6 +83,7 @@ pub(crate) fn unpack(store: &LayerStore, images: &[Vec<Packed<'_>>]) -> Result<(
     for (layer, applied) in missing.iter().zip(&applied) {
         let lowers: Vec<PathBuf> = layer.below.iter().filter_map(|id| places.get(id).cloned()).collect();
         inherit(layer.staged.diff(), &applied.implied, &lowers)?;
+        drop_needless(layer.staged.diff(), &applied.whiteouts, &lowers)?;
     }
     Ok(store.publish(missing.into_iter().map(|layer| layer.staged).collect())?)
 }
