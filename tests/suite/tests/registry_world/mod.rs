@@ -1,5 +1,8 @@
 //! A registry that a test makes up: images in memory, and a place to interfere.
 
+// No suite uses all of it.
+#![allow(dead_code)]
+
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -8,7 +11,6 @@ use hull_test_support::{Outcome, Scenario};
 use serde_json::{Value, json};
 
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-#[allow(dead_code)]
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// Blobs and manifests by digest, manifests also by tag.
@@ -140,7 +142,6 @@ pub fn simple() -> Content {
 }
 
 /// Pulls, with little memory.
-#[allow(dead_code)]
 pub fn pull(t: &Scenario, server: &Server, image: &str) -> Outcome {
     let command = t.command(&["pull", &format!("{}/{image}", server.host)]);
     let mut limited = hull_test_support::outcome::wrapped(&["prlimit", "--data=100000000"], &command);
@@ -148,7 +149,6 @@ pub fn pull(t: &Scenario, server: &Server, image: &str) -> Outcome {
 }
 
 /// Nothing of a failed pull can be seen.
-#[allow(dead_code)]
 #[track_caller]
 pub fn nothing_visible(t: &Scenario) {
     assert_eq!(t.ok(&["images", "-aq"]), "");
