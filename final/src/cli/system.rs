@@ -72,6 +72,8 @@ pub struct VolumeRemove {
 
 #[derive(Debug, Subcommand)]
 pub enum System {
+    /// Verify images and layers, and put right what is wrong
+    Check(Deferred<Check>),
     /// Show what takes space
     Df(Deferred<Format>),
     /// Show what this machine and this root have
@@ -109,4 +111,16 @@ pub struct Completion {
 pub struct Man {
     /// Where to write them
     pub directory: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Leave the unpacked layers alone
+    #[arg(long)]
+    pub quick: bool,
+    /// Put right what is wrong, with what registries have
+    #[arg(long)]
+    pub repair: bool,
+    #[command(flatten)]
+    pub access: super::registry::Access,
 }

@@ -1,19 +1,39 @@
 //! `system`: hull as a whole.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use hull_engine::{Engine, PruneOptions};
+use hull_image::check::CheckOptions;
 
-use super::info;
-use crate::cli::system::{Format, Prune, System};
+use super::{info, registry};
+use crate::cli::system::{Check, Format, Prune, System};
 use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
 
 pub fn run(engine: &Engine, verb: &System) -> Result<u8> {
     match verb {
+        System::Check(args) => check(engine, args),
         System::Df(args) => df(engine, args),
         System::Info(args) => info::info(engine, args),
         System::Prune(args) => prune(engine, args),
     }
+}
+
+/// Exits with 1 when something is wrong and stays so.
+fn check(engine: &Engine, args: &Check) -> Result<u8> {
+    let access = if args.repair { Some(registry::access(&args.access)?) } else { None };
+    let problems = engine.images().check(CheckOptions { repair: access.as_ref(), quick: args.quick })?;
+    for problem in &problems {
+        let repaired = if problem.repaired { " (repaired)" } else { "" };
+        output::line(format!("{}{repaired}", problem.what))?;
+    }
+    if problems.is_empty() {
+        output::line("The store is what it should be.")?;
+    }
+    let left = problems.iter().any(|problem| !problem.repaired);
+    if left && !args.repair {
+        bail!("the store is damaged: hull system check --repair fetches again what a registry has");
+    }
+    Ok(u8::from(left))
 }
 
 fn prune(engine: &Engine, args: &Prune) -> Result<u8> {

@@ -64,7 +64,8 @@ impl Layers {
             if bar.length() != Some(total) {
                 bar.set_length(total);
                 bar.set_style(
-                    style("{prefix}: {msg} [{bar:40}] {bytes}/{total_bytes}").progress_chars("=> "),
+                    style("{prefix}: {msg} [{bar:40}] {decimal_bytes}/{decimal_total_bytes}")
+                        .progress_chars("=> "),
                 );
             }
             bar.set_message(self.say(known.step));

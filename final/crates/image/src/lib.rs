@@ -10,12 +10,13 @@
 //! members/   a tar, read without trust    layer/    and unpacked
 //! archive/   load, save, import           host      the built-in image
 //! registry/  a conversation with one      pull, push, remote   what it is about
-//! commit     one more layer
+//! commit     one more layer               check     whether the store is what its digests say
 //! ahead      readers in threads           progress  what becomes of layers, for those who watch
 //! ```
 
 mod ahead;
 pub mod archive;
+pub mod check;
 pub mod commit;
 mod compression;
 pub mod config;

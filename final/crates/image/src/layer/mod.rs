@@ -7,4 +7,4 @@ mod place;
 mod tests;
 mod unpack;
 
-pub(crate) use unpack::{Packed, Source, Stream, unpack, verify};
+pub(crate) use unpack::{Packed, Source, Stream, unpack, unpack_aside, verify};

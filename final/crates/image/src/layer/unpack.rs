@@ -88,6 +88,17 @@ pub(crate) fn unpack(store: &LayerStore, images: &[Vec<Packed<'_>>]) -> Result<(
     Ok(store.publish(missing.into_iter().map(|layer| layer.staged).collect())?)
 }
 
+/// Unpacks one of an image's layers once more, on top of those of the store, without making it visible.
+pub(crate) fn unpack_aside(store: &LayerStore, layers: &[Packed<'_>], at: usize) -> Result<StagedLayer> {
+    let chain = chain(layers);
+    let staged = store.begin(chain[at].hex())?;
+    let applied = apply_verified(&layers[at], staged.diff(), &AtomicBool::new(false))?;
+    let lowers: Vec<PathBuf> = chain[..at].iter().map(|id| store.path(id.hex())).collect();
+    inherit(staged.diff(), &applied.implied, &lowers)?;
+    drop_needless(staged.diff(), &applied.whiteouts, &lowers)?;
+    Ok(staged)
+}
+
 fn chain(layers: &[Packed<'_>]) -> Vec<Digest> {
     Digest::chains(layers.iter().map(|layer| &layer.diff_id))
 }
