@@ -5,7 +5,7 @@ mod registry_world;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hull_test_support::server::{Body, Reply, Request, Server};
-use hull_test_support::{Outcome, Scenario};
+use hull_test_support::{Outcome, Scenario, Terminal};
 use registry_world::{Content, INDEX, MANIFEST, gzip, noise, nothing_visible, pull, simple, tar};
 use serde_json::json;
 
@@ -140,6 +140,27 @@ fn what_an_interrupted_pull_fetched_is_not_fetched_again() {
     let asked = server.requests();
     let range = asked.iter().find(|r| r.path.contains("/blobs/") && !r.header("range").is_empty());
     assert_eq!(range.expect("a range").header("range"), format!("bytes={kept}-"));
+}
+
+#[test]
+fn a_terminal_shows_a_bar_for_each_layer() {
+    let Some(t) = Scenario::start() else { return };
+    let mut content = Content::default();
+    let manifest =
+        content.image("1", &[tar(&[("x", &noise(2_000_000, 3))]), tar(&[("y", &noise(2_000_000, 5))])]);
+    let short = |at: usize| manifest["layers"][at]["digest"].as_str().unwrap()[7..19].to_owned();
+    let server = content.serve(|request, content| {
+        let bytes = registry_world::layer_asked(request, content)?;
+        Some(Reply::with(200, Body::Slow(bytes, std::time::Duration::from_millis(3))))
+    });
+    let name = format!("{}/x:1", server.host);
+    let mut terminal = Terminal::start(&t.command(&["pull", &name]));
+    terminal.expect(&format!("{}: Pulling [", short(0)));
+    terminal.expect("kB/2.11 MB");
+    terminal.expect(&format!("Downloaded newer image for {name}"));
+    let seen = terminal.seen();
+    assert!(seen.contains(&format!("{}: Pull complete", short(1))), "{seen}");
+    assert_eq!(terminal.wait(), 0);
 }
 
 /// A killed command's staging directories go with the next collection.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use hull_test_support::outcome::{eventually, run};
+use hull_test_support::registry::Kind;
 use hull_test_support::{Registry, Scenario, skip};
 use registry_world::Content;
 use tar::EntryType;
@@ -179,6 +180,21 @@ fn podman_sees_the_same_tree_and_pushes_it_back() {
     podman(&["tag", &name, &back]);
     podman(&["push", "--quiet", "--tls-verify=false", "--signature-policy", policy.to_str().unwrap(), &back]);
     pulled_anew(&t, &back, &ours, "podman");
+    // With a table of contents for those who fetch by file: to others a plain layer of several frames.
+    // Elsewhere: here podman would mount the blobs that there are.
+    let Some(other) = Registry::start(&t, Kind::Plain, "127.0.0.1", 5001) else { return };
+    let chunked = other.name("chunked:1");
+    podman(&["tag", &name, &chunked]);
+    let format = ["--compression-format", "zstd:chunked", "--format", "oci"];
+    let mut push =
+        vec!["push", "--quiet", "--tls-verify=false", "--signature-policy", policy.to_str().unwrap()];
+    push.extend(format);
+    push.push(&chunked);
+    podman(&push);
+    let kind =
+        t.ok(&["image", "inspect", "--remote", "-f", "{{range .Layers}}{{.MediaType}} {{end}}", &chunked]);
+    assert!(kind.contains("+zstd"), "{kind}");
+    pulled_anew(&t, &chunked, &ours, "podman with zstd:chunked");
     podman(&["rmi", "-f", &name]);
 }
 

@@ -158,3 +158,10 @@ pub fn nothing_visible(t: &Scenario) {
         assert!(names.is_empty(), "{directory}: {names:?}");
     }
 }
+
+/// The layer that is asked for, if it is one.
+pub fn layer_asked(request: &Request, content: &Content) -> Option<Vec<u8>> {
+    let digest = request.path.rsplit('/').next().unwrap_or_default();
+    let blob = content.blobs.get(digest).filter(|_| request.path.contains("/blobs/"))?;
+    (blob.first() == Some(&0x1f) && request.header("range").is_empty()).then(|| blob.clone())
+}

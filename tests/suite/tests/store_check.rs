@@ -1,0 +1,95 @@
+//! The store after commands were killed at any moment, and after its files were tampered with.
+
+mod registry_world;
+
+use std::time::Duration;
+
+use hull_test_support::{Registry, Scenario};
+use registry_world::{Content, layer_asked, noise, tar};
+
+#[test]
+fn what_is_damaged_is_found_and_fetched_again() {
+    let Some(t) = Scenario::start() else { return };
+    let mut content = Content::default();
+    let manifest = content.image("1", &[tar(&[("a", &noise(40_000, 1)), ("b", b"b")]), tar(&[("c", b"c")])]);
+    let digest = |value: &serde_json::Value| value["digest"].as_str().unwrap()[7..].to_owned();
+    let (layer, config) = (digest(&manifest["layers"][0]), digest(&manifest["config"]));
+    let server = content.serve(|_, _| None);
+    let name = format!("{}/x:1", server.host);
+    t.ok(&["pull", &name]);
+    assert_eq!(t.ok(&["system", "check"]), "The store is what it should be.");
+
+    let blobs = t.data_root().join("blobs/sha256");
+    let mut bytes = std::fs::read(blobs.join(&layer)).unwrap();
+    bytes[1000] ^= 1;
+    std::fs::write(blobs.join(&layer), &bytes).unwrap();
+    std::fs::remove_file(blobs.join(&config)).unwrap();
+    let found = t.hull(&["system", "check"]);
+    assert!(found.fails(1).contains("--repair"), "{found}");
+    assert!(
+        found.stdout.contains(&format!("{layer}, is damaged"))
+            && found.stdout.contains(&format!("{config}, is missing")),
+        "{found}"
+    );
+    let repaired = t.ok(&["system", "check", "--repair"]);
+    assert_eq!(repaired.matches("(repaired)").count(), 2, "{repaired}");
+    assert_eq!(t.ok(&["system", "check"]), "The store is what it should be.");
+
+    let inside = t.ok(&["image", "inspect", "-f", "{{.GraphDriver.Data.LowerDir}}", &name]);
+    std::fs::write(std::path::Path::new(&inside).join("b"), "changed").unwrap();
+    let found = t.hull(&["system", "check"]);
+    assert!(found.stdout.contains("is not as it was unpacked: b"), "{found}");
+    assert_eq!(t.ok(&["system", "check", "--quick"]), "The store is what it should be.");
+    t.ok(&["system", "check", "--repair"]);
+    assert_eq!(std::fs::read(std::path::Path::new(&inside).join("b")).unwrap(), b"b");
+    assert_eq!(t.ok(&["system", "check"]), "The store is what it should be.");
+}
+
+/// Kills `hull args…` after a while: how long is part of the test's luck, and all moments come.
+fn killed(t: &Scenario, args: &[&str], after: Duration) {
+    let mut running = t.spawn(args);
+    std::thread::sleep(after);
+    running.kill();
+    drop(running.wait());
+}
+
+#[test]
+fn a_kill_at_any_moment_leaves_a_store_that_is_clean() {
+    let Some(t) = Scenario::start() else { return };
+    let Some(registry) = Registry::plain(&t) else { return };
+    let tars: Vec<_> =
+        [1, 3, 5].iter().map(|seed| tar(&[("x", &noise(2_000_000, *seed)), ("bin/y", b"y")])).collect();
+    let mut content = Content::default();
+    content.image("1", &tars);
+    let server = content.serve(|request, content| {
+        let slow = layer_asked(request, content)?;
+        Some(hull_test_support::server::Reply::with(
+            200,
+            hull_test_support::server::Body::Slow(slow, Duration::from_micros(30)),
+        ))
+    });
+    let (name, copy) = (format!("{}/x:1", server.host), registry.name("copy:1"));
+    let archive = t.path("archive.tar");
+    t.ok(&["pull", &name]);
+    t.ok(&["save", "-o", archive.to_str().unwrap(), &name]);
+    t.ok(&["create", "--name", "box", &name, "/x"]);
+    t.ok(&["rmi", "-f", &name]);
+    for round in 0..20u64 {
+        let moment = |most: u64| Duration::from_millis(2 + round * most / 20);
+        killed(&t, &["pull", &name], moment(150));
+        t.ok(&["pull", "-q", &name]);
+        killed(&t, &["push", &name, &copy], moment(120));
+        killed(&t, &["commit", "box", "made"], moment(60));
+        killed(&t, &["load", "-i", archive.to_str().unwrap()], moment(120));
+        killed(&t, &["rmi", "-f", &name], moment(30));
+        assert_eq!(t.ok(&["system", "check"]), "The store is what it should be.", "round {round}");
+        t.ok(&["pull", "-q", &name]);
+        t.ok(&["rmi", "-f", &name]);
+    }
+    t.ok(&["rm", "box"]);
+    t.ok(&["image", "prune", "-a", "-f"]);
+    for directory in ["blobs/sha256", "layers", "downloads"] {
+        let left: Vec<_> = std::fs::read_dir(t.data_root().join(directory)).unwrap().collect();
+        assert!(left.is_empty(), "{directory}: {left:?}");
+    }
+}
