@@ -9,9 +9,13 @@
 //!   diagrams    book/diagrams/*.pikchr drawn as SVG
 //! look          what a process sees in each set of namespaces, for the interactive page
 //! transcripts   the `$` and `#` of the chapters, typed again and compared
+//! built         the pages as mdBook makes them
+//! browser       a headless Chromium to look at them
 //! links         where the pages lead
 //! ```
 
+pub mod browser;
+pub mod built;
 mod code;
 mod commands;
 mod diagrams;

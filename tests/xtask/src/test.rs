@@ -16,6 +16,8 @@ pub fn test() -> Result<()> {
         run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
     });
     if built {
+        // Before the tests, which look at its pages.
+        stages.run("book", book::check);
         stages.run("tests", || {
             let binaries = target()?.join("debug");
             run(cargo(&["test", "--workspace", "--no-fail-fast"])
@@ -25,7 +27,6 @@ pub fn test() -> Result<()> {
         stages.run("mutants of the lessons", || {
             run(&mut cargo(&["test", "-p", "hull-test-steps", "--test", "mutations", "--", "--ignored"]))
         });
-        stages.run("book", book::check);
         stages.run("cgroup v2 virtual machine", vm::test);
     }
     stages.finish()

@@ -65,7 +65,7 @@ pub fn binary(name: &str) -> Result<PathBuf> {
 }
 
 /// `target/<triple>/debug`: this program is there, or in `deps` below it.
-fn binaries() -> Result<PathBuf> {
+pub fn binaries() -> Result<PathBuf> {
     let own = std::env::current_exe().context("finding the target directory")?;
     let directory = own.ancestors().skip(1).find(|directory| !directory.ends_with("deps"));
     Ok(directory.context("this program is in no target directory")?.to_owned())

@@ -1,0 +1,153 @@
+//! The built book, in a browser. Screenshots for looking at are left in `target/book-screenshots`.
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use hull_book::browser::Browser;
+use hull_book::{built, workspace};
+use hull_test_support::skip::{find_program, skip};
+use serde_json::json;
+
+/// Where this run has built it.
+static BOOK: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
+    let mdbook = built::mdbook().unwrap()?;
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("book-in-a-browser");
+    built::build(&mdbook, &directory).unwrap();
+    Some(directory)
+});
+
+/// A browser and the book, or why there is none.
+fn begin() -> Option<(Browser, &'static Path)> {
+    let (Some(driver), Some(_)) = (find_program("chromedriver"), find_program("chromium")) else {
+        skip("chromium and chromium-driver are not installed");
+        return None;
+    };
+    let Some(book) = BOOK.as_deref() else {
+        skip("mdbook is not installed: cargo xtask book");
+        return None;
+    };
+    Some((Browser::start(&driver).unwrap(), book))
+}
+
+fn screenshot(browser: &Browser, name: &str) {
+    let path = workspace().join("target/book-screenshots").join(name).with_extension("png");
+    browser.screenshot(&path).unwrap();
+}
+
+#[test]
+fn pages_load_without_a_complaint_and_fit_a_phone() {
+    let Some((browser, book)) = begin() else { return };
+    let mut wrong = Vec::new();
+    for page in built::pages(book).unwrap() {
+        let name = page.with_extension("").to_string_lossy().replace('/', "-");
+        browser.resize(1280, 900).unwrap();
+        browser.open(&book.join(&page), "").unwrap();
+        browser.wait_for("return document.readyState == 'complete'").unwrap();
+        screenshot(&browser, &name);
+        browser.resize(390, 844).unwrap();
+        // Anew, so that the table of contents is folded away.
+        browser.open(&book.join(&page), "").unwrap();
+        browser.wait_for("return document.readyState == 'complete'").unwrap();
+        let over = browser.run(OVERFLOWING).unwrap();
+        if over != json!("") {
+            wrong.push(format!("{} reaches over the edge at 390: {over}", page.display()));
+        }
+        screenshot(&browser, &format!("{name}-phone"));
+        wrong.extend(browser.complaints().unwrap().iter().map(|line| format!("{}: {line}", page.display())));
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// What is cut off or makes the whole page scroll, but in a frame that scrolls by itself, as code and tables do.
+const OVERFLOWING: &str = "
+    const page = document.querySelector('main');
+    const scrolls = (e) => e != page && (getComputedStyle(e).overflowX == 'auto' || scrolls(e.parentElement));
+    const over = [...page.querySelectorAll('*')]
+        .filter((e) => e.getBoundingClientRect().right > 391 && !scrolls(e.parentElement));
+    return over.slice(0, 5).map((e) => e.outerHTML.slice(0, 100)).join(' ');";
+
+#[test]
+fn search_finds_pivot_root() {
+    let Some((browser, book)) = begin() else { return };
+    browser.open(&book.join("index.html"), "").unwrap();
+    // The index is loaded when the search is opened first.
+    browser.wait_for("return document.readyState == 'complete'").unwrap();
+    browser.run("document.getElementById('mdbook-search-toggle').click()").unwrap();
+    browser.wait_for("return document.activeElement.id == 'mdbook-searchbar'").unwrap();
+    browser.press("pivot_root").unwrap();
+    let found = "return [...document.querySelectorAll('#mdbook-searchresults a')].some((a) => \
+                 a.href.includes('02-pid-mount/mounts.html'))";
+    browser.wait_for(found).unwrap();
+    screenshot(&browser, "search");
+    assert_eq!(browser.complaints().unwrap(), [""; 0]);
+}
+
+#[test]
+fn folds_open() {
+    let Some((browser, book)) = begin() else { return };
+    browser.open(&book.join("steps/01-uts/uts.html"), "").unwrap();
+    let is_seen = "return document.querySelector('main details p').checkVisibility()";
+    assert_eq!(browser.run(is_seen).unwrap(), json!(false));
+    browser.run("document.querySelector('main summary').click()").unwrap();
+    browser.wait_for(is_seen).unwrap();
+}
+
+#[test]
+fn the_theme_switches_and_stays() {
+    let Some((browser, book)) = begin() else { return };
+    browser.resize(1280, 900).unwrap();
+    browser.open(&book.join("steps/02-pid-mount/mounts.html"), "").unwrap();
+    let paper = "return getComputedStyle(document.querySelector('body')).backgroundColor + \
+                 getComputedStyle(document.querySelector('.diagram text')).fill";
+    let light = browser.run(paper).unwrap();
+    browser.run("document.getElementById('mdbook-theme-toggle').click()").unwrap();
+    browser.run("document.getElementById('mdbook-theme-navy').click()").unwrap();
+    browser.wait_for("return document.documentElement.classList.contains('navy')").unwrap();
+    let dark = browser.run(paper).unwrap();
+    assert_ne!(light, dark, "paper and diagrams are in the colours of the theme");
+    for page in ["look.html", "steps/02-pid-mount/mounts.html", "reference/cgroups.html"] {
+        browser.open(&book.join(page), "").unwrap();
+        browser.wait_for("return document.documentElement.classList.contains('navy')").unwrap();
+        screenshot(&browser, &format!("{}-navy", page.replace('/', "-").trim_end_matches(".html")));
+    }
+}
+
+/// What the right terminal says.
+const INSIDE: &str = "return document.getElementById('look-inside').textContent";
+
+#[test]
+fn the_interactive_page_asks_and_shows() {
+    let Some((browser, book)) = begin() else { return };
+    let inside = || browser.run(INSIDE).unwrap().as_str().unwrap().to_owned();
+    browser.resize(1280, 1400).unwrap();
+    browser.open(&book.join("look.html"), "").unwrap();
+    assert!(inside().contains("$ hostname\nlaptop\n"), "{}", inside());
+
+    // A guess before the change: until then nothing is shown.
+    browser.run("document.getElementById('look-uts').click()").unwrap();
+    assert!(inside().contains("$ hostname\nlaptop\n"), "before the guess:\n{}", inside());
+    screenshot(&browser, "look-question");
+    let guess = "[...document.querySelectorAll('.look-choices button')].find((b) => b.textContent == 'hostname').click()";
+    browser.run(guess).unwrap();
+    assert!(inside().contains("# hostname\nbox\n"), "after it:\n{}", inside());
+    let verdict = browser.run("return document.querySelector('.look-question').textContent").unwrap();
+    assert!(verdict.as_str().unwrap().starts_with("Yes."), "{verdict}");
+    let flashes = "return document.querySelectorAll('#look-inside .look-changed').length > 0";
+    assert_eq!(browser.run(flashes).unwrap(), json!(true));
+
+    // By keys: no guessing, PID without a /proc of its own, then with it.
+    browser.press("g2").unwrap();
+    assert!(inside().contains("echo $$\n1\n") && inside().contains("1 sh"), "ps lies:\n{}", inside());
+    let notes = browser.run("return document.querySelector('.look-notes').textContent").unwrap();
+    assert!(notes.as_str().unwrap().contains("/proc"), "{notes}");
+    browser.press("3").unwrap();
+    assert!(inside().contains("1 box") && !inside().contains("1 sh"), "ps is right:\n{}", inside());
+    browser.press("45r").unwrap();
+    assert!(inside().contains("lo               DOWN"), "{}", inside());
+    screenshot(&browser, "look-all");
+    let links = "return [...document.querySelectorAll('.look-notes a')].map((a) => a.getAttribute('href'))";
+    for link in browser.run(links).unwrap().as_array().unwrap() {
+        assert!(book.join(link.as_str().unwrap()).exists(), "{link}");
+    }
+    assert_eq!(browser.complaints().unwrap(), [""; 0]);
+}
