@@ -13,6 +13,7 @@ use crate::hooks::{self, Point};
 use crate::idmap;
 use crate::init;
 use crate::namespaces;
+use crate::netdev;
 use crate::protocol::{Channel, Message};
 use crate::rootfs::{Graft, Sources};
 use crate::security::seccomp::Program;
@@ -50,6 +51,7 @@ pub struct CreateOptions<'a> {
 pub(crate) struct Prepared {
     pub filter: Option<Program>,
     pub sources: Sources,
+    pub devices: Vec<netdev::Device>,
 }
 
 /// A container that is ready and waits for [`Created::start`]. Dropped, it is killed and leaves nothing.
@@ -61,6 +63,7 @@ pub struct Created {
     cgroup: Option<Cgroup>,
     console: Option<OwnedFd>,
     told: Option<Box<Told>>,
+    moved: Option<Box<netdev::Moved>>,
 }
 
 /// What hooks are told, of a container that has some.
@@ -103,7 +106,8 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created> {
 pub fn spawn(options: CreateOptions<'_>) -> Result<Created> {
     validate::check_sysctls(options.spec)?;
     let filter = init::compile(options.spec, options.seccomp_cache)?;
-    let prepared = Prepared { filter, sources: Sources::prepare(options.spec, options.bundle)? };
+    let sources = Sources::prepare(options.spec, options.bundle)?;
+    let prepared = Prepared { filter, sources, devices: netdev::look(options.spec)? };
     let resources = options.spec.linux.as_ref().and_then(|linux| linux.resources.clone()).unwrap_or_default();
     if let Some(cgroup) = &options.cgroup {
         cgroup.create(&resources)?;
@@ -117,19 +121,31 @@ pub fn spawn(options: CreateOptions<'_>) -> Result<Created> {
         }
     };
     let told = Told::of(&options);
-    let created = Created { pid, pidfd: Some(pidfd), channel, cgroup: options.cgroup, console: None, told };
-    created.settle(options.spec)?;
+    let mut created = Created {
+        pid,
+        pidfd: Some(pidfd),
+        channel,
+        cgroup: options.cgroup,
+        console: None,
+        told,
+        moved: None,
+    };
+    created.settle(options.spec, &prepared.devices)?;
     Ok(created)
 }
 
 impl Created {
     /// What only the parent can do for a child that waits for it.
-    fn settle(&self, spec: &Spec) -> Result<()> {
+    fn settle(&mut self, spec: &Spec, devices: &[netdev::Device]) -> Result<()> {
         if !init::waits_for_parent(spec) {
             return Ok(());
         }
         if let Some(linux) = spec.linux.as_ref().filter(|_| namespaces::is_new(spec, NamespaceKind::User)) {
             idmap::write(self.pid, linux)?;
+        }
+        if !devices.is_empty() {
+            let namespace = namespaces::network_of(spec, self.pid)?;
+            self.moved = Some(Box::new(netdev::Moved::to(namespace, devices)?));
         }
         self.channel.send(&Message::Go)
     }
@@ -200,6 +216,9 @@ impl Created {
 impl Drop for Created {
     fn drop(&mut self) {
         let Some(pidfd) = &self.pidfd else { return };
+        if let Some(moved) = &self.moved {
+            moved.back();
+        }
         end(pidfd);
         remove(self.cgroup.as_ref());
     }

@@ -3,7 +3,7 @@
 //! ```text
 //! spec        config.json                    create   limits, clone, then talk to the child until it is ready
 //! birth       clone3: into which namespaces  idmap    who is who in a user namespace
-//! hooks       the bundle's own programs
+//! hooks       the bundle's own programs      netdev   network devices that move in
 //! protocol    what parent and child say      init/    the child: namespaces, mounts, security, execve
 //! rendezvous  where a container waits to be started by another process
 //! rootfs/     mounts, devices, masks, pivot  exec     another process in a running container
@@ -22,6 +22,7 @@ pub mod hooks;
 mod idmap;
 mod init;
 mod namespaces;
+mod netdev;
 mod protocol;
 pub mod rendezvous;
 mod rootfs;

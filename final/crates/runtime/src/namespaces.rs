@@ -45,6 +45,14 @@ pub(crate) fn clone_flags(spec: &Spec) -> u64 {
         .fold(0, |flags, namespace| flags | flag(namespace.kind) as u64)
 }
 
+/// The network namespace that the process `pid` is in, or will be.
+pub(crate) fn network_of(spec: &Spec, pid: i32) -> Result<std::os::fd::OwnedFd> {
+    let joined = of(spec).iter().find(|namespace| namespace.kind == NamespaceKind::Network);
+    let own = || format!("/proc/{pid}/ns/net").into();
+    let path = joined.and_then(|namespace| namespace.path.clone()).unwrap_or_else(own);
+    std::fs::File::open(&path).map(Into::into).step(|| format!("open {}", path.display()))
+}
+
 /// A time namespace of our own whose clocks differ by this much from those of the machine (time_namespaces(7)).
 pub(crate) fn offset_clocks(spec: &Spec) -> Result<()> {
     let Some(linux) = spec.linux.as_ref().filter(|linux| !linux.time_offsets.is_empty()) else {

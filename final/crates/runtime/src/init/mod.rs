@@ -19,6 +19,7 @@ use crate::error::{Error, Result, Step};
 use crate::hooks::{self, Point};
 use crate::idmap;
 use crate::namespaces;
+use crate::netdev;
 use crate::protocol::{Channel, Message};
 use crate::rendezvous;
 use crate::rootfs::{self, Rootfs};
@@ -38,7 +39,8 @@ pub(crate) fn compile(spec: &Spec, cache: Option<&Path>) -> Result<Option<Progra
 
 /// True when the parent has something to do for the child before it goes on.
 pub(crate) fn waits_for_parent(spec: &Spec) -> bool {
-    namespaces::is_new(spec, NamespaceKind::User)
+    let takes_devices = spec.linux.as_ref().is_some_and(|linux| !linux.net_devices.is_empty());
+    takes_devices || namespaces::is_new(spec, NamespaceKind::User)
 }
 
 /// Never returns: becomes the user's program, or says what failed and exits.
@@ -88,6 +90,7 @@ fn become_container(
     if namespaces::is_new(spec, NamespaceKind::Network) {
         process::loopback_up().step(|| "bring the loopback interface up".into())?;
     }
+    netdev::set_up(&prepared.devices, true)?;
     set_sysctls(&linux)?;
 
     match build_root(options, prepared, rootfs, channel)? {

@@ -12,6 +12,7 @@ use super::{Linux, Mount, NamespaceKind, Process, Resources, Spec};
 use crate::error::{Error, Result};
 use crate::hooks;
 use crate::init;
+use crate::netdev;
 use crate::rootfs;
 use crate::security::labels;
 
@@ -131,9 +132,10 @@ fn check(spec: &Spec) -> Result<()> {
     if let Some(path) = &linux.cgroups_path {
         check_cgroups_path(path)?;
     }
-    if !linux.net_devices.is_empty() {
-        return Err(invalid("linux.netDevices is set, which hull cannot apply"));
+    if !linux.net_devices.is_empty() && !has_namespace(spec, NamespaceKind::Network) {
+        return Err(invalid("linux.netDevices needs a network namespace"));
     }
+    netdev::check_names(spec)?;
     match linux.rootfs_propagation.as_deref() {
         Some(name) if !rootfs::is_propagation(name) => {
             Err(invalid(format!("linux.rootfsPropagation: unknown {name:?}")))
