@@ -25,7 +25,7 @@ const MODULES: [&str; 10] = [
 ];
 
 /// Packs the initramfs; its path.
-pub fn build(kernel: &Kernel, hull: &Path, test: &Path) -> Result<PathBuf> {
+pub fn build(kernel: &Kernel, programs: &[(&str, PathBuf)]) -> Result<PathBuf> {
     let dir = root().join("target/vm");
     let tree = dir.join("tree");
     let _ = fs::remove_dir_all(&tree);
@@ -34,8 +34,9 @@ pub fn build(kernel: &Kernel, hull: &Path, test: &Path) -> Result<PathBuf> {
     }
     let busybox = ["/bin/busybox", "/usr/bin/busybox"].map(Path::new).into_iter().find(|p| p.exists());
     copy(busybox.context("busybox-static is not installed")?, &tree.join("bin/busybox"))?;
-    copy(hull, &tree.join("bin/hull"))?;
-    copy(test, &tree.join("bin/limits"))?;
+    for (name, program) in programs {
+        copy(program, &tree.join("bin").join(name))?;
+    }
     let mut names = Vec::new();
     for module in MODULES {
         for file in kernel.load_order(module)? {

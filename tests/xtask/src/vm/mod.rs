@@ -1,7 +1,7 @@
 //! A small virtual machine with pure cgroup v2, for machines whose own cgroups are v1 or hybrid.
 //!
-//! Debian's cloud kernel, unpacked from its package and never installed, boots an initramfs that holds busybox, `hull`
-//! and the test binary `limits`, which is static like everything this workspace builds. Emulated, so it runs
+//! Debian's cloud kernel, unpacked from its package and never installed, boots an initramfs that holds busybox, `hull`,
+//! `hull-oci` and the test binaries `limits` and `bundles`, which are static like everything this workspace builds. Emulated, so it runs
 //! wherever the tests do; a boot takes some seconds.
 
 mod boot;
@@ -14,27 +14,33 @@ use anyhow::{Result, bail};
 
 use crate::workspace::{cargo, output, run, target};
 
-/// Boots the machine and runs the limit tests in it.
+/// Tests that run in it.
+const TESTS: [&str; 2] = ["limits", "bundles"];
+
+/// Boots the machine and runs in it the tests whose answers depend on the version of cgroups.
 pub fn test() -> Result<()> {
     for program in ["qemu-system-x86_64", "cpio", "apt-get", "dpkg-deb"] {
         if !kernel::is_installed(program) {
             return skip(&format!("{program} is not installed"));
         }
     }
-    let hull = binary()?;
-    let test = test_binary()?;
+    let mut programs = vec![("hull", binary("HULL_BINARY", "hull")?)];
+    programs.push(("hull-oci", binary("HULL_OCI_BINARY", "hull-oci")?));
+    for test in TESTS {
+        programs.push((test, test_binary(test)?));
+    }
     let kernel = kernel::fetch()?;
-    let initramfs = initramfs::build(&kernel, &hull, &test)?;
+    let initramfs = initramfs::build(&kernel, &programs)?;
     boot::boot(&kernel.image, &initramfs)
 }
 
-/// The binary under test: `HULL_BINARY`, or what is built for debugging.
-fn binary() -> Result<PathBuf> {
-    if let Some(path) = std::env::var_os("HULL_BINARY") {
+/// A binary under test: what the variable names, or what is built for debugging.
+fn binary(variable: &str, name: &str) -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os(variable) {
         return Ok(path.into());
     }
-    run(&mut cargo(&["build", "--package", "hull"]))?;
-    Ok(target()?.join("debug/hull"))
+    run(&mut cargo(&["build", "--package", "hull", "--bin", name]))?;
+    Ok(target()?.join("debug").join(name))
 }
 
 fn skip(why: &str) -> Result<()> {
@@ -45,17 +51,15 @@ fn skip(why: &str) -> Result<()> {
     Ok(())
 }
 
-/// Builds the test binary `limits`; its path, which holds a hash, is what cargo reports.
-fn test_binary() -> Result<PathBuf> {
-    let args =
-        ["test", "--package", "hull-test-suite", "--test", "limits", "--no-run", "--message-format=json"];
+/// Builds a test binary; its path, which holds a hash, is what cargo reports.
+fn test_binary(name: &str) -> Result<PathBuf> {
+    let args = ["test", "--package", "hull-test-suite", "--test", name, "--no-run", "--message-format=json"];
     for line in output(cargo(&args).stderr(std::process::Stdio::inherit()))?.lines() {
         let message: serde_json::Value = serde_json::from_str(line)?;
-        if let (Some("limits"), Some(path)) =
-            (message["target"]["name"].as_str(), message["executable"].as_str())
-        {
+        let (target, path) = (message["target"]["name"].as_str(), message["executable"].as_str());
+        if let (true, Some(path)) = (target == Some(name), path) {
             return Ok(path.into());
         }
     }
-    bail!("cargo reports no executable for the test `limits`")
+    bail!("cargo reports no executable for the test `{name}`")
 }

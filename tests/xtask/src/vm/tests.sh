@@ -14,7 +14,9 @@ mount -t cgroup2 none /sys/fs/cgroup
 while read -r module; do insmod "/lib/modules/$module"; done < /lib/modules/order
 echo 'root:x:0:0:root:/root:/bin/sh' > /etc/passwd
 echo 'root:x:0:' > /etc/group
-export HULL_BINARY=/bin/hull HULL_TEST_CACHE=/cache HULL_TESTS_MUST_RUN=1 RUST_TEST_THREADS=2 HOME=/root
-limits
-echo "the tests in the virtual machine ended with $?"
+export HULL_BINARY=/bin/hull HULL_OCI_BINARY=/bin/hull-oci HULL_TEST_CACHE=/cache HULL_TESTS_MUST_RUN=1 RUST_TEST_THREADS=2 HOME=/root
+ended=0
+limits || ended=$?
+bundles || ended=$?
+echo "the tests in the virtual machine ended with $ended"
 poweroff -f

@@ -9,6 +9,18 @@ fn own(kind: &str) -> String {
     std::fs::read_link(format!("/proc/thread-self/ns/{kind}")).unwrap().display().to_string()
 }
 
+fn ip(words: &[&str]) -> String {
+    let done = std::process::Command::new("ip").args(words).output().expect("ip is installed");
+    assert!(done.status.success(), "ip {words:?}: {}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+/// In the case's own network namespace.
+fn make_device() {
+    ip(&["link", "add", "outside0", "type", "veth", "peer", "name", "peer0"]);
+    ip(&["addr", "add", "10.9.8.7/24", "dev", "outside0"]);
+}
+
 pub const CASES: &[Case] = &[
     case("a_new_namespace_is_another_one", |b| {
         b.namespace("cgroup", None);
@@ -54,7 +66,7 @@ pub const CASES: &[Case] = &[
         b.expect("hostname; readlink /proc/self/ns/ipc", &format!("elsewhere\n{}", other.name("ipc")));
     }),
     case("a_pid_namespace_is_joined_by_path", |b| {
-        let other = Other::start(&["--pid", "--fork", "--kill-child"], "true");
+        let other = Other::start(&["--pid", "--fork"], "true");
         b.namespace("pid", Some(&other.path("pid")));
         b.expect(
             "readlink /proc/self/ns/pid; test $$ -ne 1 && echo behind",
@@ -76,7 +88,12 @@ pub const CASES: &[Case] = &[
     })
     .not_on(&["runc", "crun"]),
     case("a_time_namespace_is_joined_by_path", |b| {
-        let other = Other::start(&["--time", "--boottime", "500000000", "--fork", "--kill-child"], "true");
+        // Busybox's unshare, which the VM has, knows no clocks.
+        let usage = std::process::Command::new("unshare").arg("--help").output().unwrap();
+        if !String::from_utf8_lossy(&usage.stdout).contains("--boottime") {
+            return;
+        }
+        let other = Other::start(&["--time", "--boottime", "500000000", "--fork"], "true");
         b.namespace("time", Some(&other.path("time")));
         b.expect("test $(cut -d. -f1 /proc/uptime) -gt 500000000 && echo later", "later");
     })
@@ -113,6 +130,32 @@ pub const CASES: &[Case] = &[
             .refused("ip_forward");
     })
     .not_on(&["crun"]),
+    case("a_network_device_moves_in_with_its_addresses", |b| {
+        make_device();
+        b.set("/linux/netDevices", json!({"outside0": {"name": "inside0"}}));
+        let printed = b.prints(
+            "ip -o addr show inside0 | grep -o 'inet 10[^ ]*'; ip link show inside0 | grep -o '[,<]UP'",
+        );
+        assert_eq!(printed.replace('<', ","), "inet 10.9.8.7/24\n,UP");
+        b.company = true;
+    })
+    .not_on(&["runc", "crun"]),
+    case("a_network_device_moves_back_when_the_create_fails", |b| {
+        make_device();
+        b.company = true;
+        b.set("/linux/netDevices", json!({"outside0": {"name": "inside0"}}));
+        b.set("/process/args", json!(["/nowhere"]));
+        assert!(!b.run().success());
+        let shown = ip(&["-o", "addr", "show", "outside0"]);
+        assert!(shown.contains("10.9.8.7/24"), "{shown}");
+        ip(&["link", "delete", "outside0"]);
+    })
+    .not_on(&["runc", "crun"]),
+    case("a_network_device_that_is_missing_is_refused", |b| {
+        b.set("/linux/netDevices", json!({"nowhere0": {}})).refused("nowhere0");
+        b.set("/linux/netDevices", json!({"a/b": {}})).refused("a/b");
+    })
+    .not_on(&["runc", "crun"]),
     case("a_mount_namespace_is_joined_by_path", |b| {
         let other = Other::start(&["--mount"], "true");
         let rootfs = b.rootfs("").display().to_string();
