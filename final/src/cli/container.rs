@@ -239,7 +239,7 @@ pub struct Inspect {
     #[arg(short, long, value_name = "FORMAT")]
     pub format: Option<String>,
     /// Look for this kind only
-    #[arg(long = "type", value_name = "TYPE", value_parser = ["container", "image", "volume"])]
+    #[arg(long = "type", value_name = "TYPE", value_parser = ["container", "image", "volume", "network"])]
     pub kind: Option<String>,
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<String>,

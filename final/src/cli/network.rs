@@ -36,6 +36,9 @@ pub struct NetworkArgs {
     /// One more name on the network
     #[arg(long, visible_alias = "net-alias", value_name = "NAME")]
     pub network_alias: Vec<String>,
+    /// Another container's name here: CONTAINER[:NAME]
+    #[arg(long, value_name = "CONTAINER")]
+    pub link: Vec<String>,
     /// A name server
     #[arg(long, value_name = "ADDRESS")]
     pub dns: Vec<std::net::IpAddr>,
@@ -83,6 +86,11 @@ impl NetworkArgs {
         self.place(options)?;
         options.publish = self.publish.iter().flat_map(|published| published.0.clone()).collect();
         options.publish_all = self.publish_all;
+        let link = |text: &String| {
+            let (container, name) = text.split_once(':').unwrap_or((text, text));
+            (container.to_owned(), name.to_owned())
+        };
+        options.links = self.link.iter().map(link).collect();
         options.expose = self.expose.iter().flat_map(|exposed| exposed.0.clone()).collect();
         options.dns = self.dns.iter().map(ToString::to_string).collect();
         options.dns_search = self.dns_search.clone();

@@ -1,4 +1,4 @@
-//! `inspect`: containers, images and volumes, whichever goes by the name.
+//! `inspect`: containers, images, volumes and networks, whichever goes by the name.
 
 use anyhow::{Result, anyhow};
 use hull_engine::Engine;
@@ -48,6 +48,7 @@ fn any(engine: &Engine, name: &str, kind: Option<&str>) -> Result<Value> {
         Some("image") => {
             return Ok(engine.images().inspect(name)?);
         }
+        Some("network") => return Ok(engine.inspect_network(name)?),
         Some(_) => return volume::describe(engine, name),
         None => {}
     }
@@ -58,6 +59,10 @@ fn any(engine: &Engine, name: &str, kind: Option<&str>) -> Result<Value> {
     if let Ok(image) = engine.images().inspect(name) {
         return Ok(image);
     }
-    volume::describe(engine, name)
-        .map_err(|_| anyhow!("No such object: {name}: neither a container nor an image nor a volume"))
+    if let Ok(volume) = volume::describe(engine, name) {
+        return Ok(volume);
+    }
+    engine.inspect_network(name).map_err(|_| {
+        anyhow!("No such object: {name}: neither a container nor an image nor a volume nor a network")
+    })
 }

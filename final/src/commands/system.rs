@@ -38,6 +38,7 @@ fn check(engine: &Engine, args: &Check) -> Result<u8> {
 
 fn prune(engine: &Engine, args: &Prune) -> Result<u8> {
     let mut warning = String::from("WARNING! This will remove:\n  - all stopped containers\n");
+    warning.push_str("  - all networks not used by at least one container\n");
     if args.volumes {
         warning.push_str("  - all anonymous volumes not used by at least one container\n");
     }
@@ -51,6 +52,7 @@ fn prune(engine: &Engine, args: &Prune) -> Result<u8> {
     let pruned = engine.prune(PruneOptions { all_images: args.all, volumes: args.volumes })?;
     for (title, prefix, ids) in [
         ("Deleted Containers:", "", &pruned.containers),
+        ("Deleted Networks:", "", &pruned.networks),
         ("Deleted Volumes:", "", &pruned.volumes),
         ("Deleted Images:", "deleted: ", &pruned.images),
     ] {

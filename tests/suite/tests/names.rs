@@ -202,3 +202,24 @@ fn names_are_there_again_after_a_restart() {
     lan.t.ok(&["rm", "-f", "box"]);
     lan.t.ok(&["network", "rm", "back"]);
 }
+
+#[test]
+fn linked_containers_are_in_the_file_of_hosts() {
+    let Some(lan) = Lan::start() else { return };
+    lan.run("db", &[]);
+    let hosts = |options: &[&str]| {
+        lan.t.hull(&[&["run", "--rm"], options, &["busybox", "cat", "/etc/hosts"]].concat())
+    };
+    let address = lan.address("db");
+    let line = |hosts: &str, name: &str| {
+        hosts
+            .lines()
+            .any(|line| line.starts_with(&address) && line.split_whitespace().any(|word| word == name))
+    };
+    let text = hosts(&["--link", "db:database", "--add-host", "gateway:host-gateway"]).ok().to_owned();
+    assert!(line(&text, "database") && line(&text, "db"), "{text}");
+    assert!(text.contains(&format!("{}\tgateway", lan.gateway("db"))), "{text}");
+    lan.t.ok(&["stop", "-t", "0", "db"]);
+    assert!(hosts(&["--link", "db"]).fails(125).contains("does not run on one of"));
+    assert!(hosts(&["--link", "nobody"]).fails(125).contains("No such container: nobody"));
+}

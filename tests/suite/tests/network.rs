@@ -31,7 +31,10 @@ fn networks_are_made_listed_inspected_and_removed() {
     let refused = t.hull(&["network", "rm", "one"]);
     assert!(refused.fails(1).contains("network one is in use by container box"), "{refused}");
     t.ok(&["rm", "-f", "box"]);
-    t.ok(&["network", "rm", &id[..12], "two"]);
+    assert_eq!(t.inspect("two", "{{.Internal}}"), "true");
+    assert_eq!(t.ok(&["inspect", "--type", "network", "-f", "{{.Id}}", "one"]), id);
+    t.ok(&["network", "rm", &id[..12]]);
+    assert!(t.ok(&["system", "prune", "-f"]).contains("Deleted Networks:\ntwo"));
     assert!(t.hull(&["network", "inspect", "one"]).fails(1).contains("No such network: one"));
     assert!(t.hull(&["network", "rm", "bridge"]).fails(1).contains("pre-defined"));
     t.ok(&["network", "rm", "-f", "one"]);

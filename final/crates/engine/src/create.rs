@@ -94,6 +94,9 @@ impl Engine {
             resolved.network = crate::network::default_mode();
             crate::network::check_default(&resolved)?;
         }
+        for (container, _) in &mut resolved.links {
+            *container = self.resolve(container)?;
+        }
         match &mut resolved.network {
             NetworkMode::Container(name) => *name = self.resolve(name)?,
             NetworkMode::Networks if resolved.networks.is_empty() => {

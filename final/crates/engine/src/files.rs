@@ -53,7 +53,8 @@ pub(crate) fn write(engine: &Engine, record: &Record) -> Result<()> {
     }
     put("hostname", &format!("{}\n", record.hostname))?;
     let endpoints = crate::network::endpoints(engine, &record.id)?;
-    put("hosts", &hosts(record, &endpoints)?)?;
+    let linked = crate::network::linked(engine, record, &endpoints)?;
+    put("hosts", &(hosts(record, &endpoints)? + &linked))?;
     put("resolv.conf", &resolv_conf(&record.options, crate::network::has_resolver(&endpoints)))
 }
 

@@ -61,6 +61,8 @@ pub struct CreateOptions {
     pub publish: Vec<Mapping>,
     /// `-P`.
     pub publish_all: bool,
+    /// `--link`: other containers, and what this one calls them.
+    pub links: Vec<(String, String)>,
     /// `--expose`.
     pub expose: Vec<Port>,
     pub dns: Vec<String>,

@@ -1,4 +1,4 @@
-//! `system prune`: stopped containers, unused images and volumes, and what interrupted commands left.
+//! `system prune`: stopped containers, unused networks, images and volumes, and what interrupted commands left.
 
 use hull_storage::tree;
 
@@ -19,12 +19,13 @@ pub struct Pruned {
     pub containers: Vec<String>,
     pub images: Vec<String>,
     pub volumes: Vec<String>,
+    pub networks: Vec<String>,
     /// Bytes given back to the file system.
     pub bytes: u64,
 }
 
 impl Engine {
-    /// Containers first: they hold images and volumes.
+    /// Containers first: they hold networks, images and volumes.
     pub fn prune(&self, options: PruneOptions) -> Result<Pruned> {
         let mut pruned = Pruned::default();
         for container in self.list()? {
@@ -36,6 +37,7 @@ impl Engine {
                 pruned.bytes += bytes;
             }
         }
+        pruned.networks = self.prune_networks()?;
         let images = self.prune_images(options.all_images, &|_| true)?;
         pruned.images = images.deleted;
         pruned.bytes += images.bytes;

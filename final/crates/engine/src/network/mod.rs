@@ -5,6 +5,7 @@
 //! bridge      its link on the host, made when the first container needs it, and kept
 //! endpoint    a container's place on a network: address, cable, published ports (network.json in its run directory)
 //! attachment  the monitor's part: takes places, plugs in, unplugs, gives back
+//! link        --link, of the time before names
 //! names       the resolver at 127.0.0.11, on networks other than the default one
 //! show        what ps, port and inspect say of it
 //! create, verbs, connect   hull network
@@ -21,6 +22,7 @@ mod bridge;
 mod connect;
 mod create;
 mod endpoint;
+mod link;
 mod names;
 mod record;
 mod recover;
@@ -32,6 +34,7 @@ pub(crate) use attachment::Attachment;
 pub(crate) use attachment::gateway;
 pub use create::NetworkOptions;
 pub(crate) use endpoint::{Endpoint, endpoints};
+pub(crate) use link::linked;
 pub(crate) use names::{has_resolver, rename};
 pub use record::{DEFAULT, NetworkRecord};
 pub(crate) use recover::{clear, note_shared};
