@@ -10,9 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use anyhow::Error;
 use nix::errno::Errno;
 
+// Two facts that every module would otherwise have to be handed. Both are set once, before there is anything to tell.
 static VERBOSE: AtomicBool = AtomicBool::new(false);
 static INSIDE: AtomicBool = AtomicBool::new(false);
 
+/// With the story or without.
 pub fn begin(verbose: bool) {
     VERBOSE.store(verbose, Relaxed);
 }
@@ -22,10 +24,12 @@ pub fn inside() {
     INSIDE.store(true, Relaxed);
 }
 
+/// For whoever starts this program again, on the inside.
 pub fn is_verbose() -> bool {
     VERBOSE.load(Relaxed)
 }
 
+/// Where this process is: every line of the story begins with it.
 fn side() -> &'static str {
     if INSIDE.load(Relaxed) { "inside " } else { "outside" }
 }
@@ -56,6 +60,7 @@ pub fn failure(error: &Error) -> ExitCode {
 
 /// The same for a program that cannot be run: 127 if there is none, 126 if the kernel will not have it.
 pub fn no_program(name: &str, error: std::io::Error) -> ExitCode {
+    // As shells have it: 127 is "not found", 126 is "found, and it cannot be run".
     let missing = error.kind() == std::io::ErrorKind::NotFound;
     failure(&Error::new(error).context(format!("execve({name:?})")));
     ExitCode::from(if missing { 127 } else { 126 })
@@ -69,6 +74,7 @@ fn describe(cause: &(dyn std::error::Error + 'static)) -> String {
     }
 }
 
+/// The number below all that has been said about it.
 fn errno(error: &Error) -> Option<Errno> {
     error.chain().find_map(|cause| match cause.downcast_ref::<std::io::Error>() {
         Some(error) => error.raw_os_error().map(Errno::from_raw),

@@ -25,6 +25,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 
 use crate::report;
 
+/// With the modes that they have everywhere: anybody may write to /tmp, and remove what is theirs.
 const DIRECTORIES: [(&str, u32); 8] = [
     ("dev", 0o755),
     ("etc", 0o755),
@@ -36,6 +37,7 @@ const DIRECTORIES: [(&str, u32); 8] = [
     ("var", 0o755),
 ];
 
+/// As little as programs can do with: who has number 0, and where to look for names.
 const FILES: [(&str, &str); 3] = [
     ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"),
     ("etc/group", "root:x:0:\nnogroup:x:65534:\n"),
@@ -95,6 +97,7 @@ pub fn skeleton(root: &Path) -> Result<()> {
         let path = root.join(name);
         fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
     }
+    // Where /bin is a link to usr/bin it is one here too; where it is a directory it is bound, below.
     for name in TOP {
         if let Ok(target) = fs::read_link(Path::new("/").join(name)) {
             let path = root.join(name);
@@ -156,6 +159,7 @@ fn make_read_only(tree: &Path) -> Result<()> {
 
 /// The file systems that are the kernel's to fill. No /sys: it shows the network, and so needs a network namespace.
 pub fn mount_kernel(root: &Path) -> Result<()> {
+    // No set-user-ID, no devices, no programs: nothing in these has a use for them.
     let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     // It shows the PID namespace of whoever mounts it. Without this `ps` would still list the host's processes.
     mount_new("proc", &mount_point(root, "proc")?, plain, "")?;
@@ -174,6 +178,7 @@ pub fn mount_kernel(root: &Path) -> Result<()> {
     let noexec = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
     mount_new("devpts", &dev.join("pts"), noexec, "newinstance,ptmxmode=0666,mode=0620")?;
     mount_new("tmpfs", &dev.join("shm"), plain, "mode=1777")?;
+    // Old names for what is in /proc; shells and scripts know them.
     let descriptors = [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")];
     for (name, rest) in descriptors {
         symlink(format!("/proc/self/fd{rest}"), dev.join(name))
@@ -192,6 +197,7 @@ fn mount_point(root: &Path, name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// A file system that is on no disk: the kernel makes up what is in it.
 fn mount_new(kind: &str, at: &Path, flags: MsFlags, data: &str) -> Result<()> {
     let comma = if data.is_empty() { "" } else { ", " };
     let call = format!("mount({kind} -> {}{comma}{data})", at.display());

@@ -36,14 +36,18 @@ pub const MANIFESTS: [&str; 4] = [
 pub struct Image {
     /// One for each layer, the top one first, as overlay wants them.
     pub lowers: Vec<PathBuf>,
+    /// The whole of it: what to run is below "config", which diff IDs there are below "rootfs".
     config: Value,
     _scratch: Scratch,
 }
 
 /// An arrow: what is said of some bytes before one has them.
 pub struct Blob {
+    /// Its media type: what to make of the bytes.
     pub kind: String,
+    /// Its name, and what they have to hash to.
     pub digest: String,
+    /// How many there are. Who reads no more than that cannot be made to read for ever.
     pub size: u64,
 }
 
@@ -65,6 +69,7 @@ fn check(digest: &str) -> Result<()> {
     Ok(())
 }
 
+/// Where the bytes come from. All that is told of an image below is the same for both.
 enum Source {
     Layout(PathBuf),
     Registry(Registry),
@@ -74,6 +79,7 @@ impl Source {
     fn open(&mut self, blob: &Blob) -> Result<Box<dyn Read>> {
         match self {
             Self::Layout(directory) => {
+                // `sha256:ab…` is the file `sha256/ab…`.
                 let path = directory.join("blobs").join(blob.digest.replace(':', "/"));
                 let file = File::open(&path).with_context(|| format!("open {}", path.display()))?;
                 Ok(Box::new(file))
@@ -82,6 +88,7 @@ impl Source {
         }
     }
 
+    /// What is small and in JSON: an index, a manifest, a config. Not parsed before it is known to be what was named.
     fn json(&mut self, blob: &Blob) -> Result<Value> {
         let mut bytes = Vec::new();
         match self {
@@ -114,11 +121,14 @@ pub fn fetch(reference: &str, name: &str) -> Result<Image> {
     Ok(Image { lowers, config, _scratch: scratch })
 }
 
+/// Follows the arrows from the top to the layers. What is found wrong ends it, and the directory goes with all that is in it
+/// by then: an image is there whole or not at all.
 fn unpack(reference: &str, directory: &Path) -> Result<(Vec<PathBuf>, Value)> {
     let (mut source, top) = find(reference)?;
     let manifest = choose(&mut source, top)?;
     let config = source.json(&Blob::new(&manifest["config"])?).context("config")?;
     let (os, architecture) = platform();
+    // An image that has one manifest only need not say there for what machine it is; its config has to.
     let theirs = (&config["os"], &config["architecture"]);
     ensure!(
         theirs == (&json!(os), &json!(architecture)),
@@ -133,6 +143,7 @@ fn unpack(reference: &str, directory: &Path) -> Result<(Vec<PathBuf>, Value)> {
     let mut lowers = vec![directory.join("0")];
     fs::create_dir(&lowers[0]).context("mkdir")?;
     let mut lost = Lost::default();
+    // The first one is the lowest, and each has a directory of its own: overlay puts them together.
     for (number, (descriptor, diff_id)) in layers.iter().zip(diff_ids).enumerate() {
         let blob = Blob::new(descriptor)?;
         let lower = directory.join((number + 1).to_string());
@@ -164,6 +175,7 @@ fn unpack(reference: &str, directory: &Path) -> Result<(Vec<PathBuf>, Value)> {
 /// Where to look, and what is on top there: the index of a directory, or what a registry has under that tag.
 fn find(reference: &str) -> Result<(Source, Value)> {
     let is_layout = |path: &str| Path::new(path).join("oci-layout").is_file();
+    // A path may have colons of its own.
     let (path, tag) = match reference.rsplit_once(':') {
         Some((path, tag)) if !is_layout(reference) && is_layout(path) => (path, Some(tag)),
         _ => (reference, None),
@@ -172,6 +184,7 @@ fn find(reference: &str) -> Result<(Source, Value)> {
         let index = Path::new(path).join("index.json");
         let bytes = fs::read(&index).with_context(|| format!("read {}", index.display()))?;
         let mut index: Value = serde_json::from_slice(&bytes).context("index.json")?;
+        // In a layout a tag is no more than a note on an arrow.
         if let (Some(tag), Some(manifests)) = (tag, index["manifests"].as_array_mut()) {
             let all = tags(manifests);
             manifests.retain(|found| found["annotations"]["org.opencontainers.image.ref.name"] == *tag);
@@ -192,6 +205,8 @@ fn find(reference: &str) -> Result<(Source, Value)> {
         },
     };
     let mut registry = Registry::new(repository);
+    // A tag is the one thing here that is believed: the registry says what it leads to today. Who wants the same image
+    // tomorrow names it by digest.
     let bytes = registry.manifest(reference)?;
     if reference.contains(':') {
         check(reference)?;
@@ -200,6 +215,7 @@ fn find(reference: &str) -> Result<(Source, Value)> {
     Ok((Source::Registry(registry), serde_json::from_slice(&bytes).context("the registry's answer")?))
 }
 
+/// What there is, for who has asked for something else.
 fn tags(manifests: &[Value]) -> String {
     let tag =
         |found: &Value| found["annotations"]["org.opencontainers.image.ref.name"].as_str().map(String::from);
@@ -266,9 +282,11 @@ pub fn become_its(program: &mut Command, settings: &Value) -> Result<()> {
     let user = settings["User"].as_str().unwrap_or_default();
     let (uid, gid, home) = look_up(user).with_context(|| format!("the image's user {user:?}"))?;
     program.envs(home.map(|home| ("HOME", home)));
+    // After ours, and so instead of them where they have the same name: PATH for one.
     let variables = settings["Env"].as_array().into_iter().flatten();
     program.envs(variables.filter_map(|variable| variable.as_str()?.split_once('=')));
     if let Some(directory) = settings["WorkingDir"].as_str().filter(|directory| !directory.is_empty()) {
+        // Images name directories that they do not have. The root has been changed by now: this is the image's tree.
         fs::create_dir_all(directory).with_context(|| format!("mkdir({directory})"))?;
         program.current_dir(directory);
     }
@@ -282,6 +300,7 @@ pub fn become_its(program: &mut Command, settings: &Value) -> Result<()> {
         return Ok(());
     }
     report::tell(format!("setgid({gid}), setuid({uid})   the image's user {user:?}"));
+    // Done between here and the execve, the group first: after the user has changed nobody may change the group.
     program.gid(gid).uid(uid);
     Ok(())
 }
@@ -290,6 +309,7 @@ pub fn become_its(program: &mut Command, settings: &Value) -> Result<()> {
 fn look_up(user: &str) -> Result<(u32, u32, Option<String>)> {
     let (user, group) = user.split_once(':').map_or((user, None), |(user, group)| (user, Some(group)));
     let user = if user.is_empty() { "0" } else { user };
+    // name:password:number:…, in /etc/passwd and in /etc/group.
     let line = |file: &str, name: &str| {
         let text = fs::read_to_string(file).unwrap_or_default();
         let mut lines = text.lines().map(|line| line.split(':').map(String::from).collect::<Vec<_>>());

@@ -48,7 +48,8 @@ pub struct Lost {
 
 /// Unpacks into `directory`, which exists and is empty.
 pub fn unpack(bytes: impl Read, blob: &Blob, diff_id: &str, directory: &Path, lost: &mut Lost) -> Result<()> {
-    // One byte more than announced shows that there is more.
+    // Readers in readers: whoever reads from the last one moves bytes through all. One byte more than announced shows
+    // that there is more.
     let mut compressed = Hashed::new(bytes.take(blob.size + 1));
     let mut plain = Hashed::new(match blob.kind.rsplit(['.', '+']).next() {
         Some("gzip") => Box::new(MultiGzDecoder::new(&mut compressed)) as Box<dyn Read>,
@@ -78,6 +79,7 @@ pub fn compare(expected: &str, found: &str) -> Result<()> {
 /// A reader that hashes what goes through it.
 struct Hashed<R> {
     inner: R,
+    /// Of all that has been read so far.
     hash: Sha256,
 }
 
@@ -99,17 +101,20 @@ impl<R: Read> Read for Hashed<R> {
     }
 }
 
+/// As it is written everywhere: the algorithm, and 64 hexadecimal digits.
 fn name(hash: &[u8]) -> String {
     let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
 }
 
+/// Of what is in memory already.
 pub fn digest(bytes: &[u8]) -> String {
     name(&Sha256::digest(bytes))
 }
 
 /// The directory of a layer, while it is being filled.
 struct Layer<'a> {
+    /// Held open: where all names begin, and what none of them leaves.
     root: OwnedFd,
     /// Their modes and times come last: one that forbids to write could not be filled, and filling changes the time.
     directories: Vec<(PathBuf, u32, u64)>,
@@ -137,8 +142,10 @@ fn apply(tar: &mut dyn Read, directory: &Path, lost: &mut Lost) -> Result<()> {
 }
 
 impl Layer<'_> {
+    /// Makes of an entry what it says.
     fn add(&mut self, entry: &mut Entry<'_, &mut dyn Read>, path: &Path) -> Result<()> {
         let path = relative(path)?;
+        // `./`, which many tars begin with, is the directory itself.
         let Some(name) = path.file_name().map(OsStr::to_owned) else { return Ok(()) };
         let (_held, at) = self.place(&path)?;
         if let Some(hidden) = name.as_bytes().strip_prefix(b".wh.") {
@@ -158,13 +165,16 @@ impl Layer<'_> {
                 }
                 self.directories.push((path, mode, time));
             }
+            // Whatever it leads to: it is the container that will follow it, from its own root.
             EntryType::Symlink => symlink(target(entry)?, &at).context("symlink")?,
             EntryType::Link => {
+                // In a tar a hard link names the other entry from the top, and could name anything.
                 let (_held, from) = self.place(&relative(&target(entry)?)?)?;
                 // The same file under another name; its owner and mode are there already.
                 return fs::hard_link(from, &at).context("link");
             }
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+                // New, always: to open what is there could be to follow a link.
                 let options = File::options().write(true).create_new(true).mode(0o600).clone();
                 let mut file = options.open(&at).context("create")?;
                 io::copy(entry, &mut file).context("write")?;
@@ -178,6 +188,7 @@ impl Layer<'_> {
                     _ => SFlag::S_IFIFO,
                 };
                 match mknod(&at, file, Mode::S_IRUSR, makedev(major.into(), minor.into())) {
+                    // A device gives access to hardware, so no user namespace may make one.
                     Err(Errno::EPERM) => {
                         self.lost.devices += 1;
                         return Ok(());
@@ -217,6 +228,7 @@ impl Layer<'_> {
                 set_attribute(at, &CString::new(attribute)?, record.value_bytes())?;
             }
         }
+        // A directory's come last, and a link has none of its own.
         if kind.is_dir() || kind.is_symlink() {
             return Ok(());
         }
@@ -233,6 +245,7 @@ impl Layer<'_> {
             OpenHow::new().flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC).resolve(beneath);
         let dot = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
         let held = match openat2(self.root.as_fd(), dot, how) {
+            // One at a time, from the top: each of them is looked up as carefully.
             Err(Errno::ENOENT) => {
                 let (_held, at) = self.place(parent)?;
                 clear(&at, true).context("unlink")?;
@@ -252,6 +265,7 @@ impl Layer<'_> {
         Ok((held, at))
     }
 
+    /// Says in overlay's words what the image says in its own.
     fn whiteout(&mut self, at: &Path, hidden: &OsStr) -> Result<()> {
         let directory = at.parent().unwrap_or(at);
         if hidden == ".wh..opq" {
@@ -303,6 +317,7 @@ fn clear(at: &Path, for_a_directory: bool) -> io::Result<bool> {
     Ok(found.file_type().is_char_device() && found.rdev() == 0)
 }
 
+/// What a link leads to, as it is written.
 fn target(entry: &Entry<'_, &mut dyn Read>) -> Result<PathBuf> {
     Ok(entry.link_name()?.context("a link without a target")?.into_owned())
 }
@@ -312,6 +327,7 @@ pub fn has_one_id() -> bool {
     idmap::is_needed() || overlay::in_user_namespace()
 }
 
+/// Overlay looks for the one or the other, by how it is mounted: see `userxattr` in overlay.rs.
 fn opaque() -> &'static CStr {
     if has_one_id() { c"user.overlay.opaque" } else { c"trusted.overlay.opaque" }
 }
@@ -324,6 +340,7 @@ fn set_attribute(at: &Path, name: &CStr, value: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// When it was changed last. Programs compare these: Python for one, to know whether what it has compiled is still good.
 fn set_time(at: &Path, seconds: u64) -> Result<()> {
     let time = TimeSpec::new(seconds.min(i64::MAX as u64) as i64, 0);
     utimensat(AT_FDCWD, at, &time, &time, UtimensatFlags::NoFollowSymlink).context("utimensat")

@@ -41,6 +41,7 @@ use crate::report;
 pub struct Overlay {
     /// The top one first.
     pub lowers: Vec<PathBuf>,
+    /// Where upper, work and merged are.
     pub dir: PathBuf,
     _scratch: Option<Scratch>,
 }
@@ -65,6 +66,7 @@ pub fn prepare(lowers: Vec<PathBuf>, changes: Option<&Path>, name: &str) -> Resu
     let (dir, scratch) = match changes {
         Some(dir) => {
             make(dir)?;
+            // What the child is told has to mean the same after it has gone elsewhere.
             let dir = dir.canonicalize().with_context(|| format!("realpath({})", dir.display()))?;
             if is_overlay(&dir)? {
                 return Err(Errno::EINVAL)
@@ -114,11 +116,13 @@ fn secret() -> Result<String> {
     Ok(text.split('-').next().unwrap_or_default().to_owned())
 }
 
+/// Each file system says what kind it is by a number of its own.
 fn is_overlay(dir: &Path) -> Result<bool> {
     let kind = statfs(dir).with_context(|| format!("statfs({})", dir.display()))?.filesystem_type();
     Ok(kind == OVERLAYFS_SUPER_MAGIC)
 }
 
+/// For us alone: what is in there may be files of any mode, and belongs to whoever is root in the container.
 fn make(dir: &Path) -> Result<()> {
     DirBuilder::new()
         .recursive(true)
@@ -144,6 +148,7 @@ impl Overlay {
         Ok(())
     }
 
+    /// Upper read back. That it is there means that it has changed; the rest is what it was before.
     fn collect(&self, below: &Path, changes: &mut Vec<Change>) -> io::Result<()> {
         let directory = self.dir.join("upper").join(below);
         for entry in fs::read_dir(&directory)? {
@@ -171,10 +176,13 @@ impl Overlay {
     }
 }
 
+/// Device 0,0 is nobody's, so the mark cannot be taken for anything else, and even those who may make no device may make
+/// this one (Linux 5.8).
 fn is_whiteout(found: &Metadata) -> bool {
     found.file_type().is_char_device() && found.rdev() == 0
 }
 
+/// How an entry of upper looks on disk, for the story.
 fn kind(path: &Path, found: &Metadata) -> String {
     match found.file_type() {
         _ if is_whiteout(found) => "whiteout: a character device 0,0".into(),
@@ -204,6 +212,7 @@ pub fn mount_at(dir: &Path, lowers: &[String]) -> Result<PathBuf> {
     let merged = dir.join("merged");
     let (upper, work) = (dir.join("upper"), dir.join("work"));
     let lowers: Vec<String> = lowers.iter().map(|lower| escape(lower)).collect();
+    // All of it is in one string, of which mount(2) takes a page: some forty lowers.
     let mut options = format!(
         "lowerdir={},upperdir={},workdir={}",
         lowers.join(":"),
@@ -239,6 +248,7 @@ pub fn in_user_namespace() -> bool {
     map.split_whitespace().ne(["0", "0", "4294967295"])
 }
 
+/// The kernel says why in its log (dmesg), which not everybody may read. These are the usual reasons.
 fn hint(errno: Errno, upper: &Path, work: &Path) -> Option<&'static str> {
     let device = |path| fs::metadata(path).map(|found| found.dev()).ok();
     match errno {

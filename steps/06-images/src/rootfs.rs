@@ -42,6 +42,7 @@ fn bind(from: &Path, to: &Path) -> Result<()> {
 
 /// The file systems that are the kernel's to fill.
 pub fn mount_kernel(root: &Path) -> Result<()> {
+    // No set-user-ID, no devices, no programs: nothing in these has a use for them.
     let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     // It shows the PID namespace of whoever mounts it. Without this `ps` would still list the host's processes.
     mount_new("proc", &mount_point(root, "proc")?, plain, "")?;
@@ -63,6 +64,7 @@ pub fn mount_kernel(root: &Path) -> Result<()> {
     let noexec = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
     mount_new("devpts", &dev.join("pts"), noexec, "newinstance,ptmxmode=0666,mode=0620")?;
     mount_new("tmpfs", &dev.join("shm"), plain, "mode=1777")?;
+    // Old names for what is in /proc; shells and scripts know them.
     let descriptors = [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")];
     for (name, rest) in descriptors {
         symlink(format!("/proc/self/fd{rest}"), dev.join(name))
@@ -81,6 +83,7 @@ fn mount_point(root: &Path, name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// A file system that is on no disk: the kernel makes up what is in it.
 fn mount_new(kind: &str, at: &Path, flags: MsFlags, data: &str) -> Result<()> {
     let comma = if data.is_empty() { "" } else { ", " };
     let call = format!("mount({kind} -> {}{comma}{data})", at.display());

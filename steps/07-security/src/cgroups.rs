@@ -69,6 +69,7 @@ pub fn create(limits: &Limits, name: &str) -> Result<Option<Cgroup>> {
     if limits.memory.is_none() && limits.cpus.is_none() && limits.pids.is_none() {
         return Ok(None);
     }
+    // Where the trees are is the distribution's to choose, so it is looked up.
     let mounts = fs::read_to_string("/proc/self/mountinfo").context("read /proc/self/mountinfo")?;
     let plan = match find_v2(&mounts) {
         Some(mount) => plan(&mount, limits, name)?,
@@ -82,6 +83,7 @@ pub fn create(limits: &Limits, name: &str) -> Result<Option<Cgroup>> {
     }
     // Before the rest, so that nothing of it stays behind at whatever line we are killed.
     let keeper = Keeper::start(&plan.directories, remove)?;
+    // From here on an error, too, takes back what is there by then: by this value's drop.
     let cgroup = Cgroup { plan, memory: limits.memory, _keeper: keeper };
     let plan = &cgroup.plan;
     for directory in &plan.directories {
@@ -106,6 +108,7 @@ fn plan(mount: &Path, limits: &Limits, name: &str) -> Result<Plan> {
                 systemd-run --user --scope -p Delegate=yes THIS-PROGRAM run …";
     // Root's go to the top; an ordinary user owns, if anything, the cgroup that they are in.
     let parent = if nix::unistd::geteuid().is_root() { mount.to_owned() } else { mount.join(own_path()?) };
+    // What nobody has asked for is not switched on: each controller costs a little in every cgroup that has it.
     let asked = [
         ("memory", limits.memory.is_some()),
         ("cpu", limits.cpus.is_some()),

@@ -15,6 +15,7 @@ use nix::mount::MsFlags;
 
 use crate::{report, rootfs};
 
+/// What tells about the machine more than a program has to know, or has been of use to attackers.
 const HIDDEN: [&str; 12] = [
     "proc/acpi",
     "proc/asound",
@@ -31,6 +32,7 @@ const HIDDEN: [&str; 12] = [
     "sys/firmware",
 ];
 
+/// What programs read and no container may change, since it is the same for all.
 const READ_ONLY: [&str; 5] = [
     "proc/bus",
     "proc/fs",
@@ -42,6 +44,7 @@ const READ_ONLY: [&str; 5] = [
 
 /// On the tree that is about to be the root; what a kernel does not have needs no cover.
 pub fn apply(root: &Path) -> Result<()> {
+    // Before the pivot: the files to cover are in the tree that is to come, and so is the /dev/null.
     for path in HIDDEN.map(|path| root.join(path)).into_iter().filter(|path| path.exists()) {
         if path.is_dir() {
             rootfs::mount_new("tmpfs", &path, MsFlags::MS_RDONLY, "size=0,mode=0555")?;
@@ -50,6 +53,7 @@ pub fn apply(root: &Path) -> Result<()> {
         }
     }
     for path in READ_ONLY.map(|path| root.join(path)).into_iter().filter(|path| path.exists()) {
+        // Only a mount can be read-only, so it is made one, of itself onto itself.
         rootfs::bind(&path, &path)?;
         make_read_only(&path)?;
     }

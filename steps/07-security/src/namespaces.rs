@@ -48,6 +48,7 @@ pub fn spawn(flags: CloneFlags, config: &Value) -> Result<Child> {
     let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("pipe2")?;
     let (mut reader, writer) = (File::from(reader), File::from(writer));
     let mut gate = Some(writer);
+    // clone(2) wants to know where the child's stack is to be, even if, as here, it gets a copy of all memory.
     let mut stack = vec![0; 256 * 1024];
     let body = Box::new(|| {
         // The child has copies of both ends: of the writing one it must not keep its own.
@@ -74,6 +75,8 @@ fn pass_gate_and_exec(reader: &mut File, config: &Value) -> Result<std::convert:
     if reader.read(&mut [0])? == 0 {
         bail!("the outside gave up before this container began");
     }
+    // What is executed is the file itself, whatever has become of its name. `-v` has to be said again: nothing else of
+    // what we know gets through an execve.
     let mut args = vec![c"/proc/self/exe".to_owned()];
     if report::is_verbose() {
         args.push(c"-v".to_owned());
@@ -84,6 +87,7 @@ fn pass_gate_and_exec(reader: &mut File, config: &Value) -> Result<std::convert:
 }
 
 impl Child {
+    /// As it is called out here. In a PID namespace of its own it will believe to be 1.
     pub fn pid(&self) -> Pid {
         self.pid
     }
@@ -106,6 +110,7 @@ impl Drop for Child {
     }
 }
 
+/// Of the UTS namespace that the caller is in, which is why it is called on the inside and nowhere else.
 pub fn set_hostname(name: &str) -> Result<()> {
     let before = nix::unistd::gethostname().unwrap_or_default();
     nix::unistd::sethostname(name).map_err(|errno| {
@@ -128,6 +133,7 @@ pub fn enter(pid: i32) -> Result<()> {
     // SAFETY: the kernel has just given it to us, and nobody else knows it.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd as i32) };
     let mut flags = CloneFlags::empty();
+    // Two links that read the same are one namespace.
     for (kind, flag) in KINDS {
         let theirs =
             link(&pid.to_string(), kind).with_context(|| format!("readlink(/proc/{pid}/ns/{kind})"))?;
@@ -162,6 +168,7 @@ fn link(pid: &str, kind: &str) -> std::io::Result<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/ns/{kind}"))
 }
 
+/// As they are written in C, for the story.
 fn names(flags: CloneFlags) -> String {
     flags.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join(" | ")
 }

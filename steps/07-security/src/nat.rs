@@ -36,6 +36,7 @@ pub type Port = (u16, u16);
 
 /// A container's translations. Dropped, they are gone.
 pub struct Nat {
+    /// Open for as long as the table is to be there.
     _table: Socket,
     /// Nobody ever gets through to these: they keep others from the ports, and others' from being taken.
     _ports: Vec<TcpListener>,
@@ -51,6 +52,7 @@ const CHAIN_TYPE: u16 = 7;
 
 /// `name` is the table's.
 pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
+    // What may fail without having changed anything comes first.
     let reserved = ports.iter().map(|(outer, _)| reserve(*outer)).collect::<Result<_>>()?;
     let mut table = Socket::open(SockProtocol::NetlinkNetFilter).map_err(hint)?;
     let mut batch = vec![begin_or_end(libc::NFNL_MSG_BATCH_BEGIN)];
@@ -61,6 +63,7 @@ pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
     batch.push(chain(name, "postrouting", "nat", libc::NF_INET_POST_ROUTING, 100));
     // With route_localnet a container could send packets to the host's own 127.0.0.1.
     batch.push(rule(name, "raw", &[interface(META_IIFNAME, EQUAL), to(&[127]), verdict(libc::NF_DROP)]));
+    // Twice, for what comes from elsewhere and for what this machine says to itself.
     for (outer, inner) in ports {
         for chain in ["prerouting", "output"] {
             batch.push(rule(name, chain, &[to_this_machine(), to_port(*outer), dnat(address, *inner)]));
@@ -68,6 +71,7 @@ pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
     }
     let leaves = [from(&address.octets()), interface(META_OIFNAME, NOT_EQUAL), masquerade()];
     batch.push(rule(name, "postrouting", &leaves));
+    // Whoever would be answered by a way that does not lead back through us: this machine, and the container's siblings.
     for source in [&[127][..], &address.octets()[..3]] {
         let turned = [to(&address.octets()), was_turned(), from(source), masquerade()];
         batch.push(rule(name, "postrouting", &turned));
@@ -85,6 +89,7 @@ pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
     Ok(Nat { _table: table, _ports: reserved })
 }
 
+/// A kernel without it answers as if it had not understood.
 fn hint(error: Error) -> Error {
     match error.downcast_ref() {
         Some(Errno::EOPNOTSUPP | Errno::EPROTONOSUPPORT | Errno::ENOENT) => error
@@ -125,6 +130,7 @@ fn warn_of_drops(kernel: &mut Socket) -> Result<()> {
     Ok(())
 }
 
+/// Netfilter has many parts, and each numbers its own messages: the part is in the upper byte.
 fn kind(message: i32) -> u16 {
     (libc::NFNL_SUBSYS_NFTABLES << 8 | message) as u16
 }
@@ -140,6 +146,7 @@ fn begin_or_end(kind: i32) -> Message {
     Message::new(kind as u16, 0, &[0, 0, 0, libc::NFNL_SUBSYS_NFTABLES as u8])
 }
 
+/// A list of rules that hangs at a place which packets pass. Of several there the lowest priority comes first.
 fn chain(table: &str, name: &str, kind: &str, hook: i32, priority: i32) -> Message {
     message(libc::NFT_MSG_NEWCHAIN, table)
         .text(CHAIN_NAME, name)
@@ -171,17 +178,21 @@ type Expression = (&'static str, Vec<(u16, Value)>);
 
 enum Value {
     Number(i32),
+    /// As they are in the packet, or in the register.
     Bytes(Vec<u8>),
+    /// What becomes of the packet.
     Verdict(i32),
 }
 use Value::{Bytes, Number, Verdict};
 
+// What can be asked about a packet that is not in it: the link it came by or goes by, and its protocol.
 const META_IIFNAME: i32 = 6;
 const META_OIFNAME: i32 = 7;
 const META_L4PROTO: i32 = 16;
 const EQUAL: i32 = 0;
 const NOT_EQUAL: i32 = 1;
 
+/// Register 1 with bytes that are given. Everything here loads into that one.
 fn compare(how: i32, with: Vec<u8>) -> Expression {
     ("cmp", vec![(1, Number(1)), (2, Number(how)), (3, Bytes(with))])
 }
@@ -195,6 +206,7 @@ fn meta(key: i32) -> Expression {
     ("meta", vec![(1, Number(1)), (2, Number(key))])
 }
 
+/// By the first bytes of the source address: one of them is 127.0.0.0/8, four are one address.
 fn from(prefix: &[u8]) -> Vec<Expression> {
     vec![load(1, 12, prefix.len()), compare(EQUAL, prefix.to_vec())]
 }
@@ -203,6 +215,7 @@ fn to(prefix: &[u8]) -> Vec<Expression> {
     vec![load(1, 16, prefix.len()), compare(EQUAL, prefix.to_vec())]
 }
 
+/// Of TCP. In a header of another protocol the same two bytes are something else.
 fn to_port(port: u16) -> Vec<Expression> {
     let is_tcp = compare(EQUAL, vec![libc::IPPROTO_TCP as u8]);
     vec![meta(META_L4PROTO), is_tcp, load(2, 2, 2), compare(EQUAL, port.to_be_bytes().into())]
@@ -215,6 +228,7 @@ fn to_this_machine() -> Vec<Expression> {
     vec![look, compare(EQUAL, u32::from(libc::RTN_LOCAL).to_ne_bytes().into())]
 }
 
+/// By name, filled up with zeroes to the length that the kernel has for names.
 fn interface(key: i32, how: i32) -> Vec<Expression> {
     let mut name = BRIDGE.as_bytes().to_vec();
     name.resize(libc::IFNAMSIZ, 0);
@@ -232,6 +246,8 @@ fn verdict(code: i32) -> Vec<Expression> {
     vec![("immediate", vec![(1, Number(0)), (2, Verdict(code))])]
 }
 
+/// The destination becomes this. It is decided for the first packet of a connection; conntrack does the same to all others,
+/// and the opposite to the answers.
 fn dnat(address: Ipv4Addr, port: u16) -> Vec<Expression> {
     let put = |register, value| ("immediate", vec![(1, Number(register)), (2, Bytes(value))]);
     let change = vec![(1, Number(1)), (2, Number(libc::AF_INET)), (3, Number(1)), (5, Number(2))];

@@ -35,6 +35,7 @@ impl Message {
         Self(bytes)
     }
 
+    /// One more thing that is said. The length leaves out the filling, which the next one needs to begin at a multiple of 4.
     pub fn attr(mut self, kind: u16, value: impl AsRef<[u8]>) -> Self {
         let value = value.as_ref();
         self.0.extend((4 + value.len() as u16).to_ne_bytes());
@@ -72,6 +73,7 @@ impl Socket {
         let call = || format!("socket(AF_NETLINK, {protocol:?})");
         let fd = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
             .with_context(call)?;
+        // Reasons in words, and not all of our message sent back with them.
         for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK] {
             let (on, size) = (1_i32, size_of::<i32>() as u32);
             // SAFETY: the option is an int, and `on` is one. A kernel that does not know it goes on without.
@@ -91,6 +93,7 @@ impl Socket {
     }
 
     fn ask(&mut self, messages: Vec<Message>) -> Result<Vec<Vec<u8>>> {
+        // How many of them will be answered.
         let mut expected = 0;
         let mut bytes = Vec::new();
         for Message(mut message) in messages {
@@ -108,14 +111,17 @@ impl Socket {
         let mut buffer = vec![0; 64 << 10];
         while expected > 0 {
             let length = recv(self.fd.as_raw_fd(), &mut buffer, MsgFlags::empty()).context("recv")?;
+            // One datagram can hold many messages, each with a header of its own.
             let mut rest = &buffer[..length];
             while rest.len() >= 16 {
                 let end = (u32_at(rest, 0) as usize).clamp(16, rest.len());
                 match i32::from(u16_at(rest, 4)) {
+                    // The answer to a message; "no error" is one too.
                     libc::NLMSG_ERROR => {
                         refused(&rest[..end])?;
                         expected -= 1;
                     }
+                    // The end of a list.
                     libc::NLMSG_DONE => expected -= 1,
                     _ => answers.push(rest[16..end].to_vec()),
                 }
@@ -151,6 +157,7 @@ pub fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
+/// Numbers are in the order of this machine's bytes; those of nf_tables are not (nat.rs).
 fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_ne_bytes([bytes[at], bytes[at + 1]])
 }

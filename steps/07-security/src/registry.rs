@@ -29,6 +29,7 @@ pub struct Registry {
     /// With the scheme.
     host: String,
     name: String,
+    /// Once somebody has asked for one.
     token: Option<String>,
 }
 
@@ -46,6 +47,7 @@ impl Registry {
         let scheme = if is_here { "http" } else { "https" };
         // It has always been called otherwise than it is.
         let host = if host == "docker.io" { "registry-1.docker.io" } else { host };
+        // A status that is no success is an answer, and has something to say.
         let mut config = Agent::config_builder().http_status_as_error(false);
         if is_here {
             config = config.proxy(None);
@@ -53,6 +55,7 @@ impl Registry {
         Self { agent: config.build().into(), host: format!("{scheme}://{host}"), name, token: None }
     }
 
+    /// By tag or by digest. The bytes, for only they can be hashed.
     pub fn manifest(&mut self, reference: &str) -> Result<Vec<u8>> {
         let path = format!("manifests/{reference}");
         let mut bytes = Vec::new();
@@ -60,6 +63,7 @@ impl Registry {
         Ok(bytes)
     }
 
+    /// To be read as it comes in: a layer may be larger than the memory.
     pub fn blob(&mut self, digest: &str) -> Result<impl Read + use<>> {
         self.get(&format!("blobs/{digest}"))
     }
@@ -67,6 +71,7 @@ impl Registry {
     fn get(&mut self, path: &str) -> Result<impl Read + use<>> {
         let url = format!("{}/v2/{}/{path}", self.host, self.name);
         let mut answer = self.ask(&url)?;
+        // Nobody knows before they have asked whether a token is wanted, and whose.
         if answer.status() == 401 && self.token.is_none() {
             let challenge = answer.headers().get("www-authenticate").and_then(|value| value.to_str().ok());
             self.token = Some(self.fetch_token(challenge.unwrap_or_default())?);

@@ -47,7 +47,9 @@ const VETH_INFO_PEER: u16 = 1;
 
 /// A place at the bridge. Dropped, the cable is gone, and with the last one the bridge.
 pub struct Network {
+    /// The container's.
     pub address: Ipv4Addr,
+    /// What the host's end of its cable is called.
     link: String,
     // In this order: the keeper, for whom the next one's drop waits, takes it too.
     lock: Option<Flock<File>>,
@@ -94,6 +96,7 @@ fn cables() -> Vec<String> {
     names.filter(is_cable).map(String::from).collect()
 }
 
+/// A switch, of software. With an address it is a link of the host's too, and so the containers' gateway.
 fn make_bridge() -> Result<()> {
     let mut kernel = Socket::open(SockProtocol::NetlinkRoute)?;
     let bridge = Message::new(libc::RTM_NEWLINK, CREATE, &ifinfo(0, libc::IFF_UP))
@@ -102,6 +105,7 @@ fn make_bridge() -> Result<()> {
         .attr(libc::IFLA_ADDRESS, [2, 0, 10, 105, 0, 1])
         .nest(libc::IFLA_LINKINFO, &[], |info| info.text(IFLA_INFO_KIND, "bridge"));
     match kernel.call(&format!("RTM_NEWLINK({BRIDGE}, bridge, up)"), vec![bridge]) {
+        // Another container's, and so is the address.
         Err(error) if error.downcast_ref() == Some(&Errno::EEXIST) => {}
         made => drop(made?),
     }
@@ -111,6 +115,7 @@ fn make_bridge() -> Result<()> {
     }
     // Without this the kernel throws away what is not for itself.
     if fs::read_to_string(FORWARDING).with_context(|| format!("read {FORWARDING}"))?.trim() == "0" {
+        // Said before it is done: at whatever line we are killed, whoever goes last knows.
         let alias = Message::new(libc::RTM_SETLINK, libc::NLM_F_ACK, &ifinfo(index(BRIDGE)?, 0));
         let alias = alias.attr(libc::IFLA_IFALIAS, SWITCHED_ON);
         kernel.call(&format!("RTM_SETLINK({BRIDGE}, alias {SWITCHED_ON:?})"), vec![alias])?;
@@ -124,6 +129,7 @@ pub fn route_localnet() -> Result<()> {
     switch(&format!("/proc/sys/net/ipv4/conf/{BRIDGE}/route_localnet"), "1")
 }
 
+/// Sysctls are files, and those of the network are each namespace's own.
 fn switch(file: &str, value: &str) -> Result<()> {
     let before = fs::read_to_string(file).unwrap_or_default();
     fs::write(file, value)
@@ -185,6 +191,7 @@ pub fn configure(address: Option<Ipv4Addr>) -> Result<()> {
     Ok(())
 }
 
+/// Answer me; make it; and it is an error if it is there.
 const CREATE: i32 = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
 
 /// The fixed part of what is about links: family, type, index, flags, and which of the flags are meant.
@@ -192,10 +199,12 @@ fn ifinfo(index: u32, flags: i32) -> Vec<u8> {
     [0, index, flags as u32, flags as u32].into_iter().flat_map(u32::to_ne_bytes).collect()
 }
 
+/// The kernel calls links by number: names can be changed.
 fn index(link: &str) -> Result<u32> {
     if_nametoindex(link).with_context(|| format!("if_nametoindex({link})"))
 }
 
+/// Switches a link on. A new one is off, and sends nothing.
 fn up(link: &str) -> Result<Message> {
     Ok(Message::new(libc::RTM_SETLINK, libc::NLM_F_ACK, &ifinfo(index(link)?, libc::IFF_UP)))
 }
@@ -219,6 +228,7 @@ fn remove(path: &Path) -> io::Result<()> {
     let removed = lock().and_then(|_lock| {
         let mut kernel = Socket::open(SockProtocol::NetlinkRoute)?;
         let Ok(index) = if_nametoindex(&*link) else { return Ok(false) };
+        // Somebody still needs it, and will take it away in turn.
         if is_bridge && !cables().is_empty() {
             return Ok(false);
         }

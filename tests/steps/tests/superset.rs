@@ -151,12 +151,17 @@ fn no_file_is_too_long_to_be_read_at_once() {
 }
 
 #[test]
-fn a_good_part_of_each_lesson_is_said_in_words() {
+fn a_fifth_of_each_lesson_at_least_is_said_in_words() {
     for step in 1..=STEPS.len() {
-        let text: String = modules(step).into_values().collect();
-        let is_comment = |line: &&str| line.trim_start().starts_with("//");
-        let (comments, lines) = (text.lines().filter(is_comment).count(), text.lines().count());
-        assert!(comments * 7 >= lines, "{}: {comments} lines of {lines} are comments", STEPS[step - 1]);
+        let text = modules(step).into_values().collect::<Vec<_>>().join("\n");
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let comments = lines.iter().filter(|line| line.starts_with("//")).count();
+        assert!(
+            comments * 5 >= lines.len(),
+            "{}: {comments} of {} lines are comments",
+            STEPS[step - 1],
+            lines.len()
+        );
     }
 }
 

@@ -7,6 +7,7 @@ pub fn enter(pid: i32) -> Result<()> {
     // SAFETY: the kernel has just given it to us, and nobody else knows it.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd as i32) };
     let mut flags = CloneFlags::empty();
+    // Two links that read the same are one namespace.
     for (kind, flag) in KINDS {
         let theirs =
             link(&pid.to_string(), kind).with_context(|| format!("readlink(/proc/{pid}/ns/{kind})"))?;

@@ -8,6 +8,8 @@ fn pass_gate_and_exec(reader: &mut File, config: &Value) -> Result<std::convert:
     if reader.read(&mut [0])? == 0 {
         bail!("the outside gave up before this container began");
     }
+    // What is executed is the file itself, whatever has become of its name. `-v` has to be said again: nothing else of
+    // what we know gets through an execve.
     let mut args = vec![c"/proc/self/exe".to_owned()];
     if report::is_verbose() {
         args.push(c"-v".to_owned());

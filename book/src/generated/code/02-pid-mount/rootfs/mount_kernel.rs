@@ -1,5 +1,6 @@
 /// The file systems that are the kernel's to fill. No /sys: it shows the network, and so needs a network namespace.
 pub fn mount_kernel(root: &Path) -> Result<()> {
+    // No set-user-ID, no devices, no programs: nothing in these has a use for them.
     let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     // It shows the PID namespace of whoever mounts it. Without this `ps` would still list the host's processes.
     mount_new("proc", &mount_point(root, "proc")?, plain, "")?;
@@ -18,6 +19,7 @@ pub fn mount_kernel(root: &Path) -> Result<()> {
     let noexec = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
     mount_new("devpts", &dev.join("pts"), noexec, "newinstance,ptmxmode=0666,mode=0620")?;
     mount_new("tmpfs", &dev.join("shm"), plain, "mode=1777")?;
+    // Old names for what is in /proc; shells and scripts know them.
     let descriptors = [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")];
     for (name, rest) in descriptors {
         symlink(format!("/proc/self/fd{rest}"), dev.join(name))

@@ -3,6 +3,7 @@ fn plan(mount: &Path, limits: &Limits, name: &str) -> Result<Plan> {
                 systemd-run --user --scope -p Delegate=yes THIS-PROGRAM run …";
     // Root's go to the top; an ordinary user owns, if anything, the cgroup that they are in.
     let parent = if nix::unistd::geteuid().is_root() { mount.to_owned() } else { mount.join(own_path()?) };
+    // What nobody has asked for is not switched on: each controller costs a little in every cgroup that has it.
     let asked = [
         ("memory", limits.memory.is_some()),
         ("cpu", limits.cpus.is_some()),

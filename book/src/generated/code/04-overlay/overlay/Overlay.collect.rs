@@ -1,3 +1,4 @@
+/// Upper read back. That it is there means that it has changed; the rest is what it was before.
 fn collect(&self, below: &Path, changes: &mut Vec<Change>) -> io::Result<()> {
     let directory = self.dir.join("upper").join(below);
     for entry in fs::read_dir(&directory)? {

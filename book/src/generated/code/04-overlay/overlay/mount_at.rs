@@ -3,6 +3,7 @@ pub fn mount_at(dir: &Path, lowers: &[String]) -> Result<PathBuf> {
     let merged = dir.join("merged");
     let (upper, work) = (dir.join("upper"), dir.join("work"));
     let lowers: Vec<String> = lowers.iter().map(|lower| escape(lower)).collect();
+    // All of it is in one string, of which mount(2) takes a page: some forty lowers.
     let mut options = format!(
         "lowerdir={},upperdir={},workdir={}",
         lowers.join(":"),

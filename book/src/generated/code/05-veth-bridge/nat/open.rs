@@ -1,5 +1,6 @@
 /// `name` is the table's.
 pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
+    // What may fail without having changed anything comes first.
     let reserved = ports.iter().map(|(outer, _)| reserve(*outer)).collect::<Result<_>>()?;
     let mut table = Socket::open(SockProtocol::NetlinkNetFilter).map_err(hint)?;
     let mut batch = vec![begin_or_end(libc::NFNL_MSG_BATCH_BEGIN)];
@@ -10,6 +11,7 @@ pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
     batch.push(chain(name, "postrouting", "nat", libc::NF_INET_POST_ROUTING, 100));
     // With route_localnet a container could send packets to the host's own 127.0.0.1.
     batch.push(rule(name, "raw", &[interface(META_IIFNAME, EQUAL), to(&[127]), verdict(libc::NF_DROP)]));
+    // Twice, for what comes from elsewhere and for what this machine says to itself.
     for (outer, inner) in ports {
         for chain in ["prerouting", "output"] {
             batch.push(rule(name, chain, &[to_this_machine(), to_port(*outer), dnat(address, *inner)]));
@@ -17,6 +19,7 @@ pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
     }
     let leaves = [from(&address.octets()), interface(META_OIFNAME, NOT_EQUAL), masquerade()];
     batch.push(rule(name, "postrouting", &leaves));
+    // Whoever would be answered by a way that does not lead back through us: this machine, and the container's siblings.
     for source in [&[127][..], &address.octets()[..3]] {
         let turned = [to(&address.octets()), was_turned(), from(source), masquerade()];
         batch.push(rule(name, "postrouting", &turned));

@@ -7,6 +7,7 @@ fn place(&self, path: &Path) -> Result<(OwnedFd, PathBuf)> {
         OpenHow::new().flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC).resolve(beneath);
     let dot = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
     let held = match openat2(self.root.as_fd(), dot, how) {
+        // One at a time, from the top: each of them is looked up as carefully.
         Err(Errno::ENOENT) => {
             let (_held, at) = self.place(parent)?;
             clear(&at, true).context("unlink")?;

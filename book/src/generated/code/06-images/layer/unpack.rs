@@ -1,6 +1,7 @@
 /// Unpacks into `directory`, which exists and is empty.
 pub fn unpack(bytes: impl Read, blob: &Blob, diff_id: &str, directory: &Path, lost: &mut Lost) -> Result<()> {
-    // One byte more than announced shows that there is more.
+    // Readers in readers: whoever reads from the last one moves bytes through all. One byte more than announced shows
+    // that there is more.
     let mut compressed = Hashed::new(bytes.take(blob.size + 1));
     let mut plain = Hashed::new(match blob.kind.rsplit(['.', '+']).next() {
         Some("gzip") => Box::new(MultiGzDecoder::new(&mut compressed)) as Box<dyn Read>,

@@ -1,6 +1,7 @@
 fn get(&mut self, path: &str) -> Result<impl Read + use<>> {
     let url = format!("{}/v2/{}/{path}", self.host, self.name);
     let mut answer = self.ask(&url)?;
+    // Nobody knows before they have asked whether a token is wanted, and whose.
     if answer.status() == 401 && self.token.is_none() {
         let challenge = answer.headers().get("www-authenticate").and_then(|value| value.to_str().ok());
         self.token = Some(self.fetch_token(challenge.unwrap_or_default())?);

@@ -1,3 +1,5 @@
+/// The whole of it. A comparison for each call that is refused: as many as this are a few hundred nanoseconds a call. Longer
+/// lists are sorted, and searched by halves.
 fn code(denied: u32) -> Vec<sock_filter> {
     let (number, arguments) = (offset_of!(seccomp_data, nr), offset_of!(seccomp_data, args));
     let allow = libc::SECCOMP_RET_ALLOW;
