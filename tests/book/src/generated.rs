@@ -32,8 +32,17 @@ fn generate(path: &Path) -> Result<String> {
         Some("diagrams") => diagrams::draw(rest),
         Some("commands") => commands::help(rest),
         Some("look") => look::table(),
+        Some("traces") => trace(rest),
         _ => bail!("nothing makes {}", path.display()),
     }
+}
+
+/// `generated/traces/01-uts.txt`: the kernel calls of a step, which the tests of the steps keep and compare.
+fn trace(path: &Path) -> Result<String> {
+    let file = crate::workspace().join("tests/steps/traces").join(path);
+    let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+    // It ends within a line.
+    Ok(format!("{}\n", text.trim_end()))
 }
 
 /// Where what is on disk is not what it has to be.

@@ -6,6 +6,7 @@
 //!   code        an item of a source file, by its name
 //!   diffs       what one step changes in the one before
 //!   commands    what each command says of itself
+//!   traces      the kernel calls of each step
 //!   diagrams    book/diagrams/*.pikchr drawn as SVG
 //! look          what a process sees in each set of namespaces, for the interactive page
 //! transcripts   the `$` and `#` of the chapters, typed again and compared
