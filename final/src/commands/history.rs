@@ -49,7 +49,7 @@ pub fn history(engine: &Engine, args: &History) -> Result<u8> {
         let created = line.created.as_deref().and_then(|time| humantime::parse_rfc3339(time).ok());
         let by = shown(&line.created_by);
         let since = created.map_or("N/A".into(), |at| format!("{} ago", human::since(at)));
-        let at = line.created.clone().unwrap_or_default();
+        let at = shown(line.created.as_deref().unwrap_or_default());
         json!({
             "ID": id(line),
             "CreatedSince": if args.human { since } else { at.clone() },

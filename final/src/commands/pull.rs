@@ -101,6 +101,8 @@ fn pull_aside(pull: impl FnOnce() -> Result<Reference>) -> Result<String> {
         Fork::Parent { pid } => pid,
         Fork::Child => {
             drop(reader);
+            // Who waits for the image may be killed; then nobody does.
+            let _ = hull_sys::process::set_parent_death_signal(nix::libc::SIGKILL);
             let outcome = pull().and_then(|name| Ok(writer.write_all(name.canonical().as_bytes())?));
             let code = outcome.map_or_else(|error| errors::report(&error, Code::Run), |()| 0);
             exit_now(code.into())

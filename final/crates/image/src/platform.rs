@@ -88,8 +88,10 @@ impl Platform {
 
 impl std::fmt::Display for Platform {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.os, self.architecture)?;
-        self.variant.iter().try_for_each(|variant| write!(f, "/{variant}"))
+        // Words of strangers: what would write on a terminal is left out.
+        let plain = |text: &str| text.chars().filter(|c| !c.is_control()).collect::<String>();
+        write!(f, "{}/{}", plain(&self.os), plain(&self.architecture))?;
+        self.variant.iter().try_for_each(|variant| write!(f, "/{}", plain(variant)))
     }
 }
 

@@ -204,6 +204,63 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_taken_apart_for_its_registry() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let whole = format!("host:5000/a/b:1@{digest}");
+        let short = format!("debian@{digest}");
+        for (text, registry, path, wanted, local, is_short, names_tag) in [
+            (
+                "debian",
+                "docker.io",
+                "library/debian",
+                "latest",
+                "docker.io/library/debian:latest",
+                true,
+                false,
+            ),
+            ("a/b:1", "docker.io", "a/b", "1", "docker.io/a/b:1", true, true),
+            ("localhost/x", "localhost", "x", "latest", "localhost/x:latest", false, false),
+            ("host:5000/x", "host:5000", "x", "latest", "host:5000/x:latest", false, false),
+            ("index.docker.io/a/b", "docker.io", "a/b", "latest", "docker.io/a/b:latest", false, false),
+            (&whole, "host:5000", "a/b", &digest, &format!("host:5000/a/b@{digest}"), false, true),
+            (
+                &short,
+                "docker.io",
+                "library/debian",
+                &digest,
+                &format!("docker.io/library/{short}"),
+                true,
+                true,
+            ),
+            (
+                "127.0.0.1:1/x/y/z:v-1_2.3",
+                "127.0.0.1:1",
+                "x/y/z",
+                "v-1_2.3",
+                "127.0.0.1:1/x/y/z:v-1_2.3",
+                false,
+                true,
+            ),
+        ] {
+            let name = Reference::parse(text).unwrap();
+            assert_eq!(
+                (name.registry(), name.path(), name.wanted().as_str()),
+                (registry, path, wanted),
+                "{text}"
+            );
+            assert_eq!(name.local().canonical(), local);
+            assert_eq!(
+                (Reference::is_short(text), Reference::names_tag(text)),
+                (is_short, names_tag),
+                "{text}"
+            );
+        }
+        let name = Reference::parse("host:5000/x:1").unwrap();
+        assert_eq!(name.with_tag("2").unwrap().canonical(), "host:5000/x:2");
+        assert!(name.with_tag("a b").is_err());
+    }
+
+    #[test]
     fn what_docker_refuses_is_refused() {
         let long = format!("a/{}", "b".repeat(255));
         let id = "ab".repeat(32);

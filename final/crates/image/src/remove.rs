@@ -6,7 +6,7 @@ use crate::config::Descriptor;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::reference::Reference;
-use crate::store::{Images, chain_ids, is_free};
+use crate::store::{Images, chain_ids, take_unused};
 
 /// What `rmi` did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,13 +143,13 @@ impl Images {
             let name = entry.file_name();
             let unused = name.to_str().is_some_and(|name| name.len() == 64 && !blobs.contains(name));
             // A pull may have it in hand for an image that is not there yet.
-            if unused && is_free(&entry.path()) {
+            if unused && let Some(_taken) = take_unused(&entry.path()) {
                 hull_storage::file::remove(&entry.path())?;
             }
         }
         let layers = self.layers();
         for chain in layers.list()?.into_iter().filter(|chain| !chains.contains(chain)) {
-            if is_free(&layers.path(&chain)) {
+            if let Some(_taken) = take_unused(&layers.path(&chain)) {
                 layers.remove(&chain)?;
             }
         }

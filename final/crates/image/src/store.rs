@@ -237,8 +237,9 @@ fn hold(path: &Path) -> Result<Option<File>> {
     Ok(path.exists().then_some(file))
 }
 
-/// Whether nobody holds it.
-pub(crate) fn is_free(path: &Path) -> bool {
-    let lock = |file| rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
-    File::open(path).is_ok_and(|file| lock(file).is_ok())
+/// What nobody holds, and nobody can hold until the file is closed.
+pub(crate) fn take_unused(path: &Path) -> Option<File> {
+    let file = File::open(path).ok()?;
+    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
+    Some(file)
 }
