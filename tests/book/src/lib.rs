@@ -11,6 +11,8 @@
 //! look          what a process sees in each set of namespaces, for the interactive page
 //! transcripts   the `$` and `#` of the chapters, typed again and compared
 //! built         the pages as mdBook makes them
+//! html          what is wrong with them that no browser would say
+//! spelling      words that are in no dictionary
 //! browser       a headless Chromium to look at them
 //! links         where the pages lead
 //! ```
@@ -22,9 +24,11 @@ mod commands;
 mod diagrams;
 mod diffs;
 pub mod generated;
+pub mod html;
 pub mod links;
 pub mod look;
 pub mod pages;
+pub mod spelling;
 pub mod transcripts;
 
 use std::path::{Path, PathBuf};

@@ -1,10 +1,10 @@
-//! The built book, in a browser. Screenshots for looking at are left in `target/book-screenshots`.
+//! The built book, by itself and in a browser. Screenshots for looking at are left in `target/book-screenshots`.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use hull_book::browser::Browser;
-use hull_book::{built, workspace};
+use hull_book::{built, html, spelling, workspace};
 use hull_test_support::skip::{find_program, skip};
 use serde_json::json;
 
@@ -16,17 +16,39 @@ static BOOK: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
     Some(directory)
 });
 
+/// The built book, or why there is none.
+fn built_book() -> Option<&'static Path> {
+    if BOOK.is_none() {
+        skip("mdbook is not installed: cargo xtask book");
+    }
+    BOOK.as_deref()
+}
+
 /// A browser and the book, or why there is none.
 fn begin() -> Option<(Browser, &'static Path)> {
     let (Some(driver), Some(_)) = (find_program("chromedriver"), find_program("chromium")) else {
         skip("chromium and chromium-driver are not installed");
         return None;
     };
-    let Some(book) = BOOK.as_deref() else {
-        skip("mdbook is not installed: cargo xtask book");
-        return None;
-    };
+    let book = built_book()?;
     Some((Browser::start(&driver).unwrap(), book))
+}
+
+#[test]
+fn pages_are_well_formed_and_lead_where_they_say() {
+    let Some(book) = built_book() else { return };
+    let wrong = html::complaints(book).unwrap();
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn words_are_in_the_dictionary_or_in_the_list() {
+    let Some(book) = built_book() else { return };
+    if !Path::new(spelling::DICTIONARY).exists() {
+        return skip("wamerican is not installed");
+    }
+    let wrong = spelling::complaints(book).unwrap();
+    assert!(wrong.is_empty(), "mend them, or add them to book/words.txt:\n{}", wrong.join("\n"));
 }
 
 fn screenshot(browser: &Browser, name: &str) {
