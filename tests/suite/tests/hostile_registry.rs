@@ -436,3 +436,38 @@ fn lists_end() {
     let refused = t.hull(&["image", "tags", &format!("{}/x", server.host)]);
     assert!(refused.fails(1).contains("names that no image can have"), "{refused}");
 }
+
+#[test]
+fn a_manifest_with_any_byte_changed_is_an_error_or_an_image() {
+    let Some(t) = Scenario::start() else { return };
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    let mut random = move |bound: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as usize % bound
+    };
+    let bytes = b"\"{}[]:,0123456789-.eE\\u tfnull\x00\xff/";
+    for round in 0..15 {
+        let mut content = simple();
+        let (kind, mut manifest) = content.manifests["1"].clone();
+        for _ in 0..=random(3) {
+            let at = random(manifest.len());
+            match random(3) {
+                0 => manifest[at] = bytes[random(bytes.len())],
+                1 => drop(manifest.remove(at)),
+                _ => manifest.insert(at, bytes[random(bytes.len())]),
+            }
+        }
+        let shown = String::from_utf8_lossy(&manifest).into_owned();
+        content.manifests.insert("1".into(), (kind, manifest));
+        let server = content.serve(|_, _| None);
+        let outcome = pull(&t, &server, "x:1");
+        if outcome.success() {
+            t.ok(&["rmi", &format!("{}/x:1", server.host)]);
+        } else {
+            assert!(outcome.fails(1).starts_with("hull: "), "round {round}: {shown}: {outcome}");
+        }
+        nothing_visible(&t);
+    }
+}
