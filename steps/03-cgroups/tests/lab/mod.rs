@@ -39,6 +39,9 @@ pub struct Ended {
 
 /// A lab for root and one for an ordinary user; without root only for whoever we are.
 pub fn everyone(program: &str) -> Vec<Lab> {
+    // In the virtual machine with cgroup v2 it is elsewhere than where it was built.
+    let named = std::env::var("STEP_PROGRAM");
+    let program = named.as_deref().unwrap_or(program);
     let mut labs = Vec::new();
     let me = Uid::effective();
     match me.is_root() {

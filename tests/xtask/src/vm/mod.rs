@@ -1,7 +1,7 @@
 //! A small virtual machine with pure cgroup v2, for machines whose own cgroups are v1 or hybrid.
 //!
 //! Debian's cloud kernel, unpacked from its package and never installed, boots an initramfs that holds busybox, `hull`,
-//! `hull-oci` and the test binaries `limits` and `bundles`, which are static like everything this workspace builds. Emulated, so it runs
+//! `hull-oci` and test binaries, which are static like everything this workspace builds. Emulated, so it runs
 //! wherever the tests do; a boot takes some seconds.
 
 mod boot;
@@ -14,8 +14,12 @@ use anyhow::{Result, bail};
 
 use crate::workspace::{cargo, output, run, target};
 
-/// Tests that run in it.
-const TESTS: [&str; 2] = ["limits", "bundles"];
+/// Tests that run in it, and their packages.
+const TESTS: [(&str, &str); 3] =
+    [("hull-test-suite", "limits"), ("hull-test-suite", "bundles"), (LESSON, "lesson")];
+
+/// The lesson on cgroups, whose program its test finds by the variable `STEP_PROGRAM`.
+const LESSON: &str = "step-03-cgroups";
 
 /// Boots the machine and runs in it the tests whose answers depend on the version of cgroups.
 pub fn test() -> Result<()> {
@@ -26,9 +30,11 @@ pub fn test() -> Result<()> {
     }
     let mut programs = vec![("hull", binary("HULL_BINARY", "hull")?)];
     programs.push(("hull-oci", binary("HULL_OCI_BINARY", "hull-oci")?));
-    for test in TESTS {
-        programs.push((test, test_binary(test)?));
+    for (package, test) in TESTS {
+        programs.push((test, test_binary(package, test)?));
     }
+    run(&mut cargo(&["build", "--package", LESSON]))?;
+    programs.push((LESSON, target()?.join("debug").join(LESSON)));
     let kernel = kernel::fetch()?;
     let initramfs = initramfs::build(&kernel, &programs)?;
     boot::boot(&kernel.image, &initramfs)
@@ -52,8 +58,8 @@ fn skip(why: &str) -> Result<()> {
 }
 
 /// Builds a test binary; its path, which holds a hash, is what cargo reports.
-fn test_binary(name: &str) -> Result<PathBuf> {
-    let args = ["test", "--package", "hull-test-suite", "--test", name, "--no-run", "--message-format=json"];
+fn test_binary(package: &str, name: &str) -> Result<PathBuf> {
+    let args = ["test", "--package", package, "--test", name, "--no-run", "--message-format=json"];
     for line in output(cargo(&args).stderr(std::process::Stdio::inherit()))?.lines() {
         let message: serde_json::Value = serde_json::from_str(line)?;
         let (target, path) = (message["target"]["name"].as_str(), message["executable"].as_str());
