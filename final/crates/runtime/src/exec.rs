@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use hull_sys::process::{self, Clone3, Cloned};
+use nix::errno::Errno;
 use nix::libc;
 
 use crate::cgroups::Cgroup;
@@ -50,10 +51,7 @@ pub fn exec(
     let joined = namespaces::of(target.spec)
         .iter()
         .fold(0, |flags, namespace| flags | namespaces::flag(namespace.kind));
-    if joined & libc::CLONE_NEWPID != 0 {
-        process::setns(target.pidfd, libc::CLONE_NEWPID)
-            .step(|| "join the container's pid namespace".into())?;
-    }
+    let joined = join_pid_namespace(target.pidfd, joined)?;
     // Inherited by the child, until the cgroup that it is born in has other CPUs.
     let affinity = user_process.exec_cpu_affinity.as_ref();
     init::set_affinity(affinity.and_then(|affinity| affinity.initial.as_deref()))?;
@@ -78,6 +76,24 @@ pub fn exec(
                 }
             }
         }
+    }
+}
+
+/// For the caller's next child; which namespaces are left for it to join itself. An ordinary user has rights over the pid
+/// namespace in the container's user namespace only: there the caller goes along.
+fn join_pid_namespace(container: BorrowedFd<'_>, joined: i32) -> Result<i32> {
+    let (user, pid) = (joined & libc::CLONE_NEWUSER, joined & libc::CLONE_NEWPID);
+    let step = || "join the container's pid namespace".to_owned();
+    if pid == 0 {
+        return Ok(joined);
+    }
+    match process::setns(container, pid) {
+        Err(Errno::EPERM) if user != 0 => {
+            process::setns(container, user | pid).step(step)?;
+            idmap::become_root()?;
+            Ok(joined & !user & !pid)
+        }
+        done => done.step(step).map(|()| joined & !pid),
     }
 }
 
@@ -111,8 +127,7 @@ fn enter(
     init::set_affinity(affinity.and_then(|affinity| affinity.last.as_deref()))?;
     let rights = Rights::prepare(user_process, filter, subject(target)?)?;
     let shared_root = shared_root(target)?;
-    process::setns(target.pidfd, joined & !libc::CLONE_NEWPID)
-        .step(|| "join the container's namespaces".into())?;
+    process::setns(target.pidfd, joined).step(|| "join the container's namespaces".into())?;
     if let Some(root) = shared_root {
         let step = || "enter the container's root".to_owned();
         nix::unistd::fchdir(root).step(step)?;

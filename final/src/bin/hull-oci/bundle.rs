@@ -30,8 +30,10 @@ impl Bundle {
         let resources = linux.resources.get_or_insert_default();
         unset_zeros(resources);
         allow_default_devices(resources);
-        // On v1 engines read there what a container has read and written, and would find the whole machine's.
-        resources.block_io.get_or_insert_default();
+        if nix::unistd::geteuid().is_root() {
+            // On v1 engines read there what a container has read and written, and would find the whole machine's.
+            resources.block_io.get_or_insert_default();
+        }
         let bundle = Self { directory, spec };
         let rootfs = bundle.rootfs();
         if !rootfs.is_dir() {
@@ -42,6 +44,13 @@ impl Bundle {
 
     pub fn rootfs(&self) -> PathBuf {
         self.directory.join(self.spec.root.as_ref().map(|root| root.path.as_path()).unwrap_or(Path::new("")))
+    }
+
+    /// False for an ordinary user who asks for no limits: cgroups are root's, where nobody has delegated one.
+    pub fn needs_cgroup(&self) -> bool {
+        let resources = self.spec.linux.as_ref().and_then(|linux| linux.resources.as_ref());
+        nix::unistd::geteuid().is_root()
+            || resources.is_some_and(|resources| *resources != Resources::default())
     }
 
     /// Where the container's cgroup is; one of its own below the root when the bundle does not say.
@@ -89,7 +98,7 @@ pub fn unset_zeros(resources: &mut Resources) {
 /// and without rules nothing else can. In a user namespace the kernel lets nobody change the rules, nor make a node
 /// (mknod(2)).
 pub fn allow_default_devices(resources: &mut Resources) {
-    if hull_sys::process::in_user_namespace() {
+    if hull_sys::process::in_user_namespace() || !nix::unistd::geteuid().is_root() {
         resources.devices.clear();
         return;
     }

@@ -41,6 +41,7 @@ pub fn exec(root: &Root, args: &cli::Exec) -> Result<u8> {
     if signals.is_some() && !args.no_subreaper {
         hull_sys::process::set_child_subreaper().context("cannot become a subreaper")?;
     }
+    let seccomp_cache = root.seccomp_cache();
     let target = ExecTarget {
         id: &state.id,
         bundle: &state.bundle,
@@ -48,7 +49,7 @@ pub fn exec(root: &Root, args: &cli::Exec) -> Result<u8> {
         pidfd: init.as_fd(),
         cgroup: Some(&cgroup),
         spec: &spec,
-        seccomp_cache: None,
+        seccomp_cache: Some(&seccomp_cache),
         preserved_fds: args.preserve_fds,
     };
     let stdio = if process.terminal { Stdio::Terminal } else { Stdio::Inherit { stdin: true } };

@@ -6,6 +6,7 @@
 //!   state.json        [`State`]: written before what it names is made, so that `delete -f` finds all of it
 //!   config.json       the bundle's, as applied: exec and update go by it
 //!   start.sock        while the container is created and not started: where it waits
+//! <root>/seccomp:compiled/   filters, by the digest of their policy
 //! ```
 
 use std::collections::BTreeMap;
@@ -83,6 +84,11 @@ impl Root {
     pub fn container(&self, id: &str) -> Result<Container> {
         check_id(id)?;
         Ok(Container { id: id.to_owned(), directory: self.0.join(id) })
+    }
+
+    /// Compiled system call filters. The colon is in no id.
+    pub fn seccomp_cache(&self) -> PathBuf {
+        self.0.join("seccomp:compiled")
     }
 
     /// Those there are, by id.

@@ -5,11 +5,12 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::libc;
 
 use super::mounts::clone_source;
 use super::options::{self, Depth};
-use crate::error::{Result, Step};
+use crate::error::{Error, Result, Step};
 use crate::idmap;
 use crate::namespaces;
 use crate::spec::{Mount, NamespaceKind, Spec};
@@ -26,7 +27,11 @@ impl Sources {
         }
         let root = std::fs::File::open("/").step(|| "open /".into())?;
         let one = |mount: &Mount| match is_wanted(mount) {
-            true => prepare(&root, spec, mount, bundle).map(Some),
+            true => match prepare(&root, spec, mount, bundle) {
+                // An ordinary user has no rights over mounts, until they are in a namespace of their own: the child tries.
+                Err(Error::Step { errno: Errno::EPERM, .. }) if !is_mapped(mount) => Ok(None),
+                prepared => prepared.map(Some),
+            },
             false => Ok(None),
         };
         spec.mounts.iter().map(one).collect::<Result<_>>().map(Self)

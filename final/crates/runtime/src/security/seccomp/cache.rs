@@ -35,8 +35,8 @@ fn store(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         std::fs::create_dir_all(directory)?;
     }
     let beside = path.with_extension(std::process::id().to_string());
-    std::fs::write(&beside, bytes)?;
-    std::fs::rename(&beside, path)
+    let stored = std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, path));
+    stored.inspect_err(|_| drop(std::fs::remove_file(&beside)))
 }
 
 fn encode(program: &Program) -> Vec<u8> {
