@@ -120,3 +120,55 @@ fn an_exec_enters_a_user_namespace() {
     w.oci(&["delete", "-f", "box"]).ok();
     w.assert_nothing_left();
 }
+
+#[test]
+fn an_ordinary_user_has_containers_too() {
+    let Some(w) = World::start() else { return };
+    let (run, own) = (w.path("rootless"), w.path("bundle"));
+    std::fs::create_dir(&run).unwrap();
+    // The build directory may lie where the user cannot go.
+    std::fs::copy(hull_test_support::program::hull_oci(), w.path("hull-oci")).unwrap();
+    let mut chown = std::process::Command::new("chown");
+    assert!(chown.args(["-hR", "12345:12345"]).args([&own, &run]).status().unwrap().success());
+    let user = |words: &[&str]| {
+        let mut command = std::process::Command::new("setpriv");
+        command.args(["--reuid", "12345", "--regid", "12345", "--clear-groups", "--inh-caps=-all"]);
+        command.arg(w.path("hull-oci")).args(words).current_dir(&own).env("XDG_RUNTIME_DIR", &run);
+        command
+    };
+    let oci = |words: &[&str]| hull_test_support::outcome::run(&mut user(words));
+    oci(&["spec", "--rootless"]).ok();
+    let mut config: Value = serde_json::from_slice(&std::fs::read(own.join("config.json")).unwrap()).unwrap();
+    config["process"]["terminal"] = json!(false);
+    config["process"]["args"] = json!(["sh", "-c", "id -u; touch /tmp/x 2>&1 | grep -c Read-only"]);
+    w.bundle(&config);
+    assert_eq!(oci(&["run", "box"]).ok(), "0\n1");
+    config["process"]["args"] = json!(["sleep", "1000"]);
+    w.bundle(&config);
+    let status = user(&["run", "-d", "box"]).stdout(std::process::Stdio::null()).status().unwrap();
+    assert!(status.success());
+    assert_eq!(oci(&["exec", "box", "sh", "-c", "echo $PPID; hostname"]).ok(), "0\nhull");
+    assert_eq!(oci(&["exec", "box", "sh", "-c", "exit 3"]).code(), 3);
+    oci(&["delete", "--force", "box"]).ok();
+    assert_eq!(oci(&["list", "-q"]).ok(), "");
+    w.assert_nothing_left();
+}
+
+#[test]
+fn a_filter_is_compiled_once() {
+    let Some(w) = World::start() else { return };
+    let mut config = w.config(&["sh", "-c", "mkdir /x 2>&1 | grep -c 'not permitted'"]);
+    config["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}]});
+    w.bundle(&config);
+    let files = || std::fs::read_dir(w.path("oci/seccomp:compiled")).into_iter().flatten().flatten().count();
+    for _ in 0..2 {
+        assert_eq!(w.oci(&["run", "--bundle", "bundle", "box"]).ok(), "1");
+        assert_eq!(files(), 1);
+    }
+    assert_eq!(w.oci(&["list", "-q"]).ok(), "", "it is no container");
+    for file in std::fs::read_dir(w.path("oci/seccomp:compiled")).unwrap().flatten() {
+        std::fs::write(file.path(), "damaged").unwrap();
+    }
+    assert_eq!(w.oci(&["run", "--bundle", "bundle", "box"]).ok(), "1", "what is damaged is compiled anew");
+}

@@ -120,6 +120,8 @@ impl World {
 
     pub fn left_behind(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.path("oci")).into_iter().flatten().flatten();
+        // Filters are kept for the next container.
+        let entries = entries.filter(|entry| entry.file_name() != "seccomp:compiled");
         let states = entries.map(|entry| format!("state {}", entry.path().display()));
         let groups = cgroups::below(self.0.cgroup_parent()).into_iter();
         let groups = groups.map(|directory| format!("cgroup {}", directory.display()));
