@@ -73,7 +73,8 @@ fn bare(registry: &str) -> &str {
 }
 
 fn ask(question: &str, secret: bool) -> Result<String> {
-    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+    use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};
+    const INTERRUPT: u8 = 3;
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
         bail!("there is no terminal to ask on: give --username, and the password with --password-stdin");
@@ -82,6 +83,9 @@ fn ask(question: &str, secret: bool) -> Result<String> {
     let before = tcgetattr(&stdin).context("cannot read the terminal's settings")?;
     let mut silent = before.clone();
     silent.local_modes.set(LocalModes::ECHO, !secret);
+    // A ^C would end us before the terminal has its echo back. So it does no more than to end the line.
+    silent.local_modes.set(LocalModes::ISIG, !secret);
+    silent.special_codes[SpecialCodeIndex::VEOL2] = INTERRUPT;
     tcsetattr(&stdin, OptionalActions::Flush, &silent).context("cannot set the terminal")?;
     let mut line = String::new();
     let read = stdin.read_line(&mut line);
@@ -90,5 +94,8 @@ fn ask(question: &str, secret: bool) -> Result<String> {
         let _ = writeln!(std::io::stderr());
     }
     read.context("cannot read from the terminal")?;
+    if line.ends_with(char::from(INTERRUPT)) {
+        bail!("interrupted");
+    }
     Ok(line.trim_end_matches(['\n', '\r']).to_owned())
 }

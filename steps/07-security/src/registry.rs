@@ -11,6 +11,7 @@
 //! (OCI distribution specification.) Nothing here is believed: whoever asked for a digest computes it.
 
 use std::io::Read;
+use std::net::IpAddr;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -43,7 +44,8 @@ impl Registry {
             None => ("docker.io", format!("library/{repository}")),
         };
         // On this very machine nobody listens in.
-        let is_here = host.starts_with("localhost") || host.starts_with("127.");
+        let bare = host.rsplit_once(':').map_or(host, |(bare, _port)| bare);
+        let is_here = bare == "localhost" || bare.parse().is_ok_and(|address: IpAddr| address.is_loopback());
         let scheme = if is_here { "http" } else { "https" };
         // It has always been called otherwise than it is.
         let host = if host == "docker.io" { "registry-1.docker.io" } else { host };

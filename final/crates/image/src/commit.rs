@@ -93,10 +93,19 @@ fn configured(images: &Images, base: &Digest, layer: &NewLayer, diff_id: &Digest
     let mut config: Value = images.read_json(base)?;
     let json_error = |source| Error::Json { path: "the image's description".into(), source };
     let wanted = serde_json::to_value(&layer.config).map_err(json_error)?;
-    let run = &mut config["config"];
-    if !run.is_object() {
-        *run = json!({});
+    // A list can stand for a structure when it is read (serde), and nothing can be added to it by name.
+    let whole =
+        config.as_object_mut().ok_or_else(|| Error::NotAnImage("its description is a list".into()))?;
+    for name in ["config", "rootfs"] {
+        let part = whole.entry(name).or_insert(Value::Null);
+        if part.is_null() {
+            *part = json!({});
+        }
+        if !part.is_object() {
+            return Err(Error::NotAnImage(format!("its {name:?} is a list")));
+        }
     }
+    let run = &mut config["config"];
     // What the container was started without is gone, as far as a container can be without it.
     for key in ["User", "Env", "Entrypoint", "Cmd", "WorkingDir", "Labels"] {
         run.as_object_mut().map(|run| run.remove(key));

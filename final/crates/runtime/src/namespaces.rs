@@ -1,5 +1,8 @@
 //! Namespaces: new ones by clone3, existing ones by setns.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
 use nix::libc;
 
 use crate::error::{Result, Step};
@@ -26,6 +29,30 @@ pub(crate) fn of(spec: &Spec) -> &[Namespace] {
 /// True when the container gets a new namespace of this kind.
 pub(crate) fn is_new(spec: &Spec, kind: NamespaceKind) -> bool {
     of(spec).iter().any(|namespace| namespace.kind == kind && namespace.path.is_none())
+}
+
+/// True when the container has another namespace of this kind than we. One that it joins can be ours, by whatever name,
+/// and what is set in it would be set for the host.
+pub(crate) fn is_not_ours(spec: &Spec, kind: NamespaceKind) -> bool {
+    // The number of the link's inode is the namespace's (namespaces(7)).
+    let identity = |path: &Path| std::fs::metadata(path).map(|found| (found.dev(), found.ino())).ok();
+    let ours = || identity(&Path::new("/proc/self/ns").join(link(kind)));
+    let namespace = of(spec).iter().find(|namespace| namespace.kind == kind);
+    namespace.is_some_and(|namespace| namespace.path.as_deref().is_none_or(|path| identity(path) != ours()))
+}
+
+/// Its name in /proc/PID/ns.
+fn link(kind: NamespaceKind) -> &'static str {
+    match kind {
+        NamespaceKind::Pid => "pid",
+        NamespaceKind::Network => "net",
+        NamespaceKind::Mount => "mnt",
+        NamespaceKind::Ipc => "ipc",
+        NamespaceKind::Uts => "uts",
+        NamespaceKind::User => "user",
+        NamespaceKind::Cgroup => "cgroup",
+        NamespaceKind::Time => "time",
+    }
 }
 
 /// True when the container gets a mount namespace of its own; else it shares one, in which nothing may be changed.

@@ -16,7 +16,6 @@ use super::endpoint::{self, Endpoint};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::files;
-use crate::options::CreateOptions;
 use crate::record::Record;
 
 /// A container's resolver, while it runs.
@@ -24,6 +23,8 @@ pub(super) struct Names {
     pub resolver: Resolver,
     engine: Engine,
     id: String,
+    /// `--dns`
+    dns: Vec<String>,
     /// When the container was last put on a network, or taken off one.
     changed: Option<SystemTime>,
 }
@@ -42,7 +43,7 @@ impl Names {
         inside: &OwnedFd,
     ) -> Result<(Self, Socket)> {
         let directory = directory(engine, endpoints)?;
-        let servers = servers(&record.options, endpoints);
+        let servers = servers(&record.options.dns, endpoints);
         // Its first process brings `lo` up as well, but perhaps not yet.
         let mut route = Socket::inside(inside.as_fd(), Protocol::Route)?;
         let lo = links::get(&mut route, "lo")?.index;
@@ -52,18 +53,24 @@ impl Names {
         let (udp, tcp) = resolver.ports()?;
         redirect_names(&mut filter, udp, tcp)?;
         let changed = endpoint::changed(engine, &record.id);
-        let names = Self { resolver, engine: engine.clone(), id: record.id.clone(), changed };
+        let names = Self {
+            resolver,
+            engine: engine.clone(),
+            id: record.id.clone(),
+            dns: record.options.dns.clone(),
+            changed,
+        };
         Ok((names, filter))
     }
 
     pub(super) fn serve(&mut self) {
         let changed = endpoint::changed(&self.engine, &self.id);
-        if changed != self.changed {
-            let endpoints = endpoint::endpoints(&self.engine, &self.id);
-            if let Ok(directory) = endpoints.and_then(|endpoints| directory(&self.engine, &endpoints)) {
-                self.resolver.set_directory(directory);
-                self.changed = changed;
-            }
+        if changed != self.changed
+            && let Ok(endpoints) = endpoint::endpoints(&self.engine, &self.id)
+            && let Ok(directory) = directory(&self.engine, &endpoints)
+        {
+            self.resolver.set_networks(directory, servers(&self.dns, &endpoints));
+            self.changed = changed;
         }
         self.resolver.serve();
     }
@@ -80,13 +87,13 @@ fn directory(engine: &Engine, endpoints: &[Endpoint]) -> Result<Directory> {
 }
 
 /// Who is asked for other names, from the host: its loopback is ours. Who has no way out asks nobody.
-fn servers(options: &CreateOptions, endpoints: &[Endpoint]) -> Vec<SocketAddr> {
+fn servers(dns: &[String], endpoints: &[Endpoint]) -> Vec<SocketAddr> {
     if endpoints.iter().all(|endpoint| endpoint.network.internal) {
         return Vec::new();
     }
-    let servers: Vec<IpAddr> = match options.dns.is_empty() {
+    let servers: Vec<IpAddr> = match dns.is_empty() {
         true => files::host_servers(),
-        false => options.dns.iter().filter_map(|server| server.parse().ok()).collect(),
+        false => dns.iter().filter_map(|server| server.parse().ok()).collect(),
     };
     servers.into_iter().map(|server| SocketAddr::new(server, PORT)).collect()
 }

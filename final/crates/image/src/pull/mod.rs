@@ -49,6 +49,7 @@ pub fn pull(
     candidates: &[Reference],
     options: &PullOptions<'_>,
 ) -> Result<Pulled> {
+    access.check_given(candidates)?;
     let mut failures: Vec<(&Reference, Error)> = Vec::new();
     for reference in candidates {
         match pull_one(images, access, reference, options) {

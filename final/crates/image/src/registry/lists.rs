@@ -16,6 +16,8 @@ const LIMIT: u64 = 16 << 20;
 /// Of a hostile list there is no end.
 const PAGES: usize = 10_000;
 const NAMES: usize = 1_000_000;
+/// A repository's name with its registry's has no more (distribution specification, "Pulling manifests").
+const LONGEST: usize = 255;
 
 #[derive(Deserialize)]
 struct Tags {
@@ -111,10 +113,11 @@ impl Client<'_> {
         let (mut at, mut all, mut seen) = (first, Vec::new(), HashSet::new());
         for _ in 0..PAGES {
             let mut response = self.expect(&Call::new("GET", at.as_str(), scope), &[200], "no list")?;
-            all.extend(names(self.json(&mut response)?));
-            if all.iter().any(|name| name.chars().any(char::is_control)) {
+            let page = names(self.json(&mut response)?);
+            if page.iter().any(|name| name.len() > LONGEST || name.chars().any(char::is_control)) {
                 return Err(self.wrong("its list has names that no image can have"));
             }
+            all.extend(page);
             if all.len() > NAMES {
                 return Err(self.wrong("its list has no end"));
             }

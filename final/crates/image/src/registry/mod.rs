@@ -29,7 +29,8 @@ mod upload;
 
 use std::path::PathBuf;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::reference::Reference;
 use credentials::Credentials;
 use http::Http;
 use settings::Settings;
@@ -79,6 +80,28 @@ impl Access {
             verify: options.verify,
             chunk: options.chunk.filter(|chunk| *chunk > 0),
         })
+    }
+
+    /// Refuses to show a password that was given for one registry to others: those that are asked before or after it.
+    pub(crate) fn check_given(&self, candidates: &[Reference]) -> Result<()> {
+        if self.credentials.given.is_none() {
+            return Ok(());
+        }
+        let mut asked = Vec::new();
+        for reference in candidates {
+            asked.extend(self.settings.endpoints(reference)?.into_iter().map(|endpoint| endpoint.registry));
+        }
+        asked.dedup();
+        match asked.len() {
+            0 | 1 => Ok(()),
+            _ => Err(Error::Invalid {
+                what: "credentials".into(),
+                why: format!(
+                    "{} would all be asked with them, and they are for one: name it, or log in",
+                    asked.join(", ")
+                ),
+            }),
+        }
     }
 
     pub fn settings(&self) -> &Settings {

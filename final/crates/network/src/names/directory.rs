@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
+use hull_storage::process_id::ProcessId;
+
 use super::message::{self, Code, Question, Record};
 use crate::leases::Leases;
 use crate::pool::Pool;
@@ -27,6 +29,8 @@ struct Network {
     read: Option<SystemTime>,
     names: BTreeMap<String, BTreeSet<IpAddr>>,
     addresses: BTreeMap<IpAddr, String>,
+    /// Whose they are: a process that was killed has not given them back.
+    holders: BTreeMap<IpAddr, ProcessId>,
 }
 
 impl Directory {
@@ -38,6 +42,7 @@ impl Directory {
             read: None,
             names: BTreeMap::new(),
             addresses: BTreeMap::new(),
+            holders: BTreeMap::new(),
         });
     }
 
@@ -63,7 +68,8 @@ impl Directory {
     /// An address of these networks is nobody else's business, also where nobody has it.
     fn reverse(&self, question: &Question, address: IpAddr) -> Option<(Code, Vec<Record>)> {
         let network = self.networks.iter().find(|n| n.pools.iter().any(|p| p.subnet().contains(address)))?;
-        let Some(name) = network.addresses.get(&address) else { return Some((Code::NoSuchName, vec![])) };
+        let name = network.addresses.get(&address).filter(|_| network.is_held(&address));
+        let Some(name) = name else { return Some((Code::NoSuchName, vec![])) };
         let name = Record::Name(format!("{name}.{}", network.name));
         Some((Code::Success, if question.kind == message::PTR { vec![name] } else { vec![] }))
     }
@@ -74,7 +80,11 @@ impl Network {
     fn find(&self, name: &str) -> impl Iterator<Item = IpAddr> + '_ {
         let short = name.strip_suffix(&self.name).and_then(|name| name.strip_suffix('.'));
         let found = self.names.get(name).or_else(|| self.names.get(short?));
-        found.into_iter().flatten().copied()
+        found.into_iter().flatten().copied().filter(|address| self.is_held(address))
+    }
+
+    fn is_held(&self, address: &IpAddr) -> bool {
+        self.holders.get(address).is_some_and(ProcessId::is_alive)
     }
 
     fn refresh(&mut self) {
@@ -85,9 +95,11 @@ impl Network {
         }
         self.names.clear();
         self.addresses.clear();
+        self.holders.clear();
         // Without leases to be read nobody is known, and the next question tries again.
         for lease in self.leases.list().unwrap_or_default() {
             let holder = lease.holder;
+            self.holders.insert(lease.address, holder.process);
             let short = holder.container.get(..12).unwrap_or(&holder.container).to_owned();
             if let Some(name) = holder.names.first() {
                 self.addresses.insert(lease.address, name.to_ascii_lowercase());

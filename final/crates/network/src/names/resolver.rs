@@ -67,16 +67,19 @@ impl Resolver {
         Ok((self.udp.local_addr().context(context)?.port(), self.tcp.local_addr().context(context)?.port()))
     }
 
-    /// Other networks than at the start.
-    pub fn set_directory(&mut self, directory: Directory) {
+    /// Other networks than at the start, and other servers: without a way out there are none.
+    pub fn set_networks(&mut self, directory: Directory, servers: Vec<SocketAddr>) {
         self.directory = directory;
+        self.servers = servers;
     }
 
     /// What to poll.
     pub fn descriptors(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
-        let own = [(self.udp.as_fd(), PollFlags::IN), (self.tcp.as_fd(), PollFlags::IN)];
+        // Who cannot be accepted yet would be announced without end.
+        let tcp = (self.streams.len() < STREAMS).then_some((self.tcp.as_fd(), PollFlags::IN));
+        let own = std::iter::once((self.udp.as_fd(), PollFlags::IN)).chain(tcp);
         let pending = self.pending.iter().map(|pending| (pending.socket.as_fd(), PollFlags::IN));
-        own.into_iter().chain(pending).chain(self.streams.iter().flat_map(Stream::descriptors))
+        own.chain(pending).chain(self.streams.iter().flat_map(Stream::descriptors))
     }
 
     /// When [`Self::serve`] is due though nothing has come.
@@ -378,6 +381,71 @@ mod tests {
                 let tcp = over_tcp(&here, (ADDRESS, tcp).into(), &question).unwrap();
                 assert_eq!((addresses(&udp).0, addresses(&tcp).0), (2, 2));
             });
+        });
+    }
+
+    /// How often poll(2) has something to say in half a second in which nobody says anything.
+    fn idle_turns(resolver: &mut Resolver) -> usize {
+        let (until, mut turns) = (Instant::now() + Duration::from_millis(500), 0);
+        while Instant::now() < until {
+            let fds = resolver.descriptors();
+            let mut fds: Vec<_> =
+                fds.map(|(fd, flags)| rustix::event::PollFd::from_borrowed_fd(fd, flags)).collect();
+            let wait = rustix::event::Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+            turns += usize::from(rustix::event::poll(&mut fds, Some(&wait)).unwrap() > 0);
+            drop(fds);
+            resolver.serve();
+        }
+        turns
+    }
+
+    #[test]
+    fn an_asker_who_does_not_read_fills_no_memory_and_keeps_nobody_busy() {
+        in_own_namespace("an_asker_who_does_not_read_fills_no_memory_and_keeps_nobody_busy", || {
+            let World { _dir, mut resolver, here } = world(vec![]);
+            let tcp = SocketAddr::from((ADDRESS, resolver.ports().unwrap().1));
+            let _asker = serve_until(&mut resolver, || {
+                crate::testing::inside(&here, || {
+                    let mut stream = TcpStream::connect(tcp).unwrap();
+                    stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+                    let question = ask("db", A);
+                    let mut message = (question.len() as u16).to_be_bytes().to_vec();
+                    message.extend(&question);
+                    let many = message.repeat(1000);
+                    // Until nobody takes any more.
+                    (0..2000)
+                        .find(|_| stream.write_all(&many).is_err())
+                        .expect("it is not taken without end");
+                    stream
+                })
+            });
+            let unread: Vec<_> = resolver.streams.iter().map(Stream::unread).collect();
+            assert!(unread.len() == 1 && unread[0] < 256 * 1024, "{unread:?}");
+            idle_turns(&mut resolver);
+            let turns = idle_turns(&mut resolver);
+            assert!(turns < 100, "{turns}");
+        });
+    }
+
+    #[test]
+    fn connections_that_say_nothing_keep_nobody_busy() {
+        in_own_namespace("connections_that_say_nothing_keep_nobody_busy", || {
+            // It takes questions and says nothing.
+            let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+            let World { _dir, mut resolver, here } = world(vec![silent.local_addr().unwrap()]);
+            let tcp = SocketAddr::from((ADDRESS, resolver.ports().unwrap().1));
+            // One more than are served, and the first has asked and said that this was all.
+            let _askers: Vec<TcpStream> = crate::testing::inside(&here, || {
+                (0..=STREAMS).map(|_| TcpStream::connect(tcp).unwrap()).collect()
+            });
+            let question = ask("outside.example", A);
+            let mut first = &_askers[0];
+            first.write_all(&(question.len() as u16).to_be_bytes()).unwrap();
+            first.write_all(&question).unwrap();
+            first.shutdown(std::net::Shutdown::Write).unwrap();
+            idle_turns(&mut resolver);
+            let turns = idle_turns(&mut resolver);
+            assert!(turns < 100, "{turns}");
         });
     }
 }

@@ -15,6 +15,13 @@ use super::resolver::failure;
 /// An asker who is silent for so long, or a server, has gone.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// So many bytes of answers may wait to be read: who does not read them is not answered any more, or an asker could fill
+/// the memory of whoever answers.
+const UNREAD: usize = 64 * 1024;
+
+/// What a message may have, with its length before it.
+const LONGEST: usize = 2 + u16::MAX as usize;
+
 /// One asker, who may ask several times.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -40,6 +47,8 @@ struct Pipe {
     stream: TcpStream,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
+    /// The other side has sent all it wanted.
+    has_ended: bool,
 }
 
 impl Stream {
@@ -48,13 +57,20 @@ impl Stream {
         Some(Self { client: Pipe::new(client), asked: None, deadline: Instant::now() + PATIENCE })
     }
 
+    /// Bytes of answers that wait to be read.
+    #[cfg(test)]
+    pub(super) fn unread(&self) -> usize {
+        self.client.outgoing.len()
+    }
+
     pub(super) fn deadline(&self) -> Instant {
         self.deadline
     }
 
     pub(super) fn descriptors(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
         let server = self.asked.as_ref().map(|asked| asked.pipe.descriptor());
-        std::iter::once(self.client.descriptor()).chain(server)
+        // One that is waited on for nothing could still say that it has been hung up, again and again (poll(2)).
+        std::iter::once(self.client.descriptor()).chain(server).filter(|(_, flags)| !flags.is_empty())
     }
 
     /// False when it has ended.
@@ -67,18 +83,26 @@ impl Stream {
 
     fn step(&mut self, directory: &mut Directory, servers: &[SocketAddr]) -> io::Result<()> {
         self.hear_server(servers);
-        let received = self.client.receive();
-        while self.asked.is_none()
-            && let Some(bytes) = self.client.message()
-        {
-            self.deadline = Instant::now() + PATIENCE;
-            self.question(&bytes, directory, servers)?;
+        self.client.receive()?;
+        loop {
+            while self.asked.is_none()
+                && self.client.outgoing.len() < UNREAD
+                && let Some(bytes) = self.client.message()
+            {
+                self.deadline = Instant::now() + PATIENCE;
+                self.question(&bytes, directory, servers)?;
+            }
+            let waiting = self.client.outgoing.len();
+            self.client.send()?;
+            // As long as the asker takes what there is, there may be room for the next answer.
+            if self.asked.is_some() || self.client.outgoing.len() == waiting {
+                break;
+            }
         }
-        self.client.send()?;
         // Who has sent all he wanted still wants his answer.
-        match received {
-            Err(_) if self.asked.is_some() || !self.client.outgoing.is_empty() => Ok(()),
-            received => received,
+        match self.client.has_ended && self.asked.is_none() && self.client.outgoing.is_empty() {
+            true => Err(ErrorKind::UnexpectedEof.into()),
+            false => Ok(()),
         }
     }
 
@@ -121,7 +145,8 @@ impl Stream {
     fn hear_server(&mut self, servers: &[SocketAddr]) {
         let Some(mut asked) = self.asked.take() else { return };
         let heard = asked.pipe.send().and_then(|()| asked.pipe.receive());
-        match (asked.pipe.message(), heard) {
+        let is_over = heard.is_err() || asked.pipe.has_ended;
+        match (asked.pipe.message(), is_over) {
             (Some(answer), _) => {
                 let id = answer.get(..2).map_or(0, |id| u16::from_be_bytes([id[0], id[1]]));
                 let question = asked.question;
@@ -130,20 +155,27 @@ impl Stream {
                     false => failure(&question),
                 });
             }
-            (None, Err(_)) => self.ask(asked.question, asked.bytes, asked.tries, servers),
-            (None, Ok(())) => self.asked = Some(asked),
+            (None, true) => self.ask(asked.question, asked.bytes, asked.tries, servers),
+            (None, false) => self.asked = Some(asked),
         }
     }
 }
 
 impl Pipe {
     fn new(stream: TcpStream) -> Self {
-        Self { stream, incoming: Vec::new(), outgoing: Vec::new() }
+        Self { stream, incoming: Vec::new(), outgoing: Vec::new(), has_ended: false }
     }
 
     fn descriptor(&self) -> (BorrowedFd<'_>, PollFlags) {
-        let flags = if self.outgoing.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
+        let mut flags = PollFlags::empty();
+        flags.set(PollFlags::IN, self.wants_more());
+        flags.set(PollFlags::OUT, !self.outgoing.is_empty());
         (self.stream.as_fd(), flags)
+    }
+
+    /// No more than one message waits: who asks faster is left in his socket.
+    fn wants_more(&self) -> bool {
+        !self.has_ended && self.incoming.len() < LONGEST && self.outgoing.len() < UNREAD
     }
 
     fn queue(&mut self, message: &[u8]) {
@@ -159,16 +191,15 @@ impl Pipe {
         Some(message)
     }
 
-    /// One read. An error at the end; nothing there is none.
+    /// One read.
     fn receive(&mut self) -> io::Result<()> {
-        // No more than one message waits: who asks faster is left in his socket.
-        if self.incoming.len() > usize::from(u16::MAX) {
+        if !self.wants_more() {
             return Ok(());
         }
         let mut buffer = [0; 4096];
         match self.stream.read(&mut buffer) {
-            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
             Ok(length) => {
+                self.has_ended = length == 0;
                 self.incoming.extend_from_slice(&buffer[..length]);
                 Ok(())
             }

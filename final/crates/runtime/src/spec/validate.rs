@@ -176,7 +176,7 @@ fn check_namespaces(spec: &Spec) -> Result<()> {
         return Err(invalid("linux.timeOffsets needs a new time namespace"));
     }
     let names_host = spec.hostname.is_some() || spec.domainname.is_some();
-    if names_host && !has_namespace(spec, NamespaceKind::Uts) {
+    if names_host && !crate::namespaces::is_not_ours(spec, NamespaceKind::Uts) {
         return Err(invalid("hostname and domainname need a uts namespace, or they would be the host's"));
     }
     Ok(())
@@ -263,7 +263,7 @@ fn check_sysctl(spec: &Spec, name: &str) -> Result<()> {
         None
     };
     match needed {
-        Some(kind) if has_namespace(spec, kind) => Ok(()),
+        Some(kind) if crate::namespaces::is_not_ours(spec, kind) => Ok(()),
         Some(kind) => Err(invalid(format!("sysctl {name:?} needs a namespace of its own: {kind:?}"))),
         None => Err(invalid(format!("sysctl {name:?} would be set for the whole machine"))),
     }

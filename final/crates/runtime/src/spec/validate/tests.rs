@@ -110,3 +110,22 @@ fn nothing_is_mounted_where_others_would_see_it() {
         assert!(error.contains("mount namespace"), "{pointer}: {error}");
     }
 }
+
+/// By a path the host's own namespace can be asked for too, and a name or a sysctl in it would be the host's.
+#[test]
+fn nothing_is_set_in_a_namespace_of_the_hosts_that_is_joined() {
+    let spec = |kind: &str, path: &str| -> Spec {
+        serde_json::from_value(json!({
+            "ociVersion": "1.3.0",
+            "linux": {
+                "namespaces": [{"type": kind, "path": path}],
+                "sysctl": {"net.ipv4.ip_default_ttl": "77"},
+            },
+        }))
+        .unwrap()
+    };
+    let error = check_sysctls(&spec("network", "/proc/self/ns/net")).unwrap_err().to_string();
+    assert!(error.contains("Network"), "{error}");
+    // Anybody else's will do, of which there is none here but what is not one at all.
+    check_sysctls(&spec("network", "/proc/self/ns/uts")).unwrap();
+}
