@@ -162,11 +162,23 @@ fn what_a_killed_monitor_published_can_be_published_again() {
 }
 
 #[test]
+fn a_port_of_a_killed_monitors_is_no_trap_for_a_server_of_the_hosts() {
+    let Some(lan) = Lan::start() else { return };
+    lan.run("one", &["-p", "8080:80"]);
+    let monitor = nix::unistd::Pid::from_raw(lan.t.monitor_of("one"));
+    nix::sys::signal::kill(monitor, nix::sys::signal::SIGKILL).unwrap();
+    let mut server = None;
+    eventually("its port is free", || {
+        server = std::net::TcpListener::bind("0.0.0.0:8080").ok();
+        server.is_some()
+    });
+    lan.t.ok(&["rm", "one"]);
+    std::net::TcpStream::connect(("127.0.0.1", 8080)).expect("the host's server is reached");
+}
+
+#[test]
 fn an_ordinary_user_is_told_that_there_are_no_ports() {
     let Some(t) = Scenario::rootless() else { return };
-    if skip::find_program("pasta").is_some() {
-        return;
-    }
     t.busybox();
     assert_eq!(t.ok(&["run", "--rm", "busybox", "echo", "hello"]), "hello");
     let refused = t.hull(&["run", "--rm", "-p", "8080:80", "busybox", "true"]);

@@ -136,7 +136,11 @@ fn resolv_conf(options: &CreateOptions, own_resolver: bool) -> String {
         let _ = writeln!(text, "{line}");
     }
     if own_resolver {
-        let _ = writeln!(text, "nameserver {}\noptions ndots:0", hull_network::names::ADDRESS);
+        let _ = writeln!(text, "nameserver {}", hull_network::names::ADDRESS);
+        // The last one counts (resolv.conf(5)), and a network's names have no dots unless somebody wants it otherwise.
+        if !text.contains("ndots:") {
+            text.push_str("options ndots:0\n");
+        }
     }
     for server in options.dns.iter().filter(|_| !own_resolver) {
         let _ = writeln!(text, "nameserver {server}");

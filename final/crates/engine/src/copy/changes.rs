@@ -104,7 +104,8 @@ fn config_of(record: &Record) -> RunConfig {
     let some = |text: &String| (!text.is_empty()).then(|| text.clone());
     let list = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
     let empty = || serde_json::Value::Object(serde_json::Map::new());
-    let volumes = record.mounts.iter().filter(|mount| mount.kind == MountKind::Volume);
+    // A volume with a name is this container's, and not what every container of the image is to have.
+    let volumes = record.mounts.iter().filter(|mount| mount.kind == MountKind::Volume && mount.anonymous);
     let volumes = volumes.map(|mount| (mount.destination.display().to_string(), empty())).collect();
     RunConfig {
         user: some(&record.process.user),

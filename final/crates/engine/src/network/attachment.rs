@@ -37,8 +37,8 @@ pub(crate) struct Attachment {
     descriptors_before: Option<Rlimit>,
     /// While a start or an end lasts.
     sockets: Option<Sockets>,
-    /// There are rules and cables.
-    plugged: bool,
+    /// Links whose rules and cables have gone since the container ran. Others may have come without our knowing.
+    unplugged: Vec<String>,
     names: Option<Names>,
     /// In the container's namespace, likewise.
     inside: Option<Socket>,
@@ -90,7 +90,7 @@ impl Attachment {
             return Ok(());
         }
         let inside = namespace::of_process(pid)?;
-        self.plugged = true;
+        self.unplugged.clear();
         plug_in(engine, &endpoints, &inside, self.sockets()?)?;
         if has_resolver(&endpoints) {
             let (names, socket) = Names::open(engine, record, &endpoints, &inside)?;
@@ -137,12 +137,13 @@ impl Attachment {
     pub(crate) fn disconnect(&mut self, engine: &Engine, id: &str) -> Result<()> {
         // Its sockets would keep the namespace.
         (self.names, self.inside) = (None, None);
-        if !self.plugged {
+        let mut endpoints = endpoint::endpoints(engine, id)?;
+        endpoints.retain(|endpoint| !self.unplugged.contains(&endpoint.link));
+        if endpoints.is_empty() {
             return Ok(());
         }
-        let endpoints = endpoint::endpoints(engine, id)?;
         unplug(engine, id, &endpoints, self.sockets()?)?;
-        self.plugged = false;
+        self.unplugged.extend(endpoints.into_iter().map(|endpoint| endpoint.link));
         Ok(())
     }
 
@@ -257,6 +258,11 @@ pub(super) fn plug_in(
         let ipv6 = endpoint.network.has_ipv6();
         namespace::within(inside.as_fd(), || sysctl::allow_ipv6_on_new_links(ipv6))?;
         let (_, index) = bridge::ready(engine, &endpoint.network.name, sockets)?;
+        if !endpoint.published.is_empty() {
+            // For a published port that is asked for at 127.0.0.1. Only where there is one: should another tool flush the
+            // rules that make it harmless, a container could reach what the host keeps to itself.
+            sysctl::enable_route_localnet(&endpoint.network.link)?;
+        }
         lay_cable(endpoint, index, inside, &mut sockets.route)?;
         configure(endpoint, &mut inner)?;
     }

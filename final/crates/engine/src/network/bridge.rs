@@ -171,9 +171,7 @@ fn make(engine: &Engine, network: &NetworkRecord, sockets: &mut Sockets) -> Resu
         }
         sysctl::enable_forwarding(pool.subnet().is_ipv6())?;
     }
-    // The rules stand before the switch that they make harmless.
     table(engine).add_network(filter, &network.rules())?;
-    sysctl::enable_route_localnet(&network.link)?;
     links::set_up(route, index)?;
     Ok(index)
 }

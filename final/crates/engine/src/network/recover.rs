@@ -2,9 +2,6 @@
 
 use std::fs::File;
 
-use hull_network::nftables::Published;
-use hull_network::ports;
-
 use super::attachment::{give_back, remove_cables};
 use super::bridge::Sockets;
 use super::{Endpoint, bridge, endpoint};
@@ -13,19 +10,11 @@ use crate::error::{Error, IoContext, Result};
 
 /// Clears it, after the container's processes are dead and under its lock.
 pub(crate) fn clear(engine: &Engine, id: &str) -> Result<()> {
-    let mut endpoints = endpoint::endpoints(engine, id)?;
+    let endpoints = endpoint::endpoints(engine, id)?;
     if endpoints.is_empty() {
         return Ok(());
     }
-    // Its sockets went with it: a port that is held now is published by another container, and its rule is that one's.
-    let mut held = Vec::new();
-    let mut is_free = |published: &Published| {
-        let port = ports::try_hold(published.transport, published.host);
-        let free = port.is_some();
-        held.extend(port);
-        free
-    };
-    endpoints.iter_mut().for_each(|endpoint| endpoint.published.retain(&mut is_free));
+    // Its ports are free since it ended, and may be another container's by now: only what leads to this one is taken.
     let rules: Vec<_> = endpoints.iter().map(Endpoint::rules).collect();
     let mut sockets = Sockets::open()?;
     let removed = remove_cables(&endpoints, &mut sockets.route);

@@ -129,8 +129,7 @@ impl Table {
             }
             // Before Linux 5.7 it was EBUSY.
             Err(error) if matches!(error.errno(), Some(libc::EEXIST | libc::EBUSY)) => {
-                let ports = endpoints.iter().flat_map(|endpoint| endpoint.ports()).collect();
-                self.remove(socket, ports)?;
+                self.displace(socket, endpoints.iter().flat_map(|endpoint| endpoint.ports()).collect())?;
                 self.add(socket, endpoints).map(|()| false)
             }
             added => added.map(|()| false),
@@ -174,29 +173,43 @@ impl Table {
         batch.commit(socket, || format!("add the container to the nftables table {}", self.name))
     }
 
-    /// All at once where all are there, as they mostly are. A refusal takes the kernel some 10 ms, so the missing ones are
-    /// added and removed with the others before it comes to trying each.
-    fn remove(&self, socket: &mut Socket, elements: Vec<(&Set, Vec<Element>)>) -> Result<()> {
-        let action = || format!("take the container from the nftables table {}", self.name);
-        for add in [false, true] {
-            let mut batch = Batch::on(&self.name);
-            if add {
-                elements.iter().for_each(|(set, elements)| batch.add_elements(set, elements));
-            }
-            elements.iter().for_each(|(set, elements)| batch.delete_elements(set, elements));
-            match batch.commit(socket, action) {
-                Err(error) if error.errno() == Some(libc::ENOENT) && add => return Ok(()),
-                Err(error) if error.errno() == Some(libc::ENOENT) => {}
-                // Of a map's key, that it leads elsewhere.
-                Err(error) if matches!(error.errno(), Some(libc::EEXIST | libc::EBUSY)) && add => {}
-                removed => return removed,
-            }
-        }
+    /// Removes what there is of these keys, wherever it leads.
+    fn displace(&self, socket: &mut Socket, elements: Elements) -> Result<()> {
         for (set, elements) in &elements {
             for element in elements {
                 let mut batch = Batch::on(&self.name);
                 batch.delete_elements(set, std::slice::from_ref(element));
-                ignore(libc::ENOENT, batch.commit(socket, action))?;
+                let removed =
+                    batch.commit(socket, || format!("replace a port in the nftables table {}", self.name));
+                ignore(libc::ENOENT, removed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All at once, as it mostly goes. What is missing is added and removed with the others, for a refusal takes the kernel
+    /// some 10 ms; and of a map's key that leads elsewhere by now the kernel says so, and leaves it to whom it belongs.
+    fn remove(&self, socket: &mut Socket, elements: Vec<(&Set, Vec<Element>)>) -> Result<()> {
+        let take = |elements: &[(&Set, &[Element])], socket: &mut Socket| {
+            let mut batch = Batch::on(&self.name);
+            elements.iter().for_each(|(set, elements)| batch.add_elements(set, elements));
+            elements.iter().for_each(|(set, elements)| batch.delete_elements(set, elements));
+            batch.commit(socket, || format!("take the container from the nftables table {}", self.name))
+        };
+        let all: Vec<_> = elements.iter().map(|(set, elements)| (*set, elements.as_slice())).collect();
+        match take(&all, socket) {
+            // No table: nothing is in it.
+            Err(error) if error.errno() == Some(libc::ENOENT) => return Ok(()),
+            Err(error) if matches!(error.errno(), Some(libc::EEXIST | libc::EBUSY)) => {}
+            removed => return removed,
+        }
+        for (set, elements) in &elements {
+            for element in elements {
+                match take(&[(set, std::slice::from_ref(element))], socket) {
+                    Err(error)
+                        if matches!(error.errno(), Some(libc::EEXIST | libc::EBUSY | libc::ENOENT)) => {}
+                    removed => removed?,
+                }
             }
         }
         Ok(())

@@ -25,11 +25,6 @@ pub fn hold(mappings: &[Mapping], ip: IpAddr) -> Result<Vec<Held>> {
     mappings.iter().map(|mapping| hold_one(mapping, mapping.host_ip.unwrap_or(ip))).collect()
 }
 
-/// Takes a port of the host unless somebody has it.
-pub fn try_hold(transport: Transport, host: SocketAddr) -> Option<OwnedFd> {
-    take(transport, host).ok().map(|(socket, _)| socket)
-}
-
 fn hold_one(mapping: &Mapping, ip: IpAddr) -> Result<Held> {
     let transport = mapping.container.transport;
     let (first, last) = mapping.host.unwrap_or((0, 0));

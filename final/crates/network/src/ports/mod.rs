@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-pub use hold::{EVERYWHERE, Held, hold, try_hold};
+pub use hold::{EVERYWHERE, Held, hold};
 pub use parse::{parse, parse_exposed};
 
 /// What has ports.
