@@ -242,8 +242,14 @@ fn the_bridge_stays_for_as_long_as_somebody_needs_it() {
 fn many_at_once_get_an_address_each() {
     let Some(lab) = root() else { return };
     let before = state(&lab);
-    let script = "for n in 1 2 3 4 5 6 7 8; do $P run -- sh -c 'sleep 0.5; echo $(ip -4 -br addr show eth0)' & done; wait";
-    let ended = lab.shell(script);
+    // Each keeps its address until all have one.
+    let script = "mkfifo gate && exec 9<>gate
+        for n in 1 2 3 4 5 6 7 8; do
+            $P run -- sh -c 'echo $(ip -4 -br addr show eth0); read -r go' <gate >>out &
+        done
+        until [ $(wc -l <out) = 8 ]; do sleep 0.1; done
+        for n in 1 2 3 4 5 6 7 8; do echo >&9; done; wait; cat out";
+    let ended = lab.shell(&format!("cd {}; touch out; {script}", lab.dir.display()));
     let mut addresses: Vec<&str> =
         ended.stdout.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
     addresses.sort_unstable();
