@@ -55,7 +55,9 @@ fn calls_fail(w: &World, step: usize) {
         }
         nth += step;
     }
-    assert!(nth > 100 && failures > nth / step / 2, "{failures} of {nth} calls were missed");
+    // Many calls may fail: those for the kept filter, for files that need not be there, for what is only told. That nearly all
+    // could would mean that none was made to.
+    assert!(nth > 100 && failures > nth / step / 3, "of {nth} calls only {failures} were fatal");
 }
 
 fn assert_nothing_left(w: &World, nth: usize, injected: &inject::Injected) {
