@@ -38,13 +38,15 @@ fn rich(w: &World) -> Value {
 #[track_caller]
 fn calls_fail(w: &World, step: usize) {
     let command = w.command(&["create", "--bundle", "bundle", "--pid-file", "pid", "box"]);
-    let (mut nth, mut failures) = (1, 0);
+    let (mut nth, mut asked, mut failures) = (1, 0, 0);
     loop {
         let injected = inject::run(&command, nth, Errno::ENOMEM);
         if injected.code == 0 {
             w.oci(&["delete", "--force", "box"]).ok();
+            // Rust's own in a debug build: whether a descriptor is open, before it is closed. It takes any answer but EBADF.
+            asked += usize::from(injected.failed != Some(nix::libc::SYS_fcntl as u64));
         } else {
-            failures += 1;
+            (asked, failures) = (asked + 1, failures + 1);
             // A panic's code, and an abort's.
             assert!(injected.code == 1, "call {nth}: {injected:?}");
         }
@@ -55,9 +57,7 @@ fn calls_fail(w: &World, step: usize) {
         }
         nth += step;
     }
-    // Many calls may fail: those for the kept filter, for files that need not be there, for what is only told. That nearly all
-    // could would mean that none was made to.
-    assert!(nth > 100 && failures > nth / step / 3, "of {nth} calls only {failures} were fatal");
+    assert!(nth > 100 && failures > asked / 2, "of {asked} calls only {failures} were fatal");
 }
 
 fn assert_nothing_left(w: &World, nth: usize, injected: &inject::Injected) {
