@@ -1,5 +1,6 @@
 //! `kill -9` of any process at any moment leaves nothing that the next command does not clear.
 
+use std::fs::File;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -270,4 +271,19 @@ fn a_container_whose_disk_is_full_still_ends_and_goes() {
     let script = "dd if=/dev/zero of=/scratch/fill bs=64k; echo went on";
     let outcome = t.hull(&["run", "--rm", "--tmpfs", "/scratch:size=1m", "busybox", "sh", "-c", script]);
     assert_eq!(outcome.ok(), "went on");
+}
+
+/// Else what was read before a death would be written over what the restart wrote.
+#[test]
+fn a_restart_waits_for_whoever_changes_the_container() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let id = t.ok(&["run", "-d", "--name", "box", "--restart", "always", "busybox", "sleep", "1000"]);
+    let lock = File::open(t.run_root().join("containers").join(id).join("lock")).unwrap();
+    let count = || t.inspect("box", "{{.RestartCount}} {{.State.Status}}");
+    lock.lock().unwrap();
+    kill(Pid::from_raw(t.pid_of("box")), Signal::SIGKILL).unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(count(), "0 running");
+    lock.unlock().unwrap();
+    eventually("it comes back", || count() == "1 running");
 }

@@ -164,7 +164,7 @@ impl Monitor {
                 break Exit { stopped_by_user: true, ..exit };
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
-            running = match self.start() {
+            running = match self.restart() {
                 Ok(running) => running,
                 Err(error) => break Exit { code: error.exit_code(), error: error.to_string(), ..exit },
             };
@@ -185,6 +185,13 @@ impl Monitor {
         self.state.phase = Phase::Running;
         self.state.store(self.engine.root(), &self.record.id)?;
         Ok(running)
+    }
+
+    /// Under the container's lock, which at the first start is held by the command that asked for it: who pauses or
+    /// connects the container has looked at its state, and writes what follows from it.
+    fn restart(&mut self) -> Result<Running> {
+        let _lock = self.engine.lock(&self.record.id)?;
+        self.start()
     }
 
     fn welcome(&mut self, command: Connection, attach: StartAttach) {
@@ -242,11 +249,13 @@ impl Monitor {
 
     /// False when the user stopped the container meanwhile.
     fn wait_to_restart(&mut self, exit: &Exit, pause: Duration) -> Result<bool> {
+        let lock = self.engine.lock(&self.record.id)?;
         // On a full disk the exit is not recorded, and the container is restarted all the same.
         let _ = exit.store(self.engine.root(), &self.record.id);
         self.state.phase = Phase::Restarting;
         self.state.init = None;
         self.state.store(self.engine.root(), &self.record.id)?;
+        drop(lock);
         let mut events = EventLoop {
             listener: Some(&self.listener),
             clients: &mut self.clients,
