@@ -76,6 +76,7 @@ pub(super) fn start(
     state: &State,
     network: &mut Attachment,
 ) -> Result<(Running, Streams)> {
+    let joined = spec::Joined::of(engine, record)?;
     files::write(engine, record)?;
     let bundle = engine.root().container_run_dir(&record.id);
     let mut spec = spec::build(engine, record, &rootfs(engine, record), state.cgroup.as_deref())?;
@@ -119,6 +120,7 @@ pub(super) fn start(
     let connected = network.connect(engine, record, created.pid());
     created.ready()?;
     connected?;
+    joined.check()?;
     let streams = match streams {
         Some(streams) => streams,
         None => Streams::terminal(console(&mut created)?)?,

@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::options::NamespaceMode;
 use crate::record::Record;
-use crate::state::Snapshot;
+use crate::spec;
 
 const SHARED_MEMORY: &str = "/dev/shm";
 
@@ -23,19 +23,11 @@ pub(super) fn grafts(engine: &Engine, record: &Record) -> Result<Vec<Graft>> {
     if record.mounts.iter().any(|mount| mount.destination == Path::new(SHARED_MEMORY)) {
         return Ok(vec![]);
     }
-    let other = engine.find(other)?;
-    let snapshot = Snapshot::take(engine.root(), &other.id)?;
-    let Some(init) = snapshot.state.as_ref().and_then(|state| state.init.as_ref()) else {
-        return Err(Error::WrongState {
-            verb: "share memory with",
-            name: other.name,
-            state: snapshot.status.as_str(),
-        });
-    };
-    let context = || format!("share {SHARED_MEMORY} with {}", other.name);
+    let (name, init) = spec::init_of(engine, other, "share memory with")?;
+    let context = || format!("share {SHARED_MEMORY} with {name}");
     let theirs = File::open(format!("/proc/{}/ns/mnt", init.pid)).context(context)?;
     if !init.is_alive() {
-        return Err(Error::NoSuchContainer(other.name.clone()));
+        return Err(Error::NoSuchContainer(name));
     }
     let tree = clone_inside(&theirs).context(context)?;
     Ok(vec![Graft { destination: PathBuf::from(SHARED_MEMORY), tree }])

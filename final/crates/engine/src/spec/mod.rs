@@ -22,6 +22,7 @@ use crate::error::Result;
 use crate::options::{CreateOptions, NamespaceMode, NetworkMode};
 use crate::record::Record;
 
+pub(crate) use namespaces::{Joined, init_of};
 pub(crate) use process::{exec_process, limit_descriptors, set_variable};
 pub(crate) use resources::has_limits;
 

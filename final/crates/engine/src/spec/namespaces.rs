@@ -3,46 +3,96 @@
 use std::path::PathBuf;
 
 use hull_runtime::spec::{Namespace, NamespaceKind};
+use hull_storage::process_id::ProcessId;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::options::{NamespaceMode, NetworkMode};
 use crate::record::Record;
-use crate::state::Snapshot;
+use crate::state::{Snapshot, Status};
 
 pub(super) fn namespaces(engine: &Engine, record: &Record) -> Result<Vec<Namespace>> {
-    let options = &record.options;
-    let network = match &options.network {
-        NetworkMode::Default | NetworkMode::None | NetworkMode::Networks => NamespaceMode::Private,
-        NetworkMode::Host => NamespaceMode::Host,
-        NetworkMode::Container(id) => NamespaceMode::Container(id.clone()),
-    };
     let mut namespaces = vec![Namespace { kind: NamespaceKind::Mount, path: None }];
-    for (kind, file, mode) in [
-        (NamespaceKind::Pid, "pid", &options.pid),
-        (NamespaceKind::Ipc, "ipc", &options.ipc),
-        (NamespaceKind::Uts, "uts", &options.uts),
-        (NamespaceKind::Network, "net", &network),
-        (NamespaceKind::Cgroup, "cgroup", &options.cgroupns),
-    ] {
+    for (kind, file, mode) in modes(record) {
         match mode {
             NamespaceMode::Private => namespaces.push(Namespace { kind, path: None }),
             NamespaceMode::Host => {}
             NamespaceMode::Container(other) => {
-                namespaces.push(Namespace { kind, path: Some(path_of(engine, other, file)?) });
+                let (_, init) = init_of(engine, &other, "join the namespaces of")?;
+                let path = PathBuf::from(format!("/proc/{}/ns/{file}", init.pid));
+                namespaces.push(Namespace { kind, path: Some(path) });
             }
         }
     }
     Ok(namespaces)
 }
 
-fn path_of(engine: &Engine, other: &str, file: &str) -> Result<PathBuf> {
+/// Each kind with its name in /proc/PID/ns and what is asked for it.
+fn modes(record: &Record) -> [(NamespaceKind, &'static str, NamespaceMode); 5] {
+    let options = &record.options;
+    let network = match &options.network {
+        NetworkMode::Default | NetworkMode::None | NetworkMode::Networks => NamespaceMode::Private,
+        NetworkMode::Host => NamespaceMode::Host,
+        NetworkMode::Container(id) => NamespaceMode::Container(id.clone()),
+    };
+    [
+        (NamespaceKind::Pid, "pid", options.pid.clone()),
+        (NamespaceKind::Ipc, "ipc", options.ipc.clone()),
+        (NamespaceKind::Uts, "uts", options.uts.clone()),
+        (NamespaceKind::Network, "net", network),
+        (NamespaceKind::Cgroup, "cgroup", options.cgroupns.clone()),
+    ]
+}
+
+/// The name and the first process of a running container, for what another wants of it.
+pub(crate) fn init_of(engine: &Engine, other: &str, verb: &'static str) -> Result<(String, ProcessId)> {
     let other = engine.find(other)?;
     let snapshot = Snapshot::take(engine.root(), &other.id)?;
-    let pid = snapshot.init_pid().ok_or(Error::WrongState {
-        verb: "join the namespaces of",
-        name: other.name,
-        state: snapshot.status.as_str(),
-    })?;
-    Ok(PathBuf::from(format!("/proc/{pid}/ns/{file}")))
+    let state = snapshot.status.as_str();
+    let init = snapshot.state.filter(|_| snapshot.status.is_active()).and_then(|state| state.init);
+    match init {
+        Some(init) => Ok((other.name, init)),
+        None => Err(Error::WrongState { verb, name: other.name, state }),
+    }
+}
+
+/// The containers whose namespaces a container joins: by pid, which can come to mean another process, a host's even,
+/// before the namespace is open.
+pub(crate) struct Joined(Vec<(String, ProcessId)>);
+
+impl Joined {
+    /// Before the paths are made.
+    pub(crate) fn of(engine: &Engine, record: &Record) -> Result<Self> {
+        let others = modes(record).into_iter().filter_map(|(_, _, mode)| match mode {
+            NamespaceMode::Container(other) => Some(other),
+            NamespaceMode::Private | NamespaceMode::Host => None,
+        });
+        others.map(|other| init_of(engine, &other, "join the namespaces of")).collect::<Result<_>>().map(Self)
+    }
+
+    /// After the namespaces are open and before the program runs: who is alive still was so when they were opened.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.0.iter().find(|(_, init)| !init.is_alive()) {
+            Some((name, _)) => Err(Error::WrongState {
+                verb: "join the namespaces of",
+                name: name.clone(),
+                state: Status::Exited.as_str(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_ended_since_is_not_joined() {
+        let own = ProcessId::of_self().unwrap();
+        let another = ProcessId { start_time: own.start_time + 1, ..own.clone() };
+        assert!(Joined(vec![("one".into(), own.clone())]).check().is_ok());
+        let error = Joined(vec![("one".into(), own), ("two".into(), another)]).check().unwrap_err();
+        assert_eq!(error.to_string(), "cannot join the namespaces of container two: it is exited");
+    }
 }
