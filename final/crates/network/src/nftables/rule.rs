@@ -254,14 +254,7 @@ impl Instruction {
             }
             Self::Verdict { code, chain } => {
                 data.put_be32(NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
-                data.put_nested(NFTA_IMMEDIATE_DATA, |value| {
-                    value.put_nested(NFTA_DATA_VERDICT, |verdict| {
-                        verdict.put_be32(NFTA_VERDICT_CODE, *code);
-                        if let Some(chain) = chain {
-                            verdict.put_text(NFTA_VERDICT_CHAIN, chain);
-                        }
-                    });
-                });
+                put_verdict(data, *code, chain.as_deref());
             }
             Self::Translate { family, address, port } => {
                 data.put_be32(NFTA_NAT_TYPE, NFT_NAT_DNAT);
@@ -272,6 +265,17 @@ impl Instruction {
             Self::Masquerade => {}
         }
     }
+}
+
+fn put_verdict(message: &mut Message, code: u32, chain: Option<&str>) {
+    message.put_nested(NFTA_IMMEDIATE_DATA, |value| {
+        value.put_nested(NFTA_DATA_VERDICT, |verdict| {
+            verdict.put_be32(NFTA_VERDICT_CODE, code);
+            if let Some(chain) = chain {
+                verdict.put_text(NFTA_VERDICT_CHAIN, chain);
+            }
+        });
+    });
 }
 
 fn number(register: Register) -> u32 {
