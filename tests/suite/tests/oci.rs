@@ -7,7 +7,7 @@ use oci_world::World;
 use serde_json::{Value, json};
 
 /// Ends with 7 on SIGTERM, as PID 1 must ask for it.
-const UNTIL_TERM: &str = "trap 'exit 7' TERM; echo started; while :; do sleep 0.05; done";
+const UNTIL_TERM: &str = "trap 'exit 7' TERM; touch /listens; echo started; while :; do sleep 0.05; done";
 
 #[test]
 fn a_container_is_created_started_killed_and_deleted() {
@@ -89,7 +89,7 @@ fn run_passes_signals_on() {
     let running = hull_test_support::Running::start(&mut w.command(&["run", "--bundle", "bundle", "box"]));
     eventually("it runs", || w.oci(&["state", "box"]).stdout.contains("running"));
     let pid = nix::unistd::Pid::from_raw(running.pid());
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    eventually("it listens", || w.path("bundle/rootfs/listens").exists());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
     let outcome = running.wait();
     assert_eq!((outcome.code(), outcome.stdout.as_str()), (7, "started\n"));
@@ -394,9 +394,8 @@ fn run_in_the_foreground_is_a_terminal() {
     terminal.expect("24 80");
     terminal.expect("is42");
     terminal.resize(50, 132);
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    terminal.send("stty size\n");
-    terminal.expect("50 132");
+    terminal.send("until stty size | grep '50 132'; do sleep 0.1; done\n");
+    terminal.expect("50 132\r");
     let mut inside = hull_test_support::Terminal::start(&w.command(&["exec", "-t", "box", "sh"]));
     inside.send("tty; exit 4\n");
     inside.expect("/dev/pts/1");

@@ -45,7 +45,7 @@ fn events_tell_what_a_container_uses() {
     assert!(event["data"]["cpu"]["usage"]["total"].as_u64().unwrap() > 0, "{event}");
     assert!(event["data"]["pids"]["current"].as_u64().unwrap() > 0, "{event}");
     let events = hull_test_support::Running::start(&mut w.command(&["events", "--interval", "50ms", "box"]));
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::thread::sleep(std::time::Duration::from_secs(2));
     std::fs::write(w.path("bundle/rootfs/go"), "").unwrap();
     let told = events.wait();
     assert!(told.ok().lines().count() >= 2, "it ends with the container: {told}");

@@ -25,8 +25,7 @@ fn a_resize_reaches_the_container() {
     let mut terminal = Terminal::start(&t.command(&["run", "--rm", "-it", "busybox", "sh"]));
     ask(&mut terminal, "echo is$((40 + 2))", "is42");
     terminal.resize(50, 132);
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    ask(&mut terminal, "stty size", "50 132");
+    ask(&mut terminal, "until stty size | grep '50 132'; do sleep 0.1; done", "50 132\r");
     terminal.send("exit\n");
     assert_eq!(terminal.wait(), 0);
 }
@@ -80,8 +79,7 @@ fn exec_it_has_a_terminal_of_its_own() {
     ask(&mut terminal, "tty", "/dev/pts/");
     ask(&mut terminal, "stty size", "24 80");
     terminal.resize(31, 99);
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    ask(&mut terminal, "stty size", "31 99");
+    ask(&mut terminal, "until stty size | grep '31 99'; do sleep 0.1; done", "31 99\r");
     terminal.send("exit 6\n");
     assert_eq!(terminal.wait(), 6);
     assert_eq!(t.inspect("box", "{{.State.Running}}"), "true");

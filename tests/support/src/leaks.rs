@@ -26,9 +26,9 @@ impl Traces {
 }
 
 /// Looks until nothing is left, for the monitor cleans up beside the command that has answered; what is left after
-/// five seconds is a leak.
+/// twenty seconds is a leak.
 pub fn settle(scenario: &Scenario) -> Vec<String> {
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let left = look(scenario);
         if left.is_empty() || Instant::now() > deadline {

@@ -159,17 +159,17 @@ pub fn run_with_input(command: &mut Command, input: &[u8]) -> Outcome {
     running.wait()
 }
 
-/// Tries `condition` until it holds; panics with `what` when it does not in ten seconds.
+/// Tries `condition` until it holds; panics with `what` when it does not in half a minute.
 #[track_caller]
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while !condition() {
-        assert!(Instant::now() < deadline, "still not so after 10 s: {what}");
+        assert!(Instant::now() < deadline, "still not so after 30 s: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// Tries until there is something; panics with `what` when there is nothing in ten seconds.
+/// Tries until there is something; panics with `what` when there is nothing in half a minute.
 #[track_caller]
 pub fn eventually_some<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
     let mut found = None;

@@ -12,7 +12,7 @@ use nix::sched::{CloneFlags, unshare};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 
 use crate::leaks::{self, Traces};
-use crate::outcome::{Outcome, Running, run, run_with_input};
+use crate::outcome::{Outcome, Running, eventually, run, run_with_input};
 use crate::user::OrdinaryUser;
 use crate::{fixtures, program, skip};
 
@@ -202,6 +202,18 @@ impl Scenario {
         let parent =
             status.lines().find_map(|l| l.strip_prefix("PPid:")).expect("every process has a parent");
         parent.trim().parse().expect("a pid")
+    }
+
+    /// Waits until as many commands are connected to the monitor of `name`.
+    #[track_caller]
+    pub fn until_connected(&self, name: &str, commands: usize) {
+        let descriptors = format!("/proc/{}/fd", self.monitor_of(name));
+        eventually("the commands are connected", || {
+            let open = std::fs::read_dir(&descriptors).expect("the monitor lives").flatten();
+            let links = open.filter_map(|descriptor| std::fs::read_link(descriptor.path()).ok());
+            // One socket is what it listens at.
+            links.filter(|link| link.to_string_lossy().starts_with("socket:")).count() > commands
+        });
     }
 
     /// Removes every container, then looks for what is left: mounts, cgroups, links, rules, processes, files.

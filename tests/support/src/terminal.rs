@@ -45,7 +45,7 @@ impl Terminal {
     /// Waits until `text` is printed after what was matched before.
     #[track_caller]
     pub fn expect(&mut self, text: &str) {
-        let deadline = Instant::now() + Duration::from_secs(15);
+        let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let seen = self.seen.lock().expect("no panic in the reader");
             if let Some(at) = seen[self.matched..].find(text) {
