@@ -1,6 +1,6 @@
 use std::net::{IpAddr, UdpSocket};
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::addresses::{self, Address};
@@ -198,13 +198,33 @@ fn plug(
     addresses::add(&mut within, Address { link, ip: address, prefix }).unwrap();
 }
 
-/// Whether a datagram sent from one namespace arrives in the other.
-fn reaches(from: &std::os::fd::OwnedFd, to: &std::os::fd::OwnedFd, address: IpAddr) -> bool {
+/// How long a datagram is waited for that must arrive, and how long one that must not.
+const SURELY: Duration = Duration::from_secs(20);
+const NEVER: Duration = Duration::from_millis(300);
+
+/// Whether a datagram sent from one namespace arrives in the other within `wait`. It is sent again and again: a bridge
+/// forwards nothing before the kernel's worker has heard of the port's carrier, and who asked for a MAC address in vain
+/// asks again after a second only.
+fn arrives(from: &std::os::fd::OwnedFd, to: &std::os::fd::OwnedFd, address: IpAddr, wait: Duration) -> bool {
     let receiver = inside(to, || UdpSocket::bind((address, 7000)).unwrap());
-    receiver.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    receiver.set_read_timeout(Some(NEVER.min(wait))).unwrap();
     let any = if address.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
     let sender = inside(from, || UdpSocket::bind(any).unwrap());
-    sender.send_to(b"x", (address, 7000)).is_ok() && receiver.recv(&mut [0; 8]).is_ok()
+    let until = Instant::now() + wait;
+    loop {
+        let sent = sender.send_to(b"x", (address, 7000));
+        if sent.is_ok() && receiver.recv(&mut [0; 8]).is_ok() {
+            return true;
+        }
+        if Instant::now() >= until {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn reaches(from: &std::os::fd::OwnedFd, to: &std::os::fd::OwnedFd, address: IpAddr) -> bool {
+    arrives(from, to, address, SURELY)
 }
 
 #[test]
@@ -219,7 +239,7 @@ fn two_namespaces_on_a_bridge_reach_each_other_and_isolated_ports_do_not() {
             let port = get(&mut socket, name).unwrap().index;
             isolate_port(&mut socket, port).unwrap();
         }
-        assert!(!reaches(&one, &two, ip("10.9.0.3")));
+        assert!(!arrives(&one, &two, ip("10.9.0.3"), NEVER));
     });
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::super::*;
 use crate::addresses::{self, Address};
@@ -18,8 +18,8 @@ pub const HOST_ON_LAN: &str = "198.51.100.1";
 pub const NEIGHBOUR: &str = "198.51.100.2";
 
 /// How long a refused packet is waited for, and how long one that must come.
-const NEVER: Duration = Duration::from_millis(300);
-const SURELY: Duration = Duration::from_secs(10);
+pub const NEVER: Duration = Duration::from_millis(300);
+pub const SURELY: Duration = Duration::from_secs(20);
 
 pub fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -164,10 +164,23 @@ fn ask_for(namespace: &OwnedFd, transport: Transport, to: SocketAddr, wait: Dura
     })
 }
 
+/// Tries until it goes well. The first packet after a cable is laid is lost where the kernel's worker has not yet heard of
+/// the cable's carrier: no bridge forwards before.
+pub fn eventually<T, E>(mut attempt: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+    let until = Instant::now() + SURELY;
+    loop {
+        match attempt() {
+            Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(10)),
+            done => return done,
+        }
+    }
+}
+
 /// As whom the server at `to` sees somebody in `namespace`.
 #[track_caller]
 pub fn ask(namespace: &OwnedFd, transport: Transport, to: SocketAddr) -> String {
-    ask_for(namespace, transport, to, SURELY).unwrap_or_else(|error| panic!("{transport} {to}: {error}"))
+    let answer = eventually(|| ask_for(namespace, transport, to, Duration::from_secs(2)));
+    answer.unwrap_or_else(|error| panic!("{transport} {to}: {error}"))
 }
 
 #[track_caller]
