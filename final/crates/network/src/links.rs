@@ -1,6 +1,7 @@
 //! Links: bridges, veth pairs, macvlans. See rtnetlink(7), veth(4) and the kernel's include/uapi/linux/if_link.h.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::mac::Mac;
@@ -17,6 +18,7 @@ const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
 const IFLA_PROTINFO: u16 = 12;
+const IFLA_OPERSTATE: u16 = 16;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_NET_NS_PID: u16 = 19;
 const IFLA_NET_NS_FD: u16 = 28;
@@ -29,6 +31,8 @@ const MACVLAN_MODE_BRIDGE: u32 = 4;
 const VETH_INFO_PEER: u16 = 1;
 
 const IFF_UP: u32 = 1;
+/// RFC 2863's states of a link, of which this is "up" (linux/if.h, `IF_OPER_UP`).
+const OPERATIONAL: u8 = 6;
 const AF_UNSPEC: u8 = 0;
 const AF_BRIDGE: u8 = 7;
 /// `struct ifinfomsg`: family, type, index, flags, which flags to change.
@@ -203,6 +207,25 @@ fn read_link(reply: Reply<'_>) -> Option<Link> {
 pub fn set_up(socket: &mut Socket, index: u32) -> Result<()> {
     let message = Message::new(RTM_SETLINK, 0, &ifinfomsg(AF_UNSPEC, index, IFF_UP, IFF_UP));
     socket.request(message, || format!("bring link {index} up"))
+}
+
+/// Waits until a link carries packets: until then the kernel throws away what is sent over it, and a bridge what comes in
+/// by it. Who asks for a MAC address in that moment asks again after a second.
+///
+/// That both ends of a cable are up is an event which a worker of the kernel's handles. Since Linux 6.8 whoever looks at the
+/// link handles it on the spot; before, and if the other end went down meanwhile, one waits, but not forever.
+pub fn await_operational(socket: &mut Socket, name: &str) -> Result<()> {
+    for _ in 0..100 {
+        let mut message = Message::new(RTM_GETLINK, 0, &ifinfomsg(AF_UNSPEC, 0, 0, 0));
+        message.put_text(IFLA_IFNAME, name);
+        let state = |reply: Reply<'_>| reply.attributes(IFINFOMSG).get(IFLA_OPERSTATE)?.u8();
+        let state = socket.query(message, || format!("look whether {name} carries packets"), state)?;
+        if state.is_none_or(|state| state == OPERATIONAL) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
 }
 
 /// Its routes go with it, and its IPv6 addresses.

@@ -265,6 +265,9 @@ pub(super) fn plug_in(
         }
         lay_cable(endpoint, index, inside, &mut sockets.route)?;
         configure(endpoint, &mut inner)?;
+        // The cable first: with its carrier comes the bridge's.
+        links::await_operational(&mut sockets.route, &endpoint.link)?;
+        links::await_operational(&mut sockets.route, &endpoint.network.link)?;
     }
     for ipv6 in [false, true] {
         add_default_route(endpoints, ipv6, &mut inner)?;

@@ -243,6 +243,38 @@ fn two_namespaces_on_a_bridge_reach_each_other_and_isolated_ports_do_not() {
     });
 }
 
+/// Those that carry packets. In a list of all links the kernel says what it knows; who asks for one of them changes it.
+fn operational(socket: &mut Socket) -> Vec<String> {
+    let message = Message::new(RTM_GETLINK, 0, &ifinfomsg(AF_UNSPEC, 0, 0, 0));
+    let name = |reply: Reply<'_>| {
+        let attributes = reply.attributes(IFINFOMSG);
+        let state = attributes.get(IFLA_OPERSTATE)?.u8()?;
+        (state == OPERATIONAL).then(|| attributes.get(IFLA_IFNAME)?.text().map(str::to_owned))?
+    };
+    socket.dump(message, || "list the links".into(), name).unwrap()
+}
+
+#[test]
+fn a_cable_that_was_waited_for_carries_the_first_packet() {
+    in_own_namespace("a_cable_that_was_waited_for_carries_the_first_packet", || {
+        let mut socket = route_socket();
+        let index = bridge(&mut socket).index;
+        for number in 2..40 {
+            let name = format!("veth{number}");
+            let inner = container(&mut socket, index, &name, ip(&format!("10.9.0.{number}")), 16);
+            await_operational(&mut socket, &name).unwrap();
+            await_operational(&mut socket, "hull0").unwrap();
+            let there = operational(&mut socket);
+            assert!(there.contains(&name) && there.contains(&"hull0".into()), "{name}: {there:?}");
+            drop(inner);
+        }
+        // Who waits for what never comes waits for a moment, and who waits for nothing not at all.
+        set_down(&mut socket, index).unwrap();
+        await_operational(&mut socket, "hull0").unwrap();
+        await_operational(&mut socket, "nosuch").unwrap();
+    });
+}
+
 #[test]
 fn an_ipv6_address_can_be_used_at_once_and_none_is_there_where_it_is_off() {
     in_own_namespace("an_ipv6_address_can_be_used_at_once_and_none_is_there_where_it_is_off", || {
