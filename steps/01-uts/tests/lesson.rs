@@ -1,15 +1,13 @@
 //! The lesson, proved: what a UTS namespace isolates, what it does not, what fails and how, and that nothing stays.
 
-mod lab;
-
 use std::process::Command;
 
-use lab::{Lab, is_alive};
+use lesson_lab::{Lab, is_alive};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 fn everyone() -> Vec<Lab> {
-    lab::everyone(env!("CARGO_BIN_EXE_step-01-uts"))
+    lesson_lab::everyone(env!("CARGO_BIN_EXE_step-01-uts"))
 }
 
 fn host_name() -> String {
@@ -109,7 +107,7 @@ fn entering_where_one_is_already_or_a_dead_process_is_explained() {
 #[test]
 fn an_ordinary_user_cannot_enter_what_root_has_made() {
     let labs = everyone();
-    let [root, ordinary] = &labs[..] else { return lab::skip("it takes two users") };
+    let [root, ordinary] = &labs[..] else { return lesson_lab::skip("it takes two users") };
     let running = root.start(&["run", "--", "sleep", "30"]);
     let refused = ordinary.run(&["enter", &running.inside.to_string(), "hostname"]);
     assert_eq!(refused.code, Some(125), "{refused:?}");

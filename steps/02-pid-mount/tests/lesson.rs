@@ -1,16 +1,14 @@
 //! The lesson, proved: what is isolated, what is not yet, what fails and how, and that nothing stays.
 
-mod lab;
-
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use lab::{Lab, Running, is_alive, wait_for};
+use lesson_lab::{Lab, Running, is_alive, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 fn everyone() -> Vec<Lab> {
-    lab::everyone(env!("CARGO_BIN_EXE_step-02-pid-mount"))
+    lesson_lab::everyone(env!("CARGO_BIN_EXE_step-02-pid-mount"))
 }
 
 fn signal(running: &Running, signal: Signal) {
@@ -22,7 +20,7 @@ fn busybox(lab: &Lab) -> Option<String> {
     let root = lab.dir.join("busybox");
     fs::create_dir_all(root.join("bin")).unwrap();
     if fs::copy("/usr/bin/busybox", root.join("bin/sh")).is_err() {
-        lab::skip("without /usr/bin/busybox (package busybox-static)");
+        lesson_lab::skip("without /usr/bin/busybox (package busybox-static)");
         return None;
     }
     ["ls", "cat", "echo"].iter().for_each(|name| symlink("sh", root.join("bin").join(name)).unwrap());

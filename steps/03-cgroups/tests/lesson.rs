@@ -1,13 +1,11 @@
 //! The lesson, proved: what is limited, what is not, what fails and how, and that nothing stays. Every hog here ends by
 //! itself: 200 MB, 30 processes, two seconds.
 
-mod lab;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use lab::{Lab, Running, wait_for};
+use lesson_lab::{Lab, Running, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -15,7 +13,7 @@ const HOG: &str = "dd if=/dev/zero of=/dev/null bs=200M count=1 2>/dev/null";
 const OOM: &str = "killed by the kernel: memory limit 64 MiB reached (oom_kill 1)";
 
 fn everyone() -> Vec<Lab> {
-    lab::everyone(env!("CARGO_BIN_EXE_step-03-cgroups"))
+    lesson_lab::everyone(env!("CARGO_BIN_EXE_step-03-cgroups"))
 }
 
 /// Only root may make cgroups where nobody has delegated any. Root of a user namespace is not meant.
@@ -24,7 +22,7 @@ fn root() -> Option<Lab> {
     let tree =
         ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"].into_iter().find(|tree| Path::new(tree).is_dir())?;
     if root.shell(&format!("test -w {tree}")).code != Some(0) {
-        lab::skip(&format!("without writing to {tree}"));
+        lesson_lab::skip(&format!("without writing to {tree}"));
         return None;
     }
     Some(root)
@@ -106,7 +104,7 @@ fn each_has_a_limit_of_its_own() {
     assert_eq!(small.line(), "ready");
     assert_eq!(lab.run(&["run", "--memory", "512m", "--", "sh", "-c", HOG]).code, Some(0));
     assert_eq!(lab.run(&["run", "--memory", "64m", "--", "sh", "-c", HOG]).code, Some(137));
-    assert!(lab::is_alive(small.inside), "the other one is none the worse");
+    assert!(lesson_lab::is_alive(small.inside), "the other one is none the worse");
 }
 
 #[test]

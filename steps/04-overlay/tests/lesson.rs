@@ -1,17 +1,15 @@
 //! The lesson, proved: a base that many share and nobody changes, and what a change is on disk.
 
-mod lab;
-
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use lab::{Lab, Running, wait_for};
+use lesson_lab::{Lab, Running, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 fn everyone() -> Vec<Lab> {
-    lab::everyone(env!("CARGO_BIN_EXE_step-04-overlay"))
+    lesson_lab::everyone(env!("CARGO_BIN_EXE_step-04-overlay"))
 }
 
 fn signal(running: &Running, signal: Signal) {
@@ -23,7 +21,7 @@ fn busybox(lab: &Lab) -> Option<String> {
     let root = lab.make("busybox");
     fs::create_dir_all(root.join("bin")).unwrap();
     if fs::copy("/usr/bin/busybox", root.join("bin/sh")).is_err() {
-        lab::skip("without /usr/bin/busybox (package busybox-static)");
+        lesson_lab::skip("without /usr/bin/busybox (package busybox-static)");
         return None;
     }
     for name in ["ls", "cat", "rm", "mkdir", "stat", "chmod"] {

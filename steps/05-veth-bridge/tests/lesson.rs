@@ -1,11 +1,9 @@
 //! The lesson, proved: who reaches whom, by which address, who does not, and that nothing stays. All of it in network
 //! namespaces of the test's own, without a route to anywhere.
 
-mod lab;
-
 use std::fs;
 
-use lab::{Ended, Lab, Running, wait_for};
+use lesson_lab::{Ended, Lab, Running, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -15,7 +13,7 @@ const SERVER: &str = "mkdir -p /tmp/w/cgi-bin; printf '#!/bin/sh\\necho; echo yo
 const ASK: &str = "curl -sS -m 5";
 
 fn everyone() -> Vec<Lab> {
-    lab::everyone(env!("CARGO_BIN_EXE_step-05-veth-bridge"))
+    lesson_lab::everyone(env!("CARGO_BIN_EXE_step-05-veth-bridge"))
 }
 
 /// Root of its network namespace, with what the tests need to look at it.
@@ -24,7 +22,7 @@ fn root() -> Option<Lab> {
     let tools =
         root.shell("for tool in busybox curl ip nft; do command -v $tool >/dev/null || echo $tool; done");
     if !tools.stdout.is_empty() {
-        lab::skip(&format!("without {}", tools.stdout.replace('\n', ", ")));
+        lesson_lab::skip(&format!("without {}", tools.stdout.replace('\n', ", ")));
         return None;
     }
     assert_eq!(root.shell("ip link set lo up").code, Some(0));

@@ -1,20 +1,18 @@
 //! The lesson, proved: an image becomes what it says it is, or nothing at all.
 
-mod lab;
-
 use std::fs;
 use std::path::PathBuf;
 use std::sync::mpsc;
 
-use lab::images::{Answer, INDEX, Layout, Tar, architecture, busybox, digest, gzip, registry, serve};
-use lab::{Ended, Lab, Running, wait_for};
+use lesson_lab::images::{Answer, INDEX, Layout, Tar, architecture, busybox, digest, gzip, registry, serve};
+use lesson_lab::{Ended, Lab, Running, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tar::EntryType;
 
 fn everyone() -> Vec<Lab> {
-    lab::everyone(env!("CARGO_BIN_EXE_step-06-images"))
+    lesson_lab::everyone(env!("CARGO_BIN_EXE_step-06-images"))
 }
 
 fn signal(running: &Running, signal: Signal) {

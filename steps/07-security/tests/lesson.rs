@@ -1,15 +1,13 @@
 //! The lesson, proved: what root and an ordinary user may not any more, what they still may, and that it cannot be undone.
 
-mod lab;
-
-use lab::images::{Layout, busybox};
-use lab::{Lab, Running, wait_for};
+use lesson_lab::images::{Layout, busybox};
+use lesson_lab::{Lab, Running, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 fn everyone() -> Vec<Lab> {
-    lab::everyone(env!("CARGO_BIN_EXE_step-07-security"))
+    lesson_lab::everyone(env!("CARGO_BIN_EXE_step-07-security"))
 }
 
 fn signal(running: &Running, signal: Signal) {

@@ -254,22 +254,28 @@ impl Copy {
         for file in ["Cargo.lock", ".cargo"] {
             copy(&workspace().join(file), &directory.join(file));
         }
-        STEPS.iter().for_each(|step| {
-            copy(&workspace().join("steps").join(step), &directory.join("steps").join(step))
-        });
+        fs::create_dir_all(directory.join("tests")).expect("own directory");
+        let steps = STEPS.iter().map(|step| format!("steps/{step}"));
+        // With what their tests are tried in.
+        for part in steps.chain(["tests/lab".to_owned()]) {
+            copy(&workspace().join(&part), &directory.join(&part));
+        }
         let manifest = fs::read_to_string(workspace().join("Cargo.toml")).expect("a manifest");
         let (head, rest) = manifest.split_once("members = [").expect("it is a workspace's");
         let (_, rest) = rest.split_once("]").expect("of several");
         let rest = rest.replace("default-members = [\"final\"]", "");
-        fs::write(directory.join("Cargo.toml"), format!("{head}members = [\"steps/*\"]{rest}"))
-            .expect("own directory");
+        fs::write(
+            directory.join("Cargo.toml"),
+            format!("{head}members = [\"steps/*\", \"tests/lab\"]{rest}"),
+        )
+        .expect("own directory");
         Self { directory, target }
     }
 
     fn test(&self, step: usize, names: &[&str], run: bool) -> Output {
         let mut command = Command::new("timeout");
         command
-            .args(["--kill-after=5", "120"])
+            .args(["--kill-after=5", "300"])
             .arg(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.args(["test", "--quiet", "--offline", "--package", &package(step), "--test", "lesson"]);
         if run {
@@ -360,8 +366,8 @@ fn try_out(copy: &Copy, mutant: &Mutant) -> Result<(), String> {
     if !built.status.success() {
         return Err(format!("does not compile:\n{}", text(&built)));
     }
-    // The lab ends what hangs after 30 seconds, and a test that only then fails has not seen anything.
-    if began.elapsed() > Duration::from_secs(25) {
+    // The lab ends what hangs after a minute, and a test that only then fails has not seen anything.
+    if began.elapsed() > Duration::from_secs(55) {
         return Err("ended by a time-out".into());
     }
     let told = text(&tested);

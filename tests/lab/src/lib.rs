@@ -1,27 +1,39 @@
 //! Where a lesson's program is tried: as root and as an ordinary user, in a directory and namespaces of the test's own.
+//!
+//! ```text
+//! lib         a lab for each user: its directory, its programs run to their end
+//! namespaces  the mounts and the network that everything in a lab sees instead of the machine's
+//! running     a program that goes on while the test looks at it
+//! images      layers, layouts and a registry, with what no honest tool would put into them
+//! ```
 
 // Pre-exec closures run between fork and exec, where Rust can promise nothing.
 #![allow(unsafe_code)]
 
 pub mod images;
+mod namespaces;
+mod running;
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::TcpListener;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, setns, unshare};
-use nix::unistd::{Gid, Uid};
+use nix::sched::{CloneFlags, setns};
+use nix::unistd::Uid;
+
+pub use running::{PATIENCE, Running, is_alive, wait_for};
 
 /// In no user database, so that nothing on the machine is theirs.
 const ORDINARY: u32 = 54321;
+
+/// Whatever hangs in a test ends with SIGALRM after so many seconds, which is far more than anything takes.
+const MOST_SECONDS: u32 = 60;
 
 /// One user's place to try things.
 pub struct Lab {
@@ -42,6 +54,9 @@ pub struct Ended {
 
 /// A lab for root and one for an ordinary user; without root only for whoever we are.
 pub fn everyone(program: &str) -> Vec<Lab> {
+    // In the virtual machine with cgroup v2 it is elsewhere than where it was built.
+    let named = std::env::var("STEP_PROGRAM");
+    let program = named.as_deref().unwrap_or(program);
     let mut labs = Vec::new();
     let me = Uid::effective();
     match me.is_root() {
@@ -90,7 +105,7 @@ impl Lab {
         fs::set_permissions(&copy, open())
             .and_then(|()| fs::set_permissions(&dir, open()))
             .expect("own files");
-        let namespaces = if Uid::effective().is_root() { throwaway_namespaces() } else { Vec::new() };
+        let namespaces = if Uid::effective().is_root() { namespaces::throwaway() } else { Vec::new() };
         let lab = Self { user, dir, program: copy, namespaces };
         lab.make("tmp");
         lab
@@ -148,17 +163,26 @@ impl Lab {
         self.command(&self.program.to_string_lossy(), args)
     }
 
+    /// A script of the machine's shell, as this lab's user; in it `$P` is the program under test.
+    pub fn shell(&self, script: &str) -> Ended {
+        ended(self.command("/bin/sh", &["-c", script]).output())
+    }
+
+    /// The same, with one more thing in `$0`.
+    pub fn shell_with(&self, script: &str, argument: &str) -> Ended {
+        ended(self.command("/bin/sh", &["-c", script, argument]).output())
+    }
+
     fn command(&self, name: &str, args: &[&str]) -> Command {
         let mut command = Command::new(name);
-        command.args(args).env("LC_ALL", "C").stdin(Stdio::null()).current_dir("/");
+        command.args(args).env("P", &self.program).env("LC_ALL", "C").stdin(Stdio::null()).current_dir("/");
         command.env("TMPDIR", self.dir.join("tmp"));
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
         let user = self.user;
         let namespaces: Vec<RawFd> = self.namespaces.iter().map(AsRawFd::as_raw_fd).collect();
         let prepare = move || {
-            // Whatever hangs in a test ends with SIGALRM.
-            nix::unistd::alarm::set(30);
-            if namespaces.is_empty() { Ok(()) } else { confine(&namespaces, user) }
+            nix::unistd::alarm::set(MOST_SECONDS);
+            if namespaces.is_empty() { Ok(()) } else { namespaces::confine(&namespaces, user) }
         };
         // SAFETY: system calls only, on values made before the fork.
         unsafe { command.pre_exec(prepare) };
@@ -173,72 +197,8 @@ impl Lab {
     /// Starts it with `-v` and waits until it has told which process it cloned.
     pub fn start(&self, args: &[&str]) -> Running {
         let mut command = self.program(&["-v"]);
-        let mut child =
-            command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
-        let mut story = BufReader::new(child.stderr.take().expect("piped"));
-        let mut told = String::new();
-        let inside = loop {
-            assert_ne!(story.read_line(&mut told).expect("text"), 0, "it ended before it cloned: {told}");
-            let line = told.lines().last().unwrap_or_default();
-            if line.contains("clone(") {
-                break line.rsplit("= ").next().and_then(|pid| pid.trim().parse().ok()).expect("a pid");
-            }
-        };
-        let out = BufReader::new(child.stdout.take().expect("piped"));
-        Running { child, inside, told, story, out }
+        Running::start(command.args(args))
     }
-}
-
-/// Mounts and links that something in a test makes, or leaves, end with the test and are never the machine's. The tree
-/// is shared, as systemd has it and as the kernel does not, so that a lesson on propagation has something to stop.
-fn throwaway_namespaces() -> Vec<File> {
-    let mut command = Command::new("sleep");
-    // SAFETY: system calls only.
-    unsafe {
-        command.pre_exec(|| {
-            unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET)?;
-            let root = |flag| mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | flag, None::<&str>);
-            root(MsFlags::MS_PRIVATE)?;
-            switch_on_lo()?;
-            Ok(root(MsFlags::MS_SHARED)?)
-        })
-    };
-    // spawn returns when the exec is done, and an open file keeps a namespace as well as a process does.
-    let mut holder = command.arg("infinity").spawn().expect("root may have namespaces");
-    let open = |kind| File::open(format!("/proc/{}/ns/{kind}", holder.id())).expect("it runs");
-    let namespaces = ["mnt", "net"].map(open).into();
-    let _ = holder.kill().and_then(|()| holder.wait());
-    namespaces
-}
-
-/// The way to a registry of the test's.
-fn switch_on_lo() -> std::io::Result<()> {
-    let any = TcpListener::bind("0.0.0.0:0")?;
-    // SAFETY: all zeroes is an ifreq.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    request.ifr_name[..2].copy_from_slice(&[b'l' as libc::c_char, b'o' as libc::c_char]);
-    request.ifr_ifru.ifru_flags = libc::IFF_UP as i16;
-    // SAFETY: the kernel reads an ifreq, and this is one.
-    nix::errno::Errno::result(unsafe {
-        libc::ioctl(any.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request)
-    })?;
-    Ok(())
-}
-
-/// Between fork and exec: into the lab's namespaces, as its user.
-fn confine(namespaces: &[RawFd], user: Uid) -> std::io::Result<()> {
-    for namespace in namespaces {
-        // SAFETY: the lab keeps them open.
-        setns(unsafe { BorrowedFd::borrow_raw(*namespace) }, CloneFlags::empty())?;
-    }
-    nix::unistd::chdir("/")?;
-    if user.is_root() {
-        return Ok(());
-    }
-    nix::unistd::setgroups(&[])?;
-    let gid = Gid::from_raw(user.as_raw());
-    nix::unistd::setresgid(gid, gid, gid)?;
-    Ok(nix::unistd::setresuid(user, user, user)?)
 }
 
 fn ended(output: std::io::Result<Output>) -> Ended {
@@ -250,53 +210,5 @@ fn ended(output: std::io::Result<Output>) -> Ended {
 impl Drop for Lab {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.dir);
-    }
-}
-
-/// A program that runs, and the process it cloned.
-pub struct Running {
-    pub child: Child,
-    pub inside: i32,
-    /// What it had told by then.
-    pub told: String,
-    story: BufReader<ChildStderr>,
-    out: BufReader<ChildStdout>,
-}
-
-impl Running {
-    /// The next line that the program inside prints.
-    pub fn line(&mut self) -> String {
-        let mut line = String::new();
-        if self.out.read_line(&mut line).expect("text") == 0 {
-            let _ = self.story.read_to_string(&mut line);
-            panic!("it ended: {line}");
-        }
-        line.trim_end().to_owned()
-    }
-
-    /// Waits, a bounded time, until the process inside is gone.
-    pub fn assert_nothing_left(&self) {
-        wait_for("the process inside to be gone", || !is_alive(self.inside));
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-pub fn is_alive(pid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // A zombie runs no more; it is whoever made it who has to wait.
-    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
-}
-
-pub fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !happened() {
-        assert!(started.elapsed() < Duration::from_secs(5), "waited 5 s for {what}");
-        std::thread::sleep(Duration::from_millis(5));
     }
 }

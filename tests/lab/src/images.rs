@@ -1,8 +1,9 @@
-//! Images of the test's own.
+//! Images and a registry of the test's own.
 
 use std::fs;
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
@@ -16,6 +17,12 @@ const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
 /// A tar that is being written, with entries that no honest program would make.
 pub struct Tar(Builder<Vec<u8>>);
+
+impl Default for Tar {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Tar {
     pub fn new() -> Self {
@@ -44,6 +51,10 @@ impl Tar {
         header.set_cksum();
         self.0.append(&header, bytes).unwrap();
         self
+    }
+
+    pub fn file(self, name: &str, text: &str) -> Self {
+        self.entry(EntryType::Regular, name, "", text.as_bytes(), |_| {})
     }
 
     pub fn program(self, name: &str, bytes: &[u8]) -> Self {
@@ -151,7 +162,7 @@ pub fn architecture() -> &'static str {
 /// A tar with a shell and a few commands, all of them one static program.
 pub fn busybox() -> Option<Tar> {
     let Ok(bytes) = fs::read("/usr/bin/busybox") else {
-        super::skip("without /usr/bin/busybox (package busybox-static)");
+        crate::skip("without /usr/bin/busybox (package busybox-static)");
         return None;
     };
     let mut tar = Tar::new().directory("bin/").directory("tmp/").program("bin/busybox", &bytes);
@@ -162,4 +173,58 @@ pub fn busybox() -> Option<Tar> {
         tar = tar.link(&format!("bin/{name}"), "busybox");
     }
     Some(tar)
+}
+
+/// Status, headers beside the length, body.
+pub type Answer = (u16, String, Vec<u8>);
+
+/// Answers each request by its path and its `authorization`, as long as the test runs.
+pub fn serve(listener: TcpListener, answer: impl Fn(&str, &str) -> Answer + Send + 'static) {
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+            let first = lines.next().unwrap_or_default();
+            let mut authorization = String::new();
+            for line in lines.take_while(|line| !line.is_empty()) {
+                let (key, value) = line.split_once(": ").unwrap_or_default();
+                if key.eq_ignore_ascii_case("authorization") {
+                    authorization = value.to_owned();
+                }
+            }
+            let path = first.split(' ').nth(1).unwrap_or_default();
+            let (status, headers, body) = answer(path, &authorization);
+            let head = format!(
+                "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n",
+                body.len()
+            );
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+        }
+    });
+}
+
+/// What a registry answers that has this layout under `name`.
+pub fn registry(layout: &Path, name: &str) -> impl Fn(&str) -> Answer + Send + 'static + use<> {
+    let (layout, name) = (layout.to_owned(), name.to_owned());
+    move |path| {
+        let missing = (404, String::new(), b"{}".to_vec());
+        let Some(path) = path.strip_prefix(&format!("/v2/{name}/")) else { return missing };
+        let (kind, reference) = path.split_once('/').unwrap_or_default();
+        let digest = match reference.contains(':') {
+            true => Some(reference.to_owned()),
+            false if kind == "manifests" => tagged(&layout, reference),
+            false => None,
+        };
+        let found =
+            digest.and_then(|digest| fs::read(layout.join("blobs").join(digest.replace(':', "/"))).ok());
+        found.map_or(missing, |bytes| (200, String::new(), bytes))
+    }
+}
+
+fn tagged(layout: &Path, tag: &str) -> Option<String> {
+    let index: Value = serde_json::from_slice(&fs::read(layout.join("index.json")).ok()?).ok()?;
+    let manifests = index["manifests"].as_array()?;
+    let found =
+        manifests.iter().find(|found| found["annotations"]["org.opencontainers.image.ref.name"] == tag)?;
+    found["digest"].as_str().map(String::from)
 }
