@@ -79,7 +79,7 @@ fn processes_files_and_the_rest_are_shared_until_a_later_step() {
 #[test]
 fn enter_joins_the_namespaces_of_a_running_process() {
     for lab in everyone() {
-        let mut running = lab.start(&["run", "--hostname", "entered", "--", "sleep", "30"]);
+        let mut running = lab.start(&["run", "--hostname", "entered", "--", "sleep", "60"]);
         running.wait_until_told("execve([\"sleep\"");
         let pid = running.inside.to_string();
         let entered = lab.run(&["enter", &pid, "hostname"]);
@@ -108,7 +108,7 @@ fn entering_where_one_is_already_or_a_dead_process_is_explained() {
 fn an_ordinary_user_cannot_enter_what_root_has_made() {
     let labs = everyone();
     let [root, ordinary] = &labs[..] else { return lesson_lab::skip("it takes two users") };
-    let running = root.start(&["run", "--", "sleep", "30"]);
+    let running = root.start(&["run", "--", "sleep", "60"]);
     let refused = ordinary.run(&["enter", &running.inside.to_string(), "hostname"]);
     assert_eq!(refused.code, Some(125), "{refused:?}");
     assert!(refused.stderr.contains(": E"), "the errno has its name: {refused:?}");
@@ -178,7 +178,7 @@ fn stdout_is_the_programs_and_the_story_goes_to_stderr_in_order() {
 fn nothing_survives_a_kill_of_the_program() {
     for lab in everyone() {
         for signal in [Signal::SIGKILL, Signal::SIGTERM] {
-            let mut running = lab.start(&["run", "--", "sleep", "30"]);
+            let mut running = lab.start(&["run", "--", "sleep", "60"]);
             running.wait_until_told("execve([\"sleep\"");
             assert!(is_alive(running.inside), "the control");
             kill(Pid::from_raw(running.child.id() as i32), signal).unwrap();

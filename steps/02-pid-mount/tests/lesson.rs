@@ -111,7 +111,7 @@ fn mounts_stay_inside_even_where_the_tree_is_shared() {
             before.contains("shared:") || !nix::unistd::geteuid().is_root(),
             "the lab's tree is shared: {before}"
         );
-        let script = "mount -t tmpfs mine /tmp && echo mounted && sleep 30";
+        let script = "mount -t tmpfs mine /tmp && echo mounted && sleep 60";
         let mut running = lab.start(&["run", "--", "sh", "-c", script]);
         assert_eq!(running.line(), "mounted");
         assert_eq!(lab.shell("cat /proc/self/mountinfo").stdout, before);
@@ -160,8 +160,8 @@ fn the_environment_is_clean() {
 fn orphans_become_process_1s_and_leave_no_zombies() {
     for lab in everyone() {
         // The subshell ends at once, so its sleep is an orphan, and ends in turn.
-        let orphan = "(sleep 0.1 & echo $! >/tmp/orphan); pid=$(cat /tmp/orphan); grep PPid /proc/$pid/status; \
-                      n=0; while test -e /proc/$pid && test $((n += 1)) -lt 60; do sleep 0.05; done; \
+        let orphan = "(sleep 1 & echo $! >/tmp/orphan); pid=$(cat /tmp/orphan); grep PPid /proc/$pid/status; \
+                      n=0; while test -e /proc/$pid && test $((n += 1)) -lt 400; do sleep 0.05; done; \
                       test -e /proc/$pid || echo reaped";
         let ended = lab.run(&["-v", "run", "--", "sh", "-c", orphan]);
         assert_eq!(ended.stdout, "PPid:\t1\nreaped", "{ended:?}");
@@ -198,7 +198,7 @@ fn a_signal_from_inside_to_process_1_reaches_the_program_and_kills_nobody_else()
             "--",
             "sh",
             "-c",
-            "trap 'echo came back; exit 5' USR1; kill -USR1 1; sleep 5 & wait",
+            "trap 'echo came back; exit 5' USR1; kill -USR1 1; sleep 30 & wait",
         ]);
         assert_eq!((ended.code, &*ended.stdout), (Some(5), "came back"), "{ended:?}");
         assert_eq!(lab.run(&["run", "--", "sh", "-c", "kill -KILL 1; echo survived"]).stdout, "survived");
@@ -210,16 +210,16 @@ fn what_the_program_left_running_ends_with_it() {
     for lab in everyone() {
         let started = std::time::Instant::now();
         // Its descriptors are closed, or we would wait for the end of its output.
-        let ended = lab.run(&["run", "--", "sh", "-c", "setsid sleep 30 >/dev/null 2>&1 & exit 0"]);
+        let ended = lab.run(&["run", "--", "sh", "-c", "setsid sleep 60 >/dev/null 2>&1 & exit 0"]);
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        assert!(started.elapsed().as_secs() < 10);
+        assert!(started.elapsed().as_secs() < 30);
     }
 }
 
 #[test]
 fn nothing_survives_a_kill_9_of_the_program() {
     for lab in everyone() {
-        let mut running = lab.start(&["run", "--", "sh", "-c", "setsid sleep 30 & echo ready; sleep 30"]);
+        let mut running = lab.start(&["run", "--", "sh", "-c", "setsid sleep 60 & echo ready; sleep 60"]);
         assert_eq!(running.line(), "ready");
         let namespace = fs::read_link(format!("/proc/{}/ns/pid", running.inside)).unwrap();
         let is_member = |pid: &i32| {
@@ -246,7 +246,7 @@ fn enter_sees_the_same_processes_files_and_name() {
             "--",
             "sh",
             "-c",
-            "echo here >/tmp/mark; echo ready; sleep 30",
+            "echo here >/tmp/mark; echo ready; sleep 60",
         ]);
         assert_eq!(running.line(), "ready");
         let pid = running.inside.to_string();

@@ -59,7 +59,7 @@ fn a_kill_that_is_nobodys_memory_is_not_blamed_on_it() {
 #[test]
 fn a_loop_gets_its_share_of_a_cpu_and_no_more() {
     let Some(lab) = root() else { return };
-    let script = "echo ready; timeout 1 sh -c 'while :; do :; done'; cat /proc/$$/stat; sleep 30";
+    let script = "echo ready; timeout 2 sh -c 'while :; do :; done'; cat /proc/$$/stat; sleep 60";
     let mut running = lab.start(&["run", "--cpus", "0.2", "--", "sh", "-c", script]);
     assert_eq!(running.line(), "ready");
     let started = Instant::now();
@@ -80,7 +80,7 @@ fn a_loop_gets_its_share_of_a_cpu_and_no_more() {
 fn a_fork_bomb_stops_at_its_limit() {
     let Some(lab) = root() else { return };
     let bomb =
-        "for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 0.2 & done; wait; echo all";
+        "for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 2 & done; wait; echo all";
     let stopped = lab.run(&["run", "--pids", "10", "--", "sh", "-c", bomb]);
     assert!(stopped.stdout.is_empty() && stopped.stderr.contains("fork"), "{stopped:?}");
     assert_eq!(lab.run(&["run", "--pids", "40", "--", "sh", "-c", bomb]).stdout, "all", "the control");
@@ -100,7 +100,7 @@ fn a_limit_can_be_lifted_while_it_holds() {
 #[test]
 fn each_has_a_limit_of_its_own() {
     let Some(lab) = root() else { return };
-    let mut small = lab.start(&["run", "--memory", "64m", "--", "sh", "-c", "echo ready; sleep 30"]);
+    let mut small = lab.start(&["run", "--memory", "64m", "--", "sh", "-c", "echo ready; sleep 60"]);
     assert_eq!(small.line(), "ready");
     assert_eq!(lab.run(&["run", "--memory", "512m", "--", "sh", "-c", HOG]).code, Some(0));
     assert_eq!(lab.run(&["run", "--memory", "64m", "--", "sh", "-c", HOG]).code, Some(137));
@@ -112,7 +112,7 @@ fn everything_inside_is_in_the_cgroup_and_believes_to_be_at_the_top() {
     let Some(lab) = root() else { return };
     let limits = ["--memory", "64m", "--cpus", "1", "--pids", "20"];
     let args =
-        [&["run"], &limits[..], &["--", "sh", "-c", "sleep 30 & cat /proc/self/cgroup; echo; wait"]].concat();
+        [&["run"], &limits[..], &["--", "sh", "-c", "sleep 60 & cat /proc/self/cgroup; echo; wait"]].concat();
     let mut running = lab.start(&args);
     let inside: Vec<String> =
         std::iter::repeat_with(|| running.line()).take_while(|line| !line.is_empty()).collect();
@@ -141,7 +141,7 @@ fn the_cgroup_namespace_is_new_and_the_network_is_not_yet() {
 #[test]
 fn enter_does_not_join_the_cgroup() {
     let Some(lab) = root() else { return };
-    let mut running = lab.start(&["run", "--pids", "5", "--", "sh", "-c", "echo ready; sleep 30"]);
+    let mut running = lab.start(&["run", "--pids", "5", "--", "sh", "-c", "echo ready; sleep 60"]);
     assert_eq!(running.line(), "ready");
     // Its cgroup, as the host sees it, since it has left for the namespaces and not for the directory.
     let entered = lab.run(&["enter", &running.inside.to_string(), "cat", "/proc/self/cgroup"]).stdout;
@@ -164,7 +164,7 @@ fn nothing_stays_whatever_the_end() {
         assert!(!made.is_empty() && made.iter().all(|directory| !Path::new(directory).exists()), "{ended:?}");
     }
     for (name, by) in [("TERM", Signal::SIGTERM), ("KILL", Signal::SIGKILL)] {
-        let script = "setsid sleep 30 & echo ready; sleep 30";
+        let script = "setsid sleep 60 & echo ready; sleep 60";
         let mut running = lab.start(&["run", "--memory", "64m", "--pids", "20", "--", "sh", "-c", script]);
         assert_eq!(running.line(), "ready");
         let made = directories(&running);
@@ -181,7 +181,7 @@ fn nothing_stays_whatever_the_end() {
 fn a_reader_who_leaves_does_not_keep_the_cgroup() {
     let Some(lab) = root() else { return };
     let mut running =
-        lab.start(&["run", "--memory", "64m", "--pids", "20", "--", "sh", "-c", "echo ready; sleep 30"]);
+        lab.start(&["run", "--memory", "64m", "--pids", "20", "--", "sh", "-c", "echo ready; sleep 60"]);
     assert_eq!(running.line(), "ready");
     let made = directories(&running);
     // What it tells of its end goes into a pipe that nobody reads.

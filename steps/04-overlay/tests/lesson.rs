@@ -199,7 +199,7 @@ fn nothing_is_mounted_outside_and_nothing_stays_whatever_the_end() {
             assert!(ended.stderr.contains("outside | removed "), "{ended:?}");
         }
         for by in [Signal::SIGTERM, Signal::SIGKILL] {
-            let script = "setsid sleep 30 & echo >/root/file; echo ready; sleep 30";
+            let script = "setsid sleep 60 & echo >/root/file; echo ready; sleep 60";
             let mut running = lab.start(&["run", "--", "sh", "-c", script]);
             assert_eq!(running.line(), "ready");
             assert!(running.told.contains("mkdir(") && lab.left().len() == 1, "the control");

@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 /// Serves a page that says what its one visitor's address was.
 const SERVER: &str = "mkdir -p /tmp/w/cgi-bin; printf '#!/bin/sh\\necho; echo you are $REMOTE_ADDR\\n' >/tmp/w/cgi-bin/who; \
                       chmod +x /tmp/w/cgi-bin/who; echo ready; exec busybox httpd -f -p 0.0.0.0:80 -h /tmp/w";
-const ASK: &str = "curl -sS -m 5";
+const ASK: &str = "curl -sS -m 20";
 
 fn everyone() -> Vec<Lab> {
     lesson_lab::everyone(env!("CARGO_BIN_EXE_step-05-veth-bridge"))
@@ -63,9 +63,9 @@ fn the_links_inside_are_its_own() {
 #[test]
 fn the_gateway_and_a_sibling_answer() {
     let Some(lab) = root() else { return };
-    let _sibling = start(&lab, &[], "echo ready; sleep 30");
+    let _sibling = start(&lab, &[], "echo ready; sleep 60");
     for address in ["10.105.0.1", "10.105.0.2"] {
-        let ping = lab.run(&["run", "--", "busybox", "ping", "-c1", "-W5", address]);
+        let ping = lab.run(&["run", "--", "busybox", "ping", "-c1", "-W20", address]);
         assert!(ping.code == Some(0) && ping.stdout.contains("1 packets received"), "{ping:?}");
     }
     let nobody = lab.run(&["run", "--", "busybox", "ping", "-c1", "-W1", "10.105.0.77"]);
@@ -94,14 +94,16 @@ fn a_published_port_is_reached_from_everywhere() {
 #[test]
 fn a_container_reaches_its_own_published_port() {
     let Some(lab) = root() else { return };
-    let script = format!("({SERVER}) & sleep 0.3; {ASK} 10.105.0.1:8080/cgi-bin/who; kill $!");
+    let script = format!(
+        "({SERVER}) & {ASK} --retry 9 --retry-max-time 20 --retry-connrefused 10.105.0.1:8080/cgi-bin/who; kill $!"
+    );
     let own = lab.run(&["run", "-p", "8080:80", "--", "sh", "-c", &script]);
     assert!(own.stdout.ends_with("you are 10.105.0.1"), "{own:?}");
 }
 
 /// Another machine: a network namespace at the end of a cable, 192.0.2.2, and the host is its 192.0.2.1.
 const NEIGHBOUR: &str = "
-    unshare -n sleep 30 & other=$!
+    unshare -n sleep 60 & other=$!
     until [ \"$(readlink /proc/$other/ns/net)\" != \"$(readlink /proc/self/ns/net)\" ]; do sleep 0.01; done
     ip link add out0 type veth peer name in0 netns $other && ip addr add 192.0.2.1/24 dev out0 && ip link set out0 up
     there() { nsenter -t $other -n \"$@\"; }
@@ -114,10 +116,10 @@ fn outside_the_hosts_address_is_seen_and_a_visitors_own_is_inside() {
     let script = format!(
         "{NEIGHBOUR}
         mkdir -p $TMPDIR/w/cgi-bin && printf '#!/bin/sh\\necho; echo you are $REMOTE_ADDR\\n' >$TMPDIR/w/cgi-bin/who
-        chmod +x $TMPDIR/w/cgi-bin/who; nsenter -t $other -n busybox httpd -f -p 0.0.0.0:80 -h $TMPDIR/w & server=$!; sleep 0.2
-        $P run -- sh -c '{ASK} --retry 5 --retry-max-time 5 --retry-connrefused 192.0.2.2/cgi-bin/who'
+        chmod +x $TMPDIR/w/cgi-bin/who; nsenter -t $other -n busybox httpd -f -p 0.0.0.0:80 -h $TMPDIR/w & server=$!
+        $P run -- sh -c '{ASK} --retry 9 --retry-max-time 20 --retry-connrefused 192.0.2.2/cgi-bin/who'
         $P run -p 8080:80 -- sh -c \"$0\" & container=$!
-        there {ASK} --retry 9 --retry-max-time 5 --retry-connrefused --retry-all-errors 192.0.2.1:8080/cgi-bin/who
+        there {ASK} --retry 9 --retry-max-time 20 --retry-connrefused --retry-all-errors 192.0.2.1:8080/cgi-bin/who
         there {ASK} 10.105.0.2; echo $?
         kill $container $server; wait $container"
     );
@@ -133,11 +135,11 @@ fn a_container_does_not_reach_what_listens_on_the_hosts_loopback() {
     // Published, so that route_localnet is on.
     let attack = "echo 1 >/proc/sys/net/ipv4/conf/eth0/route_localnet; ip addr del 127.0.0.1/8 dev lo;
         ip route add 127.0.0.0/8 via 10.105.0.1 dev eth0 src 10.105.0.2 || echo no route;
-        curl -sS -m 2 127.0.0.1:9999; curl -sS -m 2 10.105.0.1:9998";
+        curl -sS -m 2 127.0.0.1:9999; curl -sS -m 20 10.105.0.1:9998";
     let script = format!(
         "mkdir $TMPDIR/w; echo secret >$TMPDIR/w/index.html
          busybox httpd -f -p 127.0.0.1:9999 -h $TMPDIR/w & one=$!; busybox httpd -f -p 9998 -h $TMPDIR/w & two=$!
-         {ASK} --retry 5 --retry-max-time 5 --retry-connrefused 127.0.0.1:9999; $P run -p 8080:80 -- sh -c '{attack}'; kill $one $two"
+         {ASK} --retry 9 --retry-max-time 20 --retry-connrefused 127.0.0.1:9999; $P run -p 8080:80 -- sh -c '{attack}'; kill $one $two"
     );
     let ended = lab.shell(&script);
     assert_eq!(ended.stdout, "secret\nsecret", "the host by both, the container by the gateway's: {ended:?}");
@@ -153,7 +155,7 @@ fn an_ordinary_user_gets_lo_and_is_told_and_a_port_is_refused_with_the_reason() 
         let refused = lab.run(&["run", "-p", "8080:80", "true"]);
         assert_eq!((refused.code, lab.left()), (Some(125), vec![]));
         assert!(refused.stderr.contains("EPERM: Operation not permitted\nhint: a bridge on"), "{refused:?}");
-        let lo = "busybox ping -c1 -W5 127.0.0.1 >/dev/null && echo up";
+        let lo = "busybox ping -c1 -W20 127.0.0.1 >/dev/null && echo up";
         assert_ok(&lab.run(&["run", "--", "sh", "-c", lo]), "up");
     }
 }
@@ -163,8 +165,8 @@ fn in_a_bottle_an_ordinary_user_has_all_of_it() {
     for lab in everyone() {
         let script = format!(
             "ip link set lo up; $P run -p 8080:80 -- sh -c \"$0\" & c=$!
-             {ASK} --retry 9 --retry-max-time 5 --retry-connrefused --retry-all-errors localhost:8080/cgi-bin/who
-             $P run -- busybox ping -c1 -W5 10.105.0.2 | grep -o '1 packets received'; kill $c; wait $c; ip -br link | wc -l"
+             {ASK} --retry 9 --retry-max-time 20 --retry-connrefused --retry-all-errors localhost:8080/cgi-bin/who
+             $P run -- busybox ping -c1 -W20 10.105.0.2 | grep -o '1 packets received'; kill $c; wait $c; ip -br link | wc -l"
         );
         let ended = lab.shell_with(
             &format!("exec unshare -Urn sh -c '{}' \"$0\"", script.replace('\'', "'\\''")),
@@ -188,7 +190,7 @@ fn a_port_that_is_taken_is_refused_and_nothing_stays() {
         "port 8080 of the host: bind(0.0.0.0:8080): EADDRINUSE: Address already in use\nhint: somebody";
     assert!(ended.stderr.contains(reason), "{ended:?}");
     assert_eq!((state(&lab), lab.left()), (before, vec![]));
-    let _first = start(&lab, &["-p", "8080:80"], "echo ready; sleep 30");
+    let _first = start(&lab, &["-p", "8080:80"], "echo ready; sleep 60");
     assert_eq!(lab.run(&["run", "-p", "8080:80", "true"]).code, Some(125), "by another container");
     assert_eq!(lab.run(&["run", "-p", "8081:80", "true"]).code, Some(0), "the control");
 }
@@ -206,7 +208,7 @@ fn nothing_stays_whatever_the_end() {
         assert_eq!(state(&lab), before, "{ended:?}");
     }
     for by in [Signal::SIGTERM, Signal::SIGKILL] {
-        let running = start(&lab, &["-p", "8080:80"], "setsid sleep 30 & echo ready; sleep 30");
+        let running = start(&lab, &["-p", "8080:80"], "setsid sleep 60 & echo ready; sleep 60");
         let during = state(&lab);
         assert!(
             during.contains("boxes") && during.contains("8080") && during.ends_with('1'),
@@ -222,13 +224,13 @@ fn nothing_stays_whatever_the_end() {
 fn the_bridge_stays_for_as_long_as_somebody_needs_it() {
     let Some(lab) = root() else { return };
     let before = state(&lab);
-    let first = start(&lab, &[], "echo ready; sleep 30");
+    let first = start(&lab, &[], "echo ready; sleep 60");
     let mut second = start(&lab, &["-p", "8080:80"], SERVER);
     signal(&first, Signal::SIGKILL);
     first.assert_nothing_left();
     wait_for("the first one's cable to be gone", || !state(&lab).contains("box2-"));
     assert_ok(&lab.shell(&format!("{ASK} localhost:8080/cgi-bin/who")), "you are 10.105.0.1");
-    let third = start(&lab, &[], "echo ready; sleep 30");
+    let third = start(&lab, &[], "echo ready; sleep 60");
     assert!(state(&lab).contains("box2-"), "its address is free again");
     drop(third);
     signal(&second, Signal::SIGTERM);

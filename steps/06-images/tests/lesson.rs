@@ -345,7 +345,7 @@ fn two_containers_of_one_image_share_nothing_they_write() {
     for lab in everyone() {
         let Some(layout) = image(&lab, &[], &Value::Null) else { return };
         let name = layout.name();
-        let mut one = lab.start(&["run", &name, "/bin/sh", "-c", "echo one >/file; echo ready; sleep 30"]);
+        let mut one = lab.start(&["run", &name, "/bin/sh", "-c", "echo one >/file; echo ready; sleep 60"]);
         assert_eq!(one.line(), "ready");
         let other = lab.run(&["run", "--diff", &name, "/bin/sh", "-c", "ls /file; echo two >/file"]);
         assert!(
@@ -365,7 +365,7 @@ fn nothing_stays_whatever_the_end_and_however_early() {
         let ended = lab.run(&["-v", "run", &name, "no-such-program"]);
         assert_eq!((ended.code, lab.left()), (Some(127), vec![]), "{ended:?}");
         for by in [Signal::SIGTERM, Signal::SIGKILL] {
-            let mut running = lab.start(&["run", &name, "/bin/sh", "-c", "echo ready; sleep 30"]);
+            let mut running = lab.start(&["run", &name, "/bin/sh", "-c", "echo ready; sleep 60"]);
             assert_eq!(running.line(), "ready");
             assert!(
                 running.told.contains("mkdir(") && lab.left().len() == 2,

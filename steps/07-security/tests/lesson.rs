@@ -191,7 +191,7 @@ fn the_images_user_has_no_capability_at_all() {
 fn whoever_comes_by_enter_is_confined_too() {
     for lab in everyone() {
         let Some(image) = image(&lab, &Value::Null) else { return };
-        let mut running = lab.start(&["run", &image, "/bin/sh", "-c", "echo ready; sleep 30"]);
+        let mut running = lab.start(&["run", &image, "/bin/sh", "-c", "echo ready; sleep 60"]);
         assert_eq!(running.line(), "ready");
         let script = "grep -E '^(CapBnd|NoNewPrivs|Seccomp):' /proc/self/status";
         let entered = lab.run(&["enter", &running.inside.to_string(), "/bin/sh", "-c", script]);
@@ -233,7 +233,7 @@ fn what_the_steps_before_have_shown_still_holds() {
         assert_eq!((inside.code, &*inside.stdout), (Some(3), "box\n1 hello\n0\ngone\n0x9"), "{inside:?}");
         assert_eq!((lab.run(&["run", &image, "none"]).code, lab.left()), (Some(127), vec![]));
         for by in [Signal::SIGTERM, Signal::SIGKILL] {
-            let mut running = lab.start(&["run", &image, "/bin/sh", "-c", "echo ready; sleep 30"]);
+            let mut running = lab.start(&["run", &image, "/bin/sh", "-c", "echo ready; sleep 60"]);
             assert_eq!(running.line(), "ready");
             assert!(running.told.contains("mkdir("), "the control");
             signal(&running, by);

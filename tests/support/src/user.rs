@@ -10,7 +10,8 @@ use rustix::mount::mount_bind;
 
 use crate::program;
 
-const ID: u32 = 12345;
+/// The user's and their group's.
+pub const ID: u32 = 12345;
 const NAME: &str = "hulltest";
 
 /// See the module's documentation.
