@@ -145,6 +145,9 @@ pub struct Load {
     /// The archive or layout, instead of stdin
     #[arg(short, long, value_name = "FILE")]
     pub input: Option<PathBuf>,
+    /// Another platform than this machine's: OS/ARCH[/VARIANT]
+    #[arg(long, value_name = "PLATFORM")]
+    pub platform: Option<String>,
     /// Print only the images' ids
     #[arg(short, long)]
     pub quiet: bool,

@@ -159,7 +159,8 @@ pub fn load(engine: &Engine, args: &Load) -> Result<u8> {
         }
         None => LoadSource::Stream(Box::new(std::io::stdin().lock())),
     };
-    for image in archive::load(engine.images(), source)? {
+    let platform = args.platform.as_deref().map(Platform::parse).transpose()?;
+    for image in archive::load(engine.images(), source, platform.as_ref())? {
         if args.quiet || image.names.is_empty() {
             output::line(format!("Loaded image ID: {}", image.id))?;
         } else {

@@ -14,7 +14,7 @@ pub enum Error {
     Damaged(String),
     #[error("this is no image: {0}")]
     NotAnImage(String),
-    #[error("the image is for {}, and this machine is {host}", offered.join(", "))]
+    #[error("the image is for {}, and not for {host}", offered.join(", "))]
     OtherPlatform { offered: Vec<String>, host: String },
     #[error("cannot {action}: {source}")]
     Io { action: String, source: std::io::Error },

@@ -1,4 +1,4 @@
-//! `index.json` of an OCI layout: image-spec, `image-layout.md`. Of an index inside it, the image for this machine.
+//! `index.json` of an OCI layout: image-spec, `image-layout.md`. Of an index inside it, the image for one platform.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ struct Layout {
     image_layout_version: String,
 }
 
-pub(super) fn images(contents: &mut Contents<'_>) -> Result<Vec<NewImage>> {
+pub(super) fn images(contents: &mut Contents<'_>, wanted: &Platform) -> Result<Vec<NewImage>> {
     let layout: Layout = parse(&contents.file("oci-layout", DOCUMENT_LIMIT)?, "oci-layout")?;
     if !layout.image_layout_version.starts_with("1.") {
         let what = "OCI layout".into();
@@ -32,8 +32,8 @@ pub(super) fn images(contents: &mut Contents<'_>) -> Result<Vec<NewImage>> {
     let index: Index = parse(&contents.file("index.json", DOCUMENT_LIMIT)?, "index.json")?;
     let mut images: Vec<NewImage> = Vec::new();
     for (name, entries) in by_name(&index) {
-        for entry in chosen(&entries)? {
-            let manifest = find_manifest(contents, entry, DEPTH)?;
+        for entry in chosen(&entries, wanted)? {
+            let manifest = find_manifest(contents, entry, wanted, DEPTH)?;
             let known = images.iter_mut().find(|image| image.manifest.digest == manifest.digest);
             match known {
                 Some(known) => known.names.extend(name.clone()),
@@ -63,22 +63,26 @@ fn is_image(entry: &Descriptor) -> bool {
     !is_about_another && (entry.is_manifest() || entry.is_index())
 }
 
-fn chosen<'a>(entries: &[&'a Descriptor]) -> Result<Vec<&'a Descriptor>> {
+fn chosen<'a>(entries: &[&'a Descriptor], wanted: &Platform) -> Result<Vec<&'a Descriptor>> {
     // One alone is what was asked for, whatever it runs on; several without platforms are several images.
     if entries.len() < 2 || entries.iter().any(|entry| entry.platform.is_none()) {
         return Ok(entries.to_vec());
     }
-    let host = Platform::host();
     let offered =
         || entries.iter().filter_map(|entry| entry.platform.as_ref()).map(Platform::to_string).collect();
-    match host.choose(entries) {
+    match wanted.choose(entries) {
         Some(entry) => Ok(vec![entry]),
-        None => Err(Error::OtherPlatform { offered: offered(), host: host.to_string() }),
+        None => Err(Error::OtherPlatform { offered: offered(), host: wanted.to_string() }),
     }
 }
 
-/// Follows an index to the manifest for this machine.
-fn find_manifest(contents: &mut Contents<'_>, entry: &Descriptor, depth: usize) -> Result<Descriptor> {
+/// Follows an index to the manifest for the platform.
+fn find_manifest(
+    contents: &mut Contents<'_>,
+    entry: &Descriptor,
+    wanted: &Platform,
+    depth: usize,
+) -> Result<Descriptor> {
     if !entry.is_index() {
         return Ok(entry.clone());
     }
@@ -90,8 +94,8 @@ fn find_manifest(contents: &mut Contents<'_>, entry: &Descriptor, depth: usize) 
     }
     let index: Index = parse(&contents.blob(entry, DOCUMENT_LIMIT)?, &entry.digest.to_string())?;
     let entries: Vec<&Descriptor> = index.manifests.iter().filter(|entry| is_image(entry)).collect();
-    match chosen(&entries)?.as_slice() {
-        [entry] => find_manifest(contents, entry, depth - 1),
+    match chosen(&entries, wanted)?.as_slice() {
+        [entry] => find_manifest(contents, entry, wanted, depth - 1),
         [] => Err(Error::NotAnImage(format!("the index {} lists none", entry.digest))),
         _ => {
             Err(Error::NotAnImage(format!("the index {} does not say what its images run on", entry.digest)))

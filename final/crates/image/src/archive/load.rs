@@ -10,6 +10,7 @@ use crate::compression::decompress;
 use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
 use crate::layer::{Packed, Source, unpack, verify};
+use crate::platform::Platform;
 use crate::publish::NewImage;
 use crate::reference::Reference;
 use crate::staging::Staging;
@@ -30,11 +31,13 @@ pub struct Loaded {
     pub id: Digest,
 }
 
-/// Stores and unpacks every image of the source that this machine can run. Nothing is visible unless all were good.
-pub fn load(images: &Images, source: LoadSource<'_>) -> Result<Vec<Loaded>> {
+/// Stores and unpacks every image of the source: of one for several platforms what this machine runs, or what runs on the
+/// `platform` that was asked for. Nothing is visible unless all were good.
+pub fn load(images: &Images, source: LoadSource<'_>, platform: Option<&Platform>) -> Result<Vec<Loaded>> {
     let staging = Staging::new(&images.layers())?;
     let mut contents = open(&staging, source)?;
-    let found = read(&mut contents, &staging)?;
+    let found = read(&mut contents, &staging, platform)?;
+    platform.map_or(Ok(()), |wanted| found.iter().try_for_each(|image| fits(image, wanted)))?;
     let packed = found.iter().map(|image| check(images, image)).collect::<Result<Vec<_>>>()?;
     unpack(&images.layers(), &packed)?;
     images.publish(&staging, &found)?;
@@ -57,10 +60,14 @@ fn open<'a>(staging: &'a Staging, source: LoadSource<'_>) -> Result<Contents<'a>
 }
 
 /// An OCI layout first, for it says what the manifests were; docker writes both into one archive.
-fn read(contents: &mut Contents<'_>, staging: &Staging) -> Result<Vec<NewImage>> {
+fn read(
+    contents: &mut Contents<'_>,
+    staging: &Staging,
+    platform: Option<&Platform>,
+) -> Result<Vec<NewImage>> {
     let has_docker = contents.has("manifest.json");
     let mut images = match (contents.has("index.json"), has_docker) {
-        (true, _) => layout::images(contents)?,
+        (true, _) => layout::images(contents, platform.unwrap_or(&Platform::host()))?,
         (false, true) => docker::images(contents, staging)?,
         (false, false) => {
             return Err(Error::NotAnImage("it has neither an index.json nor a manifest.json".into()));
@@ -75,6 +82,15 @@ fn read(contents: &mut Contents<'_>, staging: &Staging) -> Result<Vec<NewImage>>
     Ok(images)
 }
 
+/// An image that is alone under its name is taken whatever it runs on, unless somebody asked.
+fn fits(image: &NewImage, wanted: &Platform) -> Result<()> {
+    let offered = image.parsed.platform();
+    match wanted.suits(&offered) {
+        Some(_) => Ok(()),
+        None => Err(Error::OtherPlatform { offered: vec![offered.to_string()], host: wanted.to_string() }),
+    }
+}
+
 /// Checks the layers against the configuration, as far as unpacking them does not.
 fn check<'a>(images: &Images, image: &'a NewImage) -> Result<Vec<Packed<'a>>> {
     let diff_ids = &image.parsed.rootfs.diff_ids;
@@ -86,7 +102,7 @@ fn check<'a>(images: &Images, image: &'a NewImage) -> Result<Vec<Packed<'a>>> {
         )));
     }
     if !matches!(image.parsed.os.as_str(), "linux" | "") {
-        let host = crate::platform::Platform::host().to_string();
+        let host = Platform::host().to_string();
         return Err(Error::OtherPlatform { offered: vec![image.parsed.platform().to_string()], host });
     }
     let packed = image.layers.iter().zip(diff_ids).map(|(layer, diff_id)| Packed {

@@ -31,7 +31,7 @@ fn saved(store: &Store, names: &[&str], format: SaveFormat) -> Vec<u8> {
 }
 
 fn loaded(store: &Store, archive: &[u8]) -> Result<Vec<Loaded>> {
-    load(&store.images, LoadSource::Stream(Box::new(Cursor::new(archive))))
+    load(&store.images, LoadSource::Stream(Box::new(Cursor::new(archive))), None)
 }
 
 fn names_in(archive: &[u8]) -> Vec<String> {
@@ -187,6 +187,28 @@ fn an_index_without_this_machine_says_what_it_has() {
 }
 
 #[test]
+fn what_runs_on_another_platform_is_loaded_when_it_is_asked_for() {
+    let (ours, other) = (Pieces::new(&Platform::host().architecture), Pieces::new("pdp11"));
+    let (our_manifest, other_manifest) = (ours.oci(), other.oci());
+    let both = index(vec![
+        on(&Platform::host().architecture, descriptor(MANIFEST, &our_manifest)),
+        on("pdp11", descriptor(MANIFEST, &other_manifest)),
+    ]);
+    let both = both.to_string().into_bytes();
+    let archive =
+        layout(&index(vec![descriptor(INDEX, &both)]), &[&both, &other_manifest, &other.config, &other.blob]);
+    let pdp11 = Platform::parse("linux/pdp11").unwrap();
+    let store = Store::new();
+    let source = |archive: &[u8]| LoadSource::Stream(Box::new(Cursor::new(archive.to_vec())));
+    let loaded = load(&store.images, source(&archive), Some(&pdp11)).unwrap();
+    assert_eq!(loaded, [Loaded { names: vec![], id: Digest::of(&other.config) }]);
+    let alone =
+        layout(&index(vec![descriptor(MANIFEST, &our_manifest)]), &[&our_manifest, &ours.config, &ours.blob]);
+    let error = load(&Store::new().images, source(&alone), Some(&pdp11)).unwrap_err().to_string();
+    assert_eq!(error, format!("the image is for {}, and not for linux/pdp11", Platform::host()));
+}
+
+#[test]
 fn a_directory_and_dockers_media_types_are_read_too() {
     let pieces = Pieces::new("amd64");
     let manifest = pieces.manifest(DOCKER_MANIFEST, DOCKER_CONFIG, TAR);
@@ -202,7 +224,7 @@ fn a_directory_and_dockers_media_types_are_read_too() {
     fs::write(directory.path().join("index.json"), index(vec![entry]).to_string()).unwrap();
     let source = || LoadSource::Path(directory.path().to_owned());
     let store = Store::new();
-    let loaded = load(&store.images, source()).unwrap();
+    let loaded = load(&store.images, source(), None).unwrap();
     assert_eq!(loaded, [Loaded { names: vec!["a/b:c".into()], id: Digest::of(&pieces.config) }]);
     let inspected = store.images.inspect("a/b:c").unwrap();
     assert_eq!(inspected["RepoTags"], json!(["a/b:c"]));
@@ -215,7 +237,7 @@ fn a_directory_and_dockers_media_types_are_read_too() {
     fs::rename(&blob, store.path().join("blob")).unwrap();
     std::os::unix::fs::symlink(store.path().join("blob"), &blob).unwrap();
     let other = Store::new();
-    load(&other.images, source()).unwrap_err();
+    load(&other.images, source(), None).unwrap_err();
     assert_eq!(other.left(), [""; 0]);
 }
 
@@ -300,6 +322,6 @@ fn an_error_of_the_kernel_is_passed_on() {
         }
     }
     let store = Store::new();
-    let error = load(&store.images, LoadSource::Stream(Box::new(Failing))).unwrap_err();
+    let error = load(&store.images, LoadSource::Stream(Box::new(Failing)), None).unwrap_err();
     assert!(matches!(error, Error::Io { .. }), "{error}");
 }
