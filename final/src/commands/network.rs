@@ -38,10 +38,22 @@ fn create(engine: &Engine, args: &Create) -> Result<u8> {
         internal: args.internal,
         ipv6: args.ipv6,
         labels: args.label.iter().map(|text| label(text)).collect::<Result<BTreeMap<_, _>>>()?,
-        options: pairs("network option", &args.opt)?,
+        options: options(args)?,
     })?;
     output::line(network.id)?;
     Ok(0)
+}
+
+/// `--parent` is a shorter `-o parent=`.
+fn options(args: &Create) -> Result<BTreeMap<String, String>> {
+    let mut options = pairs("network option", &args.opt)?;
+    if let Some(parent) = &args.parent {
+        let before = options.insert("parent".into(), parent.clone());
+        if before.is_some_and(|before| before != *parent) {
+            bail!("--parent and -o parent name two links");
+        }
+    }
+    Ok(options)
 }
 
 fn connect(engine: &Engine, args: &Connect) -> Result<u8> {

@@ -61,7 +61,7 @@ fn nonsense_makes_no_network() {
         (&["-o", "bridge.name=mine"], "another link's"),
         (&["-o", "bridge.name=lo"], "another link's"),
         (&["-o", "bridge.name=a-name-that-is-too-long"], "invalid link name"),
-        (&["-d", "ipvlan"], "--driver ipvlan"),
+        (&["-d", "ipvlan"], "no such network driver: ipvlan"),
     ] {
         let refused = t.hull(&[&["network", "create"], options, &["new"]].concat());
         assert!(!refused.success() && refused.stderr.contains(why), "{refused}");

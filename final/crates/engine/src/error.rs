@@ -35,6 +35,10 @@ pub enum Error {
     Storage(#[from] hull_storage::Error),
     #[error("No such network: {0}")]
     NoSuchNetwork(String),
+    #[error("no such network driver: {0}")]
+    NoSuchDriver(String),
+    #[error("the host's link {link} cannot be the network's parent: {why}")]
+    Parent { link: String, why: String, hint: String },
     #[error("network {network} is in use by container {user}")]
     NetworkInUse { network: String, user: String },
     #[error(transparent)]
@@ -61,6 +65,8 @@ impl Error {
             Self::NetworkInUse { network, user } => {
                 Some(format!("stop the container, or: hull network disconnect {network} {user}"))
             }
+            Self::NoSuchDriver(name) => Some(crate::network::instead_of(name).into()),
+            Self::Parent { hint, .. } => Some(hint.clone()),
             Self::NoSuchNetwork(name) => Some(format!("hull network create {name}")),
             Self::Rootless(error) => error.hint(),
             Self::Image(error) => error.hint(),

@@ -1,7 +1,11 @@
 //! Links: bridges, veth pairs, macvlans. See rtnetlink(7), veth(4) and the kernel's include/uapi/linux/if_link.h.
 
+mod macvlan;
+
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
+
+pub use macvlan::{MacvlanMode, create_macvlan};
 
 use crate::error::{Error, Result};
 use crate::mac::Mac;
@@ -26,8 +30,6 @@ const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const IFLA_BRPORT_MODE: u16 = 4;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
-const IFLA_MACVLAN_MODE: u16 = 1;
-const MACVLAN_MODE_BRIDGE: u32 = 4;
 const VETH_INFO_PEER: u16 = 1;
 
 const IFF_UP: u32 = 1;
@@ -130,20 +132,6 @@ pub fn create_veth(socket: &mut Socket, veth: &Veth<'_>) -> Result<()> {
         });
     });
     socket.request(message, || format!("make the veth pair {} and {}", veth.name, veth.peer.name))
-}
-
-/// Makes a macvlan inside a namespace: a second MAC address on the host's link `parent`, in bridge mode, so that
-/// siblings reach each other. The host itself does not reach them: that is how macvlan works.
-pub fn create_macvlan(socket: &mut Socket, parent: u32, mtu: u32, peer: &Peer<'_>) -> Result<()> {
-    check_name(peer.name)?;
-    let mut message = Message::new(RTM_NEWLINK, CREATE_NEW, &ifinfomsg(AF_UNSPEC, 0, 0, 0));
-    put_peer(&mut message, peer, mtu);
-    message.put_u32(IFLA_LINK, parent);
-    message.put_nested(IFLA_LINKINFO, |info| {
-        info.put_text(IFLA_INFO_KIND, "macvlan");
-        info.put_nested(IFLA_INFO_DATA, |data| data.put_u32(IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE));
-    });
-    socket.request(message, || format!("make the macvlan {} on link {parent}", peer.name))
 }
 
 fn new_link(name: &str, mtu: u32, flags: u32) -> Message {

@@ -16,6 +16,9 @@ pub struct Pool {
     gateway: IpAddr,
     /// What is given to who asks for no address in particular.
     range: Subnet,
+    /// Somebody else's, of a network that is not hull's alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    kept: Vec<IpAddr>,
 }
 
 impl Pool {
@@ -36,9 +39,15 @@ impl Pool {
         }
         let first = || range.address(0).filter(|ip| subnet.reserved(*ip).is_none()).or(range.address(1));
         let gateway = gateway.or_else(first).ok_or_else(|| invalid("it has no first address".into()))?;
-        let pool = Self { subnet, gateway, range };
+        let pool = Self { subnet, gateway, range, kept: Vec::new() };
         pool.check_usable(gateway)?;
         Ok(pool)
+    }
+
+    /// The same, without addresses that others have. Those that lie elsewhere do not matter.
+    pub fn keeping(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.kept.extend(addresses.into_iter().filter(|address| self.subnet.contains(*address)));
+        self
     }
 
     pub fn subnet(&self) -> Subnet {
@@ -58,6 +67,9 @@ impl Pool {
         self.check_usable(address)?;
         if address == self.gateway {
             return Err(Error::AddressReserved { address, why: "the gateway" });
+        }
+        if self.kept.contains(&address) {
+            return Err(Error::AddressReserved { address, why: "kept for somebody else" });
         }
         Ok(())
     }
@@ -161,6 +173,9 @@ mod tests {
             assert!(error.contains(why), "{error}");
         }
         pool.check(ip("10.0.0.2")).unwrap();
+        let kept = pool.keeping([ip("10.0.0.2"), ip("10.9.9.9")]);
+        assert!(kept.check(ip("10.0.0.2")).unwrap_err().to_string().contains("kept for somebody else"));
+        assert_eq!(kept.addresses_after(None).next(), Some(ip("10.0.0.3")));
     }
 
     #[test]

@@ -19,8 +19,11 @@ use rustix::event::PollFlags;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::bridge::{self, Sockets};
+use super::driver::Driver;
 use super::endpoint::{self, Endpoint};
+use super::macvlan;
 use super::names::{Names, has_resolver};
+use super::record::NetworkRecord;
 use crate::create::random;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -187,7 +190,7 @@ pub(super) fn take_place(
     let holder = Holder { container: record.id.clone(), names, process: monitor.clone() };
     let leases = Leases::open(engine.root().run(), &network.name)?;
     let mut addresses = Vec::new();
-    for pool in &network.pools {
+    for pool in &pools(&network, &mut sockets.route)? {
         let asked =
             if pool.subnet().is_ipv6() { option.ip6.map(IpAddr::V6) } else { option.ip.map(IpAddr::V4) };
         let taken = match asked {
@@ -215,9 +218,23 @@ pub(super) fn take_place(
     })
 }
 
+/// What there is to give. On a LAN the host's own addresses are not.
+fn pools(network: &NetworkRecord, route: &mut Socket) -> Result<Vec<Pool>> {
+    let mut pools = network.pools.clone();
+    if network.driver.is_on_lan() {
+        let of_host: Vec<_> = addresses::list(route, None)?.into_iter().map(|address| address.ip).collect();
+        pools = pools.into_iter().map(|pool| pool.keeping(of_host.iter().copied())).collect();
+    }
+    Ok(pools)
+}
+
 /// Takes ports of the host for the container's.
 fn hold_ports(endpoint: &mut Endpoint, mappings: &[Mapping]) -> Result<Vec<Held>> {
     let network = &endpoint.network;
+    if network.driver.is_on_lan() && !mappings.is_empty() {
+        let why = "its containers are on the LAN, where all their ports are open; leave -p out".into();
+        return Err(Error::Invalid { what: format!("port of a container on network {}", network.name), why });
+    }
     let mut held = ports::hold(mappings, network.host_ip.unwrap_or(EVERYWHERE))?;
     if network.host_ip.is_none() && network.has_ipv6() {
         // "All addresses" are those of both families, and the port is the same.
@@ -247,8 +264,8 @@ pub(super) fn plug_in(
     inside: &OwnedFd,
     sockets: &mut Sockets,
 ) -> Result<()> {
-    let rules: Vec<_> = endpoints.iter().map(Endpoint::rules).collect();
-    if bridge::table(engine).attach(&mut sockets.filter, &rules)? {
+    let rules: Vec<_> = endpoints.iter().filter_map(Endpoint::rules).collect();
+    if !rules.is_empty() && bridge::table(engine).attach(&mut sockets.filter, &rules)? {
         // Another tool has flushed them. What cannot be put back for the others is no reason not to start this one.
         let _ = super::reload::all(engine, &mut sockets.filter);
     }
@@ -263,11 +280,19 @@ pub(super) fn plug_in(
             // rules that make it harmless, a container could reach what the host keeps to itself.
             sysctl::enable_route_localnet(&endpoint.network.link)?;
         }
-        lay_cable(endpoint, index, inside, &mut sockets.route)?;
+        match &endpoint.network.driver {
+            Driver::Macvlan(macvlan) => macvlan.plug_in(endpoint, index, inside, &mut sockets.route)?,
+            Driver::Bridge => lay_cable(endpoint, index, inside, &mut sockets.route)?,
+        }
         configure(endpoint, &mut inner)?;
-        // The cable first: with its carrier comes the bridge's.
-        links::await_operational(&mut sockets.route, &endpoint.link)?;
-        links::await_operational(&mut sockets.route, &endpoint.network.link)?;
+        match endpoint.network.driver.has_bridge() {
+            // The cable first: with its carrier comes the bridge's.
+            true => {
+                links::await_operational(&mut sockets.route, &endpoint.link)?;
+                links::await_operational(&mut sockets.route, &endpoint.network.link)?;
+            }
+            false => links::await_operational(&mut inner, &endpoint.interface)?,
+        }
     }
     for ipv6 in [false, true] {
         add_default_route(endpoints, ipv6, &mut inner)?;
@@ -306,7 +331,10 @@ fn configure(endpoint: &Endpoint, inner: &mut Socket) -> Result<()> {
     for (ip, pool) in endpoint.with_pools() {
         addresses::add(inner, Address { link, ip, prefix: pool.subnet().prefix() })?;
     }
-    Ok(links::set_up(inner, link)?)
+    match endpoint.network.driver {
+        Driver::Macvlan(_) => macvlan::set_up(endpoint, link, inner),
+        Driver::Bridge => Ok(links::set_up(inner, link)?),
+    }
 }
 
 /// Over the first network that has a way out.
@@ -326,9 +354,9 @@ pub(super) fn add_default_route(endpoints: &[Endpoint], ipv6: bool, inner: &mut 
 /// Takes the rules back. The cables go with the container's namespace, without anybody having to wait for it; unless
 /// another container has that namespace too.
 pub(super) fn unplug(engine: &Engine, id: &str, endpoints: &[Endpoint], sockets: &mut Sockets) -> Result<()> {
-    let rules: Vec<_> = endpoints.iter().map(Endpoint::rules).collect();
+    let rules: Vec<_> = endpoints.iter().filter_map(Endpoint::rules).collect();
     let shared = super::recover::is_shared(engine, id);
-    let removed = if shared { remove_cables(endpoints, &mut sockets.route) } else { Ok(()) };
+    let removed = if shared { remove_cables(engine, id, endpoints, &mut sockets.route) } else { Ok(()) };
     let detached = bridge::table(engine).detach(&mut sockets.filter, &rules);
     let forgotten = forget_udp(&mut sockets.filter, &udp_ports(endpoints));
     removed.and(detached.and(forgotten).map_err(Error::from))
@@ -340,8 +368,16 @@ fn udp_ports(endpoints: &[Endpoint]) -> Vec<u16> {
     udp.map(|published| published.host.port()).collect()
 }
 
-pub(super) fn remove_cables(endpoints: &[Endpoint], route: &mut Socket) -> Result<()> {
-    endpoints.iter().try_for_each(|endpoint| remove_link(route, &endpoint.link))
+pub(super) fn remove_cables(
+    engine: &Engine,
+    id: &str,
+    endpoints: &[Endpoint],
+    route: &mut Socket,
+) -> Result<()> {
+    endpoints.iter().try_for_each(|endpoint| match endpoint.network.driver {
+        Driver::Macvlan(_) => macvlan::unplug(engine, id, endpoint),
+        Driver::Bridge => remove_link(route, &endpoint.link),
+    })
 }
 
 fn remove_link(route: &mut Socket, name: &str) -> Result<()> {
@@ -366,7 +402,8 @@ pub(super) fn give_back(engine: &Engine, id: &str, endpoints: &[Endpoint]) -> Re
     first
 }
 
-/// The gateway of the container's first network of the family.
+/// Where the container reaches the host: at the gateway of its first network whose gateway the host is.
 pub(crate) fn gateway(endpoints: &[Endpoint]) -> Option<IpAddr> {
-    endpoints.iter().flat_map(|endpoint| &endpoint.network.pools).map(Pool::gateway).next()
+    let behind_host = endpoints.iter().filter(|endpoint| !endpoint.network.driver.is_on_lan());
+    behind_host.flat_map(|endpoint| &endpoint.network.pools).map(Pool::gateway).next()
 }

@@ -11,6 +11,7 @@ use hull_network::pool::{self, Pool};
 use hull_network::subnet::Subnet;
 use hull_network::{routes, sysctl};
 
+use super::driver::Driver;
 use super::record::{DEFAULT, NetworkRecord};
 use crate::create::random_id;
 use crate::engine::Engine;
@@ -37,12 +38,16 @@ pub(super) fn table(engine: &Engine) -> Table {
     Table::new(&engine.root().name_suffix())
 }
 
-/// The network, and the index of its bridge, which is up and complete.
+/// The network, and the index of what its containers are plugged into: a bridge that is up and complete, or a parent.
 pub(super) fn ready(engine: &Engine, name: &str, sockets: &mut Sockets) -> Result<(NetworkRecord, u32)> {
-    if let Some(network) = engine.load_network(name)?
-        && let Some(index) = find(&network, &mut sockets.route)?
-    {
-        return Ok((network, index));
+    if let Some(network) = engine.load_network(name)? {
+        if let Driver::Macvlan(macvlan) = &network.driver {
+            let parent = macvlan.ready(&mut sockets.route)?;
+            return Ok((network, parent));
+        }
+        if let Some(index) = find(&network, &mut sockets.route)? {
+            return Ok((network, index));
+        }
     }
     let _lock = engine.lock_network(name)?;
     let network = match engine.load_network(name)? {
@@ -103,6 +108,7 @@ fn default_network(
         id: random_id()?,
         name: DEFAULT.into(),
         created: Timestamp::now(),
+        driver: Driver::Bridge,
         link,
         pools: vec![Pool::new(subnet, None, None)?],
         internal: false,

@@ -109,8 +109,8 @@ impl Engine {
         sockets: &mut Sockets,
     ) -> Result<()> {
         let gone = std::slice::from_ref(gone);
-        remove_cables(gone, &mut sockets.route)?;
-        let rules: Vec<_> = gone.iter().map(Endpoint::rules).collect();
+        remove_cables(self, &record.id, gone, &mut sockets.route)?;
+        let rules: Vec<_> = gone.iter().filter_map(Endpoint::rules).collect();
         bridge::table(self).detach(&mut sockets.filter, &rules)?;
         give_back(self, &record.id, gone)?;
         endpoint::store(self, &record.id, rest)

@@ -12,6 +12,7 @@ use hull_storage::lock::Lock;
 use hull_storage::root::make_dirs;
 
 use super::bridge::{self, conflict};
+use super::driver::Driver;
 use super::record::{DEFAULT, NetworkRecord};
 use crate::create::{random, random_id};
 use crate::engine::Engine;
@@ -50,13 +51,17 @@ impl Engine {
             return Err(exists(&options.name));
         }
         let id = random_id()?;
+        let driver = Driver::chosen(options)?;
+        let link = if driver.has_bridge() { format!("hl-{}", &id[..12]) } else { String::new() };
+        let pools = self.pools(options, &driver, &mut route)?;
         let mut network = NetworkRecord {
             format: NetworkRecord::FORMAT,
             name: options.name.clone(),
             created: Timestamp::now(),
-            link: format!("hl-{}", &id[..12]),
+            driver,
+            link,
             id,
-            pools: self.pools(options, &mut route)?,
+            pools,
             internal: options.internal,
             masquerade: true,
             between_containers: true,
@@ -68,6 +73,7 @@ impl Engine {
         for (key, value) in &options.options {
             apply(&mut network, key, value)?;
         }
+        network.driver.check_on_host(&network, &mut route)?;
         check_free(&network, &others, &mut route)?;
         match file::create_json(&self.network_file(&network.name), &network)? {
             true => Ok(network),
@@ -83,17 +89,31 @@ impl Engine {
         if RESERVED.contains(&name.as_str()) {
             return Err(Error::Invalid { what: format!("network name {name}"), why: "it is taken".into() });
         }
-        match options.driver.as_deref() {
-            None | Some("bridge") => Ok(()),
-            Some(driver) => Err(Error::Unsupported(format!(
-                "--driver {driver}: hull's networks are of the driver bridge"
-            ))),
+        let on_lan = Driver::chosen(options)?.is_on_lan();
+        if on_lan && options.internal {
+            return Err(Error::Invalid {
+                what: format!("--internal of network {name}"),
+                why: "its containers are on the LAN, which is outside".into(),
+            });
         }
+        Ok(())
     }
 
-    fn pools(&self, options: &NetworkOptions, route: &mut Socket) -> Result<Vec<Pool>> {
+    fn pools(&self, options: &NetworkOptions, driver: &Driver, route: &mut Socket) -> Result<Vec<Pool>> {
         let mut subnets = options.subnets.clone();
-        if !subnets.iter().any(|subnet| !subnet.is_ipv6()) {
+        if driver.is_on_lan() {
+            // Nobody but who asks knows which addresses of somebody else's network are free.
+            let missing = match (subnets.iter().any(|s| !s.is_ipv6()), subnets.iter().any(|s| s.is_ipv6())) {
+                (false, _) => Some("--subnet 192.0.2.0/24"),
+                (_, false) if options.ipv6 => Some("--subnet 2001:db8::/64"),
+                _ => None,
+            };
+            if let Some(missing) = missing {
+                let what = format!("{} network {}", driver.name(), options.name);
+                let why = format!("the LAN's addresses have to be said, as with {missing}");
+                return Err(Error::Invalid { what, why });
+            }
+        } else if !subnets.iter().any(|subnet| !subnet.is_ipv6()) {
             subnets.insert(0, bridge::free_subnet(self, route)?);
         }
         let has_ipv6 = subnets.iter().any(|subnet| subnet.is_ipv6());
@@ -125,6 +145,8 @@ impl Engine {
         }
         let pool = |subnet: &Subnet| {
             let gateway = options.gateways.iter().copied().find(|gateway| subnet.contains(*gateway));
+            // A LAN's router has its first address, whatever part of the LAN is ours.
+            let gateway = gateway.or_else(|| subnet.address(1).filter(|_| driver.is_on_lan()));
             let range = options.ranges.iter().copied().find(|range| subnet.includes(*range));
             Ok(Pool::new(*subnet, gateway, range)?)
         };
@@ -151,8 +173,15 @@ fn apply(network: &mut NetworkRecord, key: &str, value: &str) -> Result<()> {
         "false" | "0" => Ok(false),
         _ => Err(invalid("it is true or false")),
     };
-    match key.strip_prefix("com.docker.network.").unwrap_or(key) {
-        "driver.mtu" | "mtu" => {
+    let known = key.strip_prefix("com.docker.network.").unwrap_or(key);
+    let known = known.strip_prefix("driver.").unwrap_or(known);
+    let options = network.driver.options();
+    if !options.contains(&known) {
+        let all = options.join(", ");
+        return Err(invalid(&format!("a network of the driver {} has {all}", network.driver.name())));
+    }
+    match known {
+        "mtu" => {
             let mtu = value.parse().ok().filter(|mtu| (68..=65535).contains(mtu));
             network.mtu = Some(mtu.ok_or_else(|| invalid("an MTU is 68 to 65535 bytes"))?);
         }
@@ -165,11 +194,8 @@ fn apply(network: &mut NetworkRecord, key: &str, value: &str) -> Result<()> {
         "bridge.host_binding_ipv4" => {
             network.host_ip = Some(value.parse().map_err(|_| invalid("it is no IP address"))?);
         }
-        _ => {
-            return Err(invalid(
-                "there are mtu, bridge.name, bridge.enable_icc, bridge.enable_ip_masquerade and bridge.host_binding_ipv4",
-            ));
-        }
+        // The driver has read its own.
+        _ => {}
     }
     Ok(())
 }
@@ -185,6 +211,9 @@ fn check_free(network: &NetworkRecord, others: &[NetworkRecord], route: &mut Soc
                 });
             }
         }
+    }
+    if network.driver.is_on_lan() && !network.driver.has_bridge() {
+        return Ok(());
     }
     if let Some(found) = conflict(network, route)? {
         return Err(Error::Invalid {

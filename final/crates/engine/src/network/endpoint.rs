@@ -18,7 +18,7 @@ use crate::error::Result;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Endpoint {
     pub network: NetworkRecord,
-    /// The host's end.
+    /// The host's end; of a macvlan, which has none, no more than a name for it.
     pub link: String,
     /// The container's end.
     pub interface: String,
@@ -69,14 +69,15 @@ impl Endpoint {
         self.with_pools().find(|(address, _)| address.is_ipv6() == ipv6)
     }
 
-    pub(super) fn rules(&self) -> nftables::Endpoint<'_> {
-        nftables::Endpoint {
+    /// `None` where the container's packets do not pass the host.
+    pub(super) fn rules(&self) -> Option<nftables::Endpoint<'_>> {
+        self.network.driver.has_bridge().then(|| nftables::Endpoint {
             network: self.network.rules(),
             link: &self.link,
             mac: self.mac,
             addresses: &self.addresses,
             published: &self.published,
-        }
+        })
     }
 
     /// Where packets go that came to a port of the host; `None` where the container has no address of its family.

@@ -2,7 +2,10 @@
 //!
 //! ```text
 //! record      a network: what was asked, and which addresses it has
+//! driver      what its containers are plugged into
 //! bridge      its link on the host, made when the first container needs it, and kept
+//! macvlan     containers on the host's LAN, with nothing of theirs on the host
+//! parent      a link of the host's that a network shares
 //! endpoint    a container's place on a network: address, cable, published ports (network.json in its run directory)
 //! attachment  the monitor's part: takes places, plugs in, unplugs, gives back
 //! link        --link, of the time before names
@@ -21,9 +24,12 @@ mod attachment;
 mod bridge;
 mod connect;
 mod create;
+mod driver;
 mod endpoint;
 mod link;
+mod macvlan;
 mod names;
+mod parent;
 mod record;
 mod recover;
 mod reload;
@@ -33,6 +39,7 @@ mod verbs;
 pub(crate) use attachment::Attachment;
 pub(crate) use attachment::gateway;
 pub use create::NetworkOptions;
+pub(crate) use driver::instead_of;
 pub(crate) use endpoint::{Endpoint, endpoints};
 pub(crate) use link::linked;
 pub(crate) use names::{has_resolver, rename};

@@ -17,6 +17,7 @@ use hull_storage::lock::Lock;
 use hull_storage::root::make_dirs;
 use serde::{Deserialize, Serialize};
 
+use super::driver::Driver;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::time::Timestamp;
@@ -31,7 +32,9 @@ pub struct NetworkRecord {
     pub id: String,
     pub name: String,
     pub created: Timestamp,
-    /// The bridge's name on the host.
+    #[serde(default)]
+    pub driver: Driver,
+    /// The bridge's name on the host; empty where there is none.
     pub link: String,
     /// One of IPv4, and one of IPv6 where asked for.
     pub pools: Vec<Pool>,

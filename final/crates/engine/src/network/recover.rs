@@ -15,9 +15,9 @@ pub(crate) fn clear(engine: &Engine, id: &str) -> Result<()> {
         return Ok(());
     }
     // Its ports are free since it ended, and may be another container's by now: only what leads to this one is taken.
-    let rules: Vec<_> = endpoints.iter().map(Endpoint::rules).collect();
+    let rules: Vec<_> = endpoints.iter().filter_map(Endpoint::rules).collect();
     let mut sockets = Sockets::open()?;
-    let removed = remove_cables(&endpoints, &mut sockets.route);
+    let removed = remove_cables(engine, id, &endpoints, &mut sockets.route);
     let detached = bridge::table(engine).detach(&mut sockets.filter, &rules).map_err(Error::from);
     let given = give_back(engine, id, &endpoints);
     // What could not be cleared is there for the next one who looks.

@@ -31,7 +31,7 @@ pub(super) fn all(engine: &Engine, filter: &mut Socket) -> Result<()> {
 
 fn reload(engine: &Engine, id: &str, filter: &mut Socket) -> Result<()> {
     let endpoints = endpoints(engine, id)?;
-    let rules: Vec<_> = endpoints.iter().map(Endpoint::rules).collect();
+    let rules: Vec<_> = endpoints.iter().filter_map(Endpoint::rules).collect();
     bridge::table(engine).attach(filter, &rules)?;
     for_neighbours(&endpoints, filter)
 }
@@ -41,5 +41,5 @@ pub(super) fn for_neighbours(endpoints: &[Endpoint], filter: &mut Socket) -> Res
     let each = |endpoint: &Endpoint| {
         Ok(accept_forwarded(filter, &endpoint.network.link, endpoint.network.has_ipv6())?)
     };
-    endpoints.iter().try_for_each(each)
+    endpoints.iter().filter(|endpoint| endpoint.network.driver.has_bridge()).try_for_each(each)
 }

@@ -98,12 +98,14 @@ impl Engine {
             let user = lease.holder.names.first().cloned().unwrap_or_default();
             return Err(Error::NetworkInUse { network: network.name, user });
         }
-        let mut sockets = Sockets::open()?;
-        if let Some(link) = links::find(&mut sockets.route, &network.link)? {
-            links::delete(&mut sockets.route, link.index)?;
+        if network.driver.has_bridge() {
+            let mut sockets = Sockets::open()?;
+            if let Some(link) = links::find(&mut sockets.route, &network.link)? {
+                links::delete(&mut sockets.route, link.index)?;
+            }
+            bridge::table(self).remove_network(&mut sockets.filter, &network.link)?;
+            forget_forwarded(&mut sockets.filter, &network.link)?;
         }
-        bridge::table(self).remove_network(&mut sockets.filter, &network.link)?;
-        forget_forwarded(&mut sockets.filter, &network.link)?;
         // Last, so that whatever stops us can be gone on with.
         file::remove(&self.network_file(&network.name))?;
         hull_storage::tree::remove_tree(&self.network_run_dir(&network.name))?;
@@ -174,7 +176,7 @@ fn describe(network: &NetworkRecord, containers: Map<String, Value>) -> Value {
         "Id": network.id,
         "Created": network.created,
         "Scope": "local",
-        "Driver": "bridge",
+        "Driver": network.driver.name(),
         "EnableIPv4": true,
         "EnableIPv6": network.has_ipv6(),
         "IPAM": {

@@ -315,7 +315,7 @@ fn a_macvlan_is_on_its_parents_wire() {
         let parent = get(&mut socket, "eth9").unwrap().index;
         let inner = new_namespace();
         let peer = Peer { name: "eth0", mac: None, namespace: Namespace::Fd(inner.as_fd()) };
-        create_macvlan(&mut socket, parent, 1500, &peer).unwrap();
+        create_macvlan(&mut socket, parent, MacvlanMode::Bridge, 1500, &peer).unwrap();
         inside(&inner, || {
             let mut socket = route_socket();
             let found = get(&mut socket, "eth0").unwrap();
