@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use ureq::Agent;
 
 /// For a page to become what a test waits for.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Without the switches that reach for the network, and where root may run it.
 const FLAGS: [&str; 10] = [
@@ -34,7 +34,7 @@ pub struct Browser {
     /// Of the session.
     url: String,
     driver: Child,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 impl Browser {
@@ -54,6 +54,8 @@ impl Browser {
             .arg(driver)
             .arg("--port=0")
             .env("HOME", profile.path())
+            // Else the browser leaves its directories in everybody's when it is killed.
+            .env("TMPDIR", profile.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -62,10 +64,10 @@ impl Browser {
         let port = port(&mut driver);
         let agent =
             Agent::config_builder().timeout_global(Some(PATIENCE * 2)).http_status_as_error(false).build();
-        let mut browser = Self { agent: agent.into(), url: String::new(), driver, _profile: profile };
+        let mut browser = Self { agent: agent.into(), url: String::new(), driver, profile };
         browser.url = format!("http://127.0.0.1:{}/session", port?);
         let mut flags: Vec<_> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
-        flags.push(format!("--user-data-dir={}", browser._profile.path().join("profile").display()));
+        flags.push(format!("--user-data-dir={}", browser.profile.path().join("profile").display()));
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
             "goog:chromeOptions": { "args": flags },
@@ -159,6 +161,14 @@ impl Drop for Browser {
         // It ends the PID namespace, and with it every process of the browser.
         let _ = self.driver.kill();
         let _ = self.driver.wait();
+        // A moment passes until the kernel has ended them all; until then they make new files.
+        for _ in 0..200 {
+            let removed = std::fs::remove_dir_all(self.profile.path());
+            if removed.is_ok() || !self.profile.path().exists() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 }
 
