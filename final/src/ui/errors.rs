@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 
+use super::book;
+
 /// What docker exits with when it is itself at fault, or was asked for what it does not understand.
 const OWN_FAILURE: u8 = 125;
 
@@ -68,6 +70,9 @@ pub fn report(error: &anyhow::Error, code: Code) -> u8 {
     let hint = hint.or_else(|| storage.and_then(hull_storage::Error::hint));
     if let Some(hint) = hint {
         text.push_str(&format!("hint: {hint}\n"));
+    }
+    if let Some(heading) = book::heading(&text) {
+        text.push_str(&format!("hint: see the book: {heading}\n"));
     }
     let _ = std::io::stderr().write_all(text.as_bytes());
     let from_container = own.map_or(OWN_FAILURE, hull_engine::Error::exit_code);

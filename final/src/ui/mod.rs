@@ -1,5 +1,6 @@
 //! What people see.
 
+pub mod book;
 pub mod errors;
 pub mod human;
 pub mod list;

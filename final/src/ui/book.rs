@@ -1,0 +1,29 @@
+//! Errors about which the book says more than fits a hint.
+
+/// What an error or its hint has in it. Each is a heading of the book's chapter "Troubleshooting"; the first that fits counts.
+const EXPLAINED: [&str; 9] = [
+    "cannot enter a user namespace",
+    "limits need a cgroup of your own",
+    "port taken",
+    "executable file not found in $PATH",
+    "Exec format error",
+    "cannot mount the overlay",
+    "was written by a newer hull",
+    "No space left on device",
+    "Permission denied",
+];
+
+/// The chapter and the heading in it, if there is one.
+pub fn heading(said: &str) -> Option<String> {
+    let title = EXPLAINED.iter().find(|title| said.contains(*title))?;
+    let kept = title.to_lowercase().replace(' ', "-");
+    let anchor: String = kept.chars().filter(|c| c.is_alphanumeric() || *c == '-').collect();
+    Some(format!("troubleshooting#{anchor}"))
+}
+
+#[test]
+fn an_error_finds_its_heading() {
+    let said = "exec: \"nope\": executable file not found in $PATH";
+    assert_eq!(heading(said).as_deref(), Some("troubleshooting#executable-file-not-found-in-path"));
+    assert_eq!(heading("No such container: web"), None);
+}

@@ -1,0 +1,56 @@
+//! The chapter on troubleshooting against the errors that there are: what hull prints leads to a heading, and a heading is what
+//! is printed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::{book, code, workspace};
+
+/// Headings that no error says.
+const SYMPTOMS: [&str; 2] = ["Exit code 137", "Nothing comes out of a published port"];
+
+/// Where the errors are that have a heading.
+const LIST: &str = "final/src/ui/book/EXPLAINED.rs";
+
+pub fn complaints() -> Result<Vec<String>> {
+    let page = fs::read_to_string(book().join("src/reference/troubleshooting.md"))?;
+    let headings: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let list = code::item(Path::new(LIST))?;
+    let (_, list) = list.split_once('=').context("a constant has a value")?;
+    let explained: Vec<_> = list.split('"').skip(1).step_by(2).collect();
+    let mut complaints = Vec::new();
+    for text in &explained {
+        if !headings.contains(text) {
+            complaints.push(format!("hull names the book for \"{text}\", and there is no such heading"));
+        }
+    }
+    let said = said()?;
+    for heading in headings.iter().filter(|heading| !SYMPTOMS.contains(heading)) {
+        if !explained.contains(heading) {
+            complaints.push(format!("\"{heading}\" is not in {LIST}"));
+        }
+        if !said.iter().any(|text| text.contains(heading)) {
+            complaints.push(format!("\"{heading}\" is nowhere said"));
+        }
+    }
+    Ok(complaints)
+}
+
+/// The text of hull's sources but for that list, and all that the kernel has to say.
+fn said() -> Result<Vec<String>> {
+    let errnos = (1..134).map(|errno| std::io::Error::from_raw_os_error(errno).to_string());
+    let mut said: Vec<String> = errnos.collect();
+    let mut rest: Vec<PathBuf> = vec![workspace().join("final")];
+    while let Some(path) = rest.pop() {
+        if path.is_dir() {
+            let entries = fs::read_dir(&path).with_context(|| format!("reading {}", path.display()))?;
+            rest.extend(entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?);
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("ui/book.rs")
+        {
+            said.push(fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?);
+        }
+    }
+    Ok(said)
+}
