@@ -58,7 +58,7 @@ fn check(page: &Page, link: &str, pages: &[Page]) -> Option<String> {
 }
 
 /// The ids that mdbook gives to headings.
-fn headings(text: &str) -> impl Iterator<Item = String> {
+pub(crate) fn headings(text: &str) -> impl Iterator<Item = String> {
     let mut is_code = false;
     let heads = text.lines().filter(move |line| {
         is_code ^= line.starts_with("```");
