@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{book, code, commands, diagrams, diffs, look, pages};
+use crate::{book, code, commands, diagrams, diffs, look, measured, pages};
 
 /// What each file below `generated/` has to be now, by its path relative to it.
 pub fn wanted() -> Result<BTreeMap<PathBuf, String>> {
@@ -32,6 +32,7 @@ fn generate(path: &Path) -> Result<String> {
         Some("diagrams") => diagrams::draw(rest),
         Some("commands") => commands::help(rest),
         Some("look") => look::table(),
+        Some("measured") => measured::table(rest),
         Some("traces") => trace(rest),
         _ => bail!("nothing makes {}", path.display()),
     }

@@ -8,8 +8,11 @@
 //!   commands    what each command says of itself
 //!   traces      the kernel calls of each step
 //!   diagrams    book/diagrams/*.pikchr drawn as SVG
+//! measured      when a start makes which call, and how fast hull is
 //! look          what a process sees in each set of namespaces, for the interactive page
+//! shape         what every chapter of the steps has to have
 //! transcripts   the `$` and `#` of the chapters, typed again and compared
+//! errors        the texts of errors, and the chapter about them
 //! built         the pages as mdBook makes them
 //! html          what is wrong with them that no browser would say
 //! spelling      words that are in no dictionary
@@ -23,11 +26,14 @@ mod code;
 mod commands;
 mod diagrams;
 mod diffs;
+pub mod errors;
 pub mod generated;
 pub mod html;
 pub mod links;
 pub mod look;
+pub mod measured;
 pub mod pages;
+pub mod shape;
 pub mod spelling;
 pub mod transcripts;
 

@@ -2,8 +2,10 @@
 
 mod mutants;
 
-use hull_book::{generated, links, pages, transcripts};
-use hull_test_support::skip::skip;
+use hull_book::measured::start;
+use hull_book::transcripts::lab;
+use hull_book::{errors, generated, links, measured, pages, shape, transcripts};
+use hull_test_support::skip::{find_program, skip};
 
 /// For working on one page: `HULL_BOOK_PAGE=steps/01 cargo test -p hull-book transcripts`.
 const ONLY: &str = "HULL_BOOK_PAGE";
@@ -15,9 +17,35 @@ fn what_is_generated_is_fresh() {
 }
 
 #[test]
+fn a_start_is_made_of_the_calls_that_were_measured() {
+    if let Some(why) = start::hindrance() {
+        return skip(why);
+    }
+    if find_program("strace").is_none() {
+        return skip("strace is not installed");
+    }
+    let kept = measured::read().unwrap();
+    let kept: Vec<_> = kept.parts.into_iter().map(|part| (part.who, part.call)).collect();
+    assert_eq!(kept, start::sequence(), "run `cargo xtask book --measure`");
+    start::replay(&lab::binaries().unwrap()).unwrap();
+}
+
+#[test]
 fn every_link_leads_somewhere() {
     let broken = links::broken().unwrap();
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn what_hull_says_leads_to_the_chapter_about_it() {
+    let wrong = errors::complaints().unwrap();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_chapter_of_the_steps_has_its_parts() {
+    let wrong = shape::complaints().unwrap();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -5,15 +5,20 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::bench;
 use crate::workspace::{cargo, output, root, run, target};
 
 /// mdBook changes what it makes between versions, so this one and no other.
 const VERSION: &str = "0.5.4";
 
-pub fn book(serve: bool, capture: bool) -> Result<()> {
+pub fn book(serve: bool, capture: bool, measure: bool) -> Result<()> {
     run(&mut cargo(&["build", "--workspace", "--bins", "--quiet"]))?;
     if capture {
         hull_book::look::capture_all()?;
+    }
+    if measure {
+        let printed = bench::ratios(60)?;
+        hull_book::measured::measure(&target()?.join("release"), &printed)?;
     }
     let changed = hull_book::generated::update()?;
     eprintln!("{changed} generated files have changed");

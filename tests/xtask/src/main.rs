@@ -42,6 +42,9 @@ enum Task {
         /// First look anew at what a process sees in each set of namespaces, for the interactive page
         #[arg(long)]
         capture: bool,
+        /// First measure hull anew, for the tables of times; takes minutes and an otherwise idle machine
+        #[arg(long)]
+        measure: bool,
     },
     /// Measure hull against the kernel's own floor and print a table of ratios
     Bench {
@@ -56,7 +59,7 @@ fn main() -> ExitCode {
         Task::Test => test::test(),
         Task::Vm => vm::test(),
         Task::Install { prefix } => install::install(&prefix),
-        Task::Book { serve, capture } => book::book(serve, capture),
+        Task::Book { serve, capture, measure } => book::book(serve, capture, measure),
         Task::Bench { pairs } => bench::bench(pairs),
     };
     match result {

@@ -73,6 +73,11 @@ pub fn binaries() -> Result<PathBuf> {
 
 impl Shell {
     pub fn start(prompt: Prompt) -> Result<Self> {
+        Self::with_programs(prompt, &binaries()?)
+    }
+
+    /// With hull and the steps from that directory.
+    pub fn with_programs(prompt: Prompt, programs: &Path) -> Result<Self> {
         let files = tempfile::tempdir().context("making a directory")?;
         write_users(files.path())?;
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -103,7 +108,7 @@ impl Shell {
         command
             .env("ID", &id)
             .env("FILES", files.path())
-            .env("BINARIES", binaries()?)
+            .env("BINARIES", programs)
             .env("SCRIPTS", crate::book().join("bin"));
         command.env("HOME", home).env("XDG_RUNTIME_DIR", runtime).env("LC_ALL", "C").env("COLUMNS", "100");
         if prompt == Prompt::Root {
@@ -120,6 +125,14 @@ impl Shell {
             .context("starting unshare")?;
         let stdin = child.stdin.take().context("stdin is piped")?;
         Ok(Self { child, stdin, lines: lines(reader), cgroup, _files: files })
+    }
+
+    /// The process that reads what is typed: the only child of unshare.
+    pub fn pid(&self) -> Result<u32> {
+        let own = self.child.id();
+        let children =
+            fs::read_to_string(format!("/proc/{own}/task/{own}/children")).context("its children")?;
+        children.trim().parse().context("unshare has one child")
     }
 
     /// Removed with the shell, on every hierarchy.
