@@ -60,6 +60,11 @@ fn nonsense_makes_no_network() {
         (&["-o", "colour=blue"], "bridge.enable_icc"),
         (&["-o", "bridge.name=mine"], "another link's"),
         (&["-o", "bridge.name=lo"], "another link's"),
+        (&["-o", "bridge.name=hull0"], "hull's own links"),
+        (&["-o", "bridge.name=hull0-1234"], "hull's own links"),
+        (&["-o", "bridge.name=hl-mine"], "hull's own links"),
+        (&["-o", "bridge.name=veth0123456"], "hull's own links"),
+        (&["-o", "bridge.host_binding_ipv4=::1"], "no IPv4 address"),
         (&["-o", "bridge.name=a-name-that-is-too-long"], "invalid link name"),
         (&["-d", "ipvlan"], "no such network driver: ipvlan"),
     ] {

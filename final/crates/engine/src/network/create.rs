@@ -1,7 +1,7 @@
 //! `network create`: everything is checked, then one file is written. The bridge is made by the first container.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hull_network::links;
 use hull_network::netlink::{Protocol, Socket};
@@ -37,6 +37,9 @@ pub struct NetworkOptions {
 
 /// Names that mean something else, to hull or to docker.
 const RESERVED: [&str; 5] = [DEFAULT, "host", "none", "default", "container"];
+
+/// How the names begin of the links that hull makes: the default networks' bridges, the others', and containers' cables.
+const OWN_LINKS: [&str; 3] = ["hull0", "hl-", "veth"];
 
 impl Engine {
     /// Makes a network.
@@ -187,12 +190,16 @@ fn apply(network: &mut NetworkRecord, key: &str, value: &str) -> Result<()> {
         }
         "bridge.name" => {
             links::check_name(value)?;
+            if OWN_LINKS.iter().any(|prefix| value.starts_with(prefix)) {
+                return Err(invalid("hull's own links are called so"));
+            }
             network.link = value.to_owned();
         }
         "bridge.enable_icc" => network.between_containers = switch()?,
         "bridge.enable_ip_masquerade" => network.masquerade = switch()?,
         "bridge.host_binding_ipv4" => {
-            network.host_ip = Some(value.parse().map_err(|_| invalid("it is no IP address"))?);
+            let address: Ipv4Addr = value.parse().map_err(|_| invalid("it is no IPv4 address"))?;
+            network.host_ip = Some(address.into());
         }
         // The driver has read its own.
         _ => {}
