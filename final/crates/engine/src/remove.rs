@@ -48,6 +48,13 @@ impl Engine {
         if Presence::take(self.root(), &record.id)?.is_none() {
             return Err(Presence::refusal(&record));
         }
+        // Of one that was killed with its monitor, and whose state somebody has removed, the cgroup may still be there.
+        if let Ok(cgroup) = self.cgroup(&self.cgroup_path(&record.id))
+            && cgroup.exists()
+        {
+            cgroup.kill_all()?;
+            cgroup.remove()?;
+        }
         let removed = remove_files(self, &record, volumes);
         drop(lock);
         removed

@@ -1,5 +1,8 @@
 //! `network reload`: the rules of all running containers, put back where another tool has removed them.
 
+use std::collections::BTreeSet;
+
+use hull_network::links;
 use hull_network::netlink::Socket;
 use hull_network::nftables::accept_forwarded;
 
@@ -14,8 +17,23 @@ impl Engine {
     pub fn reload_networks(&self) -> Result<()> {
         let mut sockets = Sockets::open()?;
         bridge::table(self).ensure(&mut sockets.filter)?;
+        sweep(self, &mut sockets)?;
         all(self, &mut sockets.filter)
     }
+}
+
+/// Takes out of the rules what is said of containers that nobody knows any more: their monitor was killed, and the run
+/// directory emptied.
+pub(super) fn sweep(engine: &Engine, sockets: &mut Sockets) -> Result<()> {
+    let table = bridge::table(engine);
+    let listed = table.list(&mut sockets.filter)?;
+    // Looked at afterwards: who is listed was written down before. A link that is there has somebody at its other end.
+    let mut known: BTreeSet<String> =
+        links::list(&mut sockets.route)?.into_iter().map(|link| link.name).collect();
+    for id in directories(&engine.root().run().join("containers"))? {
+        known.extend(endpoints(engine, &id)?.into_iter().map(|endpoint| endpoint.link));
+    }
+    Ok(table.sweep(&mut sockets.filter, listed, |link| known.contains(link))?)
 }
 
 /// Under no lock: who is starting or ending just now puts its own, and a port is led to who holds it.

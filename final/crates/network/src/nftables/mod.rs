@@ -20,6 +20,7 @@ mod names;
 mod neighbours;
 mod rule;
 mod sets;
+mod sweep;
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -35,6 +36,7 @@ use kernel::{NFPROTO_BRIDGE, NFPROTO_INET};
 pub use names::redirect_names;
 pub use neighbours::{accept_forwarded, forget_forwarded};
 use sets::{Element, Fields, Set};
+pub use sweep::Listed;
 
 /// hull's tables, by their name.
 #[derive(Debug, Clone)]

@@ -1,0 +1,94 @@
+//! What the sets still say of containers of which nothing else is known: killed with their monitor, and their run directory
+//! emptied before anybody had cleared them.
+
+use std::collections::BTreeSet;
+
+use super::kernel::*;
+use super::sets::{self, Element, Set};
+use super::{Elements, Table};
+use crate::error::Result;
+use crate::netlink::{Message, Reply, Socket};
+
+/// What begins with the name of a container's link.
+const BY_LINK: [&Set; 4] = [&sets::LINKS, &sets::MACS, &sets::ADDRESSES4, &sets::ADDRESSES6];
+/// What ends with a container's address, and what leads to one.
+const BY_ADDRESS: [&Set; 6] =
+    [&sets::MEMBERS4, &sets::MEMBERS6, &sets::PORTS4, &sets::PORTS6, &sets::PORTS4_AT, &sets::PORTS6_AT];
+/// A name's place in a key.
+const NAME: usize = 16;
+/// A port's place behind an address.
+const PORT: usize = 4;
+/// `struct nfgenmsg`.
+const FIXED: usize = 4;
+
+/// What was in the sets at some moment.
+#[derive(Debug)]
+pub struct Listed {
+    by_link: Elements,
+    by_address: Elements,
+}
+
+impl Table {
+    /// Everything that the sets say of containers; nothing where there is no table.
+    pub fn list(&self, socket: &mut Socket) -> Result<Listed> {
+        let mut all = |sets: &[&'static Set]| {
+            sets.iter().map(|set| Ok((*set, self.elements(socket, set)?))).collect::<Result<_>>()
+        };
+        // A container's address is added together with its link. Listed before, it is not taken for one without.
+        let by_address = all(&BY_ADDRESS)?;
+        Ok(Listed { by_link: all(&BY_LINK)?, by_address })
+    }
+
+    /// Removes what was listed of links that are nobody's.
+    pub fn sweep(&self, socket: &mut Socket, listed: Listed, is_known: impl Fn(&str) -> bool) -> Result<()> {
+        let name = |element: &Element| {
+            let bytes = element.key.split(|byte| *byte == 0).next().unwrap_or_default();
+            String::from_utf8_lossy(bytes).into_owned()
+        };
+        let mut addresses = BTreeSet::new();
+        let mut gone = Elements::new();
+        for (set, elements) in listed.by_link {
+            let (known, lost): (Vec<_>, Vec<_>) = elements.into_iter().partition(|e| is_known(&name(e)));
+            addresses.extend(known.into_iter().filter_map(|e| Some(e.key.get(NAME..)?.to_vec())));
+            gone.push((set, lost));
+        }
+        let is_lost = |set: &Set, element: &Element| {
+            let address = match set.data.is_empty() {
+                true => element.key.get(NAME..),
+                false => element.data.len().checked_sub(PORT).and_then(|end| element.data.get(..end)),
+            };
+            address.is_some_and(|address| !addresses.contains(address))
+        };
+        for (set, mut elements) in listed.by_address {
+            elements.retain(|element| is_lost(set, element));
+            gone.push((set, elements));
+        }
+        gone.retain(|(_, elements)| !elements.is_empty());
+        if gone.is_empty() { Ok(()) } else { self.remove(socket, gone) }
+    }
+
+    fn elements(&self, socket: &mut Socket, set: &Set) -> Result<Vec<Element>> {
+        let mut message =
+            Message::new(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETSETELEM, 0, &[set.family, 0, 0, 0]);
+        message.put_text(NFTA_SET_ELEM_LIST_TABLE, self.name());
+        message.put_text(NFTA_SET_ELEM_LIST_SET, set.name);
+        match socket.dump(
+            message,
+            || format!("list {} of the nftables table {}", set.name, self.name()),
+            read,
+        ) {
+            Err(error) if error.errno() == Some(libc::ENOENT) => Ok(Vec::new()),
+            found => Ok(found?.concat()),
+        }
+    }
+}
+
+/// One message holds as many elements as fit.
+fn read(reply: Reply<'_>) -> Option<Vec<Element>> {
+    let list = reply.attributes(FIXED).get(NFTA_SET_ELEM_LIST_ELEMENTS)?.nested();
+    let element = |fields: crate::netlink::Attributes<'_>| {
+        let bytes = |kind| Some(fields.get(kind)?.nested().get(NFTA_DATA_VALUE)?.0.to_vec());
+        Some(Element { key: bytes(NFTA_SET_ELEM_KEY)?, data: bytes(NFTA_SET_ELEM_DATA).unwrap_or_default() })
+    };
+    Some(list.filter_map(|(_, value)| element(value.nested())).collect())
+}
