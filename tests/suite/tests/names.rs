@@ -121,6 +121,29 @@ fn a_container_knows_the_names_of_its_networks_only() {
 }
 
 #[test]
+fn a_container_of_the_default_network_gets_names_with_its_first_other_one() {
+    let Some(lan) = Lan::start() else { return };
+    lan.t.ok(&["network", "create", "back"]);
+    lan.run("db", &["--network", "back"]);
+    let plain = lan.run("plain", &[]);
+    let changed = lan.run("changed", &["--restart", "always"]);
+    lan.t.ok(&["exec", "changed", "sh", "-c", "echo '# mine' > /etc/resolv.conf"]);
+    for name in ["plain", "changed"] {
+        lan.t.ok(&["network", "connect", "back", name]);
+    }
+    for place in [&plain, &changed] {
+        assert_eq!(find(place, "db"), [lan.address("db")]);
+    }
+    assert!(lan.t.ok(&["exec", "plain", "cat", "/etc/resolv.conf"]).contains("nameserver 127.0.0.11"));
+    assert_eq!(lan.t.ok(&["exec", "changed", "cat", "/etc/resolv.conf"]), "# mine", "the user's own");
+    lan.t.ok(&["network", "disconnect", "back", "plain"]);
+    assert!(find(&plain, "db").is_empty());
+    drop((plain, changed));
+    lan.t.ok(&["rm", "-f", "db", "plain", "changed"]);
+    lan.t.ok(&["network", "rm", "back"]);
+}
+
+#[test]
 fn other_names_are_the_hosts_servers_to_answer() {
     let Some(lan) = Lan::start() else { return };
     // The neighbour is a name server that knows everybody by one address.

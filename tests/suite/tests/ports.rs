@@ -147,6 +147,107 @@ fn a_restart_keeps_the_ports() {
 }
 
 #[test]
+fn ports_are_the_containers_and_move_with_it_from_network_to_network() {
+    let Some(lan) = Lan::start() else { return };
+    for network in ["red", "green"] {
+        lan.t.ok(&["network", "create", network]);
+    }
+    let web = lan.server("web", &["--network", "red", "-p", "8080:80", "-p", "8080:80/udp", "-p", "81"]);
+    let ports = lan.t.ok(&["port", "web"]);
+    let answers = |why: &str| {
+        for transport in BOTH {
+            assert_eq!(lan.neighbour.ask(transport, &format!("{HOST}:8080")), NEIGHBOUR, "{why}");
+            lan.host.ask(transport, "127.0.0.1:8080");
+            web.ask(transport, &format!("{HOST}:8080"));
+        }
+        assert_eq!(lan.t.ok(&["port", "web"]), ports, "{why}");
+    };
+    answers("on red");
+    lan.t.ok(&["network", "connect", "green", "web"]);
+    answers("on both");
+    lan.t.ok(&["network", "disconnect", "red", "web"]);
+    answers("on green");
+    lan.t.ok(&["network", "disconnect", "green", "web"]);
+    assert_eq!(lan.t.ok(&["port", "web"]), "");
+    for transport in BOTH {
+        lan.neighbour.is_refused(transport, &format!("{HOST}:8080"));
+    }
+    assert!(std::net::TcpListener::bind("0.0.0.0:8080").is_err(), "it stays the container's");
+    lan.t.ok(&["network", "connect", "red", "web"]);
+    answers("on red again");
+    drop(web);
+    lan.stop_serving();
+    lan.t.ok(&["rm", "-f", "web"]);
+    lan.t.ok(&["network", "rm", "red", "green"]);
+}
+
+#[test]
+fn a_network_without_a_way_in_leaves_the_ports_to_another_one() {
+    let Some(lan) = Lan::start() else { return };
+    lan.t.ok(&["network", "create", "--internal", "inner"]);
+    lan.t.ok(&["network", "create", "outer"]);
+    lan.server("web", &["--network", "inner", "-p", "8080:80"]);
+    assert_eq!(lan.t.ok(&["port", "web"]), "");
+    lan.t.ok(&["network", "connect", "outer", "web"]);
+    assert_eq!(lan.neighbour.ask(Transport::Tcp, &format!("{HOST}:8080")), NEIGHBOUR);
+    lan.stop_serving();
+    lan.t.ok(&["rm", "-f", "web"]);
+    lan.t.ok(&["network", "rm", "inner", "outer"]);
+}
+
+/// Kills the container's monitor, and with it the container.
+fn kill_with_monitor(lan: &Lan, name: &str) {
+    let pid = lan.t.pid_of(name);
+    let monitor = nix::unistd::Pid::from_raw(lan.t.monitor_of(name));
+    nix::sys::signal::kill(monitor, nix::sys::signal::SIGKILL).unwrap();
+    eventually("it has died with its monitor", || !std::path::Path::new(&format!("/proc/{pid}")).exists());
+    eventually("its cable has gone with it", || !lan.host.sh("ip -o link").contains("veth"));
+}
+
+#[test]
+fn what_an_emptied_run_root_has_forgotten_does_not_stay_in_the_rules() {
+    let Some(lan) = Lan::start() else { return };
+    if skip::find_program("nft").is_none() {
+        return skip::skip("nft is not installed");
+    }
+    let ports = ["-p", "8080:80", "-p", "127.0.0.1:8081:80/udp"];
+    lan.run("lost", &ports);
+    let address = lan.address("lost");
+    kill_with_monitor(&lan, "lost");
+    for entry in std::fs::read_dir(lan.t.run_root()).unwrap().flatten().map(|entry| entry.path()) {
+        let _ = std::fs::remove_dir_all(&entry).or_else(|_| std::fs::remove_file(&entry));
+    }
+    assert!(lan.host.sh("nft list ruleset").contains(&address), "nobody has looked yet");
+    // The next container may have its address.
+    lan.t.ok(&["run", "-d", "--name", "next", "busybox", "sleep", "300"]);
+    let rules = lan.host.sh("nft list ruleset");
+    assert!(!rules.contains("8080") && !rules.contains("8081"), "{rules}");
+    assert_eq!(rules.contains(&address), lan.address("next") == address, "{rules}");
+    lan.t.ok(&["rm", "-f", "next", "lost"]);
+}
+
+#[test]
+fn a_reload_forgets_who_is_gone_and_keeps_who_is_there() {
+    let Some(lan) = Lan::start() else { return };
+    if skip::find_program("nft").is_none() {
+        return skip::skip("nft is not installed");
+    }
+    lan.run("lost", &["-p", "8080:80"]);
+    let id = lan.t.inspect("lost", "{{.Id}}");
+    kill_with_monitor(&lan, "lost");
+    let kept = lan.server("kept", &["-p", "8082:80"]);
+    std::fs::remove_dir_all(lan.t.run_root().join("containers").join(id)).unwrap();
+    lan.t.ok(&["network", "reload"]);
+    let rules = lan.host.sh("nft list ruleset");
+    assert!(!rules.contains("8080") && rules.contains("8082"), "{rules}");
+    lan.neighbour.ask(Transport::Tcp, &format!("{HOST}:8082"));
+    assert!(kept.pings(NEIGHBOUR));
+    drop(kept);
+    lan.stop_serving();
+    lan.t.ok(&["rm", "-f", "kept", "lost"]);
+}
+
+#[test]
 fn what_a_killed_monitor_published_can_be_published_again() {
     let Some(lan) = Lan::start() else { return };
     lan.run("one", &["-p", "8080:80"]);

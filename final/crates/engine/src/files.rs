@@ -58,6 +58,19 @@ pub(crate) fn write(engine: &Engine, record: &Record) -> Result<()> {
     put("resolv.conf", &resolv_conf(&record.options, crate::network::has_resolver(&endpoints)))
 }
 
+/// Writes the container's own resolver into a running container's /etc/resolv.conf. One that somebody inside has changed
+/// stays as it is, as in docker.
+pub(crate) fn name_own_resolver(engine: &Engine, record: &Record) -> Result<()> {
+    let path = directory(engine, record).join("resolv.conf");
+    match std::fs::read_to_string(&path) {
+        Ok(text) if text == resolv_conf(&record.options, false) => {
+            std::fs::write(&path, resolv_conf(&record.options, true))
+                .context(|| format!("write {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Who shares another container's network has its names too, as they are now.
 fn theirs(engine: &Engine, other: &str, name: &str) -> Result<String> {
     let other = engine.find(other)?;

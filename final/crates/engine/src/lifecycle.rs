@@ -259,6 +259,15 @@ impl RunningContainer {
         Ok(())
     }
 
+    /// Tells the monitor that the container is on other networks, and waits until its names are right.
+    pub(crate) fn say_networks(&self) -> Result<()> {
+        let Some(connection) = &self.connection else { return Ok(()) };
+        if connection.send(&Message::Networks).is_ok() {
+            readable(connection.as_fd(), Some(ANSWER_TIMEOUT))?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn signal(&self, signal: i32) -> Result<()> {
         let Some(init) = &self.init else { return Ok(()) };
         match process::pidfd_send_signal(init.as_fd(), signal) {

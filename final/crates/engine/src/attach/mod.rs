@@ -34,6 +34,8 @@ pub enum Message<'a> {
     Stopping {
         keep: bool,
     },
+    /// The container is on other networks than before. Answered by `Started` when its names are right.
+    Networks,
     /// Send me the output from here on.
     Subscribe,
     /// Nobody reads this stream of an `exec` any more.
@@ -62,6 +64,7 @@ impl<'a> Message<'a> {
             Self::Resize { rows, columns } => (b'w', [rows.to_be_bytes(), columns.to_be_bytes()].concat()),
             Self::Signal(number) => (b'k', vec![*number]),
             Self::Stopping { keep } => (b'q', vec![u8::from(*keep)]),
+            Self::Networks => (b'n', vec![]),
             Self::Subscribe => (b's', vec![]),
             Self::OutputClosed { stderr } => (b'c', vec![u8::from(*stderr)]),
             Self::Stdout(data) => (b'o', data.to_vec()),
@@ -93,6 +96,7 @@ impl<'a> Message<'a> {
             },
             b'k' => Self::Signal(*payload.first()?),
             b'q' => Self::Stopping { keep: *payload.first()? != 0 },
+            b'n' => Self::Networks,
             b's' => Self::Subscribe,
             b'c' => Self::OutputClosed { stderr: *payload.first()? != 0 },
             b'o' => Self::Stdout(payload),
@@ -217,6 +221,7 @@ mod tests {
             Message::Resize { rows: 24, columns: 300 },
             Message::Signal(15),
             Message::Stopping { keep: true },
+            Message::Networks,
             Message::Subscribe,
             Message::OutputClosed { stderr: true },
             Message::Unknown,

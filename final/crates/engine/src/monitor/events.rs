@@ -216,6 +216,11 @@ impl EventLoop<'_> {
                 // The answer tells the command that no restart can come between it and its signal.
                 let _ = client.connection.try_send(&Message::Started);
             }
+            Ok(Some(Message::Networks)) => {
+                // Names that cannot be had are no reason to end.
+                let _ = self.network.refresh();
+                let _ = client.connection.try_send(&Message::Started);
+            }
             Ok(Some(_)) => {}
             Ok(None) | Err(_) => client.mark_gone(),
         }

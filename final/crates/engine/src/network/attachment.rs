@@ -20,10 +20,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::bridge::{self, Sockets};
 use super::driver::Driver;
-use super::endpoint::{self, Endpoint};
+use super::endpoint::{self, Endpoint, Places};
 use super::macvlan;
 use super::names::{Names, has_resolver};
 use super::record::NetworkRecord;
+use super::show::PublishedPort;
 use crate::create::random;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -45,6 +46,8 @@ pub(crate) struct Attachment {
     names: Option<Names>,
     /// In the container's namespace, likewise.
     inside: Option<Socket>,
+    /// The container that runs, with a process of its own.
+    running: Option<(Engine, String, i32)>,
 }
 
 impl Attachment {
@@ -53,42 +56,36 @@ impl Attachment {
         if record.options.network != NetworkMode::Networks {
             return Ok(Self::default());
         }
-        let mut endpoints = Vec::new();
-        let planned = Self::take(engine, record, monitor, &mut endpoints);
+        let mut places = Places::default();
+        let planned = Self::take(engine, record, monitor, &mut places);
         let planned = planned.and_then(|planned| {
-            endpoint::store(engine, &record.id, &endpoints)?;
+            places.store(engine, &record.id)?;
             Ok(planned)
         });
         if planned.is_err() {
             // The first error is the one to tell.
-            let _ = give_back(engine, &record.id, &endpoints);
+            let _ = give_back(engine, &record.id, &places.endpoints);
         }
         planned
     }
 
-    fn take(
-        engine: &Engine,
-        record: &Record,
-        monitor: &ProcessId,
-        endpoints: &mut Vec<Endpoint>,
-    ) -> Result<Self> {
+    fn take(engine: &Engine, record: &Record, monitor: &ProcessId, places: &mut Places) -> Result<Self> {
         let mut sockets = Sockets::open()?;
         for (number, option) in record.options.networks.iter().enumerate() {
             let interface = format!("eth{number}");
-            endpoints.push(take_place(engine, record, option, interface, monitor, &mut sockets)?);
+            places.endpoints.push(take_place(engine, record, option, interface, monitor, &mut sockets)?);
         }
         let mut attachment = Self { sockets: Some(sockets), ..Self::default() };
-        if let Some(first) = endpoints.first_mut() {
-            let mappings = record.mappings();
-            attachment.descriptors_before = allow_descriptors(2 * mappings.len());
-            attachment.held = hold_ports(first, &mappings)?;
-        }
+        let mappings = record.mappings();
+        attachment.descriptors_before = allow_descriptors(2 * mappings.len());
+        attachment.held = hold_ports(places, &mappings)?;
         Ok(attachment)
     }
 
     /// Plugs the container in: `pid` is any process in its network namespace.
     pub(crate) fn connect(&mut self, engine: &Engine, record: &Record, pid: i32) -> Result<()> {
         let endpoints = endpoint::endpoints(engine, &record.id)?;
+        self.running = Some((engine.clone(), record.id.clone(), pid));
         if endpoints.is_empty() {
             return Ok(());
         }
@@ -122,6 +119,24 @@ impl Attachment {
         self.names.iter_mut().for_each(Names::serve);
     }
 
+    /// The container has been put on a network, or taken off one.
+    pub(crate) fn refresh(&mut self) -> Result<()> {
+        if let Some(names) = &mut self.names {
+            names.refresh();
+            return Ok(());
+        }
+        let Some((engine, id, pid)) = &self.running else { return Ok(()) };
+        let endpoints = endpoint::endpoints(engine, id)?;
+        if has_resolver(&endpoints) {
+            let record = Record::load(engine.root(), id)?;
+            let (names, socket) = Names::open(engine, &record, &endpoints, &namespace::of_process(*pid)?)?;
+            self.names = Some(names);
+            self.inside = Some(socket);
+            crate::files::name_own_resolver(engine, &record)?;
+        }
+        Ok(())
+    }
+
     /// Opened once, and not closed before [`Self::settle`]: closing them waits for the kernel.
     fn sockets(&mut self) -> Result<&mut Sockets> {
         match &mut self.sockets {
@@ -139,7 +154,7 @@ impl Attachment {
     /// The container has ended: its rules go, its addresses and ports stay for another run.
     pub(crate) fn disconnect(&mut self, engine: &Engine, id: &str) -> Result<()> {
         // Its sockets would keep the namespace.
-        (self.names, self.inside) = (None, None);
+        (self.names, self.inside, self.running) = (None, None, None);
         let mut endpoints = endpoint::endpoints(engine, id)?;
         endpoints.retain(|endpoint| !self.unplugged.contains(&endpoint.link));
         if endpoints.is_empty() {
@@ -188,6 +203,10 @@ pub(super) fn take_place(
     let mut names = vec![record.name.clone()];
     names.extend(option.aliases.iter().cloned());
     let holder = Holder { container: record.id.clone(), names, process: monitor.clone() };
+    if !engine.network_run_dir(&network.name).join("leases").exists() {
+        // The machine has started, or somebody has emptied the run directory. What cannot be cleared is in nobody's way yet.
+        let _ = super::reload::sweep(engine, sockets);
+    }
     let leases = Leases::open(engine.root().run(), &network.name)?;
     let mut addresses = Vec::new();
     for pool in &pools(&network, &mut sockets.route)? {
@@ -229,14 +248,20 @@ fn pools(network: &NetworkRecord, route: &mut Socket) -> Result<Vec<Pool>> {
 }
 
 /// Takes ports of the host for the container's.
-fn hold_ports(endpoint: &mut Endpoint, mappings: &[Mapping]) -> Result<Vec<Held>> {
-    let network = &endpoint.network;
-    if network.driver.is_on_lan() && !mappings.is_empty() {
+fn hold_ports(places: &mut Places, mappings: &[Mapping]) -> Result<Vec<Held>> {
+    // What is said of a network's ports counts for the one they are led over.
+    let network = places.endpoints.iter().map(|endpoint| &endpoint.network).find(|n| n.has_way_in());
+    let on_lan = |endpoint: &&Endpoint| endpoint.network.driver.is_on_lan();
+    if let (None, false, Some(endpoint)) =
+        (network, mappings.is_empty(), places.endpoints.iter().find(on_lan))
+    {
         let why = "its containers are on the LAN, where all their ports are open; leave -p out".into();
-        return Err(Error::Invalid { what: format!("port of a container on network {}", network.name), why });
+        let what = format!("port of a container on network {}", endpoint.network.name);
+        return Err(Error::Invalid { what, why });
     }
-    let mut held = ports::hold(mappings, network.host_ip.unwrap_or(EVERYWHERE))?;
-    if network.host_ip.is_none() && network.has_ipv6() {
+    let host_ip = network.and_then(|network| network.host_ip);
+    let mut held = ports::hold(mappings, host_ip.unwrap_or(EVERYWHERE))?;
+    if host_ip.is_none() && network.is_some_and(|network| network.has_ipv6()) {
         // "All addresses" are those of both families, and the port is the same.
         let both = mappings.iter().zip(&held).filter(|(mapping, _)| mapping.host_ip.is_none());
         let both: Vec<_> = both
@@ -247,14 +272,17 @@ fn hold_ports(endpoint: &mut Endpoint, mappings: &[Mapping]) -> Result<Vec<Held>
             .collect();
         held.extend(ports::hold(&both, Ipv6Addr::UNSPECIFIED.into())?);
     }
-    for port in &held {
-        let published = endpoint.publish(port.host, port.container).ok_or_else(|| Error::Invalid {
+    let name = network.map(|network| network.name.clone());
+    places.waiting =
+        held.iter().map(|held| PublishedPort { container: held.container, host: held.host }).collect();
+    places.publish();
+    match (places.waiting.first(), name) {
+        (Some(port), Some(network)) => Err(Error::Invalid {
             what: format!("port mapping {} to {}", port.host, port.container),
-            why: format!("network {} has no addresses of that family", endpoint.network.name),
-        })?;
-        endpoint.published.push(published);
+            why: format!("network {network} has no addresses of that family"),
+        }),
+        _ => Ok(held),
     }
-    Ok(held)
 }
 
 /// Makes the rules, then the cables: no packet passes that is not looked at.
@@ -275,11 +303,6 @@ pub(super) fn plug_in(
         let ipv6 = endpoint.network.has_ipv6();
         namespace::within(inside.as_fd(), || sysctl::allow_ipv6_on_new_links(ipv6))?;
         let (_, index) = bridge::ready(engine, &endpoint.network.name, sockets)?;
-        if !endpoint.published.is_empty() {
-            // For a published port that is asked for at 127.0.0.1. Only where there is one: should another tool flush the
-            // rules that make it harmless, a container could reach what the host keeps to itself.
-            sysctl::enable_route_localnet(&endpoint.network.link)?;
-        }
         match &endpoint.network.driver {
             Driver::Macvlan(macvlan) => macvlan.plug_in(endpoint, index, inside, &mut sockets.route)?,
             Driver::Bridge => lay_cable(endpoint, index, inside, &mut sockets.route)?,
@@ -314,16 +337,33 @@ fn lay_cable(endpoint: &Endpoint, bridge: u32, inside: &OwnedFd, route: &mut Soc
         }
         made => made?,
     }
-    if !endpoint.published.is_empty() || !endpoint.network.between_containers {
+    if !endpoint.network.between_containers {
         let port = links::get(route, &endpoint.link)?.index;
-        if !endpoint.published.is_empty() {
-            links::reflect_port(route, port)?;
-        }
-        if !endpoint.network.between_containers {
-            links::isolate_port(route, port)?;
-        }
+        links::isolate_port(route, port)?;
     }
-    Ok(())
+    open_for_ports(endpoint, route)
+}
+
+/// What published ports need beside the rules.
+fn open_for_ports(endpoint: &Endpoint, route: &mut Socket) -> Result<()> {
+    if endpoint.published.is_empty() {
+        return Ok(());
+    }
+    // For one that is asked for at 127.0.0.1. Only where there is one: should another tool flush the rules that make it
+    // harmless, a container could reach what the host keeps to itself.
+    sysctl::enable_route_localnet(&endpoint.network.link)?;
+    let port = links::get(route, &endpoint.link)?.index;
+    Ok(links::reflect_port(route, port)?)
+}
+
+/// Lets ports in over cables that are laid, when the network is gone over which they came until now.
+pub(super) fn lead_ports(engine: &Engine, endpoints: &[Endpoint], sockets: &mut Sockets) -> Result<()> {
+    for endpoint in endpoints {
+        open_for_ports(endpoint, &mut sockets.route)?;
+    }
+    let rules: Vec<_> = endpoints.iter().filter_map(Endpoint::rules).collect();
+    bridge::table(engine).attach(&mut sockets.filter, &rules)?;
+    Ok(forget_udp(&mut sockets.filter, &udp_ports(endpoints))?)
 }
 
 fn configure(endpoint: &Endpoint, inner: &mut Socket) -> Result<()> {
@@ -362,7 +402,7 @@ pub(super) fn unplug(engine: &Engine, id: &str, endpoints: &[Endpoint], sockets:
     removed.and(detached.and(forgotten).map_err(Error::from))
 }
 
-fn udp_ports(endpoints: &[Endpoint]) -> Vec<u16> {
+pub(super) fn udp_ports(endpoints: &[Endpoint]) -> Vec<u16> {
     let published = endpoints.iter().flat_map(|endpoint| &endpoint.published);
     let udp = published.filter(|published| published.transport == Transport::Udp);
     udp.map(|published| published.host.port()).collect()

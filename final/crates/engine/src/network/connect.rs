@@ -3,12 +3,15 @@
 //! A running container's new place is held by its monitor's process, as if the monitor had taken it, and the monitor
 //! finds it in `network.json` when the container ends. All of it happens under the container's lock.
 
+use hull_network::connections::forget_udp;
 use hull_network::namespace;
 use hull_network::netlink::{Protocol, Socket};
 
-use super::attachment::{add_default_route, give_back, plug_in, remove_cables, take_place};
+use super::attachment::{
+    add_default_route, give_back, lead_ports, plug_in, remove_cables, take_place, udp_ports,
+};
 use super::bridge::{self, Sockets};
-use super::endpoint::{self, Endpoint};
+use super::endpoint::{Endpoint, Places};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::options::{NetworkMode, NetworkOption};
@@ -24,7 +27,7 @@ impl Engine {
             name => self.find_network(name)?.name,
         };
         let option = &NetworkOption { network: network.clone(), ..option.clone() };
-        let _lock = self.lock(&id)?;
+        let lock = self.lock(&id)?;
         let mut record = Record::load(self.root(), &id)?;
         check_mode(&record, "connect")?;
         if record.options.networks.iter().any(|there| there.network == network) {
@@ -39,26 +42,37 @@ impl Engine {
             self.plug_into(&record, option, state)?;
         }
         record.options.networks.push(option.clone());
-        record.store(&self.root().container_dir(&id))
+        record.store(&self.root().container_dir(&id))?;
+        drop(lock);
+        self.tell_monitor(&record)
+    }
+
+    /// Whose names they are.
+    fn tell_monitor(&self, record: &Record) -> Result<()> {
+        self.running(record)?.map_or(Ok(()), |running| running.say_networks())
     }
 
     fn plug_into(&self, record: &Record, option: &NetworkOption, state: &State) -> Result<()> {
-        let before = endpoint::endpoints(self, &record.id)?;
+        let before = Places::load(self, &record.id)?;
         let mut sockets = Sockets::open()?;
-        let interface = free_interface(&before);
+        let interface = free_interface(&before.endpoints);
         let place = take_place(self, record, option, interface, &state.monitor, &mut sockets)?;
-        let after = [before.as_slice(), std::slice::from_ref(&place)].concat();
-        let plugged = endpoint::store(self, &record.id, &after).and_then(|()| match &state.init {
+        let mut after = before.clone();
+        after.endpoints.push(place.clone());
+        // Ports that waited for a network with a way in are led over this one.
+        after.publish();
+        let place = after.endpoints.last().unwrap_or(&place);
+        let plugged = after.store(self, &record.id).and_then(|()| match &state.init {
             Some(init) => {
                 let inside = namespace::of_process(init.pid)?;
-                plug_in(self, std::slice::from_ref(&place), &inside, &mut sockets)
+                plug_in(self, std::slice::from_ref(place), &inside, &mut sockets)
             }
             // Between a death and the next start, which will plug it in.
             None => Ok(()),
         });
         if plugged.is_err() {
             // The first error is the one to tell.
-            let _ = self.take_away(record, &place, &before, &mut sockets);
+            let _ = self.take_away(record, place, &before, &mut sockets);
         }
         plugged
     }
@@ -81,18 +95,18 @@ impl Engine {
                 why: "it is not on that network".into(),
             });
         }
-        let endpoints = endpoint::endpoints(self, &id)?;
-        let (gone, rest): (Vec<_>, Vec<_>) = endpoints.into_iter().partition(|e| e.network.name == name);
-        if let Some(gone) = gone.first() {
+        let mut places = Places::load(self, &id)?;
+        if let Some(gone) = places.remove(&name) {
             let mut sockets = Sockets::open()?;
-            self.take_away(&record, gone, &rest, &mut sockets)?;
+            self.take_away(&record, &gone, &places, &mut sockets)?;
             let snapshot = Snapshot::take(self.root(), &id)?;
             if let Some(pid) = snapshot.init_pid() {
+                lead_ports(self, &places.endpoints, &mut sockets)?;
                 // The way out may have gone with it.
                 let inside = namespace::of_process(pid)?;
                 let mut inner = Socket::inside(std::os::fd::AsFd::as_fd(&inside), Protocol::Route)?;
                 for ipv6 in [false, true] {
-                    add_default_route(&rest, ipv6, &mut inner)?;
+                    add_default_route(&places.endpoints, ipv6, &mut inner)?;
                 }
             }
         }
@@ -105,15 +119,16 @@ impl Engine {
         &self,
         record: &Record,
         gone: &Endpoint,
-        rest: &[Endpoint],
+        rest: &Places,
         sockets: &mut Sockets,
     ) -> Result<()> {
         let gone = std::slice::from_ref(gone);
         remove_cables(self, &record.id, gone, &mut sockets.route)?;
         let rules: Vec<_> = gone.iter().filter_map(Endpoint::rules).collect();
         bridge::table(self).detach(&mut sockets.filter, &rules)?;
+        forget_udp(&mut sockets.filter, &udp_ports(gone))?;
         give_back(self, &record.id, gone)?;
-        endpoint::store(self, &record.id, rest)
+        rest.store(self, &record.id)
     }
 }
 

@@ -11,6 +11,7 @@ use hull_storage::file;
 use serde::{Deserialize, Serialize};
 
 use super::record::NetworkRecord;
+use super::show::PublishedPort;
 use crate::engine::Engine;
 use crate::error::Result;
 
@@ -30,20 +31,49 @@ pub(crate) struct Endpoint {
 }
 
 /// Content of `network.json`.
-#[derive(Default, Serialize, Deserialize)]
-struct Networks {
-    endpoints: Vec<Endpoint>,
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+pub(super) struct Places {
+    pub endpoints: Vec<Endpoint>,
+    /// Ports that the container's monitor holds, and that none of its networks leads in: it is on none that could.
+    #[serde(default)]
+    pub waiting: Vec<PublishedPort>,
+}
+
+impl Places {
+    pub(super) fn load(engine: &Engine, id: &str) -> Result<Self> {
+        Ok(file::read_json(&path(engine, id))?.unwrap_or_default())
+    }
+
+    pub(super) fn store(&self, engine: &Engine, id: &str) -> Result<()> {
+        Ok(file::write_json_atomic(&path(engine, id), self)?)
+    }
+
+    /// Leads each port that waits over the first of the networks that has a way in, and an address of its family.
+    pub(super) fn publish(&mut self) {
+        let endpoints = &mut self.endpoints;
+        self.waiting.retain(|port| {
+            let inward = endpoints.iter_mut().filter(|endpoint| endpoint.network.has_way_in());
+            let led = |endpoint: &mut Endpoint| {
+                let published = endpoint.publish(port.host, port.container);
+                published.map(|published| endpoint.published.push(published))
+            };
+            inward.map(led).find(Option::is_some).is_none()
+        });
+    }
+
+    /// Takes the container off a network. Its ports are led over another one, or wait.
+    pub(super) fn remove(&mut self, network: &str) -> Option<Endpoint> {
+        let index = self.endpoints.iter().position(|endpoint| endpoint.network.name == network)?;
+        let gone = self.endpoints.remove(index);
+        self.waiting.extend(gone.published.iter().map(PublishedPort::from));
+        self.publish();
+        Some(gone)
+    }
 }
 
 /// The places a container has; none when it does not run, or has no network of its own.
 pub(crate) fn endpoints(engine: &Engine, id: &str) -> Result<Vec<Endpoint>> {
-    let networks: Option<Networks> = file::read_json(&path(engine, id))?;
-    Ok(networks.unwrap_or_default().endpoints)
-}
-
-pub(super) fn store(engine: &Engine, id: &str, endpoints: &[Endpoint]) -> Result<()> {
-    let networks = Networks { endpoints: endpoints.to_vec() };
-    Ok(file::write_json_atomic(&path(engine, id), &networks)?)
+    Ok(Places::load(engine, id)?.endpoints)
 }
 
 pub(super) fn forget(engine: &Engine, id: &str) -> Result<()> {

@@ -64,6 +64,12 @@ impl Names {
     }
 
     pub(super) fn serve(&mut self) {
+        self.refresh();
+        self.resolver.serve();
+    }
+
+    /// Knows the container's networks as they are now.
+    pub(super) fn refresh(&mut self) {
         let changed = endpoint::changed(&self.engine, &self.id);
         if changed != self.changed
             && let Ok(endpoints) = endpoint::endpoints(&self.engine, &self.id)
@@ -72,7 +78,6 @@ impl Names {
             self.resolver.set_networks(directory, servers(&self.dns, &endpoints));
             self.changed = changed;
         }
-        self.resolver.serve();
     }
 }
 

@@ -62,6 +62,11 @@ impl NetworkRecord {
         self.pools.iter().any(|pool| pool.subnet().is_ipv6())
     }
 
+    /// Whether published ports can lead in over this network.
+    pub(super) fn has_way_in(&self) -> bool {
+        !self.internal && !self.driver.is_on_lan()
+    }
+
     pub(super) fn rules(&self) -> Network<'_> {
         Network {
             bridge: &self.link,

@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use hull_network::nftables::Published;
 use hull_network::ports::Port;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{Endpoint, endpoints};
@@ -13,10 +15,17 @@ use crate::record::Record;
 use crate::state::Snapshot;
 
 /// A published port: the container's, and where it is on the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PublishedPort {
     pub container: Port,
     pub host: SocketAddr,
+}
+
+impl From<&Published> for PublishedPort {
+    fn from(published: &Published) -> Self {
+        let container = Port { number: published.container.port(), transport: published.transport };
+        Self { container, host: published.host }
+    }
 }
 
 impl Engine {
@@ -32,11 +41,8 @@ impl Engine {
 }
 
 fn published(endpoints: &[Endpoint]) -> Vec<PublishedPort> {
-    let port = |published: &hull_network::nftables::Published| PublishedPort {
-        container: Port { number: published.container.port(), transport: published.transport },
-        host: published.host,
-    };
-    let mut ports: Vec<_> = endpoints.iter().flat_map(|e| &e.published).map(port).collect();
+    let mut ports: Vec<PublishedPort> =
+        endpoints.iter().flat_map(|e| &e.published).map(PublishedPort::from).collect();
     ports.sort_unstable();
     ports
 }
