@@ -31,12 +31,15 @@ pub enum Network {
 
 #[derive(Debug, Args)]
 pub struct Create {
-    /// bridge or macvlan
+    /// bridge, macvlan or vxlan
     #[arg(short, long, value_name = "DRIVER")]
     pub driver: Option<String>,
     /// The host's link whose LAN the containers are to be on
     #[arg(long, value_name = "LINK")]
     pub parent: Option<String>,
+    /// Another host of a vxlan, by its address; once for each
+    #[arg(long, value_name = "ADDRESS")]
+    pub peer: Vec<IpAddr>,
     /// The network's addresses: 172.30.0.0/16
     #[arg(long, value_name = "SUBNET")]
     pub subnet: Vec<Subnet>,
@@ -55,8 +58,8 @@ pub struct Create {
     /// KEY=VALUE
     #[arg(long, value_name = "LABEL")]
     pub label: Vec<String>,
-    /// mtu; of a bridge bridge.name, bridge.enable_icc, bridge.enable_ip_masquerade and bridge.host_binding_ipv4;
-    /// of a macvlan parent and macvlan_mode
+    /// mtu; of a bridge bridge.name, bridge.enable_icc, bridge.enable_ip_masquerade, bridge.host_binding_ipv4 and
+    /// parent; of a macvlan parent and macvlan_mode; of a vxlan vni, peer, local and port
     #[arg(short, long, value_name = "KEY=VALUE")]
     pub opt: Vec<String>,
     /// Accepted for docker's sake: every network can be joined at any time

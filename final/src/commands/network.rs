@@ -44,17 +44,25 @@ fn create(engine: &Engine, args: &Create) -> Result<u8> {
     Ok(0)
 }
 
-/// `--parent` is a shorter `-o parent=`.
+/// `--parent` is a shorter `-o parent=`, and `--peer` one of several `-o peer=`.
 fn options(args: &Create) -> Result<BTreeMap<String, String>> {
-    let mut options = pairs("network option", &args.opt)?;
+    let (peers, others): (Vec<_>, Vec<_>) = args.opt.iter().cloned().partition(|opt| opt.starts_with(PEER));
+    let mut options = pairs("network option", &others)?;
     if let Some(parent) = &args.parent {
         let before = options.insert("parent".into(), parent.clone());
         if before.is_some_and(|before| before != *parent) {
             bail!("--parent and -o parent name two links");
         }
     }
+    let peers = peers.iter().filter_map(|opt| opt.strip_prefix(PEER)).map(str::to_owned);
+    let peers: Vec<_> = args.peer.iter().map(ToString::to_string).chain(peers).collect();
+    if !peers.is_empty() {
+        options.insert("peer".into(), peers.join(","));
+    }
     Ok(options)
 }
+
+const PEER: &str = "peer=";
 
 fn connect(engine: &Engine, args: &Connect) -> Result<u8> {
     let option = NetworkOption {

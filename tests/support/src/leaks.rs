@@ -45,7 +45,7 @@ fn look(scenario: &Scenario) -> Vec<String> {
         list.iter().filter(|m| !old.contains(m)).cloned().collect::<Vec<_>>()
     };
     left.extend(new(&after.mounts, &before.mounts).iter().map(|m| format!("mount {}", m.display())));
-    // A network's bridge stays when its last container goes, and so do the tables; what is a container's does not.
+    // A network's bridge and tunnel stay when its last container goes, and so do the tables; what is a container's does not.
     let links = after.links.iter().filter(|l| !before.links.contains(l) && !is_bridge(l));
     left.extend(links.map(|l| format!("link {l}")));
     left.extend(
@@ -112,7 +112,7 @@ fn links() -> Vec<String> {
 }
 
 fn is_bridge(link: &str) -> bool {
-    link.starts_with("hull0") || link.starts_with("hl-")
+    link.starts_with("hull0") || link.starts_with("hl-") || link.starts_with("hx-")
 }
 
 /// What each set of a table of hull's holds of containers, and every line of others' tables; empty where `nft` is not

@@ -1,6 +1,7 @@
-//! Links: bridges, veth pairs, macvlans. See rtnetlink(7), veth(4) and the kernel's include/uapi/linux/if_link.h.
+//! Links: bridges, veth pairs, macvlans, VXLANs. See rtnetlink(7), veth(4) and the kernel's include/uapi/linux/if_link.h.
 
 mod macvlan;
+pub mod vxlan;
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;

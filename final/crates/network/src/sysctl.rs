@@ -33,6 +33,16 @@ pub fn allow_ipv6_on_new_links(allow: bool) -> Result<()> {
     if allow { on_new_links("accept_dad", "0") } else { Ok(()) }
 }
 
+/// Takes IPv6 from a link. One that only carries others' frames would otherwise give itself an address, ask for routers,
+/// and be reached at it.
+pub fn disable_ipv6(link: &str) -> Result<()> {
+    crate::links::check_name(link)?;
+    match write(&format!("ipv6/conf/{link}/disable_ipv6"), "1") {
+        Err(error) if error.errno() == Some(libc::ENOENT) => Ok(()),
+        written => written,
+    }
+}
+
 fn on_new_links(switch: &str, value: &str) -> Result<()> {
     match write(&format!("ipv6/conf/default/{switch}"), value) {
         Err(error) if error.errno() == Some(libc::ENOENT) => Ok(()),

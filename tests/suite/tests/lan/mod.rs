@@ -32,7 +32,7 @@ pub const BOTH: [Transport; 2] = [Transport::Tcp, Transport::Udp];
 
 /// A network namespace.
 #[derive(Debug)]
-pub struct Place(File);
+pub struct Place(pub File);
 
 pub struct Lan {
     pub t: Scenario,

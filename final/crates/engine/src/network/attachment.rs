@@ -305,7 +305,7 @@ pub(super) fn plug_in(
         let (_, index) = bridge::ready(engine, &endpoint.network.name, sockets)?;
         match &endpoint.network.driver {
             Driver::Macvlan(macvlan) => macvlan.plug_in(endpoint, index, inside, &mut sockets.route)?,
-            Driver::Bridge => lay_cable(endpoint, index, inside, &mut sockets.route)?,
+            _ => lay_cable(endpoint, index, inside, &mut sockets.route)?,
         }
         configure(endpoint, &mut inner)?;
         match endpoint.network.driver.has_bridge() {
@@ -373,7 +373,7 @@ fn configure(endpoint: &Endpoint, inner: &mut Socket) -> Result<()> {
     }
     match endpoint.network.driver {
         Driver::Macvlan(_) => macvlan::set_up(endpoint, link, inner),
-        Driver::Bridge => Ok(links::set_up(inner, link)?),
+        _ => Ok(links::set_up(inner, link)?),
     }
 }
 
@@ -416,7 +416,7 @@ pub(super) fn remove_cables(
 ) -> Result<()> {
     endpoints.iter().try_for_each(|endpoint| match endpoint.network.driver {
         Driver::Macvlan(_) => macvlan::unplug(engine, id, endpoint),
-        Driver::Bridge => remove_link(route, &endpoint.link),
+        _ => remove_link(route, &endpoint.link),
     })
 }
 

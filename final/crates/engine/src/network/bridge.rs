@@ -6,13 +6,14 @@ use hull_network::addresses::{self, Address};
 use hull_network::links::{self, Bridge};
 use hull_network::mac::Mac;
 use hull_network::netlink::{Protocol, Socket};
-use hull_network::nftables::Table;
+use hull_network::nftables::{Table, forget_forwarded};
 use hull_network::pool::{self, Pool};
 use hull_network::subnet::Subnet;
 use hull_network::{routes, sysctl};
 
 use super::driver::Driver;
 use super::record::{DEFAULT, NetworkRecord};
+use super::{parent, vxlan};
 use crate::create::random_id;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -72,7 +73,13 @@ fn find(network: &NetworkRecord, route: &mut Socket) -> Result<Option<u32>> {
             why: format!("its bridge's name, {}, is that of another link", network.link),
         });
     }
-    Ok(link.up.then_some(link.index))
+    let whole = link.up
+        && match &network.driver {
+            Driver::Bridge | Driver::Macvlan(_) => true,
+            Driver::Lan { parent } => parent::has_joined(parent, link.index, route)?,
+            Driver::Vxlan(vxlan) => vxlan.is_made(network, link.index, route)?,
+        };
+    Ok(whole.then_some(link.index))
 }
 
 /// The default network as it is or will be.
@@ -138,8 +145,11 @@ pub(super) fn free_subnet(engine: &Engine, route: &mut Socket) -> Result<Subnet>
     })
 }
 
-/// The route of the host's that a network of these addresses would cut off.
+/// The route of the host's that a network of these addresses would cut off. On a LAN it is the host who gets no address.
 pub(super) fn conflict(network: &NetworkRecord, route: &mut Socket) -> Result<Option<routes::Route>> {
+    if network.driver.is_on_lan() {
+        return Ok(None);
+    }
     for pool in &network.pools {
         if let Some(found) = routes::conflict(route, pool.subnet())? {
             return Ok(Some(found));
@@ -148,28 +158,38 @@ pub(super) fn conflict(network: &NetworkRecord, route: &mut Socket) -> Result<Op
     Ok(None)
 }
 
-/// Under the network's lock. What a kill left half made is completed.
+/// Under the network's lock. What a kill left half made is completed; what fails is not left half made.
 fn make(engine: &Engine, network: &NetworkRecord, sockets: &mut Sockets) -> Result<u32> {
-    let Sockets { route, filter } = sockets;
-    let index = match links::find(route, &network.link)? {
-        Some(link) => link.index,
-        None => {
-            if let Some(found) = conflict(network, route)? {
-                return Err(Error::Invalid {
-                    what: format!("network {}", network.name),
-                    why: format!("the host already reaches {} another way", found.destination),
-                });
-            }
-            let mac = Mac::for_address(network.pools.first().map_or(IpAddr::from([0; 4]), Pool::gateway));
-            let mtu = match network.mtu {
-                Some(mtu) => mtu,
-                None => default_mtu(route)?,
-            };
-            links::create_bridge(route, &Bridge { name: &network.link, mac, mtu })?;
-            links::get(route, &network.link)?.index
-        }
+    let there = links::find(&mut sockets.route, &network.link)?;
+    let made = match &there {
+        Some(link) => Ok(link.index),
+        None => make_link(network, &mut sockets.route),
     };
-    for pool in &network.pools {
+    let made = made.and_then(|index| complete(engine, network, index, sockets).map(|()| index));
+    if made.is_err() && there.is_none() {
+        // The first error is the one to tell.
+        let _ = remove(engine, network, sockets);
+    }
+    made
+}
+
+fn make_link(network: &NetworkRecord, route: &mut Socket) -> Result<u32> {
+    if let Some(found) = conflict(network, route)? {
+        return Err(Error::Invalid {
+            what: format!("network {}", network.name),
+            why: format!("the host already reaches {} another way", found.destination),
+        });
+    }
+    let mac = Mac::for_address(network.pools.first().map_or(IpAddr::from([0; 4]), Pool::gateway));
+    let mtu = mtu(network, route)?;
+    links::create_bridge(route, &Bridge { name: &network.link, mac, mtu })?;
+    Ok(links::get(route, &network.link)?.index)
+}
+
+/// The last step brings it up: then it has all it needs.
+fn complete(engine: &Engine, network: &NetworkRecord, index: u32, sockets: &mut Sockets) -> Result<()> {
+    let Sockets { route, filter } = sockets;
+    for pool in network.pools.iter().filter(|_| !network.driver.is_on_lan()) {
         let address = Address { link: index, ip: pool.gateway(), prefix: pool.subnet().prefix() };
         match addresses::add(route, address) {
             Err(error) if error.errno() == Some(libc::EEXIST) => {}
@@ -178,8 +198,33 @@ fn make(engine: &Engine, network: &NetworkRecord, sockets: &mut Sockets) -> Resu
         sysctl::enable_forwarding(pool.subnet().is_ipv6())?;
     }
     table(engine).add_network(filter, &network.rules())?;
-    links::set_up(route, index)?;
-    Ok(index)
+    match &network.driver {
+        Driver::Bridge | Driver::Macvlan(_) => {}
+        Driver::Lan { parent } => parent::join(parent, network, index, route)?,
+        Driver::Vxlan(vxlan) => vxlan.make(network, index, route)?,
+    }
+    Ok(links::set_up(route, index)?)
+}
+
+/// Takes what there is of the network from the host. A parent is the host's own again.
+pub(super) fn remove(engine: &Engine, network: &NetworkRecord, sockets: &mut Sockets) -> Result<()> {
+    let Sockets { route, filter } = sockets;
+    for name in [vxlan::link(network), network.link.clone()] {
+        if let Some(link) = links::find(route, &name)? {
+            links::delete(route, link.index)?;
+        }
+    }
+    table(engine).remove_network(filter, &network.link)?;
+    Ok(forget_forwarded(filter, &network.link)?)
+}
+
+fn mtu(network: &NetworkRecord, route: &mut Socket) -> Result<u32> {
+    match (&network.driver, network.mtu) {
+        (Driver::Vxlan(vxlan), _) => vxlan.mtu(network, route),
+        (_, Some(mtu)) => Ok(mtu),
+        (Driver::Lan { parent }, None) => Ok(links::get(route, parent)?.mtu),
+        (_, None) => default_mtu(route),
+    }
 }
 
 fn default_mtu(route: &mut Socket) -> Result<u32> {

@@ -39,7 +39,7 @@ pub struct NetworkOptions {
 const RESERVED: [&str; 5] = [DEFAULT, "host", "none", "default", "container"];
 
 /// How the names begin of the links that hull makes: the default networks' bridges, the others', and containers' cables.
-const OWN_LINKS: [&str; 3] = ["hull0", "hl-", "veth"];
+const OWN_LINKS: [&str; 4] = ["hull0", "hl-", "hx-", "veth"];
 
 impl Engine {
     /// Makes a network.
@@ -76,7 +76,7 @@ impl Engine {
         for (key, value) in &options.options {
             apply(&mut network, key, value)?;
         }
-        network.driver.check_on_host(&network, &mut route)?;
+        network.driver.check_on_host(&network, &others, &mut route)?;
         check_free(&network, &others, &mut route)?;
         match file::create_json(&self.network_file(&network.name), &network)? {
             true => Ok(network),
@@ -104,8 +104,8 @@ impl Engine {
 
     fn pools(&self, options: &NetworkOptions, driver: &Driver, route: &mut Socket) -> Result<Vec<Pool>> {
         let mut subnets = options.subnets.clone();
-        if driver.is_on_lan() {
-            // Nobody but who asks knows which addresses of somebody else's network are free.
+        if driver.shares_subnet() {
+            // Nobody but who asks knows which addresses of a network are free that others are on as well.
             let missing = match (subnets.iter().any(|s| !s.is_ipv6()), subnets.iter().any(|s| s.is_ipv6())) {
                 (false, _) => Some("--subnet 192.0.2.0/24"),
                 (_, false) if options.ipv6 => Some("--subnet 2001:db8::/64"),
@@ -113,8 +113,11 @@ impl Engine {
             };
             if let Some(missing) = missing {
                 let what = format!("{} network {}", driver.name(), options.name);
-                let why = format!("the LAN's addresses have to be said, as with {missing}");
+                let why = format!("others are on it, so its addresses have to be said, as with {missing}");
                 return Err(Error::Invalid { what, why });
+            }
+            if matches!(driver, Driver::Vxlan(_)) {
+                own_parts(options, &subnets)?;
             }
         } else if !subnets.iter().any(|subnet| !subnet.is_ipv6()) {
             subnets.insert(0, bridge::free_subnet(self, route)?);
@@ -155,6 +158,24 @@ impl Engine {
         };
         subnets.iter().map(pool).collect()
     }
+}
+
+/// Hosts that each give addresses from their own part of the subnet never give the same one twice.
+fn own_parts(options: &NetworkOptions, subnets: &[Subnet]) -> Result<()> {
+    for subnet in subnets {
+        let what = || format!("vxlan network {}", options.name);
+        let Some(range) = options.ranges.iter().find(|range| subnet.includes(**range)) else {
+            let why =
+                format!("the hosts must not give the same addresses: each needs an --ip-range of {subnet}");
+            return Err(Error::Invalid { what: what(), why });
+        };
+        let gateway = options.gateways.iter().find(|gateway| subnet.contains(**gateway));
+        if let Some(gateway) = gateway.filter(|gateway| !range.contains(**gateway)) {
+            let why = format!("each host is its containers' gateway: {gateway} is not in the range {range}");
+            return Err(Error::Invalid { what: what(), why });
+        }
+    }
+    Ok(())
 }
 
 fn exists(name: &str) -> Error {
@@ -219,14 +240,14 @@ fn check_free(network: &NetworkRecord, others: &[NetworkRecord], route: &mut Soc
             }
         }
     }
-    if network.driver.is_on_lan() && !network.driver.has_bridge() {
-        return Ok(());
-    }
     if let Some(found) = conflict(network, route)? {
         return Err(Error::Invalid {
             what: format!("network {}", network.name),
             why: format!("the host already reaches {} another way", found.destination),
         });
+    }
+    if !network.driver.has_bridge() {
+        return Ok(());
     }
     let taken = others.iter().any(|other| other.link == network.link);
     if taken || links::find(route, &network.link)?.is_some() {

@@ -6,6 +6,7 @@
 //! bridge      its link on the host, made when the first container needs it, and kept
 //! macvlan     containers on the host's LAN, with nothing of theirs on the host
 //! parent      a link of the host's that a network shares
+//! vxlan       one network on several hosts
 //! endpoint    a container's place on a network: address, cable, published ports (network.json in its run directory)
 //! attachment  the monitor's part: takes places, plugs in, unplugs, gives back
 //! link        --link, of the time before names
@@ -35,6 +36,7 @@ mod recover;
 mod reload;
 mod show;
 mod verbs;
+mod vxlan;
 
 pub(crate) use attachment::Attachment;
 pub(crate) use attachment::gateway;

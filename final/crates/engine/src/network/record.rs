@@ -67,11 +67,13 @@ impl NetworkRecord {
         !self.internal && !self.driver.is_on_lan()
     }
 
+    /// On a LAN the host takes no part, which to the rules is a network without a way out through it.
     pub(super) fn rules(&self) -> Network<'_> {
+        let on_lan = self.driver.is_on_lan();
         Network {
             bridge: &self.link,
-            internal: self.internal,
-            masquerade: self.masquerade,
+            internal: self.internal || on_lan,
+            masquerade: self.masquerade && !on_lan,
             between_containers: self.between_containers,
         }
     }

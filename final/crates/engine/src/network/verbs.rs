@@ -1,8 +1,6 @@
 //! `network ls inspect rm prune`.
 
 use hull_network::leases::Leases;
-use hull_network::links;
-use hull_network::nftables::forget_forwarded;
 use hull_storage::file;
 use serde_json::{Map, Value, json};
 
@@ -99,12 +97,7 @@ impl Engine {
             return Err(Error::NetworkInUse { network: network.name, user });
         }
         if network.driver.has_bridge() {
-            let mut sockets = Sockets::open()?;
-            if let Some(link) = links::find(&mut sockets.route, &network.link)? {
-                links::delete(&mut sockets.route, link.index)?;
-            }
-            bridge::table(self).remove_network(&mut sockets.filter, &network.link)?;
-            forget_forwarded(&mut sockets.filter, &network.link)?;
+            bridge::remove(self, &network, &mut Sockets::open()?)?;
         }
         // Last, so that whatever stops us can be gone on with.
         file::remove(&self.network_file(&network.name))?;

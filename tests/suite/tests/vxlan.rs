@@ -1,0 +1,218 @@
+//! One network on two hosts: the scenario's own and, in its neighbour's namespace, another one with its own roots.
+
+use hull_test_support::Scenario;
+use hull_test_support::outcome::eventually;
+use std::fs::File;
+
+mod lan;
+use lan::{BOTH, HOST, Lan, NEIGHBOUR, Place, Transport};
+
+struct Hosts {
+    lan: Lan,
+    second: Scenario,
+}
+
+/// What the hosts are told alike.
+const COMMON: [&str; 8] = ["network", "create", "-d", "vxlan", "-o", "vni=42", "--subnet", "10.9.0.0/24"];
+const FIRST: [&str; 4] = ["--ip-range", "10.9.0.0/25", "--peer", NEIGHBOUR];
+const SECOND: [&str; 4] = ["--ip-range", "10.9.0.128/25", "--peer", HOST];
+
+impl Hosts {
+    fn start() -> Option<Self> {
+        let lan = Lan::start()?;
+        let second = lan.t.second_root();
+        second.busybox();
+        Some(Self { lan, second })
+    }
+
+    /// A command of the second host's.
+    #[track_caller]
+    fn there(&self, args: &[&str]) -> String {
+        self.lan.neighbour.inside(|| self.second.ok(args))
+    }
+
+    /// The network `far` on both.
+    fn connect(&self, more: &[&str], first: &[&str], second: &[&str]) {
+        self.lan.t.ok(&[&COMMON[..], &FIRST, more, first, &["far"]].concat());
+        self.there(&[&COMMON[..], &SECOND, more, second, &["far"]].concat());
+    }
+
+    /// A container on the second host.
+    fn run_there(&self, name: &str) -> Place {
+        self.there(&["run", "-d", "--name", name, "--network", "far", "busybox", "sleep", "300"]);
+        let pid = self.there(&["inspect", "-f", "{{.State.Pid}}", name]);
+        Place(File::open(format!("/proc/{pid}/ns/net")).expect("it runs"))
+    }
+
+    /// Removes the network from both, with which nothing of it is left.
+    fn end(self) {
+        self.lan.t.ok(&["network", "rm", "far"]);
+        self.there(&["network", "rm", "far"]);
+        for place in [&self.lan.host, &self.lan.neighbour] {
+            let links = place.sh("ip -o link");
+            assert!(!links.contains("hl-") && !links.contains("hx-") && !links.contains("veth"), "{links}");
+        }
+        drop(self.lan);
+    }
+}
+
+fn reach(from: &Place, address: &str) {
+    eventually(&format!("{address} answers"), || from.pings(address));
+}
+
+#[test]
+fn containers_on_two_hosts_reach_each_other() {
+    let Some(hosts) = Hosts::start() else { return };
+    hosts.connect(&[], &[], &[]);
+    let lan = &hosts.lan;
+    let here = lan.server("here", &["--network", "far", "-p", "8080:80", "-p", "8080:80/udp"]);
+    let there = hosts.run_there("there");
+    lan.serve(&there, "0.0.0.0:80");
+    // Each host is the gateway of its own containers, and gives addresses from its own part.
+    assert_eq!((lan.address("here"), lan.gateway("here")), ("10.9.0.2".into(), "10.9.0.1".into()));
+    reach(&here, "10.9.0.129");
+    for transport in BOTH {
+        assert_eq!(here.ask(transport, "10.9.0.129:80"), lan.address("here"));
+        assert_eq!(there.ask(transport, &format!("{}:80", lan.address("here"))), "10.9.0.129");
+        // The hosts are what they are to any other network's containers.
+        assert_eq!(lan.neighbour.ask(transport, &format!("{HOST}:8080")), NEIGHBOUR);
+    }
+    // 1500 bytes below, less the 50 of the outer headers: what fits is not taken apart.
+    assert!(here.sh("ip -o link show eth0").contains("mtu 1450 "));
+    here.sh("busybox ping -c 1 -W 10 -s 1422 10.9.0.129");
+    let tunnel = lan.host.sh("ip -d -o link show type vxlan");
+    for part in ["vxlan id 42", "local 198.51.100.1", "dstport 4789", "mtu 1450"] {
+        assert!(tunnel.contains(part), "{part} in {tunnel}");
+    }
+    lan.stop_serving();
+    drop((here, there));
+    lan.t.ok(&["rm", "-f", "here"]);
+    hosts.there(&["rm", "-f", "there"]);
+    hosts.end();
+}
+
+#[test]
+fn ipv6_crosses_and_so_do_other_ports_and_addresses_below() {
+    let Some(hosts) = Hosts::start() else { return };
+    let lan = &hosts.lan;
+    lan.host.sh("ip -6 addr add fd00:1::1/64 dev lan0 nodad");
+    lan.neighbour.sh("ip -6 addr add fd00:1::2/64 dev eth0 nodad");
+    let create = ["network", "create", "-d", "vxlan", "-o", "id=7", "-o", "port=4790", "--ipv6"];
+    let subnets = ["--subnet", "10.9.0.0/24", "--subnet", "fd00:9::/64"];
+    let first = ["--ip-range", "10.9.0.0/25", "--ip-range", "fd00:9::1:0/112", "-o", "peer=fd00:1::2"];
+    let second = ["--ip-range", "10.9.0.128/25", "--ip-range", "fd00:9::2:0/112", "-o", "peer=fd00:1::1"];
+    lan.t.ok(&[&create[..], &subnets, &first, &["-o", "local=fd00:1::1", "far"]].concat());
+    hosts.there(&[&create[..], &subnets, &second, &["far"]].concat());
+    let here = lan.run("here", &["--network", "far"]);
+    let there = hosts.run_there("there");
+    lan.serve(&there, "[::]:80");
+    let address =
+        hosts.there(&["inspect", "-f", "{{.NetworkSettings.Networks.far.GlobalIPv6Address}}", "there"]);
+    let own = lan.t.inspect("here", "{{.NetworkSettings.Networks.far.GlobalIPv6Address}}");
+    assert!(address.starts_with("fd00:9::2:") && own.starts_with("fd00:9::1:"), "{address} {own}");
+    reach(&here, "10.9.0.129");
+    for transport in BOTH {
+        assert_eq!(here.ask(transport, &format!("[{address}]:80")), own);
+    }
+    assert!(here.sh("ip -o link show eth0").contains("mtu 1430 "), "20 more for IPv6 below");
+    lan.stop_serving();
+    drop((here, there));
+    lan.t.ok(&["rm", "-f", "here"]);
+    hosts.there(&["rm", "-f", "there"]);
+    hosts.end();
+}
+
+#[test]
+fn a_vxlan_is_joined_and_left_and_survives_a_killed_monitor() {
+    let Some(hosts) = Hosts::start() else { return };
+    hosts.connect(&[], &[], &[]);
+    let lan = &hosts.lan;
+    let place = lan.run("box", &[]);
+    let there = hosts.run_there("there");
+    lan.t.ok(&["network", "connect", "--ip", "10.9.0.9", "far", "box"]);
+    reach(&there, "10.9.0.9");
+    lan.t.ok(&["network", "disconnect", "far", "box"]);
+    assert!(!there.pings("10.9.0.9"));
+    // The tunnel is put back by who comes next.
+    lan.host.sh("ip link delete $(ip -o link show type vxlan | sed 's/^[0-9]*: \\([^:@]*\\).*/\\1/')");
+    lan.t.ok(&["network", "connect", "--ip", "10.9.0.9", "far", "box"]);
+    reach(&there, "10.9.0.9");
+    let monitor = nix::unistd::Pid::from_raw(lan.t.monitor_of("box"));
+    nix::sys::signal::kill(monitor, nix::sys::signal::SIGKILL).unwrap();
+    eventually("it is cleared", || lan.t.inspect("box", "{{.State.Status}}") == "exited");
+    drop(place);
+    lan.t.ok(&["start", "box"]);
+    reach(&there, "10.9.0.9");
+    drop(there);
+    lan.t.ok(&["rm", "-f", "box"]);
+    hosts.there(&["rm", "-f", "there"]);
+    hosts.end();
+}
+
+#[test]
+fn a_vxlan_without_a_way_out_still_reaches_the_other_host() {
+    let Some(hosts) = Hosts::start() else { return };
+    hosts.connect(&["--internal"], &[], &[]);
+    let here = hosts.lan.run("here", &["--network", "far"]);
+    let there = hosts.run_there("there");
+    reach(&here, "10.9.0.129");
+    hosts.lan.serve(&hosts.lan.neighbour, "0.0.0.0:90");
+    here.is_refused(Transport::Tcp, &format!("{NEIGHBOUR}:90"));
+    hosts.lan.stop_serving();
+    drop((here, there));
+    hosts.lan.t.ok(&["rm", "-f", "here"]);
+    hosts.there(&["rm", "-f", "there"]);
+    hosts.end();
+}
+
+#[test]
+fn nonsense_makes_no_vxlan() {
+    let Some(lan) = Lan::start() else { return };
+    let t = &lan.t;
+    t.ok(&[&COMMON[..], &FIRST, &["taken"]].concat());
+    let range = ["--subnet", "10.8.0.0/24", "--ip-range", "10.8.0.0/25"];
+    let vni = ["-o", "vni=9"];
+    let peer = ["--peer", NEIGHBOUR];
+    for (options, why) in [
+        (&[&peer[..], &range].concat(), "the same on every host: -o vni=42"),
+        (&[&vni[..], &range].concat(), "other hosts' addresses: --peer"),
+        (&[&vni[..], &peer].concat(), "as with --subnet"),
+        (&[&vni[..], &peer, &range[..2]].concat(), "each needs an --ip-range of 10.8.0.0/24"),
+        (
+            &[&vni[..], &peer, &range, &["--gateway", "10.8.0.200"]].concat(),
+            "is not in the range 10.8.0.0/25",
+        ),
+        (&[&vni[..], &peer, &range, &["--ipv6"]].concat(), "--subnet 2001:db8::/64"),
+        (&[&["-o", "vni=0"], &peer[..], &range].concat(), "1 to 16777215"),
+        (&[&["-o", "vni=16777216"], &peer[..], &range].concat(), "1 to 16777215"),
+        (&[&["-o", "vni=42"], &peer[..], &range].concat(), "it is the number of network taken"),
+        (&[&vni[..], &peer, &range, &["-o", "id=8"]].concat(), "another name of vni"),
+        (&[&vni[..], &peer, &range, &["-o", "port=0"]].concat(), "a port is 1 to 65535"),
+        (&[&vni[..], &peer, &range, &["-o", "mtu=1500"]].concat(), "has 1500, of which 1450 are left"),
+        (
+            &[&vni[..], &peer, &range, &["-o", "local=192.0.2.9"]].concat(),
+            "no link of this host has the address",
+        ),
+        (&[&vni[..], &peer, &range, &["-o", "local=fd00::1"]].concat(), "all by IPv4 or all by IPv6"),
+        (
+            &[&vni[..], &peer, &range, &["-o", "bridge.enable_icc=false"]].concat(),
+            "bridge.host_binding_ipv4, vni",
+        ),
+        (&[&vni[..], &peer, &peer, &range].concat(), "it is given twice"),
+        (&[&vni[..], &["--peer", HOST], &range].concat(), "it is an address of this host"),
+        (&[&vni[..], &["--peer", "127.0.0.1"], &range].concat(), "it is no host's address"),
+        (&[&vni[..], &["-o", "peer=somebody"], &range].concat(), "it is no host's address"),
+        (&[&vni[..], &["--peer", "203.0.113.9"], &range].concat(), "the host has no way there"),
+    ] {
+        let refused = t.hull(&[&["network", "create", "-d", "vxlan"], options.as_slice(), &["new"]].concat());
+        assert!(!refused.success() && refused.stderr.contains(why), "{why}: {refused}");
+    }
+    assert_eq!(t.ok(&["network", "ls", "-q", "-f", "driver=vxlan"]).lines().count(), 1);
+    // Somebody else's tunnel has the number: nothing is left half made.
+    lan.host.sh("ip link add other0 type vxlan id 42 local 198.51.100.1 dstport 4789");
+    let refused = t.hull(&["run", "--rm", "--network", "taken", "busybox", "true"]);
+    assert!(refused.fails(125).contains("make the VXLAN link"), "{refused}");
+    let links = lan.host.sh("ip link delete other0; ip -o link");
+    assert!(!links.contains("hl-") && !links.contains("hx-"), "{links}");
+    t.ok(&["network", "rm", "taken"]);
+}
