@@ -123,6 +123,13 @@ impl Browser {
         Ok(())
     }
 
+    /// As it would be on paper: `print`; and back: `screen`.
+    pub fn emulate(&self, medium: &str) -> Result<()> {
+        let command = json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "media": medium } });
+        self.post("/goog/cdp/execute", command)?;
+        Ok(())
+    }
+
     /// What the pages wrote to the console since the last time, from warnings on.
     pub fn complaints(&self) -> Result<Vec<String>> {
         let log = self.post("/se/log", json!({ "type": "browser" }))?;

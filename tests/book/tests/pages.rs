@@ -114,6 +114,52 @@ fn folds_open() {
     browser.wait_for(is_seen).unwrap();
 }
 
+/// As WebDriver names the keys that have no letter.
+const RIGHT: &str = "\u{E014}";
+const ESCAPE: &str = "\u{E00C}";
+const ENTER: &str = "\u{E007}";
+
+#[test]
+fn keys_are_enough() {
+    let Some((browser, book)) = begin() else { return };
+    browser.open(&book.join("index.html"), "").unwrap();
+    browser.press(RIGHT).unwrap();
+    browser.wait_for("return location.pathname.endsWith('start/before.html')").unwrap();
+    browser.wait_for("return document.readyState == 'complete'").unwrap();
+    browser.press("/").unwrap();
+    browser.wait_for("return document.activeElement.id == 'mdbook-searchbar'").unwrap();
+    browser.press(ESCAPE).unwrap();
+    browser.wait_for("return document.activeElement.id != 'mdbook-searchbar'").unwrap();
+
+    // A fold can be reached and opened.
+    browser.open(&book.join("steps/01-uts/uts.html"), "").unwrap();
+    browser.run("document.querySelector('main summary').focus()").unwrap();
+    assert_eq!(browser.run("return document.activeElement.localName").unwrap(), json!("summary"));
+    browser.press(ENTER).unwrap();
+    browser.wait_for("return document.querySelector('main details').open").unwrap();
+}
+
+#[test]
+fn on_paper_everything_is_there() {
+    let Some((browser, book)) = begin() else { return };
+    // What is left of A4 between the margins.
+    browser.resize(720, 1000).unwrap();
+    browser.open(&book.join("print.html"), "").unwrap();
+    browser.emulate("print").unwrap();
+    let titles =
+        browser.run("return [...document.querySelectorAll('main h1')].map((h) => h.textContent)").unwrap();
+    let chapters = built::pages(book).unwrap().len() - 1;
+    assert!(titles.as_array().unwrap().len() >= chapters, "{chapters} chapters, {titles}");
+    let answers = "return [...document.querySelectorAll('main details > p')].every((p) => p.checkVisibility({ contentVisibilityAuto: true }))";
+    assert_eq!(browser.run(answers).unwrap(), json!(true), "folds are open");
+    let cut = "return [...document.querySelectorAll('main pre > code')]
+                   .filter((code) => code.checkVisibility() && code.scrollWidth > code.clientWidth + 1)
+                   .map((code) => code.textContent.slice(0, 60)).slice(0, 5).join(' ')";
+    assert_eq!(browser.run(cut).unwrap(), json!(""), "lines are cut off");
+    browser.run("document.querySelector('main details').scrollIntoView()").unwrap();
+    screenshot(&browser, "print-on-paper");
+}
+
 #[test]
 fn the_theme_switches_and_stays() {
     let Some((browser, book)) = begin() else { return };
