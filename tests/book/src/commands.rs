@@ -28,3 +28,22 @@ pub fn help(path: &Path) -> Result<String> {
     let text = String::from_utf8(output.stdout)?;
     Ok(text.lines().map(|line| format!("{}\n", line.trim_end())).collect())
 }
+
+/// Flags of these commands that the chapter about flags does not speak of.
+pub fn unexplained_flags() -> Result<Vec<String>> {
+    let page = std::fs::read_to_string(crate::book().join("src/reference/flags.md"))?;
+    let explained: Vec<_> = page.split(|c: char| !c.is_alphanumeric() && c != '-').collect();
+    let mut unexplained = Vec::new();
+    for command in ["hull-run", "hull-network-create"] {
+        let help = help(&Path::new(command).with_extension("txt"))?;
+        let flags = help.lines().filter_map(|line| {
+            let (before, rest) = line.split_once("--")?;
+            let is_flag = before.trim().is_empty() || before.trim_start().starts_with('-');
+            is_flag.then(|| rest.split(|c: char| !c.is_alphanumeric() && c != '-').next())?
+        });
+        let missing =
+            flags.filter(|flag| *flag != "help" && !explained.contains(&format!("--{flag}").as_str()));
+        unexplained.extend(missing.map(|flag| format!("{command}: --{flag}")));
+    }
+    Ok(unexplained)
+}

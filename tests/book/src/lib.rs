@@ -23,7 +23,7 @@
 pub mod browser;
 pub mod built;
 mod code;
-mod commands;
+pub mod commands;
 mod diagrams;
 mod diffs;
 pub mod errors;

@@ -4,7 +4,7 @@ mod mutants;
 
 use hull_book::measured::start;
 use hull_book::transcripts::lab;
-use hull_book::{errors, generated, links, measured, pages, shape, transcripts};
+use hull_book::{commands, errors, generated, links, measured, pages, shape, transcripts};
 use hull_test_support::skip::{find_program, skip};
 
 /// For working on one page: `HULL_BOOK_PAGE=steps/01 cargo test -p hull-book transcripts`.
@@ -40,6 +40,12 @@ fn every_link_leads_somewhere() {
 fn what_hull_says_leads_to_the_chapter_about_it() {
     let wrong = errors::complaints().unwrap();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_flag_is_explained() {
+    let unexplained = commands::unexplained_flags().unwrap();
+    assert!(unexplained.is_empty(), "not in reference/flags.md:\n{}", unexplained.join("\n"));
 }
 
 #[test]
