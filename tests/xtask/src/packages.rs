@@ -8,7 +8,7 @@ use nix::unistd::geteuid;
 use crate::workspace::{output, run};
 
 /// Package and what it is for, said when it is missing.
-const PACKAGES: [(&str, &str); 25] = [
+const PACKAGES: [(&str, &str); 26] = [
     ("gcc", "links the programs"),
     ("libc6-dev", "has the C library for static linking"),
     ("busybox-static", "is the smallest image, and the virtual machine's user space"),
@@ -34,6 +34,7 @@ const PACKAGES: [(&str, &str); 25] = [
     ("qemu-system-x86", "runs the cgroup v2 virtual machine"),
     ("cpio", "packs the virtual machine's initramfs"),
     ("util-linux", "has setsid and setpriv, for terminals and ordinary users"),
+    ("python3", "makes the calls of the book's escape from a chroot"),
     ("chromium", "looks at the book's pages"),
     ("chromium-driver", "tells it where to look"),
     ("wamerican", "has the words that the book is spelled with"),

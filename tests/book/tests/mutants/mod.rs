@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use hull_book::{WORKSPACE, workspace};
 
 /// File, what is in it, what takes its place, and the parts of the book that show it.
-const MUTANTS: [(&str, &str, &str, &[&str]); 5] = [
+const MUTANTS: [(&str, &str, &str, &[&str]); 6] = [
     ("tests/steps/traces/02-pid-mount.txt", "pivot_root", "chroot", &["traces/02-pid-mount.txt"]),
     (
         "steps/01-uts/src/main.rs",
@@ -21,6 +21,12 @@ const MUTANTS: [(&str, &str, &str, &[&str]); 5] = [
         "MsFlags::MS_PRIVATE",
         "MsFlags::MS_SHARED",
         &["code/02-pid-mount/rootfs/detach.rs"],
+    ),
+    (
+        "steps/05-veth-bridge/src/main.rs",
+        "CLONE_NEWNET",
+        "CLONE_NEWUSER",
+        &["diffs/05-veth-bridge/main.diff", "diffs/06-images/main.diff"],
     ),
     ("book/diagrams/uts.pikchr", "box", "ellipse", &["diagrams/uts.svg"]),
 ];
