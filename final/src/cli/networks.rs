@@ -15,6 +15,8 @@ pub enum Network {
     Create(Deferred<Create>),
     /// Take a container off a network
     Disconnect(Deferred<Disconnect>),
+    /// Give a container's network namespace a name for `ip netns`
+    Expose(Deferred<Expose>),
     /// Show everything about networks
     Inspect(Deferred<Inspect>),
     /// List networks
@@ -27,6 +29,8 @@ pub enum Network {
     /// Remove networks
     #[command(visible_alias = "remove")]
     Rm(Deferred<Remove>),
+    /// Show a container's links, addresses, rules and ports, from the inside out
+    Trace(Deferred<Trace>),
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +94,25 @@ pub struct Disconnect {
     #[arg(short, long)]
     pub force: bool,
     pub network: String,
+    pub container: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Expose {
+    /// The name; the container's own without
+    #[arg(long, value_name = "NAME", conflicts_with = "remove")]
+    pub name: Option<String>,
+    /// Take the name away again
+    #[arg(long)]
+    pub remove: bool,
+    pub container: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Trace {
+    /// json, or a Go template
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
     pub container: String,
 }
 

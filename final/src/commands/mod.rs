@@ -24,6 +24,7 @@ mod scripts;
 mod search;
 mod system;
 mod top;
+mod trace;
 mod volume;
 
 use std::process::ExitCode;

@@ -7,8 +7,8 @@ use hull_engine::options::NetworkOption;
 use hull_engine::{Engine, NetworkOptions};
 use serde_json::{Value, json};
 
-use super::{each, inspect};
-use crate::cli::networks::{Connect, Create, Disconnect, List, Network, Prune, Remove};
+use super::{each, inspect, trace};
+use crate::cli::networks::{Connect, Create, Disconnect, Expose, List, Network, Prune, Remove};
 use crate::cli::options::{label, pairs};
 use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
@@ -18,6 +18,7 @@ pub fn run(engine: &Engine, verb: &Network) -> Result<u8> {
         Network::Connect(args) => connect(engine, args),
         Network::Create(args) => create(engine, args),
         Network::Disconnect(args) => disconnect(engine, args),
+        Network::Expose(args) => expose(engine, args),
         Network::Inspect(args) => {
             inspect::show(&args.names, args.format.as_deref(), |name| Ok(engine.inspect_network(name)?))
         }
@@ -25,6 +26,7 @@ pub fn run(engine: &Engine, verb: &Network) -> Result<u8> {
         Network::Prune(args) => prune(engine, args),
         Network::Reload(_) => Ok(engine.reload_networks().map(|()| 0)?),
         Network::Rm(args) => remove(engine, args),
+        Network::Trace(args) => trace::run(engine, args),
     }
 }
 
@@ -81,6 +83,15 @@ fn disconnect(engine: &Engine, args: &Disconnect) -> Result<u8> {
         Err(hull_engine::Error::Invalid { .. }) if args.force => Ok(0),
         done => Ok(done.map(|()| 0)?),
     }
+}
+
+fn expose(engine: &Engine, args: &Expose) -> Result<u8> {
+    let name = match args.remove {
+        true => engine.unexpose_network(&args.container)?,
+        false => Some(engine.expose_network(&args.container, args.name.as_deref())?),
+    };
+    name.map_or(Ok(()), output::line)?;
+    Ok(0)
 }
 
 const COLUMNS: Columns = Columns {

@@ -9,4 +9,3 @@ pub mod sched;
 pub mod security;
 pub mod self_exe;
 pub mod terminal;
-pub mod wait;

@@ -29,7 +29,7 @@ pub struct Global {
     /// Also write to the log what is done
     #[arg(long)]
     pub debug: bool,
-    /// Let systemd make the cgroups: cgroupsPath is slice:prefix:name
+    /// Refused: cgroups are written directly
     #[arg(long)]
     pub systemd_cgroup: bool,
     /// Taken for runc's sake: what may be done is asked of the kernel

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::cli;
-use crate::state::{Root, Status};
+use crate::state::{Root, Status, cgroup};
 
 pub fn pause(root: &Root, args: &cli::Id) -> Result<u8> {
     change(root, &args.id, "pause", |status| matches!(status, Status::Created | Status::Running))
@@ -21,7 +21,7 @@ fn change(root: &Root, id: &str, verb: &str, allowed: impl Fn(Status) -> bool) -
     if !allowed(status) {
         bail!("cannot {verb} container {id:?}, which is {status}");
     }
-    let cgroup = state.open_cgroup()?;
+    let cgroup = cgroup(&state.cgroup)?;
     if verb == "pause" {
         cgroup.freeze()?
     } else {

@@ -21,10 +21,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::bridge::{self, Sockets};
 use super::driver::Driver;
 use super::endpoint::{self, Endpoint, Places};
-use super::macvlan;
 use super::names::{Names, has_resolver};
 use super::record::NetworkRecord;
 use super::show::PublishedPort;
+use super::{expose, macvlan};
 use crate::create::random;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -86,6 +86,8 @@ impl Attachment {
     pub(crate) fn connect(&mut self, engine: &Engine, record: &Record, pid: i32) -> Result<()> {
         let endpoints = endpoint::endpoints(engine, &record.id)?;
         self.running = Some((engine.clone(), record.id.clone(), pid));
+        // Somebody who looks in by a name is no reason not to start.
+        let _ = expose::follow(engine, &record.id, pid);
         if endpoints.is_empty() {
             return Ok(());
         }
@@ -155,14 +157,15 @@ impl Attachment {
     pub(crate) fn disconnect(&mut self, engine: &Engine, id: &str) -> Result<()> {
         // Its sockets would keep the namespace.
         (self.names, self.inside, self.running) = (None, None, None);
+        let suspended = expose::suspend(engine, id);
         let mut endpoints = endpoint::endpoints(engine, id)?;
         endpoints.retain(|endpoint| !self.unplugged.contains(&endpoint.link));
         if endpoints.is_empty() {
-            return Ok(());
+            return suspended;
         }
         unplug(engine, id, &endpoints, self.sockets()?)?;
         self.unplugged.extend(endpoints.into_iter().map(|endpoint| endpoint.link));
-        Ok(())
+        suspended
     }
 
     /// Ends all of it. What could not be undone is reported after the rest is.
@@ -172,7 +175,8 @@ impl Attachment {
         // A port that is free has no rule any more.
         self.held.clear();
         let given = give_back(engine, id, &endpoints);
-        unplugged.and(given).and_then(|()| endpoint::forget(engine, id))
+        let hidden = expose::forget(engine, id);
+        unplugged.and(given).and(hidden).and_then(|()| endpoint::forget(engine, id))
     }
 }
 

@@ -10,6 +10,8 @@
 //! endpoint    a container's place on a network: address, cable, published ports (network.json in its run directory)
 //! attachment  the monitor's part: takes places, plugs in, unplugs, gives back
 //! link        --link, of the time before names
+//! expose      a name for ip netns
+//! trace       one container's links, addresses and rules, from the inside out
 //! names       the resolver at 127.0.0.11, on networks other than the default one
 //! show        what ps, port and inspect say of it
 //! create, verbs, connect   hull network
@@ -27,6 +29,7 @@ mod connect;
 mod create;
 mod driver;
 mod endpoint;
+mod expose;
 mod link;
 mod macvlan;
 mod names;
@@ -35,6 +38,7 @@ mod record;
 mod recover;
 mod reload;
 mod show;
+mod trace;
 mod verbs;
 mod vxlan;
 

@@ -4,15 +4,16 @@ use std::fs::File;
 
 use super::attachment::{give_back, remove_cables};
 use super::bridge::Sockets;
-use super::{Endpoint, bridge, endpoint};
+use super::{Endpoint, bridge, endpoint, expose};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 
 /// Clears it, after the container's processes are dead and under its lock.
 pub(crate) fn clear(engine: &Engine, id: &str) -> Result<()> {
+    let hidden = expose::forget(engine, id);
     let endpoints = endpoint::endpoints(engine, id)?;
     if endpoints.is_empty() {
-        return Ok(());
+        return hidden;
     }
     // Its ports are free since it ended, and may be another container's by now: only what leads to this one is taken.
     let rules: Vec<_> = endpoints.iter().filter_map(Endpoint::rules).collect();
@@ -21,7 +22,7 @@ pub(crate) fn clear(engine: &Engine, id: &str) -> Result<()> {
     let detached = bridge::table(engine).detach(&mut sockets.filter, &rules).map_err(Error::from);
     let given = give_back(engine, id, &endpoints);
     // What could not be cleared is there for the next one who looks.
-    removed.and(detached).and(given).and_then(|()| endpoint::forget(engine, id))
+    removed.and(detached).and(given).and(hidden).and_then(|()| endpoint::forget(engine, id))
 }
 
 /// Another container shares this one's network namespace, and may keep it past this one's end.

@@ -97,7 +97,7 @@ pub(crate) fn network_mode(options: &CreateOptions) -> String {
     network_names(&options.network, &options.networks).into_iter().next().unwrap_or_default()
 }
 
-fn mode_name(mode: &NetworkMode) -> String {
+pub(super) fn mode_name(mode: &NetworkMode) -> String {
     match mode {
         NetworkMode::Default | NetworkMode::None => "none".into(),
         NetworkMode::Host => "host".into(),

@@ -16,6 +16,7 @@
 mod base;
 mod batch;
 mod kernel;
+mod look;
 mod names;
 mod neighbours;
 mod rule;
@@ -33,6 +34,7 @@ use crate::netlink::Socket;
 use crate::ports::Transport;
 use batch::Batch;
 use kernel::{NFPROTO_BRIDGE, NFPROTO_INET};
+pub use look::Seen;
 pub use names::redirect_names;
 pub use neighbours::{accept_forwarded, forget_forwarded};
 use sets::{Element, Fields, Set};

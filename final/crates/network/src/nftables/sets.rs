@@ -7,7 +7,7 @@ use super::kernel::{NFPROTO_BRIDGE, NFPROTO_INET};
 use crate::mac::Mac;
 
 /// A field of a key or a value: nft's number for its type, by which nft(8) prints it, and its length.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Type {
     pub number: u32,
     pub length: u32,
@@ -15,10 +15,10 @@ pub struct Type {
 
 const IP4: Type = Type { number: 7, length: 4 };
 const IP6: Type = Type { number: 8, length: 16 };
-const MAC: Type = Type { number: 9, length: 6 };
-const TRANSPORT: Type = Type { number: 12, length: 1 };
-const PORT: Type = Type { number: 13, length: 2 };
-const NAME: Type = Type { number: 41, length: 16 };
+pub const MAC: Type = Type { number: 9, length: 6 };
+pub const TRANSPORT: Type = Type { number: 12, length: 1 };
+pub const PORT: Type = Type { number: 13, length: 2 };
+pub const NAME: Type = Type { number: 41, length: 16 };
 
 /// A set, or with `data` a map.
 #[derive(Debug)]

@@ -67,7 +67,7 @@ impl Table {
         if gone.is_empty() { Ok(()) } else { self.remove(socket, gone) }
     }
 
-    fn elements(&self, socket: &mut Socket, set: &Set) -> Result<Vec<Element>> {
+    pub(super) fn elements(&self, socket: &mut Socket, set: &Set) -> Result<Vec<Element>> {
         let mut message =
             Message::new(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETSETELEM, 0, &[set.family, 0, 0, 0]);
         message.put_text(NFTA_SET_ELEM_LIST_TABLE, self.name());
