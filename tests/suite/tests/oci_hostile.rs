@@ -7,7 +7,7 @@ mod oci_world;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hull_test_support::{inject, program};
+use hull_test_support::{inject, outcome, program};
 use nix::errno::Errno;
 use oci_world::World;
 use serde_json::{Value, json};
@@ -34,13 +34,20 @@ fn rich(w: &World) -> Value {
     config
 }
 
-/// Each call once, or each of so many: what a create that fails has made it takes back, and one that succeeds can be deleted.
+/// Which calls fail, and how: from the `first` one on each of so many.
+struct Sample {
+    errno: Errno,
+    first: usize,
+    step: usize,
+}
+
+/// What a create that fails has made it takes back, and one that succeeds can be deleted.
 #[track_caller]
-fn calls_fail(w: &World, step: usize) {
+fn calls_fail(w: &World, Sample { errno, first, step }: Sample) {
     let command = w.command(&["create", "--bundle", "bundle", "--pid-file", "pid", "box"]);
-    let (mut nth, mut asked, mut failures) = (1, 0, 0);
+    let (mut nth, mut asked, mut failures) = (first, 0, 0);
     loop {
-        let injected = inject::run(&command, nth, Errno::ENOMEM);
+        let injected = inject::run(&command, nth, errno);
         if injected.code == 0 {
             w.oci(&["delete", "--force", "box"]).ok();
             // Rust's own in a debug build: whether a descriptor is open, before it is closed. It takes any answer but EBADF.
@@ -57,7 +64,32 @@ fn calls_fail(w: &World, step: usize) {
         }
         nth += step;
     }
-    assert!(nth > 100 && failures > asked / 2, "of {asked} calls only {failures} were fatal");
+    // One that was interrupted is made again.
+    let fatal = if errno == Errno::EINTR { 0 } else { asked / 2 };
+    assert!(nth > 100 && failures > fatal, "of {asked} calls only {failures} were fatal");
+}
+
+/// The same for any other command: `before` it a container is made, and after it `delete --force` can remove all there is.
+#[track_caller]
+fn calls_of_others_fail(
+    w: &World,
+    words: &[&str],
+    sample: &Sample,
+    before: impl Fn(),
+    after: impl Fn(usize),
+) {
+    let command = w.command(words);
+    for nth in (sample.first..).step_by(sample.step) {
+        before();
+        let injected = inject::run(&command, nth, sample.errno);
+        // A panic's code, and an abort's.
+        assert!(![101, 134].contains(&injected.code), "call {nth} of {words:?}: {injected:?}");
+        after(nth);
+        if injected.failed.is_none() {
+            assert_eq!(injected.code, 0, "nothing failed: {words:?}: {injected:?}");
+            return assert!(nth > 30, "only {nth} calls of {words:?}");
+        }
+    }
 }
 
 fn assert_nothing_left(w: &World, nth: usize, injected: &inject::Injected) {
@@ -69,7 +101,64 @@ fn assert_nothing_left(w: &World, nth: usize, injected: &inject::Injected) {
 fn a_create_in_which_any_call_fails_leaves_nothing() {
     let Some(w) = World::start() else { return };
     w.bundle(&rich(&w));
-    calls_fail(&w, 1);
+    calls_fail(&w, Sample { errno: Errno::ENOMEM, first: 1, step: 1 });
+}
+
+#[test]
+fn a_create_leaves_nothing_whatever_the_error() {
+    let Some(w) = World::start() else { return };
+    w.bundle(&rich(&w));
+    for (first, errno) in [Errno::EPERM, Errno::EINTR, Errno::EIO, Errno::EMFILE].into_iter().enumerate() {
+        calls_fail(&w, Sample { errno, first: 1 + first, step: 17 });
+    }
+}
+
+#[test]
+fn after_a_run_a_start_or_a_delete_in_which_a_call_fails_all_can_be_deleted() {
+    let Some(w) = World::start() else { return };
+    let config = |args: &[&str]| {
+        let mut config = rich(&w);
+        config["process"]["args"] = json!(args);
+        w.bundle(&config);
+    };
+    let cleared = |nth: usize| {
+        w.oci(&["delete", "--force", "box"]).ok();
+        let left = w.left_behind();
+        assert!(left.is_empty(), "call {nth}: {left:?}");
+    };
+    for (first, errno) in [Errno::ENOMEM, Errno::EPERM, Errno::EINTR].into_iter().enumerate() {
+        let sample = Sample { errno, first: 1 + first, step: 19 };
+        config(&["true"]);
+        calls_of_others_fail(&w, &["run", "--bundle", "bundle", "box"], &sample, || (), cleared);
+        config(&["sleep", "1000"]);
+        let created = || drop(w.detached(&["create", "--bundle", "bundle", "box"]).ok().to_owned());
+        let sample = Sample { errno, first: 1 + first, step: 7 };
+        calls_of_others_fail(&w, &["start", "box"], &sample, created, cleared);
+        calls_of_others_fail(&w, &["delete", "--force", "box"], &sample, created, cleared);
+    }
+}
+
+#[test]
+fn an_exec_that_fails_leaves_the_container_as_it_was() {
+    let Some(w) = World::start() else { return };
+    w.bundle(&w.config(&["sleep", "1000"]));
+    w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
+    for (first, errno) in [Errno::ENOMEM, Errno::EPERM, Errno::EINTR].into_iter().enumerate() {
+        let sample = Sample { errno, first: 1 + first, step: 8 };
+        calls_of_others_fail(
+            &w,
+            &["exec", "box", "true"],
+            &sample,
+            || (),
+            |nth| {
+                let alone = || w.oci(&["ps", "-f", "json", "box"]).ok().matches(',').count() == 0;
+                outcome::eventually(&format!("after call {nth} the first process is alone"), alone);
+            },
+        );
+    }
+    assert_eq!(w.oci(&["exec", "box", "echo", "still"]).ok(), "still");
+    w.oci(&["delete", "--force", "box"]).ok();
+    w.assert_nothing_left();
 }
 
 #[test]
@@ -83,7 +172,7 @@ fn nor_does_one_in_a_user_namespace() {
     let mut chown = std::process::Command::new("chown");
     assert!(chown.args(["-hR", "100000:100000"]).arg(w.path("bundle/rootfs")).status().unwrap().success());
     w.bundle(&config);
-    calls_fail(&w, 3);
+    calls_fail(&w, Sample { errno: Errno::ENOMEM, first: 1, step: 3 });
 }
 
 #[test]

@@ -50,6 +50,7 @@ const SPARED: &[libc::c_long] = &[
     libc::SYS_exit_group,
     libc::SYS_clock_nanosleep,
     libc::SYS_close,
+    libc::SYS_umask,
 ];
 
 /// Runs `command` with its `nth` call failing with `errno`; with none failing where there are fewer. In a thread of its own,

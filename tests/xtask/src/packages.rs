@@ -32,6 +32,7 @@ const PACKAGES: [(&str, &str); 26] = [
     ("strace", "shows which system calls each lesson makes"),
     ("curl", "asks the servers of the lessons"),
     ("qemu-system-x86", "runs the cgroup v2 virtual machine"),
+    ("systemd", "makes the cgroups of --systemd-cgroup, here and in the virtual machine"),
     ("cpio", "packs the virtual machine's initramfs"),
     ("util-linux", "has setsid and setpriv, for terminals and ordinary users"),
     ("python3", "makes the calls of the book's escape from a chroot"),

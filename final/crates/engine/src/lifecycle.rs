@@ -1,15 +1,14 @@
 //! `start stop kill restart pause unpause wait rename`: one container from one state to another.
 
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use hull_runtime::cgroups::Cgroup;
 use hull_storage::lock::Lock;
 use hull_storage::process_id::ProcessId;
 use hull_storage::root::Root;
 use hull_sys::process;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::attach::{AttachStream, Connection, Message};
 use crate::engine::Engine;
@@ -248,7 +247,7 @@ impl RunningContainer {
         // A monitor that is still starting the container answers when it has. Any other answers at once, or there is
         // something wrong with it, which the signal must not wait for.
         let timeout = self.init.is_some().then_some(ANSWER_TIMEOUT);
-        if connection.send(&Message::Stopping { keep }).is_ok() && readable(connection.as_fd(), timeout)? {
+        if connection.send(&Message::Stopping { keep }).is_ok() && readable(connection, timeout)? {
             let _ = connection.receive(&mut Vec::new());
         }
         if self.init.is_none()
@@ -278,20 +277,10 @@ impl RunningContainer {
 
     /// Waits for the monitor's end, which is after its cleanup. False when the time is up.
     pub(crate) fn wait(&self, timeout: Option<Duration>) -> Result<bool> {
-        readable(self.monitor.as_fd(), timeout)
+        readable(&self.monitor, timeout)
     }
 }
 
-/// Waits until there is something to read, which for a process is its end. False when the time is up.
-fn readable(fd: BorrowedFd<'_>, timeout: Option<Duration>) -> Result<bool> {
-    let deadline = timeout.map(|timeout| Instant::now() + timeout);
-    loop {
-        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-        let left: Option<Timespec> = left.and_then(|left| left.try_into().ok());
-        match poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], left.as_ref()) {
-            Ok(ready) => return Ok(ready > 0),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(errno).context(|| "wait for the container".into()),
-        }
-    }
+fn readable(fd: impl AsFd, timeout: Option<Duration>) -> Result<bool> {
+    hull_sys::wait::until_readable(fd, timeout).context(|| "wait for the container".into())
 }

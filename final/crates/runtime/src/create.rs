@@ -19,6 +19,7 @@ use crate::rootfs::{Graft, Sources};
 use crate::security::seccomp::Program;
 use crate::spec::{NamespaceKind, Spec, validate};
 use crate::stdio::Stdio;
+use crate::systemd::Placeholder;
 
 /// What a container is made of. The caller has one thread.
 #[derive(Debug)]
@@ -61,6 +62,8 @@ pub struct Created {
     pidfd: Option<OwnedFd>,
     channel: Channel,
     cgroup: Option<Cgroup>,
+    /// Until the child is in the cgroup.
+    placeholder: Option<Placeholder>,
     console: Option<OwnedFd>,
     told: Option<Box<Told>>,
     moved: Option<Box<netdev::Moved>>,
@@ -109,13 +112,13 @@ pub fn spawn(options: CreateOptions<'_>) -> Result<Created> {
     let sources = Sources::prepare(options.spec, options.bundle)?;
     let prepared = Prepared { filter, sources, devices: netdev::look(options.spec)? };
     let resources = options.spec.linux.as_ref().and_then(|linux| linux.resources.clone()).unwrap_or_default();
-    if let Some(cgroup) = &options.cgroup {
-        cgroup.create(&resources)?;
-    }
+    let created = options.cgroup.as_ref().map(|cgroup| cgroup.create(&resources));
+    let placeholder = created.transpose()?.flatten();
     // From here on whatever fails removes the cgroup again.
     let (pid, pidfd, channel) = match birth::clone_init(&options, &prepared) {
         Ok(created) => created,
         Err(error) => {
+            drop(placeholder);
             remove(options.cgroup.as_ref());
             return Err(error);
         }
@@ -126,6 +129,7 @@ pub fn spawn(options: CreateOptions<'_>) -> Result<Created> {
         pidfd: Some(pidfd),
         channel,
         cgroup: options.cgroup,
+        placeholder,
         console: None,
         told,
         moved: None,
@@ -169,7 +173,10 @@ impl Created {
                     self.channel.send(&Message::Go)?;
                 }
                 Message::Console(master) => self.console = Some(master),
-                Message::Ready => return Ok(()),
+                Message::Ready => {
+                    self.placeholder = None;
+                    return Ok(());
+                }
                 _ => return Err(Error::InitDied),
             }
         }
@@ -220,6 +227,7 @@ impl Drop for Created {
             moved.back();
         }
         end(pidfd);
+        self.placeholder = None;
         remove(self.cgroup.as_ref());
     }
 }

@@ -15,12 +15,11 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hull_sys::process::{self, Clone3, Cloned};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
 use crate::error::{Error, Result, Step};
@@ -206,21 +205,13 @@ fn become_hook(
 
 /// Its exit code. `None` when its time is over: it is dead then, and all of its process group.
 fn wait(pid: i32, pidfd: &OwnedFd, timeout: Option<u64>) -> nix::Result<Option<u8>> {
-    let deadline = timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds.min(u32::MAX.into())));
-    while let Some(deadline) = deadline {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-        match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&left)) {
-            Ok(1..) => break,
-            Err(rustix::io::Errno::INTR) => {}
-            // Its time is over, or nobody can tell any more.
-            _ => {
-                let _ = nix::sys::signal::killpg(Pid::from_raw(pid), Signal::SIGKILL);
-                return process::reap(pidfd.as_fd()).map(|_| None);
-            }
-        }
+    let in_time = |seconds| hull_sys::wait::until_readable(pidfd, Some(Duration::from_secs(seconds)));
+    // Where nobody can tell any more whether its time is over, it is.
+    let has_ended = timeout.is_none_or(|seconds| in_time(seconds).unwrap_or(false));
+    if !has_ended {
+        let _ = nix::sys::signal::killpg(Pid::from_raw(pid), Signal::SIGKILL);
     }
-    process::reap(pidfd.as_fd()).map(Some)
+    process::reap(pidfd.as_fd()).map(|code| has_ended.then_some(code))
 }
 
 /// With the end of what it said.

@@ -8,6 +8,7 @@
 //! rendezvous  where a container waits to be started by another process
 //! rootfs/     mounts, devices, masks, pivot  exec     another process in a running container
 //! cgroups/    limits, on v1, hybrid and v2   security/ capabilities, seccomp, docker's defaults
+//! systemd/    cgroups that it makes, over D-Bus
 //! ```
 //! It knows nothing of images, networks or names.
 
@@ -29,6 +30,7 @@ mod rootfs;
 pub mod security;
 pub mod spec;
 mod stdio;
+pub mod systemd;
 
 pub use create::{CreateOptions, Created, Running, create, spawn};
 pub use error::{Error, Result};

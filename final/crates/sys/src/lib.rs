@@ -9,3 +9,4 @@ pub mod sched;
 pub mod security;
 pub mod self_exe;
 pub mod terminal;
+pub mod wait;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use hull_runtime::security::defaults;
 use hull_runtime::spec::{BlockIo, Resources, Spec};
+use hull_runtime::systemd::Unit;
 
 /// Of the specification that is followed.
 pub const OCI_VERSION: &str = "1.3.0";
@@ -52,16 +53,21 @@ impl Bundle {
         nix::unistd::geteuid().is_root()
             || resources.is_some_and(|resources| *resources != Resources::default())
     }
-
-    /// Where the container's cgroup is; one of its own below the root when the bundle does not say.
-    pub fn cgroup_path(&self, id: &str) -> String {
-        cgroup_path(&self.spec, id)
-    }
 }
 
-pub fn cgroup_path(spec: &Spec, id: &str) -> String {
-    let asked = spec.linux.as_ref().and_then(|linux| linux.cgroups_path.clone());
-    asked.filter(|path| !path.is_empty()).unwrap_or_else(|| format!("/hull-oci-{id}"))
+/// Where the container's cgroup is; one of its own below the root when the bundle does not say. With systemd, where it
+/// puts the unit that the bundle names.
+pub fn cgroup_path(spec: &Spec, id: &str, systemd: bool) -> Result<(String, Option<Unit>)> {
+    let asked =
+        spec.linux.as_ref().and_then(|linux| linux.cgroups_path.as_deref()).filter(|path| !path.is_empty());
+    if systemd {
+        let unit = Unit::parse(asked, id)?.annotated(&spec.annotations)?;
+        return Ok((unit.cgroup_path().context("--systemd-cgroup")?, Some(unit)));
+    }
+    if let Some(path) = asked.filter(|path| path.split(':').count() == 3) {
+        bail!("linux.cgroupsPath {path:?} is systemd's form, which takes --systemd-cgroup");
+    }
+    Ok((asked.map_or_else(|| format!("/hull-oci-{id}"), str::to_owned), None))
 }
 
 /// Engines write zero for a limit that nobody asked; the kernel would take it for one.

@@ -29,7 +29,7 @@ pub struct Global {
     /// Also write to the log what is done
     #[arg(long)]
     pub debug: bool,
-    /// Refused: cgroups are written directly
+    /// Let systemd make the cgroups: cgroupsPath is slice:prefix:name
     #[arg(long)]
     pub systemd_cgroup: bool,
     /// Taken for runc's sake: what may be done is asked of the kernel

@@ -9,8 +9,8 @@ use hull_runtime::{CreateOptions, Created, Stdio, rendezvous};
 use hull_storage::lock::Lock;
 use hull_storage::process_id::ProcessId;
 
-use crate::bundle::Bundle;
-use crate::state::{Container, Root, State, cgroup};
+use crate::bundle::{Bundle, cgroup_path};
+use crate::state::{Container, Root, State};
 use crate::{cli, console, delete};
 
 pub fn create(root: &Root, args: &cli::Create, global: &cli::Global) -> Result<u8> {
@@ -74,11 +74,12 @@ pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After)
     console::check(terminal, after != After::Foreground, args.console_socket.as_deref())?;
     let console_socket = args.console_socket.as_deref().map(console::connect).transpose()?;
 
+    let place = cgroup_path(&bundle.spec, &args.id, global.systemd_cgroup)?;
+
     let reservation = Reservation { lock: Some(container.reserve()?), container };
     let container = &reservation.container;
-    let path = bundle.cgroup_path(&args.id);
-    let mut state = State::new(&args.id, &bundle.directory, bundle.rootfs(), path, &bundle.spec)?;
-    let cgroup = cgroup(&state.cgroup)?;
+    let mut state = State::new(&args.id, &bundle, place)?;
+    let cgroup = state.open_cgroup()?;
     // What is in it would be limited, and in the end killed, with this container.
     if cgroup.exists() {
         bail!("the cgroup {} exists already: a container needs one of its own", state.cgroup);
@@ -97,7 +98,7 @@ pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After)
         spec: &bundle.spec,
         stdio: if terminal { Stdio::Terminal } else { Stdio::Inherit { stdin: true } },
         grafts: Vec::new(),
-        cgroup: bundle.needs_cgroup().then_some(cgroup),
+        cgroup: (bundle.needs_cgroup() || state.unit.is_some()).then_some(cgroup),
         init: false,
         parent_death_signal: false,
         seccomp_cache: Some(&root.seccomp_cache()),

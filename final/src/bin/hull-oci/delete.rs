@@ -4,6 +4,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use hull_runtime::cgroups::Cgroup;
 use hull_runtime::hooks::{self, Point, Subject};
 use hull_storage::process_id::ProcessId;
 use nix::libc::SIGKILL;
@@ -26,9 +27,9 @@ pub fn delete(root: &Root, args: &cli::Delete, global: &cli::Global) -> Result<u
         Err(error) if !args.force => return Err(error),
         // Cut short, or not written yet: the bundle's copy says where the cgroup would be.
         Err(_) => {
-            let path = container.read_spec().map(|spec| cgroup_path(&spec, &args.id));
-            let path = path.unwrap_or_else(|_| cgroup_path(&Default::default(), &args.id));
-            destroy(&container, &path, None)?;
+            let spec = container.read_spec().unwrap_or_default();
+            let place = cgroup_path(&spec, &args.id, global.systemd_cgroup);
+            destroy(&container, place.and_then(|(path, unit)| cgroup(&path, unit)), None)?;
             return Ok(0);
         }
     };
@@ -40,7 +41,7 @@ pub fn delete(root: &Root, args: &cli::Delete, global: &cli::Global) -> Result<u
         _ => {}
     }
     let spec = container.read_spec();
-    destroy(&container, &state.cgroup, state.init.as_ref())?;
+    destroy(&container, state.open_cgroup(), state.init.as_ref())?;
     if let Ok(spec) = spec {
         after(global, state.subject(&spec, 0));
     }
@@ -55,9 +56,9 @@ pub fn after(global: &cli::Global, subject: Subject<'_>) {
 }
 
 /// Kills what runs and removes all there is, going on past errors, of which it tells every one. Under the lock.
-pub fn destroy(container: &Container, cgroup_path: &str, init: Option<&ProcessId>) -> Result<()> {
+pub fn destroy(container: &Container, cgroup: Result<Cgroup>, init: Option<&ProcessId>) -> Result<()> {
     let killed = init.map_or(Ok(()), kill);
-    let removed = cgroup(cgroup_path).and_then(|cgroup| Ok(cgroup.remove()?));
+    let removed = cgroup.and_then(|cgroup| Ok(cgroup.remove()?));
     let gone = init.map_or(Ok(()), await_end);
     let failures: Vec<String> = [killed, removed, gone]
         .into_iter()

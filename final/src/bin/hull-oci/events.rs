@@ -1,16 +1,15 @@
 //! `events`: what a container uses, line by line as JSON, and that it was short of memory.
 
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use hull_runtime::cgroups::Cgroup;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use hull_sys::wait::until_readable;
 use serde_json::{Value, json};
 
 use crate::cli;
 use crate::list::print;
-use crate::state::{Root, Status, cgroup, open};
+use crate::state::{Root, Status, open};
 
 /// How often the kernel is asked for processes that it killed: it has no one way to tell of them on v1 and v2.
 const LOOK: Duration = Duration::from_millis(200);
@@ -23,7 +22,7 @@ pub fn events(root: &Root, args: &cli::Events) -> Result<u8> {
     let Some(init) = init.filter(|_| !matches!(status, Status::Creating | Status::Stopped)) else {
         bail!("container {:?} is not running", args.id);
     };
-    let cgroup = cgroup(&state.cgroup)?;
+    let cgroup = state.open_cgroup()?;
     tell(&args.id, "stats", Some(stats(&cgroup)?))?;
     if args.stats {
         return Ok(0);
@@ -31,11 +30,7 @@ pub fn events(root: &Root, args: &cli::Events) -> Result<u8> {
     let (mut next, mut killed) = (Instant::now() + args.interval, cgroup.oom_kills().unwrap_or(0));
     loop {
         let left = next.saturating_duration_since(Instant::now()).min(LOOK);
-        let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-        let ended = match poll(&mut [PollFd::from_borrowed_fd(init.as_fd(), PollFlags::IN)], Some(&left)) {
-            Err(rustix::io::Errno::INTR) => false,
-            polled => polled.context("cannot wait for the container")? > 0,
-        };
+        let ended = until_readable(&init, Some(left)).context("cannot wait for the container")?;
         let kills = cgroup.oom_kills().unwrap_or(killed);
         if kills > killed {
             tell(&args.id, "oom", None)?;

@@ -29,7 +29,7 @@ pub fn exec(root: &Root, args: &cli::Exec) -> Result<u8> {
     let process = process(&spec, args)?;
     console::check(process.terminal, args.detach, args.console_socket.as_deref())?;
     let socket = args.console_socket.as_deref().map(console::connect).transpose()?;
-    let cgroup = cgroup(&cgroup_path(&state.cgroup, args)?)?;
+    let cgroup = cgroup(&cgroup_path(&state.cgroup, args)?, state.unit.clone())?;
     if args.cgroup.is_some() && !cgroup.exists() {
         bail!("--cgroup: there is no cgroup {}", cgroup.path());
     }

@@ -21,8 +21,8 @@ pub fn features() -> Result<u8> {
             "cgroup": {
                 "v1": true,
                 "v2": true,
-                "systemd": false,
-                "systemdUser": false,
+                "systemd": true,
+                "systemdUser": true,
                 "rdma": true,
             },
             "seccomp": {

@@ -7,7 +7,7 @@ use hull_runtime::spec::{NamespaceKind, Spec};
 use nix::errno::Errno;
 use nix::libc::SIGKILL;
 
-use crate::state::{Root, Status, cgroup, open};
+use crate::state::{Root, Status, open};
 use crate::{cli, signal};
 
 pub fn kill(root: &Root, args: &cli::Kill) -> Result<u8> {
@@ -15,7 +15,7 @@ pub fn kill(root: &Root, args: &cli::Kill) -> Result<u8> {
     let container = root.container(&args.id)?;
     let state = container.read()?;
     let status = container.status(&state);
-    let cgroup = cgroup(&state.cgroup)?;
+    let cgroup = state.open_cgroup()?;
     // Without a pid namespace of its own the end of the first process is nobody else's.
     let all = args.all
         || (number == SIGKILL && container.read_spec().is_ok_and(|spec| !has_own_pid_namespace(&spec)));

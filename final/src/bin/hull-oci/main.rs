@@ -46,9 +46,6 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(cli: &Cli) -> Result<u8> {
-    if cli.global.systemd_cgroup {
-        bail!("--systemd-cgroup: hull-oci writes cgroups itself and does not speak with systemd");
-    }
     // What runs a program inside a container must not be writable from there.
     if matches!(cli.verb, Verb::Create(_) | Verb::Run(_) | Verb::Exec(_)) {
         hull_sys::self_exe::protect()?;

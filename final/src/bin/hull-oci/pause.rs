@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::cli;
-use crate::state::{Root, Status, cgroup};
+use crate::state::{Root, Status};
 
 pub fn pause(root: &Root, args: &cli::Id) -> Result<u8> {
     change(root, &args.id, "pause", |status| matches!(status, Status::Created | Status::Running))
@@ -21,7 +21,7 @@ fn change(root: &Root, id: &str, verb: &str, allowed: impl Fn(Status) -> bool) -
     if !allowed(status) {
         bail!("cannot {verb} container {id:?}, which is {status}");
     }
-    let cgroup = cgroup(&state.cgroup)?;
+    let cgroup = state.open_cgroup()?;
     if verb == "pause" {
         cgroup.freeze()?
     } else {

@@ -6,11 +6,11 @@ use anyhow::{Context, Result, bail};
 
 use crate::cli::{self, Format};
 use crate::list::print;
-use crate::state::{Root, cgroup};
+use crate::state::Root;
 
 pub fn ps(root: &Root, args: &cli::Ps) -> Result<u8> {
     let state = root.container(&args.id)?.read()?;
-    let pids = cgroup(&state.cgroup)?.pids();
+    let pids = state.open_cgroup()?.pids();
     match args.format {
         Format::Json => print(&serde_json::to_string(&pids)?),
         Format::Table => table(&pids, &args.options),

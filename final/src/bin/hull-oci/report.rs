@@ -20,13 +20,20 @@ pub fn usage(error: &clap::Error) -> ExitCode {
 /// Tells an error; the exit code.
 pub fn failure(global: &Global, error: &anyhow::Error) -> u8 {
     let mut text = format!("hull-oci: {error:#}\n");
-    let hint = error.chain().find_map(|cause| cause.downcast_ref::<hull_runtime::Error>()?.hint());
+    let hint = error.chain().find_map(hint);
     if let Some(hint) = hint {
         text.push_str(&format!("hint: {hint}\n"));
     }
     let _ = std::io::stderr().write_all(text.as_bytes());
     log(global, "error", &format!("{error:#}"));
     FAILURE
+}
+
+fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let of_cgroup = || cause.downcast_ref::<hull_runtime::cgroups::Error>()?.hint();
+    let of_systemd = || cause.downcast_ref::<hull_runtime::systemd::Error>()?.hint();
+    let of_runtime = || cause.downcast_ref::<hull_runtime::Error>()?.hint();
+    of_runtime().or_else(of_cgroup).or_else(of_systemd)
 }
 
 /// What is not as it should be and changes nothing.

@@ -34,7 +34,7 @@ pub fn run(root: &Root, args: &cli::Run, global: &cli::Global) -> Result<u8> {
     let code = relay::wait(&running.pidfd, &signals, console);
     if !args.keep {
         let _lock = container.lock()?;
-        delete::destroy(&container, &ended.state.cgroup, None)?;
+        delete::destroy(&container, ended.state.open_cgroup(), None)?;
         delete::after(global, ended.state.subject(&ended.spec, 0));
     }
     code

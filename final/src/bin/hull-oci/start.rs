@@ -50,7 +50,7 @@ fn poststart(container: &Container, state: &State, global: &cli::Global) -> Resu
 /// After a hook that failed nothing is left of the container (runtime.md, "Lifecycle", steps 7 and 9).
 fn stop(container: &Container, state: &State, global: &cli::Global) -> Result<()> {
     let spec = container.read_spec()?;
-    delete::destroy(container, &state.cgroup, state.init.as_ref())?;
+    delete::destroy(container, state.open_cgroup(), state.init.as_ref())?;
     delete::after(global, state.subject(&spec, 0));
     Ok(())
 }

@@ -13,16 +13,19 @@ use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
 use hull_runtime::cgroups::Cgroup;
 use hull_runtime::hooks::Subject;
 use hull_runtime::spec::Spec;
+use hull_runtime::systemd::Unit;
 use hull_storage::file;
 use hull_storage::lock::Lock;
 use hull_storage::process_id::ProcessId;
 use serde::{Deserialize, Serialize};
+
+use crate::bundle::Bundle;
 
 /// Of state.json; another one is refused.
 const FORMAT: u32 = 1;
@@ -35,6 +38,9 @@ pub struct State {
     pub rootfs: PathBuf,
     /// Below the roots of the hierarchies.
     pub cgroup: String,
+    /// Of systemd's, which has made the cgroup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
     /// RFC 3339.
     pub created: String,
     #[serde(default)]
@@ -194,7 +200,7 @@ impl Container {
         if !init.is_alive() {
             return Status::Stopped;
         }
-        if cgroup(&state.cgroup).is_ok_and(|cgroup| cgroup.is_frozen()) {
+        if state.open_cgroup().is_ok_and(|cgroup| cgroup.is_frozen()) {
             return Status::Paused;
         }
         if self.start_socket().exists() { Status::Created } else { Status::Running }
@@ -202,22 +208,27 @@ impl Container {
 }
 
 impl State {
+    pub fn open_cgroup(&self) -> Result<Cgroup> {
+        cgroup(&self.cgroup, self.unit.clone())
+    }
+
     /// What the bundle's hooks are told.
     pub fn subject<'a>(&'a self, spec: &'a Spec, pid: i32) -> Subject<'a> {
         Subject { id: &self.id, bundle: &self.bundle, spec, pid }
     }
 
     /// Of a container that is about to be made by this process.
-    pub fn new(id: &str, bundle: &Path, rootfs: PathBuf, cgroup: String, spec: &Spec) -> Result<Self> {
+    pub fn new(id: &str, bundle: &Bundle, (cgroup, unit): (String, Option<Unit>)) -> Result<Self> {
         let now = humantime::format_rfc3339_nanos(std::time::SystemTime::now());
         Ok(Self {
             format: FORMAT,
             id: id.to_owned(),
-            bundle: bundle.to_owned(),
-            rootfs,
+            bundle: bundle.directory.clone(),
+            rootfs: bundle.rootfs(),
             cgroup,
+            unit,
             created: now.to_string(),
-            annotations: spec.annotations.clone(),
+            annotations: bundle.spec.annotations.clone(),
             creator: ProcessId::of_self()?,
             init: None,
         })
@@ -225,8 +236,8 @@ impl State {
 }
 
 /// On this machine's hierarchies.
-pub fn cgroup(path: &str) -> Result<Cgroup> {
-    Ok(hull_runtime::cgroups::detect()?.cgroup(path))
+pub fn cgroup(path: &str, unit: Option<Unit>) -> Result<Cgroup> {
+    Ok(hull_runtime::cgroups::detect()?.cgroup(path).of_unit(unit))
 }
 
 /// The descriptor of a process that may have ended since its pid was written down: `None` then.

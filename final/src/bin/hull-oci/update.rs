@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::bundle::{allow_default_devices, unset_zeros};
 use crate::cli;
-use crate::state::{Root, Status, cgroup};
+use crate::state::{Root, Status};
 
 pub fn update(root: &Root, args: &cli::Update) -> Result<u8> {
     let asked = asked(args)?;
@@ -24,7 +24,7 @@ pub fn update(root: &Root, args: &cli::Update) -> Result<u8> {
     let stored = spec.linux.get_or_insert_default().resources.get_or_insert_default();
     let before = stored.clone();
     let merged = merge(&before, &asked)?;
-    let cgroup = cgroup(&state.cgroup)?;
+    let cgroup = state.open_cgroup()?;
     if let Err(error) = cgroup.update(&restrict(&merged, &asked)) {
         // Half of the limits would be neither the old ones nor the new ones.
         let _ = cgroup.update(&restrict(&before, &asked));

@@ -85,11 +85,18 @@ impl World {
         outcome::run(&mut self.command(args))
     }
 
+    pub fn cgroup_parent(&self) -> &str {
+        self.0.cgroup_parent()
+    }
+
     /// For what leaves a container behind, which keeps stdout and stderr: a file here.
     pub fn detached(&self, args: &[&str]) -> Outcome {
+        self.run_to_file(self.command(args))
+    }
+
+    pub fn run_to_file(&self, mut command: Command) -> Outcome {
         let started = std::time::Instant::now();
         let file = File::create(self.path("out")).expect("the scenario's directory can be written");
-        let mut command = self.command(args);
         command.stdout(file.try_clone().expect("a descriptor")).stderr(file);
         let status = command.status().expect("hull-oci runs");
         Outcome {

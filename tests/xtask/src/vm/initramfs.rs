@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 use super::kernel::Kernel;
-use crate::workspace::{root, run};
+use crate::workspace::{output, root, run};
 
 /// What the tests need that the kernel has as a module.
 const MODULES: [&str; 10] = [
@@ -24,18 +24,28 @@ const MODULES: [&str; 10] = [
     "nft_nat",
 ];
 
+/// What the tests of `--systemd-cgroup` run, by the paths that they know; all else in the machine is static.
+const DYNAMIC: [&str; 4] =
+    ["/lib/systemd/systemd", "/usr/bin/systemctl", "/usr/bin/unshare", "/usr/bin/nsenter"];
+
 /// Packs the initramfs; its path.
 pub fn build(kernel: &Kernel, programs: &[(&str, PathBuf)]) -> Result<PathBuf> {
     let dir = root().join("target/vm");
     let tree = dir.join("tree");
     let _ = fs::remove_dir_all(&tree);
-    for name in ["bin", "lib/modules", "cache"] {
+    for name in ["bin", "lib/modules", "lib64", "cache"] {
         fs::create_dir_all(tree.join(name))?;
     }
     let busybox = ["/bin/busybox", "/usr/bin/busybox"].map(Path::new).into_iter().find(|p| p.exists());
     copy(busybox.context("busybox-static is not installed")?, &tree.join("bin/busybox"))?;
     for (name, program) in programs {
         copy(program, &tree.join("bin").join(name))?;
+    }
+    for program in DYNAMIC {
+        copy_to_same(program, &tree)?;
+        for library in libraries(program)? {
+            copy_to_same(&library, &tree)?;
+        }
     }
     let mut names = Vec::new();
     for module in MODULES {
@@ -62,6 +72,21 @@ fn pack(tree: &Path, archive: &Path) -> Result<PathBuf> {
     run(cpio.stdin(names).stdout(fs::File::create(archive)?))?;
     find.wait()?;
     Ok(archive.to_owned())
+}
+
+/// What the dynamic loader would load for `program`, and the loader itself: the absolute paths that ldd(1) names.
+fn libraries(program: &str) -> Result<Vec<String>> {
+    let list = output(Command::new("ldd").arg(program))?;
+    let words = list.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
+    Ok(words.map(str::to_owned).collect())
+}
+
+fn copy_to_same(file: &str, tree: &Path) -> Result<()> {
+    let to = tree.join(file.trim_start_matches('/'));
+    if let Some(directory) = to.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    copy(Path::new(file), &to)
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

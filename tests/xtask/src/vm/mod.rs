@@ -2,7 +2,8 @@
 //!
 //! Debian's cloud kernel, unpacked from its package and never installed, boots an initramfs that holds busybox, `hull`,
 //! `hull-oci` and test binaries, which are static like everything this workspace builds. Emulated, so it runs
-//! wherever the tests do; a boot takes some seconds.
+//! wherever the tests do; a boot takes some seconds. systemd, and what its test enters its namespaces with, are this machine's
+//! own, with their libraries.
 
 mod boot;
 mod initramfs;
@@ -15,15 +16,19 @@ use anyhow::{Result, bail};
 use crate::workspace::{cargo, output, run, target};
 
 /// Tests that run in it, and their packages.
-const TESTS: [(&str, &str); 3] =
-    [("hull-test-suite", "limits"), ("hull-test-suite", "bundles"), (LESSON, "lesson")];
+const TESTS: [(&str, &str); 4] = [
+    ("hull-test-suite", "limits"),
+    ("hull-test-suite", "bundles"),
+    ("hull-test-suite", "oci_systemd"),
+    (LESSON, "lesson"),
+];
 
 /// The lesson on cgroups, whose program its test finds by the variable `STEP_PROGRAM`.
 const LESSON: &str = "step-03-cgroups";
 
 /// Boots the machine and runs in it the tests whose answers depend on the version of cgroups.
 pub fn test() -> Result<()> {
-    for program in ["qemu-system-x86_64", "cpio", "apt-get", "dpkg-deb"] {
+    for program in ["qemu-system-x86_64", "cpio", "apt-get", "dpkg-deb", "ldd", "systemctl"] {
         if !kernel::is_installed(program) {
             return skip(&format!("{program} is not installed"));
         }

@@ -18,6 +18,7 @@ export HULL_BINARY=/bin/hull HULL_OCI_BINARY=/bin/hull-oci HULL_TEST_CACHE=/cach
 ended=0
 limits || ended=$?
 bundles || ended=$?
+oci_systemd || ended=$?
 STEP_PROGRAM=/bin/step-03-cgroups lesson || ended=$?
 echo "the tests in the virtual machine ended with $ended"
 poweroff -f

@@ -8,7 +8,6 @@ use hull_storage::lock::Lock;
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::engine::Engine;
@@ -89,9 +88,8 @@ fn running(record: &Record, snapshot: &Snapshot) -> Result<(OwnedFd, OwnedFd)> {
 
 /// A pidfd is readable once its process has ended; pidfd_open(2).
 fn has_ended(pidfd: &OwnedFd) -> Result<bool> {
-    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
-    let ready = poll(&mut fds, Some(&rustix::event::Timespec::default()));
-    Ok(ready.context(|| "look at the container's process".into())? > 0)
+    let ended = hull_sys::wait::until_readable(pidfd, Some(std::time::Duration::ZERO));
+    ended.context(|| "look at the container's process".into())
 }
 
 /// Mounts a stopped container as a start would. The mounts belong to this process and end with it.

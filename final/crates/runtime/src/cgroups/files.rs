@@ -16,6 +16,8 @@ pub enum Error {
     NoController(&'static str),
     #[error("invalid limit: {0}")]
     Invalid(String),
+    #[error(transparent)]
+    Systemd(#[from] crate::systemd::Error),
 }
 
 impl Error {
@@ -38,6 +40,7 @@ impl Error {
                 Some("the kernel does not take this value for this limit".into())
             }
             Self::NoController(name) => Some(format!("is the kernel built, or booted, without {name}?")),
+            Self::Systemd(error) => error.hint(),
             Self::NoCgroups => Some("mount -t cgroup2 none /sys/fs/cgroup".into()),
             _ => None,
         }

@@ -40,6 +40,11 @@ impl Hierarchy {
         self.v2 || self.has_any(ALWAYS)
     }
 
+    /// Where systemd counts its processes, on a machine that has v1.
+    pub(super) fn is_systemds(&self) -> bool {
+        self.mount_data == "name=systemd"
+    }
+
     pub(super) fn has_any(&self, names: &[&str]) -> bool {
         self.controllers.iter().any(|controller| names.contains(&controller.as_str()))
     }

@@ -22,10 +22,12 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use crate::spec::Resources;
+use crate::systemd::{Placeholder, Unit};
 
 pub use files::Error;
 pub use layout::{Hierarchy, Layout, detect};
 pub use stats::Stats;
+pub(crate) use v2::weight;
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -37,12 +39,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Cgroup {
     layout: Layout,
     path: String,
+    unit: Option<Unit>,
 }
 
 impl Layout {
     /// The cgroup at `path`, which begins at the hierarchies' roots. Nothing is made.
     pub fn cgroup(&self, path: &str) -> Cgroup {
-        Cgroup { layout: self.clone(), path: path.trim_matches('/').to_owned() }
+        Cgroup { layout: self.clone(), path: path.trim_matches('/').to_owned(), unit: None }
     }
 }
 
@@ -51,22 +54,39 @@ impl Cgroup {
         &self.path
     }
 
-    /// Makes it with its limits, or leaves nothing.
-    pub fn create(&self, resources: &Resources) -> Result<()> {
+    /// The same, as systemd's: it makes it, and forgets it when it is removed.
+    pub fn of_unit(self, unit: Option<Unit>) -> Self {
+        Self { unit, ..self }
+    }
+
+    /// Makes it with its limits, or leaves nothing. One of systemd's lasts until what is returned is dropped, or as long as
+    /// somebody else is in it.
+    pub fn create(&self, resources: &Resources) -> Result<Option<Placeholder>> {
+        let started = self.unit.as_ref().map(|unit| unit.start(self.is_v2(), resources));
+        let placeholder = started.transpose()?;
         let created = match &self.layout {
             Layout::V2 { mount } => v2::create(mount, &self.path, resources),
             Layout::V1 { hierarchies, .. } => v1::create(hierarchies, &self.path, resources),
         };
-        if created.is_err() {
+        if let Err(error) = created {
+            drop(placeholder);
             // The first error is the one to tell.
             let _ = self.remove();
+            return Err(error);
         }
-        created
+        Ok(placeholder)
+    }
+
+    fn is_v2(&self) -> bool {
+        matches!(self.layout, Layout::V2 { .. })
     }
 
     /// Changes the limits of a cgroup that exists.
     pub fn update(&self, resources: &Resources) -> Result<()> {
         self.check_memory(resources)?;
+        if let Some(unit) = &self.unit {
+            unit.limit(self.is_v2(), resources)?;
+        }
         match &self.layout {
             Layout::V2 { mount } => v2::limit(&mount.join(&self.path), resources),
             Layout::V1 { hierarchies, .. } => v1::limit(hierarchies, &self.path, resources),
@@ -115,7 +135,9 @@ impl Cgroup {
     /// takes none (`cgroup_procs_write_start`, Linux 5.5).
     pub fn enter(&self) -> Result<()> {
         let Layout::V1 { hierarchies, .. } = &self.layout else { return Ok(()) };
-        for hierarchy in hierarchies.iter().filter(|hierarchy| hierarchy.is_used() && !hierarchy.v2) {
+        // By its own one systemd knows that somebody is in there.
+        let is_ours = |one: &&Hierarchy| one.is_used() || self.unit.is_some() && one.is_systemds();
+        for hierarchy in hierarchies.iter().filter(|hierarchy| is_ours(hierarchy) && !hierarchy.v2) {
             match files::write(&hierarchy.mount.join(&self.path).join("tasks"), "0") {
                 // Made only where a limit asked for it.
                 Err(files::Error::Write { errno: Errno::ENOENT, .. }) => {}
@@ -233,7 +255,9 @@ impl Cgroup {
                 first = removed;
             }
         }
-        first
+        // Only then: systemd would ask what runs to end, and wait.
+        let forgotten = self.unit.as_ref().map_or(Ok(()), Unit::stop);
+        first.and(Ok(forgotten?))
     }
 
     fn remove_directory(&self, directory: &PathBuf) -> Result<()> {

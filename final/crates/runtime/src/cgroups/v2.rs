@@ -223,7 +223,7 @@ fn io_weight(weight: u16) -> u64 {
 }
 
 /// Shares, 2 to 262,144, as a weight, 1 to 10,000: the straight line between the ends, as runc has it.
-fn weight(shares: u64) -> u64 {
+pub(crate) fn weight(shares: u64) -> u64 {
     1 + (shares.clamp(2, 262_144) - 2) * 9_999 / 262_142
 }
 

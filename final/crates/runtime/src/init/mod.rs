@@ -64,19 +64,7 @@ fn become_container(
     if waits_for_parent(spec) {
         channel.await_go()?;
     }
-    // Before we hide: that gives the files in /proc/self to the machine's root, whom a user namespace does not know.
-    set_oom_score(user_process)?;
-    namespaces::offset_clocks(spec)?;
-    // Nobody in a pid namespace that we join, or that somebody joins, may look through /proc/PID/fd, or trace us.
-    process::set_dumpable(false).step(|| "hide from the container".into())?;
-    // Modes of what is made below are as written, whatever the caller's umask.
-    nix::sys::stat::umask(nix::sys::stat::Mode::empty());
-    nix::unistd::setsid().step(|| "start a session".into())?;
-    if options.new_keyring {
-        process::join_new_session_keyring()
-            .or_else(rights::absent)
-            .step(|| "start a session keyring".into())?;
-    }
+    leave_caller(options, user_process)?;
 
     // With the host's user and mounts: the files of its cgroups are its own.
     enter_cgroups(options)?;
@@ -116,6 +104,24 @@ fn become_container(
         Some(own) => pid1::start(own, user_process, channel),
         None => execute(&program, user_process, options.preserved_fds),
     }
+}
+
+/// Nothing stays of what the caller is, to those who look, or who send signals.
+fn leave_caller(options: &CreateOptions<'_>, user_process: &Process) -> Result<()> {
+    // Before we hide: that gives the files in /proc/self to the machine's root, whom a user namespace does not know.
+    set_oom_score(user_process)?;
+    namespaces::offset_clocks(options.spec)?;
+    // Nobody in a pid namespace that we join, or that somebody joins, may look through /proc/PID/fd, or trace us.
+    process::set_dumpable(false).step(|| "hide from the container".into())?;
+    // Modes of what is made below are as written, whatever the caller's umask.
+    nix::sys::stat::umask(nix::sys::stat::Mode::empty());
+    nix::unistd::setsid().step(|| "start a session".into())?;
+    if options.new_keyring {
+        process::join_new_session_keyring()
+            .or_else(rights::absent)
+            .step(|| "start a session keyring".into())?;
+    }
+    Ok(())
 }
 
 /// For hooks that run inside: the pid is that of the container's own namespace.

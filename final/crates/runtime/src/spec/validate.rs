@@ -271,12 +271,6 @@ fn check_sysctl(spec: &Spec, name: &str) -> Result<()> {
 
 /// `..` would lead out of the hierarchy, and the root cgroup is everybody's.
 fn check_cgroups_path(path: &str) -> Result<()> {
-    let is_systemds = path.split(':').count() == 3;
-    if is_systemds {
-        return Err(invalid(format!(
-            "linux.cgroupsPath {path:?} is systemd's form: hull writes cgroups itself"
-        )));
-    }
     let mut components = Path::new(path).components();
     let is_plain = components.all(|component| matches!(component, Component::RootDir | Component::Normal(_)));
     if !is_plain || path.contains('\0') || (!path.is_empty() && path.trim_matches('/').is_empty()) {

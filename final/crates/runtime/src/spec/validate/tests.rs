@@ -46,7 +46,6 @@ fn what_cannot_be_applied_is_named() {
         ("/linux/sysctl", json!({"net.ipv4.ip_forward": "1"}), "Network"),
         ("/linux/cgroupsPath", json!("/a/../../b"), "cgroupsPath"),
         ("/linux/cgroupsPath", json!("/"), "cgroupsPath"),
-        ("/linux/cgroupsPath", json!("system.slice:hull:x"), "systemd"),
         ("/ociVersion", json!("2.0.0"), "ociVersion"),
         ("/process/args", json!([]), "process.args"),
         ("/process/cwd", json!("tmp"), "process.cwd"),

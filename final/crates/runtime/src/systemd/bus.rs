@@ -1,0 +1,182 @@
+//! A connection to systemd, on which one call is made after the other.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use super::wire::{self, Message, Method, Writer};
+use super::{Error, Result};
+
+/// How long systemd may take for an answer; starting a scope takes it milliseconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const SYSTEMD: &str = "org.freedesktop.systemd1";
+const OBJECT: &str = "/org/freedesktop/systemd1";
+const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+
+/// The manager of this machine, or of this user.
+#[derive(Debug)]
+pub struct Manager {
+    stream: BufReader<UnixStream>,
+    serial: u32,
+    /// Jobs that have ended, with their results.
+    ended: Vec<(String, String)>,
+}
+
+impl Manager {
+    /// At its own socket, where there is one that lets us in; else through the bus.
+    pub fn connect() -> Result<Self> {
+        let mut tried = Vec::new();
+        for Address { path, is_bus } in addresses() {
+            match Self::connect_to(&path, is_bus) {
+                Ok(manager) => return Ok(manager),
+                Err(error) => tried.push(format!("{path}: {error}")),
+            }
+        }
+        if tried.is_empty() {
+            tried.push("XDG_RUNTIME_DIR does not say where this user's is".into());
+        }
+        Err(Error::NoManager(tried.join("; ")))
+    }
+
+    fn connect_to(path: &str, is_bus: bool) -> Result<Self> {
+        let stream = UnixStream::connect(path)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let mut manager = Self { stream: BufReader::new(stream), serial: 0, ended: Vec::new() };
+        manager.authenticate()?;
+        if is_bus {
+            manager.join_bus()?;
+        }
+        Ok(manager)
+    }
+
+    /// SASL's EXTERNAL: we are who the kernel says we are (unix(7), `SO_PEERCRED`). No uid is named, for in a user
+    /// namespace we know it by another number than systemd does. All lines at once: a call that systemd reads together with
+    /// `BEGIN` it leaves lying until something else comes.
+    fn authenticate(&mut self) -> Result<()> {
+        self.stream.get_mut().write_all(b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n")?;
+        let (asked, answer) = (self.line()?, self.line()?);
+        if !asked.starts_with("DATA") || !answer.starts_with("OK ") {
+            return Err(Error::Unknown(format!("it does not let us in: {asked} {answer}")));
+        }
+        Ok(())
+    }
+
+    fn line(&mut self) -> Result<String> {
+        let mut line = Vec::new();
+        // Longer than any answer; a line without an end is none.
+        (&mut self.stream).take(512).read_until(b'\n', &mut line)?;
+        Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
+    }
+
+    /// A bus gives a name to who says hello, and the signals that are asked for; systemd sends some only on demand.
+    fn join_bus(&mut self) -> Result<()> {
+        let bus = |name| Method {
+            destination: "org.freedesktop.DBus",
+            path: "/org/freedesktop/DBus",
+            interface: "org.freedesktop.DBus",
+            name,
+        };
+        self.call(bus("Hello"), "", Writer::default())?;
+        let mut rule = Writer::default();
+        rule.text(&format!("type='signal',sender='{SYSTEMD}',interface='{MANAGER}',member='JobRemoved'"));
+        self.call(bus("AddMatch"), "s", rule)?;
+        self.ask("Subscribe", "", Writer::default()).map(drop)
+    }
+
+    /// Calls a method of the manager's.
+    pub fn ask(&mut self, name: &str, signature: &str, body: Writer) -> Result<Message> {
+        let method = Method { destination: SYSTEMD, path: OBJECT, interface: MANAGER, name };
+        self.call(method, signature, body)
+    }
+
+    /// A property of the manager's, which is a text.
+    pub fn property(&mut self, name: &str) -> Result<String> {
+        let mut body = Writer::default();
+        body.text(MANAGER);
+        body.text(name);
+        let interface = "org.freedesktop.DBus.Properties";
+        let method = Method { destination: SYSTEMD, path: OBJECT, interface, name: "Get" };
+        let reply = self.call(method, "ss", body)?;
+        reply.body().variant_text().ok_or_else(|| Error::Unknown(format!("no text for {name}")))
+    }
+
+    /// Calls a method that answers with a job, and waits for the end of it: how it ended.
+    pub fn job(&mut self, name: &str, signature: &str, body: Writer) -> Result<String> {
+        let reply = self.ask(name, signature, body)?;
+        let job = reply.body().text().ok_or_else(|| Error::Unknown(format!("no job for {name}")))?;
+        loop {
+            if let Some((_, result)) = self.ended.iter().find(|(ended, _)| *ended == job) {
+                return Ok(result.clone());
+            }
+            self.receive()?;
+        }
+    }
+
+    fn call(&mut self, method: Method<'_>, signature: &str, body: Writer) -> Result<Message> {
+        self.serial += 1;
+        let serial = self.serial;
+        self.stream.get_mut().write_all(&wire::call(method, serial, signature, body))?;
+        loop {
+            let message = self.receive()?;
+            match message.kind {
+                wire::REPLY if message.reply_to == serial => return Ok(message),
+                wire::ERROR if message.reply_to == serial => {
+                    return Err(Error::Refused {
+                        call: method.name.to_owned(),
+                        why: message.body().text().unwrap_or_default(),
+                        name: message.error,
+                    });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The next message. A job may end before the call has answered that began it.
+    fn receive(&mut self) -> Result<Message> {
+        let mut bytes = [0; 16];
+        self.stream.read_exact(&mut bytes)?;
+        let strange = || Error::Unknown("what it says is no D-Bus message".into());
+        let length = wire::length(&bytes).ok_or_else(strange)?;
+        let mut bytes = bytes.to_vec();
+        bytes.resize(length, 0);
+        self.stream.read_exact(&mut bytes[16..])?;
+        let message = Message::parse(&bytes).ok_or_else(strange)?;
+        if message.kind == wire::SIGNAL && message.member == "JobRemoved" {
+            // uoss: number, job, unit, result
+            let mut body = message.body();
+            let texts = (body.u32(), body.text(), body.text(), body.text());
+            if let (Some(_), Some(job), Some(_), Some(result)) = texts {
+                self.ended.push((job, result));
+            }
+        }
+        Ok(message)
+    }
+}
+
+struct Address {
+    path: String,
+    is_bus: bool,
+}
+
+/// Root of the machine has the machine's systemd; everybody else, root of a user namespace too, their own.
+fn addresses() -> Vec<Address> {
+    let address = |path: String, is_bus| Address { path, is_bus };
+    let bus = |variable: &str| std::env::var(variable).ok().as_deref().and_then(unix_path);
+    if nix::unistd::geteuid().is_root() && !hull_sys::process::in_user_namespace() {
+        let bus = bus("DBUS_SYSTEM_BUS_ADDRESS").unwrap_or_else(|| "/run/dbus/system_bus_socket".into());
+        return vec![address("/run/systemd/private".into(), false), address(bus, true)];
+    }
+    let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
+    let own = runtime.as_ref().map(|runtime| address(format!("{runtime}/systemd/private"), false));
+    let session = bus("DBUS_SESSION_BUS_ADDRESS").or(runtime.map(|runtime| format!("{runtime}/bus")));
+    own.into_iter().chain(session.map(|path| address(path, true))).collect()
+}
+
+/// The first of the addresses that is a path (D-Bus specification, "Server Addresses").
+fn unix_path(addresses: &str) -> Option<String> {
+    let paths = addresses.split(';').filter_map(|one| one.strip_prefix("unix:"));
+    paths.flat_map(|keys| keys.split(',')).find_map(|key| Some(key.strip_prefix("path=")?.to_owned()))
+}

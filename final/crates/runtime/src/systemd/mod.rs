@@ -1,0 +1,242 @@
+//! Cgroups that systemd makes: a scope for each container (systemd.scope(5)), asked for over D-Bus.
+//!
+//! ```text
+//! wire        messages as bytes             bus   the connection: who systemd is, calls, jobs
+//! properties  limits as systemd knows them, which would otherwise put its own in their place
+//! ```
+//! systemd makes a scope only around processes that exist already, and removes it when it is empty. A child of ours stands
+//! in for the container until its first process is there, which so is born in its cgroup, as without systemd.
+
+mod bus;
+mod properties;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use hull_sys::process::{self, Clone3, Cloned};
+use nix::errno::Errno;
+use nix::libc;
+use serde::{Deserialize, Serialize};
+
+use crate::spec::Resources;
+use bus::Manager;
+use wire::Writer;
+
+use properties::Property;
+
+type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("systemd does not answer ({0})")]
+    NoManager(String),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Unknown(String),
+    #[error("systemd refused {call}: {why}")]
+    Refused { call: String, name: String, why: String },
+    #[error("systemd did not {action} {unit}: {result}")]
+    Job { action: &'static str, unit: String, result: String },
+    #[error("cgroupsPath {0:?}: with systemd it is slice:prefix:name, as in system.slice:hull:web")]
+    NotAUnit(String),
+    #[error("annotation {name}: {value:?} is no value that systemd's properties have")]
+    NotAProperty { name: String, value: String },
+    #[error("cannot make a process to begin a scope with: {}", .0.desc())]
+    NoPlaceholder(Errno),
+}
+
+impl Error {
+    /// What the reader can do next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoManager(_) => Some(
+                "is systemd this machine's first process? Without --systemd-cgroup cgroups are written directly".into(),
+            ),
+            _ => None,
+        }
+    }
+
+    fn is(&self, wanted: &str) -> bool {
+        matches!(self, Self::Refused { name, .. } if name.ends_with(wanted))
+    }
+}
+
+/// A scope, and what it was asked to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    /// `prefix-name.scope`
+    pub name: String,
+    pub slice: String,
+    /// What it is asked to be beside, when it is made.
+    #[serde(skip)]
+    properties: Vec<Property>,
+}
+
+/// Begins a unit: it is in its cgroup until somebody else is. Dropped, it is gone.
+#[derive(Debug)]
+pub struct Placeholder(OwnedFd);
+
+impl Drop for Placeholder {
+    fn drop(&mut self) {
+        crate::create::end(&self.0);
+    }
+}
+
+impl Unit {
+    /// What `cgroupsPath` names, `slice:prefix:name`; without it a scope that is called as the container is.
+    pub fn parse(path: Option<&str>, id: &str) -> Result<Self> {
+        let Some(path) = path.filter(|path| !path.is_empty()) else {
+            return Ok(Self {
+                name: format!("hull-oci-{id}.scope"),
+                slice: default_slice(),
+                properties: Vec::new(),
+            });
+        };
+        let refused = || Error::NotAUnit(path.to_owned());
+        let [slice, prefix, name] = path.split(':').collect::<Vec<_>>()[..] else { return Err(refused()) };
+        let slice = if slice.is_empty() { default_slice() } else { slice.to_owned() };
+        let name = if prefix.is_empty() { format!("{name}.scope") } else { format!("{prefix}-{name}.scope") };
+        let is_plain =
+            |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":_.-\\@".contains(&byte));
+        if path.ends_with(':') || !is_plain(&name) || !is_plain(&slice) || expand(&slice).is_none() {
+            return Err(refused());
+        }
+        Ok(Self { name, slice, properties: Vec::new() })
+    }
+
+    /// With what annotations ask of it.
+    pub fn annotated(self, annotations: &BTreeMap<String, String>) -> Result<Self> {
+        Ok(Self { properties: properties::of_annotations(annotations)?, ..self })
+    }
+
+    /// Where its cgroup is or will be, below the roots of the hierarchies.
+    pub fn cgroup_path(&self) -> Result<String> {
+        let root = Manager::connect()?.property("ControlGroup")?;
+        let slice = expand(&self.slice).ok_or_else(|| Error::NotAUnit(self.slice.clone()))?;
+        Ok(format!("{}{slice}/{}", root.trim_end_matches('/'), self.name))
+    }
+
+    /// Makes it. What is left of a failed one with its name is forgotten.
+    pub(crate) fn start(&self, v2: bool, resources: &Resources) -> Result<Placeholder> {
+        let mut manager = Manager::connect()?;
+        let (pid, placeholder) = placeholder().map_err(Error::NoPlaceholder)?;
+        let mut all = properties::of_scope(self, pid, v2);
+        all.extend(properties::of_resources(resources, v2));
+        all.extend_from_slice(&self.properties);
+        let mut start = || {
+            let mut body = Writer::default();
+            body.text(&self.name);
+            body.text("fail");
+            body.properties(&all);
+            // Units to start along with it.
+            body.array(8, |_| ());
+            manager.job("StartTransientUnit", "ssa(sv)a(sa(sv))", body)
+        };
+        let started = match start() {
+            Err(error) if error.is("UnitExists") && self.forget_failed().is_ok() => start(),
+            started => started,
+        };
+        self.expect_done("start", started?)?;
+        Ok(placeholder)
+    }
+
+    fn forget_failed(&self) -> Result<()> {
+        let mut body = Writer::default();
+        body.text(&self.name);
+        Manager::connect()?.ask("ResetFailedUnit", "s", body).map(drop)
+    }
+
+    fn expect_done(&self, action: &'static str, result: String) -> Result<()> {
+        if result == "done" {
+            return Ok(());
+        }
+        Err(Error::Job { action, unit: self.name.clone(), result })
+    }
+
+    /// Tells systemd of limits that are about to be changed.
+    pub(crate) fn limit(&self, v2: bool, resources: &Resources) -> Result<()> {
+        let limits = properties::of_resources(resources, v2);
+        if limits.is_empty() {
+            return Ok(());
+        }
+        let mut body = Writer::default();
+        body.text(&self.name);
+        // For as long as it is there, and no longer.
+        body.flag(true);
+        body.properties(&limits);
+        Manager::connect()?.ask("SetUnitProperties", "sba(sv)", body).map(drop)
+    }
+
+    /// Lets systemd forget it. Nothing runs in it any more, so it may have done so by itself.
+    pub(crate) fn stop(&self) -> Result<()> {
+        let mut body = Writer::default();
+        body.text(&self.name);
+        body.text("replace");
+        match Manager::connect()?.job("StopUnit", "ss", body) {
+            Err(error) if error.is("NoSuchUnit") => Ok(()),
+            stopped => self.expect_done("stop", stopped?),
+        }
+    }
+}
+
+fn default_slice() -> String {
+    let root = nix::unistd::geteuid().is_root() && !process::in_user_namespace();
+    if root { "system.slice" } else { "user.slice" }.to_owned()
+}
+
+/// `a-b.slice` is in `a.slice` (systemd.slice(5)). None: no name of a slice.
+fn expand(slice: &str) -> Option<String> {
+    let stem = slice.strip_suffix(".slice")?;
+    if stem == "-" {
+        return Some(String::new());
+    }
+    let mut path = String::new();
+    let mut name = String::new();
+    for part in stem.split('-') {
+        if part.is_empty() || part == ".." {
+            return None;
+        }
+        name = if name.is_empty() { part.to_owned() } else { format!("{name}-{part}") };
+        path.push_str(&format!("/{name}.slice"));
+    }
+    Some(path)
+}
+
+/// A child that does nothing, and does not outlive us.
+fn placeholder() -> nix::Result<(u32, Placeholder)> {
+    let parent = nix::unistd::getpid();
+    match process::clone3(&Clone3::default())? {
+        Cloned::Parent { pid, pidfd } => Ok((pid.unsigned_abs(), Placeholder(pidfd))),
+        Cloned::Child => {
+            let tied = process::set_parent_death_signal(libc::SIGKILL);
+            while tied.is_ok() && nix::unistd::getppid() == parent {
+                nix::unistd::pause();
+            }
+            process::exit_now(0)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_names_a_scope_in_a_slice_or_is_refused() {
+        let unit = |path| Unit::parse(Some(path), "id").map(|unit| (unit.slice, unit.name)).ok();
+        let pair = |slice: &str, name: &str| Some((slice.to_owned(), name.to_owned()));
+        assert_eq!(unit("a-b.slice:libpod:c1"), pair("a-b.slice", "libpod-c1.scope"));
+        assert_eq!(unit("-.slice::c1"), pair("-.slice", "c1.scope"));
+        assert_eq!(Unit::parse(None, "c1").unwrap().name, "hull-oci-c1.scope");
+        for wrong in
+            ["/a/b", "a:b", "a:b:c", "a.slice:b:", "a.slice:b:../c", "../a.slice:b:c", "a--b.slice:b:c"]
+        {
+            assert_eq!(unit(wrong), None, "{wrong}");
+        }
+        assert_eq!(expand("a-b-c.slice").as_deref(), Some("/a.slice/a-b.slice/a-b-c.slice"));
+        assert_eq!(expand("-.slice").as_deref(), Some(""));
+    }
+}

@@ -1,0 +1,40 @@
+//! Waiting, at most so long.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// Waits until there is something to read, which for a process's descriptor is its end (pidfd_open(2)). False when the time
+/// is up; without one it waits for ever, and with none at all it looks and returns.
+pub fn until_readable(fd: impl AsFd, timeout: Option<Duration>) -> nix::Result<bool> {
+    // A time that no clock reaches is for ever.
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    loop {
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let left: Option<Timespec> = left.and_then(|left| left.try_into().ok());
+        match poll(&mut [PollFd::new(&fd, PollFlags::IN)], left.as_ref()) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(Errno::from_raw(errno.raw_os_error())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn what_comes_ends_the_wait_and_so_does_the_time() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        assert_eq!(until_readable(&reader, Some(Duration::ZERO)), Ok(false));
+        assert_eq!(until_readable(&reader, Some(Duration::from_millis(5))), Ok(false));
+        writer.write_all(b"x").unwrap();
+        assert_eq!(until_readable(&reader, Some(Duration::MAX)), Ok(true));
+        assert_eq!(until_readable(&reader, None), Ok(true));
+    }
+}

@@ -1,0 +1,160 @@
+//! `hull-oci --systemd-cgroup` with a real systemd, on whichever cgroups the machine has.
+
+#[path = "oci_systemd/manager.rs"]
+mod manager;
+#[allow(dead_code, reason = "each suite uses its part")]
+mod oci_world;
+
+use std::process::Stdio;
+
+use hull_test_support::{cgroups, outcome};
+use manager::Manager;
+use oci_world::World;
+use serde_json::{Value, json};
+
+fn config(w: &World, args: &[&str]) -> Value {
+    let mut config = w.config(args);
+    config["linux"]["cgroupsPath"] = json!("top-inner.slice:pre:box");
+    config["linux"]["resources"] = json!({"memory": {"limit": 64 << 20}, "pids": {"limit": 33},
+        "cpu": {"quota": 50_000, "period": 100_000},
+        "devices": [{"allow": false, "access": "rwm"}]});
+    config
+}
+
+/// What a file of the scope's cgroup says, by its controller and name on v1 or its name on v2.
+fn limit(w: &World, v1: (&str, &str), v2: &str) -> String {
+    let directory = "top.slice/top-inner.slice/pre-box.scope";
+    let hierarchies = cgroups::hierarchies();
+    let is_v2 = cgroups::is_v2(v1.0);
+    let mount =
+        hierarchies.iter().find(|one| one.v2 == is_v2 && (is_v2 || one.mount_point.ends_with(v1.0))).unwrap();
+    let group = mount.mount_point.join(w.cgroup_parent().trim_start_matches('/')).join(directory);
+    let file = group.join(if is_v2 { v2 } else { v1.1 });
+    std::fs::read_to_string(&file)
+        .unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+        .trim()
+        .to_owned()
+}
+
+fn memory(w: &World) -> String {
+    limit(w, ("memory", "memory.limit_in_bytes"), "memory.max")
+}
+
+#[test]
+fn systemd_makes_the_scope_and_knows_its_limits() {
+    let Some(w) = World::start() else { return };
+    let Some(m) = Manager::start(&w) else { return };
+    let mut config = config(&w, &["sleep", "1000"]);
+    config["annotations"] = json!({"org.systemd.property.TimeoutStopUSec": "uint64 7000000"});
+    w.bundle(&config);
+    m.oci(&["create", "--bundle", "bundle", "box"]).ok();
+    assert_eq!(m.scopes(), ["pre-box.scope"]);
+    let show = |what: &str| m.systemctl(&["show", "--value", "-p", what, "pre-box.scope"]).ok().to_owned();
+    assert_eq!(show("ControlGroup"), "/top.slice/top-inner.slice/pre-box.scope");
+    assert_eq!((show("Delegate"), show("TasksMax")), ("yes".into(), "33".into()));
+    let known = if cgroups::is_v2("memory") { "MemoryMax" } else { "MemoryLimit" };
+    assert_eq!((show(known), show("CPUQuotaPerSecUSec")), ("67108864".into(), "500ms".into()));
+    assert_eq!(show("TimeoutStopUSec"), "7s");
+    assert_eq!(memory(&w), "67108864");
+    // Nobody is in it but the container's first process.
+    assert_eq!(show("TasksCurrent"), "1");
+
+    m.oci(&["start", "box"]).ok();
+    assert_eq!(m.oci(&["exec", "box", "sh", "-c", "echo x > /dev/null; exit 3"]).code(), 3);
+    m.oci(&["update", "--memory", "32m", "box"]).ok();
+    assert_eq!((show(known), memory(&w)), ("33554432".into(), "33554432".into()));
+    // systemd writes what it knows: the same, and nothing that takes the devices away.
+    m.systemctl(&["daemon-reload"]).ok();
+    assert_eq!(memory(&w), "33554432");
+    assert_eq!(limit(&w, ("cpu", "cpu.cfs_quota_us"), "cpu.max").split(' ').next(), Some("50000"));
+    m.oci(&["exec", "box", "sh", "-c", "echo x > /dev/null"]).ok();
+
+    m.oci(&["pause", "box"]).ok();
+    assert!(m.oci(&["state", "box"]).ok().contains("paused"));
+    m.oci(&["resume", "box"]).ok();
+    assert!(m.oci(&["ps", "box"]).ok().contains("sleep"));
+    m.oci(&["kill", "box", "KILL"]).ok();
+    outcome::eventually("it has ended", || m.oci(&["state", "box"]).ok().contains("stopped"));
+    m.oci(&["delete", "box"]).ok();
+    assert_eq!((m.scopes(), m.cgroups()), (vec![], vec![]));
+}
+
+#[test]
+fn a_scope_ends_with_its_container_and_can_be_had_again() {
+    let Some(w) = World::start() else { return };
+    let Some(m) = Manager::start(&w) else { return };
+    w.bundle(&config(&w, &["sh", "-c", "exit 5"]));
+    for _ in 0..3 {
+        assert_eq!(m.oci(&["run", "--bundle", "bundle", "box"]).code(), 5);
+        assert_eq!((m.scopes(), m.cgroups()), (vec![], vec![]));
+    }
+    // Killed while a hook runs: nobody takes back what was made but the next command.
+    let mut slow = config(&w, &["true"]);
+    slow["hooks"] = json!({"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "1000"]}]});
+    w.bundle(&slow);
+    let create = w.command(&["--systemd-cgroup", "create", "--bundle", "bundle", "box"]);
+    let mut create = m.inside(&create).stdin(Stdio::null()).spawn().unwrap();
+    outcome::eventually("the scope is there", || m.scopes() == ["pre-box.scope"]);
+    m.kill_all("hull-oci");
+    create.wait().unwrap();
+    m.oci(&["delete", "--force", "box"]).ok();
+    assert_eq!((m.scopes(), m.cgroups()), (vec![], vec![]));
+
+    // In the slice of everybody who says nothing.
+    let mut config = config(&w, &["sleep", "1000"]);
+    config["linux"]["cgroupsPath"] = Value::Null;
+    w.bundle(&config);
+    m.oci(&["run", "-d", "--bundle", "bundle", "box"]).ok();
+    assert_eq!(m.scopes(), ["hull-oci-box.scope"]);
+    let group = m.systemctl(&["show", "--value", "-p", "ControlGroup", "hull-oci-box.scope"]);
+    assert_eq!(group.ok(), "/system.slice/hull-oci-box.scope");
+    assert!(m.oci(&["run", "-d", "--bundle", "bundle", "box"]).fails(1).contains("exists"));
+    m.oci(&["delete", "--force", "box"]).ok();
+    assert_eq!((m.scopes(), m.cgroups()), (vec![], vec![]));
+}
+
+#[test]
+fn what_fails_leaves_no_scope() {
+    let Some(w) = World::start() else { return };
+    let Some(m) = Manager::start(&w) else { return };
+    let failing = |change: &dyn Fn(&mut Value), words: &str| {
+        let mut config = config(&w, &["true"]);
+        change(&mut config);
+        w.bundle(&config);
+        let created = m.oci(&["create", "--bundle", "bundle", "box"]);
+        assert!(created.fails(1).contains(words), "{created}");
+        assert_eq!((m.scopes(), m.cgroups()), (vec![], vec![]));
+        assert!(m.oci(&["state", "box"]).fails(1).contains("does not exist"));
+    };
+    failing(&|config| config["linux"]["cgroupsPath"] = json!("/a/path"), "slice:prefix:name");
+    failing(&|config| config["linux"]["cgroupsPath"] = json!("x.slice:p:../../y"), "cgroupsPath");
+    failing(
+        &|config| config["annotations"] = json!({"org.systemd.property.X": "what"}),
+        "org.systemd.property.X",
+    );
+    failing(&|config| config["annotations"] = json!({"org.systemd.property.NoSuch": "true"}), "NoSuch");
+    failing(&|config| config["linux"]["resources"]["rdma"] = json!({"none": {"hcaHandles": 1}}), "rdma");
+    let nowhere = json!({"destination": "/x", "type": "bind", "source": "/nowhere", "options": ["bind"]});
+    failing(&|config| config["mounts"][0] = nowhere.clone(), "/nowhere");
+    failing(&|config| config["hooks"] = json!({"createRuntime": [{"path": "/bin/false"}]}), "hook");
+}
+
+#[test]
+fn without_systemd_nothing_is_made() {
+    let Some(w) = World::start() else { return };
+    w.bundle(&config(&w, &["true"]));
+    // Also where it runs: this mount namespace does not see it.
+    let mount = "mount -t tmpfs none /run; exec \"$@\"";
+    for verb in ["create", "run"] {
+        let mut hidden = outcome::wrapped(
+            &["unshare", "-m", "sh", "-c", mount, "sh"],
+            &w.command(&["--systemd-cgroup", verb, "--bundle", "bundle", "box"]),
+        );
+        hidden.env_remove("DBUS_SYSTEM_BUS_ADDRESS");
+        let created = outcome::run(&mut hidden);
+        let said = created.fails(1);
+        assert!(said.contains("systemd does not answer") && said.contains("/run/systemd/private"), "{said}");
+        assert!(said.contains("Without --systemd-cgroup"), "it says what to do: {said}");
+    }
+    w.assert_nothing_left();
+}
