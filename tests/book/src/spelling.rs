@@ -16,6 +16,23 @@ pub const DICTIONARY: &str = "/usr/share/dict/american-english";
 /// What is not prose.
 const SKIPPED: [&str; 8] = ["code", "pre", "kbd", "script", "style", "svg", "noscript", "nav"];
 
+/// What tells a reader that it is their fault.
+const AVOIDED: [&str; 5] = ["simply", "obviously", "trivially", "easily", "clearly"];
+
+/// Pages that raise their voice, or call a thing easy.
+pub fn tone(directory: &Path) -> Result<Vec<String>> {
+    let mut complaints = Vec::new();
+    for page in built::pages(directory)? {
+        let prose = prose(&Html::parse_document(&fs::read_to_string(directory.join(&page))?));
+        let avoided = words(&prose).filter(|word| AVOIDED.contains(&word.as_str()));
+        complaints.extend(avoided.map(|word| format!("{}: {word}", page.display())));
+        if prose.contains('!') {
+            complaints.push(format!("{}: an exclamation mark", page.display()));
+        }
+    }
+    Ok(complaints)
+}
+
 /// Unknown words, each with the pages that it is in.
 pub fn complaints(directory: &Path) -> Result<Vec<String>> {
     let dictionary = fs::read_to_string(DICTIONARY).context(DICTIONARY)?;

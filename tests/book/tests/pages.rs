@@ -51,6 +51,13 @@ fn words_are_in_the_dictionary_or_in_the_list() {
     assert!(wrong.is_empty(), "mend them, or add them to book/words.txt:\n{}", wrong.join("\n"));
 }
 
+#[test]
+fn no_page_raises_its_voice() {
+    let Some(book) = built_book() else { return };
+    let wrong = spelling::tone(book).unwrap();
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
 fn screenshot(browser: &Browser, name: &str) {
     let path = workspace().join("target/book-screenshots").join(name).with_extension("png");
     browser.screenshot(&path).unwrap();

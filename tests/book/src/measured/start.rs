@@ -77,13 +77,12 @@ pub fn hindrance() -> Option<&'static str> {
     if !nix::unistd::geteuid().is_root() {
         return Some("to watch a start takes root");
     }
-    let (v1, v2): (Vec<_>, Vec<_>) = cgroups::hierarchies().into_iter().partition(|h| !h.v2);
-    if v1.is_empty() || v2.is_empty() {
-        return Some("the start that is measured has both versions of cgroups");
-    }
     // Another has neither `open` nor `mkdir`.
     (!cfg!(target_arch = "x86_64")).then_some("the calls are those of x86-64")
 }
+
+/// The part that a machine without version 1 of cgroups does not have.
+const OF_VERSION_1: (usize, &str) = (2, "open");
 
 /// Who makes which call, as the pages say it.
 pub fn sequence() -> Vec<(String, String)> {
@@ -93,7 +92,8 @@ pub fn sequence() -> Vec<(String, String)> {
 /// Whether a start is made of these parts, on the programs in that directory; what is missing if not.
 pub fn replay(binaries: &Path) -> Result<()> {
     let calls = watch::order(&mut shell(binaries)?, COMMAND)?;
-    divide(&calls).map(drop)
+    let has_v1 = cgroups::hierarchies().iter().any(|hierarchy| !hierarchy.v2);
+    divide(&calls, |part| has_v1 || part != OF_VERSION_1).map(drop)
 }
 
 pub fn measure(binaries: &Path) -> Result<Start> {
@@ -102,7 +102,8 @@ pub fn measure(binaries: &Path) -> Result<Start> {
     }
     let mut shell = shell(binaries)?;
     let starts = watch::times(&mut shell, COMMAND, STARTS)?;
-    let divided: Vec<Vec<(u64, usize)>> = starts.iter().map(|calls| divide(calls)).collect::<Result<_>>()?;
+    let divided: Vec<Vec<(u64, usize)>> =
+        starts.iter().map(|calls| divide(calls, |_| true)).collect::<Result<_>>()?;
     let of = |part: usize| divided.iter().map(move |parts| parts[part]);
     let parts = PARTS.iter().enumerate().map(|(number, (who, call, _))| {
         let at = median(of(number).map(|part| part.0)).context("at least one start")?;
@@ -114,8 +115,8 @@ pub fn measure(binaries: &Path) -> Result<Start> {
     Ok(Start { machine: Machine::this()?, command: COMMAND.into(), starts: STARTS, parts, end })
 }
 
-/// When each part begins, in microseconds, and how many calls it has; at the end the program's own `execve`.
-fn divide(calls: &[Call]) -> Result<Vec<(u64, usize)>> {
+/// When each part that is wanted begins, in microseconds, and how many calls it has; at the end the program's own `execve`.
+fn divide(calls: &[Call], is_wanted: impl Fn((usize, &str)) -> bool) -> Result<Vec<(u64, usize)>> {
     let processes = watch::processes(calls);
     ensure!(processes.len() >= PROCESSES.len(), "a start has {} processes only", processes.len());
     let zero = processes[0].first().context("a process makes calls")?.at;
@@ -124,7 +125,11 @@ fn divide(calls: &[Call]) -> Result<Vec<(u64, usize)>> {
     let mut found = Vec::new();
     for (who, name) in PROCESSES.iter().enumerate() {
         let calls = &processes[who];
-        let mut parts: Vec<_> = PARTS.iter().filter(|part| part.0 == who).map(|part| part.1).collect();
+        let mut parts: Vec<_> = PARTS
+            .iter()
+            .filter(|part| part.0 == who && is_wanted((part.0, part.1)))
+            .map(|part| part.1)
+            .collect();
         if who == PROCESSES.len() - 1 {
             parts.push("execve");
         }
