@@ -63,7 +63,7 @@ fn outside(run: &Run) -> Result<ExitCode> {
     let cgroup = cgroups::create(&limits, &name)?;
     let mut overlay = overlay::prepare(lowers, run.changes.as_deref(), &name)?;
     if run.rootfs.is_empty() {
-        overlay.add_lower(rootfs::skeleton)?;
+        overlay.add_lower(|root| rootfs::skeleton(root).and_then(|()| veth::name_servers(root)))?;
     }
     let mut network = veth::prepare(!run.publish.is_empty())?;
     let address = network.as_ref().map(|network| network.address);

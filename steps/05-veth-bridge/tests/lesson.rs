@@ -178,6 +178,44 @@ fn in_a_bottle_an_ordinary_user_has_all_of_it() {
 }
 
 #[test]
+fn the_servers_for_names_are_the_hosts() {
+    for lab in everyone() {
+        let asked = lab.run(&["run", "cat", "/etc/resolv.conf"]);
+        let ours = lab.shell("cat /run/systemd/resolve/resolv.conf 2>/dev/null || cat /etc/resolv.conf");
+        assert_ok(&asked, &ours.stdout);
+        let changed = lab.run(&["run", "--", "sh", "-c", "echo nameserver 192.0.2.1 >/etc/resolv.conf"]);
+        assert_eq!(changed.code, Some(0), "a copy is theirs to change: {changed:?}");
+        let after = lab.shell("cat /run/systemd/resolve/resolv.conf 2>/dev/null || cat /etc/resolv.conf");
+        assert_eq!(after.stdout, ours.stdout);
+    }
+}
+
+#[test]
+fn addresses_that_the_host_has_a_route_to_already_are_not_taken() {
+    let Some(lab) = root() else { return };
+    let setup = "ip link add vpn0 type veth peer name far0 && ip link set vpn0 up && ip addr add 192.0.2.1/32 dev vpn0";
+    assert_eq!(lab.shell(setup).code, Some(0));
+    let before = state(&lab);
+    for (route, is_in_the_way) in [
+        ("10.0.0.0/8", true),
+        ("10.105.0.0/24", true),
+        ("10.105.0.128/25", true),
+        ("10.105.0.7/32", true),
+        ("10.105.1.0/24", false),
+        ("default", false),
+    ] {
+        assert_eq!(lab.shell(&format!("ip route add {route} dev vpn0")).code, Some(0), "{route}");
+        let ended = lab.run(&["run", "true"]);
+        assert_eq!(ended.code, Some(if is_in_the_way { 125 } else { 0 }), "{route}: {ended:?}");
+        let reason = format!("this machine has a route there: {route} dev vpn0");
+        assert_eq!(ended.stderr.contains(&reason), is_in_the_way, "{ended:?}");
+        assert_eq!(ended.stderr.contains("hint: this lesson knows one network"), is_in_the_way, "{ended:?}");
+        assert_eq!((state(&lab), lab.left()), (before.clone(), vec![]), "{route}");
+        assert_eq!(lab.shell(&format!("ip route del {route} dev vpn0")).code, Some(0), "{route}");
+    }
+}
+
+#[test]
 fn a_port_that_is_taken_is_refused_and_nothing_stays() {
     let Some(lab) = root() else { return };
     let before = state(&lab);

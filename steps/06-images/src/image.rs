@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use crate::layer::{self, Lost};
 use crate::overlay::{self, Scratch};
 use crate::registry::Registry;
-use crate::report;
+use crate::{report, veth};
 
 /// What we can read, by its media type; the first two lead to the others.
 pub const MANIFESTS: [&str; 4] = [
@@ -139,9 +139,7 @@ fn unpack(reference: &str, directory: &Path) -> Result<(Vec<PathBuf>, Value)> {
     let layers = manifest["layers"].as_array().context("the manifest has no layers")?;
     let diff_ids = config["rootfs"]["diff_ids"].as_array().context("the config has no diff IDs")?;
     ensure!(layers.len() == diff_ids.len(), "{} layers, but {} diff IDs", layers.len(), diff_ids.len());
-    // An image may have none, an overlay not.
-    let mut lowers = vec![directory.join("0")];
-    fs::create_dir(&lowers[0]).context("mkdir")?;
+    let mut lowers = Vec::new();
     let mut lost = Lost::default();
     // The first one is the lowest, and each has a directory of its own: overlay puts them together.
     for (number, (descriptor, diff_id)) in layers.iter().zip(diff_ids).enumerate() {
@@ -160,6 +158,13 @@ fn unpack(reference: &str, directory: &Path) -> Result<(Vec<PathBuf>, Value)> {
         ));
         lowers.insert(0, lower);
     }
+    // One more on top, which is ours: who answers for names is the network's affair and no image's. It is a layer, and not a
+    // file written through the merged tree, because there a link of the image's could lead anywhere. And an image may have no
+    // layers, an overlay not.
+    let own = directory.join("own");
+    fs::create_dir_all(own.join("etc")).context("mkdir(own/etc)")?;
+    veth::name_servers(&own)?;
+    lowers.insert(0, own);
     if lost.owners > 0 {
         report::say(format_args!(
             "note: {} files are other users' in the image and yours here: there is one id",
@@ -204,7 +209,7 @@ fn find(reference: &str) -> Result<(Source, Value)> {
             _ => (reference, "latest"),
         },
     };
-    let mut registry = Registry::new(repository);
+    let mut registry = Registry::new(repository)?;
     // A tag is the one thing here that is believed: the registry says what it leads to today. Who wants the same image
     // tomorrow names it by digest.
     let bytes = registry.manifest(reference)?;

@@ -26,7 +26,7 @@ use std::os::unix::fs::{
 };
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use flate2::read::MultiGzDecoder;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
@@ -54,7 +54,14 @@ pub fn unpack(bytes: impl Read, blob: &Blob, diff_id: &str, directory: &Path, lo
     let mut plain = Hashed::new(match blob.kind.rsplit(['.', '+']).next() {
         Some("gzip") => Box::new(MultiGzDecoder::new(&mut compressed)) as Box<dyn Read>,
         Some("tar") => Box::new(&mut compressed),
-        _ => bail!("a layer of type {}: this lesson unpacks tar and gzip alone", blob.kind),
+        Some("zstd") => {
+            return Err(anyhow!("it is compressed by zstd, and this lesson reads gzip and plain tar alone"))
+                .context(
+                    "hint: hull pull unpacks it; or have a copy made of it, and run DIRECTORY:TAG:\n      \
+                          skopeo copy --dest-compress-format gzip docker://IMAGE oci:DIRECTORY:TAG",
+                );
+        }
+        _ => bail!("it is of type {:?}, and this lesson unpacks tar and gzip alone", blob.kind),
     });
     let applied = apply(&mut plain, directory, lost);
     // A tar may go on behind its end, and the hashes are of everything.

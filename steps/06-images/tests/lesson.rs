@@ -4,7 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::mpsc;
 
-use lesson_lab::images::{Answer, INDEX, Layout, Tar, architecture, busybox, digest, gzip, registry, serve};
+use lesson_lab::images::{
+    Answer, INDEX, Layout, Tar, architecture, busybox, certificates, digest, gzip, registry, serve, serve_tls,
+};
 use lesson_lab::{Ended, Lab, Running, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -197,6 +199,33 @@ fn a_registry_gives_the_image_of_this_platform_to_who_has_asked_for_a_token() {
 }
 
 #[test]
+fn a_registry_is_trusted_by_whom_its_authority_is_named_to() {
+    for lab in everyone() {
+        let layout = Layout::new(lab.dir.join("layout"));
+        let Some(busybox) = busybox() else { return };
+        let ours = layout.manifest(&[busybox.end()], &json!({ "Cmd": ["/bin/sh", "-c", "echo over TLS"] }));
+        layout.publish(&[("latest", &ours)]);
+        // Not the loopback address, with which plain HTTP is spoken; and still nobody's but this lab's.
+        let Some((listener, port)) = lab.listen_at("192.0.2.7") else { continue };
+        certificates(&lab.dir, "192.0.2.7");
+        let content = registry(&layout.0, "app");
+        serve_tls(listener, &lab.dir, move |path, _| content(path));
+        let name = format!("192.0.2.7:{port}/app");
+        let refused = lab.run(&["run", &name]);
+        assert_refused(&lab, &refused, "certificate");
+        assert!(
+            refused.stderr.contains("hint: is it signed by an authority of your own? SSL_CERT_FILE="),
+            "{refused:?}"
+        );
+        let authority = lab.dir.join("ca.crt").to_string_lossy().into_owned();
+        let pulled = lab.shell(&format!("SSL_CERT_FILE={authority} exec $P run {name}"));
+        assert_eq!((pulled.code, &*pulled.stdout), (Some(0), "over TLS"), "{pulled:?}");
+        let missing = lab.shell(&format!("SSL_CERT_FILE=/no/such.pem exec $P run {name}"));
+        assert_refused(&lab, &missing, "SSL_CERT_FILE: read /no/such.pem: ENOENT");
+    }
+}
+
+#[test]
 fn what_a_registry_refuses_is_explained() {
     for lab in everyone() {
         let (listener, port) = lab.listen();
@@ -332,11 +361,33 @@ fn what_is_no_image_is_refused_with_the_reason() {
         let mut zstd = layout.layer(&Tar::new().end());
         zstd["mediaType"] = json!("application/vnd.oci.image.layer.v1.tar+zstd");
         layout.publish(&[("x", &layout.manifest_of(vec![zstd], &json!(["sha256:0"]), &Value::Null))]);
-        assert_refused(&lab, &lab.run(&["run", &name, "/bin/id"]), "this lesson unpacks tar and gzip alone");
+        let refused = lab.run(&["run", &name, "/bin/id"]);
+        assert_refused(&lab, &refused, "it is compressed by zstd, and this lesson reads gzip");
+        assert!(
+            refused.stderr.contains("hint: hull pull unpacks it; or have a copy made: skopeo"),
+            "{refused:?}"
+        );
+        let odd = layout.blob("application/x-rar", b"Rar!");
+        layout.publish(&[("x", &layout.manifest_of(vec![odd], &json!(["sha256:0"]), &Value::Null))]);
+        let reason = "it is of type \"application/x-rar\", and this lesson unpacks";
+        assert_refused(&lab, &lab.run(&["run", &name, "/bin/id"]), reason);
         let half = gzip(&Tar::new().file("x", "x").end());
         let half = layout.blob("application/vnd.oci.image.layer.v1.tar+gzip", &half[..half.len() / 2]);
         layout.publish(&[("x", &layout.manifest_of(vec![half], &json!(["sha256:0"]), &Value::Null))]);
         assert_refused(&lab, &lab.run(&["run", &name, "/bin/id"]), "error: image");
+    }
+}
+
+#[test]
+fn the_servers_for_names_are_the_hosts_whatever_the_image_has() {
+    for lab in everyone() {
+        let theirs =
+            Tar::new().directory("etc/").link("etc/resolv.conf", "/etc/passwd").file("etc/passwd", "");
+        let Some(layout) = image(&lab, &[theirs.end()], &Value::Null) else { return };
+        let asked = lab.run(&["run", "--diff", &layout.name(), "/bin/cat", "/etc/resolv.conf"]);
+        let ours = lab.shell("cat /run/systemd/resolve/resolv.conf 2>/dev/null || cat /etc/resolv.conf");
+        assert!(asked.code == Some(0) && asked.stdout.starts_with(&ours.stdout), "{asked:?}");
+        assert!(!asked.stdout.contains("/etc"), "nor is it a change: {asked:?}");
     }
 }
 

@@ -10,12 +10,14 @@
 //!
 //! (OCI distribution specification.) Nothing here is believed: whoever asked for a digest computes it.
 
+use std::fs;
 use std::io::Read;
 use std::net::IpAddr;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use ureq::http::Response;
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
 use crate::image::MANIFESTS;
@@ -23,6 +25,14 @@ use crate::report;
 
 /// An answer that is to be held in memory is no longer than this.
 const LARGEST: u64 = 4 << 20;
+
+/// Where distributions keep the list: Debian and its kin, Fedora and its, Alpine and others.
+const BUNDLES: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+
+/// With TLS the other end proves who it is by a certificate, and that is worth as much as whoever has signed it.
+const UNTRUSTED: &str =
+    "hint: is it signed by an authority of your own? SSL_CERT_FILE=FILE.pem names those to trust";
 
 /// One repository of a registry.
 pub struct Registry {
@@ -36,7 +46,7 @@ pub struct Registry {
 
 impl Registry {
     /// `alpine` is short for `docker.io/library/alpine`.
-    pub fn new(repository: &str) -> Self {
+    pub fn new(repository: &str) -> Result<Self> {
         let is_host = |part: &str| part == "localhost" || part.contains(['.', ':']);
         let (host, name) = match repository.split_once('/') {
             Some((host, name)) if is_host(host) => (host, name.to_owned()),
@@ -51,10 +61,12 @@ impl Registry {
         let host = if host == "docker.io" { "registry-1.docker.io" } else { host };
         // A status that is no success is an answer, and has something to say.
         let mut config = Agent::config_builder().http_status_as_error(false);
+        // A proxy's 127.0.0.1 is another machine.
         if is_here {
             config = config.proxy(None);
         }
-        Self { agent: config.build().into(), host: format!("{scheme}://{host}"), name, token: None }
+        let config = config.tls_config(TlsConfig::builder().root_certs(authorities()?).build());
+        Ok(Self { agent: config.build().into(), host: format!("{scheme}://{host}"), name, token: None })
     }
 
     /// By tag or by digest. The bytes, for only they can be hashed.
@@ -99,7 +111,12 @@ impl Registry {
             // To this host alone: a redirect, as to where the blobs are, goes without.
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        request.call().with_context(|| format!("GET {url}"))
+        let answer = request.call().map_err(|error| {
+            let is_untrusted = error.to_string().contains("certificate");
+            let error = anyhow::Error::new(error);
+            if is_untrusted { error.context(UNTRUSTED) } else { error }
+        });
+        answer.with_context(|| format!("GET {url}"))
     }
 
     /// Even what is public wants a token, one that is given to anybody.
@@ -124,4 +141,23 @@ impl Registry {
         let token = answer["token"].as_str().or(answer["access_token"].as_str());
         Ok(token.with_context(|| format!("{realm} gives no token"))?.to_owned())
     }
+}
+
+/// Who may vouch for a registry: the machine's own list, to which an administrator can add, or the one that SSL_CERT_FILE
+/// names, as curl and everything that is made with OpenSSL has it. Without either the one that was compiled in.
+fn authorities() -> Result<RootCerts> {
+    let text = match std::env::var_os("SSL_CERT_FILE") {
+        Some(file) => {
+            Some(fs::read(&file).with_context(|| format!("SSL_CERT_FILE: read {}", file.display()))?)
+        }
+        None => BUNDLES.into_iter().find_map(|file| fs::read(file).ok()),
+    };
+    let items = text.iter().flat_map(|text| parse_pem(text));
+    let certificates: Vec<_> = items
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    Ok(if certificates.is_empty() { RootCerts::WebPki } else { RootCerts::new_with_certs(&certificates) })
 }

@@ -17,10 +17,10 @@ use std::io::{self, ErrorKind};
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use nix::net::if_::if_nametoindex;
+use nix::net::if_::{if_indextoname, if_nametoindex};
 use nix::sys::socket::SockProtocol;
 use nix::unistd::Pid;
 
@@ -107,7 +107,11 @@ fn make_bridge() -> Result<()> {
     match kernel.call(&format!("RTM_NEWLINK({BRIDGE}, bridge, up)"), vec![bridge]) {
         // Another container's, and so is the address.
         Err(error) if error.downcast_ref() == Some(&Errno::EEXIST) => {}
-        made => drop(made?),
+        made => {
+            made?;
+            // Before the address, with which a route of ours would come. What is there by now the keeper takes away.
+            check_routes(&mut kernel)?;
+        }
     }
     match add_address(&mut kernel, BRIDGE, GATEWAY) {
         Err(error) if error.downcast_ref() == Some(&Errno::EEXIST) => {}
@@ -120,6 +124,40 @@ fn make_bridge() -> Result<()> {
         let alias = alias.attr(libc::IFLA_IFALIAS, SWITCHED_ON);
         kernel.call(&format!("RTM_SETLINK({BRIDGE}, alias {SWITCHED_ON:?})"), vec![alias])?;
         switch(FORWARDING, "1")?;
+    }
+    Ok(())
+}
+
+const ROUTED: &str = "hint: this lesson knows one network only: take that route away (ip route del …), or try it in a\n      \
+                      bottle, which has none: unshare -Urn, and there this command again";
+
+/// The kernel would not mind a second route to the same place: of two the longer prefix counts, or else the older. Either
+/// way somebody would get no answers any more, the host's office VPN or our containers.
+fn check_routes(kernel: &mut Socket) -> Result<()> {
+    // In a question nothing of rtmsg counts but the family.
+    let all = Message::new(libc::RTM_GETROUTE, libc::NLM_F_DUMP, &rtmsg(0, 0, 0, 0));
+    for answer in kernel.call("RTM_GETROUTE(all)", vec![all])? {
+        // rtmsg again: the second byte is the length of the prefix, the fifth the table.
+        let [_, length, _, _, table, ..] = answer[..] else { continue };
+        let find = |wanted| {
+            let mut attributes = attributes(answer.get(12..).unwrap_or_default());
+            attributes
+                .find(|(kind, _)| *kind == wanted)
+                .and_then(|(_, value)| <[u8; 4]>::try_from(value).ok())
+        };
+        // Without a destination it is the default route, which leaves room for any other.
+        let Some(destination) = find(libc::RTA_DST) else { continue };
+        // Two networks overlap if they are the same as far as the shorter prefix goes.
+        let mask = u32::MAX.checked_shl(32 - u32::from(length.min(PREFIX))).unwrap_or(0);
+        let differ = u32::from_be_bytes(destination) ^ u32::from(GATEWAY);
+        if table == libc::RT_TABLE_MAIN && differ & mask == 0 {
+            let link = if_indextoname(find(libc::RTA_OIF).map_or(0, u32::from_ne_bytes)).unwrap_or_default();
+            let route = format!("{}/{length} dev {}", Ipv4Addr::from(destination), link.to_string_lossy());
+            let taken = anyhow!(
+                "10.105.0.0/{PREFIX} is to be the containers', and this machine has a route there: {route}"
+            );
+            return Err(taken.context(ROUTED));
+        }
     }
     Ok(())
 }
@@ -182,13 +220,21 @@ pub fn configure(address: Option<Ipv4Addr>) -> Result<()> {
     let Some(address) = address else { return Ok(()) };
     add_address(&mut kernel, "eth0", address)?;
     kernel.call("RTM_SETLINK(eth0, up)", vec![up("eth0")?])?;
-    // rtmsg: family, lengths of destination and source, type of service, table, who made it, scope, type, flags.
-    let (table, maker) = (libc::RT_TABLE_MAIN, libc::RTPROT_BOOT);
-    let fixed =
-        [libc::AF_INET as u8, 0, 0, 0, table, maker, libc::RT_SCOPE_UNIVERSE, libc::RTN_UNICAST, 0, 0, 0, 0];
+    let fixed = rtmsg(libc::RT_TABLE_MAIN, libc::RTPROT_BOOT, libc::RT_SCOPE_UNIVERSE, libc::RTN_UNICAST);
     let route = Message::new(libc::RTM_NEWROUTE, CREATE, &fixed).attr(libc::RTA_GATEWAY, GATEWAY.octets());
     kernel.call(&format!("RTM_NEWROUTE(default via {GATEWAY})"), vec![route])?;
     Ok(())
+}
+
+/// The servers to ask for names, for a root of our own: the host's. Where systemd answers on 127.0.0.53 that is no address
+/// for anybody else, since each network has a 127.0.0.53 of its own; so there it is the servers that systemd asks, which it
+/// keeps in a file for just this (systemd-resolved.service(8)).
+pub fn name_servers(root: &Path) -> Result<()> {
+    let files = ["/run/systemd/resolve/resolv.conf", "/etc/resolv.conf"];
+    let text = files.into_iter().find_map(|file| fs::read_to_string(file).ok()).unwrap_or_default();
+    let path = root.join("etc/resolv.conf");
+    // A copy: who is root inside may write to it.
+    fs::write(&path, text).with_context(|| format!("write {}", path.display()))
 }
 
 /// Answer me; make it; and it is an error if it is there.
@@ -197,6 +243,12 @@ const CREATE: i32 = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
 /// The fixed part of what is about links: family, type, index, flags, and which of the flags are meant.
 fn ifinfo(index: u32, flags: i32) -> Vec<u8> {
     [0, index, flags as u32, flags as u32].into_iter().flat_map(u32::to_ne_bytes).collect()
+}
+
+/// The fixed part of what is about routes: family, lengths of destination and source, type of service, which are all 0 for a
+/// default route; the table, who made it, how far away it leads, its type, flags.
+fn rtmsg(table: u8, maker: u8, scope: u8, kind: u8) -> [u8; 12] {
+    [libc::AF_INET as u8, 0, 0, 0, table, maker, scope, kind, 0, 0, 0, 0]
 }
 
 /// The kernel calls links by number: names can be changed.

@@ -1,11 +1,16 @@
 //! Images and a registry of the test's own.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
 
 use flate2::{Compression, write::GzEncoder};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
@@ -181,26 +186,70 @@ pub type Answer = (u16, String, Vec<u8>);
 /// Answers each request by its path and its `authorization`, as long as the test runs.
 pub fn serve(listener: TcpListener, answer: impl Fn(&str, &str) -> Answer + Send + 'static) {
     std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { continue };
-            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
-            let first = lines.next().unwrap_or_default();
-            let mut authorization = String::new();
-            for line in lines.take_while(|line| !line.is_empty()) {
-                let (key, value) = line.split_once(": ").unwrap_or_default();
-                if key.eq_ignore_ascii_case("authorization") {
-                    authorization = value.to_owned();
-                }
-            }
-            let path = first.split(' ').nth(1).unwrap_or_default();
-            let (status, headers, body) = answer(path, &authorization);
-            let head = format!(
-                "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n",
-                body.len()
-            );
-            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+        for stream in listener.incoming().flatten() {
+            let _ = converse(stream, &answer);
         }
     });
+}
+
+/// The same over TLS, with the `server.crt` and `server.key` of [`certificates`].
+pub fn serve_tls(
+    listener: TcpListener,
+    directory: &Path,
+    answer: impl Fn(&str, &str) -> Answer + Send + 'static,
+) {
+    let chain = CertificateDer::pem_file_iter(directory.join("server.crt")).unwrap().map(Result::unwrap);
+    let key = PrivateKeyDer::from_pem_file(directory.join("server.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = Arc::new(config.with_no_client_auth().with_single_cert(chain.collect(), key).unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let connection = ServerConnection::new(config.clone()).unwrap();
+            // Whoever does not trust us hangs up.
+            let _ = converse(StreamOwned::new(connection, stream), &answer);
+        }
+    });
+}
+
+/// One request and its answer.
+fn converse(mut stream: impl Read + Write, answer: impl Fn(&str, &str) -> Answer) -> std::io::Result<()> {
+    let mut lines = BufReader::new(&mut stream).lines().map_while(Result::ok);
+    let first = lines.next().unwrap_or_default();
+    let mut authorization = String::new();
+    for line in lines.take_while(|line| !line.is_empty()) {
+        let (key, value) = line.split_once(": ").unwrap_or_default();
+        if key.eq_ignore_ascii_case("authorization") {
+            authorization = value.to_owned();
+        }
+    }
+    let path = first.split(' ').nth(1).unwrap_or_default();
+    let (status, headers, body) = answer(path, &authorization);
+    let head = format!(
+        "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(&body)?;
+    stream.flush()
+}
+
+/// An authority of the test's own, `ca.crt`, and a server's certificate for this address that it has signed.
+pub fn certificates(directory: &Path, address: &str) {
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+    let request = format!("req -x509 {key} -days 30");
+    let extensions =
+        format!("-addext subjectAltName=IP:{address} -addext basicConstraints=critical,CA:false");
+    for arguments in [
+        format!("{request} -keyout ca.key -out ca.crt -subj /CN=authority"),
+        format!(
+            "{request} -CA ca.crt -CAkey ca.key -keyout server.key -out server.crt -subj /CN=server {extensions}"
+        ),
+    ] {
+        let made = Command::new("openssl").args(arguments.split(' ')).current_dir(directory).output();
+        let made = made.expect("openssl is installed");
+        assert!(made.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&made.stderr));
+    }
 }
 
 /// What a registry answers that has this layout under `name`.

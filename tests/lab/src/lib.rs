@@ -113,17 +113,31 @@ impl Lab {
 
     /// A socket that the lab's programs reach at 127.0.0.1, with its port.
     pub fn listen(&self) -> (TcpListener, u16) {
-        let namespace = self.namespaces.get(1).map(|namespace| namespace.try_clone().expect("it is open"));
+        self.in_network(|| TcpListener::bind("127.0.0.1:0").map(with_port).expect("lo is up"))
+    }
+
+    /// The same at another address, which the lab's lo gets for it. Without root there is none.
+    pub fn listen_at(&self, address: &'static str) -> Option<(TcpListener, u16)> {
+        self.namespaces.get(1)?;
         let bind = move || {
-            // A socket stays in the namespace that it was made in; of this process only this thread goes there.
+            let mut add = Command::new("ip");
+            add.args(["addr", "add", &format!("{address}/32"), "dev", "lo"]);
+            assert!(add.status().expect("ip is installed").success(), "ip addr add {address}");
+            TcpListener::bind((address, 0)).map(with_port).expect("it has this address")
+        };
+        Some(self.in_network(bind))
+    }
+
+    /// A socket stays in the namespace that it was made in; of this process only a thread goes there.
+    fn in_network<T: Send + 'static>(&self, make: impl FnOnce() -> T + Send + 'static) -> T {
+        let namespace = self.namespaces.get(1).map(|namespace| namespace.try_clone().expect("it is open"));
+        let go = move || {
             namespace
                 .iter()
                 .for_each(|namespace| setns(namespace, CloneFlags::CLONE_NEWNET).expect("it is a network"));
-            TcpListener::bind("127.0.0.1:0").expect("lo is up")
+            make()
         };
-        let listener = std::thread::spawn(bind).join().expect("a socket");
-        let port = listener.local_addr().expect("it is bound").port();
-        (listener, port)
+        std::thread::spawn(go).join().expect("what it makes")
     }
 
     /// What is left of the directories that runs have made for themselves.
@@ -199,6 +213,11 @@ impl Lab {
         let mut command = self.program(&["-v"]);
         Running::start(command.args(args))
     }
+}
+
+fn with_port(listener: TcpListener) -> (TcpListener, u16) {
+    let port = listener.local_addr().expect("it is bound").port();
+    (listener, port)
 }
 
 fn ended(output: std::io::Result<Output>) -> Ended {

@@ -38,7 +38,7 @@ const fn mutant(
     Mutant { step, module, text, by, seen_by }
 }
 
-const MUTANTS: [Mutant; 29] = [
+const MUTANTS: [Mutant; 30] = [
     mutant(
         1,
         "main.rs",
@@ -179,6 +179,13 @@ const MUTANTS: [Mutant; 29] = [
         "verdict(libc::NF_DROP)]",
         "verdict(libc::NF_ACCEPT)]",
         &["a_container_does_not_reach_what_listens_on_the_hosts_loopback"],
+    ),
+    mutant(
+        5,
+        "veth.rs",
+        "            check_routes(&mut kernel)?;",
+        "            let _ = check_routes;",
+        &["addresses_that_the_host_has_a_route_to_already_are_not_taken"],
     ),
     mutant(
         5,
