@@ -24,7 +24,7 @@ const EXAMPLES: &str = "\
 Try:
   step-02-pid-mount run -- ls /proc             numbers, and few of them
   step-02-pid-mount -v run -- ls /              the same, mount by mount
-  step-02-pid-mount run --rootfs DIR sh         on a root of yours (mkdir -p DIR/bin; cp busybox DIR/bin/sh)
+  step-02-pid-mount run --rootfs DIR sh         on a root of yours (cd DIR; mkdir bin proc dev; cp …/busybox bin/sh)
   step-02-pid-mount enter PID ps                among the processes of a running one (-v shows its pid)";
 
 #[derive(Subcommand)]

@@ -18,7 +18,7 @@ fn signal(running: &Running, signal: Signal) {
 /// A root file system of one static program, with its links to itself.
 fn busybox(lab: &Lab) -> Option<String> {
     let root = lab.dir.join("busybox");
-    fs::create_dir_all(root.join("bin")).unwrap();
+    ["bin", "proc", "dev"].iter().for_each(|name| fs::create_dir_all(root.join(name)).unwrap());
     if fs::copy("/usr/bin/busybox", root.join("bin/sh")).is_err() {
         lesson_lab::skip("without /usr/bin/busybox (package busybox-static)");
         return None;
@@ -300,9 +300,36 @@ fn a_root_that_cannot_be_one_is_refused_with_the_reason() {
 }
 
 #[test]
+fn a_root_without_mount_points_or_without_the_program_is_refused_and_left_as_it_was() {
+    for lab in everyone() {
+        let Some(root) = busybox(&lab) else { return };
+        let entries = || {
+            let mut names: Vec<_> =
+                fs::read_dir(&root).unwrap().flatten().map(|entry| entry.file_name()).collect();
+            names.sort();
+            names
+        };
+        let missing = lab.run(&["run", "--rootfs", &root, "no-such-program"]);
+        assert_eq!(
+            (missing.code, &*missing.stderr),
+            (Some(127), "error: execve(\"no-such-program\"): ENOENT: No such file or directory")
+        );
+        assert_eq!(entries(), ["bin", "dev", "proc"]);
+        fs::remove_dir(format!("{root}/proc")).unwrap();
+        let refused = lab.run(&["run", "--rootfs", &root, "sh"]);
+        assert_eq!(refused.code, Some(125));
+        let reason =
+            format!("error: --rootfs: {root}/proc: ENOENT: No such file or directory\nhint: mkdir it");
+        assert!(refused.stderr.starts_with(&reason), "{refused:?}");
+        assert_eq!(entries(), ["bin", "dev"]);
+    }
+}
+
+#[test]
 fn a_root_whose_dev_is_a_link_to_the_host_is_refused() {
     for lab in everyone() {
         let Some(root) = busybox(&lab) else { return };
+        fs::remove_dir(format!("{root}/dev")).unwrap();
         symlink(&lab.dir, format!("{root}/dev")).unwrap();
         let refused = lab.run(&["run", "--rootfs", &root, "sh"]);
         assert_eq!(refused.code, Some(125));

@@ -135,8 +135,9 @@ pub fn enter(pid: i32) -> Result<()> {
     let mut flags = CloneFlags::empty();
     // Two links that read the same are one namespace.
     for (kind, flag) in KINDS {
-        let theirs =
-            link(&pid.to_string(), kind).with_context(|| format!("readlink(/proc/{pid}/ns/{kind})"))?;
+        let theirs = link(&pid.to_string(), kind)
+            .context("hint: to look at a process so closely one has to be its user, or root")
+            .with_context(|| format!("readlink(/proc/{pid}/ns/{kind})"))?;
         // setns into the user namespace one is in already is EINVAL.
         if Some(theirs) != link("self", kind).ok() {
             flags |= CloneFlags::from_bits_retain(flag);

@@ -96,6 +96,14 @@ pub fn stage() -> Result<PathBuf> {
 
 /// The directory of --rootfs as a mount, bound onto itself: pivot_root takes nothing but a mount point.
 pub fn adopt(dir: &Path) -> Result<PathBuf> {
+    for place in ["proc", "dev"].map(|name| dir.join(name)) {
+        // To make them would be to leave them behind, in a tree that is not ours.
+        if !place.is_dir() {
+            return Err(Errno::ENOENT)
+                .context("hint: mkdir it: something is mounted there inside, and this program writes nothing to your tree")
+                .with_context(|| format!("--rootfs: {}", place.display()));
+        }
+    }
     bind(dir, dir)?;
     Ok(dir.to_owned())
 }

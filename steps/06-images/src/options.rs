@@ -24,7 +24,7 @@ const EXAMPLES: &str = "\
 Try:
   step-06-images run alpine                                  from a registry, and its own command
   step-06-images run alpine cat /etc/os-release              its files, your command
-  step-06-images run DIR:TAG                                 from an OCI layout (skopeo copy … oci:DIR:TAG)
+  step-06-images run DIR:TAG                                 from an OCI layout, as skopeo writes it
   step-06-images -v run --diff alpine rm /etc/motd           what is changed stays on top";
 
 #[derive(Subcommand)]

@@ -113,7 +113,11 @@ impl Registry {
         }
         let answer = request.call().map_err(|error| {
             let is_untrusted = error.to_string().contains("certificate");
-            let error = anyhow::Error::new(error);
+            // Below the client's own words is the system's, and that has an errno.
+            let error = match error {
+                ureq::Error::Io(error) => anyhow::Error::new(error),
+                error => error.into(),
+            };
             if is_untrusted { error.context(UNTRUSTED) } else { error }
         });
         answer.with_context(|| format!("GET {url}"))

@@ -244,7 +244,7 @@ fn what_a_registry_refuses_is_explained() {
         assert_refused(
             &lab,
             &lab.run(&["run", "127.0.0.1:9/x"]),
-            "GET http://127.0.0.1:9/v2/x/manifests/latest: ",
+            "GET http://127.0.0.1:9/v2/x/manifests/latest: ECONNREFUSED: Connection refused",
         );
     }
 }
@@ -363,10 +363,7 @@ fn what_is_no_image_is_refused_with_the_reason() {
         layout.publish(&[("x", &layout.manifest_of(vec![zstd], &json!(["sha256:0"]), &Value::Null))]);
         let refused = lab.run(&["run", &name, "/bin/id"]);
         assert_refused(&lab, &refused, "it is compressed by zstd, and this lesson reads gzip");
-        assert!(
-            refused.stderr.contains("hint: hull pull unpacks it; or have a copy made: skopeo"),
-            "{refused:?}"
-        );
+        assert!(refused.stderr.contains("skopeo copy --dest-compress-format gzip"), "{refused:?}");
         let odd = layout.blob("application/x-rar", b"Rar!");
         layout.publish(&[("x", &layout.manifest_of(vec![odd], &json!(["sha256:0"]), &Value::Null))]);
         let reason = "it is of type \"application/x-rar\", and this lesson unpacks";
