@@ -1,4 +1,6 @@
 //! The command line: what can be typed. No other module reads it; they are given values.
+//!
+//! A comment with three strokes is what `--help` prints; one with two is for you.
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
@@ -14,6 +16,7 @@ pub struct Options {
     #[command(subcommand)]
     pub verb: Verb,
     /// Tell each kernel call on stderr, outside and inside, and what it changed
+    // Global: before the verb or behind it.
     #[arg(short, long, global = true)]
     pub verbose: bool,
 }
@@ -33,10 +36,13 @@ pub enum Verb {
     Enter {
         /// A process in the namespaces to enter, by its number out here
         pid: i32,
+        // From the first word on that is no option all belongs to the program, so that `ls -l` needs no quotes.
         #[arg(default_value = "/bin/sh", trailing_var_arg = true)]
         command: Vec<String>,
     },
     /// What `run` starts on the inside; not for typing
+    // It has to be there for the re-exec, and whoever typed it would do to the host what is meant for the
+    // inside.
     #[command(hide = true)]
     Child {
         #[arg(value_parser = config)]
@@ -54,6 +60,7 @@ pub struct Run {
     pub command: Vec<String>,
 }
 
+// Checked like every other argument, so that nobody gets further with one that is no JSON.
 fn config(text: &str) -> serde_json::Result<Value> {
     serde_json::from_str(text)
 }

@@ -3,6 +3,10 @@
 //! A namespace is a label on a process: "of all hostnames in this kernel, I mean that one". Children inherit the labels.
 //! The kernel keeps a namespace for as long as a process carries it, so the last one to end takes it away: there is
 //! nothing here to clean up but the process.
+//!
+//! Two calls make namespaces. unshare(2) moves the caller itself, as examples/bare.rs does; clone(2) makes a
+//! child that is born in them. It is clone here because somebody has to stay outside: to wait and tell how it
+//! ended, to do what the inside has not the power for, and to undo what does not go by itself.
 
 // Calls that Rust cannot check, or that nix has no name for. Each says why it is sound.
 #![allow(unsafe_code)]
@@ -25,17 +29,30 @@ use crate::report;
 
 /// All there are, by their names in /proc/PID/ns. A namespace nobody asks for is shared with the parent.
 const KINDS: [(&str, i32); 8] = [
+    // Which ids there are, and over what the capabilities of whoever is in it count. Each of the others is
+    // owned by one of these.
     ("user", libc::CLONE_NEWUSER),
+    // Hostname and NIS domain name: what uname(2) says. The name is that of its struct, "UNIX time-sharing
+    // system".
     ("uts", libc::CLONE_NEWUTS),
+    // Process numbers, from 1 again. Whoever is outside has a number of their own for the same process.
     ("pid", libc::CLONE_NEWPID),
+    // Mounts. It was the first kind, and nobody thought of a second: hence a flag that says no more than "new
+    // namespace".
     ("mnt", libc::CLONE_NEWNS),
+    // Shared memory, semaphores and message queues: what processes find by a key and not by a file.
     ("ipc", libc::CLONE_NEWIPC),
+    // Which cgroup is shown as the top one. What it limits does not change.
     ("cgroup", libc::CLONE_NEWCGROUP),
+    // Links, addresses, routes, ports, packet filters.
     ("net", libc::CLONE_NEWNET),
+    // How far the clocks that count from the start of the machine are shifted. The date is everybody's.
     ("time", libc::CLONE_NEWTIME),
 ];
 
 /// A process that exists in its namespaces and waits at a gate. Dropped before [`Child::release`], it is gone.
+/// A pid is all that we have of it, and it is enough: until its parent has waited for it, the kernel gives that
+/// number to nobody else.
 pub struct Child {
     pid: Pid,
     /// The writing end of a pipe; the child reads the other one.
@@ -43,6 +60,9 @@ pub struct Child {
 }
 
 /// Clones a child into new namespaces. Once released it is this program again, as `child config`.
+/// Why the gate? The child exists from the moment of the clone, but part of what makes it a container can be
+/// done only from outside, and only then. What must not happen before that waits, and a pipe is the simplest
+/// thing to wait for: read(2) sleeps until there is a byte, or until every writer is gone.
 pub fn spawn(flags: CloneFlags, config: &Value) -> Result<Child> {
     // CLOEXEC: after the re-exec nobody but us may hold an end, or the end of file below would never come.
     let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("pipe2")?;
@@ -57,6 +77,7 @@ pub fn spawn(flags: CloneFlags, config: &Value) -> Result<Child> {
         report::failure(&error);
         125
     });
+    // SIGCHLD is what a child says to its parent when it ends. Without it a plain waitpid(2) would not even see this one.
     // SAFETY: without CLONE_VM this is a fork: the child runs on a copy of `stack` and of everything else, and this
     // process has one thread, so no lock was held by another one at that moment.
     let pid = unsafe { nix::sched::clone(body, &mut stack, flags, Some(libc::SIGCHLD)) }
@@ -67,6 +88,8 @@ pub fn spawn(flags: CloneFlags, config: &Value) -> Result<Child> {
 
 /// In the child. Why exec the same program again? The copy of the parent's memory is gone, with whatever secrets were
 /// in it, and the inside starts from a main() of its own, as it would in a program of any size or language.
+/// There is one more reason to begin anew: here a program of many threads would have one of them, and the locks
+/// of all.
 fn pass_gate_and_exec(reader: &mut File, config: &Value) -> Result<std::convert::Infallible> {
     report::inside();
     // If our parent dies, so do we, even if it was killed with -9 and could not tell anybody; prctl(2).
@@ -111,6 +134,8 @@ impl Drop for Child {
 }
 
 /// Of the UTS namespace that the caller is in, which is why it is called on the inside and nowhere else.
+/// The kernel asks whether the caller has CAP_SYS_ADMIN in the user namespace that owns this UTS namespace.
+/// That is why "root inside" suffices here, and why the same call outside is EPERM for an ordinary user.
 pub fn set_hostname(name: &str) -> Result<()> {
     let before = nix::unistd::gethostname().unwrap_or_default();
     nix::unistd::sethostname(name).map_err(|errno| {
@@ -125,6 +150,8 @@ pub fn set_hostname(name: &str) -> Result<()> {
 }
 
 /// Joins every namespace of `pid` that is not ours already.
+/// This is `nsenter`, and the heart of `docker exec`: a container is no object that one could be put into.
+/// There are labels, and one takes on those of a process that has them.
 pub fn enter(pid: i32) -> Result<()> {
     // SAFETY: no pointers, and the answer is checked.
     let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
@@ -132,6 +159,8 @@ pub fn enter(pid: i32) -> Result<()> {
     let pidfd = Errno::result(pidfd).with_context(|| format!("pidfd_open({pid})"))?;
     // SAFETY: the kernel has just given it to us, and nobody else knows it.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd as i32) };
+    // The same descriptor could also wait for the process, or kill it: it means this one and never a later one
+    // of its number.
     let mut flags = CloneFlags::empty();
     // Two links that read the same are one namespace.
     for (kind, flag) in KINDS {
@@ -154,6 +183,8 @@ pub fn enter(pid: i32) -> Result<()> {
 }
 
 /// For the story: which labels of `pid` differ from ours.
+/// Who may not look into the other process gets no answer, and then the story leaves that line out: it is only
+/// a story.
 pub fn tell_changes(pid: Pid) {
     for (kind, _) in KINDS {
         if let (Ok(ours), Ok(theirs)) = (link("self", kind), link(&pid.to_string(), kind)) {
@@ -165,6 +196,8 @@ pub fn tell_changes(pid: Pid) {
 }
 
 /// A link such as `uts:[4026531838]`. The number names the namespace, and two processes with the same one share it.
+/// It is the number of an inode, in a file system that the kernel has for nothing else. lsns(8) shows the same
+/// numbers.
 fn link(pid: &str, kind: &str) -> std::io::Result<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/ns/{kind}"))
 }

@@ -13,6 +13,10 @@
 //! more than one thread, the kernel stops every fork and exec on the machine by a lock that, after a quiet moment,
 //! waits 4 to 21 ms for all CPUs. A thread that moves itself needs no lock (cgroup_procs_write_start in the kernel). The
 //! inside has one thread and moves itself, so `tasks` is right here and costs microseconds.
+//!
+//! Why v2 came: here one process could be in the memory tree below one group and in the cpu tree below another,
+//! so that nobody could say of a group what it uses, and pages written by one were accounted to nobody. Since
+//! 2016 there is the one tree; most distributions use it alone since 2021.
 
 use std::path::PathBuf;
 
@@ -49,6 +53,8 @@ pub fn plan(mounts: &str, limits: &Limits, name: &str) -> Result<Plan> {
     }
     if let Some(cpus) = limits.cpus {
         let directory = directory("cpu")?;
+        // Two files for what v2 writes as one, and so two orders: the period first, or for a moment the quota
+        // would be of another.
         plan.settings.push((directory.join("cpu.cfs_period_us"), PERIOD.to_string()));
         plan.settings.push((directory.join("cpu.cfs_quota_us"), ((cpus * PERIOD as f64) as u64).to_string()));
         plan.directories.push(directory);

@@ -27,12 +27,17 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// From here on no signal ends us; they queue up, to be read like a file.
 pub fn block_signals() -> Result<SignalFd> {
+    // All but SIGKILL and SIGSTOP, which nobody can block. Handlers would do as well, but what a handler may
+    // call is a short list (signal-safety(7)); a descriptor is read when we are ready for it.
     let all = SigSet::all();
     all.thread_block().context("sigprocmask(SIG_BLOCK, all)")?;
     SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC).context("signalfd")
 }
 
 /// Runs the user's program as a child and looks after it, and after every orphan, until it ends.
+/// As a child, and not by execve in place of us: then the program itself would be process 1, would get no
+/// signal that it has no handler for, and would have to reap strangers. Most programs know nothing of either.
+/// (docker does it so all the same, unless told --init.)
 pub fn run(command: &[String]) -> Result<ExitCode> {
     close_inherited()?;
     // Before the fork, or a child that ends at once would do so unnoticed.
@@ -49,6 +54,8 @@ pub fn run(command: &[String]) -> Result<ExitCode> {
 
 /// An open directory is a way around any root: what descriptor 9 was opened on outside, `/proc/self/fd/9/` lists inside.
 /// So nothing but stdin, stdout and stderr stays open, here too: the program can look into /proc/1/fd.
+/// That is how runc let containers out in 2024 (CVE-2024-21626): one descriptor of the host's cgroup tree was
+/// left open, and a working directory of /proc/self/fd/7 led there.
 fn close_inherited() -> Result<()> {
     // SAFETY: closes descriptors by number; at this point no value of ours owns one.
     let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
@@ -64,6 +71,7 @@ fn execute(command: &[String]) -> Result<ExitCode> {
     report::tell(format!("execve({command:?})"));
     let mut program = Command::new(&command[0]);
     program.args(&command[1..]).env_clear().env("PATH", PATH).env("HOME", "/root");
+    // The one thing about the outside that the inside has to know: the terminal is the same.
     program.envs(std::env::var_os("TERM").map(|term| ("TERM", term)));
     // A program inherits over execve which signals are blocked. Nobody expects them to be.
     SigSet::empty().thread_set_mask().context("sigprocmask(SIG_SETMASK, none)")?;
@@ -79,6 +87,7 @@ pub fn serve(signals: &SignalFd, child: Pid) -> Result<ExitCode> {
         let Ok(signal) = Signal::try_from(info.ssi_signo as i32) else { continue };
         // Positive codes are the kernel's (sigaction(2)). A ^C is one: the terminal sends it to its whole foreground,
         // of which the program is part, and to forward it would be to send it twice.
+        // Everybody else's have a code of 0 or less: kill(1), or a service manager that is shutting down.
         let is_from_kernel = info.ssi_code > 0;
         match signal {
             Signal::SIGCHLD => {
@@ -100,6 +109,8 @@ pub fn serve(signals: &SignalFd, child: Pid) -> Result<ExitCode> {
 }
 
 /// Waits for all that have ended: one SIGCHLD can stand for many children (signal(7)).
+/// What has ended stays as a zombie, a number and an exit code, until its parent has asked for it. Nobody else
+/// can: so if process 1 does not, the numbers run out, or the limit of processes is reached (step 3).
 fn reap(child: Pid) -> Result<Option<u8>> {
     loop {
         let status = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
@@ -109,6 +120,8 @@ fn reap(child: Pid) -> Result<Option<u8>> {
         let whose = if status.pid() == Some(child) { "" } else { "   an orphan" };
         report::tell(format!("waitpid(any) = {status:?}{whose}"));
         match status {
+            // An exit code has eight bits. What a shell makes of a death by signal is a number above 128, and
+            // everybody has followed.
             WaitStatus::Exited(pid, code) if pid == child => return Ok(Some(code as u8)),
             WaitStatus::Signaled(pid, signal, _) if pid == child => return Ok(Some(128 + signal as u8)),
             _ => {}

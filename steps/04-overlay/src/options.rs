@@ -1,4 +1,6 @@
 //! The command line: what can be typed. No other module reads it; they are given values.
+//!
+//! A comment with three strokes is what `--help` prints; one with two is for you.
 
 use std::path::PathBuf;
 
@@ -16,6 +18,7 @@ pub struct Options {
     #[command(subcommand)]
     pub verb: Verb,
     /// Tell each kernel call on stderr, outside and inside, and what it changed
+    // Global: before the verb or behind it.
     #[arg(short, long, global = true)]
     pub verbose: bool,
 }
@@ -35,10 +38,13 @@ pub enum Verb {
     Enter {
         /// A process in the namespaces to enter, by its number out here
         pid: i32,
+        // From the first word on that is no option all belongs to the program, so that `ls -l` needs no quotes.
         #[arg(default_value = "/bin/sh", trailing_var_arg = true)]
         command: Vec<String>,
     },
     /// What `run` starts on the inside; not for typing
+    // It has to be there for the re-exec, and whoever typed it would do to the host what is meant for the
+    // inside.
     #[command(hide = true)]
     Child {
         #[arg(value_parser = config)]
@@ -62,12 +68,15 @@ pub struct Run {
     #[arg(long)]
     pub diff: bool,
     /// Most memory, with k, m or g for the powers of 1024: beyond, the kernel kills
+    // A limit is checked here, where the reader still sees what they have typed: the kernel would say EINVAL,
+    // or take it and kill.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub memory: Option<u64>,
     /// Most CPU time, 0.2 for a fifth of one CPU: beyond, it waits for the next tenth of a second
     #[arg(long, value_name = "CPUS", value_parser = cpus)]
     pub cpus: Option<f64>,
     /// Most processes and threads, process 1 included: beyond, fork fails
+    // Two at least: process 1, and the program that it runs.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
     pub pids: Option<u64>,
     /// The program and its arguments
@@ -75,6 +84,7 @@ pub struct Run {
     pub command: Vec<String>,
 }
 
+// Checked like every other argument, so that nobody gets further with one that is no JSON.
 fn config(text: &str) -> serde_json::Result<Value> {
     serde_json::from_str(text)
 }
@@ -84,6 +94,7 @@ pub fn words(list: &Value) -> Vec<String> {
     list.as_array().into_iter().flatten().filter_map(|word| word.as_str().map(String::from)).collect()
 }
 
+// Powers of 1024, as the kernel counts pages; docker reads these letters the same way.
 const UNITS: [(char, u64); 3] = [('k', 1 << 10), ('m', 1 << 20), ('g', 1 << 30)];
 
 fn bytes(text: &str) -> Result<u64, String> {

@@ -21,12 +21,17 @@ pub fn write(pid: Pid) -> Result<()> {
     // A file can deny a group what it grants to everybody else. To drop that group by setgroups(2) would be a way
     // around it, so the kernel takes a gid map from ordinary users only once that call is off; user_namespaces(7).
     write_map(pid, "setgroups", "deny")?;
+    // One line, for one's own id: for that the kernel asks for no power outside. A whole range of ids takes
+    // CAP_SETUID over the parent namespace, and an ordinary user gets it by newuidmap(1), a set-user-ID program
+    // which looks up in /etc/subuid whose the range is.
     write_map(pid, "uid_map", &format!("0 {uid} 1"))?;
     write_map(pid, "gid_map", &format!("0 {gid} 1"))
 }
 
 /// Each may be written once, in one write.
 fn write_map(pid: Pid, file: &str, text: &str) -> Result<()> {
+    // A second write is EPERM, whoever tries: an id that meant somebody else halfway through would be a way
+    // around every check.
     let path = format!("/proc/{pid}/{file}");
     std::fs::write(&path, text).with_context(|| format!("write {text:?} to {path}"))?;
     report::tell(format!("write {text:?} to {path}"));

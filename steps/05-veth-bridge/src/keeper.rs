@@ -19,6 +19,8 @@ use nix::unistd::{ForkResult, Pid, dup2_stdin, fork, pipe2, setsid};
 use crate::report;
 
 /// Dropped, what it keeps is removed.
+/// The writing end of the pipe is open in this process and nowhere else. That is what "we are alive" means
+/// here.
 pub struct Keeper {
     pid: Pid,
     lifeline: Option<OwnedFd>,
@@ -26,6 +28,9 @@ pub struct Keeper {
 
 impl Keeper {
     /// To be started before the directories are made, with the signals blocked.
+    /// Why a process and not only Drop? Drop runs when an error is passed up or all is done, but neither
+    /// SIGKILL nor the kernel's own killer waits for it. Why not clear up at the next start? Perhaps there is
+    /// none.
     pub fn start(directories: &[PathBuf], remove: fn(&Path) -> io::Result<()>) -> Result<Self> {
         let (reader, writer) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("pipe2")?;
         // SAFETY: this process has one thread, so the child finds no lock held.
@@ -49,12 +54,14 @@ impl Keeper {
 }
 
 /// As often as it takes, for ten seconds: after a kill -9 the container's processes are only just dying.
+/// By then nobody may be there to read an error, and so it is tried again where another program would give up.
 fn clear(directory: &Path, remove: fn(&Path) -> io::Result<()>) {
     for _ in 0..10_000 {
         match remove(directory) {
             Ok(()) => return report::tell(format!("removed {}", directory.display())),
             // Never made.
             Err(error) if error.kind() == ErrorKind::NotFound => return,
+            // Most often EBUSY: the kernel frees a dead process's memory before it takes it off the list.
             Err(_) => std::thread::sleep(Duration::from_millis(1)),
         }
     }
@@ -63,6 +70,7 @@ fn clear(directory: &Path, remove: fn(&Path) -> io::Result<()>) {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
+        // The end of file is the order to begin; the wait makes sure that all is gone when our prompt is back.
         drop(self.lifeline.take());
         let _ = waitpid(self.pid, None);
     }

@@ -19,6 +19,10 @@
 //! ```
 //!
 //! The table belongs to a socket of ours (Linux 5.12). Whatever ends us closes that, and the kernel removes the table.
+//!
+//! nf_tables is the packet filter behind `nft`, and behind `iptables` on most machines by now. A chain hangs at
+//! one of the places that each packet passes in the kernel, its hook; connection tracking (conntrack) remembers
+//! for each connection what was changed in its first packet.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
@@ -35,6 +39,8 @@ use crate::veth::{BRIDGE, route_localnet};
 pub type Port = (u16, u16);
 
 /// A container's translations. Dropped, they are gone.
+/// A table of its own for each container, and not a few rules in one of everybody's: what is to be taken away
+/// again is then one thing with one name.
 pub struct Nat {
     /// Open for as long as the table is to be there.
     _table: Socket,
@@ -51,12 +57,15 @@ const CHAIN_POLICY: u16 = 5;
 const CHAIN_TYPE: u16 = 7;
 
 /// `name` is the table's.
+/// On the host, and before the clone: whatever refuses, no container has begun.
 pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
     // What may fail without having changed anything comes first.
     let reserved = ports.iter().map(|(outer, _)| reserve(*outer)).collect::<Result<_>>()?;
     let mut table = Socket::open(SockProtocol::NetlinkNetFilter).map_err(hint)?;
     let mut batch = vec![begin_or_end(libc::NFNL_MSG_BATCH_BEGIN)];
     batch.push(message(libc::NFT_MSG_NEWTABLE, name).attr(TABLE_FLAGS, TABLE_OWNER.to_be_bytes()));
+    // Before connection tracking (-200), and so before any dnat: what still says 127.0.0.0/8 here has come in
+    // by a cable like that.
     batch.push(chain(name, "raw", "filter", libc::NF_INET_PRE_ROUTING, -300));
     batch.push(chain(name, "prerouting", "nat", libc::NF_INET_PRE_ROUTING, -100));
     batch.push(chain(name, "output", "nat", libc::NF_INET_LOCAL_OUT, -100));
@@ -69,6 +78,7 @@ pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
             batch.push(rule(name, chain, &[to_this_machine(), to_port(*outer), dnat(address, *inner)]));
         }
     }
+    // Not what stays on the bridge: two containers see each other by their own addresses.
     let leaves = [from(&address.octets()), interface(META_OIFNAME, NOT_EQUAL), masquerade()];
     batch.push(rule(name, "postrouting", &leaves));
     // Whoever would be answered by a way that does not lead back through us: this machine, and the container's siblings.
@@ -90,6 +100,8 @@ pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
 }
 
 /// A kernel without it answers as if it had not understood.
+/// Modules are loaded when they are first asked for, unless the kernel is another one than the directory of its
+/// modules, as after an upgrade without a restart.
 fn hint(error: Error) -> Error {
     match error.downcast_ref() {
         Some(Errno::EOPNOTSUPP | Errno::EPROTONOSUPPORT | Errno::ENOENT) => error
@@ -99,6 +111,8 @@ fn hint(error: Error) -> Error {
 }
 
 /// What the kernel would not do: say that a program of the host has the port already, and would lose it to the rules.
+/// A dnat comes before anybody looks which sockets there are. So we hold one of our own on the port, as docker
+/// does with its proxy: then bind(2) is EADDRINUSE for the second to come, be it we or they.
 fn reserve(port: u16) -> Result<TcpListener> {
     let bound = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port));
     let taken = matches!(&bound, Err(error) if error.kind() == ErrorKind::AddrInUse);
@@ -108,6 +122,8 @@ fn reserve(port: u16) -> Result<TcpListener> {
 }
 
 /// An accept of ours cannot undo the drop of another table. Docker's is the one that people have.
+/// All tables have a say, each in the order of its priority: a drop ends the packet, an accept only this
+/// table's part in it. So the one who drops has to be told, not the kernel.
 fn warn_of_drops(kernel: &mut Socket) -> Result<()> {
     let all = Message::new(kind(libc::NFT_MSG_GETCHAIN), libc::NLM_F_DUMP, &[libc::AF_INET as u8, 0, 0, 0]);
     for answer in kernel.call("NFT_MSG_GETCHAIN(all)", vec![all])? {
@@ -142,11 +158,14 @@ fn message(number: i32, table: &str) -> Message {
 }
 
 /// Between these all is done, or nothing.
+/// What is seen by packets is the table before the batch or the one after it.
 fn begin_or_end(kind: i32) -> Message {
     Message::new(kind as u16, 0, &[0, 0, 0, libc::NFNL_SUBSYS_NFTABLES as u8])
 }
 
 /// A list of rules that hangs at a place which packets pass. Of several there the lowest priority comes first.
+/// The type decides what its rules may do and when it is asked: "filter" for each packet, "nat" for the first
+/// one of a connection and for no other.
 fn chain(table: &str, name: &str, kind: &str, hook: i32, priority: i32) -> Message {
     message(libc::NFT_MSG_NEWCHAIN, table)
         .text(CHAIN_NAME, name)
@@ -155,6 +174,8 @@ fn chain(table: &str, name: &str, kind: &str, hook: i32, priority: i32) -> Messa
 }
 
 /// A small program: each expression loads into a register, compares one, or acts. A comparison that fails ends it.
+/// iptables has a struct for each thing that it can look at, and a kernel module for each struct. Here there
+/// are some thirty small expressions, and what can be said with them is nft's affair and not the kernel's.
 fn rule(table: &str, chain: &str, expressions: &[Vec<Expression>]) -> Message {
     message(libc::NFT_MSG_NEWRULE, table).text(2, chain).nest(4, &[], |list| {
         expressions.iter().flatten().fold(list, |list, (name, values)| {
@@ -193,11 +214,14 @@ const EQUAL: i32 = 0;
 const NOT_EQUAL: i32 = 1;
 
 /// Register 1 with bytes that are given. Everything here loads into that one.
+/// A register is 16 bytes of memory for one packet's way through the chain. Number 0 is the verdict.
 fn compare(how: i32, with: Vec<u8>) -> Expression {
     ("cmp", vec![(1, Number(1)), (2, Number(how)), (3, Bytes(with))])
 }
 
 /// `length` bytes of the packet, from `offset` in the network header (1) or the transport header (2).
+/// By offset, as a header has it on the wire: in IPv4 the source address is at 12, the destination at 16; in
+/// TCP the destination port is at 2.
 fn load(header: i32, offset: i32, length: usize) -> Expression {
     ("payload", vec![(1, Number(1)), (2, Number(header)), (3, Number(offset)), (4, Number(length as i32))])
 }
@@ -222,6 +246,7 @@ fn to_port(port: u16) -> Vec<Expression> {
 }
 
 /// The address is one of the host's, whichever it has at that moment.
+/// Without it a container's own request to port 8080 of any server in the world would be turned to us.
 fn to_this_machine() -> Vec<Expression> {
     // Of the destination address, the type of route that it has: RTN_LOCAL.
     let look = ("fib", vec![(1, Number(1)), (2, Number(3)), (3, Number(2))]);
@@ -236,6 +261,8 @@ fn interface(key: i32, how: i32) -> Vec<Expression> {
 }
 
 /// The connection is one whose destination a dnat has changed: bit 5 of its status.
+/// Whoever asks for the container by its own address needs no masquerade, and is not to be given one: their
+/// address would be lost.
 fn was_turned() -> Vec<Expression> {
     let bit = (1_u32 << 5).to_ne_bytes().to_vec();
     let mask = vec![(1, Number(1)), (2, Number(1)), (3, Number(4)), (4, Bytes(bit)), (5, Bytes(vec![0; 4]))];
@@ -255,6 +282,7 @@ fn dnat(address: Ipv4Addr, port: u16) -> Vec<Expression> {
 }
 
 /// The source becomes the address of whichever interface the packet leaves by.
+/// A snat to an address that is looked up for each connection. The port stays, if nobody else has it.
 fn masquerade() -> Vec<Expression> {
     vec![("masq", vec![])]
 }

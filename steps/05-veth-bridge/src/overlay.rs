@@ -17,6 +17,9 @@
 //! | a directory is made where one was deleted | a directory with the mark "opaque": look no further down |
 //!
 //! A directory that is new altogether is mostly marked too. It need not be; it spares the kernel the look.
+//!
+//! Why not copy the base for each container? A copy takes as long as the base is large, and so does each on the
+//! disk. A stack takes one mount, and a file that two containers only read is in memory once.
 
 // Extended attributes, which nix has no call for.
 #![allow(unsafe_code)]
@@ -46,6 +49,8 @@ const LESSON: [(&str, &str); 4] = [
 ];
 
 /// The directories of a stack. Dropped, those that were made for it are gone.
+/// Whose the directories are matters: an overlay checks access twice, once as on any file system for whoever
+/// asks, and once below, in the layers, for whoever mounted it.
 pub struct Overlay {
     /// The top one first.
     pub lowers: Vec<PathBuf>,
@@ -55,12 +60,16 @@ pub struct Overlay {
 }
 
 /// A directory that goes when we do.
+/// Upper may hold anything that a program has made, so it is removed by a keeper (keeper.rs), as cgroups are:
+/// the kernel removes no files for those who have ended.
 pub struct Scratch {
     pub dir: PathBuf,
     _keeper: Keeper,
 }
 
 /// An entry of upper, as `--diff` shows it: A for added, C for changed, D for deleted.
+/// There is no log of changes, and none is needed: what is in upper is the change. `docker diff` reads it the
+/// same way.
 struct Change {
     letter: char,
     /// As seen inside.
@@ -70,6 +79,8 @@ struct Change {
 }
 
 /// On the outside. With `changes` the directory is the caller's and stays, otherwise it is made and goes.
+/// While they are mounted, nobody is to touch the lower and upper directories from outside. It is not
+/// forbidden; what is seen inside is then undefined (overlayfs.rst, "Changes to underlying filesystems").
 pub fn prepare(lowers: Vec<PathBuf>, changes: Option<&Path>, name: &str) -> Result<Overlay> {
     let (dir, scratch) = match changes {
         Some(dir) => {
@@ -90,6 +101,8 @@ pub fn prepare(lowers: Vec<PathBuf>, changes: Option<&Path>, name: &str) -> Resu
         }
     };
     let overlay = Overlay { lowers, dir, _scratch: scratch };
+    // Upper and work in one file system: rename(2) works in no other case. And work has to be empty, and is the
+    // kernel's alone.
     for name in ["upper", "work", "merged"] {
         make(&overlay.dir.join(name))?;
     }
@@ -101,6 +114,7 @@ pub fn prepare(lowers: Vec<PathBuf>, changes: Option<&Path>, name: &str) -> Resu
 }
 
 /// Makes one where there is room, and first the one who removes it.
+/// In $TMPDIR, or else in /tmp: changes are worth no more than anything there.
 pub fn scratch(name: &str) -> Result<Scratch> {
     let mut place = std::env::temp_dir();
     if is_overlay(&place)? {
@@ -111,6 +125,7 @@ pub fn scratch(name: &str) -> Result<Scratch> {
         place = "/dev/shm".into();
     }
     let dir = place.join(format!("{name}-{}", secret()?));
+    // As with cgroups the one who removes is there before that which is to be removed.
     let keeper = Keeper::start(std::slice::from_ref(&dir), remove)?;
     DirBuilder::new().mode(0o700).create(&dir).with_context(|| format!("mkdir({})", dir.display()))?;
     Ok(Scratch { dir, _keeper: keeper })
@@ -125,6 +140,8 @@ fn secret() -> Result<String> {
 }
 
 /// Each file system says what kind it is by a number of its own.
+/// An upper on an overlay is EINVAL: it has to keep marks of its own, and the overlay below would take these
+/// for its own.
 fn is_overlay(dir: &Path) -> Result<bool> {
     let kind = statfs(dir).with_context(|| format!("statfs({})", dir.display()))?.filesystem_type();
     Ok(kind == OVERLAYFS_SUPER_MAGIC)
@@ -152,6 +169,7 @@ impl Overlay {
                 fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
             }
         }
+        // On the bottom of the stack, if there were others.
         self.lowers.push(lower);
         Ok(())
     }
@@ -173,12 +191,16 @@ impl Overlay {
     }
 
     /// Upper read back. That it is there means that it has changed; the rest is what it was before.
+    /// A directory in upper need not have changed itself: it has to be there for a changed file in it to have a
+    /// place, and its owner, mode and times are copied up with it.
     fn collect(&self, below: &Path, changes: &mut Vec<Change>) -> io::Result<()> {
         let directory = self.dir.join("upper").join(below);
         for entry in fs::read_dir(&directory)? {
             let path = below.join(entry?.file_name());
             let upper = directory.join(path.file_name().unwrap_or_default());
             let found = fs::symlink_metadata(&upper)?;
+            // In this order: a whiteout of something that was a lower file is a deletion, and that there was
+            // one is why it is here.
             let letter = match (is_whiteout(&found), self.is_in_a_lower(&path)) {
                 (true, _) => 'D',
                 (false, true) => 'C',
@@ -207,6 +229,8 @@ fn is_whiteout(found: &Metadata) -> bool {
 }
 
 /// How an entry of upper looks on disk, for the story.
+/// Copy-up is of whole files, whatever has changed: one byte of a gigabyte, or only the mode. (With metacopy=on
+/// the kernel leaves the data where it is until it is written to; as root, and not by default.)
 fn kind(path: &Path, found: &Metadata) -> String {
     match found.file_type() {
         _ if is_whiteout(found) => "whiteout: a character device 0,0".into(),
@@ -221,6 +245,8 @@ fn kind(path: &Path, found: &Metadata) -> String {
 }
 
 /// Root's marks are in `trusted.`, which only real root may read and write, and so only real root may forge.
+/// Marks are extended attributes (xattr(7)): pairs of a name and a value beside a file's contents. The part in
+/// front of the first dot says who may have them.
 fn opaque_mark(path: &Path) -> Option<&'static str> {
     let path = CString::new(path.as_os_str().as_bytes()).ok()?;
     [c"trusted.overlay.opaque", c"user.overlay.opaque"].into_iter().find_map(|name| {
@@ -232,6 +258,8 @@ fn opaque_mark(path: &Path) -> Option<&'static str> {
 }
 
 /// On the inside, in a mount namespace of our own: the stack as one tree. Where it is.
+/// Nothing is read at the mount but the tops of the directories. A name is looked up in each layer when
+/// somebody asks for it, and the answer is kept.
 pub fn mount_at(dir: &Path, lowers: &[String]) -> Result<PathBuf> {
     let merged = dir.join("merged");
     let (upper, work) = (dir.join("upper"), dir.join("work"));
@@ -245,6 +273,8 @@ pub fn mount_at(dir: &Path, lowers: &[String]) -> Result<PathBuf> {
     );
     if in_user_namespace() {
         // Marks in `user.` instead of `trusted.`: without this `rm -r d; mkdir d` is EIO, for want of a way to say opaque.
+        // Anybody may set those in `user.` on their own files, so the kernel believes them only in an overlay
+        // that says so, and root's does not.
         options.push_str(",userxattr");
     }
     let call = format!("mount(overlay -> {}, {options})", merged.display());
@@ -262,11 +292,15 @@ pub fn mount_at(dir: &Path, lowers: &[String]) -> Result<PathBuf> {
 }
 
 /// A colon ends a lower directory, and a comma an option.
+/// Without it a directory called `a:b` is two layers, and one called `a,upperdir=/etc` something that nobody
+/// has asked for.
 fn escape(path: &str) -> String {
     path.replace('\\', r"\\").replace(':', r"\:").replace(',', r"\,")
 }
 
 /// The first one maps every id to itself; any other one has less to map.
+/// Which user namespace counts is that of whoever mounts. Root of the machine is in the first one; an ordinary
+/// user's container, and root in a container of somebody else's, are in another.
 fn in_user_namespace() -> bool {
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     map.split_whitespace().ne(["0", "0", "4294967295"])
@@ -291,7 +325,10 @@ fn hint(errno: Errno, upper: &Path, work: &Path) -> Option<&'static str> {
 
 /// All of it. Directories first get a mode that lets their owner in: `work/work` has none, and a program may have made more
 /// of those. By descriptor: a program that is only just dying could still put a link to the host where a directory was.
+/// After root's containers this is root removing what a stranger has made. rm -r has been caught by that trick;
+/// what is held by a descriptor is still the same directory, whatever has become of its name.
 fn remove(dir: &Path) -> io::Result<()> {
+    // O_NOFOLLOW and O_DIRECTORY: a link where the directory was is ENOTDIR, and the keeper tries again.
     let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;
     let opened = File::options().read(true).custom_flags(flags).open(dir)?;
     let held = PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd()));
@@ -299,6 +336,7 @@ fn remove(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(&held)? {
         let entry = entry?;
         match entry.file_type()?.is_dir() {
+            // By the kind that the directory's list says: a link to a directory is a link, and no way on.
             true => remove(&entry.path())?,
             false => fs::remove_file(entry.path())?,
         }

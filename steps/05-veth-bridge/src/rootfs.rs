@@ -9,6 +9,10 @@
 //! ```
 //!
 //! Nothing is unmounted anywhere: the namespace ends with its last process, and its mounts with it.
+//!
+//! The order is the point. While the old root is there, its files can be bound into the new one; once it is
+//! gone there is no way to name them. And nothing in the new tree may be followed as a path before the pivot
+//! without looking: until then a link in it starts from the host's root.
 
 // One system call that nix has no name for.
 #![allow(unsafe_code)]
@@ -58,6 +62,7 @@ const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
 /// On the outside, before anything is made: the directory of --rootfs by its full name.
 pub fn check(dir: &Path) -> Result<PathBuf> {
+    // The inside has another working directory, so a relative name would mean something else there.
     let root = dir.canonicalize().with_context(|| format!("realpath({})", dir.display()))?;
     if !root.is_dir() {
         return Err(Errno::ENOTDIR).with_context(|| format!("--rootfs {}", root.display()));
@@ -68,6 +73,8 @@ pub fn check(dir: &Path) -> Result<PathBuf> {
             .context("hint: that is the root there is; leave --rootfs out")
             .context("--rootfs /");
     }
+    // /tmp is mounted so on careful machines, and "Permission denied" for a program with all its x bits has
+    // cost many an hour.
     let flags = statvfs(&root).with_context(|| format!("statvfs({})", root.display()))?.flags();
     if flags.contains(FsFlags::ST_NOEXEC) {
         return Err(Errno::EACCES)
@@ -79,7 +86,12 @@ pub fn check(dir: &Path) -> Result<PathBuf> {
 
 /// A new mount namespace is a copy, and where mounts are shared (systemd shares all) each copy still tells the other
 /// what happens to it. Private ends that. Without it what follows would be mounted on the host as well.
+/// In a user namespace the kernel has already made the copy a slave: what is mounted outside still comes in,
+/// nothing gets out. For root nobody has done it, and this line is all that keeps the host's mounts its own
+/// (mount_namespaces(7)).
 pub fn detach() -> Result<()> {
+    // Recursive, since each mount below has a propagation of its own. mount(2) takes the flag alone and ignores
+    // the rest.
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
         .context("mount(/, MS_REC | MS_PRIVATE)")?;
     report::tell("mount(/, MS_REC | MS_PRIVATE)");
@@ -99,6 +111,8 @@ pub fn skeleton(root: &Path) -> Result<()> {
         let path = root.join(name);
         fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
     }
+    // Without these no program starts that has #!/bin/sh in it, or /lib64/ld-linux-x86-64.so.2, which is in all
+    // that are not static.
     // Where /bin is a link to usr/bin it is one here too; where it is a directory it is bound, below.
     for name in TOP {
         if let Ok(target) = fs::read_link(Path::new("/").join(name)) {
@@ -108,6 +122,7 @@ pub fn skeleton(root: &Path) -> Result<()> {
     }
     for name in bound() {
         let to = root.join(name);
+        // A directory is mounted on a directory and a file on a file; on anything else it is ENOTDIR.
         let made = match Path::new("/").join(name).is_dir() {
             true => fs::create_dir_all(&to),
             false => fs::write(&to, ""),
@@ -122,12 +137,17 @@ pub fn bind_usr(root: &Path) -> Result<()> {
     for name in bound() {
         let to = root.join(name);
         bind(&Path::new("/").join(name), &to)?;
+        // A bind shows the same files, and root inside could write to them, as root of the machine to the
+        // machine's. The flag is the mount's, not the file's: what is seen by this way is not to be changed by
+        // this way.
         make_read_only(&to)?;
     }
     Ok(())
 }
 
 /// Of all that programs need, what this machine has. The links at the top are in the skeleton.
+/// Distributions differ in what they keep outside /usr: NixOS and Guix have their programs there, Debian the
+/// links between alternatives.
 fn bound() -> impl Iterator<Item = &'static str> {
     let top = TOP.into_iter().filter(|name| !Path::new("/").join(name).is_symlink());
     ["usr"].into_iter().chain(top).chain(BOUND).filter(|name| Path::new("/").join(name).exists())
@@ -160,6 +180,8 @@ fn make_read_only(tree: &Path) -> Result<()> {
 }
 
 /// The file systems that are the kernel's to fill.
+/// A new /proc is not a convenience: with the host's, `ps` would list the host's processes and `kill` would not
+/// find them, since numbers in there are those of the PID namespace that it was mounted from.
 pub fn mount_kernel(root: &Path) -> Result<()> {
     // No set-user-ID, no devices, no programs: nothing in these has a use for them.
     let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
@@ -181,7 +203,10 @@ pub fn mount_kernel(root: &Path) -> Result<()> {
     }
     // Terminals and shared memory of its own, not the host's.
     let noexec = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
+    // newinstance: a /dev/pts with no terminal in it yet, and a ptmx that opens new ones here. The terminal on
+    // stdin is the host's, and is not in it.
     mount_new("devpts", &dev.join("pts"), noexec, "newinstance,ptmxmode=0666,mode=0620")?;
+    // 1777 as for /tmp: anybody may make files, and remove their own (the sticky bit).
     mount_new("tmpfs", &dev.join("shm"), plain, "mode=1777")?;
     // Old names for what is in /proc; shells and scripts know them.
     let descriptors = [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")];
@@ -193,6 +218,9 @@ pub fn mount_kernel(root: &Path) -> Result<()> {
 }
 
 /// Made if missing. A link is refused: the tree may be a stranger's, and until the pivot a link leads through the host.
+/// mount(2) follows links, the last name of a path too, and `dev -> /etc` in a stranger's tree is a mount over
+/// the host's /etc. The lesson on images does it by openat2(2), where the kernel itself looks that nothing is
+/// left.
 fn mount_point(root: &Path, name: &str) -> Result<PathBuf> {
     let path = root.join(name);
     if path.is_symlink() {
@@ -224,6 +252,8 @@ fn mount_new(kind: &str, at: &Path, flags: MsFlags, data: &str) -> Result<()> {
 
 /// Makes `root` the root and throws the old one away. chroot(2) would only move where "/" points; the old tree would
 /// stay mounted, and root has ways back to it.
+/// The classic way back: chroot once more, into a directory below; then the working directory is outside of the
+/// root, and `..` leads up from there as far as it goes. After a pivot there is nothing up there.
 pub fn pivot(root: &Path) -> Result<()> {
     nix::unistd::chdir(root).with_context(|| format!("chdir({})", root.display()))?;
     // The old root goes where the new one is, on top of it: that spares a directory to put it in (pivot_root(2)).
@@ -239,7 +269,10 @@ pub fn pivot(root: &Path) -> Result<()> {
     })?;
     report::tell(format!("pivot_root({}, ., old on top)", root.display()));
     // The top of the two is the old one. Lazily: it is busy, if only with our own working directory.
+    // With MNT_DETACH the kernel takes the whole tree off at once and frees each mount when its last user has
+    // gone.
     umount2(".", MntFlags::MNT_DETACH).context("umount2(., MNT_DETACH)")?;
     report::tell("umount2(., MNT_DETACH)   the old root is gone");
+    // The working directory was the old root's; what has none that leads anywhere begins at the new one.
     nix::unistd::chdir("/").context("chdir(/)")
 }

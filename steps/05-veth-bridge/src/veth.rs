@@ -11,6 +11,10 @@
 //! Nothing is written down but in the kernel. That a cable is called `box2-4711` says that 10.105.0.2 is taken, by
 //! process 4711; that there is no cable, that the bridge can go; and the bridge's alias, whether forwarding is ours to
 //! switch off. Who reads and then changes these holds a lock on the network namespace itself.
+//!
+//! Another way is to move a real card inside (it is gone outside), or to share one (macvlan, ipvlan). The cable
+//! and the bridge are what everybody uses, since they ask nothing of the network that the host is in: out there
+//! no address is used but the host's.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -29,10 +33,13 @@ use crate::netlink::{Message, Socket, attributes};
 use crate::report;
 
 pub const BRIDGE: &str = "boxes";
+/// From the addresses that are nobody's on the internet (RFC 1918), a corner of 10.0.0.0/8 in which home
+/// routers and VPNs are rare.
 pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 105, 0, 1);
 const PREFIX: u8 = 24;
 
 const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
+/// An alias is a note that an administrator may put on a link. The kernel keeps it and never reads it.
 const SWITCHED_ON: &str = "ip_forward was 0";
 /// Where the directories of links are, or would be: what the keeper is given stands for a link of that name.
 const LINKS: &str = "/sys/class/net";
@@ -46,6 +53,8 @@ const IFLA_BRPORT_MODE: u16 = 4;
 const VETH_INFO_PEER: u16 = 1;
 
 /// A place at the bridge. Dropped, the cable is gone, and with the last one the bridge.
+/// Bridge and address are there before the container is; the cable comes when there is a namespace to put its
+/// other end into.
 pub struct Network {
     /// The container's.
     pub address: Ipv4Addr,
@@ -57,6 +66,8 @@ pub struct Network {
 }
 
 /// Makes the bridge, unless there is one, and finds an address. Without the right to, nothing.
+/// Which address is free is asked of the kernel each time and kept in no file, which could be wrong after a
+/// crash. That is a race between two that ask at once, hence the lock.
 pub fn prepare(wanted: bool) -> Result<Option<Network>> {
     let lock = lock()?;
     let number = (2..=254)
@@ -83,6 +94,7 @@ pub fn prepare(wanted: bool) -> Result<Option<Network>> {
 }
 
 /// On a file that every process in this network namespace has, and nobody outside of it.
+/// The file is the namespace itself, and flock(2) is let go by the kernel when its holder dies.
 fn lock() -> Result<Flock<File>> {
     let file = File::open("/proc/self/ns/net").context("open /proc/self/ns/net")?;
     Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).context("flock(/proc/self/ns/net)")
@@ -97,6 +109,7 @@ fn cables() -> Vec<String> {
 }
 
 /// A switch, of software. With an address it is a link of the host's too, and so the containers' gateway.
+/// Like every link of software it is one message: what it is called, and what kind it is.
 fn make_bridge() -> Result<()> {
     let mut kernel = Socket::open(SockProtocol::NetlinkRoute)?;
     let bridge = Message::new(libc::RTM_NEWLINK, CREATE, &ifinfo(0, libc::IFF_UP))
@@ -118,6 +131,8 @@ fn make_bridge() -> Result<()> {
         added => added?,
     }
     // Without this the kernel throws away what is not for itself.
+    // A machine is no router unless told: a packet that came by one link and is for nobody here does not leave
+    // by another.
     if fs::read_to_string(FORWARDING).with_context(|| format!("read {FORWARDING}"))?.trim() == "0" {
         // Said before it is done: at whatever line we are killed, whoever goes last knows.
         let alias = Message::new(libc::RTM_SETLINK, libc::NLM_F_ACK, &ifinfo(index(BRIDGE)?, 0));
@@ -133,6 +148,7 @@ const ROUTED: &str = "hint: this lesson knows one network only: take that route 
 
 /// The kernel would not mind a second route to the same place: of two the longer prefix counts, or else the older. Either
 /// way somebody would get no answers any more, the host's office VPN or our containers.
+/// Docker and podman look for another network then. Here one is enough to show what there is to show.
 fn check_routes(kernel: &mut Socket) -> Result<()> {
     // In a question nothing of rtmsg counts but the family.
     let all = Message::new(libc::RTM_GETROUTE, libc::NLM_F_DUMP, &rtmsg(0, 0, 0, 0));
@@ -163,11 +179,14 @@ fn check_routes(kernel: &mut Socket) -> Result<()> {
 }
 
 /// Lets packets from 127.0.0.1 leave by the bridge, and their answers come back by it: "martians" otherwise.
+/// 127.0.0.0/8 is this machine and nothing else (RFC 1122), so the kernel drops such an address wherever it
+/// comes by a cable. The switch says that on this link it may.
 pub fn route_localnet() -> Result<()> {
     switch(&format!("/proc/sys/net/ipv4/conf/{BRIDGE}/route_localnet"), "1")
 }
 
 /// Sysctls are files, and those of the network are each namespace's own.
+/// The paths are the same in each; which network is meant is decided by who opens the file.
 fn switch(file: &str, value: &str) -> Result<()> {
     let before = fs::read_to_string(file).unwrap_or_default();
     fs::write(file, value)
@@ -181,6 +200,8 @@ impl Network {
     /// Makes the cable: one end at the bridge, the other in the namespace of `pid`. They are born together, and when
     /// either goes, with its namespace for instance, so does the other.
     pub fn plug(&mut self, pid: Pid) -> Result<()> {
+        // One message for both ends. It needs a pid and not the namespace's file, and the process is there: at
+        // its gate.
         let cable = Message::new(libc::RTM_NEWLINK, CREATE, &ifinfo(0, libc::IFF_UP))
             .text(libc::IFLA_IFNAME, &self.link)
             .attr(libc::IFLA_MASTER, index(BRIDGE)?.to_ne_bytes())
@@ -213,11 +234,15 @@ impl Network {
 }
 
 /// On the inside: everything up, an address, and the way to everywhere else. Without an address only lo.
+/// No capability over the host is asked for here: the namespace is the container's own, and in it we are root.
 pub fn configure(address: Option<Ipv4Addr>) -> Result<()> {
     let mut kernel = Socket::open(SockProtocol::NetlinkRoute)?;
     // Every namespace has one from the beginning, and it is off.
+    // Programs that talk to themselves at 127.0.0.1 get "Network is unreachable" without it.
     kernel.call("RTM_SETLINK(lo, up)", vec![up("lo")?])?;
     let Some(address) = address else { return Ok(()) };
+    // Address, link, route, in this order: a route by a gateway is taken only if the gateway can be reached
+    // already.
     add_address(&mut kernel, "eth0", address)?;
     kernel.call("RTM_SETLINK(eth0, up)", vec![up("eth0")?])?;
     let fixed = rtmsg(libc::RT_TABLE_MAIN, libc::RTPROT_BOOT, libc::RT_SCOPE_UNIVERSE, libc::RTN_UNICAST);
@@ -238,6 +263,7 @@ pub fn name_servers(root: &Path) -> Result<()> {
 }
 
 /// Answer me; make it; and it is an error if it is there.
+/// Without the last flag the kernel would change the link that is there, whoever's it is.
 const CREATE: i32 = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
 
 /// The fixed part of what is about links: family, type, index, flags, and which of the flags are meant.
@@ -252,6 +278,7 @@ fn rtmsg(table: u8, maker: u8, scope: u8, kind: u8) -> [u8; 12] {
 }
 
 /// The kernel calls links by number: names can be changed.
+/// A name can also be taken by another link between two calls; a number is not used again so soon.
 fn index(link: &str) -> Result<u32> {
     if_nametoindex(link).with_context(|| format!("if_nametoindex({link})"))
 }
@@ -274,6 +301,8 @@ fn add_address(kernel: &mut Socket, link: &str, address: Ipv4Addr) -> Result<()>
 }
 
 /// For the keeper: the link that `path` stands for. The bridge only after everybody's cables.
+/// The cable is gone already if the container's namespace is, since the kernel deletes the links in it. After a
+/// kill -9 of us alone that may take a moment, and then it is this that deletes it.
 fn remove(path: &Path) -> io::Result<()> {
     let link = path.file_name().unwrap_or_default().to_string_lossy();
     let is_bridge = link == BRIDGE;
@@ -301,6 +330,8 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// If it was one of us who has switched it on, and nobody has done anything about it since.
+/// To leave a machine a router that was none would be to leave a door open. To switch it off when somebody else
+/// relies on it would cut them off.
 fn restore_forwarding(kernel: &mut Socket, bridge: u32) -> Result<()> {
     let message = Message::new(libc::RTM_GETLINK, libc::NLM_F_ACK, &ifinfo(bridge, 0));
     let answers = kernel.call(&format!("RTM_GETLINK({BRIDGE})"), vec![message])?;

@@ -7,6 +7,10 @@
 //! ```
 //!
 //! An attribute's value may be attributes again. To each message the kernel answers with 0 or an errno.
+//!
+//! Why messages? A call has six arguments, and a link has some sixty properties, more in each year's kernel. A
+//! message says only those that are meant; whoever does not know a kind of attribute skips it by its length.
+//! Old programs go on working with new kernels, and new programs with old ones.
 
 // One socket option that nix has no name for.
 #![allow(unsafe_code)]
@@ -25,8 +29,10 @@ pub struct Message(Vec<u8>);
 impl Message {
     /// `flags` beside those that every one of ours has. `fixed` is the part that the type demands.
     pub fn new(kind: u16, flags: i32, fixed: &[u8]) -> Self {
+        // Every message to the kernel is a request; those that come back are not.
         let flags = (flags | libc::NLM_F_REQUEST) as u16;
         let mut bytes = vec![0; 4];
+        // In the order of this machine's bytes: these never leave it.
         bytes.extend(kind.to_ne_bytes());
         bytes.extend(flags.to_ne_bytes());
         // The sequence number comes with the sending, and we have no name but that of our socket.
@@ -36,6 +42,8 @@ impl Message {
     }
 
     /// One more thing that is said. The length leaves out the filling, which the next one needs to begin at a multiple of 4.
+    /// Length and kind are 16 bits each: no attribute is longer than 64 KiB, and the kinds are numbered by what
+    /// they are in, so that 1 is the address of one thing and the name of another.
     pub fn attr(mut self, kind: u16, value: impl AsRef<[u8]>) -> Self {
         let value = value.as_ref();
         self.0.extend((4 + value.len() as u16).to_ne_bytes());
@@ -51,6 +59,8 @@ impl Message {
     }
 
     /// An attribute made of a fixed part and of attributes.
+    /// The flag on the kind says that there are attributes inside. Old parts of the kernel never look at it, newer
+    /// ones refuse a nest without it.
     pub fn nest(mut self, kind: u16, fixed: &[u8], fill: impl FnOnce(Self) -> Self) -> Self {
         let start = self.0.len();
         self = self.attr(kind | libc::NLA_F_NESTED as u16, fixed);
@@ -63,17 +73,22 @@ impl Message {
 }
 
 /// A conversation with one part of the kernel.
+/// It is a socket like any other: an address family of its own, a descriptor, send and recv. On the other end
+/// are the kernel's functions, and they run in our process's time, with our capabilities, before send returns.
 pub struct Socket {
     fd: OwnedFd,
     sequence: u32,
 }
 
 impl Socket {
+    /// The network namespace is that of the process at this moment. A socket stays in it, wherever the process
+    /// goes.
     pub fn open(protocol: SockProtocol) -> Result<Self> {
         let call = || format!("socket(AF_NETLINK, {protocol:?})");
         let fd = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
             .with_context(call)?;
         // Reasons in words, and not all of our message sent back with them.
+        // Without the first of these "Invalid argument" is all one hears of a message with twenty attributes.
         for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK] {
             let (on, size) = (1_i32, size_of::<i32>() as u32);
             // SAFETY: the option is an int, and `on` is one. A kernel that does not know it goes on without.
@@ -92,6 +107,8 @@ impl Socket {
         Ok(answers)
     }
 
+    /// In one piece, because nf_tables does all of a batch or nothing: a rule without its chain is never there,
+    /// not even for a moment.
     fn ask(&mut self, messages: Vec<Message>) -> Result<Vec<Vec<u8>>> {
         // How many of them will be answered.
         let mut expected = 0;
@@ -100,6 +117,8 @@ impl Socket {
             self.sequence += 1;
             let length = message.len() as u32;
             message[..4].copy_from_slice(&length.to_ne_bytes());
+            // An answer repeats the number of what it answers. Ours come in order on a socket of our own, so
+            // nobody has to compare.
             message[8..12].copy_from_slice(&self.sequence.to_ne_bytes());
             // The begin and end of a batch are answered by nobody.
             let flags = i32::from(u16_at(&message, 6));
@@ -108,12 +127,14 @@ impl Socket {
         }
         send(self.fd.as_raw_fd(), &bytes, MsgFlags::empty()).context("send")?;
         let mut answers = Vec::new();
+        // What does not fit is cut off, and lost. The kernel sends lists in pieces of at most 32 KiB.
         let mut buffer = vec![0; 64 << 10];
         while expected > 0 {
             let length = recv(self.fd.as_raw_fd(), &mut buffer, MsgFlags::empty()).context("recv")?;
             // One datagram can hold many messages, each with a header of its own.
             let mut rest = &buffer[..length];
             while rest.len() >= 16 {
+                // Its own length, and no less than a header, or this loop would have no end.
                 let end = (u32_at(rest, 0) as usize).clamp(16, rest.len());
                 match i32::from(u16_at(rest, 4)) {
                     // The answer to a message; "no error" is one too.
@@ -133,6 +154,7 @@ impl Socket {
 }
 
 /// An errno, negative, and since Linux 4.12 often the reason in words.
+/// Negative as inside the kernel, where a function answers with what it has made or with minus an errno.
 fn refused(message: &[u8]) -> Result<()> {
     let number = u32_at(message, 16) as i32;
     if number == 0 {
@@ -147,6 +169,7 @@ fn refused(message: &[u8]) -> Result<()> {
 }
 
 /// The kind and value of each.
+/// Ends at the first that is cut short, as the kernel's own reader does.
 pub fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let length = usize::from(u16_at(bytes.get(..4)?, 0));

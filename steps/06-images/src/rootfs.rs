@@ -7,6 +7,10 @@
 //! ```
 //!
 //! Nothing is unmounted anywhere: the namespace ends with its last process, and its mounts with it.
+//!
+//! The order is the point. While the old root is there, its files can be bound into the new one; once it is
+//! gone there is no way to name them. And nothing in the new tree may be followed as a path before the pivot
+//! without looking: until then a link in it starts from the host's root.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -23,7 +27,12 @@ const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
 /// A new mount namespace is a copy, and where mounts are shared (systemd shares all) each copy still tells the other
 /// what happens to it. Private ends that. Without it what follows would be mounted on the host as well.
+/// In a user namespace the kernel has already made the copy a slave: what is mounted outside still comes in,
+/// nothing gets out. For root nobody has done it, and this line is all that keeps the host's mounts its own
+/// (mount_namespaces(7)).
 pub fn detach() -> Result<()> {
+    // Recursive, since each mount below has a propagation of its own. mount(2) takes the flag alone and ignores
+    // the rest.
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
         .context("mount(/, MS_REC | MS_PRIVATE)")?;
     report::tell("mount(/, MS_REC | MS_PRIVATE)");
@@ -41,6 +50,8 @@ fn bind(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// The file systems that are the kernel's to fill.
+/// A new /proc is not a convenience: with the host's, `ps` would list the host's processes and `kill` would not
+/// find them, since numbers in there are those of the PID namespace that it was mounted from.
 pub fn mount_kernel(root: &Path) -> Result<()> {
     // No set-user-ID, no devices, no programs: nothing in these has a use for them.
     let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
@@ -62,7 +73,10 @@ pub fn mount_kernel(root: &Path) -> Result<()> {
     }
     // Terminals and shared memory of its own, not the host's.
     let noexec = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
+    // newinstance: a /dev/pts with no terminal in it yet, and a ptmx that opens new ones here. The terminal on
+    // stdin is the host's, and is not in it.
     mount_new("devpts", &dev.join("pts"), noexec, "newinstance,ptmxmode=0666,mode=0620")?;
+    // 1777 as for /tmp: anybody may make files, and remove their own (the sticky bit).
     mount_new("tmpfs", &dev.join("shm"), plain, "mode=1777")?;
     // Old names for what is in /proc; shells and scripts know them.
     let descriptors = [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")];
@@ -74,6 +88,9 @@ pub fn mount_kernel(root: &Path) -> Result<()> {
 }
 
 /// Made if missing. A link is refused: the tree may be a stranger's, and until the pivot a link leads through the host.
+/// mount(2) follows links, the last name of a path too, and `dev -> /etc` in a stranger's tree is a mount over
+/// the host's /etc. The lesson on images does it by openat2(2), where the kernel itself looks that nothing is
+/// left.
 fn mount_point(root: &Path, name: &str) -> Result<PathBuf> {
     let path = root.join(name);
     if path.is_symlink() {
@@ -105,6 +122,8 @@ fn mount_new(kind: &str, at: &Path, flags: MsFlags, data: &str) -> Result<()> {
 
 /// Makes `root` the root and throws the old one away. chroot(2) would only move where "/" points; the old tree would
 /// stay mounted, and root has ways back to it.
+/// The classic way back: chroot once more, into a directory below; then the working directory is outside of the
+/// root, and `..` leads up from there as far as it goes. After a pivot there is nothing up there.
 pub fn pivot(root: &Path) -> Result<()> {
     nix::unistd::chdir(root).with_context(|| format!("chdir({})", root.display()))?;
     // The old root goes where the new one is, on top of it: that spares a directory to put it in (pivot_root(2)).
@@ -120,7 +139,10 @@ pub fn pivot(root: &Path) -> Result<()> {
     })?;
     report::tell(format!("pivot_root({}, ., old on top)", root.display()));
     // The top of the two is the old one. Lazily: it is busy, if only with our own working directory.
+    // With MNT_DETACH the kernel takes the whole tree off at once and frees each mount when its last user has
+    // gone.
     umount2(".", MntFlags::MNT_DETACH).context("umount2(., MNT_DETACH)")?;
     report::tell("umount2(., MNT_DETACH)   the old root is gone");
+    // The working directory was the old root's; what has none that leads anywhere begins at the new one.
     nix::unistd::chdir("/").context("chdir(/)")
 }

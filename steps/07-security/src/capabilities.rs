@@ -43,6 +43,7 @@ pub const USUAL: [&str; 13] = [
 ];
 
 /// By its name without CAP_.
+/// capabilities(7) lists what each lets one do; of SYS_ADMIN that is several pages.
 pub fn parse(name: &str) -> Option<Capability> {
     format!("CAP_{}", name.to_uppercase()).parse().ok()
 }
@@ -53,11 +54,13 @@ pub fn limit(program: &mut Command, keep: Option<Vec<String>>) -> Result<()> {
     let keep: CapsHashSet = names.iter().filter_map(|name| parse(name)).collect();
     let bounding = caps::read(None, CapSet::Bounding).context("prctl(PR_CAPBSET_READ)")?;
     let gone: HashSet<_> = bounding.difference(&keep).collect();
+    // One at a time, and CAP_SETPCAP is needed for it: this set can only shrink.
     for capability in &gone {
         caps::drop(None, CapSet::Bounding, **capability)
             .with_context(|| format!("prctl(PR_CAPBSET_DROP, {capability})"))?;
     }
     report::tell(format!("prctl(PR_CAPBSET_DROP), {} times   left: {}", gone.len(), names.join(" ")));
+    // Empty by default; whoever started us may have filled them, as systemd does with AmbientCapabilities=.
     caps::clear(None, CapSet::Ambient).context("prctl(PR_CAP_AMBIENT_CLEAR_ALL)")?;
     caps::clear(None, CapSet::Inheritable).context("capset(inheritable)")?;
     // The others not before the user is the image's: to become that takes CAP_SETUID, whether it is kept or not.
@@ -68,6 +71,8 @@ pub fn limit(program: &mut Command, keep: Option<Vec<String>>) -> Result<()> {
 }
 
 /// In the last moment before the execve.
+/// An execve as root makes both sets as large as the bounding set, so that for root this changes nothing that
+/// the execve would not. It counts for whoever is not root, and for what runs between here and there.
 fn give_up(keep: &CapsHashSet) -> Result<()> {
     // Whoever is not root has lost them already, all of them, to setuid.
     let left: CapsHashSet = caps::read(None, CapSet::Permitted)?.intersection(keep).copied().collect();

@@ -40,6 +40,7 @@ use crate::{idmap, overlay, report};
 
 /// What could not be as it is in the image.
 #[derive(Default)]
+/// With one id there is one owner, and no device: what an ordinary user has of an image is not all of it.
 pub struct Lost {
     /// Files that belong to somebody for whom there is no id.
     pub owners: usize,
@@ -47,11 +48,15 @@ pub struct Lost {
 }
 
 /// Unpacks into `directory`, which exists and is empty.
+/// In one pass, and no copy of the compressed bytes is kept: a layer may be larger than the memory, and a disk
+/// is slow to read what it has just written.
 pub fn unpack(bytes: impl Read, blob: &Blob, diff_id: &str, directory: &Path, lost: &mut Lost) -> Result<()> {
     // Readers in readers: whoever reads from the last one moves bytes through all. One byte more than announced shows
     // that there is more.
     let mut compressed = Hashed::new(bytes.take(blob.size + 1));
     let mut plain = Hashed::new(match blob.kind.rsplit(['.', '+']).next() {
+        // Multi: a gzip file may be several on end, as bgzip and estargz write it. A plain decoder stops after
+        // the first and calls that the end.
         Some("gzip") => Box::new(MultiGzDecoder::new(&mut compressed)) as Box<dyn Read>,
         Some("tar") => Box::new(&mut compressed),
         Some("zstd") => {
@@ -65,6 +70,8 @@ pub fn unpack(bytes: impl Read, blob: &Blob, diff_id: &str, directory: &Path, lo
     });
     let applied = apply(&mut plain, directory, lost);
     // A tar may go on behind its end, and the hashes are of everything.
+    // Two blocks of zeroes end a tar. Most writers fill up to 10 KiB behind these, and every byte of it was
+    // hashed.
     let rest = io::copy(&mut plain, &mut io::sink()).context("read the layer");
     let found = plain.digest();
     // Broken bytes break more than a hash; the hash is the reason to give.
@@ -76,6 +83,7 @@ pub fn unpack(bytes: impl Read, blob: &Blob, diff_id: &str, directory: &Path, lo
 }
 
 /// Both values, for whoever wants to look into it.
+/// A mismatch is most often a broken download. It is treated like an attack, for there is no telling.
 pub fn compare(expected: &str, found: &str) -> Result<()> {
     if expected != found {
         bail!("digest mismatch: {expected} was to come, {found} came");
@@ -84,6 +92,7 @@ pub fn compare(expected: &str, found: &str) -> Result<()> {
 }
 
 /// A reader that hashes what goes through it.
+/// Nothing can be read around it, so nothing is used that was not hashed.
 struct Hashed<R> {
     inner: R,
     /// Of all that has been read so far.
@@ -120,6 +129,7 @@ pub fn digest(bytes: &[u8]) -> String {
 }
 
 /// The directory of a layer, while it is being filled.
+/// Overlay takes as a lower what comes out here, so a layer is unpacked once and never merged with the others.
 struct Layer<'a> {
     /// Held open: where all names begin, and what none of them leaves.
     root: OwnedFd,
@@ -128,6 +138,7 @@ struct Layer<'a> {
     lost: &'a mut Lost,
 }
 
+/// In the order of the tar, which is the only one it can be read in.
 fn apply(tar: &mut dyn Read, directory: &Path, lost: &mut Lost) -> Result<()> {
     let root = File::open(directory).with_context(|| format!("open {}", directory.display()))?;
     let mut layer = Layer { root: root.into(), directories: Vec::new(), lost };
@@ -150,7 +161,10 @@ fn apply(tar: &mut dyn Read, directory: &Path, lost: &mut Lost) -> Result<()> {
 
 impl Layer<'_> {
     /// Makes of an entry what it says.
+    /// What is there already is removed first and made anew: to write into it would be to write through a link,
+    /// or into a file that has another name too.
     fn add(&mut self, entry: &mut Entry<'_, &mut dyn Read>, path: &Path) -> Result<()> {
+        // From here on the name is no longer the stranger's: it has no `..`, and begins at the layer's top.
         let path = relative(path)?;
         // `./`, which many tars begin with, is the directory itself.
         let Some(name) = path.file_name().map(OsStr::to_owned) else { return Ok(()) };
@@ -162,6 +176,7 @@ impl Layer<'_> {
         let (kind, mode, time) = (header.entry_type(), header.mode()? & 0o7777, header.mtime()?);
         let was_whiteout = clear(&at, kind.is_dir()).context("unlink")?;
         match kind {
+            // A directory that is there is another entry's with the same name, and what is in it stays.
             EntryType::Directory => {
                 match DirBuilder::new().mode(0o700).create(&at) {
                     Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -212,6 +227,8 @@ impl Layer<'_> {
     }
 
     /// Owner before mode: to change the owner takes the set-user-ID bit away.
+    /// By path again, but one that begins at a descriptor and whose last name was made a moment ago, and not
+    /// followed.
     fn finish(
         &mut self,
         entry: &mut Entry<'_, &mut dyn Read>,
@@ -220,12 +237,15 @@ impl Layer<'_> {
         mode: u32,
         time: u64,
     ) -> Result<()> {
+        // Numbers, and no names: the names in a tar are those of the machine that made it.
         let (uid, gid) = (entry.header().uid()? as u32, entry.header().gid()? as u32);
         if !has_one_id() {
             lchown(at, Some(uid), Some(gid)).context("lchown")?;
         } else if uid != 0 || gid != 0 {
             self.lost.owners += 1;
         }
+        // What the header of 1988 has no room for stands in records before it: "length key=value". Attributes
+        // go by the name of the tar that was first to write them.
         for record in entry.pax_extensions()?.into_iter().flatten() {
             let record = record?;
             let Some(attribute) = record.key_bytes().strip_prefix(b"SCHILY.xattr.") else { continue };
@@ -245,8 +265,13 @@ impl Layer<'_> {
 
     /// Where an entry of this name goes, with the directory it is in held open. Those that lead there are made if no
     /// entry has come for them.
+    /// To check the path first and to use it then is no way: a link that was made by an entry before is
+    /// followed by the kernel and not by the check. Only the kernel can look and open in one step.
     fn place(&self, path: &Path) -> Result<(OwnedFd, PathBuf)> {
         let (parent, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
+        // RESOLVE_IN_ROOT would stop `..` at the layer's top, and begin an absolute link there, as chroot does.
+        // In a layer either is a lie, so it is refused. Magic links are those in /proc, which lead to what they
+        // were opened on.
         let beneath = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         let how =
             OpenHow::new().flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC).resolve(beneath);
@@ -273,6 +298,8 @@ impl Layer<'_> {
     }
 
     /// Says in overlay's words what the image says in its own.
+    /// A tar has no entry that says "not here", so images borrow the names that aufs had for it, docker's first
+    /// union file system.
     fn whiteout(&mut self, at: &Path, hidden: &OsStr) -> Result<()> {
         let directory = at.parent().unwrap_or(at);
         if hidden == ".wh..opq" {
@@ -297,6 +324,7 @@ impl Layer<'_> {
 }
 
 /// Without what tars put in front. `..` has no business in a layer.
+/// Leading slashes are taken off, as tar(1) does it.
 fn relative(path: &Path) -> Result<PathBuf> {
     let mut relative = PathBuf::new();
     for component in path.components() {
@@ -312,6 +340,7 @@ fn relative(path: &Path) -> Result<PathBuf> {
 }
 
 /// The later of two entries counts. Whether there was a whiteout.
+/// remove_dir_all goes by descriptors too, and follows no link.
 fn clear(at: &Path, for_a_directory: bool) -> io::Result<bool> {
     let Ok(found) = fs::symlink_metadata(at) else { return Ok(false) };
     if found.is_dir() {
@@ -339,6 +368,7 @@ fn opaque() -> &'static CStr {
     if has_one_id() { c"user.overlay.opaque" } else { c"trusted.overlay.opaque" }
 }
 
+/// The l in lsetxattr(2): on the link and not on what it leads to.
 fn set_attribute(at: &Path, name: &CStr, value: &[u8]) -> Result<()> {
     let path = CString::new(at.as_os_str().as_bytes())?;
     // SAFETY: both strings end in a zero byte, and the value is as long as we say.

@@ -2,6 +2,10 @@
 //!
 //! A file is hidden by /dev/null, a directory by an empty one; both by a mount on top. To take that off again, or to mount
 //! another /proc, takes CAP_SYS_ADMIN. The lists are those of every runtime.
+//!
+//! Why is it there at all? Most of /proc and /sys knows namespaces, and shows each their own. What has none of
+//! these is one for all: the clock, the memory, the hardware, the kernel's switches. The kernel guards it by
+//! who is root, and a container's root is root.
 
 // One system call that nix has no name for.
 #![allow(unsafe_code)]
@@ -43,12 +47,18 @@ const READ_ONLY: [&str; 5] = [
 ];
 
 /// On the tree that is about to be the root; what a kernel does not have needs no cover.
+/// In a user namespace much of this is refused by its owner already, since root inside is nobody there. It is
+/// done all the same: two locks, and one way for all.
 pub fn apply(root: &Path) -> Result<()> {
     // Before the pivot: the files to cover are in the tree that is to come, and so is the /dev/null.
     for path in HIDDEN.map(|path| root.join(path)).into_iter().filter(|path| path.exists()) {
+        // A mount takes the place of what is below, of a file like of a directory.
         if path.is_dir() {
+            // Read-only and without room, so that nobody puts into it what a program then takes for the
+            // kernel's word.
             rootfs::mount_new("tmpfs", &path, MsFlags::MS_RDONLY, "size=0,mode=0555")?;
         } else {
+            // Reading ends at once, and writing goes nowhere.
             rootfs::bind(&root.join("dev/null"), &path)?;
         }
     }

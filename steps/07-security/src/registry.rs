@@ -24,6 +24,7 @@ use crate::image::MANIFESTS;
 use crate::report;
 
 /// An answer that is to be held in memory is no longer than this.
+/// What a stranger sends is read to a limit, always: an answer may be without end.
 const LARGEST: u64 = 4 << 20;
 
 /// Where distributions keep the list: Debian and its kin, Fedora and its, Alpine and others.
@@ -35,6 +36,7 @@ const UNTRUSTED: &str =
     "hint: is it signed by an authority of your own? SSL_CERT_FILE=FILE.pem names those to trust";
 
 /// One repository of a registry.
+/// Blocking, with a connection that is kept: the protocol is questions and answers, one after another.
 pub struct Registry {
     agent: Agent,
     /// With the scheme.
@@ -46,6 +48,8 @@ pub struct Registry {
 
 impl Registry {
     /// `alpine` is short for `docker.io/library/alpine`.
+    /// The rule is docker's, and not in any specification: what precedes the first slash is a host if it has a
+    /// dot or a colon in it, or is localhost.
     pub fn new(repository: &str) -> Result<Self> {
         let is_host = |part: &str| part == "localhost" || part.contains(['.', ':']);
         let (host, name) = match repository.split_once('/') {
@@ -70,6 +74,8 @@ impl Registry {
     }
 
     /// By tag or by digest. The bytes, for only they can be hashed.
+    /// To a GET by tag the registry also names the digest in a header. It is no use: whoever could change the
+    /// one could change the other.
     pub fn manifest(&mut self, reference: &str) -> Result<Vec<u8>> {
         let path = format!("manifests/{reference}");
         let mut bytes = Vec::new();
@@ -82,8 +88,10 @@ impl Registry {
         self.get(&format!("blobs/{digest}"))
     }
 
+    /// Blobs are mostly not there but at a store of files, and a 307 leads to it; the client follows.
     fn get(&mut self, path: &str) -> Result<impl Read + use<>> {
         let url = format!("{}/v2/{}/{path}", self.host, self.name);
+        // So the first request of all is mostly refused, and that is no error: the refusal says where to go.
         let mut answer = self.ask(&url)?;
         // Nobody knows before they have asked whether a token is wanted, and whose.
         if answer.status() == 401 && self.token.is_none() {
@@ -105,6 +113,8 @@ impl Registry {
         Err(anyhow::anyhow!("the registry says {status}")).context(hint).context(format!("GET {url}"))
     }
 
+    /// The accept header says which formats we read. Without it a registry may answer in that of 2014, which is
+    /// another world.
     fn ask(&self, url: &str) -> Result<Response<Body>> {
         let mut request = self.agent.get(url).header("accept", MANIFESTS.join(", "));
         if let Some(token) = &self.token {
@@ -124,16 +134,20 @@ impl Registry {
     }
 
     /// Even what is public wants a token, one that is given to anybody.
+    /// So that a registry needs no users: whoever keeps these signs a note, "may pull this one, for five
+    /// minutes", and the registry only checks the signature.
     fn fetch_token(&self, challenge: &str) -> Result<String> {
         let Some(fields) = challenge.strip_prefix("Bearer ") else {
             bail!("the registry asks for {challenge:?}, and this lesson knows Bearer alone");
         };
+        // name="value", with commas between; a scope has commas of its own, within the quotes.
         let field = |name: &str| {
             let start = fields.find(&format!("{name}=\""))? + name.len() + 2;
             fields[start..].split('"').next()
         };
         let realm = field("realm").context("the registry does not say where tokens are to be had")?;
         let mut request = self.agent.get(realm);
+        // Who asks, and for what: "repository:NAME:pull". Handed on as they came.
         for name in ["service", "scope"] {
             request = request.query_pairs(field(name).map(|value| (name, value)));
         }
@@ -142,6 +156,7 @@ impl Registry {
         let answer = answer.body_mut().with_config().limit(LARGEST).read_to_string()?;
         let answer: Value =
             serde_json::from_str(&answer).with_context(|| format!("the answer of {realm}"))?;
+        // Two names for one thing: the second is OAuth's, and some servers know only that.
         let token = answer["token"].as_str().or(answer["access_token"].as_str());
         Ok(token.with_context(|| format!("{realm} gives no token"))?.to_owned())
     }

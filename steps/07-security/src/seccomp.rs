@@ -7,6 +7,9 @@
 //! A container has the host's kernel, with every bug in it. Most of its 450 calls no usual program makes; those listed here
 //! are root's tools, or have been the way out before. (hull lists what is allowed, as docker does, so that a call which
 //! does not exist yet is refused. That list is ten times as long.)
+//!
+//! Capabilities ask who somebody is. This asks what they do, and before any of the kernel's own checks: a call
+//! that is refused here cannot reach a bug behind it.
 
 // A system call without a name in nix, and a closure for after the fork.
 #![allow(unsafe_code)]
@@ -36,6 +39,9 @@ const ARCHITECTURE: u32 = 0xc000_00b7;
 const ARCHITECTURE: u32 = 0xc000_00f3;
 
 /// Refused, whatever the arguments.
+/// Some of these need a capability that has gone already. They stand here for the day on which somebody finds a
+/// way around that, and for whoever keeps one: docker leaves them out of the list of what is allowed for the
+/// same reason.
 const REFUSED: [i64; 45] = [
     // Mounts and namespaces: the tree and the labels are settled.
     libc::SYS_mount,
@@ -91,11 +97,15 @@ const REFUSED: [i64; 45] = [
 ];
 
 /// The usual capabilities and calls, for who comes by `enter`.
+/// `enter` joins namespaces, and these bring no filter and no smaller sets along: whoever forgot it here would
+/// hand the one who enters the power that the container has lost.
 pub fn usual(program: &mut Command) -> Result<()> {
     confine(program, &Value::Null)
 }
 
 /// Takes from `program` what it shall not have: capabilities first, for to drop them takes calls that a filter may refuse.
+/// In the child between fork and execve (Command::pre_exec), in the order in which they were put there: the
+/// image's user, then the capabilities, then the filter.
 pub fn confine(program: &mut Command, config: &Value) -> Result<()> {
     let keep = config["keep"].is_array().then(|| words(&config["keep"]));
     capabilities::limit(program, keep)?;
@@ -113,11 +123,15 @@ pub fn confine(program: &mut Command, config: &Value) -> Result<()> {
 }
 
 /// The call is not made, and its caller is told this.
+/// EPERM is what a program knows as "you may not", and it goes on or says so. To be killed is clearer for an
+/// attacker's code and worse for an honest program that was only asking.
 fn error(errno: i32) -> u32 {
     libc::SECCOMP_RET_ERRNO | errno as u32
 }
 
 /// Gives `program` the filter, as the last thing before it begins: what the filter refuses, nobody needs after that.
+/// From here to the execve only what the filter lets through can be done; execve itself must not be on the
+/// list.
 fn filter(program: &mut Command, denied: u32) {
     let code = code(denied);
     let load = move || load(&code).map_err(|error| io::Error::other(format!("{error:#}")));
@@ -125,11 +139,14 @@ fn filter(program: &mut Command, denied: u32) {
     unsafe { program.pre_exec(load) };
 }
 
+/// A filter is never taken away. A second one is asked as well, and of two answers the stricter one counts.
 fn load(code: &[sock_filter]) -> Result<()> {
     // Whoever starts a set-user-ID program gives it their filter, and one that lies to it ("setuid has worked") could
     // make it a tool. So without CAP_SYS_ADMIN a filter takes this promise first: no execve gives any privilege.
     nix::sys::prctl::set_no_new_privs().context("prctl(PR_SET_NO_NEW_PRIVS)")?;
     report::tell("prctl(PR_SET_NO_NEW_PRIVS)");
+    // The kernel checks it before it takes it: all jumps forward and inside, every way ends with an answer. So
+    // it always ends.
     let program = sock_fprog { len: code.len() as u16, filter: code.as_ptr().cast_mut() };
     // SAFETY: the kernel copies as many instructions as we say there are.
     let loaded =
@@ -140,6 +157,9 @@ fn load(code: &[sock_filter]) -> Result<()> {
 }
 
 /// Loads a number of the call into the one register, or what follows it into the upper or lower half.
+/// BPF was made in 1992 to pick packets for tcpdump: an accumulator, and jumps that go forward only. Where it
+/// had a packet it has seccomp_data here, a struct of number, architecture, instruction pointer and six
+/// arguments.
 fn look_at(offset: usize) -> sock_filter {
     instruction(BPF_LD | BPF_W | BPF_ABS, offset as u32, 0, 0)
 }
@@ -150,6 +170,7 @@ fn answer(what: u32) -> sock_filter {
 }
 
 /// Goes on with the next instruction if the register fits, or else leaves out as many as `otherwise`.
+/// Jumps count instructions and not bytes, and no more than 255 of them.
 fn unless(comparison: u32, value: u32, otherwise: u8) -> sock_filter {
     instruction(BPF_JMP | comparison | BPF_K, value, 0, otherwise)
 }
@@ -166,15 +187,18 @@ fn code(denied: u32) -> Vec<sock_filter> {
     let allow = libc::SECCOMP_RET_ALLOW;
     // First of all: on x86-64 a program may make the calls of 32-bit x86 too, which have other numbers.
     let mut code = vec![
+        // A number means nothing without its architecture: 101 is ptrace on x86-64 and ioperm on 32-bit x86.
         look_at(offset_of!(seccomp_data, arch)),
         instruction(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0),
         answer(libc::SECCOMP_RET_KILL_PROCESS),
         look_at(number),
     ];
+    // Their architecture reads as x86-64, so that the comparison above has not caught them.
     if cfg!(target_arch = "x86_64") {
         // And those of x32, which have a bit more.
         code.extend([unless(BPF_JGE, 0x4000_0000, 1), answer(error(libc::ENOSYS))]);
     }
+    // Only the first that fits answers: each comparison is followed by its answer, or jumps over it.
     for call in REFUSED {
         code.extend([unless(BPF_JEQ, call as u32, 1), answer(denied)]);
     }
@@ -184,6 +208,7 @@ fn code(denied: u32) -> Vec<sock_filter> {
     code.extend([
         unless(BPF_JEQ, libc::SYS_clone as u32, 4),
         look_at(arguments),
+        // For clone the flags are an argument and so can be looked at: the lower half of it is enough.
         unless(BPF_JSET, libc::CLONE_NEWUSER as u32, 1),
         answer(denied),
         answer(allow),

@@ -2,5 +2,6 @@
 fn inside(config: &Value) -> Result<ExitCode> {
     report::inside();
     namespaces::set_hostname(config["hostname"].as_str().context("the config has no hostname")?)?;
+    // Nothing stands between the kernel and the program: it is the clone itself, with another program in it.
     execute(&options::command(config))
 }

@@ -6,6 +6,7 @@ pub fn serve(signals: &SignalFd, child: Pid) -> Result<ExitCode> {
         let Ok(signal) = Signal::try_from(info.ssi_signo as i32) else { continue };
         // Positive codes are the kernel's (sigaction(2)). A ^C is one: the terminal sends it to its whole foreground,
         // of which the program is part, and to forward it would be to send it twice.
+        // Everybody else's have a code of 0 or less: kill(1), or a service manager that is shutting down.
         let is_from_kernel = info.ssi_code > 0;
         match signal {
             Signal::SIGCHLD => {

@@ -1,10 +1,13 @@
 /// `name` is the table's.
+/// On the host, and before the clone: whatever refuses, no container has begun.
 pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
     // What may fail without having changed anything comes first.
     let reserved = ports.iter().map(|(outer, _)| reserve(*outer)).collect::<Result<_>>()?;
     let mut table = Socket::open(SockProtocol::NetlinkNetFilter).map_err(hint)?;
     let mut batch = vec![begin_or_end(libc::NFNL_MSG_BATCH_BEGIN)];
     batch.push(message(libc::NFT_MSG_NEWTABLE, name).attr(TABLE_FLAGS, TABLE_OWNER.to_be_bytes()));
+    // Before connection tracking (-200), and so before any dnat: what still says 127.0.0.0/8 here has come in
+    // by a cable like that.
     batch.push(chain(name, "raw", "filter", libc::NF_INET_PRE_ROUTING, -300));
     batch.push(chain(name, "prerouting", "nat", libc::NF_INET_PRE_ROUTING, -100));
     batch.push(chain(name, "output", "nat", libc::NF_INET_LOCAL_OUT, -100));
@@ -17,6 +20,7 @@ pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
             batch.push(rule(name, chain, &[to_this_machine(), to_port(*outer), dnat(address, *inner)]));
         }
     }
+    // Not what stays on the bridge: two containers see each other by their own addresses.
     let leaves = [from(&address.octets()), interface(META_OIFNAME, NOT_EQUAL), masquerade()];
     batch.push(rule(name, "postrouting", &leaves));
     // Whoever would be answered by a way that does not lead back through us: this machine, and the container's siblings.

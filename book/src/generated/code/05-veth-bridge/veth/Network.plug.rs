@@ -1,6 +1,8 @@
 /// Makes the cable: one end at the bridge, the other in the namespace of `pid`. They are born together, and when
 /// either goes, with its namespace for instance, so does the other.
 pub fn plug(&mut self, pid: Pid) -> Result<()> {
+    // One message for both ends. It needs a pid and not the namespace's file, and the process is there: at
+    // its gate.
     let cable = Message::new(libc::RTM_NEWLINK, CREATE, &ifinfo(0, libc::IFF_UP))
         .text(libc::IFLA_IFNAME, &self.link)
         .attr(libc::IFLA_MASTER, index(BRIDGE)?.to_ne_bytes())

@@ -1,7 +1,12 @@
 /// Where an entry of this name goes, with the directory it is in held open. Those that lead there are made if no
 /// entry has come for them.
+/// To check the path first and to use it then is no way: a link that was made by an entry before is
+/// followed by the kernel and not by the check. Only the kernel can look and open in one step.
 fn place(&self, path: &Path) -> Result<(OwnedFd, PathBuf)> {
     let (parent, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
+    // RESOLVE_IN_ROOT would stop `..` at the layer's top, and begin an absolute link there, as chroot does.
+    // In a layer either is a lie, so it is refused. Magic links are those in /proc, which lead to what they
+    // were opened on.
     let beneath = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
     let how =
         OpenHow::new().flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC).resolve(beneath);

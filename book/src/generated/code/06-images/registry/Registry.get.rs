@@ -1,5 +1,7 @@
+/// Blobs are mostly not there but at a store of files, and a 307 leads to it; the client follows.
 fn get(&mut self, path: &str) -> Result<impl Read + use<>> {
     let url = format!("{}/v2/{}/{path}", self.host, self.name);
+    // So the first request of all is mostly refused, and that is no error: the refusal says where to go.
     let mut answer = self.ask(&url)?;
     // Nobody knows before they have asked whether a token is wanted, and whose.
     if answer.status() == 401 && self.token.is_none() {

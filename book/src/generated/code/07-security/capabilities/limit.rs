@@ -4,11 +4,13 @@ pub fn limit(program: &mut Command, keep: Option<Vec<String>>) -> Result<()> {
     let keep: CapsHashSet = names.iter().filter_map(|name| parse(name)).collect();
     let bounding = caps::read(None, CapSet::Bounding).context("prctl(PR_CAPBSET_READ)")?;
     let gone: HashSet<_> = bounding.difference(&keep).collect();
+    // One at a time, and CAP_SETPCAP is needed for it: this set can only shrink.
     for capability in &gone {
         caps::drop(None, CapSet::Bounding, **capability)
             .with_context(|| format!("prctl(PR_CAPBSET_DROP, {capability})"))?;
     }
     report::tell(format!("prctl(PR_CAPBSET_DROP), {} times   left: {}", gone.len(), names.join(" ")));
+    // Empty by default; whoever started us may have filled them, as systemd does with AmbientCapabilities=.
     caps::clear(None, CapSet::Ambient).context("prctl(PR_CAP_AMBIENT_CLEAR_ALL)")?;
     caps::clear(None, CapSet::Inheritable).context("capset(inheritable)")?;
     // The others not before the user is the image's: to become that takes CAP_SETUID, whether it is kept or not.
