@@ -8,7 +8,7 @@ use nix::unistd::geteuid;
 use crate::workspace::{output, run};
 
 /// Package and what it is for, said when it is missing.
-const PACKAGES: [(&str, &str); 27] = [
+const PACKAGES: &[(&str, &str)] = &[
     ("gcc", "links the programs"),
     ("libc6-dev", "has the C library for static linking"),
     ("busybox-static", "is the smallest image, and the virtual machine's user space"),
