@@ -11,8 +11,9 @@ use crate::pages;
 const LIST: &str = "steps/07-security/leaks.md";
 
 /// Of a chapter: what a reader needs there, and how it is recognised.
-const PARTS: [(&str, &[&str]); 6] = [
+const PARTS: [(&str, &[&str]); 7] = [
     ("a question to answer before running", &["Predict"]),
+    ("a picture", &["{{#include ../../generated/diagrams/"]),
     ("something that is run", &["```console"]),
     ("code from the step", &["{{#include ../../generated/code/"]),
     ("what can go wrong", &["## What can go wrong", "## Break it", "## Often said, and not so"]),
