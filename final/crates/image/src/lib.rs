@@ -22,6 +22,8 @@ mod compression;
 pub mod config;
 mod digest;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod history;
 pub mod host;
 mod index;

@@ -48,7 +48,10 @@ pub struct Arena {
 
 impl Arena {
     pub fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::at(tempfile::tempdir().unwrap())
+    }
+
+    pub fn at(directory: tempfile::TempDir) -> Self {
         std::fs::create_dir_all(directory.path().join("outside/sub")).unwrap();
         std::fs::write(directory.path().join("outside/secret"), "secret").unwrap();
         std::fs::create_dir(directory.path().join("layer")).unwrap();
@@ -83,6 +86,11 @@ fn around(top: &Path) -> BTreeMap<PathBuf, String> {
         found.insert(entry.unwrap().path(), String::new());
     }
     found
+}
+
+/// In memory where that is possible: for tests that make thousands of files, or sync.
+pub fn in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 /// Everything below a directory, with what tells whether it was touched.

@@ -7,4 +7,6 @@ mod place;
 mod tests;
 mod unpack;
 
+#[cfg(test)]
+pub(crate) use apply::apply;
 pub(crate) use unpack::{Packed, Source, Stream, unpack, unpack_aside, verify};
