@@ -24,8 +24,8 @@ pub fn images(engine: &Engine, args: &image::Inspect) -> Result<u8> {
     let access = registry::access(&args.access)?;
     let platform = args.platform.as_deref().map(Platform::parse).transpose()?;
     show(&args.names, format, |name| {
-        let reference = &access.settings().candidates(name)?[0];
-        Ok(hull_image::remote::inspect(&access, reference, platform.as_ref())?)
+        let candidates = access.settings().candidates(name)?;
+        Ok(hull_image::remote::inspect(&access, &candidates, platform.as_ref())?)
     })
 }
 

@@ -1,6 +1,6 @@
 //! `login` and `logout`.
 
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Read, Write};
 
 use anyhow::{Context, Result, bail};
 use hull_image::registry::{self, Access, AccessOptions, Login as Kept};
@@ -9,10 +9,8 @@ use super::registry::access;
 use crate::cli::registry::{Login, Logout};
 use crate::ui::output;
 
-const DOCKER: &str = "docker.io";
-
 pub fn login(args: &Login) -> Result<u8> {
-    let registry = args.registry.as_deref().map_or(DOCKER, bare);
+    let registry = registry::name(args.registry.as_deref().unwrap_or_default());
     let access = access(&args.access)?;
     if args.get_login {
         let user = registry::logged_in(&access, registry)?;
@@ -54,22 +52,13 @@ pub fn login(args: &Login) -> Result<u8> {
 }
 
 pub fn logout(args: &Logout) -> Result<u8> {
-    let registry = args.registry.as_deref().map_or(DOCKER, bare);
+    let registry = registry::name(args.registry.as_deref().unwrap_or_default());
     let access = Access::new(AccessOptions { auth_file: args.authfile.clone(), ..AccessOptions::default() })?;
     match registry::logout(&access, registry)? {
         true => output::line(format!("Removing login credentials for {registry}"))?,
         false => output::line(format!("Not logged in to {registry}"))?,
     }
     Ok(0)
-}
-
-/// People paste addresses.
-fn bare(registry: &str) -> &str {
-    let bare = registry.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
-    match bare.strip_suffix("/v1").or_else(|| bare.strip_suffix("/v2")).unwrap_or(bare) {
-        "index.docker.io" | "registry-1.docker.io" => DOCKER,
-        bare => bare,
-    }
 }
 
 fn ask(question: &str, secret: bool) -> Result<String> {
@@ -87,15 +76,29 @@ fn ask(question: &str, secret: bool) -> Result<String> {
     silent.local_modes.set(LocalModes::ISIG, !secret);
     silent.special_codes[SpecialCodeIndex::VEOL2] = INTERRUPT;
     tcsetattr(&stdin, OptionalActions::Flush, &silent).context("cannot set the terminal")?;
-    let mut line = String::new();
-    let read = stdin.read_line(&mut line);
+    let line = read_line(&stdin, INTERRUPT);
     let _ = tcsetattr(&stdin, OptionalActions::Flush, &before);
     if secret {
         let _ = writeln!(std::io::stderr());
     }
-    read.context("cannot read from the terminal")?;
-    if line.ends_with(char::from(INTERRUPT)) {
+    let line = line.context("cannot read from the terminal")?;
+    if line.ends_with(&[INTERRUPT]) {
         bail!("interrupted");
     }
+    let line = String::from_utf8(line).context("what was typed is not UTF-8")?;
     Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+/// As far as the terminal hands it over: `BufRead` would go on until there is a newline, and `end` is none.
+fn read_line(mut terminal: &std::io::Stdin, end: u8) -> std::io::Result<Vec<u8>> {
+    let (mut line, mut buffer) = (Vec::new(), [0; 4096]);
+    while !line.ends_with(b"\n") && !line.ends_with(&[end]) {
+        match terminal.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(length) => line.extend_from_slice(&buffer[..length]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(line)
 }

@@ -27,11 +27,10 @@ pub fn pull(engine: &Engine, args: &Pull) -> Result<u8> {
         if !args.all_tags {
             return one(engine, &access, &candidates, platform.clone(), args.quiet).map(Some);
         }
-        let repository = &candidates[0];
         if Reference::names_tag(name) {
             bail!("--all-tags takes a repository, and {name} names one image");
         }
-        let tags = hull_image::remote::tags(&access, repository)?;
+        let (repository, tags) = hull_image::remote::tags(&access, &candidates)?;
         if tags.is_empty() {
             bail!("{} has no tags", repository.familiar_repository());
         }

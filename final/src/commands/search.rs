@@ -69,15 +69,12 @@ fn keep(found: &mut Vec<Found>, filter: &str) -> Result<()> {
 
 pub fn tags(args: &Tags) -> Result<u8> {
     let access = registry::access(&args.access)?;
-    let repository = &access.settings().candidates(&args.name)?[0];
     if Reference::names_tag(&args.name) {
         bail!("{} names one image; a repository has tags", args.name);
     }
+    let (repository, tags) = remote::tags(&access, &access.settings().candidates(&args.name)?)?;
     let name = repository.familiar_repository();
-    let rows: Vec<_> = remote::tags(&access, repository)?
-        .into_iter()
-        .map(|tag| json!({ "Name": name, "Tag": tag }))
-        .collect();
+    let rows: Vec<_> = tags.into_iter().map(|tag| json!({ "Name": name, "Tag": tag })).collect();
     list::print(TAGS, &rows, args.format.as_deref())?;
     Ok(0)
 }

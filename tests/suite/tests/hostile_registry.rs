@@ -2,6 +2,7 @@
 
 mod registry_world;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hull_test_support::server::{Body, Reply, Request, Server};
@@ -221,10 +222,21 @@ fn it_may_be_busy_for_a_while_and_not_for_ever() {
     };
     let refused = fails_with(&t, simple(), always, "slow down (429)");
     assert!(refused.stderr.contains("hint: wait"), "{refused}");
-    let patience = |request: &Request, _: &Content| {
-        (request.path != "/v2/").then(|| Reply::new(503, "").header("retry-after", "86400"))
-    };
-    fails_with(&t, simple(), patience, "Service Unavailable (503)");
+    const SECONDS: &[(&str, &str)] = &[("retry-after", "86400")];
+    const DATE: &[(&str, &str)] =
+        &[("date", "Sun, 06 Nov 1994 08:49:37 GMT"), ("retry-after", "Mon, 07 Nov 1994 08:49:37 GMT")];
+    for patience in [SECONDS, DATE] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = asked.clone();
+        let patience = move |request: &Request, _: &Content| {
+            count.fetch_add(usize::from(request.path.contains("/manifests/")), Ordering::Relaxed);
+            let reply =
+                patience.iter().fold(Reply::new(503, ""), |reply, (key, value)| reply.header(key, *value));
+            (request.path != "/v2/").then_some(reply)
+        };
+        fails_with(&t, simple(), patience, "Service Unavailable (503)");
+        assert_eq!(asked.load(Ordering::Relaxed), 1, "nobody waits a day");
+    }
 }
 
 #[test]

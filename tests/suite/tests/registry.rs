@@ -269,6 +269,42 @@ fn settings_of_registries_are_obeyed() {
 }
 
 #[test]
+fn a_short_name_is_searched_for_wherever_an_image_is_fetched() {
+    let Some(t) = Scenario::start() else { return };
+    let Some(registry) = Registry::plain(&t) else { return };
+    pushed(&t, &registry, "there/box:1");
+    let settings = format!(
+        "unqualified-search-registries = [\"{host}/nowhere\", \"{host}/there\"]\n\
+         [[registry]]\nprefix = \"away.test\"\nlocation = \"127.0.0.1:9\"\ninsecure = true\n\
+         [[registry.mirror]]\nlocation = \"{host}/there\"\ninsecure = true\n",
+        host = registry.host
+    );
+    t.write("home/.config/containers/registries.conf", settings);
+    let name = registry.name("there/box");
+    let tagged = format!("{name}:1");
+    assert_eq!(t.ok(&["image", "tags", "--format", "{{.Name}} {{.Tag}}", "box"]), format!("{name} 1"));
+    let template = "{{index .RepoTags 0}}";
+    assert_eq!(t.ok(&["image", "inspect", "--remote", "-f", template, "box:1"]), tagged);
+    let gone = t.hull(&["image", "inspect", "--remote", "box:2"]);
+    assert!(gone.fails(1).contains("nowhere/box:2") && gone.stderr.contains("there/box:2"), "{gone}");
+    // A mirror is asked as well when nothing is pulled.
+    assert_eq!(t.ok(&["image", "inspect", "--remote", "-f", template, "away.test/box:1"]), "away.test/box:1");
+    assert_eq!(t.ok(&["image", "tags", "--format", "{{.Name}}", "away.test/box"]), "away.test/box");
+    for verb in [&["pull"][..], &["pull", "-a"], &["run", "--rm"], &["create"]] {
+        let (short, program) = match verb {
+            ["pull", "-a"] => ("box", &[][..]),
+            ["pull"] => ("box:1", &[][..]),
+            _ => ("box:1", &["true"][..]),
+        };
+        t.ok(&[verb, &[short], program].concat());
+        assert_eq!(t.ok(&["images", "--format", "{{.Repository}}:{{.Tag}}"]), tagged, "{verb:?}");
+        if verb != ["create"] {
+            t.ok(&["rmi", &tagged]);
+        }
+    }
+}
+
+#[test]
 fn an_ordinary_user_pushes_and_pulls_too() {
     let Some(t) = Scenario::rootless() else { return };
     let Some(registry) = Registry::plain(&t) else { return };

@@ -7,8 +7,10 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
-use hull_test_support::Scenario;
+use hull_test_support::outcome::eventually;
+use hull_test_support::registry::{ADDRESS, certificates, network_up};
 use hull_test_support::server::{Reply, Request, Server};
+use hull_test_support::{Running, Scenario, Terminal, skip};
 use registry_world::{Content, simple};
 
 /// Hands out `token-for-…` for name and password `me:secret`, or for the refresh token `stays`.
@@ -187,4 +189,59 @@ fn a_proxy_is_used_for_others_than_this_machine() {
     assert!(!direct.success(), "nobody is there: {direct}");
     assert!(!pull("localhost:9/x", "").success());
     assert_eq!(asked.lock().unwrap().len(), before, "neither is asked for through the proxy");
+}
+
+#[test]
+fn a_registry_with_tls_leads_nobody_to_one_without() {
+    if skip::find_program("openssl").is_none() {
+        skip!("openssl is not installed");
+    }
+    let Some(t) = Scenario::start() else { return };
+    network_up();
+    let listener = Server::start(&format!("{ADDRESS}:5080"), |_| Reply::new(200, "{}"));
+    let away = format!("HTTP/1.1 307 x\r\nLocation: http://{}/v2/x/manifests/1\r\n", listener.host);
+    t.write("site/v2/x/manifests/1", format!("{away}Content-Length: 0\r\nConnection: close\r\n\r\n"));
+    certificates(&t.path("site"), ADDRESS);
+    std::fs::create_dir(t.path("trusted")).unwrap();
+    std::fs::copy(t.path("site/ca.crt"), t.path("trusted/ca.crt")).unwrap();
+    let host = format!("{ADDRESS}:5446");
+    // -HTTP sends files as they are, headers and all: s_server(1).
+    let mut server = std::process::Command::new("openssl");
+    server.args([
+        "s_server",
+        "-quiet",
+        "-HTTP",
+        "-cert",
+        "server.crt",
+        "-key",
+        "server.key",
+        "-accept",
+        &host,
+    ]);
+    let mut server = Running::start(server.current_dir(t.path("site")));
+    eventually("it listens", || TcpStream::connect(&host).is_ok());
+    let trusted = t.path("trusted");
+    let pull = ["pull", "--creds", "me:secret", "--cert-dir", trusted.to_str().unwrap()];
+    let refused = t.hull(&[&pull[..], &[&format!("{host}/x:1")]].concat());
+    assert!(refused.fails(1).contains("it sends us from https to plain http"), "{refused}");
+    assert!(listener.requests().is_empty(), "nobody was asked: {:?}", listener.requests());
+    server.kill();
+    server.wait();
+}
+
+#[test]
+fn an_interrupted_password_leaves_the_terminal_as_it_was() {
+    use rustix::termios::LocalModes;
+    let Some(t) = Scenario::start() else { return };
+    let mut terminal = Terminal::start(&t.command(&["login", "-u", "me", "127.0.0.1:9"]));
+    let before = terminal.modes();
+    assert!(before.contains(LocalModes::ECHO | LocalModes::ISIG));
+    terminal.expect("Password: ");
+    // What is typed before is thrown away.
+    eventually("a password is not shown", || !terminal.modes().contains(LocalModes::ECHO));
+    terminal.send("secr\x03");
+    terminal.expect("interrupted");
+    eventually("the terminal is as it was", || terminal.modes() == before);
+    assert!(!terminal.seen().contains("secr"), "{}", terminal.seen());
+    assert_eq!(terminal.wait(), 1);
 }

@@ -68,6 +68,11 @@ impl Terminal {
         rustix::termios::tcsetwinsize(&self.master, size).expect("a terminal has a size");
     }
 
+    /// What its line discipline does: termios(3).
+    pub fn modes(&self) -> rustix::termios::LocalModes {
+        rustix::termios::tcgetattr(&self.master).expect("a terminal has modes").local_modes
+    }
+
     pub fn pid(&self) -> i32 {
         self.child.id() as i32
     }

@@ -7,17 +7,14 @@ use crate::digest::Digest;
 use crate::error::Result;
 use crate::inspect::{NEVER, run_config};
 use crate::platform::Platform;
+use crate::progress::Silent;
 use crate::pull::choose;
 use crate::reference::Reference;
 use crate::registry::{Access, Client, Found};
 
-fn client<'a>(access: &'a Access, reference: &Reference) -> Result<Client<'a>> {
-    Ok(Client::new(access, access.settings().endpoint(reference)?))
-}
-
-/// All tags of a repository.
-pub fn tags(access: &Access, repository: &Reference) -> Result<Vec<String>> {
-    client(access, repository)?.tags()
+/// All tags of the first repository that there is, and which that was.
+pub fn tags(access: &Access, candidates: &[Reference]) -> Result<(Reference, Vec<String>)> {
+    access.first(candidates, &Silent, |client, repository| Ok((repository.clone(), client.tags()?)))
 }
 
 /// What `registry` has of a name like this.
@@ -32,18 +29,22 @@ pub fn search(access: &Access, registry: &str, term: &str, limit: usize) -> Resu
 
 /// Takes an image, with all its tags, out of the registry.
 pub fn delete(access: &Access, reference: &Reference) -> Result<Digest> {
-    let client = client(access, reference)?;
+    let client = Client::new(access, access.settings().endpoint(reference)?);
     let digest = client.manifest(&reference.wanted())?.digest;
     client.delete_manifest(&digest)?;
     Ok(digest)
 }
 
-/// All that is known of an image, in the layout of [`crate::store::Images::inspect`] as far as that goes.
-pub fn inspect(access: &Access, reference: &Reference, platform: Option<&Platform>) -> Result<Value> {
-    let client = client(access, reference)?;
+/// All that is known of the first image that there is, in the layout of [`crate::store::Images::inspect`] as far as that
+/// goes.
+pub fn inspect(access: &Access, candidates: &[Reference], platform: Option<&Platform>) -> Result<Value> {
+    access.first(candidates, &Silent, |client, reference| describe(client, reference, platform))
+}
+
+fn describe(client: &Client<'_>, reference: &Reference, platform: Option<&Platform>) -> Result<Value> {
     let top = client.manifest(&reference.wanted())?;
     let wanted = platform.cloned().unwrap_or_else(Platform::host);
-    let chosen = choose::choose(&client, &top, &wanted, platform.is_none())?;
+    let chosen = choose::choose(client, &top, &wanted, platform.is_none())?;
     let document = client.document(&chosen.manifest.config)?;
     let damaged =
         |error| client.wrong(format!("the configuration of {} is none: {error}", reference.familiar()));

@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::config::{Descriptor, ImageConfig, Manifest};
 use crate::digest::Digest;
-use crate::error::{Error, RegistryProblem, Result};
+use crate::error::{Error, Result};
 use crate::layer::{Packed, Source, Stream, unpack, verify};
 use crate::platform::Platform;
 use crate::progress::{Progress, Step};
@@ -49,50 +49,8 @@ pub fn pull(
     candidates: &[Reference],
     options: &PullOptions<'_>,
 ) -> Result<Pulled> {
-    access.check_given(candidates)?;
-    let mut failures: Vec<(&Reference, Error)> = Vec::new();
-    for reference in candidates {
-        match pull_one(images, access, reference, options) {
-            Ok(pulled) => return Ok(pulled),
-            // What is wrong here will be wrong with the others too.
-            Err(error) if !matches!(error, Error::Registry { .. }) => return Err(error),
-            Err(error) => failures.push((reference, error)),
-        }
-    }
-    match failures.len() {
-        1 => Err(failures.remove(0).1),
-        _ => {
-            let told: Vec<String> = failures
-                .iter()
-                .map(|(reference, error)| format!("{}: {error}", reference.canonical()))
-                .collect();
-            let registry =
-                failures.iter().map(|(reference, _)| reference.registry()).collect::<Vec<_>>().join(", ");
-            Err(Error::Registry { registry, why: told.join("; "), problem: RegistryProblem::NotFound })
-        }
-    }
-}
-
-/// From the first of its mirrors that has it.
-fn pull_one(
-    images: &Images,
-    access: &Access,
-    reference: &Reference,
-    options: &PullOptions<'_>,
-) -> Result<Pulled> {
-    let mut endpoints = access.settings().endpoints(reference)?.into_iter().peekable();
-    while let Some(endpoint) = endpoints.next() {
-        let client = Client::new(access, endpoint);
-        match pull_from(images, &client, reference, options) {
-            Err(error @ Error::Registry { .. }) if endpoints.peek().is_some() => {
-                options.progress.remark(&format!("the mirror fails: {error}"));
-            }
-            outcome => return outcome,
-        }
-    }
-    Err(Error::Invalid {
-        what: format!("image name {}", reference.canonical()),
-        why: "it has no registry".into(),
+    access.first(candidates, options.progress, |client, reference| {
+        pull_from(images, client, reference, options)
     })
 }
 

@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{Read, Sink, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::client::{Call, Client, pause};
+use super::client::{Call, Client};
 use super::http::Response;
+use super::patience::pause;
 use crate::config::Descriptor;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Context, Error, Result};

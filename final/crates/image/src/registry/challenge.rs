@@ -1,5 +1,7 @@
 //! `WWW-Authenticate`: how a registry wants to be talked to. RFC 9110, 11.6.1; distribution-spec, "token".
 
+use super::http::Response;
+
 /// One of the ways that a registry offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Challenge {
@@ -14,8 +16,14 @@ impl Challenge {
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
+    /// All that an answer offers, in however many headers.
+    pub(super) fn of(response: &Response) -> Vec<Self> {
+        let headers = response.headers.get_all("www-authenticate").iter();
+        headers.filter_map(|header| header.to_str().ok()).flat_map(Self::parse).collect()
+    }
+
     /// All challenges of one header: several may stand in it, separated by the commas that separate parameters too.
-    pub(super) fn parse(header: &str) -> Vec<Self> {
+    fn parse(header: &str) -> Vec<Self> {
         let mut challenges: Vec<Self> = Vec::new();
         for part in split(header) {
             let part = part.trim();

@@ -3,23 +3,18 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock};
-use std::time::Duration;
 
 use super::credentials::Credential;
 use super::endpoint::{self, Endpoint};
 use super::failure::{self, Failure, shown};
 use super::http::{Base, Http, Payload, Response, host_of, resolve};
+use super::patience::{ATTEMPTS, PATIENCE, pause, retry_after};
 use super::token;
 use super::{Access, challenge::Challenge};
 use crate::error::{Error, RegistryProblem, Result};
 
 /// A registry, its storage, and whatever stands before that.
 const REDIRECTS: usize = 8;
-/// docker's number.
-const ATTEMPTS: u32 = 5;
-/// Who asks for more patience than this gets none.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 pub(super) struct Call<'a> {
     pub method: &'static str,
     /// `/v2/…`, or what a `Location` said.
@@ -181,10 +176,7 @@ impl<'a> Client<'a> {
     }
 
     fn ask_leave(&self, base: Base, response: &Response, scope: &str) -> Result<String> {
-        let headers = response.headers.get_all("www-authenticate").iter();
-        let challenges: Vec<Challenge> =
-            headers.filter_map(|header| header.to_str().ok()).flat_map(Challenge::parse).collect();
-        token::leave(self, base, &challenges, scope)
+        token::leave(self, base, &Challenge::of(response), scope)
     }
 
     fn leaves(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
@@ -229,21 +221,4 @@ impl<'a> Client<'a> {
 
 fn starts_with_https(url: &str) -> bool {
     url.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"))
-}
-
-/// Seconds, or a date: RFC 9110, 10.2.3.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let value = response.header("retry-after")?;
-    match value.trim().parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        // Dates are rare, and clocks differ.
-        Err(_) => None,
-    }
-}
-
-/// Twice as long each time, and not all at the same moment.
-pub(super) fn pause(attempt: u32, asked: Option<Duration>) {
-    let jitter = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic).tv_nsec as u64 / 1000 % 100;
-    let own = Duration::from_millis((200 << attempt.min(5)) + jitter);
-    std::thread::sleep(asked.unwrap_or(own).min(PATIENCE));
 }

@@ -116,7 +116,7 @@ fn read(path: &Path) -> Result<File> {
 impl File {
     fn find(&self, registry: &str, repository: &str) -> Result<Option<Credential>> {
         for key in keys(registry, repository) {
-            let is_key = |other: &str| normal(other) == normal(&key);
+            let is_key = |other: &str| name(other) == name(&key);
             if let Some((key, name)) = self.cred_helpers.iter().find(|(other, _)| is_key(other))
                 && let Some(found) = helper::get(name, key)?
             {
@@ -176,12 +176,13 @@ pub(super) fn key_of(registry: &str) -> &str {
     if registry == DOCKER { DOCKER_KEY } else { registry }
 }
 
-/// Old entries have a scheme and a version.
-pub(super) fn normal(key: &str) -> &str {
+/// What people call a registry, of what they paste: addresses, with a scheme and a version, as old entries of these files
+/// have them too. Nothing at all is docker's.
+pub fn name(key: &str) -> &str {
     let bare = key.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
     let bare = bare.strip_suffix("/v1").or_else(|| bare.strip_suffix("/v2")).unwrap_or(bare);
     match bare {
-        "index.docker.io" | "registry-1.docker.io" => DOCKER,
+        "" | "index.docker.io" | "registry-1.docker.io" => DOCKER,
         other => other,
     }
 }

@@ -56,7 +56,10 @@ struct ResultLine {
 impl Client<'_> {
     pub(crate) fn tags(&self) -> Result<Vec<String>> {
         let first = format!("/v2/{}/tags/list", self.endpoint.repository);
-        self.pages(first, &self.pull_scope(), |page: Tags| page.tags.unwrap_or_default())
+        let mut tags = self.pages(first, &self.pull_scope(), |page: Tags| page.tags.unwrap_or_default())?;
+        // Theirs to do (distribution-spec, "Listing Tags"), and Debian's registry has them as the disk does.
+        tags.sort();
+        Ok(tags)
     }
 
     pub(crate) fn repositories(&self) -> Result<Vec<String>> {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::challenge::Challenge;
 use super::client::Client;
-use super::credentials::{Credential, docker_config, key_of, normal};
+use super::credentials::{Credential, docker_config, key_of, name};
 use super::http::Payload;
 use super::{Access, failure, helper, token};
 use crate::error::{Context, Error, RegistryProblem, Result};
@@ -60,13 +60,13 @@ pub fn logout(access: &Access, registry: &str) -> Result<bool> {
         let named = named.or_else(|| content.get("credsStore").and_then(Value::as_str)).map(str::to_owned);
         let Some(auths) = content.get_mut("auths").and_then(Value::as_object_mut) else { continue };
         let before = auths.len();
-        auths.retain(|other, _| normal(other) != registry);
+        auths.retain(|other, _| name(other) != registry);
         if auths.len() == before {
             continue;
         }
         known = true;
-        if let Some(name) = named.filter(|name| !name.is_empty()) {
-            helper::erase(&name, key)?;
+        if let Some(helper) = named.filter(|name| !name.is_empty()) {
+            helper::erase(&helper, key)?;
         }
         write(path, content)?;
     }
@@ -94,9 +94,7 @@ fn check(access: &Access, registry: &str, user: &str, password: &str) -> Result<
     if response.status == 200 {
         return Ok(None);
     }
-    let headers = response.headers.get_all("www-authenticate").iter();
-    let challenges: Vec<Challenge> =
-        headers.filter_map(|header| header.to_str().ok()).flat_map(Challenge::parse).collect();
+    let challenges = Challenge::of(&response);
     if let Some(bearer) = challenges.iter().find(|challenge| challenge.scheme == "bearer") {
         let credential = Credential::Password { user: user.into(), password: password.into() };
         let answer = token::fetch(&client, base, bearer, "", Some(&credential), true)?;

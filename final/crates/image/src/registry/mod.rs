@@ -3,8 +3,10 @@
 //! ```text
 //! settings     registries.conf: search, mirrors, insecure, blocked, short names
 //! endpoint     where a repository is reached
+//! first        whom to ask for a name, short or with mirrors
 //! credentials  config.json, auth.json    helper  programs that keep them    login  and how they get there
-//! client       a conversation: leave, redirects, patience
+//! client       a conversation: leave, redirects
+//!   patience  when to ask again
 //!   http  one request      tls  certificates     proxy  from the environment
 //!   challenge, token       how leave is asked    failure  errors in words
 //! manifests, blobs, upload, lists              what is asked for
@@ -16,11 +18,13 @@ mod client;
 mod credentials;
 mod endpoint;
 mod failure;
+mod first;
 mod helper;
 mod http;
 mod lists;
 mod login;
 mod manifests;
+mod patience;
 mod proxy;
 mod settings;
 mod tls;
@@ -29,13 +33,12 @@ mod upload;
 
 use std::path::PathBuf;
 
-use crate::error::{Error, Result};
-use crate::reference::Reference;
+use crate::error::Result;
 use credentials::Credentials;
 use http::Http;
 use settings::Settings;
 
-pub use credentials::Credential;
+pub use credentials::{Credential, name};
 pub use endpoint::Endpoint;
 pub use lists::Found;
 pub use login::{Login, logged_in, login, logout};
@@ -80,28 +83,6 @@ impl Access {
             verify: options.verify,
             chunk: options.chunk.filter(|chunk| *chunk > 0),
         })
-    }
-
-    /// Refuses to show a password that was given for one registry to others: those that are asked before or after it.
-    pub(crate) fn check_given(&self, candidates: &[Reference]) -> Result<()> {
-        if self.credentials.given.is_none() {
-            return Ok(());
-        }
-        let mut asked = Vec::new();
-        for reference in candidates {
-            asked.extend(self.settings.endpoints(reference)?.into_iter().map(|endpoint| endpoint.registry));
-        }
-        asked.dedup();
-        match asked.len() {
-            0 | 1 => Ok(()),
-            _ => Err(Error::Invalid {
-                what: "credentials".into(),
-                why: format!(
-                    "{} would all be asked with them, and they are for one: name it, or log in",
-                    asked.join(", ")
-                ),
-            }),
-        }
     }
 
     pub fn settings(&self) -> &Settings {

@@ -2,8 +2,9 @@
 
 use std::io::Read;
 
-use super::client::{Call, Client, pause};
+use super::client::{Call, Client};
 use super::http::{Payload, Response};
+use super::patience::pause;
 use crate::digest::Digest;
 use crate::error::Result;
 

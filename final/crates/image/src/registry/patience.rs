@@ -1,0 +1,66 @@
+//! How long to wait before asking again.
+
+use std::time::{Duration, SystemTime};
+
+use super::http::Response;
+
+/// docker's number.
+pub(super) const ATTEMPTS: u32 = 5;
+/// Who asks for more patience than this gets none.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the answer asks for: RFC 9110, 10.2.3.
+pub(super) fn retry_after(response: &Response) -> Option<Duration> {
+    let now = response.header("date").and_then(date).unwrap_or_else(SystemTime::now);
+    wait(response.header("retry-after")?, now)
+}
+
+/// Seconds, or a date. That of the answer is what it is counted from: clocks differ.
+fn wait(value: &str, now: SystemTime) -> Option<Duration> {
+    match value.trim().parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => Some(date(value)?.duration_since(now).unwrap_or_default()),
+    }
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`: RFC 9110, 5.6.7, which has nobody write the two older forms any more.
+fn date(text: &str) -> Option<SystemTime> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [_, day, month, year, time, "GMT"] = words[..] else { return None };
+    let month = MONTHS.iter().position(|name| *name == month)? + 1;
+    humantime::parse_rfc3339(&format!("{year}-{month:02}-{day}T{time}Z")).ok()
+}
+
+/// Twice as long each time, and not all at the same moment.
+pub(super) fn pause(attempt: u32, asked: Option<Duration>) {
+    let jitter = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic).tv_nsec as u64 / 1000 % 100;
+    let own = Duration::from_millis((200 << attempt.min(5)) + jitter);
+    std::thread::sleep(asked.unwrap_or(own).min(PATIENCE));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_is_asked_for_in_seconds_or_until_a_date() {
+        let now = date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        assert_eq!(now, SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777));
+        for (value, seconds) in [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("Sun, 06 Nov 1994 08:50:07 CET", None),
+            ("Sun, 06 Foo 1994 08:50:07 GMT", None),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", None),
+            ("soon", None),
+            ("-1", None),
+            ("", None),
+        ] {
+            assert_eq!(wait(value, now), seconds.map(Duration::from_secs), "{value:?}");
+        }
+    }
+}
