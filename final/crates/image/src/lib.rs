@@ -11,7 +11,8 @@
 //! archive/   load, save, import           host      the built-in image
 //! registry/  a conversation with one      pull, push, remote   what it is about
 //! commit     one more layer               check     whether the store is what its digests say
-//! ahead      readers in threads           progress  what becomes of layers, for those who watch
+//! ahead      readers in threads           gzip      by all processors
+//! progress  what becomes of layers, for those who watch
 //! ```
 
 mod ahead;
@@ -24,6 +25,7 @@ mod digest;
 mod error;
 #[cfg(test)]
 mod fuzz;
+mod gzip;
 mod history;
 pub mod host;
 mod index;

@@ -1,17 +1,13 @@
 //! Layers that were imported or committed are plain tars. On their way out they are gzip, which everybody reads.
 
 use std::fs::File;
-use std::io::Write;
-
-use flate2::Compression as Level;
-use flate2::write::GzEncoder;
 
 use crate::config::{Descriptor, LAYER, Manifest};
 use crate::digest::Hasher;
 use crate::error::{Context, Result};
 use crate::publish::NewImage;
 use crate::reference::Reference;
-use crate::staging::{Staged, Staging, not_stored};
+use crate::staging::{Staged, Staging};
 use crate::store::Images;
 
 /// The same image with its plain layers compressed; it takes the place of the one that was.
@@ -25,7 +21,7 @@ pub(super) fn compressed(images: &Images, entry: Descriptor) -> Result<Descripto
     let mut changed = Manifest { config: manifest.config.clone(), ..manifest };
     let mut layers = Vec::new();
     for layer in changed.layers.iter_mut().filter(|layer| is_plain(layer)) {
-        let staged = gzip(images, &staging, layer)?;
+        let staged = packed(images, &staging, layer)?;
         *layer = Descriptor::new(&format!("{LAYER}+gzip"), staged.digest.clone(), staged.size);
         layers.push(staged);
     }
@@ -52,20 +48,10 @@ pub(super) fn compressed(images: &Images, entry: Descriptor) -> Result<Descripto
     found.ok_or_else(|| crate::error::Error::Damaged("the image went while it was compressed".into()))
 }
 
-fn gzip(images: &Images, staging: &Staging, layer: &Descriptor) -> Result<Staged> {
+fn packed(images: &Images, staging: &Staging, layer: &Descriptor) -> Result<Staged> {
     let path = images.blob_path(&layer.digest);
     let mut plain = Hasher::new(File::open(&path).context(|| format!("open {}", path.display()))?);
-    let staged = staging.add(|file| {
-        let mut encoder = GzEncoder::new(file, Level::default());
-        let mut buffer = vec![0; 128 * 1024];
-        loop {
-            match crate::members::read(&mut plain, &mut buffer)? {
-                0 => break,
-                length => encoder.write_all(&buffer[..length]).map_err(not_stored)?,
-            }
-        }
-        encoder.finish().map(drop).map_err(not_stored)
-    })?;
+    let staged = staging.add(|file| crate::gzip::pack(&mut plain, file))?;
     match plain.finish() == layer.digest {
         true => Ok(staged),
         false => Err(crate::error::Error::Damaged(format!(
