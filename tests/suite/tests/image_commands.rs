@@ -1,9 +1,13 @@
 //! What can be done with images that are here: commit, diff, export, history, tree, layers, save, filters.
 
+mod registry_world;
+
 use std::process::Command;
 
 use hull_test_support::outcome::{run, run_with_input, wrapped};
 use hull_test_support::{Scenario, skip};
+use registry_world::{Content, MANIFEST, digest, gzip, tar};
+use serde_json::json;
 
 #[test]
 fn commit_makes_a_layer_of_what_changed() {
@@ -147,6 +151,8 @@ fn history_tells_what_an_image_was_made_by() {
     let Some(t) = Scenario::with_busybox() else { return };
     t.ok(&["run", "--name", "box", "busybox", "sh", "-c", "echo 12345 > /file"]);
     t.ok(&["commit", "-m", "second", "box", "made"]);
+    let size = |name: &str| -> u64 { t.ok(&["image", "inspect", "-f", "{{.Size}}", name]).parse().unwrap() };
+    assert_eq!(size("made"), size("busybox") + 6);
     let lines = t.ok(&["history", "--format", "{{.ID}}|{{.CreatedBy}}|{{.Size}}|{{.Comment}}", "made"]);
     let lines: Vec<_> = lines.lines().collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
@@ -271,5 +277,36 @@ fn several_images_travel_in_one_archive_compressed_or_not() {
             &format!("docker-archive:{}:second:2", archive.display()),
         ]);
         run(skopeo.arg(format!("oci:{}", t.path("layout").display()))).ok();
+    }
+}
+
+#[test]
+fn a_configuration_of_lists_is_no_image_to_build_on() {
+    let Some(t) = Scenario::start() else { return };
+    let layer = tar(&[("x", b"x")]);
+    for (field, list) in [("config", "a list"), ("rootfs", "a list")] {
+        let mut content = Content::default();
+        let diff_ids = json!([digest(&layer)]);
+        let mut config = json!({ "architecture": "amd64", "os": "linux", "config": {} });
+        config["rootfs"] = json!({ "type": "layers", "diff_ids": diff_ids });
+        // What reads them takes a list of the fields' values for the fields.
+        config[field] =
+            if field == "rootfs" { json!(["layers", diff_ids]) } else { json!([null, null, ["A=1"]]) };
+        let kind = "application/vnd.oci.image.config.v1+json";
+        let config = content.descriptor(kind, config.to_string().into());
+        let packed = content.descriptor("application/vnd.oci.image.layer.v1.tar+gzip", gzip(&layer));
+        let manifest = json!({ "schemaVersion": 2, "config": config, "layers": [packed] });
+        content.tag("1", MANIFEST, &manifest);
+        let server = content.serve(|_, _| None);
+        let name = format!("{}/odd:1", server.host);
+        if !t.hull(&["pull", &name]).success() {
+            continue;
+        }
+        t.ok(&["image", "inspect", &name]);
+        t.ok(&["create", "--name", "box", &name, "/x"]);
+        let refused = t.hull(&["commit", "box", "made"]);
+        assert!(refused.fails(1).contains(&format!("its \"{field}\" is {list}")), "{refused}");
+        t.ok(&["rm", "box"]);
+        t.ok(&["rmi", &name]);
     }
 }

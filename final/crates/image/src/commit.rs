@@ -9,7 +9,7 @@ use crate::config::{Descriptor, History, ImageConfig, LAYER, MANIFEST, RunConfig
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::layer::{Packed, Source, unpack};
-use crate::publish::{NewImage, to_json};
+use crate::publish::{Measured, NewImage, to_json};
 use crate::reference::Reference;
 use crate::staging::Staging;
 use crate::store::Images;
@@ -46,15 +46,15 @@ pub fn commit<E: From<Error>>(
     let staged = staged?;
     let base = images.entries_of(&layer.base)?.into_iter().next();
     let base = base.ok_or_else(|| Error::NoSuchImage { name: layer.base.to_string(), nearest: None })?;
-    let (mut manifest, parsed) = images.documents(&base)?;
+    let (mut manifest, below) = images.documents(&base)?;
     let config = configured(images, &layer.base, layer, &staged.digest)?;
     let stored = staging.add_bytes(&to_json(&config)?)?;
     let parsed = ImageConfig {
         rootfs: crate::config::RootFs {
-            diff_ids: [parsed.rootfs.diff_ids.as_slice(), std::slice::from_ref(&staged.digest)].concat(),
-            ..parsed.rootfs.clone()
+            diff_ids: [below.rootfs.diff_ids.as_slice(), std::slice::from_ref(&staged.digest)].concat(),
+            ..below.rootfs.clone()
         },
-        ..parsed
+        ..below.clone()
     };
     let blobs: Vec<_> = manifest.layers.iter().map(|layer| images.blob_path(&layer.digest)).collect();
     let sources = blobs.iter().map(|path| path.as_path()).chain([staged.path.as_path()]);
@@ -64,13 +64,9 @@ pub fn commit<E: From<Error>>(
         must_end: false,
     });
     unpack(&images.layers(), &[packed.collect()])?;
-    // One manifest speaks one language.
-    for layer in &mut manifest.layers {
-        layer.media_type =
-            layer.media_type.replace("vnd.docker.image.rootfs.diff.tar.", "vnd.oci.image.layer.v1.tar+");
-        layer.media_type =
-            layer.media_type.replace("vnd.docker.image.rootfs.diff.tar", "vnd.oci.image.layer.v1.tar");
-    }
+    let measured =
+        Measured { layers: below.rootfs.diff_ids.len(), bytes: images.unpacked_size(&base, &below)? };
+    speak_oci(&mut manifest.layers);
     manifest.layers.push(Descriptor::new(LAYER, staged.digest.clone(), staged.size));
     manifest.config = Descriptor::new(crate::config::CONFIG, stored.digest.clone(), stored.size);
     manifest.media_type = MANIFEST.into();
@@ -83,9 +79,19 @@ pub fn commit<E: From<Error>>(
         layers: vec![staged],
         names: layer.name.clone().into_iter().collect(),
         origin: None,
+        measured,
     };
     images.publish(&staging, &[image])?;
     Ok(id)
+}
+
+/// One manifest speaks one language.
+fn speak_oci(layers: &mut [Descriptor]) {
+    const DOCKER: &str = "vnd.docker.image.rootfs.diff.tar";
+    for layer in layers {
+        layer.media_type = layer.media_type.replace(&format!("{DOCKER}."), "vnd.oci.image.layer.v1.tar+");
+        layer.media_type = layer.media_type.replace(DOCKER, "vnd.oci.image.layer.v1.tar");
+    }
 }
 
 /// The base's configuration, with what this program does not know of, and what is different.

@@ -22,6 +22,14 @@ pub(crate) struct NewImage {
     pub names: Vec<Reference>,
     /// By digest, in the registry that it came from.
     pub origin: Option<Reference>,
+    pub measured: Measured,
+}
+
+/// What is known of the size of an image's lowest layers: measuring one reads all of its directories.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Measured {
+    pub layers: usize,
+    pub bytes: u64,
 }
 
 impl NewImage {
@@ -52,6 +60,7 @@ impl NewImage {
             layers,
             names,
             origin: None,
+            measured: Measured::default(),
         })
     }
 
@@ -71,7 +80,7 @@ impl Images {
         for image in images {
             let mut entry =
                 Descriptor::new(&image.media_type, image.manifest.digest.clone(), image.manifest.size);
-            let size = self.unpacked_size(&entry, &image.parsed)?;
+            let size = image.measured.bytes + self.measure(&image.parsed, image.measured.layers)?;
             // A sweep may take the layers until the index names them. They are unpacked again when the image is
             // used, but nothing can be said of their size.
             if chain_ids(&image.parsed).iter().all(|id| self.layers().has(id.hex())) {

@@ -194,8 +194,13 @@ impl Images {
         if let Some(size) = entry.annotations.get(UNPACKED_SIZE).and_then(|size| size.parse().ok()) {
             return Ok(size);
         }
+        self.measure(config, 0)
+    }
+
+    /// Bytes of the unpacked layers, but for the lowest `known`.
+    pub(crate) fn measure(&self, config: &ImageConfig, known: usize) -> Result<u64> {
         let layers = self.layers();
-        let sizes = chain_ids(config).into_iter().map(|id| layers.size(id.hex()));
+        let sizes = chain_ids(config).into_iter().skip(known).map(|id| layers.size(id.hex()));
         Ok(sizes.sum::<std::result::Result<u64, _>>()?)
     }
 

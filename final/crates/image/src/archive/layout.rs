@@ -8,7 +8,7 @@ use super::contents::{Contents, DOCUMENT_LIMIT, parse};
 use crate::config::{CONTAINERD_NAME, Descriptor, Index, Manifest, REF_NAME};
 use crate::error::{Error, Result};
 use crate::platform::Platform;
-use crate::publish::NewImage;
+use crate::publish::{Measured, NewImage};
 use crate::reference::Reference;
 
 /// An index in an index in an index is already one more than anybody writes.
@@ -123,5 +123,6 @@ fn image(contents: &mut Contents<'_>, entry: &Descriptor, names: Vec<Reference>)
         layers,
         names,
         origin: None,
+        measured: Measured::default(),
     })
 }

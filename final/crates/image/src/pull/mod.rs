@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::layer::{Packed, Source, Stream, unpack, verify};
 use crate::platform::Platform;
 use crate::progress::{Progress, Step};
-use crate::publish::NewImage;
+use crate::publish::{Measured, NewImage};
 use crate::reference::Reference;
 use crate::registry::{Access, Client, Fetch, Fetched};
 use crate::staging::Staging;
@@ -156,6 +156,7 @@ impl Image<'_> {
             layers,
             names: vec![self.reference.local()],
             origin: Some(self.reference.by_digest(&self.top.digest)),
+            measured: Measured::default(),
         };
         let id = image.config.digest.clone();
         images.publish(&staging, &[image])?;

@@ -5,7 +5,7 @@ use std::fs::File;
 use crate::config::{Descriptor, LAYER, Manifest};
 use crate::digest::Hasher;
 use crate::error::{Context, Result};
-use crate::publish::NewImage;
+use crate::publish::{Measured, NewImage};
 use crate::reference::Reference;
 use crate::staging::{Staged, Staging};
 use crate::store::Images;
@@ -26,6 +26,8 @@ pub(super) fn compressed(images: &Images, entry: Descriptor) -> Result<Descripto
         layers.push(staged);
     }
     let (_, parsed) = images.documents(&entry)?;
+    let measured =
+        Measured { layers: parsed.rootfs.diff_ids.len(), bytes: images.unpacked_size(&entry, &parsed)? };
     let config = std::fs::read(images.blob_path(&changed.config.digest));
     let config = config.context(|| format!("read {}", changed.config.digest))?;
     let same =
@@ -39,6 +41,7 @@ pub(super) fn compressed(images: &Images, entry: Descriptor) -> Result<Descripto
         layers,
         names,
         origin: None,
+        measured,
     };
     let digest = image.manifest.digest.clone();
     images.publish(&staging, &[image])?;
