@@ -3,67 +3,82 @@
 mod registry_world;
 mod trees;
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
-use hull_test_support::outcome::{eventually, run};
+use hull_test_support::outcome::run;
+use hull_test_support::peers::{Dockerd, Podman};
 use hull_test_support::registry::Kind;
 use hull_test_support::{Registry, Scenario, skip};
 use registry_world::Content;
 use tar::EntryType;
 use trees::{Layer, Member, Tree, differences, layout, mount_layers, mounted, tree, unmount};
 
-/// Two layers with whatever a layer may have.
-fn awkward() -> Content {
-    let mut below = Layer::default();
+fn file<'a>(path: &'a [u8], data: &'a [u8]) -> Member<'a> {
+    Member { path, data, ..Member::default() }
+}
+
+fn directory(path: &[u8]) -> Member<'_> {
+    Member { kind: EntryType::Directory, path, mode: 0o755, ..Member::default() }
+}
+
+/// As cap_net_bind_service is written down: linux/capability.h, struct vfs_cap_data.
+const CAPABILITY: [u8; 20] = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+const ATTRIBUTES: [(&str, &[u8]); 2] = [("user.note", b"a\nb\0c"), ("security.capability", &CAPABILITY)];
+
+/// Listed in both layers, as builders do. Where one is only implied, docker and podman make one of root's own.
+const LISTED: Member<'_> = Member {
+    kind: EntryType::Directory,
+    path: b"dir",
+    link: b"",
+    data: b"",
+    mode: 0o1750,
+    owner: (7, 8),
+    modified: 987_654_321,
+    device: (0, 0),
+    attributes: ATTRIBUTES.split_at(1).0,
+};
+
+/// One of each kind, and what the layer above hides or replaces.
+fn below() -> Layer {
+    let mut layer = Layer::default();
     let (long, zeros) = ("n".repeat(200), vec![0; 3 << 20]);
-    let file = |path, data| Member { path, data, ..Member::default() };
-    let directory = |path| Member { kind: EntryType::Directory, path, mode: 0o755, ..Member::default() };
-    let capability = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    let attributes: &[(&str, &[u8])] = &[("user.note", b"a\nb\0c"), ("security.capability", &capability)];
-    let listed = Member {
-        mode: 0o1750,
-        owner: (7, 8),
-        modified: 987_654_321,
-        attributes: &attributes[..1],
-        ..directory(b"dir")
+    let node = |kind, path, mode, group, device| Member {
+        kind,
+        path,
+        mode,
+        owner: (0, group),
+        device,
+        ..Member::default()
     };
-    below.add(&listed);
-    below.add(&file(b"dir/file", b"content"));
-    below.add(&Member { mode: 0o4755, owner: (70_000, 3_000_000), attributes, ..file(b"dir/special", b"x") });
-    below.add(&Member { kind: EntryType::Link, path: b"hard", link: b"dir/file", ..Member::default() });
-    below.add(&Member {
+    layer.add(&LISTED);
+    layer.add(&file(b"dir/file", b"content"));
+    let (mode, owner) = (0o4755, (70_000, 3_000_000));
+    layer.add(&Member { mode, owner, attributes: &ATTRIBUTES, ..file(b"dir/special", b"x") });
+    layer.add(&Member { kind: EntryType::Link, link: b"dir/file", ..file(b"hard", b"") });
+    layer.add(&Member {
         kind: EntryType::Symlink,
-        path: b"soft",
         link: b"../../etc/passwd",
         owner: (5, 5),
-        ..Member::default()
+        ..file(b"soft", b"")
     });
-    below.add(&Member {
-        kind: EntryType::Char,
-        path: b"null",
-        mode: 0o666,
-        device: (1, 3),
-        ..Member::default()
-    });
-    below.add(&Member {
-        kind: EntryType::Block,
-        path: b"disk",
-        mode: 0o660,
-        owner: (0, 6),
-        device: (8, 1),
-        ..Member::default()
-    });
-    below.add(&Member { kind: EntryType::Fifo, path: b"fifo", mode: 0o622, ..Member::default() });
-    below.add(&file(long.as_bytes(), b"long name"));
-    below.add(&file("ümlaut and\nnewline".as_bytes(), b"odd name"));
-    below.add(&file(b"zeros", &zeros));
+    layer.add(&node(EntryType::Char, b"null", 0o666, 0, (1, 3)));
+    layer.add(&node(EntryType::Block, b"disk", 0o660, 6, (8, 1)));
+    layer.add(&node(EntryType::Fifo, b"fifo", 0o622, 0, (0, 0)));
+    layer.add(&file(long.as_bytes(), b"long name"));
+    layer.add(&file("ümlaut and\nnewline".as_bytes(), b"odd name"));
+    layer.add(&file(b"zeros", &zeros));
     for name in [&b"gone"[..], b"opaque", b"opaque/below", b"becomes-file"] {
-        below.add(&directory(name));
+        layer.add(&directory(name));
     }
-    below.add(&file(b"opaque/hidden", b""));
-    below.add(&file(b"becomes-directory", b""));
-    below.add(&file(b"becomes-file/inside", b""));
+    layer.add(&file(b"opaque/hidden", b""));
+    layer.add(&file(b"becomes-directory", b""));
+    layer.add(&file(b"becomes-file/inside", b""));
+    layer
+}
+
+/// Two layers with whatever a layer may have.
+fn awkward() -> Content {
     let mut above = Layer::default();
     above.add(&file(b".wh.gone", b""));
     above.add(&directory(b"opaque"));
@@ -72,11 +87,10 @@ fn awkward() -> Content {
     above.add(&file(b"becomes-file", b"now a file"));
     above.add(&directory(b"becomes-directory"));
     above.add(&file(b"becomes-directory/inside", b"x"));
-    // Listed again, as builders do. Where one is only implied, docker and podman make one of root's own.
-    above.add(&listed);
+    above.add(&LISTED);
     above.add(&file(b"dir/another", b"x"));
     let mut content = Content::default();
-    content.image("1", &[below.end(), above.end()]);
+    content.image("1", &[below().end(), above.end()]);
     content
 }
 
@@ -148,121 +162,44 @@ fn skopeo_and_umoci_see_the_same_tree() {
 
 #[test]
 fn podman_sees_the_same_tree_and_pushes_it_back() {
-    if skip::find_program("podman").is_none() {
-        skip!("podman is not installed");
-    }
     let Some(t) = Scenario::start() else { return };
+    let Some(podman) = Podman::new(&t, t.path("podman")) else { return };
     let Some(registry) = Registry::plain(&t) else { return };
     let (id, ours) = loaded(&t);
     let (name, back) = (registry.name("awkward:1"), registry.name("back:1"));
     let digest = t.ok(&["push", "-q", &id, &name]);
-    t.write("policy.json", r#"{"default":[{"type":"insecureAcceptAnything"}]}"#);
-    let podman = |args: &[&str]| {
-        let mut command = Command::new("podman");
-        command.arg("--root").arg(t.path("podman")).arg("--runroot").arg(t.path("run/podman"));
-        command.args([
-            "--storage-driver",
-            "overlay",
-            "--events-backend",
-            "none",
-            "--cgroup-manager",
-            "cgroupfs",
-        ]);
-        command.env("HOME", t.path("home")).env("CONTAINERS_CONF", "/dev/null").args(args);
-        run(&mut command).ok().to_owned()
+    let transfer = |verb: &str, args: &[&str]| {
+        run(&mut podman.transfer(verb, args)).ok();
     };
-    let policy = t.path("policy.json");
-    podman(&["pull", "--quiet", "--tls-verify=false", "--signature-policy", policy.to_str().unwrap(), &name]);
-    assert_eq!(podman(&["image", "inspect", "--format", "{{.Digest}}", &name]), digest);
-    let mounted = podman(&["image", "mount", &name]);
+    transfer("pull", &[&name]);
+    assert_eq!(podman.ok(&["image", "inspect", "--format", "{{.Digest}}", &name]), digest);
+    let mounted = podman.ok(&["image", "mount", &name]);
     same(&ours, Path::new(&mounted), "podman");
-    podman(&["image", "unmount", &name]);
-    podman(&["tag", &name, &back]);
-    podman(&["push", "--quiet", "--tls-verify=false", "--signature-policy", policy.to_str().unwrap(), &back]);
+    podman.ok(&["image", "unmount", &name]);
+    podman.ok(&["tag", &name, &back]);
+    transfer("push", &[&back]);
     pulled_anew(&t, &back, &ours, "podman");
     // With a table of contents for those who fetch by file: to others a plain layer of several frames.
     // Elsewhere: here podman would mount the blobs that there are.
     let Some(other) = Registry::start(&t, Kind::Plain, "127.0.0.1", 5001) else { return };
     let chunked = other.name("chunked:1");
-    podman(&["tag", &name, &chunked]);
-    let format = ["--compression-format", "zstd:chunked", "--format", "oci"];
-    let mut push =
-        vec!["push", "--quiet", "--tls-verify=false", "--signature-policy", policy.to_str().unwrap()];
-    push.extend(format);
-    push.push(&chunked);
-    podman(&push);
+    podman.ok(&["tag", &name, &chunked]);
+    transfer("push", &["--compression-format", "zstd:chunked", "--format", "oci", &chunked]);
     let kind =
         t.ok(&["image", "inspect", "--remote", "-f", "{{range .Layers}}{{.MediaType}} {{end}}", &chunked]);
     assert!(kind.contains("+zstd"), "{kind}");
     pulled_anew(&t, &chunked, &ours, "podman with zstd:chunked");
-    podman(&["rmi", "-f", &name]);
-}
-
-/// A dockerd of the test's own, in the test's namespaces.
-struct Dockerd {
-    process: Child,
-    socket: PathBuf,
-}
-
-impl Dockerd {
-    fn start(t: &Scenario) -> Self {
-        let socket = t.path("run/docker.sock");
-        let mut command = Command::new("dockerd");
-        command.arg("--data-root").arg(t.path("docker")).arg("--exec-root").arg(t.path("run/docker"));
-        command
-            .arg("--pidfile")
-            .arg(t.path("run/docker.pid"))
-            .arg("-H")
-            .arg(format!("unix://{}", socket.display()));
-        command.args([
-            "--bridge",
-            "none",
-            "--iptables=false",
-            "--ip6tables=false",
-            "--storage-driver",
-            "overlay2",
-        ]);
-        command.args(["--cgroup-parent", t.cgroup_parent()]);
-        let log = std::fs::File::create(t.path("dockerd.log")).unwrap();
-        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        Self { process: command.spawn().expect("dockerd starts"), socket }
-    }
-
-    fn client(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("docker");
-        command.arg("-H").arg(format!("unix://{}", self.socket.display())).args(args);
-        command
-    }
-
-    #[track_caller]
-    fn ok(&self, args: &[&str]) -> String {
-        run(&mut self.client(args)).ok().to_owned()
-    }
-}
-
-impl Drop for Dockerd {
-    fn drop(&mut self) {
-        // It ends its containerd too.
-        let _ = nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(self.process.id() as i32),
-            nix::sys::signal::Signal::SIGTERM,
-        );
-        let _ = self.process.wait();
-    }
+    podman.ok(&["rmi", "-f", &name]);
 }
 
 #[test]
 fn dockerd_sees_the_same_tree_and_pushes_it_back() {
-    if skip::find_program("dockerd").is_none() || skip::find_program("docker").is_none() {
-        skip!("dockerd is not installed");
-    }
     let Some(t) = Scenario::start() else { return };
     let Some(registry) = Registry::plain(&t) else { return };
     let (id, ours) = loaded(&t);
     let (name, back) = (registry.name("awkward:1"), registry.name("back:1"));
     let pushed = t.ok(&["push", "-q", &id, &name]);
-    let dockerd = Dockerd::start(&t);
-    eventually("dockerd answers", || run(&mut dockerd.client(&["version"])).success());
+    let Some(dockerd) = Dockerd::start(&t, &t.path("docker")) else { return };
     let pulled = dockerd.ok(&["pull", &name]);
     assert!(pulled.contains(&pushed), "the same digest: {pulled}");
     assert_eq!(dockerd.ok(&["image", "inspect", "-f", "{{.Id}}", &name]), id, "the same id");

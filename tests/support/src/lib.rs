@@ -8,6 +8,7 @@
 //! leaks      what a scenario may not leave behind
 //! fixtures   image archives made on this machine: busybox, Debian's minbase, skopeo's formats
 //! registry   Debian's docker-registry, in the scenario's own network
+//! peers      podman and dockerd, to be compared with
 //! server     a small HTTP server that answers whatever a test wants
 //! user       the same world as seen by an ordinary user
 //! inject     the n-th kernel call of a command fails
@@ -23,6 +24,7 @@ pub mod fixtures;
 pub mod inject;
 pub mod leaks;
 pub mod outcome;
+pub mod peers;
 pub mod program;
 pub mod registry;
 pub mod scenario;
