@@ -1,7 +1,7 @@
 //! The same commands as an ordinary user.
 
 use hull_test_support::outcome::{eventually, run, wrapped};
-use hull_test_support::{Scenario, Terminal, fixtures};
+use hull_test_support::{Registry, Scenario, Terminal, fixtures};
 
 #[test]
 fn the_readmes_first_command_works_for_an_ordinary_user() {
@@ -39,6 +39,52 @@ fn an_archive_loads_for_an_ordinary_user() {
     let bytes = std::fs::read(archive).unwrap();
     t.hull_with_input(&["load"], &bytes).ok();
     assert_eq!(t.ok(&["run", "--rm", "example/box:1.2", "cat", "/etc/issue-of-image"]), "made for tests");
+}
+
+#[test]
+fn every_verb_on_images_works_for_an_ordinary_user() {
+    let Some(t) = Scenario::rootless() else { return };
+    let Some(registry) = Registry::plain(&t) else { return };
+    let (one, two) = (registry.name("mine:1"), registry.name("mine:2"));
+    t.busybox();
+    t.ok(&["run", "--name", "box", "busybox", "sh", "-c", "echo new > /etc/new; chown 7:8 /etc/new"]);
+    assert!(t.ok(&["diff", "box"]).contains("A /etc/new"));
+    t.ok(&["commit", "-c", "CMD stat -c %u:%g /etc/new", "box", &one]);
+    let home = |file: &str| t.path("home").join(file).display().to_string();
+    t.ok(&["export", "-o", &home("box.tar"), "box"]);
+    t.ok(&["import", "-c", "CMD cat /etc/new", &home("box.tar"), "flat"]);
+    assert_eq!(t.ok(&["run", "--rm", "flat", "cat", "/etc/new"]), "new");
+    t.ok(&["rm", "box"]);
+    assert_eq!(t.ok(&["image", "diff", &one]), "A /etc/new");
+    for verb in [&["image", "tree"][..], &["image", "layers"], &["image", "dockerfile"], &["history"]] {
+        assert!(!t.ok(&[verb, &[&one]].concat()).is_empty(), "{verb:?}");
+    }
+    t.ok(&["tag", &one, &two]);
+    t.ok(&["login", "-u", "me", "-p", "secret", &registry.host]);
+    t.ok(&["push", "-a", &registry.name("mine")]);
+    t.ok(&["logout", &registry.host]);
+    assert_eq!(t.ok(&["image", "tags", "--format", "{{.Tag}}", &registry.name("mine")]), "1\n2");
+    assert_eq!(t.ok(&["search", "--format", "{{.Name}}", &registry.name("mine")]), registry.name("mine"));
+    let digest = t.ok(&["image", "inspect", "--remote", "-f", "{{.Digest}}", &one]);
+    for compression in [&[][..], &["--compress", "gzip"], &["--compress", "zstd"]] {
+        let archive = home("images.tar");
+        t.ok(&[&["save"], compression, &["-o", &archive, &one, &two, "flat"]].concat());
+        t.ok(&["rmi", "-f", &one, &two, "flat"]);
+        t.ok(&["load", "-i", &archive]);
+        std::fs::remove_file(archive).unwrap();
+    }
+    assert_eq!(t.ok(&["run", "--rm", &one]), "7:8", "as loaded");
+    t.ok(&["untag", &one]);
+    t.ok(&["image", "prune", "-f"]);
+    t.ok(&["pull", "-a", "-q", &registry.name("mine")]);
+    assert_eq!(t.ok(&["run", "--rm", &two]), "7:8", "as pulled: owners are those of the container");
+    let listed = t.ok(&["images", "--digests", "--filter", "reference=*/mine:2", "--format", "{{.Digest}}"]);
+    assert_eq!(listed, digest);
+    assert!(t.ok(&["system", "df"]).contains("Images"));
+    assert_eq!(t.ok(&["system", "check"]), "The store is what it should be.");
+    assert_eq!(t.ok(&["rmi", "--remote", &two]), format!("Deleted: {digest}"));
+    t.ok(&["image", "prune", "-a", "-f"]);
+    assert_eq!(t.ok(&["images", "-aq"]), "");
 }
 
 #[test]

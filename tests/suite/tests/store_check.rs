@@ -45,7 +45,23 @@ fn what_is_damaged_is_found_and_fetched_again() {
     assert_eq!(t.ok(&["system", "check"]), "The store is what it should be.");
 }
 
-/// Kills `hull args…` after a while: how long is part of the test's luck, and all moments come.
+/// xorshift64*: moments at random, and others with every run.
+struct Moments(u64);
+
+impl Moments {
+    fn new() -> Self {
+        Self(std::time::UNIX_EPOCH.elapsed().map_or(1, |time| time.as_nanos() as u64) | 1)
+    }
+
+    fn below(&mut self, milliseconds: u64) -> Duration {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        Duration::from_micros(self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % (milliseconds * 1000))
+    }
+}
+
+/// Kills `hull args…` after a while.
 fn killed(t: &Scenario, args: &[&str], after: Duration) {
     let mut running = t.spawn(args);
     std::thread::sleep(after);
@@ -68,22 +84,27 @@ fn a_kill_at_any_moment_leaves_a_store_that_is_clean() {
             hull_test_support::server::Body::Slow(slow, Duration::from_micros(30)),
         ))
     });
-    let (name, copy) = (format!("{}/x:1", server.host), registry.name("copy:1"));
+    let name = format!("{}/x:1", server.host);
     let archive = t.path("archive.tar");
     t.ok(&["pull", &name]);
     t.ok(&["save", "-o", archive.to_str().unwrap(), &name]);
     t.ok(&["create", "--name", "box", &name, "/x"]);
     t.ok(&["rmi", "-f", &name]);
-    for round in 0..20u64 {
-        let moment = |most: u64| Duration::from_millis(2 + round * most / 20);
-        killed(&t, &["pull", &name], moment(150));
+    let mut moments = Moments::new();
+    // Five verbs, each twenty times.
+    for round in 0..20 {
+        killed(&t, &["pull", &name], moments.below(150));
         t.ok(&["pull", "-q", &name]);
-        killed(&t, &["push", &name, &copy], moment(120));
-        killed(&t, &["commit", "box", "made"], moment(60));
-        killed(&t, &["load", "-i", archive.to_str().unwrap()], moment(120));
-        killed(&t, &["rmi", "-f", &name], moment(30));
-        assert_eq!(t.ok(&["system", "check"]), "The store is what it should be.", "round {round}");
+        // One that the registry does not have yet.
+        let copy = registry.name(&format!("copy-{round}:1"));
+        killed(&t, &["push", &name, &copy], moments.below(120));
+        killed(&t, &["commit", "box", "made"], moments.below(60));
+        killed(&t, &["load", "-i", archive.to_str().unwrap()], moments.below(120));
+        killed(&t, &["rmi", "-f", &name], moments.below(30));
+        let clean = t.hull(&["system", "check"]);
+        assert_eq!(clean.ok(), "The store is what it should be.", "round {round}: {clean}");
         t.ok(&["pull", "-q", &name]);
+        t.ok(&["push", "-q", &name, &copy]);
         t.ok(&["rmi", "-f", &name]);
     }
     t.ok(&["rm", "box"]);
