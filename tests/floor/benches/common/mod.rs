@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each bench uses its part")]
 
+pub mod pairs;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -98,7 +100,7 @@ impl Running<'_> {
     }
 }
 
-fn succeed(command: &mut Command) {
+pub fn succeed(command: &mut Command) {
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().expect("it starts");
     assert!(status.success(), "{command:?} ended with {status}");
 }
