@@ -47,3 +47,37 @@ pub fn unexplained_flags() -> Result<Vec<String>> {
     }
     Ok(unexplained)
 }
+
+/// Groups whose commands are also there without the group's name: `hull image pull` is `hull pull`.
+const SHORT: [&str; 2] = ["container", "image"];
+
+/// Commands of hull's that the chapter about commands does not show.
+pub fn hidden_commands() -> Result<Vec<String>> {
+    let page = std::fs::read_to_string(crate::book().join("src/reference/commands.md"))?;
+    let is_shown = |name: &str| page.contains(&format!("generated/commands/{name}.txt"));
+    let mut hidden = Vec::new();
+    for command in subcommands("hull")? {
+        let name = format!("hull-{command}");
+        if !is_shown(&name) {
+            hidden.push(name.clone());
+        }
+        for verb in subcommands(&name)? {
+            let (own, alone) = (format!("{name}-{verb}"), format!("hull-{verb}"));
+            let is_short = SHORT.contains(&command.as_str()) && is_shown(&alone);
+            if !is_shown(&own) && !is_short {
+                hidden.push(own);
+            }
+        }
+    }
+    Ok(hidden)
+}
+
+/// The names below `Commands:` in a help; none where there is no such list.
+fn subcommands(name: &str) -> Result<Vec<String>> {
+    let help = help(&Path::new(name).with_extension("txt"))?;
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let listed = listed.take_while(|line| !line.is_empty()).filter_map(|line| line.strip_prefix("  "));
+    // What goes on from the line before is further to the right.
+    let named = listed.filter(|line| !line.starts_with(' ')).filter_map(|line| line.split(' ').next());
+    Ok(named.filter(|name| *name != "help").map(str::to_owned).collect())
+}

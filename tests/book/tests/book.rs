@@ -43,6 +43,12 @@ fn what_hull_says_leads_to_the_chapter_about_it() {
 }
 
 #[test]
+fn every_command_is_shown() {
+    let hidden = commands::hidden_commands().unwrap();
+    assert!(hidden.is_empty(), "not in reference/commands.md:\n{}", hidden.join("\n"));
+}
+
+#[test]
 fn every_flag_is_explained() {
     let unexplained = commands::unexplained_flags().unwrap();
     assert!(unexplained.is_empty(), "not in reference/flags.md:\n{}", unexplained.join("\n"));
