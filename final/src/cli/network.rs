@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use hull_engine::options::{CreateOptions, NetworkMode, NetworkOption};
+use hull_engine::options::{CreateOptions, NetworkMode, NetworkOption, Program};
 use hull_network::mac::Mac;
 use hull_network::ports::{self, Mapping, Port};
 
@@ -12,7 +12,7 @@ use hull_network::ports::{self, Mapping, Port};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network")]
 pub struct NetworkArgs {
-    /// A network, or none, host or container:NAME
+    /// A network, or none, host, container:NAME, slirp4netns or pasta
     #[arg(long, visible_alias = "net", value_name = "NETWORK", value_parser = network)]
     pub network: Vec<Network>,
     /// Publish a port: [[IP:]HOST:]CONTAINER[/PROTOCOL]
@@ -77,11 +77,13 @@ impl NetworkArgs {
         }
         if !options.networks.is_empty() {
             if self.network.len() > options.networks.len() {
-                bail!("--network: none, host and container:NAME go with no other network");
+                bail!(
+                    "--network: none, host, container:NAME, pasta and slirp4netns go with no other network"
+                );
             }
             options.network = NetworkMode::Networks;
         } else if self.network.len() > 1 {
-            bail!("--network: none, host and container:NAME go with no other network");
+            bail!("--network: none, host, container:NAME, pasta and slirp4netns go with no other network");
         }
         self.place(options)?;
         options.publish = self.publish.iter().flat_map(|published| published.0.clone()).collect();
@@ -136,6 +138,8 @@ fn network(text: &str) -> Result<Network, String> {
     match text.split_once(':').unwrap_or((text, "")) {
         ("none", "") => return Ok(Network::Mode(NetworkMode::None)),
         ("host", "") => return Ok(Network::Mode(NetworkMode::Host)),
+        ("pasta", "") => return Ok(Network::Mode(NetworkMode::Program(Program::Pasta))),
+        ("slirp4netns", "") => return Ok(Network::Mode(NetworkMode::Program(Program::Slirp4netns))),
         ("container", name) if !name.is_empty() => {
             return Ok(Network::Mode(NetworkMode::Container(name.to_owned())));
         }

@@ -278,15 +278,6 @@ fn a_port_of_a_killed_monitors_is_no_trap_for_a_server_of_the_hosts() {
 }
 
 #[test]
-fn an_ordinary_user_is_told_that_there_are_no_ports() {
-    let Some(t) = Scenario::rootless() else { return };
-    t.busybox();
-    assert_eq!(t.ok(&["run", "--rm", "busybox", "echo", "hello"]), "hello");
-    let refused = t.hull(&["run", "--rm", "-p", "8080:80", "busybox", "true"]);
-    assert!(refused.fails(125).contains("an ordinary user's containers"), "{refused}");
-}
-
-#[test]
 fn rules_that_another_tool_flushed_are_put_back() {
     let Some(lan) = Lan::start() else { return };
     if skip::find_program("nft").is_none() {

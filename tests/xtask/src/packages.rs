@@ -23,6 +23,9 @@ const PACKAGES: &[(&str, &str)] = &[
     ("runc", "is the reference that bundles run on first"),
     ("netavark", "makes podman's networks, for containers that it runs on hull-oci"),
     ("uidmap", "gives an ordinary user more than one id (newuidmap)"),
+    ("slirp4netns", "carries the packets of an ordinary user's containers"),
+    ("passt", "has pasta, which does the same"),
+    ("iperf3", "measures what a container's network lets through"),
     ("iproute2", "shows what others see of a link"),
     (
         "iptables",

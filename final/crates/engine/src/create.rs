@@ -92,8 +92,8 @@ impl Engine {
         }
         if resolved.network == NetworkMode::Default {
             resolved.network = crate::network::default_mode();
-            crate::network::check_default(&resolved)?;
         }
+        crate::network::check_mode(&resolved)?;
         for (container, _) in &mut resolved.links {
             *container = self.resolve(container)?;
         }

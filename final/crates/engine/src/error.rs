@@ -41,6 +41,9 @@ pub enum Error {
     Parent { link: String, why: String, hint: String },
     #[error("network {network} is in use by container {user}")]
     NetworkInUse { network: String, user: String },
+    /// Of the program that carries an ordinary user's packets.
+    #[error("{what}: {why}")]
+    Carrier { what: String, why: String },
     #[error(transparent)]
     Network(#[from] hull_network::Error),
     #[error(transparent)]
@@ -65,6 +68,7 @@ impl Error {
             Self::NetworkInUse { network, user } => {
                 Some(format!("stop the container, or: hull network disconnect {network} {user}"))
             }
+            Self::Carrier { .. } => Some(crate::network::CARRIER_HINT.into()),
             Self::NoSuchDriver(name) => Some(crate::network::instead_of(name).into()),
             Self::Parent { hint, .. } => Some(hint.clone()),
             Self::NoSuchNetwork(name) => Some(format!("hull network create {name}")),

@@ -281,6 +281,6 @@ impl RunningContainer {
     }
 }
 
-fn readable(fd: impl AsFd, timeout: Option<Duration>) -> Result<bool> {
+pub(crate) fn readable(fd: impl AsFd, timeout: Option<Duration>) -> Result<bool> {
     hull_sys::wait::until_readable(fd, timeout).context(|| "wait for the container".into())
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::engine::{Engine, directories};
 use crate::error::Result;
-use crate::network::{endpoints, network_names, ports_column};
+use crate::network::{network_names, ports_column, published};
 use crate::options::{NetworkMode, NetworkOption};
 use crate::state::{Snapshot, Status};
 use crate::time::Timestamp;
@@ -90,7 +90,7 @@ impl Engine {
             };
             let Some(snapshot) = snapshot else { continue };
             let ports = match snapshot.status.is_active() {
-                true => ports_column(&endpoints(self, &id)?, &head.exposed),
+                true => ports_column(&published(self, &id)?, &head.exposed),
                 false => String::new(),
             };
             summaries.push(summary(head, snapshot, ports));

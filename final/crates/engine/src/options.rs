@@ -179,6 +179,33 @@ pub enum NetworkMode {
     Container(String),
     /// Networks by name, the default one among them.
     Networks,
+    /// An ordinary user's: a program carries the packets.
+    Program(Program),
+}
+
+/// What carries the packets of an ordinary user's container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Program {
+    Pasta,
+    Slirp4netns,
+}
+
+impl Program {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pasta => "pasta",
+            Self::Slirp4netns => "slirp4netns",
+        }
+    }
+
+    /// Debian's, and most others'.
+    pub fn package(self) -> &'static str {
+        match self {
+            Self::Pasta => "passt",
+            Self::Slirp4netns => "slirp4netns",
+        }
+    }
 }
 
 /// A network that a container is on, and what it asks to be there.

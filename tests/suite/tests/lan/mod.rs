@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,16 +15,19 @@ use std::time::{Duration, Instant};
 
 use hull_test_support::outcome::run;
 use hull_test_support::{Outcome, Scenario, skip};
+use nix::mount::{MntFlags, MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::stat::{Mode, SFlag, mknod};
 
 pub const HOST: &str = "198.51.100.1";
 pub const NEIGHBOUR: &str = "198.51.100.2";
+const TUN: &str = "/dev/net/tun";
 
 /// How long a packet is waited for that must come, and how long one that must not.
 const SURELY: Duration = Duration::from_secs(20);
 const NEVER: Duration = Duration::from_millis(400);
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     Tcp,
     Udp,
@@ -39,6 +43,8 @@ pub struct Lan {
     pub host: Place,
     pub neighbour: Place,
     servers: Mutex<Vec<Server>>,
+    /// What was bound over it.
+    tun: Option<&'static str>,
 }
 
 /// Answers everybody, over tcp and udp, with the address he comes from, until it is dropped: its sockets would keep a
@@ -55,7 +61,29 @@ impl Lan {
             skip::skip("ip is not installed");
             return None;
         }
-        let t = Scenario::with_busybox()?;
+        Some(Self::around(Scenario::with_busybox()?, None))
+    }
+
+    /// An ordinary user's, with a way out that ends at the neighbour.
+    pub fn of_ordinary_user() -> Option<Self> {
+        if skip::find_program("ip").is_none() {
+            skip::skip("ip is not installed");
+            return None;
+        }
+        let t = Scenario::rootless()?;
+        t.busybox();
+        // Everybody may open it on a machine with udev.
+        let tun = t.path("tun");
+        let device = nix::sys::stat::makedev(10, 200);
+        mknod(&tun, SFlag::S_IFCHR, Mode::empty(), device).expect("root may");
+        std::fs::set_permissions(&tun, PermissionsExt::from_mode(0o666)).expect("own file");
+        mount(Some(&tun), TUN, None::<&str>, MsFlags::MS_BIND, None::<&str>).expect("root may");
+        let lan = Self::around(t, Some(TUN));
+        lan.host.sh(&format!("ip route add default via {NEIGHBOUR}"));
+        Some(lan)
+    }
+
+    fn around(t: Scenario, tun: Option<&'static str>) -> Self {
         let thread = std::thread::spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET).expect("the scenario has one already");
             Place::here()
@@ -65,6 +93,7 @@ impl Lan {
             host: Place::here(),
             neighbour: thread.join().expect("it does not panic"),
             servers: Mutex::default(),
+            tun,
         };
         lan.host.sh("ip link set lo up");
         let netns = lan.neighbour.path();
@@ -72,7 +101,7 @@ impl Lan {
         lan.host.sh(&format!("ip addr add {HOST}/24 dev lan0; ip link set lan0 up"));
         lan.neighbour
             .sh(&format!("ip addr add {NEIGHBOUR}/24 dev eth0; ip link set eth0 up; ip link set lo up"));
-        Some(lan)
+        lan
     }
 
     /// Starts a container that lives until it is stopped.
@@ -126,6 +155,9 @@ impl Drop for Lan {
     fn drop(&mut self) {
         self.stop_serving();
         // The scenario looks for what is left.
+        if let Some(tun) = self.tun {
+            let _ = nix::mount::umount2(tun, MntFlags::MNT_DETACH);
+        }
         let _ = Command::new("ip").args(["link", "delete", "lan0"]).output();
     }
 }
@@ -143,6 +175,9 @@ impl Server {
         let thread = std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
                 if let Ok((mut stream, from)) = listener.accept() {
+                    // Who is asked nothing says nothing: what is not read would make an error of the end.
+                    let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+                    let _ = stream.read(&mut [0; 16]);
                     let _ = stream.write_all(from.ip().to_string().as_bytes());
                 }
                 if let Ok((_, from)) = socket.recv_from(&mut [0; 16]) {
@@ -247,6 +282,7 @@ fn ask(transport: Transport, address: &str, wait: Duration) -> io::Result<String
         Transport::Tcp => {
             let mut stream = TcpStream::connect_timeout(&to, wait)?;
             stream.set_read_timeout(Some(wait))?;
+            stream.write_all(b"who am I?")?;
             stream.read(&mut answer)?
         }
     };

@@ -102,6 +102,7 @@ pub(super) fn start(
     if let NetworkMode::Container(other) = &record.options.network {
         crate::network::note_shared(engine, other)?;
     }
+    network.prepare(engine, record)?;
     let mut created = hull_runtime::spawn(hull_runtime::CreateOptions {
         id: &record.id,
         bundle: &bundle,
@@ -119,6 +120,7 @@ pub(super) fn start(
     // While it makes its mounts. Should it have died over them, it says why, and that is why we found nobody.
     let connected = network.connect(engine, record, created.pid());
     created.ready()?;
+    network.joined();
     connected?;
     joined.check()?;
     let streams = match streams {

@@ -19,6 +19,7 @@ use rustix::event::PollFlags;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::bridge::{self, Sockets};
+use super::carrier::{self, Carrier};
 use super::driver::Driver;
 use super::endpoint::{self, Endpoint, Places};
 use super::names::{Names, has_resolver};
@@ -46,6 +47,8 @@ pub(crate) struct Attachment {
     names: Option<Names>,
     /// In the container's namespace, likewise.
     inside: Option<Socket>,
+    /// An ordinary user's.
+    carrier: Option<Carrier>,
     /// The container that runs, with a process of its own.
     running: Option<(Engine, String, i32)>,
 }
@@ -53,8 +56,10 @@ pub(crate) struct Attachment {
 impl Attachment {
     /// Takes addresses and ports, and writes down what will be made. Nothing is kept when it fails.
     pub(crate) fn plan(engine: &Engine, record: &Record, monitor: &ProcessId) -> Result<Self> {
-        if record.options.network != NetworkMode::Networks {
-            return Ok(Self::default());
+        match record.options.network {
+            NetworkMode::Networks => {}
+            NetworkMode::Program(_) => return Self::plan_carrier(engine, record),
+            _ => return Ok(Self::default()),
         }
         let mut places = Places::default();
         let planned = Self::take(engine, record, monitor, &mut places);
@@ -67,6 +72,14 @@ impl Attachment {
             let _ = give_back(engine, &record.id, &places.endpoints);
         }
         planned
+    }
+
+    /// Chooses the ports that a program is to listen on. It takes them itself: until then they are held here.
+    fn plan_carrier(engine: &Engine, record: &Record) -> Result<Self> {
+        let held = ports::hold(&record.mappings(), EVERYWHERE)?;
+        let places = Places { carried: held.iter().map(PublishedPort::from).collect(), ..Places::default() };
+        places.store(engine, &record.id)?;
+        Ok(Self { held, ..Self::default() })
     }
 
     fn take(engine: &Engine, record: &Record, monitor: &ProcessId, places: &mut Places) -> Result<Self> {
@@ -82,8 +95,28 @@ impl Attachment {
         Ok(attachment)
     }
 
+    /// What has to be there before the container's first process: the namespace that it joins, if it does not make it.
+    pub(crate) fn prepare(&mut self, engine: &Engine, record: &Record) -> Result<()> {
+        if let NetworkMode::Program(program) = record.options.network {
+            // Its program takes them now.
+            self.held.clear();
+            let ports = Places::load(engine, &record.id)?.carried;
+            let directory = engine.root().container_run_dir(&record.id);
+            self.carrier = Some(carrier::start(program, &directory, &ports)?);
+        }
+        Ok(())
+    }
+
+    /// The container's first process is in its namespaces.
+    pub(crate) fn joined(&mut self) {
+        self.carrier.iter_mut().for_each(Carrier::let_go);
+    }
+
     /// Plugs the container in: `pid` is any process in its network namespace.
     pub(crate) fn connect(&mut self, engine: &Engine, record: &Record, pid: i32) -> Result<()> {
+        if let Some(carrier) = &self.carrier {
+            return carrier.await_ready(&Places::load(engine, &record.id)?.carried);
+        }
         let endpoints = endpoint::endpoints(engine, &record.id)?;
         self.running = Some((engine.clone(), record.id.clone(), pid));
         // Somebody who looks in by a name is no reason not to start.
@@ -156,7 +189,7 @@ impl Attachment {
     /// The container has ended: its rules go, its addresses and ports stay for another run.
     pub(crate) fn disconnect(&mut self, engine: &Engine, id: &str) -> Result<()> {
         // Its sockets would keep the namespace.
-        (self.names, self.inside, self.running) = (None, None, None);
+        (self.names, self.inside, self.running, self.carrier) = (None, None, None, None);
         let suspended = expose::suspend(engine, id);
         let mut endpoints = endpoint::endpoints(engine, id)?;
         endpoints.retain(|endpoint| !self.unplugged.contains(&endpoint.link));
@@ -277,8 +310,7 @@ fn hold_ports(places: &mut Places, mappings: &[Mapping]) -> Result<Vec<Held>> {
         held.extend(ports::hold(&both, Ipv6Addr::UNSPECIFIED.into())?);
     }
     let name = network.map(|network| network.name.clone());
-    places.waiting =
-        held.iter().map(|held| PublishedPort { container: held.container, host: held.host }).collect();
+    places.waiting = held.iter().map(PublishedPort::from).collect();
     places.publish();
     match (places.waiting.first(), name) {
         (Some(port), Some(network)) => Err(Error::Invalid {

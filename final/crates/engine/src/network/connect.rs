@@ -137,6 +137,10 @@ fn check_mode(record: &Record, verb: &str) -> Result<()> {
         NetworkMode::Networks => return Ok(()),
         NetworkMode::Host => "it has the host's network",
         NetworkMode::Container(_) => "it has another container's network",
+        NetworkMode::Program(program) => {
+            let mode = format!("its packets are carried by {}", program.name());
+            return Err(Error::Unsupported(format!("cannot {verb} container {}: {mode}", record.name)));
+        }
         NetworkMode::Default | NetworkMode::None => "it was made with --network none",
     };
     Err(Error::Unsupported(format!("cannot {verb} container {}: {shared}", record.name)))

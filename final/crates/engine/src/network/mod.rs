@@ -3,6 +3,7 @@
 //! ```text
 //! record      a network: what was asked, and which addresses it has
 //! driver      what its containers are plugged into
+//! carrier     an ordinary user's instead: pasta or slirp4netns
 //! bridge      its link on the host, made when the first container needs it, and kept
 //! macvlan     containers on the host's LAN, with nothing of theirs on the host
 //! parent      a link of the host's that a network shares
@@ -25,6 +26,7 @@
 
 mod attachment;
 mod bridge;
+mod carrier;
 mod connect;
 mod create;
 mod driver;
@@ -44,6 +46,7 @@ mod vxlan;
 
 pub(crate) use attachment::Attachment;
 pub(crate) use attachment::gateway;
+pub(crate) use carrier::namespace_file;
 pub use create::NetworkOptions;
 pub(crate) use driver::instead_of;
 pub(crate) use endpoint::{Endpoint, endpoints};
@@ -53,27 +56,44 @@ pub use record::{DEFAULT, NetworkRecord};
 pub(crate) use recover::{clear, note_shared};
 pub use show::PublishedPort;
 pub(crate) use show::{
-    exposed_ports, network_mode, network_names, network_settings, port_bindings, ports_column,
+    exposed_ports, network_mode, network_names, network_settings, port_bindings, ports_column, published,
 };
 
 use crate::error::{Error, Result};
 use crate::options::{CreateOptions, NetworkMode};
+use crate::rootless::is_installed;
 
-/// Refuses what an ordinary user's default, no network, cannot give.
-pub(crate) fn check_default(options: &CreateOptions) -> Result<()> {
-    if options.network == NetworkMode::None && !options.publish.is_empty() {
-        return Err(Error::Unsupported(
-            "-p: an ordinary user's containers have no network of their own; use --network host, or sudo"
-                .into(),
-        ));
+/// What an ordinary user can do for a network.
+pub(crate) const CARRIER_HINT: &str = "an ordinary user's packets are carried by slirp4netns (apt install \
+     slirp4netns) or pasta (apt install passt), which open /dev/net/tun; or use --network host, or sudo";
+
+/// Refuses what the machine, or an ordinary user's default, cannot give.
+pub(crate) fn check_mode(options: &CreateOptions) -> Result<()> {
+    match &options.network {
+        NetworkMode::None if !options.publish.is_empty() && hull_sys::process::in_user_namespace() => {
+            let what = "-p: an ordinary user's containers have no network of their own here".into();
+            let why = carrier::usual().err().unwrap_or_else(|| "--network none".into());
+            Err(Error::Carrier { what, why })
+        }
+        NetworkMode::Program(program) if !hull_sys::process::in_user_namespace() => {
+            Err(Error::Unsupported(format!(
+                "--network {}: that is for an ordinary user; root has networks: --network bridge",
+                program.name()
+            )))
+        }
+        NetworkMode::Program(program) if !is_installed(program.name()) => Err(Error::Carrier {
+            what: format!("--network {}", program.name()),
+            why: format!("it is not installed: apt install {}", program.package()),
+        }),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
-/// Of who says nothing: the default network for root, and for an ordinary user, who can make none, nothing but `lo`.
+/// Of who says nothing: the default network for root. An ordinary user can make none: what a program carries where there
+/// is one, and else nothing but `lo`.
 pub(crate) fn default_mode() -> NetworkMode {
     match hull_sys::process::in_user_namespace() {
-        true => NetworkMode::None,
+        true => carrier::usual().map_or(NetworkMode::None, NetworkMode::Program),
         false => NetworkMode::Networks,
     }
 }

@@ -3,10 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 
 use hull_network::nftables::Published;
-use hull_network::ports::Port;
+use hull_network::ports::{Held, Port};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::endpoint::Places;
 use super::{Endpoint, endpoints};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -28,30 +29,37 @@ impl From<&Published> for PublishedPort {
     }
 }
 
+impl From<&Held> for PublishedPort {
+    fn from(held: &Held) -> Self {
+        Self { container: held.container, host: held.host }
+    }
+}
+
 impl Engine {
     /// The published ports of a running container, in order.
     pub fn published_ports(&self, name: &str) -> Result<Vec<PublishedPort>> {
         let record = self.find(name)?;
         let snapshot = self.clear_if_dead(&record, Snapshot::take(self.root(), &record.id)?)?;
         match snapshot.status.is_active() {
-            true => Ok(published(&endpoints(self, &record.id)?)),
+            true => published(self, &record.id),
             false => Ok(vec![]),
         }
     }
 }
 
-fn published(endpoints: &[Endpoint]) -> Vec<PublishedPort> {
-    let mut ports: Vec<PublishedPort> =
-        endpoints.iter().flat_map(|e| &e.published).map(PublishedPort::from).collect();
+/// The published ports of an active container, in order.
+pub(crate) fn published(engine: &Engine, id: &str) -> Result<Vec<PublishedPort>> {
+    let Places { endpoints, carried, .. } = Places::load(engine, id)?;
+    let mut ports = carried;
+    ports.extend(endpoints.iter().flat_map(|endpoint| &endpoint.published).map(PublishedPort::from));
     ports.sort_unstable();
-    ports
+    Ok(ports)
 }
 
 /// docker's column: `0.0.0.0:8080->80/tcp, 443/tcp`.
-pub(crate) fn ports_column(endpoints: &[Endpoint], exposed: &[Port]) -> String {
-    let published = published(endpoints);
+pub(crate) fn ports_column(published: &[PublishedPort], exposed: &[Port]) -> String {
     let is_published = |port: &Port| published.iter().any(|one| one.container == *port);
-    let mapped = ranges(&published).into_iter().map(|(first, count)| match count {
+    let mapped = ranges(published).into_iter().map(|(first, count)| match count {
         1 => format!("{}->{}", first.host, first.container),
         _ => {
             let Port { number, transport } = first.container;
@@ -101,6 +109,7 @@ pub(super) fn mode_name(mode: &NetworkMode) -> String {
     match mode {
         NetworkMode::Default | NetworkMode::None => "none".into(),
         NetworkMode::Host => "host".into(),
+        NetworkMode::Program(program) => program.name().into(),
         NetworkMode::Container(id) => format!("container:{id}"),
         NetworkMode::Networks => super::DEFAULT.into(),
     }
@@ -161,7 +170,11 @@ pub(crate) fn network_settings(engine: &Engine, record: &Record, snapshot: &Snap
             ports.insert(port.to_string(), Value::Null);
         }
     }
-    for port in published(&endpoints) {
+    let published = match snapshot.status.is_active() {
+        true => published(engine, &record.id)?,
+        false => vec![],
+    };
+    for port in published {
         let binding = json!({ "HostIp": port.host.ip(), "HostPort": port.host.port().to_string() });
         push(&mut ports, port.container, binding);
     }

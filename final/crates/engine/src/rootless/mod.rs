@@ -11,6 +11,8 @@
 
 mod idmap;
 
+pub(crate) use idmap::is_installed;
+
 use std::fs;
 use std::io;
 use std::os::fd::AsFd;

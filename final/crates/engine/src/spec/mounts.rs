@@ -64,7 +64,9 @@ fn kernel_mounts(options: &CreateOptions) -> Vec<Mount> {
             }
             // A sysfs shows the network namespace it is mounted in, and mounting one takes rights over that
             // namespace: with the host's, an ordinary user can only bind what is there.
-            Some("/sys") if rootless && options.network != NetworkMode::None => {
+            Some("/sys")
+                if rootless && !matches!(options.network, NetworkMode::None | NetworkMode::Program(_)) =>
+            {
                 *mount = bind(
                     Path::new("/sys"),
                     &mount.destination,

@@ -24,6 +24,11 @@ pub(super) fn namespaces(engine: &Engine, record: &Record) -> Result<Vec<Namespa
             }
         }
     }
+    if matches!(record.options.network, NetworkMode::Program(_)) {
+        let path = Some(crate::network::namespace_file(engine, &record.id));
+        namespaces.retain(|namespace: &Namespace| namespace.kind != NamespaceKind::Network);
+        namespaces.push(Namespace { kind: NamespaceKind::Network, path });
+    }
     Ok(namespaces)
 }
 
@@ -31,7 +36,9 @@ pub(super) fn namespaces(engine: &Engine, record: &Record) -> Result<Vec<Namespa
 fn modes(record: &Record) -> [(NamespaceKind, &'static str, NamespaceMode); 5] {
     let options = &record.options;
     let network = match &options.network {
-        NetworkMode::Default | NetworkMode::None | NetworkMode::Networks => NamespaceMode::Private,
+        NetworkMode::Default | NetworkMode::None | NetworkMode::Networks | NetworkMode::Program(_) => {
+            NamespaceMode::Private
+        }
         NetworkMode::Host => NamespaceMode::Host,
         NetworkMode::Container(id) => NamespaceMode::Container(id.clone()),
     };
