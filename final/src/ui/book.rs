@@ -1,10 +1,11 @@
 //! Errors about which the book says more than fits a hint.
 
 /// What an error or its hint has in it. Each is a heading of the book's chapter "Troubleshooting"; the first that fits counts.
-const EXPLAINED: [&str; 9] = [
+const EXPLAINED: [&str; 10] = [
     "cannot enter a user namespace",
     "limits need a cgroup of your own",
     "port taken",
+    "cannot be the network's parent",
     "executable file not found in $PATH",
     "Exec format error",
     "cannot mount the overlay",

@@ -13,6 +13,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use hull_network::links::{self, vxlan};
 use hull_network::netlink::Socket;
 use hull_network::{addresses, sysctl};
+use nix::libc::{EADDRINUSE, EEXIST};
 use serde::{Deserialize, Serialize};
 
 use super::create::NetworkOptions;
@@ -156,7 +157,10 @@ impl Vxlan {
                 let mtu = self.mtu(network, route)?;
                 let vxlan =
                     vxlan::Vxlan { name: &name, id: self.id, local: self.local()?, port: self.port, mtu };
-                vxlan::create_vxlan(route, &vxlan)?;
+                let made = vxlan::create_vxlan(route, &vxlan);
+                made.map_err(|error| {
+                    self.in_use(error, EEXIST, "another link of the host's has the number")
+                })?;
                 links::get(route, &name)?.index
             }
         };
@@ -165,7 +169,20 @@ impl Vxlan {
         for peer in &self.peers {
             vxlan::add_peer(route, index, *peer)?;
         }
-        Ok(links::set_up(route, index)?)
+        // Only now does the kernel open the socket.
+        let up = links::set_up(route, index);
+        up.map_err(|error| self.in_use(error, EADDRINUSE, "another program has the UDP port"))
+    }
+
+    /// The kernel's number, where it means that somebody else was first.
+    fn in_use(&self, error: hull_network::Error, errno: i32, why: &str) -> Error {
+        match error.errno() == Some(errno) {
+            true => Error::Invalid {
+                what: format!("VXLAN with the number {} at port {}", self.id, self.port),
+                why: why.into(),
+            },
+            false => error.into(),
+        }
     }
 
     pub(super) fn is_made(&self, network: &NetworkRecord, bridge: u32, route: &mut Socket) -> Result<bool> {
