@@ -1,5 +1,9 @@
 //! The lesson, proved: what a UTS namespace isolates, what it does not, what fails and how, and that nothing stays.
 
+// What runs between fork and exec.
+#![allow(unsafe_code)]
+
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use lesson_lab::{Lab, is_alive};
@@ -198,6 +202,52 @@ fn a_user_namespace_for_nobody_is_refused_with_the_call_that_failed() {
             "{refused:?}"
         );
     }
+}
+
+#[test]
+fn no_more_namespaces_is_no_full_disk() {
+    for lab in everyone() {
+        let refused =
+            lab.shell("exec unshare -Ur sh -c 'echo 0 >/proc/sys/user/max_uts_namespaces; exec $P run true'");
+        assert_eq!(refused.code, Some(125), "{refused:?}");
+        let reason =
+            "clone(CLONE_NEWUTS): ENOSPC: No space left on device\nhint: no more namespaces of a kind";
+        assert!(refused.stderr.contains(reason), "{refused:?}");
+    }
+}
+
+#[test]
+fn in_a_container_that_forbids_it_the_reader_is_told_what_to_do_about_that_one() {
+    for lab in everyone() {
+        let mut command = lab.program(&["run", "true"]);
+        // SAFETY: system calls on values that the function has itself.
+        unsafe { command.pre_exec(refuse_namespaces) };
+        let refused = command.output().unwrap();
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(125), "{told}");
+        assert!(told.contains(": EPERM: Operation not permitted\nhint: a seccomp filter is on us"), "{told}");
+    }
+}
+
+/// As docker's filter does: of all the flags of clone those for namespaces are refused.
+fn refuse_namespaces() -> std::io::Result<()> {
+    let step = |code, k, jt, jf| libc::sock_filter { code: code as u16, jt, jf, k };
+    let (load, jump, end) = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, libc::BPF_JMP, libc::BPF_RET);
+    let code = [
+        // The number of the call, and the lower half of its first argument.
+        step(load, 0, 0, 0),
+        step(jump | libc::BPF_JEQ, libc::SYS_clone as u32, 0, 3),
+        step(load, 16, 0, 0),
+        step(jump | libc::BPF_JSET, libc::CLONE_NEWUTS as u32, 0, 1),
+        step(end, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, 0, 0),
+        step(end, libc::SECCOMP_RET_ALLOW, 0, 0),
+    ];
+    let program = libc::sock_fprog { len: code.len() as u16, filter: code.as_ptr().cast_mut() };
+    nix::sys::prctl::set_no_new_privs()?;
+    // SAFETY: the kernel copies as many instructions as we say there are.
+    let set =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
+    Ok(nix::errno::Errno::result(set).map(drop)?)
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn hint(error: &Error) -> Option<&'static str> {
         // clone(2) says "no space left" of namespaces too: each kind has a limit per user, and user namespaces
         // nest 32 deep.
         Errno::ENOSPC => Some(
-            "hint: no more namespaces: is /proc/sys/user/max_user_namespaces 0, or are they 32 deep already?",
+            "hint: no more namespaces of a kind: see /proc/sys/user/max_*_namespaces; or are they 32 deep already?",
         ),
         // In /proc a process that has ended is a file that is not there; to a system call it is this.
         Errno::ESRCH => Some("hint: no such process: it may have ended"),

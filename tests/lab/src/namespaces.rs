@@ -10,14 +10,14 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{Gid, Uid};
 
-/// Mounts and links that something in a test makes, or leaves, end with the test and are never the machine's. The tree
+/// Mounts, links and names that something in a test makes, or leaves, end with the test and are never the machine's. The tree
 /// is shared, as systemd has it and as the kernel does not, so that a lesson on propagation has something to stop.
 pub(crate) fn throwaway() -> Vec<File> {
     let mut command = Command::new("sleep");
     // SAFETY: system calls only.
     unsafe {
         command.pre_exec(|| {
-            unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET)?;
+            unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWUTS)?;
             let root = |flag| mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | flag, None::<&str>);
             root(MsFlags::MS_PRIVATE)?;
             switch_on_lo()?;
@@ -27,7 +27,7 @@ pub(crate) fn throwaway() -> Vec<File> {
     // spawn returns when the exec is done, and an open file keeps a namespace as well as a process does.
     let mut holder = command.arg("infinity").spawn().expect("root may have namespaces");
     let open = |kind| File::open(format!("/proc/{}/ns/{kind}", holder.id())).expect("it runs");
-    let namespaces = ["mnt", "net"].map(open).into();
+    let namespaces = ["mnt", "net", "uts"].map(open).into();
     let _ = holder.kill().and_then(|()| holder.wait());
     namespaces
 }
