@@ -23,6 +23,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::Uid;
@@ -228,6 +229,22 @@ fn ended(output: std::io::Result<Output>) -> Ended {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.dir);
+        // What a killed program has left to its keeper may be going at this very moment.
+        for _ in 0..100 {
+            open_up(&self.dir);
+            if fs::remove_dir_all(&self.dir).is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
+}
+
+/// An overlay's work directory has no mode at all, and whoever is not root has to look into it to remove it.
+fn open_up(directory: &Path) {
+    let _ = fs::set_permissions(directory, PermissionsExt::from_mode(0o700));
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    // By the entry's own kind: a link is not followed.
+    let is_directory = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    entries.filter(is_directory).for_each(|entry| open_up(&entry.path()));
 }
