@@ -43,8 +43,7 @@ pub enum Verb {
         command: Vec<String>,
     },
     /// What `run` starts on the inside; not for typing
-    // It has to be there for the re-exec, and whoever typed it would do to the host what is meant for the
-    // inside.
+    // It has to be there for the re-exec, and whoever typed it would do to the host what is meant for the inside.
     #[command(hide = true)]
     Child {
         #[arg(value_parser = config)]

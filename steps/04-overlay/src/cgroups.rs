@@ -11,8 +11,7 @@
 //!     cgroup.procs                                               "0": the process that writes
 //! ```
 //!
-//! A cgroup does not go with its last process, as a namespace does. The keeper (keeper.rs) sees to
-//! it that it does.
+//! A cgroup does not go with its last process, as a namespace does. The keeper (keeper.rs) sees to it that it does.
 //!
 //! There is no system call for any of this: mkdir, write and rmdir are all, and a shell can do the same by
 //! hand. What is read and written are no stored texts but questions to the kernel and orders, so a write can

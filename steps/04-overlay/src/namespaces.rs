@@ -32,8 +32,7 @@ const KINDS: [(&str, i32); 8] = [
     // Which ids there are, and over what the capabilities of whoever is in it count. Each of the others is
     // owned by one of these.
     ("user", libc::CLONE_NEWUSER),
-    // Hostname and NIS domain name: what uname(2) says. The name is that of its struct, "UNIX time-sharing
-    // system".
+    // Hostname and NIS domain name: what uname(2) says. The name is that of its struct, "UNIX time-sharing system".
     ("uts", libc::CLONE_NEWUTS),
     // Process numbers, from 1 again. Whoever is outside has a number of their own for the same process.
     ("pid", libc::CLONE_NEWPID),
@@ -88,8 +87,7 @@ pub fn spawn(flags: CloneFlags, config: &Value) -> Result<Child> {
 
 /// In the child. Why exec the same program again? The copy of the parent's memory is gone, with whatever secrets were
 /// in it, and the inside starts from a main() of its own, as it would in a program of any size or language.
-/// There is one more reason to begin anew: here a program of many threads would have one of them, and the locks
-/// of all.
+/// There is one more reason to begin anew: here a program of many threads would have one of them, and the locks of all.
 fn pass_gate_and_exec(reader: &mut File, config: &Value) -> Result<std::convert::Infallible> {
     report::inside();
     // If our parent dies, so do we, even if it was killed with -9 and could not tell anybody; prctl(2).
@@ -183,8 +181,7 @@ pub fn enter(pid: i32) -> Result<()> {
 }
 
 /// For the story: which labels of `pid` differ from ours.
-/// Who may not look into the other process gets no answer, and then the story leaves that line out: it is only
-/// a story.
+/// Who may not look into the other process gets no answer, and then the story leaves that line out: it is only a story.
 pub fn tell_changes(pid: Pid) {
     for (kind, _) in KINDS {
         if let (Ok(ours), Ok(theirs)) = (link("self", kind), link(&pid.to_string(), kind)) {
@@ -196,8 +193,7 @@ pub fn tell_changes(pid: Pid) {
 }
 
 /// A link such as `uts:[4026531838]`. The number names the namespace, and two processes with the same one share it.
-/// It is the number of an inode, in a file system that the kernel has for nothing else. lsns(8) shows the same
-/// numbers.
+/// It is the number of an inode, in a file system that the kernel has for nothing else. lsns(8) shows the same numbers.
 fn link(pid: &str, kind: &str) -> std::io::Result<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/ns/{kind}"))
 }

@@ -68,8 +68,7 @@ pub struct Scratch {
 }
 
 /// An entry of upper, as `--diff` shows it: A for added, C for changed, D for deleted.
-/// There is no log of changes, and none is needed: what is in upper is the change. `docker diff` reads it the
-/// same way.
+/// There is no log of changes, and none is needed: what is in upper is the change. `docker diff` reads it the same way.
 struct Change {
     letter: char,
     /// As seen inside.
@@ -133,6 +132,7 @@ pub fn scratch(name: &str) -> Result<Scratch> {
 
 /// What nobody can guess. In /tmp anybody may make anything, a link to a directory of ours for instance, by the name that
 /// we are about to use.
+/// The kernel makes a new one for each reader of this file; eight digits of it are enough.
 fn secret() -> Result<String> {
     let uuid = "/proc/sys/kernel/random/uuid";
     let text = fs::read_to_string(uuid).with_context(|| format!("read {uuid}"))?;
@@ -179,6 +179,7 @@ impl Overlay {
         let mut changes = Vec::new();
         self.collect(Path::new(""), &mut changes)
             .with_context(|| format!("read {}/upper", self.dir.display()))?;
+        // A directory is listed in no order at all.
         changes.sort_by(|one, other| one.path.cmp(&other.path));
         for Change { letter, path, kind } in changes {
             report::tell(format!("upper{}   {kind}", path.display()));

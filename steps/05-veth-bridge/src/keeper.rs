@@ -19,8 +19,7 @@ use nix::unistd::{ForkResult, Pid, dup2_stdin, fork, pipe2, setsid};
 use crate::report;
 
 /// Dropped, what it keeps is removed.
-/// The writing end of the pipe is open in this process and nowhere else. That is what "we are alive" means
-/// here.
+/// The writing end of the pipe is open in this process and nowhere else. That is what "we are alive" means here.
 pub struct Keeper {
     pid: Pid,
     lifeline: Option<OwnedFd>,
@@ -29,8 +28,7 @@ pub struct Keeper {
 impl Keeper {
     /// To be started before the directories are made, with the signals blocked.
     /// Why a process and not only Drop? Drop runs when an error is passed up or all is done, but neither
-    /// SIGKILL nor the kernel's own killer waits for it. Why not clear up at the next start? Perhaps there is
-    /// none.
+    /// SIGKILL nor the kernel's own killer waits for it. Why not clear up at the next start? Perhaps there is none.
     pub fn start(directories: &[PathBuf], remove: fn(&Path) -> io::Result<()>) -> Result<Self> {
         let (reader, writer) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("pipe2")?;
         // SAFETY: this process has one thread, so the child finds no lock held.

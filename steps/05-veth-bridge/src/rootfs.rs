@@ -219,8 +219,7 @@ pub fn mount_kernel(root: &Path) -> Result<()> {
 
 /// Made if missing. A link is refused: the tree may be a stranger's, and until the pivot a link leads through the host.
 /// mount(2) follows links, the last name of a path too, and `dev -> /etc` in a stranger's tree is a mount over
-/// the host's /etc. The lesson on images does it by openat2(2), where the kernel itself looks that nothing is
-/// left.
+/// the host's /etc. The lesson on images does it by openat2(2), where the kernel itself looks that nothing is left.
 fn mount_point(root: &Path, name: &str) -> Result<PathBuf> {
     let path = root.join(name);
     if path.is_symlink() {
@@ -269,8 +268,7 @@ pub fn pivot(root: &Path) -> Result<()> {
     })?;
     report::tell(format!("pivot_root({}, ., old on top)", root.display()));
     // The top of the two is the old one. Lazily: it is busy, if only with our own working directory.
-    // With MNT_DETACH the kernel takes the whole tree off at once and frees each mount when its last user has
-    // gone.
+    // With MNT_DETACH the kernel takes the whole tree off at once and frees each mount when its last user has gone.
     umount2(".", MntFlags::MNT_DETACH).context("umount2(., MNT_DETACH)")?;
     report::tell("umount2(., MNT_DETACH)   the old root is gone");
     // The working directory was the old root's; what has none that leads anywhere begins at the new one.

@@ -168,8 +168,7 @@ fn unpack(reference: &str, directory: &Path) -> Result<(Vec<PathBuf>, Value)> {
         let blob = Blob::new(descriptor)?;
         let lower = directory.join((number + 1).to_string());
         fs::create_dir(&lower).with_context(|| format!("mkdir({})", lower.display()))?;
-        // One after another. An engine fetches several at once: they do not need each other until they are
-        // mounted.
+        // One after another. An engine fetches several at once: they do not need each other until they are mounted.
         let bytes = source.open(&blob)?;
         layer::unpack(bytes, &blob, diff_id.as_str().unwrap_or_default(), &lower, &mut lost)
             .with_context(|| format!("layer {}", number + 1))?;
@@ -180,6 +179,7 @@ fn unpack(reference: &str, directory: &Path) -> Result<(Vec<PathBuf>, Value)> {
             blob.digest,
             blob.size
         ));
+        // Overlay wants the top one first, and the image names the lowest first.
         lowers.insert(0, lower);
     }
     // One more on top, which is ours: who answers for names is the network's affair and no image's. It is a layer, and not a
@@ -369,8 +369,7 @@ fn look_up(user: &str) -> Result<(u32, u32, Option<String>)> {
     };
     let found = line("/etc/passwd", user);
     let uid = number(&found, 2, user)?;
-    // Who is in no group by name has that of their line, or root's if they have no line either; docker does the
-    // same.
+    // Who is in no group by name has that of their line, or root's if they have no line either; docker does the same.
     let gid = match group {
         Some(group) => number(&line("/etc/group", group), 2, group)?,
         None => number(&found, 3, "0")?,

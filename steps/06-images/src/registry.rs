@@ -84,12 +84,14 @@ impl Registry {
     }
 
     /// To be read as it comes in: a layer may be larger than the memory.
+    /// Nobody need trust the store it comes from either: it is hashed on its way.
     pub fn blob(&mut self, digest: &str) -> Result<impl Read + use<>> {
         self.get(&format!("blobs/{digest}"))
     }
 
     /// Blobs are mostly not there but at a store of files, and a 307 leads to it; the client follows.
     fn get(&mut self, path: &str) -> Result<impl Read + use<>> {
+        // v2 is of the protocol, and there has been no other since 2015.
         let url = format!("{}/v2/{}/{path}", self.host, self.name);
         // So the first request of all is mostly refused, and that is no error: the refusal says where to go.
         let mut answer = self.ask(&url)?;
@@ -101,6 +103,7 @@ impl Registry {
         }
         let status = answer.status();
         report::tell(format!("GET {url}   {status}"));
+        // A status is all that one gets for a reason: what is in the body is each registry's own.
         let hint = match status.as_u16() {
             200 => return Ok(answer.into_body().into_reader()),
             401 | 403 => {

@@ -70,8 +70,7 @@ pub fn unpack(bytes: impl Read, blob: &Blob, diff_id: &str, directory: &Path, lo
     });
     let applied = apply(&mut plain, directory, lost);
     // A tar may go on behind its end, and the hashes are of everything.
-    // Two blocks of zeroes end a tar. Most writers fill up to 10 KiB behind these, and every byte of it was
-    // hashed.
+    // Two blocks of zeroes end a tar. Most writers fill up to 10 KiB behind these, and every byte of it was hashed.
     let rest = io::copy(&mut plain, &mut io::sink()).context("read the layer");
     let found = plain.digest();
     // Broken bytes break more than a hash; the hash is the reason to give.
@@ -227,8 +226,7 @@ impl Layer<'_> {
     }
 
     /// Owner before mode: to change the owner takes the set-user-ID bit away.
-    /// By path again, but one that begins at a descriptor and whose last name was made a moment ago, and not
-    /// followed.
+    /// By path again, but one that begins at a descriptor and whose last name was made a moment ago, and not followed.
     fn finish(
         &mut self,
         entry: &mut Entry<'_, &mut dyn Read>,
@@ -364,6 +362,8 @@ pub fn has_one_id() -> bool {
 }
 
 /// Overlay looks for the one or the other, by how it is mounted: see `userxattr` in overlay.rs.
+/// Decided by who we are, once for all layers: an overlay that reads the one kind of mark takes the other for a
+/// file's own.
 fn opaque() -> &'static CStr {
     if has_one_id() { c"user.overlay.opaque" } else { c"trusted.overlay.opaque" }
 }

@@ -20,6 +20,7 @@ use nix::mount::MsFlags;
 use crate::{report, rootfs};
 
 /// What tells about the machine more than a program has to know, or has been of use to attackers.
+/// Not every kernel has all of them: what is not there is passed over.
 const HIDDEN: [&str; 12] = [
     "proc/acpi",
     "proc/asound",
@@ -37,6 +38,8 @@ const HIDDEN: [&str; 12] = [
 ];
 
 /// What programs read and no container may change, since it is the same for all.
+/// `sysctl` in a container is refused with this, also for what is its network namespace's own. Engines set
+/// those (--sysctl) before they cover it.
 const READ_ONLY: [&str; 5] = [
     "proc/bus",
     "proc/fs",
@@ -54,8 +57,7 @@ pub fn apply(root: &Path) -> Result<()> {
     for path in HIDDEN.map(|path| root.join(path)).into_iter().filter(|path| path.exists()) {
         // A mount takes the place of what is below, of a file like of a directory.
         if path.is_dir() {
-            // Read-only and without room, so that nobody puts into it what a program then takes for the
-            // kernel's word.
+            // Read-only and without room, so that nobody puts into it what a program then takes for the kernel's word.
             rootfs::mount_new("tmpfs", &path, MsFlags::MS_RDONLY, "size=0,mode=0555")?;
         } else {
             // Reading ends at once, and writing goes nowhere.

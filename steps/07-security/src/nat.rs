@@ -83,6 +83,8 @@ pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
     batch.push(rule(name, "postrouting", &leaves));
     // Whoever would be answered by a way that does not lead back through us: this machine, and the container's siblings.
     for source in [&[127][..], &address.octets()[..3]] {
+        // Then conntrack turns the answer back here, on its way; otherwise it would go straight to them, from
+        // an address that they have not asked.
         let turned = [to(&address.octets()), was_turned(), from(source), masquerade()];
         batch.push(rule(name, "postrouting", &turned));
     }
@@ -93,6 +95,7 @@ pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
         .call(&format!("NFT_MSG_NEWTABLE({name}, ours: masquerade {address}{published})"), batch)
         .map_err(hint)?;
     warn_of_drops(&mut table)?;
+    // Last, and only for those who need it: until the rules are there a container could use it.
     if !ports.is_empty() {
         route_localnet()?;
     }
@@ -147,6 +150,7 @@ fn warn_of_drops(kernel: &mut Socket) -> Result<()> {
 }
 
 /// Netfilter has many parts, and each numbers its own messages: the part is in the upper byte.
+/// nf_tables is part 10 of netfilter; conntrack is 1, and has messages of its own under the same small numbers.
 fn kind(message: i32) -> u16 {
     (libc::NFNL_SUBSYS_NFTABLES << 8 | message) as u16
 }
@@ -195,8 +199,10 @@ fn rule(table: &str, chain: &str, expressions: &[Vec<Expression>]) -> Message {
 }
 
 /// Its name, and its attributes by kind.
+/// What nft prints as `tcp dport 8080` is four of these: load the protocol, compare it, load the port, compare it.
 type Expression = (&'static str, Vec<(u16, Value)>);
 
+/// nf_tables has each number big-endian, whatever the machine is. Bytes are compared as they are.
 enum Value {
     Number(i32),
     /// As they are in the packet, or in the register.
@@ -226,6 +232,7 @@ fn load(header: i32, offset: i32, length: usize) -> Expression {
     ("payload", vec![(1, Number(1)), (2, Number(header)), (3, Number(offset)), (4, Number(length as i32))])
 }
 
+/// The kernel knows these of each packet beside its bytes, and forgets them with it.
 fn meta(key: i32) -> Expression {
     ("meta", vec![(1, Number(1)), (2, Number(key))])
 }
@@ -240,6 +247,7 @@ fn to(prefix: &[u8]) -> Vec<Expression> {
 }
 
 /// Of TCP. In a header of another protocol the same two bytes are something else.
+/// Ports are in the order of the network, the high byte first, in the packet and so in the comparison.
 fn to_port(port: u16) -> Vec<Expression> {
     let is_tcp = compare(EQUAL, vec![libc::IPPROTO_TCP as u8]);
     vec![meta(META_L4PROTO), is_tcp, load(2, 2, 2), compare(EQUAL, port.to_be_bytes().into())]
@@ -254,6 +262,7 @@ fn to_this_machine() -> Vec<Expression> {
 }
 
 /// By name, filled up with zeroes to the length that the kernel has for names.
+/// A name and not a number: the rule then also holds for a bridge that is made later.
 fn interface(key: i32, how: i32) -> Vec<Expression> {
     let mut name = BRIDGE.as_bytes().to_vec();
     name.resize(libc::IFNAMSIZ, 0);
@@ -269,6 +278,7 @@ fn was_turned() -> Vec<Expression> {
     vec![("ct", vec![(1, Number(1)), (2, Number(2))]), ("bitwise", mask), compare(NOT_EQUAL, vec![0; 4])]
 }
 
+/// Put into register 0, where the chain looks after each rule.
 fn verdict(code: i32) -> Vec<Expression> {
     vec![("immediate", vec![(1, Number(0)), (2, Verdict(code))])]
 }

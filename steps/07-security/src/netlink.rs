@@ -24,6 +24,7 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType
 use crate::report;
 
 /// A message that is being written.
+/// Bytes, from the first to the last, in the order in which they are said: there is no struct to fill in.
 pub struct Message(Vec<u8>);
 
 impl Message {
@@ -31,6 +32,7 @@ impl Message {
     pub fn new(kind: u16, flags: i32, fixed: &[u8]) -> Self {
         // Every message to the kernel is a request; those that come back are not.
         let flags = (flags | libc::NLM_F_REQUEST) as u16;
+        // Room for the length, which is known when all is said.
         let mut bytes = vec![0; 4];
         // In the order of this machine's bytes: these never leave it.
         bytes.extend(kind.to_ne_bytes());
@@ -81,8 +83,7 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// The network namespace is that of the process at this moment. A socket stays in it, wherever the process
-    /// goes.
+    /// The network namespace is that of the process at this moment. A socket stays in it, wherever the process goes.
     pub fn open(protocol: SockProtocol) -> Result<Self> {
         let call = || format!("socket(AF_NETLINK, {protocol:?})");
         let fd = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
@@ -160,6 +161,7 @@ fn refused(message: &[u8]) -> Result<()> {
     if number == 0 {
         return Ok(());
     }
+    // From here on it is an error like one of a system call.
     let error = Error::new(Errno::from_raw(-number));
     // Behind the errno is the header of what we had sent, and then attributes; 1 is NLMSGERR_ATTR_MSG.
     let reason = attributes(message.get(36..).unwrap_or_default()).find(|(kind, _)| *kind == 1);

@@ -130,8 +130,7 @@ fn error(errno: i32) -> u32 {
 }
 
 /// Gives `program` the filter, as the last thing before it begins: what the filter refuses, nobody needs after that.
-/// From here to the execve only what the filter lets through can be done; execve itself must not be on the
-/// list.
+/// From here to the execve only what the filter lets through can be done; execve itself must not be on the list.
 fn filter(program: &mut Command, denied: u32) {
     let code = code(denied);
     let load = move || load(&code).map_err(|error| io::Error::other(format!("{error:#}")));
@@ -158,13 +157,13 @@ fn load(code: &[sock_filter]) -> Result<()> {
 
 /// Loads a number of the call into the one register, or what follows it into the upper or lower half.
 /// BPF was made in 1992 to pick packets for tcpdump: an accumulator, and jumps that go forward only. Where it
-/// had a packet it has seccomp_data here, a struct of number, architecture, instruction pointer and six
-/// arguments.
+/// had a packet it has seccomp_data here, a struct of number, architecture, instruction pointer and six arguments.
 fn look_at(offset: usize) -> sock_filter {
     instruction(BPF_LD | BPF_W | BPF_ABS, offset as u32, 0, 0)
 }
 
 /// Ends the program: what is to be done about the call.
+/// With the errno in its lower half, where there is one.
 fn answer(what: u32) -> sock_filter {
     instruction(BPF_RET | BPF_K, what, 0, 0)
 }
@@ -176,6 +175,7 @@ fn unless(comparison: u32, value: u32, otherwise: u8) -> sock_filter {
 }
 
 /// What to do, with which number, and how many instructions to leave out if it is so, or if it is not.
+/// Eight bytes each; the kernel translates them to machine code as it loads them, where it can.
 fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter { code: code as u16, jt, jf, k }
 }
@@ -183,6 +183,7 @@ fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
 /// The whole of it. A comparison for each call that is refused: as many as this are a few hundred nanoseconds a call. Longer
 /// lists are sorted, and searched by halves.
 fn code(denied: u32) -> Vec<sock_filter> {
+    // Where these are in seccomp_data is fixed for ever: programs are compiled with it.
     let (number, arguments) = (offset_of!(seccomp_data, nr), offset_of!(seccomp_data, args));
     let allow = libc::SECCOMP_RET_ALLOW;
     // First of all: on x86-64 a program may make the calls of 32-bit x86 too, which have other numbers.
@@ -217,6 +218,7 @@ fn code(denied: u32) -> Vec<sock_filter> {
     code.extend([
         unless(BPF_JEQ, libc::SYS_ioctl as u32, 4),
         look_at(arguments + 8),
+        // An ioctl is a call in a call: its second argument says which.
         unless(BPF_JEQ, libc::TIOCSTI as u32, 1),
         answer(denied),
         answer(allow),

@@ -45,6 +45,7 @@ const SWITCHED_ON: &str = "ip_forward was 0";
 const LINKS: &str = "/sys/class/net";
 
 // From linux/veth.h and linux/if_link.h.
+// What a kind of link has to say about itself is nested below IFLA_LINKINFO, with numbers that each kind begins anew.
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const IFLA_INFO_SLAVE_KIND: u16 = 4;
@@ -73,6 +74,7 @@ pub fn prepare(wanted: bool) -> Result<Option<Network>> {
     let number = (2..=254)
         .find(|number| cables().iter().all(|cable| !cable.starts_with(&format!("box{number}-"))))
         .context("every address of 10.105.0.0/24 is taken")?;
+    // At most 15 bytes: the kernel keeps 16 for a name and its zero.
     let link = format!("box{number}-{}", std::process::id());
     let keeper = Keeper::start(&[Path::new(LINKS).join(&link), Path::new(LINKS).join(BRIDGE)], remove)?;
     let network =
@@ -101,6 +103,7 @@ fn lock() -> Result<Flock<File>> {
 }
 
 /// The names of all cables: in each line of this file a name is what precedes the colon.
+/// A line for each link of this network namespace, whatever kind it is: the oldest way to ask, and the shortest.
 fn cables() -> Vec<String> {
     let text = fs::read_to_string("/proc/net/dev").unwrap_or_default();
     let names = text.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim());
@@ -204,6 +207,7 @@ impl Network {
         // its gate.
         let cable = Message::new(libc::RTM_NEWLINK, CREATE, &ifinfo(0, libc::IFF_UP))
             .text(libc::IFLA_IFNAME, &self.link)
+            // It begins its life plugged in, and up.
             .attr(libc::IFLA_MASTER, index(BRIDGE)?.to_ne_bytes())
             .nest(libc::IFLA_LINKINFO, &[], |info| {
                 info.text(IFLA_INFO_KIND, "veth").nest(IFLA_INFO_DATA, &[], |data| {
@@ -241,8 +245,7 @@ pub fn configure(address: Option<Ipv4Addr>) -> Result<()> {
     // Programs that talk to themselves at 127.0.0.1 get "Network is unreachable" without it.
     kernel.call("RTM_SETLINK(lo, up)", vec![up("lo")?])?;
     let Some(address) = address else { return Ok(()) };
-    // Address, link, route, in this order: a route by a gateway is taken only if the gateway can be reached
-    // already.
+    // Address, link, route, in this order: a route by a gateway is taken only if the gateway can be reached already.
     add_address(&mut kernel, "eth0", address)?;
     kernel.call("RTM_SETLINK(eth0, up)", vec![up("eth0")?])?;
     let fixed = rtmsg(libc::RT_TABLE_MAIN, libc::RTPROT_BOOT, libc::RT_SCOPE_UNIVERSE, libc::RTN_UNICAST);
@@ -267,6 +270,7 @@ pub fn name_servers(root: &Path) -> Result<()> {
 const CREATE: i32 = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
 
 /// The fixed part of what is about links: family, type, index, flags, and which of the flags are meant.
+/// The kernel changes those flags alone that the last number names: to switch a link on is not to switch off all else.
 fn ifinfo(index: u32, flags: i32) -> Vec<u8> {
     [0, index, flags as u32, flags as u32].into_iter().flat_map(u32::to_ne_bytes).collect()
 }
@@ -289,6 +293,7 @@ fn up(link: &str) -> Result<Message> {
 }
 
 /// With its network: the kernel makes the route to that by itself.
+/// 10.105.0.2/24 says two things: who I am, and that the 254 others are reached by this link without a gateway.
 fn add_address(kernel: &mut Socket, link: &str, address: Ipv4Addr) -> Result<()> {
     // ifaddrmsg: family, length of the prefix, flags, scope, index.
     let mut fixed = vec![libc::AF_INET as u8, PREFIX, 0, 0];

@@ -25,6 +25,8 @@ pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
     batch.push(rule(name, "postrouting", &leaves));
     // Whoever would be answered by a way that does not lead back through us: this machine, and the container's siblings.
     for source in [&[127][..], &address.octets()[..3]] {
+        // Then conntrack turns the answer back here, on its way; otherwise it would go straight to them, from
+        // an address that they have not asked.
         let turned = [to(&address.octets()), was_turned(), from(source), masquerade()];
         batch.push(rule(name, "postrouting", &turned));
     }
@@ -35,6 +37,7 @@ pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
         .call(&format!("NFT_MSG_NEWTABLE({name}, ours: masquerade {address}{published})"), batch)
         .map_err(hint)?;
     warn_of_drops(&mut table)?;
+    // Last, and only for those who need it: until the rules are there a container could use it.
     if !ports.is_empty() {
         route_localnet()?;
     }

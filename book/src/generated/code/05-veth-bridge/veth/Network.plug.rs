@@ -5,6 +5,7 @@ pub fn plug(&mut self, pid: Pid) -> Result<()> {
     // its gate.
     let cable = Message::new(libc::RTM_NEWLINK, CREATE, &ifinfo(0, libc::IFF_UP))
         .text(libc::IFLA_IFNAME, &self.link)
+        // It begins its life plugged in, and up.
         .attr(libc::IFLA_MASTER, index(BRIDGE)?.to_ne_bytes())
         .nest(libc::IFLA_LINKINFO, &[], |info| {
             info.text(IFLA_INFO_KIND, "veth").nest(IFLA_INFO_DATA, &[], |data| {

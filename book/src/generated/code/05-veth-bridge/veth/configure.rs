@@ -6,8 +6,7 @@ pub fn configure(address: Option<Ipv4Addr>) -> Result<()> {
     // Programs that talk to themselves at 127.0.0.1 get "Network is unreachable" without it.
     kernel.call("RTM_SETLINK(lo, up)", vec![up("lo")?])?;
     let Some(address) = address else { return Ok(()) };
-    // Address, link, route, in this order: a route by a gateway is taken only if the gateway can be reached
-    // already.
+    // Address, link, route, in this order: a route by a gateway is taken only if the gateway can be reached already.
     add_address(&mut kernel, "eth0", address)?;
     kernel.call("RTM_SETLINK(eth0, up)", vec![up("eth0")?])?;
     let fixed = rtmsg(libc::RT_TABLE_MAIN, libc::RTPROT_BOOT, libc::RT_SCOPE_UNIVERSE, libc::RTN_UNICAST);

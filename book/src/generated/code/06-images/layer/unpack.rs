@@ -21,8 +21,7 @@ pub fn unpack(bytes: impl Read, blob: &Blob, diff_id: &str, directory: &Path, lo
     });
     let applied = apply(&mut plain, directory, lost);
     // A tar may go on behind its end, and the hashes are of everything.
-    // Two blocks of zeroes end a tar. Most writers fill up to 10 KiB behind these, and every byte of it was
-    // hashed.
+    // Two blocks of zeroes end a tar. Most writers fill up to 10 KiB behind these, and every byte of it was hashed.
     let rest = io::copy(&mut plain, &mut io::sink()).context("read the layer");
     let found = plain.digest();
     // Broken bytes break more than a hash; the hash is the reason to give.

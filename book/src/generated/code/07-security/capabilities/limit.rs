@@ -1,7 +1,9 @@
 /// Leaves `program` these and no others; without a list the usual ones.
+/// In two steps, because two of the sets are needed until the very end and two are not.
 pub fn limit(program: &mut Command, keep: Option<Vec<String>>) -> Result<()> {
     let names = keep.unwrap_or_else(|| USUAL.map(String::from).into());
     let keep: CapsHashSet = names.iter().filter_map(|name| parse(name)).collect();
+    // Ours may be smaller than all there are already: inside another container it is.
     let bounding = caps::read(None, CapSet::Bounding).context("prctl(PR_CAPBSET_READ)")?;
     let gone: HashSet<_> = bounding.difference(&keep).collect();
     // One at a time, and CAP_SETPCAP is needed for it: this set can only shrink.

@@ -6,8 +6,7 @@ pub fn apply(root: &Path) -> Result<()> {
     for path in HIDDEN.map(|path| root.join(path)).into_iter().filter(|path| path.exists()) {
         // A mount takes the place of what is below, of a file like of a directory.
         if path.is_dir() {
-            // Read-only and without room, so that nobody puts into it what a program then takes for the
-            // kernel's word.
+            // Read-only and without room, so that nobody puts into it what a program then takes for the kernel's word.
             rootfs::mount_new("tmpfs", &path, MsFlags::MS_RDONLY, "size=0,mode=0555")?;
         } else {
             // Reading ends at once, and writing goes nowhere.

@@ -1,6 +1,7 @@
 /// The whole of it. A comparison for each call that is refused: as many as this are a few hundred nanoseconds a call. Longer
 /// lists are sorted, and searched by halves.
 fn code(denied: u32) -> Vec<sock_filter> {
+    // Where these are in seccomp_data is fixed for ever: programs are compiled with it.
     let (number, arguments) = (offset_of!(seccomp_data, nr), offset_of!(seccomp_data, args));
     let allow = libc::SECCOMP_RET_ALLOW;
     // First of all: on x86-64 a program may make the calls of 32-bit x86 too, which have other numbers.
@@ -35,6 +36,7 @@ fn code(denied: u32) -> Vec<sock_filter> {
     code.extend([
         unless(BPF_JEQ, libc::SYS_ioctl as u32, 4),
         look_at(arguments + 8),
+        // An ioctl is a call in a call: its second argument says which.
         unless(BPF_JEQ, libc::TIOCSTI as u32, 1),
         answer(denied),
         answer(allow),
