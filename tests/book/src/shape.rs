@@ -1,11 +1,12 @@
 //! What every chapter of the seven steps has, and where the glossary is linked from.
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
 use crate::links::headings;
-use crate::pages;
+use crate::{pages, workspace};
 
 /// A list of what the steps leave open: there is nothing to build in it.
 const LIST: &str = "steps/07-security/leaks.md";
@@ -45,9 +46,35 @@ pub fn complaints() -> Result<Vec<String>> {
             miss("hull and another engine among where it lives");
         }
     }
+    complaints.extend(gone(&pages)?);
     complaints.extend(without_difference(&pages));
     complaints.extend(unlinked(&pages)?);
     Ok(complaints)
+}
+
+/// Files and directories of hull's that a chapter says it lives in, and that are not there.
+fn gone(pages: &[pages::Page]) -> Result<Vec<String>> {
+    let (mut paths, mut rest) = (Vec::new(), vec![workspace().join("final")]);
+    while let Some(path) = rest.pop() {
+        if path.is_dir() {
+            let entries = fs::read_dir(&path).with_context(|| format!("reading {}", path.display()))?;
+            rest.extend(entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?);
+            paths.push(format!("{}/", path.display()));
+        } else {
+            paths.push(path.display().to_string());
+        }
+    }
+    let mut gone = Vec::new();
+    for page in pages {
+        let (_, lives) = page.text.split_once("## Where this lives").unwrap_or_default();
+        let quoted = lives.split('`').skip(1).step_by(2);
+        for name in quoted.filter(|name| name.ends_with(".rs") || name.ends_with('/')) {
+            if !paths.iter().any(|path| path.ends_with(&format!("/{name}"))) {
+                gone.push(format!("{}: {name} is not in final/", page.path.display()));
+            }
+        }
+    }
+    Ok(gone)
 }
 
 fn is_numbered(line: &str) -> bool {
