@@ -236,6 +236,9 @@ fn images_are_filtered_and_formatted() {
     let json = t.ok(&["images", "--format", "json", "team/one"]);
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&value["Repository"], &value["Tag"]), (&"team/one".into(), &"1".into()));
+    let size: f64 = t.ok(&["image", "inspect", "-f", "{{.Size}}", "busybox"]).parse().unwrap();
+    let listed = t.ok(&["images", "--format", "{{.Size}}", "busybox"]);
+    assert_eq!(listed, format!("{:.2}MB", size / 1e6), "as docker has it, and what inspect counts in bytes");
     let table = t.ok(&["images", "--format", "table {{.ID}}\t{{.Size}}"]);
     assert!(table.starts_with("IMAGE ID"), "{table}");
     let df = t.ok(&["system", "df", "--format", "{{.Type}} {{.TotalCount}}"]);

@@ -80,7 +80,15 @@ fn containers_on_a_network_find_each_other() {
     let (_, names) = ask(&web, "3.0.1.10.in-addr.arpa", PTR);
     assert_eq!(names, [b"\x03db1\x04back\0"]);
     // Programs inside read it in the usual place.
-    assert!(lan.t.ok(&["exec", "web", "cat", "/etc/resolv.conf"]).contains("nameserver 127.0.0.11"));
+    let settings = |name: &str| lan.t.ok(&["exec", name, "cat", "/etc/resolv.conf"]);
+    assert!(settings("web").contains("nameserver 127.0.0.11\noptions ndots:0"), "{}", settings("web"));
+    lan.run("dotted", &["--network", "back", "--dns-option", "ndots:2"]);
+    assert!(
+        settings("dotted").trim_end().ends_with("ndots:2"),
+        "the last one counts: {}",
+        settings("dotted")
+    );
+    lan.t.ok(&["rm", "-f", "dotted"]);
     // Who goes is not found, who is renamed is found anew.
     lan.t.ok(&["rm", "-f", "db1"]);
     assert_eq!(find(&web, "store"), [lan.address("db2")]);

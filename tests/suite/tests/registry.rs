@@ -199,6 +199,11 @@ fn a_private_authority_and_a_password_are_needed_where_they_are_asked_for() {
     t.ok(&["push", "busybox", &name]);
     t.ok(&["rmi", "busybox"]);
     t.ok(&["pull", &name]);
+    assert_eq!(t.ok(&["image", "tags", "--format", "{{.Tag}}", &name]), "latest");
+    t.ok(&["push", &name, &format!("{name}:gone")]);
+    t.ok(&["rmi", "--remote", &format!("{name}:gone")]);
+    assert!(!t.hull(&["image", "inspect", "--remote", &name]).success(), "all tags of a manifest go with it");
+    t.ok(&["push", &name]);
 
     assert_eq!(
         t.ok(&["logout", &registry.host]),
@@ -209,6 +214,9 @@ fn a_private_authority_and_a_password_are_needed_where_they_are_asked_for() {
     assert!(!t.hull(&["pull", &name]).success());
     t.ok(&["pull", "--creds", &creds, &name]);
     std::fs::remove_file(certificates.join("ca.crt")).unwrap();
+    // One that all of the system trusts.
+    let mut trusting = t.command(&["pull", "--creds", &creds, &name]);
+    run(trusting.env("SSL_CERT_FILE", registry.authority())).ok();
     assert!(!t.hull(&["pull", "--creds", &creds, &name]).success());
     t.ok(&["pull", "--creds", &creds, "--tls-verify=false", &name]);
 }

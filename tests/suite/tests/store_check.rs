@@ -4,6 +4,7 @@ mod registry_world;
 
 use std::time::Duration;
 
+use hull_test_support::server::{Body, Reply};
 use hull_test_support::{Registry, Scenario};
 use registry_world::{Content, layer_asked, noise, tar};
 
@@ -79,10 +80,7 @@ fn a_kill_at_any_moment_leaves_a_store_that_is_clean() {
     content.image("1", &tars);
     let server = content.serve(|request, content| {
         let slow = layer_asked(request, content)?;
-        Some(hull_test_support::server::Reply::with(
-            200,
-            hull_test_support::server::Body::Slow(slow, Duration::from_micros(30)),
-        ))
+        Some(Reply::with(200, Body::Slow(slow, Duration::from_micros(30))))
     });
     let name = format!("{}/x:1", server.host);
     let archive = t.path("archive.tar");
@@ -112,5 +110,42 @@ fn a_kill_at_any_moment_leaves_a_store_that_is_clean() {
     for directory in ["blobs/sha256", "layers", "downloads"] {
         let left: Vec<_> = std::fs::read_dir(t.data_root().join(directory)).unwrap().collect();
         assert!(left.is_empty(), "{directory}: {left:?}");
+    }
+}
+
+#[test]
+fn collecting_takes_nothing_from_pulls_or_containers() {
+    let Some(t) = Scenario::start() else { return };
+    let mut content = Content::default();
+    let shared = tar(&[("shared", &noise(500_000, 1))]);
+    content.image("1", &[shared.clone(), tar(&[("x", &noise(500_000, 3))])]);
+    content.image("2", &[shared, tar(&[("x", &noise(500_000, 5))])]);
+    let server = content.serve(|request, content| {
+        let slow = layer_asked(request, content)?;
+        let pause = Duration::from_micros(100);
+        Some(Reply::with(200, Body::Slow(slow, pause)))
+    });
+    let name = |tag: u32| format!("{}/x:{tag}", server.host);
+    let mut moments = Moments::new();
+    for round in 0..8 {
+        let pulls: Vec<_> = [1, 2].iter().map(|tag| t.spawn(&["pull", "-q", &name(*tag)])).collect();
+        for _ in 0..4 {
+            std::thread::sleep(moments.below(20));
+            t.ok(&["image", "prune", "-a", "-f"]);
+        }
+        for pull in pulls {
+            pull.wait().ok();
+        }
+        // Whichever was first may be gone again, whole.
+        assert_eq!(t.ok(&["system", "check"]), "The store is what it should be.", "round {round}");
+        t.ok(&["pull", "-q", &name(1)]);
+        t.ok(&["create", "--name", "box", &name(1), "/x"]);
+        t.ok(&["rmi", "-f", &name(1)]);
+        t.ok(&["image", "prune", "-a", "-f"]);
+        let copied = t.path("copied");
+        t.ok(&["cp", "box:/shared", copied.to_str().unwrap()]);
+        assert!(std::fs::read(copied).unwrap() == noise(500_000, 1), "round {round}");
+        t.ok(&["rm", "box"]);
+        t.ok(&["image", "prune", "-a", "-f"]);
     }
 }

@@ -76,6 +76,8 @@ fn members_that_make_no_sense_are_refused() {
         ("a file in a whiteout", tar().file(".wh.a/x", ""), "whiteout"),
         ("a root that is a file", tar().file("", "x"), "root of a layer"),
         ("an unknown type", tar().add(EntryType::new(b'Z'), b"x", b"", b""), "unknown type"),
+        ("a zero byte", tar().pax(&[("path", b"a\0b")]).file("x", ""), "zero byte"),
+        ("a link to a zero byte", tar().pax(&[("linkpath", b"a\0b")]).symlink("x", "y"), "zero byte"),
         ("no user", tar().pax(&[("uid", b"4294967295")]).file("a", ""), "not a user"),
         ("a negative size", tar().pax(&[("size", b"-1")]).file("a", ""), "no number"),
         ("an absurd size", tar().pax(&[("size", b"9223372036854775807")]).file("a", ""), "larger"),

@@ -14,7 +14,7 @@ mod tests;
 use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
 use tar::{EntryType, Header};
@@ -129,7 +129,15 @@ impl<R: Read> Members<R> {
                 EntryType::GNULongLink => extensions.link = Some(c_string(self.extension()?)),
                 EntryType::XHeader => extensions.records = Records::parse(&self.extension()?)?,
                 EntryType::XGlobalHeader => self.global = Records::parse(&self.extension()?)?,
-                _ => return self.member(&header, extensions).map(Some),
+                _ => {
+                    let member = self.member(&header, extensions)?;
+                    // A PAX record's value can hold one; the kernel's names end there.
+                    let ends_early = |path: &Path| path.as_os_str().as_bytes().contains(&0);
+                    return match ends_early(&member.path) || ends_early(&member.link) {
+                        true => Err(member.refused("its name or where it leads has a zero byte")),
+                        false => Ok(Some(member)),
+                    };
+                }
             }
         }
         Err(Error::Damaged("more than one set of extensions for one file".into()))
