@@ -84,6 +84,21 @@ fn run_ends_with_the_exit_code_and_leaves_nothing() {
 }
 
 #[test]
+fn run_ends_well_when_somebody_else_deletes_the_container() {
+    let Some(w) = World::start() else { return };
+    w.bundle(&w.config(&["sleep", "1000"]));
+    for _ in 0..10 {
+        let running =
+            hull_test_support::Running::start(&mut w.command(&["run", "--bundle", "bundle", "box"]));
+        eventually("it runs", || w.oci(&["state", "box"]).stdout.contains("running"));
+        w.oci(&["delete", "--force", "box"]).ok();
+        let ended = running.wait();
+        assert_eq!((ended.code(), ended.stderr.as_str()), (137, ""), "{ended}");
+    }
+    w.assert_nothing_left();
+}
+
+#[test]
 fn run_passes_signals_on() {
     let Some(w) = World::start() else { return };
     w.bundle(&w.config(&["sh", "-c", UNTIL_TERM]));

@@ -55,7 +55,7 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         if self.lock.is_some() {
             // The error that brought us here is the one to tell.
-            let _ = hull_storage::tree::remove_tree(&self.container.directory);
+            let _ = self.container.remove();
         }
     }
 }

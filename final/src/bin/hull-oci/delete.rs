@@ -68,7 +68,7 @@ pub fn destroy(container: &Container, cgroup: Result<Cgroup>, init: Option<&Proc
     if !failures.is_empty() {
         bail!("cannot delete all of container {:?}: {}", container.id, failures.join("; "));
     }
-    Ok(hull_storage::tree::remove_tree(&container.directory)?)
+    container.remove()
 }
 
 /// The first process is in the cgroup, and dies with it; but for one that somebody moved out of it.

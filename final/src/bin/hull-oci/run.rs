@@ -10,7 +10,7 @@ use nix::libc::SIGKILL;
 
 use crate::create::{After, Made, Reservation, make};
 use crate::relay::{self, Signals};
-use crate::state::{Root, State};
+use crate::state::{Container, Root, State};
 use crate::{cli, delete};
 
 pub fn run(root: &Root, args: &cli::Run, global: &cli::Global) -> Result<u8> {
@@ -33,11 +33,25 @@ pub fn run(root: &Root, args: &cli::Run, global: &cli::Global) -> Result<u8> {
     reservation.keep();
     let code = relay::wait(&running.pidfd, &signals, console);
     if !args.keep {
-        let _lock = container.lock()?;
-        delete::destroy(&container, ended.state.open_cgroup(), None)?;
-        delete::after(global, ended.state.subject(&ended.spec, 0));
+        clear(&container, &ended, global)?;
     }
     code
+}
+
+/// Somebody else may have deleted it meanwhile, and even made another one with its id.
+fn clear(container: &Container, ended: &Ended, global: &cli::Global) -> Result<()> {
+    let lock = container.lock();
+    let is_ours = match container.read() {
+        Ok(state) => state.creator == ended.state.creator,
+        Err(_) => container.exists(),
+    };
+    if !is_ours {
+        return Ok(());
+    }
+    let _lock = lock?;
+    delete::destroy(container, ended.state.open_cgroup(), None)?;
+    delete::after(global, ended.state.subject(&ended.spec, 0));
+    Ok(())
 }
 
 /// What is needed when it is over.

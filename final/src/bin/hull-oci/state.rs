@@ -14,6 +14,7 @@ use std::fs::DirBuilder;
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use hull_runtime::cgroups::Cgroup;
@@ -26,6 +27,9 @@ use hull_storage::process_id::ProcessId;
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::Bundle;
+
+/// How long others may keep a directory from being removed.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Of state.json; another one is refused.
 const FORMAT: u32 = 1;
@@ -158,6 +162,22 @@ impl Container {
             return Err(self.missing());
         }
         Ok(Lock::exclusive(&self.directory.join("lock"))?)
+    }
+
+    /// Removes the directory, under its lock. Who waits for that makes its file anew as soon as it is gone; finds the container
+    /// gone, and gives up.
+    pub fn remove(&self) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            match hull_storage::tree::remove_tree(&self.directory) {
+                Err(hull_storage::Error::Io { source, .. })
+                    if source.kind() == ErrorKind::DirectoryNotEmpty && started.elapsed() < PATIENCE =>
+                {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                removed => return Ok(removed?),
+            }
+        }
     }
 
     fn missing(&self) -> anyhow::Error {
