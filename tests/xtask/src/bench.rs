@@ -19,6 +19,8 @@ pub fn ratios(pairs: u32) -> Result<String> {
 fn command(pairs: u32) -> Result<Command> {
     run(&mut cargo(&["build", "--release", "--package", "hull"]))?;
     let mut cargo = cargo::<&str>(&[]);
-    cargo.env("HULL_BINARY", target()?.join("release/hull")).env("HULL_BENCH_PAIRS", pairs.to_string());
+    let release = target()?.join("release");
+    cargo.env("HULL_BINARY", release.join("hull")).env("HULL_OCI_BINARY", release.join("hull-oci"));
+    cargo.env("HULL_BENCH_PAIRS", pairs.to_string());
     Ok(cargo)
 }
