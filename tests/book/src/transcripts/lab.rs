@@ -38,6 +38,9 @@ chown $ID:$ID /home/you /home/run
 for file in passwd group subuid subgid; do
     if test -e /etc/$file; then mount --bind "$FILES/$file" /etc/$file; fi
 done
+# What is still running at a chapter's end is killed, and with it whoever would have cleared up.
+mkdir -m 1777 "$FILES/tmp"
+mount --bind "$FILES/tmp" /tmp
 cd $HOME
 exec "$@"
 "#;
