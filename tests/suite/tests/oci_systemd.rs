@@ -114,6 +114,22 @@ fn a_scope_ends_with_its_container_and_can_be_had_again() {
 }
 
 #[test]
+fn a_bus_does_where_systemds_own_socket_is_not() {
+    if !Manager::has_bus() {
+        return;
+    }
+    let Some(w) = World::start() else { return };
+    let Some(m) = Manager::start(&w) else { return };
+    w.bundle(&config(&w, &["sleep", "1000"]));
+    m.oci_by_bus(&["run", "-d", "--bundle", "bundle", "box"]).ok();
+    assert_eq!(m.scopes(), ["pre-box.scope"]);
+    m.oci_by_bus(&["update", "--memory", "32m", "box"]).ok();
+    assert_eq!(memory(&w), "33554432");
+    m.oci_by_bus(&["delete", "--force", "box"]).ok();
+    assert_eq!((m.scopes(), m.cgroups()), (vec![], vec![]));
+}
+
+#[test]
 fn what_fails_leaves_no_scope() {
     let Some(w) = World::start() else { return };
     let Some(m) = Manager::start(&w) else { return };

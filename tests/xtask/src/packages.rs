@@ -36,6 +36,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("curl", "asks the servers of the lessons"),
     ("qemu-system-x86", "runs the cgroup v2 virtual machine"),
     ("systemd", "makes the cgroups of --systemd-cgroup, here and in the virtual machine"),
+    ("dbus-daemon", "is how it is asked where its own socket is not there"),
     ("cpio", "packs the virtual machine's initramfs"),
     ("util-linux", "has setsid and setpriv, for terminals and ordinary users"),
     ("python3", "makes the calls of the book's escape from a chroot"),

@@ -11,6 +11,15 @@ use crate::oci_world::World;
 
 const SYSTEMD: &str = "/lib/systemd/systemd";
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
+const DBUS: &str = "/usr/bin/dbus-daemon";
+
+/// A bus on which everybody may do everything.
+const BUS: &str = r#"<busconfig><type>system</type><listen>unix:path=/run/dbus/system_bus_socket</listen>
+<policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*" eavesdrop="true"/>
+<allow eavesdrop="true"/></policy></busconfig>"#;
+
+/// No unit that others depend on by default.
+const ALONE: &str = "[Unit]\nDefaultDependencies=no\n";
 
 /// Enters the cgroup, and mounts the hierarchies anew as they are seen from there. Busybox's shell can do it.
 const SCRIPT: &str = r#"
@@ -76,7 +85,17 @@ impl<'a> Manager<'a> {
         }
         let units = w.path("units");
         std::fs::create_dir(&units).expect("the scenario's directory can be written");
-        std::fs::write(units.join("default.target"), "[Unit]\nDescription=nothing\n").expect("the same");
+        let write = |name: &str, text: &str| std::fs::write(units.join(name), text).expect("the same");
+        write("default.target", "[Unit]\nDescription=nothing\n");
+        let config = w.path("bus.conf");
+        std::fs::write(&config, BUS).expect("the same");
+        write("dbus.socket", &format!("{ALONE}[Socket]\nListenStream=/run/dbus/system_bus_socket\n"));
+        let start =
+            format!("{DBUS} --config-file={} --address=systemd: --nofork --nopidfile", config.display());
+        write(
+            "dbus.service",
+            &format!("{ALONE}[Service]\nType=notify\nExecStart={start} --systemd-activation\n"),
+        );
         let log = std::fs::File::create(w.path("systemd.log")).expect("the same");
         let mut shell = Command::new("sh");
         shell.args(["-c", SCRIPT, "sh", w.cgroup_parent()]).arg(units).arg(w.path("cgroups"));
@@ -110,11 +129,38 @@ impl<'a> Manager<'a> {
 
     /// `hull-oci --systemd-cgroup`. What it leaves running keeps a file open, and no pipe.
     pub fn oci(&self, words: &[&str]) -> Outcome {
-        let mut command = self.inside(&self.w.command(&[&["--systemd-cgroup"], words].concat()));
+        self.call(&self.w.command(&[&["--systemd-cgroup"], words].concat()), words)
+    }
+
+    fn call(&self, command: &Command, words: &[&str]) -> Outcome {
+        let mut command = self.inside(command);
         if !matches!(words[0], "create" | "run") {
             return outcome::run(command.stdin(Stdio::null()));
         }
         self.w.run_to_file(command)
+    }
+
+    /// Whether there is a bus to be had.
+    pub fn has_bus() -> bool {
+        let is_installed = Path::new(DBUS).exists();
+        if !is_installed {
+            skip::skip(&format!("{DBUS} is not installed"));
+        }
+        is_installed
+    }
+
+    /// [`Self::oci`] where systemd's own socket is not to be seen, and a bus is.
+    pub fn oci_by_bus(&self, words: &[&str]) -> Outcome {
+        self.systemctl(&["start", "dbus.socket", "dbus.service"]).ok();
+        let hide = [
+            "/usr/bin/unshare",
+            "--mount",
+            "sh",
+            "-c",
+            "mount -t tmpfs tmpfs /run/systemd; exec \"$@\"",
+            "sh",
+        ];
+        self.call(&wrapped(&hide, &self.w.command(&[&["--systemd-cgroup"], words].concat())), words)
     }
 
     /// Kills what has this name among systemd's processes.
@@ -146,7 +192,10 @@ impl Drop for Manager<'_> {
         let of_systemds_own = || {
             cgroups::below(self.w.cgroup_parent()).into_iter().filter(|directory| {
                 let name = directory.file_name().unwrap_or_default().to_string_lossy();
-                name == "init.scope" || name.ends_with(".slice")
+                name == "init.scope"
+                    || name == "dbus.service"
+                    || name == "dbus.socket"
+                    || name.ends_with(".slice")
             })
         };
         eventually("systemd's own cgroups are empty", || {

@@ -18,7 +18,8 @@ export HULL_BINARY=/bin/hull HULL_OCI_BINARY=/bin/hull-oci HULL_TEST_CACHE=/cach
 ended=0
 limits || ended=$?
 bundles || ended=$?
-oci_systemd || ended=$?
+# The machine has no dbus-daemon: the bus is the same on v1.
+oci_systemd --skip a_bus_does || ended=$?
 STEP_PROGRAM=/bin/step-03-cgroups lesson || ended=$?
 echo "the tests in the virtual machine ended with $ended"
 poweroff -f

@@ -8,7 +8,7 @@ use super::wire::{self, Message, Method, Writer};
 use super::{Error, Result};
 
 /// How long systemd may take for an answer; starting a scope takes it milliseconds.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 const SYSTEMD: &str = "org.freedesktop.systemd1";
 const OBJECT: &str = "/org/freedesktop/systemd1";

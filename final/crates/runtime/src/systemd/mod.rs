@@ -33,7 +33,9 @@ pub enum Error {
     #[error("systemd does not answer ({0})")]
     NoManager(String),
     #[error(transparent)]
-    Io(#[from] io::Error),
+    Io(io::Error),
+    #[error("it has not answered for {} s", bus::PATIENCE.as_secs())]
+    Silent,
     #[error("{0}")]
     Unknown(String),
     #[error("systemd refused {call}: {why}")]
@@ -46,6 +48,13 @@ pub enum Error {
     NotAProperty { name: String, value: String },
     #[error("cannot make a process to begin a scope with: {}", .0.desc())]
     NoPlaceholder(Errno),
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        // socket(7): what SO_RCVTIMEO and SO_SNDTIMEO end with.
+        if error.kind() == io::ErrorKind::WouldBlock { Self::Silent } else { Self::Io(error) }
+    }
 }
 
 impl Error {
