@@ -32,23 +32,29 @@ pub fn table(path: &Path) -> Result<String> {
 }
 
 /// Where it was measured; nothing about it but what the times depend on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
     /// "6.12"
     pub kernel: String,
     pub processors: usize,
+    /// How many others wanted a processor in the minute before.
+    pub load: f64,
 }
 
 impl Machine {
     fn this() -> Result<Self> {
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").context("asking for the kernel")?;
         let kernel = release.split('.').take(2).collect::<Vec<_>>().join(".");
-        Ok(Self { kernel, processors: std::thread::available_parallelism()?.get() })
+        let load = fs::read_to_string("/proc/loadavg").context("asking for the load")?;
+        let load = load.split(' ').next().and_then(|load| load.parse().ok()).context("a load is a number")?;
+        Ok(Self { kernel, processors: std::thread::available_parallelism()?.get(), load })
     }
 
     fn shown(&self) -> String {
-        let Self { kernel, processors } = self;
-        format!("Linux {kernel}, {processors} processors")
+        let Self { kernel, processors, load } = self;
+        // A machine that does nothing else has less than one.
+        let busy = if *load < 2.0 { String::new() } else { format!(", busy with other work (load {load})") };
+        format!("Linux {kernel}, {processors} processors{busy}")
     }
 }
 

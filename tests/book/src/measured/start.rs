@@ -100,6 +100,7 @@ pub fn measure(binaries: &Path) -> Result<Start> {
     if let Some(why) = hindrance() {
         anyhow::bail!("nothing can be measured here: {why}");
     }
+    let machine = Machine::this()?;
     let mut shell = shell(binaries)?;
     let starts = watch::times(&mut shell, COMMAND, STARTS)?;
     let divided: Vec<Vec<(u64, usize)>> =
@@ -115,7 +116,7 @@ pub fn measure(binaries: &Path) -> Result<Start> {
         at,
     });
     let parts = parts.collect();
-    Ok(Start { machine: Machine::this()?, command: COMMAND.into(), starts: STARTS, parts, end })
+    Ok(Start { machine, command: COMMAND.into(), starts: STARTS, parts, end })
 }
 
 /// When each part that is wanted begins, in microseconds, and how many calls it has; at the end the program's own `execve`.
