@@ -10,6 +10,7 @@ pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
     if !args.attach && !args.interactive {
         return each(&args.containers.names, |name| {
             engine.start(name, StartAttach::Detached)?;
+            run::say_what_is_dropped(engine, name);
             Ok(Some(name.into()))
         });
     }
@@ -21,6 +22,7 @@ pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
     let (tty, interactive) = (flag("Tty"), args.interactive && flag("OpenStdin"));
     run::need_terminal(tty, interactive)?;
     let Some(stream) = engine.start(name, StartAttach::Attached)? else { return Ok(0) };
+    run::say_what_is_dropped(engine, name);
     let options =
         AttachOptions { stdin: interactive, tty, sig_proxy: !tty, detach_keys: args.detach_keys.clone() };
     match stream.run(&options)? {

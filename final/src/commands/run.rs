@@ -5,7 +5,7 @@ use hull_engine::{AttachEnd, AttachOptions, Engine, StartAttach};
 
 use super::create;
 use crate::cli::container::Run;
-use crate::ui::output;
+use crate::ui::{errors, output};
 
 pub fn run(engine: &Engine, args: &Run) -> Result<u8> {
     let create = &args.create;
@@ -19,7 +19,9 @@ pub fn run(engine: &Engine, args: &Run) -> Result<u8> {
         // The monitor has done this unless it died before it could.
         let _ = engine.remove(&record.id, true, true);
     }
-    let Some(stream) = started? else {
+    let started = started?;
+    say_what_is_dropped(engine, &record.id);
+    let Some(stream) = started else {
         output::line(&record.id)?;
         return Ok(0);
     };
@@ -32,6 +34,19 @@ pub fn run(engine: &Engine, args: &Run) -> Result<u8> {
     match stream.run(&options)? {
         AttachEnd::Exited(code) => Ok(code),
         AttachEnd::Detached => Ok(0),
+    }
+}
+
+/// Where another program drops the container's packets, and only its owner can change that.
+pub fn say_what_is_dropped(engine: &Engine, container: &str) {
+    // What cannot be seen is no reason not to start.
+    if let Ok(Some(bridge)) = engine.dropped_bridge(container) {
+        errors::warn(
+            "iptables (legacy) drops what is forwarded: the container reaches nobody outside, and nobody its ports",
+            &format!(
+                "iptables-legacy -I FORWARD -i {bridge} -j ACCEPT; iptables-legacy -I FORWARD -o {bridge} -j ACCEPT"
+            ),
+        );
     }
 }
 

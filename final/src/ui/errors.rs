@@ -83,6 +83,12 @@ pub fn report(error: &anyhow::Error, code: Code) -> u8 {
     }
 }
 
+/// Says what is in the way of something that has been done all the same.
+pub fn warn(text: &str, hint: &str) {
+    // Nobody reads: there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "hull: warning: {text}\nhint: {hint}");
+}
+
 /// The error and its causes. Most errors of hull's crates already end with what caused them.
 fn sentence(error: &anyhow::Error) -> String {
     let mut text = String::new();

@@ -319,6 +319,35 @@ fn ports_answer_where_iptables_drops_what_is_forwarded() {
 }
 
 #[test]
+fn old_iptables_that_drop_what_is_forwarded_are_named() {
+    let Some(lan) = Lan::start() else { return };
+    if skip::find_program("iptables-legacy").is_none() {
+        return skip::skip("iptables is not installed");
+    }
+    // A kernel may have been built without it.
+    if !lan.host.try_sh("iptables-legacy -P FORWARD DROP").success() {
+        return skip::skip("this kernel has no old iptables");
+    }
+    let box_ = ["run", "-d", "--name", "box", "-p", "8080:80", "busybox", "sleep", "300"];
+    let run = lan.t.hull(&box_);
+    run.ok();
+    let hint = run.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).expect("there is one");
+    assert!(run.stderr.contains("iptables (legacy) drops what is forwarded"), "{run}");
+    lan.serve(&lan.place("box"), "0.0.0.0:80");
+    lan.neighbour.is_refused(Transport::Tcp, &format!("{HOST}:8080"));
+    // The hint is the remedy, and nothing is said any more.
+    lan.host.sh(hint);
+    lan.neighbour.ask(Transport::Tcp, &format!("{HOST}:8080"));
+    lan.stop_serving();
+    assert_eq!(lan.t.hull(&["restart", "-t", "0", "box"]).stderr, "");
+    let again = lan.t.hull(&["run", "--rm", "busybox", "true"]);
+    assert!(again.success() && again.stderr.is_empty(), "{again}");
+    // Who goes nowhere is told nothing.
+    lan.host.sh("iptables-legacy -F FORWARD");
+    assert!(lan.t.hull(&["run", "--rm", "--network", "none", "busybox", "true"]).stderr.is_empty());
+}
+
+#[test]
 fn a_thousand_ports_are_more_descriptors_than_the_container_is_to_have() {
     let Some(t) = Scenario::with_busybox() else { return };
     let run = t.command(&["run", "-d", "--name", "box", "-p", "10000-11499:20000-21499", "busybox"]);

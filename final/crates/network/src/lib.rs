@@ -16,6 +16,7 @@ pub mod addresses;
 pub mod connections;
 mod error;
 pub mod leases;
+pub mod legacy;
 pub mod links;
 pub mod mac;
 pub mod names;

@@ -20,6 +20,16 @@ pub fn enable_netlink_option(socket: BorrowedFd<'_>, option: i32) -> nix::Result
     Errno::result(set).map(drop)
 }
 
+/// Reads an option whose value is a structure, which may say in its beginning what is asked for; its length.
+pub fn read_option(socket: BorrowedFd<'_>, level: i32, option: i32, value: &mut [u8]) -> nix::Result<usize> {
+    let mut size = libc::socklen_t::try_from(value.len()).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: the kernel reads and writes at most `size` bytes of the buffer, which is borrowed for the call.
+    let read = unsafe {
+        libc::getsockopt(socket.as_raw_fd(), level, option, value.as_mut_ptr().cast(), &raw mut size)
+    };
+    Errno::result(read).map(|_| size as usize)
+}
+
 /// Calls `action` with an address for the socket at `path`, whose length does not matter: `sun_path` holds 107 bytes
 /// (unix(7)), so the socket is named through a descriptor of its directory.
 pub fn with_socket_address<T>(

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use hull_network::links;
 use hull_network::netlink::Socket;
 use hull_network::nftables::accept_forwarded;
+use hull_network::{legacy, links};
 
 use super::bridge::{self, Sockets};
 use super::endpoint::{Endpoint, endpoints};
@@ -13,6 +13,22 @@ use crate::error::Result;
 use crate::state::Snapshot;
 
 impl Engine {
+    /// The bridge of a container's whose packets another program's rules will drop, where hull's can do nothing about it:
+    /// a table of the old iptables.
+    pub fn dropped_bridge(&self, container: &str) -> Result<Option<String>> {
+        let record = self.find(container)?;
+        for option in &record.options.networks {
+            if let Some(network) = self.load_network(&option.network)?
+                && !network.driver.is_on_lan()
+                && !network.internal
+                && legacy::drops_forwarded(&network.link)
+            {
+                return Ok(Some(network.link));
+            }
+        }
+        Ok(None)
+    }
+
     /// Puts back whatever is missing of bridges and rules.
     pub fn reload_networks(&self) -> Result<()> {
         let mut sockets = Sockets::open()?;
