@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! floor start DIR CGROUP PROGRAM…     one container: DIR has lower/ merged/ and the files of etc/
+//! floor start-on BRIDGE DIR CGROUP PROGRAM…     the same, with a cable to a bridge
+//! floor ask NAME COUNT                the container's resolver, from its network namespace
 //! floor exec PID CGROUP PROGRAM…      one more program in the container of PID
 //! floor read DATA RUN                 the files that `hull ps` must read
 //! ```
@@ -12,6 +14,7 @@
 mod cgroups;
 mod exec;
 mod filter;
+mod network;
 mod read;
 mod rights;
 mod rootfs;
@@ -27,10 +30,14 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words[..] {
-        ["start", dir, cgroup, ref program @ ..] => start::start(Path::new(dir), cgroup, program),
+        ["start", dir, cgroup, ref program @ ..] => start::start(Path::new(dir), cgroup, None, program),
+        ["start-on", bridge, dir, cgroup, ref program @ ..] => {
+            start::start(Path::new(dir), cgroup, Some(bridge), program)
+        }
+        ["ask", name, count] => count.parse().context("COUNT").and_then(|count| network::ask(name, count)),
         ["exec", pid, cgroup, ref program @ ..] => exec::exec(pid, cgroup, program),
         ["read", data, run] => read::read(Path::new(data), Path::new(run)),
-        _ => Err(anyhow::anyhow!("usage: floor start|exec|read …")),
+        _ => Err(anyhow::anyhow!("usage: floor start|start-on|ask|exec|read …")),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -6,10 +6,10 @@ use anyhow::Result;
 use hull_sys::process::{self, Clone3, Cloned};
 use nix::sched::{CloneFlags, unshare};
 
-use crate::{cgroups, execute, rights, rootfs, wait};
+use crate::{cgroups, execute, network, rights, rootfs, wait};
 
 /// The cgroups come first: the child is born in v2's and enters v1's by itself.
-pub fn start(dir: &Path, cgroup: &str, program: &[&str]) -> Result<u8> {
+pub fn start(dir: &Path, cgroup: &str, bridge: Option<&str>, program: &[&str]) -> Result<u8> {
     let upper = upper(dir)?;
     let directories = cgroups::directories(cgroup);
     cgroups::create(&directories)?;
@@ -24,14 +24,24 @@ pub fn start(dir: &Path, cgroup: &str, program: &[&str]) -> Result<u8> {
         cgroup: birthplace.as_ref().map(std::os::fd::AsFd::as_fd),
         ..Clone3::default()
     };
+    let (mut plugged, plug) = std::io::pipe()?;
     let pid = match process::clone3(&request)? {
         Cloned::Parent { pid, .. } => pid,
         Cloned::Child => {
-            let result = container(dir, &upper, &directories, program);
+            drop(plug);
+            let result = container(dir, &upper, &directories).and_then(|()| {
+                // The program finds its network.
+                std::io::Read::read(&mut plugged, &mut [0])?;
+                execute(program)
+            });
             eprintln!("floor: {:#}", result.expect_err("execve does not return"));
             process::exit_now(125);
         }
     };
+    if let Some(bridge) = bridge {
+        network::plug(bridge, pid)?;
+    }
+    drop(plug);
     let code = wait(pid)?;
     cgroups::remove(&directories)?;
     std::fs::remove_dir_all(upper)?;
@@ -47,7 +57,7 @@ fn upper(dir: &Path) -> Result<PathBuf> {
     Ok(upper)
 }
 
-fn container(dir: &Path, upper: &Path, directories: &[PathBuf], program: &[&str]) -> Result<()> {
+fn container(dir: &Path, upper: &Path, directories: &[PathBuf]) -> Result<()> {
     nix::unistd::setsid()?;
     nix::unistd::sethostname("floor")?;
     process::loopback_up()?;
@@ -59,6 +69,5 @@ fn container(dir: &Path, upper: &Path, directories: &[PathBuf], program: &[&str]
     rootfs::cgroups()?;
     rootfs::hide()?;
     rootfs::pivot()?;
-    rights::restrict()?;
-    execute(program)
+    rights::restrict()
 }

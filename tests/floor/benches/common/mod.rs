@@ -46,6 +46,14 @@ impl World {
         succeed(&mut self.scenario.command(&args));
     }
 
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
+    pub fn floor(&self) -> Command {
+        Command::new(&self.floor)
+    }
+
     /// A container that stays.
     pub fn running(&self) -> Running<'_> {
         let name = format!("bench-{}", self.containers.fetch_add(1, Ordering::Relaxed));
