@@ -62,9 +62,23 @@ fn descendants(pid: i32) -> Vec<i32> {
 fn start_and_kill(t: &Scenario, number: u64, victim: Victim, delay: Duration) {
     let name = format!("victim-{number}");
     let volume = format!("shared-{}:/data", number % 3);
+    let port = format!("{}:80", 20000 + number);
+    let network = if number.is_multiple_of(2) { "bridge" } else { "kills" };
     let script = "echo $0 >> /data/log; while :; do sleep 0.1; done";
-    let mut command =
-        t.command(&["run", "-d", "--name", &name, "-v", &volume, "busybox", "sh", "-c", script, &name]);
+    let mut command = t.command(&[
+        "run",
+        "-d",
+        "--name",
+        &name,
+        "-v",
+        &volume,
+        "-p",
+        &port,
+        "--network",
+        network,
+        "busybox",
+    ]);
+    command.args(["sh", "-c", script, &name]);
     let mut running = Running::start(command.stdin(Stdio::null()));
     let started = Instant::now();
     while started.elapsed() < delay {
@@ -93,6 +107,7 @@ fn two_hundred_kills_at_random_moments_leave_nothing() {
     let Some(t) = Scenario::with_busybox() else { return };
     let image = t.ok(&["images", "-q", "--no-trunc"]);
     t.ok(&["run", "--rm", "-v", "precious:/data", "busybox", "sh", "-c", "echo precious > /data/file"]);
+    t.ok(&["network", "create", "kills"]);
     let mut random = Sequence(0x9e37_79b9_7f4a_7c15);
     for number in 0..200 {
         let victim = [Victim::Cli, Victim::Monitor, Victim::Init][random.below(3) as usize];
@@ -113,6 +128,10 @@ fn two_hundred_kills_at_random_moments_leave_nothing() {
     assert_eq!(t.ok(&["images", "-q", "--no-trunc"]), image, "no image is lost");
     let kept = t.ok(&["run", "--rm", "-v", "precious:/data", "busybox", "cat", "/data/file"]);
     assert_eq!(kept, "precious", "no volume data is lost");
+    // Nobody holds an address or a port but who lives.
+    assert!(t.traces_left().is_empty());
+    t.ok(&["network", "rm", "kills"]);
+    t.ok(&["run", "--rm", "-p", "20000-20199:1-200", "busybox", "true"]);
 }
 
 #[test]

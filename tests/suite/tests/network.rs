@@ -250,15 +250,26 @@ fn two_roots_do_not_touch_each_other() {
 }
 
 #[test]
-fn many_at_once_get_different_addresses() {
+fn two_hundred_started_sixteen_at_a_time_get_different_addresses_and_leave_nothing() {
+    const ALL: usize = 200;
+    const AT_ONCE: usize = 16;
     let Some(t) = Scenario::with_busybox() else { return };
-    let started: Vec<_> = (0..24)
-        .map(|number| t.spawn(&["run", "-d", "--name", &format!("box{number}"), "busybox", "sleep", "300"]))
-        .collect();
-    started.into_iter().for_each(|running| drop(running.wait().ok().to_owned()));
+    let names: Vec<_> = (0..ALL).map(|number| format!("box{number}")).collect();
+    let start = |name: &String| t.spawn(&["run", "-d", "--name", name, "busybox", "sleep", "3000"]);
+    let mut running = std::collections::VecDeque::new();
+    for name in &names {
+        if running.len() == AT_ONCE {
+            running.pop_front().map(|first: hull_test_support::Running| first.wait().ok().to_owned());
+        }
+        running.push_back(start(name));
+    }
+    running.into_iter().for_each(|last| drop(last.wait().ok().to_owned()));
     let all = json(&t.ok(&["network", "inspect", "bridge"]));
     let containers = all[0]["Containers"].as_object().unwrap();
     let addresses: std::collections::BTreeSet<_> =
         containers.values().map(|container| container["IPv4Address"].as_str().unwrap()).collect();
-    assert_eq!(addresses.len(), 24);
+    assert_eq!(addresses.len(), ALL);
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    t.ok(&[&["rm", "-f"], &names[..]].concat());
+    assert_eq!(t.inspect("bridge", "{{len .Containers}}"), "0");
 }
