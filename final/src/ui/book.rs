@@ -1,11 +1,12 @@
 //! Errors about which the book says more than fits a hint.
 
 /// What an error or its hint has in it. Each is a heading of the book's chapter "Troubleshooting"; the first that fits counts.
-const EXPLAINED: [&str; 10] = [
+const EXPLAINED: [&str; 11] = [
     "cannot enter a user namespace",
     "limits need a cgroup of your own",
     "port taken",
     "cannot be the network's parent",
+    "no network of their own",
     "executable file not found in $PATH",
     "Exec format error",
     "cannot mount the overlay",
