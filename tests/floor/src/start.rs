@@ -1,5 +1,6 @@
 //! One container, from clone3 to the removal of its cgroups.
 
+use std::io::{PipeReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -24,16 +25,12 @@ pub fn start(dir: &Path, cgroup: &str, bridge: Option<&str>, program: &[&str]) -
         cgroup: birthplace.as_ref().map(std::os::fd::AsFd::as_fd),
         ..Clone3::default()
     };
-    let (mut plugged, plug) = std::io::pipe()?;
+    let (plugged, plug) = std::io::pipe()?;
     let pid = match process::clone3(&request)? {
         Cloned::Parent { pid, .. } => pid,
         Cloned::Child => {
             drop(plug);
-            let result = container(dir, &upper, &directories).and_then(|()| {
-                // The program finds its network.
-                std::io::Read::read(&mut plugged, &mut [0])?;
-                execute(program)
-            });
+            let result = container(dir, &upper, &directories, plugged, program);
             eprintln!("floor: {:#}", result.expect_err("execve does not return"));
             process::exit_now(125);
         }
@@ -57,7 +54,13 @@ fn upper(dir: &Path) -> Result<PathBuf> {
     Ok(upper)
 }
 
-fn container(dir: &Path, upper: &Path, directories: &[PathBuf]) -> Result<()> {
+fn container(
+    dir: &Path,
+    upper: &Path,
+    directories: &[PathBuf],
+    mut plugged: PipeReader,
+    program: &[&str],
+) -> Result<()> {
     nix::unistd::setsid()?;
     nix::unistd::sethostname("floor")?;
     process::loopback_up()?;
@@ -69,5 +72,8 @@ fn container(dir: &Path, upper: &Path, directories: &[PathBuf]) -> Result<()> {
     rootfs::cgroups()?;
     rootfs::hide()?;
     rootfs::pivot()?;
-    rights::restrict()
+    // The program finds its network.
+    plugged.read_to_end(&mut Vec::new())?;
+    rights::restrict()?;
+    execute(program)
 }
