@@ -420,6 +420,22 @@ fn a_layer_that_outgrows_the_disk_leaves_nothing() {
     rustix::mount::unmount(t.data_root(), rustix::mount::UnmountFlags::DETACH).unwrap();
 }
 
+/// Zeros behind the tar's end take no room on a disk, and a processor for as long as there are more.
+#[test]
+fn a_gzip_bomb_is_refused_before_it_has_gone_off() {
+    let Some(t) = Scenario::start() else { return };
+    let mut content = Content::default();
+    let small = tar(&[("small", b"x")]);
+    // As tight as it gets, a thousandth: what fast compression makes of zeros is no more than what many a layer becomes.
+    let mut zeros = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut zeros, &vec![0; 64 << 20]).unwrap();
+    let bomb = [gzip(&small), zeros.finish().unwrap().repeat(70)].concat();
+    let mut manifest = content.image("1", &[small]);
+    manifest["layers"][0] = content.descriptor("application/vnd.oci.image.layer.v1.tar+gzip", bomb);
+    content.tag("1", MANIFEST, &manifest);
+    fails_with(&t, content, |_, _| None, "bytes of it become more than 4");
+}
+
 #[test]
 fn lists_end() {
     let Some(t) = Scenario::start() else { return };
