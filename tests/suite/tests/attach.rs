@@ -216,3 +216,20 @@ fn a_terminals_last_output_is_not_lost() {
         assert_eq!(outcome.ok().lines().last().map(|line| line.trim_end()), Some("20000"));
     }
 }
+
+/// It may wait for weeks.
+#[test]
+fn a_monitor_gives_back_what_its_start_took() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    sleeper(&t);
+    let smaps = format!("/proc/{}/smaps", t.monitor_of("box"));
+    // Each mapping is a line with its name, and then lines of its own, of which one says what is in memory.
+    let resident = |name: &str| -> u64 {
+        let smaps = std::fs::read_to_string(&smaps).unwrap();
+        let mappings = smaps.split_inclusive("VmFlags").filter(|mapping| mapping.contains(name));
+        let lines = mappings.filter_map(|mapping| mapping.lines().find_map(|line| line.strip_prefix("Rss:")));
+        lines.map(|line| line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()).sum()
+    };
+    eventually("the stack is small", || (1..200).contains(&resident("[stack]")));
+    eventually("most of the program is not in memory", || (1..6000).contains(&resident(" r-xp ")));
+}

@@ -2,6 +2,7 @@
 
 pub mod bpf;
 pub mod fs;
+pub mod memory;
 pub mod mount;
 pub mod net;
 pub mod process;

@@ -251,12 +251,3 @@ pub fn default_signals() -> nix::Result<()> {
     }
     Ok(())
 }
-
-/// malloc_trim(3): gives freed memory back to the kernel. A process that stays after a burst of work would keep it.
-pub fn trim_heap() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: no arguments but a number; it locks the allocator as free(3) does.
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}

@@ -150,7 +150,7 @@ impl Monitor {
         self.welcome(command, attach);
         self.network.settle();
         // From here on it waits, perhaps for weeks.
-        process::trim_heap();
+        hull_sys::memory::give_back();
 
         let mut pause = FIRST_PAUSE;
         let exit = loop {
