@@ -64,8 +64,12 @@ fn calls_fail(w: &World, Sample { errno, first, step }: Sample) {
         }
         nth += step;
     }
-    // One that was interrupted is made again.
-    let fatal = if errno == Errno::EINTR { 0 } else { asked / 2 };
+    // One that was interrupted is made again; a sample can be of calls that matter less.
+    let fatal = match (errno, step) {
+        (Errno::EINTR, _) => 0,
+        (_, 1) => asked / 2,
+        _ => asked / 3,
+    };
     assert!(nth > 100 && failures > fatal, "of {asked} calls only {failures} were fatal");
 }
 
