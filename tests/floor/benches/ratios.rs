@@ -41,9 +41,11 @@ fn exec(world: &World, pairs: u32) {
     taken.print_ratio("exec CT /bin/true", "<= x 2.5");
 }
 
-/// What ten monitors take, each its share of pages that several map.
+/// What ten monitors take that only wait, each its share of pages that several map.
 fn monitor_memory(world: &World) {
     let containers: Vec<_> = (0..10).map(|_| world.running()).collect();
+    // A second after the start they give back what it took.
+    std::thread::sleep(std::time::Duration::from_secs(2));
     let total: u64 = containers.iter().map(|c| c.monitor_pss()).sum();
     let mean = format!("{} KB", total / containers.len() as u64);
     row("monitor memory (PSS), mean of ten", "", "", &mean, "<= 500 KB");

@@ -18,6 +18,9 @@ const RETRY: Duration = Duration::from_millis(250);
 /// The most that is read after the end: twice what a pipe can hold (pipe(7), pipe-max-size).
 const LAST_OUTPUT: usize = 2 << 20;
 
+/// A program that has ended by then is not made to wait for what only saves memory.
+const SHORT: Duration = Duration::from_secs(1);
+
 /// What the loop works on. It borrows: the monitor owns, and goes on with it after the run.
 pub(super) struct EventLoop<'a> {
     /// An `exec` session has none: only the command that began it is attached.
@@ -57,7 +60,22 @@ impl EventLoop<'_> {
     /// Returns once `pidfd` says the container's first process is gone and its output has been read.
     pub(super) fn run(&mut self, pidfd: BorrowedFd<'_>) -> Result<(), Errno> {
         let mut buffer = vec![0; MAX_PAYLOAD / 2];
-        while !self.turn(Some(pidfd), None, &mut buffer)? {}
+        let stays = Instant::now() + SHORT;
+        let mut exited = false;
+        while !exited {
+            let left = stays.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            exited = self.turn(Some(pidfd), Some(left), &mut buffer)?;
+        }
+        if !exited {
+            // From here on it waits, perhaps for weeks.
+            hull_sys::memory::give_back();
+        }
+        while !exited {
+            exited = self.turn(Some(pidfd), None, &mut buffer)?;
+        }
         self.drain(&mut buffer);
         Ok(())
     }

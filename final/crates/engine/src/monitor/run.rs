@@ -149,8 +149,6 @@ impl Monitor {
         };
         self.welcome(command, attach);
         self.network.settle();
-        // From here on it waits, perhaps for weeks.
-        hull_sys::memory::give_back();
 
         let mut pause = FIRST_PAUSE;
         let exit = loop {
