@@ -1,9 +1,11 @@
 //! `cargo xtask bench`: release builds, then the benches of `tests/floor`.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
 
+use crate::install::binaries;
 use crate::workspace::{cargo, output, run, target};
 
 pub fn bench(pairs: u32) -> Result<()> {
@@ -15,12 +17,17 @@ pub fn ratios(pairs: u32) -> Result<String> {
     output(command(pairs)?.args(["bench", "--quiet", "--package", "floor", "--bench", "ratios"]))
 }
 
-/// A cargo that measures the release build, which is made first.
+/// The programs to measure, as they are installed: a linker writes its file in pieces, the kernel keeps such a one in many
+/// small pieces too, and mapping those makes a start a twentieth slower.
+pub fn programs() -> Result<PathBuf> {
+    binaries(&target()?.join("bench"))
+}
+
+/// A cargo that measures them.
 fn command(pairs: u32) -> Result<Command> {
-    run(&mut cargo(&["build", "--release", "--package", "hull"]))?;
     let mut cargo = cargo::<&str>(&[]);
-    let release = target()?.join("release");
-    cargo.env("HULL_BINARY", release.join("hull")).env("HULL_OCI_BINARY", release.join("hull-oci"));
+    let bin = programs()?;
+    cargo.env("HULL_BINARY", bin.join("hull")).env("HULL_OCI_BINARY", bin.join("hull-oci"));
     cargo.env("HULL_BENCH_PAIRS", pairs.to_string());
     Ok(cargo)
 }

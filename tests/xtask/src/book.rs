@@ -18,7 +18,7 @@ pub fn book(serve: bool, capture: bool, measure: bool) -> Result<()> {
     }
     if measure {
         let printed = bench::ratios(60)?;
-        hull_book::measured::measure(&target()?.join("release"), &printed)?;
+        hull_book::measured::measure(&bench::programs()?, &printed)?;
     }
     let changed = hull_book::generated::update()?;
     eprintln!("{changed} generated files have changed");

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -19,12 +19,7 @@ const COMPLETIONS: [(&str, &str); 3] = [
 ];
 
 pub fn install(prefix: &Path) -> Result<()> {
-    run(&mut cargo(&["build", "--release", "--package", "hull", "--bins"]))?;
-    let release = target()?.join("release");
-    for binary in BINARIES {
-        place(&prefix.join("bin").join(binary), &fs::read(release.join(binary)).context(binary)?, 0o755)?;
-    }
-    let hull = release.join("hull");
+    let hull = binaries(prefix)?.join("hull");
     for (shell, path) in COMPLETIONS {
         let script = output(Command::new(&hull).args(["completion", shell]))?;
         place(&prefix.join(path), script.as_bytes(), 0o644)?;
@@ -34,6 +29,16 @@ pub fn install(prefix: &Path) -> Result<()> {
     run(Command::new(&hull).arg("man").arg(&man))?;
     println!("man pages in {}", man.display());
     Ok(())
+}
+
+/// The programs alone, and the directory they are in.
+pub fn binaries(prefix: &Path) -> Result<PathBuf> {
+    run(&mut cargo(&["build", "--release", "--package", "hull", "--bins"]))?;
+    let (release, bin) = (target()?.join("release"), prefix.join("bin"));
+    for binary in BINARIES {
+        place(&bin.join(binary), &fs::read(release.join(binary)).context(binary)?, 0o755)?;
+    }
+    Ok(bin)
 }
 
 /// Writes beside the target and renames: a running `hull` keeps its file, and a reader never sees half of one.
