@@ -67,6 +67,8 @@ fn an_ordinary_users_container_goes_out_and_its_ports_lead_in() {
         }
         drop(web);
         assert_eq!(lan.t.inspect("web", "{{.HostConfig.NetworkMode}}"), program);
+        let status = std::fs::read_to_string(format!("/proc/{}/status", carrier(lan, "web"))).unwrap();
+        assert!(status.contains("Seccomp:\t2"), "it parses what the container sends: {status}");
         let ports = lan.t.ok(&["port", "web"]);
         assert!(ports.contains("80/tcp -> 0.0.0.0:8080") && ports.contains("81/tcp -> 0.0.0.0:"), "{ports}");
         assert!(lan.t.ok(&["ps", "--format", "{{.Ports}}"]).contains("0.0.0.0:8080->80/tcp"));

@@ -101,6 +101,9 @@ pub(super) fn start(program: Program, directory: &Path, ports: &[PublishedPort])
             "--mtu=65520",
             // The host's loopback is the host's.
             "--disable-host-loopback",
+            // What the container sends is parsed there: by a process that sees no files and may make few calls.
+            "--enable-sandbox",
+            "--enable-seccomp",
             "--netns-type=path",
             "--api-socket",
             API,
