@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use hull_test_support::outcome::run;
+use hull_test_support::outcome::{eventually_some, run};
 use hull_test_support::{Outcome, Scenario, skip};
 use nix::mount::{MntFlags, MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
@@ -165,9 +165,9 @@ impl Drop for Lan {
 impl Server {
     #[track_caller]
     fn start(place: &Place, address: SocketAddr) -> Self {
-        let (listener, socket) = place
-            .inside(|| Ok::<_, io::Error>((TcpListener::bind(address)?, UdpSocket::bind(address)?)))
-            .expect("the port is free");
+        let bind = || Ok::<_, io::Error>((TcpListener::bind(address)?, UdpSocket::bind(address)?));
+        // A child that another test has just forked holds the last server's until it executes its program.
+        let (listener, socket) = eventually_some("the port is free", || place.inside(bind).ok());
         listener.set_nonblocking(true).expect("it is a socket");
         socket.set_nonblocking(true).expect("it is a socket");
         let stop = Arc::new(AtomicBool::new(false));

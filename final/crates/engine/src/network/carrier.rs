@@ -23,6 +23,7 @@ use hull_sys::net::with_socket_address;
 use hull_sys::process::{self, Fork};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use serde_json::json;
 
@@ -218,9 +219,19 @@ fn add_port(socket: &Path, port: &PublishedPort) -> Result<()> {
         let mut answer = vec![0; 4096];
         let (length, _) = rustix::net::recv(&connection, answer.as_mut_slice(), RecvFlags::empty())?;
         answer.truncate(length);
-        Ok::<_, rustix::io::Errno>(answer)
+        Ok::<_, Errno>(answer)
     };
-    let answer = ask().map_err(std::io::Error::from).context(|| "ask slirp4netns for a port".into())?;
+    // It says that it is ready, shuts itself in, and only then listens.
+    let deadline = Instant::now() + PATIENCE;
+    let answer = loop {
+        match ask() {
+            Err(Errno::NOENT | Errno::CONNREFUSED) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            asked => break asked,
+        }
+    };
+    let answer = answer.map_err(std::io::Error::from).context(|| "ask slirp4netns for a port".into())?;
     match String::from_utf8_lossy(&answer) {
         text if text.contains("\"error\"") => Err(Error::Carrier {
             what: format!("cannot publish {} at {}", port.container, port.host),
