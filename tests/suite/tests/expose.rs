@@ -8,7 +8,7 @@ use hull_test_support::{Scenario, skip};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 mod lan;
-use lan::{Lan, NEIGHBOUR};
+use lan::{Lan};
 
 /// A /run of the test's own, where the names are.
 struct Run;
@@ -136,19 +136,7 @@ fn a_trace_shows_links_addresses_rules_and_ports() {
     let Some(lan) = Lan::start() else { return };
     let t = &lan.t;
     lan.run("box", &["-p", "8080:80", "-p", "127.0.0.1:53:53/udp"]);
-    t.ok(&[
-        "network",
-        "create",
-        "-d",
-        "macvlan",
-        "--parent",
-        "lan0",
-        "--subnet",
-        "198.51.100.0/24",
-        "--gateway",
-        NEIGHBOUR,
-        "wire",
-    ]);
+    lan.create_wire();
     t.ok(&["network", "connect", "wire", "box"]);
     let trace: serde_json::Value =
         serde_json::from_str(&t.ok(&["network", "trace", "--format", "json", "box"])).unwrap();

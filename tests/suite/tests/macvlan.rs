@@ -8,19 +8,7 @@ use lan::{BOTH, HOST, Lan, NEIGHBOUR, Transport};
 /// A LAN with the network `wire` on it.
 fn start() -> Option<Lan> {
     let lan = Lan::start()?;
-    lan.t.ok(&[
-        "network",
-        "create",
-        "-d",
-        "macvlan",
-        "--parent",
-        "lan0",
-        "--subnet",
-        "198.51.100.0/24",
-        "--gateway",
-        NEIGHBOUR,
-        "wire",
-    ]);
+    lan.create_wire();
     Some(lan)
 }
 

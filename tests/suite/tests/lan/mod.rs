@@ -134,6 +134,14 @@ impl Lan {
         self.servers.lock().expect("nobody panics with it").clear();
     }
 
+    /// Makes the network `wire`, whose containers are on the LAN by macvlan.
+    #[track_caller]
+    pub fn create_wire(&self) {
+        let on_lan = ["network", "create", "-d", "macvlan", "--parent", "lan0"];
+        let subnet = ["--subnet", "198.51.100.0/24", "--gateway", NEIGHBOUR, "wire"];
+        self.t.ok(&[&on_lan[..], &subnet].concat());
+    }
+
     #[track_caller]
     pub fn place(&self, name: &str) -> Place {
         Place(File::open(format!("/proc/{}/ns/net", self.t.pid_of(name))).expect("it runs"))

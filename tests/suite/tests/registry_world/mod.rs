@@ -159,6 +159,21 @@ pub fn nothing_visible(t: &Scenario) {
     }
 }
 
+/// The pull fails with these words, and leaves nothing to be seen.
+#[track_caller]
+pub fn fails_with(
+    t: &Scenario,
+    content: Content,
+    interfere: impl Fn(&Request, &Content) -> Option<Reply> + Send + Sync + 'static,
+    words: &str,
+) -> Outcome {
+    let server = content.serve(interfere);
+    let outcome = pull(t, &server, "x:1");
+    assert!(outcome.fails(1).contains(words), "{words:?} is not said: {outcome}");
+    nothing_visible(t);
+    outcome
+}
+
 /// The layer that is asked for, if it is one.
 pub fn layer_asked(request: &Request, content: &Content) -> Option<Vec<u8>> {
     let digest = request.path.rsplit('/').next().unwrap_or_default();
