@@ -123,20 +123,42 @@ impl Carrier {
         let ready = || std::fs::metadata(self.directory.join(READY)).is_ok_and(|file| file.len() > 0);
         let deadline = Instant::now() + PATIENCE;
         while !ready() {
-            let ended = readable(&self.process, Some(Duration::from_millis(1)))?;
-            if ended || Instant::now() > deadline {
-                let words = std::fs::read_to_string(self.directory.join(LOG)).unwrap_or_default();
-                // pasta complains that a sandbox has no syslog before it comes to the point.
-                let why = words.lines().rfind(|line| !line.contains("syslog")).unwrap_or("it has ended");
-                let what = format!("cannot start {}", self.program.name());
-                return Err(Error::Carrier { what, why: why.trim().to_owned() });
-            }
+            self.wait_a_moment(deadline)?;
         }
         match self.program {
             Program::Pasta => Ok(()),
-            Program::Slirp4netns => {
-                ports.iter().try_for_each(|port| add_port(&self.directory.join(API), port))
+            Program::Slirp4netns => ports.iter().try_for_each(|port| self.add_port(port, deadline)),
+        }
+    }
+
+    /// Unless it has ended or takes too long, which is an error with its last words.
+    fn wait_a_moment(&self, deadline: Instant) -> Result<()> {
+        let ended = readable(&self.process, Some(Duration::from_millis(1)))?;
+        if !ended && Instant::now() < deadline {
+            return Ok(());
+        }
+        let words = std::fs::read_to_string(self.directory.join(LOG)).unwrap_or_default();
+        // pasta complains that a sandbox has no syslog before it comes to the point.
+        let why = words.lines().rfind(|line| !line.contains("syslog")).unwrap_or("it has ended");
+        let what = format!("cannot start {}", self.program.name());
+        Err(Error::Carrier { what, why: why.trim().to_owned() })
+    }
+
+    /// slirp4netns(1), "API socket". It says that it is ready, shuts itself in, and only then listens.
+    fn add_port(&self, port: &PublishedPort, deadline: Instant) -> Result<()> {
+        let answer = loop {
+            match ask_for_port(&self.directory.join(API), port) {
+                Err(Errno::NOENT | Errno::CONNREFUSED) => self.wait_a_moment(deadline)?,
+                asked => break asked,
             }
+        };
+        let answer = answer.map_err(std::io::Error::from).context(|| "ask slirp4netns for a port".into())?;
+        match String::from_utf8_lossy(&answer) {
+            text if text.contains("\"error\"") => Err(Error::Carrier {
+                what: format!("cannot publish {} at {}", port.container, port.host),
+                why: text.trim().to_owned(),
+            }),
+            _ => Ok(()),
         }
     }
 
@@ -202,43 +224,23 @@ fn spawn(mut command: Command) -> Result<OwnedFd> {
     }
 }
 
-/// slirp4netns(1), "API socket": one request and one answer to a connection.
-fn add_port(socket: &Path, port: &PublishedPort) -> Result<()> {
+/// One request and one answer to a connection.
+fn ask_for_port(socket: &Path, port: &PublishedPort) -> Result<Vec<u8>, Errno> {
     let request = json!({ "execute": "add_hostfwd", "arguments": {
         "proto": port.container.transport.name(),
         "host_addr": port.host.ip(),
         "host_port": port.host.port(),
         "guest_port": port.container.number,
     }});
-    let ask = || {
-        let connection =
-            rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-        with_socket_address(socket, |address| rustix::net::connect(&connection, address))?;
-        rustix::net::send(&connection, request.to_string().as_bytes(), SendFlags::NOSIGNAL)?;
-        rustix::net::shutdown(&connection, rustix::net::Shutdown::Write)?;
-        let mut answer = vec![0; 4096];
-        let (length, _) = rustix::net::recv(&connection, answer.as_mut_slice(), RecvFlags::empty())?;
-        answer.truncate(length);
-        Ok::<_, Errno>(answer)
-    };
-    // It says that it is ready, shuts itself in, and only then listens.
-    let deadline = Instant::now() + PATIENCE;
-    let answer = loop {
-        match ask() {
-            Err(Errno::NOENT | Errno::CONNREFUSED) if Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            asked => break asked,
-        }
-    };
-    let answer = answer.map_err(std::io::Error::from).context(|| "ask slirp4netns for a port".into())?;
-    match String::from_utf8_lossy(&answer) {
-        text if text.contains("\"error\"") => Err(Error::Carrier {
-            what: format!("cannot publish {} at {}", port.container, port.host),
-            why: text.trim().to_owned(),
-        }),
-        _ => Ok(()),
-    }
+    let connection =
+        rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    with_socket_address(socket, |address| rustix::net::connect(&connection, address))?;
+    rustix::net::send(&connection, request.to_string().as_bytes(), SendFlags::NOSIGNAL)?;
+    rustix::net::shutdown(&connection, rustix::net::Shutdown::Write)?;
+    let mut answer = vec![0; 4096];
+    let (length, _) = rustix::net::recv(&connection, answer.as_mut_slice(), RecvFlags::empty())?;
+    answer.truncate(length);
+    Ok(answer)
 }
 
 /// A network namespace by a name in the file system. Its name below /proc would not do: pasta gives up the capability that
