@@ -8,7 +8,7 @@ use hull_test_support::{Scenario, skip};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 mod lan;
-use lan::{Lan};
+use lan::Lan;
 
 /// A /run of the test's own, where the names are.
 struct Run;
