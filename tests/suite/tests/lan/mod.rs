@@ -84,23 +84,12 @@ impl Lan {
     }
 
     fn around(t: Scenario, tun: Option<&'static str>) -> Self {
-        let thread = std::thread::spawn(|| {
-            unshare(CloneFlags::CLONE_NEWNET).expect("the scenario has one already");
-            Place::here()
-        });
-        let lan = Self {
-            t,
-            host: Place::here(),
-            neighbour: thread.join().expect("it does not panic"),
-            servers: Mutex::default(),
-            tun,
-        };
+        let lan = Self { t, host: Place::here(), neighbour: Place::new(), servers: Mutex::default(), tun };
         lan.host.sh("ip link set lo up");
         let netns = lan.neighbour.path();
         lan.host.sh(&format!("ip link add lan0 type veth peer name eth0 netns {netns}"));
         lan.host.sh(&format!("ip addr add {HOST}/24 dev lan0; ip link set lan0 up"));
-        lan.neighbour
-            .sh(&format!("ip addr add {NEIGHBOUR}/24 dev eth0; ip link set eth0 up; ip link set lo up"));
+        lan.neighbour.sh(&format!("ip addr add {NEIGHBOUR}/24 dev eth0; ip link set eth0 up"));
         lan
     }
 
@@ -206,6 +195,17 @@ impl Drop for Server {
 }
 
 impl Place {
+    /// One more, with a loopback that is up and no cable.
+    pub fn new() -> Self {
+        let thread = std::thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET).expect("the scenario has one already");
+            Self::here()
+        });
+        let place = thread.join().expect("it does not panic");
+        place.sh("ip link set lo up");
+        place
+    }
+
     fn here() -> Self {
         Self(File::open("/proc/thread-self/ns/net").expect("/proc is mounted"))
     }

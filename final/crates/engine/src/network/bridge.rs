@@ -214,7 +214,7 @@ pub(super) fn remove(engine: &Engine, network: &NetworkRecord, sockets: &mut Soc
             links::delete(route, link.index)?;
         }
     }
-    table(engine).remove_network(filter, &network.link)?;
+    table(engine).remove_network(filter, &network.rules())?;
     Ok(forget_forwarded(filter, &network.link)?)
 }
 

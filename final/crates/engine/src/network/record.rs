@@ -75,6 +75,10 @@ impl NetworkRecord {
             internal: self.internal || on_lan,
             masquerade: self.masquerade && !on_lan,
             between_containers: self.between_containers,
+            tunnel: match &self.driver {
+                Driver::Vxlan(vxlan) => Some(vxlan.rules()),
+                _ => None,
+            },
         }
     }
 }

@@ -12,6 +12,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use hull_network::links::{self, vxlan};
 use hull_network::netlink::Socket;
+use hull_network::nftables::Tunnel;
 use hull_network::{addresses, sysctl};
 use nix::libc::{EADDRINUSE, EEXIST};
 use serde::{Deserialize, Serialize};
@@ -84,6 +85,10 @@ impl Vxlan {
         }
         let id = number.ok_or_else(|| invalid(ID, id, "a network's number is 1 to 16777215"))?;
         Ok(Self { id, peers, local, port })
+    }
+
+    pub(super) fn rules(&self) -> Tunnel<'_> {
+        Tunnel { port: self.port, id: self.id, peers: &self.peers }
     }
 
     /// Before the network is made.

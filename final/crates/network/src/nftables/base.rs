@@ -34,6 +34,7 @@ const ETHERTYPE_ARP: [u8; 2] = [0x08, 0x06];
 const ETHERTYPE_IP6: [u8; 2] = [0x86, 0xdd];
 /// Of IPv4 on Ethernet, with addresses of six and of four bytes.
 const ARP_FOR_IP: [u8; 6] = [0, 1, 8, 0, 6, 4];
+const UDP: u8 = 17;
 const ICMP6: u8 = 58;
 const ROUTER_ADVERTISEMENT: u8 = 134;
 const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
@@ -69,7 +70,7 @@ pub fn put(batch: &mut Batch<'_>) {
 }
 
 fn inet_rules() -> Vec<Rule> {
-    [guard(), published(), input(), forward(), postrouting()].into_iter().flatten().collect()
+    [guard(), published(), tunnels(), input(), forward(), postrouting()].into_iter().flatten().collect()
 }
 
 /// With `route_localnet` on a bridge the kernel would take 127.0.0.0/8 from a container, and with it what listens on the
@@ -78,7 +79,11 @@ fn guard() -> Vec<Rule> {
     let not_ours = Rule::new("guard").meta(Meta::InputName, 0).not_among("bridges", 0).accept();
     let to_loopback = Rule::new("guard").family(NFPROTO_IPV4).load(IP_DESTINATION_FIRST_BYTE, 0);
     let from_loopback = Rule::new("guard").family(NFPROTO_IPV4).load(IP_SOURCE_FIRST_BYTE, 0);
-    vec![not_ours, to_loopback.equals(0, &[127]).drop(), from_loopback.equals(0, &[127]).drop()]
+    // Behind the host's address a container's frame would be a peer's.
+    let into_tunnel = Rule::new("guard").meta(Meta::Transport, 0).equals(0, &[UDP]);
+    let into_tunnel = into_tunnel.load(DESTINATION_PORT, 0).load(VXLAN_NUMBER, 1).among("tunnels", 0).drop();
+    let to_loopback = to_loopback.equals(0, &[127]).drop();
+    vec![not_ours, to_loopback, from_loopback.equals(0, &[127]).drop(), into_tunnel]
 }
 
 /// A connection to an address of the host: from elsewhere it passes `prerouting`, from the host itself `output`. A port
@@ -97,6 +102,20 @@ fn published() -> Vec<Rule> {
         any4.replaced_by("ports4", 0).translate(NFPROTO_IPV4, 0, 1),
         at6.replaced_by("ports6_at", 0).translate(NFPROTO_IPV6, 0, 4),
         any6.replaced_by("ports6", 0).translate(NFPROTO_IPV6, 0, 4),
+    ]
+}
+
+/// Nobody has to prove who he is to put a frame into a VXLAN: whoever reaches the port could. Only peers may; other numbers
+/// at the same port are not ours. This late a packet is whole, and whatever way it came.
+fn tunnels() -> Vec<Rule> {
+    let frame = |family| {
+        let udp = Rule::new("input").family(family).meta(Meta::Transport, 0).equals(0, &[UDP]);
+        let ours = udp.load(DESTINATION_PORT, 0).load(VXLAN_NUMBER, 1).among("tunnels", 0);
+        ours.load(DESTINATION_PORT, 0).load(VXLAN_NUMBER, 1)
+    };
+    vec![
+        frame(NFPROTO_IPV4).load(IP_SOURCE, 2).not_among("peers4", 0).drop(),
+        frame(NFPROTO_IPV6).load(IP6_SOURCE, 2).not_among("peers6", 0).drop(),
     ]
 }
 
@@ -144,6 +163,8 @@ fn postrouting() -> Vec<Rule> {
         // Not by the link it came from: where bridges call these rules (br_netfilter) it is not known here any more.
         translated(NFPROTO_IPV4).load(IP_SOURCE, 4).among("members4", 0).masquerade(),
         translated(NFPROTO_IPV6).load(IP6_SOURCE, 4).among("members6", 0).masquerade(),
+        // So would a container on another host, which has the VXLAN's bridge for a neighbour and is nobody's member here.
+        from_to(rule().connection_has(Connection::Status, IPS_DST_NAT)).among("same", 0).masquerade(),
         from_to(outward).not_among("same", 0).masquerade(),
     ]
 }

@@ -62,6 +62,9 @@ fn fields(types: &[Type], bytes: &[u8]) -> String {
         match *kind {
             sets::NAME => value.text().unwrap_or_default().to_owned(),
             sets::MAC => value.array().map_or(String::new(), |bytes| Mac(bytes).to_string()),
+            sets::VXLAN => {
+                value.array().map_or(String::new(), |[a, b, c]| u32::from_be_bytes([0, a, b, c]).to_string())
+            }
             sets::PORT => value.array().map_or(String::new(), |bytes| u16::from_be_bytes(bytes).to_string()),
             sets::TRANSPORT => TRANSPORTS
                 .into_iter()

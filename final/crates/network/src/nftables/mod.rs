@@ -57,6 +57,17 @@ pub struct Network<'a> {
     /// Containers may talk to each other. What is told apart here is routed; between ports of the bridge it takes
     /// [`crate::links::isolate_port`].
     pub between_containers: bool,
+    /// What joins it with the same network on other hosts.
+    pub tunnel: Option<Tunnel<'a>>,
+}
+
+/// A VXLAN that frames come out of, if they come from a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tunnel<'a> {
+    /// UDP's, of the host.
+    pub port: u16,
+    pub id: u32,
+    pub peers: &'a [IpAddr],
 }
 
 /// A container on a network, and what of it is published.
@@ -156,15 +167,9 @@ impl Table {
     }
 
     /// Forgets a network that has no containers any more.
-    pub fn remove_network(&self, socket: &mut Socket, bridge: &str) -> Result<()> {
-        check_name(bridge)?;
-        let as_internal = Network { bridge, internal: true, masquerade: false, between_containers: false };
-        let mut elements =
-            Network { internal: false, masquerade: true, between_containers: true, ..as_internal.clone() }
-                .elements();
-        elements
-            .extend(as_internal.elements().into_iter().filter(|(set, _)| set.name == sets::INTERNAL.name));
-        self.remove(socket, elements)
+    pub fn remove_network(&self, socket: &mut Socket, network: &Network<'_>) -> Result<()> {
+        check_name(network.bridge)?;
+        self.remove(socket, network.elements())
     }
 
     fn add(&self, socket: &mut Socket, endpoints: &[Endpoint<'_>]) -> Result<()> {
@@ -237,7 +242,17 @@ impl Network<'_> {
         if self.internal {
             elements.push((&sets::INTERNAL, name()));
         }
+        elements.extend(self.tunnel.iter().flat_map(Tunnel::elements));
         elements
+    }
+}
+
+impl Tunnel<'_> {
+    fn elements(&self) -> Elements {
+        let tunnel = || Fields::default().port(self.port).vxlan(self.id);
+        let (v6, v4): (Vec<IpAddr>, Vec<_>) = self.peers.iter().partition(|ip| ip.is_ipv6());
+        let peers = |ips: Vec<IpAddr>| ips.into_iter().map(|ip| tunnel().ip(ip).key()).collect();
+        vec![(&sets::TUNNELS, vec![tunnel().key()]), (&sets::PEERS4, peers(v4)), (&sets::PEERS6, peers(v6))]
     }
 }
 

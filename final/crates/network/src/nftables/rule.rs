@@ -39,6 +39,8 @@ pub const ICMP6_TYPE: Field = field(2, 0, 1);
 pub const ICMP6_TARGET: Field = field(2, 8, 16);
 /// The same place for tcp, udp and sctp.
 pub const DESTINATION_PORT: Field = field(2, 2, 2);
+/// RFC 7348, 5: behind the UDP header and the first four bytes of the next.
+pub const VXLAN_NUMBER: Field = field(2, 12, 3);
 
 /// `enum nft_meta_keys`: what the kernel knows beside the packet's bytes.
 #[derive(Debug, Clone, Copy)]

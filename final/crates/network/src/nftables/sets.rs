@@ -19,6 +19,8 @@ pub const MAC: Type = Type { number: 9, length: 6 };
 pub const TRANSPORT: Type = Type { number: 12, length: 1 };
 pub const PORT: Type = Type { number: 13, length: 2 };
 pub const NAME: Type = Type { number: 41, length: 16 };
+/// nft has no type for it, and prints 42 as an address would be: 0.0.42.0.
+pub const VXLAN: Type = Type { number: 7, length: 3 };
 
 /// A set, or with `data` a map.
 #[derive(Debug)]
@@ -43,6 +45,10 @@ pub const OPEN: Set = set(NFPROTO_INET, "open", &[NAME, NAME], &[]);
 pub const MASQUERADING: Set = set(NFPROTO_INET, "masquerading", &[NAME], &[]);
 /// Networks without an outside.
 pub const INTERNAL: Set = set(NFPROTO_INET, "internal", &[NAME], &[]);
+/// The UDP ports and numbers of VXLANs, and who may put frames into each.
+pub const TUNNELS: Set = set(NFPROTO_INET, "tunnels", &[PORT, VXLAN], &[]);
+pub const PEERS4: Set = set(NFPROTO_INET, "peers4", &[PORT, VXLAN, IP4], &[]);
+pub const PEERS6: Set = set(NFPROTO_INET, "peers6", &[PORT, VXLAN, IP6], &[]);
 /// Containers' addresses, each with its bridge.
 pub const MEMBERS4: Set = set(NFPROTO_INET, "members4", &[NAME, IP4], &[]);
 pub const MEMBERS6: Set = set(NFPROTO_INET, "members6", &[NAME, IP6], &[]);
@@ -57,12 +63,15 @@ pub const MACS: Set = set(NFPROTO_BRIDGE, "macs", &[NAME, MAC], &[]);
 pub const ADDRESSES4: Set = set(NFPROTO_BRIDGE, "addresses4", &[NAME, IP4], &[]);
 pub const ADDRESSES6: Set = set(NFPROTO_BRIDGE, "addresses6", &[NAME, IP6], &[]);
 
-pub const ALL: [&Set; 15] = [
+pub const ALL: [&Set; 18] = [
     &BRIDGES,
     &SAME,
     &OPEN,
     &MASQUERADING,
     &INTERNAL,
+    &TUNNELS,
+    &PEERS4,
+    &PEERS6,
     &MEMBERS4,
     &MEMBERS6,
     &PORTS4,
@@ -128,6 +137,11 @@ impl Fields {
 
     pub fn key(self) -> Element {
         Element { key: self.0, data: Vec::new() }
+    }
+
+    pub fn vxlan(self, number: u32) -> Self {
+        let [_, number @ ..] = number.to_be_bytes();
+        self.padded(&number)
     }
 
     pub fn leads_to(self, data: Self) -> Element {
