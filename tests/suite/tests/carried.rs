@@ -6,7 +6,7 @@ use hull_test_support::outcome::eventually;
 use hull_test_support::skip;
 
 mod lan;
-use lan::{BOTH, HOST, Lan, NEIGHBOUR, Transport};
+use lan::{BOTH, HOST, KNOWN, Lan, NEIGHBOUR, Transport};
 
 const PROGRAMS: [&str; 2] = ["slirp4netns", "pasta"];
 
@@ -51,8 +51,13 @@ fn an_ordinary_users_container_goes_out_and_its_ports_lead_in() {
             for transport in BOTH {
                 lan.neighbour.ask(transport, &format!("{HOST}:8080"));
             }
-            // Debian 12's programs do not carry udp from the host itself.
-            lan.host.ask(Transport::Tcp, "127.0.0.1:8080");
+            for own in ["127.0.0.1:8080", &format!("{HOST}:8080")] {
+                lan.host.ask(Transport::Tcp, own);
+            }
+            // From the host's loopback neither carries udp, and Debian 12's pasta from none of its addresses.
+            if program == "slirp4netns" {
+                lan.host.ask(Transport::Udp, &format!("{HOST}:8080"));
+            }
         };
         answers();
         for transport in BOTH {
@@ -123,4 +128,66 @@ fn a_program_is_the_users_choice_where_there_is_one() {
     assert!(told.contains("an ordinary user's containers have no network of their own here"), "{refused}");
     assert!(told.contains("/dev/net/tun cannot be opened: Permission denied"), "{refused}");
     assert!(told.contains("apt install passt") && told.contains("apt install slirp4netns"), "{refused}");
+}
+
+#[test]
+fn a_container_whose_packets_are_carried_knows_its_own_name() {
+    with_each(|lan, program| {
+        let run = ["run", "--rm", "--network", program, "--hostname", "me", "--domainname", "example.org"];
+        let shown =
+            lan.t.ok(&[&run[..], &["busybox", "sh", "-c", "ip addr show eth0; cat /etc/hosts"]].concat());
+        let own = shown.split_once("inet ").and_then(|(_, rest)| rest.split('/').next()).expect("it has one");
+        assert!(shown.ends_with(&format!("\n{own}\tme.example.org me")), "{shown}");
+    });
+}
+
+#[test]
+fn a_resolver_on_the_hosts_loopback_answers_a_container_whose_packets_are_carried() {
+    with_each(|lan, program| {
+        let settings = lan.t.path("resolv.conf");
+        std::fs::write(&settings, "nameserver 127.0.0.53\nsearch example.org\n").unwrap();
+        lan.host.sh(&format!("mount --bind {} /etc/resolv.conf", settings.display()));
+        // Where the machine has systemd-resolved, this is what that knows.
+        lan.host.sh("! test -d /run/systemd/resolve || mount -t tmpfs none /run/systemd/resolve");
+        lan.serve_names(&lan.host, "127.0.0.53");
+        let run = ["run", "--rm", "--network", program];
+        let ask = ["busybox", "nslookup", "www.example.org"];
+        let answer = lan.t.hull(&[&run[..], &ask].concat());
+        assert!(answer.stdout.contains(&KNOWN.to_string()), "{answer}");
+        let settings = lan.t.ok(&[&run[..], &["busybox", "cat", "/etc/resolv.conf"]].concat());
+        assert!(settings.contains("search example.org") && !settings.contains("127.0.0"), "{settings}");
+        // Who is named is asked, and nobody else.
+        let settings =
+            lan.t.ok(&[&run[..], &["--dns", NEIGHBOUR, "busybox", "cat", "/etc/resolv.conf"]].concat());
+        let servers: Vec<_> = settings.lines().filter(|line| line.starts_with("nameserver")).collect();
+        assert_eq!(servers, [format!("nameserver {NEIGHBOUR}")]);
+        lan.host.sh("umount /etc/resolv.conf; ! test -d /run/systemd/resolve || umount /run/systemd/resolve");
+    });
+}
+
+#[test]
+fn networks_that_take_root_are_refused_to_an_ordinary_user_with_what_there_is_instead() {
+    let Some(lan) = Lan::of_ordinary_user() else { return };
+    lan.run("box", &[]);
+    let no_network = "no network can be made on the host: that takes CAP_NET_ADMIN";
+    let macvlan = ["-d", "macvlan", "-o", "parent=lan0", "--subnet", "198.51.100.0/24"];
+    let vxlan = ["-d", "vxlan", "-o", "vni=9", "--peer", NEIGHBOUR];
+    let ranges = ["--subnet", "10.9.0.0/24", "--ip-range", "10.9.0.0/25"];
+    for (args, why) in [
+        (&["network", "create", "mine"][..], no_network),
+        (&[&["network", "create"], &macvlan[..], &["mine"]].concat(), no_network),
+        (&[&["network", "create"], &vxlan[..], &ranges, &["mine"]].concat(), no_network),
+        (&["run", "--rm", "--network", "bridge", "busybox", "true"], no_network),
+        (&["create", "--network", "bridge", "--ip", "172.17.0.9", "busybox", "true"], no_network),
+        (&["network", "connect", "bridge", "box"], "cannot connect container box: "),
+        (&["network", "disconnect", "bridge", "box"], "cannot disconnect container box: "),
+        (&["network", "reload"], "networks need CAP_NET_ADMIN"),
+        (&["network", "expose", "box"], "network expose: /run/netns is root's; use sudo"),
+    ] {
+        let refused = lan.t.hull(args);
+        assert!(!refused.success() && refused.stderr.contains(why), "{refused}");
+        assert!(why != no_network || refused.stderr.contains("apt install slirp4netns"), "{refused}");
+    }
+    assert_eq!(lan.t.ok(&["ps", "-a", "--format", "{{.Names}}"]), "box", "nothing stays created");
+    assert!(!lan.t.ok(&["network", "ls"]).contains("mine"));
 }

@@ -154,33 +154,17 @@ fn a_container_of_the_default_network_gets_names_with_its_first_other_one() {
 #[test]
 fn other_names_are_the_hosts_servers_to_answer() {
     let Some(lan) = Lan::start() else { return };
-    // The neighbour is a name server that knows everybody by one address.
-    let server = lan.neighbour.inside(|| UdpSocket::bind("0.0.0.0:53").unwrap());
-    server.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-    let stop = std::sync::atomic::AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut buffer = [0; 512];
-            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                let Ok((length, from)) = server.recv_from(&mut buffer) else { continue };
-                let mut answer = buffer[..length].to_vec();
-                answer[2] |= 0x80;
-                answer[7] = 1;
-                answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 192, 0, 2, 7]);
-                server.send_to(&answer, from).unwrap();
-            }
-        });
-        lan.t.ok(&["network", "create", "open"]);
-        lan.t.ok(&["network", "create", "--internal", "closed"]);
-        let dns = ["--dns", lan::NEIGHBOUR];
-        let open = lan.run("open", &[&dns[..], &["--network", "open"]].concat());
-        let closed = lan.run("closed", &[&dns[..], &["--network", "closed"]].concat());
-        assert_eq!(find(&open, "www.example.org"), ["192.0.2.7"]);
-        assert_eq!(find(&open, "open"), [lan.address("open")], "ours are not asked for there");
-        assert_eq!(ask(&closed, "www.example.org", A).0, 2, "no way out, not for names either");
-        assert_eq!(find(&closed, "closed"), [lan.address("closed")]);
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
-    });
+    lan.serve_names(&lan.neighbour, "0.0.0.0");
+    lan.t.ok(&["network", "create", "open"]);
+    lan.t.ok(&["network", "create", "--internal", "closed"]);
+    let dns = ["--dns", lan::NEIGHBOUR];
+    let open = lan.run("open", &[&dns[..], &["--network", "open"]].concat());
+    let closed = lan.run("closed", &[&dns[..], &["--network", "closed"]].concat());
+    assert_eq!(find(&open, "www.example.org"), [lan::KNOWN.to_string()]);
+    assert_eq!(find(&open, "open"), [lan.address("open")], "ours are not asked for there");
+    assert_eq!(ask(&closed, "www.example.org", A).0, 2, "no way out, not for names either");
+    assert_eq!(find(&closed, "closed"), [lan.address("closed")]);
+    lan.stop_serving();
     lan.t.ok(&["rm", "-f", "open", "closed"]);
     lan.t.ok(&["network", "rm", "open", "closed"]);
 }

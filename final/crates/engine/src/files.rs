@@ -104,7 +104,11 @@ fn hosts(record: &Record, endpoints: &[Endpoint]) -> Result<String> {
     text.push_str(&added_hosts(&record.options, gateway.unwrap_or(LOCALHOST))?);
     let domain = record.options.domainname.iter().map(|domain| format!("{}.{domain} ", record.hostname));
     let names = domain.chain([record.hostname.clone()]).collect::<String>();
-    for address in endpoints.iter().flat_map(|endpoint| &endpoint.addresses) {
+    let carried = match record.options.network {
+        NetworkMode::Program(program) => crate::network::carried_address(program)?,
+        _ => None,
+    };
+    for address in endpoints.iter().flat_map(|endpoint| &endpoint.addresses).chain(&carried) {
         let _ = writeln!(text, "{address}\t{names}");
     }
     Ok(text)
@@ -130,7 +134,7 @@ fn added_hosts(options: &CreateOptions, gateway: IpAddr) -> Result<String> {
 }
 
 /// The command line's servers, or the host's. A container with a network of its own cannot reach a resolver on the
-/// host's loopback; one that shares the host's network can.
+/// host's loopback; one that shares the host's network can, and what carries an ordinary user's packets asks for it.
 ///
 /// One with a resolver of its own asks that, and first for names as they are: its siblings' have no dot.
 fn resolv_conf(options: &CreateOptions, own_resolver: bool) -> String {
@@ -139,7 +143,8 @@ fn resolv_conf(options: &CreateOptions, own_resolver: bool) -> String {
     let mut text = String::new();
     let keep = |line: &&str| match line.split_whitespace().collect::<Vec<_>>()[..] {
         ["nameserver", address, ..] => {
-            !own_resolver && options.dns.is_empty() && (loopback_reachable || !address.starts_with("127."))
+            let on_loopback = || address.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+            !own_resolver && options.dns.is_empty() && (loopback_reachable || !on_loopback())
         }
         ["search" | "domain", ..] => options.dns_search.is_empty(),
         ["options", ..] => options.dns_options.is_empty(),
@@ -147,6 +152,12 @@ fn resolv_conf(options: &CreateOptions, own_resolver: bool) -> String {
     };
     for line in host.lines().filter(keep) {
         let _ = writeln!(text, "{line}");
+    }
+    if let NetworkMode::Program(program) = options.network
+        && options.dns.is_empty()
+        && !text.lines().any(|line| line.starts_with("nameserver"))
+    {
+        let _ = writeln!(text, "nameserver {}", crate::network::carried_resolver(program));
     }
     if own_resolver {
         let _ = writeln!(text, "nameserver {}", hull_network::names::ADDRESS);

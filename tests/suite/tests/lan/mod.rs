@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -21,6 +21,8 @@ use nix::sys::stat::{Mode, SFlag, mknod};
 
 pub const HOST: &str = "198.51.100.1";
 pub const NEIGHBOUR: &str = "198.51.100.2";
+/// Who is asked for.
+pub const KNOWN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
 const TUN: &str = "/dev/net/tun";
 
 /// How long a packet is waited for that must come, and how long one that must not.
@@ -118,6 +120,13 @@ impl Lan {
         self.servers.lock().expect("nobody panics with it").push(server);
     }
 
+    /// A name server that knows everybody by one address, [`KNOWN`].
+    #[track_caller]
+    pub fn serve_names(&self, place: &Place, ip: &str) {
+        let server = Server::of_names(place, SocketAddr::new(ip.parse().expect("an address"), 53));
+        self.servers.lock().expect("nobody panics with it").push(server);
+    }
+
     /// Ends all servers.
     pub fn stop_serving(&self) {
         self.servers.lock().expect("nobody panics with it").clear();
@@ -181,6 +190,33 @@ impl Server {
                     let _ = socket.send_to(from.ip().to_string().as_bytes(), from);
                 }
                 std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+        Self { stop, thread: Some(thread) }
+    }
+}
+
+impl Server {
+    #[track_caller]
+    fn of_names(place: &Place, address: SocketAddr) -> Self {
+        let bind = || UdpSocket::bind(address);
+        let socket = eventually_some("the port is free", || place.inside(bind).ok());
+        socket.set_read_timeout(Some(Duration::from_millis(50))).expect("it is a socket");
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || {
+            let mut buffer = [0; 512];
+            while !stopped.load(Ordering::Relaxed) {
+                let Ok((length @ 16.., from)) = socket.recv_from(&mut buffer) else { continue };
+                let mut answer = buffer[..length].to_vec();
+                // RFC 1035, 4.1: it is an answer, with one record where an IPv4 address is asked for.
+                answer[2] |= 0x80;
+                if buffer[length - 4..length] == [0, 1, 0, 1] {
+                    answer[7] = 1;
+                    answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4]);
+                    answer.extend(KNOWN.octets());
+                }
+                let _ = socket.send_to(&answer, from);
             }
         });
         Self { stop, thread: Some(thread) }

@@ -10,6 +10,7 @@
 //! the monitor dies of (`PR_SET_PDEATHSIG`).
 
 use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use hull_network::netlink::{Protocol, Socket};
 use hull_network::ports::Transport;
-use hull_network::routes;
+use hull_network::{addresses, routes};
 use hull_sys::net::with_socket_address;
 use hull_sys::process::{self, Fork};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -63,6 +64,29 @@ impl Drop for Carrier {
 /// Where a container that is being started finds its network namespace.
 pub(crate) fn namespace_file(engine: &Engine, id: &str) -> PathBuf {
     engine.root().container_run_dir(id).join(NETNS)
+}
+
+/// Who answers inside for the resolvers of the host's that only the host reaches: slirp4netns(1) and, by an option,
+/// pasta(1) ask them for the container.
+pub(crate) fn resolver(program: Program) -> Ipv4Addr {
+    match program {
+        Program::Pasta => PASTA_RESOLVER,
+        Program::Slirp4netns => Ipv4Addr::new(10, 0, 2, 3),
+    }
+}
+
+/// Of the addresses that are nobody's beyond the link (RFC 3927).
+const PASTA_RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
+
+/// The container's address: slirp4netns(1) has one for everybody, and pasta(1) gives the host's by which packets go out.
+pub(crate) fn address(program: Program) -> Result<Option<IpAddr>> {
+    if program == Program::Slirp4netns {
+        return Ok(Some(Ipv4Addr::new(10, 0, 2, 100).into()));
+    }
+    let mut route = Socket::open(Protocol::Route)?;
+    let Some(link) = routes::default_link(&mut route)? else { return Ok(None) };
+    let mut all = addresses::list(&mut route, Some(link))?.into_iter().map(|address| address.ip);
+    Ok(all.find(IpAddr::is_ipv4))
 }
 
 /// What carries an ordinary user's packets on this machine, or why nothing does.
@@ -173,9 +197,10 @@ fn pasta_arguments(ports: &[PublishedPort]) -> Vec<String> {
     let fixed = ["--foreground", "--quiet", "--netns-only", "--config-net", "--ns-ifname", "eth0"];
     // Neither the host's loopback by way of the gateway, nor its listening ports inside.
     let closed = ["--no-map-gw", "--tcp-ns", "none", "--udp-ns", "none"];
+    let resolver = ["--dns-forward".into(), PASTA_RESOLVER.to_string()];
     let files = ["--no-netns-quit", "--pid", READY, "--netns", "./netns"];
     let mut arguments: Vec<String> =
-        [&fixed[..], &closed, &files].concat().into_iter().map(String::from).collect();
+        [&fixed[..], &closed, &files].concat().into_iter().map(String::from).chain(resolver).collect();
     for (transport, option) in [(Transport::Tcp, "--tcp-ports"), (Transport::Udp, "--udp-ports")] {
         let before = arguments.len();
         for port in ports.iter().filter(|port| port.container.transport == transport) {

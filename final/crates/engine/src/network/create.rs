@@ -45,6 +45,7 @@ impl Engine {
     /// Makes a network.
     pub fn create_network(&self, options: &NetworkOptions) -> Result<NetworkRecord> {
         self.check_new(options)?;
+        super::check_rights()?;
         make_dirs(&self.networks_dir(), 0o710)?;
         // Two at once would choose the same subnet.
         let _lock = Lock::exclusive(&self.root().data().join("networks.lock"))?;

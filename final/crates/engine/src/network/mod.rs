@@ -46,7 +46,7 @@ mod vxlan;
 
 pub(crate) use attachment::Attachment;
 pub(crate) use attachment::gateway;
-pub(crate) use carrier::namespace_file;
+pub(crate) use carrier::{address as carried_address, namespace_file, resolver as carried_resolver};
 pub use create::NetworkOptions;
 pub(crate) use driver::instead_of;
 pub(crate) use endpoint::{Endpoint, endpoints};
@@ -58,6 +58,11 @@ pub use show::PublishedPort;
 pub(crate) use show::{
     exposed_ports, network_mode, network_names, network_settings, port_bindings, ports_column, published,
 };
+
+use std::net::{Ipv4Addr, UdpSocket};
+
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::Mark;
 
 use crate::error::{Error, Result};
 use crate::options::{CreateOptions, NetworkMode};
@@ -81,11 +86,25 @@ pub(crate) fn check_mode(options: &CreateOptions) -> Result<()> {
                 program.name()
             )))
         }
+        NetworkMode::Networks if hull_sys::process::in_user_namespace() => check_rights(),
         NetworkMode::Program(program) if !is_installed(program.name()) => Err(Error::Carrier {
             what: format!("--network {}", program.name()),
             why: format!("it is not installed: apt install {}", program.package()),
         }),
         _ => Ok(()),
+    }
+}
+
+/// Refuses networks on the host to whom its kernel will. In a user namespace's own network namespace root may have them.
+pub(crate) fn check_rights() -> Result<()> {
+    // To mark packets takes CAP_NET_ADMIN over the socket's network namespace (socket(7)), and 0 is no mark.
+    let may = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map(|socket| setsockopt(&socket, Mark, &0).is_ok());
+    match may.unwrap_or(true) {
+        true => Ok(()),
+        false => Err(Error::Carrier {
+            what: "no network can be made on the host".into(),
+            why: "that takes CAP_NET_ADMIN".into(),
+        }),
     }
 }
 
