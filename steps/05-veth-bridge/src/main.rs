@@ -29,7 +29,6 @@ mod report;
 mod rootfs;
 mod veth;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -105,7 +104,7 @@ fn inside(config: &Value) -> Result<ExitCode> {
     veth::configure(config["address"].as_str().map(str::parse).transpose()?)?;
     rootfs::detach()?;
     let dir = config["changes"].as_str().context("the config has no changes")?;
-    let root = overlay::mount_at(Path::new(dir), &options::words(&config["lowers"]))?;
+    let root = overlay::mount_at(dir.as_ref(), &options::words(&config["lowers"]))?;
     if config["usr"] == true {
         // On the merged tree: an overlay does not cross mounts, and a /usr bound into a lower would be an empty one.
         rootfs::bind_usr(&root)?;

@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use crate::layer::{self, Lost};
 use crate::overlay::{self, Scratch};
 use crate::registry::Registry;
-use crate::{report, veth};
+use crate::{digest, report, veth};
 
 /// What we can read, by its media type; the first two lead to the others.
 /// It goes to the registry too, as what we accept: one that has several picks by it, and one that has none of
@@ -114,7 +114,7 @@ impl Source {
                 self.open(blob)?.take(blob.size + 1).read_to_end(&mut bytes).context("read")?;
             }
         }
-        layer::compare(&blob.digest, &layer::digest(&bytes))?;
+        digest::compare(&blob.digest, &digest::of(&bytes))?;
         serde_json::from_slice(&bytes).with_context(|| blob.digest.clone())
     }
 }
@@ -246,7 +246,7 @@ fn find(reference: &str) -> Result<(Source, Value)> {
     // By digest even this first answer can be checked, and has to be.
     if reference.contains(':') {
         check(reference)?;
-        layer::compare(reference, &layer::digest(&bytes))?;
+        digest::compare(reference, &digest::of(&bytes))?;
     }
     Ok((Source::Registry(registry), serde_json::from_slice(&bytes).context("the registry's answer")?))
 }

@@ -17,6 +17,7 @@
 
 mod cgroups;
 mod cgroups_v1;
+mod digest;
 mod idmap;
 mod image;
 mod init;
@@ -32,7 +33,6 @@ mod report;
 mod rootfs;
 mod veth;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -105,7 +105,7 @@ fn inside(config: &Value) -> Result<ExitCode> {
     veth::configure(config["address"].as_str().map(str::parse).transpose()?)?;
     rootfs::detach()?;
     let dir = config["changes"].as_str().context("the config has no changes")?;
-    let root = overlay::mount_at(Path::new(dir), &options::words(&config["lowers"]))?;
+    let root = overlay::mount_at(dir.as_ref(), &options::words(&config["lowers"]))?;
     rootfs::mount_kernel(&root)?;
     rootfs::pivot(&root)?;
     init::run(&options::words(&config["command"]), |program| image::become_its(program, &config["image"]))

@@ -32,9 +32,9 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{Mode, SFlag, UtimensatFlags, makedev, mknod, utimensat};
 use nix::sys::time::TimeSpec;
-use sha2::{Digest, Sha256};
 use tar::{Entry, EntryType};
 
+use crate::digest::{Hashed, compare};
 use crate::image::Blob;
 use crate::{idmap, overlay, report};
 
@@ -79,52 +79,6 @@ pub fn unpack(bytes: impl Read, blob: &Blob, diff_id: &str, directory: &Path, lo
     applied?;
     rest?;
     compare(diff_id, &found).context("the layer's tar")
-}
-
-/// Both values, for whoever wants to look into it.
-/// A mismatch is most often a broken download. It is treated like an attack, for there is no telling.
-pub fn compare(expected: &str, found: &str) -> Result<()> {
-    if expected != found {
-        bail!("digest mismatch: {expected} was to come, {found} came");
-    }
-    Ok(())
-}
-
-/// A reader that hashes what goes through it.
-/// Nothing can be read around it, so nothing is used that was not hashed.
-struct Hashed<R> {
-    inner: R,
-    /// Of all that has been read so far.
-    hash: Sha256,
-}
-
-impl<R> Hashed<R> {
-    fn new(inner: R) -> Self {
-        Self { inner, hash: Sha256::new() }
-    }
-
-    fn digest(self) -> String {
-        name(&self.hash.finalize())
-    }
-}
-
-impl<R: Read> Read for Hashed<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.inner.read(buffer)?;
-        self.hash.update(&buffer[..length]);
-        Ok(length)
-    }
-}
-
-/// As it is written everywhere: the algorithm, and 64 hexadecimal digits.
-fn name(hash: &[u8]) -> String {
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
-}
-
-/// Of what is in memory already.
-pub fn digest(bytes: &[u8]) -> String {
-    name(&Sha256::digest(bytes))
 }
 
 /// The directory of a layer, while it is being filled.

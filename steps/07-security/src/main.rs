@@ -17,6 +17,7 @@
 mod capabilities;
 mod cgroups;
 mod cgroups_v1;
+mod digest;
 mod idmap;
 mod image;
 mod init;
@@ -34,7 +35,6 @@ mod rootfs;
 mod seccomp;
 mod veth;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -109,7 +109,7 @@ fn inside(config: &Value) -> Result<ExitCode> {
     veth::configure(config["address"].as_str().map(str::parse).transpose()?)?;
     rootfs::detach()?;
     let dir = config["changes"].as_str().context("the config has no changes")?;
-    let root = overlay::mount_at(Path::new(dir), &options::words(&config["lowers"]))?;
+    let root = overlay::mount_at(dir.as_ref(), &options::words(&config["lowers"]))?;
     rootfs::mount_kernel(&root)?;
     masks::apply(&root)?;
     rootfs::pivot(&root)?;

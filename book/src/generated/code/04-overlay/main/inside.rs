@@ -5,7 +5,7 @@ fn inside(config: &Value) -> Result<ExitCode> {
     namespaces::set_hostname(config["hostname"].as_str().context("the config has no hostname")?)?;
     rootfs::detach()?;
     let dir = config["changes"].as_str().context("the config has no changes")?;
-    let root = overlay::mount_at(Path::new(dir), &options::words(&config["lowers"]))?;
+    let root = overlay::mount_at(dir.as_ref(), &options::words(&config["lowers"]))?;
     if config["usr"] == true {
         // On the merged tree: an overlay does not cross mounts, and a /usr bound into a lower would be an empty one.
         rootfs::bind_usr(&root)?;
