@@ -11,7 +11,7 @@ pub fn boot_id() -> Result<&'static str> {
         return Ok(id);
     }
     let path = "/proc/sys/kernel/random/boot_id";
-    let id = std::fs::read_to_string(path).context(|| format!("read {path}"))?;
+    let id = hull_sys::fs::read_kernel_text(path).context(|| format!("read {path}"))?;
     Ok(ID.get_or_init(|| id.trim().to_owned()))
 }
 

@@ -135,9 +135,15 @@ fn write_beside(path: &Path, content: &[u8], mode: u32, durable: bool) -> io::Re
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let temporary = path.with_file_name(format!("{TEMPORARY}{}-{count}", std::process::id()));
-    // A leftover of an earlier process with our pid would be in the way; nobody else uses the name.
-    let _ = fs::remove_file(&temporary);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+    let create = || OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary);
+    let mut file = match create() {
+        // A leftover of an earlier process with our pid: nobody else uses the name.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(&temporary)?;
+            create()?
+        }
+        created => created?,
+    };
     let written = file.write_all(content).and_then(|()| if durable { file.sync_all() } else { Ok(()) });
     written.inspect_err(|_| drop(fs::remove_file(&temporary)))?;
     Ok(temporary)
@@ -158,6 +164,18 @@ mod tests {
         assert_eq!(read_json::<Vec<u8>>(&path).unwrap(), Some(vec![3]));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_an_earlier_process_with_our_pid_left_is_not_in_the_way() {
+        let scratch = Scratch::new();
+        for count in 0..1000 {
+            let left = format!("{TEMPORARY}{}-{count}", std::process::id());
+            fs::write(scratch.path().join(left), "half").unwrap();
+        }
+        let path = scratch.path().join("record.json");
+        write_json_atomic(&path, &1).unwrap();
+        assert_eq!(read_json::<u8>(&path).unwrap(), Some(1));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! A pid that still means the same process later: with its start time and the boot it belongs to.
 
-use std::fs;
 use std::io;
 
 use serde::{Deserialize, Serialize};
@@ -47,7 +46,7 @@ struct Stat {
 
 fn read_stat(pid: i32) -> Result<Option<Stat>> {
     let path = format!("/proc/{pid}/stat");
-    let text = match fs::read_to_string(&path) {
+    let text = match hull_sys::fs::read_kernel_text(&path) {
         Ok(text) => text,
         // ESRCH: the process went between open and read.
         Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => return Ok(None),

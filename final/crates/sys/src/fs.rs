@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
@@ -55,6 +55,27 @@ pub fn open_subdirectory(dir: impl AsFd, name: &CStr, flags: OFlags) -> nix::Res
 /// `/proc/self/fd/N`: for the calls that take a path only.
 pub fn fd_path(fd: impl AsFd) -> String {
     format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd())
+}
+
+/// The text of a file that the kernel writes, in /proc or /sys. Such a file does not tell its size, so std begins with 32
+/// bytes and doubles them: a page at a time is what the kernel gives at most (seq_file).
+pub fn read_kernel_text(path: impl AsRef<Path>) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut text = vec![0; 4096];
+    let mut length = 0;
+    loop {
+        match file.read(&mut text[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if length == text.len() {
+            text.resize(2 * length, 0);
+        }
+    }
+    text.truncate(length);
+    String::from_utf8(text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// Names and values of the extended attributes of an open file; see xattr(7). None where the file system has none.
@@ -169,4 +190,15 @@ fn next_data(file: &File, offset: u64, length: u64) -> io::Result<Option<(u64, u
 /// The crate's error type is nix's; both are the same number.
 fn errno(error: rustix::io::Errno) -> Errno {
     Errno::from_raw(error.raw_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn text_longer_than_a_page_is_read_to_its_end() {
+        let this = concat!(env!("CARGO_MANIFEST_DIR"), "/src/fs.rs");
+        assert!(include_str!("fs.rs").len() > 2 * 4096);
+        assert_eq!(super::read_kernel_text(this).unwrap(), include_str!("fs.rs"));
+        assert!(super::read_kernel_text("/proc/self/status").unwrap().ends_with('\n'));
+    }
 }

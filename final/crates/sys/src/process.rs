@@ -216,7 +216,7 @@ pub fn join_new_session_keyring() -> nix::Result<()> {
 /// True inside a user namespace other than the initial one, where uid 0 is somebody else outside.
 pub fn in_user_namespace() -> bool {
     // The initial namespace maps everything onto itself (user_namespaces(7)).
-    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let map = crate::fs::read_kernel_text("/proc/self/uid_map").unwrap_or_default();
     map.split_whitespace().collect::<Vec<_>>() != ["0", "0", "4294967295"]
 }
 

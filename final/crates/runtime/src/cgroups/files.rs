@@ -48,18 +48,38 @@ impl Error {
 }
 
 pub(super) fn write(path: &Path, value: &str) -> Result<(), Error> {
+    write_each(path, [value])
+}
+
+/// For files that take one line at a write, and many of them.
+pub(super) fn write_each<V: AsRef<str>>(
+    path: &Path,
+    values: impl IntoIterator<Item = V>,
+) -> Result<(), Error> {
     use rustix::fs::{Mode, OFlags};
-    let failed = |errno: rustix::io::Errno| Error::Write {
+    let failed = |value: &str, errno: rustix::io::Errno| Error::Write {
         path: path.into(),
         value: value.into(),
         errno: Errno::from_raw(errno.raw_os_error()),
     };
-    let file = rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
-    rustix::io::retry_on_intr(|| rustix::io::write(&file, value.as_bytes())).map(drop).map_err(failed)
+    let mut file = None;
+    for value in values {
+        let value = value.as_ref();
+        let file = match &file {
+            Some(file) => file,
+            None => file.insert(
+                rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+                    .map_err(|errno| failed(value, errno))?,
+            ),
+        };
+        rustix::io::retry_on_intr(|| rustix::io::write(file, value.as_bytes()))
+            .map_err(|errno| failed(value, errno))?;
+    }
+    Ok(())
 }
 
 pub(super) fn read(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|error| Error::Call {
+    hull_sys::fs::read_kernel_text(path).map_err(|error| Error::Call {
         action: "read",
         path: path.into(),
         errno: Errno::from_raw(error.raw_os_error().unwrap_or(0)),

@@ -182,9 +182,9 @@ fn limit_memory(directory: &Path, memory: &Memory) -> Result<()> {
 
 /// `devices.allow` and `devices.deny` take `c 1:3 rwm`; the first rule of a container denies all.
 fn limit_devices(directory: &Path, rules: &[DeviceRule]) -> Result<()> {
-    for rule in rules {
-        let file = directory.join(if rule.allow { "devices.allow" } else { "devices.deny" });
-        files::write(&file, &device_rule(rule))?;
+    for alike in rules.chunk_by(|one, other| one.allow == other.allow) {
+        let file = directory.join(if alike[0].allow { "devices.allow" } else { "devices.deny" });
+        files::write_each(&file, alike.iter().map(device_rule))?;
     }
     Ok(())
 }
