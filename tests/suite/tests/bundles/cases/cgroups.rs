@@ -48,6 +48,28 @@ pub const CASES: &[Case] = &[
             limits(b, json!({"memory": {"swappiness": 7}}), &[("memory", "memory.swappiness", "", "7")]);
         }
     }),
+    case("the_oom_killer_can_be_off", |b| {
+        if !is_v2("memory") {
+            let memory = json!({"memory": {"limit": 64 * MIB, "disableOOMKiller": true}});
+            let shown = "oom_kill_disable 1 under_oom 0 oom_kill 0";
+            limits(b, memory, &[("memory", "memory.oom_control", "", shown)]);
+        }
+    }),
+    case("memory_of_the_kernel_is_limited_or_it_is_said", |b| {
+        if is_v2("memory") {
+            return;
+        }
+        let tcp = json!({"memory": {"kernelTCP": 8 * MIB}});
+        limits(b, tcp, &[("memory", "memory.kmem.tcp.limit_in_bytes", "", "8388608")]);
+        // Linux 5.16 and later take nothing for it.
+        let own = "/sys/fs/cgroup/memory/memory.kmem.limit_in_bytes";
+        b.set("/linux/resources", json!({"memory": {"kernel": 64 * MIB}}));
+        let outcome = b.sh(&format!("cat {own}")).run();
+        let is_said = outcome.stderr.contains("memory.kmem.limit_in_bytes") && !outcome.success();
+        assert!(is_said || outcome.stdout == "67108864\n", "{outcome}");
+        b.world.assert_nothing_left();
+    })
+    .not_on(&["runc"]),
     case("a_memory_hog_is_killed", |b| {
         b.set("/linux/resources/memory", json!({"limit": 32 * MIB, "swap": 32 * MIB}));
         let outcome = b.sh("x=$(head -c 100m /dev/zero | tr '\\0' x); echo survived").run();
@@ -84,6 +106,18 @@ pub const CASES: &[Case] = &[
         limits(b, json!({"cpu": {"idle": 1}}), &[("cpu", "cpu.idle", "cpu.idle", "1")]);
     })
     .not_on(&["runc", "crun"]),
+    case("real_time_is_limited_or_refused", |b| {
+        let asked = json!({"cpu": {"realtimeRuntime": 10_000, "realtimePeriod": 500_000}});
+        if has_real_time(b) {
+            let files =
+                [("cpu", "cpu.rt_runtime_us", "", "10000"), ("cpu", "cpu.rt_period_us", "", "500000")];
+            limits(b, asked, &files);
+        } else {
+            let named = if is_v2("cpu") { "realtime" } else { "cpu.rt_period_us" };
+            b.set("/linux/resources", asked).refused(named);
+        }
+    })
+    .not_on(&["crun"]),
     case("cpus_and_memory_nodes_are_chosen", |b| {
         b.set("/linux/resources", json!({"cpu": {"cpus": "0", "mems": "0"}}));
         b.expect("grep -E 'Cpus_allowed_list|Mems_allowed_list' /proc/self/status | cut -f2", "0\n0");
@@ -93,13 +127,16 @@ pub const CASES: &[Case] = &[
         let device = |rate: u64| json!([{"major": disk.0, "minor": disk.1, "rate": rate}]);
         let shown = |rate: u64| format!("{}:{} {rate}", disk.0, disk.1);
         let block_io = json!({"blockIO": {
-            "throttleReadBpsDevice": device(1_000_000), "throttleWriteIOPSDevice": device(77)}});
+            "throttleReadBpsDevice": device(1_000_000), "throttleWriteBpsDevice": device(2_000_000),
+            "throttleReadIOPSDevice": device(66), "throttleWriteIOPSDevice": device(77)}});
         if !is_v2("blkio") {
             limits(
                 b,
                 block_io,
                 &[
                     ("blkio", "blkio.throttle.read_bps_device", "", &shown(1_000_000)),
+                    ("blkio", "blkio.throttle.write_bps_device", "", &shown(2_000_000)),
+                    ("blkio", "blkio.throttle.read_iops_device", "", &shown(66)),
                     ("blkio", "blkio.throttle.write_iops_device", "", &shown(77)),
                 ],
             );
@@ -115,6 +152,17 @@ pub const CASES: &[Case] = &[
             );
         }
     }),
+    case("weights_that_the_scheduler_of_disks_lacks_are_refused", |b| {
+        if is_v2("blkio") || std::path::Path::new("/sys/fs/cgroup/blkio/blkio.leaf_weight").exists() {
+            return;
+        }
+        let Some(disk) = disk() else { return };
+        b.set("/linux/resources", json!({"blockIO": {"leafWeight": 300}})).refused("blkio.leaf_weight");
+        let device = json!([{"major": disk.0, "minor": disk.1, "leafWeight": 300}]);
+        b.set("/linux/resources", json!({"blockIO": {"weightDevice": device}}));
+        b.refused("blkio.leaf_weight_device");
+    })
+    .not_on(&["runc", "crun"]),
     case("what_it_reads_and_writes_is_counted_for_itself", |b| {
         if !is_v2("blkio") {
             let own = b.world.cgroup();
@@ -150,6 +198,9 @@ pub const CASES: &[Case] = &[
         } else if b.is_hull() {
             let named = if is_v2("memory") { "classes" } else { "net_cls" };
             b.set("/linux/resources", json!({"network": {"classID": 0x10_0001}})).refused(named);
+            let named = if is_v2("memory") { "classes" } else { "net_prio" };
+            let priorities = json!([{"name": "lo", "priority": 5}]);
+            b.set("/linux/resources", json!({"network": {"priorities": priorities}})).refused(named);
         }
     })
     .not_on(&["crun"]),
@@ -206,6 +257,18 @@ pub const CASES: &[Case] = &[
         );
     }),
 ];
+
+/// Whether cgroups share out real time (`CONFIG_RT_GROUP_SCHED`, v1): then the cgroup above the container's has some.
+pub fn has_real_time(b: &Bundle) -> bool {
+    let root = std::path::Path::new("/sys/fs/cgroup/cpu");
+    if is_v2("cpu") || !root.join("cpu.rt_runtime_us").exists() {
+        return false;
+    }
+    let parent = root.join(b.world.cgroup_parent().trim_start_matches('/'));
+    std::fs::create_dir_all(&parent).unwrap();
+    std::fs::write(parent.join("cpu.rt_runtime_us"), "50000").unwrap();
+    true
+}
 
 /// A whole disk of this machine.
 fn disk() -> Option<(u32, u32)> {
