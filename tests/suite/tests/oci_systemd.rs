@@ -5,7 +5,7 @@ mod manager;
 #[allow(dead_code, reason = "each suite uses its part")]
 mod oci_world;
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use hull_test_support::{cgroups, outcome};
 use manager::Manager;
@@ -172,5 +172,52 @@ fn without_systemd_nothing_is_made() {
         assert!(said.contains("systemd does not answer") && said.contains("/run/systemd/private"), "{said}");
         assert!(said.contains("Without --systemd-cgroup"), "it says what to do: {said}");
     }
+    w.assert_nothing_left();
+}
+
+#[test]
+fn an_ordinary_user_asks_their_own() {
+    let Some(w) = World::start() else { return };
+    let (run, own) = (w.path("rootless"), w.path("bundle"));
+    std::fs::create_dir_all(run.join("systemd")).unwrap();
+    // The build directory may lie where the user cannot go.
+    std::fs::copy(hull_test_support::program::hull_oci(), w.path("hull-oci")).unwrap();
+    let mut chown = Command::new("chown");
+    assert!(chown.args(["-hR", "12345:12345"]).args([&own, &run]).status().unwrap().success());
+    let user = |words: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", "12345", "--regid", "12345", "--clear-groups", "--inh-caps=-all"]);
+        command.arg(w.path("hull-oci")).args(words).current_dir(&own).env("XDG_RUNTIME_DIR", &run);
+        command.env_remove("DBUS_SESSION_BUS_ADDRESS");
+        command
+    };
+    outcome::run(&mut user(&["spec", "--rootless"])).ok();
+    let mut config: Value = serde_json::from_slice(&std::fs::read(own.join("config.json")).unwrap()).unwrap();
+    config["process"]["terminal"] = json!(false);
+    config["linux"]["cgroupsPath"] = json!("user.slice:pre:box");
+    w.bundle(&config);
+    let refused = |command: &mut Command, named: &str| {
+        let created = outcome::run(command);
+        let said = created.fails(1);
+        assert!(said.contains("systemd does not answer") && said.contains(named), "{created}");
+        assert!(said.contains("systemctl --user") && !said.contains("first process"), "{created}");
+        assert!(!run.join("hull-oci/box").exists(), "{created}");
+    };
+    let create = ["--systemd-cgroup", "create", "box"];
+    refused(&mut user(&create), run.join("systemd/private").to_str().unwrap());
+    refused(&mut user(&create), run.join("bus").to_str().unwrap());
+    refused(user(&create).env_remove("XDG_RUNTIME_DIR").env("HOME", &own), "XDG_RUNTIME_DIR");
+
+    // One that hangs up, and what it was asked for first.
+    let socket = std::os::unix::net::UnixListener::bind(run.join("systemd/private")).unwrap();
+    std::os::unix::fs::chown(run.join("systemd/private"), Some(12345), Some(12345)).unwrap();
+    let manager = std::thread::spawn(move || {
+        let (mut client, _) = socket.accept().unwrap();
+        let mut said = [0; 64];
+        let length = std::io::Read::read(&mut client, &mut said).unwrap();
+        String::from_utf8_lossy(&said[..length]).into_owned()
+    });
+    refused(&mut user(&create), "systemd/private");
+    assert!(manager.join().unwrap().starts_with("\0AUTH EXTERNAL"));
     w.assert_nothing_left();
 }

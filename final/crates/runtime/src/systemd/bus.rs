@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use super::wire::{self, Message, Method, Writer};
-use super::{Error, Result};
+use super::{Error, Result, is_machines};
 
 /// How long systemd may take for an answer; starting a scope takes it milliseconds.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -161,11 +161,11 @@ struct Address {
     is_bus: bool,
 }
 
-/// Root of the machine has the machine's systemd; everybody else, root of a user namespace too, their own.
+/// Where the one whom we belong to may be found ([`is_machines`]).
 fn addresses() -> Vec<Address> {
     let address = |path: String, is_bus| Address { path, is_bus };
     let bus = |variable: &str| std::env::var(variable).ok().as_deref().and_then(unix_path);
-    if nix::unistd::geteuid().is_root() && !hull_sys::process::in_user_namespace() {
+    if is_machines() {
         let bus = bus("DBUS_SYSTEM_BUS_ADDRESS").unwrap_or_else(|| "/run/dbus/system_bus_socket".into());
         return vec![address("/run/systemd/private".into(), false), address(bus, true)];
     }

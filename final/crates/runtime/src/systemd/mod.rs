@@ -61,9 +61,15 @@ impl Error {
     /// What the reader can do next.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NoManager(_) => Some(
-                "is systemd this machine's first process? Without --systemd-cgroup cgroups are written directly".into(),
-            ),
+            Self::NoManager(_) => {
+                let question = match is_machines() {
+                    true => "is systemd this machine's first process?",
+                    false => {
+                        "does a systemd of yours run (systemctl --user status), and is XDG_RUNTIME_DIR its directory?"
+                    }
+                };
+                Some(format!("{question} Without --systemd-cgroup cgroups are written directly"))
+            }
             _ => None,
         }
     }
@@ -191,9 +197,13 @@ impl Unit {
     }
 }
 
+/// Root of the machine has the machine's systemd; everybody else, root of a user namespace too, their own.
+fn is_machines() -> bool {
+    nix::unistd::geteuid().is_root() && !process::in_user_namespace()
+}
+
 fn default_slice() -> String {
-    let root = nix::unistd::geteuid().is_root() && !process::in_user_namespace();
-    if root { "system.slice" } else { "user.slice" }.to_owned()
+    if is_machines() { "system.slice" } else { "user.slice" }.to_owned()
 }
 
 /// `a-b.slice` is in `a.slice` (systemd.slice(5)). None: no name of a slice.
