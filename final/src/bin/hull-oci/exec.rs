@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 
 use anyhow::{Context, Result, bail};
 use hull_runtime::security::capabilities;
-use hull_runtime::spec::{Process, Spec, parse_process};
+use hull_runtime::spec::{Process, Spec, check_process, parse_process};
 use hull_runtime::{ExecTarget, Running, Stdio};
 use nix::libc::SIGKILL;
 
@@ -101,6 +101,7 @@ fn process(spec: &Spec, args: &cli::Exec) -> Result<Process> {
     for name in &args.cap {
         add_capability(&mut process, name)?;
     }
+    check_process(&process)?;
     Ok(process)
 }
 

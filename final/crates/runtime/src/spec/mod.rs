@@ -25,7 +25,7 @@ pub use resources::{
     ThrottleDevice, WeightDevice,
 };
 pub use seccomp::{Seccomp, SeccompArg, SyscallRule};
-pub use validate::{parse, parse_process, parse_resources};
+pub use validate::{check_process, parse, parse_process, parse_resources};
 
 /// <https://github.com/opencontainers/runtime-spec/blob/main/config.md>
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -144,7 +144,8 @@ fn check(spec: &Spec) -> Result<()> {
     }
 }
 
-fn check_process(process: &Process) -> Result<()> {
+/// Of [`parse`] and [`parse_process`], for a process that was put together otherwise.
+pub fn check_process(process: &Process) -> Result<()> {
     if process.args.is_empty() {
         return Err(invalid("process.args is empty"));
     }
