@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::symlink;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{Case, case};
 
@@ -141,6 +141,37 @@ pub const CASES: &[Case] = &[
     })
     // Where /dev is a link, it makes its own links on the host.
     .not_on(&["runc"]),
+    case("each_option_of_the_features_is_taken", |b| {
+        let shared = b.host_dir("shared");
+        let features = b.world.oci(&["features"]).ok().to_owned();
+        let features: Value = serde_json::from_str(&features).unwrap();
+        let options = features["mountOptions"].as_array().unwrap().clone();
+        assert!(options.len() > 50, "{options:?}");
+        let ids = json!([{"containerID": 0, "hostID": 1000, "size": 10}]);
+        let mounts = options.iter().enumerate().map(|(index, option)| {
+            let name = option.as_str().unwrap();
+            let destination = format!("/option/{index}");
+            match name {
+                "idmap" | "ridmap" => json!({"destination": destination, "type": "bind", "source": shared,
+                    "options": ["bind", name], "uidMappings": ids, "gidMappings": ids}),
+                "remount" => json!({"destination": "/option", "type": "tmpfs", "source": "tmpfs",
+                    "options": [name, "size=2m"]}),
+                name if name.starts_with('r') && !matches!(name, "ro" | "rw" | "relatime") => {
+                    json!({"destination": destination, "type": "bind", "source": shared, "options": ["rbind", name]})
+                }
+                "bind" => json!({"destination": destination, "type": "bind", "source": shared, "options": [name]}),
+                _ => json!({"destination": destination, "type": "tmpfs", "source": "tmpfs", "options": [name]}),
+            }
+        });
+        let mounts: Vec<_> = mounts.collect();
+        b.mount("/option", "tmpfs", "tmpfs", &[]);
+        for mount in mounts {
+            b.push("/mounts", mount);
+        }
+        let count = (options.len() - 1).to_string();
+        b.expect("cut -d' ' -f5 /proc/self/mountinfo | grep -c ^/option/", &count);
+    })
+    .not_on(&["runc", "crun"]),
     case("propagation_of_the_root_is_as_asked", |b| {
         let root = "grep ' / / ' /proc/self/mountinfo | grep -v rootfs | head -1; grep -E '^[0-9]+ [0-9]+ [^ ]+ [^ ]+ / ' \
             /proc/self/mountinfo | grep -oE 'shared|master|unbindable' | sort -u";

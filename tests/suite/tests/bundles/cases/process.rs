@@ -1,5 +1,6 @@
 //! `process`: what runs, and how the kernel treats it.
 
+use hull_test_support::cgroups::is_v2;
 use serde_json::json;
 
 use crate::{Case, case};
@@ -54,6 +55,36 @@ pub const CASES: &[Case] = &[
         );
         b.expect("ulimit -n; ulimit -Hn; ulimit -c", "100\n200\n0");
     }),
+    case("each_resource_limit_is_set", |b| {
+        // As proc_pid_limits(5) shows them.
+        let limits = [
+            ("CPU", "Max cpu time", 3001_u64),
+            ("FSIZE", "Max file size", 1 << 40),
+            ("DATA", "Max data size", 1 << 41),
+            ("STACK", "Max stack size", 16 << 20),
+            ("CORE", "Max core file size", 4096),
+            ("RSS", "Max resident set", 1 << 42),
+            ("NPROC", "Max processes", 3002),
+            ("NOFILE", "Max open files", 203),
+            ("MEMLOCK", "Max locked memory", 1 << 21),
+            ("AS", "Max address space", 1 << 43),
+            ("LOCKS", "Max file locks", 3003),
+            ("SIGPENDING", "Max pending signals", 304),
+            ("MSGQUEUE", "Max msgqueue size", 8192),
+            ("NICE", "Max nice priority", 0),
+            ("RTPRIO", "Max realtime priority", 0),
+            ("RTTIME", "Max realtime timeout", 5_000_000),
+        ];
+        for (name, _, value) in limits {
+            let limit = json!({"type": format!("RLIMIT_{name}"), "soft": value, "hard": value});
+            b.push("/process/rlimits", limit);
+        }
+        let printed = b.prints("sed 's/  */ /g' /proc/self/limits");
+        for (_, shown, value) in limits {
+            let line = format!("{shown} {value} {value} ");
+            assert!(printed.lines().any(|found| found.starts_with(&line)), "{line}: {printed}");
+        }
+    }),
     case("an_unknown_resource_limit_is_refused", |b| {
         b.set("/process/rlimits", json!([{"type": "RLIMIT_X", "soft": 1, "hard": 1}])).refused("RLIMIT_X");
     }),
@@ -71,6 +102,30 @@ pub const CASES: &[Case] = &[
         b.expect("sed 's/.*) //' /proc/self/stat | cut -d' ' -f 17,39", "7 3");
     })
     .not_on(&["runc", "crun"]),
+    case("each_scheduling_policy_is_set", |b| {
+        // Where cgroups share out real time (on v2 nobody knows), those of the first kinds need some of it.
+        if super::cgroups::has_real_time(b) {
+            b.set("/linux/resources/cpu", json!({"realtimeRuntime": 20_000}));
+        }
+        let may_be_refused = is_v2("cpu");
+        let deadline = json!({"policy": "SCHED_DEADLINE", "runtime": 1_000_000, "deadline": 50_000_000,
+            "period": 100_000_000, "flags": ["SCHED_FLAG_RESET_ON_FORK"]});
+        for (scheduler, shown) in [
+            (json!({"policy": "SCHED_OTHER", "nice": -3}), "-3 0 0"),
+            (json!({"policy": "SCHED_FIFO", "priority": 5}), "0 5 1"),
+            (json!({"policy": "SCHED_RR", "priority": 7, "flags": ["SCHED_FLAG_RESET_ON_FORK"]}), "0 7 2"),
+            (json!({"policy": "SCHED_IDLE"}), "0 0 5"),
+            (deadline, "0 0 6"),
+        ] {
+            if may_be_refused && scheduler["priority"] != json!(null) {
+                continue;
+            }
+            b.set("/process/scheduler", scheduler);
+            // Of the first process: what it forks may be an ordinary one again.
+            b.expect("sed 's/.*) //' /proc/1/stat | cut -d' ' -f 17,38,39", shown);
+        }
+    })
+    .not_on(&["runc", "crun"]),
     case("an_unknown_scheduling_policy_is_refused", |b| {
         b.set("/process/scheduler", json!({"policy": "SCHED_X"})).refused("process.scheduler");
     })
@@ -78,6 +133,13 @@ pub const CASES: &[Case] = &[
     case("an_io_priority_is_set", |b| {
         b.set("/process/ioPriority", json!({"class": "IOPRIO_CLASS_BE", "priority": 6}));
         b.expect("ionice", "best-effort: prio 6");
+    })
+    .not_on(&["runc", "crun"]),
+    case("each_class_of_io_priority_is_set", |b| {
+        b.set("/process/ioPriority", json!({"class": "IOPRIO_CLASS_RT", "priority": 2}));
+        b.expect("ionice", "realtime: prio 2");
+        b.set("/process/ioPriority", json!({"class": "IOPRIO_CLASS_IDLE", "priority": 0}));
+        b.expect("ionice", "idle");
     })
     .not_on(&["runc", "crun"]),
     case("a_personality_is_set", |b| {
@@ -94,6 +156,18 @@ pub const CASES: &[Case] = &[
             "grep -c bind=static:0 /proc/self/numa_maps | grep -vx 0 > /dev/null && echo bound",
             "bound",
         );
+    })
+    .not_on(&["runc", "crun"]),
+    case("each_memory_policy_is_set", |b| {
+        for (mode, nodes, shown) in [
+            ("MPOL_PREFERRED", "0", "prefer:0"),
+            ("MPOL_INTERLEAVE", "0", "interleave:0"),
+            ("MPOL_LOCAL", "", "local"),
+            ("MPOL_DEFAULT", "", "default"),
+        ] {
+            b.set("/linux/memoryPolicy", json!({"mode": mode, "nodes": nodes}));
+            b.expect("cut -d' ' -f2 /proc/self/numa_maps | sort -u", shown);
+        }
     })
     .not_on(&["runc", "crun"]),
     case("the_umask_is_set", |b| {
@@ -114,6 +188,20 @@ pub const CASES: &[Case] = &[
             "0000000\n0000000",
         );
     }),
+    case("what_takes_resctrl_is_refused", |b| {
+        for (field, value) in [
+            ("closID", json!("guaranteed")),
+            ("l3CacheSchema", json!("L3:0=ff")),
+            ("memBwSchema", json!("MB:0=50")),
+            ("schemata", json!(["L3:0=ff"])),
+            ("enableCMT", json!(true)),
+            ("enableMBM", json!(true)),
+            ("enableMonitoring", json!(true)),
+        ] {
+            b.set("/linux/intelRdt", json!({field: value})).refused("linux.intelRdt");
+        }
+    })
+    .not_on(&["runc", "crun"]),
     case("a_label_without_its_module_is_refused", |b| {
         if b.is_hull() && !std::path::Path::new("/sys/module/apparmor").exists() {
             b.set("/process/apparmorProfile", json!("docker-default")).refused("apparmorProfile");
@@ -121,6 +209,10 @@ pub const CASES: &[Case] = &[
         if !std::path::Path::new("/sys/fs/selinux/enforce").exists() {
             b.config["process"].as_object_mut().unwrap().remove("apparmorProfile");
             b.set("/process/selinuxLabel", json!("system_u:object_r:x_t:s0")).refused("selinuxLabel");
+        }
+        if b.is_hull() {
+            b.config["process"].as_object_mut().unwrap().remove("selinuxLabel");
+            b.set("/linux/mountLabel", json!("system_u:object_r:x_t:s0")).refused("mountLabel");
         }
     })
     .not_on(&["crun"]),

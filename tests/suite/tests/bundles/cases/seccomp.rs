@@ -76,6 +76,45 @@ pub const CASES: &[Case] = &[
             "refused\nsent",
         );
     }),
+    case("what_no_rule_speaks_of_fails_as_the_default_says", |b| {
+        b.set("/process/args", json!(["mkdir", "/x"]));
+        b.set(
+            "/linux/seccomp",
+            json!({"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 28,
+                "syscalls": [{"names": NEEDED, "action": "SCMP_ACT_ALLOW"}]}),
+        );
+        let outcome = b.run();
+        assert!(outcome.stderr.contains("No space left"), "{outcome}");
+        b.world.assert_nothing_left();
+    }),
+    case("all_that_features_name_is_taken", |b| {
+        let features = b.world.oci(&["features"]).ok().to_owned();
+        let features: Value = serde_json::from_str(&features).unwrap();
+        let named = |what: &str| -> Vec<String> {
+            let all = features.pointer(&format!("/linux/seccomp/{what}")).unwrap();
+            serde_json::from_value(all.clone()).unwrap()
+        };
+        let with = |b: &mut Bundle, policy: Value| {
+            b.set("/linux/seccomp", policy).expect("grep ^Seccomp: /proc/self/status", "Seccomp:\t2");
+        };
+        let rule = |action: &str| json!([{"names": ["acct"], "action": action}]);
+        for action in named("actions").iter().filter(|action| *action != "SCMP_ACT_NOTIFY") {
+            with(b, json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rule(action)}));
+        }
+        for operator in named("operators") {
+            let args = json!([{"index": 0, "value": 1, "valueTwo": 1, "op": operator}]);
+            let rule = json!([{"names": ["acct"], "action": "SCMP_ACT_ERRNO", "args": args}]);
+            with(b, json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rule}));
+        }
+        let (archs, flags) = (named("archs"), named("knownFlags"));
+        assert!(archs.len() > 2 && flags.len() > 2, "{features}");
+        with(b, json!({"defaultAction": "SCMP_ACT_ALLOW", "architectures": archs, "syscalls": rule("SCMP_ACT_ERRNO")}));
+        for flag in flags.iter().filter(|flag| !flag.contains("WAIT_KILLABLE")) {
+            let policy = json!({"defaultAction": "SCMP_ACT_ALLOW", "flags": [flag], "syscalls": rule("SCMP_ACT_ERRNO")});
+            with(b, policy);
+        }
+    })
+    .not_on(&["runc", "crun"]),
     case("a_call_that_no_kernel_has_is_passed_over", |b| {
         rule(b, json!({"names": ["no_such_call", "mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}));
         b.expect("mkdir /x 2> /dev/null || echo refused", "refused");
@@ -137,6 +176,84 @@ pub const CASES: &[Case] = &[
         );
         b.refused("nobody.sock");
     }),
+];
+
+/// What a runtime calls after its filter, and a small program before it makes a directory.
+const NEEDED: &[&str] = &[
+    "access",
+    "arch_prctl",
+    "brk",
+    "capget",
+    "capset",
+    "chdir",
+    "clone",
+    "close",
+    "close_range",
+    "dup3",
+    "epoll_create1",
+    "epoll_ctl",
+    "epoll_pwait",
+    "execve",
+    "exit",
+    "exit_group",
+    "faccessat",
+    "faccessat2",
+    "fchdir",
+    "fcntl",
+    "fstat",
+    "fstatfs",
+    "futex",
+    "getcwd",
+    "getdents64",
+    "getegid",
+    "geteuid",
+    "getgid",
+    "getpid",
+    "getppid",
+    "getrandom",
+    "gettid",
+    "getuid",
+    "ioctl",
+    "lseek",
+    "lstat",
+    "madvise",
+    "mmap",
+    "mprotect",
+    "munmap",
+    "nanosleep",
+    "newfstatat",
+    "openat",
+    "openat2",
+    "pipe2",
+    "prctl",
+    "prlimit64",
+    "read",
+    "readlink",
+    "readlinkat",
+    "recvmsg",
+    "rseq",
+    "rt_sigaction",
+    "rt_sigprocmask",
+    "rt_sigreturn",
+    "sched_getaffinity",
+    "sched_yield",
+    "sendmsg",
+    "set_robust_list",
+    "set_tid_address",
+    "setgid",
+    "setgroups",
+    "setresgid",
+    "setresuid",
+    "setuid",
+    "sigaltstack",
+    "stat",
+    "statx",
+    "tgkill",
+    "umask",
+    "uname",
+    "unlinkat",
+    "write",
+    "writev",
 ];
 
 const ENOMEDIUM: i32 = 123;
