@@ -37,18 +37,22 @@ use cli::{Cli, Verb};
 use state::Root;
 
 fn main() -> ExitCode {
+    // Before the command line is read, which would else be read twice: this program begins anew. A word may be another's
+    // argument; then it began anew for nothing.
+    let is_entering = |word: std::ffi::OsString| matches!(word.to_str(), Some("create" | "run" | "exec"));
+    let protected = std::env::args_os().skip(1).any(is_entering).then(hull_sys::self_exe::protect);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return report::usage(&error),
     };
-    let result = dispatch(&cli);
+    let result = dispatch(&cli, protected);
     ExitCode::from(result.unwrap_or_else(|error| report::failure(&cli.global, &error)))
 }
 
-fn dispatch(cli: &Cli) -> Result<u8> {
+fn dispatch(cli: &Cli, protected: Option<nix::Result<()>>) -> Result<u8> {
     // What runs a program inside a container must not be writable from there.
     if matches!(cli.verb, Verb::Create(_) | Verb::Run(_) | Verb::Exec(_)) {
-        hull_sys::self_exe::protect()?;
+        protected.unwrap_or_else(hull_sys::self_exe::protect)?;
     }
     report::debug(&cli.global, &cli.verb);
     let root = &Root::new(cli.global.root.clone());
