@@ -198,6 +198,18 @@ fn connecting_and_disconnecting_work_on_running_and_stopped_containers() {
     }
 }
 
+/// Who tries a name's addresses in turn must not wait at the first.
+#[track_caller]
+fn refuses_loopback6(lan: &Lan) {
+    for port in [8080, 8081] {
+        let address = std::net::SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port));
+        let wait = std::time::Duration::from_secs(20);
+        let answer = lan.host.inside(|| std::net::TcpStream::connect_timeout(&address, wait));
+        let error = answer.expect_err("nobody listens there");
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused, "{address}: {error}");
+    }
+}
+
 #[test]
 fn ipv6_is_there_where_asked_for_and_nowhere_else() {
     let Some(lan) = Lan::start() else { return };
@@ -210,7 +222,11 @@ fn ipv6_is_there_where_asked_for_and_nowhere_else() {
     lan.serve(&lan.neighbour, "[::]:90");
     assert_eq!(six.ask(Transport::Tcp, "[fd00:1::2]:90"), "fd00:1::1");
     assert_eq!(lan.neighbour.ask(Transport::Tcp, "[fd00:1::1]:8080"), "fd00:1::2");
-    let four = lan.run("four", &[]);
+    refuses_loopback6(&lan);
+    let refused = lan.t.hull(&["run", "--rm", "--network", "six", "-p", "[::1]:8090:80", "busybox", "true"]);
+    assert!(refused.fails(125).contains("publish it at 127.0.0.1"), "{refused}");
+    let four = lan.run("four", &["-p", "8081:80"]);
+    refuses_loopback6(&lan);
     assert_eq!(four.sh("ip -6 -o addr show dev eth0"), "");
     drop((six, four));
     lan.stop_serving();

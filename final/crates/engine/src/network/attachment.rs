@@ -296,6 +296,11 @@ fn hold_ports(places: &mut Places, mappings: &[Mapping]) -> Result<Vec<Held>> {
         let what = format!("port of a container on network {}", endpoint.network.name);
         return Err(Error::Invalid { what, why });
     }
+    let at_loopback6 = |mapping: &&Mapping| mapping.host_ip == Some(Ipv6Addr::LOCALHOST.into());
+    if let Some(mapping) = mappings.iter().find(at_loopback6) {
+        let why = "the kernel leads nothing from ::1 to another link; publish it at 127.0.0.1".into();
+        return Err(Error::Invalid { what: format!("port mapping of {} at ::1", mapping.container), why });
+    }
     let host_ip = network.and_then(|network| network.host_ip);
     let mut held = ports::hold(mappings, host_ip.unwrap_or(EVERYWHERE))?;
     if host_ip.is_none() && network.is_some_and(|network| network.has_ipv6()) {

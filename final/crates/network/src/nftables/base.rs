@@ -1,6 +1,8 @@
 //! The rules, which are the same however many containers there are. `ruleset.nft` beside this file says them in the
 //! language of nft(8), and a test compares what both make in the kernel.
 
+use std::net::Ipv6Addr;
+
 use super::batch::{Batch, Hook};
 use super::kernel::{NFPROTO_BRIDGE, NFPROTO_INET, NFPROTO_IPV4, NFPROTO_IPV6};
 use super::rule::*;
@@ -97,6 +99,13 @@ fn published() -> Vec<Rule> {
     let any6 = transport(NFPROTO_IPV6).load(DESTINATION_PORT, 1);
     vec![
         local("prerouting"),
+        // To ::1 the kernel delivers only what came in by `lo` (`rt6_need_strict`): an answer would be lost. Left alone, who
+        // asks there is refused at once, and goes on to 127.0.0.1.
+        Rule::new("output")
+            .family(NFPROTO_IPV6)
+            .load(IP6_DESTINATION, 0)
+            .equals(0, &Ipv6Addr::LOCALHOST.octets())
+            .accept(),
         local("output"),
         at4.replaced_by("ports4_at", 0).translate(NFPROTO_IPV4, 0, 1),
         any4.replaced_by("ports4", 0).translate(NFPROTO_IPV4, 0, 1),
