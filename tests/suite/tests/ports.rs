@@ -204,6 +204,48 @@ fn kill_with_monitor(lan: &Lan, name: &str) {
     eventually("its cable has gone with it", || !lan.host.sh("ip -o link").contains("veth"));
 }
 
+fn empty_run_root(lan: &Lan) {
+    for entry in std::fs::read_dir(lan.t.run_root()).unwrap().flatten().map(|entry| entry.path()) {
+        let _ = std::fs::remove_dir_all(&entry).or_else(|_| std::fs::remove_file(&entry));
+    }
+}
+
+#[test]
+fn an_address_that_an_emptied_run_root_has_forgotten_is_not_given_twice() {
+    let Some(lan) = Lan::start() else { return };
+    let networks = ["--network", "bridge", "--network", "six"];
+    lan.t.ok(&["network", "create", "--ipv6", "--subnet", "10.5.0.0/24", "--subnet", "fd00:5::/64", "six"]);
+    let living = lan.run("living", &networks);
+    let monitor = nix::unistd::Pid::from_raw(lan.t.monitor_of("living"));
+    let pid = lan.t.pid_of("living");
+    let addresses = |place: &lan::Place| {
+        let shown = place.sh("ip -o addr show scope global");
+        let address = |line: &str| line.split_whitespace().nth(3).map(String::from);
+        shown.lines().filter_map(address).collect::<Vec<_>>()
+    };
+    empty_run_root(&lan);
+    let taken = addresses(&living);
+    assert_eq!(taken.len(), 3, "{taken:?}");
+    for name in ["one", "two"] {
+        let place = lan.run(name, &networks);
+        let given = addresses(&place);
+        assert!(given.len() == 3 && given.iter().all(|address| !taken.contains(address)), "{given:?}");
+        assert!(place.pings("10.5.0.2"), "it is still there");
+    }
+    let asked = lan.t.hull(&["run", "--rm", "--network", "six", "--ip", "10.5.0.2", "busybox", "true"]);
+    assert!(asked.fails(125).contains("10.5.0.2"), "{asked}");
+    drop(living);
+    nix::sys::signal::kill(monitor, nix::sys::signal::SIGKILL).unwrap();
+    eventually("it has died", || !std::path::Path::new(&format!("/proc/{pid}")).exists());
+    lan.t.ok(&["rm", "-f", "one", "two"]);
+    eventually("cables have gone", || !lan.host.sh("ip -o link").contains("veth"));
+    // With its cable gone its address is free.
+    lan.t.ok(&["run", "--rm", "--network", "six", "--ip", "10.5.0.2", "busybox", "true"]);
+    lan.t.ok(&["rm", "-f", "living"]);
+    lan.t.ok(&["network", "reload"]);
+    lan.t.ok(&["network", "rm", "six"]);
+}
+
 #[test]
 fn what_an_emptied_run_root_has_forgotten_does_not_stay_in_the_rules() {
     let Some(lan) = Lan::start() else { return };
@@ -214,9 +256,7 @@ fn what_an_emptied_run_root_has_forgotten_does_not_stay_in_the_rules() {
     lan.run("lost", &ports);
     let address = lan.address("lost");
     kill_with_monitor(&lan, "lost");
-    for entry in std::fs::read_dir(lan.t.run_root()).unwrap().flatten().map(|entry| entry.path()) {
-        let _ = std::fs::remove_dir_all(&entry).or_else(|_| std::fs::remove_file(&entry));
-    }
+    empty_run_root(&lan);
     assert!(lan.host.sh("nft list ruleset").contains(&address), "nobody has looked yet");
     // The next container may have its address.
     lan.t.ok(&["run", "-d", "--name", "next", "busybox", "sleep", "300"]);

@@ -233,18 +233,20 @@ pub(super) fn take_place(
     monitor: &ProcessId,
     sockets: &mut Sockets,
 ) -> Result<Endpoint> {
-    let (network, _) = bridge::ready(engine, &option.network, sockets)?;
+    let (network, bridge) = bridge::ready(engine, &option.network, sockets)?;
     // From here on the network is not removed: a lease is seen.
     let _lock = engine.lock_network_in_use(&network.name)?;
     engine.check_network(&network.name)?;
     let mut names = vec![record.name.clone()];
     names.extend(option.aliases.iter().cloned());
     let holder = Holder { container: record.id.clone(), names, process: monitor.clone() };
-    if !engine.network_run_dir(&network.name).join("leases").exists() {
-        // The machine has started, or somebody has emptied the run directory. What cannot be cleared is in nobody's way yet.
-        let _ = super::reload::sweep(engine, sockets);
-    }
     let leases = Leases::open(engine.root().run(), &network.name)?;
+    if leases.is_new() {
+        // The machine has started, or somebody has emptied the run directory. What cannot be cleared is in nobody's way yet.
+        let plugged_in = super::reload::sweep(engine, sockets).unwrap_or_default();
+        let here = plugged_in.into_iter().filter(|(_, link)| link.master == Some(bridge));
+        leases.learn(here.map(|(address, link)| (address, link.name)))?;
+    }
     let mut addresses = Vec::new();
     for pool in &pools(&network, &mut sockets.route)? {
         let asked =

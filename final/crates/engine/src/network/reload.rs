@@ -1,10 +1,14 @@
 //! `network reload`: the rules of all running containers, put back where another tool has removed them.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use hull_network::netlink::Socket;
 use hull_network::nftables::accept_forwarded;
-use hull_network::{legacy, links};
+use hull_network::{
+    legacy,
+    links::{self, Link},
+};
 
 use super::bridge::{self, Sockets};
 use super::endpoint::{Endpoint, endpoints};
@@ -39,17 +43,20 @@ impl Engine {
 }
 
 /// Takes out of the rules what is said of containers that nobody knows any more: their monitor was killed, and the run
-/// directory emptied.
-pub(super) fn sweep(engine: &Engine, sockets: &mut Sockets) -> Result<()> {
+/// directory emptied. Who is plugged in stays: addresses, each with its link and what that is plugged into.
+pub(super) fn sweep(engine: &Engine, sockets: &mut Sockets) -> Result<Vec<(IpAddr, Link)>> {
     let table = bridge::table(engine);
     let listed = table.list(&mut sockets.filter)?;
     // Looked at afterwards: who is listed was written down before. A link that is there has somebody at its other end.
-    let mut known: BTreeSet<String> =
-        links::list(&mut sockets.route)?.into_iter().map(|link| link.name).collect();
+    let links = links::list(&mut sockets.route)?;
+    let mut known: BTreeSet<String> = links.iter().map(|link| link.name.clone()).collect();
     for id in directories(&engine.root().run().join("containers"))? {
         known.extend(endpoints(engine, &id)?.into_iter().map(|endpoint| endpoint.link));
     }
-    Ok(table.sweep(&mut sockets.filter, listed, |link| known.contains(link))?)
+    let link = |name: &String| links.iter().find(|link| link.name == *name).cloned();
+    let addresses = listed.addresses();
+    table.sweep(&mut sockets.filter, listed, |link| known.contains(link))?;
+    Ok(addresses.into_iter().filter_map(|(ip, name)| Some((ip, link(&name)?))).collect())
 }
 
 /// Under no lock: who is starting or ending just now puts its own, and a port is led to who holds it.

@@ -11,6 +11,8 @@
 //! - For the same reason a released address **rests for a minute**, unless there is no other.
 //! - A lease names its holder by pid and start time. The dead hold nothing, so what a kill leaves is taken back by whoever
 //!   comes across it.
+//! - Where nothing is known, because somebody has emptied the run directory, those who are still plugged in are asked of
+//!   the kernel. Such a lease lasts as long as the cable.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,8 @@ use hull_storage::file;
 use hull_storage::lock::Lock;
 use hull_storage::process_id::ProcessId;
 use hull_storage::root::make_dirs;
+use rustix::net::netdevice::name_to_index;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Error, Result};
@@ -57,6 +61,8 @@ pub struct Leases {
 #[serde(rename_all = "lowercase")]
 enum Record {
     Held(Holder),
+    /// By whoever is at the other end of this link.
+    Wired(String),
     /// In seconds of `CLOCK_BOOTTIME`: no correction of the clock turns it back.
     Released(u64),
 }
@@ -75,6 +81,7 @@ enum State {
     Free,
     Resting { since: u64 },
     Held(Holder),
+    Wired { link: String },
 }
 
 impl Leases {
@@ -91,6 +98,25 @@ impl Leases {
         Ok(Self { dir })
     }
 
+    /// Whether it has never given an address, or forgotten all.
+    pub fn is_new(&self) -> bool {
+        !self.dir.join("last").exists()
+    }
+
+    /// Learns who has an address and by which link, before the first one is given.
+    pub fn learn(&self, wired: impl Iterator<Item = (IpAddr, String)>) -> Result<()> {
+        let _lock = self.lock()?;
+        let now = now();
+        for (address, link) in wired {
+            if let State::Free = self.state(address, now)? {
+                self.write(address, &Record::Wired(link))?;
+            }
+        }
+        // Others may have been quicker.
+        let last = self.last()?;
+        Ok(file::write_json_atomic(&self.dir.join("last"), &last)?)
+    }
+
     /// Gives a free address of the pool's range.
     pub fn take(&self, pool: &Pool, holder: &Holder) -> Result<IpAddr> {
         self.take_at(pool, holder, now())
@@ -103,6 +129,9 @@ impl Leases {
         match self.state(address, now())? {
             State::Held(other) if other.container != holder.container => {
                 Err(Error::AddressTaken { address, container: other.container })
+            }
+            State::Wired { link } => {
+                Err(Error::AddressTaken { address, container: format!("at the other end of {link}") })
             }
             // Who asks for an address by name gets it, rested or not.
             _ => self.write(address, &Record::Held(holder.clone())),
@@ -169,7 +198,7 @@ impl Leases {
                 State::Resting { since } if rested.is_none_or(|(longest, _)| since < longest) => {
                     rested = Some((since, address));
                 }
-                State::Resting { .. } | State::Held(_) => {}
+                State::Resting { .. } | State::Held(_) | State::Wired { .. } => {}
             }
         }
         let none_left = || Error::NoAddressLeft { pool: pool.range().to_string() };
@@ -210,7 +239,8 @@ impl Leases {
             Some(Record::Released(since)) if since > now || now - since >= REST => Ok(State::Free),
             Some(Record::Released(since)) => Ok(State::Resting { since }),
             Some(Record::Held(holder)) if holder.process.is_alive() => Ok(State::Held(holder)),
-            Some(Record::Held(_)) => {
+            Some(Record::Wired(link)) if is_there(&link) => Ok(State::Wired { link }),
+            Some(Record::Held(_) | Record::Wired(_)) => {
                 self.write(address, &Record::Released(now))?;
                 Ok(State::Resting { since: now })
             }
@@ -245,6 +275,11 @@ impl Leases {
         found.sort_unstable();
         Ok(found)
     }
+}
+
+fn is_there(link: &str) -> bool {
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None);
+    socket.is_ok_and(|socket| name_to_index(&socket, link).is_ok())
 }
 
 fn now() -> u64 {

@@ -141,3 +141,22 @@ fn a_network_name_that_leads_elsewhere_is_refused() {
     }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn what_is_learned_lasts_as_long_as_the_link() {
+    let Network { dir: _dir, leases, pool } = network("10.0.0.0/24");
+    assert!(leases.is_new());
+    leases.take_address(&pool, ip("10.0.0.3"), &living("a")).unwrap();
+    let wired = [("10.0.0.2", "lo"), ("10.0.0.3", "lo"), ("10.0.0.4", "gone0")];
+    leases.learn(wired.into_iter().map(|(address, link)| (ip(address), link.into()))).unwrap();
+    assert!(!leases.is_new());
+    assert_eq!(leases.list().unwrap(), [Lease { address: ip("10.0.0.3"), holder: living("a") }]);
+    let taken = leases.take_address(&pool, ip("10.0.0.2"), &living("b")).unwrap_err();
+    assert!(taken.to_string().ends_with("already in use by container at the other end of lo"), "{taken}");
+    assert_eq!(
+        leases.take(&pool, &living("b")).unwrap(),
+        ip("10.0.0.5"),
+        "4 has just become free, and rests"
+    );
+    leases.take_address(&pool, ip("10.0.0.4"), &living("b")).unwrap();
+}

@@ -2,12 +2,13 @@
 //! emptied before anybody had cleared them.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use super::kernel::*;
 use super::sets::{self, Element, Set};
 use super::{Elements, Table};
 use crate::error::Result;
-use crate::netlink::{Message, Reply, Socket};
+use crate::netlink::{Message, Reply, Socket, Value};
 
 /// What begins with the name of a container's link.
 const BY_LINK: [&Set; 4] = [&sets::LINKS, &sets::MACS, &sets::ADDRESSES4, &sets::ADDRESSES6];
@@ -28,6 +29,28 @@ pub struct Listed {
     by_address: Elements,
 }
 
+impl Listed {
+    /// The addresses that containers have, each with the container's link.
+    pub fn addresses(&self) -> Vec<(IpAddr, String)> {
+        let elements = self.by_link.iter().flat_map(|(_, elements)| elements);
+        let address = |element: &Element| {
+            let ip = Value(element.key.get(NAME..)?).ip()?;
+            Some((ip, name(element)))
+        };
+        // With an IPv6 address go two that everybody may have.
+        let is_its_own = |ip: &IpAddr| match ip {
+            IpAddr::V4(_) => true,
+            IpAddr::V6(ip) => !(ip.is_unspecified() || ip.is_unicast_link_local()),
+        };
+        elements.filter_map(address).filter(|(ip, _)| is_its_own(ip)).collect()
+    }
+}
+
+fn name(element: &Element) -> String {
+    let bytes = element.key.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
 impl Table {
     /// Everything that the sets say of containers; nothing where there is no table.
     pub fn list(&self, socket: &mut Socket) -> Result<Listed> {
@@ -41,10 +64,6 @@ impl Table {
 
     /// Removes what was listed of links that are nobody's.
     pub fn sweep(&self, socket: &mut Socket, listed: Listed, is_known: impl Fn(&str) -> bool) -> Result<()> {
-        let name = |element: &Element| {
-            let bytes = element.key.split(|byte| *byte == 0).next().unwrap_or_default();
-            String::from_utf8_lossy(bytes).into_owned()
-        };
         let mut addresses = BTreeSet::new();
         let mut gone = Elements::new();
         for (set, elements) in listed.by_link {
