@@ -11,3 +11,5 @@
 //! - For the same reason a released address **rests for a minute**, unless there is no other.
 //! - A lease names its holder by pid and start time. The dead hold nothing, so what a kill leaves is taken back by whoever
 //!   comes across it.
+//! - Where nothing is known, because somebody has emptied the run directory, those who are still plugged in are asked of
+//!   the kernel. Such a lease lasts as long as the cable.
