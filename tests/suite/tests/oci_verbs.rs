@@ -1,4 +1,4 @@
-//! The verbs of `hull-oci` beside a bundle's life: limits, numbers, other processes, and what it does not do.
+//! The verbs of `hull-oci` beside a bundle's life: limits, numbers and other processes.
 
 #[allow(dead_code, reason = "each suite uses its part")]
 mod oci_world;
@@ -51,17 +51,6 @@ fn events_tell_what_a_container_uses() {
     assert!(told.ok().lines().count() >= 2, "it ends with the container: {told}");
     assert!(w.oci(&["events", "box"]).fails(1).contains("not running"));
     assert!(w.oci(&["events", "--interval", "0s", "box"]).fails(1).contains("interval"));
-}
-
-#[test]
-fn what_is_not_there_is_refused_in_words() {
-    let Some(w) = World::start() else { return };
-    w.bundle(&w.config(&["sleep", "1000"]));
-    w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
-    for words in [&["checkpoint", "--image-path", "x", "box"][..], &["restore", "-b", "bundle", "other"]] {
-        assert!(w.oci(words).fails(1).contains("CRIU"));
-    }
-    assert_eq!(w.state("box")["status"], "running");
 }
 
 #[test]

@@ -37,6 +37,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("qemu-system-x86", "runs the cgroup v2 virtual machine"),
     ("systemd", "makes the cgroups of --systemd-cgroup, here and in the virtual machine"),
     ("dbus-daemon", "is how it is asked where its own socket is not there"),
+    ("criu", "writes containers into files and back, where it works: in the virtual machine"),
     ("cpio", "packs the virtual machine's initramfs"),
     ("util-linux", "has setsid and setpriv, for terminals and ordinary users"),
     ("python3", "makes the calls of the book's escape from a chroot"),

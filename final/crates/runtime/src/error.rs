@@ -28,6 +28,8 @@ pub enum Error {
     Said(String),
     #[error(transparent)]
     Cgroup(#[from] crate::cgroups::Error),
+    #[error(transparent)]
+    Checkpoint(#[from] crate::checkpoint::Error),
 }
 
 impl Error {
@@ -53,6 +55,7 @@ impl Error {
                 Some("raising a hard limit needs CAP_SYS_RESOURCE, which this process does not have".into())
             }
             Self::Cgroup(error) => error.hint(),
+            Self::Checkpoint(error) => error.hint(),
             _ => None,
         }
     }

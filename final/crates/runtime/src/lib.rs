@@ -9,11 +9,13 @@
 //! rootfs/     mounts, devices, masks, pivot  exec     another process in a running container
 //! cgroups/    limits, on v1, hybrid and v2   security/ capabilities, seccomp, docker's defaults
 //! systemd/    cgroups that it makes, over D-Bus
+//! checkpoint/ a container's processes into a directory and out again, by CRIU
 //! ```
 //! It knows nothing of images, networks or names.
 
 mod birth;
 pub mod cgroups;
+pub mod checkpoint;
 mod console;
 mod create;
 pub mod defaults;

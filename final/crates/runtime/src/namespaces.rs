@@ -42,7 +42,7 @@ pub(crate) fn is_not_ours(spec: &Spec, kind: NamespaceKind) -> bool {
 }
 
 /// Its name in /proc/PID/ns.
-fn link(kind: NamespaceKind) -> &'static str {
+pub(crate) fn link(kind: NamespaceKind) -> &'static str {
     match kind {
         NamespaceKind::Pid => "pid",
         NamespaceKind::Network => "net",

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use hull_runtime::checkpoint::CgroupMode;
 
 /// An OCI runtime: runs bundles, with the command line of runc
 #[derive(Debug, Parser)]
@@ -35,8 +36,8 @@ pub struct Global {
     /// Taken for runc's sake: what may be done is asked of the kernel
     #[arg(long, value_name = "true|false|auto", hide = true)]
     pub rootless: Option<String>,
-    /// Taken for runc's sake
-    #[arg(long, value_name = "PATH", hide = true)]
+    /// The program that checkpoint and restore run [default: criu, of $PATH]
+    #[arg(long, value_name = "PATH")]
     pub criu: Option<PathBuf>,
 }
 
@@ -84,10 +85,10 @@ pub enum Verb {
     Features,
     /// Print what a container uses, again and again, and that its memory ran out
     Events(Events),
-    /// Refused: it takes CRIU, which hull-oci does not speak with
+    /// Write a container's processes into a directory, by CRIU
     Checkpoint(Checkpoint),
-    /// Refused, as checkpoint
-    Restore(Checkpoint),
+    /// Make a container out of what checkpoint has written
+    Restore(Restore),
 }
 
 #[derive(Debug, Args)]
@@ -332,11 +333,107 @@ fn interval(text: &str) -> Result<Duration, String> {
     })
 }
 
-/// Whatever runc takes.
+/// What `checkpoint` and `restore` have in common.
+#[derive(Debug, Args)]
+pub struct Images {
+    /// Where the container is saved
+    #[arg(long, value_name = "DIR", default_value = "checkpoint")]
+    pub image_path: PathBuf,
+    /// Where CRIU's log is written [default: --image-path]
+    #[arg(long, value_name = "DIR")]
+    pub work_path: Option<PathBuf>,
+    /// Also open TCP connections
+    #[arg(long)]
+    pub tcp_established: bool,
+    /// Also UNIX sockets whose other end is outside
+    #[arg(long)]
+    pub ext_unix_sk: bool,
+    /// Also where the session or its terminal are somebody else's
+    #[arg(long)]
+    pub shell_job: bool,
+    /// Also locks on files
+    #[arg(long)]
+    pub file_locks: bool,
+    /// What CRIU does with the limits of cgroups that the container has made
+    #[arg(long, value_enum, default_value = "soft")]
+    pub manage_cgroups_mode: ManageCgroups,
+    /// A namespace that comes back empty, for a hook to fill
+    #[arg(long, value_name = "NAMESPACE", value_parser = ["network"])]
+    pub empty_ns: Option<String>,
+    /// Take memory out of the parent's images that these have too
+    #[arg(long)]
+    pub auto_dedup: bool,
+    /// Refused: memory comes from a directory only
+    #[arg(long)]
+    pub lazy_pages: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ManageCgroups {
+    Soft,
+    Full,
+    Strict,
+    Ignore,
+}
+
+impl From<ManageCgroups> for CgroupMode {
+    fn from(mode: ManageCgroups) -> Self {
+        match mode {
+            ManageCgroups::Soft => Self::Soft,
+            ManageCgroups::Full => Self::Full,
+            ManageCgroups::Strict => Self::Strict,
+            ManageCgroups::Ignore => Self::Ignore,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct Checkpoint {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "…")]
-    pub words: Vec<String>,
+    #[arg(value_name = "CONTAINER")]
+    pub id: String,
+    #[command(flatten)]
+    pub images: Images,
+    /// An earlier --image-path, as seen from this one: only memory that has changed since is written
+    #[arg(long, value_name = "DIR")]
+    pub parent_path: Option<PathBuf>,
+    /// Let the container go on
+    #[arg(long)]
+    pub leave_running: bool,
+    /// Save its memory only, to make the checkpoint that follows a short one, and let it go on
+    #[arg(long)]
+    pub pre_dump: bool,
+    /// Refused: memory goes to a directory only
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub page_server: Option<String>,
+    /// Refused: it is for --lazy-pages
+    #[arg(long, value_name = "FD")]
+    pub status_fd: Option<i32>,
+}
+
+#[derive(Debug, Args)]
+pub struct Restore {
+    #[arg(value_name = "CONTAINER")]
+    pub id: String,
+    #[command(flatten)]
+    pub images: Images,
+    /// The directory of config.json
+    #[arg(long, short, value_name = "DIR", default_value = ".")]
+    pub bundle: PathBuf,
+    /// Leave the container to itself
+    #[arg(long, short)]
+    pub detach: bool,
+    /// Write the process id to a file
+    #[arg(long, value_name = "FILE")]
+    pub pid_file: Option<PathBuf>,
+    /// Send the terminal's master to the AF_UNIX socket at this path
+    #[arg(long, value_name = "PATH")]
+    pub console_socket: Option<PathBuf>,
+    /// Leave orphans of the container to somebody else
+    #[arg(long)]
+    pub no_subreaper: bool,
+    /// Refused: without pivot_root(2) a privileged process walks out
+    #[arg(long)]
+    pub no_pivot: bool,
 }
 
 #[derive(Debug, Args)]

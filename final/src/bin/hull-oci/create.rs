@@ -4,7 +4,9 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use hull_runtime::cgroups::Cgroup;
 use hull_runtime::spec::Spec;
+use hull_runtime::systemd::Unit;
 use hull_runtime::{CreateOptions, Created, Stdio, rendezvous};
 use hull_storage::lock::Lock;
 use hull_storage::process_id::ProcessId;
@@ -38,6 +40,9 @@ pub struct Made {
     pub reservation: Reservation,
 }
 
+/// Where a container's cgroup is to be, and systemd's unit that makes it.
+type Place = (String, Option<Unit>);
+
 /// The id, and the lock of its directory.
 pub struct Reservation {
     pub container: Container,
@@ -45,6 +50,22 @@ pub struct Reservation {
 }
 
 impl Reservation {
+    /// Reserves the id and writes down what will be made, before it is.
+    pub fn claim(container: Container, bundle: &Bundle, place: Place) -> Result<(Self, State, Cgroup)> {
+        let reservation = Self { lock: Some(container.reserve()?), container };
+        let container = &reservation.container;
+        let state = State::new(&container.id, bundle, place)?;
+        let cgroup = state.open_cgroup()?;
+        // What is in it would be limited, and in the end killed, with this container.
+        if cgroup.exists() {
+            bail!("the cgroup {} exists already: a container needs one of its own", state.cgroup);
+        }
+        // From here on `delete --force` takes the cgroup for ours: not before it was seen to be nobody's.
+        container.write(&state)?;
+        container.write_spec(&bundle.spec)?;
+        Ok((reservation, state, cgroup))
+    }
+
     /// From here on the container is for `delete` to remove.
     pub fn keep(mut self) {
         self.lock = None;
@@ -76,17 +97,8 @@ pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After)
 
     let place = cgroup_path(&bundle.spec, &args.id, global.systemd_cgroup)?;
 
-    let reservation = Reservation { lock: Some(container.reserve()?), container };
+    let (reservation, mut state, cgroup) = Reservation::claim(container, &bundle, place)?;
     let container = &reservation.container;
-    let mut state = State::new(&args.id, &bundle, place)?;
-    let cgroup = state.open_cgroup()?;
-    // What is in it would be limited, and in the end killed, with this container.
-    if cgroup.exists() {
-        bail!("the cgroup {} exists already: a container needs one of its own", state.cgroup);
-    }
-    // From here on `delete --force` takes the cgroup for ours: not before it was seen to be nobody's.
-    container.write(&state)?;
-    container.write_spec(&bundle.spec)?;
     let listener = match after {
         After::Detached { started: false } => Some(rendezvous::bind(&container.start_socket())?),
         _ => None,

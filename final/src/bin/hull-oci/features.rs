@@ -40,6 +40,8 @@ pub fn features() -> Result<u8> {
             "mountExtensions": {"idmap": {"enabled": true}},
             "netDevices": {"enabled": true},
         },
+        // runc's name for it, which engines look for.
+        "annotations": {"org.opencontainers.runc.checkpoint.enabled": "true"},
         "potentiallyUnsafeConfigAnnotations": [],
     });
     print(&serde_json::to_string_pretty(&features)?)

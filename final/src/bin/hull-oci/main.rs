@@ -8,6 +8,7 @@
 //! ```
 
 mod bundle;
+mod checkpoint;
 mod cli;
 mod console;
 mod create;
@@ -21,6 +22,7 @@ mod pause;
 mod ps;
 mod relay;
 mod report;
+mod restore;
 mod run;
 mod signal;
 mod spec;
@@ -30,7 +32,7 @@ mod update;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Parser;
 
 use cli::{Cli, Verb};
@@ -72,12 +74,7 @@ fn dispatch(cli: &Cli, protected: Option<nix::Result<()>>) -> Result<u8> {
         Verb::Spec(args) => spec::spec(args),
         Verb::Features => features::features(),
         Verb::Events(args) => events::events(root, args),
-        Verb::Checkpoint(_) => refuse_criu("checkpoint"),
-        Verb::Restore(_) => refuse_criu("restore"),
+        Verb::Checkpoint(args) => checkpoint::checkpoint(root, args, &cli.global),
+        Verb::Restore(args) => restore::restore(root, args, &cli.global),
     }
-}
-
-/// Said as long as it is so: an engine that asks must not believe that a container was saved.
-fn refuse_criu(verb: &str) -> Result<u8> {
-    bail!("{verb}: it takes CRIU, with which hull-oci does not speak; the container is as it was")
 }

@@ -39,7 +39,7 @@ pub fn run(root: &Root, args: &cli::Run, global: &cli::Global) -> Result<u8> {
 }
 
 /// Somebody else may have deleted it meanwhile, and even made another one with its id.
-fn clear(container: &Container, ended: &Ended, global: &cli::Global) -> Result<()> {
+pub fn clear(container: &Container, ended: &Ended, global: &cli::Global) -> Result<()> {
     let lock = container.lock();
     let is_ours = match container.read() {
         Ok(state) => state.creator == ended.state.creator,
@@ -55,9 +55,9 @@ fn clear(container: &Container, ended: &Ended, global: &cli::Global) -> Result<(
 }
 
 /// What is needed when it is over.
-struct Ended {
-    state: State,
-    spec: Spec,
+pub struct Ended {
+    pub state: State,
+    pub spec: Spec,
 }
 
 /// Lets the program run, with the hooks that follow. What fails leaves nothing of the container.

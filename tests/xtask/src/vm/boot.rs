@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 /// Everything, boot and tests, under emulation.
-const DEADLINE: Duration = Duration::from_secs(700);
+const DEADLINE: Duration = Duration::from_secs(900);
 
 /// The last line of `tests.sh`.
 const VERDICT: &str = "the tests in the virtual machine ended with ";

@@ -11,7 +11,7 @@ use super::kernel::Kernel;
 use crate::workspace::{output, root, run};
 
 /// What the tests need that the kernel has as a module.
-const MODULES: [&str; 10] = [
+const MODULES: [&str; 19] = [
     "overlay",
     "veth",
     "bridge",
@@ -22,11 +22,33 @@ const MODULES: [&str; 10] = [
     "nft_masq",
     "nft_meta_bridge",
     "nft_nat",
+    // CRIU asks the kernel for sockets and connections, and has iptables lock a network.
+    "af_packet_diag",
+    "inet_diag",
+    "netlink_diag",
+    "nf_conntrack_netlink",
+    "nft_compat",
+    "tcp_diag",
+    "udp_diag",
+    "unix_diag",
+    "xt_mark",
 ];
 
-/// What the tests of `--systemd-cgroup` run, by the paths that they know; all else in the machine is static.
-const DYNAMIC: [&str; 4] =
-    ["/lib/systemd/systemd", "/usr/bin/systemctl", "/usr/bin/unshare", "/usr/bin/nsenter"];
+/// What the tests of `--systemd-cgroup` run, by the paths that they know, and CRIU with what it runs itself; all else in
+/// the machine is static.
+const DYNAMIC: [&str; 11] = [
+    "/lib/systemd/systemd",
+    "/usr/bin/systemctl",
+    "/usr/bin/unshare",
+    "/usr/bin/nsenter",
+    "/usr/sbin/criu",
+    "/usr/sbin/iptables-restore",
+    "/usr/sbin/ip6tables-restore",
+    "/usr/lib/x86_64-linux-gnu/xtables/libxt_mark.so",
+    "/usr/lib/x86_64-linux-gnu/xtables/libxt_standard.so",
+    "/bin/ip",
+    "/bin/tar",
+];
 
 /// Packs the initramfs; its path.
 pub fn build(kernel: &Kernel, programs: &[(&str, PathBuf)]) -> Result<PathBuf> {

@@ -2,8 +2,8 @@
 //!
 //! Debian's cloud kernel, unpacked from its package and never installed, boots an initramfs that holds busybox, `hull`,
 //! `hull-oci` and test binaries, which are static like everything this workspace builds. Emulated, so it runs
-//! wherever the tests do; a boot takes some seconds. systemd, and what its test enters its namespaces with, are this machine's
-//! own, with their libraries.
+//! wherever the tests do; a boot takes some seconds. systemd, and what its test enters its namespaces with, and CRIU are this
+//! machine's own, with their libraries.
 
 mod boot;
 mod initramfs;
@@ -16,10 +16,11 @@ use anyhow::{Result, bail};
 use crate::workspace::{cargo, output, run, target};
 
 /// Tests that run in it, and their packages.
-const TESTS: [(&str, &str); 4] = [
+const TESTS: [(&str, &str); 5] = [
     ("hull-test-suite", "limits"),
     ("hull-test-suite", "bundles"),
     ("hull-test-suite", "oci_systemd"),
+    ("hull-test-suite", "oci_checkpoint"),
     (LESSON, "lesson"),
 ];
 
@@ -28,7 +29,7 @@ const LESSON: &str = "step-03-cgroups";
 
 /// Boots the machine and runs in it the tests whose answers depend on the version of cgroups.
 pub fn test() -> Result<()> {
-    for program in ["qemu-system-x86_64", "cpio", "apt-get", "dpkg-deb", "ldd", "systemctl"] {
+    for program in ["qemu-system-x86_64", "cpio", "apt-get", "dpkg-deb", "ldd", "systemctl", "criu"] {
         if !kernel::is_installed(program) {
             return skip(&format!("{program} is not installed"));
         }

@@ -147,6 +147,29 @@ impl Cgroup {
         Ok(())
     }
 
+    /// Moves another process into it, in every hierarchy; slower than [`Self::enter`], and all that can be done for a
+    /// program that knows nothing of it.
+    pub(crate) fn admit(&self, pid: i32) -> Result<()> {
+        for directory in self.directories() {
+            match files::write(&directory.join("cgroup.procs"), &pid.to_string()) {
+                // Made only where a limit asked for it.
+                Err(files::Error::Write { errno: Errno::ENOENT, .. }) => {}
+                admitted => admitted?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The directory where it is frozen.
+    pub(crate) fn freezer(&self) -> Option<PathBuf> {
+        match &self.layout {
+            Layout::V2 { mount } => Some(mount.join(&self.path)),
+            Layout::V1 { hierarchies, .. } => {
+                layout::find(hierarchies, "freezer").map(|freezer| freezer.mount.join(&self.path))
+            }
+        }
+    }
+
     /// Its directory in a v1 hierarchy; none where it has none of its own there.
     pub(crate) fn directory_in(&self, hierarchy: &Hierarchy) -> Option<PathBuf> {
         let directory = hierarchy.mount.join(&self.path);

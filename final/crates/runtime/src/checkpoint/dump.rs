@@ -1,0 +1,65 @@
+//! `checkpoint`: a container's processes, as they are, into a directory.
+
+use std::path::Path;
+
+use super::criu::{Criu, Request, Worker};
+use super::outside::{self, Outside};
+use super::{Directories, make};
+use super::{Options, field, request};
+use crate::cgroups::Cgroup;
+use crate::error::Result;
+use crate::spec::Spec;
+
+/// A container that is to be saved.
+#[derive(Debug)]
+pub struct Dump<'a> {
+    /// Its first process.
+    pub pid: i32,
+    pub spec: &'a Spec,
+    pub rootfs: &'a Path,
+    pub cgroup: &'a Cgroup,
+    pub options: &'a Options,
+    /// It goes on; else its processes have ended when this returns.
+    pub leave_running: bool,
+    /// Its memory only, to make a later one shorter; it goes on.
+    pub before: bool,
+    /// Images of such an earlier one, as seen from the new ones: only what has changed is written.
+    pub parent: Option<&'a Path>,
+}
+
+const LOG: &str = "dump.log";
+
+/// What fails leaves the container as it was.
+pub fn dump(criu: &Criu, dump: &Dump<'_>) -> Result<()> {
+    let options = dump.options;
+    outside::check_namespaces(dump.spec)?;
+    make(&options.images)?;
+    let directories = Directories::open(options, LOG)?;
+    let mut message = request(options, &directories, dump.rootfs);
+    message.number(field::PID, dump.pid as u64);
+    message.flag(field::LEAVE_RUNNING, dump.leave_running);
+    if let Some(parent) = dump.parent {
+        message.bytes(field::PARENT, parent.as_os_str().as_encoded_bytes());
+        message.flag(field::TRACK_MEMORY, true);
+    }
+    if let Some(freezer) = dump.cgroup.freezer() {
+        message.bytes(field::FREEZER, freezer.as_os_str().as_encoded_bytes());
+    }
+    let outside = Outside::of(dump.pid, dump.spec)?;
+    for external in &outside.externals {
+        message.bytes(field::EXTERNAL, external.as_bytes());
+    }
+    for (mounted, name) in &outside.mounts {
+        message.pair(field::MOUNT, mounted.as_encoded_bytes(), name.as_encoded_bytes());
+    }
+    if !dump.before {
+        outside.write(&options.images)?;
+    }
+    let worker = Worker::start(criu, None)?;
+    let kind = if dump.before { Request::PreDump } else { Request::Dump };
+    let answer = worker.ask(kind, &message, &mut |_| Ok(()))?;
+    match answer.success {
+        true => Ok(()),
+        false => Err(directories.failure("save it", &answer).into()),
+    }
+}

@@ -1,0 +1,288 @@
+//! What a container has that is not its own: volumes and devices of the host, namespaces that it shares, and what its
+//! program reads from and writes to.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+use super::{Error, Message, field};
+use crate::error::{Result, Step};
+use crate::namespaces;
+use crate::rootfs;
+use crate::spec::{NamespaceKind, Spec};
+
+/// Beside CRIU's own images, as runc has it: what stdin, stdout and stderr were.
+const DESCRIPTORS: &str = "descriptors.json";
+
+/// Masks, and a device that is bound.
+const NULL: &str = "/dev/null";
+
+#[derive(Debug, Default)]
+pub(super) struct Outside {
+    /// In CRIU's words.
+    pub externals: Vec<String>,
+    /// Where something of the host's is mounted, and the name that it is saved by.
+    pub mounts: Vec<(OsString, OsString)>,
+    descriptors: Vec<String>,
+}
+
+impl Outside {
+    /// Looks at a container.
+    pub(super) fn of(pid: i32, spec: &Spec) -> Result<Self> {
+        let mounted = mounts(pid)?;
+        let mut outside = Self::default();
+        for (kind, key) in SHARED {
+            if let Some(path) = path_of(spec, kind) {
+                let found =
+                    std::fs::metadata(path).step(|| format!("open the namespace {}", path.display()))?;
+                outside.externals.push(format!("{}[{}]:{key}", word(kind), found.ino()));
+            }
+        }
+        outside.add_volumes(pid, spec, &mounted)?;
+        outside.add_devices(pid, &mounted);
+        for number in 0..3 {
+            let described = outside.descriptor(pid, number, &mounted)?;
+            outside.descriptors.push(described);
+        }
+        Ok(outside)
+    }
+
+    /// A volume is known by where the bundle wants it, and mounted where the container's symlinks lead.
+    fn add_volumes(&mut self, pid: i32, spec: &Spec, mounted: &[Mounted]) -> Result<()> {
+        let root = rootfs::Rootfs::open(Path::new(&format!("/proc/{pid}/root")))?;
+        for volume in spec.mounts.iter().filter(|mount| rootfs::is_bind(mount)) {
+            let step = || format!("find the volume {} in the container", volume.destination.display());
+            let found = root.find(&volume.destination, OFlags::PATH).step(step)?;
+            let id = mount_id(std::process::id() as i32, found.as_raw_fd()).step(step)?;
+            if let Some(found) = mounted.iter().find(|mounted| mounted.id == id) {
+                self.mounts.push((found.at.clone(), volume.destination.clone().into_os_string()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Devices that are bound: masks of files, and all of them in a user namespace. A terminal is the container's.
+    fn add_devices(&mut self, pid: i32, mounted: &[Mounted]) {
+        for mount in mounted.iter().filter(|mount| mount.kind != "devpts") {
+            let path = Path::new(&format!("/proc/{pid}/root")).join(relative(&mount.at));
+            let Ok(found) = std::fs::symlink_metadata(path) else { continue };
+            let is_known = self.mounts.iter().any(|(at, _)| *at == mount.at);
+            if is_known || !found.file_type().is_char_device() {
+                continue;
+            }
+            let is_null = found.rdev() == rustix::fs::makedev(1, 3);
+            let name = if is_null { NULL.into() } else { mount.at.clone() };
+            self.mounts.push((mount.at.clone(), name));
+        }
+    }
+
+    /// How CRIU calls what is behind a descriptor. A file that none of the container's mounts has is external; a pipe's
+    /// name is the pipe's.
+    fn descriptor(&mut self, pid: i32, number: i32, mounted: &[Mounted]) -> Result<String> {
+        let path = PathBuf::from(format!("/proc/{pid}/fd/{number}"));
+        let Ok(link) = std::fs::read_link(&path) else { return Ok(String::new()) };
+        let link = link.to_string_lossy().into_owned();
+        if !link.starts_with('/') {
+            return Ok(link);
+        }
+        let step = || format!("look at {}", path.display());
+        let id = mount_id(pid, number).step(step)?;
+        if mounted.iter().any(|mount| mount.id == id) {
+            return Ok(link);
+        }
+        let inode = std::fs::metadata(&path).step(step)?.ino();
+        let name = format!("file[{id:x}:{inode:x}]");
+        if !self.externals.contains(&name) {
+            self.externals.push(name.clone());
+        }
+        Ok(name)
+    }
+
+    pub(super) fn write(&self, images: &Path) -> Result<()> {
+        let path = images.join(DESCRIPTORS);
+        let text = serde_json::to_vec(&self.descriptors).unwrap_or_default();
+        std::fs::write(&path, text).step(|| format!("write {}", path.display()))
+    }
+}
+
+/// What the restored container gets in their place: our own stdin, stdout and stderr.
+pub(super) fn give_descriptors(images: &Path, message: &mut Message) -> Result<()> {
+    let path = images.join(DESCRIPTORS);
+    let damaged = |why: String| Error::Image { path: path.clone(), why };
+    let text = std::fs::read(&path).map_err(|error| damaged(error.to_string()))?;
+    let names: Vec<String> = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+    let mut given: Vec<&str> = Vec::new();
+    for (number, name) in names.iter().enumerate().take(3) {
+        let is_outside = name.starts_with("pipe:") || name.starts_with("file[");
+        // stdout and stderr are often one.
+        if is_outside && !given.contains(&name.as_str()) {
+            inherit(message, name, number as i32);
+            given.push(name);
+        }
+    }
+    Ok(())
+}
+
+fn inherit(message: &mut Message, key: &str, number: i32) {
+    let mut inherited = Message::default();
+    inherited.bytes(1, key.as_bytes());
+    inherited.number(2, number as u64);
+    message.message(field::INHERIT, &inherited);
+}
+
+/// Namespaces that CRIU can leave alone, and their names in its images, which are runc's.
+const SHARED: [(NamespaceKind, &str); 2] =
+    [(NamespaceKind::Network, "extRootNetNS"), (NamespaceKind::Pid, "extRootPidNS")];
+
+/// Those that it can make the restored processes join.
+const JOINED: [NamespaceKind; 2] = [NamespaceKind::Ipc, NamespaceKind::Uts];
+
+/// Before anything is saved: what cannot be brought back would be lost.
+pub(super) fn check_namespaces(spec: &Spec) -> Result<()> {
+    if namespaces::is_new(spec, NamespaceKind::User) {
+        // Its root would have to read the images, which are this machine's root's.
+        return Err(Error::Unable("a container with a user namespace of its own".into()).into());
+    }
+    for namespace in namespaces::of(spec).iter().filter(|namespace| namespace.path.is_some()) {
+        let kind = namespace.kind;
+        if !JOINED.contains(&kind) && !SHARED.iter().any(|(shared, _)| *shared == kind) {
+            return Err(
+                Error::Unable(format!("a {} namespace that is joined by its path", word(kind))).into()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The namespaces of the bundle. What is returned stays open as long as CRIU works.
+pub(super) fn give_namespaces(spec: &Spec, message: &mut Message) -> Result<Vec<OwnedFd>> {
+    let mut open = Vec::new();
+    for (kind, key) in SHARED {
+        let Some(path) = path_of(spec, kind) else { continue };
+        let file = File::open(path).step(|| format!("open the namespace {}", path.display()))?;
+        inherit(message, key, file.as_raw_fd());
+        open.push(file.into());
+    }
+    for kind in JOINED {
+        let Some(path) = path_of(spec, kind) else { continue };
+        message.pair(field::JOIN, word(kind).as_bytes(), path.as_os_str().as_bytes());
+    }
+    Ok(open)
+}
+
+fn path_of(spec: &Spec, kind: NamespaceKind) -> Option<&Path> {
+    namespaces::of(spec).iter().find(|namespace| namespace.kind == kind)?.path.as_deref()
+}
+
+fn word(kind: NamespaceKind) -> &'static str {
+    namespaces::link(kind)
+}
+
+/// Where the bundle's volumes, and the host's devices, are for the names that they were saved by.
+pub(super) fn give_mounts(spec: &Spec, bundle: &Path, message: &mut Message) {
+    for volume in spec.mounts.iter().filter(|mount| rootfs::is_bind(mount)) {
+        let source = bundle.join(volume.source.as_deref().unwrap_or_default());
+        let (name, source) = (volume.destination.as_os_str(), source.as_os_str());
+        message.pair(field::MOUNT, name.as_bytes(), source.as_bytes());
+    }
+    let default = [NULL, "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"].map(Path::new);
+    let linux = spec.linux.as_ref();
+    let asked = linux.into_iter().flat_map(|linux| &linux.devices).map(|device| device.path.as_path());
+    for device in default.into_iter().chain(asked.filter(|path| !default.contains(path))) {
+        message.pair(field::MOUNT, device.as_os_str().as_bytes(), device.as_os_str().as_bytes());
+    }
+}
+
+/// Mount points are part of a root file system only once a container has been made there: CRIU makes none.
+pub(super) fn make_mount_points(spec: &Spec, bundle: &Path, root: &Path) -> Result<()> {
+    let rootfs = rootfs::Rootfs::open(root)?;
+    for (number, mount) in spec.mounts.iter().enumerate() {
+        let is_below = |other: &crate::spec::Mount| mount.destination.starts_with(&other.destination);
+        // Comes with the mount that it is in.
+        if spec.mounts[..number].iter().any(is_below) {
+            continue;
+        }
+        let source = bundle.join(mount.source.as_deref().unwrap_or_default());
+        let is_file = rootfs::is_bind(mount) && !source.is_dir();
+        let kind = if is_file { rootfs::Kind::File } else { rootfs::Kind::Directory };
+        rootfs.find_or_make(&mount.destination, kind)?;
+    }
+    Ok(())
+}
+
+/// One line of /proc/PID/mountinfo (proc(5)).
+#[derive(Debug, PartialEq, Eq)]
+struct Mounted {
+    id: u64,
+    /// As the process sees it.
+    at: OsString,
+    /// The file system.
+    kind: String,
+}
+
+fn mounts(pid: i32) -> Result<Vec<Mounted>> {
+    let path = format!("/proc/{pid}/mountinfo");
+    let text = std::fs::read(&path).step(|| format!("read {path}"))?;
+    Ok(text.split(|byte| *byte == b'\n').filter_map(mounted).collect())
+}
+
+fn mounted(line: &[u8]) -> Option<Mounted> {
+    let mut words = line.split(|byte| *byte == b' ');
+    let id = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
+    let at = OsString::from_vec(unescape(words.nth(3)?));
+    let kind = words.skip_while(|word| *word != b"-").nth(1)?;
+    Some(Mounted { id, at, kind: String::from_utf8_lossy(kind).into_owned() })
+}
+
+/// A space is `\040` there, three octal digits.
+fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    let mut rest = text;
+    while let [first, others @ ..] = rest {
+        let digits = others.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match escaped.filter(|_| *first == b'\\') {
+            Some(byte) => {
+                plain.push(byte);
+                rest = &others[3..];
+            }
+            None => {
+                plain.push(*first);
+                rest = others;
+            }
+        }
+    }
+    plain
+}
+
+/// Of what a descriptor is open on.
+fn mount_id(pid: i32, number: i32) -> std::io::Result<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}"))?;
+    let id = text.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok());
+    id.ok_or_else(|| std::io::Error::from_raw_os_error(nix::libc::ENODATA))
+}
+
+fn relative(path: &OsStr) -> &Path {
+    let path = Path::new(path);
+    path.strip_prefix("/").unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_mountinfo_is_read_whole() {
+        let line = b"55 42 0:5 /null /proc/a\\040b rw,relatime master:1 - devtmpfs none rw,size=9k";
+        let expected = Mounted { id: 55, at: "/proc/a b".into(), kind: "devtmpfs".into() };
+        assert_eq!(mounted(line), Some(expected));
+        assert_eq!(mounted(b""), None);
+        assert_eq!(unescape(b"\\04"), b"\\04");
+        assert_eq!(unescape(b"a\\134b\\"), b"a\\b\\");
+    }
+}

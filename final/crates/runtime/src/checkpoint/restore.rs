@@ -1,0 +1,131 @@
+//! `restore`: the processes of a container, made anew from a directory.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use nix::mount::MsFlags;
+use nix::sched::CloneFlags;
+
+use super::criu::{Criu, Notice, Request, Worker};
+use super::outside;
+use super::{Directories, Error, Message, Options, field, request};
+use crate::cgroups::Cgroup;
+use crate::error::{Result, Step};
+use crate::hooks::{self, Point, Subject};
+use crate::spec::Spec;
+
+/// A container that is to be brought back. The caller has one thread and gets a mount namespace of its own.
+#[derive(Debug)]
+pub struct Restore<'a> {
+    pub id: &'a str,
+    pub bundle: &'a Path,
+    pub spec: &'a Spec,
+    pub rootfs: &'a Path,
+    /// Made with its limits, and entered.
+    pub cgroup: &'a Cgroup,
+    pub options: &'a Options,
+}
+
+/// A container that goes on, as our child.
+#[derive(Debug)]
+pub struct Restored {
+    pub pid: i32,
+    pub pidfd: OwnedFd,
+    /// The other end of its terminal.
+    pub console: Option<OwnedFd>,
+}
+
+const LOG: &str = "restore.log";
+
+/// CRIU reads it first.
+const INVENTORY: &str = "inventory.img";
+
+/// What fails leaves neither a process nor the cgroup.
+pub fn restore(criu: &Criu, restore: &Restore<'_>) -> Result<Restored> {
+    let options = restore.options;
+    outside::check_namespaces(restore.spec)?;
+    let inventory = options.images.join(INVENTORY);
+    if let Err(error) = std::fs::metadata(&inventory) {
+        return Err(Error::Image { path: inventory, why: format!("there is no checkpoint: {error}") }.into());
+    }
+    outside::make_mount_points(restore.spec, restore.bundle, restore.rootfs)?;
+    mount_root(restore.rootfs)?;
+    // Only now: CRIU works, and mounts, in a directory that is to be in its own mount namespace.
+    let directories = Directories::open(options, LOG)?;
+    let mut message = request(options, &directories, restore.rootfs);
+    message.flag(field::EVASIVE_DEVICES, true);
+    // Not CRIU's child but its sibling, and so ours to wait for.
+    message.flag(field::SIBLING, true);
+    outside::give_descriptors(&options.images, &mut message)?;
+    outside::give_mounts(restore.spec, restore.bundle, &mut message);
+    let namespaces = outside::give_namespaces(restore.spec, &mut message)?;
+
+    let resources = restore.spec.linux.as_ref().and_then(|linux| linux.resources.clone()).unwrap_or_default();
+    let placeholder = restore.cgroup.create(&resources)?;
+    let restored = Worker::start(criu, Some(&namespaces)).and_then(|worker| {
+        // Where CRIU is, what it makes is born.
+        restore.cgroup.admit(worker.pid())?;
+        drop(placeholder);
+        name_cgroups(worker.pid(), &mut message)?;
+        begin(restore, &worker, &message, &directories)
+    });
+    restored.inspect_err(|_| {
+        // The error that brought us here is the one to tell.
+        let _ = restore.cgroup.remove();
+    })
+}
+
+fn begin(
+    restore: &Restore<'_>,
+    worker: &Worker,
+    message: &Message,
+    directories: &Directories,
+) -> Result<Restored> {
+    let mut console = None;
+    let answer = worker.ask(Request::Restore, message, &mut |notice: Notice<'_>| {
+        match notice.what {
+            "setup-namespaces" => {
+                let Restore { id, bundle, spec, .. } = *restore;
+                let subject = Subject { id, bundle, spec, pid: notice.pid };
+                hooks::run(Point::Prestart, subject)?;
+                hooks::run(Point::CreateRuntime, subject)?;
+            }
+            "orphan-pts-master" => console = notice.fd,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    let Some(pid) = answer.pid.filter(|_| answer.success) else {
+        return Err(directories.failure("bring it back", &answer).into());
+    };
+    let pidfd = hull_sys::process::pidfd_open(pid).step(|| format!("open process {pid}"))?;
+    Ok(Restored { pid, pidfd, console })
+}
+
+impl Restored {
+    /// Ends what nobody could be told of.
+    pub fn end(self) {
+        crate::create::end(&self.pidfd);
+    }
+}
+
+/// CRIU wants a root that is a mount point. It is one in our own mount namespace only: nobody has to clear it away.
+fn mount_root(rootfs: &Path) -> Result<()> {
+    let step = || format!("mount the root {}", rootfs.display());
+    nix::sched::unshare(CloneFlags::CLONE_NEWNS).step(|| "create a mount namespace".into())?;
+    let nothing = None::<&str>;
+    nix::mount::mount(nothing, "/", nothing, MsFlags::MS_SLAVE | MsFlags::MS_REC, nothing).step(step)?;
+    nix::mount::mount(Some(rootfs), rootfs, nothing, MsFlags::MS_BIND | MsFlags::MS_REC, nothing).step(step)
+}
+
+/// The saved processes were in another cgroup, perhaps by another name: where CRIU itself is, theirs is to be.
+fn name_cgroups(pid: i32, message: &mut Message) -> Result<()> {
+    let path = format!("/proc/{pid}/cgroup");
+    let text = std::fs::read_to_string(&path).step(|| format!("read {path}"))?;
+    for line in text.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
+        message.pair(field::CGROUP_ROOT, controllers.as_bytes(), path.as_bytes());
+    }
+    Ok(())
+}
