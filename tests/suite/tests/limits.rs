@@ -70,7 +70,7 @@ fn cpus_hold_a_busy_loop_and_count_throttling() {
 fn pids_limit_stops_a_fork_bomb() {
     let Some(t) = Scenario::with_busybox() else { return };
     t.ok(&["run", "-d", "--name", "sibling", "busybox", "sleep", "300"]);
-    let bomb = "bomb() { bomb | bomb & }; bomb; sleep 300";
+    let bomb = "bomb() { bomb | bomb & }; bomb; exec sleep 300";
     t.ok(&["run", "-d", "--name", "bomb", "--pids-limit", "20", "busybox", "sh", "-c", bomb]);
     let dir = cgroups::directory(t.pid_of("bomb"), "pids");
     let events = dir.join("pids.events");
