@@ -152,8 +152,10 @@ fn a_resolver_on_the_hosts_loopback_answers_a_container_whose_packets_are_carrie
         lan.serve_names(&lan.host, "127.0.0.53");
         let run = ["run", "--rm", "--network", program];
         let ask = ["busybox", "nslookup", "www.example.org"];
-        let answer = lan.t.hull(&[&run[..], &ask].concat());
-        assert!(answer.stdout.contains(&KNOWN.to_string()), "{answer}");
+        // A packet lost on a busy machine is the asking program's end.
+        eventually("the name is known", || {
+            lan.t.hull(&[&run[..], &ask].concat()).stdout.contains(&KNOWN.to_string())
+        });
         let settings = lan.t.ok(&[&run[..], &["busybox", "cat", "/etc/resolv.conf"]].concat());
         assert!(settings.contains("search example.org") && !settings.contains("127.0.0"), "{settings}");
         // Who is named is asked, and nobody else.
