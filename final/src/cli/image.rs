@@ -164,6 +164,7 @@ pub struct Save {
     /// docker-archive (which is an OCI archive too) or oci-archive
     #[arg(long, value_name = "FORMAT", default_value = "docker-archive", value_parser = ["docker-archive", "oci-archive"])]
     pub format: String,
+    /// A name without a tag means all that its repository has
     #[arg(required = true, value_name = "IMAGE")]
     pub names: Vec<String>,
 }

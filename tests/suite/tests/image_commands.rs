@@ -2,9 +2,11 @@
 
 mod registry_world;
 
+use std::path::Path;
 use std::process::Command;
 
 use hull_test_support::outcome::{run, run_with_input, wrapped};
+use hull_test_support::peers::Dockerd;
 use hull_test_support::{Scenario, skip};
 use registry_world::{Content, MANIFEST, digest, gzip, tar};
 use serde_json::json;
@@ -281,6 +283,53 @@ fn several_images_travel_in_one_archive_compressed_or_not() {
         ]);
         run(skopeo.arg(format!("oci:{}", t.path("layout").display()))).ok();
     }
+}
+
+#[test]
+fn a_name_without_a_tag_saves_all_of_its_repository_as_docker_does() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["run", "--name", "box", "busybox", "touch", "/x"]);
+    for name in ["many:1", "host:5000/many:1"] {
+        t.ok(&["commit", "box", name]);
+    }
+    t.ok(&["tag", "busybox", "many:2"]);
+    t.ok(&["tag", "many:1", "many:3"]);
+    t.ok(&["rm", "box"]);
+    let archive = t.path("many.tar");
+    let save = |names: &[&str]| {
+        t.ok(&[&["save", "-o", archive.to_str().unwrap()], names].concat());
+        saved_names(&archive)
+    };
+    // None of them is called `latest`.
+    let all = save(&["many"]);
+    assert_eq!(all, ["many:1 many:3", "many:2"]);
+    assert_eq!(save(&["many:3"]), ["many:3"]);
+    assert_eq!(save(&["host:5000/many"]), ["host:5000/many:1"]);
+    assert_eq!(save(&["many", "busybox", "many:2"]), ["busybox:latest many:2", "many:1 many:3"]);
+    // By its id it has no name, also where an id could be one.
+    let id = t.ok(&["images", "-q", "many:1"]);
+    assert_eq!(save(&[&id]), [""]);
+    t.hull(&["save", "-o", archive.to_str().unwrap(), "many:4"]).fails(1);
+    save(&["many"]);
+    let Some(dockerd) = Dockerd::start(&t, &t.path("docker")) else { return };
+    dockerd.ok(&["load", "-i", archive.to_str().unwrap()]);
+    dockerd.ok(&["save", "-o", archive.to_str().unwrap(), "many"]);
+    assert_eq!(saved_names(&archive), all);
+}
+
+/// The names of each image of an archive, by its `manifest.json`.
+fn saved_names(archive: &Path) -> Vec<String> {
+    let tar = run(Command::new("tar").arg("-xOf").arg(archive).arg("manifest.json"));
+    let images: serde_json::Value = serde_json::from_str(tar.ok()).unwrap();
+    let names = |image: &serde_json::Value| -> String {
+        let tags = image["RepoTags"].as_array().into_iter().flatten();
+        let mut tags: Vec<_> = tags.map(|tag| tag.as_str().unwrap()).collect();
+        tags.sort();
+        tags.join(" ")
+    };
+    let mut all: Vec<String> = images.as_array().unwrap().iter().map(names).collect();
+    all.sort();
+    all
 }
 
 #[test]

@@ -110,6 +110,14 @@ impl Images {
         Ok(self.index()?.manifests.into_iter().find(|entry| entry.name() == Some(&canonical)))
     }
 
+    /// All that goes by a name of this repository, whatever the tag or digest.
+    pub(crate) fn of_repository(&self, wanted: &Reference) -> Result<Vec<(Reference, Descriptor)>> {
+        let named = |entry: Descriptor| Some((Reference::parse(entry.name()?).ok()?, entry));
+        let of_it = |name: &Reference| name.canonical_repository() == wanted.canonical_repository();
+        let all = self.index()?.manifests.into_iter().filter_map(named);
+        Ok(all.filter(|(name, _)| of_it(name)).collect())
+    }
+
     /// Whether all blobs of an image are here.
     pub(crate) fn is_whole(&self, manifest: &Manifest) -> bool {
         let there = |blob: &Descriptor| {

@@ -89,11 +89,22 @@ fn write<W: Write>(images: &Images, names: &[String], out: W, format: SaveFormat
 }
 
 impl Plan {
+    /// docker's rules: a name without a tag is all that its repository has; by its id an image is saved without a name.
     fn add(&mut self, images: &Images, name: &str) -> Result<()> {
+        let named = Reference::parse(name).ok();
+        if let Some(repository) = named.as_ref().filter(|_| !Reference::names_tag(name)) {
+            let all = images.of_repository(repository)?;
+            if !all.is_empty() {
+                return all.into_iter().try_for_each(|(name, found)| self.add_one(images, found, Some(name)));
+            }
+        }
         let found = images.find(name)?;
+        let named = named.filter(|name| found.name() == Some(&name.canonical()));
+        self.add_one(images, found, named)
+    }
+
+    fn add_one(&mut self, images: &Images, found: Descriptor, named: Option<Reference>) -> Result<()> {
         let (manifest, config) = images.documents(&found)?;
-        // By its id an image is saved without a name, as docker does.
-        let named = Reference::parse(name).ok().filter(|name| found.name() == Some(&name.canonical()));
         let mut entry = Descriptor::new(&found.media_type, found.digest.clone(), found.size);
         entry.platform = Some(config.platform()).filter(|platform| !platform.architecture.is_empty());
         if let Some(name) = &named {
