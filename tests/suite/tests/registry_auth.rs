@@ -1,11 +1,9 @@
-//! Who we are to a registry: tokens, passwords, identity tokens, files, helpers, proxies.
+//! Who we are to a registry: tokens, passwords, identity tokens, files, helpers.
 
 mod registry_world;
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::{Arc, Mutex};
 
 use hull_test_support::outcome::eventually;
 use hull_test_support::registry::{ADDRESS, certificates, network_up};
@@ -137,58 +135,6 @@ fn a_helper_keeps_what_the_file_does_not() {
     assert!(broken.fails(1).contains("--creds takes USER:PASSWORD"), "{broken}");
     t.write("home/.docker/config.json", r#"{"credsStore":"absent"}"#);
     assert!(hull(&["pull", &name], b"").fails(1).contains("docker-credential-absent"));
-}
-
-/// Leads every connection to one place, and writes down where it should have gone.
-fn tunnel(to: &Server) -> (String, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (address, to) = (listener.local_addr().unwrap().to_string(), to.host.clone());
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let log = asked.clone();
-    std::thread::spawn(move || {
-        for client in listener.incoming().flatten() {
-            let (to, log) = (to.clone(), log.clone());
-            std::thread::spawn(move || -> std::io::Result<()> {
-                let mut reader = BufReader::new(client.try_clone()?);
-                let mut first = String::new();
-                reader.read_line(&mut first)?;
-                log.lock().unwrap().push(first.trim_end().to_owned());
-                let mut line = String::new();
-                while reader.read_line(&mut line)? > 2 {
-                    line.clear();
-                }
-                let (mut client, mut server) = (client, TcpStream::connect(to)?);
-                client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
-                let (mut back, mut forth) = (client.try_clone()?, server.try_clone()?);
-                std::thread::spawn(move || std::io::copy(&mut forth, &mut back));
-                std::io::copy(&mut reader, &mut server).map(drop)
-            });
-        }
-    });
-    (address, asked)
-}
-
-#[test]
-fn a_proxy_is_used_for_others_than_this_machine() {
-    let Some(t) = Scenario::start() else { return };
-    let server = simple().serve(|_, _| None);
-    let (proxy, asked) = tunnel(&server);
-    t.write(
-        "home/.config/containers/registries.conf",
-        "[[registry]]\nlocation = \"registry.test\"\ninsecure = true\n",
-    );
-    let pull = |name: &str, without: &str| {
-        let mut command = t.command(&["pull", name]);
-        command.env("http_proxy", format!("http://{proxy}")).env("no_proxy", without);
-        hull_test_support::outcome::run(&mut command)
-    };
-    pull("registry.test/x:1", "").ok();
-    assert_eq!(asked.lock().unwrap()[0], "CONNECT registry.test:80 HTTP/1.1");
-    let before = asked.lock().unwrap().len();
-    let direct = pull("registry.test/y:1", "other,registry.test");
-    assert!(!direct.success(), "nobody is there: {direct}");
-    assert!(!pull("localhost:9/x", "").success());
-    assert_eq!(asked.lock().unwrap().len(), before, "neither is asked for through the proxy");
 }
 
 #[test]

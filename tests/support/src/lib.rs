@@ -8,6 +8,7 @@
 //! leaks      what a scenario may not leave behind
 //! fixtures   image archives made on this machine: busybox, Debian's minbase, skopeo's formats
 //! registry   Debian's docker-registry, in the scenario's own network
+//! proxy      one that leads connections to registries on, and listens
 //! peers      podman and dockerd, to be compared with
 //! server     a small HTTP server that answers whatever a test wants
 //! user       the same world as seen by an ordinary user
@@ -26,6 +27,7 @@ pub mod leaks;
 pub mod outcome;
 pub mod peers;
 pub mod program;
+pub mod proxy;
 pub mod registry;
 pub mod scenario;
 pub mod server;

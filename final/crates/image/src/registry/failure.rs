@@ -12,7 +12,10 @@ const BODY: u64 = 64 << 10;
 /// A request that got no answer.
 #[derive(Debug)]
 pub(super) enum Failure {
-    Transport(Box<ureq::Error>),
+    Transport {
+        error: Box<ureq::Error>,
+        proxy: Option<String>,
+    },
     Url(String),
     /// What is wrong is here.
     Own(Error),
@@ -23,7 +26,7 @@ impl Failure {
     pub(super) fn is_passing(&self) -> bool {
         use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
         match self {
-            Self::Transport(error) => match &**error {
+            Self::Transport { error, .. } => match &**error {
                 ureq::Error::Io(error) => {
                     let passing = [BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof];
                     passing.contains(&error.kind()) && rustls_error(error).is_none()
@@ -40,15 +43,20 @@ impl Failure {
         matches!(self.tls(), Some(rustls::Error::InvalidCertificate(_)))
     }
 
-    /// The other side does not speak TLS, or nobody listens there.
+    /// The other side does not speak TLS, or nobody listens there, as far as a proxy can tell.
     pub(super) fn is_no_tls(&self) -> bool {
-        self.tls().is_some_and(|error| !matches!(error, rustls::Error::InvalidCertificate(_)))
-            || matches!(self, Self::Transport(error) if matches!(&**error, ureq::Error::Io(_)) && self.tls().is_none())
+        use ureq::Error::{ConnectProxyFailed, Io};
+        match self.tls() {
+            Some(error) => !matches!(error, rustls::Error::InvalidCertificate(_)),
+            None => {
+                matches!(self, Self::Transport { error, .. } if matches!(**error, Io(_) | ConnectProxyFailed(_)))
+            }
+        }
     }
 
     fn tls(&self) -> Option<&rustls::Error> {
         match self {
-            Self::Transport(error) => match &**error {
+            Self::Transport { error, .. } => match &**error {
                 ureq::Error::Rustls(error) => Some(error),
                 ureq::Error::Io(error) => rustls_error(error),
                 _ => None,
@@ -65,7 +73,10 @@ impl Failure {
         };
         let why = match &self {
             Self::Url(url) => format!("it sent an address that makes no sense: {}", shown(url)),
-            Self::Transport(error) => shown(&transport(error)),
+            Self::Transport { error, proxy: None } => shown(&transport(error)),
+            Self::Transport { error, proxy: Some(proxy) } => {
+                format!("through the proxy {proxy}: {}", shown(&transport(error)))
+            }
             Self::Own(_) => String::new(),
         };
         Error::Registry { registry: registry.into(), why, problem }

@@ -102,8 +102,8 @@ impl Http {
                 agent.run(request.body(SendBody::from_reader(&mut stream)).map_err(invalid)?)
             }
         };
-        let (parts, body) =
-            response.map(HttpResponse::into_parts).map_err(|e| Failure::Transport(Box::new(e)))?;
+        let failed = |error| Failure::Transport { error: Box::new(error), proxy: proxy::of(&agent) };
+        let (parts, body) = response.map(HttpResponse::into_parts).map_err(failed)?;
         Ok(Response { status: parts.status.as_u16(), headers: parts.headers, body })
     }
 

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use ureq::Proxy;
+use ureq::{Agent, Proxy};
 
 use crate::error::{Error, Result};
 
@@ -20,11 +20,21 @@ pub(super) fn for_host(scheme: &str, host: &str) -> Result<Option<Proxy>> {
     if is_direct(host, &variable("no_proxy").unwrap_or_default()) {
         return Ok(None);
     }
-    // Without a scheme it is HTTP's.
-    let proxy = if proxy.contains("://") { proxy } else { format!("http://{proxy}") };
+    let proxy = match proxy.split_once("://") {
+        // Names are resolved by the proxy, as for Go's programs: where there is one, they may lead nowhere here.
+        Some(("socks" | "socks5", rest)) => format!("socks5h://{rest}"),
+        Some(_) => proxy,
+        None => format!("http://{proxy}"),
+    };
     Proxy::new(&proxy)
         .map(Some)
         .map_err(|error| Error::Invalid { what: "proxy in the environment".into(), why: error.to_string() })
+}
+
+/// What an agent's connections lead through, to be shown: without the password.
+pub(super) fn of(agent: &Agent) -> Option<String> {
+    let proxy = agent.config().proxy()?;
+    Some(format!("{}:{}", proxy.host(), proxy.port()))
 }
 
 /// `host` with or without its port.
