@@ -133,7 +133,7 @@ pub struct Import {
     /// OS/ARCH of what is in the tar [default: this machine's]
     #[arg(long, value_name = "PLATFORM")]
     pub platform: Option<String>,
-    /// A tar, plain, gzip or zstd; - for stdin
+    /// A tar, plain or packed with gzip, zstd, xz or bzip2; - for stdin
     #[arg(value_name = "FILE|-")]
     pub file: PathBuf,
     #[arg(value_name = "REPOSITORY[:TAG]")]

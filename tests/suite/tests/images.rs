@@ -1,8 +1,9 @@
 //! Images that exist: import, load, save, tag, rmi, and what an archive may contain.
 
 use std::io::Write;
+use std::process::{Command, Stdio};
 
-use hull_test_support::outcome::{run, run_with_input};
+use hull_test_support::outcome::{run, run_with_input, wrapped};
 use hull_test_support::{Scenario, fixtures, skip};
 
 #[test]
@@ -132,6 +133,121 @@ fn an_oci_layout_directory_loads_and_runs() {
     loads_and_runs("oci");
 }
 
+/// What a program makes of the bytes on its stdin.
+fn piped(program: &str, args: &[&str], bytes: &[u8]) -> Vec<u8> {
+    let mut command = Command::new(program);
+    let mut child = command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let bytes = bytes.to_vec();
+    let writer = std::thread::spawn(move || stdin.write_all(&bytes));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert!(output.status.success(), "{program} {args:?}");
+    output.stdout
+}
+
+fn has_packers() -> bool {
+    let absent = ["xz", "bzip2"].into_iter().find(|program| skip::find_program(program).is_none());
+    absent.map(|program| skip::skip(&format!("{program} is not installed"))).is_none()
+}
+
+#[test]
+fn xz_and_bzip2_are_read_as_docker_reads_them() {
+    if !has_packers() {
+        return;
+    }
+    let Some(t) = Scenario::with_busybox() else { return };
+    let diff_ids = |name: &str| t.ok(&["image", "inspect", "-f", "{{.RootFS.Layers}}", name]);
+    let plain = std::fs::read(fixtures::busybox()).unwrap();
+    let (first, second) = plain.split_at(plain.len() / 2 + 7);
+    let several = |program: &str| [first, second].map(|part| piped(program, &["-c"], part)).concat();
+    for (what, bytes) in [
+        ("xz", piped("xz", &["-c"], &plain)),
+        // The largest dictionary that a level has, and another checksum.
+        ("xz -9", piped("xz", &["-9", "--check=sha256", "-c"], &plain)),
+        ("xz in blocks", piped("xz", &["--block-size=300000", "-c"], &plain)),
+        ("xz in streams", several("xz")),
+        ("bzip2", piped("bzip2", &["-c"], &plain)),
+        ("bzip2 in streams", several("bzip2")),
+    ] {
+        let limited = wrapped(&["prlimit", "--data=120000000"], &t.command(&["import", "-", "packed"]));
+        run_with_input(&mut { limited }, &bytes).ok();
+        assert_eq!(diff_ids("packed"), diff_ids("busybox"), "{what}");
+        t.ok(&["rmi", "packed"]);
+    }
+    let saved = t.path("saved.tar");
+    t.ok(&["save", "-o", saved.to_str().unwrap(), "busybox"]);
+    let saved = std::fs::read(saved).unwrap();
+    t.ok(&["rmi", "busybox"]);
+    for program in ["xz", "bzip2"] {
+        let archive = t.write(&format!("saved.{program}"), piped(program, &["-c"], &saved));
+        assert_eq!(t.ok(&["load", "-i", archive.to_str().unwrap()]), "Loaded image: busybox:latest");
+        t.ok(&["rmi", "busybox"]);
+    }
+}
+
+#[test]
+fn a_layer_that_no_media_type_can_name_is_stored_plain() {
+    if !has_packers() {
+        return;
+    }
+    let Some(t) = Scenario::with_busybox() else { return };
+    let id = t.ok(&["image", "inspect", "-f", "{{.Id}}", "busybox"]);
+    let hex = id.strip_prefix("sha256:").unwrap();
+    let config = std::fs::read(t.data_root().join("blobs/sha256").join(hex)).unwrap();
+    t.ok(&["rmi", "busybox"]);
+    for program in ["xz", "bzip2"] {
+        let layer = piped(program, &["-c"], &std::fs::read(fixtures::busybox()).unwrap());
+        let listed =
+            format!(r#"[{{"Config":"c.json","RepoTags":["by:{program}"],"Layers":["l/layer.tar"]}}]"#);
+        let mut archive = tar::Builder::new(Vec::new());
+        for (path, bytes) in
+            [("c.json", &config[..]), ("l/layer.tar", &layer), ("manifest.json", listed.as_bytes())]
+        {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            archive.append_data(&mut header, path, bytes).unwrap();
+        }
+        run_with_input(&mut t.command(&["load"]), &archive.into_inner().unwrap()).ok();
+        let name = format!("by:{program}");
+        let diff_id = t.ok(&["image", "inspect", "-f", "{{index .RootFS.Layers 0}}", &name]);
+        let blob = t.data_root().join("blobs").join(diff_id.replace(':', "/"));
+        assert!(blob.exists(), "{program}: the blob is what was in it");
+        assert_eq!(t.ok(&["run", "--rm", &name, "/bin/cat", "/etc/issue-of-image"]), "made for tests");
+        t.ok(&["rmi", &name]);
+    }
+}
+
+#[test]
+fn damaged_xz_and_bzip2_and_dictionaries_without_measure_are_refused() {
+    if !has_packers() {
+        return;
+    }
+    let Some(t) = Scenario::start() else { return };
+    let plain = std::fs::read(fixtures::busybox()).unwrap();
+    let import = |bytes: &[u8]| {
+        let limited = wrapped(&["prlimit", "--data=120000000"], &t.command(&["import", "-", "wrong"]));
+        run_with_input(&mut { limited }, bytes)
+    };
+    for program in ["xz", "bzip2"] {
+        let whole = piped(program, &["-c"], &plain);
+        let mut flipped = whole.clone();
+        flipped[whole.len() / 2] ^= 0x10;
+        // One byte, and what an interrupted download leaves.
+        let cut =
+            [10, whole.len() / 3, whole.len() - 40, whole.len() - 1].map(|length| whole[..length].to_vec());
+        for (number, bytes) in [flipped].into_iter().chain(cut).enumerate() {
+            let refused = import(&bytes);
+            refused.fails(1);
+            assert!(!refused.stderr.contains("panicked"), "{program} {number}: {refused}");
+        }
+    }
+    let large = piped("xz", &["--lzma2=preset=0,dict=100MiB", "-c"], &plain[..100_000]);
+    assert!(import(&large).fails(1).contains("dictionary is larger than the 64 MiB"), "{:?}", import(&large));
+    assert_eq!(t.ok(&["images", "-aq"]), "");
+}
+
 #[test]
 fn load_reads_an_archive_from_stdin() {
     let Some(t) = Scenario::with_busybox() else { return };
@@ -153,7 +269,7 @@ fn skopeo_accepts_what_save_writes() {
         let file = t.path(format!("{format}.tar"));
         t.ok(&["save", "--format", format, "-o", file.to_str().unwrap(), "busybox"]);
         let copy = t.path(format!("{format}.copy"));
-        let mut skopeo = std::process::Command::new("skopeo");
+        let mut skopeo = Command::new("skopeo");
         skopeo.args(["--insecure-policy", "copy", &format!("{format}:{}", file.display())]);
         run(skopeo.arg(format!("oci:{}", copy.display()))).ok();
     }

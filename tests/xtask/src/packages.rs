@@ -32,6 +32,8 @@ const PACKAGES: &[(&str, &str)] = &[
         "drops what is forwarded, as docker makes it do, and publishes podman's and dockerd's ports",
     ),
     ("nftables", "shows the leak check which rules are left"),
+    ("xz-utils", "packs archives as some are packed"),
+    ("bzip2", "does the same"),
     ("strace", "shows which system calls each lesson makes"),
     ("curl", "asks the servers of the lessons"),
     ("qemu-system-x86", "runs the cgroup v2 virtual machine"),

@@ -1,8 +1,11 @@
 //! Recognised by its first bytes, whatever the file is called.
 
 use std::cell::Cell;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, ErrorKind, Read};
 use std::rc::Rc;
+
+use bzip2::bufread::MultiBzDecoder;
+use lzma_rust2::XzReader;
 
 use crate::error::{Context, Error, Result};
 use crate::members::fill;
@@ -12,41 +15,43 @@ pub(crate) enum Compression {
     Plain,
     Gzip,
     Zstd,
+    Xz,
+    Bzip2,
 }
+
+/// What reading the work of `xz -9` takes, with its dictionary of 64 MiB (xz(1)), and a little more. In KiB.
+const XZ_MEMORY: u32 = 66 << 10;
 
 impl Compression {
-    pub(crate) fn of(start: &[u8]) -> Result<Self> {
-        let unknown = |name: &str| {
-            let why = format!("it is compressed with {name}; hull reads gzip, zstd and plain tars");
-            Err(Error::Invalid { what: "archive".into(), why })
-        };
+    pub(crate) fn of(start: &[u8]) -> Self {
         match start {
-            [0x1f, 0x8b, ..] => Ok(Self::Gzip),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Self::Zstd),
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
             // A skippable frame: parallel writers begin with one. RFC 8878, 3.1.2.
-            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Self::Zstd),
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => unknown("xz"),
-            [b'B', b'Z', b'h', b'1'..=b'9', ..] => unknown("bzip2"),
-            _ => Ok(Self::Plain),
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Self::Bzip2,
+            _ => Self::Plain,
         }
     }
 
-    /// Of a layer's media type.
-    pub(crate) fn suffix(self) -> &'static str {
+    /// Of a layer's media type; none for what image-spec (layer.md) has no media type for.
+    pub(crate) fn suffix(self) -> Option<&'static str> {
         match self {
-            Self::Plain => "",
-            Self::Gzip => "+gzip",
-            Self::Zstd => "+zstd",
+            Self::Plain => Some(""),
+            Self::Gzip => Some("+gzip"),
+            Self::Zstd => Some("+zstd"),
+            Self::Xz | Self::Bzip2 => None,
         }
     }
 }
 
-/// The tar inside: plain, gzip (with any number of members) or zstd.
+/// The tar inside: plain, or compressed with gzip, zstd, xz or bzip2, in any number of members, frames or streams.
 pub fn decompress<'a>(mut stream: impl Read + 'a) -> Result<Box<dyn Read + 'a>> {
     let mut start = [0; 6];
     // A pipe may give them one by one.
     let length = fill(&mut stream, &mut start)?;
-    let compression = Compression::of(&start[..length])?;
+    let compression = Compression::of(&start[..length]);
     let whole = std::io::Cursor::new(start).take(length as u64).chain(stream);
     let stream = BufReader::with_capacity(128 * 1024, whole);
     Ok(match compression {
@@ -54,8 +59,31 @@ pub fn decompress<'a>(mut stream: impl Read + 'a) -> Result<Box<dyn Read + 'a>> 
         Compression::Zstd => {
             Box::new(zstd::Decoder::with_buffer(stream).context(|| "read the archive".into())?)
         }
+        Compression::Xz => Box::new(Xz(Some(XzReader::new_mem_limit(stream, true, XZ_MEMORY)))),
+        Compression::Bzip2 => Box::new(MultiBzDecoder::new(stream)),
         Compression::Plain => Box::new(stream),
     })
+}
+
+/// A stream of xz until it is found wrong: what is read of one after that is undefined.
+struct Xz<R: Read>(Option<XzReader<R>>);
+
+impl<R: Read> Read for Xz<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let Some(reader) = &mut self.0 else { return Err(ErrorKind::InvalidData.into()) };
+        reader.read(buffer).map_err(|error| match error.kind() {
+            ErrorKind::Interrupted => error,
+            kind => {
+                self.0 = None;
+                // The dictionary is as large as the archive says: up to 4 GiB.
+                let why = "its dictionary is larger than the 64 MiB of xz -9".into();
+                match kind {
+                    ErrorKind::OutOfMemory => Error::Refused { member: "a stream of xz".into(), why }.into_io(),
+                    _ => error,
+                }
+            }
+        })
+    }
 }
 
 /// More than this of a little is no layer: whole disks of zeros are said by holes.

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use hull_storage::layers::{LayerStore, StagedLayer};
 
 use crate::digest::{Digest, Hasher};
 use crate::error::{Context, Error, Result};
+use crate::members::read;
 
 /// Files that go when this goes, and after a kill with the next [`crate::store::Images::collect`].
 pub(crate) struct Staging {
@@ -45,6 +46,19 @@ impl Staging {
         fill(&mut file)?;
         let size = file.size;
         Ok(Staged { path, digest: file.finish(), size })
+    }
+
+    /// Adds all of a stream.
+    pub(crate) fn add_all(&self, stream: &mut impl Read) -> Result<Staged> {
+        self.add(|file| {
+            let mut buffer = vec![0; 128 * 1024];
+            loop {
+                match read(stream, &mut buffer)? {
+                    0 => return Ok(()),
+                    length => file.write_all(&buffer[..length]).map_err(not_stored)?,
+                }
+            }
+        })
     }
 
     pub(crate) fn add_bytes(&self, bytes: &[u8]) -> Result<Staged> {

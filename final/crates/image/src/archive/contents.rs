@@ -4,7 +4,7 @@
 //! followed in a table. So there is no path for a hostile archive to lead astray.
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -12,7 +12,7 @@ use tar::EntryType;
 
 use crate::config::Descriptor;
 use crate::error::{Context, Error, Result};
-use crate::members::{Member, Members, read, relative, shown};
+use crate::members::{Member, Members, relative, shown};
 use crate::staging::{Staged, Staging, not_stored};
 
 /// Manifests and configurations are kilobytes.
@@ -122,17 +122,8 @@ impl<'a> Contents<'a> {
         if !metadata.is_file() {
             return Err(Error::Refused { member: shown(path), why: "it is not a file".into() });
         }
-        self.staging.add(|to| {
-            // One byte more than is allowed is enough to see that there are more.
-            let mut file = file.take(limit.saturating_add(1));
-            let mut buffer = vec![0; 128 * 1024];
-            loop {
-                match read(&mut file, &mut buffer)? {
-                    0 => return Ok(()),
-                    length => to.write_all(&buffer[..length]).map_err(not_stored)?,
-                }
-            }
-        })
+        // One byte more than is allowed is enough to see that there are more.
+        self.staging.add_all(&mut file.take(limit.saturating_add(1)))
     }
 
     /// The blob that a descriptor stands for, checked against it.

@@ -1,12 +1,12 @@
 //! `manifest.json`, as `docker save` writes it: the configuration, the layers and the names of each image.
 
-use std::io::Read;
+use std::fs::File;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::contents::{Contents, DOCUMENT_LIMIT, parse};
-use crate::compression::Compression;
+use crate::compression::{Bounded, Compression};
 use crate::config::LAYER;
 use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
@@ -37,7 +37,7 @@ pub(super) fn images(contents: &mut Contents<'_>, staging: &Staging) -> Result<V
             if path.starts_with("blobs/") {
                 check_name(&path, &layer)?;
             }
-            layers.push((media_type(&layer)?, layer));
+            layers.push(typed(staging, layer)?);
         }
         let parsed = parse(&config, &entry.config)?;
         images.push(NewImage::describe(staging, config, parsed, layers, names)?);
@@ -85,10 +85,14 @@ fn check_name(path: &str, staged: &Staged) -> Result<()> {
     }
 }
 
-fn media_type(layer: &Staged) -> Result<String> {
-    let context = || format!("read {}", layer.path.display());
-    let mut file = std::fs::File::open(&layer.path).context(context)?.take(6);
+/// A layer with its media type. What is packed in a way that has none is stored plain, as registries could not say
+/// what it is.
+fn typed(staging: &Staging, layer: Staged) -> Result<(String, Staged)> {
+    let open = || File::open(&layer.path).context(|| format!("read {}", layer.path.display()));
     let mut start = [0; 6];
-    let length = fill(&mut file, &mut start)?;
-    Ok(format!("{LAYER}{}", Compression::of(&start[..length])?.suffix()))
+    let length = fill(&mut open()?, &mut start)?;
+    match Compression::of(&start[..length]).suffix() {
+        Some(suffix) => Ok((format!("{LAYER}{suffix}"), layer)),
+        None => Ok((LAYER.into(), staging.add_all(&mut Bounded::new(open()?)?)?)),
+    }
 }

@@ -1,6 +1,6 @@
 //! `import`: a root file system's tar as an image of one layer.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::time::SystemTime;
 
 use crate::compression::decompress;
@@ -11,7 +11,7 @@ use crate::layer::{Packed, Source};
 use crate::platform::Platform;
 use crate::publish::{NewImage, to_json};
 use crate::reference::Reference;
-use crate::staging::{Staged, Staging, not_stored};
+use crate::staging::Staging;
 use crate::store::Images;
 
 #[derive(Debug, Clone, Default)]
@@ -34,7 +34,8 @@ pub fn import(
 ) -> Result<Digest> {
     let layers = images.layers();
     let staging = Staging::new(&layers)?;
-    let layer = store(&staging, stream)?;
+    // As a plain tar: its digest is then its diff ID.
+    let layer = staging.add_all(&mut decompress(stream)?)?;
     let platform = options.platform.unwrap_or_else(Platform::host);
     let created = options.created.unwrap_or_else(now);
     let config = ImageConfig {
@@ -59,18 +60,4 @@ pub fn import(
 
 pub(crate) fn now() -> String {
     humantime::format_rfc3339_nanos(SystemTime::now()).to_string()
-}
-
-/// Stored as a plain tar: its digest is then its diff ID.
-fn store(staging: &Staging, stream: impl Read) -> Result<Staged> {
-    let mut tar = decompress(stream)?;
-    staging.add(|file| {
-        let mut buffer = vec![0; 128 * 1024];
-        loop {
-            match crate::members::read(&mut tar, &mut buffer)? {
-                0 => return Ok(()),
-                length => file.write_all(&buffer[..length]).map_err(not_stored)?,
-            }
-        }
-    })
 }
