@@ -1,7 +1,7 @@
 //! Recognised by its first bytes, whatever the file is called.
 
 use std::cell::Cell;
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::rc::Rc;
 
 use bzip2::bufread::MultiBzDecoder;
@@ -18,6 +18,8 @@ pub(crate) enum Compression {
     Xz,
     Bzip2,
 }
+
+const BUFFER: usize = 128 * 1024;
 
 /// What reading the work of `xz -9` takes, with its dictionary of 64 MiB (xz(1)), and a little more. In KiB.
 const XZ_MEMORY: u32 = 66 << 10;
@@ -47,13 +49,17 @@ impl Compression {
 }
 
 /// The tar inside: plain, or compressed with gzip, zstd, xz or bzip2, in any number of members, frames or streams.
-pub fn decompress<'a>(mut stream: impl Read + 'a) -> Result<Box<dyn Read + 'a>> {
+pub fn decompress<'a>(stream: impl Read + 'a) -> Result<BufReader<Box<dyn Read + 'a>>> {
+    let stream = BufReader::with_capacity(BUFFER, stream);
+    Ok(BufReader::with_capacity(BUFFER, unpacked(stream)?))
+}
+
+fn unpacked<'a>(mut stream: impl BufRead + 'a) -> Result<Box<dyn Read + 'a>> {
     let mut start = [0; 6];
     // A pipe may give them one by one.
     let length = fill(&mut stream, &mut start)?;
     let compression = Compression::of(&start[..length]);
-    let whole = std::io::Cursor::new(start).take(length as u64).chain(stream);
-    let stream = BufReader::with_capacity(128 * 1024, whole);
+    let stream = std::io::Cursor::new(start).take(length as u64).chain(stream);
     Ok(match compression {
         Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(stream)),
         Compression::Zstd => {
@@ -78,7 +84,9 @@ impl<R: Read> Read for Xz<R> {
                 // The dictionary is as large as the archive says: up to 4 GiB.
                 let why = "its dictionary is larger than the 64 MiB of xz -9".into();
                 match kind {
-                    ErrorKind::OutOfMemory => Error::Refused { member: "a stream of xz".into(), why }.into_io(),
+                    ErrorKind::OutOfMemory => {
+                        Error::Refused { member: "a stream of xz".into(), why }.into_io()
+                    }
                     _ => error,
                 }
             }
@@ -99,10 +107,10 @@ pub(crate) struct Bounded<'a> {
 }
 
 impl<'a> Bounded<'a> {
-    pub(crate) fn new(stream: impl Read + 'a) -> Result<Self> {
+    pub(crate) fn new(stream: impl BufRead + 'a) -> Result<Self> {
         let packed = Rc::new(Cell::new(0));
         let counted = Counted { inner: stream, count: packed.clone() };
-        Ok(Self { tar: decompress(counted)?, packed, unpacked: 0, bomb: BOMB })
+        Ok(Self { tar: unpacked(counted)?, packed, unpacked: 0, bomb: BOMB })
     }
 }
 
@@ -121,6 +129,17 @@ impl Read for Bounded<'_> {
 struct Counted<R> {
     inner: R,
     count: Rc<Cell<u64>>,
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, length: usize) {
+        self.count.set(self.count.get() + length as u64);
+        self.inner.consume(length);
+    }
 }
 
 impl<R: Read> Read for Counted<R> {

@@ -1,6 +1,6 @@
 //! `sha256:…`: what content is called by what it is.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, Read, Write};
 
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -102,6 +102,23 @@ impl<T: Read> Read for Hasher<T> {
         let length = self.inner.read(buffer)?;
         self.update(&buffer[..length]);
         Ok(length)
+    }
+}
+
+impl<T: BufRead> BufRead for Hasher<T> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    /// What is passed over has been seen.
+    fn consume(&mut self, length: usize) {
+        let Self { inner, hash, size } = self;
+        // There is a buffer: `length` bytes of it are known to the caller.
+        if let Ok(buffer) = inner.fill_buf() {
+            hash.update(&buffer[..length]);
+            *size += length as u64;
+        }
+        inner.consume(length);
     }
 }
 

@@ -1,4 +1,5 @@
-//! Unpacked layers: `layers/<chain-id>/diff`, made once and shared by every container that stands on them.
+//! Unpacked layers: `layers/<chain-id>/diff`, made once and shared by every container that stands on them. Beside it
+//! `size`, the bytes in its files, where they were counted on their way in: a look at each file takes as long as writing it.
 //!
 //! A layer directory that has its name is complete and on the disk, and never changes until it is removed whole. So
 //! readers need no lock, and two commands that unpack the same layer at once only do the work twice.
@@ -11,6 +12,8 @@ use crate::error::{Context, Error, Result};
 use crate::root::{Root, make_dirs};
 use crate::staging::{self, Staging};
 use crate::tree::disk_usage;
+
+const SIZE: &str = "size";
 
 /// The layers of one root.
 #[derive(Debug, Clone)]
@@ -78,7 +81,11 @@ impl LayerStore {
 
     /// Bytes in the layer's files.
     pub fn size(&self, chain_id: &str) -> Result<u64> {
-        disk_usage(&self.path(chain_id))
+        let counted = std::fs::read_to_string(self.layer_dir(chain_id).join(SIZE));
+        match counted.ok().and_then(|bytes| bytes.parse().ok()) {
+            Some(bytes) => Ok(bytes),
+            None => disk_usage(&self.path(chain_id)),
+        }
     }
 
     /// Removes a layer; one that is not there is fine. That nothing stands on it is the caller's to know.
@@ -100,6 +107,12 @@ impl StagedLayer {
     /// The directory to unpack into: empty, mode 0755.
     pub fn diff(&self) -> &Path {
         &self.diff
+    }
+
+    /// Notes how many bytes were unpacked.
+    pub fn set_size(&self, bytes: u64) -> Result<()> {
+        let path = self.staging.path().join(SIZE);
+        std::fs::write(&path, bytes.to_string()).context(|| format!("write {}", path.display()))
     }
 
     /// Publishes this layer alone; see [`LayerStore::publish`].
@@ -139,6 +152,11 @@ mod tests {
         assert!(store.has(&chain));
         assert_eq!(store.list().unwrap(), ["ab".repeat(32)]);
         assert_eq!(store.size(&chain).unwrap(), 5);
+        let counted = store.begin(&"cd".repeat(32)).unwrap();
+        counted.set_size(123).unwrap();
+        counted.publish(&store).unwrap();
+        assert_eq!(store.size(&"cd".repeat(32)).unwrap(), 123);
+        store.remove(&"cd".repeat(32)).unwrap();
         store.remove(&chain).unwrap();
         store.remove(&chain).unwrap();
         assert_eq!(fs::read_dir(&store.dir).unwrap().count(), 0);

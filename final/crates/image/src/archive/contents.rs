@@ -4,7 +4,7 @@
 //! followed in a table. So there is no path for a hostile archive to lead astray.
 
 use std::collections::HashMap;
-use std::io::Read;
+use std::io::{BufRead, Read as _};
 use std::path::{Component, Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -38,7 +38,7 @@ impl<'a> Contents<'a> {
     }
 
     /// Stages every file of a tar: what says which of them are needed often comes last.
-    pub(super) fn archive(staging: &'a Staging, stream: impl Read) -> Result<Self> {
+    pub(super) fn archive(staging: &'a Staging, stream: impl BufRead) -> Result<Self> {
         let mut contents = Self { staging, files: HashMap::new(), links: HashMap::new(), directory: None };
         let mut members = Members::new(stream);
         while let Some(member) = members.next_member()? {
@@ -47,7 +47,7 @@ impl<'a> Contents<'a> {
         Ok(contents)
     }
 
-    fn take<R: Read>(&mut self, member: &Member, members: &mut Members<R>) -> Result<()> {
+    fn take<R: BufRead>(&mut self, member: &Member, members: &mut Members<R>) -> Result<()> {
         let path = relative(&member.path)?;
         if member.kind == EntryType::Directory {
             return Ok(());

@@ -1,6 +1,7 @@
 //! `manifest.json`, as `docker save` writes it: the configuration, the layers and the names of each image.
 
 use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -93,6 +94,6 @@ fn typed(staging: &Staging, layer: Staged) -> Result<(String, Staged)> {
     let length = fill(&mut open()?, &mut start)?;
     match Compression::of(&start[..length]).suffix() {
         Some(suffix) => Ok((format!("{LAYER}{suffix}"), layer)),
-        None => Ok((LAYER.into(), staging.add_all(&mut Bounded::new(open()?)?)?)),
+        None => Ok((LAYER.into(), staging.add_all(&mut Bounded::new(BufReader::new(open()?))?)?)),
     }
 }

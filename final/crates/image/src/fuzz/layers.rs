@@ -1,5 +1,7 @@
 //! A layer's tar, compressed or not, applied to a directory with something precious beside it.
 
+use std::io::BufReader;
+
 use tar::EntryType;
 
 use super::{Random, fuzz, scramble};
@@ -111,7 +113,10 @@ fn changed(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
 fn check(bytes: &[u8]) {
     let arena = Arena::at(in_memory());
     if let Ok(stream) = Bounded::new(bytes) {
-        let _ = apply(stream, &arena.layer());
+        let applied = apply(BufReader::new(stream), &arena.layer());
+        if let Some(bytes) = applied.ok().and_then(|applied| applied.bytes) {
+            assert_eq!(bytes, hull_storage::tree::disk_usage(&arena.layer()).unwrap(), "what was counted");
+        }
     }
     arena.assert_untouched("what lies beside the layer");
     assert!(!std::path::Path::new("/etc/hull-fuzz").exists(), "a file of this machine");
@@ -130,7 +135,7 @@ fn the_corpus_has_what_a_layer_can_have() {
     let mut kinds: Vec<u8> = Vec::new();
     for seed in super::seeds("layers") {
         let arena = Arena::at(in_memory());
-        let applied = apply(Bounded::new(seed.as_slice()).unwrap(), &arena.layer());
+        let applied = apply(BufReader::new(Bounded::new(seed.as_slice()).unwrap()), &arena.layer());
         assert!(applied.is_ok() || matches!(applied, Err(crate::Error::Refused { .. })), "{applied:?}");
         let headers = seed.as_chunks::<512>().0.iter().filter(|block| block[257..262] == *b"ustar");
         kinds.extend(headers.map(|header| header[156]));

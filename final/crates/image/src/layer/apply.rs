@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::io::Read;
+use std::fs::File;
+use std::io::BufRead;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -23,10 +24,12 @@ pub(crate) struct Applied {
     pub has_end_marker: bool,
     /// Of what lies in the layers below.
     pub whiteouts: Vec<PathBuf>,
+    /// In all files; not known where one has replaced another.
+    pub bytes: Option<u64>,
 }
 
 /// Unpacks a tar into an empty directory, and reads the stream to its end.
-pub(crate) fn apply(stream: impl Read, target: &Path) -> Result<Applied> {
+pub(crate) fn apply(stream: impl BufRead, target: &Path) -> Result<Applied> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let top =
         rustix::fs::open(target, flags, Mode::empty()).context(|| format!("open {}", target.display()))?;
@@ -39,6 +42,7 @@ pub(crate) fn apply(stream: impl Read, target: &Path) -> Result<Applied> {
         implied: BTreeSet::from([PathBuf::new()]),
         hidden: BTreeSet::new(),
         whiteouts: Vec::new(),
+        bytes: Some(0),
     };
     let mut members = Members::new(stream);
     let mut empty = true;
@@ -51,8 +55,8 @@ pub(crate) fn apply(stream: impl Read, target: &Path) -> Result<Applied> {
     }
     members.drain()?;
     layer.finish()?;
-    let Layer { implied, whiteouts, .. } = layer;
-    Ok(Applied { implied, has_end_marker: members.has_end_marker(), whiteouts })
+    let Layer { implied, whiteouts, bytes, .. } = layer;
+    Ok(Applied { implied, has_end_marker: members.has_end_marker(), whiteouts, bytes })
 }
 
 struct Layer {
@@ -67,10 +71,11 @@ struct Layer {
     /// this layer stays, whichever of the two comes first in the archive.
     hidden: BTreeSet<PathBuf>,
     whiteouts: Vec<PathBuf>,
+    bytes: Option<u64>,
 }
 
 impl Layer {
-    fn member<R: Read>(&mut self, member: &Member, members: &mut Members<R>) -> Result<()> {
+    fn member<R: BufRead>(&mut self, member: &Member, members: &mut Members<R>) -> Result<()> {
         let path = relative(&member.path)?;
         let inside_whiteout =
             path.parent().is_some_and(|parent| parent.iter().any(|name| whiteout(name).is_some()));
@@ -84,22 +89,45 @@ impl Layer {
             return Err(member.refused("the root of a layer is a directory"));
         }
         let place = self.find(&path)?;
+        self.put(&place, path, member, members)?;
+        if place.replaced.get() {
+            self.bytes = None;
+        }
+        Ok(())
+    }
+
+    fn put<R: BufRead>(
+        &mut self,
+        place: &Place,
+        path: PathBuf,
+        member: &Member,
+        members: &mut Members<R>,
+    ) -> Result<()> {
         match member.kind {
-            EntryType::Directory => self.directory(&place, &path)?,
+            EntryType::Directory => self.directory(place, &path)?,
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                file(&place, member, members)?
+                let file = file(place, member, members)?;
+                self.count(member.size);
+                return self.file_metadata(place, &file, member);
             }
             // Owner, mode and times are the file's, and it has them.
-            EntryType::Link => return self.hard_link(&place, member, &path),
-            EntryType::Symlink => symlink(&place, member)?,
+            EntryType::Link => return self.hard_link(place, member, &path),
+            EntryType::Symlink => {
+                symlink(place, member)?;
+                self.count(member.link.as_os_str().len() as u64);
+            }
             EntryType::Char | EntryType::Block | EntryType::Fifo => {
-                if !self.node(&place, member, &path)? {
+                if !self.node(place, member, &path)? {
                     return Ok(());
                 }
             }
             other => return Err(member.refused(format!("it is of an unknown type, {:#x}", other.as_byte()))),
         }
-        self.metadata(&place, member, path)
+        self.metadata(place, member, path)
+    }
+
+    fn count(&mut self, bytes: u64) {
+        self.bytes = self.bytes.and_then(|sum| sum.checked_add(bytes));
     }
 
     fn find(&mut self, path: &Path) -> Result<Place> {
@@ -222,28 +250,42 @@ impl Layer {
         }
     }
 
+    /// As [`Self::metadata`], without a look for the name at each step.
+    fn file_metadata(&self, place: &Place, file: &File, member: &Member) -> Result<()> {
+        let context = || format!("set owner and mode of {}", member.shown());
+        let (uid, gid) = (Uid::from_raw(member.uid), Gid::from_raw(member.gid));
+        self.owned(rustix::fs::fchown(file, Some(uid), Some(gid))).context(context)?;
+        // After the owner: chown(2) takes set-user-ID bits and file capabilities away.
+        rustix::fs::fchmod(file, Mode::from_raw_mode(member.mode)).context(context)?;
+        self.attributes(place, member)?;
+        rustix::fs::futimens(file, &times(modified(member))).context(context)
+    }
+
+    fn owned(&self, result: rustix::io::Result<()>) -> rustix::io::Result<()> {
+        match result {
+            // An id that the user namespace does not map: the file is its user's.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM) if self.rootless => Ok(()),
+            result => result,
+        }
+    }
+
     fn metadata(&mut self, place: &Place, member: &Member, path: PathBuf) -> Result<()> {
         let context = || format!("set owner and mode of {}", member.shown());
         let flags = AtFlags::SYMLINK_NOFOLLOW;
         let (uid, gid) = (Uid::from_raw(member.uid), Gid::from_raw(member.gid));
-        match rustix::fs::chownat(&*place.directory, &place.name, Some(uid), Some(gid), flags) {
-            // An id that the user namespace does not map: the file is its user's.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM) if self.rootless => {}
-            result => result.context(context)?,
-        }
+        let owned = rustix::fs::chownat(&*place.directory, &place.name, Some(uid), Some(gid), flags);
+        self.owned(owned).context(context)?;
         if member.kind != EntryType::Symlink {
-            // After the owner: chown(2) takes set-user-ID bits and file capabilities away.
             let mode = Mode::from_raw_mode(member.mode);
             rustix::fs::chmodat(&*place.directory, &place.name, mode, AtFlags::empty()).context(context)?;
         }
         self.attributes(place, member)?;
-        let time = Timespec { tv_sec: member.modified.0, tv_nsec: member.modified.1 };
         if member.kind == EntryType::Directory {
-            self.times.insert(path, time);
+            self.times.insert(path, modified(member));
             return Ok(());
         }
-        let times = Timestamps { last_access: time, last_modification: time };
-        rustix::fs::utimensat(&*place.directory, &place.name, &times, flags).context(context)
+        rustix::fs::utimensat(&*place.directory, &place.name, &times(modified(member)), flags)
+            .context(context)
     }
 
     fn attributes(&self, place: &Place, member: &Member) -> Result<()> {
@@ -271,24 +313,34 @@ impl Layer {
             self.hide(&path)?;
         }
         for (path, time) in self.times.iter().rev() {
-            let times = Timestamps { last_access: *time, last_modification: *time };
             // A later member may have replaced it.
             if let Ok(directory) = open(&self.top, path) {
                 let here = hull_sys::fs::fd_path(directory.as_fd());
-                let _ = rustix::fs::utimensat(rustix::fs::CWD, here, &times, AtFlags::empty());
+                let _ = rustix::fs::utimensat(rustix::fs::CWD, here, &times(*time), AtFlags::empty());
             }
         }
         Ok(())
     }
 }
 
-fn file<R: Read>(place: &Place, member: &Member, members: &mut Members<R>) -> Result<()> {
+fn modified(member: &Member) -> Timespec {
+    Timespec { tv_sec: member.modified.0, tv_nsec: member.modified.1 }
+}
+
+fn times(time: Timespec) -> Timestamps {
+    Timestamps { last_access: time, last_modification: time }
+}
+
+/// Hands the file on, open: what is set on it needs no path.
+fn file<R: BufRead>(place: &Place, member: &Member, members: &mut Members<R>) -> Result<File> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let opened = place.make(
         || format!("create {}", member.shown()),
         |directory, name| rustix::fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR),
     )?;
-    members.copy_to(member, &mut std::fs::File::from(opened))
+    let mut file = File::from(opened);
+    members.copy_to(member, &mut file)?;
+    Ok(file)
 }
 
 fn symlink(place: &Place, member: &Member) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Where a member goes. Every directory on the way is opened beneath the layer without following a link: a symlink
 //! that an earlier member made, then a file "through" it, ends in an error and not on the host.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
@@ -19,6 +20,8 @@ use crate::members::shown;
 pub(super) struct Place {
     pub directory: Rc<OwnedFd>,
     pub name: OsString,
+    /// Whether something had to make room.
+    pub replaced: Cell<bool>,
 }
 
 /// The directory that the last member was in. Members come in the order of the tree, so the next one is often there
@@ -37,7 +40,7 @@ pub(super) fn find(
     if let Some((path, directory)) = &*last
         && path == parent
     {
-        return Ok(Place { directory: directory.clone(), name });
+        return Ok(Place::new(directory.clone(), name));
     }
     let directory = match open_directory(top, parent) {
         Err(Errno::ENOENT) => make(top, parent, implied)?,
@@ -45,7 +48,7 @@ pub(super) fn find(
     };
     let directory = Rc::new(directory);
     *last = Some((parent.to_owned(), directory.clone()));
-    Ok(Place { directory, name })
+    Ok(Place::new(directory, name))
 }
 
 /// A file or directory beneath the layer, through no symlink: one at the end is opened itself.
@@ -104,6 +107,10 @@ fn blocked(path: &Path, errno: Errno) -> Error {
 }
 
 impl Place {
+    fn new(directory: Rc<OwnedFd>, name: OsString) -> Self {
+        Self { directory, name, replaced: Cell::new(false) }
+    }
+
     /// Makes something where hardly ever anything stands; what does goes first.
     pub(super) fn make<T>(
         &self,
@@ -121,6 +128,7 @@ impl Place {
 
     /// Makes room.
     fn clear(&self) -> Result<()> {
+        self.replaced.set(true);
         match rustix::fs::unlinkat(&*self.directory, &self.name, AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
             Err(rustix::io::Errno::ISDIR) => Ok(hull_storage::tree::remove_tree(&self.path())?),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -17,6 +17,8 @@ use crate::error::{Context, Error, Result};
 
 /// Layers fetched at once: docker's number.
 const CONNECTIONS: usize = 3;
+
+const BUFFER: usize = 128 * 1024;
 
 /// Up to here a thread costs more than it saves.
 const SMALL: u64 = 256 << 10;
@@ -84,6 +86,7 @@ pub(crate) fn unpack(store: &LayerStore, images: &[Vec<Packed<'_>>]) -> Result<(
         let lowers: Vec<PathBuf> = layer.below.iter().filter_map(|id| places.get(id).cloned()).collect();
         inherit(layer.staged.diff(), &applied.implied, &lowers)?;
         drop_needless(layer.staged.diff(), &applied.whiteouts, &lowers)?;
+        applied.bytes.map_or(Ok(()), |bytes| layer.staged.set_size(bytes))?;
     }
     Ok(store.publish(missing.into_iter().map(|layer| layer.staged).collect())?)
 }
@@ -96,6 +99,7 @@ pub(crate) fn unpack_aside(store: &LayerStore, layers: &[Packed<'_>], at: usize)
     let lowers: Vec<PathBuf> = chain[..at].iter().map(|id| store.path(id.hex())).collect();
     inherit(staged.diff(), &applied.implied, &lowers)?;
     drop_needless(staged.diff(), &applied.whiteouts, &lowers)?;
+    applied.bytes.map_or(Ok(()), |bytes| staged.set_size(bytes))?;
     Ok(staged)
 }
 
@@ -153,7 +157,7 @@ fn apply_all(layers: &[(&Packed<'_>, &Path)]) -> Result<Vec<Applied>> {
 fn apply_verified(packed: &Packed<'_>, diff: &Path, cancelled: &AtomicBool) -> Result<Applied> {
     let applied = with_tar(packed, cancelled, |stream| {
         let mut stream = Hasher::new(stream);
-        let applied = apply(BufReader::with_capacity(64 * 1024, &mut stream), diff)?;
+        let applied = apply(&mut stream, diff)?;
         if packed.must_end && !applied.has_end_marker {
             return Err(Error::Damaged("it ends without its end marker: a part of it is missing".into()));
         }
@@ -182,17 +186,14 @@ pub(crate) fn verify(packed: &Packed<'_>) -> Result<()> {
 fn with_tar<T>(
     packed: &Packed<'_>,
     cancelled: &AtomicBool,
-    then: impl FnOnce(&mut dyn Read) -> Result<T>,
+    then: impl FnOnce(&mut dyn BufRead) -> Result<T>,
 ) -> Result<T> {
     std::thread::scope(|scope| match packed.source {
         // Most are small, and a file is read in no time.
         Source::Blob(path) if std::fs::metadata(path).is_ok_and(|blob| blob.len() < SMALL) => {
-            then(&mut Bounded::new(&mut File::open(path).context(|| format!("open {}", path.display()))?)?)
+            then(&mut BufReader::with_capacity(BUFFER, Bounded::new(file(path)?)?))
         }
-        Source::Blob(path) => {
-            let raw = move || File::open(path).context(|| format!("open {}", path.display()));
-            then(&mut ahead(scope, move || Bounded::new(raw()?)))
-        }
+        Source::Blob(path) => then(&mut ahead(scope, move || Bounded::new(file(path)?))),
         Source::Stream(stream) => {
             let raw = ahead(scope, move || stream.open(cancelled));
             then(&mut ahead(scope, move || Bounded::new(raw)))
@@ -200,8 +201,13 @@ fn with_tar<T>(
     })
 }
 
+fn file(path: &Path) -> Result<BufReader<File>> {
+    let file = File::open(path).context(|| format!("open {}", path.display()))?;
+    Ok(BufReader::with_capacity(BUFFER, file))
+}
+
 fn drain(stream: &mut impl Read) -> Result<()> {
-    let mut buffer = vec![0; 128 * 1024];
+    let mut buffer = vec![0; BUFFER];
     while crate::members::read(stream, &mut buffer)? > 0 {}
     Ok(())
 }

@@ -13,13 +13,13 @@ mod tests;
 
 use std::ffi::{CString, OsString};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
 use tar::{EntryType, Header};
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use number::field;
 use pax::Records;
 use sparse::Sparse;
@@ -92,7 +92,6 @@ pub struct Members<R> {
     padding: u64,
     global: Records,
     marked: bool,
-    buffer: Vec<u8>,
 }
 
 /// The data of the current member, as it is in the archive.
@@ -108,10 +107,9 @@ impl<R: Read> Read for Members<R> {
     }
 }
 
-impl<R: Read> Members<R> {
+impl<R: BufRead> Members<R> {
     pub fn new(stream: R) -> Self {
-        let buffer = vec![0; 128 * 1024];
-        Self { stream, data: 0, padding: 0, global: Records::default(), marked: false, buffer }
+        Self { stream, data: 0, padding: 0, global: Records::default(), marked: false }
     }
 
     /// Passes over what is left of the current member. `None` at the end.
@@ -151,9 +149,9 @@ impl<R: Read> Members<R> {
     /// Reads what follows the end marker: padding, of which the digest knows.
     pub(crate) fn drain(&mut self) -> Result<()> {
         loop {
-            match read(&mut self.stream, &mut self.buffer)? {
+            match buffered(&mut self.stream)?.len() {
                 0 => return Ok(()),
-                _ => continue,
+                length => self.stream.consume(length),
             }
         }
     }
@@ -190,14 +188,15 @@ impl<R: Read> Members<R> {
         failed: &dyn Fn(std::io::Error) -> Error,
     ) -> Result<()> {
         while length > 0 {
-            let size = length.min(self.buffer.len() as u64) as usize;
-            let got = read(&mut self.stream, &mut self.buffer[..size])?;
-            if got == 0 {
+            let bytes = buffered(&mut self.stream)?;
+            let size = length.min(bytes.len() as u64) as usize;
+            if size == 0 {
                 return Err(Error::Damaged("it is cut short in the middle of a file".into()));
             }
-            to.write_all(&self.buffer[..got]).map_err(failed)?;
-            length -= got as u64;
-            self.data -= got as u64;
+            to.write_all(&bytes[..size]).map_err(failed)?;
+            self.stream.consume(size);
+            length -= size as u64;
+            self.data -= size as u64;
         }
         Ok(())
     }
@@ -355,14 +354,33 @@ fn c_string(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// An error of the kernel is passed on; what a decompressor says means that the archive is not what it should be.
 pub(crate) fn read(stream: &mut impl Read, buffer: &mut [u8]) -> Result<usize> {
     loop {
         match stream.read(buffer) {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) if error.raw_os_error().is_none() => return Err(own(error)),
-            result => return result.context(|| "read the archive".into()),
+            result => return result.map_err(failed),
         }
+    }
+}
+
+/// What comes next, of which some has to be consumed; nothing at the end.
+fn buffered(stream: &mut impl BufRead) -> Result<&[u8]> {
+    // Twice, for a loop that returns what it borrows is more than the compiler can follow.
+    loop {
+        match stream.fill_buf() {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(failed(error)),
+            Ok(_) => break,
+        }
+    }
+    stream.fill_buf().map_err(failed)
+}
+
+/// An error of the kernel is passed on; what a decompressor says means that the archive is not what it should be.
+fn failed(error: std::io::Error) -> Error {
+    match error.raw_os_error() {
+        Some(_) => Error::Io { action: "read the archive".into(), source: error },
+        None => own(error),
     }
 }
 

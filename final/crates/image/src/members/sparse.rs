@@ -1,6 +1,6 @@
 //! Files with holes: GNU tar's old format, and its three in PAX (GNU tar manual, "Storing Sparse Files").
 
-use std::io::Read;
+use std::io::BufRead;
 
 use tar::{GnuExtSparseHeader, Header};
 
@@ -21,7 +21,7 @@ pub(super) struct Sparse {
 
 impl Sparse {
     /// The map of the current member, which may stand at the beginning of its data.
-    pub(super) fn find<R: Read>(
+    pub(super) fn find<R: BufRead>(
         members: &mut Members<R>,
         header: &Header,
         records: &Records,
@@ -70,7 +70,7 @@ fn unsigned(bytes: &[u8]) -> Result<u64> {
 }
 
 /// Four pieces in the header, the others in blocks that follow it and do not count as data.
-fn old<R: Read>(members: &mut Members<R>, header: &Header) -> Result<Sparse> {
+fn old<R: BufRead>(members: &mut Members<R>, header: &Header) -> Result<Sparse> {
     let gnu = header.as_gnu().ok_or_else(|| damaged("its header is not GNU's"))?;
     let size = unsigned(&gnu.realsize)?;
     let mut chunks = Vec::new();
@@ -94,7 +94,7 @@ fn old<R: Read>(members: &mut Members<R>, header: &Header) -> Result<Sparse> {
 }
 
 /// Decimal lines at the beginning of the data, filled up to a block: how many pieces, then offset and length of each.
-fn in_data<R: Read>(members: &mut Members<R>) -> Result<Vec<(u64, u64)>> {
+fn in_data<R: BufRead>(members: &mut Members<R>) -> Result<Vec<(u64, u64)>> {
     let mut text = Vec::new();
     let mut numbers: Option<usize> = None;
     let mut lines = 0;
