@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use hull_test_support::Scenario;
 use hull_test_support::outcome::{run, wrapped};
+use hull_test_support::{Scenario, program, skip};
 
 /// `run --rm busybox sh -c script`, for what it prints.
 #[track_caller]
@@ -353,4 +353,28 @@ fn users_are_looked_up_inside_the_image() {
     assert_eq!(sh(&t, &["-u", "7:8"], "id -u; id -g"), "7\n8");
     let unknown = t.hull(&["run", "--rm", "-u", "stranger", "busybox", "true"]);
     assert!(unknown.fails(125).contains("stranger"), "{unknown}");
+}
+
+/// What was done before is done twice. On x86-64 not even the C library has begun.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn what_enters_containers_begins_anew_before_anything_else() {
+    let Some(strace) = skip::find_program("strace") else { return skip::skip("strace is not installed") };
+    let Some(t) = Scenario::start() else { return };
+    let calls = |command: &Command| {
+        let watched = [strace.to_str().unwrap(), "-o", "calls"];
+        run(&mut wrapped(&watched, command));
+        let text = std::fs::read_to_string(t.path("calls")).unwrap();
+        text.lines().filter_map(|line| Some(line.split_once('(')?.0.to_owned())).collect::<Vec<_>>()
+    };
+    let mut oci = Command::new(program::hull_oci());
+    oci.arg("--root").arg(t.path("oci")).args(["exec", "nobody", "true"]).current_dir(t.path(""));
+    for command in [t.command(&["exec", "nobody", "true"]), oci] {
+        let called = calls(&command);
+        let expected = ["execve", "statfs", "open_tree", "mount_setattr", "execveat", "statfs", "brk"];
+        assert!(called.starts_with(&expected.map(String::from)), "{command:?}: {called:?}");
+        assert_eq!(called.iter().filter(|name| *name == "execveat").count(), 1, "{command:?}");
+    }
+    let called = calls(&t.command(&["ps"]));
+    assert_eq!(called[..2], ["execve", "brk"], "what enters none does not");
 }

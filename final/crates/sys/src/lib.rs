@@ -1,6 +1,8 @@
 //! System calls behind safe functions: the only crate of hull with unsafe code.
 
 pub mod bpf;
+#[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+mod entry;
 pub mod fs;
 pub mod memory;
 pub mod mount;
