@@ -32,26 +32,35 @@ pub fn help(path: &Path) -> Result<String> {
 /// Flags of these commands that the chapter about flags does not speak of.
 pub fn unexplained_flags() -> Result<Vec<String>> {
     let page = std::fs::read_to_string(crate::book().join("src/reference/flags.md"))?;
-    let explained: Vec<_> = page.split(|c: char| !c.is_alphanumeric() && c != '-').collect();
     let mut unexplained = Vec::new();
     for command in ["hull-run", "hull-network-create"] {
-        let help = help(&Path::new(command).with_extension("txt"))?;
-        let flags = help.lines().filter_map(|line| {
-            let (before, rest) = line.split_once("--")?;
-            let is_flag = before.trim().is_empty() || before.trim_start().starts_with('-');
-            is_flag.then(|| rest.split(|c: char| !c.is_alphanumeric() && c != '-').next())?
-        });
-        let missing =
-            flags.filter(|flag| *flag != "help" && !explained.contains(&format!("--{flag}").as_str()));
-        unexplained.extend(missing.map(|flag| format!("{command}: --{flag}")));
+        let missing = flags_missing(command, &page)?;
+        unexplained.extend(missing.into_iter().map(|flag| format!("{command}: --{flag}")));
     }
     Ok(unexplained)
+}
+
+/// Flags in a command's help that a page does not name.
+fn flags_missing(command: &str, page: &str) -> Result<Vec<String>> {
+    let named: Vec<_> = page.split(|c: char| !c.is_alphanumeric() && c != '-').collect();
+    let help = help(&Path::new(command).with_extension("txt"))?;
+    let flags = help.lines().filter_map(|line| {
+        let (before, rest) = line.split_once("--")?;
+        let is_flag = before.trim().is_empty() || before.trim_start().starts_with('-');
+        is_flag.then(|| rest.split(|c: char| !c.is_alphanumeric() && c != '-').next())?
+    });
+    let missing = flags
+        .filter(|flag| !["help", "version"].contains(flag) && !named.contains(&format!("--{flag}").as_str()));
+    Ok(missing.map(str::to_owned).collect())
 }
 
 /// Groups whose commands are also there without the group's name: `hull image pull` is `hull pull`.
 const SHORT: [&str; 2] = ["container", "image"];
 
-/// Commands of hull's that the chapter about commands does not show.
+/// Verbs of `hull-oci` that are as much as CRIU, where there is one, makes of them.
+const OF_CRIU: [&str; 2] = ["checkpoint", "restore"];
+
+/// Commands of hull's, and verbs and flags of `hull-oci`, that the chapter about commands does not show.
 pub fn hidden_commands() -> Result<Vec<String>> {
     let page = std::fs::read_to_string(crate::book().join("src/reference/commands.md"))?;
     let is_shown = |name: &str| page.contains(&format!("generated/commands/{name}.txt"));
@@ -69,6 +78,14 @@ pub fn hidden_commands() -> Result<Vec<String>> {
             }
         }
     }
+    // Each verb with its own flags; those before the verb are in no verb's help.
+    for verb in subcommands("hull-oci")?.into_iter().filter(|verb| !OF_CRIU.contains(&verb.as_str())) {
+        let name = format!("hull-oci-{verb}");
+        if !is_shown(&name) {
+            hidden.push(name);
+        }
+    }
+    hidden.extend(flags_missing("hull-oci", &page)?.into_iter().map(|flag| format!("hull-oci --{flag}")));
     Ok(hidden)
 }
 
