@@ -1,7 +1,7 @@
 //! The second table of `cargo xtask bench`: images, beside podman, dockerd, and what a pull is made of.
 //!
 //! Every store is on a tmpfs, and new for each pull: a disk's file system, just after much was removed from it, is
-//! several times slower, and hides everything.
+//! several times slower, and hides everything. What a disk adds has rows of its own, and nothing is removed between them.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -29,6 +29,7 @@ fn main() {
         pull(&stores, &image, pulls);
         memory(&stores, &image);
         again(&stores, &image, pairs);
+        on_disk(&stores, &image, pulls);
     }
     commit(&stores, pairs);
     list(&stores, pairs);
@@ -60,6 +61,22 @@ fn pull(stores: &Stores, image: &str, pulls: u32) {
     let taken = Pairs::take(pulls, clear, || slowest(&parts), || stores.pull(image));
     clear();
     taken.print_ratio(&format!("  pull, beside {name} alone"), "<= x 1.3");
+}
+
+fn on_disk(stores: &Stores, image: &str, pulls: u32) {
+    stores.clear();
+    stores.to_disk(true);
+    let next = || stores.next();
+    if let Some(podman) = stores.podman() {
+        let taken = Pairs::take(pulls, next, || podman.pull(image), || stores.pull(image));
+        taken.print_ratio("  pull on disk, beside podman", "");
+    }
+    let mut synced: Vec<Duration> = (0..pulls).filter_map(|_| stores.sync_of_a_pull(image)).collect();
+    synced.sort();
+    if let Some(median) = synced.get(synced.len() / 2) {
+        row("    of that, hull waits for the disk", "", &milliseconds(*median), "", "");
+    }
+    stores.to_disk(false);
 }
 
 fn memory(stores: &Stores, image: &str) {

@@ -5,9 +5,11 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use hull_test_support::outcome::wrapped;
 use hull_test_support::peers::{Dockerd, Podman};
-use hull_test_support::{Registry, Scenario, fixtures};
+use hull_test_support::{Registry, Scenario, fixtures, skip};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use crate::common::succeed;
@@ -22,6 +24,7 @@ pub struct Stores {
     memory: [PathBuf; 3],
     /// Of hull's store and podman's, which are new for each pull.
     number: Cell<u32>,
+    on_disk: Cell<bool>,
 }
 
 impl Stores {
@@ -34,7 +37,7 @@ impl Stores {
         }
         let registry = Some(Registry::plain(&scenario)?);
         scenario.busybox();
-        Some(Self { registry, scenario, memory, number: Cell::new(0) })
+        Some(Self { registry, scenario, memory, number: Cell::new(0), on_disk: Cell::new(false) })
     }
 
     fn registry(&self) -> &Registry {
@@ -42,7 +45,27 @@ impl Stores {
     }
 
     fn fresh(&self, kind: &str) -> PathBuf {
-        self.memory[1].join(format!("{kind}-{}", self.number.get()))
+        let place = if self.on_disk.get() { self.scenario.path("disk") } else { self.memory[1].clone() };
+        place.join(format!("{kind}-{}", self.number.get()))
+    }
+
+    /// Where the next stores are. What is on the disk goes when they are not there any more.
+    pub fn to_disk(&self, on_disk: bool) {
+        let disk = self.scenario.path("disk");
+        self.on_disk.set(on_disk);
+        if on_disk {
+            return fs::create_dir_all(disk).expect("own directory");
+        }
+        for store in fs::read_dir(&disk).into_iter().flatten().flatten() {
+            let _ = unmount(store.path().join("overlay"), UnmountFlags::DETACH);
+        }
+        let _ = fs::remove_dir_all(disk);
+    }
+
+    /// Begins anew beside what was pulled, when that is on the disk.
+    pub fn next(&self) {
+        rustix::fs::sync();
+        self.number.set(self.number.get() + 1);
     }
 
     /// Removes what was pulled, and begins anew.
@@ -133,9 +156,26 @@ impl Stores {
             let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
             let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
             most = line.and_then(|kb| kb.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(most);
-            std::thread::sleep(std::time::Duration::from_millis(1));
+            std::thread::sleep(Duration::from_millis(1));
         }
         most
+    }
+
+    /// How long a pull into a new store waits in syncfs(2) and fsync(2).
+    pub fn sync_of_a_pull(&self, image: &str) -> Option<Duration> {
+        skip::find_program("strace")?;
+        self.next();
+        let log = self.scenario.path("syncs");
+        // Stops at no other call.
+        let strace =
+            ["strace", "-f", "-qq", "--seccomp-bpf", "-T", "-e", "trace=syncfs,fsync,fdatasync", "-o"];
+        let pull = self.hull(&["pull", "-q", image]);
+        succeed(&mut wrapped(&[&strace[..], &[log.to_str()?]].concat(), &pull));
+        let calls = fs::read_to_string(log).ok()?;
+        // `… = 0 <0.012345>`
+        let seconds =
+            calls.lines().filter_map(|call| call.rsplit_once('<')?.1.strip_suffix('>')?.parse::<f64>().ok());
+        Some(Duration::from_secs_f64(seconds.sum()))
     }
 
     /// The layers of an image as they came.
