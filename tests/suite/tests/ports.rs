@@ -288,6 +288,36 @@ fn a_reload_forgets_who_is_gone_and_keeps_who_is_there() {
 }
 
 #[test]
+fn who_has_ended_is_swept_with_others_and_nobody_stays_when_all_have() {
+    let Some(lan) = Lan::start() else { return };
+    if skip::find_program("nft").is_none() {
+        return skip::skip("nft is not installed");
+    }
+    let members = || {
+        let rules = lan.host.sh("nft list ruleset");
+        let after = rules.split_once("set members4").map_or("", |(_, after)| after);
+        let set = after.split("\n\t}").next().unwrap_or_default();
+        let elements = set.split_once("elements = {").map_or("", |(_, elements)| elements);
+        elements.split(',').filter(|element| element.contains(" . ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    lan.run("stays", &[]);
+    let subnet = lan.address("stays");
+    let address = format!("{}.77", subnet.rsplit_once('.').unwrap().0);
+    lan.t.ok(&["run", "--rm", "--ip", &address, "busybox", "true"]);
+    // It is another's before the first holder is swept.
+    lan.run("again", &["--ip", &address]);
+    for _ in 0..45 {
+        lan.t.ok(&["run", "--rm", "busybox", "true"]);
+    }
+    let many = members();
+    assert!(many.len() < 40, "{many:?}");
+    assert!(many.iter().any(|member| member.contains(&address)), "{many:?}");
+    lan.t.ok(&["rm", "-f", "stays"]);
+    lan.t.ok(&["rm", "-f", "again"]);
+    eventually("all have been swept", || members().is_empty());
+}
+
+#[test]
 fn what_a_killed_monitor_published_can_be_published_again() {
     let Some(lan) = Lan::start() else { return };
     lan.run("one", &["-p", "8080:80"]);

@@ -25,11 +25,11 @@ use super::endpoint::{self, Endpoint, Places};
 use super::names::{Names, has_resolver};
 use super::record::NetworkRecord;
 use super::show::PublishedPort;
-use super::{expose, macvlan};
+use super::{ended, expose, macvlan};
 use crate::create::random;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::options::{NetworkMode, NetworkOption};
+use crate::options::{NetworkMode, NetworkOption, RestartPolicy};
 use crate::record::Record;
 
 /// What a monitor holds for its container on its networks. The addresses and rules themselves are in `network.json`, for
@@ -42,6 +42,8 @@ pub(crate) struct Attachment {
     descriptors_before: Option<Rlimit>,
     /// While a start or an end lasts.
     sockets: Option<Sockets>,
+    /// No other run follows this one.
+    runs_once: bool,
     /// Links whose rules and cables have gone since the container ran. Others may have come without our knowing.
     unplugged: Vec<String>,
     names: Option<Names>,
@@ -117,6 +119,7 @@ impl Attachment {
         if let Some(carrier) = &self.carrier {
             return carrier.await_ready(&Places::load(engine, &record.id)?.carried);
         }
+        self.runs_once = record.options.restart == RestartPolicy::No;
         let endpoints = endpoint::endpoints(engine, &record.id)?;
         self.running = Some((engine.clone(), record.id.clone(), pid));
         // Somebody who looks in by a name is no reason not to start.
@@ -196,7 +199,10 @@ impl Attachment {
         if endpoints.is_empty() {
             return suspended;
         }
-        unplug(engine, id, &endpoints, self.sockets()?)?;
+        let is_quiet = self.runs_once && endpoints.iter().all(|endpoint| endpoint.published.is_empty());
+        // What cannot be noted is taken out at once.
+        let is_noted = is_quiet && ended::note(engine, &endpoints).is_ok();
+        unplug(engine, id, &endpoints, !is_noted, self.sockets()?)?;
         self.unplugged.extend(endpoints.into_iter().map(|endpoint| endpoint.link));
         suspended
     }
@@ -209,7 +215,12 @@ impl Attachment {
         self.held.clear();
         let given = give_back(engine, id, &endpoints);
         let hidden = expose::forget(engine, id);
-        unplugged.and(given).and(hidden).and_then(|()| endpoint::forget(engine, id))
+        unplugged.and(given).and(hidden).and_then(|()| endpoint::forget(engine, id))?;
+        if endpoints.is_empty() {
+            Ok(())
+        } else {
+            ended::sweep_if_due(engine, &endpoints, &mut self.sockets()?.filter)
+        }
     }
 }
 
@@ -434,10 +445,16 @@ pub(super) fn add_default_route(endpoints: &[Endpoint], ipv6: bool, inner: &mut 
     }
 }
 
-/// Takes the rules back. The cables go with the container's namespace, without anybody having to wait for it; unless
+/// Takes the rules back, unless somebody else will. The cables go with the container's namespace, without anybody having to wait for it; unless
 /// another container has that namespace too.
-pub(super) fn unplug(engine: &Engine, id: &str, endpoints: &[Endpoint], sockets: &mut Sockets) -> Result<()> {
-    let rules: Vec<_> = endpoints.iter().filter_map(Endpoint::rules).collect();
+fn unplug(
+    engine: &Engine,
+    id: &str,
+    endpoints: &[Endpoint],
+    with_rules: bool,
+    sockets: &mut Sockets,
+) -> Result<()> {
+    let rules: Vec<_> = endpoints.iter().filter(|_| with_rules).filter_map(Endpoint::rules).collect();
     let shared = super::recover::is_shared(engine, id);
     let removed = if shared { remove_cables(engine, id, endpoints, &mut sockets.route) } else { Ok(()) };
     let detached = bridge::table(engine).detach(&mut sockets.filter, &rules);

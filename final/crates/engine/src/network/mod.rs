@@ -17,6 +17,7 @@
 //! show        what ps, port and inspect say of it
 //! create, verbs, connect   hull network
 //! reload      rules that another tool has flushed
+//! ended       who has ended, taken out of the rules many at a time
 //! recover     what a killed monitor left of it
 //! ```
 //!
@@ -30,6 +31,7 @@ mod carrier;
 mod connect;
 mod create;
 mod driver;
+mod ended;
 mod endpoint;
 mod expose;
 mod link;

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use super::attachment::{give_back, remove_cables};
 use super::bridge::Sockets;
-use super::{Endpoint, bridge, endpoint, expose};
+use super::{Endpoint, bridge, ended, endpoint, expose};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 
@@ -22,7 +22,8 @@ pub(crate) fn clear(engine: &Engine, id: &str) -> Result<()> {
     let detached = bridge::table(engine).detach(&mut sockets.filter, &rules).map_err(Error::from);
     let given = give_back(engine, id, &endpoints);
     // What could not be cleared is there for the next one who looks.
-    removed.and(detached).and(given).and(hidden).and_then(|()| endpoint::forget(engine, id))
+    removed.and(detached).and(given).and(hidden).and_then(|()| endpoint::forget(engine, id))?;
+    ended::sweep_if_due(engine, &endpoints, &mut sockets.filter)
 }
 
 /// Another container shares this one's network namespace, and may keep it past this one's end.

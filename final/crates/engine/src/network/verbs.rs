@@ -5,6 +5,7 @@ use hull_storage::file;
 use serde_json::{Map, Value, json};
 
 use super::bridge::{self, Sockets};
+use super::ended;
 use super::endpoint::{Endpoint, endpoints};
 use super::record::{DEFAULT, NetworkRecord};
 use crate::engine::{Engine, directories};
@@ -97,7 +98,9 @@ impl Engine {
             return Err(Error::NetworkInUse { network: network.name, user });
         }
         if network.driver.has_bridge() {
-            bridge::remove(self, &network, &mut Sockets::open()?)?;
+            let mut sockets = Sockets::open()?;
+            ended::sweep(self, &network.name, &mut sockets.filter)?;
+            bridge::remove(self, &network, &mut sockets)?;
         }
         // Last, so that whatever stops us can be gone on with.
         file::remove(&self.network_file(&network.name))?;

@@ -143,6 +143,17 @@ impl Leases {
         self.release_at(address, container, now())
     }
 
+    /// While it is held, no address is given or taken back.
+    pub fn lock(&self) -> Result<Lock> {
+        Ok(Lock::exclusive(&self.dir.join("lock"))?)
+    }
+
+    /// Whether somebody alive has the address.
+    pub fn is_held(&self, address: IpAddr) -> Result<bool> {
+        let record = file::read_json(&self.path(address))?;
+        Ok(matches!(record, Some(Record::Held(holder)) if holder.process.is_alive()))
+    }
+
     /// The leases of the living. Takes no lock.
     pub fn list(&self) -> Result<Vec<Lease>> {
         let mut found = Vec::new();
@@ -253,10 +264,6 @@ impl Leases {
 
     fn last(&self) -> Result<Last> {
         Ok(file::read_json(&self.dir.join("last"))?.unwrap_or_default())
-    }
-
-    fn lock(&self) -> Result<Lock> {
-        Ok(Lock::exclusive(&self.dir.join("lock"))?)
     }
 
     fn path(&self, address: IpAddr) -> PathBuf {

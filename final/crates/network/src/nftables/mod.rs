@@ -162,8 +162,36 @@ impl Table {
 
     /// Takes a container off its networks. What is gone already is fine; the networks stay.
     pub fn detach(&self, socket: &mut Socket, endpoints: &[Endpoint<'_>]) -> Result<()> {
-        let elements = endpoints.iter().flat_map(|e| e.ports().into_iter().chain(e.identity()));
+        let elements = endpoints.iter().flat_map(|e| [e.ports(), e.identity(), e.membership()].concat());
         self.remove(socket, elements.collect())
+    }
+
+    /// Takes out containers that have ended, and published nothing. What is `taken` is another's address by now: that it is on
+    /// the network stays.
+    pub fn detach_ended(
+        &self,
+        socket: &mut Socket,
+        endpoints: &[Endpoint<'_>],
+        taken: &[IpAddr],
+    ) -> Result<()> {
+        let mut gone = Elements::new();
+        for endpoint in endpoints {
+            let is_free = |ip: &&IpAddr| !taken.contains(ip);
+            let addresses: Vec<_> = endpoint.addresses.iter().filter(is_free).copied().collect();
+            let member = Endpoint { addresses: &addresses, ..endpoint.clone() };
+            for (set, elements) in [endpoint.identity(), member.membership()].concat() {
+                match gone.iter_mut().find(|(there, _)| there.name == set.name) {
+                    Some((_, there)) => there.extend(elements),
+                    None => gone.push((set, elements)),
+                }
+            }
+        }
+        // Of a container that has ended twice with the same address: to remove it twice is refused, and all with it.
+        for (_, elements) in &mut gone {
+            elements.sort_unstable();
+            elements.dedup();
+        }
+        if gone.is_empty() { Ok(()) } else { self.remove(socket, gone) }
     }
 
     /// Forgets a network that has no containers any more.
@@ -176,8 +204,8 @@ impl Table {
         let mut batch = Batch::on(&self.name);
         for endpoint in endpoints {
             let elements =
-                endpoint.network.elements().into_iter().chain(endpoint.identity()).chain(endpoint.ports());
-            elements.for_each(|(set, elements)| batch.add_elements(set, &elements));
+                [endpoint.network.elements(), endpoint.membership(), endpoint.identity(), endpoint.ports()];
+            elements.concat().iter().for_each(|(set, elements)| batch.add_elements(set, elements));
         }
         batch.commit(socket, || format!("add the container to the nftables table {}", self.name))
     }
@@ -271,6 +299,16 @@ impl Endpoint<'_> {
         }
     }
 
+    /// That its addresses are behind its bridge.
+    fn membership(&self) -> Elements {
+        let (v6, v4): (Vec<IpAddr>, Vec<_>) = self.addresses.iter().partition(|ip| ip.is_ipv6());
+        let on_bridge = |ip: &IpAddr| Fields::default().name(self.network.bridge).ip(*ip).key();
+        vec![
+            (&sets::MEMBERS4, v4.iter().map(on_bridge).collect()),
+            (&sets::MEMBERS6, v6.iter().map(on_bridge).collect()),
+        ]
+    }
+
     /// Who the container is on its bridge.
     fn identity(&self) -> Elements {
         let link = || Fields::default().name(self.link);
@@ -281,10 +319,7 @@ impl Endpoint<'_> {
             // Without these there is no neighbour discovery (RFC 4861): the link's own address, and none before it has one.
             six.extend([self.mac.link_local(), Ipv6Addr::UNSPECIFIED].map(|ip| with(ip.into())));
         }
-        let on_bridge = |ip: &IpAddr| Fields::default().name(self.network.bridge).ip(*ip).key();
         vec![
-            (&sets::MEMBERS4, v4.iter().map(on_bridge).collect()),
-            (&sets::MEMBERS6, v6.iter().map(on_bridge).collect()),
             (&sets::LINKS, vec![link().key()]),
             (&sets::MACS, vec![link().mac(self.mac).key()]),
             (&sets::ADDRESSES4, v4.iter().copied().map(with).collect()),

@@ -97,7 +97,7 @@ pub fn number(fields: &[Type]) -> u32 {
 }
 
 /// An element to be added or removed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Element {
     pub key: Vec<u8>,
     pub data: Vec<u8>,
