@@ -57,9 +57,6 @@ fn flags_missing(command: &str, page: &str) -> Result<Vec<String>> {
 /// Groups whose commands are also there without the group's name: `hull image pull` is `hull pull`.
 const SHORT: [&str; 2] = ["container", "image"];
 
-/// Verbs of `hull-oci` that are as much as CRIU, where there is one, makes of them.
-const OF_CRIU: [&str; 2] = ["checkpoint", "restore"];
-
 /// Commands of hull's, and verbs and flags of `hull-oci`, that the chapter about commands does not show.
 pub fn hidden_commands() -> Result<Vec<String>> {
     let page = std::fs::read_to_string(crate::book().join("src/reference/commands.md"))?;
@@ -79,7 +76,7 @@ pub fn hidden_commands() -> Result<Vec<String>> {
         }
     }
     // Each verb with its own flags; those before the verb are in no verb's help.
-    for verb in subcommands("hull-oci")?.into_iter().filter(|verb| !OF_CRIU.contains(&verb.as_str())) {
+    for verb in subcommands("hull-oci")? {
         let name = format!("hull-oci-{verb}");
         if !is_shown(&name) {
             hidden.push(name);

@@ -21,7 +21,7 @@ const PROCESSES: [&str; 3] = ["command", "monitor", "process 1"];
 
 /// A part of a start: who makes it, the call that it begins with, the first of that name after the part before, and what it is.
 const PARTS: [(usize, &str, &str); 26] = [
-    (0, "execve", "the shell's child becomes hull: memory, signals"),
+    (0, "execve", "the shell's child becomes hull, which begins before the C library does"),
     (0, "open_tree", "a read-only mount of hull's own file"),
     (0, "execveat", "hull again, from there: the command line, the image, its config"),
     (0, "linkat", "the name is claimed with a file that is written already; it fails if somebody has it"),
