@@ -5,6 +5,7 @@ mod manager;
 #[allow(dead_code, reason = "each suite uses its part")]
 mod oci_world;
 
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use hull_test_support::{cgroups, outcome};
@@ -185,9 +186,9 @@ fn an_ordinary_user_asks_their_own() {
     let mut chown = Command::new("chown");
     assert!(chown.args(["-hR", "12345:12345"]).args([&own, &run]).status().unwrap().success());
     let user = |words: &[&str]| {
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid", "12345", "--regid", "12345", "--clear-groups", "--inh-caps=-all"]);
-        command.arg(w.path("hull-oci")).args(words).current_dir(&own).env("XDG_RUNTIME_DIR", &run);
+        let mut command = Command::new(w.path("hull-oci"));
+        command.uid(12345).gid(12345);
+        command.args(words).current_dir(&own).env("XDG_RUNTIME_DIR", &run);
         command.env_remove("DBUS_SESSION_BUS_ADDRESS");
         command
     };

@@ -7,10 +7,9 @@ use hull_network::connections::forget_udp;
 use hull_network::namespace;
 use hull_network::netlink::{Protocol, Socket};
 
-use super::attachment::{
-    add_default_route, give_back, lead_ports, plug_in, remove_cables, take_place, udp_ports,
-};
+use super::attachment::{give_back, take_place};
 use super::bridge::{self, Sockets};
+use super::cable::{add_default_route, lead_ports, plug_in, remove_cables, udp_ports};
 use super::endpoint::{Endpoint, Places};
 use crate::engine::Engine;
 use crate::error::{Error, Result};

@@ -9,7 +9,8 @@
 //! parent      a link of the host's that a network shares
 //! vxlan       one network on several hosts
 //! endpoint    a container's place on a network: address, cable, published ports (network.json in its run directory)
-//! attachment  the monitor's part: takes places, plugs in, unplugs, gives back
+//! attachment  the monitor's part: takes places, has them plugged in and unplugged, gives them back
+//! cable       what is laid for a place, and taken away
 //! link        --link, of the time before names
 //! expose      a name for ip netns
 //! trace       one container's links, addresses and rules, from the inside out
@@ -27,6 +28,7 @@
 
 mod attachment;
 mod bridge;
+mod cable;
 mod carrier;
 mod connect;
 mod create;

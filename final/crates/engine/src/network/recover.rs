@@ -2,8 +2,9 @@
 
 use std::fs::File;
 
-use super::attachment::{give_back, remove_cables};
+use super::attachment::give_back;
 use super::bridge::Sockets;
+use super::cable::remove_cables;
 use super::{Endpoint, bridge, ended, endpoint, expose};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};

@@ -22,7 +22,7 @@ fn give_to(b: &Bundle, id: u32) {
 }
 
 /// A tmpfs can from Linux 6.3 on; the VM has an older one.
-fn maps_ids(directory: &str) -> bool {
+pub(super) fn maps_ids(directory: &str) -> bool {
     const TMPFS: i64 = 0x0102_1994;
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     let mut numbers = release.split(['.', '-']).map(|number| number.parse().unwrap_or(0));
