@@ -41,6 +41,8 @@ pub(crate) struct Attachment {
     sockets: Option<Sockets>,
     /// No other run follows this one.
     runs_once: bool,
+    /// Whose rules are left to a sweep.
+    ended: Vec<Endpoint>,
     /// Links whose rules and cables have gone since the container ran. Others may have come without our knowing.
     unplugged: Vec<String>,
     names: Option<Names>,
@@ -197,9 +199,10 @@ impl Attachment {
             return suspended;
         }
         let is_quiet = self.runs_once && endpoints.iter().all(|endpoint| endpoint.published.is_empty());
-        // What cannot be noted is taken out at once.
-        let is_noted = is_quiet && ended::note(engine, &endpoints).is_ok();
-        unplug(engine, id, &endpoints, !is_noted, self.sockets()?)?;
+        unplug(engine, id, &endpoints, !is_quiet, self.sockets()?)?;
+        if is_quiet {
+            self.ended.extend(endpoints.iter().cloned());
+        }
         self.unplugged.extend(endpoints.into_iter().map(|endpoint| endpoint.link));
         suspended
     }
@@ -211,8 +214,12 @@ impl Attachment {
         // A port that is free has no rule any more.
         self.held.clear();
         let given = give_back(engine, id, &endpoints);
+        // Only now: an address that somebody still has stays with them.
+        let ended = std::mem::take(&mut self.ended);
+        let left =
+            if ended.is_empty() { Ok(()) } else { ended::leave(engine, &ended, &mut self.sockets()?.filter) };
         let hidden = expose::forget(engine, id);
-        unplugged.and(given).and(hidden).and_then(|()| endpoint::forget(engine, id))?;
+        unplugged.and(given).and(left).and(hidden).and_then(|()| endpoint::forget(engine, id))?;
         if endpoints.is_empty() {
             Ok(())
         } else {

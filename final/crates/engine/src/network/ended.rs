@@ -25,8 +25,16 @@ use crate::error::{IoContext, Result};
 /// Of a file that is this long, in bytes, the lines are swept: some thirty.
 const LONG: u64 = 16 * 1024;
 
-/// Leaves the identities of a container that has ended, and published nothing, to a later sweep.
-pub(super) fn note(engine: &Engine, endpoints: &[Endpoint]) -> Result<()> {
+/// Leaves the identities of a container that has ended, and published nothing, to a later sweep. Its addresses are given
+/// back. What cannot be noted is taken out at once.
+pub(super) fn leave(engine: &Engine, endpoints: &[Endpoint], filter: &mut Socket) -> Result<()> {
+    note(engine, endpoints).or_else(|_| {
+        let rules: Vec<_> = endpoints.iter().filter_map(Endpoint::rules).collect();
+        Ok(bridge::table(engine).detach(filter, &rules)?)
+    })
+}
+
+fn note(engine: &Engine, endpoints: &[Endpoint]) -> Result<()> {
     for endpoint in endpoints.iter().filter(|endpoint| endpoint.rules().is_some()) {
         let leases = Leases::open(engine.root().run(), &endpoint.network.name)?;
         let path = path(engine, &endpoint.network.name);
