@@ -86,7 +86,8 @@ fn a_scope_ends_with_its_container_and_can_be_had_again() {
     let Some(m) = Manager::start(&w) else { return };
     w.bundle(&config(&w, &["sh", "-c", "exit 5"]));
     for _ in 0..3 {
-        assert_eq!(m.oci(&["run", "--bundle", "bundle", "box"]).code(), 5);
+        let ended = m.oci(&["run", "--bundle", "bundle", "box"]);
+        assert_eq!(ended.code(), 5, "{ended}");
         assert_eq!((m.scopes(), m.cgroups()), (vec![], vec![]));
     }
     // Killed while a hook runs: nobody takes back what was made but the next command.

@@ -29,6 +29,9 @@ pub use layout::{Hierarchy, Layout, detect};
 pub use stats::Stats;
 pub(crate) use v2::weight;
 
+/// How often a cgroup of systemd's is made again that was cleared away.
+const CLEARINGS: u32 = 20;
+
 type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// How long the last process of a killed cgroup may take to go.
@@ -64,10 +67,14 @@ impl Cgroup {
     pub fn create(&self, resources: &Resources) -> Result<Option<Placeholder>> {
         let started = self.unit.as_ref().map(|unit| unit.start(self.is_v2(), resources));
         let placeholder = started.transpose()?;
-        let created = match &self.layout {
-            Layout::V2 { mount } => v2::create(mount, &self.path, resources),
-            Layout::V1 { hierarchies, .. } => v1::create(hierarchies, &self.path, resources),
-        };
+        let mut created = self.make(resources);
+        // systemd clears the directories of an earlier unit on v1 when it finds the time, also those of a new one by its name.
+        let clearings = if self.unit.is_some() { CLEARINGS } else { 0 };
+        for _ in 0..clearings {
+            let Err(Error::Write { errno: Errno::ENOENT, .. }) = created else { break };
+            std::thread::sleep(Duration::from_millis(5));
+            created = self.make(resources);
+        }
         if let Err(error) = created {
             drop(placeholder);
             // The first error is the one to tell.
@@ -75,6 +82,13 @@ impl Cgroup {
             return Err(error);
         }
         Ok(placeholder)
+    }
+
+    fn make(&self, resources: &Resources) -> Result<()> {
+        match &self.layout {
+            Layout::V2 { mount } => v2::create(mount, &self.path, resources),
+            Layout::V1 { hierarchies, .. } => v1::create(hierarchies, &self.path, resources),
+        }
     }
 
     fn is_v2(&self) -> bool {
