@@ -123,8 +123,8 @@ pub(super) fn add_default_route(endpoints: &[Endpoint], ipv6: bool, inner: &mut 
     }
 }
 
-/// Takes the rules back, unless somebody else will. The cables go with the container's namespace, without anybody having to wait for it; unless
-/// another container has that namespace too.
+/// Takes the rules back, unless they are left to a sweep. The cables go with the container's namespace, without anybody
+/// having to wait for it; unless another container has that namespace too.
 pub(super) fn unplug(
     engine: &Engine,
     id: &str,

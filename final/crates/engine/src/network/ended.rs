@@ -39,8 +39,9 @@ fn note(engine: &Engine, endpoints: &[Endpoint]) -> Result<()> {
         let leases = Leases::open(engine.root().run(), &endpoint.network.name)?;
         let path = path(engine, &endpoint.network.name);
         let context = || format!("write {}", path.display());
-        let mut line = serde_json::to_vec(endpoint).map_err(io::Error::from).context(context)?;
-        line.push(b'\n');
+        // Begun anew: what a full disk has cut short before it is not to swallow it.
+        let mut line = vec![b'\n'];
+        serde_json::to_writer(&mut line, endpoint).map_err(io::Error::from).context(context)?;
         let _lock = leases.lock()?;
         let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
         opened.and_then(|mut file| file.write_all(&line)).context(context)?;
@@ -76,7 +77,7 @@ pub(super) fn sweep(engine: &Engine, network: &str, filter: &mut Socket) -> Resu
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         read => read.context(|| format!("read {}", path.display()))?,
     };
-    // On a full disk a line may have been cut short. Who wrote it has taken the container out by itself.
+    // A line that was cut short is of a container that was taken out at once.
     let ended: Vec<Endpoint> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let mut taken = Vec::new();
     for address in ended.iter().flat_map(|endpoint| &endpoint.addresses) {

@@ -191,7 +191,7 @@ impl Table {
             elements.sort_unstable();
             elements.dedup();
         }
-        if gone.is_empty() { Ok(()) } else { self.remove(socket, gone) }
+        self.remove(socket, gone)
     }
 
     /// Forgets a network that has no containers any more.

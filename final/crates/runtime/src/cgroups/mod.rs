@@ -29,13 +29,13 @@ pub use layout::{Hierarchy, Layout, detect};
 pub use stats::Stats;
 pub(crate) use v2::weight;
 
-/// How often a cgroup of systemd's is made again that was cleared away.
-const CLEARINGS: u32 = 20;
-
 type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// How long the last process of a killed cgroup may take to go.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a cgroup of systemd's is made again that was cleared away.
+const CLEARINGS: u32 = 20;
 
 /// One path in every hierarchy that a container uses.
 #[derive(Debug, Clone)]
