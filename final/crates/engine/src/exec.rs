@@ -1,17 +1,22 @@
 //! `exec`: another process in a running container.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use hull_runtime::spec::Spec;
 use hull_runtime::{ExecTarget, Stdio};
+use hull_storage::process_id::ProcessId;
 
 use crate::attach::{AttachEnd, AttachOptions};
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::lifecycle::wrong_state;
 use crate::monitor::session;
+use crate::monitor::setup::rootfs;
 use crate::options::ExecOptions;
+use crate::record::Record;
 use crate::spec::exec_process;
+use crate::spec::user::UserFiles;
 use crate::state::{Snapshot, Status};
 
 impl Engine {
@@ -26,8 +31,7 @@ impl Engine {
         let bundle = self.root().container_run_dir(&record.id);
         let spec: Spec = hull_storage::file::read_json(&bundle.join("config.json"))?
             .ok_or_else(|| Error::NoSuchContainer(name.into()))?;
-        let rootfs = PathBuf::from(format!("/proc/{}/root", init.pid));
-        let process = exec_process(&record, &rootfs, options)?;
+        let process = exec_process(&record, &self.user_files(&record, &snapshot, init)?, options)?;
         let cgroup = match snapshot.state.as_ref().and_then(|state| state.cgroup.as_ref()) {
             Some(path) => Some(self.cgroup(path)?),
             None => None,
@@ -63,5 +67,18 @@ impl Engine {
             AttachEnd::Exited(code) => Ok(code),
             AttachEnd::Detached => Ok(0),
         }
+    }
+
+    /// What the container's users are at the moment: it may have changed its files, and the mounts above them.
+    fn user_files(&self, record: &Record, snapshot: &Snapshot, init: &ProcessId) -> Result<UserFiles> {
+        let root = std::fs::File::open(format!("/proc/{}/root", init.pid))
+            .context(|| format!("open the root of container {}", record.name))?;
+        // In the monitor's mounts, which nobody inside can change.
+        let mounted = snapshot.state.as_ref().and_then(|state| {
+            let rootfs = rootfs(self, record);
+            let below = rootfs.strip_prefix("/").ok()?;
+            std::fs::metadata(Path::new(&format!("/proc/{}/root", state.monitor.pid)).join(below)).ok()
+        });
+        UserFiles::of_running(root, mounted.map(|found| found.dev()))
     }
 }

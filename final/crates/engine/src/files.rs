@@ -2,7 +2,6 @@
 //! directory.
 
 use std::fmt::Write;
-use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
@@ -61,8 +60,9 @@ pub(crate) fn write(engine: &Engine, record: &Record) -> Result<()> {
 /// Writes the container's own resolver into a running container's /etc/resolv.conf. One that somebody inside has changed
 /// stays as it is, as in docker.
 pub(crate) fn name_own_resolver(engine: &Engine, record: &Record) -> Result<()> {
-    let path = directory(engine, record).join("resolv.conf");
-    match std::fs::read_to_string(&path) {
+    let directory = directory(engine, record);
+    let path = directory.join("resolv.conf");
+    match read_own(&directory, "resolv.conf") {
         Ok(text) if text == resolv_conf(&record.options, false) => {
             std::fs::write(&path, resolv_conf(&record.options, true))
                 .context(|| format!("write {}", path.display()))
@@ -71,19 +71,24 @@ pub(crate) fn name_own_resolver(engine: &Engine, record: &Record) -> Result<()> 
     }
 }
 
-/// Who shares another container's network has its names too, as they are now.
+/// Who shares another container's network has its names too, as they are now: in the files that its monitor has mounted,
+/// which the container may write and can neither replace nor lead elsewhere.
 fn theirs(engine: &Engine, other: &str, name: &str) -> Result<String> {
     let other = engine.find(other)?;
-    let pid = Snapshot::take(engine.root(), &other.id)?.init_pid();
-    let pid =
-        pid.ok_or_else(|| crate::lifecycle::wrong_state("join the network of", &other, Status::Exited))?;
-    let root = PathBuf::from(format!("/proc/{pid}/root"));
-    let mut text = String::new();
-    let file = hull_storage::tree::open_in_root(&root, &Path::new("etc").join(name))?;
-    // What it holds is the other container's to decide.
-    let read = std::io::Read::take(std::fs::File::from(file), 1 << 20).read_to_string(&mut text);
-    read.context(|| format!("read /etc/{name} of {}", other.name))?;
-    Ok(text)
+    let state = Snapshot::take(engine.root(), &other.id)?.state.filter(|state| state.init.is_some());
+    let state =
+        state.ok_or_else(|| crate::lifecycle::wrong_state("join the network of", &other, Status::Exited))?;
+    let directory = directory(engine, &other);
+    let below = directory.strip_prefix("/").unwrap_or(&directory);
+    read_own(&Path::new(&format!("/proc/{}/root", state.monitor.pid)).join(below), name)
+        .context(|| format!("read /etc/{name} of {}", other.name))
+}
+
+/// Without waiting, whatever a process in the container does with the file: it can hold a lease on it (fcntl(2)).
+fn read_own(directory: &Path, name: &str) -> std::io::Result<String> {
+    let directory = std::fs::File::open(directory)?;
+    let bytes = hull_sys::untrusted::read(&directory, Path::new(name), 1 << 20)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn hosts(record: &Record, endpoints: &[Endpoint]) -> Result<String> {
@@ -102,8 +107,7 @@ fn hosts(record: &Record, endpoints: &[Endpoint]) -> Result<String> {
          ff02::2\tip6-allrouters\n",
     );
     text.push_str(&added_hosts(&record.options, gateway.unwrap_or(LOCALHOST))?);
-    let domain = record.options.domainname.iter().map(|domain| format!("{}.{domain} ", record.hostname));
-    let names = domain.chain([record.hostname.clone()]).collect::<String>();
+    let names = own_names(&record.hostname, record.options.domainname.as_deref());
     let carried = match record.options.network {
         NetworkMode::Program(program) => crate::network::carried_address(program)?,
         _ => None,
@@ -112,6 +116,15 @@ fn hosts(record: &Record, endpoints: &[Endpoint]) -> Result<String> {
         let _ = writeln!(text, "{address}\t{names}");
     }
     Ok(text)
+}
+
+/// A host's names as hosts(5) wants them: the one with its domain first, then the short one.
+fn own_names(hostname: &str, domain: Option<&str>) -> String {
+    let full = domain.map_or_else(|| hostname.to_owned(), |domain| format!("{hostname}.{domain}"));
+    match full.split_once('.') {
+        Some((short, _)) if !short.is_empty() => format!("{full} {short}"),
+        _ => full,
+    }
 }
 
 /// docker's `host-gateway` is the host as the container sees it.
@@ -207,6 +220,13 @@ mod tests {
         let text = resolv_conf(&options, false);
         assert_eq!(text.lines().filter(|line| line.starts_with("nameserver")).count(), 1);
         assert!(!text.contains("search"));
+    }
+
+    #[test]
+    fn a_name_with_a_domain_comes_before_the_short_one() {
+        assert_eq!(own_names("web", None), "web");
+        assert_eq!(own_names("web.example.org", None), "web.example.org web");
+        assert_eq!(own_names("web", Some("example.org")), "web.example.org web");
     }
 
     #[test]

@@ -12,4 +12,5 @@ pub mod sched;
 pub mod security;
 pub mod self_exe;
 pub mod terminal;
+pub mod untrusted;
 pub mod wait;

@@ -19,24 +19,6 @@ use crate::error::{Error, IoContext, Result};
 /// path_resolution(7): the kernel's own limit.
 const MOST_SYMLINKS: usize = 40;
 
-/// Magic numbers of the kernel's own file systems (statfs(2), linux/magic.h): what is in them is made while it is read,
-/// may never end, and says more about the machine than about the container. docker does not copy them either.
-const KERNEL_FILE_SYSTEMS: [u64; 13] = [
-    0x9fa0,      // proc
-    0x6265_6572, // sysfs
-    0x0027_e0eb, // cgroup
-    0x6367_7270, // cgroup2
-    0x1cd1,      // devpts
-    0x1980_0202, // mqueue
-    0x6462_6720, // debugfs
-    0x7472_6163, // tracefs
-    0x7363_6673, // securityfs
-    0xcafe_4a11, // bpf
-    0x6165_676c, // pstore
-    0x6265_6570, // configfs
-    0xde5e_81e4, // efivarfs
-];
-
 /// One end: a container's root, or the host as the caller sees it.
 #[derive(Debug)]
 pub(super) struct View {
@@ -183,7 +165,7 @@ pub(super) fn kind(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
 }
 
-/// On a file system whose files are the kernel's words. One that does not say is not.
+/// docker does not copy what the kernel makes up either. A file system that does not say what it is, is not the kernel's.
 pub(super) fn is_kernels(fd: &OwnedFd) -> bool {
-    rustix::fs::fstatfs(fd).is_ok_and(|stat| KERNEL_FILE_SYSTEMS.contains(&(stat.f_type as u64)))
+    hull_sys::untrusted::is_kernels(fd).unwrap_or(false)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use hull_runtime::security::defaults;
 use hull_runtime::spec::{Capabilities, Process, Rlimit, User as SpecUser};
 
-use super::user::{self, User};
+use super::user::{self, User, UserFiles};
 use crate::error::{Error, Result};
 use crate::options::{CreateOptions, ExecOptions, Ulimit};
 use crate::record::Record;
@@ -15,7 +15,8 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 
 pub(super) fn process(record: &Record, rootfs: &Path) -> Result<Process> {
     let options = &record.options;
-    let user = user::resolve(rootfs, &record.process.user, &options.group_add)?;
+    let files = UserFiles::of_image(rootfs)?;
+    let user = user::resolve(&files, &record.process.user, &options.group_add)?;
     Ok(Process {
         args: record.process.args(),
         cwd: record.process.working_dir.clone().into(),
@@ -31,9 +32,9 @@ pub(super) fn process(record: &Record, rootfs: &Path) -> Result<Process> {
 }
 
 /// The process of an `exec`: the container's, but for what was asked.
-pub(crate) fn exec_process(record: &Record, rootfs: &Path, asked: &ExecOptions) -> Result<Process> {
+pub(crate) fn exec_process(record: &Record, files: &UserFiles, asked: &ExecOptions) -> Result<Process> {
     let name = asked.user.as_deref().unwrap_or(&record.process.user);
-    let user = user::resolve(rootfs, name, &record.options.group_add)?;
+    let user = user::resolve(files, name, &record.options.group_add)?;
     let privileged = asked.privileged || record.options.privileged;
     Ok(Process {
         args: asked.command.clone(),
@@ -44,6 +45,7 @@ pub(crate) fn exec_process(record: &Record, rootfs: &Path, asked: &ExecOptions) 
         user: spec_user(&user),
         rlimits: record.options.ulimits.iter().map(rlimit).collect(),
         no_new_privileges: record.options.no_new_privileges,
+        oom_score_adj: record.options.oom_score_adj,
         ..Process::default()
     })
 }

@@ -1,12 +1,62 @@
 //! Which numbers a `--user` means, by the container's own /etc/passwd and /etc/group.
 
-use std::io::Read;
+use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::error::{Error, Result};
+use hull_sys::untrusted;
+
+use crate::error::{Error, IoContext, Result};
 
 /// A file a hostile image may have made endless.
 const LONGEST_FILE: u64 = 4 << 20;
+
+/// A file that a daemon of the container's own serves may never come.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+const PASSWD: &str = "etc/passwd";
+const GROUP: &str = "etc/group";
+
+/// What a container knows of its users: /etc/passwd and /etc/group. A file that cannot be read is empty.
+#[derive(Debug)]
+pub(crate) struct UserFiles {
+    passwd: String,
+    group: String,
+}
+
+impl UserFiles {
+    /// Those of a root that hull has mounted and that no container runs on.
+    pub(crate) fn of_image(rootfs: &Path) -> Result<Self> {
+        let root = std::fs::File::open(rootfs).context(|| format!("open {}", rootfs.display()))?;
+        let file = |path: &str| text(untrusted::read(&root, Path::new(path), LONGEST_FILE));
+        Ok(Self { passwd: file(PASSWD), group: file(GROUP) })
+    }
+
+    /// Those of a running container, whose root was the file system `device` when hull mounted it.
+    pub(crate) fn of_running(root: impl AsFd, device: Option<u64>) -> Result<Self> {
+        let quick = |path: &str| match device {
+            Some(device) => untrusted::read_on_device(&root, device, Path::new(path), LONGEST_FILE),
+            None => Err(io::Error::from_raw_os_error(nix::libc::EXDEV)),
+        };
+        let (passwd, group) = (quick(PASSWD), quick(GROUP));
+        let crosses = |file: &io::Result<Vec<u8>>| {
+            file.as_ref().is_err_and(|error| error.raw_os_error() == Some(nix::libc::EXDEV))
+        };
+        if !crosses(&passwd) && !crosses(&group) {
+            return Ok(Self { passwd: text(passwd), group: text(group) });
+        }
+        let paths = [Path::new(PASSWD), Path::new(GROUP)];
+        let files = untrusted::read_within(&root, &paths, LONGEST_FILE, PATIENCE)
+            .context(|| "read the container's /etc/passwd and /etc/group".into())?;
+        let mut files = files.into_iter().map(text);
+        Ok(Self { passwd: files.next().unwrap_or_default(), group: files.next().unwrap_or_default() })
+    }
+}
+
+fn text(file: io::Result<Vec<u8>>) -> String {
+    String::from_utf8_lossy(&file.unwrap_or_default()).into_owned()
+}
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct User {
@@ -17,10 +67,8 @@ pub(crate) struct User {
 }
 
 /// `user[:group]`, each a name or a number, and `--group-add`. Empty is root.
-pub(crate) fn resolve(rootfs: &Path, user: &str, added: &[String]) -> Result<User> {
-    let passwd = read_in_root(rootfs, "etc/passwd");
-    let group = read_in_root(rootfs, "etc/group");
-    resolve_in(&passwd, &group, user, added)
+pub(crate) fn resolve(files: &UserFiles, user: &str, added: &[String]) -> Result<User> {
+    resolve_in(&files.passwd, &files.group, user, added)
 }
 
 fn resolve_in(passwd: &str, group: &str, user: &str, added: &[String]) -> Result<User> {
@@ -32,13 +80,13 @@ fn resolve_in(passwd: &str, group: &str, user: &str, added: &[String]) -> Result
     let entry = find(passwd, name, 2);
     let mut found = match &entry {
         Some(fields) => User {
-            uid: number(fields.get(2)).ok_or_else(|| no_such(name, "etc/passwd"))?,
-            gid: number(fields.get(3)).ok_or_else(|| no_such(name, "etc/passwd"))?,
+            uid: number(fields.get(2)).ok_or_else(|| no_such(name, PASSWD))?,
+            gid: number(fields.get(3)).ok_or_else(|| no_such(name, PASSWD))?,
             home: fields.get(5).filter(|home| !home.is_empty()).map(|home| home.to_string()),
             groups: vec![],
         },
         // A number needs no entry.
-        None => User { uid: id(name).ok_or_else(|| no_such(name, "etc/passwd"))?, ..User::default() },
+        None => User { uid: id(name).ok_or_else(|| no_such(name, PASSWD))?, ..User::default() },
     };
     match group_name {
         Some(name) => found.gid = gid(group, name)?,
@@ -62,8 +110,8 @@ fn resolve_in(passwd: &str, group: &str, user: &str, added: &[String]) -> Result
 
 fn gid(group: &str, name: &str) -> Result<u32> {
     match find(group, name, 2) {
-        Some(fields) => number(fields.get(2)).ok_or_else(|| no_such(name, "etc/group")),
-        None => id(name).ok_or_else(|| no_such(name, "etc/group")),
+        Some(fields) => number(fields.get(2)).ok_or_else(|| no_such(name, GROUP)),
+        None => id(name).ok_or_else(|| no_such(name, GROUP)),
     }
 }
 
@@ -97,25 +145,16 @@ fn no_such(user: &str, file: &str) -> Error {
     Error::NoSuchUser { user: user.into(), file: PathBuf::from(file) }
 }
 
-/// Missing is empty. A link in the image that points out of it is followed inside it.
-fn read_in_root(rootfs: &Path, path: &str) -> String {
-    let mut text = Vec::new();
-    if let Ok(file) = hull_storage::tree::open_in_root(rootfs, Path::new(path)) {
-        let _ = std::fs::File::from(file).take(LONGEST_FILE).read_to_end(&mut text);
-    }
-    String::from_utf8_lossy(&text).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nbob:x:1000:1001::/home/bob:/bin/sh\n";
-    const GROUP: &str = "root:x:0:\nbob:x:1001:\naudio:x:29:bob,eve\n";
+    const USERS: &str = "root:x:0:0:root:/root:/bin/sh\nbob:x:1000:1001::/home/bob:/bin/sh\n";
+    const GROUPS: &str = "root:x:0:\nbob:x:1001:\naudio:x:29:bob,eve\n";
 
     fn ids(user: &str, added: &[&str]) -> (u32, u32, Vec<u32>) {
         let added: Vec<String> = added.iter().map(|name| name.to_string()).collect();
-        let user = resolve_in(PASSWD, GROUP, user, &added).unwrap();
+        let user = resolve_in(USERS, GROUPS, user, &added).unwrap();
         (user.uid, user.gid, user.groups)
     }
 
@@ -135,12 +174,12 @@ mod tests {
             let passwd = "odd:x:4294967295:0::/:/bin/sh\n";
             assert!(resolve_in(passwd, GROUP, user, &[]).is_err(), "{user}");
         }
-        assert!(resolve_in(PASSWD, GROUP, "bob", &["4294967295".into()]).is_err());
+        assert!(resolve_in(USERS, GROUPS, "bob", &["4294967295".into()]).is_err());
     }
 
     #[test]
     fn an_unknown_name_is_an_error_that_names_the_file() {
-        let error = resolve_in(PASSWD, GROUP, "alice", &[]).unwrap_err();
+        let error = resolve_in(USERS, GROUPS, "alice", &[]).unwrap_err();
         assert_eq!(error.to_string(), "no user \"alice\" in the image's /etc/passwd");
     }
 }
