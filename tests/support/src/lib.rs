@@ -12,6 +12,7 @@
 //! peers      podman and dockerd, to be compared with
 //! server     a small HTTP server that answers whatever a test wants
 //! user       the same world as seen by an ordinary user
+//! helper     C programs that run inside containers
 //! inject     the n-th kernel call of a command fails
 //! program    where `hull` and `hull-oci` under test are
 //! skip       a test that cannot run here says so
@@ -22,6 +23,7 @@
 
 pub mod cgroups;
 pub mod fixtures;
+pub mod helper;
 pub mod inject;
 pub mod leaks;
 pub mod outcome;
