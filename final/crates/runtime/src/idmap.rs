@@ -8,6 +8,7 @@ use nix::libc;
 
 use crate::error::{Result, Step};
 use crate::namespaces;
+use crate::procfs::Procfs;
 use crate::protocol::{Channel, Message};
 use crate::spec::{IdMapping, Linux, NamespaceKind, Spec};
 
@@ -23,7 +24,8 @@ pub(crate) fn write(pid: i32, linux: &Linux) -> Result<()> {
 
 /// Each file can be written once, with all lines in one write.
 fn write_maps(pid: i32, uids: &[IdMapping], gids: &[IdMapping]) -> Result<()> {
-    let put = |file: &str, text: &str| std::fs::write(format!("/proc/{pid}/{file}"), text);
+    let procfs = Procfs::open()?;
+    let put = |file: &str, text: &str| procfs.write(format!("{pid}/{file}"), text);
     put("uid_map", &lines(uids)).step(|| format!("map the user ids {}", shown(uids)))?;
     let mut mapped = put("gid_map", &lines(gids));
     if mapped.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EPERM)) {
@@ -68,8 +70,8 @@ pub(crate) fn namespace(uids: &[IdMapping], gids: &[IdMapping]) -> Result<OwnedF
         Cloned::Parent { pid, pidfd } => {
             drop(theirs);
             let opened = write_maps(pid, uids, gids).and_then(|()| {
-                let path = format!("/proc/{pid}/ns/user");
-                std::fs::File::open(&path).map(OwnedFd::from).step(|| format!("open {path}"))
+                let opened = Procfs::open()?.namespace(&pid.to_string(), "user");
+                opened.step(|| "open a user namespace for a mount".into())
             });
             let _ = ours.send(&Message::Go);
             let _ = process::reap(std::os::fd::AsFd::as_fd(&pidfd));

@@ -4,6 +4,7 @@
 //! spec        config.json                    create   limits, clone, then talk to the child until it is ready
 //! birth       clone3: into which namespaces  idmap    who is who in a user namespace
 //! hooks       the bundle's own programs      netdev   network devices that move in
+//! procfs      the kernel's /proc, checked
 //! protocol    what parent and child say      init/    the child: namespaces, mounts, security, execve
 //! rendezvous  where a container waits to be started by another process
 //! rootfs/     mounts, devices, masks, pivot  exec     another process in a running container
@@ -26,6 +27,7 @@ mod idmap;
 mod init;
 mod namespaces;
 mod netdev;
+mod procfs;
 mod protocol;
 pub mod rendezvous;
 mod rootfs;

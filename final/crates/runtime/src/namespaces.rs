@@ -6,6 +6,7 @@ use std::path::Path;
 use nix::libc;
 
 use crate::error::{Result, Step};
+use crate::procfs::Procfs;
 use crate::spec::{Namespace, NamespaceKind, Spec};
 
 pub(crate) fn flag(kind: NamespaceKind) -> i32 {
@@ -75,9 +76,12 @@ pub(crate) fn clone_flags(spec: &Spec) -> u64 {
 /// The network namespace that the process `pid` is in, or will be.
 pub(crate) fn network_of(spec: &Spec, pid: i32) -> Result<std::os::fd::OwnedFd> {
     let joined = of(spec).iter().find(|namespace| namespace.kind == NamespaceKind::Network);
-    let own = || format!("/proc/{pid}/ns/net").into();
-    let path = joined.and_then(|namespace| namespace.path.clone()).unwrap_or_else(own);
-    std::fs::File::open(&path).map(Into::into).step(|| format!("open {}", path.display()))
+    match joined.and_then(|namespace| namespace.path.as_ref()) {
+        Some(path) => std::fs::File::open(path).map(Into::into).step(|| format!("open {}", path.display())),
+        None => Procfs::open()?
+            .namespace(&pid.to_string(), "net")
+            .step(|| format!("open the network namespace of process {pid}")),
+    }
 }
 
 /// A time namespace of our own whose clocks differ by this much from those of the machine (time_namespaces(7)).
@@ -87,12 +91,13 @@ pub(crate) fn offset_clocks(spec: &Spec) -> Result<()> {
     };
     nix::sched::unshare(nix::sched::CloneFlags::from_bits_retain(libc::CLONE_NEWTIME))
         .step(|| "create a time namespace".into())?;
+    let procfs = Procfs::open()?;
     for (clock, offset) in &linux.time_offsets {
         let line = format!("{clock} {} {}", offset.secs, offset.nanosecs);
-        std::fs::write("/proc/self/timens_offsets", &line).step(|| format!("set the clock {line}"))?;
+        procfs.write("self/timens_offsets", &line).step(|| format!("set the clock {line}"))?;
     }
     // Made for our children, until we join it.
-    let own = std::fs::File::open("/proc/self/ns/time_for_children");
+    let own = procfs.namespace("self", "time_for_children");
     own.and_then(|own| Ok(hull_sys::process::setns(std::os::fd::AsFd::as_fd(&own), libc::CLONE_NEWTIME)?))
         .step(|| "join the new time namespace".into())
 }

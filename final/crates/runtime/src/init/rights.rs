@@ -7,6 +7,7 @@ use rustix::process::Rlimit;
 
 use crate::error::{Error, Result, Step};
 use crate::hooks::Subject;
+use crate::procfs::Procfs;
 use crate::security::capabilities;
 use crate::security::labels::Labels;
 use crate::security::seccomp::{Listener, Program};
@@ -19,7 +20,8 @@ pub(crate) fn absent(errno: Errno) -> nix::Result<()> {
 
 pub(crate) fn set_oom_score(process: &Process) -> Result<()> {
     match process.oom_score_adj {
-        Some(score) => std::fs::write("/proc/self/oom_score_adj", score.to_string())
+        Some(score) => Procfs::open()?
+            .write("self/oom_score_adj", &score.to_string())
             .step(|| format!("set the OOM score adjustment to {score}")),
         None => Ok(()),
     }
@@ -114,9 +116,7 @@ pub(crate) fn pid_on_the_host(spec: &Spec) -> Result<i32> {
     if !Listener::is_asked(spec) {
         return Ok(0);
     }
-    let own = std::fs::read_link("/proc/self").step(|| "read /proc/self".into())?;
-    let own = own.to_str().and_then(|number| number.parse().ok());
-    own.ok_or_else(|| Error::Said("/proc/self names no process".into()))
+    Procfs::open()?.own_pid().step(|| "read /proc/self".into())
 }
 
 fn set_user(process: &Process) -> Result<()> {
@@ -129,9 +129,10 @@ fn set_user(process: &Process) -> Result<()> {
     process::set_keep_capabilities(true).step(|| "keep capabilities over the change of user".into())?;
     let groups: Vec<Gid> = user.additional_gids.iter().copied().map(Gid::from_raw).collect();
     match nix::unistd::setgroups(&groups) {
-        // A user namespace with a single id denies setgroups(2) (user_namespaces(7)); its one group it has anyway.
+        // A user namespace with a single id denies setgroups(2) even to who has the right (user_namespaces(7)); its one
+        // group it has anyway.
         Err(Errno::EPERM)
-            if groups.iter().all(|group| group.as_raw() == user.gid) && process::in_user_namespace() => {}
+            if groups.iter().all(|group| group.as_raw() == user.gid) && capabilities::may_set_groups() => {}
         result => result.step(|| format!("set the groups {:?}", user.additional_gids))?,
     }
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));

@@ -110,6 +110,12 @@ pub(crate) fn parse(asked: Option<&Capabilities>) -> Result<Sets> {
     })
 }
 
+/// True when we hold CAP_SETGID.
+pub(crate) fn may_set_groups() -> bool {
+    let setgid = bits(&["CAP_SETGID".to_owned()]);
+    security::capabilities().is_ok_and(|held| held.effective & setgid != 0)
+}
+
 /// Drops what is not wanted from the bounding set. It needs CAP_SETPCAP: before the user changes.
 pub(crate) fn limit_bounding(sets: &Sets) -> Result<()> {
     for number in (0..u64::BITS).filter(|number| sets.bounding & 1 << number == 0) {

@@ -5,7 +5,11 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
+use nix::errno::Errno;
+use rustix::fs::OFlags;
+
 use crate::error::{Error, Result, Step};
+use crate::procfs::Procfs;
 use crate::spec::{Process, Spec};
 
 /// Opened while the host's /proc is in sight, written when nothing but the program is executed any more.
@@ -17,12 +21,14 @@ impl Labels {
         let mut labels = Vec::new();
         if let Some(profile) = asked(&process.apparmor_profile) {
             // Older kernels have one file for all modules.
-            let own = Path::new("/proc/self/attr/apparmor/exec");
-            let path = if own.exists() { own } else { Path::new("/proc/self/attr/exec") };
-            labels.push((open(path)?, format!("exec {profile}")));
+            let file = match open("self/attr/apparmor/exec") {
+                Err(Error::Step { errno: Errno::ENOENT, .. }) => open("self/attr/exec"),
+                opened => opened,
+            };
+            labels.push((file?, format!("exec {profile}")));
         }
         if let Some(label) = asked(&process.selinux_label) {
-            labels.push((open(Path::new("/proc/self/attr/exec"))?, label.to_owned()));
+            labels.push((open("self/attr/exec")?, label.to_owned()));
         }
         Ok(Self(labels))
     }
@@ -36,8 +42,8 @@ impl Labels {
     }
 }
 
-fn open(path: &Path) -> Result<File> {
-    File::options().write(true).open(path).step(|| format!("open {}", path.display()))
+fn open(path: &str) -> Result<File> {
+    Procfs::open()?.file(Path::new(path), OFlags::WRONLY).step(|| format!("open /proc/{path}"))
 }
 
 fn asked(label: &Option<String>) -> Option<&str> {
