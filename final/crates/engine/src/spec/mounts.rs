@@ -19,7 +19,7 @@ pub(super) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
     let mut mounts = kernel_mounts(options);
     if record.host_image {
         let binds = hull_image::host::host_binds();
-        mounts.extend(binds.into_iter().map(|(source, target)| bind(&source, &target, &["rbind", "ro"])));
+        mounts.extend(binds.into_iter().map(|(source, target)| bind(&source, &target, &["rbind", "rro"])));
     }
     let directory = crate::files::directory(engine, record);
     let access = if options.read_only { "ro" } else { "rw" };
@@ -70,7 +70,7 @@ fn kernel_mounts(options: &CreateOptions) -> Vec<Mount> {
                 *mount = bind(
                     Path::new("/sys"),
                     &mount.destination,
-                    &["rbind", "ro", "nosuid", "noexec", "nodev"],
+                    &["rbind", "rro", "nosuid", "noexec", "nodev"],
                 );
             }
             Some("/proc") if rootless && options.pid == NamespaceMode::Host => {
@@ -80,7 +80,7 @@ fn kernel_mounts(options: &CreateOptions) -> Vec<Mount> {
         }
         if options.privileged {
             for option in &mut mount.options {
-                if option == "ro" {
+                if option == "ro" || option == "rro" {
                     *option = "rw".into();
                 }
             }
@@ -105,7 +105,7 @@ fn user_mount(mount: &MountRecord) -> Mount {
         };
     }
     let mut bound = bind(&mount.source, &mount.destination, &["rbind"]);
-    bound.options.push(if mount.read_only { "ro" } else { "rw" }.into());
+    bound.options.push(if mount.read_only { "rro" } else { "rw" }.into());
     let propagation = mount.options.iter().find(|option| {
         option.ends_with("private") || option.ends_with("slave") || option.ends_with("shared")
     });

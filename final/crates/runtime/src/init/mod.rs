@@ -20,9 +20,10 @@ use crate::hooks::{self, Point};
 use crate::idmap;
 use crate::namespaces;
 use crate::netdev;
+use crate::procfs::Procfs;
 use crate::protocol::{Channel, Message};
 use crate::rendezvous;
-use crate::rootfs::{self, Rootfs};
+use crate::rootfs::{self, Later, Masks, Rootfs};
 use crate::security::seccomp::{self, Program};
 use crate::spec::{Linux, Namespace, NamespaceKind, Process, Spec};
 
@@ -185,15 +186,19 @@ fn name_host(spec: &Spec) -> Result<()> {
     Ok(())
 }
 
-/// Through the host's /proc: what is written there is the namespace's of the writer.
+/// What is written there is the namespace's of the writer.
 fn set_sysctls(linux: &Linux) -> Result<()> {
+    if linux.sysctl.is_empty() {
+        return Ok(());
+    }
+    let procfs = Procfs::open()?;
     for (name, value) in &linux.sysctl {
         let step = || format!("set the sysctl {name} to {value:?}");
         let below = PathBuf::from(name.replace('.', "/"));
         if !below.components().all(|component| matches!(component, Component::Normal(_))) {
             return Err(Error::Invalid(format!("sysctl {name:?}")));
         }
-        std::fs::write(Path::new("/proc/sys").join(below), value).step(step)?;
+        procfs.write(Path::new("sys").join(below), value).step(step)?;
     }
     Ok(())
 }
@@ -214,29 +219,35 @@ fn build_root(
     };
     let has_view = namespaces::of(spec).iter().any(|one| one.kind == NamespaceKind::Cgroup);
     let visible = options.cgroup.as_ref().filter(|_| !has_view);
+    let mut later = Later::default();
     for (index, mount) in spec.mounts.iter().enumerate() {
-        rootfs::mount(&rootfs, mount, options.bundle, prepared.sources.get(index), visible)?;
+        rootfs::mount(&rootfs, mount, options.bundle, prepared.sources.get(index), visible, &mut later)?;
     }
     for graft in &options.grafts {
         rootfs::graft(&rootfs, graft)?;
     }
-    let bind_devices = process::in_user_namespace();
-    rootfs::make_devices(&rootfs, bind_devices)?;
-    for device in spec.linux.iter().flat_map(|linux| &linux.devices) {
-        rootfs::make_asked(&rootfs, device, bind_devices)?;
+    // A /dev of somebody else's is not ours to fill.
+    if !rootfs::has_bound_dev(spec) {
+        let bind_devices = process::in_user_namespace();
+        rootfs::make_devices(&rootfs, bind_devices)?;
+        for device in spec.linux.iter().flat_map(|linux| &linux.devices) {
+            rootfs::make_asked(&rootfs, device, bind_devices)?;
+        }
     }
     let console = terminal.map(|process| open_console(&rootfs, process)).transpose()?;
     run_hooks(options, channel)?;
     for path in spec.linux.iter().flat_map(|linux| &linux.readonly_paths) {
         rootfs::read_only(&rootfs, path)?;
     }
+    let mut masks = Masks::default();
     for path in spec.linux.iter().flat_map(|linux| &linux.masked_paths) {
-        rootfs::mask(&rootfs, path)?;
+        masks.mask(&rootfs, path)?;
     }
     // docker makes a working directory that the image does not have.
     if let Some(process) = &spec.process {
         rootfs.find_or_make(&process.cwd, rootfs::Kind::Directory)?;
     }
+    later.finish()?;
     rootfs::pivot(&rootfs, spec.root.as_ref().is_some_and(|root| root.readonly), spec)?;
     Ok(console)
 }
@@ -266,7 +277,7 @@ fn open_console(rootfs: &Rootfs, user_process: &Process) -> Result<Console> {
         .find(Path::new("/dev"), rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY)
         .step(|| "open /dev".into())?;
     let console = console::open(dev.as_fd(), size(user_process))?;
-    rootfs::bind_console(rootfs, &console.path)?;
+    rootfs::bind_console(rootfs, &console.slave)?;
     Ok(console)
 }
 

@@ -4,41 +4,26 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use nix::libc;
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
 
-use super::mounts::file_system;
 use super::options::Options;
-use super::{Rootfs, fd_path};
 use crate::error::{Result, Step};
 
 /// Deeper than any tree that a tmpfs is laid over; a bound on the stack.
 const DEEPEST: u32 = 256;
 
-pub(super) fn mount(
-    rootfs: &Rootfs,
-    below: &OwnedFd,
-    source: &str,
-    options: &Options,
-    shown: &Path,
-) -> Result<()> {
+/// From the directory `below` into the tmpfs `made` that is mounted on it.
+pub(super) fn copy(below: &OwnedFd, made: &OwnedFd, options: &Options, shown: &Path) -> Result<()> {
     let step = || format!("copy what is at {} into the tmpfs there", shown.display());
     let read = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    // Held from before the mount: it is still what is below it.
-    let from = rustix::fs::open(fd_path(below), read, Mode::empty()).step(step)?;
-    let writable =
-        Options { flags: options.flags & !libc::MS_RDONLY, data: options.data.clone(), ..Options::default() };
-    file_system(below, "tmpfs", source, &writable, shown)?;
-    let to = rootfs.find(shown, OFlags::RDONLY | OFlags::DIRECTORY).step(step)?;
+    let from = rustix::fs::openat(below, ".", read, Mode::empty()).step(step)?;
+    let to = rustix::fs::openat(made, ".", read, Mode::empty()).step(step)?;
     copy_directory(&from, &to, 0).step(step)?;
     // Its mode came with the options.
     if !options.data.split(',').any(|option| option.starts_with("uid=") || option.starts_with("gid=")) {
         let stat = rustix::fs::fstat(&from).step(step)?;
         let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
         rustix::fs::fchown(&to, Some(uid), Some(gid)).step(step)?;
-    }
-    if options.flags & libc::MS_RDONLY != 0 {
-        hull_sys::mount::set_attributes(&to, libc::MOUNT_ATTR_RDONLY, 0, 0, false).step(step)?;
     }
     Ok(())
 }

@@ -57,8 +57,16 @@ pub(crate) fn make_asked(rootfs: &Rootfs, device: &Device, bind: bool) -> Result
     let (uid, gid) = (device.uid.unwrap_or(0), device.gid.unwrap_or(0));
     if (uid, gid) != (0, 0) {
         let owner = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
-        let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
-        rustix::fs::chownat(&directory, name, Some(owner.0), Some(owner.1), flags).step(step)?;
+        // By descriptor: in a shared volume another file could have taken its place by now.
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = rustix::fs::openat(&directory, name, flags, Mode::empty()).step(step)?;
+        let stat = rustix::fs::fstat(&made).step(step)?;
+        let number = if kind == FileType::Fifo { 0 } else { rustix::fs::makedev(numbers.0, numbers.1) };
+        if (FileType::from_raw_mode(stat.st_mode), stat.st_rdev) != (kind, number) {
+            return Err(Error::Said(format!("{} is another file than the one made", device.path.display())));
+        }
+        let flags = rustix::fs::AtFlags::EMPTY_PATH;
+        rustix::fs::chownat(&made, "", Some(owner.0), Some(owner.1), flags).step(step)?;
     }
     Ok(())
 }

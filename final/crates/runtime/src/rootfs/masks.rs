@@ -1,42 +1,83 @@
 //! Paths the container must not see, or not write.
+//!
+//! Only a path that does not exist needs no cover. Any other failure is an error, for what is left uncovered is open.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::mount::MsFlags;
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 
-use super::{Rootfs, fd_path};
-use crate::error::{Result, Step};
+use super::options::Options;
+use super::{Rootfs, file_systems};
+use crate::error::{Error, Result, Step};
 
-/// Covers a file with /dev/null and a directory with an empty read-only tmpfs. What is not there needs no mask.
-pub(crate) fn mask(rootfs: &Rootfs, path: &Path) -> Result<()> {
-    let step = || format!("mask {}", path.display());
-    let target = match rootfs.find(path, OFlags::PATH) {
-        Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(()),
-        found => found.step(step)?,
-    };
-    let stat = rustix::fs::fstat(&target).step(step)?;
-    if FileType::from_raw_mode(stat.st_mode).is_dir() {
-        let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        let data = Some("size=0k,nr_inodes=2");
-        return nix::mount::mount(Some("tmpfs"), fd_path(&target).as_str(), Some("tmpfs"), flags, data)
-            .step(step);
+/// What is laid over masked paths, made when it is first needed.
+#[derive(Default)]
+pub(crate) struct Masks {
+    /// The host's /dev/null: what stands at the container's own the image decides (CVE-2025-31133).
+    null: Option<OwnedFd>,
+    /// An empty read-only tmpfs, attached on the first directory and copied for the others.
+    empty: Option<OwnedFd>,
+}
+
+impl Masks {
+    /// Covers a file with /dev/null and a directory with an empty directory.
+    pub(crate) fn mask(&mut self, rootfs: &Rootfs, path: &Path) -> Result<()> {
+        let step = || format!("mask {}", path.display());
+        let Some(target) = find(rootfs, path).step(step)? else { return Ok(()) };
+        let stat = rustix::fs::fstat(&target).step(step)?;
+        let is_directory = FileType::from_raw_mode(stat.st_mode).is_dir();
+        let cover = match (is_directory, &self.empty) {
+            (true, None) => {
+                let empty = self.empty.insert(empty_directory()?);
+                return hull_sys::mount::attach(empty, &target).step(step);
+            }
+            (true, Some(empty)) => empty,
+            (false, _) => match &mut self.null {
+                Some(null) => null,
+                none => none.insert(null_device()?),
+            },
+        };
+        let copy = hull_sys::mount::clone_tree(cover, c"", false).step(step)?;
+        hull_sys::mount::attach(&copy, &target).step(step)
     }
-    // The host's: what stands at the container's own /dev/null the image decides (CVE-2025-31133).
-    let null = hull_sys::mount::clone_tree(rootfs, c"/dev/null", false).step(step)?;
-    hull_sys::mount::attach(&null, &target).step(step)
+}
+
+fn empty_directory() -> Result<OwnedFd> {
+    let attributes =
+        libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC;
+    let data = "nr_blocks=1,nr_inodes=1".to_owned();
+    let options = Options { attributes, flags: libc::MS_RDONLY, data, ..Options::default() };
+    file_systems::create("tmpfs", "tmpfs", &options).step(|| "make an empty directory to mask others".into())
+}
+
+/// Looked at by its descriptor, which is what is bound: another file under this name would show what it should hide.
+fn null_device() -> Result<OwnedFd> {
+    let step = || "open /dev/null to mask files".to_owned();
+    let null = rustix::fs::open("/dev/null", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).step(step)?;
+    let stat = rustix::fs::fstat(&null).step(step)?;
+    let is_null = FileType::from_raw_mode(stat.st_mode).is_char_device()
+        && (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)) == (1, 3);
+    match is_null {
+        true => Ok(null),
+        false => Err(Error::Said("/dev/null is not the null device: it would mask nothing".into())),
+    }
 }
 
 /// Binds a path on itself, read-only with all below it.
 pub(crate) fn read_only(rootfs: &Rootfs, path: &Path) -> Result<()> {
     let step = || format!("make {} read-only", path.display());
-    let target = match rootfs.find(path, OFlags::PATH) {
-        Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(()),
-        found => found.step(step)?,
-    };
+    let Some(target) = find(rootfs, path).step(step)? else { return Ok(()) };
     let tree = hull_sys::mount::clone_tree(&target, c"", true).step(step)?;
     hull_sys::mount::set_attributes(&tree, libc::MOUNT_ATTR_RDONLY, 0, 0, true).step(step)?;
     hull_sys::mount::attach(&tree, &target).step(step)
+}
+
+fn find(rootfs: &Rootfs, path: &Path) -> nix::Result<Option<OwnedFd>> {
+    match rootfs.find(path, OFlags::PATH) {
+        Err(Errno::ENOENT) => Ok(None),
+        found => found.map(Some),
+    }
 }

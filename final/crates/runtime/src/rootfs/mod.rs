@@ -4,8 +4,11 @@
 //! to the image, never to the host. What is found is held by descriptor and mounted on by descriptor, so that
 //! nothing can change between looking and mounting.
 
+mod cgroup_mounts;
 mod copy_up;
 mod devices;
+mod file_systems;
+mod guard;
 mod masks;
 mod mounts;
 mod options;
@@ -18,14 +21,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::errno::Errno;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use crate::error::{Error, Result, Step};
+use crate::procfs::Procfs;
 
 pub(crate) use devices::{link_and_make as make_devices, make_asked};
-pub(crate) use masks::{mask, read_only};
+pub(crate) use guard::has_bound_dev;
+pub(crate) use masks::{Masks, read_only};
 pub use mounts::Graft;
-pub(crate) use mounts::{bind_console, graft, mount};
+pub(crate) use mounts::{Later, bind_console, graft, mount};
 pub use options::mount_options;
 pub(crate) use options::{inapplicable as inapplicable_option, is_bind};
 pub(crate) use pivot::{enter_shared, is_propagation, pivot, prepare};
@@ -53,6 +58,38 @@ impl Rootfs {
     /// What the container would find at `path`.
     pub(crate) fn find(&self, path: &Path, flags: OFlags) -> nix::Result<OwnedFd> {
         hull_sys::fs::open_in_root(&self.root, path, flags)
+    }
+
+    /// The same under rules of the caller's.
+    fn find_as(&self, path: &Path, flags: OFlags, resolve: ResolveFlags) -> nix::Result<OwnedFd> {
+        hull_sys::fs::openat2(&self.root, path, flags, Mode::empty(), resolve)
+    }
+
+    /// A directory for a file system of the kernel's, made where it is missing: through no symlink, and no symlink itself.
+    fn find_or_make_directly(&self, path: &Path, kind: &str) -> Result<OwnedFd> {
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+        let find = || self.find_as(path, OFlags::PATH | OFlags::DIRECTORY, resolve);
+        let shown = path.display();
+        let found = match find() {
+            Err(Errno::ENOENT) => {
+                let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
+                    return Err(Error::Invalid(format!("path {shown}")));
+                };
+                let parent = self.find_or_make_directly(above, kind)?;
+                match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
+                    Ok(()) | Err(rustix::io::Errno::EXIST) => find(),
+                    Err(errno) => return Err(errno).step(|| format!("create {shown} in the container")),
+                }
+            }
+            found => found,
+        };
+        match found {
+            // ENOENT: a symlink that leads nowhere was there.
+            Err(Errno::ELOOP | Errno::ENOTDIR | Errno::ENOENT) => Err(Error::Said(format!(
+                "{kind} must be mounted on ordinary directory: {shown} is none, or is reached through a symlink"
+            ))),
+            found => found.step(|| format!("resolve {shown} in the container")),
+        }
     }
 
     /// Finds a mount point, making it and the directories above it where they are missing.
@@ -105,6 +142,14 @@ fn make_file(parent: &OwnedFd, name: &OsStr) -> rustix::io::Result<()> {
 }
 
 /// For the calls that take a path only: the kernel follows it to exactly what the descriptor holds.
-pub(crate) fn fd_path(fd: impl AsFd) -> String {
-    hull_sys::fs::fd_path(fd)
+fn verified_fd_path(fd: impl AsFd) -> Result<String> {
+    Procfs::open()?;
+    Ok(hull_sys::fs::fd_path(fd))
+}
+
+/// statx(2), Linux 5.8.
+fn is_mount_root(fd: impl AsFd) -> bool {
+    use rustix::fs::{AtFlags, StatxAttributes, StatxFlags};
+    let stat = rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::empty());
+    stat.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }

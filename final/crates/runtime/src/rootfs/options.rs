@@ -4,7 +4,7 @@ use nix::libc;
 
 use crate::spec::Mount;
 
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Options {
     /// `MS_*`.
     pub flags: u64,
@@ -143,6 +143,11 @@ fn is_about_atime(option: &str) -> bool {
 }
 
 impl Options {
+    pub(super) fn writable(&self) -> Self {
+        let (flags, attributes) = (self.flags & !libc::MS_RDONLY, self.attributes & !libc::MOUNT_ATTR_RDONLY);
+        Self { flags, attributes, ..self.clone() }
+    }
+
     /// What mount_setattr(2) has to clear before it can set the attributes of the mount alone.
     pub(super) fn clear(&self) -> u64 {
         let atime = libc::MOUNT_ATTR_NOATIME | libc::MOUNT_ATTR_STRICTATIME;

@@ -1,15 +1,12 @@
 //! Into the new root, and the old one gone: `pivot_root`, never `chroot`, which a privileged process walks out of.
 
-use std::ffi::CString;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use nix::errno::Errno;
 use nix::libc;
 use nix::mount::{MntFlags, MsFlags};
+use rustix::fs::{Mode, OFlags};
 
-use super::Rootfs;
+use super::{Rootfs, is_mount_root};
 use crate::error::{Result, Step};
 use crate::idmap;
 use crate::spec::Spec;
@@ -60,30 +57,31 @@ pub(crate) fn prepare(root: &Path, spec: &Spec) -> Result<Rootfs> {
     if is_mount_root(&below) && propagation.copied.is_some() && !idmap::is_asked(spec) {
         return Ok(below);
     }
-    let first = bind_on_itself(root, &below, propagation)?;
-    if propagation.copied.is_some() {
-        return Ok(first);
-    }
-    // Neither the root nor what it is mounted on may be shared (pivot_root(2)), and the host's mount is not ours to change.
-    bind_on_itself(root, &first, propagation)
-}
-
-fn bind_on_itself(root: &Path, below: &Rootfs, propagation: Propagation) -> Result<Rootfs> {
-    let step = || format!("bind the root file system {} on itself", root.display());
-    let path = CString::new(root.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL).step(step)?;
-    let tree: OwnedFd = hull_sys::mount::clone_tree(below, &path, true).step(step)?;
     if propagation.copied.is_none() {
-        hull_sys::mount::set_attributes(&tree, 0, 0, libc::MS_PRIVATE, true).step(step)?;
+        // Neither the root nor what it is mounted on may be shared (pivot_root(2)), and the bind mount made next would be
+        // the host's too.
+        make_private(&below)?;
     }
-    hull_sys::mount::attach(&tree, below).step(step)?;
-    Rootfs::open(root)
+    bind_on_itself(root, &below)
 }
 
-/// statx(2), Linux 5.8. Where the kernel does not say, a bind too many does no harm.
-fn is_mount_root(rootfs: &Rootfs) -> bool {
-    use rustix::fs::{AtFlags, StatxAttributes, StatxFlags};
-    let stat = rustix::fs::statx(rootfs, "", AtFlags::EMPTY_PATH, StatxFlags::empty());
-    stat.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+/// The mount that the root file system lies on, in our own copy of the host's mounts.
+fn make_private(root: &Rootfs) -> Result<()> {
+    let step = || "cut the propagation of what the root file system lies on".to_owned();
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut top = rustix::fs::openat(root, ".", flags, Mode::empty()).step(step)?;
+    // "/" is the root of a mount in any case.
+    while !is_mount_root(&top) {
+        top = rustix::fs::openat(&top, "..", flags, Mode::empty()).step(step)?;
+    }
+    hull_sys::mount::set_attributes(&top, 0, 0, libc::MS_PRIVATE, false).step(step)
+}
+
+fn bind_on_itself(root: &Path, below: &Rootfs) -> Result<Rootfs> {
+    let step = || format!("bind the root file system {} on itself", root.display());
+    let tree = hull_sys::mount::clone_tree(below, c"", true).step(step)?;
+    hull_sys::mount::attach(&tree, below).step(step)?;
+    Ok(Rootfs { root: tree })
 }
 
 pub(crate) fn pivot(rootfs: &Rootfs, read_only: bool, spec: &Spec) -> Result<()> {

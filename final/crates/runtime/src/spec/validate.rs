@@ -39,6 +39,10 @@ pub fn parse(text: &[u8]) -> Result<Spec> {
     // An empty name is none: sethostname(2) would take it.
     spec.hostname = spec.hostname.filter(|name| !name.is_empty());
     spec.domainname = spec.domainname.filter(|name| !name.is_empty());
+    for mount in &mut spec.mounts {
+        // One that is relative is so to "/" (config.md, "Mounts").
+        mount.destination = Path::new("/").join(&mount.destination);
+    }
     check(&spec)?;
     Ok(spec)
 }
@@ -230,9 +234,6 @@ fn check_ids(spec: &Spec, linux: &Linux) -> Result<()> {
 
 fn check_mount(mount: &Mount) -> Result<()> {
     let shown = mount.destination.display();
-    if !mount.destination.is_absolute() {
-        return Err(invalid(format!("mount destination {shown} is not absolute")));
-    }
     if mount.uid_mappings.is_empty() != mount.gid_mappings.is_empty() {
         return Err(invalid(format!("mount {shown}: uidMappings and gidMappings come together")));
     }
