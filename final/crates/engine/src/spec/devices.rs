@@ -3,7 +3,7 @@
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use hull_runtime::spec::{Device, DeviceRule};
+use hull_runtime::spec::{Device, DeviceRule, Mount};
 
 use crate::error::{Error, IoContext, Result};
 use crate::options::{CreateOptions, DeviceOption};
@@ -14,12 +14,26 @@ pub(super) fn nodes(options: &CreateOptions) -> Result<Vec<Device>> {
     if options.privileged {
         collect_host_devices(Path::new("/dev"), &mut nodes)?;
     }
-    for device in &options.devices {
+    // In a user namespace they are bound; see `binds`.
+    for device in options.devices.iter().filter(|_| !hull_sys::process::in_user_namespace()) {
         for (host, container) in expand(device)? {
             nodes.push(node(&host, &container)?);
         }
     }
     Ok(nodes)
+}
+
+/// The devices of `--device` for a user namespace, which makes no nodes (mknod(2)): the host's are bound, each under the
+/// name that it is to have inside.
+pub(super) fn binds(options: &CreateOptions) -> Result<Vec<Mount>> {
+    let mut binds = Vec::new();
+    for device in options.devices.iter().filter(|_| hull_sys::process::in_user_namespace()) {
+        for (host, container) in expand(device)? {
+            node(&host, &container)?;
+            binds.push(super::mounts::bind(&host, &container, &["bind", "rprivate"]));
+        }
+    }
+    Ok(binds)
 }
 
 /// What the device cgroup must allow for them.

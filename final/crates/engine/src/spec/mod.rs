@@ -36,12 +36,14 @@ pub(crate) fn build(engine: &Engine, record: &Record, rootfs: &Path, cgroup: Opt
         true => vec![],
         false => paths.iter().map(|path| path.to_string().into()).collect(),
     };
+    let mut mounts = mounts::mounts(engine, record)?;
+    mounts.extend(devices::binds(options)?);
     Ok(Spec {
         process: Some(process),
         root: Some(Root { path: rootfs.into(), readonly: options.read_only }),
         hostname: (options.uts == NamespaceMode::Private).then(|| record.hostname.clone()),
         domainname: options.domainname.clone(),
-        mounts: mounts::mounts(engine, record)?,
+        mounts,
         annotations: annotations(record),
         linux: Some(Linux {
             namespaces: namespaces::namespaces(engine, record)?,

@@ -113,7 +113,7 @@ fn user_mount(mount: &MountRecord) -> Mount {
     bound
 }
 
-fn bind(source: &Path, destination: &Path, options: &[&str]) -> Mount {
+pub(super) fn bind(source: &Path, destination: &Path, options: &[&str]) -> Mount {
     Mount {
         destination: destination.into(),
         kind: Some("bind".into()),

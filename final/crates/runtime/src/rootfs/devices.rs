@@ -1,7 +1,7 @@
 //! Device nodes. In a user namespace none can be made (mknod(2)): the host's are bound instead.
 
 use std::ffi::CString;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -37,7 +37,7 @@ pub(crate) fn link_and_make(rootfs: &Rootfs, bind: bool) -> Result<()> {
 /// A device of `config.json`.
 pub(crate) fn make_asked(rootfs: &Rootfs, device: &Device, bind: bool) -> Result<()> {
     if bind {
-        return bind_host(rootfs, &device.path);
+        return bind_asked(rootfs, device);
     }
     let step = || format!("make the device {}", device.path.display());
     let kind = match device.kind.as_str() {
@@ -88,8 +88,50 @@ fn node(
 
 fn bind_host(rootfs: &Rootfs, path: &Path) -> Result<()> {
     let step = || format!("bind the device {}", path.display());
+    let tree = clone_host(rootfs, path).step(step)?;
     let target = rootfs.find_or_make(path, Kind::File)?;
-    let source = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL).step(step)?;
-    let tree = hull_sys::mount::clone_tree(rootfs, &source, false).step(step)?;
     hull_sys::mount::attach(&tree, &target).step(step)
+}
+
+/// The host's node with the numbers that are asked. It may have another name there, so the one of the same name counts
+/// only when it is that device.
+fn bind_asked(rootfs: &Rootfs, device: &Device) -> Result<()> {
+    let step = || format!("bind the device {}", device.path.display());
+    let directory = if device.kind == "b" { "block" } else { "char" };
+    // Links that udev keeps, one for each device.
+    let by_number = format!("/dev/{directory}/{}:{}", device.major, device.minor);
+    for candidate in [device.path.as_path(), Path::new(&by_number)] {
+        let tree = match clone_host(rootfs, candidate) {
+            Err(Errno::ENOENT) => continue,
+            tree => tree.step(step)?,
+        };
+        if is_device(&tree, device).step(step)? {
+            let target = rootfs.find_or_make(&device.path, Kind::File)?;
+            return hull_sys::mount::attach(&tree, &target).step(step);
+        }
+    }
+    Err(Error::Invalid(format!(
+        "device {} is to be {} {}:{}, which the host does not have under this name, and a user namespace makes no devices",
+        device.path.display(),
+        device.kind,
+        device.major,
+        device.minor
+    )))
+}
+
+fn clone_host(rootfs: &Rootfs, path: &Path) -> nix::Result<OwnedFd> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+    hull_sys::mount::clone_tree(rootfs, &path, false)
+}
+
+fn is_device(tree: impl AsFd, device: &Device) -> rustix::io::Result<bool> {
+    let found = rustix::fs::fstat(tree)?;
+    let kind = match FileType::from_raw_mode(found.st_mode) {
+        FileType::CharacterDevice => ["c", "u"].contains(&device.kind.as_str()),
+        FileType::BlockDevice => device.kind == "b",
+        FileType::Fifo => return Ok(device.kind == "p"),
+        _ => false,
+    };
+    let (major, minor) = (rustix::fs::major(found.st_rdev), rustix::fs::minor(found.st_rdev));
+    Ok(kind && (i64::from(major), i64::from(minor)) == (device.major, device.minor))
 }
