@@ -1,11 +1,11 @@
 //! `commit`, `diff` and `export`: what a container holds and changed.
 
 use anyhow::Result;
-use hull_engine::{Change, CommitOptions, Engine};
+use hull_engine::{Change, CommitOptions, Engine, Freezable};
 use hull_image::reference::Reference;
 
 use crate::cli::container::{Commit, Diff, Export};
-use crate::ui::output;
+use crate::ui::{errors, output};
 
 pub fn commit(engine: &Engine, args: &Commit) -> Result<u8> {
     let options = CommitOptions {
@@ -15,6 +15,16 @@ pub fn commit(engine: &Engine, args: &Commit) -> Result<u8> {
         changes: args.change.clone(),
         pause: args.pause,
     };
+    if args.pause && engine.freezable(&args.container)? == Freezable::NoCgroup {
+        errors::warn(
+            &format!(
+                "{} runs on while it is committed: it has no cgroup that could be frozen",
+                args.container
+            ),
+            "as an ordinary user a container has one in a delegated cgroup only: systemd-run --user --scope -p \
+             Delegate=yes hull run …; --pause=false says that it may run on",
+        );
+    }
     output::line(engine.commit(&args.container, &options)?)?;
     Ok(0)
 }

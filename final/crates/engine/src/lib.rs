@@ -44,7 +44,7 @@ mod usage;
 mod volumes;
 
 pub use attach::{AttachEnd, AttachOptions, AttachStream};
-pub use copy::{Change, CommitOptions, CopyOptions, CopyPath};
+pub use copy::{Change, CommitOptions, CopyOptions, CopyPath, Freezable};
 pub use engine::Engine;
 pub use error::{Error, Result};
 pub use list::Summary;

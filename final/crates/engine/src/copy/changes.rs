@@ -37,11 +37,37 @@ pub struct CommitOptions {
     pub message: Option<String>,
     /// Instructions of a Dockerfile: `CMD …`.
     pub changes: Vec<String>,
-    /// Freeze a running container meanwhile.
+    /// Freeze a running container meanwhile, where that is possible: see [`Freezable`].
     pub pause: bool,
 }
 
+/// Whether a container can be stopped where it is while its files are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freezable {
+    Yes,
+    /// Nothing of it runs.
+    NotRunning,
+    /// It runs in no cgroup of its own, and only a cgroup can be frozen: cgroup-v2.rst, `cgroup.freeze`.
+    NoCgroup,
+}
+
+impl Freezable {
+    fn of(engine: &Engine, record: &Record) -> Result<Self> {
+        let snapshot = Snapshot::take(engine.root(), &record.id)?;
+        Ok(match snapshot.state {
+            _ if snapshot.status != Status::Running => Self::NotRunning,
+            Some(state) if state.cgroup.is_some() => Self::Yes,
+            _ => Self::NoCgroup,
+        })
+    }
+}
+
 impl Engine {
+    /// Whether [`Engine::commit`] can freeze the container meanwhile.
+    pub fn freezable(&self, name: &str) -> Result<Freezable> {
+        Freezable::of(self, &self.find(name)?)
+    }
+
     /// Paths as the container has them, in order.
     pub fn changes(&self, name: &str) -> Result<Vec<Change>> {
         let record = self.find(name)?;
@@ -66,8 +92,7 @@ impl Engine {
         };
         // Until the new image is there its base must not go.
         let _lock = self.lock_in_use()?;
-        let running = Snapshot::take(self.root(), &record.id)?.status == Status::Running;
-        let paused = options.pause && running;
+        let paused = options.pause && Freezable::of(self, &record)? == Freezable::Yes;
         if paused {
             self.pause(&record.id)?;
         }

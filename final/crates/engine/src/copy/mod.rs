@@ -33,7 +33,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
-pub use changes::{Change, CommitOptions};
+pub use changes::{Change, CommitOptions, Freezable};
 pub use path::CopyPath;
 
 use crate::engine::Engine;
