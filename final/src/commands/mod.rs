@@ -31,6 +31,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use hull_engine::Engine;
+use hull_storage::paths::Paths;
 
 use crate::cli::{Cli, Command, Global, container, image};
 use crate::ui::errors::{self, Code};
@@ -156,9 +157,13 @@ fn image_group(engine: &Engine, verb: &image::Group) -> Result<u8> {
 }
 
 fn open(global: &Global) -> Result<Engine> {
-    let (data, run) = hull_storage::root::Root::default_paths();
-    let data = global.root.clone().unwrap_or(data);
-    let run = global.runroot.clone().unwrap_or(run);
+    let Paths { data, run, ignored } = Paths::choose(global.root.clone(), global.runroot.clone());
+    for text in ignored {
+        errors::warn(
+            &text,
+            "it has to be a directory of your own that nobody else can write to; or use --runroot",
+        );
+    }
     Ok(Engine::open(&data, &run, global.cgroup_parent.clone())?)
 }
 

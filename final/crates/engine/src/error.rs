@@ -25,6 +25,9 @@ pub enum Error {
     Io { action: String, source: std::io::Error },
     #[error("{0}")]
     Unsupported(String),
+    /// In a user namespace only some ids are.
+    #[error("there is no {what} in your user namespace")]
+    NotMapped { what: String },
     #[error("no user {user:?} in the image's /{}", file.display())]
     NoSuchUser { user: String, file: PathBuf },
     #[error(transparent)]
@@ -73,6 +76,7 @@ impl Error {
             Self::Parent { hint, .. } => Some(hint.clone()),
             Self::NoSuchNetwork(name) => Some(format!("hull network create {name}")),
             Self::Rootless(error) => error.hint(),
+            Self::NotMapped { .. } => Some(crate::rootless::more_ids_hint()),
             Self::Image(error) => error.hint(),
             Self::Cgroup(error) => error.hint(),
             _ => None,

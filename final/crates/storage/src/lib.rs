@@ -4,7 +4,8 @@
 //! <data>  /var/lib/hull                          <run>  /run/hull (tmpfs)
 //!   version            {"format":1}                containers/<id>/   state.json, lock, attach.sock
 //!   blobs/ index.json  the image store             userns.json        an ordinary user's namespace holder
-//!   layers/<chain-id>/diff                         boot id and start time go with every pid
+//!   run-root.json      an ordinary user's choice   boot id and start time go with every pid
+//!   layers/<chain-id>/diff
 //!   layers/.staging-*  being unpacked
 //!   containers/<id>/   records, rootfs upper work
 //!   names/<name>       {"id", "maker"}
@@ -22,6 +23,7 @@ pub mod layers;
 pub mod lock;
 pub mod names;
 pub mod overlay;
+pub mod paths;
 pub mod process_id;
 pub mod root;
 pub mod staging;

@@ -14,8 +14,8 @@ use crate::file;
 /// The format of the data directory that this hull writes.
 pub const FORMAT: u32 = 1;
 
-const SYSTEM_DATA: &str = "/var/lib/hull";
-const SYSTEM_RUN: &str = "/run/hull";
+pub(crate) const SYSTEM_DATA: &str = "/var/lib/hull";
+pub(crate) const SYSTEM_RUN: &str = "/run/hull";
 
 /// Content of `<data>/version`.
 #[derive(Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub struct Root {
     data: PathBuf,
     run: PathBuf,
     id: String,
+    /// See [`crate::layers`].
+    has_one_id: bool,
 }
 
 impl Root {
@@ -38,9 +40,12 @@ impl Root {
         let data = private_directory(data, 0o710)?;
         let run = private_directory(run, 0o710)?;
         let id = root_id(&data);
-        let root = Self { data, run, id };
+        let root = Self { data, run, id, has_one_id: hull_sys::process::has_one_id() };
         make_dirs(&root.run.join("containers"), 0o710)?;
         if check_version(&root.data)? {
+            if root.has_one_id {
+                make_dirs(&root.layers_dir(), 0o710)?;
+            }
             return Ok(root);
         }
         let dirs = [
@@ -54,30 +59,6 @@ impl Root {
         // Written last: who finds it finds the directories.
         write_version(&root.data)?;
         Ok(root)
-    }
-
-    /// `(data, run)` as the environment says: `HULL_ROOT` and `HULL_RUNROOT`, else `/var/lib/hull` and `/run/hull`,
-    /// as an ordinary user `$XDG_DATA_HOME/hull` and `$XDG_RUNTIME_DIR/hull`.
-    ///
-    /// Without a runtime directory (no login session) the run directory is inside the data directory: `/tmp` would
-    /// let another user make it first, and a stale pid is recognised by its boot id.
-    pub fn default_paths() -> (PathBuf, PathBuf) {
-        let variable =
-            |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let ordinary = is_ordinary_user();
-        let data = variable("HULL_ROOT").unwrap_or_else(|| {
-            if !ordinary {
-                return SYSTEM_DATA.into();
-            }
-            let home = || variable("HOME").unwrap_or_else(|| "/".into()).join(".local/share");
-            variable("XDG_DATA_HOME").unwrap_or_else(home).join("hull")
-        });
-        let run = variable("HULL_RUNROOT").unwrap_or_else(|| match variable("XDG_RUNTIME_DIR") {
-            _ if !ordinary => SYSTEM_RUN.into(),
-            Some(dir) => dir.join("hull"),
-            None => data.join("run"),
-        });
-        (data, run)
     }
 
     pub fn data(&self) -> &Path {
@@ -124,7 +105,11 @@ impl Root {
     }
 
     pub fn layers_dir(&self) -> PathBuf {
-        self.data.join("layers")
+        if self.has_one_id { self.one_id_layers_dir() } else { self.data.join("layers") }
+    }
+
+    pub(crate) fn one_id_layers_dir(&self) -> PathBuf {
+        self.data.join("layers-one-id")
     }
 
     pub fn blobs_dir(&self) -> PathBuf {
@@ -153,13 +138,13 @@ fn create_dir(dir: &Path, mode: u32) -> io::Result<()> {
 }
 
 /// Makes sure of a directory that is ours, and returns its one true path: the root's id is derived from it.
-fn private_directory(dir: &Path, mode: u32) -> Result<PathBuf> {
+pub fn private_directory(dir: &Path, mode: u32) -> Result<PathBuf> {
     make_dirs(dir, mode)?;
     let context = || format!("look at {}", dir.display());
     let path = dir.canonicalize().context(context)?;
     let owner = fs::metadata(&path).context(context)?.uid();
-    // Whoever owns the directory can exchange what is in it; root is trusted by everyone.
-    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+    // Whoever owns the directory can exchange what is in it. One of root's that we may write to belongs to everybody.
+    if owner != rustix::process::geteuid().as_raw() {
         return Err(Error::ForeignDirectory { path, owner });
     }
     Ok(path)
@@ -188,7 +173,7 @@ fn root_id(data: &Path) -> String {
 
 /// Not root, or only the root of a user namespace to which the machine's own directories do not belong
 /// (`unshare --user --map-root-user`).
-fn is_ordinary_user() -> bool {
+pub(crate) fn is_ordinary_user() -> bool {
     if !rustix::process::geteuid().is_root() {
         return true;
     }
@@ -261,7 +246,12 @@ mod tests {
 
     #[test]
     fn only_the_machines_own_root_has_plain_names() {
-        let root = |data: &str| Root { data: data.into(), run: "/r".into(), id: root_id(Path::new(data)) };
+        let root = |data: &str| Root {
+            data: data.into(),
+            run: "/r".into(),
+            id: root_id(Path::new(data)),
+            has_one_id: false,
+        };
         assert_eq!(root(SYSTEM_DATA).name_suffix(), "");
         assert_eq!(root("/srv/hull").name_suffix().len(), 9);
     }

@@ -220,6 +220,14 @@ pub fn in_user_namespace() -> bool {
     map.split_whitespace().collect::<Vec<_>>() != ["0", "0", "4294967295"]
 }
 
+/// True in a user namespace that maps one user only, which is what a process can map without privileges: every other owner of
+/// a file is unknown there (user_namespaces(7)).
+pub fn has_one_id() -> bool {
+    let map = crate::fs::read_kernel_text("/proc/self/uid_map").unwrap_or_default();
+    let fields: Vec<&str> = map.split_whitespace().collect();
+    matches!(fields[..], [_, _, "1"])
+}
+
 /// Brings `lo` up in the present network namespace (netdevice(7)).
 pub fn loopback_up() -> nix::Result<()> {
     let socket = nix::sys::socket::socket(

@@ -116,6 +116,27 @@ fn map_arguments(own: u32, ranges: &[Range]) -> Vec<String> {
     arguments
 }
 
+/// What would give a user of the host more ids than their own one.
+pub(super) fn remedy(uid: u32) -> String {
+    let name = user_name(&read("/etc/passwd"), uid);
+    let helpers = ["newuidmap", "newgidmap"].iter().all(|program| is_installed(program));
+    let has = |file: &str| !ranges(&read(file), name.as_deref(), uid).is_empty();
+    let mut steps = Vec::new();
+    if !helpers {
+        steps.push("install newuidmap and newgidmap (Debian's package is uidmap)".to_owned());
+    }
+    if !has("/etc/subuid") || !has("/etc/subgid") {
+        let who = name.unwrap_or_else(|| uid.to_string());
+        steps.push(format!(
+            "have root give you ids: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {who}"
+        ));
+    }
+    match steps.is_empty() {
+        true => "stop your containers: the ids of /etc/subuid are yours when the next one starts".to_owned(),
+        false => steps.join(", and "),
+    }
+}
+
 /// The lines `who:start:count` in which `who` is the user, by name or by number. Both files go by the user.
 fn ranges(text: &str, name: Option<&str>, uid: u32) -> Vec<Range> {
     let number = uid.to_string();

@@ -10,8 +10,11 @@
 //! The mount namespace is each process's own: a monitor's overlay is nobody else's business.
 
 mod idmap;
+mod ids;
 
 pub(crate) use idmap::is_installed;
+pub use ids::one_id_hint;
+pub(crate) use ids::{Kind, is_mapped, more_ids_hint};
 
 use std::fs;
 use std::io;
@@ -64,7 +67,8 @@ pub fn enter(run: &Path) -> Result<()> {
     if is_root() {
         return Ok(());
     }
-    hull_storage::root::make_dirs(run, 0o700).map_err(storage)?;
+    // Before anything is written there: a lock in somebody else's directory is already too much.
+    let run = &hull_storage::root::private_directory(run, 0o700).map_err(storage)?;
     let _lock = Lock::exclusive(&run.join("userns.lock")).map_err(storage)?;
     // Else /proc/self belongs to root, and neither could we be mapped nor could a later command join us (ptrace(2),
     // "access mode checking"). So it is when the program's file may be executed and not read.

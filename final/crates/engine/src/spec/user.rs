@@ -68,7 +68,26 @@ pub(crate) struct User {
 
 /// `user[:group]`, each a name or a number, and `--group-add`. Empty is root.
 pub(crate) fn resolve(files: &UserFiles, user: &str, added: &[String]) -> Result<User> {
-    resolve_in(&files.passwd, &files.group, user, added)
+    let mut user = resolve_in(&files.passwd, &files.group, user, added)?;
+    if hull_sys::process::in_user_namespace() {
+        check_mapped(&mut user, &files.group, added)?;
+    }
+    Ok(user)
+}
+
+/// A process of a user namespace can have the namespace's ids only (user_namespaces(7)). A group that only the image's
+/// /etc/group gives is left out where it is none of them: it has no file there either.
+fn check_mapped(user: &mut User, group: &str, added: &[String]) -> Result<()> {
+    use crate::rootless::{Kind, is_mapped};
+    let asked = added.iter().map(|name| gid(group, name)).collect::<Result<Vec<_>>>()?;
+    let missing = |kind: Kind, id: u32, what: &str| match is_mapped(kind, id) {
+        true => Ok(()),
+        false => Err(Error::NotMapped { what: format!("{what} {id}") }),
+    };
+    missing(Kind::User, user.uid, "user")?;
+    asked.into_iter().chain([user.gid]).try_for_each(|id| missing(Kind::Group, id, "group"))?;
+    user.groups.retain(|id| is_mapped(Kind::Group, *id));
+    Ok(())
 }
 
 fn resolve_in(passwd: &str, group: &str, user: &str, added: &[String]) -> Result<User> {
