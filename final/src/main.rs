@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     if let Err(code) = commands::protect() {
         return code;
     }
+    hull_image::left_out::report_to(ui::errors::say_what_is_left_out);
     match cli::Cli::try_parse() {
         Ok(cli) => commands::run(&cli),
         Err(error) => ui::errors::usage(&error),

@@ -83,6 +83,41 @@ pub fn report(error: &anyhow::Error, code: Code) -> u8 {
     }
 }
 
+/// Says what of an image is not here.
+pub fn say_what_is_left_out(left_out: &hull_image::left_out::LeftOut) {
+    if left_out.end {
+        warn(
+            "the archive ends without its end marker: it may have been cut short between two files",
+            "compare its size with the original's; tar(1) writes the marker, some libraries only when they close the file",
+        );
+    }
+    if left_out.owners > 0 {
+        let hint = hull_engine::rootless::one_id_hint()
+            .map(|hint| format!("{hint}; images are then unpacked anew"))
+            .unwrap_or_else(|| "/etc/subuid and /etc/subgid give you more ids".into());
+        let files = left_out.owners;
+        warn(
+            &format!(
+                "{files} files of the image belong to users that you have no ids for: they are root's here"
+            ),
+            &hint,
+        );
+    }
+    if let Some(first) = left_out.devices.first() {
+        let others = match left_out.devices.len() - 1 {
+            0 => String::new(),
+            count => format!(" and {count} more"),
+        };
+        warn(
+            &format!(
+                "the image's device nodes are left out, as an ordinary user can make none: {}{others}",
+                hull_image::members::shown(first)
+            ),
+            "--device gives a container a device of the host",
+        );
+    }
+}
+
 /// Says what is in the way of something that has been done all the same.
 pub fn warn(text: &str, hint: &str) {
     // Nobody reads: there is nobody to tell.

@@ -125,7 +125,7 @@ impl Check<'_> {
             .map(|(blob, diff_id)| Packed {
                 source: Source::Blob(blob),
                 diff_id: diff_id.clone(),
-                must_end: false,
+                note_missing_end: false,
             })
             .collect();
         for (at, id) in chain_ids(config).iter().enumerate() {

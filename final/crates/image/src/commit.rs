@@ -61,7 +61,7 @@ pub fn commit<E: From<Error>>(
     let packed = sources.zip(&parsed.rootfs.diff_ids).map(|(path, diff_id)| Packed {
         source: Source::Blob(path),
         diff_id: diff_id.clone(),
-        must_end: false,
+        note_missing_end: false,
     });
     unpack(&images.layers(), &[packed.collect()])?;
     let measured =

@@ -11,6 +11,7 @@
 //! archive/   load, save, import           host      the built-in image
 //! registry/  a conversation with one      pull, push, remote   what it is about
 //! commit     one more layer               check     whether the store is what its digests say
+//! left_out   what a user namespace does not let an image have
 //! ahead      readers in threads           gzip      by all processors
 //! progress  what becomes of layers, for those who watch
 //! ```
@@ -32,6 +33,7 @@ mod index;
 mod inspect;
 mod layer;
 mod layered;
+pub mod left_out;
 pub mod members;
 pub mod platform;
 pub mod progress;

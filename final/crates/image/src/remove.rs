@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use hull_storage::layers::LayerStore;
+
 use crate::config::Descriptor;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
@@ -147,14 +149,16 @@ impl Images {
                 hull_storage::file::remove(&entry.path())?;
             }
         }
-        let layers = self.layers();
-        for chain in layers.list()?.into_iter().filter(|chain| !chains.contains(chain)) {
-            if let Some(_taken) = take_unused(&layers.path(&chain)) {
-                layers.remove(&chain)?;
-            }
-        }
         self.collect_downloads(false)?;
-        Ok(layers.collect()?)
+        for layers in LayerStore::all(self.root()) {
+            for chain in layers.list()?.into_iter().filter(|chain| !chains.contains(chain)) {
+                if let Some(_taken) = take_unused(&layers.path(&chain)) {
+                    layers.remove(&chain)?;
+                }
+            }
+            layers.collect()?;
+        }
+        Ok(())
     }
 }
 

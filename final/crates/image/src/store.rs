@@ -153,7 +153,7 @@ impl Images {
             let packed = |(blob, diff_id)| Packed {
                 source: Source::Blob(blob),
                 diff_id: Digest::clone(diff_id),
-                must_end: false,
+                note_missing_end: false,
             };
             let packed =
                 blobs.iter().map(PathBuf::as_path).zip(&config.rootfs.diff_ids).map(packed).collect();

@@ -48,7 +48,8 @@ pub fn import(
         rootfs: RootFs { kind: "layers".into(), diff_ids: vec![layer.digest.clone()] },
         history: vec![History { created: Some(created), comment: options.message, ..History::default() }],
     };
-    let packed = Packed { source: Source::Blob(&layer.path), diff_id: layer.digest.clone(), must_end: true };
+    let packed =
+        Packed { source: Source::Blob(&layer.path), diff_id: layer.digest.clone(), note_missing_end: true };
     crate::layer::unpack(&layers, &[vec![packed]])?;
     let staged = staging.add_bytes(&to_json(&config)?)?;
     let id = staged.digest.clone();

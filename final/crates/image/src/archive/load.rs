@@ -108,7 +108,7 @@ fn check<'a>(images: &Images, image: &'a NewImage) -> Result<Vec<Packed<'a>>> {
     let packed = image.layers.iter().zip(diff_ids).map(|(layer, diff_id)| Packed {
         source: Source::Blob(&layer.path),
         diff_id: diff_id.clone(),
-        must_end: false,
+        note_missing_end: false,
     });
     let packed: Vec<Packed<'_>> = packed.collect();
     let layers = images.layers();

@@ -1,5 +1,6 @@
 //! Members of a tar become files: owner, mode, times, attributes, links, devices, whiteouts.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -14,6 +15,7 @@ use tar::EntryType;
 
 use super::place::{LastDirectory, Place, find, is_in_the_way, open, open_directory, stat, whiteout};
 use crate::error::{Context, Error, Result};
+use crate::left_out::LeftOut;
 use crate::members::{Member, Members, relative, shown};
 
 /// What the archive left open.
@@ -26,6 +28,7 @@ pub(crate) struct Applied {
     pub whiteouts: Vec<PathBuf>,
     /// In all files; not known where one has replaced another.
     pub bytes: Option<u64>,
+    pub left_out: LeftOut,
 }
 
 /// Unpacks a tar into an empty directory, and reads the stream to its end.
@@ -43,6 +46,8 @@ pub(crate) fn apply(stream: impl BufRead, target: &Path) -> Result<Applied> {
         hidden: BTreeSet::new(),
         whiteouts: Vec::new(),
         bytes: Some(0),
+        foreign: Cell::new(0),
+        devices: BTreeSet::new(),
     };
     let mut members = Members::new(stream);
     let mut empty = true;
@@ -55,8 +60,9 @@ pub(crate) fn apply(stream: impl BufRead, target: &Path) -> Result<Applied> {
     }
     members.drain()?;
     layer.finish()?;
-    let Layer { implied, whiteouts, bytes, .. } = layer;
-    Ok(Applied { implied, has_end_marker: members.has_end_marker(), whiteouts, bytes })
+    let Layer { implied, whiteouts, bytes, foreign, devices, .. } = layer;
+    let left_out = LeftOut { owners: foreign.get(), devices: devices.into_iter().collect(), end: false };
+    Ok(Applied { implied, has_end_marker: members.has_end_marker(), whiteouts, bytes, left_out })
 }
 
 struct Layer {
@@ -72,6 +78,10 @@ struct Layer {
     hidden: BTreeSet<PathBuf>,
     whiteouts: Vec<PathBuf>,
     bytes: Option<u64>,
+    /// Files whose owner is no id of the user namespace.
+    foreign: Cell<u64>,
+    /// Nodes that the user namespace cannot make.
+    devices: BTreeSet<PathBuf>,
 }
 
 impl Layer {
@@ -150,8 +160,12 @@ impl Layer {
         )
     }
 
-    fn hard_link(&self, place: &Place, member: &Member, path: &Path) -> Result<()> {
+    fn hard_link(&mut self, place: &Place, member: &Member, path: &Path) -> Result<()> {
         let target = relative(&member.link)?;
+        if self.devices.contains(&target) {
+            self.devices.insert(path.to_owned());
+            return Ok(());
+        }
         let refused = |why: &str| member.refused(format!("it is a hard link to {}: {why}", shown(&target)));
         let linked = open(&self.top, &target).map_err(|errno| match errno {
             // image-spec, layer.md: a layer stands for itself, its links included.
@@ -177,7 +191,7 @@ impl Layer {
     }
 
     /// `false` when there is nothing to make here.
-    fn node(&self, place: &Place, member: &Member, path: &Path) -> Result<bool> {
+    fn node(&mut self, place: &Place, member: &Member, path: &Path) -> Result<bool> {
         let kind = match member.kind {
             EntryType::Fifo => FileType::Fifo,
             EntryType::Block => FileType::BlockDevice,
@@ -194,12 +208,12 @@ impl Layer {
                 made => made.map(|()| true),
             },
         )?;
-        // A user namespace makes no devices, mknod(2). Those in /dev are not missed: a container gets a /dev of its
-        // own. Elsewhere something may depend on one, and half an image is worse than none.
-        match made || path.starts_with("dev") {
-            true => Ok(made),
-            false => Err(member.refused("it is a device, and an ordinary user can make none")),
+        // A user namespace makes no devices (mknod(2)), and opens none of those that are in its files: docker and podman
+        // leave them out there, too.
+        if !made {
+            self.devices.insert(path.to_owned());
         }
+        Ok(made)
     }
 
     fn whiteout(&mut self, member: &Member, path: &Path, hidden: &OsStr) -> Result<()> {
@@ -264,7 +278,10 @@ impl Layer {
     fn owned(&self, result: rustix::io::Result<()>) -> rustix::io::Result<()> {
         match result {
             // An id that the user namespace does not map: the file is its user's.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM) if self.rootless => Ok(()),
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM) if self.rootless => {
+                self.foreign.set(self.foreign.get() + 1);
+                Ok(())
+            }
             result => result,
         }
     }

@@ -308,7 +308,7 @@ fn packed(store: &Store, name: &str, tar: &Tar) -> Packed<'static> {
     let blob = store.path().join(name);
     fs::write(&blob, gzip(&bytes)).unwrap();
     let source = Source::Blob(Box::leak(blob.into_boxed_path()));
-    Packed { source, diff_id: Digest::of(&bytes), must_end: false }
+    Packed { source, diff_id: Digest::of(&bytes), note_missing_end: false }
 }
 
 #[test]

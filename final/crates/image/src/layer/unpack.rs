@@ -14,6 +14,7 @@ use crate::ahead::ahead;
 use crate::compression::Bounded;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Context, Error, Result};
+use crate::left_out::LeftOut;
 
 /// Layers fetched at once: docker's number.
 const CONNECTIONS: usize = 3;
@@ -45,9 +46,9 @@ pub(crate) struct Packed<'a> {
     pub source: Source<'a>,
     /// Of the uncompressed tar.
     pub diff_id: Digest,
-    /// Whether a tar without its end marker has been cut short. Some tools that build layers leave it out, and
-    /// there the diff ID tells; a tar that somebody imports has nothing else.
-    pub must_end: bool,
+    /// Whether a tar without its end marker is worth a word. It may have been cut short; but some tools leave the marker out,
+    /// and tar(1) and docker take such an archive. Of a layer the diff ID tells; a tar that somebody imports has nothing else.
+    pub note_missing_end: bool,
 }
 
 /// A layer that the store does not have.
@@ -81,6 +82,8 @@ pub(crate) fn unpack(store: &LayerStore, images: &[Vec<Packed<'_>>]) -> Result<(
     let work: Vec<(&Packed<'_>, &Path)> =
         missing.iter().map(|layer| (layer.packed, layer.staged.diff())).collect();
     let applied = apply_all(&work)?;
+    let mut left_out = LeftOut::default();
+    applied.iter().for_each(|applied| left_out.add(&applied.left_out));
     // In the order of the chains: a layer inherits from one that has inherited.
     for (layer, applied) in missing.iter().zip(&applied) {
         let lowers: Vec<PathBuf> = layer.below.iter().filter_map(|id| places.get(id).cloned()).collect();
@@ -88,7 +91,9 @@ pub(crate) fn unpack(store: &LayerStore, images: &[Vec<Packed<'_>>]) -> Result<(
         drop_needless(layer.staged.diff(), &applied.whiteouts, &lowers)?;
         applied.bytes.map_or(Ok(()), |bytes| layer.staged.set_size(bytes))?;
     }
-    Ok(store.publish(missing.into_iter().map(|layer| layer.staged).collect())?)
+    store.publish(missing.into_iter().map(|layer| layer.staged).collect())?;
+    left_out.report();
+    Ok(())
 }
 
 /// Unpacks one of an image's layers once more, on top of those of the store, without making it visible.
@@ -157,10 +162,8 @@ fn apply_all(layers: &[(&Packed<'_>, &Path)]) -> Result<Vec<Applied>> {
 fn apply_verified(packed: &Packed<'_>, diff: &Path, cancelled: &AtomicBool) -> Result<Applied> {
     let applied = with_tar(packed, cancelled, |stream| {
         let mut stream = Hasher::new(stream);
-        let applied = apply(&mut stream, diff)?;
-        if packed.must_end && !applied.has_end_marker {
-            return Err(Error::Damaged("it ends without its end marker: a part of it is missing".into()));
-        }
+        let mut applied = apply(&mut stream, diff)?;
+        applied.left_out.end = packed.note_missing_end && !applied.has_end_marker;
         check(&packed.diff_id, &stream.finish())?;
         Ok(applied)
     });

@@ -181,7 +181,7 @@ impl Image<'_> {
             let one = Packed {
                 source: if fetched { Source::Stream(&remotes[at]) } else { Source::Blob(&blobs[at]) },
                 diff_id: self.parsed.rootfs.diff_ids[at].clone(),
-                must_end: false,
+                note_missing_end: false,
             };
             let unpacked = images.layers().has(chain[at].hex());
             let twice = self.layers()[..at].iter().any(|other| other.digest == layer.digest);
