@@ -28,7 +28,7 @@ pub enum Error {
     /// In a user namespace only some ids are.
     #[error("there is no {what} in your user namespace")]
     NotMapped { what: String },
-    #[error("no user {user:?} in the image's /{}", file.display())]
+    #[error("no {} {user:?} in the image's /{}", if file.ends_with("group") { "group" } else { "user" }, file.display())]
     NoSuchUser { user: String, file: PathBuf },
     #[error(transparent)]
     Runtime(#[from] hull_runtime::Error),
@@ -74,7 +74,8 @@ impl Error {
             Self::Carrier { .. } => Some(crate::network::CARRIER_HINT.into()),
             Self::NoSuchDriver(name) => Some(crate::network::instead_of(name).into()),
             Self::Parent { hint, .. } => Some(hint.clone()),
-            Self::NoSuchNetwork(name) => Some(format!("hull network create {name}")),
+            Self::NoSuchNetwork(_) => Some("hull network ls lists the networks there are".into()),
+            Self::NoSuchContainer(_) => Some("hull ps -a lists the containers there are".into()),
             Self::Rootless(error) => error.hint(),
             Self::NotMapped { .. } => Some(crate::rootless::more_ids_hint()),
             Self::Image(error) => error.hint(),

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::engine::{Engine, directories};
 use crate::error::Result;
-use crate::network::{network_names, ports_column, published};
+use crate::network::{PublishedPort, network_names, ports_column, published_on};
 use crate::options::{NetworkMode, NetworkOption};
 use crate::state::{Snapshot, Status};
 use crate::time::Timestamp;
@@ -30,8 +30,17 @@ pub struct Summary {
     pub labels: BTreeMap<String, String>,
     /// Volume names and bind sources.
     pub mounts: Vec<String>,
+    /// Where they are inside.
+    pub mount_points: Vec<String>,
     pub networks: Vec<String>,
+    /// Of the networks that it is on now.
+    pub network_ids: Vec<String>,
     pub ports: String,
+    pub published: Vec<PublishedPort>,
+    /// Of an active container, as docker has it.
+    pub exposed: Vec<Port>,
+    /// Unpacked layers, lowest first, as paths below the data root.
+    pub layers: Vec<PathBuf>,
 }
 
 /// What a listing needs of a `container.json`: the rest is passed over, which for some hundred containers tells.
@@ -41,6 +50,7 @@ struct Head {
     name: String,
     created: Timestamp,
     image_id: String,
+    layers: Vec<PathBuf>,
     process: ProcessHead,
     mounts: Vec<MountHead>,
     labels: BTreeMap<String, String>,
@@ -59,6 +69,7 @@ struct ProcessHead {
 struct MountHead {
     name: Option<String>,
     source: PathBuf,
+    destination: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -89,16 +100,25 @@ impl Engine {
                 _ => Some(snapshot),
             };
             let Some(snapshot) = snapshot else { continue };
-            let ports = match snapshot.status.is_active() {
-                true => ports_column(&published(self, &id)?, &head.exposed),
-                false => String::new(),
+            let (published, network_ids) = match snapshot.status.is_active() {
+                true => published_on(self, &id)?,
+                false => Default::default(),
             };
-            summaries.push(summary(head, snapshot, ports));
+            summaries.push(Summary { network_ids, ..summary(head, snapshot, published) });
         }
         // What cannot be cleared now is there for the next listing; this one has its answer.
         let _ = self.sweep(&summaries, &with_state);
         summaries.sort_by_key(|summary| std::cmp::Reverse(summary.created));
         Ok(summaries)
+    }
+
+    /// What a container has written, and its image, in bytes.
+    pub fn size_of(&self, one: &Summary) -> Result<(u64, u64)> {
+        let written = hull_storage::tree::disk_usage(&self.root().container_dir(&one.id).join("upper"))?;
+        let layers = self.images().layers();
+        let chains = one.layers.iter().filter_map(|layer| layer.parent()?.file_name()?.to_str());
+        let image = chains.map(|chain| layers.size(chain)).sum::<std::result::Result<u64, _>>()?;
+        Ok((written, image))
     }
 
     /// The containers made from an image, and whether they run.
@@ -108,12 +128,16 @@ impl Engine {
     }
 }
 
-fn summary(head: Head, snapshot: Snapshot, ports: String) -> Summary {
+fn summary(head: Head, snapshot: Snapshot, published: Vec<PublishedPort>) -> Summary {
+    let exposed = if snapshot.status.is_active() { head.exposed } else { vec![] };
+    let mount_points = head.mounts.iter().map(|mount| mount.destination.display().to_string()).collect();
     let started = match (&snapshot.state, &snapshot.exit) {
         (Some(state), _) if snapshot.status.is_active() => state.started,
         (_, exit) => exit.as_ref().and_then(|exit| exit.started),
     };
-    let exit = snapshot.exit.filter(|_| !snapshot.status.is_active());
+    // A container between two runs has ended, and will again.
+    let runs = matches!(snapshot.status, Status::Running | Status::Paused);
+    let exit = snapshot.exit.filter(|_| !runs);
     let shown = |mount: MountHead| mount.name.unwrap_or_else(|| mount.source.display().to_string());
     Summary {
         command: [head.process.entrypoint, head.process.command].concat().join(" "),
@@ -124,7 +148,12 @@ fn summary(head: Head, snapshot: Snapshot, ports: String) -> Summary {
         finished: exit.and_then(|exit| exit.finished).map(|time| time.0),
         mounts: head.mounts.into_iter().map(shown).collect(),
         networks: network_names(&head.options.network, &head.options.networks),
-        ports,
+        network_ids: vec![],
+        ports: ports_column(&published, &exposed),
+        published,
+        exposed,
+        mount_points,
+        layers: head.layers,
         image: head.options.image,
         id: head.id,
         name: head.name,

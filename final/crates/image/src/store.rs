@@ -93,6 +93,12 @@ impl Images {
         Err(Error::NoSuchImage { name: name.into(), nearest: nearest(name, &index) })
     }
 
+    /// An image's id, and the chain ID of its highest layer, which stands for all below it too.
+    pub fn identity(&self, name: &str) -> Result<(Digest, Option<Digest>)> {
+        let (manifest, config) = self.documents(&self.find(name)?)?;
+        Ok((manifest.config.digest, chain_ids(&config).pop()))
+    }
+
     /// Whether something goes by exactly this name.
     pub fn has(&self, reference: &Reference) -> bool {
         self.named(&reference.local()).is_ok_and(|found| found.is_some())

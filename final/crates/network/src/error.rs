@@ -36,6 +36,8 @@ pub enum Error {
     InvalidPort { text: String, why: String },
     #[error("port taken: {address} ({protocol}) is held by another process")]
     PortTaken { address: String, protocol: &'static str },
+    #[error("port not permitted: {address} ({protocol}) is kept for root")]
+    PortReserved { address: String, protocol: &'static str },
 }
 
 fn in_parentheses(reason: &str) -> String {
@@ -82,6 +84,10 @@ impl Error {
             Self::PortTaken { .. } => {
                 Some("choose another one, or leave the host port out for a free one: -p 80".into())
             }
+            Self::PortReserved { .. } => Some(
+                "publish a port from 1024 on, or let root permit it: sysctl -w net.ipv4.ip_unprivileged_port_start=80"
+                    .into(),
+            ),
             _ => None,
         }
     }

@@ -60,7 +60,7 @@ pub use record::{DEFAULT, NetworkRecord};
 pub(crate) use recover::{clear, note_shared};
 pub use show::PublishedPort;
 pub(crate) use show::{
-    exposed_ports, network_mode, network_names, network_settings, port_bindings, ports_column, published,
+    exposed_ports, network_mode, network_names, network_settings, port_bindings, ports_column, published_on,
 };
 
 use std::net::{Ipv4Addr, UdpSocket};

@@ -49,11 +49,16 @@ impl Engine {
 
 /// The published ports of an active container, in order.
 pub(crate) fn published(engine: &Engine, id: &str) -> Result<Vec<PublishedPort>> {
+    published_on(engine, id).map(|(ports, _)| ports)
+}
+
+/// With the ids of the networks that it is on.
+pub(crate) fn published_on(engine: &Engine, id: &str) -> Result<(Vec<PublishedPort>, Vec<String>)> {
     let Places { endpoints, carried, .. } = Places::load(engine, id)?;
     let mut ports = carried;
     ports.extend(endpoints.iter().flat_map(|endpoint| &endpoint.published).map(PublishedPort::from));
     ports.sort_unstable();
-    Ok(ports)
+    Ok((ports, endpoints.into_iter().map(|endpoint| endpoint.network.id).collect()))
 }
 
 /// docker's column: `0.0.0.0:8080->80/tcp, 443/tcp`.

@@ -47,6 +47,8 @@ fn hold_one(mapping: &Mapping, ip: IpAddr) -> Result<Held> {
     };
     Err(match refused {
         Errno::ADDRINUSE => Error::PortTaken { address, protocol: transport.name() },
+        // ip(7): CAP_NET_BIND_SERVICE in the user namespace that owns the network namespace.
+        Errno::ACCESS => Error::PortReserved { address, protocol: transport.name() },
         Errno::ADDRNOTAVAIL => Error::InvalidPort {
             text: format!("{address}:{}", mapping.container),
             why: "no link of the host has this address".into(),
