@@ -3,16 +3,16 @@
 //! ```text
 //! cli/       what can be typed, and what it means to the engine
 //! commands/  one file per verb, or per few that share a shape
+//! docker/    docker's syntax: filters, quoted lists, names in templates
 //! ui/        what is printed: errors, tables, sizes, durations, templates
 //! ```
 
 mod cli;
 mod commands;
+mod docker;
 mod ui;
 
 use std::process::ExitCode;
-
-use clap::Parser;
 
 fn main() -> ExitCode {
     hull_runtime::serve_as_init();
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         return code;
     }
     hull_image::left_out::report_to(ui::errors::say_what_is_left_out);
-    match cli::Cli::try_parse() {
+    match cli::parse() {
         Ok(cli) => commands::run(&cli),
         Err(error) => ui::errors::usage(&error),
     }

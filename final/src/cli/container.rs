@@ -177,6 +177,9 @@ pub struct Ps {
     /// Show ids only
     #[arg(short, long)]
     pub quiet: bool,
+    /// Show how much the containers have written
+    #[arg(short, long)]
+    pub size: bool,
 }
 
 #[derive(Debug, Args)]
@@ -238,8 +241,8 @@ pub struct Inspect {
     /// json, or a Go template
     #[arg(short, long, value_name = "FORMAT")]
     pub format: Option<String>,
-    /// Look for this kind only
-    #[arg(long = "type", value_name = "TYPE", value_parser = ["container", "image", "volume", "network"])]
+    /// Look for this kind only: container, image, volume or network
+    #[arg(long = "type", value_name = "TYPE")]
     pub kind: Option<String>,
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<String>,

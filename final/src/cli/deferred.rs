@@ -3,7 +3,47 @@
 //! Defining all flags of all verbs touches more memory than the rest of a start together; clap defines a deferred
 //! command when it comes to parse it, or to describe it.
 
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use std::any::TypeId;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+
+use crate::docker::bools;
+
+/// Whether a flag that is on or off may say which: `--rm=false`.
+static BOOLEANS_HAVE_VALUES: AtomicBool = AtomicBool::new(false);
+
+/// For the rest of this process. It is no part of the first reading of a command line, nor of its help: there a flag
+/// without a value is shown without one, as docker shows it.
+pub fn allow_values_of_booleans() {
+    BOOLEANS_HAVE_VALUES.store(true, Ordering::Relaxed);
+}
+
+/// The flags of a verb, with docker's rules: the last of several counts.
+fn define<T: Args>(command: Command) -> Command {
+    let command = T::augment_args(command).args_override_self(true);
+    match BOOLEANS_HAVE_VALUES.load(Ordering::Relaxed) {
+        true => command.mut_args(with_value),
+        false => command,
+    }
+}
+
+fn with_value(flag: Arg) -> Arg {
+    match flag.get_action() {
+        ArgAction::SetTrue => flag
+            .action(ArgAction::Set)
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_value("false")
+            .default_missing_value("true")
+            .hide_default_value(true)
+            .value_parser(bools::parse),
+        ArgAction::Set if flag.get_value_parser().type_id() == TypeId::of::<bool>() => {
+            flag.value_parser(bools::parse)
+        }
+        _ => flag,
+    }
+}
 
 #[derive(Debug)]
 pub struct Deferred<T>(Box<T>);
@@ -18,7 +58,7 @@ impl<T> std::ops::Deref for Deferred<T> {
 
 impl<T: Args> Args for Deferred<T> {
     fn augment_args(command: Command) -> Command {
-        command.defer(T::augment_args)
+        command.defer(define::<T>)
     }
 
     fn augment_args_for_update(command: Command) -> Command {

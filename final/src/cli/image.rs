@@ -148,7 +148,7 @@ pub struct Load {
     /// Another platform than this machine's: OS/ARCH[/VARIANT]
     #[arg(long, value_name = "PLATFORM")]
     pub platform: Option<String>,
-    /// Print only the images' ids
+    /// Print no progress, which hull never does here
     #[arg(short, long)]
     pub quiet: bool,
 }

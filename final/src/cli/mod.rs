@@ -17,6 +17,21 @@ use clap::{Args, Parser, Subcommand};
 
 pub use deferred::Deferred;
 
+/// Reads the command line.
+pub fn parse() -> Result<Cli, clap::Error> {
+    Cli::try_parse().or_else(|error| {
+        // Flags that take no value are what most starts are made of; that they may have one is looked at where one has.
+        let is_set = |word: std::ffi::OsString| {
+            word.to_string_lossy().split_once('=').is_some_and(|(flag, _)| flag.starts_with('-'))
+        };
+        if crate::ui::usage::is_help(&error) || !std::env::args_os().skip(1).any(is_set) {
+            return Err(error);
+        }
+        deferred::allow_values_of_booleans();
+        Cli::try_parse()
+    })
+}
+
 /// Containers without a daemon.
 #[derive(Debug, Parser)]
 #[command(name = "hull", version, about, max_term_width = 110, disable_help_subcommand = true)]
@@ -64,6 +79,8 @@ pub enum Command {
     System(system::System),
     /// Show what this machine and this root have
     Info(Deferred<system::Format>),
+    /// Show what a command does and which flags it takes
+    Help(Deferred<system::Help>),
     /// Show hull's version
     Version(Deferred<system::Format>),
     /// Print a shell's completion script

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use hull_engine::options::MountOption;
 
+use crate::docker::{bools, csv};
+
 /// All mounts of a command line; where two have the same target, the engine says so.
 pub fn all(volumes: &[String], mounts: &[String], tmpfs: &[String]) -> Result<Vec<MountOption>> {
     let here = std::env::current_dir().unwrap_or_else(|_| "/".into());
@@ -73,9 +75,9 @@ struct Keys {
 
 fn mount(text: &str, here: &Path) -> Result<MountOption> {
     let mut keys = Keys::default();
-    for field in text.split(',') {
-        let (key, value) = field.split_once('=').unwrap_or((field, "true"));
-        keys.set(key.trim(), value)?;
+    for field in csv::fields(text).map_err(anyhow::Error::msg)? {
+        let (key, value) = field.split_once('=').unwrap_or((&field, "true"));
+        keys.set(&key.trim().to_ascii_lowercase(), value)?;
     }
     let Some(target) = keys.target else { bail!("target is required") };
     let read_only = keys.read_only;
@@ -113,11 +115,7 @@ fn mount(text: &str, here: &Path) -> Result<MountOption> {
 
 impl Keys {
     fn set(&mut self, key: &str, value: &str) -> Result<()> {
-        let flag = || match value {
-            "true" | "1" => Ok(true),
-            "false" | "0" => Ok(false),
-            _ => bail!("{key} is true or false"),
-        };
+        let flag = || bools::parse(value).map_err(|why| anyhow::anyhow!("{key}: {why}"));
         match key {
             "type" => self.kind = Some(value.to_owned()),
             "source" | "src" => self.source = Some(value.to_owned()),
@@ -230,6 +228,10 @@ mod tests {
             mount("type=bind,src=/a,target=/b,readonly", here()).unwrap(),
             MountOption::Bind { read_only: true, create_source: false, .. }
         ));
+        let quoted = mount("type=bind,\"src=/a,b\",dst=/b,ro=T", here()).unwrap();
+        assert!(
+            matches!(quoted, MountOption::Bind { source, read_only: true, .. } if source == Path::new("/a,b"))
+        );
         assert!(matches!(mount("target=/b", here()).unwrap(), MountOption::Volume { name: None, .. }));
         for wrong in [
             "type=bind,target=/b",

@@ -8,6 +8,8 @@ use hull_engine::options::{CreateOptions, NetworkMode, NetworkOption, Program};
 use hull_network::mac::Mac;
 use hull_network::ports::{self, Mapping, Port};
 
+use crate::docker::csv;
+
 // No doc comment: clap would print it as the help of the verb it is flattened into.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network")]
@@ -150,10 +152,12 @@ fn network(text: &str) -> Result<Network, String> {
         // docker's "default" is the network of who names none.
         option.network = if text == "default" { "bridge".into() } else { text.to_owned() };
     }
-    for field in text.split(',').filter(|_| text.contains('=')) {
+    let fields = if text.contains('=') { csv::fields(text)? } else { vec![] };
+    for field in &fields {
         let invalid =
             || format!("{field:?}: expected name, alias, ip, ip6 or mac-address, with = and a value");
-        match field.split_once('=').ok_or_else(invalid)? {
+        let (key, value) = field.split_once('=').ok_or_else(invalid)?;
+        match (key.trim().to_ascii_lowercase().as_str(), value) {
             ("name", name) => option.network = name.to_owned(),
             ("alias", name) => option.aliases.push(name.to_owned()),
             ("ip", ip) => option.ip = Some(ip.parse().map_err(|_| invalid())?),

@@ -127,7 +127,7 @@ pub struct Inspect {
 
 #[derive(Debug, Args)]
 pub struct List {
-    /// Show only what fits: name, id, driver, label or dangling, with = and a value
+    /// Show only what fits: name, id, driver, label, scope, type or dangling, with = and a value
     #[arg(short, long, value_name = "FILTER")]
     pub filter: Vec<String>,
     /// json, table, or a Go template

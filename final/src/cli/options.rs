@@ -143,12 +143,11 @@ pub enum Rest {
 }
 
 impl Rest {
-    /// Splits off the first word, which `what` names.
-    pub fn split<'a>(rest: Option<&'a Self>, what: &str) -> Result<(&'a str, &'a [String])> {
-        match rest.map(|Self::Words(words)| words.split_first()) {
-            Some(Some((first, others))) if !first.is_empty() => Ok((first, others)),
-            _ => bail!("{what} is missing; see --help"),
-        }
+    /// Splits off the first word.
+    pub fn split(rest: Option<&Self>) -> Option<(&str, &[String])> {
+        let Self::Words(words) = rest?;
+        let (first, others) = words.split_first()?;
+        (!first.is_empty()).then_some((first, others))
     }
 }
 
@@ -237,7 +236,7 @@ impl CreateArgs {
     /// What the engine is asked to make. Files named on the command line are read here.
     pub fn to_options(&self, detach: bool) -> Result<CreateOptions> {
         let isolation = &self.isolation;
-        let (image, command) = Rest::split(self.rest.as_ref(), "the image")?;
+        let (image, command) = Rest::split(self.rest.as_ref()).context("the image is missing")?;
         let mut options = CreateOptions {
             image: image.to_owned(),
             command: command.to_vec(),

@@ -103,6 +103,13 @@ pub struct Format {
 }
 
 #[derive(Debug, Args)]
+pub struct Help {
+    /// The command, with those before it: network create
+    #[arg(value_name = "COMMAND")]
+    pub words: Vec<String>,
+}
+
+#[derive(Debug, Args)]
 pub struct Completion {
     pub shell: clap_complete::Shell,
 }

@@ -9,18 +9,29 @@ use hull_engine::{Engine, Record};
 
 use super::pull::{self, When};
 use crate::cli::container::Create;
-use crate::cli::options::CreateArgs;
+use crate::cli::options::{CreateArgs, Rest};
+use crate::ui::errors::{self, Exit, Hint};
 use crate::ui::output;
 
 pub fn create(engine: &Engine, args: &Create) -> Result<u8> {
+    need_image("hull create", &args.create)?;
     let record = make(engine, &args.create, false)?;
     output::line(&record.id)?;
     Ok(0)
 }
 
+/// docker exits with 1 here, and with 125 where a flag is wrong.
+pub fn need_image(path: &str, args: &CreateArgs) -> Result<()> {
+    match Rest::split(args.rest.as_ref()) {
+        Some(_) => Ok(()),
+        None => Err(errors::missing("IMAGE", &format!("{path} [OPTIONS] IMAGE [COMMAND] [ARG]..."))),
+    }
+}
+
 /// Creates the container and writes its id where `--cidfile` says.
 pub fn make(engine: &Engine, args: &CreateArgs, detach: bool) -> Result<Record> {
-    let mut options = args.to_options(detach)?;
+    // docker's exit code where the flags go not together, for `create` too.
+    let mut options = args.to_options(detach).context(Exit(125))?;
     let ensure = |options: &CreateOptions, when| {
         pull::ensure(engine, &options.image, when, options.platform.as_deref(), args.quiet)
     };
@@ -32,10 +43,11 @@ pub fn make(engine: &Engine, args: &CreateArgs, detach: bool) -> Result<Record> 
         Err(error) if error.is_no_image() => {
             let when = if args.pull == "never" { When::Never } else { When::Missing };
             options.image = ensure(&options, when)?;
-            engine.create(&options)?
+            engine.create(&options)
         }
-        other => other?,
+        other => other,
     };
+    let record = record.map_err(with_network)?;
     if let Some(file) = id_file
         && let Err(error) = file.write(&record.id)
     {
@@ -43,6 +55,17 @@ pub fn make(engine: &Engine, args: &CreateArgs, detach: bool) -> Result<Record> 
         return Err(error);
     }
     Ok(record)
+}
+
+/// A network that is not there can be made, where something is to be put on it.
+fn with_network(error: hull_engine::Error) -> anyhow::Error {
+    match &error {
+        hull_engine::Error::NoSuchNetwork(name) => {
+            let hint = format!("hull network create {name}; hull network ls lists the networks there are");
+            anyhow::Error::new(error).context(Hint(hint))
+        }
+        _ => error.into(),
+    }
 }
 
 /// Made before the container, so that two runs with one file cannot both go on; gone again if there is none.

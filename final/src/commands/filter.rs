@@ -1,44 +1,46 @@
-//! `--filter` of images: docker's.
+//! `--filter`: of any listing, and of images.
 
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use hull_image::store::ImageRecord;
 
 use super::images::split;
 use crate::cli::values;
+use crate::docker::filters::{Filters, Keys};
+use crate::ui::errors::Exit;
 
-pub fn keep(records: &mut Vec<ImageRecord>, filters: &[String]) -> Result<()> {
-    let all = records.clone();
-    let mut references = Vec::new();
-    for filter in filters {
-        match filter.split_once('=') {
-            Some(("dangling", "true")) => records.retain(|record| record.names.is_empty()),
-            Some(("dangling", "false")) => records.retain(|record| !record.names.is_empty()),
-            Some(("label", label)) => records.retain(|record| has_label(record, label)),
-            Some(("label!", label)) => records.retain(|record| !has_label(record, label)),
-            Some(("before", name)) => {
-                let bound = created(find(&all, name)?);
-                records.retain(|record| created(record) < bound);
-            }
-            Some(("since", name)) => {
-                let bound = created(find(&all, name)?);
-                records.retain(|record| created(record) > bound);
-            }
-            Some(("until", time)) => {
-                let bound = moment(time)?;
-                records.retain(|record| created(record).is_some_and(|created| created < bound));
-            }
-            Some(("reference", pattern)) => references.push(pattern),
-            _ => bail!(
-                "invalid filter {filter:?}: there are dangling=true|false, reference=PATTERN, label=KEY[=VALUE], \
-                 before=IMAGE, since=IMAGE and until=TIME"
-            ),
-        }
-    }
+/// With docker's exit code for a filter that is none.
+pub fn parse(texts: &[String], keys: Keys) -> Result<Filters> {
+    let filters = Filters::parse(texts, keys).map_err(anyhow::Error::msg);
+    let is_malformed = texts.iter().any(|text| !text.contains('='));
+    filters.map_err(|error| if is_malformed { error.context(Exit(125)) } else { error })
+}
+
+const KEYS: Keys = Keys {
+    words: &["reference", "label", "label!", "before", "since", "until"],
+    patterns: &[],
+    flags: &["dangling"],
+};
+
+pub fn keep(records: &mut Vec<ImageRecord>, texts: &[String]) -> Result<()> {
+    let filters = parse(texts, KEYS)?;
+    let bounds = |key: &str| -> Result<Vec<_>> {
+        filters.values(key).map(|name| Ok(created(find(records, name)?))).collect()
+    };
+    let (before, since) = (bounds("before")?, bounds("since")?);
+    let until = filters.values("until").map(moment).collect::<Result<Vec<_>>>()?;
+    records.retain(|record| {
+        let created = created(record);
+        filters.flag("dangling").is_none_or(|wanted| record.names.is_empty() == wanted)
+            && filters.labels_fit(&record.labels)
+            && before.iter().all(|bound| created < *bound)
+            && since.iter().all(|bound| created > *bound)
+            && until.iter().all(|bound| created.is_some_and(|created| created < *bound))
+    });
     // Of several patterns one is enough.
-    if !references.is_empty() {
-        retain_names(records, |name| references.iter().any(|pattern| refers(pattern, name)));
+    if filters.has("reference") {
+        retain_names(records, |name| filters.any("reference", |pattern| refers(pattern, name)));
     }
     Ok(())
 }
@@ -72,13 +74,6 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
         ([b'?', rest @ ..], [first, text @ ..]) => *first != b'/' && matches(rest, text),
         ([one, rest @ ..], [first, text @ ..]) => one == first && matches(rest, text),
         _ => false,
-    }
-}
-
-fn has_label(record: &ImageRecord, label: &str) -> bool {
-    match label.split_once('=') {
-        Some((key, value)) => record.labels.get(key).is_some_and(|found| found == value),
-        None => record.labels.contains_key(label),
     }
 }
 

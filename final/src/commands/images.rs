@@ -161,7 +161,7 @@ pub fn load(engine: &Engine, args: &Load) -> Result<u8> {
     };
     let platform = args.platform.as_deref().map(Platform::parse).transpose()?;
     for image in archive::load(engine.images(), source, platform.as_ref())? {
-        if args.quiet || image.names.is_empty() {
+        if image.names.is_empty() {
             output::line(format!("Loaded image ID: {}", image.id))?;
         } else {
             image.names.iter().try_for_each(|name| output::line(format!("Loaded image: {name}")))?;

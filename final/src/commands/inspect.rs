@@ -1,6 +1,6 @@
 //! `inspect`: containers, images, volumes and networks, whichever goes by the name.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use hull_engine::Engine;
 use hull_image::platform::Platform;
 use serde_json::Value;
@@ -11,8 +11,13 @@ use crate::cli::image;
 use crate::ui::errors::{self, Code};
 use crate::ui::output;
 
+const KINDS: [&str; 4] = ["container", "image", "volume", "network"];
+
 pub fn inspect(engine: &Engine, args: &Inspect) -> Result<u8> {
     let kind = args.kind.as_deref();
+    if let Some(kind) = kind.filter(|kind| !KINDS.contains(kind)) {
+        bail!("unknown type {kind:?}: it is one of {}", KINDS.join(", "));
+    }
     show(&args.names, args.format.as_deref(), |name| any(engine, name, kind))
 }
 

@@ -81,6 +81,7 @@ fn dispatch(global: &Global, command: &Command) -> Result<u8> {
         Command::System(verb) => system::run(&open(global)?, verb),
         Command::Info(args) => info::info(&open(global)?, args),
         Command::Version(args) => info::version(args),
+        Command::Help(args) => scripts::help(args),
         Command::Completion(args) => scripts::completion(args),
         Command::Man(args) => scripts::man(args),
     }

@@ -7,9 +7,11 @@ use hull_engine::options::NetworkOption;
 use hull_engine::{Engine, NetworkOptions};
 use serde_json::{Value, json};
 
+use super::filter::parse;
 use super::{each, inspect, trace};
 use crate::cli::networks::{Connect, Create, Disconnect, Expose, List, Network, Prune, Remove};
 use crate::cli::options::{label, pairs};
+use crate::docker::filters::Keys;
 use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
 
@@ -100,6 +102,7 @@ const COLUMNS: Columns = Columns {
         ("Name", "NAME"),
         ("Driver", "DRIVER"),
         ("Scope", "SCOPE"),
+        ("IPv4", "IPV4"),
         ("IPv6", "IPV6"),
         ("Internal", "INTERNAL"),
         ("Labels", "LABELS"),
@@ -108,29 +111,34 @@ const COLUMNS: Columns = Columns {
     shown: &["ID", "Name", "Driver", "Scope"],
 };
 
+const KEYS: Keys =
+    Keys { words: &["driver", "label", "scope", "type"], patterns: &["name", "id"], flags: &["dangling"] };
+
+/// The networks that are there without having been created.
+const BUILT_IN: [&str; 3] = ["bridge", "host", "none"];
+
 fn list(engine: &Engine, args: &List) -> Result<u8> {
     let mut networks = engine.all_networks()?;
-    for filter in &args.filter {
-        let text = |network: &Value, key: &str| network[key].as_str().unwrap_or_default().to_owned();
-        match filter.split_once('=') {
-            Some(("name", part)) => networks.retain(|network| text(network, "Name").contains(part)),
-            Some(("id", part)) => networks.retain(|network| text(network, "Id").starts_with(part)),
-            Some(("driver", driver)) => networks.retain(|network| text(network, "Driver") == driver),
-            Some(("dangling", wanted)) => {
-                let unused = engine.unused_networks()?;
-                networks.retain(|network| unused.contains(&text(network, "Name")) == (wanted == "true"));
-            }
-            Some(("label", wanted)) => {
-                let (key, value) =
-                    wanted.split_once('=').map_or((wanted, None), |(key, value)| (key, Some(value)));
-                networks.retain(|network| {
-                    let own = network["Labels"].get(key).and_then(Value::as_str);
-                    own.is_some_and(|own| value.is_none_or(|value| own == value))
-                });
-            }
-            _ => bail!("invalid filter {filter:?}: there are name, id, driver, label and dangling"),
-        }
+    let filters = parse(&args.filter, KEYS)?;
+    if let Some(value) = filters.values("type").find(|value| !["custom", "builtin"].contains(value)) {
+        bail!("invalid filter \"type={value}\": it is custom or builtin");
     }
+    if let Some(wanted) = filters.flag("dangling") {
+        let unused = engine.unused_networks()?;
+        networks.retain(|network| unused.iter().any(|name| network["Name"] == **name) == wanted);
+    }
+    networks.retain(|network| {
+        let text = |key: &str| network[key].as_str().unwrap_or_default();
+        let kind = if BUILT_IN.contains(&text("Name")) { "builtin" } else { "custom" };
+        let labels = network["Labels"].as_object().into_iter().flatten();
+        let labels = labels.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()));
+        filters.matches("name", &[text("Name")])
+            && filters.matches("id", &[text("Id")])
+            && filters.any("driver", |driver| driver == text("Driver"))
+            && filters.any("scope", |scope| scope == text("Scope"))
+            && filters.any("type", |wanted| wanted == kind)
+            && filters.labels_fit(&labels.collect())
+    });
     let id = |network: &Value| {
         let id = network["Id"].as_str().unwrap_or_default().to_owned();
         if args.no_trunc { id } else { human::short_id(&id).to_owned() }
@@ -153,6 +161,7 @@ fn row(network: &Value, id: String) -> Value {
         "Name": network["Name"],
         "Driver": network["Driver"],
         "Scope": network["Scope"],
+        "IPv4": network.get("EnableIPv4").map_or("true".into(), Value::to_string),
         "IPv6": network["EnableIPv6"].to_string(),
         "Internal": network["Internal"].to_string(),
         "Labels": labels.join(","),

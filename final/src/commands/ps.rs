@@ -1,14 +1,19 @@
 //! `ps`: containers as rows.
 
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::{Result, bail};
-use hull_engine::{Engine, Status, Summary};
+use anyhow::{Context, Result, anyhow, bail};
+use hull_engine::{Engine, PublishedPort, Status, Summary};
+use hull_image::Digest;
 use serde_json::{Value, json};
 
+use super::filter::parse;
 use crate::cli::container::Ps;
+use crate::docker::filters::{Filters, Keys, PortRange};
 use crate::ui::list::{self, Columns};
-use crate::ui::{human, output};
+use crate::ui::{human, output, printable};
 
 const COLUMNS: Columns = Columns {
     titles: &[
@@ -30,9 +35,14 @@ const COLUMNS: Columns = Columns {
     shown: &["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"],
 };
 
+const WITH_SIZE: Columns = Columns {
+    shown: &["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names", "Size"],
+    ..COLUMNS
+};
+
 pub fn ps(engine: &Engine, args: &Ps) -> Result<u8> {
     let all = engine.list()?;
-    let filters = Filters::parse(&args.filter, &all)?;
+    let filters = Wanted::parse(&args.filter, &all, engine)?;
     let last = args.last.or(args.latest.then_some(1));
     let by_state = filters.has("status") || filters.has("exited");
     let shown = all
@@ -46,25 +56,41 @@ pub fn ps(engine: &Engine, args: &Ps) -> Result<u8> {
         }
         return Ok(0);
     }
-    let rows: Vec<Value> = shown.map(|one| row(one, args.no_trunc)).collect();
-    list::print(COLUMNS, &rows, args.format.as_deref())?;
+    // Measuring takes a walk through all that a container has written.
+    let measured = args.size || args.format.as_ref().is_some_and(|format| format.contains(".Size"));
+    let rows = shown.map(|one| {
+        let size = if measured { size(engine, one)? } else { "0B".into() };
+        Ok(row(one, size, args.no_trunc))
+    });
+    let rows = rows.collect::<Result<Vec<Value>>>()?;
+    let columns = if args.size { WITH_SIZE } else { COLUMNS };
+    list::print(columns, &rows, args.format.as_deref())?;
     Ok(0)
 }
 
-fn row(one: &Summary, no_trunc: bool) -> Value {
+/// docker's: what the container has written, and with its image.
+fn size(engine: &Engine, one: &Summary) -> Result<String> {
+    let (written, image) = engine.size_of(one)?;
+    Ok(match image {
+        0 => human::size(written),
+        image => format!("{} (virtual {})", human::size(written), human::size(written + image)),
+    })
+}
+
+fn row(one: &Summary, size: String, no_trunc: bool) -> Value {
     let cut = |text: &str, width| if no_trunc { text.to_owned() } else { human::shorten(text, width) };
     let labels: Vec<String> = one.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let mounts: Vec<String> = one.mounts.iter().map(|mount| cut(mount, 15)).collect();
     json!({
         "ID": if no_trunc { &one.id } else { human::short_id(&one.id) },
         "Image": one.image,
-        "Command": format!("\"{}\"", cut(&one.command, 20)),
+        "Command": printable::quoted(&cut(&one.command, 20)),
         "CreatedAt": human::time(one.created),
         "RunningFor": format!("{} ago", human::since(one.created)),
         "Ports": one.ports,
         "State": one.status.as_str(),
         "Status": status(one),
-        "Size": "0B",
+        "Size": size,
         "Names": one.name,
         "Labels": labels.join(","),
         "LocalVolumes": one.mounts.iter().filter(|mount| !mount.starts_with('/')).count().to_string(),
@@ -86,81 +112,123 @@ fn status(one: &Summary) -> String {
     }
 }
 
-/// `--filter`: of one key any may fit, of several keys all must.
-struct Filters<'a> {
-    given: Vec<(&'a str, &'a str)>,
+const KEYS: Keys = Keys {
+    words: &[
+        "label", "status", "ancestor", "exited", "before", "since", "volume", "network", "publish", "expose",
+        "health",
+    ],
+    patterns: &["id", "name"],
+    flags: &["is-task"],
+};
+
+const STATES: &[&str] = &["created", "restarting", "running", "removing", "paused", "exited", "dead"];
+const HEALTH: &[&str] = &["starting", "healthy", "unhealthy", "none"];
+
+/// The filters whose values have to be looked up or read first.
+struct Wanted {
+    filters: Filters,
     /// When the container that `before` or `since` names was created.
-    bounds: Vec<(&'a str, SystemTime)>,
+    before: Vec<SystemTime>,
+    since: Vec<SystemTime>,
+    ancestors: Vec<Ancestor>,
+    publish: Vec<PortRange>,
+    expose: Vec<PortRange>,
 }
 
-impl<'a> Filters<'a> {
-    fn parse(texts: &'a [String], all: &[Summary]) -> Result<Self> {
-        let mut filters = Self { given: vec![], bounds: vec![] };
-        for text in texts {
-            let Some((key, value)) = text.split_once('=') else {
-                bail!("invalid filter {text:?}: expected KEY=VALUE");
-            };
-            match key {
-                "before" | "since" => {
-                    let named = |one: &&Summary| one.name == value || one.id.starts_with(value);
-                    let Some(one) = all.iter().find(named) else { bail!("No such container: {value}") };
-                    filters.bounds.push((key, one.created));
-                }
-                "exited" if value.parse::<u8>().is_err() => {
-                    bail!("invalid filter {text:?}: not an exit code")
-                }
-                "status" if !STATES.contains(&value) => {
-                    bail!("invalid filter {text:?}: a status is one of {}", STATES.join(", "))
-                }
-                "id" | "name" | "label" | "status" | "ancestor" | "exited" | "volume" | "network" => {
-                    filters.given.push((key, value));
-                }
-                _ => bail!(
-                    "invalid filter {text:?}: there are id, name, label, status, ancestor, exited, before, since, volume and network"
-                ),
+/// An image by what its name means today.
+struct Ancestor {
+    id: String,
+    /// Its highest layer; what is made on it has that one and more.
+    top: Option<String>,
+}
+
+impl Wanted {
+    fn parse(texts: &[String], all: &[Summary], engine: &Engine) -> Result<Self> {
+        let filters = parse(texts, KEYS)?;
+        for (key, allowed) in [("status", STATES), ("health", HEALTH)] {
+            if let Some(value) = filters.values(key).find(|value| !allowed.contains(value)) {
+                bail!("invalid filter \"{key}={value}\": it is one of {}", allowed.join(", "));
             }
         }
-        Ok(filters)
+        if let Some(value) = filters.values("exited").find(|value| value.parse::<i32>().is_err()) {
+            bail!("invalid filter \"exited={value}\": not an exit code");
+        }
+        let created = |key: &str| {
+            let found = filters.values(key).map(|name| {
+                let named =
+                    |one: &&Summary| one.name == name.trim_start_matches('/') || one.id.starts_with(name);
+                let one = all.iter().find(named).with_context(|| format!("No such container: {name}"))?;
+                Ok(one.created)
+            });
+            found.collect::<Result<Vec<_>>>()
+        };
+        let ports = |key: &str| {
+            let ranges = filters.values(key).map(PortRange::parse).collect::<Result<Vec<_>, _>>();
+            ranges.map_err(|why| anyhow!("invalid filter {key}: {why}"))
+        };
+        // docker's rule: of an image that is not there nothing was made.
+        let known = filters.values("ancestor").filter_map(|name| engine.images().identity(name).ok());
+        let ancestor = |(id, top): (Digest, Option<Digest>)| Ancestor {
+            id: id.to_string(),
+            top: top.map(|top| top.hex().to_owned()),
+        };
+        let (before, since) = (created("before")?, created("since")?);
+        let (publish, expose) = (ports("publish")?, ports("expose")?);
+        let ancestors = known.map(ancestor).collect();
+        Ok(Self { before, since, ancestors, publish, expose, filters })
     }
 
     fn has(&self, key: &str) -> bool {
-        self.given.iter().any(|(given, _)| *given == key)
+        self.filters.has(key)
     }
 
     fn fit(&self, one: &Summary) -> bool {
-        let in_bounds = self.bounds.iter().all(|(key, at)| match *key {
-            "before" => one.created < *at,
-            _ => one.created > *at,
-        });
-        in_bounds
-            && self.given.iter().all(|(key, _)| {
-                // Labels must all fit; of everything else any may.
-                let mut same = self.given.iter().filter(|(other, _)| other == key);
-                match *key {
-                    "label" => same.all(|(key, value)| fits(one, key, value)),
-                    _ => same.any(|(key, value)| fits(one, key, value)),
-                }
+        let filters = &self.filters;
+        let slashed = format!("/{}", one.name);
+        let code = one.exit_code.filter(|_| one.status == Status::Exited).map(|code| code.to_string());
+        let has_port = self.publish.is_empty() && self.expose.is_empty() || self.fits_port(one);
+        filters.matches("id", &[&one.id])
+            && filters.matches("name", &[&one.name, &slashed])
+            && filters.labels_fit(&one.labels)
+            && filters.any("status", |state| one.status.as_str() == state)
+            && filters.any("exited", |wanted| code.as_deref() == Some(wanted))
+            // Nothing here is checked for its health, nor belongs to a swarm.
+            && filters.any("health", |health| health == "none")
+            && filters.flag("is-task") != Some(true)
+            && filters.any("volume", |volume| {
+                one.mounts.iter().chain(&one.mount_points).any(|mount| mount == volume)
             })
+            && filters.any("network", |network| {
+                one.networks.iter().any(|name| name == network)
+                    || one.network_ids.iter().any(|id| id.starts_with(network))
+            })
+            && self.before.iter().all(|bound| one.created < *bound)
+            && self.since.iter().all(|bound| one.created > *bound)
+            && (!filters.has("ancestor") || self.ancestors.iter().any(|ancestor| ancestor.is_of(one)))
+            && has_port
+    }
+
+    fn fits_port(&self, one: &Summary) -> bool {
+        let published = |range: &PortRange| {
+            let on_host = |port: &PublishedPort| (port.host.port(), port.container.transport.to_string());
+            one.published.iter().map(on_host).any(|(port, protocol)| range.has(port, &protocol))
+        };
+        let exposed = |range: &PortRange| {
+            let inside = one.exposed.iter().chain(one.published.iter().map(|port| &port.container));
+            inside.into_iter().any(|port| range.has(port.number, &port.transport.to_string()))
+        };
+        self.publish.iter().any(published) || self.expose.iter().any(exposed)
     }
 }
 
-const STATES: &[&str] = &["created", "restarting", "running", "removing", "paused", "exited", "dead"];
-
-fn fits(one: &Summary, key: &str, value: &str) -> bool {
-    match key {
-        "id" => one.id.starts_with(value),
-        "name" => one.name.contains(value.trim_start_matches('/')),
-        "label" => match value.split_once('=') {
-            Some((key, value)) => one.labels.get(key).is_some_and(|own| own == value),
-            None => one.labels.contains_key(value),
-        },
-        "status" => one.status.as_str() == value,
-        "ancestor" => one.image == value || one.image_id.trim_start_matches("sha256:").starts_with(value),
-        "exited" => {
-            one.status == Status::Exited
-                && one.exit_code.map(|code| code.to_string()).as_deref() == Some(value)
-        }
-        "volume" => one.mounts.iter().any(|mount| mount == value),
-        _ => one.networks.iter().any(|network| network == value),
+impl Ancestor {
+    fn is_of(&self, one: &Summary) -> bool {
+        let is_layer = |layer: &PathBuf| {
+            let chain = layer.parent().and_then(Path::file_name).and_then(OsStr::to_str);
+            chain.is_some() && chain == self.top.as_deref()
+        };
+        // An image of the same layers is a sibling, and no child.
+        let below = one.layers.split_last().map_or(&[][..], |(_, below)| below);
+        one.image_id == self.id || below.iter().any(is_layer)
     }
 }

@@ -5,9 +5,21 @@ use hull_engine::{AttachEnd, AttachOptions, Engine, StartAttach};
 
 use super::create;
 use crate::cli::container::Run;
+use crate::cli::options::Rest;
+use crate::ui::errors::Hint;
 use crate::ui::{errors, output};
 
 pub fn run(engine: &Engine, args: &Run) -> Result<u8> {
+    let create = &args.create;
+    create::need_image("hull run", create)?;
+    let (image, command) = Rest::split(create.rest.as_ref()).unwrap_or_default();
+    let outcome = in_order(engine, args);
+    outcome.map_err(|error| {
+        flags_go_first(error, "image", &format!("hull run {} {image}", first(command)), command)
+    })
+}
+
+fn in_order(engine: &Engine, args: &Run) -> Result<u8> {
     let create = &args.create;
     if !args.detach {
         need_terminal(create.tty, create.interactive)?;
@@ -35,6 +47,20 @@ pub fn run(engine: &Engine, args: &Run) -> Result<u8> {
         AttachEnd::Exited(code) => Ok(code),
         AttachEnd::Detached => Ok(0),
     }
+}
+
+/// A program that is not there and is spelled like a flag was meant for hull.
+pub fn flags_go_first(error: anyhow::Error, what: &str, instead: &str, command: &[String]) -> anyhow::Error {
+    let own = error.chain().find_map(|cause| cause.downcast_ref::<hull_engine::Error>());
+    let not_found = own.is_some_and(|error| error.exit_code() == 127);
+    match not_found && first(command).starts_with('-') {
+        true => error.context(Hint(format!("flags go before the {what}: {instead} …"))),
+        false => error,
+    }
+}
+
+pub fn first(command: &[String]) -> &str {
+    command.first().map_or("", String::as_str)
 }
 
 /// Where another program drops the container's packets, and only its owner can change that.

@@ -1,12 +1,33 @@
-//! Completion scripts and man pages, made from the command line's definition.
+//! Help, completion scripts and man pages, made from the command line's definition.
 
 use std::io::Write;
 
-use anyhow::{Context, Result};
-use clap::CommandFactory;
+use anyhow::{Context, Result, anyhow};
+use clap::{CommandFactory, Parser};
 
 use crate::cli::Cli;
-use crate::cli::system::{Completion, Man};
+use crate::cli::system::{Completion, Help, Man};
+use crate::ui::errors::Hint;
+use crate::ui::output;
+
+/// What `--help` prints of the same command.
+pub fn help(args: &Help) -> Result<u8> {
+    let mut root = Cli::command();
+    root.build();
+    let mut command = &root;
+    for word in &args.words {
+        command = command.find_subcommand(word).ok_or_else(|| {
+            let unknown = anyhow!("unknown help topic: {}", args.words.join(" "));
+            unknown.context(Hint("hull --help lists the commands".into()))
+        })?;
+    }
+    let words = args.words.iter().map(String::as_str);
+    match Cli::try_parse_from(["hull"].into_iter().chain(words).chain(["--help"])) {
+        Err(help) => output::text(&help.render().to_string())?,
+        Ok(_) => return Err(anyhow!("there is no help on {}", args.words.join(" "))),
+    }
+    Ok(0)
+}
 
 pub fn completion(args: &Completion) -> Result<u8> {
     // Written to memory first: the generator panics where stdout is a pipe that has closed.

@@ -1,12 +1,14 @@
 //! `volume`: data that outlives its containers.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use hull_engine::Engine;
 use serde_json::{Value, json};
 
+use super::filter::parse;
 use super::{each, inspect};
 use crate::cli::options::label;
 use crate::cli::system::{Volume, VolumeCreate, VolumeList, VolumePrune, VolumeRemove};
+use crate::docker::filters::Keys;
 use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
 
@@ -49,29 +51,29 @@ const COLUMNS: Columns = Columns {
         ("Scope", "SCOPE"),
         ("Mountpoint", "MOUNTPOINT"),
         ("Labels", "LABELS"),
+        ("Availability", "AVAILABILITY"),
+        ("Group", "GROUP"),
+        ("Links", "LINKS"),
+        ("Size", "SIZE"),
+        ("Status", "STATUS"),
     ],
     shown: &["Driver", "Name"],
 };
 
+const KEYS: Keys = Keys { words: &["driver", "label"], patterns: &["name"], flags: &["dangling"] };
+
 fn list(engine: &Engine, args: &VolumeList) -> Result<u8> {
     let mut volumes = engine.volumes().list()?;
-    for filter in &args.filter {
-        match filter.split_once('=') {
-            Some(("name", part)) => volumes.retain(|volume| volume.name.contains(part)),
-            Some(("dangling", wanted)) => {
-                let used = engine.used_volumes()?;
-                volumes.retain(|volume| used.contains(&volume.name) != (wanted == "true"));
-            }
-            Some(("label", text)) => {
-                let (key, value) =
-                    text.split_once('=').map_or((text, None), |(key, value)| (key, Some(value)));
-                volumes.retain(|volume| {
-                    volume.labels.get(key).is_some_and(|own| value.is_none_or(|value| own == value))
-                });
-            }
-            _ => bail!("invalid filter {filter:?}: there are name, label and dangling"),
-        }
+    let filters = parse(&args.filter, KEYS)?;
+    if let Some(wanted) = filters.flag("dangling") {
+        let used = engine.used_volumes()?;
+        volumes.retain(|volume| used.contains(&volume.name) != wanted);
     }
+    volumes.retain(|volume| {
+        filters.matches("name", &[&volume.name])
+            && filters.labels_fit(&volume.labels)
+            && filters.any("driver", |driver| driver == "local")
+    });
     if args.quiet {
         volumes.iter().try_for_each(|volume| output::line(&volume.name))?;
         return Ok(0);
@@ -87,6 +89,12 @@ fn list(engine: &Engine, args: &VolumeList) -> Result<u8> {
                 "Scope": "local",
                 "Mountpoint": volume.mountpoint,
                 "Labels": labels.join(","),
+                // docker's words for what nobody has measured, or what only a swarm has.
+                "Availability": "N/A",
+                "Group": "N/A",
+                "Links": "N/A",
+                "Size": "N/A",
+                "Status": "N/A",
             })
         })
         .collect();

@@ -5,37 +5,48 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 
-use super::book;
+use super::{book, printable, usage};
 
 /// What docker exits with when it is itself at fault, or was asked for what it does not understand.
 const OWN_FAILURE: u8 = 125;
 
 /// A command line that cannot be understood; also `--help` and `--version`, which come the same way.
 pub fn usage(error: &clap::Error) -> ExitCode {
-    // Nobody reads: there is nobody to tell.
-    let _ = error.print();
-    if let Some(near) = near_command(error) {
-        let _ = writeln!(std::io::stderr(), "hint: did you mean hull {near}?");
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let mut cli = crate::cli::Cli::command();
+    if usage::is_help(error) {
+        // Nobody reads: there is nobody to tell.
+        let _ = std::io::stdout().write_all(usage::help(error, &mut cli, &words).as_bytes());
+        return ExitCode::SUCCESS;
     }
-    if error.use_stderr() { ExitCode::from(OWN_FAILURE) } else { ExitCode::SUCCESS }
+    let explained = usage::explain(error, &mut cli, &words);
+    tell(&explained.sentence, Some(&explained.hint));
+    ExitCode::from(if explained.flag { OWN_FAILURE } else { 1 })
 }
 
-/// Of a verb that does not exist, the one that differs by two letters at most. clap itself finds only those that
-/// begin alike, and the commonest slip is two letters that changed places.
-fn near_command(error: &clap::Error) -> Option<String> {
-    use clap::error::{ContextKind, ContextValue};
-    if error.kind() != clap::error::ErrorKind::InvalidSubcommand
-        || error.get(ContextKind::SuggestedSubcommand).is_some()
-    {
-        return None;
+/// What docker exits with where it knows better than by its verb. As the context of an error it says nothing itself.
+#[derive(Debug)]
+pub struct Exit(pub u8);
+
+/// What the reader can do next, where the error cannot know it. As the context of an error it says nothing itself.
+#[derive(Debug)]
+pub struct Hint(pub String);
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Ok(())
     }
-    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return None };
-    let cli = crate::cli::Cli::command();
-    let near = cli.get_subcommands().filter(|command| !command.is_hide_set()).map(|command| {
-        let name = command.get_name();
-        (strsim::damerau_levenshtein(name, typed), name.to_owned())
-    });
-    near.filter(|(distance, _)| *distance <= 2).min().map(|(_, name)| name)
+}
+
+impl std::fmt::Display for Hint {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Ok(())
+    }
+}
+
+/// An argument that clap cannot miss, because what comes behind it is another program's.
+pub fn missing(what: &str, usage: &str) -> anyhow::Error {
+    anyhow::anyhow!("{what} is missing").context(Hint(format!("usage: {usage}"))).context(Exit(1))
 }
 
 /// Another process of this command's has said what is wrong, and ended with this code.
@@ -64,17 +75,14 @@ pub fn report(error: &anyhow::Error, code: Code) -> u8 {
     let image = error.downcast_ref::<hull_image::Error>();
     let image = image.or_else(|| error.chain().find_map(|cause| cause.downcast_ref::<hull_image::Error>()));
     let storage = error.chain().find_map(|cause| cause.downcast_ref::<hull_storage::Error>());
-    let mut text = format!("hull: {}\n", sentence(error));
-    let hint = own.and_then(hull_engine::Error::hint);
+    let hint = error.downcast_ref::<Hint>().map(|Hint(hint)| hint.clone());
+    let hint = hint.or_else(|| own.and_then(hull_engine::Error::hint));
     let hint = hint.or_else(|| image.and_then(hull_image::Error::hint));
     let hint = hint.or_else(|| storage.and_then(hull_storage::Error::hint));
-    if let Some(hint) = hint {
-        text.push_str(&format!("hint: {hint}\n"));
+    tell(&sentence(error), hint.as_deref());
+    if let Some(Exit(code)) = error.downcast_ref() {
+        return *code;
     }
-    if let Some(heading) = book::heading(&text) {
-        text.push_str(&format!("hint: see the book: {heading}\n"));
-    }
-    let _ = std::io::stderr().write_all(text.as_bytes());
     let from_container = own.map_or(OWN_FAILURE, hull_engine::Error::exit_code);
     match code {
         Code::Run => from_container,
@@ -121,7 +129,20 @@ pub fn say_what_is_left_out(left_out: &hull_image::left_out::LeftOut) {
 /// Says what is in the way of something that has been done all the same.
 pub fn warn(text: &str, hint: &str) {
     // Nobody reads: there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "hull: warning: {text}\nhint: {hint}");
+    tell(&format!("warning: {text}"), Some(hint));
+}
+
+/// A sentence, a hint, and where the book says more. In one write: others may use the same terminal.
+fn tell(sentence: &str, hint: Option<&str>) {
+    let mut text = format!("hull: {sentence}\n");
+    if let Some(hint) = hint {
+        text.push_str(&format!("hint: {hint}\n"));
+    }
+    if let Some(heading) = book::heading(&text) {
+        text.push_str(&format!("hint: more in {heading}\n"));
+    }
+    // Nobody reads: there is nobody to tell.
+    let _ = std::io::stderr().write_all(printable::block(&text).as_bytes());
 }
 
 /// The error and its causes. Most errors of hull's crates already end with what caused them.

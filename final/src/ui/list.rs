@@ -3,8 +3,8 @@
 use anyhow::Result;
 use serde_json::{Map, Value};
 
-use super::output;
 use super::template::Template;
+use super::{output, printable};
 
 /// A kind of row: its fields by docker's names, each with its column's title.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +19,7 @@ pub fn print(columns: Columns, rows: &[Value], format: Option<&str>) -> Result<(
     // A shell passes \t on as it is typed.
     let format = format.unwrap_or("table").trim().replace("\\t", "\t").replace("\\n", "\n");
     if format == "json" {
-        return rows.iter().try_for_each(output::line);
+        return rows.iter().try_for_each(output::json);
     }
     let template = match format.strip_prefix("table") {
         Some("") => return output::text(&usual(columns, rows)),
@@ -58,13 +58,14 @@ pub fn align(lines: &[Vec<String>]) -> String {
     let count = lines.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = lines.iter().filter(|line| line.len() > column + 1).filter_map(|line| line.get(column));
-        cells.map(|cell| cell.chars().count() + 3).max().unwrap_or(0).max(10)
+        cells.map(|cell| printable::cell(cell).chars().count() + 3).max().unwrap_or(0).max(10)
     };
     let widths: Vec<usize> = (0..count).map(width).collect();
     let mut text = String::new();
     for line in lines {
         for (column, cell) in line.iter().enumerate() {
-            text.push_str(cell);
+            let cell = printable::cell(cell);
+            text.push_str(&cell);
             if column + 1 < line.len() {
                 let blank = widths[column].saturating_sub(cell.chars().count());
                 text.extend(std::iter::repeat_n(' ', blank));
@@ -78,6 +79,12 @@ pub fn align(lines: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cell_is_harmless_and_stays_on_its_line() {
+        let lines = [vec!["NAME".into(), "LABELS".into()], vec!["\x1b[2J".into(), "a\nb".into()]];
+        assert_eq!(align(&lines), "NAME      LABELS\n\\x1b[2J   a\\nb\n");
+    }
 
     #[test]
     fn columns_are_aligned_and_the_last_is_not_padded() {

@@ -5,5 +5,7 @@ pub mod errors;
 pub mod human;
 pub mod list;
 pub mod output;
+pub mod printable;
 pub mod progress;
 pub mod template;
+pub mod usage;

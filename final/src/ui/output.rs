@@ -7,38 +7,51 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::errors::Exit;
+use super::printable;
 use super::template::Template;
 
 /// One line.
 pub fn line(text: impl std::fmt::Display) -> Result<()> {
-    Ok(writeln!(std::io::stdout().lock(), "{text}")?)
+    let text = text.to_string();
+    Ok(writeln!(std::io::stdout().lock(), "{}", printable::block(&text))?)
 }
 
-/// Text as it is.
+/// Several.
 pub fn text(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    out.write_all(printable::block(text).as_bytes())?;
     Ok(out.flush()?)
+}
+
+/// JSON on one line.
+pub fn json(value: &impl serde::Serialize) -> Result<()> {
+    line(printable::json(&serde_json::to_string(value)?))
 }
 
 /// What `inspect` found: an indented array, or each through a template.
 pub fn inspected(found: &[Value], format: Option<&str>) -> Result<()> {
     match format {
-        None | Some("") => line(serde_json::to_string_pretty(found)?),
-        Some("json") => line(serde_json::to_string(found)?),
+        None | Some("") => line(printable::json(&serde_json::to_string_pretty(found)?)),
+        Some("json") => json(&found),
         Some(format) => {
-            let template = Template::parse(format)?;
+            let template = template(format)?;
             found.iter().try_for_each(|value| line(template.render(value)?))
         }
     }
+}
+
+/// docker's `inspect`, `info` and `version` have an exit code of their own for a template that is none.
+fn template(format: &str) -> Result<Template> {
+    Template::parse(format).context(Exit(64))
 }
 
 /// One object, for people as `shown`, or in a format.
 pub fn object(value: &Value, format: Option<&str>, shown: impl FnOnce() -> String) -> Result<()> {
     match format {
         None | Some("") => text(&shown()),
-        Some("json") => line(value),
-        Some(format) => line(Template::parse(format)?.render(value)?),
+        Some("json") => json(value),
+        Some(format) => line(template(format)?.render(value)?),
     }
 }
 

@@ -29,6 +29,12 @@ mod spec;
 mod start;
 mod state;
 mod update;
+// What hull itself prints by.
+#[path = "../../ui/printable.rs"]
+#[allow(dead_code)]
+mod printable;
+#[path = "../../ui/usage.rs"]
+mod usage;
 
 use std::process::ExitCode;
 

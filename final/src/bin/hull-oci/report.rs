@@ -5,28 +5,43 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use crate::cli::{Global, LogFormat, Verb};
+use clap::CommandFactory;
+
+use crate::cli::{Cli, Global, LogFormat, Verb};
+use crate::{printable, usage};
 
 /// Of hull-oci itself, for every mistake.
 const FAILURE: u8 = 1;
 
 /// A command line that cannot be understood; also `--help` and `--version`, which come the same way.
 pub fn usage(error: &clap::Error) -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let mut cli = Cli::command();
     // Nobody reads: there is nobody to tell.
-    let _ = error.print();
-    if error.use_stderr() { ExitCode::from(FAILURE) } else { ExitCode::SUCCESS }
+    if usage::is_help(error) {
+        let _ = std::io::stdout().write_all(usage::help(error, &mut cli, &words).as_bytes());
+        return ExitCode::SUCCESS;
+    }
+    let usage::Explained { sentence, hint, .. } = usage::explain(error, &mut cli, &words);
+    tell(&format!("{sentence}\nhint: {hint}"));
+    ExitCode::from(FAILURE)
 }
 
 /// Tells an error; the exit code.
 pub fn failure(global: &Global, error: &anyhow::Error) -> u8 {
-    let mut text = format!("hull-oci: {error:#}\n");
+    let mut text = format!("{error:#}");
     let hint = error.chain().find_map(hint);
     if let Some(hint) = hint {
-        text.push_str(&format!("hint: {hint}\n"));
+        text.push_str(&format!("\nhint: {hint}"));
     }
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    tell(&text);
     log(global, "error", &format!("{error:#}"));
     FAILURE
+}
+
+/// Names, paths and programs of a bundle are a stranger's: a terminal does not get to obey them.
+fn tell(text: &str) {
+    let _ = std::io::stderr().write_all(printable::block(&format!("hull-oci: {text}\n")).as_bytes());
 }
 
 fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
@@ -38,7 +53,7 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
 
 /// What is not as it should be and changes nothing.
 pub fn warning(global: &Global, message: &str) {
-    let _ = writeln!(std::io::stderr(), "hull-oci: warning: {message}");
+    tell(&format!("warning: {message}"));
     log(global, "warning", message);
 }
 

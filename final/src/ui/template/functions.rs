@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::eval::MAX_OUTPUT;
 use super::format::{self, MAX_WIDTH};
 use super::value::{Item, describe, integer};
+use crate::ui::printable;
 
 type Outcome<'d> = Result<Item<'d>, String>;
 
@@ -257,7 +258,8 @@ fn printf<'d>(values: Vec<Item<'d>>) -> Outcome<'d> {
 }
 
 fn json<'d>(values: Vec<Item<'d>>) -> Outcome<'d> {
-    made(serde_json::to_string(values[0].value()).map_err(|error| error.to_string())?)
+    let text = serde_json::to_string(values[0].value()).map_err(|error| error.to_string())?;
+    made(printable::json(&text).into_owned())
 }
 
 fn split<'d>(values: Vec<Item<'d>>) -> Outcome<'d> {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Number, Value};
 
 use super::format;
+use crate::docker::fields;
 
 /// The keys whose objects are maps in docker's types: any key may be asked for, and one that is not there
 /// gives `<no value>`. Every other object stands for a struct, where a name that is not there is a mistake.
@@ -73,6 +74,9 @@ impl<'d> Item<'d> {
         let keys: Vec<&str> = match self.value() {
             Value::Object(map) if map.contains_key(name) => return Ok(self.key(name)),
             Value::Object(_) if self.shape == Shape::Map => return Ok(Value::Null.into()),
+            Value::Object(map) if fields::key(name).is_some_and(|key| map.contains_key(key)) => {
+                return Ok(self.key(fields::key(name).unwrap_or(name)));
+            }
             Value::Object(map) => map.keys().map(String::as_str).collect(),
             Value::Null => return Err(format!("{parent} is null and has no field {name:?}")),
             value => return Err(format!("{parent} is {} and has no field {name:?}", describe(value))),

@@ -1,0 +1,40 @@
+//! Go's names of what docker's JSON calls otherwise.
+//!
+//! docker runs a template over its Go structs, so `{{.ID}}` and `{{.HostConfig.NanoCPUs}}` are what its users write,
+//! and over the JSON where that fails, so `{{.Id}}` is understood too. The rest of docker's names are the same in both.
+
+/// Go's name, and the key in the JSON.
+const NAMES: [(&str, &str); 20] = [
+    ("APIVersion", "ApiVersion"),
+    ("AuxAddress", "AuxiliaryAddresses"),
+    ("BridgeNfIP6tables", "BridgeNfIp6tables"),
+    ("CPUCfsPeriod", "CpuCfsPeriod"),
+    ("CPUCfsQuota", "CpuCfsQuota"),
+    ("CPUCount", "CpuCount"),
+    ("CPUPercent", "CpuPercent"),
+    ("CPUPeriod", "CpuPeriod"),
+    ("CPUQuota", "CpuQuota"),
+    ("CPURealtimePeriod", "CpuRealtimePeriod"),
+    ("CPURealtimeRuntime", "CpuRealtimeRuntime"),
+    ("CPUShares", "CpuShares"),
+    ("DNS", "Dns"),
+    ("DNSOptions", "DnsOptions"),
+    ("DNSSearch", "DnsSearch"),
+    ("HTTPProxy", "HttpProxy"),
+    ("HTTPSProxy", "HttpsProxy"),
+    ("HostIP", "HostIp"),
+    ("ID", "Id"),
+    ("NanoCPUs", "NanoCpus"),
+];
+
+/// The key in docker's JSON that a template calls `name`, where that is another.
+pub fn key(name: &str) -> Option<&'static str> {
+    NAMES.iter().find(|(go, _)| *go == name).map(|(_, json)| *json)
+}
+
+#[test]
+fn gos_names_lead_to_jsons() {
+    assert_eq!(key("ID"), Some("Id"));
+    assert_eq!(key("NanoCPUs"), Some("NanoCpus"));
+    assert_eq!(key("Id"), None);
+}

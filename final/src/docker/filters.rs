@@ -1,0 +1,174 @@
+//! `--filter KEY=VALUE`: of one key any value may fit, of several keys all must.
+
+use std::collections::BTreeMap;
+
+use regex_lite::Regex;
+
+use super::bools;
+
+/// The keys that a listing knows.
+#[derive(Debug, Clone, Copy)]
+pub struct Keys {
+    /// Compared as they are.
+    pub words: &'static [&'static str],
+    /// Regular expressions: a value is found anywhere in the text unless it is anchored.
+    pub patterns: &'static [&'static str],
+    /// True or false.
+    pub flags: &'static [&'static str],
+}
+
+/// What was given, checked.
+#[derive(Debug, Default)]
+pub struct Filters {
+    words: Vec<(String, String)>,
+    patterns: Vec<(String, String, Regex)>,
+    flags: BTreeMap<String, bool>,
+}
+
+impl Filters {
+    pub fn parse(texts: &[String], keys: Keys) -> Result<Self, String> {
+        let mut filters = Self::default();
+        for text in texts {
+            filters.add(text, keys).map_err(|why| format!("invalid filter {text:?}: {why}"))?;
+        }
+        Ok(filters)
+    }
+
+    fn add(&mut self, text: &str, keys: Keys) -> Result<(), String> {
+        let known = || {
+            let all = [keys.words, keys.patterns, keys.flags].concat();
+            format!("expected KEY=VALUE, where KEY is one of {}", all.join(", "))
+        };
+        let (key, value) = text.split_once('=').ok_or_else(known)?;
+        let (key, value) = (key.trim().to_ascii_lowercase(), value.trim());
+        let is_of = |list: &[&str]| list.contains(&key.as_str());
+        if is_of(keys.flags) {
+            let flag = bools::parse(value)?;
+            // docker's rule: a listing that is asked for both sides is asked for nothing.
+            if self.flags.insert(key.clone(), flag).is_some_and(|before| before != flag) {
+                return Err(format!("{key} is given as true and as false"));
+            }
+        } else if is_of(keys.patterns) {
+            let regex = Regex::new(value).map_err(|error| format!("not a regular expression: {error}"))?;
+            self.patterns.push((key, value.to_owned(), regex));
+        } else if is_of(keys.words) {
+            self.words.push((key, value.to_owned()));
+        } else {
+            return Err(known());
+        }
+        Ok(())
+    }
+
+    pub fn flag(&self, key: &str) -> Option<bool> {
+        self.flags.get(key).copied()
+    }
+
+    pub fn has(&self, key: &str) -> bool {
+        self.values(key).next().is_some()
+    }
+
+    /// The values of a key that is compared as it is.
+    pub fn values(&self, key: &str) -> impl Iterator<Item = &str> {
+        self.words.iter().filter(move |(own, _)| own == key).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether one value of `key` fits, or none was given.
+    pub fn any(&self, key: &str, fits: impl Fn(&str) -> bool) -> bool {
+        !self.has(key) || self.values(key).any(fits)
+    }
+
+    /// Whether one pattern of `key` is found in one of `texts`, or none was given.
+    pub fn matches(&self, key: &str, texts: &[&str]) -> bool {
+        let mut own = self.patterns.iter().filter(|(own, ..)| own == key).peekable();
+        own.peek().is_none()
+            || own.any(|(_, value, regex)| texts.iter().any(|text| value == text || regex.is_match(text)))
+    }
+
+    /// Labels must all fit: `KEY`, or `KEY=VALUE`.
+    pub fn labels_fit(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.values("label").all(|wanted| has_label(labels, wanted))
+            && !self.values("label!").any(|wanted| has_label(labels, wanted))
+    }
+}
+
+fn has_label(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
+    match wanted.split_once('=') {
+        Some((key, value)) => labels.get(key).is_some_and(|own| own == value),
+        None => labels.contains_key(wanted),
+    }
+}
+
+/// `PORT[/PROTOCOL]` or `FIRST-LAST[/PROTOCOL]`, of `publish` and `expose`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortRange {
+    pub first: u16,
+    pub last: u16,
+    /// `tcp` where none is named.
+    pub protocol: String,
+}
+
+impl PortRange {
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let expected = || format!("{text:?} is no port: expected PORT[/PROTOCOL] or FIRST-LAST[/PROTOCOL]");
+        let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+        let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+        let number = |text: &str| text.parse::<u16>().map_err(|_| expected());
+        let range =
+            Self { first: number(first)?, last: number(last)?, protocol: protocol.to_ascii_lowercase() };
+        let is_known = ["tcp", "udp", "sctp"].contains(&range.protocol.as_str());
+        if is_known && range.first <= range.last { Ok(range) } else { Err(expected()) }
+    }
+
+    pub fn has(&self, port: u16, protocol: &str) -> bool {
+        (self.first..=self.last).contains(&port) && self.protocol == protocol
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEYS: Keys =
+        Keys { words: &["label", "label!", "driver"], patterns: &["name"], flags: &["dangling"] };
+
+    fn parse(texts: &[&str]) -> Result<Filters, String> {
+        Filters::parse(&texts.iter().map(|text| text.to_string()).collect::<Vec<_>>(), KEYS)
+    }
+
+    #[test]
+    fn of_one_key_any_value_may_fit() {
+        let filters = parse(&["name=^web$", "name=^/db", "driver=bridge"]).unwrap();
+        assert!(filters.matches("name", &["web"]) && filters.matches("name", &["db", "/db"]));
+        assert!(!filters.matches("name", &["web-old", "/web-old"]));
+        assert!(filters.any("driver", |driver| driver == "bridge") && filters.any("id", |_| false));
+        assert!(parse(&[]).unwrap().matches("name", &["anything"]));
+    }
+
+    #[test]
+    fn labels_must_all_fit() {
+        let labels = BTreeMap::from([("a".to_owned(), "1".to_owned()), ("b".to_owned(), String::new())]);
+        let fit = |texts: &[&str]| parse(texts).unwrap().labels_fit(&labels);
+        assert!(fit(&["label=a", "label=b"]) && fit(&["label=a=1"]) && fit(&["label!=c"]));
+        assert!(!fit(&["label=a", "label=c"]) && !fit(&["label=a=2"]) && !fit(&["label!=a"]));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_said() {
+        assert_eq!(parse(&["Dangling=T"]).unwrap().flag("dangling"), Some(true));
+        for wrong in ["name", "colour=blue", "dangling=maybe", "name=["] {
+            let why = parse(&[wrong]).unwrap_err();
+            assert!(why.contains(wrong), "{why}");
+        }
+        assert!(parse(&["dangling=1", "dangling=0"]).is_err());
+    }
+
+    #[test]
+    fn ports_are_ranges_with_a_protocol() {
+        assert!(PortRange::parse("80").unwrap().has(80, "tcp"));
+        assert!(PortRange::parse("8000-8010/UDP").unwrap().has(8005, "udp"));
+        assert!(!PortRange::parse("80").unwrap().has(80, "udp"));
+        for wrong in ["", "x", "80/icmp", "9-8", "70000"] {
+            assert!(PortRange::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! A command line that cannot be understood, in the words of every other error: one sentence, and a hint.
+//!
+//! clap finds what is wrong; what is printed is made here. Exit codes are docker's: 125 where a flag is wrong, 1 where
+//! a command or an argument is.
+
+use clap::Command;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// What is said of a wrong command line.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Explained {
+    pub sentence: String,
+    pub hint: String,
+    /// It is about a flag, and not about a command or an argument.
+    pub flag: bool,
+}
+
+/// Whether this is no mistake but a question: `--help`, `--version`, or a command that has commands, without one.
+pub fn is_help(error: &clap::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+            | ErrorKind::MissingSubcommand
+    )
+}
+
+/// The answer.
+pub fn help(error: &clap::Error, root: &mut Command, words: &[String]) -> String {
+    match error.kind() {
+        ErrorKind::MissingSubcommand => {
+            root.build();
+            verb(root, words).1.clone().render_help().to_string()
+        }
+        _ => error.render().to_string(),
+    }
+}
+
+/// `words` are what was typed, without the program's name; `root` is the program.
+pub fn explain(error: &clap::Error, root: &mut Command, words: &[String]) -> Explained {
+    root.build();
+    let (path, verb) = verb(root, words);
+    let given = |kind| error.get(kind).map(words_of).unwrap_or_default();
+    let argument = given(ContextKind::InvalidArg);
+    let flag = argument.split([' ', '=', '[']).next().unwrap_or_default().to_owned();
+    let is_flag = argument.starts_with('-');
+    let help = format!("{path} --help");
+    let usage = || usage(verb, &path);
+    let explained = |sentence: String, hint: String| Explained { sentence, hint, flag: is_flag };
+    match error.kind() {
+        ErrorKind::UnknownArgument if is_flag => {
+            let flags = verb.get_arguments().filter_map(|argument| argument.get_long());
+            let near = nearest(flags, argument.trim_start_matches('-'));
+            let hint = match near {
+                Some(near) => format!("did you mean --{near}?"),
+                None => format!("{help} lists the flags"),
+            };
+            explained(format!("unknown flag: {flag}"), hint)
+        }
+        ErrorKind::UnknownArgument => explained(format!("unexpected argument {argument:?}"), usage()),
+        ErrorKind::MissingRequiredArgument => {
+            // One that takes several is written with dots.
+            let missing = argument.replace("...", "").replace(['<', '>'], "");
+            explained(format!("{missing} is missing"), usage())
+        }
+        ErrorKind::InvalidSubcommand => {
+            let typed = given(ContextKind::InvalidSubcommand);
+            let names = verb.get_subcommands().filter(|command| !command.is_hide_set());
+            let near = nearest(names.map(Command::get_name), &typed);
+            let hint = match near {
+                Some(near) => format!("did you mean {path} {near}?"),
+                None => format!("{help} lists the commands"),
+            };
+            explained(format!("unknown command: {path} {typed}"), hint)
+        }
+        ErrorKind::ArgumentConflict => {
+            let prior = given(ContextKind::PriorArg);
+            let prior = prior.split(' ').next().unwrap_or_default();
+            let explained =
+                explained(format!("{flag} and {prior} cannot be used together"), format!("{help} says more"));
+            Explained { flag: false, ..explained }
+        }
+        ErrorKind::InvalidUtf8 => {
+            Explained { flag: false, ..explained("an argument is not UTF-8".into(), usage()) }
+        }
+        _ => value(error, &flag, is_flag, &help),
+    }
+}
+
+/// A value that is missing or wrong.
+fn value(error: &clap::Error, flag: &str, is_flag: bool, help: &str) -> Explained {
+    let given = |kind| error.get(kind).map(words_of).unwrap_or_default();
+    let (text, allowed) = (given(ContextKind::InvalidValue), given(ContextKind::ValidValue));
+    let because = std::error::Error::source(error).map(ToString::to_string);
+    let of = flag.replace(['<', '>'], "").replace("...", "");
+    let is_missing = text.is_empty() && because.is_none();
+    let sentence = match (is_missing, because) {
+        (true, _) => format!("{flag} needs a value"),
+        (false, Some(why)) => format!("invalid argument {text:?} for {of}: {why}"),
+        (false, None) => format!("invalid argument {text:?} for {of}"),
+    };
+    let hint = match allowed.is_empty() {
+        true => format!("{help} says what it takes"),
+        false => format!("it takes one of {allowed}"),
+    };
+    Explained { sentence, hint, flag: is_flag }
+}
+
+fn words_of(value: &ContextValue) -> String {
+    match value {
+        ContextValue::String(text) => text.clone(),
+        ContextValue::Strings(texts) => texts.join(", "),
+        ContextValue::StyledStr(text) => text.to_string(),
+        ContextValue::StyledStrs(texts) => {
+            texts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        }
+        ContextValue::Number(number) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// The command that the words lead to, and its name with those before it.
+fn verb<'a>(root: &'a Command, words: &[String]) -> (String, &'a Command) {
+    let (mut path, mut command) = (root.get_name().to_owned(), root);
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if let Some(flag) = word.strip_prefix("--").filter(|flag| !flag.contains('=')) {
+            let argument = command.get_arguments().find(|argument| argument.get_long() == Some(flag));
+            if argument.is_some_and(|argument| argument.get_action().takes_values()) {
+                words.next();
+            }
+        }
+        if word.starts_with('-') {
+            continue;
+        }
+        let Some(next) = command.find_subcommand(word) else { break };
+        path = format!("{path} {}", next.get_name());
+        command = next;
+    }
+    (path, command)
+}
+
+fn usage(verb: &Command, path: &str) -> String {
+    let text = verb.clone().render_usage().to_string();
+    let text = text.strip_prefix("Usage:").unwrap_or(&text).trim().to_owned();
+    // clap knows a command that was built by itself under its own name only.
+    let own = text.strip_prefix(path).or_else(|| text.strip_prefix(verb.get_name())).unwrap_or_default();
+    format!("usage: {path}{own}")
+}
+
+/// The name that differs by two letters at most. Two letters that changed places count as one, the commonest slip.
+fn nearest<'a>(names: impl Iterator<Item = &'a str>, typed: &str) -> Option<String> {
+    let slips = typed.chars().count().div_ceil(3).min(2);
+    let near = names.map(|name| (strsim::damerau_levenshtein(name, typed), name));
+    let near = near.filter(|(distance, name)| *distance <= slips || begins(name, typed));
+    near.min().map(|(_, name)| name.to_owned())
+}
+
+/// A name that was not typed to its end.
+fn begins(name: &str, typed: &str) -> bool {
+    typed.len() > 1 && name.starts_with(typed)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Arg, ArgAction};
+
+    use super::*;
+
+    fn explained(words: &[&str]) -> Explained {
+        let one = Command::new("one")
+            .arg(Arg::new("memory").short('m').long("memory").value_parser(clap::value_parser!(u8)))
+            .arg(Arg::new("when").long("when").value_parser(["always", "never"]))
+            .arg(Arg::new("quiet").long("quiet").action(ArgAction::SetTrue).conflicts_with("when"))
+            .arg(Arg::new("name").required(true).value_name("NAME"));
+        let group = Command::new("group").subcommand_required(true).subcommand(one);
+        let root = || Command::new("prog").subcommand_required(true).subcommand(group.clone());
+        let error = root().try_get_matches_from([&["prog"], words].concat()).unwrap_err();
+        let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
+        explain(&error, &mut root(), &words)
+    }
+
+    #[test]
+    fn mistakes_are_named_and_answered() {
+        for (words, sentence, hint, flag) in [
+            (&["gruop"][..], "unknown command: prog gruop", "did you mean prog group?", false),
+            (&["group", "x"], "unknown command: prog group x", "prog group --help lists the commands", false),
+            (&["group", "one"], "NAME is missing", "usage: prog group one [OPTIONS] <NAME>", false),
+            (
+                &["group", "one", "a", "b"],
+                "unexpected argument \"b\"",
+                "usage: prog group one [OPTIONS] <NAME>",
+                false,
+            ),
+            (&["group", "one", "--memroy", "1"], "unknown flag: --memroy", "did you mean --memory?", true),
+            (&["group", "one", "-x"], "unknown flag: -x", "prog group one --help lists the flags", true),
+            (
+                &["group", "one", "-m"],
+                "--memory needs a value",
+                "prog group one --help says what it takes",
+                true,
+            ),
+            (
+                &["group", "one", "--when", "now"],
+                "invalid argument \"now\" for --when",
+                "it takes one of always, never",
+                true,
+            ),
+        ] {
+            let wanted = Explained { sentence: sentence.into(), hint: hint.into(), flag };
+            assert_eq!(explained(words), wanted, "{words:?}");
+        }
+        assert!(
+            explained(&["group", "one", "-m", "x", "a"])
+                .sentence
+                .starts_with("invalid argument \"x\" for --memory: ")
+        );
+        assert!(!explained(&["group", "one", "--quiet", "--when", "never", "a"]).flag);
+    }
+}

@@ -1,0 +1,186 @@
+//! The command line as docker's users know it: help, exit codes, the style of mistakes, values of flags.
+
+use hull_test_support::Scenario;
+use hull_test_support::outcome::run;
+
+/// What `docker` 28 exits with. A wrong flag is 125, a wrong command or argument 1.
+const MISTAKES: &[(&[&str], i32)] = &[
+    (&["nonsense"], 1),
+    (&["--nonsense"], 125),
+    (&["--root"], 125),
+    (&["help", "nonsense"], 1),
+    (&["help", "network", "nonsense"], 1),
+    (&["run"], 1),
+    (&["run", "--rm"], 1),
+    (&["run", "--nonsense"], 125),
+    (&["run", "-Z", "image"], 125),
+    (&["run", "-m"], 125),
+    (&["run", "-m", "x", "image"], 125),
+    (&["run", "--pull", "sometimes", "image"], 125),
+    (&["run", "--privileged=maybe", "image"], 125),
+    (&["run", "-it=false"], 1),
+    (&["container", "run", "--nonsense"], 125),
+    (&["create"], 1),
+    (&["create", "--nonsense"], 125),
+    (&["create", "--env-file", "/no/such/file", "image"], 125),
+    (&["create", "-v", "/a:/b:xx:yy", "image"], 125),
+    (&["create", "--mount", "type=bind", "image"], 125),
+    (&["exec"], 1),
+    (&["exec", "one"], 1),
+    (&["exec", "--nonsense"], 125),
+    (&["exec", "--env-file", "/no/such/file", "one", "true"], 1),
+    (&["start"], 1),
+    (&["stop"], 1),
+    (&["stop", "-t", "x", "one"], 125),
+    (&["restart", "-t", "x", "one"], 125),
+    (&["kill"], 1),
+    (&["kill", "-s"], 125),
+    (&["rm"], 1),
+    (&["rm", "-x", "one"], 125),
+    (&["ps", "x"], 1),
+    (&["ps", "--all=maybe"], 125),
+    (&["ps", "--last", "x"], 125),
+    (&["ps", "-f", "nonsense"], 125),
+    (&["ps", "-f", "nonsense=1"], 1),
+    (&["ps", "--format", "{{"], 1),
+    (&["logs"], 1),
+    (&["logs", "one", "two"], 1),
+    (&["inspect"], 1),
+    (&["inspect", "--type", "nonsense", "one"], 1),
+    (&["inspect", "-f", "{{", "one"], 64),
+    (&["version", "--format", "{{"], 64),
+    (&["wait"], 1),
+    (&["wait", "--nonsense"], 125),
+    (&["attach"], 1),
+    (&["attach", "--nonsense", "one"], 125),
+    (&["pause"], 1),
+    (&["top"], 1),
+    (&["cp", "one"], 1),
+    (&["port"], 1),
+    (&["port", "one", "2", "3"], 1),
+    (&["rename", "one"], 1),
+    (&["commit"], 1),
+    (&["commit", "-p=maybe", "one"], 125),
+    (&["diff"], 1),
+    (&["export"], 1),
+    (&["images", "one", "two"], 1),
+    (&["images", "-f", "nonsense"], 125),
+    (&["tag", "one"], 1),
+    (&["rmi"], 1),
+    (&["save"], 1),
+    (&["load", "x"], 1),
+    (&["import"], 1),
+    (&["history"], 1),
+    (&["pull"], 1),
+    (&["pull", "--nonsense"], 125),
+    (&["push"], 1),
+    (&["login", "--password", "x", "--password-stdin"], 1),
+    (&["logout", "one", "two"], 1),
+    (&["search"], 1),
+    (&["search", "--limit", "x", "term"], 125),
+    (&["network", "nonsense"], 1),
+    (&["network", "create"], 1),
+    (&["network", "create", "--nonsense"], 125),
+    (&["network", "rm"], 1),
+    (&["network", "connect", "one"], 1),
+    (&["volume", "nonsense"], 1),
+    (&["volume", "create", "one", "two"], 1),
+    (&["volume", "rm"], 1),
+    (&["image", "nonsense"], 1),
+    (&["system", "nonsense"], 1),
+    (&["system", "df", "x"], 1),
+    (&["info", "x"], 1),
+];
+
+#[test]
+fn mistakes_have_dockers_exit_codes_and_hulls_words() {
+    let Some(t) = Scenario::start() else { return };
+    for (words, code) in MISTAKES {
+        let outcome = t.hull(words);
+        let said = outcome.fails(*code);
+        assert!(said.starts_with("hull: ") && !said.contains("error:"), "{outcome}");
+        let other = said.lines().skip(1).find(|line| !line.starts_with("hint: "));
+        assert_eq!(other, None, "{outcome}");
+        assert_eq!(outcome.stdout, "", "{outcome}");
+    }
+}
+
+#[test]
+fn help_is_printed_where_it_is_asked_for() {
+    let Some(t) = Scenario::start() else { return };
+    let all = t.ok(&[]);
+    assert!(all.contains("\nCommands:\n") && all.contains("\n  help "), "{all}");
+    assert_eq!(t.ok(&["help"]), all);
+    assert_eq!(t.ok(&["--root", "/nowhere", "--help"]), all);
+    assert_eq!(t.ok(&["help", "run"]), t.ok(&["run", "--help"]));
+    assert_eq!(t.ok(&["help", "container", "run"]), t.ok(&["container", "run", "--help"]));
+    assert_eq!(t.ok(&["help", "network", "create"]), t.ok(&["network", "create", "--help"]));
+    for group in ["container", "image", "network", "volume", "system"] {
+        assert_eq!(t.ok(&["help", group]), t.ok(&[group]), "{group}");
+    }
+}
+
+#[test]
+fn flags_behind_the_image_are_said_to_belong_before_it() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let outcome = t.hull(&["run", "busybox", "--rm", "true"]);
+    assert!(
+        outcome.fails(127).contains("hint: flags go before the image: hull run --rm busybox"),
+        "{outcome}"
+    );
+    t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
+    let outcome = t.hull(&["exec", "box", "-w", "/tmp", "pwd"]);
+    assert!(outcome.fails(127).contains("flags go before the container: hull exec -w box"), "{outcome}");
+    assert!(!t.hull(&["run", "--rm", "busybox", "nothing"]).stderr.contains("flags go"));
+}
+
+#[test]
+fn a_flag_that_is_on_or_off_may_say_which() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let out =
+        t.ok(&["run", "--rm=true", "-d=false", "-it=false", "--privileged=F", "busybox", "echo", "here"]);
+    assert_eq!(out, "here");
+    let id = t.ok(&["run", "-d=T", "--rm=0", "--init=1", "--read-only=TRUE", "busybox", "sleep", "300"]);
+    assert_eq!(t.inspect(&id, "{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.Init}}"), "true true");
+    assert_eq!(t.ok(&["ps", "--quiet=true", "--no-trunc=t", "--all=False"]), id);
+    t.ok(&["rm", "--force=1", &id]);
+    assert_eq!(t.ok(&["ps", "-aq=true"]), "", "of two containers one was removed by --rm=true");
+    // The last of several counts.
+    assert_eq!(
+        t.ok(&[
+            "run", "--rm", "--rm", "--name", "one", "--name", "two", "-h", "a", "-h", "b", "busybox",
+            "hostname"
+        ]),
+        "b"
+    );
+    // A word behind the image is the program's.
+    assert_eq!(t.ok(&["run", "--rm=true", "busybox", "echo", "--rm=maybe"]), "--rm=maybe");
+}
+
+#[test]
+fn values_with_commas_are_quoted_as_in_csv() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.write("with,comma/file", "seen");
+    let source = format!("type=bind,\"src={}\",dst=/x,readonly=T", t.path("with,comma").display());
+    assert_eq!(t.ok(&["run", "--rm", "--mount", &source, "busybox", "cat", "/x/file"]), "seen");
+    let refused = t.hull(&["run", "--rm", "--mount", "type=bind,src=\"/a,b\",dst=/x", "busybox", "true"]);
+    assert!(refused.fails(125).contains("quote the whole field"), "{refused}");
+}
+
+#[test]
+fn load_names_what_it_loaded() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let archive = t.path("image.tar");
+    let archive = archive.to_str().unwrap();
+    t.ok(&["tag", "busybox", "named:1"]);
+    t.ok(&["save", "-o", archive, "named:1"]);
+    t.ok(&["rmi", "named:1"]);
+    assert_eq!(t.ok(&["load", "-q", "-i", archive]), "Loaded image: named:1");
+}
+
+#[test]
+fn the_command_line_of_hull_oci_has_the_same_style() {
+    let mut command = std::process::Command::new(hull_test_support::program::hull_oci());
+    let outcome = run(command.args(["run", "--nonsense"]));
+    assert!(outcome.fails(1).starts_with("hull-oci: unknown flag: --nonsense\nhint: "), "{outcome}");
+}
