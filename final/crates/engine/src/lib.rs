@@ -18,6 +18,7 @@ mod engine;
 mod error;
 mod exec;
 mod files;
+mod freeze;
 mod housekeeping;
 mod images;
 mod info;
@@ -43,7 +44,7 @@ mod top;
 mod usage;
 mod volumes;
 
-pub use attach::{AttachEnd, AttachOptions, AttachStream};
+pub use attach::{AttachEnd, AttachOptions, AttachStream, WindowSize};
 pub use copy::{Change, CommitOptions, CopyOptions, CopyPath, Freezable};
 pub use engine::Engine;
 pub use error::{Error, Result};
