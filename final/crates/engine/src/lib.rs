@@ -49,6 +49,7 @@ pub use copy::{Change, CommitOptions, CopyOptions, CopyPath, Freezable};
 pub use engine::Engine;
 pub use error::{Error, Result};
 pub use list::Summary;
+pub use logs::LogSink;
 pub use monitor::launch::StartAttach;
 pub use network::{NetworkOptions, NetworkRecord, PublishedPort};
 pub use prune::{PruneOptions, Pruned};

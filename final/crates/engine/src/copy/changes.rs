@@ -94,13 +94,14 @@ impl Engine {
         let _lock = self.lock_in_use()?;
         let freezes = options.pause && Freezable::of(self, &record)? == Freezable::Yes;
         let frozen = if freezes { self.freeze(&record)? } else { None };
-        let outcome = commit(self.images(), &layer, |file| {
+        commit(self.images(), &layer, |file| {
             let mut packer = Packer::new(io::BufWriter::with_capacity(256 * 1024, file));
             self.send_changes(&record, &mut packer)?;
-            packer.finish().map(drop)
-        });
-        drop(frozen);
-        outcome
+            packer.finish()?;
+            // Its files are no longer read: what follows is done with the copy.
+            drop(frozen);
+            Ok(())
+        })
     }
 
     fn send_changes(&self, record: &Record, sink: &mut dyn Sink) -> Result<()> {
