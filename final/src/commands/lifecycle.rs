@@ -1,8 +1,7 @@
 //! Verbs that take containers from one state to another.
 
 use anyhow::{Result, bail};
-use hull_engine::{AttachOptions, Engine, StartAttach};
-use hull_sys::terminal::window_size;
+use hull_engine::{AttachEnd, AttachOptions, Engine, StartAttach};
 
 use super::{each, run};
 use crate::cli::container::{Kill, Names, Rename, Rm, Start, Stop};
@@ -10,7 +9,7 @@ use crate::cli::container::{Kill, Names, Rename, Rm, Start, Stop};
 pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
     if !args.attach && !args.interactive {
         return each(&args.containers.names, |name| {
-            engine.start(name, StartAttach::Detached, window_size())?;
+            engine.start(name, StartAttach::Detached)?;
             run::say_what_is_dropped(engine, name);
             Ok(Some(name.into()))
         });
@@ -22,11 +21,14 @@ pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
     let flag = |key: &str| config["Config"][key].as_bool().unwrap_or(false);
     let (tty, interactive) = (flag("Tty"), args.interactive && flag("OpenStdin"));
     run::need_terminal(tty, interactive)?;
-    let Some(stream) = engine.start(name, StartAttach::Attached, window_size())? else { return Ok(0) };
+    let Some(stream) = engine.start(name, StartAttach::Attached)? else { return Ok(0) };
     run::say_what_is_dropped(engine, name);
     let options =
         AttachOptions { stdin: interactive, tty, sig_proxy: !tty, detach_keys: args.detach_keys.clone() };
-    run::stay(stream, &options)
+    match stream.run(&options)? {
+        AttachEnd::Exited(code) => Ok(code),
+        AttachEnd::Detached => Ok(0),
+    }
 }
 
 pub fn stop(engine: &Engine, args: &Stop) -> Result<u8> {

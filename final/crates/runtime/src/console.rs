@@ -45,13 +45,17 @@ pub(crate) fn open(dev: impl AsFd, size: Option<(u16, u16)>) -> Result<Console> 
     Ok(Console { master, slave })
 }
 
-/// In the session leader: the slave becomes the controlling terminal and stdin, stdout and stderr.
+/// The slave becomes stdin, stdout and stderr.
 pub(crate) fn install(slave: &OwnedFd, uid: u32) -> Result<()> {
     let step = || "make the terminal ours".to_owned();
     rustix::fs::fchown(slave, Some(rustix::fs::Uid::from_raw(uid)), None).step(step)?;
-    rustix::process::ioctl_tiocsctty(slave).step(step)?;
     rustix::stdio::dup2_stdin(slave)
         .and_then(|()| rustix::stdio::dup2_stdout(slave))
         .and_then(|()| rustix::stdio::dup2_stderr(slave))
         .step(step)
+}
+
+/// In the session leader: the installed terminal becomes the controlling one. It is hung up when this process ends.
+pub(crate) fn control() -> Result<()> {
+    rustix::process::ioctl_tiocsctty(rustix::stdio::stdin()).step(|| "make the terminal ours".into())
 }

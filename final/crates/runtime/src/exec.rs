@@ -4,16 +4,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use hull_sys::process::{self, Clone3, Cloned};
-use nix::errno::Errno;
 use nix::libc;
 
+use crate::arrival::{self, Arrived};
 use crate::cgroups::Cgroup;
 use crate::console;
 use crate::create::{Running, end};
 use crate::error::{Error, Result, Step};
 use crate::hooks::Subject;
 use crate::idmap;
-use crate::init::{self, Rights};
+use crate::init::{self, Executable, Rights};
 use crate::namespaces;
 use crate::protocol::{Channel, Message};
 use crate::security::seccomp::Program;
@@ -35,9 +35,8 @@ pub struct ExecTarget<'a> {
     pub preserved_fds: u32,
 }
 
-/// Runs `process` in the container's namespaces and cgroup, as a child of the caller, which has one thread and makes
-/// no other children afterwards: they would be born in the container's pid namespace too. With a terminal its other
-/// end is returned.
+/// Runs `process` in the container's namespaces and cgroup, as a child of the caller, which has one thread. With a terminal
+/// its other end is returned.
 pub fn exec(
     target: ExecTarget<'_>,
     user_process: &Process,
@@ -46,12 +45,6 @@ pub fn exec(
     let filter = init::compile(target.spec, target.seccomp_cache)?;
     let (ours, theirs) = Channel::pair()?;
     let directory = target.cgroup.and_then(Cgroup::open_dir);
-    // The child is born in sight of the container: nobody inside may look through its /proc/PID/fd, or trace it.
-    process::set_dumpable(false).step(|| "hide from the container".into())?;
-    let joined = namespaces::of(target.spec)
-        .iter()
-        .fold(0, |flags, namespace| flags | namespaces::flag(namespace.kind));
-    let joined = join_pid_namespace(target.pidfd, joined)?;
     // Inherited by the child, until the cgroup that it is born in has other CPUs.
     let affinity = user_process.exec_cpu_affinity.as_ref();
     init::set_affinity(affinity.and_then(|affinity| affinity.initial.as_deref()))?;
@@ -60,14 +53,15 @@ pub fn exec(
         Cloned::Child => {
             drop(ours);
             drop(directory);
-            let Err(error) = enter(&target, user_process, &stdio, filter.as_ref(), &theirs, joined);
+            let Err(error) = enter(&target, user_process, &stdio, filter.as_ref(), &theirs);
             let _ = theirs.send(&Message::Failed(error));
             process::exit_now(1)
         }
         Cloned::Parent { pid, pidfd } => {
             drop(theirs);
-            match converse(&ours) {
-                Ok(console) => Ok((Running { pid, pidfd, cgroup: None }, console)),
+            let Arrived { pid, pidfd, console } = arrival::await_arrival(&ours, (pid, pidfd))?;
+            match await_execution(&ours) {
+                Ok(()) => Ok((Running { pid, pidfd, cgroup: None }, console)),
                 Err(error) => {
                     // The container's first process cannot end before this one is collected (pid_namespaces(7)), and
                     // nobody but us is sure to do that.
@@ -79,46 +73,23 @@ pub fn exec(
     }
 }
 
-/// For the caller's next child; which namespaces are left for it to join itself. An ordinary user has rights over the pid
-/// namespace in the container's user namespace only: there the caller goes along.
-fn join_pid_namespace(container: BorrowedFd<'_>, joined: i32) -> Result<i32> {
-    let (user, pid) = (joined & libc::CLONE_NEWUSER, joined & libc::CLONE_NEWPID);
-    let step = || "join the container's pid namespace".to_owned();
-    if pid == 0 {
-        return Ok(joined);
-    }
-    match process::setns(container, pid) {
-        Err(Errno::EPERM) if user != 0 => {
-            process::setns(container, user | pid).step(step)?;
-            idmap::become_root()?;
-            Ok(joined & !user & !pid)
-        }
-        done => done.step(step).map(|()| joined & !pid),
+/// Until the process is the user's program.
+fn await_execution(channel: &Channel) -> Result<()> {
+    match channel.receive()? {
+        None => Ok(()),
+        Some(Message::Failed(error)) => Err(error),
+        Some(_) => Err(Error::InitDied),
     }
 }
 
-/// Until the process is the user's program; the other end of its terminal, if it has one.
-fn converse(channel: &Channel) -> Result<Option<OwnedFd>> {
-    let mut console = None;
-    loop {
-        match channel.receive()? {
-            Some(Message::Console(master)) => console = Some(master),
-            Some(Message::Failed(error)) => return Err(error),
-            Some(_) => return Err(Error::InitDied),
-            None => return Ok(console),
-        }
-    }
-}
-
+/// All of it happens outside the container's pid namespace; see [`crate::arrival`].
 fn enter(
     target: &ExecTarget<'_>,
     user_process: &Process,
     stdio: &Stdio,
     filter: Option<&Program>,
     channel: &Channel,
-    joined: i32,
 ) -> Result<std::convert::Infallible> {
-    nix::unistd::setsid().step(|| "start a session".into())?;
     process::join_new_session_keyring().or_else(init::absent).step(|| "start a session keyring".into())?;
     init::set_oom_score(user_process)?;
     // While the host's cgroup mounts are still in sight.
@@ -126,16 +97,7 @@ fn enter(
     let affinity = user_process.exec_cpu_affinity.as_ref();
     init::set_affinity(affinity.and_then(|affinity| affinity.last.as_deref()))?;
     let rights = Rights::prepare(user_process, filter, subject(target)?)?;
-    let shared_root = shared_root(target)?;
-    process::setns(target.pidfd, joined).step(|| "join the container's namespaces".into())?;
-    if let Some(root) = shared_root {
-        let step = || "enter the container's root".to_owned();
-        nix::unistd::fchdir(root).step(step)?;
-        nix::unistd::chroot(".").step(step)?;
-    }
-    if joined & libc::CLONE_NEWUSER != 0 {
-        idmap::become_root()?;
-    }
+    join(target)?;
     if user_process.terminal {
         let dev = std::fs::File::open("/dev").step(|| "open /dev".into())?;
         let size = user_process.console_size.map(|size| (size.height, size.width));
@@ -146,13 +108,36 @@ fn enter(
         stdio.install()?;
     }
     init::set_schedule(user_process, &target.spec.linux.clone().unwrap_or_default())?;
-    init::set_limits(user_process)?;
-    rights.take()?;
+    init::set_limits_of_parent(user_process)?;
+    let mut filter = rights.take()?;
     // Before anything is looked for by a name of the container's; see the create path.
-    process::close_all_but(3 + target.preserved_fds, &[channel.as_fd()])
-        .step(|| "close inherited descriptors".into())?;
+    let kept: Vec<_> = filter.descriptor().into_iter().chain([channel.as_fd()]).collect();
+    process::close_all_but(3 + target.preserved_fds, &kept).step(|| "close inherited descriptors".into())?;
     let program = init::find(user_process)?;
-    init::execute(&program, user_process, target.preserved_fds)
+    let program = Executable::prepare(program, user_process, target.preserved_fds)?;
+    filter.load_before_others_see(&arrival::calls(user_process))?;
+    arrival::arrive(channel, user_process)?;
+    filter.load()?;
+    program.execute()
+}
+
+/// Joins the container's namespaces, all or none; its pid namespace is the one that the next child is born in. In a user
+/// namespace the container's other namespaces may belong to that one, over which we have rights in it alone.
+fn join(target: &ExecTarget<'_>) -> Result<()> {
+    let shared_root = shared_root(target)?;
+    let kinds = namespaces::of(target.spec).iter();
+    let joined = kinds.fold(0, |flags, namespace| flags | namespaces::flag(namespace.kind));
+    process::set_dumpable(false).step(|| "hide from the container".into())?;
+    process::setns(target.pidfd, joined).step(|| "join the container's namespaces".into())?;
+    if let Some(root) = shared_root {
+        let step = || "enter the container's root".to_owned();
+        nix::unistd::fchdir(root).step(step)?;
+        nix::unistd::chroot(".").step(step)?;
+    }
+    match joined & libc::CLONE_NEWUSER {
+        0 => Ok(()),
+        _ => idmap::become_root(),
+    }
 }
 
 fn subject<'a>(target: &ExecTarget<'a>) -> Result<Subject<'a>> {

@@ -200,7 +200,8 @@ fn become_hook(
             .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
             .collect(),
     };
-    init::execute(&path, &Process { args, env, ..Process::default() }, 0)
+    let process = Process { args, env, ..Process::default() };
+    init::Executable::prepare(path, &process, 0)?.execute()
 }
 
 /// Its exit code. `None` when its time is over: it is dead then, and all of its process group.

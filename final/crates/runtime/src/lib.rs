@@ -14,6 +14,7 @@
 //! ```
 //! It knows nothing of images, networks or names.
 
+mod arrival;
 mod birth;
 pub mod cgroups;
 pub mod checkpoint;

@@ -14,6 +14,9 @@
 //!   Go ───────────────────────────▶ execve
 //!          ◀─────────────────────── end of file: close-on-exec is the proof that it runs
 //! ```
+//! A child that others in its pid namespace can see is not the one that was cloned first: that one does all the work where
+//! nobody sees it, clones the other, says `Born` and ends ([`crate::arrival`]).
+//!
 //! At any point the child may say `Failed` instead, with the step and the errno, and exit. From `Ready` on the other
 //! side may be another process ([`crate::rendezvous`]).
 
@@ -38,6 +41,8 @@ pub(crate) enum Message {
     Built,
     Ready,
     Console(OwnedFd),
+    /// Another process goes on, of which the parent is told the pid.
+    Born(i32),
     Failed(Error),
 }
 
@@ -136,6 +141,7 @@ fn encode(message: &Message) -> (Vec<u8>, Option<&OwnedFd>) {
         Message::Built => (b"b".to_vec(), None),
         Message::Ready => (b"r".to_vec(), None),
         Message::Console(fd) => (b"c".to_vec(), Some(fd)),
+        Message::Born(pid) => ([b"p", &pid.to_le_bytes()[..]].concat(), None),
         Message::Failed(Error::Step { step, errno }) => (failure(b'S', *errno as i32, step), None),
         Message::Failed(Error::NotFound { program, why }) => {
             (failure(b'N', i32::from(*why == IN_PATH), program), None)
@@ -155,13 +161,16 @@ fn decode(packet: &[u8], fd: Option<OwnedFd>) -> Result<Message> {
     let failure = || {
         let (errno, text) = packet[1..].split_first_chunk::<4>()?;
         let errno = i32::from_le_bytes(*errno);
-        Some((errno, String::from_utf8_lossy(text).into_owned()))
+        // Whoever may trace the child can make it say anything, and a terminal is to show it.
+        let text = String::from_utf8_lossy(text).replace(|c: char| c.is_control() && c != '\n', "?");
+        Some((errno, text))
     };
     let message = match (packet[0], fd) {
         (b'g', _) => Some(Message::Go),
         (b'b', _) => Some(Message::Built),
         (b'r', _) => Some(Message::Ready),
         (b'c', Some(fd)) => Some(Message::Console(fd)),
+        (b'p', _) => packet[1..].try_into().ok().map(|pid| Message::Born(i32::from_le_bytes(pid))),
         (kind @ (b'S' | b'N' | b'X' | b'I' | b'T'), _) => failure().map(|(errno, text)| {
             Message::Failed(match kind {
                 b'S' => Error::Step { step: text, errno: Errno::from_raw(errno) },

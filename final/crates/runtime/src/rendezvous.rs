@@ -8,7 +8,7 @@
 //! ```
 //! The messages are those of the pair ([`crate::protocol`]).
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use hull_sys::net::with_socket_address;
@@ -50,18 +50,18 @@ pub fn connect(path: &Path, kind: SocketType) -> Result<OwnedFd> {
     Ok(socket)
 }
 
-/// In the child: waits for [`start`]. Until then nothing of the creating process is kept, for a lock or a pipe would
-/// otherwise be held as long as the container is created.
-pub(crate) fn await_start(listener: &OwnedFd, preserved: u32, channel: &mut Channel) -> Result<()> {
+/// In the child: waits for [`start`]. Until then nothing of the creating process is kept but `kept`, for a lock or a pipe
+/// would otherwise be held as long as the container is created.
+pub(crate) fn await_start(
+    listener: &OwnedFd,
+    preserved: u32,
+    kept: Option<BorrowedFd<'_>>,
+    channel: &mut Channel,
+) -> Result<()> {
     // Nobody inside may look through /proc/PID/fd of what is still a process of ours; execve(2) ends it.
     process::set_dumpable(false).step(|| "hide from the container".into())?;
-    let number = listener.as_raw_fd().unsigned_abs();
-    let first = 3 + preserved;
-    let step = || "close inherited descriptors".to_owned();
-    if first < number {
-        process::close_range(first, number - 1).step(step)?;
-    }
-    process::close_range(number + 1, u32::MAX).step(step)?;
+    let kept: Vec<_> = kept.into_iter().chain([listener.as_fd()]).collect();
+    process::close_all_but(3 + preserved, &kept).step(|| "close inherited descriptors".into())?;
     let mut accepted = accept(listener)?;
     // Whoever connected may have died before it could say anything; the next may not.
     while !matches!(accepted.receive(), Ok(Some(Message::Go))) {

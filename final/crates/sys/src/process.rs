@@ -73,6 +73,49 @@ pub fn clone3(request: &Clone3<'_>) -> nix::Result<Cloned> {
     }
 }
 
+/// clone(2) as fork(2), but the child is our parent's, as we are (`CLONE_PARENT`). Seccomp policies allow it where they
+/// allow fork(2), while docker's refuses clone3(2).
+pub fn fork_sibling() -> nix::Result<Fork> {
+    let flags = FORK_SIBLING_FLAGS;
+    // SAFETY: no stack and no CLONE_VM: the child runs on a copy of this one, as after fork(2), and callers are
+    // single-threaded. The null pointers are for what the flags do not ask for.
+    match Errno::result(unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) })? {
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent { pid: pid as i32 }),
+    }
+}
+
+/// The first argument of clone(2) in [`fork_sibling`], by which a filter can know it.
+pub const FORK_SIBLING_FLAGS: u64 = (libc::CLONE_PARENT | libc::SIGCHLD) as u64;
+
+/// True for a process that is our child and has not been collected.
+pub fn is_child(pid: i32) -> bool {
+    let Some(pid) = rustix::process::Pid::from_raw(pid) else { return false };
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    rustix::process::waitid(WaitId::Pid(pid), options).is_ok()
+}
+
+/// Overwrites the environment that this process was started with, and leaves it none: what runs inside a container may
+/// be looked into from there, and the caller's variables can hold secrets.
+pub fn forget_environment() {
+    // SAFETY: single-threaded callers; `environ` is null or an array of C strings that ends with a null pointer, which std
+    // and the C library only reach through it.
+    unsafe {
+        let mut entry = environ;
+        while !entry.is_null() && !(*entry).is_null() {
+            let length = libc::strlen(*entry);
+            std::slice::from_raw_parts_mut((*entry).cast::<u8>(), length).fill(0);
+            *entry = std::ptr::null_mut();
+            entry = entry.add(1);
+        }
+        environ = std::ptr::null_mut();
+    }
+}
+
+unsafe extern "C" {
+    static mut environ: *mut *mut libc::c_char;
+}
+
 /// `_exit`(2): neither the parent's buffers nor its exit handlers are the child's to run.
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: ends the process; nothing runs after it.
@@ -166,11 +209,39 @@ pub fn place_fd(fd: BorrowedFd<'_>, number: i32) -> nix::Result<()> {
     Errno::result(unsafe { libc::dup2(fd.as_raw_fd(), number) }).map(drop)
 }
 
-/// execve(2); returns only on failure.
-pub fn execve(path: &CString, args: &[CString], env: &[CString]) -> Errno {
-    match nix::unistd::execve(path, args, env) {
-        Err(errno) => errno,
-        Ok(never) => match never {},
+/// execve(2) with all that it takes laid out beforehand: a seccomp filter that is loaded in between may allow no other call,
+/// not even for memory.
+#[derive(Debug)]
+pub struct Execve {
+    path: CString,
+    args: Pointers,
+    env: Pointers,
+}
+
+impl Execve {
+    pub fn new(path: CString, args: Vec<CString>, env: Vec<CString>) -> Self {
+        Self { path, args: Pointers::new(args), env: Pointers::new(env) }
+    }
+
+    /// Returns only on failure.
+    pub fn call(&self) -> Errno {
+        // SAFETY: a C string and two arrays of C strings, each array ending with a null pointer; all live as long as self.
+        unsafe { libc::execve(self.path.as_ptr(), self.args.array.as_ptr(), self.env.array.as_ptr()) };
+        Errno::last()
+    }
+}
+
+/// C strings, and the array of pointers to them that ends with a null pointer.
+#[derive(Debug)]
+struct Pointers {
+    array: Vec<*const libc::c_char>,
+    _owned: Vec<CString>,
+}
+
+impl Pointers {
+    fn new(owned: Vec<CString>) -> Self {
+        let array = owned.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect();
+        Self { array, _owned: owned }
     }
 }
 

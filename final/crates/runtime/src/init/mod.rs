@@ -28,8 +28,11 @@ use crate::security::seccomp::{self, Program};
 use crate::spec::{Linux, Namespace, NamespaceKind, Process, Spec};
 
 pub use pid1::serve_as_init;
-pub(crate) use program::{execute, find};
-pub(crate) use rights::{Rights, absent, pid_on_the_host, set_limits, set_oom_score};
+pub(crate) use program::{Executable, find};
+pub(crate) use rights::{
+    Filter, Rights, absent, has_process_limit, pid_on_the_host, set_limits, set_limits_of_parent,
+    set_oom_score, set_process_limit,
+};
 pub(crate) use schedule::{check as check_schedule, set as set_schedule, set_affinity};
 
 /// The spec's filter, compiled in the parent: the child has no view of the cache.
@@ -86,24 +89,31 @@ fn become_container(
         Some(console) => {
             channel.send(&Message::Console(console.master))?;
             console::install(&console.slave, user_process.user.uid)?;
+            console::control()?;
         }
         None => options.stdio.install()?,
     }
     schedule::set(user_process, &linux)?;
     set_limits(user_process)?;
-    rights.take()?;
+    let filter = rights.take()?;
     die_with_parent(options)?;
-    close_others(options, channel, own.as_ref())?;
+    close_others(options, channel, own.as_ref(), &filter)?;
     let program = find(user_process)?;
     channel.send(&Message::Ready)?;
     match &options.rendezvous {
-        Some(listener) => rendezvous::await_start(listener, options.preserved_fds, channel)?,
+        Some(listener) => {
+            rendezvous::await_start(listener, options.preserved_fds, filter.descriptor(), channel)?;
+        }
         None => channel.await_go()?,
     }
     hooks::run(Point::StartContainer, inside(options, spec))?;
     match &own {
-        Some(own) => pid1::start(own, user_process, channel),
-        None => execute(&program, user_process, options.preserved_fds),
+        Some(own) => pid1::start(own, user_process, &filter, channel),
+        None => {
+            let program = Executable::prepare(program, user_process, options.preserved_fds)?;
+            filter.load()?;
+            program.execute()
+        }
     }
 }
 
@@ -147,8 +157,14 @@ fn die_with_parent(options: &CreateOptions<'_>) -> Result<()> {
 
 /// Closed, and not only close-on-exec: execve(2) finds the program before it closes anything, and a program, or a working
 /// directory, named `/proc/self/fd/N/..` would be found through a directory of the host (CVE-2024-21626).
-fn close_others(options: &CreateOptions<'_>, channel: &Channel, own: Option<&OwnedFd>) -> Result<()> {
+fn close_others(
+    options: &CreateOptions<'_>,
+    channel: &Channel,
+    own: Option<&OwnedFd>,
+    filter: &Filter<'_>,
+) -> Result<()> {
     let mut kept = vec![channel.as_fd()];
+    kept.extend(filter.descriptor());
     kept.extend(options.rendezvous.as_ref().map(AsFd::as_fd));
     kept.extend(own.map(AsFd::as_fd));
     process::close_all_but(3 + options.preserved_fds, &kept).step(|| "close inherited descriptors".into())

@@ -7,7 +7,7 @@
 //! environment and memory inside, to whoever may look into another process there.
 
 use std::convert::Infallible;
-use std::ffi::{CString, OsStr};
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -17,7 +17,8 @@ use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
 use rustix::process::WaitOptions;
 
-use super::program::{c_strings, execute, find, reset_signals};
+use super::Filter;
+use super::program::{Executable, c_strings, find, reset_signals};
 use crate::error::{Result, Step};
 use crate::protocol::{Channel, Message};
 use crate::spec::Process;
@@ -37,11 +38,17 @@ pub(super) fn open_own_program() -> Result<OwnedFd> {
 }
 
 /// Executes `own` as the init of `user_process`.
-pub(super) fn start(own: &OwnedFd, user_process: &Process, channel: &Channel) -> Result<Infallible> {
+pub(super) fn start(
+    own: &OwnedFd,
+    user_process: &Process,
+    filter: &Filter<'_>,
+    channel: &Channel,
+) -> Result<Infallible> {
     reset_signals()?;
     let args = [&[NAME.to_owned(), "--".to_owned()], user_process.args.as_slice()].concat();
     let (args, env) = (c_strings(&args)?, c_strings(&user_process.env)?);
     process::place_fd(channel.as_fd(), CHANNEL).step(|| "pass the channel on".into())?;
+    filter.load()?;
     let flags = nix::fcntl::AtFlags::AT_EMPTY_PATH;
     nix::unistd::execveat(own, c"", &args, &env, flags)
         .step(|| "execute hull's own program as the container's init".into())
@@ -77,8 +84,8 @@ fn run(user_process: &Process) -> Result<Infallible> {
             nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))
                 .step(|| "start a process group".into())?;
             let _ = nix::unistd::tcsetpgrp(rustix::stdio::stdin(), nix::unistd::getpid());
-            let program: CString = find(user_process)?;
-            execute(&program, user_process, 0)
+            let program = find(user_process)?;
+            Executable::prepare(program, user_process, 0)?.execute()
         }
         Fork::Parent { pid } => {
             // Our copy of the channel would keep the parent waiting for the end of file.

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::ffi::CString;
 use std::path::Path;
 
-use hull_sys::process;
+use hull_sys::process::{self, Execve};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow};
 
@@ -55,18 +55,28 @@ fn missing(name: &str, error: &std::io::Error) -> Error {
     }
 }
 
-/// Signals and descriptors as a new program expects them, `preserved` of those from 3 on beside the usual three, then
-/// execve(2).
-pub(crate) fn execute(program: &CString, process: &Process, preserved: u32) -> Result<Infallible> {
-    reset_signals()?;
-    process::cloexec_from(3 + preserved).step(|| "close inherited descriptors".into())?;
-    let args = c_strings(&process.args)?;
-    let env = c_strings(&process.env)?;
-    let name = process.args.first().cloned().unwrap_or_default();
-    match process::execve(program, &args, &env) {
-        // The file was there: what is missing is its interpreter.
-        Errno::ENOENT => Err(Error::NotFound { program: name, why: NO_FILE }),
-        errno => Err(Error::NotExecutable { program: name, errno }),
+/// The program with all that execve(2) takes, laid out.
+pub(crate) struct Executable {
+    call: Execve,
+    name: String,
+}
+
+impl Executable {
+    /// Signals and descriptors as a new program expects them, `preserved` of those from 3 on beside the usual three.
+    pub(crate) fn prepare(program: CString, process: &Process, preserved: u32) -> Result<Self> {
+        reset_signals()?;
+        process::cloexec_from(3 + preserved).step(|| "close inherited descriptors".into())?;
+        let call = Execve::new(program, c_strings(&process.args)?, c_strings(&process.env)?);
+        Ok(Self { call, name: process.args.first().cloned().unwrap_or_default() })
+    }
+
+    /// Becomes the program.
+    pub(crate) fn execute(self) -> Result<Infallible> {
+        match self.call.call() {
+            // The file was there: what is missing is its interpreter.
+            Errno::ENOENT => Err(Error::NotFound { program: self.name, why: NO_FILE }),
+            errno => Err(Error::NotExecutable { program: self.name, errno }),
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! What the program may do: limits, user, capabilities, filter. In the order the kernel's rules force.
 
+use std::os::fd::{AsFd, BorrowedFd};
+
 use hull_sys::process;
 use nix::errno::Errno;
+use nix::libc;
 use nix::unistd::{Gid, Uid};
 use rustix::process::Rlimit;
 
@@ -10,8 +13,8 @@ use crate::hooks::Subject;
 use crate::procfs::Procfs;
 use crate::security::capabilities;
 use crate::security::labels::Labels;
-use crate::security::seccomp::{Listener, Program};
-use crate::spec::{Process, Spec};
+use crate::security::seccomp::{Call, Listener, Program};
+use crate::spec::{Process, Rlimit as PosixRlimit, Spec};
 
 /// A kernel built without a feature has nothing to isolate there.
 pub(crate) fn absent(errno: Errno) -> nix::Result<()> {
@@ -28,15 +31,41 @@ pub(crate) fn set_oom_score(process: &Process) -> Result<()> {
 }
 
 pub(crate) fn set_limits(process: &Process) -> Result<()> {
+    process.rlimits.iter().try_for_each(set_limit)
+}
+
+/// All but the number of the user's processes, which is only raised where it has to be: who clones the process that is to
+/// have it counts too, and is gone afterwards. [`set_process_limit`] does the rest.
+pub(crate) fn set_limits_of_parent(process: &Process) -> Result<()> {
     for limit in &process.rlimits {
-        let resource = resource(&limit.kind)
-            .ok_or_else(|| Error::Invalid(format!("unknown resource limit {:?}", limit.kind)))?;
-        let bound = |value: u64| (value != u64::MAX).then_some(value);
-        let new = Rlimit { current: bound(limit.soft), maximum: bound(limit.hard) };
-        rustix::process::setrlimit(resource, new)
-            .step(|| format!("set the limit {} to {}:{}", limit.kind, limit.soft, limit.hard))?;
+        if limit.kind != PROCESSES {
+            set_limit(limit)?;
+        } else if let Some(most) = rustix::process::getrlimit(rustix::process::Resource::Nproc).maximum {
+            let most = most.max(limit.hard);
+            set_limit(&PosixRlimit { soft: most, hard: most, ..limit.clone() })?;
+        }
     }
     Ok(())
+}
+
+pub(crate) fn set_process_limit(process: &Process) -> Result<()> {
+    process.rlimits.iter().filter(|limit| limit.kind == PROCESSES).try_for_each(set_limit)
+}
+
+/// Whether [`set_process_limit`] makes a call.
+pub(crate) fn has_process_limit(process: &Process) -> bool {
+    process.rlimits.iter().any(|limit| limit.kind == PROCESSES)
+}
+
+const PROCESSES: &str = "RLIMIT_NPROC";
+
+fn set_limit(limit: &PosixRlimit) -> Result<()> {
+    let resource = resource(&limit.kind)
+        .ok_or_else(|| Error::Invalid(format!("unknown resource limit {:?}", limit.kind)))?;
+    let bound = |value: u64| (value != u64::MAX).then_some(value);
+    let new = Rlimit { current: bound(limit.soft), maximum: bound(limit.hard) };
+    rustix::process::setrlimit(resource, new)
+        .step(|| format!("set the limit {} to {}:{}", limit.kind, limit.soft, limit.hard))
 }
 
 fn resource(kind: &str) -> Option<rustix::process::Resource> {
@@ -79,34 +108,75 @@ impl<'a> Rights<'a> {
         Ok(Self { process, filter, listener: Listener::connect(subject)?, labels: Labels::open(process)? })
     }
 
-    /// From the runtime's rights to the container's.
-    pub(crate) fn take(&self) -> Result<()> {
+    /// From the runtime's rights to the container's, but for the seccomp filter: that comes last, for a policy need allow
+    /// nothing but what the program does.
+    pub(crate) fn take(self) -> Result<Filter<'a>> {
         let process = self.process;
         let sets = capabilities::parse(process.capabilities.as_ref())?;
         self.labels.set()?;
         if process.no_new_privileges {
             process::set_no_new_privileges().step(|| "set no_new_privs".into())?;
-        } else {
-            // Without no_new_privs a filter needs CAP_SYS_ADMIN (seccomp(2)), which is about to go.
-            self.load()?;
         }
+        // Without no_new_privs a filter needs CAP_SYS_ADMIN (seccomp(2)).
+        let needs_admin = self.filter.is_some() && !process.no_new_privileges;
         // The bounding set needs CAP_SETPCAP: before the user changes.
         capabilities::limit_bounding(&sets)?;
         set_user(process)?;
         nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(process.user.umask.unwrap_or(0o022)));
-        capabilities::apply(&sets)?;
-        if process.no_new_privileges {
-            self.load()?;
+        match needs_admin {
+            true => capabilities::apply_keeping_admin(&sets)?,
+            false => capabilities::apply(&sets)?,
         }
-        Ok(())
+        Ok(Filter { program: self.filter, listener: self.listener, sets, needs_admin })
+    }
+}
+
+/// The seccomp filter that is yet to be loaded.
+pub(crate) struct Filter<'a> {
+    program: Option<&'a Program>,
+    listener: Option<Listener>,
+    sets: capabilities::Sets,
+    needs_admin: bool,
+}
+
+impl Filter<'_> {
+    /// What it needs to be open until it is loaded.
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.listener.as_ref().map(AsFd::as_fd)
     }
 
-    fn load(&self) -> Result<()> {
+    /// Of who is about to be seen by others and makes `calls` until it executes the program: nobody who gets hold of it is
+    /// to be less confined by it. Where the filter allows those calls it is loaded here; else one that allows them too, and
+    /// itself in the end. For that no right can be kept that the others may not have, so no_new_privs is set then.
+    pub(crate) fn load_before_others_see(&mut self, calls: &[Call]) -> Result<()> {
+        let Some(program) = self.program else { return Ok(()) };
+        let changes_rights = self.needs_admin.then_some(Call::any(libc::SYS_capset));
+        if calls.iter().copied().chain(changes_rights).all(|call| program.allows(call)) {
+            self.load()?;
+            self.program = None;
+            return if self.needs_admin { capabilities::apply(&self.sets) } else { Ok(()) };
+        }
+        process::set_no_new_privileges().step(|| "set no_new_privs".into())?;
+        if self.needs_admin {
+            capabilities::apply(&self.sets)?;
+            self.needs_admin = false;
+        }
+        let last = Call::any(libc::SYS_seccomp);
+        let wider = program.with_calls(&[calls, &[last]].concat());
+        let wider = wider.ok_or_else(|| Error::Invalid("the seccomp policy is too long for exec".into()))?;
+        wider.load().step(|| "load the seccomp filter".into())
+    }
+
+    /// The last call before execve(2), which the filter has to allow.
+    pub(crate) fn load(&self) -> Result<()> {
+        let Some(program) = self.program else { return Ok(()) };
+        if self.needs_admin {
+            capabilities::raise_admin(&self.sets)?;
+        }
         let step = || "load the seccomp filter".into();
-        match (self.filter, &self.listener) {
-            (Some(filter), Some(listener)) => listener.hand_over(&filter.load_with_listener().step(step)?),
-            (Some(filter), None) => filter.load().step(step),
-            (None, _) => Ok(()),
+        match &self.listener {
+            Some(listener) => listener.hand_over(&program.load_with_listener().step(step)?),
+            None => program.load().step(step),
         }
     }
 }

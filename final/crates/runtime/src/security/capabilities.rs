@@ -64,6 +64,9 @@ pub(crate) struct Sets {
     ambient: u64,
 }
 
+/// The bit of CAP_SYS_ADMIN.
+const SYS_ADMIN: u64 = 1 << 21;
+
 /// True for a name that capabilities(7) has: `CAP_CHOWN`.
 pub fn is_known(name: &str) -> bool {
     number(name).is_some()
@@ -135,12 +138,35 @@ pub(crate) fn limit_bounding(sets: &Sets) -> Result<()> {
 pub(crate) fn apply(sets: &Sets) -> Result<()> {
     let Sets { effective, permitted, inheritable, .. } = *sets;
     // This also lowers ambient ones that are no longer both permitted and inheritable (capabilities(7)).
-    security::set_capabilities(&CapabilitySets { effective, permitted, inheritable })
-        .step(|| "set the capabilities".into())?;
+    set(CapabilitySets { effective, permitted, inheritable })?;
+    raise_ambient(sets)
+}
+
+/// [`apply`], but CAP_SYS_ADMIN stays permitted beside them, where we hold it: without effect until [`raise_admin`].
+pub(crate) fn apply_keeping_admin(sets: &Sets) -> Result<()> {
+    let Sets { effective, permitted, inheritable, .. } = *sets;
+    let held = security::capabilities().step(|| "read our own capabilities".into())?.permitted;
+    set(CapabilitySets { effective, permitted: permitted | held & SYS_ADMIN, inheritable })?;
+    raise_ambient(sets)
+}
+
+/// Gives what [`apply_keeping_admin`] has kept its effect. execve(2) takes it away again, since it is neither ambient nor in
+/// the bounding set, unless the program is to have it.
+pub(crate) fn raise_admin(sets: &Sets) -> Result<()> {
+    let permitted = security::capabilities().step(|| "read our own capabilities".into())?.permitted;
+    let effective = sets.effective | permitted & SYS_ADMIN;
+    set(CapabilitySets { effective, permitted, inheritable: sets.inheritable })
+}
+
+fn raise_ambient(sets: &Sets) -> Result<()> {
     for number in (0..u64::BITS).filter(|number| sets.ambient & 1 << number != 0) {
         security::raise_ambient(number).step(|| format!("raise ambient {}", NAMES[number as usize]))?;
     }
     Ok(())
+}
+
+fn set(sets: CapabilitySets) -> Result<()> {
+    security::set_capabilities(&sets).step(|| "set the capabilities".into())
 }
 
 #[cfg(test)]

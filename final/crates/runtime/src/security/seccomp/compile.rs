@@ -11,24 +11,24 @@ use crate::error::{Error, Result};
 use crate::spec::{Seccomp, SeccompArg, SyscallRule};
 
 // Classic BPF, linux/bpf_common.h.
-const LOAD: u16 = 0x20;
-const AND: u16 = 0x54;
-const JUMP: u16 = 0x05;
-const JUMP_EQUAL: u16 = 0x15;
-const JUMP_GREATER: u16 = 0x25;
-const JUMP_GREATER_EQUAL: u16 = 0x35;
-const RETURN: u16 = 0x06;
+pub(super) const LOAD: u16 = 0x20;
+pub(super) const AND: u16 = 0x54;
+pub(super) const JUMP: u16 = 0x05;
+pub(super) const JUMP_EQUAL: u16 = 0x15;
+pub(super) const JUMP_GREATER: u16 = 0x25;
+pub(super) const JUMP_GREATER_EQUAL: u16 = 0x35;
+pub(super) const RETURN: u16 = 0x06;
 
 // struct seccomp_data: nr, arch, instruction pointer, six 64-bit arguments.
-const NUMBER: u32 = 0;
-const ARCH: u32 = 4;
-const ARGUMENTS: u32 = 16;
+pub(super) const NUMBER: u32 = 0;
+pub(super) const ARCH: u32 = 4;
+pub(super) const ARGUMENTS: u32 = 16;
 
 /// BPF_MAXINSNS of linux/bpf_common.h.
-const MOST: usize = 4096;
+pub(super) const MOST: usize = 4096;
 
 /// SECCOMP_FILTER_FLAG_SPEC_ALLOW, Linux 4.17.
-const SPEC_ALLOW: u64 = 4;
+pub(super) const SPEC_ALLOW: u64 = 4;
 
 const KILL_PROCESS: u32 = 0x8000_0000;
 const EPERM: u32 = 1;
@@ -308,11 +308,11 @@ fn resolve(mut code: Vec<Instruction>) -> Vec<Instruction> {
     code
 }
 
-fn instruction(code: u16, k: u32) -> Instruction {
+pub(super) fn instruction(code: u16, k: u32) -> Instruction {
     Instruction { code, jt: 0, jf: 0, k }
 }
 
-fn branch(code: u16, k: u32, jt: u8, jf: u8) -> Instruction {
+pub(super) fn branch(code: u16, k: u32, jt: u8, jf: u8) -> Instruction {
     Instruction { code, jt, jf, k }
 }
 

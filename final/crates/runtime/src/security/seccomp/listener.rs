@@ -3,7 +3,7 @@
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketType};
 use serde_json::json;
@@ -51,6 +51,12 @@ impl Listener {
         rustix::net::sendmsg(&self.socket, &[IoSlice::new(&self.state)], &mut ancillary, SendFlags::NOSIGNAL)
             .map(drop)
             .step(|| "hand the seccomp listener over".into())
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 

@@ -3,11 +3,13 @@
 //! ```text
 //! policy    docker's profile format → the OCI's, for a set of capabilities
 //! compile   the OCI's → a range tree in BPF         cache   compiled programs, by digest
+//! interpret what a program says of a system call
 //! listener  who answers for SCMP_ACT_NOTIFY         syscalls  names and numbers
 //! ```
 
 mod cache;
 mod compile;
+mod interpret;
 mod listener;
 mod policy;
 mod syscalls;
@@ -18,6 +20,7 @@ use hull_sys::security::Instruction;
 
 pub use cache::compile_cached;
 pub use compile::{ACTIONS, FLAGS, OPERATORS, compile};
+pub(crate) use interpret::Call;
 pub(crate) use listener::Listener;
 pub use policy::{default_policy, parse_policy};
 pub use syscalls::known_architectures;

@@ -6,39 +6,7 @@ use super::*;
 
 /// What the kernel would return for this call.
 fn run(program: &Program, arch: u32, number: u32, arguments: [u64; 6]) -> u32 {
-    let field = |offset: u32| match offset {
-        NUMBER => number,
-        ARCH => arch,
-        _ => {
-            let argument = arguments[((offset - ARGUMENTS) / 8) as usize];
-            if offset.is_multiple_of(8) { argument as u32 } else { (argument >> 32) as u32 }
-        }
-    };
-    let (mut at, mut a) = (0, 0);
-    loop {
-        let Instruction { code, jt, jf, k } = program.instructions[at];
-        at += 1;
-        let taken = match code {
-            LOAD => {
-                a = field(k);
-                continue;
-            }
-            AND => {
-                a &= k;
-                continue;
-            }
-            JUMP => {
-                at += k as usize;
-                continue;
-            }
-            RETURN => return k,
-            JUMP_EQUAL => a == k,
-            JUMP_GREATER => a > k,
-            JUMP_GREATER_EQUAL => a >= k,
-            other => panic!("instruction {other:#x}"),
-        };
-        at += usize::from(if taken { jt } else { jf });
-    }
+    program.run(arch, number, arguments).expect("a program of ours")
 }
 
 fn holds(argument: &SeccompArg, arguments: [u64; 6]) -> bool {

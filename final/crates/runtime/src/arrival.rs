@@ -1,0 +1,88 @@
+//! The last step into a pid namespace where others are already.
+//!
+//! Whoever is in there sees a process from its first instant, and with CAP_SYS_PTRACE or CAP_SYS_ADMIN it has what that
+//! process has: its root in /proc/PID/root, its namespaces in /proc/PID/ns, its descriptors, its memory, its system calls.
+//! So all the work is done by a process outside. It joins the other namespaces, changes its root, closes descriptors, becomes
+//! the user, gives up capabilities, loads the filter, and only then clones the process that is seen: with nothing that the
+//! container does not have. Then it ends.
+//!
+//! ```text
+//! parent ──▶ clone, outside ── all of the work ──▶ clone, inside ──▶ execve
+//!    ▲                         Born, and ends           │
+//!    └──────── the parent of both (CLONE_PARENT) ───────┘
+//! ```
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use hull_sys::process::{self, Fork};
+use nix::libc;
+
+use crate::console;
+use crate::error::{Error, Result, Step};
+use crate::init;
+use crate::protocol::{Channel, Message};
+use crate::security::seccomp::Call;
+use crate::spec::Process;
+
+/// A process inside, a child of ours, and its end of a terminal if it has one.
+pub(crate) struct Arrived {
+    pub pid: i32,
+    pub pidfd: OwnedFd,
+    pub console: Option<OwnedFd>,
+}
+
+/// The calls of [`arrive`] and of who goes on after it with nothing but execve(2).
+pub(crate) fn calls(process: &Process) -> Vec<Call> {
+    let clone = Call { number: libc::SYS_clone, first: Some(process::FORK_SIBLING_FLAGS as u32) };
+    let mut calls = vec![clone, Call::any(libc::SYS_setsid)];
+    calls.extend([libc::SYS_sendmsg, libc::SYS_exit_group].map(Call::any));
+    calls.extend(process.terminal.then_some(Call::any(libc::SYS_ioctl)));
+    if init::has_process_limit(process) {
+        calls.push(Call::any(libc::SYS_prlimit64));
+    }
+    calls
+}
+
+/// Outside, when nothing is left to do: returns in the process inside. The caller has one thread, and the next child of
+/// its is born inside.
+pub(crate) fn arrive(channel: &Channel, process: &Process) -> Result<()> {
+    // Memory is copied, and what the caller's variables say is not for the container.
+    process::forget_environment();
+    match process::fork_sibling().step(|| "clone the process".into())? {
+        Fork::Child => {
+            nix::unistd::setsid().step(|| "start a session".into())?;
+            if process.terminal {
+                console::control()?;
+            }
+            init::set_process_limit(process)
+        }
+        Fork::Parent { pid } => {
+            let told = channel.send(&Message::Born(pid));
+            process::exit_now(i32::from(told.is_err()))
+        }
+    }
+}
+
+/// In the parent of `outside`. The one that works outside speaks before the other is there, and is believed. The other may be
+/// made to say anything by those who see it, so a pid is believed only of a child of ours, and no terminal is taken from it.
+pub(crate) fn await_arrival(channel: &Channel, outside: (i32, OwnedFd)) -> Result<Arrived> {
+    let (helper, watched) = outside;
+    let result = await_birth(channel, helper);
+    process::reap(watched.as_fd()).step(|| "collect a child".into())?;
+    result
+}
+
+fn await_birth(channel: &Channel, helper: i32) -> Result<Arrived> {
+    let mut console = None;
+    loop {
+        match channel.expect()? {
+            Message::Console(master) if console.is_none() => console = Some(master),
+            Message::Born(pid) if pid != helper && process::is_child(pid) => {
+                // Its number is its own until we collect it.
+                let pidfd = process::pidfd_open(pid).step(|| "watch the process".into())?;
+                return Ok(Arrived { pid, pidfd, console });
+            }
+            _ => return Err(Error::InitDied),
+        }
+    }
+}
