@@ -1,5 +1,6 @@
 //! Verbs on images.
 
+use std::collections::HashSet;
 use std::io::{IsTerminal, Read};
 
 use anyhow::{Context, Result, bail};
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use super::{each, filter, registry};
 use crate::cli::image::{Import, List, Load, Prune, Remove, Save, Tag, Untag};
 use crate::ui::list::{self, Columns};
-use crate::ui::{human, output};
+use crate::ui::{errors, human, output};
 
 const COLUMNS: Columns = Columns {
     titles: &[
@@ -33,6 +34,7 @@ const WITH_DIGESTS: Columns =
 
 pub fn list(engine: &Engine, args: &List) -> Result<u8> {
     let mut records = engine.images().list()?;
+    warn_of_damaged(&records);
     filter::keep(&mut records, &args.filter)?;
     if let Some(name) = &args.name {
         filter::by_name(&mut records, name);
@@ -50,6 +52,19 @@ pub fn list(engine: &Engine, args: &List) -> Result<u8> {
     Ok(0)
 }
 
+/// They are listed with the others, as far as they are known.
+fn warn_of_damaged(records: &[ImageRecord]) {
+    for record in records {
+        let Some(why) = &record.damaged else { continue };
+        let id = record.id.to_string();
+        let name = record.names.first().map_or(human::short_id(&id), String::as_str);
+        errors::warn(
+            &format!("image {name} is damaged: {why}"),
+            &format!("hull system check --repair fetches it again; hull rmi -f {name} removes it"),
+        );
+    }
+}
+
 /// One for each name.
 fn rows(record: &ImageRecord, no_trunc: bool) -> Vec<Value> {
     let id = record.id.to_string();
@@ -63,7 +78,11 @@ fn rows(record: &ImageRecord, no_trunc: bool) -> Vec<Value> {
             "Repository": repository,
             "Tag": tag,
             "Digest": record.manifest_digest.to_string(),
-            "CreatedSince": created.map_or("N/A".into(), |at| format!("{} ago", human::since(at))),
+            "CreatedSince": match created {
+                Some(at) => format!("{} ago", human::since(at)),
+                None if record.damaged.is_some() => "damaged".into(),
+                None => "N/A".into(),
+            },
             "CreatedAt": created.map_or("N/A".into(), human::time),
             "Size": human::size(record.size),
         })
@@ -123,8 +142,10 @@ pub fn remove(engine: &Engine, args: &Remove) -> Result<u8> {
             Ok(Some(format!("Deleted: {digest}")))
         });
     }
-    each(&args.names, |name| {
-        let removed = engine.remove_image(name, args.force)?;
+    // All at once: a change of the catalog costs the same for one name and for many.
+    let mut outcomes = engine.remove_images(&args.names, args.force)?.into_iter();
+    each(&args.names, |_| {
+        let removed = outcomes.next().transpose()?.unwrap_or_default();
         let lines = removed.iter().map(|what| match what {
             Removed::Untagged(name) => format!("Untagged: {name}"),
             Removed::Deleted(id) => format!("Deleted: {id}"),
@@ -140,7 +161,8 @@ pub fn prune(engine: &Engine, args: &Prune) -> Result<u8> {
     }
     let mut fitting = engine.images().list()?;
     filter::keep(&mut fitting, &args.filter)?;
-    let fits = |id: &hull_image::Digest| fitting.iter().any(|record| record.id == *id);
+    let fitting: HashSet<_> = fitting.into_iter().map(|record| record.id).collect();
+    let fits = |id: &hull_image::Digest| fitting.contains(id);
     let pruned = engine.prune_images(args.all, &fits)?;
     for id in &pruned.deleted {
         output::line(format!("deleted: {id}"))?;

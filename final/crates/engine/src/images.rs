@@ -1,22 +1,24 @@
 //! Images, as far as containers stand in the way of removing them.
 
+use std::collections::HashMap;
+
 use hull_image::store::{PrunedImages, Removed};
 
 use crate::engine::Engine;
 use crate::error::Result;
 
 impl Engine {
-    /// Takes a name away, and with the last one the image, unless a container needs it. `force` does not mind a
-    /// stopped container, which then goes on without a name for its image.
-    pub fn remove_image(&self, name: &str, force: bool) -> Result<Vec<Removed>> {
+    /// Takes names away, and with its last one an image, unless a container needs it. `force` does not mind a stopped
+    /// container, which then goes on without a name for its image. What becomes of each name is told for itself.
+    pub fn remove_images(
+        &self,
+        names: &[String],
+        force: bool,
+    ) -> Result<Vec<hull_image::Result<Vec<Removed>>>> {
         let _lock = self.lock_unused()?;
-        let containers = self.list()?;
-        let used_by = |id: &hull_image::Digest| {
-            let id = id.to_string();
-            let user = containers.iter().find(|container| container.image_id == id);
-            user.map(|container| container.name.clone())
-        };
-        Ok(self.images().remove(name, force, &used_by)?)
+        let users = self.users_of_images()?;
+        let used_by = |id: &hull_image::Digest| users.get(&id.to_string()).cloned();
+        Ok(self.images().remove(names, force, &used_by)?)
     }
 
     /// Removes images without a name, or with `all` every one that no container uses.
@@ -27,11 +29,13 @@ impl Engine {
         fits: &dyn Fn(&hull_image::Digest) -> bool,
     ) -> Result<PrunedImages> {
         let _lock = self.lock_unused()?;
-        let containers = self.list()?;
-        let in_use = |id: &hull_image::Digest| {
-            let id = id.to_string();
-            containers.iter().any(|container| container.image_id == id)
-        };
+        let users = self.users_of_images()?;
+        let in_use = |id: &hull_image::Digest| users.contains_key(&id.to_string());
         Ok(self.images().prune(all, &|id| in_use(id) || !fits(id))?)
+    }
+
+    /// The name of a container that stands on it, for each image's id.
+    fn users_of_images(&self) -> Result<HashMap<String, String>> {
+        Ok(self.list()?.into_iter().map(|container| (container.image_id, container.name)).collect())
     }
 }

@@ -47,7 +47,7 @@ impl Engine {
                 "Name": "overlay2",
                 "Data": {
                     "LowerDir": record.layers.iter().rev().map(|layer| self.root().data().join(layer).display().to_string()).collect::<Vec<_>>().join(":"),
-                    "MergedDir": run("rootfs"),
+                    "MergedDir": merged_dir(&snapshot).unwrap_or_else(|| run("rootfs")),
                     "UpperDir": file("upper"),
                     "WorkDir": file("work"),
                 },
@@ -57,6 +57,12 @@ impl Engine {
             "NetworkSettings": network_settings(self, &record, &snapshot)?,
         }))
     }
+}
+
+/// Where a script on the host sees the container's files: the overlay is mounted in the container's own mount namespace
+/// only, and the kernel shows that through `/proc/PID/root`.
+fn merged_dir(snapshot: &Snapshot) -> Option<String> {
+    snapshot.init_pid().map(|pid| format!("/proc/{pid}/root"))
 }
 
 fn state(snapshot: &Snapshot) -> Value {

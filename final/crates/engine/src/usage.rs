@@ -1,5 +1,9 @@
 //! `system df`: what takes space, and how much of it nothing uses.
 
+use std::collections::HashSet;
+
+use hull_image::Digest;
+use hull_image::store::ImageRecord;
 use hull_storage::tree;
 
 use crate::engine::Engine;
@@ -31,11 +35,8 @@ impl Usage {
 impl Engine {
     pub fn disk_usage(&self) -> Result<Vec<Usage>> {
         let containers = self.list()?;
-        let images = self.images().list()?.into_iter().map(|image| {
-            let id = image.id.to_string();
-            (containers.iter().any(|container| container.image_id == id), image.size)
-        });
-        let images = Usage::of("Images", images);
+        let used: HashSet<&str> = containers.iter().map(|container| container.image_id.as_str()).collect();
+        let images = self.image_usage(&used)?;
         let mut sizes = Vec::new();
         for container in &containers {
             let upper = self.root().container_dir(&container.id).join("upper");
@@ -48,5 +49,22 @@ impl Engine {
             sizes.push((used.contains(&volume.name), self.volumes().size(&volume.name)?));
         }
         Ok(vec![images, containers, Usage::of("Local Volumes", sizes.into_iter())])
+    }
+
+    /// A layer counts once, whatever number of images stands on it, and can be had back when no used one does.
+    fn image_usage(&self, used: &HashSet<&str>) -> Result<Usage> {
+        let images = self.images().list()?;
+        let is_used = |image: &ImageRecord| used.contains(image.id.to_string().as_str());
+        let mut usage = Usage::of("Images", images.iter().map(|image| (is_used(image), 0)));
+        let kept: HashSet<&Digest> =
+            images.iter().filter(|image| is_used(image)).flat_map(|image| &image.layers).collect();
+        let all: HashSet<&Digest> = images.iter().flat_map(|image| &image.layers).collect();
+        for layer in all {
+            // One that was never unpacked, or is gone, takes nothing.
+            let bytes = self.images().layers().size(layer.hex()).unwrap_or(0);
+            usage.bytes += bytes;
+            usage.reclaimable += if kept.contains(layer) { 0 } else { bytes };
+        }
+        Ok(usage)
     }
 }

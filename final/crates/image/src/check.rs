@@ -44,8 +44,9 @@ impl Images {
     /// All that is wrong with the store; nothing else is changed.
     pub fn check(&self, options: CheckOptions<'_>) -> Result<Vec<Problem>> {
         let mut check = Check { images: self, options, problems: Vec::new(), seen: BTreeSet::new() };
-        for entry in self.index()?.manifests {
-            check.image(&entry)?;
+        check.entries()?;
+        for line in self.catalog()?.lines() {
+            check.image(&line.entry()?)?;
         }
         if options.repair.is_some() {
             self.collect()?;
@@ -55,6 +56,15 @@ impl Images {
 }
 
 impl Check<'_> {
+    /// Whether the entries' files and `index.json` say the same.
+    fn entries(&mut self) -> Result<()> {
+        let repair = self.options.repair.is_some();
+        let wrong = self.images.differing_entries(repair)?;
+        let problem = |what| Problem { what: format!("{what}: its entry is damaged"), repaired: repair };
+        self.problems.extend(wrong.into_iter().map(problem));
+        Ok(())
+    }
+
     fn image(&mut self, entry: &Descriptor) -> Result<()> {
         let origins: Vec<Reference> =
             entry.origins().iter().filter_map(|origin| Reference::parse(origin).ok()).collect();
@@ -194,6 +204,11 @@ fn described(top: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
 fn describe(path: &Path) -> std::io::Result<Vec<u8>> {
     let meta = std::fs::symlink_metadata(path)?;
     let kind = meta.file_type();
+    // overlayfs.rst, "whiteouts and opaque directories": a character device 0:0. The tar says nothing of its owner, mode
+    // and time, so they are those of its making.
+    if kind.is_char_device() && meta.rdev() == 0 {
+        return Ok(b"whiteout".to_vec());
+    }
     let time = if meta.is_dir() { (0, 0) } else { (meta.mtime(), meta.mtime_nsec()) };
     let mut said = format!("{:o} {}:{} {time:?} {} ", meta.mode(), meta.uid(), meta.gid(), meta.rdev());
     if meta.is_file() {

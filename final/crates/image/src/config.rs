@@ -27,7 +27,8 @@ pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 pub const CONTAINERD_NAME: &str = "io.containerd.image.name";
 /// Bytes of the unpacked layers: measuring them for every list would read all their directories.
 pub const UNPACKED_SIZE: &str = "org.hull.unpacked-size";
-
+/// The configuration's digest, so that nobody has to read a manifest to know which image an entry is about.
+pub const ID: &str = "org.hull.id";
 /// Where it came from: `REPOSITORY@DIGEST`, with the digest that the registry calls it by. Several are separated by
 /// spaces.
 pub const ORIGIN: &str = "org.hull.origin";
@@ -52,6 +53,11 @@ impl Descriptor {
     /// The name it goes by.
     pub fn name(&self) -> Option<&str> {
         self.annotations.get(REF_NAME).map(String::as_str)
+    }
+
+    /// Bytes of its unpacked layers, where they were measured.
+    pub fn unpacked_size(&self) -> Option<u64> {
+        self.annotations.get(UNPACKED_SIZE)?.parse().ok()
     }
 
     /// `REPOSITORY@DIGEST`, for each registry that it is known to be in.

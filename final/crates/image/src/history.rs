@@ -55,9 +55,10 @@ impl Images {
     /// The chain ID of each image's highest layer, and the image's names.
     pub fn tops(&self) -> Result<Vec<(String, Vec<String>)>> {
         let mut tops = Vec::new();
-        for entry in self.index()?.manifests {
-            let (_, config) = self.documents(&entry)?;
-            let name = entry.name().and_then(|name| Reference::parse(name).ok()).map(|name| name.familiar());
+        for line in self.catalog()?.lines() {
+            // One that is damaged stands on nothing that is known.
+            let Ok((_, config)) = line.entry().and_then(|entry| self.documents(&entry)) else { continue };
+            let name = line.name().and_then(|name| Reference::parse(name).ok()).map(|name| name.familiar());
             if let Some(top) = chain_ids(&config).pop() {
                 tops.push((top.hex().to_owned(), name.into_iter().collect()));
             }

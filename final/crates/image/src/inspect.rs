@@ -55,19 +55,23 @@ impl Images {
         Ok(inspected)
     }
 
-    /// Where the layers are: highest first below it, as overlay's `lowerdir` has them.
+    /// Where the layers are: highest first below it, as overlay's `lowerdir` has them. `MergedDir` and `WorkDir` are
+    /// where a mount of the image alone would be: scripts ask for all four of docker's keys.
     fn graph_driver(&self, config: &ImageConfig) -> Value {
         let layers = self.layers();
-        let mut paths: Vec<String> =
-            chain_ids(config).iter().rev().map(|id| layers.path(id.hex()).display().to_string()).collect();
+        let mut paths = chain_ids(config).into_iter().rev().map(|id| layers.path(id.hex()));
         let mut data = Map::new();
-        if !paths.is_empty() {
-            data.insert("UpperDir".into(), paths.remove(0).into());
+        if let Some(upper) = paths.next() {
+            for (key, name) in [("MergedDir", "merged"), ("WorkDir", "work")] {
+                data.insert(key.into(), upper.with_file_name(name).display().to_string().into());
+            }
+            data.insert("UpperDir".into(), upper.display().to_string().into());
         }
-        if !paths.is_empty() {
-            data.insert("LowerDir".into(), paths.join(":").into());
+        let lower = paths.map(|path| path.display().to_string()).collect::<Vec<_>>().join(":");
+        if !lower.is_empty() {
+            data.insert("LowerDir".into(), lower.into());
         }
-        json!({ "Name": "overlay", "Data": data })
+        json!({ "Name": "overlay2", "Data": data })
     }
 }
 

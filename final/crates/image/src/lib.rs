@@ -4,7 +4,7 @@
 //! reference  how an image is named        config    manifests and configurations
 //! store      what there is, and finds it  platform  what an image runs on
 //! staging    blobs on their way in        publish   images become visible
-//! index      index.json                   remove    and go again
+//! catalog/   their names, index.json      remove    and go again
 //! inspect    all that is known of one     history   and where it comes from
 //! layered    what its layers do to each other
 //! members/   a tar, read without trust    layer/    and unpacked
@@ -18,6 +18,7 @@
 
 mod ahead;
 pub mod archive;
+mod catalog;
 pub mod check;
 pub mod commit;
 mod compression;
@@ -29,7 +30,6 @@ mod fuzz;
 mod gzip;
 mod history;
 pub mod host;
-mod index;
 mod inspect;
 mod layer;
 mod layered;

@@ -1,10 +1,10 @@
-//! An image becomes visible: its blobs get their names, and the index gets its entry, all under one lock.
+//! An image becomes visible: its blobs get their names, and the catalog gets its entries, all under one lock.
 
 use std::collections::HashSet;
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::config::{self, Descriptor, ImageConfig, Manifest, UNPACKED_SIZE};
+use crate::config::{self, Descriptor, ID, ImageConfig, Manifest, UNPACKED_SIZE};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
 use crate::reference::Reference;
@@ -74,18 +74,19 @@ pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>> {
 }
 
 impl Images {
-    /// Makes images visible, all of them or none.
+    /// Makes images visible, each of them whole.
     pub(crate) fn publish(&self, staging: &Staging, images: &[NewImage]) -> Result<()> {
         let mut entries = Vec::new();
         for image in images {
             let mut entry =
                 Descriptor::new(&image.media_type, image.manifest.digest.clone(), image.manifest.size);
             let size = image.measured.bytes + self.measure(&image.parsed, image.measured.layers)?;
-            // A sweep may take the layers until the index names them. They are unpacked again when the image is
+            // A sweep may take the layers until the catalog names them. They are unpacked again when the image is
             // used, but nothing can be said of their size.
             if chain_ids(&image.parsed).iter().all(|id| self.layers().has(id.hex())) {
                 entry.annotations.insert(UNPACKED_SIZE.into(), size.to_string());
             }
+            entry.annotations.insert(ID.into(), image.config.digest.to_string());
             entry.platform = Some(image.parsed.platform());
             if let Some(origin) = &image.origin {
                 entry.add_origin(origin.canonical());
@@ -94,7 +95,7 @@ impl Images {
         }
         sync(staging)?;
         hull_storage::root::make_dirs(&self.root().blobs_dir(), 0o710)?;
-        let lock = self.lock()?;
+        let mut change = self.change()?;
         let mut moved: HashSet<&Digest> = HashSet::new();
         for blob in images.iter().flat_map(NewImage::blobs) {
             // Images share layers.
@@ -103,20 +104,19 @@ impl Images {
                 std::fs::rename(&blob.path, &path).context(|| format!("store {}", path.display()))?;
             }
         }
-        self.change_index_locked(&lock, |index| {
-            for (image, entry) in images.iter().zip(&entries) {
-                if image.names.is_empty() {
-                    index.set(entry.clone(), None);
-                }
-                for name in &image.names {
-                    index.set(entry.clone(), Some(&name.canonical()));
-                }
+        for (image, entry) in images.iter().zip(&entries) {
+            if image.names.is_empty() {
+                change.catalog.set(entry.clone(), None)?;
             }
-        })
+            for name in &image.names {
+                change.catalog.set(entry.clone(), Some(&name.canonical()))?;
+            }
+        }
+        change.finish()
     }
 }
 
-/// What the index will refer to is on the disk before the index is: one sync for any number of blobs.
+/// What the catalog will refer to is on the disk before the catalog is: one sync for any number of blobs.
 fn sync(staging: &Staging) -> Result<()> {
     let context = || format!("sync {}", staging.path().display());
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

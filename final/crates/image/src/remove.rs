@@ -1,10 +1,11 @@
 //! `rmi` and `image prune`, and the sweep behind them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use hull_storage::layers::LayerStore;
 
-use crate::config::Descriptor;
+use crate::catalog::{Catalog, Change, Line};
+use crate::config::{Descriptor, ImageConfig, Manifest};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::reference::Reference;
@@ -23,68 +24,54 @@ pub struct PrunedImages {
     pub bytes: u64,
 }
 
+/// Names being taken away, one after the other.
+struct Removal<'a> {
+    change: Change<'a>,
+    /// How many names each image has left, by its id.
+    names: HashMap<String, usize>,
+    force: bool,
+    /// A container that needs the image.
+    used_by: &'a dyn Fn(&Digest) -> Option<String>,
+}
+
 impl Images {
-    /// Takes a name away; with the last one, or by id, the image goes. `used_by` names a container that needs it.
+    /// Takes names away; with its last one, or by id, an image goes. `used_by` names a container that needs it. What
+    /// becomes of each name is told for itself. All of them are one change, and one sweep after it.
     pub fn remove(
         &self,
-        name: &str,
+        names: &[String],
         force: bool,
         used_by: &dyn Fn(&Digest) -> Option<String>,
-    ) -> Result<Vec<Removed>> {
-        let entry = self.find(name)?;
-        let id = self.id_of(&entry)?;
-        let same = self.entries_of(&id)?;
-        let names: Vec<String> = same.iter().filter_map(|entry| entry.name().map(str::to_owned)).collect();
-        let canonical = Reference::parse(name).map(|reference| reference.canonical()).ok();
-        let by_name = canonical.filter(|canonical| names.contains(canonical));
-        let going: Vec<String> = match &by_name {
-            Some(name) => vec![name.clone()],
-            None if names.len() > 1 && !force => {
-                return Err(Error::Invalid {
-                    what: format!("removal of {name}"),
-                    why: format!("it has several names: {}; use -f", names.join(", ")),
-                });
-            }
-            None => names.clone(),
-        };
-        let last = going.len() == names.len();
-        if last && let Some(container) = used_by(&id).filter(|_| !force) {
-            return Err(Error::InUse { name: name.into(), container });
+    ) -> Result<Vec<Result<Vec<Removed>>>> {
+        let change = self.change()?;
+        let mut left = HashMap::new();
+        for line in change.catalog.lines().filter(|line| line.name().is_some()) {
+            *left.entry(line.id().to_owned()).or_default() += 1;
         }
-        let keep_for_container = last && used_by(&id).is_some();
-        self.change_index(|index| {
-            let goes = |other: &Descriptor| {
-                let same = same.iter().any(|same| same.digest == other.digest);
-                same && other.name().is_none_or(|name| going.iter().any(|going| going == name))
-            };
-            index.manifests.retain(|other| !goes(other));
-            if keep_for_container {
-                index.set(entry.clone(), None);
-            }
-        })?;
-        let familiar =
-            |name: &String| Reference::parse(name).map_or(name.clone(), |parsed| parsed.familiar());
-        let mut removed: Vec<Removed> = going.iter().map(|name| Removed::Untagged(familiar(name))).collect();
-        if last && !keep_for_container {
+        let mut removal = Removal { change, names: left, force, used_by };
+        let outcomes: Vec<_> = names.iter().map(|name| removal.remove(name)).collect();
+        removal.change.finish()?;
+        let is_deletion = |removed: &Removed| matches!(removed, Removed::Deleted(_));
+        if outcomes.iter().flatten().flatten().any(is_deletion) {
             self.collect()?;
-            removed.push(Removed::Deleted(id.to_string()));
         }
-        Ok(removed)
+        Ok(outcomes)
     }
 
     /// Removes images without a name, or with `all` every one that no container uses, and what no image needs.
     pub fn prune(&self, all: bool, in_use: &dyn Fn(&Digest) -> bool) -> Result<PrunedImages> {
         let mut pruned = PrunedImages::default();
+        let mut change = self.change()?;
+        let mut gone = HashSet::new();
         for record in self.list()? {
             if (all || record.names.is_empty()) && !in_use(&record.id) {
-                let same = self.entries_of(&record.id)?;
-                self.change_index(|index| {
-                    index.manifests.retain(|entry| !same.iter().any(|same| same.digest == entry.digest));
-                })?;
+                gone.insert(record.id.to_string());
                 pruned.deleted.push(record.id.to_string());
                 pruned.bytes += record.size;
             }
         }
+        change.catalog.retain(|line| !gone.contains(line.id()));
+        change.finish()?;
         self.collect()?;
         pruned.bytes += self.collect_downloads(true)?;
         Ok(pruned)
@@ -92,74 +79,161 @@ impl Images {
 
     /// Takes these names away, or all that an image has. It stays without one.
     pub fn untag(&self, name: &str, names: &[Reference]) -> Result<Vec<String>> {
-        let id = self.id_of(&self.find(name)?)?;
-        let same = self.entries_of(&id)?;
-        let own: Vec<&str> = same.iter().filter_map(Descriptor::name).collect();
+        let mut change = self.change()?;
+        let catalog = &mut change.catalog;
+        let Some(id) = catalog.find(name).map(|line| line.id().to_owned()) else {
+            return Err(Error::NoSuchImage { name: name.into(), nearest: catalog.nearest(name) });
+        };
+        let of_it = |name: &str| catalog.named(name).is_some_and(|line| line.id() == id);
         let going: Vec<String> = match names {
-            [] => own.iter().map(|name| (*name).to_owned()).collect(),
+            [] => names_of(catalog, &id),
             names => names.iter().map(Reference::canonical).collect(),
         };
-        if let Some(other) = going.iter().find(|going| !own.contains(&going.as_str())) {
+        if let Some(other) = going.iter().find(|going| !of_it(going)) {
             return Err(Error::Invalid {
                 what: format!("name {other}"),
                 why: format!("it is not one of {name}'s"),
             });
         }
-        self.change_index(|index| {
-            index
-                .manifests
-                .retain(|entry| !entry.name().is_some_and(|name| going.iter().any(|going| going == name)));
-            for entry in same {
-                // Unless another of its names is left.
-                index.set(entry, None);
-            }
-        })?;
-        let familiar =
-            |name: &String| Reference::parse(name).map_or(name.clone(), |parsed| parsed.familiar());
-        Ok(going.iter().map(familiar).collect())
+        for name in &going {
+            let entry = catalog.named(name).map(Line::entry).transpose()?;
+            catalog.remove_name(name);
+            // Unless another of its names is left.
+            entry.map_or(Ok(()), |entry| catalog.set(entry, None))?;
+        }
+        change.finish()?;
+        Ok(going.iter().map(|name| familiar(name)).collect())
     }
 
-    /// What the index says of one image: an entry for each name, and for each way its layers are packed.
+    /// What is known of one image: an entry for each name, and for each way its layers are packed.
     pub(crate) fn entries_of(&self, id: &Digest) -> Result<Vec<Descriptor>> {
-        let entries = self.index()?.manifests.into_iter();
-        let of = |entry: Descriptor| match self.id_of(&entry) {
-            Ok(found) => (found == *id).then_some(Ok(entry)),
-            Err(error) => Some(Err(error)),
-        };
-        entries.filter_map(of).collect()
+        let id = id.to_string();
+        self.catalog()?.lines().filter(|line| line.id() == id).map(Line::entry).collect()
     }
 
-    /// Removes blobs and layers that no manifest of the index refers to, and what killed commands left.
+    /// Removes blobs and layers that no image needs, and what killed commands left.
     pub fn collect(&self) -> Result<()> {
         // An image becomes visible under this lock, blobs and name together: none is seen without the other.
-        let _lock = self.lock()?;
-        let (mut blobs, mut chains) = (HashSet::new(), HashSet::new());
-        for entry in self.index()?.manifests {
-            let (manifest, config) = self.documents(&entry)?;
-            chains.extend(chain_ids(&config).into_iter().map(|id| id.hex().to_owned()));
-            blobs.extend(manifest.layers.iter().map(|layer| layer.digest.hex().to_owned()));
-            blobs.extend([entry.digest.hex().to_owned(), manifest.config.digest.hex().to_owned()]);
+        let change = self.change()?;
+        for directory in [self.root().image_names_dir(), self.root().unnamed_images_dir()] {
+            hull_storage::file::collect(&directory)?;
         }
+        let needed = self.needed(&change.catalog)?;
+        if let Some(blobs) = needed.blobs {
+            self.sweep_blobs(&blobs)?;
+        }
+        for layers in LayerStore::all(self.root()) {
+            if let Some(needed) = &needed.layers {
+                for chain in layers.list()?.into_iter().filter(|chain| !needed.contains(chain)) {
+                    if let Some(_taken) = take_unused(&layers.path(&chain)) {
+                        layers.remove(&chain)?;
+                    }
+                }
+            }
+            layers.collect()?;
+        }
+        self.collect_downloads(false)?;
+        change.finish()
+    }
+
+    fn needed(&self, catalog: &Catalog) -> Result<Needed> {
+        let (mut blobs, mut layers) = (HashSet::new(), HashSet::new());
+        let (mut all_blobs, mut all_layers) = (catalog.damaged().is_empty(), catalog.damaged().is_empty());
+        let mut seen = HashSet::new();
+        for line in catalog.lines().filter(|line| seen.insert(line.digest())) {
+            let entry = line.entry()?;
+            blobs.insert(entry.digest.hex().to_owned());
+            let config = match self.read_json::<Manifest>(&entry.digest) {
+                Ok(manifest) => {
+                    blobs.extend(manifest.layers.iter().map(|layer| layer.digest.hex().to_owned()));
+                    Some(manifest.config.digest)
+                }
+                Err(_) => {
+                    all_blobs = false;
+                    Digest::parse(line.id()).ok().filter(|id| *id != entry.digest)
+                }
+            };
+            blobs.extend(config.iter().map(|config| config.hex().to_owned()));
+            match config.map(|config| self.read_json::<ImageConfig>(&config)) {
+                Some(Ok(config)) => {
+                    layers.extend(chain_ids(&config).into_iter().map(|id| id.hex().to_owned()));
+                }
+                _ => all_layers = false,
+            }
+        }
+        Ok(Needed { blobs: all_blobs.then_some(blobs), layers: all_layers.then_some(layers) })
+    }
+
+    fn sweep_blobs(&self, needed: &HashSet<String>) -> Result<()> {
         let directory = self.root().blobs_dir();
         for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
             let name = entry.file_name();
-            let unused = name.to_str().is_some_and(|name| name.len() == 64 && !blobs.contains(name));
+            let unused = name.to_str().is_some_and(|name| name.len() == 64 && !needed.contains(name));
             // A pull may have it in hand for an image that is not there yet.
             if unused && let Some(_taken) = take_unused(&entry.path()) {
                 hull_storage::file::remove(&entry.path())?;
             }
         }
-        self.collect_downloads(false)?;
-        for layers in LayerStore::all(self.root()) {
-            for chain in layers.list()?.into_iter().filter(|chain| !chains.contains(chain)) {
-                if let Some(_taken) = take_unused(&layers.path(&chain)) {
-                    layers.remove(&chain)?;
-                }
-            }
-            layers.collect()?;
-        }
         Ok(())
     }
+}
+
+/// What the images need, in hex. Nothing is known to be needless while an image that is damaged does not say what it
+/// needs: its blobs may be fetched again, and a container may stand on its layers.
+struct Needed {
+    blobs: Option<HashSet<String>>,
+    layers: Option<HashSet<String>>,
+}
+
+impl Removal<'_> {
+    fn remove(&mut self, name: &str) -> Result<Vec<Removed>> {
+        let catalog = &mut self.change.catalog;
+        let canonical = Reference::parse(name).map(|reference| reference.canonical()).ok();
+        let Some(line) = catalog.find(name) else {
+            if catalog.give_up(canonical.as_deref().unwrap_or(name)) || catalog.give_up(name) {
+                return Ok(vec![Removed::Untagged(name.into())]);
+            }
+            return Err(Error::NoSuchImage { name: name.into(), nearest: catalog.nearest(name) });
+        };
+        let (id, entry) = (line.id().to_owned(), line.entry()?);
+        let left = self.names.get(&id).copied().unwrap_or(0);
+        let going = match canonical.filter(|canonical| catalog.named(canonical).is_some()) {
+            Some(name) => vec![name],
+            None => names_of(catalog, &id),
+        };
+        if going.len() > 1 && !self.force {
+            return Err(Error::Invalid {
+                what: format!("removal of {name}"),
+                why: format!("it has several names: {}; use -f", going.join(", ")),
+            });
+        }
+        let last = going.len() == left;
+        let container = if last { (self.used_by)(&Digest::parse(&id)?) } else { None };
+        if let Some(container) = container.clone().filter(|_| !self.force) {
+            return Err(Error::InUse { name: name.into(), container });
+        }
+        going.iter().for_each(|name| catalog.remove_name(name));
+        self.names.insert(id.clone(), left - going.len());
+        if last {
+            catalog.remove_unnamed(&id);
+        }
+        let mut removed: Vec<Removed> = going.iter().map(|name| Removed::Untagged(familiar(name))).collect();
+        match container {
+            Some(_) => catalog.set(entry, None)?,
+            None if last => removed.push(Removed::Deleted(id)),
+            None => {}
+        }
+        Ok(removed)
+    }
+}
+
+fn names_of(catalog: &Catalog, id: &str) -> Vec<String> {
+    let of_it = catalog.lines().filter(|line| line.id() == id);
+    of_it.filter_map(|line| line.name().map(str::to_owned)).collect()
+}
+
+fn familiar(name: &str) -> String {
+    Reference::parse(name).map_or(name.into(), |parsed| parsed.familiar())
 }
 
 #[cfg(test)]
@@ -186,6 +260,15 @@ mod tests {
         None
     }
 
+    fn remove(
+        store: &Store,
+        name: &str,
+        force: bool,
+        used_by: &dyn Fn(&Digest) -> Option<String>,
+    ) -> Result<Vec<Removed>> {
+        store.images.remove(&[name.to_owned()], force, used_by)?.remove(0)
+    }
+
     #[test]
     fn an_image_stays_without_a_name_when_another_one_takes_it() {
         let store = Store::new();
@@ -207,13 +290,13 @@ mod tests {
         let id = imported(&store, "x", "1");
         store.images.tag("x", &Reference::parse("y:2").unwrap()).unwrap();
         assert_eq!(names(&store), [["x:latest", "y:2"]]);
-        let error = store.images.remove(id.short(), false, &unused).unwrap_err().to_string();
+        let error = remove(&store, id.short(), false, &unused).unwrap_err().to_string();
         assert!(error.contains("several names"), "{error}");
-        let removed = store.images.remove("x", false, &unused).unwrap();
+        let removed = remove(&store, "x", false, &unused).unwrap();
         assert_eq!(removed, [Removed::Untagged("x:latest".into())]);
-        let error = store.images.remove("y:2", false, &|_| Some("box".into())).unwrap_err();
+        let error = remove(&store, "y:2", false, &|_| Some("box".into())).unwrap_err();
         assert!(matches!(error, Error::InUse { .. }), "{error}");
-        let removed = store.images.remove("y:2", false, &unused).unwrap();
+        let removed = remove(&store, "y:2", false, &unused).unwrap();
         assert_eq!(removed, [Removed::Untagged("y:2".into()), Removed::Deleted(id.to_string())]);
         assert_eq!(store.left(), [""; 0]);
     }
@@ -222,7 +305,7 @@ mod tests {
     fn an_image_that_a_container_stands_on_loses_its_name_only() {
         let store = Store::new();
         let id = imported(&store, "x", "1");
-        let removed = store.images.remove("x", true, &|_| Some("box".into())).unwrap();
+        let removed = remove(&store, "x", true, &|_| Some("box".into())).unwrap();
         assert_eq!(removed, [Removed::Untagged("x:latest".into())]);
         assert_eq!(names(&store), [[""; 0]]);
         assert!(store.images.resolve(id.short()).is_ok());

@@ -1,13 +1,13 @@
 //! The images of a root: an OCI image layout that other tools can read.
 //!
 //! ```text
-//! index.json          a descriptor per name, with the name as its annotation
+//! images/ index.json  which there are, and their names: `catalog`
 //! blobs/sha256/…      manifests, configurations, layers as they came
 //! layers/<chain-id>   what a container mounts, unpacked once
 //! ```
-//! `index.json` is changed under its lock and renamed over; a reader takes none. A blob appears whole under its digest.
+//! A blob appears whole under its digest. A reader takes no lock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -16,11 +16,12 @@ use hull_storage::root::Root;
 use rustix::fs::FlockOperation;
 use serde::de::DeserializeOwned;
 
-use crate::config::{Descriptor, ImageConfig, Manifest, REF_NAME, UNPACKED_SIZE};
+use crate::catalog::Line;
+use crate::config::{Descriptor, ImageConfig, Manifest};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
-use crate::index::nearest;
 use crate::layer::{Packed, Source};
+use crate::platform::Platform;
 use crate::reference::Reference;
 
 pub use crate::remove::{PrunedImages, Removed};
@@ -53,12 +54,24 @@ pub struct ImageRecord {
     pub size: u64,
     pub platform: String,
     pub labels: BTreeMap<String, String>,
+    /// Chain IDs, lowest first.
+    pub layers: Vec<Digest>,
+    /// Why it cannot be used, where that is so. Then little is known of it.
+    pub damaged: Option<String>,
 }
 
 impl Images {
-    /// Costs nothing: what is there is read when it is asked for.
+    /// Costs nothing but once, in a root that an older hull wrote: what is there is read when it is asked for.
     pub fn open(root: &Root) -> Result<Self> {
-        Ok(Self { root: root.clone() })
+        let images = Self { root: root.clone() };
+        if root.is_outdated() {
+            match images.upgrade() {
+                // Whoever asks for images is told. What needs none goes on.
+                Err(Error::Json { .. }) => {}
+                upgraded => upgraded?,
+            }
+        }
+        Ok(images)
     }
 
     pub fn layers(&self) -> LayerStore {
@@ -75,22 +88,16 @@ impl Images {
     }
 
     pub(crate) fn find(&self, name: &str) -> Result<Descriptor> {
-        let index = self.index()?;
-        let canonical = Reference::parse(name).ok().map(|reference| reference.canonical());
-        let by_name = |entry: &&Descriptor| entry.annotations.get(REF_NAME) == canonical.as_ref();
-        if canonical.is_some()
-            && let Some(entry) = index.manifests.iter().find(by_name)
+        if let Ok(reference) = Reference::parse(name)
+            && let Some(entry) = self.named(&reference)?
         {
-            return Ok(entry.clone());
+            return Ok(entry);
         }
-        let hex = name.strip_prefix("sha256:").unwrap_or(name);
-        let could_be_id = hex.len() >= 3 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
-        for entry in index.manifests.iter().filter(|_| could_be_id) {
-            if self.id_of(entry)?.hex().starts_with(hex) || entry.digest.hex() == hex {
-                return Ok(entry.clone());
-            }
+        let catalog = self.catalog()?;
+        match catalog.find(name) {
+            Some(line) => line.entry(),
+            None => Err(Error::NoSuchImage { name: name.into(), nearest: catalog.nearest(name) }),
         }
-        Err(Error::NoSuchImage { name: name.into(), nearest: nearest(name, &index) })
     }
 
     /// An image's id, and the chain ID of its highest layer, which stands for all below it too.
@@ -106,22 +113,23 @@ impl Images {
 
     /// The error that says so.
     pub fn missing(&self, name: &str) -> Error {
-        let nearest = self.index().ok().and_then(|index| nearest(name, &index));
+        let nearest = self.catalog().ok().and_then(|catalog| catalog.nearest(name));
         Error::NoSuchImage { name: name.into(), nearest }
     }
 
     /// What goes by exactly this name.
     pub(crate) fn named(&self, reference: &Reference) -> Result<Option<Descriptor>> {
-        let canonical = reference.canonical();
-        Ok(self.index()?.manifests.into_iter().find(|entry| entry.name() == Some(&canonical)))
+        self.entry(&reference.canonical())
     }
 
     /// All that goes by a name of this repository, whatever the tag or digest.
     pub(crate) fn of_repository(&self, wanted: &Reference) -> Result<Vec<(Reference, Descriptor)>> {
-        let named = |entry: Descriptor| Some((Reference::parse(entry.name()?).ok()?, entry));
-        let of_it = |name: &Reference| name.canonical_repository() == wanted.canonical_repository();
-        let all = self.index()?.manifests.into_iter().filter_map(named);
-        Ok(all.filter(|(name, _)| of_it(name)).collect())
+        let named = |line: &Line| {
+            let name = Reference::parse(line.name()?).ok()?;
+            let of_it = name.canonical_repository() == wanted.canonical_repository();
+            of_it.then(|| line.entry().map(|entry| (name, entry)))
+        };
+        self.catalog()?.lines().filter_map(named).collect()
     }
 
     /// Whether all blobs of an image are here.
@@ -179,36 +187,55 @@ impl Images {
         Ok(self.read_json::<Manifest>(&entry.digest)?.config.digest)
     }
 
+    /// The newest first. One that is damaged is in it.
     pub fn list(&self) -> Result<Vec<ImageRecord>> {
         let mut records: Vec<ImageRecord> = Vec::new();
-        for entry in self.index()?.manifests {
-            let names = entry.annotations.get(REF_NAME).and_then(|name| Reference::parse(name).ok());
-            let names: Vec<String> = names.iter().map(Reference::familiar).collect();
-            let (manifest, config) = self.documents(&entry)?;
-            // The same image may be here with its layers packed in two ways.
-            if let Some(record) = records.iter_mut().find(|record| record.id == manifest.config.digest) {
-                record.names.extend(names);
-                continue;
-            }
-            records.push(ImageRecord {
-                names,
-                id: manifest.config.digest,
-                size: self.unpacked_size(&entry, &config)?,
-                manifest_digest: entry.digest,
-                platform: config.platform().to_string(),
-                labels: config.config.and_then(|config| config.labels).unwrap_or_default(),
-                created: config.created,
-            });
+        // The same image may be here with its layers packed in two ways.
+        let mut known: HashMap<String, usize> = HashMap::new();
+        for line in self.catalog()?.lines() {
+            let at = match known.get(line.id()) {
+                Some(at) => *at,
+                None => {
+                    records.push(self.record(line)?);
+                    known.insert(line.id().into(), records.len() - 1);
+                    records.len() - 1
+                }
+            };
+            let name = line.name().and_then(|name| Reference::parse(name).ok());
+            records[at].names.extend(name.map(|name| name.familiar()));
         }
         records.sort_by(|a, b| b.created.cmp(&a.created));
         Ok(records)
     }
 
-    pub(crate) fn unpacked_size(&self, entry: &Descriptor, config: &ImageConfig) -> Result<u64> {
-        if let Some(size) = entry.annotations.get(UNPACKED_SIZE).and_then(|size| size.parse().ok()) {
-            return Ok(size);
+    fn record(&self, line: &Line) -> Result<ImageRecord> {
+        let entry = line.entry()?;
+        let mut record = ImageRecord {
+            names: vec![],
+            id: Digest::parse(line.id())?,
+            manifest_digest: entry.digest.clone(),
+            created: None,
+            size: entry.unpacked_size().unwrap_or(0),
+            platform: entry.platform.as_ref().map(Platform::to_string).unwrap_or_default(),
+            labels: BTreeMap::new(),
+            layers: vec![],
+            damaged: None,
+        };
+        match self.documents(&entry) {
+            Err(error) => record.damaged = Some(error.to_string()),
+            Ok((_, config)) => {
+                record.size = self.unpacked_size(&entry, &config).unwrap_or(0);
+                record.layers = chain_ids(&config);
+                record.platform = config.platform().to_string();
+                record.labels = config.config.and_then(|config| config.labels).unwrap_or_default();
+                record.created = config.created;
+            }
         }
-        self.measure(config, 0)
+        Ok(record)
+    }
+
+    pub(crate) fn unpacked_size(&self, entry: &Descriptor, config: &ImageConfig) -> Result<u64> {
+        entry.unpacked_size().map_or_else(|| self.measure(config, 0), Ok)
     }
 
     /// Bytes of the unpacked layers, but for the lowest `known`.
@@ -221,7 +248,7 @@ impl Images {
     /// Gives an image one more name. An image that had it stays, without one.
     pub fn tag(&self, source: &str, target: &Reference) -> Result<()> {
         let entry = self.find(source)?;
-        self.change_index(|index| index.set(entry, Some(&target.canonical())))
+        self.change_catalog(|catalog| catalog.set(entry, Some(&target.canonical())))
     }
 
     pub(crate) fn blob_path(&self, digest: &Digest) -> PathBuf {

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! <data>  /var/lib/hull                          <run>  /run/hull (tmpfs)
-//!   version            {"format":1}                containers/<id>/   state.json, lock, attach.sock
-//!   blobs/ index.json  the image store             userns.json        an ordinary user's namespace holder
+//!   version            {"format":2}                containers/<id>/   state.json, lock, attach.sock
+//!   blobs/ index.json  the image store: images/    userns.json        an ordinary user's namespace holder
 //!   run-root.json      an ordinary user's choice   boot id and start time go with every pid
 //!   layers/<chain-id>/diff
 //!   layers/.staging-*  being unpacked

@@ -12,7 +12,7 @@ use crate::error::{Context, Error, Result};
 use crate::file;
 
 /// The format of the data directory that this hull writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 pub(crate) const SYSTEM_DATA: &str = "/var/lib/hull";
 pub(crate) const SYSTEM_RUN: &str = "/run/hull";
@@ -31,6 +31,8 @@ pub struct Root {
     id: String,
     /// See [`crate::layers`].
     has_one_id: bool,
+    /// What was found, or made.
+    format: u32,
 }
 
 impl Root {
@@ -40,9 +42,11 @@ impl Root {
         let data = private_directory(data, 0o710)?;
         let run = private_directory(run, 0o710)?;
         let id = root_id(&data);
-        let root = Self { data, run, id, has_one_id: hull_sys::process::has_one_id() };
+        let has_one_id = hull_sys::process::has_one_id();
+        let mut root = Self { data, run, id, has_one_id, format: FORMAT };
         make_dirs(&root.run.join("containers"), 0o710)?;
-        if check_version(&root.data)? {
+        if let Some(format) = check_version(&root.data)? {
+            root.format = format;
             if root.has_one_id {
                 make_dirs(&root.layers_dir(), 0o710)?;
             }
@@ -54,6 +58,8 @@ impl Root {
             root.volumes_dir(),
             root.layers_dir(),
             root.blobs_dir(),
+            root.image_names_dir(),
+            root.unnamed_images_dir(),
         ];
         dirs.iter().try_for_each(|dir| make_dirs(dir, 0o710))?;
         // Written last: who finds it finds the directories.
@@ -94,6 +100,28 @@ impl Root {
 
     pub fn container_run_dir(&self, id: &str) -> PathBuf {
         self.run.join("containers").join(id)
+    }
+
+    /// Whether an older hull wrote it, and the crates that own a part of it have to take that over.
+    pub fn is_outdated(&self) -> bool {
+        self.format < FORMAT
+    }
+
+    /// All has been taken over.
+    pub fn note_format(&self) -> Result<()> {
+        file::write_json_atomic(&self.data.join("version"), &Version { format: FORMAT })
+    }
+
+    pub fn images_dir(&self) -> PathBuf {
+        self.data.join("images")
+    }
+
+    pub fn image_names_dir(&self) -> PathBuf {
+        self.images_dir().join("names")
+    }
+
+    pub fn unnamed_images_dir(&self) -> PathBuf {
+        self.images_dir().join("unnamed")
     }
 
     pub fn names_dir(&self) -> PathBuf {
@@ -150,14 +178,14 @@ pub fn private_directory(dir: &Path, mode: u32) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// False where no hull has been before.
-fn check_version(data: &Path) -> Result<bool> {
+/// The format; none where no hull has been before.
+fn check_version(data: &Path) -> Result<Option<u32>> {
     let path = data.join("version");
-    let Some(version) = file::read_json::<Version>(&path)? else { return Ok(false) };
+    let Some(version) = file::read_json::<Version>(&path)? else { return Ok(None) };
     if version.format > FORMAT {
         return Err(Error::NewerFormat { path, found: version.format, known: FORMAT });
     }
-    Ok(true)
+    Ok(Some(version.format))
 }
 
 /// Two first commands at once: one of them writes, and the other one finds it written.
@@ -211,10 +239,10 @@ mod tests {
     fn a_newer_format_is_refused_with_a_sentence() {
         let scratch = Scratch::new();
         let root = open(&scratch, "one").unwrap();
-        fs::write(root.data().join("version"), r#"{"format":2}"#).unwrap();
+        fs::write(root.data().join("version"), r#"{"format":3}"#).unwrap();
         let error = open(&scratch, "one").unwrap_err();
         assert!(
-            error.to_string().ends_with("was written by a newer hull (format 2; this one knows 1)"),
+            error.to_string().ends_with("was written by a newer hull (format 3; this one knows 2)"),
             "{error}"
         );
         assert!(error.hint().is_some());
@@ -228,7 +256,7 @@ mod tests {
         assert_eq!(mode & 0o007, 0, "{mode:o}");
         assert_eq!(
             fs::read_to_string(root.data().join("version")).unwrap().replace(char::is_whitespace, ""),
-            r#"{"format":1}"#
+            r#"{"format":2}"#
         );
     }
 
@@ -251,6 +279,7 @@ mod tests {
             run: "/r".into(),
             id: root_id(Path::new(data)),
             has_one_id: false,
+            format: FORMAT,
         };
         assert_eq!(root(SYSTEM_DATA).name_suffix(), "");
         assert_eq!(root("/srv/hull").name_suffix().len(), 9);

@@ -130,7 +130,7 @@ impl World {
         match pull(images, &self.access, &candidates, &options) {
             Ok(pulled) => {
                 self.look_at(&name);
-                images.remove(&name, true, &|_| None).unwrap();
+                images.remove(std::slice::from_ref(&name), true, &|_| None).unwrap().remove(0).unwrap();
                 assert!(images.list().unwrap().iter().all(|image| image.id != pulled.id));
                 None
             }

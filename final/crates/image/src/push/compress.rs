@@ -45,10 +45,16 @@ pub(super) fn compressed(images: &Images, entry: Descriptor) -> Result<Descripto
     };
     let digest = image.manifest.digest.clone();
     images.publish(&staging, &[image])?;
-    images.change_index(|index| index.manifests.retain(|other| other.digest != entry.digest))?;
+    images.change_catalog(|catalog| {
+        catalog.retain(|line| line.digest() != entry.digest.to_string());
+        Ok(())
+    })?;
     images.collect()?;
-    let found = images.index()?.manifests.into_iter().find(|other| other.digest == digest);
-    found.ok_or_else(|| crate::error::Error::Damaged("the image went while it was compressed".into()))
+    let catalog = images.catalog()?;
+    let found = catalog.lines().find(|line| line.digest() == digest.to_string());
+    found
+        .ok_or_else(|| crate::error::Error::Damaged("the image went while it was compressed".into()))?
+        .entry()
 }
 
 fn packed(images: &Images, staging: &Staging, layer: &Descriptor) -> Result<Staged> {

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use crate::catalog::Line;
 use crate::config::{Descriptor, Manifest};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
@@ -62,10 +63,12 @@ struct Mountable {
 
 fn sources(images: &Images, target: &Reference) -> Result<Vec<Mountable>> {
     let mut sources = Vec::new();
-    for entry in images.index()?.manifests {
+    for entry in images.catalog()?.lines().map(Line::entry) {
+        let entry = entry?;
         for origin in entry.origins().iter().filter_map(|origin| Reference::parse(origin).ok()) {
             if origin.registry() == target.registry() && origin.path() != target.path() {
-                let manifest: Manifest = images.read_json(&entry.digest)?;
+                // One that is damaged has nothing to offer.
+                let Ok(manifest) = images.read_json::<Manifest>(&entry.digest) else { continue };
                 let blobs = manifest.layers.into_iter().map(|layer| layer.digest).collect();
                 sources.push(Mountable { repository: origin.path().to_owned(), blobs });
             }
@@ -149,9 +152,7 @@ impl Read for Watched<'_> {
 /// The registry has it: `inspect` shows the digest, and another push may mount from there.
 fn remember(images: &Images, pushed: &Descriptor, target: &Reference) -> Result<()> {
     let origin = target.by_digest(&pushed.digest).canonical();
-    images.change_index(|index| {
-        for entry in index.manifests.iter_mut().filter(|entry| entry.digest == pushed.digest) {
-            entry.add_origin(origin.clone());
-        }
+    images.change_catalog(|catalog| {
+        catalog.update(&pushed.digest.to_string(), |entry| entry.add_origin(origin.clone()))
     })
 }

@@ -1,0 +1,66 @@
+//! An entry of the catalog as it is on disk: a descriptor in one line of JSON.
+
+use crate::config::{Descriptor, ID, ORIGIN, REF_NAME, UNPACKED_SIZE};
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+
+/// Parsed only when somebody asks for more than its name and digests: a store may have thousands of names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line(String);
+
+impl Line {
+    pub(super) fn of(entry: &Descriptor) -> Result<Self> {
+        let mut entry = entry.clone();
+        // Others' annotations could follow the name, which `name` expects at the end.
+        entry.annotations.retain(|key, _| [ID, ORIGIN, UNPACKED_SIZE, REF_NAME].contains(&key.as_str()));
+        serde_json::to_string(&entry).map(Self).map_err(|source| json_error(&entry.digest, source))
+    }
+
+    /// A line that [`Line::of`] made, as far as a look at its ends can tell.
+    pub(super) fn own(text: &str) -> Option<Self> {
+        let line = Self(text.into());
+        let whole = text.starts_with("{\"mediaType\":") && text.ends_with('}');
+        (whole && Digest::parse(line.digest()).is_ok()).then_some(line)
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// The name it goes by. The annotations are the descriptor's last field, and the name is the last of them.
+    pub(crate) fn name(&self) -> Option<&str> {
+        let (before, name) = self.0.strip_suffix("\"}}")?.rsplit_once('"')?;
+        before.strip_suffix("\":")?.strip_suffix(REF_NAME).map(|_| name)
+    }
+
+    /// The manifest's.
+    pub(crate) fn digest(&self) -> &str {
+        self.value("\"digest\":\"").unwrap_or_default()
+    }
+
+    /// The image's id. One that came without it, and whose manifest is damaged, goes by its manifest's digest.
+    pub(crate) fn id(&self) -> &str {
+        self.value("\"org.hull.id\":\"").unwrap_or_else(|| self.digest())
+    }
+
+    pub(crate) fn entry(&self) -> Result<Descriptor> {
+        serde_json::from_str(&self.0).map_err(|source| json_error(&self.digest(), source))
+    }
+
+    /// Names sort after the images without one.
+    pub(super) fn key(&self) -> (&str, &str) {
+        match self.name() {
+            Some(name) => (name, ""),
+            None => ("", self.digest()),
+        }
+    }
+
+    fn value(&self, key: &str) -> Option<&str> {
+        let value = &self.0[self.0.find(key)? + key.len()..];
+        value.split_once('"').map(|(value, _)| value)
+    }
+}
+
+fn json_error(what: &dyn std::fmt::Display, source: serde_json::Error) -> Error {
+    Error::Json { path: format!("the entry of {what}"), source }
+}
