@@ -26,8 +26,12 @@ struct Arguments {
 enum Task {
     /// Install what is missing, then check the format, the lints and every test, the virtual machine's included
     Test,
-    /// Run the tests that need cgroup v2 in a virtual machine, and nothing else
-    Vm,
+    /// Run the tests that need cgroup v2, or another processor, in a virtual machine, and nothing else
+    Vm {
+        /// Which machine: x86_64 has cgroup v2 and systemd, aarch64 the other processor
+        #[arg(long, default_value = "x86_64")]
+        arch: vm::Architecture,
+    },
     /// Build for release and put hull, hull-oci, completions and man pages below a directory
     Install {
         /// For example /usr/local
@@ -57,7 +61,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Test => test::test(),
-        Task::Vm => vm::test(),
+        Task::Vm { arch } => vm::test(arch),
         Task::Install { prefix } => install::install(&prefix),
         Task::Book { serve, capture, measure } => book::book(serve, capture, measure),
         Task::Bench { pairs } => bench::bench(pairs),

@@ -27,7 +27,8 @@ pub fn test() -> Result<()> {
         stages.run("mutants of the lessons", || {
             run(&mut cargo(&["test", "-p", "hull-test-steps", "--test", "mutations", "--", "--ignored"]))
         });
-        stages.run("cgroup v2 virtual machine", vm::test);
+        stages.run("cgroup v2 virtual machine", || vm::test(vm::Architecture::X86_64));
+        stages.run("aarch64 virtual machine", || vm::test(vm::Architecture::Aarch64));
     }
     stages.finish()
 }

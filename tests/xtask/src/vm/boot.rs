@@ -7,31 +7,20 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use super::machine::Machine;
+
 /// Everything, boot and tests, under emulation.
 const DEADLINE: Duration = Duration::from_secs(900);
 
 /// The last line of `tests.sh`.
 const VERDICT: &str = "the tests in the virtual machine ended with ";
 
-pub fn boot(kernel: &Path, initramfs: &Path) -> Result<()> {
+pub fn boot(machine: &Machine, kernel: &Path, initramfs: &Path) -> Result<()> {
     let mut qemu = Command::new("timeout");
-    qemu.arg(DEADLINE.as_secs().to_string()).arg("qemu-system-x86_64");
-    qemu.args([
-        "-accel",
-        "tcg",
-        "-cpu",
-        "max",
-        "-smp",
-        "2",
-        "-m",
-        "2048",
-        "-nographic",
-        "-no-reboot",
-        "-nic",
-        "none",
-    ]);
+    qemu.arg(DEADLINE.as_secs().to_string()).arg(machine.qemu).args(machine.qemu_args);
+    qemu.args(["-nographic", "-no-reboot", "-nic", "none"]);
     qemu.arg("-kernel").arg(kernel).arg("-initrd").arg(initramfs);
-    qemu.args(["-append", "console=ttyS0 quiet panic=-1"]);
+    qemu.arg("-append").arg(format!("console={} quiet panic=-1", machine.console));
     let mut child = qemu.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("starting qemu")?;
     let console = BufReader::new(child.stdout.take().context("qemu has a pipe")?);
     let mut verdict = None;

@@ -7,11 +7,14 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
+use super::apt::Apt;
 use super::kernel::Kernel;
+use super::machine::Machine;
+use super::programs::Program;
 use crate::workspace::{output, root, run};
 
 /// What the tests need that the kernel has as a module.
-const MODULES: [&str; 19] = [
+const MODULES: [&str; 25] = [
     "overlay",
     "veth",
     "bridge",
@@ -32,6 +35,13 @@ const MODULES: [&str; 19] = [
     "udp_diag",
     "unix_diag",
     "xt_mark",
+    // A disk for unit tests, the tables of the old iptables, and kinds of links that they make.
+    "ext4",
+    "ip6table_filter",
+    "iptable_filter",
+    "loop",
+    "macvlan",
+    "vxlan",
 ];
 
 /// What the tests of `--systemd-cgroup` run, by the paths that they know, and CRIU with what it runs itself; all else in
@@ -50,40 +60,75 @@ const DYNAMIC: [&str; 11] = [
     "/bin/tar",
 ];
 
+/// Packages of the machine for another processor: what the unit tests run, and a file system with all attributes.
+const PACKAGES: [&str; 8] =
+    ["busybox-static", "e2fsprogs", "iproute2", "iptables", "netbase", "nftables", "tar", "uidmap"];
+
+/// Files of the workspace that unit tests read, where they were when the tests were compiled.
+const READ_BY_TESTS: [&str; 2] = ["final/crates/image/corpus", "final/crates/sys/src"];
+
 /// Packs the initramfs; its path.
-pub fn build(kernel: &Kernel, programs: &[(&str, PathBuf)]) -> Result<PathBuf> {
-    let dir = root().join("target/vm");
-    let tree = dir.join("tree");
+pub fn build(machine: &Machine, kernel: &Kernel, programs: &[Program]) -> Result<PathBuf> {
+    let tree = machine.dir().join("tree");
     let _ = fs::remove_dir_all(&tree);
-    for name in ["bin", "lib/modules", "lib64", "cache"] {
+    match machine.debian {
+        None => own_user_space(&tree)?,
+        Some(_) => foreign_user_space(machine, &tree)?,
+    }
+    for name in ["bin", "lib/modules", "lib64", "usr", "cache", "workspace"] {
         fs::create_dir_all(tree.join(name))?;
     }
-    let busybox = ["/bin/busybox", "/usr/bin/busybox"].map(Path::new).into_iter().find(|p| p.exists());
-    copy(busybox.context("busybox-static is not installed")?, &tree.join("bin/busybox"))?;
     for (name, program) in programs {
         copy(program, &tree.join("bin").join(name))?;
-    }
-    for program in DYNAMIC {
-        copy_to_same(program, &tree)?;
-        for library in libraries(program)? {
-            copy_to_same(&library, &tree)?;
-        }
     }
     let mut names = Vec::new();
     for module in MODULES {
         for file in kernel.load_order(module)? {
-            let name = file.file_name().context("a module is a file")?.to_owned();
-            copy(&file, &tree.join("lib/modules").join(&name))?;
-            names.push(name.to_string_lossy().into_owned());
+            let name = file.file_name().context("a module is a file")?.to_string_lossy().into_owned();
+            if !names.contains(&name) {
+                copy(&file, &tree.join("lib/modules").join(&name))?;
+                names.push(name);
+            }
         }
     }
     fs::write(tree.join("lib/modules/order"), names.join("\n") + "\n")?;
-    for (name, script) in [("init", include_str!("init.sh")), ("tests.sh", include_str!("tests.sh"))] {
+    let tests = include_str!("tests.sh").replace("@TESTS@\n", machine.script);
+    for (name, script) in [("init", include_str!("init.sh")), ("tests.sh", &tests)] {
         let path = tree.join(name);
         fs::write(&path, script)?;
         fs::set_permissions(&path, PermissionsExt::from_mode(0o755))?;
     }
-    pack(&tree, &dir.join("initramfs.cpio"))
+    pack(&tree, &machine.dir().join("initramfs.cpio"))
+}
+
+/// busybox and a few programs of this machine's.
+fn own_user_space(tree: &Path) -> Result<()> {
+    let busybox = ["/bin/busybox", "/usr/bin/busybox"].map(Path::new).into_iter().find(|p| p.exists());
+    fs::create_dir_all(tree.join("bin"))?;
+    copy(busybox.context("busybox-static is not installed")?, &tree.join("bin/busybox"))?;
+    for program in DYNAMIC {
+        copy_to_same(program, tree)?;
+        for library in libraries(program)? {
+            copy_to_same(&library, tree)?;
+        }
+    }
+    Ok(())
+}
+
+/// Debian's packages for the machine's processor, and what unit tests read of the workspace.
+fn foreign_user_space(machine: &Machine, tree: &Path) -> Result<()> {
+    let unpacked = machine.dir().join("packages");
+    if !unpacked.exists() {
+        Apt::open(machine)?.unpack_all(&PACKAGES, &unpacked)?;
+    }
+    run(Command::new("cp").arg("-a").args([&unpacked, tree]))?;
+    for path in READ_BY_TESTS {
+        let own = root().join(path);
+        let there = tree.join("workspace").join(own.strip_prefix("/")?);
+        fs::create_dir_all(there.parent().context("a path of the workspace has a parent")?)?;
+        run(Command::new("cp").arg("-r").args([&own, &there]))?;
+    }
+    Ok(())
 }
 
 fn pack(tree: &Path, archive: &Path) -> Result<PathBuf> {

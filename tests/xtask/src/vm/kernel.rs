@@ -1,15 +1,12 @@
-//! The machine's kernel: fetched as a Debian package, unpacked under `target/vm`.
+//! The machine's kernel: fetched as a Debian package, unpacked below `target/vm`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::workspace::{output, root, run};
-
-/// The metapackage whose dependency is the current kernel for virtual machines.
-const METAPACKAGE: &str = "linux-image-cloud-amd64";
+use super::apt::Apt;
+use super::machine::Machine;
 
 /// An unpacked kernel.
 pub struct Kernel {
@@ -18,24 +15,12 @@ pub struct Kernel {
     modules: PathBuf,
 }
 
-/// The kernel in `target/vm`, fetched where it is not there yet.
-pub fn fetch() -> Result<Kernel> {
-    let dir = root().join("target/vm");
-    let unpacked = dir.join("kernel");
+/// The machine's kernel, fetched where it is not there yet.
+pub fn fetch(machine: &Machine) -> Result<Kernel> {
+    let unpacked = machine.dir().join("kernel");
     if !unpacked.exists() {
-        fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
-        let package = newest()?;
-        eprintln!("fetching {package}");
-        run(Command::new("apt-get")
-            .args(["download", "-qq", "-o", "APT::Sandbox::User=root", &package])
-            .current_dir(&dir))?;
-        let archive = find(&dir, &format!("{package}_"))?;
-        // Unpacked beside and renamed: an interrupted run leaves no half of a kernel.
-        let unfinished = dir.join("kernel.new");
-        let _ = fs::remove_dir_all(&unfinished);
-        run(Command::new("dpkg-deb").arg("-x").args([&archive, &unfinished]))?;
-        fs::rename(&unfinished, &unpacked)?;
-        fs::remove_file(&archive)?;
+        let apt = Apt::open(machine)?;
+        apt.unpack(&apt.dependency(machine.kernel)?, &unpacked)?;
     }
     let modules = find(&unpacked.join("lib/modules"), "")?;
     Ok(Kernel { image: find(&unpacked.join("boot"), "vmlinuz-")?, modules })
@@ -80,22 +65,9 @@ fn dependencies(module: &[u8]) -> Vec<String> {
     String::from_utf8_lossy(value).split(',').filter(|n| !n.is_empty()).map(str::to_owned).collect()
 }
 
-/// The package that the metapackage depends on.
-fn newest() -> Result<String> {
-    let depends = output(Command::new("apt-cache").args(["depends", METAPACKAGE]))?;
-    let name = depends.lines().find_map(|line| line.trim().strip_prefix("Depends: "));
-    Ok(name.with_context(|| format!("apt knows no kernel behind {METAPACKAGE}"))?.trim().to_owned())
-}
-
 fn find(dir: &Path, prefix: &str) -> Result<PathBuf> {
     let entries = fs::read_dir(dir).with_context(|| format!("reading {}", dir.display()))?;
     let mut names = entries.flatten().map(|e| e.path());
     let found = names.find(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(prefix)));
     found.with_context(|| format!("no {prefix}* in {}", dir.display()))
-}
-
-/// Whether `program` is in `PATH`.
-pub fn is_installed(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }

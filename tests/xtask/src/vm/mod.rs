@@ -1,58 +1,34 @@
-//! A small virtual machine with pure cgroup v2, for machines whose own cgroups are v1 or hybrid.
+//! Small virtual machines, for what this machine cannot show: pure cgroup v2, and aarch64.
 //!
 //! Debian's cloud kernel, unpacked from its package and never installed, boots an initramfs that holds busybox, `hull`,
-//! `hull-oci` and test binaries, which are static like everything this workspace builds. Emulated, so it runs
-//! wherever the tests do; a boot takes some seconds. systemd, and what its test enters its namespaces with, and CRIU are this
-//! machine's own, with their libraries.
+//! `hull-oci` and test binaries, which are static like everything this workspace builds. The processor is emulated, so
+//! the machines run wherever the tests do; a boot takes some seconds.
 
+mod apt;
 mod boot;
 mod initramfs;
 mod kernel;
-
-use std::path::PathBuf;
+mod machine;
+mod programs;
 
 use anyhow::{Result, bail};
 
-use crate::workspace::{cargo, output, run, target};
+pub use machine::Architecture;
+use machine::Machine;
 
-/// Tests that run in it, and their packages.
-const TESTS: [(&str, &str); 5] = [
-    ("hull-test-suite", "limits"),
-    ("hull-test-suite", "bundles"),
-    ("hull-test-suite", "oci_systemd"),
-    ("hull-test-suite", "oci_checkpoint"),
-    (LESSON, "lesson"),
-];
-
-/// The lesson on cgroups, whose program its test finds by the variable `STEP_PROGRAM`.
-const LESSON: &str = "step-03-cgroups";
-
-/// Boots the machine and runs in it the tests whose answers depend on the version of cgroups.
-pub fn test() -> Result<()> {
-    for program in ["qemu-system-x86_64", "cpio", "apt-get", "dpkg-deb", "ldd", "systemctl", "criu"] {
-        if !kernel::is_installed(program) {
+/// Boots the machine of `architecture` and runs its tests.
+pub fn test(architecture: Architecture) -> Result<()> {
+    let machine = Machine::of(architecture);
+    let needed = ["cpio", "apt-get", "dpkg-deb"].iter().chain(machine.needs);
+    for program in needed.copied().chain([machine.qemu]) {
+        if !is_installed(program) {
             return skip(&format!("{program} is not installed"));
         }
     }
-    let mut programs = vec![("hull", binary("HULL_BINARY", "hull")?)];
-    programs.push(("hull-oci", binary("HULL_OCI_BINARY", "hull-oci")?));
-    for (package, test) in TESTS {
-        programs.push((test, test_binary(package, test)?));
-    }
-    run(&mut cargo(&["build", "--package", LESSON]))?;
-    programs.push((LESSON, target()?.join("debug").join(LESSON)));
-    let kernel = kernel::fetch()?;
-    let initramfs = initramfs::build(&kernel, &programs)?;
-    boot::boot(&kernel.image, &initramfs)
-}
-
-/// A binary under test: what the variable names, or what is built for debugging.
-fn binary(variable: &str, name: &str) -> Result<PathBuf> {
-    if let Some(path) = std::env::var_os(variable) {
-        return Ok(path.into());
-    }
-    run(&mut cargo(&["build", "--package", "hull", "--bin", name]))?;
-    Ok(target()?.join("debug").join(name))
+    let programs = programs::build(machine)?;
+    let kernel = kernel::fetch(machine)?;
+    let initramfs = initramfs::build(machine, &kernel, &programs)?;
+    boot::boot(machine, &kernel.image, &initramfs)
 }
 
 fn skip(why: &str) -> Result<()> {
@@ -63,15 +39,8 @@ fn skip(why: &str) -> Result<()> {
     Ok(())
 }
 
-/// Builds a test binary; its path, which holds a hash, is what cargo reports.
-fn test_binary(package: &str, name: &str) -> Result<PathBuf> {
-    let args = ["test", "--package", package, "--test", name, "--no-run", "--message-format=json"];
-    for line in output(cargo(&args).stderr(std::process::Stdio::inherit()))?.lines() {
-        let message: serde_json::Value = serde_json::from_str(line)?;
-        let (target, path) = (message["target"]["name"].as_str(), message["executable"].as_str());
-        if let (true, Some(path)) = (target == Some(name), path) {
-            return Ok(path.into());
-        }
-    }
-    bail!("cargo reports no executable for the test `{name}`")
+/// Whether `program` is in `PATH`.
+fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }

@@ -145,7 +145,7 @@ pub const CASES: &[Case] = &[
     .not_on(&["runc", "crun"]),
     case("a_personality_is_set", |b| {
         b.set("/linux/personality", json!({"domain": "LINUX32"}));
-        b.expect("uname -m", "i686");
+        b.expect("uname -m", if cfg!(target_arch = "aarch64") { "armv8l" } else { "i686" });
     })
     .not_on(&["runc"]),
     case("a_memory_policy_is_set", |b| {

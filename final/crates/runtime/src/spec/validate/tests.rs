@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::security::labels;
 
 fn minimal() -> Value {
     json!({
@@ -24,8 +25,6 @@ fn what_cannot_be_applied_is_named() {
     for (pointer, value, named) in [
         ("/hooks", json!({"prestart": [{"path": "bin/true"}]}), "hooks.prestart"),
         ("/hooks", json!({"poststop": [{"path": "/bin/true", "timeout": 0}]}), "hooks.poststop"),
-        ("/process/apparmorProfile", json!("docker-default"), "process.apparmorProfile"),
-        ("/process/selinuxLabel", json!("system_u:x"), "process.selinuxLabel"),
         ("/linux/mountLabel", json!("system_u:x"), "linux.mountLabel"),
         ("/process/scheduler", json!({"policy": "SCHED_X"}), "process.scheduler.policy"),
         ("/process/scheduler", json!({"policy": "SCHED_RR", "flags": ["X"]}), "process.scheduler.flags"),
@@ -53,6 +52,19 @@ fn what_cannot_be_applied_is_named() {
     ] {
         let error = outcome(pointer, value).unwrap_err().to_string();
         assert!(error.contains(named), "{pointer}: {error}");
+    }
+}
+
+#[test]
+fn a_label_without_its_security_module_is_refused() {
+    for (name, value, has_module) in [
+        ("apparmorProfile", "docker-default", labels::has_apparmor()),
+        ("selinuxLabel", "system_u:x", labels::has_selinux()),
+    ] {
+        match outcome(&format!("/process/{name}"), json!(value)) {
+            Ok(_) => assert!(has_module, "{name} is not refused"),
+            Err(error) => assert!(!has_module && error.to_string().contains(name), "{error}"),
+        }
     }
 }
 

@@ -1,0 +1,109 @@
+//! The two machines, and all in which they differ.
+
+use std::path::PathBuf;
+
+use crate::workspace::root;
+
+/// The processors that hull runs on.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Architecture {
+    #[value(name = "x86_64")]
+    X86_64,
+    Aarch64,
+}
+
+/// A test program: its package, and its name among the package's targets.
+pub type Test = (&'static str, &'static str);
+
+/// What a machine is made of and what runs in it.
+#[derive(Debug)]
+pub struct Machine {
+    /// Its directory below `target/vm`.
+    name: &'static str,
+    /// The target that its programs are cross-compiled for; none where they are this machine's own.
+    pub cross: Option<&'static str>,
+    /// Debian's name for its architecture, where packages have to be fetched for it.
+    pub debian: Option<&'static str>,
+    /// The metapackage whose dependency is the current kernel for virtual machines.
+    pub kernel: &'static str,
+    pub qemu: &'static str,
+    pub qemu_args: &'static [&'static str],
+    /// The serial console's device.
+    pub console: &'static str,
+    /// Programs of this machine without which it cannot be made.
+    pub needs: &'static [&'static str],
+    /// Packages whose unit tests run in it.
+    pub units: &'static [&'static str],
+    pub tests: &'static [Test],
+    /// The lines that run the tests, by the names of their programs.
+    pub script: &'static str,
+}
+
+impl Machine {
+    pub fn of(architecture: Architecture) -> &'static Self {
+        match architecture {
+            Architecture::X86_64 => &CGROUP_V2,
+            Architecture::Aarch64 => &AARCH64,
+        }
+    }
+
+    pub fn dir(&self) -> PathBuf {
+        root().join("target/vm").join(self.name)
+    }
+}
+
+/// Answers what depends on the version of cgroups. systemd, and what its test enters its namespaces with, and CRIU are
+/// this machine's own, with their libraries.
+const CGROUP_V2: Machine = Machine {
+    name: "x86_64",
+    cross: None,
+    debian: None,
+    kernel: "linux-image-cloud-amd64",
+    qemu: "qemu-system-x86_64",
+    qemu_args: &["-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "2048"],
+    console: "ttyS0",
+    needs: &["ldd", "systemctl", "criu"],
+    units: &[],
+    tests: &[
+        ("hull-test-suite", "limits"),
+        ("hull-test-suite", "bundles"),
+        ("hull-test-suite", "oci_systemd"),
+        ("hull-test-suite", "oci_checkpoint"),
+        (super::programs::LESSON, "lesson"),
+    ],
+    script: include_str!("tests-x86_64.sh"),
+};
+
+/// Answers what depends on the processor: the numbers of system calls, the layout of the kernel's structures, the
+/// seccomp filter, and what a page or a `char` is. Its user space comes from Debian's packages for it.
+const AARCH64: Machine = Machine {
+    name: "aarch64",
+    cross: Some("aarch64-unknown-linux-gnu"),
+    debian: Some("arm64"),
+    kernel: "linux-image-cloud-arm64",
+    qemu: "qemu-system-aarch64",
+    // Signing pointers as the architecture's own algorithm does takes an emulator longer than all the rest.
+    qemu_args: &[
+        "-machine",
+        "virt",
+        "-accel",
+        "tcg,thread=multi",
+        "-cpu",
+        "max,pauth-impdef=on",
+        "-smp",
+        "2",
+        "-m",
+        "3072",
+    ],
+    console: "ttyAMA0",
+    needs: &["rustup", "aarch64-linux-gnu-gcc"],
+    units: &["hull-sys", "hull-storage", "hull-runtime", "hull-image", "hull-network", "hull-engine"],
+    tests: &[
+        ("hull-test-suite", "limits"),
+        ("hull-test-suite", "bundles"),
+        ("hull-test-suite", "lifecycle"),
+        ("hull-test-suite", "isolation"),
+    ],
+    script: include_str!("tests-aarch64.sh"),
+};
