@@ -12,6 +12,9 @@ pub enum Error {
     /// The program to run was not found.
     #[error("exec: {program:?}: {why}")]
     NotFound { program: String, why: &'static str },
+    /// It was found, but not what runs it: the program of a script's `#!` line, or the dynamic loader.
+    #[error("exec {program}: no such file or directory")]
+    NoInterpreter { program: String },
     /// It was found, and the kernel would not execute it.
     #[error("exec: {program:?}: {}", .errno.desc())]
     NotExecutable { program: String, errno: Errno },
@@ -36,7 +39,7 @@ impl Error {
     /// docker's: 127 for a program that is not there, 126 for one that cannot be executed, 125 for the rest.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::NotFound { .. } => 127,
+            Self::NotFound { .. } | Self::NoInterpreter { .. } => 127,
             Self::NotExecutable { .. } => 126,
             _ => 125,
         }
@@ -45,6 +48,9 @@ impl Error {
     /// What the reader can do next.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::NoInterpreter { .. } => {
+                Some("the program after #!, or the dynamic loader, is not in the image".into())
+            }
             Self::NotExecutable { errno: Errno::ENOEXEC, .. } => {
                 Some("a script needs a #! line; a program must be for this machine's architecture".into())
             }

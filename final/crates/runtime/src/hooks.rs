@@ -147,10 +147,11 @@ fn each(point: Point, subject: Subject<'_>, mut judge: impl FnMut(Result<()>) ->
     }
     let state = state(subject, point.status())?;
     let hooks = subject.spec.hooks.as_ref().map(|hooks| point.of(hooks)).unwrap_or_default();
-    hooks.iter().try_for_each(|hook| judge(one(hook, point, subject, &state)))
+    let indexed = hooks.iter().enumerate();
+    indexed.into_iter().try_for_each(|(index, hook)| judge(one((index, hook), point, subject, &state)))
 }
 
-fn one(hook: &Hook, point: Point, subject: Subject<'_>, state: &[u8]) -> Result<()> {
+fn one((index, hook): (usize, &Hook), point: Point, subject: Subject<'_>, state: &[u8]) -> Result<()> {
     let step = || format!("run the {} hook {}", point.name(), hook.path.display());
     // Files and no pipes: whatever the hook reads or writes, nobody has to keep up with it.
     let (mut input, output) = (memory(step)?, memory(step)?);
@@ -163,7 +164,7 @@ fn one(hook: &Hook, point: Point, subject: Subject<'_>, state: &[u8]) -> Result<
         }
         Cloned::Parent { pid, pidfd } => match wait(pid, &pidfd, hook.timeout).step(step)? {
             Some(0) => Ok(()),
-            code => Err(failure(hook, point, code, output)),
+            code => Err(failure((index, hook), point, code, output)),
         },
     }
 }
@@ -185,8 +186,16 @@ fn become_hook(
         .and_then(|()| rustix::stdio::dup2_stdout(output))
         .and_then(|()| rustix::stdio::dup2_stderr(output))
         .step(|| "set up stdin, stdout and stderr".into())?;
-    if point != Point::StartContainer {
-        nix::unistd::chdir(subject.bundle).step(|| "enter the bundle".into())?;
+    match point {
+        // Where the container's program will be, and only for it to say where that is.
+        Point::StartContainer => {}
+        // What such a hook is for is mostly in there, and no state says how it is called from inside the namespaces.
+        Point::CreateContainer => {
+            let root =
+                subject.spec.root.as_ref().map(|root| subject.bundle.join(&root.path)).unwrap_or_default();
+            nix::unistd::chdir(&root).step(|| "enter the container's root".into())?;
+        }
+        _ => nix::unistd::chdir(subject.bundle).step(|| "enter the bundle".into())?,
     }
     let path = CString::new(hook.path.as_os_str().as_bytes())
         .map_err(|_| Error::Invalid(format!("{:?} has a zero byte", hook.path)))?;
@@ -194,6 +203,10 @@ fn become_hook(
     let args = if hook.args.is_empty() { vec![own] } else { hook.args.clone() };
     let env = match &hook.env {
         Some(env) => env.clone(),
+        // It runs as a part of the program, so to speak: what prepares that reads its variables.
+        None if point == Point::StartContainer => {
+            subject.spec.process.as_ref().map(|process| process.env.clone()).unwrap_or_default()
+        }
         // Ours is nobody's business inside.
         None if point.is_inside() => Vec::new(),
         None => std::env::vars_os()
@@ -216,19 +229,22 @@ fn wait(pid: i32, pidfd: &OwnedFd, timeout: Option<u64>) -> nix::Result<Option<u
 }
 
 /// With the end of what it said.
-fn failure(hook: &Hook, point: Point, code: Option<u8>, mut output: File) -> Error {
+fn failure((index, hook): (usize, &Hook), point: Point, code: Option<u8>, mut output: File) -> Error {
     const MOST: u64 = 1024;
     let mut said = Vec::new();
     let length = output.seek(SeekFrom::End(0)).unwrap_or(0);
     let _ = output.seek(SeekFrom::Start(length.saturating_sub(MOST)));
     let _ = output.read_to_end(&mut said);
     let how = match code {
+        Some(code @ 129..) if Signal::try_from(i32::from(code) - 128) == Ok(Signal::SIGSYS) => {
+            "ended by SIGSYS: bad system call".to_owned()
+        }
         Some(code) => format!("ended with exit code {code}"),
         None => format!("has not ended after {} s", hook.timeout.unwrap_or_default()),
     };
     let said = String::from_utf8_lossy(&said).trim().to_owned();
     let said = if said.is_empty() { said } else { format!(": {said}") };
-    Error::Said(format!("the {} hook {} {how}{said}", point.name(), hook.path.display()))
+    Error::Said(format!("error running {} hook #{index}: {} {how}{said}", point.name(), hook.path.display()))
 }
 
 /// What a list of hooks must be like to be run at all.

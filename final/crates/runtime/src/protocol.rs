@@ -146,6 +146,7 @@ fn encode(message: &Message) -> (Vec<u8>, Option<&OwnedFd>) {
         Message::Failed(Error::NotFound { program, why }) => {
             (failure(b'N', i32::from(*why == IN_PATH), program), None)
         }
+        Message::Failed(Error::NoInterpreter { program }) => (failure(b'L', 0, program), None),
         Message::Failed(Error::NotExecutable { program, errno }) => {
             (failure(b'X', *errno as i32, program), None)
         }
@@ -171,10 +172,11 @@ fn decode(packet: &[u8], fd: Option<OwnedFd>) -> Result<Message> {
         (b'r', _) => Some(Message::Ready),
         (b'c', Some(fd)) => Some(Message::Console(fd)),
         (b'p', _) => packet[1..].try_into().ok().map(|pid| Message::Born(i32::from_le_bytes(pid))),
-        (kind @ (b'S' | b'N' | b'X' | b'I' | b'T'), _) => failure().map(|(errno, text)| {
+        (kind @ (b'S' | b'N' | b'L' | b'X' | b'I' | b'T'), _) => failure().map(|(errno, text)| {
             Message::Failed(match kind {
                 b'S' => Error::Step { step: text, errno: Errno::from_raw(errno) },
                 b'N' => Error::NotFound { program: text, why: if errno == 1 { IN_PATH } else { NO_FILE } },
+                b'L' => Error::NoInterpreter { program: text },
                 b'X' => Error::NotExecutable { program: text, errno: Errno::from_raw(errno) },
                 b'I' => Error::Invalid(text),
                 _ => Error::Said(text),

@@ -73,8 +73,7 @@ impl Executable {
     /// Becomes the program.
     pub(crate) fn execute(self) -> Result<Infallible> {
         match self.call.call() {
-            // The file was there: what is missing is its interpreter.
-            Errno::ENOENT => Err(Error::NotFound { program: self.name, why: NO_FILE }),
+            Errno::ENOENT => Err(Error::NoInterpreter { program: self.name }),
             errno => Err(Error::NotExecutable { program: self.name, errno }),
         }
     }
