@@ -21,7 +21,6 @@ fn a_container_is_created_started_killed_and_deleted() {
     assert_eq!(state["pid"].to_string(), std::fs::read_to_string(&pid_file).unwrap());
     assert_eq!(w.output(), "", "the program does not run yet");
 
-    assert!(w.oci(&["delete", "box"]).fails(1).contains("created"));
     w.oci(&["start", "box"]).ok();
     assert!(w.oci(&["start", "box"]).fails(1).contains("running"));
     eventually("the program says so", || w.output() == "started\n");
@@ -31,7 +30,7 @@ fn a_container_is_created_started_killed_and_deleted() {
     w.oci(&["kill", "box"]).ok();
     eventually("it has stopped", || w.state("box")["status"] == "stopped");
     assert!(w.oci(&["kill", "box"]).fails(1).contains("not running"));
-    assert!(w.oci(&["exec", "box", "true"]).fails(1).contains("stopped"));
+    assert!(w.oci(&["exec", "box", "true"]).fails(255).contains("cannot exec in a stopped container"));
     w.oci(&["delete", "box"]).ok();
     assert!(w.oci(&["state", "box"]).fails(1).contains("does not exist"));
     assert!(w.oci(&["delete", "box"]).fails(1).contains("does not exist"));
@@ -139,10 +138,10 @@ fn exec_runs_another_process_inside() {
     let told = w.oci(&["exec", "-u", "1000", "box", "sh", "-c", "echo again > /dev/stdout"]);
     assert_eq!(told.ok(), "again", "a pipe belongs to the user who writes to it");
     let refused = w.write("process.json", &json!({"args": ["sh"], "cwd": "/", "selinuxLabel": "x"}));
-    assert!(w.oci(&["exec", "-p", &refused, "box"]).fails(1).contains("selinuxLabel"));
-    assert!(w.oci(&["exec", "box", "nope"]).fails(1).contains("not found"));
-    assert!(w.oci(&["exec", "--cap", "CAP_NONSENSE", "box", "sh"]).fails(1).contains("CAP_NONSENSE"));
-    assert!(w.oci(&["exec", "box"]).fails(1).contains("command"));
+    assert!(w.oci(&["exec", "-p", &refused, "box"]).fails(255).contains("selinuxLabel"));
+    assert!(w.oci(&["exec", "box", "nope"]).fails(255).contains("not found"));
+    assert!(w.oci(&["exec", "--cap", "CAP_NONSENSE", "box", "sh"]).fails(255).contains("CAP_NONSENSE"));
+    assert!(w.oci(&["exec", "box"]).fails(255).contains("command"));
     let caps = w.oci(&["exec", "--cap", "CAP_NET_ADMIN", "box", "grep", "CapEff", "/proc/self/status"]);
     assert!(caps.ok().ends_with("1000"), "{caps}");
     let pid_file = w.path("exec.pid");
@@ -225,9 +224,43 @@ fn anothers_cgroup_is_not_taken() {
     let Some(w) = World::start() else { return };
     w.bundle(&w.config(&["sleep", "1000"]));
     w.detached(&["run", "--detach", "--bundle", "bundle", "first"]).ok();
-    assert!(w.detached(&["create", "--bundle", "bundle", "second"]).fails(1).contains("exists already"));
+    let told = w.detached(&["create", "--bundle", "bundle", "second"]);
+    assert!(told.fails(1).contains("container's cgroup is not empty: 1 process(es) found"), "{told}");
     assert_eq!(w.state("first")["status"], "running");
-    assert!(w.oci(&["state", "second"]).fails(1).contains("does not exist"));
+    assert!(w.oci(&["state", "second"]).fails(1).contains("container does not exist"));
+}
+
+#[test]
+fn a_cgroup_that_waits_for_its_container_is_taken() {
+    let Some(w) = World::start() else { return };
+    w.bundle(&w.config(&["sleep", "1000"]));
+    let controller = if hull_test_support::cgroups::is_v2("freezer") { "" } else { "freezer" };
+    let frozen = |directory: &std::path::Path, is: bool| {
+        let (file, value) = match (controller.is_empty(), is) {
+            (true, is) => ("cgroup.freeze", if is { "1" } else { "0" }),
+            (false, is) => ("freezer.state", if is { "FROZEN" } else { "THAWED" }),
+        };
+        std::fs::write(directory.join(file), value).unwrap();
+    };
+    let hierarchies = hull_test_support::cgroups::hierarchies();
+    let made: Vec<_> =
+        hierarchies.iter().map(|one| one.mount_point.join(w.cgroup().trim_start_matches('/'))).collect();
+    made.iter().for_each(|directory| std::fs::create_dir_all(directory).unwrap());
+    let freezer = made.iter().find(|directory| {
+        directory.join("freezer.state").exists()
+            || controller.is_empty() && directory.join("cgroup.freeze").exists()
+    });
+    if let Some(freezer) = freezer {
+        frozen(freezer, true);
+        let told = w.detached(&["create", "--bundle", "bundle", "box"]);
+        assert!(told.fails(1).contains("container's cgroup unexpectedly frozen"), "{told}");
+        frozen(freezer, false);
+    }
+    w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
+    w.oci(&["delete", "-f", "box"]).ok();
+    // Those in which a container has no cgroup unless it is asked for stay whose they were.
+    made.iter().for_each(|directory| drop(std::fs::remove_dir(directory)));
+    w.assert_nothing_left();
 }
 
 #[test]
@@ -332,7 +365,7 @@ fn a_container_is_paused_resumed_and_limited() {
     assert!(w.oci(&["resume", "box"]).fails(1).contains("running"));
     w.oci(&["pause", "box"]).ok();
     assert_eq!(w.state("box")["status"], "paused");
-    assert!(w.oci(&["exec", "box", "true"]).fails(1).contains("paused"));
+    assert!(w.oci(&["exec", "box", "true"]).fails(255).contains("cannot exec in a paused container"));
     w.oci(&["resume", "box"]).ok();
     assert_eq!(w.state("box")["status"], "running");
 

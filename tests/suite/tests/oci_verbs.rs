@@ -73,8 +73,14 @@ fn an_exec_has_what_it_is_given() {
     shell.arg(exec.get_program()).args(exec.get_args());
     assert!(!shell.status().unwrap().success(), "there is no descriptor 4 inside");
     assert_eq!(std::fs::read_to_string(w.path("three")).unwrap(), "kept\n");
-    assert!(w.oci(&["exec", "--cgroup", "../x", "box", "true"]).fails(1).contains("--cgroup"));
-    assert!(w.oci(&["exec", "--cgroup", "nowhere", "box", "true"]).fails(1).contains("nowhere"));
+    assert!(
+        w.oci(&["exec", "--cgroup", "../x", "box", "true"])
+            .fails(255)
+            .contains(" ../x is not a sub cgroup path")
+    );
+    assert!(
+        w.oci(&["exec", "--cgroup", "nowhere", "box", "true"]).fails(255).contains("nowhere/cgroup.procs")
+    );
     for kind in ["pids", "memory"] {
         let pid = w.state("box")["pid"].as_i64().unwrap() as i32;
         let directory = hull_test_support::cgroups::directory(pid, kind).join("below");
@@ -82,6 +88,20 @@ fn an_exec_has_what_it_is_given() {
     }
     let told = w.oci(&["exec", "--cgroup", "below", "box", "grep", "pids", "/proc/self/cgroup"]);
     assert!(told.ok().ends_with("/box/below"), "{told}");
+    if !hull_test_support::cgroups::is_v2("pids") {
+        let in_pids =
+            ["exec", "--cgroup", "pids:below", "--cgroup", "memory:/", "box", "cat", "/proc/self/cgroup"];
+        let told = w.oci(&in_pids);
+        let is_in = |controller: &str, end: &str| {
+            told.ok().lines().any(|line| line.contains(&format!(":{controller}:")) && line.ends_with(end))
+        };
+        assert!(is_in("pids", "/box/below") && is_in("memory", "/box"), "{told}");
+        for (wrong, why) in
+            [("nosuch:/", "unknown controller nosuch"), ("cpu:below", "below/cgroup.procs"), (":x", ":x")]
+        {
+            assert!(w.oci(&["exec", "--cgroup", wrong, "box", "true"]).fails(255).contains(why), "{wrong}");
+        }
+    }
 }
 
 #[test]

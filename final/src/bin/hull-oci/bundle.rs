@@ -9,8 +9,8 @@ use hull_runtime::systemd::Unit;
 
 /// Of the specification that is followed.
 pub const OCI_VERSION: &str = "1.3.0";
-/// What `--version` says after the name, in runc's form.
-pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\nspec: 1.3.0");
+/// What `--version` says after the name, in runc's form. A build does not know its commit.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\ncommit: unknown\nspec: 1.3.0");
 
 pub struct Bundle {
     /// Absolute.
@@ -67,7 +67,7 @@ pub fn cgroup_path(spec: &Spec, id: &str, systemd: bool) -> Result<(String, Opti
     if let Some(path) = asked.filter(|path| path.split(':').count() == 3) {
         bail!("linux.cgroupsPath {path:?} is systemd's form, which takes --systemd-cgroup");
     }
-    Ok((asked.map_or_else(|| format!("/hull-oci-{id}"), str::to_owned), None))
+    Ok((asked.map_or_else(|| format!("/{id}"), str::to_owned), None))
 }
 
 /// Engines write zero for a limit that nobody asked; the kernel would take it for one.
@@ -97,7 +97,6 @@ pub fn unset_zeros(resources: &mut Resources) {
     if let Some(network) = &mut resources.network {
         network.class_id = network.class_id.filter(|value| *value != 0);
     }
-    resources.pids = resources.pids.take().filter(|pids| pids.limit != 0);
 }
 
 /// The devices that every container has (config-linux.md, "Default Devices") can be opened whatever the bundle denies,

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use hull_runtime::checkpoint::CgroupMode;
 
-/// An OCI runtime: runs bundles, with the command line of runc
+/// Open Container Initiative runtime: runs bundles, with the command line of runc
 #[derive(Debug, Parser)]
-#[command(name = "hull-oci", version = crate::bundle::VERSION, max_term_width = 110)]
+#[command(name = "hull-oci", version = crate::bundle::VERSION, max_term_width = 110, disable_version_flag = true)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -21,13 +21,13 @@ pub struct Global {
     /// Where the state of containers is kept [default: /run/hull-oci, for users $XDG_RUNTIME_DIR/hull-oci]
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// Also write errors to a file
+    /// Write errors to a file as well, and warnings and debug messages to it alone
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
     /// How they are written there
     #[arg(long, value_enum, default_value = "text")]
     pub log_format: LogFormat,
-    /// Also write to the log what is done
+    /// Tell what is done: in the log, or on stderr
     #[arg(long)]
     pub debug: bool,
     /// Let systemd make the cgroups: cgroupsPath is slice:prefix:name
@@ -39,6 +39,9 @@ pub struct Global {
     /// The program that checkpoint and restore run [default: criu, of $PATH]
     #[arg(long, value_name = "PATH")]
     pub criu: Option<PathBuf>,
+    /// Print version
+    #[arg(short = 'v', short_alias = 'V', long, action = ArgAction::Version)]
+    pub version: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -110,6 +113,9 @@ pub struct Create {
     /// Send the terminal's master to the AF_UNIX socket at this path
     #[arg(long, value_name = "PATH")]
     pub console_socket: Option<PathBuf>,
+    /// Send the first process's pidfd to the AF_UNIX socket at this path
+    #[arg(long, value_name = "PATH")]
+    pub pidfd_socket: Option<PathBuf>,
     /// Pass so many descriptors from 3 on to the program
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=65536))]
     pub preserve_fds: u32,
@@ -208,9 +214,12 @@ pub struct Exec {
     /// Pass so many descriptors from 3 on to the program
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=65536))]
     pub preserve_fds: u32,
-    /// In a cgroup that exists below the container's
+    /// In a cgroup that exists below the container's; on v1 also by controllers, several times
+    #[arg(long, value_name = "[CONTROLLER[,…]:]PATH")]
+    pub cgroup: Vec<String>,
+    /// Send the process's pidfd to the AF_UNIX socket at this path
     #[arg(long, value_name = "PATH")]
-    pub cgroup: Option<String>,
+    pub pidfd_socket: Option<PathBuf>,
     /// Leave orphans of the process to somebody else
     #[arg(long)]
     pub no_subreaper: bool,

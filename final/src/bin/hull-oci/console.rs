@@ -25,14 +25,20 @@ pub fn connect(path: &Path) -> Result<OwnedFd> {
 /// Sends the master by `SCM_RIGHTS` (unix(7)), with its name as data, as runc does.
 pub fn send(socket: &OwnedFd, master: Option<OwnedFd>) -> Result<()> {
     let Some(master) = master else { bail!("the container has made no terminal") };
-    let fds = [master.as_fd()];
+    send_fd(socket, master.as_fd(), b"/dev/ptmx").context("cannot send the terminal to the console socket")
+}
+
+/// A process's descriptor, for somebody who wants to know it beyond doubt, to the socket of `--pidfd-socket`.
+pub fn send_pidfd(socket: &OwnedFd, pidfd: BorrowedFd<'_>) -> Result<()> {
+    send_fd(socket, pidfd, b"pidfd").context("cannot send the pidfd to the pidfd socket")
+}
+
+fn send_fd(socket: &OwnedFd, fd: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<()> {
+    let fds = [fd];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     ancillary.push(SendAncillaryMessage::ScmRights(&fds));
-    let name = [IoSlice::new(b"/dev/ptmx")];
-    rustix::net::sendmsg(socket, &name, &mut ancillary, SendFlags::NOSIGNAL)
-        .map(drop)
-        .context("cannot send the terminal to the console socket")
+    rustix::net::sendmsg(socket, &[IoSlice::new(name)], &mut ancillary, SendFlags::NOSIGNAL).map(drop)
 }
 
 /// Our own descriptors go inside. A directory among them would be a way out: `openat(0, "..")`.

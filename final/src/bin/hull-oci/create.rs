@@ -13,7 +13,7 @@ use hull_storage::process_id::ProcessId;
 
 use crate::bundle::{Bundle, cgroup_path};
 use crate::state::{Container, Root, State};
-use crate::{cli, console, delete};
+use crate::{cli, console, delete, report};
 
 pub fn create(root: &Root, args: &cli::Create, global: &cli::Global) -> Result<u8> {
     let made = make(root, args, global, After::Detached { started: false })?;
@@ -56,10 +56,7 @@ impl Reservation {
         let container = &reservation.container;
         let state = State::new(&container.id, bundle, place)?;
         let cgroup = state.open_cgroup()?;
-        // What is in it would be limited, and in the end killed, with this container.
-        if cgroup.exists() {
-            bail!("the cgroup {} exists already: a container needs one of its own", state.cgroup);
-        }
+        cgroup.check_unused()?;
         // From here on `delete --force` takes the cgroup for ours: not before it was seen to be nobody's.
         container.write(&state)?;
         container.write_spec(&bundle.spec)?;
@@ -94,6 +91,7 @@ pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After)
     let terminal = process.terminal;
     console::check(terminal, after != After::Foreground, args.console_socket.as_deref())?;
     let console_socket = args.console_socket.as_deref().map(console::connect).transpose()?;
+    let pidfd_socket = args.pidfd_socket.as_deref().map(console::connect).transpose()?;
 
     let place = cgroup_path(&bundle.spec, &args.id, global.systemd_cgroup)?;
 
@@ -104,6 +102,7 @@ pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After)
         _ => None,
     };
     console::give_pipes(process.user.uid)?;
+    report::step(global, "the container's first process is cloned (nsexec container setup)");
     let made = hull_runtime::create(CreateOptions {
         id: &args.id,
         bundle: &bundle.directory,
@@ -119,13 +118,17 @@ pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After)
         new_keyring: !args.no_new_keyring,
     });
     let told = made.map_err(Into::into).and_then(|mut created| {
-        let console = tell(args, &mut created, console_socket.as_ref())?;
+        report::step(global, "the first process has made its root (child process in init())");
+        let console = tell(args, &mut created, console_socket.as_ref(), pidfd_socket.as_ref())?;
         state.init = Some(ProcessId::of(created.pid())?);
         container.write(&state)?;
         Ok((created, console))
     });
     match told {
-        Ok((created, console)) => Ok(Made { created, console, state, spec: bundle.spec, reservation }),
+        Ok((created, console)) => {
+            report::step(global, "it waits for its start (init: closing the pipe to signal completion)");
+            Ok(Made { created, console, state, spec: bundle.spec, reservation })
+        }
         Err(error) => {
             delete::after(global, state.subject(&bundle.spec, 0));
             Err(error)
@@ -133,11 +136,19 @@ pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After)
     }
 }
 
-/// Whoever waits for the container's terminal or its pid has it.
-fn tell(args: &cli::Create, created: &mut Created, socket: Option<&OwnedFd>) -> Result<Option<OwnedFd>> {
+/// Whoever waits for the container's terminal, its pid or its pidfd has it.
+fn tell(
+    args: &cli::Create,
+    created: &mut Created,
+    console_socket: Option<&OwnedFd>,
+    pidfd_socket: Option<&OwnedFd>,
+) -> Result<Option<OwnedFd>> {
     let mut console = created.take_console();
-    if let Some(socket) = socket {
+    if let Some(socket) = console_socket {
         console::send(socket, console.take())?;
+    }
+    if let (Some(socket), Some(pidfd)) = (pidfd_socket, created.pidfd()) {
+        console::send_pidfd(socket, pidfd)?;
     }
     if let Some(file) = &args.pid_file {
         write_pid(file, created.pid())?;

@@ -34,9 +34,10 @@ pub fn delete(root: &Root, args: &cli::Delete, global: &cli::Global) -> Result<u
         }
     };
     match container.status(&state) {
-        Status::Stopped => {}
+        // One that was created has run nothing yet that could be lost.
+        Status::Stopped | Status::Created => {}
         status if !args.force => {
-            bail!("cannot delete container {:?}, which is {status} and not stopped", args.id)
+            bail!("cannot delete container {} that is not stopped: {status}", args.id)
         }
         _ => {}
     }

@@ -20,7 +20,7 @@ pub fn events(root: &Root, args: &cli::Events) -> Result<u8> {
     let status = container.status(&state);
     let init = state.init.as_ref().map(open).transpose()?.flatten();
     let Some(init) = init.filter(|_| !matches!(status, Status::Creating | Status::Stopped)) else {
-        bail!("container {:?} is not running", args.id);
+        bail!("container not running: {}, which is {status}", args.id);
     };
     let cgroup = state.open_cgroup()?;
     tell(&args.id, "stats", Some(stats(&cgroup)?))?;

@@ -1,9 +1,11 @@
 //! `exec`: another process in a container that is created or running.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path};
 
 use anyhow::{Context, Result, bail};
+use hull_runtime::cgroups::Below;
 use hull_runtime::security::capabilities;
 use hull_runtime::spec::{Process, Spec, check_process, parse_process};
 use hull_runtime::{ExecTarget, Running, Stdio};
@@ -11,10 +13,10 @@ use nix::libc::SIGKILL;
 
 use crate::create::{check_preserved, write_pid};
 use crate::relay::{self, Signals};
-use crate::state::{Root, Status, cgroup, open};
-use crate::{cli, console};
+use crate::state::{Root, Status, open};
+use crate::{cli, console, report};
 
-pub fn exec(root: &Root, args: &cli::Exec) -> Result<u8> {
+pub fn exec(root: &Root, args: &cli::Exec, global: &cli::Global) -> Result<u8> {
     console::refuse_directories()?;
     check_preserved(args.preserve_fds)?;
     let container = root.container(&args.id)?;
@@ -23,18 +25,20 @@ pub fn exec(root: &Root, args: &cli::Exec) -> Result<u8> {
     match status {
         Status::Created | Status::Running => {}
         Status::Paused if args.ignore_paused => {}
-        _ => bail!("cannot exec in container {:?}, which is {status}", args.id),
+        Status::Paused => {
+            bail!("cannot exec in a paused container (use --ignore-paused to override): {}", args.id)
+        }
+        Status::Stopped => bail!("cannot exec in a stopped container: {}", args.id),
+        Status::Creating => bail!("cannot exec in container {}, which is {status}", args.id),
     }
     let spec = container.read_spec()?;
     let process = process(&spec, args)?;
     console::check(process.terminal, args.detach, args.console_socket.as_deref())?;
     let socket = args.console_socket.as_deref().map(console::connect).transpose()?;
-    let cgroup = cgroup(&cgroup_path(&state.cgroup, args)?, state.unit.clone())?;
-    if args.cgroup.is_some() && !cgroup.exists() {
-        bail!("--cgroup: there is no cgroup {}", cgroup.path());
-    }
+    let pidfd_socket = args.pidfd_socket.as_deref().map(console::connect).transpose()?;
+    let cgroup = state.open_cgroup()?.joined(&cgroups_below(args)?).context("--cgroup")?;
     let init = state.init.as_ref().map(open).transpose()?.flatten();
-    let Some(init) = init else { bail!("cannot exec in container {:?}, which is stopped", args.id) };
+    let Some(init) = init else { bail!("cannot exec in a stopped container: {}", args.id) };
 
     console::give_pipes(process.user.uid)?;
     let signals = (!args.detach).then(Signals::take).transpose()?;
@@ -53,8 +57,13 @@ pub fn exec(root: &Root, args: &cli::Exec) -> Result<u8> {
         preserved_fds: args.preserve_fds,
     };
     let stdio = if process.terminal { Stdio::Terminal } else { Stdio::Inherit { stdin: true } };
+    report::step(global, "the process joins the container's namespaces (nsexec container setup)");
     let (running, mut master) = hull_runtime::exec(target, &process, stdio)?;
-    if let Err(error) = hand_over(args, &running, socket.as_ref(), &mut master) {
+    if process.exec_cpu_affinity.as_ref().is_some_and(|affinity| affinity.initial.is_some()) {
+        report::step(global, &format!("it began on these CPUs (nsexec): affinity: {:#x}", own_cpus()?));
+    }
+    report::step(global, "the process was set up (child process in init(), setns_init: about to exec)");
+    if let Err(error) = hand_over(args, &running, [socket.as_ref(), pidfd_socket.as_ref()], &mut master) {
         let _ = hull_sys::process::pidfd_send_signal(running.pidfd.as_fd(), SIGKILL);
         let _ = hull_sys::process::reap(running.pidfd.as_fd());
         return Err(error);
@@ -62,14 +71,24 @@ pub fn exec(root: &Root, args: &cli::Exec) -> Result<u8> {
     signals.map_or(Ok(0), |signals| relay::wait(&running.pidfd, &signals, master))
 }
 
+/// The first 64 CPUs that we run on, as bits: the process began where we were when it was cloned.
+fn own_cpus() -> Result<u64> {
+    let set =
+        nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)).context("cannot read our affinity")?;
+    Ok((0..64).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).fold(0, |mask, cpu| mask | 1 << cpu))
+}
+
 fn hand_over(
     args: &cli::Exec,
     running: &Running,
-    socket: Option<&OwnedFd>,
+    [console_socket, pidfd_socket]: [Option<&OwnedFd>; 2],
     master: &mut Option<OwnedFd>,
 ) -> Result<()> {
-    if let Some(socket) = socket {
+    if let Some(socket) = console_socket {
         console::send(socket, master.take())?;
+    }
+    if let Some(socket) = pidfd_socket {
+        console::send_pidfd(socket, running.pidfd.as_fd())?;
     }
     args.pid_file.as_ref().map_or(Ok(()), |file| write_pid(file, running.pid))
 }
@@ -105,14 +124,26 @@ fn process(spec: &Spec, args: &cli::Exec) -> Result<Process> {
     Ok(process)
 }
 
-/// The container's, or one below it.
-fn cgroup_path(own: &str, args: &cli::Exec) -> Result<String> {
-    let Some(below) = &args.cgroup else { return Ok(own.to_owned()) };
-    let is_plain = |component| matches!(component, Component::RootDir | Component::Normal(_));
-    if !Path::new(below).components().all(is_plain) || below.contains(':') {
-        bail!("--cgroup {below:?}: expected a path below the container's cgroup");
-    }
-    Ok(format!("{}/{}", own.trim_end_matches('/'), below.trim_matches('/')))
+/// `PATH`, or once for each of some controllers `CONTROLLER,…:PATH`.
+fn cgroups_below(args: &cli::Exec) -> Result<Vec<Below>> {
+    let mut seen = BTreeSet::new();
+    let parse = |text: &String| {
+        let (controllers, path) = match text.split_once(':') {
+            Some(("", _)) => bail!("--cgroup {text}: no controller before the colon"),
+            Some((controllers, path)) => (controllers.split(',').map(str::to_owned).collect(), path),
+            None if args.cgroup.len() > 1 => bail!("--cgroup {text}: several of them need their controllers"),
+            None => (Vec::new(), text.as_str()),
+        };
+        if let Some(twice) = controllers.iter().find(|name| !seen.insert((*name).clone())) {
+            bail!("--cgroup {text}: {twice} is named twice");
+        }
+        let is_plain = |component| matches!(component, Component::RootDir | Component::Normal(_));
+        if !Path::new(path).components().all(is_plain) {
+            bail!("--cgroup: {path} is not a sub cgroup path");
+        }
+        Ok(Below { controllers, path: path.trim_matches('/').to_owned() })
+    };
+    args.cgroup.iter().map(parse).collect()
 }
 
 fn parse_user(text: &str, gid: u32) -> Result<(u32, u32)> {

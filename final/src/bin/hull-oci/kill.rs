@@ -20,7 +20,11 @@ pub fn kill(root: &Root, args: &cli::Kill) -> Result<u8> {
     let all = args.all
         || (number == SIGKILL && container.read_spec().is_ok_and(|spec| !has_own_pid_namespace(&spec)));
     if all {
-        for pid in cgroup.pids() {
+        let pids = cgroup.pids();
+        if pids.is_empty() && status == Status::Stopped && !args.all {
+            bail!("container not running: {}, which is {status}", args.id);
+        }
+        for pid in pids {
             match send(pid, number) {
                 Ok(()) | Err(Errno::ESRCH) => {}
                 Err(errno) => return Err(errno).with_context(|| format!("cannot signal process {pid}")),
@@ -31,7 +35,7 @@ pub fn kill(root: &Root, args: &cli::Kill) -> Result<u8> {
             (Status::Created | Status::Running | Status::Paused, Some(init)) => open(init)?,
             _ => None,
         };
-        let Some(init) = init else { bail!("container {:?} is not running", args.id) };
+        let Some(init) = init else { bail!("container not running: {}, which is {status}", args.id) };
         hull_sys::process::pidfd_send_signal(init.as_fd(), number)
             .with_context(|| format!("cannot send signal {number} to container {:?}", args.id))?;
     }

@@ -54,7 +54,7 @@ fn main() -> ExitCode {
         Err(error) => return report::usage(&error),
     };
     let result = dispatch(&cli, protected);
-    ExitCode::from(result.unwrap_or_else(|error| report::failure(&cli.global, &error)))
+    ExitCode::from(result.unwrap_or_else(|error| report::failure(&cli.global, &cli.verb, &error)))
 }
 
 fn dispatch(cli: &Cli, protected: Option<nix::Result<()>>) -> Result<u8> {
@@ -72,7 +72,7 @@ fn dispatch(cli: &Cli, protected: Option<nix::Result<()>>) -> Result<u8> {
         Verb::List(args) => list::list(root, args),
         Verb::Kill(args) => kill::kill(root, args),
         Verb::Delete(args) => delete::delete(root, args, &cli.global),
-        Verb::Exec(args) => exec::exec(root, args),
+        Verb::Exec(args) => exec::exec(root, args, &cli.global),
         Verb::Ps(args) => ps::ps(root, args),
         Verb::Pause(args) => pause::pause(root, args),
         Verb::Resume(args) => pause::resume(root, args),

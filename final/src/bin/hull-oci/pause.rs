@@ -19,7 +19,11 @@ fn change(root: &Root, id: &str, verb: &str, allowed: impl Fn(Status) -> bool) -
     let state = container.read()?;
     let status = container.status(&state);
     if !allowed(status) {
-        bail!("cannot {verb} container {id:?}, which is {status}");
+        // In runc's words, which engines compare.
+        match verb {
+            "pause" => bail!("container not running or created: {id}, which is {status}"),
+            _ => bail!("container not paused: {id}, which is {status}"),
+        }
     }
     let cgroup = state.open_cgroup()?;
     if verb == "pause" {

@@ -1,47 +1,93 @@
 //! Errors: one sentence on stderr, and in the file of `--log` in runc's form, which engines read.
 
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::CommandFactory;
+use clap::error::{ContextKind, ErrorKind};
 
+use crate::bundle::VERSION;
 use crate::cli::{Cli, Global, LogFormat, Verb};
 use crate::{printable, usage};
 
 /// Of hull-oci itself, for every mistake.
 const FAILURE: u8 = 1;
+/// Of an `exec` that came to nothing: 1 could be the exit code of its program.
+const EXEC_FAILURE: u8 = 255;
 
 /// A command line that cannot be understood; also `--help` and `--version`, which come the same way.
 pub fn usage(error: &clap::Error) -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let mut cli = Cli::command();
-    // Nobody reads: there is nobody to tell.
     if usage::is_help(error) {
-        let _ = std::io::stdout().write_all(usage::help(error, &mut cli, &words).as_bytes());
+        let text = match error.kind() {
+            ErrorKind::DisplayVersion => format!("{} version {VERSION}\n", program_name()),
+            _ => help(error, &words),
+        };
+        // Nobody reads: there is nobody to tell.
+        let _ = std::io::stdout().write_all(text.as_bytes());
         return ExitCode::SUCCESS;
     }
-    let usage::Explained { sentence, hint, .. } = usage::explain(error, &mut cli, &words);
-    tell(&format!("{sentence}\nhint: {hint}"));
+    let usage::Explained { sentence, hint, .. } = usage::explain(error, &mut Cli::command(), &words);
+    let unknown =
+        error.get(ContextKind::InvalidSubcommand).map(|name| format!("\nNo help topic for '{name}'"));
+    tell(&format!("hull-oci: {sentence}\nhint: {hint}{}", unknown.unwrap_or_default()));
     ExitCode::from(FAILURE)
 }
 
+/// The name that we were called by: scripts call us `runc`, and look for that in what `--version` and `--help` print.
+fn program_name() -> String {
+    let name = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&name).file_name().map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| "hull-oci".to_owned())
+}
+
+/// Help in runc's layout. It is made here and not with the definitions, which every command pays for.
+fn help(error: &clap::Error, words: &[String]) -> String {
+    let program = program_name();
+    let mut command = Cli::command().help_template(template(&program, ""));
+    let verbs: Vec<String> = command.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    for verb in verbs {
+        let own = template(&program, &verb);
+        command = command.mut_subcommand(verb, |verb| verb.help_template(own));
+    }
+    let line = std::iter::once(OsString::from(&program)).chain(std::env::args_os().skip(1));
+    let again = command.try_get_matches_from_mut(line).err();
+    usage::help(again.as_ref().unwrap_or(error), &mut command, words)
+}
+
+fn template(program: &str, verb: &str) -> String {
+    let name = format!("{program} {verb}");
+    format!("NAME:\n   {} - {{about}}\n\nUSAGE:\n   {{usage}}\n\n{{all-args}}", name.trim_end())
+}
+
 /// Tells an error; the exit code.
-pub fn failure(global: &Global, error: &anyhow::Error) -> u8 {
+pub fn failure(global: &Global, verb: &Verb, error: &anyhow::Error) -> u8 {
     let mut text = format!("{error:#}");
+    // What the kernel says of the program is the container's own message, and engines show it as it is.
+    if !error.chain().any(is_of_program) {
+        text.insert_str(0, "hull-oci: ");
+    }
     let hint = error.chain().find_map(hint);
     if let Some(hint) = hint {
         text.push_str(&format!("\nhint: {hint}"));
     }
     tell(&text);
     log(global, "error", &format!("{error:#}"));
-    FAILURE
+    if matches!(verb, Verb::Exec(_)) { EXEC_FAILURE } else { FAILURE }
+}
+
+fn is_of_program(cause: &(dyn std::error::Error + 'static)) -> bool {
+    use hull_runtime::Error::{NoInterpreter, NotExecutable, NotFound};
+    matches!(cause.downcast_ref(), Some(NoInterpreter { .. } | NotFound { .. } | NotExecutable { .. }))
 }
 
 /// Names, paths and programs of a bundle are a stranger's: a terminal does not get to obey them.
 fn tell(text: &str) {
-    let _ = std::io::stderr().write_all(printable::block(&format!("hull-oci: {text}\n")).as_bytes());
+    let _ = std::io::stderr().write_all(printable::block(&format!("{text}\n")).as_bytes());
 }
 
 fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
@@ -53,8 +99,10 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
 
 /// What is not as it should be and changes nothing.
 pub fn warning(global: &Global, message: &str) {
-    tell(&format!("warning: {message}"));
-    log(global, "warning", message);
+    match &global.log {
+        Some(_) => log(global, "warning", message),
+        None => tell(&format!("hull-oci: warning: {message}")),
+    }
 }
 
 /// With `--debug`: which verb. Its arguments may hold what is nobody else's to read.
@@ -62,19 +110,35 @@ pub fn debug(global: &Global, verb: &Verb) {
     if global.debug {
         let shown = format!("{verb:?}");
         let name = shown.split('(').next().unwrap_or_default().to_lowercase();
-        log(global, "debug", &format!("hull-oci {name}"));
+        step(global, &format!("hull-oci {name}"));
+    }
+}
+
+/// With `--debug`: how far a container or a process of it has come. What is in brackets is what runc says at that point, for
+/// scripts that wait for it.
+pub fn step(global: &Global, message: &str) {
+    if !global.debug {
+        return;
+    }
+    match &global.log {
+        Some(_) => log(global, "debug", message),
+        None => tell(&line(global, "debug", message)),
+    }
+}
+
+fn line(global: &Global, level: &str, message: &str) -> String {
+    let time = humantime::format_rfc3339_seconds(SystemTime::now());
+    match global.log_format {
+        LogFormat::Json => {
+            serde_json::json!({"level": level, "msg": message, "time": time.to_string()}).to_string()
+        }
+        LogFormat::Text => format!("time=\"{time}\" level={level} msg={message:?}"),
     }
 }
 
 fn log(global: &Global, level: &str, message: &str) {
     let Some(path) = &global.log else { return };
-    let time = humantime::format_rfc3339_seconds(SystemTime::now());
-    let line = match global.log_format {
-        LogFormat::Json => {
-            serde_json::json!({"level": level, "msg": message, "time": time.to_string()}).to_string()
-        }
-        LogFormat::Text => format!("time=\"{time}\" level={level} msg={message:?}"),
-    };
+    let line = line(global, level, message);
     let written = OpenOptions::new().append(true).create(true).open(path).and_then(|mut file| {
         // One write: several commands may share the file.
         file.write_all(format!("{line}\n").as_bytes())

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use nix::libc;
 use nix::sys::signal::Signal;
 
-/// The number a name means (signal(7)).
+/// The number a name means (signal(7)). 0 asks only whether there is anybody to signal (kill(2)).
 pub fn parse(text: &str) -> Result<i32> {
     let name = text.to_ascii_uppercase();
     let name = name.strip_prefix("SIG").unwrap_or(&name);
@@ -17,7 +17,7 @@ pub fn parse(text: &str) -> Result<i32> {
         let number = if sign == '+' { base + i32::from(offset) } else { base - i32::from(offset) };
         (libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(&number).then_some(number)
     };
-    let number = text.parse::<i32>().ok().filter(|number| (1..=libc::SIGRTMAX()).contains(number));
+    let number = text.parse::<i32>().ok().filter(|number| (0..=libc::SIGRTMAX()).contains(number));
     let named = || format!("SIG{name}").parse::<Signal>().ok().map(|signal| signal as i32);
     match number.or_else(named).or_else(real_time) {
         Some(number) => Ok(number),
@@ -31,11 +31,13 @@ mod tests {
 
     #[test]
     fn names_numbers_and_real_time_signals_are_understood() {
-        for (text, number) in [("SIGTERM", 15), ("kill", 9), ("10", 10), ("rtmin+3", libc::SIGRTMIN() + 3)] {
+        for (text, number) in
+            [("SIGTERM", 15), ("kill", 9), ("10", 10), ("0", 0), ("rtmin+3", libc::SIGRTMIN() + 3)]
+        {
             assert_eq!(parse(text).unwrap(), number, "{text}");
         }
         assert_eq!(parse("SIGRTMAX-1").unwrap(), libc::SIGRTMAX() - 1);
-        for wrong in ["", "0", "65", "SIGFOO", "RTMIN+99", "-1", "RTMIN-1", "99999999999"] {
+        for wrong in ["", "65", "SIGFOO", "RTMIN+99", "-1", "RTMIN-1", "99999999999"] {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }
     }

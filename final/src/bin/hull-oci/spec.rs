@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 
 use anyhow::{Context, Result};
+use hull_runtime::cgroups::Layout;
 use hull_runtime::defaults;
 use hull_runtime::security::defaults::{MASKED_PATHS, READONLY_PATHS};
 use hull_runtime::spec::{
@@ -51,9 +52,12 @@ fn example() -> Spec {
         ..Process::default()
     };
     use NamespaceKind::{Cgroup, Ipc, Mount, Network, Pid, Uts};
+    // On v1 the container's cgroups are bound instead: who looks into /proc/PID/cgroup finds the same paths in and out.
+    let has_v1 = matches!(hull_runtime::cgroups::detect(), Ok(Layout::V1 { .. }));
+    let cgroup = (!has_v1).then_some(Cgroup);
     let deny_all = DeviceRule { access: Some("rwm".into()), ..DeviceRule::default() };
     let linux = Linux {
-        namespaces: [Pid, Network, Ipc, Uts, Mount, Cgroup].map(new).to_vec(),
+        namespaces: [Pid, Network, Ipc, Uts, Mount].into_iter().chain(cgroup).map(new).collect(),
         resources: Some(Resources { devices: vec![deny_all], ..Resources::default() }),
         masked_paths: MASKED_PATHS.iter().map(Into::into).collect(),
         readonly_paths: READONLY_PATHS.iter().map(Into::into).collect(),

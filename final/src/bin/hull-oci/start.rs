@@ -1,6 +1,6 @@
 //! `start`: lets the program run of a container that was created.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow};
 use hull_runtime::hooks::{self, Point};
 use hull_runtime::rendezvous;
 
@@ -13,7 +13,7 @@ pub fn start(root: &Root, args: &cli::Id, global: &cli::Global) -> Result<u8> {
     let state = container.read()?;
     match container.status(&state) {
         Status::Created => {}
-        status => bail!("cannot start container {:?}, which is {status}", args.id),
+        status => return Err(refusal(&args.id, status)),
     }
     let socket = container.start_socket();
     let started = hull_runtime::start(&socket);
@@ -22,7 +22,7 @@ pub fn start(root: &Root, args: &cli::Id, global: &cli::Global) -> Result<u8> {
     hull_storage::file::remove(&socket)?;
     match started {
         Err(error) if rendezvous::is_nobody_waiting(&error) => {
-            bail!("cannot start container {:?}, which is {}", args.id, container.status(&state))
+            Err(refusal(&args.id, container.status(&state)))
         }
         Err(error) => {
             // It has run nothing, and never will.
@@ -32,6 +32,15 @@ pub fn start(root: &Root, args: &cli::Id, global: &cli::Global) -> Result<u8> {
             Err(error.into())
         }
         Ok(()) => poststart(&container, &state, global),
+    }
+}
+
+/// In runc's words, which engines compare.
+fn refusal(id: &str, status: Status) -> anyhow::Error {
+    match status {
+        Status::Stopped => anyhow!("cannot start a container that has stopped: {id}"),
+        Status::Running => anyhow!("cannot start an already running container: {id}"),
+        status => anyhow!("cannot start a container in the {status} state: {id}"),
     }
 }
 

@@ -143,7 +143,7 @@ impl Container {
         }
         match builder.recursive(false).create(&self.directory) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                bail!("container with id exists: {}", self.id)
+                bail!("container with given ID already exists: {}", self.id)
             }
             made => made.with_context(|| format!("cannot create {}", self.directory.display()))?,
         }
@@ -181,7 +181,7 @@ impl Container {
     }
 
     fn missing(&self) -> anyhow::Error {
-        anyhow!("container {:?} does not exist", self.id)
+        anyhow!("container does not exist: {}", self.id)
     }
 
     /// Where the container waits for its start.

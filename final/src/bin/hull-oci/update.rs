@@ -18,16 +18,17 @@ pub fn update(root: &Root, args: &cli::Update) -> Result<u8> {
     let state = container.read()?;
     let status = container.status(&state);
     if matches!(status, Status::Creating | Status::Stopped) {
-        bail!("cannot update container {:?}, which is {status}", args.id);
+        bail!("container not running: cannot update {}, which is {status}", args.id);
     }
     let mut spec = container.read_spec()?;
     let stored = spec.linux.get_or_insert_default().resources.get_or_insert_default();
     let before = stored.clone();
     let merged = merge(&before, &asked)?;
     let cgroup = state.open_cgroup()?;
-    if let Err(error) = cgroup.update(&restrict(&merged, &asked)) {
+    if let Err(error) = cgroup.update(&asked, &restrict(&merged, &asked)) {
         // Half of the limits would be neither the old ones nor the new ones.
-        let _ = cgroup.update(&restrict(&before, &asked));
+        let before = restrict(&before, &asked);
+        let _ = cgroup.update(&before, &before);
         return Err(error.into());
     }
     *stored = merged;

@@ -53,7 +53,7 @@ impl World {
             ],
             "linux": {
                 "cgroupsPath": self.cgroup(),
-                "resources": {"memory": {}, "pids": {"limit": 0}},
+                "resources": {"memory": {}, "pids": {}},
                 "namespaces": [
                     {"type": "pid"}, {"type": "mount"}, {"type": "uts"}, {"type": "ipc"}, {"type": "network"}
                 ],

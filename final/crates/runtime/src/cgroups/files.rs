@@ -16,6 +16,8 @@ pub enum Error {
     NoController(&'static str),
     #[error("invalid limit: {0}")]
     Invalid(String),
+    #[error("{0}")]
+    Unusable(String),
     #[error(transparent)]
     Systemd(#[from] crate::systemd::Error),
 }

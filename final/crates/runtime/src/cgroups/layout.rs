@@ -1,6 +1,6 @@
 //! Which cgroup hierarchies this machine has, from mountinfo (proc(5)).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Result;
 use super::files;
@@ -49,6 +49,11 @@ impl Hierarchy {
         self.controllers.iter().any(|controller| names.contains(&controller.as_str()))
     }
 
+    /// Of the calling process in it.
+    pub(crate) fn own_directory(&self) -> PathBuf {
+        own_directory(&self.mount, if self.v2 { "" } else { &self.mount_data })
+    }
+
     pub(crate) fn file_system(&self) -> &'static str {
         if self.v2 { "cgroup2" } else { "cgroup" }
     }
@@ -64,13 +69,29 @@ impl Layout {
     }
 }
 
+/// Of the calling process, where v2 is mounted alone.
+pub(crate) fn own_v2(mount: &Path) -> PathBuf {
+    own_directory(mount, "")
+}
+
+/// `controllers` as in `/proc/self/cgroup`: `4:memory:/a/b`, `1:name=systemd:/a`, `0::/a` (cgroups(7)).
+fn own_directory(mount: &Path, controllers: &str) -> PathBuf {
+    let text = files::read(Path::new("/proc/self/cgroup")).unwrap_or_default();
+    let path = text.lines().find_map(|line| {
+        let (named, path) = line.split_once(':')?.1.split_once(':')?;
+        (named == controllers).then(|| mount.join(path.trim_start_matches('/')))
+    });
+    // What is mounted may begin below the hierarchy's root, where a container shares the host's mounts.
+    path.filter(|path| path.is_dir()).unwrap_or_else(|| mount.to_owned())
+}
+
 pub(super) fn find<'a>(hierarchies: &'a [Hierarchy], controller: &str) -> Option<&'a Hierarchy> {
     hierarchies.iter().find(|hierarchy| hierarchy.controllers.iter().any(|name| name == controller))
 }
 
 /// Reads it anew: a few microseconds, and right also inside another container.
 pub fn detect() -> Result<Layout> {
-    let text = files::read(std::path::Path::new("/proc/self/mountinfo"))?;
+    let text = files::read(Path::new("/proc/self/mountinfo"))?;
     parse(&text).ok_or(files::Error::NoCgroups)
 }
 

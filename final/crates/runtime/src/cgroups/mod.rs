@@ -5,29 +5,32 @@
 //! v1       limits as v1 files       v2  limits as v2 files
 //! devices  the device program of v2
 //! stats    what was used
+//! members  who is in it, and its end
 //! files    reading and writing, with errors that name the file, the value and the reason
 //! ```
 
 mod devices;
 mod files;
 mod layout;
+mod members;
 mod stats;
 mod v1;
 mod v2;
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::errno::Errno;
 
-use crate::spec::Resources;
+use crate::spec::{Memory, Resources};
 use crate::systemd::{Placeholder, Unit};
 
 pub use files::Error;
+pub(crate) use layout::own_v2;
 pub use layout::{Hierarchy, Layout, detect};
 pub use stats::Stats;
-pub(crate) use v2::weight;
+pub(crate) use v2::{pids_limit, weight};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -43,12 +46,22 @@ pub struct Cgroup {
     layout: Layout,
     path: String,
     unit: Option<Unit>,
+    /// Cgroups below it that are joined instead, by the mounts of their hierarchies.
+    below: Vec<(PathBuf, String)>,
+}
+
+/// A cgroup below the container's, in the hierarchies of these controllers; in all that have it where none is named.
+#[derive(Debug, Clone)]
+pub struct Below {
+    pub controllers: Vec<String>,
+    /// Relative.
+    pub path: String,
 }
 
 impl Layout {
     /// The cgroup at `path`, which begins at the hierarchies' roots. Nothing is made.
     pub fn cgroup(&self, path: &str) -> Cgroup {
-        Cgroup { layout: self.clone(), path: path.trim_matches('/').to_owned(), unit: None }
+        Cgroup { layout: self.clone(), path: path.trim_matches('/').to_owned(), unit: None, below: vec![] }
     }
 }
 
@@ -95,40 +108,94 @@ impl Cgroup {
         matches!(self.layout, Layout::V2 { .. })
     }
 
-    /// Changes the limits of a cgroup that exists.
-    pub fn update(&self, resources: &Resources) -> Result<()> {
-        self.check_memory(resources)?;
+    /// Changes the limits of a cgroup that exists. `whole` has beside what is `asked` what it goes together with: where a
+    /// file of v2, or a property of systemd's, is made of two limits, the one that stays is written again.
+    pub fn update(&self, asked: &Resources, whole: &Resources) -> Result<()> {
+        let limits_memory = asked.memory.as_ref().is_some_and(|memory| memory.limit.is_some());
+        self.check_memory(whole.memory.as_ref().filter(|_| limits_memory))?;
         if let Some(unit) = &self.unit {
-            unit.limit(self.is_v2(), resources)?;
+            unit.limit(self.is_v2(), whole)?;
         }
         match &self.layout {
-            Layout::V2 { mount } => v2::limit(&mount.join(&self.path), resources),
-            Layout::V1 { hierarchies, .. } => v1::limit(hierarchies, &self.path, resources),
+            Layout::V2 { mount } => v2::limit(&mount.join(&self.path), whole),
+            Layout::V1 { hierarchies, .. } => {
+                let added = v1::extend(hierarchies, &self.path, asked)?;
+                v1::limit(hierarchies, &self.path, asked)?;
+                added.iter().try_for_each(|directory| self.populate(directory))
+            }
+        }
+    }
+
+    /// What keeps a container from using it, where it is there already: it would limit, and in the end kill, whoever else
+    /// is in it, and would itself be frozen from the start.
+    pub fn check_unused(&self) -> Result<()> {
+        if !self.exists() {
+            return Ok(());
+        }
+        let path = &self.path;
+        Err(Error::Unusable(match self.pids().len() {
+            0 if !self.is_frozen() => return Ok(()),
+            0 => format!("container's cgroup unexpectedly frozen: /{path}"),
+            count => format!("container's cgroup is not empty: {count} process(es) found in /{path}"),
+        }))
+    }
+
+    /// The same, for a process that joins cgroups below it.
+    pub fn joined(self, below: &[Below]) -> Result<Self> {
+        let mut places = Vec::new();
+        for Below { controllers, path } in below {
+            let (mounts, before) = (self.mounts_of(controllers)?, places.len());
+            if path.is_empty() {
+                continue;
+            }
+            for mount in mounts {
+                let directory = mount.join(&self.path).join(path);
+                if directory.is_dir() {
+                    places.push((mount, path.clone()));
+                } else if !controllers.is_empty() {
+                    return Err(missing(&directory));
+                }
+            }
+            if places.len() == before {
+                return Err(missing(&self.directories().next().unwrap_or_default().join(path)));
+            }
+        }
+        Ok(Self { below: places, ..self })
+    }
+
+    fn mounts_of(&self, controllers: &[String]) -> Result<Vec<PathBuf>> {
+        let Layout::V1 { hierarchies, .. } = &self.layout else { return Ok(self.mounts()) };
+        if controllers.is_empty() {
+            return Ok(self.mounts());
+        }
+        let find = |name: &String| match layout::find(hierarchies, name) {
+            Some(hierarchy) => Ok(hierarchy.mount.clone()),
+            None => Err(Error::Unusable(format!("unknown controller {name}"))),
+        };
+        controllers.iter().map(find).collect()
+    }
+
+    /// Its directory in the hierarchy that is mounted there.
+    fn at(&self, mount: &Path) -> PathBuf {
+        let own = mount.join(&self.path);
+        match self.below.iter().find(|(other, _)| other == mount) {
+            Some((_, below)) => own.join(below),
+            None => own,
         }
     }
 
     /// `memory.checkBeforeUpdate`: a limit below what is in use would end processes on v2.
-    fn check_memory(&self, resources: &Resources) -> Result<()> {
-        let Some(memory) = &resources.memory else { return Ok(()) };
+    fn check_memory(&self, memory: Option<&Memory>) -> Result<()> {
+        let Some(memory) = memory else { return Ok(()) };
         let (Some(true), Some(limit @ 0..)) = (memory.check_before_update, memory.limit) else {
             return Ok(());
         };
         match self.memory_usage() {
             Some(used) if used > limit.unsigned_abs() => {
-                Err(Error::Invalid(format!("{limit} bytes of memory are less than the {used} in use")))
+                Err(Error::Invalid(format!("rejecting memory limit {limit}: {used} bytes are in use")))
             }
             _ => Ok(()),
         }
-    }
-
-    fn memory_usage(&self) -> Option<u64> {
-        let file = match &self.layout {
-            Layout::V2 { mount } => mount.join(&self.path).join("memory.current"),
-            Layout::V1 { hierarchies, .. } => {
-                layout::find(hierarchies, "memory")?.mount.join(&self.path).join("memory.usage_in_bytes")
-            }
-        };
-        files::read(&file).ok()?.trim().parse().ok()
     }
 
     /// For `CLONE_INTO_CGROUP`, which v2 alone has: on a hybrid machine the v2 hierarchy's.
@@ -139,7 +206,7 @@ impl Cgroup {
             Layout::V1 { hierarchies, .. } => &hierarchies.iter().find(|hierarchy| hierarchy.v2)?.mount,
         };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rustix::fs::open(mount.join(&self.path), flags, Mode::empty()).ok()
+        rustix::fs::open(self.at(mount), flags, Mode::empty()).ok()
     }
 
     /// Moves the calling process, which has one thread, into its v1 hierarchies; in v2 it was born ([`Self::open_dir`]).
@@ -152,7 +219,7 @@ impl Cgroup {
         // By its own one systemd knows that somebody is in there.
         let is_ours = |one: &&Hierarchy| one.is_used() || self.unit.is_some() && one.is_systemds();
         for hierarchy in hierarchies.iter().filter(|hierarchy| is_ours(hierarchy) && !hierarchy.v2) {
-            match files::write(&hierarchy.mount.join(&self.path).join("tasks"), "0") {
+            match files::write(&self.at(&hierarchy.mount).join("tasks"), "0") {
                 // Made only where a limit asked for it.
                 Err(files::Error::Write { errno: Errno::ENOENT, .. }) => {}
                 entered => entered?,
@@ -240,37 +307,6 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Kills everything in it and waits, a bounded time, until it is empty.
-    pub fn kill_all(&self) -> Result<()> {
-        let by_kernel =
-            self.directories().any(|directory| files::write(&directory.join("cgroup.kill"), "1").is_ok());
-        // A frozen process of v1 dies only when thawed.
-        let _ = self.thaw();
-        wait_until(|| {
-            let pids = self.pids();
-            for pid in pids.iter().filter(|_| !by_kernel) {
-                let _ = nix::sys::signal::kill(
-                    nix::unistd::Pid::from_raw(*pid),
-                    nix::sys::signal::Signal::SIGKILL,
-                );
-            }
-            pids.is_empty()
-        });
-        Ok(())
-    }
-
-    /// The processes in it.
-    pub fn pids(&self) -> Vec<i32> {
-        let mut pids: Vec<i32> = self
-            .directories()
-            .filter_map(|directory| files::read(&directory.join("cgroup.procs")).ok())
-            .flat_map(|text| text.lines().filter_map(|line| line.parse().ok()).collect::<Vec<_>>())
-            .collect();
-        pids.sort_unstable();
-        pids.dedup();
-        pids
-    }
-
     /// How many processes the kernel killed because the cgroup's memory was used up.
     pub fn oom_kills(&self) -> Option<u64> {
         let file = match &self.layout {
@@ -283,61 +319,27 @@ impl Cgroup {
         text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
     }
 
-    /// Removes it everywhere; what still runs in it is killed first. One that is not there is removed already.
-    pub fn remove(&self) -> Result<()> {
-        let mut first = Ok(());
-        for directory in self.directories() {
-            let removed = self.remove_directory(&directory);
-            if first.is_ok() {
-                first = removed;
-            }
-        }
-        // Only then: systemd would ask what runs to end, and wait.
-        let forgotten = self.unit.as_ref().map_or(Ok(()), Unit::stop);
-        first.and(Ok(forgotten?))
-    }
-
-    fn remove_directory(&self, directory: &PathBuf) -> Result<()> {
-        let mut killed = false;
-        let started = std::time::Instant::now();
-        loop {
-            match rustix::fs::rmdir(directory) {
-                Ok(()) | Err(rustix::io::Errno::NOENT) => return Ok(()),
-                Err(rustix::io::Errno::BUSY) if started.elapsed() < PATIENCE => {
-                    if !killed {
-                        self.kill_all()?;
-                        remove_children(directory);
-                        killed = true;
-                    }
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-                Err(errno) => {
-                    let errno = Errno::from_raw(errno.raw_os_error());
-                    return Err(Error::Call { action: "remove", path: directory.clone(), errno });
-                }
-            }
-        }
-    }
-
     fn directories(&self) -> impl Iterator<Item = PathBuf> + '_ {
-        let mounts: Vec<PathBuf> = match &self.layout {
+        self.mounts().into_iter().map(|mount| self.at(&mount))
+    }
+
+    fn mounts(&self) -> Vec<PathBuf> {
+        match &self.layout {
             Layout::V2 { mount } => vec![mount.clone()],
             Layout::V1 { hierarchies, .. } => {
                 hierarchies.iter().filter(|h| h.is_used()).map(|hierarchy| hierarchy.mount.clone()).collect()
             }
-        };
-        mounts.into_iter().map(|mount| mount.join(&self.path))
+        }
     }
 }
 
-/// Cgroups that the container made below its own, the deepest first.
-fn remove_children(directory: &std::path::Path) {
-    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_children(&entry.path());
-            let _ = rustix::fs::rmdir(entry.path());
-        }
-    }
+/// In runc's words: scripts wait for such a cgroup by them.
+fn missing(directory: &Path) -> Error {
+    let pid = std::process::id();
+    Error::Unusable(format!(
+        "adding pid {pid} to cgroups: {}/cgroup.procs: no such file or directory",
+        directory.display()
+    ))
 }
 
 fn wait_until(mut done: impl FnMut() -> bool) {

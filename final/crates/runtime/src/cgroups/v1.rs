@@ -1,19 +1,43 @@
 //! Limits as the files of cgroup v1.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
 
 use super::files::{self, Error, make_dir};
 use super::layout::{Hierarchy, find};
 use super::{Result, v2};
 use crate::spec::{BlockIo, Cpu, DeviceRule, Memory, Network, Resources, ThrottleDevice};
 
+/// Makes the cgroup in those hierarchies that the container is not in so far and that one of these limits needs; where.
+pub(super) fn extend(hierarchies: &[Hierarchy], path: &str, resources: &Resources) -> Result<Vec<PathBuf>> {
+    let asked = asked(resources);
+    let mut added = Vec::new();
+    for hierarchy in hierarchies.iter().filter(|one| one.has_any(&asked)) {
+        let directory = hierarchy.mount.join(path);
+        if !directory.is_dir() {
+            make(hierarchy, path)?;
+            added.push(directory);
+        }
+    }
+    Ok(added)
+}
+
+fn make(hierarchy: &Hierarchy, path: &str) -> Result<()> {
+    make_dir(&hierarchy.mount.join(path))?;
+    if hierarchy.has_any(&["cpuset"]) {
+        inherit_cpuset(&hierarchy.mount, Path::new(path))?;
+    }
+    Ok(())
+}
+
 pub(super) fn create(hierarchies: &[Hierarchy], path: &str, resources: &Resources) -> Result<()> {
     let asked = asked(resources);
-    for hierarchy in hierarchies.iter().filter(|one| one.is_always_used() || one.has_any(&asked)) {
-        make_dir(&hierarchy.mount.join(path))?;
-        if hierarchy.has_any(&["cpuset"]) {
-            inherit_cpuset(&hierarchy.mount, Path::new(path))?;
-        }
+    // One that is there already is joined too, and a new cpuset takes no process before it has CPUs.
+    let is_there = |one: &Hierarchy| one.is_used() && one.mount.join(path).is_dir();
+    let is_used = |one: &&Hierarchy| one.is_always_used() || one.has_any(&asked) || is_there(one);
+    for hierarchy in hierarchies.iter().filter(is_used) {
+        make(hierarchy, path)?;
     }
     limit(hierarchies, path, resources)
 }
@@ -67,7 +91,7 @@ pub(super) fn limit(hierarchies: &[Hierarchy], path: &str, resources: &Resources
         }
     }
     if let Some(pids) = &resources.pids {
-        files::write(&directory("pids")?.join("pids.max"), &v2::number_or_max(pids.limit))?;
+        files::write(&directory("pids")?.join("pids.max"), &v2::number_or_max(v2::pids_limit(pids.limit)))?;
     }
     if !resources.devices.is_empty() {
         limit_devices(&directory("devices")?, &resources.devices)?;
@@ -85,23 +109,61 @@ pub(super) fn limit(hierarchies: &[Hierarchy], path: &str, resources: &Resources
         v2::limit_rdma(&directory("rdma")?, resources)?;
     }
     match resources.unified.keys().next() {
-        Some(file) => Err(Error::Invalid(format!("{file} is a file of cgroup v2, and this machine has v1"))),
+        Some(file) => Err(Error::Invalid(format!(
+            "invalid configuration: unified: {file} is a file of cgroup v2, and this machine has v1"
+        ))),
         None => Ok(()),
     }
 }
 
 fn limit_cpu(directory: &Path, cpu: &Cpu) -> Result<()> {
-    // An idle cgroup has no shares that could be set.
-    let (before, after) = if cpu.idle == Some(0) { (cpu.idle, None) } else { (None, cpu.idle) };
-    put(directory, "cpu.idle", before)?;
+    // An idle cgroup has no shares that could be set: it is none while they are.
+    if cpu.idle.is_some() && cpu.shares.is_some() {
+        put(directory, "cpu.idle", Some(0))?;
+    }
     put(directory, "cpu.shares", cpu.shares)?;
-    put(directory, "cpu.idle", after)?;
-    // The period first: a quota is refused that exceeds what the old period allows its parent.
-    put(directory, "cpu.cfs_period_us", cpu.period)?;
-    put(directory, "cpu.cfs_quota_us", cpu.quota)?;
-    put(directory, "cpu.cfs_burst_us", cpu.burst)?;
-    put(directory, "cpu.rt_period_us", cpu.realtime_period)?;
-    put(directory, "cpu.rt_runtime_us", cpu.realtime_runtime)
+    put(directory, "cpu.idle", cpu.idle)?;
+    put_dependent(
+        directory,
+        [
+            ("cpu.cfs_period_us", cpu.period.map(|value| value.to_string())),
+            ("cpu.cfs_quota_us", cpu.quota.map(|value| value.to_string())),
+            ("cpu.cfs_burst_us", cpu.burst.map(|value| value.to_string())),
+        ],
+    )?;
+    put_dependent(
+        directory,
+        [
+            ("cpu.rt_period_us", cpu.realtime_period.map(|value| value.to_string())),
+            ("cpu.rt_runtime_us", cpu.realtime_runtime.map(|value| value.to_string())),
+        ],
+    )
+}
+
+/// Files whose values the kernel takes only as far as they fit together, and the cgroup above: what one write has yet to
+/// make possible is refused with EINVAL, and tried again when the others are written.
+fn put_dependent<const N: usize>(directory: &Path, values: [(&str, Option<String>); N]) -> Result<()> {
+    let mut left: Vec<(&str, String)> =
+        values.into_iter().filter_map(|(file, value)| Some((file, value?))).collect();
+    loop {
+        let mut refused = Vec::new();
+        let mut first = None;
+        let before = left.len();
+        for (file, value) in left {
+            match files::write(&directory.join(file), &value) {
+                Err(error @ Error::Write { errno: Errno::EINVAL, .. }) => {
+                    first.get_or_insert(error);
+                    refused.push((file, value));
+                }
+                written => written?,
+            }
+        }
+        match first {
+            None => return Ok(()),
+            Some(error) if refused.len() == before => return Err(error),
+            Some(_) => left = refused,
+        }
+    }
 }
 
 fn limit_block_io(directory: &Path, block_io: &BlockIo) -> Result<()> {
@@ -142,10 +204,7 @@ fn limit_hugepages(hierarchies: &[Hierarchy], path: &str, resources: &Resources)
     v2::limit_hugepages(&unified.mount.join(path), resources, "max")
 }
 
-fn limit_network(
-    directory: &dyn Fn(&'static str) -> Result<std::path::PathBuf>,
-    network: &Network,
-) -> Result<()> {
+fn limit_network(directory: &dyn Fn(&'static str) -> Result<PathBuf>, network: &Network) -> Result<()> {
     if network.class_id.is_some() {
         put(&directory("net_cls")?, "net_cls.classid", network.class_id)?;
     }
@@ -156,22 +215,27 @@ fn limit_network(
 }
 
 fn limit_memory(directory: &Path, memory: &Memory) -> Result<()> {
-    let limit = || put(directory, "memory.limit_in_bytes", memory.limit);
-    match (limit(), memory.swap) {
-        // Memory may not exceed memory and swap together: where both grow, the second goes first.
-        (Err(_), Some(swap)) => {
-            let _ = put(directory, "memory.memsw.limit_in_bytes", Some(swap));
-            limit()?;
-        }
-        (done, _) => done?,
-    }
-    if let Some(swap) = memory.swap {
-        let file = directory.join("memory.memsw.limit_in_bytes");
+    const BOTH: &str = "memory.memsw.limit_in_bytes";
+    const ALONE: &str = "memory.limit_in_bytes";
+    let has_swap = directory.join(BOTH).exists();
+    let swap = match (memory.limit, memory.swap) {
+        // Without a limit of memory there can be none of memory and swap together.
+        (Some(-1), None) if has_swap => Some(-1),
         // Without swap accounting there is no such file, and the default (twice the memory) is nobody's wish.
-        let asked = memory.limit.is_none_or(|limit| swap != limit.saturating_mul(2));
-        if asked || file.exists() {
-            files::write(&file, &swap.to_string())?;
-        }
+        (Some(limit), Some(swap)) if !has_swap && swap == limit.saturating_mul(2) => None,
+        (_, swap) => swap,
+    };
+    // Memory may never exceed memory and swap together: where both grow, the second goes first.
+    let grows = |swap: i64| {
+        let limit = files::read(&directory.join(ALONE)).ok().and_then(|text| text.trim().parse::<i64>().ok());
+        swap < 0 || limit.is_some_and(|limit| limit < swap)
+    };
+    if swap.is_some_and(grows) {
+        put(directory, BOTH, swap)?;
+        put(directory, ALONE, memory.limit)?;
+    } else {
+        put(directory, ALONE, memory.limit)?;
+        put(directory, BOTH, swap)?;
     }
     put(directory, "memory.soft_limit_in_bytes", memory.reservation)?;
     put(directory, "memory.swappiness", memory.swappiness)?;

@@ -78,7 +78,7 @@ pub(super) fn limit(directory: &Path, resources: &Resources) -> Result<()> {
         limit_cpu(directory, cpu)?;
     }
     if let Some(pids) = &resources.pids {
-        files::write(&directory.join("pids.max"), &number_or_max(pids.limit))?;
+        files::write(&directory.join("pids.max"), &number_or_max(pids_limit(pids.limit)))?;
     }
     if !resources.devices.is_empty() {
         devices::attach(directory, &resources.devices)?;
@@ -225,6 +225,12 @@ fn io_weight(weight: u16) -> u64 {
 /// Shares, 2 to 262,144, as a weight, 1 to 10,000: the straight line between the ends, as runc has it.
 pub(crate) fn weight(shares: u64) -> u64 {
     1 + (shares.clamp(2, 262_144) - 2) * 9_999 / 262_142
+}
+
+/// Zero is a limit like others (config-linux.md, "Pids"), but systemd refuses to set it. One is as good: the first process
+/// moves in, which no limit forbids, and can have no other beside it.
+pub(crate) fn pids_limit(limit: i64) -> i64 {
+    if limit == 0 { 1 } else { limit }
 }
 
 pub(super) fn number_or_max(limit: i64) -> String {

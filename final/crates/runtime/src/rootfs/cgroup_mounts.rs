@@ -27,8 +27,13 @@ pub(super) fn mount(
     let step = || format!("mount cgroup on {}", destination.display());
     let target = rootfs.find_or_make(destination, Kind::Directory)?;
     let hierarchies = match &layout {
-        Layout::V2 { .. } => {
-            let made = file_systems::create("cgroup2", "cgroup", options).step(step)?;
+        Layout::V2 { mount: host } => {
+            let made = match file_systems::create("cgroup2", "cgroup", options) {
+                Err(refused) if is_refused(&refused) => {
+                    clone_cgroup(rootfs, &crate::cgroups::own_v2(host), options)?
+                }
+                made => made.step(step)?,
+            };
             hull_sys::mount::attach(&made, &target).step(step)?;
             return Ok(made);
         }
@@ -48,7 +53,12 @@ pub(super) fn mount(
             None => {
                 let data = hierarchy.mount_data.clone();
                 let options = Options { data, ..options.clone() };
-                file_systems::create(hierarchy.file_system(), "cgroup", &options).step(step)?
+                match file_systems::create(hierarchy.file_system(), "cgroup", &options) {
+                    Err(refused) if is_refused(&refused) => {
+                        clone_cgroup(rootfs, &hierarchy.own_directory(), &options)?
+                    }
+                    made => made.step(step)?,
+                }
             }
         };
         hull_sys::mount::attach(&made, &target).step(step)?;
@@ -58,6 +68,12 @@ pub(super) fn mount(
             .step(|| "make the cgroup tree read-only".into())?;
     }
     Ok(top)
+}
+
+/// In a user namespace only who has a cgroup namespace too may mount a hierarchy (cgroup_namespaces(7)). Who has none sees
+/// the cgroup that he is in.
+fn is_refused(errno: &Errno) -> bool {
+    *errno == Errno::EPERM
 }
 
 fn clone_cgroup(rootfs: &Rootfs, directory: &Path, options: &Options) -> Result<OwnedFd> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -13,7 +14,7 @@ pub struct Resources {
     pub memory: Option<Memory>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu: Option<Cpu>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "pids")]
     pub pids: Option<Pids>,
     #[serde(rename = "blockIO", skip_serializing_if = "Option::is_none")]
     pub block_io: Option<BlockIo>,
@@ -27,6 +28,59 @@ pub struct Resources {
     /// cgroup v2 files and what is written to them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub unified: BTreeMap<String, String>,
+}
+
+/// Members as the specification writes them, of those that are found otherwise in bundles.
+const SPELLINGS: &[&str] = &[
+    "memory",
+    "cpu",
+    "cpus",
+    "mems",
+    "shares",
+    "quota",
+    "period",
+    "pids",
+    "limit",
+    "swap",
+    "reservation",
+    "blockIO",
+    "weight",
+    "hugepageLimits",
+    "pageSize",
+    "network",
+    "devices",
+];
+
+/// Programs in Go read members whatever their case, and there are bundles that were only ever read by those:
+/// `"CPU": {"Cpus": "0"}`, also beside `"cpu"`.
+pub(super) fn fold_case(resources: &mut Value) {
+    match resources {
+        Value::Array(items) => items.iter_mut().for_each(fold_case),
+        Value::Object(members) => {
+            for (name, mut value) in std::mem::take(members) {
+                let known = SPELLINGS.iter().find(|known| known.eq_ignore_ascii_case(&name));
+                if name != "unified" && name != "rdma" {
+                    fold_case(&mut value);
+                }
+                let name = known.map_or(name, |known| (*known).to_owned());
+                match (members.get_mut(&name), value) {
+                    (Some(Value::Object(before)), Value::Object(more)) => before.extend(more),
+                    (_, value) => drop(members.insert(name, value)),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// `"pids": {}` asks for nothing, and zero for a limit.
+fn pids<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Pids>, D::Error> {
+    #[derive(Deserialize)]
+    struct Asked {
+        limit: Option<i64>,
+    }
+    let asked = Option::<Asked>::deserialize(deserializer)?;
+    Ok(asked.and_then(|asked| asked.limit).map(|limit| Pids { limit }))
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,7 +151,6 @@ pub struct Cpu {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pids {
-    #[serde(default)]
     pub limit: i64,
 }
 

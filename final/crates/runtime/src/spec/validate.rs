@@ -8,6 +8,7 @@ use std::path::{Component, Path};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::resources;
 use super::{Linux, Mount, NamespaceKind, Process, Resources, Spec};
 use crate::error::{Error, Result};
 use crate::hooks;
@@ -33,9 +34,16 @@ const IPC_SYSCTLS: &[&str] = &[
 
 /// Reads a bundle's `config.json`.
 pub fn parse(text: &[u8]) -> Result<Spec> {
-    let value = read(text)?;
+    let mut value = read(text)?;
     refuse(&value, NOT_APPLIED, "")?;
+    if let Some(resources) = value.pointer_mut("/linux/resources") {
+        resources::fold_case(resources);
+    }
     let mut spec: Spec = typed(value)?;
+    for namespace in spec.linux.iter_mut().flat_map(|linux| &mut linux.namespaces) {
+        // Written by programs that have a path for every namespace, and for a new one none.
+        namespace.path = namespace.path.take().filter(|path| !path.as_os_str().is_empty());
+    }
     // An empty name is none: sethostname(2) would take it.
     spec.hostname = spec.hostname.filter(|name| !name.is_empty());
     spec.domainname = spec.domainname.filter(|name| !name.is_empty());
@@ -56,7 +64,9 @@ pub fn parse_process(text: &[u8]) -> Result<Process> {
 
 /// Reads limits as `update` takes them.
 pub fn parse_resources(text: &[u8]) -> Result<Resources> {
-    typed(read(text)?)
+    let mut value = read(text)?;
+    resources::fold_case(&mut value);
+    typed(value)
 }
 
 fn invalid(why: impl Into<String>) -> Error {

@@ -66,7 +66,7 @@ pub(super) fn of_resources(resources: &Resources, v2: bool) -> Vec<Property> {
             add("CPUQuotaPeriodUSec", Some(period));
         }
     }
-    add("TasksMax", resources.pids.as_ref().map(|pids| bytes(pids.limit)));
+    add("TasksMax", resources.pids.as_ref().map(|pids| bytes(crate::cgroups::pids_limit(pids.limit))));
     if let (true, Some(cpu)) = (v2, &resources.cpu) {
         let lists = [("AllowedCPUs", &cpu.cpus), ("AllowedMemoryNodes", &cpu.mems)];
         let masks = lists.into_iter().filter_map(|(name, list)| Some((name, mask(list.as_deref()?)?)));
