@@ -1,7 +1,7 @@
 //! `attach`: join a running container.
 
 use anyhow::Result;
-use hull_engine::{AttachEnd, AttachOptions, Engine};
+use hull_engine::{AttachOptions, Engine};
 
 use super::run;
 use crate::cli::container::Attach;
@@ -18,8 +18,5 @@ pub fn attach(engine: &Engine, args: &Attach) -> Result<u8> {
         sig_proxy: args.sig_proxy && !tty,
         detach_keys: args.detach_keys.clone(),
     };
-    match stream.run(&options)? {
-        AttachEnd::Exited(code) => Ok(code),
-        AttachEnd::Detached => Ok(0),
-    }
+    run::stay(stream, &options)
 }

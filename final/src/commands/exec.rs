@@ -24,6 +24,7 @@ pub fn exec(engine: &Engine, args: &Exec) -> Result<u8> {
         detach: args.detach,
         privileged: args.privileged,
         detach_keys: args.detach_keys.clone(),
+        size: hull_sys::terminal::window_size(),
     };
     let instead = || format!("hull exec {} {container}", run::first(command));
     engine

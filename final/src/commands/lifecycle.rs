@@ -1,7 +1,8 @@
 //! Verbs that take containers from one state to another.
 
 use anyhow::{Result, bail};
-use hull_engine::{AttachEnd, AttachOptions, Engine, StartAttach};
+use hull_engine::{AttachOptions, Engine, StartAttach};
+use hull_sys::terminal::window_size;
 
 use super::{each, run};
 use crate::cli::container::{Kill, Names, Rename, Rm, Start, Stop};
@@ -9,7 +10,7 @@ use crate::cli::container::{Kill, Names, Rename, Rm, Start, Stop};
 pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
     if !args.attach && !args.interactive {
         return each(&args.containers.names, |name| {
-            engine.start(name, StartAttach::Detached)?;
+            engine.start(name, StartAttach::Detached, window_size())?;
             run::say_what_is_dropped(engine, name);
             Ok(Some(name.into()))
         });
@@ -21,14 +22,11 @@ pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
     let flag = |key: &str| config["Config"][key].as_bool().unwrap_or(false);
     let (tty, interactive) = (flag("Tty"), args.interactive && flag("OpenStdin"));
     run::need_terminal(tty, interactive)?;
-    let Some(stream) = engine.start(name, StartAttach::Attached)? else { return Ok(0) };
+    let Some(stream) = engine.start(name, StartAttach::Attached, window_size())? else { return Ok(0) };
     run::say_what_is_dropped(engine, name);
     let options =
         AttachOptions { stdin: interactive, tty, sig_proxy: !tty, detach_keys: args.detach_keys.clone() };
-    match stream.run(&options)? {
-        AttachEnd::Exited(code) => Ok(code),
-        AttachEnd::Detached => Ok(0),
-    }
+    run::stay(stream, &options)
 }
 
 pub fn stop(engine: &Engine, args: &Stop) -> Result<u8> {

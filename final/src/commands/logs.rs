@@ -1,10 +1,18 @@
 //! `logs`: what a container wrote, on the streams it wrote it to.
 
-use anyhow::Result;
-use hull_engine::Engine;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
+
+use anyhow::{Context, Result};
 use hull_engine::options::LogsOptions;
+use hull_engine::{Engine, LogSink};
 
 use crate::cli::container::Logs;
+
+/// What is written at once, when more is there.
+const BLOCK: usize = 64 * 1024;
 
 pub fn logs(engine: &Engine, args: &Logs) -> Result<u8> {
     let options = LogsOptions {
@@ -14,7 +22,60 @@ pub fn logs(engine: &Engine, args: &Logs) -> Result<u8> {
         tail: args.tail.0,
         timestamps: args.timestamps,
     };
-    let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
-    engine.logs(&args.container, &options, &mut out, &mut err)?;
+    let mut streams = Streams::of_process().context("cannot look at stdout and stderr")?;
+    engine.logs(&args.container, &options, &mut streams)?;
     Ok(0)
+}
+
+/// stdout and stderr, past the buffers of the standard library, which write each line by itself.
+struct Streams {
+    out: Block,
+    /// `None` where both are the same file: what is written there keeps its order.
+    err: Option<Block>,
+}
+
+struct Block {
+    to: File,
+    bytes: Vec<u8>,
+}
+
+impl Streams {
+    fn of_process() -> io::Result<Self> {
+        let open = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(File::from);
+        let (out, err) = (open(io::stdout().as_fd())?, open(io::stderr().as_fd())?);
+        let identity = |file: &File| file.metadata().map(|metadata| (metadata.dev(), metadata.ino()));
+        let same = identity(&out)? == identity(&err)?;
+        let block = |to| Block { to, bytes: Vec::with_capacity(BLOCK) };
+        Ok(Self { out: block(out), err: (!same).then(|| block(err)) })
+    }
+}
+
+impl Block {
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.write_all(&self.bytes)?;
+        self.bytes.clear();
+        Ok(())
+    }
+}
+
+impl LogSink for Streams {
+    fn buffer(&mut self, stderr: bool) -> io::Result<&mut Vec<u8>> {
+        let block = match &mut self.err {
+            Some(err) if stderr => err,
+            _ => &mut self.out,
+        };
+        if block.bytes.len() >= BLOCK {
+            block.flush()?;
+        }
+        Ok(&mut block.bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()?;
+        self.err.as_mut().map_or(Ok(()), Block::flush)
+    }
+
+    fn reader(&self) -> BorrowedFd<'_> {
+        self.out.to.as_fd()
+    }
 }

@@ -1,7 +1,8 @@
 //! `run`: create, start, stay with it.
 
 use anyhow::{Result, bail};
-use hull_engine::{AttachEnd, AttachOptions, Engine, StartAttach};
+use hull_engine::{AttachEnd, AttachOptions, AttachStream, Engine, StartAttach};
+use hull_sys::terminal::window_size;
 
 use super::create;
 use crate::cli::container::Run;
@@ -26,7 +27,7 @@ fn in_order(engine: &Engine, args: &Run) -> Result<u8> {
     }
     let record = create::make(engine, create, args.detach)?;
     let attach = if args.detach { StartAttach::Detached } else { StartAttach::Attached };
-    let started = engine.start(&record.id, attach);
+    let started = engine.start(&record.id, attach, window_size());
     if started.is_err() && create.rm {
         // The monitor has done this unless it died before it could.
         let _ = engine.remove(&record.id, true, true);
@@ -43,9 +44,21 @@ fn in_order(engine: &Engine, args: &Run) -> Result<u8> {
         sig_proxy: args.sig_proxy && !create.tty,
         detach_keys: args.detach_keys.clone(),
     };
-    match stream.run(&options)? {
+    stay(stream, &options)
+}
+
+/// Carries what the container reads and writes. The exit code is the container's, or 0 when it goes on without us.
+pub fn stay(stream: AttachStream, options: &AttachOptions) -> Result<u8> {
+    match stream.run(options)? {
         AttachEnd::Exited(code) => Ok(code),
-        AttachEnd::Detached => Ok(0),
+        AttachEnd::Detached | AttachEnd::ReaderGone => Ok(0),
+        AttachEnd::Interrupted => {
+            errors::warn(
+                "got 3 SIGTERM/SIGINTs, forcefully exiting",
+                "the container may still run: hull ps shows it, hull kill ends it",
+            );
+            Ok(1)
+        }
     }
 }
 

@@ -86,6 +86,84 @@ fn a_reader_that_goes_away_ends_exec_as_it_ends_a_pipe() {
     eventually("the program has ended", || !t.ok(&["top", "box"]).contains("yes"));
 }
 
+/// Runs a command of hull's at the head of a pipe whose reader leaves after the first line.
+#[track_caller]
+fn into_head(t: &Scenario, args: &[&str]) {
+    let script = "(\"$0\" \"$@\"; echo code $? >&2) | head -n 1";
+    let outcome = run(&mut wrapped(&["sh", "-c", script], &t.command(args)));
+    assert!(outcome.took < SOON, "{outcome}");
+    // A program of exec's that writes has no reader any more, and ends as in any pipe: by SIGPIPE.
+    let codes: &[&str] = if args[0] == "exec" { &["code 0\n", "code 141\n"] } else { &["code 0\n"] };
+    assert!(outcome.stdout == "line\n" && codes.contains(&outcome.stderr.as_str()), "{args:?}: {outcome}");
+}
+
+#[test]
+fn a_command_ends_with_the_reader_of_its_output_and_the_container_goes_on() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let talks = ["sh", "-c", "while :; do echo line; sleep 0.1; done"];
+    let silent = ["sh", "-c", "echo line; sleep 300"];
+    for (name, program) in [("talks", talks), ("silent", silent)] {
+        into_head(&t, &[&["run", "--name", name, "busybox"], &program[..]].concat());
+        assert_eq!(t.inspect(name, "{{.State.Running}}"), "true", "{name}");
+        into_head(&t, &["logs", "-f", name]);
+        t.ok(&["kill", name]);
+        into_head(&t, &["start", "-a", name]);
+        assert_eq!(t.inspect(name, "{{.State.Running}}"), "true", "{name}");
+        into_head(&t, &[&["exec", "talks"], &program[..]].concat());
+    }
+    into_head(&t, &["attach", "talks"]);
+    t.ok(&["kill", "talks"]);
+    into_head(&t, &["logs", "talks"]);
+}
+
+#[test]
+fn a_reader_that_left_before_anything_was_written_ends_it_too() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let command = t.command(&["run", "--name", "box", "busybox", "sleep", "300"]);
+    let outcome = run(&mut wrapped(&["sh", "-c", "\"$0\" \"$@\" | true"], &command));
+    assert!(outcome.success() && outcome.took < SOON, "{outcome}");
+    for verb in ["attach box", "logs -f box", "exec box sleep 300"] {
+        let args: Vec<&str> = verb.split(' ').collect();
+        let outcome = run(&mut wrapped(&["sh", "-c", "\"$0\" \"$@\" | true"], &t.command(&args)));
+        assert!(outcome.success() && outcome.took < SOON, "{outcome}");
+    }
+}
+
+#[test]
+fn the_third_interrupt_ends_a_command_whose_container_does_not_end() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    for stuck in [false, true] {
+        let program = if stuck { "trap '' INT; yes" } else { "trap '' INT; sleep 300" };
+        let mut command = t.command(&["run", "--name", "box", "busybox", "sh", "-c", program]);
+        let mut reader = None;
+        let mut running = match stuck {
+            // Nobody reads, and the pipe is full.
+            true => {
+                let (kept, output) = std::io::pipe().unwrap();
+                reader = Some(kept);
+                command.stdin(Stdio::null()).stdout(output).stderr(Stdio::null()).spawn().unwrap()
+            }
+            false => {
+                command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+            }
+        };
+        eventually("it runs", || t.hull(&["exec", "box", "true"]).success());
+        t.until_connected("box", 1);
+        let pid = Pid::from_raw(running.id() as i32);
+        for _ in 0..3 {
+            assert!(running.try_wait().unwrap().is_none(), "two are the container's");
+            std::thread::sleep(Duration::from_millis(300));
+            kill(pid, Signal::SIGINT).unwrap();
+        }
+        let started = Instant::now();
+        assert_eq!(running.wait().unwrap().code(), Some(1));
+        assert!(started.elapsed() < SOON, "stuck: {stuck}");
+        assert_eq!(t.inspect("box", "{{.State.Running}}"), "true");
+        t.ok(&["rm", "-f", "box"]);
+        drop(reader);
+    }
+}
+
 #[test]
 fn a_stopped_exec_does_not_hold_up_the_container() {
     let Some(t) = Scenario::with_busybox() else { return };

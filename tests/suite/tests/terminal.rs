@@ -1,5 +1,6 @@
 //! `-it` is a real terminal: size, keys, detach and attach.
 
+use hull_test_support::outcome::eventually;
 use hull_test_support::{Scenario, Terminal};
 
 /// Types a command of which only the output can match what is looked for.
@@ -17,6 +18,27 @@ fn run_it_has_a_terminal_of_the_callers_size() {
     ask(&mut terminal, "stty size; echo size$((1 + 1))", "24 80");
     ask(&mut terminal, "exit 17", "");
     assert_eq!(terminal.wait(), 17);
+}
+
+#[test]
+fn the_first_program_sees_the_callers_size() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
+    t.ok(&["create", "-it", "--name", "again", "busybox", "stty", "size"]);
+    for args in ["run --rm -it busybox stty size", "exec -it box stty size", "start -ai again"] {
+        for _ in 0..10 {
+            let args: Vec<&str> = args.split(' ').collect();
+            let terminal = Terminal::start(&t.command(&args));
+            terminal.wait_and_see("24 80\r\n");
+        }
+    }
+    // One that nobody is attached to, and one that restarts.
+    let mut terminal =
+        Terminal::start(&t.command(&["run", "-dt", "--name", "lone", "busybox", "stty", "size"]));
+    terminal.expect("\n");
+    assert_eq!(terminal.wait(), 0);
+    eventually("it has ended", || t.inspect("lone", "{{.State.Running}}") == "false");
+    assert_eq!(t.ok(&["logs", "lone"]).trim_end(), "24 80");
 }
 
 #[test]

@@ -82,6 +82,20 @@ impl Terminal {
         self.seen.lock().expect("no panic in the reader").clone()
     }
 
+    /// Waits for the end of the command, which is to have succeeded and printed just `text`.
+    #[track_caller]
+    pub fn wait_and_see(self, text: &str) {
+        let seen = Arc::clone(&self.seen);
+        assert_eq!(self.wait(), 0);
+        let seen = || seen.lock().expect("no panic in the reader").clone();
+        // The reader is a thread, and may be behind.
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while seen().len() < text.len() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        assert_eq!(seen(), text);
+    }
+
     /// Waits for the end of the command; its exit code.
     #[track_caller]
     pub fn wait(mut self) -> i32 {

@@ -65,7 +65,7 @@ impl Engine {
         };
         match stream.run(&attach)? {
             AttachEnd::Exited(code) => Ok(code),
-            AttachEnd::Detached => Ok(0),
+            AttachEnd::Detached | AttachEnd::ReaderGone | AttachEnd::Interrupted => Ok(0),
         }
     }
 

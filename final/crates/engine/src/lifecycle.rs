@@ -10,7 +10,7 @@ use hull_storage::process_id::ProcessId;
 use hull_storage::root::Root;
 use hull_sys::process;
 
-use crate::attach::{AttachStream, Connection, Message};
+use crate::attach::{AttachStream, Connection, Message, WindowSize};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::monitor::launch::{StartAttach, launch};
@@ -25,10 +25,16 @@ const STOP_TIMEOUT: u32 = 10;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Engine {
-    /// Starts a container; a running one is left as it is. Attached, its output is there from the first byte.
-    pub fn start(&self, name: &str, attach: StartAttach) -> Result<Option<AttachStream>> {
+    /// Starts a container; a running one is left as it is. Attached, its output is there from the first byte. `size` is
+    /// that of the caller's terminal.
+    pub fn start(
+        &self,
+        name: &str,
+        attach: StartAttach,
+        size: Option<WindowSize>,
+    ) -> Result<Option<AttachStream>> {
         let record = self.find(name)?;
-        match launch(self, &record, attach)? {
+        match launch(self, &record, attach, size)? {
             None if attach == StartAttach::Attached => self.attach(&record.id).map(Some),
             stream => Ok(stream),
         }
@@ -98,7 +104,7 @@ impl Engine {
     pub fn restart(&self, name: &str, signal: Option<&str>, timeout: Option<u32>) -> Result<()> {
         let record = self.find(name)?;
         self.end(&record, signal, timeout, true)?;
-        self.start(&record.id, StartAttach::Detached).map(drop)
+        self.start(&record.id, StartAttach::Detached, None).map(drop)
     }
 
     /// Waits until the container is not running and returns its exit code.

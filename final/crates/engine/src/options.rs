@@ -285,6 +285,8 @@ pub struct ExecOptions {
     pub detach: bool,
     pub privileged: bool,
     pub detach_keys: Option<String>,
+    /// Of the caller's terminal.
+    pub size: Option<crate::attach::WindowSize>,
 }
 
 /// Options of `logs`. Times are seconds since the epoch with a fraction.

@@ -1,6 +1,6 @@
 //! The caller's terminal.
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
 /// stdin as a wire, until dropped: what is typed comes at once, with no key of special meaning and no echo (termios(3),
 /// `cfmakeraw`).
@@ -24,4 +24,12 @@ impl Drop for RawMode {
         // A terminal that has gone needs no mode.
         let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.0);
     }
+}
+
+/// Rows and columns of the terminal behind stdout, else behind stdin. `None` without one, and for one that has no size:
+/// ioctl_tty(2) gives zeros for that.
+pub fn window_size() -> Option<(u16, u16)> {
+    let size =
+        tcgetwinsize(rustix::stdio::stdout()).or_else(|_| tcgetwinsize(rustix::stdio::stdin())).ok()?;
+    (size.ws_row > 0 && size.ws_col > 0).then_some((size.ws_row, size.ws_col))
 }

@@ -1,10 +1,10 @@
 //! The command's side of an attachment: this terminal, or these pipes, joined to a container.
 
 use std::collections::VecDeque;
-use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use hull_sys::terminal::RawMode;
+use hull_sys::terminal::{RawMode, window_size};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -16,6 +16,15 @@ use crate::error::{Error, IoContext, Result};
 
 /// docker's default.
 const DETACH_KEYS: &str = "ctrl-p,ctrl-q";
+
+/// docker's: so many SIGINT and SIGTERM end the command, whatever the container makes of them.
+const PATIENCE_WITH_SIGNALS: u8 = 3;
+
+/// How long a program of `exec` may take to end once nobody reads its output.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// pipe(7), `PIPE_BUF`: a pipe that poll(2) calls writable takes so much without blocking.
+const PIPE_BUF: usize = 4096;
 
 #[derive(Debug, Clone, Default)]
 pub struct AttachOptions {
@@ -33,6 +42,10 @@ pub struct AttachOptions {
 pub enum AttachEnd {
     Exited(u8),
     Detached,
+    /// Nobody reads our output any more. The container goes on, as it does when docker's client is in a pipe.
+    ReaderGone,
+    /// The user interrupted the command until it gave up. The container was sent the signals, and may go on.
+    Interrupted,
 }
 
 /// A connection that has been told to carry the container's output.
@@ -61,16 +74,20 @@ impl AttachStream {
         })?;
         let signals = proxied_signals(options)?;
         let _raw = options.tty.then(RawMode::enter).flatten();
+        let size = options.tty.then(window_size).flatten();
         let mut session = Session {
+            in_pipeline: self.run_dir.is_none(),
             connection: self.connection,
             run_dir: self.run_dir,
             aside: None,
             signals,
+            interrupts: 0,
             keys: options.tty.then_some(keys),
             feeds: options.stdin,
             stdin_open: options.stdin,
             closed: [false; 2],
-            pending: options.tty.then(window_size).flatten().into_iter().collect(),
+            deadline: None,
+            pending: size.map(|(rows, columns)| Outgoing::Resize { rows, columns }).into_iter().collect(),
         };
         session.pump()
     }
@@ -100,9 +117,13 @@ impl Outgoing {
 struct Session {
     connection: Connection,
     run_dir: Option<PathBuf>,
+    /// A program of `exec` is part of its caller's pipeline, where a writer without a reader ends. A container is not.
+    in_pipeline: bool,
     /// A second connection, for what must not wait behind stdin that the container does not read.
     aside: Option<Connection>,
     signals: SignalFd,
+    /// How many SIGINT and SIGTERM have come.
+    interrupts: u8,
     /// Only a terminal has detach keys: in a pipe they are data.
     keys: Option<DetachKeys>,
     /// Stdin may fill the connection, whatever of it we still have to send.
@@ -110,6 +131,8 @@ struct Session {
     stdin_open: bool,
     /// Of our stdout and stderr, those that nobody reads.
     closed: [bool; 2],
+    /// When we leave a program whose output nobody reads.
+    deadline: Option<Instant>,
     pending: VecDeque<Outgoing>,
 }
 
@@ -125,9 +148,15 @@ impl Session {
             {
                 return Ok(end);
             }
+            if ready.reader_gone {
+                self.note_reader_gone(false);
+            }
             self.flush()?;
             if ready.signal {
                 self.take_signal()?;
+            }
+            if let Some(end) = self.has_to_leave() {
+                return Ok(end);
             }
             if ready.stdin && self.pending.is_empty() && self.take_stdin()? {
                 return Ok(AttachEnd::Detached);
@@ -136,35 +165,47 @@ impl Session {
         }
     }
 
+    fn has_to_leave(&self) -> Option<AttachEnd> {
+        if self.interrupts >= PATIENCE_WITH_SIGNALS {
+            return Some(AttachEnd::Interrupted);
+        }
+        let unread = match self.in_pipeline {
+            true => self.deadline.is_some_and(|at| at <= Instant::now()),
+            false => self.closed.contains(&true),
+        };
+        unread.then_some(AttachEnd::ReaderGone)
+    }
+
     fn wait(&self) -> Result<Ready> {
         let idle = self.pending.is_empty();
-        let stdin = rustix::stdio::stdin();
+        let (stdin, stdout) = (rustix::stdio::stdin(), rustix::stdio::stdout());
         let output = if idle { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
         let mut fds = vec![PollFd::new(&self.connection, output), PollFd::new(&self.signals, PollFlags::IN)];
+        // Asked for nothing, poll(2) still tells that a pipe has no reader, also while the container is silent.
+        let watched = (!self.closed[0]).then(|| fds.push(PollFd::new(&stdout, PollFlags::empty())));
         if idle && self.stdin_open {
             fds.push(PollFd::new(&stdin, PollFlags::IN));
         }
-        match poll(&mut fds, None) {
+        let left = self.deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        match poll(&mut fds, left.and_then(|left| left.try_into().ok()).as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno).context(|| "wait for the container".into()),
         }
-        let readable = |at: usize| {
-            fds.get(at).is_some_and(|fd: &PollFd<'_>| fd.revents().intersects(PollFlags::IN | PollFlags::HUP))
-        };
-        Ok(Ready { connection: readable(0), signal: readable(1), stdin: readable(2) })
+        let found = |at: usize, flags| fds.get(at).is_some_and(|fd| fd.revents().intersects(flags));
+        let readable = |at| found(at, PollFlags::IN | PollFlags::HUP);
+        Ok(Ready {
+            connection: readable(0),
+            signal: readable(1),
+            reader_gone: watched.is_some() && found(2, PollFlags::ERR | PollFlags::HUP),
+            stdin: readable(if watched.is_some() { 3 } else { 2 }),
+        })
     }
 
     fn take_output(&mut self, buffer: &mut Vec<u8>) -> Result<Option<AttachEnd>> {
         let message = self.connection.receive(buffer).context(|| "read the container's output".into())?;
         match message {
-            Some(Message::Stdout(data)) => {
-                let read = write_all(rustix::stdio::stdout(), data)?;
-                self.note_reader(false, read);
-            }
-            Some(Message::Stderr(data)) => {
-                let read = write_all(rustix::stdio::stderr(), data)?;
-                self.note_reader(true, read);
-            }
+            Some(Message::Stdout(data)) => self.print(false, data)?,
+            Some(Message::Stderr(data)) => self.print(true, data)?,
             Some(Message::Exited(code)) => return Ok(Some(AttachEnd::Exited(code))),
             Some(Message::Failed { code, text }) => {
                 return Err(Error::from_wire(code, text));
@@ -175,17 +216,54 @@ impl Session {
         Ok(None)
     }
 
-    fn note_reader(&mut self, stderr: bool, read: bool) {
-        if !read && !std::mem::replace(&mut self.closed[usize::from(stderr)], true) {
-            self.pending.push_back(Outgoing::OutputClosed { stderr });
+    /// Signals are taken while a reader takes its time: else nothing but SIGKILL would end a command in such a pipe.
+    fn print(&mut self, stderr: bool, mut data: &[u8]) -> Result<()> {
+        let fd = if stderr { rustix::stdio::stderr() } else { rustix::stdio::stdout() };
+        while !data.is_empty() && !self.closed[usize::from(stderr)] {
+            let mut fds = [PollFd::new(&fd, PollFlags::OUT), PollFd::new(&self.signals, PollFlags::IN)];
+            match poll(&mut fds, None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno).context(|| "wait for the reader of the output".into()),
+            }
+            let (writable, signal) = (!fds[0].revents().is_empty(), !fds[1].revents().is_empty());
+            if signal {
+                self.take_signal()?;
+                self.flush()?;
+                if self.interrupts >= PATIENCE_WITH_SIGNALS {
+                    return Ok(());
+                }
+            }
+            if !writable {
+                continue;
+            }
+            match rustix::io::write(fd, &data[..data.len().min(PIPE_BUF)]) {
+                Ok(written) => data = &data[written..],
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(Errno::PIPE) => self.note_reader_gone(stderr),
+                Err(errno) => return Err(errno).context(|| "write the container's output".into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn note_reader_gone(&mut self, stderr: bool) {
+        if std::mem::replace(&mut self.closed[usize::from(stderr)], true) || !self.in_pipeline {
+            return;
+        }
+        self.pending.push_back(Outgoing::OutputClosed { stderr });
+        if !stderr {
+            self.deadline = Some(Instant::now() + GRACE);
         }
     }
 
     fn take_signal(&mut self) -> Result<()> {
         let info = self.signals.read_signal().map_err(std::io::Error::from);
         let Some(info) = info.context(|| "read a signal".into())? else { return Ok(()) };
+        if [Signal::SIGINT as u32, Signal::SIGTERM as u32].contains(&info.ssi_signo) {
+            self.interrupts = self.interrupts.saturating_add(1);
+        }
         let outgoing = match info.ssi_signo == Signal::SIGWINCH as u32 {
-            true => window_size(),
+            true => window_size().map(|(rows, columns)| Outgoing::Resize { rows, columns }),
             false => u8::try_from(info.ssi_signo).ok().map(Outgoing::Signal),
         };
         if let Some(outgoing) = outgoing
@@ -246,25 +324,8 @@ impl Session {
 struct Ready {
     connection: bool,
     signal: bool,
+    reader_gone: bool,
     stdin: bool,
-}
-
-/// False when nobody reads what we print.
-fn write_all(fd: BorrowedFd<'_>, mut data: &[u8]) -> Result<bool> {
-    while !data.is_empty() {
-        match rustix::io::write(fd, data) {
-            Ok(written) => data = &data[written..],
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => {
-                let mut fds = [PollFd::new(&fd, PollFlags::OUT)];
-                let _ = poll(&mut fds, None);
-            }
-            // The container goes on, as it does when docker's client is in a pipe.
-            Err(Errno::PIPE) => return Ok(false),
-            Err(errno) => return Err(errno).context(|| "write the container's output".into()),
-        }
-    }
-    Ok(true)
 }
 
 /// The signals docker's `--sig-proxy` passes on, and the window's changes of size.
@@ -289,11 +350,4 @@ fn proxied_signals(options: &AttachOptions) -> Result<SignalFd> {
         .and_then(|()| SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK))
         .map_err(std::io::Error::from)
         .context(|| "take over the signals".into())
-}
-
-fn window_size() -> Option<Outgoing> {
-    let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout())
-        .or_else(|_| rustix::termios::tcgetwinsize(rustix::stdio::stdin()))
-        .ok()?;
-    Some(Outgoing::Resize { rows: size.ws_row, columns: size.ws_col })
 }

@@ -15,6 +15,9 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 pub use client::{AttachEnd, AttachOptions, AttachStream};
 
+/// Rows and columns of a terminal.
+pub type WindowSize = (u16, u16);
+
 /// The largest payload either side sends; well below the default socket buffer (unix(7)).
 pub const MAX_PAYLOAD: usize = 32 * 1024;
 
@@ -36,6 +39,8 @@ pub enum Message<'a> {
     },
     /// The container is on other networks than before. Answered by `Started` when its names are right.
     Networks,
+    /// Freeze the container for as long as I am connected. Answered by `Started` once it is frozen.
+    Freeze,
     /// Send me the output from here on.
     Subscribe,
     /// Nobody reads this stream of an `exec` any more.
@@ -65,6 +70,7 @@ impl<'a> Message<'a> {
             Self::Signal(number) => (b'k', vec![*number]),
             Self::Stopping { keep } => (b'q', vec![u8::from(*keep)]),
             Self::Networks => (b'n', vec![]),
+            Self::Freeze => (b'z', vec![]),
             Self::Subscribe => (b's', vec![]),
             Self::OutputClosed { stderr } => (b'c', vec![u8::from(*stderr)]),
             Self::Stdout(data) => (b'o', data.to_vec()),
@@ -97,6 +103,7 @@ impl<'a> Message<'a> {
             b'k' => Self::Signal(*payload.first()?),
             b'q' => Self::Stopping { keep: *payload.first()? != 0 },
             b'n' => Self::Networks,
+            b'z' => Self::Freeze,
             b's' => Self::Subscribe,
             b'c' => Self::OutputClosed { stderr: *payload.first()? != 0 },
             b'o' => Self::Stdout(payload),
@@ -222,6 +229,7 @@ mod tests {
             Message::Signal(15),
             Message::Stopping { keep: true },
             Message::Networks,
+            Message::Freeze,
             Message::Subscribe,
             Message::OutputClosed { stderr: true },
             Message::Unknown,

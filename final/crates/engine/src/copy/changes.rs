@@ -92,19 +92,16 @@ impl Engine {
         };
         // Until the new image is there its base must not go.
         let _lock = self.lock_in_use()?;
-        let paused = options.pause && Freezable::of(self, &record)? == Freezable::Yes;
-        if paused {
-            self.pause(&record.id)?;
-        }
-        let outcome = commit(self.images(), &layer, |file| {
+        let freezes = options.pause && Freezable::of(self, &record)? == Freezable::Yes;
+        let frozen = if freezes { self.freeze(&record)? } else { None };
+        commit(self.images(), &layer, |file| {
             let mut packer = Packer::new(io::BufWriter::with_capacity(256 * 1024, file));
             self.send_changes(&record, &mut packer)?;
-            packer.finish().map(drop)
-        });
-        match paused {
-            true => outcome.and_then(|id| self.unpause(&record.id).map(|()| id)),
-            false => outcome,
-        }
+            packer.finish()?;
+            // Its files are no longer read: what follows is done with the copy.
+            drop(frozen);
+            Ok(())
+        })
     }
 
     fn send_changes(&self, record: &Record, sink: &mut dyn Sink) -> Result<()> {

@@ -44,6 +44,8 @@ pub(super) struct Client {
     pub feeds: bool,
     /// The command that started the container: its stdin ends with it unless it detached (`StdinOnce`).
     pub starter: bool,
+    /// The container is frozen for it.
+    pub freezes: bool,
     queue: VecDeque<Queued>,
     gone: bool,
 }
@@ -55,6 +57,7 @@ impl Client {
             subscribed: false,
             feeds: false,
             starter: false,
+            freezes: false,
             queue: VecDeque::new(),
             gone: false,
         }
@@ -93,6 +96,14 @@ impl AsFd for Client {
     }
 }
 
+/// Of whom the clients that have gone were.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Left {
+    pub starter: bool,
+    /// The container was frozen for one of them.
+    pub freezer: bool,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Clients {
     all: Vec<Client>,
@@ -125,11 +136,22 @@ impl Clients {
         }
     }
 
-    /// Forgets who has gone; true when the starter was among them.
-    pub(super) fn sweep(&mut self) -> bool {
-        let starter_left = self.all.iter().any(|client| client.gone && client.starter);
+    /// Forgets who has gone.
+    pub(super) fn sweep(&mut self) -> Left {
+        let gone = |what: fn(&Client) -> bool| self.all.iter().any(|client| client.gone && what(client));
+        let left = Left { starter: gone(|client| client.starter), freezer: gone(|client| client.freezes) };
         self.all.retain(|client| !client.gone);
-        starter_left
+        left
+    }
+
+    /// Whether the container is frozen for somebody.
+    pub(super) fn freeze(&self) -> bool {
+        self.all.iter().any(|client| client.freezes)
+    }
+
+    /// The container is not frozen for anybody any more.
+    pub(super) fn forget_freezers(&mut self) {
+        self.all.iter_mut().for_each(|client| client.freezes = false);
     }
 
     /// Says goodbye to everyone.

@@ -30,6 +30,8 @@ pub(super) struct EventLoop<'a> {
     pub streams: &'a mut Streams,
     /// Sends a signal to the container's first process.
     pub signal: &'a dyn Fn(u8),
+    /// Freezes the container for a client, or thaws it.
+    pub freeze: &'a dyn Fn(bool) -> crate::Result<()>,
     /// stdin ends with the command that started the container (docker's `StdinOnce`); a detached container keeps it,
     /// and a terminal is not closed by who leaves it.
     pub stdin_once: bool,
@@ -114,8 +116,13 @@ impl EventLoop<'_> {
                 Source::Client(index) => self.serve(index),
             }
         }
-        if self.clients.sweep() && self.stdin_once {
+        let left = self.clients.sweep();
+        if left.starter && self.stdin_once {
             self.streams.end_input();
+        }
+        // Killed or done, with its connection goes what it held.
+        if left.freezer && !self.clients.freeze() {
+            let _ = (self.freeze)(false);
         }
         Ok(exited)
     }
@@ -222,8 +229,25 @@ impl EventLoop<'_> {
             }
             Ok(Some(Message::Resize { rows, columns })) => self.streams.resize(rows, columns),
             Ok(Some(Message::Signal(number))) => (self.signal)(number),
+            Ok(Some(Message::Freeze)) => match (self.freeze)(true) {
+                Ok(()) => {
+                    client.freezes = true;
+                    let _ = client.connection.try_send(&Message::Started);
+                }
+                Err(error) => {
+                    let failed = Message::Failed { code: error.exit_code(), text: &error.to_wire() };
+                    let _ = client.connection.try_send(&failed);
+                }
+            },
             Ok(Some(Message::Stopping { keep })) => {
                 *self.stop = Some(Stop { keep });
+                // On cgroup v1 a frozen process does not even take SIGKILL.
+                let thawed = self.clients.freeze();
+                self.clients.forget_freezers();
+                if thawed {
+                    let _ = (self.freeze)(false);
+                }
+                let Some(client) = self.clients.get_mut(index) else { return };
                 // The answer tells the command that no restart can come between it and its signal.
                 let _ = client.connection.try_send(&Message::Started);
             }

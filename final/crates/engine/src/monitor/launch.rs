@@ -3,7 +3,7 @@
 use hull_sys::process::{self, Fork};
 
 use super::{recover, run};
-use crate::attach::{AttachStream, Connection, Message};
+use crate::attach::{AttachStream, Connection, Message, WindowSize};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::record::Record;
@@ -16,8 +16,14 @@ pub enum StartAttach {
     Attached,
 }
 
-/// Starts a container under its lock, which is held until the monitor answers.
-pub(crate) fn launch(engine: &Engine, record: &Record, attach: StartAttach) -> Result<Option<AttachStream>> {
+/// Starts a container under its lock, which is held until the monitor answers. A terminal of the container's has `size`
+/// before its program starts: one that asks only once would never learn of a change.
+pub(crate) fn launch(
+    engine: &Engine,
+    record: &Record,
+    attach: StartAttach,
+    size: Option<WindowSize>,
+) -> Result<Option<AttachStream>> {
     let lock = engine.lock(&record.id)?;
     let snapshot = Snapshot::take(engine.root(), &record.id)?;
     match snapshot.status {
@@ -37,7 +43,7 @@ pub(crate) fn launch(engine: &Engine, record: &Record, attach: StartAttach) -> R
     match process::fork().context(|| "fork the monitor".into())? {
         Fork::Child => {
             drop(ours);
-            run::monitor(engine.clone(), record.clone(), theirs, attach, lock)
+            run::monitor(engine.clone(), record.clone(), (theirs, attach), size, lock)
         }
         Fork::Parent { .. } => {
             drop(theirs);

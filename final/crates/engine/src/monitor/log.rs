@@ -96,7 +96,7 @@ impl Log {
         for piece in data.split_inclusive(|byte| *byte == b'\n') {
             partial.extend_from_slice(piece);
             while partial.ends_with(b"\n") || partial.len() >= LONGEST_LINE {
-                let rest = partial.split_off(partial.len().min(LONGEST_LINE));
+                let rest = partial.split_off(cut(&partial));
                 self.add_line(&mut batch, stream, &partial, time);
                 partial = rest;
             }
@@ -184,6 +184,18 @@ impl Log {
     }
 }
 
+/// Where a line ends, or has to be cut: not inside of a character, or both parts of it would be lost.
+fn cut(line: &[u8]) -> usize {
+    let end = line.len().min(LONGEST_LINE);
+    if end < LONGEST_LINE || line[end - 1].is_ascii() {
+        return end;
+    }
+    // UTF-8: the first byte tells the length, and the others begin with the bits 10.
+    let first = line[..end].iter().rposition(|byte| byte & 0xc0 != 0x80).unwrap_or(end);
+    let length = line.get(first).map_or(0, |byte| byte.leading_ones() as usize);
+    if end - first < length && length <= 4 { first } else { end }
+}
+
 fn encode(batch: &mut Vec<u8>, stream: Stream, text: &[u8], time: Timestamp) {
     let log = String::from_utf8_lossy(text);
     let line = Line { log: &log, stream: stream.as_str(), time };
@@ -220,6 +232,17 @@ mod tests {
         assert_eq!(logs[3], "xxx");
         assert_eq!(lines[3]["stream"], "stderr");
         std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_long_line_is_cut_between_characters() {
+        for before in 0..5 {
+            let text = "x".repeat(LONGEST_LINE - before) + "€€";
+            let at = cut(text.as_bytes());
+            assert!(text.is_char_boundary(at) && LONGEST_LINE - at < 3, "{before}: {at}");
+        }
+        assert_eq!(cut(&[0xff; LONGEST_LINE + 1]), LONGEST_LINE);
+        assert_eq!(cut(&[0x80; LONGEST_LINE + 1]), LONGEST_LINE);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use hull_runtime::Running;
+use hull_runtime::cgroups::Cgroup;
 use hull_storage::lock::Lock;
 use hull_storage::process_id::ProcessId;
 use hull_sys::process;
@@ -16,14 +17,15 @@ use super::launch::StartAttach;
 use super::log::Log;
 use super::setup;
 use super::stdio::{self, Streams};
-use crate::attach::{Connection, Listener, Message};
+use crate::attach::{Connection, Listener, Message, WindowSize};
 use crate::engine::Engine;
-use crate::error::{IoContext, Result};
+use crate::error::{Error, IoContext, Result};
+use crate::lifecycle::wrong_state;
 use crate::network::Attachment;
 use crate::options::RestartPolicy;
 use crate::presence::Presence;
 use crate::record::Record;
-use crate::state::{Exit, Phase, State};
+use crate::state::{Exit, Phase, State, Status};
 use crate::time::Timestamp;
 
 /// docker's: the first pause between restarts; it doubles up to a minute, and a run of ten seconds resets it.
@@ -38,11 +40,11 @@ const HEALTHY: Duration = Duration::from_secs(10);
 pub(super) fn monitor(
     engine: Engine,
     record: Record,
-    command: Connection,
-    attach: StartAttach,
+    (command, attach): (Connection, StartAttach),
+    size: Option<WindowSize>,
     lock: Lock,
 ) -> ! {
-    let ready = detach(&[command.as_fd(), lock.as_fd()]).and_then(|()| Monitor::new(engine, record));
+    let ready = detach(&[command.as_fd(), lock.as_fd()]).and_then(|()| Monitor::new(engine, record, size));
     drop(lock);
     let outcome = match ready {
         Ok(mut monitor) => monitor.live(command, attach),
@@ -82,6 +84,22 @@ fn private_mounts() -> Result<()> {
         .context(|| "make the monitor's mounts a slave of the host's".into())
 }
 
+/// For a client, without its being written down: the state on disk says what the user wants, and what is frozen for a
+/// client is thawed when that is gone.
+fn freeze(engine: &Engine, id: &str, cgroup: Option<&Cgroup>, frozen: bool) -> Result<()> {
+    let Some(cgroup) = cgroup else {
+        return Err(Error::Unsupported("freezing needs a cgroup, and this container has none".into()));
+    };
+    if frozen {
+        return Ok(cgroup.freeze()?);
+    }
+    // The user has paused it meanwhile.
+    if State::load(engine.root(), id)?.is_some_and(|state| state.phase == Phase::Paused) {
+        return Ok(());
+    }
+    Ok(cgroup.thaw()?)
+}
+
 pub(super) struct Monitor {
     pub engine: Engine,
     pub record: Record,
@@ -96,7 +114,7 @@ pub(super) struct Monitor {
 }
 
 impl Monitor {
-    fn new(engine: Engine, record: Record) -> Result<Self> {
+    fn new(engine: Engine, record: Record, size: Option<WindowSize>) -> Result<Self> {
         let run_dir = engine.root().container_run_dir(&record.id);
         let Some(presence) = Presence::take(engine.root(), &record.id)? else {
             return Err(Presence::refusal(&record));
@@ -125,7 +143,7 @@ impl Monitor {
             listener,
             clients: Clients::default(),
             log,
-            streams: Streams::default(),
+            streams: Streams::default().sized(size),
             stop: None,
             presence: Some(presence),
             network,
@@ -176,8 +194,11 @@ impl Monitor {
 
     fn start(&mut self) -> Result<Running> {
         Exit::forget(self.engine.root(), &self.record.id)?;
-        let (running, streams) = setup::start(&self.engine, &self.record, &self.state, &mut self.network)?;
-        self.streams = streams;
+        // A restart has the size that its users last saw.
+        let size = self.streams.size;
+        let (running, streams) =
+            setup::start(&self.engine, &self.record, &self.state, &mut self.network, size)?;
+        self.streams = streams.sized(size);
         self.state.init = Some(ProcessId::of(running.pid)?);
         self.state.started = Some(Timestamp::now());
         self.state.phase = Phase::Running;
@@ -211,6 +232,7 @@ impl Monitor {
             log: &mut self.log,
             streams: &mut self.streams,
             signal: &signal,
+            freeze: &|frozen| freeze(&self.engine, &self.record.id, running.cgroup.as_ref(), frozen),
             stdin_once: !self.record.options.detach && !self.record.options.tty,
             stop: &mut self.stop,
             network: &mut self.network,
@@ -260,6 +282,7 @@ impl Monitor {
             log: &mut self.log,
             streams: &mut Streams::default(),
             signal: &|_| {},
+            freeze: &|_| Err(wrong_state("freeze", &self.record, Status::Restarting)),
             stdin_once: false,
             stop: &mut self.stop,
             network: &mut self.network,

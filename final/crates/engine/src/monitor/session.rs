@@ -76,6 +76,7 @@ fn live(command: &Connection, enter: Enter<'_>, tty: bool, interactive: bool, de
         signal: &|number| {
             let _ = process::pidfd_send_signal(pidfd, i32::from(number));
         },
+        freeze: &|_| Err(Error::Unsupported("a session freezes nothing".into())),
         stdin_once: !tty,
         stop: &mut None,
         network: &mut Attachment::default(),

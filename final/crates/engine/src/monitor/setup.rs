@@ -6,6 +6,7 @@ use hull_runtime::{Created, Running, Stdio};
 use hull_storage::overlay::Overlay;
 
 use super::stdio::Streams;
+use crate::attach::WindowSize;
 use crate::engine::{Engine, cgroup_layout};
 use crate::error::{Error, IoContext, Result};
 use crate::files;
@@ -75,6 +76,7 @@ pub(super) fn start(
     record: &Record,
     state: &State,
     network: &mut Attachment,
+    size: Option<WindowSize>,
 ) -> Result<(Running, Streams)> {
     let joined = spec::Joined::of(engine, record)?;
     files::write(engine, record)?;
@@ -82,6 +84,9 @@ pub(super) fn start(
     let mut spec = spec::build(engine, record, &rootfs(engine, record), state.cgroup.as_deref())?;
     if let (Some(limit), Some(process)) = (network.descriptor_limit(), &mut spec.process) {
         spec::limit_descriptors(process, limit);
+    }
+    if let (true, Some(process)) = (record.options.tty, &mut spec.process) {
+        process.console_size = size.map(spec::console_size);
     }
     let config = bundle.join("config.json");
     hull_storage::file::write_json_atomic(&config, &spec)?;

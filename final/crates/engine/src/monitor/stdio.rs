@@ -9,6 +9,7 @@ use rustix::pipe::PipeFlags;
 use rustix::termios::Winsize;
 
 use super::log::Stream;
+use crate::attach::WindowSize;
 use crate::error::{IoContext, Result};
 
 /// Bytes of stdin that may wait for the container before a client's are left in its socket.
@@ -22,6 +23,8 @@ pub(super) struct Streams {
     pub stderr: Option<OwnedFd>,
     /// A terminal: input, output and size in one.
     pub console: Option<OwnedFd>,
+    /// The terminal's, as its users last said.
+    pub size: Option<WindowSize>,
     /// Inside, all have closed the terminal. Some may open it again.
     hung_up: bool,
     waiting: VecDeque<u8>,
@@ -66,6 +69,10 @@ impl Streams {
         let streams = Self { console: Some(console), ..Self::default() };
         streams.set_nonblocking()?;
         Ok(streams)
+    }
+
+    pub(super) fn sized(self, size: Option<WindowSize>) -> Self {
+        Self { size, ..self }
     }
 
     /// Only the monitor's ends: the flag is the open file description's, and the container's ends are its own.
@@ -177,7 +184,8 @@ impl Streams {
         }
     }
 
-    pub(super) fn resize(&self, rows: u16, columns: u16) {
+    pub(super) fn resize(&mut self, rows: u16, columns: u16) {
+        self.size = Some((rows, columns));
         if let Some(console) = &self.console {
             let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
             // A terminal that has just been closed has no size.

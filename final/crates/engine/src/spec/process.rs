@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use hull_runtime::security::defaults;
-use hull_runtime::spec::{Capabilities, Process, Rlimit, User as SpecUser};
+use hull_runtime::spec::{Capabilities, ConsoleSize, Process, Rlimit, User as SpecUser};
 
 use super::user::{self, User, UserFiles};
+use crate::attach::WindowSize;
 use crate::error::{Error, Result};
 use crate::options::{CreateOptions, ExecOptions, Ulimit};
 use crate::record::Record;
@@ -41,6 +42,7 @@ pub(crate) fn exec_process(record: &Record, files: &UserFiles, asked: &ExecOptio
         cwd: asked.working_dir.clone().unwrap_or_else(|| record.process.working_dir.clone()).into(),
         env: environment(record, &user, asked.tty, &asked.env),
         terminal: asked.tty,
+        console_size: asked.size.map(console_size),
         capabilities: Some(capabilities(&record.options, &user, privileged)?),
         user: spec_user(&user),
         rlimits: record.options.ulimits.iter().map(rlimit).collect(),
@@ -48,6 +50,10 @@ pub(crate) fn exec_process(record: &Record, files: &UserFiles, asked: &ExecOptio
         oom_score_adj: record.options.oom_score_adj,
         ..Process::default()
     })
+}
+
+pub(crate) fn console_size((rows, columns): WindowSize) -> ConsoleSize {
+    ConsoleSize { height: rows, width: columns }
 }
 
 fn spec_user(user: &User) -> SpecUser {

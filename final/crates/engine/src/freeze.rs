@@ -1,0 +1,43 @@
+//! A running container that stands still while a command looks at it.
+//!
+//! The monitor freezes it and thaws it when the command's connection closes, so that nothing stays frozen whichever way
+//! the command ends: a signal that cannot be caught closes the connection too.
+
+use std::time::Duration;
+
+use crate::attach::{Connection, Message};
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+use crate::lifecycle::readable;
+use crate::record::Record;
+use crate::state::{Snapshot, Status};
+
+/// A process in the middle of a slow system call is frozen when that returns.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The container is frozen for as long as this is kept.
+#[derive(Debug)]
+pub(crate) struct Frozen {
+    _connection: Connection,
+}
+
+impl Engine {
+    /// Freezes a container that runs. `None` for one that does not, or that its user has paused.
+    pub(crate) fn freeze(&self, record: &Record) -> Result<Option<Frozen>> {
+        if Snapshot::take(self.root(), &record.id)?.status != Status::Running {
+            return Ok(None);
+        }
+        let monitor = || format!("reach the monitor of {}", record.name);
+        let connection = Connection::connect(&self.root().container_run_dir(&record.id)).context(monitor)?;
+        connection.send(&Message::Freeze).context(monitor)?;
+        if !readable(&connection, Some(ANSWER_TIMEOUT))? {
+            return Err(std::io::Error::from(std::io::ErrorKind::TimedOut)).context(monitor);
+        }
+        match connection.receive(&mut Vec::new()).context(monitor)? {
+            Some(Message::Started) => Ok(Some(Frozen { _connection: connection })),
+            Some(Message::Failed { code, text }) => Err(Error::from_wire(code, text)),
+            // It has ended meanwhile.
+            _ => Ok(None),
+        }
+    }
+}

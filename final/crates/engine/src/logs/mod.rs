@@ -1,0 +1,111 @@
+//! `logs`: reads the json-file log, oldest file first, and follows the newest.
+//!
+//! ```text
+//! files   the log's files, and their lines forwards and backwards
+//! entry   a line of a file as what the container wrote
+//! range   where `--since`, `--until` and `--tail` begin and end
+//! follow  `-f`
+//! ```
+//! The reader and the monitor share nothing but the files. The monitor renames a file and never writes to it again, so
+//! whoever holds it by descriptor reads it to its end, and then those that came after it.
+
+mod entry;
+mod files;
+mod follow;
+mod range;
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::SystemTime;
+
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+use crate::monitor::log::Stream;
+use crate::options::{LogDriver, LogsOptions};
+use entry::Entry;
+use follow::Follower;
+
+/// Where a log's text goes.
+pub trait LogSink {
+    /// What is written to stdout, or to stderr, is appended here. The sink empties it as it likes.
+    fn buffer(&mut self, stderr: bool) -> io::Result<&mut Vec<u8>>;
+
+    /// There is nothing more for now: all that was appended is to be seen.
+    fn flush(&mut self) -> io::Result<()>;
+
+    /// Hangs up when nobody reads any more.
+    fn reader(&self) -> BorrowedFd<'_>;
+}
+
+impl Engine {
+    /// What was in the log when this was called; with `follow` also what comes, until the container ends or nobody reads.
+    pub fn logs(&self, name: &str, options: &LogsOptions, sink: &mut dyn LogSink) -> Result<()> {
+        let record = self.find(name)?;
+        if record.options.log.driver == LogDriver::None {
+            return Err(Error::Unsupported(format!("{} keeps no log: its log driver is none", record.name)));
+        }
+        let directory = self.root().container_dir(&record.id);
+        let most = record.options.log.max_file.unwrap_or(1).max(1);
+        let mut printer = Printer { options, sink, mid_line: [false; 2] };
+        let files = files::open_all(&directory, most)?;
+        range::print(&files, options, &mut printer)?;
+        printer.flush()?;
+        match options.follow {
+            true => {
+                Follower::new(&directory, most, files.into_iter().last()).run(self, &record.id, &mut printer)
+            }
+            false => Ok(()),
+        }
+    }
+}
+
+/// Prints the entries that are asked for.
+struct Printer<'a> {
+    options: &'a LogsOptions,
+    sink: &'a mut dyn LogSink,
+    /// Of each stream: the last entry was a piece of a line that goes on.
+    mid_line: [bool; 2],
+}
+
+impl Printer<'_> {
+    /// A line of the file. One that was cut by a full disk or a crash is none.
+    fn take(&mut self, line: &[u8]) -> Result<()> {
+        match Entry::parse(line) {
+            Some(entry) if wanted(self.options, &entry) => self.print(&entry),
+            _ => Ok(()),
+        }
+    }
+
+    fn print(&mut self, entry: &Entry<'_>) -> Result<()> {
+        let context = || "write the log".to_owned();
+        let buffer = self.sink.buffer(entry.stream == Stream::Stderr).context(context)?;
+        let before = buffer.len();
+        let mid_line = &mut self.mid_line[entry.stream as usize];
+        if self.options.timestamps && !*mid_line {
+            buffer.extend_from_slice(entry.time_text().as_bytes());
+            buffer.push(b' ');
+        }
+        match entry.append_text(buffer) {
+            true => *mid_line = !entry.ends_line(),
+            false => buffer.truncate(before),
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.sink.flush().context(|| "write the log".into())
+    }
+
+    fn is_over(&self) -> bool {
+        self.options.until.is_some_and(|until| SystemTime::now() > until)
+    }
+}
+
+fn wanted(options: &LogsOptions, entry: &Entry<'_>) -> bool {
+    if options.since.is_none() && options.until.is_none() {
+        return true;
+    }
+    entry.time().is_some_and(|time| {
+        options.since.is_none_or(|since| time >= since) && options.until.is_none_or(|until| time <= until)
+    })
+}
