@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use hull_engine::{AttachOptions, Engine, StartAttach};
 use hull_sys::terminal::window_size;
 
-use super::{each, run};
+use super::{Outcome, each, run};
 use crate::cli::container::{Kill, Names, Rename, Rm, Start, Stop};
 
 pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
@@ -29,33 +29,41 @@ pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
     run::stay(stream, &options)
 }
 
+/// Does one thing to several containers at once.
+fn together(
+    names: &[String],
+    action: impl FnOnce(&[String], &mut dyn FnMut(usize, hull_engine::Result<()>)),
+) -> Result<u8> {
+    let mut outcome = Outcome::default();
+    action(names, &mut |index, done| outcome.note(&names[index], done.map_err(anyhow::Error::from)));
+    Ok(outcome.code)
+}
+
 pub fn stop(engine: &Engine, args: &Stop) -> Result<u8> {
-    each(&args.containers.names, |name| {
-        engine.stop(name, args.signal.as_deref(), args.time)?;
-        Ok(Some(name.into()))
+    together(&args.containers.names, |names, done| {
+        engine.stop(names, args.signal.as_deref(), args.time, done);
     })
 }
 
 pub fn restart(engine: &Engine, args: &Stop) -> Result<u8> {
-    each(&args.containers.names, |name| {
-        engine.restart(name, args.signal.as_deref(), args.time)?;
-        Ok(Some(name.into()))
+    together(&args.containers.names, |names, done| {
+        engine.restart(names, args.signal.as_deref(), args.time, done);
     })
 }
 
 pub fn kill(engine: &Engine, args: &Kill) -> Result<u8> {
-    each(&args.containers.names, |name| {
-        engine.kill(name, &args.signal)?;
-        Ok(Some(name.into()))
-    })
+    together(&args.containers.names, |names, done| engine.kill(names, &args.signal, done))
 }
 
 pub fn rm(engine: &Engine, args: &Rm) -> Result<u8> {
-    each(&args.containers.names, |name| match engine.remove(name, args.force, args.volumes) {
+    let names = &args.containers.names;
+    let mut outcome = Outcome::default();
+    engine.remove_all(names, args.force, args.volumes, &mut |index, removed| match removed {
         // docker's: -f does not mind what is not there.
-        Err(error) if args.force && error.is_not_found() => Ok(None),
-        other => Ok(other.map(|()| Some(name.into()))?),
-    })
+        Err(error) if args.force && error.is_not_found() => {}
+        removed => outcome.note(&names[index], removed.map_err(anyhow::Error::from)),
+    });
+    Ok(outcome.code)
 }
 
 pub fn wait(engine: &Engine, args: &Names) -> Result<u8> {

@@ -27,6 +27,7 @@ mod top;
 mod trace;
 mod volume;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -168,14 +169,38 @@ fn open(global: &Global) -> Result<Engine> {
     Ok(Engine::open(&data, &run, global.cgroup_parent.clone())?)
 }
 
-/// Does one thing to several names: prints each that worked, reports each that did not, and goes on.
-fn each(names: &[String], mut action: impl FnMut(&str) -> Result<Option<String>>) -> Result<u8> {
-    let mut code = 0;
-    for name in names {
-        match action(name).and_then(|shown| shown.map_or(Ok(()), crate::ui::output::line)) {
-            Ok(()) => {}
-            Err(error) => code = errors::report(&error, Code::Plain).max(code),
+/// On stderr, for the listing itself has no place for the reason.
+fn say_what_is_damaged<'a>(listed: impl Iterator<Item = (&'a str, Option<&'a str>)>) {
+    for (name, damage) in listed {
+        if let Some(damage) = damage {
+            // Nobody reads: there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "hull: {name} is damaged: {damage}");
         }
     }
-    Ok(code)
+}
+
+/// Does one thing to several names: prints each that worked, reports each that did not, and goes on.
+fn each(names: &[String], mut action: impl FnMut(&str) -> Result<Option<String>>) -> Result<u8> {
+    let mut outcome = Outcome::default();
+    for name in names {
+        match action(name) {
+            Ok(shown) => shown.iter().for_each(|shown| outcome.note(shown, Ok(()))),
+            Err(error) => outcome.note(name, Err(error)),
+        }
+    }
+    Ok(outcome.code)
+}
+
+/// What became of several names: each that worked is printed, each that did not is reported.
+#[derive(Default)]
+struct Outcome {
+    code: u8,
+}
+
+impl Outcome {
+    fn note(&mut self, name: &str, done: Result<()>) {
+        if let Err(error) = done.and_then(|()| crate::ui::output::line(name)) {
+            self.code = errors::report(&error, Code::Plain).max(self.code);
+        }
+    }
 }

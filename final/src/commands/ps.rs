@@ -42,6 +42,11 @@ const WITH_SIZE: Columns = Columns {
 
 pub fn ps(engine: &Engine, args: &Ps) -> Result<u8> {
     let all = engine.list()?;
+    super::say_what_is_damaged(
+        all.iter()
+            .filter(|one| args.all || one.status.is_active())
+            .map(|one| (&*one.name, one.damage.as_deref())),
+    );
     let filters = Wanted::parse(&args.filter, &all, engine)?;
     let last = args.last.or(args.latest.then_some(1));
     let by_state = filters.has("status") || filters.has("exited");
@@ -103,6 +108,13 @@ fn row(one: &Summary, size: String, no_trunc: bool) -> Value {
 fn status(one: &Summary) -> String {
     let since = |time: Option<SystemTime>| time.map_or("Less than a second".into(), human::since);
     let code = one.exit_code.unwrap_or(0);
+    if one.damage.is_some() {
+        // docker's word for what can only be removed.
+        return match one.status.is_active() {
+            true => format!("Up {} (damaged)", since(one.started)),
+            false => "Dead (damaged)".into(),
+        };
+    }
     match one.status {
         Status::Created => "Created".into(),
         Status::Running => format!("Up {}", since(one.started)),

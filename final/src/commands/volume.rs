@@ -64,6 +64,7 @@ const KEYS: Keys = Keys { words: &["driver", "label"], patterns: &["name"], flag
 
 fn list(engine: &Engine, args: &VolumeList) -> Result<u8> {
     let mut volumes = engine.volumes().list()?;
+    super::say_what_is_damaged(volumes.iter().map(|volume| (&*volume.name, volume.damage.as_deref())));
     let filters = parse(&args.filter, KEYS)?;
     if let Some(wanted) = filters.flag("dangling") {
         let used = engine.used_volumes()?;
@@ -120,7 +121,7 @@ fn prune(engine: &Engine, args: &VolumePrune) -> Result<u8> {
 
 fn remove(engine: &Engine, args: &VolumeRemove) -> Result<u8> {
     each(&args.names, |name| {
-        if args.force && engine.volumes().find(name)?.is_none() {
+        if args.force && matches!(engine.volumes().find(name), Ok(None)) {
             return Ok(None);
         }
         engine.remove_volume(name)?;

@@ -15,6 +15,7 @@ use crate::files;
 use crate::names::generate;
 use crate::options::{CreateOptions, MountOption, NamespaceMode, NetworkMode, NetworkOption};
 use crate::record::{MountKind, MountRecord, ProcessRecord, Record};
+use crate::remove::Remains;
 use crate::signal;
 use crate::time::Timestamp;
 
@@ -33,7 +34,7 @@ impl Engine {
         drop(lock);
         if made.is_err() {
             // The first error is the one to tell.
-            let _ = crate::remove::remove_files(self, &record, true);
+            let _ = crate::remove::remove_files(self, &Remains::of(&record, true));
         }
         made.map(|()| record)
     }
@@ -188,7 +189,6 @@ impl Engine {
             };
             for mut mount in self.find(name)?.mounts {
                 mount.read_only |= read_only;
-                mount.anonymous = false;
                 if !mounts.iter().any(|own| own.destination == mount.destination) {
                     mounts.push(mount);
                 }
@@ -336,9 +336,7 @@ fn merge(config: &RunConfig, options: &CreateOptions) -> Result<ProcessRecord> {
         });
     }
     let mut env = config.env.clone().unwrap_or_default();
-    for entry in &options.env {
-        crate::spec::set_variable(&mut env, entry);
-    }
+    crate::spec::set_variables(&mut env, options.env.iter());
     let working_dir = options.working_dir.clone().or(config.working_dir.clone()).unwrap_or_default();
     let working_dir = if working_dir.is_empty() { "/".into() } else { working_dir };
     if !working_dir.starts_with('/') {

@@ -73,20 +73,17 @@ impl Engine {
     pub(crate) fn find(&self, name_or_id: &str) -> Result<Record> {
         let id = self.resolve(name_or_id)?;
         // Between the name and the record another command may have removed it.
-        Record::load(&self.root, &id).map_err(|error| match error {
-            Error::NoSuchContainer(_) => Error::NoSuchContainer(name_or_id.into()),
-            other => other,
-        })
+        Record::load(&self.root, &id).map_err(|error| error.for_container(name_or_id))
     }
 
     /// Held, with others, from looking up an image and its volumes until the container that uses them can be seen.
     pub(crate) fn lock_in_use(&self) -> Result<Lock> {
-        Ok(Lock::shared(&self.root.data().join("uses.lock"))?)
+        Ok(Lock::shared_unless_stopped(&self.root.data().join("uses.lock"))?)
     }
 
     /// Held alone from looking for who uses an image or a volume until it is gone.
     pub(crate) fn lock_unused(&self) -> Result<Lock> {
-        Ok(Lock::exclusive(&self.root.data().join("uses.lock"))?)
+        Ok(Lock::exclusive_within(&self.root.data().join("uses.lock"), None)?)
     }
 
     /// All containers' ids.

@@ -18,6 +18,12 @@ pub enum Error {
     InUse { name: String, state: &'static str },
     #[error("the container's monitor died")]
     MonitorDied,
+    #[error("the record of container {name} is damaged: {why}")]
+    DamagedRecord { name: String, why: String },
+    #[error("the monitor of container {name} does not answer: process {pid} {why}")]
+    MonitorSilent { name: String, pid: i32, why: String },
+    #[error("container {name} is being changed by {}", hull_storage::describe_holder(*holder, *is_stopped))]
+    Busy { name: String, holder: i32, is_stopped: bool },
     /// Reported by the monitor, in its own words.
     #[error("{text}")]
     Start { code: u8, text: String, hint: Option<String> },
@@ -65,6 +71,11 @@ impl Error {
             Self::WrongState { state: "paused", name, .. } => Some(format!("hull unpause {name}")),
             Self::InUse { name, .. } => Some(format!("stop it, or remove it by force: hull rm -f {name}")),
             Self::Start { hint, .. } => hint.clone(),
+            Self::DamagedRecord { name, .. } => Some(format!("remove the container: hull rm -f {name}")),
+            Self::MonitorSilent { name, pid, .. } => {
+                Some(format!("let it go on (kill -CONT {pid}), or end the container: hull rm -f {name}"))
+            }
+            Self::Busy { holder, is_stopped, .. } => Some(hull_storage::hint_at_holder(*holder, *is_stopped)),
             Self::Runtime(error) => error.hint(),
             Self::Storage(error) => error.hint(),
             Self::Network(error) => error.hint(),
@@ -93,8 +104,29 @@ impl Error {
         }
     }
 
+    /// With the name by which the user knows the container, where the error has its id.
+    pub(crate) fn for_container(self, name: &str) -> Self {
+        let name = name.to_owned();
+        match self {
+            Self::NoSuchContainer(_) => Self::NoSuchContainer(name),
+            Self::DamagedRecord { why, .. } => Self::DamagedRecord { name, why },
+            Self::Busy { holder, is_stopped, .. } => Self::Busy { name, holder, is_stopped },
+            other => other,
+        }
+    }
+
     pub fn is_no_image(&self) -> bool {
         matches!(self, Self::Image(hull_image::Error::NoSuchImage { .. }))
+    }
+
+    /// A file of hull's own is not what it should be.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::DamagedRecord { .. }
+                | Self::Storage(hull_storage::Error::Damaged { .. })
+                | Self::Network(hull_network::Error::Storage(hull_storage::Error::Damaged { .. }))
+        )
     }
 
     pub fn is_not_found(&self) -> bool {

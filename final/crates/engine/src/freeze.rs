@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::attach::{Connection, Message};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
-use crate::lifecycle::readable;
 use crate::record::Record;
+use crate::running::readable;
 use crate::state::{Snapshot, Status};
 
 /// A process in the middle of a slow system call is frozen when that returns.

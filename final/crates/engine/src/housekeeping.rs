@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use hull_storage::lock::Lock;
 use hull_storage::{file, names, staging};
 
 use crate::engine::Engine;
@@ -15,15 +16,29 @@ use crate::state::{Snapshot, Status};
 impl Engine {
     /// Clears a container whose monitor was killed, and looks again.
     pub(crate) fn clear_if_dead(&self, record: &Record, snapshot: Snapshot) -> Result<Snapshot> {
+        self.clear_if_dead_by_id(&record.id, snapshot).map_err(|error| error.for_container(&record.name))
+    }
+
+    /// The same where the record is not known.
+    pub(crate) fn clear_if_dead_by_id(&self, id: &str, snapshot: Snapshot) -> Result<Snapshot> {
         if snapshot.status != Status::Dead {
             return Ok(snapshot);
         }
-        self.clear_dead(&record.id)?.ok_or_else(|| Error::NoSuchContainer(record.name.clone()))
+        let _lock = self.lock(id)?;
+        self.clear_dead(id)?.ok_or_else(|| Error::NoSuchContainer(id.to_owned()))
     }
 
-    /// `None` for a container that went with its monitor (`--rm`).
-    pub(crate) fn clear_dead(&self, id: &str) -> Result<Option<Snapshot>> {
-        let _lock = self.lock(id)?;
+    /// The same for a listing, which waits for nobody: whoever holds the lock does it.
+    pub(crate) fn try_clear_dead(&self, id: &str, snapshot: Snapshot) -> Option<Snapshot> {
+        match Lock::try_exclusive(&self.root().container_run_dir(id).join("lock")) {
+            // Shown as what it is, also where a full disk keeps us from writing it down.
+            Ok(Some(_lock)) => self.clear_dead(id).unwrap_or(Some(snapshot)),
+            _ => Some(snapshot),
+        }
+    }
+
+    /// Under the container's lock. `None` for a container that went with its monitor (`--rm`).
+    fn clear_dead(&self, id: &str) -> Result<Option<Snapshot>> {
         let snapshot = Snapshot::take(self.root(), id)?;
         if snapshot.status == Status::Dead
             && let Err(error) = recover::clear(self, id, &snapshot)

@@ -68,6 +68,8 @@ fn merged_dir(snapshot: &Snapshot) -> Option<String> {
 fn state(snapshot: &Snapshot) -> Value {
     let exit = snapshot.exit.clone().unwrap_or_default();
     let active = snapshot.status.is_active();
+    // One that waits for its next run tells how the last one ended.
+    let has_ended = !active || snapshot.status == Status::Restarting;
     let started = match &snapshot.state {
         Some(state) if active => state.started,
         _ => exit.started,
@@ -75,13 +77,14 @@ fn state(snapshot: &Snapshot) -> Value {
     let time = |time: Option<Timestamp>| time.map_or(NEVER.into(), |time| time.to_string());
     json!({
         "Status": snapshot.status.as_str(),
-        "Running": matches!(snapshot.status, Status::Running | Status::Paused),
+        // docker's: also between two runs.
+        "Running": active,
         "Paused": snapshot.status == Status::Paused,
         "Restarting": snapshot.status == Status::Restarting,
-        "OOMKilled": !active && exit.oom_killed,
+        "OOMKilled": has_ended && exit.oom_killed,
         "Dead": false,
         "Pid": snapshot.init_pid().unwrap_or(0),
-        "ExitCode": if active { 0 } else { exit.code },
+        "ExitCode": if has_ended { exit.code } else { 0 },
         "Error": exit.error.as_str(),
         "StartedAt": time(started),
         "FinishedAt": time(exit.finished),

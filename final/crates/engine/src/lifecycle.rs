@@ -1,28 +1,35 @@
 //! `start stop kill restart pause unpause wait rename`: one container from one state to another.
 
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::Duration;
 
 use hull_runtime::cgroups::Cgroup;
 use hull_storage::lock::Lock;
 use hull_storage::process_id::ProcessId;
-use hull_storage::root::Root;
 use hull_sys::process;
+use nix::libc;
 
-use crate::attach::{AttachStream, Connection, Message, WindowSize};
+use crate::attach::{AttachStream, Message, WindowSize};
+use crate::ending::{Done, Ending, Way, end_all};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::monitor::launch::{StartAttach, launch};
 use crate::record::Record;
+use crate::running::{LOOK, RunningContainer, Stopped, readable};
 use crate::signal;
 use crate::state::{Exit, Phase, Snapshot, State, Status};
 
 /// docker's: seconds between the stop signal and SIGKILL.
 const STOP_TIMEOUT: u32 = 10;
 
-/// For a monitor that has nothing to do but to answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long another command may take to change a container.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The signals by which a user ends a program. Any other says nothing about whether it is to be restarted, unless it ends
+/// the program.
+const ENDING: [i32; 4] = [libc::SIGKILL, libc::SIGTERM, libc::SIGINT, libc::SIGQUIT];
 
 impl Engine {
     /// Starts a container; a running one is left as it is. Attached, its output is there from the first byte. `size` is
@@ -34,7 +41,7 @@ impl Engine {
         size: Option<WindowSize>,
     ) -> Result<Option<AttachStream>> {
         let record = self.find(name)?;
-        match launch(self, &record, attach, size)? {
+        match launch(self, &record, attach, size).map_err(|error| error.for_container(name))? {
             None if attach == StartAttach::Attached => self.attach(&record.id).map(Some),
             stream => Ok(stream),
         }
@@ -43,95 +50,111 @@ impl Engine {
     /// Joins a running container's output from here on.
     pub fn attach(&self, name: &str) -> Result<AttachStream> {
         let record = self.find(name)?;
-        let snapshot = Snapshot::take(self.root(), &record.id)?;
-        if snapshot.status != Status::Running {
-            return Err(wrong_state("attach to", &record, snapshot.status));
-        }
-        let run_dir = self.root().container_run_dir(&record.id);
-        let connection =
-            Connection::connect(&run_dir).context(|| format!("reach the monitor of {}", record.name))?;
+        let running = self.running(&record.id)?;
+        let Some(mut running) = running.filter(|running| running.status == Status::Running) else {
+            let status = Snapshot::take(self.root(), &record.id)?.status;
+            return Err(wrong_state("attach to", &record, status));
+        };
+        running.check_monitor(&record.name)?;
+        let connection = running.connection.take().ok_or_else(|| running.silent(&record.name))?;
         connection.send(&Message::Subscribe).context(|| format!("attach to {}", record.name))?;
-        Ok(AttachStream::new(connection).listening_in(run_dir))
+        Ok(AttachStream::new(connection).listening_in(self.root().container_run_dir(&record.id)))
     }
 
-    /// The stop signal, a wait, then SIGKILL. Stopping what does not run is success, as in docker.
-    pub fn stop(&self, name: &str, signal: Option<&str>, timeout: Option<u32>) -> Result<()> {
-        self.end(&self.find(name)?, signal, timeout, false)
+    /// The stop signal, a wait, then SIGKILL, for all of them at once. Stopping what does not run is success, as in
+    /// docker. `done` is called for each, in the order of the names.
+    pub fn stop(&self, names: &[String], signal: Option<&str>, timeout: Option<u32>, done: Done<'_>) {
+        let begin = |name: &String| self.begin_stop(&self.find(name)?, signal, timeout, false);
+        end_all(names.iter().map(begin).collect(), done);
     }
 
     /// With `keep` the container stays though it has `--rm`.
-    fn end(&self, record: &Record, signal: Option<&str>, timeout: Option<u32>, keep: bool) -> Result<()> {
+    fn begin_stop(
+        &self,
+        record: &Record,
+        signal: Option<&str>,
+        timeout: Option<u32>,
+        keep: bool,
+    ) -> Result<Option<Ending<'_>>> {
         let signal = signal.map(signal::parse).transpose()?.unwrap_or(record.stop_signal);
         let seconds = timeout.or(record.options.stop_timeout).unwrap_or(STOP_TIMEOUT);
-        let Some(mut running) = self.running(record)? else { return Ok(()) };
-        running.say_stopping(self.root(), &record.id, keep)?;
-        // A frozen process takes no signal but the thaw.
-        if running.status == Status::Paused {
-            self.unpause(&record.id)?;
-        }
-        running.signal(signal)?;
-        if !running.wait(Some(Duration::from_secs(seconds.into())))? {
-            running.signal(nix::libc::SIGKILL)?;
-            running.wait(None)?;
-        }
-        Ok(())
+        let way = Way { signal, timeout: Duration::from_secs(seconds.into()), keep, force: false };
+        let running = self.running(&record.id)?;
+        Ok(running.map(|running| Ending::begin(self, &record.id, &record.name, running, way)))
     }
 
-    pub fn kill(&self, name: &str, signal: &str) -> Result<()> {
-        let record = self.find(name)?;
-        let signal = signal::parse(signal)?;
-        let not_running = |status| wrong_state("kill", &record, status);
-        let Some(mut running) = self.running(&record)? else {
-            return Err(not_running(Snapshot::take(self.root(), &record.id)?.status));
+    /// Stops all of them at once and starts each when it has ended.
+    pub fn restart(&self, names: &[String], signal: Option<&str>, timeout: Option<u32>, done: Done<'_>) {
+        let begin = |name: &String| self.begin_stop(&self.find(name)?, signal, timeout, true);
+        end_all(names.iter().map(begin).collect(), &mut |index, ended| {
+            let started = ended.and_then(|()| match names.get(index) {
+                Some(name) => self.start(name, StartAttach::Detached, None).map(drop),
+                None => Ok(()),
+            });
+            done(index, started);
+        });
+    }
+
+    /// Sends a signal to each. After SIGKILL it waits for their ends.
+    pub fn kill(&self, names: &[String], signal: &str, done: Done<'_>) {
+        let begin = |name: &String| self.begin_kill(&self.find(name)?, signal::parse(signal)?);
+        end_all(names.iter().map(begin).collect(), done);
+    }
+
+    fn begin_kill(&self, record: &Record, signal: i32) -> Result<Option<Ending<'_>>> {
+        let Some(running) = self.running(&record.id)? else {
+            let status = Snapshot::take(self.root(), &record.id)?.status;
+            return Err(wrong_state("kill", record, status));
         };
-        // docker's rule: whoever chose no stop signal ends the container with any, also for its restart policy.
-        if signal == nix::libc::SIGKILL || [signal, nix::libc::SIGTERM].contains(&record.stop_signal) {
-            running.say_stopping(self.root(), &record.id, false)?;
+        if signal == libc::SIGKILL {
+            return Ok(Some(Ending::begin(self, &record.id, &record.name, running, Way::KILL)));
         }
-        if running.init.is_none() {
-            return Err(not_running(running.status));
+        let is_ending = signal == record.stop_signal || ENDING.contains(&signal);
+        if running.status == Status::Restarting && !is_ending {
+            return Err(wrong_state("kill", record, running.status));
         }
-        running.signal(signal)?;
-        if signal == nix::libc::SIGKILL {
-            if running.status == Status::Paused {
-                self.thaw(&record)?;
+        self.interrupt(record, running, signal, is_ending).map(|()| None)
+    }
+
+    /// Sends a signal, after the monitor has been told what follows for the restart policy.
+    fn interrupt(
+        &self,
+        record: &Record,
+        mut running: RunningContainer,
+        signal: i32,
+        is_ending: bool,
+    ) -> Result<()> {
+        let mut stopped = Stopped::default();
+        let told = running.tell(match is_ending {
+            true => &Message::Stopping { keep: false },
+            false => &Message::Signalling,
+        });
+        if let Some(connection) = running.connection.as_ref().filter(|_| told) {
+            while !readable(connection, Some(LOOK))? {
+                if stopped.look(&running.state.monitor) {
+                    return Err(running.silent(&record.name));
+                }
             }
-            running.wait(None)?;
+            running.find_init(self.root(), &record.id)?;
         }
-        Ok(())
+        match running.init.is_none() && is_ending {
+            false => running.signal(signal),
+            // It waited for its next run, which does not come.
+            true => crate::ending::end(Ending::begin(self, &record.id, &record.name, running, Way::KILL)),
+        }
     }
 
-    pub fn restart(&self, name: &str, signal: Option<&str>, timeout: Option<u32>) -> Result<()> {
-        let record = self.find(name)?;
-        self.end(&record, signal, timeout, true)?;
-        self.start(&record.id, StartAttach::Detached, None).map(drop)
-    }
-
-    /// Waits until the container is not running and returns its exit code.
+    /// Waits until the container's program ends and returns its exit code, also where a restart follows, as docker does.
+    /// Of a container that does not run, that of its last run.
     pub fn wait(&self, name: &str) -> Result<u8> {
         let record = self.find(name)?;
-        if let Some(running) = self.running(&record)? {
+        if let Some(running) = self.running(&record.id)? {
             // The monitor's last word comes before it removes what `--rm` removes.
-            if let Ok(Some(code)) = self.exit_from_monitor(&record.id) {
+            if let Some(code) = running.exit_code(&record.name)? {
                 return Ok(code);
             }
-            running.wait(None)?;
         }
         Ok(Exit::load(self.root(), &record.id)?.map_or(0, |exit| exit.code))
-    }
-
-    /// Everyone who is connected hears of the exit. Who also asked for the output would brake the container with it.
-    fn exit_from_monitor(&self, id: &str) -> Result<Option<u8>> {
-        let connection =
-            Connection::connect(&self.root().container_run_dir(id)).context(|| "reach the monitor".into())?;
-        let mut buffer = Vec::new();
-        loop {
-            match connection.receive(&mut buffer).context(|| "listen to the monitor".into())? {
-                Some(Message::Exited(code)) => return Ok(Some(code)),
-                Some(_) => {}
-                None => return Ok(None),
-            }
-        }
     }
 
     pub fn pause(&self, name: &str) -> Result<()> {
@@ -152,7 +175,7 @@ impl Engine {
         to: Phase,
         change: impl FnOnce(&Cgroup) -> std::result::Result<(), hull_runtime::cgroups::Error>,
     ) -> Result<()> {
-        let _lock = self.lock(&record.id)?;
+        let _lock = self.lock(&record.id).map_err(|error| error.for_container(&record.name))?;
         let snapshot = Snapshot::take(self.root(), &record.id)?;
         let (status, Some(state)) = (snapshot.status, snapshot.state) else {
             return Err(wrong_state(verb, record, snapshot.status));
@@ -172,10 +195,9 @@ impl Engine {
 
     /// Lets a killed container die: on cgroup v1 a frozen process does not even take SIGKILL. On v2 it does, and may
     /// have gone by now.
-    pub(crate) fn thaw(&self, record: &Record) -> Result<()> {
-        let state = State::load(self.root(), &record.id)?;
-        let Some(path) = state.and_then(|state| state.cgroup) else { return Ok(()) };
-        let cgroup = self.cgroup(&path)?;
+    pub(crate) fn thaw(&self, state: &State) -> Result<()> {
+        let Some(path) = &state.cgroup else { return Ok(()) };
+        let cgroup = self.cgroup(path)?;
         match cgroup.thaw() {
             Err(_) if !cgroup.exists() => Ok(()),
             thawed => Ok(thawed?),
@@ -183,8 +205,10 @@ impl Engine {
     }
 
     pub fn rename(&self, name: &str, new: &str) -> Result<()> {
-        let mut record = self.find(name)?;
-        let _lock = self.lock(&record.id)?;
+        let id = self.resolve(name)?;
+        let _lock = self.lock(&id).map_err(|error| error.for_container(name))?;
+        // Under the lock: another command may have changed the record.
+        let mut record = Record::load(self.root(), &id).map_err(|error| error.for_container(name))?;
         let old = std::mem::replace(&mut record.name, new.into());
         hull_storage::names::rename(self.root(), &record.id, &old, new, || {
             record.store(&self.root().container_dir(&record.id))
@@ -192,30 +216,42 @@ impl Engine {
         crate::network::rename(self, &record)
     }
 
-    /// A container's lock, for one transition.
+    /// A container's lock, for one transition; an error when there is no such container by the time it is granted.
     pub(crate) fn lock(&self, id: &str) -> Result<Lock> {
+        let locked = self.lock_with(id, |path| Lock::exclusive_within(path, Some(PATIENCE)));
+        let lock = locked.map_err(|error| match error {
+            Error::Storage(hull_storage::Error::Held { holder, is_stopped, .. }) => {
+                Error::Busy { name: id.to_owned(), holder, is_stopped }
+            }
+            other => other,
+        })?;
+        if !self.root().container_dir(id).exists() {
+            // We have just made it, or its last user left it to whoever comes.
+            crate::remove::remove_run_dir(self.root(), id)?;
+            return Err(Error::NoSuchContainer(id.to_owned()));
+        }
+        Ok(lock)
+    }
+
+    /// For the container's monitor, which has to go on however long another command takes.
+    pub(crate) fn lock_as_monitor(&self, id: &str) -> Result<Lock> {
+        self.lock_with(id, Lock::exclusive)
+    }
+
+    fn lock_with(
+        &self,
+        id: &str,
+        take: impl Fn(&Path) -> std::result::Result<Lock, hull_storage::Error>,
+    ) -> Result<Lock> {
         let directory = self.root().container_run_dir(id);
         loop {
             std::fs::create_dir_all(&directory).context(|| format!("create {}", directory.display()))?;
-            match Lock::exclusive(&directory.join("lock")) {
+            match take(&directory.join("lock")) {
                 // Its monitor was the last to hold it, and removed the directory in between.
                 Err(hull_storage::Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
                 other => return Ok(other?),
             }
         }
-    }
-
-    /// A container's live monitor. What a killed one left is cleared on the way.
-    pub(crate) fn running(&self, record: &Record) -> Result<Option<RunningContainer>> {
-        let snapshot = self.clear_if_dead(record, Snapshot::take(self.root(), &record.id)?)?;
-        let (true, Some(state)) = (snapshot.status.is_active(), snapshot.state) else { return Ok(None) };
-        let Some(monitor) = open(&state.monitor)? else { return Ok(None) };
-        let init = match &state.init {
-            Some(init) => open(init)?,
-            None => None,
-        };
-        let connection = Connection::connect(&self.root().container_run_dir(&record.id)).ok();
-        Ok(Some(RunningContainer { status: snapshot.status, monitor, init, connection }))
     }
 }
 
@@ -235,58 +271,4 @@ pub(crate) fn wrong_state(verb: &'static str, record: &Record, status: Status) -
         other => other.as_str(),
     };
     Error::WrongState { verb, name: record.name.clone(), state }
-}
-
-/// A container whose monitor was alive when it was looked at, held by descriptors that cannot come to mean others.
-pub(crate) struct RunningContainer {
-    pub status: Status,
-    monitor: OwnedFd,
-    init: Option<OwnedFd>,
-    connection: Option<Connection>,
-}
-
-impl RunningContainer {
-    /// Tells the monitor not to restart, and waits for its answer so that no restart comes in between. A container
-    /// that was still starting has its first process by then.
-    pub(crate) fn say_stopping(&mut self, root: &Root, id: &str, keep: bool) -> Result<()> {
-        let Some(connection) = &self.connection else { return Ok(()) };
-        // A monitor that is still starting the container answers when it has. Any other answers at once, or there is
-        // something wrong with it, which the signal must not wait for.
-        let timeout = self.init.is_some().then_some(ANSWER_TIMEOUT);
-        if connection.send(&Message::Stopping { keep }).is_ok() && readable(connection, timeout)? {
-            let _ = connection.receive(&mut Vec::new());
-        }
-        if self.init.is_none()
-            && let Some(init) = State::load(root, id)?.and_then(|state| state.init)
-        {
-            self.init = open(&init)?;
-        }
-        Ok(())
-    }
-
-    /// Tells the monitor that the container is on other networks, and waits until its names are right.
-    pub(crate) fn say_networks(&self) -> Result<()> {
-        let Some(connection) = &self.connection else { return Ok(()) };
-        if connection.send(&Message::Networks).is_ok() {
-            readable(connection.as_fd(), Some(ANSWER_TIMEOUT))?;
-        }
-        Ok(())
-    }
-
-    pub(crate) fn signal(&self, signal: i32) -> Result<()> {
-        let Some(init) = &self.init else { return Ok(()) };
-        match process::pidfd_send_signal(init.as_fd(), signal) {
-            Ok(()) | Err(nix::errno::Errno::ESRCH) => Ok(()),
-            Err(errno) => Err(errno).context(|| format!("send signal {signal}")),
-        }
-    }
-
-    /// Waits for the monitor's end, which is after its cleanup. False when the time is up.
-    pub(crate) fn wait(&self, timeout: Option<Duration>) -> Result<bool> {
-        readable(&self.monitor, timeout)
-    }
-}
-
-pub(crate) fn readable(fd: impl AsFd, timeout: Option<Duration>) -> Result<bool> {
-    hull_sys::wait::until_readable(fd, timeout).context(|| "wait for the container".into())
 }

@@ -8,9 +8,10 @@ use hull_network::ports::Port;
 use serde::Deserialize;
 
 use crate::engine::{Engine, directories};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::network::{PublishedPort, network_names, ports_column, published_on};
 use crate::options::{NetworkMode, NetworkOption};
+use crate::record::Record;
 use crate::state::{Snapshot, Status};
 use crate::time::Timestamp;
 
@@ -41,6 +42,8 @@ pub struct Summary {
     pub exposed: Vec<Port>,
     /// Unpacked layers, lowest first, as paths below the data root.
     pub layers: Vec<PathBuf>,
+    /// Why its files cannot be read: then little else is known of it, and only `rm -f` can be done with it.
+    pub damage: Option<String>,
 }
 
 /// What a listing needs of a `container.json`: the rest is passed over, which for some hundred containers tells.
@@ -87,24 +90,11 @@ impl Engine {
             directories(&self.root().run().join("containers"))?.into_iter().collect();
         let mut summaries = Vec::new();
         for id in self.ids()? {
-            let path = self.root().container_dir(&id).join("container.json");
-            // Removed while we were reading, perhaps.
-            let Some(head) = hull_storage::file::read_json::<Head>(&path)? else { continue };
-            let snapshot = match with_state.contains(&id) {
-                true => Snapshot::take(self.root(), &id)?,
-                false => Snapshot::without_state(self.root(), &id)?,
-            };
-            let snapshot = match snapshot.status {
-                // Shown as what it is, also where a full disk keeps us from writing it down.
-                Status::Dead => self.clear_dead(&id).unwrap_or(Some(snapshot)),
-                _ => Some(snapshot),
-            };
-            let Some(snapshot) = snapshot else { continue };
-            let (published, network_ids) = match snapshot.status.is_active() {
-                true => published_on(self, &id)?,
-                false => Default::default(),
-            };
-            summaries.push(Summary { network_ids, ..summary(head, snapshot, published) });
+            // One that cannot be read hides no other.
+            match self.summarize(&id, with_state.contains(&id)) {
+                Ok(summary) => summaries.extend(summary),
+                Err(error) => summaries.extend(self.summarize_damaged(&id, &error)),
+            }
         }
         // What cannot be cleared now is there for the next listing; this one has its answer.
         let _ = self.sweep(&summaries, &with_state);
@@ -119,6 +109,65 @@ impl Engine {
         let chains = one.layers.iter().filter_map(|layer| layer.parent()?.file_name()?.to_str());
         let image = chains.map(|chain| layers.size(chain)).sum::<std::result::Result<u64, _>>()?;
         Ok((written, image))
+    }
+
+    /// `None` for a container that was removed while we were reading.
+    fn summarize(&self, id: &str, has_state: bool) -> Result<Option<Summary>> {
+        let path = self.root().container_dir(id).join("container.json");
+        let Some(head) = hull_storage::file::read_json::<Head>(&path)?.filter(|head| head.id == id) else {
+            // A directory without a record of its own is damaged, and `load` says so, unless it is gone.
+            return match Record::load(self.root(), id) {
+                Err(Error::NoSuchContainer(_)) => Ok(None),
+                loaded => loaded.map(|_| None),
+            };
+        };
+        let snapshot = match has_state {
+            true => Snapshot::take(self.root(), id)?,
+            false => Snapshot::without_state(self.root(), id)?,
+        };
+        let snapshot = match snapshot.status {
+            Status::Dead => self.try_clear_dead(id, snapshot),
+            _ => Some(snapshot),
+        };
+        let Some(snapshot) = snapshot else { return Ok(None) };
+        let on_networks = match snapshot.status.is_active() {
+            true => published_on(self, id),
+            false => Ok(Default::default()),
+        };
+        let damage = on_networks.as_ref().err().map(Error::to_string);
+        let (published, network_ids) = on_networks.unwrap_or_default();
+        Ok(Some(Summary { network_ids, damage, ..summary(head, snapshot, published) }))
+    }
+
+    /// What can be said without the file that could not be read. `None` for a container that is not there any more.
+    fn summarize_damaged(&self, id: &str, error: &Error) -> Option<Summary> {
+        let made = std::fs::metadata(self.root().container_dir(id)).and_then(|dir| dir.modified()).ok()?;
+        let names = hull_storage::names::of_container(self.root(), id).unwrap_or_default();
+        let snapshot = Snapshot::take(self.root(), id).ok();
+        let status = snapshot.as_ref().map(|snapshot| snapshot.status);
+        let started = snapshot.and_then(|snapshot| snapshot.state?.started);
+        Some(Summary {
+            id: id.to_owned(),
+            name: names.into_iter().next().unwrap_or_else(|| id[..12].to_owned()),
+            image: String::new(),
+            image_id: String::new(),
+            command: String::new(),
+            created: made,
+            status: status.filter(|status| status.is_active()).unwrap_or(Status::Dead),
+            exit_code: None,
+            started: started.map(|time| time.0),
+            finished: None,
+            labels: BTreeMap::new(),
+            mounts: vec![],
+            mount_points: vec![],
+            networks: vec![],
+            network_ids: vec![],
+            ports: String::new(),
+            published: vec![],
+            exposed: vec![],
+            layers: vec![],
+            damage: Some(error.to_string()),
+        })
     }
 
     /// The containers made from an image, and whether they run.
@@ -154,6 +203,7 @@ fn summary(head: Head, snapshot: Snapshot, published: Vec<PublishedPort>) -> Sum
         exposed,
         mount_points,
         layers: head.layers,
+        damage: None,
         image: head.options.image,
         id: head.id,
         name: head.name,

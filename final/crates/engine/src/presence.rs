@@ -1,15 +1,23 @@
 //! That a container has a monitor, told by a lock on its directory.
 //!
 //! The run root, where a monitor writes down that it lives, can be emptied under it: a login manager does so when its
-//! user leaves. Two monitors on one writable layer would destroy it, so each holds the layer's directory itself.
+//! user leaves, and a shell without `XDG_RUNTIME_DIR` looks at another one. Two monitors on one writable layer would
+//! destroy it, so each holds the layer's directory itself; and the kernel tells who holds it.
 
 use std::fs::File;
+use std::time::Duration;
 
+use hull_storage::lock;
+use hull_storage::process_id::ProcessId;
 use hull_storage::root::Root;
 use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::error::{Error, IoContext, Result};
-use crate::record::Record;
+
+/// Whoever only looks holds the directory for a moment, and is waited for.
+const ATTEMPTS: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// Held for a monitor's life, and let go by the kernel with it.
 #[derive(Debug)]
@@ -20,21 +28,49 @@ pub(crate) struct Presence {
 impl Presence {
     /// `None` while another monitor lives.
     pub(crate) fn take(root: &Root, id: &str) -> Result<Option<Self>> {
-        let path = root.container_dir(id);
-        let context = || format!("lock {}", path.display());
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(&path, flags, Mode::empty()).context(context)?;
-        match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-            locked => locked.context(context).map(|()| Some(Self { _directory: directory.into() })),
+        let directory = open(root, id)?;
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                std::thread::sleep(PAUSE);
+            }
+            match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+                Err(Errno::WOULDBLOCK) => {}
+                locked => {
+                    locked.context(|| format!("lock the directory of container {id}"))?;
+                    return Ok(Some(Self { _directory: directory }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The monitor that holds the container's directory. `None` without one, and for one in a pid namespace that
+    /// cannot be seen from here.
+    pub(crate) fn holder(root: &Root, id: &str) -> Option<ProcessId> {
+        let directory = open(root, id).ok()?;
+        match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockShared) {
+            Err(Errno::WOULDBLOCK) => lock::holders(&directory).into_iter().next(),
+            _ => None,
         }
     }
 
-    pub(crate) fn refusal(record: &Record) -> Error {
+    pub(crate) fn refusal(root: &Root, id: &str, name: &str) -> Error {
+        let monitor = match Self::holder(root, id) {
+            Some(monitor) => format!("process {}", monitor.pid),
+            None => "a process of another pid namespace".into(),
+        };
         Error::Unsupported(format!(
-            "container {} has a monitor that lives, though its state in the run root is gone; \
-             end it first: lslocks tells its pid",
-            record.name
+            "container {name} has a monitor that lives ({monitor}), though its state in the run root is gone; \
+             end it first: hull rm -f {name}"
         ))
+    }
+}
+
+fn open(root: &Root, id: &str) -> Result<File> {
+    let path = root.container_dir(id);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match rustix::fs::open(&path, flags, Mode::empty()) {
+        Err(Errno::NOENT) => Err(Error::NoSuchContainer(id.to_owned())),
+        opened => Ok(opened.context(|| format!("open {}", path.display()))?.into()),
     }
 }

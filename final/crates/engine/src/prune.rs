@@ -29,7 +29,8 @@ impl Engine {
     pub fn prune(&self, options: PruneOptions) -> Result<Pruned> {
         let mut pruned = Pruned::default();
         for container in self.list()? {
-            if matches!(container.status, Status::Exited | Status::Created) {
+            // What a damaged one was, its user may still want to find out.
+            if matches!(container.status, Status::Exited | Status::Created) && container.damage.is_none() {
                 let upper = self.root().container_dir(&container.id).join("upper");
                 let bytes = tree::disk_usage(&upper)?;
                 self.remove(&container.id, false, true)?;

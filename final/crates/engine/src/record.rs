@@ -82,8 +82,21 @@ impl Record {
     pub(crate) const FORMAT: u32 = FORMAT;
 
     pub fn load(root: &Root, id: &str) -> Result<Self> {
-        hull_storage::file::read_json(&root.container_dir(id).join("container.json"))?
-            .ok_or_else(|| Error::NoSuchContainer(id.into()))
+        match hull_storage::file::read_json::<Self>(&root.container_dir(id).join("container.json")) {
+            Ok(Some(record)) if record.id != id => {
+                Err(Error::DamagedRecord { name: id.into(), why: format!("it is that of {}", record.id) })
+            }
+            Ok(Some(record)) => Ok(record),
+            // A directory with an id is a whole container: one without a record has lost it.
+            Ok(None) if root.container_dir(id).exists() => {
+                Err(Error::DamagedRecord { name: id.into(), why: "container.json is missing".into() })
+            }
+            Ok(None) => Err(Error::NoSuchContainer(id.into())),
+            Err(error @ hull_storage::Error::Damaged { .. }) => {
+                Err(Error::DamagedRecord { name: id.into(), why: error.to_string() })
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Into the container's directory.

@@ -6,73 +6,137 @@ use std::path::Path;
 use hull_storage::root::Root;
 use hull_storage::{names, staging};
 
+use crate::ending::{Done, Ending, Way, end, end_all};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
-use crate::lifecycle::RunningContainer;
 use crate::monitor::recover;
 use crate::presence::Presence;
 use crate::record::Record;
 use crate::state::{Snapshot, Status};
 
+/// What is to be removed. Of a container whose record is damaged, what can be found out otherwise.
+pub(crate) struct Remains {
+    id: String,
+    /// By which the user knows it.
+    name: String,
+    names: Vec<String>,
+    /// The anonymous volumes that go with it.
+    volumes: Vec<String>,
+    is_damaged: bool,
+}
+
+impl Remains {
+    pub(crate) fn of(record: &Record, with_volumes: bool) -> Self {
+        let anonymous = record.mounts.iter().filter(|mount| mount.anonymous && with_volumes);
+        Self {
+            id: record.id.clone(),
+            name: record.name.clone(),
+            names: vec![record.name.clone()],
+            volumes: anonymous.filter_map(|mount| mount.name.clone()).collect(),
+            is_damaged: false,
+        }
+    }
+
+    fn find(engine: &Engine, name: &str, with_volumes: bool) -> Result<Self> {
+        let id = engine.resolve(name)?;
+        match Record::load(engine.root(), &id) {
+            Ok(record) => Ok(Self::of(&record, with_volumes)),
+            Err(Error::DamagedRecord { .. }) => {
+                let names = names::of_container(engine.root(), &id)?;
+                Ok(Self { id, name: name.to_owned(), names, volumes: vec![], is_damaged: true })
+            }
+            Err(error) => Err(error.for_container(name)),
+        }
+    }
+}
+
 impl Engine {
     /// `force` kills a running container first; `volumes` also removes its anonymous volumes.
     pub fn remove(&self, name: &str, force: bool, volumes: bool) -> Result<()> {
-        let record = self.find(name)?;
-        let (lock, snapshot) = loop {
-            if let Some(running) = self.running(&record)? {
-                if !force {
-                    return Err(Error::InUse { name: record.name, state: running.status.as_str() });
-                }
-                self.end_by_force(&record, running)?;
+        let mut outcome = Ok(());
+        self.remove_all(&[name.to_owned()], force, volumes, &mut |_, removed| outcome = removed);
+        outcome
+    }
+
+    /// By force all of them are ended at once. `done` is called for each, in the order of the names.
+    pub fn remove_all(&self, names: &[String], force: bool, volumes: bool, done: Done<'_>) {
+        let mut remains = Vec::with_capacity(names.len());
+        let mut begun = Vec::with_capacity(names.len());
+        for name in names {
+            let found = Remains::find(self, name, volumes);
+            begun.push(match &found {
+                Ok(found) => self.begin_remove(found, force),
+                Err(_) => Ok(None),
+            });
+            remains.push(found);
+        }
+        let mut remains = remains.into_iter();
+        end_all(begun, &mut |index, ended| {
+            let found = remains.next().unwrap_or_else(|| Err(Error::NoSuchContainer(String::new())));
+            done(index, found.and_then(|found| ended.and_then(|()| self.remove_ended(&found, force))));
+        });
+    }
+
+    fn begin_remove(&self, found: &Remains, force: bool) -> Result<Option<Ending<'_>>> {
+        if found.is_damaged && !force {
+            // Whether it runs, and what it is, is not known for certain.
+            Record::load(self.root(), &found.id).map_err(|error| error.for_container(&found.name))?;
+        }
+        let running = match self.running(&found.id) {
+            // Its monitor was killed, and with `--rm` clearing up after it removes it.
+            Err(Error::NoSuchContainer(_)) => None,
+            running => running?,
+        };
+        match running {
+            Some(running) if !force => {
+                Err(Error::InUse { name: found.name.clone(), state: running.status.as_str() })
             }
-            // With `--rm` the monitor has removed it by now.
-            if !self.root().container_dir(&record.id).exists() {
-                return Ok(());
+            Some(running) => {
+                let way = Way { force: true, ..Way::KILL };
+                Ok(Some(Ending::begin(self, &found.id, &found.name, running, way)))
             }
-            let lock = self.lock(&record.id)?;
-            let snapshot = Snapshot::take(self.root(), &record.id)?;
-            match snapshot.status.is_active() {
-                // One that was still starting when we looked holds the lock until it runs.
-                true if force => drop(lock),
-                true => return Err(Error::InUse { name: record.name, state: snapshot.status.as_str() }),
-                false => break (lock, snapshot),
+            None => Ok(None),
+        }
+    }
+
+    /// Of a container whose monitor has ended, as far as we know.
+    fn remove_ended(&self, found: &Remains, force: bool) -> Result<()> {
+        let root = self.root();
+        let (_lock, snapshot) = loop {
+            let lock = match self.lock(&found.id) {
+                // With `--rm` the monitor has removed it by now.
+                Err(Error::NoSuchContainer(_)) => return Ok(()),
+                lock => lock.map_err(|error| error.for_container(&found.name))?,
+            };
+            let snapshot = Snapshot::take(root, &found.id)?;
+            if !snapshot.status.is_active() {
+                break (lock, snapshot);
             }
+            // It was still starting when we looked, or somebody has started it since.
+            drop(lock);
+            self.begin_remove(found, force)?.map_or(Ok(()), end)?;
         };
         if snapshot.status == Status::Dead {
             // Its monitor was killed while we were on our way.
-            recover::clear(self, &record.id, &snapshot)?;
-            if !self.root().container_dir(&record.id).exists() {
+            recover::clear(self, &found.id, &snapshot)?;
+            if !root.container_dir(&found.id).exists() {
                 return Ok(());
             }
         }
-        if Presence::take(self.root(), &record.id)?.is_none() {
-            return Err(Presence::refusal(&record));
+        if Presence::take(root, &found.id)?.is_none() {
+            return Err(Presence::refusal(root, &found.id, &found.name));
         }
         // Of one that was killed with its monitor, and whose state somebody has removed, the cgroup may still be there.
-        if let Ok(cgroup) = self.cgroup(&self.cgroup_path(&record.id))
-            && cgroup.exists()
-        {
-            cgroup.kill_all()?;
-            cgroup.remove()?;
-        }
-        let removed = remove_files(self, &record, volumes);
-        drop(lock);
-        removed
-    }
-
-    fn end_by_force(&self, record: &Record, mut running: RunningContainer) -> Result<()> {
-        running.say_stopping(self.root(), &record.id, false)?;
-        running.signal(nix::libc::SIGKILL)?;
-        if running.status == Status::Paused {
-            self.thaw(record)?;
-        }
-        running.wait(None).map(drop)
+        recover::clear_cgroup(self, &self.cgroup_path(&found.id))?;
+        // Of one that does not run nothing is left on any network, unless its file could not be read.
+        let disconnected = crate::network::clear(self, &found.id);
+        remove_files(self, found).and(disconnected)
     }
 }
 
 /// Everything a container has on disk. Its directory is first renamed out of sight: from then on the container does
 /// not exist, and what an interruption leaves is cleared by the next listing.
-pub(crate) fn remove_files(engine: &Engine, record: &Record, volumes: bool) -> Result<()> {
+pub(crate) fn remove_files(engine: &Engine, remains: &Remains) -> Result<()> {
     let root = engine.root();
     let mut first = Ok(());
     let mut note = |result: Result<()>| {
@@ -80,20 +144,20 @@ pub(crate) fn remove_files(engine: &Engine, record: &Record, volumes: bool) -> R
             first = result;
         }
     };
-    note(staging::remove_whole(&root.container_dir(&record.id)).map_err(Error::from));
-    note(names::release(root, &record.name, &record.id).map_err(Error::from));
-    if volumes {
-        for name in
-            record.mounts.iter().filter(|mount| mount.anonymous).filter_map(|mount| mount.name.as_ref())
-        {
-            // docker's rule: a volume that another container took with --volumes-from stays for that one.
-            match engine.remove_volume_of_container(name) {
-                Err(Error::Storage(hull_storage::Error::VolumeInUse { .. })) => {}
-                removed => note(removed),
-            }
+    note(staging::remove_whole(&root.container_dir(&remains.id)).map_err(Error::from));
+    for name in &remains.names {
+        note(names::release(root, name, &remains.id).map_err(Error::from));
+    }
+    for name in &remains.volumes {
+        // docker's rule: a volume that another container took with --volumes-from stays for that one, and goes with it.
+        match engine.remove_volume_of_container(name) {
+            Err(Error::Storage(
+                hull_storage::Error::VolumeInUse { .. } | hull_storage::Error::NoSuchVolume(_),
+            )) => {}
+            removed => note(removed),
         }
     }
-    note(remove_run_dir(root, &record.id));
+    note(remove_run_dir(root, &remains.id));
     first
 }
 

@@ -2,13 +2,14 @@
 //!
 //! `state.json` lies in the run root, which a reboot empties; `exit.json` lies with the container and outlives it.
 //! The monitor writes both. A reader takes no lock: it reads a whole file or none, and asks the kernel whether the
-//! monitor named there still lives.
+//! monitor named there still lives. Where the file is missing or damaged, the monitor is looked for ([`crate::lost`]).
 
 use hull_storage::process_id::ProcessId;
 use hull_storage::root::Root;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::lost;
 use crate::time::Timestamp;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -85,6 +86,8 @@ pub struct Snapshot {
     pub status: Status,
     pub state: Option<State>,
     pub exit: Option<Exit>,
+    /// The state is what could be found out otherwise. Such a monitor cannot be reached: its socket may be gone too.
+    pub is_lost: bool,
 }
 
 impl State {
@@ -103,8 +106,18 @@ const INTERRUPTED: u8 = 255;
 impl Exit {
     pub(crate) fn load(root: &Root, id: &str) -> Result<Option<Self>> {
         let directory = root.container_dir(id);
-        if let Some(exit) = hull_storage::file::read_json(&directory.join("exit.json"))? {
-            return Ok(Some(exit));
+        let path = directory.join("exit.json");
+        match hull_storage::file::read_json(&path) {
+            Ok(Some(exit)) => return Ok(Some(exit)),
+            Ok(None) => {}
+            // That it has ended is known, and when: the file was written then.
+            Err(error @ hull_storage::Error::Damaged { .. }) => {
+                let written = std::fs::metadata(&path).and_then(|file| file.modified());
+                let finished = written.ok().map(Timestamp);
+                let error = error.to_string();
+                return Ok(Some(Self { code: INTERRUPTED, finished, error, ..Self::default() }));
+            }
+            Err(error) => return Err(error.into()),
         }
         // Overlay makes this directory with a container's first start, and each end writes an exit. With neither an end
         // nor a monitor the machine went down in between.
@@ -129,12 +142,23 @@ impl Exit {
 
 impl Snapshot {
     pub fn take(root: &Root, id: &str) -> Result<Self> {
-        Self::with(root, id, State::load(root, id)?)
+        match State::load(root, id) {
+            Ok(Some(state)) => Self::with(root, id, Some(state)),
+            Ok(None) => Self::without_state(root, id),
+            Err(Error::Storage(hull_storage::Error::Damaged { .. })) => match lost::find(root, id) {
+                Some(state) => Ok(Self { is_lost: true, ..Self::with(root, id, Some(state))? }),
+                // Nobody lives who could write another one: to be cleared, as after a kill.
+                None => Ok(Self { status: Status::Dead, ..Self::with(root, id, None)? }),
+            },
+            Err(error) => Err(error),
+        }
     }
 
-    /// Of a container known to have no monitor.
+    /// Of a container for which no monitor has written down that it lives.
     pub(crate) fn without_state(root: &Root, id: &str) -> Result<Self> {
-        Self::with(root, id, None)
+        let found = lost::find(root, id);
+        let is_lost = found.is_some();
+        Ok(Self { is_lost, ..Self::with(root, id, found)? })
     }
 
     fn with(root: &Root, id: &str, state: Option<State>) -> Result<Self> {
@@ -151,11 +175,11 @@ impl Snapshot {
         let exit = if status == Status::Running { None } else { Exit::load(root, id)? };
         // An end that was only inferred, while a monitor has come since we looked for its state.
         let inferred = exit.as_ref().is_some_and(|exit| exit.finished.is_none() && exit.code == INTERRUPTED);
-        if state.is_none() && inferred && State::load(root, id)?.is_some() {
+        if state.is_none() && inferred && matches!(State::load(root, id), Ok(Some(_))) {
             return Self::take(root, id);
         }
         let status = if status == Status::Created && exit.is_some() { Status::Exited } else { status };
-        Ok(Self { status, state, exit })
+        Ok(Self { status, state, exit, is_lost: false })
     }
 
     pub fn init_pid(&self) -> Option<i32> {

@@ -11,6 +11,8 @@ pub enum Error {
     Io { action: String, source: io::Error },
     #[error("{} is damaged: {source}", path.display())]
     Damaged { path: PathBuf, source: serde_json::Error },
+    #[error("{} is locked by {}", path.display(), describe_holder(*holder, *is_stopped))]
+    Held { path: PathBuf, holder: i32, is_stopped: bool },
     #[error("{} was written by a newer hull (format {found}; this one knows {known})", path.display())]
     NewerFormat { path: PathBuf, found: u32, known: u32 },
     #[error("{} belongs to user {owner} and is not safe to keep state in", path.display())]
@@ -41,6 +43,7 @@ impl Error {
                 libc::EROFS => Some("choose a --root on a writable file system".into()),
                 _ => None,
             },
+            Self::Held { holder, is_stopped, .. } => Some(hint_at_holder(*holder, *is_stopped)),
             Self::NewerFormat { .. } => {
                 Some("use the hull that wrote it, or another directory with --root".into())
             }
@@ -55,6 +58,24 @@ impl Error {
             Self::Overlay { hint, .. } => hint.clone(),
             _ => None,
         }
+    }
+}
+
+/// Who holds a lock, for a sentence. 0 is a process that cannot be seen from here.
+pub fn describe_holder(pid: i32, is_stopped: bool) -> String {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let state = if is_stopped { ", which is stopped" } else { "" };
+    match pid {
+        0 => "another process".into(),
+        _ => format!("process {pid} ({}){state}", name.trim_end()),
+    }
+}
+
+pub fn hint_at_holder(pid: i32, is_stopped: bool) -> String {
+    match (pid, is_stopped) {
+        (0, _) => "wait until that process has ended".into(),
+        (_, true) => format!("let it go on (kill -CONT {pid}) or end it (kill -KILL {pid})"),
+        (_, false) => format!("wait until it has ended, or end it: kill {pid}"),
     }
 }
 

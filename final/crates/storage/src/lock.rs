@@ -2,16 +2,27 @@
 //!
 //! A lock covers a state transition and never a wait for something to happen. The file may be removed together with
 //! its object, so a lock counts only when its path still leads to the file that was locked.
+//!
+//! flock(2) knows no timeout, and a holder that somebody has stopped (Ctrl-Z) never lets go. Where a holder may be at
+//! work for long, the lock is therefore asked for again and again, and a holder that is stopped is an error.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
+use crate::process_id::ProcessId;
+
+/// How long a holder may be stopped before it is reported. A debugger stops a process for moments only.
+const STOPPED: Duration = Duration::from_secs(2);
+
+/// The longest pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A held lock. It goes with the last descriptor of its open file: a forked child holds it too, until it drops or
 /// exits, and dropping it in one of them does not take it from the other.
@@ -33,6 +44,16 @@ impl Lock {
         Ok(acquire(path, FlockOperation::LockExclusive)?.expect("a blocking lock is granted or fails"))
     }
 
+    /// Like [`Self::exclusive`], but an error when the holder is stopped, or has not let go within `patience`.
+    pub fn exclusive_within(path: &Path, patience: Option<Duration>) -> Result<Self> {
+        acquire_within(path, FlockOperation::NonBlockingLockExclusive, patience)
+    }
+
+    /// Like [`Self::shared`], but an error when the holder is stopped.
+    pub fn shared_unless_stopped(path: &Path) -> Result<Self> {
+        acquire_within(path, FlockOperation::NonBlockingLockShared, None)
+    }
+
     /// `None` when somebody else holds it.
     pub fn try_exclusive(path: &Path) -> Result<Option<Self>> {
         acquire(path, FlockOperation::NonBlockingLockExclusive)
@@ -42,6 +63,60 @@ impl Lock {
     pub fn shared(path: &Path) -> Result<Self> {
         Ok(acquire(path, FlockOperation::LockShared)?.expect("a blocking lock is granted or fails"))
     }
+}
+
+fn acquire_within(path: &Path, operation: FlockOperation, patience: Option<Duration>) -> Result<Lock> {
+    let started = Instant::now();
+    let mut pause = Duration::from_micros(100);
+    // Looking for the holder keeps all file locks of the machine waiting for a moment, so it is done seldom.
+    let mut look = started + STOPPED;
+    let mut stopped = None;
+    loop {
+        if let Some(lock) = acquire(path, operation)? {
+            return Ok(lock);
+        }
+        let now = Instant::now();
+        let is_over = patience.is_some_and(|patience| now - started >= patience);
+        if now >= look || is_over {
+            let holder = File::open(path).ok().and_then(|file| holders(&file).into_iter().next());
+            let is_stopped = holder.as_ref().is_some_and(ProcessId::is_stopped);
+            if is_over || is_stopped && stopped == holder {
+                let holder = holder.map_or(0, |holder| holder.pid);
+                return Err(Error::Held { path: path.to_owned(), holder, is_stopped });
+            }
+            stopped = holder.filter(|_| is_stopped);
+            look = now + STOPPED / 4;
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(PAUSE);
+    }
+}
+
+/// The processes that hold a flock(2) on an open file exclusively, as `/proc/locks` tells (proc_locks(5)).
+///
+/// Processes of other pid namespaces are not listed.
+pub fn holders(file: &File) -> Vec<ProcessId> {
+    let Ok(meta) = file.metadata() else { return vec![] };
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let held = locks.lines().filter_map(|line| {
+        // `1: FLOCK  ADVISORY  WRITE 1234 00:2e:5678 0 EOF`; whoever waits for a lock has `->` in front.
+        let mut fields = line.split_whitespace().skip(1);
+        let is_flock = fields.next() == Some("FLOCK") && fields.next().is_some();
+        let is_exclusive = fields.next() == Some("WRITE");
+        let pid = fields.next()?.parse::<i32>().ok()?;
+        let (device, inode) = fields.next()?.rsplit_once(':')?;
+        (is_flock && is_exclusive && inode.parse() == Ok(meta.ino())).then_some((pid, device.to_owned()))
+    });
+    let device = format!("{:02x}:{:02x}", rustix::fs::major(meta.dev()), rustix::fs::minor(meta.dev()));
+    let found = held.filter(|(pid, found)| *found == device || has_open(*pid, &meta));
+    found.filter_map(|(pid, _)| ProcessId::of(pid).ok()).collect()
+}
+
+/// For file systems whose files tell another device than `/proc/locks` does (btrfs).
+fn has_open(pid: i32, meta: &fs::Metadata) -> bool {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let mut open = entries.filter_map(|entry| fs::metadata(entry.path()).ok());
+    open.any(|file| (file.dev(), file.ino()) == (meta.dev(), meta.ino()))
 }
 
 fn acquire(path: &Path, operation: FlockOperation) -> Result<Option<Lock>> {
@@ -120,6 +195,27 @@ mod tests {
         fs::remove_file(&path).unwrap();
         drop(held);
         waiter.join().unwrap();
+    }
+
+    #[test]
+    fn the_holder_of_a_lock_is_found() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("lock");
+        let held = Lock::exclusive(&path).unwrap();
+        let holders = |path| holders(&File::open(path).unwrap());
+        assert_eq!(holders(&path), [ProcessId::of_self().unwrap()]);
+        drop(held);
+        assert_eq!(holders(&path), []);
+    }
+
+    #[test]
+    fn patience_ends_and_the_error_names_the_holder() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("lock");
+        let _held = Lock::exclusive(&path).unwrap();
+        let error = Lock::exclusive_within(&path, Some(Duration::from_millis(20))).unwrap_err();
+        let own = std::process::id() as i32;
+        assert!(matches!(error, Error::Held { holder, is_stopped: false, .. } if holder == own), "{error}");
     }
 
     #[test]

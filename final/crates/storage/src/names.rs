@@ -43,13 +43,13 @@ pub fn claim(root: &Root, name: &str, id: &str) -> Result<()> {
     // Whoever removes a dead claim must not remove the claim that another command put in its place.
     let _lock = Lock::exclusive(&root.names_dir().join(".lock"))?;
     loop {
-        match file::read_json::<Claim>(&path)? {
-            Some(held) if held.id == id => return Ok(()),
-            Some(held) if is_live(root, name, &held)? => {
+        match read(root, name)? {
+            Found::Claim(held) if held.id == id => return Ok(()),
+            Found::Claim(held) if is_live(root, name, &held)? => {
                 return Err(Error::NameTaken { name: name.to_owned(), id: held.id });
             }
-            Some(_) => file::remove(&path)?,
-            None => {}
+            Found::Claim(_) | Found::Damaged => file::remove(&path)?,
+            Found::Nothing => {}
         }
         if file::create_json(&path, &claim)? {
             return Ok(());
@@ -61,10 +61,20 @@ pub fn claim(root: &Root, name: &str, id: &str) -> Result<()> {
 pub fn release(root: &Root, name: &str, id: &str) -> Result<()> {
     let path = path(root, name)?;
     let _lock = Lock::exclusive(&root.names_dir().join(".lock"))?;
-    match file::read_json::<Claim>(&path)? {
-        Some(held) if held.id == id => file::remove(&path),
-        _ => Ok(()),
+    match read(root, name)? {
+        Found::Claim(held) if held.id != id => Ok(()),
+        Found::Claim(_) | Found::Damaged => file::remove(&path),
+        Found::Nothing => Ok(()),
     }
+}
+
+/// The names that say they are the container's: for one whose record does not tell.
+pub fn of_container(root: &Root, id: &str) -> Result<Vec<String>> {
+    let mut names = crate::staging::names_in(&root.names_dir())?;
+    names.retain(|name| {
+        is_valid(name) && matches!(read(root, name), Ok(Found::Claim(claim)) if claim.id == id)
+    });
+    Ok(names)
 }
 
 /// Frees names whose makers were killed and that no container goes by. `known` spares the names of containers that
@@ -73,11 +83,13 @@ pub fn collect(root: &Root, known: impl Fn(&str) -> bool) -> Result<()> {
     let dir = root.names_dir();
     for name in crate::staging::names_in(&dir)?.iter().filter(|name| is_valid(name) && !known(name)) {
         let _lock = Lock::exclusive(&dir.join(".lock"))?;
-        let path = dir.join(name);
-        if let Some(held) = file::read_json::<Claim>(&path)?
-            && !is_live(root, name, &held)?
-        {
-            file::remove(&path)?;
+        let is_free = match read(root, name)? {
+            Found::Claim(held) => !is_live(root, name, &held)?,
+            Found::Damaged => true,
+            Found::Nothing => false,
+        };
+        if is_free {
+            file::remove(&dir.join(name))?;
         }
     }
     file::collect(&dir)
@@ -89,7 +101,7 @@ pub fn resolve(root: &Root, name: &str) -> Result<Option<String>> {
     if !is_valid(name) {
         return Ok(None);
     }
-    let Some(held) = file::read_json::<Claim>(&path(root, name)?)? else { return Ok(None) };
+    let Found::Claim(held) = read(root, name)? else { return Ok(None) };
     Ok(is_live(root, name, &held)?.then_some(held.id))
 }
 
@@ -120,6 +132,36 @@ fn path(root: &Root, name: &str) -> Result<PathBuf> {
         return Err(Error::InvalidName { what: "container", name: name.to_owned() });
     }
     Ok(root.names_dir().join(name))
+}
+
+/// What a name's file says.
+enum Found {
+    Nothing,
+    Claim(Claim),
+    /// It cannot be read, and no container's record has the name.
+    Damaged,
+}
+
+/// Where the file is damaged, the containers are asked which of them has the name.
+fn read(root: &Root, name: &str) -> Result<Found> {
+    match file::read_json::<Claim>(&path(root, name)?) {
+        Ok(claim) => Ok(claim.map_or(Found::Nothing, Found::Claim)),
+        Err(Error::Damaged { .. }) => {
+            let maker = ProcessId { pid: 0, start_time: 0, boot_id: String::new() };
+            let owner = container_named(root, name)?;
+            Ok(owner.map_or(Found::Damaged, |id| Found::Claim(Claim { id, maker })))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn container_named(root: &Root, name: &str) -> Result<Option<String>> {
+    let has_name = |id: &String| {
+        let record = file::read_json::<NamedRecord>(&root.container_dir(id).join("container.json"));
+        matches!(record, Ok(Some(record)) if record.name == name)
+    };
+    let ids = crate::staging::names_in(&root.containers_dir())?;
+    Ok(ids.into_iter().filter(|id| !id.starts_with('.')).find(has_name))
 }
 
 fn is_live(root: &Root, name: &str, claim: &Claim) -> Result<bool> {
@@ -227,6 +269,26 @@ mod tests {
             claims.into_iter().map(|claim| claim.join().unwrap()).sum()
         });
         assert_eq!(wins, 1);
+    }
+
+    #[test]
+    fn a_damaged_claim_is_the_one_of_whose_record_has_the_name_or_nobodys() {
+        let scratch = Scratch::new();
+        let root = root(&scratch);
+        for (name, content) in [("web", "{\"id\": \"o"), ("free", "")] {
+            fs::write(root.names_dir().join(name), content).unwrap();
+        }
+        write_record(&root, "one", "web");
+        assert_eq!(resolve(&root, "web").unwrap().as_deref(), Some("one"));
+        assert_eq!(resolve(&root, "free").unwrap(), None);
+        assert!(matches!(claim(&root, "web", "two"), Err(Error::NameTaken { .. })));
+        claim(&root, "free", "two").unwrap();
+        fs::write(root.names_dir().join("left"), "[").unwrap();
+        collect(&root, |_| false).unwrap();
+        assert!(!root.names_dir().join("left").exists() && root.names_dir().join("web").exists());
+        release(&root, "web", "one").unwrap();
+        assert!(!root.names_dir().join("web").exists());
+        assert_eq!(of_container(&root, "two").unwrap(), ["free"]);
     }
 
     #[test]

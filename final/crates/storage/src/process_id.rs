@@ -1,11 +1,15 @@
 //! A pid that still means the same process later: with its start time and the boot it belongs to.
 
 use std::io;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
 use crate::boot::boot_id;
 use crate::error::{Context, Error, Result};
+
+/// The unit of the times in `/proc`: 100 on every architecture that hull knows (time(7)).
+const USER_HZ: u64 = 100;
 
 /// Identifies one process for good. A pid alone is used again, and after a reboot means nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,15 +37,52 @@ impl ProcessId {
 
     /// Whether the process still runs. A zombie does not: it holds nothing but its exit status.
     pub fn is_alive(&self) -> bool {
+        self.stat().is_some_and(|stat| !stat.ended())
+    }
+
+    /// Whether a signal or a debugger has stopped the process: it answers nobody until it is continued.
+    pub fn is_stopped(&self) -> bool {
+        self.stat().is_some_and(|stat| matches!(stat.state, 'T' | 't'))
+    }
+
+    /// When the process began.
+    pub fn started(&self) -> SystemTime {
+        let since_boot = Duration::from_millis(self.start_time.saturating_mul(1000) / USER_HZ);
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let now = Duration::try_from(now).unwrap_or_default();
+        SystemTime::now() - now.saturating_sub(since_boot)
+    }
+
+    /// The processes whose parent this one is.
+    pub fn children(&self) -> Vec<Self> {
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        let child = |pid| {
+            let stat = read_stat(pid).ok()??;
+            let is_ours = stat.parent == self.pid && !stat.ended();
+            is_ours.then(|| Self { pid, start_time: stat.start_time, boot_id: self.boot_id.clone() })
+        };
+        pids.filter_map(child).collect()
+    }
+
+    /// `None` when the pid means another process by now, or none.
+    fn stat(&self) -> Option<Stat> {
         let same_boot = boot_id().is_ok_and(|id| id == self.boot_id);
-        same_boot
-            && matches!(read_stat(self.pid), Ok(Some(stat)) if stat.start_time == self.start_time && !stat.ended)
+        let stat = if same_boot { read_stat(self.pid).ok()?? } else { return None };
+        (stat.start_time == self.start_time).then_some(stat)
     }
 }
 
 struct Stat {
-    ended: bool,
+    state: char,
+    parent: i32,
     start_time: u64,
+}
+
+impl Stat {
+    fn ended(&self) -> bool {
+        matches!(self.state, 'Z' | 'X' | 'x')
+    }
 }
 
 fn read_stat(pid: i32) -> Result<Option<Stat>> {
@@ -62,10 +103,11 @@ fn read_stat(pid: i32) -> Result<Option<Stat>> {
 fn parse_stat(text: &str) -> Option<Stat> {
     let (_, rest) = text.rsplit_once(") ")?;
     let mut fields = rest.split(' ');
-    let state = fields.next()?;
-    // The state is field 3, the start time field 22.
-    let start_time = fields.nth(18)?.parse().ok()?;
-    Some(Stat { ended: matches!(state, "Z" | "X" | "x"), start_time })
+    let state = fields.next()?.chars().next()?;
+    let parent = fields.next()?.parse().ok()?;
+    // The state is field 3, the parent field 4, the start time field 22.
+    let start_time = fields.nth(17)?.parse().ok()?;
+    Some(Stat { state, parent, start_time })
 }
 
 #[cfg(test)]
@@ -82,6 +124,22 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(!id.is_alive());
+    }
+
+    #[test]
+    fn a_stopped_process_is_told_from_one_that_waits_and_children_are_found() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let id = ProcessId::of(child.id() as i32).unwrap();
+        assert!(!id.is_stopped());
+        assert!(ProcessId::of_self().unwrap().children().contains(&id));
+        assert!(id.started().elapsed().unwrap_or_default() < Duration::from_secs(30));
+        let pid = rustix::process::Pid::from_raw(id.pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+        while !id.is_stopped() {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]
@@ -106,6 +164,6 @@ mod tests {
     fn a_command_with_parentheses_and_spaces_does_not_shift_the_fields() {
         let tail = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 424242 20";
         let stat = parse_stat(&format!("7 (a) Z 1 ((b) c) {tail}")).unwrap();
-        assert_eq!((stat.start_time, stat.ended), (424242, false));
+        assert_eq!((stat.start_time, stat.parent, stat.ended()), (424242, 1, false));
     }
 }

@@ -49,6 +49,9 @@ pub struct Volume {
     /// Where the data is. Depends on the root, so it is not written down.
     #[serde(skip)]
     pub mountpoint: PathBuf,
+    /// Why its record cannot be read; everything but name and place is then unknown.
+    #[serde(skip)]
+    pub damage: Option<String>,
 }
 
 impl Volume {
@@ -77,6 +80,7 @@ impl Volumes {
             anonymous,
             created,
             mountpoint: PathBuf::new(),
+            damage: None,
         };
         file::write_json_atomic(&staging.path().join("volume.json"), &volume)?;
         // Any user of any container may have to pass through; the volumes directory keeps the host's users out.
@@ -104,14 +108,37 @@ impl Volumes {
         Ok(Some(Volume { mountpoint: self.volume_dir(name).join("_data"), ..volume }))
     }
 
-    /// All of them, by name.
+    /// All of them, by name; those with a damaged record too.
     pub fn list(&self) -> Result<Vec<Volume>> {
         let mut volumes = Vec::new();
         for name in staging::names_in(&self.dir)? {
             // One that is being removed has lost its record.
-            volumes.extend(self.find(&name)?);
+            volumes.extend(self.find_any(&name)?);
         }
         Ok(volumes)
+    }
+
+    /// Like [`Self::find`], but a volume whose record cannot be read is still one.
+    fn find_any(&self, name: &str) -> Result<Option<Volume>> {
+        match self.find(name) {
+            Err(error @ (Error::Damaged { .. } | Error::NewerFormat { .. })) => Ok(Some(Volume {
+                format: FORMAT,
+                name: name.to_owned(),
+                labels: BTreeMap::new(),
+                anonymous: false,
+                created: self.made(name),
+                mountpoint: self.volume_dir(name).join("_data"),
+                damage: Some(error.to_string()),
+            })),
+            found => found,
+        }
+    }
+
+    fn made(&self, name: &str) -> u64 {
+        let modified =
+            fs::metadata(self.volume_dir(name).join("volume.json")).and_then(|file| file.modified());
+        let since = modified.ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        since.map_or(0, |since| since.as_secs())
     }
 
     /// Where the volume's data is or will be.
@@ -122,18 +149,21 @@ impl Volumes {
 
     /// Bytes in the volume's files.
     pub fn size(&self, name: &str) -> Result<u64> {
-        disk_usage(&self.get(name)?.mountpoint)
+        disk_usage(&self.data_dir(name)?)
     }
 
     /// Removes a volume and its data. `users` are the containers that have it, stopped ones as well: with any of
     /// them nothing is removed.
     pub fn remove(&self, name: &str, users: &[String]) -> Result<()> {
-        let volume = self.get(name)?;
+        match self.find(name) {
+            Err(Error::Damaged { .. }) => {}
+            found => drop(found?.ok_or_else(|| Error::NoSuchVolume(name.to_owned()))?),
+        }
         if !users.is_empty() {
             return Err(Error::VolumeInUse { name: name.to_owned(), users: users.to_vec() });
         }
         // The data first and in place: should something still be mounted in it, the volume stays in the list.
-        remove_tree(&volume.mountpoint)?;
+        remove_tree(&self.data_dir(name)?)?;
         staging::remove_whole(&self.volume_dir(name))
     }
 
@@ -259,6 +289,21 @@ mod tests {
         volumes.remove("data", &[]).unwrap();
         assert!(matches!(volumes.remove("data", &[]), Err(Error::NoSuchVolume(_))));
         assert_eq!(fs::read_dir(&volumes.dir).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_damaged_record_hides_no_volume_and_can_be_removed() {
+        let scratch = Scratch::new();
+        let volumes = volumes(&scratch);
+        for name in ["good", "half"] {
+            volumes.create(name, &BTreeMap::new(), false).unwrap();
+        }
+        fs::write(volumes.volume_dir("half").join("volume.json"), "{\"form").unwrap();
+        let damaged: Vec<_> = volumes.list().unwrap().iter().map(|volume| volume.damage.is_some()).collect();
+        assert_eq!(damaged, [false, true]);
+        assert_eq!(volumes.size("half").unwrap(), 0);
+        volumes.remove("half", &[]).unwrap();
+        assert_eq!(volumes.list().unwrap().len(), 1);
     }
 
     #[test]

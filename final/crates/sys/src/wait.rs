@@ -1,6 +1,6 @@
 //! Waiting, at most so long.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -9,12 +9,18 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 /// Waits until there is something to read, which for a process's descriptor is its end (pidfd_open(2)). False when the time
 /// is up; without one it waits for ever, and with none at all it looks and returns.
 pub fn until_readable(fd: impl AsFd, timeout: Option<Duration>) -> nix::Result<bool> {
+    until_any_readable(&[fd.as_fd()], timeout)
+}
+
+/// The same for several, of which one is enough.
+pub fn until_any_readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> nix::Result<bool> {
+    let mut fds: Vec<_> = fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
     // A time that no clock reaches is for ever.
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     loop {
         let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         let left: Option<Timespec> = left.and_then(|left| left.try_into().ok());
-        match poll(&mut [PollFd::new(&fd, PollFlags::IN)], left.as_ref()) {
+        match poll(&mut fds, left.as_ref()) {
             Ok(ready) => return Ok(ready > 0),
             Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(Errno::from_raw(errno.raw_os_error())),

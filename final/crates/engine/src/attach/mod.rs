@@ -8,6 +8,7 @@ mod detach;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use hull_sys::net::with_socket_address;
 use rustix::io::Errno;
@@ -20,6 +21,10 @@ pub type WindowSize = (u16, u16);
 
 /// The largest payload either side sends; well below the default socket buffer (unix(7)).
 pub const MAX_PAYLOAD: usize = 32 * 1024;
+
+/// How long a monitor may let those who connect wait in its queue.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(2);
+const QUEUE_PAUSE: Duration = Duration::from_millis(2);
 
 /// What crosses an attach socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,12 +42,17 @@ pub enum Message<'a> {
     Stopping {
         keep: bool,
     },
+    /// A signal is on its way that may end the program: then it is not restarted, for the user ended it. One that the
+    /// program lives on with changes nothing.
+    Signalling,
     /// The container is on other networks than before. Answered by `Started` when its names are right.
     Networks,
     /// Freeze the container for as long as I am connected. Answered by `Started` once it is frozen.
     Freeze,
     /// Send me the output from here on.
     Subscribe,
+    /// Answered by `Exited` when the run that lasts, or else the next one, has ended.
+    Wait,
     /// Nobody reads this stream of an `exec` any more.
     OutputClosed {
         stderr: bool,
@@ -69,9 +79,11 @@ impl<'a> Message<'a> {
             Self::Resize { rows, columns } => (b'w', [rows.to_be_bytes(), columns.to_be_bytes()].concat()),
             Self::Signal(number) => (b'k', vec![*number]),
             Self::Stopping { keep } => (b'q', vec![u8::from(*keep)]),
+            Self::Signalling => (b'g', vec![]),
             Self::Networks => (b'n', vec![]),
             Self::Freeze => (b'z', vec![]),
             Self::Subscribe => (b's', vec![]),
+            Self::Wait => (b't', vec![]),
             Self::OutputClosed { stderr } => (b'c', vec![u8::from(*stderr)]),
             Self::Stdout(data) => (b'o', data.to_vec()),
             Self::Stderr(data) => (b'r', data.to_vec()),
@@ -102,9 +114,11 @@ impl<'a> Message<'a> {
             },
             b'k' => Self::Signal(*payload.first()?),
             b'q' => Self::Stopping { keep: *payload.first()? != 0 },
+            b'g' => Self::Signalling,
             b'n' => Self::Networks,
             b'z' => Self::Freeze,
             b's' => Self::Subscribe,
+            b't' => Self::Wait,
             b'c' => Self::OutputClosed { stderr: *payload.first()? != 0 },
             b'o' => Self::Stdout(payload),
             b'r' => Self::Stderr(payload),
@@ -142,10 +156,20 @@ impl Connection {
         Ok((Self(a), Self(b)))
     }
 
-    /// Connects to the monitor that listens in `run_dir`.
+    /// Connects to the monitor that listens in `run_dir`. `Errno::AGAIN` when it lets everybody wait.
     pub fn connect(run_dir: &Path) -> Result<Self, Errno> {
         let socket = seqpacket()?;
-        with_socket_address(&run_dir.join(SOCKET_NAME), |address| rustix::net::connect(&socket, address))?;
+        // connect(2) would wait without end for a monitor that is stopped and has its queue full.
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        let path = run_dir.join(SOCKET_NAME);
+        let started = Instant::now();
+        loop {
+            match with_socket_address(&path, |address| rustix::net::connect(&socket, address)) {
+                Err(Errno::AGAIN) if started.elapsed() < QUEUE_PATIENCE => std::thread::sleep(QUEUE_PAUSE),
+                connected => break connected?,
+            }
+        }
+        rustix::io::ioctl_fionbio(&socket, false)?;
         Ok(Self(socket))
     }
 
@@ -228,9 +252,11 @@ mod tests {
             Message::Resize { rows: 24, columns: 300 },
             Message::Signal(15),
             Message::Stopping { keep: true },
+            Message::Signalling,
             Message::Networks,
             Message::Freeze,
             Message::Subscribe,
+            Message::Wait,
             Message::OutputClosed { stderr: true },
             Message::Unknown,
             Message::Stdout(&[0; MAX_PAYLOAD]),

@@ -47,7 +47,7 @@ impl Follower {
         loop {
             // Looked at before reading: what was written before the end is still read.
             let running = match &monitor {
-                Some(monitor) => !lifecycle::readable(monitor, Some(Duration::ZERO))?,
+                Some(monitor) => !crate::running::readable(monitor, Some(Duration::ZERO))?,
                 None => false,
             };
             self.read(printer)?;

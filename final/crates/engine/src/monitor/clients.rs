@@ -42,6 +42,8 @@ pub(super) struct Client {
     pub subscribed: bool,
     /// It has sent stdin, and is left waiting while the container takes none. Others are always listened to.
     pub feeds: bool,
+    /// It hears of the end of the run that lasts, also where another one follows.
+    pub waits: bool,
     /// The command that started the container: its stdin ends with it unless it detached (`StdinOnce`).
     pub starter: bool,
     /// The container is frozen for it.
@@ -55,6 +57,7 @@ impl Client {
         Self {
             connection,
             subscribed: false,
+            waits: false,
             feeds: false,
             starter: false,
             freezes: false,
@@ -165,6 +168,14 @@ impl Clients {
         {
             self.flush_until(None);
             process::exit_now(0);
+        }
+    }
+
+    /// A run has ended and another one follows.
+    pub(super) fn say_run_ended(&mut self, code: u8) {
+        for client in self.all.iter_mut().filter(|client| client.waits) {
+            client.queue.push_back(Queued::Exited(code));
+            client.flush();
         }
     }
 

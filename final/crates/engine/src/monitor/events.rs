@@ -45,7 +45,18 @@ pub(super) struct EventLoop<'a> {
 pub(super) struct Stop {
     /// It is to start again, so `--rm` does not apply.
     pub keep: bool,
+    /// After some signal, nobody knows whether it was meant to end the program. It was, if the program ends by then.
+    until: Option<Instant>,
 }
+
+impl Stop {
+    pub(super) fn holds(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() < until)
+    }
+}
+
+/// How long a program takes to end of a signal that it does not live on with.
+const REACTION: Duration = Duration::from_millis(500);
 
 /// Which descriptor woke the loop.
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +92,7 @@ impl EventLoop<'_> {
         let mut buffer = Vec::new();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || self.stop.is_some() {
+            if left.is_zero() || self.stop.is_some_and(|stop| stop.holds()) {
                 return Ok(());
             }
             self.turn(None, Some(left), &mut buffer)?;
@@ -214,6 +225,7 @@ impl EventLoop<'_> {
         let mut buffer = Vec::new();
         match client.connection.receive(&mut buffer) {
             Ok(Some(Message::Subscribe)) => client.subscribed = true,
+            Ok(Some(Message::Wait)) => client.waits = true,
             Ok(Some(Message::Stdin(data))) => {
                 client.feeds = true;
                 self.streams.feed(data);
@@ -240,7 +252,7 @@ impl EventLoop<'_> {
                 }
             },
             Ok(Some(Message::Stopping { keep })) => {
-                *self.stop = Some(Stop { keep });
+                *self.stop = Some(Stop { keep, until: None });
                 // On cgroup v1 a frozen process does not even take SIGKILL.
                 let thawed = self.clients.freeze();
                 self.clients.forget_freezers();
@@ -249,6 +261,14 @@ impl EventLoop<'_> {
                 }
                 let Some(client) = self.clients.get_mut(index) else { return };
                 // The answer tells the command that no restart can come between it and its signal.
+                let _ = client.connection.try_send(&Message::Started);
+            }
+            Ok(Some(Message::Signalling)) => {
+                let until = Some(Instant::now() + REACTION);
+                // What was said for good stays.
+                if self.stop.is_none_or(|stop| stop.until.is_some()) {
+                    *self.stop = Some(Stop { keep: false, until });
+                }
                 let _ = client.connection.try_send(&Message::Started);
             }
             Ok(Some(Message::Networks)) => {

@@ -1,5 +1,8 @@
 //! Forks the monitor and waits until it says how the start went.
 
+use std::os::fd::AsFd;
+
+use hull_storage::process_id::ProcessId;
 use hull_sys::process::{self, Fork};
 
 use super::{recover, run};
@@ -7,6 +10,7 @@ use crate::attach::{AttachStream, Connection, Message, WindowSize};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::record::Record;
+use crate::running::{LOOK, Stopped, readable};
 use crate::state::{Snapshot, Status};
 
 /// Whether the caller wants the container's output from its first byte.
@@ -45,9 +49,12 @@ pub(crate) fn launch(
             drop(ours);
             run::monitor(engine.clone(), record.clone(), (theirs, attach), size, lock)
         }
-        Fork::Parent { .. } => {
+        Fork::Parent { pid } => {
             drop(theirs);
-            let started = await_start(&ours);
+            let started = await_start(&ours, pid, record);
+            if matches!(started, Err(Error::MonitorSilent { .. })) {
+                give_up(engine, record, pid)?;
+            }
             drop(lock);
             started?;
             let run_dir = engine.root().container_run_dir(&record.id);
@@ -56,9 +63,33 @@ pub(crate) fn launch(
     }
 }
 
-fn await_start(connection: &Connection) -> Result<()> {
+/// Ends a start that does not go on, and clears what it has made. Under the container's lock.
+fn give_up(engine: &Engine, record: &Record, monitor: i32) -> Result<()> {
+    let pidfd = process::pidfd_open(monitor).context(|| format!("open process {monitor}"))?;
+    process::pidfd_send_signal(pidfd.as_fd(), nix::libc::SIGKILL).context(|| "end the monitor".into())?;
+    process::reap(pidfd.as_fd()).context(|| "wait for the monitor's end".into())?;
+    let snapshot = Snapshot::take(engine.root(), &record.id)?;
+    match snapshot.status {
+        Status::Dead => recover::clear(engine, &record.id, &snapshot),
+        _ => Ok(()),
+    }
+}
+
+/// However long the monitor is at work: a volume may have to be filled. One that is stopped is not.
+fn await_start(connection: &Connection, monitor: i32, record: &Record) -> Result<()> {
     let mut buffer = Vec::new();
     loop {
+        // The usual start is over before it would be worth knowing who the monitor is.
+        if !readable(connection, Some(LOOK))? {
+            let monitor = ProcessId::of(monitor)?;
+            let mut stopped = Stopped::default();
+            while !readable(connection, Some(LOOK))? {
+                if stopped.look(&monitor) {
+                    let (name, why) = (record.name.clone(), "is stopped".into());
+                    return Err(Error::MonitorSilent { name, pid: monitor.pid, why });
+                }
+            }
+        }
         match connection.receive(&mut buffer).context(|| "wait for the monitor".into())? {
             Some(Message::Started) => return Ok(()),
             Some(Message::Failed { code, text }) => return Err(Error::from_wire(code, text)),

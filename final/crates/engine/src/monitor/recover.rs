@@ -1,9 +1,10 @@
 //! What a killed monitor left: processes in its cgroup, the cgroup, and a state that says it runs.
 
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lifecycle::open;
 use crate::record::Record;
+use crate::remove::Remains;
 use crate::state::{Exit, Snapshot};
 use crate::time::Timestamp;
 
@@ -18,20 +19,22 @@ pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()
             let _ =
                 hull_sys::process::pidfd_send_signal(std::os::fd::AsFd::as_fd(&pidfd), nix::libc::SIGKILL);
         }
-        if let Some(path) = &state.cgroup {
-            let cgroup = engine.cgroup(path)?;
-            if cgroup.exists() {
-                cgroup.kill_all()?;
-                cgroup.remove()?;
-            }
-        }
-    }
-    crate::network::clear(engine, id)?;
-    let record = Record::load(root, id)?;
-    if record.options.auto_remove {
-        return crate::remove::remove_files(engine, &record, true);
     }
     let state = snapshot.state.as_ref();
+    // A damaged state does not say where its cgroup is.
+    let path = state.map_or_else(|| Some(engine.cgroup_path(id)), |state| state.cgroup.clone());
+    if let Some(path) = path {
+        clear_cgroup(engine, &path)?;
+    }
+    crate::network::clear(engine, id)?;
+    match Record::load(root, id) {
+        Ok(record) if record.options.auto_remove => {
+            return crate::remove::remove_files(engine, &Remains::of(&record, true));
+        }
+        // Whether it was to be removed, nobody can say any more.
+        Ok(_) | Err(Error::DamagedRecord { .. }) => {}
+        Err(error) => return Err(error),
+    }
     let exit = Exit {
         code: 137,
         started: state.and_then(|state| state.started),
@@ -43,4 +46,14 @@ pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()
     let stored = exit.store(root, id);
     hull_storage::file::remove(&root.container_run_dir(id).join("state.json"))?;
     stored
+}
+
+/// Kills what runs in a cgroup and removes it. Where there are no cgroups, nothing is in one.
+pub(crate) fn clear_cgroup(engine: &Engine, path: &str) -> Result<()> {
+    let Ok(cgroup) = engine.cgroup(path) else { return Ok(()) };
+    if cgroup.exists() {
+        cgroup.kill_all()?;
+        cgroup.remove()?;
+    }
+    Ok(())
 }

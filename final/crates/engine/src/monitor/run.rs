@@ -25,6 +25,7 @@ use crate::network::Attachment;
 use crate::options::RestartPolicy;
 use crate::presence::Presence;
 use crate::record::Record;
+use crate::remove::Remains;
 use crate::state::{Exit, Phase, State, Status};
 use crate::time::Timestamp;
 
@@ -117,7 +118,7 @@ impl Monitor {
     fn new(engine: Engine, record: Record, size: Option<WindowSize>) -> Result<Self> {
         let run_dir = engine.root().container_run_dir(&record.id);
         let Some(presence) = Presence::take(engine.root(), &record.id)? else {
-            return Err(Presence::refusal(&record));
+            return Err(Presence::refusal(engine.root(), &record.id, &record.name));
         };
         let state = State {
             format: Record::FORMAT,
@@ -209,7 +210,7 @@ impl Monitor {
     /// Under the container's lock, which at the first start is held by the command that asked for it: who pauses or
     /// connects the container has looked at its state, and writes what follows from it.
     fn restart(&mut self) -> Result<Running> {
-        let _lock = self.engine.lock(&self.record.id)?;
+        let _lock = self.engine.lock_as_monitor(&self.record.id)?;
         self.start()
     }
 
@@ -238,6 +239,7 @@ impl Monitor {
             network: &mut self.network,
         };
         events.run(pidfd).context(|| "wait for the container".into())?;
+        self.stop = self.stop.filter(Stop::holds);
         let code = process::reap(pidfd).context(|| "read the container's exit status".into())?;
         // Rules that stay are no reason to keep the exit from being recorded.
         let _ = self.network.disconnect(&self.engine, &self.record.id);
@@ -269,13 +271,14 @@ impl Monitor {
 
     /// False when the user stopped the container meanwhile.
     fn wait_to_restart(&mut self, exit: &Exit, pause: Duration) -> Result<bool> {
-        let lock = self.engine.lock(&self.record.id)?;
+        let lock = self.engine.lock_as_monitor(&self.record.id)?;
         // On a full disk the exit is not recorded, and the container is restarted all the same.
         let _ = exit.store(self.engine.root(), &self.record.id);
         self.state.phase = Phase::Restarting;
         self.state.init = None;
         self.state.store(self.engine.root(), &self.record.id)?;
         drop(lock);
+        self.clients.say_run_ended(exit.code);
         let mut events = EventLoop {
             listener: Some(&self.listener),
             clients: &mut self.clients,
@@ -289,11 +292,11 @@ impl Monitor {
         };
         events.idle(pause).context(|| "wait before the restart".into())?;
         self.state.restart_count += 1;
-        Ok(self.stop.is_none())
+        Ok(self.stop.is_none_or(|stop| !stop.holds()))
     }
 
     fn finish(&mut self, exit: &Exit) -> Result<()> {
-        let lock = self.engine.lock(&self.record.id);
+        let lock = self.engine.lock_as_monitor(&self.record.id);
         let cleared = self.clear(exit);
         drop(lock);
         cleared
@@ -310,8 +313,8 @@ impl Monitor {
         if self.record.options.auto_remove {
             if self.stop.is_none_or(|stop| !stop.keep) {
                 // As it is now: it may have another name than at its start.
-                let record = Record::load(root, id)?;
-                return crate::remove::remove_files(&self.engine, &record, true);
+                let record = Record::load(root, id).unwrap_or_else(|_| self.record.clone());
+                return crate::remove::remove_files(&self.engine, &Remains::of(&record, true));
             }
             setup::allow_remount(&self.engine, &self.record)?;
         }

@@ -52,6 +52,8 @@ pub(crate) struct Attachment {
     carrier: Option<Carrier>,
     /// The container that runs, with a process of its own.
     running: Option<(Engine, String, i32)>,
+    /// Its places as they were last seen on disk: the run root can be emptied under it.
+    known: Vec<Endpoint>,
 }
 
 impl Attachment {
@@ -120,6 +122,7 @@ impl Attachment {
         }
         self.runs_once = record.options.restart == RestartPolicy::No;
         let endpoints = endpoint::endpoints(engine, &record.id)?;
+        self.known.clone_from(&endpoints);
         self.running = Some((engine.clone(), record.id.clone(), pid));
         // Somebody who looks in by a name is no reason not to start.
         let _ = expose::follow(engine, &record.id, pid);
@@ -158,12 +161,13 @@ impl Attachment {
 
     /// The container has been put on a network, or taken off one.
     pub(crate) fn refresh(&mut self) -> Result<()> {
+        let Some((engine, id, pid)) = &self.running else { return Ok(()) };
+        let endpoints = endpoint::endpoints(engine, id)?;
+        self.known.clone_from(&endpoints);
         if let Some(names) = &mut self.names {
             names.refresh();
             return Ok(());
         }
-        let Some((engine, id, pid)) = &self.running else { return Ok(()) };
-        let endpoints = endpoint::endpoints(engine, id)?;
         if has_resolver(&endpoints) {
             let record = Record::load(engine.root(), id)?;
             let (names, socket) = Names::open(engine, &record, &endpoints, &namespace::of_process(*pid)?)?;
@@ -193,12 +197,15 @@ impl Attachment {
         // Its sockets would keep the namespace.
         (self.names, self.inside, self.running, self.carrier) = (None, None, None, None);
         let suspended = expose::suspend(engine, id);
-        let mut endpoints = endpoint::endpoints(engine, id)?;
+        let mut endpoints = self.endpoints(engine, id)?;
         endpoints.retain(|endpoint| !self.unplugged.contains(&endpoint.link));
         if endpoints.is_empty() {
             return suspended;
         }
-        let is_quiet = self.runs_once && endpoints.iter().all(|endpoint| endpoint.published.is_empty());
+        // With an emptied run root nobody would find the note that there is something to sweep.
+        let is_quiet = self.runs_once
+            && endpoint::changed(engine, id).is_some()
+            && endpoints.iter().all(|endpoint| endpoint.published.is_empty());
         unplug(engine, id, &endpoints, !is_quiet, self.sockets()?)?;
         if is_quiet {
             self.ended.extend(endpoints.iter().cloned());
@@ -207,9 +214,18 @@ impl Attachment {
         suspended
     }
 
+    /// The container's places: as they are on disk, unless the file is gone or damaged.
+    fn endpoints(&self, engine: &Engine, id: &str) -> Result<Vec<Endpoint>> {
+        match endpoint::endpoints(engine, id) {
+            Ok(found) if !found.is_empty() || endpoint::changed(engine, id).is_some() => Ok(found),
+            Err(error) if !error.is_damage() => Err(error),
+            _ => Ok(self.known.clone()),
+        }
+    }
+
     /// Ends all of it. What could not be undone is reported after the rest is.
     pub(crate) fn release(&mut self, engine: &Engine, id: &str) -> Result<()> {
-        let endpoints = endpoint::endpoints(engine, id)?;
+        let endpoints = self.endpoints(engine, id)?;
         let unplugged = self.disconnect(engine, id);
         // A port that is free has no rule any more.
         self.held.clear();
@@ -346,7 +362,9 @@ fn hold_ports(places: &mut Places, mappings: &[Mapping]) -> Result<Vec<Held>> {
 /// Ends the leases; the addresses rest.
 pub(super) fn give_back(engine: &Engine, id: &str, endpoints: &[Endpoint]) -> Result<()> {
     let mut first = Ok(());
-    for endpoint in endpoints {
+    // With an emptied run root the leases have gone.
+    let there = |endpoint: &&Endpoint| engine.network_run_dir(&endpoint.network.name).exists();
+    for endpoint in endpoints.iter().filter(there) {
         let leases = Leases::open(engine.root().run(), &endpoint.network.name)?;
         for address in &endpoint.addresses {
             let released = leases.release(*address, id).map_err(Error::from);

@@ -158,7 +158,7 @@ pub(super) fn remove_cables(
     })
 }
 
-fn remove_link(route: &mut Socket, name: &str) -> Result<()> {
+pub(super) fn remove_link(route: &mut Socket, name: &str) -> Result<()> {
     let Some(link) = links::find(route, name)? else { return Ok(()) };
     match links::delete(route, link.index) {
         // It went while we looked.

@@ -31,9 +31,9 @@ use serde_json::json;
 use super::show::PublishedPort;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
-use crate::lifecycle::readable;
 use crate::options::Program;
 use crate::rootless::is_installed;
+use crate::running::readable;
 
 /// How long such a program may take to begin; some 20 ms are usual.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -48,7 +48,7 @@ impl Engine {
 
     /// Whose names they are.
     fn tell_monitor(&self, record: &Record) -> Result<()> {
-        self.running(record)?.map_or(Ok(()), |running| running.say_networks())
+        self.running(&record.id)?.map_or(Ok(()), |running| running.say_networks(&record.name))
     }
 
     fn plug_into(&self, record: &Record, option: &NetworkOption, state: &State) -> Result<()> {

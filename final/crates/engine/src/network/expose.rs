@@ -100,8 +100,12 @@ pub(super) fn suspend(engine: &Engine, id: &str) -> Result<()> {
 
 /// The end of the name.
 pub(super) fn forget(engine: &Engine, id: &str) -> Result<()> {
-    suspend(engine, id)?;
-    Ok(file::remove(&note(engine, id))?)
+    let note = note(engine, id);
+    match file::read_json::<Exposed>(&note) {
+        Err(hull_storage::Error::Damaged { .. }) => remove_dangling(),
+        exposed => exposed?.map_or(Ok(()), |exposed| exposed.remove())?,
+    }
+    Ok(file::remove(&note)?)
 }
 
 impl Exposed {
@@ -135,8 +139,23 @@ impl Exposed {
     }
 }
 
+/// A note that is damaged is none: what leads nowhere is cleared all the same ([`remove_dangling`]).
 fn load(engine: &Engine, id: &str) -> Result<Option<Exposed>> {
-    Ok(file::read_json(&note(engine, id))?)
+    match file::read_json(&note(engine, id)) {
+        Err(hull_storage::Error::Damaged { .. }) => Ok(None),
+        exposed => Ok(exposed?),
+    }
+}
+
+/// Names that lead to processes which are gone. Nobody but hull makes symbolic links there.
+fn remove_dangling() {
+    for entry in std::fs::read_dir(NAMES).into_iter().flatten().flatten() {
+        let target = std::fs::read_link(entry.path()).unwrap_or_default();
+        let process = target.strip_prefix("/proc").ok().and_then(Path::parent).and_then(Path::parent);
+        if process.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn note(engine: &Engine, id: &str) -> PathBuf {

@@ -57,7 +57,7 @@ pub(crate) use endpoint::{Endpoint, endpoints};
 pub(crate) use link::linked;
 pub(crate) use names::{has_resolver, rename};
 pub use record::{DEFAULT, NetworkRecord};
-pub(crate) use recover::{clear, note_shared};
+pub(crate) use recover::{clear, clear_lost, note_shared};
 pub use show::PublishedPort;
 pub(crate) use show::{
     exposed_ports, network_mode, network_names, network_settings, port_bindings, ports_column, published_on,

@@ -2,9 +2,11 @@
 
 use std::fs::File;
 
+use hull_network::leases::Leases;
+
 use super::attachment::give_back;
 use super::bridge::Sockets;
-use super::cable::remove_cables;
+use super::cable::{remove_cables, remove_link};
 use super::{Endpoint, bridge, ended, endpoint, expose};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
@@ -12,7 +14,10 @@ use crate::error::{Error, IoContext, Result};
 /// Clears it, after the container's processes are dead and under its lock.
 pub(crate) fn clear(engine: &Engine, id: &str) -> Result<()> {
     let hidden = expose::forget(engine, id);
-    let endpoints = endpoint::endpoints(engine, id)?;
+    let endpoints = match endpoint::endpoints(engine, id) {
+        Err(error) if error.is_damage() => return clear_unknown(engine, id).and(hidden),
+        endpoints => endpoints?,
+    };
     if endpoints.is_empty() {
         return hidden;
     }
@@ -25,6 +30,31 @@ pub(crate) fn clear(engine: &Engine, id: &str) -> Result<()> {
     // What could not be cleared is there for the next one who looks.
     removed.and(detached).and(given).and(hidden).and_then(|()| endpoint::forget(engine, id))?;
     ended::sweep_if_due(engine, &endpoints, &mut sockets.filter)
+}
+
+/// The same where the container's own file is damaged: the leases tell its addresses, and the rules its links.
+fn clear_unknown(engine: &Engine, id: &str) -> Result<()> {
+    let networks = engine.root().run().join("networks");
+    let mut addresses = Vec::new();
+    for entry in std::fs::read_dir(&networks).into_iter().flatten().flatten() {
+        if let Some(network) = entry.file_name().to_str() {
+            addresses.extend(Leases::open(engine.root().run(), network)?.release_all(id)?);
+        }
+    }
+    if !addresses.is_empty() {
+        let mut sockets = Sockets::open()?;
+        let listed = bridge::table(engine).list(&mut sockets.filter)?.addresses();
+        for (_, link) in listed.iter().filter(|(address, _)| addresses.contains(address)) {
+            remove_link(&mut sockets.route, link)?;
+        }
+        super::reload::sweep(engine, &mut sockets)?;
+    }
+    endpoint::forget(engine, id)
+}
+
+/// What the rules say of a container that lost its run root together with its monitor: its link is gone, or goes soon.
+pub(crate) fn clear_lost(engine: &Engine) -> Result<()> {
+    super::reload::sweep(engine, &mut Sockets::open()?).map(drop)
 }
 
 /// Another container shares this one's network namespace, and may keep it past this one's end.

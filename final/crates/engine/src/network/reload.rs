@@ -51,7 +51,9 @@ pub(super) fn sweep(engine: &Engine, sockets: &mut Sockets) -> Result<Vec<(IpAdd
     let links = links::list(&mut sockets.route)?;
     let mut known: BTreeSet<String> = links.iter().map(|link| link.name.clone()).collect();
     for id in directories(&engine.root().run().join("containers"))? {
-        known.extend(endpoints(engine, &id)?.into_iter().map(|endpoint| endpoint.link));
+        // What a damaged file says is not known; its links are, for as long as they are there.
+        let endpoints = endpoints(engine, &id).unwrap_or_default();
+        known.extend(endpoints.into_iter().map(|endpoint| endpoint.link));
     }
     let link = |name: &String| links.iter().find(|link| link.name == *name).cloned();
     let addresses = listed.addresses();
@@ -63,9 +65,11 @@ pub(super) fn sweep(engine: &Engine, sockets: &mut Sockets) -> Result<Vec<(IpAdd
 pub(super) fn all(engine: &Engine, filter: &mut Socket) -> Result<()> {
     let mut first = Ok(());
     for id in directories(&engine.root().run().join("containers"))? {
-        if Snapshot::take(engine.root(), &id)?.init_pid().is_some() {
-            first = first.and(reload(engine, &id, filter));
-        }
+        let reloaded = match Snapshot::take(engine.root(), &id) {
+            Ok(snapshot) if snapshot.init_pid().is_some() => reload(engine, &id, filter),
+            taken => taken.map(drop),
+        };
+        first = first.and(reloaded);
     }
     first
 }

@@ -65,14 +65,19 @@ impl Engine {
         let network = self.find_network(name)?;
         let mut containers = Map::new();
         for (id, endpoint) in self.endpoints_on(&network.name)? {
-            let record = Record::load(self.root(), &id)?;
+            let name = match Record::load(self.root(), &id) {
+                Ok(record) => record.name,
+                Err(Error::NoSuchContainer(_)) => continue,
+                // It is there, whatever its record says.
+                Err(_) => id.clone(),
+            };
             let address = |ipv6| {
                 endpoint
                     .address(ipv6)
                     .map_or(String::new(), |(ip, pool)| format!("{ip}/{}", pool.subnet().prefix()))
             };
             let described = json!({
-                "Name": record.name,
+                "Name": name,
                 "EndpointID": endpoint.link,
                 "MacAddress": endpoint.mac.to_string(),
                 "IPv4Address": address(false),
@@ -150,7 +155,9 @@ impl Engine {
     pub(crate) fn endpoints_on(&self, network: &str) -> Result<Vec<(String, Endpoint)>> {
         let mut found = Vec::new();
         for id in directories(&self.root().run().join("containers"))? {
-            let on_it = endpoints(self, &id)?.into_iter().filter(|endpoint| endpoint.network.name == network);
+            // One whose file is damaged hides no other.
+            let Ok(endpoints) = endpoints(self, &id) else { continue };
+            let on_it = endpoints.into_iter().filter(|endpoint| endpoint.network.name == network);
             found.extend(on_it.map(|endpoint| (id.clone(), endpoint)));
         }
         // Who is on its way out has no record.

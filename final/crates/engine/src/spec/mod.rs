@@ -23,7 +23,7 @@ use crate::options::{CreateOptions, NamespaceMode, NetworkMode};
 use crate::record::Record;
 
 pub(crate) use namespaces::{Joined, init_of};
-pub(crate) use process::{console_size, exec_process, limit_descriptors, set_variable};
+pub(crate) use process::{console_size, exec_process, limit_descriptors, set_variables};
 pub(crate) use resources::has_limits;
 
 /// `rootfs` is the mounted root file system; the spec's `cgroup` is a path below the cgroup root.

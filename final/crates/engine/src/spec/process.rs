@@ -1,5 +1,7 @@
 //! The program, who runs it, and with which rights.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 
 use hull_runtime::security::defaults;
@@ -67,19 +69,26 @@ fn environment(record: &Record, user: &User, tty: bool, more: &[String]) -> Vec<
         env.push("TERM=xterm".into());
     }
     env.push(format!("HOME={}", user.home.as_deref().unwrap_or("/")));
-    for entry in record.process.env.iter().chain(more) {
-        set_variable(&mut env, entry);
-    }
+    set_variables(&mut env, record.process.env.iter().chain(more));
     env
 }
 
-/// Replaces a variable in place or appends it.
-pub(crate) fn set_variable(env: &mut Vec<String>, entry: &str) {
-    let name = entry.split('=').next().unwrap_or(entry);
-    let same = |old: &&mut String| old.split('=').next() == Some(name);
-    match env.iter_mut().find(same) {
-        Some(old) => *old = entry.into(),
-        None => env.push(entry.into()),
+/// Replaces variables in place or appends them. Linear: an environment may have tens of thousands of variables.
+pub(crate) fn set_variables<'a>(env: &mut Vec<String>, entries: impl Iterator<Item = &'a String>) {
+    let name = |entry: &str| entry.split('=').next().unwrap_or(entry).to_owned();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for (place, entry) in env.iter().enumerate() {
+        // Where a name is there twice, the first one is replaced.
+        places.entry(name(entry)).or_insert(place);
+    }
+    for entry in entries {
+        match places.entry(name(entry)) {
+            Entry::Occupied(place) => env[*place.get()].clone_from(entry),
+            Entry::Vacant(place) => {
+                place.insert(env.len());
+                env.push(entry.clone());
+            }
+        }
     }
 }
 
@@ -173,8 +182,8 @@ mod tests {
     #[test]
     fn a_variable_is_replaced_where_it_stands() {
         let mut env = vec!["A=1".to_owned(), "B=2".into()];
-        set_variable(&mut env, "A=3");
-        set_variable(&mut env, "C=");
-        assert_eq!(env, ["A=3", "B=2", "C="]);
+        let entries = ["A=3", "C=", "C=4"].map(str::to_owned);
+        set_variables(&mut env, entries.iter());
+        assert_eq!(env, ["A=3", "B=2", "C=4"]);
     }
 }

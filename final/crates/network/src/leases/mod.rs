@@ -65,6 +65,9 @@ enum Record {
     Wired(String),
     /// In seconds of `CLOCK_BOOTTIME`: no correction of the clock turns it back.
     Released(u64),
+    /// The file is damaged. Somebody may have the address, so nobody else gets it.
+    #[serde(skip)]
+    Unreadable,
 }
 
 /// Content of `last`.
@@ -82,6 +85,7 @@ enum State {
     Resting { since: u64 },
     Held(Holder),
     Wired { link: String },
+    Unknown,
 }
 
 impl Leases {
@@ -133,6 +137,10 @@ impl Leases {
             State::Wired { link } => {
                 Err(Error::AddressTaken { address, container: format!("at the other end of {link}") })
             }
+            State::Unknown => {
+                let container = format!("nobody knows which: {} is damaged", self.path(address).display());
+                Err(Error::AddressTaken { address, container })
+            }
             // Who asks for an address by name gets it, rested or not.
             _ => self.write(address, &Record::Held(holder.clone())),
         }
@@ -150,21 +158,36 @@ impl Leases {
 
     /// Whether somebody alive has the address.
     pub fn is_held(&self, address: IpAddr) -> Result<bool> {
-        let record = file::read_json(&self.path(address))?;
-        Ok(matches!(record, Some(Record::Held(holder)) if holder.process.is_alive()))
+        Ok(match self.read(address)? {
+            Some(Record::Held(holder)) => holder.process.is_alive(),
+            Some(Record::Unreadable) => true,
+            _ => false,
+        })
     }
 
     /// The leases of the living. Takes no lock.
     pub fn list(&self) -> Result<Vec<Lease>> {
         let mut found = Vec::new();
         for address in self.addresses()? {
-            if let Some(Record::Held(holder)) = file::read_json(&self.path(address))?
+            if let Some(Record::Held(holder)) = self.read(address)?
                 && holder.process.is_alive()
             {
                 found.push(Lease { address, holder });
             }
         }
         Ok(found)
+    }
+
+    /// Ends whatever leases the container has: for one whose own files do not tell. The addresses.
+    pub fn release_all(&self, container: &str) -> Result<Vec<IpAddr>> {
+        let mut released = Vec::new();
+        for address in self.addresses()? {
+            if matches!(self.read(address)?, Some(Record::Held(holder)) if holder.container == container) {
+                self.release(address, container)?;
+                released.push(address);
+            }
+        }
+        Ok(released)
     }
 
     /// When a lease was last given or taken back.
@@ -175,7 +198,7 @@ impl Leases {
     /// Others are to find the container by these names.
     pub fn rename(&self, address: IpAddr, container: &str, names: &[String]) -> Result<()> {
         let _lock = self.lock()?;
-        match file::read_json(&self.path(address))? {
+        match self.read(address)? {
             Some(Record::Held(holder)) if holder.container == container => {
                 self.write(address, &Record::Held(Holder { names: names.to_vec(), ..holder }))
             }
@@ -209,7 +232,7 @@ impl Leases {
                 State::Resting { since } if rested.is_none_or(|(longest, _)| since < longest) => {
                     rested = Some((since, address));
                 }
-                State::Resting { .. } | State::Held(_) | State::Wired { .. } => {}
+                State::Resting { .. } | State::Held(_) | State::Wired { .. } | State::Unknown => {}
             }
         }
         let none_left = || Error::NoAddressLeft { pool: pool.range().to_string() };
@@ -218,10 +241,11 @@ impl Leases {
 
     fn release_at(&self, address: IpAddr, container: &str, now: u64) -> Result<()> {
         let _lock = self.lock()?;
-        if let Some(Record::Held(holder)) = file::read_json(&self.path(address))?
-            && holder.container == container
-        {
-            self.write(address, &Record::Released(now))?;
+        match self.read(address)? {
+            Some(Record::Held(holder)) if holder.container != container => {}
+            // The container knew that it was its own.
+            Some(Record::Held(_) | Record::Unreadable) => self.write(address, &Record::Released(now))?,
+            _ => {}
         }
         // Once in a while, so that a busy network does not fill its directory: one look at each of its files.
         let mut last = self.last()?;
@@ -244,8 +268,9 @@ impl Leases {
 
     /// Under the lock. The rest of an address whose holder was killed begins when it is found.
     fn state(&self, address: IpAddr, now: u64) -> Result<State> {
-        match file::read_json(&self.path(address))? {
+        match self.read(address)? {
             None => Ok(State::Free),
+            Some(Record::Unreadable) => Ok(State::Unknown),
             // A time to come is of an earlier boot.
             Some(Record::Released(since)) if since > now || now - since >= REST => Ok(State::Free),
             Some(Record::Released(since)) => Ok(State::Resting { since }),
@@ -262,8 +287,19 @@ impl Leases {
         Ok(file::write_json_atomic(&self.path(address), record)?)
     }
 
+    fn read(&self, address: IpAddr) -> Result<Option<Record>> {
+        match file::read_json(&self.path(address)) {
+            Err(hull_storage::Error::Damaged { .. }) => Ok(Some(Record::Unreadable)),
+            record => Ok(record?),
+        }
+    }
+
     fn last(&self) -> Result<Last> {
-        Ok(file::read_json(&self.dir.join("last"))?.unwrap_or_default())
+        match file::read_json(&self.dir.join("last")) {
+            // No more than a preference is lost with it.
+            Err(hull_storage::Error::Damaged { .. }) => Ok(Last::default()),
+            last => Ok(last?.unwrap_or_default()),
+        }
     }
 
     fn path(&self, address: IpAddr) -> PathBuf {

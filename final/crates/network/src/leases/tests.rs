@@ -160,3 +160,21 @@ fn what_is_learned_lasts_as_long_as_the_link() {
     );
     leases.take_address(&pool, ip("10.0.0.4"), &living("b")).unwrap();
 }
+
+#[test]
+fn a_damaged_lease_keeps_its_address_from_others_and_stops_nobody() {
+    let Network { dir, leases, pool } = network("10.9.0.0/29");
+    let address = leases.take(&pool, &living("one")).unwrap();
+    let files = dir.path().join("networks/bridge");
+    for file in [files.join("leases").join(address.to_string()), files.join("last")] {
+        std::fs::write(file, "{\"he").unwrap();
+    }
+    assert!(leases.is_held(address).unwrap());
+    assert!(leases.list().unwrap().is_empty());
+    assert_ne!(leases.take(&pool, &living("two")).unwrap(), address);
+    assert!(leases.take_address(&pool, address, &living("two")).is_err());
+    leases.release(address, "one").unwrap();
+    assert!(!leases.is_held(address).unwrap());
+    assert_eq!(leases.release_all("two").unwrap().len(), 1);
+    assert!(leases.list().unwrap().is_empty());
+}
