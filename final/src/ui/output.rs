@@ -2,9 +2,11 @@
 
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use hull_sys::sparse::HoleWriter;
 use serde_json::Value;
 
 use super::errors::Exit;
@@ -56,28 +58,35 @@ pub fn object(value: &Value, format: Option<&str>, shown: impl FnOnce() -> Strin
 }
 
 /// Writes to a file beside the target and renames it, so that a failure leaves what was there.
-pub fn file(path: &Path, write: impl FnOnce(BufWriter<File>) -> Result<()>) -> Result<()> {
+pub fn file(path: &Path, write: impl FnOnce(BufWriter<HoleWriter<File>>) -> Result<()>) -> Result<()> {
     let cannot = || format!("cannot write {}", path.display());
     // A device or a pipe is written to as it is; renaming would put a file in its place.
     if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        return write(BufWriter::new(File::options().write(true).open(path).with_context(cannot)?));
+        return write(buffered(File::options().write(true).open(path).with_context(cannot)?));
     }
     let unfinished = path.with_added_extension(format!("{}.tmp", std::process::id()));
     let file = File::create_new(&unfinished).with_context(cannot)?;
     let written =
-        write(BufWriter::new(file)).and_then(|()| std::fs::rename(&unfinished, path).with_context(cannot));
+        write(buffered(file)).and_then(|()| std::fs::rename(&unfinished, path).with_context(cannot));
     if written.is_err() {
         let _ = std::fs::remove_file(&unfinished);
     }
     written
 }
 
-/// stdout, unless somebody would have to look at what is for programs.
-pub fn binary(flag: &str) -> Result<std::io::StdoutLock<'static>> {
+/// Zeros in what is written take no space in a file.
+fn buffered(file: File) -> BufWriter<HoleWriter<File>> {
+    BufWriter::with_capacity(128 * 1024, HoleWriter::new(file))
+}
+
+/// stdout, unless somebody would have to look at what is for programs. Past the buffer of the standard library, which
+/// looks for ends of lines.
+pub fn binary(flag: &str) -> Result<BufWriter<File>> {
     if std::io::stdout().is_terminal() {
         bail!("cowardly refusing to write to a terminal: use {flag}, or redirect");
     }
-    Ok(std::io::stdout().lock())
+    let stdout = std::io::stdout().as_fd().try_clone_to_owned().context("cannot duplicate stdout")?;
+    Ok(BufWriter::with_capacity(128 * 1024, File::from(stdout)))
 }
 
 /// Asks before something cannot be undone. Without a terminal there is nobody to ask, and the answer is no.

@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use hull_storage::layers::{LayerStore, StagedLayer};
+use hull_sys::sparse::HoleWriter;
 
 use crate::digest::{Digest, Hasher};
 use crate::error::{Context, Error, Result};
@@ -37,13 +38,18 @@ impl Staging {
         self.directory.diff()
     }
 
-    /// Adds what `fill` writes.
-    pub(crate) fn add(&self, fill: impl FnOnce(&mut Hasher<File>) -> Result<()>) -> Result<Staged> {
+    /// Adds what `fill` writes. Zeros in it take no space: a layer may be a large file with little in it.
+    pub(crate) fn add(
+        &self,
+        fill: impl FnOnce(&mut Hasher<HoleWriter<File>>) -> Result<()>,
+    ) -> Result<Staged> {
         let path = self.path().join(self.count.get().to_string());
         self.count.set(self.count.get() + 1);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path);
-        let mut file = Hasher::new(file.context(|| format!("create {}", path.display()))?);
+        let file = file.context(|| format!("create {}", path.display()))?;
+        let mut file = Hasher::new(HoleWriter::new(file));
         fill(&mut file)?;
+        file.flush().map_err(not_stored)?;
         let size = file.size;
         Ok(Staged { path, digest: file.finish(), size })
     }

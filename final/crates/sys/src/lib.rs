@@ -11,6 +11,7 @@ pub mod process;
 pub mod sched;
 pub mod security;
 pub mod self_exe;
+pub mod sparse;
 pub mod terminal;
 pub mod untrusted;
 pub mod wait;

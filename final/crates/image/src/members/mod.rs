@@ -19,6 +19,8 @@ use std::path::{Component, Path, PathBuf};
 
 use tar::{EntryType, Header};
 
+use hull_sys::sparse::HoleWriter;
+
 use crate::error::{Error, Result};
 use number::field;
 use pax::Records;
@@ -156,11 +158,16 @@ impl<R: BufRead> Members<R> {
         }
     }
 
-    /// Writes the file that the current member is. `shown` is what it is called in errors.
+    /// Writes the file that the current member is, which is new. Its zeros become holes, for a layer has none (image-spec,
+    /// layer.md, "Sparse files"): what was one in a container is one again.
     pub(crate) fn copy_to(&mut self, member: &Member, file: &mut File) -> Result<()> {
         let write = |source| Error::Io { action: format!("write {}", member.shown()), source };
         match &member.sparse {
-            None => self.copy_all(file, &write),
+            None => {
+                let mut file = HoleWriter::new(&*file);
+                self.copy_all(&mut file, &write)?;
+                file.flush().map_err(write)
+            }
             Some(sparse) => {
                 for (offset, length) in &sparse.chunks {
                     std::io::Seek::seek(file, std::io::SeekFrom::Start(*offset)).map_err(write)?;
