@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -148,19 +149,33 @@ pub fn link_open_file(file: &File, path: &Path) -> nix::Result<()> {
         .map_err(errno)
 }
 
+/// Up to here one read and one write cost less than asking the kernel for something better.
+const SMALL: usize = 64 * 1024;
+
 /// Copies the whole content of `from` into the empty file `to`: shared blocks where the file system can
 /// (`FICLONE`, ioctl_ficlone(2)), else the data between the holes, copied inside the kernel.
 pub fn copy_content(from: &mut File, to: &mut File) -> io::Result<()> {
+    let metadata = from.metadata()?;
+    let length = metadata.len();
+    // stat(2): blocks are of 512 bytes.
+    let has_holes = metadata.blocks() * 512 < length;
+    if !has_holes && length <= SMALL as u64 {
+        return copy_small(from, to, length as usize);
+    }
     if rustix::fs::ioctl_ficlone(&*to, &*from).is_ok() {
         return Ok(());
     }
-    let length = from.metadata()?.len();
-    to.set_len(length)?;
+    if has_holes {
+        to.set_len(length)?;
+    }
     let mut offset = 0;
     while offset < length {
-        let (start, end) = match next_data(from, offset, length)? {
-            Some(range) => range,
-            None => break,
+        let (start, end) = match has_holes {
+            true => match next_data(from, offset, length)? {
+                Some(range) => range,
+                None => break,
+            },
+            false => (0, length),
         };
         from.seek(SeekFrom::Start(start))?;
         to.seek(SeekFrom::Start(start))?;
@@ -169,6 +184,20 @@ pub fn copy_content(from: &mut File, to: &mut File) -> io::Result<()> {
         offset = end;
     }
     Ok(())
+}
+
+fn copy_small(from: &File, to: &File, length: usize) -> io::Result<()> {
+    let mut buffer = [0; SMALL];
+    let mut done = 0;
+    while done < length {
+        match from.read_at(&mut buffer[done..length], done as u64) {
+            Ok(0) => break,
+            Ok(read) => done += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    to.write_all_at(&buffer[..done], 0)
 }
 
 /// The next stretch of `file` from `offset` on that is not a hole; lseek(2), `SEEK_DATA` and `SEEK_HOLE`.

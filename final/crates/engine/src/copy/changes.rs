@@ -1,7 +1,6 @@
 //! What a container changed: `diff` lists it, `commit` makes a layer of it. Only the writable layer is read, so the
 //! size of what lies below costs nothing.
 
-use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -95,7 +94,7 @@ impl Engine {
         let freezes = options.pause && Freezable::of(self, &record)? == Freezable::Yes;
         let frozen = if freezes { self.freeze(&record)? } else { None };
         commit(self.images(), &layer, |file| {
-            let mut packer = Packer::new(io::BufWriter::with_capacity(256 * 1024, file));
+            let mut packer = Packer::new(file);
             self.send_changes(&record, &mut packer)?;
             packer.finish()?;
             // Its files are no longer read: what follows is done with the copy.

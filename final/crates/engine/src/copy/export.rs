@@ -1,6 +1,6 @@
 //! `export`: what a container's root holds, without its volumes, as a tar.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
 use super::pack::Packer;
@@ -17,7 +17,7 @@ impl Engine {
         let record = self.find(name)?;
         let (root, keeper) = ContainerRoot::open(self, &record)?;
         let source = View::container(root, name).source(Path::new("/"), false)?;
-        let mut packer = Packer::new(io::BufWriter::with_capacity(256 * 1024, to));
+        let mut packer = Packer::new(to);
         tree::send(&source, Path::new(""), Scope::OneMount, &mut packer)?;
         packer.finish()?;
         keeper.finish()

@@ -13,7 +13,8 @@
 //! * Its paths resolve from the descriptor of its root (`RESOLVE_IN_ROOT`); from there on there are only descriptors.
 //! * A file is made new or not at all. Nothing is written through a symlink, or into what is already there.
 //! * Devices, FIFOs and sockets are not opened. Nothing of the container is executed or loaded: users are numbers.
-//! * What leaves the container loses its set-ID bits, file capabilities and access to devices, but for `-a`.
+//! * What leaves the container loses its set-ID bits, file capabilities and access to devices, but for `-a`. docker keeps
+//!   them, so that whoever copies a file as root may make a program of the container's one that runs as root.
 
 mod changes;
 mod entry;
@@ -40,15 +41,15 @@ use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use pack::Packer;
 use path::{Found, landing};
-use plant::{Owner, Planter, Rules};
+use plant::{Owner, Planter, Privileges, Rules};
 use root::ContainerRoot;
 use tree::Scope;
 use view::{Destination, View};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CopyOptions {
-    /// `-a`: owners, set-ID bits and ACLs are those at the source. Else the copies belong to root in the container,
-    /// and to the caller on the host.
+    /// `-a`: owners and ACLs are those at the source, and on the way out set-ID bits too. Else the copies belong to root in
+    /// the container, and to the caller on the host.
     pub archive: bool,
     /// `-L`: what a symlink points to is copied in its stead.
     pub follow_link: bool,
@@ -96,8 +97,8 @@ fn copy_out(container: &View, path: &Path, to: &CopyPath, options: CopyOptions) 
         let stdout = duplicate(io::stdout().as_fd(), "stdout")?;
         return send_tar(container, path, stdout, options);
     };
-    let owner = Owner::Set(rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    copy_tree((container, path), (&View::host()?, to), owner, options)
+    let caller = Owner::Set(rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    copy_tree((container, path), (&View::host()?, to), (caller, Privileges::Dropped), options)
 }
 
 fn copy_in(container: &View, path: &Path, from: &CopyPath, options: CopyOptions) -> Result<()> {
@@ -105,20 +106,22 @@ fn copy_in(container: &View, path: &Path, from: &CopyPath, options: CopyOptions)
         let stdin = duplicate(io::stdin().as_fd(), "stdin")?;
         return receive_tar(stdin, container, path, options);
     };
-    copy_tree((&View::host()?, from), (container, path), Owner::Set(0, 0), options)
+    copy_tree((&View::host()?, from), (container, path), (Owner::Set(0, 0), Privileges::Kept), options)
 }
 
-fn copy_tree(from: (&View, &Path), to: (&View, &Path), owner: Owner, options: CopyOptions) -> Result<()> {
+/// Without `-a`, the copies have the owner and privileges that are given.
+fn copy_tree(
+    from: (&View, &Path),
+    to: (&View, &Path),
+    plain: (Owner, Privileges),
+    options: CopyOptions,
+) -> Result<()> {
     let source = from.0.source(from.1, options.follow_link)?;
     let Destination { found, directory, split, shown } = to.0.destination(to.1)?;
     let landing = landing(&source.split, source.is_directory, &split, found)
         .map_err(|why| invalid(&format!("destination {shown}"), why))?;
-    let rules = Rules {
-        owner: if options.archive { Owner::Keep } else { owner },
-        privileges: options.archive,
-        existing_directories: options.archive,
-        through_symlinks: false,
-    };
+    let (owner, privileges) = if options.archive { (Owner::Keep, Privileges::WithAcls) } else { plain };
+    let rules = Rules { owner, privileges, existing_directories: options.archive, through_symlinks: false };
     let shown = if landing.inside { shown } else { to.0.shown(&split.parent) };
     let mut planter = Planter::new(directory, &shown, rules)?;
     tree::send(&source, &landing.name, Scope::Everything, &mut planter)?;
@@ -131,9 +134,8 @@ fn send_tar(container: &View, path: &Path, to: impl io::Write, options: CopyOpti
         Some(name) if !source.split.contents => PathBuf::from(name),
         _ => PathBuf::new(),
     };
-    let mut packer = Packer::new(io::BufWriter::with_capacity(256 * 1024, to));
-    let sent =
-        tree::send(&source, &name, Scope::Everything, &mut packer).and_then(|()| packer.finish().map(drop));
+    let mut packer = Packer::new(to);
+    let sent = tree::send(&source, &name, Scope::Everything, &mut packer).and_then(|()| packer.finish());
     match sent {
         // Who reads it has seen enough: `hull cp box:/etc - | tar t | head`.
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -149,7 +151,7 @@ fn receive_tar(from: impl io::Read, container: &View, path: &Path, options: Copy
     // A tar says by itself whose its files are.
     let rules = Rules {
         owner: Owner::KeepIfMapped,
-        privileges: true,
+        privileges: Privileges::WithAcls,
         existing_directories: options.archive,
         through_symlinks: true,
     };

@@ -11,22 +11,24 @@ use tar::{Builder, EntryType, Header};
 use super::entry::{Content, Entry, Kind, Sink, shown};
 use crate::error::{IoContext, Result};
 
+const BLOCK: usize = 512;
+
+/// Bytes written at once.
+const BUFFER: usize = 256 * 1024;
+
 pub(super) struct Packer<W: Write> {
-    archive: Builder<W>,
+    archive: Builder<Blocks<W>>,
 }
 
 impl<W: Write> Packer<W> {
+    /// The writer needs no buffer: there is one here.
     pub(super) fn new(writer: W) -> Self {
-        Self { archive: Builder::new(writer) }
+        Self { archive: Builder::new(Blocks { writer, buffer: vec![0; BUFFER], filled: 0 }) }
     }
 
     /// The two blocks of zeros that end a tar.
-    pub(super) fn finish(self) -> Result<W> {
-        let finish = || -> io::Result<W> {
-            let mut writer = self.archive.into_inner()?;
-            writer.flush()?;
-            Ok(writer)
-        };
+    pub(super) fn finish(self) -> Result<()> {
+        let finish = || -> io::Result<()> { self.archive.into_inner()?.flush() };
         finish().context(|| "write the tar".into())
     }
 
@@ -74,11 +76,15 @@ impl<W: Write> Packer<W> {
             self.archive.append_pax_extensions(records)?;
         }
         let Kind::File { size } = entry.kind else { return self.archive.append(&header, io::empty()) };
+        let to = self.archive.get_mut();
+        to.write_all(header.as_bytes())?;
         match content {
-            Content::File(file) => self.archive.append(&header, Exactly { from: file, left: size }),
-            Content::Stream(stream) => self.archive.append(&header, Exactly { from: stream, left: size }),
-            Content::None => self.archive.append(&header, Exactly { from: io::empty(), left: size }),
+            Content::File(file) => to.take(file, size)?,
+            Content::Stream(stream) => to.take(stream, size)?,
+            Content::None => to.take(&mut io::empty(), size)?,
         }
+        let padding = size.next_multiple_of(BLOCK as u64) - size;
+        to.write_all(&[0; BLOCK][..padding as usize])
     }
 }
 
@@ -122,25 +128,60 @@ impl Records {
     }
 }
 
-/// Ends where the header says, and with an error when the file has become shorter: the next member would else be read
-/// as its content.
-struct Exactly<R> {
-    from: R,
-    left: u64,
+/// Headers and contents on their way to the writer. Contents are read straight into the buffer: what is copied once more
+/// takes as long again as reading it did.
+struct Blocks<W> {
+    writer: W,
+    buffer: Vec<u8>,
+    filled: usize,
 }
 
-impl<R: io::Read> io::Read for Exactly<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.left == 0 || buffer.is_empty() {
-            return Ok(0);
-        }
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        match self.from.read(&mut buffer[..most])? {
-            0 => Err(io::Error::other("it became shorter while it was read")),
-            read => {
-                self.left -= read as u64;
-                Ok(read)
+impl<W: Write> Blocks<W> {
+    /// Just `size` bytes, as the header says, and an error when there are fewer: the next member would else be read as
+    /// content.
+    fn take(&mut self, from: &mut (impl io::Read + ?Sized), size: u64) -> io::Result<()> {
+        let mut left = size;
+        while left > 0 {
+            let room = self.room()?;
+            let most = usize::try_from(left).unwrap_or(usize::MAX).min(room.len());
+            match from.read(&mut room[..most]) {
+                Ok(0) => return Err(io::Error::other("it became shorter while it was read")),
+                Ok(read) => {
+                    self.filled += read;
+                    left -= read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
+        Ok(())
+    }
+
+    /// The free part of the buffer, which there always is some of.
+    fn room(&mut self) -> io::Result<&mut [u8]> {
+        if self.filled == self.buffer.len() {
+            self.send()?;
+        }
+        Ok(&mut self.buffer[self.filled..])
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        let filled = std::mem::take(&mut self.filled);
+        self.writer.write_all(&self.buffer[..filled])
+    }
+}
+
+impl<W: Write> Write for Blocks<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = self.room()?;
+        let length = bytes.len().min(room.len());
+        room[..length].copy_from_slice(&bytes[..length]);
+        self.filled += length;
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.send()?;
+        self.writer.flush()
     }
 }

@@ -10,7 +10,9 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
+use hull_sys::sparse::HoleWriter;
 use nix::errno::Errno;
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, StatxAttributes, StatxFlags, Timestamps,
@@ -32,13 +34,23 @@ pub(super) enum Owner {
     KeepIfMapped,
 }
 
+/// What of a file gives others the rights of its owner. It was given by the owner at the source: where another one takes
+/// over, it gives away what is the new owner's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Privileges {
+    /// Out of a container, whose files nobody vouches for.
+    Dropped,
+    /// Set-ID bits, file capabilities and who may open a device: docker's, for what its user copies into a container.
+    Kept,
+    /// ACLs as well: the users they name are the same at both ends.
+    WithAcls,
+}
+
 /// What is kept and what is not.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
     pub owner: Owner,
-    /// Set-ID bits, file capabilities, ACLs, and who may open a device. They were given to the owner at the source:
-    /// where another one takes over they would give away what is the new owner's.
-    pub privileges: bool,
+    pub privileges: Privileges,
     /// Directories that were there before become like the source's as well.
     pub existing_directories: bool,
     /// Members of a tar may lie behind a symlink that stays beneath the destination (`lib` → `usr/lib`).
@@ -55,11 +67,13 @@ pub(super) struct Planter {
     directories: Vec<Entry>,
     /// All that were not there before.
     made: HashSet<PathBuf>,
+    /// The directory of the last entry: the next one is mostly in it too.
+    last: Option<(PathBuf, Rc<OwnedFd>)>,
 }
 
 /// Where an entry goes: the directory it is in, and its name there.
 struct Spot {
-    directory: OwnedFd,
+    directory: Rc<OwnedFd>,
     name: OsString,
 }
 
@@ -74,6 +88,7 @@ impl Planter {
             shown: shown.to_owned(),
             directories: Vec::new(),
             made: HashSet::new(),
+            last: None,
         })
     }
 
@@ -94,12 +109,18 @@ impl Planter {
     fn spot(&mut self, entry: &Entry) -> Result<Spot> {
         let parent = entry.path.parent().unwrap_or(Path::new(""));
         let name = entry.path.file_name().unwrap_or(OsStr::new(".")).to_owned();
+        if let Some((_, directory)) = self.last.as_ref().filter(|(path, _)| path == parent) {
+            return Ok(Spot { directory: Rc::clone(directory), name });
+        }
         let directory = match self.open(parent, OFlags::PATH) {
             Err(Errno::ENOENT) => self.make_implied(parent),
             directory => directory,
         };
-        match directory {
-            Ok(directory) => Ok(Spot { directory, name }),
+        match directory.map(Rc::new) {
+            Ok(directory) => {
+                self.last = Some((parent.to_owned(), Rc::clone(&directory)));
+                Ok(Spot { directory, name })
+            }
             Err(Errno::ELOOP | Errno::EXDEV | Errno::ENOTDIR) => {
                 Err(self.refused(entry, "something that is not a directory stands in its path"))
             }
@@ -141,7 +162,7 @@ impl Planter {
     fn directory(&mut self, entry: &Entry) -> Result<()> {
         if !entry.path.as_os_str().is_empty() {
             let spot = self.spot(entry)?;
-            match rustix::fs::mkdirat(&spot.directory, &spot.name, Mode::RWXU) {
+            match rustix::fs::mkdirat(&*spot.directory, &spot.name, Mode::RWXU) {
                 Ok(()) => drop(self.made.insert(entry.path.clone())),
                 Err(rustix::io::Errno::EXIST) if spot.kind() == Some(FileType::Directory) => {}
                 Err(rustix::io::Errno::EXIST) => {
@@ -165,7 +186,7 @@ impl Planter {
         if spot.is_mount_point() {
             return Err(mounted());
         }
-        match rustix::fs::unlinkat(&spot.directory, &spot.name, AtFlags::empty()) {
+        match rustix::fs::unlinkat(&*spot.directory, &spot.name, AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
             // unlink(2): one of them for a directory, by file system.
             Err(rustix::io::Errno::ISDIR | rustix::io::Errno::PERM)
@@ -180,21 +201,31 @@ impl Planter {
 
     fn file(&mut self, entry: &Entry, size: u64, content: Content<'_>) -> Result<()> {
         let spot = self.spot(entry)?;
-        self.clear(&spot, entry)?;
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         // Its user's alone until it is whole and its owner is set.
-        let opened = rustix::fs::openat(&spot.directory, &spot.name, flags, Mode::RUSR | Mode::WUSR);
+        let create = || rustix::fs::openat(&*spot.directory, &spot.name, flags, Mode::RUSR | Mode::WUSR);
+        let opened = match create() {
+            Err(rustix::io::Errno::EXIST) => {
+                self.clear(&spot, entry)?;
+                create()
+            }
+            opened => opened,
+        };
         let mut file = File::from(opened.context(|| self.writing(entry))?);
         let copied = match content {
             Content::File(from) => hull_sys::fs::copy_content(from, &mut file),
-            Content::Stream(from) => copy_exactly(from, &mut file, size),
+            Content::Stream(from) => {
+                // A tar has no holes, or none that are read here.
+                let mut file = HoleWriter::new(&file);
+                copy_exactly(from, &mut file, size).and_then(|()| io::Write::flush(&mut file))
+            }
             Content::None => Ok(()),
         };
         copied
             .and_then(|()| self.describe(file.as_fd(), entry))
             .inspect_err(|_| {
                 // Half a file is worse than none.
-                let _ = rustix::fs::unlinkat(&spot.directory, &spot.name, AtFlags::empty());
+                let _ = rustix::fs::unlinkat(&*spot.directory, &spot.name, AtFlags::empty());
             })
             .context(|| self.writing(entry))
     }
@@ -203,12 +234,12 @@ impl Planter {
         let spot = self.spot(entry)?;
         self.clear(&spot, entry)?;
         let make = || -> io::Result<()> {
-            rustix::fs::symlinkat(target, &spot.directory, &spot.name)?;
+            rustix::fs::symlinkat(target, &*spot.directory, &spot.name)?;
             let made = spot.held(FileType::Symlink, 0)?;
             self.set_owner(made.as_fd(), entry)?;
             // By name, for utimensat(2) takes no symlink by descriptor. It follows none, and a time is all it sets.
             let flags = AtFlags::SYMLINK_NOFOLLOW;
-            Ok(rustix::fs::utimensat(&spot.directory, &spot.name, &times(entry), flags)?)
+            Ok(rustix::fs::utimensat(&*spot.directory, &spot.name, &times(entry), flags)?)
         };
         make().context(|| self.writing(entry))
     }
@@ -219,11 +250,11 @@ impl Planter {
         let mode = match kind {
             FileType::Fifo => entry.mode,
             // Whoever may open a device has the hardware.
-            _ if self.rules.privileges => entry.mode,
+            _ if self.rules.privileges != Privileges::Dropped => entry.mode,
             _ => entry.mode & 0o600,
         };
         let make = || -> io::Result<()> {
-            rustix::fs::mknodat(&spot.directory, &spot.name, kind, Mode::RUSR | Mode::WUSR, device)?;
+            rustix::fs::mknodat(&*spot.directory, &spot.name, kind, Mode::RUSR | Mode::WUSR, device)?;
             let made = spot.held(kind, device)?;
             self.set_owner(made.as_fd(), entry)?;
             // chmod(2) and utimensat(2) take a node by its descriptor's link only: opening it would call its driver.
@@ -236,13 +267,18 @@ impl Planter {
 
     /// Owner, mode, attributes and times of an open file or directory.
     fn describe(&self, file: BorrowedFd<'_>, entry: &Entry) -> io::Result<()> {
-        let keep = self.rules.privileges;
+        let privileges = self.rules.privileges;
         // In this order: chown(2) takes set-user-ID bits and file capabilities away.
         self.set_owner(file, entry)?;
-        let mode = if keep { entry.mode } else { entry.mode & 0o1777 };
+        let mode = if privileges == Privileges::Dropped { entry.mode & 0o1777 } else { entry.mode };
         rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?;
         for (name, value) in &entry.attributes {
-            if !keep && !name.to_bytes().starts_with(b"user.") {
+            let travels = match privileges {
+                Privileges::WithAcls => true,
+                Privileges::Kept if name.as_c_str() == c"security.capability" => true,
+                _ => name.to_bytes().starts_with(b"user."),
+            };
+            if !travels {
                 continue;
             }
             match hull_sys::fs::set_xattr(file, name, value) {
@@ -293,7 +329,7 @@ impl Sink for Planter {
         self.clear(&spot, entry)?;
         // By the descriptor's link: the file that was found, whatever its name means by now.
         let from = hull_sys::fs::fd_path(&linked);
-        match rustix::fs::linkat(CWD, from, &spot.directory, &spot.name, AtFlags::SYMLINK_FOLLOW) {
+        match rustix::fs::linkat(CWD, from, &*spot.directory, &spot.name, AtFlags::SYMLINK_FOLLOW) {
             Ok(()) => Ok(true),
             // Another file system, a directory, too many links.
             Err(rustix::io::Errno::XDEV | rustix::io::Errno::PERM | rustix::io::Errno::MLINK) => Ok(false),
@@ -308,21 +344,21 @@ impl Sink for Planter {
 
 impl Spot {
     fn kind(&self) -> Option<FileType> {
-        let stat = rustix::fs::statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW);
+        let stat = rustix::fs::statat(&*self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW);
         stat.ok().map(|stat| kind(&stat))
     }
 
     /// Linux 5.8; statx(2), `STATX_ATTR_MOUNT_ROOT`.
     fn is_mount_point(&self) -> bool {
         let flags = AtFlags::SYMLINK_NOFOLLOW;
-        let stat = rustix::fs::statx(&self.directory, &self.name, flags, StatxFlags::TYPE);
+        let stat = rustix::fs::statx(&*self.directory, &self.name, flags, StatxFlags::TYPE);
         stat.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
     }
 
     /// What was just made here, by descriptor. Somebody may have put another file in its place.
     fn held(&self, expected: FileType, device: u64) -> io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let made = rustix::fs::openat(&self.directory, &self.name, flags, Mode::empty())?;
+        let made = rustix::fs::openat(&*self.directory, &self.name, flags, Mode::empty())?;
         let stat = rustix::fs::fstat(&made)?;
         if kind(&stat) != expected || stat.st_rdev != device || stat.st_nlink != 1 {
             return Err(io::Error::other("something else was put in its place meanwhile"));

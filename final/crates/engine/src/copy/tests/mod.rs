@@ -181,8 +181,8 @@ fn a_symlink_is_copied_as_one_unless_asked() {
 }
 
 #[test]
-fn owners_and_privileges_need_the_archive_flag() {
-    as_root("owners_and_privileges_need_the_archive_flag", |s| {
+fn owners_and_what_privileges_leave_the_container_need_the_archive_flag() {
+    as_root("owners_and_what_privileges_leave_the_container_need_the_archive_flag", |s| {
         fs::create_dir(s.root("d")).unwrap();
         fs::write(s.root("d/tool"), "x").unwrap();
         std::os::unix::fs::chown(s.root("d/tool"), Some(1234), Some(4321)).unwrap();
@@ -213,6 +213,16 @@ fn owners_and_privileges_need_the_archive_flag() {
         };
         assert_eq!(attributes("plain/tool"), ["user.note"]);
         assert_eq!(attributes("kept/tool"), ["security.capability", "user.note"]);
+
+        // Into the container as docker does it.
+        s.copy_in("kept/tool", "/tmp", PLAIN).unwrap();
+        let meta = fs::metadata(s.root("tmp/tool")).unwrap();
+        assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o7777), (0, 0, 0o6755));
+        assert_eq!(attributes("../root/tmp/tool"), ["security.capability", "user.note"]);
+        fs::create_dir(s.host("sticky")).unwrap();
+        fs::set_permissions(s.host("sticky"), fs::Permissions::from_mode(0o3777)).unwrap();
+        s.copy_in("sticky", "/tmp", PLAIN).unwrap();
+        assert_eq!(fs::metadata(s.root("tmp/sticky")).unwrap().mode() & 0o7777, 0o3777);
     });
 }
 
