@@ -1,12 +1,13 @@
 //! Errors about which the book says more than fits a hint.
 
 /// What an error or its hint has in it. Each is a heading of the book's chapter "Troubleshooting"; the first that fits counts.
-const EXPLAINED: [&str; 11] = [
+const EXPLAINED: [&str; 12] = [
     "cannot enter a user namespace",
     "limits need a cgroup of your own",
     "port taken",
     "cannot be the network's parent",
     "no network of their own",
+    "users that you have no ids for",
     "executable file not found in $PATH",
     "Exec format error",
     "cannot mount the overlay",

@@ -54,7 +54,8 @@ impl OrdinaryUser {
 
     /// `hull`, run by the user with an environment of theirs.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new("setpriv");
+        // By its path: busybox's shell has a command of that name, which knows no users.
+        let mut command = Command::new("/usr/bin/setpriv");
         command.args(["--reuid", NAME, "--regid", NAME, "--clear-groups", "--inh-caps=-all", "--"]);
         command.arg(self.binary()).env_clear();
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin").env("USER", NAME);

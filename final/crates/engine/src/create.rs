@@ -273,6 +273,11 @@ fn check(options: &CreateOptions) -> Result<()> {
     if let Some(asked) = options.resources.nano_cpus {
         check_cpus(asked)?;
     }
+    if !options.device_cgroup_rules.is_empty() && hull_sys::process::in_user_namespace() {
+        return conflict(
+            "--device-cgroup-rule and an ordinary user: device rules are root's; --device binds a device",
+        );
+    }
     files::check(options)?;
     for sysctl in options.sysctls.keys() {
         let shared = match sysctl.split('.').next() {

@@ -14,18 +14,18 @@ use crate::record::Record;
 pub struct Engine {
     root: Root,
     images: Images,
-    cgroup_parent: String,
+    cgroup_parent: Option<String>,
 }
 
 impl Engine {
-    /// Opens the roots, made if missing. `cgroup_parent` is a path below the cgroup root, `/hull` if not given.
+    /// Opens the roots, made if missing. `cgroup_parent` is a path below the cgroup root; if it is not given, `/hull`, or for an
+    /// ordinary user the same in their delegated cgroup.
     ///
     /// As an ordinary user this first enters the user namespace that all of the user's hull processes share.
     pub fn open(data: &Path, run: &Path, cgroup_parent: Option<String>) -> Result<Self> {
         crate::rootless::enter(run)?;
         let root = Root::open(data, run)?;
         let images = Images::open(&root)?;
-        let cgroup_parent = cgroup_parent.unwrap_or_else(|| format!("/hull{}", root.name_suffix()));
         Ok(Self { root, images, cgroup_parent })
     }
 
@@ -38,7 +38,18 @@ impl Engine {
     }
 
     pub(crate) fn cgroup_path(&self, id: &str) -> String {
-        format!("{}/{id}", self.cgroup_parent.trim_end_matches('/'))
+        let default =
+            || format!("{}/hull{}", self.delegated_cgroup().unwrap_or_default(), self.root.name_suffix());
+        let parent = self.cgroup_parent.clone().unwrap_or_else(default);
+        format!("{}/{id}", parent.trim_end_matches('/'))
+    }
+
+    /// Where an ordinary user may make cgroups; `None` where nowhere, or where another parent is given.
+    pub(crate) fn delegated_cgroup(&self) -> Option<String> {
+        if self.cgroup_parent.is_some() || !hull_sys::process::in_user_namespace() {
+            return None;
+        }
+        cgroups::delegated(&cgroup_layout().ok()?).map(|path| format!("/{}", path.trim_matches('/')))
     }
 
     /// The cgroup of a container, by the path its state recorded.

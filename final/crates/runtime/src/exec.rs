@@ -44,7 +44,7 @@ pub fn exec(
 ) -> Result<(Running, Option<OwnedFd>)> {
     let filter = init::compile(target.spec, target.seccomp_cache)?;
     let (ours, theirs) = Channel::pair()?;
-    let directory = target.cgroup.and_then(Cgroup::open_dir);
+    let directory = target.cgroup.and_then(|cgroup| cgroup.open_dir_beside(target.pid));
     // Inherited by the child, until the cgroup that it is born in has other CPUs.
     let affinity = user_process.exec_cpu_affinity.as_ref();
     init::set_affinity(affinity.and_then(|affinity| affinity.initial.as_deref()))?;

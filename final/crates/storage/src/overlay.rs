@@ -60,11 +60,7 @@ impl Overlay {
             paths.adopt_root(self)?;
         }
         let mounted = match self.append_layers(&paths) {
-            // Before Linux 6.5 overlay takes any option into its context and refuses to create what it does not know.
-            Ok(Some(context)) => self.finish(&context, target).or_else(|failure| match failure.error {
-                Errno::INVAL => self.mount_with_string(&paths, target).map_err(|_| failure),
-                _ => Err(failure),
-            }),
+            Ok(Some(context)) => self.finish(&context, target),
             Ok(None) => self.mount_with_string(&paths, target),
             Err(failure) => Err(failure),
         };
@@ -82,6 +78,9 @@ impl Overlay {
             Err(Errno::NOSYS | Errno::PERM) => return Ok(None),
             context => context.map_err(failed("fsopen"))?,
         };
+        if takes_anything(&context) {
+            return Ok(None);
+        }
         for (n, lower) in paths.lowers.iter().enumerate() {
             match fsconfig_set_string(&context, "lowerdir+", lower.short()) {
                 // An option the kernel does not know; what is wrong with the path shows with the string as well.
@@ -210,6 +209,15 @@ impl Paths<'_> {
         };
         adopt().context(|| format!("make {} like {}", overlay.upper.display(), top.display()))
     }
+}
+
+/// Before Linux 6.5 overlay keeps whatever option it is told as a string, and looks at it only when it is mounted: then it
+/// refuses what it does not know, with a line in the kernel's log each time. So it is told one that no kernel knows.
+fn takes_anything(context: &OwnedFd) -> bool {
+    let taken = fsconfig_set_flag(context, "hull").is_ok();
+    // The complaint about it is not to explain a later failure.
+    drop(explained(context, "", Errno::INVAL));
+    taken
 }
 
 fn failed(step: &str) -> impl FnOnce(Errno) -> Failure {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use hull_runtime::cgroups;
 use hull_runtime::security::defaults;
 use hull_runtime::spec::{BlockIo, Resources, Spec};
 use hull_runtime::systemd::Unit;
@@ -67,7 +68,12 @@ pub fn cgroup_path(spec: &Spec, id: &str, systemd: bool) -> Result<(String, Opti
     if let Some(path) = asked.filter(|path| path.split(':').count() == 3) {
         bail!("linux.cgroupsPath {path:?} is systemd's form, which takes --systemd-cgroup");
     }
-    Ok((asked.map_or_else(|| format!("/{id}"), str::to_owned), None))
+    if let Some(asked) = asked {
+        return Ok((asked.to_owned(), None));
+    }
+    let is_ordinary = !nix::unistd::geteuid().is_root() || hull_sys::process::in_user_namespace();
+    let own = cgroups::detect().ok().filter(|_| is_ordinary).and_then(|layout| cgroups::delegated(&layout));
+    Ok((format!("{}/{id}", own.map(|own| format!("/{own}")).unwrap_or_default()), None))
 }
 
 /// Engines write zero for a limit that nobody asked; the kernel would take it for one.

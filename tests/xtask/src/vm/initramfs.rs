@@ -44,9 +44,12 @@ const MODULES: [&str; 25] = [
     "vxlan",
 ];
 
-/// What the tests of `--systemd-cgroup` run, by the paths that they know, and CRIU with what it runs itself; all else in
-/// the machine is static.
-const DYNAMIC: [&str; 11] = [
+/// What the tests of `--systemd-cgroup` run, by the paths that they know, what an ordinary user needs, and CRIU with what it
+/// runs itself; all else in the machine is static.
+const DYNAMIC: [&str; 14] = [
+    "/usr/bin/setpriv",
+    "/usr/bin/newuidmap",
+    "/usr/bin/newgidmap",
     "/lib/systemd/systemd",
     "/usr/bin/systemctl",
     "/usr/bin/unshare",

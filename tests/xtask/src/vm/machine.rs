@@ -67,6 +67,7 @@ const CGROUP_V2: Machine = Machine {
     units: &[],
     tests: &[
         ("hull-test-suite", "limits"),
+        ("hull-test-suite", "delegation"),
         ("hull-test-suite", "bundles"),
         ("hull-test-suite", "oci_systemd"),
         ("hull-test-suite", "oci_checkpoint"),

@@ -126,7 +126,7 @@ impl Monitor {
             monitor: ProcessId::of_self()?,
             init: None,
             // Recorded before it is made, or an orphan could not be attributed.
-            cgroup: setup::cgroup_wanted(&record).then(|| engine.cgroup_path(&record.id)),
+            cgroup: setup::cgroup_wanted(&engine, &record).then(|| engine.cgroup_path(&record.id)),
             started: None,
             restart_count: 0,
         };

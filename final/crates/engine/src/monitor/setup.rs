@@ -17,9 +17,11 @@ use crate::skeleton;
 use crate::spec;
 use crate::state::State;
 
-/// As root always; as an ordinary user only when a limit was asked for, which then needs delegation.
-pub(super) fn cgroup_wanted(record: &Record) -> bool {
-    !hull_sys::process::in_user_namespace() || spec::has_limits(&record.options.resources)
+/// As root always; as an ordinary user in a delegated cgroup, or when a limit was asked for, which then needs one.
+pub(super) fn cgroup_wanted(engine: &Engine, record: &Record) -> bool {
+    !hull_sys::process::in_user_namespace()
+        || spec::has_limits(&record.options.resources)
+        || engine.delegated_cgroup().is_some()
 }
 
 /// Where the container's root file system is mounted while it runs.

@@ -14,6 +14,9 @@ pub enum Error {
     NoCgroups,
     #[error("this machine has no {0} controller to hold the limit")]
     NoController(&'static str),
+    /// It has processes, and can pass no controllers on.
+    #[error("cannot make cgroups with limits in {}: {why}", directory.display())]
+    NoRoom { directory: PathBuf, why: String },
     #[error("invalid limit: {0}")]
     Invalid(String),
     #[error("{0}")]
@@ -43,6 +46,9 @@ impl Error {
             }
             Self::NoController(name) => Some(format!("is the kernel built, or booted, without {name}?")),
             Self::Systemd(error) => error.hint(),
+            Self::NoRoom { .. } => {
+                Some("choose an empty cgroup with --cgroup-parent, or start hull in one of its own".into())
+            }
             Self::NoCgroups => Some("mount -t cgroup2 none /sys/fs/cgroup".into()),
             _ => None,
         }

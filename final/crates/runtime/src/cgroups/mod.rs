@@ -3,7 +3,7 @@
 //! ```text
 //! layout   which hierarchies this machine has, from /proc/self/mountinfo
 //! v1       limits as v1 files       v2  limits as v2 files
-//! devices  the device program of v2
+//! own      the caller's own cgroup on v2   devices  the device program of v2
 //! stats    what was used
 //! members  who is in it, and its end
 //! files    reading and writing, with errors that name the file, the value and the reason
@@ -13,6 +13,7 @@ mod devices;
 mod files;
 mod layout;
 mod members;
+mod own;
 mod stats;
 mod v1;
 mod v2;
@@ -29,6 +30,7 @@ use crate::systemd::{Placeholder, Unit};
 pub use files::Error;
 pub(crate) use layout::own_v2;
 pub use layout::{Hierarchy, Layout, detect};
+pub use own::delegated;
 pub use stats::Stats;
 pub(crate) use v2::{pids_limit, weight};
 
@@ -207,6 +209,24 @@ impl Cgroup {
         };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         rustix::fs::open(self.at(mount), flags, Mode::empty()).ok()
+    }
+
+    /// The same for one more process of a container whose first one is `init`. One that runs containers itself has moved its
+    /// processes into a cgroup below its own, which then takes no other (cgroup-v2.rst, "No Internal Process Constraint"): the
+    /// new one joins `init` there.
+    pub fn open_dir_beside(&self, init: i32) -> Option<OwnedFd> {
+        use rustix::fs::{Mode, OFlags};
+        let Layout::V2 { mount } = &self.layout else { return self.open_dir() };
+        let own = self.at(mount);
+        let passed_on = files::read(&own.join("cgroup.subtree_control")).unwrap_or_default();
+        if passed_on.trim().is_empty() {
+            return self.open_dir();
+        }
+        let text = files::read(&PathBuf::from(format!("/proc/{init}/cgroup"))).unwrap_or_default();
+        let path = text.lines().find_map(|line| line.strip_prefix("0::/")).map(|path| mount.join(path));
+        let directory = path.filter(|path| path.starts_with(&own)).unwrap_or(own);
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::open(directory, flags, Mode::empty()).ok()
     }
 
     /// Moves the calling process, which has one thread, into its v1 hierarchies; in v2 it was born ([`Self::open_dir`]).

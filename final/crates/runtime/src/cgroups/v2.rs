@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
+use nix::errno::Errno;
+
 use super::Result;
 use super::devices;
 use super::files::{self, Error, make_dir};
+use super::own;
 use crate::spec::{BlockIo, Cpu, HugepageLimit, Memory, Rdma, Resources, ThrottleDevice};
 
 /// Controllers every container gets where the kernel has them.
@@ -52,19 +55,41 @@ pub(super) fn enable_controllers(mount: &Path, path: &Path, wanted: &[&'static s
             directory.push(name);
             make_dir(&directory)?;
         }
-        let available = files::read(&directory.join("cgroup.controllers"))?;
-        let enabled = files::read(&directory.join("cgroup.subtree_control"))?;
-        let has = |list: &str, name: &str| list.split_whitespace().any(|other| other == name);
-        for controller in wanted.iter().chain(ALWAYS) {
-            if has(&enabled, controller) {
-                continue;
+        match pass_on(&directory, wanted) {
+            // What nobody asked for is nothing to fail over: of the cgroups above a delegated one an ordinary user may change
+            // none, and one that holds others' processes stays as it is.
+            Err(Error::NoRoom { .. } | Error::Write { errno: Errno::EACCES | Errno::EPERM, .. })
+                if wanted.is_empty() => {}
+            passed => passed?,
+        }
+    }
+    Ok(())
+}
+
+/// Has the children of a cgroup count what is `wanted`, and what is always counted where that is possible.
+fn pass_on(directory: &Path, wanted: &[&'static str]) -> Result<()> {
+    let available = files::read(&directory.join("cgroup.controllers"))?;
+    let enabled = files::read(&directory.join("cgroup.subtree_control"))?;
+    let has = |list: &str, name: &str| list.split_whitespace().any(|other| other == name);
+    // An ordinary user's processes are moved for a limit that was asked for only.
+    let always = if wanted.is_empty() && hull_sys::process::in_user_namespace() { &[] } else { ALWAYS };
+    let file = directory.join("cgroup.subtree_control");
+    let mut has_room = false;
+    for controller in wanted.iter().chain(always).filter(|controller| !has(&enabled, controller)) {
+        if !has(&available, controller) {
+            match wanted.contains(controller) {
+                true => return Err(Error::NoController(controller)),
+                false => continue,
             }
-            if has(&available, controller) {
-                let file = directory.join("cgroup.subtree_control");
-                files::write(&file, &format!("+{controller}"))?;
-            } else if wanted.contains(controller) {
-                return Err(Error::NoController(controller));
+        }
+        if !has_room {
+            own::make_room(directory)?;
+            has_room = true;
+        }
+        match files::write(&file, &format!("+{controller}")) {
+            Err(Error::Write { errno: Errno::EACCES | Errno::EPERM, .. }) if !wanted.contains(controller) => {
             }
+            written => written?,
         }
     }
     Ok(())

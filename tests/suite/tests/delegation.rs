@@ -1,0 +1,201 @@
+//! Limits where hull is not root of the whole machine: an ordinary user in a delegated cgroup, and hull in a container.
+//!
+//! Only cgroup v2 can be delegated. These run in the virtual machine, and nowhere else.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+
+use hull_test_support::outcome::{Outcome, run, wrapped};
+use hull_test_support::user::ID;
+use hull_test_support::{Scenario, cgroups, fixtures, program};
+
+const ROOT: &str = "/sys/fs/cgroup";
+const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
+
+/// A cgroup of root's that passes all controllers on; what is in it is removed at the end.
+struct Tree {
+    path: PathBuf,
+}
+
+impl Tree {
+    /// `None` on another machine than the virtual one.
+    fn new(name: &str) -> Option<Self> {
+        if !cgroups::is_v2("memory") || !nix::unistd::geteuid().is_root() {
+            return None;
+        }
+        let path = Path::new(ROOT).join(format!("hull-test-tree-{name}"));
+        fs::create_dir(&path).unwrap();
+        for directory in [Path::new(ROOT), &path] {
+            for controller in CONTROLLERS {
+                fs::write(directory.join("cgroup.subtree_control"), format!("+{controller}")).unwrap();
+            }
+        }
+        Some(Self { path })
+    }
+
+    /// As an administrator delegates one by hand: cgroup-v2.rst, "Model of Delegation".
+    fn delegate(&self, name: &str) -> PathBuf {
+        let directory = self.path.join(name);
+        fs::create_dir(&directory).unwrap();
+        let files = ["", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"];
+        for path in files.map(|file| directory.join(file)).into_iter().chain([self.path.join("cgroup.procs")])
+        {
+            chown(path, Some(ID), Some(ID)).unwrap();
+        }
+        directory
+    }
+
+    fn relative(&self, name: &str) -> String {
+        self.path.join(name).display().to_string().replace(ROOT, "")
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        for directory in cgroups::below(&self.relative("")) {
+            let _ = fs::remove_dir(directory);
+        }
+        let _ = fs::remove_dir(&self.path);
+    }
+}
+
+/// A command that puts itself into a cgroup first.
+fn inside(cgroup: &Path, command: &Command) -> Command {
+    let script = "echo 0 > \"$0/cgroup.procs\"; exec \"$@\"";
+    wrapped(&["sh", "-c", script, cgroup.to_str().unwrap()], command)
+}
+
+fn hull(t: &Scenario, cgroup: &Path, args: &[&str]) -> Outcome {
+    run(&mut inside(cgroup, &t.command(args)))
+}
+
+const LIMIT: [&str; 9] =
+    ["run", "--rm", "--network", "none", "-m", "20m", "busybox", "cat", "/sys/fs/cgroup/memory.max"];
+
+#[test]
+fn a_users_limits_hold_in_their_own_cgroup() {
+    let Some(tree) = Tree::new("own") else { return };
+    let Some(t) = Scenario::rootless() else { return };
+    t.busybox();
+    let own = tree.delegate("scope");
+    // Somebody who stays in it: a login shell.
+    let mut shell: Child = inside(
+        &own,
+        Command::new("/usr/bin/setpriv").args(["--reuid", "12345", "--clear-groups", "sleep", "600"]),
+    )
+    .spawn()
+    .unwrap();
+    let detached = ["run", "-d", "--name", "free", "--network", "none", "busybox", "sleep", "600"];
+    hull(&t, &own, &detached).ok();
+    let type_of = |directory: &Path| fs::read_to_string(directory.join("cgroup.type")).unwrap();
+    let passed_on = fs::read_to_string(own.join("cgroup.subtree_control")).unwrap();
+    assert_eq!(passed_on.trim(), "", "no limit was asked for");
+    assert_eq!(hull(&t, &own, &LIMIT).ok(), "20971520");
+    assert_eq!(type_of(&own), "domain\n");
+    let moved = fs::read_to_string(own.join("init/cgroup.procs")).unwrap();
+    assert!(moved.lines().any(|pid| pid == shell.id().to_string()), "{moved}");
+    // From where the first one put its callers.
+    assert_eq!(hull(&t, &own.join("init"), &LIMIT).ok(), "20971520");
+    assert!(!own.join("init/init").exists());
+    let pids = [
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "--pids-limit",
+        "9",
+        "busybox",
+        "cat",
+        "/sys/fs/cgroup/pids.max",
+    ];
+    assert_eq!(hull(&t, &own.join("init"), &pids).ok(), "9");
+    // What has a cgroup can be frozen.
+    t.ok(&["pause", "free"]);
+    t.ok(&["unpause", "free"]);
+    assert_eq!(t.hull(&["commit", "free", "made"]).stderr, "");
+    t.ok(&["rm", "-f", "free"]);
+    shell.kill().unwrap();
+    shell.wait().unwrap();
+}
+
+#[test]
+fn a_users_limits_hold_below_the_parent_that_is_given() {
+    let Some(tree) = Tree::new("given") else { return };
+    let Some(t) = Scenario::rootless() else { return };
+    t.busybox();
+    // Beside the caller's own cgroup, and within it.
+    tree.delegate("parent");
+    let own = tree.delegate("caller");
+    for parent in [tree.relative("parent/hull"), tree.relative("caller/hull")] {
+        let mut command = inside(&own, &t.command(&LIMIT));
+        assert_eq!(run(command.env("HULL_CGROUP_PARENT", &parent)).ok(), "20971520", "{parent}");
+    }
+}
+
+#[test]
+fn nobody_elses_processes_are_moved_and_that_is_said() {
+    let Some(tree) = Tree::new("others") else { return };
+    let Some(t) = Scenario::rootless() else { return };
+    t.busybox();
+    let own = tree.delegate("shared");
+    let mut roots = inside(&own, Command::new("sleep").arg("600")).spawn().unwrap();
+    hull_test_support::outcome::eventually("it is in there", || {
+        fs::read_to_string(own.join("cgroup.procs")).unwrap().contains(&roots.id().to_string())
+    });
+    let refused = hull(&t, &own, &LIMIT);
+    assert!(refused.fails(125).contains("processes of other users"), "{refused}");
+    assert!(refused.stderr.contains("--cgroup-parent"), "{refused}");
+    roots.kill().unwrap();
+    roots.wait().unwrap();
+}
+
+#[test]
+fn rules_for_devices_are_refused_to_a_user_who_cannot_have_them() {
+    let Some(_tree) = Tree::new("rules") else { return };
+    let Some(t) = Scenario::rootless() else { return };
+    t.busybox();
+    let refused = t.hull(&["run", "--rm", "--device-cgroup-rule", "c 1:3 r", "busybox", "true"]);
+    assert!(refused.fails(125).contains("device rules are root's"), "{refused}");
+}
+
+#[test]
+fn hull_runs_containers_in_a_privileged_container() {
+    let Some(_tree) = Tree::new("nested") else { return };
+    let Some(t) = Scenario::with_busybox() else { return };
+    let binary = format!("{}:/bin/hull:ro", program::hull().display());
+    let tar = format!("{}:/busybox.tar:ro", fixtures::busybox().display());
+    let outer = [
+        "run",
+        "-d",
+        "--name",
+        "outer",
+        "--privileged",
+        "-v",
+        "store:/var/lib/hull",
+        "-v",
+        &binary,
+        "-v",
+        &tar,
+    ];
+    t.ok(&[&outer[..], &["busybox", "sleep", "600"]].concat());
+    t.ok(&["exec", "outer", "hull", "import", "/busybox.tar", "bb"]);
+    let inner = |args: &[&str]| {
+        t.hull(&[&["exec", "outer", "hull", "run", "--rm", "--network", "none"], args].concat())
+    };
+    assert_eq!(inner(&["bb", "/bin/busybox", "echo", "plain"]).ok(), "plain");
+    assert_eq!(
+        inner(&["-m", "20m", "bb", "/bin/busybox", "cat", "/sys/fs/cgroup/memory.max"]).ok(),
+        "20971520"
+    );
+    assert_eq!(
+        inner(&["--pids-limit", "9", "bb", "/bin/busybox", "cat", "/sys/fs/cgroup/pids.max"]).ok(),
+        "9"
+    );
+    assert_eq!(t.ok(&["exec", "outer", "cat", "/sys/fs/cgroup/cgroup.type"]), "domain");
+    // Its cgroup holds no process any more, and what comes later goes where the first one is.
+    assert_eq!(t.ok(&["exec", "outer", "grep", "0::", "/proc/self/cgroup"]), "0::/init");
+    t.ok(&["rm", "-f", "outer"]);
+    t.ok(&["volume", "rm", "store"]);
+}
