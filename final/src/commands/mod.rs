@@ -39,10 +39,9 @@ use crate::ui::errors::{self, Code};
 
 /// What runs a program inside a container must not be writable from there, so it executes itself once more from where
 /// it is not. That comes first, or all that was done before would be done twice: a word that only looks like the verb
-/// costs half a millisecond.
+/// costs half a millisecond. As an ordinary user it comes once there is a user namespace to do it in: see [`open`].
 pub fn protect() -> Result<(), ExitCode> {
-    let enters = |word: std::ffi::OsString| word.to_str().is_some_and(|word| ENTERING.contains(&word));
-    if !std::env::args_os().skip(1).any(enters) {
+    if !is_entering() || !hull_engine::rootless::is_root() {
         return Ok(());
     }
     let protected = hull_sys::self_exe::protect().context("cannot protect hull's own program");
@@ -51,6 +50,11 @@ pub fn protect() -> Result<(), ExitCode> {
 
 /// The verbs that run programs inside containers.
 const ENTERING: [&str; 4] = ["run", "start", "restart", "exec"];
+
+fn is_entering() -> bool {
+    let enters = |word: std::ffi::OsString| word.to_str().is_some_and(|word| ENTERING.contains(&word));
+    std::env::args_os().skip(1).any(enters)
+}
 
 /// Does what the command line says, and reports what went wrong.
 pub fn run(cli: &Cli) -> ExitCode {
@@ -160,6 +164,11 @@ fn image_group(engine: &Engine, verb: &image::Group) -> Result<u8> {
 
 fn open(global: &Global) -> Result<Engine> {
     let Paths { data, run, ignored } = Paths::choose(global.root.clone(), global.runroot.clone());
+    hull_engine::rootless::enter(&run).map_err(hull_engine::Error::from)?;
+    if hull_engine::rootless::has_entered() && is_entering() {
+        // Does not return the first time, so nothing is said before.
+        hull_sys::self_exe::protect_in_user_namespace(&run).context("cannot protect hull's own program")?;
+    }
     for text in ignored {
         errors::warn(
             &text,

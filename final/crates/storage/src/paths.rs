@@ -71,7 +71,7 @@ impl Environment {
             home: variable("HOME"),
             data_home: variable("XDG_DATA_HOME"),
             runtime_dir: variable("XDG_RUNTIME_DIR"),
-            login: format!("/run/user/{}", rustix::process::geteuid().as_raw()).into(),
+            login: format!("/run/user/{}", outer_user()).into(),
         }
     }
 
@@ -106,6 +106,18 @@ impl Environment {
         });
         Paths { data, run, ignored }
     }
+}
+
+/// Who the user is where login managers know them: in a user namespace of their own they are its root.
+fn outer_user() -> u32 {
+    let own = rustix::process::geteuid().as_raw();
+    let map = hull_sys::fs::read_kernel_text("/proc/self/uid_map").unwrap_or_default();
+    let outer = |line: &str| {
+        let numbers: Vec<u32> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+        let [inside, outside, count] = numbers[..] else { return None };
+        own.checked_sub(inside).filter(|offset| *offset < count).map(|offset| outside + offset)
+    };
+    map.lines().find_map(outer).unwrap_or(own)
 }
 
 /// Why nothing is to be kept in a directory, as the end of a sentence. Whoever owns it, or may write to it, can exchange what

@@ -2,22 +2,42 @@
 //!
 //! A process in a container can open `/proc/PID/exe` of a hull process that enters it, wait until the program has
 //! ended, and write through it (CVE-2019-5736). From a read-only mount that `open` fails with EROFS, at any time.
+//!
+//! An ordinary user has mounts in a user namespace only, which the containers share: one of them that has CAP_SYS_ADMIN could
+//! make a mount writable again. An overlay without an upper layer has nothing that could be written, whatever its flags.
 
 use std::ffi::{CStr, CString};
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::statvfs::FsFlags;
+use rustix::fs::{Mode, OFlags};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
+};
 
 const SELF: &CStr = c"/proc/self/exe";
 
 /// Executes this program again from a read-only place; returns at once where it already runs from one.
 pub fn protect() -> nix::Result<()> {
+    // A mount needs CAP_SYS_ADMIN in its namespace; an ordinary user gets a sealed copy in memory.
+    protect_by(read_only_mount)
+}
+
+/// The same for the root of a user namespace, in a mount namespace of theirs. `other` is any directory that the program does
+/// not lie in, nor above: an overlay has an upper layer or at least two lower ones. Linux 5.11; before, and on a file system
+/// that overlay does not take, the program is copied.
+pub fn protect_in_user_namespace(other: &Path) -> nix::Result<()> {
+    protect_by(|| read_only_overlay(other))
+}
+
+fn protect_by(mount: impl FnOnce() -> nix::Result<OwnedFd>) -> nix::Result<()> {
     let own = nix::fcntl::open(
         SELF,
         nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_CLOEXEC,
@@ -26,8 +46,7 @@ pub fn protect() -> nix::Result<()> {
     if is_protected(&own)? {
         return Ok(());
     }
-    // A mount needs CAP_SYS_ADMIN in its namespace; an ordinary user gets a sealed copy in memory.
-    let copy = match read_only_mount() {
+    let copy = match mount() {
         Ok(mount) => mount,
         Err(_) => sealed_memory()?,
     };
@@ -67,6 +86,33 @@ fn read_only_mount() -> nix::Result<OwnedFd> {
     }
     crate::mount::set_attributes(&mount, libc::MOUNT_ATTR_RDONLY, 0, 0, false)?;
     Ok(mount)
+}
+
+fn read_only_overlay(other: &Path) -> nix::Result<OwnedFd> {
+    let exe = std::fs::read_link("/proc/self/exe").map_err(|_| Errno::ENOENT)?;
+    let (Some(directory), Some(name)) = (exe.parent(), exe.file_name()) else { return Err(Errno::EINVAL) };
+    let overlay = || -> rustix::io::Result<OwnedFd> {
+        let open = |path: &Path| {
+            rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        };
+        let (lower, other) = (open(directory)?, open(other)?);
+        // Their links have no character in them that would need escaping.
+        let layers = format!("{}:{}", crate::fs::fd_path(&lower), crate::fs::fd_path(&other));
+        let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_set_string(&context, "lowerdir", layers)?;
+        fsconfig_create(&context)?;
+        let mount = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_RDONLY)?;
+        rustix::fs::openat(&mount, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+    };
+    let copy = overlay().map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
+    // The path may have been replaced since we were started from it. An overlay shows a file's own inode number, and a device
+    // number of its own.
+    let (ours, theirs) = (nix::sys::stat::stat(SELF)?, nix::sys::stat::fstat(&copy)?);
+    let identity = |stat: &libc::stat| (stat.st_ino, stat.st_size, stat.st_mtime, stat.st_mtime_nsec);
+    if identity(&ours) != identity(&theirs) {
+        return Err(Errno::ESTALE);
+    }
+    Ok(copy)
 }
 
 fn sealed_memory() -> nix::Result<OwnedFd> {

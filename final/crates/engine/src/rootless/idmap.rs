@@ -1,14 +1,13 @@
 //! Which ids of the host the user's namespace has, and writing that down: user_namespaces(7), newuidmap(1).
 
+use std::ffi::CString;
 use std::fs;
-use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::process::Command;
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::path::{Path, PathBuf};
 
 use hull_sys::process::{Fork, exit_now, fork};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use rustix::process::{getegid, geteuid};
 
@@ -22,58 +21,109 @@ struct Range {
     count: u32,
 }
 
-/// Moves the calling process into a new user namespace, in which it is root.
+/// Moves the calling process into a new user namespace, in which it is root. `meanwhile` is called there, perhaps while the
+/// ids are still being mapped: with all rights in the namespace, and as nobody.
 ///
 /// With the user's subordinate ids mapped where `newuidmap` is installed and there are any; else with one id only,
 /// which will do for images whose files all belong to root.
-pub(super) fn enter_new() -> Result<(), Failure> {
+pub(super) fn enter_new(meanwhile: impl FnOnce()) -> Result<(), Failure> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
     let name = user_name(&read("/etc/passwd"), uid);
     let uids = ranges(&read("/etc/subuid"), name.as_deref(), uid);
     let gids = ranges(&read("/etc/subgid"), name.as_deref(), uid);
-    let helpers = ["newuidmap", "newgidmap"].iter().all(|program| is_installed(program));
-    if !helpers || uids.is_empty() || gids.is_empty() {
-        unshare_user()?;
-        return map_one(uid, gid);
+    let (Some(newuidmap), Some(newgidmap)) = (find("newuidmap"), find("newgidmap")) else {
+        return enter_alone(uid, gid, meanwhile);
+    };
+    if uids.is_empty() || gids.is_empty() {
+        return enter_alone(uid, gid, meanwhile);
     }
-    // The helpers run outside of the namespace, for a process inside it: so they are forked before, and wait.
-    let (mut ours, mut theirs) =
-        UnixStream::pair().map_err(|error| ("make a socket pair".to_owned(), error))?;
-    let pid = std::process::id();
-    match fork().map_err(|error| ("fork".to_owned(), error.into()))? {
-        Fork::Child => {
-            drop(ours);
-            // No byte: the parent failed, and there is nothing to map.
-            if theirs.read_exact(&mut [0]).is_ok()
-                && let Err(text) = run_helper("newuidmap", pid, uid, &uids)
-                    .and_then(|()| run_helper("newgidmap", pid, gid, &gids))
-            {
-                let _ = theirs.write_all(text.as_bytes());
+    // They run outside of the namespace, for a process inside it: so they are forked before, and wait. Side by side, for each
+    // takes longer than all the rest here.
+    let mut helpers = [
+        Helper::fork(&newuidmap, map_arguments(uid, &uids))?,
+        Helper::fork(&newgidmap, map_arguments(gid, &gids))?,
+    ];
+    unshare_user()?;
+    helpers.iter_mut().try_for_each(Helper::go)?;
+    meanwhile();
+    helpers.into_iter().try_for_each(Helper::finish)
+}
+
+fn enter_alone(uid: u32, gid: u32, meanwhile: impl FnOnce()) -> Result<(), Failure> {
+    unshare_user()?;
+    map_one(uid, gid)?;
+    meanwhile();
+    Ok(())
+}
+
+/// newuidmap or newgidmap as a child that waits for its turn. Dropped before, it does nothing.
+struct Helper {
+    program: String,
+    pid: i32,
+    go: Option<PipeWriter>,
+    said: PipeReader,
+}
+
+impl Helper {
+    fn fork(program: &Path, map: Vec<String>) -> Result<Self, Failure> {
+        let shown = program.display().to_string();
+        let failed = |error: io::Error| (format!("run {shown}"), error);
+        let words = [shown.clone(), std::process::id().to_string()].into_iter().chain(map);
+        let words =
+            words.map(CString::new).collect::<Result<Vec<_>, _>>().map_err(|error| failed(error.into()))?;
+        let (mut turn, go) = io::pipe().map_err(failed)?;
+        let (said, mut say) = io::pipe().map_err(failed)?;
+        match fork().map_err(|errno| failed(errno.into()))? {
+            Fork::Child => {
+                drop((go, said));
+                // No byte: the parent failed, and there is nothing to map.
+                if turn.read_exact(&mut [0]).is_ok() {
+                    let redirected = rustix::stdio::dup2_stderr(&say).map_err(io::Error::from);
+                    let Err(error) = redirected.and_then(|()| {
+                        nix::unistd::execve::<_, CString>(&words[0], &words, &[]).map_err(io::Error::from)
+                    });
+                    let _ = write!(say, "{shown}: {error}");
+                }
+                exit_now(1)
             }
-            exit_now(0)
+            Fork::Parent { pid } => Ok(Self { program: shown, pid, go: Some(go), said }),
         }
-        Fork::Parent { pid: helper } => {
-            drop(theirs);
-            let mapped = unshare_user().and_then(|()| await_helpers(&mut ours));
-            drop(ours);
-            let _ = waitpid(Pid::from_raw(helper), None);
-            mapped
+    }
+
+    fn go(&mut self) -> Result<(), Failure> {
+        let told = self.go.take().map_or(Ok(()), |mut go| go.write_all(&[0]));
+        told.map_err(|error| (format!("run {}", self.program), error))
+    }
+
+    /// Waits until it has written the map.
+    fn finish(mut self) -> Result<(), Failure> {
+        let mut said = String::new();
+        let heard = self.said.read_to_string(&mut said);
+        let status = waitpid(Pid::from_raw(self.pid), None);
+        self.pid = 0;
+        let failed = |error: io::Error| ("map the ids of /etc/subuid and /etc/subgid".to_owned(), error);
+        heard.map_err(failed)?;
+        match status.map_err(|errno| failed(errno.into()))? {
+            WaitStatus::Exited(_, 0) => Ok(()),
+            status if said.trim().is_empty() => {
+                Err(failed(io::Error::other(format!("{}: {status:?}", self.program))))
+            }
+            _ => Err(failed(io::Error::other(said.trim().to_owned()))),
+        }
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        drop(self.go.take());
+        if self.pid != 0 {
+            let _ = waitpid(Pid::from_raw(self.pid), None);
         }
     }
 }
 
 fn unshare_user() -> Result<(), Failure> {
     unshare(CloneFlags::CLONE_NEWUSER).map_err(|error| ("unshare".to_owned(), error.into()))
-}
-
-fn await_helpers(helper: &mut UnixStream) -> Result<(), Failure> {
-    let mut complaint = String::new();
-    let answered = helper.write_all(&[0]).and_then(|()| helper.read_to_string(&mut complaint));
-    match answered {
-        Ok(0) => Ok(()),
-        Ok(_) => Err(("map the ids of /etc/subuid and /etc/subgid".to_owned(), io::Error::other(complaint))),
-        Err(error) => Err(("wait for newuidmap".to_owned(), error)),
-    }
 }
 
 /// The map that a process may write by itself: its own id, and no way to change groups (CVE-2014-8989).
@@ -85,19 +135,6 @@ fn map_one(uid: u32, gid: u32) -> Result<(), Failure> {
     write("setgroups", "deny")?;
     write("uid_map", &format!("0 {uid} 1"))?;
     write("gid_map", &format!("0 {gid} 1"))
-}
-
-fn run_helper(program: &str, pid: u32, own: u32, ranges: &[Range]) -> Result<(), String> {
-    let output = Command::new(program)
-        .arg(pid.to_string())
-        .args(map_arguments(own, ranges))
-        .output()
-        .map_err(|error| format!("{program}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let text = String::from_utf8_lossy(&output.stderr);
-    Err(if text.trim().is_empty() { format!("{program}: {}", output.status) } else { text.trim().to_owned() })
 }
 
 /// Triples of (inside, outside, count): root is the user, and the ranges follow one another from 1 on.
@@ -119,7 +156,7 @@ fn map_arguments(own: u32, ranges: &[Range]) -> Vec<String> {
 /// What would give a user of the host more ids than their own one.
 pub(super) fn remedy(uid: u32) -> String {
     let name = user_name(&read("/etc/passwd"), uid);
-    let helpers = ["newuidmap", "newgidmap"].iter().all(|program| is_installed(program));
+    let helpers = is_installed("newuidmap") && is_installed("newgidmap");
     let has = |file: &str| !ranges(&read(file), name.as_deref(), uid).is_empty();
     let mut steps = Vec::new();
     if !helpers {
@@ -167,8 +204,12 @@ fn read(path: &str) -> String {
 }
 
 pub(crate) fn is_installed(program: &str) -> bool {
+    find(program).is_some()
+}
+
+fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|dir| Path::new(&dir).join(program).is_file())
+    std::env::split_paths(&path).map(|directory| directory.join(program)).find(|path| path.is_file())
 }
 
 #[cfg(test)]

@@ -64,7 +64,11 @@ struct Holders {
 /// Comes before the first look at the store, most of whose files belong to ids of the namespace. The caller must be
 /// single-threaded: the kernel gives a user namespace to whole processes only.
 pub fn enter(run: &Path) -> Result<()> {
+    if has_entered() {
+        return Ok(());
+    }
     if is_root() {
+        ENTERED.store(is_noted(run), Ordering::Relaxed);
         return Ok(());
     }
     // Before anything is written there: a lock in somebody else's directory is already too much.
@@ -74,23 +78,45 @@ pub fn enter(run: &Path) -> Result<()> {
     // "access mode checking"). So it is when the program's file may be executed and not read.
     set_dumpable_behavior(DumpableBehavior::Dumpable).map_err(failed("become dumpable"))?;
     let mut holders = load(run)?;
-    if !join_any(&holders)? {
-        idmap::enter_new().map_err(|(step, source)| failed(step)(source))?;
+    if join_any(&holders)? {
+        own_mounts()?;
+    } else {
+        // The rights to it are there before the ids are.
+        let mut own = Ok(());
+        idmap::enter_new(|| own = own_mounts()).map_err(|(step, source)| failed(step)(source))?;
+        own?;
     }
     become_root()?;
-    unshare(CloneFlags::CLONE_NEWNS).map_err(failed("unshare the mount namespace"))?;
-    // What the host mounts later still arrives; what we mount stays here.
-    let flags = MsFlags::MS_SLAVE | MsFlags::MS_REC;
-    mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).map_err(failed("make / a slave mount"))?;
     ENTERED.store(true, Ordering::Relaxed);
     holders.push(ProcessId::of_self().map_err(storage)?);
     store(run, holders)
 }
 
+fn own_mounts() -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS).map_err(failed("unshare the mount namespace"))?;
+    // What the host mounts later still arrives; what we mount stays here.
+    let flags = MsFlags::MS_SLAVE | MsFlags::MS_REC;
+    mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).map_err(failed("make / a slave mount"))
+}
+
+/// Whether this process is in the namespace that an ordinary user's hull processes share.
+pub fn has_entered() -> bool {
+    ENTERED.load(Ordering::Relaxed)
+}
+
+/// Whether this very process entered the namespace before it executed its program once more.
+fn is_noted(run: &Path) -> bool {
+    let noted = hull_storage::file::read_json::<Holders>(&run.join("userns.json")).ok().flatten();
+    let Holders { holders } = noted.unwrap_or_default();
+    let pid = std::process::id() as i32;
+    holders.iter().any(|holder| holder.pid == pid)
+        && ProcessId::of_self().is_ok_and(|own| holders.contains(&own))
+}
+
 /// Writes the calling process down as one that keeps the namespace. For the monitor, first thing: the command that
 /// forked it ends sooner. Nothing to do where no namespace was entered.
 pub fn register_holder(run: &Path) -> Result<()> {
-    if !ENTERED.load(Ordering::Relaxed) {
+    if !has_entered() {
         return Ok(());
     }
     let _lock = Lock::exclusive(&run.join("userns.lock")).map_err(storage)?;
@@ -100,7 +126,7 @@ pub fn register_holder(run: &Path) -> Result<()> {
 }
 
 /// Root by name is not enough: in an outer container it may not even mount.
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     let capable = rustix::thread::capabilities(None)
         .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
     geteuid().is_root() && capable
