@@ -60,6 +60,11 @@ impl Error {
             Self::Step { step, errno: Errno::EPERM } if step.contains("limit") => {
                 Some("raising a hard limit needs CAP_SYS_RESOURCE, which this process does not have".into())
             }
+            // The kernel wants rights over the lowest cgroup that has both in it (cgroup-v2.rst, "Delegation Containment").
+            Self::Step { step, errno: Errno::EACCES } if step.starts_with("clone the ") => Some(
+                "into the container's cgroup one comes from another of your own: systemd-run --user --scope hull exec …"
+                    .into(),
+            ),
             Self::Cgroup(error) => error.hint(),
             Self::Checkpoint(error) => error.hint(),
             _ => None,
