@@ -263,3 +263,44 @@ fn a_devices_owner_is_as_asked() {
     assert_eq!(w.oci(&["run", "--bundle", "bundle", "box"]).ok(), "character special file 640 12:34");
     assert!(std::fs::metadata("/dev/null").unwrap().file_type().is_char_device());
 }
+
+/// Of a container in a user namespace too, which may not bind what others have mounted there, and with mapped ids.
+#[test]
+fn a_source_below_the_root_is_what_earlier_mounts_show() {
+    let Some(w) = World::start() else { return };
+    let flags = |options: &[&str]| json!(options);
+    for is_user in [false, true] {
+        for is_mapped in [false, true] {
+            for name in ["one", "two"] {
+                std::fs::create_dir_all(w.path("sources").join(name).join("below")).unwrap();
+                std::fs::write(w.path("sources").join(name).join("below/file"), format!("{name}\n")).unwrap();
+            }
+            let mut config = w.config(&["cat", "/last/below/file"]);
+            let root = w.path("bundle/rootfs");
+            let mut last = json!({"destination": root.join("last"), "type": "bind", "source": root.join("first"),
+                "options": flags(&["rbind"])});
+            let map = json!([{"containerID": 0, "hostID": 100000, "size": 65536}]);
+            if is_mapped {
+                last["uidMappings"] = map.clone();
+                last["gidMappings"] = map.clone();
+            }
+            if is_user {
+                config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+                config["linux"]["uidMappings"] = map.clone();
+                config["linux"]["gidMappings"] = map;
+                let mut chown = std::process::Command::new("chown");
+                chown.arg("-hR").arg("100000:100000").arg(&root);
+                assert!(chown.status().unwrap().success());
+            }
+            mounts(&mut config).extend([
+                bind(&w, "sources/one", "/first", &["bind"]),
+                bind(&w, "sources/two/below", "/first/below", &["bind"]),
+                last,
+            ]);
+            w.bundle(&config);
+            let outcome = w.oci(&["run", "--bundle", "bundle", "box"]);
+            assert_eq!(outcome.ok(), "two", "user namespace {is_user}, mapped {is_mapped}");
+        }
+    }
+    w.assert_nothing_left();
+}

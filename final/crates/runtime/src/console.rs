@@ -7,6 +7,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::pty::OpenptFlags;
 
 use crate::error::{Error, Result, Step};
+use crate::stdio::Stdio;
 
 /// linux/magic.h.
 const DEVPTS_SUPER_MAGIC: u64 = 0x1cd1;
@@ -19,7 +20,7 @@ pub(crate) struct Console {
 
 /// Opens one in the devpts below `dev`. In a devpts only the kernel makes files, so what is named ptmx on the very mount
 /// that was seen to be one is what it should be; a device that only stands at this place is not opened at all.
-pub(crate) fn open(dev: impl AsFd, size: Option<(u16, u16)>) -> Result<Console> {
+pub(crate) fn open(dev: impl AsFd, size: Option<(u16, u16)>, stdio: &Stdio) -> Result<Console> {
     let step = || "open a terminal in the container's /dev/pts".to_owned();
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     let flags = OFlags::PATH | OFlags::DIRECTORY;
@@ -38,6 +39,12 @@ pub(crate) fn open(dev: impl AsFd, size: Option<(u16, u16)>) -> Result<Console> 
     )
     .step(step)?;
     rustix::io::ioctl_fionbio(&master, false).step(step)?;
+    if matches!(stdio, Stdio::PlainTerminal) {
+        // Of the slave, whichever end it is set on (pty(7)): before anything is printed there.
+        let mut modes = rustix::termios::tcgetattr(&slave).step(step)?;
+        modes.output_modes &= !rustix::termios::OutputModes::ONLCR;
+        rustix::termios::tcsetattr(&slave, rustix::termios::OptionalActions::Now, &modes).step(step)?;
+    }
     if let Some((rows, columns)) = size {
         let size = rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         rustix::termios::tcsetwinsize(&master, size).step(step)?;

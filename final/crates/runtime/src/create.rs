@@ -15,7 +15,7 @@ use crate::init;
 use crate::namespaces;
 use crate::netdev;
 use crate::protocol::{Channel, Message};
-use crate::rootfs::{Graft, Sources};
+use crate::rootfs::{self, Graft, Sources};
 use crate::security::seccomp::Program;
 use crate::spec::{NamespaceKind, Spec, validate};
 use crate::stdio::Stdio;
@@ -69,7 +69,7 @@ pub struct Created {
     moved: Option<Box<netdev::Moved>>,
 }
 
-/// What hooks are told, of a container that has some.
+/// What hooks are told, and mounts bound by, of a container that has some.
 #[derive(Debug)]
 struct Told {
     id: String,
@@ -78,10 +78,10 @@ struct Told {
 }
 
 impl Told {
-    fn of(options: &CreateOptions<'_>) -> Option<Box<Self>> {
+    fn of(options: &CreateOptions<'_>, sources: &Sources) -> Option<Box<Self>> {
         let CreateOptions { id, bundle, spec, .. } = *options;
         let told = || Self { id: id.to_owned(), bundle: bundle.to_owned(), spec: spec.clone() };
-        spec.hooks.as_ref().map(|_| Box::new(told()))
+        (spec.hooks.is_some() || sources.has_asked()).then(|| Box::new(told()))
     }
 
     fn subject(&self, pid: i32) -> hooks::Subject<'_> {
@@ -123,7 +123,7 @@ pub fn spawn(options: CreateOptions<'_>) -> Result<Created> {
             return Err(error);
         }
     };
-    let told = Told::of(&options);
+    let told = Told::of(&options, &prepared.sources);
     let mut created = Created {
         pid,
         pidfd: Some(pidfd),
@@ -172,6 +172,12 @@ impl Created {
                     }
                     self.channel.send(&Message::Go)?;
                 }
+                Message::Bind(index) => match (&self.told, &self.pidfd) {
+                    (Some(told), Some(pidfd)) => {
+                        rootfs::answer(&told.spec, &told.bundle, index, pidfd.as_fd(), &self.channel)?;
+                    }
+                    _ => return Err(Error::InitDied),
+                },
                 Message::Console(master) => self.console = Some(master),
                 Message::Ready => {
                     self.placeholder = None;

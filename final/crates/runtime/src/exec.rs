@@ -94,14 +94,13 @@ fn enter(
     init::set_oom_score(user_process)?;
     // While the host's cgroup mounts are still in sight.
     target.cgroup.map_or(Ok(()), Cgroup::enter)?;
-    let affinity = user_process.exec_cpu_affinity.as_ref();
-    init::set_affinity(affinity.and_then(|affinity| affinity.last.as_deref()))?;
+    init::set_final_affinity(user_process.exec_cpu_affinity.as_ref())?;
     let rights = Rights::prepare(user_process, filter, subject(target)?)?;
     join(target)?;
     if user_process.terminal {
         let dev = std::fs::File::open("/dev").step(|| "open /dev".into())?;
         let size = user_process.console_size.map(|size| (size.height, size.width));
-        let console = console::open(&dev, size)?;
+        let console = console::open(&dev, size, stdio)?;
         channel.send(&Message::Console(console.master))?;
         console::install(&console.slave, user_process.user.uid)?;
     } else {
@@ -109,10 +108,11 @@ fn enter(
     }
     init::set_schedule(user_process, &target.spec.linux.clone().unwrap_or_default())?;
     init::set_limits_of_parent(user_process)?;
-    let mut filter = rights.take()?;
     // Before anything is looked for by a name of the container's; see the create path.
-    let kept: Vec<_> = filter.descriptor().into_iter().chain([channel.as_fd()]).collect();
+    let kept: Vec<_> = rights.descriptors().chain([channel.as_fd()]).collect();
     process::close_all_but(3 + target.preserved_fds, &kept).step(|| "close inherited descriptors".into())?;
+    let user_process = &init::with_environment(user_process);
+    let mut filter = rights.take()?;
     let program = init::find(user_process)?;
     let program = Executable::prepare(program, user_process, target.preserved_fds)?;
     filter.load_before_others_see(&arrival::calls(user_process))?;

@@ -17,7 +17,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
-use hull_sys::process::{self, Clone3, Cloned};
+use hull_sys::process::{self, Fork};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde::Serialize;
@@ -156,16 +156,20 @@ fn one((index, hook): (usize, &Hook), point: Point, subject: Subject<'_>, state:
     // Files and no pipes: whatever the hook reads or writes, nobody has to keep up with it.
     let (mut input, output) = (memory(step)?, memory(step)?);
     input.write_all(state).and_then(|()| input.rewind()).step(step)?;
-    match process::clone3(&Clone3::default()).step(step)? {
-        Cloned::Child => {
+    // Not clone3(2): at the start a hook is confined by the container's filter, and docker's refuses that call.
+    match process::fork().step(step)? {
+        Fork::Child => {
             let Err(error) = become_hook(hook, point, subject, &input, &output);
             let _ = writeln!(&output, "{error}");
             process::exit_now(127)
         }
-        Cloned::Parent { pid, pidfd } => match wait(pid, &pidfd, hook.timeout).step(step)? {
-            Some(0) => Ok(()),
-            code => Err(failure((index, hook), point, code, output)),
-        },
+        Fork::Parent { pid } => {
+            let pidfd = process::pidfd_open(pid).step(step)?;
+            match wait(pid, &pidfd, hook.timeout).step(step)? {
+                Some(0) => Ok(()),
+                code => Err(failure((index, hook), point, code, output)),
+            }
+        }
     }
 }
 

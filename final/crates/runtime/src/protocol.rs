@@ -6,7 +6,9 @@
 //!   clone3
 //!   map its ids, give it devices
 //!   Go ───────────────────────────▶ (only where there is something of the kind to wait for)
-//!                                   enter the cgroups, mount, mask, devices
+//!                                   enter the cgroups, mount
+//!   bind a source ◀────────────── Bind (only for those that lie in the container's root, rootfs/sources.rs)
+//!   Bound ────────────────────────▶ mask, devices
 //!   run hooks ◀─────────────────── Built (only where there are hooks)
 //!   Go ───────────────────────────▶ pivot
 //!          ◀─────────────────────── Console, with the terminal's descriptor
@@ -43,6 +45,10 @@ pub(crate) enum Message {
     Console(OwnedFd),
     /// Another process goes on, of which the parent is told the pid.
     Born(i32),
+    /// The child cannot bind the source of this mount itself.
+    Bind(u32),
+    /// The parent has.
+    Bound(OwnedFd),
     Failed(Error),
 }
 
@@ -142,6 +148,8 @@ fn encode(message: &Message) -> (Vec<u8>, Option<&OwnedFd>) {
         Message::Ready => (b"r".to_vec(), None),
         Message::Console(fd) => (b"c".to_vec(), Some(fd)),
         Message::Born(pid) => ([b"p", &pid.to_le_bytes()[..]].concat(), None),
+        Message::Bind(index) => ([b"m", &index.to_le_bytes()[..]].concat(), None),
+        Message::Bound(fd) => (b"s".to_vec(), Some(fd)),
         Message::Failed(Error::Step { step, errno }) => (failure(b'S', *errno as i32, step), None),
         Message::Failed(Error::NotFound { program, why }) => {
             (failure(b'N', i32::from(*why == IN_PATH), program), None)
@@ -172,6 +180,8 @@ fn decode(packet: &[u8], fd: Option<OwnedFd>) -> Result<Message> {
         (b'r', _) => Some(Message::Ready),
         (b'c', Some(fd)) => Some(Message::Console(fd)),
         (b'p', _) => packet[1..].try_into().ok().map(|pid| Message::Born(i32::from_le_bytes(pid))),
+        (b'm', _) => packet[1..].try_into().ok().map(|index| Message::Bind(u32::from_le_bytes(index))),
+        (b's', Some(fd)) => Some(Message::Bound(fd)),
         (kind @ (b'S' | b'N' | b'L' | b'X' | b'I' | b'T'), _) => failure().map(|(errno, text)| {
             Message::Failed(match kind {
                 b'S' => Error::Step { step: text, errno: Errno::from_raw(errno) },

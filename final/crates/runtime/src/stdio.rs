@@ -12,6 +12,9 @@ pub enum Stdio {
     Fds { stdin: Option<OwnedFd>, stdout: Option<OwnedFd>, stderr: Option<OwnedFd> },
     /// A terminal made in the container's own devpts, whose other end the caller gets.
     Terminal,
+    /// The same, whose lines end in a newline alone, without a carriage return: the caller copies them to a file, or to a
+    /// terminal of its own that adds it.
+    PlainTerminal,
 }
 
 impl Stdio {
@@ -19,7 +22,7 @@ impl Stdio {
     pub(crate) fn install(&self) -> Result<()> {
         let step = || "set up stdin, stdout and stderr".to_owned();
         match self {
-            Self::Terminal | Self::Inherit { stdin: true } => Ok(()),
+            Self::Terminal | Self::PlainTerminal | Self::Inherit { stdin: true } => Ok(()),
             Self::Inherit { stdin: false } => {
                 let null = std::fs::File::open("/dev/null").step(step)?;
                 rustix::stdio::dup2_stdin(null).step(step)

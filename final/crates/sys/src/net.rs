@@ -42,3 +42,42 @@ pub fn with_socket_address<T>(
     let directory = rustix::fs::open(parent, flags, Mode::empty())?;
     action(&SocketAddrUnix::new(format!("/proc/self/fd/{}/{name}", directory.as_raw_fd()))?)
 }
+
+/// sendmsg(2) of some bytes and a descriptor (`SCM_RIGHTS`, unix(7)), with `key` in the places of the arguments that this
+/// call does not have: a seccomp filter sees all six (seccomp(2)) and can know the call by them. Makes no other call.
+pub fn send_fd_with_key(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    fd: BorrowedFd<'_>,
+    key: [u64; 3],
+) -> nix::Result<()> {
+    /// A header and a descriptor, aligned as the kernel has them.
+    #[repr(C)]
+    struct Rights {
+        header: libc::cmsghdr,
+        fd: libc::c_int,
+    }
+    // SAFETY: both are plain data for which zero is a valid value.
+    let (mut message, mut rights): (libc::msghdr, Rights) =
+        unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    let mut slice = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    rights.header.cmsg_level = libc::SOL_SOCKET;
+    rights.header.cmsg_type = libc::SCM_RIGHTS;
+    rights.header.cmsg_len = (size_of::<libc::cmsghdr>() + size_of::<libc::c_int>()) as _;
+    rights.fd = fd.as_raw_fd();
+    message.msg_iov = &raw mut slice;
+    message.msg_iovlen = 1;
+    message.msg_control = (&raw mut rights).cast();
+    message.msg_controllen = size_of::<Rights>() as _;
+    let [first, second, third] = key;
+    // SAFETY: the message, what it points to and both descriptors outlive the call, which only reads them; the numbers
+    // that follow its three arguments it does not look at.
+    let sent = unsafe {
+        let (socket, message) = (socket.as_raw_fd(), &raw const message);
+        libc::syscall(libc::SYS_sendmsg, socket, message, libc::MSG_NOSIGNAL, first, second, third)
+    };
+    match Errno::result(sent)? as usize == bytes.len() {
+        true => Ok(()),
+        false => Err(Errno::EMSGSIZE),
+    }
+}

@@ -32,6 +32,14 @@ impl World {
         self.0.path(relative)
     }
 
+    /// A small static program in the container's root. None where there is no C compiler: the test is skipped then.
+    #[track_caller]
+    pub fn compile(&self, name: &str, text: &str) -> Option<()> {
+        let program = hull_test_support::helper::compile(&self.0, name, text)?;
+        std::fs::copy(program, self.path("bundle/rootfs").join(name)).expect("the bundle can be written");
+        Some(())
+    }
+
     pub fn cgroup(&self) -> String {
         format!("{}/box", self.0.cgroup_parent())
     }

@@ -1,5 +1,6 @@
 //! The container's first process, from the clone to `execve`. Read top to bottom, it is what a container is.
 
+mod environment;
 mod pid1;
 mod program;
 mod rights;
@@ -23,17 +24,19 @@ use crate::netdev;
 use crate::procfs::Procfs;
 use crate::protocol::{Channel, Message};
 use crate::rendezvous;
-use crate::rootfs::{self, Later, Masks, Rootfs};
+use crate::rootfs::{self, Later, Masks, Rootfs, Source};
 use crate::security::seccomp::{self, Program};
 use crate::spec::{Linux, Namespace, NamespaceKind, Process, Spec};
+use crate::stdio::Stdio;
 
+pub(crate) use environment::with_environment;
 pub use pid1::serve_as_init;
 pub(crate) use program::{Executable, find};
 pub(crate) use rights::{
     Filter, Rights, absent, has_process_limit, pid_on_the_host, set_limits, set_limits_of_parent,
     set_oom_score, set_process_limit,
 };
-pub(crate) use schedule::{check as check_schedule, set as set_schedule, set_affinity};
+pub(crate) use schedule::{check as check_schedule, set as set_schedule, set_affinity, set_final_affinity};
 
 /// The spec's filter, compiled in the parent: the child has no view of the cache.
 pub(crate) fn compile(spec: &Spec, cache: Option<&Path>) -> Result<Option<Program>> {
@@ -72,6 +75,7 @@ fn become_container(
 
     // With the host's user and mounts: the files of its cgroups are its own.
     enter_cgroups(options)?;
+    schedule::set_affinity_to_cgroup();
     let rights = Rights::prepare(user_process, prepared.filter.as_ref(), subject(options, spec)?)?;
     join_namespaces(spec)?;
     let rootfs = open_root(options, spec)?;
@@ -95,9 +99,10 @@ fn become_container(
     }
     schedule::set(user_process, &linux)?;
     set_limits(user_process)?;
-    let filter = rights.take()?;
+    close_others(options, channel, own.as_ref(), &rights)?;
+    let user_process = &with_environment(user_process);
+    let mut filter = rights.take()?;
     die_with_parent(options)?;
-    close_others(options, channel, own.as_ref(), &filter)?;
     let program = find(user_process)?;
     channel.send(&Message::Ready)?;
     match &options.rendezvous {
@@ -106,7 +111,10 @@ fn become_container(
         }
         None => channel.await_go()?,
     }
-    hooks::run(Point::StartContainer, inside(options, spec))?;
+    if hooks::has(spec, Point::StartContainer) {
+        filter.load_now()?;
+        hooks::run(Point::StartContainer, inside(options, spec))?;
+    }
     match &own {
         Some(own) => pid1::start(own, user_process, &filter, channel),
         None => {
@@ -161,10 +169,10 @@ fn close_others(
     options: &CreateOptions<'_>,
     channel: &Channel,
     own: Option<&OwnedFd>,
-    filter: &Filter<'_>,
+    rights: &Rights<'_>,
 ) -> Result<()> {
     let mut kept = vec![channel.as_fd()];
-    kept.extend(filter.descriptor());
+    kept.extend(rights.descriptors());
     kept.extend(options.rendezvous.as_ref().map(AsFd::as_fd));
     kept.extend(own.map(AsFd::as_fd));
     process::close_all_but(3 + options.preserved_fds, &kept).step(|| "close inherited descriptors".into())
@@ -231,13 +239,22 @@ fn build_root(
         run_hooks(options, channel)?;
         rootfs::enter_shared(&root_path(options, spec)?)?;
         let open = || std::fs::File::open("/dev").step(|| "open /dev".into());
-        return terminal.map(|process| console::open(open()?, size(process))).transpose();
+        return terminal.map(|process| console::open(open()?, size(process), &options.stdio)).transpose();
     };
     let has_view = namespaces::of(spec).iter().any(|one| one.kind == NamespaceKind::Cgroup);
     let visible = options.cgroup.as_ref().filter(|_| !has_view);
     let mut later = Later::default();
     for (index, mount) in spec.mounts.iter().enumerate() {
-        rootfs::mount(&rootfs, mount, options.bundle, prepared.sources.get(index), visible, &mut later)?;
+        let asked;
+        let source = match prepared.sources.get(index) {
+            Source::Bound(tree) => Some(tree),
+            Source::Asked => {
+                asked = rootfs::ask(channel, index)?;
+                Some(&asked)
+            }
+            Source::Own => None,
+        };
+        rootfs::mount(&rootfs, mount, options.bundle, source, visible, &mut later)?;
     }
     for graft in &options.grafts {
         rootfs::graft(&rootfs, graft)?;
@@ -250,7 +267,7 @@ fn build_root(
             rootfs::make_asked(&rootfs, device, bind_devices)?;
         }
     }
-    let console = terminal.map(|process| open_console(&rootfs, process)).transpose()?;
+    let console = terminal.map(|process| open_console(&rootfs, process, &options.stdio)).transpose()?;
     run_hooks(options, channel)?;
     for path in spec.linux.iter().flat_map(|linux| &linux.readonly_paths) {
         rootfs::read_only(&rootfs, path)?;
@@ -288,11 +305,11 @@ fn enter_cgroups(options: &CreateOptions<'_>) -> Result<()> {
     Ok(())
 }
 
-fn open_console(rootfs: &Rootfs, user_process: &Process) -> Result<Console> {
+fn open_console(rootfs: &Rootfs, user_process: &Process, stdio: &Stdio) -> Result<Console> {
     let dev: OwnedFd = rootfs
         .find(Path::new("/dev"), rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY)
         .step(|| "open /dev".into())?;
-    let console = console::open(dev.as_fd(), size(user_process))?;
+    let console = console::open(dev.as_fd(), size(user_process), stdio)?;
     rootfs::bind_console(rootfs, &console.slave)?;
     Ok(console)
 }

@@ -12,16 +12,35 @@ use crate::error::{Error, Result, Step};
 use crate::protocol::{IN_PATH, NO_FILE};
 use crate::spec::Process;
 
-/// The path of `args[0]`, by the container's own PATH if it has no slash. Changes to the working directory, which a
-/// relative path depends on.
-pub(crate) fn find(process: &Process) -> Result<CString> {
-    nix::unistd::chdir(&process.cwd)
-        .step(|| format!("change to the working directory {}", process.cwd.display()))?;
-    // The kernel answers "(unreachable)" for a directory outside our root, which a hostile image may have led us to.
-    let reached = nix::unistd::getcwd().step(|| "find out where the working directory is".into())?;
-    if !reached.is_absolute() {
-        return Err(Error::Invalid("the working directory is outside the container".into()));
+/// Changes to the working directory. False where we may not.
+pub(super) fn enter(directory: &Path) -> Result<bool> {
+    match nix::unistd::chdir(directory) {
+        Err(Errno::EACCES | Errno::EPERM) => Ok(false),
+        done => done.step(|| entering(directory)).map(|()| true),
     }
+}
+
+/// The same, where it has to be now.
+pub(super) fn enter_at_last(directory: &Path) -> Result<()> {
+    nix::unistd::chdir(directory).step(|| entering(directory))
+}
+
+fn entering(directory: &Path) -> String {
+    format!("change to the working directory {}", directory.display())
+}
+
+/// The kernel answers "(unreachable)" for a directory outside our root, which a hostile image may have led us to
+/// (CVE-2024-21626).
+pub(super) fn check_directory() -> Result<()> {
+    let reached = nix::unistd::getcwd().step(|| "find out where the working directory is".into())?;
+    match reached.is_absolute() {
+        true => Ok(()),
+        false => Err(Error::Invalid("the working directory is outside the container".into())),
+    }
+}
+
+/// The path of `args[0]`, by the container's own PATH if it has no slash, from the working directory.
+pub(crate) fn find(process: &Process) -> Result<CString> {
     let name = process.args.first().map(String::as_str).unwrap_or_default();
     if name.contains('/') {
         return match std::fs::metadata(name) {

@@ -8,6 +8,7 @@ use nix::libc;
 use nix::unistd::{Gid, Uid};
 use rustix::process::Rlimit;
 
+use super::program;
 use crate::error::{Error, Result, Step};
 use crate::hooks::Subject;
 use crate::procfs::Procfs;
@@ -108,6 +109,11 @@ impl<'a> Rights<'a> {
         Ok(Self { process, filter, listener: Listener::connect(subject)?, labels: Labels::open(process)? })
     }
 
+    /// What it needs to be open until they are taken.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.labels.descriptors().chain(self.listener.as_ref().map(AsFd::as_fd))
+    }
+
     /// From the runtime's rights to the container's, but for the seccomp filter: that comes last, for a policy need allow
     /// nothing but what the program does.
     pub(crate) fn take(self) -> Result<Filter<'a>> {
@@ -119,9 +125,15 @@ impl<'a> Rights<'a> {
         }
         // Without no_new_privs a filter needs CAP_SYS_ADMIN (seccomp(2)).
         let needs_admin = self.filter.is_some() && !process.no_new_privileges;
+        // With our rights, for root may go where the user may not; and where root may not, as the user.
+        let is_there = program::enter(&process.cwd)?;
         // The bounding set needs CAP_SETPCAP: before the user changes.
         capabilities::limit_bounding(&sets)?;
         set_user(process)?;
+        if !is_there {
+            program::enter_at_last(&process.cwd)?;
+        }
+        program::check_directory()?;
         nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(process.user.umask.unwrap_or(0o022)));
         match needs_admin {
             true => capabilities::apply_keeping_admin(&sets)?,
@@ -152,8 +164,7 @@ impl Filter<'_> {
         let Some(program) = self.program else { return Ok(()) };
         let changes_rights = self.needs_admin.then_some(Call::any(libc::SYS_capset));
         if calls.iter().copied().chain(changes_rights).all(|call| program.allows(call)) {
-            self.load()?;
-            self.program = None;
+            self.load_now()?;
             return if self.needs_admin { capabilities::apply(&self.sets) } else { Ok(()) };
         }
         process::set_no_new_privileges().step(|| "set no_new_privs".into())?;
@@ -167,16 +178,22 @@ impl Filter<'_> {
         wider.load().step(|| "load the seccomp filter".into())
     }
 
+    /// For programs that run before the user's and are as confined.
+    pub(crate) fn load_now(&mut self) -> Result<()> {
+        self.load()?;
+        self.program = None;
+        Ok(())
+    }
+
     /// The last call before execve(2), which the filter has to allow.
     pub(crate) fn load(&self) -> Result<()> {
         let Some(program) = self.program else { return Ok(()) };
         if self.needs_admin {
             capabilities::raise_admin(&self.sets)?;
         }
-        let step = || "load the seccomp filter".into();
         match &self.listener {
-            Some(listener) => listener.hand_over(&program.load_with_listener().step(step)?),
-            None => program.load().step(step),
+            Some(listener) => listener.load(program),
+            None => program.load().step(|| "load the seccomp filter".into()),
         }
     }
 }

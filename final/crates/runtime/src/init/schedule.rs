@@ -4,7 +4,7 @@ use hull_sys::sched::{self, Attributes};
 use nix::sched::CpuSet;
 
 use crate::error::{Error, Result, Step};
-use crate::spec::{IoPriority, Linux, MemoryPolicy, Personality, Process, Scheduler};
+use crate::spec::{CpuAffinity, IoPriority, Linux, MemoryPolicy, Personality, Process, Scheduler};
 
 pub(crate) fn set(process: &Process, linux: &Linux) -> Result<()> {
     if let Some(policy) = &linux.memory_policy {
@@ -132,8 +132,35 @@ pub(crate) fn cpus(text: &str) -> Result<CpuSet> {
 /// On this process, by a list of CPUs where there is one.
 pub(crate) fn set_affinity(text: Option<&str>) -> Result<()> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(()) };
-    nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &cpus(text)?)
-        .step(|| format!("run on the CPUs {text}"))
+    set_cpus(&cpus(text)?).step(|| format!("run on the CPUs {text}"))
+}
+
+/// The CPUs of the cgroup that was just entered, whatever the caller was bound to: since Linux 6.2 a process keeps what was
+/// set for it when its cpuset changes. The kernel takes from all CPUs those that there are and that the cgroup has. Where it
+/// refuses, the program runs on the CPUs that the caller has.
+pub(crate) fn set_affinity_to_cgroup() {
+    let mut all = CpuSet::new();
+    if (0..CpuSet::count()).try_for_each(|cpu| all.set(cpu)).is_ok() {
+        let _ = set_cpus(&all);
+    }
+}
+
+/// Of an exec'ed process, in its cgroup.
+pub(crate) fn set_final_affinity(asked: Option<&CpuAffinity>) -> Result<()> {
+    let is_empty = |list: &Option<String>| list.as_deref().is_none_or(str::is_empty);
+    match asked {
+        Some(asked) if !is_empty(&asked.initial) || !is_empty(&asked.last) => {
+            set_affinity(asked.last.as_deref())
+        }
+        _ => {
+            set_affinity_to_cgroup();
+            Ok(())
+        }
+    }
+}
+
+fn set_cpus(cpus: &CpuSet) -> nix::Result<()> {
+    nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), cpus)
 }
 
 /// Numbers below `most`.

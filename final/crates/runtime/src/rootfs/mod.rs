@@ -34,7 +34,7 @@ pub(crate) use mounts::{Later, bind_console, graft, mount};
 pub use options::mount_options;
 pub(crate) use options::{inapplicable as inapplicable_option, is_bind};
 pub(crate) use pivot::{enter_shared, is_propagation, pivot, prepare};
-pub(crate) use sources::Sources;
+pub(crate) use sources::{Source, Sources, answer, ask};
 
 /// The root file system by descriptor.
 pub(crate) struct Rootfs {

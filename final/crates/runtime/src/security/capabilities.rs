@@ -3,6 +3,8 @@
 //! What the kernel does not know, or we do not hold ourselves, cannot be given: it is left out, as the OCI's
 //! "SHOULD NOT fail" asks (runtime-spec, config.md, "Linux Process").
 
+use std::collections::BTreeSet;
+
 use hull_sys::security::{self, CapabilitySets};
 use nix::errno::Errno;
 
@@ -75,6 +77,21 @@ pub fn is_known(name: &str) -> bool {
 /// Every name that capabilities(7) has.
 pub fn known() -> &'static [&'static str] {
     NAMES
+}
+
+/// What of `asked` a process does not get, in runc's words, which scripts know: names that no kernel has, and ambient ones that
+/// are not inheritable and permitted too.
+pub fn warnings(asked: &Capabilities) -> Vec<String> {
+    let sets = [&asked.bounding, &asked.effective, &asked.permitted, &asked.inheritable, &asked.ambient];
+    let unknown: BTreeSet<&str> =
+        sets.into_iter().flatten().map(String::as_str).filter(|name| !is_known(name)).collect();
+    let unknown: Vec<&str> = unknown.into_iter().collect();
+    let ignored = format!("ignoring unknown or unavailable capabilities: [{}]", unknown.join(" "));
+    let base = bits(&asked.permitted) & bits(&asked.inheritable);
+    let is_lost = |name: &&String| number(name).is_some_and(|number| base & 1 << number == 0);
+    let lost = asked.ambient.iter().filter(is_lost);
+    let lost = lost.map(|name| format!("can't raise ambient capability {name}: {}", Errno::EPERM.desc()));
+    (!unknown.is_empty()).then_some(ignored).into_iter().chain(lost).collect()
 }
 
 /// Every capability that can be given here: those in our own bounding set.
@@ -180,6 +197,22 @@ mod tests {
             assert_eq!(number(name), Some(expected), "{name}");
         }
         assert!(!is_known("CAP_NONSENSE") && !is_known("chown"));
+    }
+
+    #[test]
+    fn what_is_not_given_is_said() {
+        let list = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+        let asked = Capabilities {
+            bounding: list(&["CAP_KILL", "CAP_OF_TOMORROW"]),
+            permitted: list(&["CAP_KILL", "CAP_OF_TOMORROW", "CAP_CHOWN"]),
+            inheritable: list(&["CAP_KILL"]),
+            ambient: list(&["CAP_KILL", "CAP_CHOWN"]),
+            ..Capabilities::default()
+        };
+        let said = warnings(&asked);
+        assert_eq!(said[0], "ignoring unknown or unavailable capabilities: [CAP_OF_TOMORROW]");
+        assert_eq!(said[1], "can't raise ambient capability CAP_CHOWN: Operation not permitted");
+        assert!(said.len() == 2 && warnings(&Capabilities::default()).is_empty());
     }
 
     #[test]

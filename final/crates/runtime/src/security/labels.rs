@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -31,6 +32,10 @@ impl Labels {
             labels.push((open("self/attr/exec")?, label.to_owned()));
         }
         Ok(Self(labels))
+    }
+
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.0.iter().map(|(file, _)| file.as_fd())
     }
 
     pub(crate) fn set(&self) -> Result<()> {

@@ -30,6 +30,8 @@ pub(super) const MOST: usize = 4096;
 /// SECCOMP_FILTER_FLAG_SPEC_ALLOW, Linux 4.17.
 pub(super) const SPEC_ALLOW: u64 = 4;
 
+/// SECCOMP_RET_ALLOW.
+pub(super) const ALLOW: u32 = 0x7fff_0000;
 const KILL_PROCESS: u32 = 0x8000_0000;
 const EPERM: u32 = 1;
 const ENOSYS: u32 = 38;
@@ -100,7 +102,7 @@ pub(super) const NOTIFY: &str = "SCMP_ACT_NOTIFY";
 fn action(name: &str, errno: Option<u32>) -> Result<u32> {
     let data = errno.unwrap_or(EPERM) & 0xffff;
     Ok(match name {
-        "SCMP_ACT_ALLOW" => 0x7fff_0000,
+        "SCMP_ACT_ALLOW" => ALLOW,
         "SCMP_ACT_LOG" => 0x7ffc_0000,
         "SCMP_ACT_TRACE" => 0x7ff0_0000 | data,
         "SCMP_ACT_ERRNO" => 0x0005_0000 | data,
@@ -138,13 +140,13 @@ pub(super) fn notifies(policy: &Seccomp) -> bool {
 fn check_notify(policy: &Seccomp) -> Result<()> {
     let invalid = |why: &str| Err(Error::Invalid(format!("linux.seccomp: {NOTIFY} {why}")));
     if policy.default_action == NOTIFY {
-        return invalid(
-            "cannot be the default action: the call that hands the listener over would wait for it",
-        );
+        return invalid("cannot be used as default action");
     }
-    let is_handing_over = |name: &String| matches!(name.as_str(), "sendmsg" | "write");
-    if policy.syscalls.iter().any(|rule| rule.action == NOTIFY && rule.names.iter().any(is_handing_over)) {
-        return invalid("cannot be the action for sendmsg and write, by which the listener is handed over");
+    // runc cannot, for lack of another way to hand the listener over, and engines expect it to be said.
+    let asks_about_write =
+        |rule: &SyscallRule| rule.action == NOTIFY && rule.names.iter().any(|n| n == "write");
+    if policy.syscalls.iter().any(asks_about_write) {
+        return invalid("cannot be used for the write syscall");
     }
     match notifies(policy) && policy.listener_path.as_ref().is_none_or(|path| path.as_os_str().is_empty()) {
         true => invalid("needs a listenerPath"),

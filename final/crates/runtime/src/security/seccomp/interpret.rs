@@ -4,12 +4,11 @@ use hull_sys::security::Instruction;
 
 use super::Program;
 use super::compile::{
-    AND, ARCH, ARGUMENTS, JUMP, JUMP_EQUAL, JUMP_GREATER, JUMP_GREATER_EQUAL, LOAD, MOST, NUMBER, RETURN,
-    SPEC_ALLOW, branch, instruction,
+    ALLOW, AND, ARCH, ARGUMENTS, JUMP, JUMP_EQUAL, JUMP_GREATER, JUMP_GREATER_EQUAL, LOAD, MOST, NUMBER,
+    RETURN, SPEC_ALLOW, branch, instruction,
 };
 use super::syscalls::NATIVE;
 
-const ALLOW: u32 = 0x7fff_0000;
 const LOG: u32 = 0x7ffc_0000;
 
 /// A system call of the native architecture.

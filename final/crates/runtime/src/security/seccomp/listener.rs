@@ -1,14 +1,18 @@
 //! Who answers for `SCMP_ACT_NOTIFY`: the descriptor of the questions goes to a socket of the host's (config-linux.md,
 //! "The Container Process State").
 
-use std::io::IoSlice;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketType};
+use hull_sys::security::Instruction;
+use nix::errno::Errno;
+use rustix::net::SocketType;
 use serde_json::json;
 
-use super::compile::notifies;
+use super::Program;
+use super::compile::{
+    ALLOW, ARCH, ARGUMENTS, JUMP_EQUAL, LOAD, NUMBER, RETURN, branch, instruction, notifies,
+};
+use super::syscalls::NATIVE;
 use crate::error::{Error, Result, Step};
 use crate::hooks::{self, Subject};
 use crate::rendezvous;
@@ -19,6 +23,44 @@ pub(crate) struct Listener {
     socket: OwnedFd,
     /// The JSON that goes along.
     state: Vec<u8>,
+}
+
+/// What makes one call of ours known to the filter: numbers in the places of arguments that sendmsg(2) does not have, and
+/// which the kernel does not look at. Nobody inside can guess them.
+struct Key([u64; 3]);
+
+impl Key {
+    fn new() -> nix::Result<Self> {
+        let mut bytes = [0; 24];
+        let flags = rustix::rand::GetRandomFlags::empty();
+        match rustix::rand::getrandom(&mut bytes[..], flags) {
+            Ok(24) => {
+                let (numbers, _) = bytes.as_chunks::<8>();
+                Ok(Self([0, 1, 2].map(|index| u64::from_ne_bytes(numbers[index]))))
+            }
+            Ok(_) => Err(Errno::EAGAIN),
+            Err(errno) => Err(Errno::from_raw(errno.raw_os_error())),
+        }
+    }
+
+    /// What lets the one call pass, and leaves the rest to the program that follows.
+    fn prologue(&self) -> Vec<Instruction> {
+        let sendmsg = nix::libc::SYS_sendmsg as u32;
+        let mut checks = vec![(ARCH, NATIVE.audit), (NUMBER, sendmsg)];
+        for (index, number) in (3..).zip(self.0) {
+            let at = ARGUMENTS + 8 * index;
+            checks.extend([(at, number as u32), (at + 4, (number >> 32) as u32)]);
+        }
+        let last = checks.len() - 1;
+        let mut code = Vec::new();
+        for (index, (field, expected)) in checks.into_iter().enumerate() {
+            // Past the checks that are left, two instructions each, and the answer.
+            let past = 2 * (last - index) as u8 + 1;
+            code.extend([instruction(LOAD, field), branch(JUMP_EQUAL, expected, 0, past)]);
+        }
+        code.push(instruction(RETURN, ALLOW));
+        code
+    }
 }
 
 impl Listener {
@@ -39,18 +81,23 @@ impl Listener {
             "metadata": policy.listener_metadata.clone().unwrap_or_default(),
             "state": container,
         });
-        let socket = rendezvous::connect(&path, SocketType::STREAM)?;
+        let socket = rendezvous::connect(&path, SocketType::STREAM)
+            .map_err(|error| Error::Said(format!("failed to connect with seccomp agent: {error}")))?;
         Ok(Some(Self { socket, state: state.to_string().into_bytes() }))
     }
 
-    pub(crate) fn hand_over(&self, questions: &OwnedFd) -> Result<()> {
-        let fds = [questions.as_fd()];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        ancillary.push(SendAncillaryMessage::ScmRights(&fds));
-        rustix::net::sendmsg(&self.socket, &[IoSlice::new(&self.state)], &mut ancillary, SendFlags::NOSIGNAL)
-            .map(drop)
-            .step(|| "hand the seccomp listener over".into())
+    /// Loads a filter that asks, and hands the descriptor of its questions over. The filter may ask about, or refuse, any
+    /// call that this takes, before anybody is there to answer; so the one call after the load is let pass by a key.
+    pub(crate) fn load(&self, program: &Program) -> Result<()> {
+        let key = Key::new().step(|| "get random numbers".into())?;
+        let instructions = [key.prologue(), program.instructions.clone()].concat();
+        let questions = hull_sys::security::load_filter_with_listener(&instructions, program.flags)
+            .step(|| "load the seccomp filter".into())?;
+        let sent =
+            hull_sys::net::send_fd_with_key(self.socket.as_fd(), &self.state, questions.as_fd(), key.0);
+        // Closed by execve(2): close(2) may be asked about.
+        std::mem::forget(questions);
+        sent.step(|| "hand the seccomp listener over".into())
     }
 }
 

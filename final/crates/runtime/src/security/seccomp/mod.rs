@@ -14,8 +14,6 @@ mod listener;
 mod policy;
 mod syscalls;
 
-use std::os::fd::OwnedFd;
-
 use hull_sys::security::Instruction;
 
 pub use cache::compile_cached;
@@ -37,10 +35,5 @@ impl Program {
     /// From here on it decides on every system call of this process and its children.
     pub fn load(&self) -> nix::Result<()> {
         hull_sys::security::load_filter(&self.instructions, self.flags)
-    }
-
-    /// [`Self::load`] of one that asks: the descriptor at which it is answered.
-    pub(crate) fn load_with_listener(&self) -> nix::Result<OwnedFd> {
-        hull_sys::security::load_filter_with_listener(&self.instructions, self.flags)
     }
 }
