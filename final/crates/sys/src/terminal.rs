@@ -1,6 +1,6 @@
 //! The caller's terminal.
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{OptionalActions, OutputModes, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
 /// stdin as a wire, until dropped: what is typed comes at once, with no key of special meaning and no echo (termios(3),
 /// `cfmakeraw`).
@@ -10,10 +10,21 @@ pub struct RawMode(Termios);
 impl RawMode {
     /// `None` when stdin is no terminal.
     pub fn enter() -> Option<Self> {
+        Self::enter_with(|_| {})
+    }
+
+    /// The same for what is typed, while a newline that is printed still begins a new line at its left end: for output whose
+    /// lines end in a newline alone.
+    pub fn enter_for_input() -> Option<Self> {
+        Self::enter_with(|raw| raw.output_modes |= OutputModes::OPOST)
+    }
+
+    fn enter_with(change: impl FnOnce(&mut Termios)) -> Option<Self> {
         let stdin = rustix::stdio::stdin();
         let before = tcgetattr(stdin).ok()?;
         let mut raw = before.clone();
         raw.make_raw();
+        change(&mut raw);
         tcsetattr(stdin, OptionalActions::Now, &raw).ok()?;
         Some(Self(before))
     }

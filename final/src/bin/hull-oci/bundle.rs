@@ -36,12 +36,23 @@ impl Bundle {
             // On v1 engines read there what a container has read and written, and would find the whole machine's.
             resources.block_io.get_or_insert_default();
         }
-        let bundle = Self { directory, spec };
+        let mut bundle = Self { directory, spec };
+        bundle.shorten_destinations();
         let rootfs = bundle.rootfs();
         if !rootfs.is_dir() {
             bail!("cannot use {}: root.path: {} is no directory", config.display(), rootfs.display());
         }
         Ok(bundle)
+    }
+
+    /// A destination that begins with the root's own path on the host is below the root already, as runc has it.
+    fn shorten_destinations(&mut self) {
+        let Ok(root) = std::fs::canonicalize(self.rootfs()) else { return };
+        for mount in &mut self.spec.mounts {
+            if let Ok(below) = mount.destination.strip_prefix(&root).map(|below| Path::new("/").join(below)) {
+                mount.destination = below;
+            }
+        }
     }
 
     pub fn rootfs(&self) -> PathBuf {

@@ -51,18 +51,6 @@ pub fn refuse_directories() -> Result<()> {
     Ok(())
 }
 
-/// A user's program opens its stdout again as /dev/stdout, which takes a pipe that is its own (pipe(7): mode 0600).
-/// Other files, a terminal above all, stay their owner's.
-pub fn give_pipes(uid: u32) -> Result<()> {
-    for (fd, name) in standard() {
-        if uid != 0 && file_type(fd, name)?.is_fifo() {
-            rustix::fs::fchown(fd, Some(rustix::fs::Uid::from_raw(uid)), None)
-                .with_context(|| format!("cannot give {name} to user {uid}"))?;
-        }
-    }
-    Ok(())
-}
-
 fn standard() -> [(BorrowedFd<'static>, &'static str); 3] {
     [
         (rustix::stdio::stdin(), "stdin"),

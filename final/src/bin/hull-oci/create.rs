@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use hull_runtime::cgroups::Cgroup;
+use hull_runtime::security::capabilities;
 use hull_runtime::spec::Spec;
 use hull_runtime::systemd::Unit;
 use hull_runtime::{CreateOptions, Created, Stdio, rendezvous};
@@ -13,6 +14,7 @@ use hull_storage::process_id::ProcessId;
 
 use crate::bundle::{Bundle, cgroup_path};
 use crate::state::{Container, Root, State};
+use crate::streams::{self, Copied};
 use crate::{cli, console, delete, report};
 
 pub fn create(root: &Root, args: &cli::Create, global: &cli::Global) -> Result<u8> {
@@ -35,6 +37,7 @@ pub enum After {
 pub struct Made {
     pub created: Created,
     pub console: Option<OwnedFd>,
+    pub copied: Vec<Copied>,
     pub state: State,
     pub spec: Spec,
     pub reservation: Reservation,
@@ -88,6 +91,9 @@ pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After)
     let container = root.container(&args.id)?;
     let bundle = Bundle::load(&args.bundle)?;
     let process = bundle.spec.process.as_ref().context("the bundle has no process")?;
+    for warning in process.capabilities.iter().flat_map(capabilities::warnings) {
+        report::warning(global, &warning);
+    }
     let terminal = process.terminal;
     console::check(terminal, after != After::Foreground, args.console_socket.as_deref())?;
     let console_socket = args.console_socket.as_deref().map(console::connect).transpose()?;
@@ -101,13 +107,17 @@ pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After)
         After::Detached { started: false } => Some(rendezvous::bind(&container.start_socket())?),
         _ => None,
     };
-    console::give_pipes(process.user.uid)?;
+    let (stdio, copied) = match terminal {
+        true if console_socket.is_none() => (Stdio::PlainTerminal, Vec::new()),
+        true => (Stdio::Terminal, Vec::new()),
+        false => streams::of(&bundle.spec, process.user.uid, after == After::Foreground)?,
+    };
     report::step(global, "the container's first process is cloned (nsexec container setup)");
     let made = hull_runtime::create(CreateOptions {
         id: &args.id,
         bundle: &bundle.directory,
         spec: &bundle.spec,
-        stdio: if terminal { Stdio::Terminal } else { Stdio::Inherit { stdin: true } },
+        stdio,
         grafts: Vec::new(),
         cgroup: (bundle.needs_cgroup() || state.unit.is_some()).then_some(cgroup),
         init: false,
@@ -127,7 +137,7 @@ pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After)
     match told {
         Ok((created, console)) => {
             report::step(global, "it waits for its start (init: closing the pipe to signal completion)");
-            Ok(Made { created, console, state, spec: bundle.spec, reservation })
+            Ok(Made { created, console, copied, state, spec: bundle.spec, reservation })
         }
         Err(error) => {
             delete::after(global, state.subject(&bundle.spec, 0));

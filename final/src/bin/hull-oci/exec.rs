@@ -14,7 +14,7 @@ use nix::libc::SIGKILL;
 use crate::create::{check_preserved, write_pid};
 use crate::relay::{self, Signals};
 use crate::state::{Root, Status, open};
-use crate::{cli, console, report};
+use crate::{cli, console, report, streams};
 
 pub fn exec(root: &Root, args: &cli::Exec, global: &cli::Global) -> Result<u8> {
     console::refuse_directories()?;
@@ -40,7 +40,11 @@ pub fn exec(root: &Root, args: &cli::Exec, global: &cli::Global) -> Result<u8> {
     let init = state.init.as_ref().map(open).transpose()?.flatten();
     let Some(init) = init else { bail!("cannot exec in a stopped container: {}", args.id) };
 
-    console::give_pipes(process.user.uid)?;
+    let (stdio, copied) = match process.terminal {
+        true if socket.is_none() => (Stdio::PlainTerminal, Vec::new()),
+        true => (Stdio::Terminal, Vec::new()),
+        false => streams::of(&spec, process.user.uid, !args.detach)?,
+    };
     let signals = (!args.detach).then(Signals::take).transpose()?;
     if signals.is_some() && !args.no_subreaper {
         hull_sys::process::set_child_subreaper().context("cannot become a subreaper")?;
@@ -56,7 +60,6 @@ pub fn exec(root: &Root, args: &cli::Exec, global: &cli::Global) -> Result<u8> {
         seccomp_cache: Some(&seccomp_cache),
         preserved_fds: args.preserve_fds,
     };
-    let stdio = if process.terminal { Stdio::Terminal } else { Stdio::Inherit { stdin: true } };
     report::step(global, "the process joins the container's namespaces (nsexec container setup)");
     let (running, mut master) = hull_runtime::exec(target, &process, stdio)?;
     if process.exec_cpu_affinity.as_ref().is_some_and(|affinity| affinity.initial.is_some()) {
@@ -68,7 +71,7 @@ pub fn exec(root: &Root, args: &cli::Exec, global: &cli::Global) -> Result<u8> {
         let _ = hull_sys::process::reap(running.pidfd.as_fd());
         return Err(error);
     }
-    signals.map_or(Ok(0), |signals| relay::wait(&running.pidfd, &signals, master))
+    signals.map_or(Ok(0), |signals| relay::wait(&running.pidfd, &signals, master, copied))
 }
 
 /// The first 64 CPUs that we run on, as bits: the process began where we were when it was cloned.

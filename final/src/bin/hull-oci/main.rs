@@ -28,6 +28,7 @@ mod signal;
 mod spec;
 mod start;
 mod state;
+mod streams;
 mod update;
 // What hull itself prints by.
 #[path = "../../ui/printable.rs"]

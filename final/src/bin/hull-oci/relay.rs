@@ -10,6 +10,8 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use crate::streams::Copied;
+
 /// Every signal that is somebody's wish, by descriptor.
 pub struct Signals(SignalFd);
 
@@ -36,13 +38,13 @@ impl Signals {
 }
 
 /// Waits for the end of a child; its exit code, or 128 and the number of the signal that ended it.
-pub fn wait(child: &OwnedFd, signals: &Signals, console: Option<OwnedFd>) -> Result<u8> {
-    let _raw = console.is_some().then(RawMode::enter).flatten();
+pub fn wait(child: &OwnedFd, signals: &Signals, console: Option<OwnedFd>, copied: Vec<Copied>) -> Result<u8> {
+    let _raw = console.is_some().then(RawMode::enter_for_input).flatten();
     if let Some(console) = &console {
         rustix::io::ioctl_fionbio(console, true).context("cannot set up the terminal")?;
         pass_size(console);
     }
-    let mut relay = Relay { child, signals, console, stdin_open: true, typed: Vec::new() };
+    let mut relay = Relay { child, signals, console, copied, stdin_open: true, typed: Vec::new() };
     while !relay.step()? {}
     relay.drain();
     process::reap(child.as_fd()).context("cannot read the exit status")
@@ -52,6 +54,7 @@ struct Relay<'a> {
     child: &'a OwnedFd,
     signals: &'a Signals,
     console: Option<OwnedFd>,
+    copied: Vec<Copied>,
     stdin_open: bool,
     /// Read from stdin and not yet taken by the terminal.
     typed: Vec<u8>,
@@ -73,13 +76,19 @@ impl Relay<'_> {
                 fds.push(PollFd::new(&stdin, PollFlags::IN));
             }
         }
+        let copied_at = fds.len();
+        fds.extend(self.copied.iter().map(|one| PollFd::new(&one.from, PollFlags::IN)));
         match poll(&mut fds, None) {
             Err(Errno::INTR) => return Ok(false),
             result => result.context("cannot wait for the container")?,
         };
         let ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
         let (ended, signal, console, stdin) = (ready(0), ready(1), ready(console_at), ready(stdin_at));
+        let has_output = (copied_at..fds.len()).any(ready);
         drop(fds);
+        if has_output {
+            self.copied.retain(|one| copy(one) != Copying::Over);
+        }
         if signal {
             self.pass_signal()?;
         }
@@ -136,8 +145,11 @@ impl Relay<'_> {
         }
     }
 
-    /// The last words of a program are still in its terminal when it has ended.
+    /// The last words of a program are still in its terminal, or its pipes, when it has ended.
     fn drain(&mut self) {
+        for one in &self.copied {
+            while copy(one) == Copying::More {}
+        }
         while let Some(console) = &self.console {
             let mut fds = [PollFd::new(console, PollFlags::IN)];
             let now = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -145,6 +157,27 @@ impl Relay<'_> {
                 return;
             }
         }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Copying {
+    More,
+    NothingYet,
+    Over,
+}
+
+/// What the program has written so far, up to the size of a pipe.
+fn copy(one: &Copied) -> Copying {
+    let mut buffer = [0; 64 * 1024];
+    match rustix::io::read(&one.from, &mut buffer) {
+        Ok(length @ 1..) => {
+            write_all(one.to, &buffer[..length]);
+            Copying::More
+        }
+        Err(Errno::INTR) => Copying::More,
+        Err(Errno::AGAIN) => Copying::NothingYet,
+        _ => Copying::Over,
     }
 }
 

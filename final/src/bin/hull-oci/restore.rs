@@ -11,7 +11,7 @@ use crate::create::{Reservation, write_pid};
 use crate::relay::{self, Signals};
 use crate::run::{Ended, clear};
 use crate::state::{Root, State};
-use crate::{cli, console, delete};
+use crate::{cli, console, delete, streams};
 
 pub fn restore(root: &Root, args: &cli::Restore, global: &cli::Global) -> Result<u8> {
     let told = || format!("cannot restore container {:?}", args.id);
@@ -33,7 +33,7 @@ pub fn restore(root: &Root, args: &cli::Restore, global: &cli::Global) -> Result
     }
 
     let (reservation, mut state, cgroup) = Reservation::claim(container, &bundle, place)?;
-    console::give_pipes(process.user.uid)?;
+    streams::of(&bundle.spec, process.user.uid, false)?;
     let asked = Restore {
         id: &args.id,
         bundle: &bundle.directory,
@@ -93,7 +93,7 @@ fn foreground(
 ) -> Result<u8> {
     let container = reservation.container.clone();
     reservation.keep();
-    let code = relay::wait(&restored.pidfd, signals, restored.console);
+    let code = relay::wait(&restored.pidfd, signals, restored.console, Vec::new());
     clear(&container, ended, global)?;
     code
 }

@@ -27,11 +27,11 @@ pub fn run(root: &Root, args: &cli::Run, global: &cli::Global) -> Result<u8> {
         hull_sys::process::set_child_subreaper().context("cannot become a subreaper")?;
     }
     let mut made = make(root, &args.create, global, After::Foreground)?;
-    let console = made.console.take();
+    let (console, copied) = (made.console.take(), std::mem::take(&mut made.copied));
     let (running, reservation, ended) = begin(made, args, global)?;
     let container = reservation.container.clone();
     reservation.keep();
-    let code = relay::wait(&running.pidfd, &signals, console);
+    let code = relay::wait(&running.pidfd, &signals, console, copied);
     if !args.keep {
         clear(&container, &ended, global)?;
     }

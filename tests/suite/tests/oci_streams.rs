@@ -1,0 +1,117 @@
+//! `hull-oci` and what a program reads from and writes to: whose it is, and how its lines end.
+
+#[allow(dead_code, reason = "each suite uses its part")]
+mod oci_world;
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::process::{Command, Stdio};
+
+use oci_world::World;
+use serde_json::{Value, json};
+
+const AGAIN: &str = "echo to-out >/dev/stdout && echo to-err >/dev/stderr";
+
+fn as_user(config: &mut Value, uid: u32) {
+    config["process"]["user"] = json!({"uid": uid, "gid": uid});
+}
+
+/// Root of the container is user 100000 outside.
+fn in_user_namespace(w: &World, config: &mut Value) {
+    let map = json!([{"containerID": 0, "hostID": 100000, "size": 65536}]);
+    config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+    config["linux"]["uidMappings"] = map.clone();
+    config["linux"]["gidMappings"] = map;
+    let mut chown = Command::new("chown");
+    assert!(chown.args(["-hR", "100000:100000"]).arg(w.path("bundle/rootfs")).status().unwrap().success());
+}
+
+/// A pipe, a file, and the same file twice.
+#[test]
+fn stdout_and_stderr_can_be_opened_again_whoever_the_user_is() {
+    let Some(w) = World::start() else { return };
+    for (uid, is_user_namespace) in [(0, false), (1000, false), (0, true), (1000, true)] {
+        let mut config = w.config(&["sh", "-c", AGAIN]);
+        as_user(&mut config, uid);
+        if is_user_namespace {
+            in_user_namespace(&w, &mut config);
+        }
+        w.bundle(&config);
+        let case = format!("uid {uid}, user namespace {is_user_namespace}");
+        let outcome = w.oci(&["run", "--bundle", "bundle", "box"]);
+        assert_eq!((outcome.ok(), outcome.stderr.as_str()), ("to-out", "to-err\n"), "{case}");
+
+        let file = File::options().append(true).create(true).open(w.path("file")).unwrap();
+        file.set_len(0).unwrap();
+        let mut command = w.command(&["run", "--bundle", "bundle", "box"]);
+        command.stdout(file.try_clone().unwrap()).stderr(file.try_clone().unwrap());
+        assert!(command.status().unwrap().success(), "{case}: {:?}", std::fs::read_to_string(w.path("file")));
+        assert_eq!(std::fs::read_to_string(w.path("file")).unwrap(), "to-out\nto-err\n", "{case}");
+        assert_eq!(file.metadata().unwrap().uid(), 0, "{case}: the file is still its owner's");
+    }
+    w.assert_nothing_left();
+}
+
+#[test]
+fn a_second_process_can_open_them_too() {
+    let Some(w) = World::start() else { return };
+    let mut config = w.config(&["sleep", "1000"]);
+    in_user_namespace(&w, &mut config);
+    w.bundle(&config);
+    w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
+    for user in ["0:0", "1000:1000"] {
+        let outcome = w.oci(&["exec", "--user", user, "box", "sh", "-c", AGAIN]);
+        assert_eq!((outcome.ok(), outcome.stderr.as_str()), ("to-out", "to-err\n"), "{user}");
+        let file = File::create(w.path("file")).unwrap();
+        let mut command = w.command(&["exec", "--user", user, "box", "sh", "-c", AGAIN]);
+        assert!(command.stdout(file.try_clone().unwrap()).stderr(Stdio::piped()).status().unwrap().success());
+        assert_eq!(std::fs::read_to_string(w.path("file")).unwrap(), "to-out\n", "{user}");
+        assert_eq!(file.metadata().unwrap().uid(), 0, "{user}");
+    }
+}
+
+/// All of it is copied before the exit code is told, and a reader that goes away ends nobody.
+#[test]
+fn what_is_copied_is_whole() {
+    let Some(w) = World::start() else { return };
+    let mut config = w.config(&["sh", "-c", "dd if=/dev/zero bs=1000 count=3000 2>/dev/null; exit 7"]);
+    as_user(&mut config, 1000);
+    w.bundle(&config);
+    let file = File::create(w.path("file")).unwrap();
+    let mut command = w.command(&["run", "--bundle", "bundle", "box"]);
+    assert_eq!(command.stdout(file.try_clone().unwrap()).status().unwrap().code(), Some(7));
+    assert_eq!(file.metadata().unwrap().len(), 3_000_000);
+}
+
+/// Whoever copies a terminal's output to a file wants lines, and one that copies it to a terminal has that make the carriage
+/// returns.
+#[test]
+fn a_terminal_in_the_foreground_prints_newlines_alone() {
+    let Some(w) = World::start() else { return };
+    let mut config = w.config(&["sh", "-c", "echo one; echo two; sleep 1000"]);
+    config["process"]["terminal"] = true.into();
+    config["process"]["args"][2] = "echo one; echo two".into();
+    w.bundle(&config);
+    let outcome = w.oci(&["run", "--bundle", "bundle", "box"]);
+    assert_eq!(outcome.stdout, "one\ntwo\n");
+
+    w.bundle(&w.config(&["sleep", "1000"]));
+    w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
+    let outcome = w.oci(&["exec", "-t", "box", "sh", "-c", "echo one; echo two"]);
+    assert_eq!(outcome.stdout, "one\ntwo\n");
+}
+
+/// Not a word of it stops the container.
+#[test]
+fn a_capability_that_cannot_be_given_is_warned_about() {
+    let Some(w) = World::start() else { return };
+    let names = ["CAP_KILL", "CAP_OF_TOMORROW"];
+    let mut config = w.config(&["grep", "CapPrm", "/proc/self/status"]);
+    config["process"]["capabilities"] =
+        json!({"bounding": names, "effective": names, "permitted": names, "ambient": ["CAP_KILL"]});
+    w.bundle(&config);
+    let outcome = w.oci(&["run", "--bundle", "bundle", "box"]);
+    assert!(outcome.ok().ends_with("0000000000000020"), "{outcome:?}");
+    assert!(outcome.stderr.contains("capabilities: [CAP_OF_TOMORROW]"), "{outcome:?}");
+    assert!(outcome.stderr.contains("can't raise ambient capability CAP_KILL"), "{outcome:?}");
+}
