@@ -131,6 +131,25 @@ fn an_exec_enters_a_user_namespace() {
 }
 
 #[test]
+fn the_first_program_of_run_and_exec_sees_the_callers_size() {
+    let Some(w) = World::start() else { return };
+    let terminal = |args: &[&str]| hull_test_support::Terminal::start(&w.command(args));
+    let mut config = w.config(&["stty", "size"]);
+    config["process"]["terminal"] = json!(true);
+    w.bundle(&config);
+    for _ in 0..10 {
+        terminal(&["run", "--bundle", "bundle", "box"]).wait_and_see("24 80\r\n");
+    }
+    w.bundle(&w.config(&["sleep", "300"]));
+    w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
+    for _ in 0..10 {
+        terminal(&["exec", "-t", "box", "stty", "size"]).wait_and_see("24 80\r\n");
+    }
+    w.oci(&["delete", "-f", "box"]).ok();
+    w.assert_nothing_left();
+}
+
+#[test]
 fn an_ordinary_user_has_containers_too() {
     let Some(w) = World::start() else { return };
     let (run, own) = (w.path("rootless"), w.path("bundle"));

@@ -7,7 +7,7 @@ use std::path::{Component, Path};
 use anyhow::{Context, Result, bail};
 use hull_runtime::cgroups::Below;
 use hull_runtime::security::capabilities;
-use hull_runtime::spec::{Process, Spec, check_process, parse_process};
+use hull_runtime::spec::{ConsoleSize, Process, Spec, check_process, parse_process};
 use hull_runtime::{ExecTarget, Running, Stdio};
 use nix::libc::SIGKILL;
 
@@ -32,7 +32,7 @@ pub fn exec(root: &Root, args: &cli::Exec, global: &cli::Global) -> Result<u8> {
         Status::Creating => bail!("cannot exec in container {}, which is {status}", args.id),
     }
     let spec = container.read_spec()?;
-    let process = process(&spec, args)?;
+    let mut process = process(&spec, args)?;
     console::check(process.terminal, args.detach, args.console_socket.as_deref())?;
     let socket = args.console_socket.as_deref().map(console::connect).transpose()?;
     let pidfd_socket = args.pidfd_socket.as_deref().map(console::connect).transpose()?;
@@ -60,6 +60,10 @@ pub fn exec(root: &Root, args: &cli::Exec, global: &cli::Global) -> Result<u8> {
         seccomp_cache: Some(&seccomp_cache),
         preserved_fds: args.preserve_fds,
     };
+    if process.terminal && socket.is_none() && process.console_size.is_none() {
+        let size = hull_sys::terminal::window_size();
+        process.console_size = size.map(|(height, width)| ConsoleSize { height, width });
+    }
     report::step(global, "the process joins the container's namespaces (nsexec container setup)");
     let (running, mut master) = hull_runtime::exec(target, &process, stdio)?;
     if process.exec_cpu_affinity.as_ref().is_some_and(|affinity| affinity.initial.is_some()) {

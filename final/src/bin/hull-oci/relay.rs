@@ -193,7 +193,7 @@ fn write_all(fd: BorrowedFd<'_>, mut data: &[u8]) {
     }
 }
 
-fn pass_size(console: &OwnedFd) {
+pub fn pass_size(console: &OwnedFd) {
     if let Ok(size) = rustix::termios::tcgetwinsize(rustix::stdio::stdin()) {
         // Of use only: a program that has the wrong size still runs.
         let _ = rustix::termios::tcsetwinsize(console, size);

@@ -28,6 +28,8 @@ pub fn run(root: &Root, args: &cli::Run, global: &cli::Global) -> Result<u8> {
     }
     let mut made = make(root, &args.create, global, After::Foreground)?;
     let (console, copied) = (made.console.take(), std::mem::take(&mut made.copied));
+    // Before the program starts, which may ask only once.
+    console.iter().for_each(relay::pass_size);
     let (running, reservation, ended) = begin(made, args, global)?;
     let container = reservation.container.clone();
     reservation.keep();
