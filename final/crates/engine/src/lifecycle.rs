@@ -189,8 +189,19 @@ impl Engine {
                 record.name
             )));
         };
-        change(&self.cgroup(path)?)?;
-        State { phase: to, ..state }.store(self.root(), &record.id)
+        let cgroup = self.cgroup(path)?;
+        let changed = State { phase: to, ..state.clone() };
+        if to != Phase::Paused {
+            change(&cgroup)?;
+            return changed.store(self.root(), &record.id);
+        }
+        // Written down first: a command that is killed in between leaves nothing frozen that does not say so.
+        changed.store(self.root(), &record.id)?;
+        let frozen = change(&cgroup);
+        if frozen.is_err() {
+            state.store(self.root(), &record.id)?;
+        }
+        Ok(frozen?)
     }
 
     /// Lets a killed container die: on cgroup v1 a frozen process does not even take SIGKILL. On v2 it does, and may
