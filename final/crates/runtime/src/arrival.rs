@@ -43,6 +43,21 @@ pub(crate) fn calls(process: &Process) -> Vec<Call> {
     calls
 }
 
+/// The same where the process still has to be started: it speaks with its parent, or with who starts it.
+pub(crate) fn calls_until_started(process: &Process) -> Vec<Call> {
+    let more = [
+        libc::SYS_prctl,
+        libc::SYS_getpid,
+        libc::SYS_recvmsg,
+        libc::SYS_accept4,
+        libc::SYS_close,
+        libc::SYS_close_range,
+        libc::SYS_rt_sigaction,
+        libc::SYS_rt_sigprocmask,
+    ];
+    calls(process).into_iter().chain(more.map(Call::any)).collect()
+}
+
 /// Outside, when nothing is left to do: returns in the process inside. The caller has one thread, and the next child of
 /// its is born inside.
 pub(crate) fn arrive(channel: &Channel, process: &Process) -> Result<()> {

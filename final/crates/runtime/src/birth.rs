@@ -6,10 +6,12 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use hull_sys::process::{self, Clone3, Cloned, Fork};
 use nix::libc;
+use nix::sched::CloneFlags;
 
 use crate::cgroups::Cgroup;
 use crate::create::{CreateOptions, Prepared};
 use crate::error::{Error, Result, Step};
+use crate::hooks::{self, Point};
 use crate::idmap;
 use crate::init;
 use crate::namespaces;
@@ -20,6 +22,9 @@ use crate::spec::{Namespace, NamespaceKind, Spec};
 pub(crate) type Born = (i32, OwnedFd, Channel);
 
 pub(crate) fn clone_init(options: &CreateOptions<'_>, prepared: &Prepared) -> Result<Born> {
+    if prepared.pid_namespace.is_some() {
+        return outside(options, prepared);
+    }
     if needs_porter(options.spec) {
         return through_porter(options, prepared);
     }
@@ -27,25 +32,81 @@ pub(crate) fn clone_init(options: &CreateOptions<'_>, prepared: &Prepared) -> Re
     let directory = options.cgroup.as_ref().and_then(Cgroup::open_dir);
     let flags = namespaces::clone_flags(options.spec);
     let request = Clone3 { flags, cgroup: directory.as_ref().map(AsFd::as_fd), sibling: false };
-    let pid_namespace = PidNamespace::enter(options.spec)?;
-    if pid_namespace.is_joined() {
-        // Who is in there already sees the child from its first instruction, and must not look through /proc/PID/fd.
-        process::set_dumpable(false).step(|| "hide from the container".into())?;
-    }
-    let cloned = process::clone3(&request);
-    match cloned.step(|| "clone the container's first process".into())? {
+    match process::clone3(&request).step(|| "clone the container's first process".into())? {
         Cloned::Child => {
             drop(ours);
             drop(directory);
             init::run(options, prepared, theirs)
         }
-        Cloned::Parent { pid, pidfd } => {
-            if pid_namespace.is_joined() {
-                process::set_dumpable(true).step(|| "be seen again".into())?;
+        Cloned::Parent { pid, pidfd } => Ok((pid, pidfd, ours)),
+    }
+}
+
+/// The pid namespace that is joined, opened: its path is one of the host's.
+pub(crate) fn joined_pid_namespace(spec: &Spec) -> Result<Option<OwnedFd>> {
+    let mut joined = namespaces::of(spec).iter().filter(|namespace| namespace.kind == NamespaceKind::Pid);
+    let path = joined.find_map(|namespace| namespace.path.as_ref());
+    path.map(|path| File::open(path).map(OwnedFd::from).step(|| format!("open {}", path.display())))
+        .transpose()
+}
+
+/// For a pid namespace where others are: the container is built by a process outside of it ([`crate::arrival`]), which goes
+/// into all of the others itself.
+fn outside(options: &CreateOptions<'_>, prepared: &Prepared) -> Result<Born> {
+    let (ours, theirs) = Channel::pair()?;
+    let (mut reader, mut writer) = std::io::pipe().step(|| "create a pipe".into())?;
+    let directory = options.cgroup.as_ref().and_then(Cgroup::open_dir);
+    let request = Clone3 { cgroup: directory.as_ref().map(AsFd::as_fd), ..Clone3::default() };
+    match process::clone3(&request).step(|| "clone the container's builder".into())? {
+        Cloned::Child => {
+            drop((ours, reader, directory));
+            let moved = move_in(options.spec, prepared)
+                .and_then(|()| writer.write_all(b"x").step(|| "tell the parent".into()));
+            drop(writer);
+            match moved {
+                Ok(()) => init::run(options, prepared, theirs),
+                Err(error) => {
+                    let _ = theirs.send(&Message::Failed(error));
+                    process::exit_now(1)
+                }
             }
-            drop(pid_namespace);
-            Ok((pid, pidfd, ours))
         }
+        Cloned::Parent { pid, pidfd } => {
+            drop((theirs, writer));
+            match reader.read_exact(&mut [0]) {
+                Ok(()) => Ok((pid, pidfd, ours)),
+                Err(_) => {
+                    process::reap(pidfd.as_fd()).step(|| "collect a child".into())?;
+                    ours.expect()?;
+                    Err(Error::InitDied)
+                }
+            }
+        }
+    }
+}
+
+/// Into the namespaces that the builder of a container has from the beginning. With a user namespace the pid namespace is
+/// among them, over which there are no rights from in there; the builder forks nobody before it arrives.
+fn move_in(spec: &Spec, prepared: &Prepared) -> Result<()> {
+    if idmap::is_asked(spec) {
+        if hooks::has(spec, Point::CreateContainer) {
+            let why = "createContainer hooks, a user namespace and a joined pid namespace: hooks would be seen in it";
+            return Err(Error::Invalid(why.into()));
+        }
+        join_pid_namespace(prepared)?;
+        join_before_user(spec)?;
+    }
+    let flags = namespaces::clone_flags(spec) as i32;
+    nix::sched::unshare(CloneFlags::from_bits_retain(flags)).step(|| "create the namespaces".into())
+}
+
+/// Where the next child is born (setns(2)).
+pub(crate) fn join_pid_namespace(prepared: &Prepared) -> Result<()> {
+    match &prepared.pid_namespace {
+        Some(namespace) => {
+            process::setns(namespace.as_fd(), libc::CLONE_NEWPID).step(|| "join the pid namespace".into())
+        }
+        None => Ok(()),
     }
 }
 
@@ -58,7 +119,7 @@ fn needs_porter(spec: &Spec) -> bool {
 
 /// The others are joined by the child: it needs the mounts of the host for a while, and its cgroup before the namespace.
 fn is_for_porter(namespace: &Namespace) -> bool {
-    !matches!(namespace.kind, NamespaceKind::Mount | NamespaceKind::Cgroup)
+    !matches!(namespace.kind, NamespaceKind::Mount | NamespaceKind::Cgroup | NamespaceKind::Pid)
 }
 
 /// True for the namespaces by path that the child joins itself.
@@ -104,10 +165,7 @@ fn through_porter(options: &CreateOptions<'_>, prepared: &Prepared) -> Result<Bo
 /// In the porter: the pid of the container's first process, which is a child of its parent.
 fn carry(options: &CreateOptions<'_>, prepared: &Prepared, channel: &Channel) -> Result<i32> {
     let directory = options.cgroup.as_ref().and_then(Cgroup::open_dir);
-    let joined = namespaces::of(options.spec).iter().filter(|one| one.path.is_some() && is_for_porter(one));
-    let is_user = |namespace: &&Namespace| namespace.kind == NamespaceKind::User;
-    joined.clone().filter(|one| !is_user(one)).try_for_each(namespaces::join)?;
-    joined.clone().filter(is_user).try_for_each(namespaces::join)?;
+    join_before_user(options.spec)?;
     let flags = namespaces::clone_flags(options.spec);
     let request = Clone3 { flags, cgroup: directory.as_ref().map(AsFd::as_fd), sibling: true };
     match process::clone3(&request).step(|| "clone the container's first process".into())? {
@@ -120,30 +178,10 @@ fn carry(options: &CreateOptions<'_>, prepared: &Prepared, channel: &Channel) ->
     }
 }
 
-/// A pid namespace is entered by children only (setns(2)): the parent changes where its next child is born, and
-/// changes it back.
-struct PidNamespace(Option<File>);
-
-impl PidNamespace {
-    fn enter(spec: &Spec) -> Result<Self> {
-        let joined = namespaces::of(spec)
-            .iter()
-            .find(|namespace| namespace.kind == NamespaceKind::Pid && namespace.path.is_some());
-        let Some(namespace) = joined else { return Ok(Self(None)) };
-        let own = File::open("/proc/self/ns/pid").step(|| "open our pid namespace".into())?;
-        namespaces::join(namespace)?;
-        Ok(Self(Some(own)))
-    }
-
-    fn is_joined(&self) -> bool {
-        self.0.is_some()
-    }
-}
-
-impl Drop for PidNamespace {
-    fn drop(&mut self) {
-        if let Some(own) = &self.0 {
-            let _ = process::setns(own.as_fd(), libc::CLONE_NEWPID);
-        }
-    }
+/// What is joined beside a user namespace, and then that.
+fn join_before_user(spec: &Spec) -> Result<()> {
+    let joined = namespaces::of(spec).iter().filter(|one| one.path.is_some() && is_for_porter(one));
+    let is_user = |namespace: &&Namespace| namespace.kind == NamespaceKind::User;
+    joined.clone().filter(|one| !is_user(one)).try_for_each(namespaces::join)?;
+    joined.filter(is_user).try_for_each(namespaces::join)
 }

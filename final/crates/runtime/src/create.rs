@@ -8,7 +8,7 @@ use nix::libc;
 
 use crate::birth;
 use crate::cgroups::Cgroup;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Step};
 use crate::hooks::{self, Point};
 use crate::idmap;
 use crate::init;
@@ -53,6 +53,8 @@ pub(crate) struct Prepared {
     pub filter: Option<Program>,
     pub sources: Sources,
     pub devices: Vec<netdev::Device>,
+    /// One that others are in already.
+    pub pid_namespace: Option<OwnedFd>,
 }
 
 /// A container that is ready and waits for [`Created::start`]. Dropped, it is killed and leaves nothing.
@@ -67,6 +69,8 @@ pub struct Created {
     console: Option<OwnedFd>,
     told: Option<Box<Told>>,
     moved: Option<Box<netdev::Moved>>,
+    /// Until the one that the container's processes see goes on for it; see [`crate::arrival`].
+    is_outside: bool,
 }
 
 /// What hooks are told, and mounts bound by, of a container that has some.
@@ -110,7 +114,8 @@ pub fn spawn(options: CreateOptions<'_>) -> Result<Created> {
     validate::check_sysctls(options.spec)?;
     let filter = init::compile(options.spec, options.seccomp_cache)?;
     let sources = Sources::prepare(options.spec, options.bundle)?;
-    let prepared = Prepared { filter, sources, devices: netdev::look(options.spec)? };
+    let pid_namespace = birth::joined_pid_namespace(options.spec)?;
+    let prepared = Prepared { filter, sources, devices: netdev::look(options.spec)?, pid_namespace };
     let resources = options.spec.linux.as_ref().and_then(|linux| linux.resources.clone()).unwrap_or_default();
     let created = options.cgroup.as_ref().map(|cgroup| cgroup.create(&resources));
     let placeholder = created.transpose()?.flatten();
@@ -133,6 +138,7 @@ pub fn spawn(options: CreateOptions<'_>) -> Result<Created> {
         console: None,
         told,
         moved: None,
+        is_outside: prepared.pid_namespace.is_some(),
     };
     created.settle(options.spec, &prepared.devices)?;
     Ok(created)
@@ -163,7 +169,10 @@ impl Created {
     }
 
     fn await_ready(&mut self) -> Result<()> {
-        loop {
+        let is_joining = self.is_outside;
+        let (mut may_arrive, mut is_ready) = (is_joining, false);
+        // What is born may be made to say anything by those who see it, and may speak before it is told of.
+        while self.is_outside || !is_ready {
             match self.channel.expect()? {
                 Message::Built => {
                     if let Some(told) = &self.told {
@@ -172,20 +181,37 @@ impl Created {
                     }
                     self.channel.send(&Message::Go)?;
                 }
-                Message::Bind(index) => match (&self.told, &self.pidfd) {
+                Message::Bind(index) if self.is_outside == is_joining => match (&self.told, &self.pidfd) {
                     (Some(told), Some(pidfd)) => {
                         rootfs::answer(&told.spec, &told.bundle, index, pidfd.as_fd(), &self.channel)?;
                     }
                     _ => return Err(Error::InitDied),
                 },
-                Message::Console(master) => self.console = Some(master),
-                Message::Ready => {
-                    self.placeholder = None;
-                    return Ok(());
+                Message::Console(master) if self.console.is_none() => self.console = Some(master),
+                Message::Arriving if may_arrive => {
+                    may_arrive = false;
+                    self.channel.send(&Message::Go)?;
                 }
+                Message::Born(pid) if self.is_outside && pid != self.pid && process::is_child(pid) => {
+                    self.succeed(pid)?;
+                }
+                Message::Ready => is_ready = true,
                 _ => return Err(Error::InitDied),
             }
         }
+        self.placeholder = None;
+        Ok(())
+    }
+
+    /// The process outside has ended, and its sibling is the container's first.
+    fn succeed(&mut self, pid: i32) -> Result<()> {
+        // Its number is its own until we collect it.
+        let pidfd = process::pidfd_open(pid).step(|| "watch the container's first process".into())?;
+        if let Some(outside) = self.pidfd.replace(pidfd) {
+            process::reap(outside.as_fd()).step(|| "collect a child".into())?;
+        }
+        (self.pid, self.is_outside) = (pid, false);
+        Ok(())
     }
 
     fn is_out_of_memory(&self) -> bool {

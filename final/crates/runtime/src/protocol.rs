@@ -17,7 +17,7 @@
 //!          ◀─────────────────────── end of file: close-on-exec is the proof that it runs
 //! ```
 //! A child that others in its pid namespace can see is not the one that was cloned first: that one does all the work where
-//! nobody sees it, clones the other, says `Born` and ends ([`crate::arrival`]).
+//! nobody sees it, says `Arriving`, waits for `Go`, clones the other, says `Born` and ends ([`crate::arrival`]).
 //!
 //! At any point the child may say `Failed` instead, with the step and the errno, and exit. From `Ready` on the other
 //! side may be another process ([`crate::rendezvous`]).
@@ -43,6 +43,10 @@ pub(crate) enum Message {
     Built,
     Ready,
     Console(OwnedFd),
+    /// What a helper was to open.
+    Opened(OwnedFd),
+    /// All is done that has to be done where nobody inside sees it.
+    Arriving,
     /// Another process goes on, of which the parent is told the pid.
     Born(i32),
     /// The child cannot bind the source of this mount itself.
@@ -147,6 +151,8 @@ fn encode(message: &Message) -> (Vec<u8>, Option<&OwnedFd>) {
         Message::Built => (b"b".to_vec(), None),
         Message::Ready => (b"r".to_vec(), None),
         Message::Console(fd) => (b"c".to_vec(), Some(fd)),
+        Message::Opened(fd) => (b"o".to_vec(), Some(fd)),
+        Message::Arriving => (b"a".to_vec(), None),
         Message::Born(pid) => ([b"p", &pid.to_le_bytes()[..]].concat(), None),
         Message::Bind(index) => ([b"m", &index.to_le_bytes()[..]].concat(), None),
         Message::Bound(fd) => (b"s".to_vec(), Some(fd)),
@@ -179,6 +185,8 @@ fn decode(packet: &[u8], fd: Option<OwnedFd>) -> Result<Message> {
         (b'b', _) => Some(Message::Built),
         (b'r', _) => Some(Message::Ready),
         (b'c', Some(fd)) => Some(Message::Console(fd)),
+        (b'o', Some(fd)) => Some(Message::Opened(fd)),
+        (b'a', _) => Some(Message::Arriving),
         (b'p', _) => packet[1..].try_into().ok().map(|pid| Message::Born(i32::from_le_bytes(pid))),
         (b'm', _) => packet[1..].try_into().ok().map(|index| Message::Bind(u32::from_le_bytes(index))),
         (b's', Some(fd)) => Some(Message::Bound(fd)),

@@ -139,3 +139,16 @@ fn exec_works_under_a_policy_that_allows_none_of_hulls_calls() {
         t.ok(&["rm", "-f", "box"]);
     }
 }
+#[test]
+fn a_container_that_joins_the_pid_namespace_shows_nothing_either() {
+    let Some(w) = Watched::new() else { return };
+    for rights in RIGHTS {
+        w.start(rights);
+        for times in 0..TIMES {
+            let more: &[&str] = if times % 3 == 0 { &["--init"] } else { &[] };
+            let args = [&["run", "--rm", "--pid", "container:watcher"], more, &["busybox", "true"]].concat();
+            w.hull(&args).ok();
+        }
+        w.end(false);
+    }
+}

@@ -12,6 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use hull_sys::process;
 use nix::libc;
 
+use crate::arrival;
 use crate::birth;
 use crate::cgroups::Cgroup;
 use crate::console::{self, Console};
@@ -78,7 +79,7 @@ fn become_container(
     schedule::set_affinity_to_cgroup();
     let rights = Rights::prepare(user_process, prepared.filter.as_ref(), subject(options, spec)?)?;
     join_namespaces(spec)?;
-    let rootfs = open_root(options, spec)?;
+    let rootfs = open_root(options, prepared, spec)?;
     if idmap::is_asked(spec) {
         idmap::become_root()?;
     }
@@ -93,17 +94,34 @@ fn become_container(
         Some(console) => {
             channel.send(&Message::Console(console.master))?;
             console::install(&console.slave, user_process.user.uid)?;
-            console::control()?;
+            if prepared.pid_namespace.is_none() {
+                console::control()?;
+            }
         }
         None => options.stdio.install()?,
     }
     schedule::set(user_process, &linux)?;
-    set_limits(user_process)?;
+    if prepared.pid_namespace.is_none() {
+        set_limits(user_process)?;
+    } else {
+        set_limits_of_parent(user_process)?;
+        // With a user namespace that was before it.
+        if !idmap::is_asked(spec) {
+            birth::join_pid_namespace(prepared)?;
+        }
+    }
     close_others(options, channel, own.as_ref(), &rights)?;
     let user_process = &with_environment(user_process);
     let mut filter = rights.take()?;
     die_with_parent(options)?;
     let program = find(user_process)?;
+    if prepared.pid_namespace.is_some() {
+        channel.send(&Message::Arriving)?;
+        channel.await_go()?;
+        filter.load_before_others_see(&arrival::calls_until_started(user_process))?;
+        arrival::arrive(channel, user_process)?;
+        die_with_parent(options)?;
+    }
     channel.send(&Message::Ready)?;
     match &options.rendezvous {
         Some(listener) => {
@@ -188,9 +206,13 @@ fn join_namespaces(spec: &Spec) -> Result<()> {
 }
 
 /// By descriptor, while it can be reached with the rights of the host's user. `None` where the mounts are shared.
-fn open_root(options: &CreateOptions<'_>, spec: &Spec) -> Result<Option<Rootfs>> {
+fn open_root(options: &CreateOptions<'_>, prepared: &Prepared, spec: &Spec) -> Result<Option<Rootfs>> {
     match namespaces::owns_mounts(spec) {
-        true => rootfs::prepare(&root_path(options, spec)?, spec).map(Some),
+        true => {
+            let rootfs = rootfs::prepare(&root_path(options, spec)?, spec)?;
+            let namespace = prepared.pid_namespace.as_ref().map(OwnedFd::try_clone).transpose();
+            Ok(Some(rootfs.of_pid_namespace(namespace.step(|| "duplicate a descriptor".into())?)))
+        }
         false => Ok(None),
     }
 }

@@ -24,24 +24,34 @@ const SUPERBLOCK_FLAGS: &[(u64, &str)] = &[
 
 /// A detached mount of a new file system.
 pub(super) fn create(kind: &str, source: &str, options: &Options) -> nix::Result<OwnedFd> {
-    match make(kind, source, options, |_| true) {
+    let context = &open(kind)?;
+    match make(context, source, options, |_| true) {
         // In a user namespace group 5 may have no mapping: the terminals then belong to their user's group.
         Err(Errno::EINVAL) if kind == "devpts" && options.data.contains("gid=") => {
-            make(kind, source, options, |name| name != "gid")
+            make(&open(kind)?, source, options, |name| name != "gid")
         }
         result => result,
     }
 }
 
+/// The same of a file system that is about to be made.
+pub(super) fn create_in(context: &OwnedFd, source: &str, options: &Options) -> nix::Result<OwnedFd> {
+    make(context, source, options, |_| true)
+}
+
+pub(super) fn open(kind: &str) -> nix::Result<OwnedFd> {
+    let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC);
+    context.map_err(|errno| Errno::from_raw(errno.raw_os_error()))
+}
+
 fn make(
-    kind: &str,
+    context: &OwnedFd,
     source: &str,
     options: &Options,
     is_wanted: impl Fn(&str) -> bool,
 ) -> nix::Result<OwnedFd> {
-    use rustix::mount::{fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen};
+    use rustix::mount::{fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount};
     let errno = |errno: rustix::io::Errno| Errno::from_raw(errno.raw_os_error());
-    let context = &fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).map_err(errno)?;
     fsconfig_set_string(context, "source", source).map_err(errno)?;
     for (flag, name) in SUPERBLOCK_FLAGS {
         if options.flags & flag != 0 {

@@ -8,6 +8,7 @@ mod cgroup_mounts;
 mod copy_up;
 mod devices;
 mod file_systems;
+mod foreign_proc;
 mod guard;
 mod masks;
 mod mounts;
@@ -39,6 +40,8 @@ pub(crate) use sources::{Source, Sources, answer, ask};
 /// The root file system by descriptor.
 pub(crate) struct Rootfs {
     root: OwnedFd,
+    /// Whose processes its procfs shows, where that is not our own.
+    pid_namespace: Option<OwnedFd>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +55,11 @@ impl Rootfs {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(path, flags, Mode::empty())
             .step(|| format!("open the root file system {}", path.display()))?;
-        Ok(Self { root })
+        Ok(Self::from(root))
+    }
+
+    pub(crate) fn of_pid_namespace(self, pid_namespace: Option<OwnedFd>) -> Self {
+        Self { pid_namespace, ..self }
     }
 
     /// What the container would find at `path`.
@@ -127,6 +134,12 @@ impl Rootfs {
             }
             found => found.step(|| format!("resolve {} in the container", path.display())),
         }
+    }
+}
+
+impl From<OwnedFd> for Rootfs {
+    fn from(root: OwnedFd) -> Self {
+        Self { root, pid_namespace: None }
     }
 }
 

@@ -14,7 +14,7 @@ use nix::mount::MsFlags;
 use rustix::fs::OFlags;
 
 use super::options::{self, Options};
-use super::{Kind, Rootfs, cgroup_mounts, copy_up, file_systems, guard, verified_fd_path};
+use super::{Kind, Rootfs, cgroup_mounts, copy_up, file_systems, foreign_proc, guard, verified_fd_path};
 use crate::cgroups::Cgroup;
 use crate::error::{Error, Result, Step};
 use crate::procfs;
@@ -93,10 +93,15 @@ fn file_system(
     let is_filled = kind == "tmpfs" || guard::is_dev(shown);
     let writable = &options.writable();
     let options = if read_only && is_filled { writable } else { options };
-    let made = match file_systems::needs_mount(options) {
+    let others = rootfs.pid_namespace.as_ref().filter(|_| kind == "proc");
+    let made = match file_systems::needs_mount(options) && others.is_none() {
         true => by_path(rootfs, &target, kind, source, options, shown)?,
         false => {
-            let made = file_systems::create(kind, source, options).step(step)?;
+            let made = match others {
+                Some(namespace) => file_systems::create_in(&foreign_proc::open(namespace)?, source, options),
+                None => file_systems::create(kind, source, options),
+            };
+            let made = made.step(step)?;
             hull_sys::mount::attach(&made, &target).step(step)?;
             made
         }

@@ -81,7 +81,7 @@ fn bind_on_itself(root: &Path, below: &Rootfs) -> Result<Rootfs> {
     let step = || format!("bind the root file system {} on itself", root.display());
     let tree = hull_sys::mount::clone_tree(below, c"", true).step(step)?;
     hull_sys::mount::attach(&tree, below).step(step)?;
-    Ok(Rootfs { root: tree })
+    Ok(Rootfs::from(tree))
 }
 
 pub(crate) fn pivot(rootfs: &Rootfs, read_only: bool, spec: &Spec) -> Result<()> {

@@ -175,6 +175,13 @@ pub(crate) fn raise_admin(sets: &Sets) -> Result<()> {
     set(CapabilitySets { effective, permitted, inheritable: sets.inheritable })
 }
 
+/// CAP_SYS_ADMIN, where we hold it, and no other; also after an execve(2) of root's.
+pub(crate) fn keep_admin_only() -> Result<()> {
+    limit_bounding(&Sets::default())?;
+    let held = security::capabilities().step(|| "read our own capabilities".into())?.permitted & SYS_ADMIN;
+    set(CapabilitySets { effective: held, permitted: held, inheritable: 0 })
+}
+
 fn raise_ambient(sets: &Sets) -> Result<()> {
     for number in (0..u64::BITS).filter(|number| sets.ambient & 1 << number != 0) {
         security::raise_ambient(number).step(|| format!("raise ambient {}", NAMES[number as usize]))?;

@@ -1,0 +1,103 @@
+//! A procfs that shows the processes of a pid namespace which we are not in, and must not be seen in.
+//!
+//! Linux 6.18 takes the namespace as an option. Before, a procfs shows the namespace of the process that opens it (fsopen(2)),
+//! so that one has to be born in there. It has an empty root, an empty mount namespace, no descriptor but its socket, no
+//! right but CAP_SYS_ADMIN, and a filter that allows it to open a file system, to pass it on and to end.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use hull_sys::process::{self, Clone3, Cloned, Fork, SingleThreaded};
+use nix::libc;
+use nix::mount::MntFlags;
+use nix::sched::CloneFlags;
+use rustix::process::WaitOptions;
+
+use super::{file_systems, options};
+use crate::error::{Error, Result, Step};
+use crate::protocol::{Channel, Message};
+use crate::security::{capabilities, seccomp};
+use crate::spec::{Seccomp, SyscallRule};
+
+/// All that the process inside calls, and its birth.
+const CALLS: &[&str] = &["clone", "fsopen", "sendmsg", "exit_group"];
+
+/// To be configured and mounted by us.
+pub(super) fn open(pid_namespace: &OwnedFd) -> Result<OwnedFd> {
+    let step = || "open a proc file system of the joined pid namespace".to_owned();
+    let context = file_systems::open("proc").step(step)?;
+    match rustix::mount::fsconfig_set_fd(&context, "pidns", pid_namespace) {
+        Ok(()) => Ok(context),
+        Err(rustix::io::Errno::INVAL) => open_inside(pid_namespace),
+        Err(errno) => Err(errno).step(step),
+    }
+}
+
+fn open_inside(pid_namespace: &OwnedFd) -> Result<OwnedFd> {
+    // The child is to be born outside.
+    if !is_ours("pid_for_children", "pid") {
+        let why = "a joined pid namespace beside a user namespace needs Linux 6.18 (procfs, pidns=)";
+        return Err(Error::Invalid(why.into()));
+    }
+    let (ours, theirs) = Channel::pair()?;
+    match process::clone3(&Clone3::default()).step(|| "clone a helper".into())? {
+        Cloned::Child => {
+            drop(ours);
+            let told = match go_inside(pid_namespace, &theirs) {
+                Ok(context) => theirs.send(&Message::Opened(context)),
+                Err(error) => theirs.send(&Message::Failed(error)),
+            };
+            process::exit_now(i32::from(told.is_err()))
+        }
+        Cloned::Parent { pidfd, .. } => {
+            drop(theirs);
+            process::reap(pidfd.as_fd()).step(|| "collect a helper".into())?;
+            let answer = ours.expect();
+            // Its sibling, the only other child that we can have.
+            let _ = rustix::io::retry_on_intr(|| rustix::process::wait(WaitOptions::empty()));
+            match answer? {
+                Message::Opened(context) => Ok(context),
+                _ => Err(Error::InitDied),
+            }
+        }
+    }
+}
+
+fn is_ours(one: &str, other: &str) -> bool {
+    let link = |name: &str| std::fs::read_link(format!("/proc/self/ns/{name}")).ok();
+    link(one) == link(other)
+}
+
+/// Returns in the process inside, with what it has opened.
+fn go_inside(pid_namespace: &OwnedFd, channel: &Channel) -> Result<OwnedFd> {
+    process::setns(pid_namespace.as_fd(), libc::CLONE_NEWPID).step(|| "join the pid namespace".into())?;
+    enter_empty_root()?;
+    process::close_all_but(0, &[channel.as_fd()]).step(|| "close inherited descriptors".into())?;
+    capabilities::keep_admin_only()?;
+    process::set_dumpable(false).step(|| "hide from the container".into())?;
+    process::set_no_new_privileges().step(|| "set no_new_privs".into())?;
+    let names = CALLS.iter().map(|name| name.to_string()).collect();
+    let rule = SyscallRule { names, action: "SCMP_ACT_ALLOW".into(), ..SyscallRule::default() };
+    let policy =
+        Seccomp { default_action: "SCMP_ACT_ERRNO".into(), syscalls: vec![rule], ..Seccomp::default() };
+    let alone = SingleThreaded::check().step(|| "see to it that there is one thread".into())?;
+    seccomp::compile(&policy)?.load().step(|| "load a seccomp filter".into())?;
+    process::forget_environment(alone);
+    match process::fork_sibling(alone).step(|| "clone a helper".into())? {
+        Fork::Child => file_systems::open("proc").step(|| "open a proc file system".into()),
+        Fork::Parent { .. } => process::exit_now(0),
+    }
+}
+
+/// A root with nothing in it, in a mount namespace with nothing but it.
+fn enter_empty_root() -> Result<()> {
+    let step = || "enter an empty root".to_owned();
+    nix::sched::unshare(CloneFlags::CLONE_NEWNS).step(step)?;
+    let empty = file_systems::create("tmpfs", "tmpfs", &options::parse(&[])).step(step)?;
+    // Any directory of the mounts that were copied.
+    let covered = std::fs::File::open("/proc").step(step)?;
+    hull_sys::mount::attach(&empty, &covered).step(step)?;
+    nix::unistd::fchdir(&empty).step(step)?;
+    nix::unistd::pivot_root(".", ".").step(step)?;
+    nix::mount::umount2(".", MntFlags::MNT_DETACH).step(step)?;
+    nix::unistd::chdir("/").step(step)
+}
