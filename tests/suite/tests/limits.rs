@@ -155,3 +155,25 @@ fn cpu_time(pid: i32) -> Duration {
     let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
     Duration::from_millis(ticks * 10)
 }
+
+#[test]
+fn a_privileged_container_sees_and_changes_only_its_own_part_of_every_hierarchy() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+    // Also in those that no limit is for, as name=systemd: a cgroup of its own in each, and made ones go with it.
+    t.ok(&["run", "-d", "--name", "box", "--privileged", "busybox", "sleep", "300"]);
+    let of = std::fs::read_to_string(format!("/proc/{}/cgroup", t.pid_of("box"))).unwrap();
+    for line in of.lines() {
+        assert!(!own.lines().any(|own| own == line) || line.starts_with("0::"), "shared: {line}\n{of}");
+        assert!(line.contains("hull-test-"), "not the container's: {line}");
+    }
+    let script = "for top in /sys/fs/cgroup/*/; do mkdir -p ${top}made/below || exit 1; done";
+    t.ok(&["exec", "box", "sh", "-c", script]);
+    let id = t.inspect("box", "{{.Id}}");
+    t.ok(&["rm", "-f", "box"]);
+    let tops = std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten().map(|entry| entry.path());
+    for top in tops.filter(|path| path.is_dir()) {
+        assert!(!top.join("made").exists(), "made on the host: {}", top.display());
+        assert!(!top.join(t.cgroup_parent()).join(&id).exists(), "stays: {}", top.display());
+    }
+}

@@ -24,27 +24,7 @@ pub struct Hierarchy {
     pub mount_data: String,
 }
 
-/// v1 controllers that every container uses.
-const ALWAYS: &[&str] = &["memory", "cpu", "cpuacct", "pids", "devices", "freezer"];
-
-/// Those that only a limit makes it use.
-const WHEN_ASKED: &[&str] = &["cpuset", "blkio", "hugetlb", "net_cls", "net_prio", "rdma"];
-
 impl Hierarchy {
-    /// True when a container may have a cgroup of its own in it.
-    pub(super) fn is_used(&self) -> bool {
-        self.is_always_used() || self.has_any(WHEN_ASKED)
-    }
-
-    pub(super) fn is_always_used(&self) -> bool {
-        self.v2 || self.has_any(ALWAYS)
-    }
-
-    /// Where systemd counts its processes, on a machine that has v1.
-    pub(super) fn is_systemds(&self) -> bool {
-        self.mount_data == "name=systemd"
-    }
-
     pub(super) fn has_any(&self, names: &[&str]) -> bool {
         self.controllers.iter().any(|controller| names.contains(&controller.as_str()))
     }
@@ -149,7 +129,7 @@ mod tests {
         let Some(Layout::V1 { hierarchies, hybrid: true }) = parse(hybrid) else { panic!("not hybrid") };
         assert_eq!(find(&hierarchies, "memory").unwrap().mount_data, "memory");
         assert_eq!(hierarchies[1].mount_data, "name=systemd");
-        assert!(!hierarchies[1].is_used() && hierarchies[2].is_used());
+        assert!(!hierarchies[1].v2 && hierarchies[2].v2);
         let again = format!("{hybrid}40 39 0:27 / /root/sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n");
         assert_eq!(parse(&again), parse(hybrid), "the first of each counts");
         assert_eq!(parse("20 1 8:1 / / rw - ext4 /dev/sda rw\n"), None);

@@ -236,11 +236,9 @@ impl Cgroup {
     /// takes none (`cgroup_procs_write_start`, Linux 5.5).
     pub fn enter(&self) -> Result<()> {
         let Layout::V1 { hierarchies, .. } = &self.layout else { return Ok(()) };
-        // By its own one systemd knows that somebody is in there.
-        let is_ours = |one: &&Hierarchy| one.is_used() || self.unit.is_some() && one.is_systemds();
-        for hierarchy in hierarchies.iter().filter(|hierarchy| is_ours(hierarchy) && !hierarchy.v2) {
+        for hierarchy in hierarchies.iter().filter(|hierarchy| !hierarchy.v2) {
             match files::write(&self.at(&hierarchy.mount).join("tasks"), "0") {
-                // Made only where a limit asked for it.
+                // Mounted since the container was made.
                 Err(files::Error::Write { errno: Errno::ENOENT, .. }) => {}
                 entered => entered?,
             }
@@ -253,7 +251,7 @@ impl Cgroup {
     pub(crate) fn admit(&self, pid: i32) -> Result<()> {
         for directory in self.directories() {
             match files::write(&directory.join("cgroup.procs"), &pid.to_string()) {
-                // Made only where a limit asked for it.
+                // Mounted since the container was made.
                 Err(files::Error::Write { errno: Errno::ENOENT, .. }) => {}
                 admitted => admitted?,
             }
@@ -347,7 +345,7 @@ impl Cgroup {
         match &self.layout {
             Layout::V2 { mount } => vec![mount.clone()],
             Layout::V1 { hierarchies, .. } => {
-                hierarchies.iter().filter(|h| h.is_used()).map(|hierarchy| hierarchy.mount.clone()).collect()
+                hierarchies.iter().map(|hierarchy| hierarchy.mount.clone()).collect()
             }
         }
     }

@@ -32,13 +32,9 @@ fn make(hierarchy: &Hierarchy, path: &str) -> Result<()> {
 }
 
 pub(super) fn create(hierarchies: &[Hierarchy], path: &str, resources: &Resources) -> Result<()> {
-    let asked = asked(resources);
-    // One that is there already is joined too, and a new cpuset takes no process before it has CPUs.
-    let is_there = |one: &Hierarchy| one.is_used() && one.mount.join(path).is_dir();
-    let is_used = |one: &&Hierarchy| one.is_always_used() || one.has_any(&asked) || is_there(one);
-    for hierarchy in hierarchies.iter().filter(is_used) {
-        make(hierarchy, path)?;
-    }
+    // In every hierarchy: in one where it has none of its own a container would see the host's, and systemd in it would make
+    // its slices there.
+    hierarchies.iter().try_for_each(|hierarchy| make(hierarchy, path))?;
     limit(hierarchies, path, resources)
 }
 
