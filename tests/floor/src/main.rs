@@ -53,7 +53,7 @@ fn execute(program: &[&str]) -> Result<()> {
     let words: Vec<CString> = program.iter().map(|w| CString::new(*w)).collect::<Result<_, _>>()?;
     let environment = [c"PATH=/bin:/usr/bin".to_owned(), c"HOME=/root".to_owned()];
     let path = words.first().context("a program is needed")?;
-    bail!("execve: {}", hull_sys::process::execve(path, &words, &environment));
+    bail!("execve: {}", hull_sys::process::Execve::new(path.clone(), words, environment.to_vec()).call());
 }
 
 /// Waits for a child; its exit code.

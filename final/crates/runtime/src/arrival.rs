@@ -14,7 +14,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use hull_sys::process::{self, Fork};
+use hull_sys::process::{self, Fork, SingleThreaded};
 use nix::libc;
 
 use crate::console;
@@ -58,12 +58,11 @@ pub(crate) fn calls_until_started(process: &Process) -> Vec<Call> {
     calls(process).into_iter().chain(more.map(Call::any)).collect()
 }
 
-/// Outside, when nothing is left to do: returns in the process inside. The caller has one thread, and the next child of
-/// its is born inside.
-pub(crate) fn arrive(channel: &Channel, process: &Process) -> Result<()> {
+/// Outside, when nothing is left to do: returns in the process inside, where the caller's next child is born.
+pub(crate) fn arrive(channel: &Channel, process: &Process, alone: SingleThreaded) -> Result<()> {
     // Memory is copied, and what the caller's variables say is not for the container.
-    process::forget_environment();
-    match process::fork_sibling().step(|| "clone the process".into())? {
+    process::forget_environment(alone);
+    match process::fork_sibling(alone).step(|| "clone the process".into())? {
         Fork::Child => {
             nix::unistd::setsid().step(|| "start a session".into())?;
             if process.terminal {

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use hull_sys::process::{self, Clone3, Cloned};
+use hull_sys::process::{self, Clone3, Cloned, SingleThreaded};
 use nix::libc;
 
 use crate::arrival::{self, Arrived};
@@ -115,8 +115,9 @@ fn enter(
     let mut filter = rights.take()?;
     let program = init::find(user_process)?;
     let program = Executable::prepare(program, user_process, target.preserved_fds)?;
+    let alone = SingleThreaded::check().step(|| "see to it that there is one thread".into())?;
     filter.load_before_others_see(&arrival::calls(user_process))?;
-    arrival::arrive(channel, user_process)?;
+    arrival::arrive(channel, user_process, alone)?;
     filter.load()?;
     program.execute()
 }

@@ -13,5 +13,7 @@ pub mod security;
 pub mod self_exe;
 pub mod sparse;
 pub mod terminal;
+#[doc(hidden)]
+pub mod testing;
 pub mod untrusted;
 pub mod wait;

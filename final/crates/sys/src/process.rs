@@ -2,10 +2,12 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag};
 use nix::libc;
+use nix::sched::CloneFlags;
 use nix::sys::signal::SigSet;
 use rustix::process::{WaitId, WaitIdOptions};
 
@@ -16,13 +18,54 @@ pub enum Fork {
     Child,
 }
 
-/// fork(2). The caller has one thread, so that the child may use everything the parent could.
-pub fn fork() -> nix::Result<Fork> {
-    // SAFETY: the callers are single-threaded, so no lock can be held by a thread that the child does not have.
-    match Errno::result(unsafe { libc::fork() })? {
-        0 => Ok(Fork::Child),
-        pid => Ok(Fork::Parent { pid }),
+/// Proof that this process had one thread: what a fork copies is then whole, and no lock is held by a thread that the child
+/// does not have. It is asked for by what cannot ask the kernel itself, and is to be had where no thread is begun between.
+#[derive(Debug, Clone, Copy)]
+pub struct SingleThreaded(());
+
+impl SingleThreaded {
+    /// `EDEADLK` where there are other threads. One that was joined may take a moment to go, and is waited for.
+    pub fn check() -> nix::Result<Self> {
+        for _ in 0..1000 {
+            // It changes nothing where there is one thread, and fails where there are more (unshare(2)).
+            match nix::sched::unshare(CloneFlags::CLONE_THREAD) {
+                Ok(()) => return Ok(Self(())),
+                Err(Errno::EINVAL) => {}
+                // An outer container's policy forbids the call.
+                Err(_) if count_threads()? == 1 => return Ok(Self(())),
+                Err(_) => {}
+            }
+            std::thread::sleep(std::time::Duration::from_micros(100));
+        }
+        Err(Errno::EDEADLK)
     }
+}
+
+fn count_threads() -> nix::Result<usize> {
+    match std::fs::read_dir("/proc/self/task") {
+        Ok(threads) => Ok(threads.count()),
+        Err(error) => Err(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))),
+    }
+}
+
+/// Whether this process was made by a fork of ours: the owners of most of its descriptors are its parent's.
+static IS_FORKED: AtomicBool = AtomicBool::new(false);
+
+fn forked(pid: libc::c_long) -> Fork {
+    match pid {
+        0 => {
+            IS_FORKED.store(true, Ordering::Relaxed);
+            Fork::Child
+        }
+        pid => Fork::Parent { pid: pid as i32 },
+    }
+}
+
+/// fork(2), in a process with one thread: the child may use everything the parent could.
+pub fn fork() -> nix::Result<Fork> {
+    SingleThreaded::check()?;
+    // SAFETY: there is no other thread that could hold a lock.
+    Errno::result(unsafe { libc::fork() }).map(|pid| forked(pid.into()))
 }
 
 /// linux/sched.h; libc has it in a type too narrow for it.
@@ -46,8 +89,9 @@ pub enum Cloned {
     Child,
 }
 
-/// clone3(2) without sharing memory: a fork into other namespaces. Linux 5.3.
+/// clone3(2) without sharing memory, in a process with one thread: a fork into other namespaces. Linux 5.3.
 pub fn clone3(request: &Clone3<'_>) -> nix::Result<Cloned> {
+    SingleThreaded::check()?;
     let mut pidfd: libc::c_int = -1;
     // SAFETY: clone_args is plain data for which zero is a valid value everywhere.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
@@ -63,26 +107,23 @@ pub fn clone3(request: &Clone3<'_>) -> nix::Result<Cloned> {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = cgroup.as_raw_fd() as u64;
     }
-    // SAFETY: no stack and no CLONE_VM: the child runs on a copy of this one, as after fork(2), and callers are
-    // single-threaded. `args` and `pidfd` outlive the call.
+    // SAFETY: no stack and no CLONE_VM: the child runs on a copy of this one, as after fork(2), and there is no other
+    // thread. `args` and `pidfd` outlive the call.
     let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
-    match Errno::result(pid)? {
-        0 => Ok(Cloned::Child),
+    match forked(Errno::result(pid)?) {
+        Fork::Child => Ok(Cloned::Child),
         // SAFETY: the kernel has just put a new descriptor there, which nobody else owns.
-        pid => Ok(Cloned::Parent { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } }),
+        Fork::Parent { pid } => Ok(Cloned::Parent { pid, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } }),
     }
 }
 
 /// clone(2) as fork(2), but the child is our parent's, as we are (`CLONE_PARENT`). Seccomp policies allow it where they
 /// allow fork(2), while docker's refuses clone3(2).
-pub fn fork_sibling() -> nix::Result<Fork> {
+pub fn fork_sibling(_: SingleThreaded) -> nix::Result<Fork> {
     let flags = FORK_SIBLING_FLAGS;
-    // SAFETY: no stack and no CLONE_VM: the child runs on a copy of this one, as after fork(2), and callers are
-    // single-threaded. The null pointers are for what the flags do not ask for.
-    match Errno::result(unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) })? {
-        0 => Ok(Fork::Child),
-        pid => Ok(Fork::Parent { pid: pid as i32 }),
-    }
+    // SAFETY: no stack and no CLONE_VM: the child runs on a copy of this one, as after fork(2), and there is no other
+    // thread. The null pointers are for what the flags do not ask for.
+    Errno::result(unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) }).map(forked)
 }
 
 /// The first argument of clone(2) in [`fork_sibling`], by which a filter can know it.
@@ -97,8 +138,8 @@ pub fn is_child(pid: i32) -> bool {
 
 /// Overwrites the environment that this process was started with, and leaves it none: what runs inside a container may
 /// be looked into from there, and the caller's variables can hold secrets.
-pub fn forget_environment() {
-    // SAFETY: single-threaded callers; `environ` is null or an array of C strings that ends with a null pointer, which std
+pub fn forget_environment(_: SingleThreaded) {
+    // SAFETY: there is no other thread; `environ` is null or an array of C strings that ends with a null pointer, which std
     // and the C library only reach through it.
     unsafe {
         let mut entry = environ;
@@ -167,9 +208,13 @@ pub fn setns(fd: BorrowedFd<'_>, flags: i32) -> nix::Result<()> {
 
 /// close_range(2), Linux 5.9: closes the descriptors from `first` to `last`, whoever opened them.
 ///
-/// Owners of a closed descriptor must not use it again; callers are processes about to drop or replace everything.
+/// Only in a process that a fork of ours made, where most owners are the parent's and are never dropped (`EPERM` in others):
+/// what that process itself has opened and still owns is not to be in the range.
 pub fn close_range(first: u32, last: u32) -> nix::Result<()> {
-    // SAFETY: the callers hold no descriptor in the range that they use or drop afterwards.
+    if !IS_FORKED.load(Ordering::Relaxed) {
+        return Err(Errno::EPERM);
+    }
+    // SAFETY: numbers only; their owners are not run any more, as demanded above.
     Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
 }
 
@@ -194,18 +239,30 @@ pub fn cloexec_from(first: u32) -> nix::Result<()> {
     Errno::result(done).map(drop)
 }
 
-/// Descriptors whose number this process was told and which nobody else here owns.
-pub fn adopt_fd(number: i32) -> OwnedFd {
-    // SAFETY: callers pass numbers of descriptors that this process inherited or received and not yet wrapped.
-    unsafe { OwnedFd::from_raw_fd(number) }
+/// A descriptor whose number this process was told by who executed it. `EBADF` where it is not open, and `EBUSY` where it is
+/// close-on-exec, as all are that were opened here: then somebody here owns it, or has taken it already.
+pub fn take_inherited_fd(number: i32) -> nix::Result<OwnedFd> {
+    // SAFETY: asks for the flags of a number, which need not be open.
+    let flags = Errno::result(unsafe { libc::fcntl(number, libc::F_GETFD) })?;
+    if number <= libc::STDERR_FILENO || flags & libc::FD_CLOEXEC != 0 {
+        return Err(Errno::EBUSY);
+    }
+    // SAFETY: sets the flag of an open descriptor.
+    Errno::result(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    // SAFETY: it is open and was inherited, and is taken once, for it is close-on-exec from here on.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Makes `fd` also descriptor `number`, which stays open over execve(2). Nobody here uses what was open there.
+/// Makes `fd` also descriptor `number`, which stays open over execve(2). `EBUSY` where another is open there.
 pub fn place_fd(fd: BorrowedFd<'_>, number: i32) -> nix::Result<()> {
     if fd.as_raw_fd() == number {
         return nix::fcntl::fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty())).map(drop);
     }
-    // SAFETY: two numbers; the caller has no owner for what it replaces.
+    // SAFETY: asks for the flags of a number, which need not be open.
+    if unsafe { libc::fcntl(number, libc::F_GETFD) } >= 0 {
+        return Err(Errno::EBUSY);
+    }
+    // SAFETY: two numbers, of which the second is nobody's.
     Errno::result(unsafe { libc::dup2(fd.as_raw_fd(), number) }).map(drop)
 }
 
@@ -329,4 +386,27 @@ pub fn default_signals() -> nix::Result<()> {
         unsafe { set(signal, SigHandler::SigDfl) }?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_with_threads_is_not_forked_and_closes_no_ranges() {
+        // The test's own thread is the second.
+        assert_eq!(fork().unwrap_err(), Errno::EDEADLK);
+        assert_eq!(clone3(&Clone3::default()).unwrap_err(), Errno::EDEADLK);
+        assert_eq!(close_range(1000, 1001), Err(Errno::EPERM));
+    }
+
+    #[test]
+    fn a_descriptor_is_taken_once_and_none_is_replaced() {
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert_eq!(take_inherited_fd(file.as_raw_fd()).unwrap_err(), Errno::EBUSY);
+        let other = std::fs::File::open("/dev/null").unwrap();
+        let placed = place_fd(std::os::fd::AsFd::as_fd(&file), other.as_raw_fd());
+        assert_eq!(placed, Err(Errno::EBUSY));
+        assert_eq!(take_inherited_fd(1 << 20).unwrap_err(), Errno::EBADF);
+    }
 }

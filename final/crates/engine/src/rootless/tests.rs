@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use hull_storage::overlay::Overlay;
 use hull_storage::root::Root;
-use hull_sys::process::{Fork, exit_now, fork};
+use hull_sys::process::{Fork, exit_now};
+use hull_sys::testing::fork;
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 

@@ -9,7 +9,7 @@ mod schedule;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use hull_sys::process;
+use hull_sys::process::{self, SingleThreaded};
 use nix::libc;
 
 use crate::arrival;
@@ -118,8 +118,9 @@ fn become_container(
     if prepared.pid_namespace.is_some() {
         channel.send(&Message::Arriving)?;
         channel.await_go()?;
+        let alone = SingleThreaded::check().step(|| "see to it that there is one thread".into())?;
         filter.load_before_others_see(&arrival::calls_until_started(user_process))?;
-        arrival::arrive(channel, user_process)?;
+        arrival::arrive(channel, user_process, alone)?;
         die_with_parent(options)?;
     }
     channel.send(&Message::Ready)?;

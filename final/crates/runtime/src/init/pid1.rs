@@ -65,14 +65,33 @@ pub fn serve_as_init() {
     let env = std::env::vars_os();
     let env = env.map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()));
     let user_process = Process { args, env: env.collect(), cwd: PathBuf::from("."), ..Process::default() };
-    let channel = Channel::from(process::adopt_fd(CHANNEL));
-    let Err(error) = run(&user_process);
-    let _ = channel.send(&Message::Failed(error));
-    process::exit_now(1)
+    // Executed by somebody else: nobody to tell.
+    let Ok(channel) = process::take_inherited_fd(CHANNEL) else { process::exit_now(1) };
+    run(&user_process, Channel::from(channel))
 }
 
 /// Runs the program as a child. Exits with its exit code, or 128 and the number of the signal that ended it.
-fn run(user_process: &Process) -> Result<Infallible> {
+fn run(user_process: &Process, channel: Channel) -> ! {
+    match begin(user_process) {
+        Ok(Begun { signals, pid, child }) => {
+            // Our copy of the channel would keep the parent waiting for the end of file.
+            drop(channel);
+            serve(&signals, pid, &child)
+        }
+        Err(error) => {
+            let _ = channel.send(&Message::Failed(error));
+            process::exit_now(1)
+        }
+    }
+}
+
+struct Begun {
+    signals: SigSet,
+    pid: i32,
+    child: OwnedFd,
+}
+
+fn begin(user_process: &Process) -> Result<Begun> {
     // The name of a program executed by its descriptor would be the descriptor's number.
     rustix::thread::set_name(c"hull-init").step(|| format!("take the name {NAME}"))?;
     // Blocked before the fork, so that no signal is lost in between; the child unblocks them.
@@ -85,13 +104,11 @@ fn run(user_process: &Process) -> Result<Infallible> {
                 .step(|| "start a process group".into())?;
             let _ = nix::unistd::tcsetpgrp(rustix::stdio::stdin(), nix::unistd::getpid());
             let program = find(user_process)?;
-            Executable::prepare(program, user_process, 0)?.execute()
+            match Executable::prepare(program, user_process, 0)?.execute()? {}
         }
         Fork::Parent { pid } => {
-            // Our copy of the channel would keep the parent waiting for the end of file.
-            process::close_range(3, u32::MAX).step(|| "close inherited descriptors".into())?;
             let child = process::pidfd_open(pid).step(|| "watch the program".into())?;
-            serve(&signals, pid, &child)
+            Ok(Begun { signals, pid, child })
         }
     }
 }
