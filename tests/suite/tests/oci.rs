@@ -212,7 +212,6 @@ fn a_create_that_fails_leaves_nothing() {
         w.detached(&["create", "--bundle", "bundle", args[0], args[1], "box"]).fails(1);
         w.assert_nothing_left();
     }
-    assert!(w.oci(&["create", "--no-pivot", "--bundle", "bundle", "box"]).fails(1).contains("--no-pivot"));
     std::fs::write(w.path("bundle/config.json"), "{\"ociVersion\": ").unwrap();
     assert!(w.oci(&["create", "--bundle", "bundle", "box"]).fails(1).contains("config.json"));
     assert!(w.oci(&["create", "--bundle", "nowhere", "box"]).fails(1).contains("nowhere"));

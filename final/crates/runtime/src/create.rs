@@ -46,6 +46,8 @@ pub struct CreateOptions<'a> {
     pub preserved_fds: u32,
     /// A session keyring of its own; else the caller's.
     pub new_keyring: bool,
+    /// Where pivot_root(2) cannot be, as on an initial ramdisk, the root is moved over the old one instead.
+    pub may_move_root: bool,
 }
 
 /// What is made before the clone, for the child to use.

@@ -119,7 +119,7 @@ pub struct Create {
     /// Pass so many descriptors from 3 on to the program
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=65536))]
     pub preserve_fds: u32,
-    /// Refused: without pivot_root(2) a privileged process walks out
+    /// Where pivot_root(2) cannot be, as on an initial ramdisk: a privileged process may walk out of such a root
     #[arg(long)]
     pub no_pivot: bool,
     /// Keep the caller's session keyring

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use hull_runtime::cgroups::Cgroup;
 use hull_runtime::security::capabilities;
 use hull_runtime::spec::Spec;
@@ -83,9 +83,6 @@ impl Drop for Reservation {
 
 /// Validates everything, then acts; what fails takes back what was done before.
 pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After) -> Result<Made> {
-    if args.no_pivot {
-        bail!("--no-pivot: without pivot_root(2) a privileged process walks out of its root");
-    }
     check_preserved(args.preserve_fds)?;
     console::refuse_directories()?;
     let container = root.container(&args.id)?;
@@ -99,6 +96,12 @@ pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After)
     let console_socket = args.console_socket.as_deref().map(console::connect).transpose()?;
     let pidfd_socket = args.pidfd_socket.as_deref().map(console::connect).transpose()?;
 
+    if limits_kernel_memory(&bundle.spec) {
+        report::warning(
+            global,
+            "linux.resources.memory.kernel is obsolete: kernels since 5.16 do not limit it",
+        );
+    }
     let place = cgroup_path(&bundle.spec, &args.id, global.systemd_cgroup)?;
 
     let (reservation, mut state, cgroup) = Reservation::claim(container, &bundle, place)?;
@@ -126,6 +129,7 @@ pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After)
         rendezvous: listener,
         preserved_fds: args.preserve_fds,
         new_keyring: !args.no_new_keyring,
+        may_move_root: args.no_pivot,
     });
     let told = made.map_err(Into::into).and_then(|mut created| {
         report::step(global, "the first process has made its root (child process in init())");
@@ -144,6 +148,11 @@ pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After)
             Err(error)
         }
     }
+}
+
+fn limits_kernel_memory(spec: &Spec) -> bool {
+    let resources = spec.linux.as_ref().and_then(|linux| linux.resources.as_ref());
+    resources.and_then(|resources| resources.memory.as_ref()).is_some_and(|memory| memory.kernel.is_some())
 }
 
 /// Whoever waits for the container's terminal, its pid or its pidfd has it.

@@ -70,10 +70,8 @@ pub fn failure(global: &Global, verb: &Verb, error: &anyhow::Error) -> u8 {
     // What the kernel says of the program is the container's own message, and engines show it as it is.
     if !error.chain().any(is_of_program) {
         text.insert_str(0, "hull-oci: ");
-    }
-    let hint = error.chain().find_map(hint);
-    if let Some(hint) = hint {
-        text.push_str(&format!("\nhint: {hint}"));
+        let hint = error.chain().find_map(hint).map(|hint| format!("\nhint: {hint}"));
+        text.push_str(&hint.unwrap_or_default());
     }
     tell(&text);
     log(global, "error", &format!("{error:#}"));

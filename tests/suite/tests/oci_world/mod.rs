@@ -178,6 +178,14 @@ impl Console {
         Self(File::from(fd.expect("a descriptor")))
     }
 
+    /// Of the process whose descriptor it is, by fdinfo (pidfd_open(2)).
+    pub fn pid_of_pidfd(&self) -> i64 {
+        let path = format!("/proc/self/fdinfo/{}", std::os::fd::AsRawFd::as_raw_fd(&self.0));
+        let text = std::fs::read_to_string(path).expect("a descriptor");
+        let pid = text.lines().find_map(|line| line.strip_prefix("Pid:")).expect("a pidfd");
+        pid.trim().parse().expect("a number")
+    }
+
     pub fn type_in(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).expect("a terminal takes input");
     }

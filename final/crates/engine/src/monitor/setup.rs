@@ -123,6 +123,7 @@ pub(super) fn start(
         rendezvous: None,
         preserved_fds: 0,
         new_keyring: true,
+        may_move_root: false,
     })?;
     // While it makes its mounts. Should it have died over them, it says why, and that is why we found nobody.
     let connected = network.connect(engine, record, created.pid());

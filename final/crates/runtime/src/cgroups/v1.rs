@@ -235,21 +235,13 @@ fn limit_memory(directory: &Path, memory: &Memory) -> Result<()> {
     }
     put(directory, "memory.soft_limit_in_bytes", memory.reservation)?;
     put(directory, "memory.swappiness", memory.swappiness)?;
-    limit_kernel_memory(directory, memory.kernel)?;
+    // Obsolete in the specification, and without effect since Linux 5.16: from there on no kernel need take it.
+    match put(directory, "memory.kmem.limit_in_bytes", memory.kernel) {
+        Err(Error::Write { errno: Errno::EOPNOTSUPP | Errno::ENOENT, .. }) => {}
+        done => done?,
+    }
     put(directory, "memory.kmem.tcp.limit_in_bytes", memory.kernel_tcp)?;
     put(directory, "memory.oom_control", memory.disable_oom_killer.map(u8::from))
-}
-
-/// Linux 5.16 and later take any number for it, and limit nothing (`memory.kmem.limit_in_bytes` in cgroup-v1/memory.rst).
-fn limit_kernel_memory(directory: &Path, limit: Option<i64>) -> Result<()> {
-    let file = "memory.kmem.limit_in_bytes";
-    put(directory, file, limit)?;
-    let Some(limit @ 1..) = limit else { return Ok(()) };
-    match files::read(&directory.join(file))?.trim().parse::<i64>() {
-        // Whole pages.
-        Ok(kept) if kept <= limit => Ok(()),
-        _ => Err(Error::Invalid(format!("{file}: this kernel does not limit its own memory apart"))),
-    }
 }
 
 /// `devices.allow` and `devices.deny` take `c 1:3 rwm`; the first rule of a container denies all.

@@ -304,7 +304,7 @@ fn build_root(
         rootfs.find_or_make(&process.cwd, rootfs::Kind::Directory)?;
     }
     later.finish()?;
-    rootfs::pivot(&rootfs, spec.root.as_ref().is_some_and(|root| root.readonly), spec)?;
+    rootfs::pivot(&rootfs, spec, options.may_move_root)?;
     Ok(console)
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::libc;
 use nix::mount::{MntFlags, MsFlags};
 use rustix::fs::{Mode, OFlags};
@@ -84,8 +85,8 @@ fn bind_on_itself(root: &Path, below: &Rootfs) -> Result<Rootfs> {
     Ok(Rootfs::from(tree))
 }
 
-pub(crate) fn pivot(rootfs: &Rootfs, read_only: bool, spec: &Spec) -> Result<()> {
-    if read_only {
+pub(crate) fn pivot(rootfs: &Rootfs, spec: &Spec, may_move: bool) -> Result<()> {
+    if spec.root.as_ref().is_some_and(|root| root.readonly) {
         hull_sys::mount::set_attributes(rootfs, libc::MOUNT_ATTR_RDONLY, 0, 0, false)
             .step(|| "make the root read-only".into())?;
     }
@@ -93,7 +94,14 @@ pub(crate) fn pivot(rootfs: &Rootfs, read_only: bool, spec: &Spec) -> Result<()>
     let old = std::fs::File::open("/").step(|| "open the old root".into())?;
     nix::unistd::fchdir(rootfs).step(|| "enter the root file system".into())?;
     // The new root stacked on the old one, both at "/": no directory for the old one is needed in the image.
-    nix::unistd::pivot_root(".", ".").step(step)?;
+    match nix::unistd::pivot_root(".", ".") {
+        // The root that the kernel began with, or a caller's chroot(2), cannot be put away (pivot_root(2)).
+        Err(Errno::EINVAL) if may_move => {
+            move_over()?;
+            return propagate(spec);
+        }
+        done => done.step(step)?,
+    }
     // The old root is on top of the new one, where only a descriptor leads. A slave, so that its unmounting is not the
     // host's.
     nix::unistd::fchdir(&old).step(|| "enter the old root".into())?;
@@ -101,6 +109,25 @@ pub(crate) fn pivot(rootfs: &Rootfs, read_only: bool, spec: &Spec) -> Result<()>
         .step(|| "cut the old root's propagation".into())?;
     nix::mount::umount2(".", MntFlags::MNT_DETACH).step(|| "unmount the old root".into())?;
     nix::unistd::chdir("/").step(|| "change to /".into())?;
+    propagate(spec)
+}
+
+/// From within the new root. The old one stays below it: what a process that walks out of its root would find first, the
+/// whole of /proc and /sys, is taken away.
+fn move_over() -> Result<()> {
+    for shown in ["/proc", "/sys"] {
+        match nix::mount::umount2(shown, MntFlags::MNT_DETACH) {
+            Err(Errno::EINVAL | Errno::ENOENT) => {}
+            gone => gone.step(|| format!("unmount the host's {shown}"))?,
+        }
+    }
+    nix::mount::mount(Some("."), "/", None::<&str>, MsFlags::MS_MOVE, None::<&str>)
+        .step(|| "move the root over the old one".into())?;
+    nix::unistd::chroot(".").step(|| "enter the root".into())?;
+    nix::unistd::chdir("/").step(|| "change to /".into())
+}
+
+fn propagate(spec: &Spec) -> Result<()> {
     match Propagation::of(spec).root {
         Some(kind) => {
             let flags = MsFlags::from_bits_retain(kind);
