@@ -7,6 +7,7 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 
+use hull_test_support::outcome::eventually;
 use oci_world::World;
 use serde_json::{Value, json};
 
@@ -99,6 +100,20 @@ fn a_terminal_in_the_foreground_prints_newlines_alone() {
     w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
     let outcome = w.oci(&["exec", "-t", "box", "sh", "-c", "echo one; echo two"]);
     assert_eq!(outcome.stdout, "one\ntwo\n");
+}
+
+/// What a container makes of its /dev is named and not opened: nobody may ever write to that FIFO.
+#[test]
+fn a_dev_that_is_a_fifo_holds_nobody_up() {
+    let Some(w) = World::start() else { return };
+    let mut config = w.config(&["sh", "-c", "rm -rf /dev && mkfifo /dev && echo made; sleep 1000"]);
+    let mounts = config["mounts"].as_array_mut().unwrap();
+    mounts.retain(|mount| mount["destination"] == "/proc");
+    w.bundle(&config);
+    w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
+    eventually("the FIFO is there", || w.output().contains("made"));
+    let outcome = w.oci(&["exec", "-t", "box", "true"]);
+    assert!(!outcome.success() && outcome.stderr.contains("/dev"), "{outcome:?}");
 }
 
 /// Not a word of it stops the container.

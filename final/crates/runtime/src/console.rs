@@ -18,6 +18,12 @@ pub(crate) struct Console {
     pub slave: OwnedFd,
 }
 
+/// /dev of the root that we are in. Only named: what a container has put there is not opened, which could take forever.
+pub(crate) fn dev() -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open("/dev", flags, Mode::empty()).step(|| "open /dev".into())
+}
+
 /// Opens one in the devpts below `dev`. In a devpts only the kernel makes files, so what is named ptmx on the very mount
 /// that was seen to be one is what it should be; a device that only stands at this place is not opened at all.
 pub(crate) fn open(dev: impl AsFd, size: Option<(u16, u16)>, stdio: &Stdio) -> Result<Console> {

@@ -98,7 +98,7 @@ fn enter(
     let rights = Rights::prepare(user_process, filter, subject(target)?)?;
     join(target)?;
     if user_process.terminal {
-        let dev = std::fs::File::open("/dev").step(|| "open /dev".into())?;
+        let dev = console::dev()?;
         let size = user_process.console_size.map(|size| (size.height, size.width));
         let console = console::open(&dev, size, stdio)?;
         channel.send(&Message::Console(console.master))?;

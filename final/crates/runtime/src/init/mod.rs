@@ -261,8 +261,9 @@ fn build_root(
     let Some(rootfs) = rootfs else {
         run_hooks(options, channel)?;
         rootfs::enter_shared(&root_path(options, spec)?)?;
-        let open = || std::fs::File::open("/dev").step(|| "open /dev".into());
-        return terminal.map(|process| console::open(open()?, size(process), &options.stdio)).transpose();
+        return terminal
+            .map(|process| console::open(console::dev()?, size(process), &options.stdio))
+            .transpose();
     };
     let has_view = namespaces::of(spec).iter().any(|one| one.kind == NamespaceKind::Cgroup);
     let visible = options.cgroup.as_ref().filter(|_| !has_view);
