@@ -52,6 +52,16 @@ impl Engine {
         cgroups::delegated(&cgroup_layout().ok()?).map(|path| format!("/{}", path.trim_matches('/')))
     }
 
+    /// Removes the cgroup that all containers are in, once nothing is in it. A start that comes just now makes it again.
+    pub(crate) fn remove_empty_cgroup_parent(&self) {
+        // One that the user has given is not ours to remove.
+        if self.cgroup_parent.is_none()
+            && let Ok(layout) = cgroup_layout()
+        {
+            layout.cgroup(&self.cgroup_path("")).remove_if_empty();
+        }
+    }
+
     /// The cgroup of a container, by the path its state recorded.
     pub(crate) fn cgroup(&self, path: &str) -> Result<Cgroup> {
         Ok(cgroup_layout()?.cgroup(path))

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 use hull_runtime::spec::Spec;
 use hull_runtime::{ExecTarget, Stdio};
@@ -19,6 +20,21 @@ use crate::spec::exec_process;
 use crate::spec::user::UserFiles;
 use crate::state::{Snapshot, Status};
 
+/// How long a container that ends may take until it can be seen.
+const END: Duration = Duration::from_millis(100);
+
+/// Of a container that has ended meanwhile that is the reason, whatever failed first.
+fn unless_ended(error: Error, record: &Record, init: &ProcessId) -> Error {
+    // What is wrong with the command itself has codes of its own.
+    let is_own = error.exit_code() == 125;
+    let has_ended = || match crate::lifecycle::open(init) {
+        Ok(Some(pidfd)) => hull_sys::wait::until_readable(&pidfd, Some(END)).unwrap_or(false),
+        Ok(None) => true,
+        Err(_) => false,
+    };
+    if is_own && has_ended() { wrong_state("exec in", record, Status::Exited) } else { error }
+}
+
 impl Engine {
     /// Runs a command in a container and returns its exit code; 0 at once when detached.
     pub fn exec(&self, name: &str, options: &ExecOptions) -> Result<u8> {
@@ -26,12 +42,19 @@ impl Engine {
         let snapshot = Snapshot::take(self.root(), &record.id)?;
         let init = match (snapshot.status, snapshot.state.as_ref().and_then(|state| state.init.as_ref())) {
             (Status::Running, Some(init)) => init,
+            (Status::Running, None) => {
+                return Err(Error::WrongState { verb: "exec in", name: record.name, state: "starting" });
+            }
             (status, _) => return Err(wrong_state("exec in", &record, status)),
         };
         let bundle = self.root().container_run_dir(&record.id);
-        let spec: Spec = hull_storage::file::read_json(&bundle.join("config.json"))?
-            .ok_or_else(|| Error::NoSuchContainer(name.into()))?;
-        let process = exec_process(&record, &self.user_files(&record, &snapshot, init)?, options)?;
+        let unless_ended = |error| unless_ended(error, &record, init);
+        let spec: Spec = hull_storage::file::read_json(&bundle.join("config.json"))?.ok_or_else(|| {
+            let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
+            unless_ended(Error::Io { action: format!("read the bundle of container {name}"), source: gone })
+        })?;
+        let users = self.user_files(&record, &snapshot, init).map_err(unless_ended)?;
+        let process = exec_process(&record, &users, options)?;
         let cgroup = match snapshot.state.as_ref().and_then(|state| state.cgroup.as_ref()) {
             Some(path) => Some(self.cgroup(path)?),
             None => None,
@@ -53,7 +76,8 @@ impl Engine {
             };
             Ok(hull_runtime::exec(target, &process, stdio)?)
         };
-        let stream = session::launch(&enter, options.tty, options.interactive, options.detach)?;
+        let stream = session::launch(&enter, options.tty, options.interactive, options.detach)
+            .map_err(unless_ended)?;
         if options.detach {
             return Ok(0);
         }

@@ -55,6 +55,9 @@ impl Engine {
     /// Clears what belongs to no container of the listing.
     pub(crate) fn sweep(&self, containers: &[Summary], with_state: &HashSet<String>) -> Result<()> {
         let root = self.root();
+        if with_state.is_empty() {
+            self.remove_empty_cgroup_parent();
+        }
         staging::collect(&root.containers_dir())?;
         let known: HashSet<&str> = containers.iter().map(|container| container.name.as_str()).collect();
         names::collect(root, |name| known.contains(name))?;

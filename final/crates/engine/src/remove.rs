@@ -7,7 +7,7 @@ use hull_storage::root::Root;
 use hull_storage::{names, staging};
 
 use crate::ending::{Done, Ending, Way, end, end_all};
-use crate::engine::Engine;
+use crate::engine::{Engine, directories};
 use crate::error::{Error, IoContext, Result};
 use crate::monitor::recover;
 use crate::presence::Presence;
@@ -71,10 +71,16 @@ impl Engine {
             remains.push(found);
         }
         let mut remains = remains.into_iter();
+        let mut removed_any = false;
         end_all(begun, &mut |index, ended| {
             let found = remains.next().unwrap_or_else(|| Err(Error::NoSuchContainer(String::new())));
-            done(index, found.and_then(|found| ended.and_then(|()| self.remove_ended(&found, force))));
+            let removed = found.and_then(|found| ended.and_then(|()| self.remove_ended(&found, force)));
+            removed_any |= removed.is_ok();
+            done(index, removed);
         });
+        if removed_any && directories(&self.root().run().join("containers")).is_ok_and(|ids| ids.is_empty()) {
+            self.remove_empty_cgroup_parent();
+        }
     }
 
     fn begin_remove(&self, found: &Remains, force: bool) -> Result<Option<Ending<'_>>> {
@@ -88,6 +94,9 @@ impl Engine {
             running => running?,
         };
         match running {
+            Some(running) if !force && running.is_lost => {
+                Err(Presence::refusal(self.root(), &found.id, &found.name))
+            }
             Some(running) if !force => {
                 Err(Error::InUse { name: found.name.clone(), state: running.status.as_str() })
             }

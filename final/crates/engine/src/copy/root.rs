@@ -39,7 +39,7 @@ impl ContainerRoot {
     pub(super) fn open(engine: &Engine, record: &Record) -> Result<(OwnedFd, Self)> {
         let mut snapshot = Snapshot::take(engine.root(), &record.id)?;
         if !snapshot.status.is_active() {
-            let lock = engine.lock(&record.id)?;
+            let lock = engine.lock(&record.id).map_err(|error| error.for_container(&record.name))?;
             // Who held the lock may have started it, or removed it.
             snapshot = Snapshot::take(engine.root(), &record.id)?;
             if snapshot.status == Status::Dead {
@@ -79,8 +79,9 @@ fn running(record: &Record, snapshot: &Snapshot) -> Result<(OwnedFd, OwnedFd)> {
     let path = format!("/proc/{}/root", init.pid);
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(&path, flags, Mode::empty());
-    // Still alive after the pid was used by number: then it was this process's number.
-    if has_ended(&pidfd)? {
+    // Still alive after the pid was used by number: then it was this process's number. A process on its way out has lost
+    // its root already.
+    if has_ended(&pidfd)? || matches!(root, Err(rustix::io::Errno::NOENT)) {
         return Err(ended());
     }
     Ok((root.context(|| format!("open the root of container {}", record.name))?, pidfd))

@@ -9,6 +9,7 @@ use super::{recover, run};
 use crate::attach::{AttachStream, Connection, Message, WindowSize};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
+use crate::presence::Presence;
 use crate::record::Record;
 use crate::running::{LOOK, Stopped, readable};
 use crate::state::{Snapshot, Status};
@@ -31,6 +32,10 @@ pub(crate) fn launch(
     let lock = engine.lock(&record.id)?;
     let snapshot = Snapshot::take(engine.root(), &record.id)?;
     match snapshot.status {
+        // Its output and its socket are lost: that all is well would not be true.
+        status if status.is_active() && snapshot.is_lost => {
+            return Err(Presence::refusal(engine.root(), &record.id, &record.name));
+        }
         Status::Running | Status::Restarting => return Ok(None),
         Status::Paused => {
             return Err(Error::WrongState { verb: "start", name: record.name.clone(), state: "paused" });

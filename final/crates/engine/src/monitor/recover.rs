@@ -11,14 +11,11 @@ use crate::time::Timestamp;
 /// Clears it, under the container's lock, and records the exit as 137. Mounts went with the monitor's namespace.
 pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()> {
     let root = engine.root();
-    if let Some(state) = &snapshot.state {
-        if let Some(init) = &state.init
-            && let Some(pidfd) = open(init)?
-        {
-            // The init takes its whole pid namespace along.
-            let _ =
-                hull_sys::process::pidfd_send_signal(std::os::fd::AsFd::as_fd(&pidfd), nix::libc::SIGKILL);
-        }
+    if let Some(init) = snapshot.state.as_ref().and_then(|state| state.init.as_ref())
+        && let Some(pidfd) = open(init)?
+    {
+        // The init takes its whole pid namespace along.
+        let _ = hull_sys::process::pidfd_send_signal(std::os::fd::AsFd::as_fd(&pidfd), nix::libc::SIGKILL);
     }
     let state = snapshot.state.as_ref();
     // A damaged state does not say where its cgroup is.

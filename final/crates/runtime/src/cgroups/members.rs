@@ -80,6 +80,13 @@ impl Cgroup {
         first.and(Ok(forgotten?))
     }
 
+    /// Removes it where it is empty. What is in use stays.
+    pub fn remove_if_empty(&self) {
+        for directory in self.directories() {
+            let _ = rustix::fs::rmdir(&directory);
+        }
+    }
+
     fn remove_directory(&self, directory: &Path, deadline: Instant, killed: &mut bool) -> Result<()> {
         loop {
             match rustix::fs::rmdir(directory) {

@@ -84,10 +84,18 @@ impl Cgroup {
         let placeholder = started.transpose()?;
         let mut created = self.make(resources);
         // systemd clears the directories of an earlier unit on v1 when it finds the time, also those of a new one by its name.
-        let clearings = if self.unit.is_some() { CLEARINGS } else { 0 };
+        // Without it, an empty parent may be removed just before the new cgroup is made in it.
+        let (clearings, pause) = match &self.unit {
+            Some(_) => (CLEARINGS, Duration::from_millis(5)),
+            None => (3, Duration::ZERO),
+        };
         for _ in 0..clearings {
-            let Err(Error::Write { errno: Errno::ENOENT, .. }) = created else { break };
-            std::thread::sleep(Duration::from_millis(5));
+            let (Err(Error::Write { errno: Errno::ENOENT, .. })
+            | Err(Error::Call { errno: Errno::ENOENT, action: "create", .. })) = created
+            else {
+                break;
+            };
+            std::thread::sleep(pause);
             created = self.make(resources);
         }
         if let Err(error) = created {

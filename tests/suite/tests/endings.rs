@@ -1,0 +1,155 @@
+//! Many ends at once, ends of containers that restart, and what goes with an end.
+
+use std::time::{Duration, Instant};
+
+use hull_test_support::Scenario;
+use hull_test_support::outcome::eventually;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// A container that takes no signal but SIGKILL.
+fn deaf(t: &Scenario, name: &str) {
+    t.ok(&["run", "-d", "--name", name, "busybox", "sleep", "300"]);
+}
+
+#[test]
+fn several_containers_end_together_and_are_named_in_order() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let names = ["a1", "b2", "c3", "d4"];
+    for verb in [&["stop", "-t", "2"][..], &["restart", "-t", "2"], &["stop", "-t", "2"], &["rm", "-f"]] {
+        for name in names {
+            if t.hull(&["inspect", name]).success() {
+                t.ok(&["start", name]);
+            } else {
+                deaf(&t, name);
+            }
+        }
+        let started = Instant::now();
+        let printed = t.ok(&[verb, &names[..]].concat());
+        assert_eq!(printed.lines().collect::<Vec<_>>(), names, "{verb:?}");
+        assert!(started.elapsed() < Duration::from_secs(6), "{verb:?} took {:?}", started.elapsed());
+    }
+    assert_eq!(t.ok(&["ps", "-aq"]), "");
+}
+
+#[test]
+fn one_that_is_missing_keeps_no_other_from_its_end() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    deaf(&t, "a1");
+    deaf(&t, "b2");
+    let outcome = t.hull(&["kill", "a1", "nobody", "b2"]);
+    assert_eq!((outcome.code(), outcome.stdout.as_str()), (1, "a1\nb2\n"), "{outcome}");
+    assert!(outcome.stderr.contains("nobody"), "{outcome}");
+    let outcome = t.hull(&["rm", "-f", "a1", "nobody", "b2"]);
+    assert_eq!((outcome.code(), outcome.stdout.as_str()), (0, "a1\nb2\n"), "{outcome}");
+}
+
+/// A container that has failed some times and waits, longer than a test takes, for its next run.
+fn between_runs(t: &Scenario, name: &str) {
+    t.ok(&["run", "-d", "--name", name, "--restart", "always", "busybox", "sh", "-c", "exit 7"]);
+    eventually("it waits for its next run", || {
+        t.inspect(name, "{{.State.Status}} {{gt .RestartCount 4}}") == "restarting true"
+    });
+}
+
+#[test]
+fn a_container_between_two_runs_tells_how_the_last_one_ended_and_can_be_killed() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    for verb in [&["kill", "box"][..], &["kill", "-s", "TERM", "box"], &["stop", "box"]] {
+        between_runs(&t, "box");
+        assert_eq!(t.inspect("box", "{{.State.Running}} {{.State.ExitCode}}"), "true 7");
+        assert!(t.hull(&["kill", "-s", "HUP", "box"]).fails(1).contains("restarting"));
+        assert_eq!(t.ok(verb), "box");
+        assert_eq!(t.inspect("box", "{{.State.Status}}"), "exited", "{verb:?}");
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(t.inspect("box", "{{.State.Status}}"), "exited", "{verb:?}");
+        t.ok(&["rm", "box"]);
+    }
+}
+
+#[test]
+fn a_signal_that_the_program_lives_on_with_leaves_its_restart_policy_alone() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let script = "trap 'echo reload' HUP; echo ready; while :; do sleep 0.05; done";
+    t.ok(&["run", "-d", "--name", "box", "--restart", "always", "busybox", "sh", "-c", script]);
+    eventually("it listens", || t.ok(&["logs", "box"]).contains("ready"));
+    t.ok(&["kill", "-s", "HUP", "box"]);
+    eventually("it has heard", || t.ok(&["logs", "box"]).contains("reload"));
+    std::thread::sleep(Duration::from_millis(700));
+    kill(Pid::from_raw(t.pid_of("box")), Signal::SIGKILL).unwrap();
+    eventually("it is back", || t.inspect("box", "{{.State.Status}} {{.RestartCount}}") == "running 1");
+    t.ok(&["rm", "-f", "box"]);
+}
+
+#[test]
+fn wait_returns_at_the_first_end_of_a_container_that_restarts() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["run", "-d", "--name", "box", "--restart", "always", "busybox", "sh", "-c", "sleep 1; exit 9"]);
+    assert_eq!(t.ok(&["wait", "box"]), "9");
+    // Between two runs it waits for the end of the next one.
+    assert_eq!(t.ok(&["wait", "box"]), "9");
+    assert_ne!(t.inspect("box", "{{.State.Status}}"), "exited");
+    t.ok(&["rm", "-f", "box"]);
+}
+
+#[test]
+fn an_anonymous_volume_goes_with_the_last_container_that_has_it() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let volumes = || t.ok(&["volume", "ls", "-q"]);
+    t.ok(&["create", "--name", "owner", "-v", "/data", "-v", "named:/kept", "busybox", "true"]);
+    t.ok(&["create", "--name", "user", "--volumes-from", "owner", "busybox", "true"]);
+    t.ok(&["rm", "-v", "owner"]);
+    assert_eq!(volumes().lines().count(), 2, "somebody still has it");
+    t.ok(&["rm", "-v", "user"]);
+    assert_eq!(volumes(), "named");
+    // Both at once, and with --rm.
+    t.ok(&["run", "-d", "--rm", "--name", "owner", "-v", "/data", "busybox", "sleep", "300"]);
+    t.ok(&["run", "-d", "--rm", "--name", "user", "--volumes-from", "owner", "busybox", "sleep", "300"]);
+    t.ok(&["rm", "-f", "-v", "owner", "user"]);
+    assert_eq!(volumes(), "named");
+}
+
+#[test]
+fn twenty_thousand_variables_take_no_longer_than_their_bytes() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let lines: String = (0..20_000).map(|n| format!("VARIABLE_{n}={n}\nSHARED={n}\n")).collect();
+    let file = t.write("env", lines);
+    let started = Instant::now();
+    t.ok(&["create", "--name", "box", "--env-file", file.to_str().unwrap(), "busybox", "true"]);
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert_eq!(
+        t.inspect("box", "{{len .Config.Env}}"),
+        "20002",
+        "PATH, each of them, and one that is the last of its name"
+    );
+    t.ok(&["rm", "box"]);
+}
+
+#[test]
+fn the_cgroup_that_hull_makes_for_its_containers_goes_with_the_last_of_them() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    // Of the name that hull chooses itself.
+    let hull = |args: &[&str]| {
+        let mut command = t.command(args);
+        command.env_remove("HULL_CGROUP_PARENT");
+        hull_test_support::outcome::run(&mut command).ok().to_owned()
+    };
+    hull(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
+    let pid = t.pid_of("box");
+    let cgroups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let path =
+        cgroups.lines().filter_map(|line| line.splitn(3, ':').nth(2)).find(|path| path.contains("hull-"));
+    let parent =
+        path.expect("a cgroup of hull's").trim_start_matches('/').split('/').next().unwrap().to_owned();
+    let found = || hull_test_support::cgroups::directories_of(&format!("/{parent}"));
+    assert!(found().iter().any(|dir| dir.exists()));
+    hull(&["rm", "-f", "box"]);
+    assert!(!found().iter().any(|dir| dir.exists()), "{parent} is left");
+    hull(&["run", "--rm", "busybox", "true"]);
+    hull(&["ps"]);
+    eventually("a listing clears it", || {
+        hull(&["ps"]);
+        !found().iter().any(|dir| dir.exists())
+    });
+}
