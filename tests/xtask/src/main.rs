@@ -4,6 +4,7 @@ mod bench;
 mod book;
 mod install;
 mod packages;
+mod readmes;
 mod stage;
 mod test;
 mod vm;
@@ -26,6 +27,11 @@ struct Arguments {
 enum Task {
     /// Install what is missing, then check the format, the lints and every test, the virtual machine's included
     Test,
+    /// Type the commands of the READMEs, as they stand, in a fresh clone
+    Readmes {
+        /// Only of those whose path has this in it
+        only: Option<String>,
+    },
     /// Run the tests that need cgroup v2, or another processor, in a virtual machine, and nothing else
     Vm {
         /// Which machine: x86_64 has cgroup v2 and systemd, aarch64 the other processor
@@ -61,6 +67,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Test => test::test(),
+        Task::Readmes { only } => readmes::type_all(only.as_deref()),
         Task::Vm { arch } => vm::test(arch),
         Task::Install { prefix } => install::install(&prefix),
         Task::Book { serve, capture, measure } => book::book(serve, capture, measure),

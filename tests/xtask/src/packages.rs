@@ -36,6 +36,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("bzip2", "does the same"),
     ("strace", "shows which system calls each lesson makes"),
     ("curl", "asks the servers of the lessons"),
+    ("git", "clones what the READMEs are typed in"),
+    ("procps", "lists processes where the READMEs do"),
     ("qemu-system-x86", "runs the cgroup v2 virtual machine"),
     ("qemu-system-arm", "runs the aarch64 virtual machine"),
     ("gcc-aarch64-linux-gnu", "links the programs that run in it"),

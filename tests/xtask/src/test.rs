@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::stage::Stages;
 use crate::workspace::{cargo, run, target};
-use crate::{book, packages, vm};
+use crate::{book, packages, readmes, vm};
 
 /// Runs every stage, later ones also after a failure where that makes sense.
 pub fn test() -> Result<()> {
@@ -27,6 +27,7 @@ pub fn test() -> Result<()> {
         stages.run("mutants of the lessons", || {
             run(&mut cargo(&["test", "-p", "hull-test-steps", "--test", "mutations", "--", "--ignored"]))
         });
+        stages.run("commands of the READMEs", || readmes::type_all(None));
         stages.run("cgroup v2 virtual machine", || vm::test(vm::Architecture::X86_64));
         stages.run("aarch64 virtual machine", || vm::test(vm::Architecture::Aarch64));
     }

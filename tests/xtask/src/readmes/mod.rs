@@ -1,0 +1,80 @@
+//! The commands of the READMEs, typed as they stand: in a fresh clone, on a terminal, one after the other.
+//!
+//! ```text
+//! commands   which lines of a README are typed, and at whose prompt
+//! otherwise  the lines that are not just typed and succeed, each with its reason
+//! place      the clone and what it needs around it: a registry, a LAN, directories that go with it
+//! session    a shell on a terminal: types a line, waits for the next prompt, asks how it ended
+//! ```
+
+mod commands;
+mod otherwise;
+mod place;
+mod session;
+
+use anyhow::{Context, Result, bail};
+
+use crate::workspace::root;
+use commands::Line;
+use otherwise::How;
+use place::Place;
+use session::Session;
+
+/// The READMEs that tell a reader what to type.
+fn all() -> Result<Vec<String>> {
+    let mut names = vec!["README.md".to_owned()];
+    let steps = std::fs::read_dir(root().join("steps")).context("reading steps")?;
+    for step in steps {
+        names.push(format!("steps/{}/README.md", step?.file_name().to_string_lossy()));
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+pub fn type_all(only: Option<&str>) -> Result<()> {
+    let place = Place::prepare()?;
+    let mut wrong = Vec::new();
+    let mut used = Vec::new();
+    for readme in all()?.into_iter().filter(|name| only.is_none_or(|only| name.contains(only))) {
+        let text = std::fs::read_to_string(root().join(&readme)).with_context(|| readme.clone())?;
+        let lines = commands::of(&text).with_context(|| readme.clone())?;
+        eprintln!("{readme}: {} commands", lines.len());
+        used.extend(lines.iter().filter_map(|line| otherwise::row(&readme, &line.text)));
+        if let Err(error) = type_lines(&place, &readme, &lines) {
+            wrong.push(format!("{readme}:{error:#}"));
+        }
+    }
+    if only.is_none() {
+        wrong.extend(otherwise::stale(&used));
+    }
+    if !wrong.is_empty() {
+        bail!("{}", wrong.join("\n"));
+    }
+    Ok(())
+}
+
+/// One README has one terminal: what a line sets, starts or makes is there for the next one.
+fn type_lines(place: &Place, readme: &str, lines: &[Line]) -> Result<()> {
+    let mut session = Session::start(place)?;
+    for line in lines {
+        let how = otherwise::row(readme, &line.text).map_or(How::Succeeds, |row| row.how);
+        if let How::NotTyped = how {
+            continue;
+        }
+        if !line.inside {
+            session.leave()?;
+        }
+        let code = session
+            .enter(&line.text, matches!(how, How::Interrupted))
+            .with_context(|| line.number.to_string())?;
+        let wanted = match how {
+            How::Fails(code) => code,
+            How::Interrupted => 130,
+            _ => 0,
+        };
+        if code != wanted {
+            bail!("{}: `{}` ended with {code}, not {wanted}:\n{}", line.number, line.text, session.screen());
+        }
+    }
+    session.leave()
+}

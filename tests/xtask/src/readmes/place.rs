@@ -1,0 +1,110 @@
+//! Where the READMEs are typed: a clone at a path that is always the same, so that what was built of it is found again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, Result, anyhow, bail};
+use hull_test_support::{cgroups, fixtures, program};
+use tempfile::TempDir;
+
+use crate::workspace::{root, run, target};
+
+const SETUP: &str = include_str!("place.sh");
+
+/// The images that stand in for Docker Hub's, as OCI layouts.
+pub struct Place {
+    images: PathBuf,
+}
+
+/// What one session has made, removed with it.
+pub struct Traces {
+    _files: TempDir,
+    cgroup: String,
+}
+
+impl Place {
+    pub fn prepare() -> Result<Self> {
+        if !nix::unistd::geteuid().is_root() {
+            bail!("the READMEs are typed in namespaces of their own, which takes root");
+        }
+        let images = program::cache().join("readme-images");
+        let debian = fixtures::debian().map_err(|why| anyhow!("an image of Debian: {why}"))?;
+        image(&images, "debian", &debian, "bash", None)?;
+        image(&images, "alpine", &fixtures::busybox(), "sh", Some("NAME=\"Alpine Linux\"\nID=alpine\n"))?;
+        Ok(Self { images })
+    }
+
+    /// The shell, and what it leaves.
+    pub fn shell(&self) -> Result<(Command, Traces)> {
+        let files = tempfile::tempdir().context("making a directory")?;
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let cgroup = format!("/hull-readme-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let own = |name: &str| std::env::var(name).ok();
+        let path = own("PATH").unwrap_or_default();
+        let target = target()?;
+        let shown = |path: &Path| path.display().to_string();
+        let variables = [
+            ("HOME", own("HOME")),
+            ("CARGO_HOME", own("CARGO_HOME")),
+            ("RUSTUP_HOME", own("RUSTUP_HOME")),
+            // The READMEs of the steps say to put `target/*/debug` in front of their programs' names.
+            ("PATH", Some(format!("/usr/local/bin:{path}:/usr/sbin:/sbin:{}", shown(&target.join("debug"))))),
+            ("ROOT", Some(shown(root()))),
+            ("FILES", Some(shown(files.path()))),
+            ("IMAGES", Some(shown(&self.images))),
+            ("TARGET", target.parent().map(|target| shown(&target.join("readmes")))),
+            ("HULL_ROOT", Some("/srv/root".into())),
+            ("HULL_RUNROOT", Some("/srv/run".into())),
+            ("HULL_CGROUP_PARENT", Some(cgroup.clone())),
+            ("PS1", Some("# ".into())),
+            ("TERM", Some("dumb".into())),
+            ("LC_ALL", Some("C.UTF-8".into())),
+        ];
+        let variables = variables.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
+        // A reader's own settings, a proxy for one, would lead elsewhere.
+        let mut command = Command::new("env");
+        command.arg("-i").args(variables);
+        command.args(["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child"]);
+        command.args(["--propagation=private", "sh", "-euc", SETUP]);
+        Ok((command, Traces { _files: files, cgroup }))
+    }
+}
+
+impl Drop for Traces {
+    fn drop(&mut self) {
+        // A moment passes until the kernel has ended all that was in the namespaces.
+        for _ in 0..250 {
+            let (below, own) = (cgroups::below(&self.cgroup), cgroups::directories_of(&self.cgroup));
+            if below.iter().chain(&own).filter(|cgroup| fs::remove_dir(cgroup).is_err()).count() == 0 {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+}
+
+/// An OCI layout of one root file system, kept between runs. Made beside and renamed: it is whole or not there.
+fn image(images: &Path, name: &str, tar: &Path, shell: &str, os_release: Option<&str>) -> Result<()> {
+    let layout = images.join(name);
+    if layout.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(images)?;
+    let work = tempfile::tempdir_in(images)?;
+    let (tree, unfinished) = (work.path().join("tree"), work.path().join("layout"));
+    fs::create_dir(&tree)?;
+    run(Command::new("tar").arg("-C").arg(&tree).arg("-xf").arg(tar))?;
+    if let Some(text) = os_release {
+        fs::write(tree.join("etc/os-release"), text)?;
+    }
+    let image = format!("{}:latest", unfinished.display());
+    let umoci = |args: &[&str]| run(Command::new("umoci").args(args));
+    umoci(&["init", "--layout", &unfinished.to_string_lossy()])?;
+    umoci(&["new", "--image", &image])?;
+    umoci(&["insert", "--image", &image, &tree.to_string_lossy(), "/"])?;
+    let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    umoci(&["config", "--image", &image, "--config.cmd", shell, "--config.env", path])?;
+    fs::rename(&unfinished, &layout).with_context(|| format!("writing {}", layout.display()))
+}
