@@ -25,6 +25,10 @@ const COLUMNS: Columns = Columns {
         ("CreatedSince", "CREATED"),
         ("CreatedAt", "CREATED AT"),
         ("Size", "SIZE"),
+        ("VirtualSize", "SIZE"),
+        ("Containers", "CONTAINERS"),
+        ("SharedSize", "SHARED SIZE"),
+        ("UniqueSize", "UNIQUE SIZE"),
     ],
     shown: &["Repository", "Tag", "ID", "CreatedSince", "Size"],
 };
@@ -85,6 +89,11 @@ fn rows(record: &ImageRecord, no_trunc: bool) -> Vec<Value> {
             },
             "CreatedAt": created.map_or("N/A".into(), human::time),
             "Size": human::size(record.size),
+            "VirtualSize": human::size(record.size),
+            // docker's word for what was not counted.
+            "Containers": "N/A",
+            "SharedSize": "N/A",
+            "UniqueSize": "N/A",
         })
     };
     names.iter().map(row).collect()

@@ -53,8 +53,36 @@ fn shown(info: &Value) -> String {
 pub fn version(args: &Format) -> Result<u8> {
     let version = env!("CARGO_PKG_VERSION");
     let arch = hull_image::platform::Platform::host().architecture;
-    let platform = json!({ "Version": version, "ApiVersion": "1.47", "Os": "linux", "Arch": arch });
-    let value = json!({ "Client": platform, "Server": platform });
+    let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
+    // docker's fields; what only a program of Go's has is empty.
+    let value = json!({
+        "Client": {
+            "Platform": { "Name": "hull" },
+            "Version": version,
+            "ApiVersion": "1.47",
+            "DefaultAPIVersion": "1.47",
+            "GitCommit": "",
+            "GoVersion": "",
+            "Os": "linux",
+            "Arch": arch,
+            "BuildTime": "",
+            "Context": "default",
+        },
+        "Server": {
+            "Platform": { "Name": "hull" },
+            "Components": [],
+            "Version": version,
+            "ApiVersion": "1.47",
+            "MinAPIVersion": "1.24",
+            "GitCommit": "",
+            "GoVersion": "",
+            "Os": "linux",
+            "Arch": arch,
+            "KernelVersion": kernel,
+            "Experimental": false,
+            "BuildTime": "",
+        },
+    });
     output::object(&value, args.format.as_deref(), || {
         format!("hull\n Version:    {version}\n OS/Arch:    linux/{arch}\n")
     })?;

@@ -1,6 +1,6 @@
 //! `search`, and `image tags`: what registries have.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use hull_image::reference::Reference;
 use hull_image::registry::Found;
 use hull_image::remote;
@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::registry;
 use crate::cli::registry::{Search, Tags};
+use crate::docker::bools;
 use crate::ui::human;
 use crate::ui::list::{self, Columns};
 
@@ -29,6 +30,8 @@ pub fn search(args: &Search) -> Result<u8> {
         Some((registry, term)) if !Reference::is_short(&args.term) => (vec![registry.to_owned()], term),
         _ => (access.settings().search_registries(), args.term.as_str()),
     };
+    // What is wrong with a filter is said before anybody is asked.
+    args.filter.iter().try_for_each(|filter| keep(&mut Vec::new(), filter))?;
     let mut rows = Vec::new();
     for registry in registries {
         let mut found = remote::search(&access, &registry, term, args.limit.clamp(1, 100))?;
@@ -55,8 +58,9 @@ pub fn search(args: &Search) -> Result<u8> {
 
 fn keep(found: &mut Vec<Found>, filter: &str) -> Result<()> {
     match filter.split_once('=') {
-        Some(("is-official", wanted @ ("true" | "false"))) => {
-            found.retain(|found| found.official == (wanted == "true"));
+        Some(("is-official", wanted)) => {
+            let wanted = bools::parse(wanted).map_err(|why| anyhow!("invalid filter {filter:?}: {why}"))?;
+            found.retain(|found| found.official == wanted);
         }
         Some(("stars", least)) => {
             let least: u64 = least.parse().with_context(|| format!("invalid filter {filter:?}"))?;

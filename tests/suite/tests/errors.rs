@@ -119,6 +119,37 @@ fn values_that_make_no_sense_are_refused_before_anything_is_made() {
 }
 
 #[test]
+fn hints_lead_to_what_helps() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let create = |flags: &[&str]| t.hull(&[&["create"], flags, &["busybox"]].concat());
+    for flags in [&["--cpuset-cpus", "4000"][..], &["--cpuset-mems", "4000"], &["--cpuset-cpus", "x"]] {
+        let outcome = create(flags);
+        assert!(outcome.fails(1).starts_with("hull: invalid --cpuset-"), "{outcome}");
+        assert!(!outcome.stderr.contains("Math result"), "{outcome}");
+    }
+    for words in [&["network", "rm", "nonet"][..], &["network", "inspect", "nonet"]] {
+        let outcome = t.hull(words);
+        assert!(
+            !outcome.fails(1).contains("create") && outcome.stderr.contains("hull network ls"),
+            "{outcome}"
+        );
+    }
+    let outcome = t.hull(&["run", "--rm", "--network", "nonet", "busybox", "true"]);
+    assert!(outcome.fails(125).contains("hint: hull network create nonet"), "{outcome}");
+    let outcome = t.hull(&["run", "--rm", "--group-add", "strangers", "busybox", "true"]);
+    assert!(outcome.stderr.contains("no group \"strangers\" in the image's /etc/group"), "{outcome}");
+    t.write("squash", b"hsqs and more");
+    for verb in [&["import"][..], &["load", "-i"]] {
+        let outcome = t.hull(&[verb, &[t.path("squash").to_str().unwrap()]].concat());
+        assert!(outcome.fails(1).contains("squashfs") && outcome.stderr.contains("unsquashfs"), "{outcome}");
+    }
+    t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
+    assert!(!t.hull(&["unpause", "box"]).fails(1).contains("hint: stop it"));
+    let outcome = t.hull(&["run", "--rm", "busybox", "no-such-program"]);
+    assert!(outcome.stderr.contains("hint: more in book/src/reference/troubleshooting.md"), "{outcome}");
+}
+
+#[test]
 fn a_container_that_is_not_there_is_named_by_every_verb() {
     let Some(t) = Scenario::start() else { return };
     for verb in [

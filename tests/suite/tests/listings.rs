@@ -236,3 +236,60 @@ fn a_container_between_two_runs_shows_how_the_last_one_ended() {
     });
     t.ok(&["rm", "-f", "again"]);
 }
+
+#[test]
+fn templates_know_gos_names() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let id =
+        t.ok(&["run", "-d", "--name", "box", "--cpus", "1.5", "-p", "8080:80", "busybox", "sleep", "300"]);
+    let image = t.ok(&["image", "inspect", "-f", "{{.Id}}", "busybox"]);
+    t.ok(&["volume", "create", "data"]);
+    for (words, template, wanted) in [
+        (&["inspect", "box"][..], "{{.ID}} {{.Id}}", format!("{id} {id}")),
+        (
+            &["inspect", "box"],
+            "{{.HostConfig.NanoCPUs}} {{.HostConfig.NanoCpus}}",
+            "1500000000 1500000000".into(),
+        ),
+        (
+            &["inspect", "box"],
+            "{{.HostConfig.CPUShares}} {{.HostConfig.CPUPeriod}} {{.HostConfig.CPUQuota}}",
+            "0 0 0".into(),
+        ),
+        (
+            &["inspect", "box"],
+            "{{.HostConfig.DNS}} {{.HostConfig.DNSSearch}} {{.HostConfig.DNSOptions}}",
+            "[] [] []".into(),
+        ),
+        (
+            &["inspect", "box"],
+            "{{(index (index .HostConfig.PortBindings \"80/tcp\") 0).HostIP}}",
+            String::new(),
+        ),
+        (
+            &["inspect", "box"],
+            "{{range .NetworkSettings.Ports}}{{range .}}{{.HostIP}}:{{.HostPort}}{{end}}{{end}}",
+            "0.0.0.0:8080".into(),
+        ),
+        (&["image", "inspect", "busybox"], "{{.ID}}", image.clone()),
+        (&["inspect", "--type", "image", "busybox"], "{{.ID}}", image),
+        (&["network", "inspect", "bridge"], "{{len .ID}} {{.Name}}", "64 bridge".into()),
+        (&["volume", "inspect", "data"], "{{.Name}} {{.Driver}}", "data local".into()),
+        (
+            &["version"],
+            "{{.Client.APIVersion}} {{.Server.APIVersion}} {{.Server.Os}} {{.Server.Experimental}}",
+            "1.47 1.47 linux false".into(),
+        ),
+        (
+            &["info"],
+            "{{.NCPU}} {{.DockerRootDir}}",
+            format!("{} {}", t.ok(&["info", "-f", "{{.NCPU}}"]), t.data_root().display()),
+        ),
+        (&["system", "df"], "{{.Type}}", "Images\nContainers\nLocal Volumes".into()),
+    ] {
+        assert_eq!(t.ok(&[words, &["--format", template]].concat()), wanted, "{words:?} {template}");
+    }
+    // The keys of a map are data.
+    assert_eq!(t.inspect("box", "{{.Config.Labels.ID}}"), "<no value>");
+    assert!(t.hull(&["inspect", "-f", "{{.Nonsense}}", "box"]).fails(1).contains("Nonsense"));
+}

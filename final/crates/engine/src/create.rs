@@ -278,6 +278,9 @@ fn check(options: &CreateOptions) -> Result<()> {
             "--device-cgroup-rule and an ordinary user: device rules are root's; --device binds a device",
         );
     }
+    let resources = &options.resources;
+    check_cpuset("--cpuset-cpus", resources.cpuset_cpus.as_deref(), "cpu")?;
+    check_cpuset("--cpuset-mems", resources.cpuset_mems.as_deref(), "node")?;
     files::check(options)?;
     for sysctl in options.sysctls.keys() {
         let shared = match sysctl.split('.').next() {
@@ -300,6 +303,32 @@ fn check_platform(image: &Image, name: &str, wanted: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::Unsupported(format!("image {name} is for {found}, and --platform asks for {wanted}")))
+}
+
+/// The kernel answers a CPU that is not there with words about numbers.
+fn check_cpuset(flag: &str, wanted: Option<&str>, kind: &str) -> Result<()> {
+    let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else { return Ok(()) };
+    let invalid = |why: String| Error::Invalid { what: format!("{flag} {wanted:?}"), why };
+    let list = cpuset(wanted).ok_or_else(|| invalid("expected a list such as 0-2,4".into()))?;
+    // A kernel without NUMA has no directory of nodes; there is one.
+    let path = format!("/sys/devices/system/{kind}/online");
+    let text = std::fs::read_to_string(path).unwrap_or_else(|_| "0".into());
+    let online = cpuset(text.trim()).unwrap_or_default();
+    let is_online = |number: u16| online.iter().any(|(first, last)| (*first..=*last).contains(&number));
+    match list.into_iter().flat_map(|(first, last)| first..=last).all(is_online) {
+        true => Ok(()),
+        false => Err(invalid(format!("this machine has {}", text.trim()))),
+    }
+}
+
+/// The ranges of cpuset(7)'s list format.
+fn cpuset(text: &str) -> Option<Vec<(u16, u16)>> {
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        (first <= last).then_some((first, last))
+    };
+    text.split(',').map(range).collect()
 }
 
 /// More than there are would be no limit, and most likely a slip.

@@ -65,6 +65,7 @@ impl Error {
     /// What the reader can do next.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::WrongState { verb: "unpause", .. } => None,
             Self::WrongState { state: "running", name, .. } => {
                 Some(format!("stop it first: hull stop {name}"))
             }

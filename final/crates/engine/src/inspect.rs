@@ -141,6 +141,7 @@ fn config(record: &Record) -> Value {
         "Env": record.process.env,
         "Cmd": or_null(&record.process.command),
         "Image": options.image,
+        "OnBuild": null,
         "Volumes": null,
         "WorkingDir": record.process.working_dir,
         "Entrypoint": or_null(&record.process.entrypoint),
@@ -153,7 +154,8 @@ fn config(record: &Record) -> Value {
 fn host_config(record: &Record) -> Value {
     let options = &record.options;
     let limits = &options.resources;
-    json!({
+    let mut config = not_in_hull();
+    let own = json!({
         "Binds": binds(record),
         "ContainerIDFile": "",
         "LogConfig": log_config(options),
@@ -203,6 +205,36 @@ fn host_config(record: &Record) -> Value {
             "Name": limit.name, "Hard": limit.hard, "Soft": limit.soft,
         })).collect::<Vec<_>>(),
         "Init": options.init,
+    });
+    if let (Value::Object(config), Value::Object(own)) = (&mut config, own) {
+        config.extend(own);
+    }
+    config
+}
+
+/// What docker's `HostConfig` has and hull does not: scripts ask for it, and get what docker says where it is not set.
+fn not_in_hull() -> Value {
+    json!({
+        "BlkioDeviceReadBps": null,
+        "BlkioDeviceReadIOps": null,
+        "BlkioDeviceWriteBps": null,
+        "BlkioDeviceWriteIOps": null,
+        "BlkioWeight": 0,
+        "BlkioWeightDevice": null,
+        "Cgroup": "",
+        "CgroupParent": "",
+        "ConsoleSize": [0, 0],
+        "CpuCount": 0,
+        "CpuPercent": 0,
+        "CpuRealtimePeriod": 0,
+        "CpuRealtimeRuntime": 0,
+        "DeviceRequests": null,
+        "IOMaximumBandwidth": 0,
+        "IOMaximumIOps": 0,
+        "Isolation": "",
+        "Links": null,
+        "UsernsMode": "",
+        "VolumeDriver": "",
     })
 }
 

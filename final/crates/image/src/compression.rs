@@ -48,6 +48,28 @@ impl Compression {
     }
 }
 
+/// Files that hold a root file system too, and how it becomes a tar.
+fn foreign(start: &[u8]) -> Option<Error> {
+    let (what, instead) = match start {
+        [b'h', b's', b'q', b's', ..] => {
+            ("a squashfs file system", "unsquashfs -d DIR FILE, then tar -C DIR -c . | hull import - NAME")
+        }
+        [b'Q', b'F', b'I', 0xfb, ..] => (
+            "a virtual machine's disk (qcow2)",
+            "guestfish or qemu-nbd mounts it; then tar -C DIR -c . | hull import - NAME",
+        ),
+        [b'P', b'K', 3, 4, ..] => {
+            ("a zip archive", "unzip -d DIR FILE, then tar -C DIR -c . | hull import - NAME")
+        }
+        [b'0', b'7', b'0', b'7', b'0', b'1' | b'2', ..] => {
+            ("a cpio archive", "in an empty directory: cpio -id <FILE, then tar -c . | hull import - NAME")
+        }
+        [0x7f, b'E', b'L', b'F', ..] => ("a program", "give the archive, and not what reads it"),
+        _ => return None,
+    };
+    Some(Error::Foreign { what, instead })
+}
+
 /// The tar inside: plain, or compressed with gzip, zstd, xz or bzip2, in any number of members, frames or streams.
 pub fn decompress<'a>(stream: impl Read + 'a) -> Result<BufReader<Box<dyn Read + 'a>>> {
     let stream = BufReader::with_capacity(BUFFER, stream);
@@ -58,6 +80,9 @@ fn unpacked<'a>(mut stream: impl BufRead + 'a) -> Result<Box<dyn Read + 'a>> {
     let mut start = [0; 6];
     // A pipe may give them one by one.
     let length = fill(&mut stream, &mut start)?;
+    if let Some(foreign) = foreign(&start[..length]) {
+        return Err(foreign);
+    }
     let compression = Compression::of(&start[..length]);
     let stream = std::io::Cursor::new(start).take(length as u64).chain(stream);
     Ok(match compression {
@@ -153,6 +178,19 @@ impl<R: Read> Read for Counted<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_archive_is_called_by_its_name() {
+        for (start, what) in
+            [(&b"hsqs...."[..], "squashfs"), (b"PK\x03\x04..", "zip"), (b"070701....", "cpio")]
+        {
+            let error = decompress(start).err().unwrap();
+            assert!(
+                error.to_string().contains(what) && error.hint().unwrap().contains("hull import"),
+                "{error}"
+            );
+        }
+    }
 
     #[test]
     fn what_grows_out_of_all_proportion_is_refused() {

@@ -12,6 +12,9 @@ pub enum Error {
     Refused { member: String, why: String },
     #[error("the archive is damaged: {0}")]
     Damaged(String),
+    /// Of a kind that is known, and no archive.
+    #[error("this is {what}, and not a tar")]
+    Foreign { what: &'static str, instead: &'static str },
     #[error("this is no image: {0}")]
     NotAnImage(String),
     #[error("the image is for {}, and not for {host}", offered.join(", "))]
@@ -94,6 +97,11 @@ impl Error {
             {
                 Some("make room: hull system prune".into())
             }
+            Self::Foreign { instead, .. } => Some((*instead).into()),
+            Self::Damaged(why) if why.starts_with("not a tar") => Some(
+                "expected a tar, plain or packed with gzip, zstd, xz or bzip2; if it is one, it was changed on the way"
+                    .into(),
+            ),
             Self::Damaged(_) => Some("fetch it again: it is incomplete or was changed on the way".into()),
             Self::Registry { registry, problem, .. } => problem.hint(registry),
             Self::Storage(error) => error.hint(),

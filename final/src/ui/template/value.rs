@@ -9,8 +9,11 @@ use crate::docker::fields;
 
 /// The keys whose objects are maps in docker's types: any key may be asked for, and one that is not there
 /// gives `<no value>`. Every other object stands for a struct, where a name that is not there is a mistake.
-const MAPS: [&str; 10] = [
+const MAPS: [&str; 14] = [
     "Annotations",
+    "AuxiliaryAddresses",
+    "Containers",
+    "DriverOpts",
     "Data",
     "ExposedPorts",
     "Labels",
@@ -19,6 +22,7 @@ const MAPS: [&str; 10] = [
     "PortBindings",
     "Ports",
     "Sysctls",
+    "Tmpfs",
     "Volumes",
 ];
 
