@@ -238,3 +238,17 @@ fn linked_containers_are_in_the_file_of_hosts() {
     assert!(hosts(&["--link", "db"]).fails(125).contains("does not run on one of"));
     assert!(hosts(&["--link", "nobody"]).fails(125).contains("No such container: nobody"));
 }
+
+#[test]
+fn on_a_users_network_a_link_is_a_name_for_whoever_comes() {
+    let Some(lan) = Lan::start() else { return };
+    lan.t.ok(&["network", "create", "back"]);
+    let place = lan.run("web", &["--network", "back", "--link", "db:database", "--link", "later"]);
+    assert!(find(&place, "database").is_empty());
+    lan.run("db", &["--network", "back"]);
+    assert_eq!(find(&place, "database"), [lan.address("db")]);
+    let hosts = lan.t.ok(&["exec", "web", "cat", "/etc/hosts"]);
+    assert!(!hosts.contains("database"), "{hosts}");
+    lan.t.ok(&["rm", "-f", "web", "db"]);
+    lan.t.ok(&["network", "rm", "back"]);
+}

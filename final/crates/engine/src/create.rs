@@ -95,9 +95,6 @@ impl Engine {
             resolved.network = crate::network::default_mode();
         }
         crate::network::check_mode(&resolved)?;
-        for (container, _) in &mut resolved.links {
-            *container = self.resolve(container)?;
-        }
         match &mut resolved.network {
             NetworkMode::Container(name) => *name = self.resolve(name)?,
             NetworkMode::Networks if resolved.networks.is_empty() => {
@@ -109,6 +106,12 @@ impl Engine {
         for option in &mut resolved.networks {
             if option.network != crate::network::DEFAULT {
                 option.network = self.find_network(&option.network)?.name;
+            }
+        }
+        // On a user's network the name counts, for whoever has it when it is asked for.
+        if crate::network::in_hosts(&resolved) {
+            for (container, _) in &mut resolved.links {
+                *container = self.resolve(container)?;
             }
         }
         Ok(resolved)

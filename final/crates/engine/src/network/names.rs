@@ -13,6 +13,7 @@ use hull_network::netlink::{Protocol, Socket};
 use hull_network::nftables::redirect_names;
 
 use super::endpoint::{self, Endpoint};
+use super::link::in_hosts;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::files;
@@ -25,6 +26,8 @@ pub(super) struct Names {
     id: String,
     /// `--dns`
     dns: Vec<String>,
+    /// `--link`: another container's name, and what it is called here.
+    links: Vec<(String, String)>,
     /// When the container was last put on a network, or taken off one.
     changed: Option<SystemTime>,
 }
@@ -42,7 +45,11 @@ impl Names {
         endpoints: &[Endpoint],
         inside: &OwnedFd,
     ) -> Result<(Self, Socket)> {
-        let directory = directory(engine, endpoints)?;
+        let links = match in_hosts(&record.options) {
+            true => vec![],
+            false => record.options.links.clone(),
+        };
+        let directory = directory(engine, endpoints, &links)?;
         let servers = servers(&record.options.dns, endpoints);
         // Its first process brings `lo` up as well, but perhaps not yet.
         let mut route = Socket::inside(inside.as_fd(), Protocol::Route)?;
@@ -58,6 +65,7 @@ impl Names {
             engine: engine.clone(),
             id: record.id.clone(),
             dns: record.options.dns.clone(),
+            links,
             changed,
         };
         Ok((names, filter))
@@ -73,7 +81,7 @@ impl Names {
         let changed = endpoint::changed(&self.engine, &self.id);
         if changed != self.changed
             && let Ok(endpoints) = endpoint::endpoints(&self.engine, &self.id)
-            && let Ok(directory) = directory(&self.engine, &endpoints)
+            && let Ok(directory) = directory(&self.engine, &endpoints, &self.links)
         {
             self.resolver.set_networks(directory, servers(&self.dns, &endpoints));
             self.changed = changed;
@@ -81,8 +89,9 @@ impl Names {
     }
 }
 
-fn directory(engine: &Engine, endpoints: &[Endpoint]) -> Result<Directory> {
+fn directory(engine: &Engine, endpoints: &[Endpoint], links: &[(String, String)]) -> Result<Directory> {
     let mut directory = Directory::default();
+    links.iter().for_each(|(name, alias)| directory.link(alias, name));
     for network in endpoints.iter().map(|endpoint| &endpoint.network).filter(|network| !network.is_default())
     {
         let leases = Leases::open(engine.root().run(), &network.name)?;

@@ -55,7 +55,8 @@ impl Engine {
 
     /// docker's layout.
     pub fn inspect_network(&self, name: &str) -> Result<Value> {
-        if let Some(special) = special(name) {
+        if let Some(mut special) = special(name) {
+            special["Containers"] = Value::Object(self.on_special(name)?);
             return Ok(special);
         }
         if name == DEFAULT && self.load_network(DEFAULT)?.is_none() {
@@ -86,6 +87,24 @@ impl Engine {
             containers.insert(id, described);
         }
         Ok(describe(&network, containers))
+    }
+
+    /// The running containers that share the host's network, or have none.
+    fn on_special(&self, name: &str) -> Result<Map<String, Value>> {
+        let mut containers = Map::new();
+        for container in self.list()?.into_iter().filter(|container| container.status.is_active()) {
+            if container.networks == [name] {
+                let described = json!({
+                    "Name": container.name,
+                    "EndpointID": container.id,
+                    "MacAddress": "",
+                    "IPv4Address": "",
+                    "IPv6Address": "",
+                });
+                containers.insert(container.id, described);
+            }
+        }
+        Ok(containers)
     }
 
     /// Removes a network that no running container is on.
@@ -190,6 +209,8 @@ fn describe(network: &NetworkRecord, containers: Map<String, Value>) -> Value {
         "Internal": network.internal,
         "Attachable": false,
         "Ingress": false,
+        "ConfigFrom": { "Network": "" },
+        "ConfigOnly": false,
         "Containers": containers,
         "Options": network.options,
         "Labels": network.labels,
@@ -207,11 +228,17 @@ fn special(name: &str) -> Option<Value> {
     Some(json!({
         "Name": name,
         "Id": special_id(name),
+        "Created": "0001-01-01T00:00:00Z",
         "Scope": "local",
         "Driver": driver,
+        "EnableIPv4": true,
         "EnableIPv6": false,
         "IPAM": { "Driver": "default", "Options": null, "Config": [] },
         "Internal": false,
+        "Attachable": false,
+        "Ingress": false,
+        "ConfigFrom": { "Network": "" },
+        "ConfigOnly": false,
         "Containers": {},
         "Options": {},
         "Labels": {},

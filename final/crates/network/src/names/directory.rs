@@ -17,6 +17,8 @@ const SETTLED: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub struct Directory {
     networks: Vec<Network>,
+    /// Names that only this container uses, and what they stand for.
+    links: BTreeMap<String, String>,
     /// For each question the next of several containers of one name comes first.
     turn: usize,
 }
@@ -46,13 +48,22 @@ impl Directory {
         });
     }
 
+    /// One more name, for whoever goes by `name` when it is asked for.
+    pub fn link(&mut self, alias: &str, name: &str) {
+        // A whole id is known by its first twelve digits.
+        let is_id = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let name = if is_id { &name[..12] } else { name };
+        self.links.insert(alias.to_ascii_lowercase(), name.to_ascii_lowercase());
+    }
+
     /// What is known here. `None`: it is for others to answer.
     pub fn answer(&mut self, question: &Question) -> Option<(Code, Vec<Record>)> {
         self.networks.iter_mut().for_each(Network::refresh);
         if let Some(address) = message::reverse(&question.name) {
             return self.reverse(question, address);
         }
-        let mut found: Vec<IpAddr> = self.networks.iter().flat_map(|n| n.find(&question.name)).collect();
+        let name = self.links.get(&question.name).unwrap_or(&question.name);
+        let mut found: Vec<IpAddr> = self.networks.iter().flat_map(|n| n.find(name)).collect();
         if found.is_empty() {
             return None;
         }
@@ -123,6 +134,19 @@ mod tests {
 
     fn pool(subnet: &str) -> Pool {
         Pool::new(subnet.parse().unwrap(), None, None).unwrap()
+    }
+
+    #[test]
+    fn a_link_is_a_name_for_whoever_has_the_other_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let leases = Leases::open(dir.path(), "backend").unwrap();
+        let mut directory = Directory::default();
+        directory.add("backend", &[pool("10.0.0.0/24")], Leases::open(dir.path(), "backend").unwrap());
+        directory.link("Store", "db");
+        let question = message::read(&ask("store", A)).unwrap();
+        assert!(directory.answer(&question).is_none());
+        let address = leases.take(&pool("10.0.0.0/24"), &holder('a', &["db"])).unwrap();
+        assert_eq!(directory.answer(&question).unwrap().1, [Record::Address(address)]);
     }
 
     fn holder(id: char, names: &[&str]) -> Holder {
