@@ -200,16 +200,6 @@ fn connecting_and_disconnecting_work_on_running_and_stopped_containers() {
 
 /// Who tries a name's addresses in turn must not wait at the first.
 #[track_caller]
-fn refuses_loopback6(lan: &Lan) {
-    for port in [8080, 8081] {
-        let address = std::net::SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port));
-        let wait = std::time::Duration::from_secs(20);
-        let answer = lan.host.inside(|| std::net::TcpStream::connect_timeout(&address, wait));
-        let error = answer.expect_err("nobody listens there");
-        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused, "{address}: {error}");
-    }
-}
-
 #[test]
 fn ipv6_is_there_where_asked_for_and_nowhere_else() {
     let Some(lan) = Lan::start() else { return };
@@ -222,11 +212,11 @@ fn ipv6_is_there_where_asked_for_and_nowhere_else() {
     lan.serve(&lan.neighbour, "[::]:90");
     assert_eq!(six.ask(Transport::Tcp, "[fd00:1::2]:90"), "fd00:1::1");
     assert_eq!(lan.neighbour.ask(Transport::Tcp, "[fd00:1::1]:8080"), "fd00:1::2");
-    refuses_loopback6(&lan);
-    let refused = lan.t.hull(&["run", "--rm", "--network", "six", "-p", "[::1]:8090:80", "busybox", "true"]);
-    assert!(refused.fails(125).contains("publish it at 127.0.0.1"), "{refused}");
+    let at_loopback = |port: u16| lan.host.ask(Transport::Tcp, &format!("[::1]:{port}"));
+    assert!(!at_loopback(8080).is_empty(), "connections to ::1 are copied");
     let four = lan.run("four", &["-p", "8081:80"]);
-    refuses_loopback6(&lan);
+    lan.serve(&four, "0.0.0.0:80");
+    assert_eq!(at_loopback(8081), lan.gateway("four"));
     assert_eq!(four.sh("ip -6 -o addr show dev eth0"), "");
     drop((six, four));
     lan.stop_serving();
@@ -288,4 +278,19 @@ fn two_hundred_started_sixteen_at_a_time_get_different_addresses_and_leave_nothi
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     t.ok(&[&["rm", "-f"], &names[..]].concat());
     assert_eq!(t.inspect("bridge", "{{len .Containers}}"), "0");
+}
+
+#[test]
+fn host_and_none_list_who_is_on_them() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    for network in ["host", "none"] {
+        t.ok(&["run", "-d", "--name", network, "--network", network, "busybox", "sleep", "300"]);
+    }
+    t.ok(&["create", "--name", "idle", "--network", "host", "busybox", "true"]);
+    for network in ["host", "none"] {
+        let names = "{{range .Containers}}{{.Name}} {{end}}";
+        assert_eq!(t.ok(&["network", "inspect", "-f", names, network]).trim(), network);
+    }
+    t.ok(&["rm", "-f", "host", "none", "idle"]);
+    assert_eq!(t.ok(&["network", "inspect", "-f", "{{len .Containers}}", "host"]), "0");
 }

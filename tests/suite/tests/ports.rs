@@ -428,3 +428,35 @@ fn a_thousand_ports_are_more_descriptors_than_the_container_is_to_have() {
     let shown = t.ok(&["ps", "--format", "{{.Ports}}"]);
     assert_eq!(shown, "0.0.0.0:10000-11499->20000-21499/tcp");
 }
+
+/// No rule can lead there, so a process copies each connection.
+#[test]
+fn a_published_port_answers_at_the_hosts_own_ipv6_address() {
+    let Some(lan) = Lan::start() else { return };
+    let web = lan.server("web", &["-p", "8080:80", "-p", "[::1]:8090:80"]);
+    let gateway = lan.gateway("web");
+    for port in [8080, 8090] {
+        for _ in 0..20 {
+            assert_eq!(lan.host.ask(Transport::Tcp, &format!("[::1]:{port}")), gateway);
+        }
+    }
+    assert!(lan.t.ok(&["port", "web"]).contains("80/tcp -> [::1]:8090"));
+    // Many at once, and one that stays.
+    let open = std::net::TcpStream::connect("[::1]:8080").unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| assert_eq!(lan.host.ask(Transport::Tcp, "[::1]:8080"), gateway));
+        }
+    });
+    let monitor = lan.t.monitor_of("web");
+    let children = || std::fs::read_to_string(format!("/proc/{monitor}/task/{monitor}/children")).unwrap();
+    eventually("those who are served have gone", || children().split_whitespace().count() == 2);
+    drop(web);
+    lan.t.ok(&["rm", "-f", "web"]);
+    assert!(std::net::TcpStream::connect("[::1]:8080").is_err(), "nobody listens any more");
+    drop(open);
+    // A server of the host's own at ::1 is in nobody's way.
+    let own = std::net::TcpListener::bind("[::1]:8080").unwrap();
+    lan.t.ok(&["run", "--rm", "-p", "8080:80", "busybox", "true"]);
+    drop(own);
+}

@@ -10,7 +10,7 @@ use hull_network::mac::Mac;
 use hull_network::namespace;
 use hull_network::netlink::Socket;
 use hull_network::pool::Pool;
-use hull_network::ports::{self, EVERYWHERE, Held, Mapping};
+use hull_network::ports::{self, EVERYWHERE, Held, Mapping, Transport};
 use hull_storage::process_id::ProcessId;
 use rustix::event::PollFlags;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -21,6 +21,7 @@ use super::carrier::{self, Carrier};
 use super::endpoint::{self, Endpoint, Places};
 use super::names::{Names, has_resolver};
 use super::record::NetworkRecord;
+use super::relay::Relays;
 use super::show::PublishedPort;
 use super::{ended, expose};
 use crate::create::random;
@@ -46,6 +47,7 @@ pub(crate) struct Attachment {
     /// Links whose rules and cables have gone since the container ran. Others may have come without our knowing.
     unplugged: Vec<String>,
     names: Option<Names>,
+    relays: Relays,
     /// In the container's namespace, likewise.
     inside: Option<Socket>,
     /// An ordinary user's.
@@ -147,7 +149,9 @@ impl Attachment {
 
     /// What the monitor is to poll.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
-        self.names.iter().flat_map(|names| names.resolver.descriptors())
+        let held = if self.running.is_some() { self.held.as_slice() } else { &[] };
+        let names = self.names.iter().flat_map(|names| names.resolver.descriptors());
+        names.chain(self.relays.descriptors(held))
     }
 
     /// When [`Self::serve`] is due though nothing has come.
@@ -157,6 +161,10 @@ impl Attachment {
 
     pub(crate) fn serve(&mut self) {
         self.names.iter_mut().for_each(Names::serve);
+        if let Some((engine, id, _)) = &self.running {
+            // Where nobody is known nothing can be led: the connection is closed.
+            self.relays.serve(&self.held, || endpoint::endpoints(engine, id).unwrap_or_default());
+        }
     }
 
     /// The container has been put on a network, or taken off one.
@@ -194,6 +202,7 @@ impl Attachment {
 
     /// The container has ended: its rules go, its addresses and ports stay for another run.
     pub(crate) fn disconnect(&mut self, engine: &Engine, id: &str) -> Result<()> {
+        self.relays.end();
         // Its sockets would keep the namespace.
         (self.names, self.inside, self.running, self.carrier) = (None, None, None, None);
         let suspended = expose::suspend(engine, id);
@@ -329,27 +338,37 @@ fn hold_ports(places: &mut Places, mappings: &[Mapping]) -> Result<Vec<Held>> {
         let what = format!("port of a container on network {}", endpoint.network.name);
         return Err(Error::Invalid { what, why });
     }
-    let at_loopback6 = |mapping: &&Mapping| mapping.host_ip == Some(Ipv6Addr::LOCALHOST.into());
-    if let Some(mapping) = mappings.iter().find(at_loopback6) {
-        let why = "the kernel leads nothing from ::1 to another link; publish it at 127.0.0.1".into();
-        return Err(Error::Invalid { what: format!("port mapping of {} at ::1", mapping.container), why });
-    }
     let host_ip = network.and_then(|network| network.host_ip);
     let mut held = ports::hold(mappings, host_ip.unwrap_or(EVERYWHERE))?;
-    if host_ip.is_none() && network.is_some_and(|network| network.has_ipv6()) {
-        // "All addresses" are those of both families, and the port is the same.
-        let both = mappings.iter().zip(&held).filter(|(mapping, _)| mapping.host_ip.is_none());
-        let both: Vec<_> = both
-            .map(|(mapping, held)| {
-                let port = held.host.port();
-                Mapping { host: Some((port, port)), ..mapping.clone() }
-            })
-            .collect();
+    let has_ipv6 = network.is_some_and(|network| network.has_ipv6());
+    // "All addresses" are those of both families, and the port is the same.
+    let everywhere = mappings.iter().zip(&held).filter(|(mapping, _)| mapping.host_ip.is_none());
+    let both: Vec<_> = everywhere
+        .filter(|_| host_ip.is_none())
+        .map(|(mapping, held)| {
+            let port = held.host.port();
+            let loopback = (!has_ipv6).then_some(IpAddr::from(Ipv6Addr::LOCALHOST));
+            Mapping { host: Some((port, port)), host_ip: loopback, ..mapping.clone() }
+        })
+        .collect();
+    if has_ipv6 {
         held.extend(ports::hold(&both, Ipv6Addr::UNSPECIFIED.into())?);
     }
+    let (relayed, led): (Vec<_>, Vec<_>) = held
+        .iter()
+        .map(PublishedPort::from)
+        .partition(|port| is_relayed(port, has_ipv6) && network.is_some());
     let name = network.map(|network| network.name.clone());
-    places.waiting = held.iter().map(PublishedPort::from).collect();
+    (places.relayed, places.waiting) = (relayed, led);
     places.publish();
+    if !has_ipv6 {
+        // A server of the host's own at ::1, or a host without IPv6, is no reason not to start.
+        let at_loopback = both.iter().filter(|mapping| mapping.container.transport == Transport::Tcp);
+        let at_loopback =
+            at_loopback.filter_map(|mapping| ports::hold(std::slice::from_ref(mapping), EVERYWHERE).ok());
+        held.extend(at_loopback.flatten());
+    }
+    held.iter_mut().for_each(Held::listen);
     match (places.waiting.first(), name) {
         (Some(port), Some(network)) => Err(Error::Invalid {
             what: format!("port mapping {} to {}", port.host, port.container),
@@ -357,6 +376,12 @@ fn hold_ports(places: &mut Places, mappings: &[Mapping]) -> Result<Vec<Held>> {
         }),
         _ => Ok(held),
     }
+}
+
+/// Whether no rule can lead to a port, so that its connections are copied.
+fn is_relayed(port: &PublishedPort, has_ipv6: bool) -> bool {
+    let IpAddr::V6(ip) = port.host.ip() else { return false };
+    port.container.transport == Transport::Tcp && (ip.is_loopback() || !has_ipv6)
 }
 
 /// Ends the leases; the addresses rest.

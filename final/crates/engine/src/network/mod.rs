@@ -17,6 +17,7 @@
 //! names       the resolver at 127.0.0.11, on networks other than the default one
 //! show        what ps, port and inspect say of it
 //! create, verbs, connect   hull network
+//! relay       connections to ::1, copied
 //! reload      rules that another tool has flushed
 //! ended       who has ended, taken out of the rules many at a time
 //! recover     what a killed monitor left of it
@@ -42,6 +43,7 @@ mod names;
 mod parent;
 mod record;
 mod recover;
+mod relay;
 mod reload;
 mod show;
 mod trace;

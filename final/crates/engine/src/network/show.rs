@@ -54,8 +54,8 @@ pub(crate) fn published(engine: &Engine, id: &str) -> Result<Vec<PublishedPort>>
 
 /// With the ids of the networks that it is on.
 pub(crate) fn published_on(engine: &Engine, id: &str) -> Result<(Vec<PublishedPort>, Vec<String>)> {
-    let Places { endpoints, carried, .. } = Places::load(engine, id)?;
-    let mut ports = carried;
+    let Places { endpoints, carried, relayed, .. } = Places::load(engine, id)?;
+    let mut ports = [carried, relayed].concat();
     ports.extend(endpoints.iter().flat_map(|endpoint| &endpoint.published).map(PublishedPort::from));
     ports.sort_unstable();
     Ok((ports, endpoints.into_iter().map(|endpoint| endpoint.network.id).collect()))

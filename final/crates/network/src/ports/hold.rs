@@ -1,9 +1,9 @@
 //! Sockets bound to the host's ports, so that nobody else gets them.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{
     AddressFamily, Protocol, SocketAddrUnix, SocketFlags, SocketType, bind, getsockname, ipproto, listen,
     socket_with, sockopt,
@@ -17,8 +17,29 @@ use crate::error::{Error, Result};
 pub struct Held {
     pub host: SocketAddr,
     pub container: Port,
-    _socket: OwnedFd,
+    socket: OwnedFd,
+    listens: bool,
 }
+
+impl Held {
+    /// Listens where no rule leads connections past the socket: over IPv6 at ::1, or where the container has no IPv6.
+    pub fn listen(&mut self) {
+        if self.container.transport == Transport::Tcp && self.host.is_ipv6() {
+            // What its connections leave in TIME_WAIT is in nobody's way then (ip(7), SO_REUSEADDR).
+            let ready = sockopt::set_socket_reuseaddr(&self.socket, true)
+                .and_then(|()| listen(&self.socket, BACKLOG))
+                .and_then(|()| ioctl_fionbio(&self.socket, true));
+            self.listens = ready.is_ok();
+        }
+    }
+
+    /// Where connections arrive that have to be copied.
+    pub fn listener(&self) -> Option<BorrowedFd<'_>> {
+        self.listens.then(|| self.socket.as_fd())
+    }
+}
+
+const BACKLOG: i32 = 128;
 
 /// Takes the ports on the host that the mappings ask for, or none of them. `ip` is for mappings that name no address.
 pub fn hold(mappings: &[Mapping], ip: IpAddr) -> Result<Vec<Held>> {
@@ -32,7 +53,9 @@ fn hold_one(mapping: &Mapping, ip: IpAddr) -> Result<Held> {
     for port in first..=last {
         let host = SocketAddr::new(ip, port);
         match take(transport, host) {
-            Ok((socket, host)) => return Ok(Held { host, container: mapping.container, _socket: socket }),
+            Ok((socket, host)) => {
+                return Ok(Held { host, container: mapping.container, socket, listens: false });
+            }
             Err(Errno::ADDRINUSE) => {}
             Err(errno) => {
                 refused = errno;
