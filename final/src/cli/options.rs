@@ -118,9 +118,9 @@ pub struct CreateArgs {
     /// KEY=VALUE, for the OCI runtime
     #[arg(long, value_name = "ANNOTATION", help_heading = "Metadata")]
     pub annotation: Vec<String>,
-    /// json-file or none
-    #[arg(long, value_name = "DRIVER", default_value = "json-file", value_parser = ["json-file", "none"], help_heading = "Metadata")]
-    pub log_driver: String,
+    /// json-file or none [default: json-file]
+    #[arg(long, value_name = "DRIVER", value_parser = ["json-file", "none"], help_heading = "Metadata")]
+    pub log_driver: Option<String>,
     /// max-size=SIZE, max-file=COUNT
     #[arg(long, value_name = "OPTION", help_heading = "Metadata")]
     pub log_opt: Vec<String>,
@@ -271,7 +271,7 @@ impl CreateArgs {
             restart: self.restart.clone(),
             stop_signal: self.stop_signal.clone(),
             stop_timeout: self.stop_timeout,
-            log: log_options(&self.log_driver, &self.log_opt)?,
+            log: log_options(self.log_driver.as_deref().unwrap_or("json-file"), &self.log_opt)?,
             platform: self.platform.clone(),
             ..CreateOptions::default()
         };
@@ -339,7 +339,7 @@ fn security_option(text: &str, options: &mut CreateOptions) -> Result<()> {
     Ok(())
 }
 
-fn log_options(driver: &str, options: &[String]) -> Result<LogOptions> {
+pub fn log_options(driver: &str, options: &[String]) -> Result<LogOptions> {
     let driver = if driver == "none" { LogDriver::None } else { LogDriver::JsonFile };
     let mut log = LogOptions { driver, ..LogOptions::default() };
     for option in options {

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use hull_engine::options::CreateOptions;
 use hull_engine::{Engine, Record};
 
+use super::daemon;
 use super::pull::{self, When};
 use crate::cli::container::Create;
 use crate::cli::options::{CreateArgs, Rest};
@@ -32,6 +33,7 @@ pub fn need_image(path: &str, args: &CreateArgs) -> Result<()> {
 pub fn make(engine: &Engine, args: &CreateArgs, detach: bool) -> Result<Record> {
     // docker's exit code where the flags go not together, for `create` too.
     let mut options = args.to_options(detach).context(Exit(125))?;
+    daemon::read().and_then(|daemon| daemon.apply(&mut options, args)).context(Exit(125))?;
     let ensure = |options: &CreateOptions, when| {
         pull::ensure(engine, &options.image, when, options.platform.as_deref(), args.quiet)
     };

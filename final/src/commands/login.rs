@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Read, Write};
 use anyhow::{Context, Result, bail};
 use hull_image::registry::{self, Access, AccessOptions, Login as Kept};
 
+use super::daemon;
 use super::registry::access;
 use crate::cli::registry::{Login, Logout};
 use crate::ui::output;
@@ -53,7 +54,11 @@ pub fn login(args: &Login) -> Result<u8> {
 
 pub fn logout(args: &Logout) -> Result<u8> {
     let registry = registry::name(args.registry.as_deref().unwrap_or_default());
-    let access = Access::new(AccessOptions { auth_file: args.authfile.clone(), ..AccessOptions::default() })?;
+    let access = Access::new(AccessOptions {
+        auth_file: args.authfile.clone(),
+        insecure: daemon::read()?.insecure_registries.clone(),
+        ..AccessOptions::default()
+    })?;
     match registry::logout(&access, registry)? {
         true => output::line(format!("Removing login credentials for {registry}"))?,
         false => output::line(format!("Not logged in to {registry}"))?,

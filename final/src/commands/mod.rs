@@ -4,6 +4,7 @@ mod attach;
 mod commit;
 mod copy;
 mod create;
+mod daemon;
 mod exec;
 mod filter;
 mod history;
@@ -175,7 +176,9 @@ fn open(global: &Global) -> Result<Engine> {
             "it has to be a directory of your own that nobody else can write to; or use --runroot",
         );
     }
-    Ok(Engine::open(&data, &run, global.cgroup_parent.clone())?)
+    let cgroup_parent = global.cgroup_parent.clone();
+    let cgroup_parent = cgroup_parent.or_else(|| daemon::read().ok()?.cgroup_parent.clone());
+    daemon::prepare(Engine::open(&data, &run, cgroup_parent)?)
 }
 
 /// On stderr, for the listing itself has no place for the reason.

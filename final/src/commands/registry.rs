@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 use hull_image::registry::{Access, AccessOptions, Credential};
 
+use super::daemon;
 use crate::cli::registry as cli;
 
 pub fn access(args: &cli::Access) -> Result<Access> {
@@ -11,12 +12,15 @@ pub fn access(args: &cli::Access) -> Result<Access> {
 
 pub fn access_with_chunk(args: &cli::Access, chunk: Option<u64>) -> Result<Access> {
     let credential = args.creds.as_deref().map(credential).transpose()?;
+    let daemon = daemon::read()?;
     Ok(Access::new(AccessOptions {
         auth_file: args.authfile.clone(),
         credential,
         certificates: args.cert_dir.clone(),
         verify: args.tls_verify,
         chunk,
+        mirrors: daemon.registry_mirrors.clone(),
+        insecure: daemon.insecure_registries.clone(),
     })?)
 }
 

@@ -8,6 +8,7 @@ use hull_storage::lock::Lock;
 use hull_storage::root::Root;
 
 use crate::error::{Error, IoContext, Result};
+use crate::network::NetworkDefaults;
 use crate::record::Record;
 
 #[derive(Debug, Clone)]
@@ -15,6 +16,7 @@ pub struct Engine {
     root: Root,
     images: Images,
     cgroup_parent: Option<String>,
+    network_defaults: NetworkDefaults,
 }
 
 impl Engine {
@@ -26,7 +28,16 @@ impl Engine {
         crate::rootless::enter(run)?;
         let root = Root::open(data, run)?;
         let images = Images::open(&root)?;
-        Ok(Self { root, images, cgroup_parent })
+        Ok(Self { root, images, cgroup_parent, network_defaults: NetworkDefaults::default() })
+    }
+
+    /// With what the default network, and networks without a subnet, are to be.
+    pub fn with_network_defaults(self, network_defaults: NetworkDefaults) -> Self {
+        Self { network_defaults, ..self }
+    }
+
+    pub(crate) fn network_defaults(&self) -> &NetworkDefaults {
+        &self.network_defaults
     }
 
     pub fn root(&self) -> &Root {

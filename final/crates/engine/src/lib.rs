@@ -54,7 +54,7 @@ pub use error::{Error, Result};
 pub use list::Summary;
 pub use logs::LogSink;
 pub use monitor::launch::StartAttach;
-pub use network::{NetworkOptions, NetworkRecord, PublishedPort};
+pub use network::{NetworkDefaults, NetworkOptions, NetworkRecord, PublishedPort};
 pub use prune::{PruneOptions, Pruned};
 pub use record::Record;
 pub use state::Status;

@@ -94,15 +94,31 @@ impl Pool {
     }
 }
 
-/// A free subnet for a network that asks for none: of docker's private blocks the first one that neither overlaps with
-/// `taken` nor is reached by the host already, over a VPN for instance.
-pub fn choose_subnet(socket: &mut Socket, taken: &[Subnet]) -> Result<Option<Subnet>> {
+/// A free subnet for a network that asks for none: of these pools, each with the length of a subnet's prefix, or else of
+/// docker's private blocks, the first one that neither overlaps with `taken` nor is reached by the host already, over a
+/// VPN for instance.
+pub fn choose_subnet(
+    socket: &mut Socket,
+    taken: &[Subnet],
+    pools: &[(Subnet, u8)],
+) -> Result<Option<Subnet>> {
     let routed: Vec<_> = routes::list(socket)?.into_iter().map(|route| route.destination).collect();
     let used = |subnet: Subnet| {
         let routed = routed.iter().filter(|route| route.prefix() > 0);
         routed.chain(taken).any(|other| other.overlaps(subnet))
     };
-    Ok(default_subnets().find(|subnet| !used(*subnet)))
+    let mut chosen = pools.iter().flat_map(|(base, prefix)| subnets(*base, *prefix));
+    Ok(match pools {
+        [] => default_subnets().find(|subnet| !used(*subnet)),
+        _ => chosen.find(|subnet| !used(*subnet)),
+    })
+}
+
+/// What a pool of IPv4 is divided into. One of IPv6 is for networks that ask for it.
+fn subnets(base: Subnet, prefix: u8) -> impl Iterator<Item = Subnet> {
+    let divided = !base.is_ipv6() && (base.prefix()..=30).contains(&prefix);
+    let count = if divided { 1_u128 << (prefix - base.prefix()) } else { 0 };
+    (0..count).map_while(move |n| Subnet::around(base.address(n << (32 - prefix))?, prefix).ok())
 }
 
 /// 172.17.0.0/16 to 172.31.0.0/16, then the sixteen /20 of 192.168.0.0/16.
@@ -115,6 +131,16 @@ fn default_subnets() -> impl Iterator<Item = Subnet> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pool_is_divided_into_subnets() {
+        let shown = |base: &str, prefix| -> Vec<String> {
+            subnets(base.parse().unwrap(), prefix).map(|subnet| subnet.to_string()).collect()
+        };
+        assert_eq!(shown("10.7.0.0/22", 24), ["10.7.0.0/24", "10.7.1.0/24", "10.7.2.0/24", "10.7.3.0/24"]);
+        assert_eq!(shown("10.7.0.0/24", 16), [""; 0]);
+        assert_eq!(shown("fd00::/48", 64), [""; 0]);
+    }
     use crate::links::{self, Bridge};
     use crate::mac::Mac;
     use crate::testing::{in_own_namespace, route_socket};
@@ -200,7 +226,7 @@ mod tests {
             let mut socket = route_socket();
             let choose = |socket: &mut Socket, taken: &[&str]| {
                 let taken: Vec<_> = taken.iter().map(|text| text.parse().unwrap()).collect();
-                choose_subnet(socket, &taken).unwrap().map(|subnet| subnet.to_string())
+                choose_subnet(socket, &taken, &[]).unwrap().map(|subnet| subnet.to_string())
             };
             assert_eq!(choose(&mut socket, &[]).as_deref(), Some("172.17.0.0/16"));
             let bridge = Bridge { name: "vpn", mac: Mac([2, 0, 0, 0, 0, 1]), mtu: 1500 };

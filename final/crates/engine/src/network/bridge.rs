@@ -96,8 +96,13 @@ fn default_network(
 ) -> Result<NetworkRecord> {
     let link = format!("hull0{}", engine.root().name_suffix());
     let there = links::find(&mut sockets.route, &link)?;
+    let defaults = engine.network_defaults();
+    let is_wanted = |known: &NetworkRecord| {
+        let has = |pool: &Pool| Some((pool.gateway(), pool.subnet().prefix()));
+        defaults.gateway.is_none() || known.pools.first().and_then(has) == defaults.gateway
+    };
     if let Some(known) = known
-        && (there.is_some() || conflict(&known, &mut sockets.route)?.is_none())
+        && (there.is_some() || is_wanted(&known) && conflict(&known, &mut sockets.route)?.is_none())
     {
         return Ok(known);
     }
@@ -106,9 +111,14 @@ fn default_network(
         Some(link) => subnet_of(link.index, &mut sockets.route)?,
         None => None,
     };
-    let subnet = match subnet {
-        Some(subnet) => subnet,
-        None => free_subnet(engine, &mut sockets.route)?,
+    let pool = match (subnet, defaults.gateway) {
+        (Some(subnet), _) => Pool::new(subnet, None, None)?,
+        (None, Some((gateway, prefix))) => {
+            let range =
+                defaults.range.map(|(address, prefix)| Subnet::around(address, prefix)).transpose()?;
+            Pool::new(Subnet::around(gateway, prefix)?, Some(gateway), range)?
+        }
+        (None, None) => Pool::new(free_subnet(engine, &mut sockets.route)?, None, None)?,
     };
     let network = NetworkRecord {
         format: NetworkRecord::FORMAT,
@@ -117,12 +127,12 @@ fn default_network(
         created: Timestamp::now(),
         driver: Driver::Bridge,
         link,
-        pools: vec![Pool::new(subnet, None, None)?],
+        pools: vec![pool],
         internal: false,
-        masquerade: true,
-        between_containers: true,
-        mtu: None,
-        host_ip: None,
+        masquerade: defaults.masquerade.unwrap_or(true),
+        between_containers: defaults.between_containers.unwrap_or(true),
+        mtu: defaults.mtu,
+        host_ip: defaults.host_ip,
         labels: Default::default(),
         options: Default::default(),
     };
@@ -139,7 +149,10 @@ fn subnet_of(link: u32, route: &mut Socket) -> Result<Option<Subnet>> {
 pub(super) fn free_subnet(engine: &Engine, route: &mut Socket) -> Result<Subnet> {
     let taken: Vec<_> =
         engine.networks()?.iter().flat_map(|network| &network.pools).map(Pool::subnet).collect();
-    pool::choose_subnet(route, &taken)?.ok_or_else(|| Error::Invalid {
+    let pools = engine.network_defaults().pools.iter();
+    let pools = pools.map(|((address, prefix), size)| Ok((Subnet::around(*address, *prefix)?, *size)));
+    let pools = pools.collect::<Result<Vec<_>>>()?;
+    pool::choose_subnet(route, &taken, &pools)?.ok_or_else(|| Error::Invalid {
         what: "network".into(),
         why: "all private subnets are in use; say which one to take with --subnet".into(),
     })

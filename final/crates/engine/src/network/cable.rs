@@ -59,7 +59,12 @@ pub(super) fn plug_in(
 fn lay_cable(endpoint: &Endpoint, bridge: u32, inside: &OwnedFd, route: &mut Socket) -> Result<()> {
     let peer =
         Peer { name: &endpoint.interface, mac: Some(endpoint.mac), namespace: Namespace::Fd(inside.as_fd()) };
-    let mtu = links::find_by_index(route, bridge)?.map_or(1500, |bridge| bridge.mtu);
+    // A bridge that was left by its last port has the kernel's own MTU again (br_mtu_auto_adjust).
+    let asked = endpoint.network.mtu.filter(|_| !matches!(endpoint.network.driver, Driver::Vxlan(_)));
+    let mtu = match asked {
+        Some(mtu) => mtu,
+        None => links::find_by_index(route, bridge)?.map_or(1500, |bridge| bridge.mtu),
+    };
     let veth = Veth { name: &endpoint.link, master: Some(bridge), mtu, peer };
     match links::create_veth(route, &veth) {
         // Of the container's last run, whose namespace the kernel has yet to clear.

@@ -25,6 +25,22 @@ use crate::time::Timestamp;
 /// The network of who names none.
 pub const DEFAULT: &str = "bridge";
 
+/// What a machine's owner wants of the default network, and of networks that are given no subnet.
+#[derive(Debug, Clone, Default)]
+pub struct NetworkDefaults {
+    /// The default network's gateway, and the length of its prefix.
+    pub gateway: Option<(IpAddr, u8)>,
+    /// Where in it containers' addresses are.
+    pub range: Option<(IpAddr, u8)>,
+    pub mtu: Option<u32>,
+    pub between_containers: Option<bool>,
+    pub masquerade: Option<bool>,
+    /// Where ports are published that name no address.
+    pub host_ip: Option<IpAddr>,
+    /// Where subnets are taken from, and how long their prefixes are.
+    pub pools: Vec<((IpAddr, u8), u8)>,
+}
+
 /// A network: what was asked, and what was chosen.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NetworkRecord {

@@ -60,6 +60,10 @@ pub struct AccessOptions {
     pub verify: Option<bool>,
     /// Bytes of one request when blobs are pushed; without it, all of a blob.
     pub chunk: Option<u64>,
+    /// Docker Hub's, by URL, beside those of registries.conf.
+    pub mirrors: Vec<String>,
+    /// Registries without a certificate: hosts, and networks as `10.0.0.0/8`.
+    pub insecure: Vec<String>,
 }
 
 /// All that it takes to talk to registries.
@@ -76,9 +80,11 @@ impl Access {
     /// Reads the settings. Certificates and credentials are read when they are needed.
     pub fn new(options: AccessOptions) -> Result<Self> {
         let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        let mut settings = Settings::from_environment(home.as_deref())?;
+        settings.add_dockers(&options.mirrors, &options.insecure)?;
         Ok(Self {
             credentials: Credentials::from_environment(options.auth_file.as_deref(), options.credential),
-            settings: Settings::from_environment(home.as_deref())?,
+            settings,
             http: Http::new(tls::Certificates::new(home.as_deref(), options.certificates)),
             verify: options.verify,
             chunk: options.chunk.filter(|chunk| *chunk > 0),

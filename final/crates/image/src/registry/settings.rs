@@ -1,9 +1,10 @@
-//! `registries.conf`: containers-registries.conf(5), format 2.
+//! `registries.conf`: containers-registries.conf(5), format 2, and what format 1 has.
 //!
 //! One file counts, `$CONTAINERS_REGISTRIES_CONF`, the user's, or the system's; what lies in `registries.conf.d` beside
 //! it is added, a later file over an earlier one.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -18,6 +19,26 @@ pub struct Settings {
     unqualified_search_registries: Vec<String>,
     registry: Vec<Registry>,
     aliases: BTreeMap<String, String>,
+    /// Of format 1.
+    registries: FormatOne,
+    /// Networks whose registries need no certificate: docker's `insecure-registries` may name some.
+    #[serde(skip)]
+    insecure_networks: Vec<(IpAddr, u8)>,
+}
+
+/// `[registries.search]` and its siblings: containers-registries.conf(5), "VERSION 1 FORMAT".
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct FormatOne {
+    search: List,
+    insecure: List,
+    block: List,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct List {
+    registries: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -70,9 +91,67 @@ impl Settings {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
             text => text.context(|| format!("read {}", path.display()))?,
         };
-        toml::from_str(&text).map_err(|error| Error::Invalid {
+        let settings: Self = toml::from_str(&text).map_err(|error| Error::Invalid {
             what: format!("file {}", path.display()),
             why: error.to_string().trim().replace('\n', " "),
+        })?;
+        Ok(settings.in_format_two())
+    }
+
+    /// What format 1 says, said as format 2 does.
+    fn in_format_two(mut self) -> Self {
+        let FormatOne { search, insecure, block } = std::mem::take(&mut self.registries);
+        if self.unqualified_search_registries.is_empty() {
+            self.unqualified_search_registries = search.registries;
+        }
+        insecure.registries.into_iter().for_each(|host| self.at(host).insecure = true);
+        block.registries.into_iter().for_each(|host| self.at(host).blocked = true);
+        self
+    }
+
+    /// The registry of this prefix.
+    fn at(&mut self, prefix: String) -> &mut Registry {
+        let known = self.registry.iter().position(|registry| registry.prefix() == prefix);
+        let at = known.unwrap_or_else(|| {
+            self.registry.push(Registry { location: Some(prefix), ..Registry::default() });
+            self.registry.len() - 1
+        });
+        &mut self.registry[at]
+    }
+
+    /// What docker's `daemon.json` says: mirrors of Docker Hub, by URL, and registries without a certificate, by host or
+    /// network. A mirror that registries.conf has comes before them.
+    pub(super) fn add_dockers(&mut self, mirrors: &[String], insecure: &[String]) -> Result<()> {
+        for text in insecure {
+            match text.split_once('/') {
+                Some((address, prefix)) => match (address.parse(), prefix.parse()) {
+                    (Ok(address), Ok(prefix)) => self.insecure_networks.push((address, prefix)),
+                    _ => return Err(not_insecure(text)),
+                },
+                None if text.is_empty() => return Err(not_insecure(text)),
+                None => self.at(text.clone()).insecure = true,
+            }
+        }
+        for text in mirrors {
+            let (scheme, location) = text.split_once("://").unwrap_or(("https", text));
+            let location = location.trim_end_matches('/').to_owned();
+            let insecure = scheme == "http" || insecure.contains(&location) || self.is_in_insecure(&location);
+            if location.is_empty() || !matches!(scheme, "http" | "https") {
+                let what = format!("registry mirror {text:?}");
+                return Err(Error::Invalid { what, why: "expected https://HOST[:PORT]".into() });
+            }
+            self.at(DOCKER.into()).mirror.push(Mirror { location, insecure, pull_from_mirror: None });
+        }
+        Ok(())
+    }
+
+    /// Whether a registry that is called by its address is in one of those networks.
+    fn is_in_insecure(&self, registry: &str) -> bool {
+        let host = registry.split('/').next().unwrap_or(registry);
+        let address =
+            host.parse::<SocketAddr>().map(|socket| socket.ip()).or_else(|_| host.parse::<IpAddr>());
+        address.is_ok_and(|address| {
+            self.insecure_networks.iter().any(|(network, prefix)| is_within(address, *network, *prefix))
         })
     }
 
@@ -134,7 +213,7 @@ impl Settings {
             None => Endpoint {
                 registry: reference.registry().into(),
                 repository: reference.path().into(),
-                insecure: false,
+                insecure: self.is_in_insecure(reference.registry()),
             },
             Some(registry) => {
                 let location = registry.location.as_deref().unwrap_or(registry.prefix());
@@ -153,7 +232,7 @@ impl Settings {
     /// By host alone, without a repository.
     pub fn host(&self, registry: &str) -> Result<Endpoint> {
         let found = self.registry_for(registry)?;
-        let insecure = found.is_some_and(|found| found.insecure);
+        let insecure = found.is_some_and(|found| found.insecure) || self.is_in_insecure(registry);
         Ok(Endpoint { registry: registry.into(), repository: String::new(), insecure })
     }
 
@@ -203,6 +282,21 @@ impl Registry {
         })?;
         Ok(Endpoint { registry: registry.into(), repository: path.into(), insecure })
     }
+}
+
+fn not_insecure(text: &str) -> Error {
+    let why = "expected HOST[:PORT] or ADDRESS/PREFIX".into();
+    Error::Invalid { what: format!("insecure registry {text:?}"), why }
+}
+
+fn is_within(address: IpAddr, network: IpAddr, prefix: u8) -> bool {
+    let bits = |address: IpAddr| match address {
+        IpAddr::V4(address) => (u128::from(address.to_bits()) << 96, 32),
+        IpAddr::V6(address) => (address.to_bits(), 128),
+    };
+    let ((address, length), (network, other)) = (bits(address), bits(network));
+    let ignored = 128_u32.saturating_sub(prefix.into());
+    length == other && prefix <= length && (address ^ network).checked_shr(ignored).unwrap_or(0) == 0
 }
 
 #[cfg(test)]
@@ -278,6 +372,40 @@ mod tests {
         }
         let plain = Settings::default().candidates("debian").unwrap();
         assert_eq!(plain[0].canonical(), "docker.io/library/debian:latest");
+    }
+
+    #[test]
+    fn format_1_is_read_as_format_2() {
+        let text = "[registries.search]\nregistries = ['one.example', 'two.example']\n\
+                    [registries.insecure]\nregistries = ['localhost:5000']\n\
+                    [registries.block]\nregistries = ['evil.example']\n";
+        let settings = toml::from_str::<Settings>(text).unwrap().in_format_two();
+        let found: Vec<_> = settings.candidates("x").unwrap().iter().map(Reference::canonical).collect();
+        assert_eq!(found, ["one.example/x:latest", "two.example/x:latest"]);
+        let endpoints = settings.endpoints(&Reference::parse("localhost:5000/x").unwrap()).unwrap();
+        assert!(endpoints[0].insecure);
+        assert!(settings.endpoints(&Reference::parse("evil.example/x").unwrap()).is_err());
+    }
+
+    #[test]
+    fn dockers_mirrors_and_insecure_registries_are_added() {
+        let mut settings = Settings::default();
+        let mirrors = ["https://one.example/".to_owned(), "http://10.1.2.3:5000".into()];
+        let insecure = ["localhost:5000".to_owned(), "10.0.0.0/8".into()];
+        settings.add_dockers(&mirrors, &insecure).unwrap();
+        let shown = |name: &str| {
+            let endpoints = settings.endpoints(&Reference::parse(name).unwrap()).unwrap();
+            let shown = |at: &Endpoint| format!("{}/{} {}", at.registry, at.repository, at.insecure);
+            endpoints.iter().map(shown).collect::<Vec<_>>()
+        };
+        let hub =
+            ["one.example/library/x false", "10.1.2.3:5000/library/x true", "docker.io/library/x false"];
+        assert_eq!(shown("x"), hub);
+        assert_eq!(shown("localhost:5000/x"), ["localhost:5000/x true"]);
+        assert_eq!(shown("10.9.9.9:5000/x"), ["10.9.9.9:5000/x true"]);
+        assert_eq!(shown("11.9.9.9:5000/x"), ["11.9.9.9:5000/x false"]);
+        assert!(settings.add_dockers(&["ftp://x".into()], &[]).is_err());
+        assert!(settings.add_dockers(&[], &["10.0.0.0/x".into()]).is_err());
     }
 
     #[test]

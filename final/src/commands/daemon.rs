@@ -1,0 +1,274 @@
+//! docker's `daemon.json`: what a machine's owner has set for every container. hull has no daemon, so each command reads
+//! it that needs it. A flag, or a variable of hull's, comes before it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, anyhow, bail};
+use hull_engine::options::{CreateOptions, SeccompOption, Ulimit};
+use hull_engine::{Engine, NetworkDefaults};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::cli::options::{CreateArgs, log_options};
+use crate::cli::values;
+use crate::ui::errors;
+
+/// What hull has of it. The rest is in `ignored`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Daemon {
+    pub registry_mirrors: Vec<String>,
+    pub insecure_registries: Vec<String>,
+    pub cgroup_parent: Option<String>,
+    log_driver: Option<String>,
+    log_opts: BTreeMap<String, String>,
+    dns: Vec<IpAddr>,
+    dns_opts: Vec<String>,
+    dns_search: Vec<String>,
+    default_ulimits: BTreeMap<String, DefaultUlimit>,
+    default_shm_size: Option<Size>,
+    init: bool,
+    no_new_privileges: bool,
+    seccomp_profile: Option<String>,
+    bip: Option<String>,
+    fixed_cidr: Option<String>,
+    default_address_pools: Vec<AddressPool>,
+    icc: Option<bool>,
+    ip: Option<IpAddr>,
+    ip_masq: Option<bool>,
+    mtu: Option<u32>,
+    #[serde(flatten)]
+    ignored: BTreeMap<String, Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DefaultUlimit {
+    hard: i64,
+    soft: i64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Size {
+    Bytes(u64),
+    Text(String),
+}
+
+#[derive(Debug, Deserialize)]
+struct AddressPool {
+    base: String,
+    size: u8,
+}
+
+/// What asks for nothing that hull does not do anyhow, or is about a daemon.
+const NOTHING_TO_DO: [&str; 18] = [
+    "api-cors-header",
+    "containerd",
+    "debug",
+    "experimental",
+    "features",
+    "group",
+    "hosts",
+    "live-restore",
+    "log-format",
+    "log-level",
+    "max-concurrent-downloads",
+    "max-concurrent-uploads",
+    "max-download-attempts",
+    "metrics-addr",
+    "pidfile",
+    "raw-logs",
+    "shutdown-timeout",
+    "userland-proxy",
+];
+
+/// The file, read once; an error says what is wrong with it.
+pub fn read() -> Result<&'static Daemon> {
+    static READ: OnceLock<Result<Daemon>> = OnceLock::new();
+    let read = READ.get_or_init(|| {
+        let path = path();
+        let bytes = match std::fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Default::default()),
+            bytes => bytes.with_context(|| format!("cannot read {}", path.display()))?,
+        };
+        serde_json::from_slice(&bytes)
+            .with_context(|| format!("{} is not what docker's daemon reads", path.display()))
+    });
+    read.as_ref().map_err(|error| anyhow!("{error:#}"))
+}
+
+fn path() -> PathBuf {
+    let home = || std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+    match home().filter(|_| !rustix::process::geteuid().is_root()) {
+        Some(home) => home.join(".config/docker/daemon.json"),
+        None => "/etc/docker/daemon.json".into(),
+    }
+}
+
+/// Says once which keys are ignored: the run root remembers which file was spoken of.
+pub fn say_ignored(run: &Path) {
+    let Ok(daemon) = read() else { return };
+    let ignored: Vec<&str> = daemon.ignored.iter().filter(is_ignored).map(|(key, _)| key.as_str()).collect();
+    if ignored.is_empty() {
+        return;
+    }
+    let Ok(bytes) = std::fs::read(path()) else { return };
+    let (said, digest) = (run.join("daemon.json.said"), hull_image::Digest::of(&bytes).to_string());
+    if std::fs::read_to_string(&said).is_ok_and(|said| said == digest) {
+        return;
+    }
+    let keys = ignored.join(", ");
+    errors::warn(
+        &format!("{} sets what hull does not have: {keys}", path().display()),
+        "it is ignored, and this is said once; hull run --help shows what a container can be given",
+    );
+    // Where that cannot be remembered it is said again.
+    let _ = hull_storage::file::write_atomic(&said, digest.as_bytes(), 0o600);
+}
+
+fn is_ignored(entry: &(&String, &Value)) -> bool {
+    let (key, value) = *entry;
+    let as_hull_does = match key.as_str() {
+        "iptables" | "ip-forward" | "ip6tables" => *value == true,
+        "ipv6" | "selinux-enabled" | "tls" | "tlsverify" => *value == false,
+        "storage-driver" => *value == "overlay2",
+        "default-runtime" => *value == "runc",
+        "exec-opts" => *value == serde_json::json!(["native.cgroupdriver=cgroupfs"]),
+        key => NOTHING_TO_DO.contains(&key),
+    };
+    !as_hull_does
+}
+
+impl Daemon {
+    /// What a container is given that its command line says nothing of.
+    pub fn apply(&self, options: &mut CreateOptions, args: &CreateArgs) -> Result<()> {
+        self.apply_log(options, args)?;
+        let texts = self.dns.iter().map(ToString::to_string).collect::<Vec<_>>();
+        for (given, default) in [
+            (&mut options.dns, &texts),
+            (&mut options.dns_search, &self.dns_search),
+            (&mut options.dns_options, &self.dns_opts),
+        ] {
+            if given.is_empty() {
+                given.clone_from(default);
+            }
+        }
+        for (name, DefaultUlimit { hard, soft }) in &self.default_ulimits {
+            if !options.ulimits.iter().any(|given| given.name == *name) {
+                options.ulimits.push(Ulimit { name: name.clone(), soft: *soft, hard: *hard });
+            }
+        }
+        if let (None, Some(size)) = (options.shm_size, &self.default_shm_size) {
+            options.shm_size = Some(match size {
+                Size::Bytes(size) => *size,
+                Size::Text(text) => {
+                    values::size(text).map_err(|why| self.invalid("default-shm-size", &why))?
+                }
+            });
+        }
+        options.init |= self.init;
+        let says = |key: &str| args.isolation.security_opt.iter().any(|option| option.starts_with(key));
+        options.no_new_privileges |= self.no_new_privileges && !says("no-new-privileges");
+        if let Some(profile) = self.seccomp_profile.as_deref().filter(|_| !says("seccomp")) {
+            options.seccomp = match profile {
+                "unconfined" => SeccompOption::Unconfined,
+                "" | "builtin" => SeccompOption::Default,
+                path => SeccompOption::Policy(
+                    std::fs::read_to_string(path)
+                        .with_context(|| format!("cannot read the seccomp profile {path}"))?,
+                ),
+            };
+        }
+        Ok(())
+    }
+
+    /// docker's rule: options of the file go with its driver only.
+    fn apply_log(&self, options: &mut CreateOptions, args: &CreateArgs) -> Result<()> {
+        let own = self.log_driver.as_deref().unwrap_or("json-file");
+        if args.log_driver.as_deref().is_some_and(|driver| driver != own) {
+            return Ok(());
+        }
+        let driver = match own {
+            "json-file" | "none" => own,
+            // docker's other way to keep lines in files.
+            "local" => "json-file",
+            other => bail!(
+                "log driver {other:?} of {}: hull has json-file and none; --log-driver chooses one",
+                path().display()
+            ),
+        };
+        let given = |key: &str| args.log_opt.iter().any(|option| option.split('=').next() == Some(key));
+        let kept = self
+            .log_opts
+            .iter()
+            .filter(|(key, _)| ["max-size", "max-file"].contains(&key.as_str()) && !given(key));
+        let mut all: Vec<String> = kept.map(|(key, value)| format!("{key}={value}")).collect();
+        all.extend(args.log_opt.iter().cloned());
+        options.log = log_options(driver, &all)?;
+        Ok(())
+    }
+
+    fn network(&self) -> Result<NetworkDefaults> {
+        let around = |key: &str, text: &String| -> Result<(IpAddr, u8)> {
+            let parsed =
+                text.split_once('/').and_then(|(ip, prefix)| Some((ip.parse().ok()?, prefix.parse().ok()?)));
+            parsed.ok_or_else(|| self.invalid(key, &format!("{text:?}: expected ADDRESS/PREFIX")))
+        };
+        let pool = |pool: &AddressPool| -> Result<((IpAddr, u8), u8)> {
+            Ok((around("default-address-pools", &pool.base)?, pool.size))
+        };
+        Ok(NetworkDefaults {
+            gateway: self
+                .bip
+                .as_ref()
+                .filter(|bip| !bip.is_empty())
+                .map(|text| around("bip", text))
+                .transpose()?,
+            range: self.fixed_cidr.as_ref().map(|text| around("fixed-cidr", text)).transpose()?,
+            mtu: self.mtu.filter(|mtu| *mtu > 0),
+            between_containers: self.icc,
+            masquerade: self.ip_masq,
+            host_ip: self.ip.filter(|ip| !ip.is_unspecified()),
+            pools: self.default_address_pools.iter().map(pool).collect::<Result<_>>()?,
+        })
+    }
+
+    fn invalid(&self, key: &str, why: &str) -> anyhow::Error {
+        anyhow!("invalid {key} in {}: {why}", path().display())
+    }
+}
+
+/// The engine as the file wants it. One that cannot be read is told where a container is made or a registry is asked:
+/// what is there can be stopped and removed without it.
+pub fn prepare(engine: Engine) -> Result<Engine> {
+    say_ignored(engine.root().run());
+    match read() {
+        Ok(daemon) => Ok(engine.with_network_defaults(daemon.network()?)),
+        Err(_) => Ok(engine),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_hull_has_is_known_and_the_rest_is_listed() {
+        let text = r#"{ "log-opts": { "max-size": "10m" }, "mtu": 1400, "live-restore": true, "iptables": true,
+                        "storage-driver": "overlay2", "data-root": "/srv", "bip": "10.9.0.1/24",
+                        "default-ulimits": { "nofile": { "Name": "nofile", "Hard": 9, "Soft": 8 } } }"#;
+        let daemon: Daemon = serde_json::from_str(text).unwrap();
+        let ignored: Vec<&str> =
+            daemon.ignored.iter().filter(is_ignored).map(|(key, _)| key.as_str()).collect();
+        assert_eq!(ignored, ["data-root"]);
+        let network = daemon.network().unwrap();
+        assert_eq!((network.gateway, network.mtu), (Some(("10.9.0.1".parse().unwrap(), 24)), Some(1400)));
+        assert!(serde_json::from_str::<Daemon>(r#"{ "bip": 5 }"#).is_err());
+        let daemon: Daemon = serde_json::from_str(r#"{ "bip": "10.9.0.1" }"#).unwrap();
+        assert!(daemon.network().unwrap_err().to_string().contains("expected ADDRESS/PREFIX"));
+    }
+}

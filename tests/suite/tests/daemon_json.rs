@@ -1,0 +1,117 @@
+//! docker's `daemon.json`, and registries.conf of format 1: what a machine's owner has set before hull came.
+
+mod registry_world;
+
+use std::path::Path;
+
+use hull_test_support::{Outcome, Scenario};
+use nix::mount::{MsFlags, mount, umount};
+use registry_world::{Content, tar};
+
+/// `/etc/docker` of this test, over the machine's own, until it is dropped.
+struct Configured;
+
+impl Configured {
+    fn new(text: &str) -> Self {
+        let directory = Path::new("/etc/docker");
+        std::fs::create_dir_all(directory).unwrap();
+        let (tmpfs, flags) = (Some("tmpfs"), MsFlags::empty());
+        mount(tmpfs, directory, tmpfs, flags, None::<&str>).expect("a scenario has mounts of its own");
+        let configured = Self;
+        configured.set(text);
+        configured
+    }
+
+    fn set(&self, text: &str) {
+        std::fs::write("/etc/docker/daemon.json", text).unwrap();
+    }
+}
+
+impl Drop for Configured {
+    fn drop(&mut self) {
+        umount("/etc/docker").expect("nobody is in it");
+    }
+}
+
+fn runs(t: &Scenario, options: &[&str], script: &str) -> Outcome {
+    t.hull(&[&["run", "--rm"], options, &["busybox", "sh", "-c", script]].concat())
+}
+
+#[test]
+fn what_the_file_says_counts_where_no_flag_does() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let _configured = Configured::new(
+        r#"{ "dns": ["192.0.2.1"], "dns-search": ["example.org"], "dns-opts": ["ndots:3"],
+             "default-ulimits": { "nofile": { "Name": "nofile", "Soft": 123, "Hard": 456 } },
+             "default-shm-size": "8M", "init": true, "no-new-privileges": true,
+             "log-driver": "json-file", "log-opts": { "max-size": "1m", "max-file": "3" },
+             "bip": "10.231.0.1/24", "fixed-cidr": "10.231.0.128/25", "mtu": 1400,
+             "default-address-pools": [{ "base": "10.232.0.0/16", "size": 24 }] }"#,
+    );
+    let resolv = runs(&t, &[], "cat /etc/resolv.conf");
+    assert_eq!(resolv.ok(), "nameserver 192.0.2.1\nsearch example.org\noptions ndots:3");
+    assert!(runs(&t, &["--dns", "192.0.2.2"], "cat /etc/resolv.conf").ok().contains("nameserver 192.0.2.2"));
+    assert_eq!(runs(&t, &[], "ulimit -Sn; ulimit -Hn").ok(), "123\n456");
+    assert_eq!(runs(&t, &["--ulimit", "nofile=77"], "ulimit -Sn").ok(), "77");
+    assert_eq!(runs(&t, &[], "df -k /dev/shm | tail -1 | awk '{print $2}'").ok(), "8192");
+    assert_eq!(runs(&t, &[], "grep NoNewPrivs /proc/self/status | cut -f2").ok(), "1");
+    let flag = ["--security-opt", "no-new-privileges=false"];
+    assert_eq!(runs(&t, &flag, "grep NoNewPrivs /proc/self/status | cut -f2").ok(), "0");
+    let link = runs(&t, &[], "cat /sys/class/net/eth0/mtu; ip addr show eth0");
+    assert!(link.ok().starts_with("1400") && link.stdout.contains("inet 10.231.0.1"), "{link}");
+    t.ok(&["create", "--name", "box", "busybox", "true"]);
+    let log = "{{.HostConfig.LogConfig.Type}} {{json .HostConfig.LogConfig.Config}}";
+    let config = t.inspect("box", log);
+    assert!(config.starts_with("json-file") && config.contains(r#""max-file":"3""#), "{config}");
+    t.ok(&["rm", "box"]);
+    t.ok(&["create", "--name", "box", "--log-driver", "none", "busybox", "true"]);
+    assert_eq!(t.inspect("box", log), "none {}");
+    t.ok(&["network", "create", "own"]);
+    let subnet = t.ok(&["network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", "own"]);
+    assert_eq!(subnet, "10.232.0.0/24");
+    t.ok(&["rm", "box"]);
+    t.ok(&["network", "rm", "own"]);
+}
+
+#[test]
+fn what_is_ignored_is_said_once_and_what_is_wrong_each_time() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let configured = Configured::new(
+        r#"{ "data-root": "/srv/docker", "live-restore": true, "storage-driver": "overlay2" }"#,
+    );
+    let first = t.hull(&["ps"]);
+    assert!(first.stderr.contains("daemon.json") && first.stderr.contains("data-root"), "{first}");
+    assert!(!first.stderr.contains("live-restore") && !first.stderr.contains("storage-driver"), "{first}");
+    assert_eq!(t.hull(&["ps"]).stderr, "");
+    configured.set(r#"{ "data-root": "/srv/other" }"#);
+    assert!(t.hull(&["ps"]).stderr.contains("data-root"), "another file is spoken of anew");
+    for wrong in [r#"{ "dns": "#, r#"{ "dns": 5 }"#, r#"{ "dns": ["nobody"] }"#] {
+        configured.set(wrong);
+        let refused = runs(&t, &[], "true");
+        let said = refused.fails(125);
+        assert!(said.contains("/etc/docker/daemon.json") && said.contains("line 1 column"), "{refused}");
+        // What is there can be looked at and removed.
+        t.ok(&["ps", "-a"]);
+    }
+}
+
+#[test]
+fn mirrors_and_registries_without_a_certificate_are_dockers() {
+    let Some(t) = Scenario::start() else { return };
+    let mut content = Content::default();
+    content.image("1", &[tar(&[("x", b"x")])]);
+    let server = content.serve(|_, _| None);
+    let configured = Configured::new(&format!(r#"{{ "registry-mirrors": ["http://{}"] }}"#, server.host));
+    t.ok(&["pull", "-q", "docker.io/library/x:1"]);
+    t.ok(&["rmi", "x:1"]);
+    // podman's file of the first format: a short name is looked up where it says.
+    configured.set("{}");
+    let text = format!(
+        "[registries.search]\nregistries = ['{0}']\n[registries.insecure]\nregistries = ['{0}']\n",
+        server.host
+    );
+    let file = t.write("registries.conf", text);
+    let mut pull = t.command(&["pull", "-q", "x:1"]);
+    pull.env("CONTAINERS_REGISTRIES_CONF", file);
+    assert!(hull_test_support::outcome::run(&mut pull).ok().contains(&server.host));
+}
