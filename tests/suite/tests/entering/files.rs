@@ -45,7 +45,9 @@ fn a_kernels_file_in_place_of_the_password_file_is_not_read() {
 #[test]
 fn a_file_system_that_never_answers_holds_up_neither_exec_nor_rm() {
     let Some(t) = Scenario::with_busybox() else { return };
-    let Some(program) = helper::compile(&t, "silent_fuse", include_str!("silent_fuse.c")) else { return };
+    let Some(program) = helper::compile(&t, "silent_fuse", include_str!("silent_fuse.c")) else {
+        return;
+    };
     let volume = format!("{}:/fuse:ro", program.display());
     let flags =
         ["run", "-d", "--name", "box", "--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined"];

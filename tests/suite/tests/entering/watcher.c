@@ -1,9 +1,9 @@
 /*
  * Looks at every other process in its pid namespace, again and again, for something that this container does not have:
  *
- *   watcher FILE SECRET NAMESPACE...
+ *   watcher FILE TERCES NAMESPACE...
  *
- * FILE is one of the host's, SECRET a text in the environment of hull's caller, each NAMESPACE one of the host's as
+ * FILE is one of the host's, TERCES a text in the environment of hull's caller, written backwards, for hull reads the words of this container, each NAMESPACE one of the host's as
  * readlink(2) of /proc/PID/ns/NAME shows it. What it finds is a line "LEAK ..."; "SEEN n" tells how many processes it saw
  * that were hull's and not yet the program.
  */
@@ -136,6 +136,10 @@ int main(int count, char **args) {
 	char text[4096];
 	slurp("/proc/self/status", text, sizeof text);
 	rights(text, &own_caps, &own_seccomp);
+	for (char *a = args[2], *z = a + strlen(a) - 1; a < z; a++, z--) {
+		char c = *a;
+		*a = *z, *z = c;
+	}
 	for (;;) {
 		DIR *all = opendir("/proc");
 		struct dirent *entry;
