@@ -148,3 +148,16 @@ fn root_of_a_user_namespace_can_run_containers_too() {
     let mut unshare = wrapped(&["unshare", "--user", "--map-root-user"], &hull);
     assert_eq!(run(&mut unshare).ok(), "pid-1 uid-0");
 }
+
+#[test]
+fn hulls_own_program_cannot_be_written_through_an_ordinary_users_monitor() {
+    let Some(t) = Scenario::rootless() else { return };
+    t.busybox();
+    t.ok(&["run", "-d", "--name", "box", "--network", "none", "busybox", "sleep", "300"]);
+    let exe = format!("/proc/{}/exe", t.monitor_of("box"));
+    let opened = std::fs::OpenOptions::new().write(true).open(&exe);
+    assert_eq!(opened.unwrap_err().raw_os_error(), Some(30), "EROFS, whoever asks");
+    let program = std::fs::read_link(&exe).unwrap();
+    assert!(!program.starts_with("/memfd:hull"), "nothing is copied: {}", program.display());
+    t.ok(&["rm", "-f", "box"]);
+}

@@ -83,6 +83,9 @@ impl Error {
             Self::NetworkInUse { network, user } => {
                 Some(format!("stop the container, or: hull network disconnect {network} {user}"))
             }
+            Self::Carrier { why, .. } if why.starts_with("/dev/net/tun") => {
+                Some("let root make it yours to open (modprobe tun; chmod 666 /dev/net/tun), or use --network host".into())
+            }
             Self::Carrier { .. } => Some(crate::network::CARRIER_HINT.into()),
             Self::NoSuchDriver(name) => Some(crate::network::instead_of(name).into()),
             Self::Parent { hint, .. } => Some(hint.clone()),

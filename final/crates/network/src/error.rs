@@ -84,10 +84,15 @@ impl Error {
             Self::PortTaken { .. } => {
                 Some("choose another one, or leave the host port out for a free one: -p 80".into())
             }
-            Self::PortReserved { .. } => Some(
-                "publish a port from 1024 on, or let root permit it: sysctl -w net.ipv4.ip_unprivileged_port_start=80"
-                    .into(),
-            ),
+            Self::PortReserved { address, .. } => {
+                let port = address.rsplit(':').next().unwrap_or_default();
+                let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+                let first = text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024_u32);
+                Some(format!(
+                    "publish a port from {first} on, or let root permit it: sysctl -w \
+                     net.ipv4.ip_unprivileged_port_start={port}"
+                ))
+            }
             _ => None,
         }
     }

@@ -1,5 +1,4 @@
-/// Executes this program again from a read-only place; returns at once where it already runs from one.
-pub fn protect() -> nix::Result<()> {
+fn protect_by(mount: impl FnOnce() -> nix::Result<OwnedFd>) -> nix::Result<()> {
     let own = nix::fcntl::open(
         SELF,
         nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_CLOEXEC,
@@ -8,8 +7,7 @@ pub fn protect() -> nix::Result<()> {
     if is_protected(&own)? {
         return Ok(());
     }
-    // A mount needs CAP_SYS_ADMIN in its namespace; an ordinary user gets a sealed copy in memory.
-    let copy = match read_only_mount() {
+    let copy = match mount() {
         Ok(mount) => mount,
         Err(_) => sealed_memory()?,
     };
