@@ -168,7 +168,8 @@ fn open(global: &Global) -> Result<Engine> {
     hull_engine::rootless::enter(&run).map_err(hull_engine::Error::from)?;
     if hull_engine::rootless::has_entered() && is_entering() {
         // Does not return the first time, so nothing is said before.
-        hull_sys::self_exe::protect_in_user_namespace(&run).context("cannot protect hull's own program")?;
+        hull_sys::self_exe::protect_in_user_namespace(&run.join("program"))
+            .context("cannot protect hull's own program")?;
     }
     for text in ignored {
         errors::warn(

@@ -19,7 +19,8 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::statvfs::FsFlags;
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_string, fsmount,
+    fsopen, move_mount,
 };
 
 const SELF: &CStr = c"/proc/self/exe";
@@ -30,11 +31,14 @@ pub fn protect() -> nix::Result<()> {
     protect_by(read_only_mount)
 }
 
-/// The same for the root of a user namespace, in a mount namespace of theirs. `other` is any directory that the program does
-/// not lie in, nor above: an overlay has an upper layer or at least two lower ones. Linux 5.11; before, and on a file system
-/// that overlay does not take, the program is copied.
+/// The same for the root of a user namespace, in a mount namespace of theirs. `other` is a directory that nobody needs, made if
+/// missing, in which the program does not lie: an overlay has an upper layer or at least two lower ones, and is mounted
+/// somewhere. Linux 5.11; before, and on a file system that overlay does not take, the program is copied.
 pub fn protect_in_user_namespace(other: &Path) -> nix::Result<()> {
-    protect_by(|| read_only_overlay(other))
+    protect_by(|| match rustix::fs::mkdir(other, Mode::RWXU) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => read_only_overlay(other),
+        Err(errno) => Err(Errno::from_raw(errno.raw_os_error())),
+    })
 }
 
 fn protect_by(mount: impl FnOnce() -> nix::Result<OwnedFd>) -> nix::Result<()> {
@@ -102,6 +106,10 @@ fn read_only_overlay(other: &Path) -> nix::Result<OwnedFd> {
         fsconfig_set_string(&context, "lowerdir", layers)?;
         fsconfig_create(&context)?;
         let mount = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_RDONLY)?;
+        // Detached it would go with its descriptor, at execve(2), and that waits for an RCU grace period. Attached it goes with
+        // the namespace, later.
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        move_mount(&mount, "", &other, "", flags)?;
         rustix::fs::openat(&mount, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
     };
     let copy = overlay().map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
