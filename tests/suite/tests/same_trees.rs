@@ -99,7 +99,7 @@ fn loaded(t: &Scenario) -> (String, Tree) {
     let directory = t.path("layout");
     layout(&directory, &awkward(), "awkward");
     let said = t.ok(&["load", "-q", "-i", directory.to_str().unwrap()]);
-    let id = said.rsplit(' ').next().unwrap().to_owned();
+    let id = t.ok(&["image", "inspect", "-f", "{{.Id}}", said.rsplit(' ').next().unwrap()]);
     let target = mounted(t, &id, "loaded");
     let tree = tree(&target);
     unmount(&target);
