@@ -6,7 +6,9 @@
 //!   clone3
 //!   map its ids, give it devices
 //!   Go ───────────────────────────▶ (only where there is something of the kind to wait for)
-//!                                   enter the cgroups, mount, mask, devices
+//!                                   enter the cgroups, mount
+//!   bind a source ◀────────────── Bind (only for those that lie in the container's root, rootfs/sources.rs)
+//!   Bound ────────────────────────▶ mask, devices
 //!   run hooks ◀─────────────────── Built (only where there are hooks)
 //!   Go ───────────────────────────▶ pivot
 //!          ◀─────────────────────── Console, with the terminal's descriptor
@@ -14,5 +16,8 @@
 //!   Go ───────────────────────────▶ execve
 //!          ◀─────────────────────── end of file: close-on-exec is the proof that it runs
 //! ```
+//! A child that others in its pid namespace can see is not the one that was cloned first: that one does all the work where
+//! nobody sees it, says `Arriving`, waits for `Go`, clones the other, says `Born` and ends ([`crate::arrival`]).
+//!
 //! At any point the child may say `Failed` instead, with the step and the errno, and exit. From `Ready` on the other
 //! side may be another process ([`crate::rendezvous`]).

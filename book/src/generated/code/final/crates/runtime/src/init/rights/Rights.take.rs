@@ -1,21 +1,27 @@
-/// From the runtime's rights to the container's.
-pub(crate) fn take(&self) -> Result<()> {
+/// From the runtime's rights to the container's, but for the seccomp filter: that comes last, for a policy need allow
+/// nothing but what the program does.
+pub(crate) fn take(self) -> Result<Filter<'a>> {
     let process = self.process;
     let sets = capabilities::parse(process.capabilities.as_ref())?;
     self.labels.set()?;
     if process.no_new_privileges {
         process::set_no_new_privileges().step(|| "set no_new_privs".into())?;
-    } else {
-        // Without no_new_privs a filter needs CAP_SYS_ADMIN (seccomp(2)), which is about to go.
-        self.load()?;
     }
+    // Without no_new_privs a filter needs CAP_SYS_ADMIN (seccomp(2)).
+    let needs_admin = self.filter.is_some() && !process.no_new_privileges;
+    // With our rights, for root may go where the user may not; and where root may not, as the user.
+    let is_there = program::enter(&process.cwd)?;
     // The bounding set needs CAP_SETPCAP: before the user changes.
     capabilities::limit_bounding(&sets)?;
     set_user(process)?;
-    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(process.user.umask.unwrap_or(0o022)));
-    capabilities::apply(&sets)?;
-    if process.no_new_privileges {
-        self.load()?;
+    if !is_there {
+        program::enter_at_last(&process.cwd)?;
     }
-    Ok(())
+    program::check_directory()?;
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(process.user.umask.unwrap_or(0o022)));
+    match needs_admin {
+        true => capabilities::apply_keeping_admin(&sets)?,
+        false => capabilities::apply(&sets)?,
+    }
+    Ok(Filter { program: self.filter, listener: self.listener, sets, needs_admin })
 }
