@@ -189,6 +189,7 @@ impl Monitor {
         self.log.flush();
         // Whatever could not be cleared, who waits is told how the program ended.
         let cleared = self.finish(&exit);
+        self.engine.remove_empty_cgroup_parent();
         self.clients.finish(exit.code);
         cleared
     }

@@ -81,8 +81,16 @@ impl Cgroup {
     }
 
     /// Removes it where it is empty. What is in use stays.
+    ///
+    /// In one hierarchy it is looked first whether cgroups are below: the kernel refuses to remove such a one only after it
+    /// has taken the lock that every start and end of a container needs. A directory has a link from each one in it.
     pub fn remove_if_empty(&self) {
-        for directory in self.directories() {
+        let directories: Vec<_> = self.directories().collect();
+        let is_used = |directory: &PathBuf| rustix::fs::stat(directory).is_ok_and(|stat| stat.st_nlink > 2);
+        if directories.first().is_some_and(is_used) {
+            return;
+        }
+        for directory in directories {
             let _ = rustix::fs::rmdir(&directory);
         }
     }
