@@ -71,6 +71,25 @@ pub enum Verb {
     Export(Deferred<Export>),
 }
 
+/// What `hull container` has: the verbs, and one that needs the word before it.
+#[derive(Debug, Subcommand)]
+pub enum Group {
+    #[command(flatten)]
+    Verb(Verb),
+    /// Remove all stopped containers
+    Prune(Deferred<Prune>),
+}
+
+#[derive(Debug, Args)]
+pub struct Prune {
+    /// Only what fits: label=KEY[=VALUE], until=TIME
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Vec<String>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+}
+
 #[derive(Debug, Args)]
 pub struct Run {
     /// Run in the background and print the container's id

@@ -64,7 +64,7 @@ pub enum Command {
     ImageVerb(image::Verb),
     /// Manage containers
     #[command(subcommand, name = "container")]
-    Container(container::Verb),
+    Container(container::Group),
     /// Manage images
     #[command(subcommand, name = "image")]
     Image(image::Group),

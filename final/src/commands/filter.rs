@@ -1,8 +1,9 @@
-//! `--filter`: of any listing, and of images.
+//! `--filter`: of any listing, of images, and of the containers to remove.
 
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
+use hull_engine::Summary;
 use hull_image::store::ImageRecord;
 
 use super::images::split;
@@ -43,6 +44,15 @@ pub fn keep(records: &mut Vec<ImageRecord>, texts: &[String]) -> Result<()> {
         retain_names(records, |name| filters.any("reference", |pattern| refers(pattern, name)));
     }
     Ok(())
+}
+
+/// Whether `container prune` may take a container with these filters.
+pub fn prunes(texts: &[String]) -> Result<impl Fn(&Summary) -> bool> {
+    let filters = parse(texts, Keys { words: &["label", "label!", "until"], patterns: &[], flags: &[] })?;
+    let until = filters.values("until").map(moment).collect::<Result<Vec<_>>>()?;
+    Ok(move |container: &Summary| {
+        filters.labels_fit(&container.labels) && until.iter().all(|bound| container.created < *bound)
+    })
 }
 
 /// By repository, or by repository and tag; `*` and `?` stand for what has no slash.

@@ -4,8 +4,9 @@ use anyhow::{Result, bail};
 use hull_engine::{AttachOptions, Engine, StartAttach};
 use hull_sys::terminal::window_size;
 
-use super::{Outcome, each, run};
-use crate::cli::container::{Kill, Names, Rename, Rm, Start, Stop};
+use super::{Outcome, each, filter, run};
+use crate::cli::container::{Kill, Names, Prune, Rename, Rm, Start, Stop};
+use crate::ui::{human, output};
 
 pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
     if !args.attach && !args.interactive {
@@ -64,6 +65,21 @@ pub fn rm(engine: &Engine, args: &Rm) -> Result<u8> {
         removed => outcome.note(&names[index], removed.map_err(anyhow::Error::from)),
     });
     Ok(outcome.code)
+}
+
+pub fn prune(engine: &Engine, args: &Prune) -> Result<u8> {
+    let fits = filter::prunes(&args.filter)?;
+    if !args.force && !output::confirm("WARNING! This will remove all stopped containers.")? {
+        return Ok(0);
+    }
+    let pruned = engine.prune_containers(&fits)?;
+    if !pruned.containers.is_empty() {
+        output::line("Deleted Containers:")?;
+        pruned.containers.iter().try_for_each(output::line)?;
+        output::line("")?;
+    }
+    output::line(format!("Total reclaimed space: {}", human::size(pruned.bytes)))?;
+    Ok(0)
 }
 
 pub fn wait(engine: &Engine, args: &Names) -> Result<u8> {

@@ -68,7 +68,7 @@ pub fn run(cli: &Cli) -> ExitCode {
 
 fn failure(command: &Command) -> Code {
     match command {
-        Command::Verb(verb) | Command::Container(verb) => match verb {
+        Command::Verb(verb) | Command::Container(container::Group::Verb(verb)) => match verb {
             container::Verb::Run(_) => Code::Run,
             container::Verb::Exec(_) => Code::Exec,
             _ => Code::Plain,
@@ -79,7 +79,8 @@ fn failure(command: &Command) -> Code {
 
 fn dispatch(global: &Global, command: &Command) -> Result<u8> {
     match command {
-        Command::Verb(verb) | Command::Container(verb) => container(global, verb),
+        Command::Verb(verb) | Command::Container(container::Group::Verb(verb)) => container(global, verb),
+        Command::Container(container::Group::Prune(args)) => lifecycle::prune(&open(global)?, args),
         Command::ImageVerb(verb) => image_verb(&open(global)?, verb),
         Command::Image(group) => image_group(&open(global)?, group),
         Command::Network(verb) => network::run(&open(global)?, verb),

@@ -83,6 +83,8 @@ const MISTAKES: &[(&[&str], i32)] = &[
     (&["network", "create", "--nonsense"], 125),
     (&["network", "rm"], 1),
     (&["network", "connect", "one"], 1),
+    (&["container", "prune", "-x"], 125),
+    (&["container", "prune", "x"], 1),
     (&["volume", "nonsense"], 1),
     (&["volume", "create", "one", "two"], 1),
     (&["volume", "rm"], 1),

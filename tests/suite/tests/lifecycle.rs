@@ -411,6 +411,27 @@ fn system_prune_takes_only_what_is_not_used() {
 }
 
 #[test]
+fn pruned_containers_leave_their_anonymous_volumes() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let volumes = || t.ok(&["volume", "ls", "-q"]).lines().count();
+    t.ok(&["run", "-v", "/data", "busybox", "touch", "/data/x"]);
+    t.ok(&["system", "prune", "-f"]);
+    assert_eq!(volumes(), 1, "docker removes them with --volumes only");
+    t.ok(&["run", "--name", "kept", "-l", "keep", "-v", "/data", "busybox", "true"]);
+    t.ok(&["run", "--name", "gone", "-v", "/data", "busybox", "true"]);
+    let listed = || t.ok(&["ps", "-a", "--format", "{{.Names}}"]);
+    t.ok(&["container", "prune", "-f", "--filter", "until=1h"]);
+    assert_eq!(listed(), "gone\nkept");
+    let gone = t.ok(&["inspect", "-f", "{{.Id}}", "gone"]);
+    let pruned = t.ok(&["container", "prune", "-f", "--filter", "label!=keep"]);
+    assert!(pruned.starts_with(&format!("Deleted Containers:\n{gone}\n")), "{pruned}");
+    assert_eq!((listed().as_str(), volumes()), ("kept", 3));
+    t.ok(&["container", "prune", "-f"]);
+    t.ok(&["system", "prune", "-f", "--volumes"]);
+    assert_eq!((listed().as_str(), volumes()), ("", 0));
+}
+
+#[test]
 fn fifty_containers_started_at_once_all_run_and_all_go_away() {
     let Some(t) = Scenario::with_busybox() else { return };
     let script = "echo number $0; sleep 0.2";

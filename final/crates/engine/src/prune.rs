@@ -1,9 +1,10 @@
-//! `system prune`: stopped containers, unused networks, images and volumes, and what interrupted commands left.
+//! `system prune` and `container prune`: stopped containers, unused networks, images and volumes, and what interrupted commands left.
 
 use hull_storage::tree;
 
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::list::Summary;
 use crate::state::Status;
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,17 +28,7 @@ pub struct Pruned {
 impl Engine {
     /// Containers first: they hold networks, images and volumes.
     pub fn prune(&self, options: PruneOptions) -> Result<Pruned> {
-        let mut pruned = Pruned::default();
-        for container in self.list()? {
-            // What a damaged one was, its user may still want to find out.
-            if matches!(container.status, Status::Exited | Status::Created) && container.damage.is_none() {
-                let upper = self.root().container_dir(&container.id).join("upper");
-                let bytes = tree::disk_usage(&upper)?;
-                self.remove(&container.id, false, true)?;
-                pruned.containers.push(container.id);
-                pruned.bytes += bytes;
-            }
-        }
+        let mut pruned = self.prune_containers(&|_| true)?;
         pruned.networks = self.prune_networks()?;
         let images = self.prune_images(options.all_images, &|_| true)?;
         pruned.images = images.deleted;
@@ -48,6 +39,23 @@ impl Engine {
             pruned.bytes += volumes.bytes;
         }
         self.volumes().collect()?;
+        Ok(pruned)
+    }
+
+    /// Removes the stopped containers that fit. Their anonymous volumes stay, as docker's do: they may hold what nothing
+    /// else holds, and only who asks for volumes to be removed expects it.
+    pub fn prune_containers(&self, fits: &dyn Fn(&Summary) -> bool) -> Result<Pruned> {
+        let mut pruned = Pruned::default();
+        for container in self.list()?.iter().filter(|container| fits(container)) {
+            // What a damaged one was, its user may still want to find out.
+            if matches!(container.status, Status::Exited | Status::Created) && container.damage.is_none() {
+                let upper = self.root().container_dir(&container.id).join("upper");
+                let bytes = tree::disk_usage(&upper)?;
+                self.remove(&container.id, false, false)?;
+                pruned.containers.push(container.id.clone());
+                pruned.bytes += bytes;
+            }
+        }
         Ok(pruned)
     }
 }
