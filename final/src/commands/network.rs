@@ -165,7 +165,7 @@ fn row(network: &Value, id: String) -> Value {
         "IPv6": network["EnableIPv6"].to_string(),
         "Internal": network["Internal"].to_string(),
         "Labels": labels.join(","),
-        "CreatedAt": network["Created"],
+        "CreatedAt": human::instant(network["Created"].as_str().unwrap_or_default()),
     })
 }
 

@@ -32,6 +32,15 @@ pub fn key(name: &str) -> Option<&'static str> {
     NAMES.iter().find(|(go, _)| *go == name).map(|(_, json)| *json)
 }
 
+/// What docker leaves out of its JSON where a container has none, though its structs have it.
+const OPTIONAL: [&str; 2] = ["Health", "Healthcheck"];
+
+/// Whether a template may ask for `name` where it is not there: `{{if .State.Health}}…{{else}}…{{end}}` is what many
+/// scripts do.
+pub fn is_optional(name: &str) -> bool {
+    OPTIONAL.contains(&name)
+}
+
 #[test]
 fn gos_names_lead_to_jsons() {
     assert_eq!(key("ID"), Some("Id"));

@@ -50,7 +50,11 @@ pub fn since(time: SystemTime) -> String {
 
 /// `2026-01-02 13:04:05 +0000 UTC`.
 pub fn time(time: SystemTime) -> String {
-    let text = humantime::format_rfc3339_seconds(time).to_string();
+    instant(&humantime::format_rfc3339_seconds(time).to_string())
+}
+
+/// A time of RFC 3339 in UTC as Go prints one, with what the second has behind the point.
+pub fn instant(text: &str) -> String {
     format!("{} +0000 UTC", text.trim_end_matches('Z').replace('T', " "))
 }
 

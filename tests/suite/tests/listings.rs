@@ -271,6 +271,11 @@ fn templates_know_gos_names() {
             "{{range .NetworkSettings.Ports}}{{range .}}{{.HostIP}}:{{.HostPort}}{{end}}{{end}}",
             "0.0.0.0:8080".into(),
         ),
+        (
+            &["inspect", "box"],
+            "{{if .State.Health}}{{.State.Health.Status}}{{else}}{{.State.Status}}{{end}}",
+            "running".into(),
+        ),
         (&["image", "inspect", "busybox"], "{{.ID}}", image.clone()),
         (&["inspect", "--type", "image", "busybox"], "{{.ID}}", image),
         (&["network", "inspect", "bridge"], "{{len .ID}} {{.Name}}", "64 bridge".into()),

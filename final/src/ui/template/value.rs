@@ -81,6 +81,7 @@ impl<'d> Item<'d> {
             Value::Object(map) if fields::key(name).is_some_and(|key| map.contains_key(key)) => {
                 return Ok(self.key(fields::key(name).unwrap_or(name)));
             }
+            Value::Object(_) if fields::is_optional(name) => return Ok(Value::Null.into()),
             Value::Object(map) => map.keys().map(String::as_str).collect(),
             Value::Null => return Err(format!("{parent} is null and has no field {name:?}")),
             value => return Err(format!("{parent} is {} and has no field {name:?}", describe(value))),
