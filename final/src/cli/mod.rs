@@ -34,10 +34,20 @@ pub fn parse() -> Result<Cli, clap::Error> {
 
 /// Containers without a daemon.
 #[derive(Debug, Parser)]
-#[command(name = "hull", version, about, max_term_width = 110, disable_help_subcommand = true)]
+#[command(
+    name = "hull",
+    version,
+    about,
+    max_term_width = 110,
+    disable_help_subcommand = true,
+    disable_version_flag = true
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
+    /// Print version
+    #[arg(short = 'v', long, short_alias = 'V', action = clap::ArgAction::Version)]
+    version: Option<bool>,
     #[command(subcommand)]
     pub command: Command,
 }

@@ -88,7 +88,10 @@ pub fn ensure(
     match (when, here) {
         (When::Missing | When::Never, Some(here)) => Ok(here.canonical()),
         (When::Never, None) => Err(engine.images().missing(name).into()),
-        _ => pull_aside(|| for_container(engine, name, &access, &candidates, platform, quiet)),
+        (_, here) => {
+            let options = ForContainer { platform, quiet, is_here: here.is_some() };
+            pull_aside(|| for_container(engine, name, &access, &candidates, options))
+        }
     }
 }
 
@@ -128,20 +131,32 @@ fn near(engine: &Engine, name: &str, error: hull_image::Error) -> anyhow::Error 
     }
 }
 
+/// How an image is pulled that a container is to be made of.
+struct ForContainer<'a> {
+    platform: Option<&'a str>,
+    quiet: bool,
+    /// It is asked for again although it is here.
+    is_here: bool,
+}
+
 fn for_container(
     engine: &Engine,
     name: &str,
     access: &Access,
     candidates: &[Reference],
-    platform: Option<&str>,
-    quiet: bool,
+    options: ForContainer<'_>,
 ) -> Result<Reference> {
-    let platform = platform.map(Platform::parse).transpose()?;
+    let platform = options.platform.map(Platform::parse).transpose()?;
     let progress = Layers::new(PULL);
-    let watch: &dyn Progress = if quiet { &Silent } else { &progress };
-    watch.remark(&format!("Unable to find image '{}' locally", candidates[0].familiar()));
+    let watch: &dyn Progress = if options.quiet { &Silent } else { &progress };
+    if !options.is_here {
+        watch.remark(&format!("Unable to find image '{}' locally", candidates[0].familiar()));
+    }
     let pulled = fetch(engine.images(), access, candidates, &PullOptions { platform, progress: watch });
-    let pulled = pulled.map_err(|error| near(engine, name, error))?;
+    let pulled = pulled.map_err(|error| match options.is_here {
+        true => error.into(),
+        false => near(engine, name, error),
+    })?;
     watch.remark(&format!("Digest: {}", pulled.digest));
     Ok(pulled.reference)
 }

@@ -1,13 +1,13 @@
 //! `run`: create, start, stay with it.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow};
 use hull_engine::{AttachEnd, AttachOptions, AttachStream, Engine, StartAttach};
 use hull_sys::terminal::window_size;
 
 use super::create;
 use crate::cli::container::Run;
 use crate::cli::options::Rest;
-use crate::ui::errors::Hint;
+use crate::ui::errors::{Exit, Hint};
 use crate::ui::{errors, output};
 
 pub fn run(engine: &Engine, args: &Run) -> Result<u8> {
@@ -89,10 +89,11 @@ pub fn say_what_is_dropped(engine: &Engine, container: &str) {
     }
 }
 
-/// docker's rule: a terminal inside that is to be typed into needs one here.
+/// docker's rule: a terminal inside that is to be typed into needs one here. Its exit code is 1 for `run` too.
 pub fn need_terminal(tty: bool, interactive: bool) -> Result<()> {
     if tty && interactive && !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
-        bail!("the input device is not a TTY: leave out -t, or run it from a terminal");
+        let error = anyhow!("the input device is not a TTY: leave out -t, or run it from a terminal");
+        return Err(error.context(Exit(1)));
     }
     Ok(())
 }

@@ -15,6 +15,13 @@ pub struct Explained {
     pub flag: bool,
 }
 
+/// docker's commands that have no counterpart here. None of them is a slip for another one: a hint that `stats` may be
+/// meant for `start` would mislead.
+const OF_DOCKER_ALONE: [&str; 16] = [
+    "build", "builder", "buildx", "compose", "config", "context", "events", "manifest", "node", "plugin",
+    "secret", "service", "stats", "swarm", "trust", "update",
+];
+
 /// Whether this is no mistake but a question: `--help`, `--version`, or a command that has commands, without one.
 pub fn is_help(error: &clap::Error) -> bool {
     matches!(
@@ -69,6 +76,9 @@ pub fn explain(error: &clap::Error, root: &mut Command, words: &[String]) -> Exp
             let names = verb.get_subcommands().filter(|command| !command.is_hide_set());
             let near = nearest(names.map(Command::get_name), &typed);
             let hint = match near {
+                _ if OF_DOCKER_ALONE.contains(&typed.as_str()) => {
+                    format!("docker has it, {} has not; {help} lists the commands", root_name(&path))
+                }
                 Some(near) => format!("did you mean {path} {near}?"),
                 None => format!("{help} lists the commands"),
             };
@@ -141,6 +151,10 @@ fn verb<'a>(root: &'a Command, words: &[String]) -> (String, &'a Command) {
     (path, command)
 }
 
+fn root_name(path: &str) -> &str {
+    path.split(' ').next().unwrap_or(path)
+}
+
 fn usage(verb: &Command, path: &str) -> String {
     let text = verb.clone().render_usage().to_string();
     let text = text.strip_prefix("Usage:").unwrap_or(&text).trim().to_owned();
@@ -185,6 +199,12 @@ mod tests {
     fn mistakes_are_named_and_answered() {
         for (words, sentence, hint, flag) in [
             (&["gruop"][..], "unknown command: prog gruop", "did you mean prog group?", false),
+            (
+                &["stats"],
+                "unknown command: prog stats",
+                "docker has it, prog has not; prog --help lists the commands",
+                false,
+            ),
             (&["group", "x"], "unknown command: prog group x", "prog group --help lists the commands", false),
             (&["group", "one"], "NAME is missing", "usage: prog group one [OPTIONS] <NAME>", false),
             (

@@ -9,6 +9,7 @@ const MISTAKES: &[(&[&str], i32)] = &[
     (&["--nonsense"], 125),
     (&["--root"], 125),
     (&["help", "nonsense"], 1),
+    (&["stats"], 1),
     (&["help", "network", "nonsense"], 1),
     (&["run"], 1),
     (&["run", "--rm"], 1),
@@ -120,6 +121,31 @@ fn help_is_printed_where_it_is_asked_for() {
     for group in ["container", "image", "network", "volume", "system"] {
         assert_eq!(t.ok(&["help", group]), t.ok(&[group]), "{group}");
     }
+}
+
+#[test]
+fn the_version_is_told_in_dockers_ways() {
+    let Some(t) = Scenario::start() else { return };
+    let version = t.ok(&["--version"]);
+    assert!(version.starts_with("hull "), "{version}");
+    assert_eq!(t.ok(&["-v"]), version);
+    assert_eq!(t.ok(&["-V"]), version);
+}
+
+#[test]
+fn hints_do_not_lead_astray() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let outcome = t.hull(&["stats"]);
+    assert!(
+        outcome.fails(1).contains("docker has it, hull has not"),
+        "no hint that start was meant: {outcome}"
+    );
+    // docker's code, for `run` as for the others.
+    let outcome = t.hull(&["run", "--rm", "-it", "busybox", "true"]);
+    assert!(outcome.fails(1).contains("not a TTY"), "{outcome}");
+    let outcome = t.hull(&["run", "--rm", "--pull", "always", "busybox", "true"]);
+    let said = outcome.fails(125);
+    assert!(!said.contains("Unable to find") && !said.contains("did you mean"), "it is here: {outcome}");
 }
 
 #[test]
