@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use hull_test_support::outcome::run;
+use hull_test_support::outcome::{run, wrapped};
 use hull_test_support::{Scenario, skip};
 use registry_world::tar;
 use serde_json::Value;
@@ -106,6 +106,33 @@ fn a_kill_leaves_names_that_the_next_change_puts_right() {
         t.ok(&["rmi", "after"]);
     }
     assert_eq!(t.ok(&["system", "check"]), "The store is what it should be.");
+}
+
+/// A fork copies the calling thread alone, and with it whatever another thread had locked.
+#[test]
+fn who_clones_a_container_unpacks_without_a_thread() {
+    let Some(strace) = skip::find_program("strace") else { return skip::skip("strace is not installed") };
+    let Some(t) = Scenario::start() else { return };
+    // Beyond what is unpacked by a single thread.
+    import(&t, "x", &"0123456789abcdef".repeat(50_000));
+    let forget = || {
+        for layer in std::fs::read_dir(t.data_root().join("layers")).unwrap() {
+            std::fs::remove_dir_all(layer.unwrap().path()).unwrap();
+        }
+    };
+    forget();
+    let watched = [strace.to_str().unwrap(), "-o", "calls", "-e", "trace=clone,clone3,fork,vfork"];
+    run(&mut wrapped(&watched, &t.command(&["create", "x", "true"]))).ok();
+    let calls = std::fs::read_to_string(t.path("calls")).unwrap();
+    assert!(calls.contains("SIGCHLD"), "the work has a process of its own: {calls}");
+    assert!(!calls.contains("CLONE_THREAD"), "{calls}");
+    // What goes wrong there is said here.
+    forget();
+    let layer = t.ok(&["image", "inspect", "-f", "{{index .RootFS.Layers 0}}", "x"]);
+    damage(&t.data_root().join("blobs/sha256").join(&layer[7..]), 0);
+    let refused = t.hull(&["create", "x", "true"]);
+    let refused = refused.fails(1);
+    assert!(refused.contains("archive is damaged") && refused.contains("hint: "), "{refused}");
 }
 
 #[test]

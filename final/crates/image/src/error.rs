@@ -30,6 +30,9 @@ pub enum Error {
     GivenUp,
     #[error("registry {registry}: {why}")]
     Registry { registry: String, why: String, problem: RegistryProblem },
+    /// From the process that did the work, in its words.
+    #[error("{text}")]
+    Aside { text: String, hint: Option<String> },
     #[error(transparent)]
     Storage(#[from] hull_storage::Error),
 }
@@ -104,6 +107,7 @@ impl Error {
             ),
             Self::Damaged(_) => Some("fetch it again: it is incomplete or was changed on the way".into()),
             Self::Registry { registry, problem, .. } => problem.hint(registry),
+            Self::Aside { hint, .. } => hint.clone(),
             Self::Storage(error) => error.hint(),
             _ => None,
         }

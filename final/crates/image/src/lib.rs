@@ -13,11 +13,13 @@
 //! commit     one more layer               check     whether the store is what its digests say
 //! left_out   what a user namespace does not let an image have
 //! ahead      readers in threads           gzip      by all processors
+//! aside      work with threads, in a process of its own
 //! progress  what becomes of layers, for those who watch
 //! ```
 
 mod ahead;
 pub mod archive;
+mod aside;
 mod catalog;
 pub mod check;
 pub mod commit;

@@ -16,6 +16,7 @@ use hull_storage::root::Root;
 use rustix::fs::FlockOperation;
 use serde::de::DeserializeOwned;
 
+use crate::aside::aside;
 use crate::catalog::Line;
 use crate::config::{Descriptor, ImageConfig, Manifest};
 use crate::digest::Digest;
@@ -171,7 +172,7 @@ impl Images {
             };
             let packed =
                 blobs.iter().map(PathBuf::as_path).zip(&config.rootfs.diff_ids).map(packed).collect();
-            crate::layer::unpack(&layers, &[packed])?;
+            aside(|| crate::layer::unpack(&layers, &[packed]))?;
         }
         let layer_dirs = chain.iter().map(|id| layers.path(id.hex())).collect();
         Ok(Image { id: manifest.config.digest.clone(), config, manifest, layer_dirs })
