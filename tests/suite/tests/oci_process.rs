@@ -5,6 +5,7 @@ mod oci_world;
 
 use std::os::unix::fs::{PermissionsExt, chown};
 
+use hull_test_support::outcome::eventually;
 use oci_world::World;
 use serde_json::{Value, json};
 
@@ -189,4 +190,83 @@ fn the_callers_processors_are_not_the_containers() {
     w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
     assert!(has_all(w.oci(&["exec", "box", "sh", "-c", look]).ok()));
     nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &own).unwrap();
+}
+
+#[test]
+fn a_hook_at_the_start_has_the_variables_of_the_program() {
+    let Some(w) = World::start() else { return };
+    let mut config = w.config(&["true"]);
+    config["process"]["env"] = json!(["PATH=/bin", "ONE=1", "ONE=2"]);
+    let script = r#"[ "$ONE:$HOME" = 2:/root ] || { echo "$ONE:$HOME"; exit 1; }"#;
+    config["hooks"] = json!({"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]});
+    w.bundle(&config);
+    w.oci(&["run", "--bundle", "bundle", "box"]).ok();
+}
+
+/// A first process has no default actions: the kernel throws away what it has no handler for (pid_namespaces(7)).
+#[test]
+fn a_container_that_was_not_started_ends_by_a_signal() {
+    let Some(w) = World::start() else { return };
+    w.bundle(&w.config(&["sleep", "100"]));
+    for signal in ["TERM", "INT", "HUP"] {
+        w.detached(&["create", "--bundle", "bundle", "box"]).ok();
+        w.oci(&["kill", "box", signal]).ok();
+        eventually("it has stopped", || w.state("box")["status"] == "stopped");
+        w.oci(&["delete", "box"]).ok();
+    }
+    // Once it runs it is left to the program, which here handles none.
+    w.detached(&["run", "--detach", "--bundle", "bundle", "box"]).ok();
+    w.oci(&["kill", "box", "TERM"]).ok();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", w.state("box")["pid"])).unwrap();
+    assert!(status.contains("SigBlk:\t0000000000000000"), "{status}");
+    assert_eq!(w.state("box")["status"], "running");
+    w.oci(&["delete", "--force", "box"]).ok();
+}
+
+/// sched(7): SCHED_DEADLINE is neither inherited nor may its process fork, but with reset-on-fork.
+#[test]
+fn a_policy_that_is_not_inherited_reaches_an_execed_program() {
+    let Some(w) = World::start() else { return };
+    w.bundle(&w.config(&["sleep", "100"]));
+    w.detached(&["run", "--detach", "--bundle", "bundle", "box"]).ok();
+    for (policy, flags, number) in
+        [("SCHED_DEADLINE", "[]", "6"), ("SCHED_BATCH", r#"["SCHED_FLAG_RESET_ON_FORK"]"#, "3")]
+    {
+        let mut process = w.config(&["cut", "-d ", "-f41", "/proc/self/stat"])["process"].take();
+        process["scheduler"] =
+            json!({"policy": policy, "flags": serde_json::from_str::<Value>(flags).unwrap()});
+        if policy == "SCHED_DEADLINE" {
+            for (name, nanoseconds) in
+                [("runtime", 1_000_000), ("deadline", 10_000_000), ("period", 10_000_000)]
+            {
+                process["scheduler"][name] = nanoseconds.into();
+            }
+        }
+        let file = w.write("process.json", &process);
+        assert_eq!(w.oci(&["exec", "--process", &file, "box"]).ok(), number, "{policy}");
+    }
+    w.oci(&["delete", "--force", "box"]).ok();
+}
+
+#[test]
+fn processors_of_its_own_and_a_policy_for_all_are_told_apart() {
+    let Some(w) = World::start() else { return };
+    let mut config = w.config(&["true"]);
+    config["linux"]["resources"]["cpu"] = json!({"cpus": "0"});
+    config["process"]["scheduler"] =
+        json!({"policy": "SCHED_DEADLINE", "runtime": 42_000, "deadline": 1_000_000, "period": 1_000_000});
+    w.bundle(&config);
+    let refused = w.oci(&["run", "--bundle", "bundle", "box"]);
+    let expected = "process scheduler can't be used together with AllowedCPUs";
+    assert!(refused.fails(1).contains(expected), "{refused}");
+}
+
+#[test]
+fn letters_that_stand_for_no_access_are_passed_over() {
+    let Some(w) = World::start() else { return };
+    let mut config = w.config(&["true"]);
+    config["linux"]["resources"]["devices"] = json!([{"allow": false, "access": "rwm"},
+        {"allow": false, "type": "c", "major": 1, "minor": 11, "access": "rwa"}]);
+    w.bundle(&config);
+    w.oci(&["run", "--bundle", "bundle", "box"]).ok();
 }

@@ -75,7 +75,7 @@ pub struct Created {
     is_outside: bool,
 }
 
-/// What hooks are told, and mounts bound by, of a container that has some.
+/// What hooks are told, mounts bound by, and a scheduling policy given by, of a container that has some.
 #[derive(Debug)]
 struct Told {
     id: String,
@@ -87,11 +87,22 @@ impl Told {
     fn of(options: &CreateOptions<'_>, sources: &Sources) -> Option<Box<Self>> {
         let CreateOptions { id, bundle, spec, .. } = *options;
         let told = || Self { id: id.to_owned(), bundle: bundle.to_owned(), spec: spec.clone() };
-        (spec.hooks.is_some() || sources.has_asked()).then(|| Box::new(told()))
+        let gives_policy = spec.process.as_ref().is_some_and(|process| !init::is_policy_inherited(process));
+        (spec.hooks.is_some() || sources.has_asked() || gives_policy).then(|| Box::new(told()))
+    }
+
+    /// To the first process, where its parent outside could not leave it its scheduling policy.
+    fn give_policy(&self, pid: i32) -> Result<()> {
+        match &self.spec.process {
+            Some(process) if !init::is_policy_inherited(process) => {
+                init::set_policy(process, &self.spec, Some(pid))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn subject(&self, pid: i32) -> hooks::Subject<'_> {
-        hooks::Subject { id: &self.id, bundle: &self.bundle, spec: &self.spec, pid }
+        hooks::Subject { id: &self.id, bundle: &self.bundle, spec: &self.spec, pid, env: &[] }
     }
 }
 
@@ -213,7 +224,10 @@ impl Created {
             process::reap(outside.as_fd()).step(|| "collect a child".into())?;
         }
         (self.pid, self.is_outside) = (pid, false);
-        Ok(())
+        match &self.told {
+            Some(told) => told.give_policy(pid),
+            None => Ok(()),
+        }
     }
 
     fn is_out_of_memory(&self) -> bool {

@@ -60,7 +60,7 @@ pub fn exec(
         Cloned::Parent { pid, pidfd } => {
             drop(theirs);
             let Arrived { pid, pidfd, console } = arrival::await_arrival(&ours, (pid, pidfd))?;
-            match await_execution(&ours) {
+            match give_policy(&target, user_process, pid, &ours).and_then(|()| await_execution(&ours)) {
                 Ok(()) => Ok((Running { pid, pidfd, cgroup: None }, console)),
                 Err(error) => {
                     // The container's first process cannot end before this one is collected (pid_namespaces(7)), and
@@ -71,6 +71,15 @@ pub fn exec(
             }
         }
     }
+}
+
+/// To the process inside, where it could not inherit its scheduling policy and waits for it.
+fn give_policy(target: &ExecTarget<'_>, user_process: &Process, pid: i32, channel: &Channel) -> Result<()> {
+    if init::is_policy_inherited(user_process) {
+        return Ok(());
+    }
+    init::set_policy(user_process, target.spec, Some(pid))?;
+    channel.send(&Message::Go)
 }
 
 /// Until the process is the user's program.
@@ -107,6 +116,10 @@ fn enter(
         stdio.install()?;
     }
     init::set_schedule(user_process, &target.spec.linux.clone().unwrap_or_default())?;
+    let has_policy = init::is_policy_inherited(user_process);
+    if has_policy {
+        init::set_policy(user_process, target.spec, None)?;
+    }
     init::set_limits_of_parent(user_process)?;
     // Before anything is looked for by a name of the container's; see the create path.
     let kept: Vec<_> = rights.descriptors().chain([channel.as_fd()]).collect();
@@ -116,8 +129,15 @@ fn enter(
     let program = init::find(user_process)?;
     let program = Executable::prepare(program, user_process, target.preserved_fds)?;
     let alone = SingleThreaded::check().step(|| "see to it that there is one thread".into())?;
-    filter.load_before_others_see(&arrival::calls(user_process))?;
+    let calls = match has_policy {
+        true => arrival::calls(user_process),
+        false => arrival::calls_until_started(user_process),
+    };
+    filter.load_before_others_see(&calls)?;
     arrival::arrive(channel, user_process, alone)?;
+    if !has_policy {
+        channel.await_go()?;
+    }
     filter.load()?;
     program.execute()
 }
@@ -143,7 +163,7 @@ fn join(target: &ExecTarget<'_>) -> Result<()> {
 
 fn subject<'a>(target: &ExecTarget<'a>) -> Result<Subject<'a>> {
     let pid = init::pid_on_the_host(target.spec)?;
-    Ok(Subject { id: target.id, bundle: target.bundle, spec: target.spec, pid })
+    Ok(Subject { id: target.id, bundle: target.bundle, spec: target.spec, pid, env: &[] })
 }
 
 /// A root that a mount namespace does not have by itself; see [`crate::rootfs::enter_shared`].

@@ -93,6 +93,8 @@ pub struct Subject<'a> {
     pub spec: &'a Spec,
     /// Of the first process, as the hook sees it.
     pub pid: i32,
+    /// The environment of its program, which a startContainer hook gets too.
+    pub env: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -114,7 +116,7 @@ fn is_zero(pid: &i32) -> bool {
 
 /// The container's state as the specification has it, as JSON.
 pub(crate) fn state(subject: Subject<'_>, status: &'static str) -> Result<Vec<u8>> {
-    let Subject { id, bundle, spec, pid } = subject;
+    let Subject { id, bundle, spec, pid, .. } = subject;
     let (oci_version, annotations) = (&spec.oci_version, &spec.annotations);
     serde_json::to_vec(&State { oci_version, id, status, pid, bundle, annotations })
         .map_err(|error| Error::Invalid(format!("the container's state: {error}")))
@@ -208,9 +210,7 @@ fn become_hook(
     let env = match &hook.env {
         Some(env) => env.clone(),
         // It runs as a part of the program, so to speak: what prepares that reads its variables.
-        None if point == Point::StartContainer => {
-            subject.spec.process.as_ref().map(|process| process.env.clone()).unwrap_or_default()
-        }
+        None if point == Point::StartContainer => subject.env.to_vec(),
         // Ours is nobody's business inside.
         None if point.is_inside() => Vec::new(),
         None => std::env::vars_os()

@@ -13,7 +13,10 @@ use std::path::Path;
 
 use hull_sys::net::with_socket_address;
 use hull_sys::process;
+use hull_sys::wait::until_any_readable;
 use nix::errno::Errno;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use crate::error::{Error, Result, Step};
@@ -57,22 +60,61 @@ pub(crate) fn await_start(
     preserved: u32,
     kept: Option<BorrowedFd<'_>>,
     channel: &mut Channel,
+    signals: Option<EndingSignals>,
 ) -> Result<()> {
     // Nobody inside may look through /proc/PID/fd of what is still a process of ours; execve(2) ends it.
     process::set_dumpable(false).step(|| "hide from the container".into())?;
-    let kept: Vec<_> = kept.into_iter().chain([listener.as_fd()]).collect();
+    let kept = kept.into_iter().chain([listener.as_fd()]);
+    let kept: Vec<_> = kept.chain(signals.as_ref().map(|signals| signals.0.as_fd())).collect();
     process::close_all_but(3 + preserved, &kept).step(|| "close inherited descriptors".into())?;
-    let mut accepted = accept(listener)?;
+    let mut accepted = accept(listener, signals.as_ref())?;
     // Whoever connected may have died before it could say anything; the next may not.
     while !matches!(accepted.receive(), Ok(Some(Message::Go))) {
-        accepted = accept(listener)?;
+        accepted = accept(listener, signals.as_ref())?;
     }
+    signals.map_or(Ok(()), EndingSignals::release)?;
     // What was there is closed already, and its number may be another descriptor's: not to be closed again.
     std::mem::forget(std::mem::replace(channel, accepted));
     Ok(())
 }
 
-fn accept(listener: &OwnedFd) -> Result<Channel> {
+/// Signals that end a process. The kernel keeps them from the first of a pid namespace that does not handle them
+/// (pid_namespaces(7)), but not where they are blocked: then they wait, and can be read.
+pub(crate) struct EndingSignals(SignalFd);
+
+impl EndingSignals {
+    fn set() -> SigSet {
+        [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGABRT, Signal::SIGTERM]
+            .into_iter()
+            .collect()
+    }
+
+    pub(crate) fn hold() -> Result<Self> {
+        let step = || "hold back signals".to_owned();
+        Self::set().thread_block().step(step)?;
+        SignalFd::with_flags(&Self::set(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+            .map(Self)
+            .step(step)
+    }
+
+    /// Dies of one that has come.
+    fn obey(&self) {
+        if let Ok(Some(signal)) = self.0.read_signal() {
+            process::exit_now(128 + signal.ssi_signo as i32);
+        }
+    }
+
+    fn release(self) -> Result<()> {
+        Self::set().thread_unblock().step(|| "let signals through".into())
+    }
+}
+
+fn accept(listener: &OwnedFd, signals: Option<&EndingSignals>) -> Result<Channel> {
+    if let Some(signals) = signals {
+        until_any_readable(&[listener.as_fd(), signals.0.as_fd()], None)
+            .step(|| "wait for the start".into())?;
+        signals.obey();
+    }
     rustix::io::retry_on_intr(|| rustix::net::accept_with(listener, SocketFlags::CLOEXEC))
         .step(|| "wait for the start".into())
         .map(Channel::from)

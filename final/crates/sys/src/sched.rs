@@ -21,11 +21,11 @@ pub struct Attributes {
     pub period: u64,
 }
 
-/// sched_setattr(2) on this thread.
-pub fn set_attributes(attributes: Attributes) -> nix::Result<()> {
+/// sched_setattr(2) on a process with one thread, or with 0 on this thread.
+pub fn set_attributes(pid: i32, attributes: Attributes) -> nix::Result<()> {
     let attributes = Attributes { size: size_of::<Attributes>() as u32, ..attributes };
     // SAFETY: the kernel reads `size` bytes of a structure of its own layout, which outlives the call.
-    let done = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
+    let done = unsafe { libc::syscall(libc::SYS_sched_setattr, pid, &raw const attributes, 0) };
     Errno::result(done).map(drop)
 }
 

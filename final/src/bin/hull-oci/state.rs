@@ -234,7 +234,7 @@ impl State {
 
     /// What the bundle's hooks are told.
     pub fn subject<'a>(&'a self, spec: &'a Spec, pid: i32) -> Subject<'a> {
-        Subject { id: &self.id, bundle: &self.bundle, spec, pid }
+        Subject { id: &self.id, bundle: &self.bundle, spec, pid, env: &[] }
     }
 
     /// Of a container that is about to be made by this process.

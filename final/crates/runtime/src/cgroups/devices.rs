@@ -106,7 +106,7 @@ fn kind(rule: &DeviceRule) -> Result<Option<i32>> {
 }
 
 fn access(rule: &DeviceRule) -> Result<i32> {
-    rule.access.as_deref().unwrap_or("rwm").chars().try_fold(0, |bits, letter| match letter {
+    rule.known_access().chars().try_fold(0, |bits, letter| match letter {
         'r' => Ok(bits | READ),
         'w' => Ok(bits | WRITE),
         'm' => Ok(bits | MKNOD),
@@ -211,6 +211,7 @@ mod tests {
     fn what_is_no_device_rule_is_refused() {
         assert!(compile(&[rule(true, "x", 1, "r")]).is_err());
         assert!(compile(&[rule(true, "c", 1, "z")]).is_err());
+        assert!(compile(&[rule(true, "c", 1, "rwa")]).is_ok(), "as runc has it");
         assert!(compile(&[rule(true, "c", 1 << 40, "r")]).is_err());
     }
 }

@@ -260,8 +260,7 @@ fn device_rule(rule: &DeviceRule) -> String {
         return "a".into();
     }
     let number = |number: Option<i64>| number.filter(|n| *n >= 0).map_or("*".into(), |n| n.to_string());
-    let access = rule.access.as_deref().unwrap_or("rwm");
-    format!("{kind} {}:{} {access}", number(rule.major), number(rule.minor))
+    format!("{kind} {}:{} {}", number(rule.major), number(rule.minor), rule.known_access())
 }
 
 fn put(directory: &Path, file: &str, value: Option<impl ToString>) -> Result<()> {
@@ -284,5 +283,8 @@ mod tests {
         assert_eq!(device_rule(&rule("c", Some(1), Some(3))), "c 1:3 rw");
         assert_eq!(device_rule(&rule("b", Some(8), None)), "b 8:* rw");
         assert_eq!(device_rule(&DeviceRule::default()), "a");
+        let odd = |access: &str| DeviceRule { access: Some(access.into()), ..rule("c", Some(1), Some(11)) };
+        assert_eq!(device_rule(&odd("rwa")), "c 1:11 rw");
+        assert_eq!(device_rule(&odd("z")), "c 1:11 z", "which the kernel refuses");
     }
 }

@@ -86,7 +86,7 @@ fn begin(
         match notice.what {
             "setup-namespaces" => {
                 let Restore { id, bundle, spec, .. } = *restore;
-                let subject = Subject { id, bundle, spec, pid: notice.pid };
+                let subject = Subject { id, bundle, spec, pid: notice.pid, env: &[] };
                 hooks::run(Point::Prestart, subject)?;
                 hooks::run(Point::CreateRuntime, subject)?;
             }

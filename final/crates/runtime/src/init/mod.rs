@@ -24,7 +24,7 @@ use crate::namespaces;
 use crate::netdev;
 use crate::procfs::Procfs;
 use crate::protocol::{Channel, Message};
-use crate::rendezvous;
+use crate::rendezvous::{self, EndingSignals};
 use crate::rootfs::{self, Later, Masks, Rootfs, Source};
 use crate::security::seccomp::{self, Program};
 use crate::spec::{Linux, Namespace, NamespaceKind, Process, Spec};
@@ -37,7 +37,10 @@ pub(crate) use rights::{
     Filter, Rights, absent, has_process_limit, pid_on_the_host, set_limits, set_limits_of_parent,
     set_oom_score, set_process_limit,
 };
-pub(crate) use schedule::{check as check_schedule, set as set_schedule, set_affinity, set_final_affinity};
+pub(crate) use schedule::{
+    check as check_schedule, is_inherited as is_policy_inherited, set as set_schedule, set_affinity,
+    set_final_affinity, set_policy,
+};
 
 /// The spec's filter, compiled in the parent: the child has no view of the cache.
 pub(crate) fn compile(spec: &Spec, cache: Option<&Path>) -> Result<Option<Program>> {
@@ -101,6 +104,9 @@ fn become_container(
         None => options.stdio.install()?,
     }
     schedule::set(user_process, &linux)?;
+    if prepared.pid_namespace.is_none() || schedule::is_inherited(user_process) {
+        schedule::set_policy(user_process, spec, None)?;
+    }
     if prepared.pid_namespace.is_none() {
         set_limits(user_process)?;
     } else {
@@ -123,16 +129,20 @@ fn become_container(
         arrival::arrive(channel, user_process, alone)?;
         die_with_parent(options)?;
     }
+    // From here on others know the container.
+    let is_first = prepared.pid_namespace.is_none() && nix::unistd::getpid().as_raw() == 1;
+    let signals = (is_first && options.rendezvous.is_some()).then(EndingSignals::hold).transpose()?;
     channel.send(&Message::Ready)?;
     match &options.rendezvous {
         Some(listener) => {
-            rendezvous::await_start(listener, options.preserved_fds, filter.descriptor(), channel)?;
+            rendezvous::await_start(listener, options.preserved_fds, filter.descriptor(), channel, signals)?;
         }
         None => channel.await_go()?,
     }
     if hooks::has(spec, Point::StartContainer) {
         filter.load_now()?;
-        hooks::run(Point::StartContainer, inside(options, spec))?;
+        let subject = hooks::Subject { env: &user_process.env, ..inside(options, spec) };
+        hooks::run(Point::StartContainer, subject)?;
     }
     match &own {
         Some(own) => pid1::start(own, user_process, &filter, channel),
@@ -165,7 +175,7 @@ fn leave_caller(options: &CreateOptions<'_>, user_process: &Process) -> Result<(
 /// For hooks that run inside: the pid is that of the container's own namespace.
 fn inside<'a>(options: &CreateOptions<'a>, spec: &'a Spec) -> hooks::Subject<'a> {
     let pid = nix::unistd::getpid().as_raw();
-    hooks::Subject { id: options.id, bundle: options.bundle, spec, pid }
+    hooks::Subject { id: options.id, bundle: options.bundle, spec, pid, env: &[] }
 }
 
 /// For the host: our pid as it is there, in whose /proc we still look.

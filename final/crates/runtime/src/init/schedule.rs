@@ -1,10 +1,11 @@
 //! How the kernel schedules the program: CPU, disk, memory nodes; and which machine it takes this one for.
 
 use hull_sys::sched::{self, Attributes};
+use nix::errno::Errno;
 use nix::sched::CpuSet;
 
 use crate::error::{Error, Result, Step};
-use crate::spec::{CpuAffinity, IoPriority, Linux, MemoryPolicy, Personality, Process, Scheduler};
+use crate::spec::{CpuAffinity, IoPriority, Linux, MemoryPolicy, Personality, Process, Scheduler, Spec};
 
 pub(crate) fn set(process: &Process, linux: &Linux) -> Result<()> {
     if let Some(policy) = &linux.memory_policy {
@@ -21,10 +22,32 @@ pub(crate) fn set(process: &Process, linux: &Linux) -> Result<()> {
         sched::set_io_priority(class, level)
             .step(|| format!("set the I/O priority {} {level}", asked.class))?;
     }
-    match &process.scheduler {
-        Some(asked) => sched::set_attributes(scheduler(asked)?)
-            .step(|| format!("set the scheduling policy {}", asked.policy)),
-        None => Ok(()),
+    Ok(())
+}
+
+/// False where a fork would fail or take the scheduling policy away (sched(7), `SCHED_DEADLINE` and reset-on-fork): it is
+/// then set from outside, on the process that becomes the program.
+pub(crate) fn is_inherited(process: &Process) -> bool {
+    let is_lost = |asked: &Scheduler| {
+        asked.policy == "SCHED_DEADLINE" || asked.flags.iter().any(|flag| flag == "SCHED_FLAG_RESET_ON_FORK")
+    };
+    !process.scheduler.as_ref().is_some_and(is_lost)
+}
+
+/// On this process, or on a child.
+pub(crate) fn set_policy(process: &Process, spec: &Spec, child: Option<i32>) -> Result<()> {
+    let Some(asked) = &process.scheduler else { return Ok(()) };
+    let resources = spec.linux.as_ref().and_then(|linux| linux.resources.as_ref());
+    let cpus = resources.and_then(|resources| resources.cpu.as_ref()?.cpus.as_deref()).unwrap_or_default();
+    match sched::set_attributes(child.unwrap_or(0), scheduler(asked)?) {
+        // The kernel takes that policy only on all CPUs of the machine (sched_setattr(2)). Worded as runc does, by which
+        // programs know it.
+        Err(Errno::EPERM) if !cpus.is_empty() => Err(Error::Said(format!(
+            "process scheduler can't be used together with AllowedCPUs: cannot set {} on the CPUs {cpus}: {}",
+            asked.policy,
+            Errno::EPERM.desc()
+        ))),
+        set => set.step(|| format!("set the scheduling policy {}", asked.policy)),
     }
 }
 

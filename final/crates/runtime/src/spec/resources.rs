@@ -99,6 +99,15 @@ pub struct DeviceRule {
     pub access: Option<String>,
 }
 
+impl DeviceRule {
+    /// Of `rwm`. runc passes over other letters, which the kernel would refuse; a rule that has no other is refused here too.
+    pub(crate) fn known_access(&self) -> String {
+        let asked = self.access.as_deref().unwrap_or("rwm");
+        let known: String = asked.chars().filter(|letter| "rwm".contains(*letter)).collect();
+        if known.is_empty() { asked.to_owned() } else { known }
+    }
+}
+
 /// Bytes; -1 is without limit.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
