@@ -42,11 +42,11 @@ const PARTS: [(usize, &str, &str); 26] = [
     (2, "mknodat", "six devices, and links to them"),
     (2, "open_tree", "what is read-only, and what is covered"),
     (2, "pivot_root", "the new root; the old one is taken away"),
-    (2, "seccomp", "the filter"),
     (2, "prctl", "the bounding set, one call for each capability"),
     (2, "setgroups", "groups and user"),
     (2, "capset", "the capabilities that are left"),
     (2, "sendmsg", "ready; the monitor says go; every signal as it was"),
+    (2, "seccomp", "the filter, last: it need only let `execve` pass"),
 ];
 
 /// What was measured of one part.
