@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Subcommand};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use hull_engine::options::{
     CreateOptions, DeviceOption, LogDriver, LogOptions, NamespaceMode, ResourceOptions, RestartPolicy,
     SeccompOption, Ulimit,
@@ -12,6 +13,33 @@ use hull_engine::options::{
 
 use super::network::NetworkArgs;
 use super::{mounts, values};
+
+/// `--init`, and whether it was given at all: `--init=false` counts where docker's daemon.json sets it.
+#[derive(Debug)]
+pub struct InitFlag(pub Option<bool>);
+
+impl Args for InitFlag {
+    fn augment_args(command: Command) -> Command {
+        let help = "PID 1 is hull's own init, which reaps and forwards signals";
+        let flag = Arg::new("init").long("init").help(help).help_heading("Process");
+        command.arg(flag.action(ArgAction::SetTrue))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for InitFlag {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let is_given = matches.value_source("init") == Some(ValueSource::CommandLine);
+        Ok(Self(is_given.then(|| matches.get_flag("init"))))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        Self::from_arg_matches(matches).map(|flag| *self = flag)
+    }
+}
 
 #[derive(Debug, Args)]
 pub struct CreateArgs {
@@ -58,9 +86,8 @@ pub struct CreateArgs {
     /// Run this instead of the image's entrypoint
     #[arg(long, value_name = "COMMAND", help_heading = "Process")]
     pub entrypoint: Option<String>,
-    /// PID 1 is hull's own init, which reaps and forwards signals
-    #[arg(long, help_heading = "Process")]
-    pub init: bool,
+    #[command(flatten)]
+    pub init: InitFlag,
     /// NAME=SOFT[:HARD]
     #[arg(long, value_name = "LIMIT", value_parser = values::ulimit, help_heading = "Process")]
     pub ulimit: Vec<Ulimit>,
@@ -257,7 +284,7 @@ impl CreateArgs {
             interactive: self.interactive,
             detach,
             auto_remove: self.rm,
-            init: self.init,
+            init: self.init.0.unwrap_or(false),
             mounts: mounts::all(&self.volume, &self.mount, &self.tmpfs)?,
             volumes_from: self.volumes_from.clone(),
             read_only: self.read_only,

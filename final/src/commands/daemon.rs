@@ -86,6 +86,9 @@ const NOTHING_TO_DO: [&str; 18] = [
     "userland-proxy",
 ];
 
+/// Of `log-opts`; the rest is ignored, for with another driver it may have had a meaning.
+const LOG_OPTIONS: [&str; 2] = ["max-size", "max-file"];
+
 /// The file, read once; an error says what is wrong with it.
 pub fn read() -> Result<&'static Daemon> {
     static READ: OnceLock<Result<Daemon>> = OnceLock::new();
@@ -112,7 +115,7 @@ fn path() -> PathBuf {
 /// Says once which keys are ignored: the run root remembers which file was spoken of.
 pub fn say_ignored(run: &Path) {
     let Ok(daemon) = read() else { return };
-    let ignored: Vec<&str> = daemon.ignored.iter().filter(is_ignored).map(|(key, _)| key.as_str()).collect();
+    let ignored = daemon.ignored_keys();
     if ignored.is_empty() {
         return;
     }
@@ -144,6 +147,13 @@ fn is_ignored(entry: &(&String, &Value)) -> bool {
 }
 
 impl Daemon {
+    /// By their names in the file.
+    fn ignored_keys(&self) -> Vec<String> {
+        let keys = self.ignored.iter().filter(is_ignored).map(|(key, _)| key.clone());
+        let options = self.log_opts.keys().filter(|key| !LOG_OPTIONS.contains(&key.as_str()));
+        keys.chain(options.map(|key| format!("log-opts.{key}"))).collect()
+    }
+
     /// What a container is given that its command line says nothing of.
     pub fn apply(&self, options: &mut CreateOptions, args: &CreateArgs) -> Result<()> {
         self.apply_log(options, args)?;
@@ -170,7 +180,7 @@ impl Daemon {
                 }
             });
         }
-        options.init |= self.init;
+        options.init |= self.init && args.init.0.is_none();
         let says = |key: &str| args.isolation.security_opt.iter().any(|option| option.starts_with(key));
         options.no_new_privileges |= self.no_new_privileges && !says("no-new-privileges");
         if let Some(profile) = self.seccomp_profile.as_deref().filter(|_| !says("seccomp")) {
@@ -202,10 +212,7 @@ impl Daemon {
             ),
         };
         let given = |key: &str| args.log_opt.iter().any(|option| option.split('=').next() == Some(key));
-        let kept = self
-            .log_opts
-            .iter()
-            .filter(|(key, _)| ["max-size", "max-file"].contains(&key.as_str()) && !given(key));
+        let kept = self.log_opts.iter().filter(|(key, _)| LOG_OPTIONS.contains(&key.as_str()) && !given(key));
         let mut all: Vec<String> = kept.map(|(key, value)| format!("{key}={value}")).collect();
         all.extend(args.log_opt.iter().cloned());
         options.log = log_options(driver, &all)?;
@@ -258,13 +265,11 @@ mod tests {
 
     #[test]
     fn what_hull_has_is_known_and_the_rest_is_listed() {
-        let text = r#"{ "log-opts": { "max-size": "10m" }, "mtu": 1400, "live-restore": true, "iptables": true,
+        let text = r#"{ "log-opts": { "max-size": "10m", "labels": "a" }, "mtu": 1400, "live-restore": true, "iptables": true,
                         "storage-driver": "overlay2", "data-root": "/srv", "bip": "10.9.0.1/24",
                         "default-ulimits": { "nofile": { "Name": "nofile", "Hard": 9, "Soft": 8 } } }"#;
         let daemon: Daemon = serde_json::from_str(text).unwrap();
-        let ignored: Vec<&str> =
-            daemon.ignored.iter().filter(is_ignored).map(|(key, _)| key.as_str()).collect();
-        assert_eq!(ignored, ["data-root"]);
+        assert_eq!(daemon.ignored_keys(), ["data-root", "log-opts.labels"]);
         let network = daemon.network().unwrap();
         assert_eq!((network.gateway, network.mtu), (Some(("10.9.0.1".parse().unwrap(), 24)), Some(1400)));
         assert!(serde_json::from_str::<Daemon>(r#"{ "bip": 5 }"#).is_err());

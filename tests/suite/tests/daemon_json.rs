@@ -57,6 +57,9 @@ fn what_the_file_says_counts_where_no_flag_does() {
     assert_eq!(runs(&t, &[], "grep NoNewPrivs /proc/self/status | cut -f2").ok(), "1");
     let flag = ["--security-opt", "no-new-privileges=false"];
     assert_eq!(runs(&t, &flag, "grep NoNewPrivs /proc/self/status | cut -f2").ok(), "0");
+    assert_eq!(runs(&t, &[], "cat /proc/1/comm").ok(), "hull-init");
+    assert_eq!(runs(&t, &["--init=false"], "cat /proc/1/comm").ok(), "cat");
+    assert_eq!(runs(&t, &["--init"], "cat /proc/1/comm").ok(), "hull-init");
     let link = runs(&t, &[], "cat /sys/class/net/eth0/mtu; ip addr show eth0");
     assert!(link.ok().starts_with("1400") && link.stdout.contains("inet 10.231.0.1"), "{link}");
     t.ok(&["create", "--name", "box", "busybox", "true"]);
@@ -77,10 +80,12 @@ fn what_the_file_says_counts_where_no_flag_does() {
 fn what_is_ignored_is_said_once_and_what_is_wrong_each_time() {
     let Some(t) = Scenario::with_busybox() else { return };
     let configured = Configured::new(
-        r#"{ "data-root": "/srv/docker", "live-restore": true, "storage-driver": "overlay2" }"#,
+        r#"{ "data-root": "/srv/docker", "live-restore": true, "storage-driver": "overlay2",
+             "log-opts": { "max-size": "1m", "labels": "a" } }"#,
     );
     let first = t.hull(&["ps"]);
     assert!(first.stderr.contains("daemon.json") && first.stderr.contains("data-root"), "{first}");
+    assert!(first.stderr.contains("log-opts.labels") && !first.stderr.contains("max-size"), "{first}");
     assert!(!first.stderr.contains("live-restore") && !first.stderr.contains("storage-driver"), "{first}");
     assert_eq!(t.hull(&["ps"]).stderr, "");
     configured.set(r#"{ "data-root": "/srv/other" }"#);
