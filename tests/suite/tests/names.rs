@@ -239,6 +239,39 @@ fn linked_containers_are_in_the_file_of_hosts() {
     assert!(hosts(&["--link", "nobody"]).fails(125).contains("No such container: nobody"));
 }
 
+/// As docker's documentation of legacy container links has them.
+#[test]
+fn a_link_on_the_default_network_tells_ports_and_environment() {
+    let Some(lan) = Lan::start() else { return };
+    lan.run("db", &["--expose", "5432", "--expose", "53/udp", "-p", "53", "-e", "USER=a=b"]);
+    let ip = lan.address("db");
+    let linked = ["run", "-d", "--name", "web", "--link", "db:my-db", "-e", "MY_DB_ENV_USER=own", "busybox"];
+    lan.t.ok(&[&linked[..], &["sh", "-c", "env; exec sleep 100"]].concat());
+    let expected = [
+        format!("MY_DB_PORT=tcp://{ip}:53"),
+        format!("MY_DB_PORT_53_TCP=tcp://{ip}:53"),
+        format!("MY_DB_PORT_53_UDP=udp://{ip}:53"),
+        "MY_DB_PORT_53_UDP_PROTO=udp".into(),
+        format!("MY_DB_PORT_5432_TCP=tcp://{ip}:5432"),
+        format!("MY_DB_PORT_5432_TCP_ADDR={ip}"),
+        "MY_DB_PORT_5432_TCP_PORT=5432".into(),
+        "MY_DB_PORT_5432_TCP_PROTO=tcp".into(),
+        "MY_DB_NAME=/web/my-db".into(),
+        "MY_DB_ENV_USER=own".into(),
+    ];
+    let check = |env: &str| {
+        let missing: Vec<_> = expected.iter().filter(|&one| !env.lines().any(|line| line == one)).collect();
+        assert!(missing.is_empty() && !env.contains("ENV_PATH"), "{missing:?} in {env}");
+    };
+    check(&lan.t.ok(&["exec", "web", "env"]));
+    eventually("the program has its variables", || lan.t.ok(&["logs", "web"]).contains("MY_DB_NAME"));
+    check(&lan.t.ok(&["logs", "web"]));
+    // It outlives whom it is linked to.
+    lan.t.ok(&["rm", "-f", "db"]);
+    assert!(!lan.t.ok(&["exec", "web", "env"]).contains("MY_DB_PORT"));
+    lan.t.ok(&["rm", "-f", "web"]);
+}
+
 #[test]
 fn on_a_users_network_a_link_is_a_name_for_whoever_comes() {
     let Some(lan) = Lan::start() else { return };

@@ -54,7 +54,8 @@ impl Engine {
             unless_ended(Error::Io { action: format!("read the bundle of container {name}"), source: gone })
         })?;
         let users = self.user_files(&record, &snapshot, init).map_err(unless_ended)?;
-        let process = exec_process(&record, &users, options)?;
+        let linked = crate::network::link_variables(self, &record)?;
+        let process = exec_process(&record, &users, options, &linked)?;
         let cgroup = match snapshot.state.as_ref().and_then(|state| state.cgroup.as_ref()) {
             Some(path) => Some(self.cgroup(path)?),
             None => None,

@@ -56,7 +56,7 @@ pub(crate) use carrier::{address as carried_address, namespace_file, resolver as
 pub use create::NetworkOptions;
 pub(crate) use driver::instead_of;
 pub(crate) use endpoint::{Endpoint, endpoints};
-pub(crate) use link::{in_hosts, linked};
+pub(crate) use link::{in_hosts, linked, variables as link_variables};
 pub(crate) use names::{has_resolver, rename};
 pub use record::{DEFAULT, NetworkDefaults, NetworkRecord};
 pub(crate) use recover::{clear, clear_lost, note_shared};

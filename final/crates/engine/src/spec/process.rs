@@ -16,14 +16,14 @@ use crate::record::Record;
 /// docker's, for an image that sets none.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-pub(super) fn process(record: &Record, rootfs: &Path) -> Result<Process> {
+pub(super) fn process(record: &Record, rootfs: &Path, linked: &[String]) -> Result<Process> {
     let options = &record.options;
     let files = UserFiles::of_image(rootfs)?;
     let user = user::resolve(&files, &record.process.user, &options.group_add)?;
     Ok(Process {
         args: record.process.args(),
         cwd: record.process.working_dir.clone().into(),
-        env: environment(record, &user, options.tty, &[]),
+        env: environment(record, &user, options.tty, linked, &[]),
         terminal: options.tty,
         capabilities: Some(capabilities(options, &user, options.privileged)?),
         user: spec_user(&user),
@@ -35,14 +35,19 @@ pub(super) fn process(record: &Record, rootfs: &Path) -> Result<Process> {
 }
 
 /// The process of an `exec`: the container's, but for what was asked.
-pub(crate) fn exec_process(record: &Record, files: &UserFiles, asked: &ExecOptions) -> Result<Process> {
+pub(crate) fn exec_process(
+    record: &Record,
+    files: &UserFiles,
+    asked: &ExecOptions,
+    linked: &[String],
+) -> Result<Process> {
     let name = asked.user.as_deref().unwrap_or(&record.process.user);
     let user = user::resolve(files, name, &record.options.group_add)?;
     let privileged = asked.privileged || record.options.privileged;
     Ok(Process {
         args: asked.command.clone(),
         cwd: asked.working_dir.clone().unwrap_or_else(|| record.process.working_dir.clone()).into(),
-        env: environment(record, &user, asked.tty, &asked.env),
+        env: environment(record, &user, asked.tty, linked, &asked.env),
         terminal: asked.tty,
         console_size: asked.size.map(console_size),
         capabilities: Some(capabilities(&record.options, &user, privileged)?),
@@ -62,14 +67,14 @@ fn spec_user(user: &User) -> SpecUser {
     SpecUser { uid: user.uid, gid: user.gid, additional_gids: user.groups.clone(), ..SpecUser::default() }
 }
 
-/// docker's order: PATH, HOSTNAME, TERM, HOME, then the image's and the command line's, the last one winning.
-fn environment(record: &Record, user: &User, tty: bool, more: &[String]) -> Vec<String> {
+/// docker's order: PATH, HOSTNAME, TERM, HOME, what links tell, then the image's and the command line's, the last one winning.
+fn environment(record: &Record, user: &User, tty: bool, linked: &[String], more: &[String]) -> Vec<String> {
     let mut env = vec![PATH.to_owned(), format!("HOSTNAME={}", record.hostname)];
     if tty {
         env.push("TERM=xterm".into());
     }
     env.push(format!("HOME={}", user.home.as_deref().unwrap_or("/")));
-    set_variables(&mut env, record.process.env.iter().chain(more));
+    set_variables(&mut env, linked.iter().chain(&record.process.env).chain(more));
     env
 }
 
