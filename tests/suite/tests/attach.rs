@@ -92,7 +92,7 @@ fn into_head(t: &Scenario, args: &[&str]) {
     let script = "(\"$0\" \"$@\"; echo code $? >&2) | head -n 1";
     let outcome = run(&mut wrapped(&["sh", "-c", script], &t.command(args)));
     assert!(outcome.took < SOON, "{outcome}");
-    // A program of exec's that writes has no reader any more, and ends as in any pipe: by SIGPIPE.
+    // A program of exec that goes on writing ends by SIGPIPE, as in any pipe.
     let codes: &[&str] = if args[0] == "exec" { &["code 0\n", "code 141\n"] } else { &["code 0\n"] };
     assert!(outcome.stdout == "line\n" && codes.contains(&outcome.stderr.as_str()), "{args:?}: {outcome}");
 }

@@ -1,4 +1,4 @@
-//! docker's `daemon.json`, and registries.conf of format 1: what a machine's owner has set before hull came.
+//! docker's `daemon.json`, and registries.conf of format 1, as other engines have left them on a machine.
 
 mod registry_world;
 

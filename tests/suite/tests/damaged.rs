@@ -1,11 +1,11 @@
-//! A damaged file of one container's, a name's or a volume's keeps no listing from the others, and `rm -f` takes what it
+//! A damaged file of a container, a name or a volume hides no other in a listing, and `rm -f` removes what the file
 //! belongs to.
 
 use std::path::{Path, PathBuf};
 
 use hull_test_support::Scenario;
 
-/// What a power cut, a full disk or an unsteady hand makes of a file.
+/// What a power cut, a full disk or a careless editor makes of a file.
 const DAMAGES: [&str; 4] = ["half", "empty", "garbage", "another"];
 
 fn damage(path: &Path, how: &str) {

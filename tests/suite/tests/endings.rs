@@ -1,4 +1,4 @@
-//! Many ends at once, ends of containers that restart, and what goes with an end.
+//! Ending many containers at once, ending containers that restart, and what is removed with a container.
 
 use std::time::{Duration, Instant};
 

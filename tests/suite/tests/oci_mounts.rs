@@ -17,7 +17,7 @@ fn bind(w: &World, source: &str, destination: &str, options: &[&str]) -> Value {
     json!({"destination": destination, "type": "bind", "source": w.path(source), "options": options})
 }
 
-/// What /proc is does not depend on what an image, or a volume that is mounted before it, makes of the name.
+/// An image, or a volume that is mounted before, cannot redirect /proc by a symlink.
 #[test]
 fn the_kernels_file_systems_go_on_ordinary_directories_only() {
     let Some(w) = World::start() else { return };
@@ -91,7 +91,7 @@ fn nothing_is_mounted_on_proc_or_into_it() {
     assert_eq!(w.oci(&["run", "--bundle", "bundle", "box"]).ok(), "of ours");
 }
 
-/// The race of attack and defence: a volume in which another container swaps directories while this one is made.
+/// A race: another container swaps directories in a shared volume while this container is made.
 #[test]
 fn swapping_what_a_mount_goes_on_leads_no_terminal_elsewhere() {
     let Some(w) = World::start() else { return };

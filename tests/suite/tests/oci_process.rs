@@ -118,7 +118,7 @@ fn home_is_the_users_and_each_name_is_there_once() {
     assert_eq!(lines, ["A=3", "B=2", "HOME=/home/bob"]);
 }
 
-/// A list of users that is none of the container's files is not read.
+/// An /etc/passwd that leads outside the container's files is not read.
 #[test]
 fn home_is_read_from_the_containers_own_files_only() {
     let Some(w) = World::start() else { return };
@@ -182,7 +182,7 @@ fn the_callers_processors_are_not_the_containers() {
     let mut one = nix::sched::CpuSet::new();
     one.set(cpus[0]).unwrap();
     nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &one).unwrap();
-    let look = "grep -c '[-,]' /proc/self/status >/dev/null; grep Cpus_allowed_list /proc/self/status";
+    let look = "grep Cpus_allowed_list /proc/self/status";
     let has_all = |said: &str| said.contains('-') || said.contains(',');
     w.bundle(&w.config(&["sh", "-c", look]));
     assert!(has_all(w.oci(&["run", "--bundle", "bundle", "box"]).ok()));

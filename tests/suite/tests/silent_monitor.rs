@@ -1,4 +1,5 @@
-//! A monitor that somebody has stopped, or that has lost its run root, makes no command wait without end and none lie.
+//! A monitor that somebody has stopped, or that has lost its run root: no command waits for it without end, and none
+//! reports what is not true.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;

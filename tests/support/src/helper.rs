@@ -1,5 +1,5 @@
-//! Small C programs that play a container's part: they are compiled when a test needs them, static, so that they run on any
-//! image.
+//! Small C programs that run inside containers. They are compiled when a test needs them, statically, so that they run
+//! on any image.
 
 use std::path::PathBuf;
 use std::process::Command;

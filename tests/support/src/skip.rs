@@ -13,6 +13,11 @@ pub fn skip(why: &str) {
     let _ = writeln!(std::io::stderr(), "SKIP {name}: {why}");
 }
 
+/// Says that the running test needs another kind of machine, on which it runs too. Does not fail where [`MUST_RUN`] is set.
+pub fn elsewhere(why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIP {}: {why}", current_test());
+}
+
 /// The name of the running test: the harness names its threads so.
 pub fn current_test() -> String {
     std::thread::current().name().unwrap_or("test").to_owned()

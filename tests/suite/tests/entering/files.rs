@@ -1,10 +1,11 @@
-//! Files that hull reads for a container, and that the container has led elsewhere.
+//! Files that hull reads for a container, and that the container has redirected.
 
 use std::time::Duration;
 
+use hull_test_support::outcome::eventually;
 use hull_test_support::{Scenario, helper};
 
-/// What takes longer has waited for something of the container's.
+/// A command that takes longer has waited for something that the container controls.
 const PROMPT: Duration = Duration::from_secs(10);
 
 /// `sleep` in a container whose /etc can be replaced: a symlink to /e1 in the image.
@@ -53,9 +54,7 @@ fn a_file_system_that_never_answers_holds_up_neither_exec_nor_rm() {
         ["run", "-d", "--name", "box", "--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined"];
     let more = ["--device", "/dev/fuse", "-v", &volume, "busybox", "sh", "-c", "/fuse & exec sleep 300"];
     t.ok(&[&flags[..], &more[..]].concat());
-    while !t.ok(&["logs", "box"]).contains("mounted") {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    eventually("the file system is mounted", || t.ok(&["logs", "box"]).contains("mounted"));
     let outcome = t.hull(&["exec", "box", "true"]);
     assert!(outcome.took < PROMPT, "{outcome}");
     assert!(outcome.fails(1).contains("does not answer"), "{outcome}");

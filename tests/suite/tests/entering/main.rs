@@ -1,4 +1,4 @@
-//! What a container can do to hull when hull looks at its files or enters it: nothing that it could not do to itself.
+//! Attacks of a container on hull, when hull reads its files or enters it.
 
 mod files;
 mod oci;

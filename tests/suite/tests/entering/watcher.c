@@ -3,9 +3,9 @@
  *
  *   watcher FILE TERCES NAMESPACE...
  *
- * FILE is one of the host's, TERCES a text in the environment of hull's caller, written backwards, for hull reads the words of this container, each NAMESPACE one of the host's as
- * readlink(2) of /proc/PID/ns/NAME shows it. What it finds is a line "LEAK ..."; "SEEN n" tells how many processes it saw
- * that were hull's and not yet the program.
+ * FILE is a file of the host. TERCES is a text in the environment of hull's caller, written backwards, because hull
+ * itself reads this container's command line. Each NAMESPACE is one of the host's, as readlink(2) of /proc/PID/ns/NAME
+ * shows it. Each finding is a line "LEAK ..."; "SEEN n" tells how many processes were hull's and not yet the program.
  */
 #define _GNU_SOURCE
 #include <dirent.h>

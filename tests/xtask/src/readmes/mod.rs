@@ -1,23 +1,23 @@
 //! The commands of the READMEs, typed as they stand: in a fresh clone, on a terminal, one after the other.
 //!
 //! ```text
-//! commands   which lines of a README are typed, and at whose prompt
-//! otherwise  the lines that are not just typed and succeed, each with its reason
-//! place      the clone and what it needs around it: a registry, a LAN, directories that go with it
-//! session    a shell on a terminal: types a line, waits for the next prompt, asks how it ended
+//! commands    which lines of a README are typed, and at whose prompt
+//! exceptions  the lines that are not just typed and succeed, each with its reason
+//! sandbox     the clone and its surroundings: a registry, a LAN, directories that are removed with it
+//! session     a shell on a terminal: types a line, waits for the next prompt, asks how it ended
 //! ```
 
 mod commands;
-mod otherwise;
-mod place;
+mod exceptions;
+mod sandbox;
 mod session;
 
 use anyhow::{Context, Result, bail};
 
 use crate::workspace::root;
 use commands::Line;
-use otherwise::How;
-use place::Place;
+use exceptions::How;
+use sandbox::Sandbox;
 use session::Session;
 
 /// The READMEs that tell a reader what to type.
@@ -32,20 +32,20 @@ fn all() -> Result<Vec<String>> {
 }
 
 pub fn type_all(only: Option<&str>) -> Result<()> {
-    let place = Place::prepare()?;
+    let sandbox = Sandbox::prepare()?;
     let mut wrong = Vec::new();
     let mut used = Vec::new();
     for readme in all()?.into_iter().filter(|name| only.is_none_or(|only| name.contains(only))) {
         let text = std::fs::read_to_string(root().join(&readme)).with_context(|| readme.clone())?;
         let lines = commands::of(&text).with_context(|| readme.clone())?;
         eprintln!("{readme}: {} commands", lines.len());
-        used.extend(lines.iter().filter_map(|line| otherwise::row(&readme, &line.text)));
-        if let Err(error) = type_lines(&place, &readme, &lines) {
+        used.extend(lines.iter().filter_map(|line| exceptions::row(&readme, &line.text)));
+        if let Err(error) = type_lines(&sandbox, &readme, &lines) {
             wrong.push(format!("{readme}:{error:#}"));
         }
     }
     if only.is_none() {
-        wrong.extend(otherwise::stale(&used));
+        wrong.extend(exceptions::stale(&used));
     }
     if !wrong.is_empty() {
         bail!("{}", wrong.join("\n"));
@@ -54,10 +54,10 @@ pub fn type_all(only: Option<&str>) -> Result<()> {
 }
 
 /// One README has one terminal: what a line sets, starts or makes is there for the next one.
-fn type_lines(place: &Place, readme: &str, lines: &[Line]) -> Result<()> {
-    let mut session = Session::start(place)?;
+fn type_lines(sandbox: &Sandbox, readme: &str, lines: &[Line]) -> Result<()> {
+    let mut session = Session::start(sandbox)?;
     for line in lines {
-        let how = otherwise::row(readme, &line.text).map_or(How::Succeeds, |row| row.how);
+        let how = exceptions::row(readme, &line.text).map_or(How::Succeeds, |row| row.how);
         if let How::NotTyped = how {
             continue;
         }

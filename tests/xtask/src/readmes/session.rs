@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use hull_test_support::terminal::Terminal;
 
-use super::place::{Place, Traces};
+use super::sandbox::{Sandbox, Traces};
 
 /// To clone, and to fill the registry.
 const SETUP: Duration = Duration::from_secs(300);
@@ -32,8 +32,8 @@ pub struct Session {
 }
 
 impl Session {
-    pub fn start(place: &Place) -> Result<Self> {
-        let (command, traces) = place.shell()?;
+    pub fn start(sandbox: &Sandbox) -> Result<Self> {
+        let (command, traces) = sandbox.shell()?;
         let mut session = Self {
             terminal: Terminal::start(&command),
             _traces: traces,

@@ -1,4 +1,4 @@
-//! Where the READMEs are typed: a clone at a path that is always the same, so that what was built of it is found again.
+//! Where the READMEs are typed: a clone at a path that is always the same, so that cargo finds what it built before.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use tempfile::TempDir;
 
 use crate::workspace::{root, run, target};
 
-const SETUP: &str = include_str!("place.sh");
+const SETUP: &str = include_str!("sandbox.sh");
 
 /// The images that stand in for Docker Hub's, as OCI layouts.
-pub struct Place {
+pub struct Sandbox {
     images: PathBuf,
 }
 
@@ -24,7 +24,7 @@ pub struct Traces {
     cgroup: String,
 }
 
-impl Place {
+impl Sandbox {
     pub fn prepare() -> Result<Self> {
         if !nix::unistd::geteuid().is_root() {
             bail!("the READMEs are typed in namespaces of their own, which takes root");
