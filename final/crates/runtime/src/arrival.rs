@@ -1,10 +1,11 @@
-//! The last step into a pid namespace where others are already.
+//! The last step into a pid namespace in which other processes run already.
 //!
-//! Whoever is in there sees a process from its first instant, and with CAP_SYS_PTRACE or CAP_SYS_ADMIN it has what that
-//! process has: its root in /proc/PID/root, its namespaces in /proc/PID/ns, its descriptors, its memory, its system calls.
-//! So all the work is done by a process outside. It joins the other namespaces, changes its root, closes descriptors, becomes
-//! the user, gives up capabilities, loads the filter, and only then clones the process that is seen: with nothing that the
-//! container does not have. Then it ends.
+//! The processes in there see a new one from its first instant, and with CAP_SYS_PTRACE or CAP_SYS_ADMIN they can use
+//! all that it has: its root in /proc/PID/root, its namespaces in /proc/PID/ns, its descriptors, its memory, its system
+//! calls.
+//! So a process outside the namespace does all the work. It joins the other namespaces, changes its root, closes
+//! descriptors, becomes the user, gives up capabilities, loads the filter, and only then clones the process inside,
+//! which has nothing that the container does not have. Then it ends.
 //!
 //! ```text
 //! parent ──▶ clone, outside ── all of the work ──▶ clone, inside ──▶ execve
@@ -31,7 +32,7 @@ pub(crate) struct Arrived {
     pub console: Option<OwnedFd>,
 }
 
-/// The calls of [`arrive`] and of who goes on after it with nothing but execve(2).
+/// The system calls that [`arrive`] makes, and the process inside before its execve(2).
 pub(crate) fn calls(process: &Process) -> Vec<Call> {
     let clone = Call { number: libc::SYS_clone, first: Some(process::FORK_SIBLING_FLAGS as u32) };
     let mut calls = vec![clone, Call::any(libc::SYS_setsid)];
@@ -43,7 +44,7 @@ pub(crate) fn calls(process: &Process) -> Vec<Call> {
     calls
 }
 
-/// The same where the process still has to be started: it speaks with its parent, or with who starts it.
+/// The same for a process that is started later: until then it talks to its parent, or to the process that starts it.
 pub(crate) fn calls_until_started(process: &Process) -> Vec<Call> {
     let more = [
         libc::SYS_prctl,
@@ -58,9 +59,9 @@ pub(crate) fn calls_until_started(process: &Process) -> Vec<Call> {
     calls(process).into_iter().chain(more.map(Call::any)).collect()
 }
 
-/// Outside, when nothing is left to do: returns in the process inside, where the caller's next child is born.
+/// Called outside, when all is prepared. Clones the process inside, and returns in that one.
 pub(crate) fn arrive(channel: &Channel, process: &Process, alone: SingleThreaded) -> Result<()> {
-    // Memory is copied, and what the caller's variables say is not for the container.
+    // The clone copies this process's memory, and the container must not see the caller's environment in it.
     process::forget_environment(alone);
     match process::fork_sibling(alone).step(|| "clone the process".into())? {
         Fork::Child => {
@@ -77,8 +78,9 @@ pub(crate) fn arrive(channel: &Channel, process: &Process, alone: SingleThreaded
     }
 }
 
-/// In the parent of `outside`. The one that works outside speaks before the other is there, and is believed. The other may be
-/// made to say anything by those who see it, so a pid is believed only of a child of ours, and no terminal is taken from it.
+/// In the parent of `outside`. Messages of the process outside are trusted, and it sends them before the other exists.
+/// The process inside can be controlled by those that see it, so a pid is accepted only if it is a child of ours, and
+/// no terminal is taken from it.
 pub(crate) fn await_arrival(channel: &Channel, outside: (i32, OwnedFd)) -> Result<Arrived> {
     let (helper, watched) = outside;
     let result = await_birth(channel, helper);
@@ -92,7 +94,7 @@ fn await_birth(channel: &Channel, helper: i32) -> Result<Arrived> {
         match channel.expect()? {
             Message::Console(master) if console.is_none() => console = Some(master),
             Message::Born(pid) if pid != helper && process::is_child(pid) => {
-                // Its number is its own until we collect it.
+                // Its pid cannot be reused before we reap it.
                 let pidfd = process::pidfd_open(pid).step(|| "watch the process".into())?;
                 return Ok(Arrived { pid, pidfd, console });
             }

@@ -25,8 +25,8 @@ pub(crate) fn clone_init(options: &CreateOptions<'_>, prepared: &Prepared) -> Re
     if prepared.pid_namespace.is_some() {
         return outside(options, prepared);
     }
-    if needs_porter(options.spec) {
-        return through_porter(options, prepared);
+    if needs_intermediate(options.spec) {
+        return through_intermediate(options, prepared);
     }
     let (ours, theirs) = Channel::pair()?;
     let directory = options.cgroup.as_ref().and_then(Cgroup::open_dir);
@@ -50,8 +50,8 @@ pub(crate) fn joined_pid_namespace(spec: &Spec) -> Result<Option<OwnedFd>> {
         .transpose()
 }
 
-/// For a pid namespace where others are: the container is built by a process outside of it ([`crate::arrival`]), which goes
-/// into all of the others itself.
+/// For a pid namespace in which other processes run: a process outside builds the container ([`crate::arrival`]). That
+/// process joins all the other namespaces itself.
 fn outside(options: &CreateOptions<'_>, prepared: &Prepared) -> Result<Born> {
     let (ours, theirs) = Channel::pair()?;
     let (mut reader, mut writer) = std::io::pipe().step(|| "create a pipe".into())?;
@@ -85,12 +85,12 @@ fn outside(options: &CreateOptions<'_>, prepared: &Prepared) -> Result<Born> {
     }
 }
 
-/// Into the namespaces that the builder of a container has from the beginning. With a user namespace the pid namespace is
-/// among them, over which there are no rights from in there; the builder forks nobody before it arrives.
+/// Moves the builder of a container into its namespaces. With a user namespace this includes the pid namespace, because
+/// from inside the user namespace there are no rights over it; the builder forks nothing before it arrives.
 fn move_in(spec: &Spec, prepared: &Prepared) -> Result<()> {
     if idmap::is_asked(spec) {
         if hooks::has(spec, Point::CreateContainer) {
-            let why = "createContainer hooks, a user namespace and a joined pid namespace: hooks would be seen in it";
+            let why = "createContainer hooks cannot be combined with a user namespace and a joined pid namespace: its processes would see them";
             return Err(Error::Invalid(why.into()));
         }
         join_pid_namespace(prepared)?;
@@ -112,22 +112,24 @@ pub(crate) fn join_pid_namespace(prepared: &Prepared) -> Result<()> {
 
 /// A user namespace has rights over those that are made in it: it comes before them, and after the others that are
 /// joined, over which it has none. Nobody comes back from it (setns(2)), so a process that ends then goes.
-fn needs_porter(spec: &Spec) -> bool {
-    let joins_before = |namespace: &Namespace| namespace.path.is_some() && is_for_porter(namespace);
+fn needs_intermediate(spec: &Spec) -> bool {
+    let joins_before =
+        |namespace: &Namespace| namespace.path.is_some() && is_joined_by_intermediate(namespace);
     idmap::is_asked(spec) && namespaces::of(spec).iter().any(joins_before)
 }
 
 /// The others are joined by the child: it needs the mounts of the host for a while, and its cgroup before the namespace.
-fn is_for_porter(namespace: &Namespace) -> bool {
+fn is_joined_by_intermediate(namespace: &Namespace) -> bool {
     !matches!(namespace.kind, NamespaceKind::Mount | NamespaceKind::Cgroup | NamespaceKind::Pid)
 }
 
 /// True for the namespaces by path that the child joins itself.
 pub(crate) fn is_joined_by_child(spec: &Spec, namespace: &Namespace) -> bool {
-    namespace.kind != NamespaceKind::Pid && !(needs_porter(spec) && is_for_porter(namespace))
+    namespace.kind != NamespaceKind::Pid
+        && !(needs_intermediate(spec) && is_joined_by_intermediate(namespace))
 }
 
-fn through_porter(options: &CreateOptions<'_>, prepared: &Prepared) -> Result<Born> {
+fn through_intermediate(options: &CreateOptions<'_>, prepared: &Prepared) -> Result<Born> {
     let (ours, theirs) = Channel::pair()?;
     let (mut reader, mut writer) = std::io::pipe().step(|| "create a pipe".into())?;
     // Whoever is in a namespace that is joined must not look through /proc/PID/fd.
@@ -143,12 +145,12 @@ fn through_porter(options: &CreateOptions<'_>, prepared: &Prepared) -> Result<Bo
             }
             process::exit_now(0)
         }
-        Fork::Parent { pid: porter } => {
+        Fork::Parent { pid: intermediate } => {
             drop((theirs, writer));
             process::set_dumpable(true).step(|| "be seen again".into())?;
             let mut pid = [0; 4];
             let told = reader.read_exact(&mut pid);
-            let pidfd = process::pidfd_open(porter).step(|| "watch a child".into())?;
+            let pidfd = process::pidfd_open(intermediate).step(|| "watch a child".into())?;
             process::reap(pidfd.as_fd()).step(|| "collect a child".into())?;
             if told.is_err() {
                 ours.expect()?;
@@ -162,7 +164,7 @@ fn through_porter(options: &CreateOptions<'_>, prepared: &Prepared) -> Result<Bo
     }
 }
 
-/// In the porter: the pid of the container's first process, which is a child of its parent.
+/// In the intermediate process: returns the pid of the container's first process, which is a child of its parent.
 fn carry(options: &CreateOptions<'_>, prepared: &Prepared, channel: &Channel) -> Result<i32> {
     let directory = options.cgroup.as_ref().and_then(Cgroup::open_dir);
     join_before_user(options.spec)?;
@@ -178,9 +180,10 @@ fn carry(options: &CreateOptions<'_>, prepared: &Prepared, channel: &Channel) ->
     }
 }
 
-/// What is joined beside a user namespace, and then that.
+/// Joins the namespaces that are given beside a user namespace, and then the user namespace.
 fn join_before_user(spec: &Spec) -> Result<()> {
-    let joined = namespaces::of(spec).iter().filter(|one| one.path.is_some() && is_for_porter(one));
+    let joined =
+        namespaces::of(spec).iter().filter(|one| one.path.is_some() && is_joined_by_intermediate(one));
     let is_user = |namespace: &&Namespace| namespace.kind == NamespaceKind::User;
     joined.clone().filter(|one| !is_user(one)).try_for_each(namespaces::join)?;
     joined.filter(is_user).try_for_each(namespaces::join)

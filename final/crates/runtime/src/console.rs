@@ -18,14 +18,14 @@ pub(crate) struct Console {
     pub slave: OwnedFd,
 }
 
-/// /dev of the root that we are in. Only named: what a container has put there is not opened, which could take forever.
+/// /dev of the current root, as an O_PATH descriptor: opening what a container has put there could block forever.
 pub(crate) fn dev() -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::open("/dev", flags, Mode::empty()).step(|| "open /dev".into())
 }
 
-/// Opens one in the devpts below `dev`. In a devpts only the kernel makes files, so what is named ptmx on the very mount
-/// that was seen to be one is what it should be; a device that only stands at this place is not opened at all.
+/// Opens a terminal in the devpts below `dev`. Only the kernel makes files in a devpts, so `ptmx` on a mount that was
+/// checked to be one is genuine. A device that somebody put at this path is not opened.
 pub(crate) fn open(dev: impl AsFd, size: Option<(u16, u16)>, stdio: &Stdio) -> Result<Console> {
     let step = || "open a terminal in the container's /dev/pts".to_owned();
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
@@ -46,7 +46,7 @@ pub(crate) fn open(dev: impl AsFd, size: Option<(u16, u16)>, stdio: &Stdio) -> R
     .step(step)?;
     rustix::io::ioctl_fionbio(&master, false).step(step)?;
     if matches!(stdio, Stdio::PlainTerminal) {
-        // Of the slave, whichever end it is set on (pty(7)): before anything is printed there.
+        // The setting belongs to the slave, whichever end it is set on (pty(7)). It is made before anything is printed.
         let mut modes = rustix::termios::tcgetattr(&slave).step(step)?;
         modes.output_modes &= !rustix::termios::OutputModes::ONLCR;
         rustix::termios::tcsetattr(&slave, rustix::termios::OptionalActions::Now, &modes).step(step)?;

@@ -46,7 +46,7 @@ pub struct CreateOptions<'a> {
     pub preserved_fds: u32,
     /// A session keyring of its own; else the caller's.
     pub new_keyring: bool,
-    /// Where pivot_root(2) cannot be, as on an initial ramdisk, the root is moved over the old one instead.
+    /// If pivot_root(2) is impossible, as on an initial ramdisk, the root is moved over the old one instead.
     pub may_move_root: bool,
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct Prepared {
     pub filter: Option<Program>,
     pub sources: Sources,
     pub devices: Vec<netdev::Device>,
-    /// One that others are in already.
+    /// A pid namespace that is joined, in which other processes run.
     pub pid_namespace: Option<OwnedFd>,
 }
 
@@ -71,11 +71,11 @@ pub struct Created {
     console: Option<OwnedFd>,
     told: Option<Box<Told>>,
     moved: Option<Box<netdev::Moved>>,
-    /// Until the one that the container's processes see goes on for it; see [`crate::arrival`].
+    /// True until the process inside takes over from the one outside the pid namespace; see [`crate::arrival`].
     is_outside: bool,
 }
 
-/// What hooks are told, mounts bound by, and a scheduling policy given by, of a container that has some.
+/// What hooks, late bind mounts and a late scheduling policy need; `None` for a container without them.
 #[derive(Debug)]
 struct Told {
     id: String,
@@ -184,7 +184,7 @@ impl Created {
     fn await_ready(&mut self) -> Result<()> {
         let is_joining = self.is_outside;
         let (mut may_arrive, mut is_ready) = (is_joining, false);
-        // What is born may be made to say anything by those who see it, and may speak before it is told of.
+        // The process inside can be controlled by those that see it, and may send before its birth is announced.
         while self.is_outside || !is_ready {
             match self.channel.expect()? {
                 Message::Built => {
@@ -216,9 +216,9 @@ impl Created {
         Ok(())
     }
 
-    /// The process outside has ended, and its sibling is the container's first.
+    /// The process outside has ended, and its sibling is the container's first process.
     fn succeed(&mut self, pid: i32) -> Result<()> {
-        // Its number is its own until we collect it.
+        // Its pid cannot be reused before we reap it.
         let pidfd = process::pidfd_open(pid).step(|| "watch the container's first process".into())?;
         if let Some(outside) = self.pidfd.replace(pidfd) {
             process::reap(outside.as_fd()).step(|| "collect a child".into())?;

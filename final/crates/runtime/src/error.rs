@@ -60,9 +60,10 @@ impl Error {
             Self::Step { step, errno: Errno::EPERM } if step.contains("limit") => {
                 Some("raising a hard limit needs CAP_SYS_RESOURCE, which this process does not have".into())
             }
-            // The kernel wants rights over the lowest cgroup that has both in it (cgroup-v2.rst, "Delegation Containment").
+            // Moving a process takes write access to the common ancestor of both cgroups (cgroup-v2.rst, "Delegation
+            // Containment").
             Self::Step { step, errno: Errno::EACCES } if step.starts_with("clone the ") => Some(
-                "into the container's cgroup one comes from another of your own: systemd-run --user --scope hull exec …"
+                "start hull in a cgroup of your own, so that it may move into the container's: systemd-run --user --scope hull exec …"
                     .into(),
             ),
             Self::Cgroup(error) => error.hint(),

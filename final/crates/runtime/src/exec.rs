@@ -128,7 +128,7 @@ fn enter(
     let mut filter = rights.take()?;
     let program = init::find(user_process)?;
     let program = Executable::prepare(program, user_process, target.preserved_fds)?;
-    let alone = SingleThreaded::check().step(|| "see to it that there is one thread".into())?;
+    let alone = SingleThreaded::check().step(|| "check that there is only one thread".into())?;
     let calls = match has_policy {
         true => arrival::calls(user_process),
         false => arrival::calls_until_started(user_process),
@@ -142,7 +142,8 @@ fn enter(
     program.execute()
 }
 
-/// Joins the container's namespaces, all or none; its pid namespace is the one that the next child is born in. In a user
+/// Joins the container's namespaces, all or none; the pid namespace takes effect for the next child (setns(2)). In a
+/// user
 /// namespace the container's other namespaces may belong to that one, over which we have rights in it alone.
 fn join(target: &ExecTarget<'_>) -> Result<()> {
     let shared_root = shared_root(target)?;

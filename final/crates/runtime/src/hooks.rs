@@ -195,7 +195,8 @@ fn become_hook(
     match point {
         // Where the container's program will be, and only for it to say where that is.
         Point::StartContainer => {}
-        // What such a hook is for is mostly in there, and no state says how it is called from inside the namespaces.
+        // A createContainer hook mostly works on the root file system, and no state tells its path inside the
+        // namespaces.
         Point::CreateContainer => {
             let root =
                 subject.spec.root.as_ref().map(|root| subject.bundle.join(&root.path)).unwrap_or_default();
@@ -209,7 +210,7 @@ fn become_hook(
     let args = if hook.args.is_empty() { vec![own] } else { hook.args.clone() };
     let env = match &hook.env {
         Some(env) => env.clone(),
-        // It runs as a part of the program, so to speak: what prepares that reads its variables.
+        // A startContainer hook without an environment gets the program's, as with runc.
         None if point == Point::StartContainer => subject.env.to_vec(),
         // Ours is nobody's business inside.
         None if point.is_inside() => Vec::new(),

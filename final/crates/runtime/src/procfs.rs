@@ -1,8 +1,8 @@
-//! The kernel's /proc, and nothing that only stands at its place.
+//! The kernel's /proc, checked to be one.
 //!
-//! What is written below /proc decides on security: labels, id mappings, sysctls. Where somebody else can mount something
-//! over /proc, or over a file in it, such a write could be led to another file of the kernel's and change the host, or
-//! succeed without any effect (CVE-2019-16884, CVE-2025-52881). So the root is checked to be that of procfs before anything
+//! Writes below /proc decide on security: labels, id mappings, sysctls. If somebody else can mount something over
+//! /proc, or over a file in it, such a write could reach another file of the kernel and change the host, or succeed
+//! without effect (CVE-2019-16884, CVE-2025-52881). So the root is checked to be that of procfs before anything
 //! below it is named, and nothing is looked up through a mount.
 
 use std::fs::File;
@@ -25,7 +25,7 @@ const ROOT_INODE: u64 = 1;
 pub(crate) struct Procfs(OwnedFd);
 
 impl Procfs {
-    /// That of the mount namespace that we are in.
+    /// Opens /proc of the current mount namespace, and fails if it is not a procfs.
     pub(crate) fn open() -> Result<Self> {
         let step = || "open /proc".to_owned();
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -16,8 +16,9 @@
 //!   Go ───────────────────────────▶ execve
 //!          ◀─────────────────────── end of file: close-on-exec is the proof that it runs
 //! ```
-//! A child that others in its pid namespace can see is not the one that was cloned first: that one does all the work where
-//! nobody sees it, says `Arriving`, waits for `Go`, clones the other, says `Born` and ends ([`crate::arrival`]).
+//! In a joined pid namespace, whose processes could see it, the container's first process is not the one that was
+//! cloned first. That one does all the work outside, says `Arriving`, waits for `Go`, clones the other, says `Born` and
+//! ends ([`crate::arrival`]).
 //!
 //! At any point the child may say `Failed` instead, with the step and the errno, and exit. From `Ready` on the other
 //! side may be another process ([`crate::rendezvous`]).
@@ -45,13 +46,13 @@ pub(crate) enum Message {
     Console(OwnedFd),
     /// What a helper was to open.
     Opened(OwnedFd),
-    /// All is done that has to be done where nobody inside sees it.
+    /// All work outside the joined pid namespace is done.
     Arriving,
-    /// Another process goes on, of which the parent is told the pid.
+    /// The process inside was cloned, with this pid.
     Born(i32),
     /// The child cannot bind the source of this mount itself.
     Bind(u32),
-    /// The parent has.
+    /// The parent's answer: the detached mount.
     Bound(OwnedFd),
     Failed(Error),
 }
@@ -176,7 +177,7 @@ fn decode(packet: &[u8], fd: Option<OwnedFd>) -> Result<Message> {
     let failure = || {
         let (errno, text) = packet[1..].split_first_chunk::<4>()?;
         let errno = i32::from_le_bytes(*errno);
-        // Whoever may trace the child can make it say anything, and a terminal is to show it.
+        // A process that may trace the child can make it send anything, and the text is printed on a terminal.
         let text = String::from_utf8_lossy(text).replace(|c: char| c.is_control() && c != '\n', "?");
         Some((errno, text))
     };

@@ -53,8 +53,8 @@ pub fn connect(path: &Path, kind: SocketType) -> Result<OwnedFd> {
     Ok(socket)
 }
 
-/// In the child: waits for [`start`]. Until then nothing of the creating process is kept but `kept`, for a lock or a pipe
-/// would otherwise be held as long as the container is created.
+/// In the child: waits for [`start`]. Until then only the descriptors `kept` stay open, because the child would
+/// otherwise hold the creating process's locks and pipes for as long as the container waits.
 pub(crate) fn await_start(
     listener: &OwnedFd,
     preserved: u32,

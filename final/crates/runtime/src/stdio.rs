@@ -12,8 +12,8 @@ pub enum Stdio {
     Fds { stdin: Option<OwnedFd>, stdout: Option<OwnedFd>, stderr: Option<OwnedFd> },
     /// A terminal made in the container's own devpts, whose other end the caller gets.
     Terminal,
-    /// The same, whose lines end in a newline alone, without a carriage return: the caller copies them to a file, or to a
-    /// terminal of its own that adds it.
+    /// The same, but lines end in a newline without a carriage return: the caller copies them to a file, or to its own
+    /// terminal, which adds it.
     PlainTerminal,
 }
 

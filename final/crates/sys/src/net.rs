@@ -43,8 +43,8 @@ pub fn with_socket_address<T>(
     action(&SocketAddrUnix::new(format!("/proc/self/fd/{}/{name}", directory.as_raw_fd()))?)
 }
 
-/// sendmsg(2) of some bytes and a descriptor (`SCM_RIGHTS`, unix(7)), with `key` in the places of the arguments that this
-/// call does not have: a seccomp filter sees all six (seccomp(2)) and can know the call by them. Makes no other call.
+/// sendmsg(2) of some bytes and a descriptor (`SCM_RIGHTS`, unix(7)), with `key` as the arguments that this call does
+/// not have: a seccomp filter sees all six (seccomp(2)) and can recognise the call by them. Makes no other call.
 pub fn send_fd_with_key(
     socket: BorrowedFd<'_>,
     bytes: &[u8],

@@ -18,16 +18,17 @@ pub enum Fork {
     Child,
 }
 
-/// Proof that this process had one thread: what a fork copies is then whole, and no lock is held by a thread that the child
-/// does not have. It is asked for by what cannot ask the kernel itself, and is to be had where no thread is begun between.
+/// Proof that this process has one thread, so that after a fork no lock is held by a thread that the child does not
+/// have. Functions that cannot check it themselves take it as an argument. No thread may be started between the check
+/// and its use.
 #[derive(Debug, Clone, Copy)]
 pub struct SingleThreaded(());
 
 impl SingleThreaded {
-    /// `EDEADLK` where there are other threads. One that was joined may take a moment to go, and is waited for.
+    /// `EDEADLK` if there are other threads. A joined thread may take a moment to end, so this waits up to 0.1 s.
     pub fn check() -> nix::Result<Self> {
         for _ in 0..1000 {
-            // It changes nothing where there is one thread, and fails where there are more (unshare(2)).
+            // This changes nothing with one thread, and fails with more (unshare(2)).
             match nix::sched::unshare(CloneFlags::CLONE_THREAD) {
                 Ok(()) => return Ok(Self(())),
                 Err(Errno::EINVAL) => {}
@@ -48,7 +49,8 @@ fn count_threads() -> nix::Result<usize> {
     }
 }
 
-/// Whether this process was made by a fork of ours: the owners of most of its descriptors are its parent's.
+/// True if [`fork`], [`clone3`] or [`fork_sibling`] made this process: most of its descriptors are then owned by values
+/// of the parent that are never dropped here.
 static IS_FORKED: AtomicBool = AtomicBool::new(false);
 
 fn forked(pid: libc::c_long) -> Fork {
@@ -117,8 +119,8 @@ pub fn clone3(request: &Clone3<'_>) -> nix::Result<Cloned> {
     }
 }
 
-/// clone(2) as fork(2), but the child is our parent's, as we are (`CLONE_PARENT`). Seccomp policies allow it where they
-/// allow fork(2), while docker's refuses clone3(2).
+/// clone(2) like fork(2), but the child becomes a sibling: its parent is this process's parent (`CLONE_PARENT`).
+/// Seccomp policies that allow fork(2) allow it, while docker's refuses clone3(2).
 pub fn fork_sibling(_: SingleThreaded) -> nix::Result<Fork> {
     let flags = FORK_SIBLING_FLAGS;
     // SAFETY: no stack and no CLONE_VM: the child runs on a copy of this one, as after fork(2), and there is no other
@@ -126,7 +128,7 @@ pub fn fork_sibling(_: SingleThreaded) -> nix::Result<Fork> {
     Errno::result(unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) }).map(forked)
 }
 
-/// The first argument of clone(2) in [`fork_sibling`], by which a filter can know it.
+/// The first argument of clone(2) in [`fork_sibling`], by which a filter can recognise it.
 pub const FORK_SIBLING_FLAGS: u64 = (libc::CLONE_PARENT | libc::SIGCHLD) as u64;
 
 /// True for a process that is our child and has not been collected.
@@ -136,8 +138,8 @@ pub fn is_child(pid: i32) -> bool {
     rustix::process::waitid(WaitId::Pid(pid), options).is_ok()
 }
 
-/// Overwrites the environment that this process was started with, and leaves it none: what runs inside a container may
-/// be looked into from there, and the caller's variables can hold secrets.
+/// Overwrites and removes the environment that this process was started with. A process in a container can be inspected
+/// from inside, and the caller's variables may hold secrets.
 pub fn forget_environment(_: SingleThreaded) {
     // SAFETY: there is no other thread; `environ` is null or an array of C strings that ends with a null pointer, which std
     // and the C library only reach through it.
@@ -208,8 +210,8 @@ pub fn setns(fd: BorrowedFd<'_>, flags: i32) -> nix::Result<()> {
 
 /// close_range(2), Linux 5.9: closes the descriptors from `first` to `last`, whoever opened them.
 ///
-/// Only in a process that a fork of ours made, where most owners are the parent's and are never dropped (`EPERM` in others):
-/// what that process itself has opened and still owns is not to be in the range.
+/// Only in a forked process, where most owners are the parent's and are never dropped; `EPERM` in others. Descriptors
+/// that the process has opened itself and still owns must not be in the range.
 pub fn close_range(first: u32, last: u32) -> nix::Result<()> {
     if !IS_FORKED.load(Ordering::Relaxed) {
         return Err(Errno::EPERM);
@@ -239,8 +241,8 @@ pub fn cloexec_from(first: u32) -> nix::Result<()> {
     Errno::result(done).map(drop)
 }
 
-/// A descriptor whose number this process was told by who executed it. `EBADF` where it is not open, and `EBUSY` where it is
-/// close-on-exec, as all are that were opened here: then somebody here owns it, or has taken it already.
+/// Takes a descriptor that this process inherited under a number agreed with its caller. `EBADF` if it is not open, and
+/// `EBUSY` if it is close-on-exec, as all descriptors opened here are: then it has an owner already.
 pub fn take_inherited_fd(number: i32) -> nix::Result<OwnedFd> {
     // SAFETY: asks for the flags of a number, which need not be open.
     let flags = Errno::result(unsafe { libc::fcntl(number, libc::F_GETFD) })?;
@@ -266,8 +268,8 @@ pub fn place_fd(fd: BorrowedFd<'_>, number: i32) -> nix::Result<()> {
     Errno::result(unsafe { libc::dup2(fd.as_raw_fd(), number) }).map(drop)
 }
 
-/// execve(2) with all that it takes laid out beforehand: a seccomp filter that is loaded in between may allow no other call,
-/// not even for memory.
+/// execve(2) with its arguments prepared beforehand, because a seccomp filter loaded in between may allow no other
+/// call, not even to allocate memory.
 #[derive(Debug)]
 pub struct Execve {
     path: CString,
@@ -348,8 +350,8 @@ pub fn in_user_namespace() -> bool {
     map.split_whitespace().collect::<Vec<_>>() != ["0", "0", "4294967295"]
 }
 
-/// True in a user namespace that maps one user only, which is what a process can map without privileges: every other owner of
-/// a file is unknown there (user_namespaces(7)).
+/// True in a user namespace that maps one user only, which is all that a process can map without privileges
+/// (user_namespaces(7)). Files of all other users have an unknown owner there.
 pub fn has_one_id() -> bool {
     let map = crate::fs::read_kernel_text("/proc/self/uid_map").unwrap_or_default();
     let fields: Vec<&str> = map.split_whitespace().collect();

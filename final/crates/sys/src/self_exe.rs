@@ -3,8 +3,8 @@
 //! A process in a container can open `/proc/PID/exe` of a hull process that enters it, wait until the program has
 //! ended, and write through it (CVE-2019-5736). From a read-only mount that `open` fails with EROFS, at any time.
 //!
-//! An ordinary user has mounts in a user namespace only, which the containers share: one of them that has CAP_SYS_ADMIN could
-//! make a mount writable again. An overlay without an upper layer has nothing that could be written, whatever its flags.
+//! An ordinary user can mount only in a user namespace, which containers share, and a container with CAP_SYS_ADMIN
+//! could make a mount writable again. An overlay without an upper layer cannot be written, whatever its flags.
 
 use std::ffi::{CStr, CString};
 use std::io::Write;
@@ -31,9 +31,9 @@ pub fn protect() -> nix::Result<()> {
     protect_by(read_only_mount)
 }
 
-/// The same for the root of a user namespace, in a mount namespace of theirs. `other` is a directory that nobody needs, made if
-/// missing, in which the program does not lie: an overlay has an upper layer or at least two lower ones, and is mounted
-/// somewhere. Linux 5.11; before, and on a file system that overlay does not take, the program is copied.
+/// The same for root of a user namespace, in its own mount namespace. `other` is an unused directory, made if missing,
+/// that serves as second lower layer and as mount point: an overlay without an upper layer needs two lower ones. Takes
+/// Linux 5.11; before that, and on a file system that overlay does not accept, the program is copied.
 pub fn protect_in_user_namespace(other: &Path) -> nix::Result<()> {
     protect_by(|| match rustix::fs::mkdir(other, Mode::RWXU) {
         Ok(()) | Err(rustix::io::Errno::EXIST) => read_only_overlay(other),
@@ -100,14 +100,14 @@ fn read_only_overlay(other: &Path) -> nix::Result<OwnedFd> {
             rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         };
         let (lower, other) = (open(directory)?, open(other)?);
-        // Their links have no character in them that would need escaping.
+        // The links in /proc/self/fd have no character that needs escaping.
         let layers = format!("{}:{}", crate::fs::fd_path(&lower), crate::fs::fd_path(&other));
         let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
         fsconfig_set_string(&context, "lowerdir", layers)?;
         fsconfig_create(&context)?;
         let mount = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_RDONLY)?;
-        // Detached it would go with its descriptor, at execve(2), and that waits for an RCU grace period. Attached it goes with
-        // the namespace, later.
+        // A detached mount goes with its descriptor, at execve(2), which then waits for an RCU grace period. An
+        // attached one goes later, with the namespace.
         let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
         move_mount(&mount, "", &other, "", flags)?;
         rustix::fs::openat(&mount, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())

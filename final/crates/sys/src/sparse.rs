@@ -5,17 +5,17 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 
-/// What file systems allocate by, or a multiple of it.
+/// The unit by which holes are made, in bytes: the block size of most file systems, or a multiple of it.
 const BLOCK: usize = 4096;
 
 static ZEROS: [u8; BLOCK] = [0; BLOCK];
 
-/// Writes a new file and leaves out its blocks of zeros: they read as zeros all the same. What is not an empty regular
-/// file is written as it comes.
+/// Writes a new file and leaves holes for blocks of zeros, which read as zeros all the same. Anything but an empty
+/// regular file gets every byte.
 #[derive(Debug)]
 pub struct HoleWriter<F: Borrow<File>> {
     file: F,
-    /// Where the next byte goes. `None` where nothing may be left out.
+    /// Where the next byte goes. `None` if every byte has to be written.
     at: Option<u64>,
     /// The file ends before `at`.
     ends_in_hole: bool,

@@ -13,8 +13,8 @@ impl RawMode {
         Self::enter_with(|_| {})
     }
 
-    /// The same for what is typed, while a newline that is printed still begins a new line at its left end: for output whose
-    /// lines end in a newline alone.
+    /// The same for input only: a printed newline still returns to the first column. For output whose lines end in a
+    /// newline alone.
     pub fn enter_for_input() -> Option<Self> {
         Self::enter_with(|raw| raw.output_modes |= OutputModes::OPOST)
     }
@@ -37,8 +37,8 @@ impl Drop for RawMode {
     }
 }
 
-/// Rows and columns of the terminal behind stdout, else behind stdin. `None` without one, and for one that has no size:
-/// ioctl_tty(2) gives zeros for that.
+/// Rows and columns of the terminal on stdout, or else on stdin. `None` without a terminal, and for one without a size,
+/// for which ioctl_tty(2) returns zeros.
 pub fn window_size() -> Option<(u16, u16)> {
     let size =
         tcgetwinsize(rustix::stdio::stdout()).or_else(|_| tcgetwinsize(rustix::stdio::stdin())).ok()?;

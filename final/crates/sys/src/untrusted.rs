@@ -16,7 +16,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags
 use crate::process::{self, Fork};
 use crate::{fs, wait};
 
-/// File systems whose files are the kernel's words and not data: linux/magic.h.
+/// Magic numbers of file systems whose files the kernel generates: linux/magic.h.
 const KERNEL_FILE_SYSTEMS: &[u32] = &[
     0x0000_9fa0, // proc
     0x6265_6572, // sysfs
@@ -49,16 +49,17 @@ const KERNEL_FILE_SYSTEMS: &[u32] = &[
 /// The first `most` bytes of the regular file at `path` as seen from inside `root`. Symlinks and `..` cannot leave the
 /// root. What is not a regular file, or lies on a file system of the kernel's, is refused before it is opened.
 ///
-/// A network file system or a FUSE daemon can make this wait: it is for a process that is as confined as the container,
-/// and for roots that no container controls. Others use [`read_within`].
+/// A network file system or a FUSE daemon can make this block. So it is for a process that is as confined as the
+/// container, and for roots that no container controls. Others use [`read_within`].
 pub fn read(root: impl AsFd, path: &Path, most: u64) -> io::Result<Vec<u8>> {
     read_through(root.as_fd(), path, most, ResolveFlags::empty())
 }
 
-/// [`read`] of a file on the very mount that `root` is, which has to be of the file system `device`: one that hull mounted
-/// and whose every layer is the host's, so that nothing inside can make this wait. `EXDEV` where that is not so.
+/// Like [`read`], for a file on the same mount as `root`, which must be the file system `device`: one that hull mounted
+/// from the host's layers, so that nothing inside can make this block. `EXDEV` if it is another one.
 pub fn read_on_device(root: impl AsFd, device: u64, path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    // What is known already: a FUSE daemon that a container made its root of is not asked (AT_STATX_DONT_SYNC).
+    // Uses what the kernel has cached, so that a FUSE daemon that serves the container's root is not asked
+    // (AT_STATX_DONT_SYNC).
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
     let stat = rustix::fs::statx(&root, c"", flags, StatxFlags::empty())?;
     if rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor) != device {
@@ -67,8 +68,8 @@ pub fn read_on_device(root: impl AsFd, device: u64, path: &Path, most: u64) -> i
     read_through(root.as_fd(), path, most, ResolveFlags::NO_XDEV)
 }
 
-/// [`read`] of each of `paths` in a child process, which is given up after `limit`: no wait inside the kernel for something
-/// that a container controls can hold the caller, who has one thread.
+/// Like [`read`], for each of `paths`, in a child process that is abandoned after `limit` with the error `TimedOut`. So
+/// nothing that a container controls can block the caller, which must have one thread.
 pub fn read_within(
     root: impl AsFd,
     paths: &[&Path],
@@ -93,7 +94,7 @@ pub fn read_within(
             drop(writer);
             let child = process::pidfd_open(pid)?;
             let answer = receive(&mut reader, limit);
-            // A child that waits for a FUSE daemon goes only when that answers or dies: it is not waited for then.
+            // A child that waits for a FUSE daemon ends only when that answers or dies, so it is not reaped here.
             process::pidfd_send_signal(child.as_fd(), SIGKILL)?;
             if !matches!(&answer, Err(error) if error.kind() == io::ErrorKind::TimedOut) {
                 process::reap(child.as_fd())?;
@@ -153,8 +154,8 @@ fn read_through(root: BorrowedFd<'_>, path: &Path, most: u64, resolve: ResolveFl
     if !is_same(&stat, &rustix::fs::fstat(&file)?) {
         return Err(io::Error::from_raw_os_error(nix::libc::ESTALE));
     }
-    // A file that the kernel makes up as it is read mostly says that it has no size. No more than the size is read, so
-    // that one whose file system is not known above yields nothing.
+    // Files that the kernel generates mostly have a size of 0. No more than the size is read, so such a file on a file
+    // system that is missing above yields nothing.
     let size = u64::try_from(stat.st_size).unwrap_or_default();
     let mut bytes = Vec::new();
     file.take(size.min(most)).read_to_end(&mut bytes)?;
@@ -172,8 +173,8 @@ fn reopen(found: &OwnedFd, find: impl Fn(OFlags) -> nix::Result<OwnedFd>) -> io:
     }
 }
 
-/// Whether a file lies on a file system of the kernel's own, as proc or sysfs: what is in it is made while it is read, may
-/// never end, and says more about the machine than about the container.
+/// True for a file on one of the kernel's own file systems, such as proc or sysfs. Its content is generated while it is
+/// read, may never end, and can tell about the host.
 pub fn is_kernels(file: &OwnedFd) -> io::Result<bool> {
     let magic = rustix::fs::fstatfs(file)?.f_type as u32;
     Ok(KERNEL_FILE_SYSTEMS.contains(&magic))

@@ -14,7 +14,7 @@ pub enum Error {
     NoCgroups,
     #[error("this machine has no {0} controller to hold the limit")]
     NoController(&'static str),
-    /// It has processes, and can pass no controllers on.
+    /// The cgroup holds processes, so it cannot pass controllers on.
     #[error("cannot make cgroups with limits in {}: {why}", directory.display())]
     NoRoom { directory: PathBuf, why: String },
     #[error("invalid limit: {0}")]

@@ -29,7 +29,7 @@ impl Hierarchy {
         self.controllers.iter().any(|controller| names.contains(&controller.as_str()))
     }
 
-    /// Of the calling process in it.
+    /// The directory of the calling process's cgroup in this hierarchy.
     pub(crate) fn own_directory(&self) -> PathBuf {
         own_directory(&self.mount, if self.v2 { "" } else { &self.mount_data })
     }
@@ -49,7 +49,7 @@ impl Layout {
     }
 }
 
-/// Of the calling process, where v2 is mounted alone.
+/// The directory of the calling process's cgroup, when only v2 is mounted.
 pub(crate) fn own_v2(mount: &Path) -> PathBuf {
     own_directory(mount, "")
 }
@@ -61,7 +61,7 @@ fn own_directory(mount: &Path, controllers: &str) -> PathBuf {
         let (named, path) = line.split_once(':')?.1.split_once(':')?;
         (named == controllers).then(|| mount.join(path.trim_start_matches('/')))
     });
-    // What is mounted may begin below the hierarchy's root, where a container shares the host's mounts.
+    // The mount may show only a part of the hierarchy, in a container that shares the host's mounts.
     path.filter(|path| path.is_dir()).unwrap_or_else(|| mount.to_owned())
 }
 

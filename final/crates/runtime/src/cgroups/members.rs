@@ -1,5 +1,5 @@
-//! Who is in a cgroup, and its end. A container that is given its cgroups for itself makes others below them: their
-//! processes are its own too.
+//! The processes of a cgroup, and its removal. A container that may write to its cgroups makes others below them, whose
+//! processes belong to it too.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::layout::{Layout, find};
-use super::{Cgroup, Error, PATIENCE, Result, files};
+use super::{Cgroup, Error, Result, TIMEOUT, files};
 use crate::systemd::Unit;
 
 impl Cgroup {
@@ -28,7 +28,7 @@ impl Cgroup {
 
     /// Kills everything in it and waits, a bounded time, until it is empty.
     pub fn kill_all(&self) -> Result<()> {
-        self.kill_until(Instant::now() + PATIENCE);
+        self.kill_until(Instant::now() + TIMEOUT);
         Ok(())
     }
 
@@ -36,7 +36,7 @@ impl Cgroup {
         let mut by_kernel =
             self.directories().any(|directory| files::write(&directory.join("cgroup.kill"), "1").is_ok());
         loop {
-            // A frozen process of v1 dies only when thawed, and another may freeze it meanwhile.
+            // On v1 a frozen process dies only when it is thawed, and somebody may freeze it again meanwhile.
             self.thaw_all();
             let pids = self.pids();
             if pids.is_empty() || Instant::now() >= deadline {
@@ -51,23 +51,24 @@ impl Cgroup {
         }
     }
 
-    /// Also the cgroups below, each of which is frozen or not by itself. From the top: a cgroup stays frozen as long as
-    /// one above it is.
+    /// Thaws this cgroup and those below it, each of which can be frozen by itself. From the top, because a cgroup
+    /// stays frozen as long as one above it is.
     fn thaw_all(&self) {
         let (file, value) = match &self.layout {
             Layout::V2 { .. } => ("cgroup.freeze", "0"),
             Layout::V1 { .. } => ("freezer.state", "THAWED"),
         };
         for directory in self.freezer().into_iter().flat_map(subtree) {
-            // What is gone needs no thawing, and what cannot be thawed is found by who waits for its end.
+            // An error is ignored: a cgroup that is gone needs no thawing, and one that cannot be thawed makes the
+            // caller's wait fail.
             let _ = files::write(&directory.join(file), value);
         }
     }
 
-    /// Removes it everywhere; what still runs in it is killed first. One that is not there is removed already.
+    /// Removes it from all hierarchies, and kills what still runs in it. A missing one counts as removed.
     pub fn remove(&self) -> Result<()> {
-        // One for all hierarchies: a process that does not die would be waited for in each of them.
-        let deadline = Instant::now() + PATIENCE;
+        // One deadline for all hierarchies: otherwise a process that does not die would be waited for in each of them.
+        let deadline = Instant::now() + TIMEOUT;
         let (mut first, mut killed) = (Ok(()), false);
         for directory in self.directories() {
             let removed = self.remove_directory(&directory, deadline, &mut killed);
@@ -75,15 +76,15 @@ impl Cgroup {
                 first = removed;
             }
         }
-        // Only then: systemd would ask what runs to end, and wait.
+        // Last, because systemd would send SIGTERM to what still runs, and wait.
         let forgotten = self.unit.as_ref().map_or(Ok(()), Unit::stop);
         first.and(Ok(forgotten?))
     }
 
-    /// Removes it where it is empty. What is in use stays.
+    /// Removes it from each hierarchy in which it is empty.
     ///
-    /// In one hierarchy it is looked first whether cgroups are below: the kernel refuses to remove such a one only after it
-    /// has taken the lock that every start and end of a container needs. A directory has a link from each one in it.
+    /// One hierarchy is first checked for cgroups below, by the number of links of the directory: the kernel refuses to
+    /// remove such a cgroup only after it has taken the lock that every start and end of a container needs.
     pub fn remove_if_empty(&self) {
         let directories: Vec<_> = self.directories().collect();
         let is_used = |directory: &PathBuf| rustix::fs::stat(directory).is_ok_and(|stat| stat.st_nlink > 2);
@@ -105,7 +106,7 @@ impl Cgroup {
                         *killed = true;
                     }
                     for below in subtree(directory.to_owned()).skip(1).collect::<Vec<_>>().iter().rev() {
-                        // It is tried again, and what stays makes the cgroup above it stay.
+                        // A failure shows when the directory above is removed, which is tried again.
                         let _ = rustix::fs::rmdir(below);
                     }
                     std::thread::sleep(Duration::from_millis(1));
@@ -128,10 +129,10 @@ impl Cgroup {
         files::read(&file).ok()?.trim().parse().ok()
     }
 
-    /// Puts the container's processes into a hierarchy that it was not in so far. What forks meanwhile is born on the
-    /// old side or on the new one: it is over when nobody is left on the old one.
+    /// Puts the container's processes into a hierarchy that it was not in so far. A process forked meanwhile is in the
+    /// old cgroup or in the new one, so this repeats until none is left in the old one.
     pub(super) fn populate(&self, directory: &Path) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let there = read_pids(directory);
             let missing: Vec<i32> = self.pids().into_iter().filter(|pid| !there.contains(pid)).collect();

@@ -37,7 +37,7 @@ pub(crate) use v2::{pids_limit, weight};
 type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// How long the last process of a killed cgroup may take to go.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often a cgroup of systemd's is made again that was cleared away.
 const CLEARINGS: u32 = 20;
@@ -48,7 +48,7 @@ pub struct Cgroup {
     layout: Layout,
     path: String,
     unit: Option<Unit>,
-    /// Cgroups below it that are joined instead, by the mounts of their hierarchies.
+    /// Cgroups below it that a process joins instead: the hierarchy's mount and the path below this cgroup.
     below: Vec<(PathBuf, String)>,
 }
 
@@ -84,7 +84,7 @@ impl Cgroup {
         let placeholder = started.transpose()?;
         let mut created = self.make(resources);
         // systemd clears the directories of an earlier unit on v1 when it finds the time, also those of a new one by its name.
-        // Without it, an empty parent may be removed just before the new cgroup is made in it.
+        // Without systemd, another command may remove an empty parent just before the new cgroup is made in it.
         let (clearings, pause) = match &self.unit {
             Some(_) => (CLEARINGS, Duration::from_millis(5)),
             None => (3, Duration::ZERO),
@@ -118,8 +118,8 @@ impl Cgroup {
         matches!(self.layout, Layout::V2 { .. })
     }
 
-    /// Changes the limits of a cgroup that exists. `whole` has beside what is `asked` what it goes together with: where a
-    /// file of v2, or a property of systemd's, is made of two limits, the one that stays is written again.
+    /// Changes the limits of a cgroup that exists. `asked` has the limits to change, `whole` all limits that result: if
+    /// a file of v2, or a property of systemd, combines two limits, the unchanged one is written again.
     pub fn update(&self, asked: &Resources, whole: &Resources) -> Result<()> {
         let limits_memory = asked.memory.as_ref().is_some_and(|memory| memory.limit.is_some());
         self.check_memory(whole.memory.as_ref().filter(|_| limits_memory))?;
@@ -136,8 +136,8 @@ impl Cgroup {
         }
     }
 
-    /// What keeps a container from using it, where it is there already: it would limit, and in the end kill, whoever else
-    /// is in it, and would itself be frozen from the start.
+    /// An error if the cgroup exists and holds processes or is frozen: the container would limit, and at its end kill,
+    /// other processes in it, or be frozen from the start.
     pub fn check_unused(&self) -> Result<()> {
         if !self.exists() {
             return Ok(());
@@ -150,7 +150,7 @@ impl Cgroup {
         }))
     }
 
-    /// The same, for a process that joins cgroups below it.
+    /// This cgroup for a process that joins the cgroups `below` it.
     pub fn joined(self, below: &[Below]) -> Result<Self> {
         let mut places = Vec::new();
         for Below { controllers, path } in below {
@@ -219,8 +219,9 @@ impl Cgroup {
         rustix::fs::open(self.at(mount), flags, Mode::empty()).ok()
     }
 
-    /// The same for one more process of a container whose first one is `init`. One that runs containers itself has moved its
-    /// processes into a cgroup below its own, which then takes no other (cgroup-v2.rst, "No Internal Process Constraint"): the
+    /// The same for one more process of a container whose first one is `init`. A container that runs containers itself
+    /// has moved its processes into a cgroup below its own, which then accepts no process (cgroup-v2.rst, "No Internal
+    /// Process Constraint"): the
     /// new one joins `init` there.
     pub fn open_dir_beside(&self, init: i32) -> Option<OwnedFd> {
         use rustix::fs::{Mode, OFlags};
@@ -359,7 +360,7 @@ impl Cgroup {
     }
 }
 
-/// In runc's words: scripts wait for such a cgroup by them.
+/// In runc's words, because scripts look for them while they wait for a cgroup.
 fn missing(directory: &Path) -> Error {
     let pid = std::process::id();
     Error::Unusable(format!(
@@ -370,7 +371,7 @@ fn missing(directory: &Path) -> Error {
 
 fn wait_until(mut done: impl FnMut() -> bool) {
     let started = std::time::Instant::now();
-    while !done() && started.elapsed() < PATIENCE {
+    while !done() && started.elapsed() < TIMEOUT {
         std::thread::sleep(Duration::from_millis(1));
     }
 }

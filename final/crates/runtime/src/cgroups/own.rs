@@ -1,11 +1,12 @@
-//! The caller's own cgroup on v2: whether it may make others in it, and getting out of their way.
+//! The caller's own cgroup on v2: whether it may make others in it, and moving its processes out of their way.
 //!
 //! ```text
 //! <own>            passes controllers on, and therefore holds no process itself: cgroup-v2.rst, "No Internal Processes"
 //!   init/          what was in it before, hull included
 //!   hull-…/<id>/   a container
 //! ```
-//! The name is the one that others use in containers, whose cgroup namespace's root has to be left the same way.
+//! Other engines use the same name in containers, where processes have to leave the cgroup namespace's root in the same
+//! way.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,7 @@ use super::{Layout, Result};
 /// The leaf for processes that would be in the way.
 const LEAF: &str = "init";
 
-/// How often the processes are moved that were born meanwhile.
+/// How often to move the processes that were forked meanwhile.
 const ROUNDS: u32 = 20;
 
 /// The cgroup that an ordinary user's containers can be made in: the caller's own, where that is the user's by delegation
@@ -25,7 +26,7 @@ const ROUNDS: u32 = 20;
 pub fn delegated(layout: &Layout) -> Option<String> {
     let Layout::V2 { mount } = layout else { return None };
     let own = own_path()?;
-    // A leaf is ours from an earlier time: its siblings are made beside it.
+    // An earlier command has moved the caller into the leaf, so new cgroups are made beside it.
     let above = own.strip_suffix(LEAF).and_then(|above| above.strip_suffix('/'));
     let path = above.filter(|above| is_ours(mount, above)).unwrap_or(&own);
     is_ours(mount, path).then(|| path.to_owned())
@@ -49,8 +50,8 @@ fn is_ours(mount: &Path, path: &str) -> bool {
 /// Moves the processes of a cgroup that is about to pass controllers on into a leaf below it. Only where the caller is one of
 /// them, and as an ordinary user only where all are the user's: nobody else's processes are moved.
 ///
-/// It comes before the first controller is passed on: with processes in it some of them, pids for one, would be taken and
-/// make the cgroup a threaded domain, which has no place for a container.
+/// It has to come before the first controller is passed on: with processes in the cgroup the kernel accepts some
+/// controllers, such as pids, and makes the cgroup a threaded domain, which cannot hold a container.
 pub(super) fn make_room(directory: &Path) -> Result<()> {
     // The hierarchy's real root has no such file, and may hold processes.
     if !directory.join("cgroup.type").exists() || pids(directory)?.is_empty() {

@@ -9,7 +9,8 @@ use super::layout::{Hierarchy, find};
 use super::{Result, v2};
 use crate::spec::{BlockIo, Cpu, DeviceRule, Memory, Network, Resources, ThrottleDevice};
 
-/// Makes the cgroup in those hierarchies that the container is not in so far and that one of these limits needs; where.
+/// Makes the cgroup in hierarchies that one of these limits needs and that the container is not in yet. Returns the new
+/// directories.
 pub(super) fn extend(hierarchies: &[Hierarchy], path: &str, resources: &Resources) -> Result<Vec<PathBuf>> {
     let asked = asked(resources);
     let mut added = Vec::new();
@@ -32,8 +33,8 @@ fn make(hierarchy: &Hierarchy, path: &str) -> Result<()> {
 }
 
 pub(super) fn create(hierarchies: &[Hierarchy], path: &str, resources: &Resources) -> Result<()> {
-    // In every hierarchy: in one where it has none of its own a container would see the host's, and systemd in it would make
-    // its slices there.
+    // In every hierarchy: without a cgroup of its own in one, a container would see the host's there, and systemd in it
+    // would make its slices in that.
     hierarchies.iter().try_for_each(|hierarchy| make(hierarchy, path))?;
     limit(hierarchies, path, resources)
 }
@@ -113,7 +114,7 @@ pub(super) fn limit(hierarchies: &[Hierarchy], path: &str, resources: &Resources
 }
 
 fn limit_cpu(directory: &Path, cpu: &Cpu) -> Result<()> {
-    // An idle cgroup has no shares that could be set: it is none while they are.
+    // The kernel refuses shares for an idle cgroup, so it is made a normal one while they are set.
     if cpu.idle.is_some() && cpu.shares.is_some() {
         put(directory, "cpu.idle", Some(0))?;
     }
@@ -136,8 +137,8 @@ fn limit_cpu(directory: &Path, cpu: &Cpu) -> Result<()> {
     )
 }
 
-/// Files whose values the kernel takes only as far as they fit together, and the cgroup above: what one write has yet to
-/// make possible is refused with EINVAL, and tried again when the others are written.
+/// Writes files whose values the kernel accepts only if they fit together and fit the parent cgroup. A value that
+/// another write has yet to make possible is refused with EINVAL, and tried again after the others.
 fn put_dependent<const N: usize>(directory: &Path, values: [(&str, Option<String>); N]) -> Result<()> {
     let mut left: Vec<(&str, String)> =
         values.into_iter().filter_map(|(file, value)| Some((file, value?))).collect();
@@ -215,13 +216,14 @@ fn limit_memory(directory: &Path, memory: &Memory) -> Result<()> {
     const ALONE: &str = "memory.limit_in_bytes";
     let has_swap = directory.join(BOTH).exists();
     let swap = match (memory.limit, memory.swap) {
-        // Without a limit of memory there can be none of memory and swap together.
+        // Without a memory limit there can be no limit of memory and swap together.
         (Some(-1), None) if has_swap => Some(-1),
         // Without swap accounting there is no such file, and the default (twice the memory) is nobody's wish.
         (Some(limit), Some(swap)) if !has_swap && swap == limit.saturating_mul(2) => None,
         (_, swap) => swap,
     };
-    // Memory may never exceed memory and swap together: where both grow, the second goes first.
+    // The memory limit may never exceed that of memory and swap together, so when both grow, the latter is written
+    // first.
     let grows = |swap: i64| {
         let limit = files::read(&directory.join(ALONE)).ok().and_then(|text| text.trim().parse::<i64>().ok());
         swap < 0 || limit.is_some_and(|limit| limit < swap)
@@ -235,7 +237,7 @@ fn limit_memory(directory: &Path, memory: &Memory) -> Result<()> {
     }
     put(directory, "memory.soft_limit_in_bytes", memory.reservation)?;
     put(directory, "memory.swappiness", memory.swappiness)?;
-    // Obsolete in the specification, and without effect since Linux 5.16: from there on no kernel need take it.
+    // Obsolete in the specification and without effect since Linux 5.16, so newer kernels may refuse it.
     match put(directory, "memory.kmem.limit_in_bytes", memory.kernel) {
         Err(Error::Write { errno: Errno::EOPNOTSUPP | Errno::ENOENT, .. }) => {}
         done => done?,

@@ -56,8 +56,8 @@ pub(super) fn enable_controllers(mount: &Path, path: &Path, wanted: &[&'static s
             make_dir(&directory)?;
         }
         match pass_on(&directory, wanted) {
-            // What nobody asked for is nothing to fail over: of the cgroups above a delegated one an ordinary user may change
-            // none, and one that holds others' processes stays as it is.
+            // Controllers that nobody asked for may be missing: an ordinary user cannot change the cgroups above a
+            // delegated one, and a cgroup that holds other users' processes stays as it is.
             Err(Error::NoRoom { .. } | Error::Write { errno: Errno::EACCES | Errno::EPERM, .. })
                 if wanted.is_empty() => {}
             passed => passed?,
@@ -66,12 +66,13 @@ pub(super) fn enable_controllers(mount: &Path, path: &Path, wanted: &[&'static s
     Ok(())
 }
 
-/// Has the children of a cgroup count what is `wanted`, and what is always counted where that is possible.
+/// Enables the `wanted` controllers for the children of a cgroup, and those that are always enabled if that is
+/// possible.
 fn pass_on(directory: &Path, wanted: &[&'static str]) -> Result<()> {
     let available = files::read(&directory.join("cgroup.controllers"))?;
     let enabled = files::read(&directory.join("cgroup.subtree_control"))?;
     let has = |list: &str, name: &str| list.split_whitespace().any(|other| other == name);
-    // An ordinary user's processes are moved for a limit that was asked for only.
+    // An ordinary user's processes are moved only for a limit that was asked for.
     let always = if wanted.is_empty() && hull_sys::process::in_user_namespace() { &[] } else { ALWAYS };
     let file = directory.join("cgroup.subtree_control");
     let mut has_room = false;
@@ -252,8 +253,8 @@ pub(crate) fn weight(shares: u64) -> u64 {
     1 + (shares.clamp(2, 262_144) - 2) * 9_999 / 262_142
 }
 
-/// Zero is a limit like others (config-linux.md, "Pids"), but systemd refuses to set it. One is as good: the first process
-/// moves in, which no limit forbids, and can have no other beside it.
+/// Zero is a limit like others (config-linux.md, "Pids"), but systemd refuses to set it. One has the same effect: the
+/// first process moves in, which no limit forbids, and cannot fork.
 pub(crate) fn pids_limit(limit: i64) -> i64 {
     if limit == 0 { 1 } else { limit }
 }

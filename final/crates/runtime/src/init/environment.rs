@@ -5,11 +5,12 @@ use std::path::Path;
 
 use crate::spec::Process;
 
-/// More than any list of users that a program would search in time.
+/// The most that is read of /etc/passwd, in bytes.
 const LONGEST_PASSWD: u64 = 4 << 20;
 
-/// `process` with the environment that its program gets, called inside the container's root. Of several entries with one name
-/// the last counts: getenv(3) would find the first. HOME is the user's in the container's /etc/passwd where nobody has set it.
+/// `process` with the environment that its program gets, called inside the container's root. Of several entries with
+/// one name only the last is kept, because getenv(3) would find the first. If HOME is not set, it is taken from the
+/// container's /etc/passwd.
 pub(crate) fn with_environment(process: &Process) -> Process {
     let mut env = unique(&process.env);
     if !env.iter().any(|entry| entry.starts_with("HOME=")) {
@@ -18,7 +19,7 @@ pub(crate) fn with_environment(process: &Process) -> Process {
     Process { env, ..process.clone() }
 }
 
-/// In their order, the last of each name. An empty HOME is none.
+/// The last entry of each name, in their order. An empty HOME counts as not set.
 fn unique(env: &[String]) -> Vec<String> {
     let name = |entry: &str| entry.split_once('=').map_or(entry.to_owned(), |(name, _)| name.to_owned());
     let mut seen = HashSet::new();
@@ -28,7 +29,7 @@ fn unique(env: &[String]) -> Vec<String> {
     kept
 }
 
-/// What cannot be read names nobody: the container decides what is there.
+/// `None` if the file cannot be read, because the container may put anything there.
 fn home(uid: u32) -> Option<String> {
     let root = std::fs::File::open("/").ok()?;
     let text = hull_sys::untrusted::read(&root, Path::new("etc/passwd"), LONGEST_PASSWD).ok()?;

@@ -93,16 +93,8 @@ fn become_container(
     netdev::set_up(&prepared.devices, true)?;
     set_sysctls(&linux)?;
 
-    match build_root(options, prepared, rootfs, channel)? {
-        Some(console) => {
-            channel.send(&Message::Console(console.master))?;
-            console::install(&console.slave, user_process.user.uid)?;
-            if prepared.pid_namespace.is_none() {
-                console::control()?;
-            }
-        }
-        None => options.stdio.install()?,
-    }
+    let console = build_root(options, prepared, rootfs, channel)?;
+    install_streams(options, prepared, console, channel)?;
     schedule::set(user_process, &linux)?;
     if prepared.pid_namespace.is_none() || schedule::is_inherited(user_process) {
         schedule::set_policy(user_process, spec, None)?;
@@ -111,7 +103,7 @@ fn become_container(
         set_limits(user_process)?;
     } else {
         set_limits_of_parent(user_process)?;
-        // With a user namespace that was before it.
+        // With a user namespace it was joined earlier.
         if !idmap::is_asked(spec) {
             birth::join_pid_namespace(prepared)?;
         }
@@ -122,23 +114,10 @@ fn become_container(
     die_with_parent(options)?;
     let program = find(user_process)?;
     if prepared.pid_namespace.is_some() {
-        channel.send(&Message::Arriving)?;
-        channel.await_go()?;
-        let alone = SingleThreaded::check().step(|| "see to it that there is one thread".into())?;
-        filter.load_before_others_see(&arrival::calls_until_started(user_process))?;
-        arrival::arrive(channel, user_process, alone)?;
+        arrive(user_process, &mut filter, channel)?;
         die_with_parent(options)?;
     }
-    // From here on others know the container.
-    let is_first = prepared.pid_namespace.is_none() && nix::unistd::getpid().as_raw() == 1;
-    let signals = (is_first && options.rendezvous.is_some()).then(EndingSignals::hold).transpose()?;
-    channel.send(&Message::Ready)?;
-    match &options.rendezvous {
-        Some(listener) => {
-            rendezvous::await_start(listener, options.preserved_fds, filter.descriptor(), channel, signals)?;
-        }
-        None => channel.await_go()?,
-    }
+    await_start(options, prepared, &filter, channel)?;
     if hooks::has(spec, Point::StartContainer) {
         filter.load_now()?;
         let subject = hooks::Subject { env: &user_process.env, ..inside(options, spec) };
@@ -151,6 +130,52 @@ fn become_container(
             filter.load()?;
             program.execute()
         }
+    }
+}
+
+/// stdin, stdout and stderr of the program: the container's terminal, whose other end the parent gets, or the caller's.
+fn install_streams(
+    options: &CreateOptions<'_>,
+    prepared: &Prepared,
+    console: Option<Console>,
+    channel: &Channel,
+) -> Result<()> {
+    let Some(console) = console else { return options.stdio.install() };
+    channel.send(&Message::Console(console.master))?;
+    let uid = options.spec.process.as_ref().map_or(0, |process| process.user.uid);
+    console::install(&console.slave, uid)?;
+    match prepared.pid_namespace {
+        None => console::control(),
+        // The process inside does it, in a session of its own.
+        Some(_) => Ok(()),
+    }
+}
+
+/// Clones the process inside the joined pid namespace, once the parent agrees, and returns in that one.
+fn arrive(user_process: &Process, filter: &mut Filter<'_>, channel: &mut Channel) -> Result<()> {
+    channel.send(&Message::Arriving)?;
+    channel.await_go()?;
+    let alone = SingleThreaded::check().step(|| "check that there is only one thread".into())?;
+    filter.load_before_others_see(&arrival::calls_until_started(user_process))?;
+    arrival::arrive(channel, user_process, alone)
+}
+
+/// Tells the parent that all is set up, and waits until the program is to start.
+fn await_start(
+    options: &CreateOptions<'_>,
+    prepared: &Prepared,
+    filter: &Filter<'_>,
+    channel: &mut Channel,
+) -> Result<()> {
+    // From here on others know the container.
+    let is_first = prepared.pid_namespace.is_none() && nix::unistd::getpid().as_raw() == 1;
+    let signals = (is_first && options.rendezvous.is_some()).then(EndingSignals::hold).transpose()?;
+    channel.send(&Message::Ready)?;
+    match &options.rendezvous {
+        Some(listener) => {
+            rendezvous::await_start(listener, options.preserved_fds, filter.descriptor(), channel, signals)
+        }
+        None => channel.await_go(),
     }
 }
 
@@ -243,7 +268,7 @@ fn name_host(spec: &Spec) -> Result<()> {
     Ok(())
 }
 
-/// What is written there is the namespace's of the writer.
+/// A sysctl is that of the writer's namespace.
 fn set_sysctls(linux: &Linux) -> Result<()> {
     if linux.sysctl.is_empty() {
         return Ok(());
@@ -293,7 +318,7 @@ fn build_root(
     for graft in &options.grafts {
         rootfs::graft(&rootfs, graft)?;
     }
-    // A /dev of somebody else's is not ours to fill.
+    // A bound /dev belongs to the host and is not filled.
     if !rootfs::has_bound_dev(spec) {
         let bind_devices = process::in_user_namespace();
         rootfs::make_devices(&rootfs, bind_devices)?;

@@ -65,7 +65,7 @@ pub fn serve_as_init() {
     let env = std::env::vars_os();
     let env = env.map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()));
     let user_process = Process { args, env: env.collect(), cwd: PathBuf::from("."), ..Process::default() };
-    // Executed by somebody else: nobody to tell.
+    // Without the channel this program was not executed by hull, and there is nobody to report to.
     let Ok(channel) = process::take_inherited_fd(CHANNEL) else { process::exit_now(1) };
     run(&user_process, Channel::from(channel))
 }

@@ -12,7 +12,7 @@ use crate::error::{Error, Result, Step};
 use crate::protocol::{IN_PATH, NO_FILE};
 use crate::spec::Process;
 
-/// Changes to the working directory. False where we may not.
+/// Changes to the working directory. False without permission.
 pub(super) fn enter(directory: &Path) -> Result<bool> {
     match nix::unistd::chdir(directory) {
         Err(Errno::EACCES | Errno::EPERM) => Ok(false),
@@ -20,7 +20,7 @@ pub(super) fn enter(directory: &Path) -> Result<bool> {
     }
 }
 
-/// The same, where it has to be now.
+/// The same, but missing permission is an error.
 pub(super) fn enter_at_last(directory: &Path) -> Result<()> {
     nix::unistd::chdir(directory).step(|| entering(directory))
 }

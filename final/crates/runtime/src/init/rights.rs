@@ -35,8 +35,8 @@ pub(crate) fn set_limits(process: &Process) -> Result<()> {
     process.rlimits.iter().try_for_each(set_limit)
 }
 
-/// All but the number of the user's processes, which is only raised where it has to be: who clones the process that is to
-/// have it counts too, and is gone afterwards. [`set_process_limit`] does the rest.
+/// Sets all limits except the number of the user's processes, which is at most raised here: the process that clones the
+/// program counts too, and ends afterwards. [`set_process_limit`] sets that one.
 pub(crate) fn set_limits_of_parent(process: &Process) -> Result<()> {
     for limit in &process.rlimits {
         if limit.kind != PROCESSES {
@@ -109,13 +109,13 @@ impl<'a> Rights<'a> {
         Ok(Self { process, filter, listener: Listener::connect(subject)?, labels: Labels::open(process)? })
     }
 
-    /// What it needs to be open until they are taken.
+    /// The descriptors that must stay open until [`Self::take`].
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.labels.descriptors().chain(self.listener.as_ref().map(AsFd::as_fd))
     }
 
-    /// From the runtime's rights to the container's, but for the seccomp filter: that comes last, for a policy need allow
-    /// nothing but what the program does.
+    /// Gives up the runtime's rights for the container's. The seccomp filter is not loaded yet: it comes last, because
+    /// a policy only has to allow what the program itself does.
     pub(crate) fn take(self) -> Result<Filter<'a>> {
         let process = self.process;
         let sets = capabilities::parse(process.capabilities.as_ref())?;
@@ -125,7 +125,7 @@ impl<'a> Rights<'a> {
         }
         // Without no_new_privs a filter needs CAP_SYS_ADMIN (seccomp(2)).
         let needs_admin = self.filter.is_some() && !process.no_new_privileges;
-        // With our rights, for root may go where the user may not; and where root may not, as the user.
+        // First as root, who may enter what the user may not; if that fails, below as the user.
         let is_there = program::enter(&process.cwd)?;
         // The bounding set needs CAP_SETPCAP: before the user changes.
         capabilities::limit_bounding(&sets)?;
@@ -152,14 +152,15 @@ pub(crate) struct Filter<'a> {
 }
 
 impl Filter<'_> {
-    /// What it needs to be open until it is loaded.
+    /// The descriptor that must stay open until the filter is loaded.
     pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.listener.as_ref().map(AsFd::as_fd)
     }
 
-    /// Of who is about to be seen by others and makes `calls` until it executes the program: nobody who gets hold of it is
-    /// to be less confined by it. Where the filter allows those calls it is loaded here; else one that allows them too, and
-    /// itself in the end. For that no right can be kept that the others may not have, so no_new_privs is set then.
+    /// Loads a filter before other processes in the pid namespace can see this one, so that nobody who takes control of
+    /// it is less confined. If the filter allows `calls`, the calls made before the program is executed, it is loaded
+    /// here. Otherwise a wider filter that also allows them is loaded here, and the filter itself last. Loading that
+    /// needs no_new_privs, because CAP_SYS_ADMIN must not be kept where others may get hold of it.
     pub(crate) fn load_before_others_see(&mut self, calls: &[Call]) -> Result<()> {
         let Some(program) = self.program else { return Ok(()) };
         let changes_rights = self.needs_admin.then_some(Call::any(libc::SYS_capset));
@@ -178,14 +179,14 @@ impl Filter<'_> {
         wider.load().step(|| "load the seccomp filter".into())
     }
 
-    /// For programs that run before the user's and are as confined.
+    /// Loads the filter early, for hooks that run before the program and are as confined as it.
     pub(crate) fn load_now(&mut self) -> Result<()> {
         self.load()?;
         self.program = None;
         Ok(())
     }
 
-    /// The last call before execve(2), which the filter has to allow.
+    /// Loads the filter: the last call before execve(2), which the filter has to allow.
     pub(crate) fn load(&self) -> Result<()> {
         let Some(program) = self.program else { return Ok(()) };
         if self.needs_admin {
@@ -216,8 +217,8 @@ fn set_user(process: &Process) -> Result<()> {
     process::set_keep_capabilities(true).step(|| "keep capabilities over the change of user".into())?;
     let groups: Vec<Gid> = user.additional_gids.iter().copied().map(Gid::from_raw).collect();
     match nix::unistd::setgroups(&groups) {
-        // A user namespace with a single id denies setgroups(2) even to who has the right (user_namespaces(7)); its one
-        // group it has anyway.
+        // A user namespace with a single id denies setgroups(2) even with CAP_SETGID (user_namespaces(7)). The process
+        // has its one group anyway.
         Err(Errno::EPERM)
             if groups.iter().all(|group| group.as_raw() == user.gid) && capabilities::may_set_groups() => {}
         result => result.step(|| format!("set the groups {:?}", user.additional_gids))?,

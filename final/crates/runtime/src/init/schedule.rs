@@ -159,8 +159,8 @@ pub(crate) fn set_affinity(text: Option<&str>) -> Result<()> {
 }
 
 /// The CPUs of the cgroup that was just entered, whatever the caller was bound to: since Linux 6.2 a process keeps what was
-/// set for it when its cpuset changes. The kernel takes from all CPUs those that there are and that the cgroup has. Where it
-/// refuses, the program runs on the CPUs that the caller has.
+/// set for it when its cpuset changes. All CPUs are asked for, and the kernel keeps those that exist and that the
+/// cgroup has. If it refuses, the program runs on the caller's CPUs.
 pub(crate) fn set_affinity_to_cgroup() {
     let mut all = CpuSet::new();
     if (0..CpuSet::count()).try_for_each(|cpu| all.set(cpu)).is_ok() {
@@ -168,7 +168,7 @@ pub(crate) fn set_affinity_to_cgroup() {
     }
 }
 
-/// Of an exec'ed process, in its cgroup.
+/// Sets the affinity of a process of `exec`, once it is in the container's cgroup.
 pub(crate) fn set_final_affinity(asked: Option<&CpuAffinity>) -> Result<()> {
     let is_empty = |list: &Option<String>| list.as_deref().is_none_or(str::is_empty);
     match asked {

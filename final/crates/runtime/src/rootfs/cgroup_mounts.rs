@@ -16,7 +16,7 @@ use super::{Kind, Rootfs, file_systems};
 use crate::cgroups::{Cgroup, Layout};
 use crate::error::{Result, Step};
 
-/// The topmost mount.
+/// Mounts it, and returns the topmost mount.
 pub(super) fn mount(
     rootfs: &Rootfs,
     destination: &Path,
@@ -70,8 +70,8 @@ pub(super) fn mount(
     Ok(top)
 }
 
-/// In a user namespace only who has a cgroup namespace too may mount a hierarchy (cgroup_namespaces(7)). Who has none sees
-/// the cgroup that he is in.
+/// In a user namespace a hierarchy can only be mounted from a cgroup namespace that it owns (cgroup_namespaces(7)).
+/// Without one the container's own cgroup is bind-mounted.
 fn is_refused(errno: &Errno) -> bool {
     *errno == Errno::EPERM
 }

@@ -93,12 +93,12 @@ fn bind_host(rootfs: &Rootfs, path: &Path) -> Result<()> {
     hull_sys::mount::attach(&tree, &target).step(step)
 }
 
-/// The host's node with the numbers that are asked. It may have another name there, so the one of the same name counts
-/// only when it is that device.
+/// Binds the host's node with the given device numbers. On the host it may have another name, so the node of the same
+/// name is used only if it is that device.
 fn bind_asked(rootfs: &Rootfs, device: &Device) -> Result<()> {
     let step = || format!("bind the device {}", device.path.display());
     let directory = if device.kind == "b" { "block" } else { "char" };
-    // Links that udev keeps, one for each device.
+    // udev keeps such a link for each device.
     let by_number = format!("/dev/{directory}/{}:{}", device.major, device.minor);
     for candidate in [device.path.as_path(), Path::new(&by_number)] {
         let tree = match clone_host(rootfs, candidate) {
@@ -111,7 +111,7 @@ fn bind_asked(rootfs: &Rootfs, device: &Device) -> Result<()> {
         }
     }
     Err(Error::Invalid(format!(
-        "device {} is to be {} {}:{}, which the host does not have under this name, and a user namespace makes no devices",
+        "device {}: the host has no device {} {}:{} under this name, and a user namespace cannot make device nodes",
         device.path.display(),
         device.kind,
         device.major,

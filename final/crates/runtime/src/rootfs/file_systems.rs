@@ -1,6 +1,6 @@
-//! New file systems: made detached (fsopen(2), fsmount(2)), so that a mount is held by its descriptor from its first
-//! instant, and only then attached. Whatever is set on it later, or made in it, goes to that mount, wherever the path leads
-//! by then.
+//! New file systems. They are made detached (fsopen(2), fsmount(2)), so that a mount is held by its descriptor from its
+//! first instant, and then attached. Whatever is set on it later, or made in it, goes to that mount, even if the path
+//! leads elsewhere by then.
 
 use std::os::fd::OwnedFd;
 
@@ -71,8 +71,8 @@ fn make(
     fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(errno)
 }
 
-/// True where mount(2) has to be called: fsconfig(2) takes no long values, as a list of layers is, and has no names for a
-/// few old flags.
+/// True if mount(2) has to be called: fsconfig(2) accepts no long values, such as a list of layers, and has no names
+/// for a few old flags.
 pub(super) fn needs_mount(options: &Options) -> bool {
     let is_long = |option: &str| option.split_once('=').is_some_and(|(_, value)| value.len() > LONGEST_VALUE);
     options.flags & (libc::MS_I_VERSION | libc::MS_SILENT) != 0 || options.data.split(',').any(is_long)

@@ -1,7 +1,8 @@
-//! A procfs that shows the processes of a pid namespace which we are not in, and must not be seen in.
+//! A procfs that shows the processes of a pid namespace which this process is not in, and must not be visible in.
 //!
 //! Linux 6.18 takes the namespace as an option. Before, a procfs shows the namespace of the process that opens it (fsopen(2)),
-//! so that one has to be born in there. It has an empty root, an empty mount namespace, no descriptor but its socket, no
+//! so a helper has to be cloned into it. The helper has an empty root, an empty mount namespace, no descriptor but its
+//! socket, no
 //! right but CAP_SYS_ADMIN, and a filter that allows it to open a file system, to pass it on and to end.
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,10 +19,10 @@ use crate::protocol::{Channel, Message};
 use crate::security::{capabilities, seccomp};
 use crate::spec::{Seccomp, SyscallRule};
 
-/// All that the process inside calls, and its birth.
+/// The system calls of the helper inside, and the one that clones it.
 const CALLS: &[&str] = &["clone", "fsopen", "sendmsg", "exit_group"];
 
-/// To be configured and mounted by us.
+/// The file system's context (fsopen(2)), which the caller configures and mounts.
 pub(super) fn open(pid_namespace: &OwnedFd) -> Result<OwnedFd> {
     let step = || "open a proc file system of the joined pid namespace".to_owned();
     let context = file_systems::open("proc").step(step)?;
@@ -33,7 +34,7 @@ pub(super) fn open(pid_namespace: &OwnedFd) -> Result<OwnedFd> {
 }
 
 fn open_inside(pid_namespace: &OwnedFd) -> Result<OwnedFd> {
-    // The child is to be born outside.
+    // The next child has to be in the current pid namespace, and not in the joined one.
     if !is_ours("pid_for_children", "pid") {
         let why = "a joined pid namespace beside a user namespace needs Linux 6.18 (procfs, pidns=)";
         return Err(Error::Invalid(why.into()));
@@ -79,7 +80,7 @@ fn go_inside(pid_namespace: &OwnedFd, channel: &Channel) -> Result<OwnedFd> {
     let rule = SyscallRule { names, action: "SCMP_ACT_ALLOW".into(), ..SyscallRule::default() };
     let policy =
         Seccomp { default_action: "SCMP_ACT_ERRNO".into(), syscalls: vec![rule], ..Seccomp::default() };
-    let alone = SingleThreaded::check().step(|| "see to it that there is one thread".into())?;
+    let alone = SingleThreaded::check().step(|| "check that there is only one thread".into())?;
     seccomp::compile(&policy)?.load().step(|| "load a seccomp filter".into())?;
     process::forget_environment(alone);
     match process::fork_sibling(alone).step(|| "clone a helper".into())? {

@@ -1,8 +1,8 @@
-//! What may be mounted where /proc is concerned.
+//! Checks what may be mounted on /proc and in it.
 //!
 //! Masks, read-only paths and every program inside trust that /proc is the kernel's. So procfs and sysfs go on directories
-//! that are reached through no symlink, which an image, or a volume that another container writes to, could have turned
-//! elsewhere (CVE-2019-19921, CVE-2023-27561); and nothing else goes on /proc or into it, but for the files that lxcfs
+//! that are reached through no symlink, which an image, or a volume that another container writes to, could have
+//! redirected (CVE-2019-19921, CVE-2023-27561); and nothing else goes on /proc or into it, but for the files that lxcfs
 //! replaces.
 
 use std::os::fd::OwnedFd;
@@ -15,7 +15,7 @@ use crate::error::{Error, Result, Step};
 use crate::procfs;
 use crate::spec::Spec;
 
-/// In /proc, what may be covered: numbers about the machine that lxcfs makes those of the container.
+/// The files in /proc that may be covered: numbers about the machine, which lxcfs replaces by the container's.
 const REPLACEABLE: &[&str] = &[
     "/proc/cpuinfo",
     "/proc/diskstats",
@@ -38,12 +38,12 @@ pub(super) fn is_dev(path: &Path) -> bool {
     plain(path) == Path::new("/dev")
 }
 
-/// True when the container's /dev is a directory of somebody else's.
+/// True if the container's /dev is bind-mounted.
 pub(crate) fn has_bound_dev(spec: &Spec) -> bool {
     spec.mounts.iter().any(|mount| options::is_bind(mount) && is_dev(&mount.destination))
 }
 
-/// `target`, when something may be mounted on it: `is_procfs` is what is to be mounted.
+/// Returns `target` if something may be mounted on it. `is_procfs` tells whether that is a procfs.
 pub(super) fn check(rootfs: &Rootfs, target: OwnedFd, path: &Path, is_procfs: bool) -> Result<OwnedFd> {
     let step = || format!("look at {} in the container", path.display());
     let shown = path.display();

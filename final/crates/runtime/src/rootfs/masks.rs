@@ -1,6 +1,6 @@
 //! Paths the container must not see, or not write.
 //!
-//! Only a path that does not exist needs no cover. Any other failure is an error, for what is left uncovered is open.
+//! A path that does not exist is skipped. Any other failure is an error, because the path would stay open.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -13,10 +13,10 @@ use super::options::Options;
 use super::{Rootfs, file_systems};
 use crate::error::{Error, Result, Step};
 
-/// What is laid over masked paths, made when it is first needed.
+/// What masked paths are covered with. Each is made when it is first needed.
 #[derive(Default)]
 pub(crate) struct Masks {
-    /// The host's /dev/null: what stands at the container's own the image decides (CVE-2025-31133).
+    /// The host's /dev/null, because the image controls what the container's own is (CVE-2025-31133).
     null: Option<OwnedFd>,
     /// An empty read-only tmpfs, attached on the first directory and copied for the others.
     empty: Option<OwnedFd>,
@@ -53,7 +53,7 @@ fn empty_directory() -> Result<OwnedFd> {
     file_systems::create("tmpfs", "tmpfs", &options).step(|| "make an empty directory to mask others".into())
 }
 
-/// Looked at by its descriptor, which is what is bound: another file under this name would show what it should hide.
+/// The descriptor is checked, and the same descriptor is bound: another file under this name would not hide anything.
 fn null_device() -> Result<OwnedFd> {
     let step = || "open /dev/null to mask files".to_owned();
     let null = rustix::fs::open("/dev/null", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).step(step)?;

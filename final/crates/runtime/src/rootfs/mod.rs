@@ -40,7 +40,7 @@ pub(crate) use sources::{Source, Sources, answer, ask};
 /// The root file system by descriptor.
 pub(crate) struct Rootfs {
     root: OwnedFd,
-    /// Whose processes its procfs shows, where that is not our own.
+    /// The pid namespace that its procfs shows, if it is not the current one.
     pid_namespace: Option<OwnedFd>,
 }
 
@@ -67,12 +67,13 @@ impl Rootfs {
         hull_sys::fs::open_in_root(&self.root, path, flags)
     }
 
-    /// The same under rules of the caller's.
+    /// The same with the caller's rules for resolving the path.
     fn find_as(&self, path: &Path, flags: OFlags, resolve: ResolveFlags) -> nix::Result<OwnedFd> {
         hull_sys::fs::openat2(&self.root, path, flags, Mode::empty(), resolve)
     }
 
-    /// A directory for a file system of the kernel's, made where it is missing: through no symlink, and no symlink itself.
+    /// The directory for a file system of the kernel, made if missing. Neither it nor a part of its path may be a
+    /// symlink.
     fn find_or_make_directly(&self, path: &Path, kind: &str) -> Result<OwnedFd> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
         let find = || self.find_as(path, OFlags::PATH | OFlags::DIRECTORY, resolve);

@@ -1,7 +1,7 @@
 //! The mounts of `config.json`, in their order.
 //!
-//! Each is made detached and held by its descriptor. What is set on it afterwards goes by that, and never by its path
-//! again, which a container that shares a volume with this one may have led elsewhere.
+//! Each is made detached and held by its descriptor. Attributes are set through the descriptor and never through the
+//! path again, which a container that shares a volume with this one may have redirected.
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,7 +20,7 @@ use crate::error::{Error, Result, Step};
 use crate::procfs;
 use crate::spec::Mount;
 
-/// Mounts that become read-only when all is made below them: devices, mount points, what a hook puts there.
+/// Mounts that become read-only last, after devices, mount points and the files of hooks were made in them.
 #[derive(Default)]
 pub(crate) struct Later(Vec<(OwnedFd, PathBuf)>);
 
@@ -127,7 +127,7 @@ fn with_mode(options: &Options, covered: Option<&OwnedFd>) -> Options {
     options
 }
 
-/// With mount(2), which hands out no descriptor: what is at the path then is looked up again, and has to be a mount.
+/// Mounts with mount(2), which returns no descriptor. So the path is looked up again, and must be the root of a mount.
 fn by_path(
     rootfs: &Rootfs,
     target: &OwnedFd,
@@ -226,7 +226,8 @@ pub(crate) fn graft(rootfs: &Rootfs, graft: &Graft) -> Result<()> {
         .step(|| format!("attach a shared mount on {}", graft.destination.display()))
 }
 
-/// /dev/console is the container's terminal: the open one, and not what its name leads to by now (CVE-2025-52565).
+/// Binds the container's terminal on /dev/console: the open descriptor, because its name may lead elsewhere by now
+/// (CVE-2025-52565).
 pub(crate) fn bind_console(rootfs: &Rootfs, slave: &OwnedFd) -> Result<()> {
     let step = || "bind the terminal on /dev/console".to_owned();
     let tree = hull_sys::mount::clone_tree(slave, c"", false).step(step)?;

@@ -95,7 +95,7 @@ pub(crate) fn pivot(rootfs: &Rootfs, spec: &Spec, may_move: bool) -> Result<()> 
     nix::unistd::fchdir(rootfs).step(|| "enter the root file system".into())?;
     // The new root stacked on the old one, both at "/": no directory for the old one is needed in the image.
     match nix::unistd::pivot_root(".", ".") {
-        // The root that the kernel began with, or a caller's chroot(2), cannot be put away (pivot_root(2)).
+        // pivot_root(2) cannot replace the initial root of the kernel, or a caller's chroot(2).
         Err(Errno::EINVAL) if may_move => {
             move_over()?;
             return propagate(spec);
@@ -112,8 +112,8 @@ pub(crate) fn pivot(rootfs: &Rootfs, spec: &Spec, may_move: bool) -> Result<()> 
     propagate(spec)
 }
 
-/// From within the new root. The old one stays below it: what a process that walks out of its root would find first, the
-/// whole of /proc and /sys, is taken away.
+/// Called within the new root. The old root stays mounted below it, so its /proc and /sys, which a process that escapes
+/// from the root would use first, are unmounted.
 fn move_over() -> Result<()> {
     for shown in ["/proc", "/sys"] {
         match nix::mount::umount2(shown, MntFlags::MNT_DETACH) {

@@ -1,10 +1,10 @@
 //! Bind mounts that are begun outside the container's user namespace: those whose ids are mapped, which takes rights over the
-//! file system, and all of a container in a user namespace, where the kernel binds nothing that hides a part of the host's
-//! mounts (mount_namespaces(7), "Restrictions") and other people's directories cannot be passed.
+//! file system, and all of a container in a user namespace, where the kernel refuses to bind what has mounts below it
+//! (mount_namespaces(7), "Restrictions") and the directories of other users cannot be passed through.
 //!
-//! They are begun before the clone, which costs nothing but the calls. Where the source lies in the container's own root it
-//! may be one that an earlier mount shows: the child asks for it then, when its turn comes, and a process of its parent's
-//! looks in the child's mount namespace.
+//! They are begun before the clone, which costs only the calls. A source in the container's own root may lie on an
+//! earlier mount of the container. The child then asks its parent for it when its turn comes, and the parent forks a
+//! process that binds it in the child's mount namespace.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -21,7 +21,7 @@ use crate::namespaces;
 use crate::protocol::{Channel, Message};
 use crate::spec::{Mount, NamespaceKind, Spec};
 
-/// Of one of the spec's mounts.
+/// How one mount of the spec gets its source.
 pub(crate) enum Source {
     /// Bound; the child inherits it.
     Bound(OwnedFd),

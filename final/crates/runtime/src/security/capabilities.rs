@@ -79,8 +79,8 @@ pub fn known() -> &'static [&'static str] {
     NAMES
 }
 
-/// What of `asked` a process does not get, in runc's words, which scripts know: names that no kernel has, and ambient ones that
-/// are not inheritable and permitted too.
+/// Warnings about capabilities that a process does not get: unknown names, and ambient ones that are not both permitted
+/// and inheritable. In runc's words, which scripts compare.
 pub fn warnings(asked: &Capabilities) -> Vec<String> {
     let sets = [&asked.bounding, &asked.effective, &asked.permitted, &asked.inheritable, &asked.ambient];
     let unknown: BTreeSet<&str> =
@@ -159,7 +159,7 @@ pub(crate) fn apply(sets: &Sets) -> Result<()> {
     raise_ambient(sets)
 }
 
-/// [`apply`], but CAP_SYS_ADMIN stays permitted beside them, where we hold it: without effect until [`raise_admin`].
+/// Like [`apply`], but CAP_SYS_ADMIN stays permitted if this process holds it. It has no effect until [`raise_admin`].
 pub(crate) fn apply_keeping_admin(sets: &Sets) -> Result<()> {
     let Sets { effective, permitted, inheritable, .. } = *sets;
     let held = security::capabilities().step(|| "read our own capabilities".into())?.permitted;
@@ -167,15 +167,15 @@ pub(crate) fn apply_keeping_admin(sets: &Sets) -> Result<()> {
     raise_ambient(sets)
 }
 
-/// Gives what [`apply_keeping_admin`] has kept its effect. execve(2) takes it away again, since it is neither ambient nor in
-/// the bounding set, unless the program is to have it.
+/// Makes the CAP_SYS_ADMIN that [`apply_keeping_admin`] has kept effective. execve(2) drops it again unless the program
+/// is to have it, because it is neither ambient nor in the bounding set.
 pub(crate) fn raise_admin(sets: &Sets) -> Result<()> {
     let permitted = security::capabilities().step(|| "read our own capabilities".into())?.permitted;
     let effective = sets.effective | permitted & SYS_ADMIN;
     set(CapabilitySets { effective, permitted, inheritable: sets.inheritable })
 }
 
-/// CAP_SYS_ADMIN, where we hold it, and no other; also after an execve(2) of root's.
+/// Keeps only CAP_SYS_ADMIN, if this process holds it, also across an execve(2) by root.
 pub(crate) fn keep_admin_only() -> Result<()> {
     limit_bounding(&Sets::default())?;
     let held = security::capabilities().step(|| "read our own capabilities".into())?.permitted & SYS_ADMIN;

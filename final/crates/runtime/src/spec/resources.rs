@@ -30,7 +30,7 @@ pub struct Resources {
     pub unified: BTreeMap<String, String>,
 }
 
-/// Members as the specification writes them, of those that are found otherwise in bundles.
+/// The specification's spelling of members that some bundles write in another case.
 const SPELLINGS: &[&str] = &[
     "memory",
     "cpu",
@@ -51,7 +51,7 @@ const SPELLINGS: &[&str] = &[
     "devices",
 ];
 
-/// Programs in Go read members whatever their case, and there are bundles that were only ever read by those:
+/// Programs in Go ignore the case of members, so some bundles have them in another case:
 /// `"CPU": {"Cpus": "0"}`, also beside `"cpu"`.
 pub(super) fn fold_case(resources: &mut Value) {
     match resources {
@@ -73,7 +73,7 @@ pub(super) fn fold_case(resources: &mut Value) {
     }
 }
 
-/// `"pids": {}` asks for nothing, and zero for a limit.
+/// `"pids": {}` sets no limit; a `limit` of zero is one.
 fn pids<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Pids>, D::Error> {
     #[derive(Deserialize)]
     struct Asked {

@@ -41,14 +41,14 @@ pub fn parse(text: &[u8]) -> Result<Spec> {
     }
     let mut spec: Spec = typed(value)?;
     for namespace in spec.linux.iter_mut().flat_map(|linux| &mut linux.namespaces) {
-        // Written by programs that have a path for every namespace, and for a new one none.
+        // Some programs write an empty path for a new namespace.
         namespace.path = namespace.path.take().filter(|path| !path.as_os_str().is_empty());
     }
     // An empty name is none: sethostname(2) would take it.
     spec.hostname = spec.hostname.filter(|name| !name.is_empty());
     spec.domainname = spec.domainname.filter(|name| !name.is_empty());
     for mount in &mut spec.mounts {
-        // One that is relative is so to "/" (config.md, "Mounts").
+        // A relative destination is relative to "/" (config.md, "Mounts").
         mount.destination = Path::new("/").join(&mount.destination);
     }
     check(&spec)?;

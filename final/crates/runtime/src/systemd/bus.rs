@@ -8,7 +8,7 @@ use super::wire::{self, Message, Method, Writer};
 use super::{Error, Result, is_machines};
 
 /// How long systemd may take for an answer; starting a scope takes it milliseconds.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
 const SYSTEMD: &str = "org.freedesktop.systemd1";
 const OBJECT: &str = "/org/freedesktop/systemd1";
@@ -41,8 +41,8 @@ impl Manager {
 
     fn connect_to(path: &str, is_bus: bool) -> Result<Self> {
         let stream = UnixStream::connect(path)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
         let mut manager = Self { stream: BufReader::new(stream), serial: 0, ended: Vec::new() };
         manager.authenticate()?;
         if is_bus {

@@ -34,7 +34,7 @@ pub enum Error {
     NoManager(String),
     #[error(transparent)]
     Io(io::Error),
-    #[error("it has not answered for {} s", bus::PATIENCE.as_secs())]
+    #[error("it has not answered for {} s", bus::TIMEOUT.as_secs())]
     Silent,
     #[error("{0}")]
     Unknown(String),

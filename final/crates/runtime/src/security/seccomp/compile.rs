@@ -142,7 +142,7 @@ fn check_notify(policy: &Seccomp) -> Result<()> {
     if policy.default_action == NOTIFY {
         return invalid("cannot be used as default action");
     }
-    // runc cannot, for lack of another way to hand the listener over, and engines expect it to be said.
+    // runc refuses this, because it hands the listener over with write(2), and engines expect the same error.
     let asks_about_write =
         |rule: &SyscallRule| rule.action == NOTIFY && rule.names.iter().any(|n| n == "write");
     if policy.syscalls.iter().any(asks_about_write) {

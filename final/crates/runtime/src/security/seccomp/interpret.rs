@@ -1,4 +1,4 @@
-//! What a compiled filter says of a system call, without making it; and the same filter with a few calls more.
+//! Evaluates a compiled filter for a system call without making the call, and extends a filter by a few allowed calls.
 
 use hull_sys::security::Instruction;
 
@@ -15,7 +15,7 @@ const LOG: u32 = 0x7ffc_0000;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call {
     pub number: i64,
-    /// The lower half of its first argument, where only a call with this one is meant.
+    /// The lower half of its first argument, if only calls with this value are meant.
     pub first: Option<u32>,
 }
 
@@ -26,21 +26,21 @@ impl Call {
 }
 
 impl Program {
-    /// Whether the call is made as if there was no filter. Arguments that a call leaves open are taken to be 0.
+    /// True if the filter allows the call. Arguments that are not given count as 0.
     pub(crate) fn allows(&self, call: Call) -> bool {
         let arguments = [u64::from(call.first.unwrap_or(0)), 0, 0, 0, 0, 0];
         let answer = self.run(NATIVE.audit, call.number as u32, arguments);
         matches!(answer, Some(ALLOW | LOG))
     }
 
-    /// This filter, but for `calls`, which are allowed. None where that is longer than the kernel takes.
+    /// This filter with `calls` allowed as well. `None` if the result is longer than the kernel accepts.
     pub(crate) fn with_calls(&self, calls: &[Call]) -> Option<Program> {
         let mut body = vec![instruction(LOAD, NUMBER)];
         for call in calls {
             let number = call.number as u32;
             match call.first {
                 None => body.push(branch(JUMP_EQUAL, number, 0, 1)),
-                // Over the answer, to where the number is loaded again for the next call.
+                // On a mismatch jump over the RETURN to where the number is loaded again for the next call.
                 Some(first) => body.extend([
                     branch(JUMP_EQUAL, number, 0, 3),
                     instruction(LOAD, ARGUMENTS),
@@ -56,11 +56,11 @@ impl Program {
         let mut instructions = vec![instruction(LOAD, ARCH), branch(JUMP_EQUAL, NATIVE.audit, 0, over)];
         instructions.extend(body);
         instructions.extend(&self.instructions);
-        // Those about a listener are for the filter itself.
+        // Flags about a listener are for the original filter only.
         (instructions.len() <= MOST).then_some(Program { instructions, flags: self.flags & SPEC_ALLOW })
     }
 
-    /// What the kernel would return for this call. None for a program that is none of ours.
+    /// What the kernel would return for this call. `None` for an instruction that the compiler never emits.
     pub(super) fn run(&self, arch: u32, number: u32, arguments: [u64; 6]) -> Option<u32> {
         let field = |offset: u32| match offset {
             NUMBER => Some(number),

@@ -25,8 +25,8 @@ pub(crate) struct Listener {
     state: Vec<u8>,
 }
 
-/// What makes one call of ours known to the filter: numbers in the places of arguments that sendmsg(2) does not have, and
-/// which the kernel does not look at. Nobody inside can guess them.
+/// Lets the filter recognise one call of the runtime: random numbers as the arguments that sendmsg(2) does not have and
+/// the kernel ignores. Nobody inside can guess them.
 struct Key([u64; 3]);
 
 impl Key {
@@ -43,7 +43,7 @@ impl Key {
         }
     }
 
-    /// What lets the one call pass, and leaves the rest to the program that follows.
+    /// The instructions that allow this one call, and leave all others to the program that follows.
     fn prologue(&self) -> Vec<Instruction> {
         let sendmsg = nix::libc::SYS_sendmsg as u32;
         let mut checks = vec![(ARCH, NATIVE.audit), (NUMBER, sendmsg)];
@@ -54,7 +54,7 @@ impl Key {
         let last = checks.len() - 1;
         let mut code = Vec::new();
         for (index, (field, expected)) in checks.into_iter().enumerate() {
-            // Past the checks that are left, two instructions each, and the answer.
+            // The jump on a mismatch: past the remaining checks, two instructions each, and the RETURN.
             let past = 2 * (last - index) as u8 + 1;
             code.extend([instruction(LOAD, field), branch(JUMP_EQUAL, expected, 0, past)]);
         }
@@ -86,8 +86,8 @@ impl Listener {
         Ok(Some(Self { socket, state: state.to_string().into_bytes() }))
     }
 
-    /// Loads a filter that asks, and hands the descriptor of its questions over. The filter may ask about, or refuse, any
-    /// call that this takes, before anybody is there to answer; so the one call after the load is let pass by a key.
+    /// Loads a filter with a listener, and sends the listener's descriptor to the agent. The filter may notify about,
+    /// or refuse, the sendmsg(2) that this takes before anybody can answer, so a key lets that one call pass.
     pub(crate) fn load(&self, program: &Program) -> Result<()> {
         let key = Key::new().step(|| "get random numbers".into())?;
         let instructions = [key.prologue(), program.instructions.clone()].concat();
@@ -95,7 +95,7 @@ impl Listener {
             .step(|| "load the seccomp filter".into())?;
         let sent =
             hull_sys::net::send_fd_with_key(self.socket.as_fd(), &self.state, questions.as_fd(), key.0);
-        // Closed by execve(2): close(2) may be asked about.
+        // Left to execve(2) to close, because the filter may notify about close(2).
         std::mem::forget(questions);
         sent.step(|| "hand the seccomp listener over".into())
     }
