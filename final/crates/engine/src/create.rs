@@ -108,7 +108,7 @@ impl Engine {
                 option.network = self.find_network(&option.network)?.name;
             }
         }
-        // On a user's network the name counts, for whoever has it when it is asked for.
+        // On a user-defined network the name itself is stored, and resolved each time it is asked for.
         if crate::network::in_hosts(&resolved) {
             for (container, _) in &mut resolved.links {
                 *container = self.resolve(container)?;
@@ -308,12 +308,12 @@ fn check_platform(image: &Image, name: &str, wanted: &str) -> Result<()> {
     Err(Error::Unsupported(format!("image {name} is for {found}, and --platform asks for {wanted}")))
 }
 
-/// The kernel answers a CPU that is not there with words about numbers.
+/// Checked here because the kernel's error for a CPU that does not exist is ERANGE, which explains nothing.
 fn check_cpuset(flag: &str, wanted: Option<&str>, kind: &str) -> Result<()> {
     let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else { return Ok(()) };
     let invalid = |why: String| Error::Invalid { what: format!("{flag} {wanted:?}"), why };
     let list = cpuset(wanted).ok_or_else(|| invalid("expected a list such as 0-2,4".into()))?;
-    // A kernel without NUMA has no directory of nodes; there is one.
+    // A kernel without NUMA has no directory of nodes, and one node.
     let path = format!("/sys/devices/system/{kind}/online");
     let text = std::fs::read_to_string(path).unwrap_or_else(|_| "0".into());
     let online = cpuset(text.trim()).unwrap_or_default();

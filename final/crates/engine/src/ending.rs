@@ -1,5 +1,5 @@
-//! Ends containers, any number at once: each is told, and then all are waited for together, so that the slowest one
-//! decides how long it takes.
+//! Ends any number of containers at once: it signals all of them first and then waits for all together, so the whole
+//! takes as long as the slowest one.
 //!
 //! ```text
 //! Told ──answer──▶ Signalled ──timeout──▶ Killed ──▶ the monitor ends, after its cleanup
@@ -7,8 +7,8 @@
 //!   └──────────────────┴── monitor stopped ──┴──▶ MonitorKilled: its part is done here
 //! ```
 //!
-//! A monitor that is stopped neither reaps nor clears up. It is killed then: its container dies with it, and whoever
-//! killed it clears up as after any killed monitor.
+//! A monitor that is stopped (SIGSTOP) neither reaps nor cleans up. It is killed, and its container dies with it; the
+//! command that killed it then cleans up, as after any killed monitor.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -25,37 +25,37 @@ use crate::state::{Snapshot, Status};
 /// How long a monitor may take to clear up after its container. It waits for the disk to take what was written.
 const CLEANUP: Duration = Duration::from_secs(60);
 
-/// The same for one whose container is removed by force: what it leaves is cleared by us.
+/// The same when the container is removed by force, where this command can clean up instead.
 const FORCED_CLEANUP: Duration = Duration::from_secs(10);
 
-/// How long a killed process may take to go. One in an uninterruptible wait goes when that is over.
+/// How long a killed process may take to end. One in an uninterruptible wait ends only after that.
 const DEATH: Duration = Duration::from_secs(10);
 
 /// How a container is to end.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Way {
+pub(crate) struct EndOptions {
     /// Sent first.
     pub signal: i32,
     /// How long until SIGKILL follows.
     pub timeout: Duration,
-    /// The container stays though it has `--rm`.
+    /// The container is kept even if it has `--rm`.
     pub keep: bool,
-    /// Its monitor's cleanup does not matter.
+    /// Do not wait long for the monitor's cleanup.
     pub force: bool,
 }
 
-impl Way {
+impl EndOptions {
     pub(crate) const KILL: Self =
         Self { signal: SIGKILL, timeout: Duration::ZERO, keep: false, force: false };
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Stage {
-    /// The monitor knows that no restart is wanted, or will when it has started the container.
+    /// The monitor was told that no restart is wanted; it reads that at the latest when it has started the container.
     Told {
         since: Instant,
     },
-    /// A time that no clock reaches is none.
+    /// `None` when the timeout is beyond what the clock can represent.
     Signalled {
         kill_at: Option<Instant>,
     },
@@ -67,41 +67,41 @@ enum Stage {
     },
 }
 
-/// One container on its way to the end.
+/// One container that is being ended.
 pub(crate) struct Ending<'a> {
     engine: &'a Engine,
     id: String,
     name: String,
     running: RunningContainer,
-    way: Way,
+    options: EndOptions,
     stage: Stage,
     stopped: Stopped,
     init_ended: Option<Instant>,
 }
 
 impl<'a> Ending<'a> {
-    /// Tells the monitor, so that no restart comes between it and the signal.
+    /// Tells the monitor first, so that no restart happens between the message and the signal.
     pub(crate) fn begin(
         engine: &'a Engine,
         id: &str,
         name: &str,
         running: RunningContainer,
-        way: Way,
+        options: EndOptions,
     ) -> Self {
-        running.tell(&Message::Stopping { keep: way.keep });
+        running.tell(&Message::Stopping { keep: options.keep });
         Self {
             engine,
             id: id.to_owned(),
             name: name.to_owned(),
             running,
-            way,
+            options,
             stage: Stage::Told { since: Instant::now() },
             stopped: Stopped::default(),
             init_ended: None,
         }
     }
 
-    /// What can be done now; true when the container has ended.
+    /// Does what can be done without waiting. True when the container has ended.
     fn step(&mut self, now: Instant) -> Result<bool> {
         if readable(&self.running.monitor, Some(Duration::ZERO))? {
             return self.clear().map(|()| true);
@@ -119,15 +119,15 @@ impl<'a> Ending<'a> {
             Stage::Signalled { .. } => {}
             Stage::Killed { since } => self.await_cleanup(since, is_stopped)?,
             Stage::MonitorKilled { since } if since.elapsed() >= DEATH => {
-                return Err(self.silent("was killed and has not ended; it waits for the kernel"));
+                return Err(self.silent("was killed and has not ended: it is blocked in the kernel"));
             }
             Stage::MonitorKilled { .. } => {}
         }
         Ok(false)
     }
 
-    /// A monitor that is still starting the container answers when it has. Any other answers at once, or there is
-    /// something wrong with it, which the signal must not wait for.
+    /// A monitor that is still starting the container answers once it has started. Any other answers at once; if it
+    /// does not, something is wrong with it, and the signal is sent anyway.
     fn await_answer(&mut self, since: Instant, is_stopped: bool) -> Result<()> {
         let connection = self.running.connection.as_ref();
         let has_answered = connection.map_or(Ok(true), |one| readable(one, Some(Duration::ZERO)))?;
@@ -141,25 +141,25 @@ impl<'a> Ending<'a> {
 
     fn send_first_signal(&mut self) -> Result<()> {
         if self.running.is_lost && self.running.init.is_none() {
-            // Between two runs, and it cannot be told that no other one is wanted.
+            // The container is between two runs, and the monitor cannot be told to skip the next one.
             return self.kill_monitor();
         }
-        if self.way.signal == SIGKILL {
+        if self.options.signal == SIGKILL {
             return self.kill();
         }
-        // A frozen process takes no signal but the thaw.
+        // A frozen process handles no signal until it is thawed.
         if self.running.status == Status::Paused {
             self.engine.unpause(&self.id)?;
         }
-        self.running.signal(self.way.signal)?;
-        self.stage = Stage::Signalled { kill_at: Instant::now().checked_add(self.way.timeout) };
+        self.running.signal(self.options.signal)?;
+        self.stage = Stage::Signalled { kill_at: Instant::now().checked_add(self.options.timeout) };
         Ok(())
     }
 
     fn kill(&mut self) -> Result<()> {
         self.stage = Stage::Killed { since: Instant::now() };
         match self.running.signal(SIGKILL) {
-            // It has another user's id, in a user namespace that is not ours. It dies with its monitor.
+            // The process belongs to another user namespace, so it cannot be signalled. It dies with its monitor.
             Err(_) if self.running.is_lost => return self.kill_monitor(),
             sent => sent?,
         }
@@ -170,17 +170,17 @@ impl<'a> Ending<'a> {
     }
 
     fn await_cleanup(&mut self, since: Instant, is_stopped: bool) -> Result<()> {
-        let is_late = self.way.force && since.elapsed() >= FORCED_CLEANUP;
+        let is_late = self.options.force && since.elapsed() >= FORCED_CLEANUP;
         if is_stopped || is_late || self.has_lost_its_end() {
             return self.kill_monitor();
         }
         match since.elapsed() >= CLEANUP {
-            true => Err(self.silent("has not cleared up after it within a minute")),
+            true => Err(self.silent("has not finished its cleanup within a minute")),
             false => Ok(()),
         }
     }
 
-    /// A monitor that cannot be told restarts its container, if that is its policy.
+    /// True when the container ended and its monitor, which cannot be reached, may restart it.
     fn has_lost_its_end(&self) -> bool {
         self.running.is_lost && self.init_ended.is_some_and(|at| at.elapsed() >= ANSWER_TIMEOUT)
     }
@@ -191,7 +191,7 @@ impl<'a> Ending<'a> {
         Ok(())
     }
 
-    /// Does what a killed monitor has not done. One that ended by itself has left nothing.
+    /// Cleans up after a killed monitor. A monitor that ended by itself has done this already.
     fn clear(&self) -> Result<()> {
         if !matches!(self.stage, Stage::MonitorKilled { .. }) {
             return Ok(());
@@ -224,20 +224,20 @@ impl<'a> Ending<'a> {
         [Some(self.running.monitor.as_fd()), connection, init].into_iter().flatten()
     }
 
-    /// When to look again though no descriptor has announced anything.
+    /// When to call [`Self::step`] again if no descriptor becomes readable.
     fn due(&self, now: Instant) -> Option<Instant> {
         match self.stage {
             Stage::Signalled { kill_at } if self.init_ended.is_none() => kill_at,
-            // It is at the monitor now, of which no descriptor says that it is stopped.
+            // The monitor has to act next, and no descriptor reports that it is stopped.
             _ => Some(now + LOOK),
         }
     }
 }
 
-/// Called with the place in the list and the outcome, in the order of the list.
+/// Called with the index of each container and its outcome, in the order of the list.
 pub(crate) type Done<'a> = &'a mut dyn FnMut(usize, Result<()>);
 
-/// Ends all of them. What has no ending is done already.
+/// Ends all of them. An entry that is `None` has ended already.
 pub(crate) fn end_all(begun: Vec<Result<Option<Ending<'_>>>>, done: Done<'_>) {
     let mut waiting: Vec<_> = begun.into_iter().map(|begun| begun.transpose()).collect();
     let mut outcomes: Vec<Option<Result<()>>> = waiting
@@ -272,7 +272,7 @@ pub(crate) fn end_all(begun: Vec<Result<Option<Ending<'_>>>>, done: Done<'_>) {
         let fds: Vec<_> = endings.iter().flat_map(|ending| ending.descriptors()).collect();
         let due = endings.iter().filter_map(|ending| ending.due(now)).min();
         let left = due.map(|due| due.saturating_duration_since(Instant::now()));
-        // Nothing but poll(2) itself can fail here, and then the steps are taken all the same.
+        // Only poll(2) itself can fail here. The loop then goes on by time alone.
         if hull_sys::wait::until_any_readable(&fds, left).is_err() {
             std::thread::sleep(LOOK);
         }

@@ -31,7 +31,7 @@ impl Engine {
         Ok(Self { root, images, cgroup_parent, network_defaults: NetworkDefaults::default() })
     }
 
-    /// With what the default network, and networks without a subnet, are to be.
+    /// Sets how the default network, and networks without a subnet, are made.
     pub fn with_network_defaults(self, network_defaults: NetworkDefaults) -> Self {
         Self { network_defaults, ..self }
     }
@@ -55,7 +55,8 @@ impl Engine {
         format!("{}/{id}", parent.trim_end_matches('/'))
     }
 
-    /// Where an ordinary user may make cgroups; `None` where nowhere, or where another parent is given.
+    /// The cgroup in which an ordinary user may make others. `None` when there is none, or when the user named a
+    /// parent.
     pub(crate) fn delegated_cgroup(&self) -> Option<String> {
         if self.cgroup_parent.is_some() || !hull_sys::process::in_user_namespace() {
             return None;
@@ -63,7 +64,8 @@ impl Engine {
         cgroups::delegated(&cgroup_layout().ok()?).map(|path| format!("/{}", path.trim_matches('/')))
     }
 
-    /// Removes the cgroup that all containers are in, once nothing is in it. A start that comes just now makes it again.
+    /// Removes the cgroup that all containers are in, if it is empty. A container that starts at the same time makes it
+    /// again.
     pub(crate) fn remove_empty_cgroup_parent(&self) {
         // One that the user has given is not ours to remove.
         if self.cgroup_parent.is_none()

@@ -31,7 +31,7 @@ pub enum Error {
     Io { action: String, source: std::io::Error },
     #[error("{0}")]
     Unsupported(String),
-    /// In a user namespace only some ids are.
+    /// A user namespace has only the ids that are mapped into it (user_namespaces(7)).
     #[error("there is no {what} in your user namespace")]
     NotMapped { what: String },
     #[error("no {} {user:?} in the image's /{}", if file.ends_with("group") { "group" } else { "user" }, file.display())]
@@ -108,7 +108,7 @@ impl Error {
         }
     }
 
-    /// With the name by which the user knows the container, where the error has its id.
+    /// Replaces the container's id in the error by the name that the user typed.
     pub(crate) fn for_container(self, name: &str) -> Self {
         let name = name.to_owned();
         match self {

@@ -20,12 +20,12 @@ use crate::spec::exec_process;
 use crate::spec::user::UserFiles;
 use crate::state::{Snapshot, Status};
 
-/// How long a container that ends may take until it can be seen.
+/// How long to wait for the end of a container's init to become visible.
 const END: Duration = Duration::from_millis(100);
 
-/// Of a container that has ended meanwhile that is the reason, whatever failed first.
+/// If the container has ended meanwhile, reports that instead of `error`, which only followed from it.
 fn unless_ended(error: Error, record: &Record, init: &ProcessId) -> Error {
-    // What is wrong with the command itself has codes of its own.
+    // An error about the command itself has its own exit code, 126 or 127, and stays.
     let is_own = error.exit_code() == 125;
     let has_ended = || match crate::lifecycle::open(init) {
         Ok(Some(pidfd)) => hull_sys::wait::until_readable(&pidfd, Some(END)).unwrap_or(false),
@@ -94,11 +94,11 @@ impl Engine {
         }
     }
 
-    /// What the container's users are at the moment: it may have changed its files, and the mounts above them.
+    /// The container's current user files: a process inside may have changed them, or mounted something over them.
     fn user_files(&self, record: &Record, snapshot: &Snapshot, init: &ProcessId) -> Result<UserFiles> {
         let root = std::fs::File::open(format!("/proc/{}/root", init.pid))
             .context(|| format!("open the root of container {}", record.name))?;
-        // In the monitor's mounts, which nobody inside can change.
+        // Looked up in the monitor's mount namespace, which nobody inside can change.
         let mounted = snapshot.state.as_ref().and_then(|state| {
             let rootfs = rootfs(self, record);
             let below = rootfs.strip_prefix("/").ok()?;

@@ -71,8 +71,8 @@ pub(crate) fn name_own_resolver(engine: &Engine, record: &Record) -> Result<()> 
     }
 }
 
-/// Who shares another container's network has its names too, as they are now: in the files that its monitor has mounted,
-/// which the container may write and can neither replace nor lead elsewhere.
+/// A container that shares another one's network also gets its names. They are read from the files that the other
+/// monitor has mounted: the other container can write to these, but can neither replace them nor redirect the path.
 fn theirs(engine: &Engine, other: &str, name: &str) -> Result<String> {
     let other = engine.find(other)?;
     let state = Snapshot::take(engine.root(), &other.id)?.state.filter(|state| state.init.is_some());
@@ -84,7 +84,7 @@ fn theirs(engine: &Engine, other: &str, name: &str) -> Result<String> {
         .context(|| format!("read /etc/{name} of {}", other.name))
 }
 
-/// Without waiting, whatever a process in the container does with the file: it can hold a lease on it (fcntl(2)).
+/// Reads the file without blocking, because a process in the container may hold a lease on it (fcntl(2)).
 fn read_own(directory: &Path, name: &str) -> std::io::Result<String> {
     let directory = std::fs::File::open(directory)?;
     let bytes = hull_sys::untrusted::read(&directory, Path::new(name), 1 << 20)?;

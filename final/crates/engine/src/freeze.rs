@@ -1,7 +1,7 @@
-//! A running container that stands still while a command looks at it.
+//! Freezes a running container while a command reads its files.
 //!
-//! The monitor freezes it and thaws it when the command's connection closes, so that nothing stays frozen whichever way
-//! the command ends: a signal that cannot be caught closes the connection too.
+//! The monitor freezes the container, and thaws it when the command's connection closes. So nothing stays frozen
+//! however the command ends: SIGKILL closes the connection too.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::record::Record;
 use crate::running::readable;
 use crate::state::{Snapshot, Status};
 
-/// A process in the middle of a slow system call is frozen when that returns.
+/// A process in a slow system call is frozen only when the call returns.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The container is frozen for as long as this is kept.
+/// The container is frozen until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Frozen {
     _connection: Connection,

@@ -28,10 +28,10 @@ impl Engine {
         self.clear_dead(id)?.ok_or_else(|| Error::NoSuchContainer(id.to_owned()))
     }
 
-    /// The same for a listing, which waits for nobody: whoever holds the lock does it.
+    /// The same for a listing, which never waits: if another command holds the lock, that one cleans up.
     pub(crate) fn try_clear_dead(&self, id: &str, snapshot: Snapshot) -> Option<Snapshot> {
         match Lock::try_exclusive(&self.root().container_run_dir(id).join("lock")) {
-            // Shown as what it is, also where a full disk keeps us from writing it down.
+            // It is listed as dead even when a full disk prevents writing that down.
             Ok(Some(_lock)) => self.clear_dead(id).unwrap_or(Some(snapshot)),
             _ => Some(snapshot),
         }

@@ -8,8 +8,8 @@ use crate::engine::Engine;
 use crate::error::Result;
 
 impl Engine {
-    /// Takes names away, and with its last one an image, unless a container needs it. `force` does not mind a stopped
-    /// container, which then goes on without a name for its image. What becomes of each name is told for itself.
+    /// Removes names, and an image with its last name, unless a container uses it. With `force` an image that a
+    /// container uses only loses its names. Returns one result for each name.
     pub fn remove_images(
         &self,
         names: &[String],

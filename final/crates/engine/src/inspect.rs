@@ -59,8 +59,8 @@ impl Engine {
     }
 }
 
-/// Where a script on the host sees the container's files: the overlay is mounted in the container's own mount namespace
-/// only, and the kernel shows that through `/proc/PID/root`.
+/// The path by which a script on the host reaches the container's files. The overlay is mounted only in the container's
+/// own mount namespace, which `/proc/PID/root` leads into.
 fn merged_dir(snapshot: &Snapshot) -> Option<String> {
     snapshot.init_pid().map(|pid| format!("/proc/{pid}/root"))
 }
@@ -68,7 +68,7 @@ fn merged_dir(snapshot: &Snapshot) -> Option<String> {
 fn state(snapshot: &Snapshot) -> Value {
     let exit = snapshot.exit.clone().unwrap_or_default();
     let active = snapshot.status.is_active();
-    // One that waits for its next run tells how the last one ended.
+    // A container that is between two runs shows how the last one ended.
     let has_ended = !active || snapshot.status == Status::Restarting;
     let started = match &snapshot.state {
         Some(state) if active => state.started,
@@ -212,7 +212,8 @@ fn host_config(record: &Record) -> Value {
     config
 }
 
-/// What docker's `HostConfig` has and hull does not: scripts ask for it, and get what docker says where it is not set.
+/// Fields of docker's `HostConfig` for what hull does not have. Scripts read them, so they are there with the value
+/// that docker shows for unset ones.
 fn not_in_hull() -> Value {
     json!({
         "BlkioDeviceReadBps": null,

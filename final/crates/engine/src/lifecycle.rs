@@ -12,7 +12,7 @@ use hull_sys::process;
 use nix::libc;
 
 use crate::attach::{AttachStream, Message, WindowSize};
-use crate::ending::{Done, Ending, Way, end_all};
+use crate::ending::{Done, EndOptions, Ending, end_all};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::monitor::launch::{StartAttach, launch};
@@ -24,16 +24,16 @@ use crate::state::{Exit, Phase, Snapshot, State, Status};
 /// docker's: seconds between the stop signal and SIGKILL.
 const STOP_TIMEOUT: u32 = 10;
 
-/// How long another command may take to change a container.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait for another command that holds the container's lock.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The signals by which a user ends a program. Any other says nothing about whether it is to be restarted, unless it ends
-/// the program.
+/// The signals by which a user means to end a program, so that it is not restarted. Any other signal has this effect
+/// only if the program ends because of it.
 const ENDING: [i32; 4] = [libc::SIGKILL, libc::SIGTERM, libc::SIGINT, libc::SIGQUIT];
 
 impl Engine {
-    /// Starts a container; a running one is left as it is. Attached, its output is there from the first byte. `size` is
-    /// that of the caller's terminal.
+    /// Starts a container; a running one is left as it is. When attached, the caller gets the output from the first
+    /// byte on. `size` is the size of the caller's terminal.
     pub fn start(
         &self,
         name: &str,
@@ -61,8 +61,8 @@ impl Engine {
         Ok(AttachStream::new(connection).listening_in(self.root().container_run_dir(&record.id)))
     }
 
-    /// The stop signal, a wait, then SIGKILL, for all of them at once. Stopping what does not run is success, as in
-    /// docker. `done` is called for each, in the order of the names.
+    /// Sends the stop signal to all of them, waits `timeout` seconds, and sends SIGKILL to those that still run. A
+    /// container that does not run counts as stopped, as in docker. Calls `done` for each, in the order of the names.
     pub fn stop(&self, names: &[String], signal: Option<&str>, timeout: Option<u32>, done: Done<'_>) {
         let begin = |name: &String| self.begin_stop(&self.find(name)?, signal, timeout, false);
         end_all(names.iter().map(begin).collect(), done);
@@ -78,9 +78,9 @@ impl Engine {
     ) -> Result<Option<Ending<'_>>> {
         let signal = signal.map(signal::parse).transpose()?.unwrap_or(record.stop_signal);
         let seconds = timeout.or(record.options.stop_timeout).unwrap_or(STOP_TIMEOUT);
-        let way = Way { signal, timeout: Duration::from_secs(seconds.into()), keep, force: false };
+        let options = EndOptions { signal, timeout: Duration::from_secs(seconds.into()), keep, force: false };
         let running = self.running(&record.id)?;
-        Ok(running.map(|running| Ending::begin(self, &record.id, &record.name, running, way)))
+        Ok(running.map(|running| Ending::begin(self, &record.id, &record.name, running, options)))
     }
 
     /// Stops all of them at once and starts each when it has ended.
@@ -107,7 +107,7 @@ impl Engine {
             return Err(wrong_state("kill", record, status));
         };
         if signal == libc::SIGKILL {
-            return Ok(Some(Ending::begin(self, &record.id, &record.name, running, Way::KILL)));
+            return Ok(Some(Ending::begin(self, &record.id, &record.name, running, EndOptions::KILL)));
         }
         let is_ending = signal == record.stop_signal || ENDING.contains(&signal);
         if running.status == Status::Restarting && !is_ending {
@@ -139,8 +139,10 @@ impl Engine {
         }
         match running.init.is_none() && is_ending {
             false => running.signal(signal),
-            // It waited for its next run, which does not come.
-            true => crate::ending::end(Ending::begin(self, &record.id, &record.name, running, Way::KILL)),
+            // The container was waiting for its next run, which must not come.
+            true => {
+                crate::ending::end(Ending::begin(self, &record.id, &record.name, running, EndOptions::KILL))
+            }
         }
     }
 
@@ -195,7 +197,8 @@ impl Engine {
             change(&cgroup)?;
             return changed.store(self.root(), &record.id);
         }
-        // Written down first: a command that is killed in between leaves nothing frozen that does not say so.
+        // The state is written first, so that a command killed in between leaves no frozen container that is recorded
+        // as running.
         changed.store(self.root(), &record.id)?;
         let frozen = change(&cgroup);
         if frozen.is_err() {
@@ -229,7 +232,7 @@ impl Engine {
 
     /// A container's lock, for one transition; an error when there is no such container by the time it is granted.
     pub(crate) fn lock(&self, id: &str) -> Result<Lock> {
-        let locked = self.lock_with(id, |path| Lock::exclusive_within(path, Some(PATIENCE)));
+        let locked = self.lock_with(id, |path| Lock::exclusive_within(path, Some(LOCK_TIMEOUT)));
         let lock = locked.map_err(|error| match error {
             Error::Storage(hull_storage::Error::Held { holder, is_stopped, .. }) => {
                 Error::Busy { name: id.to_owned(), holder, is_stopped }
@@ -237,7 +240,7 @@ impl Engine {
             other => other,
         })?;
         if !self.root().container_dir(id).exists() {
-            // We have just made it, or its last user left it to whoever comes.
+            // The run directory was made by this lock attempt, or left by its last user.
             crate::remove::remove_run_dir(self.root(), id)?;
             return Err(Error::NoSuchContainer(id.to_owned()));
         }

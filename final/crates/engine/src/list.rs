@@ -42,7 +42,7 @@ pub struct Summary {
     pub exposed: Vec<Port>,
     /// Unpacked layers, lowest first, as paths below the data root.
     pub layers: Vec<PathBuf>,
-    /// Why its files cannot be read: then little else is known of it, and only `rm -f` can be done with it.
+    /// Why the container's record cannot be read. The other fields are then mostly empty, and only `rm -f` works on it.
     pub damage: Option<String>,
 }
 
@@ -90,7 +90,7 @@ impl Engine {
             directories(&self.root().run().join("containers"))?.into_iter().collect();
         let mut summaries = Vec::new();
         for id in self.ids()? {
-            // One that cannot be read hides no other.
+            // A container whose files cannot be read must not hide the others.
             match self.summarize(&id, with_state.contains(&id)) {
                 Ok(summary) => summaries.extend(summary),
                 Err(error) => summaries.extend(self.summarize_damaged(&id, &error)),
@@ -102,7 +102,7 @@ impl Engine {
         Ok(summaries)
     }
 
-    /// What a container has written, and its image, in bytes.
+    /// The sizes of what the container has written and of its image's layers, in bytes.
     pub fn size_of(&self, one: &Summary) -> Result<(u64, u64)> {
         let written = hull_storage::tree::disk_usage(&self.root().container_dir(&one.id).join("upper"))?;
         let layers = self.images().layers();
@@ -115,7 +115,7 @@ impl Engine {
     fn summarize(&self, id: &str, has_state: bool) -> Result<Option<Summary>> {
         let path = self.root().container_dir(id).join("container.json");
         let Some(head) = hull_storage::file::read_json::<Head>(&path)?.filter(|head| head.id == id) else {
-            // A directory without a record of its own is damaged, and `load` says so, unless it is gone.
+            // A directory without a valid record is damaged, which `load` reports, or it has just been removed.
             return match Record::load(self.root(), id) {
                 Err(Error::NoSuchContainer(_)) => Ok(None),
                 loaded => loaded.map(|_| None),
@@ -139,7 +139,7 @@ impl Engine {
         Ok(Some(Summary { network_ids, damage, ..summary(head, snapshot, published) }))
     }
 
-    /// What can be said without the file that could not be read. `None` for a container that is not there any more.
+    /// What is known without the record. `None` if the container has been removed meanwhile.
     fn summarize_damaged(&self, id: &str, error: &Error) -> Option<Summary> {
         let made = std::fs::metadata(self.root().container_dir(id)).and_then(|dir| dir.modified()).ok()?;
         let names = hull_storage::names::of_container(self.root(), id).unwrap_or_default();

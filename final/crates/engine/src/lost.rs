@@ -1,5 +1,6 @@
-//! The state of a container that runs though no `state.json` says so: the run root has been emptied, another one is in
-//! use, or the file is damaged. The monitor is found by what it holds, and the rest is asked of the kernel.
+//! Reconstructs the state of a container that runs although no `state.json` says so, because the run root was emptied,
+//! another one is in use, or the file is damaged. The monitor is found by the lock that it holds, and the kernel tells
+//! the rest.
 
 use std::fs;
 
@@ -12,7 +13,7 @@ use crate::record::Record;
 use crate::state::{Phase, State};
 use crate::time::Timestamp;
 
-/// `None` when no monitor lives, or when one is only just starting and will write down its state itself.
+/// `None` when no monitor is alive, or when a monitor is just starting and will write its state itself.
 pub(crate) fn find(root: &Root, id: &str) -> Option<State> {
     let monitor = Presence::holder(root, id)?;
     if is_in_transition(root, id) {
@@ -49,8 +50,8 @@ fn is_in_transition(root: &Root, id: &str) -> bool {
     lock::holders(&file).iter().any(|holder| holder.pid != std::process::id() as i32)
 }
 
-/// Of the monitor's children the one in a pid namespace or in a cgroup of the container's. Others carry an ordinary
-/// user's packets, or bring the last output to a slow reader.
+/// The child of the monitor that is in the container's pid namespace or cgroup. Its other children are the user-mode
+/// network, and writers of the last output to slow readers.
 fn init_of(monitor: &ProcessId, id: &str) -> Option<ProcessId> {
     let depth = |pid| {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();

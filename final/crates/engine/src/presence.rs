@@ -2,7 +2,7 @@
 //!
 //! The run root, where a monitor writes down that it lives, can be emptied under it: a login manager does so when its
 //! user leaves, and a shell without `XDG_RUNTIME_DIR` looks at another one. Two monitors on one writable layer would
-//! destroy it, so each holds the layer's directory itself; and the kernel tells who holds it.
+//! destroy it, so each holds a lock on the layer's directory, and the kernel tells who holds it.
 
 use std::fs::File;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use crate::error::{Error, IoContext, Result};
 
-/// Whoever only looks holds the directory for a moment, and is waited for.
+/// A command that only checks the lock holds it for a moment, so a busy lock is tried again.
 const ATTEMPTS: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -44,8 +44,8 @@ impl Presence {
         Ok(None)
     }
 
-    /// The monitor that holds the container's directory. `None` without one, and for one in a pid namespace that
-    /// cannot be seen from here.
+    /// The monitor that holds the container's directory. `None` if there is none, or if it is in a pid namespace that
+    /// is not visible from here.
     pub(crate) fn holder(root: &Root, id: &str) -> Option<ProcessId> {
         let directory = open(root, id).ok()?;
         match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockShared) {
@@ -60,7 +60,7 @@ impl Presence {
             None => "a process of another pid namespace".into(),
         };
         Error::Unsupported(format!(
-            "container {name} has a monitor that lives ({monitor}), though its state in the run root is gone; \
+            "container {name} has a monitor that is still alive ({monitor}), but its state in the run root is gone; \
              end it first: hull rm -f {name}"
         ))
     }

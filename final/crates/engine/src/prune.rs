@@ -47,7 +47,7 @@ impl Engine {
     pub fn prune_containers(&self, fits: &dyn Fn(&Summary) -> bool) -> Result<Pruned> {
         let mut pruned = Pruned::default();
         for container in self.list()?.iter().filter(|container| fits(container)) {
-            // What a damaged one was, its user may still want to find out.
+            // A damaged one is kept, because its user may want to examine it.
             if matches!(container.status, Status::Exited | Status::Created) && container.damage.is_none() {
                 let upper = self.root().container_dir(&container.id).join("upper");
                 let bytes = tree::disk_usage(&upper)?;

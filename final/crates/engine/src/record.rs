@@ -87,7 +87,7 @@ impl Record {
                 Err(Error::DamagedRecord { name: id.into(), why: format!("it is that of {}", record.id) })
             }
             Ok(Some(record)) => Ok(record),
-            // A directory with an id is a whole container: one without a record has lost it.
+            // A container's directory appears only when it is complete, so one without a record has lost it.
             Ok(None) if root.container_dir(id).exists() => {
                 Err(Error::DamagedRecord { name: id.into(), why: "container.json is missing".into() })
             }

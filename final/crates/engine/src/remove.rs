@@ -6,7 +6,7 @@ use std::path::Path;
 use hull_storage::root::Root;
 use hull_storage::{names, staging};
 
-use crate::ending::{Done, Ending, Way, end, end_all};
+use crate::ending::{Done, EndOptions, Ending, end, end_all};
 use crate::engine::{Engine, directories};
 use crate::error::{Error, IoContext, Result};
 use crate::monitor::recover;
@@ -14,10 +14,10 @@ use crate::presence::Presence;
 use crate::record::Record;
 use crate::state::{Snapshot, Status};
 
-/// What is to be removed. Of a container whose record is damaged, what can be found out otherwise.
+/// What is to be removed. If the container's record is damaged, what can be found out without it.
 pub(crate) struct Remains {
     id: String,
-    /// By which the user knows it.
+    /// The name that the user knows it by.
     name: String,
     names: Vec<String>,
     /// The anonymous volumes that go with it.
@@ -58,7 +58,8 @@ impl Engine {
         outcome
     }
 
-    /// By force all of them are ended at once. `done` is called for each, in the order of the names.
+    /// Removes several containers. With `force` all of them are ended at once first. Calls `done` for each, in the
+    /// order of the names.
     pub fn remove_all(&self, names: &[String], force: bool, volumes: bool, done: Done<'_>) {
         let mut remains = Vec::with_capacity(names.len());
         let mut begun = Vec::with_capacity(names.len());
@@ -85,11 +86,12 @@ impl Engine {
 
     fn begin_remove(&self, found: &Remains, force: bool) -> Result<Option<Ending<'_>>> {
         if found.is_damaged && !force {
-            // Whether it runs, and what it is, is not known for certain.
+            // Without its record it is not certain what is removed, so that takes `force`. Loading it reports the
+            // damage.
             Record::load(self.root(), &found.id).map_err(|error| error.for_container(&found.name))?;
         }
         let running = match self.running(&found.id) {
-            // Its monitor was killed, and with `--rm` clearing up after it removes it.
+            // Its monitor was killed, and the cleanup removed the container because of `--rm`.
             Err(Error::NoSuchContainer(_)) => None,
             running => running?,
         };
@@ -101,14 +103,14 @@ impl Engine {
                 Err(Error::InUse { name: found.name.clone(), state: running.status.as_str() })
             }
             Some(running) => {
-                let way = Way { force: true, ..Way::KILL };
-                Ok(Some(Ending::begin(self, &found.id, &found.name, running, way)))
+                let options = EndOptions { force: true, ..EndOptions::KILL };
+                Ok(Some(Ending::begin(self, &found.id, &found.name, running, options)))
             }
             None => Ok(None),
         }
     }
 
-    /// Of a container whose monitor has ended, as far as we know.
+    /// Removes a container whose monitor has ended.
     fn remove_ended(&self, found: &Remains, force: bool) -> Result<()> {
         let root = self.root();
         let (_lock, snapshot) = loop {
@@ -121,7 +123,7 @@ impl Engine {
             if !snapshot.status.is_active() {
                 break (lock, snapshot);
             }
-            // It was still starting when we looked, or somebody has started it since.
+            // It was still starting at the first look, or another command has started it since.
             drop(lock);
             self.begin_remove(found, force)?.map_or(Ok(()), end)?;
         };
@@ -137,7 +139,7 @@ impl Engine {
         }
         // Of one that was killed with its monitor, and whose state somebody has removed, the cgroup may still be there.
         recover::clear_cgroup(self, &self.cgroup_path(&found.id))?;
-        // Of one that does not run nothing is left on any network, unless its file could not be read.
+        // A stopped container has nothing left on any network, unless its file could not be read.
         let disconnected = crate::network::clear(self, &found.id);
         remove_files(self, found).and(disconnected)
     }

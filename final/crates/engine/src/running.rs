@@ -1,4 +1,4 @@
-//! A container that runs, as another command sees it: its monitor and its first process, by descriptor.
+//! A running container as another command sees it: its monitor and its first process, held by pidfd.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -14,14 +14,14 @@ use crate::error::{Error, IoContext, Result};
 use crate::lifecycle::open;
 use crate::state::{Snapshot, State, Status};
 
-/// For a monitor that has nothing to do but to answer.
+/// How long a monitor may take to answer a message that takes no work.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often it is looked whether a monitor that says nothing is stopped.
+/// How often to check whether a silent monitor is stopped.
 pub(crate) const LOOK: Duration = Duration::from_millis(200);
 
 impl Engine {
-    /// A container's live monitor. What a killed one left is cleared on the way.
+    /// The container, if its monitor is alive. Cleans up after a monitor that was killed.
     pub(crate) fn running(&self, id: &str) -> Result<Option<RunningContainer>> {
         let snapshot = self.clear_if_dead_by_id(id, Snapshot::take(self.root(), id)?)?;
         let (true, Some(state)) = (snapshot.status.is_active(), snapshot.state) else { return Ok(None) };
@@ -36,11 +36,12 @@ impl Engine {
     }
 }
 
-/// A container whose monitor was alive when it was looked at, held by descriptors that cannot come to mean others.
+/// A container whose monitor was alive when it was looked up. Its processes are held by pidfds, so their pids cannot be
+/// reused unnoticed.
 pub(crate) struct RunningContainer {
     pub status: Status,
     pub state: State,
-    /// Nothing on disk tells of it, and its monitor cannot be reached.
+    /// No state on disk describes it, and its monitor cannot be reached.
     pub is_lost: bool,
     pub monitor: OwnedFd,
     pub init: Option<OwnedFd>,
@@ -48,12 +49,12 @@ pub(crate) struct RunningContainer {
 }
 
 impl RunningContainer {
-    /// False when there is nobody who could answer.
+    /// False if the message could not be sent.
     pub(crate) fn tell(&self, message: &Message<'_>) -> bool {
         self.connection.as_ref().is_some_and(|connection| connection.try_send(message).is_ok())
     }
 
-    /// A container that was still starting when it was looked at has its first process once its monitor answers.
+    /// Looks for the first process again: a container that was still starting has one once its monitor has answered.
     pub(crate) fn find_init(&mut self, root: &Root, id: &str) -> Result<()> {
         if self.init.is_none()
             && let Some(init) = State::load(root, id)?.and_then(|state| state.init)
@@ -63,7 +64,7 @@ impl RunningContainer {
         Ok(())
     }
 
-    /// Tells the monitor that the container is on other networks, and waits until its names are right.
+    /// Tells the monitor that the container's networks have changed, and waits until its resolver knows them.
     pub(crate) fn say_networks(&self, name: &str) -> Result<()> {
         let connection = self.connection.as_ref().filter(|_| self.tell(&Message::Networks));
         match connection.map_or(Ok(true), |connection| readable(connection, Some(ANSWER_TIMEOUT)))? {
@@ -72,8 +73,8 @@ impl RunningContainer {
         }
     }
 
-    /// The container's exit code, once the run that lasts has ended, also where another one follows. `None` when its
-    /// monitor went without a word.
+    /// Waits for the end of the current run, even if another run follows, and returns its exit code. `None` if the
+    /// monitor ended without telling it.
     pub(crate) fn exit_code(&self, name: &str) -> Result<Option<u8>> {
         let Some(connection) = self.connection.as_ref().filter(|_| self.tell(&Message::Wait)) else {
             let end = self.init.as_ref().unwrap_or(&self.monitor);
@@ -90,8 +91,8 @@ impl RunningContainer {
         }
     }
 
-    /// Waits until the monitor says something. Once the container's first process has ended, it does so unless it is
-    /// stopped itself.
+    /// Waits for a message of the monitor. It fails if the container's first process has ended and the monitor is
+    /// stopped.
     fn await_word(&self, connection: &Connection, name: &str) -> Result<()> {
         if let Some(init) = &self.init {
             hull_sys::wait::until_any_readable(&[connection.as_fd(), init.as_fd()], None)
@@ -106,7 +107,7 @@ impl RunningContainer {
         Ok(())
     }
 
-    /// Refuses what would wait for an answer of a monitor that cannot give one.
+    /// An error if the monitor cannot answer.
     pub(crate) fn check_monitor(&self, name: &str) -> Result<()> {
         if self.is_lost || self.connection.is_none() || self.state.monitor.is_stopped() {
             return Err(self.silent(name));
@@ -116,7 +117,7 @@ impl RunningContainer {
 
     pub(crate) fn silent(&self, name: &str) -> Error {
         let why = match (self.is_lost, self.state.monitor.is_stopped()) {
-            (true, _) => "has lost its place in the run root",
+            (true, _) => "has lost its directory in the run root",
             (_, true) => "is stopped",
             _ => "is busy",
         };
@@ -136,14 +137,14 @@ impl RunningContainer {
     }
 }
 
-/// Notices that a process stays stopped. For moments a debugger stops any process it looks at.
+/// Detects that a process stays stopped. A debugger stops processes too, but only for moments.
 #[derive(Debug, Default)]
 pub(crate) struct Stopped {
     since: Option<Instant>,
 }
 
 impl Stopped {
-    /// True once the process has been found stopped for as long as an answer may take.
+    /// True once the process has been stopped for [`ANSWER_TIMEOUT`].
     pub(crate) fn look(&mut self, process: &ProcessId) -> bool {
         let now = Instant::now();
         match process.is_stopped() {

@@ -86,7 +86,8 @@ pub struct Snapshot {
     pub status: Status,
     pub state: Option<State>,
     pub exit: Option<Exit>,
-    /// The state is what could be found out otherwise. Such a monitor cannot be reached: its socket may be gone too.
+    /// The state was found without a state file ([`crate::lost`]). Its monitor cannot be reached, because its socket
+    /// may be gone too.
     pub is_lost: bool,
 }
 
@@ -110,7 +111,7 @@ impl Exit {
         match hull_storage::file::read_json(&path) {
             Ok(Some(exit)) => return Ok(Some(exit)),
             Ok(None) => {}
-            // That it has ended is known, and when: the file was written then.
+            // The file was written when the container ended, so its time still tells when.
             Err(error @ hull_storage::Error::Damaged { .. }) => {
                 let written = std::fs::metadata(&path).and_then(|file| file.modified());
                 let finished = written.ok().map(Timestamp);
@@ -147,14 +148,14 @@ impl Snapshot {
             Ok(None) => Self::without_state(root, id),
             Err(Error::Storage(hull_storage::Error::Damaged { .. })) => match lost::find(root, id) {
                 Some(state) => Ok(Self { is_lost: true, ..Self::with(root, id, Some(state))? }),
-                // Nobody lives who could write another one: to be cleared, as after a kill.
+                // No monitor is alive to write another one, so it is cleaned up as after a kill.
                 None => Ok(Self { status: Status::Dead, ..Self::with(root, id, None)? }),
             },
             Err(error) => Err(error),
         }
     }
 
-    /// Of a container for which no monitor has written down that it lives.
+    /// The snapshot of a container without a state file.
     pub(crate) fn without_state(root: &Root, id: &str) -> Result<Self> {
         let found = lost::find(root, id);
         let is_lost = found.is_some();

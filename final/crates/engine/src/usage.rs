@@ -51,7 +51,7 @@ impl Engine {
         Ok(vec![images, containers, Usage::of("Local Volumes", sizes.into_iter())])
     }
 
-    /// A layer counts once, whatever number of images stands on it, and can be had back when no used one does.
+    /// A layer counts once, however many images share it. It is reclaimable if no used image has it.
     fn image_usage(&self, used: &HashSet<&str>) -> Result<Usage> {
         let images = self.images().list()?;
         let is_used = |image: &ImageRecord| used.contains(image.id.to_string().as_str());
@@ -60,7 +60,7 @@ impl Engine {
             images.iter().filter(|image| is_used(image)).flat_map(|image| &image.layers).collect();
         let all: HashSet<&Digest> = images.iter().flat_map(|image| &image.layers).collect();
         for layer in all {
-            // One that was never unpacked, or is gone, takes nothing.
+            // A layer that was never unpacked, or is gone, takes no space.
             let bytes = self.images().layers().size(layer.hex()).unwrap_or(0);
             usage.bytes += bytes;
             usage.reclaimable += if kept.contains(layer) { 0 } else { bytes };

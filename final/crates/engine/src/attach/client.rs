@@ -17,8 +17,8 @@ use crate::error::{Error, IoContext, Result};
 /// docker's default.
 const DETACH_KEYS: &str = "ctrl-p,ctrl-q";
 
-/// docker's: so many SIGINT and SIGTERM end the command, whatever the container makes of them.
-const PATIENCE_WITH_SIGNALS: u8 = 3;
+/// The command ends at this many SIGINT and SIGTERM, as docker's does, whatever the container does with them.
+const MAX_INTERRUPTS: u8 = 3;
 
 /// How long a program of `exec` may take to end once nobody reads its output.
 const GRACE: Duration = Duration::from_secs(1);
@@ -117,7 +117,8 @@ impl Outgoing {
 struct Session {
     connection: Connection,
     run_dir: Option<PathBuf>,
-    /// A program of `exec` is part of its caller's pipeline, where a writer without a reader ends. A container is not.
+    /// True for `exec`: its program is a part of the caller's pipeline and ends when nobody reads its output. A
+    /// container does not.
     in_pipeline: bool,
     /// A second connection, for what must not wait behind stdin that the container does not read.
     aside: Option<Connection>,
@@ -131,7 +132,7 @@ struct Session {
     stdin_open: bool,
     /// Of our stdout and stderr, those that nobody reads.
     closed: [bool; 2],
-    /// When we leave a program whose output nobody reads.
+    /// When this command stops waiting for a program whose output nobody reads.
     deadline: Option<Instant>,
     pending: VecDeque<Outgoing>,
 }
@@ -166,7 +167,7 @@ impl Session {
     }
 
     fn has_to_leave(&self) -> Option<AttachEnd> {
-        if self.interrupts >= PATIENCE_WITH_SIGNALS {
+        if self.interrupts >= MAX_INTERRUPTS {
             return Some(AttachEnd::Interrupted);
         }
         let unread = match self.in_pipeline {
@@ -181,7 +182,8 @@ impl Session {
         let (stdin, stdout) = (rustix::stdio::stdin(), rustix::stdio::stdout());
         let output = if idle { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
         let mut fds = vec![PollFd::new(&self.connection, output), PollFd::new(&self.signals, PollFlags::IN)];
-        // Asked for nothing, poll(2) still tells that a pipe has no reader, also while the container is silent.
+        // poll(2) reports POLLERR without being asked for it, so a lost reader is noticed even while the container
+        // prints nothing.
         let watched = (!self.closed[0]).then(|| fds.push(PollFd::new(&stdout, PollFlags::empty())));
         if idle && self.stdin_open {
             fds.push(PollFd::new(&stdin, PollFlags::IN));
@@ -216,7 +218,8 @@ impl Session {
         Ok(None)
     }
 
-    /// Signals are taken while a reader takes its time: else nothing but SIGKILL would end a command in such a pipe.
+    /// Signals are handled while the reader is slow. Otherwise only SIGKILL could end a command that writes into a full
+    /// pipe.
     fn print(&mut self, stderr: bool, mut data: &[u8]) -> Result<()> {
         let fd = if stderr { rustix::stdio::stderr() } else { rustix::stdio::stdout() };
         while !data.is_empty() && !self.closed[usize::from(stderr)] {
@@ -229,7 +232,7 @@ impl Session {
             if signal {
                 self.take_signal()?;
                 self.flush()?;
-                if self.interrupts >= PATIENCE_WITH_SIGNALS {
+                if self.interrupts >= MAX_INTERRUPTS {
                     return Ok(());
                 }
             }

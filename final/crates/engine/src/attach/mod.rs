@@ -22,8 +22,8 @@ pub type WindowSize = (u16, u16);
 /// The largest payload either side sends; well below the default socket buffer (unix(7)).
 pub const MAX_PAYLOAD: usize = 32 * 1024;
 
-/// How long a monitor may let those who connect wait in its queue.
-const QUEUE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a connection may wait for a place in the queue of the monitor's socket.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(2);
 const QUEUE_PAUSE: Duration = Duration::from_millis(2);
 
 /// What crosses an attach socket.
@@ -42,8 +42,8 @@ pub enum Message<'a> {
     Stopping {
         keep: bool,
     },
-    /// A signal is on its way that may end the program: then it is not restarted, for the user ended it. One that the
-    /// program lives on with changes nothing.
+    /// The user is about to send a signal. If the program ends because of it, it is not restarted; if it survives the
+    /// signal, its restart policy stays in force.
     Signalling,
     /// The container is on other networks than before. Answered by `Started` when its names are right.
     Networks,
@@ -51,7 +51,7 @@ pub enum Message<'a> {
     Freeze,
     /// Send me the output from here on.
     Subscribe,
-    /// Answered by `Exited` when the run that lasts, or else the next one, has ended.
+    /// Answered by `Exited` when the current run, or between two runs the next one, has ended.
     Wait,
     /// Nobody reads this stream of an `exec` any more.
     OutputClosed {
@@ -156,7 +156,7 @@ impl Connection {
         Ok((Self(a), Self(b)))
     }
 
-    /// Connects to the monitor that listens in `run_dir`. `Errno::AGAIN` when it lets everybody wait.
+    /// Connects to the monitor that listens in `run_dir`. `Errno::AGAIN` when its queue stays full for `QUEUE_TIMEOUT`.
     pub fn connect(run_dir: &Path) -> Result<Self, Errno> {
         let socket = seqpacket()?;
         // connect(2) would wait without end for a monitor that is stopped and has its queue full.
@@ -165,7 +165,7 @@ impl Connection {
         let started = Instant::now();
         loop {
             match with_socket_address(&path, |address| rustix::net::connect(&socket, address)) {
-                Err(Errno::AGAIN) if started.elapsed() < QUEUE_PATIENCE => std::thread::sleep(QUEUE_PAUSE),
+                Err(Errno::AGAIN) if started.elapsed() < QUEUE_TIMEOUT => std::thread::sleep(QUEUE_PAUSE),
                 connected => break connected?,
             }
         }

@@ -13,8 +13,9 @@
 //! * Its paths resolve from the descriptor of its root (`RESOLVE_IN_ROOT`); from there on there are only descriptors.
 //! * A file is made new or not at all. Nothing is written through a symlink, or into what is already there.
 //! * Devices, FIFOs and sockets are not opened. Nothing of the container is executed or loaded: users are numbers.
-//! * What leaves the container loses its set-ID bits, file capabilities and access to devices, but for `-a`. docker keeps
-//!   them, so that whoever copies a file as root may make a program of the container's one that runs as root.
+//! * What leaves the container loses its set-ID bits, file capabilities and access to devices, but for `-a`. docker
+//!   keeps them, and so root who copies a file may turn a program of the container into one that runs as root on the
+//!   host.
 
 mod changes;
 mod entry;

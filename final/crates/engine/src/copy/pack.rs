@@ -128,8 +128,8 @@ impl Records {
     }
 }
 
-/// Headers and contents on their way to the writer. Contents are read straight into the buffer: what is copied once more
-/// takes as long again as reading it did.
+/// Headers and contents on their way to the writer. Contents are read straight into the buffer, because a second copy
+/// would take as long as the read itself.
 struct Blocks<W> {
     writer: W,
     buffer: Vec<u8>,
@@ -137,8 +137,8 @@ struct Blocks<W> {
 }
 
 impl<W: Write> Blocks<W> {
-    /// Just `size` bytes, as the header says, and an error when there are fewer: the next member would else be read as
-    /// content.
+    /// Copies exactly `size` bytes, as the header promises. Fewer are an error, because the next member would be read
+    /// as content.
     fn take(&mut self, from: &mut (impl io::Read + ?Sized), size: u64) -> io::Result<()> {
         let mut left = size;
         while left > 0 {
@@ -157,7 +157,7 @@ impl<W: Write> Blocks<W> {
         Ok(())
     }
 
-    /// The free part of the buffer, which there always is some of.
+    /// The free part of the buffer, which is never empty.
     fn room(&mut self) -> io::Result<&mut [u8]> {
         if self.filled == self.buffer.len() {
             self.send()?;

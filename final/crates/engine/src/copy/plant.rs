@@ -34,13 +34,14 @@ pub(super) enum Owner {
     KeepIfMapped,
 }
 
-/// What of a file gives others the rights of its owner. It was given by the owner at the source: where another one takes
-/// over, it gives away what is the new owner's.
+/// Which of a file's privileges are copied. A set-ID bit or a capability was granted by the owner at the source; under
+/// another owner it would grant the rights of somebody who never agreed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Privileges {
-    /// Out of a container, whose files nobody vouches for.
+    /// None: the file comes out of a container, and nobody vouches for it.
     Dropped,
-    /// Set-ID bits, file capabilities and who may open a device: docker's, for what its user copies into a container.
+    /// Set-ID bits, file capabilities and the mode of devices, as docker does for what its user copies into a
+    /// container.
     Kept,
     /// ACLs as well: the users they name are the same at both ends.
     WithAcls,

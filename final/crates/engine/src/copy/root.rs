@@ -79,8 +79,8 @@ fn running(record: &Record, snapshot: &Snapshot) -> Result<(OwnedFd, OwnedFd)> {
     let path = format!("/proc/{}/root", init.pid);
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(&path, flags, Mode::empty());
-    // Still alive after the pid was used by number: then it was this process's number. A process on its way out has lost
-    // its root already.
+    // If the process is still alive after its pid was used by number, the number was its own. A process that is exiting
+    // has lost its root already.
     if has_ended(&pidfd)? || matches!(root, Err(rustix::io::Errno::NOENT)) {
         return Err(ended());
     }

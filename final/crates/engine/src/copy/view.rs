@@ -165,7 +165,8 @@ pub(super) fn kind(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
 }
 
-/// docker does not copy what the kernel makes up either. A file system that does not say what it is, is not the kernel's.
+/// docker does not copy files that the kernel generates either. A file system whose type cannot be read does not count
+/// as one of the kernel's.
 pub(super) fn is_kernels(fd: &OwnedFd) -> bool {
     hull_sys::untrusted::is_kernels(fd).unwrap_or(false)
 }

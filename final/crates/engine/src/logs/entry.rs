@@ -1,7 +1,7 @@
-//! A line of the log file as what the container wrote.
+//! Decodes a line of the log file into what the container wrote.
 //!
-//! The monitor writes all lines alike, so most are taken apart by position: a JSON parser that makes a text of each
-//! costs several times what reading the file does. Lines that look different go to the parser.
+//! The monitor writes all lines in one layout, so most are split by position: a JSON parser would cost several times
+//! what reading the file does. Lines in another layout go to the parser.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -41,7 +41,7 @@ struct Line {
 }
 
 impl<'a> Entry<'a> {
-    /// `None` for what is no whole line of a log.
+    /// `None` if the line is not a complete log entry.
     pub(super) fn parse(line: &'a [u8]) -> Option<Self> {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         Self::by_position(line).or_else(|| Self::by_parser(line))
@@ -77,7 +77,7 @@ impl<'a> Entry<'a> {
         match &self.text {
             Text::Plain(text) => text.ends_with('\n'),
             Text::Escaped(text) => text.strip_suffix(b"\\n").is_some_and(|before| {
-                // An even number of backslashes stands for itself.
+                // After an even number of backslashes, `\n` is an escaped newline and not a backslash and an n.
                 before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 0
             }),
         }

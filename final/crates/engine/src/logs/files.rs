@@ -11,7 +11,7 @@ use crate::error::{IoContext, Result};
 use crate::monitor::log::file_name;
 
 const BLOCK: usize = 256 * 1024;
-/// Backwards only a few lines are wanted.
+/// Smaller, because reading backwards mostly needs a few lines only.
 const BACKWARD_BLOCK: u64 = 64 * 1024;
 
 /// A file of the log, held by descriptor: it stays what it is when it is renamed or removed.
@@ -25,7 +25,8 @@ pub(super) struct LogFile {
 
 /// All files of the log, oldest first.
 ///
-/// Files move to higher numbers only. Opened from the newest on, one that moves meanwhile is met twice, and none is missed.
+/// Rotation moves files to higher numbers only. They are opened from the newest on, so a file that moves meanwhile may
+/// be seen twice, and none is missed.
 pub(super) fn open_all(directory: &Path, most: u32) -> Result<Vec<LogFile>> {
     newer_than(directory, most, None)
 }
@@ -86,7 +87,8 @@ impl LogFile {
         Ok(wanted - buffer.len())
     }
 
-    /// The lines between two positions of which the first is the beginning of one. Where the last whole one ends.
+    /// Calls `take` for each line between two positions, of which the first is the beginning of a line. Returns where
+    /// the last complete line ends.
     pub(super) fn forwards(
         &self,
         from: u64,
@@ -118,15 +120,16 @@ impl LogFile {
         }
     }
 
-    /// The lines between two positions, the last one first, each with where it begins, until `take` has enough. What
-    /// follows the last newline is no line.
+    /// Calls `take` for each line between two positions, the last one first, with the position where it begins, until
+    /// `take` breaks. What follows the last newline is not a line.
     pub(super) fn backwards(
         &self,
         from: u64,
         to: u64,
         mut take: impl FnMut(u64, &[u8]) -> Result<ControlFlow<()>>,
     ) -> Result<ControlFlow<()>> {
-        // What is read and not taken: it begins at `start`, and until the first newline is found ends anywhere.
+        // What has been read and not yet handed out. It begins at `start`, and ends at a line's end once a newline was
+        // found.
         let mut buffer: Vec<u8> = Vec::new();
         let mut start = to;
         let mut found_newline = false;

@@ -18,20 +18,20 @@ use crate::error::{IoContext, Result};
 use crate::lifecycle;
 use crate::state::Snapshot;
 
-/// How often to look where the kernel does not tell: a user may have so many inotify instances and no more.
+/// How often to poll when inotify is not available, because a user's number of inotify instances is limited.
 const POLL: Duration = Duration::from_millis(50);
 
 pub(super) struct Follower {
     directory: PathBuf,
     most: u32,
     current: Option<LogFile>,
-    /// What of the current file has been read.
+    /// Up to where the current file has been read, in bytes.
     position: u64,
     events: Option<OwnedFd>,
 }
 
 impl Follower {
-    /// Goes on behind what the newest file had in it when it was opened.
+    /// Starts at the end that the newest file had when it was opened.
     pub(super) fn new(directory: &Path, most: u32, newest: Option<LogFile>) -> Self {
         let position = newest.as_ref().map_or(0, |file| file.end);
         Self { directory: directory.into(), most, current: newest, position, events: watch(directory) }
@@ -65,7 +65,7 @@ impl Follower {
         fds.extend(monitor.map(|monitor| PollFd::new(monitor, PollFlags::IN)));
         fds.extend(self.events.as_ref().map(|events| PollFd::new(events, PollFlags::IN)));
         let until = printer.options.until.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
-        // To the microsecond after it: at the very time the last line may still come.
+        // One microsecond longer, because a line with exactly that time still counts.
         let until = until.map(|left| left + Duration::from_micros(1));
         let look = self.events.is_none().then_some(POLL);
         let timeout = [until, look].into_iter().flatten().min();
@@ -75,7 +75,7 @@ impl Follower {
         }
         let gone = fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP);
         if let Some(events) = &self.events {
-            // What they say is that there is something to read; which file it is in is seen there.
+            // The events only tell that there is something to read; the files themselves show where.
             let mut buffer = [0; 4096];
             while rustix::io::read(events.as_fd(), &mut buffer).is_ok_and(|length| length == buffer.len()) {}
         }

@@ -30,10 +30,10 @@ pub trait LogSink {
     /// What is written to stdout, or to stderr, is appended here. The sink empties it as it likes.
     fn buffer(&mut self, stderr: bool) -> io::Result<&mut Vec<u8>>;
 
-    /// There is nothing more for now: all that was appended is to be seen.
+    /// Called when there is nothing more for now: everything appended so far must reach the reader.
     fn flush(&mut self) -> io::Result<()>;
 
-    /// Hangs up when nobody reads any more.
+    /// The descriptor to watch: poll(2) reports an error or a hangup on it when nobody reads any more.
     fn reader(&self) -> BorrowedFd<'_>;
 }
 
@@ -63,12 +63,12 @@ impl Engine {
 struct Printer<'a> {
     options: &'a LogsOptions,
     sink: &'a mut dyn LogSink,
-    /// Of each stream: the last entry was a piece of a line that goes on.
+    /// For each stream: whether the last entry was only a piece of a line.
     mid_line: [bool; 2],
 }
 
 impl Printer<'_> {
-    /// A line of the file. One that was cut by a full disk or a crash is none.
+    /// Prints a line of the file. A line that was cut by a full disk or a crash is left out.
     fn take(&mut self, line: &[u8]) -> Result<()> {
         match Entry::parse(line) {
             Some(entry) if wanted(self.options, &entry) => self.print(&entry),

@@ -1,5 +1,5 @@
-//! Which part of the log is asked for. Only that part is read: times grow along a log, so where `--since` begins is found
-//! by halving, and the last lines from the end.
+//! Which part of the log is asked for. Only that part is read: times grow along a log, so the beginning of `--since` is
+//! found by binary search, and the last lines by reading backwards from the end.
 
 use std::ops::ControlFlow;
 use std::time::SystemTime;
@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::monitor::log::Stream;
 use crate::options::LogsOptions;
 
-/// Halving ends here, and reading begins.
+/// Below this distance, in bytes, the binary search ends and lines are read one by one.
 const CLOSE: u64 = 64 * 1024;
 
 /// How far before the last lines the earlier pieces of one of them are looked for: the other stream may have written
@@ -48,7 +48,7 @@ struct Part<'a> {
     to: u64,
 }
 
-/// The beginning of a line before which no line is `late`, close to the first one that is.
+/// The beginning of a line close to the first line that is `late`. No line before it is.
 fn first(file: &LogFile, late: impl Fn(SystemTime) -> bool) -> Result<u64> {
     let (mut low, mut high) = (0, file.end);
     while high - low > CLOSE {
@@ -57,7 +57,7 @@ fn first(file: &LogFile, late: impl Fn(SystemTime) -> bool) -> Result<u64> {
             high = middle;
             continue;
         };
-        // What is no line has no time: it is read later, and passed over.
+        // A damaged line has no time. It counts as late here, and is skipped when it is read.
         match Entry::parse(&line).and_then(|entry| entry.time()) {
             Some(time) if !late(time) => low = at,
             _ => high = middle,
@@ -71,10 +71,10 @@ struct Tail<'a> {
     count: usize,
     options: &'a LogsOptions,
     lines: usize,
-    /// Of each stream: an entry of it is wanted.
+    /// For each stream: whether an entry of it is wanted.
     seen: [bool; 2],
-    /// The beginning of the line that is one too many was found: from here on only pieces of lines of this stream are
-    /// looked for.
+    /// Set once all wanted lines were found: from then on only the earlier pieces of a line of this stream are searched
+    /// for.
     pieces_of: Option<Stream>,
     /// Bytes passed since then.
     passed: u64,

@@ -15,7 +15,7 @@ use crate::attach::{Connection, Message};
 const QUEUE: usize = 8;
 
 /// How long a container's end waits for who reads its last output.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A message that outlives the buffer it was read into.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ pub(super) struct Client {
     pub subscribed: bool,
     /// It has sent stdin, and is left waiting while the container takes none. Others are always listened to.
     pub feeds: bool,
-    /// It hears of the end of the run that lasts, also where another one follows.
+    /// It is told when the current run ends, even if another run follows.
     pub waits: bool,
     /// The command that started the container: its stdin ends with it unless it detached (`StdinOnce`).
     pub starter: bool,
@@ -99,7 +99,7 @@ impl AsFd for Client {
     }
 }
 
-/// Of whom the clients that have gone were.
+/// What the clients that have gone were there for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Left {
     pub starter: bool,
@@ -148,7 +148,7 @@ impl Clients {
     }
 
     /// Whether the container is frozen for somebody.
-    pub(super) fn freeze(&self) -> bool {
+    pub(super) fn has_freezer(&self) -> bool {
         self.all.iter().any(|client| client.freezes)
     }
 
@@ -163,7 +163,7 @@ impl Clients {
     /// waits for the container's end does not wait for a command that somebody has stopped.
     pub(super) fn finish(&mut self, code: u8) {
         self.say_exited(code);
-        if !self.flush_until(Some(Instant::now() + PATIENCE))
+        if !self.flush_until(Some(Instant::now() + TIMEOUT))
             && let Ok(Fork::Child) = process::fork()
         {
             self.flush_until(None);

@@ -45,7 +45,8 @@ pub(super) struct EventLoop<'a> {
 pub(super) struct Stop {
     /// It is to start again, so `--rm` does not apply.
     pub keep: bool,
-    /// After some signal, nobody knows whether it was meant to end the program. It was, if the program ends by then.
+    /// Set after a signal that may or may not be meant to end the program: it was meant so if the program ends before
+    /// this time.
     until: Option<Instant>,
 }
 
@@ -55,7 +56,7 @@ impl Stop {
     }
 }
 
-/// How long a program takes to end of a signal that it does not live on with.
+/// How long after a signal an end of the program still counts as caused by it.
 const REACTION: Duration = Duration::from_millis(500);
 
 /// Which descriptor woke the loop.
@@ -131,8 +132,8 @@ impl EventLoop<'_> {
         if left.starter && self.stdin_once {
             self.streams.end_input();
         }
-        // Killed or done, with its connection goes what it held.
-        if left.freezer && !self.clients.freeze() {
+        // A freeze lasts as long as the client's connection, whether the client was killed or is done.
+        if left.freezer && !self.clients.has_freezer() {
             let _ = (self.freeze)(false);
         }
         Ok(exited)
@@ -241,31 +242,11 @@ impl EventLoop<'_> {
             }
             Ok(Some(Message::Resize { rows, columns })) => self.streams.resize(rows, columns),
             Ok(Some(Message::Signal(number))) => (self.signal)(number),
-            Ok(Some(Message::Freeze)) => match (self.freeze)(true) {
-                Ok(()) => {
-                    client.freezes = true;
-                    let _ = client.connection.try_send(&Message::Started);
-                }
-                Err(error) => {
-                    let failed = Message::Failed { code: error.exit_code(), text: &error.to_wire() };
-                    let _ = client.connection.try_send(&failed);
-                }
-            },
-            Ok(Some(Message::Stopping { keep })) => {
-                *self.stop = Some(Stop { keep, until: None });
-                // On cgroup v1 a frozen process does not even take SIGKILL.
-                let thawed = self.clients.freeze();
-                self.clients.forget_freezers();
-                if thawed {
-                    let _ = (self.freeze)(false);
-                }
-                let Some(client) = self.clients.get_mut(index) else { return };
-                // The answer tells the command that no restart can come between it and its signal.
-                let _ = client.connection.try_send(&Message::Started);
-            }
+            Ok(Some(Message::Freeze)) => self.freeze_for(index),
+            Ok(Some(Message::Stopping { keep })) => self.stop_for(index, keep),
             Ok(Some(Message::Signalling)) => {
                 let until = Some(Instant::now() + REACTION);
-                // What was said for good stays.
+                // A definite stop is not replaced by a tentative one.
                 if self.stop.is_none_or(|stop| stop.until.is_some()) {
                     *self.stop = Some(Stop { keep: false, until });
                 }
@@ -278,6 +259,35 @@ impl EventLoop<'_> {
             }
             Ok(Some(_)) => {}
             Ok(None) | Err(_) => client.mark_gone(),
+        }
+    }
+
+    /// Freezes the container until the client goes.
+    fn freeze_for(&mut self, index: usize) {
+        let Some(client) = self.clients.get_mut(index) else { return };
+        let _ = match (self.freeze)(true) {
+            Ok(()) => {
+                client.freezes = true;
+                client.connection.try_send(&Message::Started)
+            }
+            Err(error) => {
+                let failed = Message::Failed { code: error.exit_code(), text: &error.to_wire() };
+                client.connection.try_send(&failed)
+            }
+        };
+    }
+
+    /// No run follows this one any more. The answer tells the client that no restart can come before its signal.
+    fn stop_for(&mut self, index: usize, keep: bool) {
+        *self.stop = Some(Stop { keep, until: None });
+        // On cgroup v1 a frozen process does not even take SIGKILL.
+        let thawed = self.clients.has_freezer();
+        self.clients.forget_freezers();
+        if thawed {
+            let _ = (self.freeze)(false);
+        }
+        if let Some(client) = self.clients.get_mut(index) {
+            let _ = client.connection.try_send(&Message::Started);
         }
     }
 

@@ -21,8 +21,8 @@ pub enum StartAttach {
     Attached,
 }
 
-/// Starts a container under its lock, which is held until the monitor answers. A terminal of the container's has `size`
-/// before its program starts: one that asks only once would never learn of a change.
+/// Starts a container under its lock, which is held until the monitor answers. The container's terminal gets `size`
+/// before its program starts, because a program may ask for the size only once.
 pub(crate) fn launch(
     engine: &Engine,
     record: &Record,
@@ -32,7 +32,7 @@ pub(crate) fn launch(
     let lock = engine.lock(&record.id)?;
     let snapshot = Snapshot::take(engine.root(), &record.id)?;
     match snapshot.status {
-        // Its output and its socket are lost: that all is well would not be true.
+        // Its output and its socket cannot be reached, so the start cannot report success.
         status if status.is_active() && snapshot.is_lost => {
             return Err(Presence::refusal(engine.root(), &record.id, &record.name));
         }
@@ -68,7 +68,7 @@ pub(crate) fn launch(
     }
 }
 
-/// Ends a start that does not go on, and clears what it has made. Under the container's lock.
+/// Ends a start whose monitor is stopped, and cleans up what it has made. Called under the container's lock.
 fn give_up(engine: &Engine, record: &Record, monitor: i32) -> Result<()> {
     let pidfd = process::pidfd_open(monitor).context(|| format!("open process {monitor}"))?;
     process::pidfd_send_signal(pidfd.as_fd(), nix::libc::SIGKILL).context(|| "end the monitor".into())?;
@@ -80,11 +80,12 @@ fn give_up(engine: &Engine, record: &Record, monitor: i32) -> Result<()> {
     }
 }
 
-/// However long the monitor is at work: a volume may have to be filled. One that is stopped is not.
+/// Waits without a limit while the monitor works, because a volume may have to be filled. Fails if the monitor is
+/// stopped.
 fn await_start(connection: &Connection, monitor: i32, record: &Record) -> Result<()> {
     let mut buffer = Vec::new();
     loop {
-        // The usual start is over before it would be worth knowing who the monitor is.
+        // A usual start is over before this, so the monitor's identity is read only for a slow one.
         if !readable(connection, Some(LOOK))? {
             let monitor = ProcessId::of(monitor)?;
             let mut stopped = Stopped::default();

@@ -184,7 +184,7 @@ impl Log {
     }
 }
 
-/// Where a line ends, or has to be cut: not inside of a character, or both parts of it would be lost.
+/// Where a line ends, or has to be cut. It is not cut inside a character, because both parts of it would be lost.
 fn cut(line: &[u8]) -> usize {
     let end = line.len().min(LONGEST_LINE);
     if end < LONGEST_LINE || line[end - 1].is_ascii() {

@@ -28,7 +28,7 @@ pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()
         Ok(record) if record.options.auto_remove => {
             return crate::remove::remove_files(engine, &Remains::of(&record, true));
         }
-        // Whether it was to be removed, nobody can say any more.
+        // A damaged record does not tell whether the container was to be removed, so it stays.
         Ok(_) | Err(Error::DamagedRecord { .. }) => {}
         Err(error) => return Err(error),
     }
@@ -45,7 +45,7 @@ pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()
     stored
 }
 
-/// Kills what runs in a cgroup and removes it. Where there are no cgroups, nothing is in one.
+/// Kills what runs in a cgroup and removes it. Does nothing on a machine without cgroups.
 pub(crate) fn clear_cgroup(engine: &Engine, path: &str) -> Result<()> {
     let Ok(cgroup) = engine.cgroup(path) else { return Ok(()) };
     if cgroup.exists() {

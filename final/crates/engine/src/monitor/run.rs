@@ -85,8 +85,8 @@ fn private_mounts() -> Result<()> {
         .context(|| "make the monitor's mounts a slave of the host's".into())
 }
 
-/// For a client, without its being written down: the state on disk says what the user wants, and what is frozen for a
-/// client is thawed when that is gone.
+/// Freezes or thaws for a client. The state on disk does not change: it records what the user wants, and a freeze for a
+/// client ends with the client.
 fn freeze(engine: &Engine, id: &str, cgroup: Option<&Cgroup>, frozen: bool) -> Result<()> {
     let Some(cgroup) = cgroup else {
         return Err(Error::Unsupported("freezing needs a cgroup, and this container has none".into()));
@@ -196,7 +196,7 @@ impl Monitor {
 
     fn start(&mut self) -> Result<Running> {
         Exit::forget(self.engine.root(), &self.record.id)?;
-        // A restart has the size that its users last saw.
+        // A restart keeps the last size of the terminal.
         let size = self.streams.size;
         let (running, streams) =
             setup::start(&self.engine, &self.record, &self.state, &mut self.network, size)?;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use hull_runtime::spec::Spec;
 use hull_runtime::{Created, Running, Stdio};
 use hull_storage::overlay::Overlay;
 
@@ -17,7 +18,8 @@ use crate::skeleton;
 use crate::spec;
 use crate::state::State;
 
-/// As root always; as an ordinary user in a delegated cgroup, or when a limit was asked for, which then needs one.
+/// True for root. For an ordinary user true in a delegated cgroup, or when a limit was asked for, which fails later if
+/// there is no such cgroup.
 pub(super) fn cgroup_wanted(engine: &Engine, record: &Record) -> bool {
     !hull_sys::process::in_user_namespace()
         || spec::has_limits(&record.options.resources)
@@ -72,15 +74,14 @@ pub(super) fn unmount_root(engine: &Engine, record: &Record) {
     }
 }
 
-/// Writes the bundle and runs it. Nothing is left when it fails.
-pub(super) fn start(
+/// Writes the container's own files and its config.json. Returns the bundle's directory, and the configuration.
+fn write_bundle(
     engine: &Engine,
     record: &Record,
     state: &State,
-    network: &mut Attachment,
+    network: &Attachment,
     size: Option<WindowSize>,
-) -> Result<(Running, Streams)> {
-    let joined = spec::Joined::of(engine, record)?;
+) -> Result<(PathBuf, Spec)> {
     files::write(engine, record)?;
     let bundle = engine.root().container_run_dir(&record.id);
     let mut spec = spec::build(engine, record, &rootfs(engine, record), state.cgroup.as_deref())?;
@@ -90,9 +91,20 @@ pub(super) fn start(
     if let (true, Some(process)) = (record.options.tty, &mut spec.process) {
         process.console_size = size.map(spec::console_size);
     }
-    let config = bundle.join("config.json");
-    hull_storage::file::write_json_atomic(&config, &spec)?;
+    hull_storage::file::write_json_atomic(&bundle.join("config.json"), &spec)?;
+    Ok((bundle, spec))
+}
 
+/// Writes the bundle and runs it. Nothing is left when it fails.
+pub(super) fn start(
+    engine: &Engine,
+    record: &Record,
+    state: &State,
+    network: &mut Attachment,
+    size: Option<WindowSize>,
+) -> Result<(Running, Streams)> {
+    let joined = spec::Joined::of(engine, record)?;
+    let (bundle, spec) = write_bundle(engine, record, state, network, size)?;
     let cgroup = match &state.cgroup {
         Some(path) => Some(cgroup_layout()?.cgroup(path)),
         None => None,

@@ -23,7 +23,7 @@ pub(super) struct Streams {
     pub stderr: Option<OwnedFd>,
     /// A terminal: input, output and size in one.
     pub console: Option<OwnedFd>,
-    /// The terminal's, as its users last said.
+    /// The size of the terminal that a client last asked for.
     pub size: Option<WindowSize>,
     /// Inside, all have closed the terminal. Some may open it again.
     hung_up: bool,

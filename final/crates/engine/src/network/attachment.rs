@@ -54,7 +54,7 @@ pub(crate) struct Attachment {
     carrier: Option<Carrier>,
     /// The container that runs, with a process of its own.
     running: Option<(Engine, String, i32)>,
-    /// Its places as they were last seen on disk: the run root can be emptied under it.
+    /// The container's endpoints as last seen on disk, because the run root can be emptied while it runs.
     known: Vec<Endpoint>,
 }
 
@@ -162,7 +162,7 @@ impl Attachment {
     pub(crate) fn serve(&mut self) {
         self.names.iter_mut().for_each(Names::serve);
         if let Some((engine, id, _)) = &self.running {
-            // Where nobody is known nothing can be led: the connection is closed.
+            // Without a known endpoint there is no target, and the connection is closed.
             self.relays.serve(&self.held, || endpoint::endpoints(engine, id).unwrap_or_default());
         }
     }
@@ -211,7 +211,7 @@ impl Attachment {
         if endpoints.is_empty() {
             return suspended;
         }
-        // With an emptied run root nobody would find the note that there is something to sweep.
+        // If the run root was emptied, nobody would find the note that asks for a sweep.
         let is_quiet = self.runs_once
             && endpoint::changed(engine, id).is_some()
             && endpoints.iter().all(|endpoint| endpoint.published.is_empty());
@@ -223,7 +223,7 @@ impl Attachment {
         suspended
     }
 
-    /// The container's places: as they are on disk, unless the file is gone or damaged.
+    /// The container's endpoints from disk, or the last known ones if the file is gone or damaged.
     fn endpoints(&self, engine: &Engine, id: &str) -> Result<Vec<Endpoint>> {
         match endpoint::endpoints(engine, id) {
             Ok(found) if !found.is_empty() || endpoint::changed(engine, id).is_some() => Ok(found),
@@ -341,7 +341,7 @@ fn hold_ports(places: &mut Places, mappings: &[Mapping]) -> Result<Vec<Held>> {
     let host_ip = network.and_then(|network| network.host_ip);
     let mut held = ports::hold(mappings, host_ip.unwrap_or(EVERYWHERE))?;
     let has_ipv6 = network.is_some_and(|network| network.has_ipv6());
-    // "All addresses" are those of both families, and the port is the same.
+    // A port without an address is published on all addresses of both families, under the same number.
     let everywhere = mappings.iter().zip(&held).filter(|(mapping, _)| mapping.host_ip.is_none());
     let both: Vec<_> = everywhere
         .filter(|_| host_ip.is_none())
@@ -362,7 +362,7 @@ fn hold_ports(places: &mut Places, mappings: &[Mapping]) -> Result<Vec<Held>> {
     (places.relayed, places.waiting) = (relayed, led);
     places.publish();
     if !has_ipv6 {
-        // A server of the host's own at ::1, or a host without IPv6, is no reason not to start.
+        // A failure is ignored: the host may have no IPv6, or a server of its own at ::1.
         let at_loopback = both.iter().filter(|mapping| mapping.container.transport == Transport::Tcp);
         let at_loopback =
             at_loopback.filter_map(|mapping| ports::hold(std::slice::from_ref(mapping), EVERYWHERE).ok());
@@ -378,7 +378,7 @@ fn hold_ports(places: &mut Places, mappings: &[Mapping]) -> Result<Vec<Held>> {
     }
 }
 
-/// Whether no rule can lead to a port, so that its connections are copied.
+/// True for a port that no nftables rule can forward, so that a process copies its connections.
 fn is_relayed(port: &PublishedPort, has_ipv6: bool) -> bool {
     let IpAddr::V6(ip) = port.host.ip() else { return false };
     port.container.transport == Transport::Tcp && (ip.is_loopback() || !has_ipv6)
@@ -387,7 +387,7 @@ fn is_relayed(port: &PublishedPort, has_ipv6: bool) -> bool {
 /// Ends the leases; the addresses rest.
 pub(super) fn give_back(engine: &Engine, id: &str, endpoints: &[Endpoint]) -> Result<()> {
     let mut first = Ok(());
-    // With an emptied run root the leases have gone.
+    // If the run root was emptied, the leases have gone with it.
     let there = |endpoint: &&Endpoint| engine.network_run_dir(&endpoint.network.name).exists();
     for endpoint in endpoints.iter().filter(there) {
         let leases = Leases::open(engine.root().run(), &endpoint.network.name)?;

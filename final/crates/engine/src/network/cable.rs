@@ -59,7 +59,7 @@ pub(super) fn plug_in(
 fn lay_cable(endpoint: &Endpoint, bridge: u32, inside: &OwnedFd, route: &mut Socket) -> Result<()> {
     let peer =
         Peer { name: &endpoint.interface, mac: Some(endpoint.mac), namespace: Namespace::Fd(inside.as_fd()) };
-    // A bridge that was left by its last port has the kernel's own MTU again (br_mtu_auto_adjust).
+    // When its last port leaves, a bridge gets the kernel's default MTU again (br_mtu_auto_adjust).
     let asked = endpoint.network.mtu.filter(|_| !matches!(endpoint.network.driver, Driver::Vxlan(_)));
     let mtu = match asked {
         Some(mtu) => mtu,

@@ -36,7 +36,7 @@ use crate::rootless::is_installed;
 use crate::running::readable;
 
 /// How long such a program may take to begin; some 20 ms are usual.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Files of the run directory: the namespace, what the program writes when it is ready, its words, and slirp4netns's ear.
 const NETNS: &str = "netns";
@@ -145,7 +145,7 @@ impl Carrier {
     /// Waits until the container's network is there and the ports are listened on.
     pub(super) fn await_ready(&self, ports: &[PublishedPort]) -> Result<()> {
         let ready = || std::fs::metadata(self.directory.join(READY)).is_ok_and(|file| file.len() > 0);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while !ready() {
             self.wait_a_moment(deadline)?;
         }

@@ -37,7 +37,7 @@ pub(super) struct Places {
     /// Ports that the container's monitor holds, and that none of its networks leads in: it is on none that could.
     #[serde(default)]
     pub waiting: Vec<PublishedPort>,
-    /// Ports to which connections are copied: no rule can lead them.
+    /// Ports whose connections a process copies, because no rule can forward them.
     #[serde(default)]
     pub relayed: Vec<PublishedPort>,
     /// Ports that a program of an ordinary user's leads in.

@@ -139,7 +139,7 @@ impl Exposed {
     }
 }
 
-/// A note that is damaged is none: what leads nowhere is cleared all the same ([`remove_dangling`]).
+/// A damaged note counts as none: names that lead to ended processes are removed without it ([`remove_dangling`]).
 fn load(engine: &Engine, id: &str) -> Result<Option<Exposed>> {
     match file::read_json(&note(engine, id)) {
         Err(hull_storage::Error::Damaged { .. }) => Ok(None),
@@ -147,7 +147,7 @@ fn load(engine: &Engine, id: &str) -> Result<Option<Exposed>> {
     }
 }
 
-/// Names that lead to processes which are gone. Nobody but hull makes symbolic links there.
+/// Removes names that lead to processes that have ended. Only hull makes symbolic links in this directory.
 fn remove_dangling() {
     for entry in std::fs::read_dir(NAMES).into_iter().flatten().flatten() {
         let target = std::fs::read_link(entry.path()).unwrap_or_default();

@@ -1,8 +1,8 @@
-//! `--link`: docker's names from before there were any on networks.
+//! `--link`: docker's older way to give another container a name.
 //!
-//! On the default network they are lines in /etc/hosts, written when a container starts, and variables that tell the other
-//! container's ports and environment; the other container has to run. On a user's network a link is one more name that the container's own resolver knows, for whoever has the other
-//! name when it is asked for.
+//! On the default network they are lines in /etc/hosts, written when a container starts, and variables that tell the
+//! other container's ports and environment. The other container has to run. On a user-defined network a link is an
+//! alias in the container's own resolver, which looks the other name up each time it is asked.
 
 use std::fmt::Write;
 use std::net::IpAddr;

@@ -25,19 +25,20 @@ use crate::time::Timestamp;
 /// The network of who names none.
 pub const DEFAULT: &str = "bridge";
 
-/// What a machine's owner wants of the default network, and of networks that are given no subnet.
+/// The administrator's settings for the default network, and for networks created without a subnet. docker's
+/// `daemon.json` has them.
 #[derive(Debug, Clone, Default)]
 pub struct NetworkDefaults {
     /// The default network's gateway, and the length of its prefix.
     pub gateway: Option<(IpAddr, u8)>,
-    /// Where in it containers' addresses are.
+    /// The part of the subnet from which containers get addresses.
     pub range: Option<(IpAddr, u8)>,
     pub mtu: Option<u32>,
     pub between_containers: Option<bool>,
     pub masquerade: Option<bool>,
-    /// Where ports are published that name no address.
+    /// The host address for published ports that name none.
     pub host_ip: Option<IpAddr>,
-    /// Where subnets are taken from, and how long their prefixes are.
+    /// Pools to take subnets from, each with the length of a subnet's prefix.
     pub pools: Vec<((IpAddr, u8), u8)>,
 }
 

@@ -32,7 +32,8 @@ pub(crate) fn clear(engine: &Engine, id: &str) -> Result<()> {
     ended::sweep_if_due(engine, &endpoints, &mut sockets.filter)
 }
 
-/// The same where the container's own file is damaged: the leases tell its addresses, and the rules its links.
+/// The same if the container's own file is damaged: its addresses are found in the leases, and its links by the
+/// addresses in the rules.
 fn clear_unknown(engine: &Engine, id: &str) -> Result<()> {
     let networks = engine.root().run().join("networks");
     let mut addresses = Vec::new();
@@ -52,7 +53,7 @@ fn clear_unknown(engine: &Engine, id: &str) -> Result<()> {
     endpoint::forget(engine, id)
 }
 
-/// What the rules say of a container that lost its run root together with its monitor: its link is gone, or goes soon.
+/// Removes the rules of a container that lost its run root and then its monitor. Its link is gone, or goes soon.
 pub(crate) fn clear_lost(engine: &Engine) -> Result<()> {
     super::reload::sweep(engine, &mut Sockets::open()?).map(drop)
 }

@@ -1,8 +1,8 @@
-//! Connections that no rule can lead to a published port: those to `::1`, which the kernel delivers only if they came in
-//! by `lo`, and those over IPv6 where the container has no address of it.
+//! Connections to a published port that no nftables rule can forward: those to `::1`, which the kernel accepts only
+//! from `lo`, and those over IPv6 to a container that has no IPv6 address.
 //!
-//! The monitor listens for them; a process for each copies it to the container. docker has one for each port, and before
-//! anybody comes.
+//! The monitor listens for them, and forks a process for each connection that copies it to the container. (docker runs
+//! a process for each port, from the start.)
 
 use std::io::ErrorKind;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -17,17 +17,18 @@ use rustix::net::{SocketFlags, accept_with};
 
 use super::endpoint::Endpoint;
 
-/// More wait in the kernel's queue.
+/// How many connections are copied at once. More wait in the kernel's queue.
 const AT_ONCE: usize = 128;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long connecting to the container may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The processes that copy, by descriptor.
 #[derive(Default)]
 pub(super) struct Relays(Vec<OwnedFd>);
 
 impl Relays {
-    /// What to poll: who is asked for, and who has ended.
+    /// What to poll: the listening sockets, and the processes that may end.
     pub(super) fn descriptors<'a>(
         &'a self,
         held: &'a [Held],
@@ -37,7 +38,7 @@ impl Relays {
         listeners.chain(self.0.iter().map(AsFd::as_fd)).map(|fd| (fd, PollFlags::IN))
     }
 
-    /// Lets go of who has ended, and begins a process for each connection that has come.
+    /// Reaps the processes that have ended, and forks one for each new connection.
     pub(super) fn serve(&mut self, held: &[Held], endpoints: impl FnOnce() -> Vec<Endpoint>) {
         self.0.retain(|relay| {
             let ended = hull_sys::wait::until_readable(relay.as_fd(), Some(Duration::ZERO)) == Ok(true);
@@ -55,7 +56,7 @@ impl Relays {
         let inward = |endpoint: &&Endpoint| endpoint.network.has_way_in();
         let address = endpoints.iter().filter(inward).flat_map(|endpoint| &endpoint.addresses).min();
         for (connection, port) in come {
-            // Nobody to lead it to: it is closed.
+            // Without an address to connect to, the connection is closed.
             let Some(address) = address else { continue };
             self.begin(connection, SocketAddr::new(*address, port));
         }
@@ -70,7 +71,7 @@ impl Relays {
         }
     }
 
-    /// Ends them: the container has.
+    /// Kills all of them, because the container has ended.
     pub(super) fn end(&mut self) {
         for relay in self.0.drain(..) {
             let _ = process::pidfd_send_signal(relay.as_fd(), SIGKILL);
@@ -79,7 +80,7 @@ impl Relays {
     }
 }
 
-/// The life of such a process.
+/// In the forked process: copies the connection until both sides are done.
 fn relay(connection: OwnedFd, target: SocketAddr) -> ! {
     let ready = process::set_parent_death_signal(SIGKILL)
         // The monitor's locks and pipes are not ours to keep.
@@ -87,7 +88,7 @@ fn relay(connection: OwnedFd, target: SocketAddr) -> ! {
         .and_then(|()| process::default_signals());
     if ready.is_ok() {
         let outer = TcpStream::from(connection);
-        if let Ok(inner) = TcpStream::connect_timeout(&target, PATIENCE) {
+        if let Ok(inner) = TcpStream::connect_timeout(&target, TIMEOUT) {
             copy_both_ways(&outer, &inner);
         }
     }
@@ -97,7 +98,7 @@ fn relay(connection: OwnedFd, target: SocketAddr) -> ! {
 fn copy_both_ways(one: &TcpStream, other: &TcpStream) {
     let copy = |mut from: &TcpStream, mut to: &TcpStream| {
         match std::io::copy(&mut from, &mut to) {
-            // Whoever has nothing more to say may still listen.
+            // A peer that has finished sending may still receive.
             Ok(_) => drop(to.shutdown(Shutdown::Write)),
             Err(error) if error.kind() == ErrorKind::BrokenPipe => drop(from.shutdown(Shutdown::Read)),
             Err(_) => drop((from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both))),

@@ -52,7 +52,7 @@ pub(crate) fn published(engine: &Engine, id: &str) -> Result<Vec<PublishedPort>>
     published_on(engine, id).map(|(ports, _)| ports)
 }
 
-/// With the ids of the networks that it is on.
+/// The same, with the ids of the networks that the container is on.
 pub(crate) fn published_on(engine: &Engine, id: &str) -> Result<(Vec<PublishedPort>, Vec<String>)> {
     let Places { endpoints, carried, relayed, .. } = Places::load(engine, id)?;
     let mut ports = [carried, relayed].concat();

@@ -69,7 +69,7 @@ impl Engine {
             let name = match Record::load(self.root(), &id) {
                 Ok(record) => record.name,
                 Err(Error::NoSuchContainer(_)) => continue,
-                // It is there, whatever its record says.
+                // It is on the network even if its record cannot be read, and is shown by its id.
                 Err(_) => id.clone(),
             };
             let address = |ipv6| {
@@ -174,7 +174,7 @@ impl Engine {
     pub(crate) fn endpoints_on(&self, network: &str) -> Result<Vec<(String, Endpoint)>> {
         let mut found = Vec::new();
         for id in directories(&self.root().run().join("containers"))? {
-            // One whose file is damaged hides no other.
+            // A damaged file of one container must not hide the others.
             let Ok(endpoints) = endpoints(self, &id) else { continue };
             let on_it = endpoints.into_iter().filter(|endpoint| endpoint.network.name == network);
             found.extend(on_it.map(|endpoint| (id.clone(), endpoint)));

@@ -37,8 +37,8 @@ pub(super) fn enter_new(meanwhile: impl FnOnce()) -> Result<(), Failure> {
     if uids.is_empty() || gids.is_empty() {
         return enter_alone(uid, gid, meanwhile);
     }
-    // They run outside of the namespace, for a process inside it: so they are forked before, and wait. Side by side, for each
-    // takes longer than all the rest here.
+    // newuidmap and newgidmap run outside the new namespace, so they are forked before it is made, and wait. They run
+    // side by side, because each takes longer than everything else here.
     let mut helpers = [
         Helper::fork(&newuidmap, map_arguments(uid, &uids))?,
         Helper::fork(&newgidmap, map_arguments(gid, &gids))?,
@@ -56,7 +56,7 @@ fn enter_alone(uid: u32, gid: u32, meanwhile: impl FnOnce()) -> Result<(), Failu
     Ok(())
 }
 
-/// newuidmap or newgidmap as a child that waits for its turn. Dropped before, it does nothing.
+/// newuidmap or newgidmap as a child process that waits for [`Helper::go`]. Dropped before that, it does nothing.
 struct Helper {
     program: String,
     pid: i32,
@@ -76,7 +76,7 @@ impl Helper {
         match fork().map_err(|errno| failed(errno.into()))? {
             Fork::Child => {
                 drop((go, said));
-                // No byte: the parent failed, and there is nothing to map.
+                // If no byte comes, the parent has failed, and there is nothing to map.
                 if turn.read_exact(&mut [0]).is_ok() {
                     let redirected = rustix::stdio::dup2_stderr(&say).map_err(io::Error::from);
                     let Err(error) = redirected.and_then(|()| {
@@ -153,7 +153,7 @@ fn map_arguments(own: u32, ranges: &[Range]) -> Vec<String> {
     arguments
 }
 
-/// What would give a user of the host more ids than their own one.
+/// What an ordinary user can do to get more ids than their own, as a sentence.
 pub(super) fn remedy(uid: u32) -> String {
     let name = user_name(&read("/etc/passwd"), uid);
     let helpers = is_installed("newuidmap") && is_installed("newgidmap");

@@ -2,7 +2,7 @@
 
 use super::idmap;
 
-/// Of ids.
+/// Whether an id is a user's or a group's.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
     User,

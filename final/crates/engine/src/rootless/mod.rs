@@ -71,7 +71,7 @@ pub fn enter(run: &Path) -> Result<()> {
         ENTERED.store(is_noted(run), Ordering::Relaxed);
         return Ok(());
     }
-    // Before anything is written there: a lock in somebody else's directory is already too much.
+    // Checked before anything is written there: even a lock file must not be made in another user's directory.
     let run = &hull_storage::root::private_directory(run, 0o700).map_err(storage)?;
     let _lock = Lock::exclusive(&run.join("userns.lock")).map_err(storage)?;
     // Else /proc/self belongs to root, and neither could we be mapped nor could a later command join us (ptrace(2),
@@ -81,7 +81,7 @@ pub fn enter(run: &Path) -> Result<()> {
     if join_any(&holders)? {
         own_mounts()?;
     } else {
-        // The rights to it are there before the ids are.
+        // The new namespace has the rights to unshare mounts before its ids are mapped.
         let mut own = Ok(());
         idmap::enter_new(|| own = own_mounts()).map_err(|(step, source)| failed(step)(source))?;
         own?;

@@ -23,8 +23,8 @@ pub(super) fn nodes(options: &CreateOptions) -> Result<Vec<Device>> {
     Ok(nodes)
 }
 
-/// The devices of `--device` for a user namespace, which makes no nodes (mknod(2)): the host's are bound, each under the
-/// name that it is to have inside.
+/// The devices of `--device` in a user namespace. Device nodes cannot be made there (mknod(2)), so the host's are
+/// bind-mounted under the names that they get inside.
 pub(super) fn binds(options: &CreateOptions) -> Result<Vec<Mount>> {
     let mut binds = Vec::new();
     for device in options.devices.iter().filter(|_| hull_sys::process::in_user_namespace()) {

@@ -83,7 +83,7 @@ pub(crate) fn set_variables<'a>(env: &mut Vec<String>, entries: impl Iterator<It
     let name = |entry: &str| entry.split('=').next().unwrap_or(entry).to_owned();
     let mut places: HashMap<String, usize> = HashMap::new();
     for (place, entry) in env.iter().enumerate() {
-        // Where a name is there twice, the first one is replaced.
+        // If a name is there twice, the first one is replaced.
         places.entry(name(entry)).or_insert(place);
     }
     for entry in entries {

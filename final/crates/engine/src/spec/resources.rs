@@ -28,8 +28,8 @@ pub(crate) fn has_limits(asked: &ResourceOptions) -> bool {
 }
 
 fn device_rules(options: &CreateOptions) -> Result<Vec<DeviceRule>> {
-    // The kernel lets nobody make rules in a user namespace (bpf(2)), where no nodes can be made either: the container opens
-    // those that are bound for it, with its user's rights.
+    // In a user namespace the kernel allows no device program (bpf(2)) and no device nodes. The container can only open
+    // the devices that are bind-mounted for it, with its user's rights.
     if hull_sys::process::in_user_namespace() {
         return Ok(vec![]);
     }

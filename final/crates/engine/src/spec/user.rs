@@ -12,13 +12,13 @@ use crate::error::{Error, IoContext, Result};
 /// A file a hostile image may have made endless.
 const LONGEST_FILE: u64 = 4 << 20;
 
-/// A file that a daemon of the container's own serves may never come.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long reading may take: a FUSE daemon in the container may never answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
 const PASSWD: &str = "etc/passwd";
 const GROUP: &str = "etc/group";
 
-/// What a container knows of its users: /etc/passwd and /etc/group. A file that cannot be read is empty.
+/// A container's /etc/passwd and /etc/group. A file that cannot be read counts as empty.
 #[derive(Debug)]
 pub(crate) struct UserFiles {
     passwd: String,
@@ -47,7 +47,7 @@ impl UserFiles {
             return Ok(Self { passwd: text(passwd), group: text(group) });
         }
         let paths = [Path::new(PASSWD), Path::new(GROUP)];
-        let files = untrusted::read_within(&root, &paths, LONGEST_FILE, PATIENCE)
+        let files = untrusted::read_within(&root, &paths, LONGEST_FILE, READ_TIMEOUT)
             .context(|| "read the container's /etc/passwd and /etc/group".into())?;
         let mut files = files.into_iter().map(text);
         Ok(Self { passwd: files.next().unwrap_or_default(), group: files.next().unwrap_or_default() })
@@ -76,7 +76,7 @@ pub(crate) fn resolve(files: &UserFiles, user: &str, added: &[String]) -> Result
 }
 
 /// A process of a user namespace can have the namespace's ids only (user_namespaces(7)). A group that only the image's
-/// /etc/group gives is left out where it is none of them: it has no file there either.
+/// /etc/group gives is left out if it is not mapped, because no file can belong to it there.
 fn check_mapped(user: &mut User, group: &str, added: &[String]) -> Result<()> {
     use crate::rootless::{Kind, is_mapped};
     let asked = added.iter().map(|name| gid(group, name)).collect::<Result<Vec<_>>>()?;
