@@ -127,7 +127,8 @@ fn a_runtime_directory_that_is_not_the_users_own_is_not_used_and_that_is_said() 
     let foreign = t.path("foreign");
     std::fs::create_dir(&foreign).unwrap();
     std::fs::set_permissions(&foreign, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
-    for (dir, why) in [(foreign.as_path(), "belongs to user 0"), (Path::new("relative"), "no absolute path")]
+    for (dir, why) in
+        [(foreign.as_path(), "belongs to user 0"), (Path::new("relative"), "not an absolute path")]
     {
         let said = in_session(&t, Some(dir), &["ps"]);
         assert!(said.success() && said.stderr.contains(why), "{said}");

@@ -204,8 +204,8 @@ fn described(top: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
 fn describe(path: &Path) -> std::io::Result<Vec<u8>> {
     let meta = std::fs::symlink_metadata(path)?;
     let kind = meta.file_type();
-    // overlayfs.rst, "whiteouts and opaque directories": a character device 0:0. The tar says nothing of its owner, mode
-    // and time, so they are those of its making.
+    // overlayfs.rst, "whiteouts and opaque directories": a character device 0:0. The tar does not record its owner,
+    // mode and time, so they are not compared.
     if kind.is_char_device() && meta.rdev() == 0 {
         return Ok(b"whiteout".to_vec());
     }

@@ -48,7 +48,7 @@ impl Compression {
     }
 }
 
-/// Files that hold a root file system too, and how it becomes a tar.
+/// Other formats that can hold a root file system. The error's hint says how to turn one into a tar.
 fn foreign(start: &[u8]) -> Option<Error> {
     let (what, instead) = match start {
         [b'h', b's', b'q', b's', ..] => {

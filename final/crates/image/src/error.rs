@@ -12,7 +12,7 @@ pub enum Error {
     Refused { member: String, why: String },
     #[error("the archive is damaged: {0}")]
     Damaged(String),
-    /// Of a kind that is known, and no archive.
+    /// The input is in a known format that is not a tar.
     #[error("this is {what}, and not a tar")]
     Foreign { what: &'static str, instead: &'static str },
     #[error("this is no image: {0}")]

@@ -56,7 +56,7 @@ impl Images {
     pub fn tops(&self) -> Result<Vec<(String, Vec<String>)>> {
         let mut tops = Vec::new();
         for line in self.catalog()?.lines() {
-            // One that is damaged stands on nothing that is known.
+            // A damaged image's layers are not known.
             let Ok((_, config)) = line.entry().and_then(|entry| self.documents(&entry)) else { continue };
             let name = line.name().and_then(|name| Reference::parse(name).ok()).map(|name| name.familiar());
             if let Some(top) = chain_ids(&config).pop() {

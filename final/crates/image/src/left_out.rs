@@ -1,18 +1,20 @@
-//! What an image lacks: in a user namespace other owners than its ids, and device nodes; and perhaps the end of an archive.
+//! What was left out of an image: owners whose ids are not mapped and device nodes, both in a user namespace, and
+//! perhaps the end of an archive.
 //!
-//! The rest of the image is there, so it is no error; but somebody has to say it, and this crate has no terminal.
+//! This is not an error, because the rest of the image is there. The command line reports it, because this crate prints
+//! nothing.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
 static REPORTER: OnceLock<fn(&LeftOut)> = OnceLock::new();
 
-/// What is not as the image has it, of the layers that one command unpacked.
+/// What the layers unpacked by one command lack.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LeftOut {
-    /// So many files have an owner who is no id of the user namespace, and belong to its root.
+    /// How many files belong to the namespace's root because their owner's id is not mapped.
     pub owners: u64,
-    /// Device nodes and other names of theirs, without those in /dev: a container has a /dev of its own.
+    /// Device nodes and hard links to them, except those in /dev, because a container has its own /dev.
     pub devices: Vec<PathBuf>,
     /// The archive has no end marker.
     pub end: bool,
@@ -25,7 +27,7 @@ impl LeftOut {
         self.devices.extend(other.devices.iter().filter(|path| !path.starts_with("dev")).cloned());
     }
 
-    /// Tells whoever asked to be told; nobody when nothing was left out.
+    /// Calls the reporter, unless nothing was left out.
     pub(crate) fn report(&self) {
         if let Some(reporter) = REPORTER.get()
             && *self != Self::default()
@@ -35,7 +37,7 @@ impl LeftOut {
     }
 }
 
-/// Has `reporter` told, from now on, of what is left out. The first one counts.
+/// Sets the function that reports what is left out. Only the first call counts.
 pub fn report_to(reporter: fn(&LeftOut)) {
     let _ = REPORTER.set(reporter);
 }

@@ -35,8 +35,8 @@ struct Removal<'a> {
 }
 
 impl Images {
-    /// Takes names away; with its last one, or by id, an image goes. `used_by` names a container that needs it. What
-    /// becomes of each name is told for itself. All of them are one change, and one sweep after it.
+    /// Removes names. An image goes with its last name, or by id. `used_by` names a container that uses it. Returns one
+    /// result for each name. All removals are one change of the catalog, followed by one sweep.
     pub fn remove(
         &self,
         names: &[String],
@@ -178,8 +178,8 @@ impl Images {
     }
 }
 
-/// What the images need, in hex. Nothing is known to be needless while an image that is damaged does not say what it
-/// needs: its blobs may be fetched again, and a container may stand on its layers.
+/// What the images need, in hex. `None` while a damaged image does not tell what it needs; then nothing of that kind is
+/// swept, because its blobs may be repaired and a container may use its layers.
 struct Needed {
     blobs: Option<HashSet<String>>,
     layers: Option<HashSet<String>>,

@@ -38,7 +38,7 @@ impl Staging {
         self.directory.diff()
     }
 
-    /// Adds what `fill` writes. Zeros in it take no space: a layer may be a large file with little in it.
+    /// Adds what `fill` writes. Blocks of zeros become holes, because a layer may be a large file with little data.
     pub(crate) fn add(
         &self,
         fill: impl FnOnce(&mut Hasher<HoleWriter<File>>) -> Result<()>,

@@ -57,17 +57,17 @@ pub struct ImageRecord {
     pub labels: BTreeMap<String, String>,
     /// Chain IDs, lowest first.
     pub layers: Vec<Digest>,
-    /// Why it cannot be used, where that is so. Then little is known of it.
+    /// Why the image cannot be used, if it is damaged. The other fields are then mostly empty.
     pub damaged: Option<String>,
 }
 
 impl Images {
-    /// Costs nothing but once, in a root that an older hull wrote: what is there is read when it is asked for.
+    /// Reads nothing yet, except in a root that an older hull wrote, which is upgraded once.
     pub fn open(root: &Root) -> Result<Self> {
         let images = Self { root: root.clone() };
         if root.is_outdated() {
             match images.upgrade() {
-                // Whoever asks for images is told. What needs none goes on.
+                // A damaged index is reported by commands that use images. The others go on.
                 Err(Error::Json { .. }) => {}
                 upgraded => upgraded?,
             }
@@ -188,7 +188,7 @@ impl Images {
         Ok(self.read_json::<Manifest>(&entry.digest)?.config.digest)
     }
 
-    /// The newest first. One that is damaged is in it.
+    /// The newest first. Damaged images are included.
     pub fn list(&self) -> Result<Vec<ImageRecord>> {
         let mut records: Vec<ImageRecord> = Vec::new();
         // The same image may be here with its layers packed in two ways.

@@ -36,7 +36,7 @@ pub enum Error {
     InvalidPort { text: String, why: String },
     #[error("port taken: {address} ({protocol}) is held by another process")]
     PortTaken { address: String, protocol: &'static str },
-    #[error("port not permitted: {address} ({protocol}) is kept for root")]
+    #[error("port not permitted: {address} ({protocol}) is reserved for root")]
     PortReserved { address: String, protocol: &'static str },
 }
 

@@ -114,7 +114,7 @@ pub fn choose_subnet(
     })
 }
 
-/// What a pool of IPv4 is divided into. One of IPv6 is for networks that ask for it.
+/// The subnets that an IPv4 pool is divided into; none for IPv6, which networks have to ask for.
 fn subnets(base: Subnet, prefix: u8) -> impl Iterator<Item = Subnet> {
     let divided = !base.is_ipv6() && (base.prefix()..=30).contains(&prefix);
     let count = if divided { 1_u128 << (prefix - base.prefix()) } else { 0 };

@@ -61,7 +61,8 @@ impl Error {
     }
 }
 
-/// Who holds a lock, for a sentence. 0 is a process that cannot be seen from here.
+/// Describes the holder of a lock within a sentence. A pid of 0 is a process in a pid namespace that is not visible
+/// from here.
 pub fn describe_holder(pid: i32, is_stopped: bool) -> String {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     let state = if is_stopped { ", which is stopped" } else { "" };
@@ -71,6 +72,7 @@ pub fn describe_holder(pid: i32, is_stopped: bool) -> String {
     }
 }
 
+/// What the user can do about the holder of a lock. A pid of 0 as in [`describe_holder`].
 pub fn hint_at_holder(pid: i32, is_stopped: bool) -> String {
     match (pid, is_stopped) {
         (0, _) => "wait until that process has ended".into(),

@@ -1,8 +1,9 @@
 //! Unpacked layers: `layers/<chain-id>/diff`, made once and shared by every container that stands on them. Beside it
 //! `size`, the bytes in its files, where they were counted on their way in: a look at each file takes as long as writing it.
 //!
-//! An ordinary user without subordinate ids has one id, to whom every file belongs. What is unpacked then is kept apart, in
-//! `layers-one-id`: once there are ranges, an image is unpacked anew, and no container's layers change under it.
+//! An ordinary user without subordinate ids has one id, which owns every file. Layers unpacked that way are kept apart,
+//! in `layers-one-id`: once the user has subordinate ids, images are unpacked anew, and the layers of existing
+//! containers do not change.
 //!
 //! A layer directory that has its name is complete and on the disk, and never changes until it is removed whole. So
 //! readers need no lock, and two commands that unpack the same layer at once only do the work twice.
@@ -37,7 +38,7 @@ impl LayerStore {
         Self { dir: root.layers_dir() }
     }
 
-    /// This one, and where it has what takes to remove them, the one of a time when the user had one id.
+    /// The root's layer store and, if there is one, the store from when the user had one id, so that both are swept.
     pub fn all(root: &Root) -> Vec<Self> {
         let other = root.one_id_layers_dir();
         let own = Self::new(root);

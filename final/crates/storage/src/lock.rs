@@ -3,8 +3,8 @@
 //! A lock covers a state transition and never a wait for something to happen. The file may be removed together with
 //! its object, so a lock counts only when its path still leads to the file that was locked.
 //!
-//! flock(2) knows no timeout, and a holder that somebody has stopped (Ctrl-Z) never lets go. Where a holder may be at
-//! work for long, the lock is therefore asked for again and again, and a holder that is stopped is an error.
+//! flock(2) has no timeout, and a holder that somebody has stopped (Ctrl-Z) never releases the lock. So a lock that may
+//! be held for long is polled, and a stopped holder is an error.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -44,9 +44,9 @@ impl Lock {
         Ok(acquire(path, FlockOperation::LockExclusive)?.expect("a blocking lock is granted or fails"))
     }
 
-    /// Like [`Self::exclusive`], but an error when the holder is stopped, or has not let go within `patience`.
-    pub fn exclusive_within(path: &Path, patience: Option<Duration>) -> Result<Self> {
-        acquire_within(path, FlockOperation::NonBlockingLockExclusive, patience)
+    /// Like [`Self::exclusive`], but an error when the holder is stopped, or has not let go within `timeout`.
+    pub fn exclusive_within(path: &Path, timeout: Option<Duration>) -> Result<Self> {
+        acquire_within(path, FlockOperation::NonBlockingLockExclusive, timeout)
     }
 
     /// Like [`Self::shared`], but an error when the holder is stopped.
@@ -65,10 +65,10 @@ impl Lock {
     }
 }
 
-fn acquire_within(path: &Path, operation: FlockOperation, patience: Option<Duration>) -> Result<Lock> {
+fn acquire_within(path: &Path, operation: FlockOperation, timeout: Option<Duration>) -> Result<Lock> {
     let started = Instant::now();
     let mut pause = Duration::from_micros(100);
-    // Looking for the holder keeps all file locks of the machine waiting for a moment, so it is done seldom.
+    // Reading /proc/locks blocks all file locks of the machine for a moment, so it is done seldom.
     let mut look = started + STOPPED;
     let mut stopped = None;
     loop {
@@ -76,7 +76,7 @@ fn acquire_within(path: &Path, operation: FlockOperation, patience: Option<Durat
             return Ok(lock);
         }
         let now = Instant::now();
-        let is_over = patience.is_some_and(|patience| now - started >= patience);
+        let is_over = timeout.is_some_and(|timeout| now - started >= timeout);
         if now >= look || is_over {
             let holder = File::open(path).ok().and_then(|file| holders(&file).into_iter().next());
             let is_stopped = holder.as_ref().is_some_and(ProcessId::is_stopped);
@@ -112,7 +112,7 @@ pub fn holders(file: &File) -> Vec<ProcessId> {
     found.filter_map(|(pid, _)| ProcessId::of(pid).ok()).collect()
 }
 
-/// For file systems whose files tell another device than `/proc/locks` does (btrfs).
+/// For file systems on which stat(2) and `/proc/locks` show different devices (btrfs).
 fn has_open(pid: i32, meta: &fs::Metadata) -> bool {
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let mut open = entries.filter_map(|entry| fs::metadata(entry.path()).ok());
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn patience_ends_and_the_error_names_the_holder() {
+    fn the_timeout_ends_the_wait_and_the_error_names_the_holder() {
         let scratch = Scratch::new();
         let path = scratch.path().join("lock");
         let _held = Lock::exclusive(&path).unwrap();

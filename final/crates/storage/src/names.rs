@@ -68,7 +68,7 @@ pub fn release(root: &Root, name: &str, id: &str) -> Result<()> {
     }
 }
 
-/// The names that say they are the container's: for one whose record does not tell.
+/// The names that a container has claimed, for one whose record is damaged.
 pub fn of_container(root: &Root, id: &str) -> Result<Vec<String>> {
     let mut names = crate::staging::names_in(&root.names_dir())?;
     names.retain(|name| {
@@ -134,7 +134,7 @@ fn path(root: &Root, name: &str) -> Result<PathBuf> {
     Ok(root.names_dir().join(name))
 }
 
-/// What a name's file says.
+/// The content of a name's file.
 enum Found {
     Nothing,
     Claim(Claim),
@@ -142,7 +142,7 @@ enum Found {
     Damaged,
 }
 
-/// Where the file is damaged, the containers are asked which of them has the name.
+/// If the file is damaged, the records of all containers are searched for the name.
 fn read(root: &Root, name: &str) -> Result<Found> {
     match file::read_json::<Claim>(&path(root, name)?) {
         Ok(claim) => Ok(claim.map_or(Found::Nothing, Found::Claim)),

@@ -211,11 +211,11 @@ impl Paths<'_> {
     }
 }
 
-/// Before Linux 6.5 overlay keeps whatever option it is told as a string, and looks at it only when it is mounted: then it
-/// refuses what it does not know, with a line in the kernel's log each time. So it is told one that no kernel knows.
+/// Before Linux 6.5 overlay accepts any option and checks it only when it is mounted, where it refuses unknown ones
+/// with a line in the kernel's log each time. So this sets an option that no kernel knows.
 fn takes_anything(context: &OwnedFd) -> bool {
     let taken = fsconfig_set_flag(context, "hull").is_ok();
-    // The complaint about it is not to explain a later failure.
+    // Takes the kernel's message about it away, so that it does not explain a later failure.
     drop(explained(context, "", Errno::INVAL));
     taken
 }

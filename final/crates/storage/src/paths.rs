@@ -1,4 +1,4 @@
-//! Where the two directories of a root are when nobody says so.
+//! The default data and run directories of a root.
 //!
 //! ```text
 //! root            /var/lib/hull                    /run/hull
@@ -6,9 +6,9 @@
 //!                 ~/.local/share/hull              $XDG_RUNTIME_DIR/hull, /run/user/UID/hull, or
 //!                                                  run in the data directory
 //! ```
-//! `XDG_RUNTIME_DIR` is set in a login session and absent in the shells of cron and `su`. Were it asked each time, a container
-//! begun in the one would seem to have ended in the other. So the first command of a boot writes its choice down, in
-//! `run-root.json` of the data directory, and the others take it, as long as the directory it lies in exists.
+//! `XDG_RUNTIME_DIR` is set in a login session and absent in the shells of cron and `su`. If each command read it, a
+//! container started in the one would seem to have ended in the other. So the first command of a boot writes its choice
+//! to `run-root.json` in the data directory, and the others use it as long as its parent directory exists.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ struct RunRoot {
     boot_id: String,
 }
 
-/// What of the environment counts for an ordinary user.
+/// The parts of the environment that count for an ordinary user.
 struct Environment {
     home: Option<PathBuf>,
     data_home: Option<PathBuf>,
@@ -49,7 +49,7 @@ struct Environment {
 }
 
 impl Paths {
-    /// What the user said, and what the environment says of the rest.
+    /// The directories that the user named, and defaults from the environment for the others.
     pub fn choose(data: Option<PathBuf>, run: Option<PathBuf>) -> Self {
         match (data, run) {
             (Some(data), Some(run)) => Self { data, run, ignored: vec![] },
@@ -78,14 +78,14 @@ impl Environment {
     fn paths(self, data: Option<PathBuf>, run: Option<PathBuf>) -> Paths {
         let mut ignored = Vec::new();
         let mut refuse = |name: &str, path: &Path, why: String| {
-            ignored.push(format!("{name} is not used, for its value {} {why}", path.display()));
+            ignored.push(format!("{name} is not used, because its value {} {why}", path.display()));
         };
         let data = data.unwrap_or_else(|| {
             let absolute = self.data_home.filter(|path| {
                 // XDG Base Directory Specification: a relative path is invalid and to be ignored.
                 let is_absolute = path.is_absolute();
                 if !is_absolute {
-                    refuse("XDG_DATA_HOME", path, "is no absolute path".into());
+                    refuse("XDG_DATA_HOME", path, "is not an absolute path".into());
                 }
                 is_absolute
             });
@@ -108,7 +108,7 @@ impl Environment {
     }
 }
 
-/// Who the user is where login managers know them: in a user namespace of their own they are its root.
+/// The user's id outside their own user namespace, where they are root. The login manager knows them by it.
 fn outer_user() -> u32 {
     let own = rustix::process::geteuid().as_raw();
     let map = hull_sys::fs::read_kernel_text("/proc/self/uid_map").unwrap_or_default();
@@ -120,11 +120,11 @@ fn outer_user() -> u32 {
     map.lines().find_map(outer).unwrap_or(own)
 }
 
-/// Why nothing is to be kept in a directory, as the end of a sentence. Whoever owns it, or may write to it, can exchange what
-/// is in it.
+/// Why a directory is not safe to use, as the end of a sentence; `None` if it is. Its owner, and whoever may write to
+/// it, can replace what is in it.
 fn unusable(path: &Path) -> Option<String> {
     if !path.is_absolute() {
-        return Some("is no absolute path".into());
+        return Some("is not an absolute path".into());
     }
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = match rustix::fs::open(path, flags, Mode::empty()) {
@@ -141,8 +141,8 @@ fn unusable(path: &Path) -> Option<String> {
     (metadata.mode() & 0o022 != 0).then(|| "can be written by others".into())
 }
 
-/// The run root that an earlier command of this boot chose, or else `chosen`, which is then written down. What cannot be
-/// written here cannot be written by the command itself either, which says why.
+/// The run root that an earlier command of this boot chose, or else `chosen`, which is then written down. A failure to
+/// write is ignored, because the command itself then fails to write there and reports why.
 fn remembered(data: &Path, chosen: &Path) -> PathBuf {
     let path = data.join(REMEMBERED);
     let Ok(boot_id) = boot_id() else { return chosen.into() };
@@ -156,7 +156,7 @@ fn remembered(data: &Path, chosen: &Path) -> PathBuf {
         Some(earlier) if holds(&earlier) => return earlier.path,
         Some(_) => drop(file::write_json_atomic(&path, &record)),
         None if make_dirs(data, 0o710).is_ok() => {
-            // Two first commands at once: one of them writes, and the other one finds it written.
+            // Of two first commands at the same time one creates the file, and the other reads it.
             if let Ok(false) = file::create_json(&path, &record)
                 && let Some(earlier) = earlier().filter(holds)
             {
@@ -175,11 +175,11 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
-    struct World {
+    struct Home {
         scratch: Scratch,
     }
 
-    impl World {
+    impl Home {
         fn new() -> Self {
             let scratch = Scratch::new();
             for dir in ["home", "runtime", "login"] {
@@ -209,44 +209,44 @@ mod tests {
 
     #[test]
     fn the_first_choice_of_a_boot_is_everybodys() {
-        let world = World::new();
-        let first = world.paths(Some("runtime"), "none");
-        assert_eq!(first.run, world.path("runtime/hull"));
-        assert_eq!(first.data, world.path("home/.local/share/hull"));
-        assert_eq!(world.paths(None, "login"), first, "without the variable");
-        fs::remove_dir(world.path("runtime")).unwrap();
-        assert_eq!(world.paths(None, "login").run, world.path("login/hull"), "its directory is gone");
+        let home = Home::new();
+        let first = home.paths(Some("runtime"), "none");
+        assert_eq!(first.run, home.path("runtime/hull"));
+        assert_eq!(first.data, home.path("home/.local/share/hull"));
+        assert_eq!(home.paths(None, "login"), first, "without the variable");
+        fs::remove_dir(home.path("runtime")).unwrap();
+        assert_eq!(home.paths(None, "login").run, home.path("login/hull"), "its directory is gone");
     }
 
     #[test]
     fn without_the_variable_the_login_managers_directory_is_taken_and_else_one_of_our_own() {
-        let world = World::new();
-        assert_eq!(world.paths(None, "login").run, world.path("login/hull"));
-        let world = World::new();
-        let own = world.path("home/.local/share/hull/run");
-        assert_eq!(world.paths(None, "none").run, own);
-        assert_eq!(world.paths(Some("runtime"), "login").run, own, "remembered");
+        let home = Home::new();
+        assert_eq!(home.paths(None, "login").run, home.path("login/hull"));
+        let home = Home::new();
+        let own = home.path("home/.local/share/hull/run");
+        assert_eq!(home.paths(None, "none").run, own);
+        assert_eq!(home.paths(Some("runtime"), "login").run, own, "remembered");
     }
 
     #[test]
     fn a_choice_of_another_boot_is_made_anew() {
-        let world = World::new();
-        let data = world.paths(Some("runtime"), "none").data;
-        let old = RunRoot { path: world.path("login/hull"), boot_id: "another".into() };
+        let home = Home::new();
+        let data = home.paths(Some("runtime"), "none").data;
+        let old = RunRoot { path: home.path("login/hull"), boot_id: "another".into() };
         file::write_json_atomic(&data.join(REMEMBERED), &old).unwrap();
-        assert_eq!(world.paths(Some("runtime"), "none").run, world.path("runtime/hull"));
+        assert_eq!(home.paths(Some("runtime"), "none").run, home.path("runtime/hull"));
     }
 
     #[test]
     fn a_runtime_directory_that_is_not_ours_alone_is_not_used_and_said() {
-        let world = World::new();
-        fs::set_permissions(world.path("runtime"), PermissionsExt::from_mode(0o770)).unwrap();
-        std::os::unix::fs::symlink(world.path("login"), world.path("link")).unwrap();
+        let home = Home::new();
+        fs::set_permissions(home.path("runtime"), PermissionsExt::from_mode(0o770)).unwrap();
+        std::os::unix::fs::symlink(home.path("login"), home.path("link")).unwrap();
         for (dir, why) in
             [("runtime", "written by others"), ("./rel", "absolute"), ("link", "opened"), ("no", "opened")]
         {
-            let paths = world.paths(Some(dir), "login");
-            assert_eq!(paths.run, world.path("login/hull"), "{dir}");
+            let paths = home.paths(Some(dir), "login");
+            assert_eq!(paths.run, home.path("login/hull"), "{dir}");
             assert!(paths.ignored.len() == 1 && paths.ignored[0].contains(why), "{:?}", paths.ignored);
         }
         assert!(unusable(Path::new("relative")).is_some());

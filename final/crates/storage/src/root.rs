@@ -102,12 +102,12 @@ impl Root {
         self.run.join("containers").join(id)
     }
 
-    /// Whether an older hull wrote it, and the crates that own a part of it have to take that over.
+    /// True if an older hull wrote this root, so that the crates which own parts of it have to upgrade them.
     pub fn is_outdated(&self) -> bool {
         self.format < FORMAT
     }
 
-    /// All has been taken over.
+    /// Records that all parts have been upgraded.
     pub fn note_format(&self) -> Result<()> {
         file::write_json_atomic(&self.data.join("version"), &Version { format: FORMAT })
     }
@@ -171,14 +171,15 @@ pub fn private_directory(dir: &Path, mode: u32) -> Result<PathBuf> {
     let context = || format!("look at {}", dir.display());
     let path = dir.canonicalize().context(context)?;
     let owner = fs::metadata(&path).context(context)?.uid();
-    // Whoever owns the directory can exchange what is in it. One of root's that we may write to belongs to everybody.
+    // Whoever owns the directory can exchange what is in it. A directory of root's that this user may write to is
+    // writable for everybody.
     if owner != rustix::process::geteuid().as_raw() {
         return Err(Error::ForeignDirectory { path, owner });
     }
     Ok(path)
 }
 
-/// The format; none where no hull has been before.
+/// The format of the root; `None` for a new one.
 fn check_version(data: &Path) -> Result<Option<u32>> {
     let path = data.join("version");
     let Some(version) = file::read_json::<Version>(&path)? else { return Ok(None) };

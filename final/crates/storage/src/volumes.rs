@@ -49,7 +49,7 @@ pub struct Volume {
     /// Where the data is. Depends on the root, so it is not written down.
     #[serde(skip)]
     pub mountpoint: PathBuf,
-    /// Why its record cannot be read; everything but name and place is then unknown.
+    /// Why its record cannot be read; everything but the name and the mount point is then unknown.
     #[serde(skip)]
     pub damage: Option<String>,
 }
@@ -118,7 +118,7 @@ impl Volumes {
         Ok(volumes)
     }
 
-    /// Like [`Self::find`], but a volume whose record cannot be read is still one.
+    /// Like [`Self::find`], but finds a volume whose record cannot be read, too.
     fn find_any(&self, name: &str) -> Result<Option<Volume>> {
         match self.find(name) {
             Err(error @ (Error::Damaged { .. } | Error::NewerFormat { .. })) => Ok(Some(Volume {

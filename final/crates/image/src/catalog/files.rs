@@ -11,14 +11,15 @@ use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
 use crate::store::Images;
 
-/// How an `index.json` of hull's begins. Another beginning is another program's, or an older hull's.
+/// How an `index.json` written by hull begins. Any other beginning means that another program, or an older hull, wrote
+/// it.
 const HEAD: &str =
     "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.index.v1+json\",\"manifests\":[\n";
-/// And how it ends: the checksum of the lines in between tells one that was damaged, without parsing them.
+/// How it ends. The checksum of the lines in between detects damage without parsing them.
 const TAIL: &str = "],\"annotations\":{\"org.hull.crc32\":\"";
 const END: &str = "\"}}\n";
 
-/// A file name may have 255 bytes.
+/// The longest name that becomes a file name itself, in bytes; a file name may have 255.
 const LONGEST: usize = 200;
 
 /// Entries being changed, under the lock.
@@ -34,7 +35,7 @@ enum Found {
     Own(Catalog),
     /// Another program, or an older hull, was the last one to write it: what it says counts.
     Foreign(Catalog),
-    /// None, or not to be understood, or not true.
+    /// The file is missing, unreadable or known to be outdated.
     Nothing,
 }
 
@@ -53,7 +54,7 @@ impl Images {
         match read_entry(&path) {
             Ok(Some(entry)) if entry.name() == Some(name) => Ok(Some(entry)),
             Ok(None) if self.has_own_index() => Ok(None),
-            // Damaged, or in no file of its own: perhaps the index knows.
+            // The entry is damaged or has no file of its own, but the index may have it.
             found => match self.catalog()?.named(name) {
                 Some(line) => line.entry().map(Some),
                 None => found.map(|_| None),
@@ -61,7 +62,7 @@ impl Images {
         }
     }
 
-    /// Waits for the lock. What another program changed in `index.json` becomes hull's on the way.
+    /// Waits for the lock. Takes over what another program has changed in `index.json`.
     pub(crate) fn change(&self) -> Result<Change<'_>> {
         let lock = self.lock()?;
         let (catalog, behind) = match self.read_index()? {
@@ -76,7 +77,7 @@ impl Images {
         Ok(Change { images: self, catalog, behind, _lock: lock })
     }
 
-    /// One change, and `index.json` after it.
+    /// Makes one change, and writes `index.json` after it.
     pub(crate) fn change_catalog(&self, change: impl FnOnce(&mut Catalog) -> Result<()>) -> Result<()> {
         let mut changing = self.change()?;
         change(&mut changing.catalog)?;
@@ -97,7 +98,7 @@ impl Images {
         Ok(root.note_format()?)
     }
 
-    /// What the entries' files say, whatever `index.json` does.
+    /// Reads the catalog from the entries' files alone, without `index.json`.
     pub(crate) fn read_entries(&self) -> Result<Catalog> {
         let (mut lines, mut damaged) = (Vec::new(), Vec::new());
         for directory in [self.root().image_names_dir(), self.root().unnamed_images_dir()] {
@@ -105,7 +106,7 @@ impl Images {
             for file in std::fs::read_dir(&directory).context(context)? {
                 let file = file.context(context)?;
                 let name = file.file_name().to_string_lossy().into_owned();
-                // Half written, or gone since.
+                // A temporary file of a write in progress.
                 if name.starts_with('.') {
                     continue;
                 }
@@ -120,7 +121,8 @@ impl Images {
         }
         let named: std::collections::HashSet<String> =
             lines.iter().filter(|line| line.name().is_some()).map(|line| line.digest().to_owned()).collect();
-        // A kill between the two leaves an image both with and without a name.
+        // A command killed between writing one entry and removing the other leaves an image both with and without a
+        // name.
         lines.retain(|line| line.name().is_some() || !named.contains(line.digest()));
         let mut catalog = Catalog::new(lines);
         catalog.damaged = damaged;
@@ -128,7 +130,7 @@ impl Images {
         Ok(catalog)
     }
 
-    /// What an entry's file no longer tells may be in the index.
+    /// Takes entries whose files are damaged from the index, if it has them.
     fn salvage(&self, catalog: &mut Catalog) {
         if catalog.damaged.is_empty() {
             return;
@@ -146,7 +148,8 @@ impl Images {
         }
     }
 
-    /// Names, or digests, of which the entries' files do not say what `index.json` says; made to with `repair`.
+    /// The names, or else digests, of entries whose files differ from `index.json`. With `repair` the files are written
+    /// anew.
     pub(crate) fn differing_entries(&self, repair: bool) -> Result<Vec<String>> {
         let mut change = self.change()?;
         let mut wrong: Vec<String> =
@@ -240,7 +243,7 @@ impl Change<'_> {
         let changes = std::mem::take(&mut self.catalog.changes);
         let line =
             |key: &Key| self.catalog.position(&key.name, &key.digest).map(|at| &self.catalog.lines[at]);
-        // What appears comes first: no image is ever without an entry on its way from one to another.
+        // New entries are written before old ones are removed, so that an image is never without an entry.
         for (key, line) in changes.iter().filter_map(|key| Some((key, line(key).ok()?))) {
             file::write_atomic(&self.images.entry_path(key), line.text().as_bytes(), 0o600)?;
         }

@@ -7,8 +7,8 @@
 //! index.json              all entries, one a line: what other tools read
 //! index.lock              held by whoever changes them
 //! ```
-//! The files of the entries are what counts: each appears, changes and goes by itself, by rename, so a command that
-//! uses one image reads one of them, however many there are. A command that changes some writes `index.json` once, at
+//! The entries' files are authoritative. Each is replaced by itself, by rename, so a command that uses one image reads
+//! one file, however many images there are. A command that changes some writes `index.json` once, at
 //! its end. A kill in between leaves `changing` behind: until the next change has put `index.json` right, hull's own
 //! listings read the entries' files.
 
@@ -37,11 +37,11 @@ pub(crate) struct Catalog {
     changes: BTreeSet<Key>,
     /// Entries that cannot be read.
     damaged: Vec<Damaged>,
-    /// Files of those that go.
+    /// Files of damaged entries that are to be removed.
     given_up: Vec<PathBuf>,
 }
 
-/// An entry of which nothing is known but what its file is called.
+/// A damaged entry, of which only the name of its file is known.
 #[derive(Debug)]
 pub(crate) struct Damaged {
     pub name: String,
@@ -89,8 +89,8 @@ impl Catalog {
         self.position(name, "").ok().map(|at| &self.lines[at])
     }
 
-    /// Gives an image a name, or keeps it without one. Whoever had the name stays too, if need be without one: a
-    /// container may stand on it.
+    /// Gives an image a name, or keeps it without one. An image that had the name before is kept, if need be without a
+    /// name, because a container may use it.
     pub(crate) fn set(&mut self, mut entry: Descriptor, name: Option<&str>) -> Result<()> {
         match name {
             Some(name) => entry.annotations.insert(REF_NAME.into(), name.into()),
@@ -134,7 +134,7 @@ impl Catalog {
         self.remove(name, "");
     }
 
-    /// Takes away what an image is kept by without a name. These entries come first.
+    /// Removes an image's entries without a name. They sort first.
     pub(crate) fn remove_unnamed(&mut self, id: &str) {
         let unnamed = self.lines.iter().take_while(|line| line.name().is_none());
         let gone: Vec<Key> = unnamed.filter(|line| line.id() == id).map(Key::of).collect();
@@ -147,7 +147,7 @@ impl Catalog {
         self.lines.retain(keep);
     }
 
-    /// Changes what is said of one manifest, under each of its names.
+    /// Changes the descriptor of one manifest, under each of its names.
     pub(crate) fn update(&mut self, digest: &str, change: impl Fn(&mut Descriptor)) -> Result<()> {
         let entries: Vec<_> =
             self.lines().filter(|line| line.digest() == digest).map(Line::entry).collect::<Result<_>>()?;

@@ -1,4 +1,4 @@
-//! A name that was meant, perhaps.
+//! Suggests the image name that the user may have meant.
 
 use super::Catalog;
 use crate::reference::Reference;
@@ -18,7 +18,7 @@ impl Catalog {
     }
 }
 
-/// Levenshtein's.
+/// The Levenshtein distance.
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (i, x) in a.chars().enumerate() {

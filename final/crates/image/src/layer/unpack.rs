@@ -46,8 +46,9 @@ pub(crate) struct Packed<'a> {
     pub source: Source<'a>,
     /// Of the uncompressed tar.
     pub diff_id: Digest,
-    /// Whether a tar without its end marker is worth a word. It may have been cut short; but some tools leave the marker out,
-    /// and tar(1) and docker take such an archive. Of a layer the diff ID tells; a tar that somebody imports has nothing else.
+    /// Whether to warn about a tar without an end marker. It may have been cut short, but some tools leave the marker
+    /// out, and tar(1) and docker accept such an archive. A layer is verified by its diff ID; an imported tar by
+    /// nothing else.
     pub note_missing_end: bool,
 }
 

@@ -158,8 +158,8 @@ impl<R: BufRead> Members<R> {
         }
     }
 
-    /// Writes the file that the current member is, which is new. Its zeros become holes, for a layer has none (image-spec,
-    /// layer.md, "Sparse files"): what was one in a container is one again.
+    /// Writes the file that the current member is, which is new. Blocks of zeros become holes: a layer cannot record
+    /// holes (image-spec, layer.md, "Sparse files"), so this restores those of the original file.
     pub(crate) fn copy_to(&mut self, member: &Member, file: &mut File) -> Result<()> {
         let write = |source| Error::Io { action: format!("write {}", member.shown()), source };
         match &member.sparse {

@@ -67,7 +67,7 @@ fn sources(images: &Images, target: &Reference) -> Result<Vec<Mountable>> {
         let entry = entry?;
         for origin in entry.origins().iter().filter_map(|origin| Reference::parse(origin).ok()) {
             if origin.registry() == target.registry() && origin.path() != target.path() {
-                // One that is damaged has nothing to offer.
+                // A damaged image has no layers to offer.
                 let Ok(manifest) = images.read_json::<Manifest>(&entry.digest) else { continue };
                 let blobs = manifest.layers.into_iter().map(|layer| layer.digest).collect();
                 sources.push(Mountable { repository: origin.path().to_owned(), blobs });

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::client::{Call, Client};
 use super::http::Response;
-use super::patience::pause;
+use super::retry::pause;
 use crate::config::Descriptor;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Context, Error, Result};

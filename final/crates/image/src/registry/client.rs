@@ -8,7 +8,7 @@ use super::credentials::Credential;
 use super::endpoint::{self, Endpoint};
 use super::failure::{self, Failure, shown};
 use super::http::{Base, Http, Payload, Response, host_of, resolve};
-use super::patience::{ATTEMPTS, PATIENCE, pause, retry_after};
+use super::retry::{ATTEMPTS, MAX_PAUSE, pause, retry_after};
 use super::token;
 use super::{Access, challenge::Challenge};
 use crate::error::{Error, RegistryProblem, Result};
@@ -103,7 +103,7 @@ impl<'a> Client<'a> {
                 }
                 408 | 429 | 500 | 502 | 503 | 504 if call.repeat && passing + 1 < ATTEMPTS => {
                     let after = retry_after(&response);
-                    if after.is_some_and(|after| after > PATIENCE) {
+                    if after.is_some_and(|after| after > MAX_PAUSE) {
                         return Ok(response);
                     }
                     passing += 1;

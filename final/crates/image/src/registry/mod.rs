@@ -6,7 +6,7 @@
 //! first        whom to ask for a name, short or with mirrors
 //! credentials  config.json, auth.json    helper  programs that keep them    login  and how they get there
 //! client       a conversation: leave, redirects
-//!   patience  when to ask again
+//!   retry     when to ask again
 //!   http  one request      tls  certificates     proxy  from the environment
 //!   challenge, token       how leave is asked    failure  errors in words
 //! manifests, blobs, upload, lists              what is asked for
@@ -24,8 +24,8 @@ mod http;
 mod lists;
 mod login;
 mod manifests;
-mod patience;
 mod proxy;
+mod retry;
 mod settings;
 mod tls;
 mod token;

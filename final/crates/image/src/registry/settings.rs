@@ -19,7 +19,7 @@ pub struct Settings {
     unqualified_search_registries: Vec<String>,
     registry: Vec<Registry>,
     aliases: BTreeMap<String, String>,
-    /// Of format 1.
+    /// The tables of format 1.
     registries: FormatOne,
     /// Networks whose registries need no certificate: docker's `insecure-registries` may name some.
     #[serde(skip)]
@@ -98,7 +98,7 @@ impl Settings {
         Ok(settings.in_format_two())
     }
 
-    /// What format 1 says, said as format 2 does.
+    /// Converts what format 1 has into format 2.
     fn in_format_two(mut self) -> Self {
         let FormatOne { search, insecure, block } = std::mem::take(&mut self.registries);
         if self.unqualified_search_registries.is_empty() {

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::client::{Call, Client};
 use super::http::{Payload, Response};
-use super::patience::pause;
+use super::retry::pause;
 use crate::digest::Digest;
 use crate::error::Result;
 

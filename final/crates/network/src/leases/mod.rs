@@ -65,7 +65,7 @@ enum Record {
     Wired(String),
     /// In seconds of `CLOCK_BOOTTIME`: no correction of the clock turns it back.
     Released(u64),
-    /// The file is damaged. Somebody may have the address, so nobody else gets it.
+    /// The file is damaged. A container may have the address, so no other one gets it.
     #[serde(skip)]
     Unreadable,
 }
@@ -138,7 +138,7 @@ impl Leases {
                 Err(Error::AddressTaken { address, container: format!("at the other end of {link}") })
             }
             State::Unknown => {
-                let container = format!("nobody knows which: {} is damaged", self.path(address).display());
+                let container = format!("(unknown, because {} is damaged)", self.path(address).display());
                 Err(Error::AddressTaken { address, container })
             }
             // Who asks for an address by name gets it, rested or not.
@@ -178,7 +178,7 @@ impl Leases {
         Ok(found)
     }
 
-    /// Ends whatever leases the container has: for one whose own files do not tell. The addresses.
+    /// Ends all leases of a container whose own files are damaged. Returns their addresses.
     pub fn release_all(&self, container: &str) -> Result<Vec<IpAddr>> {
         let mut released = Vec::new();
         for address in self.addresses()? {
@@ -243,7 +243,7 @@ impl Leases {
         let _lock = self.lock()?;
         match self.read(address)? {
             Some(Record::Held(holder)) if holder.container != container => {}
-            // The container knew that it was its own.
+            // The caller's container had this address.
             Some(Record::Held(_) | Record::Unreadable) => self.write(address, &Record::Released(now))?,
             _ => {}
         }
@@ -296,7 +296,7 @@ impl Leases {
 
     fn last(&self) -> Result<Last> {
         match file::read_json(&self.dir.join("last")) {
-            // No more than a preference is lost with it.
+            // Only a preference is lost with it.
             Err(hull_storage::Error::Damaged { .. }) => Ok(Last::default()),
             last => Ok(last?.unwrap_or_default()),
         }

@@ -48,7 +48,7 @@ impl Directory {
         });
     }
 
-    /// One more name, for whoever goes by `name` when it is asked for.
+    /// Adds an alias for `name`, which is looked up each time the alias is asked for.
     pub fn link(&mut self, alias: &str, name: &str) {
         // A whole id is known by its first twelve digits.
         let is_id = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());

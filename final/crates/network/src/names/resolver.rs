@@ -14,7 +14,7 @@ use super::stream::Stream;
 use crate::error::{Context, Result};
 
 /// How long a server has before the next one is asked, and how often all of them are.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 const ROUNDS: usize = 2;
 /// Questions that are on their way to others; the oldest one goes for a new one.
 const PENDING: usize = 128;
@@ -182,7 +182,7 @@ impl Pending {
             let server = servers[self.tries % servers.len()];
             self.tries += 1;
             if self.ask(server).is_ok() {
-                self.deadline = Instant::now() + PATIENCE;
+                self.deadline = Instant::now() + TIMEOUT;
                 return true;
             }
         }

@@ -13,7 +13,7 @@ use super::message::{self, Question};
 use super::resolver::failure;
 
 /// An asker who is silent for so long, or a server, has gone.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// So many bytes of answers may wait to be read: who does not read them is not answered any more, or an asker could fill
 /// the memory of whoever answers.
@@ -54,7 +54,7 @@ struct Pipe {
 impl Stream {
     pub(super) fn new(client: TcpStream) -> Option<Self> {
         client.set_nonblocking(true).ok()?;
-        Some(Self { client: Pipe::new(client), asked: None, deadline: Instant::now() + PATIENCE })
+        Some(Self { client: Pipe::new(client), asked: None, deadline: Instant::now() + TIMEOUT })
     }
 
     /// Bytes of answers that wait to be read.
@@ -89,7 +89,7 @@ impl Stream {
                 && self.client.outgoing.len() < UNREAD
                 && let Some(bytes) = self.client.message()
             {
-                self.deadline = Instant::now() + PATIENCE;
+                self.deadline = Instant::now() + TIMEOUT;
                 self.question(&bytes, directory, servers)?;
             }
             let waiting = self.client.outgoing.len();

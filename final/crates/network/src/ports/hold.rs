@@ -22,10 +22,10 @@ pub struct Held {
 }
 
 impl Held {
-    /// Listens where no rule leads connections past the socket: over IPv6 at ::1, or where the container has no IPv6.
+    /// Listens if no rule can forward connections past the socket: over IPv6 at ::1, or when the container has no IPv6.
     pub fn listen(&mut self) {
         if self.container.transport == Transport::Tcp && self.host.is_ipv6() {
-            // What its connections leave in TIME_WAIT is in nobody's way then (ip(7), SO_REUSEADDR).
+            // Connections in TIME_WAIT must not keep others from binding the port (socket(7), SO_REUSEADDR).
             let ready = sockopt::set_socket_reuseaddr(&self.socket, true)
                 .and_then(|()| listen(&self.socket, BACKLOG))
                 .and_then(|()| ioctl_fionbio(&self.socket, true));

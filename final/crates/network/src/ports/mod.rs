@@ -1,7 +1,7 @@
 //! Published ports: what `-p` says, and the sockets that keep a port from everybody else.
 //!
-//! Packets to a published port hardly ever reach its socket: nftables leads them to the container before, but for those
-//! to ::1. The socket is there
+//! Packets to a published port hardly ever reach its socket: nftables forwards them to the container before, except
+//! those to ::1. The socket is there
 //! for the kernel's own answer to the question whether a port is free, the same for hull as for every other program,
 //! and it ends with the process that holds it, however that ends.
 

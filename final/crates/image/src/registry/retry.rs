@@ -6,8 +6,8 @@ use super::http::Response;
 
 /// docker's number.
 pub(super) const ATTEMPTS: u32 = 5;
-/// Who asks for more patience than this gets none.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// A registry that asks for a longer pause than this is not asked again.
+pub(super) const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// What the answer asks for: RFC 9110, 10.2.3.
 pub(super) fn retry_after(response: &Response) -> Option<Duration> {
@@ -37,7 +37,7 @@ fn date(text: &str) -> Option<SystemTime> {
 pub(super) fn pause(attempt: u32, asked: Option<Duration>) {
     let jitter = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic).tv_nsec as u64 / 1000 % 100;
     let own = Duration::from_millis((200 << attempt.min(5)) + jitter);
-    std::thread::sleep(asked.unwrap_or(own).min(PATIENCE));
+    std::thread::sleep(asked.unwrap_or(own).min(MAX_PAUSE));
 }
 
 #[cfg(test)]
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patience_is_asked_for_in_seconds_or_until_a_date() {
+    fn a_pause_is_asked_for_in_seconds_or_until_a_date() {
         let now = date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
         assert_eq!(now, SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777));
         for (value, seconds) in [
