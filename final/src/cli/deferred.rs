@@ -13,8 +13,8 @@ use crate::docker::bools;
 /// Whether a flag that is on or off may say which: `--rm=false`.
 static BOOLEANS_HAVE_VALUES: AtomicBool = AtomicBool::new(false);
 
-/// For the rest of this process. It is no part of the first reading of a command line, nor of its help: there a flag
-/// without a value is shown without one, as docker shows it.
+/// From now on boolean flags accept values. They do not at the first reading of a command line, nor in its help, which
+/// shows such a flag without a value, as docker's does.
 pub fn allow_values_of_booleans() {
     BOOLEANS_HAVE_VALUES.store(true, Ordering::Relaxed);
 }

@@ -148,7 +148,7 @@ pub struct Load {
     /// Another platform than this machine's: OS/ARCH[/VARIANT]
     #[arg(long, value_name = "PLATFORM")]
     pub platform: Option<String>,
-    /// Print no progress, which hull never does here
+    /// Accepted for docker's sake: no progress is printed anyway
     #[arg(short, long)]
     pub quiet: bool,
 }

@@ -20,7 +20,8 @@ pub use deferred::Deferred;
 /// Reads the command line.
 pub fn parse() -> Result<Cli, clap::Error> {
     Cli::try_parse().or_else(|error| {
-        // Flags that take no value are what most starts are made of; that they may have one is looked at where one has.
+        // Boolean flags seldom have a value, so flags with optional values are only defined when the first reading
+        // fails.
         let is_set = |word: std::ffi::OsString| {
             word.to_string_lossy().split_once('=').is_some_and(|(flag, _)| flag.starts_with('-'))
         };

@@ -104,7 +104,7 @@ pub struct Format {
 
 #[derive(Debug, Args)]
 pub struct Help {
-    /// The command, with those before it: network create
+    /// The command's full name, such as: network create
     #[arg(value_name = "COMMAND")]
     pub words: Vec<String>,
 }

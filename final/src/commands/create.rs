@@ -31,7 +31,7 @@ pub fn need_image(path: &str, args: &CreateArgs) -> Result<()> {
 
 /// Creates the container and writes its id where `--cidfile` says.
 pub fn make(engine: &Engine, args: &CreateArgs, detach: bool) -> Result<Record> {
-    // docker's exit code where the flags go not together, for `create` too.
+    // docker's exit code for flags that cannot be combined, for `create` too.
     let mut options = args.to_options(detach).context(Exit(125))?;
     daemon::read().and_then(|daemon| daemon.apply(&mut options, args)).context(Exit(125))?;
     let ensure = |options: &CreateOptions, when| {
@@ -59,7 +59,7 @@ pub fn make(engine: &Engine, args: &CreateArgs, detach: bool) -> Result<Record> 
     Ok(record)
 }
 
-/// A network that is not there can be made, where something is to be put on it.
+/// Adds the hint that a missing network can be created.
 fn with_network(error: hull_engine::Error) -> anyhow::Error {
     match &error {
         hull_engine::Error::NoSuchNetwork(name) => {

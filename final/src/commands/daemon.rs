@@ -1,5 +1,5 @@
-//! docker's `daemon.json`: what a machine's owner has set for every container. hull has no daemon, so each command reads
-//! it that needs it. A flag, or a variable of hull's, comes before it.
+//! docker's `daemon.json`: an administrator's settings for all containers. hull has no daemon, so each command that
+//! needs the file reads it. Flags and hull's environment variables override it.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ use crate::cli::options::{CreateArgs, log_options};
 use crate::cli::values;
 use crate::ui::errors;
 
-/// What hull has of it. The rest is in `ignored`.
+/// The keys that hull supports. All others are in `ignored`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Daemon {
@@ -64,7 +64,7 @@ struct AddressPool {
     size: u8,
 }
 
-/// What asks for nothing that hull does not do anyhow, or is about a daemon.
+/// Keys that are about a daemon, or ask for what hull does anyway. They are ignored without a warning.
 const NOTHING_TO_DO: [&str; 18] = [
     "api-cors-header",
     "containerd",
@@ -99,7 +99,7 @@ pub fn read() -> Result<&'static Daemon> {
             bytes => bytes.with_context(|| format!("cannot read {}", path.display()))?,
         };
         serde_json::from_slice(&bytes)
-            .with_context(|| format!("{} is not what docker's daemon reads", path.display()))
+            .with_context(|| format!("{} is not a valid daemon.json", path.display()))
     });
     read.as_ref().map_err(|error| anyhow!("{error:#}"))
 }
@@ -112,7 +112,7 @@ fn path() -> PathBuf {
     }
 }
 
-/// Says once which keys are ignored: the run root remembers which file was spoken of.
+/// Warns once for each content of the file which keys are ignored. The run root remembers the last content.
 pub fn say_ignored(run: &Path) {
     let Ok(daemon) = read() else { return };
     let ignored = daemon.ignored_keys();
@@ -126,10 +126,10 @@ pub fn say_ignored(run: &Path) {
     }
     let keys = ignored.join(", ");
     errors::warn(
-        &format!("{} sets what hull does not have: {keys}", path().display()),
-        "it is ignored, and this is said once; hull run --help shows what a container can be given",
+        &format!("{} has keys that hull does not support: {keys}", path().display()),
+        "they are ignored, and this warning is printed once; hull run --help shows the options of a container",
     );
-    // Where that cannot be remembered it is said again.
+    // If this cannot be written, the next command warns again.
     let _ = hull_storage::file::write_atomic(&said, digest.as_bytes(), 0o600);
 }
 
@@ -147,14 +147,14 @@ fn is_ignored(entry: &(&String, &Value)) -> bool {
 }
 
 impl Daemon {
-    /// By their names in the file.
+    /// The ignored keys, by their names in the file.
     fn ignored_keys(&self) -> Vec<String> {
         let keys = self.ignored.iter().filter(is_ignored).map(|(key, _)| key.clone());
         let options = self.log_opts.keys().filter(|key| !LOG_OPTIONS.contains(&key.as_str()));
         keys.chain(options.map(|key| format!("log-opts.{key}"))).collect()
     }
 
-    /// What a container is given that its command line says nothing of.
+    /// Fills in the options that the command line leaves open.
     pub fn apply(&self, options: &mut CreateOptions, args: &CreateArgs) -> Result<()> {
         self.apply_log(options, args)?;
         let texts = self.dns.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -249,8 +249,8 @@ impl Daemon {
     }
 }
 
-/// The engine as the file wants it. One that cannot be read is told where a container is made or a registry is asked:
-/// what is there can be stopped and removed without it.
+/// Applies the file to the engine. A damaged file is an error only when a container is made or a registry is used, so
+/// that existing containers can be stopped and removed.
 pub fn prepare(engine: Engine) -> Result<Engine> {
     say_ignored(engine.root().run());
     match read() {

@@ -11,7 +11,7 @@ use crate::cli::values;
 use crate::docker::filters::{Filters, Keys};
 use crate::ui::errors::Exit;
 
-/// With docker's exit code for a filter that is none.
+/// Parses filters. A malformed one has docker's exit code.
 pub fn parse(texts: &[String], keys: Keys) -> Result<Filters> {
     let filters = Filters::parse(texts, keys).map_err(anyhow::Error::msg);
     let is_malformed = texts.iter().any(|text| !text.contains('='));

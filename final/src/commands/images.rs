@@ -56,7 +56,7 @@ pub fn list(engine: &Engine, args: &List) -> Result<u8> {
     Ok(0)
 }
 
-/// They are listed with the others, as far as they are known.
+/// Warns about damaged images, which are listed with what is known of them.
 fn warn_of_damaged(records: &[ImageRecord]) {
     for record in records {
         let Some(why) = &record.damaged else { continue };

@@ -54,7 +54,7 @@ pub fn version(args: &Format) -> Result<u8> {
     let version = env!("CARGO_PKG_VERSION");
     let arch = hull_image::platform::Platform::host().architecture;
     let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
-    // docker's fields; what only a program of Go's has is empty.
+    // docker's fields. Those that only a Go program has are empty.
     let value = json!({
         "Client": {
             "Platform": { "Name": "hull" },

@@ -28,7 +28,6 @@ mod top;
 mod trace;
 mod volume;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -183,12 +182,11 @@ fn open(global: &Global) -> Result<Engine> {
     daemon::prepare(Engine::open(&data, &run, cgroup_parent)?)
 }
 
-/// On stderr, for the listing itself has no place for the reason.
-fn say_what_is_damaged<'a>(listed: impl Iterator<Item = (&'a str, Option<&'a str>)>) {
+/// Warns about what is listed as damaged. `remove` is the command that removes it, without the name.
+fn say_what_is_damaged<'a>(listed: impl Iterator<Item = (&'a str, Option<&'a str>)>, remove: &str) {
     for (name, damage) in listed {
         if let Some(damage) = damage {
-            // Nobody reads: there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "hull: {name} is damaged: {damage}");
+            errors::warn(&format!("{name} is damaged: {damage}"), &format!("{remove} {name} removes it"));
         }
     }
 }

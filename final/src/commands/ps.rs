@@ -42,11 +42,8 @@ const WITH_SIZE: Columns = Columns {
 
 pub fn ps(engine: &Engine, args: &Ps) -> Result<u8> {
     let all = engine.list()?;
-    super::say_what_is_damaged(
-        all.iter()
-            .filter(|one| args.all || one.status.is_active())
-            .map(|one| (&*one.name, one.damage.as_deref())),
-    );
+    let listed = all.iter().filter(|one| args.all || one.status.is_active());
+    super::say_what_is_damaged(listed.map(|one| (&*one.name, one.damage.as_deref())), "hull rm -f");
     let filters = Wanted::parse(&args.filter, &all, engine)?;
     let last = args.last.or(args.latest.then_some(1));
     let by_state = filters.has("status") || filters.has("exited");

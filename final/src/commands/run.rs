@@ -47,7 +47,8 @@ fn in_order(engine: &Engine, args: &Run) -> Result<u8> {
     stay(stream, &options)
 }
 
-/// Carries what the container reads and writes. The exit code is the container's, or 0 when it goes on without us.
+/// Relays the container's input and output. Returns the container's exit code, or 0 if it goes on after the command has
+/// detached.
 pub fn stay(stream: AttachStream, options: &AttachOptions) -> Result<u8> {
     match stream.run(options)? {
         AttachEnd::Exited(code) => Ok(code),
@@ -62,7 +63,7 @@ pub fn stay(stream: AttachStream, options: &AttachOptions) -> Result<u8> {
     }
 }
 
-/// A program that is not there and is spelled like a flag was meant for hull.
+/// Adds a hint if the program was not found and looks like a flag, which was meant for hull.
 pub fn flags_go_first(error: anyhow::Error, what: &str, instead: &str, command: &[String]) -> anyhow::Error {
     let own = error.chain().find_map(|cause| cause.downcast_ref::<hull_engine::Error>());
     let not_found = own.is_some_and(|error| error.exit_code() == 127);

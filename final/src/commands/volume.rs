@@ -64,7 +64,8 @@ const KEYS: Keys = Keys { words: &["driver", "label"], patterns: &["name"], flag
 
 fn list(engine: &Engine, args: &VolumeList) -> Result<u8> {
     let mut volumes = engine.volumes().list()?;
-    super::say_what_is_damaged(volumes.iter().map(|volume| (&*volume.name, volume.damage.as_deref())));
+    let damage = volumes.iter().map(|volume| (&*volume.name, volume.damage.as_deref()));
+    super::say_what_is_damaged(damage, "hull volume rm");
     let filters = parse(&args.filter, KEYS)?;
     if let Some(wanted) = filters.flag("dangling") {
         let used = engine.used_volumes()?;

@@ -1,4 +1,4 @@
-//! Go's names of what docker's JSON calls otherwise.
+//! Go's field names, if docker's JSON has another key.
 //!
 //! docker runs a template over its Go structs, so `{{.ID}}` and `{{.HostConfig.NanoCPUs}}` are what its users write,
 //! and over the JSON where that fails, so `{{.Id}}` is understood too. The rest of docker's names are the same in both.
@@ -27,7 +27,7 @@ const NAMES: [(&str, &str); 20] = [
     ("NanoCPUs", "NanoCpus"),
 ];
 
-/// The key in docker's JSON that a template calls `name`, where that is another.
+/// The key in docker's JSON for the field `name` of a template; `None` if both are the same.
 pub fn key(name: &str) -> Option<&'static str> {
     NAMES.iter().find(|(go, _)| *go == name).map(|(_, json)| *json)
 }

@@ -44,7 +44,7 @@ impl Filters {
         let is_of = |list: &[&str]| list.contains(&key.as_str());
         if is_of(keys.flags) {
             let flag = bools::parse(value)?;
-            // docker's rule: a listing that is asked for both sides is asked for nothing.
+            // docker refuses a filter that is set to both values, too.
             if self.flags.insert(key.clone(), flag).is_some_and(|before| before != flag) {
                 return Err(format!("{key} is given as true and as false"));
             }

@@ -1,4 +1,4 @@
-//! docker's words, as plain functions on text: no file, no socket and no clap in here.
+//! docker's syntax, as plain functions on text without I/O and without clap.
 //!
 //! ```text
 //! bools     what a boolean flag or key may be set to

@@ -24,11 +24,11 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(if explained.flag { OWN_FAILURE } else { 1 })
 }
 
-/// What docker exits with where it knows better than by its verb. As the context of an error it says nothing itself.
+/// An exit code that differs from the verb's usual one. As the context of an error it adds no text.
 #[derive(Debug)]
 pub struct Exit(pub u8);
 
-/// What the reader can do next, where the error cannot know it. As the context of an error it says nothing itself.
+/// A hint that only the caller knows. As the context of an error it adds no text to the message.
 #[derive(Debug)]
 pub struct Hint(pub String);
 
@@ -44,7 +44,8 @@ impl std::fmt::Display for Hint {
     }
 }
 
-/// An argument that clap cannot miss, because what comes behind it is another program's.
+/// The error for a missing argument that clap cannot detect, because the words after it belong to the container's
+/// program.
 pub fn missing(what: &str, usage: &str) -> anyhow::Error {
     anyhow::anyhow!("{what} is missing").context(Hint(format!("usage: {usage}"))).context(Exit(1))
 }
@@ -91,7 +92,7 @@ pub fn report(error: &anyhow::Error, code: Code) -> u8 {
     }
 }
 
-/// Says what of an image is not here.
+/// Warns about what was left out of an image.
 pub fn say_what_is_left_out(left_out: &hull_image::left_out::LeftOut) {
     if left_out.end {
         warn(
@@ -132,7 +133,8 @@ pub fn warn(text: &str, hint: &str) {
     tell(&format!("warning: {text}"), Some(hint));
 }
 
-/// A sentence, a hint, and where the book says more. In one write: others may use the same terminal.
+/// Prints a sentence, a hint, and where the book says more, in one write, because others may write to the same
+/// terminal.
 fn tell(sentence: &str, hint: Option<&str>) {
     let mut text = format!("hull: {sentence}\n");
     if let Some(hint) = hint {

@@ -43,7 +43,7 @@ pub fn inspected(found: &[Value], format: Option<&str>) -> Result<()> {
     }
 }
 
-/// docker's `inspect`, `info` and `version` have an exit code of their own for a template that is none.
+/// docker's `inspect`, `info` and `version` have their own exit code for an invalid template.
 fn template(format: &str) -> Result<Template> {
     Template::parse(format).context(Exit(64))
 }

@@ -1,8 +1,9 @@
-//! What a terminal may be shown of words that are not hull's own.
+//! Makes untrusted text safe to print on a terminal.
 //!
-//! Names, labels, commands and messages come from images, containers and registries. A terminal obeys what is in
-//! them: escape sequences move the cursor, change the title, or answer in the user's name; marks of direction make a
-//! word read as another. Everything printed goes through here, but for `logs`, `attach` and archives, which are the
+//! Names, labels, commands and messages come from images, containers and registries. A terminal interprets escape
+//! sequences in them: they move the cursor, change the title, or make the terminal send input as if the user had typed
+//! it; bidirectional marks make a word read as another. Everything printed goes through here, but for `logs`, `attach`
+//! and archives, which are the
 //! container's own output.
 
 use std::borrow::Cow;
@@ -17,8 +18,7 @@ pub fn block(text: &str) -> Cow<'_, str> {
     escaped(text, |c| is_hidden(c) && c != '\n' && c != '\t')
 }
 
-/// JSON that means the same. A writer of JSON escapes what JSON says, and that leaves some characters that a terminal
-/// obeys; outside of strings there are none of them.
+/// Equivalent JSON without such characters. A JSON writer does not escape all of them; they occur only inside strings.
 pub fn json(text: &str) -> Cow<'_, str> {
     if !text.contains(is_left_by_json) {
         return text.into();

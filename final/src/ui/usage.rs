@@ -1,6 +1,6 @@
-//! A command line that cannot be understood, in the words of every other error: one sentence, and a hint.
+//! Errors in the command line, in the style of all other errors: one sentence and a hint.
 //!
-//! clap finds what is wrong; what is printed is made here. Exit codes are docker's: 125 where a flag is wrong, 1 where
+//! clap detects the error; the text is made here. Exit codes are docker's: 125 where a flag is wrong, 1 where
 //! a command or an argument is.
 
 use clap::Command;
@@ -11,7 +11,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 pub struct Explained {
     pub sentence: String,
     pub hint: String,
-    /// It is about a flag, and not about a command or an argument.
+    /// True if it is about a flag, and not about a command or an argument.
     pub flag: bool,
 }
 
@@ -22,7 +22,7 @@ const OF_DOCKER_ALONE: [&str; 16] = [
     "secret", "service", "stats", "swarm", "trust", "update",
 ];
 
-/// Whether this is no mistake but a question: `--help`, `--version`, or a command that has commands, without one.
+/// True if the user asked for help: `--help`, `--version`, or a command with subcommands that was typed without one.
 pub fn is_help(error: &clap::Error) -> bool {
     matches!(
         error.kind(),
@@ -33,7 +33,7 @@ pub fn is_help(error: &clap::Error) -> bool {
     )
 }
 
-/// The answer.
+/// The text to print if [`is_help`].
 pub fn help(error: &clap::Error, root: &mut Command, words: &[String]) -> String {
     match error.kind() {
         ErrorKind::MissingSubcommand => {
@@ -67,7 +67,7 @@ pub fn explain(error: &clap::Error, root: &mut Command, words: &[String]) -> Exp
         }
         ErrorKind::UnknownArgument => explained(format!("unexpected argument {argument:?}"), usage()),
         ErrorKind::MissingRequiredArgument => {
-            // One that takes several is written with dots.
+            // An argument that takes several values is written with dots.
             let missing = argument.replace("...", "").replace(['<', '>'], "");
             explained(format!("{missing} is missing"), usage())
         }
@@ -130,7 +130,7 @@ fn words_of(value: &ContextValue) -> String {
     }
 }
 
-/// The command that the words lead to, and its name with those before it.
+/// The subcommand that the words select, and its full name.
 fn verb<'a>(root: &'a Command, words: &[String]) -> (String, &'a Command) {
     let (mut path, mut command) = (root.get_name().to_owned(), root);
     let mut words = words.iter();

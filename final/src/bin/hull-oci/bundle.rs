@@ -45,7 +45,7 @@ impl Bundle {
         Ok(bundle)
     }
 
-    /// A destination that begins with the root's own path on the host is below the root already, as runc has it.
+    /// If a destination begins with the root's path on the host, that part is removed, as runc does.
     fn shorten_destinations(&mut self) {
         let Ok(root) = std::fs::canonicalize(self.rootfs()) else { return };
         for mount in &mut self.spec.mounts {

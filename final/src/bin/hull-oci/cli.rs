@@ -21,13 +21,13 @@ pub struct Global {
     /// Where the state of containers is kept [default: /run/hull-oci, for users $XDG_RUNTIME_DIR/hull-oci]
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// Write errors to a file as well, and warnings and debug messages to it alone
+    /// Also write errors to a file; warnings and debug messages go only there
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
     /// How they are written there
     #[arg(long, value_enum, default_value = "text")]
     pub log_format: LogFormat,
-    /// Tell what is done: in the log, or on stderr
+    /// Print each step, to the log or to stderr
     #[arg(long)]
     pub debug: bool,
     /// Let systemd make the cgroups: cgroupsPath is slice:prefix:name
@@ -86,7 +86,7 @@ pub enum Verb {
     Spec(Spec),
     /// Print what this runtime can apply
     Features,
-    /// Print what a container uses, again and again, and that its memory ran out
+    /// Print a container's resource usage periodically, and its out-of-memory events
     Events(Events),
     /// Write a container's processes into a directory, by CRIU
     Checkpoint(Checkpoint),
@@ -116,10 +116,10 @@ pub struct Create {
     /// Send the first process's pidfd to the AF_UNIX socket at this path
     #[arg(long, value_name = "PATH")]
     pub pidfd_socket: Option<PathBuf>,
-    /// Pass so many descriptors from 3 on to the program
+    /// Pass this many descriptors, from 3 on, to the program
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=65536))]
     pub preserve_fds: u32,
-    /// Where pivot_root(2) cannot be, as on an initial ramdisk: a privileged process may walk out of such a root
+    /// Move the root instead of pivot_root(2), for an initial ramdisk; a privileged process can escape from it
     #[arg(long)]
     pub no_pivot: bool,
     /// Keep the caller's session keyring
@@ -137,7 +137,7 @@ pub struct Run {
     /// Do not delete the container when it has ended
     #[arg(long)]
     pub keep: bool,
-    /// Leave orphans of the container to somebody else
+    /// Do not become the parent of the container's orphans
     #[arg(long)]
     pub no_subreaper: bool,
 }
@@ -172,7 +172,7 @@ pub struct Exec {
     /// The whole process as JSON, as `process` in config.json
     #[arg(long, short, value_name = "FILE", conflicts_with_all = ["command", "cwd", "env", "user", "cap"])]
     pub process: Option<PathBuf>,
-    /// With a terminal
+    /// Give the process a terminal
     #[arg(long, short)]
     pub tty: bool,
     /// Send the terminal's master to the AF_UNIX socket at this path
@@ -181,7 +181,7 @@ pub struct Exec {
     /// Write the process id to a file
     #[arg(long, value_name = "FILE")]
     pub pid_file: Option<PathBuf>,
-    /// Do not wait for the end of it
+    /// Do not wait until it ends
     #[arg(long, short)]
     pub detach: bool,
     /// Working directory
@@ -190,19 +190,19 @@ pub struct Exec {
     /// Set a variable of the environment
     #[arg(long, short, value_name = "NAME=VALUE")]
     pub env: Vec<String>,
-    /// Numbers only
+    /// User, and group, by number
     #[arg(long, short, value_name = "UID[:GID]")]
     pub user: Option<String>,
-    /// Also give a capability
+    /// Add a capability
     #[arg(long, short, value_name = "CAP")]
     pub cap: Vec<String>,
-    /// No gain of privileges by execve(2)
+    /// Set no_new_privs: execve(2) adds no privileges
     #[arg(long)]
     pub no_new_privs: bool,
-    /// Also where the container is paused: the process waits until it is resumed
+    /// Allow a paused container; the process waits until it is resumed
     #[arg(long)]
     pub ignore_paused: bool,
-    /// Also be in a group
+    /// Add a supplementary group
     #[arg(long, short = 'g', value_name = "GID")]
     pub additional_gids: Vec<u32>,
     /// AppArmor's profile
@@ -211,16 +211,16 @@ pub struct Exec {
     /// SELinux's label
     #[arg(long, value_name = "LABEL")]
     pub process_label: Option<String>,
-    /// Pass so many descriptors from 3 on to the program
+    /// Pass this many descriptors, from 3 on, to the program
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=65536))]
     pub preserve_fds: u32,
-    /// In a cgroup that exists below the container's; on v1 also by controllers, several times
+    /// Join an existing cgroup below the container's; on v1 once or more, by controllers
     #[arg(long, value_name = "[CONTROLLER[,…]:]PATH")]
     pub cgroup: Vec<String>,
     /// Send the process's pidfd to the AF_UNIX socket at this path
     #[arg(long, value_name = "PATH")]
     pub pidfd_socket: Option<PathBuf>,
-    /// Leave orphans of the process to somebody else
+    /// Do not become the parent of the process's orphans
     #[arg(long)]
     pub no_subreaper: bool,
 }
@@ -437,7 +437,7 @@ pub struct Restore {
     /// Send the terminal's master to the AF_UNIX socket at this path
     #[arg(long, value_name = "PATH")]
     pub console_socket: Option<PathBuf>,
-    /// Leave orphans of the container to somebody else
+    /// Do not become the parent of the container's orphans
     #[arg(long)]
     pub no_subreaper: bool,
     /// Refused: without pivot_root(2) a privileged process walks out

@@ -28,7 +28,7 @@ pub fn send(socket: &OwnedFd, master: Option<OwnedFd>) -> Result<()> {
     send_fd(socket, master.as_fd(), b"/dev/ptmx").context("cannot send the terminal to the console socket")
 }
 
-/// A process's descriptor, for somebody who wants to know it beyond doubt, to the socket of `--pidfd-socket`.
+/// Sends the process's pidfd to the socket of `--pidfd-socket`.
 pub fn send_pidfd(socket: &OwnedFd, pidfd: BorrowedFd<'_>) -> Result<()> {
     send_fd(socket, pidfd, b"pidfd").context("cannot send the pidfd to the pidfd socket")
 }

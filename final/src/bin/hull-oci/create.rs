@@ -8,7 +8,7 @@ use hull_runtime::cgroups::Cgroup;
 use hull_runtime::security::capabilities;
 use hull_runtime::spec::Spec;
 use hull_runtime::systemd::Unit;
-use hull_runtime::{CreateOptions, Created, Stdio, rendezvous};
+use hull_runtime::{CreateOptions, Created, rendezvous};
 use hull_storage::lock::Lock;
 use hull_storage::process_id::ProcessId;
 
@@ -88,20 +88,10 @@ pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After)
     let container = root.container(&args.id)?;
     let bundle = Bundle::load(&args.bundle)?;
     let process = bundle.spec.process.as_ref().context("the bundle has no process")?;
-    for warning in process.capabilities.iter().flat_map(capabilities::warnings) {
-        report::warning(global, &warning);
-    }
-    let terminal = process.terminal;
-    console::check(terminal, after != After::Foreground, args.console_socket.as_deref())?;
+    warn_of_what_has_no_effect(&bundle.spec, global);
+    console::check(process.terminal, after != After::Foreground, args.console_socket.as_deref())?;
     let console_socket = args.console_socket.as_deref().map(console::connect).transpose()?;
     let pidfd_socket = args.pidfd_socket.as_deref().map(console::connect).transpose()?;
-
-    if limits_kernel_memory(&bundle.spec) {
-        report::warning(
-            global,
-            "linux.resources.memory.kernel is obsolete: kernels since 5.16 do not limit it",
-        );
-    }
     let place = cgroup_path(&bundle.spec, &args.id, global.systemd_cgroup)?;
 
     let (reservation, mut state, cgroup) = Reservation::claim(container, &bundle, place)?;
@@ -110,11 +100,8 @@ pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After)
         After::Detached { started: false } => Some(rendezvous::bind(&container.start_socket())?),
         _ => None,
     };
-    let (stdio, copied) = match terminal {
-        true if console_socket.is_none() => (Stdio::PlainTerminal, Vec::new()),
-        true => (Stdio::Terminal, Vec::new()),
-        false => streams::of(&bundle.spec, process.user.uid, after == After::Foreground)?,
-    };
+    let foreground = after == After::Foreground;
+    let (stdio, copied) = streams::of_process(&bundle.spec, process, console_socket.is_some(), foreground)?;
     report::step(global, "the container's first process is cloned (nsexec container setup)");
     let made = hull_runtime::create(CreateOptions {
         id: &args.id,
@@ -150,12 +137,26 @@ pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After)
     }
 }
 
+/// Warns about capabilities and limits of the bundle that the kernel cannot give.
+fn warn_of_what_has_no_effect(spec: &Spec, global: &cli::Global) {
+    let asked = spec.process.as_ref().and_then(|process| process.capabilities.as_ref());
+    for warning in asked.into_iter().flat_map(capabilities::warnings) {
+        report::warning(global, &warning);
+    }
+    if limits_kernel_memory(spec) {
+        report::warning(
+            global,
+            "linux.resources.memory.kernel is obsolete: kernels since 5.16 do not limit it",
+        );
+    }
+}
+
 fn limits_kernel_memory(spec: &Spec) -> bool {
     let resources = spec.linux.as_ref().and_then(|linux| linux.resources.as_ref());
     resources.and_then(|resources| resources.memory.as_ref()).is_some_and(|memory| memory.kernel.is_some())
 }
 
-/// Whoever waits for the container's terminal, its pid or its pidfd has it.
+/// Hands the container's terminal, pid and pidfd to those that asked for them.
 fn tell(
     args: &cli::Create,
     created: &mut Created,

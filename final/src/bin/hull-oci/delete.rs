@@ -14,7 +14,7 @@ use crate::state::{Container, Root, Status, cgroup, open};
 use crate::{cli, report};
 
 /// How long a killed process may take to go.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub fn delete(root: &Root, args: &cli::Delete, global: &cli::Global) -> Result<u8> {
     let container = root.container(&args.id)?;
@@ -34,7 +34,7 @@ pub fn delete(root: &Root, args: &cli::Delete, global: &cli::Global) -> Result<u
         }
     };
     match container.status(&state) {
-        // One that was created has run nothing yet that could be lost.
+        // A container that was only created has not run its program yet, so nothing is lost.
         Status::Stopped | Status::Created => {}
         status if !args.force => {
             bail!("cannot delete container {} that is not stopped: {status}", args.id)
@@ -85,7 +85,7 @@ fn kill(init: &ProcessId) -> Result<()> {
 fn await_end(init: &ProcessId) -> Result<()> {
     let started = Instant::now();
     while init.is_alive() {
-        if started.elapsed() > PATIENCE {
+        if started.elapsed() > TIMEOUT {
             bail!("process {} does not end after SIGKILL", init.pid);
         }
         std::thread::sleep(Duration::from_millis(1));

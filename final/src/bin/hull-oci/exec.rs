@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use hull_runtime::cgroups::Below;
 use hull_runtime::security::capabilities;
 use hull_runtime::spec::{ConsoleSize, Process, Spec, check_process, parse_process};
-use hull_runtime::{ExecTarget, Running, Stdio};
+use hull_runtime::{ExecTarget, Running};
 use nix::libc::SIGKILL;
 
 use crate::create::{check_preserved, write_pid};
@@ -40,11 +40,7 @@ pub fn exec(root: &Root, args: &cli::Exec, global: &cli::Global) -> Result<u8> {
     let init = state.init.as_ref().map(open).transpose()?.flatten();
     let Some(init) = init else { bail!("cannot exec in a stopped container: {}", args.id) };
 
-    let (stdio, copied) = match process.terminal {
-        true if socket.is_none() => (Stdio::PlainTerminal, Vec::new()),
-        true => (Stdio::Terminal, Vec::new()),
-        false => streams::of(&spec, process.user.uid, !args.detach)?,
-    };
+    let (stdio, copied) = streams::of_process(&spec, &process, socket.is_some(), !args.detach)?;
     let signals = (!args.detach).then(Signals::take).transpose()?;
     if signals.is_some() && !args.no_subreaper {
         hull_sys::process::set_child_subreaper().context("cannot become a subreaper")?;
@@ -78,7 +74,7 @@ pub fn exec(root: &Root, args: &cli::Exec, global: &cli::Global) -> Result<u8> {
     signals.map_or(Ok(0), |signals| relay::wait(&running.pidfd, &signals, master, copied))
 }
 
-/// The first 64 CPUs that we run on, as bits: the process began where we were when it was cloned.
+/// The CPUs below 64 that this process may run on, as bits. The container's process was cloned with the same affinity.
 fn own_cpus() -> Result<u64> {
     let set =
         nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)).context("cannot read our affinity")?;

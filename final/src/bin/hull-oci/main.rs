@@ -30,7 +30,7 @@ mod start;
 mod state;
 mod streams;
 mod update;
-// What hull itself prints by.
+// Shared with hull: both programs print in the same way.
 #[path = "../../ui/printable.rs"]
 #[allow(dead_code)]
 mod printable;

@@ -145,7 +145,7 @@ impl Relay<'_> {
         }
     }
 
-    /// The last words of a program are still in its terminal, or its pipes, when it has ended.
+    /// When the program has ended, its last output may still be in its terminal or its pipes.
     fn drain(&mut self) {
         for one in &self.copied {
             while copy(one) == Copying::More {}

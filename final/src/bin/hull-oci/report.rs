@@ -16,7 +16,7 @@ use crate::{printable, usage};
 
 /// Of hull-oci itself, for every mistake.
 const FAILURE: u8 = 1;
-/// Of an `exec` that came to nothing: 1 could be the exit code of its program.
+/// The exit code of an `exec` that failed, because 1 could be the exit code of its program.
 const EXEC_FAILURE: u8 = 255;
 
 /// A command line that cannot be understood; also `--help` and `--version`, which come the same way.
@@ -38,14 +38,15 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(FAILURE)
 }
 
-/// The name that we were called by: scripts call us `runc`, and look for that in what `--version` and `--help` print.
+/// The name that this program was called by: scripts call it `runc`, and look for that name in what `--version` and
+/// `--help` print.
 fn program_name() -> String {
     let name = std::env::args_os().next().unwrap_or_default();
     let name = Path::new(&name).file_name().map(|name| name.to_string_lossy().into_owned());
     name.unwrap_or_else(|| "hull-oci".to_owned())
 }
 
-/// Help in runc's layout. It is made here and not with the definitions, which every command pays for.
+/// Help in runc's layout. It is built here and not in the definitions, which would cost every command time.
 fn help(error: &clap::Error, words: &[String]) -> String {
     let program = program_name();
     let mut command = Cli::command().help_template(template(&program, ""));
@@ -67,7 +68,8 @@ fn template(program: &str, verb: &str) -> String {
 /// Tells an error; the exit code.
 pub fn failure(global: &Global, verb: &Verb, error: &anyhow::Error) -> u8 {
     let mut text = format!("{error:#}");
-    // What the kernel says of the program is the container's own message, and engines show it as it is.
+    // An error about the container's program is printed alone, without a prefix or a hint, because engines show it as
+    // it is.
     if !error.chain().any(is_of_program) {
         text.insert_str(0, "hull-oci: ");
         let hint = error.chain().find_map(hint).map(|hint| format!("\nhint: {hint}"));
@@ -83,7 +85,7 @@ fn is_of_program(cause: &(dyn std::error::Error + 'static)) -> bool {
     matches!(cause.downcast_ref(), Some(NoInterpreter { .. } | NotFound { .. } | NotExecutable { .. }))
 }
 
-/// Names, paths and programs of a bundle are a stranger's: a terminal does not get to obey them.
+/// Names, paths and programs in a bundle are not trusted, so control characters in them are escaped for the terminal.
 fn tell(text: &str) {
     let _ = std::io::stderr().write_all(printable::block(&format!("{text}\n")).as_bytes());
 }
@@ -112,8 +114,8 @@ pub fn debug(global: &Global, verb: &Verb) {
     }
 }
 
-/// With `--debug`: how far a container or a process of it has come. What is in brackets is what runc says at that point, for
-/// scripts that wait for it.
+/// With `--debug`: logs a step in the setup of a container or process. The words in brackets are runc's at that point,
+/// for scripts that wait for them.
 pub fn step(global: &Global, message: &str) {
     if !global.debug {
         return;

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use nix::libc;
 use nix::sys::signal::Signal;
 
-/// The number a name means (signal(7)). 0 asks only whether there is anybody to signal (kill(2)).
+/// The number a name means (signal(7)). 0 only checks that the process exists (kill(2)).
 pub fn parse(text: &str) -> Result<i32> {
     let name = text.to_ascii_uppercase();
     let name = name.strip_prefix("SIG").unwrap_or(&name);

@@ -52,7 +52,8 @@ fn example() -> Spec {
         ..Process::default()
     };
     use NamespaceKind::{Cgroup, Ipc, Mount, Network, Pid, Uts};
-    // On v1 the container's cgroups are bound instead: who looks into /proc/PID/cgroup finds the same paths in and out.
+    // On v1 the container's cgroups are bind-mounted instead, so that /proc/PID/cgroup shows the same paths inside and
+    // outside.
     let has_v1 = matches!(hull_runtime::cgroups::detect(), Ok(Layout::V1 { .. }));
     let cgroup = (!has_v1).then_some(Cgroup);
     let deny_all = DeviceRule { access: Some("rwm".into()), ..DeviceRule::default() };

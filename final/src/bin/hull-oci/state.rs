@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::bundle::Bundle;
 
 /// How long others may keep a directory from being removed.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Of state.json; another one is refused.
 const FORMAT: u32 = 1;
@@ -171,7 +171,7 @@ impl Container {
         loop {
             match hull_storage::tree::remove_tree(&self.directory) {
                 Err(hull_storage::Error::Io { source, .. })
-                    if source.kind() == ErrorKind::DirectoryNotEmpty && started.elapsed() < PATIENCE =>
+                    if source.kind() == ErrorKind::DirectoryNotEmpty && started.elapsed() < TIMEOUT =>
                 {
                     std::thread::sleep(Duration::from_millis(1));
                 }

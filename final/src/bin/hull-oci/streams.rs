@@ -1,24 +1,40 @@
-//! stdin, stdout and stderr of a program without a terminal: ours, which it has to be able to open again as /dev/stdout and
-//! the like. That takes files that are its own (pipe(7): mode 0600), under the id that it has on the host.
+//! stdin, stdout and stderr of a program without a terminal. It inherits those of this process, and must be able to
+//! open them again as /dev/stdout and so on. For that its user has to own them, as a pipe has mode 0600, under the id
+//! that the user has on the host.
 //!
-//! What is only a pipe is given to it. The files of who called us stay theirs while we are there to copy: the program gets
-//! a pipe then. Where nobody is left to copy, a file is given as well, as runc does; a terminal never is.
+//! Pipes change their owner. Files of the caller keep theirs while this process is there to copy, and the program gets
+//! a pipe instead. When no process stays to copy, files change their owner too, as with runc; a terminal never does.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use anyhow::{Context, Result};
 use hull_runtime::Stdio;
-use hull_runtime::spec::{NamespaceKind, Spec};
+use hull_runtime::spec::{NamespaceKind, Process, Spec};
 use rustix::fs::{FileType, Gid, Stat, Uid};
 use rustix::pipe::PipeFlags;
 
-/// What the program writes to, and where it goes.
+/// The reading end of a pipe that the program writes to, and where its output is copied.
 pub struct Copied {
     pub from: OwnedFd,
     pub to: BorrowedFd<'static>,
 }
 
-/// The program's, and what is ours to copy.
+/// The streams of a container's process, and the pipes that the caller has to copy from. Without a console socket a
+/// terminal is relayed by this process.
+pub fn of_process(
+    spec: &Spec,
+    process: &Process,
+    has_console_socket: bool,
+    foreground: bool,
+) -> Result<(Stdio, Vec<Copied>)> {
+    match process.terminal {
+        true if has_console_socket => Ok((Stdio::Terminal, Vec::new())),
+        true => Ok((Stdio::PlainTerminal, Vec::new())),
+        false => of(spec, process.user.uid, foreground),
+    }
+}
+
+/// The same for a process without a terminal.
 pub fn of(spec: &Spec, uid: u32, foreground: bool) -> Result<(Stdio, Vec<Copied>)> {
     let inherited = (Stdio::Inherit { stdin: true }, Vec::new());
     let Some(owner) = on_the_host(spec, uid).filter(|_| nix::unistd::geteuid().is_root()) else {
@@ -33,18 +49,18 @@ pub fn of(spec: &Spec, uid: u32, foreground: bool) -> Result<(Stdio, Vec<Copied>
     let mut copied = Vec::new();
     let first = (!is_kept[0]).then(|| pipe(stdout, owner, &mut copied)).transpose()?;
     let second = match &first {
-        // One after the other, as they are written.
+        // One pipe for both, so that their order is kept.
         Some(first) if is_same(stdout, stderr)? => Some(first.try_clone().context("cannot share a pipe")?),
         _ => (!is_kept[1]).then(|| pipe(stderr, owner, &mut copied)).transpose()?,
     };
     Ok((Stdio::Fds { stdin: None, stdout: first, stderr: second }, copied))
 }
 
-/// True when the program can have it as it is, or as it has become by this.
+/// Makes the program's user the owner if necessary and possible. True if the program can use `fd` itself.
 fn give(fd: BorrowedFd<'_>, owner: Uid, foreground: bool) -> Result<bool> {
     let stat = look(fd)?;
     let kind = FileType::from_raw_mode(stat.st_mode);
-    // A socket cannot be opened again at all, and a file would be emptied by who opens it to write.
+    // A socket cannot be opened again at all, and opening a file again as /dev/stdout would truncate it.
     let is_copied = foreground && matches!(kind, FileType::RegularFile | FileType::Socket);
     if is_null(&stat) || (stat.st_uid == owner.as_raw() && !is_copied) {
         return Ok(true);
@@ -52,7 +68,7 @@ fn give(fd: BorrowedFd<'_>, owner: Uid, foreground: bool) -> Result<bool> {
     if is_copied || !matches!(kind, FileType::Fifo | FileType::RegularFile) {
         return Ok(false);
     }
-    // On a file system that cannot it stays as it is.
+    // Some file systems refuse to change owners.
     Ok(rustix::fs::fchown(fd, Some(owner), None).is_ok())
 }
 
@@ -65,7 +81,7 @@ fn pipe(to: BorrowedFd<'static>, owner: Uid, copied: &mut Vec<Copied>) -> Result
     Ok(end)
 }
 
-/// None where it has none, or a user namespace that is joined does not say.
+/// The user's id on the host. `None` if it is not mapped, or if a joined user namespace does not tell its mapping.
 fn on_the_host(spec: &Spec, uid: u32) -> Option<Uid> {
     let linux = spec.linux.as_ref();
     let is_mapped = linux
