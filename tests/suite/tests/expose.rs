@@ -116,7 +116,7 @@ fn what_cannot_be_exposed_is_refused() {
         (&["nosuch"], "No such container"),
         (&["--name", "taken", "box"], "/run/netns/taken exists; choose another one with --name"),
         (&["--name", "../x", "box"], "invalid namespace name"),
-        (&["--name", "x", "--remove", "box"], "cannot be used with"),
+        (&["--name", "x", "--remove", "box"], "cannot be used together"),
     ] {
         let refused = t.hull(&[&["network", "expose"], args].concat());
         assert!(!refused.success() && refused.stderr.contains(why), "{why}: {refused}");

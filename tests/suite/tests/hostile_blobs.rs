@@ -200,7 +200,8 @@ fn a_layer_that_outgrows_the_disk_leaves_nothing() {
     );
     small.unwrap();
     let mut content = Content::default();
-    content.image("1", &[tar(&[("zeros", &vec![0; 200 << 20])])]);
+    // No zeros, which would be holes and take no room.
+    content.image("1", &[tar(&[("ones", &vec![1; 200 << 20])])]);
     let refused = fails_with(&t, content, |_, _| None, "No space left on device");
     assert!(refused.stderr.contains("hull system prune"), "{refused}");
     rustix::mount::unmount(t.data_root(), rustix::mount::UnmountFlags::DETACH).unwrap();

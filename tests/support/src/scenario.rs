@@ -69,6 +69,9 @@ impl Scenario {
         }
         let private = MountPropagationFlags::REC | MountPropagationFlags::PRIVATE;
         mount_change("/", private).expect("mounts can be made private");
+        // A new network namespace takes the machine's value over (net.core.devconf_inherit_init_net), and a machine on which
+        // docker has run forwards.
+        std::fs::write("/proc/sys/net/ipv4/ip_forward", "0").expect("a sysctl of the test's own namespace");
         let dir = tempfile::Builder::new().prefix("hull-test-").tempdir().expect("a temporary directory");
         // Removed by hand: only after every mount below it is gone.
         let dir = dir.keep();

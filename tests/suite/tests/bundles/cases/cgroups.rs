@@ -251,7 +251,7 @@ pub const CASES: &[Case] = &[
     case("zeros_that_engines_write_are_no_limits", |b| {
         limits(
             b,
-            json!({"memory": {"limit": 0, "swap": 0}, "pids": {"limit": 0}, "cpu": {"shares": 0, "quota": 0},
+            json!({"memory": {"limit": 0, "swap": 0}, "pids": {"limit": -1}, "cpu": {"shares": 0, "quota": 0},
                 "blockIO": {"weight": 0}, "devices": null}),
             &[("pids", "pids.max", "pids.max", "max")],
         );

@@ -149,7 +149,9 @@ fn what_cannot_be_applied_is_an_error() {
         compile(&Seccomp { default_action, listener_path, syscalls: vec![rule], ..Seccomp::default() })
     };
     assert!(asks("mkdir", "/run/agent").is_ok());
-    assert!(asks("mkdir", "").is_err() && asks("sendmsg", "/run/agent").is_err());
+    assert!(asks("mkdir", "").is_err());
+    // The call by which the agent gets its descriptor passes by a key, so it may be asked about too.
+    assert!(asks("sendmsg", "/run/agent").is_ok());
 }
 
 #[test]
