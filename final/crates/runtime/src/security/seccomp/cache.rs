@@ -1,7 +1,7 @@
 //! Compiled filters on disk, named by the digest of what they were compiled from.
 //!
-//! The directory is in the run root, which only its owner can write to; a file that does not read as a program is
-//! compiled anew.
+//! The directory is in the run root, which only its owner can write to. A file holds a digest of its program, and one that
+//! is damaged is compiled anew: the kernel would refuse the filter, or a container would get another one.
 
 use std::path::Path;
 
@@ -12,8 +12,8 @@ use super::{Program, compile};
 use crate::error::Result;
 use crate::spec::Seccomp;
 
-/// Part of the name: another compiler's programs are not ours.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Part of the name: another compiler's programs are not ours, nor files of another form.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), ":2");
 
 /// [`compile`], unless it has been done before. Without a directory, or where it cannot be written, nothing is kept.
 pub fn compile_cached(policy: &Seccomp, directory: Option<&Path>) -> Result<Program> {
@@ -39,6 +39,7 @@ fn store(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     stored.inspect_err(|_| drop(std::fs::remove_file(&beside)))
 }
 
+/// The program, and a digest of it.
 fn encode(program: &Program) -> Vec<u8> {
     let mut bytes = program.flags.to_le_bytes().to_vec();
     for instruction in &program.instructions {
@@ -46,10 +47,16 @@ fn encode(program: &Program) -> Vec<u8> {
         bytes.extend([instruction.jt, instruction.jf]);
         bytes.extend(instruction.k.to_le_bytes());
     }
+    let digest = Sha256::digest(&bytes);
+    bytes.extend_from_slice(&digest);
     bytes
 }
 
 fn decode(bytes: &[u8]) -> Option<Program> {
+    let (bytes, digest) = bytes.split_last_chunk::<32>()?;
+    if Sha256::digest(bytes)[..] != digest[..] {
+        return None;
+    }
     let (flags, code) = bytes.split_first_chunk::<8>()?;
     let (chunks, []) = code.as_chunks::<8>() else { return None };
     let instructions = chunks.iter().map(|&[a, b, jt, jf, k0, k1, k2, k3]| Instruction {
@@ -74,6 +81,23 @@ mod tests {
         let first = compile_cached(&policy, Some(&directory)).unwrap();
         assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1);
         assert_eq!(compile_cached(&policy, Some(&directory)).unwrap(), first);
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn a_damaged_file_is_compiled_anew() {
+        let directory = std::env::temp_dir().join(format!("hull-seccomp-damaged-{}", std::process::id()));
+        let policy = default_policy(&[]);
+        let first = compile_cached(&policy, Some(&directory)).unwrap();
+        let file = std::fs::read_dir(&directory).unwrap().next().unwrap().unwrap().path();
+        let whole = std::fs::read(&file).unwrap();
+        let mut changed = whole.clone();
+        changed[100] ^= 1;
+        for damaged in [changed, whole[..64].to_vec(), b"{}".repeat(100), vec![]] {
+            std::fs::write(&file, damaged).unwrap();
+            assert_eq!(compile_cached(&policy, Some(&directory)).unwrap(), first);
+            assert_eq!(std::fs::read(&file).unwrap(), whole);
+        }
         std::fs::remove_dir_all(directory).unwrap();
     }
 }
