@@ -171,7 +171,9 @@ fn is_good(path: &Path, blob: &Descriptor) -> bool {
         let mut file = Hasher::new(file);
         std::io::copy(&mut file, &mut std::io::sink()).map(|size| (size, file.finish()))
     };
-    File::open(path).and_then(digest).is_ok_and(|(size, found)| size == blob.size && found == blob.digest)
+    hull_storage::file::open(path)
+        .and_then(digest)
+        .is_ok_and(|(size, found)| size == blob.size && found == blob.digest)
 }
 
 /// A path at which two trees differ.

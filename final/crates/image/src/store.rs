@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use hull_storage::file;
 use hull_storage::layers::LayerStore;
 use hull_storage::root::Root;
 use rustix::fs::FlockOperation;
@@ -258,12 +259,12 @@ impl Images {
 
     pub(crate) fn open_blob(&self, digest: &Digest) -> Result<File> {
         let path = self.blob_path(digest);
-        File::open(&path).context(|| format!("open {}", path.display()))
+        file::open(&path).context(|| format!("open {}", path.display()))
     }
 
     pub(crate) fn read_json<T: DeserializeOwned>(&self, digest: &Digest) -> Result<T> {
         let path = self.blob_path(digest);
-        let bytes = std::fs::read(&path).context(|| format!("read {}", path.display()))?;
+        let bytes = file::read(&path).context(|| format!("read {}", path.display()))?;
         serde_json::from_slice(&bytes)
             .map_err(|source| Error::Json { path: path.display().to_string(), source })
     }
@@ -275,7 +276,7 @@ pub(crate) fn chain_ids(config: &ImageConfig) -> Vec<Digest> {
 }
 
 fn hold(path: &Path) -> Result<Option<File>> {
-    let file = match File::open(path) {
+    let file = match file::open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         file => file.context(|| format!("open {}", path.display()))?,
     };
@@ -286,7 +287,7 @@ fn hold(path: &Path) -> Result<Option<File>> {
 
 /// What nobody holds, and nobody can hold until the file is closed.
 pub(crate) fn take_unused(path: &Path) -> Option<File> {
-    let file = File::open(path).ok()?;
+    let file = file::open(path).ok()?;
     rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
     Some(file)
 }

@@ -34,7 +34,7 @@ pub fn write_json_atomic<T: Serialize>(path: &Path, value: &T) -> Result<()> {
 
 /// Reads a JSON file. `None` when there is none; an error that names the file when it is not what it should be.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    match read_small(path) {
+    match read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes)
             .map(Some)
             .map_err(|source| Error::Damaged { path: path.to_owned(), source }),
@@ -43,10 +43,16 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     }
 }
 
+/// Opens a file to read it. A FIFO in its place reads as empty: open(2) would wait for a writer, and whoever lists all
+/// objects with it.
+pub fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
+}
+
 /// The whole file in one read where it is as small as ours are. std asks for the size first and reads once more to see
 /// the end; a listing reads some hundred files.
-fn read_small(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = open(path)?;
     let mut bytes = vec![0; 8192];
     let length = file.read(&mut bytes)?;
     bytes.truncate(length);
@@ -184,6 +190,15 @@ mod tests {
         let path = scratch.path().join("record.json");
         assert_eq!(read_json::<Vec<u8>>(&path).unwrap(), None);
         fs::write(&path, "{").unwrap();
+        let error = read_json::<Vec<u8>>(&path).unwrap_err().to_string();
+        assert!(error.contains("record.json is damaged"), "{error}");
+    }
+
+    #[test]
+    fn a_fifo_in_the_place_of_a_file_keeps_no_reader_waiting() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("record.json");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
         let error = read_json::<Vec<u8>>(&path).unwrap_err().to_string();
         assert!(error.contains("record.json is damaged"), "{error}");
     }

@@ -58,7 +58,7 @@ pub(super) fn newer_than(directory: &Path, most: u32, inode: Option<u64>) -> Res
 
 impl LogFile {
     fn open(path: &Path) -> Result<Option<Self>> {
-        let file = match File::open(path) {
+        let file = match hull_storage::file::open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             file => file.context(|| format!("open {}", path.display()))?,
         };

@@ -135,7 +135,8 @@ impl Images {
         if catalog.damaged.is_empty() {
             return;
         }
-        let Some(index) = std::fs::read_to_string(self.index_path()).ok().and_then(|text| own_lines(&text))
+        let Some(index) =
+            file::read(&self.index_path()).ok().and_then(|text| own_lines(&String::from_utf8_lossy(&text)))
         else {
             return;
         };
@@ -176,7 +177,7 @@ impl Images {
             return Ok(Found::Nothing);
         }
         let path = self.index_path();
-        let bytes = match std::fs::read(&path) {
+        let bytes = match file::read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
             bytes => bytes.context(|| format!("read {}", path.display()))?,
         };
