@@ -119,6 +119,9 @@ const BUILT_IN: [&str; 3] = ["bridge", "host", "none"];
 
 fn list(engine: &Engine, args: &List) -> Result<u8> {
     let mut networks = engine.all_networks()?;
+    let damaged = engine.damaged_networks()?;
+    let damage = damaged.iter().map(|(name, why)| (name.as_str(), Some(why.as_str())));
+    super::say_what_is_damaged(damage, "hull network rm");
     let filters = parse(&args.filter, KEYS)?;
     if let Some(value) = filters.values("type").find(|value| !["custom", "builtin"].contains(value)) {
         bail!("invalid filter \"type={value}\": it is custom or builtin");

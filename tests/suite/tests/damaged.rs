@@ -157,3 +157,43 @@ fn damaged_names_leases_and_volumes_stop_nobody() {
     }
     t.ok(&["rm", "-f", "other"]);
 }
+
+#[test]
+fn a_damaged_network_hides_no_other_and_can_be_removed() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["run", "-d", "--name", "other", "-v", "precious:/data", "busybox", "sleep", "300"]);
+    for how in DAMAGES.into_iter().chain(["renamed", "fifo", "loop"]) {
+        t.ok(&["network", "create", "torn"]);
+        let path = t.data_root().join("networks/torn.json");
+        let whole = std::fs::read_to_string(&path).unwrap();
+        match how {
+            "renamed" => std::fs::write(&path, whole.replace("\"torn\"", "\"../../x\"")).unwrap(),
+            "fifo" => {
+                std::fs::remove_file(&path).unwrap();
+                assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+            }
+            "loop" => {
+                std::fs::remove_file(&path).unwrap();
+                std::os::unix::fs::symlink("torn.json", &path).unwrap();
+            }
+            how => damage(&path, how),
+        }
+        others_are_seen(&t, how);
+        let listed = t.hull(&["network", "ls"]);
+        assert!(listed.success() && listed.stdout.contains("torn"), "{how}: {listed}");
+        assert!(listed.stderr.contains("torn is damaged"), "{how}: {listed}");
+        t.ok(&["network", "create", "sound"]);
+        t.ok(&["run", "--rm", "--network", "sound", "busybox", "true"]);
+        t.ok(&["network", "rm", "sound"]);
+        assert!(!t.hull(&["run", "--rm", "--network", "torn", "busybox", "true"]).success(), "{how}");
+        assert_eq!(t.ok(&["network", "rm", "torn"]), "torn", "{how}");
+        assert!(!t.ok(&["network", "ls"]).contains("torn"), "{how}");
+    }
+    let address = t.inspect("other", "{{.NetworkSettings.IPAddress}}");
+    for how in DAMAGES {
+        damage(&t.run_root().join("networks/bridge/network.json"), how);
+        t.ok(&["run", "--rm", "busybox", "ping", "-c", "1", "-W", "5", &address]);
+        others_are_seen(&t, how);
+    }
+    t.ok(&["rm", "-f", "other"]);
+}

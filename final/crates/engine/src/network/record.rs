@@ -106,7 +106,20 @@ impl Engine {
         if !hull_storage::names::is_valid(name) {
             return Ok(None);
         }
-        Ok(file::read_json(&self.network_file(name))?)
+        let path = self.network_file(name);
+        let record = file::read_json::<NetworkRecord>(&path).and_then(|record| match record {
+            // What belongs to a network is found, and removed, by this name.
+            Some(record) if record.name != name => {
+                let source = serde::de::Error::custom(format!("it is of a network named {:?}", record.name));
+                Err(hull_storage::Error::Damaged { path, source })
+            }
+            record => Ok(record),
+        });
+        match record {
+            // Nobody gave it anything: it is chosen anew, with the addresses that its bridge has.
+            Err(hull_storage::Error::Damaged { .. }) if name == DEFAULT => Ok(None),
+            record => Ok(record?),
+        }
     }
 
     pub(super) fn store_network(&self, network: &NetworkRecord) -> Result<()> {

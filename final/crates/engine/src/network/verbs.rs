@@ -1,5 +1,7 @@
 //! `network ls inspect rm prune`.
 
+use std::collections::BTreeMap;
+
 use hull_network::leases::Leases;
 use hull_storage::file;
 use serde_json::{Map, Value, json};
@@ -14,23 +16,31 @@ use crate::options::NetworkMode;
 use crate::record::Record;
 
 impl Engine {
-    /// All networks that have addresses, by name. The default one is among them once it has been used.
+    /// All networks that have addresses, by name. The default one is among them once it has been used. One whose record is
+    /// damaged hides no other: [`Self::damaged_networks`].
     pub fn networks(&self) -> Result<Vec<NetworkRecord>> {
-        let mut networks: Vec<NetworkRecord> = self.load_network(DEFAULT)?.into_iter().collect();
+        Ok(self.network_records()?.into_values().filter_map(Result::ok).collect())
+    }
+
+    /// The names of those whose records cannot be read, and why not.
+    pub fn damaged_networks(&self) -> Result<Vec<(String, String)>> {
+        let records = self.network_records()?.into_iter();
+        Ok(records.filter_map(|(name, record)| Some((name, record.err()?.to_string()))).collect())
+    }
+
+    fn network_records(&self) -> Result<BTreeMap<String, Result<NetworkRecord>>> {
         let directory = self.networks_dir();
         let entries = match std::fs::read_dir(&directory) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(networks),
-            entries => entries.context(|| format!("read {}", directory.display()))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            entries => Some(entries.context(|| format!("read {}", directory.display()))?),
         };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
+        let names = entries.into_iter().flatten().flatten().filter_map(|entry| {
             // What else lies there is somebody's temporary file.
-            if name.to_str().is_some_and(|name| name.ends_with(".json") && !name.starts_with('.')) {
-                networks.extend(file::read_json::<NetworkRecord>(&entry.path())?);
-            }
-        }
-        networks.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(networks)
+            Some(entry.file_name().to_str()?.strip_suffix(".json")?.to_owned())
+        });
+        let names = names.filter(|name| hull_storage::names::is_valid(name) && name != DEFAULT);
+        let record = |name: String| Some((name.clone(), self.load_network(&name).transpose()?));
+        Ok(names.chain([DEFAULT.to_owned()]).filter_map(record).collect())
     }
 
     /// A network by its name, its id or the beginning of it.
@@ -112,16 +122,18 @@ impl Engine {
         if name == DEFAULT || special(name).is_some() {
             return Err(Error::Unsupported(format!("{name} is a pre-defined network and cannot be removed")));
         }
-        let network = self.find_network(name)?;
+        let network = self.find_network(name).or_else(|error| self.salvage_network(name).ok_or(error))?;
         let lock = self.lock_network(&network.name)?;
         // It may have been removed while we waited.
-        self.check_network(&network.name)?;
+        if std::fs::symlink_metadata(self.network_file(&network.name)).is_err() {
+            return Err(Error::NoSuchNetwork(network.name));
+        }
         let leases = Leases::open(self.root().run(), &network.name)?.list()?;
         if let Some(lease) = leases.first() {
             let user = lease.holder.names.first().cloned().unwrap_or_default();
             return Err(Error::NetworkInUse { network: network.name, user });
         }
-        if network.driver.has_bridge() {
+        if network.driver.has_bridge() && !network.link.is_empty() {
             let mut sockets = Sockets::open()?;
             ended::sweep(self, &network.name, &mut sockets.filter)?;
             bridge::remove(self, &network, &mut sockets)?;
@@ -133,12 +145,29 @@ impl Engine {
         Ok(network.name)
     }
 
+    /// What the removal of a network takes whose record is damaged: its name, and its bridge's where that can still be read.
+    fn salvage_network(&self, name: &str) -> Option<NetworkRecord> {
+        self.load_network(name).err()?;
+        let content = file::read(&self.network_file(name)).unwrap_or_default();
+        let content = String::from_utf8_lossy(&content);
+        let is_link = |word: &&str| word.starts_with("hl-") && hull_storage::names::is_valid(word);
+        let link = content.split('"').find(is_link).unwrap_or_default();
+        let record = json!({
+            "format": NetworkRecord::FORMAT, "id": link.trim_start_matches("hl-"), "name": name, "link": link,
+            "created": "1970-01-01T00:00:00Z", "pools": [], "internal": false, "masquerade": false,
+            "between_containers": true, "labels": {}, "options": {},
+        });
+        serde_json::from_value(record).ok()
+    }
+
     /// Everything that `--network` takes, described as by [`Self::inspect_network`].
     pub fn all_networks(&self) -> Result<Vec<Value>> {
-        if !hull_sys::process::in_user_namespace() && self.load_network(DEFAULT)?.is_none() {
+        if !hull_sys::process::in_user_namespace() && matches!(self.load_network(DEFAULT), Ok(None)) {
             bridge::default_record(self)?;
         }
         let mut all: Vec<_> = self.networks()?.iter().map(|network| describe(network, Map::new())).collect();
+        let damaged = |(name, _)| json!({ "Name": name, "Scope": "local", "Driver": "damaged" });
+        all.extend(self.damaged_networks()?.into_iter().map(damaged));
         all.extend(["host", "none"].into_iter().filter_map(special));
         all.sort_by(|a, b| a["Name"].as_str().cmp(&b["Name"].as_str()));
         Ok(all)
