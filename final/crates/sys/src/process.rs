@@ -42,9 +42,11 @@ impl SingleThreaded {
     }
 }
 
-fn count_threads() -> nix::Result<usize> {
-    match std::fs::read_dir("/proc/self/task") {
-        Ok(threads) => Ok(threads.count()),
+/// By the links of the directory, two and one for each thread (fs/proc/base.c, proc_task_getattr): to read it would take a
+/// descriptor, which those in a container's pid namespace that look at this process would see.
+fn count_threads() -> nix::Result<u64> {
+    match std::fs::metadata("/proc/self/task") {
+        Ok(threads) => Ok(std::os::unix::fs::MetadataExt::nlink(&threads).saturating_sub(2)),
         Err(error) => Err(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))),
     }
 }
@@ -400,6 +402,15 @@ mod tests {
         assert_eq!(fork().unwrap_err(), Errno::EDEADLK);
         assert_eq!(clone3(&Clone3::default()).unwrap_err(), Errno::EDEADLK);
         assert_eq!(close_range(1000, 1001), Err(Errno::EPERM));
+    }
+
+    #[test]
+    fn threads_are_counted_without_a_descriptor() {
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || receiver.recv());
+        assert!(count_threads().unwrap() > 1, "that one and the test's own");
+        drop(sender);
+        assert!(thread.join().unwrap().is_err());
     }
 
     #[test]
