@@ -60,6 +60,10 @@ impl Error {
             Self::Step { step, errno: Errno::EPERM } if step.contains("limit") => {
                 Some("raising a hard limit needs CAP_SYS_RESOURCE, which this process does not have".into())
             }
+            // One place for the process that prepares, and one for the one that it clones inside ([`crate::arrival`]).
+            Self::Step { step, errno: Errno::EAGAIN } if step == "clone the process" => {
+                Some("the limit of processes leaves no room: entering a container takes two for a moment".into())
+            }
             // Moving a process takes write access to the common ancestor of both cgroups (cgroup-v2.rst, "Delegation
             // Containment").
             Self::Step { step, errno: Errno::EACCES } if step.starts_with("clone the ") => Some(
@@ -96,5 +100,16 @@ impl<T> Step<T> for std::io::Result<T> {
 impl<T> Step<T> for rustix::io::Result<T> {
     fn step(self, step: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|errno| Error::Step { step: step(), errno: Errno::from_raw(errno.raw_os_error()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_container_is_said_to_be_one() {
+        let full = Error::Step { step: "clone the process".into(), errno: Errno::EAGAIN };
+        assert!(full.hint().is_some_and(|hint| hint.contains("limit of processes")));
     }
 }
