@@ -16,8 +16,9 @@
 //!   Go ───────────────────────────▶ execve
 //!          ◀─────────────────────── end of file: close-on-exec is the proof that it runs
 //! ```
-//! A child that others in its pid namespace can see is not the one that was cloned first: that one does all the work where
-//! nobody sees it, says `Arriving`, waits for `Go`, clones the other, says `Born` and ends ([`crate::arrival`]).
+//! In a joined pid namespace, whose processes could see it, the container's first process is not the one that was
+//! cloned first. That one does all the work outside, says `Arriving`, waits for `Go`, clones the other, says `Born` and
+//! ends ([`crate::arrival`]).
 //!
 //! At any point the child may say `Failed` instead, with the step and the errno, and exit. From `Ready` on the other
 //! side may be another process ([`crate::rendezvous`]).

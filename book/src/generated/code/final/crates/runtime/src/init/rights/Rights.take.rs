@@ -1,5 +1,5 @@
-/// From the runtime's rights to the container's, but for the seccomp filter: that comes last, for a policy need allow
-/// nothing but what the program does.
+/// Gives up the runtime's rights for the container's. The seccomp filter is not loaded yet: it comes last, because
+/// a policy only has to allow what the program itself does.
 pub(crate) fn take(self) -> Result<Filter<'a>> {
     let process = self.process;
     let sets = capabilities::parse(process.capabilities.as_ref())?;
@@ -9,7 +9,7 @@ pub(crate) fn take(self) -> Result<Filter<'a>> {
     }
     // Without no_new_privs a filter needs CAP_SYS_ADMIN (seccomp(2)).
     let needs_admin = self.filter.is_some() && !process.no_new_privileges;
-    // With our rights, for root may go where the user may not; and where root may not, as the user.
+    // First as root, who may enter what the user may not; if that fails, below as the user.
     let is_there = program::enter(&process.cwd)?;
     // The bounding set needs CAP_SETPCAP: before the user changes.
     capabilities::limit_bounding(&sets)?;
