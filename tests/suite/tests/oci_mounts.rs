@@ -6,6 +6,7 @@ mod oci_world;
 use std::os::unix::fs::{FileTypeExt, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use hull_test_support::Outcome;
 use oci_world::World;
 use serde_json::{Value, json};
 
@@ -119,10 +120,11 @@ fn swapping_what_a_mount_goes_on_leads_no_terminal_elsewhere() {
                 std::thread::sleep(std::time::Duration::from_micros(20));
             }
         });
-        for _ in 0..200 {
-            w.oci(&["run", "--bundle", "bundle", "box"]);
-        }
+        // A run is refused when its directory is swapped under it, which happens to about half of them.
+        let runs = (0..200).map(|_| w.oci(&["run", "--bundle", "bundle", "box"]));
+        let succeeded = runs.filter(Outcome::success).count();
         stop.store(true, Ordering::Relaxed);
+        assert!(succeeded > 0, "no container came as far as to look");
     });
     let seen = std::fs::read_to_string(w.path("volume/seen")).unwrap_or_default();
     assert_eq!(seen, "", "/dev/console is a file of the kernel's");
