@@ -5,7 +5,8 @@
  *
  * FILE is a file of the host. TERCES is a text in the environment of hull's caller, written backwards, because hull
  * itself reads this container's command line. Each NAMESPACE is one of the host's, as readlink(2) of /proc/PID/ns/NAME
- * shows it. Each finding is a line "LEAK ..."; "SEEN n" tells how many processes were hull's and not yet the program.
+ * shows it. Each finding is a line "LEAK ..."; "SEEN n" tells how many processes were hull's and not yet the program,
+ * and "LOOKED" that every process has been looked at once.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -44,7 +45,6 @@ static void rights(const char *text, unsigned long long *caps, int *seccomp) {
 
 static void leak(const char *what, const char *pid) {
 	printf("LEAK %s of %s\n", what, pid);
-	fflush(stdout);
 }
 
 static int holds(const char *pid, const char *secret) {
@@ -140,16 +140,15 @@ int main(int count, char **args) {
 		char c = *a;
 		*a = *z, *z = c;
 	}
-	for (;;) {
+	setvbuf(stdout, 0, _IOLBF, 0);
+	for (int rounds = 0;; rounds = 1) {
 		DIR *all = opendir("/proc");
 		struct dirent *entry;
 		while (all && (entry = readdir(all)))
 			if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9' && atoi(entry->d_name) != getpid() && atoi(entry->d_name) != 1)
 				look(entry->d_name, args, count);
 		if (all) closedir(all);
-		if (seen >= 2 * last_seen + !last_seen) {
-			printf("SEEN %u\n", last_seen = seen);
-			fflush(stdout);
-		}
+		if (all && !rounds) printf("LOOKED\n");
+		if (seen >= 2 * last_seen + !last_seen) printf("SEEN %u\n", last_seen = seen);
 	}
 }
