@@ -1,6 +1,6 @@
 //! Ending many containers at once, ending containers that restart, and what is removed with a container.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hull_test_support::Scenario;
 use hull_test_support::outcome::eventually;
@@ -16,18 +16,20 @@ fn deaf(t: &Scenario, name: &str) {
 fn several_containers_end_together_and_are_named_in_order() {
     let Some(t) = Scenario::with_busybox() else { return };
     let names = ["a1", "b2", "c3", "d4"];
-    for verb in [&["stop", "-t", "2"][..], &["restart", "-t", "2"], &["stop", "-t", "2"], &["rm", "-f"]] {
-        for name in names {
-            if t.hull(&["inspect", name]).success() {
-                t.ok(&["start", name]);
-            } else {
-                deaf(&t, name);
-            }
+    deaf(&t, "alone");
+    for name in names {
+        deaf(&t, name);
+    }
+    for verb in [&["stop", "-t", "3"][..], &["restart", "-t", "3"], &["rm", "-f"]] {
+        let alone = t.hull(&[verb, &["alone"]].concat());
+        let together = t.hull(&[verb, &names[..]].concat());
+        assert_eq!(together.ok().lines().collect::<Vec<_>>(), names, "{verb:?}");
+        // One after the other would take four times as long as one. A removal waits for nobody.
+        let is_short = verb[0] == "rm" || together.took < alone.took * 3;
+        assert!(is_short, "{verb:?}: one takes {:?}, four {:?}", alone.took, together.took);
+        if verb[0] == "stop" {
+            t.ok(&[&["start", "alone"], &names[..]].concat());
         }
-        let started = Instant::now();
-        let printed = t.ok(&[verb, &names[..]].concat());
-        assert_eq!(printed.lines().collect::<Vec<_>>(), names, "{verb:?}");
-        assert!(started.elapsed() < Duration::from_secs(6), "{verb:?} took {:?}", started.elapsed());
     }
     assert_eq!(t.ok(&["ps", "-aq"]), "");
 }
@@ -57,8 +59,19 @@ fn a_container_between_two_runs_tells_how_the_last_one_ended_and_can_be_killed()
     let Some(t) = Scenario::with_busybox() else { return };
     for verb in [&["kill", "box"][..], &["kill", "-s", "TERM", "box"], &["stop", "box"]] {
         between_runs(&t, "box");
-        assert_eq!(t.inspect("box", "{{.State.Running}} {{.State.ExitCode}}"), "true 7");
-        assert!(t.hull(&["kill", "-s", "HUP", "box"]).fails(1).contains("restarting"));
+        // The next run, after which it waits twice as long, may have come meanwhile.
+        eventually("it is looked at within one wait", || {
+            let runs = || t.inspect("box", "{{.State.Status}} {{.RestartCount}}");
+            let before = runs();
+            let state = t.inspect("box", "{{.State.Running}} {{.State.ExitCode}}");
+            let hangup = t.hull(&["kill", "-s", "HUP", "box"]);
+            if !before.starts_with("restarting") || runs() != before {
+                return false;
+            }
+            assert_eq!(state, "true 7");
+            assert!(hangup.fails(1).contains("restarting"));
+            true
+        });
         assert_eq!(t.ok(verb), "box");
         assert_eq!(t.inspect("box", "{{.State.Status}}"), "exited", "{verb:?}");
         std::thread::sleep(Duration::from_millis(300));
@@ -112,12 +125,19 @@ fn an_anonymous_volume_goes_with_the_last_container_that_has_it() {
 #[test]
 fn twenty_thousand_variables_take_no_longer_than_their_bytes() {
     let Some(t) = Scenario::with_busybox() else { return };
-    let lines: String = (0..20_000).map(|n| format!("VARIABLE_{n}={n}\nSHARED={n}\n")).collect();
-    let file = t.write("env", lines);
-    let started = Instant::now();
-    t.ok(&["create", "--name", "box", "--env-file", file.to_str().unwrap(), "busybox", "true"]);
-    let took = started.elapsed();
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    let created = |count: usize| {
+        let lines: String = (0..count).map(|n| format!("VARIABLE_{n}={n}\nSHARED={n}\n")).collect();
+        let file = t.write("env", lines);
+        t.hull(&["rm", "box"]);
+        let outcome =
+            t.hull(&["create", "--name", "box", "--env-file", file.to_str().unwrap(), "busybox", "true"]);
+        outcome.ok();
+        outcome.took
+    };
+    // Comparing each with each would take 64 times as long for eight times as many. A busy machine can be slow once.
+    let times = (0..3).map(|_| (created(2_500), created(20_000)));
+    let slow: Vec<_> = times.take_while(|(few, many)| *many > *few * 16).collect();
+    assert!(slow.len() < 3, "2500 and 20000 variables: {slow:?}");
     assert_eq!(
         t.inspect("box", "{{len .Config.Env}}"),
         "20002",
