@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use hull_test_support::Scenario;
 use hull_test_support::outcome::{Running, eventually};
+use hull_test_support::{Scenario, cgroups};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -21,16 +21,20 @@ fn last_count(t: &Scenario) -> SystemTime {
     std::fs::metadata(upper).and_then(|count| count.modified()).expect("it has counted")
 }
 
-fn stands_still(t: &Scenario) -> bool {
+fn is_frozen(t: &Scenario) -> bool {
+    cgroups::is_frozen(t.pid_of("box"))
+}
+
+fn goes_on(t: &Scenario, when: &str) {
+    eventually(&format!("it is thawed {when}"), || !is_frozen(t));
     let before = last_count(t);
-    std::thread::sleep(Duration::from_millis(100));
-    last_count(t) == before
+    eventually(&format!("it counts {when}"), || last_count(t) != before);
 }
 
 /// A commit that has frozen the container.
 fn committing(t: &Scenario) -> Running {
     let commit = t.spawn(&["commit", "box", "image"]);
-    eventually("it is frozen", || stands_still(t));
+    eventually("it is frozen", || is_frozen(t));
     commit
 }
 
@@ -42,11 +46,11 @@ fn a_commit_that_is_killed_leaves_nothing_frozen() {
         let commit = committing(&t);
         kill(Pid::from_raw(commit.pid()), signal).unwrap();
         commit.wait();
-        eventually("it goes on", || !stands_still(&t));
+        goes_on(&t, "when the commit is killed");
         assert_eq!(t.inspect("box", "{{.State.Status}}"), "running");
     }
     assert!(t.hull(&["commit", "box", "image"]).success());
-    eventually("it goes on after the commit", || !stands_still(&t));
+    goes_on(&t, "after the commit");
 }
 
 #[test]
@@ -58,7 +62,7 @@ fn a_container_can_be_ended_and_paused_while_it_is_committed() {
     t.ok(&["pause", "box"]);
     kill(Pid::from_raw(commit.pid()), Signal::SIGCONT).unwrap();
     assert!(commit.wait().success());
-    assert!(stands_still(&t), "what its user has paused stays so");
+    assert!(is_frozen(&t), "what its user has paused stays so");
     t.ok(&["unpause", "box"]);
     let commit = committing(&t);
     kill(Pid::from_raw(commit.pid()), Signal::SIGSTOP).unwrap();

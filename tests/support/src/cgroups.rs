@@ -54,6 +54,17 @@ pub fn directory(pid: i32, controller: &str) -> PathBuf {
     hierarchy.mount_point.join(path)
 }
 
+/// Whether the cgroup of `pid`, or one above it, is frozen, and not only about to be.
+pub fn is_frozen(pid: i32) -> bool {
+    let directory = directory(pid, "freezer");
+    match is_v2("freezer") {
+        true => keyed(&directory.join("cgroup.events"), "frozen") == Some(1),
+        false => {
+            fs::read_to_string(directory.join("freezer.state")).is_ok_and(|state| state.trim() == "FROZEN")
+        }
+    }
+}
+
 /// The value of `key` in a flat keyed file such as `cpu.stat`.
 pub fn keyed(file: &Path, key: &str) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;
