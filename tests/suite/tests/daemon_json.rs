@@ -2,21 +2,29 @@
 
 mod registry_world;
 
-use std::path::Path;
-
 use hull_test_support::{Outcome, Scenario};
-use nix::mount::{MsFlags, mount, umount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use registry_world::{Content, tar};
 
-/// `/etc/docker` of this test, over the machine's own, until it is dropped.
+/// `/etc/docker` of this test, in its own mount namespace and in nothing of the machine's, until it is dropped.
 struct Configured;
 
 impl Configured {
-    fn new(text: &str) -> Self {
-        let directory = Path::new("/etc/docker");
-        std::fs::create_dir_all(directory).unwrap();
+    fn new(t: &Scenario, text: &str) -> Self {
         let (tmpfs, flags) = (Some("tmpfs"), MsFlags::empty());
-        mount(tmpfs, directory, tmpfs, flags, None::<&str>).expect("a scenario has mounts of its own");
+        // The directory need not be there, and is made in a layer over /etc.
+        let layer = t.path("etc");
+        std::fs::create_dir(&layer).unwrap();
+        mount(tmpfs, &layer, tmpfs, flags, None::<&str>).expect("a scenario has mounts of its own");
+        let [upper, work] = ["upper", "work"].map(|name| layer.join(name));
+        for directory in [&upper, &work] {
+            std::fs::create_dir(directory).unwrap();
+        }
+        let options = format!("lowerdir=/etc,upperdir={},workdir={}", upper.display(), work.display());
+        mount(Some("overlay"), "/etc", Some("overlay"), flags, Some(options.as_str())).expect("overlayfs");
+        umount2(&layer, MntFlags::MNT_DETACH).expect("it was mounted above");
+        std::fs::create_dir_all("/etc/docker").unwrap();
+        mount(tmpfs, "/etc/docker", tmpfs, flags, None::<&str>).expect("the directory is there");
         let configured = Self;
         configured.set(text);
         configured
@@ -29,7 +37,9 @@ impl Configured {
 
 impl Drop for Configured {
     fn drop(&mut self) {
-        umount("/etc/docker").expect("nobody is in it");
+        for directory in ["/etc/docker", "/etc"] {
+            umount2(directory, MntFlags::MNT_DETACH).expect("they were mounted one over the other");
+        }
     }
 }
 
@@ -41,6 +51,7 @@ fn runs(t: &Scenario, options: &[&str], script: &str) -> Outcome {
 fn what_the_file_says_counts_where_no_flag_does() {
     let Some(t) = Scenario::with_busybox() else { return };
     let _configured = Configured::new(
+        &t,
         r#"{ "dns": ["192.0.2.1"], "dns-search": ["example.org"], "dns-opts": ["ndots:3"],
              "default-ulimits": { "nofile": { "Name": "nofile", "Soft": 123, "Hard": 456 } },
              "default-shm-size": "8M", "init": true, "no-new-privileges": true,
@@ -80,6 +91,7 @@ fn what_the_file_says_counts_where_no_flag_does() {
 fn what_is_ignored_is_said_once_and_what_is_wrong_each_time() {
     let Some(t) = Scenario::with_busybox() else { return };
     let configured = Configured::new(
+        &t,
         r#"{ "data-root": "/srv/docker", "live-restore": true, "storage-driver": "overlay2",
              "log-opts": { "max-size": "1m", "labels": "a" } }"#,
     );
@@ -106,7 +118,7 @@ fn mirrors_and_registries_without_a_certificate_are_dockers() {
     let mut content = Content::default();
     content.image("1", &[tar(&[("x", b"x")])]);
     let server = content.serve(|_, _| None);
-    let configured = Configured::new(&format!(r#"{{ "registry-mirrors": ["http://{}"] }}"#, server.host));
+    let configured = Configured::new(&t, &format!(r#"{{ "registry-mirrors": ["http://{}"] }}"#, server.host));
     t.ok(&["pull", "-q", "docker.io/library/x:1"]);
     t.ok(&["rmi", "x:1"]);
     // podman's file of the first format: a short name is looked up where it says.
