@@ -266,10 +266,7 @@ fn namespaces_of_somebody_else_are_joined_again() {
 fn what_cannot_be_brought_back_leaves_nothing() {
     let Some(w) = world() else { return };
     let mut config = w.config(&["sh", "-c", COUNT]);
-    let ids = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
-    config["linux"]["uidMappings"] = ids.clone();
-    config["linux"]["gidMappings"] = ids;
-    config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+    oci_world::in_user_namespace(&mut config);
     w.bundle(&config);
     w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
     assert!(w.oci(&["checkpoint", "box"]).fails(1).contains("user namespace"));

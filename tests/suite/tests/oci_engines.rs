@@ -205,10 +205,7 @@ fn a_user_namespace_sees_cgroups_without_a_namespace_of_them() {
     let Some(w) = World::start() else { return };
     let mut config =
         w.config(&["sh", "-c", "test -r /sys/fs/cgroup/cgroup.procs || ls /sys/fs/cgroup/*/cgroup.procs"]);
-    let ids = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
-    config["linux"]["uidMappings"] = ids.clone();
-    config["linux"]["gidMappings"] = ids;
-    config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+    oci_world::in_user_namespace(&mut config);
     let mounts = config["mounts"].as_array_mut().unwrap();
     mounts.push(json!({"destination": "/sys", "type": "sysfs", "source": "sysfs"}));
     let options = json!(["nosuid", "noexec", "nodev", "ro"]);

@@ -169,12 +169,8 @@ fn an_exec_that_fails_leaves_the_container_as_it_was() {
 fn nor_does_one_in_a_user_namespace() {
     let Some(w) = World::start() else { return };
     let mut config = rich(&w);
-    let ids = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
-    config["linux"]["uidMappings"] = ids.clone();
-    config["linux"]["gidMappings"] = ids;
-    config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
-    let mut chown = std::process::Command::new("chown");
-    assert!(chown.args(["-hR", "100000:100000"]).arg(w.path("bundle/rootfs")).status().unwrap().success());
+    oci_world::in_user_namespace(&mut config);
+    w.give_root_away();
     w.bundle(&config);
     calls_fail(&w, Sample { errno: Errno::ENOMEM, first: 1, step: 3 });
 }

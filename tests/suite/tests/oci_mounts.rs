@@ -284,15 +284,11 @@ fn a_source_below_the_root_is_what_earlier_mounts_show() {
             let map = json!([{"containerID": 0, "hostID": 100000, "size": 65536}]);
             if is_mapped {
                 last["uidMappings"] = map.clone();
-                last["gidMappings"] = map.clone();
+                last["gidMappings"] = map;
             }
             if is_user {
-                config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
-                config["linux"]["uidMappings"] = map.clone();
-                config["linux"]["gidMappings"] = map;
-                let mut chown = std::process::Command::new("chown");
-                chown.arg("-hR").arg("100000:100000").arg(&root);
-                assert!(chown.status().unwrap().success());
+                oci_world::in_user_namespace(&mut config);
+                w.give_root_away();
             }
             mounts(&mut config).extend([
                 bind(&w, "sources/one", "/first", &["bind"]),

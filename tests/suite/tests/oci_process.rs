@@ -6,12 +6,8 @@ mod oci_world;
 use std::os::unix::fs::{PermissionsExt, chown};
 
 use hull_test_support::outcome::eventually;
-use oci_world::World;
+use oci_world::{World, as_user};
 use serde_json::{Value, json};
-
-fn as_user(config: &mut Value, uid: u32) {
-    config["process"]["user"] = json!({"uid": uid, "gid": uid});
-}
 
 /// What the C library calls before and after `main` of the smallest program, and write(2): no call of a runtime's but
 /// execve(2).

@@ -5,27 +5,13 @@ mod oci_world;
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use hull_test_support::outcome::eventually;
-use oci_world::World;
-use serde_json::{Value, json};
+use oci_world::{World, as_user, in_user_namespace};
+use serde_json::json;
 
 const AGAIN: &str = "echo to-out >/dev/stdout && echo to-err >/dev/stderr";
-
-fn as_user(config: &mut Value, uid: u32) {
-    config["process"]["user"] = json!({"uid": uid, "gid": uid});
-}
-
-/// Root of the container is user 100000 outside.
-fn in_user_namespace(w: &World, config: &mut Value) {
-    let map = json!([{"containerID": 0, "hostID": 100000, "size": 65536}]);
-    config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
-    config["linux"]["uidMappings"] = map.clone();
-    config["linux"]["gidMappings"] = map;
-    let mut chown = Command::new("chown");
-    assert!(chown.args(["-hR", "100000:100000"]).arg(w.path("bundle/rootfs")).status().unwrap().success());
-}
 
 /// A pipe, a file, and the same file twice.
 #[test]
@@ -35,7 +21,8 @@ fn stdout_and_stderr_can_be_opened_again_whoever_the_user_is() {
         let mut config = w.config(&["sh", "-c", AGAIN]);
         as_user(&mut config, uid);
         if is_user_namespace {
-            in_user_namespace(&w, &mut config);
+            in_user_namespace(&mut config);
+            w.give_root_away();
         }
         w.bundle(&config);
         let case = format!("uid {uid}, user namespace {is_user_namespace}");
@@ -57,7 +44,8 @@ fn stdout_and_stderr_can_be_opened_again_whoever_the_user_is() {
 fn a_second_process_can_open_them_too() {
     let Some(w) = World::start() else { return };
     let mut config = w.config(&["sleep", "1000"]);
-    in_user_namespace(&w, &mut config);
+    in_user_namespace(&mut config);
+    w.give_root_away();
     w.bundle(&config);
     w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
     for user in ["0:0", "1000:1000"] {

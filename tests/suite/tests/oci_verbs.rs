@@ -108,10 +108,7 @@ fn an_exec_has_what_it_is_given() {
 fn an_exec_enters_a_user_namespace() {
     let Some(w) = World::start() else { return };
     let mut config = w.config(&["sleep", "1000"]);
-    let ids = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
-    config["linux"]["uidMappings"] = ids.clone();
-    config["linux"]["gidMappings"] = ids;
-    config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+    oci_world::in_user_namespace(&mut config);
     config["process"]["terminal"] = json!(true);
     w.bundle(&config);
     let (listener, socket) = w.console_socket();

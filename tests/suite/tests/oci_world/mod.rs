@@ -40,6 +40,14 @@ impl World {
         Some(())
     }
 
+    /// The container's root belongs to whom [`in_user_namespace`] makes its root.
+    #[track_caller]
+    pub fn give_root_away(&self) {
+        let mut chown = Command::new("chown");
+        chown.args(["-hR", "100000:100000"]).arg(self.path("bundle/rootfs"));
+        fixtures::run_quietly(&mut chown).expect("root gives files away");
+    }
+
     pub fn cgroup(&self) -> String {
         format!("{}/box", self.0.cgroup_parent())
     }
@@ -157,6 +165,18 @@ impl Drop for World {
             self.oci(&["delete", "--force", id]);
         }
     }
+}
+
+pub fn as_user(config: &mut Value, uid: u32) {
+    config["process"]["user"] = json!({"uid": uid, "gid": uid});
+}
+
+/// Root of the container is user 100000 outside.
+pub fn in_user_namespace(config: &mut Value) {
+    let ids = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
+    config["linux"]["uidMappings"] = ids.clone();
+    config["linux"]["gidMappings"] = ids;
+    config["linux"]["namespaces"].as_array_mut().expect("an array").push(json!({"type": "user"}));
 }
 
 /// A terminal's master, as it comes out of a console socket.
