@@ -4,20 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use hull_test_support::Scenario;
-
-/// What a power cut, a full disk or a careless editor makes of a file.
-const DAMAGES: [&str; 4] = ["half", "empty", "garbage", "another"];
-
-fn damage(path: &Path, how: &str) {
-    let content = std::fs::read(path).unwrap_or_default();
-    let damaged = match how {
-        "half" => content[..content.len() / 2].to_vec(),
-        "empty" => vec![],
-        "garbage" => vec![0xff; content.len().max(16)],
-        _ => b"{\"format\": 1, \"id\": \"x\", \"name\": \"../x\"}".to_vec(),
-    };
-    std::fs::write(path, damaged).unwrap();
-}
+use hull_test_support::damage::{DAMAGES, damage};
 
 /// Every regular file in a directory.
 fn files(dir: &Path) -> Vec<PathBuf> {

@@ -2,10 +2,10 @@
 
 mod registry_world;
 
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use hull_test_support::damage::{DAMAGES, damage};
 use hull_test_support::outcome::{run, wrapped};
 use hull_test_support::{Scenario, skip};
 use registry_world::tar;
@@ -129,7 +129,7 @@ fn who_clones_a_container_unpacks_without_a_thread() {
     // What goes wrong there is said here.
     forget();
     let layer = t.ok(&["image", "inspect", "-f", "{{index .RootFS.Layers 0}}", "x"]);
-    damage(&t.data_root().join("blobs/sha256").join(&layer[7..]), 0);
+    damage(&t.data_root().join("blobs/sha256").join(&layer[7..]), "half");
     let refused = t.hull(&["create", "x", "true"]);
     let refused = refused.fails(1);
     assert!(refused.contains("archive is damaged") && refused.contains("hint: "), "{refused}");
@@ -167,19 +167,6 @@ fn files_of(t: &Scenario, name: &str) -> Vec<PathBuf> {
     ]
 }
 
-fn damage(file: &Path, how: usize) {
-    let content = std::fs::read(file).unwrap();
-    match how {
-        0 => std::fs::write(file, &content[..content.len() / 2]).unwrap(),
-        1 => std::fs::write(file, "").unwrap(),
-        2 => std::fs::write(file, vec![0xff; content.len()]).unwrap(),
-        _ => {
-            let open = std::fs::File::options().write(true).open(file).unwrap();
-            open.write_all_at(b"\x00{]", content.len() as u64 / 2).unwrap();
-        }
-    }
-}
-
 /// Whichever file of an image is damaged, and however: every verb works for the others, and the image can be removed.
 #[test]
 fn one_damaged_image_is_in_nobodys_way() {
@@ -187,7 +174,7 @@ fn one_damaged_image_is_in_nobodys_way() {
     let good = t.busybox();
     t.ok(&["run", "-d", "--name", "box", good, "sleep", "1000"]);
     for at in 0..6 {
-        for how in 0..4 {
+        for how in DAMAGES {
             import(&t, "bad", "damaged soon");
             let file = &files_of(&t, "bad")[at];
             damage(file, how);

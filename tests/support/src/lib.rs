@@ -22,6 +22,7 @@
 //! speaks docker's.
 
 pub mod cgroups;
+pub mod damage;
 pub mod fixtures;
 pub mod helper;
 pub mod inject;
