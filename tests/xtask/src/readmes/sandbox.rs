@@ -50,7 +50,8 @@ impl Sandbox {
             ("CARGO_HOME", own("CARGO_HOME")),
             ("RUSTUP_HOME", own("RUSTUP_HOME")),
             // The READMEs of the steps say to put `target/*/debug` in front of their programs' names.
-            ("PATH", Some(format!("/usr/local/bin:{path}:/usr/sbin:/sbin:{}", shown(&target.join("debug"))))),
+            ("PATH", Some(format!("/usr/local/bin:{path}:/usr/sbin:/sbin:/srv/programs"))),
+            ("PROGRAMS", Some(shown(&target.join("debug")))),
             ("ROOT", Some(shown(root()))),
             ("FILES", Some(shown(files.path()))),
             ("IMAGES", Some(shown(&self.images))),

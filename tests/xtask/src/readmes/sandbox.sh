@@ -36,8 +36,10 @@ git -c safe.directory='*' clone --quiet --no-hardlinks "$ROOT" /srv/hull
 cd /srv/hull
 # What an earlier clone has built is found again. Not what the workspace has: cargo takes the two for one, and programs
 # that know where their sources are would look for them in the clone.
-mkdir -p "$TARGET"
-ln -s "$TARGET" target
+mkdir -p "$TARGET" target /srv/programs
+# Mounted, because either may be below /tmp.
+mount --bind "$TARGET" target
+mount --bind "$PROGRAMS" /srv/programs
 mount --bind /srv/tmp /tmp
 # Wide enough for every line.
 stty cols 300 rows 50
