@@ -11,6 +11,8 @@ ip address add 192.0.2.10/24 dev eth0
 ip link set eth0 addrgenmode none
 ip link set eth0 up
 nsenter -t $! -n ip link set eth0 up
+# A worker of the kernel's hears of the carrier a moment later.
+until ip link show eth0 | grep -q 'state UP'; do sleep 0.02; done
 cd /home
 mkdir look
 chown "$WHO" look
