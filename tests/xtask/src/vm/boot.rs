@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use super::machine::Machine;
 
 /// Everything, boot and tests, under emulation.
-const DEADLINE: Duration = Duration::from_secs(900);
+const DEADLINE: Duration = Duration::from_secs(1800);
 
 /// The last line of `tests.sh`.
 const VERDICT: &str = "the tests in the virtual machine ended with ";
