@@ -13,9 +13,15 @@ pub fn skip(why: &str) {
     let _ = writeln!(std::io::stderr(), "SKIP {name}: {why}");
 }
 
-/// Says that the running test needs another kind of machine, on which it runs too. Does not fail where [`MUST_RUN`] is set.
+/// Set to `1` on the kind of machine that a test which runs [`elsewhere`] needs: there a skip fails.
+pub const MUST_RUN_HERE: &str = "HULL_TESTS_MUST_RUN_HERE";
+
+/// Says that the running test needs another kind of machine, on which it runs too. This does not fail where [`MUST_RUN`]
+/// is set; on that other machine [`MUST_RUN_HERE`] makes it fail.
 pub fn elsewhere(why: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIP {}: {why}", current_test());
+    let name = current_test();
+    assert!(std::env::var_os(MUST_RUN_HERE).is_none_or(|v| v != "1"), "{name} was to run here: {why}");
+    let _ = writeln!(std::io::stderr(), "SKIP {name}: {why}");
 }
 
 /// The name of the running test: the harness names its threads so.
