@@ -3,13 +3,11 @@
 //! ```text
 //! cli/       what can be typed, and what it means to the engine
 //! commands/  one file per verb, or per few that share a shape
-//! docker/    docker's syntax: filters, quoted lists, names in templates
 //! ui/        what is printed: errors, tables, sizes, durations, templates
 //! ```
 
 mod cli;
 mod commands;
-mod docker;
 mod ui;
 
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
-use crate::docker::bools;
+use hull_docker::bools;
 
 /// Whether a flag that is on or off may say which: `--rm=false`.
 static BOOLEANS_HAVE_VALUES: AtomicBool = AtomicBool::new(false);

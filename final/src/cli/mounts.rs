@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use hull_engine::options::MountOption;
 
-use crate::docker::{bools, csv};
+use hull_docker::{bools, csv};
 
 /// All mounts of a command line; where two have the same target, the engine says so.
 pub fn all(volumes: &[String], mounts: &[String], tmpfs: &[String]) -> Result<Vec<MountOption>> {

@@ -8,7 +8,7 @@ use hull_engine::options::{CreateOptions, NetworkMode, NetworkOption, Program};
 use hull_network::mac::Mac;
 use hull_network::ports::{self, Mapping, Port};
 
-use crate::docker::csv;
+use hull_docker::csv;
 
 // No doc comment: clap would print it as the help of the verb it is flattened into.
 #[derive(Debug, Args)]

@@ -8,8 +8,8 @@ use hull_image::store::ImageRecord;
 
 use super::images::split;
 use crate::cli::values;
-use crate::docker::filters::{Filters, Keys};
 use crate::ui::errors::Exit;
+use hull_docker::filters::{Filters, Keys};
 
 /// Parses filters. A malformed one has docker's exit code.
 pub fn parse(texts: &[String], keys: Keys) -> Result<Filters> {

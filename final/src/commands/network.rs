@@ -11,9 +11,9 @@ use super::filter::parse;
 use super::{each, inspect, trace};
 use crate::cli::networks::{Connect, Create, Disconnect, Expose, List, Network, Prune, Remove};
 use crate::cli::options::{label, pairs};
-use crate::docker::filters::Keys;
 use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
+use hull_docker::filters::Keys;
 
 pub fn run(engine: &Engine, verb: &Network) -> Result<u8> {
     match verb {

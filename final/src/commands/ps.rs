@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 
 use super::filter::parse;
 use crate::cli::container::Ps;
-use crate::docker::filters::{Filters, Keys, PortRange};
 use crate::ui::list::{self, Columns};
-use crate::ui::{human, output, printable};
+use hull_docker::filters::{Filters, Keys, PortRange};
+use hull_printable as printable;
+
+use crate::ui::{human, output};
 
 const COLUMNS: Columns = Columns {
     titles: &[

@@ -8,9 +8,9 @@ use serde_json::json;
 
 use super::registry;
 use crate::cli::registry::{Search, Tags};
-use crate::docker::bools;
 use crate::ui::human;
 use crate::ui::list::{self, Columns};
+use hull_docker::bools;
 
 const COLUMNS: Columns = Columns {
     titles: &[

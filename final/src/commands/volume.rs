@@ -8,9 +8,9 @@ use super::filter::parse;
 use super::{each, inspect};
 use crate::cli::options::label;
 use crate::cli::system::{Volume, VolumeCreate, VolumeList, VolumePrune, VolumeRemove};
-use crate::docker::filters::Keys;
 use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
+use hull_docker::filters::Keys;
 
 pub fn run(engine: &Engine, verb: &Volume) -> Result<u8> {
     match verb {

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 
-use super::{book, printable, usage};
+use super::{book, usage};
+use hull_printable as printable;
 
 /// What docker exits with when it is itself at fault, or was asked for what it does not understand.
 const OWN_FAILURE: u8 = 125;

@@ -3,8 +3,9 @@
 use anyhow::Result;
 use serde_json::{Map, Value};
 
-use super::template::Template;
-use super::{output, printable};
+use super::output;
+use hull_printable as printable;
+use hull_template::Template;
 
 /// A kind of row: its fields by docker's names, each with its column's title.
 #[derive(Debug, Clone, Copy)]

@@ -5,7 +5,5 @@ pub mod errors;
 pub mod human;
 pub mod list;
 pub mod output;
-pub mod printable;
 pub mod progress;
-pub mod template;
 pub mod usage;

@@ -10,8 +10,8 @@ use hull_sys::sparse::HoleWriter;
 use serde_json::Value;
 
 use super::errors::Exit;
-use super::printable;
-use super::template::Template;
+use hull_printable as printable;
+use hull_template::Template;
 
 /// One line.
 pub fn line(text: impl std::fmt::Display) -> Result<()> {

@@ -96,7 +96,7 @@ impl Progress for Layers {
 
     fn remark(&self, text: &str) {
         match &self.bars {
-            Some(bars) => drop(bars.println(super::printable::block(text))),
+            Some(bars) => drop(bars.println(hull_printable::block(text))),
             None => eprint_line(text),
         }
     }
@@ -105,5 +105,5 @@ impl Progress for Layers {
 /// `eprintln!` would panic where the reader has gone.
 fn eprint_line(text: &str) {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "{}", super::printable::block(text));
+    let _ = writeln!(std::io::stderr(), "{}", hull_printable::block(text));
 }

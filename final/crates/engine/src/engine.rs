@@ -8,8 +8,8 @@ use hull_storage::lock::Lock;
 use hull_storage::root::Root;
 
 use crate::error::{Error, IoContext, Result};
-use crate::network::NetworkDefaults;
-use crate::record::Record;
+use crate::net::NetworkDefaults;
+use crate::records::record::Record;
 
 #[derive(Debug, Clone)]
 pub struct Engine {

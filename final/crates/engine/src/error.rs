@@ -86,8 +86,8 @@ impl Error {
             Self::Carrier { why, .. } if why.starts_with("/dev/net/tun") => {
                 Some("let root make it yours to open (modprobe tun; chmod 666 /dev/net/tun), or use --network host".into())
             }
-            Self::Carrier { .. } => Some(crate::network::CARRIER_HINT.into()),
-            Self::NoSuchDriver(name) => Some(crate::network::instead_of(name).into()),
+            Self::Carrier { .. } => Some(crate::net::CARRIER_HINT.into()),
+            Self::NoSuchDriver(name) => Some(crate::net::instead_of(name).into()),
             Self::Parent { hint, .. } => Some(hint.clone()),
             Self::NoSuchNetwork(_) => Some("hull network ls lists the networks there are".into()),
             Self::NoSuchContainer(_) => Some("hull ps -a lists the containers there are".into()),

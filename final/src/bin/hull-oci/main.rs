@@ -31,9 +31,6 @@ mod state;
 mod streams;
 mod update;
 // Shared with hull: both programs print in the same way.
-#[path = "../../ui/printable.rs"]
-#[allow(dead_code)]
-mod printable;
 #[path = "../../ui/usage.rs"]
 mod usage;
 

@@ -12,7 +12,9 @@ use clap::error::{ContextKind, ErrorKind};
 
 use crate::bundle::VERSION;
 use crate::cli::{Cli, Global, LogFormat, Verb};
-use crate::{printable, usage};
+use hull_printable as printable;
+
+use crate::usage;
 
 /// Of hull-oci itself, for every mistake.
 const FAILURE: u8 = 1;

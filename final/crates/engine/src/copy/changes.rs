@@ -18,8 +18,8 @@ use super::tree::{self, Scope};
 use super::view::View;
 use crate::engine::Engine;
 use crate::error::{IoContext, Result};
-use crate::record::{MountKind, Record};
-use crate::state::{Snapshot, Status};
+use crate::records::record::{MountKind, Record};
+use crate::records::state::{Snapshot, Status};
 
 /// A line of `diff`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,14 +10,15 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use rustix::fs::{CWD, Mode, OFlags};
 
+use crate::containers::lifecycle::wrong_state;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
-use crate::files;
-use crate::lifecycle::wrong_state;
-use crate::monitor::{recover, setup};
-use crate::options::CreateOptions;
-use crate::record::{MountKind, Record};
-use crate::state::{Snapshot, Status};
+use crate::gc::recover;
+use crate::monitor::setup;
+use crate::records::options::CreateOptions;
+use crate::records::record::{MountKind, Record};
+use crate::records::state::{Snapshot, Status};
+use crate::rootfs::etc;
 
 /// What keeps the root what it is while files are copied.
 #[derive(Debug)]
@@ -75,7 +76,7 @@ fn running(record: &Record, snapshot: &Snapshot) -> Result<(OwnedFd, OwnedFd)> {
         return Err(wrong_state(VERB, record, Status::Restarting));
     };
     let ended = || wrong_state(VERB, record, Status::Exited);
-    let pidfd = crate::lifecycle::open(init)?.ok_or_else(ended)?;
+    let pidfd = crate::containers::lifecycle::open(init)?.ok_or_else(ended)?;
     let path = format!("/proc/{}/root", init.pid);
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(&path, flags, Mode::empty());
@@ -100,7 +101,7 @@ fn mount_stopped(engine: &Engine, record: &Record) -> Result<OwnedFd> {
     // (overlayfs.rst), and this container has yet to start.
     let options = CreateOptions { auto_remove: false, ..record.options.clone() };
     setup::mount_root(engine, &Record { options, ..record.clone() })?;
-    files::write(engine, record)?;
+    etc::write(engine, record)?;
     let path = setup::rootfs(engine, record);
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(&path, flags, Mode::empty())
@@ -132,8 +133,8 @@ fn binds(engine: &Engine, record: &Record) -> Result<Vec<(PathBuf, PathBuf, bool
         let host = hull_image::host::host_binds().into_iter();
         binds.extend(host.map(|(source, target)| (source, target, true)));
     }
-    let directory = files::directory(engine, record);
-    for name in files::NAMES {
+    let directory = etc::directory(engine, record);
+    for name in etc::NAMES {
         binds.push((directory.join(name), Path::new("/etc").join(name), false));
     }
     let mut asked: Vec<_> = record.mounts.iter().collect();

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use serde::Deserialize;
 
 use crate::monitor::log::Stream;
-use crate::time::Timestamp;
+use crate::records::time::Timestamp;
 
 const HEAD: &[u8] = b"{\"log\":\"";
 const STDOUT: &[u8] = b"\",\"stream\":\"stdout\",\"time\":\"";

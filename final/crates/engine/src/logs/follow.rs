@@ -13,10 +13,10 @@ use rustix::io::Errno;
 
 use super::Printer;
 use super::files::{LogFile, newer_than};
+use crate::containers::lifecycle;
 use crate::engine::Engine;
 use crate::error::{IoContext, Result};
-use crate::lifecycle;
-use crate::state::Snapshot;
+use crate::records::state::Snapshot;
 
 /// How often to poll when inotify is not available, because a user's number of inotify instances is limited.
 const POLL: Duration = Duration::from_millis(50);
@@ -47,7 +47,7 @@ impl Follower {
         loop {
             // Looked at before reading: what was written before the end is still read.
             let running = match &monitor {
-                Some(monitor) => !crate::running::readable(monitor, Some(Duration::ZERO))?,
+                Some(monitor) => !crate::handle::running::readable(monitor, Some(Duration::ZERO))?,
                 None => false,
             };
             self.read(printer)?;

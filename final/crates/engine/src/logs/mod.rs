@@ -21,7 +21,7 @@ use std::time::SystemTime;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::monitor::log::Stream;
-use crate::options::{LogDriver, LogsOptions};
+use crate::records::options::{LogDriver, LogsOptions};
 use entry::Entry;
 use follow::Follower;
 

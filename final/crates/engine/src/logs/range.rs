@@ -9,7 +9,7 @@ use super::files::LogFile;
 use super::{Printer, wanted};
 use crate::error::Result;
 use crate::monitor::log::Stream;
-use crate::options::LogsOptions;
+use crate::records::options::LogsOptions;
 
 /// Below this distance, in bytes, the binary search ends and lines are read one by one.
 const CLOSE: u64 = 64 * 1024;

@@ -10,7 +10,7 @@ use super::clients::{Client, Clients, Queued};
 use super::log::{Log, Stream};
 use super::stdio::{Read, Streams};
 use crate::attach::{Connection, Listener, MAX_PAYLOAD, Message};
-use crate::network::Attachment;
+use crate::net::Attachment;
 
 /// When to try again what no descriptor announces.
 const RETRY: Duration = Duration::from_millis(250);

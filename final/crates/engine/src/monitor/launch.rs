@@ -5,14 +5,15 @@ use std::os::fd::AsFd;
 use hull_storage::process_id::ProcessId;
 use hull_sys::process::{self, Fork};
 
-use super::{recover, run};
+use super::run;
 use crate::attach::{AttachStream, Connection, Message, WindowSize};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
-use crate::presence::Presence;
-use crate::record::Record;
-use crate::running::{LOOK, Stopped, readable};
-use crate::state::{Snapshot, Status};
+use crate::gc::recover;
+use crate::handle::running::{LOOK, Stopped, readable};
+use crate::records::monitor_lock::Presence;
+use crate::records::record::Record;
+use crate::records::state::{Snapshot, Status};
 
 /// Whether the caller wants the container's output from its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::options::{LogDriver, LogOptions};
-use crate::time::Timestamp;
+use crate::records::options::{LogDriver, LogOptions};
+use crate::records::time::Timestamp;
 
 /// docker cuts a line that is longer than this and marks the part by its missing newline.
 const LONGEST_LINE: usize = 16 * 1024;

@@ -17,7 +17,6 @@ mod clients;
 mod events;
 pub(crate) mod launch;
 pub(crate) mod log;
-pub(crate) mod recover;
 pub(crate) mod run;
 pub(crate) mod session;
 pub(crate) mod setup;

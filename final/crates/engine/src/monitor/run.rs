@@ -18,16 +18,16 @@ use super::log::Log;
 use super::setup;
 use super::stdio::{self, Streams};
 use crate::attach::{Connection, Listener, Message, WindowSize};
+use crate::containers::lifecycle::wrong_state;
+use crate::containers::remove::Remains;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
-use crate::lifecycle::wrong_state;
-use crate::network::Attachment;
-use crate::options::RestartPolicy;
-use crate::presence::Presence;
-use crate::record::Record;
-use crate::remove::Remains;
-use crate::state::{Exit, Phase, State, Status};
-use crate::time::Timestamp;
+use crate::net::Attachment;
+use crate::records::monitor_lock::Presence;
+use crate::records::options::RestartPolicy;
+use crate::records::record::Record;
+use crate::records::state::{Exit, Phase, State, Status};
+use crate::records::time::Timestamp;
 
 /// docker's: the first pause between restarts; it doubles up to a minute, and a run of ten seconds resets it.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -315,13 +315,13 @@ impl Monitor {
             if self.stop.is_none_or(|stop| !stop.keep) {
                 // As it is now: it may have another name than at its start.
                 let record = Record::load(root, id).unwrap_or_else(|_| self.record.clone());
-                return crate::remove::remove_files(&self.engine, &Remains::of(&record, true));
+                return crate::containers::remove::remove_files(&self.engine, &Remains::of(&record, true));
             }
             setup::allow_remount(&self.engine, &self.record)?;
         }
         // On a full disk the code is lost, and the container still is not running.
         let stored = exit.store(root, id);
-        crate::remove::remove_run_dir(root, id)?;
+        crate::containers::remove::remove_run_dir(root, id)?;
         stored
     }
 }

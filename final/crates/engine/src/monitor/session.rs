@@ -14,7 +14,7 @@ use super::run::{detach, fail};
 use super::stdio::{self, Streams};
 use crate::attach::{AttachStream, Connection, Message};
 use crate::error::{Error, IoContext, Result};
-use crate::network::Attachment;
+use crate::net::Attachment;
 
 /// What runs inside: given the descriptors, the process and, with a terminal, its other end.
 pub(crate) type Enter<'a> = &'a dyn Fn(Stdio) -> Result<(Running, Option<std::os::fd::OwnedFd>)>;

@@ -10,13 +10,13 @@ use super::stdio::Streams;
 use crate::attach::WindowSize;
 use crate::engine::{Engine, cgroup_layout};
 use crate::error::{Error, IoContext, Result};
-use crate::files;
-use crate::network::Attachment;
-use crate::options::NetworkMode;
-use crate::record::{MountKind, MountRecord, Record};
-use crate::skeleton;
+use crate::net::Attachment;
+use crate::records::options::NetworkMode;
+use crate::records::record::{MountKind, MountRecord, Record};
+use crate::records::state::State;
+use crate::rootfs::etc;
+use crate::rootfs::mountpoints;
 use crate::spec;
-use crate::state::State;
 
 /// True for root. For an ordinary user true in a delegated cgroup, or when a limit was asked for, which fails later if
 /// there is no such cgroup.
@@ -38,7 +38,7 @@ pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
     let is_new = !directory.join("work/work").exists();
     let layers = record.layers.iter().rev().map(|layer| engine.root().data().join(layer));
     let overlay = Overlay {
-        lowers: layers.chain([skeleton::ensure(engine.root())?]).collect(),
+        lowers: layers.chain([mountpoints::ensure(engine.root())?]).collect(),
         upper: directory.join("upper"),
         work: directory.join("work"),
         // Unmounting an overlay syncs the whole file system its upper lies on, unless nobody will read it again
@@ -48,7 +48,7 @@ pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
     };
     let rootfs = rootfs(engine, record);
     overlay.mount_at(&rootfs)?;
-    files::mount(engine, record)?;
+    etc::mount(engine, record)?;
     let volumes = engine.volumes();
     let copied = |mount: &&MountRecord| is_new && mount.kind == MountKind::Volume && mount.copy_up;
     for mount in record.mounts.iter().filter(copied) {
@@ -69,7 +69,7 @@ pub(super) fn allow_remount(engine: &Engine, record: &Record) -> Result<()> {
 /// Teardown goes on past errors: the namespace's end unmounts what could not be unmounted here.
 pub(super) fn unmount_root(engine: &Engine, record: &Record) {
     let rootfs = rootfs(engine, record);
-    for mounted in [rootfs, files::directory(engine, record)] {
+    for mounted in [rootfs, etc::directory(engine, record)] {
         let _ = nix::mount::umount2(&mounted, nix::mount::MntFlags::MNT_DETACH);
     }
 }
@@ -82,7 +82,7 @@ fn write_bundle(
     network: &Attachment,
     size: Option<WindowSize>,
 ) -> Result<(PathBuf, Spec)> {
-    files::write(engine, record)?;
+    etc::write(engine, record)?;
     let bundle = engine.root().container_run_dir(&record.id);
     let mut spec = spec::build(engine, record, &rootfs(engine, record), state.cgroup.as_deref())?;
     if let (Some(limit), Some(process)) = (network.descriptor_limit(), &mut spec.process) {
@@ -119,7 +119,7 @@ pub(super) fn start(
     };
     let seccomp_cache = engine.root().run().join("seccomp");
     if let NetworkMode::Container(other) = &record.options.network {
-        crate::network::note_shared(engine, other)?;
+        crate::net::note_shared(engine, other)?;
     }
     network.prepare(engine, record)?;
     let mut created = hull_runtime::spawn(hull_runtime::CreateOptions {

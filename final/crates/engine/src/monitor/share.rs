@@ -11,8 +11,8 @@ use nix::libc::CLONE_NEWNS;
 
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
-use crate::options::NamespaceMode;
-use crate::record::Record;
+use crate::records::options::NamespaceMode;
+use crate::records::record::Record;
 use crate::spec;
 
 const SHARED_MEMORY: &str = "/dev/shm";

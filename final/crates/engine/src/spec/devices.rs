@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use hull_runtime::spec::{Device, DeviceRule, Mount};
 
 use crate::error::{Error, IoContext, Result};
-use crate::options::{CreateOptions, DeviceOption};
+use crate::records::options::{CreateOptions, DeviceOption};
 
 /// The device nodes a container gets beside the default ones.
 pub(super) fn nodes(options: &CreateOptions) -> Result<Vec<Device>> {

@@ -19,8 +19,8 @@ use hull_runtime::spec::{Linux, Root, Spec};
 
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::options::{CreateOptions, NamespaceMode, NetworkMode};
-use crate::record::Record;
+use crate::records::options::{CreateOptions, NamespaceMode, NetworkMode};
+use crate::records::record::Record;
 
 pub(crate) use namespaces::{Joined, init_of};
 pub(crate) use process::{console_size, exec_process, limit_descriptors, set_variables};
@@ -30,7 +30,7 @@ pub(crate) use resources::has_limits;
 pub(crate) fn build(engine: &Engine, record: &Record, rootfs: &Path, cgroup: Option<&str>) -> Result<Spec> {
     let options = &record.options;
     let privileged = options.privileged;
-    let linked = crate::network::link_variables(engine, record)?;
+    let linked = crate::net::link_variables(engine, record)?;
     let process = process::process(record, rootfs, &linked)?;
     let capabilities = process.capabilities.as_ref().map(|sets| sets.bounding.clone()).unwrap_or_default();
     let unless_privileged = |paths: &[&str]| match privileged {

@@ -8,8 +8,8 @@ use hull_runtime::spec::Mount;
 
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::options::{CreateOptions, NamespaceMode, NetworkMode};
-use crate::record::{MountKind, MountRecord, Record};
+use crate::records::options::{CreateOptions, NamespaceMode, NetworkMode};
+use crate::records::record::{MountKind, MountRecord, Record};
 
 /// docker's size of /dev/shm.
 const SHM_SIZE: u64 = 64 << 20;
@@ -21,9 +21,9 @@ pub(super) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
         let binds = hull_image::host::host_binds();
         mounts.extend(binds.into_iter().map(|(source, target)| bind(&source, &target, &["rbind", "rro"])));
     }
-    let directory = crate::files::directory(engine, record);
+    let directory = crate::rootfs::etc::directory(engine, record);
     let access = if options.read_only { "ro" } else { "rw" };
-    for name in crate::files::NAMES {
+    for name in crate::rootfs::etc::NAMES {
         mounts.push(bind(
             &directory.join(name),
             &Path::new("/etc").join(name),

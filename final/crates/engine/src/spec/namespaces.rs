@@ -7,9 +7,9 @@ use hull_storage::process_id::ProcessId;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::options::{NamespaceMode, NetworkMode};
-use crate::record::Record;
-use crate::state::{Snapshot, Status};
+use crate::records::options::{NamespaceMode, NetworkMode};
+use crate::records::record::Record;
+use crate::records::state::{Snapshot, Status};
 
 pub(super) fn namespaces(engine: &Engine, record: &Record) -> Result<Vec<Namespace>> {
     let mut namespaces = vec![Namespace { kind: NamespaceKind::Mount, path: None }];
@@ -25,7 +25,7 @@ pub(super) fn namespaces(engine: &Engine, record: &Record) -> Result<Vec<Namespa
         }
     }
     if matches!(record.options.network, NetworkMode::Program(_)) {
-        let path = Some(crate::network::namespace_file(engine, &record.id));
+        let path = Some(crate::net::namespace_file(engine, &record.id));
         namespaces.retain(|namespace: &Namespace| namespace.kind != NamespaceKind::Network);
         namespaces.push(Namespace { kind: NamespaceKind::Network, path });
     }

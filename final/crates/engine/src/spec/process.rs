@@ -10,8 +10,8 @@ use hull_runtime::spec::{Capabilities, ConsoleSize, Process, Rlimit, User as Spe
 use super::user::{self, User, UserFiles};
 use crate::attach::WindowSize;
 use crate::error::{Error, Result};
-use crate::options::{CreateOptions, ExecOptions, Ulimit};
-use crate::record::Record;
+use crate::records::options::{CreateOptions, ExecOptions, Ulimit};
+use crate::records::record::Record;
 
 /// docker's, for an image that sets none.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

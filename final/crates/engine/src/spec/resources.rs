@@ -4,7 +4,7 @@ use hull_runtime::security::defaults;
 use hull_runtime::spec::{Cpu, DeviceRule, Memory, Pids, Resources};
 
 use crate::error::{Error, Result};
-use crate::options::{CreateOptions, ResourceOptions};
+use crate::records::options::{CreateOptions, ResourceOptions};
 
 /// Microseconds: the kernel's own default period (cpu.max, cpu.cfs_period_us).
 const PERIOD: u64 = 100_000;

@@ -4,7 +4,7 @@ use hull_runtime::security::seccomp;
 use hull_runtime::spec::Seccomp;
 
 use crate::error::{Error, Result};
-use crate::options::{CreateOptions, SeccompOption};
+use crate::records::options::{CreateOptions, SeccompOption};
 
 pub(super) fn policy(options: &CreateOptions, capabilities: &[String]) -> Result<Option<Seccomp>> {
     match &options.seccomp {

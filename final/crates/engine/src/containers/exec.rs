@@ -1,0 +1,109 @@
+//! `exec`: another process in a running container.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use hull_runtime::spec::Spec;
+use hull_runtime::{ExecTarget, Stdio};
+use hull_storage::process_id::ProcessId;
+
+use crate::attach::{AttachEnd, AttachOptions};
+use crate::containers::lifecycle::wrong_state;
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+use crate::monitor::session;
+use crate::monitor::setup::rootfs;
+use crate::records::options::ExecOptions;
+use crate::records::record::Record;
+use crate::records::state::{Snapshot, Status};
+use crate::spec::exec_process;
+use crate::spec::user::UserFiles;
+
+/// How long to wait for the end of a container's init to become visible.
+const END: Duration = Duration::from_millis(100);
+
+/// If the container has ended meanwhile, reports that instead of `error`, which only followed from it.
+fn unless_ended(error: Error, record: &Record, init: &ProcessId) -> Error {
+    // An error about the command itself has its own exit code, 126 or 127, and stays.
+    let is_own = error.exit_code() == 125;
+    let has_ended = || match crate::containers::lifecycle::open(init) {
+        Ok(Some(pidfd)) => hull_sys::wait::until_readable(&pidfd, Some(END)).unwrap_or(false),
+        Ok(None) => true,
+        Err(_) => false,
+    };
+    if is_own && has_ended() { wrong_state("exec in", record, Status::Exited) } else { error }
+}
+
+impl Engine {
+    /// Runs a command in a container and returns its exit code; 0 at once when detached.
+    pub fn exec(&self, name: &str, options: &ExecOptions) -> Result<u8> {
+        let record = self.find(name)?;
+        let snapshot = Snapshot::take(self.root(), &record.id)?;
+        let init = match (snapshot.status, snapshot.state.as_ref().and_then(|state| state.init.as_ref())) {
+            (Status::Running, Some(init)) => init,
+            (Status::Running, None) => {
+                return Err(Error::WrongState { verb: "exec in", name: record.name, state: "starting" });
+            }
+            (status, _) => return Err(wrong_state("exec in", &record, status)),
+        };
+        let bundle = self.root().container_run_dir(&record.id);
+        let unless_ended = |error| unless_ended(error, &record, init);
+        let spec: Spec = hull_storage::file::read_json(&bundle.join("config.json"))?.ok_or_else(|| {
+            let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
+            unless_ended(Error::Io { action: format!("read the bundle of container {name}"), source: gone })
+        })?;
+        let users = self.user_files(&record, &snapshot, init).map_err(unless_ended)?;
+        let linked = crate::net::link_variables(self, &record)?;
+        let process = exec_process(&record, &users, options, &linked)?;
+        let cgroup = match snapshot.state.as_ref().and_then(|state| state.cgroup.as_ref()) {
+            Some(path) => Some(self.cgroup(path)?),
+            None => None,
+        };
+        let seccomp_cache = self.root().run().join("seccomp");
+        let enter = |stdio: Stdio| {
+            // Opened here: the session closes what it inherits before it comes here.
+            let pidfd = crate::containers::lifecycle::open(init)?
+                .ok_or_else(|| wrong_state("exec in", &record, Status::Exited))?;
+            let target = ExecTarget {
+                id: &record.id,
+                bundle: &bundle,
+                pid: init.pid,
+                pidfd: std::os::fd::AsFd::as_fd(&pidfd),
+                cgroup: cgroup.as_ref(),
+                spec: &spec,
+                seccomp_cache: Some(&seccomp_cache),
+                preserved_fds: 0,
+            };
+            Ok(hull_runtime::exec(target, &process, stdio)?)
+        };
+        let stream = session::launch(&enter, options.tty, options.interactive, options.detach)
+            .map_err(unless_ended)?;
+        if options.detach {
+            return Ok(0);
+        }
+        let attach = AttachOptions {
+            stdin: options.interactive,
+            tty: options.tty,
+            sig_proxy: false,
+            detach_keys: options.detach_keys.clone(),
+        };
+        match stream.run(&attach)? {
+            AttachEnd::Exited(code) => Ok(code),
+            AttachEnd::Detached | AttachEnd::ReaderGone | AttachEnd::Interrupted => Ok(0),
+        }
+    }
+
+    /// The container's current user files: a process inside may have changed them, or mounted something over them.
+    fn user_files(&self, record: &Record, snapshot: &Snapshot, init: &ProcessId) -> Result<UserFiles> {
+        let root = std::fs::File::open(format!("/proc/{}/root", init.pid))
+            .context(|| format!("open the root of container {}", record.name))?;
+        // Looked up in the monitor's mount namespace, which nobody inside can change.
+        let mounted = snapshot.state.as_ref().and_then(|state| {
+            let rootfs = rootfs(self, record);
+            let below = rootfs.strip_prefix("/").ok()?;
+            std::fs::metadata(Path::new(&format!("/proc/{}/root", state.monitor.pid)).join(below)).ok()
+        });
+        UserFiles::of_running(root, mounted.map(|found| found.dev()))
+    }
+}

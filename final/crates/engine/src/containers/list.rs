@@ -1,0 +1,213 @@
+//! `ps`: what there is, read without a lock.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use hull_network::ports::Port;
+use serde::Deserialize;
+
+use crate::engine::{Engine, directories};
+use crate::error::{Error, Result};
+use crate::net::{PublishedPort, network_names, ports_column, published_on};
+use crate::records::options::{NetworkMode, NetworkOption};
+use crate::records::record::Record;
+use crate::records::state::{Snapshot, Status};
+use crate::records::time::Timestamp;
+
+#[derive(Debug, Clone)]
+pub struct Summary {
+    pub id: String,
+    pub name: String,
+    /// As it was given to `run`.
+    pub image: String,
+    pub image_id: String,
+    pub command: String,
+    pub created: SystemTime,
+    pub status: Status,
+    pub exit_code: Option<u8>,
+    pub started: Option<SystemTime>,
+    pub finished: Option<SystemTime>,
+    pub labels: BTreeMap<String, String>,
+    /// Volume names and bind sources.
+    pub mounts: Vec<String>,
+    /// Where they are inside.
+    pub mount_points: Vec<String>,
+    pub networks: Vec<String>,
+    /// Of the networks that it is on now.
+    pub network_ids: Vec<String>,
+    pub ports: String,
+    pub published: Vec<PublishedPort>,
+    /// Of an active container, as docker has it.
+    pub exposed: Vec<Port>,
+    /// Unpacked layers, lowest first, as paths below the data root.
+    pub layers: Vec<PathBuf>,
+    /// Why the container's record cannot be read. The other fields are then mostly empty, and only `rm -f` works on it.
+    pub damage: Option<String>,
+}
+
+/// What a listing needs of a `container.json`: the rest is passed over, which for some hundred containers tells.
+#[derive(Deserialize)]
+struct Head {
+    id: String,
+    name: String,
+    created: Timestamp,
+    image_id: String,
+    layers: Vec<PathBuf>,
+    process: ProcessHead,
+    mounts: Vec<MountHead>,
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    exposed: Vec<Port>,
+    options: OptionsHead,
+}
+
+#[derive(Deserialize)]
+struct ProcessHead {
+    entrypoint: Vec<String>,
+    command: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct MountHead {
+    name: Option<String>,
+    source: PathBuf,
+    destination: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct OptionsHead {
+    image: String,
+    network: NetworkMode,
+    #[serde(default)]
+    networks: Vec<NetworkOption>,
+}
+
+impl Engine {
+    /// All containers, the newest first. What killed commands and monitors left is cleared on the way.
+    pub fn list(&self) -> Result<Vec<Summary>> {
+        let with_state: HashSet<String> =
+            directories(&self.root().run().join("containers"))?.into_iter().collect();
+        let mut summaries = Vec::new();
+        for id in self.ids()? {
+            // A container whose files cannot be read must not hide the others.
+            match self.summarize(&id, with_state.contains(&id)) {
+                Ok(summary) => summaries.extend(summary),
+                Err(error) => summaries.extend(self.summarize_damaged(&id, &error)),
+            }
+        }
+        // What cannot be cleared now is there for the next listing; this one has its answer.
+        let _ = self.sweep(&summaries, &with_state);
+        summaries.sort_by_key(|summary| std::cmp::Reverse(summary.created));
+        Ok(summaries)
+    }
+
+    /// The sizes of what the container has written and of its image's layers, in bytes.
+    pub fn size_of(&self, one: &Summary) -> Result<(u64, u64)> {
+        let written = hull_storage::tree::disk_usage(&self.root().container_dir(&one.id).join("upper"))?;
+        let layers = self.images().layers();
+        let chains = one.layers.iter().filter_map(|layer| layer.parent()?.file_name()?.to_str());
+        let image = chains.map(|chain| layers.size(chain)).sum::<std::result::Result<u64, _>>()?;
+        Ok((written, image))
+    }
+
+    /// `None` for a container that was removed while we were reading.
+    fn summarize(&self, id: &str, has_state: bool) -> Result<Option<Summary>> {
+        let path = self.root().container_dir(id).join("container.json");
+        let Some(head) = hull_storage::file::read_json::<Head>(&path)?.filter(|head| head.id == id) else {
+            // A directory without a valid record is damaged, which `load` reports, or it has just been removed.
+            return match Record::load(self.root(), id) {
+                Err(Error::NoSuchContainer(_)) => Ok(None),
+                loaded => loaded.map(|_| None),
+            };
+        };
+        let snapshot = match has_state {
+            true => Snapshot::take(self.root(), id)?,
+            false => Snapshot::without_state(self.root(), id)?,
+        };
+        let snapshot = match snapshot.status {
+            Status::Dead => self.try_clear_dead(id, snapshot),
+            _ => Some(snapshot),
+        };
+        let Some(snapshot) = snapshot else { return Ok(None) };
+        let on_networks = match snapshot.status.is_active() {
+            true => published_on(self, id),
+            false => Ok(Default::default()),
+        };
+        let damage = on_networks.as_ref().err().map(Error::to_string);
+        let (published, network_ids) = on_networks.unwrap_or_default();
+        Ok(Some(Summary { network_ids, damage, ..summary(head, snapshot, published) }))
+    }
+
+    /// What is known without the record. `None` if the container has been removed meanwhile.
+    fn summarize_damaged(&self, id: &str, error: &Error) -> Option<Summary> {
+        let made = std::fs::metadata(self.root().container_dir(id)).and_then(|dir| dir.modified()).ok()?;
+        let names = hull_storage::names::of_container(self.root(), id).unwrap_or_default();
+        let snapshot = Snapshot::take(self.root(), id).ok();
+        let status = snapshot.as_ref().map(|snapshot| snapshot.status);
+        let started = snapshot.and_then(|snapshot| snapshot.state?.started);
+        Some(Summary {
+            id: id.to_owned(),
+            name: names.into_iter().next().unwrap_or_else(|| id[..12].to_owned()),
+            image: String::new(),
+            image_id: String::new(),
+            command: String::new(),
+            created: made,
+            status: status.filter(|status| status.is_active()).unwrap_or(Status::Dead),
+            exit_code: None,
+            started: started.map(|time| time.0),
+            finished: None,
+            labels: BTreeMap::new(),
+            mounts: vec![],
+            mount_points: vec![],
+            networks: vec![],
+            network_ids: vec![],
+            ports: String::new(),
+            published: vec![],
+            exposed: vec![],
+            layers: vec![],
+            damage: Some(error.to_string()),
+        })
+    }
+
+    /// The containers made from an image, and whether they run.
+    pub fn containers_of_image(&self, image_id: &str) -> Result<Vec<(String, bool)>> {
+        let of_image = self.list()?.into_iter().filter(|summary| summary.image_id == image_id);
+        Ok(of_image.map(|summary| (summary.id, summary.status.is_active())).collect())
+    }
+}
+
+fn summary(head: Head, snapshot: Snapshot, published: Vec<PublishedPort>) -> Summary {
+    let exposed = if snapshot.status.is_active() { head.exposed } else { vec![] };
+    let mount_points = head.mounts.iter().map(|mount| mount.destination.display().to_string()).collect();
+    let started = match (&snapshot.state, &snapshot.exit) {
+        (Some(state), _) if snapshot.status.is_active() => state.started,
+        (_, exit) => exit.as_ref().and_then(|exit| exit.started),
+    };
+    // A container between two runs has ended, and will again.
+    let runs = matches!(snapshot.status, Status::Running | Status::Paused);
+    let exit = snapshot.exit.filter(|_| !runs);
+    let shown = |mount: MountHead| mount.name.unwrap_or_else(|| mount.source.display().to_string());
+    Summary {
+        command: [head.process.entrypoint, head.process.command].concat().join(" "),
+        created: head.created.0,
+        status: snapshot.status,
+        exit_code: exit.as_ref().map(|exit| exit.code),
+        started: started.map(|time| time.0),
+        finished: exit.and_then(|exit| exit.finished).map(|time| time.0),
+        mounts: head.mounts.into_iter().map(shown).collect(),
+        networks: network_names(&head.options.network, &head.options.networks),
+        network_ids: vec![],
+        ports: ports_column(&published, &exposed),
+        published,
+        exposed,
+        mount_points,
+        layers: head.layers,
+        damage: None,
+        image: head.options.image,
+        id: head.id,
+        name: head.name,
+        image_id: head.image_id,
+        labels: head.labels,
+    }
+}

@@ -1,0 +1,72 @@
+//! What killed commands and monitors left. Every listing looks, since it reads the same directories anyway; nothing
+//! on the way of a start does.
+
+use std::collections::HashSet;
+
+use hull_storage::lock::Lock;
+use hull_storage::{file, names, staging};
+
+use crate::containers::list::Summary;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::gc::recover;
+use crate::records::record::Record;
+use crate::records::state::{Snapshot, Status};
+
+impl Engine {
+    /// Clears a container whose monitor was killed, and looks again.
+    pub(crate) fn clear_if_dead(&self, record: &Record, snapshot: Snapshot) -> Result<Snapshot> {
+        self.clear_if_dead_by_id(&record.id, snapshot).map_err(|error| error.for_container(&record.name))
+    }
+
+    /// The same where the record is not known.
+    pub(crate) fn clear_if_dead_by_id(&self, id: &str, snapshot: Snapshot) -> Result<Snapshot> {
+        if snapshot.status != Status::Dead {
+            return Ok(snapshot);
+        }
+        let _lock = self.lock(id)?;
+        self.clear_dead(id)?.ok_or_else(|| Error::NoSuchContainer(id.to_owned()))
+    }
+
+    /// The same for a listing, which never waits: if another command holds the lock, that one cleans up.
+    pub(crate) fn try_clear_dead(&self, id: &str, snapshot: Snapshot) -> Option<Snapshot> {
+        match Lock::try_exclusive(&self.root().container_run_dir(id).join("lock")) {
+            // It is listed as dead even when a full disk prevents writing that down.
+            Ok(Some(_lock)) => self.clear_dead(id).unwrap_or(Some(snapshot)),
+            _ => Some(snapshot),
+        }
+    }
+
+    /// Under the container's lock. `None` for a container that went with its monitor (`--rm`).
+    fn clear_dead(&self, id: &str) -> Result<Option<Snapshot>> {
+        let snapshot = Snapshot::take(self.root(), id)?;
+        if snapshot.status == Status::Dead
+            && let Err(error) = recover::clear(self, id, &snapshot)
+            && Snapshot::take(self.root(), id)?.status == Status::Dead
+        {
+            return Err(error);
+        }
+        match self.root().container_dir(id).exists() {
+            true => Snapshot::take(self.root(), id).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// Clears what belongs to no container of the listing.
+    pub(crate) fn sweep(&self, containers: &[Summary], with_state: &HashSet<String>) -> Result<()> {
+        let root = self.root();
+        if with_state.is_empty() {
+            self.remove_empty_cgroup_parent();
+        }
+        staging::collect(&root.containers_dir())?;
+        let known: HashSet<&str> = containers.iter().map(|container| container.name.as_str()).collect();
+        names::collect(root, |name| known.contains(name))?;
+        file::collect(root.data())?;
+        for id in with_state {
+            if !containers.iter().any(|container| container.id == *id) && !root.container_dir(id).exists() {
+                crate::containers::remove::remove_run_dir(root, id)?;
+            }
+        }
+        Ok(())
+    }
+}

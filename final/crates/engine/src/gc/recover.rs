@@ -1,0 +1,56 @@
+//! What a killed monitor left: processes in its cgroup, the cgroup, and a state that says it runs.
+
+use crate::containers::lifecycle::open;
+use crate::containers::remove::Remains;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::records::record::Record;
+use crate::records::state::{Exit, Snapshot};
+use crate::records::time::Timestamp;
+
+/// Clears it, under the container's lock, and records the exit as 137. Mounts went with the monitor's namespace.
+pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()> {
+    let root = engine.root();
+    if let Some(init) = snapshot.state.as_ref().and_then(|state| state.init.as_ref())
+        && let Some(pidfd) = open(init)?
+    {
+        // The init takes its whole pid namespace along.
+        let _ = hull_sys::process::pidfd_send_signal(std::os::fd::AsFd::as_fd(&pidfd), nix::libc::SIGKILL);
+    }
+    let state = snapshot.state.as_ref();
+    // A damaged state does not say where its cgroup is.
+    let path = state.map_or_else(|| Some(engine.cgroup_path(id)), |state| state.cgroup.clone());
+    if let Some(path) = path {
+        clear_cgroup(engine, &path)?;
+    }
+    crate::net::clear(engine, id)?;
+    match Record::load(root, id) {
+        Ok(record) if record.options.auto_remove => {
+            return crate::containers::remove::remove_files(engine, &Remains::of(&record, true));
+        }
+        // A damaged record does not tell whether the container was to be removed, so it stays.
+        Ok(_) | Err(Error::DamagedRecord { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    let exit = Exit {
+        code: 137,
+        started: state.and_then(|state| state.started),
+        finished: Some(Timestamp::now()),
+        error: "monitor died".into(),
+        restart_count: state.map_or(0, |state| state.restart_count),
+        ..Exit::default()
+    };
+    let stored = exit.store(root, id);
+    hull_storage::file::remove(&root.container_run_dir(id).join("state.json"))?;
+    stored
+}
+
+/// Kills what runs in a cgroup and removes it. Does nothing on a machine without cgroups.
+pub(crate) fn clear_cgroup(engine: &Engine, path: &str) -> Result<()> {
+    let Ok(cgroup) = engine.cgroup(path) else { return Ok(()) };
+    if cgroup.exists() {
+        cgroup.kill_all()?;
+        cgroup.remove()?;
+    }
+    Ok(())
+}

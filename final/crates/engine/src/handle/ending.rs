@@ -1,0 +1,287 @@
+//! Ends any number of containers at once: it signals all of them first and then waits for all together, so the whole
+//! takes as long as the slowest one.
+//!
+//! ```text
+//! Told ──answer──▶ Signalled ──timeout──▶ Killed ──▶ the monitor ends, after its cleanup
+//!   │                  │                     │
+//!   └──────────────────┴── monitor stopped ──┴──▶ MonitorKilled: its part is done here
+//! ```
+//!
+//! A monitor that is stopped (SIGSTOP) neither reaps nor cleans up. It is killed, and its container dies with it; the
+//! command that killed it then cleans up, as after any killed monitor.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::libc::SIGKILL;
+
+use crate::attach::Message;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::gc::recover;
+use crate::handle::running::{ANSWER_TIMEOUT, LOOK, RunningContainer, Stopped, readable};
+use crate::records::state::{Snapshot, Status};
+
+/// How long a monitor may take to clear up after its container. It waits for the disk to take what was written.
+const CLEANUP: Duration = Duration::from_secs(60);
+
+/// The same when the container is removed by force, where this command can clean up instead.
+const FORCED_CLEANUP: Duration = Duration::from_secs(10);
+
+/// How long a killed process may take to end. One in an uninterruptible wait ends only after that.
+const DEATH: Duration = Duration::from_secs(10);
+
+/// How a container is to end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EndOptions {
+    /// Sent first.
+    pub signal: i32,
+    /// How long until SIGKILL follows.
+    pub timeout: Duration,
+    /// The container is kept even if it has `--rm`.
+    pub keep: bool,
+    /// Do not wait long for the monitor's cleanup.
+    pub force: bool,
+}
+
+impl EndOptions {
+    pub(crate) const KILL: Self =
+        Self { signal: SIGKILL, timeout: Duration::ZERO, keep: false, force: false };
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    /// The monitor was told that no restart is wanted; it reads that at the latest when it has started the container.
+    Told {
+        since: Instant,
+    },
+    /// `None` when the timeout is beyond what the clock can represent.
+    Signalled {
+        kill_at: Option<Instant>,
+    },
+    Killed {
+        since: Instant,
+    },
+    MonitorKilled {
+        since: Instant,
+    },
+}
+
+/// One container that is being ended.
+pub(crate) struct Ending<'a> {
+    engine: &'a Engine,
+    id: String,
+    name: String,
+    running: RunningContainer,
+    options: EndOptions,
+    stage: Stage,
+    stopped: Stopped,
+    init_ended: Option<Instant>,
+}
+
+impl<'a> Ending<'a> {
+    /// Tells the monitor first, so that no restart happens between the message and the signal.
+    pub(crate) fn begin(
+        engine: &'a Engine,
+        id: &str,
+        name: &str,
+        running: RunningContainer,
+        options: EndOptions,
+    ) -> Self {
+        running.tell(&Message::Stopping { keep: options.keep });
+        Self {
+            engine,
+            id: id.to_owned(),
+            name: name.to_owned(),
+            running,
+            options,
+            stage: Stage::Told { since: Instant::now() },
+            stopped: Stopped::default(),
+            init_ended: None,
+        }
+    }
+
+    /// Does what can be done without waiting. True when the container has ended.
+    fn step(&mut self, now: Instant) -> Result<bool> {
+        if readable(&self.running.monitor, Some(Duration::ZERO))? {
+            return self.clear().map(|()| true);
+        }
+        if self.init_ended.is_none() && self.running.init_has_ended()? {
+            self.init_ended = Some(now);
+        }
+        let is_stopped = self.stopped.look(&self.running.state.monitor);
+        match self.stage {
+            Stage::Told { since } => self.await_answer(since, is_stopped)?,
+            Stage::Signalled { .. } if is_stopped && self.init_ended.is_some() || self.has_lost_its_end() => {
+                self.kill_monitor()?;
+            }
+            Stage::Signalled { kill_at } if kill_at.is_some_and(|at| now >= at) => self.kill()?,
+            Stage::Signalled { .. } => {}
+            Stage::Killed { since } => self.await_cleanup(since, is_stopped)?,
+            Stage::MonitorKilled { since } if since.elapsed() >= DEATH => {
+                return Err(self.silent("was killed and has not ended: it is blocked in the kernel"));
+            }
+            Stage::MonitorKilled { .. } => {}
+        }
+        Ok(false)
+    }
+
+    /// A monitor that is still starting the container answers once it has started. Any other answers at once; if it
+    /// does not, something is wrong with it, and the signal is sent anyway.
+    fn await_answer(&mut self, since: Instant, is_stopped: bool) -> Result<()> {
+        let connection = self.running.connection.as_ref();
+        let has_answered = connection.map_or(Ok(true), |one| readable(one, Some(Duration::ZERO)))?;
+        let is_over = since.elapsed() >= ANSWER_TIMEOUT;
+        if has_answered || is_over && self.running.init.is_some() {
+            self.running.find_init(self.engine.root(), &self.id)?;
+            return self.send_first_signal();
+        }
+        if is_stopped { self.kill_monitor() } else { Ok(()) }
+    }
+
+    fn send_first_signal(&mut self) -> Result<()> {
+        if self.running.is_lost && self.running.init.is_none() {
+            // The container is between two runs, and the monitor cannot be told to skip the next one.
+            return self.kill_monitor();
+        }
+        if self.options.signal == SIGKILL {
+            return self.kill();
+        }
+        // A frozen process handles no signal until it is thawed.
+        if self.running.status == Status::Paused {
+            self.engine.unpause(&self.id)?;
+        }
+        self.running.signal(self.options.signal)?;
+        self.stage = Stage::Signalled { kill_at: Instant::now().checked_add(self.options.timeout) };
+        Ok(())
+    }
+
+    fn kill(&mut self) -> Result<()> {
+        self.stage = Stage::Killed { since: Instant::now() };
+        match self.running.signal(SIGKILL) {
+            // The process belongs to another user namespace, so it cannot be signalled. It dies with its monitor.
+            Err(_) if self.running.is_lost => return self.kill_monitor(),
+            sent => sent?,
+        }
+        if self.running.status == Status::Paused {
+            self.engine.thaw(&self.running.state)?;
+        }
+        Ok(())
+    }
+
+    fn await_cleanup(&mut self, since: Instant, is_stopped: bool) -> Result<()> {
+        let is_late = self.options.force && since.elapsed() >= FORCED_CLEANUP;
+        if is_stopped || is_late || self.has_lost_its_end() {
+            return self.kill_monitor();
+        }
+        match since.elapsed() >= CLEANUP {
+            true => Err(self.silent("has not finished its cleanup within a minute")),
+            false => Ok(()),
+        }
+    }
+
+    /// True when the container ended and its monitor, which cannot be reached, may restart it.
+    fn has_lost_its_end(&self) -> bool {
+        self.running.is_lost && self.init_ended.is_some_and(|at| at.elapsed() >= ANSWER_TIMEOUT)
+    }
+
+    fn kill_monitor(&mut self) -> Result<()> {
+        self.running.kill_monitor()?;
+        self.stage = Stage::MonitorKilled { since: Instant::now() };
+        Ok(())
+    }
+
+    /// Cleans up after a killed monitor. A monitor that ended by itself has done this already.
+    fn clear(&self) -> Result<()> {
+        if !matches!(self.stage, Stage::MonitorKilled { .. }) {
+            return Ok(());
+        }
+        let _lock = match self.engine.lock(&self.id) {
+            Err(Error::NoSuchContainer(_)) => return Ok(()),
+            lock => lock.map_err(|error| error.for_container(&self.name))?,
+        };
+        let found = Snapshot::take(self.engine.root(), &self.id)?;
+        if found.status.is_active() {
+            return Ok(());
+        }
+        let state = found.state.or_else(|| Some(self.running.state.clone()));
+        recover::clear(self.engine, &self.id, &Snapshot { state, ..found })?;
+        if self.running.is_lost && !hull_sys::process::in_user_namespace() {
+            crate::net::clear_lost(self.engine)?;
+        }
+        Ok(())
+    }
+
+    fn silent(&self, why: &str) -> Error {
+        let pid = self.running.state.monitor.pid;
+        Error::MonitorSilent { name: self.name.clone(), pid, why: why.into() }
+    }
+
+    fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let is_told = matches!(self.stage, Stage::Told { .. });
+        let connection = self.running.connection.as_ref().filter(|_| is_told).map(AsFd::as_fd);
+        let init = self.running.init.as_ref().filter(|_| self.init_ended.is_none()).map(AsFd::as_fd);
+        [Some(self.running.monitor.as_fd()), connection, init].into_iter().flatten()
+    }
+
+    /// When to call [`Self::step`] again if no descriptor becomes readable.
+    fn due(&self, now: Instant) -> Option<Instant> {
+        match self.stage {
+            Stage::Signalled { kill_at } if self.init_ended.is_none() => kill_at,
+            // The monitor has to act next, and no descriptor reports that it is stopped.
+            _ => Some(now + LOOK),
+        }
+    }
+}
+
+/// Called with the index of each container and its outcome, in the order of the list.
+pub(crate) type Done<'a> = &'a mut dyn FnMut(usize, Result<()>);
+
+/// Ends all of them. An entry that is `None` has ended already.
+pub(crate) fn end_all(begun: Vec<Result<Option<Ending<'_>>>>, done: Done<'_>) {
+    let mut waiting: Vec<_> = begun.into_iter().map(|begun| begun.transpose()).collect();
+    let mut outcomes: Vec<Option<Result<()>>> = waiting
+        .iter_mut()
+        .map(|one| match one {
+            Some(Ok(_)) => None,
+            _ => Some(one.take().map_or(Ok(()), |failed| failed.map(drop))),
+        })
+        .collect();
+    let mut told = 0;
+    loop {
+        let now = Instant::now();
+        for (one, outcome) in waiting.iter_mut().zip(&mut outcomes) {
+            if let Some(Ok(ending)) = one {
+                match ending.step(now) {
+                    Ok(false) => {}
+                    ended => {
+                        *outcome = Some(ended.map(drop));
+                        *one = None;
+                    }
+                }
+            }
+        }
+        while let Some(outcome) = outcomes.get_mut(told).and_then(Option::take) {
+            done(told, outcome);
+            told += 1;
+        }
+        if told == outcomes.len() {
+            return;
+        }
+        let endings: Vec<_> = waiting.iter().flatten().flatten().collect();
+        let fds: Vec<_> = endings.iter().flat_map(|ending| ending.descriptors()).collect();
+        let due = endings.iter().filter_map(|ending| ending.due(now)).min();
+        let left = due.map(|due| due.saturating_duration_since(Instant::now()));
+        // Only poll(2) itself can fail here. The loop then goes on by time alone.
+        if hull_sys::wait::until_any_readable(&fds, left).is_err() {
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+/// Ends one.
+pub(crate) fn end(ending: Ending<'_>) -> Result<()> {
+    let mut outcome = Ok(());
+    end_all(vec![Ok(Some(ending))], &mut |_, ended| outcome = ended);
+    outcome
+}

@@ -1,0 +1,43 @@
+//! Freezes a running container while a command reads its files.
+//!
+//! The monitor freezes the container, and thaws it when the command's connection closes. So nothing stays frozen
+//! however the command ends: SIGKILL closes the connection too.
+
+use std::time::Duration;
+
+use crate::attach::{Connection, Message};
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+use crate::handle::running::readable;
+use crate::records::record::Record;
+use crate::records::state::{Snapshot, Status};
+
+/// A process in a slow system call is frozen only when the call returns.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The container is frozen until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Frozen {
+    _connection: Connection,
+}
+
+impl Engine {
+    /// Freezes a container that runs. `None` for one that does not, or that its user has paused.
+    pub(crate) fn freeze(&self, record: &Record) -> Result<Option<Frozen>> {
+        if Snapshot::take(self.root(), &record.id)?.status != Status::Running {
+            return Ok(None);
+        }
+        let monitor = || format!("reach the monitor of {}", record.name);
+        let connection = Connection::connect(&self.root().container_run_dir(&record.id)).context(monitor)?;
+        connection.send(&Message::Freeze).context(monitor)?;
+        if !readable(&connection, Some(ANSWER_TIMEOUT))? {
+            return Err(std::io::Error::from(std::io::ErrorKind::TimedOut)).context(monitor);
+        }
+        match connection.receive(&mut Vec::new()).context(monitor)? {
+            Some(Message::Started) => Ok(Some(Frozen { _connection: connection })),
+            Some(Message::Failed { code, text }) => Err(Error::from_wire(code, text)),
+            // It has ended meanwhile.
+            _ => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! A running container as another command sees it: its monitor and its first process, held by pidfd.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use hull_storage::process_id::ProcessId;
+use hull_storage::root::Root;
+use hull_sys::process;
+use nix::errno::Errno;
+
+use crate::attach::{Connection, Message};
+use crate::containers::lifecycle::open;
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+use crate::records::state::{Snapshot, State, Status};
+
+/// How long a monitor may take to answer a message that takes no work.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often to check whether a silent monitor is stopped.
+pub(crate) const LOOK: Duration = Duration::from_millis(200);
+
+impl Engine {
+    /// The container, if its monitor is alive. Cleans up after a monitor that was killed.
+    pub(crate) fn running(&self, id: &str) -> Result<Option<RunningContainer>> {
+        let snapshot = self.clear_if_dead_by_id(id, Snapshot::take(self.root(), id)?)?;
+        let (true, Some(state)) = (snapshot.status.is_active(), snapshot.state) else { return Ok(None) };
+        let Some(monitor) = open(&state.monitor)? else { return Ok(None) };
+        let init = match &state.init {
+            Some(init) => open(init)?,
+            None => None,
+        };
+        let connection = Connection::connect(&self.root().container_run_dir(id)).ok();
+        let is_lost = snapshot.is_lost;
+        Ok(Some(RunningContainer { status: snapshot.status, state, is_lost, monitor, init, connection }))
+    }
+}
+
+/// A container whose monitor was alive when it was looked up. Its processes are held by pidfds, so their pids cannot be
+/// reused unnoticed.
+pub(crate) struct RunningContainer {
+    pub status: Status,
+    pub state: State,
+    /// No state on disk describes it, and its monitor cannot be reached.
+    pub is_lost: bool,
+    pub monitor: OwnedFd,
+    pub init: Option<OwnedFd>,
+    pub connection: Option<Connection>,
+}
+
+impl RunningContainer {
+    /// False if the message could not be sent.
+    pub(crate) fn tell(&self, message: &Message<'_>) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.try_send(message).is_ok())
+    }
+
+    /// Looks for the first process again: a container that was still starting has one once its monitor has answered.
+    pub(crate) fn find_init(&mut self, root: &Root, id: &str) -> Result<()> {
+        if self.init.is_none()
+            && let Some(init) = State::load(root, id)?.and_then(|state| state.init)
+        {
+            self.init = open(&init)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the monitor that the container's networks have changed, and waits until its resolver knows them.
+    pub(crate) fn say_networks(&self, name: &str) -> Result<()> {
+        let connection = self.connection.as_ref().filter(|_| self.tell(&Message::Networks));
+        match connection.map_or(Ok(true), |connection| readable(connection, Some(ANSWER_TIMEOUT)))? {
+            true => Ok(()),
+            false => Err(self.silent(name)),
+        }
+    }
+
+    /// Waits for the end of the current run, even if another run follows, and returns its exit code. `None` if the
+    /// monitor ended without telling it.
+    pub(crate) fn exit_code(&self, name: &str) -> Result<Option<u8>> {
+        let Some(connection) = self.connection.as_ref().filter(|_| self.tell(&Message::Wait)) else {
+            let end = self.init.as_ref().unwrap_or(&self.monitor);
+            return readable(end, None).map(|_| None);
+        };
+        let mut buffer = Vec::new();
+        loop {
+            self.await_word(connection, name)?;
+            match connection.receive(&mut buffer).context(|| "listen to the monitor".into())? {
+                Some(Message::Exited(code)) => return Ok(Some(code)),
+                Some(_) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Waits for a message of the monitor. It fails if the container's first process has ended and the monitor is
+    /// stopped.
+    fn await_word(&self, connection: &Connection, name: &str) -> Result<()> {
+        if let Some(init) = &self.init {
+            hull_sys::wait::until_any_readable(&[connection.as_fd(), init.as_fd()], None)
+                .context(|| "wait for the container".into())?;
+        }
+        let mut stopped = Stopped::default();
+        while !readable(connection, Some(LOOK))? {
+            if stopped.look(&self.state.monitor) && (self.init.is_none() || self.init_has_ended()?) {
+                return Err(self.silent(name));
+            }
+        }
+        Ok(())
+    }
+
+    /// An error if the monitor cannot answer.
+    pub(crate) fn check_monitor(&self, name: &str) -> Result<()> {
+        if self.is_lost || self.connection.is_none() || self.state.monitor.is_stopped() {
+            return Err(self.silent(name));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn silent(&self, name: &str) -> Error {
+        let why = match (self.is_lost, self.state.monitor.is_stopped()) {
+            (true, _) => "has lost its directory in the run root",
+            (_, true) => "is stopped",
+            _ => "is busy",
+        };
+        Error::MonitorSilent { name: name.to_owned(), pid: self.state.monitor.pid, why: why.into() }
+    }
+
+    pub(crate) fn signal(&self, signal: i32) -> Result<()> {
+        self.init.as_ref().map_or(Ok(()), |init| send(init, signal))
+    }
+
+    pub(crate) fn kill_monitor(&self) -> Result<()> {
+        send(&self.monitor, nix::libc::SIGKILL)
+    }
+
+    pub(crate) fn init_has_ended(&self) -> Result<bool> {
+        self.init.as_ref().map_or(Ok(false), |init| readable(init, Some(Duration::ZERO)))
+    }
+}
+
+/// Detects that a process stays stopped. A debugger stops processes too, but only for moments.
+#[derive(Debug, Default)]
+pub(crate) struct Stopped {
+    since: Option<Instant>,
+}
+
+impl Stopped {
+    /// True once the process has been stopped for [`ANSWER_TIMEOUT`].
+    pub(crate) fn look(&mut self, process: &ProcessId) -> bool {
+        let now = Instant::now();
+        match process.is_stopped() {
+            true => now - *self.since.get_or_insert(now) >= ANSWER_TIMEOUT,
+            false => {
+                self.since = None;
+                false
+            }
+        }
+    }
+}
+
+fn send(process: &OwnedFd, signal: i32) -> Result<()> {
+    match process::pidfd_send_signal(process.as_fd(), signal) {
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
+        Err(errno) => Err(errno).context(|| format!("send signal {signal}")),
+    }
+}
+
+pub(crate) fn readable(fd: impl AsFd, timeout: Option<Duration>) -> Result<bool> {
+    hull_sys::wait::until_readable(fd, timeout).context(|| "wait for the container".into())
+}

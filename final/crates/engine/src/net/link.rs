@@ -1,0 +1,97 @@
+//! `--link`: docker's older way to give another container a name.
+//!
+//! On the default network they are lines in /etc/hosts, written when a container starts, and variables that tell the
+//! other container's ports and environment. The other container has to run. On a user-defined network a link is an
+//! alias in the container's own resolver, which looks the other name up each time it is asked.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use hull_network::ports::{Port, Transport};
+
+use super::endpoint::{Endpoint, endpoints};
+use super::record::DEFAULT;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::records::options::{CreateOptions, NetworkMode};
+use crate::records::record::Record;
+
+/// Whether this container's links are of the default network's kind.
+pub(crate) fn in_hosts(options: &CreateOptions) -> bool {
+    let on_users_network = options.networks.iter().any(|option| option.network != DEFAULT);
+    options.network != NetworkMode::Networks || !on_users_network
+}
+
+/// A line for each container that `record` is linked to: they run, and are on one of its networks.
+pub(crate) fn linked(engine: &Engine, record: &Record, own: &[Endpoint]) -> Result<String> {
+    let mut text = String::new();
+    if !in_hosts(&record.options) {
+        return Ok(text);
+    }
+    for (id, alias) in &record.options.links {
+        let other = engine.find(id)?;
+        let theirs = endpoints(engine, id)?;
+        let shared = |endpoint: &&Endpoint| own.iter().any(|own| own.network.id == endpoint.network.id);
+        let Some(endpoint) = theirs.iter().find(shared) else {
+            return Err(Error::Invalid {
+                what: format!("--link {}", other.name),
+                why: "it does not run on one of this container's networks".into(),
+            });
+        };
+        for address in &endpoint.addresses {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{address}\t{alias} {} {}", other.short_id(), other.name);
+        }
+    }
+    Ok(text)
+}
+
+/// What a program of `record` is told of each container that it is linked to and that runs, as docker's documentation of
+/// legacy container links has it.
+pub(crate) fn variables(engine: &Engine, record: &Record) -> Result<Vec<String>> {
+    let mut variables = Vec::new();
+    if record.options.links.is_empty() || !in_hosts(&record.options) {
+        return Ok(variables);
+    }
+    let own = endpoints(engine, &record.id)?;
+    for (id, alias) in &record.options.links {
+        // What started with a link may outlive it.
+        let Ok(other) = engine.find(id) else { continue };
+        let theirs = endpoints(engine, id)?;
+        let shared = |endpoint: &&Endpoint| own.iter().any(|own| own.network.id == endpoint.network.id);
+        let address = theirs.iter().find(shared).and_then(|endpoint| endpoint.addresses.first());
+        if let Some(address) = address {
+            describe(&mut variables, (&record.name, alias), &other, *address);
+        }
+    }
+    Ok(variables)
+}
+
+/// Of the container that `name` calls `alias`.
+fn describe(variables: &mut Vec<String>, (name, alias): (&str, &str), other: &Record, ip: IpAddr) {
+    let prefix = alias.to_uppercase().replace('-', "_");
+    let url = |port: &Port| {
+        let protocol = port.transport.name();
+        match ip {
+            IpAddr::V4(_) => format!("{protocol}://{ip}:{}", port.number),
+            IpAddr::V6(_) => format!("{protocol}://[{ip}]:{}", port.number),
+        }
+    };
+    let mut ports = other.exposed.clone();
+    ports.sort_by_key(|port| (port.number, port.transport != Transport::Tcp));
+    if let Some(first) = ports.first() {
+        variables.push(format!("{prefix}_PORT={}", url(first)));
+    }
+    for port in &ports {
+        let protocol = port.transport.name();
+        let one = format!("{prefix}_PORT_{}_{}", port.number, protocol.to_uppercase());
+        variables.push(format!("{one}={}", url(port)));
+        variables.push(format!("{one}_ADDR={ip}"));
+        variables.push(format!("{one}_PORT={}", port.number));
+        variables.push(format!("{one}_PROTO={protocol}"));
+    }
+    variables.push(format!("{prefix}_NAME=/{name}/{alias}"));
+    // What is every container's own says nothing of it.
+    let told = |entry: &&String| !matches!(entry.split_once('='), None | Some(("HOME" | "PATH", _)));
+    variables.extend(other.process.env.iter().filter(told).map(|entry| format!("{prefix}_ENV_{entry}")));
+}

@@ -1,0 +1,119 @@
+//! What was made: `containers/<id>/container.json`, written once by `create` (and again by `rename`).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use hull_network::ports::{Mapping, Port};
+use hull_storage::root::Root;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::records::options::CreateOptions;
+use crate::records::time::Timestamp;
+
+const FORMAT: u32 = 1;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    pub format: u32,
+    pub id: String,
+    pub name: String,
+    pub created: Timestamp,
+    /// `sha256:…` of the image's configuration.
+    pub image_id: String,
+    /// Unpacked layers, lowest first, as paths below the data root.
+    pub layers: Vec<PathBuf>,
+    /// The image is this machine's own `/usr`.
+    #[serde(default)]
+    pub host_image: bool,
+    pub process: ProcessRecord,
+    pub mounts: Vec<MountRecord>,
+    /// Labels of the image and of the command line.
+    pub labels: BTreeMap<String, String>,
+    pub hostname: String,
+    pub stop_signal: i32,
+    /// Ports that the image or the command line speaks of.
+    #[serde(default)]
+    pub exposed: Vec<Port>,
+    /// What was asked, for `inspect` and for the spec.
+    pub options: CreateOptions,
+}
+
+/// The image's configuration and the command line, merged.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ProcessRecord {
+    pub entrypoint: Vec<String>,
+    pub command: Vec<String>,
+    pub env: Vec<String>,
+    pub working_dir: String,
+    pub user: String,
+}
+
+impl ProcessRecord {
+    pub fn args(&self) -> Vec<String> {
+        [self.entrypoint.as_slice(), &self.command].concat()
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MountRecord {
+    pub kind: MountKind,
+    /// The volume's name.
+    pub name: Option<String>,
+    /// On the host; empty for a tmpfs.
+    pub source: PathBuf,
+    pub destination: PathBuf,
+    pub read_only: bool,
+    pub copy_up: bool,
+    /// The volume goes with its container (`rm -v`, `--rm`).
+    pub anonymous: bool,
+    pub options: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MountKind {
+    Bind,
+    Volume,
+    Tmpfs,
+}
+
+impl Record {
+    pub(crate) const FORMAT: u32 = FORMAT;
+
+    pub fn load(root: &Root, id: &str) -> Result<Self> {
+        match hull_storage::file::read_json::<Self>(&root.container_dir(id).join("container.json")) {
+            Ok(Some(record)) if record.id != id => {
+                Err(Error::DamagedRecord { name: id.into(), why: format!("it is that of {}", record.id) })
+            }
+            Ok(Some(record)) => Ok(record),
+            // A container's directory appears only when it is complete, so one without a record has lost it.
+            Ok(None) if root.container_dir(id).exists() => {
+                Err(Error::DamagedRecord { name: id.into(), why: "container.json is missing".into() })
+            }
+            Ok(None) => Err(Error::NoSuchContainer(id.into())),
+            Err(error @ hull_storage::Error::Damaged { .. }) => {
+                Err(Error::DamagedRecord { name: id.into(), why: error.to_string() })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Into the container's directory.
+    pub(crate) fn store(&self, directory: &Path) -> Result<()> {
+        Ok(hull_storage::file::write_json_atomic(&directory.join("container.json"), self)?)
+    }
+
+    /// The ports to publish: what `-p` says, and with `-P` the exposed ones that it does not speak of.
+    pub(crate) fn mappings(&self) -> Vec<Mapping> {
+        let mut mappings = self.options.publish.clone();
+        let named = |port: &Port| self.options.publish.iter().any(|mapping| mapping.container == *port);
+        let all = self.exposed.iter().filter(|port| self.options.publish_all && !named(port));
+        mappings.extend(all.map(|port| Mapping { host_ip: None, host: None, container: *port }));
+        mappings
+    }
+
+    pub fn short_id(&self) -> &str {
+        self.id.get(..12).unwrap_or(&self.id)
+    }
+}

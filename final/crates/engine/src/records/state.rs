@@ -1,0 +1,190 @@
+//! What is: `state.json` while a monitor lives, `exit.json` once a run has ended.
+//!
+//! `state.json` lies in the run root, which a reboot empties; `exit.json` lies with the container and outlives it.
+//! The monitor writes both. A reader takes no lock: it reads a whole file or none, and asks the kernel whether the
+//! monitor named there still lives. Where the file is missing or damaged, the monitor is looked for ([`crate::records::lost`]).
+
+use hull_storage::process_id::ProcessId;
+use hull_storage::root::Root;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::records::lost;
+use crate::records::time::Timestamp;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct State {
+    pub format: u32,
+    pub phase: Phase,
+    pub monitor: ProcessId,
+    /// The container's first process, once it exists.
+    pub init: Option<ProcessId>,
+    /// Recorded before it is made, so that an orphan can be attributed.
+    pub cgroup: Option<String>,
+    pub started: Option<Timestamp>,
+    pub restart_count: u32,
+}
+
+/// Where a monitor is in the life of its container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    Starting,
+    Running,
+    Paused,
+    /// Between a death and the next try.
+    Restarting,
+}
+
+/// How the last run ended.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Exit {
+    pub code: u8,
+    pub started: Option<Timestamp>,
+    pub finished: Option<Timestamp>,
+    pub oom_killed: bool,
+    pub error: String,
+    pub restart_count: u32,
+    /// By `stop` or `kill`: `--restart unless-stopped` then leaves it so.
+    pub stopped_by_user: bool,
+}
+
+/// docker's words for a container's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    Created,
+    Running,
+    Paused,
+    Restarting,
+    Exited,
+    /// The monitor was killed; what it left is cleared by the next command that changes something.
+    Dead,
+}
+
+impl Status {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Restarting => "restarting",
+            Self::Exited => "exited",
+            Self::Dead => "dead",
+        }
+    }
+
+    /// A monitor is there.
+    pub fn is_active(self) -> bool {
+        matches!(self, Self::Running | Self::Paused | Self::Restarting)
+    }
+}
+
+/// A container's state and its last exit, as they are on disk at one moment.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    pub status: Status,
+    pub state: Option<State>,
+    pub exit: Option<Exit>,
+    /// The state was found without a state file ([`crate::records::lost`]). Its monitor cannot be reached, because its socket
+    /// may be gone too.
+    pub is_lost: bool,
+}
+
+impl State {
+    pub(crate) fn load(root: &Root, id: &str) -> Result<Option<Self>> {
+        Ok(hull_storage::file::read_json(&root.container_run_dir(id).join("state.json"))?)
+    }
+
+    pub(crate) fn store(&self, root: &Root, id: &str) -> Result<()> {
+        Ok(hull_storage::file::write_json_atomic(&root.container_run_dir(id).join("state.json"), self)?)
+    }
+}
+
+/// docker's exit code for a container that was running when the machine went down.
+const INTERRUPTED: u8 = 255;
+
+impl Exit {
+    pub(crate) fn load(root: &Root, id: &str) -> Result<Option<Self>> {
+        let directory = root.container_dir(id);
+        let path = directory.join("exit.json");
+        match hull_storage::file::read_json(&path) {
+            Ok(Some(exit)) => return Ok(Some(exit)),
+            Ok(None) => {}
+            // The file was written when the container ended, so its time still tells when.
+            Err(error @ hull_storage::Error::Damaged { .. }) => {
+                let written = std::fs::metadata(&path).and_then(|file| file.modified());
+                let finished = written.ok().map(Timestamp);
+                let error = error.to_string();
+                return Ok(Some(Self { code: INTERRUPTED, finished, error, ..Self::default() }));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        // Overlay makes this directory with a container's first start, and each end writes an exit. With neither an end
+        // nor a monitor the machine went down in between.
+        let began = std::fs::metadata(directory.join("work/work")).and_then(|work| work.modified());
+        Ok(began.ok().map(|began| Self {
+            code: INTERRUPTED,
+            started: Some(Timestamp(began)),
+            error: "the machine went down while it ran".into(),
+            ..Self::default()
+        }))
+    }
+
+    pub(crate) fn store(&self, root: &Root, id: &str) -> Result<()> {
+        Ok(hull_storage::file::write_json_atomic(&root.container_dir(id).join("exit.json"), self)?)
+    }
+
+    /// Another run begins.
+    pub(crate) fn forget(root: &Root, id: &str) -> Result<()> {
+        Ok(hull_storage::file::remove(&root.container_dir(id).join("exit.json"))?)
+    }
+}
+
+impl Snapshot {
+    pub fn take(root: &Root, id: &str) -> Result<Self> {
+        match State::load(root, id) {
+            Ok(Some(state)) => Self::with(root, id, Some(state)),
+            Ok(None) => Self::without_state(root, id),
+            Err(Error::Storage(hull_storage::Error::Damaged { .. })) => match lost::find(root, id) {
+                Some(state) => Ok(Self { is_lost: true, ..Self::with(root, id, Some(state))? }),
+                // No monitor is alive to write another one, so it is cleaned up as after a kill.
+                None => Ok(Self { status: Status::Dead, ..Self::with(root, id, None)? }),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The snapshot of a container without a state file.
+    pub(crate) fn without_state(root: &Root, id: &str) -> Result<Self> {
+        let found = lost::find(root, id);
+        let is_lost = found.is_some();
+        Ok(Self { is_lost, ..Self::with(root, id, found)? })
+    }
+
+    fn with(root: &Root, id: &str, state: Option<State>) -> Result<Self> {
+        // While a container runs its last exit is of no interest to a listing: one file less to read.
+        let status = match &state {
+            Some(state) if !state.monitor.is_alive() => Status::Dead,
+            Some(state) => match state.phase {
+                Phase::Paused => Status::Paused,
+                Phase::Restarting => Status::Restarting,
+                Phase::Starting | Phase::Running => Status::Running,
+            },
+            None => Status::Created,
+        };
+        let exit = if status == Status::Running { None } else { Exit::load(root, id)? };
+        // An end that was only inferred, while a monitor has come since we looked for its state.
+        let inferred = exit.as_ref().is_some_and(|exit| exit.finished.is_none() && exit.code == INTERRUPTED);
+        if state.is_none() && inferred && matches!(State::load(root, id), Ok(Some(_))) {
+            return Self::take(root, id);
+        }
+        let status = if status == Status::Created && exit.is_some() { Status::Exited } else { status };
+        Ok(Self { status, state, exit, is_lost: false })
+    }
+
+    pub fn init_pid(&self) -> Option<i32> {
+        let state = self.state.as_ref().filter(|_| self.status.is_active())?;
+        state.init.as_ref().map(|init| init.pid)
+    }
+}

@@ -1,0 +1,4 @@
+//! A container's root file system: what lies below the image, and the files that each start writes into it.
+
+pub(crate) mod etc;
+pub(crate) mod mountpoints;
