@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: release builds, then the benches of `tests/floor`.
+//! `cargo xtask bench`: release builds, then the benches of `tests/baseline`.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,12 +9,12 @@ use crate::install::binaries;
 use crate::workspace::{cargo, output, run, target};
 
 pub fn bench(pairs: u32) -> Result<()> {
-    run(command(pairs)?.args(["bench", "--package", "floor"]))
+    run(command(pairs)?.args(["bench", "--package", "baseline"]))
 }
 
 /// The table alone, as it is printed.
 pub fn ratios(pairs: u32) -> Result<String> {
-    output(command(pairs)?.args(["bench", "--quiet", "--package", "floor", "--bench", "ratios"]))
+    output(command(pairs)?.args(["bench", "--quiet", "--package", "baseline", "--bench", "ratios"]))
 }
 
 /// The programs to measure, as they are installed: a linker writes its file in pieces, the kernel keeps such a one in many

@@ -56,7 +56,7 @@ enum Task {
         #[arg(long)]
         measure: bool,
     },
-    /// Measure hull against the kernel's own floor and print a table of ratios
+    /// Measure hull against the kernel's own work (the baseline) and print a table of ratios
     Bench {
         /// How many pairs of runs stand behind each ratio
         #[arg(long, default_value_t = 50)]

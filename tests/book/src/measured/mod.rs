@@ -4,7 +4,7 @@
 //! ```text
 //! start      the calls that divide a start, and when each was made   book/measured/start.json    generated/measured/start.md
 //! watch        who watches: ftrace for times, strace for the order
-//! speed      hull beside its floor, and beside others                book/measured/speed.json    generated/measured/speed.md
+//! speed      hull beside its baseline, and beside others                book/measured/speed.json    generated/measured/speed.md
 //! ```
 
 pub mod speed;

@@ -1,4 +1,4 @@
-//! hull beside its floor, which the bench measures, and beside what else is installed.
+//! hull beside its baseline, which the bench measures, and beside what else is installed.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -27,7 +27,7 @@ pub struct Speed {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Ratio {
     pub what: String,
-    pub floor: String,
+    pub baseline: String,
     pub hull: String,
     pub result: String,
     pub target: String,
@@ -54,15 +54,21 @@ fn parse(printed: &str) -> Result<Vec<Ratio>> {
 
 fn ratio(line: &str) -> Result<Ratio> {
     let cells: Vec<_> = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
-    let (what, floor, hull, result, target) = match cells[..] {
-        [what, floor, hull, result, target] => (what, floor, hull, result, target),
-        // Of which there is no floor.
+    let (what, baseline, hull, result, target) = match cells[..] {
+        [what, baseline, hull, result, target] => (what, baseline, hull, result, target),
+        // Rows without a baseline.
         [what, result, target] => (what, "", "", result, target),
         _ => anyhow::bail!("a line of the bench is of another form: {line}"),
     };
     let owned = |cell: &str| cell.replace("<=", "≤").replace("x ", "× ");
     let what = what.to_owned();
-    Ok(Ratio { what, floor: owned(floor), hull: owned(hull), result: owned(result), target: owned(target) })
+    Ok(Ratio {
+        what,
+        baseline: owned(baseline),
+        hull: owned(hull),
+        result: owned(result),
+        target: owned(target),
+    })
 }
 
 /// All on the same tree, without a network, one after the other. Who does not run here, as crun does not on a machine with both
@@ -127,9 +133,9 @@ fn timed(shell: &mut Shell, what: &str, command: &str) -> Result<Other> {
 
 /// The table of the chapter.
 pub fn table(speed: &Speed) -> Result<String> {
-    let mut text = String::from("| what | floor | hull | | held to |\n|---|---:|---:|---:|---|\n");
-    for Ratio { what, floor, hull, result, target } in &speed.ratios {
-        writeln!(text, "| {what} | {floor} | {hull} | {result} | {target} |")?;
+    let mut text = String::from("| what | baseline | hull | | held to |\n|---|---:|---:|---:|---|\n");
+    for Ratio { what, baseline, hull, result, target } in &speed.ratios {
+        writeln!(text, "| {what} | {baseline} | {hull} | {result} | {target} |")?;
     }
     writeln!(text, "\nMedians of pairs; {}.", speed.machine.shown())?;
     Ok(text)
@@ -150,12 +156,12 @@ mod tests {
 
     #[test]
     fn what_the_bench_prints_is_read() {
-        let printed = "what (medians)     floor   hull     target\n\
+        let printed = "what (medians)     baseline   hull     target\n\
                        run --rm IMAGE     2.40 ms    2.90 ms     x 1.21   <= x 2.0\n\
                        monitor memory (PSS), mean of ten          412 KB   <= 500 KB\n";
         let ratios = parse(printed).unwrap();
         assert_eq!((ratios[0].hull.as_str(), ratios[0].result.as_str()), ("2.90 ms", "× 1.21"));
-        assert_eq!((ratios[1].floor.as_str(), ratios[1].target.as_str()), ("", "≤ 500 KB"));
+        assert_eq!((ratios[1].baseline.as_str(), ratios[1].target.as_str()), ("", "≤ 500 KB"));
         assert!(parse("").is_err());
     }
 }

@@ -1,15 +1,15 @@
-//! `floor`: the kernel work of hull's hot paths and nothing else, to be measured beside them.
+//! `baseline`: the kernel work of hull's hot paths and nothing else. The benches compare hull with it.
 //!
 //! ```text
-//! floor start DIR CGROUP PROGRAM…     one container: DIR has lower/ merged/ and the files of etc/
-//! floor start-on BRIDGE DIR CGROUP PROGRAM…     the same, with a cable to a bridge
-//! floor ask NAME COUNT                the container's resolver, from its network namespace
-//! floor exec PID CGROUP PROGRAM…      one more program in the container of PID
-//! floor read DATA RUN                 the files that `hull ps` must read
+//! baseline start DIR CGROUP PROGRAM…     one container: DIR has lower/ merged/ and the files of etc/
+//! baseline start-on BRIDGE DIR CGROUP PROGRAM…     the same, with a veth pair to a bridge
+//! baseline ask NAME COUNT                the container's resolver, from its network namespace
+//! baseline exec PID CGROUP PROGRAM…      one more program in the container of PID
+//! baseline read DATA RUN                 the files that `hull ps` must read
 //! ```
 //!
-//! No options, no records, no log, no checks: what hull takes above this is hull's own. It mirrors docker's defaults
-//! step by step; `strace -f` of both shows the same calls.
+//! It has no options, no records, no log and no checks, so whatever time hull takes above it is hull's own. It applies
+//! docker's defaults in hull's order: `strace -f` of both shows the same calls.
 
 mod cgroups;
 mod exec;
@@ -37,12 +37,12 @@ fn main() -> ExitCode {
         ["ask", name, count] => count.parse().context("COUNT").and_then(|count| network::ask(name, count)),
         ["exec", pid, cgroup, ref program @ ..] => exec::exec(pid, cgroup, program),
         ["read", data, run] => read::read(Path::new(data), Path::new(run)),
-        _ => Err(anyhow::anyhow!("usage: floor start|start-on|ask|exec|read …")),
+        _ => Err(anyhow::anyhow!("usage: baseline start|start-on|ask|exec|read …")),
     };
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("floor: {error:#}");
+            eprintln!("baseline: {error:#}");
             ExitCode::from(125)
         }
     }

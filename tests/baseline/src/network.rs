@@ -1,5 +1,5 @@
-//! The least that a network is: a cable from a bridge into the container, an address, the way out. And the least that
-//! asking for a name is.
+//! The smallest container network: a veth pair from a bridge into the container, an address and a default route. And the
+//! smallest DNS client.
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::os::fd::AsFd;
@@ -12,16 +12,16 @@ use hull_network::namespace;
 use hull_network::netlink::{Protocol, Socket};
 use hull_network::routes::{self, Route};
 
-/// The bridge's address, which whoever measures has given it.
+/// The bridge's address; the bench assigns it.
 pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
 
-/// Plugs the namespace of a process into the bridge.
-pub fn plug(bridge: &str, pid: i32) -> Result<()> {
+/// Connects the network namespace of a process to the bridge.
+pub fn connect(bridge: &str, pid: i32) -> Result<()> {
     let inside = namespace::of_process(pid)?;
     let mut route = Socket::open(Protocol::Route)?;
     let master = links::get(&mut route, bridge)?.index;
     let peer = Peer { name: "eth0", mac: None, namespace: Namespace::Fd(inside.as_fd()) };
-    let name = format!("floor{pid}");
+    let name = format!("base{pid}");
     links::create_veth(&mut route, &Veth { name: &name, master: Some(master), mtu: 1500, peer })?;
     let mut inner = Socket::inside(inside.as_fd(), Protocol::Route)?;
     let link = links::get(&mut inner, "eth0")?.index;

@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 pub struct Pairs(Vec<(Duration, Duration)>);
 
 impl Pairs {
-    /// Runs `floor` and `hull` in turn, each first every other time; `before` each of them, untimed.
+    /// Runs `baseline` and `hull` in turn, each first every other time; `before` each of them, untimed.
     pub fn take(
         count: u32,
         mut before: impl FnMut(),
-        mut floor: impl FnMut(),
+        mut baseline: impl FnMut(),
         mut hull: impl FnMut(),
     ) -> Self {
         // Caches are filled before anything counts.
         before();
-        floor();
+        baseline();
         before();
         hull();
         let mut timed = |side: &mut dyn FnMut()| {
@@ -29,11 +29,11 @@ impl Pairs {
         };
         let mut pair = |number: u32| {
             if number.is_multiple_of(2) {
-                let floor = timed(&mut floor);
-                (floor, timed(&mut hull))
+                let baseline = timed(&mut baseline);
+                (baseline, timed(&mut hull))
             } else {
                 let hull = timed(&mut hull);
-                (timed(&mut floor), hull)
+                (timed(&mut baseline), hull)
             }
         };
         Self((0..count).map(&mut pair).collect())
@@ -46,8 +46,8 @@ impl Pairs {
     }
 
     pub fn print(&self, what: &str, result: &str, target: &str) {
-        let (floor, hull) = (self.median(|p| p.0), self.median(|p| p.1));
-        row(what, &milliseconds(floor), &milliseconds(hull), result, target);
+        let (baseline, hull) = (self.median(|p| p.0), self.median(|p| p.1));
+        row(what, &milliseconds(baseline), &milliseconds(hull), result, target);
     }
 
     pub fn print_ratio(&self, what: &str, target: &str) {
@@ -56,8 +56,8 @@ impl Pairs {
     }
 }
 
-pub fn row(what: &str, floor: &str, hull: &str, result: &str, target: &str) {
-    println!("{what:<46} {floor:>10} {hull:>10} {result:>10}   {target}");
+pub fn row(what: &str, baseline: &str, hull: &str, result: &str, target: &str) {
+    println!("{what:<46} {baseline:>10} {hull:>10} {result:>10}   {target}");
 }
 
 pub fn milliseconds(time: Duration) -> String {

@@ -11,35 +11,35 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use hull_test_support::{Scenario, fixtures};
 
-/// A scenario with the busybox image, and the same tree unpacked for `floor`.
-pub struct World {
+/// A scenario with the busybox image, and the same tree unpacked for `baseline`.
+pub struct Bench {
     scenario: Scenario,
-    floor: PathBuf,
+    baseline: PathBuf,
     containers: AtomicU32,
 }
 
-impl World {
+impl Bench {
     pub fn new() -> Option<Self> {
         let scenario = Scenario::with_busybox()?;
-        for dir in ["floor/lower", "floor/merged", "floor/etc"] {
+        for dir in ["baseline/lower", "baseline/merged", "baseline/etc"] {
             fs::create_dir_all(scenario.path(dir)).expect("own directory");
         }
         for name in ["hosts", "hostname", "resolv.conf"] {
-            scenario.write(&format!("floor/etc/{name}"), "");
+            scenario.write(&format!("baseline/etc/{name}"), "");
         }
         let mut unpack = Command::new("tar");
-        unpack.arg("-C").arg(scenario.path("floor/lower")).arg("-xf").arg(fixtures::busybox());
+        unpack.arg("-C").arg(scenario.path("baseline/lower")).arg("-xf").arg(fixtures::busybox());
         fixtures::run_quietly(&mut unpack).expect("tar unpacks");
-        // Written at once, as hull's are that are measured.
-        let floor = scenario.path("floor-program");
-        fs::copy(env!("CARGO_BIN_EXE_floor"), &floor).expect("own directory");
-        Some(Self { scenario, floor, containers: AtomicU32::new(0) })
+        // Copied in one piece, as the measured hull is: a linker writes its file in many small pieces, which map slower.
+        let baseline = scenario.path("baseline-program");
+        fs::copy(env!("CARGO_BIN_EXE_baseline"), &baseline).expect("own directory");
+        Some(Self { scenario, baseline, containers: AtomicU32::new(0) })
     }
 
-    pub fn floor_start(&self) {
-        let cgroup = format!("{}/floor", self.scenario.cgroup_parent());
-        let dir = self.scenario.path("floor");
-        succeed(Command::new(&self.floor).arg("start").arg(dir).args([&cgroup, "/bin/true"]));
+    pub fn baseline_start(&self) {
+        let cgroup = format!("{}/baseline", self.scenario.cgroup_parent());
+        let dir = self.scenario.path("baseline");
+        succeed(Command::new(&self.baseline).arg("start").arg(dir).args([&cgroup, "/bin/true"]));
     }
 
     pub fn hull_start(&self) {
@@ -51,8 +51,8 @@ impl World {
         &self.scenario
     }
 
-    pub fn floor(&self) -> Command {
-        Command::new(&self.floor)
+    pub fn baseline(&self) -> Command {
+        Command::new(&self.baseline)
     }
 
     /// A container that stays.
@@ -63,7 +63,7 @@ impl World {
         let own = fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it runs");
         let cgroup =
             own.lines().find_map(|l| l.split(':').nth(2).filter(|p| p.contains("hull-test"))).expect("ours");
-        Running { world: self, pid: pid.to_string(), cgroup: cgroup.to_owned(), name }
+        Running { bench: self, pid: pid.to_string(), cgroup: cgroup.to_owned(), name }
     }
 
     pub fn create_containers(&self, count: u32) {
@@ -72,9 +72,11 @@ impl World {
         }
     }
 
-    pub fn floor_read(&self) {
+    pub fn baseline_read(&self) {
         succeed(
-            Command::new(&self.floor).arg("read").args([self.scenario.data_root(), self.scenario.run_root()]),
+            Command::new(&self.baseline)
+                .arg("read")
+                .args([self.scenario.data_root(), self.scenario.run_root()]),
         );
     }
 
@@ -85,24 +87,24 @@ impl World {
 
 /// A running container.
 pub struct Running<'a> {
-    world: &'a World,
+    bench: &'a Bench,
     name: String,
     pid: String,
     cgroup: String,
 }
 
 impl Running<'_> {
-    pub fn floor_exec(&self) {
-        succeed(Command::new(&self.world.floor).args(["exec", &self.pid, &self.cgroup, "/bin/true"]));
+    pub fn baseline_exec(&self) {
+        succeed(Command::new(&self.bench.baseline).args(["exec", &self.pid, &self.cgroup, "/bin/true"]));
     }
 
     pub fn hull_exec(&self) {
-        succeed(&mut self.world.scenario.command(&["exec", &self.name, "/bin/true"]));
+        succeed(&mut self.bench.scenario.command(&["exec", &self.name, "/bin/true"]));
     }
 
     /// Proportional set size of the monitor in KB, from proc_pid_smaps(5).
     pub fn monitor_pss(&self) -> u64 {
-        let monitor = self.world.scenario.monitor_of(&self.name);
+        let monitor = self.bench.scenario.monitor_of(&self.name);
         let rollup = fs::read_to_string(format!("/proc/{monitor}/smaps_rollup")).expect("it runs");
         let line = rollup.lines().find_map(|l| l.strip_prefix("Pss:")).expect("a Pss line");
         line.trim().trim_end_matches(" kB").parse().expect("a number")

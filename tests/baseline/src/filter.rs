@@ -1,4 +1,4 @@
-//! A seccomp filter as long as hull's, and as deep: a balanced tree over the system call number.
+//! A seccomp filter of the length and depth of hull's default one: a balanced tree over the system call number.
 
 use anyhow::Result;
 use hull_sys::security::{Instruction, load_filter};
@@ -14,7 +14,7 @@ const JUMP: u16 = 0x05;
 /// Jump on "greater or equal".
 const AT_LEAST: u16 = 0x35;
 
-/// Loads it: every leaf allows, so that any program runs.
+/// Loads the filter. Every leaf allows the call, so that any program runs.
 pub fn load() -> Result<()> {
     let mut program = vec![LOAD_NUMBER];
     program.extend(tree(0, RANGES));

@@ -1,4 +1,4 @@
-//! The table of networks: a start on one, a published port, what goes through a cable, names.
+//! The table of networks: a start on one, a published port, the throughput of a veth pair, names.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -7,25 +7,25 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::pairs::{Pairs, count, milliseconds, row};
-use common::{World, succeed};
+use common::{Bench, succeed};
 
-const BRIDGE: &str = "floor0";
+const BRIDGE: &str = "base0";
 const HOST: &str = "10.99.0.1";
 
 fn main() {
     if !std::env::args().any(|a| a == "--bench") {
         return;
     }
-    let Some(world) = World::new() else { return };
+    let Some(bench) = Bench::new() else { return };
     sh(&format!("ip link set lo up; ip link add {BRIDGE} type bridge; ip addr add {HOST}/16 dev {BRIDGE}"));
     sh(&format!("ip link set {BRIDGE} up"));
     let pairs = count();
-    row("what (medians)", "floor", "hull", "", "target");
-    start(&world, pairs);
-    at_once(&world, pairs);
-    ports(&world, pairs);
-    throughput(&world, pairs);
-    names(&world);
+    row("what (medians)", "baseline", "hull", "", "target");
+    start(&bench, pairs);
+    at_once(&bench, pairs);
+    ports(&bench, pairs);
+    throughput(&bench, pairs);
+    names(&bench);
     sh(&format!("ip link delete {BRIDGE}"));
 }
 
@@ -33,26 +33,26 @@ fn sh(line: &str) {
     succeed(Command::new("sh").args(["-ec", line]));
 }
 
-fn floor_start(world: &World, number: u32) -> Command {
-    let mut command = world.floor();
-    let cgroup = format!("{}/floor{number}", world.scenario().cgroup_parent());
-    command.args(["start-on", BRIDGE]).arg(world.scenario().path("floor")).args([&cgroup, "/bin/true"]);
+fn baseline_start(bench: &Bench, number: u32) -> Command {
+    let mut command = bench.baseline();
+    let cgroup = format!("{}/baseline{number}", bench.scenario().cgroup_parent());
+    command.args(["start-on", BRIDGE]).arg(bench.scenario().path("baseline")).args([&cgroup, "/bin/true"]);
     command
 }
 
-fn hull_start(world: &World, options: &[&str]) -> Command {
+fn hull_start(bench: &Bench, options: &[&str]) -> Command {
     let args = [&["run", "--rm"], options, &["busybox", "/bin/true"]].concat();
-    world.scenario().command(&args)
+    bench.scenario().command(&args)
 }
 
-fn start(world: &World, pairs: u32) {
-    let floor = || succeed(&mut floor_start(world, 0));
-    let taken = Pairs::take(pairs, || {}, floor, || succeed(&mut hull_start(world, &[])));
+fn start(bench: &Bench, pairs: u32) {
+    let baseline = || succeed(&mut baseline_start(bench, 0));
+    let taken = Pairs::take(pairs, || {}, baseline, || succeed(&mut hull_start(bench, &[])));
     taken.print_ratio("run --rm IMAGE /bin/true, on the bridge", "<= x 2.5");
 }
 
 /// Sixteen at a time, each followed by the next.
-fn at_once(world: &World, pairs: u32) {
+fn at_once(bench: &Bench, pairs: u32) {
     const WIDE: u32 = 16;
     const ALL: u32 = 64;
     let all = |start: &dyn Fn(u32) -> Command| {
@@ -69,33 +69,33 @@ fn at_once(world: &World, pairs: u32) {
             }
         }
     };
-    let floor = || all(&|number| floor_start(world, number));
-    let taken = Pairs::take(pairs.div_ceil(10), || {}, floor, || all(&|_| hull_start(world, &[])));
+    let baseline = || all(&|number| baseline_start(bench, number));
+    let taken = Pairs::take(pairs.div_ceil(10), || {}, baseline, || all(&|_| hull_start(bench, &[])));
     let rate = |time: Duration| format!("{:.0}/s", f64::from(ALL) / time.as_secs_f64());
     let ratio = taken.median(|p| p.0.as_secs_f64() / p.1.as_secs_f64());
-    let (floor, hull) = (taken.median(|p| p.0), taken.median(|p| p.1));
+    let (baseline, hull) = (taken.median(|p| p.0), taken.median(|p| p.1));
     let result = format!("{:.0} %", ratio * 100.0);
-    row("starts, sixteen at a time", &rate(floor), &rate(hull), &result, ">= 60 %");
+    row("starts, sixteen at a time", &rate(baseline), &rate(hull), &result, ">= 60 %");
 }
 
 /// What one more published port costs, beside none and beside five thousand of another container.
-fn ports(world: &World, pairs: u32) {
-    let scenario = world.scenario();
+fn ports(bench: &Bench, pairs: u32) {
+    let scenario = bench.scenario();
     for others in [0, 5000] {
         if others > 0 {
             let range = format!("20000-{0}:20000-{0}", 20000 + others - 1);
             scenario.ok(&["run", "-d", "--name", "many", "-p", &range, "busybox", "sleep", "3600"]);
         }
         let with = ["-p", "10000-10099:10000-10099"];
-        let bare = || succeed(&mut hull_start(world, &[]));
-        let taken = Pairs::take(pairs, || {}, bare, || succeed(&mut hull_start(world, &with)));
+        let bare = || succeed(&mut hull_start(bench, &[]));
+        let taken = Pairs::take(pairs, || {}, bare, || succeed(&mut hull_start(bench, &with)));
         let each = taken.median(|p| p.1.as_secs_f64() - p.0.as_secs_f64()) / 100.0;
         taken.print(&format!("each -p, beside {others}"), &format!("{:.0} us", each * 1e6), "<= 50 us");
     }
     scenario.ok(&["rm", "-f", "many"]);
 }
 
-/// A namespace that is plugged in by hand.
+/// A network namespace that `ip` has connected to the bridge.
 struct HandMade(Child, String);
 
 impl HandMade {
@@ -125,11 +125,11 @@ impl Drop for HandMade {
     }
 }
 
-fn throughput(world: &World, pairs: u32) {
+fn throughput(bench: &Bench, pairs: u32) {
     if Command::new("iperf3").arg("-v").output().is_err() {
         return eprintln!("SKIP throughput: iperf3 is not installed");
     }
-    let scenario = world.scenario();
+    let scenario = bench.scenario();
     let hand = [HandMade::new("10.99.0.2"), HandMade::new("10.99.0.3")];
     let run = |name: &str, options: &[&str]| {
         scenario.ok(&[&["run", "-d", "--name", name], options, &["busybox", "sleep", "3600"]].concat());
@@ -144,17 +144,23 @@ fn throughput(world: &World, pairs: u32) {
         let measure = |from: &Option<String>, server: &str, to: &str| gigabits(from.as_deref(), server, to);
         let mut taken = Vec::new();
         for _ in 0..rounds {
-            let floor = measure(&by_hand.0, &hand[1].pid(), by_hand.1);
-            taken.push((floor, measure(&by_hull.0, &two, by_hull.1)));
+            let baseline = measure(&by_hand.0, &hand[1].pid(), by_hand.1);
+            taken.push((baseline, measure(&by_hull.0, &two, by_hull.1)));
         }
         let median = |mut values: Vec<f64>| {
             values.sort_by(f64::total_cmp);
             values[values.len() / 2]
         };
-        let floor = median(taken.iter().map(|t| t.0).collect());
+        let baseline = median(taken.iter().map(|t| t.0).collect());
         let hull = median(taken.iter().map(|t| t.1).collect());
         let ratio = median(taken.iter().map(|t| t.1 / t.0).collect());
-        row(what, &format!("{floor:.1} Gb/s"), &format!("{hull:.1} Gb/s"), &format!("x {ratio:.2}"), target);
+        row(
+            what,
+            &format!("{baseline:.1} Gb/s"),
+            &format!("{hull:.1} Gb/s"),
+            &format!("x {ratio:.2}"),
+            target,
+        );
     }
     scenario.ok(&["rm", "-f", "one", "two"]);
 }
@@ -186,20 +192,20 @@ fn gigabits(from: Option<&str>, server: &str, to: &str) -> f64 {
     bits.expect("iperf3 measures") / 1e9
 }
 
-fn names(world: &World) {
+fn names(bench: &Bench) {
     const COUNT: u32 = 50_000;
-    let scenario = world.scenario();
+    let scenario = bench.scenario();
     scenario.ok(&["network", "create", "names"]);
     for name in ["asks", "asked"] {
         scenario.ok(&["run", "-d", "--name", name, "--network", "names", "busybox", "sleep", "3600"]);
     }
     let pid = scenario.pid_of("asks").to_string();
-    let floor = world.floor();
+    let baseline = bench.baseline();
     let mut times: Vec<_> = (0..5)
         .map(|_| {
             let started = Instant::now();
             let mut ask = Command::new("nsenter");
-            ask.args(["-t", &pid, "-n"]).arg(floor.get_program());
+            ask.args(["-t", &pid, "-n"]).arg(baseline.get_program());
             succeed(ask.args(["ask", "asked", &COUNT.to_string()]));
             started.elapsed()
         })

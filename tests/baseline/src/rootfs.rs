@@ -36,7 +36,7 @@ const MASKED: [&str; 12] = [
 
 const READ_ONLY: [&str; 5] = ["proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger"];
 
-/// Everything up to the cgroup mount, which has to wait until the cgroups are joined.
+/// Mounts everything but the cgroup file system; that one is mounted after the cgroups are joined.
 pub fn build(dir: &Path, upper: &Path) -> Result<()> {
     attach("none", Path::new("/"), "", MsFlags::MS_REC | MsFlags::MS_SLAVE, "")?;
     let merged = dir.join("merged");

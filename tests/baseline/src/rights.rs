@@ -11,7 +11,8 @@ const CAPABILITIES: u64 = 0xa804_25fb;
 /// `CAP_CHECKPOINT_RESTORE`.
 const LAST: u32 = 40;
 
-/// Last of all before execve: the filter, while `CAP_SYS_ADMIN` is still there to load it with.
+/// The last step before execve. The filter is loaded before the capabilities are dropped, because without
+/// no_new_privs loading one takes `CAP_SYS_ADMIN`.
 pub fn restrict() -> Result<()> {
     process::close_range(3, u32::MAX)?;
     for capability in (0..=LAST).filter(|c| CAPABILITIES & (1 << c) == 0) {

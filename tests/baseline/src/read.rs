@@ -1,4 +1,4 @@
-//! The files that `hull ps` cannot do without, read and nothing done with them.
+//! Reads the files that `hull ps` has to read, and does nothing with them.
 
 use std::fs;
 use std::path::Path;

@@ -3,22 +3,22 @@
 #[path = "common/mod.rs"]
 mod common;
 
-use common::World;
+use common::Bench;
 use criterion::Criterion;
 
 fn main() {
     if !std::env::args().any(|a| a == "--bench") {
         return;
     }
-    let Some(world) = World::new() else { return };
+    let Some(bench) = Bench::new() else { return };
     let mut criterion = Criterion::default().configure_from_args();
     let mut start = criterion.benchmark_group("start");
-    start.bench_function("floor", |b| b.iter(|| world.floor_start()));
-    start.bench_function("hull", |b| b.iter(|| world.hull_start()));
+    start.bench_function("baseline", |b| b.iter(|| bench.baseline_start()));
+    start.bench_function("hull", |b| b.iter(|| bench.hull_start()));
     start.finish();
-    let container = world.running();
+    let container = bench.running();
     let mut exec = criterion.benchmark_group("exec");
-    exec.bench_function("floor", |b| b.iter(|| container.floor_exec()));
+    exec.bench_function("baseline", |b| b.iter(|| container.baseline_exec()));
     exec.bench_function("hull", |b| b.iter(|| container.hull_exec()));
     exec.finish();
     criterion.final_summary();

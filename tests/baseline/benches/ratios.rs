@@ -1,11 +1,11 @@
-//! The table of `cargo xtask bench`: hull beside `floor`, in pairs.
+//! The table of `cargo xtask bench`: hull beside `baseline`, in pairs.
 
 #[path = "common/mod.rs"]
 mod common;
 
 use std::time::Duration;
 
-use common::World;
+use common::Bench;
 use common::pairs::{Pairs, count, row};
 
 fn main() {
@@ -13,37 +13,37 @@ fn main() {
     if !std::env::args().any(|a| a == "--bench") {
         return;
     }
-    let Some(world) = World::new() else { return };
+    let Some(bench) = Bench::new() else { return };
     let pairs = count();
-    row("what (medians)", "floor", "hull", "", "target");
-    start(&world, pairs);
-    start_apart(&world, pairs);
-    exec(&world, pairs);
-    monitor_memory(&world);
-    list(&world, pairs);
+    row("what (medians)", "baseline", "hull", "", "target");
+    start(&bench, pairs);
+    start_apart(&bench, pairs);
+    exec(&bench, pairs);
+    monitor_memory(&bench);
+    list(&bench, pairs);
 }
 
-fn start(world: &World, pairs: u32) {
-    let taken = Pairs::take(pairs, || {}, || world.floor_start(), || world.hull_start());
+fn start(bench: &Bench, pairs: u32) {
+    let taken = Pairs::take(pairs, || {}, || bench.baseline_start(), || bench.hull_start());
     taken.print_ratio("run --rm --network none IMAGE /bin/true", "<= x 2.0");
 }
 
-fn start_apart(world: &World, pairs: u32) {
+fn start_apart(bench: &Bench, pairs: u32) {
     let pause = || std::thread::sleep(Duration::from_millis(250));
-    let taken = Pairs::take(pairs, pause, || world.floor_start(), || world.hull_start());
+    let taken = Pairs::take(pairs, pause, || bench.baseline_start(), || bench.hull_start());
     let above = taken.median(|p| p.1.as_secs_f64() - p.0.as_secs_f64());
     taken.print("the same, 250 ms apart", &format!("{:+.2} ms", above * 1000.0), "<= +3 ms");
 }
 
-fn exec(world: &World, pairs: u32) {
-    let container = world.running();
-    let taken = Pairs::take(pairs, || {}, || container.floor_exec(), || container.hull_exec());
+fn exec(bench: &Bench, pairs: u32) {
+    let container = bench.running();
+    let taken = Pairs::take(pairs, || {}, || container.baseline_exec(), || container.hull_exec());
     taken.print_ratio("exec CT /bin/true", "<= x 2.5");
 }
 
 /// What ten monitors take that only wait, each its share of pages that several map.
-fn monitor_memory(world: &World) {
-    let containers: Vec<_> = (0..10).map(|_| world.running()).collect();
+fn monitor_memory(bench: &Bench) {
+    let containers: Vec<_> = (0..10).map(|_| bench.running()).collect();
     // A second after the start they give back what it took.
     std::thread::sleep(std::time::Duration::from_secs(2));
     let total: u64 = containers.iter().map(|c| c.monitor_pss()).sum();
@@ -51,8 +51,8 @@ fn monitor_memory(world: &World) {
     row("monitor memory (PSS), mean of ten", "", "", &mean, "<= 500 KB");
 }
 
-fn list(world: &World, pairs: u32) {
-    world.create_containers(200);
-    let taken = Pairs::take(pairs, || {}, || world.floor_read(), || world.hull_list());
+fn list(bench: &Bench, pairs: u32) {
+    bench.create_containers(200);
+    let taken = Pairs::take(pairs, || {}, || bench.baseline_read(), || bench.hull_list());
     taken.print_ratio("ps -a with 200 containers", "<= x 2.0");
 }

@@ -19,16 +19,16 @@ fn main() {
     }
     let Some(scenario) = Scenario::start() else { return };
     hide_v2();
-    let world = World::new(&scenario);
+    let bench = Bench::new(&scenario);
     let ours = Runtime::new(&scenario, program::hull_oci().to_owned());
     row("what (medians)", "other", "hull-oci", "", "target");
     for (name, all, run) in [("crun", "<= x 0.6", "<= x 0.6"), ("runc", "", "<= x 0.25")] {
         match find_program(name) {
-            Some(path) => world.compare(name, &Runtime::new(&scenario, path), &ours, all, run),
+            Some(path) => bench.compare(name, &Runtime::new(&scenario, path), &ours, all, run),
             None => println!("{name} is not installed"),
         }
     }
-    print_size(&world, &ours);
+    print_size(&bench, &ours);
 }
 
 /// crun runs on v1 and on v2, and not where both have controllers. All are measured in the same view, which is this one's
@@ -41,7 +41,7 @@ fn hide_v2() {
     }
 }
 
-struct World {
+struct Bench {
     bundle: PathBuf,
     pairs: u32,
 }
@@ -69,7 +69,7 @@ impl Runtime {
     }
 }
 
-impl World {
+impl Bench {
     fn new(scenario: &Scenario) -> Self {
         let bundle = scenario.path("bundle");
         std::fs::create_dir_all(bundle.join("rootfs")).expect("own directory");
@@ -77,14 +77,14 @@ impl World {
         tar.arg("-C").arg(bundle.join("rootfs")).arg("-xf").arg(fixtures::busybox());
         fixtures::run_quietly(&mut tar).expect("tar unpacks");
         succeed(Command::new(program::hull_oci()).args(["spec", "--bundle"]).arg(&bundle));
-        let world = Self { bundle, pairs: count() };
-        let mut config = world.config();
+        let bench = Self { bundle, pairs: count() };
+        let mut config = bench.config();
         // Of a time when all three were there.
         config["ociVersion"] = json!("1.0.2");
         config["process"]["terminal"] = json!(false);
         config["linux"]["cgroupsPath"] = json!(format!("{}/bench", scenario.cgroup_parent()));
-        world.write(&config, &["/bin/true"]);
-        world
+        bench.write(&config, &["/bin/true"]);
+        bench
     }
 
     fn config(&self) -> Value {
@@ -140,9 +140,9 @@ impl Runtime {
 }
 
 /// The file, and what the process has needed at most that waits for a container in the foreground.
-fn print_size(world: &World, ours: &Runtime) {
-    world.write(&world.config(), &["/bin/sleep", "3600"]);
-    let mut run = ours.command(&["run", "--bundle", world.bundle(), "one"]);
+fn print_size(bench: &Bench, ours: &Runtime) {
+    bench.write(&bench.config(), &["/bin/sleep", "3600"]);
+    let mut run = ours.command(&["run", "--bundle", bench.bundle(), "one"]);
     let mut child = run.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("it starts");
     outcome::eventually("it runs", || {
         let state = ours.command(&["state", "one"]).output().expect("it starts");

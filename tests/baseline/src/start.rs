@@ -9,12 +9,12 @@ use nix::sched::{CloneFlags, unshare};
 
 use crate::{cgroups, execute, network, rights, rootfs, wait};
 
-/// The cgroups come first: the child is born in v2's and enters v1's by itself.
+/// The cgroups are made first: clone3 puts the child into the one of v2, and the child enters those of v1 itself.
 pub fn start(dir: &Path, cgroup: &str, bridge: Option<&str>, program: &[&str]) -> Result<u8> {
     let upper = upper(dir)?;
     let directories = cgroups::directories(cgroup);
     cgroups::create(&directories)?;
-    let birthplace = cgroups::birthplace(&directories)?;
+    let initial_cgroup = cgroups::initial_cgroup(&directories)?;
     let namespaces = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWUTS
@@ -22,30 +22,30 @@ pub fn start(dir: &Path, cgroup: &str, bridge: Option<&str>, program: &[&str]) -
         | CloneFlags::CLONE_NEWNET;
     let request = Clone3 {
         flags: namespaces.bits() as u64,
-        cgroup: birthplace.as_ref().map(std::os::fd::AsFd::as_fd),
+        cgroup: initial_cgroup.as_ref().map(std::os::fd::AsFd::as_fd),
         ..Clone3::default()
     };
-    let (plugged, plug) = std::io::pipe()?;
+    let (network_ready, network_pending) = std::io::pipe()?;
     let pid = match process::clone3(&request)? {
         Cloned::Parent { pid, .. } => pid,
         Cloned::Child => {
-            drop(plug);
-            let result = container(dir, &upper, &directories, plugged, program);
-            eprintln!("floor: {:#}", result.expect_err("execve does not return"));
+            drop(network_pending);
+            let result = container(dir, &upper, &directories, network_ready, program);
+            eprintln!("baseline: {:#}", result.expect_err("execve does not return"));
             process::exit_now(125);
         }
     };
     if let Some(bridge) = bridge {
-        network::plug(bridge, pid)?;
+        network::connect(bridge, pid)?;
     }
-    drop(plug);
+    drop(network_pending);
     let code = wait(pid)?;
     cgroups::remove(&directories)?;
     std::fs::remove_dir_all(upper)?;
     Ok(code)
 }
 
-/// A new upper and work directory: a volatile overlay takes none that was used before.
+/// A new upper and work directory: the kernel refuses to mount a volatile overlay on ones that were used before.
 fn upper(dir: &Path) -> Result<PathBuf> {
     let upper = dir.join(format!("container-{}", std::process::id()));
     for name in ["", "upper", "work"] {
@@ -58,22 +58,22 @@ fn container(
     dir: &Path,
     upper: &Path,
     directories: &[PathBuf],
-    mut plugged: PipeReader,
+    mut network_ready: PipeReader,
     program: &[&str],
 ) -> Result<()> {
     nix::unistd::setsid()?;
-    nix::unistd::sethostname("floor")?;
+    nix::unistd::sethostname("baseline")?;
     process::loopback_up()?;
     process::join_new_session_keyring()?;
     cgroups::enter(directories)?;
-    // Only now: the namespace takes the present cgroup as its root.
+    // After joining the cgroups: a cgroup namespace's root is the cgroup that its maker is in.
     unshare(CloneFlags::CLONE_NEWCGROUP)?;
     rootfs::build(dir, upper)?;
     rootfs::cgroups()?;
     rootfs::hide()?;
     rootfs::pivot()?;
-    // The program finds its network.
-    plugged.read_to_end(&mut Vec::new())?;
+    // Wait until the parent has closed its end: the network is complete before the program starts.
+    network_ready.read_to_end(&mut Vec::new())?;
     rights::restrict()?;
     execute(program)
 }

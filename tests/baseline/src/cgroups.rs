@@ -20,10 +20,10 @@ const DEVICES: [&str; 11] = [
     "c 136:* rwm",
 ];
 
-/// v1 controllers, and where hybrid layouts have v2.
+/// The v1 controllers, and the directory where hybrid layouts mount v2.
 const HIERARCHIES: [&str; 7] = ["memory", "cpu", "cpuacct", "pids", "devices", "freezer", "unified"];
 
-/// Directories of `cgroup` on every hierarchy this machine has; the one of v2 where that is all there is.
+/// The directory of `cgroup` in every v1 and hybrid hierarchy of this machine, or, if it has only v2, the one there.
 pub fn directories(cgroup: &str) -> Vec<PathBuf> {
     let mounted = HIERARCHIES.map(|h| format!("/sys/fs/cgroup/{h}"));
     let found: Vec<_> =
@@ -48,13 +48,14 @@ pub fn create(directories: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
-/// The directory to be born in: v2's, where there is one.
-pub fn birthplace(directories: &[PathBuf]) -> Result<Option<File>> {
+/// The cgroup that clone3 puts the child into: the one of v2, if there is one.
+pub fn initial_cgroup(directories: &[PathBuf]) -> Result<Option<File>> {
     let v2 = directories.iter().find(|directory| !directory.join("tasks").exists());
     Ok(v2.map(File::open).transpose()?)
 }
 
-/// Moves this process into those of v1: by `tasks` and 0, the one way that takes no lock and waits for no RCU.
+/// Moves this process into the cgroups of v1. Writing 0 to `tasks` is the one way for which the kernel takes no lock
+/// that waits for an RCU grace period.
 pub fn enter(directories: &[PathBuf]) -> Result<()> {
     for tasks in directories.iter().map(|directory| directory.join("tasks")).filter(|tasks| tasks.exists()) {
         fs::write(&tasks, "0").with_context(|| format!("writing {}", tasks.display()))?;
