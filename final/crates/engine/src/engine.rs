@@ -1,15 +1,30 @@
 //! The engine: a state root, its images, and the cgroup its containers live under.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use hull_image::store::Images;
 use hull_runtime::cgroups::{self, Cgroup, Layout};
-use hull_storage::lock::Lock;
 use hull_storage::root::Root;
 
-use crate::error::{Error, IoContext, Result};
-use crate::net::NetworkDefaults;
-use crate::records::record::Record;
+use crate::error::Result;
+
+/// The administrator's settings for the default network, and for networks created without a subnet. docker's
+/// `daemon.json` has them.
+#[derive(Debug, Clone, Default)]
+pub struct NetworkDefaults {
+    /// The default network's gateway, and the length of its prefix.
+    pub gateway: Option<(IpAddr, u8)>,
+    /// The part of the subnet from which containers get addresses.
+    pub range: Option<(IpAddr, u8)>,
+    pub mtu: Option<u32>,
+    pub between_containers: Option<bool>,
+    pub masquerade: Option<bool>,
+    /// The host address for published ports that name none.
+    pub host_ip: Option<IpAddr>,
+    /// Pools to take subnets from, each with the length of a subnet's prefix.
+    pub pools: Vec<((IpAddr, u8), u8)>,
+}
 
 #[derive(Debug, Clone)]
 pub struct Engine {
@@ -79,61 +94,6 @@ impl Engine {
     pub(crate) fn cgroup(&self, path: &str) -> Result<Cgroup> {
         Ok(cgroup_layout()?.cgroup(path))
     }
-
-    /// The full id of a container given by name, id, or the beginning of an id.
-    pub fn resolve(&self, name_or_id: &str) -> Result<String> {
-        // docker's order: whole id, name, beginning of an id.
-        if name_or_id.len() == 64 && self.ids()?.iter().any(|id| id == name_or_id) {
-            return Ok(name_or_id.to_owned());
-        }
-        if let Some(id) = hull_storage::names::resolve(&self.root, name_or_id)? {
-            return Ok(id);
-        }
-        let is_id = !name_or_id.is_empty() && name_or_id.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let mut found: Vec<String> = match is_id {
-            true => self.ids()?.into_iter().filter(|id| id.starts_with(name_or_id)).collect(),
-            false => vec![],
-        };
-        match found.len() {
-            0 => Err(Error::NoSuchContainer(name_or_id.into())),
-            1 => Ok(found.remove(0)),
-            _ => {
-                found.iter_mut().for_each(|id| id.truncate(12));
-                Err(Error::Ambiguous { name: name_or_id.into(), candidates: found })
-            }
-        }
-    }
-
-    pub(crate) fn find(&self, name_or_id: &str) -> Result<Record> {
-        let id = self.resolve(name_or_id)?;
-        // Between the name and the record another command may have removed it.
-        Record::load(&self.root, &id).map_err(|error| error.for_container(name_or_id))
-    }
-
-    /// Held, with others, from looking up an image and its volumes until the container that uses them can be seen.
-    pub(crate) fn lock_in_use(&self) -> Result<Lock> {
-        Ok(Lock::shared_unless_stopped(&self.root.data().join("uses.lock"))?)
-    }
-
-    /// Held alone from looking for who uses an image or a volume until it is gone.
-    pub(crate) fn lock_unused(&self) -> Result<Lock> {
-        Ok(Lock::exclusive_within(&self.root.data().join("uses.lock"), None)?)
-    }
-
-    /// All containers' ids.
-    pub(crate) fn ids(&self) -> Result<Vec<String>> {
-        directories(&self.root.containers_dir())
-    }
-}
-
-/// The names in a directory that are container ids.
-pub(crate) fn directories(parent: &Path) -> Result<Vec<String>> {
-    let entries = match std::fs::read_dir(parent) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
-        other => other.context(|| format!("read {}", parent.display()))?,
-    };
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    Ok(names.filter(|name| name.len() == 64 && !name.starts_with('.')).collect())
 }
 
 pub(crate) fn cgroup_layout() -> Result<Layout> {

@@ -6,8 +6,8 @@ use hull_storage::volumes::{Volume, Volumes};
 
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::records::pruned::Pruned;
 use crate::records::record::Record;
-use crate::system::prune::Pruned;
 
 impl Engine {
     pub fn volumes(&self) -> Volumes {
@@ -18,7 +18,7 @@ impl Engine {
     pub fn create_volume(&self, name: Option<&str>, labels: &BTreeMap<String, String>) -> Result<Volume> {
         let (name, anonymous) = match name {
             Some(name) => (name.to_owned(), false),
-            None => (crate::containers::create::random_id()?, true),
+            None => (crate::records::ids::random_id()?, true),
         };
         Ok(self.volumes().create(&name, labels, anonymous)?)
     }

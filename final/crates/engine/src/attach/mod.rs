@@ -16,9 +16,6 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 pub use client::{AttachEnd, AttachOptions, AttachStream};
 
-/// Rows and columns of a terminal.
-pub type WindowSize = (u16, u16);
-
 /// The largest payload either side sends; well below the default socket buffer (unix(7)).
 pub const MAX_PAYLOAD: usize = 32 * 1024;
 

@@ -10,9 +10,10 @@ use hull_storage::names;
 use hull_storage::staging::Staging;
 
 use crate::containers::names::generate;
-use crate::containers::remove::Remains;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
+use crate::gc::remains::Remains;
+use crate::records::ids::{random, random_id};
 use crate::records::options::{CreateOptions, MountOption, NamespaceMode, NetworkMode, NetworkOption};
 use crate::records::record::{MountKind, MountRecord, ProcessRecord, Record};
 use crate::records::signal;
@@ -34,7 +35,7 @@ impl Engine {
         drop(lock);
         if made.is_err() {
             // The first error is the one to tell.
-            let _ = crate::containers::remove::remove_files(self, &Remains::of(&record, true));
+            let _ = crate::gc::remains::remove_files(self, &Remains::of(&record, true));
         }
         made.map(|()| record)
     }
@@ -384,15 +385,4 @@ fn merge(config: &RunConfig, options: &CreateOptions) -> Result<ProcessRecord> {
     }
     let user = options.user.clone().or(config.user.clone()).unwrap_or_default();
     Ok(ProcessRecord { entrypoint, command, env, working_dir, user })
-}
-
-pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
-        .context(|| "get random bytes".into())?;
-    Ok(bytes)
-}
-
-pub(crate) fn random_id() -> Result<String> {
-    Ok(random::<32>()?.iter().map(|byte| format!("{byte:02x}")).collect())
 }

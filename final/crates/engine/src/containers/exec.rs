@@ -9,14 +9,14 @@ use hull_runtime::{ExecTarget, Stdio};
 use hull_storage::process_id::ProcessId;
 
 use crate::attach::{AttachEnd, AttachOptions};
-use crate::containers::lifecycle::wrong_state;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::monitor::session;
-use crate::monitor::setup::rootfs;
 use crate::records::options::ExecOptions;
 use crate::records::record::Record;
+use crate::records::state::wrong_state;
 use crate::records::state::{Snapshot, Status};
+use crate::rootfs::mount::rootfs;
 use crate::spec::exec_process;
 use crate::spec::user::UserFiles;
 
@@ -27,7 +27,7 @@ const END: Duration = Duration::from_millis(100);
 fn unless_ended(error: Error, record: &Record, init: &ProcessId) -> Error {
     // An error about the command itself has its own exit code, 126 or 127, and stays.
     let is_own = error.exit_code() == 125;
-    let has_ended = || match crate::containers::lifecycle::open(init) {
+    let has_ended = || match crate::records::process::open(init) {
         Ok(Some(pidfd)) => hull_sys::wait::until_readable(&pidfd, Some(END)).unwrap_or(false),
         Ok(None) => true,
         Err(_) => false,
@@ -63,7 +63,7 @@ impl Engine {
         let seccomp_cache = self.root().run().join("seccomp");
         let enter = |stdio: Stdio| {
             // Opened here: the session closes what it inherits before it comes here.
-            let pidfd = crate::containers::lifecycle::open(init)?
+            let pidfd = crate::records::process::open(init)?
                 .ok_or_else(|| wrong_state("exec in", &record, Status::Exited))?;
             let target = ExecTarget {
                 id: &record.id,

@@ -1,31 +1,24 @@
 //! `start stop kill restart pause unpause wait rename`: one container from one state to another.
 
-use std::io::ErrorKind;
-use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::time::Duration;
 
 use hull_runtime::cgroups::Cgroup;
-use hull_storage::lock::Lock;
-use hull_storage::process_id::ProcessId;
-use hull_sys::process;
 use nix::libc;
 
-use crate::attach::{AttachStream, Message, WindowSize};
+use crate::attach::{AttachStream, Message};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::handle::ending::{Done, EndOptions, Ending, end_all};
 use crate::handle::running::{LOOK, RunningContainer, Stopped, readable};
 use crate::monitor::launch::{StartAttach, launch};
+use crate::records::options::WindowSize;
 use crate::records::record::Record;
 use crate::records::signal;
+use crate::records::state::wrong_state;
 use crate::records::state::{Exit, Phase, Snapshot, State, Status};
 
 /// docker's: seconds between the stop signal and SIGKILL.
 const STOP_TIMEOUT: u32 = 10;
-
-/// How long to wait for another command that holds the container's lock.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The signals by which a user means to end a program, so that it is not restarted. Any other signal has this effect
 /// only if the program ends because of it.
@@ -233,60 +226,4 @@ impl Engine {
         })?;
         crate::net::rename(self, &record)
     }
-
-    /// A container's lock, for one transition; an error when there is no such container by the time it is granted.
-    pub(crate) fn lock(&self, id: &str) -> Result<Lock> {
-        let locked = self.lock_with(id, |path| Lock::exclusive_within(path, Some(LOCK_TIMEOUT)));
-        let lock = locked.map_err(|error| match error {
-            Error::Storage(hull_storage::Error::Held { holder, is_stopped, .. }) => {
-                Error::Busy { name: id.to_owned(), holder, is_stopped }
-            }
-            other => other,
-        })?;
-        if !self.root().container_dir(id).exists() {
-            // The run directory was made by this lock attempt, or left by its last user.
-            crate::containers::remove::remove_run_dir(self.root(), id)?;
-            return Err(Error::NoSuchContainer(id.to_owned()));
-        }
-        Ok(lock)
-    }
-
-    /// For the container's monitor, which has to go on however long another command takes.
-    pub(crate) fn lock_as_monitor(&self, id: &str) -> Result<Lock> {
-        self.lock_with(id, Lock::exclusive)
-    }
-
-    fn lock_with(
-        &self,
-        id: &str,
-        take: impl Fn(&Path) -> std::result::Result<Lock, hull_storage::Error>,
-    ) -> Result<Lock> {
-        let directory = self.root().container_run_dir(id);
-        loop {
-            std::fs::create_dir_all(&directory).context(|| format!("create {}", directory.display()))?;
-            match take(&directory.join("lock")) {
-                // Its monitor was the last to hold it, and removed the directory in between.
-                Err(hull_storage::Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
-                other => return Ok(other?),
-            }
-        }
-    }
-}
-
-/// A process by descriptor, or `None` when the pid means another one by now.
-pub(crate) fn open(id: &ProcessId) -> Result<Option<OwnedFd>> {
-    match process::pidfd_open(id.pid) {
-        // Looked at after the descriptor is ours: from here on it cannot mean another process.
-        Ok(pidfd) => Ok(id.is_alive().then_some(pidfd)),
-        Err(nix::errno::Errno::ESRCH) => Ok(None),
-        Err(errno) => Err(errno).context(|| format!("open process {}", id.pid)),
-    }
-}
-
-pub(crate) fn wrong_state(verb: &'static str, record: &Record, status: Status) -> Error {
-    let state = match status {
-        Status::Created | Status::Exited | Status::Dead => "not running",
-        other => other.as_str(),
-    };
-    Error::WrongState { verb, name: record.name.clone(), state }
 }

@@ -7,9 +7,10 @@ use std::time::SystemTime;
 use hull_network::ports::Port;
 use serde::Deserialize;
 
-use crate::engine::{Engine, directories};
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::net::{PublishedPort, network_names, ports_column, published_on};
+use crate::records::find::directories;
 use crate::records::options::{NetworkMode, NetworkOption};
 use crate::records::record::Record;
 use crate::records::state::{Snapshot, Status};
@@ -97,7 +98,8 @@ impl Engine {
             }
         }
         // What cannot be cleared now is there for the next listing; this one has its answer.
-        let _ = self.sweep(&summaries, &with_state);
+        let known = summaries.iter().map(|one| (one.id.as_str(), one.name.as_str())).collect();
+        let _ = self.collect_garbage(&known, &with_state);
         summaries.sort_by_key(|summary| std::cmp::Reverse(summary.created));
         Ok(summaries)
     }

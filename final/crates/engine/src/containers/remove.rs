@@ -1,54 +1,14 @@
 //! `rm`: a container's files, name and anonymous volumes. Goes on past errors and reports the first.
 
-use std::io::ErrorKind;
-use std::path::Path;
-
-use hull_storage::root::Root;
-use hull_storage::{names, staging};
-
-use crate::engine::{Engine, directories};
-use crate::error::{Error, IoContext, Result};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
 use crate::gc::recover;
+use crate::gc::remains::{Remains, remove_files};
 use crate::handle::ending::{Done, EndOptions, Ending, end, end_all};
-use crate::records::monitor_lock::Presence;
+use crate::records::find::directories;
+use crate::records::monitor_lock::MonitorLock;
 use crate::records::record::Record;
 use crate::records::state::{Snapshot, Status};
-
-/// What is to be removed. If the container's record is damaged, what can be found out without it.
-pub(crate) struct Remains {
-    id: String,
-    /// The name that the user knows it by.
-    name: String,
-    names: Vec<String>,
-    /// The anonymous volumes that go with it.
-    volumes: Vec<String>,
-    is_damaged: bool,
-}
-
-impl Remains {
-    pub(crate) fn of(record: &Record, with_volumes: bool) -> Self {
-        let anonymous = record.mounts.iter().filter(|mount| mount.anonymous && with_volumes);
-        Self {
-            id: record.id.clone(),
-            name: record.name.clone(),
-            names: vec![record.name.clone()],
-            volumes: anonymous.filter_map(|mount| mount.name.clone()).collect(),
-            is_damaged: false,
-        }
-    }
-
-    fn find(engine: &Engine, name: &str, with_volumes: bool) -> Result<Self> {
-        let id = engine.resolve(name)?;
-        match Record::load(engine.root(), &id) {
-            Ok(record) => Ok(Self::of(&record, with_volumes)),
-            Err(Error::DamagedRecord { .. }) => {
-                let names = names::of_container(engine.root(), &id)?;
-                Ok(Self { id, name: name.to_owned(), names, volumes: vec![], is_damaged: true })
-            }
-            Err(error) => Err(error.for_container(name)),
-        }
-    }
-}
 
 impl Engine {
     /// `force` kills a running container first; `volumes` also removes its anonymous volumes.
@@ -97,7 +57,7 @@ impl Engine {
         };
         match running {
             Some(running) if !force && running.is_lost => {
-                Err(Presence::refusal(self.root(), &found.id, &found.name))
+                Err(MonitorLock::refusal(self.root(), &found.id, &found.name))
             }
             Some(running) if !force => {
                 Err(Error::InUse { name: found.name.clone(), state: running.status.as_str() })
@@ -134,77 +94,13 @@ impl Engine {
                 return Ok(());
             }
         }
-        if Presence::take(root, &found.id)?.is_none() {
-            return Err(Presence::refusal(root, &found.id, &found.name));
+        if MonitorLock::take(root, &found.id)?.is_none() {
+            return Err(MonitorLock::refusal(root, &found.id, &found.name));
         }
         // Of one that was killed with its monitor, and whose state somebody has removed, the cgroup may still be there.
         recover::clear_cgroup(self, &self.cgroup_path(&found.id))?;
         // A stopped container has nothing left on any network, unless its file could not be read.
         let disconnected = crate::net::clear(self, &found.id);
         remove_files(self, found).and(disconnected)
-    }
-}
-
-/// Everything a container has on disk. Its directory is first renamed out of sight: from then on the container does
-/// not exist, and what an interruption leaves is cleared by the next listing.
-pub(crate) fn remove_files(engine: &Engine, remains: &Remains) -> Result<()> {
-    let root = engine.root();
-    let mut first = Ok(());
-    let mut note = |result: Result<()>| {
-        if first.is_ok() {
-            first = result;
-        }
-    };
-    note(staging::remove_whole(&root.container_dir(&remains.id)).map_err(Error::from));
-    for name in &remains.names {
-        note(names::release(root, name, &remains.id).map_err(Error::from));
-    }
-    for name in &remains.volumes {
-        // docker's rule: a volume that another container took with --volumes-from stays for that one, and goes with it.
-        match engine.remove_volume_of_container(name) {
-            Err(Error::Storage(
-                hull_storage::Error::VolumeInUse { .. } | hull_storage::Error::NoSuchVolume(_),
-            )) => {}
-            removed => note(removed),
-        }
-    }
-    note(remove_run_dir(root, &remains.id));
-    first
-}
-
-/// The lock file goes last: who waits for it sees, by looking at its path again, that it is gone.
-pub(crate) fn remove_run_dir(root: &Root, id: &str) -> Result<()> {
-    let directory = root.container_run_dir(id);
-    let entries = match std::fs::read_dir(&directory) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        entries => entries.context(|| format!("read {}", directory.display()))?,
-    };
-    for entry in entries.flatten().filter(|entry| entry.file_name() != "lock") {
-        // The only directory is where the root file system was mounted, in a namespace that is gone.
-        match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            true => remove_directory(&entry.path())?,
-            false => remove_file(&entry.path())?,
-        }
-    }
-    remove_file(&directory.join("lock"))?;
-    remove_directory(&directory)
-}
-
-/// An empty one. When it is not, another command has begun to start the container again.
-fn remove_directory(path: &Path) -> Result<()> {
-    match std::fs::remove_dir(path) {
-        Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => {
-            Err(error).context(|| format!("remove {}", path.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn remove_file(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).context(|| format!("remove {}", path.display()))
-        }
-        _ => Ok(()),
     }
 }

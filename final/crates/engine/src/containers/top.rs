@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use crate::containers::lifecycle::wrong_state;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
+use crate::records::state::wrong_state;
 use crate::records::state::{Snapshot, Status};
 
 #[derive(Debug, Clone)]

@@ -10,15 +10,15 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use rustix::fs::{CWD, Mode, OFlags};
 
-use crate::containers::lifecycle::wrong_state;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::gc::recover;
-use crate::monitor::setup;
 use crate::records::options::CreateOptions;
 use crate::records::record::{MountKind, Record};
+use crate::records::state::wrong_state;
 use crate::records::state::{Snapshot, Status};
 use crate::rootfs::etc;
+use crate::rootfs::mount;
 
 /// What keeps the root what it is while files are copied.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ fn running(record: &Record, snapshot: &Snapshot) -> Result<(OwnedFd, OwnedFd)> {
         return Err(wrong_state(VERB, record, Status::Restarting));
     };
     let ended = || wrong_state(VERB, record, Status::Exited);
-    let pidfd = crate::containers::lifecycle::open(init)?.ok_or_else(ended)?;
+    let pidfd = crate::records::process::open(init)?.ok_or_else(ended)?;
     let path = format!("/proc/{}/root", init.pid);
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(&path, flags, Mode::empty());
@@ -100,9 +100,9 @@ fn mount_stopped(engine: &Engine, record: &Record) -> Result<OwnedFd> {
     // Not `volatile`, which auto_remove asks for: the kernel refuses to mount such an upper directory a second time
     // (overlayfs.rst), and this container has yet to start.
     let options = CreateOptions { auto_remove: false, ..record.options.clone() };
-    setup::mount_root(engine, &Record { options, ..record.clone() })?;
+    mount::mount_root(engine, &Record { options, ..record.clone() })?;
     etc::write(engine, record)?;
-    let path = setup::rootfs(engine, record);
+    let path = mount::rootfs(engine, record);
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(&path, flags, Mode::empty())
         .context(|| format!("open the root of container {}", record.name))?;

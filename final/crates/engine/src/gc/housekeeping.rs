@@ -1,12 +1,11 @@
 //! What killed commands and monitors left. Every listing looks, since it reads the same directories anyway; nothing
 //! on the way of a start does.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use hull_storage::lock::Lock;
 use hull_storage::{file, names, staging};
 
-use crate::containers::list::Summary;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::gc::recover;
@@ -52,19 +51,24 @@ impl Engine {
         }
     }
 
-    /// Clears what belongs to no container of the listing.
-    pub(crate) fn sweep(&self, containers: &[Summary], with_state: &HashSet<String>) -> Result<()> {
+    /// Removes what belongs to no container. `containers` are all ids with their names, `with_state` the ids that have a
+    /// directory below the run root.
+    pub(crate) fn collect_garbage(
+        &self,
+        containers: &HashMap<&str, &str>,
+        with_state: &HashSet<String>,
+    ) -> Result<()> {
         let root = self.root();
         if with_state.is_empty() {
             self.remove_empty_cgroup_parent();
         }
         staging::collect(&root.containers_dir())?;
-        let known: HashSet<&str> = containers.iter().map(|container| container.name.as_str()).collect();
+        let known: HashSet<&str> = containers.values().copied().collect();
         names::collect(root, |name| known.contains(name))?;
         file::collect(root.data())?;
         for id in with_state {
-            if !containers.iter().any(|container| container.id == *id) && !root.container_dir(id).exists() {
-                crate::containers::remove::remove_run_dir(root, id)?;
+            if !containers.contains_key(id.as_str()) && !root.container_dir(id).exists() {
+                crate::records::run_dir::remove(root, id)?;
             }
         }
         Ok(())

@@ -2,3 +2,4 @@
 
 pub(crate) mod housekeeping;
 pub(crate) mod recover;
+pub(crate) mod remains;

@@ -1,9 +1,9 @@
 //! What a killed monitor left: processes in its cgroup, the cgroup, and a state that says it runs.
 
-use crate::containers::lifecycle::open;
-use crate::containers::remove::Remains;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::gc::remains::Remains;
+use crate::records::process::open;
 use crate::records::record::Record;
 use crate::records::state::{Exit, Snapshot};
 use crate::records::time::Timestamp;
@@ -26,7 +26,7 @@ pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()
     crate::net::clear(engine, id)?;
     match Record::load(root, id) {
         Ok(record) if record.options.auto_remove => {
-            return crate::containers::remove::remove_files(engine, &Remains::of(&record, true));
+            return crate::gc::remains::remove_files(engine, &Remains::of(&record, true));
         }
         // A damaged record does not tell whether the container was to be removed, so it stays.
         Ok(_) | Err(Error::DamagedRecord { .. }) => {}

@@ -9,9 +9,9 @@ use hull_sys::process;
 use nix::errno::Errno;
 
 use crate::attach::{Connection, Message};
-use crate::containers::lifecycle::open;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
+use crate::records::process::open;
 use crate::records::state::{Snapshot, State, Status};
 
 /// How long a monitor may take to answer a message that takes no work.

@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use crate::error::{IoContext, Result};
-use crate::monitor::log::file_name;
+use crate::logs::layout::file_name;
 
 const BLOCK: usize = 256 * 1024;
 /// Smaller, because reading backwards mostly needs a few lines only.

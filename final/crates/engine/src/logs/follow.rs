@@ -13,9 +13,9 @@ use rustix::io::Errno;
 
 use super::Printer;
 use super::files::{LogFile, newer_than};
-use crate::containers::lifecycle;
 use crate::engine::Engine;
 use crate::error::{IoContext, Result};
+use crate::records::process;
 use crate::records::state::Snapshot;
 
 /// How often to poll when inotify is not available, because a user's number of inotify instances is limited.
@@ -41,7 +41,7 @@ impl Follower {
     pub(super) fn run(mut self, engine: &Engine, id: &str, printer: &mut Printer<'_>) -> Result<()> {
         let snapshot = Snapshot::take(engine.root(), id)?;
         let monitor = match snapshot.state.filter(|_| snapshot.status.is_active()) {
-            Some(state) => lifecycle::open(&state.monitor)?,
+            Some(state) => process::open(&state.monitor)?,
             None => None,
         };
         loop {

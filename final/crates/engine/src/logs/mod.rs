@@ -12,6 +12,7 @@
 mod entry;
 mod files;
 mod follow;
+pub(crate) mod layout;
 mod range;
 
 use std::io;
@@ -20,7 +21,7 @@ use std::time::SystemTime;
 
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
-use crate::monitor::log::Stream;
+use crate::logs::layout::Stream;
 use crate::records::options::{LogDriver, LogsOptions};
 use entry::Entry;
 use follow::Follower;

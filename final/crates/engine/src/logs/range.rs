@@ -8,7 +8,7 @@ use super::entry::Entry;
 use super::files::LogFile;
 use super::{Printer, wanted};
 use crate::error::Result;
-use crate::monitor::log::Stream;
+use crate::logs::layout::Stream;
 use crate::records::options::LogsOptions;
 
 /// Below this distance, in bytes, the binary search ends and lines are read one by one.

@@ -7,9 +7,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use super::clients::{Client, Clients, Queued};
-use super::log::{Log, Stream};
+use super::log::Log;
 use super::stdio::{Read, Streams};
 use crate::attach::{Connection, Listener, MAX_PAYLOAD, Message};
+use crate::logs::layout::Stream;
 use crate::net::Attachment;
 
 /// When to try again what no descriptor announces.

@@ -6,12 +6,13 @@ use hull_storage::process_id::ProcessId;
 use hull_sys::process::{self, Fork};
 
 use super::run;
-use crate::attach::{AttachStream, Connection, Message, WindowSize};
+use crate::attach::{AttachStream, Connection, Message};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::gc::recover;
 use crate::handle::running::{LOOK, Stopped, readable};
-use crate::records::monitor_lock::Presence;
+use crate::records::monitor_lock::MonitorLock;
+use crate::records::options::WindowSize;
 use crate::records::record::Record;
 use crate::records::state::{Snapshot, Status};
 
@@ -35,7 +36,7 @@ pub(crate) fn launch(
     match snapshot.status {
         // Its output and its socket cannot be reached, so the start cannot report success.
         status if status.is_active() && snapshot.is_lost => {
-            return Err(Presence::refusal(engine.root(), &record.id, &record.name));
+            return Err(MonitorLock::refusal(engine.root(), &record.id, &record.name));
         }
         Status::Running | Status::Restarting => return Ok(None),
         Status::Paused => {

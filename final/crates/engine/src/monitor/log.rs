@@ -12,37 +12,18 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::logs::layout::{Stream, file_name};
 use crate::records::options::{LogDriver, LogOptions};
 use crate::records::time::Timestamp;
 
 /// docker cuts a line that is longer than this and marks the part by its missing newline.
 const LONGEST_LINE: usize = 16 * 1024;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stream {
-    Stdout,
-    Stderr,
-}
-
-impl Stream {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Stdout => "stdout",
-            Self::Stderr => "stderr",
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct Line<'a> {
     log: &'a str,
     stream: &'a str,
     time: Timestamp,
-}
-
-/// The file name of the `n`-th newest log.
-pub(crate) fn file_name(n: u32) -> String {
-    if n == 0 { "log".into() } else { format!("log.{n}") }
 }
 
 #[derive(Debug)]

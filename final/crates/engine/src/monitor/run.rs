@@ -17,17 +17,19 @@ use super::launch::StartAttach;
 use super::log::Log;
 use super::setup;
 use super::stdio::{self, Streams};
-use crate::attach::{Connection, Listener, Message, WindowSize};
-use crate::containers::lifecycle::wrong_state;
-use crate::containers::remove::Remains;
+use crate::attach::{Connection, Listener, Message};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
+use crate::gc::remains::Remains;
 use crate::net::Attachment;
-use crate::records::monitor_lock::Presence;
+use crate::records::monitor_lock::MonitorLock;
 use crate::records::options::RestartPolicy;
+use crate::records::options::WindowSize;
 use crate::records::record::Record;
+use crate::records::state::wrong_state;
 use crate::records::state::{Exit, Phase, State, Status};
 use crate::records::time::Timestamp;
+use crate::rootfs::mount;
 
 /// docker's: the first pause between restarts; it doubles up to a minute, and a run of ten seconds resets it.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -110,15 +112,15 @@ pub(super) struct Monitor {
     log: Log,
     streams: Streams,
     stop: Option<Stop>,
-    presence: Option<Presence>,
+    monitor_lock: Option<MonitorLock>,
     network: Attachment,
 }
 
 impl Monitor {
     fn new(engine: Engine, record: Record, size: Option<WindowSize>) -> Result<Self> {
         let run_dir = engine.root().container_run_dir(&record.id);
-        let Some(presence) = Presence::take(engine.root(), &record.id)? else {
-            return Err(Presence::refusal(engine.root(), &record.id, &record.name));
+        let Some(monitor_lock) = MonitorLock::take(engine.root(), &record.id)? else {
+            return Err(MonitorLock::refusal(engine.root(), &record.id, &record.name));
         };
         let state = State {
             format: Record::FORMAT,
@@ -146,7 +148,7 @@ impl Monitor {
             log,
             streams: Streams::default().sized(size),
             stop: None,
-            presence: Some(presence),
+            monitor_lock: Some(monitor_lock),
             network,
         })
     }
@@ -154,7 +156,7 @@ impl Monitor {
     /// Runs the container until neither it nor its restart policy wants to go on.
     fn live(&mut self, command: Connection, attach: StartAttach) -> Result<()> {
         let started = private_mounts()
-            .and_then(|()| setup::mount_root(&self.engine, &self.record))
+            .and_then(|()| mount::mount_root(&self.engine, &self.record))
             .and_then(|()| self.start());
         let mut running = match started {
             Ok(running) => running,
@@ -308,20 +310,20 @@ impl Monitor {
         let root = self.engine.root();
         let id = &self.record.id;
         // While the state still says that we live: who looks sees one or the other.
-        self.presence = None;
-        setup::unmount_root(&self.engine, &self.record);
+        self.monitor_lock = None;
+        mount::unmount_root(&self.engine, &self.record);
         let _ = self.network.release(&self.engine, id);
         if self.record.options.auto_remove {
             if self.stop.is_none_or(|stop| !stop.keep) {
                 // As it is now: it may have another name than at its start.
                 let record = Record::load(root, id).unwrap_or_else(|_| self.record.clone());
-                return crate::containers::remove::remove_files(&self.engine, &Remains::of(&record, true));
+                return crate::gc::remains::remove_files(&self.engine, &Remains::of(&record, true));
             }
-            setup::allow_remount(&self.engine, &self.record)?;
+            mount::allow_remount(&self.engine, &self.record)?;
         }
         // On a full disk the code is lost, and the container still is not running.
         let stored = exit.store(root, id);
-        crate::containers::remove::remove_run_dir(root, id)?;
+        crate::records::run_dir::remove(root, id)?;
         stored
     }
 }

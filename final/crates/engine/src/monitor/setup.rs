@@ -4,18 +4,17 @@ use std::path::PathBuf;
 
 use hull_runtime::spec::Spec;
 use hull_runtime::{Created, Running, Stdio};
-use hull_storage::overlay::Overlay;
 
 use super::stdio::Streams;
-use crate::attach::WindowSize;
 use crate::engine::{Engine, cgroup_layout};
 use crate::error::{Error, IoContext, Result};
 use crate::net::Attachment;
 use crate::records::options::NetworkMode;
-use crate::records::record::{MountKind, MountRecord, Record};
+use crate::records::options::WindowSize;
+use crate::records::record::Record;
 use crate::records::state::State;
 use crate::rootfs::etc;
-use crate::rootfs::mountpoints;
+use crate::rootfs::mount::rootfs;
 use crate::spec;
 
 /// True for root. For an ordinary user true in a delegated cgroup, or when a limit was asked for, which fails later if
@@ -24,54 +23,6 @@ pub(super) fn cgroup_wanted(engine: &Engine, record: &Record) -> bool {
     !hull_sys::process::in_user_namespace()
         || spec::has_limits(&record.options.resources)
         || engine.delegated_cgroup().is_some()
-}
-
-/// Where the container's root file system is mounted while it runs.
-pub(crate) fn rootfs(engine: &Engine, record: &Record) -> PathBuf {
-    engine.root().container_run_dir(&record.id).join("rootfs")
-}
-
-/// Mounts the container's overlay in the monitor's mount namespace and fills its empty volumes.
-pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
-    let directory = engine.root().container_dir(&record.id);
-    // docker's rule: an empty volume takes what the image has when its container is new, and never again.
-    let is_new = !directory.join("work/work").exists();
-    let layers = record.layers.iter().rev().map(|layer| engine.root().data().join(layer));
-    let overlay = Overlay {
-        lowers: layers.chain([mountpoints::ensure(engine.root())?]).collect(),
-        upper: directory.join("upper"),
-        work: directory.join("work"),
-        // Unmounting an overlay syncs the whole file system its upper lies on, unless nobody will read it again
-        // (overlayfs.rst, "Volatile mount").
-        volatile: record.options.auto_remove,
-        userxattr: hull_sys::process::in_user_namespace(),
-    };
-    let rootfs = rootfs(engine, record);
-    overlay.mount_at(&rootfs)?;
-    etc::mount(engine, record)?;
-    let volumes = engine.volumes();
-    let copied = |mount: &&MountRecord| is_new && mount.kind == MountKind::Volume && mount.copy_up;
-    for mount in record.mounts.iter().filter(copied) {
-        if let Some(name) = &mount.name {
-            volumes.copy_up(name, &rootfs, &mount.destination)?;
-        }
-    }
-    Ok(())
-}
-
-/// A volatile overlay marks its work directory, and the kernel mounts no such directory again, for the machine may have
-/// gone down in between (overlayfs.rst, "Volatile mount"). It has not: we are still here.
-pub(super) fn allow_remount(engine: &Engine, record: &Record) -> Result<()> {
-    let marks = engine.root().container_dir(&record.id).join("work/work/incompat");
-    Ok(hull_storage::tree::remove_tree(&marks)?)
-}
-
-/// Teardown goes on past errors: the namespace's end unmounts what could not be unmounted here.
-pub(super) fn unmount_root(engine: &Engine, record: &Record) {
-    let rootfs = rootfs(engine, record);
-    for mounted in [rootfs, etc::directory(engine, record)] {
-        let _ = nix::mount::umount2(&mounted, nix::mount::MntFlags::MNT_DETACH);
-    }
 }
 
 /// Writes the container's own files and its config.json. Returns the bundle's directory, and the configuration.

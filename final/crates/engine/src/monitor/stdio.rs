@@ -8,9 +8,9 @@ use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use rustix::termios::Winsize;
 
-use super::log::Stream;
-use crate::attach::WindowSize;
 use crate::error::{IoContext, Result};
+use crate::logs::layout::Stream;
+use crate::records::options::WindowSize;
 
 /// Bytes of stdin that may wait for the container before a client's are left in its socket.
 const STDIN_WAITING: usize = 64 * 1024;

@@ -24,9 +24,9 @@ use super::record::NetworkRecord;
 use super::relay::Relays;
 use super::show::PublishedPort;
 use super::{ended, expose};
-use crate::containers::create::random;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::records::ids::random;
 use crate::records::options::{NetworkMode, NetworkOption, RestartPolicy};
 use crate::records::record::Record;
 

@@ -14,9 +14,9 @@ use hull_network::{routes, sysctl};
 use super::driver::Driver;
 use super::record::{DEFAULT, NetworkRecord};
 use super::{parent, vxlan};
-use crate::containers::create::random_id;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::records::ids::random_id;
 use crate::records::time::Timestamp;
 
 /// Ethernet's; where there is no way out, there is none that could be narrower.

@@ -31,7 +31,6 @@ use serde_json::json;
 use super::show::PublishedPort;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
-use crate::handle::running::readable;
 use crate::records::options::Program;
 use crate::rootless::is_installed;
 
@@ -157,7 +156,8 @@ impl Carrier {
 
     /// Unless it has ended or takes too long, which is an error with its last words.
     fn wait_a_moment(&self, deadline: Instant) -> Result<()> {
-        let ended = readable(&self.process, Some(Duration::from_millis(1)))?;
+        let ended =
+            hull_sys::wait::until_readable(&self.process, Some(Duration::from_millis(1))).unwrap_or(false);
         if !ended && Instant::now() < deadline {
             return Ok(());
         }

@@ -14,9 +14,9 @@ use hull_storage::root::make_dirs;
 use super::bridge::{self, conflict};
 use super::driver::Driver;
 use super::record::{DEFAULT, NetworkRecord};
-use crate::containers::create::{random, random_id};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::records::ids::{random, random_id};
 use crate::records::time::Timestamp;
 
 /// What `network create` is asked for.

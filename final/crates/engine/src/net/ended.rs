@@ -19,8 +19,9 @@ use hull_storage::file;
 
 use super::bridge;
 use super::endpoint::{self, Endpoint};
-use crate::engine::{Engine, directories};
+use crate::engine::Engine;
 use crate::error::{IoContext, Result};
+use crate::records::find::directories;
 
 /// Of a file that is this long, in bytes, the lines are swept: some thirty.
 const LONG: u64 = 16 * 1024;

@@ -16,12 +16,12 @@ use hull_storage::file;
 use hull_storage::root::make_dirs;
 use serde::{Deserialize, Serialize};
 
-use crate::containers::lifecycle::wrong_state;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::records::options::NetworkMode;
 use crate::records::record::Record;
 use crate::records::state::Snapshot;
+use crate::records::state::wrong_state;
 
 /// Where iproute2 looks.
 const NAMES: &str = "/run/netns";

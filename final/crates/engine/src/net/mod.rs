@@ -58,7 +58,7 @@ pub(crate) use driver::instead_of;
 pub(crate) use endpoint::{Endpoint, endpoints};
 pub(crate) use link::{in_hosts, linked, variables as link_variables};
 pub(crate) use names::{has_resolver, rename};
-pub use record::{DEFAULT, NetworkDefaults, NetworkRecord};
+pub use record::{DEFAULT, NetworkRecord};
 pub(crate) use recover::{clear, clear_lost, note_shared};
 pub use show::PublishedPort;
 pub(crate) use show::{

@@ -17,7 +17,6 @@ use super::link::in_hosts;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::records::record::Record;
-use crate::rootfs::etc;
 
 /// A container's resolver, while it runs.
 pub(super) struct Names {
@@ -106,10 +105,17 @@ fn servers(dns: &[String], endpoints: &[Endpoint]) -> Vec<SocketAddr> {
         return Vec::new();
     }
     let servers: Vec<IpAddr> = match dns.is_empty() {
-        true => etc::host_servers(),
+        true => host_servers(),
         false => dns.iter().filter_map(|server| server.parse().ok()).collect(),
     };
     servers.into_iter().map(|server| SocketAddr::new(server, PORT)).collect()
+}
+
+/// The servers that the host asks, its own loopback's among them.
+fn host_servers() -> Vec<IpAddr> {
+    let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let server = |line: &str| line.strip_prefix("nameserver")?.trim().parse().ok();
+    text.lines().filter_map(server).collect()
 }
 
 /// A container that is renamed is found by its new name.

@@ -25,23 +25,6 @@ use crate::records::time::Timestamp;
 /// The network of who names none.
 pub const DEFAULT: &str = "bridge";
 
-/// The administrator's settings for the default network, and for networks created without a subnet. docker's
-/// `daemon.json` has them.
-#[derive(Debug, Clone, Default)]
-pub struct NetworkDefaults {
-    /// The default network's gateway, and the length of its prefix.
-    pub gateway: Option<(IpAddr, u8)>,
-    /// The part of the subnet from which containers get addresses.
-    pub range: Option<(IpAddr, u8)>,
-    pub mtu: Option<u32>,
-    pub between_containers: Option<bool>,
-    pub masquerade: Option<bool>,
-    /// The host address for published ports that name none.
-    pub host_ip: Option<IpAddr>,
-    /// Pools to take subnets from, each with the length of a subnet's prefix.
-    pub pools: Vec<((IpAddr, u8), u8)>,
-}
-
 /// A network: what was asked, and what was chosen.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NetworkRecord {

@@ -12,8 +12,9 @@ use hull_network::{
 
 use super::bridge::{self, Sockets};
 use super::endpoint::{Endpoint, endpoints};
-use crate::engine::{Engine, directories};
+use crate::engine::Engine;
 use crate::error::Result;
+use crate::records::find::directories;
 use crate::records::state::Snapshot;
 
 impl Engine {

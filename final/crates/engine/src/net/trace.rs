@@ -13,12 +13,12 @@ use super::driver::Driver;
 use super::endpoint::{Endpoint, endpoints};
 use super::expose;
 use super::show::mode_name;
-use crate::containers::lifecycle::wrong_state;
 use crate::engine::Engine;
 use crate::error::{IoContext, Result};
 use crate::records::options::NetworkMode;
 use crate::records::record::Record;
 use crate::records::state::Snapshot;
+use crate::records::state::wrong_state;
 
 impl Engine {
     /// Everything between a running container and the host's own links.

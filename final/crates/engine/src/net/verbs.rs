@@ -10,8 +10,9 @@ use super::bridge::{self, Sockets};
 use super::ended;
 use super::endpoint::{Endpoint, endpoints};
 use super::record::{DEFAULT, NetworkRecord};
-use crate::engine::{Engine, directories};
+use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
+use crate::records::find::directories;
 use crate::records::options::NetworkMode;
 use crate::records::record::Record;
 

@@ -8,14 +8,14 @@ use hull_storage::lock;
 use hull_storage::process_id::ProcessId;
 use hull_storage::root::Root;
 
-use crate::records::monitor_lock::Presence;
+use crate::records::monitor_lock::MonitorLock;
 use crate::records::record::Record;
 use crate::records::state::{Phase, State};
 use crate::records::time::Timestamp;
 
 /// `None` when no monitor is alive, or when a monitor is just starting and will write its state itself.
 pub(crate) fn find(root: &Root, id: &str) -> Option<State> {
-    let monitor = Presence::holder(root, id)?;
+    let monitor = MonitorLock::holder(root, id)?;
     if is_in_transition(root, id) {
         return None;
     }

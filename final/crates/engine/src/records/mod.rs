@@ -1,14 +1,22 @@
-//! What is known of a container, on disk and from the kernel. Every other room of the engine reads this one; it reads none of them.
+//! What is known of containers, on disk and from the kernel. The rooms above read this one; it reads none of them.
 //!
 //! ```text
-//! options  what was asked: docker's options, typed            record  what was made: container.json
-//! state    what is: state.json, exit.json                     lost    a state that is asked of the kernel
+//! options  what was asked: docker's options, typed            record   what was made: container.json
+//! state    what is: state.json, exit.json                     lost     a state that is asked of the kernel
+//! find     names and ids                                      locks    who may change what
+//! run_dir  the directory below the run root                   process  a recorded process, by descriptor
 //! ```
 
+pub(crate) mod find;
+pub(crate) mod ids;
+mod locks;
 pub(crate) mod lost;
 pub(crate) mod monitor_lock;
 pub mod options;
+pub(crate) mod process;
+pub(crate) mod pruned;
 pub(crate) mod record;
+pub(crate) mod run_dir;
 pub mod signal;
 pub(crate) mod state;
 pub(crate) mod time;

@@ -1,8 +1,8 @@
-//! That a container has a monitor, told by a lock on its directory.
+//! The lock that shows that a container has a monitor: `flock` on the directory of its writable layer.
 //!
 //! The run root, where a monitor writes down that it lives, can be emptied under it: a login manager does so when its
 //! user leaves, and a shell without `XDG_RUNTIME_DIR` looks at another one. Two monitors on one writable layer would
-//! destroy it, so each holds a lock on the layer's directory, and the kernel tells who holds it.
+//! destroy it, so each holds a lock on the layer's directory, and the kernel says which process holds it (`/proc/locks`).
 
 use std::fs::File;
 use std::time::Duration;
@@ -19,13 +19,13 @@ use crate::error::{Error, IoContext, Result};
 const ATTEMPTS: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Held for a monitor's life, and let go by the kernel with it.
+/// Held for as long as the monitor lives; the kernel releases it when the monitor dies.
 #[derive(Debug)]
-pub(crate) struct Presence {
+pub(crate) struct MonitorLock {
     _directory: File,
 }
 
-impl Presence {
+impl MonitorLock {
     /// `None` while another monitor lives.
     pub(crate) fn take(root: &Root, id: &str) -> Result<Option<Self>> {
         let directory = open(root, id)?;

@@ -10,6 +10,9 @@ use hull_network::mac::Mac;
 use hull_network::ports::{Mapping, Port};
 use serde::{Deserialize, Serialize};
 
+/// Rows and columns of a terminal.
+pub type WindowSize = (u16, u16);
+
 /// Options of `create` and `run`. Sizes are bytes; `None` and empty mean docker's default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -286,7 +289,7 @@ pub struct ExecOptions {
     pub privileged: bool,
     pub detach_keys: Option<String>,
     /// Of the caller's terminal.
-    pub size: Option<crate::attach::WindowSize>,
+    pub size: Option<WindowSize>,
 }
 
 /// Options of `logs`. Times are seconds since the epoch with a fraction.

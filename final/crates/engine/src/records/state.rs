@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::records::lost;
+use crate::records::record::Record;
 use crate::records::time::Timestamp;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -187,4 +188,13 @@ impl Snapshot {
         let state = self.state.as_ref().filter(|_| self.status.is_active())?;
         state.init.as_ref().map(|init| init.pid)
     }
+}
+
+/// The error of a verb that a container in this status does not allow.
+pub(crate) fn wrong_state(verb: &'static str, record: &Record, status: Status) -> Error {
+    let state = match status {
+        Status::Created | Status::Exited | Status::Dead => "not running",
+        other => other.as_str(),
+    };
+    Error::WrongState { verb, name: record.name.clone(), state }
 }

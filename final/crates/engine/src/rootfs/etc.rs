@@ -76,9 +76,8 @@ pub(crate) fn name_own_resolver(engine: &Engine, record: &Record) -> Result<()> 
 fn theirs(engine: &Engine, other: &str, name: &str) -> Result<String> {
     let other = engine.find(other)?;
     let state = Snapshot::take(engine.root(), &other.id)?.state.filter(|state| state.init.is_some());
-    let state = state.ok_or_else(|| {
-        crate::containers::lifecycle::wrong_state("join the network of", &other, Status::Exited)
-    })?;
+    let state = state
+        .ok_or_else(|| crate::records::state::wrong_state("join the network of", &other, Status::Exited))?;
     let directory = directory(engine, &other);
     let below = directory.strip_prefix("/").unwrap_or(&directory);
     read_own(&Path::new(&format!("/proc/{}/root", state.monitor.pid)).join(below), name)
@@ -191,13 +190,6 @@ fn resolv_conf(options: &CreateOptions, own_resolver: bool) -> String {
         let _ = writeln!(text, "options {}", options.dns_options.join(" "));
     }
     text
-}
-
-/// The servers that the host asks, its own loopback's among them.
-pub(crate) fn host_servers() -> Vec<IpAddr> {
-    let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    let server = |line: &str| line.strip_prefix("nameserver")?.trim().parse().ok();
-    text.lines().filter_map(server).collect()
 }
 
 fn read_host_resolv_conf() -> String {

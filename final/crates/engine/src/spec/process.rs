@@ -8,8 +8,8 @@ use hull_runtime::security::defaults;
 use hull_runtime::spec::{Capabilities, ConsoleSize, Process, Rlimit, User as SpecUser};
 
 use super::user::{self, User, UserFiles};
-use crate::attach::WindowSize;
 use crate::error::{Error, Result};
+use crate::records::options::WindowSize;
 use crate::records::options::{CreateOptions, ExecOptions, Ulimit};
 use crate::records::record::Record;
 

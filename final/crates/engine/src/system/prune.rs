@@ -5,6 +5,7 @@ use hull_storage::tree;
 use crate::containers::list::Summary;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::records::pruned::Pruned;
 use crate::records::state::Status;
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -13,16 +14,6 @@ pub struct PruneOptions {
     pub all_images: bool,
     /// Also anonymous volumes that no container uses.
     pub volumes: bool,
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct Pruned {
-    pub containers: Vec<String>,
-    pub images: Vec<String>,
-    pub volumes: Vec<String>,
-    pub networks: Vec<String>,
-    /// Bytes given back to the file system.
-    pub bytes: u64,
 }
 
 impl Engine {

@@ -1,0 +1,71 @@
+//! What is left of a container that has ended, and its removal.
+
+use hull_storage::{names, staging};
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::records::record::Record;
+use crate::records::run_dir;
+
+/// What is to be removed. If the container's record is damaged, what can be found out without it.
+pub(crate) struct Remains {
+    pub id: String,
+    /// The name that the user knows it by.
+    pub name: String,
+    names: Vec<String>,
+    /// The anonymous volumes that go with it.
+    volumes: Vec<String>,
+    pub is_damaged: bool,
+}
+
+impl Remains {
+    pub(crate) fn of(record: &Record, with_volumes: bool) -> Self {
+        let anonymous = record.mounts.iter().filter(|mount| mount.anonymous && with_volumes);
+        Self {
+            id: record.id.clone(),
+            name: record.name.clone(),
+            names: vec![record.name.clone()],
+            volumes: anonymous.filter_map(|mount| mount.name.clone()).collect(),
+            is_damaged: false,
+        }
+    }
+
+    pub(crate) fn find(engine: &Engine, name: &str, with_volumes: bool) -> Result<Self> {
+        let id = engine.resolve(name)?;
+        match Record::load(engine.root(), &id) {
+            Ok(record) => Ok(Self::of(&record, with_volumes)),
+            Err(Error::DamagedRecord { .. }) => {
+                let names = names::of_container(engine.root(), &id)?;
+                Ok(Self { id, name: name.to_owned(), names, volumes: vec![], is_damaged: true })
+            }
+            Err(error) => Err(error.for_container(name)),
+        }
+    }
+}
+
+/// Everything a container has on disk. Its directory is first renamed out of sight: from then on the container does
+/// not exist, and what an interruption leaves is cleared by the next listing.
+pub(crate) fn remove_files(engine: &Engine, remains: &Remains) -> Result<()> {
+    let root = engine.root();
+    let mut first = Ok(());
+    let mut note = |result: Result<()>| {
+        if first.is_ok() {
+            first = result;
+        }
+    };
+    note(staging::remove_whole(&root.container_dir(&remains.id)).map_err(Error::from));
+    for name in &remains.names {
+        note(names::release(root, name, &remains.id).map_err(Error::from));
+    }
+    for name in &remains.volumes {
+        // docker's rule: a volume that another container took with --volumes-from stays for that one, and goes with it.
+        match engine.remove_volume_of_container(name) {
+            Err(Error::Storage(
+                hull_storage::Error::VolumeInUse { .. } | hull_storage::Error::NoSuchVolume(_),
+            )) => {}
+            removed => note(removed),
+        }
+    }
+    note(run_dir::remove(root, &remains.id));
+    first
+}

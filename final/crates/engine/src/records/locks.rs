@@ -1,0 +1,64 @@
+//! The locks of containers, and the one that keeps images and volumes while a container on them is made.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::Duration;
+
+use hull_storage::lock::Lock;
+
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+use crate::records::run_dir;
+
+/// How long to wait for another command that holds the container's lock.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Engine {
+    /// Held, with others, from looking up an image and its volumes until the container that uses them can be seen.
+    pub(crate) fn lock_in_use(&self) -> Result<Lock> {
+        Ok(Lock::shared_unless_stopped(&self.root().data().join("uses.lock"))?)
+    }
+
+    /// Held alone from looking for who uses an image or a volume until it is gone.
+    pub(crate) fn lock_unused(&self) -> Result<Lock> {
+        Ok(Lock::exclusive_within(&self.root().data().join("uses.lock"), None)?)
+    }
+
+    /// A container's lock, for one transition; an error when there is no such container by the time it is granted.
+    pub(crate) fn lock(&self, id: &str) -> Result<Lock> {
+        let locked = self.lock_with(id, |path| Lock::exclusive_within(path, Some(LOCK_TIMEOUT)));
+        let lock = locked.map_err(|error| match error {
+            Error::Storage(hull_storage::Error::Held { holder, is_stopped, .. }) => {
+                Error::Busy { name: id.to_owned(), holder, is_stopped }
+            }
+            other => other,
+        })?;
+        if !self.root().container_dir(id).exists() {
+            // The run directory was made by this lock attempt, or left by its last user.
+            run_dir::remove(self.root(), id)?;
+            return Err(Error::NoSuchContainer(id.to_owned()));
+        }
+        Ok(lock)
+    }
+
+    /// For the container's monitor, which has to go on however long another command takes.
+    pub(crate) fn lock_as_monitor(&self, id: &str) -> Result<Lock> {
+        self.lock_with(id, Lock::exclusive)
+    }
+
+    fn lock_with(
+        &self,
+        id: &str,
+        take: impl Fn(&Path) -> std::result::Result<Lock, hull_storage::Error>,
+    ) -> Result<Lock> {
+        let directory = self.root().container_run_dir(id);
+        loop {
+            std::fs::create_dir_all(&directory).context(|| format!("create {}", directory.display()))?;
+            match take(&directory.join("lock")) {
+                // Its monitor was the last to hold it, and removed the directory in between.
+                Err(hull_storage::Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+                other => return Ok(other?),
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What a pruning command has removed.
+
+#[derive(Debug, Clone, Default)]
+pub struct Pruned {
+    pub containers: Vec<String>,
+    pub images: Vec<String>,
+    pub volumes: Vec<String>,
+    pub networks: Vec<String>,
+    /// Bytes given back to the file system.
+    pub bytes: u64,
+}
