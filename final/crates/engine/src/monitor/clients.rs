@@ -110,8 +110,6 @@ pub(super) struct Left {
 #[derive(Debug, Default)]
 pub(super) struct Clients {
     all: Vec<Client>,
-    /// The last one could not be accepted: there was no descriptor for it.
-    pub refused: bool,
 }
 
 impl Clients {
@@ -139,8 +137,8 @@ impl Clients {
         }
     }
 
-    /// Forgets who has gone.
-    pub(super) fn sweep(&mut self) -> Left {
+    /// Removes the clients that have disconnected.
+    pub(super) fn remove_gone(&mut self) -> Left {
         let gone = |what: fn(&Client) -> bool| self.all.iter().any(|client| client.gone && what(client));
         let left = Left { starter: gone(|client| client.starter), freezer: gone(|client| client.freezes) };
         self.all.retain(|client| !client.gone);

@@ -38,9 +38,9 @@ pub(super) struct Log {
     lost: Option<(usize, std::io::Error)>,
 }
 
-impl Log {
-    /// Keeps nothing.
-    pub(super) fn none() -> Self {
+impl Default for Log {
+    /// A log that keeps nothing.
+    fn default() -> Self {
         Self {
             directory: PathBuf::new(),
             options: LogOptions { driver: LogDriver::None, ..LogOptions::default() },
@@ -50,10 +50,12 @@ impl Log {
             lost: None,
         }
     }
+}
 
+impl Log {
     /// The file is made with the first line.
     pub(super) fn new(directory: &Path, options: &LogOptions) -> Self {
-        Self { directory: directory.into(), options: options.clone(), ..Self::none() }
+        Self { directory: directory.into(), options: options.clone(), ..Self::default() }
     }
 
     fn is_kept(&self) -> bool {

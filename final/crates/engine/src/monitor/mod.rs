@@ -1,24 +1,29 @@
 //! The process that stays with a container: forked, not executed, single-threaded, one poll loop.
 //!
 //! ```text
-//! launch   the command's side: fork, wait for "started"
-//! run      the monitor's life: set up, run, restart, clean up
-//! setup    overlay, volumes, config.json, cgroup, stdio
-//! share    /dev/shm of another container
-//! stdio    the container's pipes or terminal
-//! events   the poll loop of one run
-//! clients  attached commands and what waits for them
-//! log      json-file
-//! session  the short-lived monitor of an exec
-//! recover  what a killed monitor left
+//! launch      the command's side: fork, wait for "started"
+//! run         the monitor's life: set up, run, restart, clean up
+//! setup       config.json, cgroup, stdio, network, start
+//! share       /dev/shm of another container
+//! event_loop  the poll loop: its descriptors and its timers
+//! timers      the list of deadlines
+//! requests    what clients' messages do
+//! stop        the user's wish that the container ends
+//! stdio       the container's pipes or terminal
+//! clients     attached commands and what waits for them
+//! log         json-file
+//! session     the short-lived monitor of an exec
 //! ```
 
 mod clients;
-mod events;
+mod event_loop;
 pub(crate) mod launch;
 pub(crate) mod log;
+mod requests;
 pub(crate) mod run;
 pub(crate) mod session;
 pub(crate) mod setup;
 mod share;
 mod stdio;
+mod stop;
+mod timers;

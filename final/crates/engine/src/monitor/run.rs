@@ -4,30 +4,29 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use hull_runtime::Running;
-use hull_runtime::cgroups::Cgroup;
 use hull_storage::lock::Lock;
 use hull_storage::process_id::ProcessId;
 use hull_sys::process;
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
-use super::clients::{Client, Clients};
-use super::events::{EventLoop, Stop};
+use super::clients::Client;
+use super::event_loop::{Container, EventLoop};
 use super::launch::StartAttach;
 use super::log::Log;
 use super::setup;
 use super::stdio::{self, Streams};
+use super::stop::Stop;
 use crate::attach::{Connection, Listener, Message};
 use crate::engine::Engine;
-use crate::error::{Error, IoContext, Result};
+use crate::error::{IoContext, Result};
 use crate::gc::remains::Remains;
 use crate::net::Attachment;
 use crate::records::monitor_lock::MonitorLock;
 use crate::records::options::RestartPolicy;
 use crate::records::options::WindowSize;
 use crate::records::record::Record;
-use crate::records::state::wrong_state;
-use crate::records::state::{Exit, Phase, State, Status};
+use crate::records::state::{Exit, Phase, State};
 use crate::records::time::Timestamp;
 use crate::rootfs::mount;
 
@@ -87,33 +86,12 @@ fn private_mounts() -> Result<()> {
         .context(|| "make the monitor's mounts a slave of the host's".into())
 }
 
-/// Freezes or thaws for a client. The state on disk does not change: it records what the user wants, and a freeze for a
-/// client ends with the client.
-fn freeze(engine: &Engine, id: &str, cgroup: Option<&Cgroup>, frozen: bool) -> Result<()> {
-    let Some(cgroup) = cgroup else {
-        return Err(Error::Unsupported("freezing needs a cgroup, and this container has none".into()));
-    };
-    if frozen {
-        return Ok(cgroup.freeze()?);
-    }
-    // The user has paused it meanwhile.
-    if State::load(engine.root(), id)?.is_some_and(|state| state.phase == Phase::Paused) {
-        return Ok(());
-    }
-    Ok(cgroup.thaw()?)
-}
-
 pub(super) struct Monitor {
     pub engine: Engine,
     pub record: Record,
     pub state: State,
-    listener: Listener,
-    clients: Clients,
-    log: Log,
-    streams: Streams,
-    stop: Option<Stop>,
     monitor_lock: Option<MonitorLock>,
-    network: Attachment,
+    events: EventLoop,
 }
 
 impl Monitor {
@@ -138,19 +116,18 @@ impl Monitor {
         state.store(engine.root(), &record.id)?;
         crate::rootless::register_holder(engine.root().run())?;
         let directory = engine.root().container_dir(&record.id);
-        let log = Log::new(&directory, &record.options.log);
-        Ok(Self {
-            engine,
-            record,
-            state,
-            listener,
-            clients: Clients::default(),
-            log,
+        let container =
+            Container { engine: engine.clone(), id: record.id.clone(), name: record.name.clone() };
+        let events = EventLoop {
+            container: Some(container),
+            listener: Some(listener),
+            log: Log::new(&directory, &record.options.log),
             streams: Streams::default().sized(size),
-            stop: None,
-            monitor_lock: Some(monitor_lock),
             network,
-        })
+            stdin_once: !record.options.detach && !record.options.tty,
+            ..EventLoop::default()
+        };
+        Ok(Self { engine, record, state, monitor_lock: Some(monitor_lock), events })
     }
 
     /// Runs the container until neither it nor its restart policy wants to go on.
@@ -169,7 +146,7 @@ impl Monitor {
             }
         };
         self.welcome(command, attach);
-        self.network.settle();
+        self.events.network.settle();
 
         let mut pause = FIRST_PAUSE;
         let exit = loop {
@@ -188,21 +165,21 @@ impl Monitor {
                 Err(error) => break Exit { code: error.exit_code(), error: error.to_string(), ..exit },
             };
         };
-        self.log.flush();
+        self.events.log.flush();
         // Whatever could not be cleared, who waits is told how the program ended.
         let cleared = self.finish(&exit);
         self.engine.remove_empty_cgroup_parent();
-        self.clients.finish(exit.code);
+        self.events.clients.finish(exit.code);
         cleared
     }
 
     fn start(&mut self) -> Result<Running> {
         Exit::forget(self.engine.root(), &self.record.id)?;
         // A restart keeps the last size of the terminal.
-        let size = self.streams.size;
+        let size = self.events.streams.size;
         let (running, streams) =
-            setup::start(&self.engine, &self.record, &self.state, &mut self.network, size)?;
-        self.streams = streams.sized(size);
+            setup::start(&self.engine, &self.record, &self.state, &mut self.events.network, size)?;
+        self.events.streams = streams.sized(size);
         self.state.init = Some(ProcessId::of(running.pid)?);
         self.state.started = Some(Timestamp::now());
         self.state.phase = Phase::Running;
@@ -220,32 +197,18 @@ impl Monitor {
     fn welcome(&mut self, command: Connection, attach: StartAttach) {
         // A command that was killed meanwhile does not take the container with it.
         if command.send(&Message::Started).is_ok() && attach == StartAttach::Attached {
-            self.clients.add(Client::starter(command));
+            self.events.clients.add(Client::starter(command));
         }
     }
 
     /// One run: poll until the first process exits, reap it, see why, and remove its cgroup.
     fn watch(&mut self, running: Running) -> Result<Exit> {
+        let running = self.events.run_until_exit(running).context(|| "wait for the container".into())?;
         let pidfd = running.pidfd.as_fd();
-        let signal = |number: u8| {
-            let _ = process::pidfd_send_signal(pidfd, i32::from(number));
-        };
-        let mut events = EventLoop {
-            listener: Some(&self.listener),
-            clients: &mut self.clients,
-            log: &mut self.log,
-            streams: &mut self.streams,
-            signal: &signal,
-            freeze: &|frozen| freeze(&self.engine, &self.record.id, running.cgroup.as_ref(), frozen),
-            stdin_once: !self.record.options.detach && !self.record.options.tty,
-            stop: &mut self.stop,
-            network: &mut self.network,
-        };
-        events.run(pidfd).context(|| "wait for the container".into())?;
-        self.stop = self.stop.filter(Stop::holds);
+        self.events.stop = self.events.stop.filter(Stop::holds);
         let code = process::reap(pidfd).context(|| "read the container's exit status".into())?;
         // Rules that stay are no reason to keep the exit from being recorded.
-        let _ = self.network.disconnect(&self.engine, &self.record.id);
+        let _ = self.events.network.disconnect(&self.engine, &self.record.id);
         let oom_killed = running.cgroup.as_ref().and_then(|cgroup| cgroup.oom_kills()).unwrap_or(0) > 0;
         if let Some(cgroup) = &running.cgroup {
             // One that stays, after it was given its time, must not keep the exit from being recorded.
@@ -258,12 +221,12 @@ impl Monitor {
             oom_killed,
             error: String::new(),
             restart_count: self.state.restart_count,
-            stopped_by_user: self.stop.is_some(),
+            stopped_by_user: self.events.stop.is_some(),
         })
     }
 
     fn wants_restart(&self, exit: &Exit) -> bool {
-        self.stop.is_none()
+        self.events.stop.is_none()
             && match self.record.options.restart {
                 RestartPolicy::No => false,
                 RestartPolicy::Always | RestartPolicy::UnlessStopped => true,
@@ -281,21 +244,12 @@ impl Monitor {
         self.state.init = None;
         self.state.store(self.engine.root(), &self.record.id)?;
         drop(lock);
-        self.clients.say_run_ended(exit.code);
-        let mut events = EventLoop {
-            listener: Some(&self.listener),
-            clients: &mut self.clients,
-            log: &mut self.log,
-            streams: &mut Streams::default(),
-            signal: &|_| {},
-            freeze: &|_| Err(wrong_state("freeze", &self.record, Status::Restarting)),
-            stdin_once: false,
-            stop: &mut self.stop,
-            network: &mut self.network,
-        };
-        events.idle(pause).context(|| "wait before the restart".into())?;
+        self.events.clients.say_run_ended(exit.code);
+        // The ended program's pipes are closed; the terminal's size stays for the next run.
+        self.events.streams = Streams::default().sized(self.events.streams.size);
+        self.events.run_until_restart(pause).context(|| "wait before the restart".into())?;
         self.state.restart_count += 1;
-        Ok(self.stop.is_none_or(|stop| !stop.holds()))
+        Ok(!self.events.is_stopping())
     }
 
     fn finish(&mut self, exit: &Exit) -> Result<()> {
@@ -312,9 +266,9 @@ impl Monitor {
         // While the state still says that we live: who looks sees one or the other.
         self.monitor_lock = None;
         mount::unmount_root(&self.engine, &self.record);
-        let _ = self.network.release(&self.engine, id);
+        let _ = self.events.network.release(&self.engine, id);
         if self.record.options.auto_remove {
-            if self.stop.is_none_or(|stop| !stop.keep) {
+            if self.events.stop.is_none_or(|stop| !stop.keep) {
                 // As it is now: it may have another name than at its start.
                 let record = Record::load(root, id).unwrap_or_else(|_| self.record.clone());
                 return crate::gc::remains::remove_files(&self.engine, &Remains::of(&record, true));

@@ -7,14 +7,12 @@ use std::os::fd::AsFd;
 use hull_runtime::{Running, Stdio};
 use hull_sys::process::{self, Fork};
 
-use super::clients::{Client, Clients};
-use super::events::EventLoop;
-use super::log::Log;
+use super::clients::Client;
+use super::event_loop::EventLoop;
 use super::run::{detach, fail};
 use super::stdio::{self, Streams};
 use crate::attach::{AttachStream, Connection, Message};
 use crate::error::{Error, IoContext, Result};
-use crate::net::Attachment;
 
 /// What runs inside: given the descriptors, the process and, with a terminal, its other end.
 pub(crate) type Enter<'a> = &'a dyn Fn(Stdio) -> Result<(Running, Option<std::os::fd::OwnedFd>)>;
@@ -45,7 +43,7 @@ pub(crate) fn launch(enter: Enter<'_>, tty: bool, interactive: bool, detached: b
 
 fn live(command: &Connection, enter: Enter<'_>, tty: bool, interactive: bool, detached: bool) -> Result<()> {
     detach(&[command.as_fd()])?;
-    let (running, mut streams) = match tty {
+    let (running, streams) = match tty {
         true => {
             let (running, console) = enter(Stdio::Terminal)?;
             let console = console.ok_or_else(|| std::io::Error::other("the runtime opened none"));
@@ -62,29 +60,15 @@ fn live(command: &Connection, enter: Enter<'_>, tty: bool, interactive: bool, de
             (enter(fds)?.0, streams)
         }
     };
-    let mut clients = Clients::default();
+    let mut events = EventLoop { streams, stdin_once: !tty, ..EventLoop::default() };
     let other = rustix::io::fcntl_dupfd_cloexec(command, 3).context(|| "copy a descriptor".into())?;
     if command.send(&Message::Started).is_ok() {
-        clients.add(Client::starter(Connection::from(other)));
+        events.clients.add(Client::starter(Connection::from(other)));
     }
-    let pidfd = running.pidfd.as_fd();
-    let mut events = EventLoop {
-        listener: None,
-        clients: &mut clients,
-        log: &mut Log::none(),
-        streams: &mut streams,
-        signal: &|number| {
-            let _ = process::pidfd_send_signal(pidfd, i32::from(number));
-        },
-        freeze: &|_| Err(Error::Unsupported("a session freezes nothing".into())),
-        stdin_once: !tty,
-        stop: &mut None,
-        network: &mut Attachment::default(),
-    };
-    events.run(pidfd).context(|| "wait for the process".into())?;
-    let code = process::reap(pidfd).context(|| "read the program's exit status".into())?;
-    clients.say_exited(code);
+    let running = events.run_until_exit(running).context(|| "wait for the process".into())?;
+    let code = process::reap(running.pidfd.as_fd()).context(|| "read the program's exit status".into())?;
+    events.clients.say_exited(code);
     // The process is reaped and nobody waits for us but the reader, who may take its time.
-    clients.flush_until(None);
+    events.clients.flush_until(None);
     Ok(())
 }

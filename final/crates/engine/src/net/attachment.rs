@@ -167,23 +167,24 @@ impl Attachment {
         }
     }
 
-    /// The container has been put on a network, or taken off one.
-    pub(crate) fn refresh(&mut self) -> Result<()> {
-        let Some((engine, id, pid)) = &self.running else { return Ok(()) };
+    /// Follows a change of the container's networks. True if the container has just got a resolver of its own, which
+    /// its resolv.conf has to name.
+    pub(crate) fn refresh(&mut self) -> Result<bool> {
+        let Some((engine, id, pid)) = &self.running else { return Ok(false) };
         let endpoints = endpoint::endpoints(engine, id)?;
         self.known.clone_from(&endpoints);
         if let Some(names) = &mut self.names {
             names.refresh();
-            return Ok(());
+            return Ok(false);
         }
-        if has_resolver(&endpoints) {
+        let needs_resolver = has_resolver(&endpoints);
+        if needs_resolver {
             let record = Record::load(engine.root(), id)?;
             let (names, socket) = Names::open(engine, &record, &endpoints, &namespace::of_process(*pid)?)?;
             self.names = Some(names);
             self.inside = Some(socket);
-            crate::rootfs::etc::name_own_resolver(engine, &record)?;
         }
-        Ok(())
+        Ok(needs_resolver)
     }
 
     /// Opened once, and not closed before [`Self::settle`]: closing them waits for the kernel.

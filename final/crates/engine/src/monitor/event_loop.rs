@@ -1,0 +1,249 @@
+//! The monitor's poll loop. It owns every descriptor that it waits on, and one list of timers.
+//!
+//! ```text
+//! sources: the process's pidfd · the attach socket · clients · stdin, stdout, stderr or the terminal · network
+//! timers:  timers.rs                     clients' messages: requests.rs
+//! ```
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use hull_runtime::Running;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+
+use super::clients::{Client, Clients, Queued};
+use super::log::Log;
+use super::stdio::{Read, Streams};
+use super::stop::Stop;
+use super::timers::{Timer, Timers};
+use crate::attach::{Connection, Listener, MAX_PAYLOAD};
+use crate::engine::Engine;
+use crate::logs::layout::Stream;
+use crate::net::Attachment;
+
+/// When to try again where no descriptor reports the change.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// The most that is read after the end: twice what a pipe can hold (pipe(7), pipe-max-size).
+const LAST_OUTPUT: usize = 2 << 20;
+
+/// A shorter run is not delayed by returning memory to the kernel.
+const SHORT_RUN: Duration = Duration::from_secs(1);
+
+/// The container that a monitor belongs to.
+pub(super) struct Container {
+    pub engine: Engine,
+    pub id: String,
+    pub name: String,
+}
+
+#[derive(Default)]
+pub(super) struct EventLoop {
+    /// None for an `exec` session, which belongs to one command.
+    pub container: Option<Container>,
+    /// Where commands connect. An `exec` session has no such socket: only the command that started it is attached.
+    pub listener: Option<Listener>,
+    pub clients: Clients,
+    pub log: Log,
+    pub streams: Streams,
+    pub network: Attachment,
+    /// stdin ends with the command that started the container (docker's `StdinOnce`). A detached container keeps its
+    /// stdin, and a terminal stays open when a client leaves.
+    pub stdin_once: bool,
+    pub stop: Option<Stop>,
+    /// The process of the present run; none between two runs.
+    pub(super) running: Option<Running>,
+    pub(super) timers: Timers,
+}
+
+/// A descriptor that woke the loop.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    Exit,
+    Listener,
+    Output(Stream),
+    Input,
+    Client(usize),
+    Network,
+}
+
+/// What ended the waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Event {
+    Exited,
+    RestartDue,
+}
+
+impl EventLoop {
+    /// Returns once the process has ended and its output has been read. The process is still to be reaped.
+    pub(super) fn run_until_exit(&mut self, running: Running) -> Result<Running, Errno> {
+        let mut buffer = vec![0; MAX_PAYLOAD / 2];
+        self.timers.set(Timer::ReturnMemory, Some(SHORT_RUN));
+        self.timers.set(Timer::Network, self.network.timeout());
+        self.running = Some(running);
+        while self.turn(&mut buffer)? != Some(Event::Exited) {}
+        self.timers.set(Timer::ReturnMemory, None);
+        self.timers.set(Timer::Terminal, None);
+        self.drain(&mut buffer);
+        self.running.take().ok_or(Errno::SRCH)
+    }
+
+    /// Serves clients between two runs, until `pause` has passed or the user stops the container.
+    pub(super) fn run_until_restart(&mut self, pause: Duration) -> Result<(), Errno> {
+        self.timers.set(Timer::Restart, Some(pause));
+        while !self.is_stopping() && self.turn(&mut [])? != Some(Event::RestartDue) {}
+        self.timers.set(Timer::Restart, None);
+        Ok(())
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stop.is_some_and(|stop| stop.holds())
+    }
+
+    /// One wait, and what follows from it.
+    fn turn(&mut self, buffer: &mut [u8]) -> Result<Option<Event>, Errno> {
+        let mut event = None;
+        let sources = self.wait()?;
+        // Several of the sources may be the network's, which serves all of its own at once.
+        if sources.iter().any(|source| matches!(source, Source::Network)) {
+            self.serve_network();
+        }
+        for source in sources {
+            match source {
+                Source::Network => {}
+                Source::Exit => event = Some(Event::Exited),
+                Source::Listener => self.accept(),
+                Source::Output(stream) => drop(self.pump(stream, buffer)),
+                Source::Input => self.streams.flush_input(),
+                Source::Client(index) => self.serve_client(index),
+            }
+        }
+        while let Some(timer) = self.timers.take_due() {
+            match timer {
+                // The listener is polled again now that its timer is not set.
+                Timer::Accept => {}
+                Timer::Terminal => self.read_closed_terminal(buffer),
+                Timer::Network => self.serve_network(),
+                Timer::ReturnMemory => hull_sys::memory::give_back(),
+                Timer::Restart => event = event.or(Some(Event::RestartDue)),
+            }
+        }
+        self.forget_clients();
+        Ok(event)
+    }
+
+    /// Waits for the next source or timer. A signal ends the wait without either.
+    fn wait(&self) -> Result<Vec<Source>, Errno> {
+        let mut fds = Vec::with_capacity(8);
+        let mut sources = Vec::with_capacity(8);
+        let mut watch = |source, fd, flags| {
+            sources.push(source);
+            fds.push(PollFd::from_borrowed_fd(fd, flags));
+        };
+        if let Some(running) = &self.running {
+            watch(Source::Exit, running.pidfd.as_fd(), PollFlags::IN);
+        }
+        if let Some(listener) = self.listener.as_ref().filter(|_| !self.timers.is_set(Timer::Accept)) {
+            watch(Source::Listener, listener.as_fd(), PollFlags::IN);
+        }
+        // A full queue is backpressure: what the container writes stays in its pipe.
+        if self.clients.have_room() {
+            for stream in [Stream::Stdout, Stream::Stderr] {
+                if let Some(fd) = self.streams.output_to_poll(stream) {
+                    watch(Source::Output(stream), fd.as_fd(), PollFlags::IN);
+                }
+            }
+        }
+        if let Some((fd, flags)) = self.streams.input_to_poll() {
+            watch(Source::Input, fd.as_fd(), flags);
+        }
+        for (index, client) in self.clients.iter().enumerate() {
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::IN, !client.feeds || self.streams.wants_input());
+            flags.set(PollFlags::OUT, client.has_waiting());
+            watch(Source::Client(index), client.as_fd(), flags);
+        }
+        for (fd, flags) in self.network.descriptors() {
+            watch(Source::Network, fd, flags);
+        }
+        match poll(&mut fds, self.timers.next().and_then(|next| next.try_into().ok()).as_ref()) {
+            Ok(_) => {}
+            Err(Errno::INTR) => return Ok(vec![]),
+            Err(errno) => return Err(errno),
+        }
+        let ready = sources.into_iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
+        Ok(ready.map(|(source, _)| source).collect())
+    }
+
+    fn serve_network(&mut self) {
+        self.network.serve();
+        self.timers.set(Timer::Network, self.network.timeout());
+    }
+
+    fn accept(&mut self) {
+        match self.listener.as_ref().map(Connection::accept) {
+            Some(Ok(connection)) => self.clients.add(Client::new(connection)),
+            // The connection stays in the queue, and poll(2) would report it without end.
+            Some(Err(_)) => self.timers.set(Timer::Accept, Some(RETRY)),
+            None => {}
+        }
+    }
+
+    /// Hands one read of output to the log and the clients; true when there was something.
+    fn pump(&mut self, stream: Stream, buffer: &mut [u8]) -> bool {
+        let found = match self.streams.read(stream, buffer) {
+            Read::Data(length) => {
+                let data = &buffer[..length];
+                self.log.write(stream, data);
+                let message = match stream {
+                    Stream::Stdout => Queued::Stdout(data.to_vec()),
+                    Stream::Stderr => Queued::Stderr(data.to_vec()),
+                };
+                self.clients.broadcast(&message);
+                true
+            }
+            Read::Again => false,
+            Read::End => {
+                self.streams.close_output(stream);
+                false
+            }
+        };
+        if self.streams.is_hung_up() && !self.timers.is_set(Timer::Terminal) {
+            self.timers.set(Timer::Terminal, Some(RETRY));
+        }
+        found
+    }
+
+    fn read_closed_terminal(&mut self, buffer: &mut [u8]) {
+        match self.clients.have_room() {
+            true => drop(self.pump(Stream::Stdout, buffer)),
+            false => self.timers.set(Timer::Terminal, Some(RETRY)),
+        }
+    }
+
+    /// Removes the clients that have disconnected, and what ended with them.
+    fn forget_clients(&mut self) {
+        let left = self.clients.remove_gone();
+        if left.starter && self.stdin_once {
+            self.streams.end_input();
+        }
+        // A freeze lasts as long as the client's connection, whether the client was killed or is done.
+        if left.freezer && !self.clients.has_freezer() {
+            // The container may have ended meanwhile.
+            let _ = self.thaw();
+        }
+    }
+
+    /// What the container wrote before it died is still in its pipes. The clients' queues may hold that much, so no
+    /// client is waited for. There is a limit, because another process may have the other end and go on writing.
+    fn drain(&mut self, buffer: &mut [u8]) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            for _ in 0..LAST_OUTPUT / buffer.len() {
+                if !self.pump(stream, buffer) {
+                    break;
+                }
+            }
+        }
+    }
+}

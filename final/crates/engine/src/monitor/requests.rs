@@ -1,0 +1,146 @@
+//! What the messages of attached commands make the monitor do.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use hull_sys::process;
+
+use super::event_loop::EventLoop;
+use super::stop::Stop;
+use super::timers::Timer;
+use crate::attach::Message;
+use crate::error::{Error, Result};
+use crate::logs::layout::Stream;
+use crate::records::record::Record;
+use crate::records::state::{Phase, State};
+use crate::rootfs::etc;
+
+impl EventLoop {
+    /// Sends a client what waits for it, and handles one message of it.
+    pub(super) fn serve_client(&mut self, index: usize) {
+        let Some(client) = self.clients.get_mut(index) else { return };
+        client.flush();
+        if !is_readable(client.as_fd()) {
+            return;
+        }
+        let mut buffer = Vec::new();
+        match client.connection.receive(&mut buffer) {
+            Ok(Some(Message::Subscribe)) => client.subscribed = true,
+            Ok(Some(Message::Wait)) => client.waits = true,
+            Ok(Some(Message::Stdin(data))) => {
+                client.feeds = true;
+                self.streams.feed(data);
+            }
+            Ok(Some(Message::StdinEnd)) => {
+                if self.stdin_once {
+                    self.streams.end_input();
+                }
+            }
+            // An exec is part of its caller's pipeline, where a writer without a reader ends. A container is not.
+            Ok(Some(Message::OutputClosed { stderr })) if self.container.is_none() => {
+                self.streams.close_pipe(if stderr { Stream::Stderr } else { Stream::Stdout });
+            }
+            Ok(Some(Message::Resize { rows, columns })) => self.streams.resize(rows, columns),
+            Ok(Some(Message::Signal(number))) => self.signal(number),
+            Ok(Some(Message::Freeze)) => self.freeze_for(index),
+            Ok(Some(Message::Stopping { keep })) => self.stop_for(index, keep),
+            Ok(Some(Message::Signalling)) => {
+                // A definite stop is not replaced by a tentative one.
+                if self.stop.is_none_or(|stop| stop.is_tentative()) {
+                    self.stop = Some(Stop::tentative());
+                }
+                self.answer(index, &Message::Started);
+            }
+            Ok(Some(Message::Networks)) => {
+                // A container without a resolver of its own still runs.
+                let _ = self.reload_networks();
+                self.answer(index, &Message::Started);
+            }
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => client.mark_gone(),
+        }
+    }
+
+    /// A client that does not read its answer is not waited for.
+    fn answer(&mut self, index: usize, message: &Message<'_>) {
+        if let Some(client) = self.clients.get_mut(index) {
+            let _ = client.connection.try_send(message);
+        }
+    }
+
+    fn signal(&self, number: u8) {
+        if let Some(running) = &self.running {
+            // A process that has ended takes no signal.
+            let _ = process::pidfd_send_signal(running.pidfd.as_fd(), i32::from(number));
+        }
+    }
+
+    /// Freezes the container until the client disconnects.
+    fn freeze_for(&mut self, index: usize) {
+        match self.freeze() {
+            Ok(()) => {
+                if let Some(client) = self.clients.get_mut(index) {
+                    client.freezes = true;
+                }
+                self.answer(index, &Message::Started);
+            }
+            Err(error) => {
+                let text = error.to_wire();
+                self.answer(index, &Message::Failed { code: error.exit_code(), text: &text });
+            }
+        }
+    }
+
+    /// The state on disk does not change: it records what the user wants, and this freeze ends with the client.
+    fn freeze(&self) -> Result<()> {
+        let Some(container) = &self.container else {
+            return Err(Error::Unsupported("an exec session freezes nothing".into()));
+        };
+        let Some(running) = &self.running else {
+            let name = container.name.clone();
+            return Err(Error::WrongState { verb: "freeze", name, state: "restarting" });
+        };
+        let Some(cgroup) = &running.cgroup else {
+            return Err(Error::Unsupported("freezing needs a cgroup, and this container has none".into()));
+        };
+        Ok(cgroup.freeze()?)
+    }
+
+    /// Thaws what [`Self::freeze`] has frozen, unless the user has paused the container meanwhile.
+    pub(super) fn thaw(&self) -> Result<()> {
+        let (Some(container), Some(running)) = (&self.container, &self.running) else { return Ok(()) };
+        let state = State::load(container.engine.root(), &container.id)?;
+        match &running.cgroup {
+            Some(cgroup) if state.is_none_or(|state| state.phase != Phase::Paused) => Ok(cgroup.thaw()?),
+            _ => Ok(()),
+        }
+    }
+
+    /// The current run is the last one. The answer tells the client that no restart can come before its signal.
+    fn stop_for(&mut self, index: usize, keep: bool) {
+        self.stop = Some(Stop::definite(keep));
+        // On cgroup v1 a frozen process does not even take SIGKILL.
+        let was_frozen = self.clients.has_freezer();
+        self.clients.forget_freezers();
+        if was_frozen {
+            // The client that stops the container goes on to kill it, and thaws it for that.
+            let _ = self.thaw();
+        }
+        self.answer(index, &Message::Started);
+    }
+
+    /// The container has been connected to a network, or disconnected from one.
+    fn reload_networks(&mut self) -> Result<()> {
+        let refreshed = self.network.refresh();
+        self.timers.set(Timer::Network, self.network.timeout());
+        if let (true, Some(container)) = (refreshed?, &self.container) {
+            let record = Record::load(container.engine.root(), &container.id)?;
+            etc::name_own_resolver(&container.engine, &record)?;
+        }
+        Ok(())
+    }
+}
+
+fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    hull_sys::wait::until_readable(fd, Some(Duration::ZERO)) == Ok(true)
+}
