@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use hull_engine::options::{CreateOptions, NetworkMode, NetworkOption, Program};
+use hull_engine::options::{CreateOptions, NetworkMode, NetworkOption, UserModeNetwork};
 use hull_network::mac::Mac;
 use hull_network::ports::{self, Mapping, Port};
 
@@ -140,8 +140,8 @@ fn network(text: &str) -> Result<Network, String> {
     match text.split_once(':').unwrap_or((text, "")) {
         ("none", "") => return Ok(Network::Mode(NetworkMode::None)),
         ("host", "") => return Ok(Network::Mode(NetworkMode::Host)),
-        ("pasta", "") => return Ok(Network::Mode(NetworkMode::Program(Program::Pasta))),
-        ("slirp4netns", "") => return Ok(Network::Mode(NetworkMode::Program(Program::Slirp4netns))),
+        ("pasta", "") => return Ok(Network::Mode(NetworkMode::UserMode(UserModeNetwork::Pasta))),
+        ("slirp4netns", "") => return Ok(Network::Mode(NetworkMode::UserMode(UserModeNetwork::Slirp4netns))),
         ("container", name) if !name.is_empty() => {
             return Ok(Network::Mode(NetworkMode::Container(name.to_owned())));
         }

@@ -237,7 +237,7 @@ impl Daemon {
                 .transpose()?,
             range: self.fixed_cidr.as_ref().map(|text| around("fixed-cidr", text)).transpose()?,
             mtu: self.mtu.filter(|mtu| *mtu > 0),
-            between_containers: self.icc,
+            inter_container: self.icc,
             masquerade: self.ip_masq,
             host_ip: self.ip.filter(|ip| !ip.is_unspecified()),
             pools: self.default_address_pools.iter().map(pool).collect::<Result<_>>()?,

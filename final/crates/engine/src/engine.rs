@@ -18,7 +18,7 @@ pub struct NetworkDefaults {
     /// The part of the subnet from which containers get addresses.
     pub range: Option<(IpAddr, u8)>,
     pub mtu: Option<u32>,
-    pub between_containers: Option<bool>,
+    pub inter_container: Option<bool>,
     pub masquerade: Option<bool>,
     /// The host address for published ports that name none.
     pub host_ip: Option<IpAddr>,

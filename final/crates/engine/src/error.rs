@@ -52,7 +52,7 @@ pub enum Error {
     NetworkInUse { network: String, user: String },
     /// Of the program that carries an ordinary user's packets.
     #[error("{what}: {why}")]
-    Carrier { what: String, why: String },
+    UserMode { what: String, why: String },
     #[error(transparent)]
     Network(#[from] hull_network::Error),
     #[error(transparent)]
@@ -83,11 +83,11 @@ impl Error {
             Self::NetworkInUse { network, user } => {
                 Some(format!("stop the container, or: hull network disconnect {network} {user}"))
             }
-            Self::Carrier { why, .. } if why.starts_with("/dev/net/tun") => {
+            Self::UserMode { why, .. } if why.starts_with("/dev/net/tun") => {
                 Some("let root make it yours to open (modprobe tun; chmod 666 /dev/net/tun), or use --network host".into())
             }
-            Self::Carrier { .. } => Some(crate::net::CARRIER_HINT.into()),
-            Self::NoSuchDriver(name) => Some(crate::net::instead_of(name).into()),
+            Self::UserMode { .. } => Some(crate::net::USER_MODE_HINT.into()),
+            Self::NoSuchDriver(name) => Some(crate::net::driver_hint(name).into()),
             Self::Parent { hint, .. } => Some(hint.clone()),
             Self::NoSuchNetwork(_) => Some("hull network ls lists the networks there are".into()),
             Self::NoSuchContainer(_) => Some("hull ps -a lists the containers there are".into()),

@@ -13,13 +13,13 @@
 //! published [`ports`] in and keeps networks apart. [`names`] lets containers find each other. No other program is run for any of it.
 
 pub mod addresses;
-pub mod connections;
+pub mod conntrack;
+pub mod dns;
 mod error;
+pub mod iptables_legacy;
 pub mod leases;
-pub mod legacy;
 pub mod links;
 pub mod mac;
-pub mod names;
 pub mod namespace;
 pub mod netlink;
 pub mod nftables;

@@ -110,7 +110,7 @@ impl Engine {
             }
         }
         // On a user-defined network the name itself is stored, and resolved each time it is asked for.
-        if crate::net::in_hosts(&resolved) {
+        if crate::net::links_are_in_hosts(&resolved) {
             for (container, _) in &mut resolved.links {
                 *container = self.resolve(container)?;
             }

@@ -65,7 +65,7 @@ impl RunningContainer {
     }
 
     /// Tells the monitor that the container's networks have changed, and waits until its resolver knows them.
-    pub(crate) fn say_networks(&self, name: &str) -> Result<()> {
+    pub(crate) fn notify_networks_changed(&self, name: &str) -> Result<()> {
         let connection = self.connection.as_ref().filter(|_| self.tell(&Message::Networks));
         match connection.map_or(Ok(true), |connection| readable(connection, Some(ANSWER_TIMEOUT)))? {
             true => Ok(()),

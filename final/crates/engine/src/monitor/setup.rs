@@ -70,7 +70,7 @@ pub(super) fn start(
     };
     let seccomp_cache = engine.root().run().join("seccomp");
     if let NetworkMode::Container(other) = &record.options.network {
-        crate::net::note_shared(engine, other)?;
+        crate::net::mark_shared(engine, other)?;
     }
     network.prepare(engine, record)?;
     let mut created = hull_runtime::spawn(hull_runtime::CreateOptions {

@@ -10,20 +10,20 @@ use hull_network::mac::Mac;
 use hull_network::namespace;
 use hull_network::netlink::Socket;
 use hull_network::pool::Pool;
-use hull_network::ports::{self, EVERYWHERE, Held, Mapping, Transport};
+use hull_network::ports::{self, EVERYWHERE, Mapping, ReservedPort, Transport};
 use hull_storage::process_id::ProcessId;
 use rustix::event::PollFlags;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::bridge::{self, Sockets};
-use super::cable::{plug_in, unplug};
-use super::carrier::{self, Carrier};
-use super::endpoint::{self, Endpoint, Places};
-use super::names::{Names, has_resolver};
+use super::drivers::bridge::{self, Sockets};
+use super::drivers::user_mode::{self, UserModeProcess};
+use super::endpoint::{self, Endpoint, NetworkState};
+use super::inspect::PublishedPort;
+use super::interfaces::{attach, detach};
+use super::proxy::Proxies;
 use super::record::NetworkRecord;
-use super::relay::Relays;
-use super::show::PublishedPort;
-use super::{ended, expose};
+use super::resolver::{ContainerResolver, has_resolver};
+use super::{expose, stale};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::records::ids::random;
@@ -35,7 +35,7 @@ use crate::records::record::Record;
 #[derive(Default)]
 pub(crate) struct Attachment {
     /// Nobody else gets these ports while the monitor lives.
-    held: Vec<Held>,
+    held: Vec<ReservedPort>,
     /// How many descriptors a process may have where the container comes from, if the ports took more.
     descriptors_before: Option<Rlimit>,
     /// While a start or an end lasts.
@@ -46,12 +46,12 @@ pub(crate) struct Attachment {
     ended: Vec<Endpoint>,
     /// Links whose rules and cables have gone since the container ran. Others may have come without our knowing.
     unplugged: Vec<String>,
-    names: Option<Names>,
-    relays: Relays,
+    names: Option<ContainerResolver>,
+    proxies: Proxies,
     /// In the container's namespace, likewise.
     inside: Option<Socket>,
     /// An ordinary user's.
-    carrier: Option<Carrier>,
+    user_mode: Option<UserModeProcess>,
     /// The container that runs, with a process of its own.
     running: Option<(Engine, String, i32)>,
     /// The container's endpoints as last seen on disk, because the run root can be emptied while it runs.
@@ -63,10 +63,10 @@ impl Attachment {
     pub(crate) fn plan(engine: &Engine, record: &Record, monitor: &ProcessId) -> Result<Self> {
         match record.options.network {
             NetworkMode::Networks => {}
-            NetworkMode::Program(_) => return Self::plan_carrier(engine, record),
+            NetworkMode::UserMode(_) => return Self::plan_carrier(engine, record),
             _ => return Ok(Self::default()),
         }
-        let mut places = Places::default();
+        let mut places = NetworkState::default();
         let planned = Self::take(engine, record, monitor, &mut places);
         let planned = planned.and_then(|planned| {
             places.store(engine, &record.id)?;
@@ -74,53 +74,68 @@ impl Attachment {
         });
         if planned.is_err() {
             // The first error is the one to tell.
-            let _ = give_back(engine, &record.id, &places.endpoints);
+            let _ = release_addresses(engine, &record.id, &places.endpoints);
         }
         planned
     }
 
     /// Chooses the ports that a program is to listen on. It takes them itself: until then they are held here.
     fn plan_carrier(engine: &Engine, record: &Record) -> Result<Self> {
-        let held = ports::hold(&record.mappings(), EVERYWHERE)?;
-        let places = Places { carried: held.iter().map(PublishedPort::from).collect(), ..Places::default() };
+        let held = ports::reserve(&record.mappings(), EVERYWHERE)?;
+        let places = NetworkState {
+            carried: held.iter().map(PublishedPort::from).collect(),
+            ..NetworkState::default()
+        };
         places.store(engine, &record.id)?;
         Ok(Self { held, ..Self::default() })
     }
 
-    fn take(engine: &Engine, record: &Record, monitor: &ProcessId, places: &mut Places) -> Result<Self> {
+    fn take(
+        engine: &Engine,
+        record: &Record,
+        monitor: &ProcessId,
+        places: &mut NetworkState,
+    ) -> Result<Self> {
         let mut sockets = Sockets::open()?;
         for (number, option) in record.options.networks.iter().enumerate() {
             let interface = format!("eth{number}");
-            places.endpoints.push(take_place(engine, record, option, interface, monitor, &mut sockets)?);
+            places.endpoints.push(allocate_endpoint(
+                engine,
+                record,
+                option,
+                interface,
+                monitor,
+                &mut sockets,
+            )?);
         }
         let mut attachment = Self { sockets: Some(sockets), ..Self::default() };
         let mappings = record.mappings();
         attachment.descriptors_before = allow_descriptors(2 * mappings.len());
-        attachment.held = hold_ports(places, &mappings)?;
+        attachment.held = reserve_ports(places, &mappings)?;
         Ok(attachment)
     }
 
     /// What has to be there before the container's first process: the namespace that it joins, if it does not make it.
     pub(crate) fn prepare(&mut self, engine: &Engine, record: &Record) -> Result<()> {
-        if let NetworkMode::Program(program) = record.options.network {
+        if let NetworkMode::UserMode(program) = record.options.network {
             // Its program takes them now.
             self.held.clear();
-            let ports = Places::load(engine, &record.id)?.carried;
+            let ports = NetworkState::load(engine, &record.id)?.carried;
             let directory = engine.root().container_run_dir(&record.id);
-            self.carrier = Some(carrier::start(program, &directory, &ports)?);
+            self.user_mode = Some(user_mode::start(program, &directory, &ports)?);
         }
         Ok(())
     }
 
     /// The container's first process is in its namespaces.
     pub(crate) fn joined(&mut self) {
-        self.carrier.iter_mut().for_each(Carrier::let_go);
+        self.user_mode.iter_mut().for_each(UserModeProcess::let_go);
     }
 
     /// Plugs the container in: `pid` is any process in its network namespace.
     pub(crate) fn connect(&mut self, engine: &Engine, record: &Record, pid: i32) -> Result<()> {
-        if let Some(carrier) = &self.carrier {
-            return carrier.await_ready(&Places::load(engine, &record.id)?.carried);
+        if let Some(user_mode) = &self.user_mode {
+            return user_mode.await_ready(&NetworkState::load(engine, &record.id)?.carried);
         }
         self.runs_once = record.options.restart == RestartPolicy::No;
         let endpoints = endpoint::endpoints(engine, &record.id)?;
@@ -133,9 +148,9 @@ impl Attachment {
         }
         let inside = namespace::of_process(pid)?;
         self.unplugged.clear();
-        plug_in(engine, &endpoints, &inside, self.sockets()?)?;
+        attach(engine, &endpoints, &inside, self.sockets()?)?;
         if has_resolver(&endpoints) {
-            let (names, socket) = Names::open(engine, record, &endpoints, &inside)?;
+            let (names, socket) = ContainerResolver::open(engine, record, &endpoints, &inside)?;
             self.names = Some(names);
             self.inside = Some(socket);
         }
@@ -151,7 +166,7 @@ impl Attachment {
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
         let held = if self.running.is_some() { self.held.as_slice() } else { &[] };
         let names = self.names.iter().flat_map(|names| names.resolver.descriptors());
-        names.chain(self.relays.descriptors(held))
+        names.chain(self.proxies.descriptors(held))
     }
 
     /// When [`Self::serve`] is due though nothing has come.
@@ -160,10 +175,10 @@ impl Attachment {
     }
 
     pub(crate) fn serve(&mut self) {
-        self.names.iter_mut().for_each(Names::serve);
+        self.names.iter_mut().for_each(ContainerResolver::serve);
         if let Some((engine, id, _)) = &self.running {
             // Without a known endpoint there is no target, and the connection is closed.
-            self.relays.serve(&self.held, || endpoint::endpoints(engine, id).unwrap_or_default());
+            self.proxies.serve(&self.held, || endpoint::endpoints(engine, id).unwrap_or_default());
         }
     }
 
@@ -180,7 +195,8 @@ impl Attachment {
         let needs_resolver = has_resolver(&endpoints);
         if needs_resolver {
             let record = Record::load(engine.root(), id)?;
-            let (names, socket) = Names::open(engine, &record, &endpoints, &namespace::of_process(*pid)?)?;
+            let (names, socket) =
+                ContainerResolver::open(engine, &record, &endpoints, &namespace::of_process(*pid)?)?;
             self.names = Some(names);
             self.inside = Some(socket);
         }
@@ -203,9 +219,9 @@ impl Attachment {
 
     /// The container has ended: its rules go, its addresses and ports stay for another run.
     pub(crate) fn disconnect(&mut self, engine: &Engine, id: &str) -> Result<()> {
-        self.relays.end();
+        self.proxies.end();
         // Its sockets would keep the namespace.
-        (self.names, self.inside, self.running, self.carrier) = (None, None, None, None);
+        (self.names, self.inside, self.running, self.user_mode) = (None, None, None, None);
         let suspended = expose::suspend(engine, id);
         let mut endpoints = self.endpoints(engine, id)?;
         endpoints.retain(|endpoint| !self.unplugged.contains(&endpoint.link));
@@ -216,7 +232,7 @@ impl Attachment {
         let is_quiet = self.runs_once
             && endpoint::changed(engine, id).is_some()
             && endpoints.iter().all(|endpoint| endpoint.published.is_empty());
-        unplug(engine, id, &endpoints, !is_quiet, self.sockets()?)?;
+        detach(engine, id, &endpoints, !is_quiet, self.sockets()?)?;
         if is_quiet {
             self.ended.extend(endpoints.iter().cloned());
         }
@@ -239,17 +255,17 @@ impl Attachment {
         let unplugged = self.disconnect(engine, id);
         // A port that is free has no rule any more.
         self.held.clear();
-        let given = give_back(engine, id, &endpoints);
+        let given = release_addresses(engine, id, &endpoints);
         // Only now: an address that somebody still has stays with them.
         let ended = std::mem::take(&mut self.ended);
         let left =
-            if ended.is_empty() { Ok(()) } else { ended::leave(engine, &ended, &mut self.sockets()?.filter) };
+            if ended.is_empty() { Ok(()) } else { stale::leave(engine, &ended, &mut self.sockets()?.filter) };
         let hidden = expose::forget(engine, id);
         unplugged.and(given).and(left).and(hidden).and_then(|()| endpoint::forget(engine, id))?;
         if endpoints.is_empty() {
             Ok(())
         } else {
-            ended::sweep_if_due(engine, &endpoints, &mut self.sockets()?.filter)
+            stale::sweep_if_due(engine, &endpoints, &mut self.sockets()?.filter)
         }
     }
 }
@@ -266,7 +282,7 @@ fn allow_descriptors(ports: usize) -> Option<Rlimit> {
 const OTHER_DESCRIPTORS: u64 = 256;
 
 /// An address from each of the network's pools.
-pub(super) fn take_place(
+pub(super) fn allocate_endpoint(
     engine: &Engine,
     record: &Record,
     option: &NetworkOption,
@@ -328,9 +344,9 @@ fn pools(network: &NetworkRecord, route: &mut Socket) -> Result<Vec<Pool>> {
 }
 
 /// Takes ports of the host for the container's.
-fn hold_ports(places: &mut Places, mappings: &[Mapping]) -> Result<Vec<Held>> {
+fn reserve_ports(places: &mut NetworkState, mappings: &[Mapping]) -> Result<Vec<ReservedPort>> {
     // What is said of a network's ports counts for the one they are led over.
-    let network = places.endpoints.iter().map(|endpoint| &endpoint.network).find(|n| n.has_way_in());
+    let network = places.endpoints.iter().map(|endpoint| &endpoint.network).find(|n| n.has_ingress());
     let on_lan = |endpoint: &&Endpoint| endpoint.network.driver.is_on_lan();
     if let (None, false, Some(endpoint)) =
         (network, mappings.is_empty(), places.endpoints.iter().find(on_lan))
@@ -340,7 +356,7 @@ fn hold_ports(places: &mut Places, mappings: &[Mapping]) -> Result<Vec<Held>> {
         return Err(Error::Invalid { what, why });
     }
     let host_ip = network.and_then(|network| network.host_ip);
-    let mut held = ports::hold(mappings, host_ip.unwrap_or(EVERYWHERE))?;
+    let mut held = ports::reserve(mappings, host_ip.unwrap_or(EVERYWHERE))?;
     let has_ipv6 = network.is_some_and(|network| network.has_ipv6());
     // A port without an address is published on all addresses of both families, under the same number.
     let everywhere = mappings.iter().zip(&held).filter(|(mapping, _)| mapping.host_ip.is_none());
@@ -353,23 +369,23 @@ fn hold_ports(places: &mut Places, mappings: &[Mapping]) -> Result<Vec<Held>> {
         })
         .collect();
     if has_ipv6 {
-        held.extend(ports::hold(&both, Ipv6Addr::UNSPECIFIED.into())?);
+        held.extend(ports::reserve(&both, Ipv6Addr::UNSPECIFIED.into())?);
     }
-    let (relayed, led): (Vec<_>, Vec<_>) = held
+    let (proxied, led): (Vec<_>, Vec<_>) = held
         .iter()
         .map(PublishedPort::from)
-        .partition(|port| is_relayed(port, has_ipv6) && network.is_some());
+        .partition(|port| needs_proxy(port, has_ipv6) && network.is_some());
     let name = network.map(|network| network.name.clone());
-    (places.relayed, places.waiting) = (relayed, led);
+    (places.proxied, places.waiting) = (proxied, led);
     places.publish();
     if !has_ipv6 {
         // A failure is ignored: the host may have no IPv6, or a server of its own at ::1.
         let at_loopback = both.iter().filter(|mapping| mapping.container.transport == Transport::Tcp);
         let at_loopback =
-            at_loopback.filter_map(|mapping| ports::hold(std::slice::from_ref(mapping), EVERYWHERE).ok());
+            at_loopback.filter_map(|mapping| ports::reserve(std::slice::from_ref(mapping), EVERYWHERE).ok());
         held.extend(at_loopback.flatten());
     }
-    held.iter_mut().for_each(Held::listen);
+    held.iter_mut().for_each(ReservedPort::listen);
     match (places.waiting.first(), name) {
         (Some(port), Some(network)) => Err(Error::Invalid {
             what: format!("port mapping {} to {}", port.host, port.container),
@@ -380,13 +396,13 @@ fn hold_ports(places: &mut Places, mappings: &[Mapping]) -> Result<Vec<Held>> {
 }
 
 /// True for a port that no nftables rule can forward, so that a process copies its connections.
-fn is_relayed(port: &PublishedPort, has_ipv6: bool) -> bool {
+fn needs_proxy(port: &PublishedPort, has_ipv6: bool) -> bool {
     let IpAddr::V6(ip) = port.host.ip() else { return false };
     port.container.transport == Transport::Tcp && (ip.is_loopback() || !has_ipv6)
 }
 
 /// Ends the leases; the addresses rest.
-pub(super) fn give_back(engine: &Engine, id: &str, endpoints: &[Endpoint]) -> Result<()> {
+pub(super) fn release_addresses(engine: &Engine, id: &str, endpoints: &[Endpoint]) -> Result<()> {
     let mut first = Ok(());
     // If the run root was emptied, the leases have gone with it.
     let there = |endpoint: &&Endpoint| engine.network_run_dir(&endpoint.network.name).exists();

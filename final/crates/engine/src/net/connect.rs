@@ -3,14 +3,14 @@
 //! A running container's new place is held by its monitor's process, as if the monitor had taken it, and the monitor
 //! finds it in `network.json` when the container ends. All of it happens under the container's lock.
 
-use hull_network::connections::forget_udp;
+use hull_network::conntrack::forget_udp;
 use hull_network::namespace;
 use hull_network::netlink::{Protocol, Socket};
 
-use super::attachment::{give_back, take_place};
-use super::bridge::{self, Sockets};
-use super::cable::{add_default_route, lead_ports, plug_in, remove_cables, udp_ports};
-use super::endpoint::{Endpoint, Places};
+use super::attachment::{allocate_endpoint, release_addresses};
+use super::drivers::bridge::{self, Sockets};
+use super::endpoint::{Endpoint, NetworkState};
+use super::interfaces::{add_default_route, attach, forward_ports, remove_interfaces, udp_ports};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::records::options::{NetworkMode, NetworkOption};
@@ -48,14 +48,14 @@ impl Engine {
 
     /// Whose names they are.
     fn tell_monitor(&self, record: &Record) -> Result<()> {
-        self.running(&record.id)?.map_or(Ok(()), |running| running.say_networks(&record.name))
+        self.running(&record.id)?.map_or(Ok(()), |running| running.notify_networks_changed(&record.name))
     }
 
     fn plug_into(&self, record: &Record, option: &NetworkOption, state: &State) -> Result<()> {
-        let before = Places::load(self, &record.id)?;
+        let before = NetworkState::load(self, &record.id)?;
         let mut sockets = Sockets::open()?;
         let interface = free_interface(&before.endpoints);
-        let place = take_place(self, record, option, interface, &state.monitor, &mut sockets)?;
+        let place = allocate_endpoint(self, record, option, interface, &state.monitor, &mut sockets)?;
         let mut after = before.clone();
         after.endpoints.push(place.clone());
         // Ports that waited for a network with a way in are led over this one.
@@ -64,7 +64,7 @@ impl Engine {
         let plugged = after.store(self, &record.id).and_then(|()| match &state.init {
             Some(init) => {
                 let inside = namespace::of_process(init.pid)?;
-                plug_in(self, std::slice::from_ref(place), &inside, &mut sockets)
+                attach(self, std::slice::from_ref(place), &inside, &mut sockets)
             }
             // Between a death and the next start, which will plug it in.
             None => Ok(()),
@@ -94,13 +94,13 @@ impl Engine {
                 why: "it is not on that network".into(),
             });
         }
-        let mut places = Places::load(self, &id)?;
+        let mut places = NetworkState::load(self, &id)?;
         if let Some(gone) = places.remove(&name) {
             let mut sockets = Sockets::open()?;
             self.take_away(&record, &gone, &places, &mut sockets)?;
             let snapshot = Snapshot::take(self.root(), &id)?;
             if let Some(pid) = snapshot.init_pid() {
-                lead_ports(self, &places.endpoints, &mut sockets)?;
+                forward_ports(self, &places.endpoints, &mut sockets)?;
                 // The way out may have gone with it.
                 let inside = namespace::of_process(pid)?;
                 let mut inner = Socket::inside(std::os::fd::AsFd::as_fd(&inside), Protocol::Route)?;
@@ -118,15 +118,15 @@ impl Engine {
         &self,
         record: &Record,
         gone: &Endpoint,
-        rest: &Places,
+        rest: &NetworkState,
         sockets: &mut Sockets,
     ) -> Result<()> {
         let gone = std::slice::from_ref(gone);
-        remove_cables(self, &record.id, gone, &mut sockets.route)?;
+        remove_interfaces(self, &record.id, gone, &mut sockets.route)?;
         let rules: Vec<_> = gone.iter().filter_map(Endpoint::rules).collect();
         bridge::table(self).detach(&mut sockets.filter, &rules)?;
         forget_udp(&mut sockets.filter, &udp_ports(gone))?;
-        give_back(self, &record.id, gone)?;
+        release_addresses(self, &record.id, gone)?;
         rest.store(self, &record.id)
     }
 }
@@ -136,7 +136,7 @@ fn check_mode(record: &Record, verb: &str) -> Result<()> {
         NetworkMode::Networks => return Ok(()),
         NetworkMode::Host => "it has the host's network",
         NetworkMode::Container(_) => "it has another container's network",
-        NetworkMode::Program(program) => {
+        NetworkMode::UserMode(program) => {
             let mode = format!("its packets are carried by {}", program.name());
             return Err(Error::Unsupported(format!("cannot {verb} container {}: {mode}", record.name)));
         }

@@ -11,8 +11,8 @@ use hull_storage::file;
 use hull_storage::lock::Lock;
 use hull_storage::root::make_dirs;
 
-use super::bridge::{self, conflict};
-use super::driver::Driver;
+use super::drivers::Driver;
+use super::drivers::bridge::{self, conflict};
 use super::record::{DEFAULT, NetworkRecord};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -35,7 +35,7 @@ pub struct NetworkOptions {
     pub options: BTreeMap<String, String>,
 }
 
-/// Names that mean something else, to hull or to docker.
+/// ContainerResolver that mean something else, to hull or to docker.
 const RESERVED: [&str; 5] = [DEFAULT, "host", "none", "default", "container"];
 
 /// How the names begin of the links that hull makes: the default networks' bridges, the others', and containers' cables.
@@ -68,7 +68,7 @@ impl Engine {
             pools,
             internal: options.internal,
             masquerade: true,
-            between_containers: true,
+            inter_container: true,
             mtu: None,
             host_ip: None,
             labels: options.labels.clone(),
@@ -217,7 +217,7 @@ fn apply(network: &mut NetworkRecord, key: &str, value: &str) -> Result<()> {
             }
             network.link = value.to_owned();
         }
-        "bridge.enable_icc" => network.between_containers = switch()?,
+        "bridge.enable_icc" => network.inter_container = switch()?,
         "bridge.enable_ip_masquerade" => network.masquerade = switch()?,
         "bridge.host_binding_ipv4" => {
             let address: Ipv4Addr = value.parse().map_err(|_| invalid("it is no IPv4 address"))?;

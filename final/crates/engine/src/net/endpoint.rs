@@ -10,8 +10,8 @@ use hull_network::ports::Port;
 use hull_storage::file;
 use serde::{Deserialize, Serialize};
 
+use super::inspect::PublishedPort;
 use super::record::NetworkRecord;
-use super::show::PublishedPort;
 use crate::engine::Engine;
 use crate::error::Result;
 
@@ -32,20 +32,20 @@ pub(crate) struct Endpoint {
 
 /// Content of `network.json`.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
-pub(super) struct Places {
+pub(super) struct NetworkState {
     pub endpoints: Vec<Endpoint>,
     /// Ports that the container's monitor holds, and that none of its networks leads in: it is on none that could.
     #[serde(default)]
     pub waiting: Vec<PublishedPort>,
     /// Ports whose connections a process copies, because no rule can forward them.
-    #[serde(default)]
-    pub relayed: Vec<PublishedPort>,
+    #[serde(default, rename = "relayed")]
+    pub proxied: Vec<PublishedPort>,
     /// Ports that a program of an ordinary user's leads in.
     #[serde(default)]
     pub carried: Vec<PublishedPort>,
 }
 
-impl Places {
+impl NetworkState {
     pub(super) fn load(engine: &Engine, id: &str) -> Result<Self> {
         Ok(file::read_json(&path(engine, id))?.unwrap_or_default())
     }
@@ -58,7 +58,7 @@ impl Places {
     pub(super) fn publish(&mut self) {
         let endpoints = &mut self.endpoints;
         self.waiting.retain(|port| {
-            let inward = endpoints.iter_mut().filter(|endpoint| endpoint.network.has_way_in());
+            let inward = endpoints.iter_mut().filter(|endpoint| endpoint.network.has_ingress());
             let led = |endpoint: &mut Endpoint| {
                 let published = endpoint.publish(port.host, port.container);
                 published.map(|published| endpoint.published.push(published))
@@ -79,7 +79,7 @@ impl Places {
 
 /// The places a container has; none when it does not run, or has no network of its own.
 pub(crate) fn endpoints(engine: &Engine, id: &str) -> Result<Vec<Endpoint>> {
-    Ok(Places::load(engine, id)?.endpoints)
+    Ok(NetworkState::load(engine, id)?.endpoints)
 }
 
 pub(super) fn forget(engine: &Engine, id: &str) -> Result<()> {

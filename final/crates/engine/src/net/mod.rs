@@ -3,7 +3,7 @@
 //! ```text
 //! record      a network: what was asked, and which addresses it has
 //! driver      what its containers are plugged into
-//! carrier     an ordinary user's instead: pasta or slirp4netns
+//! user_mode     an ordinary user's instead: pasta or slirp4netns
 //! bridge      its link on the host, made when the first container needs it, and kept
 //! macvlan     containers on the host's LAN, with nothing of theirs on the host
 //! parent      a link of the host's that a network shares
@@ -28,42 +28,39 @@
 //! kill, and whoever clears the container finds them by that file.
 
 mod attachment;
-mod bridge;
-mod cable;
-mod carrier;
 mod connect;
 mod create;
-mod driver;
-mod ended;
+mod drivers;
 mod endpoint;
 mod expose;
-mod link;
-mod macvlan;
-mod names;
-mod parent;
+mod inspect;
+mod interfaces;
+mod legacy_links;
+mod proxy;
 mod record;
 mod recover;
-mod relay;
 mod reload;
-mod show;
+mod resolver;
+mod stale;
 mod trace;
 mod verbs;
-mod vxlan;
 
 pub(crate) use attachment::Attachment;
 pub(crate) use attachment::gateway;
-pub(crate) use carrier::{address as carried_address, namespace_file, resolver as carried_resolver};
 pub use create::NetworkOptions;
-pub(crate) use driver::instead_of;
+pub(crate) use drivers::driver_hint;
+pub(crate) use drivers::user_mode::{
+    address as user_mode_address, namespace_file, resolver as user_mode_resolver,
+};
 pub(crate) use endpoint::{Endpoint, endpoints};
-pub(crate) use link::{in_hosts, linked, variables as link_variables};
-pub(crate) use names::{has_resolver, rename};
-pub use record::{DEFAULT, NetworkRecord};
-pub(crate) use recover::{clear, clear_lost, note_shared};
-pub use show::PublishedPort;
-pub(crate) use show::{
+pub use inspect::PublishedPort;
+pub(crate) use inspect::{
     exposed_ports, network_mode, network_names, network_settings, port_bindings, ports_column, published_on,
 };
+pub(crate) use legacy_links::{hosts_lines, links_are_in_hosts, variables as link_variables};
+pub use record::{DEFAULT, NetworkRecord};
+pub(crate) use recover::{clear, clear_lost, mark_shared};
+pub(crate) use resolver::{has_resolver, rename};
 
 use std::net::{Ipv4Addr, UdpSocket};
 
@@ -75,7 +72,7 @@ use crate::records::options::{CreateOptions, NetworkMode};
 use crate::rootless::is_installed;
 
 /// What an ordinary user can do for a network.
-pub(crate) const CARRIER_HINT: &str = "an ordinary user's packets are carried by slirp4netns (apt install \
+pub(crate) const USER_MODE_HINT: &str = "an ordinary user's packets are carried by slirp4netns (apt install \
      slirp4netns) or pasta (apt install passt), which open /dev/net/tun; or use --network host, or sudo";
 
 /// Refuses what the machine, or an ordinary user's default, cannot give.
@@ -83,17 +80,17 @@ pub(crate) fn check_mode(options: &CreateOptions) -> Result<()> {
     match &options.network {
         NetworkMode::None if !options.publish.is_empty() && hull_sys::process::in_user_namespace() => {
             let what = "-p: an ordinary user's containers have no network of their own here".into();
-            let why = carrier::usual().err().unwrap_or_else(|| "--network none".into());
-            Err(Error::Carrier { what, why })
+            let why = drivers::user_mode::usual().err().unwrap_or_else(|| "--network none".into());
+            Err(Error::UserMode { what, why })
         }
-        NetworkMode::Program(program) if !hull_sys::process::in_user_namespace() => {
+        NetworkMode::UserMode(program) if !hull_sys::process::in_user_namespace() => {
             Err(Error::Unsupported(format!(
                 "--network {}: that is for an ordinary user; root has networks: --network bridge",
                 program.name()
             )))
         }
         NetworkMode::Networks if hull_sys::process::in_user_namespace() => check_rights(),
-        NetworkMode::Program(program) if !is_installed(program.name()) => Err(Error::Carrier {
+        NetworkMode::UserMode(program) if !is_installed(program.name()) => Err(Error::UserMode {
             what: format!("--network {}", program.name()),
             why: format!("it is not installed: apt install {}", program.package()),
         }),
@@ -107,7 +104,7 @@ pub(crate) fn check_rights() -> Result<()> {
     let may = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map(|socket| setsockopt(&socket, Mark, &0).is_ok());
     match may.unwrap_or(true) {
         true => Ok(()),
-        false => Err(Error::Carrier {
+        false => Err(Error::UserMode {
             what: "no network can be made on the host".into(),
             why: "that takes CAP_NET_ADMIN".into(),
         }),
@@ -118,7 +115,7 @@ pub(crate) fn check_rights() -> Result<()> {
 /// is one, and else nothing but `lo`.
 pub(crate) fn default_mode() -> NetworkMode {
     match hull_sys::process::in_user_namespace() {
-        true => carrier::usual().map_or(NetworkMode::None, NetworkMode::Program),
+        true => drivers::user_mode::usual().map_or(NetworkMode::None, NetworkMode::UserMode),
         false => NetworkMode::Networks,
     }
 }

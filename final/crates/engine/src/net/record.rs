@@ -17,7 +17,7 @@ use hull_storage::lock::Lock;
 use hull_storage::root::make_dirs;
 use serde::{Deserialize, Serialize};
 
-use super::driver::Driver;
+use super::drivers::Driver;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::records::time::Timestamp;
@@ -41,7 +41,9 @@ pub struct NetworkRecord {
     /// No way out and none in.
     pub internal: bool,
     pub masquerade: bool,
-    pub between_containers: bool,
+    /// Whether its containers may communicate with each other (docker's `enable_icc`).
+    #[serde(rename = "between_containers")]
+    pub inter_container: bool,
     /// None: the default route's.
     pub mtu: Option<u32>,
     /// Where ports are published that name no address.
@@ -63,7 +65,7 @@ impl NetworkRecord {
     }
 
     /// Whether published ports can lead in over this network.
-    pub(super) fn has_way_in(&self) -> bool {
+    pub(super) fn has_ingress(&self) -> bool {
         !self.internal && !self.driver.is_on_lan()
     }
 
@@ -74,7 +76,7 @@ impl NetworkRecord {
             bridge: &self.link,
             internal: self.internal || on_lan,
             masquerade: self.masquerade && !on_lan,
-            between_containers: self.between_containers,
+            inter_container: self.inter_container,
             tunnel: match &self.driver {
                 Driver::Vxlan(vxlan) => Some(vxlan.rules()),
                 _ => None,
@@ -124,12 +126,12 @@ impl Engine {
         }
     }
 
-    /// Held while a container takes its place.
+    /// ReservedPort while a container takes its place.
     pub(super) fn lock_network_in_use(&self, name: &str) -> Result<Lock> {
         Ok(Lock::shared(&self.network_lock_file(name)?)?)
     }
 
-    /// Held while the network, or its link, is made or removed.
+    /// ReservedPort while the network, or its link, is made or removed.
     pub(super) fn lock_network(&self, name: &str) -> Result<Lock> {
         Ok(Lock::exclusive(&self.network_lock_file(name)?)?)
     }

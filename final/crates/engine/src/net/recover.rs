@@ -4,10 +4,10 @@ use std::fs::File;
 
 use hull_network::leases::Leases;
 
-use super::attachment::give_back;
-use super::bridge::Sockets;
-use super::cable::{remove_cables, remove_link};
-use super::{Endpoint, bridge, ended, endpoint, expose};
+use super::attachment::release_addresses;
+use super::drivers::bridge::{self, Sockets};
+use super::interfaces::{remove_interfaces, remove_link};
+use super::{Endpoint, endpoint, expose, stale};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 
@@ -24,12 +24,12 @@ pub(crate) fn clear(engine: &Engine, id: &str) -> Result<()> {
     // Its ports are free since it ended, and may be another container's by now: only what leads to this one is taken.
     let rules: Vec<_> = endpoints.iter().filter_map(Endpoint::rules).collect();
     let mut sockets = Sockets::open()?;
-    let removed = remove_cables(engine, id, &endpoints, &mut sockets.route);
+    let removed = remove_interfaces(engine, id, &endpoints, &mut sockets.route);
     let detached = bridge::table(engine).detach(&mut sockets.filter, &rules).map_err(Error::from);
-    let given = give_back(engine, id, &endpoints);
+    let given = release_addresses(engine, id, &endpoints);
     // What could not be cleared is there for the next one who looks.
     removed.and(detached).and(given).and(hidden).and_then(|()| endpoint::forget(engine, id))?;
-    ended::sweep_if_due(engine, &endpoints, &mut sockets.filter)
+    stale::sweep_if_due(engine, &endpoints, &mut sockets.filter)
 }
 
 /// The same if the container's own file is damaged: its addresses are found in the leases, and its links by the
@@ -59,7 +59,7 @@ pub(crate) fn clear_lost(engine: &Engine) -> Result<()> {
 }
 
 /// Another container shares this one's network namespace, and may keep it past this one's end.
-pub(crate) fn note_shared(engine: &Engine, id: &str) -> Result<()> {
+pub(crate) fn mark_shared(engine: &Engine, id: &str) -> Result<()> {
     let path = engine.root().container_run_dir(id).join(SHARED);
     File::create(&path).map(drop).context(|| format!("create {}", path.display()))
 }

@@ -6,11 +6,11 @@ use std::net::IpAddr;
 use hull_network::netlink::Socket;
 use hull_network::nftables::accept_forwarded;
 use hull_network::{
-    legacy,
+    iptables_legacy,
     links::{self, Link},
 };
 
-use super::bridge::{self, Sockets};
+use super::drivers::bridge::{self, Sockets};
 use super::endpoint::{Endpoint, endpoints};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -26,7 +26,7 @@ impl Engine {
             if let Some(network) = self.load_network(&option.network)?
                 && !network.driver.is_on_lan()
                 && !network.internal
-                && legacy::drops_forwarded(&network.link)
+                && iptables_legacy::drops_forwarded(&network.link)
             {
                 return Ok(Some(network.link));
             }

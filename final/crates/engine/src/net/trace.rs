@@ -8,11 +8,11 @@ use hull_network::netlink::{Protocol, Socket};
 use hull_network::{addresses, namespace, routes};
 use serde_json::{Value, json};
 
-use super::bridge::{self, Sockets};
-use super::driver::Driver;
+use super::drivers::Driver;
+use super::drivers::bridge::{self, Sockets};
 use super::endpoint::{Endpoint, endpoints};
 use super::expose;
-use super::show::mode_name;
+use super::inspect::mode_name;
 use crate::engine::Engine;
 use crate::error::{IoContext, Result};
 use crate::records::options::NetworkMode;
@@ -67,7 +67,7 @@ impl Engine {
             Driver::Lan { parent } => trace["Parent"] = found(parent, route)?,
             Driver::Macvlan(macvlan) => trace["Parent"] = found(&macvlan.parent, route)?,
             Driver::Vxlan(vxlan) => {
-                let name = super::vxlan::link(network);
+                let name = super::drivers::vxlan::link(network);
                 trace["Tunnel"] = found(&name, route)?;
                 trace["Tunnel"]["Number"] = json!(vxlan.id);
                 trace["Tunnel"]["Port"] = json!(vxlan.port);

@@ -6,10 +6,10 @@ use hull_network::leases::Leases;
 use hull_storage::file;
 use serde_json::{Map, Value, json};
 
-use super::bridge::{self, Sockets};
-use super::ended;
+use super::drivers::bridge::{self, Sockets};
 use super::endpoint::{Endpoint, endpoints};
 use super::record::{DEFAULT, NetworkRecord};
+use super::stale;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::records::find::directories;
@@ -136,7 +136,7 @@ impl Engine {
         }
         if network.driver.has_bridge() && !network.link.is_empty() {
             let mut sockets = Sockets::open()?;
-            ended::sweep(self, &network.name, &mut sockets.filter)?;
+            stale::sweep(self, &network.name, &mut sockets.filter)?;
             bridge::remove(self, &network, &mut sockets)?;
         }
         // Last, so that whatever stops us can be gone on with.

@@ -58,7 +58,7 @@ pub struct CreateOptions {
     pub sysctls: BTreeMap<String, String>,
 
     pub network: NetworkMode,
-    /// Of [`NetworkMode::Networks`]; the first one is the way out, and has the published ports.
+    /// The networks of [`NetworkMode::Networks`]. The first one has the default route and the published ports.
     pub networks: Vec<NetworkOption>,
     /// `-p`.
     pub publish: Vec<Mapping>,
@@ -182,19 +182,20 @@ pub enum NetworkMode {
     Container(String),
     /// Networks by name, the default one among them.
     Networks,
-    /// An ordinary user's: a program carries the packets.
-    Program(Program),
+    /// A user-mode network, for an unprivileged user: a program forwards the packets.
+    #[serde(rename = "program")]
+    UserMode(UserModeNetwork),
 }
 
-/// What carries the packets of an ordinary user's container.
+/// A program that connects an unprivileged user's container to the host's network without any privilege there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Program {
+pub enum UserModeNetwork {
     Pasta,
     Slirp4netns,
 }
 
-impl Program {
+impl UserModeNetwork {
     pub fn name(self) -> &'static str {
         match self {
             Self::Pasta => "pasta",
@@ -202,7 +203,7 @@ impl Program {
         }
     }
 
-    /// Debian's, and most others'.
+    /// The name of its package in Debian and most other distributions.
     pub fn package(self) -> &'static str {
         match self {
             Self::Pasta => "passt",

@@ -52,7 +52,7 @@ pub(crate) fn write(engine: &Engine, record: &Record) -> Result<()> {
     }
     put("hostname", &format!("{}\n", record.hostname))?;
     let endpoints = crate::net::endpoints(engine, &record.id)?;
-    let linked = crate::net::linked(engine, record, &endpoints)?;
+    let linked = crate::net::hosts_lines(engine, record, &endpoints)?;
     put("hosts", &(hosts(record, &endpoints)? + &linked))?;
     put("resolv.conf", &resolv_conf(&record.options, crate::net::has_resolver(&endpoints)))
 }
@@ -109,7 +109,7 @@ fn hosts(record: &Record, endpoints: &[Endpoint]) -> Result<String> {
     text.push_str(&added_hosts(&record.options, gateway.unwrap_or(LOCALHOST))?);
     let names = own_names(&record.hostname, record.options.domainname.as_deref());
     let carried = match record.options.network {
-        NetworkMode::Program(program) => crate::net::carried_address(program)?,
+        NetworkMode::UserMode(program) => crate::net::user_mode_address(program)?,
         _ => None,
     };
     for address in endpoints.iter().flat_map(|endpoint| &endpoint.addresses).chain(&carried) {
@@ -166,14 +166,14 @@ fn resolv_conf(options: &CreateOptions, own_resolver: bool) -> String {
     for line in host.lines().filter(keep) {
         let _ = writeln!(text, "{line}");
     }
-    if let NetworkMode::Program(program) = options.network
+    if let NetworkMode::UserMode(program) = options.network
         && options.dns.is_empty()
         && !text.lines().any(|line| line.starts_with("nameserver"))
     {
-        let _ = writeln!(text, "nameserver {}", crate::net::carried_resolver(program));
+        let _ = writeln!(text, "nameserver {}", crate::net::user_mode_resolver(program));
     }
     if own_resolver {
-        let _ = writeln!(text, "nameserver {}", hull_network::names::ADDRESS);
+        let _ = writeln!(text, "nameserver {}", hull_network::dns::ADDRESS);
         // The last one counts (resolv.conf(5)), and a network's names have no dots unless somebody wants it otherwise.
         if !text.contains("ndots:") {
             text.push_str("options ndots:0\n");

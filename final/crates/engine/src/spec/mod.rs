@@ -64,7 +64,7 @@ pub(crate) fn build(engine: &Engine, record: &Record, rootfs: &Path, cgroup: Opt
 /// docker's own, in a network of the container's own: ports below 1024 and ping(8) for its ordinary users too.
 fn sysctls(options: &CreateOptions) -> BTreeMap<String, String> {
     let mut sysctls = BTreeMap::new();
-    if matches!(options.network, NetworkMode::None | NetworkMode::Networks | NetworkMode::Program(_)) {
+    if matches!(options.network, NetworkMode::None | NetworkMode::Networks | NetworkMode::UserMode(_)) {
         sysctls.insert("net.ipv4.ip_unprivileged_port_start".into(), "0".into());
         // The range must be mapped, and a user namespace maps fewer groups.
         if !hull_sys::process::in_user_namespace() {

@@ -65,7 +65,7 @@ fn kernel_mounts(options: &CreateOptions) -> Vec<Mount> {
             // A sysfs shows the network namespace it is mounted in, and mounting one takes rights over that
             // namespace: with the host's, an ordinary user can only bind what is there.
             Some("/sys")
-                if rootless && !matches!(options.network, NetworkMode::None | NetworkMode::Program(_)) =>
+                if rootless && !matches!(options.network, NetworkMode::None | NetworkMode::UserMode(_)) =>
             {
                 *mount = bind(
                     Path::new("/sys"),

@@ -24,7 +24,7 @@ pub(super) fn namespaces(engine: &Engine, record: &Record) -> Result<Vec<Namespa
             }
         }
     }
-    if matches!(record.options.network, NetworkMode::Program(_)) {
+    if matches!(record.options.network, NetworkMode::UserMode(_)) {
         let path = Some(crate::net::namespace_file(engine, &record.id));
         namespaces.retain(|namespace: &Namespace| namespace.kind != NamespaceKind::Network);
         namespaces.push(Namespace { kind: NamespaceKind::Network, path });
@@ -36,7 +36,7 @@ pub(super) fn namespaces(engine: &Engine, record: &Record) -> Result<Vec<Namespa
 fn modes(record: &Record) -> [(NamespaceKind, &'static str, NamespaceMode); 5] {
     let options = &record.options;
     let network = match &options.network {
-        NetworkMode::Default | NetworkMode::None | NetworkMode::Networks | NetworkMode::Program(_) => {
+        NetworkMode::Default | NetworkMode::None | NetworkMode::Networks | NetworkMode::UserMode(_) => {
             NamespaceMode::Private
         }
         NetworkMode::Host => NamespaceMode::Host,

@@ -1,6 +1,6 @@
 //! Packet filtering and address translation, by nf_tables over nfnetlink.
 //!
-//! The rules are written once and stay ([`base`]). Containers come and go as elements of the sets that the rules look
+//! The rules are written once and stay ([`ruleset`]). Containers come and go as elements of the sets that the rules look
 //! things up in ([`sets`]), each in one transaction ([`batch`]), so that a published port costs the same whether there
 //! are none or thousands.
 //!
@@ -13,15 +13,15 @@
 //! There are two tables of one name: `inet`, and `bridge` for what passes between two containers of a network. A root other
 //! than the machine's own has its suffix in the name; nothing here touches another table.
 
-mod base;
 mod batch;
+mod dns;
+mod inspect;
+mod iptables;
 mod kernel;
-mod look;
-mod names;
-mod neighbours;
 mod rule;
+mod ruleset;
 mod sets;
-mod sweep;
+mod stale;
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -33,12 +33,12 @@ use crate::mac::Mac;
 use crate::netlink::Socket;
 use crate::ports::Transport;
 use batch::Batch;
+pub use dns::redirect_dns;
+pub use inspect::ElementStatus;
+pub use iptables::{accept_forwarded, forget_forwarded};
 use kernel::{NFPROTO_BRIDGE, NFPROTO_INET};
-pub use look::Seen;
-pub use names::redirect_names;
-pub use neighbours::{accept_forwarded, forget_forwarded};
 use sets::{Element, Fields, Set};
-pub use sweep::Listed;
+pub use stale::TableContents;
 
 /// hull's tables, by their name.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ pub struct Network<'a> {
     pub masquerade: bool,
     /// Containers may talk to each other. What is told apart here is routed; between ports of the bridge it takes
     /// [`crate::links::isolate_port`].
-    pub between_containers: bool,
+    pub inter_container: bool,
     /// What joins it with the same network on other hosts.
     pub tunnel: Option<Tunnel<'a>>,
 }
@@ -105,7 +105,7 @@ impl Table {
     /// Makes the tables with their rules, or makes them right again. Elements that are there stay.
     pub fn ensure(&self, socket: &mut Socket) -> Result<()> {
         let mut batch = Batch::on(&self.name);
-        base::put(&mut batch);
+        ruleset::put(&mut batch);
         let action = || format!("make the nftables table {}", self.name);
         match batch.commit(socket, action) {
             // What the rules mean is made just before, so it is an instruction that is missing.
@@ -261,7 +261,7 @@ impl Network<'_> {
         let name = || vec![Fields::default().name(self.bridge).key()];
         let twice = || vec![Fields::default().name(self.bridge).name(self.bridge).key()];
         let mut elements = vec![(&sets::BRIDGES, name()), (&sets::SAME, twice())];
-        if self.between_containers {
+        if self.inter_container {
             elements.push((&sets::OPEN, twice()));
         }
         if self.masquerade && !self.internal {

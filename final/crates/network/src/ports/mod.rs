@@ -5,16 +5,16 @@
 //! for the kernel's own answer to the question whether a port is free, the same for hull as for every other program,
 //! and it ends with the process that holds it, however that ends.
 
-mod hold;
 mod parse;
+mod reserve;
 
 use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-pub use hold::{EVERYWHERE, Held, hold};
 pub use parse::{parse, parse_exposed};
+pub use reserve::{EVERYWHERE, ReservedPort, reserve};
 
 /// What has ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

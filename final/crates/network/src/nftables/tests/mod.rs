@@ -5,7 +5,7 @@ use crate::netlink::Protocol;
 use crate::testing::{has, in_own_namespace, inside, new_namespace, oracle};
 
 mod packets;
-mod world;
+mod topology;
 
 fn socket() -> Socket {
     Socket::open(Protocol::Netfilter).unwrap()
@@ -16,7 +16,7 @@ fn address(text: &str) -> SocketAddr {
 }
 
 fn network(bridge: &str) -> Network<'_> {
-    Network { bridge, internal: false, masquerade: true, between_containers: true, tunnel: None }
+    Network { bridge, internal: false, masquerade: true, inter_container: true, tunnel: None }
 }
 
 /// What nft(8) says is in the namespace, without the numbers that each making counts anew.

@@ -1,6 +1,6 @@
 //! What the rules do to packets.
 
-use super::world::*;
+use super::topology::*;
 use super::*;
 use crate::addresses::{self, Address};
 use crate::{links, sysctl};
@@ -13,13 +13,13 @@ fn publish(host: SocketAddr, container: &Container, port: u16) -> Vec<Published>
 }
 
 /// Two containers on one bridge, a third one on another.
-fn three(world: &mut World) -> [Container; 3] {
-    world.bridge("hull0", "10.9.0.1");
-    world.bridge("hull1", "10.8.0.1");
+fn three(topology: &mut Topology) -> [Container; 3] {
+    topology.bridge("hull0", "10.9.0.1");
+    topology.bridge("hull1", "10.8.0.1");
     let containers = [
-        world.plug("hull0", "veth1", "10.9.0.2", "10.9.0.1"),
-        world.plug("hull0", "veth2", "10.9.0.3", "10.9.0.1"),
-        world.plug("hull1", "veth3", "10.8.0.2", "10.8.0.1"),
+        topology.add_container("hull0", "veth1", "10.9.0.2", "10.9.0.1"),
+        topology.add_container("hull0", "veth2", "10.9.0.3", "10.9.0.1"),
+        topology.add_container("hull1", "veth3", "10.8.0.2", "10.8.0.1"),
     ];
     for container in &containers {
         for transport in BOTH {
@@ -39,17 +39,17 @@ fn a_published_port_answers_from_everywhere() {
 
 fn answers_from_everywhere(called_by_bridges: &str) {
     let _ = std::fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", called_by_bridges);
-    let mut world = World::new();
-    let [one, two, three] = three(&mut world);
-    world.attach(&one, network("hull0"), &publish(at("0.0.0.0", 8080), &one, 80));
-    world.attach(&two, network("hull0"), &[]);
-    world.attach(&three, network("hull1"), &[]);
+    let mut topology = Topology::new();
+    let [one, two, three] = three(&mut topology);
+    topology.attach(&one, network("hull0"), &publish(at("0.0.0.0", 8080), &one, 80));
+    topology.attach(&two, network("hull0"), &[]);
+    topology.attach(&three, network("hull1"), &[]);
     for transport in BOTH {
         let ask = |from, to| ask(from, transport, at(to, 8080));
         // The host's localhost is no address that a container could answer to.
-        assert_eq!(ask(&world.host, "127.0.0.1"), "10.9.0.1");
-        assert_eq!(ask(&world.host, HOST_ON_LAN), HOST_ON_LAN);
-        assert_eq!(ask(&world.neighbour, HOST_ON_LAN), NEIGHBOUR);
+        assert_eq!(ask(&topology.host, "127.0.0.1"), "10.9.0.1");
+        assert_eq!(ask(&topology.host, HOST_ON_LAN), HOST_ON_LAN);
+        assert_eq!(ask(&topology.neighbour, HOST_ON_LAN), NEIGHBOUR);
         for container in [&one, &two] {
             assert_eq!(ask(&container.namespace, HOST_ON_LAN), "10.9.0.1");
             assert_eq!(ask(&container.namespace, "10.9.0.1"), "10.9.0.1");
@@ -62,13 +62,13 @@ fn answers_from_everywhere(called_by_bridges: &str) {
 #[test]
 fn a_port_published_on_one_address_is_on_no_other() {
     in_own_namespace("a_port_published_on_one_address_is_on_no_other", || {
-        let mut world = World::new();
-        let [one, ..] = three(&mut world);
-        world.attach(&one, network("hull0"), &publish(at("127.0.0.1", 8080), &one, 80));
+        let mut topology = Topology::new();
+        let [one, ..] = three(&mut topology);
+        topology.attach(&one, network("hull0"), &publish(at("127.0.0.1", 8080), &one, 80));
         for transport in BOTH {
-            ask(&world.host, transport, at("127.0.0.1", 8080));
-            refused(&world.host, transport, at(HOST_ON_LAN, 8080));
-            refused(&world.neighbour, transport, at(HOST_ON_LAN, 8080));
+            ask(&topology.host, transport, at("127.0.0.1", 8080));
+            refused(&topology.host, transport, at(HOST_ON_LAN, 8080));
+            refused(&topology.neighbour, transport, at(HOST_ON_LAN, 8080));
         }
     });
 }
@@ -76,19 +76,19 @@ fn a_port_published_on_one_address_is_on_no_other() {
 #[test]
 fn containers_go_out_with_the_hosts_address_and_nobody_comes_in() {
     in_own_namespace("containers_go_out_with_the_hosts_address_and_nobody_comes_in", || {
-        let mut world = World::new();
-        let [one, two, three] = three(&mut world);
+        let mut topology = Topology::new();
+        let [one, two, three] = three(&mut topology);
         for (container, bridge) in [(&one, "hull0"), (&two, "hull0"), (&three, "hull1")] {
-            world.attach(container, network(bridge), &[]);
+            topology.attach(container, network(bridge), &[]);
         }
         // The neighbour knows the way, so only a rule can stop him.
-        inside(&world.neighbour, || oracle("ip", &["route", "add", "10.0.0.0/8", "via", HOST_ON_LAN]));
+        inside(&topology.neighbour, || oracle("ip", &["route", "add", "10.0.0.0/8", "via", HOST_ON_LAN]));
         for transport in BOTH {
-            serve(&world.neighbour, transport, at("0.0.0.0", 80));
+            serve(&topology.neighbour, transport, at("0.0.0.0", 80));
             assert_eq!(ask(&one.namespace, transport, at(NEIGHBOUR, 80)), HOST_ON_LAN);
             assert_eq!(ask(&one.namespace, transport, at("10.9.0.3", 80)), "10.9.0.2");
-            assert_eq!(ask(&world.host, transport, at("10.9.0.2", 80)), "10.9.0.1");
-            refused(&world.neighbour, transport, at("10.9.0.2", 80));
+            assert_eq!(ask(&topology.host, transport, at("10.9.0.2", 80)), "10.9.0.1");
+            refused(&topology.neighbour, transport, at("10.9.0.2", 80));
             refused(&one.namespace, transport, at("10.8.0.2", 80));
             refused(&three.namespace, transport, at("10.9.0.2", 80));
         }
@@ -98,17 +98,17 @@ fn containers_go_out_with_the_hosts_address_and_nobody_comes_in() {
 #[test]
 fn an_internal_network_has_no_outside() {
     in_own_namespace("an_internal_network_has_no_outside", || {
-        let mut world = World::new();
-        let [one, two, three] = three(&mut world);
+        let mut topology = Topology::new();
+        let [one, two, three] = three(&mut topology);
         let internal = Network { internal: true, ..network("hull0") };
-        world.attach(&one, internal.clone(), &[]);
-        world.attach(&two, internal, &[]);
-        world.attach(&three, network("hull1"), &publish(at("0.0.0.0", 8080), &three, 80));
+        topology.attach(&one, internal.clone(), &[]);
+        topology.attach(&two, internal, &[]);
+        topology.attach(&three, network("hull1"), &publish(at("0.0.0.0", 8080), &three, 80));
         for transport in BOTH {
-            serve(&world.neighbour, transport, at("0.0.0.0", 80));
-            serve(&world.host, transport, at("0.0.0.0", 90));
+            serve(&topology.neighbour, transport, at("0.0.0.0", 80));
+            serve(&topology.host, transport, at("0.0.0.0", 90));
             assert_eq!(ask(&one.namespace, transport, at("10.9.0.3", 80)), "10.9.0.2");
-            assert_eq!(ask(&world.host, transport, at("10.9.0.2", 80)), "10.9.0.1");
+            assert_eq!(ask(&topology.host, transport, at("10.9.0.2", 80)), "10.9.0.1");
             ask(&one.namespace, transport, at("10.9.0.1", 90));
             refused(&one.namespace, transport, at(HOST_ON_LAN, 90));
             refused(&one.namespace, transport, at(NEIGHBOUR, 80));
@@ -122,10 +122,10 @@ fn an_internal_network_has_no_outside() {
 #[test]
 fn the_hosts_loopback_cannot_be_reached_through_the_gateway() {
     in_own_namespace("the_hosts_loopback_cannot_be_reached_through_the_gateway", || {
-        let mut world = World::new();
-        let [one, ..] = three(&mut world);
+        let mut topology = Topology::new();
+        let [one, ..] = three(&mut topology);
         for transport in BOTH {
-            serve(&world.host, transport, at("127.0.0.1", 90));
+            serve(&topology.host, transport, at("127.0.0.1", 90));
         }
         // What a container can do with its own routes, and with CAP_NET_ADMIN with its own switches.
         inside(&one.namespace, || {
@@ -138,10 +138,10 @@ fn the_hosts_loopback_cannot_be_reached_through_the_gateway() {
         for transport in BOTH {
             ask(&one.namespace, transport, at("127.0.0.1", 90));
         }
-        world.attach(&one, network("hull0"), &publish(at("127.0.0.1", 8080), &one, 80));
+        topology.attach(&one, network("hull0"), &publish(at("127.0.0.1", 8080), &one, 80));
         for transport in BOTH {
             refused(&one.namespace, transport, at("127.0.0.1", 90));
-            ask(&world.host, transport, at("127.0.0.1", 8080));
+            ask(&topology.host, transport, at("127.0.0.1", 8080));
         }
     });
 }
@@ -149,8 +149,8 @@ fn the_hosts_loopback_cannot_be_reached_through_the_gateway() {
 #[test]
 fn a_container_cannot_be_another_one() {
     in_own_namespace("a_container_cannot_be_another_one", || {
-        let mut world = World::new();
-        let [one, two, _] = three(&mut world);
+        let mut topology = Topology::new();
+        let [one, two, _] = three(&mut topology);
         inside(&one.namespace, || oracle("ip", &["addr", "add", "10.9.0.77/24", "dev", "eth0"]));
         let as_77 = || {
             inside(&one.namespace, || {
@@ -161,8 +161,8 @@ fn a_container_cannot_be_another_one() {
             })
         };
         eventually(as_77).expect("without rules it can");
-        world.attach(&one, network("hull0"), &[]);
-        world.attach(&two, network("hull0"), &[]);
+        topology.attach(&one, network("hull0"), &[]);
+        topology.attach(&two, network("hull0"), &[]);
         assert!(as_77().is_err(), "another address");
         ask(&one.namespace, Transport::Udp, at("10.9.0.3", 80));
         // Another's address, announced: nobody believes it.
@@ -192,11 +192,11 @@ fn a_container_cannot_be_another_one() {
 #[test]
 fn a_container_that_is_taken_off_is_no_longer_published() {
     in_own_namespace("a_container_that_is_taken_off_is_no_longer_published", || {
-        let mut world = World::new();
-        let [one, ..] = three(&mut world);
+        let mut topology = Topology::new();
+        let [one, ..] = three(&mut topology);
         let published = publish(at("0.0.0.0", 8080), &one, 80);
-        world.attach(&one, network("hull0"), &published);
-        ask(&world.host, Transport::Tcp, at("127.0.0.1", 8080));
+        topology.attach(&one, network("hull0"), &published);
+        ask(&topology.host, Transport::Tcp, at("127.0.0.1", 8080));
         let endpoint = Endpoint {
             network: network("hull0"),
             link: &one.link,
@@ -204,27 +204,27 @@ fn a_container_that_is_taken_off_is_no_longer_published() {
             addresses: &[one.address],
             published: &published,
         };
-        world.table.detach(&mut world.filter, &[endpoint]).unwrap();
-        refused(&world.host, Transport::Tcp, at("127.0.0.1", 8080));
+        topology.table.detach(&mut topology.filter, &[endpoint]).unwrap();
+        refused(&topology.host, Transport::Tcp, at("127.0.0.1", 8080));
     });
 }
 
 #[test]
 fn ipv6_is_served_as_ipv4_is() {
     in_own_namespace("ipv6_is_served_as_ipv4_is", || {
-        let mut world = World::new();
-        let [one, two, _] = three(&mut world);
+        let mut topology = Topology::new();
+        let [one, two, _] = three(&mut topology);
         sysctl::enable_forwarding(true).unwrap();
         let give = |socket: &mut Socket, name: &str, text: &str| {
             let link = links::get(socket, name).unwrap().index;
             addresses::add(socket, Address { link, ip: ip(text), prefix: 64 }).unwrap();
         };
-        give(&mut world.route, "hull0", "fd00:9::1");
-        give(&mut world.route, "lan0", "fd00:1::1");
+        give(&mut topology.route, "hull0", "fd00:9::1");
+        give(&mut topology.route, "lan0", "fd00:1::1");
         for (namespace, text, gateway) in [
             (&one.namespace, "fd00:9::2", Some("fd00:9::1")),
             (&two.namespace, "fd00:9::3", Some("fd00:9::1")),
-            (&world.neighbour, "fd00:1::2", None),
+            (&topology.neighbour, "fd00:1::2", None),
         ] {
             inside(namespace, || {
                 give(&mut crate::testing::route_socket(), "eth0", text);
@@ -233,12 +233,12 @@ fn ipv6_is_served_as_ipv4_is() {
         }
         let v6 = Container { address: ip("fd00:9::2"), ..one };
         serve(&v6.namespace, Transport::Tcp, at("::", 90));
-        serve(&world.neighbour, Transport::Tcp, at("::", 90));
-        world.attach(&v6, network("hull0"), &publish(at("::", 8080), &v6, 90));
-        world.attach(&Container { address: ip("fd00:9::3"), ..two }, network("hull0"), &[]);
+        serve(&topology.neighbour, Transport::Tcp, at("::", 90));
+        topology.attach(&v6, network("hull0"), &publish(at("::", 8080), &v6, 90));
+        topology.attach(&Container { address: ip("fd00:9::3"), ..two }, network("hull0"), &[]);
         let ask = |from, to, port| ask(from, Transport::Tcp, at(to, port));
-        assert_eq!(ask(&world.neighbour, "fd00:1::1", 8080), "fd00:1::2");
-        assert_eq!(ask(&world.host, "fd00:1::1", 8080), "fd00:1::1");
+        assert_eq!(ask(&topology.neighbour, "fd00:1::1", 8080), "fd00:1::2");
+        assert_eq!(ask(&topology.host, "fd00:1::1", 8080), "fd00:1::1");
         assert_eq!(ask(&v6.namespace, "fd00:1::2", 90), "fd00:1::1");
         assert_eq!(ask(&v6.namespace, "fd00:9::1", 8080), "fd00:9::1");
     });
@@ -264,23 +264,23 @@ fn packets_pass_where_iptables_drops_what_is_forwarded() {
             let iptables = |rule: &str| oracle("iptables-nft", &rule.split(' ').collect::<Vec<_>>());
             rules.iter().for_each(|rule| drop(iptables(rule)));
             let before = iptables("-S");
-            let mut world = World::new();
-            let [one, two, _] = three(&mut world);
-            world.attach(&one, network("hull0"), &publish(at("0.0.0.0", 8080), &one, 80));
-            world.attach(&two, network("hull0"), &[]);
-            serve(&world.neighbour, Transport::Tcp, at("0.0.0.0", 80));
+            let mut topology = Topology::new();
+            let [one, two, _] = three(&mut topology);
+            topology.attach(&one, network("hull0"), &publish(at("0.0.0.0", 8080), &one, 80));
+            topology.attach(&two, network("hull0"), &[]);
+            serve(&topology.neighbour, Transport::Tcp, at("0.0.0.0", 80));
             refused(&one.namespace, Transport::Tcp, at(NEIGHBOUR, 80));
             for _ in 0..2 {
-                accept_forwarded(&mut world.filter, "hull0", true).unwrap();
+                accept_forwarded(&mut topology.filter, "hull0", true).unwrap();
             }
             ask(&one.namespace, Transport::Tcp, at(NEIGHBOUR, 80));
             ask(&one.namespace, Transport::Tcp, at("10.9.0.3", 80));
-            for from in [&world.neighbour, &one.namespace, &two.namespace] {
+            for from in [&topology.neighbour, &one.namespace, &two.namespace] {
                 ask(from, Transport::Tcp, at(HOST_ON_LAN, 8080));
             }
             // iptables still understands its table, and has two rules more.
             assert_eq!(iptables("-S").lines().count(), before.lines().count() + 2);
-            forget_forwarded(&mut world.filter, "hull0").unwrap();
+            forget_forwarded(&mut topology.filter, "hull0").unwrap();
             assert_eq!(iptables("-S"), before);
         });
     }
@@ -301,25 +301,25 @@ fn where_nobody_drops_there_is_nothing_to_be_added() {
 #[test]
 fn udp_goes_where_a_port_leads_now_and_not_where_it_led() {
     in_own_namespace("udp_goes_where_a_port_leads_now_and_not_where_it_led", || {
-        let mut world = World::new();
-        let [one, two, _] = three(&mut world);
+        let mut topology = Topology::new();
+        let [one, two, _] = three(&mut topology);
         let port = |container| publish(at("0.0.0.0", 8080), container, 80);
-        world.attach(&one, network("hull0"), &port(&one));
+        topology.attach(&one, network("hull0"), &port(&one));
         // One client, one socket: to the kernel that is one connection.
-        let client = inside(&world.neighbour, || std::net::UdpSocket::bind(at("0.0.0.0", 7000)).unwrap());
+        let client = inside(&topology.neighbour, || std::net::UdpSocket::bind(at("0.0.0.0", 7000)).unwrap());
         client.set_read_timeout(Some(NEVER)).unwrap();
         let ask = || {
             client.send_to(b"?", at(HOST_ON_LAN, 8080))?;
             client.recv(&mut [0; 64])
         };
         eventually(ask).unwrap();
-        world.attach(&two, network("hull0"), &port(&two));
+        topology.attach(&two, network("hull0"), &port(&two));
         inside(&one.namespace, || oracle("ip", &["link", "set", "eth0", "down"]));
         // What answered late is no answer to this.
         while client.recv(&mut [0; 64]).is_ok() {}
         assert!(ask().is_err(), "what is remembered leads to who is gone");
-        crate::connections::forget_udp(&mut world.filter, &[53, 8080]).unwrap();
+        crate::conntrack::forget_udp(&mut topology.filter, &[53, 8080]).unwrap();
         eventually(ask).unwrap();
-        crate::connections::forget_udp(&mut world.filter, &[]).unwrap();
+        crate::conntrack::forget_udp(&mut topology.filter, &[]).unwrap();
     });
 }

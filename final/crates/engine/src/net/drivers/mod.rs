@@ -7,15 +7,20 @@
 //! vxlan                   a switch on each of several hosts, joined by a tunnel        vxlan
 //! ```
 
+pub(in crate::net) mod bridge;
+pub(in crate::net) mod macvlan;
+pub(in crate::net) mod parent;
+pub(in crate::net) mod user_mode;
+pub(in crate::net) mod vxlan;
+
 use hull_network::netlink::Socket;
 use serde::{Deserialize, Serialize};
 
-use super::create::NetworkOptions;
-use super::macvlan::{self, Macvlan};
-use super::parent;
-use super::record::NetworkRecord;
-use super::vxlan::{self, Vxlan};
+use self::macvlan::Macvlan;
+use self::vxlan::Vxlan;
 use crate::error::{Error, Result};
+use crate::net::create::NetworkOptions;
+use crate::net::record::NetworkRecord;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -33,7 +38,7 @@ const OF_BRIDGE: [&str; 5] =
     ["mtu", "bridge.name", "bridge.enable_icc", "bridge.enable_ip_masquerade", "bridge.host_binding_ipv4"];
 
 impl Driver {
-    pub(super) fn chosen(options: &NetworkOptions) -> Result<Self> {
+    pub(in crate::net) fn chosen(options: &NetworkOptions) -> Result<Self> {
         match options.driver.as_deref() {
             None | Some("bridge") if options.options.contains_key(parent::OPTION) => {
                 Ok(Self::Lan { parent: parent::asked(options, "bridge")? })
@@ -54,7 +59,7 @@ impl Driver {
     }
 
     /// What `-o` takes, without docker's `com.docker.network.` and `driver.` before it.
-    pub(super) fn options(&self) -> Vec<&'static str> {
+    pub(in crate::net) fn options(&self) -> Vec<&'static str> {
         match self {
             Self::Bridge => OF_BRIDGE.to_vec(),
             Self::Lan { .. } => vec!["mtu", "bridge.name", parent::OPTION],
@@ -68,7 +73,7 @@ impl Driver {
     }
 
     /// That the host has what it needs, before the network is written down.
-    pub(super) fn check_on_host(
+    pub(in crate::net) fn check_on_host(
         &self,
         network: &NetworkRecord,
         others: &[NetworkRecord],
@@ -84,22 +89,22 @@ impl Driver {
 
     /// The containers are machines of a LAN, beside the host and not behind it: the addresses are the LAN's, with its
     /// router for a gateway, and the host translates nothing.
-    pub(super) fn is_on_lan(&self) -> bool {
+    pub(in crate::net) fn is_on_lan(&self) -> bool {
         matches!(self, Self::Lan { .. } | Self::Macvlan(_))
     }
 
     /// Others give addresses from the same subnet, so that it cannot be hull who chooses it.
-    pub(super) fn shares_subnet(&self) -> bool {
+    pub(in crate::net) fn shares_subnet(&self) -> bool {
         !matches!(self, Self::Bridge)
     }
 
-    pub(super) fn has_bridge(&self) -> bool {
+    pub(in crate::net) fn has_bridge(&self) -> bool {
         !matches!(self, Self::Macvlan(_))
     }
 }
 
 /// What to take for a driver that hull does not have.
-pub(crate) fn instead_of(driver: &str) -> &'static str {
+pub(crate) fn driver_hint(driver: &str) -> &'static str {
     match driver {
         "ipvlan" => {
             "-d macvlan -o parent=eth0 puts containers on the host's LAN, each with a MAC address of its own"

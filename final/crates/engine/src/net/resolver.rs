@@ -5,21 +5,21 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::SystemTime;
 
+use hull_network::dns::{Directory, PORT, Resolver};
 use hull_network::leases::Leases;
 use hull_network::links;
-use hull_network::names::{Directory, PORT, Resolver};
 use hull_network::namespace;
 use hull_network::netlink::{Protocol, Socket};
-use hull_network::nftables::redirect_names;
+use hull_network::nftables::redirect_dns;
 
 use super::endpoint::{self, Endpoint};
-use super::link::in_hosts;
+use super::legacy_links::links_are_in_hosts;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::records::record::Record;
 
 /// A container's resolver, while it runs.
-pub(super) struct Names {
+pub(super) struct ContainerResolver {
     pub resolver: Resolver,
     engine: Engine,
     id: String,
@@ -36,7 +36,7 @@ pub(crate) fn has_resolver(endpoints: &[Endpoint]) -> bool {
     endpoints.iter().any(|endpoint| !endpoint.network.is_default())
 }
 
-impl Names {
+impl ContainerResolver {
     /// Inside the container. The socket goes back to be closed later, which takes the kernel its time.
     pub(super) fn open(
         engine: &Engine,
@@ -44,7 +44,7 @@ impl Names {
         endpoints: &[Endpoint],
         inside: &OwnedFd,
     ) -> Result<(Self, Socket)> {
-        let links = match in_hosts(&record.options) {
+        let links = match links_are_in_hosts(&record.options) {
             true => vec![],
             false => record.options.links.clone(),
         };
@@ -57,7 +57,7 @@ impl Names {
         let resolver = namespace::within(inside.as_fd(), || Resolver::open(directory, servers))?;
         let mut filter = Socket::inside(inside.as_fd(), Protocol::Netfilter)?;
         let (udp, tcp) = resolver.ports()?;
-        redirect_names(&mut filter, udp, tcp)?;
+        redirect_dns(&mut filter, udp, tcp)?;
         let changed = endpoint::changed(engine, &record.id);
         let names = Self {
             resolver,

@@ -28,10 +28,10 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use serde_json::json;
 
-use super::show::PublishedPort;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
-use crate::records::options::Program;
+use crate::net::inspect::PublishedPort;
+use crate::records::options::UserModeNetwork;
 use crate::rootless::is_installed;
 
 /// How long such a program may take to begin; some 20 ms are usual.
@@ -44,15 +44,15 @@ const LOG: &str = "network.log";
 const API: &str = "slirp.sock";
 
 /// A running one, for the namespace that it has made. It ends with this.
-pub(super) struct Carrier {
-    program: Program,
+pub(in crate::net) struct UserModeProcess {
+    program: UserModeNetwork,
     process: OwnedFd,
     directory: PathBuf,
     /// Until the container is in it.
     namespace: Option<Mounted>,
 }
 
-impl Drop for Carrier {
+impl Drop for UserModeProcess {
     fn drop(&mut self) {
         // It may have ended by itself.
         let _ = process::pidfd_send_signal(self.process.as_fd(), libc::SIGKILL);
@@ -67,10 +67,10 @@ pub(crate) fn namespace_file(engine: &Engine, id: &str) -> PathBuf {
 
 /// Who answers inside for the resolvers of the host's that only the host reaches: slirp4netns(1) and, by an option,
 /// pasta(1) ask them for the container.
-pub(crate) fn resolver(program: Program) -> Ipv4Addr {
+pub(crate) fn resolver(program: UserModeNetwork) -> Ipv4Addr {
     match program {
-        Program::Pasta => PASTA_RESOLVER,
-        Program::Slirp4netns => Ipv4Addr::new(10, 0, 2, 3),
+        UserModeNetwork::Pasta => PASTA_RESOLVER,
+        UserModeNetwork::Slirp4netns => Ipv4Addr::new(10, 0, 2, 3),
     }
 }
 
@@ -78,8 +78,8 @@ pub(crate) fn resolver(program: Program) -> Ipv4Addr {
 const PASTA_RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
 
 /// The container's address: slirp4netns(1) has one for everybody, and pasta(1) gives the host's by which packets go out.
-pub(crate) fn address(program: Program) -> Result<Option<IpAddr>> {
-    if program == Program::Slirp4netns {
+pub(crate) fn address(program: UserModeNetwork) -> Result<Option<IpAddr>> {
+    if program == UserModeNetwork::Slirp4netns {
         return Ok(Some(Ipv4Addr::new(10, 0, 2, 100).into()));
     }
     let mut route = Socket::open(Protocol::Route)?;
@@ -89,7 +89,7 @@ pub(crate) fn address(program: Program) -> Result<Option<IpAddr>> {
 }
 
 /// What carries an ordinary user's packets on this machine, or why nothing does.
-pub(crate) fn usual() -> Result<Program, String> {
+pub(crate) fn usual() -> Result<UserModeNetwork, String> {
     if let Err(error) = File::options().read(true).write(true).open("/dev/net/tun") {
         return Err(format!("/dev/net/tun cannot be opened: {error}"));
     }
@@ -97,9 +97,9 @@ pub(crate) fn usual() -> Result<Program, String> {
     // the server speaks first, as ssh's or mysql's does, both wait. And it takes its addresses from the host's way out.
     let has_way_out = Socket::open(Protocol::Route).and_then(|mut route| routes::default_link(&mut route));
     match has_way_out {
-        _ if is_installed(Program::Slirp4netns.name()) => Ok(Program::Slirp4netns),
-        Ok(Some(_)) if is_installed(Program::Pasta.name()) => Ok(Program::Pasta),
-        _ if is_installed(Program::Pasta.name()) => {
+        _ if is_installed(UserModeNetwork::Slirp4netns.name()) => Ok(UserModeNetwork::Slirp4netns),
+        Ok(Some(_)) if is_installed(UserModeNetwork::Pasta.name()) => Ok(UserModeNetwork::Pasta),
+        _ if is_installed(UserModeNetwork::Pasta.name()) => {
             Err("the host has no default route, which pasta needs".into())
         }
         _ => Err("neither slirp4netns nor pasta is installed".into()),
@@ -107,7 +107,11 @@ pub(crate) fn usual() -> Result<Program, String> {
 }
 
 /// Makes a network namespace, and has the program begin with it. `directory` is the container's run directory.
-pub(super) fn start(program: Program, directory: &Path, ports: &[PublishedPort]) -> Result<Carrier> {
+pub(in crate::net) fn start(
+    program: UserModeNetwork,
+    directory: &Path,
+    ports: &[PublishedPort],
+) -> Result<UserModeProcess> {
     check(program, ports)?;
     let namespace = Mounted::make(&directory.join(NETNS))?;
     let _ = std::fs::remove_file(directory.join(API));
@@ -119,8 +123,8 @@ pub(super) fn start(program: Program, directory: &Path, ports: &[PublishedPort])
     let mut command = Command::new(program.name());
     command.current_dir(directory).stdin(Stdio::null()).stdout(ready).stderr(log);
     match program {
-        Program::Pasta => command.args(pasta_arguments(ports)),
-        Program::Slirp4netns => command.args([
+        UserModeNetwork::Pasta => command.args(pasta_arguments(ports)),
+        UserModeNetwork::Slirp4netns => command.args([
             "--configure",
             "--mtu=65520",
             // The host's loopback is the host's.
@@ -137,20 +141,20 @@ pub(super) fn start(program: Program, directory: &Path, ports: &[PublishedPort])
         ]),
     };
     let process = spawn(command)?;
-    Ok(Carrier { program, process, directory: directory.to_owned(), namespace: Some(namespace) })
+    Ok(UserModeProcess { program, process, directory: directory.to_owned(), namespace: Some(namespace) })
 }
 
-impl Carrier {
+impl UserModeProcess {
     /// Waits until the container's network is there and the ports are listened on.
-    pub(super) fn await_ready(&self, ports: &[PublishedPort]) -> Result<()> {
+    pub(in crate::net) fn await_ready(&self, ports: &[PublishedPort]) -> Result<()> {
         let ready = || std::fs::metadata(self.directory.join(READY)).is_ok_and(|file| file.len() > 0);
         let deadline = Instant::now() + TIMEOUT;
         while !ready() {
             self.wait_a_moment(deadline)?;
         }
         match self.program {
-            Program::Pasta => Ok(()),
-            Program::Slirp4netns => ports.iter().try_for_each(|port| self.add_port(port, deadline)),
+            UserModeNetwork::Pasta => Ok(()),
+            UserModeNetwork::Slirp4netns => ports.iter().try_for_each(|port| self.add_port(port, deadline)),
         }
     }
 
@@ -165,7 +169,7 @@ impl Carrier {
         // pasta complains that a sandbox has no syslog before it comes to the point.
         let why = words.lines().rfind(|line| !line.contains("syslog")).unwrap_or("it has ended");
         let what = format!("cannot start {}", self.program.name());
-        Err(Error::Carrier { what, why: why.trim().to_owned() })
+        Err(Error::UserMode { what, why: why.trim().to_owned() })
     }
 
     /// slirp4netns(1), "API socket". It says that it is ready, shuts itself in, and only then listens.
@@ -178,7 +182,7 @@ impl Carrier {
         };
         let answer = answer.map_err(std::io::Error::from).context(|| "ask slirp4netns for a port".into())?;
         match String::from_utf8_lossy(&answer) {
-            text if text.contains("\"error\"") => Err(Error::Carrier {
+            text if text.contains("\"error\"") => Err(Error::UserMode {
                 what: format!("cannot publish {} at {}", port.container, port.host),
                 why: text.trim().to_owned(),
             }),
@@ -187,7 +191,7 @@ impl Carrier {
     }
 
     /// The container is in the namespace, and keeps it. A mount would do so past the container's end.
-    pub(super) fn let_go(&mut self) {
+    pub(in crate::net) fn let_go(&mut self) {
         self.namespace = None;
     }
 }
@@ -214,10 +218,10 @@ fn pasta_arguments(ports: &[PublishedPort]) -> Vec<String> {
     arguments
 }
 
-fn check(program: Program, ports: &[PublishedPort]) -> Result<()> {
+fn check(program: UserModeNetwork, ports: &[PublishedPort]) -> Result<()> {
     let able = |port: &&PublishedPort| match program {
-        Program::Pasta => port.container.transport != Transport::Sctp,
-        Program::Slirp4netns => port.container.transport != Transport::Sctp && port.host.is_ipv4(),
+        UserModeNetwork::Pasta => port.container.transport != Transport::Sctp,
+        UserModeNetwork::Slirp4netns => port.container.transport != Transport::Sctp && port.host.is_ipv4(),
     };
     match ports.iter().find(|port| !able(port)) {
         None => Ok(()),

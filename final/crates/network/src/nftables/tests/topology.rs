@@ -30,7 +30,7 @@ pub fn at(address: &str, port: u16) -> SocketAddr {
 }
 
 /// The test's own namespace is the host.
-pub struct World {
+pub struct Topology {
     pub host: OwnedFd,
     pub neighbour: OwnedFd,
     pub route: Socket,
@@ -47,9 +47,9 @@ pub struct Container {
     pub bridge: &'static str,
 }
 
-impl World {
+impl Topology {
     pub fn new() -> Self {
-        let mut world = Self {
+        let mut topology = Self {
             host: namespace::current().unwrap(),
             neighbour: new_namespace(),
             route: Socket::open(Protocol::Route).unwrap(),
@@ -57,9 +57,9 @@ impl World {
             table: Table::new(""),
         };
         sysctl::enable_forwarding(false).unwrap();
-        world.cable("lan0", None, &world.neighbour.try_clone().unwrap(), None, NEIGHBOUR);
-        world.give("lan0", HOST_ON_LAN);
-        world
+        topology.veth_pair("lan0", None, &topology.neighbour.try_clone().unwrap(), None, NEIGHBOUR);
+        topology.give("lan0", HOST_ON_LAN);
+        topology
     }
 
     fn give(&mut self, link: &str, address: &str) {
@@ -67,7 +67,7 @@ impl World {
         addresses::add(&mut self.route, Address { link, ip: ip(address), prefix: 24 }).unwrap();
     }
 
-    fn cable(&mut self, name: &str, master: Option<u32>, to: &OwnedFd, mac: Option<Mac>, address: &str) {
+    fn veth_pair(&mut self, name: &str, master: Option<u32>, to: &OwnedFd, mac: Option<Mac>, address: &str) {
         let peer = Peer { name: "eth0", mac, namespace: Namespace::Fd(to.as_fd()) };
         links::create_veth(&mut self.route, &Veth { name, master, mtu: 1500, peer }).unwrap();
         let mut inner = Socket::inside(to.as_fd(), Protocol::Route).unwrap();
@@ -89,10 +89,16 @@ impl World {
     }
 
     /// A container that is on the bridge, without the rules that go with it.
-    pub fn plug(&mut self, bridge: &'static str, link: &str, address: &str, gateway: &str) -> Container {
+    pub fn add_container(
+        &mut self,
+        bridge: &'static str,
+        link: &str,
+        address: &str,
+        gateway: &str,
+    ) -> Container {
         let master = links::get(&mut self.route, bridge).unwrap().index;
         let (namespace, mac) = (new_namespace(), Mac::for_address(ip(address)));
-        self.cable(link, Some(master), &namespace, Some(mac), address);
+        self.veth_pair(link, Some(master), &namespace, Some(mac), address);
         let mut inner = Socket::inside(namespace.as_fd(), Protocol::Route).unwrap();
         let eth0 = links::get(&mut inner, "eth0").unwrap().index;
         routes::add(&mut inner, Route::default_via(ip(gateway), eth0)).unwrap();

@@ -11,11 +11,11 @@ use hull_network::pool::{self, Pool};
 use hull_network::subnet::Subnet;
 use hull_network::{routes, sysctl};
 
-use super::driver::Driver;
-use super::record::{DEFAULT, NetworkRecord};
+use super::Driver;
 use super::{parent, vxlan};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::net::record::{DEFAULT, NetworkRecord};
 use crate::records::ids::random_id;
 use crate::records::time::Timestamp;
 
@@ -23,24 +23,28 @@ use crate::records::time::Timestamp;
 const MTU: u32 = 1500;
 
 /// What talks to the kernel. Opened once for all of a start.
-pub(super) struct Sockets {
+pub(in crate::net) struct Sockets {
     pub route: Socket,
     pub filter: Socket,
 }
 
 impl Sockets {
-    pub(super) fn open() -> Result<Self> {
+    pub(in crate::net) fn open() -> Result<Self> {
         Ok(Self { route: Socket::open(Protocol::Route)?, filter: Socket::open(Protocol::Netfilter)? })
     }
 }
 
 /// The tables of this root.
-pub(super) fn table(engine: &Engine) -> Table {
+pub(in crate::net) fn table(engine: &Engine) -> Table {
     Table::new(&engine.root().name_suffix())
 }
 
 /// The network, and the index of what its containers are plugged into: a bridge that is up and complete, or a parent.
-pub(super) fn ready(engine: &Engine, name: &str, sockets: &mut Sockets) -> Result<(NetworkRecord, u32)> {
+pub(in crate::net) fn ready(
+    engine: &Engine,
+    name: &str,
+    sockets: &mut Sockets,
+) -> Result<(NetworkRecord, u32)> {
     if let Some(network) = engine.load_network(name)? {
         if let Driver::Macvlan(macvlan) = &network.driver {
             let parent = macvlan.ready(&mut sockets.route)?;
@@ -83,7 +87,7 @@ fn find(network: &NetworkRecord, route: &mut Socket) -> Result<Option<u32>> {
 }
 
 /// The default network as it is or will be.
-pub(super) fn default_record(engine: &Engine) -> Result<NetworkRecord> {
+pub(in crate::net) fn default_record(engine: &Engine) -> Result<NetworkRecord> {
     let _lock = engine.lock_network(DEFAULT)?;
     default_network(engine, engine.load_network(DEFAULT)?, &mut Sockets::open()?)
 }
@@ -130,7 +134,7 @@ fn default_network(
         pools: vec![pool],
         internal: false,
         masquerade: defaults.masquerade.unwrap_or(true),
-        between_containers: defaults.between_containers.unwrap_or(true),
+        inter_container: defaults.inter_container.unwrap_or(true),
         mtu: defaults.mtu,
         host_ip: defaults.host_ip,
         labels: Default::default(),
@@ -146,7 +150,7 @@ fn subnet_of(link: u32, route: &mut Socket) -> Result<Option<Subnet>> {
 }
 
 /// A subnet that neither the host nor another network of this root uses.
-pub(super) fn free_subnet(engine: &Engine, route: &mut Socket) -> Result<Subnet> {
+pub(in crate::net) fn free_subnet(engine: &Engine, route: &mut Socket) -> Result<Subnet> {
     let taken: Vec<_> =
         engine.networks()?.iter().flat_map(|network| &network.pools).map(Pool::subnet).collect();
     let pools = engine.network_defaults().pools.iter();
@@ -159,7 +163,7 @@ pub(super) fn free_subnet(engine: &Engine, route: &mut Socket) -> Result<Subnet>
 }
 
 /// The route of the host's that a network of these addresses would cut off. On a LAN it is the host who gets no address.
-pub(super) fn conflict(network: &NetworkRecord, route: &mut Socket) -> Result<Option<routes::Route>> {
+pub(in crate::net) fn conflict(network: &NetworkRecord, route: &mut Socket) -> Result<Option<routes::Route>> {
     if network.driver.is_on_lan() {
         return Ok(None);
     }
@@ -220,7 +224,7 @@ fn complete(engine: &Engine, network: &NetworkRecord, index: u32, sockets: &mut 
 }
 
 /// Takes what there is of the network from the host. A parent is the host's own again.
-pub(super) fn remove(engine: &Engine, network: &NetworkRecord, sockets: &mut Sockets) -> Result<()> {
+pub(in crate::net) fn remove(engine: &Engine, network: &NetworkRecord, sockets: &mut Sockets) -> Result<()> {
     let Sockets { route, filter } = sockets;
     for name in [vxlan::link(network), network.link.clone()] {
         if let Some(link) = links::find(route, &name)? {

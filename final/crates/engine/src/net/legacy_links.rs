@@ -17,15 +17,15 @@ use crate::records::options::{CreateOptions, NetworkMode};
 use crate::records::record::Record;
 
 /// Whether this container's links are of the default network's kind.
-pub(crate) fn in_hosts(options: &CreateOptions) -> bool {
+pub(crate) fn links_are_in_hosts(options: &CreateOptions) -> bool {
     let on_users_network = options.networks.iter().any(|option| option.network != DEFAULT);
     options.network != NetworkMode::Networks || !on_users_network
 }
 
 /// A line for each container that `record` is linked to: they run, and are on one of its networks.
-pub(crate) fn linked(engine: &Engine, record: &Record, own: &[Endpoint]) -> Result<String> {
+pub(crate) fn hosts_lines(engine: &Engine, record: &Record, own: &[Endpoint]) -> Result<String> {
     let mut text = String::new();
-    if !in_hosts(&record.options) {
+    if !links_are_in_hosts(&record.options) {
         return Ok(text);
     }
     for (id, alias) in &record.options.links {
@@ -47,10 +47,10 @@ pub(crate) fn linked(engine: &Engine, record: &Record, own: &[Endpoint]) -> Resu
 }
 
 /// What a program of `record` is told of each container that it is linked to and that runs, as docker's documentation of
-/// legacy container links has it.
+/// iptables_legacy container links has it.
 pub(crate) fn variables(engine: &Engine, record: &Record) -> Result<Vec<String>> {
     let mut variables = Vec::new();
-    if record.options.links.is_empty() || !in_hosts(&record.options) {
+    if record.options.links.is_empty() || !links_are_in_hosts(&record.options) {
         return Ok(variables);
     }
     let own = endpoints(engine, &record.id)?;

@@ -24,12 +24,12 @@ const FIXED: usize = 4;
 
 /// What was in the sets at some moment.
 #[derive(Debug)]
-pub struct Listed {
+pub struct TableContents {
     by_link: Elements,
     by_address: Elements,
 }
 
-impl Listed {
+impl TableContents {
     /// The addresses that containers have, each with the container's link.
     pub fn addresses(&self) -> Vec<(IpAddr, String)> {
         let elements = self.by_link.iter().flat_map(|(_, elements)| elements);
@@ -53,17 +53,22 @@ fn name(element: &Element) -> String {
 
 impl Table {
     /// Everything that the sets say of containers; nothing where there is no table.
-    pub fn list(&self, socket: &mut Socket) -> Result<Listed> {
+    pub fn list(&self, socket: &mut Socket) -> Result<TableContents> {
         let mut all = |sets: &[&'static Set]| {
             sets.iter().map(|set| Ok((*set, self.elements(socket, set)?))).collect::<Result<_>>()
         };
-        // A container's address is added together with its link. Listed before, it is not taken for one without.
+        // A container's address is added together with its link. TableContents before, it is not taken for one without.
         let by_address = all(&BY_ADDRESS)?;
-        Ok(Listed { by_link: all(&BY_LINK)?, by_address })
+        Ok(TableContents { by_link: all(&BY_LINK)?, by_address })
     }
 
     /// Removes what was listed of links that are nobody's.
-    pub fn sweep(&self, socket: &mut Socket, listed: Listed, is_known: impl Fn(&str) -> bool) -> Result<()> {
+    pub fn sweep(
+        &self,
+        socket: &mut Socket,
+        listed: TableContents,
+        is_known: impl Fn(&str) -> bool,
+    ) -> Result<()> {
         let mut addresses = BTreeSet::new();
         let mut gone = Elements::new();
         for (set, elements) in listed.by_link {

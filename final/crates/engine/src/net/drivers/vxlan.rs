@@ -17,9 +17,9 @@ use hull_network::{addresses, sysctl};
 use nix::libc::{EADDRINUSE, EEXIST};
 use serde::{Deserialize, Serialize};
 
-use super::create::NetworkOptions;
-use super::record::NetworkRecord;
 use crate::error::{Error, Result};
+use crate::net::create::NetworkOptions;
+use crate::net::record::NetworkRecord;
 
 /// What was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,15 +33,15 @@ pub struct Vxlan {
     pub port: u16,
 }
 
-pub(super) const ID: &str = "vni";
+pub(in crate::net) const ID: &str = "vni";
 const ID_TOO: &str = "id";
-pub(super) const PEER: &str = "peer";
-pub(super) const LOCAL: &str = "local";
-pub(super) const PORT: &str = "port";
-pub(super) const OPTIONS: [&str; 5] = [ID, ID_TOO, PEER, LOCAL, PORT];
+pub(in crate::net) const PEER: &str = "peer";
+pub(in crate::net) const LOCAL: &str = "local";
+pub(in crate::net) const PORT: &str = "port";
+pub(in crate::net) const OPTIONS: [&str; 5] = [ID, ID_TOO, PEER, LOCAL, PORT];
 
 impl Vxlan {
-    pub(super) fn asked(options: &NetworkOptions) -> Result<Self> {
+    pub(in crate::net) fn asked(options: &NetworkOptions) -> Result<Self> {
         let given = |key: &str| options.options.get(key).map(String::as_str);
         let invalid = |key: &str, value: &str, why: &str| Error::Invalid {
             what: format!("option {key}={value}"),
@@ -87,19 +87,19 @@ impl Vxlan {
         Ok(Self { id, peers, local, port })
     }
 
-    pub(super) fn rules(&self) -> Tunnel<'_> {
+    pub(in crate::net) fn rules(&self) -> Tunnel<'_> {
         Tunnel { port: self.port, id: self.id, peers: &self.peers }
     }
 
     /// Before the network is made.
-    pub(super) fn check_on_host(
+    pub(in crate::net) fn check_on_host(
         &self,
         network: &NetworkRecord,
         others: &[NetworkRecord],
         route: &mut Socket,
     ) -> Result<()> {
         for other in others {
-            if let super::driver::Driver::Vxlan(vxlan) = &other.driver
+            if let super::Driver::Vxlan(vxlan) = &other.driver
                 && (vxlan.id, vxlan.port) == (self.id, self.port)
             {
                 return Err(Error::Invalid {
@@ -117,7 +117,7 @@ impl Vxlan {
     }
 
     /// What a frame may have, below the headers it travels with.
-    pub(super) fn mtu(&self, network: &NetworkRecord, route: &mut Socket) -> Result<u32> {
+    pub(in crate::net) fn mtu(&self, network: &NetworkRecord, route: &mut Socket) -> Result<u32> {
         let local = self.local()?;
         let Some(address) = addresses::list(route, None)?.into_iter().find(|address| address.ip == local)
         else {
@@ -154,7 +154,12 @@ impl Vxlan {
     }
 
     /// The network's tunnel on this host, a port of its bridge. Where a kill left it half made it is completed.
-    pub(super) fn make(&self, network: &NetworkRecord, bridge: u32, route: &mut Socket) -> Result<()> {
+    pub(in crate::net) fn make(
+        &self,
+        network: &NetworkRecord,
+        bridge: u32,
+        route: &mut Socket,
+    ) -> Result<()> {
         let name = link(network);
         let index = match links::find(route, &name)? {
             Some(link) => link.index,
@@ -190,13 +195,18 @@ impl Vxlan {
         }
     }
 
-    pub(super) fn is_made(&self, network: &NetworkRecord, bridge: u32, route: &mut Socket) -> Result<bool> {
+    pub(in crate::net) fn is_made(
+        &self,
+        network: &NetworkRecord,
+        bridge: u32,
+        route: &mut Socket,
+    ) -> Result<bool> {
         let found = links::find(route, &link(network))?;
         Ok(found.is_some_and(|link| link.up && link.master == Some(bridge)))
     }
 }
 
 /// The tunnel's name. It goes by the network's id, for the bridge may be called as its user likes.
-pub(super) fn link(network: &NetworkRecord) -> String {
+pub(in crate::net) fn link(network: &NetworkRecord) -> String {
     format!("hx-{}", network.id.get(..12).unwrap_or(&network.id))
 }

@@ -4,8 +4,8 @@
 use super::batch::{Batch, Hook};
 use super::kernel::NFPROTO_IPV4;
 use super::rule::*;
+use crate::dns::{ADDRESS, PORT};
 use crate::error::Result;
-use crate::names::{ADDRESS, PORT};
 use crate::netlink::Socket;
 use crate::ports::Transport;
 
@@ -17,7 +17,7 @@ const OUTPUT: u32 = 3;
 const DESTINATION: i32 = -100;
 
 /// `socket` belongs to the container's namespace.
-pub fn redirect_names(socket: &mut Socket, udp: u16, tcp: u16) -> Result<()> {
+pub fn redirect_dns(socket: &mut Socket, udp: u16, tcp: u16) -> Result<()> {
     let mut batch = Batch::on(TABLE);
     batch.add_table(NFPROTO_IPV4);
     let hook = Hook { kind: "nat", number: OUTPUT, priority: DESTINATION };

@@ -11,16 +11,16 @@ use hull_network::links::{self, Link};
 use hull_network::netlink::Socket;
 use hull_network::{addresses, sysctl};
 
-use super::create::NetworkOptions;
-use super::driver::Driver;
-use super::record::NetworkRecord;
+use super::Driver;
 use crate::error::{Error, Result};
+use crate::net::create::NetworkOptions;
+use crate::net::record::NetworkRecord;
 
 /// The option of the same name.
-pub(super) const OPTION: &str = "parent";
+pub(in crate::net) const OPTION: &str = "parent";
 
 /// Its name, which has to be said: a guess would put containers where nobody wants them.
-pub(super) fn asked(options: &NetworkOptions, driver: &str) -> Result<String> {
+pub(in crate::net) fn asked(options: &NetworkOptions, driver: &str) -> Result<String> {
     let name = options.options.get(OPTION).ok_or_else(|| Error::Invalid {
         what: format!("{driver} network {}", options.name),
         why: "it needs a link of the host's: --parent eth0".into(),
@@ -30,7 +30,7 @@ pub(super) fn asked(options: &NetworkOptions, driver: &str) -> Result<String> {
 }
 
 /// The link as it is, if containers can be put on it.
-pub(super) fn find(name: &str, route: &mut Socket) -> Result<Link> {
+pub(in crate::net) fn find(name: &str, route: &mut Socket) -> Result<Link> {
     let refused = |why: &str, hint: &str| {
         Err(Error::Parent { link: name.into(), why: why.into(), hint: hint.replace("LINK", name) })
     };
@@ -47,7 +47,7 @@ pub(super) fn find(name: &str, route: &mut Socket) -> Result<Link> {
 }
 
 /// That a link can become the port of a bridge, and the host lose nothing by it.
-pub(super) fn check_port(name: &str, bridge: Option<u32>, route: &mut Socket) -> Result<Link> {
+pub(in crate::net) fn check_port(name: &str, bridge: Option<u32>, route: &mut Socket) -> Result<Link> {
     let link = find(name, route)?;
     let refused = |why: String| {
         let hint = format!("-d macvlan -o parent={name} leaves the link as it is");
@@ -73,7 +73,7 @@ fn is_link_local(ip: std::net::IpAddr) -> bool {
 }
 
 /// Before the network is made.
-pub(super) fn check_on_host(
+pub(in crate::net) fn check_on_host(
     parent: &str,
     network: &NetworkRecord,
     others: &[NetworkRecord],
@@ -90,12 +90,17 @@ pub(super) fn check_on_host(
 }
 
 /// Makes the parent a port of the bridge, which is still down.
-pub(super) fn join(parent: &str, network: &NetworkRecord, bridge: u32, route: &mut Socket) -> Result<()> {
+pub(in crate::net) fn join(
+    parent: &str,
+    network: &NetworkRecord,
+    bridge: u32,
+    route: &mut Socket,
+) -> Result<()> {
     let link = check_port(parent, Some(bridge), route)?;
     sysctl::disable_ipv6(&network.link)?;
     Ok(links::set_master(route, link.index, Some(bridge))?)
 }
 
-pub(super) fn has_joined(parent: &str, bridge: u32, route: &mut Socket) -> Result<bool> {
+pub(in crate::net) fn has_joined(parent: &str, bridge: u32, route: &mut Socket) -> Result<bool> {
     Ok(links::find(route, parent)?.is_some_and(|link| link.up && link.master == Some(bridge)))
 }

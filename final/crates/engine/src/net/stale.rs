@@ -17,7 +17,7 @@ use hull_network::leases::Leases;
 use hull_network::netlink::Socket;
 use hull_storage::file;
 
-use super::bridge;
+use super::drivers::bridge;
 use super::endpoint::{self, Endpoint};
 use crate::engine::Engine;
 use crate::error::{IoContext, Result};

@@ -9,7 +9,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use hull_network::ports::Held;
+use hull_network::ports::ReservedPort;
 use hull_sys::process::{self, Fork};
 use nix::libc::SIGKILL;
 use rustix::event::PollFlags;
@@ -25,13 +25,13 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The processes that copy, by descriptor.
 #[derive(Default)]
-pub(super) struct Relays(Vec<OwnedFd>);
+pub(super) struct Proxies(Vec<OwnedFd>);
 
-impl Relays {
+impl Proxies {
     /// What to poll: the listening sockets, and the processes that may end.
     pub(super) fn descriptors<'a>(
         &'a self,
-        held: &'a [Held],
+        held: &'a [ReservedPort],
     ) -> impl Iterator<Item = (BorrowedFd<'a>, PollFlags)> {
         let has_room = self.0.len() < AT_ONCE;
         let listeners = held.iter().filter_map(move |held| held.listener().filter(|_| has_room));
@@ -39,12 +39,12 @@ impl Relays {
     }
 
     /// Reaps the processes that have ended, and forks one for each new connection.
-    pub(super) fn serve(&mut self, held: &[Held], endpoints: impl FnOnce() -> Vec<Endpoint>) {
+    pub(super) fn serve(&mut self, held: &[ReservedPort], endpoints: impl FnOnce() -> Vec<Endpoint>) {
         self.0.retain(|relay| {
             let ended = hull_sys::wait::until_readable(relay.as_fd(), Some(Duration::ZERO)) == Ok(true);
             !(ended && process::reap(relay.as_fd()).is_ok())
         });
-        let accept = |held: &Held| {
+        let accept = |held: &ReservedPort| {
             let connection = accept_with(held.listener()?, SocketFlags::CLOEXEC).ok()?;
             Some((connection, held.container.number))
         };
@@ -53,7 +53,7 @@ impl Relays {
             return;
         }
         let endpoints = endpoints();
-        let inward = |endpoint: &&Endpoint| endpoint.network.has_way_in();
+        let inward = |endpoint: &&Endpoint| endpoint.network.has_ingress();
         let address = endpoints.iter().filter(inward).flat_map(|endpoint| &endpoint.addresses).min();
         for (connection, port) in come {
             // Without an address to connect to, the connection is closed.

@@ -14,14 +14,14 @@ use crate::error::{Error, Result};
 
 /// A port of the host, for as long as this lives.
 #[derive(Debug)]
-pub struct Held {
+pub struct ReservedPort {
     pub host: SocketAddr,
     pub container: Port,
     socket: OwnedFd,
     listens: bool,
 }
 
-impl Held {
+impl ReservedPort {
     /// Listens if no rule can forward connections past the socket: over IPv6 at ::1, or when the container has no IPv6.
     pub fn listen(&mut self) {
         if self.container.transport == Transport::Tcp && self.host.is_ipv6() {
@@ -42,11 +42,11 @@ impl Held {
 const BACKLOG: i32 = 128;
 
 /// Takes the ports on the host that the mappings ask for, or none of them. `ip` is for mappings that name no address.
-pub fn hold(mappings: &[Mapping], ip: IpAddr) -> Result<Vec<Held>> {
-    mappings.iter().map(|mapping| hold_one(mapping, mapping.host_ip.unwrap_or(ip))).collect()
+pub fn reserve(mappings: &[Mapping], ip: IpAddr) -> Result<Vec<ReservedPort>> {
+    mappings.iter().map(|mapping| reserve_one(mapping, mapping.host_ip.unwrap_or(ip))).collect()
 }
 
-fn hold_one(mapping: &Mapping, ip: IpAddr) -> Result<Held> {
+fn reserve_one(mapping: &Mapping, ip: IpAddr) -> Result<ReservedPort> {
     let transport = mapping.container.transport;
     let (first, last) = mapping.host.unwrap_or((0, 0));
     let mut refused = Errno::ADDRINUSE;
@@ -54,7 +54,7 @@ fn hold_one(mapping: &Mapping, ip: IpAddr) -> Result<Held> {
         let host = SocketAddr::new(ip, port);
         match take(transport, host) {
             Ok((socket, host)) => {
-                return Ok(Held { host, container: mapping.container, socket, listens: false });
+                return Ok(ReservedPort { host, container: mapping.container, socket, listens: false });
             }
             Err(Errno::ADDRINUSE) => {}
             Err(errno) => {
@@ -141,8 +141,8 @@ mod tests {
     use super::*;
     use crate::testing::in_own_namespace;
 
-    fn take_all(text: &str) -> Result<Vec<Held>> {
-        hold(&parse(text).unwrap(), EVERYWHERE)
+    fn take_all(text: &str) -> Result<Vec<ReservedPort>> {
+        reserve(&parse(text).unwrap(), EVERYWHERE)
     }
 
     #[track_caller]

@@ -272,13 +272,13 @@ mod tests {
         })
     }
 
-    struct World {
+    struct Fixture {
         _dir: tempfile::TempDir,
         resolver: Resolver,
         here: std::os::fd::OwnedFd,
     }
 
-    fn world(servers: Vec<SocketAddr>) -> World {
+    fn fixture(servers: Vec<SocketAddr>) -> Fixture {
         let dir = tempfile::tempdir().unwrap();
         let pool = Pool::new("10.0.0.0/24".parse().unwrap(), None, None).unwrap();
         let leases = Leases::open(dir.path(), "net").unwrap();
@@ -288,7 +288,7 @@ mod tests {
         let mut directory = Directory::default();
         directory.add("net", &[pool], leases);
         let resolver = Resolver::open(directory, servers).unwrap();
-        World { _dir: dir, resolver, here: crate::namespace::current().unwrap() }
+        Fixture { _dir: dir, resolver, here: crate::namespace::current().unwrap() }
     }
 
     /// A server of the host's: knows one name, and over udp has no room for its answer.
@@ -333,10 +333,10 @@ mod tests {
             let (server, threads) = outside();
             let nobody: SocketAddr = "127.0.0.1:9".parse().unwrap();
             // The first server is not there: the next one is asked.
-            let World { _dir, mut resolver, here } = world(vec![nobody, server]);
+            let Fixture { _dir, mut resolver, here } = fixture(vec![nobody, server]);
             let (udp, tcp) = resolver.ports().unwrap();
             let mut filter = crate::netlink::Socket::open(crate::netlink::Protocol::Netfilter).unwrap();
-            crate::nftables::redirect_names(&mut filter, udp, tcp).unwrap();
+            crate::nftables::redirect_dns(&mut filter, udp, tcp).unwrap();
             let _port_53_is_free = UdpSocket::bind("0.0.0.0:53").unwrap();
             let [udp, tcp] = [udp, tcp].map(|port| SocketAddr::from((ADDRESS, port)));
             serve_until(&mut resolver, || {
@@ -373,7 +373,7 @@ mod tests {
     #[test]
     fn without_servers_a_name_from_outside_is_a_failure_at_once() {
         in_own_namespace("without_servers_a_name_from_outside_is_a_failure_at_once", || {
-            let World { _dir, mut resolver, here } = world(vec![]);
+            let Fixture { _dir, mut resolver, here } = fixture(vec![]);
             let (udp, tcp) = resolver.ports().unwrap();
             serve_until(&mut resolver, || {
                 let question = ask("outside.example", A);
@@ -402,7 +402,7 @@ mod tests {
     #[test]
     fn an_asker_who_does_not_read_fills_no_memory_and_keeps_nobody_busy() {
         in_own_namespace("an_asker_who_does_not_read_fills_no_memory_and_keeps_nobody_busy", || {
-            let World { _dir, mut resolver, here } = world(vec![]);
+            let Fixture { _dir, mut resolver, here } = fixture(vec![]);
             let tcp = SocketAddr::from((ADDRESS, resolver.ports().unwrap().1));
             let _asker = serve_until(&mut resolver, || {
                 crate::testing::inside(&here, || {
@@ -432,7 +432,7 @@ mod tests {
         in_own_namespace("connections_that_say_nothing_keep_nobody_busy", || {
             // It takes questions and says nothing.
             let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-            let World { _dir, mut resolver, here } = world(vec![silent.local_addr().unwrap()]);
+            let Fixture { _dir, mut resolver, here } = fixture(vec![silent.local_addr().unwrap()]);
             let tcp = SocketAddr::from((ADDRESS, resolver.ports().unwrap().1));
             // One more than are served, and the first has asked and said that this was all.
             let _askers: Vec<TcpStream> = crate::testing::inside(&here, || {

@@ -10,12 +10,12 @@ use hull_network::namespace;
 use hull_network::netlink::{Protocol, Socket};
 use serde::{Deserialize, Serialize};
 
-use super::create::NetworkOptions;
-use super::endpoint::Endpoint;
 use super::parent;
-use super::record::NetworkRecord;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::net::create::NetworkOptions;
+use crate::net::endpoint::Endpoint;
+use crate::net::record::NetworkRecord;
 use crate::records::options::NetworkMode;
 use crate::records::record::Record;
 use crate::records::state::Snapshot;
@@ -37,7 +37,7 @@ pub enum Mode {
 }
 
 impl Macvlan {
-    pub(super) fn asked(options: &NetworkOptions) -> Result<Self> {
+    pub(in crate::net) fn asked(options: &NetworkOptions) -> Result<Self> {
         let mode = match options.options.get(MODE).map(String::as_str) {
             None | Some("bridge") => Mode::Bridge,
             Some("private") => Mode::Private,
@@ -53,13 +53,13 @@ impl Macvlan {
     }
 
     /// Before the network is made.
-    pub(super) fn check_on_host(&self, network: &NetworkRecord, route: &mut Socket) -> Result<()> {
+    pub(in crate::net) fn check_on_host(&self, network: &NetworkRecord, route: &mut Socket) -> Result<()> {
         let parent = self.ready(route)?;
         self.mtu(network, parent, route).map(drop)
     }
 
     /// The index of the parent, on which another link can be made.
-    pub(super) fn ready(&self, route: &mut Socket) -> Result<u32> {
+    pub(in crate::net) fn ready(&self, route: &mut Socket) -> Result<u32> {
         let parent = parent::find(&self.parent, route)?;
         match parent.master {
             // Its frames go to the bridge: the kernel lets a link have one such receiver (EBUSY).
@@ -73,7 +73,7 @@ impl Macvlan {
     }
 
     /// Makes the container's link, inside.
-    pub(super) fn plug_in(
+    pub(in crate::net) fn attach(
         &self,
         endpoint: &Endpoint,
         parent: u32,
@@ -109,7 +109,7 @@ impl Macvlan {
 
 /// Brings the container's link up. A parent has each MAC address once, and that of a container that has just ended, and
 /// is started again, is still its dying namespace's, which the kernel clears in the background.
-pub(super) fn set_up(endpoint: &Endpoint, link: u32, inner: &mut Socket) -> Result<()> {
+pub(in crate::net) fn set_up(endpoint: &Endpoint, link: u32, inner: &mut Socket) -> Result<()> {
     let deadline = Instant::now() + DYING;
     loop {
         match links::set_up(inner, link) {
@@ -131,11 +131,11 @@ pub(super) fn set_up(endpoint: &Endpoint, link: u32, inner: &mut Socket) -> Resu
 const DYING: Duration = Duration::from_secs(10);
 const EADDRINUSE: i32 = nix::libc::EADDRINUSE;
 
-pub(super) const MODE: &str = "macvlan_mode";
+pub(in crate::net) const MODE: &str = "macvlan_mode";
 
 /// Deletes a container's link where its namespace outlives it, or is to go on without it. The host has no handle on it,
 /// so it takes somebody who is inside.
-pub(super) fn unplug(engine: &Engine, id: &str, endpoint: &Endpoint) -> Result<()> {
+pub(in crate::net) fn detach(engine: &Engine, id: &str, endpoint: &Endpoint) -> Result<()> {
     for pid in inhabitants(engine, id)? {
         // Who has died meanwhile holds no namespace.
         let Ok(inside) = namespace::of_process(pid) else { continue };

@@ -15,7 +15,7 @@ use crate::ports::Transport;
 /// An element that there should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Seen {
+pub struct ElementStatus {
     /// `inet` or `bridge`.
     pub family: &'static str,
     pub set: &'static str,
@@ -27,13 +27,13 @@ pub struct Seen {
 
 impl Table {
     /// What the sets should say of a container and its network, and whether they do.
-    pub fn look(&self, socket: &mut Socket, endpoint: &Endpoint<'_>) -> Result<Vec<Seen>> {
+    pub fn look(&self, socket: &mut Socket, endpoint: &Endpoint<'_>) -> Result<Vec<ElementStatus>> {
         let wanted =
             endpoint.network.elements().into_iter().chain(endpoint.identity()).chain(endpoint.ports());
         let mut seen = Vec::new();
         for (set, elements) in wanted.filter(|(_, elements)| !elements.is_empty()) {
             let there = self.elements(socket, set)?;
-            seen.extend(elements.into_iter().map(|element| Seen {
+            seen.extend(elements.into_iter().map(|element| ElementStatus {
                 family: if set.family == NFPROTO_BRIDGE { "bridge" } else { "inet" },
                 set: set.name,
                 element: text(set, &element),

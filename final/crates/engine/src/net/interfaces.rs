@@ -3,22 +3,22 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use hull_network::addresses::{self, Address};
-use hull_network::connections::forget_udp;
+use hull_network::conntrack::forget_udp;
 use hull_network::links::{self, Namespace, Peer, Veth};
 use hull_network::netlink::{Protocol, Socket};
 use hull_network::ports::Transport;
 use hull_network::routes::{self, Route};
 use hull_network::{namespace, sysctl};
 
-use super::bridge::{self, Sockets};
-use super::driver::Driver;
+use super::drivers::Driver;
+use super::drivers::bridge::{self, Sockets};
+use super::drivers::macvlan;
 use super::endpoint::Endpoint;
-use super::macvlan;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
 /// Makes the rules, then the cables: no packet passes that is not looked at.
-pub(super) fn plug_in(
+pub(super) fn attach(
     engine: &Engine,
     endpoints: &[Endpoint],
     inside: &OwnedFd,
@@ -36,12 +36,12 @@ pub(super) fn plug_in(
         namespace::within(inside.as_fd(), || sysctl::allow_ipv6_on_new_links(ipv6))?;
         let (_, index) = bridge::ready(engine, &endpoint.network.name, sockets)?;
         match &endpoint.network.driver {
-            Driver::Macvlan(macvlan) => macvlan.plug_in(endpoint, index, inside, &mut sockets.route)?,
-            _ => lay_cable(endpoint, index, inside, &mut sockets.route)?,
+            Driver::Macvlan(macvlan) => macvlan.attach(endpoint, index, inside, &mut sockets.route)?,
+            _ => create_veth(endpoint, index, inside, &mut sockets.route)?,
         }
         configure(endpoint, &mut inner)?;
         match endpoint.network.driver.has_bridge() {
-            // The cable first: with its carrier comes the bridge's.
+            // The cable first: with its user_mode comes the bridge's.
             true => {
                 links::await_operational(&mut sockets.route, &endpoint.link)?;
                 links::await_operational(&mut sockets.route, &endpoint.network.link)?;
@@ -56,7 +56,7 @@ pub(super) fn plug_in(
     Ok(forget_udp(&mut sockets.filter, &udp_ports(endpoints))?)
 }
 
-fn lay_cable(endpoint: &Endpoint, bridge: u32, inside: &OwnedFd, route: &mut Socket) -> Result<()> {
+fn create_veth(endpoint: &Endpoint, bridge: u32, inside: &OwnedFd, route: &mut Socket) -> Result<()> {
     let peer =
         Peer { name: &endpoint.interface, mac: Some(endpoint.mac), namespace: Namespace::Fd(inside.as_fd()) };
     // When its last port leaves, a bridge gets the kernel's default MTU again (br_mtu_auto_adjust).
@@ -74,7 +74,7 @@ fn lay_cable(endpoint: &Endpoint, bridge: u32, inside: &OwnedFd, route: &mut Soc
         }
         made => made?,
     }
-    if !endpoint.network.between_containers {
+    if !endpoint.network.inter_container {
         let port = links::get(route, &endpoint.link)?.index;
         links::isolate_port(route, port)?;
     }
@@ -94,7 +94,7 @@ fn open_for_ports(endpoint: &Endpoint, route: &mut Socket) -> Result<()> {
 }
 
 /// Lets ports in over cables that are laid, when the network is gone over which they came until now.
-pub(super) fn lead_ports(engine: &Engine, endpoints: &[Endpoint], sockets: &mut Sockets) -> Result<()> {
+pub(super) fn forward_ports(engine: &Engine, endpoints: &[Endpoint], sockets: &mut Sockets) -> Result<()> {
     for endpoint in endpoints {
         open_for_ports(endpoint, &mut sockets.route)?;
     }
@@ -130,7 +130,7 @@ pub(super) fn add_default_route(endpoints: &[Endpoint], ipv6: bool, inner: &mut 
 
 /// Takes the rules back, unless they are left to a sweep. The cables go with the container's namespace, without anybody
 /// having to wait for it; unless another container has that namespace too.
-pub(super) fn unplug(
+pub(super) fn detach(
     engine: &Engine,
     id: &str,
     endpoints: &[Endpoint],
@@ -139,7 +139,7 @@ pub(super) fn unplug(
 ) -> Result<()> {
     let rules: Vec<_> = endpoints.iter().filter(|_| with_rules).filter_map(Endpoint::rules).collect();
     let shared = super::recover::is_shared(engine, id);
-    let removed = if shared { remove_cables(engine, id, endpoints, &mut sockets.route) } else { Ok(()) };
+    let removed = if shared { remove_interfaces(engine, id, endpoints, &mut sockets.route) } else { Ok(()) };
     let detached = bridge::table(engine).detach(&mut sockets.filter, &rules);
     let forgotten = forget_udp(&mut sockets.filter, &udp_ports(endpoints));
     removed.and(detached.and(forgotten).map_err(Error::from))
@@ -151,14 +151,14 @@ pub(super) fn udp_ports(endpoints: &[Endpoint]) -> Vec<u16> {
     udp.map(|published| published.host.port()).collect()
 }
 
-pub(super) fn remove_cables(
+pub(super) fn remove_interfaces(
     engine: &Engine,
     id: &str,
     endpoints: &[Endpoint],
     route: &mut Socket,
 ) -> Result<()> {
     endpoints.iter().try_for_each(|endpoint| match endpoint.network.driver {
-        Driver::Macvlan(_) => macvlan::unplug(engine, id, endpoint),
+        Driver::Macvlan(_) => macvlan::detach(engine, id, endpoint),
         _ => remove_link(route, &endpoint.link),
     })
 }

@@ -9,7 +9,7 @@
 //!
 //! Nothing here waits: the watching process polls the descriptors among its others. The sockets have ports of the
 //! kernel's choice, for port 53 may be the container's program's own; a rule inside leads there
-//! ([`crate::nftables::redirect_names`]).
+//! ([`crate::nftables::redirect_dns`]).
 
 mod directory;
 mod message;

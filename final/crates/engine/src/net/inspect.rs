@@ -3,11 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 
 use hull_network::nftables::Published;
-use hull_network::ports::{Held, Port};
+use hull_network::ports::{Port, ReservedPort};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::endpoint::Places;
+use super::endpoint::NetworkState;
 use super::{Endpoint, endpoints};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -29,8 +29,8 @@ impl From<&Published> for PublishedPort {
     }
 }
 
-impl From<&Held> for PublishedPort {
-    fn from(held: &Held) -> Self {
+impl From<&ReservedPort> for PublishedPort {
+    fn from(held: &ReservedPort) -> Self {
         Self { container: held.container, host: held.host }
     }
 }
@@ -54,8 +54,8 @@ pub(crate) fn published(engine: &Engine, id: &str) -> Result<Vec<PublishedPort>>
 
 /// The same, with the ids of the networks that the container is on.
 pub(crate) fn published_on(engine: &Engine, id: &str) -> Result<(Vec<PublishedPort>, Vec<String>)> {
-    let Places { endpoints, carried, relayed, .. } = Places::load(engine, id)?;
-    let mut ports = [carried, relayed].concat();
+    let NetworkState { endpoints, carried, proxied, .. } = NetworkState::load(engine, id)?;
+    let mut ports = [carried, proxied].concat();
     ports.extend(endpoints.iter().flat_map(|endpoint| &endpoint.published).map(PublishedPort::from));
     ports.sort_unstable();
     Ok((ports, endpoints.into_iter().map(|endpoint| endpoint.network.id).collect()))
@@ -114,7 +114,7 @@ pub(super) fn mode_name(mode: &NetworkMode) -> String {
     match mode {
         NetworkMode::Default | NetworkMode::None => "none".into(),
         NetworkMode::Host => "host".into(),
-        NetworkMode::Program(program) => program.name().into(),
+        NetworkMode::UserMode(program) => program.name().into(),
         NetworkMode::Container(id) => format!("container:{id}"),
         NetworkMode::Networks => super::DEFAULT.into(),
     }
