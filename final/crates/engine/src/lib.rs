@@ -29,14 +29,13 @@ mod spec;
 mod system;
 mod volumes;
 
-pub use attach::{AttachEnd, AttachOptions, AttachStream};
+pub use attach::{AttachEnd, AttachOptions, AttachStream, StartAttach};
 pub use containers::list::Summary;
 pub use containers::top::Top;
 pub use copy::{Change, CommitOptions, CopyOptions, CopyPath, Freezable};
 pub use engine::{Engine, NetworkDefaults};
 pub use error::{Error, Result};
 pub use logs::LogSink;
-pub use monitor::launch::StartAttach;
 pub use net::{NetworkOptions, NetworkRecord, PublishedPort};
 pub use records::options::WindowSize;
 pub use records::pruned::Pruned;

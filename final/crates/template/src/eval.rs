@@ -3,12 +3,10 @@
 use serde_json::Value;
 
 use super::functions::{self, Function, Run};
+use super::json::{describe, integer};
 use super::parse::{Base, Branch, Command, Node, Operand, Pipeline};
-use super::value::{Item, describe, integer};
-use super::{Fault, Span};
-
-/// The most that a template may print, in bytes. A loop in a template should not take all memory.
-pub(super) const MAX_OUTPUT: usize = 64 << 20;
+use super::value::Item;
+use super::{Fault, MAX_OUTPUT, Span};
 
 pub(super) fn render<'d>(text: &'d str, nodes: &'d [Node], data: &'d Value) -> Result<String, Fault> {
     let root = Item::from(data);

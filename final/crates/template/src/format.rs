@@ -2,7 +2,7 @@
 
 use serde_json::{Number, Value};
 
-use super::value::{integer, sorted};
+use super::json::{integer, sorted};
 
 /// The widest a value may be padded to. Widths come from the template, and memory is finite.
 pub(super) const MAX_WIDTH: usize = 10_000;

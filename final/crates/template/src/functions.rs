@@ -4,9 +4,10 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use super::eval::MAX_OUTPUT;
+use super::MAX_OUTPUT;
 use super::format::{self, MAX_WIDTH};
-use super::value::{Item, describe, integer};
+use super::json::{describe, integer};
+use super::value::Item;
 
 type Outcome<'d> = Result<Item<'d>, String>;
 

@@ -16,6 +16,7 @@
 mod eval;
 mod format;
 mod functions;
+mod json;
 mod lex;
 mod literal;
 mod parse;
@@ -26,6 +27,9 @@ mod value;
 use std::fmt;
 
 use serde_json::Value;
+
+/// The most that a template may print, in bytes. A loop in a template should not take all memory.
+const MAX_OUTPUT: usize = 64 << 20;
 
 /// A template that has been checked and can be rendered any number of times.
 #[derive(Debug)]

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use hull_docker::fields;
-use serde_json::{Map, Number, Value};
+use serde_json::Value;
 
 use super::format;
+use super::json::{describe, sorted};
 
 /// What Go's types would say about an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,29 +135,4 @@ impl<'d> Item<'d> {
 
 fn numbered<'d>(items: impl Iterator<Item = Item<'d>>) -> Vec<(Value, Item<'d>)> {
     items.enumerate().map(|(at, item)| (Value::from(at), item)).collect()
-}
-
-/// The entries of an object, by key.
-pub(super) fn sorted(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
-    let mut entries: Vec<_> = map.iter().collect();
-    entries.sort_unstable_by_key(|(key, _)| *key);
-    entries
-}
-
-/// The number as an integer, unless it is a fraction to Go: `1.0` is one.
-pub(super) fn integer(number: &Number) -> Option<i128> {
-    number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
-}
-
-/// The value in the words of an error.
-pub(super) fn describe(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a bool",
-        Value::Number(number) if number.is_f64() => "a float",
-        Value::Number(_) => "an integer",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
 }

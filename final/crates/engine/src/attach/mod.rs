@@ -130,6 +130,13 @@ impl<'a> Message<'a> {
     }
 }
 
+/// Whether the caller wants the container's output from its first byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartAttach {
+    Detached,
+    Attached,
+}
+
 /// One end of an attach connection.
 #[derive(Debug)]
 pub struct Connection(OwnedFd);

@@ -7,7 +7,8 @@ use crate::error::Result;
 use crate::net::{exposed_ports, network_mode, network_settings, port_bindings};
 use crate::records::options::{CreateOptions, LogDriver, NamespaceMode, RestartPolicy, SeccompOption};
 use crate::records::record::{MountKind, Record};
-use crate::records::state::{Snapshot, Status};
+use crate::records::snapshot::Snapshot;
+use crate::records::state::Status;
 use crate::records::time::Timestamp;
 
 /// docker's zero time.

@@ -5,17 +5,18 @@ use std::time::Duration;
 use hull_runtime::cgroups::Cgroup;
 use nix::libc;
 
-use crate::attach::{AttachStream, Message};
+use crate::attach::{AttachStream, Message, StartAttach};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::handle::ending::{Done, EndOptions, Ending, end_all};
 use crate::handle::running::{LOOK, RunningContainer, Stopped, readable};
-use crate::monitor::launch::{StartAttach, launch};
+use crate::monitor::launch::launch;
 use crate::records::options::WindowSize;
 use crate::records::record::Record;
 use crate::records::signal;
+use crate::records::snapshot::Snapshot;
 use crate::records::state::wrong_state;
-use crate::records::state::{Exit, Phase, Snapshot, State, Status};
+use crate::records::state::{Exit, Phase, State, Status};
 
 /// docker's: seconds between the stop signal and SIGKILL.
 const STOP_TIMEOUT: u32 = 10;

@@ -13,7 +13,8 @@ use crate::net::{PublishedPort, network_names, ports_column, published_on};
 use crate::records::find::directories;
 use crate::records::options::{NetworkMode, NetworkOption};
 use crate::records::record::Record;
-use crate::records::state::{Snapshot, Status};
+use crate::records::snapshot::Snapshot;
+use crate::records::state::Status;
 use crate::records::time::Timestamp;
 
 #[derive(Debug, Clone)]

@@ -8,7 +8,8 @@ use crate::handle::ending::{Done, EndOptions, Ending, end, end_all};
 use crate::records::find::directories;
 use crate::records::monitor_lock::MonitorLock;
 use crate::records::record::Record;
-use crate::records::state::{Snapshot, Status};
+use crate::records::snapshot::Snapshot;
+use crate::records::state::Status;
 
 impl Engine {
     /// `force` kills a running container first; `volumes` also removes its anonymous volumes.

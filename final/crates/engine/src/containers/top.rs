@@ -4,8 +4,9 @@ use std::process::Command;
 
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
+use crate::records::snapshot::Snapshot;
+use crate::records::state::Status;
 use crate::records::state::wrong_state;
-use crate::records::state::{Snapshot, Status};
 
 #[derive(Debug, Clone)]
 pub struct Top {

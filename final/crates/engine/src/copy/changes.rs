@@ -19,7 +19,8 @@ use super::view::View;
 use crate::engine::Engine;
 use crate::error::{IoContext, Result};
 use crate::records::record::{MountKind, Record};
-use crate::records::state::{Snapshot, Status};
+use crate::records::snapshot::Snapshot;
+use crate::records::state::Status;
 
 /// A line of `diff`.
 #[derive(Debug, Clone, PartialEq, Eq)]

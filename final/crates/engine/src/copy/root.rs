@@ -15,8 +15,9 @@ use crate::error::{Error, IoContext, Result};
 use crate::gc::recover;
 use crate::records::options::CreateOptions;
 use crate::records::record::{MountKind, Record};
+use crate::records::snapshot::Snapshot;
+use crate::records::state::Status;
 use crate::records::state::wrong_state;
-use crate::records::state::{Snapshot, Status};
 use crate::rootfs::etc;
 use crate::rootfs::mount;
 

@@ -5,7 +5,8 @@ use crate::error::{Error, Result};
 use crate::gc::remains::Remains;
 use crate::records::process::open;
 use crate::records::record::Record;
-use crate::records::state::{Exit, Snapshot};
+use crate::records::snapshot::Snapshot;
+use crate::records::state::Exit;
 use crate::records::time::Timestamp;
 
 /// Clears it, under the container's lock, and records the exit as 137. Mounts went with the monitor's namespace.

@@ -20,7 +20,8 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::gc::recover;
 use crate::handle::running::{ANSWER_TIMEOUT, LOOK, RunningContainer, Stopped, readable};
-use crate::records::state::{Snapshot, Status};
+use crate::records::snapshot::Snapshot;
+use crate::records::state::Status;
 
 /// How long a monitor may take to clear up after its container. It waits for the disk to take what was written.
 const CLEANUP: Duration = Duration::from_secs(60);

@@ -10,7 +10,8 @@ use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::handle::running::readable;
 use crate::records::record::Record;
-use crate::records::state::{Snapshot, Status};
+use crate::records::snapshot::Snapshot;
+use crate::records::state::Status;
 
 /// A process in a slow system call is frozen only when the call returns.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);

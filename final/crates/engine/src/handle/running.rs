@@ -12,7 +12,8 @@ use crate::attach::{Connection, Message};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::records::process::open;
-use crate::records::state::{Snapshot, State, Status};
+use crate::records::snapshot::Snapshot;
+use crate::records::state::{State, Status};
 
 /// How long a monitor may take to answer a message that takes no work.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);

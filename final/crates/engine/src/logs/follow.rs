@@ -16,7 +16,7 @@ use super::files::{LogFile, newer_than};
 use crate::engine::Engine;
 use crate::error::{IoContext, Result};
 use crate::records::process;
-use crate::records::state::Snapshot;
+use crate::records::snapshot::Snapshot;
 
 /// How often to poll when inotify is not available, because a user's number of inotify instances is limited.
 const POLL: Duration = Duration::from_millis(50);

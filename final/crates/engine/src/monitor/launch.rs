@@ -6,7 +6,7 @@ use hull_storage::process_id::ProcessId;
 use hull_sys::process::{self, Fork};
 
 use super::run;
-use crate::attach::{AttachStream, Connection, Message};
+use crate::attach::{AttachStream, Connection, Message, StartAttach};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::gc::recover;
@@ -14,14 +14,8 @@ use crate::handle::running::{LOOK, Stopped, readable};
 use crate::records::monitor_lock::MonitorLock;
 use crate::records::options::WindowSize;
 use crate::records::record::Record;
-use crate::records::state::{Snapshot, Status};
-
-/// Whether the caller wants the container's output from its first byte.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StartAttach {
-    Detached,
-    Attached,
-}
+use crate::records::snapshot::Snapshot;
+use crate::records::state::Status;
 
 /// Starts a container under its lock, which is held until the monitor answers. The container's terminal gets `size`
 /// before its program starts, because a program may ask for the size only once.

@@ -12,12 +12,11 @@ use nix::sched::CloneFlags;
 
 use super::clients::Client;
 use super::event_loop::{Container, EventLoop};
-use super::launch::StartAttach;
 use super::log::Log;
 use super::setup;
 use super::stdio::{self, Streams};
 use super::stop::Stop;
-use crate::attach::{Connection, Listener, Message};
+use crate::attach::{Connection, Listener, Message, StartAttach};
 use crate::engine::Engine;
 use crate::error::{IoContext, Result};
 use crate::gc::remains::Remains;

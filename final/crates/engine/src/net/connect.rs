@@ -15,7 +15,8 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::records::options::{NetworkMode, NetworkOption};
 use crate::records::record::Record;
-use crate::records::state::{Snapshot, State};
+use crate::records::snapshot::Snapshot;
+use crate::records::state::State;
 
 impl Engine {
     /// Puts a container on one more network.

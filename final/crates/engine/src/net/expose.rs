@@ -20,7 +20,7 @@ use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::records::options::NetworkMode;
 use crate::records::record::Record;
-use crate::records::state::Snapshot;
+use crate::records::snapshot::Snapshot;
 use crate::records::state::wrong_state;
 
 /// Where iproute2 looks.

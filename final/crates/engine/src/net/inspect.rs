@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::records::options::{CreateOptions, NetworkMode, NetworkOption};
 use crate::records::record::Record;
-use crate::records::state::Snapshot;
+use crate::records::snapshot::Snapshot;
 
 /// A published port: the container's, and where it is on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -15,7 +15,7 @@ use super::endpoint::{Endpoint, endpoints};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::records::find::directories;
-use crate::records::state::Snapshot;
+use crate::records::snapshot::Snapshot;
 
 impl Engine {
     /// The bridge of a container's whose packets another program's rules will drop, where hull's can do nothing about it:

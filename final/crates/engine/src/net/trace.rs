@@ -17,7 +17,7 @@ use crate::engine::Engine;
 use crate::error::{IoContext, Result};
 use crate::records::options::NetworkMode;
 use crate::records::record::Record;
-use crate::records::state::Snapshot;
+use crate::records::snapshot::Snapshot;
 use crate::records::state::wrong_state;
 
 impl Engine {

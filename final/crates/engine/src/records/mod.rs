@@ -3,6 +3,7 @@
 //! ```text
 //! options  what was asked: docker's options, typed            record   what was made: container.json
 //! state    what is: state.json, exit.json                     lost     a state that is asked of the kernel
+//! snapshot both, at one moment
 //! find     names and ids                                      locks    who may change what
 //! run_dir  the directory below the run root                   process  a recorded process, by descriptor
 //! ```
@@ -18,5 +19,6 @@ pub(crate) mod pruned;
 pub(crate) mod record;
 pub(crate) mod run_dir;
 pub mod signal;
+pub(crate) mod snapshot;
 pub(crate) mod state;
 pub(crate) mod time;

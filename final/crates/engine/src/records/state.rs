@@ -2,14 +2,13 @@
 //!
 //! `state.json` lies in the run root, which a reboot empties; `exit.json` lies with the container and outlives it.
 //! The monitor writes both. A reader takes no lock: it reads a whole file or none, and asks the kernel whether the
-//! monitor named there still lives. Where the file is missing or damaged, the monitor is looked for ([`crate::records::lost`]).
+//! monitor named there still lives (`snapshot.rs`).
 
 use hull_storage::process_id::ProcessId;
 use hull_storage::root::Root;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::records::lost;
 use crate::records::record::Record;
 use crate::records::time::Timestamp;
 
@@ -81,17 +80,6 @@ impl Status {
     }
 }
 
-/// A container's state and its last exit, as they are on disk at one moment.
-#[derive(Debug, Clone)]
-pub struct Snapshot {
-    pub status: Status,
-    pub state: Option<State>,
-    pub exit: Option<Exit>,
-    /// The state was found without a state file ([`crate::records::lost`]). Its monitor cannot be reached, because its socket
-    /// may be gone too.
-    pub is_lost: bool,
-}
-
 impl State {
     pub(crate) fn load(root: &Root, id: &str) -> Result<Option<Self>> {
         Ok(hull_storage::file::read_json(&root.container_run_dir(id).join("state.json"))?)
@@ -103,7 +91,7 @@ impl State {
 }
 
 /// docker's exit code for a container that was running when the machine went down.
-const INTERRUPTED: u8 = 255;
+pub(super) const INTERRUPTED: u8 = 255;
 
 impl Exit {
     pub(crate) fn load(root: &Root, id: &str) -> Result<Option<Self>> {
@@ -139,54 +127,6 @@ impl Exit {
     /// Another run begins.
     pub(crate) fn forget(root: &Root, id: &str) -> Result<()> {
         Ok(hull_storage::file::remove(&root.container_dir(id).join("exit.json"))?)
-    }
-}
-
-impl Snapshot {
-    pub fn take(root: &Root, id: &str) -> Result<Self> {
-        match State::load(root, id) {
-            Ok(Some(state)) => Self::with(root, id, Some(state)),
-            Ok(None) => Self::without_state(root, id),
-            Err(Error::Storage(hull_storage::Error::Damaged { .. })) => match lost::find(root, id) {
-                Some(state) => Ok(Self { is_lost: true, ..Self::with(root, id, Some(state))? }),
-                // No monitor is alive to write another one, so it is cleaned up as after a kill.
-                None => Ok(Self { status: Status::Dead, ..Self::with(root, id, None)? }),
-            },
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The snapshot of a container without a state file.
-    pub(crate) fn without_state(root: &Root, id: &str) -> Result<Self> {
-        let found = lost::find(root, id);
-        let is_lost = found.is_some();
-        Ok(Self { is_lost, ..Self::with(root, id, found)? })
-    }
-
-    fn with(root: &Root, id: &str, state: Option<State>) -> Result<Self> {
-        // While a container runs its last exit is of no interest to a listing: one file less to read.
-        let status = match &state {
-            Some(state) if !state.monitor.is_alive() => Status::Dead,
-            Some(state) => match state.phase {
-                Phase::Paused => Status::Paused,
-                Phase::Restarting => Status::Restarting,
-                Phase::Starting | Phase::Running => Status::Running,
-            },
-            None => Status::Created,
-        };
-        let exit = if status == Status::Running { None } else { Exit::load(root, id)? };
-        // An end that was only inferred, while a monitor has come since we looked for its state.
-        let inferred = exit.as_ref().is_some_and(|exit| exit.finished.is_none() && exit.code == INTERRUPTED);
-        if state.is_none() && inferred && matches!(State::load(root, id), Ok(Some(_))) {
-            return Self::take(root, id);
-        }
-        let status = if status == Status::Created && exit.is_some() { Status::Exited } else { status };
-        Ok(Self { status, state, exit, is_lost: false })
-    }
-
-    pub fn init_pid(&self) -> Option<i32> {
-        let state = self.state.as_ref().filter(|_| self.status.is_active())?;
-        state.init.as_ref().map(|init| init.pid)
     }
 }
 

@@ -12,7 +12,8 @@ use crate::error::{Error, IoContext, Result};
 use crate::net::Endpoint;
 use crate::records::options::{CreateOptions, NetworkMode};
 use crate::records::record::Record;
-use crate::records::state::{Snapshot, Status};
+use crate::records::snapshot::Snapshot;
+use crate::records::state::Status;
 
 /// Their names, below /etc and in the run directory.
 pub(crate) const NAMES: [&str; 3] = ["resolv.conf", "hostname", "hosts"];

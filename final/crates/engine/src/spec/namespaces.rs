@@ -9,7 +9,8 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::records::options::{NamespaceMode, NetworkMode};
 use crate::records::record::Record;
-use crate::records::state::{Snapshot, Status};
+use crate::records::snapshot::Snapshot;
+use crate::records::state::Status;
 
 pub(super) fn namespaces(engine: &Engine, record: &Record) -> Result<Vec<Namespace>> {
     let mut namespaces = vec![Namespace { kind: NamespaceKind::Mount, path: None }];

@@ -18,7 +18,7 @@ use crate::net::endpoint::Endpoint;
 use crate::net::record::NetworkRecord;
 use crate::records::options::NetworkMode;
 use crate::records::record::Record;
-use crate::records::state::Snapshot;
+use crate::records::snapshot::Snapshot;
 
 /// What was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
