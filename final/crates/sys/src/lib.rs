@@ -4,6 +4,7 @@ pub mod bpf;
 #[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
 mod entry;
 pub mod fs;
+mod kind;
 pub mod memory;
 pub mod mount;
 pub mod net;
@@ -17,3 +18,5 @@ pub mod terminal;
 pub mod testing;
 pub mod untrusted;
 pub mod wait;
+
+pub use kind::Kind;
