@@ -1,10 +1,14 @@
-//! The verbs of a container, a file each, or one for a few that share a shape.
+//! The verbs of a container, a file each, or one for a few that share a shape. No verb imports another one: what they
+//! share is in the rooms below (`records`, `handle`, `gc`).
 
-pub(crate) mod create;
+mod create;
 mod exec;
 mod inspect;
-pub(crate) mod lifecycle;
 pub(crate) mod list;
 mod names;
-pub(crate) mod remove;
+mod pause;
+mod remove;
+mod rename;
+mod start;
+mod stop;
 pub(crate) mod top;

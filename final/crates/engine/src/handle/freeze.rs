@@ -11,7 +11,7 @@ use crate::error::{Error, IoContext, Result};
 use crate::handle::running::readable;
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
-use crate::records::state::Status;
+use crate::records::state::{State, Status};
 
 /// A process in a slow system call is frozen only when the call returns.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,6 +23,17 @@ pub(crate) struct Frozen {
 }
 
 impl Engine {
+    /// Lets a killed container die: on cgroup v1 a frozen process does not even take SIGKILL. On v2 it does, and may
+    /// have gone by now.
+    pub(crate) fn thaw(&self, state: &State) -> Result<()> {
+        let Some(path) = &state.cgroup else { return Ok(()) };
+        let cgroup = self.cgroup(path)?;
+        match cgroup.thaw() {
+            Err(_) if !cgroup.exists() => Ok(()),
+            thawed => Ok(thawed?),
+        }
+    }
+
     /// Freezes a container that runs. `None` for one that does not, or that its user has paused.
     pub(crate) fn freeze(&self, record: &Record) -> Result<Option<Frozen>> {
         if Snapshot::take(self.root(), &record.id)?.status != Status::Running {

@@ -1,0 +1,19 @@
+//! `rename`.
+
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::records::record::Record;
+
+impl Engine {
+    pub fn rename(&self, name: &str, new: &str) -> Result<()> {
+        let id = self.resolve(name)?;
+        let _lock = self.lock(&id).map_err(|error| error.for_container(name))?;
+        // Under the lock: another command may have changed the record.
+        let mut record = Record::load(self.root(), &id).map_err(|error| error.for_container(name))?;
+        let old = std::mem::replace(&mut record.name, new.into());
+        hull_storage::names::rename(self.root(), &record.id, &old, new, || {
+            record.store(&self.root().container_dir(&record.id))
+        })?;
+        crate::net::rename(self, &record)
+    }
+}

@@ -1,0 +1,40 @@
+//! `start` and `attach`.
+
+use crate::attach::{AttachStream, Message, StartAttach};
+use crate::engine::Engine;
+use crate::error::{IoContext, Result};
+use crate::monitor::launch::launch;
+use crate::records::options::WindowSize;
+use crate::records::snapshot::Snapshot;
+use crate::records::state::{Status, wrong_state};
+
+impl Engine {
+    /// Starts a container; a running one is left as it is. When attached, the caller gets the output from the first
+    /// byte on. `size` is the size of the caller's terminal.
+    pub fn start(
+        &self,
+        name: &str,
+        attach: StartAttach,
+        size: Option<WindowSize>,
+    ) -> Result<Option<AttachStream>> {
+        let record = self.find(name)?;
+        match launch(self, &record, attach, size).map_err(|error| error.for_container(name))? {
+            None if attach == StartAttach::Attached => self.attach(&record.id).map(Some),
+            stream => Ok(stream),
+        }
+    }
+
+    /// Joins a running container's output from here on.
+    pub fn attach(&self, name: &str) -> Result<AttachStream> {
+        let record = self.find(name)?;
+        let running = self.running(&record.id)?;
+        let Some(mut running) = running.filter(|running| running.status == Status::Running) else {
+            let status = Snapshot::take(self.root(), &record.id)?.status;
+            return Err(wrong_state("attach to", &record, status));
+        };
+        running.check_monitor(&record.name)?;
+        let connection = running.connection.take().ok_or_else(|| running.silent(&record.name))?;
+        connection.send(&Message::Subscribe).context(|| format!("attach to {}", record.name))?;
+        Ok(AttachStream::new(connection).listening_in(self.root().container_run_dir(&record.id)))
+    }
+}
