@@ -1,5 +1,10 @@
 //! The command line, as docker's users know it.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "clap prints these comments as help, where brackets mean: may be left out"
+)]
+
 pub mod container;
 mod deferred;
 pub mod image;

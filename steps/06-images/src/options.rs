@@ -2,6 +2,11 @@
 //!
 //! A comment with three strokes is what `--help` prints; one with two is for you.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "clap prints these comments as help, where brackets mean: may be left out"
+)]
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};

@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::Uid;
 
 pub use running::{PATIENCE, Running, is_alive, wait_for};
@@ -197,6 +198,11 @@ impl Lab {
         let namespaces: Vec<RawFd> = self.namespaces.iter().map(AsRawFd::as_raw_fd).collect();
         let prepare = move || {
             nix::unistd::alarm::set(MOST_SECONDS);
+            // A shell starts its background jobs with these ignored, and so would everything below the tests.
+            for number in [Signal::SIGINT, Signal::SIGQUIT] {
+                // SAFETY: no handler is installed, so no code of ours can run at the wrong moment.
+                unsafe { signal(number, SigHandler::SigDfl) }?;
+            }
             if namespaces.is_empty() { Ok(()) } else { namespaces::confine(&namespaces, user) }
         };
         // SAFETY: system calls only, on values made before the fork.

@@ -12,8 +12,8 @@ use nix::errno::Errno;
 use oci_world::World;
 use serde_json::{Value, json};
 
-/// With something of everything that has to be taken back.
-fn rich(w: &World) -> Value {
+/// A configuration with one of everything that a failed create has to undo.
+fn config_with_everything(w: &World) -> Value {
     let mut config = w.config(&["sleep", "1000"]);
     std::fs::create_dir_all(w.path("volume")).unwrap();
     let volume = w.path("volume");
@@ -34,26 +34,32 @@ fn rich(w: &World) -> Value {
     config
 }
 
-/// Which calls fail, and how: from the `first` one on each of so many.
+/// Which calls fail, and how: from the `first` one on, every `step`-th.
 struct Sample {
     errno: Errno,
     first: usize,
     step: usize,
 }
 
-/// What a create that fails has made it takes back, and one that succeeds can be deleted.
+/// The least number of calls whose failure has to be fatal, or the injection proves nothing. It is a number and no share of the
+/// calls: on a loaded machine processes wait for each other more often, and a failed wait is repeated.
+type Fatal = usize;
+
+/// A create that fails has removed what it made, and one that succeeds can be deleted.
 #[track_caller]
-fn calls_fail(w: &World, Sample { errno, first, step }: Sample) {
+fn assert_nothing_is_left_whichever_call_fails(
+    w: &World,
+    Sample { errno, first, step }: Sample,
+    fatal: Fatal,
+) {
     let command = w.command(&["create", "--bundle", "bundle", "--pid-file", "pid", "box"]);
-    let (mut nth, mut asked, mut failures) = (first, 0, 0);
+    let (mut nth, mut failures) = (first, 0);
     loop {
         let injected = inject::run(&command, nth, errno);
         if injected.code == 0 {
             w.oci(&["delete", "--force", "box"]).ok();
-            // Rust's own in a debug build: whether a descriptor is open, before it is closed. It takes any answer but EBADF.
-            asked += usize::from(injected.failed != Some(nix::libc::SYS_fcntl as u64));
         } else {
-            (asked, failures) = (asked + 1, failures + 1);
+            failures += 1;
             // A panic's code, and an abort's.
             assert!(injected.code == 1, "call {nth}: {injected:?}");
         }
@@ -64,18 +70,12 @@ fn calls_fail(w: &World, Sample { errno, first, step }: Sample) {
         }
         nth += step;
     }
-    // One that was interrupted is made again; a sample can be of calls that matter less.
-    let fatal = match (errno, step) {
-        (Errno::EINTR, _) => 0,
-        (_, 1) => asked / 2,
-        _ => asked / 3,
-    };
-    assert!(nth > 100 && failures > fatal, "of {asked} calls only {failures} were fatal");
+    assert!(nth > 100 && failures >= fatal, "{errno}: of {nth} calls only {failures} were fatal");
 }
 
 /// The same for any other command: `before` it a container is made, and after it `delete --force` can remove all there is.
 #[track_caller]
-fn calls_of_others_fail(
+fn assert_no_panic_whichever_call_fails(
     w: &World,
     words: &[&str],
     sample: &Sample,
@@ -104,16 +104,16 @@ fn assert_nothing_left(w: &World, nth: usize, injected: &inject::Injected) {
 #[test]
 fn a_create_in_which_any_call_fails_leaves_nothing() {
     let Some(w) = World::start() else { return };
-    w.bundle(&rich(&w));
-    calls_fail(&w, Sample { errno: Errno::ENOMEM, first: 1, step: 1 });
+    w.bundle(&config_with_everything(&w));
+    assert_nothing_is_left_whichever_call_fails(&w, Sample { errno: Errno::ENOMEM, first: 1, step: 1 }, 250);
 }
 
 #[test]
 fn a_create_leaves_nothing_whatever_the_error() {
     let Some(w) = World::start() else { return };
-    w.bundle(&rich(&w));
+    w.bundle(&config_with_everything(&w));
     for (first, errno) in [Errno::EPERM, Errno::EINTR, Errno::EIO, Errno::EMFILE].into_iter().enumerate() {
-        calls_fail(&w, Sample { errno, first: 1 + first, step: 17 });
+        assert_nothing_is_left_whichever_call_fails(&w, Sample { errno, first: 1 + first, step: 17 }, 10);
     }
 }
 
@@ -121,7 +121,7 @@ fn a_create_leaves_nothing_whatever_the_error() {
 fn after_a_run_a_start_or_a_delete_in_which_a_call_fails_all_can_be_deleted() {
     let Some(w) = World::start() else { return };
     let config = |args: &[&str]| {
-        let mut config = rich(&w);
+        let mut config = config_with_everything(&w);
         config["process"]["args"] = json!(args);
         w.bundle(&config);
     };
@@ -133,12 +133,18 @@ fn after_a_run_a_start_or_a_delete_in_which_a_call_fails_all_can_be_deleted() {
     for (first, errno) in [Errno::ENOMEM, Errno::EPERM, Errno::EINTR].into_iter().enumerate() {
         let sample = Sample { errno, first: 1 + first, step: 19 };
         config(&["true"]);
-        calls_of_others_fail(&w, &["run", "--bundle", "bundle", "box"], &sample, || (), cleared);
+        assert_no_panic_whichever_call_fails(
+            &w,
+            &["run", "--bundle", "bundle", "box"],
+            &sample,
+            || (),
+            cleared,
+        );
         config(&["sleep", "1000"]);
         let created = || drop(w.detached(&["create", "--bundle", "bundle", "box"]).ok().to_owned());
         let sample = Sample { errno, first: 1 + first, step: 7 };
-        calls_of_others_fail(&w, &["start", "box"], &sample, created, cleared);
-        calls_of_others_fail(&w, &["delete", "--force", "box"], &sample, created, cleared);
+        assert_no_panic_whichever_call_fails(&w, &["start", "box"], &sample, created, cleared);
+        assert_no_panic_whichever_call_fails(&w, &["delete", "--force", "box"], &sample, created, cleared);
     }
 }
 
@@ -149,7 +155,7 @@ fn an_exec_that_fails_leaves_the_container_as_it_was() {
     w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
     for (first, errno) in [Errno::ENOMEM, Errno::EPERM, Errno::EINTR].into_iter().enumerate() {
         let sample = Sample { errno, first: 1 + first, step: 8 };
-        calls_of_others_fail(
+        assert_no_panic_whichever_call_fails(
             &w,
             &["exec", "box", "true"],
             &sample,
@@ -168,11 +174,11 @@ fn an_exec_that_fails_leaves_the_container_as_it_was() {
 #[test]
 fn nor_does_one_in_a_user_namespace() {
     let Some(w) = World::start() else { return };
-    let mut config = rich(&w);
+    let mut config = config_with_everything(&w);
     oci_world::in_user_namespace(&mut config);
     w.give_root_away();
     w.bundle(&config);
-    calls_fail(&w, Sample { errno: Errno::ENOMEM, first: 1, step: 3 });
+    assert_nothing_is_left_whichever_call_fails(&w, Sample { errno: Errno::ENOMEM, first: 1, step: 3 }, 80);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_move, unmount};
+
 /// One mounted hierarchy.
 #[derive(Debug, Clone)]
 pub struct Hierarchy {
@@ -27,6 +29,38 @@ pub fn hierarchies() -> Vec<Hierarchy> {
         })
     };
     table.lines().filter_map(parse).collect()
+}
+
+/// Where the hierarchies of v1 and of hybrid layouts are mounted, each in a directory of a tmpfs.
+const PARENT: &str = "/sys/fs/cgroup";
+
+/// Mounts the hierarchies in a tmpfs of the calling mount namespace's own, built in the empty directory `dir`.
+///
+/// The machine's tmpfs can hold plain directories too: an engine that takes a hierarchy for mounted which is not there
+/// makes its cgroups as such. They stay after it, and other programs, systemd's setup among them, take every directory there
+/// for a hierarchy. With a tmpfs of its own a test neither sees nor leaves any.
+pub fn mount_private_parent(dir: &Path) -> std::io::Result<()> {
+    let parent = Path::new(PARENT);
+    let hierarchies: Vec<_> = hierarchies().into_iter().map(|hierarchy| hierarchy.mount_point).collect();
+    // On v2 alone the hierarchy itself is mounted there.
+    if hierarchies.is_empty() || hierarchies.iter().any(|hierarchy| hierarchy.parent() != Some(parent)) {
+        return Ok(());
+    }
+    mount("tmpfs", dir, "tmpfs", MountFlags::empty(), c"mode=755")?;
+    for hierarchy in &hierarchies {
+        let target = dir.join(hierarchy.file_name().expect("it is below the parent"));
+        fs::create_dir(&target)?;
+        mount_bind(hierarchy, &target)?;
+    }
+    // systemd mounts cpu and cpuacct together, with a link for each name.
+    for entry in fs::read_dir(parent)?.flatten() {
+        if let Ok(target) = fs::read_link(entry.path()) {
+            std::os::unix::fs::symlink(target, dir.join(entry.file_name()))?;
+        }
+    }
+    unmount(parent, UnmountFlags::DETACH)?;
+    mount_move(dir, parent)?;
+    Ok(())
 }
 
 /// Whether `controller` is served by cgroup v2 here.

@@ -38,7 +38,8 @@ pub fn settle(scenario: &Scenario) -> Vec<String> {
     }
 }
 
-fn look(scenario: &Scenario) -> Vec<String> {
+/// What there is at this moment.
+pub fn look(scenario: &Scenario) -> Vec<String> {
     let mut left = Vec::new();
     let (before, after) = (scenario.before(), Traces::of_namespaces());
     let new = |list: &[PathBuf], old: &[PathBuf]| {

@@ -14,7 +14,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use crate::leaks::{self, Traces};
 use crate::outcome::{Outcome, Running, eventually, run, run_with_input};
 use crate::user::OrdinaryUser;
-use crate::{fixtures, program, skip};
+use crate::{cgroups, fixtures, program, skip};
 
 /// What says how this machine's user talks to registries.
 const OWN_SETTINGS: [&str; 10] = [
@@ -84,6 +84,13 @@ impl Scenario {
         let run = dir.join("run");
         std::fs::create_dir(&run).expect("own directory");
         mount("tmpfs", &run, "tmpfs", MountFlags::empty(), c"mode=755").expect("a tmpfs can be mounted");
+        let cgroups = dir.join("cgroups");
+        std::fs::create_dir(&cgroups).expect("own directory");
+        if let Err(error) = cgroups::mount_private_parent(&cgroups) {
+            skip::skip(&format!("this machine's cgroups cannot be mounted a second time: {error}"));
+            return None;
+        }
+        std::fs::remove_dir(&cgroups).expect("it is empty");
         let before = Traces::of_namespaces();
         Some(Self { dir, cgroup_parent, user, before })
     }
@@ -231,6 +238,11 @@ impl Scenario {
             }
         }
         leaks::settle(self)
+    }
+
+    /// What there is of the scenario at this moment, without waiting for it to go.
+    pub fn traces(&self) -> Vec<String> {
+        leaks::look(self)
     }
 }
 

@@ -12,7 +12,7 @@ fn a_mount_that_stays_is_found() {
     let dir = t.path("mounted");
     std::fs::create_dir(&dir).unwrap();
     mount("tmpfs", &dir, "tmpfs", MountFlags::empty(), None).unwrap();
-    let left = t.traces_left();
+    let left = t.traces();
     assert!(left.iter().any(|l| l.starts_with("mount") && l.ends_with("mounted")), "{left:?}");
     unmount(&dir, UnmountFlags::empty()).unwrap();
     assert_eq!(t.traces_left(), [""; 0]);
@@ -24,7 +24,7 @@ fn a_cgroup_that_stays_is_found() {
     let first = cgroups::hierarchies().first().expect("a hierarchy is mounted").mount_point.clone();
     let dir = first.join(t.cgroup_parent().trim_start_matches('/')).join("container");
     std::fs::create_dir_all(&dir).unwrap();
-    let left = t.traces_left();
+    let left = t.traces();
     assert!(left.iter().any(|l| l.starts_with("cgroup") && l.ends_with("container")), "{left:?}");
     std::fs::remove_dir(&dir).unwrap();
     assert_eq!(t.traces_left(), [""; 0]);
@@ -34,7 +34,7 @@ fn a_cgroup_that_stays_is_found() {
 fn a_process_that_stays_is_found_by_its_environment() {
     let Some(t) = Scenario::start() else { return };
     let mut child = Command::new("sleep").arg("100").env("HULL_RUNROOT", t.run_root()).spawn().unwrap();
-    let left = t.traces_left();
+    let left = t.traces();
     assert!(left.iter().any(|l| l.starts_with("process") && l.contains("sleep")), "{left:?}");
     child.kill().unwrap();
     child.wait().unwrap();
@@ -48,7 +48,7 @@ fn a_link_that_stays_is_found() {
     if !ip(&["link", "add", "left0", "type", "veth", "peer", "name", "left1"]) {
         hull_test_support::skip!("ip cannot make a veth pair here");
     }
-    let left = t.traces_left();
+    let left = t.traces();
     assert!(left.iter().any(|l| l == "link left0"), "{left:?}");
     assert!(ip(&["link", "del", "left0"]));
     assert_eq!(t.traces_left(), [""; 0]);
@@ -58,7 +58,7 @@ fn a_link_that_stays_is_found() {
 fn a_file_in_the_run_root_is_found() {
     let Some(t) = Scenario::start() else { return };
     let file = t.write("run/containers/stale/lock", "");
-    let left = t.traces_left();
+    let left = t.traces();
     assert!(left.iter().any(|l| l.starts_with("file") && l.ends_with("stale")), "{left:?}");
     std::fs::remove_dir_all(file.parent().unwrap()).unwrap();
 }

@@ -5,7 +5,6 @@ mod book;
 mod install;
 mod packages;
 mod readmes;
-mod stage;
 mod test;
 mod vm;
 mod workspace;
@@ -25,8 +24,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Install what is missing, then check the format, the lints and every test, the virtual machine's included
-    Test,
+    /// Run the tests: the usual ones, in six minutes; with --fast in two; with --long all; or those with one name
+    Test(test::Options),
     /// Type the commands of the READMEs, as they stand, in a fresh clone
     Readmes {
         /// Only of those whose path has this in it
@@ -66,7 +65,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
-        Task::Test => test::test(),
+        Task::Test(options) => test::test(&options),
         Task::Readmes { only } => readmes::type_all(only.as_deref()),
         Task::Vm { arch } => vm::test(arch),
         Task::Install { prefix } => install::install(&prefix),

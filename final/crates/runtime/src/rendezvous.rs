@@ -6,7 +6,7 @@
 //!   ends                                     ◀──────────────────────────── connect, Go
 //!                                 execve ─────────────────────────────────▶ end of file, or Failed
 //! ```
-//! The messages are those of the pair ([`crate::protocol`]).
+//! The messages are those of the pair (`protocol.rs`).
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;

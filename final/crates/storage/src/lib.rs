@@ -13,7 +13,7 @@
 //! ```
 //!
 //! There is no global lock. A lock file covers one object's state transition, never a wait ([`lock`]); readers take
-//! none, since every file appears whole under its name ([`file`]). What an interrupted command leaves behind carries
+//! none, since every file appears whole under its name ([`mod@file`]). What an interrupted command leaves behind carries
 //! its maker's [`process_id`], so that the next one can tell it from work in progress.
 
 pub mod boot;

@@ -47,7 +47,7 @@ exec /usr/bin/unshare --cgroup sh -c "$4" sh "$1" "$2"
     set -e
     mount -t proc proc /proc
     mount -t tmpfs tmpfs /run
-    v2=$(grep " /sys/fs/cgroup .* - cgroup2 " "$1") || umount /sys/fs/cgroup/*
+    v2=$(grep " /sys/fs/cgroup .* - cgroup2 " "$1") || while read -r _ _ _ _ mount _; do umount "$mount"; done < "$1"
     umount /sys/fs/cgroup
     if [ -z "$v2" ]; then mount -t tmpfs tmpfs /sys/fs/cgroup; fi
     while read -r _ _ _ _ mount rest; do

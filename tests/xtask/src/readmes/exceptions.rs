@@ -25,7 +25,7 @@ const ESCAPE: &str = "the escape from a container: it reads this machine's disk 
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
-    Row { readme: "README.md", line: "cargo xtask test", how: How::NotTyped, why: "it is what types these lines" },
+    Row { readme: "README.md", line: "cargo xtask test", how: How::NotTyped, why: "it is what types these lines, or a part of it" },
     Row { readme: "README.md", line: "hull logs -f web", how: How::Interrupted, why: "the log goes on as long as the container" },
     Row { readme: "steps/02-pid-mount/README.md", line: "touch /usr/x", how: How::Fails(1), why: "the root is read-only" },
     Row { readme: "steps/02-pid-mount/README.md", line: "exit", how: How::Fails(2), why: "sh cannot hand the terminal back, as the README says" },

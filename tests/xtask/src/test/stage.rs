@@ -1,4 +1,4 @@
-//! Stages of a long task: each is announced, timed, and named again if it failed.
+//! Runs stages one after the other: each is announced and timed, and named again at the end.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 pub struct Stages(Vec<(&'static str, Duration, bool)>);
 
 impl Stages {
-    /// Runs one stage. A failure is shown at once and kept for the summary, so that one run tells all there is to fix.
+    /// Runs one stage. A failure is shown at once and does not end the run, so that one run shows everything that fails.
     pub fn run(&mut self, name: &'static str, stage: impl FnOnce() -> Result<()>) -> bool {
         eprintln!("\n== {name}");
         let started = Instant::now();
@@ -23,13 +23,15 @@ impl Stages {
         result.is_ok()
     }
 
-    /// Prints the table of stages; fails if one did.
+    /// Prints what each stage took; fails if one did.
     pub fn finish(self) -> Result<()> {
         eprintln!();
         for (name, took, passed) in &self.0 {
-            eprintln!("{:<44} {:<7} {:>7.1} s", name, verdict(*passed), took.as_secs_f32());
+            eprintln!("{name:<44} {:<7} {:>7.1} s", verdict(*passed), took.as_secs_f32());
         }
-        let failed: Vec<_> = self.0.iter().filter(|s| !s.2).map(|s| s.0).collect();
+        let total: Duration = self.0.iter().map(|stage| stage.1).sum();
+        eprintln!("{:<44} {:<7} {:>7.1} s", "", "", total.as_secs_f32());
+        let failed: Vec<_> = self.0.iter().filter(|stage| !stage.2).map(|stage| stage.0).collect();
         if !failed.is_empty() {
             bail!("failed: {}", failed.join(", "));
         }

@@ -1,0 +1,122 @@
+//! How long each test program takes, and so in what size of `cargo xtask test` it runs.
+
+use super::programs::Program;
+
+/// How much is run. A larger size has all of the smaller ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Size {
+    /// `--fast`, at most two minutes.
+    Fast,
+    /// Without a flag, at most six.
+    Usual,
+    /// `--long`, as long as it takes.
+    Long,
+}
+
+/// The seconds from which a program is not part of `--fast`, and those from which it is part of `--long` alone.
+const LIMITS: [u32; 2] = [3, 13];
+
+/// The seconds of every program that takes two or more, on two processors with nothing else to do. A program that is not
+/// in the table counts as quick: a new suite is part of `--fast` until somebody measures it.
+#[rustfmt::skip]
+const SECONDS: &[(&str, &str, u32)] = &[
+    ("steps/04-overlay", "lesson", 2),
+    ("final/crates/storage", "hull_storage", 2),
+    ("tests/suite", "terminal", 2),
+    ("tests/suite", "rootless_machines", 2),
+    ("tests/suite", "oci_streams", 2),
+    ("tests/suite", "roots", 2),
+    ("tests/suite", "same_trees", 2),
+    ("tests/book", "look", 2),
+    ("tests/suite", "oci_checkpoint", 2),
+    ("tests/suite", "oci_process", 2),
+    ("tests/suite", "command_line", 2),
+    ("tests/suite", "inspect", 2),
+    ("tests/suite", "listings", 2),
+    ("tests/suite", "registry_documents", 2),
+    ("steps/02-pid-mount", "lesson", 3),
+    ("tests/suite", "oci_flags", 3),
+    ("tests/suite", "oci_systemd", 3),
+    ("final/crates/runtime", "hull_runtime", 3),
+    ("steps/03-cgroups", "lesson", 3),
+    ("final/crates/runtime", "fuzz", 3),
+    ("tests/suite", "rootless", 3),
+    ("tests/suite", "hostile_registry", 3),
+    ("tests/suite", "oci_verbs", 3),
+    ("tests/suite", "sparse", 3),
+    ("tests/suite", "oci_engines", 4),
+    ("tests/suite", "registry", 4),
+    ("tests/suite", "names", 4),
+    ("tests/suite", "errors", 4),
+    ("tests/suite", "image_commands", 4),
+    ("tests/suite", "oci_update", 4),
+    ("steps/06-images", "lesson", 5),
+    ("tests/suite", "limits", 5),
+    ("tests/suite", "carried", 5),
+    ("tests/suite", "image_store", 5),
+    ("tests/suite", "commit", 5),
+    ("tests/suite", "oci_mounts", 5),
+    ("steps/05-veth-bridge", "lesson", 6),
+    ("tests/suite", "damaged", 6),
+    ("tests/suite", "parent", 6),
+    ("final/crates/image", "hull_image", 6),
+    ("steps/07-security", "lesson", 7),
+    ("tests/suite", "logs", 7),
+    ("tests/suite", "macvlan", 8),
+    ("tests/suite", "ports", 8),
+    ("final/crates/network", "hull_network", 8),
+    ("tests/suite", "vxlan", 10),
+    ("tests/suite", "isolation", 10),
+    ("tests/suite", "entering", 11),
+    ("tests/suite", "oci", 11),
+    ("tests/suite", "guarded", 11),
+    ("tests/suite", "images", 12),
+    ("tests/suite", "store_check", 13),
+    ("tests/suite", "hostile_blobs", 13),
+    ("tests/suite", "lifecycle", 14),
+    ("tests/suite", "endings", 14),
+    ("tests/suite", "silent_monitor", 15),
+    ("tests/suite", "attach", 16),
+    ("tests/suite", "network", 18),
+    ("tests/suite", "engines", 20),
+    ("tests/suite", "beside_docker", 24),
+    ("tests/suite", "faults", 27),
+    ("tests/steps", "behaviours", 28),
+    ("tests/book", "book", 41),
+    ("tests/suite", "oci_hostile", 43),
+    ("tests/book", "pages", 51),
+    ("tests/suite", "bundles", 71),
+];
+
+/// The crates' own tests and the lessons are part of every size, whatever they take.
+const ALWAYS: [&str; 2] = ["final", "steps/"];
+
+pub fn size_of(program: &Program) -> Size {
+    match seconds(program) {
+        _ if ALWAYS.iter().any(|beginning| program.directory.starts_with(beginning)) => Size::Fast,
+        seconds if seconds < LIMITS[0] => Size::Fast,
+        seconds if seconds < LIMITS[1] => Size::Usual,
+        _ => Size::Long,
+    }
+}
+
+/// Cheap ones come first, and those of one package together.
+pub fn order(program: &Program) -> (u32, &str, &str) {
+    (seconds(program), &program.directory, &program.name)
+}
+
+fn seconds(program: &Program) -> u32 {
+    let is_it = |row: &&(&str, &str, u32)| (row.0, row.1) == (&program.directory, &program.name);
+    SECONDS.iter().find(is_it).map_or(1, |row| row.2)
+}
+
+#[test]
+fn every_row_of_the_table_is_a_program() {
+    let packages = super::programs::packages().unwrap();
+    for (directory, name, _) in SECONDS {
+        let package = packages.iter().find(|package| package.directory == *directory);
+        let package = package.unwrap_or_else(|| panic!("there is no package in {directory}"));
+        let is_unit = package.name.replace('-', "_") == *name;
+        assert!(is_unit || package.tests.iter().any(|test| test == name), "{directory} has no test {name}");
+    }
+}
