@@ -158,6 +158,12 @@ impl Error {
     }
 }
 
+impl From<hull_network::netlink::Error> for Error {
+    fn from(error: hull_network::netlink::Error) -> Self {
+        Self::Network(error.into())
+    }
+}
+
 /// Says what was being done when the kernel refused.
 pub(crate) trait IoContext<T> {
     fn context(self, action: impl FnOnce() -> String) -> Result<T>;

@@ -38,15 +38,15 @@ pub fn add(socket: &mut Socket, address: Address) -> Result<()> {
         // it, and nobody can bind it meanwhile. Our leases know that nobody has it.
         IpAddr::V6(_) => message.put_u32(IFA_FLAGS, IFA_F_NODAD),
     }
-    socket.request(message, || {
+    Ok(socket.request(message, || {
         format!("give link {} the address {}/{}", address.link, address.ip, address.prefix)
-    })
+    })?)
 }
 
 /// Takes an address from a link.
 pub fn remove(socket: &mut Socket, address: Address) -> Result<()> {
     let message = message(RTM_DELADDR, 0, address);
-    socket.request(message, || format!("take the address {} from link {}", address.ip, address.link))
+    Ok(socket.request(message, || format!("take the address {} from link {}", address.ip, address.link))?)
 }
 
 /// The addresses of one link, or of all.

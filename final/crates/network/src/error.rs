@@ -9,9 +9,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     #[error("cannot {action}: {source}")]
     Io { action: String, source: io::Error },
-    /// `reason` is the kernel's own sentence (netlink(7), `NETLINK_EXT_ACK`), and often empty.
-    #[error("cannot {action}: {source}{}", in_parentheses(reason))]
-    Kernel { action: String, source: io::Error, reason: String },
+    #[error(transparent)]
+    Netlink(#[from] hull_netlink::Error),
     #[error("cannot {action}: {why}")]
     Answer { action: String, why: &'static str },
     #[error(transparent)]
@@ -40,15 +39,12 @@ pub enum Error {
     PortReserved { address: String, protocol: &'static str },
 }
 
-fn in_parentheses(reason: &str) -> String {
-    if reason.is_empty() { String::new() } else { format!(" ({reason})") }
-}
-
 impl Error {
     /// The kernel's error number, where it was the kernel who refused.
     pub fn errno(&self) -> Option<i32> {
         match self {
-            Self::Io { source, .. } | Self::Kernel { source, .. } => source.raw_os_error(),
+            Self::Io { source, .. } => source.raw_os_error(),
+            Self::Netlink(error) => error.errno(),
             _ => None,
         }
     }
@@ -56,7 +52,7 @@ impl Error {
     /// What the reader can do next.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Kernel { .. } | Self::Io { .. } => match self.errno()? {
+            Self::Netlink(_) | Self::Io { .. } => match self.errno()? {
                 libc::EPERM | libc::EACCES => {
                     Some("networks need CAP_NET_ADMIN: use sudo, or an ordinary user's pasta".into())
                 }

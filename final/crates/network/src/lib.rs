@@ -20,8 +20,6 @@ pub mod iptables_legacy;
 pub mod leases;
 pub mod links;
 pub mod mac;
-pub mod namespace;
-pub mod netlink;
 pub mod nftables;
 pub mod pool;
 pub mod ports;
@@ -33,3 +31,5 @@ pub mod sysctl;
 mod testing;
 
 pub use error::{Error, Result};
+/// The socket, and the namespaces it belongs to, for callers of this crate.
+pub use hull_netlink::{self as netlink, namespace};

@@ -111,7 +111,7 @@ pub fn create_bridge(socket: &mut Socket, bridge: &Bridge<'_>) -> Result<()> {
     let mut message = new_link(bridge.name, bridge.mtu, 0);
     message.put(IFLA_ADDRESS, &bridge.mac.0);
     message.put_nested(IFLA_LINKINFO, |info| info.put_text(IFLA_INFO_KIND, "bridge"));
-    socket.request(message, || format!("make the bridge {}", bridge.name))
+    Ok(socket.request(message, || format!("make the bridge {}", bridge.name))?)
 }
 
 /// Makes both ends of a cable, plugs the near one in and brings it up. The far one stays down: it is inside.
@@ -132,7 +132,7 @@ pub fn create_veth(socket: &mut Socket, veth: &Veth<'_>) -> Result<()> {
             });
         });
     });
-    socket.request(message, || format!("make the veth pair {} and {}", veth.name, veth.peer.name))
+    Ok(socket.request(message, || format!("make the veth pair {} and {}", veth.name, veth.peer.name))?)
 }
 
 fn new_link(name: &str, mtu: u32, flags: u32) -> Message {
@@ -158,7 +158,7 @@ fn put_peer(message: &mut Message, peer: &Peer<'_>, mtu: u32) {
 pub fn find(socket: &mut Socket, name: &str) -> Result<Option<Link>> {
     let mut message = Message::new(RTM_GETLINK, 0, &ifinfomsg(AF_UNSPEC, 0, 0, 0));
     message.put_text(IFLA_IFNAME, name);
-    socket.query(message, || format!("look for the link {name}"), read_link)
+    Ok(socket.query(message, || format!("look for the link {name}"), read_link)?)
 }
 
 /// [`find`], where having no such link is an error.
@@ -169,13 +169,13 @@ pub fn get(socket: &mut Socket, name: &str) -> Result<Link> {
 /// `None` when no link has the index.
 pub fn find_by_index(socket: &mut Socket, index: u32) -> Result<Option<Link>> {
     let message = Message::new(RTM_GETLINK, 0, &ifinfomsg(AF_UNSPEC, index, 0, 0));
-    socket.query(message, || format!("look for link {index}"), read_link)
+    Ok(socket.query(message, || format!("look for link {index}"), read_link)?)
 }
 
 /// All links of the namespace.
 pub fn list(socket: &mut Socket) -> Result<Vec<Link>> {
     let message = Message::new(RTM_GETLINK, 0, &ifinfomsg(AF_UNSPEC, 0, 0, 0));
-    socket.dump(message, || "list the links".into(), read_link)
+    Ok(socket.dump(message, || "list the links".into(), read_link)?)
 }
 
 fn read_link(reply: Reply<'_>) -> Option<Link> {
@@ -195,7 +195,7 @@ fn read_link(reply: Reply<'_>) -> Option<Link> {
 
 pub fn set_up(socket: &mut Socket, index: u32) -> Result<()> {
     let message = Message::new(RTM_SETLINK, 0, &ifinfomsg(AF_UNSPEC, index, IFF_UP, IFF_UP));
-    socket.request(message, || format!("bring link {index} up"))
+    Ok(socket.request(message, || format!("bring link {index} up"))?)
 }
 
 /// Waits until a link carries packets: until then the kernel throws away what is sent over it, and a bridge what comes in
@@ -220,7 +220,7 @@ pub fn await_operational(socket: &mut Socket, name: &str) -> Result<()> {
 /// Its routes go with it, and its IPv6 addresses.
 pub fn set_down(socket: &mut Socket, index: u32) -> Result<()> {
     let message = Message::new(RTM_SETLINK, 0, &ifinfomsg(AF_UNSPEC, index, 0, IFF_UP));
-    socket.request(message, || format!("bring link {index} down"))
+    Ok(socket.request(message, || format!("bring link {index} down"))?)
 }
 
 /// A link that is up can be renamed since Linux 6.6 only.
@@ -263,7 +263,7 @@ pub fn reflect_port(socket: &mut Socket, index: u32) -> Result<()> {
 fn switch_port(socket: &mut Socket, index: u32, switch: u16, action: impl Fn() -> String) -> Result<()> {
     let mut message = Message::new(RTM_SETLINK, 0, &ifinfomsg(AF_BRIDGE, index, 0, 0));
     message.put_nested(IFLA_PROTINFO, |port| port.put_u8(switch, 1));
-    socket.request(message, action)
+    Ok(socket.request(message, action)?)
 }
 
 /// Deletes a link. With one end of a veth pair goes the other.
@@ -272,7 +272,7 @@ fn switch_port(socket: &mut Socket, index: u32, switch: u16, action: impl Fn() -
 /// links along in the background: that is how a container's should go.
 pub fn delete(socket: &mut Socket, index: u32) -> Result<()> {
     let message = Message::new(RTM_DELLINK, 0, &ifinfomsg(AF_UNSPEC, index, 0, 0));
-    socket.request(message, || format!("delete link {index}"))
+    Ok(socket.request(message, || format!("delete link {index}"))?)
 }
 
 fn change(
@@ -283,7 +283,7 @@ fn change(
 ) -> Result<()> {
     let mut message = Message::new(RTM_SETLINK, 0, &ifinfomsg(AF_UNSPEC, index, 0, 0));
     what(&mut message);
-    socket.request(message, action)
+    Ok(socket.request(message, action)?)
 }
 
 /// rtnetlink(7): `struct ifinfomsg`. Flags outside `change` stay as they are.

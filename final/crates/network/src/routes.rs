@@ -56,19 +56,19 @@ impl Route {
 pub fn add(socket: &mut Socket, route: Route) -> Result<()> {
     let scope = if route.gateway.is_some() { RT_SCOPE_UNIVERSE } else { RT_SCOPE_LINK };
     let message = message(RTM_NEWROUTE, CREATE_NEW, scope, route);
-    socket.request(message, || format!("add the route to {}", route.destination))
+    Ok(socket.request(message, || format!("add the route to {}", route.destination))?)
 }
 
 pub fn remove(socket: &mut Socket, route: Route) -> Result<()> {
     // Here "nowhere" stands for any scope.
     let message = message(RTM_DELROUTE, 0, RT_SCOPE_NOWHERE, route);
-    socket.request(message, || format!("remove the route to {}", route.destination))
+    Ok(socket.request(message, || format!("remove the route to {}", route.destination))?)
 }
 
 /// The routes of the main table, IPv4 and IPv6.
 pub fn list(socket: &mut Socket) -> Result<Vec<Route>> {
     let message = Message::new(RTM_GETROUTE, 0, &[0; RTMSG]);
-    socket.dump(message, || "list the routes".into(), read)
+    Ok(socket.dump(message, || "list the routes".into(), read)?)
 }
 
 /// The route over which the host already reaches a part of `subnet`, or that lies in it: another use of it would cut

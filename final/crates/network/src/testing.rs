@@ -3,35 +3,15 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
 
+pub use hull_sys::testing::{in_network_namespace as in_own_namespace, skip, unshare_network};
+
 use crate::namespace;
 use crate::netlink::{Protocol, Socket};
-
-/// Runs a test in an empty network namespace, on a thread of its own, with which it ends.
-pub fn in_own_namespace(name: &str, test: impl FnOnce() + Send) {
-    if !rustix::process::geteuid().is_root() {
-        return skip(name, "network namespaces take root");
-    }
-    let ran = std::thread::scope(|scope| {
-        scope
-            .spawn(|| {
-                unshare().map(|()| {
-                    hull_sys::process::loopback_up().unwrap();
-                    test()
-                })
-            })
-            .join()
-    });
-    match ran {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => skip(name, &format!("no network namespace: {error}")),
-        Err(panic) => std::panic::resume_unwind(panic),
-    }
-}
 
 /// One more namespace beside the test's own.
 pub fn new_namespace() -> OwnedFd {
     let made = std::thread::scope(|scope| {
-        scope.spawn(|| unshare().map(|()| namespace::current().unwrap())).join().unwrap()
+        scope.spawn(|| unshare_network().map(|()| namespace::current().unwrap())).join().unwrap()
     });
     made.expect("the test has made one before")
 }
@@ -39,7 +19,8 @@ pub fn new_namespace() -> OwnedFd {
 /// Runs `test` inside `namespace`, on a thread of its own.
 pub fn inside<T: Send>(namespace: &OwnedFd, test: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
-        let thread = scope.spawn(|| namespace::within(namespace.as_fd(), || Ok(test())).unwrap());
+        let thread =
+            scope.spawn(|| namespace::within(namespace.as_fd(), || Ok::<_, crate::Error>(test())).unwrap());
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
@@ -63,16 +44,4 @@ pub fn has(name: &str, program: &str) -> bool {
         skip(name, &format!("{program} is not installed"));
     }
     found
-}
-
-fn unshare() -> std::io::Result<()> {
-    // The thread's alone: its siblings stay where they are.
-    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).map_err(Into::into)
-}
-
-/// No silent skip, and none at all where every test has to run.
-pub fn skip(name: &str, why: &str) {
-    let must_run = std::env::var_os("HULL_TESTS_MUST_RUN").is_some_and(|value| value == "1");
-    assert!(!must_run, "{name} cannot run: {why}");
-    eprintln!("SKIP {name}: {why}");
 }

@@ -13,7 +13,7 @@ use crate::hooks::{self, Point};
 use crate::idmap;
 use crate::init;
 use crate::namespaces;
-use crate::netdev;
+use crate::network_devices;
 use crate::protocol::{Channel, Message};
 use crate::rootfs::{self, Graft, Sources};
 use crate::security::seccomp::Program;
@@ -54,7 +54,7 @@ pub struct CreateOptions<'a> {
 pub(crate) struct Prepared {
     pub filter: Option<Program>,
     pub sources: Sources,
-    pub devices: Vec<netdev::Device>,
+    pub devices: Vec<network_devices::Device>,
     /// A pid namespace that is joined, in which other processes run.
     pub pid_namespace: Option<OwnedFd>,
 }
@@ -70,7 +70,7 @@ pub struct Created {
     placeholder: Option<Placeholder>,
     console: Option<OwnedFd>,
     told: Option<Box<Told>>,
-    moved: Option<Box<netdev::Moved>>,
+    moved: Option<Box<network_devices::Moved>>,
     /// True until the process inside takes over from the one outside the pid namespace; see [`crate::arrival`].
     is_outside: bool,
 }
@@ -128,7 +128,8 @@ pub fn spawn(options: CreateOptions<'_>) -> Result<Created> {
     let filter = init::compile(options.spec, options.seccomp_cache)?;
     let sources = Sources::prepare(options.spec, options.bundle)?;
     let pid_namespace = birth::joined_pid_namespace(options.spec)?;
-    let prepared = Prepared { filter, sources, devices: netdev::look(options.spec)?, pid_namespace };
+    let prepared =
+        Prepared { filter, sources, devices: network_devices::find_all(options.spec)?, pid_namespace };
     let resources = options.spec.linux.as_ref().and_then(|linux| linux.resources.clone()).unwrap_or_default();
     let created = options.cgroup.as_ref().map(|cgroup| cgroup.create(&resources));
     let placeholder = created.transpose()?.flatten();
@@ -159,7 +160,7 @@ pub fn spawn(options: CreateOptions<'_>) -> Result<Created> {
 
 impl Created {
     /// What only the parent can do for a child that waits for it.
-    fn settle(&mut self, spec: &Spec, devices: &[netdev::Device]) -> Result<()> {
+    fn settle(&mut self, spec: &Spec, devices: &[network_devices::Device]) -> Result<()> {
         if !init::waits_for_parent(spec) {
             return Ok(());
         }
@@ -168,7 +169,7 @@ impl Created {
         }
         if !devices.is_empty() {
             let namespace = namespaces::network_of(spec, self.pid)?;
-            self.moved = Some(Box::new(netdev::Moved::to(namespace, devices)?));
+            self.moved = Some(Box::new(network_devices::Moved::to(namespace, devices)?));
         }
         self.channel.send(&Message::Go)
     }
@@ -272,7 +273,7 @@ impl Drop for Created {
     fn drop(&mut self) {
         let Some(pidfd) = &self.pidfd else { return };
         if let Some(moved) = &self.moved {
-            moved.back();
+            moved.undo();
         }
         end(pidfd);
         self.placeholder = None;

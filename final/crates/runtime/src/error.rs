@@ -77,6 +77,19 @@ impl Error {
     }
 }
 
+impl From<hull_netlink::Error> for Error {
+    fn from(error: hull_netlink::Error) -> Self {
+        use hull_netlink::Error as Netlink;
+        match error {
+            Netlink::Io { action, source } | Netlink::Refused { action, source, .. } => {
+                let errno = Errno::from_raw(source.raw_os_error().unwrap_or(nix::libc::EIO));
+                Self::Step { step: action, errno }
+            }
+            answer @ Netlink::Answer { .. } => Self::Said(answer.to_string()),
+        }
+    }
+}
+
 /// Says which step a call belongs to.
 pub(crate) trait Step<T> {
     fn step(self, step: impl FnOnce() -> String) -> Result<T>;

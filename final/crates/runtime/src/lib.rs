@@ -3,7 +3,7 @@
 //! ```text
 //! spec        config.json                    create   limits, clone, then talk to the child until it is ready
 //! birth       clone3: into which namespaces  idmap    who is who in a user namespace
-//! hooks       the bundle's own programs      netdev   network devices that move in
+//! hooks       the bundle's own programs      network_devices   devices that move in
 //! procfs      the kernel's /proc, checked
 //! protocol    what parent and child say      init/    the child: namespaces, mounts, security, execve
 //! rendezvous  where a container waits to be started by another process
@@ -27,7 +27,7 @@ pub mod hooks;
 mod idmap;
 mod init;
 mod namespaces;
-mod netdev;
+mod network_devices;
 mod procfs;
 mod protocol;
 pub mod rendezvous;

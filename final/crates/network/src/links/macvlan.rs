@@ -43,5 +43,5 @@ pub fn create_macvlan(
         info.put_text(IFLA_INFO_KIND, "macvlan");
         info.put_nested(IFLA_INFO_DATA, |data| data.put_u32(IFLA_MACVLAN_MODE, mode as u32));
     });
-    socket.request(message, || format!("make the macvlan {} on link {parent}", peer.name))
+    Ok(socket.request(message, || format!("make the macvlan {} on link {parent}", peer.name))?)
 }

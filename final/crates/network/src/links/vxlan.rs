@@ -71,7 +71,8 @@ pub fn create_vxlan(socket: &mut Socket, vxlan: &Vxlan<'_>) -> Result<()> {
             data.put_u8(IFLA_VXLAN_LEARNING, 1);
         });
     });
-    socket.request(message, || format!("make the VXLAN link {} with the number {}", vxlan.name, vxlan.id))
+    Ok(socket
+        .request(message, || format!("make the VXLAN link {} with the number {}", vxlan.name, vxlan.id))?)
 }
 
 /// Sends what is for everybody to `peer` as well. A peer that is there already stays there once.
@@ -82,7 +83,7 @@ pub fn add_peer(socket: &mut Socket, link: u32, peer: IpAddr) -> Result<()> {
         IpAddr::V4(peer) => message.put(NDA_DST, &peer.octets()),
         IpAddr::V6(peer) => message.put(NDA_DST, &peer.octets()),
     }
-    socket.request(message, || format!("make {peer} a peer of link {link}"))
+    Ok(socket.request(message, || format!("make {peer} a peer of link {link}"))?)
 }
 
 /// To whom goes what is for everybody.
@@ -94,7 +95,7 @@ pub fn peers(socket: &mut Socket, link: u32) -> Result<Vec<IpAddr>> {
         let everybody = attributes.get(NDA_LLADDR)?.0 == EVERYBODY;
         attributes.get(NDA_DST).filter(|_| own && everybody)?.ip()
     };
-    socket.dump(message, || format!("list the peers of link {link}"), peer)
+    Ok(socket.dump(message, || format!("list the peers of link {link}"), peer)?)
 }
 
 fn ndmsg(link: u32, state: u16, flags: u8) -> [u8; NDMSG] {

@@ -41,7 +41,7 @@ impl<'a> Batch<'a> {
             return Ok(());
         }
         self.messages.push(boundary(NFNL_MSG_BATCH_END));
-        socket.batch(self.messages, acknowledged, action)
+        Ok(socket.batch(self.messages, acknowledged, action)?)
     }
 
     pub fn add_table(&mut self, family: u8) {

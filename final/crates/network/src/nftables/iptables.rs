@@ -84,7 +84,7 @@ fn terminated(name: &str) -> Vec<u8> {
 /// The chains of the table, and what each does with what no rule speaks of.
 fn chains(socket: &mut Socket, family: u8) -> Result<Vec<(String, Option<u32>)>> {
     let message = Message::new(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN, 0, &[family, 0, 0, 0]);
-    socket.dump(
+    Ok(socket.dump(
         message,
         || "list the chains of other tables".into(),
         |reply| {
@@ -93,7 +93,7 @@ fn chains(socket: &mut Socket, family: u8) -> Result<Vec<(String, Option<u32>)>>
             let policy = attributes.get(NFTA_CHAIN_POLICY).and_then(|value| value.be32());
             Some((attributes.get(NFTA_CHAIN_NAME)?.text()?.to_owned(), policy))
         },
-    )
+    )?)
 }
 
 /// The rules of a chain that have this tag. A chain that is not there has none.
@@ -108,6 +108,6 @@ fn handles(socket: &mut Socket, family: u8, chain: &str, tag: &[u8]) -> Result<V
     };
     match socket.dump(message, || format!("list the rules of {chain}"), read) {
         Err(error) if error.errno() == Some(libc::ENOENT) => Ok(Vec::new()),
-        found => found,
+        found => Ok(found?),
     }
 }

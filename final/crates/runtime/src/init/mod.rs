@@ -21,7 +21,7 @@ use crate::error::{Error, Result, Step};
 use crate::hooks::{self, Point};
 use crate::idmap;
 use crate::namespaces;
-use crate::netdev;
+use crate::network_devices;
 use crate::procfs::Procfs;
 use crate::protocol::{Channel, Message};
 use crate::rendezvous::{self, EndingSignals};
@@ -90,7 +90,7 @@ fn become_container(
     if namespaces::is_new(spec, NamespaceKind::Network) {
         process::loopback_up().step(|| "bring the loopback interface up".into())?;
     }
-    netdev::set_up(&prepared.devices, true)?;
+    network_devices::set_up(&prepared.devices, true)?;
     set_sysctls(&linux)?;
 
     let console = build_root(options, prepared, rootfs, channel)?;

@@ -13,7 +13,7 @@ use super::{Linux, Mount, NamespaceKind, Process, Resources, Spec};
 use crate::error::{Error, Result};
 use crate::hooks;
 use crate::init;
-use crate::netdev;
+use crate::network_devices;
 use crate::rootfs;
 use crate::security::labels;
 
@@ -149,7 +149,7 @@ fn check(spec: &Spec) -> Result<()> {
     if !linux.net_devices.is_empty() && !has_namespace(spec, NamespaceKind::Network) {
         return Err(invalid("linux.netDevices needs a network namespace"));
     }
-    netdev::check_names(spec)?;
+    network_devices::check_names(spec)?;
     match linux.rootfs_propagation.as_deref() {
         Some(name) if !rootfs::is_propagation(name) => {
             Err(invalid(format!("linux.rootfsPropagation: unknown {name:?}")))

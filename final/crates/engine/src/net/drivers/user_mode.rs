@@ -95,7 +95,9 @@ pub(crate) fn usual() -> Result<UserModeNetwork, String> {
     }
     // pasta is faster, but Debian 12's answers a server's first segment only together with its client's first words: where
     // the server speaks first, as ssh's or mysql's does, both wait. And it takes its addresses from the host's way out.
-    let has_way_out = Socket::open(Protocol::Route).and_then(|mut route| routes::default_link(&mut route));
+    let has_way_out = Socket::open(Protocol::Route)
+        .map_err(Into::into)
+        .and_then(|mut route| routes::default_link(&mut route));
     match has_way_out {
         _ if is_installed(UserModeNetwork::Slirp4netns.name()) => Ok(UserModeNetwork::Slirp4netns),
         Ok(Some(_)) if is_installed(UserModeNetwork::Pasta.name()) => Ok(UserModeNetwork::Pasta),

@@ -1,12 +1,12 @@
-//! Doing something inside another network namespace, and coming back. See network_namespaces(7), setns(2).
+//! Entering another network namespace for a moment. See network_namespaces(7) and setns(2).
 //!
-//! What belongs to a namespace is decided when it is opened: a socket stays in the namespace it was made in, and a file
-//! below /proc/sys/net is that of the namespace of who opens it. So going in for a moment is enough.
+//! A socket belongs to the network namespace in which it was created, and a file below /proc/sys/net shows the namespace of
+//! the process that opens it. It is therefore enough to be inside while the socket or the file is opened.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 
 /// The calling thread's own network namespace.
 pub fn current() -> Result<OwnedFd> {
@@ -23,11 +23,14 @@ fn open(path: &str) -> Result<OwnedFd> {
     Ok(File::open(path).context(|| format!("open {path}"))?.into())
 }
 
-/// Runs `inside` in the namespace. Only the calling thread moves.
+/// Runs `inside` in the namespace and returns to the caller's own. Only the calling thread moves.
 ///
-/// Should the way back be barred, which nothing but a lost capability can do, the error says so and the caller must
-/// touch no network any more.
-pub fn within<T>(namespace: BorrowedFd<'_>, inside: impl FnOnce() -> Result<T>) -> Result<T> {
+/// Returning can only fail if a capability was lost meanwhile. The error says so, and the caller must not touch any
+/// network afterwards, because it would be the wrong one.
+pub fn within<T, E: From<Error>>(
+    namespace: BorrowedFd<'_>,
+    inside: impl FnOnce() -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
     let home = current()?;
     hull_sys::process::setns(namespace, libc::CLONE_NEWNET)
         .context(|| "enter the container's network namespace".into())?;

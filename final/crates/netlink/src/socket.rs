@@ -1,11 +1,8 @@
-//! A netlink socket: requests to the kernel, and its answers. See netlink(7).
+//! The socket: sending requests and matching the kernel's answers to them.
 //!
-//! One socket speaks one protocol: rtnetlink(7) about links, addresses and routes, nfnetlink about packet filtering. Both
-//! kernel sides do their work while the caller is inside sendmsg(2), so every answer is queued when it returns, and
-//! nothing here ever waits: no answer is an error.
-
-mod message;
-mod parse;
+//! A socket speaks one protocol: rtnetlink(7) for links, addresses and routes, nfnetlink for packet filters. The kernel
+//! handles both inside the caller's sendmsg(2), so every answer is queued when that call returns. Nothing here waits: a
+//! missing answer is an error.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,27 +10,26 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 
-pub use message::{ACK, APPEND, CREATE, CREATE_NEW, DUMP, Message};
-pub use parse::{Attributes, Malformed, Reply, Value, replies, u16_at, u32_at};
-
 use crate::error::{Context, Error, Result};
+use crate::message::{self, ACK, DUMP, Message};
 use crate::namespace;
+use crate::reply::{Malformed, Reply, Value, replies, u32_at};
 
-/// linux/netlink.h: options of a socket (netlink(7)), and flags and attributes of an error message.
+/// linux/netlink.h: options of a socket (netlink(7)), types of answers, flags and attributes of an error message.
 const NETLINK_CAP_ACK: i32 = 10;
 const NETLINK_EXT_ACK: i32 = 11;
 const NETLINK_GET_STRICT_CHK: i32 = 12;
-const NLMSG_ERROR: u16 = 2;
+pub(crate) const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const NLM_F_DUMP_INTR: u16 = 0x10;
 const NLM_F_ACK_TLVS: u16 = 0x200;
 const NLMSGERR_ATTR_MSG: u16 = 1;
 
-/// The kernel sends at most 32 KiB at once (`netlink_recvmsg`).
-const RECEIVE: usize = 64 * 1024;
-/// Room for some ten thousand map elements in one batch.
-const SEND: usize = 4 * 1024 * 1024;
-/// A dump starts over when the objects changed below it; on a machine that never rests this ends it.
+/// The kernel sends at most 32 KiB in one datagram (`netlink_recvmsg`).
+const RECEIVE_BUFFER: usize = 64 * 1024;
+/// Enough for a batch of some ten thousand nftables map elements.
+const SEND_BUFFER: usize = 4 * 1024 * 1024;
+/// A dump is repeated if objects changed while the kernel listed them, and at most this often.
 const DUMP_ATTEMPTS: usize = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,19 +40,19 @@ pub enum Protocol {
     Netfilter,
 }
 
-/// It belongs to the network namespace in which it was opened, wherever its owner goes.
+/// A netlink socket. It belongs to the network namespace in which it was opened, even if its owner moves to another one.
 ///
-/// Closing one over which nf_tables were changed takes the kernel 8 to 12 ms, for it waits until no packet uses the old
-/// rules: keep it open for as long as anybody waits for an answer.
+/// The kernel takes 8 to 12 ms to close a socket over which nftables were changed, because it waits until no packet uses
+/// the old rules. Keep such a socket open while somebody waits for the result.
 #[derive(Debug)]
 pub struct Socket {
     fd: OwnedFd,
-    sequence: u32,
+    pub(crate) sequence: u32,
     buffer: Vec<u8>,
 }
 
 impl Socket {
-    /// In the calling thread's network namespace.
+    /// Opens a socket in the calling thread's network namespace.
     pub fn open(protocol: Protocol) -> Result<Self> {
         let protocol = match protocol {
             Protocol::Route => None,
@@ -65,27 +61,27 @@ impl Socket {
         let opened =
             rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol);
         let fd = opened.context(|| "open a netlink socket".into())?;
-        // Explains refusals (Linux 4.12), and keeps the refused request out of the answer.
+        // The kernel explains why it refuses (Linux 4.12), and does not repeat the refused request.
         let _ = hull_sys::net::enable_netlink_option(fd.as_fd(), NETLINK_EXT_ACK);
         let _ = hull_sys::net::enable_netlink_option(fd.as_fd(), NETLINK_CAP_ACK);
-        // Lets a dump be narrowed down (Linux 4.20); before, the answer is longer, and we look at each object anyway.
+        // A dump can be limited to one link (Linux 4.20). Older kernels list all, and callers look at each object anyway.
         let _ = hull_sys::net::enable_netlink_option(fd.as_fd(), NETLINK_GET_STRICT_CHK);
         Ok(Self { fd, sequence: 0, buffer: Vec::new() })
     }
 
-    /// In another network namespace.
+    /// Opens a socket in another network namespace.
     pub fn inside(namespace: BorrowedFd<'_>, protocol: Protocol) -> Result<Self> {
         namespace::within(namespace, || Self::open(protocol))
     }
 
-    /// Asks for a change and waits for the kernel's word that it is done. `action` completes "cannot …".
+    /// Asks for a change and reads the kernel's acknowledgement. `action` completes the error message "cannot …".
     pub fn request(&mut self, mut message: Message, action: impl Fn() -> String) -> Result<()> {
         message.add_flags(ACK);
         let sequence = self.send(vec![message], &action)?;
         self.acknowledged(sequence, sequence, &action)
     }
 
-    /// Asks about one object. `None` when there is no such object.
+    /// Asks about one object. Returns `None` if there is no such object.
     pub fn query<T>(
         &mut self,
         message: Message,
@@ -105,7 +101,7 @@ impl Socket {
         Err(Error::Answer { action: action(), why: "the kernel did not answer" })
     }
 
-    /// Asks for all objects of a kind; what `read` makes `None` of is left out.
+    /// Asks for all objects of a kind, and returns those for which `read` does not return `None`.
     pub fn dump<T>(
         &mut self,
         mut message: Message,
@@ -122,9 +118,10 @@ impl Socket {
         Err(Error::Answer { action: action(), why: "the objects kept changing" })
     }
 
-    /// Sends messages that belong together in one go. The kernel says yes to the last one, or no to any.
+    /// Sends messages that belong together in one call. `acknowledged` is the index of the message whose acknowledgement
+    /// means that all succeeded; any message may be refused.
     ///
-    /// That all or none takes effect is up to the messages: nf_tables wants them between a begin and an end.
+    /// The messages themselves must make it a transaction: nf_tables has a begin and an end message for that.
     pub fn batch(
         &mut self,
         mut messages: Vec<Message>,
@@ -138,13 +135,13 @@ impl Socket {
         let first = end.wrapping_sub(count - 1);
         let done = self.acknowledged(first, first.wrapping_add(acknowledged as u32), &action);
         if done.is_err() {
-            // Each refused message has an answer of its own; what is left would take the room of the next request's.
+            // Each refused message has its own answer. The unread ones would leave less room for the next request's.
             while self.receive(&action).is_ok() {}
         }
         done
     }
 
-    /// `None` when the objects changed while they were listed.
+    /// Reads the answers to a dump. Returns `None` if the objects changed while the kernel listed them.
     fn collect<T>(
         &mut self,
         sequence: u32,
@@ -170,12 +167,12 @@ impl Socket {
         }
     }
 
-    /// Reads until the kernel has answered message `last`, or refused any from `first` on.
+    /// Reads answers until the kernel has acknowledged message `last`, or refused any message from `first` on.
     fn acknowledged(&mut self, first: u32, last: u32, action: &impl Fn() -> String) -> Result<()> {
         loop {
             for reply in replies(self.receive(action)?) {
                 let reply = reply.map_err(|Malformed| malformed(action))?;
-                // An answer to an earlier request, which ended at its first error, is nobody's any more.
+                // Answers to an earlier request, which was given up at its first error, may still be in the queue.
                 let ours = reply.sequence.wrapping_sub(first) <= last.wrapping_sub(first);
                 if ours && reply.kind == NLMSG_ERROR {
                     verdict(reply, action)?;
@@ -187,7 +184,7 @@ impl Socket {
         }
     }
 
-    /// Returns the number of the last message.
+    /// Sends the messages in one datagram. Returns the sequence number of the last one.
     fn send(&mut self, messages: Vec<Message>, action: &impl Fn() -> String) -> Result<u32> {
         let mut bytes = Vec::new();
         for message in messages {
@@ -196,8 +193,8 @@ impl Socket {
             bytes.extend(message.finish(self.sequence).ok_or_else(too_long)?);
         }
         if bytes.len() > 64 * 1024 {
-            // Beyond the usual limit only with CAP_NET_ADMIN over the machine; without it the send says EMSGSIZE.
-            let _ = sockopt::set_socket_send_buffer_size_force(&self.fd, SEND);
+            // Exceeding the usual limit takes CAP_NET_ADMIN in the initial namespace. Without it sendto(2) fails with EMSGSIZE.
+            let _ = sockopt::set_socket_send_buffer_size_force(&self.fd, SEND_BUFFER);
         }
         let kernel = SocketAddrNetlink::new(0, 0);
         rustix::io::retry_on_intr(|| rustix::net::sendto(&self.fd, &bytes, SendFlags::empty(), &kernel))
@@ -207,26 +204,27 @@ impl Socket {
 
     /// The next datagram from the kernel.
     fn receive(&mut self, action: &impl Fn() -> String) -> Result<&[u8]> {
-        self.buffer.resize(RECEIVE, 0);
+        self.buffer.resize(RECEIVE_BUFFER, 0);
         loop {
             let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
             let received = rustix::io::retry_on_intr(|| {
                 rustix::net::recvfrom(&self.fd, self.buffer.as_mut_slice(), flags)
             });
             let (_, length, from) = match received {
-                // There were more answers than the queue has room for: the first of many refusals are in it.
+                // There were more answers than the queue has room for. The first ones are in it, which is enough to
+                // find the first refusal.
                 Err(rustix::io::Errno::NOBUFS) => continue,
                 Err(rustix::io::Errno::AGAIN) => {
                     return Err(Error::Answer { action: action(), why: "the kernel did not answer" });
                 }
                 received => received.context(action)?,
             };
-            // Processes can write to each other over netlink; the kernel is number 0.
+            // Other processes can send to this socket too. Only the kernel has port 0.
             let kernel = from.and_then(|from| SocketAddrNetlink::try_from(from).ok());
             if kernel.is_none_or(|from| from.pid() != 0) {
                 continue;
             }
-            // With MSG_TRUNC the length is that of what was sent, and not of what fitted.
+            // With MSG_TRUNC the length is that of the whole datagram, even if it does not fit into the buffer.
             return self.buffer.get(..length).ok_or_else(|| Error::Answer {
                 action: action(),
                 why: "the kernel's answer is longer than it may be",
@@ -241,17 +239,17 @@ impl AsFd for Socket {
     }
 }
 
-/// Reads `NLMSG_ERROR` and `NLMSG_DONE`, which begin with an error number, 0 or negative, and may end with a sentence.
+/// Reads `NLMSG_ERROR` or `NLMSG_DONE`: an error number, which is 0 for success or negative, and perhaps an explanation.
 fn verdict(reply: Reply<'_>, action: &impl Fn() -> String) -> Result<()> {
     let code = u32_at(reply.payload, 0).ok_or_else(|| malformed(action))? as i32;
     if code == 0 || (reply.kind == NLMSG_DONE && code > 0) {
         return Ok(());
     }
-    // NETLINK_CAP_ACK: of the refused request only its header is repeated.
+    // Because of NETLINK_CAP_ACK only the header of the refused request is repeated.
     let fixed = if reply.kind == NLMSG_ERROR { 4 + message::HEADER } else { 4 };
     let explained = reply.flags & NLM_F_ACK_TLVS != 0;
     let reason = reply.attributes(fixed).get(NLMSGERR_ATTR_MSG).filter(|_| explained);
-    Err(Error::Kernel {
+    Err(Error::Refused {
         action: action(),
         source: io::Error::from_raw_os_error(code.saturating_neg()),
         reason: reason.and_then(Value::text).unwrap_or_default().trim_end_matches('.').to_owned(),
@@ -268,6 +266,3 @@ fn none_if_missing<T>(verdict: Result<()>) -> Result<Option<T>> {
 fn malformed(action: &impl Fn() -> String) -> Error {
     Error::Answer { action: action(), why: "the kernel's answer makes no sense" }
 }
-
-#[cfg(test)]
-mod tests;

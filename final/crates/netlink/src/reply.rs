@@ -1,12 +1,12 @@
-//! Reading what the kernel sends: messages one behind the other, and in each of them attributes.
+//! Reading what the kernel sends: a datagram of messages, each of which holds attributes.
 //!
-//! Nothing here trusts a length: one that leads past the end stops the reading, and never the program.
+//! No length is trusted: one that points past the end of the data ends the iteration.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::message::HEADER;
+use crate::message::HEADER;
 
-/// One message of an answer.
+/// One message of the kernel's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply<'a> {
     pub kind: u16,
@@ -15,11 +15,11 @@ pub struct Reply<'a> {
     pub payload: &'a [u8],
 }
 
-/// What is left of a datagram that does not hold whole messages.
+/// The rest of a datagram is not a whole message.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Malformed;
 
-/// The messages in one datagram; the last item is an error where the datagram ends inside a message.
+/// The messages in one datagram. The last item is an error if the datagram ends inside a message.
 pub fn replies(datagram: &[u8]) -> impl Iterator<Item = Result<Reply<'_>, Malformed>> {
     let mut rest = datagram;
     std::iter::from_fn(move || {
@@ -50,7 +50,7 @@ impl<'a> Reply<'a> {
     }
 }
 
-/// A row of attributes. Iterating ends at the first one that is not whole, as the kernel's own parser does.
+/// A sequence of attributes. The iteration ends at the first one that is not whole, as in the kernel's own parser.
 #[derive(Debug, Clone, Copy)]
 pub struct Attributes<'a>(pub &'a [u8]);
 
@@ -66,7 +66,7 @@ impl<'a> Iterator for Attributes<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let length = usize::from(u16_at(self.0, 0)?);
-        // The upper two bits are flags: nested, and network byte order.
+        // The two upper bits are flags: "nested" and "network byte order".
         let kind = u16_at(self.0, 2)? & libc::NLA_TYPE_MASK as u16;
         let value = self.0.get(4..length)?;
         self.0 = self.0.get(length.next_multiple_of(4)..).unwrap_or_default();
@@ -74,7 +74,7 @@ impl<'a> Iterator for Attributes<'a> {
     }
 }
 
-/// An attribute's bytes. Each reading gives `None` when the length is not that of what is asked for.
+/// An attribute's value. Each method returns `None` if the length is not that of the type it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Value<'a>(pub &'a [u8]);
 
@@ -91,7 +91,7 @@ impl<'a> Value<'a> {
         self.array().map(u32::from_be_bytes)
     }
 
-    /// Up to the zero byte that ends it.
+    /// The text up to the zero byte that ends it.
     pub fn text(self) -> Option<&'a str> {
         let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(self.0.len());
         std::str::from_utf8(&self.0[..end]).ok()
@@ -111,19 +111,20 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Numbers at fixed places, in the machine's byte order.
+/// A number at the offset `at`, in the machine's byte order.
 pub fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_ne_bytes(bytes.get(at..at.checked_add(2)?)?.try_into().ok()?))
 }
 
+/// A number at the offset `at`, in the machine's byte order.
 pub fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::message::Message;
     use super::*;
+    use crate::message::Message;
     use proptest::prelude::*;
 
     #[test]

@@ -1,35 +1,37 @@
-//! Writing a netlink message: a header, a fixed part that depends on its kind, then attributes.
+//! Writing a netlink message: a header, a fixed part that depends on the message's kind, then attributes.
 //!
 //! ```text
 //! ┌ length ┬ kind ┬ flags ┬ sequence ┬ port ┐┌ fixed part ┐┌ length ┬ kind ┬ value … ┬ padding ┐┌ …
 //! └── 32 ──┴─ 16 ─┴── 16 ─┴─── 32 ───┴─ 32 ─┘└────────────┘└── 16 ──┴─ 16 ─┴─────────┴─────────┘└ …
 //! ```
 //!
-//! Numbers are in the machine's byte order, but for what nfnetlink and addresses carry. Everything begins at a multiple
-//! of four bytes; a length counts the header and leaves the padding out. See netlink(7) and the kernel's
-//! Documentation/userspace-api/netlink/intro.rst.
+//! Numbers are in the machine's byte order, except for those of nfnetlink and for IP addresses, which are in network byte
+//! order. Every part begins at a multiple of four bytes. A length counts the header and not the padding. See netlink(7) and
+//! the kernel's Documentation/userspace-api/netlink/intro.rst.
 
 /// The kernel answers with an error code, 0 for success.
 pub const ACK: u16 = libc::NLM_F_ACK as u16;
-/// Make it, and fail if it exists.
+/// Create the object, and fail if it exists.
 pub const CREATE_NEW: u16 = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
-/// Make it unless it exists.
+/// Create the object unless it exists.
 pub const CREATE: u16 = libc::NLM_F_CREATE as u16;
-/// Put it behind those that are there.
+/// Replace the object if it exists.
+pub const REPLACE: u16 = libc::NLM_F_REPLACE as u16;
+/// Add the object behind the existing ones.
 pub const APPEND: u16 = libc::NLM_F_APPEND as u16;
-/// Answer with every object of a kind.
+/// Answer with every object of this kind.
 pub const DUMP: u16 = libc::NLM_F_DUMP as u16;
 
-pub(super) const HEADER: usize = 16;
+pub(crate) const HEADER: usize = 16;
 const ATTRIBUTE_HEADER: usize = 4;
-/// The value is attributes itself; what the kernel's newer parsers insist on.
+/// Marks an attribute whose value consists of attributes. The kernel's newer parsers insist on it.
 const NESTED: u16 = libc::NLA_F_NESTED as u16;
 
-/// One request, being written.
+/// One request.
 #[derive(Debug, Clone)]
 pub struct Message {
     bytes: Vec<u8>,
-    /// A value outgrew the sixteen bits of its length.
+    /// A value is longer than the sixteen bits of an attribute's length can say; [`finish`](Message::finish) fails.
     too_long: bool,
 }
 
@@ -57,12 +59,12 @@ impl Message {
         self.put(kind, &value.to_ne_bytes());
     }
 
-    /// In network byte order, as nfnetlink wants all its numbers.
+    /// A number in network byte order, which nfnetlink wants for all of its numbers.
     pub fn put_be32(&mut self, kind: u16, value: u32) {
         self.put(kind, &value.to_be_bytes());
     }
 
-    /// Text ends in a zero byte.
+    /// Text, ended by a zero byte.
     pub fn put_text(&mut self, kind: u16, value: &str) {
         let start = self.begin(kind);
         self.bytes.extend_from_slice(value.as_bytes());
@@ -70,28 +72,29 @@ impl Message {
         self.end(start);
     }
 
-    /// An attribute that consists of what `fill` puts.
+    /// An attribute whose value is the attributes that `fill` puts.
     pub fn put_nested(&mut self, kind: u16, fill: impl FnOnce(&mut Self)) {
         let start = self.begin(kind | NESTED);
         fill(self);
         self.end(start);
     }
 
-    /// Bytes outside any attribute, padded: a fixed part, or one inside an attribute (`VETH_INFO_PEER`).
+    /// Bytes that are no attribute, padded: the message's fixed part, or a fixed part inside an attribute (as in
+    /// `VETH_INFO_PEER`).
     pub fn append(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
         self.pad();
     }
 
-    /// The finished message, or `None` when a value is longer than an attribute can be.
-    pub(super) fn finish(mut self, sequence: u32) -> Option<Vec<u8>> {
+    /// The finished message, or `None` if a value is longer than an attribute can be.
+    pub(crate) fn finish(mut self, sequence: u32) -> Option<Vec<u8>> {
         let length = u32::try_from(self.bytes.len()).ok().filter(|_| !self.too_long)?;
         self.bytes[0..4].copy_from_slice(&length.to_ne_bytes());
         self.bytes[8..12].copy_from_slice(&sequence.to_ne_bytes());
         Some(self.bytes)
     }
 
-    pub(super) fn add_flags(&mut self, flags: u16) {
+    pub(crate) fn add_flags(&mut self, flags: u16) {
         let there = u16::from_ne_bytes([self.bytes[6], self.bytes[7]]);
         self.bytes[6..8].copy_from_slice(&(there | flags).to_ne_bytes());
     }
@@ -103,7 +106,7 @@ impl Message {
         start
     }
 
-    /// The length is known only now; it leaves the padding out.
+    /// Writes the length of the attribute that began at `start`, without its padding.
     fn end(&mut self, start: usize) {
         match u16::try_from(self.bytes.len() - start) {
             Ok(length) => self.bytes[start..start + 2].copy_from_slice(&length.to_ne_bytes()),
@@ -147,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_no_length_can_say_is_refused_and_not_cut() {
+    fn a_value_longer_than_an_attribute_can_be_is_refused_and_not_cut() {
         let mut message = Message::new(16, 0, &[]);
         message.put(1, &vec![0; usize::from(u16::MAX)]);
         assert!(message.finish(1).is_none());

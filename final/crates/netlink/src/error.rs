@@ -1,0 +1,49 @@
+//! Errors of a netlink request: what was asked of the kernel, and why it did not happen.
+
+use std::io;
+
+use hull_sys::Kind;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A system call failed before the kernel saw the request, or while its answer was read.
+    #[error("cannot {action}: {source}")]
+    Io { action: String, source: io::Error },
+    /// The kernel refused the request. `reason` is its own sentence (`NETLINK_EXT_ACK`), which is often empty.
+    #[error("cannot {action}: {source}{}", in_parentheses(reason))]
+    Refused { action: String, source: io::Error, reason: String },
+    /// The answer is missing, or is not what the protocol promises.
+    #[error("cannot {action}: {why}")]
+    Answer { action: String, why: &'static str },
+}
+
+fn in_parentheses(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(" ({reason})") }
+}
+
+impl Error {
+    /// The kernel's error number, if it gave one.
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Self::Io { source, .. } | Self::Refused { source, .. } => source.raw_os_error(),
+            Self::Answer { .. } => None,
+        }
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.errno().map_or(Kind::Kernel, Kind::from_errno)
+    }
+}
+
+/// Says what was being done when a system call failed.
+pub(crate) trait Context<T> {
+    fn context(self, action: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E: Into<io::Error>> Context<T> for std::result::Result<T, E> {
+    fn context(self, action: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|error| Error::Io { action: action(), source: error.into() })
+    }
+}
