@@ -1,0 +1,49 @@
+//! The JSON of Docker's Engine API: the objects that `inspect` and the lists show and that a create request brings.
+//!
+//! Keys, their order, and what an unset field looks like are dockerd's. Go has a `null` list beside the empty one, and leaves some
+//! unset fields out (`omitempty`); scripts depend on which it is, so each field says it with a serde attribute:
+//!
+//! ```text
+//! Vec<T>, BTreeMap                       unset is [] or {}
+//! Vec<T>, BTreeMap  with = "nullable"    unset is null
+//! Option<T>                              unset is null
+//! skip_serializing_if = "…"              unset is left out
+//! ```
+//!
+//! Reading accepts a missing key for every field, and `null` for every list and map.
+//!
+//! ```text
+//! config             Config: what runs, and as whom          container   inspect, ps
+//! host_config        HostConfig: limits, mounts, namespaces   image       image inspect, images, history
+//! network_settings   NetworkSettings of a container           network     network inspect
+//! exec               exec inspect                             volume      volume inspect
+//!                                                             system      info, version, df
+//! ```
+
+pub mod config;
+pub mod container;
+pub mod exec;
+pub mod host_config;
+pub mod image;
+pub mod network;
+pub mod network_settings;
+pub mod nullable;
+pub mod system;
+pub mod volume;
+
+use serde::{Deserialize, Serialize};
+
+/// What Go writes for a time that was never set.
+pub const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// `{}`: the value of docker's maps that are used as sets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Empty {}
+
+/// Where the layers are on the host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct GraphDriver {
+    pub data: std::collections::BTreeMap<String, String>,
+    pub name: String,
+}

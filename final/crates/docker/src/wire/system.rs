@@ -1,0 +1,89 @@
+//! `info`, `version` and `system df`.
+
+use serde::{Deserialize, Serialize};
+
+/// `info`. dockerd's keys for what hull has, and `Rootless`, which is hull's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct Info {
+    pub containers: usize,
+    pub containers_running: usize,
+    pub containers_paused: usize,
+    pub containers_stopped: usize,
+    pub images: usize,
+    pub driver: String,
+    pub logging_driver: String,
+    pub cgroup_driver: String,
+    pub cgroup_version: String,
+    pub kernel_version: String,
+    pub operating_system: String,
+    #[serde(rename = "OSType")]
+    pub os_type: String,
+    pub architecture: String,
+    #[serde(rename = "NCPU")]
+    pub ncpu: usize,
+    /// Bytes.
+    pub mem_total: u64,
+    pub docker_root_dir: String,
+    pub name: String,
+    pub server_version: String,
+    pub default_runtime: String,
+    pub security_options: Vec<String>,
+    pub rootless: bool,
+}
+
+/// `version`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct Version {
+    pub client: ClientVersion,
+    pub server: ServerVersion,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct Product {
+    pub name: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ClientVersion {
+    pub platform: Product,
+    pub version: String,
+    pub api_version: String,
+    #[serde(rename = "DefaultAPIVersion")]
+    pub default_api_version: String,
+    pub git_commit: String,
+    pub go_version: String,
+    pub os: String,
+    pub arch: String,
+    pub build_time: String,
+    pub context: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ServerVersion {
+    pub platform: Product,
+    pub components: Vec<Component>,
+    pub version: String,
+    pub api_version: String,
+    #[serde(rename = "MinAPIVersion")]
+    pub min_api_version: String,
+    pub git_commit: String,
+    pub go_version: String,
+    pub os: String,
+    pub arch: String,
+    pub kernel_version: String,
+    pub experimental: bool,
+    pub build_time: String,
+}
+
+/// A program that the server is made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct Component {
+    pub name: String,
+    pub version: String,
+}
