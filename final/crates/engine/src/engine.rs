@@ -35,10 +35,10 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Opens the roots, made if missing. `cgroup_parent` is a path below the cgroup root; if it is not given, `/hull`, or for an
-    /// ordinary user the same in their delegated cgroup.
+    /// Opens the roots and creates them if they are missing. `cgroup_parent` is a path below the cgroup root. Without it
+    /// the parent is `/hull`, or for an unprivileged user the same in their delegated cgroup.
     ///
-    /// As an ordinary user this first enters the user namespace that all of the user's hull processes share.
+    /// An unprivileged user's process first enters the user namespace that all of the user's hull processes share.
     pub fn open(data: &Path, run: &Path, cgroup_parent: Option<String>) -> Result<Self> {
         crate::rootless::enter(run)?;
         let root = Root::open(data, run)?;
@@ -70,7 +70,7 @@ impl Engine {
         format!("{}/{id}", parent.trim_end_matches('/'))
     }
 
-    /// The cgroup in which an ordinary user may make others. `None` when there is none, or when the user named a
+    /// The cgroup in which an unprivileged user may create others. `None` if there is none, or if the user named a
     /// parent.
     pub(crate) fn delegated_cgroup(&self) -> Option<String> {
         if self.cgroup_parent.is_some() || !hull_sys::process::in_user_namespace() {
@@ -82,7 +82,7 @@ impl Engine {
     /// Removes the cgroup that all containers are in, if it is empty. A container that starts at the same time makes it
     /// again.
     pub(crate) fn remove_empty_cgroup_parent(&self) {
-        // One that the user has given is not ours to remove.
+        // A parent that the user has named is not hull's to remove.
         if self.cgroup_parent.is_none()
             && let Ok(layout) = cgroup_layout()
         {

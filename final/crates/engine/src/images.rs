@@ -1,4 +1,4 @@
-//! Images, as far as containers stand in the way of removing them.
+//! Removing images, except those that containers use.
 
 use std::collections::HashMap;
 
@@ -21,8 +21,7 @@ impl Engine {
         Ok(self.images().remove(names, force, &used_by)?)
     }
 
-    /// Removes images without a name, or with `all` every one that no container uses.
-    /// Only those that fit.
+    /// Removes images without a name, or with `all` every image that no container uses, if they fit.
     pub fn prune_images(
         &self,
         all: bool,
@@ -34,7 +33,7 @@ impl Engine {
         Ok(self.images().prune(all, &|id| in_use(id) || !fits(id))?)
     }
 
-    /// The name of a container that stands on it, for each image's id.
+    /// For the id of each image in use, the name of a container that uses it.
     fn users_of_images(&self) -> Result<HashMap<String, String>> {
         Ok(self.list()?.into_iter().map(|container| (container.image_id, container.name)).collect())
     }

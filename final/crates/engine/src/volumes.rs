@@ -14,7 +14,7 @@ impl Engine {
         Volumes::new(self.root())
     }
 
-    /// Makes a volume; without a name one for whoever will mention its id.
+    /// Creates a volume; without a name, one that is named by a random id.
     pub fn create_volume(&self, name: Option<&str>, labels: &BTreeMap<String, String>) -> Result<Volume> {
         let (name, anonymous) = match name {
             Some(name) => (name.to_owned(), false),
@@ -29,7 +29,7 @@ impl Engine {
         self.remove_volume_of_container(name)
     }
 
-    /// Without the lock: it is taken before any container's, and whoever removes a container holds that one's.
+    /// Without the lock, which has to be taken before any container's: the caller holds the container's lock.
     pub(crate) fn remove_volume_of_container(&self, name: &str) -> Result<()> {
         let mut users = Vec::new();
         self.each_record(|record| {
@@ -62,7 +62,7 @@ impl Engine {
 
     fn each_record(&self, mut look: impl FnMut(&Record)) -> Result<()> {
         for id in self.ids()? {
-            // One that is being removed uses nothing.
+            // A container that is being removed uses nothing.
             if let Ok(record) = Record::load(self.root(), &id) {
                 look(&record);
             }

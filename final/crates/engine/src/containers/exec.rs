@@ -99,7 +99,7 @@ impl Engine {
     fn user_files(&self, record: &Record, snapshot: &Snapshot, init: &ProcessId) -> Result<UserFiles> {
         let root = std::fs::File::open(format!("/proc/{}/root", init.pid))
             .context(|| format!("open the root of container {}", record.name))?;
-        // Looked up in the monitor's mount namespace, which nobody inside can change.
+        // Looked up in the monitor's mount namespace, which no process inside can change.
         let mounted = snapshot.state.as_ref().and_then(|state| {
             let rootfs = rootfs(self, record);
             let below = rootfs.strip_prefix("/").ok()?;

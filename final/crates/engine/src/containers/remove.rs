@@ -98,7 +98,7 @@ impl Engine {
         if MonitorLock::take(root, &found.id)?.is_none() {
             return Err(MonitorLock::refusal(root, &found.id, &found.name));
         }
-        // Of one that was killed with its monitor, and whose state somebody has removed, the cgroup may still be there.
+        // If the container was killed with its monitor and its state was removed, its cgroup may still exist.
         recover::clear_cgroup(self, &self.cgroup_path(&found.id))?;
         // A stopped container has nothing left on any network, unless its file could not be read.
         let disconnected = crate::net::clear(self, &found.id);

@@ -8,7 +8,7 @@ use crate::attach::{Message, StartAttach};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::handle::ending::{Done, EndOptions, Ending, end, end_all};
-use crate::handle::running::{LOOK, RunningContainer, Stopped, readable};
+use crate::handle::running::{POLL_INTERVAL, RunningContainer, Stopped, readable};
 use crate::records::record::Record;
 use crate::records::signal;
 use crate::records::snapshot::Snapshot;
@@ -77,7 +77,7 @@ impl Engine {
         self.interrupt(record, running, signal, is_ending).map(|()| None)
     }
 
-    /// Sends a signal, after the monitor has been told what follows for the restart policy.
+    /// Sends a signal. The monitor is notified first, because the signal may end the restarts.
     fn interrupt(
         &self,
         record: &Record,
@@ -86,13 +86,13 @@ impl Engine {
         is_ending: bool,
     ) -> Result<()> {
         let mut stopped = Stopped::default();
-        let told = running.tell(match is_ending {
+        let notified = running.tell(match is_ending {
             true => &Message::Stopping { keep: false },
             false => &Message::Signalling,
         });
-        if let Some(connection) = running.connection.as_ref().filter(|_| told) {
-            while !readable(connection, Some(LOOK))? {
-                if stopped.look(&running.state.monitor) {
+        if let Some(connection) = running.connection.as_ref().filter(|_| notified) {
+            while !readable(connection, Some(POLL_INTERVAL))? {
+                if stopped.check(&running.state.monitor) {
                     return Err(running.silent(&record.name));
                 }
             }

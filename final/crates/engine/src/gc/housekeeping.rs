@@ -1,5 +1,5 @@
-//! What killed commands and monitors left. Every listing looks, since it reads the same directories anyway; nothing
-//! on the way of a start does.
+//! Cleans up what killed commands and monitors have left. Every listing does so, because it reads the same directories
+//! anyway. A start never looks for leftovers.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,12 +14,12 @@ use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
 
 impl Engine {
-    /// Clears a container whose monitor was killed, and looks again.
+    /// Cleans up a container whose monitor was killed, and takes a new snapshot.
     pub(crate) fn clear_if_dead(&self, record: &Record, snapshot: Snapshot) -> Result<Snapshot> {
         self.clear_if_dead_by_id(&record.id, snapshot).map_err(|error| error.for_container(&record.name))
     }
 
-    /// The same where the record is not known.
+    /// The same if the record is not known.
     pub(crate) fn clear_if_dead_by_id(&self, id: &str, snapshot: Snapshot) -> Result<Snapshot> {
         if snapshot.status != Status::Dead {
             return Ok(snapshot);

@@ -1,4 +1,4 @@
-//! What a killed monitor left: processes in its cgroup, the cgroup, and a state that says it runs.
+//! Cleans up after a killed monitor: the processes in its cgroup, the cgroup, and the state that says it runs.
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -9,17 +9,17 @@ use crate::records::snapshot::Snapshot;
 use crate::records::state::Exit;
 use crate::records::time::Timestamp;
 
-/// Clears it, under the container's lock, and records the exit as 137. Mounts went with the monitor's namespace.
+/// Cleans up, under the container's lock, and records exit code 137. The mounts went with the monitor's mount namespace.
 pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()> {
     let root = engine.root();
     if let Some(init) = snapshot.state.as_ref().and_then(|state| state.init.as_ref())
         && let Some(pidfd) = open(init)?
     {
-        // The init takes its whole pid namespace along.
+        // When the first process ends, the kernel kills all others of its pid namespace (pid_namespaces(7)).
         let _ = hull_sys::process::pidfd_send_signal(std::os::fd::AsFd::as_fd(&pidfd), nix::libc::SIGKILL);
     }
     let state = snapshot.state.as_ref();
-    // A damaged state does not say where its cgroup is.
+    // A damaged state does not name the cgroup.
     let path = state.map_or_else(|| Some(engine.cgroup_path(id)), |state| state.cgroup.clone());
     if let Some(path) = path {
         clear_cgroup(engine, &path)?;

@@ -2,8 +2,8 @@
 //! takes as long as the slowest one.
 //!
 //! ```text
-//! Told ──answer──▶ Signalled ──timeout──▶ Killed ──▶ the monitor ends, after its cleanup
-//!   │                  │                     │
+//! Notified ─answer──▶ Signalled ──timeout──▶ Killed ──▶ the monitor ends, after its cleanup
+//!    │                  │                     │
 //!   └──────────────────┴── monitor stopped ──┴──▶ MonitorKilled: its part is done here
 //! ```
 //!
@@ -19,11 +19,11 @@ use crate::attach::Message;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::gc::recover;
-use crate::handle::running::{ANSWER_TIMEOUT, LOOK, RunningContainer, Stopped, readable};
+use crate::handle::running::{ANSWER_TIMEOUT, POLL_INTERVAL, RunningContainer, Stopped, readable};
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
 
-/// How long a monitor may take to clear up after its container. It waits for the disk to take what was written.
+/// How long a monitor may take to clean up after its container. It waits until the disk has stored what was written.
 const CLEANUP: Duration = Duration::from_secs(60);
 
 /// The same when the container is removed by force, where this command can clean up instead.
@@ -52,8 +52,9 @@ impl EndOptions {
 
 #[derive(Debug, Clone, Copy)]
 enum Stage {
-    /// The monitor was told that no restart is wanted; it reads that at the latest when it has started the container.
-    Told {
+    /// The monitor has been sent the message that no restart is wanted. A monitor that is starting the container reads
+    /// it after the start.
+    Notified {
         since: Instant,
     },
     /// `None` when the timeout is beyond what the clock can represent.
@@ -96,7 +97,7 @@ impl<'a> Ending<'a> {
             name: name.to_owned(),
             running,
             options,
-            stage: Stage::Told { since: Instant::now() },
+            stage: Stage::Notified { since: Instant::now() },
             stopped: Stopped::default(),
             init_ended: None,
         }
@@ -110,9 +111,9 @@ impl<'a> Ending<'a> {
         if self.init_ended.is_none() && self.running.init_has_ended()? {
             self.init_ended = Some(now);
         }
-        let is_stopped = self.stopped.look(&self.running.state.monitor);
+        let is_stopped = self.stopped.check(&self.running.state.monitor);
         match self.stage {
-            Stage::Told { since } => self.await_answer(since, is_stopped)?,
+            Stage::Notified { since } => self.await_answer(since, is_stopped)?,
             Stage::Signalled { .. } if is_stopped && self.init_ended.is_some() || self.has_lost_its_end() => {
                 self.kill_monitor()?;
             }
@@ -219,8 +220,8 @@ impl<'a> Ending<'a> {
     }
 
     fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let is_told = matches!(self.stage, Stage::Told { .. });
-        let connection = self.running.connection.as_ref().filter(|_| is_told).map(AsFd::as_fd);
+        let is_notified = matches!(self.stage, Stage::Notified { .. });
+        let connection = self.running.connection.as_ref().filter(|_| is_notified).map(AsFd::as_fd);
         let init = self.running.init.as_ref().filter(|_| self.init_ended.is_none()).map(AsFd::as_fd);
         [Some(self.running.monitor.as_fd()), connection, init].into_iter().flatten()
     }
@@ -230,7 +231,7 @@ impl<'a> Ending<'a> {
         match self.stage {
             Stage::Signalled { kill_at } if self.init_ended.is_none() => kill_at,
             // The monitor has to act next, and no descriptor reports that it is stopped.
-            _ => Some(now + LOOK),
+            _ => Some(now + POLL_INTERVAL),
         }
     }
 }
@@ -248,7 +249,7 @@ pub(crate) fn end_all(begun: Vec<Result<Option<Ending<'_>>>>, done: Done<'_>) {
             _ => Some(one.take().map_or(Ok(()), |failed| failed.map(drop))),
         })
         .collect();
-    let mut told = 0;
+    let mut reported = 0;
     loop {
         let now = Instant::now();
         for (one, outcome) in waiting.iter_mut().zip(&mut outcomes) {
@@ -262,20 +263,20 @@ pub(crate) fn end_all(begun: Vec<Result<Option<Ending<'_>>>>, done: Done<'_>) {
                 }
             }
         }
-        while let Some(outcome) = outcomes.get_mut(told).and_then(Option::take) {
-            done(told, outcome);
-            told += 1;
+        while let Some(outcome) = outcomes.get_mut(reported).and_then(Option::take) {
+            done(reported, outcome);
+            reported += 1;
         }
-        if told == outcomes.len() {
+        if reported == outcomes.len() {
             return;
         }
         let endings: Vec<_> = waiting.iter().flatten().flatten().collect();
         let fds: Vec<_> = endings.iter().flat_map(|ending| ending.descriptors()).collect();
         let due = endings.iter().filter_map(|ending| ending.due(now)).min();
         let left = due.map(|due| due.saturating_duration_since(Instant::now()));
-        // Only poll(2) itself can fail here. The loop then goes on by time alone.
+        // Only poll(2) itself can fail here. The loop then continues without it.
         if hull_sys::wait::until_any_readable(&fds, left).is_err() {
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::records::state::{State, Status};
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How often to check whether a silent monitor is stopped.
-pub(crate) const LOOK: Duration = Duration::from_millis(200);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 impl Engine {
     /// The container, if its monitor is alive. Cleans up after a monitor that was killed.
@@ -83,7 +83,7 @@ impl RunningContainer {
         };
         let mut buffer = Vec::new();
         loop {
-            self.await_word(connection, name)?;
+            self.await_message(connection, name)?;
             match connection.receive(&mut buffer).context(|| "listen to the monitor".into())? {
                 Some(Message::Exited(code)) => return Ok(Some(code)),
                 Some(_) => {}
@@ -94,14 +94,14 @@ impl RunningContainer {
 
     /// Waits for a message of the monitor. It fails if the container's first process has ended and the monitor is
     /// stopped.
-    fn await_word(&self, connection: &Connection, name: &str) -> Result<()> {
+    fn await_message(&self, connection: &Connection, name: &str) -> Result<()> {
         if let Some(init) = &self.init {
             hull_sys::wait::until_any_readable(&[connection.as_fd(), init.as_fd()], None)
                 .context(|| "wait for the container".into())?;
         }
         let mut stopped = Stopped::default();
-        while !readable(connection, Some(LOOK))? {
-            if stopped.look(&self.state.monitor) && (self.init.is_none() || self.init_has_ended()?) {
+        while !readable(connection, Some(POLL_INTERVAL))? {
+            if stopped.check(&self.state.monitor) && (self.init.is_none() || self.init_has_ended()?) {
                 return Err(self.silent(name));
             }
         }
@@ -146,7 +146,7 @@ pub(crate) struct Stopped {
 
 impl Stopped {
     /// True once the process has been stopped for [`ANSWER_TIMEOUT`].
-    pub(crate) fn look(&mut self, process: &ProcessId) -> bool {
+    pub(crate) fn check(&mut self, process: &ProcessId) -> bool {
         let now = Instant::now();
         match process.is_stopped() {
             true => now - *self.since.get_or_insert(now) >= ANSWER_TIMEOUT,

@@ -1,5 +1,5 @@
-//! Attached commands. Each has a queue; while one is full the container's output is left in its pipe, so nothing
-//! is lost and nothing grows: a slow reader slows the container, as a pipe would.
+//! Attached commands. Each has a queue. While one of the queues is full, the container's output is left in its pipe, so
+//! nothing is lost and no memory grows: a slow reader slows the container, as a pipe would.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -14,7 +14,7 @@ use crate::attach::{Connection, Message};
 /// Messages that may wait for one client.
 const QUEUE: usize = 8;
 
-/// How long a container's end waits for who reads its last output.
+/// How long the end of a container waits for clients that read its last output.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A message that outlives the buffer it was read into.
@@ -38,15 +38,15 @@ impl Queued {
 #[derive(Debug)]
 pub(super) struct Client {
     pub connection: Connection,
-    /// Until it asks for output a client is there to say something, as `stop` does, or to hear of the exit.
+    /// It has asked for output. Other clients send a request, as `stop` does, or wait for the exit.
     pub subscribed: bool,
-    /// It has sent stdin, and is left waiting while the container takes none. Others are always listened to.
+    /// It has sent stdin, and is not read while the container takes none. Other clients are always read.
     pub feeds: bool,
-    /// It is told when the current run ends, even if another run follows.
+    /// It is notified when the current run ends, even if another run follows.
     pub waits: bool,
     /// The command that started the container: its stdin ends with it unless it detached (`StdinOnce`).
     pub starter: bool,
-    /// The container is frozen for it.
+    /// The container is frozen on its behalf.
     pub freezes: bool,
     queue: VecDeque<Queued>,
     gone: bool,
@@ -78,7 +78,7 @@ impl Client {
         self.gone = true;
     }
 
-    /// Sends what waits, as far as the client takes it.
+    /// Sends what is queued, as far as the client takes it.
     pub(super) fn flush(&mut self) {
         while let Some(next) = self.queue.front() {
             match self.connection.try_send(&next.message()) {
@@ -99,11 +99,11 @@ impl AsFd for Client {
     }
 }
 
-/// What the clients that have gone were there for.
+/// What ends with the clients that have disconnected.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Left {
     pub starter: bool,
-    /// The container was frozen for one of them.
+    /// The container was frozen on behalf of one of them.
     pub freezer: bool,
 }
 
@@ -145,20 +145,20 @@ impl Clients {
         left
     }
 
-    /// Whether the container is frozen for somebody.
+    /// Whether the container is frozen on behalf of a client.
     pub(super) fn has_freezer(&self) -> bool {
         self.all.iter().any(|client| client.freezes)
     }
 
-    /// The container is not frozen for anybody any more.
+    /// No client keeps the container frozen any more.
     pub(super) fn forget_freezers(&mut self) {
         self.all.iter_mut().for_each(|client| client.freezes = false);
     }
 
-    /// Says goodbye to everyone.
+    /// Sends the exit code to all clients, after the output that is queued for them.
     ///
-    /// Who is slow gets the rest from a process that stays for it: a reader at its pager loses nothing, and whoever
-    /// waits for the container's end does not wait for a command that somebody has stopped.
+    /// A slow client gets the rest from a forked process: a user at a pager loses nothing, and a command that waits for the
+    /// container's end does not wait for another command that is stopped.
     pub(super) fn finish(&mut self, code: u8) {
         self.say_exited(code);
         if !self.flush_until(Some(Instant::now() + TIMEOUT))
@@ -184,7 +184,7 @@ impl Clients {
         }
     }
 
-    /// Sends what waits; false when the time was up before all of it was taken.
+    /// Sends what is queued; false if the deadline passed before all of it was taken.
     pub(super) fn flush_until(&mut self, deadline: Option<Instant>) -> bool {
         loop {
             let waiting = self.all.iter().filter(|client| client.has_waiting() && !client.gone);

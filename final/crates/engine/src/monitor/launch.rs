@@ -1,4 +1,4 @@
-//! Forks the monitor and waits until it says how the start went.
+//! Forks the monitor and waits for its message whether the container has started.
 
 use std::os::fd::AsFd;
 
@@ -10,7 +10,7 @@ use crate::attach::{AttachStream, Connection, Message, StartAttach};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::gc::recover;
-use crate::handle::running::{LOOK, Stopped, readable};
+use crate::handle::running::{POLL_INTERVAL, Stopped, readable};
 use crate::records::monitor_lock::MonitorLock;
 use crate::records::options::WindowSize;
 use crate::records::record::Record;
@@ -38,7 +38,7 @@ pub(crate) fn launch(
         }
         Status::Dead => {
             recover::clear(engine, &record.id, &snapshot)?;
-            // With `--rm` it went with its monitor.
+            // A container with `--rm` was removed by this cleanup.
             Record::load(engine.root(), &record.id)?;
         }
         Status::Created | Status::Exited => {}
@@ -76,17 +76,16 @@ fn give_up(engine: &Engine, record: &Record, monitor: i32) -> Result<()> {
     }
 }
 
-/// Waits without a limit while the monitor works, because a volume may have to be filled. Fails if the monitor is
-/// stopped.
+/// Waits without a limit, because the monitor may have to fill a volume. Fails if the monitor is stopped.
 fn await_start(connection: &Connection, monitor: i32, record: &Record) -> Result<()> {
     let mut buffer = Vec::new();
     loop {
         // A usual start is over before this, so the monitor's identity is read only for a slow one.
-        if !readable(connection, Some(LOOK))? {
+        if !readable(connection, Some(POLL_INTERVAL))? {
             let monitor = ProcessId::of(monitor)?;
             let mut stopped = Stopped::default();
-            while !readable(connection, Some(LOOK))? {
-                if stopped.look(&monitor) {
+            while !readable(connection, Some(POLL_INTERVAL))? {
+                if stopped.check(&monitor) {
                     let (name, why) = (record.name.clone(), "is stopped".into());
                     return Err(Error::MonitorSilent { name, pid: monitor.pid, why });
                 }

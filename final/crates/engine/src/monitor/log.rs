@@ -3,8 +3,8 @@
 //! ```text
 //! containers/<id>/log  log.1  log.2 …     newest first; `max-file` of them
 //! ```
-//! A write that fails (a full disk) never blocks or ends the container: its lines are dropped, and the next that can be
-//! written says how many.
+//! A write that fails (a full disk) never blocks or ends the container: its lines are dropped, and a notice with their number
+//! precedes the next line that can be written.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;

@@ -123,7 +123,7 @@ impl EventLoop {
         let was_frozen = self.clients.has_freezer();
         self.clients.forget_freezers();
         if was_frozen {
-            // The client that stops the container goes on to kill it, and thaws it for that.
+            // If this fails, the client thaws the container itself before it kills it.
             let _ = self.thaw();
         }
         self.answer(index, &Message::Started);

@@ -1,4 +1,4 @@
-//! The life of a monitor, from the fork to its exit.
+//! A monitor, from the fork to its exit.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -34,10 +34,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const HEALTHY: Duration = Duration::from_secs(10);
 
-/// Everything after the fork. Leaves by `_exit`: the command's buffers and exit handlers are not ours to run.
+/// Everything after the fork. It ends with `_exit`, because the command's buffers and exit handlers belong to the command.
 ///
-/// The lock is shared with the command (flock(2)) and kept until the monitor can be seen: should the command be killed,
-/// no other one takes the container for stopped.
+/// The lock is shared with the command (flock(2)) and kept until the monitor's state is on disk. If the command is killed
+/// before that, no other command takes the container for stopped.
 pub(super) fn monitor(
     engine: Engine,
     record: Record,
@@ -58,12 +58,12 @@ pub(super) fn monitor(
 }
 
 pub(super) fn fail(command: &Connection, error: &crate::Error) {
-    // When the command is gone nobody is left to tell.
+    // If the command has ended, there is nobody to send this to.
     let _ = command.send(&Message::Failed { code: error.exit_code(), text: &error.to_wire() });
 }
 
-/// Cuts the ties to the command's session, directory and descriptors. What stayed open here would be open for as
-/// long as the container lives, and a directory among it would be a way around `pivot_root`.
+/// Leaves the command's session, working directory and descriptors. A descriptor that stayed open here would stay open for
+/// as long as the container runs, and a directory among them would be a way around pivot_root(2).
 pub(super) fn detach(kept: &[BorrowedFd<'_>]) -> Result<()> {
     nix::unistd::setsid().context(|| "start a session".into())?;
     process::set_child_subreaper().context(|| "become a subreaper".into())?;
@@ -77,8 +77,8 @@ pub(super) fn detach(kept: &[BorrowedFd<'_>]) -> Result<()> {
     process::close_all_but(3, kept).context(|| "close inherited descriptors".into())
 }
 
-/// A mount namespace of the monitor's own: the overlay is seen here and in the container, never on the host, and
-/// goes away with the last process that sees it. A slave, so that what the host mounts later still arrives.
+/// Enters a mount namespace of the monitor's own: the overlay is visible here and in the container, never on the host, and
+/// goes away with the last process in the namespace. A slave, so that what the host mounts later appears here.
 fn private_mounts() -> Result<()> {
     nix::sched::unshare(CloneFlags::CLONE_NEWNS).context(|| "create a mount namespace".into())?;
     nix::mount::mount(None::<&str>, "/", None::<&str>, MsFlags::MS_SLAVE | MsFlags::MS_REC, None::<&str>)
@@ -104,13 +104,13 @@ impl Monitor {
             phase: Phase::Starting,
             monitor: ProcessId::of_self()?,
             init: None,
-            // Recorded before it is made, or an orphan could not be attributed.
+            // Recorded before it is made, so that a cgroup without a monitor can be attributed.
             cgroup: setup::cgroup_wanted(&engine, &record).then(|| engine.cgroup_path(&record.id)),
             started: None,
             restart_count: 0,
         };
         let network = Attachment::plan(&engine, &record, &state.monitor)?;
-        // Whoever reads that there is a monitor can reach it.
+        // The socket exists before the state names this monitor, so a command that reads the state can connect.
         let listener = Listener::bind(&run_dir).context(|| format!("listen in {}", run_dir.display()))?;
         state.store(engine.root(), &record.id)?;
         crate::rootless::register_holder(engine.root().run())?;
@@ -138,7 +138,7 @@ impl Monitor {
             Ok(running) => running,
             Err(error) => {
                 let exit = Exit { code: error.exit_code(), error: error.to_string(), ..Exit::default() };
-                // Cleared first: the command may look as soon as it has been told. It holds the lock until then.
+                // Cleaned up first: the command holds the lock until it gets this message, and may look at once.
                 let cleared = self.clear(&exit);
                 fail(&command, &error);
                 return cleared;
@@ -165,7 +165,7 @@ impl Monitor {
             };
         };
         self.events.log.flush();
-        // Whatever could not be cleared, who waits is told how the program ended.
+        // The clients get the exit code even if something could not be cleaned up.
         let cleared = self.finish(&exit);
         self.engine.remove_empty_cgroup_parent();
         self.events.clients.finish(exit.code);
@@ -186,31 +186,31 @@ impl Monitor {
         Ok(running)
     }
 
-    /// Under the container's lock, which at the first start is held by the command that asked for it: who pauses or
-    /// connects the container has looked at its state, and writes what follows from it.
+    /// Under the container's lock, which the command holds at the first start. A command that pauses the container or
+    /// connects it to a network reads the state and then writes, both under this lock.
     fn restart(&mut self) -> Result<Running> {
         let _lock = self.engine.lock_as_monitor(&self.record.id)?;
         self.start()
     }
 
     fn welcome(&mut self, command: Connection, attach: StartAttach) {
-        // A command that was killed meanwhile does not take the container with it.
+        // If the command was killed meanwhile, the container goes on.
         if command.send(&Message::Started).is_ok() && attach == StartAttach::Attached {
             self.events.clients.add(Client::starter(command));
         }
     }
 
-    /// One run: poll until the first process exits, reap it, see why, and remove its cgroup.
+    /// One run: polls until the first process exits, reaps it, finds out why it exited, and removes its cgroup.
     fn watch(&mut self, running: Running) -> Result<Exit> {
         let running = self.events.run_until_exit(running).context(|| "wait for the container".into())?;
         let pidfd = running.pidfd.as_fd();
         self.events.stop = self.events.stop.filter(Stop::holds);
         let code = process::reap(pidfd).context(|| "read the container's exit status".into())?;
-        // Rules that stay are no reason to keep the exit from being recorded.
+        // The exit is recorded even if rules stay behind; the next user of the network removes them.
         let _ = self.events.network.disconnect(&self.engine, &self.record.id);
         let oom_killed = running.cgroup.as_ref().and_then(|cgroup| cgroup.oom_kills()).unwrap_or(0) > 0;
         if let Some(cgroup) = &running.cgroup {
-            // One that stays, after it was given its time, must not keep the exit from being recorded.
+            // The exit is recorded even if the cgroup stays behind after it was given time.
             let _ = cgroup.remove();
         }
         Ok(Exit {
@@ -234,7 +234,7 @@ impl Monitor {
             }
     }
 
-    /// False when the user stopped the container meanwhile.
+    /// False if the user stopped the container meanwhile.
     fn wait_to_restart(&mut self, exit: &Exit, pause: Duration) -> Result<bool> {
         let lock = self.engine.lock_as_monitor(&self.record.id)?;
         // On a full disk the exit is not recorded, and the container is restarted all the same.
@@ -258,17 +258,17 @@ impl Monitor {
         cleared
     }
 
-    /// The end, under the container's lock: its exit is on disk, or with `--rm` nothing of it is.
+    /// Cleans up at the end, under the container's lock. Then the exit is on disk, or with `--rm` nothing is.
     fn clear(&mut self, exit: &Exit) -> Result<()> {
         let root = self.engine.root();
         let id = &self.record.id;
-        // While the state still says that we live: who looks sees one or the other.
+        // Released while the state still names this monitor, so that a reader finds a monitor or an end.
         self.monitor_lock = None;
         mount::unmount_root(&self.engine, &self.record);
         let _ = self.events.network.release(&self.engine, id);
         if self.record.options.auto_remove {
             if self.events.stop.is_none_or(|stop| !stop.keep) {
-                // As it is now: it may have another name than at its start.
+                // Read again, because the container may have been renamed.
                 let record = Record::load(root, id).unwrap_or_else(|_| self.record.clone());
                 return crate::gc::remains::remove_files(&self.engine, &Remains::of(&record, true));
             }

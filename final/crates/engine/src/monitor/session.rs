@@ -1,6 +1,6 @@
 //! The short-lived monitor of an `exec`. It holds the terminal or the pipes, so that the container gets no descriptor of
-//! the command's and the command can detach, and it reaps the process, without which the container's first process
-//! could not end (pid_namespaces(7)): the command may be stopped by its user, a session of its own is not.
+//! the command's, and so that the command can detach. It also reaps the process: until that is done, the container's first
+//! process cannot end (pid_namespaces(7)), and the command could be stopped by its user at that moment.
 
 use std::os::fd::AsFd;
 
@@ -14,7 +14,7 @@ use super::stdio::{self, Streams};
 use crate::attach::{AttachStream, Connection, Message};
 use crate::error::{Error, IoContext, Result};
 
-/// What runs inside: given the descriptors, the process and, with a terminal, its other end.
+/// Starts the process with the given descriptors. Returns it and, if it has a terminal, the terminal's master.
 pub(crate) type Enter<'a> = &'a dyn Fn(Stdio) -> Result<(Running, Option<std::os::fd::OwnedFd>)>;
 
 /// Forks the session; the stream carries it, or is dropped by a command that does not wait.
@@ -68,7 +68,7 @@ fn live(command: &Connection, enter: Enter<'_>, tty: bool, interactive: bool, de
     let running = events.run_until_exit(running).context(|| "wait for the process".into())?;
     let code = process::reap(running.pidfd.as_fd()).context(|| "read the program's exit status".into())?;
     events.clients.say_exited(code);
-    // The process is reaped and nobody waits for us but the reader, who may take its time.
+    // The process is reaped. Only the client waits for this session, so it may take as long as it wants.
     events.clients.flush_until(None);
     Ok(())
 }

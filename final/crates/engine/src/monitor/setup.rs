@@ -17,7 +17,7 @@ use crate::rootfs::etc;
 use crate::rootfs::mount::rootfs;
 use crate::spec;
 
-/// True for root. For an ordinary user true in a delegated cgroup, or when a limit was asked for, which fails later if
+/// True for root. For an unprivileged user true in a delegated cgroup, or if a limit was asked for; that fails later if
 /// there is no such cgroup.
 pub(super) fn cgroup_wanted(engine: &Engine, record: &Record) -> bool {
     !hull_sys::process::in_user_namespace()
@@ -46,7 +46,7 @@ fn write_bundle(
     Ok((bundle, spec))
 }
 
-/// Writes the bundle and runs it. Nothing is left when it fails.
+/// Writes the bundle and runs it. Leaves nothing behind if it fails.
 pub(super) fn start(
     engine: &Engine,
     record: &Record,
@@ -88,7 +88,8 @@ pub(super) fn start(
         new_keyring: true,
         may_move_root: false,
     })?;
-    // While it makes its mounts. Should it have died over them, it says why, and that is why we found nobody.
+    // The network is connected while the child makes its mounts. If the child has failed, its own error is the one to
+    // report, and the network's only follows from it.
     let connected = network.connect(engine, record, created.pid());
     created.ready()?;
     network.joined();

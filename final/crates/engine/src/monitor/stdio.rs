@@ -12,7 +12,7 @@ use crate::error::{IoContext, Result};
 use crate::logs::layout::Stream;
 use crate::records::options::WindowSize;
 
-/// Bytes of stdin that may wait for the container before a client's are left in its socket.
+/// Bytes of stdin that may be queued for the container. Beyond that, a client's are left in its socket.
 const STDIN_WAITING: usize = 64 * 1024;
 
 /// The monitor's ends.
@@ -25,10 +25,10 @@ pub(super) struct Streams {
     pub console: Option<OwnedFd>,
     /// The size of the terminal that a client last asked for.
     pub size: Option<WindowSize>,
-    /// Inside, all have closed the terminal. Some may open it again.
+    /// All processes inside have closed the terminal. One may open it again.
     hung_up: bool,
     waiting: VecDeque<u8>,
-    /// stdin ends once what waits has been taken.
+    /// stdin ends once what is queued has been taken.
     ending: bool,
 }
 
@@ -75,7 +75,7 @@ impl Streams {
         Self { size, ..self }
     }
 
-    /// Only the monitor's ends: the flag is the open file description's, and the container's ends are its own.
+    /// Only the monitor's ends. The flag belongs to the open file description, and the container's ends have others.
     fn set_nonblocking(&self) -> Result<()> {
         for fd in [&self.stdin, &self.stdout, &self.stderr, &self.console].into_iter().flatten() {
             rustix::io::ioctl_fionbio(fd, true).context(|| "make a pipe non-blocking".into())?;
@@ -132,7 +132,7 @@ impl Streams {
         }
     }
 
-    /// Nobody reads this output any more, which a terminal's program need not notice.
+    /// Closes an output that is not read any more. A terminal stays open.
     pub(super) fn close_pipe(&mut self, stream: Stream) {
         if self.console.is_none() {
             self.close_output(stream);
@@ -159,7 +159,7 @@ impl Streams {
         }
     }
 
-    /// A pipe ends; a terminal is told so by its user, with ctrl-d.
+    /// Closes stdin once what is queued has been taken. On a terminal the user types ctrl-d instead.
     pub(super) fn end_input(&mut self) {
         self.ending = true;
         self.flush_input();
@@ -172,7 +172,7 @@ impl Streams {
                 Ok(written) => drop(self.waiting.drain(..written)),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
-                // Nobody reads there any more.
+                // The container has closed its stdin.
                 Err(_) => {
                     self.waiting.clear();
                     self.stdin = None;

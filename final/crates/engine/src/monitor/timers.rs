@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 pub(super) enum Timer {
     /// Accept connections again: there was no free descriptor for the last one.
     Accept,
-    /// Read from a terminal that everybody inside has closed: somebody may have opened it again, which poll(2) does
-    /// not report.
+    /// Read from a terminal that all processes inside have closed: one may have opened it again, which poll(2) does not
+    /// report.
     Terminal,
     /// A deadline of the container's network.
     Network,

@@ -1,4 +1,4 @@
-//! Reconstructs the state of a container that runs although no `state.json` says so, because the run root was emptied,
+//! Reconstructs the state of a container that runs although it has no `state.json`, because the run root was emptied,
 //! another one is in use, or the file is damaged. The monitor is found by the lock that it holds, and the kernel tells
 //! the rest.
 
@@ -19,7 +19,7 @@ pub(crate) fn find(root: &Root, id: &str) -> Option<State> {
     if is_in_transition(root, id) {
         return None;
     }
-    // It may have written its state, or ended, since somebody looked for it.
+    // The monitor may have written its state, or ended, meanwhile.
     if let Ok(Some(state)) = State::load(root, id) {
         return Some(state);
     }

@@ -104,7 +104,7 @@ impl Record {
         Ok(hull_storage::file::write_json_atomic(&directory.join("container.json"), self)?)
     }
 
-    /// The ports to publish: what `-p` says, and with `-P` the exposed ones that it does not speak of.
+    /// The ports to publish: those of `-p`, and with `-P` also the exposed ports that `-p` does not publish.
     pub(crate) fn mappings(&self) -> Vec<Mapping> {
         let mut mappings = self.options.publish.clone();
         let named = |port: &Port| self.options.publish.iter().any(|mapping| mapping.container == *port);

@@ -7,7 +7,8 @@ use hull_storage::root::Root;
 
 use crate::error::{IoContext, Result};
 
-/// Removes it. The lock file goes last: a command that waits for that lock looks at the path again, and sees that it is gone.
+/// Removes the directory. The lock file goes last: a command that waits for this lock checks the path again afterwards,
+/// and finds that it is gone.
 pub(crate) fn remove(root: &Root, id: &str) -> Result<()> {
     let directory = root.container_run_dir(id);
     let entries = match std::fs::read_dir(&directory) {

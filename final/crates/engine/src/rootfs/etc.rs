@@ -58,7 +58,7 @@ pub(crate) fn write(engine: &Engine, record: &Record) -> Result<()> {
     put("resolv.conf", &resolv_conf(&record.options, crate::net::has_resolver(&endpoints)))
 }
 
-/// Writes the container's own resolver into a running container's /etc/resolv.conf. One that somebody inside has changed
+/// Writes the container's own resolver into a running container's /etc/resolv.conf. A file that was changed inside
 /// stays as it is, as in docker.
 pub(crate) fn name_own_resolver(engine: &Engine, record: &Record) -> Result<()> {
     let directory = directory(engine, record);
@@ -175,7 +175,7 @@ fn resolv_conf(options: &CreateOptions, own_resolver: bool) -> String {
     }
     if own_resolver {
         let _ = writeln!(text, "nameserver {}", hull_network::dns::ADDRESS);
-        // The last one counts (resolv.conf(5)), and a network's names have no dots unless somebody wants it otherwise.
+        // The last setting counts (resolv.conf(5)). Names on a network usually have no dots; `--dns-option` can change it.
         if !text.contains("ndots:") {
             text.push_str("options ndots:0\n");
         }

@@ -1,4 +1,4 @@
-//! The mounts of a container's root file system, in the mount namespace of whoever makes them.
+//! The mounts of a container's root file system, in the mount namespace of the calling process.
 
 use std::path::PathBuf;
 
@@ -24,8 +24,8 @@ pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
         lowers: layers.chain([mountpoints::ensure(engine.root())?]).collect(),
         upper: directory.join("upper"),
         work: directory.join("work"),
-        // Unmounting an overlay syncs the whole file system its upper lies on, unless nobody will read it again
-        // (overlayfs.rst, "Volatile mount").
+        // Unmounting an overlay syncs the whole file system of its upper directory, unless it is mounted as volatile
+        // (overlayfs.rst, "Volatile mount"). With --rm nothing will read it again.
         volatile: record.options.auto_remove,
         userxattr: hull_sys::process::in_user_namespace(),
     };
@@ -42,14 +42,14 @@ pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
     Ok(())
 }
 
-/// A volatile overlay marks its work directory, and the kernel mounts no such directory again, for the machine may have
-/// gone down in between (overlayfs.rst, "Volatile mount"). It has not: we are still here.
+/// Lets a volatile overlay be mounted again. The kernel marks its work directory and refuses to mount that again, because
+/// the machine may have gone down in between (overlayfs.rst, "Volatile mount"). While the monitor lives, it has not.
 pub(crate) fn allow_remount(engine: &Engine, record: &Record) -> Result<()> {
     let marks = engine.root().container_dir(&record.id).join("work/work/incompat");
     Ok(hull_storage::tree::remove_tree(&marks)?)
 }
 
-/// Teardown goes on past errors: the namespace's end unmounts what could not be unmounted here.
+/// Ignores errors: the end of the mount namespace unmounts what could not be unmounted here.
 pub(crate) fn unmount_root(engine: &Engine, record: &Record) {
     let rootfs = rootfs(engine, record);
     for mounted in [rootfs, etc::directory(engine, record)] {

@@ -1,7 +1,7 @@
-//! The layer below every image: the mount points that each container needs and an image may lack.
+//! The mountpoint layer, which lies below every image: the mount points that each container needs and an image may lack.
 //!
-//! Without it the first thing a start does to a container is to make them in its writable layer, file by file. As the
-//! lowest layer it shows only where the image has nothing.
+//! Without it, each start would create them in the container's writable layer, file by file. As the lowest layer it is
+//! visible only where the image has nothing.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::error::{IoContext, Result};
 const DIRECTORIES: [&str; 5] = ["dev", "etc", "proc", "sys", "tmp"];
 const FILES: [&str; 3] = ["etc/hostname", "etc/hosts", "etc/resolv.conf"];
 
-/// Its directory, made when a root is used for the first time.
+/// Returns the layer's directory, which is made when a root is used for the first time.
 pub(crate) fn ensure(root: &Root) -> Result<PathBuf> {
     let path = root.data().join("skeleton");
     if path.exists() {
@@ -27,11 +27,11 @@ pub(crate) fn ensure(root: &Root) -> Result<PathBuf> {
     for name in FILES {
         std::fs::write(staged.path().join(name), "").context(context)?;
     }
-    // docker's: programs that read the old file see the container's mounts.
+    // As in docker: programs that read /etc/mtab see the container's mounts.
     std::os::unix::fs::symlink("/proc/mounts", staged.path().join("etc/mtab")).context(context)?;
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(staged.path(), PermissionsExt::from_mode(0o755)).context(context)?;
-    // Another command's is as good.
+    // If another command has published the same layer meanwhile, that one is used.
     staged.publish(&path)?;
     Ok(path)
 }

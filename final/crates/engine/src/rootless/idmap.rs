@@ -1,4 +1,4 @@
-//! Which ids of the host the user's namespace has, and writing that down: user_namespaces(7), newuidmap(1).
+//! The mapping of a new user namespace's ids to ids of the host: user_namespaces(7), newuidmap(1).
 
 use std::ffi::CString;
 use std::fs;
@@ -22,10 +22,10 @@ struct Range {
 }
 
 /// Moves the calling process into a new user namespace, in which it is root. `meanwhile` is called there, perhaps while the
-/// ids are still being mapped: with all rights in the namespace, and as nobody.
+/// ids are still being mapped: the process then has all capabilities in the namespace, and the overflow user id.
 ///
-/// With the user's subordinate ids mapped where `newuidmap` is installed and there are any; else with one id only,
-/// which will do for images whose files all belong to root.
+/// The user's subordinate ids are mapped if there are any and `newuidmap` is installed. Otherwise one id is mapped, which
+/// is enough for images whose files all belong to root.
 pub(super) fn enter_new(meanwhile: impl FnOnce()) -> Result<(), Failure> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
     let name = user_name(&read("/etc/passwd"), uid);
@@ -95,7 +95,7 @@ impl Helper {
         told.map_err(|error| (format!("run {}", self.program), error))
     }
 
-    /// Waits until it has written the map.
+    /// Waits until the program has written the map.
     fn finish(mut self) -> Result<(), Failure> {
         let mut said = String::new();
         let heard = self.said.read_to_string(&mut said);
@@ -126,7 +126,8 @@ fn unshare_user() -> Result<(), Failure> {
     unshare(CloneFlags::CLONE_NEWUSER).map_err(|error| ("unshare".to_owned(), error.into()))
 }
 
-/// The map that a process may write by itself: its own id, and no way to change groups (CVE-2014-8989).
+/// The map that an unprivileged process may write: its own id. The kernel requires that setgroups(2) is denied first
+/// (CVE-2014-8989).
 fn map_one(uid: u32, gid: u32) -> Result<(), Failure> {
     let write = |name: &str, text: &str| {
         let path = format!("/proc/self/{name}");
@@ -153,7 +154,7 @@ fn map_arguments(own: u32, ranges: &[Range]) -> Vec<String> {
     arguments
 }
 
-/// What an ordinary user can do to get more ids than their own, as a sentence.
+/// How an unprivileged user gets more ids than their own, as a sentence.
 pub(super) fn remedy(uid: u32) -> String {
     let name = user_name(&read("/etc/passwd"), uid);
     let helpers = is_installed("newuidmap") && is_installed("newgidmap");
@@ -174,7 +175,7 @@ pub(super) fn remedy(uid: u32) -> String {
     }
 }
 
-/// The lines `who:start:count` in which `who` is the user, by name or by number. Both files go by the user.
+/// The lines `who:start:count` in which `who` is the user, by name or by number. /etc/subgid lists users as well.
 fn ranges(text: &str, name: Option<&str>, uid: u32) -> Vec<Range> {
     let number = uid.to_string();
     text.lines()
@@ -198,7 +199,7 @@ fn user_name(passwd: &str, uid: u32) -> Option<String> {
     })
 }
 
-/// A file that is not there says nothing.
+/// A missing file counts as empty.
 fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Which ids there are in the user namespace, and what to do about those that are missing.
+//! The ids that are mapped in this user namespace, and advice for those that are not.
 
 use super::idmap;
 
@@ -21,7 +21,7 @@ pub(crate) fn is_mapped(kind: Kind, id: u32) -> bool {
     contains(&read(kind), id)
 }
 
-/// What to do about an id that is not mapped.
+/// Advice about an id that is not mapped.
 pub(crate) fn more_ids_hint() -> String {
     let last = read(Kind::User).iter().map(|line| line.inside.saturating_add(line.count - 1)).max();
     one_id_hint().unwrap_or_else(|| {
@@ -32,8 +32,7 @@ pub(crate) fn more_ids_hint() -> String {
     })
 }
 
-/// What an ordinary user without subordinate ids, whose containers know root only, can do about it. `None` for everybody
-/// else.
+/// Advice for an unprivileged user without subordinate ids, whose containers have user 0 only. `None` for everybody else.
 pub fn one_id_hint() -> Option<String> {
     if !hull_sys::process::has_one_id() {
         return None;

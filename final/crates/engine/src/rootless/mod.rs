@@ -1,13 +1,13 @@
-//! How an ordinary user becomes root of what is theirs: user_namespaces(7).
+//! The user namespace in which an unprivileged user's containers run: user_namespaces(7).
 //!
-//! All of a user's live hull processes share one user namespace, or else one command could not join, signal or read
-//! what another one made. Nothing pins a namespace but the processes in it, so the monitors are what keeps it:
+//! All of a user's hull processes share one user namespace. In different ones, one command could not join, signal or
+//! read what another command made. A namespace exists as long as a process is in it, so the monitors keep it alive:
 //!
 //! ```text
-//! <run>/userns.json    the processes known to be in it; the first live one is joined
-//! <run>/userns.lock    held from the look at that file until we are in the namespace and written down
+//! <run>/userns.json    the processes known to be in it; a command joins the first one that is alive
+//! <run>/userns.lock    held from reading that file until this process is in the namespace and recorded
 //! ```
-//! The mount namespace is each process's own: a monitor's overlay is nobody else's business.
+//! The mount namespace is each process's own: no other process needs a monitor's overlay.
 
 mod idmap;
 mod ids;
@@ -58,11 +58,11 @@ struct Holders {
     holders: Vec<ProcessId>,
 }
 
-/// Makes an ordinary user root of the namespace they share with their other hull processes. Who is root already, with
-/// the capabilities that go with it, stays where they are.
+/// Makes an unprivileged user root of the namespace that all of the user's hull processes share. Does nothing for root
+/// with root's capabilities.
 ///
-/// Comes before the first look at the store, most of whose files belong to ids of the namespace. The caller must be
-/// single-threaded: the kernel gives a user namespace to whole processes only.
+/// Called before the store is read, because most of its files belong to ids of the namespace. The caller must be
+/// single-threaded: a process with several threads cannot enter a user namespace (setns(2), unshare(2)).
 pub fn enter(run: &Path) -> Result<()> {
     if has_entered() {
         return Ok(());
@@ -74,14 +74,14 @@ pub fn enter(run: &Path) -> Result<()> {
     // Checked before anything is written there: even a lock file must not be made in another user's directory.
     let run = &hull_storage::root::private_directory(run, 0o700).map_err(storage)?;
     let _lock = Lock::exclusive(&run.join("userns.lock")).map_err(storage)?;
-    // Else /proc/self belongs to root, and neither could we be mapped nor could a later command join us (ptrace(2),
-    // "access mode checking"). So it is when the program's file may be executed and not read.
+    // If the program's file may be executed but not read, the process is not dumpable and /proc/self belongs to root.
+    // Then its ids could not be mapped, and no later command could join it (ptrace(2), "access mode checking").
     set_dumpable_behavior(DumpableBehavior::Dumpable).map_err(failed("become dumpable"))?;
     let mut holders = load(run)?;
     if join_any(&holders)? {
         own_mounts()?;
     } else {
-        // The new namespace has the rights to unshare mounts before its ids are mapped.
+        // A process has all rights in its new namespace even before ids are mapped, so it can unshare mounts.
         let mut own = Ok(());
         idmap::enter_new(|| own = own_mounts()).map_err(|(step, source)| failed(step)(source))?;
         own?;
@@ -94,17 +94,17 @@ pub fn enter(run: &Path) -> Result<()> {
 
 fn own_mounts() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNS).map_err(failed("unshare the mount namespace"))?;
-    // What the host mounts later still arrives; what we mount stays here.
+    // A slave: what the host mounts later appears here, and nothing mounted here appears on the host.
     let flags = MsFlags::MS_SLAVE | MsFlags::MS_REC;
     mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).map_err(failed("make / a slave mount"))
 }
 
-/// Whether this process is in the namespace that an ordinary user's hull processes share.
+/// Whether this process is in the namespace that an unprivileged user's hull processes share.
 pub fn has_entered() -> bool {
     ENTERED.load(Ordering::Relaxed)
 }
 
-/// Whether this very process entered the namespace before it executed its program once more.
+/// Whether this process entered the namespace before it re-executed itself.
 fn is_noted(run: &Path) -> bool {
     let noted = hull_storage::file::read_json::<Holders>(&run.join("userns.json")).ok().flatten();
     let Holders { holders } = noted.unwrap_or_default();
@@ -113,8 +113,8 @@ fn is_noted(run: &Path) -> bool {
         && ProcessId::of_self().is_ok_and(|own| holders.contains(&own))
 }
 
-/// Writes the calling process down as one that keeps the namespace. For the monitor, first thing: the command that
-/// forked it ends sooner. Nothing to do where no namespace was entered.
+/// Records the calling process as one that keeps the namespace alive. A monitor calls this first, because the command
+/// that forked it ends earlier. Does nothing if no namespace was entered.
 pub fn register_holder(run: &Path) -> Result<()> {
     if !has_entered() {
         return Ok(());
@@ -125,7 +125,7 @@ pub fn register_holder(run: &Path) -> Result<()> {
     store(run, holders)
 }
 
-/// Root by name is not enough: in an outer container it may not even mount.
+/// User id 0 is not enough: in an outer container it may lack CAP_SYS_ADMIN, and could not even mount.
 pub fn is_root() -> bool {
     let capable = rustix::thread::capabilities(None)
         .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
@@ -144,12 +144,12 @@ fn store(run: &Path, holders: Vec<ProcessId>) -> Result<()> {
     hull_storage::file::write_json_atomic(&run.join("userns.json"), &Holders { holders }).map_err(storage)
 }
 
-/// False when none of them lives any more.
+/// False if none of them is alive.
 fn join_any(holders: &[ProcessId]) -> Result<bool> {
     for holder in holders {
         match join(holder) {
             Ok(()) => return Ok(true),
-            // It ended since we looked. On its way out it has given up its namespaces before it can be seen to be gone.
+            // It has ended meanwhile. An exiting process loses its namespaces before it disappears.
             Err(Errno::ESRCH) => {}
             Err(errno) => return Err(failed(format!("join the one of process {}", holder.pid))(errno)),
         }
@@ -159,14 +159,15 @@ fn join_any(holders: &[ProcessId]) -> Result<bool> {
 
 fn join(holder: &ProcessId) -> nix::Result<()> {
     let pidfd = hull_sys::process::pidfd_open(holder.pid)?;
-    // From here on the descriptor is that process for good: if it still was the holder, it is the holder we join.
+    // The descriptor cannot come to mean another process. If the holder is alive after it was opened, it is the holder's.
     if !holder.is_alive() {
         return Err(Errno::ESRCH);
     }
     setns(pidfd.as_fd(), CloneFlags::CLONE_NEWUSER)
 }
 
-/// The mapping makes us id 0 by itself, unless we had several ids: then the ones that are not mapped go here.
+/// After the mapping this process already has user id 0, unless it had several ids. The ones that are not mapped are
+/// replaced here.
 fn become_root() -> Result<()> {
     nix::unistd::setresgid(0.into(), 0.into(), 0.into()).map_err(failed("become group 0"))?;
     nix::unistd::setresuid(0.into(), 0.into(), 0.into()).map_err(failed("become user 0"))
@@ -184,7 +185,7 @@ fn failed<E: Into<io::Error>>(step: impl Into<String>) -> impl FnOnce(E) -> Erro
     }
 }
 
-/// The usual reasons why a machine refuses, in the order in which they are worth looking at.
+/// The usual reasons why a machine refuses a user namespace, the most likely one first.
 fn hint(error: &io::Error) -> Option<String> {
     let setting =
         |name: &str| fs::read_to_string(format!("/proc/sys/{name}")).unwrap_or_default().trim().to_owned();
@@ -192,7 +193,7 @@ fn hint(error: &io::Error) -> Option<String> {
     let text = if matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EUSERS)) {
         match setting("user/max_user_namespaces").as_str() {
             "0" => "this machine allows none: sysctl -w user.max_user_namespaces=15000 (as root)",
-            _ => "there are too many of them, or too many in one another: see user_namespaces(7)",
+            _ => "there are too many of them, or they are nested too deeply: see user_namespaces(7)",
         }
     } else if refused && setting("kernel/apparmor_restrict_unprivileged_userns") == "1" {
         "Ubuntu keeps them from programs without an AppArmor profile: give hull one with the rule \"userns,\", or \

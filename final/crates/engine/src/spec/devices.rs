@@ -8,13 +8,13 @@ use hull_runtime::spec::{Device, DeviceRule, Mount};
 use crate::error::{Error, IoContext, Result};
 use crate::records::options::{CreateOptions, DeviceOption};
 
-/// The device nodes a container gets beside the default ones.
+/// The device nodes that a container gets in addition to the default ones.
 pub(super) fn nodes(options: &CreateOptions) -> Result<Vec<Device>> {
     let mut nodes = Vec::new();
     if options.privileged {
         collect_host_devices(Path::new("/dev"), &mut nodes)?;
     }
-    // In a user namespace they are bound; see `binds`.
+    // In a user namespace they are bind-mounted; see `binds`.
     for device in options.devices.iter().filter(|_| !hull_sys::process::in_user_namespace()) {
         for (host, container) in expand(device)? {
             nodes.push(node(&host, &container)?);
@@ -36,7 +36,7 @@ pub(super) fn binds(options: &CreateOptions) -> Result<Vec<Mount>> {
     Ok(binds)
 }
 
-/// What the device cgroup must allow for them.
+/// What the device cgroup must allow.
 pub(super) fn rules(options: &CreateOptions) -> Result<Vec<DeviceRule>> {
     let mut rules = Vec::new();
     for device in &options.devices {
@@ -96,7 +96,7 @@ fn node(host: &Path, container: &Path) -> Result<Device> {
 }
 
 fn collect_host_devices(directory: &Path, nodes: &mut Vec<Device>) -> Result<()> {
-    /// Their own mounts inside, or made for each container.
+    /// Each container has its own of these.
     const OWN: &[&str] = &["pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console"];
     let entries = std::fs::read_dir(directory).context(|| format!("read {}", directory.display()))?;
     for entry in entries.flatten() {

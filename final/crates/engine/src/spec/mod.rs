@@ -1,7 +1,7 @@
 //! A container's record as an OCI `config.json` (runtime-spec 1.3).
 //!
-//! Built at every start, not at `create`: which user a name means depends on the container's own /etc/passwd,
-//! and the namespaces of another container on that one's present pid.
+//! It is built at every start and not at `create`: the container's own /etc/passwd says which user a name means, and
+//! another container's namespaces are found by its present pid.
 
 mod devices;
 mod mounts;
@@ -26,7 +26,7 @@ pub(crate) use namespaces::{Joined, init_of};
 pub(crate) use process::{console_size, exec_process, limit_descriptors, set_variables};
 pub(crate) use resources::has_limits;
 
-/// `rootfs` is the mounted root file system; the spec's `cgroup` is a path below the cgroup root.
+/// `rootfs` is the mounted root file system; `cgroup` is a path below the cgroup root.
 pub(crate) fn build(engine: &Engine, record: &Record, rootfs: &Path, cgroup: Option<&str>) -> Result<Spec> {
     let options = &record.options;
     let privileged = options.privileged;
@@ -61,12 +61,13 @@ pub(crate) fn build(engine: &Engine, record: &Record, rootfs: &Path, cgroup: Opt
     })
 }
 
-/// docker's own, in a network of the container's own: ports below 1024 and ping(8) for its ordinary users too.
+/// docker's defaults for a container with a network namespace of its own: its unprivileged users may bind ports below
+/// 1024 and use ping(8).
 fn sysctls(options: &CreateOptions) -> BTreeMap<String, String> {
     let mut sysctls = BTreeMap::new();
     if matches!(options.network, NetworkMode::None | NetworkMode::Networks | NetworkMode::UserMode(_)) {
         sysctls.insert("net.ipv4.ip_unprivileged_port_start".into(), "0".into());
-        // The range must be mapped, and a user namespace maps fewer groups.
+        // All groups of the range must be mapped, and a user namespace maps fewer.
         if !hull_sys::process::in_user_namespace() {
             sysctls.insert("net.ipv4.ping_group_range".into(), "0 2147483647".into());
         }

@@ -1,5 +1,5 @@
-//! The mounts of a container: docker's own, the machine's `/usr` for the built-in image, the files hull writes, and
-//! what the user asked for. A later mount covers an earlier one, so the user's come last, parents before children.
+//! The mounts of a container: docker's defaults, the host's `/usr` for the built-in image, the files that hull writes, and
+//! the user's mounts. A later mount covers an earlier one, so the user's come last, parents before children.
 
 use std::path::Path;
 
@@ -33,19 +33,19 @@ pub(super) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
     let mut asked: Vec<&MountRecord> = record.mounts.iter().collect();
     asked.sort_by_key(|mount| mount.destination.components().count());
     for mount in asked {
-        // What the user mounts at one of ours replaces it: docker's `-v x:/etc/hosts`, `--tmpfs /dev/shm`.
+        // A mount of the user's replaces one of hull's at the same place, as in docker: `-v x:/etc/hosts`.
         mounts.retain(|ours| ours.destination != mount.destination);
         mounts.push(user_mount(mount));
     }
     Ok(mounts)
 }
 
-/// proc, dev, sys and theirs, fitted to the namespaces the container shares.
+/// /proc, /dev, /sys and what is mounted in them, fitted to the namespaces that the container shares.
 fn kernel_mounts(options: &CreateOptions) -> Vec<Mount> {
     let rootless = hull_sys::process::in_user_namespace();
     let mut mounts = defaults::mounts();
     if matches!(options.ipc, NamespaceMode::Container(_)) {
-        // The monitor brings the other container's.
+        // The monitor attaches the other container's /dev/shm.
         mounts.retain(|mount| mount.destination != Path::new("/dev/shm"));
     }
     for mount in &mut mounts {
@@ -58,12 +58,12 @@ fn kernel_mounts(options: &CreateOptions) -> Vec<Mount> {
                 mount.options.retain(|option| !option.starts_with("size="));
                 mount.options.push(format!("size={}", options.shm_size.unwrap_or(SHM_SIZE)));
             }
-            // A message queue file system belongs to an IPC namespace, and only that one's owner mounts it.
+            // Mounting mqueue takes CAP_SYS_ADMIN in the user namespace that owns the IPC namespace (mq_overview(7)).
             Some("/dev/mqueue") if rootless && options.ipc != NamespaceMode::Private => {
                 *mount = bind(Path::new("/dev/mqueue"), &mount.destination, &["rbind"]);
             }
-            // A sysfs shows the network namespace it is mounted in, and mounting one takes rights over that
-            // namespace: with the host's, an ordinary user can only bind what is there.
+            // A sysfs shows the network namespace in which it is mounted, and mounting one takes rights over that
+            // namespace. Of the host's, an unprivileged user can only bind-mount the existing one.
             Some("/sys")
                 if rootless && !matches!(options.network, NetworkMode::None | NetworkMode::UserMode(_)) =>
             {

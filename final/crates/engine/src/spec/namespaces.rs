@@ -33,7 +33,7 @@ pub(super) fn namespaces(engine: &Engine, record: &Record) -> Result<Vec<Namespa
     Ok(namespaces)
 }
 
-/// Each kind with its name in /proc/PID/ns and what is asked for it.
+/// Each kind of namespace, its name in /proc/PID/ns, and the mode that was asked for.
 fn modes(record: &Record) -> [(NamespaceKind, &'static str, NamespaceMode); 5] {
     let options = &record.options;
     let network = match &options.network {
@@ -52,7 +52,8 @@ fn modes(record: &Record) -> [(NamespaceKind, &'static str, NamespaceMode); 5] {
     ]
 }
 
-/// The name and the first process of a running container, for what another wants of it.
+/// The name and the first process of a running container, whose namespaces or files another container shares. `verb`
+/// completes the error "cannot … container".
 pub(crate) fn init_of(engine: &Engine, other: &str, verb: &'static str) -> Result<(String, ProcessId)> {
     let other = engine.find(other)?;
     let snapshot = Snapshot::take(engine.root(), &other.id)?;
@@ -64,12 +65,12 @@ pub(crate) fn init_of(engine: &Engine, other: &str, verb: &'static str) -> Resul
     }
 }
 
-/// The containers whose namespaces a container joins: by pid, which can come to mean another process, a host's even,
-/// before the namespace is open.
+/// The containers whose namespaces a container joins. The paths contain pids, and before a namespace is opened its pid
+/// could come to mean another process, even one of the host's.
 pub(crate) struct Joined(Vec<(String, ProcessId)>);
 
 impl Joined {
-    /// Before the paths are made.
+    /// Called before the paths are made.
     pub(crate) fn of(engine: &Engine, record: &Record) -> Result<Self> {
         let others = modes(record).into_iter().filter_map(|(_, _, mode)| match mode {
             NamespaceMode::Container(other) => Some(other),
@@ -78,7 +79,8 @@ impl Joined {
         others.map(|other| init_of(engine, &other, "join the namespaces of")).collect::<Result<_>>().map(Self)
     }
 
-    /// After the namespaces are open and before the program runs: who is alive still was so when they were opened.
+    /// Called after the namespaces are open and before the program runs. A process that is still alive was alive when its
+    /// namespaces were opened.
     pub(crate) fn check(&self) -> Result<()> {
         match self.0.iter().find(|(_, init)| !init.is_alive()) {
             Some((name, _)) => Err(Error::WrongState {
@@ -96,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_has_ended_since_is_not_joined() {
+    fn a_container_that_has_ended_meanwhile_is_not_joined() {
         let own = ProcessId::of_self().unwrap();
         let another = ProcessId { start_time: own.start_time + 1, ..own.clone() };
         assert!(Joined(vec![("one".into(), own.clone())]).check().is_ok());

@@ -1,4 +1,4 @@
-//! The program, who runs it, and with which rights.
+//! The process of a container or of an `exec`: its program, user, environment, capabilities and limits.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -34,7 +34,7 @@ pub(super) fn process(record: &Record, rootfs: &Path, linked: &[String]) -> Resu
     })
 }
 
-/// The process of an `exec`: the container's, but for what was asked.
+/// The process of an `exec`: as the container's, except for what `asked` sets.
 pub(crate) fn exec_process(
     record: &Record,
     files: &UserFiles,
@@ -67,7 +67,8 @@ fn spec_user(user: &User) -> SpecUser {
     SpecUser { uid: user.uid, gid: user.gid, additional_gids: user.groups.clone(), ..SpecUser::default() }
 }
 
-/// docker's order: PATH, HOSTNAME, TERM, HOME, what links tell, then the image's and the command line's, the last one winning.
+/// docker's order: PATH, HOSTNAME, TERM, HOME, the variables of links, then the image's and the command line's. The last
+/// setting of a name wins.
 fn environment(record: &Record, user: &User, tty: bool, linked: &[String], more: &[String]) -> Vec<String> {
     let mut env = vec![PATH.to_owned(), format!("HOSTNAME={}", record.hostname)];
     if tty {
@@ -81,23 +82,24 @@ fn environment(record: &Record, user: &User, tty: bool, linked: &[String], more:
 /// Replaces variables in place or appends them. Linear: an environment may have tens of thousands of variables.
 pub(crate) fn set_variables<'a>(env: &mut Vec<String>, entries: impl Iterator<Item = &'a String>) {
     let name = |entry: &str| entry.split('=').next().unwrap_or(entry).to_owned();
-    let mut places: HashMap<String, usize> = HashMap::new();
-    for (place, entry) in env.iter().enumerate() {
+    let mut indexes: HashMap<String, usize> = HashMap::new();
+    for (index, entry) in env.iter().enumerate() {
         // If a name is there twice, the first one is replaced.
-        places.entry(name(entry)).or_insert(place);
+        indexes.entry(name(entry)).or_insert(index);
     }
     for entry in entries {
-        match places.entry(name(entry)) {
-            Entry::Occupied(place) => env[*place.get()].clone_from(entry),
-            Entry::Vacant(place) => {
-                place.insert(env.len());
+        match indexes.entry(name(entry)) {
+            Entry::Occupied(index) => env[*index.get()].clone_from(entry),
+            Entry::Vacant(index) => {
+                index.insert(env.len());
                 env.push(entry.clone());
             }
         }
     }
 }
 
-/// docker gives root the whole set, and to another user keeps it only as the bound of what a setuid program gets.
+/// As in docker, root holds the whole set. Another user holds none, and the set only bounds what a set-user-ID program
+/// gets.
 fn capabilities(options: &CreateOptions, user: &User, privileged: bool) -> Result<Capabilities> {
     let granted = granted(options, privileged)?;
     let held = if user.uid == 0 { granted.clone() } else { vec![] };
@@ -149,7 +151,7 @@ fn granted(options: &CreateOptions, privileged: bool) -> Result<Vec<String>> {
     Ok(granted)
 }
 
-/// The limit of descriptors, unless the user has said one.
+/// Sets the limit of open files, unless the user has set one.
 pub(crate) fn limit_descriptors(process: &mut Process, limit: &rustix::process::Rlimit) {
     if process.rlimits.iter().all(|other| other.kind != "RLIMIT_NOFILE") {
         let [soft, hard] = [limit.current, limit.maximum].map(|limit| limit.unwrap_or(u64::MAX));

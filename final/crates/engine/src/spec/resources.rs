@@ -1,4 +1,4 @@
-//! Limits, in the OCI's units.
+//! Limits, in the units of the runtime-spec.
 
 use hull_runtime::security::defaults;
 use hull_runtime::spec::{Cpu, DeviceRule, Memory, Pids, Resources};
@@ -8,7 +8,7 @@ use crate::records::options::{CreateOptions, ResourceOptions};
 
 /// Microseconds: the kernel's own default period (cpu.max, cpu.cfs_period_us).
 const PERIOD: u64 = 100_000;
-/// docker's: less cannot even start a shell.
+/// docker's minimum: with less, not even a shell starts.
 const LEAST_MEMORY: i64 = 6 << 20;
 
 pub(super) fn resources(options: &CreateOptions) -> Result<Resources> {
@@ -22,7 +22,7 @@ pub(super) fn resources(options: &CreateOptions) -> Result<Resources> {
     })
 }
 
-/// True when a limit was asked for that only a cgroup can hold.
+/// True if a limit was asked for that needs a cgroup.
 pub(crate) fn has_limits(asked: &ResourceOptions) -> bool {
     *asked != ResourceOptions::default()
 }

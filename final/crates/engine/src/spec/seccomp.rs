@@ -1,4 +1,4 @@
-//! Which policy filters the container's system calls.
+//! The seccomp policy of a container.
 
 use hull_runtime::security::seccomp;
 use hull_runtime::spec::Seccomp;

@@ -1,4 +1,4 @@
-//! Which numbers a `--user` means, by the container's own /etc/passwd and /etc/group.
+//! The ids that `--user` stands for, looked up in the container's own /etc/passwd and /etc/group.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -9,7 +9,7 @@ use hull_sys::untrusted;
 
 use crate::error::{Error, IoContext, Result};
 
-/// A file a hostile image may have made endless.
+/// The most that is read of a file that a hostile image may have made endless.
 const LONGEST_FILE: u64 = 4 << 20;
 
 /// How long reading may take: a FUSE daemon in the container may never answer.
@@ -109,7 +109,7 @@ fn resolve_in(passwd: &str, group: &str, user: &str, added: &[String]) -> Result
     };
     match group_name {
         Some(name) => found.gid = gid(group, name)?,
-        // Only without an explicit group do the user's other groups count, as in docker.
+        // As in docker, the user's other groups count only if no group is given.
         None => {
             if let Some(name) = entry.as_ref().and_then(|fields| fields.first()) {
                 found.groups = groups_of(group, name);
@@ -119,8 +119,8 @@ fn resolve_in(passwd: &str, group: &str, user: &str, added: &[String]) -> Result
     for name in added {
         found.groups.push(gid(group, name)?);
     }
-    // The first group among the others: without it a set-group-ID program could drop to what the group is denied
-    // (CVE-2022-36109).
+    // The primary group is one of the supplementary groups too. Otherwise a set-group-ID program could lose it, and
+    // with it a denial of access that applies to the group (CVE-2022-36109).
     found.groups.push(found.gid);
     found.groups.sort_unstable();
     found.groups.dedup();
@@ -155,7 +155,7 @@ fn number(field: Option<&&str>) -> Option<u32> {
     id(field?)
 }
 
-/// docker's limit. The largest number of all would mean "as it is", which is root.
+/// docker's limit for ids. The largest 32-bit number would mean "no change" in setresuid(2), and so leave root.
 fn id(text: &str) -> Option<u32> {
     text.parse().ok().filter(|id| i32::try_from(*id).is_ok())
 }
