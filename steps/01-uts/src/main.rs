@@ -1,9 +1,9 @@
 //! Lesson 1: a process with a hostname of its own.
 //!
 //! ```text
-//! run    ── clone(2) into new namespaces ──▶ child        a second process, held at a gate
+//! run    ── clone(2) into new namespaces ──▶ child        a second process, waits on a pipe
 //!           write its id maps                             (idmap.rs)
-//!           open the gate ─────────────────▶ execve         this same program again, as `child '{…}'`
+//!           write to the pipe ─────────────▶ execve         this same program again, as `child '{…}'`
 //!           wait for it                      sethostname    now on the inside
 //!           pass its exit code on            execve         the user's program
 //! enter  ── setns(2) into the namespaces of a process that runs, execve
@@ -47,7 +47,7 @@ fn outside(run: &Run) -> Result<ExitCode> {
     // What the inside has to know crosses as one argument, a toy version of the config.json of real runtimes.
     let config = json!({ "hostname": run.hostname, "command": run.command });
     let child = namespaces::spawn(flags, &config)?;
-    namespaces::tell_changes(child.pid());
+    namespaces::report_changes(child.pid());
     if idmap::is_needed() {
         idmap::write(child.pid())?;
     }
@@ -56,7 +56,7 @@ fn outside(run: &Run) -> Result<ExitCode> {
     // how it ends.
     SigSet::from_iter([Signal::SIGINT, Signal::SIGQUIT]).thread_block().context("sigprocmask")?;
     let status = waitpid(pid, None).with_context(|| format!("waitpid({pid})"))?;
-    report::tell(format!("waitpid({pid}) = {status:?}"));
+    report::trace(format!("waitpid({pid}) = {status:?}"));
     Ok(match status {
         WaitStatus::Exited(_, code) => ExitCode::from(code as u8),
         // What every shell does with a death by signal n.
@@ -75,7 +75,7 @@ fn inside(config: &Value) -> Result<ExitCode> {
 
 /// Becomes `command`: the process stays, with its pid and its namespaces, and the program in it is another.
 fn execute(command: &[String]) -> Result<ExitCode> {
-    report::tell(format!("execve({command:?})"));
+    report::trace(format!("execve({command:?})"));
     // Returns only if it failed.
     Ok(report::no_program(&command[0], Command::new(&command[0]).args(&command[1..]).exec()))
 }

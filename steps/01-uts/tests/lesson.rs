@@ -84,7 +84,7 @@ fn processes_files_and_the_rest_are_shared_until_a_later_step() {
 fn enter_joins_the_namespaces_of_a_running_process() {
     for lab in everyone() {
         let mut running = lab.start(&["run", "--hostname", "entered", "--", "sleep", "60"]);
-        running.wait_until_told("execve([\"sleep\"");
+        running.wait_for_trace("execve([\"sleep\"");
         let pid = running.inside.to_string();
         let entered = lab.run(&["enter", &pid, "hostname"]);
         assert_eq!(entered.stdout, "entered", "{entered:?}");
@@ -160,7 +160,7 @@ fn stdout_is_the_programs_and_the_story_goes_to_stderr_in_order() {
         let told = lab.run(&["-v", "run", "hostname"]);
         assert_eq!(told.stdout, "box");
         let mut chapters =
-            vec!["outside | clone(", "/ns/uts ", "open the gate", "inside  | execve(/proc/self/exe"];
+            vec!["outside | clone(", "/ns/uts ", "release ", "inside  | execve(/proc/self/exe"];
         chapters.extend([
             "inside  | sethostname(\"box\")",
             "inside  | execve([\"hostname\"]",
@@ -183,7 +183,7 @@ fn nothing_survives_a_kill_of_the_program() {
     for lab in everyone() {
         for signal in [Signal::SIGKILL, Signal::SIGTERM] {
             let mut running = lab.start(&["run", "--", "sleep", "60"]);
-            running.wait_until_told("execve([\"sleep\"");
+            running.wait_for_trace("execve([\"sleep\"");
             assert!(is_alive(running.inside), "the control");
             kill(Pid::from_raw(running.child.id() as i32), signal).unwrap();
             running.assert_nothing_left();

@@ -1,9 +1,9 @@
 //! Lesson 2: process 1 of a world of its own, on a root file system of its own.
 //!
 //! ```text
-//! run    ── clone(2) into new namespaces ──▶ child        process 1 of its PID namespace, held at a gate
+//! run    ── clone(2) into new namespaces ──▶ child        process 1 of its PID namespace, waits on a pipe
 //!           write its id maps                             (idmap.rs)
-//!           open the gate ─────────────────▶ execve         this same program again, as `child '{…}'`
+//!           write to the pipe ─────────────▶ execve         this same program again, as `child '{…}'`
 //!           forward signals, wait            sethostname
 //!           pass its exit code on            mounts, pivot_root                  (rootfs.rs)
 //!                                            fork ──▶ the user's program
@@ -56,7 +56,7 @@ fn outside(run: &Run) -> Result<ExitCode> {
     // What the inside has to know crosses as one argument, a toy version of the config.json of real runtimes.
     let config = json!({ "hostname": run.hostname, "rootfs": rootfs, "command": run.command });
     let child = namespaces::spawn(flags, &config)?;
-    namespaces::tell_changes(child.pid());
+    namespaces::report_changes(child.pid());
     if idmap::is_needed() {
         idmap::write(child.pid())?;
     }

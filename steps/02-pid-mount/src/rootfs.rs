@@ -96,7 +96,7 @@ pub fn detach() -> Result<()> {
     // the rest.
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
         .context("mount(/, MS_REC | MS_PRIVATE)")?;
-    report::tell("mount(/, MS_REC | MS_PRIVATE)");
+    report::trace("mount(/, MS_REC | MS_PRIVATE)");
     Ok(())
 }
 
@@ -182,7 +182,7 @@ fn bind(from: &Path, to: &Path) -> Result<()> {
     let call = || format!("mount({} -> {}, MS_BIND | MS_REC)", from.display(), to.display());
     mount(Some(from), to, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
         .with_context(call)?;
-    report::tell(call());
+    report::trace(call());
     Ok(())
 }
 
@@ -198,7 +198,7 @@ fn make_read_only(tree: &Path) -> Result<()> {
         libc::syscall(libc::SYS_mount_setattr, libc::AT_FDCWD, path.as_ptr(), flags, &raw const attr, size)
     };
     Errno::result(done).with_context(call)?;
-    report::tell(call());
+    report::trace(call());
     Ok(())
 }
 
@@ -265,7 +265,7 @@ fn mount_new(kind: &str, at: &Path, flags: MsFlags, data: &str) -> Result<()> {
         };
         error.context(call.clone())
     })?;
-    report::tell(call);
+    report::trace(call);
     Ok(())
 }
 
@@ -286,11 +286,11 @@ pub fn pivot(root: &Path) -> Result<()> {
         };
         error.context("pivot_root(., .)")
     })?;
-    report::tell(format!("pivot_root({}, ., old on top)", root.display()));
+    report::trace(format!("pivot_root({}, ., old on top)", root.display()));
     // The top of the two is the old one. Lazily: it is busy, if only with our own working directory.
     // With MNT_DETACH the kernel takes the whole tree off at once and frees each mount when its last user has gone.
     umount2(".", MntFlags::MNT_DETACH).context("umount2(., MNT_DETACH)")?;
-    report::tell("umount2(., MNT_DETACH)   the old root is gone");
+    report::trace("umount2(., MNT_DETACH)   the old root is gone");
     // The working directory was the old root's; what has none that leads anywhere begins at the new one.
     nix::unistd::chdir("/").context("chdir(/)")
 }

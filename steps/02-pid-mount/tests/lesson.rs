@@ -362,7 +362,7 @@ fn the_story_is_told_in_order() {
         let mut rest = &*told.stderr;
         for chapter in [
             "outside | clone(",
-            "outside | open the gate",
+            "outside | release ",
             "inside  | execve(/proc/self/exe",
             "inside  | sethostname(\"box\")",
             "inside  | mount(/, MS_REC | MS_PRIVATE)",

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! run       make a cgroup with its limits                  (cgroups.rs)
-//!        ── clone(2) into new namespaces ──▶ child        process 1 of its PID namespace, held at a gate
+//!        ── clone(2) into new namespaces ──▶ child        process 1 of its PID namespace, waits on a pipe
 //!           write its id maps                             (idmap.rs)
-//!           open the gate ─────────────────▶ execve         this same program again, as `child '{…}'`
+//!           write to the pipe ─────────────▶ execve         this same program again, as `child '{…}'`
 //!           forward signals, wait            join the cgroup, unshare its namespace
 //!           look who killed the program      sethostname
 //!           pass its exit code on            mounts, pivot_root                  (rootfs.rs)
@@ -17,11 +17,11 @@ mod cgroups;
 mod cgroups_v1;
 mod idmap;
 mod init;
-mod keeper;
 mod namespaces;
 mod options;
 mod report;
 mod rootfs;
+mod supervisor;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -65,16 +65,16 @@ fn outside(run: &Run) -> Result<ExitCode> {
     let config = json!({
         "hostname": run.hostname,
         "rootfs": rootfs,
-        "cgroup": cgroup.as_ref().map_or(&[][..], Cgroup::entrances),
+        "cgroup": cgroup.as_ref().map_or(&[][..], Cgroup::procs_files),
         "command": run.command,
     });
     let child = namespaces::spawn(flags, &config)?;
-    namespaces::tell_changes(child.pid());
+    namespaces::report_changes(child.pid());
     if idmap::is_needed() {
         idmap::write(child.pid())?;
     }
     let code = init::serve(&signals, child.release()?)?;
-    cgroup.iter().for_each(Cgroup::tell_oom);
+    cgroup.iter().for_each(Cgroup::report_oom);
     Ok(code)
 }
 

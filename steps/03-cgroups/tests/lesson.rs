@@ -31,7 +31,7 @@ fn root() -> Option<Lab> {
 /// The directories of a running container's cgroup.
 fn directories(running: &Running) -> Vec<PathBuf> {
     let made =
-        running.told.lines().filter_map(|line| line.strip_prefix("outside | mkdir(")?.strip_suffix(')'));
+        running.trace.lines().filter_map(|line| line.strip_prefix("outside | mkdir(")?.strip_suffix(')'));
     made.map(PathBuf::from).collect()
 }
 

@@ -46,7 +46,7 @@ pub fn run(command: &[String]) -> Result<ExitCode> {
     match unsafe { fork() }.context("fork")? {
         ForkResult::Child => execute(command),
         ForkResult::Parent { child } => {
-            report::tell(format!("fork() = {child}, and I am {}", nix::unistd::getpid()));
+            report::trace(format!("fork() = {child}, and I am {}", nix::unistd::getpid()));
             serve(&signals, child)
         }
     }
@@ -60,7 +60,7 @@ fn close_inherited() -> Result<()> {
     // SAFETY: closes descriptors by number; at this point no value of ours owns one.
     let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
     Errno::result(closed).context("close_range(3, max)")?;
-    report::tell("close_range(3, max)");
+    report::trace("close_range(3, max)");
     Ok(())
 }
 
@@ -68,7 +68,7 @@ fn close_inherited() -> Result<()> {
 fn execute(command: &[String]) -> Result<ExitCode> {
     // Of use to `enter`, whose child is not process 1's: it ends with the one who entered.
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).context("prctl(PR_SET_PDEATHSIG)")?;
-    report::tell(format!("execve({command:?})"));
+    report::trace(format!("execve({command:?})"));
     let mut program = Command::new(&command[0]);
     program.args(&command[1..]).env_clear().env("PATH", PATH).env("HOME", "/root");
     // The one thing about the outside that the inside has to know: the terminal is the same.
@@ -100,7 +100,7 @@ pub fn serve(signals: &SignalFd, child: Pid) -> Result<ExitCode> {
             Signal::SIGTSTP if is_from_kernel => raise(Signal::SIGSTOP).context("raise(SIGSTOP)")?,
             _ if is_from_kernel => {}
             signal => {
-                report::tell(format!("kill({child}, {signal})"));
+                report::trace(format!("kill({child}, {signal})"));
                 // It may have ended a moment ago: then it is reaped next.
                 let _ = kill(child, signal);
             }
@@ -118,7 +118,7 @@ fn reap(child: Pid) -> Result<Option<u8>> {
             status => status.context("waitpid(any)")?,
         };
         let whose = if status.pid() == Some(child) { "" } else { "   an orphan" };
-        report::tell(format!("waitpid(any) = {status:?}{whose}"));
+        report::trace(format!("waitpid(any) = {status:?}{whose}"));
         match status {
             // An exit code has eight bits. What a shell makes of a death by signal is a number above 128, and
             // everybody has followed.

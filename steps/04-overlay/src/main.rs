@@ -3,9 +3,9 @@
 //! ```text
 //! run       make a cgroup with its limits                  (cgroups.rs)
 //!           make upper and work                            (overlay.rs)
-//!        ── clone(2) into new namespaces ──▶ child        process 1 of its PID namespace, held at a gate
+//!        ── clone(2) into new namespaces ──▶ child        process 1 of its PID namespace, waits on a pipe
 //!           write its id maps                             (idmap.rs)
-//!           open the gate ─────────────────▶ execve         this same program again, as `child '{…}'`
+//!           write to the pipe ─────────────▶ execve         this same program again, as `child '{…}'`
 //!           forward signals, wait            join the cgroup, unshare its namespace
 //!           look who killed the program      sethostname
 //!           pass its exit code on            mounts, pivot_root                  (rootfs.rs)
@@ -18,12 +18,12 @@ mod cgroups;
 mod cgroups_v1;
 mod idmap;
 mod init;
-mod keeper;
 mod namespaces;
 mod options;
 mod overlay;
 mod report;
 mod rootfs;
+mod supervisor;
 
 use std::process::ExitCode;
 
@@ -73,17 +73,17 @@ fn outside(run: &Run) -> Result<ExitCode> {
         "lowers": overlay.lowers,
         "changes": overlay.dir,
         "usr": run.rootfs.is_empty(),
-        "cgroup": cgroup.as_ref().map_or(&[][..], Cgroup::entrances),
+        "cgroup": cgroup.as_ref().map_or(&[][..], Cgroup::procs_files),
         "command": run.command,
     });
     let child = namespaces::spawn(flags, &config)?;
-    namespaces::tell_changes(child.pid());
+    namespaces::report_changes(child.pid());
     if idmap::is_needed() {
         idmap::write(child.pid())?;
     }
     let code = init::serve(&signals, child.release()?)?;
-    cgroup.iter().for_each(Cgroup::tell_oom);
-    overlay.tell_changes(run.diff).map(|()| code)
+    cgroup.iter().for_each(Cgroup::report_oom);
+    overlay.report_changes(run.diff).map(|()| code)
 }
 
 /// The same program after the re-exec, in its new namespaces: sets up what only the inside can, then runs the program.

@@ -202,7 +202,7 @@ fn nothing_is_mounted_outside_and_nothing_stays_whatever_the_end() {
             let script = "setsid sleep 60 & echo >/root/file; echo ready; sleep 60";
             let mut running = lab.start(&["run", "--", "sh", "-c", script]);
             assert_eq!(running.line(), "ready");
-            assert!(running.told.contains("mkdir(") && lab.left().len() == 1, "the control");
+            assert!(running.trace.contains("mkdir(") && lab.left().len() == 1, "the control");
             assert_eq!(
                 lab.shell("cat /proc/self/mountinfo").stdout,
                 before,

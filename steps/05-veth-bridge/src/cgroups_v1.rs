@@ -37,10 +37,10 @@ pub fn plan(mounts: &str, limits: &Limits, name: &str) -> Result<Plan> {
         directories: Vec::new(),
         settings: Vec::new(),
         optional: Vec::new(),
-        entrances: Vec::new(),
+        procs_files: Vec::new(),
         oom_counter: None,
         // A cgroup that v1 lets a user write to, it lets them use to get around limits above: distributions do not.
-        hint: "hint: cgroup v1 cannot be delegated to ordinary users safely: run this as root, or boot with v2\n      \
+        hint: "hint: cgroup v1 cannot be delegated to unprivileged users safely: run this as root, or boot with v2\n      \
                (systemd.unified_cgroup_hierarchy=1)",
     };
     if let Some(bytes) = limits.memory {
@@ -66,7 +66,7 @@ pub fn plan(mounts: &str, limits: &Limits, name: &str) -> Result<Plan> {
     }
     // Some machines mount two controllers as one tree.
     plan.directories.dedup();
-    plan.entrances = plan.directories.iter().map(|directory| directory.join("tasks")).collect();
+    plan.procs_files = plan.directories.iter().map(|directory| directory.join("tasks")).collect();
     Ok(plan)
 }
 

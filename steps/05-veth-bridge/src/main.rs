@@ -1,12 +1,12 @@
-//! Lesson 5: a cable to a bridge, a way out and a way in.
+//! Lesson 5: a veth pair to a bridge, a way out and a way in.
 //!
 //! ```text
 //! run       make a cgroup with its limits                  (cgroups.rs)
 //!           make upper and work                            (overlay.rs)
 //!           make a bridge, translate addresses             (veth.rs, nat.rs)
-//!        ── clone(2) into new namespaces ──▶ child        process 1 of its PID namespace, held at a gate
-//!           write its id maps, plug in its cable          (idmap.rs, veth.rs)
-//!           open the gate ─────────────────▶ execve         this same program again, as `child '{…}'`
+//!        ── clone(2) into new namespaces ──▶ child        process 1 of its PID namespace, waits on a pipe
+//!           write its id maps, attach its veth           (idmap.rs, veth.rs)
+//!           write to the pipe ─────────────▶ execve         this same program again, as `child '{…}'`
 //!           forward signals, wait            join the cgroup, unshare its namespace
 //!           look who killed the program      sethostname, addresses, routes      (veth.rs)
 //!           pass its exit code on            mounts, pivot_root                  (rootfs.rs)
@@ -19,7 +19,6 @@ mod cgroups;
 mod cgroups_v1;
 mod idmap;
 mod init;
-mod keeper;
 mod namespaces;
 mod nat;
 mod netlink;
@@ -27,6 +26,7 @@ mod options;
 mod overlay;
 mod report;
 mod rootfs;
+mod supervisor;
 mod veth;
 
 use std::process::ExitCode;
@@ -82,18 +82,18 @@ fn outside(run: &Run) -> Result<ExitCode> {
         "changes": overlay.dir,
         "usr": run.rootfs.is_empty(),
         "address": address,
-        "cgroup": cgroup.as_ref().map_or(&[][..], Cgroup::entrances),
+        "cgroup": cgroup.as_ref().map_or(&[][..], Cgroup::procs_files),
         "command": run.command,
     });
     let child = namespaces::spawn(flags, &config)?;
-    namespaces::tell_changes(child.pid());
+    namespaces::report_changes(child.pid());
     if idmap::is_needed() {
         idmap::write(child.pid())?;
     }
-    network.iter_mut().try_for_each(|network| network.plug(child.pid()))?;
+    network.iter_mut().try_for_each(|network| network.attach(child.pid()))?;
     let code = init::serve(&signals, child.release()?)?;
-    cgroup.iter().for_each(Cgroup::tell_oom);
-    overlay.tell_changes(run.diff).map(|()| code)
+    cgroup.iter().for_each(Cgroup::report_oom);
+    overlay.report_changes(run.diff).map(|()| code)
 }
 
 /// The same program after the re-exec, in its new namespaces: sets up what only the inside can, then runs the program.

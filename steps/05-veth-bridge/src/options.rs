@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 
-/// Lesson 5: a cable to a bridge, a way out and a way in.
+/// Lesson 5: a veth pair to a bridge, a way out and a way in.
 ///
-/// A new network namespace has no link but lo. A veth is a cable: one end goes inside, the other is plugged into a bridge
+/// A new network namespace has no link but lo. A veth is a veth pair: one end goes inside, the other is attached to a bridge
 /// on the host, so that containers reach each other. Going out their address becomes the host's; coming in, a port of
-/// the host becomes one of theirs. A bridge on the host is root's; an ordinary user gets lo, or all of it in a bottle.
+/// the host becomes one of theirs. A bridge on the host is root's; an unprivileged user gets lo, or all of it in a bottle.
 #[derive(Parser)]
 #[command(version, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Options {

@@ -1,4 +1,4 @@
-//! What the reader is told: the story with `-v`, and errors with the call, its object, the errno and a hint.
+//! What the reader is told: the trace with `-v`, and errors with the call, its object, the errno and a hint.
 //! Both go to stderr; stdout belongs to the program inside.
 //!
 //! An error here is a chain: what was tried, on what, and at its end the errno. Whoever adds a link says what
@@ -18,7 +18,7 @@ use nix::errno::Errno;
 static VERBOSE: AtomicBool = AtomicBool::new(false);
 static INSIDE: AtomicBool = AtomicBool::new(false);
 
-/// With the story or without.
+/// With the trace or without.
 pub fn begin(verbose: bool) {
     VERBOSE.store(verbose, Relaxed);
 }
@@ -33,7 +33,7 @@ pub fn is_verbose() -> bool {
     VERBOSE.load(Relaxed)
 }
 
-/// Where this process is: every line of the story begins with it.
+/// Where this process is: every line of the trace begins with it.
 /// Both names are as long, so that what was done stands in one column.
 fn side() -> &'static str {
     if INSIDE.load(Relaxed) { "inside " } else { "outside" }
@@ -45,8 +45,8 @@ pub fn say(line: impl Display) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
-/// One line of the story: a call that has been made.
-pub fn tell(line: impl Display) {
+/// One line of the trace: a call that has been made.
+pub fn trace(line: impl Display) {
     if is_verbose() {
         say(format_args!("{} | {line}", side()));
     }
@@ -104,7 +104,7 @@ fn hint(error: &Error) -> Option<&'static str> {
             if read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").trim() == "1" =>
         {
             Some(
-                "hint: AppArmor keeps ordinary users' user namespaces powerless here (Ubuntu 24.04):\n      \
+                "hint: AppArmor keeps unprivileged users' user namespaces powerless here (Ubuntu 24.04):\n      \
                   sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0, or run this as root",
             )
         }

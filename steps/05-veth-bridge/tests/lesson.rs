@@ -36,7 +36,7 @@ fn signal(running: &Running, signal: Signal) {
 /// One that runs until it is dropped, with these options.
 fn start(lab: &Lab, options: &[&str], script: &str) -> Running {
     let mut running = lab.start(&[&["run"], options, &["--", "sh", "-c", script]].concat());
-    assert_eq!(running.line(), "ready", "{}", running.told);
+    assert_eq!(running.line(), "ready", "{}", running.trace);
     running
 }
 
@@ -101,7 +101,7 @@ fn a_container_reaches_its_own_published_port() {
     assert!(own.stdout.ends_with("you are 10.105.0.1"), "{own:?}");
 }
 
-/// Another machine: a network namespace at the end of a cable, 192.0.2.2, and the host is its 192.0.2.1.
+/// Another machine: a network namespace at the end of a veth pair, 192.0.2.2, and the host is its 192.0.2.1.
 const NEIGHBOUR: &str = "
     unshare -n sleep 60 & other=$!
     until [ \"$(readlink /proc/$other/ns/net)\" != \"$(readlink /proc/self/ns/net)\" ]; do sleep 0.01; done
@@ -281,9 +281,9 @@ fn many_at_once_get_an_address_each() {
     let Some(lab) = root() else { return };
     let before = state(&lab);
     // Each keeps its address until all have one.
-    let script = "mkfifo gate && exec 9<>gate
+    let script = "mkfifo sync_pipe && exec 9<>sync_pipe
         for n in 1 2 3 4 5 6 7 8; do
-            $P run -- sh -c 'echo $(ip -4 -br addr show eth0); read -r go' <gate >>out &
+            $P run -- sh -c 'echo $(ip -4 -br addr show eth0); read -r go' <sync_pipe >>out &
         done
         until [ $(wc -l <out) = 8 ]; do sleep 0.1; done
         for n in 1 2 3 4 5 6 7 8; do echo >&9; done; wait; cat out";

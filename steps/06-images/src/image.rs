@@ -9,7 +9,7 @@
 //! An arrow is a digest: sha256 of the bytes that it leads to. Whoever has the first has all of it, from wherever it comes:
 //! a directory (an OCI layout: `index.json`, and `blobs/sha256/` with everything by name) or a registry (registry.rs).
 //!
-//! So to trust an image is to trust 64 hexadecimal digits: a registry, a mirror or a cable on the way can
+//! So to trust an image is to trust 64 hexadecimal digits: a registry, a mirror or a veth pair on the way can
 //! withhold it, and cannot change it. The formats are those of the OCI image specification; docker's older ones
 //! differ in their names alone.
 
@@ -121,10 +121,10 @@ impl Source {
 
 /// Finds an image and unpacks it into a directory that goes with us.
 /// It runs as whoever we are, in no namespace yet: what the files are to be inside is decided when the layers
-/// are mounted there. As an ordinary user one's own id is root inside, so what we make is root's.
+/// are mounted there. As an unprivileged user one's own id is root inside, so what we make is root's.
 pub fn fetch(reference: &str, name: &str) -> Result<Image> {
     let scratch = overlay::scratch(name)?;
-    // It can take long, and what a ^C does until it is done is what it does to any program: the keeper clears up.
+    // It can take long, and what a ^C does until it is done is what it does to any program: the supervisor clears up.
     let blocked = SigSet::thread_get_mask().context("sigprocmask")?;
     SigSet::empty().thread_set_mask().context("sigprocmask(SIG_SETMASK, none)")?;
     // No ? here: the signals are to be blocked again, whatever has happened.
@@ -322,7 +322,7 @@ impl Image {
 /// On the inside: the image's environment, working directory and user.
 /// After the pivot and before the execve. Before the pivot the image's /etc/passwd would be found in the host's
 /// tree, that is, the host's would be found.
-pub fn become_its(program: &mut Command, settings: &Value) -> Result<()> {
+pub fn apply_config(program: &mut Command, settings: &Value) -> Result<()> {
     let user = settings["User"].as_str().unwrap_or_default();
     let (uid, gid, home) = look_up(user).with_context(|| format!("the image's user {user:?}"))?;
     program.envs(home.map(|home| ("HOME", home)));
@@ -345,7 +345,7 @@ pub fn become_its(program: &mut Command, settings: &Value) -> Result<()> {
         ));
         return Ok(());
     }
-    report::tell(format!("setgid({gid}), setuid({uid})   the image's user {user:?}"));
+    report::trace(format!("setgid({gid}), setuid({uid})   the image's user {user:?}"));
     // Done between here and the execve, the group first: after the user has changed nobody may change the group.
     program.gid(gid).uid(uid);
     Ok(())

@@ -48,7 +48,7 @@ pub fn run(command: &[String], prepare: impl FnOnce(&mut Command) -> Result<()>)
     match unsafe { fork() }.context("fork")? {
         ForkResult::Child => execute(command, prepare),
         ForkResult::Parent { child } => {
-            report::tell(format!("fork() = {child}, and I am {}", nix::unistd::getpid()));
+            report::trace(format!("fork() = {child}, and I am {}", nix::unistd::getpid()));
             serve(&signals, child)
         }
     }
@@ -62,7 +62,7 @@ fn close_inherited() -> Result<()> {
     // SAFETY: closes descriptors by number; at this point no value of ours owns one.
     let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
     Errno::result(closed).context("close_range(3, max)")?;
-    report::tell("close_range(3, max)");
+    report::trace("close_range(3, max)");
     Ok(())
 }
 
@@ -75,7 +75,7 @@ fn execute(command: &[String], prepare: impl FnOnce(&mut Command) -> Result<()>)
     // The one thing about the outside that the inside has to know: the terminal is the same.
     program.envs(std::env::var_os("TERM").map(|term| ("TERM", term)));
     prepare(&mut program)?;
-    report::tell(format!("execve({command:?})"));
+    report::trace(format!("execve({command:?})"));
     // A program inherits over execve which signals are blocked. Nobody expects them to be.
     SigSet::empty().thread_set_mask().context("sigprocmask(SIG_SETMASK, none)")?;
     // Returns only if it failed.
@@ -103,7 +103,7 @@ pub fn serve(signals: &SignalFd, child: Pid) -> Result<ExitCode> {
             Signal::SIGTSTP if is_from_kernel => raise(Signal::SIGSTOP).context("raise(SIGSTOP)")?,
             _ if is_from_kernel => {}
             signal => {
-                report::tell(format!("kill({child}, {signal})"));
+                report::trace(format!("kill({child}, {signal})"));
                 // It may have ended a moment ago: then it is reaped next.
                 let _ = kill(child, signal);
             }
@@ -121,7 +121,7 @@ fn reap(child: Pid) -> Result<Option<u8>> {
             status => status.context("waitpid(any)")?,
         };
         let whose = if status.pid() == Some(child) { "" } else { "   an orphan" };
-        report::tell(format!("waitpid(any) = {status:?}{whose}"));
+        report::trace(format!("waitpid(any) = {status:?}{whose}"));
         match status {
             // An exit code has eight bits. What a shell makes of a death by signal is a number above 128, and
             // everybody has followed.

@@ -40,7 +40,7 @@ use crate::{idmap, overlay, report};
 
 /// What could not be as it is in the image.
 #[derive(Default)]
-/// With one id there is one owner, and no device: what an ordinary user has of an image is not all of it.
+/// With one id there is one owner, and no device: what an unprivileged user has of an image is not all of it.
 pub struct Lost {
     /// Files that belong to somebody for whom there is no id.
     pub owners: usize,
@@ -102,7 +102,7 @@ fn apply(tar: &mut dyn Read, directory: &Path, lost: &mut Lost) -> Result<()> {
         layer.add(&mut entry, &path).with_context(|| format!("the layer's {}", path.display()))?;
     }
     for (path, mode, time) in std::mem::take(&mut layer.directories).into_iter().rev() {
-        let (_held, at) = layer.place(&path)?;
+        let (_held, at) = layer.target(&path)?;
         // A later entry may have put something else there.
         if fs::symlink_metadata(&at).is_ok_and(|found| found.is_dir()) {
             fs::set_permissions(&at, Permissions::from_mode(mode)).context("chmod")?;
@@ -121,7 +121,7 @@ impl Layer<'_> {
         let path = relative(path)?;
         // `./`, which many tars begin with, is the directory itself.
         let Some(name) = path.file_name().map(OsStr::to_owned) else { return Ok(()) };
-        let (_held, at) = self.place(&path)?;
+        let (_held, at) = self.target(&path)?;
         if let Some(hidden) = name.as_bytes().strip_prefix(b".wh.") {
             return self.whiteout(&at, OsStr::from_bytes(hidden));
         }
@@ -141,10 +141,10 @@ impl Layer<'_> {
                 self.directories.push((path, mode, time));
             }
             // Whatever it leads to: it is the container that will follow it, from its own root.
-            EntryType::Symlink => symlink(target(entry)?, &at).context("symlink")?,
+            EntryType::Symlink => symlink(link_target(entry)?, &at).context("symlink")?,
             EntryType::Link => {
                 // In a tar a hard link names the other entry from the top, and could name anything.
-                let (_held, from) = self.place(&relative(&target(entry)?)?)?;
+                let (_held, from) = self.target(&relative(&link_target(entry)?)?)?;
                 // The same file under another name; its owner and mode are there already.
                 return fs::hard_link(from, &at).context("link");
             }
@@ -172,7 +172,7 @@ impl Layer<'_> {
                 }
             }
             _ => {
-                report::tell(format!("left out {}: an entry of type {kind:?}", path.display()));
+                report::trace(format!("left out {}: an entry of type {kind:?}", path.display()));
                 return Ok(());
             }
         }
@@ -219,7 +219,7 @@ impl Layer<'_> {
     /// entry has come for them.
     /// To check the path first and to use it then is no way: a link that was made by an entry before is
     /// followed by the kernel and not by the check. Only the kernel can look and open in one step.
-    fn place(&self, path: &Path) -> Result<(OwnedFd, PathBuf)> {
+    fn target(&self, path: &Path) -> Result<(OwnedFd, PathBuf)> {
         let (parent, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
         // RESOLVE_IN_ROOT would stop `..` at the layer's top, and begin an absolute link there, as chroot does.
         // In a layer either is a lie, so it is refused. Magic links are those in /proc, which lead to what they
@@ -231,13 +231,13 @@ impl Layer<'_> {
         let held = match openat2(self.root.as_fd(), dot, how) {
             // One at a time, from the top: each of them is looked up as carefully.
             Err(Errno::ENOENT) => {
-                let (_held, at) = self.place(parent)?;
+                let (_held, at) = self.target(parent)?;
                 clear(&at, true).context("unlink")?;
                 DirBuilder::new()
                     .mode(0o755)
                     .create(&at)
                     .with_context(|| format!("mkdir({})", parent.display()))?;
-                return self.place(path);
+                return self.target(path);
             }
             Err(Errno::EXDEV) => {
                 return Err(Errno::EXDEV).context("it would lead out of the layer's directory");
@@ -306,7 +306,7 @@ fn clear(at: &Path, for_a_directory: bool) -> io::Result<bool> {
 }
 
 /// What a link leads to, as it is written.
-fn target(entry: &Entry<'_, &mut dyn Read>) -> Result<PathBuf> {
+fn link_target(entry: &Entry<'_, &mut dyn Read>) -> Result<PathBuf> {
     Ok(entry.link_name()?.context("a link without a target")?.into_owned())
 }
 

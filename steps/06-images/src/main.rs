@@ -4,9 +4,9 @@
 //! run       make a cgroup with its limits                  (cgroups.rs)
 //!           unpack the image's layers, make upper, work    (image.rs, registry.rs, layer.rs, overlay.rs)
 //!           make a bridge, translate addresses             (veth.rs, nat.rs)
-//!        ── clone(2) into new namespaces ──▶ child        process 1 of its PID namespace, held at a gate
-//!           write its id maps, plug in its cable          (idmap.rs, veth.rs)
-//!           open the gate ─────────────────▶ execve         this same program again, as `child '{…}'`
+//!        ── clone(2) into new namespaces ──▶ child        process 1 of its PID namespace, waits on a pipe
+//!           write its id maps, attach its veth           (idmap.rs, veth.rs)
+//!           write to the pipe ─────────────▶ execve         this same program again, as `child '{…}'`
 //!           forward signals, wait            join the cgroup, unshare its namespace
 //!           look who killed the program      sethostname, addresses, routes      (veth.rs)
 //!           pass its exit code on            mounts, pivot_root                  (rootfs.rs)
@@ -21,7 +21,6 @@ mod digest;
 mod idmap;
 mod image;
 mod init;
-mod keeper;
 mod layer;
 mod namespaces;
 mod nat;
@@ -31,6 +30,7 @@ mod overlay;
 mod registry;
 mod report;
 mod rootfs;
+mod supervisor;
 mod veth;
 
 use std::process::ExitCode;
@@ -82,19 +82,19 @@ fn outside(run: &Run) -> Result<ExitCode> {
         "lowers": overlay.lowers,
         "changes": overlay.dir,
         "address": address,
-        "cgroup": cgroup.as_ref().map_or(&[][..], Cgroup::entrances),
+        "cgroup": cgroup.as_ref().map_or(&[][..], Cgroup::procs_files),
         "image": image.settings(),
         "command": image.command(&run.command)?,
     });
     let child = namespaces::spawn(flags, &config)?;
-    namespaces::tell_changes(child.pid());
+    namespaces::report_changes(child.pid());
     if idmap::is_needed() {
         idmap::write(child.pid())?;
     }
-    network.iter_mut().try_for_each(|network| network.plug(child.pid()))?;
+    network.iter_mut().try_for_each(|network| network.attach(child.pid()))?;
     let code = init::serve(&signals, child.release()?)?;
-    cgroup.iter().for_each(Cgroup::tell_oom);
-    overlay.tell_changes(run.diff).map(|()| code)
+    cgroup.iter().for_each(Cgroup::report_oom);
+    overlay.report_changes(run.diff).map(|()| code)
 }
 
 /// The same program after the re-exec, in its new namespaces: sets up what only the inside can, then runs the program.
@@ -108,5 +108,5 @@ fn inside(config: &Value) -> Result<ExitCode> {
     let root = overlay::mount_at(dir.as_ref(), &options::words(&config["lowers"]))?;
     rootfs::mount_kernel(&root)?;
     rootfs::pivot(&root)?;
-    init::run(&options::words(&config["command"]), |program| image::become_its(program, &config["image"]))
+    init::run(&options::words(&config["command"]), |program| image::apply_config(program, &config["image"]))
 }

@@ -49,30 +49,30 @@ const KINDS: [(&str, i32); 8] = [
     ("time", libc::CLONE_NEWTIME),
 ];
 
-/// A process that exists in its namespaces and waits at a gate. Dropped before [`Child::release`], it is gone.
+/// A process that exists in its namespaces and waits on the sync pipe. Dropped before [`Child::release`], it is gone.
 /// A pid is all that we have of it, and it is enough: until its parent has waited for it, the kernel gives that
 /// number to nobody else.
 pub struct Child {
     pid: Pid,
     /// The writing end of a pipe; the child reads the other one.
-    gate: Option<File>,
+    sync_pipe: Option<File>,
 }
 
 /// Clones a child into new namespaces. Once released it is this program again, as `child config`.
-/// Why the gate? The child exists from the moment of the clone, but part of what makes it a container can be
+/// Why the sync pipe? The child exists from the moment of the clone, but part of what makes it a container can be
 /// done only from outside, and only then. What must not happen before that waits, and a pipe is the simplest
 /// thing to wait for: read(2) sleeps until there is a byte, or until every writer is gone.
 pub fn spawn(flags: CloneFlags, config: &Value) -> Result<Child> {
     // CLOEXEC: after the re-exec nobody but us may hold an end, or the end of file below would never come.
     let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("pipe2")?;
     let (mut reader, writer) = (File::from(reader), File::from(writer));
-    let mut gate = Some(writer);
+    let mut sync_pipe = Some(writer);
     // clone(2) wants to know where the child's stack is to be, even if, as here, it gets a copy of all memory.
     let mut stack = vec![0; 256 * 1024];
     let body = Box::new(|| {
         // The child has copies of both ends: of the writing one it must not keep its own.
-        drop(gate.take());
-        let Err(error) = pass_gate_and_exec(&mut reader, config);
+        drop(sync_pipe.take());
+        let Err(error) = wait_and_exec(&mut reader, config);
         report::failure(&error);
         125
     });
@@ -81,14 +81,14 @@ pub fn spawn(flags: CloneFlags, config: &Value) -> Result<Child> {
     // process has one thread, so no lock was held by another one at that moment.
     let pid = unsafe { nix::sched::clone(body, &mut stack, flags, Some(libc::SIGCHLD)) }
         .with_context(|| format!("clone({})", names(flags)))?;
-    report::tell(format!("clone({}) = {pid}", names(flags)));
-    Ok(Child { pid, gate })
+    report::trace(format!("clone({}) = {pid}", names(flags)));
+    Ok(Child { pid, sync_pipe })
 }
 
 /// In the child. Why exec the same program again? The copy of the parent's memory is gone, with whatever secrets were
 /// in it, and the inside starts from a main() of its own, as it would in a program of any size or language.
 /// There is one more reason to begin anew: here a program of many threads would have one of them, and the locks of all.
-fn pass_gate_and_exec(reader: &mut File, config: &Value) -> Result<std::convert::Infallible> {
+fn wait_and_exec(reader: &mut File, config: &Value) -> Result<std::convert::Infallible> {
     report::inside();
     // If our parent dies, so do we, even if it was killed with -9 and could not tell anybody; prctl(2).
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).context("prctl(PR_SET_PDEATHSIG)")?;
@@ -103,7 +103,7 @@ fn pass_gate_and_exec(reader: &mut File, config: &Value) -> Result<std::convert:
         args.push(c"-v".to_owned());
     }
     args.extend([c"child".to_owned(), CString::new(config.to_string())?]);
-    report::tell(format!("execve(/proc/self/exe, child '{config}')"));
+    report::trace(format!("execve(/proc/self/exe, child '{config}')"));
     nix::unistd::execv(c"/proc/self/exe", &args).context("execve(/proc/self/exe)")
 }
 
@@ -113,11 +113,11 @@ impl Child {
         self.pid
     }
 
-    /// Opens the gate. From here on the child is the caller's to wait for.
+    /// Releases the child through the sync pipe. From here on the child is the caller's to wait for.
     pub fn release(mut self) -> Result<Pid> {
-        let mut gate = self.gate.take().context("the gate is open already")?;
-        report::tell(format!("open the gate of {}: write(pipe)", self.pid));
-        gate.write_all(b"!").context("write to the gate")?;
+        let mut sync_pipe = self.sync_pipe.take().context("the child has been released already")?;
+        report::trace(format!("release {}: write(sync pipe)", self.pid));
+        sync_pipe.write_all(b"!").context("write to the sync pipe")?;
         Ok(self.pid)
     }
 }
@@ -125,7 +125,7 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         // Still closed: the child reads the end of file and exits. Whoever makes a process has to wait for it.
-        if self.gate.take().is_some() {
+        if self.sync_pipe.take().is_some() {
             let _ = waitpid(self.pid, None);
         }
     }
@@ -133,7 +133,7 @@ impl Drop for Child {
 
 /// Of the UTS namespace that the caller is in, which is why it is called on the inside and nowhere else.
 /// The kernel asks whether the caller has CAP_SYS_ADMIN in the user namespace that owns this UTS namespace.
-/// That is why "root inside" suffices here, and why the same call outside is EPERM for an ordinary user.
+/// That is why "root inside" suffices here, and why the same call outside is EPERM for an unprivileged user.
 pub fn set_hostname(name: &str) -> Result<()> {
     let before = nix::unistd::gethostname().unwrap_or_default();
     nix::unistd::sethostname(name).map_err(|errno| {
@@ -143,7 +143,7 @@ pub fn set_hostname(name: &str) -> Result<()> {
         let error = if is_long { error.context("hint: a hostname has at most 64 bytes") } else { error };
         error.context(format!("sethostname({name:?})"))
     })?;
-    report::tell(format!("sethostname({name:?})   was {before:?}"));
+    report::trace(format!("sethostname({name:?})   was {before:?}"));
     Ok(())
 }
 
@@ -176,18 +176,18 @@ pub fn enter(pid: i32) -> Result<()> {
     }
     // All at once: the kernel takes the user namespace first, so that its powers count for the others (setns(2)).
     nix::sched::setns(&pidfd, flags).with_context(|| format!("setns({pid}, {})", names(flags)))?;
-    report::tell(format!("setns({pid}, {})", names(flags)));
+    report::trace(format!("setns({pid}, {})", names(flags)));
     Ok(())
 }
 
-/// For the story: which labels of `pid` differ from ours.
-/// Who may not look into the other process gets no answer, and then the story leaves that line out: it is only a story.
-pub fn tell_changes(pid: Pid) {
+/// For the trace: which labels of `pid` differ from ours.
+/// Who may not look into the other process gets no answer, and then the trace leaves that line out.
+pub fn report_changes(pid: Pid) {
     for (kind, _) in KINDS {
         if let (Ok(ours), Ok(theirs)) = (link("self", kind), link(&pid.to_string(), kind)) {
             let change =
                 if ours == theirs { "shared".into() } else { format!("-> {}  new", theirs.display()) };
-            report::tell(format!("  /proc/{pid}/ns/{kind:<6}  {}  {change}", ours.display()));
+            report::trace(format!("  /proc/{pid}/ns/{kind:<6}  {}  {change}", ours.display()));
         }
     }
 }
@@ -198,7 +198,7 @@ fn link(pid: &str, kind: &str) -> std::io::Result<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/ns/{kind}"))
 }
 
-/// As they are written in C, for the story.
+/// As they are written in C, for the trace.
 fn names(flags: CloneFlags) -> String {
     flags.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join(" | ")
 }

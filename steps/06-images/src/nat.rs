@@ -65,7 +65,7 @@ pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
     let mut batch = vec![begin_or_end(libc::NFNL_MSG_BATCH_BEGIN)];
     batch.push(message(libc::NFT_MSG_NEWTABLE, name).attr(TABLE_FLAGS, TABLE_OWNER.to_be_bytes()));
     // Before connection tracking (-200), and so before any dnat: what still says 127.0.0.0/8 here has come in
-    // by a cable like that.
+    // by a veth pair like that.
     batch.push(chain(name, "raw", "filter", libc::NF_INET_PRE_ROUTING, -300));
     batch.push(chain(name, "prerouting", "nat", libc::NF_INET_PRE_ROUTING, -100));
     batch.push(chain(name, "output", "nat", libc::NF_INET_LOCAL_OUT, -100));

@@ -102,7 +102,7 @@ impl Registry {
             answer = self.ask(&url)?;
         }
         let status = answer.status();
-        report::tell(format!("GET {url}   {status}"));
+        report::trace(format!("GET {url}   {status}"));
         // A status is all that one gets for a reason: what is in the body is each registry's own.
         let hint = match status.as_u16() {
             200 => return Ok(answer.into_body().into_reader()),
@@ -155,7 +155,7 @@ impl Registry {
             request = request.query_pairs(field(name).map(|value| (name, value)));
         }
         let mut answer = request.call().with_context(|| format!("GET {realm}"))?;
-        report::tell(format!("GET {realm}   {}, for a token", answer.status()));
+        report::trace(format!("GET {realm}   {}, for a token", answer.status()));
         let answer = answer.body_mut().with_config().limit(LARGEST).read_to_string()?;
         let answer: Value =
             serde_json::from_str(&answer).with_context(|| format!("the answer of {realm}"))?;

@@ -1,4 +1,4 @@
-//! A cable with an end in each of two network namespaces, and a bridge on the host that the cables of all are plugged into.
+//! A veth pair with an end in each of two network namespaces, and a bridge on the host that all veth pairs are attached to.
 //!
 //! ```text
 //!  host                                             container
@@ -8,11 +8,11 @@
 //!                                       └── box3-4715 ──────── eth0  of another
 //! ```
 //!
-//! Nothing is written down but in the kernel. That a cable is called `box2-4711` says that 10.105.0.2 is taken, by
+//! Nothing is written down but in the kernel. That a veth pair is called `box2-4711` says that 10.105.0.2 is taken, by
 //! process 4711; that there is no cable, that the bridge can go; and the bridge's alias, whether forwarding is ours to
 //! switch off. Who reads and then changes these holds a lock on the network namespace itself.
 //!
-//! Another way is to move a real card inside (it is gone outside), or to share one (macvlan, ipvlan). The cable
+//! Another way is to move a real card inside (it is gone outside), or to share one (macvlan, ipvlan). The veth pair
 //! and the bridge are what everybody uses, since they ask nothing of the network that the host is in: out there
 //! no address is used but the host's.
 
@@ -28,9 +28,9 @@ use nix::net::if_::{if_indextoname, if_nametoindex};
 use nix::sys::socket::SockProtocol;
 use nix::unistd::Pid;
 
-use crate::keeper::Keeper;
 use crate::netlink::{Message, Socket, attributes};
 use crate::report;
+use crate::supervisor::Supervisor;
 
 pub const BRIDGE: &str = "boxes";
 /// From the addresses that are nobody's on the internet (RFC 1918), a corner of 10.0.0.0/8 in which home
@@ -41,7 +41,7 @@ const PREFIX: u8 = 24;
 const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
 /// An alias is a note that an administrator may put on a link. The kernel keeps it and never reads it.
 const SWITCHED_ON: &str = "ip_forward was 0";
-/// Where the directories of links are, or would be: what the keeper is given stands for a link of that name.
+/// Where the directories of links are, or would be: what the supervisor is given stands for a link of that name.
 const LINKS: &str = "/sys/class/net";
 
 // From linux/veth.h and linux/if_link.h.
@@ -53,17 +53,17 @@ const IFLA_INFO_SLAVE_DATA: u16 = 5;
 const IFLA_BRPORT_MODE: u16 = 4;
 const VETH_INFO_PEER: u16 = 1;
 
-/// A place at the bridge. Dropped, the cable is gone, and with the last one the bridge.
-/// Bridge and address are there before the container is; the cable comes when there is a namespace to put its
+/// A place at the bridge. Dropped, the veth pair is gone, and with the last one the bridge.
+/// Bridge and address are there before the container is; the veth pair comes when there is a namespace to put its
 /// other end into.
 pub struct Network {
     /// The container's.
     pub address: Ipv4Addr,
-    /// What the host's end of its cable is called.
+    /// What the host's end of its veth pair is called.
     link: String,
-    // In this order: the keeper, for whom the next one's drop waits, takes it too.
+    // In this order: the supervisor, for whom the next one's drop waits, takes it too.
     lock: Option<Flock<File>>,
-    _keeper: Keeper,
+    _supervisor: Supervisor,
 }
 
 /// Makes the bridge, unless there is one, and finds an address. Without the right to, nothing.
@@ -72,13 +72,18 @@ pub struct Network {
 pub fn prepare(wanted: bool) -> Result<Option<Network>> {
     let lock = lock()?;
     let number = (2..=254)
-        .find(|number| cables().iter().all(|cable| !cable.starts_with(&format!("box{number}-"))))
+        .find(|number| veths().iter().all(|veth| !veth.starts_with(&format!("box{number}-"))))
         .context("every address of 10.105.0.0/24 is taken")?;
     // At most 15 bytes: the kernel keeps 16 for a name and its zero.
     let link = format!("box{number}-{}", std::process::id());
-    let keeper = Keeper::start(&[Path::new(LINKS).join(&link), Path::new(LINKS).join(BRIDGE)], remove)?;
-    let network =
-        Network { address: Ipv4Addr::new(10, 105, 0, number), link, lock: Some(lock), _keeper: keeper };
+    let supervisor =
+        Supervisor::start(&[Path::new(LINKS).join(&link), Path::new(LINKS).join(BRIDGE)], remove)?;
+    let network = Network {
+        address: Ipv4Addr::new(10, 105, 0, number),
+        link,
+        lock: Some(lock),
+        _supervisor: supervisor,
+    };
     match make_bridge() {
         Err(error) if error.downcast_ref() == Some(&Errno::EPERM) => {
             let hint = "hint: a bridge on the host is root's. In a bottle you are root of everything:\n      \
@@ -102,13 +107,13 @@ fn lock() -> Result<Flock<File>> {
     Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).context("flock(/proc/self/ns/net)")
 }
 
-/// The names of all cables: in each line of this file a name is what precedes the colon.
+/// The names of all veth pairs: in each line of this file a name is what precedes the colon.
 /// A line for each link of this network namespace, whatever kind it is: the oldest way to ask, and the shortest.
-fn cables() -> Vec<String> {
+fn veths() -> Vec<String> {
     let text = fs::read_to_string("/proc/net/dev").unwrap_or_default();
     let names = text.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim());
-    let is_cable = |name: &&str| name.starts_with("box") && name.contains('-');
-    names.filter(is_cable).map(String::from).collect()
+    let is_veth = |name: &&str| name.starts_with("box") && name.contains('-');
+    names.filter(is_veth).map(String::from).collect()
 }
 
 /// A switch, of software. With an address it is a link of the host's too, and so the containers' gateway.
@@ -117,7 +122,7 @@ fn make_bridge() -> Result<()> {
     let mut kernel = Socket::open(SockProtocol::NetlinkRoute)?;
     let bridge = Message::new(libc::RTM_NEWLINK, CREATE, &ifinfo(0, libc::IFF_UP))
         .text(libc::IFLA_IFNAME, BRIDGE)
-        // By itself it would take the lowest of its cables', and change it as they come and go.
+        // By itself it would take the lowest of its veth pairs', and change it as they come and go.
         .attr(libc::IFLA_ADDRESS, [2, 0, 10, 105, 0, 1])
         .nest(libc::IFLA_LINKINFO, &[], |info| info.text(IFLA_INFO_KIND, "bridge"));
     match kernel.call(&format!("RTM_NEWLINK({BRIDGE}, bridge, up)"), vec![bridge]) {
@@ -125,7 +130,7 @@ fn make_bridge() -> Result<()> {
         Err(error) if error.downcast_ref() == Some(&Errno::EEXIST) => {}
         made => {
             made?;
-            // Before the address, with which a route of ours would come. What is there by now the keeper takes away.
+            // Before the address, with which a route of ours would come. What is there by now the supervisor takes away.
             check_routes(&mut kernel)?;
         }
     }
@@ -183,7 +188,7 @@ fn check_routes(kernel: &mut Socket) -> Result<()> {
 
 /// Lets packets from 127.0.0.1 leave by the bridge, and their answers come back by it: "martians" otherwise.
 /// 127.0.0.0/8 is this machine and nothing else (RFC 1122), so the kernel drops such an address wherever it
-/// comes by a cable. The switch says that on this link it may.
+/// comes by a veth pair. The switch says that on this link it may.
 pub fn route_localnet() -> Result<()> {
     switch(&format!("/proc/sys/net/ipv4/conf/{BRIDGE}/route_localnet"), "1")
 }
@@ -195,17 +200,17 @@ fn switch(file: &str, value: &str) -> Result<()> {
     fs::write(file, value)
         .context("hint: inside a container /proc/sys is read-only: run that one with --privileged")
         .with_context(|| format!("write {value:?} to {file}"))?;
-    report::tell(format!("write {value:?} to {file}   was {:?}", before.trim()));
+    report::trace(format!("write {value:?} to {file}   was {:?}", before.trim()));
     Ok(())
 }
 
 impl Network {
-    /// Makes the cable: one end at the bridge, the other in the namespace of `pid`. They are born together, and when
+    /// Makes the veth pair: one end at the bridge, the other in the namespace of `pid`. They are born together, and when
     /// either goes, with its namespace for instance, so does the other.
-    pub fn plug(&mut self, pid: Pid) -> Result<()> {
+    pub fn attach(&mut self, pid: Pid) -> Result<()> {
         // One message for both ends. It needs a pid and not the namespace's file, and the process is there: at
-        // its gate.
-        let cable = Message::new(libc::RTM_NEWLINK, CREATE, &ifinfo(0, libc::IFF_UP))
+        // its sync_pipe.
+        let veth = Message::new(libc::RTM_NEWLINK, CREATE, &ifinfo(0, libc::IFF_UP))
             .text(libc::IFLA_IFNAME, &self.link)
             // It begins its life plugged in, and up.
             .attr(libc::IFLA_MASTER, index(BRIDGE)?.to_ne_bytes())
@@ -219,9 +224,9 @@ impl Network {
             });
         let mut kernel = Socket::open(SockProtocol::NetlinkRoute)?;
         let call = format!("RTM_NEWLINK({}, veth, up, at {BRIDGE}; its other end eth0 of {pid})", self.link);
-        kernel.call(&call, vec![cable])?;
+        kernel.call(&call, vec![veth])?;
         // Whoever asks for a port that leads back to themselves: where br_netfilter is on, as with docker, that packet goes
-        // out by the cable it came by, and a bridge does not do such things unless told.
+        // out by the veth pair it came by, and a bridge does not do such things unless told.
         let hairpin = Message::new(libc::RTM_NEWLINK, libc::NLM_F_ACK, &ifinfo(index(&self.link)?, 0)).nest(
             libc::IFLA_LINKINFO,
             &[],
@@ -305,8 +310,8 @@ fn add_address(kernel: &mut Socket, link: &str, address: Ipv4Addr) -> Result<()>
     Ok(())
 }
 
-/// For the keeper: the link that `path` stands for. The bridge only after everybody's cables.
-/// The cable is gone already if the container's namespace is, since the kernel deletes the links in it. After a
+/// For the supervisor: the link that `path` stands for. The bridge only after all veth pairs.
+/// The veth pair is gone already if the container's namespace is, since the kernel deletes the links in it. After a
 /// kill -9 of us alone that may take a moment, and then it is this that deletes it.
 fn remove(path: &Path) -> io::Result<()> {
     let link = path.file_name().unwrap_or_default().to_string_lossy();
@@ -315,7 +320,7 @@ fn remove(path: &Path) -> io::Result<()> {
         let mut kernel = Socket::open(SockProtocol::NetlinkRoute)?;
         let Ok(index) = if_nametoindex(&*link) else { return Ok(false) };
         // Somebody still needs it, and will take it away in turn.
-        if is_bridge && !cables().is_empty() {
+        if is_bridge && !veths().is_empty() {
             return Ok(false);
         }
         if is_bridge {

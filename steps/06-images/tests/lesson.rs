@@ -416,7 +416,7 @@ fn nothing_stays_whatever_the_end_and_however_early() {
             let mut running = lab.start(&["run", &name, "/bin/sh", "-c", "echo ready; sleep 60"]);
             assert_eq!(running.line(), "ready");
             assert!(
-                running.told.contains("mkdir(") && lab.left().len() == 2,
+                running.trace.contains("mkdir(") && lab.left().len() == 2,
                 "the control: {:?}",
                 lab.left()
             );

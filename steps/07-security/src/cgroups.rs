@@ -11,7 +11,7 @@
 //!     cgroup.procs                                               "0": the process that writes
 //! ```
 //!
-//! A cgroup does not go with its last process, as a namespace does. The keeper (keeper.rs) sees to it that it does.
+//! A cgroup does not go with its last process, as a namespace does. The supervisor (supervisor.rs) sees to it that it does.
 //!
 //! There is no system call for any of this: mkdir, write and rmdir are all, and a shell can do the same by
 //! hand. What is read and written are no stored texts but questions to the kernel and orders, so a write can
@@ -27,7 +27,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::keeper::Keeper;
+use crate::supervisor::Supervisor;
 use crate::{cgroups_v1, report};
 
 /// Of how long a stretch of time `--cpus` is a share, in microseconds. The kernel's default.
@@ -56,7 +56,7 @@ pub struct Plan {
     /// The same, where the kernel has such a file.
     pub optional: Vec<(PathBuf, String)>,
     /// Where a process writes 0 to join.
-    pub entrances: Vec<PathBuf>,
+    pub procs_files: Vec<PathBuf>,
     /// Has a line `oom_kill N` in it.
     pub oom_counter: Option<PathBuf>,
     /// For whoever may not.
@@ -68,7 +68,7 @@ pub struct Cgroup {
     plan: Plan,
     /// The limit, in bytes.
     memory: Option<u64>,
-    _keeper: Keeper,
+    _supervisor: Supervisor,
 }
 
 /// Makes a cgroup called `name` with these limits and nobody in it.
@@ -92,9 +92,9 @@ pub fn create(limits: &Limits, name: &str) -> Result<Option<Cgroup>> {
         write(&leaf.join("cgroup.procs"), "0", plan.hint)?;
     }
     // Before the rest, so that nothing of it stays behind at whatever line we are killed.
-    let keeper = Keeper::start(&plan.directories, remove)?;
+    let supervisor = Supervisor::start(&plan.directories, remove)?;
     // From here on an error, too, takes back what is there by then: by this value's drop.
-    let cgroup = Cgroup { plan, memory: limits.memory, _keeper: keeper };
+    let cgroup = Cgroup { plan, memory: limits.memory, _supervisor: supervisor };
     let plan = &cgroup.plan;
     for directory in &plan.directories {
         check(fs::create_dir(directory), format!("mkdir({})", directory.display()), plan.hint)?;
@@ -118,7 +118,7 @@ fn find_v2(mounts: &str) -> Option<PathBuf> {
 fn plan(mount: &Path, limits: &Limits, name: &str) -> Result<Plan> {
     let hint = "hint: this part of the tree is not delegated to you. Ask for one that is:\n      \
                 systemd-run --user --scope -p Delegate=yes THIS-PROGRAM run …";
-    // Root's go to the top; an ordinary user owns, if anything, the cgroup that they are in.
+    // Root's go to the top; an unprivileged user owns, if anything, the cgroup that they are in.
     // Who has been given a cgroup (delegation, in the words of cgroup-v2.rst) owns its directory and may make
     // others in it. Limits above hold for all of these together, so nothing is lost by letting people do so.
     let parent = if nix::unistd::geteuid().is_root() { mount.to_owned() } else { mount.join(own_path()?) };
@@ -162,7 +162,7 @@ fn plan(mount: &Path, limits: &Limits, name: &str) -> Result<Plan> {
             .map(|_| (directory.join("memory.swap.max"), "0".into()))
             .into_iter()
             .collect(),
-        entrances: vec![directory.join("cgroup.procs")],
+        procs_files: vec![directory.join("cgroup.procs")],
         oom_counter: limits.memory.map(|_| directory.join("memory.events")),
         directories: vec![directory],
         hint,
@@ -185,33 +185,35 @@ fn own_path() -> Result<String> {
 /// then is charged to the cgroup it was in.
 /// 0 means the writer. To write another process's number works too, but from outside, and there is a moment in
 /// between; who joins before it does anything else was never anywhere else.
-pub fn join(entrances: &[String]) -> Result<()> {
-    entrances.iter().try_for_each(|file| write(Path::new(file), "0", "hint: is the cgroup still there?"))?;
+pub fn join(procs_files: &[String]) -> Result<()> {
+    procs_files
+        .iter()
+        .try_for_each(|file| write(Path::new(file), "0", "hint: is the cgroup still there?"))?;
     // Its root is the cgroup we are in now, and /proc/self/cgroup says "/". Made before the join it would be the host's,
     // and the path of ours in it would show.
     // It is not part of the clone for this reason alone.
     unshare(CloneFlags::CLONE_NEWCGROUP).context("unshare(CLONE_NEWCGROUP)")?;
-    report::tell("unshare(CLONE_NEWCGROUP)   where I am is \"/\" for me");
+    report::trace("unshare(CLONE_NEWCGROUP)   where I am is \"/\" for me");
     Ok(())
 }
 
 impl Cgroup {
     /// The files that [`join`] takes.
-    pub fn entrances(&self) -> &[PathBuf] {
-        &self.plan.entrances
+    pub fn procs_files(&self) -> &[PathBuf] {
+        &self.plan.procs_files
     }
 
     /// Says so if the kernel killed in here because the limit of memory was reached. A process that the kernel kills dies
     /// of SIGKILL as if anybody had sent it; only this counter tells.
     /// To be called before the drop, which takes the counter along with the directory.
-    pub fn tell_oom(&self) {
+    pub fn report_oom(&self) {
         let (Some(file), Some(bytes)) = (&self.plan.oom_counter, self.memory) else { return };
         let text = fs::read_to_string(file).unwrap_or_default();
         let count = text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok());
         // Limits that were reached and could be helped are counted elsewhere (max, in memory.events): at this
         // one somebody died.
         let kills: u64 = count.unwrap_or(0);
-        report::tell(format!("read {}: oom_kill {kills}", file.display()));
+        report::trace(format!("read {}: oom_kill {kills}", file.display()));
         let limit = match bytes {
             bytes if bytes % (1 << 20) == 0 => format!("{} MiB", bytes >> 20),
             bytes => format!("{bytes} bytes"),
@@ -224,7 +226,7 @@ impl Cgroup {
     }
 }
 
-/// For the keeper, which asks until it is done: a directory with processes in it, or with cgroups that they made, is
+/// For the supervisor, which asks until it is done: a directory with processes in it, or with cgroups that they made, is
 /// EBUSY.
 /// rmdir and not a removal of what is in it: the files are the kernel's and go with the directory.
 fn remove(directory: &Path) -> io::Result<()> {
@@ -258,7 +260,7 @@ fn write(file: &Path, value: &str, hint: &'static str) -> Result<()> {
 /// rules can tell what; hence the hints.
 fn check(result: io::Result<()>, call: String, hint: &'static str) -> Result<()> {
     let Err(error) = result else {
-        report::tell(call);
+        report::trace(call);
         return Ok(());
     };
     let hint = match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {

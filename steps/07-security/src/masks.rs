@@ -84,6 +84,6 @@ fn make_read_only(tree: &Path) -> Result<()> {
         libc::syscall(libc::SYS_mount_setattr, libc::AT_FDCWD, path.as_ptr(), flags, &raw const attr, size)
     };
     Errno::result(done).with_context(call)?;
-    report::tell(call());
+    report::trace(call());
     Ok(())
 }

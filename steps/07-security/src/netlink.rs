@@ -101,10 +101,10 @@ impl Socket {
     }
 
     /// Sends these in one piece and waits until each is answered. What the kernel said beside yes: the messages, without
-    /// the first 16 bytes. `call` is for the story, or for the error.
+    /// the first 16 bytes. `call` is for the trace, or for the error.
     pub fn call(&mut self, call: &str, messages: Vec<Message>) -> Result<Vec<Vec<u8>>> {
         let answers = self.ask(messages).with_context(|| call.to_owned())?;
-        report::tell(call);
+        report::trace(call);
         Ok(answers)
     }
 

@@ -37,8 +37,8 @@ use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 
-use crate::keeper::Keeper;
 use crate::report;
+use crate::supervisor::Supervisor;
 
 /// The directories of a stack. Dropped, those that were made for it are gone.
 /// Whose the directories are matters: an overlay checks access twice, once as on any file system for whoever
@@ -52,11 +52,11 @@ pub struct Overlay {
 }
 
 /// A directory that goes when we do.
-/// Upper may hold anything that a program has made, so it is removed by a keeper (keeper.rs), as cgroups are:
+/// Upper may hold anything that a program has made, so it is removed by a supervisor (supervisor.rs), as cgroups are:
 /// the kernel removes no files for those who have ended.
 pub struct Scratch {
     pub dir: PathBuf,
-    _keeper: Keeper,
+    _supervisor: Supervisor,
 }
 
 /// An entry of upper, as `--diff` shows it: A for added, C for changed, D for deleted.
@@ -97,7 +97,7 @@ pub fn prepare(lowers: Vec<PathBuf>, changes: Option<&Path>, name: &str) -> Resu
     for name in ["upper", "work", "merged"] {
         make(&overlay.dir.join(name))?;
     }
-    report::tell(format!("mkdir({}), and in it upper, work and merged", overlay.dir.display()));
+    report::trace(format!("mkdir({}), and in it upper, work and merged", overlay.dir.display()));
     // The root of merged is that of upper.
     let open = Permissions::from_mode(0o755);
     fs::set_permissions(overlay.dir.join("upper"), open).context("chmod(upper)")?;
@@ -117,9 +117,9 @@ pub fn scratch(name: &str) -> Result<Scratch> {
     }
     let dir = place.join(format!("{name}-{}", secret()?));
     // As with cgroups the one who removes is there before that which is to be removed.
-    let keeper = Keeper::start(std::slice::from_ref(&dir), remove)?;
+    let supervisor = Supervisor::start(std::slice::from_ref(&dir), remove)?;
     DirBuilder::new().mode(0o700).create(&dir).with_context(|| format!("mkdir({})", dir.display()))?;
-    Ok(Scratch { dir, _keeper: keeper })
+    Ok(Scratch { dir, _supervisor: supervisor })
 }
 
 /// What nobody can guess. In /tmp anybody may make anything, a link to a directory of ours for instance, by the name that
@@ -149,15 +149,15 @@ fn make(dir: &Path) -> Result<()> {
 }
 
 impl Overlay {
-    /// What has been changed, by path: in the story, and as a list on stdout for who has asked for it.
-    pub fn tell_changes(&self, list: bool) -> Result<()> {
+    /// What has been changed, by path: in the trace, and as a list on stdout for who has asked for it.
+    pub fn report_changes(&self, list: bool) -> Result<()> {
         let mut changes = Vec::new();
         self.collect(Path::new(""), &mut changes)
             .with_context(|| format!("read {}/upper", self.dir.display()))?;
         // A directory is listed in no order at all.
         changes.sort_by(|one, other| one.path.cmp(&other.path));
         for Change { letter, path, kind } in changes {
-            report::tell(format!("upper{}   {kind}", path.display()));
+            report::trace(format!("upper{}   {kind}", path.display()));
             if list {
                 // Somebody may have read enough.
                 let _ = writeln!(io::stdout(), "{letter} {}", path.display());
@@ -185,7 +185,7 @@ impl Overlay {
             changes.push(Change { letter, path: Path::new("/").join(&path), kind: kind(&upper, &found) });
             // A program may have taken from itself the right to look into its own directory.
             if found.is_dir() && self.collect(&path, changes).is_err() {
-                report::tell(format!("cannot look into {}", upper.display()));
+                report::trace(format!("cannot look into {}", upper.display()));
             }
         }
         Ok(())
@@ -204,7 +204,7 @@ fn is_whiteout(found: &Metadata) -> bool {
     found.file_type().is_char_device() && found.rdev() == 0
 }
 
-/// How an entry of upper looks on disk, for the story.
+/// How an entry of upper looks on disk, for the trace.
 /// Copy-up is of whole files, whatever has changed: one byte of a gigabyte, or only the mode. (With metacopy=on
 /// the kernel leaves the data where it is until it is written to; as root, and not by default.)
 fn kind(path: &Path, found: &Metadata) -> String {
@@ -263,7 +263,7 @@ pub fn mount_at(dir: &Path, lowers: &[String]) -> Result<PathBuf> {
             }
         },
     )?;
-    report::tell(call);
+    report::trace(call);
     Ok(merged)
 }
 
@@ -290,7 +290,7 @@ fn hint(errno: Errno, upper: &Path, work: &Path) -> Option<&'static str> {
         Errno::EINVAL => {
             Some("hint: the file system of the changes may be none that holds an overlay's: NFS is not")
         }
-        Errno::EPERM => Some("hint: overlays for ordinary users came with Linux 5.11"),
+        Errno::EPERM => Some("hint: overlays for unprivileged users came with Linux 5.11"),
         Errno::ENODEV => Some("hint: this kernel has no overlay file system: modprobe overlay"),
         Errno::EBUSY => Some("hint: another overlay has these directories: does it still run?"),
         _ => None,
@@ -302,7 +302,7 @@ fn hint(errno: Errno, upper: &Path, work: &Path) -> Option<&'static str> {
 /// After root's containers this is root removing what a stranger has made. rm -r has been caught by that trick;
 /// what is held by a descriptor is still the same directory, whatever has become of its name.
 fn remove(dir: &Path) -> io::Result<()> {
-    // O_NOFOLLOW and O_DIRECTORY: a link where the directory was is ENOTDIR, and the keeper tries again.
+    // O_NOFOLLOW and O_DIRECTORY: a link where the directory was is ENOTDIR, and the supervisor tries again.
     let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;
     let opened = File::options().read(true).custom_flags(flags).open(dir)?;
     let held = PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd()));

@@ -1,4 +1,4 @@
-//! The lesson, proved: what root and an ordinary user may not any more, what they still may, and that it cannot be undone.
+//! The lesson, proved: what root and an unprivileged user may not any more, what they still may, and that it cannot be undone.
 
 use lesson_lab::images::{Layout, busybox};
 use lesson_lab::{Lab, Running, wait_for};
@@ -42,7 +42,7 @@ fn the_escape_that_the_step_before_permits_fails() {
         let Some((_, disk)) = both(&lab, &[], "mknod /disk b 7 0; ls /disk") else { return };
         assert!(disk.contains("Operation not permitted") && disk.contains("/disk: No such file"), "{disk}");
         let (_, switch) = both(&lab, &[], "true >>/proc/sys/kernel/core_pattern").unwrap();
-        // An ordinary user is stopped by the file's owner, before anybody looks at the mount.
+        // An unprivileged user is stopped by the file's owner, before anybody looks at the mount.
         let reason = if lab.is_machines_root() { "Read-only file system" } else { "Permission denied" };
         assert!(switch.contains(reason), "{switch}");
         let (_, memory) = both(
@@ -235,7 +235,7 @@ fn what_the_steps_before_have_shown_still_holds() {
         for by in [Signal::SIGTERM, Signal::SIGKILL] {
             let mut running = lab.start(&["run", &image, "/bin/sh", "-c", "echo ready; sleep 60"]);
             assert_eq!(running.line(), "ready");
-            assert!(running.told.contains("mkdir("), "the control");
+            assert!(running.trace.contains("mkdir("), "the control");
             signal(&running, by);
             running.assert_nothing_left();
             wait_for("the directories to be gone", || lab.left().is_empty());

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use ureq::Agent;
 
 /// For a page to become what a test waits for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Without the switches that reach for the network, and where root may run it.
 const FLAGS: [&str; 10] = [
@@ -63,7 +63,7 @@ impl Browser {
             .context("starting chromedriver")?;
         let port = port(&mut driver);
         let agent =
-            Agent::config_builder().timeout_global(Some(PATIENCE * 2)).http_status_as_error(false).build();
+            Agent::config_builder().timeout_global(Some(TIMEOUT * 2)).http_status_as_error(false).build();
         let mut browser = Self { agent: agent.into(), url: String::new(), driver, profile };
         browser.url = format!("http://127.0.0.1:{}/session", port?);
         let mut flags: Vec<_> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
@@ -92,7 +92,7 @@ impl Browser {
 
     /// Runs it again until it returns true.
     pub fn wait_for(&self, script: &str) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while self.run(script)? != json!(true) {
             if Instant::now() > deadline {
                 bail!("never true: {script}");

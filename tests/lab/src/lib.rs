@@ -1,4 +1,4 @@
-//! Where a lesson's program is tried: as root and as an ordinary user, in a directory and namespaces of the test's own.
+//! Where a lesson's program is tried: as root and as an unprivileged user, in a directory and namespaces of the test's own.
 //!
 //! ```text
 //! lib         a lab for each user: its directory, its programs run to their end
@@ -29,10 +29,10 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::Uid;
 
-pub use running::{PATIENCE, Running, is_alive, wait_for};
+pub use running::{Running, TIMEOUT, is_alive, wait_for};
 
 /// In no user database, so that nothing on the machine is theirs.
-const ORDINARY: u32 = 54321;
+const UNPRIVILEGED: u32 = 54321;
 
 /// Whatever hangs in a test ends with SIGALRM after so many seconds, which is far more than anything takes.
 const MOST_SECONDS: u32 = 60;
@@ -54,7 +54,7 @@ pub struct Ended {
     pub code: Option<i32>,
 }
 
-/// A lab for root and one for an ordinary user; without root only for whoever we are.
+/// A lab for root and one for an unprivileged user; without root only for whoever we are.
 pub fn everyone(program: &str) -> Vec<Lab> {
     // In the virtual machine with cgroup v2 it is elsewhere than where it was built.
     let named = std::env::var("STEP_PROGRAM");
@@ -65,10 +65,10 @@ pub fn everyone(program: &str) -> Vec<Lab> {
         true => labs.push(Lab::new(program, me)),
         false => skip("the half of this test that needs root"),
     }
-    let ordinary = if me.is_root() { Uid::from_raw(ORDINARY) } else { me };
+    let ordinary = if me.is_root() { Uid::from_raw(UNPRIVILEGED) } else { me };
     match why_not(ordinary) {
         None => labs.push(Lab::new(program, ordinary)),
-        Some(why) => skip(&format!("the half of this test that needs an ordinary user: {why}")),
+        Some(why) => skip(&format!("the half of this test that needs an unprivileged user: {why}")),
     }
     labs
 }
@@ -99,7 +99,7 @@ impl Lab {
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("lesson-{}-{n}", std::process::id()));
         fs::create_dir(&dir).expect("a directory of the test's own");
-        // The build directory may lie where an ordinary user cannot go. By cp, because a file that another thread's
+        // The build directory may lie where an unprivileged user cannot go. By cp, because a file that another thread's
         // child still holds open for writing cannot be executed (ETXTBSY).
         let copy = dir.join(Path::new(program).file_name().expect("a program has a name"));
         assert!(Command::new("cp").arg(program).arg(&copy).status().expect("cp runs").success());
@@ -235,7 +235,7 @@ fn ended(output: std::io::Result<Output>) -> Ended {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        // What a killed program has left to its keeper may be going at this very moment.
+        // What a killed program has left to its supervisor may be going at this very moment.
         for _ in 0..100 {
             open_up(&self.dir);
             if fs::remove_dir_all(&self.dir).is_ok() {

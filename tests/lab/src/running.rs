@@ -5,50 +5,54 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long a test waits for what has to happen: on a busy machine a second is nothing.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a test waits for an event. It is long because other work may keep the machine busy.
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A program that runs, and the process it cloned.
 pub struct Running {
     pub child: Child,
     pub inside: i32,
-    /// What it had told by then.
-    pub told: String,
-    story: BufReader<ChildStderr>,
+    /// What it had traced when it cloned that process.
+    pub trace: String,
+    stderr: BufReader<ChildStderr>,
     out: BufReader<ChildStdout>,
 }
 
 impl Running {
-    /// Starts a program that tells its story, and waits until it has told which process it cloned.
+    /// Starts a program with `-v` and waits until its trace names the process that it cloned.
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
-        let mut story = BufReader::new(child.stderr.take().expect("piped"));
-        let mut told = String::new();
+        let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let mut trace = String::new();
         let inside = loop {
-            assert_ne!(story.read_line(&mut told).expect("text"), 0, "it ended before it cloned: {told}");
-            let line = told.lines().last().unwrap_or_default();
+            assert_ne!(stderr.read_line(&mut trace).expect("text"), 0, "it ended before it cloned: {trace}");
+            let line = trace.lines().last().unwrap_or_default();
             if line.contains("clone(") {
                 break line.rsplit("= ").next().and_then(|pid| pid.trim().parse().ok()).expect("a pid");
             }
         };
         let out = BufReader::new(child.stdout.take().expect("piped"));
-        Self { child, inside, told, story, out }
+        Self { child, inside, trace, stderr, out }
     }
 
-    /// Reads the story on until a line has `words` in it.
-    pub fn wait_until_told(&mut self, words: &str) -> String {
-        let mut told = String::new();
-        while !told.contains(words) {
-            assert_ne!(self.story.read_line(&mut told).expect("text"), 0, "never told {words:?}: {told}");
+    /// Reads more of the trace, until a line has `words` in it.
+    pub fn wait_for_trace(&mut self, words: &str) -> String {
+        let mut trace = String::new();
+        while !trace.contains(words) {
+            assert_ne!(
+                self.stderr.read_line(&mut trace).expect("text"),
+                0,
+                "never traced {words:?}: {trace}"
+            );
         }
-        told
+        trace
     }
 
     /// The next line that the program inside prints.
     pub fn line(&mut self) -> String {
         let mut line = String::new();
         if self.out.read_line(&mut line).expect("text") == 0 {
-            let _ = self.story.read_to_string(&mut line);
+            let _ = self.stderr.read_to_string(&mut line);
             panic!("it ended: {line}");
         }
         line.trim_end().to_owned()
@@ -76,7 +80,7 @@ pub fn is_alive(pid: i32) -> bool {
 pub fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
     let started = Instant::now();
     while !happened() {
-        assert!(started.elapsed() < PATIENCE, "waited {} s for {what}", PATIENCE.as_secs());
+        assert!(started.elapsed() < TIMEOUT, "waited {} s for {what}", TIMEOUT.as_secs());
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -1,7 +1,7 @@
 //! One table of what the lessons can do. A row holds for every step from its own on, and for hull; the step before must
 //! fail it, or it would not be what the lesson adds.
 //!
-//! As root, and as an ordinary user where the feature is one that they have, in the scenario's own mount and network
+//! As root, and as an unprivileged user where the feature is one that they have, in the scenario's own mount and network
 //! namespaces. What only root has is a limit where nobody has delegated a cgroup, a bridge, and a device to be kept from.
 
 use std::fs;

@@ -119,8 +119,8 @@ const MUTANTS: [Mutant; 30] = [
     mutant(
         3,
         "cgroups.rs",
-        "entrances.iter().try_for_each(|file| write(Path::new(file), \"0\", \"hint: is the cgroup still there?\"))?;",
-        "let _ = entrances;",
+        "procs_files.iter().try_for_each(|file| write(Path::new(file), \"0\", \"hint: is the cgroup still there?\"))?;",
+        "let _ = procs_files;",
         &["a_hog_is_killed_at_its_limit_and_the_reader_is_told_why", "a_fork_bomb_stops_at_its_limit"],
     ),
     mutant(
@@ -132,7 +132,7 @@ const MUTANTS: [Mutant; 30] = [
     ),
     mutant(
         3,
-        "keeper.rs",
+        "supervisor.rs",
         "directories.iter().for_each(|directory| clear(directory, remove));",
         "let _ = (clear, directories, remove);",
         &["nothing_stays_whatever_the_end"],
@@ -362,7 +362,7 @@ fn try_out(copy: &Copy, mutant: &Mutant) -> Result<(), String> {
     let built = copy.test(mutant.step, &[], false);
     let (began, before) = (Instant::now(), cgroups());
     let tested = copy.test(mutant.step, mutant.seen_by, true);
-    if mutant.module == "keeper.rs" {
+    if mutant.module == "supervisor.rs" {
         // Its own are what it is there to leave.
         cgroups()
             .iter()

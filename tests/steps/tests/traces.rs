@@ -93,12 +93,12 @@ fn sequence(text: &str, scenario: &Scenario) -> Vec<String> {
         let is_another = call.as_ref().is_some_and(|call| call.contains('…') && calls.last() == Some(call));
         calls.extend(call.filter(|_| !is_another));
     }
-    // A cable goes with its namespace or is taken away by the keeper, whichever comes first.
+    // A veth pair goes with its namespace or is taken away by the supervisor, whichever comes first.
     if let Some(bridge) = calls.iter().position(|call| call == "sendto(RTM_GETLINK)") {
-        let is_cable = |number: usize, call: &str| number < bridge && call == "sendto(RTM_DELLINK)";
+        let is_veth = |number: usize, call: &str| number < bridge && call == "sendto(RTM_DELLINK)";
         let numbered = calls.into_iter().enumerate();
-        calls = numbered.filter(|(number, call)| !is_cable(*number, call)).map(|(_, call)| call).collect();
-        // One socket for the cable and one for the bridge, unless the kernel came in between and the keeper asked again.
+        calls = numbered.filter(|(number, call)| !is_veth(*number, call)).map(|(_, call)| call).collect();
+        // One socket for the veth pair and one for the bridge, unless the kernel came in between and the supervisor asked again.
         let mut sockets = 0;
         calls.retain(|call| {
             sockets = if call.starts_with("socket(") { sockets + 1 } else { 0 };
@@ -258,7 +258,7 @@ fn the_first_step_is_a_clone_an_exec_and_a_name() {
 
 #[test]
 fn an_ordinary_user_has_a_user_namespace_more() {
-    compare(1, "-ordinary", Some(54321), &["run", "/usr/bin/true"]);
+    compare(1, "-unprivileged", Some(54321), &["run", "/usr/bin/true"]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! What a process sees with each set of namespaces of its own, for the book's interactive page: two terminals, five
-//! switches, root or an ordinary user. Everything the page shows has been printed by a kernel, here.
+//! switches, root or an unprivileged user. Everything the page shows has been printed by a kernel, here.
 //!
 //! ```text
 //! lab.sh      as root, in a lab: a network, a neighbour, a cgroup          (Shell of transcripts)
@@ -119,7 +119,7 @@ impl Setting {
         if self.on == 0 {
             return String::new();
         }
-        // An ordinary user has no power over any namespace but those of a user namespace of their own.
+        // An unprivileged user has no power over any namespace but those of a user namespace of their own.
         let user = if self.root { "" } else { " --user --map-root-user" };
         let flags: String = self.switches().map(|(_, flags)| format!(" {flags}")).collect();
         format!("unshare{user}{flags}")

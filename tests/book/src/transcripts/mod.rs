@@ -2,7 +2,7 @@
 //!
 //! ````text
 //! ```console
-//! $ step-01-uts run hostname           as an ordinary user; after `#` as root
+//! $ step-01-uts run hostname           as an unprivileged user; after `#` as root
 //! box
 //! $ echo $$
 //! <pid>                                a hole: a number here, see `compare`

@@ -7,7 +7,7 @@ fn outside(run: &Run) -> Result<ExitCode> {
     // What the inside has to know crosses as one argument, a toy version of the config.json of real runtimes.
     let config = json!({ "hostname": run.hostname, "command": run.command });
     let child = namespaces::spawn(flags, &config)?;
-    namespaces::tell_changes(child.pid());
+    namespaces::report_changes(child.pid());
     if idmap::is_needed() {
         idmap::write(child.pid())?;
     }
@@ -16,7 +16,7 @@ fn outside(run: &Run) -> Result<ExitCode> {
     // how it ends.
     SigSet::from_iter([Signal::SIGINT, Signal::SIGQUIT]).thread_block().context("sigprocmask")?;
     let status = waitpid(pid, None).with_context(|| format!("waitpid({pid})"))?;
-    report::tell(format!("waitpid({pid}) = {status:?}"));
+    report::trace(format!("waitpid({pid}) = {status:?}"));
     Ok(match status {
         WaitStatus::Exited(_, code) => ExitCode::from(code as u8),
         // What every shell does with a death by signal n.

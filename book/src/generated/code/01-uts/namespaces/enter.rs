@@ -27,6 +27,6 @@ pub fn enter(pid: i32) -> Result<()> {
     }
     // All at once: the kernel takes the user namespace first, so that its powers count for the others (setns(2)).
     nix::sched::setns(&pidfd, flags).with_context(|| format!("setns({pid}, {})", names(flags)))?;
-    report::tell(format!("setns({pid}, {})", names(flags)));
+    report::trace(format!("setns({pid}, {})", names(flags)));
     Ok(())
 }

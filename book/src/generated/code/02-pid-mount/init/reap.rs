@@ -8,7 +8,7 @@ fn reap(child: Pid) -> Result<Option<u8>> {
             status => status.context("waitpid(any)")?,
         };
         let whose = if status.pid() == Some(child) { "" } else { "   an orphan" };
-        report::tell(format!("waitpid(any) = {status:?}{whose}"));
+        report::trace(format!("waitpid(any) = {status:?}{whose}"));
         match status {
             // An exit code has eight bits. What a shell makes of a death by signal is a number above 128, and
             // everybody has followed.

@@ -19,7 +19,7 @@ pub fn serve(signals: &SignalFd, child: Pid) -> Result<ExitCode> {
             Signal::SIGTSTP if is_from_kernel => raise(Signal::SIGSTOP).context("raise(SIGSTOP)")?,
             _ if is_from_kernel => {}
             signal => {
-                report::tell(format!("kill({child}, {signal})"));
+                report::trace(format!("kill({child}, {signal})"));
                 // It may have ended a moment ago: then it is reaped next.
                 let _ = kill(child, signal);
             }

@@ -8,6 +8,6 @@ pub fn detach() -> Result<()> {
     // the rest.
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
         .context("mount(/, MS_REC | MS_PRIVATE)")?;
-    report::tell("mount(/, MS_REC | MS_PRIVATE)");
+    report::trace("mount(/, MS_REC | MS_PRIVATE)");
     Ok(())
 }

@@ -15,11 +15,11 @@ pub fn pivot(root: &Path) -> Result<()> {
         };
         error.context("pivot_root(., .)")
     })?;
-    report::tell(format!("pivot_root({}, ., old on top)", root.display()));
+    report::trace(format!("pivot_root({}, ., old on top)", root.display()));
     // The top of the two is the old one. Lazily: it is busy, if only with our own working directory.
     // With MNT_DETACH the kernel takes the whole tree off at once and frees each mount when its last user has gone.
     umount2(".", MntFlags::MNT_DETACH).context("umount2(., MNT_DETACH)")?;
-    report::tell("umount2(., MNT_DETACH)   the old root is gone");
+    report::trace("umount2(., MNT_DETACH)   the old root is gone");
     // The working directory was the old root's; what has none that leads anywhere begins at the new one.
     nix::unistd::chdir("/").context("chdir(/)")
 }

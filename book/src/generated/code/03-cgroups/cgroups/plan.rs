@@ -1,7 +1,7 @@
 fn plan(mount: &Path, limits: &Limits, name: &str) -> Result<Plan> {
     let hint = "hint: this part of the tree is not delegated to you. Ask for one that is:\n      \
                 systemd-run --user --scope -p Delegate=yes THIS-PROGRAM run …";
-    // Root's go to the top; an ordinary user owns, if anything, the cgroup that they are in.
+    // Root's go to the top; an unprivileged user owns, if anything, the cgroup that they are in.
     // Who has been given a cgroup (delegation, in the words of cgroup-v2.rst) owns its directory and may make
     // others in it. Limits above hold for all of these together, so nothing is lost by letting people do so.
     let parent = if nix::unistd::geteuid().is_root() { mount.to_owned() } else { mount.join(own_path()?) };
@@ -45,7 +45,7 @@ fn plan(mount: &Path, limits: &Limits, name: &str) -> Result<Plan> {
             .map(|_| (directory.join("memory.swap.max"), "0".into()))
             .into_iter()
             .collect(),
-        entrances: vec![directory.join("cgroup.procs")],
+        procs_files: vec![directory.join("cgroup.procs")],
         oom_counter: limits.memory.map(|_| directory.join("memory.events")),
         directories: vec![directory],
         hint,

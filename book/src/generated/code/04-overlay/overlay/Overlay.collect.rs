@@ -17,7 +17,7 @@ fn collect(&self, below: &Path, changes: &mut Vec<Change>) -> io::Result<()> {
         changes.push(Change { letter, path: Path::new("/").join(&path), kind: kind(&upper, &found) });
         // A program may have taken from itself the right to look into its own directory.
         if found.is_dir() && self.collect(&path, changes).is_err() {
-            report::tell(format!("cannot look into {}", upper.display()));
+            report::trace(format!("cannot look into {}", upper.display()));
         }
     }
     Ok(())

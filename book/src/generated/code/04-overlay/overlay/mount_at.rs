@@ -28,6 +28,6 @@ pub fn mount_at(dir: &Path, lowers: &[String]) -> Result<PathBuf> {
             }
         },
     )?;
-    report::tell(call);
+    report::trace(call);
     Ok(merged)
 }

@@ -11,7 +11,7 @@ fn get(&mut self, path: &str) -> Result<impl Read + use<>> {
         answer = self.ask(&url)?;
     }
     let status = answer.status();
-    report::tell(format!("GET {url}   {status}"));
+    report::trace(format!("GET {url}   {status}"));
     // A status is all that one gets for a reason: what is in the body is each registry's own.
     let hint = match status.as_u16() {
         200 => return Ok(answer.into_body().into_reader()),

@@ -11,7 +11,7 @@ pub fn limit(program: &mut Command, keep: Option<Vec<String>>) -> Result<()> {
         caps::drop(None, CapSet::Bounding, **capability)
             .with_context(|| format!("prctl(PR_CAPBSET_DROP, {capability})"))?;
     }
-    report::tell(format!("prctl(PR_CAPBSET_DROP), {} times   left: {}", gone.len(), names.join(" ")));
+    report::trace(format!("prctl(PR_CAPBSET_DROP), {} times   left: {}", gone.len(), names.join(" ")));
     // Empty by default; whoever started us may have filled them, as systemd does with AmbientCapabilities=.
     caps::clear(None, CapSet::Ambient).context("prctl(PR_CAP_AMBIENT_CLEAR_ALL)")?;
     caps::clear(None, CapSet::Inheritable).context("capset(inheritable)")?;

@@ -6,4 +6,4 @@
 //!   ends                                     ◀──────────────────────────── connect, Go
 //!                                 execve ─────────────────────────────────▶ end of file, or Failed
 //! ```
-//! The messages are those of the pair ([`crate::protocol`]).
+//! The messages are those of the pair (`protocol.rs`).

@@ -1,7 +1,7 @@
 //! Packet filtering and address translation, by nf_tables over nfnetlink.
 //!
-//! The rules are written once and stay ([`base`]). Containers come and go as elements of the sets that the rules look
-//! things up in ([`sets`]), each in one transaction ([`batch`]), so that a published port costs the same whether there
+//! The rules are written once and stay (`ruleset`). Containers come and go as elements of the sets that the rules look
+//! things up in (`sets`), each in one transaction (`batch`), so that a published port costs the same whether there
 //! are none or thousands.
 //!
 //! ```text

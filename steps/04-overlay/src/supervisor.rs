@@ -20,12 +20,12 @@ use crate::report;
 
 /// Dropped, what it keeps is removed.
 /// The writing end of the pipe is open in this process and nowhere else. That is what "we are alive" means here.
-pub struct Keeper {
+pub struct Supervisor {
     pid: Pid,
     lifeline: Option<OwnedFd>,
 }
 
-impl Keeper {
+impl Supervisor {
     /// To be started before the directories are made, with the signals blocked.
     /// Why a process and not only Drop? Drop runs when an error is passed up or all is done, but neither
     /// SIGKILL nor the kernel's own killer waits for it. Why not clear up at the next start? Perhaps there is none.
@@ -37,7 +37,7 @@ impl Keeper {
             ForkResult::Child => {
                 // Out of reach of what the terminal sends.
                 let _ = setsid();
-                // Nothing but the pipe stays open: a writing end that we held would keep a keeper waiting for ever, be
+                // Nothing but the pipe stays open: a writing end that we held would keep a supervisor waiting for ever, be
                 // it this one or the one before.
                 let _ = dup2_stdin(&reader);
                 // SAFETY: by number; and this process never gets to drop the values that own some of them.
@@ -56,7 +56,7 @@ impl Keeper {
 fn clear(directory: &Path, remove: fn(&Path) -> io::Result<()>) {
     for _ in 0..10_000 {
         match remove(directory) {
-            Ok(()) => return report::tell(format!("removed {}", directory.display())),
+            Ok(()) => return report::trace(format!("removed {}", directory.display())),
             // Never made.
             Err(error) if error.kind() == ErrorKind::NotFound => return,
             // Most often EBUSY: the kernel frees a dead process's memory before it takes it off the list.
@@ -66,7 +66,7 @@ fn clear(directory: &Path, remove: fn(&Path) -> io::Result<()>) {
     report::say(format_args!("error: {} could not be removed", directory.display()));
 }
 
-impl Drop for Keeper {
+impl Drop for Supervisor {
     fn drop(&mut self) {
         // The end of file is the order to begin; the wait makes sure that all is gone when our prompt is back.
         drop(self.lifeline.take());
