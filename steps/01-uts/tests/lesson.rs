@@ -36,7 +36,7 @@ fn the_inside_has_a_name_of_its_own_and_the_hosts_is_untouched() {
 }
 
 #[test]
-fn an_ordinary_user_is_root_inside_and_nobody_special_outside() {
+fn an_unprivileged_user_is_root_inside_and_nobody_special_outside() {
     for lab in everyone().iter().filter(|lab| !lab.is_root()) {
         assert_eq!(lab.run(&["run", "--", "id", "-u"]).stdout, "0");
         let map = lab.run(&["run", "--", "cat", "/proc/self/uid_map"]).stdout;
@@ -109,7 +109,7 @@ fn entering_where_one_is_already_or_a_dead_process_is_explained() {
 }
 
 #[test]
-fn an_ordinary_user_cannot_enter_what_root_has_made() {
+fn an_unprivileged_user_cannot_enter_what_root_has_made() {
     let labs = everyone();
     let [root, ordinary] = &labs[..] else { return lesson_lab::skip("it takes two users") };
     let running = root.start(&["run", "--", "sleep", "60"]);

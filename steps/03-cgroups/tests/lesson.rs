@@ -203,7 +203,7 @@ fn a_cgroup_that_cannot_be_finished_is_taken_back() {
 }
 
 #[test]
-fn an_ordinary_user_without_a_delegated_part_is_told_how_to_get_one() {
+fn an_unprivileged_user_without_a_delegated_part_is_told_how_to_get_one() {
     for lab in everyone().iter().filter(|lab| !lab.is_root()) {
         let refused = lab.run(&["run", "--memory", "64m", "true"]);
         assert_eq!(refused.code, Some(125));

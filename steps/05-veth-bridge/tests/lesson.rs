@@ -147,7 +147,7 @@ fn a_container_does_not_reach_what_listens_on_the_hosts_loopback() {
 }
 
 #[test]
-fn an_ordinary_user_gets_lo_and_is_told_and_a_port_is_refused_with_the_reason() {
+fn an_unprivileged_user_gets_lo_and_is_told_and_a_port_is_refused_with_the_reason() {
     for lab in everyone().iter().filter(|lab| !lab.is_root()) {
         let quiet = lab.run(&["run", "true"]);
         assert_eq!((quiet.code, quiet.stderr.lines().count()), (Some(0), 1), "{quiet:?}");
@@ -161,7 +161,7 @@ fn an_ordinary_user_gets_lo_and_is_told_and_a_port_is_refused_with_the_reason() 
 }
 
 #[test]
-fn in_a_bottle_an_ordinary_user_has_all_of_it() {
+fn in_a_bottle_an_unprivileged_user_has_all_of_it() {
     for lab in everyone() {
         let script = format!(
             "ip link set lo up; $P run -p 8080:80 -- sh -c \"$0\" & c=$!

@@ -65,9 +65,9 @@ pub fn everyone(program: &str) -> Vec<Lab> {
         true => labs.push(Lab::new(program, me)),
         false => skip("the half of this test that needs root"),
     }
-    let ordinary = if me.is_root() { Uid::from_raw(UNPRIVILEGED) } else { me };
-    match why_not(ordinary) {
-        None => labs.push(Lab::new(program, ordinary)),
+    let unprivileged = if me.is_root() { Uid::from_raw(UNPRIVILEGED) } else { me };
+    match why_not(unprivileged) {
+        None => labs.push(Lab::new(program, unprivileged)),
         Some(why) => skip(&format!("the half of this test that needs an unprivileged user: {why}")),
     }
     labs

@@ -51,7 +51,7 @@ const MUTANTS: [Mutant; 30] = [
         "idmap.rs",
         "write_map(pid, \"setgroups\", \"deny\")?;",
         "",
-        &["an_ordinary_user_is_root_inside_and_nobody_special_outside"],
+        &["an_unprivileged_user_is_root_inside_and_nobody_special_outside"],
     ),
     mutant(
         1,

@@ -257,7 +257,7 @@ fn the_first_step_is_a_clone_an_exec_and_a_name() {
 }
 
 #[test]
-fn an_ordinary_user_has_a_user_namespace_more() {
+fn an_unprivileged_user_has_a_user_namespace_more() {
     compare(1, "-unprivileged", Some(54321), &["run", "/usr/bin/true"]);
 }
 

@@ -1,10 +1,10 @@
 //! docker's `daemon.json`, and registries.conf of format 1, as other engines have left them on a machine.
 
-mod registry_world;
+mod fake_registry;
 
+use fake_registry::{Content, tar};
 use hull_test_support::{Outcome, Scenario};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use registry_world::{Content, tar};
 
 /// `/etc/docker` of this test, in its own mount namespace and in nothing of the machine's, until it is dropped.
 struct Configured;

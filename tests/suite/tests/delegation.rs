@@ -1,4 +1,4 @@
-//! Limits when hull does not own the whole machine: an ordinary user in a delegated cgroup, and hull in a container.
+//! Limits when hull does not own the whole machine: an unprivileged user in a delegated cgroup, and hull in a container.
 //! Only cgroup v2 can be delegated, so these run in the virtual machine.
 
 use std::fs;

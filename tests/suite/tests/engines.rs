@@ -3,13 +3,13 @@
 
 #[path = "engines/client.rs"]
 mod client;
-#[path = "engines/house.rs"]
-mod house;
+#[path = "engines/sandbox.rs"]
+mod sandbox;
 
 use client::Client;
-use house::House;
 use hull_test_support::outcome::eventually;
 use hull_test_support::{fixtures, program, skip};
+use sandbox::Sandbox;
 use serde_json::json;
 
 /// Ends with 9 on SIGTERM.
@@ -37,7 +37,7 @@ fn podman_runs_its_containers_and_pods() {
         return;
     }
     let tar = fixtures::busybox();
-    let Some(h) = House::start() else { return };
+    let Some(h) = Sandbox::start() else { return };
     let (root, run, tmp, parent) = (h.path("root"), h.path("run"), h.path("tmp"), h.cgroup_parent());
     let global = ["podman", "--root", &root, "--runroot", &run, "--tmpdir", &tmp, "--storage-driver", "vfs"];
     let more = ["--cgroup-manager", "cgroupfs", "--events-backend", "none", "--runtime", oci()];
@@ -88,7 +88,7 @@ fn serves_and_stops(engine: &Client<'_>, paused: &str) {
     let serve = "mkdir /www; echo served > /www/index.html; httpd -h /www; ".to_owned() + UNTIL_TERM;
     engine.run(&["-d", "--name", "web", "-p", "8080:80", "busybox", "sh", "-c", &serve]).ok();
     eventually("the published port answers", || {
-        engine.house.run(&["busybox", "wget", "-qO-", "http://127.0.0.1:8080/"]).stdout == "served\n"
+        engine.sandbox.run(&["busybox", "wget", "-qO-", "http://127.0.0.1:8080/"]).stdout == "served\n"
     });
     assert_eq!(engine.call(&["exec", "web", "sh", "-c", "echo inside; exit 3"]).code(), 3);
     let mut tty = engine.in_terminal(&["exec", "-it", "web", "sh", "-c", "tty; exit 4"]);
@@ -111,7 +111,7 @@ fn dockerd_runs_its_containers_and_services() {
         return;
     }
     let tar = fixtures::busybox();
-    let Some(h) = House::start() else { return };
+    let Some(h) = Sandbox::start() else { return };
     let socket = format!("unix://{}", h.path("docker.sock"));
     let runtime = format!("hull={}", oci());
     let (data, exec, pid, parent) = (h.path("data"), h.path("exec"), h.path("pid"), h.cgroup_parent());
@@ -128,7 +128,7 @@ fn dockerd_runs_its_containers_and_services() {
     limits_and_restarts(&docker);
     applies_security_options(&docker);
     keeps_a_service(&docker);
-    house::terminate(&mut dockerd);
+    sandbox::terminate(&mut dockerd);
     h.end(&[]);
 }
 
@@ -164,7 +164,7 @@ fn applies_security_options(docker: &Client<'_>) {
     assert_eq!(effective.ok(), "CapEff:\t0000000000000000");
     let policy = json!({"defaultAction": "SCMP_ACT_ALLOW",
         "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}]});
-    let option = format!("seccomp={}", docker.house.write("policy.json", &policy));
+    let option = format!("seccomp={}", docker.sandbox.write("policy.json", &policy));
     let refused = docker.run(&["--rm", "--security-opt", &option, "busybox", "mkdir", "/x"]);
     assert!(refused.stderr.contains("not permitted"), "{refused}");
     let many =
@@ -174,7 +174,7 @@ fn applies_security_options(docker: &Client<'_>) {
 }
 
 fn keeps_a_service(docker: &Client<'_>) {
-    let h = docker.house;
+    let h = docker.sandbox;
     docker.call(&["swarm", "init", "--advertise-addr", "127.0.0.1"]).ok();
     let service = ["service", "create", "-q", "-d", "--name", "svc", "--replicas", "3", "--network", "host"];
     docker.call(&[&service[..], &["--stop-grace-period", "0s", "busybox", "sleep", "1000"]].concat()).ok();
@@ -203,7 +203,7 @@ fn containerd_keeps_its_tasks_over_a_restart() {
         return;
     }
     let archive = fixtures::by_skopeo("oci-archive", "busybox:latest").expect("an archive");
-    let Some(h) = House::start() else { return };
+    let Some(h) = Sandbox::start() else { return };
     let (root, state, socket) = (h.path("root"), h.path("state"), h.path("sock"));
     let config = format!(
         "version = 2\nroot = {root:?}\nstate = {state:?}\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n\
@@ -252,6 +252,6 @@ fn containerd_keeps_its_tasks_over_a_restart() {
     eventually("it has stopped", || ctr(&["task", "ls"]).stdout.contains("STOPPED"));
     assert!(ctr(&["task", "rm", "two"]).stderr.contains("code 9"), "its exit code outlives the daemon too");
     ctr(&["container", "rm", "two"]).ok();
-    house::terminate(&mut daemon);
+    sandbox::terminate(&mut daemon);
     h.end(&[]);
 }

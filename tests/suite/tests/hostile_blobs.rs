@@ -1,13 +1,13 @@
 //! Blobs that are others, end early, never end or grow: nothing of them is kept that is not right, and what is right is not
 //! fetched again.
 
-mod registry_world;
+mod fake_registry;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fake_registry::{Content, MANIFEST, fails_with, gzip, noise, pull, simple, tar};
 use hull_test_support::server::{Body, Reply, Request};
 use hull_test_support::{Scenario, Terminal};
-use registry_world::{Content, MANIFEST, fails_with, gzip, noise, pull, simple, tar};
 
 fn is_layer(request: &Request, content: &Content) -> bool {
     let digest = request.path.rsplit('/').next().unwrap_or_default();
@@ -135,7 +135,7 @@ fn a_terminal_shows_a_bar_for_each_layer() {
         content.image("1", &[tar(&[("x", &noise(2_000_000, 3))]), tar(&[("y", &noise(2_000_000, 5))])]);
     let short = |at: usize| manifest["layers"][at]["digest"].as_str().unwrap()[7..19].to_owned();
     let server = content.serve(|request, content| {
-        let bytes = registry_world::layer_asked(request, content)?;
+        let bytes = fake_registry::layer_asked(request, content)?;
         Some(Reply::with(200, Body::Slow(bytes, std::time::Duration::from_millis(3))))
     });
     let name = format!("{}/x:1", server.host);

@@ -1,13 +1,13 @@
 //! Registries that lie, stall and lead astray with what they say: an error that says so, and nothing in the store.
 
-mod registry_world;
+mod fake_registry;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fake_registry::{Content, INDEX, MANIFEST, fails_with, nothing_visible, pull, simple, tar};
 use hull_test_support::Scenario;
 use hull_test_support::server::{Body, Reply, Request, Server};
-use registry_world::{Content, INDEX, MANIFEST, fails_with, nothing_visible, pull, simple, tar};
 use serde_json::json;
 
 #[test]
@@ -129,7 +129,7 @@ fn indexes_lead_to_an_image_in_a_few_steps() {
         let (_, bytes) = content.manifests[&inner].clone();
         let kind = if inner == "1" { MANIFEST } else { INDEX };
         let platform = json!({ "architecture": "amd64", "os": "linux" });
-        let entry = json!({ "mediaType": kind, "digest": registry_world::digest(&bytes), "size": bytes.len(), "platform": platform });
+        let entry = json!({ "mediaType": kind, "digest": fake_registry::digest(&bytes), "size": bytes.len(), "platform": platform });
         let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [entry] });
         inner = content.tag("deep", INDEX, &index);
     }
@@ -147,7 +147,7 @@ fn indexes_lead_to_an_image_in_a_few_steps() {
     fails_with(&t, content, circle, "asked for the manifest");
     let mut foreign = simple();
     let (_, bytes) = foreign.manifests["1"].clone();
-    let entry = |arch: &str| json!({ "mediaType": MANIFEST, "digest": registry_world::digest(&bytes), "size": bytes.len(), "platform": { "architecture": arch, "os": "linux" } });
+    let entry = |arch: &str| json!({ "mediaType": MANIFEST, "digest": fake_registry::digest(&bytes), "size": bytes.len(), "platform": { "architecture": arch, "os": "linux" } });
     let index =
         json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [entry("s390x"), entry("riscv64")] });
     foreign.tag("1", INDEX, &index);

@@ -1,14 +1,14 @@
 //! What can be done with images that are here: commit, diff, export, history, tree, layers, save, filters.
 
-mod registry_world;
+mod fake_registry;
 
 use std::path::Path;
 use std::process::Command;
 
+use fake_registry::{Content, MANIFEST, digest, gzip, tar};
 use hull_test_support::outcome::{run, run_with_input, wrapped};
 use hull_test_support::peers::Dockerd;
 use hull_test_support::{Scenario, skip};
-use registry_world::{Content, MANIFEST, digest, gzip, tar};
 use serde_json::json;
 
 #[test]
@@ -70,7 +70,7 @@ fn commit_freezes_a_container_that_runs() {
 }
 
 #[test]
-fn an_ordinary_user_commits_too() {
+fn an_unprivileged_user_commits_too() {
     let Some(t) = Scenario::rootless() else { return };
     t.busybox();
     t.ok(&[

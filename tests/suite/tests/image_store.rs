@@ -1,14 +1,14 @@
 //! The store of images: thousands of names, damage, kills, and what other programs read in it.
 
-mod registry_world;
+mod fake_registry;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use fake_registry::tar;
 use hull_test_support::damage::{DAMAGES, damage};
 use hull_test_support::outcome::{run, wrapped};
 use hull_test_support::{Scenario, skip};
-use registry_world::tar;
 use serde_json::Value;
 
 fn import(t: &Scenario, name: &str, content: &str) -> String {

@@ -97,7 +97,7 @@ fn a_seccomp_policy_of_the_users_own_is_obeyed() {
 }
 
 #[test]
-fn an_ordinary_user_inside_may_ping_and_bind_low_ports() {
+fn an_unprivileged_user_inside_may_ping_and_bind_low_ports() {
     let Some(t) = Scenario::with_busybox() else { return };
     let range =
         "cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/net/ipv4/ping_group_range; id -G";

@@ -3,12 +3,12 @@
 //! Both are written here as their specifications have them (containerd/stargz-snapshotter, `docs/estargz.md`;
 //! containers/storage, `docs/containers-storage-zstd-chunked.md`); podman's own are in `same_trees.rs`.
 
-mod registry_world;
+mod fake_registry;
 
 use std::io::Write;
 
+use fake_registry::{Content, MANIFEST, digest, gzip, noise, tar};
 use hull_test_support::Scenario;
-use registry_world::{Content, MANIFEST, digest, gzip, noise, tar};
 use serde_json::{Value, json};
 
 const FILES: [(&str, u64); 3] = [("bin/large", 300_000), ("etc/small", 10), ("etc/empty", 0)];

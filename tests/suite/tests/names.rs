@@ -1,4 +1,4 @@
-//! Names on networks: who is found by which, from where, and who answers for the rest of the world.
+//! Names on networks: who is found by which, from where, and who answers for the rest of the fixture.
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::time::Duration;

@@ -1,10 +1,10 @@
 //! `hull-oci` does what an OCI runtime does: a bundle's life, and nothing of it left when it is over.
 
 #[allow(dead_code, reason = "each suite uses its part")]
-mod oci_world;
+mod oci_fixture;
 
 use hull_test_support::outcome::eventually;
-use oci_world::World;
+use oci_fixture::Fixture;
 use serde_json::{Value, json};
 
 /// Ends with 7 on SIGTERM, as PID 1 must ask for it.
@@ -12,7 +12,7 @@ const UNTIL_TERM: &str = "trap 'exit 7' TERM; touch /listens; echo started; whil
 
 #[test]
 fn a_container_is_created_started_killed_and_deleted() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["sh", "-c", UNTIL_TERM]));
     let pid_file = w.path("pid");
     w.detached(&["create", "--bundle", "bundle", "--pid-file", pid_file.to_str().unwrap(), "box"]).ok();
@@ -40,7 +40,7 @@ fn a_container_is_created_started_killed_and_deleted() {
 
 #[test]
 fn a_container_that_was_never_started_can_be_killed() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["sleep", "1000"]));
     w.detached(&["create", "--bundle", "bundle", "box"]).ok();
     w.oci(&["kill", "box", "KILL"]).ok();
@@ -53,7 +53,7 @@ fn a_container_that_was_never_started_can_be_killed() {
 
 #[test]
 fn a_program_that_cannot_be_executed_is_told_by_start() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.write("bundle/rootfs/script", &json!("no #! line"));
     let script = w.path("bundle/rootfs/script");
     std::fs::set_permissions(script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
@@ -67,7 +67,7 @@ fn a_program_that_cannot_be_executed_is_told_by_start() {
 
 #[test]
 fn run_ends_with_the_exit_code_and_leaves_nothing() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     for (script, code) in [("exit 0", 0), ("exit 7", 7), ("sh -c 'kill -9 $$'; exit $?", 137)] {
         w.bundle(&w.config(&["sh", "-c", script]));
         assert_eq!(w.oci(&["run", "--bundle", "bundle", "box"]).code(), code, "{script}");
@@ -84,7 +84,7 @@ fn run_ends_with_the_exit_code_and_leaves_nothing() {
 
 #[test]
 fn run_ends_well_when_somebody_else_deletes_the_container() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["sleep", "1000"]));
     for _ in 0..10 {
         let running =
@@ -99,7 +99,7 @@ fn run_ends_well_when_somebody_else_deletes_the_container() {
 
 #[test]
 fn run_passes_signals_on() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["sh", "-c", UNTIL_TERM]));
     let running = hull_test_support::Running::start(&mut w.command(&["run", "--bundle", "bundle", "box"]));
     eventually("it runs", || w.oci(&["state", "box"]).stdout.contains("running"));
@@ -113,7 +113,7 @@ fn run_passes_signals_on() {
 
 #[test]
 fn exec_runs_another_process_inside() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["sleep", "1000"]));
     w.detached(&["run", "--detach", "--bundle", "bundle", "box"]).ok();
     assert_eq!(w.oci(&["exec", "box", "sh", "-c", "exit 5"]).code(), 5);
@@ -156,7 +156,7 @@ fn exec_runs_another_process_inside() {
 
 #[test]
 fn an_id_is_one_name_and_nobody_elses() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["sleep", "1000"]));
     for id in ["../x", ".", "..", "a/b", "", "a b", "ä", &"x".repeat(256)] {
         for verb in ["create", "state", "start", "delete"] {
@@ -173,7 +173,7 @@ fn an_id_is_one_name_and_nobody_elses() {
 
 #[test]
 fn a_create_that_fails_leaves_nothing() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let good = w.config(&["sleep", "1000"]);
     let with = |pointer: &str, value: Value| {
         let mut config = good.clone();
@@ -220,7 +220,7 @@ fn a_create_that_fails_leaves_nothing() {
 
 #[test]
 fn anothers_cgroup_is_not_taken() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["sleep", "1000"]));
     w.detached(&["run", "--detach", "--bundle", "bundle", "first"]).ok();
     let told = w.detached(&["create", "--bundle", "bundle", "second"]);
@@ -231,7 +231,7 @@ fn anothers_cgroup_is_not_taken() {
 
 #[test]
 fn a_cgroup_that_waits_for_its_container_is_taken() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["sleep", "1000"]));
     let controller = if hull_test_support::cgroups::is_v2("freezer") { "" } else { "freezer" };
     let frozen = |directory: &std::path::Path, is: bool| {
@@ -264,7 +264,7 @@ fn a_cgroup_that_waits_for_its_container_is_taken() {
 
 #[test]
 fn a_killed_create_is_cleared_by_delete() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["sleep", "1000"]));
     for delay in 0..25 {
         let file = std::fs::File::create(w.path("out")).unwrap();
@@ -280,7 +280,7 @@ fn a_killed_create_is_cleared_by_delete() {
 
 #[test]
 fn a_damaged_state_is_named_and_can_be_deleted() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["sleep", "1000"]));
     for text in [Some("{\"format\": 1, \"id\""), Some(""), Some("{\"format\": 99}"), None] {
         w.detached(&["create", "--bundle", "bundle", "box"]).ok();
@@ -301,7 +301,7 @@ fn a_damaged_state_is_named_and_can_be_deleted() {
 
 #[test]
 fn list_and_state_have_what_engines_look_for() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     assert_eq!(w.oci(&["list", "--format", "json"]).ok(), "[]");
     let mut config = w.config(&["sleep", "1000"]);
     config["annotations"] = json!({"com.example.key": "value"});
@@ -323,7 +323,7 @@ fn list_and_state_have_what_engines_look_for() {
 
 #[test]
 fn features_say_what_is_applied() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let features: Value = serde_json::from_str(w.oci(&["features"]).ok()).unwrap();
     assert_eq!(features["ociVersionMin"], "1.0.0");
     assert_eq!(features["hooks"].as_array().unwrap().len(), 6);
@@ -340,7 +340,7 @@ fn features_say_what_is_applied() {
 
 #[test]
 fn the_example_bundle_runs() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&json!({}));
     assert!(w.oci(&["spec", "--bundle", "bundle"]).fails(1).contains("config.json"));
     std::fs::remove_file(w.path("bundle/config.json")).unwrap();
@@ -358,7 +358,7 @@ fn the_example_bundle_runs() {
 
 #[test]
 fn a_container_is_paused_resumed_and_limited() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["sleep", "1000"]));
     w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
     assert!(w.oci(&["resume", "box"]).fails(1).contains("running"));
@@ -393,7 +393,7 @@ fn a_container_is_paused_resumed_and_limited() {
 
 #[test]
 fn errors_are_in_the_log_in_the_form_engines_read() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let log = w.path("log.json");
     w.oci(&["--log", log.to_str().unwrap(), "--log-format", "json", "state", "nobody"]).fails(1);
     let line: Value = serde_json::from_str(&std::fs::read_to_string(&log).unwrap()).unwrap();
@@ -406,14 +406,14 @@ fn errors_are_in_the_log_in_the_form_engines_read() {
 
 #[test]
 fn a_terminal_is_handed_over_at_the_console_socket() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let mut config = w.config(&["sh", "-c", "tty; read line; echo got $line"]);
     config["process"]["terminal"] = json!(true);
     config["process"]["consoleSize"] = json!({"height": 33, "width": 99});
     w.bundle(&config);
     let (listener, socket) = w.console_socket();
     w.detached(&["create", "--bundle", "bundle", "--console-socket", &socket, "box"]).ok();
-    let mut console = oci_world::Console::accept(&listener);
+    let mut console = oci_fixture::Console::accept(&listener);
     w.oci(&["start", "box"]).ok();
     console.expect("/dev/pts/0");
     console.type_in("hello\n");
@@ -424,15 +424,15 @@ fn a_terminal_is_handed_over_at_the_console_socket() {
     config["process"]["args"] = json!(["sleep", "1000"]);
     w.bundle(&config);
     w.detached(&["run", "-d", "--bundle", "bundle", "--console-socket", &socket, "box"]).ok();
-    let _kept = oci_world::Console::accept(&listener);
+    let _kept = oci_fixture::Console::accept(&listener);
     w.detached(&["exec", "-d", "-t", "--console-socket", &socket, "box", "sh", "-c", "stty size; sleep 1"])
         .ok();
-    oci_world::Console::accept(&listener).expect("33 99");
+    oci_fixture::Console::accept(&listener).expect("33 99");
 }
 
 #[test]
 fn run_in_the_foreground_is_a_terminal() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let mut config = w.config(&["sh"]);
     config["process"]["terminal"] = json!(true);
     w.bundle(&config);
@@ -454,7 +454,7 @@ fn run_in_the_foreground_is_a_terminal() {
 
 #[test]
 fn descriptors_are_kept_only_when_asked() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["sh", "-c", "echo kept >&3; echo fourth >&4"]));
     let mut shell = std::process::Command::new("sh");
     let script = "exec 3>three 4>four; exec \"$@\" > out 2>&1";
@@ -470,7 +470,7 @@ fn descriptors_are_kept_only_when_asked() {
 
 #[test]
 fn a_root_may_be_deeper_than_a_sockets_name() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["sh", "-c", "echo ran"]));
     let deep = w.path("d".repeat(150));
     let deep = deep.to_str().unwrap();

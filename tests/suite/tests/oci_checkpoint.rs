@@ -2,22 +2,22 @@
 //! machine has a kernel that CRIU works on.
 
 #[allow(dead_code, reason = "each suite uses its part")]
-mod oci_world;
+mod oci_fixture;
 
 use std::io::{BufRead, BufReader};
 use std::process::{ChildStdout, Command, Stdio};
 
 use hull_test_support::Running;
 use hull_test_support::outcome::{eventually, eventually_some};
-use oci_world::{Console, World};
+use oci_fixture::{Console, Fixture};
 use serde_json::{Value, json};
 
 /// Counts in its memory and says where it is.
 const COUNT: &str = "i=0; while true; do i=$((i+1)); echo $i > /count; sleep 0.1; done";
 
-/// A world where CRIU works. In another one what it would have shown is that nothing happens.
-fn world() -> Option<World> {
-    let w = World::start()?;
+/// A fixture where CRIU works. In another one what it would have shown is that nothing happens.
+fn fixture() -> Option<Fixture> {
+    let w = Fixture::start()?;
     // CRIU tries connections out.
     hull_sys::process::loopback_up().expect("the scenario's own loopback");
     let checked = Command::new("criu").arg("check").stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -40,30 +40,30 @@ fn world() -> Option<World> {
     None
 }
 
-fn count(w: &World) -> Option<u64> {
+fn count(w: &Fixture) -> Option<u64> {
     std::fs::read_to_string(w.path("bundle/rootfs/count")).ok()?.trim().parse().ok()
 }
 
 /// It counts, and has come so far.
 #[track_caller]
-fn counted_past(w: &World, least: u64) -> u64 {
+fn counted_past(w: &Fixture, least: u64) -> u64 {
     eventually_some("it counts", || count(w).filter(|count| *count > least))
 }
 
-fn pid(w: &World, id: &str) -> i64 {
+fn pid(w: &Fixture, id: &str) -> i64 {
     w.state(id)["pid"].as_i64().expect("a pid")
 }
 
 /// With its stdout as a pipe, which a restored container gets another one for.
 #[track_caller]
-fn piped(w: &World, args: &[&str]) -> BufReader<ChildStdout> {
+fn piped(w: &Fixture, args: &[&str]) -> BufReader<ChildStdout> {
     let mut child = w.command(args).stdout(Stdio::piped()).spawn().expect("hull-oci runs");
     assert!(child.wait().expect("it ends").success());
     BufReader::new(child.stdout.take().expect("a pipe"))
 }
 
 /// With a volume, masks, limits and rights: what a container has in practice.
-fn config(w: &World, script: &str) -> Value {
+fn config(w: &Fixture, script: &str) -> Value {
     std::fs::create_dir_all(w.path("volume")).unwrap();
     std::fs::write(w.path("volume/file"), "from outside").unwrap();
     let mut config = w.config(&["sh", "-c", script]);
@@ -87,7 +87,7 @@ fn config(w: &World, script: &str) -> Value {
 
 #[test]
 fn a_container_goes_on_where_it_was() {
-    let Some(w) = world() else { return };
+    let Some(w) = fixture() else { return };
     std::fs::create_dir(w.path("bundle/rootfs/real")).unwrap();
     std::os::unix::fs::symlink("real", w.path("bundle/rootfs/linked")).unwrap();
     let script =
@@ -147,7 +147,7 @@ fn a_container_goes_on_where_it_was() {
 
 #[test]
 fn a_checkpoint_can_be_a_copy() {
-    let Some(w) = world() else { return };
+    let Some(w) = fixture() else { return };
     let mut config = w.config(&["sh", "-c", COUNT]);
     w.bundle(&config);
     w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
@@ -188,7 +188,7 @@ fn a_checkpoint_can_be_a_copy() {
 
 #[test]
 fn a_checkpoint_is_shorter_after_one_of_memory() {
-    let Some(w) = world() else { return };
+    let Some(w) = fixture() else { return };
     w.bundle(&w.config(&["sh", "-c", COUNT]));
     w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
     let reached = counted_past(&w, 2);
@@ -210,7 +210,7 @@ fn a_checkpoint_is_shorter_after_one_of_memory() {
 
 #[test]
 fn a_terminal_comes_back() {
-    let Some(w) = world() else { return };
+    let Some(w) = fixture() else { return };
     let mut config = w.config(&["sh", "-c", "while read -r line; do echo \"got $line\"; done"]);
     config["process"]["terminal"] = json!(true);
     w.bundle(&config);
@@ -233,7 +233,7 @@ fn a_terminal_comes_back() {
 /// As in a pod, whose first container has them.
 #[test]
 fn namespaces_of_somebody_else_are_joined_again() {
-    let Some(w) = world() else { return };
+    let Some(w) = fixture() else { return };
     let mut pod = Running::start(Command::new("unshare").args(["-n", "-i", "-u", "sleep", "1000"]));
     let link = |pid: i64, kind: &str| std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok();
     let theirs = i64::from(pod.pid());
@@ -264,9 +264,9 @@ fn namespaces_of_somebody_else_are_joined_again() {
 
 #[test]
 fn what_cannot_be_brought_back_leaves_nothing() {
-    let Some(w) = world() else { return };
+    let Some(w) = fixture() else { return };
     let mut config = w.config(&["sh", "-c", COUNT]);
-    oci_world::in_user_namespace(&mut config);
+    oci_fixture::in_user_namespace(&mut config);
     w.bundle(&config);
     w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
     assert!(w.oci(&["checkpoint", "box"]).fails(1).contains("user namespace"));
@@ -311,7 +311,7 @@ fn what_cannot_be_brought_back_leaves_nothing() {
 /// Whatever this machine has: the words come from another criu.
 #[test]
 fn a_criu_that_is_not_fit_touches_nothing() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["sh", "-c", COUNT]));
     w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
     let before = w.state("box");

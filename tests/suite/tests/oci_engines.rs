@@ -1,19 +1,19 @@
 //! What engines and scripts read of `hull-oci`, and find in the places where runc has it: texts, exit codes, hooks.
 
 #[allow(dead_code, reason = "each suite uses its part")]
-mod oci_world;
+mod oci_fixture;
 
-use oci_world::World;
+use oci_fixture::Fixture;
 use serde_json::json;
 
-fn running(w: &World) {
+fn running(w: &Fixture) {
     w.bundle(&w.config(&["sleep", "1000"]));
     w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
 }
 
 #[test]
 fn errors_are_in_the_words_that_engines_compare() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     running(&w);
     let told = w.detached(&["create", "--bundle", "bundle", "box"]);
     assert!(told.fails(1).contains("container with given ID already exists"), "{told}");
@@ -42,7 +42,7 @@ fn errors_are_in_the_words_that_engines_compare() {
 
 #[test]
 fn a_program_that_cannot_run_is_told_of_as_the_kernel_does() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     running(&w);
     std::fs::write(w.path("bundle/rootfs/run.sh"), "#!/nowhere\n").unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -53,7 +53,7 @@ fn a_program_that_cannot_run_is_told_of_as_the_kernel_does() {
 
 #[test]
 fn a_created_container_is_deleted_without_force() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["sleep", "1000"]));
     w.detached(&["create", "--bundle", "bundle", "box"]).ok();
     w.oci(&["delete", "box"]).ok();
@@ -62,7 +62,7 @@ fn a_created_container_is_deleted_without_force() {
 
 #[test]
 fn debug_tells_the_steps_on_stderr_or_in_the_log_alone() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["true"]));
     let run = |global: &[&str]| {
         let told = w.oci(&[global, &["run", "--bundle", "bundle", "box"]].concat());
@@ -84,7 +84,7 @@ fn debug_tells_the_steps_on_stderr_or_in_the_log_alone() {
 
 #[test]
 fn help_and_version_name_the_program_as_it_was_called() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     std::os::unix::fs::symlink(hull_test_support::program::hull_oci(), w.path("runc")).unwrap();
     let runc = |words: &[&str]| {
         hull_test_support::outcome::run(std::process::Command::new(w.path("runc")).args(words))
@@ -100,7 +100,7 @@ fn help_and_version_name_the_program_as_it_was_called() {
 
 #[test]
 fn hooks_run_where_runc_runs_them() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let mut config = w.config(&["true"]);
     let hook = |script: &str| json!([{"path": "/bin/sh", "args": ["sh", "-c", script]}]);
     let out = w.path("cwd").display().to_string();
@@ -125,22 +125,22 @@ fn hooks_run_where_runc_runs_them() {
 
 #[test]
 fn a_pidfd_goes_to_the_socket_that_asks_for_it() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["sleep", "1000"]));
     let (listener, socket) = w.console_socket();
     w.detached(&["run", "-d", "--bundle", "bundle", "--pidfd-socket", &socket, "box"]).ok();
-    let pid = |console: oci_world::Console| console.pid_of_pidfd();
-    assert_eq!(pid(oci_world::Console::accept(&listener)), w.state("box")["pid"].as_i64().unwrap());
+    let pid = |console: oci_fixture::Console| console.pid_of_pidfd();
+    assert_eq!(pid(oci_fixture::Console::accept(&listener)), w.state("box")["pid"].as_i64().unwrap());
     let file = w.path("pid");
     let file = file.to_str().unwrap();
     w.detached(&["exec", "-d", "--pid-file", file, "--pidfd-socket", &socket, "box", "sleep", "999"]).ok();
-    let told = pid(oci_world::Console::accept(&listener));
+    let told = pid(oci_fixture::Console::accept(&listener));
     assert_eq!(told.to_string(), std::fs::read_to_string(file).unwrap());
 }
 
 #[test]
 fn an_empty_path_is_a_new_namespace() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let mut config = w.config(&["sh", "-c", "echo $$"]);
     for namespace in config["linux"]["namespaces"].as_array_mut().unwrap() {
         namespace["path"] = json!("");
@@ -152,7 +152,7 @@ fn an_empty_path_is_a_new_namespace() {
 /// pivot_root(2) refuses on an initial ramdisk. Here strace(1) has it refuse.
 #[test]
 fn a_root_that_cannot_be_put_away_is_moved_over_where_that_is_asked() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let Some(strace) = hull_test_support::skip::find_program("strace") else {
         return hull_test_support::skip::skip("strace is not installed");
     };
@@ -180,7 +180,7 @@ fn a_root_that_cannot_be_put_away_is_moved_over_where_that_is_asked() {
 
 #[test]
 fn what_a_container_froze_below_its_cgroup_dies_with_it() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     if hull_test_support::cgroups::is_v2("freezer") {
         return hull_test_support::skip::skip("cgroup v2 kills what is frozen");
     }
@@ -202,10 +202,10 @@ fn what_a_container_froze_below_its_cgroup_dies_with_it() {
 
 #[test]
 fn a_user_namespace_sees_cgroups_without_a_namespace_of_them() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let mut config =
         w.config(&["sh", "-c", "test -r /sys/fs/cgroup/cgroup.procs || ls /sys/fs/cgroup/*/cgroup.procs"]);
-    oci_world::in_user_namespace(&mut config);
+    oci_fixture::in_user_namespace(&mut config);
     let mounts = config["mounts"].as_array_mut().unwrap();
     mounts.push(json!({"destination": "/sys", "type": "sysfs", "source": "sysfs"}));
     let options = json!(["nosuid", "noexec", "nodev", "ro"]);

@@ -1,22 +1,22 @@
 //! The flags of `hull-oci`: all that runc has, and what those do that the other suites have no use for.
 
 #[allow(dead_code, reason = "each suite uses its part")]
-mod oci_world;
+mod oci_fixture;
 
 use std::process::{Command, Stdio};
 
 use hull_test_support::outcome::{self, eventually};
 use hull_test_support::{cgroups, skip};
-use oci_world::World;
+use oci_fixture::Fixture;
 use serde_json::{Value, json};
 
 /// A container that stays.
-fn running(w: &World, config: &Value) {
+fn running(w: &Fixture, config: &Value) {
     w.bundle(config);
     w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
 }
 
-fn pid(w: &World) -> i32 {
+fn pid(w: &Fixture) -> i32 {
     w.state("box")["pid"].as_i64().unwrap() as i32
 }
 
@@ -33,7 +33,7 @@ fn flags(help: &str) -> Vec<&str> {
 #[test]
 fn every_flag_of_runc_is_known() {
     let Some(runc) = skip::find_program("runc") else { return skip::skip("runc is not installed") };
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let help = |words: &[&str]| outcome::run(Command::new(&runc).args(words)).ok().to_owned();
     // What a checkpoint takes has a suite of its own.
     let verbs = [
@@ -58,7 +58,7 @@ fn every_flag_of_runc_is_known() {
 
 #[test]
 fn kill_all_reaches_every_process() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let script = "sh -c 'trap \"touch /term\" TERM; touch /ready; while :; do sleep 0.05; done' & \
         trap : TERM; while :; do sleep 0.05; done";
     running(&w, &w.config(&["sh", "-c", script]));
@@ -76,7 +76,7 @@ fn kill_all_reaches_every_process() {
 fn a_keyring_is_new_unless_asked() {
     // What /proc/keys shows are everybody's: whether one was made the calls say.
     let Some(strace) = skip::find_program("strace") else { return skip::skip("strace is not installed") };
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["true"]));
     for (flags, made) in [(&[][..], true), (&["--no-new-keyring"], false)] {
         let words = [&["run", "--bundle", "bundle"], flags, &["box"]].concat();
@@ -89,7 +89,7 @@ fn a_keyring_is_new_unless_asked() {
 
 #[test]
 fn orphans_are_somebody_elses_without_a_subreaper() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let mut config = w.config(&["sleep", "1000"]);
     // In the runtime's own pid namespace the runtime may be the father of orphans.
     let namespaces = config["linux"]["namespaces"].as_array_mut().unwrap();
@@ -114,7 +114,7 @@ fn orphans_are_somebody_elses_without_a_subreaper() {
 
 #[test]
 fn an_exec_has_no_more_rights_than_asked() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     running(&w, &w.config(&["sleep", "1000"]));
     let status = |words: &[&str]| {
         let all = [&["exec"], words, &["box", "grep", "NoNewPrivs", "/proc/self/status"]].concat();
@@ -135,7 +135,7 @@ fn an_exec_has_no_more_rights_than_asked() {
 
 #[test]
 fn a_paused_container_keeps_a_process_waiting() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     running(&w, &w.config(&["sleep", "1000"]));
     w.oci(&["pause", "box"]).ok();
     let mut exec = hull_test_support::Running::start(&mut w.command(&[
@@ -154,7 +154,7 @@ fn a_paused_container_keeps_a_process_waiting() {
 
 #[test]
 fn update_has_every_limit_of_runcs() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let mut config = w.config(&["sleep", "1000"]);
     // What a container has no cgroup for it cannot be given later.
     config["linux"]["resources"]["cpu"] = json!({"cpus": "0", "mems": "0"});
@@ -193,7 +193,7 @@ fn update_has_every_limit_of_runcs() {
 
 #[test]
 fn processes_are_shown_as_ps_is_asked_to() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     running(&w, &w.config(&["sleep", "1000"]));
     let table = w.oci(&["ps", "box"]);
     assert!(table.ok().contains("PID") && table.stdout.contains("sleep 1000"), "{table}");
@@ -204,7 +204,7 @@ fn processes_are_shown_as_ps_is_asked_to() {
 
 #[test]
 fn the_log_says_what_is_done_when_asked() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     running(&w, &w.config(&["sleep", "1000"]));
     let log = w.path("log.txt");
     let log = log.to_str().unwrap();
@@ -224,7 +224,7 @@ fn the_log_says_what_is_done_when_asked() {
 
 #[test]
 fn events_tell_that_memory_ran_out() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let hog = "while [ ! -e /go ]; do sleep 0.05; done; x=$(head -c 100m /dev/zero | tr '\\0' x); sleep 1000";
     let mut config = w.config(&["sh", "-c", hog]);
     config["linux"]["resources"]["memory"] = json!({"limit": 24 << 20, "swap": 24 << 20});

@@ -2,18 +2,18 @@
 //! that reaches for the runtime itself.
 
 #[allow(dead_code, reason = "each suite uses its part")]
-mod oci_world;
+mod oci_fixture;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hull_test_support::{inject, outcome, program};
 use nix::errno::Errno;
-use oci_world::World;
+use oci_fixture::Fixture;
 use serde_json::{Value, json};
 
 /// A configuration with one of everything that a failed create has to undo.
-fn config_with_everything(w: &World) -> Value {
+fn config_with_everything(w: &Fixture) -> Value {
     let mut config = w.config(&["sleep", "1000"]);
     std::fs::create_dir_all(w.path("volume")).unwrap();
     let volume = w.path("volume");
@@ -48,7 +48,7 @@ type Fatal = usize;
 /// A create that fails has removed what it made, and one that succeeds can be deleted.
 #[track_caller]
 fn assert_nothing_is_left_whichever_call_fails(
-    w: &World,
+    w: &Fixture,
     Sample { errno, first, step }: Sample,
     fatal: Fatal,
 ) {
@@ -76,7 +76,7 @@ fn assert_nothing_is_left_whichever_call_fails(
 /// The same for any other command: `before` it a container is made, and after it `delete --force` can remove all there is.
 #[track_caller]
 fn assert_no_panic_whichever_call_fails(
-    w: &World,
+    w: &Fixture,
     words: &[&str],
     sample: &Sample,
     before: impl Fn(),
@@ -96,21 +96,21 @@ fn assert_no_panic_whichever_call_fails(
     }
 }
 
-fn assert_nothing_left(w: &World, nth: usize, injected: &inject::Injected) {
+fn assert_nothing_left(w: &Fixture, nth: usize, injected: &inject::Injected) {
     let left = w.left_behind();
     assert!(left.is_empty(), "call {nth}, {injected:?}: {left:?}");
 }
 
 #[test]
 fn a_create_in_which_any_call_fails_leaves_nothing() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&config_with_everything(&w));
     assert_nothing_is_left_whichever_call_fails(&w, Sample { errno: Errno::ENOMEM, first: 1, step: 1 }, 250);
 }
 
 #[test]
 fn a_create_leaves_nothing_whatever_the_error() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&config_with_everything(&w));
     for (first, errno) in [Errno::EPERM, Errno::EINTR, Errno::EIO, Errno::EMFILE].into_iter().enumerate() {
         assert_nothing_is_left_whichever_call_fails(&w, Sample { errno, first: 1 + first, step: 17 }, 10);
@@ -119,7 +119,7 @@ fn a_create_leaves_nothing_whatever_the_error() {
 
 #[test]
 fn after_a_run_a_start_or_a_delete_in_which_a_call_fails_all_can_be_deleted() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let config = |args: &[&str]| {
         let mut config = config_with_everything(&w);
         config["process"]["args"] = json!(args);
@@ -150,7 +150,7 @@ fn after_a_run_a_start_or_a_delete_in_which_a_call_fails_all_can_be_deleted() {
 
 #[test]
 fn an_exec_that_fails_leaves_the_container_as_it_was() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["sleep", "1000"]));
     w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
     for (first, errno) in [Errno::ENOMEM, Errno::EPERM, Errno::EINTR].into_iter().enumerate() {
@@ -173,9 +173,9 @@ fn an_exec_that_fails_leaves_the_container_as_it_was() {
 
 #[test]
 fn nor_does_one_in_a_user_namespace() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let mut config = config_with_everything(&w);
-    oci_world::in_user_namespace(&mut config);
+    oci_fixture::in_user_namespace(&mut config);
     w.give_root_away();
     w.bundle(&config);
     assert_nothing_is_left_whichever_call_fails(&w, Sample { errno: Errno::ENOMEM, first: 1, step: 3 }, 80);
@@ -183,7 +183,7 @@ fn nor_does_one_in_a_user_namespace() {
 
 #[test]
 fn a_path_that_is_swapped_leads_nowhere_outside() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let (outside, rootfs) = (w.path("outside"), w.path("bundle/rootfs"));
     std::fs::create_dir(&outside).unwrap();
     std::fs::create_dir(rootfs.join("x")).unwrap();
@@ -227,7 +227,7 @@ fn a_container_cannot_write_to_the_runtime() {
     let directory = tempfile_for_the_copy();
     let copy = directory.join("hull-oci");
     std::fs::copy(program::hull_oci(), &copy).unwrap();
-    let Some(w) = World::of(&copy) else { return };
+    let Some(w) = Fixture::of(&copy) else { return };
     let before = std::fs::read(&copy).unwrap();
     let all = ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_SYS_ADMIN", "CAP_DAC_READ_SEARCH"];
     // Whatever comes by is opened for writing, by itself and by what is held of it.

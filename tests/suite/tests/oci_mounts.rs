@@ -1,27 +1,27 @@
 //! `hull-oci` and the file system that it builds: what is mounted where, in which order, and what it refuses to mount.
 
 #[allow(dead_code, reason = "each suite uses its part")]
-mod oci_world;
+mod oci_fixture;
 
 use std::os::unix::fs::{FileTypeExt, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hull_test_support::Outcome;
-use oci_world::World;
+use oci_fixture::Fixture;
 use serde_json::{Value, json};
 
 fn mounts(config: &mut Value) -> &mut Vec<Value> {
     config["mounts"].as_array_mut().unwrap()
 }
 
-fn bind(w: &World, source: &str, destination: &str, options: &[&str]) -> Value {
+fn bind(w: &Fixture, source: &str, destination: &str, options: &[&str]) -> Value {
     json!({"destination": destination, "type": "bind", "source": w.path(source), "options": options})
 }
 
 /// An image, or a volume that is mounted before, cannot redirect /proc by a symlink.
 #[test]
 fn the_kernels_file_systems_go_on_ordinary_directories_only() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     std::fs::create_dir_all(w.path("volume/there")).unwrap();
     for (name, kind) in [("proc", "proc"), ("sys", "sysfs")] {
         for target in ["/volume/there", "/nowhere", "/bin"] {
@@ -53,7 +53,7 @@ fn the_kernels_file_systems_go_on_ordinary_directories_only() {
 /// A bind mount of the host's /proc is as much the kernel's as a new one.
 #[test]
 fn the_hosts_proc_is_bound_on_an_ordinary_directory_only() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let mut config = w.config(&["true"]);
     mounts(&mut config)[0] =
         json!({"destination": "/proc", "type": "bind", "source": "/proc", "options": ["rbind"]});
@@ -67,7 +67,7 @@ fn the_hosts_proc_is_bound_on_an_ordinary_directory_only() {
 
 #[test]
 fn nothing_is_mounted_on_proc_or_into_it() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     std::fs::create_dir_all(w.path("volume/sys")).unwrap();
     std::fs::write(w.path("file"), "of ours\n").unwrap();
     symlink("/proc/sys", w.path("bundle/rootfs/link")).unwrap();
@@ -95,7 +95,7 @@ fn nothing_is_mounted_on_proc_or_into_it() {
 /// A race: another container swaps directories in a shared volume while this container is made.
 #[test]
 fn swapping_what_a_mount_goes_on_leads_no_terminal_elsewhere() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     for side in ["one", "other"] {
         std::fs::create_dir_all(w.path("volume").join(side).join("pts")).unwrap();
         std::fs::write(w.path("volume").join(side).join("console"), "").unwrap();
@@ -133,7 +133,7 @@ fn swapping_what_a_mount_goes_on_leads_no_terminal_elsewhere() {
 /// What is left uncovered would be open: only what is not there needs no cover.
 #[test]
 fn a_path_that_cannot_be_covered_is_an_error() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     std::fs::write(w.path("bundle/rootfs/file"), "").unwrap();
     symlink("/round", w.path("bundle/rootfs/round")).unwrap();
     for list in ["maskedPaths", "readonlyPaths"] {
@@ -152,7 +152,7 @@ fn a_path_that_cannot_be_covered_is_an_error() {
 
 #[test]
 fn masked_directories_are_empty_and_read_only_and_masked_files_the_null_device() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     for name in ["a", "b", "c"] {
         std::fs::create_dir_all(w.path("bundle/rootfs").join(name).join("secret")).unwrap();
     }
@@ -169,7 +169,7 @@ fn masked_directories_are_empty_and_read_only_and_masked_files_the_null_device()
 
 #[test]
 fn a_read_only_dev_is_filled_first() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let look = "test -c /dev/null && test -c /dev/pts/ptmx && test -e /dev/shm/below && echo filled; \
                 touch /dev/x /dev/shm/x 2>/dev/null && echo written; \
                 awk '$5==\"/dev\" || $5==\"/dev/shm\" {print substr($6, 1, 2)}' /proc/self/mountinfo";
@@ -185,7 +185,7 @@ fn a_read_only_dev_is_filled_first() {
 
 #[test]
 fn a_relative_destination_begins_at_the_root() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     std::fs::create_dir(w.path("volume")).unwrap();
     std::fs::write(w.path("volume/file"), "there\n").unwrap();
     let mut config = w.config(&["cat", "/a/b/file"]);
@@ -197,7 +197,7 @@ fn a_relative_destination_begins_at_the_root() {
 /// mount(8)'s words: `ro` is of the one mount, `rro` of all below it too.
 #[test]
 fn ro_is_of_one_mount_and_rro_of_all_below() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     std::fs::create_dir_all(w.path("volume/below")).unwrap();
     let flags = nix::mount::MsFlags::empty();
     nix::mount::mount(Some("t"), &w.path("volume/below"), Some("tmpfs"), flags, None::<&str>).unwrap();
@@ -214,7 +214,7 @@ fn ro_is_of_one_mount_and_rro_of_all_below() {
 /// As on every host whose first process is systemd.
 #[test]
 fn the_roots_propagation_is_as_asked_where_the_hosts_mounts_are_shared() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     nix::mount::mount(
         None::<&str>,
         "/",
@@ -245,7 +245,7 @@ fn the_roots_propagation_is_as_asked_where_the_hosts_mounts_are_shared() {
 /// Its files stay what they are, and the host's keep their owners.
 #[test]
 fn a_dev_that_is_bound_is_left_as_it_is() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     std::fs::create_dir(w.path("dev")).unwrap();
     let mut config = w.config(&["sh", "-c", "echo /dev/*"]);
     mounts(&mut config).retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/dev"));
@@ -257,7 +257,7 @@ fn a_dev_that_is_bound_is_left_as_it_is() {
 
 #[test]
 fn a_devices_owner_is_as_asked() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let mut config = w.config(&["stat", "-c", "%F %a %u:%g", "/dev/own"]);
     config["linux"]["devices"] = json!([{"path": "/dev/own", "type": "c", "major": 1, "minor": 3,
         "fileMode": 0o640, "uid": 12, "gid": 34}]);
@@ -269,7 +269,7 @@ fn a_devices_owner_is_as_asked() {
 /// Of a container in a user namespace too, which may not bind what others have mounted there, and with mapped ids.
 #[test]
 fn a_source_below_the_root_is_what_earlier_mounts_show() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let flags = |options: &[&str]| json!(options);
     for is_user in [false, true] {
         for is_mapped in [false, true] {
@@ -287,7 +287,7 @@ fn a_source_below_the_root_is_what_earlier_mounts_show() {
                 last["gidMappings"] = map;
             }
             if is_user {
-                oci_world::in_user_namespace(&mut config);
+                oci_fixture::in_user_namespace(&mut config);
                 w.give_root_away();
             }
             mounts(&mut config).extend([

@@ -1,12 +1,12 @@
 //! How a program of a container begins: its environment, its working directory, its processors, its filter.
 
 #[allow(dead_code, reason = "each suite uses its part")]
-mod oci_world;
+mod oci_fixture;
 
 use std::os::unix::fs::{PermissionsExt, chown};
 
 use hull_test_support::outcome::eventually;
-use oci_world::{World, as_user};
+use oci_fixture::{Fixture, as_user};
 use serde_json::{Value, json};
 
 /// What the C library calls before and after `main` of the smallest program, and write(2): no call of a runtime's but
@@ -35,7 +35,7 @@ const SMALL: &str = "#include <unistd.h>\nint main() { return write(1, \"ran\\n\
 /// Loaded last, a filter needs to allow what the program does and nothing of what comes before it.
 #[test]
 fn a_filter_needs_to_allow_execve_and_what_the_program_does() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let Some(()) = w.compile("small", SMALL) else { return };
     for no_new_privileges in [true, false] {
         for (uid, profile) in [(0, "ERRNO"), (1000, "ERRNO"), (0, "KILL_PROCESS")] {
@@ -56,7 +56,7 @@ fn a_filter_needs_to_allow_execve_and_what_the_program_does() {
 
 #[test]
 fn without_no_new_privs_the_program_has_no_right_of_the_loader() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     for uid in [0, 1000] {
         let mut config = w.config(&["grep", "-E", "Cap(Prm|Eff|Amb)|NoNewPrivs", "/proc/self/status"]);
         as_user(&mut config, uid);
@@ -73,7 +73,7 @@ fn without_no_new_privs_the_program_has_no_right_of_the_loader() {
 /// Programs of the bundle's that run inside are as confined as the container.
 #[test]
 fn hooks_inside_run_with_the_filter() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let mut config = w.config(&["true"]);
     config["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW",
         "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]});
@@ -86,7 +86,7 @@ fn hooks_inside_run_with_the_filter() {
 
 #[test]
 fn home_is_the_users_and_each_name_is_there_once() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     std::fs::write(w.path("bundle/rootfs/etc/passwd"), "root:x:0:0::/root:\nbob:x:1000:1000::/home/bob:\n")
         .unwrap();
     for (uid, env, expected) in [
@@ -117,7 +117,7 @@ fn home_is_the_users_and_each_name_is_there_once() {
 /// An /etc/passwd that leads outside the container's files is not read.
 #[test]
 fn home_is_read_from_the_containers_own_files_only() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     for target in ["/proc/kmsg", "/proc/self/environ", "/dev/zero", "../../../etc/passwd"] {
         let passwd = w.path("bundle/rootfs/etc/passwd");
         let _ = std::fs::remove_file(&passwd);
@@ -130,7 +130,7 @@ fn home_is_read_from_the_containers_own_files_only() {
 
 #[test]
 fn the_working_directory_is_entered_by_whoever_may() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     for (name, owner) in [("users", 1000), ("roots", 0)] {
         let directory = w.path("bundle/rootfs").join(name);
         std::fs::create_dir(&directory).unwrap();
@@ -166,7 +166,7 @@ fn the_working_directory_is_entered_by_whoever_may() {
 /// Since Linux 6.2 a process keeps the processors that its caller was bound to.
 #[test]
 fn the_callers_processors_are_not_the_containers() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let own = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)).unwrap();
     let of = |set: &nix::sched::CpuSet| {
         (0..nix::sched::CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap()).collect::<Vec<_>>()
@@ -190,7 +190,7 @@ fn the_callers_processors_are_not_the_containers() {
 
 #[test]
 fn a_hook_at_the_start_has_the_variables_of_the_program() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let mut config = w.config(&["true"]);
     config["process"]["env"] = json!(["PATH=/bin", "ONE=1", "ONE=2"]);
     let script = r#"[ "$ONE:$HOME" = 2:/root ] || { echo "$ONE:$HOME"; exit 1; }"#;
@@ -202,7 +202,7 @@ fn a_hook_at_the_start_has_the_variables_of_the_program() {
 /// A first process has no default actions: the kernel throws away what it has no handler for (pid_namespaces(7)).
 #[test]
 fn a_container_that_was_not_started_ends_by_a_signal() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["sleep", "100"]));
     for signal in ["TERM", "INT", "HUP"] {
         w.detached(&["create", "--bundle", "bundle", "box"]).ok();
@@ -222,7 +222,7 @@ fn a_container_that_was_not_started_ends_by_a_signal() {
 /// sched(7): SCHED_DEADLINE is neither inherited nor may its process fork, but with reset-on-fork.
 #[test]
 fn a_policy_that_is_not_inherited_reaches_an_execed_program() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["sleep", "100"]));
     w.detached(&["run", "--detach", "--bundle", "bundle", "box"]).ok();
     for (policy, flags, number) in
@@ -246,7 +246,7 @@ fn a_policy_that_is_not_inherited_reaches_an_execed_program() {
 
 #[test]
 fn processors_of_its_own_and_a_policy_for_all_are_told_apart() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let mut config = w.config(&["true"]);
     config["linux"]["resources"]["cpu"] = json!({"cpus": "0"});
     config["process"]["scheduler"] =
@@ -259,7 +259,7 @@ fn processors_of_its_own_and_a_policy_for_all_are_told_apart() {
 
 #[test]
 fn letters_that_stand_for_no_access_are_passed_over() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let mut config = w.config(&["true"]);
     config["linux"]["resources"]["devices"] = json!([{"allow": false, "access": "rwm"},
         {"allow": false, "type": "c", "major": 1, "minor": 11, "access": "rwa"}]);

@@ -1,14 +1,14 @@
 //! `hull-oci` and what a program reads from and writes to: whose it is, and how its lines end.
 
 #[allow(dead_code, reason = "each suite uses its part")]
-mod oci_world;
+mod oci_fixture;
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
 
 use hull_test_support::outcome::eventually;
-use oci_world::{World, as_user, in_user_namespace};
+use oci_fixture::{Fixture, as_user, in_user_namespace};
 use serde_json::json;
 
 const AGAIN: &str = "echo to-out >/dev/stdout && echo to-err >/dev/stderr";
@@ -16,7 +16,7 @@ const AGAIN: &str = "echo to-out >/dev/stdout && echo to-err >/dev/stderr";
 /// A pipe, a file, and the same file twice.
 #[test]
 fn stdout_and_stderr_can_be_opened_again_whoever_the_user_is() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     for (uid, is_user_namespace) in [(0, false), (1000, false), (0, true), (1000, true)] {
         let mut config = w.config(&["sh", "-c", AGAIN]);
         as_user(&mut config, uid);
@@ -42,7 +42,7 @@ fn stdout_and_stderr_can_be_opened_again_whoever_the_user_is() {
 
 #[test]
 fn a_second_process_can_open_them_too() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let mut config = w.config(&["sleep", "1000"]);
     in_user_namespace(&mut config);
     w.give_root_away();
@@ -62,7 +62,7 @@ fn a_second_process_can_open_them_too() {
 /// All of it is copied before the exit code is told, and a reader that goes away ends nobody.
 #[test]
 fn what_is_copied_is_whole() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let mut config = w.config(&["sh", "-c", "dd if=/dev/zero bs=1000 count=3000 2>/dev/null; exit 7"]);
     as_user(&mut config, 1000);
     w.bundle(&config);
@@ -76,7 +76,7 @@ fn what_is_copied_is_whole() {
 /// returns.
 #[test]
 fn a_terminal_in_the_foreground_prints_newlines_alone() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let mut config = w.config(&["sh", "-c", "echo one; echo two"]);
     config["process"]["terminal"] = true.into();
     w.bundle(&config);
@@ -92,7 +92,7 @@ fn a_terminal_in_the_foreground_prints_newlines_alone() {
 /// What a container makes of its /dev is named and not opened: nobody may ever write to that FIFO.
 #[test]
 fn a_dev_that_is_a_fifo_holds_nobody_up() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let mut config = w.config(&["sh", "-c", "rm -rf /dev && mkfifo /dev && echo made; sleep 1000"]);
     let mounts = config["mounts"].as_array_mut().unwrap();
     mounts.retain(|mount| mount["destination"] == "/proc");
@@ -106,7 +106,7 @@ fn a_dev_that_is_a_fifo_holds_nobody_up() {
 /// A warning does not stop the container.
 #[test]
 fn a_capability_that_cannot_be_given_is_warned_about() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let names = ["CAP_KILL", "CAP_OF_TOMORROW"];
     let mut config = w.config(&["grep", "CapPrm", "/proc/self/status"]);
     config["process"]["capabilities"] =

@@ -3,17 +3,17 @@
 #[path = "oci_systemd/manager.rs"]
 mod manager;
 #[allow(dead_code, reason = "each suite uses its part")]
-mod oci_world;
+mod oci_fixture;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use hull_test_support::{cgroups, outcome};
 use manager::Manager;
-use oci_world::World;
+use oci_fixture::Fixture;
 use serde_json::{Value, json};
 
-fn config(w: &World, args: &[&str]) -> Value {
+fn config(w: &Fixture, args: &[&str]) -> Value {
     let mut config = w.config(args);
     config["linux"]["cgroupsPath"] = json!("top-inner.slice:pre:box");
     config["linux"]["resources"] = json!({"memory": {"limit": 64 << 20}, "pids": {"limit": 33},
@@ -23,7 +23,7 @@ fn config(w: &World, args: &[&str]) -> Value {
 }
 
 /// What a file of the scope's cgroup says, by its controller and name on v1 or its name on v2.
-fn limit(w: &World, v1: (&str, &str), v2: &str) -> String {
+fn limit(w: &Fixture, v1: (&str, &str), v2: &str) -> String {
     let directory = "top.slice/top-inner.slice/pre-box.scope";
     let hierarchies = cgroups::hierarchies();
     let is_v2 = cgroups::is_v2(v1.0);
@@ -37,13 +37,13 @@ fn limit(w: &World, v1: (&str, &str), v2: &str) -> String {
         .to_owned()
 }
 
-fn memory(w: &World) -> String {
+fn memory(w: &Fixture) -> String {
     limit(w, ("memory", "memory.limit_in_bytes"), "memory.max")
 }
 
 #[test]
 fn systemd_makes_the_scope_and_knows_its_limits() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let Some(m) = Manager::start(&w) else { return };
     let mut config = config(&w, &["sleep", "1000"]);
     config["annotations"] = json!({"org.systemd.property.TimeoutStopUSec": "uint64 7000000"});
@@ -82,7 +82,7 @@ fn systemd_makes_the_scope_and_knows_its_limits() {
 
 #[test]
 fn a_scope_ends_with_its_container_and_can_be_had_again() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let Some(m) = Manager::start(&w) else { return };
     w.bundle(&config(&w, &["sh", "-c", "exit 5"]));
     for _ in 0..3 {
@@ -120,7 +120,7 @@ fn a_bus_does_where_systemds_own_socket_is_not() {
     if !Manager::has_bus() {
         return;
     }
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let Some(m) = Manager::start(&w) else { return };
     w.bundle(&config(&w, &["sleep", "1000"]));
     m.oci_by_bus(&["run", "-d", "--bundle", "bundle", "box"]).ok();
@@ -133,7 +133,7 @@ fn a_bus_does_where_systemds_own_socket_is_not() {
 
 #[test]
 fn what_fails_leaves_no_scope() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let Some(m) = Manager::start(&w) else { return };
     let failing = |change: &dyn Fn(&mut Value), words: &str| {
         let mut config = config(&w, &["true"]);
@@ -159,7 +159,7 @@ fn what_fails_leaves_no_scope() {
 
 #[test]
 fn without_systemd_nothing_is_made() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&config(&w, &["true"]));
     // Also where it runs: this mount namespace does not see it.
     let mount = "mount -t tmpfs none /run; exec \"$@\"";
@@ -178,8 +178,8 @@ fn without_systemd_nothing_is_made() {
 }
 
 #[test]
-fn an_ordinary_user_asks_their_own() {
-    let Some(w) = World::start() else { return };
+fn an_unprivileged_user_asks_their_own() {
+    let Some(w) = Fixture::start() else { return };
     let (run, own) = (w.path("rootless"), w.path("bundle"));
     std::fs::create_dir_all(run.join("systemd")).unwrap();
     // The build directory may lie where the user cannot go.

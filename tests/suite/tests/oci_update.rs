@@ -3,9 +3,9 @@
 //! The expectations are those that runc 1.3 meets on the same kernel; what it cannot do there is not asked.
 
 #[allow(dead_code, reason = "each suite uses its part")]
-mod oci_world;
+mod oci_fixture;
 
-use oci_world::World;
+use oci_fixture::Fixture;
 use serde_json::{Value, json};
 
 const MB: i64 = 1 << 20;
@@ -33,13 +33,13 @@ const LIMITS: &[Limit] = &[
 
 /// The container's own cgroup on v1. `None` on a machine that has v2 alone, whose files other tests look at.
 struct Limited {
-    w: World,
+    w: Fixture,
     pid: i32,
 }
 
 impl Limited {
     fn start(resources: &Value) -> Option<Self> {
-        let w = World::start()?;
+        let w = Fixture::start()?;
         if hull_test_support::cgroups::is_v2("memory") {
             hull_test_support::skip::skip("these are the files of cgroup v1");
             return None;

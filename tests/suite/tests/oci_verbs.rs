@@ -1,14 +1,14 @@
 //! The verbs of `hull-oci` beside a bundle's life: limits, numbers and other processes.
 
 #[allow(dead_code, reason = "each suite uses its part")]
-mod oci_world;
+mod oci_fixture;
 
-use oci_world::World;
+use oci_fixture::Fixture;
 use serde_json::{Value, json};
 
 #[test]
 fn update_takes_units_and_every_limit() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["sleep", "1000"]));
     w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
     let pid = w.state("box")["pid"].as_i64().unwrap() as i32;
@@ -36,7 +36,7 @@ fn update_takes_units_and_every_limit() {
 
 #[test]
 fn events_tell_what_a_container_uses() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["sh", "-c", "while [ ! -e /go ]; do sleep 0.1; done"]));
     w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
     let event: Value = serde_json::from_str(w.oci(&["events", "--stats", "box"]).ok()).unwrap();
@@ -55,7 +55,7 @@ fn events_tell_what_a_container_uses() {
 
 #[test]
 fn an_exec_has_what_it_is_given() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let mut config = w.config(&["sleep", "1000"]);
     config["process"]["oomScoreAdj"] = json!(300);
     config["process"]["execCPUAffinity"] = json!({"initial": "0", "final": "0"});
@@ -106,14 +106,14 @@ fn an_exec_has_what_it_is_given() {
 
 #[test]
 fn an_exec_enters_a_user_namespace() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let mut config = w.config(&["sleep", "1000"]);
-    oci_world::in_user_namespace(&mut config);
+    oci_fixture::in_user_namespace(&mut config);
     config["process"]["terminal"] = json!(true);
     w.bundle(&config);
     let (listener, socket) = w.console_socket();
     w.detached(&["run", "-d", "--bundle", "bundle", "--console-socket", &socket, "box"]).ok();
-    let _kept = oci_world::Console::accept(&listener);
+    let _kept = oci_fixture::Console::accept(&listener);
     assert_eq!(
         w.oci(&["exec", "box", "sh", "-c", "id -u; cat /proc/self/uid_map | xargs"]).ok(),
         "0\n0 100000 65536"
@@ -129,7 +129,7 @@ fn an_exec_enters_a_user_namespace() {
 
 #[test]
 fn the_first_program_of_run_and_exec_sees_the_callers_size() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let terminal = |args: &[&str]| hull_test_support::Terminal::start(&w.command(args));
     let mut config = w.config(&["stty", "size"]);
     config["process"]["terminal"] = json!(true);
@@ -147,8 +147,8 @@ fn the_first_program_of_run_and_exec_sees_the_callers_size() {
 }
 
 #[test]
-fn an_ordinary_user_has_containers_too() {
-    let Some(w) = World::start() else { return };
+fn an_unprivileged_user_has_containers_too() {
+    let Some(w) = Fixture::start() else { return };
     let (run, own) = (w.path("rootless"), w.path("bundle"));
     std::fs::create_dir(&run).unwrap();
     // The build directory may lie where the user cannot go.
@@ -181,7 +181,7 @@ fn an_ordinary_user_has_containers_too() {
 
 #[test]
 fn a_filter_is_compiled_once() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let mut config = w.config(&["sh", "-c", "mkdir /x 2>&1 | grep -c 'not permitted'"]);
     config["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW",
         "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}]});

@@ -1,13 +1,13 @@
 //! Registries behind a proxy: which connections take it, who resolves names, and who is told which password.
 
-mod registry_world;
+mod fake_registry;
 
+use fake_registry::simple;
 use hull_test_support::outcome::run;
 use hull_test_support::proxy::Proxy;
 use hull_test_support::registry::{ADDRESS, Kind, USER};
 use hull_test_support::server::{Reply, Server};
 use hull_test_support::{Outcome, Registry, Scenario};
-use registry_world::simple;
 
 /// Basic of `who:at-the-proxy`.
 const AT_THE_PROXY: &str = "d2hvOmF0LXRoZS1wcm94eQ==";

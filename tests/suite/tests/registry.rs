@@ -313,7 +313,7 @@ fn a_short_name_is_searched_for_wherever_an_image_is_fetched() {
 }
 
 #[test]
-fn an_ordinary_user_pushes_and_pulls_too() {
+fn an_unprivileged_user_pushes_and_pulls_too() {
     let Some(t) = Scenario::rootless() else { return };
     let Some(registry) = Registry::plain(&t) else { return };
     let name = pushed(&t, &registry, "mine/box:1");

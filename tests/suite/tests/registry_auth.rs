@@ -1,15 +1,15 @@
 //! Who we are to a registry: tokens, passwords, identity tokens, files, helpers.
 
-mod registry_world;
+mod fake_registry;
 
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 
+use fake_registry::{Content, simple};
 use hull_test_support::outcome::eventually;
 use hull_test_support::registry::{ADDRESS, certificates, network_up};
 use hull_test_support::server::{Reply, Request, Server};
 use hull_test_support::{Running, Scenario, Terminal, skip};
-use registry_world::{Content, simple};
 
 /// Hands out `token-for-…` for name and password `me:secret`, or for the refresh token `stays`.
 fn authority() -> Server {

@@ -1,10 +1,10 @@
 //! What a registry says of an image before any of it comes: indexes, platforms, the formats of docker, referrers.
 
-mod registry_world;
+mod fake_registry;
 
+use fake_registry::{Content, INDEX, MANIFEST, digest, tar};
 use hull_test_support::Scenario;
 use hull_test_support::server::{Reply, Request};
-use registry_world::{Content, INDEX, MANIFEST, digest, tar};
 use serde_json::{Value, json};
 
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
@@ -19,7 +19,7 @@ fn built(content: &mut Content, architecture: &str, variant: Option<&str>, kinds
         "rootfs": { "type": "layers", "diff_ids": [diff_id] },
     });
     let config = content.descriptor(kinds.config, config.to_string().into());
-    let layer = content.descriptor(kinds.layer, registry_world::gzip(&layer));
+    let layer = content.descriptor(kinds.layer, fake_registry::gzip(&layer));
     let manifest =
         json!({ "schemaVersion": 2, "mediaType": kinds.manifest, "config": config, "layers": [layer] });
     let size = manifest.to_string().len();
@@ -93,7 +93,7 @@ fn an_index_leads_to_the_image_of_a_platform() {
 #[test]
 fn signatures_and_the_like_are_listed_however_a_registry_keeps_them() {
     let Some(t) = Scenario::start() else { return };
-    let mut content = registry_world::simple();
+    let mut content = fake_registry::simple();
     let (_, image) = content.manifests["1"].clone();
     let subject = digest(&image);
     let signature = digest(b"signature");

@@ -1,10 +1,10 @@
-//! The same commands as an ordinary user.
+//! The same commands as an unprivileged user.
 
 use hull_test_support::outcome::{eventually, run, wrapped};
 use hull_test_support::{Registry, Scenario, Terminal, fixtures};
 
 #[test]
-fn the_readmes_first_command_works_for_an_ordinary_user() {
+fn the_readmes_first_command_works_for_an_unprivileged_user() {
     let Some(t) = Scenario::rootless() else { return };
     let mut terminal = Terminal::start(&t.command(&["run", "--rm", "-it", "host", "sh"]));
     terminal.send("echo pid-$$ uid-$(id -u)\n");
@@ -14,7 +14,7 @@ fn the_readmes_first_command_works_for_an_ordinary_user() {
 }
 
 #[test]
-fn import_run_exec_logs_stop_and_rm_work_for_an_ordinary_user() {
+fn import_run_exec_logs_stop_and_rm_work_for_an_unprivileged_user() {
     let Some(t) = Scenario::rootless() else { return };
     t.busybox();
     assert_eq!(t.ok(&["run", "--rm", "--network", "none", "busybox", "echo", "hello"]), "hello");
@@ -29,7 +29,7 @@ fn import_run_exec_logs_stop_and_rm_work_for_an_ordinary_user() {
 }
 
 #[test]
-fn an_archive_loads_for_an_ordinary_user() {
+fn an_archive_loads_for_an_unprivileged_user() {
     let archive = match fixtures::by_skopeo("docker-archive", "example/box:1.2") {
         Ok(archive) => archive,
         Err(why) => hull_test_support::skip!("{why}"),
@@ -42,7 +42,7 @@ fn an_archive_loads_for_an_ordinary_user() {
 }
 
 #[test]
-fn every_verb_on_images_works_for_an_ordinary_user() {
+fn every_verb_on_images_works_for_an_unprivileged_user() {
     let Some(t) = Scenario::rootless() else { return };
     let Some(registry) = Registry::plain(&t) else { return };
     let (one, two) = (registry.name("mine:1"), registry.name("mine:2"));
@@ -88,7 +88,7 @@ fn every_verb_on_images_works_for_an_ordinary_user() {
 }
 
 #[test]
-fn volumes_keep_what_an_ordinary_users_container_wrote() {
+fn volumes_keep_what_an_unprivileged_users_container_wrote() {
     let Some(t) = Scenario::rootless() else { return };
     t.busybox();
     t.ok(&[
@@ -115,7 +115,7 @@ fn volumes_keep_what_an_ordinary_users_container_wrote() {
 }
 
 #[test]
-fn the_machines_network_can_be_shared_by_an_ordinary_user() {
+fn the_machines_network_can_be_shared_by_an_unprivileged_user() {
     let Some(t) = Scenario::rootless() else { return };
     t.busybox();
     let own = std::fs::read_link("/proc/thread-self/ns/net").unwrap().display().to_string();
@@ -133,7 +133,7 @@ fn a_limit_without_delegation_is_refused_with_what_would_allow_it() {
 }
 
 #[test]
-fn an_ordinary_users_container_is_isolated_too() {
+fn an_unprivileged_users_container_is_isolated_too() {
     let Some(t) = Scenario::rootless() else { return };
     t.busybox();
     let status = t.ok(&["run", "--rm", "busybox", "grep", "-E", "^(CapEff|Seccomp):", "/proc/self/status"]);
@@ -150,7 +150,7 @@ fn root_of_a_user_namespace_can_run_containers_too() {
 }
 
 #[test]
-fn hulls_own_program_cannot_be_written_through_an_ordinary_users_monitor() {
+fn hulls_own_program_cannot_be_written_through_an_unprivileged_users_monitor() {
     let Some(t) = Scenario::rootless() else { return };
     t.busybox();
     t.ok(&["run", "-d", "--name", "box", "--network", "none", "busybox", "sleep", "300"]);

@@ -1,4 +1,4 @@
-//! What an ordinary user meets on machines that give them less: no subordinate ids, no cgroup, no device nodes, no login
+//! What an unprivileged user meets on machines that give them less: no subordinate ids, no cgroup, no device nodes, no login
 //! session.
 
 use std::path::Path;

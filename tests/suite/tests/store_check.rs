@@ -1,12 +1,12 @@
 //! The store after commands were killed at any moment, and after its files were tampered with.
 
-mod registry_world;
+mod fake_registry;
 
 use std::time::Duration;
 
+use fake_registry::{Content, layer_asked, noise, tar};
 use hull_test_support::server::{Body, Reply};
 use hull_test_support::{Registry, Scenario};
-use registry_world::{Content, layer_asked, noise, tar};
 
 #[test]
 fn what_is_damaged_is_found_and_fetched_again() {

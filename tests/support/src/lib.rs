@@ -11,7 +11,7 @@
 //! proxy      one that leads connections to registries on, and listens
 //! peers      podman and dockerd, to be compared with
 //! server     a small HTTP server that answers whatever a test wants
-//! user       the same world as seen by an ordinary user
+//! user       the same world as seen by an unprivileged user
 //! helper     C programs that run inside containers
 //! inject     the n-th kernel call of a command fails
 //! program    where `hull` and `hull-oci` under test are

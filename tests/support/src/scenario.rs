@@ -13,7 +13,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 
 use crate::leaks::{self, Traces};
 use crate::outcome::{Outcome, Running, eventually, run, run_with_input};
-use crate::user::OrdinaryUser;
+use crate::user::UnprivilegedUser;
 use crate::{cgroups, fixtures, program, skip};
 
 /// What says how this machine's user talks to registries.
@@ -35,7 +35,7 @@ const OWN_SETTINGS: [&str; 10] = [
 pub struct Scenario {
     dir: PathBuf,
     cgroup_parent: String,
-    user: Option<OrdinaryUser>,
+    user: Option<UnprivilegedUser>,
     before: Traces,
 }
 
@@ -57,7 +57,7 @@ impl Scenario {
         Some(scenario)
     }
 
-    fn build(ordinary: bool) -> Option<Self> {
+    fn build(unprivileged: bool) -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         if !nix::unistd::geteuid().is_root() {
             skip::skip("a test's own namespaces and cgroups take root");
@@ -75,11 +75,11 @@ impl Scenario {
         let dir = tempfile::Builder::new().prefix("hull-test-").tempdir().expect("a temporary directory");
         // Removed by hand: only after every mount below it is gone.
         let dir = dir.keep();
-        // Others may pass through, for the ordinary user and for a container's own uids.
+        // Others may pass through, for the unprivileged user and for a container's own uids.
         std::fs::set_permissions(&dir, PermissionsExt::from_mode(0o755)).expect("own directory");
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let cgroup_parent = format!("/hull-test-{}-{number}", std::process::id());
-        let user = ordinary.then(|| OrdinaryUser::create(&dir));
+        let user = unprivileged.then(|| UnprivilegedUser::create(&dir));
         // As /run is on every machine.
         let run = dir.join("run");
         std::fs::create_dir(&run).expect("own directory");
@@ -97,7 +97,7 @@ impl Scenario {
 
     /// The same namespaces with other roots and another cgroup parent, as two installations on one machine are.
     pub fn second_root(&self) -> Self {
-        assert!(self.user.is_none(), "an ordinary user has one root");
+        assert!(self.user.is_none(), "an unprivileged user has one root");
         let dir = self.path("second");
         std::fs::create_dir(&dir).expect("one second root to a scenario");
         let cgroup_parent = format!("{}-second", self.cgroup_parent);

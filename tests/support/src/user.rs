@@ -1,4 +1,4 @@
-//! An ordinary user who exists in one scenario only: name, home and subordinate ids are bound over `/etc` in its mount
+//! An unprivileged user who exists in one scenario only: name, home and subordinate ids are bound over `/etc` in its mount
 //! namespace, and nothing is added to the machine.
 
 use std::fs;
@@ -16,11 +16,11 @@ const NAME: &str = "hulltest";
 
 /// See the module's documentation.
 #[derive(Debug)]
-pub struct OrdinaryUser {
+pub struct UnprivilegedUser {
     dir: PathBuf,
 }
 
-impl OrdinaryUser {
+impl UnprivilegedUser {
     /// Makes the user's files below `dir` and binds the user databases.
     pub(crate) fn create(dir: &Path) -> Self {
         let user = Self { dir: dir.to_owned() };

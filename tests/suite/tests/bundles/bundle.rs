@@ -7,23 +7,23 @@ use hull_test_support::outcome::{eventually, eventually_some};
 use hull_test_support::{Outcome, outcome};
 use serde_json::{Value, json};
 
-use crate::oci_world::World;
+use crate::oci_fixture::Fixture;
 
 pub struct Bundle {
-    pub world: World,
+    pub fixture: Fixture,
     pub config: Value,
     /// As its file is called.
     pub runtime: String,
-    /// Somebody else is in the world meanwhile: what is left is looked for at its end only.
+    /// Somebody else is in the fixture meanwhile: what is left is looked for at its end only.
     pub company: bool,
 }
 
 impl Bundle {
     pub fn new(runtime: &Path) -> Option<Self> {
-        let world = World::of(runtime)?;
-        let config = world.config(&["true"]);
+        let fixture = Fixture::of(runtime)?;
+        let config = fixture.config(&["true"]);
         let runtime = runtime.file_name()?.to_str()?.to_owned();
-        Some(Self { world, config, runtime, company: false })
+        Some(Self { fixture, config, runtime, company: false })
     }
 
     pub fn is_hull(&self) -> bool {
@@ -83,19 +83,19 @@ impl Bundle {
     }
 
     pub fn rootfs(&self, relative: &str) -> PathBuf {
-        self.world.path("bundle/rootfs").join(relative)
+        self.fixture.path("bundle/rootfs").join(relative)
     }
 
     /// A directory or file beside the bundle; its path.
     pub fn host_dir(&self, name: &str) -> String {
-        let path = self.world.path(name);
+        let path = self.fixture.path(name);
         std::fs::create_dir_all(&path).expect("own directory");
         path.to_str().expect("a plain path").to_owned()
     }
 
     pub fn run(&self) -> Outcome {
-        self.world.bundle(&self.config);
-        outcome::run(&mut self.world.command(&["run", "--bundle", "bundle", "box"]))
+        self.fixture.bundle(&self.config);
+        outcome::run(&mut self.fixture.command(&["run", "--bundle", "bundle", "box"]))
     }
 
     /// Runs a script, which must succeed, for what it prints; nothing is left afterwards.
@@ -104,7 +104,7 @@ impl Bundle {
         let outcome = self.sh(script).run();
         let printed = outcome.ok().to_owned();
         if !self.company {
-            self.world.assert_nothing_left();
+            self.fixture.assert_nothing_left();
         }
         printed
     }
@@ -124,7 +124,7 @@ impl Bundle {
         if self.is_hull() {
             assert!(outcome.stderr.contains(named), "{named:?} is not named: {outcome}");
         }
-        self.world.assert_nothing_left();
+        self.fixture.assert_nothing_left();
     }
 }
 

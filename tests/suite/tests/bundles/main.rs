@@ -16,9 +16,9 @@ mod cases {
     pub mod seccomp;
 }
 mod bundle;
-#[path = "../oci_world/mod.rs"]
+#[path = "../oci_fixture/mod.rs"]
 #[allow(dead_code, reason = "each suite uses its part")]
-mod oci_world;
+mod oci_fixture;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

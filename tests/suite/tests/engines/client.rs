@@ -2,10 +2,10 @@
 
 use hull_test_support::{Outcome, Terminal};
 
-use crate::house::House;
+use crate::sandbox::Sandbox;
 
 pub struct Client<'a> {
-    pub house: &'a House,
+    pub sandbox: &'a Sandbox,
     /// The program, and the options before its verb.
     global: Vec<String>,
     /// Options that every `run` has.
@@ -13,9 +13,9 @@ pub struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
-    pub fn new(house: &'a House, global: &[&str], of_run: &[&str]) -> Self {
+    pub fn new(sandbox: &'a Sandbox, global: &[&str], of_run: &[&str]) -> Self {
         let owned = |words: &[&str]| words.iter().map(|word| word.to_string()).collect();
-        Self { house, global: owned(global), of_run: owned(of_run) }
+        Self { sandbox, global: owned(global), of_run: owned(of_run) }
     }
 
     fn words<'w>(&'w self, words: &[&'w str]) -> Vec<&'w str> {
@@ -28,19 +28,19 @@ impl<'a> Client<'a> {
     }
 
     pub fn call(&self, words: &[&str]) -> Outcome {
-        self.house.run(&self.words(words))
+        self.sandbox.run(&self.words(words))
     }
 
     pub fn run(&self, words: &[&str]) -> Outcome {
-        self.house.run(&self.words_of_run(words))
+        self.sandbox.run(&self.words_of_run(words))
     }
 
     pub fn run_in_terminal(&self, words: &[&str]) -> Terminal {
-        self.house.terminal(&self.words_of_run(words))
+        self.sandbox.terminal(&self.words_of_run(words))
     }
 
     pub fn in_terminal(&self, words: &[&str]) -> Terminal {
-        self.house.terminal(&self.words(words))
+        self.sandbox.terminal(&self.words(words))
     }
 
     #[track_caller]

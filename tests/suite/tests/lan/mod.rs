@@ -66,8 +66,8 @@ impl Lan {
         Some(Self::around(Scenario::with_busybox()?, None))
     }
 
-    /// An ordinary user's, with a way out that ends at the neighbour.
-    pub fn of_ordinary_user() -> Option<Self> {
+    /// An unprivileged user's, with a way out that ends at the neighbour.
+    pub fn of_unprivileged_user() -> Option<Self> {
         if skip::find_program("ip").is_none() {
             skip::skip("ip is not installed");
             return None;

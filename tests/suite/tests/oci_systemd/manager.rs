@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use hull_test_support::outcome::{self, eventually, eventually_some, wrapped};
 use hull_test_support::{Outcome, cgroups, skip};
 
-use crate::oci_world::World;
+use crate::oci_fixture::Fixture;
 
 const SYSTEMD: &str = "/lib/systemd/systemd";
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
@@ -69,14 +69,14 @@ const KILL_ALL: &str =
     r#"for p in /proc/[0-9]*; do if [ "$(cat $p/comm)" = "$1" ]; then kill -9 ${p#/proc/}; fi; done"#;
 
 pub struct Manager<'a> {
-    w: &'a World,
+    w: &'a Fixture,
     unshare: Child,
     /// systemd, as seen from outside.
     pid: String,
 }
 
 impl<'a> Manager<'a> {
-    pub fn start(w: &'a World) -> Option<Self> {
+    pub fn start(w: &'a Fixture) -> Option<Self> {
         for program in [SYSTEMD, SYSTEMCTL, "/usr/bin/unshare", "/usr/bin/nsenter"] {
             if !Path::new(program).exists() {
                 skip::skip(&format!("{program} is not installed"));

@@ -108,14 +108,14 @@ impl Layer {
     }
 }
 
-/// Writes an OCI layout with one image, `name`, as [`crate::registry_world::Content`] has it.
-pub fn layout(directory: &Path, content: &crate::registry_world::Content, name: &str) {
+/// Writes an OCI layout with one image, `name`, as [`crate::fake_registry::Content`] has it.
+pub fn layout(directory: &Path, content: &crate::fake_registry::Content, name: &str) {
     let blobs = directory.join("blobs/sha256");
     std::fs::create_dir_all(&blobs).unwrap();
     let store = |digest: &str, bytes: &[u8]| std::fs::write(blobs.join(&digest[7..]), bytes).unwrap();
     content.blobs.iter().for_each(|(digest, bytes)| store(digest, bytes));
     let (kind, bytes) = &content.manifests["1"];
-    let digest = crate::registry_world::digest(bytes);
+    let digest = crate::fake_registry::digest(bytes);
     store(&digest, bytes);
     let index = serde_json::json!({ "schemaVersion": 2, "manifests": [{
         "mediaType": kind, "digest": digest, "size": bytes.len(),

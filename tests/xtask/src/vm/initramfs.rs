@@ -44,7 +44,7 @@ const MODULES: [&str; 25] = [
     "vxlan",
 ];
 
-/// What the tests of `--systemd-cgroup` run, by the paths that they know, what an ordinary user needs, and CRIU with what it
+/// What the tests of `--systemd-cgroup` run, by the paths that they know, what an unprivileged user needs, and CRIU with what it
 /// runs itself; all else in the machine is static.
 const DYNAMIC: [&str; 14] = [
     "/usr/bin/setpriv",

@@ -1,5 +1,5 @@
 limits || ended=$?
-# An ordinary user's own ids take programs with rights.
+# An unprivileged user's own ids take programs with rights.
 chmod 4755 /usr/bin/newuidmap /usr/bin/newgidmap
 touch /etc/subuid /etc/subgid
 HULL_TESTS_MUST_RUN_HERE=1 delegation || ended=$?

@@ -67,14 +67,14 @@ pub const CASES: &[Case] = &[
         let outcome = b.sh(&format!("cat {own}")).run();
         let is_said = outcome.stderr.contains("memory.kernel is obsolete");
         assert!(outcome.success() && (is_said || outcome.stdout == "67108864\n"), "{outcome}");
-        b.world.assert_nothing_left();
+        b.fixture.assert_nothing_left();
     })
     .not_on(&["runc"]),
     case("a_memory_hog_is_killed", |b| {
         b.set("/linux/resources/memory", json!({"limit": 32 * MIB, "swap": 32 * MIB}));
         let outcome = b.sh("x=$(head -c 100m /dev/zero | tr '\\0' x); echo survived").run();
         assert!(!outcome.stdout.contains("survived"), "{outcome}");
-        b.world.assert_nothing_left();
+        b.fixture.assert_nothing_left();
     }),
     case("processes_are_limited", |b| {
         limits(b, json!({"pids": {"limit": 23}}), &[("pids", "pids.max", "pids.max", "23")]);
@@ -165,7 +165,7 @@ pub const CASES: &[Case] = &[
     .not_on(&["runc", "crun"]),
     case("what_it_reads_and_writes_is_counted_for_itself", |b| {
         if !is_v2("blkio") {
-            let own = b.world.cgroup();
+            let own = b.fixture.cgroup();
             b.expect("grep ':blkio:' /proc/self/cgroup | cut -d: -f3", &own);
         }
     }),
@@ -264,7 +264,7 @@ pub fn has_real_time(b: &Bundle) -> bool {
     if is_v2("cpu") || !root.join("cpu.rt_runtime_us").exists() {
         return false;
     }
-    let parent = root.join(b.world.cgroup_parent().trim_start_matches('/'));
+    let parent = root.join(b.fixture.cgroup_parent().trim_start_matches('/'));
     std::fs::create_dir_all(&parent).unwrap();
     std::fs::write(parent.join("cpu.rt_runtime_us"), "50000").unwrap();
     true

@@ -50,7 +50,7 @@ fn stops(b: &mut Bundle, point: &str) {
         assert!(outcome.stderr.contains(point) && outcome.stderr.contains("it says why"), "{outcome}");
         assert_eq!(read_log(b).len(), 1, "poststop runs");
     }
-    b.world.assert_nothing_left();
+    b.fixture.assert_nothing_left();
 }
 
 pub const CASES: &[Case] = &[
@@ -75,7 +75,7 @@ pub const CASES: &[Case] = &[
                 (&json!("box"), &json!("value")),
                 "{point}"
             );
-            assert_eq!(state["bundle"], json!(b.world.path("bundle")), "{point}");
+            assert_eq!(state["bundle"], json!(b.fixture.path("bundle")), "{point}");
             if b.is_hull() {
                 assert_eq!(state["status"], status, "{point}");
             }
@@ -85,10 +85,10 @@ pub const CASES: &[Case] = &[
                 "{point}: {state}"
             );
         }
-        b.world.assert_nothing_left();
+        b.fixture.assert_nothing_left();
     }),
     case("a_hook_of_the_runtime_is_in_its_namespaces", |b| {
-        let file = b.world.path("seen").display().to_string();
+        let file = b.fixture.path("seen").display().to_string();
         let script = format!("readlink /proc/self/ns/uts > {file}; readlink /proc/self/ns/pid >> {file}");
         b.set(
             "/hooks/createRuntime",
@@ -99,12 +99,12 @@ pub const CASES: &[Case] = &[
             std::fs::read_link(format!("/proc/thread-self/ns/{kind}")).unwrap().display().to_string()
         };
         assert_eq!(
-            std::fs::read_to_string(b.world.path("seen")).unwrap(),
+            std::fs::read_to_string(b.fixture.path("seen")).unwrap(),
             format!("{}\n{}\n", own("uts"), own("pid"))
         );
     }),
     case("a_hook_of_the_container_is_in_its_namespaces_and_sees_the_host", |b| {
-        let file = b.world.path("seen").display().to_string();
+        let file = b.fixture.path("seen").display().to_string();
         let script = format!("readlink /proc/self/ns/uts > {file}");
         let env = json!(["PATH=/usr/bin:/bin"]);
         b.set(
@@ -113,7 +113,7 @@ pub const CASES: &[Case] = &[
         );
         let inside = b.prints("readlink /proc/self/ns/uts");
         let own = std::fs::read_link("/proc/thread-self/ns/uts").unwrap().display().to_string();
-        let seen = std::fs::read_to_string(b.world.path("seen")).unwrap();
+        let seen = std::fs::read_to_string(b.fixture.path("seen")).unwrap();
         assert!(seen.trim() == inside && inside != own, "{seen} {inside} {own}");
     }),
     case("a_hook_can_still_mount_into_the_root", |b| {
@@ -146,14 +146,14 @@ pub const CASES: &[Case] = &[
         b.refused("1 s");
     }),
     case("a_hook_has_its_arguments_and_its_environment", |b| {
-        let file = b.world.path("seen").display().to_string();
+        let file = b.fixture.path("seen").display().to_string();
         let script = format!("echo \"$0 $1 $A\" > {file}");
         b.set(
             "/hooks/createRuntime",
             json!([{"path": "/bin/sh", "args": ["sh", "-c", script, "name", "one"], "env": ["A=2"]}]),
         );
         b.sh("true").run().ok();
-        assert_eq!(std::fs::read_to_string(b.world.path("seen")).unwrap(), "name one 2\n");
+        assert_eq!(std::fs::read_to_string(b.fixture.path("seen")).unwrap(), "name one 2\n");
     }),
     case("a_hook_that_is_missing_is_an_error", |b| {
         b.set("/hooks/createRuntime", json!([{"path": "/nowhere/hook"}])).refused("/nowhere/hook");

@@ -61,7 +61,7 @@ pub const CASES: &[Case] = &[
         // A program of root's is given its bounding set at execve(2).
         b.expect(STATUS, "0000000000000000 0000000000002021 0000000000002021 0000000000002021 0000000000000000");
     }),
-    case("ambient_capabilities_reach_an_ordinary_user", |b| {
+    case("ambient_capabilities_reach_an_unprivileged_user", |b| {
         let all = ["CAP_NET_BIND_SERVICE"];
         b.set("/process/user", json!({"uid": 1000, "gid": 1000}));
         b.set(
@@ -70,7 +70,7 @@ pub const CASES: &[Case] = &[
         );
         b.expect(STATUS, &["0000000000000400"; 5].join(" "));
     }),
-    case("an_ordinary_user_has_no_capabilities", |b| {
+    case("an_unprivileged_user_has_no_capabilities", |b| {
         b.set("/process/user", json!({"uid": 1000, "gid": 1000}));
         b.set("/process/capabilities", capabilities(&["CAP_KILL"]));
         b.expect("grep CapEff /proc/self/status | cut -f2", "0000000000000000");
@@ -140,7 +140,7 @@ pub const CASES: &[Case] = &[
             return;
         }
         chown(&host, Some(0), Some(0)).unwrap();
-        b.world.write("volume/file", &json!(1));
+        b.fixture.write("volume/file", &json!(1));
         let ids = json!([{"containerID": 0, "hostID": 5000, "size": 1000}]);
         b.push(
             "/mounts",
@@ -148,7 +148,7 @@ pub const CASES: &[Case] = &[
                 "uidMappings": ids, "gidMappings": ids}),
         );
         b.expect("stat -c %u:%g /volume/file", "5000:5000");
-        assert_eq!(std::fs::metadata(b.world.path("volume/file")).unwrap().uid(), 0);
+        assert_eq!(std::fs::metadata(b.fixture.path("volume/file")).unwrap().uid(), 0);
     })
     .not_on(&["runc", "crun"]),
     case("an_idmapped_mount_takes_the_containers_mappings", |b| {
@@ -160,7 +160,7 @@ pub const CASES: &[Case] = &[
         chown(&host, Some(0), Some(0)).unwrap();
         b.mount("/volume", "bind", &host, &["rbind", "ridmap"]);
         b.expect("stat -c %u /volume; touch /volume/made && stat -c %u /volume/made", "0\n0");
-        assert_eq!(std::fs::metadata(b.world.path("volume/made")).unwrap().uid(), 0);
+        assert_eq!(std::fs::metadata(b.fixture.path("volume/made")).unwrap().uid(), 0);
     })
     .not_on(&["runc", "crun"]),
 ];

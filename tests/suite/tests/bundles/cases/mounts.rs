@@ -55,22 +55,22 @@ pub const CASES: &[Case] = &[
         let host = b.host_dir("volume");
         b.mount("/x", "bind", &host, &["rbind", "rw"]);
         b.prints("echo text > /x/file");
-        assert_eq!(std::fs::read_to_string(b.world.path("volume/file")).unwrap(), "text\n");
+        assert_eq!(std::fs::read_to_string(b.fixture.path("volume/file")).unwrap(), "text\n");
     }),
     case("a_bind_mount_without_its_type_is_one", |b| {
         let host = b.host_dir("volume");
         b.push("/mounts", json!({"destination": "/x", "source": host, "options": ["bind"]}));
         b.prints("echo text > /x/file");
-        assert!(b.world.path("volume/file").exists());
+        assert!(b.fixture.path("volume/file").exists());
     }),
     case("a_source_is_relative_to_the_bundle", |b| {
         b.host_dir("bundle/volume");
         b.mount("/x", "bind", "volume", &["bind"]).prints("touch /x/file");
-        assert!(b.world.path("bundle/volume/file").exists());
+        assert!(b.fixture.path("bundle/volume/file").exists());
     })
     .not_on(&["crun"]),
     case("a_file_can_be_bound", |b| {
-        let file = b.world.write("file", &json!("text"));
+        let file = b.fixture.write("file", &json!("text"));
         b.mount("/etc/new/file", "bind", &file, &["bind", "ro"]);
         b.expect("cat /etc/new/file; touch /etc/new/file 2>&1 | grep -c Read-only", "\"text\"1");
     }),
@@ -85,7 +85,7 @@ pub const CASES: &[Case] = &[
     case("a_bind_mount_is_one_mount_and_an_rbind_all_below", |b| {
         let host = b.host_dir("volume/below");
         rustix::mount::mount("tmpfs", &host, "tmpfs", rustix::mount::MountFlags::empty(), c"").unwrap();
-        std::fs::write(b.world.path("volume/below/file"), "").unwrap();
+        std::fs::write(b.fixture.path("volume/below/file"), "").unwrap();
         let volume = b.host_dir("volume");
         b.company = true;
         b.mount("/x", "bind", &volume, &["bind"]).expect("ls /x/below | wc -l", "0");
@@ -134,7 +134,7 @@ pub const CASES: &[Case] = &[
             b.run();
             assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0, "{name}: something was made outside");
             assert_eq!(std::fs::read_to_string("/proc/thread-self/mountinfo").unwrap(), before, "{name}");
-            b.world.assert_nothing_left();
+            b.fixture.assert_nothing_left();
             std::fs::remove_file(b.rootfs(name)).unwrap();
             std::fs::create_dir(b.rootfs(name)).unwrap();
         }
@@ -143,7 +143,7 @@ pub const CASES: &[Case] = &[
     .not_on(&["runc"]),
     case("each_option_of_the_features_is_taken", |b| {
         let shared = b.host_dir("shared");
-        let features = b.world.oci(&["features"]).ok().to_owned();
+        let features = b.fixture.oci(&["features"]).ok().to_owned();
         let features: Value = serde_json::from_str(&features).unwrap();
         let mut options = features["mountOptions"].as_array().unwrap().clone();
         assert!(options.len() > 50, "{options:?}");
@@ -199,14 +199,14 @@ pub const CASES: &[Case] = &[
         let shared = rustix::mount::MountPropagationFlags::SHARED;
         rustix::mount::mount("tmpfs", &host, "tmpfs", rustix::mount::MountFlags::empty(), c"").unwrap();
         rustix::mount::mount_change(&host, shared).unwrap();
-        std::fs::create_dir(b.world.path("volume/inner")).unwrap();
+        std::fs::create_dir(b.fixture.path("volume/inner")).unwrap();
         b.set("/linux/rootfsPropagation", json!("shared"));
         b.set("/process/capabilities", json!({"bounding": ["CAP_SYS_ADMIN"], "effective": ["CAP_SYS_ADMIN"],
             "permitted": ["CAP_SYS_ADMIN"]}));
         b.mount("/x", "bind", &host, &["rbind", "rshared"]);
         let outcome = b.sh("mount -t tmpfs inner /x/inner && echo mounted").run();
         let seen = std::fs::read_to_string("/proc/thread-self/mountinfo").unwrap().contains("/volume/inner ");
-        for path in [b.world.path("volume/inner"), b.world.path("volume")] {
+        for path in [b.fixture.path("volume/inner"), b.fixture.path("volume")] {
             let _ = rustix::mount::unmount(&path, rustix::mount::UnmountFlags::DETACH);
         }
         assert_eq!(outcome.ok(), "mounted");

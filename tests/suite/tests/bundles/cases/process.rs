@@ -11,7 +11,7 @@ pub const CASES: &[Case] = &[
             let outcome = b.sh(&format!("exit {code}")).run();
             assert_eq!(outcome.code(), code, "{outcome}");
         }
-        b.world.assert_nothing_left();
+        b.fixture.assert_nothing_left();
     }),
     case("arguments_are_passed_as_they_are", |b| {
         b.set("/process/args", json!(["echo", "a b", "", "$HOME", "*"]));
@@ -43,7 +43,7 @@ pub const CASES: &[Case] = &[
         b.set("/process/args", json!(["/nowhere/program"]));
         let outcome = b.run();
         assert!(!outcome.success(), "{outcome}");
-        b.world.assert_nothing_left();
+        b.fixture.assert_nothing_left();
     }),
     case("resource_limits_are_set", |b| {
         b.set(

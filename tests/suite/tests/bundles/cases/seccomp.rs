@@ -85,10 +85,10 @@ pub const CASES: &[Case] = &[
         );
         let outcome = b.run();
         assert!(outcome.stderr.contains("No space left"), "{outcome}");
-        b.world.assert_nothing_left();
+        b.fixture.assert_nothing_left();
     }),
     case("all_that_features_name_is_taken", |b| {
-        let features = b.world.oci(&["features"]).ok().to_owned();
+        let features = b.fixture.oci(&["features"]).ok().to_owned();
         let features: Value = serde_json::from_str(&features).unwrap();
         let named = |what: &str| -> Vec<String> {
             let all = features.pointer(&format!("/linux/seccomp/{what}")).unwrap();
@@ -132,7 +132,7 @@ pub const CASES: &[Case] = &[
         b.expect("mkdir /x 2> /dev/null || echo refused", "refused");
     })
     .not_on(&["runc"]),
-    case("an_ordinary_user_is_filtered_too", |b| {
+    case("an_unprivileged_user_is_filtered_too", |b| {
         b.set("/process/user", json!({"uid": 1000, "gid": 1000}));
         for no_new_privileges in [true, false] {
             b.set("/process/noNewPrivileges", json!(no_new_privileges));
@@ -149,7 +149,7 @@ pub const CASES: &[Case] = &[
         b.refused("SCMP_CMP_X");
     }),
     case("somebody_else_answers", |b| {
-        let path = b.world.path("agent.sock");
+        let path = b.fixture.path("agent.sock");
         let listener = UnixListener::bind(&path).unwrap();
         b.set(
             "/linux/seccomp",
@@ -171,7 +171,7 @@ pub const CASES: &[Case] = &[
     case("nobody_who_answers_is_an_error", |b| {
         b.set(
             "/linux/seccomp",
-            json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": b.world.path("nobody.sock"),
+            json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": b.fixture.path("nobody.sock"),
                 "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}),
         );
         b.refused("nobody.sock");

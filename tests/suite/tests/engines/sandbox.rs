@@ -7,14 +7,14 @@ use hull_test_support::outcome::{self, eventually_some};
 use hull_test_support::{Outcome, Scenario, Terminal, cgroups};
 use serde_json::Value;
 
-pub struct House {
+pub struct Sandbox {
     scenario: Scenario,
     unshare: Child,
     /// The first process of its pid namespace.
     first: String,
 }
 
-impl House {
+impl Sandbox {
     pub fn start() -> Option<Self> {
         let scenario = Scenario::start()?;
         // What engines write outside of the directories that they are told: nothing of it reaches the machine.
@@ -35,7 +35,7 @@ impl House {
         ]);
         let unshare = unshare.stdin(Stdio::null()).spawn().expect("unshare is installed");
         let children = format!("/proc/{0}/task/{0}/children", unshare.id());
-        let first = eventually_some("the house's first process sleeps", || {
+        let first = eventually_some("the sandbox's first process sleeps", || {
             let first = std::fs::read_to_string(&children).ok()?.trim().to_owned();
             let name = std::fs::read_to_string(format!("/proc/{first}/comm")).ok()?;
             (name == "sleep\n").then_some(first)
@@ -114,7 +114,7 @@ impl House {
     }
 }
 
-impl Drop for House {
+impl Drop for Sandbox {
     fn drop(&mut self) {
         self.stop();
     }

@@ -1,14 +1,14 @@
 //! Random layers, unpacked by hull and by umoci: the trees are the same, file by file.
 
-mod registry_world;
+mod fake_registry;
 mod trees;
 
 use std::collections::BTreeMap;
 use std::process::Command;
 
+use fake_registry::Content;
 use hull_test_support::outcome::run;
 use hull_test_support::{Scenario, skip};
-use registry_world::Content;
 use tar::EntryType;
 use trees::{Layer, Member, differences, layout, mounted, tree, unmount};
 

@@ -11,21 +11,21 @@ use hull_test_support::{Outcome, Scenario, cgroups, fixtures, leaks, outcome, pr
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use serde_json::{Value, json};
 
-pub struct World(Scenario, PathBuf);
+pub struct Fixture(Scenario, PathBuf);
 
-impl World {
+impl Fixture {
     pub fn start() -> Option<Self> {
         Self::of(program::hull_oci())
     }
 
     /// For any program with runc's command line.
     pub fn of(runtime: &Path) -> Option<Self> {
-        let world = Self(Scenario::start()?, runtime.to_owned());
-        let rootfs = world.path("bundle/rootfs");
+        let fixture = Self(Scenario::start()?, runtime.to_owned());
+        let rootfs = fixture.path("bundle/rootfs");
         std::fs::create_dir_all(&rootfs).expect("the scenario's directory can be written");
         let mut tar = Command::new("tar");
         fixtures::run_quietly(tar.arg("-C").arg(&rootfs).arg("-xf").arg(fixtures::busybox())).expect("a tar");
-        Some(world)
+        Some(fixture)
     }
 
     pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
@@ -158,7 +158,7 @@ impl World {
     }
 }
 
-impl Drop for World {
+impl Drop for Fixture {
     fn drop(&mut self) {
         let ids = self.oci(&["list", "-q"]).stdout;
         for id in ids.lines() {

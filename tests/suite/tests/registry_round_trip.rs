@@ -1,16 +1,16 @@
 //! The same image through the registry to other engines and back: the trees are the same, file by file.
 
-mod registry_world;
+mod fake_registry;
 mod trees;
 
 use std::path::Path;
 use std::process::Command;
 
+use fake_registry::Content;
 use hull_test_support::outcome::run;
 use hull_test_support::peers::{Dockerd, Podman};
 use hull_test_support::registry::Kind;
 use hull_test_support::{Registry, Scenario, skip};
-use registry_world::Content;
 use tar::EntryType;
 use trees::{Layer, Member, Tree, differences, layout, mount_layers, mounted, tree, unmount};
 

@@ -5,12 +5,12 @@ use std::process::Stdio;
 use hull_test_support::outcome;
 use serde_json::json;
 
-use crate::oci_world::World;
+use crate::oci_fixture::Fixture;
 use crate::watched::{SECRET, TIMES, namespaces};
 
 #[test]
 fn hull_oci_shows_nothing_that_the_container_does_not_have() {
-    let Some(w) = World::start() else { return };
+    let Some(w) = Fixture::start() else { return };
     let Some(()) = w.compile("watcher", include_str!("watcher.c")) else { return };
     w.write("hosts-own", &json!("of the host's root alone"));
     let file = w.path("hosts-own").display().to_string();

@@ -1,4 +1,4 @@
-//! What a container cannot do to its host, its siblings and the world, and that IPv6 is guarded and served as IPv4 is.
+//! What a container cannot do to its host, its siblings and the fixture, and that IPv6 is guarded and served as IPv4 is.
 
 use std::time::Duration;
 

@@ -3,6 +3,6 @@
 mod files;
 mod oci;
 #[allow(dead_code, reason = "each suite uses its part")]
-#[path = "../oci_world/mod.rs"]
-mod oci_world;
+#[path = "../oci_fixture/mod.rs"]
+mod oci_fixture;
 mod watched;

@@ -1,4 +1,4 @@
-//! Networks of an ordinary user's containers: a program of the user's carries the packets.
+//! Networks of an unprivileged user's containers: a program of the user's carries the packets.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ fn with_each(test: impl Fn(&Lan, &str) + Sync) {
             continue;
         }
         std::thread::scope(|scope| {
-            let ran = scope.spawn(|| Lan::of_ordinary_user().iter().for_each(|lan| test(lan, program)));
+            let ran = scope.spawn(|| Lan::of_unprivileged_user().iter().for_each(|lan| test(lan, program)));
             ran.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         });
     }
@@ -42,7 +42,7 @@ fn kill(pid: i32) {
 }
 
 #[test]
-fn an_ordinary_users_container_goes_out_and_its_ports_lead_in() {
+fn an_unprivileged_users_container_goes_out_and_its_ports_lead_in() {
     with_each(|lan, program| {
         let web = lan.run("web", &["--network", program, "-p", "8080:80", "-p", "8080:80/udp", "-p", "81"]);
         let answers = || {
@@ -115,7 +115,7 @@ fn who_carries_the_packets_ends_with_the_container_whatever_that_dies_of() {
 
 #[test]
 fn a_program_is_the_users_choice_where_there_is_one() {
-    let Some(lan) = Lan::of_ordinary_user() else { return };
+    let Some(lan) = Lan::of_unprivileged_user() else { return };
     let expected = PROGRAMS.into_iter().find(|program| skip::find_program(program).is_some());
     lan.run("box", &[]);
     assert_eq!(lan.t.inspect("box", "{{.HostConfig.NetworkMode}}"), expected.unwrap_or("none"));
@@ -125,7 +125,10 @@ fn a_program_is_the_users_choice_where_there_is_one() {
     assert_eq!(lan.t.inspect("alone", "{{.HostConfig.NetworkMode}}"), "none");
     let refused = lan.t.hull(&["run", "--rm", "-p", "80", "busybox", "true"]);
     let told = refused.fails(125);
-    assert!(told.contains("an ordinary user's containers have no network of their own here"), "{refused}");
+    assert!(
+        told.contains("an unprivileged user's containers have no network of their own here"),
+        "{refused}"
+    );
     assert!(told.contains("/dev/net/tun cannot be opened: Permission denied"), "{refused}");
     assert!(told.contains("chmod 666 /dev/net/tun") && told.contains("--network host"), "{refused}");
 }
@@ -168,8 +171,8 @@ fn a_resolver_on_the_hosts_loopback_answers_a_container_whose_packets_are_carrie
 }
 
 #[test]
-fn networks_that_take_root_are_refused_to_an_ordinary_user_with_what_there_is_instead() {
-    let Some(lan) = Lan::of_ordinary_user() else { return };
+fn networks_that_take_root_are_refused_to_an_unprivileged_user_with_what_there_is_instead() {
+    let Some(lan) = Lan::of_unprivileged_user() else { return };
     lan.run("box", &[]);
     let no_network = "no network can be made on the host: that takes CAP_NET_ADMIN";
     let macvlan = ["-d", "macvlan", "-o", "parent=lan0", "--subnet", "198.51.100.0/24"];

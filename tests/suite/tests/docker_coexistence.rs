@@ -1,15 +1,15 @@
 //! docker and hull on one machine: what docker's containers reach on its networks is what hull's reach on theirs, and
 //! neither is in the other's way.
 
-#[path = "engines/house.rs"]
+#[path = "engines/sandbox.rs"]
 #[allow(dead_code, reason = "each suite uses what it needs")]
-mod house;
+mod sandbox;
 
 use std::collections::BTreeSet;
 
-use house::House;
 use hull_test_support::outcome::eventually;
 use hull_test_support::{Outcome, fixtures, program, skip};
+use sandbox::Sandbox;
 
 /// Each with a first number of its subnet, and whether it has an outside.
 const NETWORKS: [(&str, bool); 3] = [("red", true), ("green", true), ("blue", false)];
@@ -98,7 +98,7 @@ fn hulls_networks_are_dockers_and_both_go_on_side_by_side() {
     }
     let tar = fixtures::busybox();
     let tar = tar.to_str().unwrap();
-    let Some(h) = House::start() else { return };
+    let Some(h) = Sandbox::start() else { return };
     let socket = format!("unix://{}", h.path("docker.sock"));
     let parent = h.cgroup_parent();
     let mut dockerd = vec!["dockerd".to_owned(), "-H".into(), socket.clone()];
@@ -167,6 +167,6 @@ fn hulls_networks_are_dockers_and_both_go_on_side_by_side() {
     answers(8080, "of-docker");
     docker.ok(&["rm", "-f", "of-docker"]);
     docker.remove();
-    house::terminate(&mut dockerd);
+    sandbox::terminate(&mut dockerd);
     h.end(&["hull"]);
 }
