@@ -18,7 +18,7 @@ use crate::records::options::{CreateOptions, MountOption, NamespaceMode, Network
 use crate::records::record::{MountKind, MountRecord, ProcessRecord, Record};
 use crate::records::signal;
 use crate::records::time::Timestamp;
-use crate::rootfs::etc;
+use crate::rootfs::etc_files;
 
 impl Engine {
     /// Makes a container that has not started yet.
@@ -285,7 +285,7 @@ fn check(options: &CreateOptions) -> Result<()> {
     let resources = &options.resources;
     check_cpuset("--cpuset-cpus", resources.cpuset_cpus.as_deref(), "cpu")?;
     check_cpuset("--cpuset-mems", resources.cpuset_mems.as_deref(), "node")?;
-    etc::check(options)?;
+    etc_files::check(options)?;
     for sysctl in options.sysctls.keys() {
         let shared = match sysctl.split('.').next() {
             Some("net") => options.network == NetworkMode::Host,

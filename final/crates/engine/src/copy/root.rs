@@ -18,7 +18,7 @@ use crate::records::record::{MountKind, Record};
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
 use crate::records::state::wrong_state;
-use crate::rootfs::etc;
+use crate::rootfs::etc_files;
 use crate::rootfs::mount;
 
 /// What keeps the root what it is while files are copied.
@@ -102,7 +102,7 @@ fn mount_stopped(engine: &Engine, record: &Record) -> Result<OwnedFd> {
     // (overlayfs.rst), and this container has yet to start.
     let options = CreateOptions { auto_remove: false, ..record.options.clone() };
     mount::mount_root(engine, &Record { options, ..record.clone() })?;
-    etc::write(engine, record)?;
+    etc_files::write(engine, record)?;
     let path = mount::rootfs(engine, record);
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(&path, flags, Mode::empty())
@@ -134,8 +134,8 @@ fn binds(engine: &Engine, record: &Record) -> Result<Vec<(PathBuf, PathBuf, bool
         let host = hull_image::host::host_binds().into_iter();
         binds.extend(host.map(|(source, target)| (source, target, true)));
     }
-    let directory = etc::directory(engine, record);
-    for name in etc::NAMES {
+    let directory = etc_files::directory(engine, record);
+    for name in etc_files::NAMES {
         binds.push((directory.join(name), Path::new("/etc").join(name), false));
     }
     let mut asked: Vec<_> = record.mounts.iter().collect();

@@ -3,6 +3,7 @@
 //! ```text
 //! launch      the command's side: fork, wait for "started"
 //! run         the monitor's life: set up, run, restart, clean up
+//! restart     the restart policy, and the pauses between runs
 //! setup       config.json, cgroup, stdio, network, start
 //! share       /dev/shm of another container
 //! event_loop  the poll loop: its descriptors and its timers
@@ -20,6 +21,7 @@ mod event_loop;
 pub(crate) mod launch;
 pub(crate) mod log;
 mod requests;
+mod restart;
 pub(crate) mod run;
 pub(crate) mod session;
 pub(crate) mod setup;

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::logs::layout::Stream;
 use crate::records::record::Record;
 use crate::records::state::{Phase, State};
-use crate::rootfs::etc;
+use crate::rootfs::etc_files;
 
 impl EventLoop {
     /// Sends a client what waits for it, and handles one message of it.
@@ -135,7 +135,7 @@ impl EventLoop {
         self.timers.set(Timer::Network, self.network.timeout());
         if let (true, Some(container)) = (refreshed?, &self.container) {
             let record = Record::load(container.engine.root(), &container.id)?;
-            etc::name_own_resolver(&container.engine, &record)?;
+            etc_files::name_own_resolver(&container.engine, &record)?;
         }
         Ok(())
     }

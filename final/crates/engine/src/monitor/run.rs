@@ -13,6 +13,7 @@ use nix::sched::CloneFlags;
 use super::clients::Client;
 use super::event_loop::{Container, EventLoop};
 use super::log::Log;
+use super::restart::Restarts;
 use super::setup;
 use super::stdio::{self, Streams};
 use super::stop::Stop;
@@ -22,17 +23,11 @@ use crate::error::{IoContext, Result};
 use crate::gc::remains::Remains;
 use crate::net::Attachment;
 use crate::records::monitor_lock::MonitorLock;
-use crate::records::options::RestartPolicy;
 use crate::records::options::WindowSize;
 use crate::records::record::Record;
 use crate::records::state::{Exit, Phase, State};
 use crate::records::time::Timestamp;
 use crate::rootfs::mount;
-
-/// docker's: the first pause between restarts; it doubles up to a minute, and a run of ten seconds resets it.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-const HEALTHY: Duration = Duration::from_secs(10);
 
 /// Everything after the fork. It ends with `_exit`, because the command's buffers and exit handlers belong to the command.
 ///
@@ -147,18 +142,15 @@ impl Monitor {
         self.welcome(command, attach);
         self.events.network.settle();
 
-        let mut pause = FIRST_PAUSE;
+        let mut restarts = Restarts::new(self.record.options.restart.clone());
         let exit = loop {
             let begun = Instant::now();
             let exit = self.watch(running)?;
-            if !self.wants_restart(&exit) {
-                break exit;
-            }
-            pause = if begun.elapsed() >= HEALTHY { FIRST_PAUSE } else { pause };
+            let is_stopping = self.events.stop.is_some();
+            let Some(pause) = restarts.next(&exit, begun.elapsed(), is_stopping) else { break exit };
             if !self.wait_to_restart(&exit, pause)? {
                 break Exit { stopped_by_user: true, ..exit };
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
             running = match self.restart() {
                 Ok(running) => running,
                 Err(error) => break Exit { code: error.exit_code(), error: error.to_string(), ..exit },
@@ -222,16 +214,6 @@ impl Monitor {
             restart_count: self.state.restart_count,
             stopped_by_user: self.events.stop.is_some(),
         })
-    }
-
-    fn wants_restart(&self, exit: &Exit) -> bool {
-        self.events.stop.is_none()
-            && match self.record.options.restart {
-                RestartPolicy::No => false,
-                RestartPolicy::Always | RestartPolicy::UnlessStopped => true,
-                RestartPolicy::OnFailure(0) => exit.code != 0,
-                RestartPolicy::OnFailure(most) => exit.code != 0 && self.state.restart_count < most,
-            }
     }
 
     /// False if the user stopped the container meanwhile.

@@ -13,7 +13,7 @@ use crate::records::options::NetworkMode;
 use crate::records::options::WindowSize;
 use crate::records::record::Record;
 use crate::records::state::State;
-use crate::rootfs::etc;
+use crate::rootfs::etc_files;
 use crate::rootfs::mount::rootfs;
 use crate::spec;
 
@@ -33,7 +33,7 @@ fn write_bundle(
     network: &Attachment,
     size: Option<WindowSize>,
 ) -> Result<(PathBuf, Spec)> {
-    etc::write(engine, record)?;
+    etc_files::write(engine, record)?;
     let bundle = engine.root().container_run_dir(&record.id);
     let mut spec = spec::build(engine, record, &rootfs(engine, record), state.cgroup.as_deref())?;
     if let (Some(limit), Some(process)) = (network.descriptor_limit(), &mut spec.process) {

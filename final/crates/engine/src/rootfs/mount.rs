@@ -7,7 +7,7 @@ use hull_storage::overlay::Overlay;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::records::record::{MountKind, MountRecord, Record};
-use crate::rootfs::{etc, mountpoints};
+use crate::rootfs::{etc_files, mountpoints};
 
 /// Where the container's root file system is mounted while it runs.
 pub(crate) fn rootfs(engine: &Engine, record: &Record) -> PathBuf {
@@ -31,7 +31,7 @@ pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
     };
     let rootfs = rootfs(engine, record);
     overlay.mount_at(&rootfs)?;
-    etc::mount(engine, record)?;
+    etc_files::mount(engine, record)?;
     let volumes = engine.volumes();
     let copied = |mount: &&MountRecord| is_new && mount.kind == MountKind::Volume && mount.copy_up;
     for mount in record.mounts.iter().filter(copied) {
@@ -52,7 +52,7 @@ pub(crate) fn allow_remount(engine: &Engine, record: &Record) -> Result<()> {
 /// Ignores errors: the end of the mount namespace unmounts what could not be unmounted here.
 pub(crate) fn unmount_root(engine: &Engine, record: &Record) {
     let rootfs = rootfs(engine, record);
-    for mounted in [rootfs, etc::directory(engine, record)] {
+    for mounted in [rootfs, etc_files::directory(engine, record)] {
         let _ = nix::mount::umount2(&mounted, nix::mount::MntFlags::MNT_DETACH);
     }
 }

@@ -21,9 +21,9 @@ pub(super) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
         let binds = hull_image::host::host_binds();
         mounts.extend(binds.into_iter().map(|(source, target)| bind(&source, &target, &["rbind", "rro"])));
     }
-    let directory = crate::rootfs::etc::directory(engine, record);
+    let directory = crate::rootfs::etc_files::directory(engine, record);
     let access = if options.read_only { "ro" } else { "rw" };
-    for name in crate::rootfs::etc::NAMES {
+    for name in crate::rootfs::etc_files::NAMES {
         mounts.push(bind(
             &directory.join(name),
             &Path::new("/etc").join(name),
