@@ -45,6 +45,23 @@ fn quoted_field(text: &str) -> Result<(String, &str), String> {
     Err("a quotation mark is not closed".into())
 }
 
+/// The record that [`fields`] reads as these.
+pub fn print(fields: &[String]) -> String {
+    let quoted = fields.iter().map(|field| match field.contains([',', '"']) {
+        true => format!("\"{}\"", field.replace('"', "\"\"")),
+        false => field.clone(),
+    });
+    quoted.collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+proptest::proptest! {
+    #[test]
+    fn what_is_printed_is_read_back(list in proptest::collection::vec("[a-z=,\" ]{0,6}", 1..5)) {
+        proptest::prop_assert_eq!(fields(&print(&list)), Ok(list));
+    }
+}
+
 #[test]
 fn fields_may_be_quoted() {
     let split = |text| fields(text).unwrap();

@@ -1,0 +1,17 @@
+//! `--link CONTAINER[:ALIAS]` (<https://docs.docker.com/engine/network/links/>).
+
+/// Another container, and what this one calls it.
+pub fn parse(text: &str) -> Result<(String, String), String> {
+    let (container, alias) = text.split_once(':').unwrap_or((text, text));
+    match alias.contains(':') {
+        true => Err(format!("{text:?} is no link: expected CONTAINER[:ALIAS]")),
+        false => Ok((container.to_owned(), alias.to_owned())),
+    }
+}
+
+#[test]
+fn an_alias_may_be_left_out() {
+    assert_eq!(parse("db:database"), Ok(("db".into(), "database".into())));
+    assert_eq!(parse("db"), Ok(("db".into(), "db".into())));
+    assert!(parse("a:b:c").is_err());
+}

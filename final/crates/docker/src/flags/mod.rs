@@ -1,0 +1,32 @@
+//! What docker's flags take, one file per syntax: text to typed value, and back.
+//!
+//! ```text
+//! volume     -v SOURCE:TARGET[:OPTIONS]         network    --network NAME or name=NAME,ip=…
+//! mount      --mount KEY=VALUE,…                port       -p [[IP:]HOST:]CONTAINER[/PROTOCOL], --expose
+//! tmpfs      --tmpfs TARGET[:OPTIONS]           link       --link CONTAINER[:ALIAS]
+//! device     --device, --device-cgroup-rule     hosts      --add-host NAME:ADDRESS
+//! ulimit     --ulimit NAME=SOFT[:HARD]          namespace  --pid, --ipc, --uts, --cgroupns
+//! cpus       --cpus 1.5                         security   --security-opt, --cap-add, --cap-drop
+//! restart    --restart on-failure:3             env        -e, --env-file
+//! log        --log-driver, --log-opt            pairs      labels, sysctls, annotations
+//! ```
+//!
+//! Sizes are in [`crate::size`], times in [`crate::time`]. An error is a sentence; the caller knows the flag it is about.
+//! The results are the types that a request of the Engine API is made of ([`crate::wire`]), or become them.
+
+pub mod cpus;
+pub mod device;
+pub mod env;
+pub mod hosts;
+pub mod link;
+pub mod log;
+pub mod mount;
+pub mod namespace;
+pub mod network;
+pub mod pairs;
+pub mod port;
+pub mod restart;
+pub mod security;
+pub mod tmpfs;
+pub mod ulimit;
+pub mod volume;

@@ -1,0 +1,23 @@
+//! `--tmpfs TARGET[:OPTIONS]` and `HostConfig.Tmpfs`
+//! (<https://docs.docker.com/engine/storage/tmpfs/#options-for---tmpfs>).
+
+use crate::path;
+
+/// Where it is mounted, and mount(8) options that are passed on as they are: `size=64m,mode=1777`.
+pub fn parse(text: &str) -> Result<(String, String), String> {
+    let (target, options) = text.split_once(':').unwrap_or((text, ""));
+    Ok((path::target(target)?.display().to_string(), options.to_owned()))
+}
+
+/// The single options.
+pub fn options(text: &str) -> Vec<String> {
+    text.split(',').filter(|option| !option.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn options_follow_the_target() {
+    assert_eq!(parse("/t:size=64m,mode=1777"), Ok(("/t".into(), "size=64m,mode=1777".into())));
+    assert_eq!(parse("/t/"), Ok(("/t".into(), String::new())));
+    assert_eq!(options("size=1m,,ro"), ["size=1m", "ro"]);
+    assert!(parse("t").is_err() && parse("/").is_err());
+}

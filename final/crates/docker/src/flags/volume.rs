@@ -1,0 +1,194 @@
+//! `-v` and `HostConfig.Binds`: `[SOURCE:]TARGET[:OPTIONS]`
+//! (<https://docs.docker.com/engine/storage/volumes/#options-for---volume>).
+
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+
+use crate::{names, path};
+
+/// A directory of the host's or a volume, and where it is mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    pub source: Source,
+    pub target: PathBuf,
+    pub read_only: bool,
+    /// Copy what the image has at the target into an empty volume.
+    pub copy_up: bool,
+    pub propagation: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A new volume without a name.
+    Anonymous,
+    Named(String),
+    Host(PathBuf),
+}
+
+/// A source that is a path is a directory of the host's, relative to `here`; a name is a volume.
+pub fn parse(text: &str, here: &Path) -> Result<Volume, String> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let (source, target, options) = match parts[..] {
+        [target] => (None, target, ""),
+        [source, target] => (Some(source), target, ""),
+        [source, target, options] => (Some(source), target, options),
+        _ => return Err("expected [SOURCE:]TARGET[:OPTIONS]".into()),
+    };
+    let mut volume = Volume {
+        source: Source::Anonymous,
+        target: path::target(target)?,
+        read_only: false,
+        copy_up: true,
+        propagation: None,
+    };
+    options.split(',').filter(|option| !option.is_empty()).try_for_each(|option| volume.set(option))?;
+    if let Some(source) = source {
+        volume.source = parse_source(source, here)?;
+    }
+    // Only a volume is filled from the image, and only a directory of the host's has mounts that propagate.
+    match volume.source {
+        Source::Host(_) => volume.copy_up = true,
+        Source::Named(_) | Source::Anonymous => volume.propagation = None,
+    }
+    Ok(volume)
+}
+
+/// The text of a `-v` whose source does not depend on where the command runs: `./a:/b` becomes `/home/me/a:/b`.
+pub fn absolute(text: &str, here: &Path) -> Result<String, String> {
+    let volume = parse(text, here)?;
+    match (volume.source, text.split_once(':')) {
+        (Source::Host(path), Some((source, rest))) if !source.starts_with('/') => {
+            Ok(format!("{}:{rest}", clean(&path).display()))
+        }
+        _ => Ok(text.to_owned()),
+    }
+}
+
+/// Without `..`, as a shell's user reads it: a symbolic link before it is not followed.
+fn clean(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(clean.pop()),
+            part => clean.push(part),
+        }
+    }
+    clean
+}
+
+fn parse_source(source: &str, here: &Path) -> Result<Source, String> {
+    if source.starts_with(['/', '.', '~']) {
+        return path::source(source, here).map(Source::Host);
+    }
+    if source.contains('/') {
+        return Err(format!(
+            "{source:?} is neither an absolute path nor the name of a volume; write ./{source}"
+        ));
+    }
+    name(source).map(Source::Named)
+}
+
+/// The name of a volume.
+pub fn name(text: &str) -> Result<String, String> {
+    match names::is_valid(text) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err(format!("{text:?} is not the name of a volume: expected letters, digits, '_', '.' and '-'"))
+        }
+    }
+}
+
+/// Mounts come in from the host and never go out to it: the monitor's mount namespace is a slave of the host's, so
+/// `shared` could not be what it says.
+pub fn is_propagation(text: &str) -> bool {
+    ["private", "rprivate", "slave", "rslave"].contains(&text)
+}
+
+impl Volume {
+    fn set(&mut self, option: &str) -> Result<(), String> {
+        match option {
+            "ro" => self.read_only = true,
+            "rw" => self.read_only = false,
+            "nocopy" => self.copy_up = false,
+            // Hints to docker's virtual machines and to SELinux; without either there is nothing to do.
+            "z" | "Z" | "cached" | "delegated" | "consistent" => {}
+            _ if is_propagation(option) => self.propagation = Some(option.to_owned()),
+            "shared" | "rshared" => {
+                return Err(format!("{option}: mounts made in a container never reach the host"));
+            }
+            _ => return Err(format!("there is no option {option:?}")),
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Volume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Source::Anonymous => {}
+            Source::Named(name) => write!(f, "{name}:")?,
+            Source::Host(path) => write!(f, "{}:", path.display())?,
+        }
+        write!(f, "{}", self.target.display())?;
+        let flags = [(self.read_only, "ro"), (!self.copy_up, "nocopy")];
+        let flags = flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, word)| word);
+        let options: Vec<&str> = flags.chain(self.propagation.as_deref()).collect();
+        if options.is_empty() { Ok(()) } else { write!(f, ":{}", options.join(",")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> Result<Volume, String> {
+        parse(text, Path::new("/home/me"))
+    }
+
+    #[test]
+    fn a_source_is_a_path_or_a_name() {
+        let host = |text| match read(text).unwrap() {
+            Volume { source: Source::Host(path), read_only, .. } => (path, read_only),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(host("/a:/b"), ("/a".into(), false));
+        assert_eq!(host("./a:/b:ro"), ("/home/me/a".into(), true));
+        assert_eq!(host("/:/host:ro,rslave").0, PathBuf::from("/"));
+        let named = read("data:/b:nocopy").unwrap();
+        assert_eq!((named.source, named.copy_up), (Source::Named("data".into()), false));
+        assert_eq!(read("/x").unwrap().source, Source::Anonymous);
+        for wrong in [
+            "",
+            "/",
+            "/a:/b:rshared",
+            "a/b:/x",
+            "/a:b",
+            "/a:/b:xx",
+            "/a:/b:ro:c",
+            "-:/x",
+            "/a:/b/../c",
+            "~/x:/y",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read_back(
+            source in "|/[a-z]{1,5}:|[a-z]{2,5}:",
+            target in "/[a-z]{1,5}(/[a-z]{1,5})?",
+            options in "|:ro|:nocopy|:ro,nocopy|:rslave|:ro,private",
+        ) {
+            prop_assume!(!source.is_empty() || options.is_empty());
+            let volume = read(&format!("{source}{target}{options}")).unwrap();
+            prop_assert_eq!(read(&volume.to_string()), Ok(volume));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "[a-z:/.,~-]{0,16}") {
+            let _ = read(&text);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Paths on a command line: where in a container a mount or a copy goes, and what a relative path of the host's means.
+
+use std::path::{Component, Path, PathBuf};
+
+/// Where something is mounted inside. The path is absolute and stays below the root.
+pub fn target(text: &str) -> Result<PathBuf, String> {
+    if !text.starts_with('/') {
+        return Err(format!("the target {text:?} must be an absolute path"));
+    }
+    let clean: PathBuf = Path::new(text).components().collect();
+    if clean.components().any(|part| part == Component::ParentDir) {
+        return Err(format!("the target {text:?} must not contain .."));
+    }
+    if clean == Path::new("/") {
+        return Err("the target can't be '/'".into());
+    }
+    Ok(clean)
+}
+
+/// A directory or file of the host's, relative to `here`.
+pub fn source(text: &str, here: &Path) -> Result<PathBuf, String> {
+    if text.starts_with('~') {
+        return Err(format!("{text:?} begins with ~, which only a shell expands"));
+    }
+    Ok(here.join(text).components().collect())
+}
+
+/// One end of `cp` (<https://docs.docker.com/reference/cli/docker/container/cp/>).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CopyPath {
+    Container {
+        name: String,
+        path: PathBuf,
+    },
+    Host(PathBuf),
+    /// `-`: a tar, on stdin or stdout.
+    Stream,
+}
+
+impl CopyPath {
+    /// `NAME:path`, unless it begins with `/` or `.`: then a colon is part of a file's name.
+    pub fn parse(text: &str) -> Self {
+        if text == "-" {
+            return Self::Stream;
+        }
+        match text.split_once(':') {
+            Some((name, path)) if !name.is_empty() && !text.starts_with(['/', '.']) => {
+                Self::Container { name: name.into(), path: path.into() }
+            }
+            _ => Self::Host(text.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_absolute_and_below_the_root() {
+        assert_eq!(target("/a//b/./c/").unwrap(), Path::new("/a/b/c"));
+        for wrong in ["", "a", "/", "/.", "/a/../b"] {
+            assert!(target(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_source_may_be_relative() {
+        let here = Path::new("/home/me");
+        assert_eq!(source("./a", here).unwrap(), Path::new("/home/me/a"));
+        assert_eq!(source("/a", here).unwrap(), Path::new("/a"));
+        assert!(source("~/a", here).is_err());
+    }
+
+    #[test]
+    fn a_colon_separates_container_and_path() {
+        let inside = |name: &str, path: &str| CopyPath::Container { name: name.into(), path: path.into() };
+        assert_eq!(CopyPath::parse("web:/etc"), inside("web", "/etc"));
+        assert_eq!(CopyPath::parse("web:a:b"), inside("web", "a:b"));
+        assert_eq!(CopyPath::parse("./a:b"), CopyPath::Host("./a:b".into()));
+        assert_eq!(CopyPath::parse(":x"), CopyPath::Host(":x".into()));
+        assert_eq!(CopyPath::parse("-"), CopyPath::Stream);
+    }
+}

@@ -1,0 +1,178 @@
+//! `--since`, `--until` and `--stop-timeout`, and times and durations as docker's tables show them
+//! (<https://docs.docker.com/reference/cli/docker/container/logs/#since>).
+
+use std::time::{Duration, SystemTime};
+
+/// A point in time: a date, seconds since 1970, or how long before `now`.
+pub fn parse(text: &str, now: SystemTime) -> Result<SystemTime, String> {
+    if let Ok(time) = humantime::parse_rfc3339_weak(text) {
+        return Ok(time);
+    }
+    if let Ok(time) = humantime::parse_rfc3339_weak(&format!("{text}T00:00:00Z")) {
+        return Ok(time);
+    }
+    if let Ok(seconds) = text.parse::<f64>()
+        && let Ok(since) = Duration::try_from_secs_f64(seconds)
+    {
+        return Ok(SystemTime::UNIX_EPOCH + since);
+    }
+    let ago = parse_duration(text).ok();
+    ago.and_then(|ago| now.checked_sub(ago)).ok_or_else(|| {
+        format!("{text:?} is not a time: expected 2026-01-02T13:04:05Z, seconds since 1970, or 42m")
+    })
+}
+
+/// The text that [`parse`] reads as this instant.
+pub fn print(time: SystemTime) -> String {
+    humantime::format_rfc3339_nanos(time).to_string()
+}
+
+/// Go's durations, `1h30m` and `1.5s`, and those of humantime, which has days too: `2days 4h`.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let invalid = || format!("{text:?} is not a duration: expected something like 10s or 1h30m");
+    go_duration(text).map_or_else(|| humantime::parse_duration(text).map_err(|_| invalid()), Ok)
+}
+
+/// `time.ParseDuration`'s syntax, without a sign.
+fn go_duration(text: &str) -> Option<Duration> {
+    const UNITS: [(&str, f64); 8] = [
+        ("ns", 1e-9),
+        ("us", 1e-6),
+        ("µs", 1e-6),
+        ("μs", 1e-6),
+        ("ms", 1e-3),
+        ("s", 1.0),
+        ("m", 60.0),
+        ("h", 3600.0),
+    ];
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    let (mut rest, mut sum) = (text, Duration::ZERO);
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, after) = rest.split_at(end);
+        let unit_end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let (unit, next) = after.split_at(unit_end);
+        let (_, seconds) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        let part = match number.parse::<u32>() {
+            // Whole numbers stay exact.
+            Ok(whole) => Duration::from_nanos((seconds * 1e9) as u64).checked_mul(whole)?,
+            Err(_) => Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()?,
+        };
+        sum = sum.checked_add(part)?;
+        rest = next;
+    }
+    (!text.is_empty()).then_some(sum)
+}
+
+/// Seconds; docker's -1 is "forever".
+pub fn stop_timeout(text: &str) -> Result<i64, String> {
+    match text {
+        "-1" => Ok(-1),
+        _ => text.parse::<u32>().map(i64::from).map_err(|_| format!("{text:?} is not a number of seconds")),
+    }
+}
+
+/// How many of the last lines of a log; `None` is all of them.
+pub fn tail(text: &str) -> Result<Option<usize>, String> {
+    match text {
+        "all" | "-1" => Ok(None),
+        _ => text.parse().map(Some).map_err(|_| format!("{text:?} is not a number of lines")),
+    }
+}
+
+/// `About a minute`, `3 hours`.
+pub fn human(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (minutes, hours) = (seconds / 60, (seconds as f64 / 3600.0).round() as u64);
+    match () {
+        () if seconds < 1 => "Less than a second".into(),
+        () if seconds == 1 => "1 second".into(),
+        () if seconds < 60 => format!("{seconds} seconds"),
+        () if minutes == 1 => "About a minute".into(),
+        () if minutes < 60 => format!("{minutes} minutes"),
+        () if hours == 1 => "About an hour".into(),
+        () if hours < 48 => format!("{hours} hours"),
+        () if hours < 24 * 14 => format!("{} days", hours / 24),
+        () if hours < 24 * 60 => format!("{} weeks", hours / 24 / 7),
+        () if hours < 24 * 365 * 2 => format!("{} months", hours / 24 / 30),
+        () => format!("{} years", hours / 24 / 365),
+    }
+}
+
+/// From `time` to `now`; a clock that went back makes it zero.
+pub fn human_since(time: SystemTime, now: SystemTime) -> String {
+    human(now.duration_since(time).unwrap_or_default())
+}
+
+/// As Go prints a time: `2026-01-02 13:04:05 +0000 UTC`.
+pub fn go(time: SystemTime) -> String {
+    go_of_text(&humantime::format_rfc3339_seconds(time).to_string())
+}
+
+/// A time of RFC 3339 in UTC as Go prints one, with what the second has behind the point.
+pub fn go_of_text(text: &str) -> String {
+    format!("{} +0000 UTC", text.trim_end_matches('Z').replace('T', " "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_time_is_a_date_or_a_distance() {
+        let (epoch, now) = (SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + Duration::from_secs(10_000));
+        for (text, time) in [
+            ("0", epoch),
+            ("1970-01-01", epoch),
+            ("1970-01-01T00:00:01Z", epoch + Duration::from_secs(1)),
+            ("1.5", epoch + Duration::from_millis(1500)),
+            ("10m", now - Duration::from_secs(600)),
+            ("1h30m", now - Duration::from_secs(5400)),
+            ("1.5h", now - Duration::from_secs(5400)),
+            ("1h 30m", now - Duration::from_secs(5400)),
+        ] {
+            assert_eq!(parse(text, now), Ok(time), "{text}");
+        }
+        for wrong in ["yesterday", "", "10x", "-5m", "1h30"] {
+            assert!(parse(wrong, now).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn shown_durations_are_dockers() {
+        for (seconds, text) in [
+            (0, "Less than a second"),
+            (1, "1 second"),
+            (59, "59 seconds"),
+            (60, "About a minute"),
+            (125, "2 minutes"),
+            (3600, "About an hour"),
+            (7200, "2 hours"),
+            (3 * 86_400, "3 days"),
+            (15 * 86_400, "2 weeks"),
+            (70 * 86_400, "2 months"),
+            (800 * 86_400, "2 years"),
+        ] {
+            assert_eq!(human(Duration::from_secs(seconds)), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_printed_time_is_read_back(seconds in 0..4_000_000_000_u64, nanos in 0..1_000_000_000_u32) {
+            let time = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
+            prop_assert_eq!(parse(&print(time), SystemTime::UNIX_EPOCH), Ok(time));
+        }
+
+        #[test]
+        fn a_printed_duration_is_read_back(seconds in 0..100_000_000_u64) {
+            let duration = Duration::from_secs(seconds);
+            prop_assert_eq!(parse_duration(&humantime::format_duration(duration).to_string()), Ok(duration));
+            let go = format!("{}h{}m{}s", seconds / 3600, seconds / 60 % 60, seconds % 60);
+            prop_assert_eq!(parse_duration(&go), Ok(duration));
+        }
+    }
+}
