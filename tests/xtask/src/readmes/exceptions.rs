@@ -27,6 +27,10 @@ const ESCAPE: &str = "the escape from a container: it reads this machine's disk 
 const ROWS: &[Row] = &[
     Row { readme: "README.md", line: "cargo xtask test", how: How::NotTyped, why: "it is what types these lines, or a part of it" },
     Row { readme: "README.md", line: "hull logs -f web", how: How::Interrupted, why: "the log goes on as long as the container" },
+    Row { readme: "CONTRIBUTING.md", line: "cargo xtask test", how: How::NotTyped, why: "it is what types these lines, or a part of it" },
+    Row { readme: "CONTRIBUTING.md", line: "cargo xtask vm", how: How::NotTyped, why: "a stage of its own" },
+    Row { readme: "CONTRIBUTING.md", line: "cargo xtask bench", how: How::NotTyped, why: "it measures, which takes a machine without other work" },
+    Row { readme: "CONTRIBUTING.md", line: "cargo xtask book", how: How::NotTyped, why: "it writes into the repository; the stage `book` builds the pages" },
     Row { readme: "steps/02-pid-mount/README.md", line: "touch /usr/x", how: How::Fails(1), why: "the root is read-only" },
     Row { readme: "steps/02-pid-mount/README.md", line: "exit", how: How::Fails(2), why: "sh cannot hand the terminal back, as the README says" },
     Row { readme: "steps/03-cgroups/README.md", line: "step-03-cgroups run --cpus 0.2", how: How::Interrupted, why: "a loop, to be watched" },

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! commands    which lines of a README are typed, and at whose prompt
+//! paths       a test: the files that these pages name exist
 //! exceptions  the lines that are not just typed and succeed, each with its reason
 //! sandbox     the clone and its surroundings: a registry, a LAN, directories that are removed with it
 //! session     a shell on a terminal: types a line, waits for the next prompt, asks how it ended
@@ -9,6 +10,8 @@
 
 mod commands;
 mod exceptions;
+#[cfg(test)]
+mod paths;
 mod sandbox;
 mod session;
 
@@ -22,7 +25,7 @@ use session::Session;
 
 /// The READMEs that tell a reader what to type.
 fn all() -> Result<Vec<String>> {
-    let mut names = vec!["README.md".to_owned()];
+    let mut names = vec!["README.md".to_owned(), "CONTRIBUTING.md".to_owned()];
     let steps = std::fs::read_dir(root().join("steps")).context("reading steps")?;
     for step in steps {
         names.push(format!("steps/{}/README.md", step?.file_name().to_string_lossy()));

@@ -99,7 +99,15 @@ const AARCH64: Machine = Machine {
     ],
     console: "ttyAMA0",
     needs: &["rustup", "aarch64-linux-gnu-gcc"],
-    units: &["hull-sys", "hull-storage", "hull-runtime", "hull-image", "hull-network", "hull-engine"],
+    units: &[
+        "hull-sys",
+        "hull-storage",
+        "hull-runtime",
+        "hull-image",
+        "hull-netlink",
+        "hull-network",
+        "hull-engine",
+    ],
     tests: &[
         ("hull-test-suite", "limits"),
         ("hull-test-suite", "bundles"),

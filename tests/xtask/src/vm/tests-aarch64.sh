@@ -11,6 +11,7 @@ hull-sys || ended=$?
 hull-storage || ended=$?
 hull-runtime || ended=$?
 hull-image || ended=$?
+hull-netlink || ended=$?
 hull-network || ended=$?
 hull-engine || ended=$?
 unset TMPDIR
