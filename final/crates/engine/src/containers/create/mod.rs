@@ -1,0 +1,93 @@
+//! `create`: plans everything that can be refused, claims the name, then makes the container's directory. A step that
+//! fails undoes the ones before it.
+//!
+//! ```text
+//! check   options that contradict each other, or that this machine cannot fulfil
+//! plan    options and image → the record
+//! mounts  the record's mounts: volumes, bind mounts, tmpfs
+//! ```
+
+mod check;
+mod mounts;
+mod plan;
+
+use hull_image::store::Image;
+use hull_storage::names;
+use hull_storage::staging::Staging;
+
+use crate::containers::names::generate;
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+use crate::gc::remains::Remains;
+use crate::records::ids::random;
+use crate::records::options::CreateOptions;
+use crate::records::record::{MountKind, Record};
+
+impl Engine {
+    /// Creates a container without starting it.
+    pub fn create(&self, options: &CreateOptions) -> Result<Record> {
+        let lock = self.lock_in_use()?;
+        let image = self.image(&options.image)?;
+        if let Some(wanted) = &options.platform {
+            check::platform(&image, &options.image, wanted)?;
+        }
+        let mut record = self.plan(options, &image)?;
+        self.claim_name(&mut record, options.name.as_deref())?;
+        let made = self.make(&record);
+        // The container's record now says what it uses. Without a record nothing has to be kept for it.
+        drop(lock);
+        if made.is_err() {
+            // The first error is the one to report.
+            let _ = crate::gc::remains::remove_files(self, &Remains::of(&record, true));
+        }
+        made.map(|()| record)
+    }
+
+    fn image(&self, name: &str) -> Result<Image> {
+        match name {
+            "host" => Ok(hull_image::host::ensure_host_image(&self.images().clone())?),
+            _ => Ok(self.images().resolve(name)?),
+        }
+    }
+
+    fn claim_name(&self, record: &mut Record, asked: Option<&str>) -> Result<()> {
+        if let Some(name) = asked {
+            names::claim(self.root(), name, &record.id)?;
+            record.name = name.into();
+            return Ok(());
+        }
+        for attempt in 0.. {
+            record.name = generate(random()?, attempt);
+            match names::claim(self.root(), &record.name, &record.id) {
+                Err(hull_storage::Error::NameTaken { .. }) => {}
+                other => return Ok(other?),
+            }
+        }
+        Ok(())
+    }
+
+    /// The directory is made out of sight and appears whole: what a kill leaves is never taken for a container.
+    fn make(&self, record: &Record) -> Result<()> {
+        let staged = Staging::new(&self.root().containers_dir())?;
+        let directory = staged.path();
+        for (name, mode) in [("upper", 0o755), ("work", 0o700)] {
+            hull_storage::root::make_dirs(&directory.join(name), mode)?;
+        }
+        let volumes = self.volumes();
+        for mount in &record.mounts {
+            match (mount.kind, &mount.name) {
+                (MountKind::Volume, Some(name)) => {
+                    drop(volumes.create(name, &Default::default(), mount.anonymous)?)
+                }
+                (MountKind::Bind, _) if mount.copy_up => std::fs::create_dir_all(&mount.source)
+                    .context(|| format!("create {} for a bind mount", mount.source.display()))?,
+                _ => {}
+            }
+        }
+        record.store(directory)?;
+        match staged.publish(&self.root().container_dir(&record.id))? {
+            true => Ok(()),
+            false => Err(Error::Unsupported(format!("container {} exists", record.id))),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The mounts of a new container: the user's, those of `--volumes-from`, and the image's volumes.
+
+use std::path::{Path, PathBuf};
+
+use hull_image::config::RunConfig;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::records::ids::random_id;
+use crate::records::options::{CreateOptions, MountOption};
+use crate::records::record::{MountKind, MountRecord};
+
+impl Engine {
+    pub(super) fn plan_mounts(
+        &self,
+        options: &CreateOptions,
+        config: &RunConfig,
+    ) -> Result<Vec<MountRecord>> {
+        let mut mounts: Vec<MountRecord> = Vec::new();
+        for mount in &options.mounts {
+            let planned = self.plan_mount(mount)?;
+            if mounts.iter().any(|other| other.destination == planned.destination) {
+                return Err(Error::Invalid {
+                    what: format!("mount at {}", planned.destination.display()),
+                    why: "another mount has the same destination".into(),
+                });
+            }
+            mounts.push(planned);
+        }
+        for other in &options.volumes_from {
+            let (name, read_only) = match other.rsplit_once(':') {
+                Some((name, "ro")) => (name, true),
+                Some((name, "rw")) => (name, false),
+                _ => (other.as_str(), false),
+            };
+            for mut mount in self.find(name)?.mounts {
+                mount.read_only |= read_only;
+                if !mounts.iter().any(|own| own.destination == mount.destination) {
+                    mounts.push(mount);
+                }
+            }
+        }
+        for target in config.volumes.iter().flat_map(|volumes| volumes.keys()) {
+            if !mounts.iter().any(|mount| mount.destination == Path::new(target)) {
+                let volume = MountOption::Volume {
+                    name: None,
+                    target: target.into(),
+                    read_only: false,
+                    copy_up: true,
+                };
+                mounts.push(self.plan_mount(&volume)?);
+            }
+        }
+        Ok(mounts)
+    }
+
+    fn plan_mount(&self, mount: &MountOption) -> Result<MountRecord> {
+        let destination = mount.target().to_owned();
+        let invalid = |why: String| Error::Invalid { what: format!("mount {}", destination.display()), why };
+        if !destination.is_absolute() || destination == Path::new("/") {
+            return Err(invalid("the destination must be an absolute path other than /".into()));
+        }
+        let mut record = MountRecord {
+            kind: MountKind::Tmpfs,
+            name: None,
+            source: PathBuf::new(),
+            destination: destination.clone(),
+            read_only: false,
+            copy_up: false,
+            anonymous: false,
+            options: vec![],
+        };
+        match mount {
+            MountOption::Tmpfs { options, .. } => record.options = options.clone(),
+            MountOption::Bind { source, read_only, propagation, create_source, .. } => {
+                if !source.exists() && !create_source {
+                    return Err(invalid(format!("bind source path does not exist: {}", source.display())));
+                }
+                record.kind = MountKind::Bind;
+                record.source = source.clone();
+                record.read_only = *read_only;
+                record.copy_up = !source.exists();
+                record.options = propagation.iter().cloned().collect();
+            }
+            MountOption::Volume { name, read_only, copy_up, .. } => {
+                let (name, anonymous) = match name {
+                    Some(name) => (name.clone(), false),
+                    None => (random_id()?, true),
+                };
+                record.kind = MountKind::Volume;
+                record.source = self.volumes().data_dir(&name)?;
+                record.name = Some(name);
+                record.read_only = *read_only;
+                record.copy_up = *copy_up;
+                record.anonymous = anonymous;
+            }
+        }
+        Ok(record)
+    }
+}

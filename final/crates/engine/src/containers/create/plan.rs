@@ -1,0 +1,143 @@
+//! The record of a new container, from its options and its image.
+
+use std::path::PathBuf;
+
+use hull_image::config::RunConfig;
+use hull_image::store::Image;
+use hull_network::ports::{Port, parse_exposed};
+
+use super::check;
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+use crate::records::ids::random_id;
+use crate::records::options::{CreateOptions, NamespaceMode, NetworkMode, NetworkOption};
+use crate::records::record::{ProcessRecord, Record};
+use crate::records::signal;
+use crate::records::time::Timestamp;
+
+impl Engine {
+    /// Everything that can be refused is refused here, before anything exists.
+    pub(super) fn plan(&self, options: &CreateOptions, image: &Image) -> Result<Record> {
+        let config = image.config.config.clone().unwrap_or_default();
+        check::options(options)?;
+        let id = random_id()?;
+        let process = merge(&config, options)?;
+        let stop_signal = match options.stop_signal.as_ref().or(config.stop_signal.as_ref()) {
+            Some(name) => signal::parse(name)?,
+            None => nix::libc::SIGTERM,
+        };
+        let mut labels = config.labels.clone().unwrap_or_default();
+        labels.extend(options.labels.clone());
+        let mut record = Record {
+            format: Record::FORMAT,
+            name: String::new(),
+            created: Timestamp::now(),
+            image_id: image.id.to_string(),
+            layers: self.layer_paths(image)?,
+            host_image: hull_image::host::is_host_image(image)?,
+            process,
+            mounts: vec![],
+            labels,
+            hostname: self.hostname(options, &id)?,
+            stop_signal,
+            exposed: exposed(&config, options)?,
+            options: self.resolve_peers(options)?,
+            id,
+        };
+        record.mounts = self.plan_mounts(options, &config)?;
+        Ok(record)
+    }
+
+    fn layer_paths(&self, image: &Image) -> Result<Vec<PathBuf>> {
+        let data = self.root().data();
+        Ok(image.layer_dirs.iter().map(|dir| dir.strip_prefix(data).unwrap_or(dir).to_owned()).collect())
+    }
+
+    /// Another container is remembered by its id: its name may change hands.
+    fn resolve_peers(&self, options: &CreateOptions) -> Result<CreateOptions> {
+        let mut resolved = options.clone();
+        for mode in [&mut resolved.pid, &mut resolved.ipc, &mut resolved.uts, &mut resolved.cgroupns] {
+            if let NamespaceMode::Container(name) = mode {
+                *name = self.resolve(name)?;
+            }
+        }
+        if resolved.network == NetworkMode::Default {
+            resolved.network = crate::net::default_mode();
+        }
+        crate::net::check_mode(&resolved)?;
+        match &mut resolved.network {
+            NetworkMode::Container(name) => *name = self.resolve(name)?,
+            NetworkMode::Networks if resolved.networks.is_empty() => {
+                let network = crate::net::DEFAULT.to_owned();
+                resolved.networks.push(NetworkOption { network, ..NetworkOption::default() });
+            }
+            _ => {}
+        }
+        for option in &mut resolved.networks {
+            if option.network != crate::net::DEFAULT {
+                option.network = self.find_network(&option.network)?.name;
+            }
+        }
+        // On a user-defined network the name itself is stored, and resolved each time it is asked for.
+        if crate::net::links_are_in_hosts(&resolved) {
+            for (container, _) in &mut resolved.links {
+                *container = self.resolve(container)?;
+            }
+        }
+        Ok(resolved)
+    }
+
+    fn hostname(&self, options: &CreateOptions, id: &str) -> Result<String> {
+        if let Some(name) = &options.hostname {
+            return Ok(name.clone());
+        }
+        if let NetworkMode::Container(other) = &options.network {
+            return Ok(self.find(other)?.hostname);
+        }
+        if options.uts == NamespaceMode::Host || options.network == NetworkMode::Host {
+            let name = nix::unistd::gethostname().context(|| "read the host's name".into())?;
+            return Ok(name.to_string_lossy().into_owned());
+        }
+        Ok(id[..12].to_owned())
+    }
+}
+
+/// The ports that the image or the command line exposes. A published port is exposed too.
+fn exposed(config: &RunConfig, options: &CreateOptions) -> Result<Vec<Port>> {
+    let mut ports = options.expose.clone();
+    for text in config.exposed_ports.iter().flat_map(|ports| ports.keys()) {
+        ports.extend(parse_exposed(text)?);
+    }
+    ports.extend(options.publish.iter().map(|mapping| mapping.container));
+    ports.sort_unstable();
+    ports.dedup();
+    Ok(ports)
+}
+
+/// docker's rule: an entrypoint on the command line also clears the image's command.
+fn merge(config: &RunConfig, options: &CreateOptions) -> Result<ProcessRecord> {
+    let image_command = config.cmd.clone().unwrap_or_default();
+    let (entrypoint, default_command) = match &options.entrypoint {
+        Some(entrypoint) => (entrypoint.clone(), vec![]),
+        None => (config.entrypoint.clone().unwrap_or_default(), image_command),
+    };
+    let command = if options.command.is_empty() { default_command } else { options.command.clone() };
+    if entrypoint.is_empty() && command.is_empty() {
+        return Err(Error::Invalid {
+            what: "command".into(),
+            why: "neither the image nor the command line says what to run".into(),
+        });
+    }
+    let mut env = config.env.clone().unwrap_or_default();
+    crate::spec::set_variables(&mut env, options.env.iter());
+    let working_dir = options.working_dir.clone().or(config.working_dir.clone()).unwrap_or_default();
+    let working_dir = if working_dir.is_empty() { "/".into() } else { working_dir };
+    if !working_dir.starts_with('/') {
+        return Err(Error::Invalid {
+            what: format!("working directory {working_dir:?}"),
+            why: "it must be an absolute path".into(),
+        });
+    }
+    let user = options.user.clone().or(config.user.clone()).unwrap_or_default();
+    Ok(ProcessRecord { entrypoint, command, env, working_dir, user })
+}
