@@ -1,4 +1,4 @@
-//! `ps`: what there is, read without a lock.
+//! The list of containers (`ps`), read without a lock.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -33,14 +33,14 @@ pub struct Summary {
     pub labels: BTreeMap<String, String>,
     /// Volume names and bind sources.
     pub mounts: Vec<String>,
-    /// Where they are inside.
+    /// Where the mounts are in the container.
     pub mount_points: Vec<String>,
     pub networks: Vec<String>,
-    /// Of the networks that it is on now.
+    /// The ids of the networks to which the container is connected at present.
     pub network_ids: Vec<String>,
     pub ports: String,
     pub published: Vec<PublishedPort>,
-    /// Of an active container, as docker has it.
+    /// The exposed ports of an active container; empty for others, as in docker.
     pub exposed: Vec<Port>,
     /// Unpacked layers, lowest first, as paths below the data root.
     pub layers: Vec<PathBuf>,
@@ -48,7 +48,7 @@ pub struct Summary {
     pub damage: Option<String>,
 }
 
-/// What a listing needs of a `container.json`: the rest is passed over, which for some hundred containers tells.
+/// The part of a `container.json` that a listing needs. Skipping the rest saves time with hundreds of containers.
 #[derive(Deserialize)]
 struct Head {
     id: String,
@@ -86,7 +86,7 @@ struct OptionsHead {
 }
 
 impl Engine {
-    /// All containers, the newest first. What killed commands and monitors left is cleared on the way.
+    /// All containers, the newest first. Also cleans up what killed commands and monitors have left.
     pub fn list(&self) -> Result<Vec<Summary>> {
         let with_state: HashSet<String> =
             directories(&self.root().run().join("containers"))?.into_iter().collect();
@@ -98,7 +98,7 @@ impl Engine {
                 Err(error) => summaries.extend(self.summarize_damaged(&id, &error)),
             }
         }
-        // What cannot be cleared now is there for the next listing; this one has its answer.
+        // What cannot be cleaned up now is left to the next listing. It does not concern the list itself.
         let known = summaries.iter().map(|one| (one.id.as_str(), one.name.as_str())).collect();
         let _ = self.collect_garbage(&known, &with_state);
         summaries.sort_by_key(|summary| std::cmp::Reverse(summary.created));
@@ -114,7 +114,7 @@ impl Engine {
         Ok((written, image))
     }
 
-    /// `None` for a container that was removed while we were reading.
+    /// `None` for a container that was removed meanwhile.
     fn summarize(&self, id: &str, has_state: bool) -> Result<Option<Summary>> {
         let path = self.root().container_dir(id).join("container.json");
         let Some(head) = hull_storage::file::read_json::<Head>(&path)?.filter(|head| head.id == id) else {
@@ -187,7 +187,7 @@ fn summary(head: Head, snapshot: Snapshot, published: Vec<PublishedPort>) -> Sum
         (Some(state), _) if snapshot.status.is_active() => state.started,
         (_, exit) => exit.as_ref().and_then(|exit| exit.started),
     };
-    // A container between two runs has ended, and will again.
+    // Between two runs of a restarting container there is an exit, too.
     let runs = matches!(snapshot.status, Status::Running | Status::Paused);
     let exit = snapshot.exit.filter(|_| !runs);
     let shown = |mount: MountHead| mount.name.unwrap_or_else(|| mount.source.display().to_string());

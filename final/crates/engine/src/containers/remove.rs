@@ -84,12 +84,12 @@ impl Engine {
             if !snapshot.status.is_active() {
                 break (lock, snapshot);
             }
-            // It was still starting at the first look, or another command has started it since.
+            // The container was still starting before, or another command has started it meanwhile.
             drop(lock);
             self.begin_remove(found, force)?.map_or(Ok(()), end)?;
         };
         if snapshot.status == Status::Dead {
-            // Its monitor was killed while we were on our way.
+            // Its monitor was killed meanwhile.
             recover::clear(self, &found.id, &snapshot)?;
             if !root.container_dir(&found.id).exists() {
                 return Ok(());

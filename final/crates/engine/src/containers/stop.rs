@@ -29,7 +29,7 @@ impl Engine {
         end_all(names.iter().map(begin).collect(), done);
     }
 
-    /// With `keep` the container stays though it has `--rm`.
+    /// With `keep` the container stays even if it has `--rm`.
     fn begin_stop(
         &self,
         record: &Record,
@@ -100,17 +100,17 @@ impl Engine {
         }
         match running.init.is_none() && is_ending {
             false => running.signal(signal),
-            // The container was waiting for its next run, which must not come.
+            // The container was waiting for its next run, which is prevented.
             true => end(Ending::begin(self, &record.id, &record.name, running, EndOptions::KILL)),
         }
     }
 
-    /// Waits until the container's program ends and returns its exit code, also where a restart follows, as docker does.
-    /// Of a container that does not run, that of its last run.
+    /// Waits until the container's program ends and returns its exit code, also if a restart follows, as docker does. For a
+    /// container that does not run it returns the exit code of the last run.
     pub fn wait(&self, name: &str) -> Result<u8> {
         let record = self.find(name)?;
         if let Some(running) = self.running(&record.id)? {
-            // The monitor's last word comes before it removes what `--rm` removes.
+            // The monitor sends the exit code before it removes a container with `--rm`.
             if let Some(code) = running.exit_code(&record.name)? {
                 return Ok(code);
             }

@@ -1,4 +1,4 @@
-//! The locks of containers, and the one that keeps images and volumes while a container on them is made.
+//! The lock of each container, and the lock that protects images and volumes while a container is created on them.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -14,17 +14,17 @@ use crate::records::run_dir;
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Engine {
-    /// Held, with others, from looking up an image and its volumes until the container that uses them can be seen.
+    /// Shared with other commands. Held from the lookup of an image and volumes until the container that uses them exists.
     pub(crate) fn lock_in_use(&self) -> Result<Lock> {
         Ok(Lock::shared_unless_stopped(&self.root().data().join("uses.lock"))?)
     }
 
-    /// Held alone from looking for who uses an image or a volume until it is gone.
+    /// Exclusive. Held from the search for users of an image or a volume until it is removed.
     pub(crate) fn lock_unused(&self) -> Result<Lock> {
         Ok(Lock::exclusive_within(&self.root().data().join("uses.lock"), None)?)
     }
 
-    /// A container's lock, for one transition; an error when there is no such container by the time it is granted.
+    /// A container's lock, for one transition. Fails if the container no longer exists once the lock is granted.
     pub(crate) fn lock(&self, id: &str) -> Result<Lock> {
         let locked = self.lock_with(id, |path| Lock::exclusive_within(path, Some(LOCK_TIMEOUT)));
         let lock = locked.map_err(|error| match error {
@@ -34,14 +34,14 @@ impl Engine {
             other => other,
         })?;
         if !self.root().container_dir(id).exists() {
-            // The run directory was made by this lock attempt, or left by its last user.
+            // The run directory was created by this attempt, or left by the last holder.
             run_dir::remove(self.root(), id)?;
             return Err(Error::NoSuchContainer(id.to_owned()));
         }
         Ok(lock)
     }
 
-    /// For the container's monitor, which has to go on however long another command takes.
+    /// The same for the container's monitor, which waits without a limit.
     pub(crate) fn lock_as_monitor(&self, id: &str) -> Result<Lock> {
         self.lock_with(id, Lock::exclusive)
     }
@@ -55,7 +55,7 @@ impl Engine {
         loop {
             std::fs::create_dir_all(&directory).context(|| format!("create {}", directory.display()))?;
             match take(&directory.join("lock")) {
-                // Its monitor was the last to hold it, and removed the directory in between.
+                // The container's monitor held the lock, and has removed the directory.
                 Err(hull_storage::Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
                 other => return Ok(other?),
             }

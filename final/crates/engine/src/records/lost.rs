@@ -1,6 +1,6 @@
 //! Reconstructs the state of a container that runs although it has no `state.json`, because the run root was emptied,
-//! another one is in use, or the file is damaged. The monitor is found by the lock that it holds, and the kernel tells
-//! the rest.
+//! another one is in use, or the file is damaged. The monitor is found by the lock that it holds, and the
+//! kernel knows the rest.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ use crate::records::record::Record;
 use crate::records::state::{Phase, State};
 use crate::records::time::Timestamp;
 
-/// `None` when no monitor is alive, or when a monitor is just starting and will write its state itself.
+/// `None` if no monitor is alive, or if a monitor is starting and will write its state itself.
 pub(crate) fn find(root: &Root, id: &str) -> Option<State> {
     let monitor = MonitorLock::holder(root, id)?;
     if is_in_transition(root, id) {
@@ -44,7 +44,7 @@ pub(crate) fn find(root: &Root, id: &str) -> Option<State> {
     })
 }
 
-/// A start holds the container's lock, and takes the directory before it writes its state.
+/// Whether a start is in progress: it holds the container's lock, and locks the directory before it writes the state.
 fn is_in_transition(root: &Root, id: &str) -> bool {
     let Ok(file) = fs::File::open(root.container_run_dir(id).join("lock")) else { return false };
     lock::holders(&file).iter().any(|holder| holder.pid != std::process::id() as i32)

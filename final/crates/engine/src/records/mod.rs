@@ -1,8 +1,8 @@
-//! What is known of containers, on disk and from the kernel. The rooms above read this one; it reads none of them.
+//! What is known of containers, from the disk and from the kernel. This is the lowest room: it imports no other one.
 //!
 //! ```text
-//! options  what was asked: docker's options, typed            record   what was made: container.json
-//! state    what is: state.json, exit.json                     lost     a state that is asked of the kernel
+//! options  what was asked: docker's options, typed            record   what was created: container.json
+//! state    its state: state.json, exit.json                   lost     a state reconstructed from the kernel
 //! snapshot both, at one moment
 //! find     names and ids                                      locks    who may change what
 //! run_dir  the directory below the run root                   process  a recorded process, by descriptor

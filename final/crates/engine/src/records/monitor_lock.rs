@@ -1,7 +1,7 @@
 //! The lock that shows that a container has a monitor: `flock` on the directory of its writable layer.
 //!
-//! The run root, where a monitor writes down that it lives, can be emptied under it: a login manager does so when its
-//! user leaves, and a shell without `XDG_RUNTIME_DIR` looks at another one. Two monitors on one writable layer would
+//! A monitor records itself in the run root, which can be emptied while the monitor lives: a login manager does so when its
+//! user logs out, and a shell without `XDG_RUNTIME_DIR` uses another run root. Two monitors on one writable layer would
 //! destroy it, so each holds a lock on the layer's directory, and the kernel says which process holds it (`/proc/locks`).
 
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! What a container is asked to be: docker's options, parsed and typed, and kept in `container.json`.
+//! The options of a container: docker's, parsed and typed, and kept in `container.json`.
 //!
 //! The command line fills this in; `spec` turns it into an OCI `config.json` each time the container starts.
 

@@ -7,10 +7,10 @@ use hull_sys::process;
 
 use crate::error::{IoContext, Result};
 
-/// A process by descriptor, or `None` when the pid means another one by now.
+/// Opens a process. `None` if it has ended; its pid may then belong to another process.
 pub(crate) fn open(id: &ProcessId) -> Result<Option<OwnedFd>> {
     match process::pidfd_open(id.pid) {
-        // Looked at after the descriptor is ours: from here on it cannot mean another process.
+        // Checked after the descriptor is open, because a descriptor cannot come to mean another process.
         Ok(pidfd) => Ok(id.is_alive().then_some(pidfd)),
         Err(nix::errno::Errno::ESRCH) => Ok(None),
         Err(errno) => Err(errno).context(|| format!("open process {}", id.pid)),

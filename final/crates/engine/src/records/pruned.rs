@@ -6,6 +6,6 @@ pub struct Pruned {
     pub images: Vec<String>,
     pub volumes: Vec<String>,
     pub networks: Vec<String>,
-    /// Bytes given back to the file system.
+    /// Bytes that were freed.
     pub bytes: u64,
 }

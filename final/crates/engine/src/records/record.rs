@@ -1,4 +1,4 @@
-//! What was made: `containers/<id>/container.json`, written once by `create` (and again by `rename`).
+//! `containers/<id>/container.json`: what was created. Written once by `create`, and again by `rename`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,10 +32,10 @@ pub struct Record {
     pub labels: BTreeMap<String, String>,
     pub hostname: String,
     pub stop_signal: i32,
-    /// Ports that the image or the command line speaks of.
+    /// Ports that the image or the command line exposes.
     #[serde(default)]
     pub exposed: Vec<Port>,
-    /// What was asked, for `inspect` and for the spec.
+    /// The options that were given, for `inspect` and for the spec.
     pub options: CreateOptions,
 }
 
@@ -87,7 +87,7 @@ impl Record {
                 Err(Error::DamagedRecord { name: id.into(), why: format!("it is that of {}", record.id) })
             }
             Ok(Some(record)) => Ok(record),
-            // A container's directory appears only when it is complete, so one without a record has lost it.
+            // A container's directory appears only when it is complete, so its record was removed.
             Ok(None) if root.container_dir(id).exists() => {
                 Err(Error::DamagedRecord { name: id.into(), why: "container.json is missing".into() })
             }
@@ -99,7 +99,7 @@ impl Record {
         }
     }
 
-    /// Into the container's directory.
+    /// Writes the record into the container's directory.
     pub(crate) fn store(&self, directory: &Path) -> Result<()> {
         Ok(hull_storage::file::write_json_atomic(&directory.join("container.json"), self)?)
     }

@@ -16,7 +16,7 @@ pub(crate) fn remove(root: &Root, id: &str) -> Result<()> {
         entries => entries.context(|| format!("read {}", directory.display()))?,
     };
     for entry in entries.flatten().filter(|entry| entry.file_name() != "lock") {
-        // The only directory is where the root file system was mounted, in a namespace that is gone.
+        // These directories were mount points in the monitor's mount namespace, and are empty.
         match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             true => remove_directory(&entry.path())?,
             false => remove_file(&entry.path())?,
@@ -26,7 +26,7 @@ pub(crate) fn remove(root: &Root, id: &str) -> Result<()> {
     remove_directory(&directory)
 }
 
-/// An empty one. When it is not, another command has begun to start the container again.
+/// Removes an empty directory. If it is not empty, another command has begun to start the container again.
 fn remove_directory(path: &Path) -> Result<()> {
     match std::fs::remove_dir(path) {
         Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => {

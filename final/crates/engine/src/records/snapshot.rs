@@ -41,7 +41,7 @@ impl Snapshot {
     }
 
     fn with(root: &Root, id: &str, state: Option<State>) -> Result<Self> {
-        // While a container runs its last exit is of no interest to a listing: one file less to read.
+        // Nobody needs the last exit of a running container, so the file is not read.
         let status = match &state {
             Some(state) if !state.monitor.is_alive() => Status::Dead,
             Some(state) => match state.phase {
@@ -52,7 +52,7 @@ impl Snapshot {
             None => Status::Created,
         };
         let exit = if status == Status::Running { None } else { Exit::load(root, id)? };
-        // An end that was only inferred, while a monitor has come since we looked for its state.
+        // An exit that is only inferred is wrong if a monitor has started after its state was looked for.
         let inferred = exit.as_ref().is_some_and(|exit| exit.finished.is_none() && exit.code == INTERRUPTED);
         if state.is_none() && inferred && matches!(State::load(root, id), Ok(Some(_))) {
             return Self::take(root, id);

@@ -1,4 +1,4 @@
-//! What is: `state.json` while a monitor lives, `exit.json` once a run has ended.
+//! The state of a container: `state.json` while a monitor lives, `exit.json` once a run has ended.
 //!
 //! `state.json` lies in the run root, which a reboot empties; `exit.json` lies with the container and outlives it.
 //! The monitor writes both. A reader takes no lock: it reads a whole file or none, and asks the kernel whether the
@@ -19,7 +19,7 @@ pub struct State {
     pub monitor: ProcessId,
     /// The container's first process, once it exists.
     pub init: Option<ProcessId>,
-    /// Recorded before it is made, so that an orphan can be attributed.
+    /// Recorded before it is created, so that a cgroup without a monitor can be attributed.
     pub cgroup: Option<String>,
     pub started: Option<Timestamp>,
     pub restart_count: u32,
@@ -32,7 +32,7 @@ pub enum Phase {
     Starting,
     Running,
     Paused,
-    /// Between a death and the next try.
+    /// Between the end of a run and the next start.
     Restarting,
 }
 
@@ -46,7 +46,7 @@ pub struct Exit {
     pub oom_killed: bool,
     pub error: String,
     pub restart_count: u32,
-    /// By `stop` or `kill`: `--restart unless-stopped` then leaves it so.
+    /// By `stop` or `kill`; `--restart unless-stopped` then does not start it again.
     pub stopped_by_user: bool,
 }
 
@@ -58,7 +58,7 @@ pub enum Status {
     Paused,
     Restarting,
     Exited,
-    /// The monitor was killed; what it left is cleared by the next command that changes something.
+    /// The monitor was killed. The next command cleans up after it.
     Dead,
 }
 
@@ -100,7 +100,7 @@ impl Exit {
         match hull_storage::file::read_json(&path) {
             Ok(Some(exit)) => return Ok(Some(exit)),
             Ok(None) => {}
-            // The file was written when the container ended, so its time still tells when.
+            // The file was written when the container ended, so its modification time is the time of the end.
             Err(error @ hull_storage::Error::Damaged { .. }) => {
                 let written = std::fs::metadata(&path).and_then(|file| file.modified());
                 let finished = written.ok().map(Timestamp);
@@ -124,7 +124,7 @@ impl Exit {
         Ok(hull_storage::file::write_json_atomic(&root.container_dir(id).join("exit.json"), self)?)
     }
 
-    /// Another run begins.
+    /// Removes the exit, because another run begins.
     pub(crate) fn forget(root: &Root, id: &str) -> Result<()> {
         Ok(hull_storage::file::remove(&root.container_dir(id).join("exit.json"))?)
     }

@@ -1,4 +1,4 @@
-//! What is said and done of all containers, images, networks and volumes together.
+//! Information about, and cleanup of, all containers, images, networks and volumes together.
 
 mod info;
 pub(crate) mod prune;

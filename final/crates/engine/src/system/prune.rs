@@ -1,4 +1,5 @@
-//! `system prune` and `container prune`: stopped containers, unused networks, images and volumes, and what interrupted commands left.
+//! `system prune` and `container prune`: removes stopped containers, unused networks, images and volumes, and what
+//! interrupted commands have left.
 
 use hull_storage::tree;
 
@@ -33,12 +34,12 @@ impl Engine {
         Ok(pruned)
     }
 
-    /// Removes the stopped containers that fit. Their anonymous volumes stay, as docker's do: they may hold what nothing
-    /// else holds, and only who asks for volumes to be removed expects it.
+    /// Removes the stopped containers that fit. Their anonymous volumes stay, as in docker: they may hold the only copy of
+    /// something, and are removed only on request.
     pub fn prune_containers(&self, fits: &dyn Fn(&Summary) -> bool) -> Result<Pruned> {
         let mut pruned = Pruned::default();
         for container in self.list()?.iter().filter(|container| fits(container)) {
-            // A damaged one is kept, because its user may want to examine it.
+            // A damaged container is kept, because its user may want to examine it.
             if matches!(container.status, Status::Exited | Status::Created) && container.damage.is_none() {
                 let upper = self.root().container_dir(&container.id).join("upper");
                 let bytes = tree::disk_usage(&upper)?;

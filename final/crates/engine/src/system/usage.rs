@@ -1,4 +1,4 @@
-//! `system df`: what takes space, and how much of it nothing uses.
+//! `system df`: the space that images, containers and volumes take, and how much of it is unused.
 
 use std::collections::HashSet;
 

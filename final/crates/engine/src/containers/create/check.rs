@@ -60,12 +60,12 @@ pub(super) fn platform(image: &Image, name: &str, wanted: &str) -> Result<()> {
     Err(Error::Unsupported(format!("image {name} is for {found}, and --platform asks for {wanted}")))
 }
 
-/// Checked here because the kernel's error for a CPU that does not exist is ERANGE, which explains nothing.
+/// Checks a list of CPUs or memory nodes. The kernel's own error for one that does not exist is a bare ERANGE.
 fn check_cpuset(flag: &str, wanted: Option<&str>, kind: &str) -> Result<()> {
     let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else { return Ok(()) };
     let invalid = |why: String| Error::Invalid { what: format!("{flag} {wanted:?}"), why };
     let list = cpuset(wanted).ok_or_else(|| invalid("expected a list such as 0-2,4".into()))?;
-    // A kernel without NUMA has no directory of nodes, and one node.
+    // A kernel without NUMA has no such directory, and one node.
     let path = format!("/sys/devices/system/{kind}/online");
     let text = std::fs::read_to_string(path).unwrap_or_else(|_| "0".into());
     let online = cpuset(text.trim()).unwrap_or_default();
@@ -86,7 +86,7 @@ fn cpuset(text: &str) -> Option<Vec<(u16, u16)>> {
     text.split(',').map(range).collect()
 }
 
-/// More than there are would be no limit, and most likely a slip.
+/// More CPUs than the machine has would be no limit, and are most likely a mistake. docker refuses them, too.
 fn check_cpus(nano_cpus: u64) -> Result<()> {
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     if nano_cpus <= cpus as u64 * 1_000_000_000 {

@@ -66,7 +66,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The directory is made out of sight and appears whole: what a kill leaves is never taken for a container.
+    /// Makes the directory under another name and renames it, so that a killed command never leaves a partial container.
     fn make(&self, record: &Record) -> Result<()> {
         let staged = Staging::new(&self.root().containers_dir())?;
         let directory = staged.path();

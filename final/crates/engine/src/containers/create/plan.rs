@@ -16,7 +16,7 @@ use crate::records::signal;
 use crate::records::time::Timestamp;
 
 impl Engine {
-    /// Everything that can be refused is refused here, before anything exists.
+    /// Refuses everything that can be refused before anything is made.
     pub(super) fn plan(&self, options: &CreateOptions, image: &Image) -> Result<Record> {
         let config = image.config.config.clone().unwrap_or_default();
         check::options(options)?;
@@ -53,7 +53,7 @@ impl Engine {
         Ok(image.layer_dirs.iter().map(|dir| dir.strip_prefix(data).unwrap_or(dir).to_owned()).collect())
     }
 
-    /// Another container is remembered by its id: its name may change hands.
+    /// Replaces the names of other containers by their ids, because a name may later belong to another container.
     fn resolve_peers(&self, options: &CreateOptions) -> Result<CreateOptions> {
         let mut resolved = options.clone();
         for mode in [&mut resolved.pid, &mut resolved.ipc, &mut resolved.uts, &mut resolved.cgroupns] {
@@ -78,7 +78,7 @@ impl Engine {
                 option.network = self.find_network(&option.network)?.name;
             }
         }
-        // On a user-defined network the name itself is stored, and resolved each time it is asked for.
+        // On a user-defined network the name itself is stored, and looked up at each DNS query.
         if crate::net::links_are_in_hosts(&resolved) {
             for (container, _) in &mut resolved.links {
                 *container = self.resolve(container)?;
