@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use hull_test_support::Scenario;
-use hull_test_support::outcome::{Running, eventually, run, wrapped};
+use hull_test_support::outcome::{Running, assert_stays, eventually, run, wrapped};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, send, socket};
 use nix::unistd::Pid;
@@ -163,8 +163,9 @@ fn the_third_interrupt_ends_a_command_whose_container_does_not_end() {
             // Two that are pending at the same time are one (signal(7)).
             eventually("it has counted one", || !is_in_mask(&running, "ShdPnd:", Signal::SIGINT));
         }
-        std::thread::sleep(Duration::from_millis(300));
-        assert!(running.try_wait().unwrap().is_none(), "two are the container's");
+        assert_stays("the command outlives two interrupts", Duration::from_millis(300), || {
+            running.try_wait().unwrap().is_none()
+        });
         kill(pid, Signal::SIGINT).unwrap();
         eventually("the third ends it", || running.try_wait().unwrap().is_some());
         assert_eq!(running.wait().unwrap().code(), Some(1), "stuck: {stuck}");
@@ -180,7 +181,8 @@ fn a_stopped_exec_does_not_hold_up_the_container() {
     for program in [&["sleep", "300"][..], &["yes"]] {
         sleeper(&t);
         let mut exec = t.spawn(&[&["exec", "box"], program].concat());
-        std::thread::sleep(Duration::from_millis(500));
+        // A headline, the container's own process, and the one that was added.
+        eventually("the program runs", || t.ok(&["top", "box"]).lines().count() == 3);
         signal(&exec, Signal::SIGSTOP);
         soon(&t, &["rm", "-f", "box"]);
         exec.kill();
@@ -194,7 +196,14 @@ fn backed_up(t: &Scenario, program: &[&str]) -> Running {
     let mut command = t.command(&[&["run", "-i", "--name", "box", "busybox"], program].concat());
     let running = Running::start(command.stdin(File::open(input).unwrap()));
     eventually("the container runs", || t.hull(&["exec", "box", "true"]).success());
-    std::thread::sleep(Duration::from_millis(500));
+    let descriptor = format!("/proc/{}/fdinfo/0", running.pid());
+    let (mut last, mut unchanged) = (String::new(), 0);
+    eventually("nothing more of stdin is read", || {
+        let position = std::fs::read_to_string(&descriptor).unwrap();
+        unchanged = if position == last { unchanged + 1 } else { 0 };
+        last = position;
+        unchanged == 10
+    });
     running
 }
 
@@ -226,6 +235,7 @@ fn a_stopped_attach_does_not_hold_up_the_end() {
     let mut attached = t.spawn(&["attach", "box"]);
     t.until_connected("box", 1);
     signal(&attached, Signal::SIGSTOP);
+    // Until the socket's buffer is full, of which nothing outside the monitor tells.
     std::thread::sleep(Duration::from_millis(300));
     soon(&t, &["rm", "-f", "box"]);
     attached.kill();
@@ -277,6 +287,7 @@ fn a_monitor_without_a_descriptor_to_spare_does_not_spin() {
     prlimit(rustix::process::Pid::from_raw(monitor), Resource::Nofile, limit).expect("as root");
     // The first of them take its last descriptors, the others wait to be accepted.
     let clients: Vec<OwnedFd> = (0..16).map(|_| connection(&t)).collect();
+    // The time over which the processor time is measured.
     std::thread::sleep(Duration::from_secs(2));
     let stat = std::fs::read_to_string(format!("/proc/{monitor}/stat")).expect("it runs");
     // utime and stime (proc_pid_stat(5)).

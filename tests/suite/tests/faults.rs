@@ -4,7 +4,7 @@ use std::fs::File;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use hull_test_support::outcome::eventually;
+use hull_test_support::outcome::{assert_stays, eventually};
 use hull_test_support::{Running, Scenario, cgroups};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -269,6 +269,7 @@ fn a_log_without_the_lines_that_found_no_room_says_so() {
     let mut file = std::fs::File::create(&fill).unwrap();
     while std::io::Write::write(&mut file, &[0; 4096]).is_ok() {}
     t.ok(&["kill", "-s", "USR1", "box"]);
+    // Long enough for the lines to reach the monitor, which has no place left to tell of them.
     std::thread::sleep(Duration::from_secs(3));
     drop(file);
     std::fs::remove_file(fill).unwrap();
@@ -301,8 +302,7 @@ fn a_restart_waits_for_whoever_changes_the_container() {
     let count = || t.inspect("box", "{{.RestartCount}} {{.State.Status}}");
     lock.lock().unwrap();
     kill(Pid::from_raw(t.pid_of("box")), Signal::SIGKILL).unwrap();
-    std::thread::sleep(Duration::from_millis(500));
-    assert_eq!(count(), "0 running");
+    assert_stays("it waits for the lock", Duration::from_millis(500), || count() == "0 running");
     lock.unlock().unwrap();
     eventually("it comes back", || count() == "1 running");
 }

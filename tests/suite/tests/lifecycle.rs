@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use hull_test_support::Scenario;
-use hull_test_support::outcome::{eventually, run};
+use hull_test_support::outcome::{assert_stays, eventually, run};
 
 /// Starts a container that sleeps and ends quickly on SIGTERM.
 fn sleeper(t: &Scenario, name: &str) {
@@ -64,9 +64,11 @@ fn stop_sends_sigterm_and_then_sigkill() {
 #[test]
 fn a_stop_that_waits_lets_kill_and_rm_through() {
     let Some(t) = Scenario::with_busybox() else { return };
-    t.ok(&["run", "-d", "--name", "deaf", "busybox", "sleep", "300"]);
+    let script = "trap 'echo heard' TERM; echo ready; while :; do sleep 0.1; done";
+    t.ok(&["run", "-d", "--name", "deaf", "busybox", "sh", "-c", script]);
+    eventually("it handles the signal", || t.ok(&["logs", "deaf"]).contains("ready"));
     let waiting = t.spawn(&["stop", "-t", "50", "deaf"]);
-    std::thread::sleep(Duration::from_millis(300));
+    eventually("stop has sent the signal", || t.ok(&["logs", "deaf"]).contains("heard"));
     let started = Instant::now();
     t.ok(&["rm", "-f", "deaf"]);
     assert!(started.elapsed() < Duration::from_secs(30));
@@ -166,7 +168,13 @@ fn logs_keep_both_streams_and_follow() {
         logs.stdout == "out 1\nout 2\nout 3\nout 4\nout 5\n" && logs.stderr == "err\n"
     });
     let followed = t.spawn(&["logs", "-f", "--tail", "1", "box"]);
-    std::thread::sleep(Duration::from_millis(200));
+    let descriptors = format!("/proc/{}/fd", followed.pid());
+    eventually("it waits for more", || {
+        let links = std::fs::read_dir(&descriptors).unwrap().flatten();
+        links
+            .filter_map(|one| std::fs::read_link(one.path()).ok())
+            .any(|link| link.ends_with("anon_inode:inotify"))
+    });
     t.ok(&["exec", "box", "touch", "/go"]);
     let followed = followed.wait();
     assert!(followed.ok().ends_with("last"), "{followed}");
@@ -321,11 +329,14 @@ fn restart_policies_are_honoured() {
     t.ok(&["run", "-d", "--name", "always", "--restart", "always", "busybox", "sleep", "0.2"]);
     eventually("it comes back", || t.inspect("always", "{{.RestartCount}}").parse::<u32>().unwrap() >= 2);
     t.ok(&["stop", "-t", "1", "always"]);
-    std::thread::sleep(Duration::from_millis(800));
-    assert_eq!(t.inspect("always", "{{.State.Running}}"), "false", "a stopped container stays stopped");
+    assert_stays("a stopped container stays stopped", Duration::from_millis(800), || {
+        t.inspect("always", "{{.State.Running}}") == "false"
+    });
     t.ok(&["run", "-d", "--name", "fine", "--restart", "on-failure", "busybox", "true"]);
-    std::thread::sleep(Duration::from_millis(500));
-    assert_eq!(t.inspect("fine", "{{.RestartCount}}"), "0");
+    eventually("it has ended", || t.inspect("fine", "{{.State.Status}}") == "exited");
+    assert_stays("it is not restarted", Duration::from_millis(500), || {
+        t.inspect("fine", "{{.RestartCount}} {{.State.Status}}") == "0 exited"
+    });
     assert!(
         t.hull(&["run", "--rm", "--restart", "always", "busybox", "true"]).fails(125).contains("restart")
     );

@@ -143,7 +143,7 @@ fn an_address_rests_while_another_one_is_free() {
     let first: Vec<_> = ["aa", "bb", "cc", "dd"].map(next).into();
     assert_eq!(first, ["10.5.0.2", "10.5.0.3", "10.5.0.4", "10.5.0.5"]);
     lan.t.ok(&["rm", "-f", "cc"]);
-    // Their rest is counted in seconds.
+    // Released addresses are ordered by the second of their release.
     std::thread::sleep(Duration::from_secs(2));
     lan.t.ok(&["rm", "-f", "aa"]);
     assert_eq!(next("ee"), "10.5.0.6", "the one that is free");

@@ -146,8 +146,11 @@ fn a_paused_container_keeps_a_process_waiting() {
         "-c",
         "echo went on",
     ]));
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    assert!(!exec.has_ended(), "it does not run while the container is paused");
+    hull_test_support::outcome::assert_stays(
+        "it does not run while the container is paused",
+        std::time::Duration::from_millis(300),
+        || !exec.has_ended(),
+    );
     w.oci(&["resume", "box"]).ok();
     assert_eq!(exec.wait().ok(), "went on");
 }

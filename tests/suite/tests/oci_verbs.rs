@@ -44,11 +44,13 @@ fn events_tell_what_a_container_uses() {
     assert!(event["data"]["memory"]["usage"]["usage"].as_u64().unwrap() > 0, "{event}");
     assert!(event["data"]["cpu"]["usage"]["total"].as_u64().unwrap() > 0, "{event}");
     assert!(event["data"]["pids"]["current"].as_u64().unwrap() > 0, "{event}");
-    let events = hull_test_support::Running::start(&mut w.command(&["events", "--interval", "50ms", "box"]));
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    let log = w.path("events");
+    let mut command = w.command(&["events", "--interval", "50ms", "box"]);
+    let mut events = command.stdout(std::fs::File::create(&log).unwrap()).spawn().unwrap();
+    let lines = || std::fs::read_to_string(&log).unwrap().lines().count();
+    hull_test_support::outcome::eventually("it prints an event in each interval", || lines() >= 2);
     std::fs::write(w.path("bundle/rootfs/go"), "").unwrap();
-    let told = events.wait();
-    assert!(told.ok().lines().count() >= 2, "it ends with the container: {told}");
+    assert!(events.wait().unwrap().success(), "it ends with the container");
     assert!(w.oci(&["events", "box"]).fails(1).contains("not running"));
     assert!(w.oci(&["events", "--interval", "0s", "box"]).fails(1).contains("interval"));
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hull_test_support::Scenario;
-use hull_test_support::outcome::eventually;
+use hull_test_support::outcome::{assert_stays, eventually};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -73,9 +73,9 @@ fn a_container_between_two_runs_tells_how_the_last_one_ended_and_can_be_killed()
             true
         });
         assert_eq!(t.ok(verb), "box");
-        assert_eq!(t.inspect("box", "{{.State.Status}}"), "exited", "{verb:?}");
-        std::thread::sleep(Duration::from_millis(300));
-        assert_eq!(t.inspect("box", "{{.State.Status}}"), "exited", "{verb:?}");
+        assert_stays(&format!("it has ended by {verb:?}"), Duration::from_millis(300), || {
+            t.inspect("box", "{{.State.Status}}") == "exited"
+        });
         t.ok(&["rm", "box"]);
     }
 }
@@ -88,6 +88,7 @@ fn a_signal_that_the_program_lives_on_with_leaves_its_restart_policy_alone() {
     eventually("it listens", || t.ok(&["logs", "box"]).contains("ready"));
     t.ok(&["kill", "-s", "HUP", "box"]);
     eventually("it has heard", || t.ok(&["logs", "box"]).contains("reload"));
+    // An end within half a second after a signal counts as the signal's doing.
     std::thread::sleep(Duration::from_millis(700));
     kill(Pid::from_raw(t.pid_of("box")), Signal::SIGKILL).unwrap();
     eventually("it is back", || t.inspect("box", "{{.State.Status}} {{.RestartCount}}") == "running 1");

@@ -62,7 +62,7 @@ impl Moments {
     }
 }
 
-/// Kills `hull args…` after a while.
+/// Kills `hull args…` after a time, which is random: the test is about all moments.
 fn killed(t: &Scenario, args: &[&str], after: Duration) {
     let mut running = t.spawn(args);
     std::thread::sleep(after);

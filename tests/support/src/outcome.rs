@@ -169,6 +169,17 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Looks again and again for `time`: panics with `what` as soon as `condition` does not hold. For what must not happen, of
+/// which no event can tell.
+#[track_caller]
+pub fn assert_stays(what: &str, time: Duration, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        assert!(condition(), "no longer so: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Tries until there is something; panics with `what` when there is nothing in half a minute.
 #[track_caller]
 pub fn eventually_some<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
