@@ -25,7 +25,7 @@ enum Subject {
 }
 
 /// A scenario, and what the subjects run in it: each the same busybox, in the form that it takes.
-struct World {
+struct Container {
     scenario: Scenario,
     subject: Subject,
     user: User,
@@ -34,14 +34,14 @@ struct World {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum User {
     Root,
-    Ordinary,
+    Unprivileged,
 }
 
-impl World {
+impl Container {
     fn start(subject: Subject, user: User) -> Option<Self> {
         let scenario = match user {
             User::Root => Scenario::start()?,
-            User::Ordinary => Scenario::rootless()?,
+            User::Unprivileged => Scenario::rootless()?,
         };
         let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
         if !up.is_ok_and(|status| status.success()) {
@@ -58,9 +58,9 @@ impl World {
                 tar::Archive::new(fs::File::open(&tar).expect("a tar")).unpack(&root).expect("it unpacks");
             }
         }
-        let world = Self { scenario, subject, user };
-        world.hand_over();
-        Some(world)
+        let container = Self { scenario, subject, user };
+        container.hand_over();
+        Some(container)
     }
 
     /// Gives the user what has to be theirs: a place for changes, the files below them, a program that they can reach.
@@ -80,11 +80,11 @@ impl World {
         }
     }
 
-    /// A program other than hull, as this world's user.
+    /// A program other than hull, as this container's user.
     fn start_of(&self, program: &Path) -> Command {
         let mut command = match self.user {
             User::Root => Command::new(program),
-            User::Ordinary => {
+            User::Unprivileged => {
                 let id = ID.to_string();
                 let mut command = Command::new("setpriv");
                 command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--inh-caps=-all", "--"]);
@@ -96,11 +96,11 @@ impl World {
         command
     }
 
-    /// The program of a step, where this world's user can start it.
+    /// The program of a step, where this container's user can start it.
     fn step(&self, step: usize) -> Command {
         match self.user {
             User::Root => self.start_of(&program(step)),
-            User::Ordinary => self.start_of(&self.scenario.path("program")),
+            User::Unprivileged => self.start_of(&self.scenario.path("program")),
         }
     }
 
@@ -149,13 +149,13 @@ impl World {
 }
 
 /// A row: whom it holds for from here on, and whether it holds for this one.
-fn row(since: usize, users: &[User], holds: impl Fn(&World) -> bool + Sync) {
+fn assert_since(since: usize, users: &[User], holds: impl Fn(&Container) -> bool + Sync) {
     let subjects = (since - 1..=STEPS.len()).map(Subject::Step).chain([Subject::Hull]);
     for (subject, user) in subjects.flat_map(|subject| users.iter().map(move |user| (subject, *user))) {
         let look = || {
-            let Some(world) = World::start(subject, user) else { return };
+            let Some(container) = Container::start(subject, user) else { return };
             let expected = subject != Subject::Step(since - 1);
-            assert_eq!(holds(&world), expected, "{subject:?} as {user:?}");
+            assert_eq!(holds(&container), expected, "{subject:?} as {user:?}");
         };
         // A thread for each: the mount namespace of the next one is not to be a copy of this one's.
         let name = skip::current_test();
@@ -166,29 +166,29 @@ fn row(since: usize, users: &[User], holds: impl Fn(&World) -> bool + Sync) {
     }
 }
 
-const EVERYBODY: [User; 2] = [User::Root, User::Ordinary];
+const EVERYBODY: [User; 2] = [User::Root, User::Unprivileged];
 const ROOT: [User; 1] = [User::Root];
 
 #[test]
 fn a_hostname_is_the_containers() {
-    row(1, &EVERYBODY, |world| world.says(&["--hostname", "harbour"], "hostname") == "harbour");
+    assert_since(1, &EVERYBODY, |container| container.says(&["--hostname", "web"], "hostname") == "web");
 }
 
 #[test]
 fn only_its_own_processes_are_seen() {
-    row(2, &EVERYBODY, |world| {
-        let seen: usize = world.says(&[], "ls -d /proc/[0-9]* | wc -l").parse().unwrap_or(usize::MAX);
+    assert_since(2, &EVERYBODY, |container| {
+        let seen: usize = container.says(&[], "ls -d /proc/[0-9]* | wc -l").parse().unwrap_or(usize::MAX);
         seen <= 5
     });
 }
 
 #[test]
 fn what_it_leaves_running_ends_with_it() {
-    row(2, &EVERYBODY, |world| {
+    assert_since(2, &EVERYBODY, |container| {
         // A number that no other sleeper on the machine has.
         let seconds = format!("{}.{}", 100, std::process::id());
         let started =
-            world.run(&[], &format!("setsid sleep {seconds} >/dev/null 2>&1 & sleep 0.1; echo started"));
+            container.run(&[], &format!("setsid sleep {seconds} >/dev/null 2>&1 & sleep 0.1; echo started"));
         assert_eq!(started.stdout.trim(), "started", "{started}");
         let left = processes(&seconds);
         left.iter().copied().for_each(end);
@@ -198,32 +198,32 @@ fn what_it_leaves_running_ends_with_it() {
 
 #[test]
 fn the_hosts_files_are_out_of_sight() {
-    row(2, &EVERYBODY, |world| {
-        let mark = world.scenario.write("mark", "the host's");
-        world.says(&[], &format!("cat {}; echo; ls -d /../bin", mark.display())) == "/../bin"
+    assert_since(2, &EVERYBODY, |container| {
+        let mark = container.scenario.write("mark", "the host's");
+        container.says(&[], &format!("cat {}; echo; ls -d /../bin", mark.display())) == "/../bin"
     });
 }
 
 #[test]
 fn more_memory_than_allowed_is_a_death() {
     let hog = "exec dd if=/dev/zero of=/dev/null bs=200M count=1";
-    row(3, &ROOT, |world| world.run(&["--memory", "64m"], hog).code() == 137);
+    assert_since(3, &ROOT, |container| container.run(&["--memory", "64m"], hog).code() == 137);
 }
 
 #[test]
 fn more_processes_than_allowed_there_are_not() {
     let bomb =
         "for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 2 & done; wait; echo all";
-    row(3, &ROOT, |world| world.says(&["--pids", "10"], bomb) != "all");
+    assert_since(3, &ROOT, |container| container.says(&["--pids", "10"], bomb) != "all");
 }
 
 #[test]
 fn a_loop_is_made_to_wait() {
-    row(3, &ROOT, |world| {
+    assert_since(3, &ROOT, |container| {
         // A word that is in no other process's command line.
         let mark = format!("loop-{}", std::process::id());
         let script = format!("timeout 40 sh -c 'while :; do :; done' {mark}");
-        let mut running = Running::start(&mut world.command(&["--cpus", "0.2"], &script));
+        let mut running = Running::start(&mut container.command(&["--cpus", "0.2"], &script));
         let began = Instant::now();
         let mut seen = None;
         let own = fs::read_to_string("/proc/self/cgroup").expect("it is mounted");
@@ -239,7 +239,7 @@ fn a_loop_is_made_to_wait() {
                 break true;
             }
             // Twenty periods without a pause where none is to come; on a machine with others the first one takes its time.
-            let enough = if world.subject == Subject::Step(2) { 2 } else { 20 };
+            let enough = if container.subject == Subject::Step(2) { 2 } else { 20 };
             if !processes(&mark).is_empty() {
                 let since: &Instant = seen.get_or_insert_with(Instant::now);
                 if since.elapsed() > Duration::from_secs(enough) {
@@ -281,15 +281,15 @@ fn end(pid: i32) {
 
 #[test]
 fn two_containers_of_one_base_do_not_see_each_others_writes() {
-    row(4, &EVERYBODY, |world| {
-        if world.subject == Subject::Step(3) {
-            assert_eq!(world.says(&[], "echo mine >/written && cat /written"), "mine");
+    assert_since(4, &EVERYBODY, |container| {
+        if container.subject == Subject::Step(3) {
+            assert_eq!(container.says(&[], "echo mine >/written && cat /written"), "mine");
         } else {
-            let first =
-                world.says(&[], "echo mine >>/etc/issue-of-image; rm /etc/group; cat /etc/issue-of-image");
+            let first = container
+                .says(&[], "echo mine >>/etc/issue-of-image; rm /etc/group; cat /etc/issue-of-image");
             assert!(first.ends_with("mine"), "{first}");
         }
-        world.says(&[], "cat /etc/issue-of-image; ls /etc/group /written 2>/dev/null")
+        container.says(&[], "cat /etc/issue-of-image; ls /etc/group /written 2>/dev/null")
             == "made for tests\n/etc/group"
     });
 }
@@ -297,14 +297,14 @@ fn two_containers_of_one_base_do_not_see_each_others_writes() {
 #[test]
 fn the_gateway_answers() {
     let script = "g=$(ip route | sed -n 's/^default via \\([0-9.]*\\).*/\\1/p'); ping -c1 -W20 ${g:-192.0.2.1} >/dev/null 2>&1 && echo there";
-    row(5, &ROOT, |world| world.says(&[], script) == "there");
+    assert_since(5, &ROOT, |container| container.says(&[], script) == "there");
 }
 
 #[test]
 fn a_published_port_is_reached_from_localhost() {
     let script = "mkdir -p /tmp/w; echo a page >/tmp/w/index.html; exec httpd -f -p 0.0.0.0:80 -h /tmp/w";
-    row(5, &ROOT, |world| {
-        let mut server = Running::start(&mut world.command(&["-p", "18080:80"], script));
+    assert_since(5, &ROOT, |container| {
+        let mut server = Running::start(&mut container.command(&["-p", "18080:80"], script));
         let ask = || -> std::io::Result<String> {
             let mut connection = TcpStream::connect("127.0.0.1:18080")?;
             connection.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -313,15 +313,15 @@ fn a_published_port_is_reached_from_localhost() {
             connection.read_to_string(&mut text).map(|_| text)
         };
         let is_there = || ask().is_ok_and(|page| page.contains("a page"));
-        let tries = if world.subject == Subject::Step(4) { 30 } else { 300 };
+        let tries = if container.subject == Subject::Step(4) { 30 } else { 300 };
         let reached =
             (0..tries).any(|_| is_there() || (std::thread::sleep(Duration::from_millis(50)), false).1);
         server.kill();
         server.wait();
         // What a killed program leaves is cleared up a moment later, and the next row wants the port.
-        if world.subject == Subject::Hull {
+        if container.subject == Subject::Hull {
             // Its container outlives the command that has started it.
-            world.scenario.traces_left();
+            container.scenario.traces_left();
         }
         eventually("the port to be free", || TcpListener::bind("0.0.0.0:18080").is_ok());
         reached
@@ -330,23 +330,23 @@ fn a_published_port_is_reached_from_localhost() {
 
 #[test]
 fn an_images_own_command_runs_in_its_environment() {
-    row(6, &EVERYBODY, |world| {
-        let image: PathBuf = world.scenario.path("layout");
+    assert_since(6, &EVERYBODY, |container| {
+        let image: PathBuf = container.scenario.path("layout");
         let text = image.to_string_lossy();
-        match world.subject {
+        match container.subject {
             Subject::Hull => {
                 let tar = fixtures::busybox();
                 let changes =
                     ["--change", "CMD [\"sh\",\"-c\",\"echo its own\"]", "--change", "ENV PATH=/bin"];
                 let tar = tar.to_str().expect("a plain path");
-                world.scenario.ok(&[&["import"], &changes[..], &[tar, "own"]].concat());
-                world.scenario.ok(&["run", "--rm", "own"]).trim() == "its own"
+                container.scenario.ok(&[&["import"], &changes[..], &[tar, "own"]].concat());
+                container.scenario.ok(&["run", "--rm", "own"]).trim() == "its own"
             }
             Subject::Step(step) => {
                 // Also for the step that has no images yet: a directory of one is what it would have to take.
                 layout(&image, &fs::read(fixtures::busybox()).expect("a tar"));
-                let own = run(world.step(step).args(["run", &text]));
-                own.stdout.trim() == "its own" && world.says(&[], "echo $FROM") == "image"
+                let own = run(container.step(step).args(["run", &text]));
+                own.stdout.trim() == "its own" && container.says(&[], "echo $FROM") == "image"
             }
         }
     });
@@ -355,22 +355,22 @@ fn an_images_own_command_runs_in_its_environment() {
 #[test]
 fn a_device_of_the_hosts_cannot_be_opened() {
     // The kernel's log: harmless, and nobody's in a container.
-    row(7, &ROOT, |world| {
-        world.says(&[], "mknod /log c 1 11; (exec 3</log) 2>/dev/null && echo open").is_empty()
+    assert_since(7, &ROOT, |container| {
+        container.says(&[], "mknod /log c 1 11; (exec 3</log) 2>/dev/null && echo open").is_empty()
     });
 }
 
 #[test]
 fn the_machines_switches_are_read_only_and_its_memory_hidden() {
-    row(7, &ROOT, |world| {
-        world.says(&[], "(exec 3>>/proc/sys/kernel/core_pattern) 2>/dev/null && echo writable; test -s /proc/timer_list && echo shown; head -c1 /proc/timer_list").is_empty()
+    assert_since(7, &ROOT, |container| {
+        container.says(&[], "(exec 3>>/proc/sys/kernel/core_pattern) 2>/dev/null && echo writable; test -s /proc/timer_list && echo shown; head -c1 /proc/timer_list").is_empty()
     });
 }
 
 #[test]
 fn most_of_roots_powers_are_gone_and_a_filter_is_on() {
-    row(7, &EVERYBODY, |world| {
-        let told = world.says(&[], "grep -E '^(CapBnd|Seccomp):' /proc/self/status");
+    assert_since(7, &EVERYBODY, |container| {
+        let told = container.says(&[], "grep -E '^(CapBnd|Seccomp):' /proc/self/status");
         let fields: Vec<&str> = told.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
         let [capabilities, filter] = fields[..] else { panic!("{told}") };
         let bits = u64::from_str_radix(capabilities, 16).expect("a number").count_ones();

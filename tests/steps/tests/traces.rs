@@ -224,7 +224,7 @@ fn ids_and_addresses_are_left_out() {
     );
 }
 
-fn compare(step: usize, who: &str, user: Option<u32>, args: &[&str]) {
+fn assert_trace(step: usize, who: &str, user: Option<u32>, args: &[&str]) {
     if skip::find_program("strace").is_none() {
         return skip::skip("without strace");
     }
@@ -253,40 +253,40 @@ fn compare(step: usize, who: &str, user: Option<u32>, args: &[&str]) {
 
 #[test]
 fn the_first_step_is_a_clone_an_exec_and_a_name() {
-    compare(1, "", None, &["run", "/usr/bin/true"]);
+    assert_trace(1, "", None, &["run", "/usr/bin/true"]);
 }
 
 #[test]
 fn an_unprivileged_user_has_a_user_namespace_more() {
-    compare(1, "-unprivileged", Some(54321), &["run", "/usr/bin/true"]);
+    assert_trace(1, "-unprivileged", Some(54321), &["run", "/usr/bin/true"]);
 }
 
 #[test]
 fn the_second_step_builds_a_tree_and_pivots_to_it() {
-    compare(2, "", None, &["run", "/usr/bin/true"]);
+    assert_trace(2, "", None, &["run", "/usr/bin/true"]);
 }
 
 #[test]
 fn the_third_step_has_a_keeper_and_a_cgroup_namespace() {
-    compare(3, "", None, &["run", "--pids", "20", "/usr/bin/true"]);
+    assert_trace(3, "", None, &["run", "--pids", "20", "/usr/bin/true"]);
 }
 
 #[test]
 fn the_fourth_step_mounts_an_overlay() {
-    compare(4, "", None, &["run", "/usr/bin/true"]);
+    assert_trace(4, "", None, &["run", "/usr/bin/true"]);
 }
 
 #[test]
 fn the_fifth_step_speaks_netlink() {
-    compare(5, "", None, &["run", "-p", "8080:80", "/usr/bin/true"]);
+    assert_trace(5, "", None, &["run", "-p", "8080:80", "/usr/bin/true"]);
 }
 
 #[test]
 fn the_sixth_step_runs_what_an_image_says() {
-    compare(6, "", None, &["run", "IMAGE", "/bin/true"]);
+    assert_trace(6, "", None, &["run", "IMAGE", "/bin/true"]);
 }
 
 #[test]
 fn the_seventh_step_gives_up_its_powers_last() {
-    compare(7, "", None, &["run", "IMAGE", "/bin/true"]);
+    assert_trace(7, "", None, &["run", "IMAGE", "/bin/true"]);
 }

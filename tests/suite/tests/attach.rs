@@ -20,7 +20,7 @@ fn signal(running: &Running, signal: Signal) {
 }
 
 #[track_caller]
-fn soon(t: &Scenario, args: &[&str]) {
+fn assert_soon(t: &Scenario, args: &[&str]) {
     let outcome = t.hull(args);
     assert!(outcome.success() && outcome.took < SOON, "{outcome}");
 }
@@ -184,7 +184,7 @@ fn a_stopped_exec_does_not_hold_up_the_container() {
         // A headline, the container's own process, and the one that was added.
         eventually("the program runs", || t.ok(&["top", "box"]).lines().count() == 3);
         signal(&exec, Signal::SIGSTOP);
-        soon(&t, &["rm", "-f", "box"]);
+        assert_soon(&t, &["rm", "-f", "box"]);
         exec.kill();
         exec.wait();
     }
@@ -212,7 +212,7 @@ fn stop_kill_and_rm_are_heard_while_stdin_is_backed_up() {
     let Some(t) = Scenario::with_busybox() else { return };
     for args in [&["stop", "-t", "1", "box"][..], &["kill", "box"], &["rm", "-f", "box"]] {
         let running = backed_up(&t, &["sleep", "1000"]);
-        soon(&t, args);
+        assert_soon(&t, args);
         assert_eq!(running.wait().code(), 137);
         t.hull(&["rm", "-f", "box"]);
     }
@@ -237,7 +237,7 @@ fn a_stopped_attach_does_not_hold_up_the_end() {
     signal(&attached, Signal::SIGSTOP);
     // Until the socket's buffer is full, of which nothing outside the monitor tells.
     std::thread::sleep(Duration::from_millis(300));
-    soon(&t, &["rm", "-f", "box"]);
+    assert_soon(&t, &["rm", "-f", "box"]);
     attached.kill();
     attached.wait();
 }
@@ -275,7 +275,7 @@ fn a_message_nobody_knows_does_not_stop_the_monitor() {
     sleeper(&t);
     let client = connection(&t);
     send(client.as_raw_fd(), b"?from the future", MsgFlags::empty()).unwrap();
-    soon(&t, &["stop", "-t", "1", "box"]);
+    assert_soon(&t, &["stop", "-t", "1", "box"]);
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn a_monitor_without_a_descriptor_to_spare_does_not_spin() {
     let ticks: u64 = [fields[11], fields[12]].iter().map(|field| field.parse::<u64>().unwrap()).sum();
     assert!(ticks < 50, "it took {ticks} hundredths of a second in two seconds");
     drop(clients);
-    soon(&t, &["kill", "box"]);
+    assert_soon(&t, &["kill", "box"]);
 }
 
 #[test]

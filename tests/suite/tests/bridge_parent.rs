@@ -27,7 +27,7 @@ fn end(lan: &Lan) {
 }
 
 #[track_caller]
-fn reach(from: &Place, address: &str) {
+fn assert_reaches(from: &Place, address: &str) {
     assert!(from.pings(address), "{address} does not answer");
 }
 
@@ -37,7 +37,7 @@ fn a_bridge_with_a_parent_is_on_its_wire_without_the_host() {
     let one = lan.server("one", &["--network", "wire"]);
     let two = lan.run("two", &["--network", "wire"]);
     assert_eq!((lan.address("one"), lan.gateway("one")), ("192.0.2.2".into(), ROUTER.into()));
-    reach(&one, ROUTER);
+    assert_reaches(&one, ROUTER);
     lan.serve(&lan.neighbour, "0.0.0.0:90");
     for transport in BOTH {
         assert_eq!(lan.neighbour.ask(transport, "192.0.2.2:80"), ROUTER);
@@ -52,7 +52,7 @@ fn a_bridge_with_a_parent_is_on_its_wire_without_the_host() {
         "ip route add 192.0.2.0/24 via {NEIGHBOUR}; echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter"
     ));
     lan.neighbour.sh("echo 1 > /proc/sys/net/ipv4/ip_forward");
-    reach(&one, HOST);
+    assert_reaches(&one, HOST);
     one.sh(&format!("ip route add {HOST}/32 dev eth0"));
     assert!(one.never_pings(HOST));
     let bridge = lan.t.inspect("wire", "{{.Bridge}}");
@@ -75,19 +75,19 @@ fn a_parent_is_put_back_and_containers_come_and_go() {
     let t = &lan.t;
     let place = lan.run("box", &[]);
     t.ok(&["network", "connect", "--ip", "192.0.2.9", "wire", "box"]);
-    reach(&lan.neighbour, "192.0.2.9");
+    assert_reaches(&lan.neighbour, "192.0.2.9");
     t.ok(&["network", "disconnect", "wire", "box"]);
     assert!(lan.neighbour.never_pings("192.0.2.9") && !place.try_sh("ip link show eth1").success());
     // Somebody has taken the parent off the bridge: who comes next puts it back.
     lan.host.sh("ip link set wire0 nomaster");
     t.ok(&["network", "connect", "--ip", "192.0.2.9", "wire", "box"]);
-    reach(&lan.neighbour, "192.0.2.9");
+    assert_reaches(&lan.neighbour, "192.0.2.9");
     let monitor = nix::unistd::Pid::from_raw(t.monitor_of("box"));
     nix::sys::signal::kill(monitor, nix::sys::signal::SIGKILL).unwrap();
     eventually("it is cleared", || t.inspect("box", "{{.State.Status}}") == "exited");
     drop(place);
     t.ok(&["start", "box"]);
-    reach(&lan.neighbour, "192.0.2.9");
+    assert_reaches(&lan.neighbour, "192.0.2.9");
     t.ok(&["rm", "-f", "box"]);
     end(&lan);
 }

@@ -53,7 +53,7 @@ fn nothing_left(t: &Scenario) {
 
 /// The import fails with a sentence, and nothing is left.
 #[track_caller]
-fn is_refused(t: &Scenario, name: &str, bytes: &[u8]) -> String {
+fn assert_refused(t: &Scenario, name: &str, bytes: &[u8]) -> String {
     let file = t.write(name, bytes);
     let refused = t.hull(&["import", file.to_str().unwrap(), "bad"]);
     let message = refused.fails(1).to_owned();
@@ -64,7 +64,7 @@ fn is_refused(t: &Scenario, name: &str, bytes: &[u8]) -> String {
 
 /// The import is refused, or what it makes stays in the image; `outside` is not made either way.
 #[track_caller]
-fn stays_inside(t: &Scenario, bytes: &[u8], outside: &Path) {
+fn assert_stays_inside(t: &Scenario, bytes: &[u8], outside: &Path) {
     let file = t.write("hostile.tar", bytes);
     let outcome = t.hull(&["import", file.to_str().unwrap(), "hostile"]);
     assert!(!outside.exists(), "{} was written: {outcome}", outside.display());
@@ -78,15 +78,15 @@ fn stays_inside(t: &Scenario, bytes: &[u8], outside: &Path) {
 fn a_tar_that_is_cut_short_is_refused() {
     let Some(t) = Scenario::start() else { return };
     let whole = std::fs::read(fixtures::busybox()).unwrap();
-    is_refused(&t, "cut.tar", &whole[..whole.len() / 2]);
+    assert_refused(&t, "cut.tar", &whole[..whole.len() / 2]);
     let packed = zstd::encode_all(&whole[..], 1).unwrap();
-    is_refused(&t, "cut.tar.zst", &packed[..packed.len() / 2]);
+    assert_refused(&t, "cut.tar.zst", &packed[..packed.len() / 2]);
 }
 
 #[test]
 fn a_file_that_is_not_a_tar_is_refused() {
     let Some(t) = Scenario::start() else { return };
-    is_refused(&t, "text", "this is no archive at all\n".repeat(100).as_bytes());
+    assert_refused(&t, "text", "this is no archive at all\n".repeat(100).as_bytes());
     let refused = t.hull(&["load", "-i", t.path("text").to_str().unwrap()]);
     refused.fails(1);
     nothing_left(&t);
@@ -113,7 +113,7 @@ fn a_member_that_climbs_out_is_refused() {
     let outside = t.path("climbed");
     for depth in 1..8 {
         let tar = Hostile::new().file(&format!("{}climbed", "../".repeat(depth))).bytes();
-        let message = is_refused(&t, "climb.tar", &tar);
+        let message = assert_refused(&t, "climb.tar", &tar);
         assert!(message.contains("climbed"), "the member is named: {message}");
         assert!(!outside.exists());
     }
@@ -124,7 +124,7 @@ fn an_absolute_member_stays_inside() {
     let Some(t) = Scenario::start() else { return };
     let outside = t.path("absolute");
     let tar = Hostile::new().file(outside.to_str().unwrap()).bytes();
-    stays_inside(&t, &tar, &outside);
+    assert_stays_inside(&t, &tar, &outside);
 }
 
 #[test]
@@ -134,9 +134,9 @@ fn a_member_behind_a_symlink_stays_inside() {
     std::fs::create_dir(&directory).unwrap();
     let outside = directory.join("file");
     let absolute = Hostile::new().symlink("door", directory.to_str().unwrap()).file("door/file").bytes();
-    stays_inside(&t, &absolute, &outside);
+    assert_stays_inside(&t, &absolute, &outside);
     let climbing = Hostile::new().symlink("door", &format!("../../../../../../../..{}", directory.display()));
-    stays_inside(&t, &climbing.file("door/file").bytes(), &outside);
+    assert_stays_inside(&t, &climbing.file("door/file").bytes(), &outside);
 }
 
 #[test]

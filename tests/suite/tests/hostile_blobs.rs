@@ -5,7 +5,7 @@ mod fake_registry;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fake_registry::{Content, MANIFEST, fails_with, gzip, noise, pull, simple, tar};
+use fake_registry::{Content, MANIFEST, assert_fails_with, gzip, noise, pull, simple, tar};
 use hull_test_support::server::{Body, Reply, Request};
 use hull_test_support::{Scenario, Terminal};
 
@@ -26,7 +26,7 @@ fn a_blob_that_is_another_is_not_kept() {
         *bytes.last_mut()? ^= 1;
         is_layer(request, content).then(|| Reply::new(200, bytes))
     };
-    fails_with(&t, simple(), wrong, "asked for the blob sha256:");
+    assert_fails_with(&t, simple(), wrong, "asked for the blob sha256:");
     let left = std::fs::read_dir(t.data_root().join("downloads")).unwrap().flatten();
     assert_eq!(
         left.map(|entry| entry.metadata().unwrap().len()).sum::<u64>(),
@@ -36,12 +36,12 @@ fn a_blob_that_is_another_is_not_kept() {
     let size = move |request: &Request, content: &Content| {
         is_layer(request, content).then(|| Reply::new(200, other.clone()))
     };
-    fails_with(&t, simple(), size, "and the manifest says");
+    assert_fails_with(&t, simple(), size, "and the manifest says");
     let config = |request: &Request, content: &Content| {
         let is_config = request.path.contains("/blobs/") && !is_layer(request, content);
         is_config.then(|| Reply::new(200, "{}"))
     };
-    fails_with(&t, simple(), config, "asked for the blob sha256:");
+    assert_fails_with(&t, simple(), config, "asked for the blob sha256:");
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn a_blob_has_an_end_and_reaches_it() {
     let endless = |request: &Request, content: &Content| {
         is_layer(request, content).then(|| Reply::with(200, Body::Endless(vec![7; 65536])))
     };
-    fails_with(&t, simple(), endless, "is longer than the manifest says");
+    assert_fails_with(&t, simple(), endless, "is longer than the manifest says");
     let cut = |request: &Request, content: &Content| {
         let Body::Whole(bytes) = content.answer(request).body else { return None };
         let from_start = request.header("range").is_empty();
@@ -59,7 +59,7 @@ fn a_blob_has_an_end_and_reaches_it() {
         let reply = if from_start { Reply::with(200, Body::Said(some, length)) } else { Reply::new(503, "") };
         is_layer(request, content).then_some(reply)
     };
-    fails_with(&t, simple(), cut, "Service Unavailable (503)");
+    assert_fails_with(&t, simple(), cut, "Service Unavailable (503)");
     let always = |request: &Request, content: &Content| {
         is_layer(request, content).then(|| Reply::with(200, Body::Said(vec![], 50_100)))
     };
@@ -69,7 +69,7 @@ fn a_blob_has_an_end_and_reaches_it() {
     let always = move |request: &Request, content: &Content| {
         always(request, content).map(|_| Reply::with(200, Body::Said(vec![], said)))
     };
-    fails_with(&t, content, always, "bytes");
+    assert_fails_with(&t, content, always, "bytes");
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn a_layer_that_outgrows_the_disk_leaves_nothing() {
     let mut content = Content::default();
     // No zeros, which would be holes and take no room.
     content.image("1", &[tar(&[("ones", &vec![1; 200 << 20])])]);
-    let refused = fails_with(&t, content, |_, _| None, "No space left on device");
+    let refused = assert_fails_with(&t, content, |_, _| None, "No space left on device");
     assert!(refused.stderr.contains("hull system prune"), "{refused}");
     rustix::mount::unmount(t.data_root(), rustix::mount::UnmountFlags::DETACH).unwrap();
 }
@@ -220,5 +220,5 @@ fn a_gzip_bomb_is_refused_before_it_has_gone_off() {
     let mut manifest = content.image("1", &[small]);
     manifest["layers"][0] = content.descriptor("application/vnd.oci.image.layer.v1.tar+gzip", bomb);
     content.tag("1", MANIFEST, &manifest);
-    fails_with(&t, content, |_, _| None, "bytes of it become more than 4");
+    assert_fails_with(&t, content, |_, _| None, "bytes of it become more than 4");
 }

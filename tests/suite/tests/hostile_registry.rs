@@ -5,7 +5,7 @@ mod fake_registry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fake_registry::{Content, INDEX, MANIFEST, fails_with, nothing_visible, pull, simple, tar};
+use fake_registry::{Content, INDEX, MANIFEST, assert_fails_with, nothing_visible, pull, simple, tar};
 use hull_test_support::Scenario;
 use hull_test_support::server::{Body, Reply, Request, Server};
 use serde_json::json;
@@ -27,7 +27,7 @@ fn it_may_be_busy_for_a_while_and_not_for_ever() {
                 .header("retry-after", "0")
         })
     };
-    let refused = fails_with(&t, simple(), always, "slow down (429)");
+    let refused = assert_fails_with(&t, simple(), always, "slow down (429)");
     assert!(refused.stderr.contains("hint: wait"), "{refused}");
     const SECONDS: &[(&str, &str)] = &[("retry-after", "86400")];
     const DATE: &[(&str, &str)] =
@@ -41,7 +41,7 @@ fn it_may_be_busy_for_a_while_and_not_for_ever() {
                 patience.iter().fold(Reply::new(503, ""), |reply, (key, value)| reply.header(key, *value));
             (request.path != "/v2/").then_some(reply)
         };
-        fails_with(&t, simple(), patience, "Service Unavailable (503)");
+        assert_fails_with(&t, simple(), patience, "Service Unavailable (503)");
         assert_eq!(asked.load(Ordering::Relaxed), 1, "nobody waits a day");
     }
 }
@@ -55,11 +55,11 @@ fn redirects_end_and_take_no_credentials_along() {
             .contains("/blobs/")
             .then(|| Reply::new(307, "").header("location", request.path.as_str()))
     };
-    fails_with(&t, simple(), circle, "around in circles");
+    assert_fails_with(&t, simple(), circle, "around in circles");
     let nowhere = |request: &Request, _: &Content| {
         request.path.contains("/blobs/").then(|| Reply::new(302, "").header("location", "file:///etc/passwd"))
     };
-    fails_with(&t, simple(), nowhere, "an address that makes no sense");
+    assert_fails_with(&t, simple(), nowhere, "an address that makes no sense");
 
     let storage = simple().serve(|_, _| None);
     let elsewhere = storage.host.clone();
@@ -88,35 +88,40 @@ fn documents_that_are_none_are_refused() {
         }
     };
     let whole = |text: &str| Body::Whole(text.into());
-    fails_with(&t, simple(), manifest(whole("{ not json")), "is not JSON");
-    fails_with(&t, simple(), manifest(whole("[]")), "is none");
-    fails_with(&t, simple(), manifest(whole(r#"{"schemaVersion":2}"#)), "missing field");
-    fails_with(&t, simple(), manifest(whole(r#"{"schemaVersion":1,"name":"x"}"#)), "schema 1");
-    fails_with(&t, simple(), manifest(Body::Whole(vec![b' '; 50 << 20])), "larger than 4 MiB");
-    fails_with(&t, simple(), manifest(Body::Endless(vec![b' '; 65536])), "larger than 4 MiB");
+    assert_fails_with(&t, simple(), manifest(whole("{ not json")), "is not JSON");
+    assert_fails_with(&t, simple(), manifest(whole("[]")), "is none");
+    assert_fails_with(&t, simple(), manifest(whole(r#"{"schemaVersion":2}"#)), "missing field");
+    assert_fails_with(&t, simple(), manifest(whole(r#"{"schemaVersion":1,"name":"x"}"#)), "schema 1");
+    assert_fails_with(&t, simple(), manifest(Body::Whole(vec![b' '; 50 << 20])), "larger than 4 MiB");
+    assert_fails_with(&t, simple(), manifest(Body::Endless(vec![b' '; 65536])), "larger than 4 MiB");
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    fails_with(&t, simple(), manifest(whole(&format!(r#"{{"schemaVersion":2,"x":{deep}}}"#))), "is none");
+    assert_fails_with(
+        &t,
+        simple(),
+        manifest(whole(&format!(r#"{{"schemaVersion":2,"x":{deep}}}"#))),
+        "is none",
+    );
 
     let mut many = Content::default();
     let mut image = many.image("1", &[tar(&[("x", b"x")])]);
     image["layers"] = vec![image["layers"][0].clone(); 10_000].into();
     many.tag("1", MANIFEST, &image);
-    fails_with(&t, many, |_, _| None, "has 10000 layers");
+    assert_fails_with(&t, many, |_, _| None, "has 10000 layers");
     let mut huge = Content::default();
     let mut image = huge.image("1", &[tar(&[("x", b"x")])]);
     image["layers"][0]["size"] = u64::MAX.into();
     huge.tag("1", MANIFEST, &image);
-    fails_with(&t, huge, |_, _| None, "No space left");
+    assert_fails_with(&t, huge, |_, _| None, "No space left");
     let mut huge = Content::default();
     let mut image = huge.image("1", &[tar(&[("x", b"x")])]);
     image["config"]["size"] = (1u64 << 40).into();
     huge.tag("1", MANIFEST, &image);
-    fails_with(&t, huge, |_, _| None, "larger than 4 MiB");
+    assert_fails_with(&t, huge, |_, _| None, "larger than 4 MiB");
     let mut odd = Content::default();
     let mut image = odd.image("1", &[tar(&[("x", b"x")])]);
     image["layers"][0]["mediaType"] = "text/\u{1b}[31mplain".into();
     odd.tag("1", MANIFEST, &image);
-    let refused = fails_with(&t, odd, |_, _| None, "one of its layers is a");
+    let refused = assert_fails_with(&t, odd, |_, _| None, "one of its layers is a");
     assert!(!refused.stderr.contains('\u{1b}'), "no control characters: {refused}");
 }
 
@@ -135,7 +140,7 @@ fn indexes_lead_to_an_image_in_a_few_steps() {
     }
     let (kind, bytes) = content.manifests["deep"].clone();
     content.manifests.insert("1".into(), (kind, bytes));
-    fails_with(&t, content.clone(), |_, _| None, "nested too deep");
+    assert_fails_with(&t, content.clone(), |_, _| None, "nested too deep");
     // One that says it is its own child: what comes is not what was asked for.
     let (_, itself) = content.manifests["deep"].clone();
     let circle = move |request: &Request, _: &Content| {
@@ -144,14 +149,14 @@ fn indexes_lead_to_an_image_in_a_few_steps() {
             .contains("/manifests/")
             .then(|| Reply::new(200, itself.clone()).header("content-type", INDEX))
     };
-    fails_with(&t, content, circle, "asked for the manifest");
+    assert_fails_with(&t, content, circle, "asked for the manifest");
     let mut foreign = simple();
     let (_, bytes) = foreign.manifests["1"].clone();
     let entry = |arch: &str| json!({ "mediaType": MANIFEST, "digest": fake_registry::digest(&bytes), "size": bytes.len(), "platform": { "architecture": arch, "os": "linux" } });
     let index =
         json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [entry("s390x"), entry("riscv64")] });
     foreign.tag("1", INDEX, &index);
-    let refused = fails_with(&t, foreign, |_, _| None, "linux/s390x, linux/riscv64");
+    let refused = assert_fails_with(&t, foreign, |_, _| None, "linux/s390x, linux/riscv64");
     assert!(refused.stderr.contains("linux/amd64"), "{refused}");
 }
 
@@ -167,7 +172,7 @@ fn a_token_comes_from_where_nobody_listens_in() {
             .is_empty()
             .then(|| Reply::new(401, "").header("www-authenticate", realm.as_str()))
     };
-    fails_with(&t, simple(), away, "sends us to thief.test");
+    assert_fails_with(&t, simple(), away, "sends us to thief.test");
     assert!(thief.requests().is_empty());
     for (answer, words) in [
         (Reply::new(200, "{}"), "answered without a token"),
@@ -184,7 +189,7 @@ fn a_token_comes_from_where_nobody_listens_in() {
                 .is_empty()
                 .then(|| Reply::new(401, "").header("www-authenticate", realm.as_str()))
         };
-        fails_with(&t, simple(), asks, words);
+        assert_fails_with(&t, simple(), asks, words);
     }
 }
 
@@ -195,7 +200,7 @@ fn what_it_says_cannot_write_on_the_terminal() {
         let said = r#"{"errors":[{"code":"X","message":"\u001b]0;owned\u0007 hello"}]}"#;
         request.path.contains("/manifests/").then(|| Reply::new(400, said))
     };
-    let refused = fails_with(&t, simple(), rude, "hello (400)");
+    let refused = assert_fails_with(&t, simple(), rude, "hello (400)");
     assert!(!refused.stderr.contains(['\u{1b}', '\u{7}']), "{refused}");
     let long = |request: &Request, _: &Content| {
         request

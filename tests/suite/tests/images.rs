@@ -102,7 +102,7 @@ fn import_changes_set_what_the_image_runs() {
 }
 
 /// Loads what skopeo wrote and runs it.
-fn loads_and_runs(format: &str) {
+fn assert_loads_and_runs(format: &str) {
     let archive = match fixtures::by_skopeo(format, "example/box:1.2") {
         Ok(archive) => archive,
         Err(why) => skip!("{why}"),
@@ -120,17 +120,17 @@ fn loads_and_runs(format: &str) {
 
 #[test]
 fn a_docker_archive_by_skopeo_loads_and_runs() {
-    loads_and_runs("docker-archive");
+    assert_loads_and_runs("docker-archive");
 }
 
 #[test]
 fn an_oci_archive_by_skopeo_loads_and_runs() {
-    loads_and_runs("oci-archive");
+    assert_loads_and_runs("oci-archive");
 }
 
 #[test]
 fn an_oci_layout_directory_loads_and_runs() {
-    loads_and_runs("oci");
+    assert_loads_and_runs("oci");
 }
 
 /// What a program makes of the bytes on its stdin.

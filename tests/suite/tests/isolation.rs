@@ -190,7 +190,7 @@ fn no_descriptor_leads_a_program_name_out_of_the_container() {
 }
 
 /// Runs `option…` on an image with `entry` as its entrypoint; the binary under test must not have changed.
-fn binary_is_untouched(t: &Scenario, args: &[&str]) {
+fn assert_binary_untouched(t: &Scenario, args: &[&str]) {
     let before = std::fs::read(hull_test_support::program::hull()).unwrap();
     let outcome = t.hull(args);
     let after = std::fs::read(hull_test_support::program::hull()).unwrap();
@@ -203,15 +203,15 @@ fn hulls_own_binary_cannot_be_written_from_inside() {
     let overwrite = "for p in /proc/[0-9]*/exe; do (echo x >> $p) 2>/dev/null; done; true";
     t.ok(&["run", "-d", "--name", "box", "busybox", "sh", "-c", &format!("while :; do {overwrite}; done")]);
     for _ in 0..5 {
-        binary_is_untouched(&t, &["exec", "box", "true"]);
-        binary_is_untouched(&t, &["exec", "box", "/proc/self/exe", "--version"]);
+        assert_binary_untouched(&t, &["exec", "box", "true"]);
+        assert_binary_untouched(&t, &["exec", "box", "/proc/self/exe", "--version"]);
     }
-    binary_is_untouched(&t, &["run", "--rm", "--entrypoint", "/proc/self/exe", "busybox", "--version"]);
+    assert_binary_untouched(&t, &["run", "--rm", "--entrypoint", "/proc/self/exe", "busybox", "--version"]);
     let trap =
         "ln -s /proc/self/exe /bin/trap; printf '#!/proc/self/exe\\n' > /bin/script; chmod +x /bin/script";
     t.ok(&["exec", "box", "sh", "-c", trap]);
     for program in ["/bin/trap", "/bin/script"] {
-        binary_is_untouched(&t, &["exec", "box", program, "version"]);
+        assert_binary_untouched(&t, &["exec", "box", program, "version"]);
     }
 }
 

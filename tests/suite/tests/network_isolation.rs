@@ -43,9 +43,9 @@ fn what_the_host_keeps_to_itself_is_reached_by_no_detour() {
     ));
     for transport in BOTH {
         lan.host.ask(transport, "127.0.0.1:90");
-        container.is_refused(transport, "127.0.0.1:90");
+        container.assert_refused(transport, "127.0.0.1:90");
         // Not even what leads back to the container.
-        container.is_refused(transport, "127.0.0.1:8080");
+        container.assert_refused(transport, "127.0.0.1:8080");
     }
     lan.host.ask(Transport::Tcp, "127.0.0.1:8080");
     lan.stop_serving();
@@ -121,10 +121,10 @@ fn ipv6_ports_answer_from_everywhere_as_those_of_ipv4_do() {
         }
         assert_eq!(sibling.ask(transport, &format!("[{own}]:80")), six(&lan, "sibling"));
         // From another network, or from the LAN, by its own address as little as over IPv4.
-        stranger.is_refused(transport, &format!("[{own}]:80"));
+        stranger.assert_refused(transport, &format!("[{own}]:80"));
     }
     lan.neighbour.sh(&format!("ip -6 route add fd00:5::/64 via {HOST6}"));
-    lan.neighbour.is_refused(Transport::Tcp, &format!("[{own}]:80"));
+    lan.neighbour.assert_refused(Transport::Tcp, &format!("[{own}]:80"));
     lan.stop_serving();
     drop((web, sibling, stranger));
     lan.t.ok(&["rm", "-f", "web", "sibling", "stranger"]);

@@ -65,7 +65,7 @@ impl Limited {
     }
 
     #[track_caller]
-    fn expect(&self, asked: &str, file: &str, value: &str) {
+    fn expect_file(&self, asked: &str, file: &str, value: &str) {
         assert_eq!(self.read(file), value, "{file} after {asked}");
     }
 }
@@ -93,8 +93,8 @@ fn every_limit_can_be_changed_alone_and_with_every_other() {
             box_.update(&["--memory-swap", "256m", "--cpu-quota", "40000", "--cpu-idle", "0"]);
             box_.update(&words);
             let asked = words.join(" ");
-            box_.expect(&asked, one.2, one.3);
-            box_.expect(&asked, other.2, other.3);
+            box_.expect_file(&asked, one.2, one.3);
+            box_.expect_file(&asked, other.2, other.3);
         }
     }
 }
@@ -107,13 +107,13 @@ fn memory_and_swap_go_up_and_down_and_away() {
     for (memory, swap) in [(600, 800), (100, 200), (64, 64), (128, 512)] {
         box_.update(&["--memory", &format!("{memory}M"), "--memory-swap", &format!("{swap}M")]);
         let bytes = |size: i64| (size * MB).to_string();
-        box_.expect("both", "memory.limit_in_bytes", &bytes(memory));
-        box_.expect("both", "memory.memsw.limit_in_bytes", &bytes(swap));
+        box_.expect_file("both", "memory.limit_in_bytes", &bytes(memory));
+        box_.expect_file("both", "memory.memsw.limit_in_bytes", &bytes(swap));
     }
     let unlimited = "9223372036854771712";
     box_.update(&["--memory", "-1"]);
-    box_.expect("--memory -1", "memory.limit_in_bytes", unlimited);
-    box_.expect("--memory -1, which has no swap limit either", "memory.memsw.limit_in_bytes", unlimited);
+    box_.expect_file("--memory -1", "memory.limit_in_bytes", unlimited);
+    box_.expect_file("--memory -1, which has no swap limit either", "memory.memsw.limit_in_bytes", unlimited);
 }
 
 #[test]
@@ -123,10 +123,10 @@ fn a_quota_fits_its_parent_whichever_way_it_is_written() {
     std::fs::write(own.parent().unwrap().join("cpu.cfs_quota_us"), "50000").unwrap();
     // The old quota would not fit into a parent's half with the new period.
     box_.update(&["--cpu-period", "10000", "--cpu-quota", "3000"]);
-    box_.expect("less", "cpu.cfs_quota_us", "3000");
-    box_.expect("less", "cpu.cfs_period_us", "10000");
+    box_.expect_file("less", "cpu.cfs_quota_us", "3000");
+    box_.expect_file("less", "cpu.cfs_period_us", "10000");
     box_.w.oci(&["update", "--cpu-quota", "6000", "box"]).fails(1);
-    box_.expect("too much", "cpu.cfs_quota_us", "3000");
+    box_.expect_file("too much", "cpu.cfs_quota_us", "3000");
     std::fs::write(own.parent().unwrap().join("cpu.cfs_quota_us"), "-1").unwrap();
 }
 
@@ -138,14 +138,14 @@ fn an_idle_container_keeps_being_limited() {
     };
     for idle in ["1", "0", "1", "1"] {
         box_.update(&["--cpu-idle", idle]);
-        box_.expect("--cpu-idle", "cpu.idle", idle);
+        box_.expect_file("--cpu-idle", "cpu.idle", idle);
     }
     box_.w.oci(&["update", "--cpu-idle", "2", "box"]).fails(1);
     box_.update(&["--cpu-period", "10000"]);
-    box_.expect("--cpu-period", "cpu.cfs_period_us", "10000");
-    box_.expect("--cpu-period", "cpu.idle", "1");
+    box_.expect_file("--cpu-period", "cpu.cfs_period_us", "10000");
+    box_.expect_file("--cpu-period", "cpu.idle", "1");
     box_.update(&["--cpu-share", "256", "--cpu-idle", "0"]);
-    box_.expect("--cpu-share", "cpu.shares", "256");
+    box_.expect_file("--cpu-share", "cpu.shares", "256");
 }
 
 #[test]
@@ -166,12 +166,12 @@ fn a_cpuset_comes_later_and_holds_everybody() {
 fn limits_are_read_as_go_reads_them() {
     let resources = json!({"cpu": {"shares": 512}, "CPU": {"Cpus": "0"}, "pids": {}});
     let Some(box_) = Limited::start(&resources) else { return };
-    box_.expect("at the start", "cpuset.cpus", "0");
-    box_.expect("at the start", "cpu.shares", "512");
-    box_.expect("nothing", "pids.max", "max");
+    box_.expect_file("at the start", "cpuset.cpus", "0");
+    box_.expect_file("at the start", "cpu.shares", "512");
+    box_.expect_file("nothing", "pids.max", "max");
     let more = box_.w.write("more.json", &json!({"Pids": {"Limit": 0}, "CPU": {"Shares": 256}}));
     box_.update(&["--resources", &more]);
-    box_.expect("a file", "cpu.shares", "256");
+    box_.expect_file("a file", "cpu.shares", "256");
     // Nothing that runs could have no process; systemd takes none for no answer.
-    box_.expect("0", "pids.max", "1");
+    box_.expect_file("0", "pids.max", "1");
 }

@@ -24,7 +24,7 @@ fn published_ports_answer_from_everywhere() {
     }
     drop(web);
     lan.t.ok(&["rm", "-f", "web"]);
-    lan.neighbour.is_refused(Transport::Tcp, &at(HOST, 8080));
+    lan.neighbour.assert_refused(Transport::Tcp, &at(HOST, 8080));
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn containers_reach_the_lan_with_the_hosts_address() {
     for transport in BOTH {
         assert_eq!(container.ask(transport, &format!("{NEIGHBOUR}:90")), HOST);
         // The neighbour knows the way, but nobody comes in without a published port.
-        lan.neighbour.is_refused(transport, &format!("{}:80", lan.address("box")));
+        lan.neighbour.assert_refused(transport, &format!("{}:80", lan.address("box")));
     }
     assert!(container.pings(NEIGHBOUR) && lan.neighbour.never_pings(&lan.address("box")));
 }
@@ -170,7 +170,7 @@ fn ports_are_the_containers_and_move_with_it_from_network_to_network() {
     lan.t.ok(&["network", "disconnect", "green", "web"]);
     assert_eq!(lan.t.ok(&["port", "web"]), "");
     for transport in BOTH {
-        lan.neighbour.is_refused(transport, &format!("{HOST}:8080"));
+        lan.neighbour.assert_refused(transport, &format!("{HOST}:8080"));
     }
     assert!(std::net::TcpListener::bind("0.0.0.0:8080").is_err(), "it stays the container's");
     lan.t.ok(&["network", "connect", "red", "web"]);
@@ -357,7 +357,7 @@ fn rules_that_another_tool_flushed_are_put_back() {
     let address = format!("{HOST}:8080");
     lan.neighbour.ask(Transport::Tcp, &address);
     lan.host.sh("nft flush ruleset");
-    lan.neighbour.is_refused(Transport::Tcp, &address);
+    lan.neighbour.assert_refused(Transport::Tcp, &address);
     lan.t.ok(&["network", "reload"]);
     lan.neighbour.ask(Transport::Tcp, &address);
     // Whoever starts next finds it out as well.
@@ -404,7 +404,7 @@ fn old_iptables_that_drop_what_is_forwarded_are_named() {
     let hint = run.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).expect("there is one");
     assert!(run.stderr.contains("iptables (legacy) drops what is forwarded"), "{run}");
     lan.serve(&lan.place("box"), "0.0.0.0:80");
-    lan.neighbour.is_refused(Transport::Tcp, &format!("{HOST}:8080"));
+    lan.neighbour.assert_refused(Transport::Tcp, &format!("{HOST}:8080"));
     // The hint is the remedy, and nothing is said any more.
     lan.host.sh(hint);
     lan.neighbour.ask(Transport::Tcp, &format!("{HOST}:8080"));

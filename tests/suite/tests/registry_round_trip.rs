@@ -108,7 +108,7 @@ fn loaded(t: &Scenario) -> (String, Tree) {
 }
 
 #[track_caller]
-fn same(ours: &Tree, theirs: &Path, who: &str) {
+fn assert_same_tree(ours: &Tree, theirs: &Path, who: &str) {
     let differ = differences(ours, &tree(theirs));
     assert!(differ.is_empty(), "hull / {who}:\n{}", differ.join("\n"));
 }
@@ -143,7 +143,7 @@ fn skopeo_and_umoci_see_the_same_tree() {
     skopeo(&["--src-tls-verify=false", &format!("docker://{name}"), &copy]);
     let image = format!("{}:made", t.path("copy").display());
     run(Command::new("umoci").args(["unpack", "--image", &image]).arg(t.path("bundle"))).ok();
-    same(&ours, &t.path("bundle/rootfs"), "umoci");
+    assert_same_tree(&ours, &t.path("bundle/rootfs"), "umoci");
     let back = registry.name("back:1");
     skopeo(&["--dest-tls-verify=false", "--format", "v2s2", &copy, &format!("docker://{back}")]);
     pulled_anew(&t, &back, &ours, "skopeo");
@@ -174,7 +174,7 @@ fn podman_sees_the_same_tree_and_pushes_it_back() {
     transfer("pull", &[&name]);
     assert_eq!(podman.ok(&["image", "inspect", "--format", "{{.Digest}}", &name]), digest);
     let mounted = podman.ok(&["image", "mount", &name]);
-    same(&ours, Path::new(&mounted), "podman");
+    assert_same_tree(&ours, Path::new(&mounted), "podman");
     podman.ok(&["image", "unmount", &name]);
     podman.ok(&["tag", &name, &back]);
     transfer("push", &[&back]);
@@ -206,7 +206,7 @@ fn dockerd_sees_the_same_tree_and_pushes_it_back() {
     let template = "{{.GraphDriver.Data.UpperDir}}:{{.GraphDriver.Data.LowerDir}}";
     let layers = dockerd.ok(&["image", "inspect", "-f", template, &name]);
     let target = mount_layers(&t, &layers, "docker");
-    same(&ours, &target, "dockerd");
+    assert_same_tree(&ours, &target, "dockerd");
     unmount(&target);
     dockerd.ok(&["tag", &name, &back]);
     dockerd.ok(&["push", &back]);

@@ -4,7 +4,7 @@ use hull_test_support::outcome::eventually;
 use hull_test_support::{Scenario, Terminal};
 
 /// Types a command of which only the output can match what is looked for.
-fn ask(terminal: &mut Terminal, command: &str, answer: &str) {
+fn expect_answer(terminal: &mut Terminal, command: &str, answer: &str) {
     terminal.send(&format!("{command}\n"));
     terminal.expect(answer);
 }
@@ -13,10 +13,10 @@ fn ask(terminal: &mut Terminal, command: &str, answer: &str) {
 fn run_it_has_a_terminal_of_the_callers_size() {
     let Some(t) = Scenario::with_busybox() else { return };
     let mut terminal = Terminal::start(&t.command(&["run", "--rm", "-it", "busybox", "sh"]));
-    ask(&mut terminal, "tty; echo is$((40 + 2))", "/dev/pts/0");
+    expect_answer(&mut terminal, "tty; echo is$((40 + 2))", "/dev/pts/0");
     terminal.expect("is42");
-    ask(&mut terminal, "stty size; echo size$((1 + 1))", "24 80");
-    ask(&mut terminal, "exit 17", "");
+    expect_answer(&mut terminal, "stty size; echo size$((1 + 1))", "24 80");
+    expect_answer(&mut terminal, "exit 17", "");
     assert_eq!(terminal.wait(), 17);
 }
 
@@ -45,9 +45,9 @@ fn the_first_program_sees_the_callers_size() {
 fn a_resize_reaches_the_container() {
     let Some(t) = Scenario::with_busybox() else { return };
     let mut terminal = Terminal::start(&t.command(&["run", "--rm", "-it", "busybox", "sh"]));
-    ask(&mut terminal, "echo is$((40 + 2))", "is42");
+    expect_answer(&mut terminal, "echo is$((40 + 2))", "is42");
     terminal.resize(50, 132);
-    ask(&mut terminal, "until stty size | grep '50 132'; do sleep 0.1; done", "50 132\r");
+    expect_answer(&mut terminal, "until stty size | grep '50 132'; do sleep 0.1; done", "50 132\r");
     terminal.send("exit\n");
     assert_eq!(terminal.wait(), 0);
 }
@@ -70,12 +70,12 @@ fn ctrl_c_is_the_programs_and_not_hulls() {
 fn ctrl_p_ctrl_q_detaches_and_attach_comes_back() {
     let Some(t) = Scenario::with_busybox() else { return };
     let mut terminal = Terminal::start(&t.command(&["run", "-it", "--name", "box", "busybox", "sh"]));
-    ask(&mut terminal, "kept=here; echo is$((40 + 2))", "is42");
+    expect_answer(&mut terminal, "kept=here; echo is$((40 + 2))", "is42");
     terminal.send("\x10\x11");
     assert_eq!(terminal.wait(), 0, "detaching is success");
     assert_eq!(t.inspect("box", "{{.State.Running}}"), "true");
     let mut again = Terminal::start(&t.command(&["attach", "box"]));
-    ask(&mut again, "echo still-$kept", "still-here");
+    expect_answer(&mut again, "echo still-$kept", "still-here");
     again.send("exit 4\n");
     assert_eq!(again.wait(), 4);
 }
@@ -84,11 +84,11 @@ fn ctrl_p_ctrl_q_detaches_and_attach_comes_back() {
 fn a_terminal_that_goes_away_does_not_take_the_container() {
     let Some(t) = Scenario::with_busybox() else { return };
     let mut terminal = Terminal::start(&t.command(&["run", "-it", "--name", "box", "busybox", "sh"]));
-    ask(&mut terminal, "echo is$((40 + 2))", "is42");
+    expect_answer(&mut terminal, "echo is$((40 + 2))", "is42");
     drop(terminal);
     assert_eq!(t.inspect("box", "{{.State.Running}}"), "true");
     let mut again = Terminal::start(&t.command(&["attach", "box"]));
-    ask(&mut again, "echo is$((50 + 2))", "is52");
+    expect_answer(&mut again, "echo is$((50 + 2))", "is52");
     again.send("exit\n");
     assert_eq!(again.wait(), 0);
 }
@@ -98,10 +98,10 @@ fn exec_it_has_a_terminal_of_its_own() {
     let Some(t) = Scenario::with_busybox() else { return };
     t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
     let mut terminal = Terminal::start(&t.command(&["exec", "-it", "box", "sh"]));
-    ask(&mut terminal, "tty", "/dev/pts/");
-    ask(&mut terminal, "stty size", "24 80");
+    expect_answer(&mut terminal, "tty", "/dev/pts/");
+    expect_answer(&mut terminal, "stty size", "24 80");
     terminal.resize(31, 99);
-    ask(&mut terminal, "until stty size | grep '31 99'; do sleep 0.1; done", "31 99\r");
+    expect_answer(&mut terminal, "until stty size | grep '31 99'; do sleep 0.1; done", "31 99\r");
     terminal.send("exit 6\n");
     assert_eq!(terminal.wait(), 6);
     assert_eq!(t.inspect("box", "{{.State.Running}}"), "true");
@@ -111,7 +111,7 @@ fn exec_it_has_a_terminal_of_its_own() {
 fn the_readmes_first_command_gives_a_shell() {
     let Some(t) = Scenario::start() else { return };
     let mut terminal = Terminal::start(&t.command(&["run", "--rm", "-it", "host", "sh"]));
-    ask(&mut terminal, "echo pid-$$", "pid-1");
+    expect_answer(&mut terminal, "echo pid-$$", "pid-1");
     terminal.send("exit\n");
     assert_eq!(terminal.wait(), 0);
 }

@@ -68,7 +68,7 @@ fn an_unprivileged_users_container_goes_out_and_its_ports_lead_in() {
         // What the host keeps to itself stays so.
         lan.serve(&lan.host, "127.0.0.1:95");
         for address in ["127.0.0.1:95", "10.0.2.2:95", &format!("{HOST}:95"), &format!("{NEIGHBOUR}:95")] {
-            web.is_refused(Transport::Tcp, address);
+            web.assert_refused(Transport::Tcp, address);
         }
         drop(web);
         assert_eq!(lan.t.inspect("web", "{{.HostConfig.NetworkMode}}"), program);

@@ -82,7 +82,7 @@ fn dig(from: &Place, address: &str, number: &str, to: &str) {
 const BRIDGE_NF: &str = "/proc/sys/net/bridge";
 
 #[track_caller]
-fn reach(from: &Place, address: &str) {
+fn assert_reaches(from: &Place, address: &str) {
     assert!(from.pings(address), "{address} does not answer");
 }
 
@@ -96,7 +96,7 @@ fn containers_on_two_hosts_reach_each_other() {
     lan.serve(&there, "0.0.0.0:80");
     // Each host is the gateway of its own containers, and gives addresses from its own part.
     assert_eq!((lan.address("here"), lan.gateway("here")), ("10.9.0.2".into(), "10.9.0.1".into()));
-    reach(&here, "10.9.0.129");
+    assert_reaches(&here, "10.9.0.129");
     for transport in BOTH {
         assert_eq!(here.ask(transport, "10.9.0.129:80"), lan.address("here"));
         assert_eq!(there.ask(transport, &format!("{}:80", lan.address("here"))), "10.9.0.129");
@@ -144,14 +144,14 @@ fn ipv6_crosses_and_so_do_other_ports_and_addresses_below() {
         hosts.there(&["inspect", "-f", "{{.NetworkSettings.Networks.far.GlobalIPv6Address}}", "there"]);
     let own = lan.t.inspect("here", "{{.NetworkSettings.Networks.far.GlobalIPv6Address}}");
     assert!(address.starts_with("fd00:9::2:") && own.starts_with("fd00:9::1:"), "{address} {own}");
-    reach(&here, "10.9.0.129");
+    assert_reaches(&here, "10.9.0.129");
     for transport in BOTH {
         assert_eq!(here.ask(transport, &format!("[{address}]:80")), own);
     }
     assert!(here.sh("ip -o link show eth0").contains("mtu 1430 "), "20 more for IPv6 below");
     let stranger = stranger(lan);
     dig(&stranger, "10.9.0.200", "id 7 dstport 4790", "fd00:1::1");
-    reach(&stranger, "fd00:1::1");
+    assert_reaches(&stranger, "fd00:1::1");
     assert!(stranger.never_pings("10.9.0.2"));
     lan.stop_serving();
     drop((here, there));
@@ -171,8 +171,8 @@ fn only_peers_get_into_a_vxlan() {
     dig(&stranger, "10.9.0.200", "id 42 dstport 4789", HOST);
     let beside = lan.run("beside", &[]);
     dig(&beside, "10.9.0.201", "id 42 dstport 4789", &lan.gateway("beside"));
-    reach(&stranger, HOST);
-    reach(&there, "10.9.0.2");
+    assert_reaches(&stranger, HOST);
+    assert_reaches(&there, "10.9.0.2");
     assert!(stranger.never_pings("10.9.0.2"), "a host that is no peer");
     assert!(beside.never_pings("10.9.0.2"), "a container on another network");
     // What leaves this host for the other one has this host's address, whoever it is from. No answer would find back.
@@ -184,23 +184,23 @@ fn only_peers_get_into_a_vxlan() {
     // Rules that another tool has taken away are put back.
     if hull_test_support::skip::find_program("nft").is_some() {
         lan.host.sh("nft flush ruleset");
-        reach(&stranger, "10.9.0.2");
+        assert_reaches(&stranger, "10.9.0.2");
         lan.t.ok(&["network", "reload"]);
         assert!(stranger.never_pings("10.9.0.2"));
     }
-    reach(&there, "10.9.0.2");
+    assert_reaches(&there, "10.9.0.2");
     drop((here, beside, through));
     lan.t.ok(&["rm", "-f", "here", "beside", "through"]);
     lan.t.ok(&["network", "rm", "far"]);
     // The number is free for whatever else the host uses it for.
     lan.host.sh(&format!("ip link add own0 type vxlan id 42 dstport 4789 local {HOST} remote {STRANGER}"));
     lan.host.sh("ip addr add 10.9.0.77/24 dev own0; ip link set own0 up");
-    reach(&stranger, "10.9.0.77");
+    assert_reaches(&stranger, "10.9.0.77");
     lan.host.sh("ip link delete own0");
     // Who is a peer gets in.
     lan.t.ok(&[&COMMON[..], &FIRST, &["--peer", STRANGER, "far"]].concat());
     let here = lan.run("here", &["--network", "far"]);
-    reach(&stranger, "10.9.0.2");
+    assert_reaches(&stranger, "10.9.0.2");
     drop((here, there));
     lan.t.ok(&["rm", "-f", "here"]);
     hosts.there(&["rm", "-f", "there"]);
@@ -215,19 +215,19 @@ fn a_vxlan_is_joined_and_left_and_survives_a_killed_monitor() {
     let place = lan.run("box", &[]);
     let there = hosts.run_there("there");
     lan.t.ok(&["network", "connect", "--ip", "10.9.0.9", "far", "box"]);
-    reach(&there, "10.9.0.9");
+    assert_reaches(&there, "10.9.0.9");
     lan.t.ok(&["network", "disconnect", "far", "box"]);
     assert!(there.never_pings("10.9.0.9"));
     // The tunnel is put back by who comes next.
     lan.host.sh("ip link delete $(ip -o link show type vxlan | sed 's/^[0-9]*: \\([^:@]*\\).*/\\1/')");
     lan.t.ok(&["network", "connect", "--ip", "10.9.0.9", "far", "box"]);
-    reach(&there, "10.9.0.9");
+    assert_reaches(&there, "10.9.0.9");
     let monitor = nix::unistd::Pid::from_raw(lan.t.monitor_of("box"));
     nix::sys::signal::kill(monitor, nix::sys::signal::SIGKILL).unwrap();
     eventually("it is cleared", || lan.t.inspect("box", "{{.State.Status}}") == "exited");
     drop(place);
     lan.t.ok(&["start", "box"]);
-    reach(&there, "10.9.0.9");
+    assert_reaches(&there, "10.9.0.9");
     drop(there);
     lan.t.ok(&["rm", "-f", "box"]);
     hosts.there(&["rm", "-f", "there"]);
@@ -240,9 +240,9 @@ fn a_vxlan_without_a_way_out_still_reaches_the_other_host() {
     hosts.connect(&["--internal"], &[], &[]);
     let here = hosts.lan.run("here", &["--network", "far"]);
     let there = hosts.run_there("there");
-    reach(&here, "10.9.0.129");
+    assert_reaches(&here, "10.9.0.129");
     hosts.lan.serve(&hosts.lan.neighbour, "0.0.0.0:90");
-    here.is_refused(Transport::Tcp, &format!("{NEIGHBOUR}:90"));
+    here.assert_refused(Transport::Tcp, &format!("{NEIGHBOUR}:90"));
     hosts.lan.stop_serving();
     drop((here, there));
     hosts.lan.t.ok(&["rm", "-f", "here"]);

@@ -161,7 +161,7 @@ pub fn nothing_visible(t: &Scenario) {
 
 /// The pull fails with these words, and leaves nothing to be seen.
 #[track_caller]
-pub fn fails_with(
+pub fn assert_fails_with(
     t: &Scenario,
     content: Content,
     interfere: impl Fn(&Request, &Content) -> Option<Reply> + Send + Sync + 'static,

@@ -279,7 +279,7 @@ impl Place {
     }
 
     #[track_caller]
-    pub fn is_refused(&self, transport: Transport, address: &str) {
+    pub fn assert_refused(&self, transport: Transport, address: &str) {
         let answer = self.inside(|| ask(transport, address, NEVER));
         assert!(answer.is_err(), "{transport:?} {address} answers {answer:?}");
     }
