@@ -287,7 +287,7 @@ fn nonsense_makes_no_vxlan() {
         (&[&vni[..], &["--peer", HOST], &range].concat(), "it is an address of this host"),
         (&[&vni[..], &["--peer", "127.0.0.1"], &range].concat(), "it is no host's address"),
         (&[&vni[..], &["-o", "peer=somebody"], &range].concat(), "it is no host's address"),
-        (&[&vni[..], &["--peer", "203.0.113.9"], &range].concat(), "the host has no way there"),
+        (&[&vni[..], &["--peer", "203.0.113.9"], &range].concat(), "the host has no route to it"),
     ] {
         let refused = t.hull(&[&["network", "create", "-d", "vxlan"], options.as_slice(), &["new"]].concat());
         assert!(!refused.success() && refused.stderr.contains(why), "{why}: {refused}");

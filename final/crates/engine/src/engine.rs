@@ -1,6 +1,5 @@
 //! The engine: a state root, its images, and the cgroup its containers live under.
 
-use std::net::IpAddr;
 use std::path::Path;
 
 use hull_image::store::Images;
@@ -8,23 +7,7 @@ use hull_runtime::cgroups::{self, Cgroup, Layout};
 use hull_storage::root::Root;
 
 use crate::error::Result;
-
-/// The administrator's settings for the default network, and for networks created without a subnet. docker's
-/// `daemon.json` has them.
-#[derive(Debug, Clone, Default)]
-pub struct NetworkDefaults {
-    /// The default network's gateway, and the length of its prefix.
-    pub gateway: Option<(IpAddr, u8)>,
-    /// The part of the subnet from which containers get addresses.
-    pub range: Option<(IpAddr, u8)>,
-    pub mtu: Option<u32>,
-    pub inter_container: Option<bool>,
-    pub masquerade: Option<bool>,
-    /// The host address for published ports that name none.
-    pub host_ip: Option<IpAddr>,
-    /// Pools to take subnets from, each with the length of a subnet's prefix.
-    pub pools: Vec<((IpAddr, u8), u8)>,
-}
+use crate::net::{Context, NetworkDefaults};
 
 #[derive(Debug, Clone)]
 pub struct Engine {
@@ -51,8 +34,9 @@ impl Engine {
         Self { network_defaults, ..self }
     }
 
-    pub(crate) fn network_defaults(&self) -> &NetworkDefaults {
-        &self.network_defaults
+    /// What the network code needs of the engine.
+    pub(crate) fn network_context(&self) -> Context<'_> {
+        Context { root: &self.root, defaults: &self.network_defaults }
     }
 
     pub fn root(&self) -> &Root {

@@ -55,7 +55,7 @@ impl Engine {
             unless_ended(Error::Io { action: format!("read the bundle of container {name}"), source: gone })
         })?;
         let users = self.user_files(&record, &snapshot, init).map_err(unless_ended)?;
-        let linked = crate::net::link_variables(self, &record)?;
+        let linked = crate::net::link_variables(self.root(), &record)?;
         let process = exec_process(&record, &users, options, &linked)?;
         let cgroup = match snapshot.state.as_ref().and_then(|state| state.cgroup.as_ref()) {
             Some(path) => Some(self.cgroup(path)?),

@@ -55,7 +55,7 @@ impl Engine {
             },
             "Mounts": mounts(&record),
             "Config": config(&record),
-            "NetworkSettings": network_settings(self, &record, &snapshot)?,
+            "NetworkSettings": network_settings(self.root(), &record, &snapshot)?,
         }))
     }
 }

@@ -134,7 +134,7 @@ impl Engine {
         };
         let Some(snapshot) = snapshot else { return Ok(None) };
         let on_networks = match snapshot.status.is_active() {
-            true => published_on(self, id),
+            true => published_on(self.root(), id),
             false => Ok(Default::default()),
         };
         let damage = on_networks.as_ref().err().map(Error::to_string);

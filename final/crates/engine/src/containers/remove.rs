@@ -101,7 +101,7 @@ impl Engine {
         // If the container was killed with its monitor and its state was removed, its cgroup may still exist.
         recover::clear_cgroup(self, &self.cgroup_path(&found.id))?;
         // A stopped container has nothing left on any network, unless its file could not be read.
-        let disconnected = crate::net::clear(self, &found.id);
+        let disconnected = crate::net::clear(self.root(), &found.id);
         remove_files(self, found).and(disconnected)
     }
 }

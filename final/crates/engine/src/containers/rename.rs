@@ -14,6 +14,6 @@ impl Engine {
         hull_storage::names::rename(self.root(), &record.id, &old, new, || {
             record.store(&self.root().container_dir(&record.id))
         })?;
-        crate::net::rename(self, &record)
+        crate::net::rename(self.root(), &record)
     }
 }

@@ -24,7 +24,7 @@ pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()
     if let Some(path) = path {
         clear_cgroup(engine, &path)?;
     }
-    crate::net::clear(engine, id)?;
+    crate::net::clear(engine.root(), id)?;
     match Record::load(root, id) {
         Ok(record) if record.options.auto_remove => {
             return crate::gc::remains::remove_files(engine, &Remains::of(&record, true));

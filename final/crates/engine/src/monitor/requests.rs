@@ -131,7 +131,7 @@ impl EventLoop {
 
     /// The container has been connected to a network, or disconnected from one.
     fn reload_networks(&mut self) -> Result<()> {
-        let refreshed = self.network.refresh();
+        let refreshed = self.network.reload();
         self.timers.set(Timer::Network, self.network.timeout());
         if let (true, Some(container)) = (refreshed?, &self.container) {
             let record = Record::load(container.engine.root(), &container.id)?;

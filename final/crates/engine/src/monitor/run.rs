@@ -104,7 +104,7 @@ impl Monitor {
             started: None,
             restart_count: 0,
         };
-        let network = Attachment::plan(&engine, &record, &state.monitor)?;
+        let network = Attachment::plan(engine.network_context(), &record, &state.monitor)?;
         // The socket exists before the state names this monitor, so a command that reads the state can connect.
         let listener = Listener::bind(&run_dir).context(|| format!("listen in {}", run_dir.display()))?;
         state.store(engine.root(), &record.id)?;
@@ -140,7 +140,7 @@ impl Monitor {
             }
         };
         self.welcome(command, attach);
-        self.events.network.settle();
+        self.events.network.close_setup_sockets();
 
         let mut restarts = Restarts::new(self.record.options.restart.clone());
         let exit = loop {
@@ -199,7 +199,7 @@ impl Monitor {
         self.events.stop = self.events.stop.filter(Stop::holds);
         let code = process::reap(pidfd).context(|| "read the container's exit status".into())?;
         // The exit is recorded even if rules stay behind; the next user of the network removes them.
-        let _ = self.events.network.disconnect(&self.engine, &self.record.id);
+        let _ = self.events.network.disconnect(self.engine.root(), &self.record.id);
         let oom_killed = running.cgroup.as_ref().and_then(|cgroup| cgroup.oom_kills()).unwrap_or(0) > 0;
         if let Some(cgroup) = &running.cgroup {
             // The exit is recorded even if the cgroup stays behind after it was given time.
@@ -247,7 +247,7 @@ impl Monitor {
         // Released while the state still names this monitor, so that a reader finds a monitor or an end.
         self.monitor_lock = None;
         mount::unmount_root(&self.engine, &self.record);
-        let _ = self.events.network.release(&self.engine, id);
+        let _ = self.events.network.release(self.engine.root(), id);
         if self.record.options.auto_remove {
             if self.events.stop.is_none_or(|stop| !stop.keep) {
                 // Read again, because the container may have been renamed.

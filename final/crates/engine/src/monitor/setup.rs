@@ -70,9 +70,9 @@ pub(super) fn start(
     };
     let seccomp_cache = engine.root().run().join("seccomp");
     if let NetworkMode::Container(other) = &record.options.network {
-        crate::net::mark_shared(engine, other)?;
+        crate::net::mark_shared(engine.root(), other)?;
     }
-    network.prepare(engine, record)?;
+    network.prepare(engine.root(), record)?;
     let mut created = hull_runtime::spawn(hull_runtime::CreateOptions {
         id: &record.id,
         bundle: &bundle,
@@ -90,9 +90,9 @@ pub(super) fn start(
     })?;
     // The network is connected while the child makes its mounts. If the child has failed, its own error is the one to
     // report, and the network's only follows from it.
-    let connected = network.connect(engine, record, created.pid());
+    let connected = network.connect(engine.network_context(), record, created.pid());
     created.ready()?;
-    network.joined();
+    network.namespace_entered();
     connected?;
     joined.check()?;
     let streams = match streams {

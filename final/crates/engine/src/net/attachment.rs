@@ -1,209 +1,206 @@
 //! The monitor's part in its container's networks.
+//!
+//! In the order of a container's life: [`Attachment::plan`], [`Attachment::prepare`], [`Attachment::connect`],
+//! [`Attachment::namespace_entered`], [`Attachment::close_setup_sockets`]; while it runs [`Attachment::descriptors`],
+//! [`Attachment::timeout`], [`Attachment::serve`] and [`Attachment::reload`]; at the end of each run
+//! [`Attachment::disconnect`], and after the last one [`Attachment::release`].
 
-use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use hull_network::addresses;
-use hull_network::leases::{Holder, Leases};
-use hull_network::mac::Mac;
 use hull_network::namespace;
 use hull_network::netlink::Socket;
-use hull_network::pool::Pool;
-use hull_network::ports::{self, EVERYWHERE, Mapping, ReservedPort, Transport};
+use hull_network::ports::{self, EVERYWHERE, ReservedPort};
 use hull_storage::process_id::ProcessId;
+use hull_storage::root::Root;
 use rustix::event::PollFlags;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::Rlimit;
 
-use super::drivers::bridge::{self, Sockets};
+use super::context::{Context, Sockets};
 use super::drivers::user_mode::{self, UserModeProcess};
 use super::endpoint::{self, Endpoint, NetworkState};
-use super::inspect::PublishedPort;
-use super::interfaces::{attach, detach};
 use super::proxy::Proxies;
-use super::record::NetworkRecord;
+use super::publish::{self, PublishedPort};
 use super::resolver::{ContainerResolver, has_resolver};
-use super::{expose, stale};
-use crate::engine::Engine;
-use crate::error::{Error, Result};
-use crate::records::ids::random;
-use crate::records::options::{NetworkMode, NetworkOption, RestartPolicy};
+use super::{allocate, expose, interfaces, stale};
+use crate::error::Result;
+use crate::records::options::{NetworkMode, RestartPolicy};
 use crate::records::record::Record;
 
-/// What a monitor holds for its container on its networks. The addresses and rules themselves are in `network.json`, for
-/// another command may change them while the container runs.
+/// What a monitor holds for its container's networks. The endpoints themselves are in `network.json`, because another
+/// command may change them while the container runs.
 #[derive(Default)]
 pub(crate) struct Attachment {
-    /// Nobody else gets these ports while the monitor lives.
-    held: Vec<ReservedPort>,
-    /// How many descriptors a process may have where the container comes from, if the ports took more.
+    /// Sockets bound to the published ports, so that no other process gets them while the monitor lives.
+    reserved: Vec<ReservedPort>,
+    /// The limits of open files for the container, if the monitor has raised its own to reserve the ports.
     descriptors_before: Option<Rlimit>,
-    /// While a start or an end lasts.
+    /// Open during a start and an end.
     sockets: Option<Sockets>,
-    /// No other run follows this one.
-    runs_once: bool,
-    /// Whose rules are left to a sweep.
-    ended: Vec<Endpoint>,
-    /// Links whose rules and cables have gone since the container ran. Others may have come without our knowing.
-    unplugged: Vec<String>,
-    names: Option<ContainerResolver>,
-    proxies: Proxies,
-    /// In the container's namespace, likewise.
+    /// A socket in the container's namespace, open during a start.
     inside: Option<Socket>,
-    /// An ordinary user's.
+    /// No restart policy: the run that has ended was the last one.
+    runs_once: bool,
+    /// Endpoints that are detached but for their rules, which are removed later ([`super::stale`]).
+    stale: Vec<Endpoint>,
+    /// The links of the endpoints that are detached. Another command may have added endpoints since.
+    detached: Vec<String>,
+    resolver: Option<ContainerResolver>,
+    proxies: Proxies,
     user_mode: Option<UserModeProcess>,
-    /// The container that runs, with a process of its own.
-    running: Option<(Engine, String, i32)>,
-    /// The container's endpoints as last seen on disk, because the run root can be emptied while it runs.
+    running: Option<Running>,
+    /// The container's endpoints as last read, because somebody may empty the run root while it runs.
     known: Vec<Endpoint>,
 }
 
+/// A running container that has a network of its own.
+struct Running {
+    root: Root,
+    id: String,
+    /// Its first process.
+    pid: i32,
+}
+
 impl Attachment {
-    /// Takes addresses and ports, and writes down what will be made. Nothing is kept when it fails.
-    pub(crate) fn plan(engine: &Engine, record: &Record, monitor: &ProcessId) -> Result<Self> {
+    /// Allocates addresses, reserves ports, and records what will be made. Nothing stays allocated when it fails.
+    pub(crate) fn plan(context: Context<'_>, record: &Record, monitor: &ProcessId) -> Result<Self> {
         match record.options.network {
             NetworkMode::Networks => {}
-            NetworkMode::UserMode(_) => return Self::plan_carrier(engine, record),
+            NetworkMode::UserMode(_) => return Self::plan_user_mode(context.root, record),
             _ => return Ok(Self::default()),
         }
-        let mut places = NetworkState::default();
-        let planned = Self::take(engine, record, monitor, &mut places);
+        let mut state = NetworkState::default();
+        let planned = Self::allocate(context, record, monitor, &mut state);
         let planned = planned.and_then(|planned| {
-            places.store(engine, &record.id)?;
+            state.store(context.root, &record.id)?;
             Ok(planned)
         });
         if planned.is_err() {
-            // The first error is the one to tell.
-            let _ = release_addresses(engine, &record.id, &places.endpoints);
+            // The error that matters is the first one.
+            let _ = allocate::release(context.root, &record.id, &state.endpoints);
         }
         planned
     }
 
-    /// Chooses the ports that a program is to listen on. It takes them itself: until then they are held here.
-    fn plan_carrier(engine: &Engine, record: &Record) -> Result<Self> {
-        let held = ports::reserve(&record.mappings(), EVERYWHERE)?;
-        let places = NetworkState {
-            carried: held.iter().map(PublishedPort::from).collect(),
-            ..NetworkState::default()
-        };
-        places.store(engine, &record.id)?;
-        Ok(Self { held, ..Self::default() })
+    /// Chooses the ports on which the program will listen, and reserves them until it does.
+    fn plan_user_mode(root: &Root, record: &Record) -> Result<Self> {
+        let reserved = ports::reserve(&record.mappings(), EVERYWHERE)?;
+        let user_mode = reserved.iter().map(PublishedPort::from).collect();
+        NetworkState { user_mode, ..NetworkState::default() }.store(root, &record.id)?;
+        Ok(Self { reserved, ..Self::default() })
     }
 
-    fn take(
-        engine: &Engine,
+    fn allocate(
+        context: Context<'_>,
         record: &Record,
         monitor: &ProcessId,
-        places: &mut NetworkState,
+        state: &mut NetworkState,
     ) -> Result<Self> {
         let mut sockets = Sockets::open()?;
         for (number, option) in record.options.networks.iter().enumerate() {
             let interface = format!("eth{number}");
-            places.endpoints.push(allocate_endpoint(
-                engine,
-                record,
-                option,
-                interface,
-                monitor,
-                &mut sockets,
-            )?);
+            let endpoint = allocate::allocate(context, record, option, interface, monitor, &mut sockets)?;
+            state.endpoints.push(endpoint);
         }
         let mut attachment = Self { sockets: Some(sockets), ..Self::default() };
         let mappings = record.mappings();
-        attachment.descriptors_before = allow_descriptors(2 * mappings.len());
-        attachment.held = reserve_ports(places, &mappings)?;
+        attachment.descriptors_before = publish::raise_descriptor_limit(2 * mappings.len());
+        attachment.reserved = publish::reserve(state, &mappings)?;
         Ok(attachment)
     }
 
-    /// What has to be there before the container's first process: the namespace that it joins, if it does not make it.
-    pub(crate) fn prepare(&mut self, engine: &Engine, record: &Record) -> Result<()> {
+    /// Makes what has to exist before the container's first process: the network namespace that it enters, if it does not
+    /// make one itself.
+    pub(crate) fn prepare(&mut self, root: &Root, record: &Record) -> Result<()> {
         if let NetworkMode::UserMode(program) = record.options.network {
-            // Its program takes them now.
-            self.held.clear();
-            let ports = NetworkState::load(engine, &record.id)?.carried;
-            let directory = engine.root().container_run_dir(&record.id);
-            self.user_mode = Some(user_mode::start(program, &directory, &ports)?);
+            // The program binds these ports itself.
+            self.reserved.clear();
+            let ports = NetworkState::load(root, &record.id)?.user_mode;
+            self.user_mode = Some(user_mode::setup(program, &root.container_run_dir(&record.id), &ports)?);
         }
         Ok(())
     }
 
-    /// The container's first process is in its namespaces.
-    pub(crate) fn joined(&mut self) {
-        self.user_mode.iter_mut().for_each(UserModeProcess::let_go);
+    /// The container's first process is in its namespaces, and keeps them.
+    pub(crate) fn namespace_entered(&mut self) {
+        self.user_mode.iter_mut().for_each(UserModeProcess::unmount_namespace);
     }
 
-    /// Plugs the container in: `pid` is any process in its network namespace.
-    pub(crate) fn connect(&mut self, engine: &Engine, record: &Record, pid: i32) -> Result<()> {
+    /// Attaches the container to its networks. `pid` is any process in its network namespace.
+    pub(crate) fn connect(&mut self, context: Context<'_>, record: &Record, pid: i32) -> Result<()> {
+        let root = context.root;
         if let Some(user_mode) = &self.user_mode {
-            return user_mode.await_ready(&NetworkState::load(engine, &record.id)?.carried);
+            return user_mode.await_ready(&NetworkState::load(root, &record.id)?.user_mode);
         }
         self.runs_once = record.options.restart == RestartPolicy::No;
-        let endpoints = endpoint::endpoints(engine, &record.id)?;
+        let endpoints = endpoint::endpoints(root, &record.id)?;
         self.known.clone_from(&endpoints);
-        self.running = Some((engine.clone(), record.id.clone(), pid));
-        // Somebody who looks in by a name is no reason not to start.
-        let _ = expose::follow(engine, &record.id, pid);
+        self.running = Some(Running { root: root.clone(), id: record.id.clone(), pid });
+        // The container can start even if its name in /run/netns cannot be moved.
+        let _ = expose::relink(root, &record.id, pid);
         if endpoints.is_empty() {
             return Ok(());
         }
         let inside = namespace::of_process(pid)?;
-        self.unplugged.clear();
-        attach(engine, &endpoints, &inside, self.sockets()?)?;
+        self.detached.clear();
+        interfaces::attach(context, &endpoints, &inside, self.sockets()?)?;
         if has_resolver(&endpoints) {
-            let (names, socket) = ContainerResolver::open(engine, record, &endpoints, &inside)?;
-            self.names = Some(names);
+            let (resolver, socket) = ContainerResolver::open(root, record, &endpoints, &inside)?;
+            self.resolver = Some(resolver);
             self.inside = Some(socket);
         }
         Ok(())
     }
 
-    /// The limit that the container is to have, where the monitor's own is another.
+    /// The limits of open files for the container, if the monitor's own differ.
     pub(crate) fn descriptor_limit(&self) -> Option<&Rlimit> {
         self.descriptors_before.as_ref()
     }
 
-    /// What the monitor is to poll.
+    /// The descriptors for the monitor to poll.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
-        let held = if self.running.is_some() { self.held.as_slice() } else { &[] };
-        let names = self.names.iter().flat_map(|names| names.resolver.descriptors());
-        names.chain(self.proxies.descriptors(held))
+        let reserved = if self.running.is_some() { self.reserved.as_slice() } else { &[] };
+        let resolver = self.resolver.iter().flat_map(|resolver| resolver.dns.descriptors());
+        resolver.chain(self.proxies.descriptors(reserved))
     }
 
-    /// When [`Self::serve`] is due though nothing has come.
+    /// When [`Self::serve`] is due even if no descriptor is ready.
     pub(crate) fn timeout(&self) -> Option<Duration> {
-        self.names.as_ref().and_then(|names| names.resolver.timeout())
+        self.resolver.as_ref().and_then(|resolver| resolver.dns.timeout())
     }
 
+    /// Answers DNS queries and accepts connections to proxied ports.
     pub(crate) fn serve(&mut self) {
-        self.names.iter_mut().for_each(ContainerResolver::serve);
-        if let Some((engine, id, _)) = &self.running {
+        self.resolver.iter_mut().for_each(ContainerResolver::serve);
+        if let Some(Running { root, id, .. }) = &self.running {
             // Without a known endpoint there is no target, and the connection is closed.
-            self.proxies.serve(&self.held, || endpoint::endpoints(engine, id).unwrap_or_default());
+            self.proxies.serve(&self.reserved, || endpoint::endpoints(root, id).unwrap_or_default());
         }
     }
 
-    /// Follows a change of the container's networks. True if the container has just got a resolver of its own, which
-    /// its resolv.conf has to name.
-    pub(crate) fn refresh(&mut self) -> Result<bool> {
-        let Some((engine, id, pid)) = &self.running else { return Ok(false) };
-        let endpoints = endpoint::endpoints(engine, id)?;
+    /// Reads the container's endpoints again, after another command has changed them. True if the container has just got
+    /// a resolver of its own, which its resolv.conf has to name.
+    pub(crate) fn reload(&mut self) -> Result<bool> {
+        let Some(Running { root, id, pid }) = &self.running else { return Ok(false) };
+        let endpoints = endpoint::endpoints(root, id)?;
         self.known.clone_from(&endpoints);
-        if let Some(names) = &mut self.names {
-            names.refresh();
+        if let Some(resolver) = &mut self.resolver {
+            resolver.reload();
             return Ok(false);
         }
         let needs_resolver = has_resolver(&endpoints);
         if needs_resolver {
-            let record = Record::load(engine.root(), id)?;
-            let (names, socket) =
-                ContainerResolver::open(engine, &record, &endpoints, &namespace::of_process(*pid)?)?;
-            self.names = Some(names);
+            let record = Record::load(root, id)?;
+            let inside = namespace::of_process(*pid)?;
+            let (resolver, socket) = ContainerResolver::open(root, &record, &endpoints, &inside)?;
+            self.resolver = Some(resolver);
             self.inside = Some(socket);
         }
         Ok(needs_resolver)
     }
 
-    /// Opened once, and not closed before [`Self::settle`]: closing them waits for the kernel.
+    /// The sockets of this start or end. They are opened once, and stay open until [`Self::close_setup_sockets`], because
+    /// closing them makes the kernel wait.
     fn sockets(&mut self) -> Result<&mut Sockets> {
         match &mut self.sockets {
             Some(sockets) => Ok(sockets),
@@ -211,213 +208,66 @@ impl Attachment {
         }
     }
 
-    /// Closes what only a start needs, when nobody waits for us.
-    pub(crate) fn settle(&mut self) {
+    /// Closes the sockets that only the start needed. The monitor calls this when no command waits for it.
+    pub(crate) fn close_setup_sockets(&mut self) {
         self.sockets = None;
         self.inside = None;
     }
 
-    /// The container has ended: its rules go, its addresses and ports stay for another run.
-    pub(crate) fn disconnect(&mut self, engine: &Engine, id: &str) -> Result<()> {
+    /// Detaches a container that has ended. Its addresses and ports stay allocated for another run.
+    pub(crate) fn disconnect(&mut self, root: &Root, id: &str) -> Result<()> {
         self.proxies.end();
-        // Its sockets would keep the namespace.
-        (self.names, self.inside, self.running, self.user_mode) = (None, None, None, None);
-        let suspended = expose::suspend(engine, id);
-        let mut endpoints = self.endpoints(engine, id)?;
-        endpoints.retain(|endpoint| !self.unplugged.contains(&endpoint.link));
+        // The resolver's sockets would keep the network namespace.
+        (self.resolver, self.inside, self.running, self.user_mode) = (None, None, None, None);
+        let unlinked = expose::unlink(root, id);
+        let mut endpoints = self.endpoints(root, id)?;
+        endpoints.retain(|endpoint| !self.detached.contains(&endpoint.link));
         if endpoints.is_empty() {
-            return suspended;
+            return unlinked;
         }
-        // If the run root was emptied, nobody would find the note that asks for a sweep.
-        let is_quiet = self.runs_once
-            && endpoint::changed(engine, id).is_some()
+        // Rules can be removed later if they forward no port, and if the run root exists, which has the list of them.
+        let defer_rules = self.runs_once
+            && endpoint::modified(root, id).is_some()
             && endpoints.iter().all(|endpoint| endpoint.published.is_empty());
-        detach(engine, id, &endpoints, !is_quiet, self.sockets()?)?;
-        if is_quiet {
-            self.ended.extend(endpoints.iter().cloned());
+        interfaces::detach(root, id, &endpoints, !defer_rules, self.sockets()?)?;
+        if defer_rules {
+            self.stale.extend(endpoints.iter().cloned());
         }
-        self.unplugged.extend(endpoints.into_iter().map(|endpoint| endpoint.link));
-        suspended
+        self.detached.extend(endpoints.into_iter().map(|endpoint| endpoint.link));
+        unlinked
     }
 
     /// The container's endpoints from disk, or the last known ones if the file is gone or damaged.
-    fn endpoints(&self, engine: &Engine, id: &str) -> Result<Vec<Endpoint>> {
-        match endpoint::endpoints(engine, id) {
-            Ok(found) if !found.is_empty() || endpoint::changed(engine, id).is_some() => Ok(found),
+    fn endpoints(&self, root: &Root, id: &str) -> Result<Vec<Endpoint>> {
+        match endpoint::endpoints(root, id) {
+            Ok(found) if !found.is_empty() || endpoint::modified(root, id).is_some() => Ok(found),
             Err(error) if !error.is_damage() => Err(error),
             _ => Ok(self.known.clone()),
         }
     }
 
-    /// Ends all of it. What could not be undone is reported after the rest is.
-    pub(crate) fn release(&mut self, engine: &Engine, id: &str) -> Result<()> {
-        let endpoints = self.endpoints(engine, id)?;
-        let unplugged = self.disconnect(engine, id);
-        // A port that is free has no rule any more.
-        self.held.clear();
-        let given = release_addresses(engine, id, &endpoints);
-        // Only now: an address that somebody still has stays with them.
-        let ended = std::mem::take(&mut self.ended);
-        let left =
-            if ended.is_empty() { Ok(()) } else { stale::leave(engine, &ended, &mut self.sockets()?.filter) };
-        let hidden = expose::forget(engine, id);
-        unplugged.and(given).and(left).and(hidden).and_then(|()| endpoint::forget(engine, id))?;
-        if endpoints.is_empty() {
-            Ok(())
-        } else {
-            stale::sweep_if_due(engine, &endpoints, &mut self.sockets()?.filter)
-        }
-    }
-}
-
-/// Each port is a socket. Raises the limit of descriptors as far as everybody may; what it was, if that was too low.
-fn allow_descriptors(ports: usize) -> Option<Rlimit> {
-    let before = getrlimit(Resource::Nofile);
-    let enough = before.current.is_none_or(|limit| limit > ports as u64 + OTHER_DESCRIPTORS);
-    let raised = Rlimit { current: before.maximum, maximum: before.maximum };
-    (!enough && setrlimit(Resource::Nofile, raised).is_ok()).then_some(before)
-}
-
-/// More than a monitor has otherwise: a few, and one or two for each client.
-const OTHER_DESCRIPTORS: u64 = 256;
-
-/// An address from each of the network's pools.
-pub(super) fn allocate_endpoint(
-    engine: &Engine,
-    record: &Record,
-    option: &NetworkOption,
-    interface: String,
-    monitor: &ProcessId,
-    sockets: &mut Sockets,
-) -> Result<Endpoint> {
-    let (network, bridge) = bridge::ready(engine, &option.network, sockets)?;
-    // From here on the network is not removed: a lease is seen.
-    let _lock = engine.lock_network_in_use(&network.name)?;
-    engine.check_network(&network.name)?;
-    let mut names = vec![record.name.clone()];
-    names.extend(option.aliases.iter().cloned());
-    let holder = Holder { container: record.id.clone(), names, process: monitor.clone() };
-    let leases = Leases::open(engine.root().run(), &network.name)?;
-    if leases.is_new() {
-        // The machine has started, or somebody has emptied the run directory. What cannot be cleared is in nobody's way yet.
-        let plugged_in = super::reload::sweep(engine, sockets).unwrap_or_default();
-        let here = plugged_in.into_iter().filter(|(_, link)| link.master == Some(bridge));
-        leases.learn(here.map(|(address, link)| (address, link.name)))?;
-    }
-    let mut addresses = Vec::new();
-    for pool in &pools(&network, &mut sockets.route)? {
-        let asked =
-            if pool.subnet().is_ipv6() { option.ip6.map(IpAddr::V6) } else { option.ip.map(IpAddr::V4) };
-        let taken = match asked {
-            Some(address) => leases.take_address(pool, address, &holder).map(|()| address),
-            None => leases.take(pool, &holder),
+    /// Detaches the container and releases its ports and addresses. Goes on past errors.
+    pub(crate) fn release(&mut self, root: &Root, id: &str) -> Result<()> {
+        let endpoints = self.endpoints(root, id)?;
+        let detached = self.disconnect(root, id);
+        // The rules that forwarded these ports are gone.
+        self.reserved.clear();
+        let released = allocate::release(root, id, &endpoints);
+        // After the release: addresses that are leased keep their rules.
+        let stale = std::mem::take(&mut self.stale);
+        let deferred = match stale.is_empty() {
+            true => Ok(()),
+            false => stale::defer_removal(root, &stale, &mut self.sockets()?.filter),
         };
-        match taken {
-            Ok(address) => addresses.push(address),
-            Err(error) => {
-                addresses.iter().for_each(|address| drop(leases.release(*address, &record.id)));
-                return Err(error.into());
-            }
+        let unexposed = expose::remove(root, id);
+        detached
+            .and(released)
+            .and(deferred)
+            .and(unexposed)
+            .and_then(|()| endpoint::remove_state(root, id))?;
+        match endpoints.is_empty() {
+            true => Ok(()),
+            false => stale::remove_if_due(root, &endpoints, &mut self.sockets()?.filter),
         }
     }
-    let first = addresses.first().copied().unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
-    let [a, b, c, d] = random()?;
-    Ok(Endpoint {
-        link: format!("veth{:07x}", u32::from_be_bytes([a & 0xf, b, c, d])),
-        interface,
-        mac: option.mac.unwrap_or_else(|| Mac::for_address(first)),
-        addresses,
-        aliases: option.aliases.clone(),
-        published: Vec::new(),
-        network,
-    })
-}
-
-/// What there is to give. On a LAN the host's own addresses are not.
-fn pools(network: &NetworkRecord, route: &mut Socket) -> Result<Vec<Pool>> {
-    let mut pools = network.pools.clone();
-    if network.driver.is_on_lan() {
-        let of_host: Vec<_> = addresses::list(route, None)?.into_iter().map(|address| address.ip).collect();
-        pools = pools.into_iter().map(|pool| pool.keeping(of_host.iter().copied())).collect();
-    }
-    Ok(pools)
-}
-
-/// Takes ports of the host for the container's.
-fn reserve_ports(places: &mut NetworkState, mappings: &[Mapping]) -> Result<Vec<ReservedPort>> {
-    // What is said of a network's ports counts for the one they are led over.
-    let network = places.endpoints.iter().map(|endpoint| &endpoint.network).find(|n| n.has_ingress());
-    let on_lan = |endpoint: &&Endpoint| endpoint.network.driver.is_on_lan();
-    if let (None, false, Some(endpoint)) =
-        (network, mappings.is_empty(), places.endpoints.iter().find(on_lan))
-    {
-        let why = "its containers are on the LAN, where all their ports are open; leave -p out".into();
-        let what = format!("port of a container on network {}", endpoint.network.name);
-        return Err(Error::Invalid { what, why });
-    }
-    let host_ip = network.and_then(|network| network.host_ip);
-    let mut held = ports::reserve(mappings, host_ip.unwrap_or(EVERYWHERE))?;
-    let has_ipv6 = network.is_some_and(|network| network.has_ipv6());
-    // A port without an address is published on all addresses of both families, under the same number.
-    let everywhere = mappings.iter().zip(&held).filter(|(mapping, _)| mapping.host_ip.is_none());
-    let both: Vec<_> = everywhere
-        .filter(|_| host_ip.is_none())
-        .map(|(mapping, held)| {
-            let port = held.host.port();
-            let loopback = (!has_ipv6).then_some(IpAddr::from(Ipv6Addr::LOCALHOST));
-            Mapping { host: Some((port, port)), host_ip: loopback, ..mapping.clone() }
-        })
-        .collect();
-    if has_ipv6 {
-        held.extend(ports::reserve(&both, Ipv6Addr::UNSPECIFIED.into())?);
-    }
-    let (proxied, led): (Vec<_>, Vec<_>) = held
-        .iter()
-        .map(PublishedPort::from)
-        .partition(|port| needs_proxy(port, has_ipv6) && network.is_some());
-    let name = network.map(|network| network.name.clone());
-    (places.proxied, places.waiting) = (proxied, led);
-    places.publish();
-    if !has_ipv6 {
-        // A failure is ignored: the host may have no IPv6, or a server of its own at ::1.
-        let at_loopback = both.iter().filter(|mapping| mapping.container.transport == Transport::Tcp);
-        let at_loopback =
-            at_loopback.filter_map(|mapping| ports::reserve(std::slice::from_ref(mapping), EVERYWHERE).ok());
-        held.extend(at_loopback.flatten());
-    }
-    held.iter_mut().for_each(ReservedPort::listen);
-    match (places.waiting.first(), name) {
-        (Some(port), Some(network)) => Err(Error::Invalid {
-            what: format!("port mapping {} to {}", port.host, port.container),
-            why: format!("network {network} has no addresses of that family"),
-        }),
-        _ => Ok(held),
-    }
-}
-
-/// True for a port that no nftables rule can forward, so that a process copies its connections.
-fn needs_proxy(port: &PublishedPort, has_ipv6: bool) -> bool {
-    let IpAddr::V6(ip) = port.host.ip() else { return false };
-    port.container.transport == Transport::Tcp && (ip.is_loopback() || !has_ipv6)
-}
-
-/// Ends the leases; the addresses rest.
-pub(super) fn release_addresses(engine: &Engine, id: &str, endpoints: &[Endpoint]) -> Result<()> {
-    let mut first = Ok(());
-    // If the run root was emptied, the leases have gone with it.
-    let there = |endpoint: &&Endpoint| engine.network_run_dir(&endpoint.network.name).exists();
-    for endpoint in endpoints.iter().filter(there) {
-        let leases = Leases::open(engine.root().run(), &endpoint.network.name)?;
-        for address in &endpoint.addresses {
-            let released = leases.release(*address, id).map_err(Error::from);
-            first = first.and(released);
-        }
-    }
-    first
-}
-
-/// Where the container reaches the host: at the gateway of its first network whose gateway the host is.
-pub(crate) fn gateway(endpoints: &[Endpoint]) -> Option<IpAddr> {
-    let behind_host = endpoints.iter().filter(|endpoint| !endpoint.network.driver.is_on_lan());
-    behind_host.flat_map(|endpoint| &endpoint.network.pools).map(Pool::gateway).next()
 }

@@ -1,32 +1,32 @@
-//! `network create`: everything is checked, then one file is written. The bridge is made by the first container.
+//! `network create`: everything is checked, then one file is written. The first container makes the network's bridge.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use hull_network::links;
 use hull_network::netlink::{Protocol, Socket};
 use hull_network::pool::Pool;
 use hull_network::subnet::Subnet;
 use hull_storage::file;
-use hull_storage::lock::Lock;
-use hull_storage::root::make_dirs;
 
-use super::drivers::Driver;
-use super::drivers::bridge::{self, conflict};
+use super::context::Context;
+use super::drivers::{Driver, DriverConfig};
 use super::record::{DEFAULT, NetworkRecord};
+use super::{store, subnets};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::records::ids::{random, random_id};
+use crate::records::ids::random_id;
 use crate::records::time::Timestamp;
 
-/// What `network create` is asked for.
+/// The options of `network create`.
 #[derive(Debug, Clone, Default)]
 pub struct NetworkOptions {
     pub name: String,
     pub driver: Option<String>,
     pub subnets: Vec<Subnet>,
-    /// Each belongs to the subnet it lies in.
+    /// Each is the gateway of the subnet that contains it.
     pub gateways: Vec<IpAddr>,
+    /// Each is the range of the subnet that contains it.
     pub ranges: Vec<Subnet>,
     pub internal: bool,
     pub ipv6: bool,
@@ -35,177 +35,169 @@ pub struct NetworkOptions {
     pub options: BTreeMap<String, String>,
 }
 
-/// ContainerResolver that mean something else, to hull or to docker.
+/// Names with another meaning, for hull or for docker.
 const RESERVED: [&str; 5] = [DEFAULT, "host", "none", "default", "container"];
 
-/// How the names begin of the links that hull makes: the default networks' bridges, the others', and containers' cables.
+/// The prefixes of the names of links that hull makes: default bridges, other bridges, VXLAN links and veth pairs.
 const OWN_LINKS: [&str; 4] = ["hull0", "hl-", "hx-", "veth"];
 
 impl Engine {
-    /// Makes a network.
+    /// Creates a network.
     pub fn create_network(&self, options: &NetworkOptions) -> Result<NetworkRecord> {
-        self.check_new(options)?;
-        super::check_rights()?;
-        make_dirs(&self.networks_dir(), 0o710)?;
-        // Two at once would choose the same subnet.
-        let _lock = Lock::exclusive(&self.root().data().join("networks.lock"))?;
-        let mut route = Socket::open(Protocol::Route)?;
-        let others = self.networks()?;
-        if others.iter().any(|other| other.name == options.name) {
-            return Err(exists(&options.name));
-        }
-        let id = random_id()?;
-        let driver = Driver::chosen(options)?;
-        let link = if driver.has_bridge() { format!("hl-{}", &id[..12]) } else { String::new() };
-        let pools = self.pools(options, &driver, &mut route)?;
-        let mut network = NetworkRecord {
-            format: NetworkRecord::FORMAT,
-            name: options.name.clone(),
-            created: Timestamp::now(),
-            driver,
-            link,
-            id,
-            pools,
-            internal: options.internal,
-            masquerade: true,
-            inter_container: true,
-            mtu: None,
-            host_ip: None,
-            labels: options.labels.clone(),
-            options: options.options.clone(),
-        };
-        for (key, value) in &options.options {
-            apply(&mut network, key, value)?;
-        }
-        network.driver.check_on_host(&network, &others, &mut route)?;
-        check_free(&network, &others, &mut route)?;
-        match file::create_json(&self.network_file(&network.name), &network)? {
-            true => Ok(network),
-            false => Err(exists(&network.name)),
-        }
-    }
-
-    fn check_new(&self, options: &NetworkOptions) -> Result<()> {
-        let name = &options.name;
-        if !hull_storage::names::is_valid(name) {
-            return Err(hull_storage::Error::InvalidName { what: "network", name: name.clone() }.into());
-        }
-        if RESERVED.contains(&name.as_str()) {
-            return Err(Error::Invalid { what: format!("network name {name}"), why: "it is taken".into() });
-        }
-        let on_lan = Driver::chosen(options)?.is_on_lan();
-        if on_lan && options.internal {
+        check_name(&options.name)?;
+        let driver = DriverConfig::from_options(options)?;
+        if driver.as_driver().is_on_lan() && options.internal {
             return Err(Error::Invalid {
-                what: format!("--internal of network {name}"),
+                what: format!("--internal of network {}", options.name),
                 why: "its containers are on the LAN, which is outside".into(),
             });
         }
-        Ok(())
-    }
-
-    fn pools(&self, options: &NetworkOptions, driver: &Driver, route: &mut Socket) -> Result<Vec<Pool>> {
-        let mut subnets = options.subnets.clone();
-        if driver.shares_subnet() {
-            // Nobody but who asks knows which addresses of a network are free that others are on as well.
-            let missing = match (subnets.iter().any(|s| !s.is_ipv6()), subnets.iter().any(|s| s.is_ipv6())) {
-                (false, _) => Some("--subnet 192.0.2.0/24"),
-                (_, false) if options.ipv6 => Some("--subnet 2001:db8::/64"),
-                _ => None,
-            };
-            if let Some(missing) = missing {
-                let what = format!("{} network {}", driver.name(), options.name);
-                let why = format!("others are on it, so its addresses have to be said, as with {missing}");
-                return Err(Error::Invalid { what, why });
-            }
-            if matches!(driver, Driver::Vxlan(_)) {
-                own_parts(options, &subnets)?;
-            }
-        } else if !subnets.iter().any(|subnet| !subnet.is_ipv6()) {
-            subnets.insert(0, bridge::free_subnet(self, route)?);
+        super::check_rights()?;
+        let root = self.root();
+        let _lock = store::lock_creation(root)?;
+        let mut route = Socket::open(Protocol::Route)?;
+        let others = store::all(root)?;
+        if others.iter().any(|other| other.name == options.name) {
+            return Err(name_exists(&options.name));
         }
-        let has_ipv6 = subnets.iter().any(|subnet| subnet.is_ipv6());
-        if options.ipv6 && !has_ipv6 {
-            subnets.push(random_ipv6_subnet()?);
+        let network = new_record(self.network_context(), options, driver, &mut route)?;
+        network.driver().validate(&network, &others, &mut route)?;
+        check_free(&network, &others, &mut route)?;
+        match file::create_json(&store::record_file(root, &network.name), &network)? {
+            true => Ok(network),
+            false => Err(name_exists(&network.name)),
         }
-        if has_ipv6 && !options.ipv6 {
-            return Err(Error::Invalid {
-                what: "IPv6 subnet".into(),
-                why: "the network is not to have IPv6; add --ipv6".into(),
-            });
-        }
-        let two_of = |ipv6| subnets.iter().filter(|subnet| subnet.is_ipv6() == ipv6).count() > 1;
-        if two_of(false) || two_of(true) {
-            let why = "a network has one of IPv4 and one of IPv6".into();
-            return Err(Error::Invalid { what: "number of subnets".into(), why });
-        }
-        for gateway in &options.gateways {
-            if !subnets.iter().any(|subnet| subnet.contains(*gateway)) {
-                let why = "it is in no --subnet".into();
-                return Err(Error::Invalid { what: format!("gateway {gateway}"), why });
-            }
-        }
-        for range in &options.ranges {
-            if !subnets.iter().any(|subnet| subnet.includes(*range)) {
-                let why = "it is in no --subnet".into();
-                return Err(Error::Invalid { what: format!("--ip-range {range}"), why });
-            }
-        }
-        let pool = |subnet: &Subnet| {
-            let gateway = options.gateways.iter().copied().find(|gateway| subnet.contains(*gateway));
-            // A LAN's router has its first address, whatever part of the LAN is ours.
-            let gateway = gateway.or_else(|| subnet.address(1).filter(|_| driver.is_on_lan()));
-            let range = options.ranges.iter().copied().find(|range| subnet.includes(*range));
-            Ok(Pool::new(*subnet, gateway, range)?)
-        };
-        subnets.iter().map(pool).collect()
     }
 }
 
-/// Hosts that each give addresses from their own part of the subnet never give the same one twice.
-fn own_parts(options: &NetworkOptions, subnets: &[Subnet]) -> Result<()> {
-    for subnet in subnets {
-        let what = || format!("vxlan network {}", options.name);
-        let Some(range) = options.ranges.iter().find(|range| subnet.includes(**range)) else {
-            let why =
-                format!("the hosts must not give the same addresses: each needs an --ip-range of {subnet}");
-            return Err(Error::Invalid { what: what(), why });
-        };
-        let gateway = options.gateways.iter().find(|gateway| subnet.contains(**gateway));
-        if let Some(gateway) = gateway.filter(|gateway| !range.contains(**gateway)) {
-            let why = format!("each host is its containers' gateway: {gateway} is not in the range {range}");
-            return Err(Error::Invalid { what: what(), why });
-        }
+fn check_name(name: &str) -> Result<()> {
+    if !hull_storage::names::is_valid(name) {
+        return Err(hull_storage::Error::InvalidName { what: "network", name: name.to_owned() }.into());
     }
-    Ok(())
+    match RESERVED.contains(&name) {
+        true => Err(Error::Invalid { what: format!("network name {name}"), why: "it is taken".into() }),
+        false => Ok(()),
+    }
 }
 
-fn exists(name: &str) -> Error {
+fn name_exists(name: &str) -> Error {
     Error::Invalid { what: format!("network name {name}"), why: "a network with this name exists".into() }
 }
 
-/// A network of one's own among 2^40 (RFC 4193).
-fn random_ipv6_subnet() -> Result<Subnet> {
-    let [a, b, c, d, e] = random()?;
-    let prefix = [0xfd, a, b, c, d, e, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    Ok(Subnet::around(Ipv6Addr::from(prefix).into(), 64)?)
+fn new_record(
+    context: Context<'_>,
+    options: &NetworkOptions,
+    driver: DriverConfig,
+    route: &mut Socket,
+) -> Result<NetworkRecord> {
+    let id = random_id()?;
+    let link = if driver.as_driver().has_bridge() { format!("hl-{}", &id[..12]) } else { String::new() };
+    let subnets = choose_subnets(context, options, driver.as_driver(), route)?;
+    let pools = make_pools(options, driver.as_driver(), &subnets)?;
+    let mut network = NetworkRecord {
+        format: NetworkRecord::FORMAT,
+        name: options.name.clone(),
+        created: Timestamp::now(),
+        driver,
+        link,
+        id,
+        pools,
+        internal: options.internal,
+        masquerade: true,
+        inter_container: true,
+        mtu: None,
+        host_ip: None,
+        labels: options.labels.clone(),
+        options: options.options.clone(),
+    };
+    for (key, value) in &options.options {
+        apply_option(&mut network, key, value)?;
+    }
+    Ok(network)
 }
 
-/// docker's names of options, and their last words alone.
-fn apply(network: &mut NetworkRecord, key: &str, value: &str) -> Result<()> {
+/// The subnets that the user has named, and those that hull chooses: of IPv4, and of IPv6 if the network is to have it.
+fn choose_subnets(
+    context: Context<'_>,
+    options: &NetworkOptions,
+    driver: &dyn Driver,
+    route: &mut Socket,
+) -> Result<Vec<Subnet>> {
+    let mut subnets = options.subnets.clone();
+    let has = |subnets: &[Subnet], ipv6| subnets.iter().any(|subnet| subnet.is_ipv6() == ipv6);
+    if driver.shares_subnet() {
+        // Only the user knows which addresses are free where others assign addresses too.
+        let missing = match (has(&subnets, false), has(&subnets, true)) {
+            (false, _) => Some("--subnet 192.0.2.0/24"),
+            (_, false) if options.ipv6 => Some("--subnet 2001:db8::/64"),
+            _ => None,
+        };
+        if let Some(missing) = missing {
+            let what = format!("{} network {}", driver.name(), options.name);
+            let why = format!("others are on it, so its addresses have to be said, as with {missing}");
+            return Err(Error::Invalid { what, why });
+        }
+        driver.validate_subnets(options, &subnets)?;
+    } else if !has(&subnets, false) {
+        subnets.insert(0, subnets::choose(context, route)?);
+    }
+    if options.ipv6 && !has(&subnets, true) {
+        subnets.push(subnets::random_ipv6()?);
+    }
+    if has(&subnets, true) && !options.ipv6 {
+        return Err(Error::Invalid {
+            what: "IPv6 subnet".into(),
+            why: "the network is not to have IPv6; add --ipv6".into(),
+        });
+    }
+    let two_of = |ipv6| subnets.iter().filter(|subnet| subnet.is_ipv6() == ipv6).count() > 1;
+    if two_of(false) || two_of(true) {
+        let why = "a network has one of IPv4 and one of IPv6".into();
+        return Err(Error::Invalid { what: "number of subnets".into(), why });
+    }
+    Ok(subnets)
+}
+
+/// The pools of the subnets, each with the gateway and the range that the user has named for it.
+fn make_pools(options: &NetworkOptions, driver: &dyn Driver, subnets: &[Subnet]) -> Result<Vec<Pool>> {
+    for gateway in &options.gateways {
+        if !subnets.iter().any(|subnet| subnet.contains(*gateway)) {
+            let why = "it is in no --subnet".into();
+            return Err(Error::Invalid { what: format!("gateway {gateway}"), why });
+        }
+    }
+    for range in &options.ranges {
+        if !subnets.iter().any(|subnet| subnet.includes(*range)) {
+            let why = "it is in no --subnet".into();
+            return Err(Error::Invalid { what: format!("--ip-range {range}"), why });
+        }
+    }
+    let pool = |subnet: &Subnet| {
+        let gateway = options.gateways.iter().copied().find(|gateway| subnet.contains(*gateway));
+        // A LAN's router has the first address of the LAN, not of the range that hull assigns from.
+        let gateway = gateway.or_else(|| subnet.address(1).filter(|_| driver.is_on_lan()));
+        let range = options.ranges.iter().copied().find(|range| subnet.includes(*range));
+        Ok(Pool::new(*subnet, gateway, range)?)
+    };
+    subnets.iter().map(pool).collect()
+}
+
+/// Applies one `-o`. docker's names of options are accepted whole, and without their prefixes.
+fn apply_option(network: &mut NetworkRecord, key: &str, value: &str) -> Result<()> {
     let invalid = |why: &str| Error::Invalid { what: format!("option {key}={value}"), why: why.into() };
-    let switch = || match value {
+    let boolean = || match value {
         "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
         _ => Err(invalid("it is true or false")),
     };
-    let known = key.strip_prefix("com.docker.network.").unwrap_or(key);
-    let known = known.strip_prefix("driver.").unwrap_or(known);
-    let options = network.driver.options();
-    if !options.contains(&known) {
+    let short = key.strip_prefix("com.docker.network.").unwrap_or(key);
+    let short = short.strip_prefix("driver.").unwrap_or(short);
+    let options = network.driver().options();
+    if !options.contains(&short) {
         let all = options.join(", ");
-        return Err(invalid(&format!("a network of the driver {} has {all}", network.driver.name())));
+        return Err(invalid(&format!("a network of the driver {} has {all}", network.driver().name())));
     }
-    match known {
+    match short {
         "mtu" => {
             let mtu = value.parse().ok().filter(|mtu| (68..=65535).contains(mtu));
             network.mtu = Some(mtu.ok_or_else(|| invalid("an MTU is 68 to 65535 bytes"))?);
@@ -217,19 +209,19 @@ fn apply(network: &mut NetworkRecord, key: &str, value: &str) -> Result<()> {
             }
             network.link = value.to_owned();
         }
-        "bridge.enable_icc" => network.inter_container = switch()?,
-        "bridge.enable_ip_masquerade" => network.masquerade = switch()?,
+        "bridge.enable_icc" => network.inter_container = boolean()?,
+        "bridge.enable_ip_masquerade" => network.masquerade = boolean()?,
         "bridge.host_binding_ipv4" => {
             let address: Ipv4Addr = value.parse().map_err(|_| invalid("it is no IPv4 address"))?;
             network.host_ip = Some(address.into());
         }
-        // The driver has read its own.
+        // The driver has read its own options.
         _ => {}
     }
     Ok(())
 }
 
-/// That nobody else has its addresses or its bridge's name.
+/// Checks that no other network has the network's addresses, and no other link its bridge's name.
 fn check_free(network: &NetworkRecord, others: &[NetworkRecord], route: &mut Socket) -> Result<()> {
     for pool in &network.pools {
         for other in others {
@@ -241,17 +233,12 @@ fn check_free(network: &NetworkRecord, others: &[NetworkRecord], route: &mut Soc
             }
         }
     }
-    if let Some(found) = conflict(network, route)? {
-        return Err(Error::Invalid {
-            what: format!("network {}", network.name),
-            why: format!("the host already reaches {} another way", found.destination),
-        });
-    }
-    if !network.driver.has_bridge() {
+    subnets::check_routes(network, route)?;
+    if !network.driver().has_bridge() {
         return Ok(());
     }
-    let taken = others.iter().any(|other| other.link == network.link);
-    if taken || links::find(route, &network.link)?.is_some() {
+    let is_taken = others.iter().any(|other| other.link == network.link);
+    if is_taken || links::find(route, &network.link)?.is_some() {
         return Err(Error::Invalid {
             what: format!("bridge name {}", network.link),
             why: "it is another link's".into(),

@@ -1,4 +1,4 @@
-//! A container's place on a network while it runs.
+//! A container's endpoints: one for each network that it is on, while it runs.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::SystemTime;
@@ -8,106 +8,115 @@ use hull_network::nftables::{self, Published};
 use hull_network::pool::Pool;
 use hull_network::ports::Port;
 use hull_storage::file;
+use hull_storage::root::Root;
 use serde::{Deserialize, Serialize};
 
-use super::inspect::PublishedPort;
+use super::publish::PublishedPort;
 use super::record::NetworkRecord;
-use crate::engine::Engine;
 use crate::error::Result;
 
-/// One cable: from the network's bridge to an interface of the container.
+/// A container's connection to one network: a veth pair or a macvlan, with its addresses and published ports.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Endpoint {
     pub network: NetworkRecord,
-    /// The host's end; of a macvlan, which has none, no more than a name for it.
+    /// The name of the veth pair's end on the host. A macvlan has no such end; there it only identifies the endpoint.
     pub link: String,
-    /// The container's end.
+    /// The name of the container's interface.
     pub interface: String,
     pub mac: Mac,
-    /// One from each of the network's pools, in their order.
+    /// One address from each of the network's pools, in the pools' order.
     pub addresses: Vec<IpAddr>,
     pub aliases: Vec<String>,
     pub published: Vec<Published>,
 }
 
-/// Content of `network.json`.
+/// Content of a container's `network.json`.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(super) struct NetworkState {
     pub endpoints: Vec<Endpoint>,
-    /// Ports that the container's monitor holds, and that none of its networks leads in: it is on none that could.
-    #[serde(default)]
-    pub waiting: Vec<PublishedPort>,
-    /// Ports whose connections a process copies, because no rule can forward them.
+    /// Ports that the container's monitor reserves on the host, but that are not forwarded: the container is on no network
+    /// over which they can be published.
+    #[serde(default, rename = "waiting")]
+    pub unpublished: Vec<PublishedPort>,
+    /// Ports whose connections a process copies, because no nftables rule can forward them.
     #[serde(default, rename = "relayed")]
     pub proxied: Vec<PublishedPort>,
-    /// Ports that a program of an ordinary user's leads in.
-    #[serde(default)]
-    pub carried: Vec<PublishedPort>,
+    /// Ports that a user-mode network's program publishes.
+    #[serde(default, rename = "carried")]
+    pub user_mode: Vec<PublishedPort>,
 }
 
 impl NetworkState {
-    pub(super) fn load(engine: &Engine, id: &str) -> Result<Self> {
-        Ok(file::read_json(&path(engine, id))?.unwrap_or_default())
+    pub(super) fn load(root: &Root, id: &str) -> Result<Self> {
+        Ok(file::read_json(&path(root, id))?.unwrap_or_default())
     }
 
-    pub(super) fn store(&self, engine: &Engine, id: &str) -> Result<()> {
-        Ok(file::write_json_atomic(&path(engine, id), self)?)
+    pub(super) fn store(&self, root: &Root, id: &str) -> Result<()> {
+        Ok(file::write_json_atomic(&path(root, id), self)?)
     }
 
-    /// Leads each port that waits over the first of the networks that has a way in, and an address of its family.
+    /// Publishes each port that is not published yet over the first network that can, and on which the container has an
+    /// address of the port's family.
     pub(super) fn publish(&mut self) {
         let endpoints = &mut self.endpoints;
-        self.waiting.retain(|port| {
-            let inward = endpoints.iter_mut().filter(|endpoint| endpoint.network.has_ingress());
-            let led = |endpoint: &mut Endpoint| {
-                let published = endpoint.publish(port.host, port.container);
+        self.unpublished.retain(|port| {
+            let usable = endpoints.iter_mut().filter(|endpoint| endpoint.network.can_publish());
+            let publish = |endpoint: &mut Endpoint| {
+                let published = endpoint.forward(port.host, port.container);
                 published.map(|published| endpoint.published.push(published))
             };
-            inward.map(led).find(Option::is_some).is_none()
+            usable.map(publish).find(Option::is_some).is_none()
         });
     }
 
-    /// Takes the container off a network. Its ports are led over another one, or wait.
+    /// Removes the container's endpoint on a network. Its ports are published over another network, if possible.
     pub(super) fn remove(&mut self, network: &str) -> Option<Endpoint> {
         let index = self.endpoints.iter().position(|endpoint| endpoint.network.name == network)?;
-        let gone = self.endpoints.remove(index);
-        self.waiting.extend(gone.published.iter().map(PublishedPort::from));
+        let removed = self.endpoints.remove(index);
+        self.unpublished.extend(removed.published.iter().map(PublishedPort::from));
         self.publish();
-        Some(gone)
+        Some(removed)
     }
 }
 
-/// The places a container has; none when it does not run, or has no network of its own.
-pub(crate) fn endpoints(engine: &Engine, id: &str) -> Result<Vec<Endpoint>> {
-    Ok(NetworkState::load(engine, id)?.endpoints)
+/// The container's endpoints. None if it does not run, or has no networks.
+pub(crate) fn endpoints(root: &Root, id: &str) -> Result<Vec<Endpoint>> {
+    Ok(NetworkState::load(root, id)?.endpoints)
 }
 
-pub(super) fn forget(engine: &Engine, id: &str) -> Result<()> {
-    Ok(file::remove(&path(engine, id))?)
+/// Removes the container's `network.json`, when nothing that it names is left.
+pub(super) fn remove_state(root: &Root, id: &str) -> Result<()> {
+    Ok(file::remove(&path(root, id))?)
 }
 
-/// When the places were last changed.
-pub(super) fn changed(engine: &Engine, id: &str) -> Option<SystemTime> {
-    std::fs::metadata(path(engine, id)).and_then(|file| file.modified()).ok()
+/// When the container's `network.json` was last written; `None` if there is none.
+pub(super) fn modified(root: &Root, id: &str) -> Option<SystemTime> {
+    std::fs::metadata(path(root, id)).and_then(|file| file.modified()).ok()
 }
 
-fn path(engine: &Engine, id: &str) -> std::path::PathBuf {
-    engine.root().container_run_dir(id).join("network.json")
+fn path(root: &Root, id: &str) -> std::path::PathBuf {
+    root.container_run_dir(id).join("network.json")
+}
+
+/// The rules of these endpoints. Those whose packets do not pass the host have none.
+pub(super) fn rules(endpoints: &[Endpoint]) -> Vec<nftables::Endpoint<'_>> {
+    endpoints.iter().filter_map(Endpoint::rules).collect()
 }
 
 impl Endpoint {
-    /// Each address with the pool it is from.
+    /// Each address with the pool that it is from.
     pub(crate) fn with_pools(&self) -> impl Iterator<Item = (IpAddr, &Pool)> {
         self.addresses.iter().copied().zip(&self.network.pools)
     }
 
+    /// The address of one family, and the pool that it is from.
     pub(crate) fn address(&self, ipv6: bool) -> Option<(IpAddr, &Pool)> {
         self.with_pools().find(|(address, _)| address.is_ipv6() == ipv6)
     }
 
-    /// `None` where the container's packets do not pass the host.
+    /// `None` if the container's packets do not pass the host.
     pub(super) fn rules(&self) -> Option<nftables::Endpoint<'_>> {
-        self.network.driver.has_bridge().then(|| nftables::Endpoint {
+        self.network.driver().has_bridge().then(|| nftables::Endpoint {
             network: self.network.rules(),
             link: &self.link,
             mac: self.mac,
@@ -116,8 +125,8 @@ impl Endpoint {
         })
     }
 
-    /// Where packets go that came to a port of the host; `None` where the container has no address of its family.
-    pub(super) fn publish(&self, host: SocketAddr, port: Port) -> Option<Published> {
+    /// The forwarding of a host's port to a port of this endpoint; `None` if the endpoint has no address of that family.
+    fn forward(&self, host: SocketAddr, port: Port) -> Option<Published> {
         let (address, _) = self.address(host.is_ipv6())?;
         let container = SocketAddr::new(address, port.number);
         Some(Published { transport: port.transport, host, container })

@@ -1,19 +1,19 @@
 //! `network expose`: a container's network namespace under a name that ip-netns(8) knows.
 //!
 //! ```text
-//! <run>/containers/<id>/netns.json    the name, and the process it leads to; written before the link is made
+//! <run>/containers/<id>/netns.json    the name, and the process; written before the link is made
 //! /run/netns/NAME                     a symbolic link to /proc/PID/ns/net
 //! ```
 //!
-//! `ip netns add` binds a namespace to its name, which keeps it alive, with the links and addresses in it, until somebody
-//! unbinds it. A link keeps nothing: with the container's last process the namespace ends as always. What leads nowhere then
-//! is removed by the container's monitor or, when that was killed, by whoever clears up after it.
+//! `ip netns add` bind-mounts a namespace on its name. That keeps the namespace, with its interfaces and addresses, until
+//! somebody unmounts it. A symbolic link keeps nothing: the namespace is destroyed with the container's last process. The
+//! dangling link is then removed by the container's monitor or, if that was killed, by the command that cleans up after it.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use hull_storage::file;
-use hull_storage::root::make_dirs;
+use hull_storage::root::{Root, make_dirs};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
@@ -23,7 +23,7 @@ use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::wrong_state;
 
-/// Where iproute2 looks.
+/// Where ip-netns(8) keeps its names.
 const NAMES: &str = "/run/netns";
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ struct Exposed {
 }
 
 impl Engine {
-    /// Gives the namespace a name, the container's own unless another one is said. What the name is.
+    /// Gives the container's network namespace a name, by default the container's own. Returns the name.
     pub fn expose_network(&self, container: &str, name: Option<&str>) -> Result<String> {
         if hull_sys::process::in_user_namespace() {
             return Err(Error::Unsupported(format!("network expose: {NAMES} is root's; use sudo")));
@@ -52,16 +52,16 @@ impl Engine {
         let snapshot = Snapshot::take(self.root(), &id)?;
         let pid = snapshot.init_pid().ok_or_else(|| wrong_state("expose", &record, snapshot.status))?;
         let exposed = Exposed { name: name.to_owned(), pid };
-        match load(self, &id)? {
+        match load(self.root(), &id)? {
             Some(other) if other.name != name => Err(Error::Invalid {
                 what: format!("exposure of container {} as {name}", record.name),
                 why: format!("it is exposed as {}", other.name),
             }),
-            Some(same) if same.is_there() => Ok(same.name),
+            Some(same) if same.is_linked() => Ok(same.name),
             _ => {
-                file::write_json_atomic(&note(self, &id), &exposed)?;
-                if let Err(error) = exposed.make() {
-                    file::remove(&note(self, &id))?;
+                file::write_json_atomic(&path(self.root(), &id), &exposed)?;
+                if let Err(error) = exposed.link() {
+                    file::remove(&path(self.root(), &id))?;
                     return Err(error);
                 }
                 Ok(exposed.name)
@@ -69,47 +69,47 @@ impl Engine {
         }
     }
 
-    /// Takes the name away. The name, if there was one.
+    /// Removes the namespace's name. Returns it, if there was one.
     pub fn unexpose_network(&self, container: &str) -> Result<Option<String>> {
         let id = self.resolve(container)?;
         let _lock = self.lock(&id)?;
-        let exposed = load(self, &id)?;
-        forget(self, &id)?;
+        let exposed = load(self.root(), &id)?;
+        remove(self.root(), &id)?;
         Ok(exposed.map(|exposed| exposed.name))
     }
 }
 
-/// By which name a container's namespace can be entered.
-pub(super) fn name(engine: &Engine, id: &str) -> Result<Option<String>> {
-    Ok(load(engine, id)?.filter(Exposed::is_there).map(|exposed| exposed.name))
+/// The name by which a container's network namespace can be entered, if it has one.
+pub(super) fn name(root: &Root, id: &str) -> Result<Option<String>> {
+    Ok(load(root, id)?.filter(Exposed::is_linked).map(|exposed| exposed.name))
 }
 
-/// The container runs again, in another namespace. That the name could not follow is no reason not to start.
-pub(super) fn follow(engine: &Engine, id: &str, pid: i32) -> Result<()> {
-    let Some(before) = load(engine, id)? else { return Ok(()) };
-    before.remove()?;
+/// Links the name to the container's new network namespace, when it runs again.
+pub(super) fn relink(root: &Root, id: &str, pid: i32) -> Result<()> {
+    let Some(before) = load(root, id)? else { return Ok(()) };
+    before.unlink()?;
     let exposed = Exposed { pid, ..before };
-    file::write_json_atomic(&note(engine, id), &exposed)?;
-    exposed.make()
+    file::write_json_atomic(&path(root, id), &exposed)?;
+    exposed.link()
 }
 
-/// The container has ended, but may run again: its name leads nowhere until then.
-pub(super) fn suspend(engine: &Engine, id: &str) -> Result<()> {
-    load(engine, id)?.map_or(Ok(()), |exposed| exposed.remove())
+/// Removes the link, but not the note of it, when the container has ended and may run again.
+pub(super) fn unlink(root: &Root, id: &str) -> Result<()> {
+    load(root, id)?.map_or(Ok(()), |exposed| exposed.unlink())
 }
 
-/// The end of the name.
-pub(super) fn forget(engine: &Engine, id: &str) -> Result<()> {
-    let note = note(engine, id);
-    match file::read_json::<Exposed>(&note) {
+/// Removes the link and the note of it.
+pub(super) fn remove(root: &Root, id: &str) -> Result<()> {
+    let path = path(root, id);
+    match file::read_json::<Exposed>(&path) {
         Err(hull_storage::Error::Damaged { .. }) => remove_dangling(),
-        exposed => exposed?.map_or(Ok(()), |exposed| exposed.remove())?,
+        exposed => exposed?.map_or(Ok(()), |exposed| exposed.unlink())?,
     }
-    Ok(file::remove(&note)?)
+    Ok(file::remove(&path)?)
 }
 
 impl Exposed {
-    fn link(&self) -> PathBuf {
+    fn name_path(&self) -> PathBuf {
         Path::new(NAMES).join(&self.name)
     }
 
@@ -117,9 +117,9 @@ impl Exposed {
         PathBuf::from(format!("/proc/{}/ns/net", self.pid))
     }
 
-    fn make(&self) -> Result<()> {
+    fn link(&self) -> Result<()> {
         make_dirs(Path::new(NAMES), 0o755)?;
-        let link = self.link();
+        let link = self.name_path();
         match symlink(self.target(), &link) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Error::Invalid {
                 what: format!("name {} for a network namespace", self.name),
@@ -129,25 +129,25 @@ impl Exposed {
         }
     }
 
-    fn is_there(&self) -> bool {
-        std::fs::read_link(self.link()).is_ok_and(|target| target == self.target())
+    fn is_linked(&self) -> bool {
+        std::fs::read_link(self.name_path()).is_ok_and(|target| target == self.target())
     }
 
-    /// What somebody else has put in its place stays.
-    fn remove(&self) -> Result<()> {
-        if self.is_there() { Ok(file::remove(&self.link())?) } else { Ok(()) }
+    /// A file that another program has put in its place stays.
+    fn unlink(&self) -> Result<()> {
+        if self.is_linked() { Ok(file::remove(&self.name_path())?) } else { Ok(()) }
     }
 }
 
-/// A damaged note counts as none: names that lead to ended processes are removed without it ([`remove_dangling`]).
-fn load(engine: &Engine, id: &str) -> Result<Option<Exposed>> {
-    match file::read_json(&note(engine, id)) {
+/// Loads the note. A damaged one counts as none: dangling links are found without it ([`remove_dangling`]).
+fn load(root: &Root, id: &str) -> Result<Option<Exposed>> {
+    match file::read_json(&path(root, id)) {
         Err(hull_storage::Error::Damaged { .. }) => Ok(None),
         exposed => Ok(exposed?),
     }
 }
 
-/// Removes names that lead to processes that have ended. Only hull makes symbolic links in this directory.
+/// Removes links to processes that have ended. Only hull makes symbolic links in this directory.
 fn remove_dangling() {
     for entry in std::fs::read_dir(NAMES).into_iter().flatten().flatten() {
         let target = std::fs::read_link(entry.path()).unwrap_or_default();
@@ -158,6 +158,6 @@ fn remove_dangling() {
     }
 }
 
-fn note(engine: &Engine, id: &str) -> PathBuf {
-    engine.root().container_run_dir(id).join("netns.json")
+fn path(root: &Root, id: &str) -> PathBuf {
+    root.container_run_dir(id).join("netns.json")
 }

@@ -1,13 +1,13 @@
 //! What `ps`, `port` and `inspect` say of a container's networks.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use hull_network::nftables::Published;
-use hull_network::ports::{Port, ReservedPort};
-use serde::{Deserialize, Serialize};
+use hull_network::ports::Port;
+use hull_storage::root::Root;
 use serde_json::{Map, Value, json};
 
 use super::endpoint::NetworkState;
+use super::publish::PublishedPort;
 use super::{Endpoint, endpoints};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -15,47 +15,27 @@ use crate::records::options::{CreateOptions, NetworkMode, NetworkOption};
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
 
-/// A published port: the container's, and where it is on the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct PublishedPort {
-    pub container: Port,
-    pub host: SocketAddr,
-}
-
-impl From<&Published> for PublishedPort {
-    fn from(published: &Published) -> Self {
-        let container = Port { number: published.container.port(), transport: published.transport };
-        Self { container, host: published.host }
-    }
-}
-
-impl From<&ReservedPort> for PublishedPort {
-    fn from(held: &ReservedPort) -> Self {
-        Self { container: held.container, host: held.host }
-    }
-}
-
 impl Engine {
     /// The published ports of a running container, in order.
     pub fn published_ports(&self, name: &str) -> Result<Vec<PublishedPort>> {
         let record = self.find(name)?;
         let snapshot = self.clear_if_dead(&record, Snapshot::take(self.root(), &record.id)?)?;
         match snapshot.status.is_active() {
-            true => published(self, &record.id),
+            true => published(self.root(), &record.id),
             false => Ok(vec![]),
         }
     }
 }
 
 /// The published ports of an active container, in order.
-pub(crate) fn published(engine: &Engine, id: &str) -> Result<Vec<PublishedPort>> {
-    published_on(engine, id).map(|(ports, _)| ports)
+pub(crate) fn published(root: &Root, id: &str) -> Result<Vec<PublishedPort>> {
+    published_on(root, id).map(|(ports, _)| ports)
 }
 
 /// The same, with the ids of the networks that the container is on.
-pub(crate) fn published_on(engine: &Engine, id: &str) -> Result<(Vec<PublishedPort>, Vec<String>)> {
-    let NetworkState { endpoints, carried, proxied, .. } = NetworkState::load(engine, id)?;
-    let mut ports = [carried, proxied].concat();
+pub(crate) fn published_on(root: &Root, id: &str) -> Result<(Vec<PublishedPort>, Vec<String>)> {
+    let NetworkState { endpoints, user_mode, proxied, .. } = NetworkState::load(root, id)?;
+    let mut ports = [user_mode, proxied].concat();
     ports.extend(endpoints.iter().flat_map(|endpoint| &endpoint.published).map(PublishedPort::from));
     ports.sort_unstable();
     Ok((ports, endpoints.into_iter().map(|endpoint| endpoint.network.id).collect()))
@@ -151,9 +131,9 @@ pub(crate) fn exposed_ports(record: &Record) -> Value {
 }
 
 /// docker's `NetworkSettings`: what is.
-pub(crate) fn network_settings(engine: &Engine, record: &Record, snapshot: &Snapshot) -> Result<Value> {
+pub(crate) fn network_settings(root: &Root, record: &Record, snapshot: &Snapshot) -> Result<Value> {
     let endpoints = match snapshot.status.is_active() {
-        true => endpoints(engine, &record.id)?,
+        true => endpoints(root, &record.id)?,
         false => vec![],
     };
     let mut networks = Map::new();
@@ -176,7 +156,7 @@ pub(crate) fn network_settings(engine: &Engine, record: &Record, snapshot: &Snap
         }
     }
     let published = match snapshot.status.is_active() {
-        true => published(engine, &record.id)?,
+        true => published(root, &record.id)?,
         false => vec![],
     };
     for port in published {

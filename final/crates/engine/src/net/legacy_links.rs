@@ -1,36 +1,36 @@
 //! `--link`: docker's older way to give another container a name.
 //!
-//! On the default network they are lines in /etc/hosts, written when a container starts, and variables that tell the
-//! other container's ports and environment. The other container has to run. On a user-defined network a link is an
-//! alias in the container's own resolver, which looks the other name up each time it is asked.
+//! On the default network a link is a line in /etc/hosts, written when the container starts, and environment variables with
+//! the other container's ports and environment. The other container has to run. On a network that a user has created, a
+//! link is an alias in the container's own resolver, which resolves the other container's name for each query.
 
 use std::fmt::Write;
 use std::net::IpAddr;
 
 use hull_network::ports::{Port, Transport};
+use hull_storage::root::Root;
 
 use super::endpoint::{Endpoint, endpoints};
 use super::record::DEFAULT;
-use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::records::options::{CreateOptions, NetworkMode};
 use crate::records::record::Record;
 
-/// Whether this container's links are of the default network's kind.
+/// Whether the container's links are lines in its /etc/hosts, which they are on the default network.
 pub(crate) fn links_are_in_hosts(options: &CreateOptions) -> bool {
-    let on_users_network = options.networks.iter().any(|option| option.network != DEFAULT);
-    options.network != NetworkMode::Networks || !on_users_network
+    let on_custom_network = options.networks.iter().any(|option| option.network != DEFAULT);
+    options.network != NetworkMode::Networks || !on_custom_network
 }
 
-/// A line for each container that `record` is linked to: they run, and are on one of its networks.
-pub(crate) fn hosts_lines(engine: &Engine, record: &Record, own: &[Endpoint]) -> Result<String> {
+/// The lines of /etc/hosts for the containers that `record` is linked to. Each has to run on one of its networks.
+pub(crate) fn hosts_lines(root: &Root, record: &Record, own: &[Endpoint]) -> Result<String> {
     let mut text = String::new();
     if !links_are_in_hosts(&record.options) {
         return Ok(text);
     }
     for (id, alias) in &record.options.links {
-        let other = engine.find(id)?;
-        let theirs = endpoints(engine, id)?;
+        let other = Record::load(root, id)?;
+        let theirs = endpoints(root, id)?;
         let shared = |endpoint: &&Endpoint| own.iter().any(|own| own.network.id == endpoint.network.id);
         let Some(endpoint) = theirs.iter().find(shared) else {
             return Err(Error::Invalid {
@@ -46,18 +46,18 @@ pub(crate) fn hosts_lines(engine: &Engine, record: &Record, own: &[Endpoint]) ->
     Ok(text)
 }
 
-/// What a program of `record` is told of each container that it is linked to and that runs, as docker's documentation of
-/// iptables_legacy container links has it.
-pub(crate) fn variables(engine: &Engine, record: &Record) -> Result<Vec<String>> {
+/// The environment variables of `record` for each container that it is linked to and that runs, as in docker's documentation
+/// of legacy container links.
+pub(crate) fn variables(root: &Root, record: &Record) -> Result<Vec<String>> {
     let mut variables = Vec::new();
     if record.options.links.is_empty() || !links_are_in_hosts(&record.options) {
         return Ok(variables);
     }
-    let own = endpoints(engine, &record.id)?;
+    let own = endpoints(root, &record.id)?;
     for (id, alias) in &record.options.links {
-        // What started with a link may outlive it.
-        let Ok(other) = engine.find(id) else { continue };
-        let theirs = endpoints(engine, id)?;
+        // The linked container may have been removed since this one started.
+        let Ok(other) = Record::load(root, id) else { continue };
+        let theirs = endpoints(root, id)?;
         let shared = |endpoint: &&Endpoint| own.iter().any(|own| own.network.id == endpoint.network.id);
         let address = theirs.iter().find(shared).and_then(|endpoint| endpoint.addresses.first());
         if let Some(address) = address {
@@ -67,7 +67,7 @@ pub(crate) fn variables(engine: &Engine, record: &Record) -> Result<Vec<String>>
     Ok(variables)
 }
 
-/// Of the container that `name` calls `alias`.
+/// Adds the variables for the container `other`, which the container `name` calls `alias`.
 fn describe(variables: &mut Vec<String>, (name, alias): (&str, &str), other: &Record, ip: IpAddr) {
     let prefix = alias.to_uppercase().replace('-', "_");
     let url = |port: &Port| {
@@ -91,7 +91,7 @@ fn describe(variables: &mut Vec<String>, (name, alias): (&str, &str), other: &Re
         variables.push(format!("{one}_PROTO={protocol}"));
     }
     variables.push(format!("{prefix}_NAME=/{name}/{alias}"));
-    // What is every container's own says nothing of it.
-    let told = |entry: &&String| !matches!(entry.split_once('='), None | Some(("HOME" | "PATH", _)));
-    variables.extend(other.process.env.iter().filter(told).map(|entry| format!("{prefix}_ENV_{entry}")));
+    // Variables that each container has for itself are left out.
+    let passed_on = |entry: &&String| !matches!(entry.split_once('='), None | Some(("HOME" | "PATH", _)));
+    variables.extend(other.process.env.iter().filter(passed_on).map(|entry| format!("{prefix}_ENV_{entry}")));
 }

@@ -1,35 +1,39 @@
 //! Containers on networks.
 //!
 //! ```text
-//! record      a network: what was asked, and which addresses it has
-//! driver      what its containers are plugged into
-//! user_mode     an ordinary user's instead: pasta or slirp4netns
-//! bridge      its link on the host, made when the first container needs it, and kept
-//! macvlan     containers on the host's LAN, with nothing of theirs on the host
-//! parent      a link of the host's that a network shares
-//! vxlan       one network on several hosts
-//! endpoint    a container's place on a network: address, cable, published ports (network.json in its run directory)
-//! attachment  the monitor's part: takes places, has them plugged in and unplugged, gives them back
-//! cable       what is laid for a place, and taken away
-//! link        --link, of the time before names
-//! expose      a name for ip netns
-//! trace       one container's links, addresses and rules, from the inside out
-//! names       the resolver at 127.0.0.11, on networks other than the default one
-//! show        what ps, port and inspect say of it
-//! create, verbs, connect   hull network
-//! relay       connections to ::1, copied
-//! reload      rules that another tool has flushed
-//! ended       who has ended, taken out of the rules many at a time
-//! recover     what a killed monitor left of it
+//! context       what this code needs of the engine; netlink sockets
+//! record        a network: what was asked, and what was chosen
+//! store         networks on disk, and their locks
+//! subnets       choosing subnets
+//! default       the default network
+//! drivers/      how a network connects its containers: bridge, macvlan, vxlan; user-mode networks
+//! setup         a network's part on the host, made when the first container needs it
+//! endpoint      a container's connection to a network (network.json in its run directory)
+//! allocate      endpoints allocated and released
+//! publish       published ports
+//! interfaces    a container's interfaces attached and detached
+//! attachment    the monitor's part: all of these in the order of a container's life
+//! resolver      a container's own DNS resolver, at 127.0.0.11
+//! proxy         connections that no rule can forward, copied by processes
+//! stale         rules of ended containers, removed many at a time
+//! shared        network namespaces that two containers share
+//! recover       what a killed monitor has left
+//! reload        rules that another tool has removed
+//! legacy_links  --link
+//! inspect       what ps, port and inspect print
+//! create, connect, expose, trace, verbs     the verbs of hull network
 //! ```
 //!
-//! `network.json` is written before anything it names is made. A lease names the monitor's process and ends with it, a
-//! cable goes with the container's namespace, a port with the monitor's socket; only the rules' elements are left by a
-//! kill, and whoever clears the container finds them by that file.
+//! `network.json` is written before anything that it names is made. What it names ends by itself after a kill, except the
+//! nftables elements: a lease ends with the monitor's process, a veth pair with the container's network namespace, a
+//! reserved port with the monitor's socket. Whoever cleans up after the container finds the elements by that file.
 
+mod allocate;
 mod attachment;
 mod connect;
+mod context;
 mod create;
+mod default;
 mod drivers;
 mod endpoint;
 mod expose;
@@ -37,33 +41,42 @@ mod inspect;
 mod interfaces;
 mod legacy_links;
 mod proxy;
+mod publish;
 mod record;
 mod recover;
 mod reload;
 mod resolver;
+mod setup;
+mod shared;
 mod stale;
+mod store;
+mod subnets;
 mod trace;
 mod verbs;
 
 pub(crate) use attachment::Attachment;
-pub(crate) use attachment::gateway;
+pub(crate) use context::Context;
+pub use context::NetworkDefaults;
 pub use create::NetworkOptions;
 pub(crate) use drivers::driver_hint;
 pub(crate) use drivers::user_mode::{
     address as user_mode_address, namespace_file, resolver as user_mode_resolver,
 };
 pub(crate) use endpoint::{Endpoint, endpoints};
-pub use inspect::PublishedPort;
 pub(crate) use inspect::{
     exposed_ports, network_mode, network_names, network_settings, port_bindings, ports_column, published_on,
 };
 pub(crate) use legacy_links::{hosts_lines, links_are_in_hosts, variables as link_variables};
+pub use publish::PublishedPort;
 pub use record::{DEFAULT, NetworkRecord};
-pub(crate) use recover::{clear, clear_lost, mark_shared};
+pub(crate) use recover::{clear, clear_lost};
 pub(crate) use resolver::{has_resolver, rename};
+pub(crate) use shared::mark_shared;
+pub(crate) use store::find;
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
+use hull_network::pool::Pool;
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::Mark;
 
@@ -71,25 +84,24 @@ use crate::error::{Error, Result};
 use crate::records::options::{CreateOptions, NetworkMode};
 use crate::rootless::is_installed;
 
-/// What an ordinary user can do for a network.
-pub(crate) const USER_MODE_HINT: &str = "an ordinary user's packets are carried by slirp4netns (apt install \
-     slirp4netns) or pasta (apt install passt), which open /dev/net/tun; or use --network host, or sudo";
+/// The hint for an unprivileged user whose container can have no network.
+pub(crate) const USER_MODE_HINT: &str = "an unprivileged user's containers have a user-mode network: slirp4netns (apt \
+     install slirp4netns) or pasta (apt install passt), which open /dev/net/tun; or use --network host, or sudo";
 
-/// Refuses what the machine, or an ordinary user's default, cannot give.
+/// Refuses a network mode that this machine, or this user, cannot have.
 pub(crate) fn check_mode(options: &CreateOptions) -> Result<()> {
+    let is_rootless = hull_sys::process::in_user_namespace();
     match &options.network {
-        NetworkMode::None if !options.publish.is_empty() && hull_sys::process::in_user_namespace() => {
-            let what = "-p: an ordinary user's containers have no network of their own here".into();
-            let why = drivers::user_mode::usual().err().unwrap_or_else(|| "--network none".into());
+        NetworkMode::None if !options.publish.is_empty() && is_rootless => {
+            let what = "-p: an unprivileged user's containers have no network of their own here".into();
+            let why = drivers::user_mode::default_program().err().unwrap_or_else(|| "--network none".into());
             Err(Error::UserMode { what, why })
         }
-        NetworkMode::UserMode(program) if !hull_sys::process::in_user_namespace() => {
-            Err(Error::Unsupported(format!(
-                "--network {}: that is for an ordinary user; root has networks: --network bridge",
-                program.name()
-            )))
-        }
-        NetworkMode::Networks if hull_sys::process::in_user_namespace() => check_rights(),
+        NetworkMode::UserMode(program) if !is_rootless => Err(Error::Unsupported(format!(
+            "--network {}: that is for an unprivileged user; root has networks: --network bridge",
+            program.name()
+        ))),
+        NetworkMode::Networks if is_rootless => check_rights(),
         NetworkMode::UserMode(program) if !is_installed(program.name()) => Err(Error::UserMode {
             what: format!("--network {}", program.name()),
             why: format!("it is not installed: apt install {}", program.package()),
@@ -98,9 +110,10 @@ pub(crate) fn check_mode(options: &CreateOptions) -> Result<()> {
     }
 }
 
-/// Refuses networks on the host to whom its kernel will. In a user namespace's own network namespace root may have them.
+/// Fails if this process may not make networks on the host. In a user namespace with a network namespace of its own, root
+/// may.
 pub(crate) fn check_rights() -> Result<()> {
-    // To mark packets takes CAP_NET_ADMIN over the socket's network namespace (socket(7)), and 0 is no mark.
+    // Setting a mark takes CAP_NET_ADMIN over the socket's network namespace (socket(7), SO_MARK). 0 is no mark.
     let may = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map(|socket| setsockopt(&socket, Mark, &0).is_ok());
     match may.unwrap_or(true) {
         true => Ok(()),
@@ -111,11 +124,17 @@ pub(crate) fn check_rights() -> Result<()> {
     }
 }
 
-/// Of who says nothing: the default network for root. An ordinary user can make none: what a program carries where there
-/// is one, and else nothing but `lo`.
+/// The mode of a container that names none. Root's is the default network. An unprivileged user's is a user-mode network
+/// if this machine has one that works, else nothing but `lo`.
 pub(crate) fn default_mode() -> NetworkMode {
     match hull_sys::process::in_user_namespace() {
-        true => drivers::user_mode::usual().map_or(NetworkMode::None, NetworkMode::UserMode),
+        true => drivers::user_mode::default_program().map_or(NetworkMode::None, NetworkMode::UserMode),
         false => NetworkMode::Networks,
     }
+}
+
+/// The address at which a container reaches the host: the gateway of its first network that is not a LAN's.
+pub(crate) fn gateway(endpoints: &[Endpoint]) -> Option<IpAddr> {
+    let behind_host = endpoints.iter().filter(|endpoint| !endpoint.network.driver().is_on_lan());
+    behind_host.flat_map(|endpoint| &endpoint.network.pools).map(Pool::gateway).next()
 }

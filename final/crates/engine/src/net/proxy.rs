@@ -1,8 +1,8 @@
 //! Connections to a published port that no nftables rule can forward: those to `::1`, which the kernel accepts only
 //! from `lo`, and those over IPv6 to a container that has no IPv6 address.
 //!
-//! The monitor listens for them, and forks a process for each connection that copies it to the container. (docker runs
-//! a process for each port, from the start.)
+//! The monitor listens for them, and forks a process for each connection that copies it to the container. (docker's
+//! userland proxy is a process for each port, from the start.)
 
 use std::io::ErrorKind;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -17,78 +17,78 @@ use rustix::net::{SocketFlags, accept_with};
 
 use super::endpoint::Endpoint;
 
-/// How many connections are copied at once. More wait in the kernel's queue.
-const AT_ONCE: usize = 128;
+/// The number of connections that are copied at once. Others wait in the listening socket's queue.
+const MAX_CONNECTIONS: usize = 128;
 
-/// How long connecting to the container may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// The time limit for connecting to the container.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The processes that copy, by descriptor.
+/// The processes that copy connections, as pidfds.
 #[derive(Default)]
 pub(super) struct Proxies(Vec<OwnedFd>);
 
 impl Proxies {
-    /// What to poll: the listening sockets, and the processes that may end.
+    /// The descriptors to poll: the listening sockets, unless the limit is reached, and the processes.
     pub(super) fn descriptors<'a>(
         &'a self,
-        held: &'a [ReservedPort],
+        reserved: &'a [ReservedPort],
     ) -> impl Iterator<Item = (BorrowedFd<'a>, PollFlags)> {
-        let has_room = self.0.len() < AT_ONCE;
-        let listeners = held.iter().filter_map(move |held| held.listener().filter(|_| has_room));
+        let has_room = self.0.len() < MAX_CONNECTIONS;
+        let listeners = reserved.iter().filter_map(move |port| port.listener().filter(|_| has_room));
         listeners.chain(self.0.iter().map(AsFd::as_fd)).map(|fd| (fd, PollFlags::IN))
     }
 
     /// Reaps the processes that have ended, and forks one for each new connection.
-    pub(super) fn serve(&mut self, held: &[ReservedPort], endpoints: impl FnOnce() -> Vec<Endpoint>) {
-        self.0.retain(|relay| {
-            let ended = hull_sys::wait::until_readable(relay.as_fd(), Some(Duration::ZERO)) == Ok(true);
-            !(ended && process::reap(relay.as_fd()).is_ok())
+    pub(super) fn serve(&mut self, reserved: &[ReservedPort], endpoints: impl FnOnce() -> Vec<Endpoint>) {
+        self.0.retain(|proxy| {
+            let ended = hull_sys::wait::until_readable(proxy.as_fd(), Some(Duration::ZERO)) == Ok(true);
+            !(ended && process::reap(proxy.as_fd()).is_ok())
         });
-        let accept = |held: &ReservedPort| {
-            let connection = accept_with(held.listener()?, SocketFlags::CLOEXEC).ok()?;
-            Some((connection, held.container.number))
+        let accept = |port: &ReservedPort| {
+            let connection = accept_with(port.listener()?, SocketFlags::CLOEXEC).ok()?;
+            Some((connection, port.container.number))
         };
-        let come: Vec<_> = held.iter().filter_map(accept).collect();
-        if come.is_empty() {
+        let accepted: Vec<_> = reserved.iter().filter_map(accept).collect();
+        if accepted.is_empty() {
             return;
         }
         let endpoints = endpoints();
-        let inward = |endpoint: &&Endpoint| endpoint.network.has_ingress();
-        let address = endpoints.iter().filter(inward).flat_map(|endpoint| &endpoint.addresses).min();
-        for (connection, port) in come {
+        let can_publish = |endpoint: &&Endpoint| endpoint.network.can_publish();
+        let address = endpoints.iter().filter(can_publish).flat_map(|endpoint| &endpoint.addresses).min();
+        for (connection, port) in accepted {
             // Without an address to connect to, the connection is closed.
             let Some(address) = address else { continue };
-            self.begin(connection, SocketAddr::new(*address, port));
+            self.start(connection, SocketAddr::new(*address, port));
         }
     }
 
-    fn begin(&mut self, connection: OwnedFd, target: SocketAddr) {
+    fn start(&mut self, connection: OwnedFd, target: SocketAddr) {
         match process::fork() {
-            Ok(Fork::Child) => relay(connection, target),
+            Ok(Fork::Child) => copy_and_exit(connection, target),
             Ok(Fork::Parent { pid }) => self.0.extend(process::pidfd_open(pid)),
-            // The peer sees a connection that is closed, and can try again.
+            // The client sees that the connection is closed, and can try again.
             Err(_) => {}
         }
     }
 
-    /// Kills all of them, because the container has ended.
+    /// Kills all proxies, when the container has ended.
     pub(super) fn end(&mut self) {
-        for relay in self.0.drain(..) {
-            let _ = process::pidfd_send_signal(relay.as_fd(), SIGKILL);
-            let _ = process::reap(relay.as_fd());
+        for proxy in self.0.drain(..) {
+            let _ = process::pidfd_send_signal(proxy.as_fd(), SIGKILL);
+            let _ = process::reap(proxy.as_fd());
         }
     }
 }
 
-/// In the forked process: copies the connection until both sides are done.
-fn relay(connection: OwnedFd, target: SocketAddr) -> ! {
+/// Runs in the forked process: copies the connection until both sides have finished.
+fn copy_and_exit(connection: OwnedFd, target: SocketAddr) -> ! {
     let ready = process::set_parent_death_signal(SIGKILL)
-        // The monitor's locks and pipes are not ours to keep.
+        // An inherited descriptor would keep the monitor's locks and pipes.
         .and_then(|()| process::close_all_but(3, &[connection.as_fd()]))
         .and_then(|()| process::default_signals());
     if ready.is_ok() {
         let outer = TcpStream::from(connection);
-        if let Ok(inner) = TcpStream::connect_timeout(&target, TIMEOUT) {
+        if let Ok(inner) = TcpStream::connect_timeout(&target, CONNECT_TIMEOUT) {
             copy_both_ways(&outer, &inner);
         }
     }

@@ -1,60 +1,53 @@
-//! Networks on disk.
-//!
-//! ```text
-//! <data>/networks/<name>.json          a user's network
-//! <run>/networks/bridge/network.json   the default one: its subnet is chosen when its link is made
-//! <run>/networks/<name>/use.lock       shared while a container takes a place, alone while the network is made or removed
-//! ```
+//! A network as it is recorded on disk.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
 
 use hull_network::nftables::Network;
 use hull_network::pool::Pool;
-use hull_storage::file;
-use hull_storage::lock::Lock;
-use hull_storage::root::make_dirs;
 use serde::{Deserialize, Serialize};
 
-use super::drivers::Driver;
-use crate::engine::Engine;
-use crate::error::{Error, Result};
+use super::drivers::{Driver, DriverConfig};
 use crate::records::time::Timestamp;
 
-/// The network of who names none.
+/// The name of the network for containers that name none.
 pub const DEFAULT: &str = "bridge";
 
-/// A network: what was asked, and what was chosen.
+/// What the user asked of a network, and what hull chose for it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NetworkRecord {
     pub format: u32,
     pub id: String,
     pub name: String,
     pub created: Timestamp,
+    /// The driver with its own settings.
     #[serde(default)]
-    pub driver: Driver,
-    /// The bridge's name on the host; empty where there is none.
+    pub driver: DriverConfig,
+    /// The name of the network's bridge on the host. Empty if the network has no bridge.
     pub link: String,
-    /// One of IPv4, and one of IPv6 where asked for.
+    /// One pool of IPv4 addresses, and one of IPv6 addresses if the network has IPv6.
     pub pools: Vec<Pool>,
-    /// No way out and none in.
+    /// The network is isolated: no packet leaves it and none enters it.
     pub internal: bool,
     pub masquerade: bool,
-    /// Whether its containers may communicate with each other (docker's `enable_icc`).
+    /// Inter-container communication: whether containers on the network may send to each other (docker's `enable_icc`).
     #[serde(rename = "between_containers")]
     pub inter_container: bool,
-    /// None: the default route's.
+    /// `None`: the MTU of the link that the host's default route uses.
     pub mtu: Option<u32>,
-    /// Where ports are published that name no address.
+    /// The host address for published ports that name none.
     pub host_ip: Option<IpAddr>,
     pub labels: BTreeMap<String, String>,
-    /// As given with `-o`.
+    /// The options as given with `-o`.
     pub options: BTreeMap<String, String>,
 }
 
 impl NetworkRecord {
     pub(crate) const FORMAT: u32 = 1;
+
+    pub(super) fn driver(&self) -> &dyn Driver {
+        self.driver.as_driver()
+    }
 
     pub fn is_default(&self) -> bool {
         self.name == DEFAULT
@@ -64,89 +57,21 @@ impl NetworkRecord {
         self.pools.iter().any(|pool| pool.subnet().is_ipv6())
     }
 
-    /// Whether published ports can lead in over this network.
-    pub(super) fn has_ingress(&self) -> bool {
-        !self.internal && !self.driver.is_on_lan()
+    /// Whether ports can be published over this network: the host has to forward packets into it.
+    pub(super) fn can_publish(&self) -> bool {
+        !self.internal && !self.driver().is_on_lan()
     }
 
-    /// On a LAN the host takes no part, which to the rules is a network without a way out through it.
+    /// The network as the packet filter sees it. The host does not forward for a network on a LAN, so the filter treats
+    /// such a network as an internal one.
     pub(super) fn rules(&self) -> Network<'_> {
-        let on_lan = self.driver.is_on_lan();
+        let on_lan = self.driver().is_on_lan();
         Network {
             bridge: &self.link,
             internal: self.internal || on_lan,
             masquerade: self.masquerade && !on_lan,
             inter_container: self.inter_container,
-            tunnel: match &self.driver {
-                Driver::Vxlan(vxlan) => Some(vxlan.rules()),
-                _ => None,
-            },
-        }
-    }
-}
-
-impl Engine {
-    /// A network by its name. `None` when there is none, and for a default network that nobody has used yet.
-    pub(crate) fn load_network(&self, name: &str) -> Result<Option<NetworkRecord>> {
-        if !hull_storage::names::is_valid(name) {
-            return Ok(None);
-        }
-        let path = self.network_file(name);
-        let record = file::read_json::<NetworkRecord>(&path).and_then(|record| match record {
-            // What belongs to a network is found, and removed, by this name.
-            Some(record) if record.name != name => {
-                let source = serde::de::Error::custom(format!("it is of a network named {:?}", record.name));
-                Err(hull_storage::Error::Damaged { path, source })
-            }
-            record => Ok(record),
-        });
-        match record {
-            // Nobody gave it anything: it is chosen anew, with the addresses that its bridge has.
-            Err(hull_storage::Error::Damaged { .. }) if name == DEFAULT => Ok(None),
-            record => Ok(record?),
-        }
-    }
-
-    pub(super) fn store_network(&self, network: &NetworkRecord) -> Result<()> {
-        Ok(file::write_json_atomic(&self.network_file(&network.name), network)?)
-    }
-
-    pub(crate) fn networks_dir(&self) -> PathBuf {
-        self.root().data().join("networks")
-    }
-
-    pub(crate) fn network_run_dir(&self, name: &str) -> PathBuf {
-        self.root().run().join("networks").join(name)
-    }
-
-    pub(crate) fn network_file(&self, name: &str) -> PathBuf {
-        match name {
-            DEFAULT => self.network_run_dir(name).join("network.json"),
-            _ => self.networks_dir().join(format!("{name}.json")),
-        }
-    }
-
-    /// ReservedPort while a container takes its place.
-    pub(super) fn lock_network_in_use(&self, name: &str) -> Result<Lock> {
-        Ok(Lock::shared(&self.network_lock_file(name)?)?)
-    }
-
-    /// ReservedPort while the network, or its link, is made or removed.
-    pub(super) fn lock_network(&self, name: &str) -> Result<Lock> {
-        Ok(Lock::exclusive(&self.network_lock_file(name)?)?)
-    }
-
-    fn network_lock_file(&self, name: &str) -> Result<PathBuf> {
-        let directory = self.network_run_dir(name);
-        make_dirs(&directory, 0o710)?;
-        Ok(directory.join("use.lock"))
-    }
-
-    /// What `--network NAME` means; an error where there is no such network.
-    pub(crate) fn check_network(&self, name: &str) -> Result<()> {
-        match name == DEFAULT || self.load_network(name)?.is_some() {
-            true => Ok(()),
-            false => Err(Error::NoSuchNetwork(name.to_owned())),
+            tunnel: self.driver().tunnel(),
         }
     }
 }

@@ -1,71 +1,57 @@
-//! What a killed monitor left of its container's networks.
-
-use std::fs::File;
+//! Removes what a killed monitor has left of its container's networks.
 
 use hull_network::leases::Leases;
+use hull_storage::root::Root;
 
-use super::attachment::release_addresses;
-use super::drivers::bridge::{self, Sockets};
-use super::interfaces::{remove_interfaces, remove_link};
-use super::{Endpoint, endpoint, expose, stale};
-use crate::engine::Engine;
-use crate::error::{Error, IoContext, Result};
+use super::context::{Sockets, table};
+use super::drivers::delete_if_present;
+use super::{allocate, endpoint, expose, interfaces, reload, stale};
+use crate::error::{Error, Result};
 
-/// Clears it, after the container's processes are dead and under its lock.
-pub(crate) fn clear(engine: &Engine, id: &str) -> Result<()> {
-    let hidden = expose::forget(engine, id);
-    let endpoints = match endpoint::endpoints(engine, id) {
-        Err(error) if error.is_damage() => return clear_unknown(engine, id).and(hidden),
+/// Removes it all, after the container's processes are dead, and under the container's lock.
+pub(crate) fn clear(root: &Root, id: &str) -> Result<()> {
+    let unexposed = expose::remove(root, id);
+    let endpoints = match endpoint::endpoints(root, id) {
+        Err(error) if error.is_damage() => return clear_unknown(root, id).and(unexposed),
         endpoints => endpoints?,
     };
     if endpoints.is_empty() {
-        return hidden;
+        return unexposed;
     }
-    // Its ports are free since it ended, and may be another container's by now: only what leads to this one is taken.
-    let rules: Vec<_> = endpoints.iter().filter_map(Endpoint::rules).collect();
     let mut sockets = Sockets::open()?;
-    let removed = remove_interfaces(engine, id, &endpoints, &mut sockets.route);
-    let detached = bridge::table(engine).detach(&mut sockets.filter, &rules).map_err(Error::from);
-    let given = release_addresses(engine, id, &endpoints);
-    // What could not be cleared is there for the next one who looks.
-    removed.and(detached).and(given).and(hidden).and_then(|()| endpoint::forget(engine, id))?;
-    stale::sweep_if_due(engine, &endpoints, &mut sockets.filter)
+    let deleted = interfaces::delete(root, id, &endpoints, &mut sockets.route);
+    // The container's ports were free from the monitor's death on, and may be another container's. `detach` removes only
+    // forwarding to this container.
+    let detached = table(root).detach(&mut sockets.filter, &endpoint::rules(&endpoints)).map_err(Error::from);
+    let released = allocate::release(root, id, &endpoints);
+    // The file stays if anything could not be removed: whoever looks at the container next tries again.
+    deleted.and(detached).and(released).and(unexposed).and_then(|()| endpoint::remove_state(root, id))?;
+    stale::remove_if_due(root, &endpoints, &mut sockets.filter)
 }
 
-/// The same if the container's own file is damaged: its addresses are found in the leases, and its links by the
-/// addresses in the rules.
-fn clear_unknown(engine: &Engine, id: &str) -> Result<()> {
-    let networks = engine.root().run().join("networks");
+/// Does the same if the container's `network.json` is damaged. The leases tell its addresses, and the rules tell which
+/// links have these addresses.
+fn clear_unknown(root: &Root, id: &str) -> Result<()> {
+    let networks = root.run().join("networks");
     let mut addresses = Vec::new();
     for entry in std::fs::read_dir(&networks).into_iter().flatten().flatten() {
         if let Some(network) = entry.file_name().to_str() {
-            addresses.extend(Leases::open(engine.root().run(), network)?.release_all(id)?);
+            addresses.extend(Leases::open(root.run(), network)?.release_all(id)?);
         }
     }
     if !addresses.is_empty() {
         let mut sockets = Sockets::open()?;
-        let listed = bridge::table(engine).list(&mut sockets.filter)?.addresses();
+        let listed = table(root).contents(&mut sockets.filter)?.addresses();
         for (_, link) in listed.iter().filter(|(address, _)| addresses.contains(address)) {
-            remove_link(&mut sockets.route, link)?;
+            delete_if_present(&mut sockets.route, link)?;
         }
-        super::reload::sweep(engine, &mut sockets)?;
+        reload::remove_stale_rules(root, &mut sockets)?;
     }
-    endpoint::forget(engine, id)
+    endpoint::remove_state(root, id)
 }
 
-/// Removes the rules of a container that lost its run root and then its monitor. Its link is gone, or goes soon.
-pub(crate) fn clear_lost(engine: &Engine) -> Result<()> {
-    super::reload::sweep(engine, &mut Sockets::open()?).map(drop)
+/// Removes the rules of a container that lost its run root, and then its monitor. Its link is destroyed with its network
+/// namespace.
+pub(crate) fn clear_lost(root: &Root) -> Result<()> {
+    reload::remove_stale_rules(root, &mut Sockets::open()?).map(drop)
 }
-
-/// Another container shares this one's network namespace, and may keep it past this one's end.
-pub(crate) fn mark_shared(engine: &Engine, id: &str) -> Result<()> {
-    let path = engine.root().container_run_dir(id).join(SHARED);
-    File::create(&path).map(drop).context(|| format!("create {}", path.display()))
-}
-
-pub(super) fn is_shared(engine: &Engine, id: &str) -> bool {
-    engine.root().container_run_dir(id).join(SHARED).exists()
-}
-
-const SHARED: &str = "network.shared";

@@ -8,8 +8,8 @@ use hull_network::netlink::{Protocol, Socket};
 use hull_network::{addresses, namespace, routes};
 use serde_json::{Value, json};
 
-use super::drivers::Driver;
-use super::drivers::bridge::{self, Sockets};
+use super::context::{Sockets, table};
+use super::drivers::tunnel_link;
 use super::endpoint::{Endpoint, endpoints};
 use super::expose;
 use super::inspect::mode_name;
@@ -33,7 +33,7 @@ impl Engine {
             "Name": record.name,
             "Pid": pid,
             "Namespace": namespace,
-            "ExposedAs": expose::name(self, &record.id)?,
+            "ExposedAs": expose::name(self.root(), &record.id)?,
             "Mode": mode_name(&record.options.network),
         });
         if record.options.network == NetworkMode::Host {
@@ -43,53 +43,56 @@ impl Engine {
         let mut inner = Socket::inside(inside.as_fd(), Protocol::Route)?;
         trace["Routes"] = json!(gateways(&mut inner)?);
         let mut sockets = Sockets::open()?;
-        let places = endpoints(self, &owner(self, &record)?)?;
-        let traced = places.iter().map(|place| self.trace_endpoint(place, &mut inner, &mut sockets));
+        let endpoints = endpoints(self.root(), owner(&record))?;
+        let traced = endpoints.iter().map(|endpoint| self.trace_endpoint(endpoint, &mut inner, &mut sockets));
         trace["Networks"] = traced.collect::<Result<_>>()?;
         Ok(trace)
     }
 
-    fn trace_endpoint(&self, place: &Endpoint, inner: &mut Socket, sockets: &mut Sockets) -> Result<Value> {
-        let network = &place.network;
+    fn trace_endpoint(
+        &self,
+        endpoint: &Endpoint,
+        inner: &mut Socket,
+        sockets: &mut Sockets,
+    ) -> Result<Value> {
+        let network = &endpoint.network;
         let route = &mut sockets.route;
         let mut trace = json!({
             "Network": network.name,
-            "Driver": network.driver.name(),
-            "Inside": found(&place.interface, inner)?,
-            "Published": place.published,
+            "Driver": network.driver().name(),
+            "Inside": found(&endpoint.interface, inner)?,
+            "Published": endpoint.published,
         });
-        if network.driver.has_bridge() {
-            trace["Cable"] = found(&place.link, route)?;
+        if network.driver().has_bridge() {
+            trace["Cable"] = found(&endpoint.link, route)?;
             trace["Bridge"] = found(&network.link, route)?;
         }
-        match &network.driver {
-            Driver::Bridge => {}
-            Driver::Lan { parent } => trace["Parent"] = found(parent, route)?,
-            Driver::Macvlan(macvlan) => trace["Parent"] = found(&macvlan.parent, route)?,
-            Driver::Vxlan(vxlan) => {
-                let name = super::drivers::vxlan::link(network);
-                trace["Tunnel"] = found(&name, route)?;
-                trace["Tunnel"]["Number"] = json!(vxlan.id);
-                trace["Tunnel"]["Port"] = json!(vxlan.port);
-                if let Some(link) = links::find(route, &name)? {
-                    trace["Tunnel"]["Peers"] = json!(vxlan::peers(route, link.index)?);
-                }
+        if let Some(parent) = network.driver().parent() {
+            trace["Parent"] = found(parent, route)?;
+        }
+        if let Some(tunnel) = network.driver().tunnel() {
+            let name = tunnel_link(network);
+            trace["Tunnel"] = found(&name, route)?;
+            trace["Tunnel"]["Number"] = json!(tunnel.id);
+            trace["Tunnel"]["Port"] = json!(tunnel.port);
+            if let Some(link) = links::find(route, &name)? {
+                trace["Tunnel"]["Peers"] = json!(vxlan::peers(route, link.index)?);
             }
         }
-        if let Some(rules) = place.rules() {
-            let table = bridge::table(self);
+        if let Some(rules) = endpoint.rules() {
+            let table = table(self.root());
             trace["Table"] = json!(table.name());
-            trace["Rules"] = json!(table.look(&mut sockets.filter, &rules)?);
+            trace["Rules"] = json!(table.status(&mut sockets.filter, &rules)?);
         }
         Ok(trace)
     }
 }
 
-/// Whose places the container has: its own, or those of the one it shares the network with.
-fn owner(engine: &Engine, record: &Record) -> Result<String> {
+/// The id of the container that has the endpoints: the container itself, or the one whose network it shares.
+fn owner(record: &Record) -> &str {
     match &record.options.network {
-        NetworkMode::Container(other) => Ok(engine.find(other)?.id),
-        _ => Ok(record.id.clone()),
+        NetworkMode::Container(other) => other,
+        _ => &record.id,
     }
 }
 

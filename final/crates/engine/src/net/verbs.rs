@@ -1,67 +1,29 @@
-//! `network ls inspect rm prune`.
+//! `network ls`, `inspect`, `rm`, `prune` and `reload`.
 
-use std::collections::BTreeMap;
-
+use hull_network::iptables_legacy;
 use hull_network::leases::Leases;
 use hull_storage::file;
 use serde_json::{Map, Value, json};
 
-use super::drivers::bridge::{self, Sockets};
-use super::endpoint::{Endpoint, endpoints};
+use super::context::{Sockets, table};
 use super::record::{DEFAULT, NetworkRecord};
-use super::stale;
+use super::{default, reload, stale, store};
 use crate::engine::Engine;
-use crate::error::{Error, IoContext, Result};
-use crate::records::find::directories;
+use crate::error::{Error, Result};
 use crate::records::options::NetworkMode;
 use crate::records::record::Record;
 
 impl Engine {
-    /// All networks that have addresses, by name. The default one is among them once it has been used. One whose record is
-    /// damaged hides no other: [`Self::damaged_networks`].
+    /// All networks that have addresses, by name. The default one is among them once it has been used. A network with a
+    /// damaged record is left out, and is among [`Self::damaged_networks`].
     pub fn networks(&self) -> Result<Vec<NetworkRecord>> {
-        Ok(self.network_records()?.into_values().filter_map(Result::ok).collect())
+        store::all(self.root())
     }
 
-    /// The names of those whose records cannot be read, and why not.
+    /// The names of the networks whose records cannot be read, and why.
     pub fn damaged_networks(&self) -> Result<Vec<(String, String)>> {
-        let records = self.network_records()?.into_iter();
+        let records = store::records(self.root())?.into_iter();
         Ok(records.filter_map(|(name, record)| Some((name, record.err()?.to_string()))).collect())
-    }
-
-    fn network_records(&self) -> Result<BTreeMap<String, Result<NetworkRecord>>> {
-        let directory = self.networks_dir();
-        let entries = match std::fs::read_dir(&directory) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            entries => Some(entries.context(|| format!("read {}", directory.display()))?),
-        };
-        let names = entries.into_iter().flatten().flatten().filter_map(|entry| {
-            // What else lies there is somebody's temporary file.
-            Some(entry.file_name().to_str()?.strip_suffix(".json")?.to_owned())
-        });
-        let names = names.filter(|name| hull_storage::names::is_valid(name) && name != DEFAULT);
-        let record = |name: String| Some((name.clone(), self.load_network(&name).transpose()?));
-        Ok(names.chain([DEFAULT.to_owned()]).filter_map(record).collect())
-    }
-
-    /// A network by its name, its id or the beginning of it.
-    pub fn find_network(&self, name_or_id: &str) -> Result<NetworkRecord> {
-        if let Some(network) = self.load_network(name_or_id)? {
-            return Ok(network);
-        }
-        let is_id = !name_or_id.is_empty() && name_or_id.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let mut found: Vec<_> = match is_id {
-            true => self.networks()?.into_iter().filter(|n| n.id.starts_with(name_or_id)).collect(),
-            false => vec![],
-        };
-        match found.len() {
-            0 => Err(Error::NoSuchNetwork(name_or_id.to_owned())),
-            1 => Ok(found.remove(0)),
-            _ => Err(Error::Ambiguous {
-                name: name_or_id.to_owned(),
-                candidates: found.into_iter().map(|network| network.name).collect(),
-            }),
-        }
     }
 
     /// docker's layout.
@@ -70,13 +32,13 @@ impl Engine {
             special["Containers"] = Value::Object(self.on_special(name)?);
             return Ok(special);
         }
-        if name == DEFAULT && self.load_network(DEFAULT)?.is_none() {
+        if name == DEFAULT && store::load(self.root(), DEFAULT)?.is_none() {
             // What it is to be is decided now.
-            bridge::default_record(self)?;
+            default::record(self.network_context())?;
         }
-        let network = self.find_network(name)?;
+        let network = store::find(self.root(), name)?;
         let mut containers = Map::new();
-        for (id, endpoint) in self.endpoints_on(&network.name)? {
+        for (id, endpoint) in store::endpoints_on(self.root(), &network.name)? {
             let name = match Record::load(self.root(), &id) {
                 Ok(record) => record.name,
                 Err(Error::NoSuchContainer(_)) => continue,
@@ -123,10 +85,11 @@ impl Engine {
         if name == DEFAULT || special(name).is_some() {
             return Err(Error::Unsupported(format!("{name} is a pre-defined network and cannot be removed")));
         }
-        let network = self.find_network(name).or_else(|error| self.salvage_network(name).ok_or(error))?;
-        let lock = self.lock_network(&network.name)?;
+        let network =
+            store::find(self.root(), name).or_else(|error| self.salvage_network(name).ok_or(error))?;
+        let lock = store::lock_exclusive(self.root(), &network.name)?;
         // It may have been removed while we waited.
-        if std::fs::symlink_metadata(self.network_file(&network.name)).is_err() {
+        if std::fs::symlink_metadata(store::record_file(self.root(), &network.name)).is_err() {
             return Err(Error::NoSuchNetwork(network.name));
         }
         let leases = Leases::open(self.root().run(), &network.name)?.list()?;
@@ -134,22 +97,20 @@ impl Engine {
             let user = lease.holder.names.first().cloned().unwrap_or_default();
             return Err(Error::NetworkInUse { network: network.name, user });
         }
-        if network.driver.has_bridge() && !network.link.is_empty() {
-            let mut sockets = Sockets::open()?;
-            stale::sweep(self, &network.name, &mut sockets.filter)?;
-            bridge::remove(self, &network, &mut sockets)?;
-        }
-        // Last, so that whatever stops us can be gone on with.
-        file::remove(&self.network_file(&network.name))?;
-        hull_storage::tree::remove_tree(&self.network_run_dir(&network.name))?;
+        let mut sockets = Sockets::open()?;
+        stale::remove(self.root(), &network.name, &mut sockets.filter)?;
+        network.driver().teardown(self.root(), &network, &mut sockets)?;
+        // The record goes last, so that a removal that fails can be repeated.
+        file::remove(&store::record_file(self.root(), &network.name))?;
+        hull_storage::tree::remove_tree(&store::run_dir(self.root(), &network.name))?;
         drop(lock);
         Ok(network.name)
     }
 
     /// What the removal of a network takes whose record is damaged: its name, and its bridge's where that can still be read.
     fn salvage_network(&self, name: &str) -> Option<NetworkRecord> {
-        self.load_network(name).err()?;
-        let content = file::read(&self.network_file(name)).unwrap_or_default();
+        store::load(self.root(), name).err()?;
+        let content = file::read(&store::record_file(self.root(), name)).unwrap_or_default();
         let content = String::from_utf8_lossy(&content);
         let is_link = |word: &&str| word.starts_with("hl-") && hull_storage::names::is_valid(word);
         let link = content.split('"').find(is_link).unwrap_or_default();
@@ -163,8 +124,8 @@ impl Engine {
 
     /// Everything that `--network` takes, described as by [`Self::inspect_network`].
     pub fn all_networks(&self) -> Result<Vec<Value>> {
-        if !hull_sys::process::in_user_namespace() && matches!(self.load_network(DEFAULT), Ok(None)) {
-            bridge::default_record(self)?;
+        if !hull_sys::process::in_user_namespace() && matches!(store::load(self.root(), DEFAULT), Ok(None)) {
+            default::record(self.network_context())?;
         }
         let mut all: Vec<_> = self.networks()?.iter().map(|network| describe(network, Map::new())).collect();
         let damaged = |(name, _)| json!({ "Name": name, "Scope": "local", "Driver": "damaged" });
@@ -200,18 +161,27 @@ impl Engine {
         Ok(removed)
     }
 
-    /// The places that running containers have on a network.
-    pub(crate) fn endpoints_on(&self, network: &str) -> Result<Vec<(String, Endpoint)>> {
-        let mut found = Vec::new();
-        for id in directories(&self.root().run().join("containers"))? {
-            // A damaged file of one container must not hide the others.
-            let Ok(endpoints) = endpoints(self, &id) else { continue };
-            let on_it = endpoints.into_iter().filter(|endpoint| endpoint.network.name == network);
-            found.extend(on_it.map(|endpoint| (id.clone(), endpoint)));
+    /// The bridge of a container whose forwarded packets another program's rules drop, if hull's rules cannot prevent it:
+    /// the rules of the legacy iptables, which hull does not change.
+    pub fn dropped_bridge(&self, container: &str) -> Result<Option<String>> {
+        let record = self.find(container)?;
+        for option in &record.options.networks {
+            if let Some(network) = store::load(self.root(), &option.network)?
+                && network.can_publish()
+                && iptables_legacy::drops_forwarded(&network.link)
+            {
+                return Ok(Some(network.link));
+            }
         }
-        // Who is on its way out has no record.
-        found.retain(|(id, _)| self.root().container_dir(id).exists());
-        Ok(found)
+        Ok(None)
+    }
+
+    /// Restores missing rules of all running containers, and removes rules of containers that are not known any more.
+    pub fn reload_networks(&self) -> Result<()> {
+        let mut sockets = Sockets::open()?;
+        table(self.root()).ensure(&mut sockets.filter)?;
+        reload::remove_stale_rules(self.root(), &mut sockets)?;
+        reload::restore_all(self.root(), &mut sockets.filter)
     }
 }
 
@@ -228,7 +198,7 @@ fn describe(network: &NetworkRecord, containers: Map<String, Value>) -> Value {
         "Id": network.id,
         "Created": network.created,
         "Scope": "local",
-        "Driver": network.driver.name(),
+        "Driver": network.driver().name(),
         "EnableIPv4": true,
         "EnableIPv6": network.has_ipv6(),
         "IPAM": {

@@ -52,8 +52,8 @@ pub(crate) fn write(engine: &Engine, record: &Record) -> Result<()> {
         return NAMES.into_iter().try_for_each(|name| put(name, &theirs(engine, other, name)?));
     }
     put("hostname", &format!("{}\n", record.hostname))?;
-    let endpoints = crate::net::endpoints(engine, &record.id)?;
-    let linked = crate::net::hosts_lines(engine, record, &endpoints)?;
+    let endpoints = crate::net::endpoints(engine.root(), &record.id)?;
+    let linked = crate::net::hosts_lines(engine.root(), record, &endpoints)?;
     put("hosts", &(hosts(record, &endpoints)? + &linked))?;
     put("resolv.conf", &resolv_conf(&record.options, crate::net::has_resolver(&endpoints)))
 }

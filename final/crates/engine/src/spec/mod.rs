@@ -30,7 +30,7 @@ pub(crate) use resources::has_limits;
 pub(crate) fn build(engine: &Engine, record: &Record, rootfs: &Path, cgroup: Option<&str>) -> Result<Spec> {
     let options = &record.options;
     let privileged = options.privileged;
-    let linked = crate::net::link_variables(engine, record)?;
+    let linked = crate::net::link_variables(engine.root(), record)?;
     let process = process::process(record, rootfs, &linked)?;
     let capabilities = process.capabilities.as_ref().map(|sets| sets.bounding.clone()).unwrap_or_default();
     let unless_privileged = |paths: &[&str]| match privileged {

@@ -26,7 +26,7 @@ pub(super) fn namespaces(engine: &Engine, record: &Record) -> Result<Vec<Namespa
         }
     }
     if matches!(record.options.network, NetworkMode::UserMode(_)) {
-        let path = Some(crate::net::namespace_file(engine, &record.id));
+        let path = Some(crate::net::namespace_file(engine.root(), &record.id));
         namespaces.retain(|namespace: &Namespace| namespace.kind != NamespaceKind::Network);
         namespaces.push(Namespace { kind: NamespaceKind::Network, path });
     }

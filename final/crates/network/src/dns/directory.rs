@@ -145,7 +145,7 @@ mod tests {
         directory.link("Store", "db");
         let question = message::read(&ask("store", A)).unwrap();
         assert!(directory.answer(&question).is_none());
-        let address = leases.take(&pool("10.0.0.0/24"), &holder('a', &["db"])).unwrap();
+        let address = leases.allocate(&pool("10.0.0.0/24"), &holder('a', &["db"])).unwrap();
         assert_eq!(directory.answer(&question).unwrap().1, [Record::Address(address)]);
     }
 
@@ -166,9 +166,9 @@ mod tests {
             directory.answer(&question).map(|(_, records)| records)
         };
         assert_eq!(look("db", A), None);
-        let one = leases.take(&four, &holder('a', &["Db", "store"])).unwrap();
-        let two = leases.take(&four, &holder('b', &["db2", "store"])).unwrap();
-        let three = leases.take(&six, &holder('b', &["db2", "store"])).unwrap();
+        let one = leases.allocate(&four, &holder('a', &["Db", "store"])).unwrap();
+        let two = leases.allocate(&four, &holder('b', &["db2", "store"])).unwrap();
+        let three = leases.allocate(&six, &holder('b', &["db2", "store"])).unwrap();
         for name in ["db", "DB", "db.backend", "aaaaaaaaaaaa"] {
             assert_eq!(look(name, A), Some(vec![Record::Address(one)]), "{name}");
         }

@@ -284,7 +284,7 @@ mod tests {
         let leases = Leases::open(dir.path(), "net").unwrap();
         let process = ProcessId::of_self().unwrap();
         let holder = Holder { container: "c".repeat(64), names: vec!["db".into()], process };
-        leases.take(&pool, &holder).unwrap();
+        leases.allocate(&pool, &holder).unwrap();
         let mut directory = Directory::default();
         directory.add("net", &[pool], leases);
         let resolver = Resolver::open(directory, servers).unwrap();

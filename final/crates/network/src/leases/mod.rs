@@ -61,8 +61,9 @@ pub struct Leases {
 #[serde(rename_all = "lowercase")]
 enum Record {
     Held(Holder),
-    /// By whoever is at the other end of this link.
-    Wired(String),
+    /// In use by an existing link: a container is at its other end, but nothing else is known of it.
+    #[serde(rename = "wired")]
+    InUseByLink(String),
     /// In seconds of `CLOCK_BOOTTIME`: no correction of the clock turns it back.
     Released(u64),
     /// The file is damaged. A container may have the address, so no other one gets it.
@@ -84,7 +85,7 @@ enum State {
     Free,
     Resting { since: u64 },
     Held(Holder),
-    Wired { link: String },
+    InUseByLink { link: String },
     Unknown,
 }
 
@@ -108,12 +109,12 @@ impl Leases {
     }
 
     /// Learns who has an address and by which link, before the first one is given.
-    pub fn learn(&self, wired: impl Iterator<Item = (IpAddr, String)>) -> Result<()> {
+    pub fn adopt(&self, wired: impl Iterator<Item = (IpAddr, String)>) -> Result<()> {
         let _lock = self.lock()?;
         let now = now();
         for (address, link) in wired {
             if let State::Free = self.state(address, now)? {
-                self.write(address, &Record::Wired(link))?;
+                self.write(address, &Record::InUseByLink(link))?;
             }
         }
         // Others may have been quicker.
@@ -122,19 +123,19 @@ impl Leases {
     }
 
     /// Gives a free address of the pool's range.
-    pub fn take(&self, pool: &Pool, holder: &Holder) -> Result<IpAddr> {
-        self.take_at(pool, holder, now())
+    pub fn allocate(&self, pool: &Pool, holder: &Holder) -> Result<IpAddr> {
+        self.allocate_at(pool, holder, now())
     }
 
     /// Gives exactly this address. Who has it already keeps it.
-    pub fn take_address(&self, pool: &Pool, address: IpAddr, holder: &Holder) -> Result<()> {
+    pub fn allocate_address(&self, pool: &Pool, address: IpAddr, holder: &Holder) -> Result<()> {
         pool.check(address)?;
         let _lock = self.lock()?;
         match self.state(address, now())? {
             State::Held(other) if other.container != holder.container => {
                 Err(Error::AddressTaken { address, container: other.container })
             }
-            State::Wired { link } => {
+            State::InUseByLink { link } => {
                 Err(Error::AddressTaken { address, container: format!("at the other end of {link}") })
             }
             State::Unknown => {
@@ -212,7 +213,7 @@ impl Leases {
         self.sweep(now())
     }
 
-    fn take_at(&self, pool: &Pool, holder: &Holder, now: u64) -> Result<IpAddr> {
+    fn allocate_at(&self, pool: &Pool, holder: &Holder, now: u64) -> Result<IpAddr> {
         let _lock = self.lock()?;
         let mut last = self.last()?;
         let previous = if pool.subnet().is_ipv6() { last.v6 } else { last.v4 };
@@ -232,7 +233,7 @@ impl Leases {
                 State::Resting { since } if rested.is_none_or(|(longest, _)| since < longest) => {
                     rested = Some((since, address));
                 }
-                State::Resting { .. } | State::Held(_) | State::Wired { .. } | State::Unknown => {}
+                State::Resting { .. } | State::Held(_) | State::InUseByLink { .. } | State::Unknown => {}
             }
         }
         let none_left = || Error::NoAddressLeft { pool: pool.range().to_string() };
@@ -275,8 +276,8 @@ impl Leases {
             Some(Record::Released(since)) if since > now || now - since >= REST => Ok(State::Free),
             Some(Record::Released(since)) => Ok(State::Resting { since }),
             Some(Record::Held(holder)) if holder.process.is_alive() => Ok(State::Held(holder)),
-            Some(Record::Wired(link)) if is_there(&link) => Ok(State::Wired { link }),
-            Some(Record::Held(_) | Record::Wired(_)) => {
+            Some(Record::InUseByLink(link)) if is_there(&link) => Ok(State::InUseByLink { link }),
+            Some(Record::Held(_) | Record::InUseByLink(_)) => {
                 self.write(address, &Record::Released(now))?;
                 Ok(State::Resting { since: now })
             }

@@ -27,7 +27,7 @@ pub struct ElementStatus {
 
 impl Table {
     /// What the sets should say of a container and its network, and whether they do.
-    pub fn look(&self, socket: &mut Socket, endpoint: &Endpoint<'_>) -> Result<Vec<ElementStatus>> {
+    pub fn status(&self, socket: &mut Socket, endpoint: &Endpoint<'_>) -> Result<Vec<ElementStatus>> {
         let wanted =
             endpoint.network.elements().into_iter().chain(endpoint.identity()).chain(endpoint.ports());
         let mut seen = Vec::new();

@@ -168,7 +168,7 @@ impl Table {
 
     /// Takes out containers that have ended, and published nothing. What is `taken` is another's address by now: that it is on
     /// the network stays.
-    pub fn detach_ended(
+    pub fn detach_stale(
         &self,
         socket: &mut Socket,
         endpoints: &[Endpoint<'_>],

@@ -53,7 +53,7 @@ fn name(element: &Element) -> String {
 
 impl Table {
     /// Everything that the sets say of containers; nothing where there is no table.
-    pub fn list(&self, socket: &mut Socket) -> Result<TableContents> {
+    pub fn contents(&self, socket: &mut Socket) -> Result<TableContents> {
         let mut all = |sets: &[&'static Set]| {
             sets.iter().map(|set| Ok((*set, self.elements(socket, set)?))).collect::<Result<_>>()
         };
@@ -63,7 +63,7 @@ impl Table {
     }
 
     /// Removes what was listed of links that are nobody's.
-    pub fn sweep(
+    pub fn remove_unknown(
         &self,
         socket: &mut Socket,
         listed: TableContents,

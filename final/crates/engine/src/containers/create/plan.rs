@@ -75,7 +75,7 @@ impl Engine {
         }
         for option in &mut resolved.networks {
             if option.network != crate::net::DEFAULT {
-                option.network = self.find_network(&option.network)?.name;
+                option.network = crate::net::find(self.root(), &option.network)?.name;
             }
         }
         // On a user-defined network the name itself is stored, and looked up at each DNS query.

@@ -1,43 +1,55 @@
-//! Containers on a LAN of the host's, each with a MAC address of its own ([`links::create_macvlan`]).
+//! The driver `macvlan`: each container has a MAC address of its own on one of the host's links, and so is a host of that
+//! link's LAN ([`links::create_macvlan`]).
 //!
-//! Of such a network nothing is on the host: no bridge, no rules, no cable. The container's link goes with its namespace.
+//! Such a network has nothing on the host: no bridge, no rules, no veth pair. A container's link is made inside its network
+//! namespace and is destroyed with it.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use hull_network::links::{self, MacvlanMode, Namespace, Peer};
 use hull_network::namespace;
 use hull_network::netlink::{Protocol, Socket};
+use hull_storage::root::Root;
 use serde::{Deserialize, Serialize};
 
-use super::parent;
-use crate::engine::Engine;
+use super::{ContainerNamespace, Driver, assign_addresses, parent};
 use crate::error::{Error, Result};
+use crate::net::context::Sockets;
 use crate::net::create::NetworkOptions;
 use crate::net::endpoint::Endpoint;
 use crate::net::record::NetworkRecord;
+use crate::records::find::directories;
 use crate::records::options::NetworkMode;
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
 
-/// What was asked.
+/// The settings of a macvlan network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Macvlan {
-    pub parent: String,
-    pub mode: Mode,
+    parent: String,
+    mode: Mode,
 }
 
-/// How the network's containers see each other.
+/// How the network's containers reach each other; see [`MacvlanMode`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Mode {
+enum Mode {
     Bridge,
     Private,
     Vepa,
 }
 
+/// docker's key of `-o` for the mode.
+const MODE: &str = "macvlan_mode";
+
+/// How long to wait until the kernel has destroyed a network namespace: usually a few hundred milliseconds, longer when
+/// many are destroyed at once.
+const NAMESPACE_TIMEOUT: Duration = Duration::from_secs(10);
+const EADDRINUSE: i32 = nix::libc::EADDRINUSE;
+
 impl Macvlan {
-    pub(in crate::net) fn asked(options: &NetworkOptions) -> Result<Self> {
+    pub(super) fn from_options(options: &NetworkOptions) -> Result<Self> {
         let mode = match options.options.get(MODE).map(String::as_str) {
             None | Some("bridge") => Mode::Bridge,
             Some("private") => Mode::Private,
@@ -49,20 +61,15 @@ impl Macvlan {
                 });
             }
         };
-        Ok(Self { parent: parent::asked(options, "macvlan")?, mode })
+        Ok(Self { parent: parent::from_options(options, "macvlan")?, mode })
     }
 
-    /// Before the network is made.
-    pub(in crate::net) fn check_on_host(&self, network: &NetworkRecord, route: &mut Socket) -> Result<()> {
-        let parent = self.ready(route)?;
-        self.mtu(network, parent, route).map(drop)
-    }
-
-    /// The index of the parent, on which another link can be made.
-    pub(in crate::net) fn ready(&self, route: &mut Socket) -> Result<u32> {
+    /// The index of the parent, if macvlans can be made on it.
+    fn find_parent(&self, route: &mut Socket) -> Result<u32> {
         let parent = parent::find(&self.parent, route)?;
         match parent.master {
-            // Its frames go to the bridge: the kernel lets a link have one such receiver (EBUSY).
+            // A link has one receive handler at most, and a bridge's port has the bridge's (EBUSY; the kernel's
+            // netdev_rx_handler_register).
             Some(_) => Err(Error::Parent {
                 link: self.parent.clone(),
                 why: "it is a port of a bridge".into(),
@@ -72,29 +79,7 @@ impl Macvlan {
         }
     }
 
-    /// Makes the container's link, inside.
-    pub(in crate::net) fn attach(
-        &self,
-        endpoint: &Endpoint,
-        parent: u32,
-        inside: &OwnedFd,
-        route: &mut Socket,
-    ) -> Result<()> {
-        let mtu = self.mtu(&endpoint.network, parent, route)?;
-        let peer = Peer {
-            name: &endpoint.interface,
-            mac: Some(endpoint.mac),
-            namespace: Namespace::Fd(inside.as_fd()),
-        };
-        let mode = match self.mode {
-            Mode::Bridge => MacvlanMode::Bridge,
-            Mode::Private => MacvlanMode::Private,
-            Mode::Vepa => MacvlanMode::Vepa,
-        };
-        Ok(links::create_macvlan(route, parent, mode, mtu, &peer)?)
-    }
-
-    /// At most the parent's.
+    /// The network's MTU, which is the parent's at most.
     fn mtu(&self, network: &NetworkRecord, parent: u32, route: &mut Socket) -> Result<u32> {
         let limit = links::find_by_index(route, parent)?.map_or(u32::MAX, |parent| parent.mtu);
         match network.mtu {
@@ -107,10 +92,89 @@ impl Macvlan {
     }
 }
 
-/// Brings the container's link up. A parent has each MAC address once, and that of a container that has just ended, and
-/// is started again, is still its dying namespace's, which the kernel clears in the background.
-pub(in crate::net) fn set_up(endpoint: &Endpoint, link: u32, inner: &mut Socket) -> Result<()> {
-    let deadline = Instant::now() + DYING;
+impl Driver for Macvlan {
+    fn name(&self) -> &'static str {
+        "macvlan"
+    }
+
+    fn options(&self) -> Vec<&'static str> {
+        vec!["mtu", parent::OPTION, MODE]
+    }
+
+    fn is_on_lan(&self) -> bool {
+        true
+    }
+
+    fn has_bridge(&self) -> bool {
+        false
+    }
+
+    fn parent(&self) -> Option<&str> {
+        Some(&self.parent)
+    }
+
+    fn validate(&self, network: &NetworkRecord, _: &[NetworkRecord], route: &mut Socket) -> Result<()> {
+        let parent = self.find_parent(route)?;
+        self.mtu(network, parent, route).map(drop)
+    }
+
+    fn find(&self, _: &NetworkRecord, route: &mut Socket) -> Result<Option<u32>> {
+        self.find_parent(route).map(Some)
+    }
+
+    /// Nothing has to be made: the parent is the administrator's.
+    fn setup(&self, _: &Root, _: &NetworkRecord, sockets: &mut Sockets) -> Result<u32> {
+        self.find_parent(&mut sockets.route)
+    }
+
+    fn teardown(&self, _: &Root, _: &NetworkRecord, _: &mut Sockets) -> Result<()> {
+        Ok(())
+    }
+
+    fn attach(
+        &self,
+        endpoint: &Endpoint,
+        link: u32,
+        container: &mut ContainerNamespace<'_>,
+        host: &mut Socket,
+    ) -> Result<()> {
+        let mtu = self.mtu(&endpoint.network, link, host)?;
+        let peer = Peer {
+            name: &endpoint.interface,
+            mac: Some(endpoint.mac),
+            namespace: Namespace::Fd(container.fd.as_fd()),
+        };
+        let mode = match self.mode {
+            Mode::Bridge => MacvlanMode::Bridge,
+            Mode::Private => MacvlanMode::Private,
+            Mode::Vepa => MacvlanMode::Vepa,
+        };
+        links::create_macvlan(host, link, mode, mtu, &peer)?;
+        let interface = assign_addresses(endpoint, &mut container.route)?;
+        set_up(endpoint, interface, &mut container.route)?;
+        Ok(links::await_operational(&mut container.route, &endpoint.interface)?)
+    }
+
+    /// The host has no handle on the link, so this enters the namespaces of the processes that may have it.
+    fn detach(&self, root: &Root, id: &str, endpoint: &Endpoint, _: &mut Socket) -> Result<()> {
+        for pid in processes_in_namespace(root, id)? {
+            // A process that has died in the meantime keeps no namespace.
+            let Ok(inside) = namespace::of_process(pid) else { continue };
+            let mut inner = Socket::inside(inside.as_fd(), Protocol::Route)?;
+            let ours = links::find(&mut inner, &endpoint.interface)?
+                .filter(|link| link.kind.as_deref() == Some("macvlan") && link.mac == Some(endpoint.mac));
+            if let Some(link) = ours {
+                links::delete(&mut inner, link.index)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Brings the container's link up. The kernel refuses a MAC address that another macvlan of the parent has. If the
+/// container was restarted, that is its previous link, whose namespace the kernel destroys in the background: wait for it.
+fn set_up(endpoint: &Endpoint, link: u32, inner: &mut Socket) -> Result<()> {
+    let deadline = Instant::now() + NAMESPACE_TIMEOUT;
     loop {
         match links::set_up(inner, link) {
             Err(error) if error.errno() == Some(EADDRINUSE) && Instant::now() < deadline => {
@@ -127,37 +191,15 @@ pub(in crate::net) fn set_up(endpoint: &Endpoint, link: u32, inner: &mut Socket)
     }
 }
 
-/// A namespace takes a few hundred milliseconds at most to be cleared, unless many die at once.
-const DYING: Duration = Duration::from_secs(10);
-const EADDRINUSE: i32 = nix::libc::EADDRINUSE;
-
-pub(in crate::net) const MODE: &str = "macvlan_mode";
-
-/// Deletes a container's link where its namespace outlives it, or is to go on without it. The host has no handle on it,
-/// so it takes somebody who is inside.
-pub(in crate::net) fn detach(engine: &Engine, id: &str, endpoint: &Endpoint) -> Result<()> {
-    for pid in inhabitants(engine, id)? {
-        // Who has died meanwhile holds no namespace.
-        let Ok(inside) = namespace::of_process(pid) else { continue };
-        let mut inner = Socket::inside(inside.as_fd(), Protocol::Route)?;
-        let ours = links::find(&mut inner, &endpoint.interface)?
-            .filter(|link| link.kind.as_deref() == Some("macvlan") && link.mac == Some(endpoint.mac));
-        if let Some(link) = ours {
-            links::delete(&mut inner, link.index)?;
-        }
-    }
-    Ok(())
-}
-
-/// A process of the container, and of each one that shares its network namespace.
-fn inhabitants(engine: &Engine, id: &str) -> Result<Vec<i32>> {
+/// A process of the container, and one of each container that shares its network namespace.
+fn processes_in_namespace(root: &Root, id: &str) -> Result<Vec<i32>> {
     let mut pids = Vec::new();
-    for other in engine.ids()? {
-        // One that is being removed is in nobody's.
-        let Ok(record) = Record::load(engine.root(), &other) else { continue };
-        let shares = matches!(&record.options.network, NetworkMode::Container(whose) if whose == id);
+    for other in directories(&root.containers_dir())? {
+        // A container that is being removed has no process.
+        let Ok(record) = Record::load(root, &other) else { continue };
+        let shares = matches!(&record.options.network, NetworkMode::Container(owner) if owner == id);
         if other == id || shares {
-            pids.extend(Snapshot::take(engine.root(), &other)?.init_pid());
+            pids.extend(Snapshot::take(root, &other)?.init_pid());
         }
     }
     Ok(pids)

@@ -1,109 +1,172 @@
-//! What a network's containers are plugged into.
+//! Drivers: how a network connects its containers.
 //!
 //! ```text
-//! bridge                  a switch of the host's own: hull0, hl-…                      bridge
-//! bridge with a parent    the same, with a link of the host's for one more port        parent
-//! macvlan                 no switch: each container is on the parent's wire itself     macvlan
-//! vxlan                   a switch on each of several hosts, joined by a tunnel        vxlan
+//! bridge                  a bridge on the host: hull0, hl-…                              bridge
+//! bridge with a parent    the same, and one of the host's links is a port of it          lan
+//! macvlan                 no bridge: each container has a MAC address on a host's link   macvlan
+//! vxlan                   a bridge on each of several hosts, connected by tunnels        vxlan
+//! pasta, slirp4netns      no network on the host: a program in user space                user_mode
 //! ```
+//!
+//! The verbs and the monitor know networks by the trait [`Driver`] alone. The drivers that have a bridge share its
+//! implementation ([`host_bridge`]) and their containers' veth pairs ([`veth`]).
+//!
+//! [`user_mode`] does not implement the trait, because an unprivileged user can have no network that two containers
+//! share: there is nothing to record, and each container has a process of its own.
 
-pub(in crate::net) mod bridge;
-pub(in crate::net) mod macvlan;
-pub(in crate::net) mod parent;
-pub(in crate::net) mod user_mode;
-pub(in crate::net) mod vxlan;
+mod bridge;
+mod host_bridge;
+mod lan;
+mod macvlan;
+mod parent;
+pub(crate) mod user_mode;
+mod veth;
+mod vxlan;
+
+use std::os::fd::OwnedFd;
 
 use hull_network::netlink::Socket;
+use hull_network::nftables::Tunnel;
+use hull_network::subnet::Subnet;
+use hull_network::{addresses, links};
+use hull_storage::root::Root;
 use serde::{Deserialize, Serialize};
 
+use self::bridge::Bridge;
+use self::lan::Lan;
 use self::macvlan::Macvlan;
+pub(super) use self::veth::{allow_published_ports, delete_if_present};
 use self::vxlan::Vxlan;
+use super::context::Sockets;
+use super::create::NetworkOptions;
+use super::endpoint::Endpoint;
+use super::record::NetworkRecord;
 use crate::error::{Error, Result};
-use crate::net::create::NetworkOptions;
-use crate::net::record::NetworkRecord;
 
+/// A network's driver. The methods from `validate` to `teardown` are about the network, `attach` and `detach` about one
+/// container on it.
+pub(super) trait Driver {
+    /// docker's name for it.
+    fn name(&self) -> &'static str;
+
+    /// The keys that `-o` accepts, without docker's prefixes `com.docker.network.` and `driver.`.
+    fn options(&self) -> Vec<&'static str>;
+
+    /// Whether containers are hosts of a LAN, beside this host and not behind it. Then the addresses are the LAN's, the
+    /// gateway is its router, and this host translates and publishes nothing.
+    fn is_on_lan(&self) -> bool {
+        false
+    }
+
+    /// Whether others assign addresses in the same subnet. Then hull cannot choose it, and the user has to name it.
+    fn shares_subnet(&self) -> bool {
+        true
+    }
+
+    /// Whether the network has a bridge on this host, with a veth pair for each container.
+    fn has_bridge(&self) -> bool {
+        true
+    }
+
+    /// The host's link that the network shares, if it does.
+    fn parent(&self) -> Option<&str> {
+        None
+    }
+
+    /// The VXLAN that connects the network with the same network on other hosts, if there is one.
+    fn tunnel(&self) -> Option<Tunnel<'_>> {
+        None
+    }
+
+    /// Checks the subnets that the user has named, before anything is chosen.
+    fn validate_subnets(&self, _: &NetworkOptions, _: &[Subnet]) -> Result<()> {
+        Ok(())
+    }
+
+    /// Checks that the host has what the network needs, before the network is recorded.
+    fn validate(&self, network: &NetworkRecord, others: &[NetworkRecord], route: &mut Socket) -> Result<()>;
+
+    /// The index of the link that containers are attached to; `None` while the network's part on the host is missing or
+    /// incomplete.
+    fn find(&self, network: &NetworkRecord, route: &mut Socket) -> Result<Option<u32>>;
+
+    /// Makes the network's part on the host, under the network's exclusive lock. What a killed command has left incomplete
+    /// is completed. Returns the index of the link that containers are attached to.
+    fn setup(&self, root: &Root, network: &NetworkRecord, sockets: &mut Sockets) -> Result<u32>;
+
+    /// Removes the network's part from the host. What is missing already is no error.
+    fn teardown(&self, root: &Root, network: &NetworkRecord, sockets: &mut Sockets) -> Result<()>;
+
+    /// Makes the container's interface, with its addresses, and returns when it carries packets. `link` is what
+    /// [`Self::find`] or [`Self::setup`] returned.
+    fn attach(
+        &self,
+        endpoint: &Endpoint,
+        link: u32,
+        container: &mut ContainerNamespace<'_>,
+        host: &mut Socket,
+    ) -> Result<()>;
+
+    /// Deletes the interface of a container whose network namespace stays. `id` is the container's.
+    fn detach(&self, root: &Root, id: &str, endpoint: &Endpoint, host: &mut Socket) -> Result<()>;
+}
+
+/// A container's network namespace, and an rtnetlink socket in it.
+pub(super) struct ContainerNamespace<'a> {
+    pub fd: &'a OwnedFd,
+    pub route: Socket,
+}
+
+/// A driver with its own settings, as recorded.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Driver {
+pub enum DriverConfig {
     #[default]
     Bridge,
-    Lan {
-        parent: String,
-    },
+    Lan(Lan),
     Macvlan(Macvlan),
     Vxlan(Vxlan),
 }
 
-const OF_BRIDGE: [&str; 5] =
-    ["mtu", "bridge.name", "bridge.enable_icc", "bridge.enable_ip_masquerade", "bridge.host_binding_ipv4"];
-
-impl Driver {
-    pub(in crate::net) fn chosen(options: &NetworkOptions) -> Result<Self> {
+impl DriverConfig {
+    /// The driver that the user has named, with the settings from its options.
+    pub(super) fn from_options(options: &NetworkOptions) -> Result<Self> {
         match options.driver.as_deref() {
             None | Some("bridge") if options.options.contains_key(parent::OPTION) => {
-                Ok(Self::Lan { parent: parent::asked(options, "bridge")? })
+                Ok(Self::Lan(Lan::from_options(options)?))
             }
             None | Some("bridge") => Ok(Self::Bridge),
-            Some("macvlan") => Ok(Self::Macvlan(Macvlan::asked(options)?)),
-            Some("vxlan") => Ok(Self::Vxlan(Vxlan::asked(options)?)),
+            Some("macvlan") => Ok(Self::Macvlan(Macvlan::from_options(options)?)),
+            Some("vxlan") => Ok(Self::Vxlan(Vxlan::from_options(options)?)),
             Some(other) => Err(Error::NoSuchDriver(other.to_owned())),
         }
     }
 
-    pub fn name(&self) -> &'static str {
+    pub(super) fn as_driver(&self) -> &dyn Driver {
         match self {
-            Self::Bridge | Self::Lan { .. } => "bridge",
-            Self::Macvlan(_) => "macvlan",
-            Self::Vxlan(_) => "vxlan",
+            Self::Bridge => &Bridge,
+            Self::Lan(lan) => lan,
+            Self::Macvlan(macvlan) => macvlan,
+            Self::Vxlan(vxlan) => vxlan,
         }
-    }
-
-    /// What `-o` takes, without docker's `com.docker.network.` and `driver.` before it.
-    pub(in crate::net) fn options(&self) -> Vec<&'static str> {
-        match self {
-            Self::Bridge => OF_BRIDGE.to_vec(),
-            Self::Lan { .. } => vec!["mtu", "bridge.name", parent::OPTION],
-            Self::Macvlan(_) => vec!["mtu", parent::OPTION, macvlan::MODE],
-            Self::Vxlan(_) => {
-                // Containers on other hosts are behind one port of the bridge: to tell them apart is not in its power.
-                let of_bridge = OF_BRIDGE.into_iter().filter(|option| *option != "bridge.enable_icc");
-                of_bridge.chain(vxlan::OPTIONS).collect()
-            }
-        }
-    }
-
-    /// That the host has what it needs, before the network is written down.
-    pub(in crate::net) fn check_on_host(
-        &self,
-        network: &NetworkRecord,
-        others: &[NetworkRecord],
-        route: &mut Socket,
-    ) -> Result<()> {
-        match self {
-            Self::Bridge => Ok(()),
-            Self::Lan { parent } => parent::check_on_host(parent, network, others, route),
-            Self::Macvlan(macvlan) => macvlan.check_on_host(network, route),
-            Self::Vxlan(vxlan) => vxlan.check_on_host(network, others, route),
-        }
-    }
-
-    /// The containers are machines of a LAN, beside the host and not behind it: the addresses are the LAN's, with its
-    /// router for a gateway, and the host translates nothing.
-    pub(in crate::net) fn is_on_lan(&self) -> bool {
-        matches!(self, Self::Lan { .. } | Self::Macvlan(_))
-    }
-
-    /// Others give addresses from the same subnet, so that it cannot be hull who chooses it.
-    pub(in crate::net) fn shares_subnet(&self) -> bool {
-        !matches!(self, Self::Bridge)
-    }
-
-    pub(in crate::net) fn has_bridge(&self) -> bool {
-        !matches!(self, Self::Macvlan(_))
     }
 }
 
-/// What to take for a driver that hull does not have.
+/// The name of a network's VXLAN link on this host. It contains the network's id, because the user may name the bridge.
+pub(super) fn tunnel_link(network: &NetworkRecord) -> String {
+    format!("hx-{}", network.id.get(..12).unwrap_or(&network.id))
+}
+
+/// Assigns the endpoint's addresses to the container's interface, which is still down. Returns the interface's index.
+fn assign_addresses(endpoint: &Endpoint, container: &mut Socket) -> Result<u32> {
+    let link = links::get(container, &endpoint.interface)?.index;
+    for (ip, pool) in endpoint.with_pools() {
+        addresses::add(container, addresses::Address { link, ip, prefix: pool.subnet().prefix() })?;
+    }
+    Ok(link)
+}
+
+/// The hint for a driver that hull does not have.
 pub(crate) fn driver_hint(driver: &str) -> &'static str {
     match driver {
         "ipvlan" => {

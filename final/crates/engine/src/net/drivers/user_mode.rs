@@ -1,13 +1,15 @@
-//! The network of an ordinary user's container. Nobody but root lays a cable into the host's network, so a program of the
-//! user's stands between the two: inside it is a cable's other end (tap), outside it opens a socket for each connection,
-//! as any program does, and listens on the published ports.
+//! User-mode networks, for an unprivileged user's containers: slirp4netns or pasta.
+//!
+//! Creating a veth pair in the host's network namespace takes CAP_NET_ADMIN there, so a program of the user's stands
+//! between the container and the host. Inside the container's network namespace it has a tap device; on the host it opens a
+//! socket for each connection, as any program may, and listens on the published ports.
 //!
 //! ```text
 //! monitor ──▶ pasta or slirp4netns ──▶ eth0 in the container, found by a bind mount of its network namespace
 //! ```
 //!
-//! These are the only programs that hull runs for a network. The process is the monitor's child, and dies with it whatever
-//! the monitor dies of (`PR_SET_PDEATHSIG`).
+//! These are the only programs that hull runs for a network. The process is the monitor's child. It dies with the monitor,
+//! whatever kills that (`PR_SET_PDEATHSIG`, prctl(2)).
 
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr};
@@ -20,6 +22,7 @@ use std::time::{Duration, Instant};
 use hull_network::netlink::{Protocol, Socket};
 use hull_network::ports::Transport;
 use hull_network::{addresses, routes};
+use hull_storage::root::Root;
 use hull_sys::net::with_socket_address;
 use hull_sys::process::{self, Fork};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -28,45 +31,45 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use serde_json::json;
 
-use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
-use crate::net::inspect::PublishedPort;
+use crate::net::publish::PublishedPort;
 use crate::records::options::UserModeNetwork;
 use crate::rootless::is_installed;
 
-/// How long such a program may take to begin; some 20 ms are usual.
+/// How long the program may take until the network is ready. It usually takes 20 ms.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Files of the run directory: the namespace, what the program writes when it is ready, its words, and slirp4netns's ear.
+/// Files of the container's run directory: the mount of its network namespace, the file that the program writes to when
+/// the network is ready, the program's messages, and slirp4netns's control socket.
 const NETNS: &str = "netns";
 const READY: &str = "network.ready";
 const LOG: &str = "network.log";
 const API: &str = "slirp.sock";
 
-/// A running one, for the namespace that it has made. It ends with this.
+/// A running program with the network namespace that it serves. Dropping it ends the program.
 pub(in crate::net) struct UserModeProcess {
     program: UserModeNetwork,
     process: OwnedFd,
     directory: PathBuf,
-    /// Until the container is in it.
-    namespace: Option<Mounted>,
+    /// The namespace's mount, until the container is in the namespace.
+    namespace: Option<NamespaceMount>,
 }
 
 impl Drop for UserModeProcess {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // Sending the signal fails if the program has ended by itself.
         let _ = process::pidfd_send_signal(self.process.as_fd(), libc::SIGKILL);
         let _ = process::reap(self.process.as_fd());
     }
 }
 
-/// Where a container that is being started finds its network namespace.
-pub(crate) fn namespace_file(engine: &Engine, id: &str) -> PathBuf {
-    engine.root().container_run_dir(id).join(NETNS)
+/// The file by which a container that is being started enters its network namespace.
+pub(crate) fn namespace_file(root: &Root, id: &str) -> PathBuf {
+    root.container_run_dir(id).join(NETNS)
 }
 
-/// Who answers inside for the resolvers of the host's that only the host reaches: slirp4netns(1) and, by an option,
-/// pasta(1) ask them for the container.
+/// The address inside the container at which the program forwards DNS queries to the host's servers. It is needed for
+/// servers that only the host reaches, such as those on its loopback. slirp4netns(1) has a fixed one; pasta(1) is given one.
 pub(crate) fn resolver(program: UserModeNetwork) -> Ipv4Addr {
     match program {
         UserModeNetwork::Pasta => PASTA_RESOLVER,
@@ -74,10 +77,11 @@ pub(crate) fn resolver(program: UserModeNetwork) -> Ipv4Addr {
     }
 }
 
-/// Of the addresses that are nobody's beyond the link (RFC 3927).
+/// A link-local address (RFC 3927): no other host can have it as its routed address.
 const PASTA_RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
 
-/// The container's address: slirp4netns(1) has one for everybody, and pasta(1) gives the host's by which packets go out.
+/// The container's address. slirp4netns(1) gives each container the same one; pasta(1) gives it the address of the host's
+/// link with the default route.
 pub(crate) fn address(program: UserModeNetwork) -> Result<Option<IpAddr>> {
     if program == UserModeNetwork::Slirp4netns {
         return Ok(Some(Ipv4Addr::new(10, 0, 2, 100).into()));
@@ -88,17 +92,18 @@ pub(crate) fn address(program: UserModeNetwork) -> Result<Option<IpAddr>> {
     Ok(all.find(IpAddr::is_ipv4))
 }
 
-/// What carries an ordinary user's packets on this machine, or why nothing does.
-pub(crate) fn usual() -> Result<UserModeNetwork, String> {
+/// The program for an unprivileged user who names none, or why this machine has none that works.
+pub(crate) fn default_program() -> Result<UserModeNetwork, String> {
     if let Err(error) = File::options().read(true).write(true).open("/dev/net/tun") {
         return Err(format!("/dev/net/tun cannot be opened: {error}"));
     }
-    // pasta is faster, but Debian 12's answers a server's first segment only together with its client's first words: where
-    // the server speaks first, as ssh's or mysql's does, both wait. And it takes its addresses from the host's way out.
-    let has_way_out = Socket::open(Protocol::Route)
+    // pasta is faster. But Debian 12's holds a server's first segment back until the client has sent something: with
+    // protocols in which the server speaks first, such as ssh's and mysql's, both sides wait. pasta also needs a default
+    // route on the host, from which it takes the container's addresses.
+    let default_link = Socket::open(Protocol::Route)
         .map_err(Into::into)
         .and_then(|mut route| routes::default_link(&mut route));
-    match has_way_out {
+    match default_link {
         _ if is_installed(UserModeNetwork::Slirp4netns.name()) => Ok(UserModeNetwork::Slirp4netns),
         Ok(Some(_)) if is_installed(UserModeNetwork::Pasta.name()) => Ok(UserModeNetwork::Pasta),
         _ if is_installed(UserModeNetwork::Pasta.name()) => {
@@ -108,14 +113,29 @@ pub(crate) fn usual() -> Result<UserModeNetwork, String> {
     }
 }
 
-/// Makes a network namespace, and has the program begin with it. `directory` is the container's run directory.
-pub(in crate::net) fn start(
+/// Checks that the program can publish these ports.
+pub(in crate::net) fn validate(program: UserModeNetwork, ports: &[PublishedPort]) -> Result<()> {
+    let can_publish = |port: &&PublishedPort| match program {
+        UserModeNetwork::Pasta => port.container.transport != Transport::Sctp,
+        UserModeNetwork::Slirp4netns => port.container.transport != Transport::Sctp && port.host.is_ipv4(),
+    };
+    match ports.iter().find(|port| !can_publish(port)) {
+        None => Ok(()),
+        Some(port) => Err(Error::Invalid {
+            what: format!("port mapping {} to {}", port.host, port.container),
+            why: format!("{} cannot publish it", program.name()),
+        }),
+    }
+}
+
+/// Makes a network namespace and starts the program for it. `directory` is the container's run directory.
+pub(in crate::net) fn setup(
     program: UserModeNetwork,
     directory: &Path,
     ports: &[PublishedPort],
 ) -> Result<UserModeProcess> {
-    check(program, ports)?;
-    let namespace = Mounted::make(&directory.join(NETNS))?;
+    validate(program, ports)?;
+    let namespace = NamespaceMount::make(&directory.join(NETNS))?;
     let _ = std::fs::remove_file(directory.join(API));
     let open = |name: &str| {
         let path = directory.join(name);
@@ -126,33 +146,19 @@ pub(in crate::net) fn start(
     command.current_dir(directory).stdin(Stdio::null()).stdout(ready).stderr(log);
     match program {
         UserModeNetwork::Pasta => command.args(pasta_arguments(ports)),
-        UserModeNetwork::Slirp4netns => command.args([
-            "--configure",
-            "--mtu=65520",
-            // The host's loopback is the host's.
-            "--disable-host-loopback",
-            // What the container sends is parsed there: by a process that sees no files and may make few calls.
-            "--enable-sandbox",
-            "--enable-seccomp",
-            "--netns-type=path",
-            "--api-socket",
-            API,
-            "--ready-fd=1",
-            "./netns",
-            "eth0",
-        ]),
+        UserModeNetwork::Slirp4netns => command.args(SLIRP4NETNS_ARGUMENTS),
     };
     let process = spawn(command)?;
     Ok(UserModeProcess { program, process, directory: directory.to_owned(), namespace: Some(namespace) })
 }
 
 impl UserModeProcess {
-    /// Waits until the container's network is there and the ports are listened on.
+    /// Waits until the container's network is configured and the published ports are listened on.
     pub(in crate::net) fn await_ready(&self, ports: &[PublishedPort]) -> Result<()> {
         let ready = || std::fs::metadata(self.directory.join(READY)).is_ok_and(|file| file.len() > 0);
         let deadline = Instant::now() + TIMEOUT;
         while !ready() {
-            self.wait_a_moment(deadline)?;
+            self.wait_a_millisecond(deadline)?;
         }
         match self.program {
             UserModeNetwork::Pasta => Ok(()),
@@ -160,48 +166,66 @@ impl UserModeProcess {
         }
     }
 
-    /// Unless it has ended or takes too long, which is an error with its last words.
-    fn wait_a_moment(&self, deadline: Instant) -> Result<()> {
+    /// Fails, with the program's last message, if the program has ended or the deadline has passed.
+    fn wait_a_millisecond(&self, deadline: Instant) -> Result<()> {
         let ended =
             hull_sys::wait::until_readable(&self.process, Some(Duration::from_millis(1))).unwrap_or(false);
         if !ended && Instant::now() < deadline {
             return Ok(());
         }
-        let words = std::fs::read_to_string(self.directory.join(LOG)).unwrap_or_default();
-        // pasta complains that a sandbox has no syslog before it comes to the point.
-        let why = words.lines().rfind(|line| !line.contains("syslog")).unwrap_or("it has ended");
+        let messages = std::fs::read_to_string(self.directory.join(LOG)).unwrap_or_default();
+        // pasta's last message may be that it cannot reach syslog from its sandbox.
+        let why = messages.lines().rfind(|line| !line.contains("syslog")).unwrap_or("it has ended");
         let what = format!("cannot start {}", self.program.name());
         Err(Error::UserMode { what, why: why.trim().to_owned() })
     }
 
-    /// slirp4netns(1), "API socket". It says that it is ready, shuts itself in, and only then listens.
+    /// Has slirp4netns listen on a port (slirp4netns(1), "API socket"). The program reports that it is ready before it
+    /// listens on its control socket, so connecting is retried.
     fn add_port(&self, port: &PublishedPort, deadline: Instant) -> Result<()> {
         let answer = loop {
-            match ask_for_port(&self.directory.join(API), port) {
-                Err(Errno::NOENT | Errno::CONNREFUSED) => self.wait_a_moment(deadline)?,
-                asked => break asked,
+            match request_port(&self.directory.join(API), port) {
+                Err(Errno::NOENT | Errno::CONNREFUSED) => self.wait_a_millisecond(deadline)?,
+                answer => break answer,
             }
         };
         let answer = answer.map_err(std::io::Error::from).context(|| "ask slirp4netns for a port".into())?;
-        match String::from_utf8_lossy(&answer) {
-            text if text.contains("\"error\"") => Err(Error::UserMode {
+        match serde_json::from_slice::<serde_json::Value>(&answer) {
+            Ok(answer) if answer.get("error").is_some() => Err(Error::UserMode {
                 what: format!("cannot publish {} at {}", port.container, port.host),
-                why: text.trim().to_owned(),
+                why: answer.to_string(),
             }),
             _ => Ok(()),
         }
     }
 
-    /// The container is in the namespace, and keeps it. A mount would do so past the container's end.
-    pub(in crate::net) fn let_go(&mut self) {
+    /// Unmounts the network namespace, once the container is in it and keeps it. The mount would keep it past the
+    /// container's end.
+    pub(in crate::net) fn unmount_namespace(&mut self) {
         self.namespace = None;
     }
 }
 
-/// Long names, where there is one.
+const SLIRP4NETNS_ARGUMENTS: [&str; 11] = [
+    "--configure",
+    "--mtu=65520",
+    // What listens on the host's loopback only is not for containers.
+    "--disable-host-loopback",
+    // The program parses what the container sends, so it gets a root without files and a seccomp filter.
+    "--enable-sandbox",
+    "--enable-seccomp",
+    "--netns-type=path",
+    "--api-socket",
+    API,
+    "--ready-fd=1",
+    "./netns",
+    "eth0",
+];
+
+/// Long options only, where pasta has one.
 fn pasta_arguments(ports: &[PublishedPort]) -> Vec<String> {
     let fixed = ["--foreground", "--quiet", "--netns-only", "--config-net", "--ns-ifname", "eth0"];
-    // Neither the host's loopback by way of the gateway, nor its listening ports inside.
+    // The container neither reaches the host's loopback through the gateway's address, nor gets the host's listening ports.
     let closed = ["--no-map-gw", "--tcp-ns", "none", "--udp-ns", "none"];
     let resolver = ["--dns-forward".into(), PASTA_RESOLVER.to_string()];
     let files = ["--no-netns-quit", "--pid", READY, "--netns", "./netns"];
@@ -220,30 +244,16 @@ fn pasta_arguments(ports: &[PublishedPort]) -> Vec<String> {
     arguments
 }
 
-fn check(program: UserModeNetwork, ports: &[PublishedPort]) -> Result<()> {
-    let able = |port: &&PublishedPort| match program {
-        UserModeNetwork::Pasta => port.container.transport != Transport::Sctp,
-        UserModeNetwork::Slirp4netns => port.container.transport != Transport::Sctp && port.host.is_ipv4(),
-    };
-    match ports.iter().find(|port| !able(port)) {
-        None => Ok(()),
-        Some(port) => Err(Error::Invalid {
-            what: format!("port mapping {} to {}", port.host, port.container),
-            why: format!("{} cannot carry it", program.name()),
-        }),
-    }
-}
-
-/// As the monitor's child, to die with it.
+/// Starts the program as a child of the monitor that dies with it.
 fn spawn(mut command: Command) -> Result<OwnedFd> {
     let monitor = rustix::process::getpid();
     match process::fork().map_err(std::io::Error::from).context(|| "fork".into())? {
         Fork::Child => {
             let bound = process::set_parent_death_signal(libc::SIGKILL);
-            // It may have died before it was bound.
+            // If the monitor died before this call, its signal does not come.
             if bound.is_ok() && rustix::process::getppid() == Some(monitor) {
-                // Its stderr is the log already.
                 let error = command.exec();
+                // The monitor reads the reason from the log.
                 let _ = std::fs::write(Path::new("/proc/self/cwd").join(LOG), error.to_string());
             }
             process::exit_now(127)
@@ -255,8 +265,8 @@ fn spawn(mut command: Command) -> Result<OwnedFd> {
     }
 }
 
-/// One request and one answer to a connection.
-fn ask_for_port(socket: &Path, port: &PublishedPort) -> Result<Vec<u8>, Errno> {
+/// Asks slirp4netns to forward a port. Each connection takes one request and gives one answer.
+fn request_port(socket: &Path, port: &PublishedPort) -> Result<Vec<u8>, Errno> {
     let request = json!({ "execute": "add_hostfwd", "arguments": {
         "proto": port.container.transport.name(),
         "host_addr": port.host.ip(),
@@ -274,12 +284,13 @@ fn ask_for_port(socket: &Path, port: &PublishedPort) -> Result<Vec<u8>, Errno> {
     Ok(answer)
 }
 
-/// A network namespace by a name in the file system. Its name below /proc would not do: pasta gives up the capability that
-/// it takes to look there (ptrace(2), "access mode checking") before it looks, and the container's first process hides.
-struct Mounted(PathBuf);
+/// A network namespace that is bind-mounted on a file. A path below /proc would not do: to open it takes a capability
+/// (ptrace(2), "access mode checking") that pasta drops first, and the container's first process is not dumpable.
+struct NamespaceMount(PathBuf);
 
-impl Mounted {
-    /// Makes one. We could not come back from it into the host's, which is not ours: so a child goes.
+impl NamespaceMount {
+    /// Makes a namespace and its mount in a child process, because the monitor could not return to the host's namespace:
+    /// setns(2) takes CAP_SYS_ADMIN in the user namespace that owns it.
     fn make(path: &Path) -> Result<Self> {
         let context = || format!("make a network namespace at {}", path.display());
         File::create(path).context(context)?;
@@ -300,7 +311,7 @@ impl Mounted {
     }
 }
 
-impl Drop for Mounted {
+impl Drop for NamespaceMount {
     fn drop(&mut self) {
         let _ = umount2(&self.0, MntFlags::MNT_DETACH);
         let _ = std::fs::remove_file(&self.0);

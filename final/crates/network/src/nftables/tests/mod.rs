@@ -196,7 +196,7 @@ fn a_tunnel_is_its_number_and_its_peers_and_goes_with_its_network() {
         table.add_network(&mut socket, &far).unwrap();
         assert_eq!(elements("inet", "set", "peers6"), "4790 . 0.0.7.0 . 2001:db8::7");
         let endpoint = Endpoint { network: far.clone(), ..endpoint(&[]) };
-        let seen = table.look(&mut socket, &endpoint).unwrap();
+        let seen = table.status(&mut socket, &endpoint).unwrap();
         let tunnel = seen.iter().find(|seen| seen.set == "tunnels").unwrap();
         assert_eq!((tunnel.element.as_str(), tunnel.present), ("4790 . 7", true));
         table.remove_network(&mut socket, &far).unwrap();
