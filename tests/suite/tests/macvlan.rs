@@ -178,7 +178,7 @@ fn nonsense_makes_no_macvlan_and_starts_no_container() {
     }
     assert_eq!(t.ok(&["network", "ls", "-q", "-f", "driver=macvlan"]).lines().count(), 1);
     for (options, why) in [
-        (&["--ip", HOST][..], "kept for somebody else"),
+        (&["--ip", HOST][..], "in use by a host of the LAN"),
         (&["--ip", NEIGHBOUR], "the gateway"),
         (&["--ip", "10.0.0.9"], "outside the subnet"),
         (&["-p", "80:80"], "where all their ports are open; leave -p out"),

@@ -1,4 +1,4 @@
-//! The addresses of one network: its subnet, the gateway, and what of it is given to containers.
+//! The addresses of one network: its subnet, its gateway, and the range for containers.
 
 use std::net::IpAddr;
 
@@ -9,25 +9,26 @@ use crate::netlink::Socket;
 use crate::routes;
 use crate::subnet::Subnet;
 
-/// A checked set of addresses. One for IPv4, and one more for IPv6 where a network has it.
+/// A checked set of addresses of one family. A network has one for IPv4, and one for IPv6 if it has IPv6.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
     subnet: Subnet,
     gateway: IpAddr,
-    /// What is given to who asks for no address in particular.
+    /// The part of the subnet from which addresses are allocated to containers that request none.
     range: Subnet,
-    /// Somebody else's, of a network that is not hull's alone.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    kept: Vec<IpAddr>,
+    /// Addresses of other hosts, if the subnet is that of a LAN.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "kept")]
+    excluded: Vec<IpAddr>,
 }
 
 impl Pool {
-    /// The gateway is the first address that can be had, of the range where there is one, unless it is said.
+    /// Without a `gateway`, the gateway is the first usable address of the range. Without a `range`, the range is the
+    /// whole subnet.
     pub fn new(subnet: Subnet, gateway: Option<IpAddr>, range: Option<Subnet>) -> Result<Self> {
         let invalid = |why: String| Error::InvalidSubnet { text: subnet.to_string(), why };
-        // The host needs an address, and one container at least.
-        let most = if subnet.is_ipv6() { 126 } else { 30 };
-        if subnet.prefix() > most {
+        // The gateway and one container need an address each, beside the two reserved ones.
+        let longest = if subnet.is_ipv6() { 126 } else { 30 };
+        if subnet.prefix() > longest {
             return Err(invalid("it has no room for a gateway and a container".into()));
         }
         if subnet.prefix() == 0 || subnet.network().is_multicast() || subnet.network().is_loopback() {
@@ -39,14 +40,14 @@ impl Pool {
         }
         let first = || range.address(0).filter(|ip| subnet.reserved(*ip).is_none()).or(range.address(1));
         let gateway = gateway.or_else(first).ok_or_else(|| invalid("it has no first address".into()))?;
-        let pool = Self { subnet, gateway, range, kept: Vec::new() };
+        let pool = Self { subnet, gateway, range, excluded: Vec::new() };
         pool.check_usable(gateway)?;
         Ok(pool)
     }
 
-    /// The same, without addresses that others have. Those that lie elsewhere do not matter.
-    pub fn keeping(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
-        self.kept.extend(addresses.into_iter().filter(|address| self.subnet.contains(*address)));
+    /// The pool without addresses that other hosts have. Addresses outside the subnet are ignored.
+    pub fn excluding(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.excluded.extend(addresses.into_iter().filter(|address| self.subnet.contains(*address)));
         self
     }
 
@@ -62,25 +63,25 @@ impl Pool {
         self.range
     }
 
-    /// Whether a container can have this address.
+    /// Fails if a container cannot have this address.
     pub fn check(&self, address: IpAddr) -> Result<()> {
         self.check_usable(address)?;
         if address == self.gateway {
             return Err(Error::AddressReserved { address, why: "the gateway" });
         }
-        if self.kept.contains(&address) {
-            return Err(Error::AddressReserved { address, why: "kept for somebody else" });
+        if self.excluded.contains(&address) {
+            return Err(Error::AddressReserved { address, why: "in use by a host of the LAN" });
         }
         Ok(())
     }
 
-    /// All that can be given, once around, beginning behind `last`.
+    /// All addresses of the range that a container can have, once around, beginning with the one after `last`.
     pub fn addresses_after(&self, last: Option<IpAddr>) -> impl Iterator<Item = IpAddr> + '_ {
         let start = last.and_then(|last| self.range.offset(last)).map_or(0, |offset| offset.wrapping_add(1));
-        let behind =
+        let after =
             std::iter::successors(Some(start), |n| n.checked_add(1)).map_while(|n| self.range.address(n));
         let before = (0..start).map_while(|n| self.range.address(n));
-        behind.chain(before).filter(|address| self.check(*address).is_ok())
+        after.chain(before).filter(|address| self.check(*address).is_ok())
     }
 
     fn check_usable(&self, address: IpAddr) -> Result<()> {
@@ -94,31 +95,29 @@ impl Pool {
     }
 }
 
-/// A free subnet for a network that asks for none: of these pools, each with the length of a subnet's prefix, or else of
-/// docker's private blocks, the first one that neither overlaps with `taken` nor is reached by the host already, over a
-/// VPN for instance.
+/// Chooses a subnet for a network that names none: the first one that neither overlaps with `taken` nor with a route of the
+/// host, such as a VPN's. It is from `pools`, each with the prefix length of its subnets, or else from docker's private
+/// blocks.
 pub fn choose_subnet(
     socket: &mut Socket,
     taken: &[Subnet],
     pools: &[(Subnet, u8)],
 ) -> Result<Option<Subnet>> {
     let routed: Vec<_> = routes::list(socket)?.into_iter().map(|route| route.destination).collect();
-    let used = |subnet: Subnet| {
+    let is_used = |subnet: Subnet| {
         let routed = routed.iter().filter(|route| route.prefix() > 0);
         routed.chain(taken).any(|other| other.overlaps(subnet))
     };
-    let mut chosen = pools.iter().flat_map(|(base, prefix)| subnets(*base, *prefix));
+    let mut candidates = pools.iter().flat_map(|(base, prefix)| divide(*base, *prefix));
     Ok(match pools {
-        [] => default_subnets().find(|subnet| !used(*subnet)),
-        _ => chosen.find(|subnet| !used(*subnet)),
+        [] => default_subnets().find(|subnet| !is_used(*subnet)),
+        _ => candidates.find(|subnet| !is_used(*subnet)),
     })
 }
 
-/// The subnets that an IPv4 pool is divided into; none for IPv6, which networks have to ask for.
-fn subnets(base: Subnet, prefix: u8) -> impl Iterator<Item = Subnet> {
-    let divided = !base.is_ipv6() && (base.prefix()..=30).contains(&prefix);
-    let count = if divided { 1_u128 << (prefix - base.prefix()) } else { 0 };
-    (0..count).map_while(move |n| Subnet::around(base.address(n << (32 - prefix))?, prefix).ok())
+/// The subnets of an IPv4 pool. None for IPv6: a network has an IPv6 subnet only if its user asks for one.
+fn divide(base: Subnet, prefix: u8) -> impl Iterator<Item = Subnet> {
+    base.divide(prefix).take_while(move |subnet| !subnet.is_ipv6() && prefix <= 30)
 }
 
 /// 172.17.0.0/16 to 172.31.0.0/16, then the sixteen /20 of 192.168.0.0/16.
@@ -135,7 +134,7 @@ mod tests {
     #[test]
     fn a_pool_is_divided_into_subnets() {
         let shown = |base: &str, prefix| -> Vec<String> {
-            subnets(base.parse().unwrap(), prefix).map(|subnet| subnet.to_string()).collect()
+            divide(base.parse().unwrap(), prefix).map(|subnet| subnet.to_string()).collect()
         };
         assert_eq!(shown("10.7.0.0/22", 24), ["10.7.0.0/24", "10.7.1.0/24", "10.7.2.0/24", "10.7.3.0/24"]);
         assert_eq!(shown("10.7.0.0/24", 16), [""; 0]);
@@ -175,7 +174,7 @@ mod tests {
             ("224.0.0.0/8", None, None, "no container can be there"),
             ("0.0.0.0/0", None, None, "no container can be there"),
             ("10.0.0.0/24", Some("10.0.1.1"), None, "address 10.0.1.1 is outside the subnet 10.0.0.0/24"),
-            ("10.0.0.0/24", Some("10.0.0.0"), None, "the network's own name"),
+            ("10.0.0.0/24", Some("10.0.0.0"), None, "the network's own address"),
             ("10.0.0.0/24", Some("10.0.0.255"), None, "the broadcast address"),
             ("10.0.0.0/24", Some("fd00::1"), None, "outside"),
             ("10.0.0.0/24", None, Some("10.0.1.0/28"), "the range 10.0.1.0/28 is not in it"),
@@ -191,7 +190,7 @@ mod tests {
         let pool = pool("10.0.0.0/24", None, None).unwrap();
         for (address, why) in [
             ("10.0.0.1", "it is the gateway"),
-            ("10.0.0.0", "own name"),
+            ("10.0.0.0", "own address"),
             ("10.0.0.255", "broadcast"),
             ("10.0.1.5", "outside"),
         ] {
@@ -199,9 +198,9 @@ mod tests {
             assert!(error.contains(why), "{error}");
         }
         pool.check(ip("10.0.0.2")).unwrap();
-        let kept = pool.keeping([ip("10.0.0.2"), ip("10.9.9.9")]);
-        assert!(kept.check(ip("10.0.0.2")).unwrap_err().to_string().contains("kept for somebody else"));
-        assert_eq!(kept.addresses_after(None).next(), Some(ip("10.0.0.3")));
+        let pool = pool.excluding([ip("10.0.0.2"), ip("10.9.9.9")]);
+        assert!(pool.check(ip("10.0.0.2")).unwrap_err().to_string().contains("in use by a host of the LAN"));
+        assert_eq!(pool.addresses_after(None).next(), Some(ip("10.0.0.3")));
     }
 
     #[test]

@@ -38,11 +38,7 @@ pub struct Route {
 impl Route {
     /// Everything that has no better route goes to `gateway`, over `link`.
     pub fn default_via(gateway: IpAddr, link: u32) -> Self {
-        let nowhere: IpAddr = match gateway {
-            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        let destination = Subnet::everything(nowhere);
+        let destination = Subnet::default_route(gateway.is_ipv6());
         Self { destination, gateway: Some(gateway), link: Some(link), metric: 0 }
     }
 

@@ -1,88 +1,109 @@
-//! Arithmetic on subnets: both families as one number of 128 bits.
+//! Subnets: the crate `ipnet`'s arithmetic, and hull's rules for what a subnet may be.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// A block of addresses that share their first `prefix` bits. The bits after them are always 0.
+/// A block of addresses that share their first `prefix` bits. Unlike an [`IpNet`] it never has host bits: the bits after the
+/// prefix are 0.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Subnet {
-    network: IpAddr,
-    prefix: u8,
-}
+pub struct Subnet(IpNet);
 
 impl Subnet {
-    /// The subnet of this prefix length that `address` lies in.
+    /// The subnet with this prefix length that contains `address`.
     pub fn around(address: IpAddr, prefix: u8) -> Result<Self> {
-        let width = width(address);
-        if prefix > width {
-            let why = format!("the prefix length is at most {width}");
-            return Err(Error::InvalidSubnet { text: format!("{address}/{prefix}"), why });
+        match IpNet::new(address, prefix) {
+            Ok(net) => Ok(Self(net.trunc())),
+            Err(_) => {
+                let longest = if address.is_ipv6() { 128 } else { 32 };
+                let why = format!("the prefix length is at most {longest}");
+                Err(Error::InvalidSubnet { text: format!("{address}/{prefix}"), why })
+            }
         }
-        let network = from_bits(to_bits(address) & !host_mask(width, prefix), address);
-        Ok(Self { network, prefix })
     }
 
-    /// All addresses of the family of `like`.
-    pub fn everything(like: IpAddr) -> Self {
-        Self { network: from_bits(0, like), prefix: 0 }
+    /// All addresses of one family: the destination of a default route.
+    pub fn default_route(ipv6: bool) -> Self {
+        let any: IpAddr = if ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+        Self(IpNet::new_assert(any, 0))
     }
 
-    /// The first address, which is the subnet's own name.
+    /// The first address, which is the network's own.
     pub fn network(self) -> IpAddr {
-        self.network
+        self.0.network()
     }
 
     pub fn prefix(self) -> u8 {
-        self.prefix
+        self.0.prefix_len()
     }
 
     pub fn is_ipv6(self) -> bool {
-        self.network.is_ipv6()
+        matches!(self.0, IpNet::V6(_))
     }
 
-    /// The last address: of an IPv4 subnet, everybody's.
+    /// The last address, which of an IPv4 subnet is the broadcast address.
     pub fn last(self) -> IpAddr {
-        from_bits(to_bits(self.network) | self.host_mask(), self.network)
+        self.0.broadcast()
     }
 
     pub fn contains(self, address: IpAddr) -> bool {
-        address.is_ipv6() == self.is_ipv6() && to_bits(address) & !self.host_mask() == to_bits(self.network)
+        self.0.contains(&address)
     }
 
-    /// Whether there is an address in both: one of them then holds the other.
+    /// Whether the subnets have an address in common. Then one of them contains the other.
     pub fn overlaps(self, other: Self) -> bool {
-        self.contains(other.network) || other.contains(self.network)
+        self.includes(other) || other.includes(self)
     }
 
-    /// Whether all of `inner` lies in it.
+    /// Whether all of `inner` lies in this subnet.
     pub fn includes(self, inner: Self) -> bool {
-        self.prefix <= inner.prefix && self.contains(inner.network)
+        self.0.contains(&inner.0)
     }
 
-    /// The address `offset` places after the first; `None` past the end.
+    /// The address `offset` after the first one; `None` past the end.
     pub fn address(self, offset: u128) -> Option<IpAddr> {
-        (offset <= self.host_mask()).then(|| from_bits(to_bits(self.network) + offset, self.network))
+        if offset > self.host_mask() {
+            return None;
+        }
+        Some(match self.0 {
+            // An offset within an IPv4 subnet fits into 32 bits.
+            IpNet::V4(net) => Ipv4Addr::from_bits(net.network().to_bits() + offset as u32).into(),
+            IpNet::V6(net) => Ipv6Addr::from_bits(net.network().to_bits() + offset).into(),
+        })
     }
 
-    /// How many places `address` is after the first; `None` when it lies outside.
+    /// How far `address` is after the first one; `None` if it lies outside.
     pub fn offset(self, address: IpAddr) -> Option<u128> {
-        self.contains(address).then(|| to_bits(address) - to_bits(self.network))
+        match (self.0, address) {
+            (IpNet::V4(net), IpAddr::V4(address)) if net.contains(&address) => {
+                Some(u128::from(address.to_bits() - net.network().to_bits()))
+            }
+            (IpNet::V6(net), IpAddr::V6(address)) if net.contains(&address) => {
+                Some(address.to_bits() - net.network().to_bits())
+            }
+            _ => None,
+        }
     }
 
-    /// Why nobody can have the address for himself, if so.
+    /// The subnets with a longer prefix that this one consists of. None if the prefix is shorter or impossible.
+    pub fn divide(self, prefix: u8) -> impl Iterator<Item = Self> {
+        self.0.subnets(prefix).into_iter().flatten().map(Self)
+    }
+
+    /// Why no host can have the address, if so.
     pub fn reserved(self, address: IpAddr) -> Option<&'static str> {
-        // Blocks of two and of one have neither (RFC 3021).
+        // Subnets of one or two addresses have no reserved ones (RFC 3021).
         if self.host_mask() <= 1 {
             return None;
         }
-        match (address == self.network, self.is_ipv6()) {
-            (true, false) => Some("the network's own name"),
+        match (address == self.network(), self.is_ipv6()) {
+            (true, false) => Some("the network's own address"),
             // RFC 4291, 2.6.1: every router of the link answers to it.
             (true, true) => Some("the routers' anycast address"),
             (false, false) if address == self.last() => Some("the broadcast address"),
@@ -90,42 +111,48 @@ impl Subnet {
         }
     }
 
+    /// Ones in the bits that distinguish the subnet's addresses.
     fn host_mask(self) -> u128 {
-        host_mask(width(self.network), self.prefix)
+        match self.0 {
+            IpNet::V4(net) => net.hostmask().to_bits().into(),
+            IpNet::V6(net) => net.hostmask().to_bits(),
+        }
     }
 }
 
 impl fmt::Display for Subnet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.network, self.prefix)
+        fmt::Display::fmt(&self.0, f)
     }
 }
 
 impl fmt::Debug for Subnet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        fmt::Display::fmt(&self.0, f)
     }
 }
 
 impl FromStr for Subnet {
     type Err = Error;
 
-    /// `10.1.0.0/16`. An address inside it instead of its first is refused, as docker does: which one was meant?
+    /// Parses `10.1.0.0/16`. Text with host bits, such as `10.1.0.7/16`, is refused as docker refuses it: it is not clear
+    /// which of the two was meant.
     fn from_str(text: &str) -> Result<Self> {
         let invalid = |why: String| Error::InvalidSubnet { text: text.to_owned(), why };
         let (address, prefix) =
             text.split_once('/').ok_or_else(|| invalid("it has no prefix length".into()))?;
         let address: IpAddr =
             address.parse().map_err(|_| invalid(format!("{address:?} is no IP address")))?;
-        let digits = (1..=3).contains(&prefix.len()) && prefix.bytes().all(|byte| byte.is_ascii_digit());
-        let prefix = prefix.parse::<u8>().ok().filter(|_| digits);
+        // u8's parser accepts a sign.
+        let is_number = (1..=3).contains(&prefix.len()) && prefix.bytes().all(|byte| byte.is_ascii_digit());
+        let prefix = prefix.parse::<u8>().ok().filter(|_| is_number);
         let prefix = prefix.ok_or_else(|| invalid("its prefix length is no number".into()))?;
         let subnet =
             Self::around(address, prefix).map_err(|_| invalid("its prefix length is too long".into()))?;
-        if subnet.network != address {
-            return Err(invalid(format!("it begins at {subnet}")));
+        match subnet.network() == address {
+            true => Ok(subnet),
+            false => Err(invalid(format!("it begins at {subnet}"))),
         }
-        Ok(subnet)
     }
 }
 
@@ -140,30 +167,6 @@ impl TryFrom<String> for Subnet {
 impl From<Subnet> for String {
     fn from(subnet: Subnet) -> Self {
         subnet.to_string()
-    }
-}
-
-fn width(address: IpAddr) -> u8 {
-    if address.is_ipv6() { 128 } else { 32 }
-}
-
-/// Ones where the addresses of a subnet differ.
-fn host_mask(width: u8, prefix: u8) -> u128 {
-    u128::MAX.checked_shr(128 - u32::from(width - prefix)).unwrap_or(0)
-}
-
-fn to_bits(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => address.to_bits().into(),
-        IpAddr::V6(address) => address.to_bits(),
-    }
-}
-
-/// An address of the family of `like`; the bits are of that family.
-fn from_bits(bits: u128, like: IpAddr) -> IpAddr {
-    match like {
-        IpAddr::V4(_) => Ipv4Addr::from_bits(bits as u32).into(),
-        IpAddr::V6(_) => Ipv6Addr::from_bits(bits).into(),
     }
 }
 

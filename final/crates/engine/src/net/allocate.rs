@@ -99,7 +99,7 @@ fn available_pools(network: &NetworkRecord, route: &mut Socket) -> Result<Vec<Po
     let mut pools = network.pools.clone();
     if network.driver().is_on_lan() {
         let of_host: Vec<_> = addresses::list(route, None)?.into_iter().map(|address| address.ip).collect();
-        pools = pools.into_iter().map(|pool| pool.keeping(of_host.iter().copied())).collect();
+        pools = pools.into_iter().map(|pool| pool.excluding(of_host.iter().copied())).collect();
     }
     Ok(pools)
 }
