@@ -20,7 +20,7 @@ pub fn all(volumes: &[String], mounts: &[String], tmpfs: &[String]) -> Result<Ve
     for text in tmpfs {
         let (target, options) = text.split_once(':').unwrap_or((text, ""));
         let options = options.split(',').filter(|option| !option.is_empty()).map(str::to_owned).collect();
-        all.push(MountOption::Tmpfs { target: absolute(target)?, options });
+        all.push(MountOption::Tmpfs { target: absolute(target)?, options, from_mount_flag: false });
     }
     Ok(all)
 }
@@ -49,7 +49,7 @@ fn volume(text: &str, here: &Path) -> Result<MountOption> {
         }
     }
     let Some(source) = source else {
-        return Ok(MountOption::Volume { name: None, target, read_only, copy_up });
+        return Ok(MountOption::Volume { name: None, target, read_only, copy_up, from_mount_flag: false });
     };
     if source.starts_with(['/', '.', '~']) {
         let source = here_or_absolute(source, here)?;
@@ -58,7 +58,13 @@ fn volume(text: &str, here: &Path) -> Result<MountOption> {
     if source.contains('/') {
         bail!("{source:?} is neither an absolute path nor the name of a volume; write ./{source}");
     }
-    Ok(MountOption::Volume { name: Some(volume_name(source)?), target, read_only, copy_up })
+    Ok(MountOption::Volume {
+        name: Some(volume_name(source)?),
+        target,
+        read_only,
+        copy_up,
+        from_mount_flag: false,
+    })
 }
 
 /// The keys of `--mount`, before they are known to fit together.
@@ -99,7 +105,7 @@ fn mount(text: &str, here: &Path) -> Result<MountOption> {
         ("bind", None) => bail!("source is required for type=bind"),
         ("volume", source) => {
             let name = source.map(|name| volume_name(&name)).transpose()?;
-            Ok(MountOption::Volume { name, target, read_only, copy_up: !keys.no_copy })
+            Ok(MountOption::Volume { name, target, read_only, copy_up: !keys.no_copy, from_mount_flag: true })
         }
         ("tmpfs", Some(_)) => bail!("a tmpfs has no source"),
         ("tmpfs", None) => {
@@ -107,7 +113,7 @@ fn mount(text: &str, here: &Path) -> Result<MountOption> {
             if read_only {
                 options.push("ro".into());
             }
-            Ok(MountOption::Tmpfs { target, options })
+            Ok(MountOption::Tmpfs { target, options, from_mount_flag: true })
         }
         (kind, _) => bail!("there is no type {kind:?}: expected bind, volume or tmpfs"),
     }
@@ -197,6 +203,7 @@ mod tests {
             target: "/b".into(),
             read_only: false,
             copy_up: false,
+            from_mount_flag: false,
         };
         assert_eq!(volume("data:/b:nocopy", here()).unwrap(), named);
         for wrong in [
@@ -221,7 +228,8 @@ mod tests {
             mount("type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=1770", here()).unwrap(),
             MountOption::Tmpfs {
                 target: "/t".into(),
-                options: vec!["size=1048576".into(), "mode=1770".into()]
+                options: vec!["size=1048576".into(), "mode=1770".into()],
+                from_mount_flag: true,
             }
         );
         assert!(matches!(

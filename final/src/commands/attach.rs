@@ -7,9 +7,8 @@ use super::run;
 use crate::cli::container::Attach;
 
 pub fn attach(engine: &Engine, args: &Attach) -> Result<u8> {
-    let config = engine.inspect(&args.container)?;
-    let flag = |key: &str| config["Config"][key].as_bool().unwrap_or(false);
-    let (tty, stdin) = (flag("Tty"), flag("OpenStdin") && !args.no_stdin);
+    let config = engine.inspect(&args.container)?.config;
+    let (tty, stdin) = (config.tty, config.open_stdin && !args.no_stdin);
     run::need_terminal(tty, stdin)?;
     let stream = engine.attach(&args.container)?;
     let options = AttachOptions {

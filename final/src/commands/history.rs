@@ -3,7 +3,8 @@
 use anyhow::Result;
 use hull_engine::Engine;
 use hull_image::{Difference, HistoryLine};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::cli::image::{History, ImageDiff, Layers, One};
 use crate::ui::list::{self, Columns};
@@ -34,6 +35,31 @@ const LAYERS: Columns = Columns {
     shown: &["ID", "Size", "Added", "Changed", "Deleted", "Wasted", "CreatedBy"],
 };
 
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Row {
+    #[serde(rename = "ID")]
+    id: String,
+    created_since: String,
+    created_at: String,
+    created_by: String,
+    size: String,
+    comment: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct LayerRow {
+    #[serde(rename = "ID")]
+    id: String,
+    size: String,
+    added: String,
+    changed: String,
+    deleted: String,
+    wasted: String,
+    created_by: String,
+}
+
 pub fn history(engine: &Engine, args: &History) -> Result<u8> {
     let lines = engine.images().history(&args.name)?;
     let id = |line: &HistoryLine| match &line.id {
@@ -50,16 +76,16 @@ pub fn history(engine: &Engine, args: &History) -> Result<u8> {
         let by = shown(&line.created_by);
         let since = created.map_or("N/A".into(), |at| format!("{} ago", human::since(at)));
         let at = shown(line.created.as_deref().unwrap_or_default());
-        json!({
-            "ID": id(line),
-            "CreatedSince": if args.human { since } else { at.clone() },
-            "CreatedAt": at,
-            "CreatedBy": if args.no_trunc { by } else { human::shorten(&by, 45) },
-            "Size": if args.human { human::size(line.size) } else { line.size.to_string() },
-            "Comment": shown(&line.comment),
-        })
+        Row {
+            id: id(line),
+            created_since: if args.human { since } else { at.clone() },
+            created_at: at,
+            created_by: if args.no_trunc { by } else { human::shorten(&by, 45) },
+            size: if args.human { human::size(line.size) } else { line.size.to_string() },
+            comment: shown(&line.comment),
+        }
     };
-    let rows: Vec<Value> = lines.iter().map(row).collect();
+    let rows: Vec<Row> = lines.iter().map(row).collect();
     list::print(COLUMNS, &rows, args.format.as_deref())?;
     Ok(0)
 }
@@ -78,19 +104,17 @@ pub fn layers(engine: &Engine, args: &Layers) -> Result<u8> {
     let facts = engine.images().layer_facts(&args.name)?;
     let history = engine.images().history(&args.name)?;
     let by = made_by(&history, facts.len());
-    let rows: Vec<Value> = facts
+    let rows: Vec<LayerRow> = facts
         .iter()
         .zip(by)
-        .map(|(layer, by)| {
-            json!({
-                "ID": human::short_id(&layer.chain_id),
-                "Size": human::size(layer.bytes),
-                "Added": layer.added.to_string(),
-                "Changed": layer.changed.to_string(),
-                "Deleted": layer.deleted.to_string(),
-                "Wasted": human::size(layer.wasted),
-                "CreatedBy": human::shorten(&by, 45),
-            })
+        .map(|(layer, by)| LayerRow {
+            id: human::short_id(&layer.chain_id).to_owned(),
+            size: human::size(layer.bytes),
+            added: layer.added.to_string(),
+            changed: layer.changed.to_string(),
+            deleted: layer.deleted.to_string(),
+            wasted: human::size(layer.wasted),
+            created_by: human::shorten(&by, 45),
         })
         .collect();
     list::print(LAYERS, &rows, args.format.as_deref())?;

@@ -9,7 +9,7 @@ use hull_image::archive::{self, ImportOptions, LoadSource, SaveCompression, Save
 use hull_image::platform::Platform;
 use hull_image::reference::Reference;
 use hull_image::store::{ImageRecord, Removed};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::{each, filter, registry};
 use crate::cli::image::{Import, List, Load, Prune, Remove, Save, Tag, Untag};
@@ -50,7 +50,7 @@ pub fn list(engine: &Engine, args: &List) -> Result<u8> {
         }
         return Ok(0);
     }
-    let rows: Vec<Value> = records.iter().flat_map(|record| rows(record, args.no_trunc)).collect();
+    let rows: Vec<Row> = records.iter().flat_map(|record| rows(record, args.no_trunc)).collect();
     let columns = if args.digests { WITH_DIGESTS } else { COLUMNS };
     list::print(columns, &rows, args.format.as_deref())?;
     Ok(0)
@@ -69,32 +69,51 @@ fn warn_of_damaged(records: &[ImageRecord]) {
     }
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Row {
+    #[serde(rename = "ID")]
+    id: String,
+    repository: String,
+    tag: String,
+    digest: String,
+    created_since: String,
+    created_at: String,
+    size: String,
+    virtual_size: String,
+    containers: &'static str,
+    shared_size: &'static str,
+    unique_size: &'static str,
+}
+
+/// docker's word for what was not counted.
+const UNKNOWN: &str = "N/A";
+
 /// One for each name.
-fn rows(record: &ImageRecord, no_trunc: bool) -> Vec<Value> {
+fn rows(record: &ImageRecord, no_trunc: bool) -> Vec<Row> {
     let id = record.id.to_string();
     let created = record.created.as_deref().and_then(|time| humantime::parse_rfc3339(time).ok());
     let none = ["<none>:<none>".to_owned()];
     let names = if record.names.is_empty() { &none[..] } else { &record.names };
     let row = |name: &String| {
         let (repository, tag) = split(name);
-        json!({
-            "ID": if no_trunc { &id } else { human::short_id(&id) },
-            "Repository": repository,
-            "Tag": tag,
-            "Digest": record.manifest_digest.to_string(),
-            "CreatedSince": match created {
+        Row {
+            id: if no_trunc { id.clone() } else { human::short_id(&id).to_owned() },
+            repository: repository.to_owned(),
+            tag: tag.to_owned(),
+            digest: record.manifest_digest.to_string(),
+            created_since: match created {
                 Some(at) => format!("{} ago", human::since(at)),
                 None if record.damaged.is_some() => "damaged".into(),
-                None => "N/A".into(),
+                None => UNKNOWN.into(),
             },
-            "CreatedAt": created.map_or("N/A".into(), human::time),
-            "Size": human::size(record.size),
-            "VirtualSize": human::size(record.size),
-            // docker's word for what was not counted.
-            "Containers": "N/A",
-            "SharedSize": "N/A",
-            "UniqueSize": "N/A",
-        })
+            created_at: created.map_or(UNKNOWN.into(), human::time),
+            size: human::size(record.size),
+            virtual_size: human::size(record.size),
+            containers: UNKNOWN,
+            shared_size: UNKNOWN,
+            unique_size: UNKNOWN,
+        }
     };
     names.iter().map(row).collect()
 }

@@ -1,11 +1,15 @@
 //! `inspect`: containers, images, volumes and networks, whichever goes by the name.
 
 use anyhow::{Result, anyhow, bail};
+use hull_docker::wire::container::Container;
+use hull_docker::wire::network::Network;
+use hull_docker::wire::volume::Volume;
 use hull_engine::Engine;
 use hull_image::platform::Platform;
+use serde::Serialize;
 use serde_json::Value;
 
-use super::{registry, volume};
+use super::registry;
 use crate::cli::container::Inspect;
 use crate::cli::image;
 use crate::ui::errors::{self, Code};
@@ -35,11 +39,15 @@ pub fn images(engine: &Engine, args: &image::Inspect) -> Result<u8> {
 }
 
 /// Prints what was found, and then says what was not.
-pub fn show(names: &[String], format: Option<&str>, look: impl Fn(&str) -> Result<Value>) -> Result<u8> {
+pub fn show<T: Serialize>(
+    names: &[String],
+    format: Option<&str>,
+    look: impl Fn(&str) -> Result<T>,
+) -> Result<u8> {
     let (mut found, mut missing) = (vec![], vec![]);
     for name in names {
         match look(name) {
-            Ok(value) => found.push(value),
+            Ok(object) => found.push(serde_json::to_value(object)?),
             Err(error) => missing.push(error),
         }
     }
@@ -47,27 +55,36 @@ pub fn show(names: &[String], format: Option<&str>, look: impl Fn(&str) -> Resul
     Ok(missing.iter().map(|error| errors::report(error, Code::Plain)).max().unwrap_or(0))
 }
 
-fn any(engine: &Engine, name: &str, kind: Option<&str>) -> Result<Value> {
+/// An object in the layout of its kind.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Object {
+    Container(Box<Container>),
+    Image(Value),
+    Volume(Volume),
+    Network(Network),
+}
+
+fn any(engine: &Engine, name: &str, kind: Option<&str>) -> Result<Object> {
+    let container = || engine.inspect(name).map(|container| Object::Container(Box::new(container)));
     match kind {
-        Some("container") => return Ok(engine.inspect(name)?),
-        Some("image") => {
-            return Ok(engine.images().inspect(name)?);
-        }
-        Some("network") => return Ok(engine.inspect_network(name)?),
-        Some(_) => return volume::describe(engine, name),
+        Some("container") => return Ok(container()?),
+        Some("image") => return Ok(Object::Image(engine.images().inspect(name)?)),
+        Some("network") => return Ok(Object::Network(engine.inspect_network(name)?)),
+        Some(_) => return Ok(Object::Volume(engine.inspect_volume(name)?)),
         None => {}
     }
-    match engine.inspect(name) {
+    match container() {
         Err(error) if error.is_not_found() => {}
         other => return Ok(other?),
     }
     if let Ok(image) = engine.images().inspect(name) {
-        return Ok(image);
+        return Ok(Object::Image(image));
     }
-    if let Ok(volume) = volume::describe(engine, name) {
-        return Ok(volume);
+    if let Ok(volume) = engine.inspect_volume(name) {
+        return Ok(Object::Volume(volume));
     }
-    engine.inspect_network(name).map_err(|_| {
+    engine.inspect_network(name).map(Object::Network).map_err(|_| {
         anyhow!("No such object: {name}: neither a container nor an image nor a volume nor a network")
     })
 }

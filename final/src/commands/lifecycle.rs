@@ -19,9 +19,8 @@ pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
     let [name] = &args.containers.names[..] else {
         bail!("cannot attach to several containers at once");
     };
-    let config = engine.inspect(name)?;
-    let flag = |key: &str| config["Config"][key].as_bool().unwrap_or(false);
-    let (tty, interactive) = (flag("Tty"), args.interactive && flag("OpenStdin"));
+    let config = engine.inspect(name)?.config;
+    let (tty, interactive) = (config.tty, args.interactive && config.open_stdin);
     run::need_terminal(tty, interactive)?;
     let Some(stream) = engine.start(name, StartAttach::Attached, window_size())? else { return Ok(0) };
     run::say_what_is_dropped(engine, name);

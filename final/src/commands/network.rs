@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
+use hull_docker::wire::network as wire;
 use hull_engine::options::NetworkOption;
 use hull_engine::{Engine, NetworkOptions};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::filter::parse;
 use super::{each, inspect, trace};
@@ -128,48 +129,61 @@ fn list(engine: &Engine, args: &List) -> Result<u8> {
     }
     if let Some(wanted) = filters.flag("dangling") {
         let unused = engine.unused_networks()?;
-        networks.retain(|network| unused.iter().any(|name| network["Name"] == **name) == wanted);
+        networks.retain(|network| unused.contains(&network.name) == wanted);
     }
     networks.retain(|network| {
-        let text = |key: &str| network[key].as_str().unwrap_or_default();
-        let kind = if BUILT_IN.contains(&text("Name")) { "builtin" } else { "custom" };
-        let labels = network["Labels"].as_object().into_iter().flatten();
-        let labels = labels.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()));
-        filters.matches("name", &[text("Name")])
-            && filters.matches("id", &[text("Id")])
-            && filters.any("driver", |driver| driver == text("Driver"))
-            && filters.any("scope", |scope| scope == text("Scope"))
+        let kind = if BUILT_IN.contains(&&*network.name) { "builtin" } else { "custom" };
+        filters.matches("name", &[&network.name])
+            && filters.matches("id", &[&network.id])
+            && filters.any("driver", |driver| driver == network.driver)
+            && filters.any("scope", |scope| scope == network.scope)
             && filters.any("type", |wanted| wanted == kind)
-            && filters.labels_fit(&labels.collect())
+            && filters.labels_fit(&network.labels)
     });
-    let id = |network: &Value| {
-        let id = network["Id"].as_str().unwrap_or_default().to_owned();
-        if args.no_trunc { id } else { human::short_id(&id).to_owned() }
+    let id = |network: &wire::Network| match args.no_trunc {
+        true => network.id.clone(),
+        false => human::short_id(&network.id).to_owned(),
     };
     if args.quiet {
         networks.iter().try_for_each(|network| output::line(id(network)))?;
         return Ok(0);
     }
-    let rows: Vec<Value> = networks.iter().map(|network| row(network, id(network))).collect();
+    let rows: Vec<Row> = networks.into_iter().map(|network| Row::of(id(&network), network)).collect();
     list::print(COLUMNS, &rows, args.format.as_deref())?;
     Ok(0)
 }
 
-fn row(network: &Value, id: String) -> Value {
-    let labels = network["Labels"].as_object().into_iter().flatten();
-    let labels: Vec<_> =
-        labels.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
-    json!({
-        "ID": id,
-        "Name": network["Name"],
-        "Driver": network["Driver"],
-        "Scope": network["Scope"],
-        "IPv4": network.get("EnableIPv4").map_or("true".into(), Value::to_string),
-        "IPv6": network["EnableIPv6"].to_string(),
-        "Internal": network["Internal"].to_string(),
-        "Labels": labels.join(","),
-        "CreatedAt": human::instant(network["Created"].as_str().unwrap_or_default()),
-    })
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Row {
+    #[serde(rename = "ID")]
+    id: String,
+    name: String,
+    driver: String,
+    scope: String,
+    #[serde(rename = "IPv4")]
+    ipv4: String,
+    #[serde(rename = "IPv6")]
+    ipv6: String,
+    internal: String,
+    labels: String,
+    created_at: String,
+}
+
+impl Row {
+    fn of(id: String, network: wire::Network) -> Self {
+        Self {
+            id,
+            name: network.name,
+            driver: network.driver,
+            scope: network.scope,
+            ipv4: network.enable_ipv4.to_string(),
+            ipv6: network.enable_ipv6.to_string(),
+            internal: network.internal.to_string(),
+            labels: human::labels(&network.labels),
+            created_at: human::instant(&network.created),
+        }
+    }
 }
 
 fn prune(engine: &Engine, args: &Prune) -> Result<u8> {

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, anyhow, bail};
 use hull_engine::{Engine, PublishedPort, Status, Summary};
 use hull_image::Digest;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::filter::parse;
 use crate::cli::container::Ps;
@@ -64,9 +64,9 @@ pub fn ps(engine: &Engine, args: &Ps) -> Result<u8> {
     let measured = args.size || args.format.as_ref().is_some_and(|format| format.contains(".Size"));
     let rows = shown.map(|one| {
         let size = if measured { size(engine, one)? } else { "0B".into() };
-        Ok(row(one, size, args.no_trunc))
+        Ok(Row::of(one, size, args.no_trunc))
     });
-    let rows = rows.collect::<Result<Vec<Value>>>()?;
+    let rows = rows.collect::<Result<Vec<Row>>>()?;
     let columns = if args.size { WITH_SIZE } else { COLUMNS };
     list::print(columns, &rows, args.format.as_deref())?;
     Ok(0)
@@ -81,26 +81,48 @@ fn size(engine: &Engine, one: &Summary) -> Result<String> {
     })
 }
 
-fn row(one: &Summary, size: String, no_trunc: bool) -> Value {
-    let cut = |text: &str, width| if no_trunc { text.to_owned() } else { human::shorten(text, width) };
-    let labels: Vec<String> = one.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let mounts: Vec<String> = one.mounts.iter().map(|mount| cut(mount, 15)).collect();
-    json!({
-        "ID": if no_trunc { &one.id } else { human::short_id(&one.id) },
-        "Image": one.image,
-        "Command": printable::quoted(&cut(&one.command, 20)),
-        "CreatedAt": human::time(one.created),
-        "RunningFor": format!("{} ago", human::since(one.created)),
-        "Ports": one.ports,
-        "State": one.status.as_str(),
-        "Status": status(one),
-        "Size": size,
-        "Names": one.name,
-        "Labels": labels.join(","),
-        "LocalVolumes": one.mounts.iter().filter(|mount| !mount.starts_with('/')).count().to_string(),
-        "Mounts": mounts.join(","),
-        "Networks": one.networks.join(","),
-    })
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Row {
+    #[serde(rename = "ID")]
+    id: String,
+    image: String,
+    command: String,
+    created_at: String,
+    running_for: String,
+    ports: String,
+    state: &'static str,
+    status: String,
+    size: String,
+    names: String,
+    labels: String,
+    local_volumes: String,
+    mounts: String,
+    networks: String,
+}
+
+impl Row {
+    fn of(one: &Summary, size: String, no_trunc: bool) -> Self {
+        let cut = |text: &str, width| if no_trunc { text.to_owned() } else { human::shorten(text, width) };
+        let mounts: Vec<String> = one.mounts.iter().map(|mount| cut(mount, 15)).collect();
+        let volumes = one.mounts.iter().filter(|mount| !mount.starts_with('/')).count();
+        Self {
+            id: if no_trunc { one.id.clone() } else { human::short_id(&one.id).to_owned() },
+            image: one.image.clone(),
+            command: printable::quoted(&cut(&one.command, 20)),
+            created_at: human::time(one.created),
+            running_for: format!("{} ago", human::since(one.created)),
+            ports: one.ports.clone(),
+            state: one.status.as_str(),
+            status: status(one),
+            size,
+            names: one.name.clone(),
+            labels: human::labels(&one.labels),
+            local_volumes: volumes.to_string(),
+            mounts: mounts.join(","),
+            networks: one.networks.join(","),
+        }
+    }
 }
 
 /// docker's words: `Up 5 minutes (Paused)`, `Exited (0) 2 hours ago`.

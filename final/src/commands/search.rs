@@ -4,7 +4,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use hull_image::reference::Reference;
 use hull_image::registry::Found;
 use hull_image::remote;
-use serde_json::json;
+use serde::Serialize;
 
 use super::registry;
 use crate::cli::registry::{Search, Tags};
@@ -44,16 +44,32 @@ pub fn search(args: &Search) -> Result<u8> {
                 registry => format!("{registry}/{}", found.name),
             };
             let description = found.description.replace(|c: char| c.is_control(), " ");
-            json!({
-                "Name": name,
-                "Description": if args.no_trunc { description } else { human::shorten(&description, 45) },
-                "StarCount": found.stars.to_string(),
-                "IsOfficial": if found.official { "[OK]" } else { "" },
-            })
+            Row {
+                name,
+                description: if args.no_trunc { description } else { human::shorten(&description, 45) },
+                star_count: found.stars.to_string(),
+                is_official: if found.official { "[OK]" } else { "" },
+            }
         }));
     }
     list::print(COLUMNS, &rows, args.format.as_deref())?;
     Ok(0)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Row {
+    name: String,
+    description: String,
+    star_count: String,
+    is_official: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct TagRow<'a> {
+    name: &'a str,
+    tag: String,
 }
 
 fn keep(found: &mut Vec<Found>, filter: &str) -> Result<()> {
@@ -78,7 +94,7 @@ pub fn tags(args: &Tags) -> Result<u8> {
     }
     let (repository, tags) = remote::tags(&access, &access.settings().candidates(&args.name)?)?;
     let name = repository.familiar_repository();
-    let rows: Vec<_> = tags.into_iter().map(|tag| json!({ "Name": name, "Tag": tag })).collect();
+    let rows: Vec<_> = tags.into_iter().map(|tag| TagRow { name: &name, tag }).collect();
     list::print(TAGS, &rows, args.format.as_deref())?;
     Ok(0)
 }

@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 use hull_engine::{Engine, PruneOptions};
 use hull_image::check::CheckOptions;
+use serde::Serialize;
 
 use super::{info, registry};
 use crate::cli::system::{Check, Format, Prune, System};
@@ -77,19 +78,30 @@ const COLUMNS: Columns = Columns {
     shown: &["Type", "TotalCount", "Active", "Size", "Reclaimable"],
 };
 
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Row {
+    #[serde(rename = "Type")]
+    kind: &'static str,
+    total_count: String,
+    active: String,
+    size: String,
+    reclaimable: String,
+}
+
 fn df(engine: &Engine, args: &Format) -> Result<u8> {
     let rows: Vec<_> = engine
         .disk_usage()?
         .into_iter()
         .map(|usage| {
             let percent = (usage.reclaimable * 100).checked_div(usage.bytes).unwrap_or(0);
-            serde_json::json!({
-                "Type": usage.kind,
-                "TotalCount": usage.total.to_string(),
-                "Active": usage.active.to_string(),
-                "Size": human::size(usage.bytes),
-                "Reclaimable": format!("{} ({percent}%)", human::size(usage.reclaimable)),
-            })
+            Row {
+                kind: usage.kind,
+                total_count: usage.total.to_string(),
+                active: usage.active.to_string(),
+                size: human::size(usage.bytes),
+                reclaimable: format!("{} ({percent}%)", human::size(usage.reclaimable)),
+            }
         })
         .collect();
     list::print(COLUMNS, &rows, args.format.as_deref())?;

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use hull_engine::Engine;
-use serde_json::Value;
+use hull_engine::trace::{EndpointTrace, LinkTrace, NetworkTrace, RulesTrace};
+use hull_network::nftables::ElementStatus;
 
 use crate::cli::networks::Trace;
 use crate::ui::output;
@@ -20,89 +21,74 @@ struct Branch {
     below: Vec<Branch>,
 }
 
-fn picture(trace: &Value) -> Branch {
-    let mut line =
-        format!("{}  process {}  {}", text(&trace["Name"]), trace["Pid"], text(&trace["Namespace"]));
-    if let Some(name) = trace["ExposedAs"].as_str() {
+fn picture(trace: &NetworkTrace) -> Branch {
+    let mut line = format!("{}  process {}  {}", trace.name, trace.pid, trace.namespace.display());
+    if let Some(name) = &trace.exposed_as {
         line += &format!("  ip netns exec {name}");
     }
     let mut whole = Branch { line, below: Vec::new() };
-    let networks = items(&trace["Networks"]);
-    if networks.is_empty() {
-        whole.below.push(Branch::of(format!("network {}: no links of its own", text(&trace["Mode"]))));
+    let own = trace.own.as_ref();
+    if own.is_none_or(|own| own.networks.is_empty()) {
+        whole.below.push(Branch::of(format!("network {}: no links of its own", trace.mode)));
     }
-    for route in items(&trace["Routes"]) {
-        let (via, link) = (text(&route["Via"]), text(&route["Link"]));
+    for route in own.iter().flat_map(|own| &own.routes) {
+        let via = route.via.map_or(String::new(), |via| via.to_string());
+        let link = route.link.as_deref().unwrap_or_default();
         whole.below.push(Branch::of(format!("default route via {via} over {link}")));
     }
-    whole.below.extend(networks.iter().map(network));
+    whole.below.extend(own.iter().flat_map(|own| &own.networks).map(network));
     whole
 }
 
-/// From the container's interface outwards, each link below the one it is plugged into.
-fn network(trace: &Value) -> Branch {
-    let kind = match text(&trace["Driver"]).as_str() {
-        "bridge" => format!("network {}", text(&trace["Network"])),
-        other => format!("{other} network {}", text(&trace["Network"])),
+/// From the container's interface outwards, each link below the one that it is attached to.
+fn network(trace: &EndpointTrace) -> Branch {
+    let kind = match &*trace.driver {
+        "bridge" => format!("network {}", trace.network),
+        other => format!("{other} network {}", trace.network),
     };
-    let mut outermost = match trace.get("Bridge") {
+    let parent = trace.parent.as_ref().map(link);
+    let mut outermost = match &trace.bridge {
         Some(bridge) => Branch::of(format!("{}  bridge of {kind}", link(bridge))),
-        None => Branch::of(format!("{}  parent of {kind}", link(&trace["Parent"]))),
+        None => Branch::of(format!("{}  parent of {kind}", parent.clone().unwrap_or_default())),
     };
-    if trace.get("Bridge").is_some() {
-        outermost
-            .below
-            .extend(trace.get("Parent").map(|parent| Branch::of(format!("{}  parent", link(parent)))));
+    if let (Some(_), Some(parent)) = (&trace.bridge, parent) {
+        outermost.below.push(Branch::of(format!("{parent}  parent")));
     }
-    if let Some(tunnel) = trace.get("Tunnel") {
-        let peers: Vec<_> = items(&tunnel["Peers"]).iter().map(text).collect();
-        let to = format!("number {}, port {}, to {}", tunnel["Number"], tunnel["Port"], peers.join(", "));
-        outermost.below.push(Branch::of(format!("{}  tunnel {to}", link(tunnel))));
+    if let Some(tunnel) = &trace.tunnel {
+        let peers: Vec<_> = tunnel.peers.iter().flatten().map(ToString::to_string).collect();
+        let to = format!("number {}, port {}, to {}", tunnel.number, tunnel.port, peers.join(", "));
+        outermost.below.push(Branch::of(format!("{}  tunnel {to}", link(&tunnel.link))));
     }
-    for port in items(&trace["Published"]) {
-        let (host, container) = (text(&port["host"]), text(&port["container"]));
-        outermost.below.push(Branch::of(format!("{host} ─▶ {container}/{}", text(&port["transport"]))));
+    for port in &trace.published {
+        let (host, container, transport) = (port.host, port.container, port.transport);
+        outermost.below.push(Branch::of(format!("{host} ─▶ {container}/{transport}")));
     }
-    let rules = items(&trace["Rules"]);
-    if !rules.is_empty() {
-        let mut table = Branch::of(format!("nftables table {}", text(&trace["Table"])));
-        table.below.extend(rules.iter().map(rule));
-        outermost.below.push(table);
+    if let Some(RulesTrace { table, rules }) = trace.rules.as_ref().filter(|rules| !rules.rules.is_empty()) {
+        let below = rules.iter().map(rule).collect();
+        outermost.below.push(Branch { line: format!("nftables table {table}"), below });
     }
-    let inside = Branch::of(link(&trace["Inside"]));
-    match trace.get("Cable") {
-        Some(cable) => inside.above(Branch::of(format!("{}  on the host", link(cable))).above(outermost)),
+    let inside = Branch::of(link(&trace.inside));
+    match &trace.veth {
+        Some(veth) => inside.above(Branch::of(format!("{}  on the host", link(veth))).above(outermost)),
         None => inside.above(outermost),
     }
 }
 
-fn rule(rule: &Value) -> Branch {
-    let missing = if rule["Present"] == true { "" } else { "  MISSING: hull network reload" };
-    let (family, set) = (text(&rule["Family"]), text(&rule["Set"]));
-    Branch::of(format!("{family} {set} {{ {} }}{missing}", text(&rule["Element"])))
+fn rule(rule: &ElementStatus) -> Branch {
+    let missing = if rule.present { "" } else { "  MISSING: hull network reload" };
+    Branch::of(format!("{} {} {{ {} }}{missing}", rule.family, rule.set, rule.element))
 }
 
-fn link(link: &Value) -> String {
-    let name = text(&link["Name"]);
-    if link["Missing"] == true {
-        return format!("{name}  MISSING");
-    }
-    let mut parts = vec![name, format!("index {}", link["Index"])];
-    if link["Up"] != true {
+fn link(trace: &LinkTrace) -> String {
+    let Some(link) = &trace.link else { return format!("{}  MISSING", trace.name) };
+    let mut parts = vec![trace.name.clone(), format!("index {}", link.index)];
+    if !link.up {
         parts.push("DOWN".into());
     }
-    parts.push(format!("mtu {}", link["Mtu"]));
-    parts.push(text(&link["MacAddress"]));
-    parts.extend(items(&link["Addresses"]).iter().map(text));
+    parts.push(format!("mtu {}", link.mtu));
+    parts.push(link.mac_address.clone().unwrap_or_default());
+    parts.extend(link.addresses.iter().cloned());
     parts.join("  ")
-}
-
-fn items(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
 }
 
 impl Branch {

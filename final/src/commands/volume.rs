@@ -1,26 +1,29 @@
 //! `volume`: data that outlives its containers.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use hull_engine::Engine;
-use serde_json::{Value, json};
+use hull_storage::volumes::Volume;
+use serde::Serialize;
 
 use super::filter::parse;
 use super::{each, inspect};
 use crate::cli::options::label;
-use crate::cli::system::{Volume, VolumeCreate, VolumeList, VolumePrune, VolumeRemove};
+use crate::cli::system::{self, VolumeCreate, VolumeList, VolumePrune, VolumeRemove};
 use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
 use hull_docker::filters::Keys;
 
-pub fn run(engine: &Engine, verb: &Volume) -> Result<u8> {
+pub fn run(engine: &Engine, verb: &system::Volume) -> Result<u8> {
     match verb {
-        Volume::Create(args) => create(engine, args),
-        Volume::Inspect(args) => {
-            inspect::show(&args.names, args.format.as_deref(), |name| describe(engine, name))
+        system::Volume::Create(args) => create(engine, args),
+        system::Volume::Inspect(args) => {
+            inspect::show(&args.names, args.format.as_deref(), |name| Ok(engine.inspect_volume(name)?))
         }
-        Volume::Ls(args) => list(engine, args),
-        Volume::Prune(args) => prune(engine, args),
-        Volume::Rm(args) => remove(engine, args),
+        system::Volume::Ls(args) => list(engine, args),
+        system::Volume::Prune(args) => prune(engine, args),
+        system::Volume::Rm(args) => remove(engine, args),
     }
 }
 
@@ -29,19 +32,6 @@ fn create(engine: &Engine, args: &VolumeCreate) -> Result<u8> {
     let volume = engine.create_volume(args.name.as_deref(), &labels)?;
     output::line(volume.name)?;
     Ok(0)
-}
-
-pub fn describe(engine: &Engine, name: &str) -> Result<Value> {
-    let volume = engine.volumes().get(name)?;
-    Ok(json!({
-        "CreatedAt": humantime::format_rfc3339_seconds(volume.created()).to_string(),
-        "Driver": "local",
-        "Labels": volume.labels,
-        "Mountpoint": volume.mountpoint,
-        "Name": volume.name,
-        "Options": null,
-        "Scope": "local",
-    }))
 }
 
 const COLUMNS: Columns = Columns {
@@ -59,6 +49,41 @@ const COLUMNS: Columns = Columns {
     ],
     shown: &["Driver", "Name"],
 };
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Row {
+    driver: &'static str,
+    name: String,
+    scope: &'static str,
+    mountpoint: PathBuf,
+    labels: String,
+    availability: &'static str,
+    group: &'static str,
+    links: &'static str,
+    size: &'static str,
+    status: &'static str,
+}
+
+/// docker's word for what nobody has measured, or what only a swarm has.
+const UNKNOWN: &str = "N/A";
+
+impl Row {
+    fn of(volume: Volume) -> Self {
+        Self {
+            driver: "local",
+            name: volume.name,
+            scope: "local",
+            mountpoint: volume.mountpoint,
+            labels: human::labels(&volume.labels),
+            availability: UNKNOWN,
+            group: UNKNOWN,
+            links: UNKNOWN,
+            size: UNKNOWN,
+            status: UNKNOWN,
+        }
+    }
+}
 
 const KEYS: Keys = Keys { words: &["driver", "label"], patterns: &["name"], flags: &["dangling"] };
 
@@ -80,26 +105,7 @@ fn list(engine: &Engine, args: &VolumeList) -> Result<u8> {
         volumes.iter().try_for_each(|volume| output::line(&volume.name))?;
         return Ok(0);
     }
-    let rows: Vec<Value> = volumes
-        .iter()
-        .map(|volume| {
-            let labels: Vec<String> =
-                volume.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            json!({
-                "Driver": "local",
-                "Name": volume.name,
-                "Scope": "local",
-                "Mountpoint": volume.mountpoint,
-                "Labels": labels.join(","),
-                // docker's words for what nobody has measured, or what only a swarm has.
-                "Availability": "N/A",
-                "Group": "N/A",
-                "Links": "N/A",
-                "Size": "N/A",
-                "Status": "N/A",
-            })
-        })
-        .collect();
+    let rows: Vec<Row> = volumes.into_iter().map(Row::of).collect();
     list::print(COLUMNS, &rows, args.format.as_deref())?;
     Ok(0)
 }

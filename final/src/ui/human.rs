@@ -1,5 +1,6 @@
 //! Sizes and durations, in docker's words.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 /// Decimal, three digits: `1.24MB`.
@@ -22,6 +23,11 @@ pub fn size(bytes: u64) -> String {
         false => &number,
     };
     format!("{number}{}", UNITS[unit])
+}
+
+/// `a=b,c=d`, as docker's lists have them.
+pub fn labels(labels: &BTreeMap<String, String>) -> String {
+    labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
 }
 
 /// `About a minute`, `3 hours`.

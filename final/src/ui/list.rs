@@ -1,6 +1,7 @@
 //! Lists: docker's tables, and the same rows as JSON or through a template.
 
 use anyhow::Result;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::output;
@@ -16,7 +17,12 @@ pub struct Columns {
 }
 
 /// Prints `rows` as `format` says: nothing or `table` for the usual table, `table TEMPLATE`, `json`, or a template.
-pub fn print(columns: Columns, rows: &[Value], format: Option<&str>) -> Result<()> {
+pub fn print<T: Serialize>(columns: Columns, rows: &[T], format: Option<&str>) -> Result<()> {
+    let rows = rows.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+    print_values(columns, &rows, format)
+}
+
+fn print_values(columns: Columns, rows: &[Value], format: Option<&str>) -> Result<()> {
     // A shell passes \t on as it is typed.
     let format = format.unwrap_or("table").trim().replace("\\t", "\t").replace("\\n", "\n");
     if format == "json" {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use hull_sys::sparse::HoleWriter;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::errors::Exit;
@@ -27,7 +28,7 @@ pub fn text(text: &str) -> Result<()> {
 }
 
 /// JSON on one line.
-pub fn json(value: &impl serde::Serialize) -> Result<()> {
+pub fn json(value: &impl Serialize) -> Result<()> {
     line(printable::json(&serde_json::to_string(value)?))
 }
 
@@ -49,11 +50,11 @@ fn template(format: &str) -> Result<Template> {
 }
 
 /// One object, for people as `shown`, or in a format.
-pub fn object(value: &Value, format: Option<&str>, shown: impl FnOnce() -> String) -> Result<()> {
+pub fn object<T: Serialize>(object: &T, format: Option<&str>, shown: impl FnOnce() -> String) -> Result<()> {
     match format {
         None | Some("") => text(&shown()),
-        Some("json") => json(value),
-        Some(format) => line(template(format)?.render(value)?),
+        Some("json") => json(&serde_json::to_value(object)?),
+        Some(format) => line(template(format)?.render(&serde_json::to_value(object)?)?),
     }
 }
 

@@ -145,8 +145,8 @@ fn a_trace_shows_links_addresses_rules_and_ports() {
     let bridged = &trace["Networks"][0];
     let index = |text: &str| text.split(':').next().unwrap().parse::<u32>().unwrap();
     assert_eq!(bridged["Inside"]["Index"], index(&place.sh("ip -o link show eth0")));
-    let cable = bridged["Cable"]["Name"].as_str().unwrap();
-    assert_eq!(bridged["Cable"]["Index"], index(&lan.host.sh(&format!("ip -o link show {cable}"))));
+    let veth = bridged["Veth"]["Name"].as_str().unwrap();
+    assert_eq!(bridged["Veth"]["Index"], index(&lan.host.sh(&format!("ip -o link show {veth}"))));
     assert_eq!(bridged["Bridge"]["Name"].as_str().unwrap().get(..5), Some("hull0"));
     assert!(bridged["Rules"].as_array().unwrap().iter().all(|rule| rule["Present"] == true), "{bridged}");
     assert_eq!(trace["Networks"][1]["Parent"]["Name"], "lan0");
@@ -157,12 +157,12 @@ fn a_trace_shows_links_addresses_rules_and_ports() {
         "default route via",
         "├─ eth0  index 2  mtu 1500  02:42:",
         &format!("{address}/16"),
-        &format!("└─ {cable}  index "),
+        &format!("└─ {veth}  index "),
         "bridge of network bridge",
         "├─ 0.0.0.0:8080 ─▶",
         &format!("inet ports4 {{ tcp . 8080 : {address} . 80 }}"),
         &format!("inet ports4_at {{ udp . 127.0.0.1 . 53 : {address} . 53 }}"),
-        &format!("bridge addresses4 {{ {cable} . {address} }}"),
+        &format!("bridge addresses4 {{ {veth} . {address} }}"),
         "└─ eth1  index",
         "parent of macvlan network wire",
     ] {
@@ -179,7 +179,7 @@ fn a_trace_shows_links_addresses_rules_and_ports() {
     }
     // Who shares the network is traced to the same places; who has none to none.
     lan.run("guest", &["--network", "container:box"]);
-    assert!(t.ok(&["network", "trace", "guest"]).contains(cable));
+    assert!(t.ok(&["network", "trace", "guest"]).contains(veth));
     for mode in ["none", "host"] {
         lan.run(mode, &["--network", mode]);
         assert!(t.ok(&["network", "trace", mode]).contains(&format!("network {mode}: no links of its own")));

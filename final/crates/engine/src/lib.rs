@@ -36,7 +36,7 @@ pub use copy::{Change, CommitOptions, CopyOptions, CopyPath, Freezable};
 pub use engine::Engine;
 pub use error::{Error, Result};
 pub use logs::LogSink;
-pub use net::{NetworkDefaults, NetworkOptions, NetworkRecord, PublishedPort};
+pub use net::{NetworkDefaults, NetworkOptions, NetworkRecord, PublishedPort, trace};
 pub use records::options::WindowSize;
 pub use records::pruned::Pruned;
 pub use records::record::Record;

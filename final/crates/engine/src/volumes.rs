@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hull_docker::wire;
 use hull_storage::volumes::{Volume, Volumes};
 
 use crate::engine::Engine;
@@ -12,6 +13,19 @@ use crate::records::record::Record;
 impl Engine {
     pub fn volumes(&self) -> Volumes {
         Volumes::new(self.root())
+    }
+
+    pub fn inspect_volume(&self, name: &str) -> Result<wire::volume::Volume> {
+        let volume = self.volumes().get(name)?;
+        Ok(wire::volume::Volume {
+            created_at: humantime::format_rfc3339_seconds(volume.created()).to_string(),
+            driver: "local".into(),
+            labels: volume.labels,
+            mountpoint: volume.mountpoint.display().to_string(),
+            name: volume.name,
+            options: BTreeMap::new(),
+            scope: "local".into(),
+        })
     }
 
     /// Creates a volume; without a name, one that is named by a random id.

@@ -1,14 +1,18 @@
 //! What `ps`, `port` and `inspect` say of a container's networks.
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
 
+use hull_docker::wire::Empty;
+use hull_docker::wire::host_config::{PortBinding, PortMap};
+use hull_docker::wire::network_settings::{EndpointIpam, EndpointSettings, NetworkSettings};
+use hull_image::Digest;
+use hull_network::pool::Pool;
 use hull_network::ports::Port;
 use hull_storage::root::Root;
-use serde_json::{Map, Value, json};
 
 use super::endpoint::NetworkState;
 use super::publish::PublishedPort;
-use super::{Endpoint, endpoints};
+use super::{Endpoint, endpoints, links_are_in_hosts};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::records::options::{CreateOptions, NetworkMode, NetworkOption};
@@ -101,90 +105,122 @@ pub(super) fn mode_name(mode: &NetworkMode) -> String {
 }
 
 /// docker's `HostConfig.PortBindings`: what was asked.
-pub(crate) fn port_bindings(record: &Record) -> Value {
-    let mut bindings = Map::new();
+pub(crate) fn port_bindings(record: &Record) -> PortMap {
+    let mut bindings = PortMap::new();
     for mapping in &record.options.publish {
-        let port = match mapping.host {
+        let host_port = match mapping.host {
             None => String::new(),
             Some((first, last)) if first == last => first.to_string(),
             Some((first, last)) => format!("{first}-{last}"),
         };
-        let ip = mapping.host_ip.map_or(String::new(), |ip| ip.to_string());
-        push(&mut bindings, mapping.container, json!({ "HostIp": ip, "HostPort": port }));
+        let host_ip = mapping.host_ip.map_or(String::new(), |ip| ip.to_string());
+        push(&mut bindings, mapping.container, PortBinding { host_ip, host_port });
     }
-    Value::Object(bindings)
+    bindings
 }
 
-fn push(ports: &mut Map<String, Value>, port: Port, binding: Value) {
-    match ports.entry(port.to_string()).or_insert(Value::Null) {
-        Value::Array(bindings) => bindings.push(binding),
-        entry => *entry = json!([binding]),
-    }
+fn push(ports: &mut PortMap, port: Port, binding: PortBinding) {
+    ports.entry(port.to_string()).or_default().get_or_insert_default().push(binding);
 }
 
 /// docker's `Config.ExposedPorts`.
-pub(crate) fn exposed_ports(record: &Record) -> Value {
-    if record.exposed.is_empty() {
-        return Value::Null;
-    }
-    Value::Object(record.exposed.iter().map(|port| (port.to_string(), json!({}))).collect())
+pub(crate) fn exposed_ports(record: &Record) -> BTreeMap<String, Empty> {
+    record.exposed.iter().map(|port| (port.to_string(), Empty {})).collect()
 }
 
 /// docker's `NetworkSettings`: what is.
-pub(crate) fn network_settings(root: &Root, record: &Record, snapshot: &Snapshot) -> Result<Value> {
-    let endpoints = match snapshot.status.is_active() {
-        true => endpoints(root, &record.id)?,
-        false => vec![],
-    };
-    let mut networks = Map::new();
-    for name in network_names(&record.options.network, &record.options.networks) {
-        let endpoint = endpoints.iter().find(|endpoint| endpoint.network.name == name);
-        let option = record.options.networks.iter().find(|option| option.network == name);
-        let mut settings = addresses(endpoint);
-        settings["Aliases"] = json!(option.map(|option| &option.aliases).filter(|a| !a.is_empty()));
-        settings["IPAMConfig"] = match option.filter(|option| option.ip.is_some() || option.ip6.is_some()) {
-            Some(option) => json!({ "IPv4Address": option.ip, "IPv6Address": option.ip6 }),
-            None => Value::Null,
-        };
-        settings["NetworkID"] = json!(endpoint.map_or("", |endpoint| endpoint.network.id.as_str()));
-        networks.insert(name, settings);
-    }
-    let mut ports = Map::new();
-    if snapshot.status.is_active() {
-        for port in &record.exposed {
-            ports.insert(port.to_string(), Value::Null);
+pub(crate) fn network_settings(root: &Root, record: &Record, snapshot: &Snapshot) -> Result<NetworkSettings> {
+    let is_active = snapshot.status.is_active();
+    let endpoints = if is_active { endpoints(root, &record.id)? } else { vec![] };
+    let mut ports = PortMap::new();
+    if is_active {
+        ports.extend(record.exposed.iter().map(|port| (port.to_string(), None)));
+        for port in published(root, &record.id)? {
+            let (host_ip, host_port) = (port.host.ip().to_string(), port.host.port().to_string());
+            push(&mut ports, port.container, PortBinding { host_ip, host_port });
         }
     }
-    let published = match snapshot.status.is_active() {
-        true => published(root, &record.id)?,
-        false => vec![],
-    };
-    for port in published {
-        let binding = json!({ "HostIp": port.host.ip(), "HostPort": port.host.port().to_string() });
-        push(&mut ports, port.container, binding);
-    }
     // docker's old place for the addresses, of the default network only.
-    let mut settings = addresses(endpoints.iter().find(|endpoint| endpoint.network.is_default()));
-    settings["Bridge"] = json!("");
-    settings["SandboxKey"] =
-        json!(snapshot.init_pid().map_or(String::new(), |pid| format!("/proc/{pid}/ns/net")));
-    settings["Ports"] = Value::Object(ports);
-    settings["Networks"] = Value::Object(networks);
-    Ok(settings)
+    let on_default = endpoints.iter().find(|endpoint| endpoint.network.is_default());
+    let on_default = on_default.map(|endpoint| addresses(&record.id, endpoint)).unwrap_or_default();
+    Ok(NetworkSettings {
+        sandbox_id: if is_active { record.id.clone() } else { String::new() },
+        sandbox_key: snapshot.init_pid().map_or(String::new(), |pid| format!("/proc/{pid}/ns/net")),
+        ports,
+        endpoint_id: on_default.endpoint_id,
+        gateway: on_default.gateway,
+        global_ipv6_address: on_default.global_ipv6_address,
+        global_ipv6_prefix_len: on_default.global_ipv6_prefix_len,
+        ip_address: on_default.ip_address,
+        ip_prefix_len: on_default.ip_prefix_len,
+        ipv6_gateway: on_default.ipv6_gateway,
+        mac_address: on_default.mac_address,
+        networks: networks(record, &endpoints),
+        ..NetworkSettings::default()
+    })
 }
 
-fn addresses(endpoint: Option<&Endpoint>) -> Value {
-    let of = |ipv6| endpoint.and_then(|endpoint| endpoint.address(ipv6));
-    let address = |ipv6| of(ipv6).map_or(String::new(), |(ip, _): (IpAddr, _)| ip.to_string());
-    let gateway = |ipv6| of(ipv6).map_or(String::new(), |(_, pool)| pool.gateway().to_string());
-    let prefix = |ipv6| of(ipv6).map_or(0, |(_, pool)| pool.subnet().prefix());
-    json!({
-        "IPAddress": address(false),
-        "IPPrefixLen": prefix(false),
-        "Gateway": gateway(false),
-        "GlobalIPv6Address": address(true),
-        "GlobalIPv6PrefixLen": prefix(true),
-        "IPv6Gateway": gateway(true),
-        "MacAddress": endpoint.map_or(String::new(), |endpoint| endpoint.mac.to_string()),
-    })
+/// Each network that the container is to be on, with its endpoint there while it runs.
+fn networks(record: &Record, endpoints: &[Endpoint]) -> BTreeMap<String, EndpointSettings> {
+    let options = &record.options;
+    // One that shares another container's network namespace is on no network of its own.
+    if matches!(options.network, NetworkMode::Container(_)) {
+        return BTreeMap::new();
+    }
+    let settings = |name: String| {
+        let endpoint = endpoints.iter().find(|endpoint| endpoint.network.name == name);
+        let option = options.networks.iter().find(|option| option.network == name);
+        let mut settings = endpoint.map(|endpoint| addresses(&record.id, endpoint)).unwrap_or_default();
+        settings.aliases = option.map(|option| option.aliases.clone()).unwrap_or_default();
+        settings.ipam_config = option.and_then(asked_addresses);
+        if let Some(mac) = option.and_then(|option| option.mac) {
+            settings.mac_address = mac.to_string();
+        }
+        if !links_are_in_hosts(options) {
+            let link = |(other, alias): &(String, String)| format!("{other}:{alias}");
+            settings.links = options.links.iter().map(link).collect();
+        }
+        if endpoint.is_some_and(|endpoint| !endpoint.network.is_default()) {
+            let own = [record.short_id().to_owned()];
+            let names = std::iter::once(&record.name).chain(&settings.aliases).chain(&own);
+            settings.dns_names = names.cloned().collect();
+        }
+        (name, settings)
+    };
+    network_names(&options.network, &options.networks).into_iter().map(settings).collect()
+}
+
+fn asked_addresses(option: &NetworkOption) -> Option<EndpointIpam> {
+    let text = |address: Option<&dyn ToString>| address.map_or(String::new(), |address| address.to_string());
+    let asked = EndpointIpam {
+        ipv4_address: text(option.ip.as_ref().map(|ip| ip as _)),
+        ipv6_address: text(option.ip6.as_ref().map(|ip| ip as _)),
+        ..EndpointIpam::default()
+    };
+    (asked != EndpointIpam::default()).then_some(asked)
+}
+
+fn addresses(container: &str, endpoint: &Endpoint) -> EndpointSettings {
+    let (ipv4, ipv6) = (endpoint.address(false), endpoint.address(true));
+    let address =
+        |of: Option<(_, _)>| of.map_or(String::new(), |(ip, _): (std::net::IpAddr, &Pool)| ip.to_string());
+    let gateway = |of: Option<(_, &Pool)>| of.map_or(String::new(), |(_, pool)| pool.gateway().to_string());
+    let prefix = |of: Option<(_, &Pool)>| of.map_or(0, |(_, pool)| pool.subnet().prefix());
+    EndpointSettings {
+        network_id: endpoint.network.id.clone(),
+        endpoint_id: endpoint_id(container, &endpoint.network.id),
+        gateway: gateway(ipv4),
+        ip_address: address(ipv4),
+        ip_prefix_len: prefix(ipv4),
+        ipv6_gateway: gateway(ipv6),
+        global_ipv6_address: address(ipv6),
+        global_ipv6_prefix_len: prefix(ipv6),
+        mac_address: endpoint.mac.to_string(),
+        ..EndpointSettings::default()
+    }
+}
+
+/// What docker gives out at random follows here from what the endpoint connects, so nothing has to remember it.
+pub(super) fn endpoint_id(container: &str, network: &str) -> String {
+    Digest::of(format!("{container} {network}").as_bytes()).hex().to_owned()
 }

@@ -51,7 +51,7 @@ mod shared;
 mod stale;
 mod store;
 mod subnets;
-mod trace;
+pub mod trace;
 mod verbs;
 
 pub(crate) use attachment::Attachment;

@@ -1,12 +1,14 @@
-//! `network trace`: a container's way to the world as it is just now, asked of the kernel link by link, from the inside out.
+//! `network trace`: what is between a container and the outside at this moment, link by link, as the kernel has it.
 
 use std::net::IpAddr;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 
-use hull_network::links::{self, Link, vxlan};
+use hull_network::links::{self, vxlan};
 use hull_network::netlink::{Protocol, Socket};
+use hull_network::nftables::{ElementStatus, Published};
 use hull_network::{addresses, namespace, routes};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::context::{Sockets, table};
 use super::drivers::tunnel_link;
@@ -20,33 +22,135 @@ use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::wrong_state;
 
+/// Everything between a running container and the host's own links.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct NetworkTrace {
+    pub id: String,
+    pub name: String,
+    pub pid: i32,
+    /// As the link in `/proc` has it: `net:[4026532500]`.
+    pub namespace: PathBuf,
+    /// The name that ip-netns(8) knows it by.
+    pub exposed_as: Option<String>,
+    pub mode: String,
+    /// None where the container shares the host's network.
+    #[serde(flatten)]
+    pub own: Option<OwnNetworks>,
+}
+
+/// What a container has that does not share the host's network.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct OwnNetworks {
+    pub routes: Vec<RouteTrace>,
+    pub networks: Vec<EndpointTrace>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct RouteTrace {
+    pub destination: &'static str,
+    pub via: Option<IpAddr>,
+    pub link: Option<String>,
+}
+
+/// One network of the container's, from its interface outwards. Each driver has some of the links.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct EndpointTrace {
+    pub network: String,
+    pub driver: String,
+    /// The container's interface.
+    pub inside: LinkTrace,
+    pub published: Vec<Published>,
+    /// The host's end of the veth pair.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub veth: Option<LinkTrace>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<LinkTrace>,
+    /// The host's link that the network is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<LinkTrace>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<TunnelTrace>,
+    #[serde(flatten)]
+    pub rules: Option<RulesTrace>,
+}
+
+/// A link as the kernel has it; of one that is missing, no more than its name.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct LinkTrace {
+    pub name: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub missing: bool,
+    #[serde(flatten)]
+    pub link: Option<FoundLink>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct FoundLink {
+    pub index: u32,
+    pub up: bool,
+    pub mtu: u32,
+    pub mac_address: Option<String>,
+    /// With the length of the prefix.
+    pub addresses: Vec<String>,
+}
+
+/// A VXLAN link and where it leads.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct TunnelTrace {
+    #[serde(flatten)]
+    pub link: LinkTrace,
+    pub number: u32,
+    pub port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peers: Option<Vec<IpAddr>>,
+}
+
+/// The container's elements in the sets of an nftables table.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct RulesTrace {
+    pub table: String,
+    pub rules: Vec<ElementStatus>,
+}
+
 impl Engine {
-    /// Everything between a running container and the host's own links.
-    pub fn trace_network(&self, container: &str) -> Result<Value> {
+    /// Asks the kernel, of every link and rule that the records speak of.
+    pub fn trace_network(&self, container: &str) -> Result<NetworkTrace> {
         let record = self.find(container)?;
         let snapshot = self.clear_if_dead(&record, Snapshot::take(self.root(), &record.id)?)?;
         let pid = snapshot.init_pid().ok_or_else(|| wrong_state("trace", &record, snapshot.status))?;
         let path = format!("/proc/{pid}/ns/net");
         let namespace = std::fs::read_link(&path).context(|| format!("read {path}"))?;
-        let mut trace = json!({
-            "Id": record.id,
-            "Name": record.name,
-            "Pid": pid,
-            "Namespace": namespace,
-            "ExposedAs": expose::name(self.root(), &record.id)?,
-            "Mode": mode_name(&record.options.network),
-        });
-        if record.options.network == NetworkMode::Host {
-            return Ok(trace);
-        }
+        let own = match record.options.network {
+            NetworkMode::Host => None,
+            _ => Some(self.trace_own_networks(&record, pid)?),
+        };
+        Ok(NetworkTrace {
+            exposed_as: expose::name(self.root(), &record.id)?,
+            mode: mode_name(&record.options.network),
+            id: record.id,
+            name: record.name,
+            pid,
+            namespace,
+            own,
+        })
+    }
+
+    fn trace_own_networks(&self, record: &Record, pid: i32) -> Result<OwnNetworks> {
         let inside = namespace::of_process(pid)?;
         let mut inner = Socket::inside(inside.as_fd(), Protocol::Route)?;
-        trace["Routes"] = json!(gateways(&mut inner)?);
+        let routes = gateways(&mut inner)?;
         let mut sockets = Sockets::open()?;
-        let endpoints = endpoints(self.root(), owner(&record))?;
+        let endpoints = endpoints(self.root(), owner(record))?;
         let traced = endpoints.iter().map(|endpoint| self.trace_endpoint(endpoint, &mut inner, &mut sockets));
-        trace["Networks"] = traced.collect::<Result<_>>()?;
-        Ok(trace)
+        Ok(OwnNetworks { routes, networks: traced.collect::<Result<_>>()? })
     }
 
     fn trace_endpoint(
@@ -54,35 +158,37 @@ impl Engine {
         endpoint: &Endpoint,
         inner: &mut Socket,
         sockets: &mut Sockets,
-    ) -> Result<Value> {
+    ) -> Result<EndpointTrace> {
         let network = &endpoint.network;
         let route = &mut sockets.route;
-        let mut trace = json!({
-            "Network": network.name,
-            "Driver": network.driver().name(),
-            "Inside": found(&endpoint.interface, inner)?,
-            "Published": endpoint.published,
-        });
+        let mut trace = EndpointTrace {
+            network: network.name.clone(),
+            driver: network.driver().name().into(),
+            inside: trace_link(&endpoint.interface, inner)?,
+            published: endpoint.published.clone(),
+            veth: None,
+            bridge: None,
+            parent: None,
+            tunnel: None,
+            rules: None,
+        };
         if network.driver().has_bridge() {
-            trace["Cable"] = found(&endpoint.link, route)?;
-            trace["Bridge"] = found(&network.link, route)?;
+            trace.veth = Some(trace_link(&endpoint.link, route)?);
+            trace.bridge = Some(trace_link(&network.link, route)?);
         }
         if let Some(parent) = network.driver().parent() {
-            trace["Parent"] = found(parent, route)?;
+            trace.parent = Some(trace_link(parent, route)?);
         }
         if let Some(tunnel) = network.driver().tunnel() {
-            let name = tunnel_link(network);
-            trace["Tunnel"] = found(&name, route)?;
-            trace["Tunnel"]["Number"] = json!(tunnel.id);
-            trace["Tunnel"]["Port"] = json!(tunnel.port);
-            if let Some(link) = links::find(route, &name)? {
-                trace["Tunnel"]["Peers"] = json!(vxlan::peers(route, link.index)?);
-            }
+            let link = trace_link(&tunnel_link(network), route)?;
+            let index = link.link.as_ref().map(|link| link.index);
+            let peers = index.map(|index| vxlan::peers(route, index)).transpose()?;
+            trace.tunnel = Some(TunnelTrace { link, number: tunnel.id, port: tunnel.port, peers });
         }
         if let Some(rules) = endpoint.rules() {
             let table = table(self.root());
-            trace["Table"] = json!(table.name());
-            trace["Rules"] = json!(table.status(&mut sockets.filter, &rules)?);
+            let rules = table.status(&mut sockets.filter, &rules)?;
+            trace.rules = Some(RulesTrace { table: table.name().to_owned(), rules });
         }
         Ok(trace)
     }
@@ -96,32 +202,25 @@ fn owner(record: &Record) -> &str {
     }
 }
 
-/// A link and its addresses; one that is missing says no more than its name.
-fn found(name: &str, route: &mut Socket) -> Result<Value> {
-    let Some(link) = links::find(route, name)? else {
-        return Ok(json!({ "Name": name, "Missing": true }));
+fn trace_link(name: &str, route: &mut Socket) -> Result<LinkTrace> {
+    let name = name.to_owned();
+    let Some(link) = links::find(route, &name)? else {
+        return Ok(LinkTrace { name, missing: true, link: None });
     };
     let addresses = addresses::list(route, Some(link.index))?;
-    let addresses: Vec<_> =
-        addresses.iter().map(|address| format!("{}/{}", address.ip, address.prefix)).collect();
-    let Link { index, mtu, up, .. } = link;
-    Ok(json!({
-        "Name": name,
-        "Index": index,
-        "Up": up,
-        "Mtu": mtu,
-        "MacAddress": link.mac.map(|mac| mac.to_string()),
-        "Addresses": addresses,
-    }))
+    let addresses = addresses.iter().map(|address| format!("{}/{}", address.ip, address.prefix)).collect();
+    let mac_address = link.mac.map(|mac| mac.to_string());
+    let link = FoundLink { index: link.index, up: link.up, mtu: link.mtu, mac_address, addresses };
+    Ok(LinkTrace { name, missing: false, link: Some(link) })
 }
 
-/// Where what is on no network of the container's goes.
-fn gateways(inner: &mut Socket) -> Result<Vec<Value>> {
+/// The default routes: where packets go that are for none of the container's networks.
+fn gateways(inner: &mut Socket) -> Result<Vec<RouteTrace>> {
     let mut found = Vec::new();
     for route in routes::list(inner)?.into_iter().filter(|route| route.destination.prefix() == 0) {
         let link = route.link.map(|index| links::find_by_index(inner, index)).transpose()?.flatten();
-        let via: Option<IpAddr> = route.gateway;
-        found.push(json!({ "Destination": "default", "Via": via, "Link": link.map(|link| link.name) }));
+        let link = link.map(|link| link.name);
+        found.push(RouteTrace { destination: "default", via: route.gateway, link });
     }
     Ok(found)
 }

@@ -1,11 +1,17 @@
 //! `network ls`, `inspect`, `rm`, `prune` and `reload`.
 
+use std::collections::BTreeMap;
+
+use hull_docker::wire::NEVER;
+use hull_docker::wire::network::{EndpointResource, Ipam, IpamConfig, Network};
 use hull_network::iptables_legacy;
 use hull_network::leases::Leases;
+use hull_network::pool::Pool;
 use hull_storage::file;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::context::{Sockets, table};
+use super::inspect::endpoint_id;
 use super::record::{DEFAULT, NetworkRecord};
 use super::{default, reload, stale, store};
 use crate::engine::Engine;
@@ -26,18 +32,16 @@ impl Engine {
         Ok(records.filter_map(|(name, record)| Some((name, record.err()?.to_string()))).collect())
     }
 
-    /// docker's layout.
-    pub fn inspect_network(&self, name: &str) -> Result<Value> {
-        if let Some(mut special) = special(name) {
-            special["Containers"] = Value::Object(self.on_special(name)?);
-            return Ok(special);
+    pub fn inspect_network(&self, name: &str) -> Result<Network> {
+        if let Some(special) = special(name) {
+            return Ok(Network { containers: self.on_special(name)?, ..special });
         }
         if name == DEFAULT && store::load(self.root(), DEFAULT)?.is_none() {
             // What it is to be is decided now.
             default::record(self.network_context())?;
         }
         let network = store::find(self.root(), name)?;
-        let mut containers = Map::new();
+        let mut containers = BTreeMap::new();
         for (id, endpoint) in store::endpoints_on(self.root(), &network.name)? {
             let name = match Record::load(self.root(), &id) {
                 Ok(record) => record.name,
@@ -50,34 +54,27 @@ impl Engine {
                     .address(ipv6)
                     .map_or(String::new(), |(ip, pool)| format!("{ip}/{}", pool.subnet().prefix()))
             };
-            let described = json!({
-                "Name": name,
-                "EndpointID": endpoint.link,
-                "MacAddress": endpoint.mac.to_string(),
-                "IPv4Address": address(false),
-                "IPv6Address": address(true),
-            });
+            let described = EndpointResource {
+                name,
+                endpoint_id: endpoint_id(&id, &network.id),
+                mac_address: endpoint.mac.to_string(),
+                ipv4_address: address(false),
+                ipv6_address: address(true),
+            };
             containers.insert(id, described);
         }
-        Ok(describe(&network, containers))
+        Ok(Network { containers, ..describe(&network) })
     }
 
     /// The running containers that share the host's network, or have none.
-    fn on_special(&self, name: &str) -> Result<Map<String, Value>> {
-        let mut containers = Map::new();
-        for container in self.list()?.into_iter().filter(|container| container.status.is_active()) {
-            if container.networks == [name] {
-                let described = json!({
-                    "Name": container.name,
-                    "EndpointID": container.id,
-                    "MacAddress": "",
-                    "IPv4Address": "",
-                    "IPv6Address": "",
-                });
-                containers.insert(container.id, described);
-            }
-        }
-        Ok(containers)
+    fn on_special(&self, name: &str) -> Result<BTreeMap<String, EndpointResource>> {
+        let active = self.list()?.into_iter().filter(|container| container.status.is_active());
+        let on_it = active.filter(|container| container.networks == [name]).map(|container| {
+            let endpoint_id = endpoint_id(&container.id, &special_id(name));
+            let name = container.name;
+            (container.id, EndpointResource { name, endpoint_id, ..EndpointResource::default() })
+        });
+        Ok(on_it.collect())
     }
 
     /// Removes a network that no running container is on.
@@ -122,16 +119,15 @@ impl Engine {
         serde_json::from_value(record).ok()
     }
 
-    /// Everything that `--network` takes, described as by [`Self::inspect_network`].
-    pub fn all_networks(&self) -> Result<Vec<Value>> {
+    /// Everything that `--network` takes, without the containers on it.
+    pub fn all_networks(&self) -> Result<Vec<Network>> {
         if !hull_sys::process::in_user_namespace() && matches!(store::load(self.root(), DEFAULT), Ok(None)) {
             default::record(self.network_context())?;
         }
-        let mut all: Vec<_> = self.networks()?.iter().map(|network| describe(network, Map::new())).collect();
-        let damaged = |(name, _)| json!({ "Name": name, "Scope": "local", "Driver": "damaged" });
-        all.extend(self.damaged_networks()?.into_iter().map(damaged));
+        let mut all: Vec<_> = self.networks()?.iter().map(describe).collect();
+        all.extend(self.damaged_networks()?.into_iter().map(|(name, _)| damaged(name)));
         all.extend(["host", "none"].into_iter().filter_map(special));
-        all.sort_by(|a, b| a["Name"].as_str().cmp(&b["Name"].as_str()));
+        all.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(all)
     }
 
@@ -185,64 +181,59 @@ impl Engine {
     }
 }
 
-fn describe(network: &NetworkRecord, containers: Map<String, Value>) -> Value {
-    let config = |pool: &hull_network::pool::Pool| {
-        let mut config = json!({ "Subnet": pool.subnet(), "Gateway": pool.gateway() });
-        if pool.range() != pool.subnet() {
-            config["IPRange"] = json!(pool.range());
-        }
-        config
-    };
-    json!({
-        "Name": network.name,
-        "Id": network.id,
-        "Created": network.created,
-        "Scope": "local",
-        "Driver": network.driver().name(),
-        "EnableIPv4": true,
-        "EnableIPv6": network.has_ipv6(),
-        "IPAM": {
-            "Driver": "default",
-            "Options": {},
-            "Config": network.pools.iter().map(config).collect::<Vec<_>>(),
+fn describe(network: &NetworkRecord) -> Network {
+    let config = |pool: &Pool| IpamConfig {
+        subnet: pool.subnet().to_string(),
+        ip_range: match pool.range() == pool.subnet() {
+            true => String::new(),
+            false => pool.range().to_string(),
         },
-        "Internal": network.internal,
-        "Attachable": false,
-        "Ingress": false,
-        "ConfigFrom": { "Network": "" },
-        "ConfigOnly": false,
-        "Containers": containers,
-        "Options": network.options,
-        "Labels": network.labels,
-        "Bridge": network.link,
-    })
+        gateway: pool.gateway().to_string(),
+        ..IpamConfig::default()
+    };
+    Network {
+        name: network.name.clone(),
+        id: network.id.clone(),
+        created: network.created.to_string(),
+        scope: "local".into(),
+        driver: network.driver().name().into(),
+        enable_ipv4: true,
+        enable_ipv6: network.has_ipv6(),
+        ipam: Ipam {
+            driver: "default".into(),
+            options: Some(BTreeMap::new()),
+            config: network.pools.iter().map(config).collect(),
+        },
+        internal: network.internal,
+        options: network.options.clone(),
+        labels: network.labels.clone(),
+        bridge: Some(network.link.clone()),
+        ..Network::default()
+    }
+}
+
+/// What is listed of a network whose record cannot be read.
+fn damaged(name: String) -> Network {
+    Network { name, scope: "local".into(), driver: "damaged".into(), enable_ipv4: true, ..Network::default() }
 }
 
 /// docker's networks that are none.
-fn special(name: &str) -> Option<Value> {
+fn special(name: &str) -> Option<Network> {
     let driver = match name {
         "host" => "host",
         "none" => "null",
         _ => return None,
     };
-    Some(json!({
-        "Name": name,
-        "Id": special_id(name),
-        "Created": "0001-01-01T00:00:00Z",
-        "Scope": "local",
-        "Driver": driver,
-        "EnableIPv4": true,
-        "EnableIPv6": false,
-        "IPAM": { "Driver": "default", "Options": null, "Config": [] },
-        "Internal": false,
-        "Attachable": false,
-        "Ingress": false,
-        "ConfigFrom": { "Network": "" },
-        "ConfigOnly": false,
-        "Containers": {},
-        "Options": {},
-        "Labels": {},
-    }))
+    Some(Network {
+        name: name.into(),
+        id: special_id(name),
+        created: NEVER.into(),
+        scope: "local".into(),
+        driver: driver.into(),
+        enable_ipv4: true,
+        ipam: Ipam { driver: "default".into(), ..Ipam::default() },
+        ..Network::default()
+    })
 }
 
 /// The same everywhere: they are no objects of this root.

@@ -112,11 +112,17 @@ pub enum MountOption {
         read_only: bool,
         /// Copy what the image has at the target into an empty volume.
         copy_up: bool,
+        /// By `--mount`, and otherwise by `-v`: `inspect` shows each in a place of its own.
+        #[serde(default)]
+        from_mount_flag: bool,
     },
     Tmpfs {
         target: PathBuf,
         /// mount(8) options: `size=64m`, `mode=1777`, `exec`…
         options: Vec<String>,
+        /// By `--mount`, and otherwise by `--tmpfs`.
+        #[serde(default)]
+        from_mount_flag: bool,
     },
 }
 

@@ -1,13 +1,13 @@
 //! `info`: this machine and this root, in docker's keys.
 
-use serde_json::{Value, json};
+use hull_docker::wire::system::Info;
 
 use crate::engine::{Engine, cgroup_layout};
 use crate::error::Result;
 use crate::records::state::Status;
 
 impl Engine {
-    pub fn info(&self) -> Result<Value> {
+    pub fn info(&self) -> Result<Info> {
         let containers = self.list()?;
         let count = |status: Status| containers.iter().filter(|container| container.status == status).count();
         let layout = cgroup_layout()?;
@@ -17,29 +17,29 @@ impl Engine {
         if rootless {
             security.push("name=rootless".into());
         }
-        Ok(json!({
-            "Containers": containers.len(),
-            "ContainersRunning": count(Status::Running),
-            "ContainersPaused": count(Status::Paused),
-            "ContainersStopped": count(Status::Exited) + count(Status::Created),
-            "Images": self.images().list()?.len(),
-            "Driver": "overlay2",
-            "LoggingDriver": "json-file",
-            "CgroupDriver": if rootless { "none" } else { "cgroupfs" },
-            "CgroupVersion": layout.describe(),
-            "KernelVersion": system.release().to_string_lossy(),
-            "OperatingSystem": operating_system(),
-            "OSType": "linux",
-            "Architecture": system.machine().to_string_lossy(),
-            "NCPU": std::thread::available_parallelism().map_or(1, |count| count.get()),
-            "MemTotal": memory_total(),
-            "DockerRootDir": self.root().data(),
-            "Name": system.nodename().to_string_lossy(),
-            "SecurityOptions": security,
-            "ServerVersion": env!("CARGO_PKG_VERSION"),
-            "DefaultRuntime": "hull",
-            "Rootless": rootless,
-        }))
+        Ok(Info {
+            containers: containers.len(),
+            containers_running: count(Status::Running),
+            containers_paused: count(Status::Paused),
+            containers_stopped: count(Status::Exited) + count(Status::Created),
+            images: self.images().list()?.len(),
+            driver: "overlay2".into(),
+            logging_driver: "json-file".into(),
+            cgroup_driver: if rootless { "none" } else { "cgroupfs" }.into(),
+            cgroup_version: layout.describe().into(),
+            kernel_version: system.release().to_string_lossy().into_owned(),
+            operating_system: operating_system(),
+            os_type: "linux".into(),
+            architecture: system.machine().to_string_lossy().into_owned(),
+            ncpu: std::thread::available_parallelism().map_or(1, |count| count.get()),
+            mem_total: memory_total(),
+            docker_root_dir: self.root().data().display().to_string(),
+            name: system.nodename().to_string_lossy().into_owned(),
+            security_options: security,
+            server_version: env!("CARGO_PKG_VERSION").into(),
+            default_runtime: "hull".into(),
+            rootless,
+        })
     }
 }
 

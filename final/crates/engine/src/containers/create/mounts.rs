@@ -47,6 +47,7 @@ impl Engine {
                     target: target.into(),
                     read_only: false,
                     copy_up: true,
+                    from_mount_flag: false,
                 };
                 mounts.push(self.plan_mount(&volume)?);
             }

@@ -1,0 +1,119 @@
+//! `inspect`: a container as docker's API describes it.
+//!
+//! ```text
+//! mod           the container itself and its state
+//! config        Config: what runs in it
+//! host_config   HostConfig: what it takes of the host
+//! mounts        Mounts, and how HostConfig shows -v, --mount and --tmpfs
+//! ```
+//!
+//! `NetworkSettings` is in `net/inspect.rs`.
+
+mod config;
+mod host_config;
+mod mounts;
+
+use hull_docker::wire::container::{Container, State};
+use hull_docker::wire::{GraphDriver, NEVER};
+
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::net::network_settings;
+use crate::records::options::LogDriver;
+use crate::records::record::Record;
+use crate::records::snapshot::Snapshot;
+use crate::records::state::Status;
+use crate::records::time::Timestamp;
+
+impl Engine {
+    pub fn inspect(&self, name: &str) -> Result<Container> {
+        let record = self.find(name)?;
+        let snapshot = self.clear_if_dead(&record, Snapshot::take(self.root(), &record.id)?)?;
+        let run_dir = self.root().container_run_dir(&record.id);
+        let etc = |name: &str| run_dir.join("etc").join(name).display().to_string();
+        let mut args = record.process.args().into_iter();
+        Ok(Container {
+            id: record.id.clone(),
+            created: record.created.to_string(),
+            path: args.next().unwrap_or_default(),
+            args: args.collect(),
+            state: state(&snapshot),
+            image: record.image_id.clone(),
+            resolv_conf_path: etc("resolv.conf"),
+            hostname_path: etc("hostname"),
+            hosts_path: etc("hosts"),
+            log_path: match record.options.log.driver {
+                LogDriver::JsonFile => {
+                    self.root().container_dir(&record.id).join("log").display().to_string()
+                }
+                LogDriver::None => String::new(),
+            },
+            name: format!("/{}", record.name),
+            restart_count: restart_count(&snapshot),
+            driver: "overlay2".into(),
+            platform: "linux".into(),
+            host_config: host_config::describe(self, &record),
+            graph_driver: self.graph_driver(&record, &snapshot),
+            mounts: mounts::points(&record),
+            config: config::describe(&record),
+            network_settings: network_settings(self.root(), &record, &snapshot)?,
+            ..Container::default()
+        })
+    }
+
+    /// The overlay is mounted only in the container's own mount namespace. `/proc/PID/root` leads a script on the host there
+    /// while the container runs.
+    fn graph_driver(&self, record: &Record, snapshot: &Snapshot) -> GraphDriver {
+        let directory = self.root().container_dir(&record.id);
+        let merged = match snapshot.init_pid() {
+            Some(pid) => format!("/proc/{pid}/root"),
+            None => self.root().container_run_dir(&record.id).join("rootfs").display().to_string(),
+        };
+        let layers = record.layers.iter().rev();
+        let layers: Vec<String> =
+            layers.map(|layer| self.root().data().join(layer).display().to_string()).collect();
+        let data = [
+            ("ID", record.id.clone()),
+            ("LowerDir", layers.join(":")),
+            ("MergedDir", merged),
+            ("UpperDir", directory.join("upper").display().to_string()),
+            ("WorkDir", directory.join("work").display().to_string()),
+        ];
+        let data = data.map(|(key, value)| (key.to_owned(), value)).into();
+        GraphDriver { data, name: "overlay2".into() }
+    }
+}
+
+fn state(snapshot: &Snapshot) -> State {
+    let exit = snapshot.exit.clone().unwrap_or_default();
+    let active = snapshot.status.is_active();
+    // A container that is between two runs shows how the last one ended.
+    let has_ended = !active || snapshot.status == Status::Restarting;
+    let started = match &snapshot.state {
+        Some(state) if active => state.started,
+        _ => exit.started,
+    };
+    let time = |time: Option<Timestamp>| time.map_or(NEVER.into(), |time| time.to_string());
+    State {
+        status: snapshot.status.as_str().into(),
+        running: active,
+        paused: snapshot.status == Status::Paused,
+        restarting: snapshot.status == Status::Restarting,
+        oom_killed: has_ended && exit.oom_killed,
+        dead: false,
+        pid: snapshot.init_pid().unwrap_or(0),
+        exit_code: if has_ended { exit.code.into() } else { 0 },
+        started_at: time(started),
+        finished_at: time(exit.finished),
+        error: exit.error,
+        health: None,
+    }
+}
+
+fn restart_count(snapshot: &Snapshot) -> u32 {
+    match (&snapshot.state, &snapshot.exit) {
+        (Some(state), _) => state.restart_count,
+        (None, Some(exit)) => exit.restart_count,
+        _ => 0,
+    }
+}

@@ -1,0 +1,145 @@
+//! The mounts of a container, as they are in it and as they were asked for.
+//!
+//! docker keeps apart what the command line wrote in two ways: `-v` is in `HostConfig.Binds` and `--tmpfs` in
+//! `HostConfig.Tmpfs`, and `--mount` is in `HostConfig.Mounts`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hull_docker::wire::container::MountPoint;
+use hull_docker::wire::host_config::{BindOptions, Mount, TmpfsOptions, VolumeOptions};
+
+use super::host_config::text;
+use crate::records::options::{CreateOptions, MountOption};
+use crate::records::record::{MountKind, MountRecord, Record};
+
+/// `Mounts`. A tmpfs of `--tmpfs` is not among docker's.
+pub(super) fn points(record: &Record) -> Vec<MountPoint> {
+    let asked = |mount: &MountRecord| {
+        record.options.mounts.iter().find(|option| option.target() == mount.destination)
+    };
+    let shown = record.mounts.iter().map(|mount| (mount, asked(mount)));
+    let shown =
+        shown.filter(|(_, asked)| !matches!(asked, Some(MountOption::Tmpfs { from_mount_flag: false, .. })));
+    shown.map(|(mount, asked)| point(mount, asked)).collect()
+}
+
+fn point(mount: &MountRecord, asked: Option<&MountOption>) -> MountPoint {
+    let is_volume = mount.kind == MountKind::Volume;
+    // docker's mode is what follows the second colon of -v. It fills in z, a label of SELinux, for every named volume and for
+    // every volume of --mount.
+    let mode = match asked {
+        Some(option) if is_from_mount_flag(option) => String::new(),
+        Some(option) => short_mode(option),
+        None if mount.read_only => "ro".into(),
+        None => String::new(),
+    };
+    let has_label = is_volume && (!mount.anonymous || asked.is_some_and(is_from_mount_flag));
+    MountPoint {
+        kind: match mount.kind {
+            MountKind::Bind => "bind",
+            MountKind::Volume => "volume",
+            MountKind::Tmpfs => "tmpfs",
+        }
+        .into(),
+        name: mount.name.clone(),
+        source: text(&mount.source),
+        destination: text(&mount.destination),
+        driver: is_volume.then(|| "local".into()),
+        mode: if mode.is_empty() && has_label { "z".into() } else { mode },
+        rw: !mount.read_only,
+        propagation: match mount.kind {
+            MountKind::Bind => mount.options.first().map_or("rprivate", String::as_str).into(),
+            _ => String::new(),
+        },
+    }
+}
+
+fn is_from_mount_flag(option: &MountOption) -> bool {
+    match option {
+        MountOption::Bind { create_source, .. } => !create_source,
+        MountOption::Volume { from_mount_flag, .. } | MountOption::Tmpfs { from_mount_flag, .. } => {
+            *from_mount_flag
+        }
+    }
+}
+
+/// The third part of a `-v`.
+fn short_mode(option: &MountOption) -> String {
+    let (read_only, copies, propagation) = match option {
+        MountOption::Bind { read_only, propagation, .. } => (*read_only, true, propagation.as_deref()),
+        MountOption::Volume { read_only, copy_up, .. } => (*read_only, *copy_up, None),
+        MountOption::Tmpfs { .. } => (false, true, None),
+    };
+    let parts = [read_only.then_some("ro"), (!copies).then_some("nocopy"), propagation];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(",")
+}
+
+/// `HostConfig.Binds`: every `-v` that has a source.
+pub(super) fn binds(options: &CreateOptions) -> Vec<String> {
+    let short = options.mounts.iter().filter(|option| !is_from_mount_flag(option));
+    let bind = |option: &MountOption| {
+        let (source, target) = match option {
+            MountOption::Bind { source, target, .. } => (text(source), target),
+            MountOption::Volume { name: Some(name), target, .. } => (name.clone(), target),
+            MountOption::Volume { name: None, .. } | MountOption::Tmpfs { .. } => return None,
+        };
+        let mode = short_mode(option);
+        let colon = if mode.is_empty() { "" } else { ":" };
+        Some(format!("{source}:{}{colon}{mode}", target.display()))
+    };
+    short.filter_map(bind).collect()
+}
+
+/// `HostConfig.Tmpfs`: the options of every `--tmpfs`, by its path.
+pub(super) fn tmpfs(options: &CreateOptions) -> BTreeMap<String, String> {
+    let tmpfs = |option: &MountOption| match option {
+        MountOption::Tmpfs { target, options, from_mount_flag: false } => {
+            Some((text(target), options.join(",")))
+        }
+        _ => None,
+    };
+    options.mounts.iter().filter_map(tmpfs).collect()
+}
+
+/// `HostConfig.Mounts`: every `--mount`.
+pub(super) fn mounts(options: &CreateOptions) -> Vec<Mount> {
+    options.mounts.iter().filter(|option| is_from_mount_flag(option)).map(mount).collect()
+}
+
+fn mount(option: &MountOption) -> Mount {
+    let of =
+        |kind: &str, target: &Path| Mount { kind: kind.into(), target: text(target), ..Mount::default() };
+    match option {
+        MountOption::Bind { source, target, read_only, propagation, .. } => {
+            let options = |propagation: &String| BindOptions {
+                propagation: propagation.clone(),
+                ..BindOptions::default()
+            };
+            Mount {
+                source: text(source),
+                read_only: *read_only,
+                bind_options: propagation.as_ref().map(options),
+                ..of("bind", target)
+            }
+        }
+        MountOption::Volume { name, target, read_only, copy_up, .. } => Mount {
+            source: name.clone().unwrap_or_default(),
+            read_only: *read_only,
+            volume_options: (!copy_up).then(|| VolumeOptions { no_copy: true, ..VolumeOptions::default() }),
+            ..of("volume", target)
+        },
+        MountOption::Tmpfs { target, options, .. } => Mount {
+            read_only: options.iter().any(|option| option == "ro"),
+            tmpfs_options: tmpfs_options(options),
+            ..of("tmpfs", target)
+        },
+    }
+}
+
+fn tmpfs_options(options: &[String]) -> Option<TmpfsOptions> {
+    let value = |key: &str| options.iter().find_map(|option| option.strip_prefix(key)?.strip_prefix('='));
+    let size_bytes = value("size").and_then(|size| size.parse().ok());
+    let mode = value("mode").and_then(|mode| u32::from_str_radix(mode, 8).ok());
+    (size_bytes.is_some() || mode.is_some()).then_some(TmpfsOptions { size_bytes, mode })
+}
