@@ -6,7 +6,6 @@ use clap::{ArgAction, Args, Subcommand};
 
 use super::Deferred;
 use super::options::{CreateArgs, Rest};
-use super::values;
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -146,8 +145,8 @@ pub struct Stop {
     #[arg(short, long, value_name = "SIGNAL")]
     pub signal: Option<String>,
     /// Seconds to wait before killing
-    #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", allow_hyphen_values = true, value_parser = values::stop_timeout)]
-    pub time: Option<u32>,
+    #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", allow_hyphen_values = true)]
+    pub time: Option<String>,
     #[command(flatten)]
     pub containers: Names,
 }
@@ -240,14 +239,14 @@ pub struct Logs {
     #[arg(short, long)]
     pub follow: bool,
     /// From a time on: 2026-01-02T13:04:05Z, or 42m for 42 minutes ago
-    #[arg(long, value_name = "TIME", value_parser = values::time)]
-    pub since: Option<std::time::SystemTime>,
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
     /// Up to a time
-    #[arg(long, value_name = "TIME", value_parser = values::time)]
-    pub until: Option<std::time::SystemTime>,
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
     /// The last so many lines
-    #[arg(short = 'n', long, value_name = "COUNT", default_value = "all", allow_hyphen_values = true, value_parser = values::tail)]
-    pub tail: values::Tail,
+    #[arg(short = 'n', long, value_name = "COUNT", default_value = "all", allow_hyphen_values = true)]
+    pub tail: String,
     /// Show when each line came
     #[arg(short, long)]
     pub timestamps: bool,

@@ -8,13 +8,12 @@
 pub mod container;
 mod deferred;
 pub mod image;
-pub mod mounts;
 pub mod network;
 pub mod networks;
 pub mod options;
 pub mod registry;
+pub mod request;
 pub mod system;
-pub mod values;
 
 use std::path::PathBuf;
 

@@ -1,18 +1,11 @@
-//! The flags of `run` and `create`, and the engine's options they become.
+//! The flags of `run` and `create`. clap collects texts here; `request` reads them.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand};
-use hull_engine::options::{
-    CreateOptions, DeviceOption, LogDriver, LogOptions, NamespaceMode, ResourceOptions, RestartPolicy,
-    SeccompOption, Ulimit,
-};
 
 use super::network::NetworkArgs;
-use super::{mounts, values};
 
 /// `--init`, and whether it was given at all: `--init=false` counts where docker's daemon.json sets it.
 #[derive(Debug)]
@@ -89,17 +82,23 @@ pub struct CreateArgs {
     #[command(flatten)]
     pub init: InitFlag,
     /// NAME=SOFT[:HARD]
-    #[arg(long, value_name = "LIMIT", value_parser = values::ulimit, help_heading = "Process")]
-    pub ulimit: Vec<Ulimit>,
+    #[arg(long, value_name = "LIMIT", help_heading = "Process")]
+    pub ulimit: Vec<String>,
     /// The signal that `stop` sends
     #[arg(long, value_name = "SIGNAL", help_heading = "Process")]
     pub stop_signal: Option<String>,
     /// Seconds that `stop` waits before killing
-    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true, value_parser = values::stop_timeout, help_heading = "Process")]
-    pub stop_timeout: Option<u32>,
+    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true, help_heading = "Process")]
+    pub stop_timeout: Option<String>,
     /// no, always, unless-stopped or on-failure[:COUNT]
-    #[arg(long, value_name = "POLICY", default_value = "no", hide_default_value = true, value_parser = values::restart_policy, help_heading = "Process")]
-    pub restart: RestartPolicy,
+    #[arg(
+        long,
+        value_name = "POLICY",
+        default_value = "no",
+        hide_default_value = true,
+        help_heading = "Process"
+    )]
+    pub restart: String,
     /// How willingly the kernel kills it when memory is short: -1000 to 1000
     #[arg(long, value_name = "SCORE", allow_hyphen_values = true, value_parser = clap::value_parser!(i32).range(-1000..=1000), help_heading = "Process")]
     pub oom_score_adj: Option<i32>,
@@ -120,11 +119,11 @@ pub struct CreateArgs {
     #[arg(long, help_heading = "Files")]
     pub read_only: bool,
     /// Size of /dev/shm
-    #[arg(long, value_name = "SIZE", allow_hyphen_values = true, value_parser = values::size, help_heading = "Files")]
-    pub shm_size: Option<u64>,
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true, help_heading = "Files")]
+    pub shm_size: Option<String>,
     /// HOST[:CONTAINER[:rwm]]
-    #[arg(long, value_name = "DEVICE", value_parser = values::device, help_heading = "Files")]
-    pub device: Vec<DeviceOption>,
+    #[arg(long, value_name = "DEVICE", help_heading = "Files")]
+    pub device: Vec<String>,
     /// TYPE MAJOR:MINOR ACCESS
     #[arg(long, value_name = "RULE", help_heading = "Files")]
     pub device_cgroup_rule: Vec<String>,
@@ -183,14 +182,14 @@ impl Rest {
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
     /// Memory
-    #[arg(short, long, value_name = "SIZE", allow_hyphen_values = true, value_parser = values::size)]
-    pub memory: Option<u64>,
+    #[arg(short, long, value_name = "SIZE", allow_hyphen_values = true)]
+    pub memory: Option<String>,
     /// Memory and swap together; -1 is without limit
-    #[arg(long, value_name = "SIZE", allow_hyphen_values = true, value_parser = values::size_or_none)]
-    pub memory_swap: Option<i64>,
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    pub memory_swap: Option<String>,
     /// Memory below which nothing is taken away
-    #[arg(long, value_name = "SIZE", allow_hyphen_values = true, value_parser = values::size)]
-    pub memory_reservation: Option<u64>,
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    pub memory_reservation: Option<String>,
     /// 0 to 100
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u64).range(..=100))]
     pub memory_swappiness: Option<u64>,
@@ -198,8 +197,8 @@ pub struct LimitArgs {
     #[arg(long)]
     pub oom_kill_disable: bool,
     /// CPUs: 1.5 is one and a half
-    #[arg(long, value_name = "COUNT", allow_hyphen_values = true, value_parser = values::nano_cpus)]
-    pub cpus: Option<u64>,
+    #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
+    pub cpus: Option<String>,
     /// Weight among others; 1024 is one share
     #[arg(short, long, value_name = "WEIGHT")]
     pub cpu_shares: Option<u64>,
@@ -231,17 +230,17 @@ pub struct IsolationArgs {
     #[arg(long, value_name = "NAME")]
     pub domainname: Option<String>,
     /// host or container:NAME
-    #[arg(long, value_name = "NAMESPACE", value_parser = values::namespace)]
-    pub pid: Option<NamespaceMode>,
+    #[arg(long, value_name = "NAMESPACE")]
+    pub pid: Option<String>,
     /// private, host or container:NAME
-    #[arg(long, value_name = "NAMESPACE", value_parser = values::namespace)]
-    pub ipc: Option<NamespaceMode>,
+    #[arg(long, value_name = "NAMESPACE")]
+    pub ipc: Option<String>,
     /// host
-    #[arg(long, value_name = "NAMESPACE", value_parser = values::namespace)]
-    pub uts: Option<NamespaceMode>,
+    #[arg(long, value_name = "NAMESPACE")]
+    pub uts: Option<String>,
     /// private or host
-    #[arg(long, value_name = "NAMESPACE", value_parser = values::namespace)]
-    pub cgroupns: Option<NamespaceMode>,
+    #[arg(long, value_name = "NAMESPACE")]
+    pub cgroupns: Option<String>,
     /// One more capability, or ALL
     #[arg(long, value_name = "CAPABILITY")]
     pub cap_add: Vec<String>,
@@ -257,216 +256,4 @@ pub struct IsolationArgs {
     /// A kernel parameter of a namespace: KEY=VALUE
     #[arg(long, value_name = "SYSCTL")]
     pub sysctl: Vec<String>,
-}
-
-impl CreateArgs {
-    /// What the engine is asked to make. Files named on the command line are read here.
-    pub fn to_options(&self, detach: bool) -> Result<CreateOptions> {
-        let isolation = &self.isolation;
-        let (image, command) = Rest::split(self.rest.as_ref()).context("the image is missing")?;
-        let mut options = CreateOptions {
-            image: image.to_owned(),
-            command: command.to_vec(),
-            entrypoint: self.entrypoint.as_ref().map(|entrypoint| match entrypoint.as_str() {
-                "" => vec![],
-                program => vec![program.to_owned()],
-            }),
-            name: self.name.clone(),
-            hostname: isolation.hostname.clone(),
-            domainname: isolation.domainname.clone(),
-            env: environment(&self.env_file, &self.env)?,
-            labels: labels(&self.label_file, &self.label)?,
-            annotations: pairs("annotation", &self.annotation)?,
-            working_dir: self.workdir.clone(),
-            user: self.user.clone(),
-            group_add: self.group_add.clone(),
-            tty: self.tty,
-            interactive: self.interactive,
-            detach,
-            auto_remove: self.rm,
-            init: self.init.0.unwrap_or(false),
-            mounts: mounts::all(&self.volume, &self.mount, &self.tmpfs)?,
-            volumes_from: self.volumes_from.clone(),
-            read_only: self.read_only,
-            shm_size: self.shm_size,
-            devices: self.device.clone(),
-            device_cgroup_rules: self.device_cgroup_rule.clone(),
-            resources: self.limits.to_options(),
-            ulimits: self.ulimit.clone(),
-            oom_score_adj: self.oom_score_adj,
-            sysctls: pairs("sysctl", &isolation.sysctl)?,
-            restart: self.restart.clone(),
-            stop_signal: self.stop_signal.clone(),
-            stop_timeout: self.stop_timeout,
-            log: log_options(self.log_driver.as_deref().unwrap_or("json-file"), &self.log_opt)?,
-            platform: self.platform.clone(),
-            ..CreateOptions::default()
-        };
-        self.network.apply(&mut options)?;
-        isolation.apply(&mut options)?;
-        Ok(options)
-    }
-}
-
-impl LimitArgs {
-    fn to_options(&self) -> ResourceOptions {
-        let signed = |size: Option<u64>| size.map(|size| i64::try_from(size).unwrap_or(i64::MAX));
-        ResourceOptions {
-            memory: signed(self.memory),
-            memory_swap: self.memory_swap,
-            memory_reservation: signed(self.memory_reservation),
-            memory_swappiness: self.memory_swappiness,
-            oom_kill_disable: self.oom_kill_disable,
-            nano_cpus: self.cpus,
-            cpu_shares: self.cpu_shares,
-            cpu_period: self.cpu_period,
-            cpu_quota: self.cpu_quota,
-            cpuset_cpus: self.cpuset_cpus.clone(),
-            cpuset_mems: self.cpuset_mems.clone(),
-            pids_limit: self.pids_limit,
-        }
-    }
-}
-
-impl IsolationArgs {
-    fn apply(&self, options: &mut CreateOptions) -> Result<()> {
-        options.pid = self.pid.clone().unwrap_or_default();
-        options.ipc = self.ipc.clone().unwrap_or_default();
-        options.uts = self.uts.clone().unwrap_or_default();
-        options.cgroupns = self.cgroupns.clone().unwrap_or_default();
-        options.cap_add = self.cap_add.clone();
-        options.cap_drop = self.cap_drop.clone();
-        options.privileged = self.privileged;
-        for option in &self.security_opt {
-            security_option(option, options)?;
-        }
-        Ok(())
-    }
-}
-
-fn security_option(text: &str, options: &mut CreateOptions) -> Result<()> {
-    let (key, value) = text.split_once(['=', ':']).unwrap_or((text, "true"));
-    match (key, value) {
-        ("no-new-privileges", "true") => options.no_new_privileges = true,
-        ("no-new-privileges", "false") => options.no_new_privileges = false,
-        ("seccomp", "unconfined") => options.seccomp = SeccompOption::Unconfined,
-        ("seccomp", "builtin") => options.seccomp = SeccompOption::Default,
-        ("seccomp", file) => {
-            let policy =
-                std::fs::read_to_string(file).with_context(|| format!("opening seccomp profile {file}"))?;
-            options.seccomp = SeccompOption::Policy(policy);
-        }
-        // What hull does not confine, it need not be told to leave alone.
-        ("apparmor", "unconfined") | ("label", "disable") => {}
-        ("apparmor" | "label", _) => bail!(
-            "--security-opt {text}: AppArmor and SELinux policies are not applied; use seccomp, capabilities or --read-only"
-        ),
-        _ => bail!("--security-opt {text}: expected no-new-privileges, seccomp=unconfined or seccomp=FILE"),
-    }
-    Ok(())
-}
-
-pub fn log_options(driver: &str, options: &[String]) -> Result<LogOptions> {
-    let driver = if driver == "none" { LogDriver::None } else { LogDriver::JsonFile };
-    let mut log = LogOptions { driver, ..LogOptions::default() };
-    for option in options {
-        let invalid = || format!("--log-opt {option}");
-        match option.split_once('=') {
-            Some(("max-size", size)) => {
-                log.max_size = Some(values::size(size).map_err(anyhow::Error::msg).with_context(invalid)?);
-            }
-            Some(("max-file", count)) => match count.parse() {
-                Ok(count) if count >= 1 => log.max_file = Some(count),
-                _ => bail!("--log-opt {option}: expected a number of at least 1"),
-            },
-            _ => bail!("--log-opt {option}: expected max-size=SIZE or max-file=COUNT"),
-        }
-    }
-    if log.max_file.is_some_and(|count| count > 1) && log.max_size.is_none() {
-        bail!("--log-opt max-file needs max-size: without it the log is never rotated");
-    }
-    Ok(log)
-}
-
-/// `--env-file` first, then `-e`. A name alone takes its value from here, and is left out where it has none.
-pub fn environment(files: &[PathBuf], given: &[String]) -> Result<Vec<String>> {
-    let mut entries = Vec::new();
-    for file in files {
-        for (number, line) in lines(file)? {
-            let name = line.split_once('=').map_or(line.as_str(), |(name, _)| name);
-            if name.is_empty() || name.contains(char::is_whitespace) {
-                bail!("{}:{number}: {name:?} is not the name of a variable", file.display());
-            }
-            entries.push(line);
-        }
-    }
-    for entry in given {
-        if entry.is_empty() || entry.starts_with('=') {
-            bail!("invalid environment variable: {entry:?}");
-        }
-        entries.push(entry.clone());
-    }
-    let from_here = |entry: String| match entry.contains('=') {
-        true => Some(entry),
-        false => std::env::var(&entry).ok().map(|value| format!("{entry}={value}")),
-    };
-    Ok(entries.into_iter().filter_map(from_here).collect())
-}
-
-fn labels(files: &[PathBuf], given: &[String]) -> Result<BTreeMap<String, String>> {
-    let mut entries = Vec::new();
-    for file in files {
-        entries.extend(lines(file)?.into_iter().map(|(_, line)| line));
-    }
-    entries.extend_from_slice(given);
-    entries.iter().map(|entry| label(entry)).collect()
-}
-
-/// A label may be without a value.
-pub fn label(entry: &str) -> Result<(String, String)> {
-    let (key, value) = entry.split_once('=').unwrap_or((entry, ""));
-    if key.is_empty() {
-        bail!("invalid label {entry:?}: it has no name");
-    }
-    Ok((key.to_owned(), value.to_owned()))
-}
-
-pub fn pairs(what: &str, given: &[String]) -> Result<BTreeMap<String, String>> {
-    let pair = |entry: &String| match entry.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => bail!("invalid {what} {entry:?}: expected KEY=VALUE"),
-    };
-    given.iter().map(pair).collect()
-}
-
-/// Lines with their numbers, but for empty ones and comments.
-fn lines(file: &Path) -> Result<Vec<(usize, String)>> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let numbered = text.trim_start_matches('\u{feff}').lines().zip(1..);
-    let kept = numbered.map(|(line, number)| (number, line.trim_start().to_owned()));
-    Ok(kept.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_variable_without_value_comes_from_here() {
-        let entries = environment(&[], &["A=1".into(), "PATH".into(), "HULL_NOT_SET".into()]).unwrap();
-        assert_eq!(entries.len(), 2);
-        assert!(entries[1].starts_with("PATH="));
-        assert!(environment(&[], &["=x".into()]).is_err());
-    }
-
-    #[test]
-    fn log_options_are_checked() {
-        let options = |list: &[&str]| {
-            log_options("json-file", &list.iter().map(|option| option.to_string()).collect::<Vec<_>>())
-        };
-        assert_eq!(options(&["max-size=10k", "max-file=3"]).unwrap().max_size, Some(10 << 10));
-        for wrong in [&["max-size=x"][..], &["max-file=0"], &["max-file=2"], &["colour=blue"]] {
-            assert!(options(wrong).is_err(), "{wrong:?}");
-        }
-    }
 }

@@ -44,8 +44,8 @@ pub struct Push {
     #[arg(short, long)]
     pub all_tags: bool,
     /// Send large layers in pieces of so many bytes: for a proxy that takes no more (500m, 1g)
-    #[arg(long, value_name = "SIZE", value_parser = super::values::size)]
-    pub chunk_size: Option<u64>,
+    #[arg(long, value_name = "SIZE")]
+    pub chunk_size: Option<String>,
     /// Write the digest to a file
     #[arg(long, value_name = "FILE")]
     pub digestfile: Option<PathBuf>,

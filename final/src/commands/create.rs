@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use hull_docker::wire::container::CreateRequest;
 use hull_engine::options::CreateOptions;
 use hull_engine::{Engine, Record};
 
@@ -15,10 +16,16 @@ use crate::ui::errors::{self, Exit, Hint};
 use crate::ui::output;
 
 pub fn create(engine: &Engine, args: &Create) -> Result<u8> {
+    let request = request(&args.create, false)?;
     need_image("hull create", &args.create)?;
-    let record = make(engine, &args.create, false)?;
+    let record = make(engine, &args.create, request)?;
     output::line(&record.id)?;
     Ok(0)
+}
+
+/// What the flags ask for. docker's exit code for flags that are wrong or cannot be combined is 125, for `create` too.
+pub fn request(args: &CreateArgs, detach: bool) -> Result<CreateRequest> {
+    args.request(detach).context(Exit(125))
 }
 
 /// docker exits with 1 here, and with 125 where a flag is wrong.
@@ -30,10 +37,13 @@ pub fn need_image(path: &str, args: &CreateArgs) -> Result<()> {
 }
 
 /// Creates the container and writes its id where `--cidfile` says.
-pub fn make(engine: &Engine, args: &CreateArgs, detach: bool) -> Result<Record> {
-    // docker's exit code for flags that cannot be combined, for `create` too.
-    let mut options = args.to_options(detach).context(Exit(125))?;
-    daemon::read().and_then(|daemon| daemon.apply(&mut options, args)).context(Exit(125))?;
+pub fn make(engine: &Engine, args: &CreateArgs, mut request: CreateRequest) -> Result<Record> {
+    daemon::read().and_then(|daemon| daemon.apply(&mut request)).context(Exit(125))?;
+    let mut options = CreateOptions {
+        name: args.name.clone(),
+        platform: args.platform.clone(),
+        ..request.try_into().context(Exit(125))?
+    };
     let ensure = |options: &CreateOptions, when| {
         pull::ensure(engine, &options.image, when, options.platform.as_deref(), args.quiet)
     };

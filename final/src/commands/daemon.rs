@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, anyhow, bail};
-use hull_engine::options::{CreateOptions, SeccompOption, Ulimit};
+use hull_docker::flags::log::rotation;
+use hull_docker::size;
+use hull_docker::wire::container::CreateRequest;
+use hull_docker::wire::host_config::{LogConfig, Ulimit};
 use hull_engine::{Engine, NetworkDefaults};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::cli::options::{CreateArgs, log_options};
-use crate::cli::values;
 use crate::ui::errors;
 
 /// The keys that hull supports. All others are in `ignored`.
@@ -154,69 +155,76 @@ impl Daemon {
         keys.chain(options.map(|key| format!("log-opts.{key}"))).collect()
     }
 
-    /// Fills in the options that the command line leaves open.
-    pub fn apply(&self, options: &mut CreateOptions, args: &CreateArgs) -> Result<()> {
-        self.apply_log(options, args)?;
+    /// Fills in what a request leaves open.
+    pub fn apply(&self, request: &mut CreateRequest) -> Result<()> {
+        let host = &mut request.host_config;
+        self.apply_log(&mut host.log_config)?;
         let texts = self.dns.iter().map(ToString::to_string).collect::<Vec<_>>();
         for (given, default) in [
-            (&mut options.dns, &texts),
-            (&mut options.dns_search, &self.dns_search),
-            (&mut options.dns_options, &self.dns_opts),
+            (&mut host.dns, &texts),
+            (&mut host.dns_search, &self.dns_search),
+            (&mut host.dns_options, &self.dns_opts),
         ] {
             if given.is_empty() {
                 given.clone_from(default);
             }
         }
         for (name, DefaultUlimit { hard, soft }) in &self.default_ulimits {
-            if !options.ulimits.iter().any(|given| given.name == *name) {
-                options.ulimits.push(Ulimit { name: name.clone(), soft: *soft, hard: *hard });
+            if !host.ulimits.iter().any(|given| given.name == *name) {
+                host.ulimits.push(Ulimit { name: name.clone(), soft: *soft, hard: *hard });
             }
         }
-        if let (None, Some(size)) = (options.shm_size, &self.default_shm_size) {
-            options.shm_size = Some(match size {
-                Size::Bytes(size) => *size,
+        if let (0, Some(size)) = (host.shm_size, &self.default_shm_size) {
+            let bytes = match size {
+                Size::Bytes(bytes) => *bytes,
                 Size::Text(text) => {
-                    values::size(text).map_err(|why| self.invalid("default-shm-size", &why))?
+                    size::parse(text).map_err(|why| self.invalid("default-shm-size", &why))?
+                }
+            };
+            host.shm_size = i64::try_from(bytes).unwrap_or(i64::MAX);
+        }
+        host.init = host.init.or(self.init.then_some(true));
+        self.apply_security(&mut host.security_opt)
+    }
+
+    fn apply_security(&self, given: &mut Vec<String>) -> Result<()> {
+        let says = |given: &[String], key: &str| given.iter().any(|option| option.starts_with(key));
+        if self.no_new_privileges && !says(given, "no-new-privileges") {
+            given.push("no-new-privileges".into());
+        }
+        if let Some(profile) = self.seccomp_profile.as_deref().filter(|_| !says(given, "seccomp")) {
+            given.push(match profile {
+                "unconfined" => "seccomp=unconfined".into(),
+                "" | "builtin" => "seccomp=builtin".into(),
+                path => {
+                    let policy = std::fs::read_to_string(path)
+                        .with_context(|| format!("cannot read the seccomp profile {path}"))?;
+                    format!("seccomp={policy}")
                 }
             });
-        }
-        options.init |= self.init && args.init.0.is_none();
-        let says = |key: &str| args.isolation.security_opt.iter().any(|option| option.starts_with(key));
-        options.no_new_privileges |= self.no_new_privileges && !says("no-new-privileges");
-        if let Some(profile) = self.seccomp_profile.as_deref().filter(|_| !says("seccomp")) {
-            options.seccomp = match profile {
-                "unconfined" => SeccompOption::Unconfined,
-                "" | "builtin" => SeccompOption::Default,
-                path => SeccompOption::Policy(
-                    std::fs::read_to_string(path)
-                        .with_context(|| format!("cannot read the seccomp profile {path}"))?,
-                ),
-            };
         }
         Ok(())
     }
 
     /// docker's rule: options of the file go with its driver only.
-    fn apply_log(&self, options: &mut CreateOptions, args: &CreateArgs) -> Result<()> {
+    fn apply_log(&self, log: &mut LogConfig) -> Result<()> {
         let own = self.log_driver.as_deref().unwrap_or("json-file");
-        if args.log_driver.as_deref().is_some_and(|driver| driver != own) {
-            return Ok(());
+        if log.kind.is_empty() || log.kind == own {
+            log.kind = match own {
+                "json-file" | "none" => own.to_owned(),
+                // docker's other way to keep lines in files.
+                "local" => "json-file".into(),
+                other => bail!(
+                    "log driver {other:?} of {}: hull has json-file and none; --log-driver chooses one",
+                    path().display()
+                ),
+            };
+            for (key, value) in self.log_opts.iter().filter(|(key, _)| LOG_OPTIONS.contains(&key.as_str())) {
+                log.config.entry(key.clone()).or_insert_with(|| value.clone());
+            }
         }
-        let driver = match own {
-            "json-file" | "none" => own,
-            // docker's other way to keep lines in files.
-            "local" => "json-file",
-            other => bail!(
-                "log driver {other:?} of {}: hull has json-file and none; --log-driver chooses one",
-                path().display()
-            ),
-        };
-        let given = |key: &str| args.log_opt.iter().any(|option| option.split('=').next() == Some(key));
-        let kept = self.log_opts.iter().filter(|(key, _)| LOG_OPTIONS.contains(&key.as_str()) && !given(key));
-        let mut all: Vec<String> = kept.map(|(key, value)| format!("{key}={value}")).collect();
-        all.extend(args.log_opt.iter().cloned());
-        options.log = log_options(driver, &all)?;
-        Ok(())
+        // Here the sentence names the flag; the engine's would name the request's key.
+        rotation(log).map(drop).map_err(anyhow::Error::msg)
     }
 
     fn network(&self) -> Result<NetworkDefaults> {

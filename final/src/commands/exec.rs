@@ -1,12 +1,13 @@
 //! `exec`: another process in a running container.
 
 use anyhow::Result;
+use hull_docker::wire::exec::ExecRequest;
 use hull_engine::Engine;
-use hull_engine::options::ExecOptions;
 
 use super::run;
 use crate::cli::container::Exec;
-use crate::cli::options::{Rest, environment};
+use crate::cli::options::Rest;
+use crate::cli::request::environment;
 use crate::ui::errors;
 
 pub fn exec(engine: &Engine, args: &Exec) -> Result<u8> {
@@ -14,21 +15,22 @@ pub fn exec(engine: &Engine, args: &Exec) -> Result<u8> {
         run::need_terminal(args.tty, args.interactive)?;
     }
     let (container, command) = words(args)?;
-    let options = ExecOptions {
-        command: command.to_vec(),
-        env: environment(&args.env_file, &args.env)?,
-        working_dir: args.workdir.clone(),
-        user: args.user.clone(),
-        tty: args.tty,
-        interactive: args.interactive,
-        detach: args.detach,
+    let request = ExecRequest {
+        user: args.user.clone().unwrap_or_default(),
         privileged: args.privileged,
-        detach_keys: args.detach_keys.clone(),
-        size: hull_sys::terminal::window_size(),
+        tty: args.tty,
+        console_size: hull_sys::terminal::window_size().map(|(rows, columns)| [rows, columns]),
+        attach_stdin: args.interactive,
+        attach_stdout: !args.detach,
+        attach_stderr: !args.detach,
+        detach_keys: args.detach_keys.clone().unwrap_or_default(),
+        env: environment(&args.env_file, &args.env)?,
+        working_dir: args.workdir.clone().unwrap_or_default(),
+        cmd: command.to_vec(),
     };
     let instead = || format!("hull exec {} {container}", run::first(command));
     engine
-        .exec(container, &options)
+        .exec(container, &request.into())
         .map_err(|error| run::flags_go_first(error.into(), "container", &instead(), command))
 }
 

@@ -1,15 +1,15 @@
 //! `--filter`: of any listing, of images, and of the containers to remove.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use hull_engine::Summary;
 use hull_image::store::ImageRecord;
 
 use super::images::split;
-use crate::cli::values;
 use crate::ui::errors::Exit;
 use hull_docker::filters::{Filters, Keys};
+use hull_docker::time;
 
 /// Parses filters. A malformed one has docker's exit code.
 pub fn parse(texts: &[String], keys: Keys) -> Result<Filters> {
@@ -103,10 +103,11 @@ fn find<'a>(records: &'a [ImageRecord], name: &str) -> Result<&'a ImageRecord> {
 
 /// A point in time, or so long ago.
 fn moment(text: &str) -> Result<SystemTime> {
-    if let Ok(ago) = humantime::parse_duration(text) {
-        return Ok(SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH + Duration::ZERO));
+    let now = SystemTime::now();
+    if let Ok(ago) = time::parse_duration(text) {
+        return Ok(now.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH));
     }
-    values::time(text).map_err(|why| anyhow::anyhow!("invalid time {text:?}: {why}"))
+    time::parse(text, now).map_err(|why| anyhow::anyhow!("invalid time {text:?}: {why}"))
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! Verbs that take containers from one state to another.
 
 use anyhow::{Result, bail};
+use hull_docker::time;
 use hull_engine::{AttachOptions, Engine, StartAttach};
 use hull_sys::terminal::window_size;
 
 use super::{Outcome, each, filter, run};
 use crate::cli::container::{Kill, Names, Prune, Rename, Rm, Start, Stop};
+use crate::cli::request::read_if_given;
 use crate::ui::{human, output};
 
 pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
@@ -39,15 +41,23 @@ fn together(
     Ok(outcome.code)
 }
 
+/// docker's -1, "forever", is the longest there is.
+fn timeout(args: &Stop) -> Result<Option<u32>> {
+    let seconds = read_if_given("--time", args.time.as_deref(), time::stop_timeout)?;
+    Ok(seconds.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)))
+}
+
 pub fn stop(engine: &Engine, args: &Stop) -> Result<u8> {
+    let timeout = timeout(args)?;
     together(&args.containers.names, |names, done| {
-        engine.stop(names, args.signal.as_deref(), args.time, done);
+        engine.stop(names, args.signal.as_deref(), timeout, done);
     })
 }
 
 pub fn restart(engine: &Engine, args: &Stop) -> Result<u8> {
+    let timeout = timeout(args)?;
     together(&args.containers.names, |names, done| {
-        engine.restart(names, args.signal.as_deref(), args.time, done);
+        engine.restart(names, args.signal.as_deref(), timeout, done);
     })
 }
 

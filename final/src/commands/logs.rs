@@ -4,22 +4,26 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result};
+use hull_docker::time;
 use hull_engine::options::LogsOptions;
 use hull_engine::{Engine, LogSink};
 
 use crate::cli::container::Logs;
+use crate::cli::request::{read, read_if_given};
 
 /// What is written at once, when more is there.
 const BLOCK: usize = 64 * 1024;
 
 pub fn logs(engine: &Engine, args: &Logs) -> Result<u8> {
+    let moment = |text: &str| time::parse(text, SystemTime::now());
     let options = LogsOptions {
         follow: args.follow,
-        since: args.since,
-        until: args.until,
-        tail: args.tail.0,
+        since: read_if_given("--since", args.since.as_deref(), moment)?,
+        until: read_if_given("--until", args.until.as_deref(), moment)?,
+        tail: read("--tail", &args.tail, time::tail)?,
         timestamps: args.timestamps,
     };
     let mut streams = Streams::of_process().context("cannot look at stdout and stderr")?;

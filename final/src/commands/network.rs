@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 use hull_docker::wire::network as wire;
 use hull_engine::options::NetworkOption;
 use hull_engine::{Engine, NetworkOptions};
@@ -11,10 +11,10 @@ use serde::Serialize;
 use super::filter::parse;
 use super::{each, inspect, trace};
 use crate::cli::networks::{Connect, Create, Disconnect, Expose, List, Network, Prune, Remove};
-use crate::cli::options::{label, pairs};
 use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
 use hull_docker::filters::Keys;
+use hull_docker::flags::pairs;
 
 pub fn run(engine: &Engine, verb: &Network) -> Result<u8> {
     match verb {
@@ -42,7 +42,7 @@ fn create(engine: &Engine, args: &Create) -> Result<u8> {
         ranges: args.ip_range.clone(),
         internal: args.internal,
         ipv6: args.ipv6,
-        labels: args.label.iter().map(|text| label(text)).collect::<Result<BTreeMap<_, _>>>()?,
+        labels: pairs::labels(&[], &args.label).map_err(Error::msg)?,
         options: options(args)?,
     })?;
     output::line(network.id)?;
@@ -52,7 +52,7 @@ fn create(engine: &Engine, args: &Create) -> Result<u8> {
 /// `--parent` is a shorter `-o parent=`, and `--peer` one of several `-o peer=`.
 fn options(args: &Create) -> Result<BTreeMap<String, String>> {
     let (peers, others): (Vec<_>, Vec<_>) = args.opt.iter().cloned().partition(|opt| opt.starts_with(PEER));
-    let mut options = pairs("network option", &others)?;
+    let mut options = pairs::parse("network option", &others).map_err(Error::msg)?;
     if let Some(parent) = &args.parent {
         let before = options.insert("parent".into(), parent.clone());
         if before.is_some_and(|before| before != *parent) {

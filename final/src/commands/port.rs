@@ -1,8 +1,9 @@
 //! `port`: where a container's ports are on the host.
 
 use anyhow::{Result, bail};
+use hull_docker::flags::port::parse_exposed;
 use hull_engine::Engine;
-use hull_network::ports::parse_exposed;
+use hull_network::Error;
 
 use crate::cli::container::Port;
 use crate::ui::output;
@@ -15,8 +16,10 @@ pub fn port(engine: &Engine, args: &Port) -> Result<u8> {
         }
         return Ok(0);
     };
-    let wanted = parse_exposed(text)?;
-    let found: Vec<_> = published.iter().filter(|port| wanted.contains(&port.container)).collect();
+    let wanted = parse_exposed(text).map_err(|why| Error::InvalidPort { text: text.clone(), why })?;
+    let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+    let found: Vec<_> =
+        published.iter().filter(|port| wanted.contains(&port.container.to_string())).collect();
     if found.is_empty() {
         bail!("no public port {text} published for {}", args.name);
     }

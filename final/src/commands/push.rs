@@ -1,6 +1,7 @@
 //! `push`.
 
 use anyhow::{Context, Result, bail};
+use hull_docker::size;
 use hull_engine::Engine;
 use hull_image::progress::Silent;
 use hull_image::push::push as send;
@@ -8,11 +9,13 @@ use hull_image::reference::Reference;
 
 use super::registry;
 use crate::cli::registry::Push;
+use crate::cli::request::read_if_given;
 use crate::ui::output;
 use crate::ui::progress::{Layers, PUSH};
 
 pub fn push(engine: &Engine, args: &Push) -> Result<u8> {
-    let access = registry::access_with_chunk(&args.access, args.chunk_size)?;
+    let chunk_size = read_if_given("--chunk-size", args.chunk_size.as_deref(), size::parse)?;
+    let access = registry::access_with_chunk(&args.access, chunk_size)?;
     let target = Reference::parse(args.target.as_deref().unwrap_or(&args.name))?;
     let names = match args.all_tags {
         false => vec![(args.name.clone(), target.clone())],

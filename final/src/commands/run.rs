@@ -1,6 +1,7 @@
 //! `run`: create, start, stay with it.
 
 use anyhow::{Result, anyhow};
+use hull_docker::wire::container::CreateRequest;
 use hull_engine::{AttachEnd, AttachOptions, AttachStream, Engine, StartAttach};
 use hull_sys::terminal::window_size;
 
@@ -12,20 +13,21 @@ use crate::ui::{errors, output};
 
 pub fn run(engine: &Engine, args: &Run) -> Result<u8> {
     let create = &args.create;
+    let request = create::request(create, args.detach)?;
     create::need_image("hull run", create)?;
     let (image, command) = Rest::split(create.rest.as_ref()).unwrap_or_default();
-    let outcome = in_order(engine, args);
+    let outcome = in_order(engine, args, request);
     outcome.map_err(|error| {
         flags_go_first(error, "image", &format!("hull run {} {image}", first(command)), command)
     })
 }
 
-fn in_order(engine: &Engine, args: &Run) -> Result<u8> {
+fn in_order(engine: &Engine, args: &Run, request: CreateRequest) -> Result<u8> {
     let create = &args.create;
     if !args.detach {
         need_terminal(create.tty, create.interactive)?;
     }
-    let record = create::make(engine, create, args.detach)?;
+    let record = create::make(engine, create, request)?;
     let attach = if args.detach { StartAttach::Detached } else { StartAttach::Attached };
     let started = engine.start(&record.id, attach, window_size());
     if started.is_err() && create.rm {

@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use super::filter::parse;
 use super::{each, inspect};
-use crate::cli::options::label;
 use crate::cli::system::{self, VolumeCreate, VolumeList, VolumePrune, VolumeRemove};
 use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
 use hull_docker::filters::Keys;
+use hull_docker::flags::pairs;
 
 pub fn run(engine: &Engine, verb: &system::Volume) -> Result<u8> {
     match verb {
@@ -28,7 +28,7 @@ pub fn run(engine: &Engine, verb: &system::Volume) -> Result<u8> {
 }
 
 fn create(engine: &Engine, args: &VolumeCreate) -> Result<u8> {
-    let labels = args.label.iter().map(|text| label(text)).collect::<Result<_>>()?;
+    let labels = pairs::labels(&[], &args.label).map_err(anyhow::Error::msg)?;
     let volume = engine.create_volume(args.name.as_deref(), &labels)?;
     output::line(volume.name)?;
     Ok(0)

@@ -51,6 +51,17 @@ pub fn missing(what: &str, usage: &str) -> anyhow::Error {
     anyhow::anyhow!("{what} is missing").context(Hint(format!("usage: {usage}"))).context(Exit(1))
 }
 
+/// The error for a flag's value that clap has not read: the sentence, hint and exit code that clap's own errors get.
+pub fn invalid_value(flag: &str, text: &str, why: &str) -> anyhow::Error {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let mut root = crate::cli::Cli::command();
+    root.build();
+    let hint = format!("{} --help says what it takes", usage::verb(&root, &words).0);
+    anyhow::anyhow!("invalid argument {text:?} for {flag}: {why}")
+        .context(Hint(hint))
+        .context(Exit(OWN_FAILURE))
+}
+
 /// Another process of this command's has said what is wrong, and ended with this code.
 #[derive(Debug)]
 pub struct Reported(pub u8);

@@ -131,7 +131,7 @@ fn words_of(value: &ContextValue) -> String {
 }
 
 /// The subcommand that the words select, and its full name.
-fn verb<'a>(root: &'a Command, words: &[String]) -> (String, &'a Command) {
+pub fn verb<'a>(root: &'a Command, words: &[String]) -> (String, &'a Command) {
     let (mut path, mut command) = (root.get_name().to_owned(), root);
     let mut words = words.iter();
     while let Some(word) = words.next() {

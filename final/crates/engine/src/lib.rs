@@ -23,6 +23,7 @@ mod logs;
 mod monitor;
 mod net;
 mod records;
+mod requests;
 mod rootfs;
 pub mod rootless;
 mod spec;

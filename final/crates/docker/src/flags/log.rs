@@ -20,42 +20,40 @@ pub fn option(text: &str) -> Result<(String, String), String> {
     }
 }
 
-impl LogConfig {
-    pub fn rotation(&self) -> Result<Rotation, String> {
-        let mut rotation = Rotation::default();
-        for (key, value) in &self.config {
-            match key.as_str() {
-                "max-size" => {
-                    let bytes =
-                        size::parse(value).map_err(|why| format!("--log-opt {key}={value}: {why}"))?;
-                    rotation.max_size = Some(bytes);
-                }
-                "max-file" => match value.parse() {
-                    Ok(count) if count >= 1 => rotation.max_file = Some(count),
-                    _ => {
-                        return Err(format!("--log-opt {key}={value}: expected a number of at least 1"));
-                    }
-                },
+/// Options that hull does not have are an error.
+pub fn rotation(log: &LogConfig) -> Result<Rotation, String> {
+    let mut rotation = Rotation::default();
+    for (key, value) in &log.config {
+        match key.as_str() {
+            "max-size" => {
+                let bytes = size::parse(value).map_err(|why| format!("--log-opt {key}={value}: {why}"))?;
+                rotation.max_size = Some(bytes);
+            }
+            "max-file" => match value.parse() {
+                Ok(count) if count >= 1 => rotation.max_file = Some(count),
                 _ => {
-                    return Err(format!("--log-opt {key}={value}: expected max-size=SIZE or max-file=COUNT"));
+                    return Err(format!("--log-opt {key}={value}: expected a number of at least 1"));
                 }
+            },
+            _ => {
+                return Err(format!("--log-opt {key}={value}: expected max-size=SIZE or max-file=COUNT"));
             }
         }
-        if rotation.max_file.is_some_and(|count| count > 1) && rotation.max_size.is_none() {
-            return Err("--log-opt max-file needs max-size: without it the log is never rotated".into());
-        }
-        Ok(rotation)
     }
+    if rotation.max_file.is_some_and(|count| count > 1) && rotation.max_size.is_none() {
+        return Err("--log-opt max-file needs max-size: without it the log is never rotated".into());
+    }
+    Ok(rotation)
 }
 
 #[test]
 fn options_are_checked() {
-    let rotation = |texts: &[&str]| {
+    let read = |texts: &[&str]| {
         let config = texts.iter().map(|text| option(text)).collect::<Result<_, _>>()?;
-        LogConfig { kind: String::new(), config }.rotation()
+        rotation(&LogConfig { kind: String::new(), config })
     };
-    assert_eq!(rotation(&["max-size=10k", "max-file=3"]).unwrap().max_size, Some(10 << 10));
+    assert_eq!(read(&["max-size=10k", "max-file=3"]).unwrap().max_size, Some(10 << 10));
     for wrong in [&["max-size=x"][..], &["max-file=0"], &["max-file=2"], &["colour=blue"], &["max-size"]] {
-        assert!(rotation(wrong).is_err(), "{wrong:?}");
+        assert!(read(wrong).is_err(), "{wrong:?}");
     }
 }

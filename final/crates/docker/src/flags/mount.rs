@@ -13,65 +13,78 @@ pub fn parse(text: &str, here: &Path) -> Result<Mount, String> {
     let mut mount = Mount { kind: "volume".into(), ..Mount::default() };
     for field in csv::fields(text)? {
         let (key, value) = field.split_once('=').unwrap_or((&field, "true"));
-        mount.set(&key.to_ascii_lowercase(), value)?;
+        set(&mut mount, &key.to_ascii_lowercase(), value)?;
     }
     if mount.kind == "bind" && !mount.source.is_empty() {
         mount.source = path::source(&mount.source, here)?.display().to_string();
     }
-    mount.check().map(|()| mount)
+    check(&mount).map(|()| mount)
 }
 
-impl Mount {
-    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
-        let flag = || bools::parse(value).map_err(|why| format!("{key}: {why}"));
-        match key {
-            "type" => self.kind = value.to_ascii_lowercase(),
-            "source" | "src" => self.source = value.to_owned(),
-            "target" | "dst" | "destination" => self.target = path::target(value)?.display().to_string(),
-            "readonly" | "ro" => self.read_only = flag()?,
-            "volume-nocopy" => self.volume_options.get_or_insert_default().no_copy = flag()?,
-            "bind-propagation" if volume::is_propagation(value) => {
-                self.bind_options.get_or_insert_default().propagation = value.to_owned();
-            }
-            "bind-propagation" => return Err(format!("there is no propagation {value:?}")),
-            "tmpfs-size" => {
-                let bytes = i64::try_from(size::parse(value)?).unwrap_or(i64::MAX);
-                self.tmpfs_options.get_or_insert_default().size_bytes = Some(bytes);
-            }
-            "tmpfs-mode" => {
-                let mode = u32::from_str_radix(value, 8);
-                self.tmpfs_options.get_or_insert_default().mode =
-                    Some(mode.map_err(|_| format!("tmpfs-mode {value:?} is not octal"))?);
-            }
-            "consistency" => self.consistency = value.to_owned(),
-            _ => return Err(format!("there is no key {key:?}")),
+fn set(mount: &mut Mount, key: &str, value: &str) -> Result<(), String> {
+    let flag = || bools::parse(value).map_err(|why| format!("{key}: {why}"));
+    match key {
+        "type" => mount.kind = value.to_ascii_lowercase(),
+        "source" | "src" => mount.source = value.to_owned(),
+        "target" | "dst" | "destination" => mount.target = path::target(value)?.display().to_string(),
+        "readonly" | "ro" => mount.read_only = flag()?,
+        "volume-nocopy" => mount.volume_options.get_or_insert_default().no_copy = flag()?,
+        "bind-propagation" if volume::is_propagation(value) => {
+            mount.bind_options.get_or_insert_default().propagation = value.to_owned();
         }
-        Ok(())
+        "bind-propagation" => return Err(format!("there is no propagation {value:?}")),
+        "tmpfs-size" => {
+            let bytes = i64::try_from(size::parse(value)?).unwrap_or(i64::MAX);
+            mount.tmpfs_options.get_or_insert_default().size_bytes = Some(bytes);
+        }
+        "tmpfs-mode" => {
+            let mode = u32::from_str_radix(value, 8);
+            mount.tmpfs_options.get_or_insert_default().mode =
+                Some(mode.map_err(|_| format!("tmpfs-mode {value:?} is not octal"))?);
+        }
+        "consistency" => mount.consistency = value.to_owned(),
+        _ => return Err(format!("there is no key {key:?}")),
     }
+    Ok(())
+}
 
-    /// Whether the keys fit together and are ones that hull has, however the mount was written.
-    pub fn check(&self) -> Result<(), String> {
-        if self.target.is_empty() {
-            return Err("target is required".into());
+/// Whether the keys fit together and are ones that hull has, however the mount was written.
+pub fn check(mount: &Mount) -> Result<(), String> {
+    if mount.target.is_empty() {
+        return Err("target is required".into());
+    }
+    path::target(&mount.target)?;
+    if mount.kind != "tmpfs" && mount.tmpfs_options.is_some() {
+        return Err("tmpfs-size and tmpfs-mode belong to type=tmpfs".into());
+    }
+    if mount.kind != "bind" && mount.bind_options.is_some() {
+        return Err("bind-propagation belongs to type=bind".into());
+    }
+    if mount.kind != "volume" && mount.volume_options.is_some() {
+        return Err("volume-nocopy belongs to type=volume".into());
+    }
+    let bind_options = mount.bind_options.clone().unwrap_or_default();
+    let volume_options = mount.volume_options.clone().unwrap_or_default();
+    for (is_set, key) in [
+        (bind_options.non_recursive, "bind-recursive"),
+        (!volume_options.labels.is_empty(), "volume-label"),
+        (!volume_options.subpath.is_empty(), "volume-subpath"),
+    ] {
+        if is_set {
+            return Err(format!("hull does not have {key}"));
         }
-        path::target(&self.target)?;
-        if self.kind != "tmpfs" && self.tmpfs_options.is_some() {
-            return Err("tmpfs-size and tmpfs-mode belong to type=tmpfs".into());
-        }
-        if self.kind != "bind" && self.bind_options.is_some() {
-            return Err("bind-propagation belongs to type=bind".into());
-        }
-        let propagation = self.bind_options.as_ref().map(|options| options.propagation.as_str());
-        if let Some(wrong) = propagation.filter(|text| !text.is_empty() && !volume::is_propagation(text)) {
-            return Err(format!("there is no propagation {wrong:?}"));
-        }
-        match (self.kind.as_str(), self.source.as_str()) {
-            ("bind", "") => Err("source is required for type=bind".into()),
-            ("bind", _) | ("tmpfs", "") | ("volume", "") => Ok(()),
-            ("volume", name) => volume::name(name).map(drop),
-            ("tmpfs", _) => Err("a tmpfs has no source".into()),
-            (kind, _) => Err(format!("there is no type {kind:?}: expected bind, volume or tmpfs")),
-        }
+    }
+    let propagation = bind_options.propagation;
+    if !propagation.is_empty() && !volume::is_propagation(&propagation) {
+        return Err(format!("there is no propagation {propagation:?}"));
+    }
+    match (mount.kind.as_str(), mount.source.as_str()) {
+        ("bind", "") => Err("source is required for type=bind".into()),
+        ("bind", source) if !source.starts_with('/') => Err(format!("{source:?} is not an absolute path")),
+        ("bind", _) | ("tmpfs", "") | ("volume", "") => Ok(()),
+        ("volume", name) => volume::name(name).map(drop),
+        ("tmpfs", _) => Err("a tmpfs has no source".into()),
+        (kind, _) => Err(format!("there is no type {kind:?}: expected bind, volume or tmpfs")),
     }
 }
 
@@ -144,6 +157,7 @@ mod tests {
             "type=wrong,target=/x",
             "type=volume,target=/b,tmpfs-size=1m",
             "type=volume,target=/b,bind-propagation=slave",
+            "type=tmpfs,target=/b,volume-nocopy",
             "type=tmpfs,source=a,target=/b",
             "source=a",
             "type=bind,source=/a,target=/b,colour=blue",

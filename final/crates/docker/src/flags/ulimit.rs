@@ -36,27 +36,21 @@ pub fn parse(text: &str) -> Result<Ulimit, String> {
         None => (number(values)?, number(values)?),
     };
     let limit = Ulimit { name: name.to_owned(), soft, hard };
-    limit.check_order().map(|()| limit)
+    check(&limit).map(|()| limit)
 }
 
-/// All limits of a command line. The last one of a name counts, as in docker.
-pub fn parse_all(limits: impl Iterator<Item = Ulimit>) -> Vec<Ulimit> {
-    let by_name = limits.map(|limit| (limit.name.clone(), limit));
+/// docker's rule: of several limits with one name the last one counts.
+pub fn last_of_each(limits: Vec<Ulimit>) -> Vec<Ulimit> {
+    let by_name = limits.into_iter().map(|limit| (limit.name.clone(), limit));
     by_name.collect::<std::collections::BTreeMap<_, _>>().into_values().collect()
 }
 
-impl Ulimit {
-    /// What a request must hold, however it was written.
-    pub fn check(&self) -> Result<(), String> {
-        check_name(&self.name)?;
-        self.check_order()
-    }
-
-    fn check_order(&self) -> Result<(), String> {
-        match self.hard != -1 && (self.soft > self.hard || self.soft == -1) {
-            true => Err(format!("the soft limit {} is above the hard limit {}", self.soft, self.hard)),
-            false => Ok(()),
-        }
+/// What a request must hold, however it was written.
+pub fn check(limit: &Ulimit) -> Result<(), String> {
+    check_name(&limit.name)?;
+    match limit.hard != -1 && (limit.soft > limit.hard || limit.soft == -1) {
+        true => Err(format!("the soft limit {} is above the hard limit {}", limit.soft, limit.hard)),
+        false => Ok(()),
     }
 }
 
@@ -91,7 +85,7 @@ mod tests {
     #[test]
     fn the_last_limit_of_a_name_counts() {
         let limits = ["nofile=1", "core=0", "nofile=2"].map(|text| parse(text).unwrap());
-        let texts: Vec<String> = parse_all(limits.into_iter()).iter().map(Ulimit::to_string).collect();
+        let texts: Vec<String> = last_of_each(limits.into()).iter().map(Ulimit::to_string).collect();
         assert_eq!(texts, ["core=0:0", "nofile=2:2"]);
     }
 
@@ -99,7 +93,7 @@ mod tests {
         #[test]
         fn what_is_printed_is_read_back(name in 0..NAMES.len(), soft in 0..i64::MAX, hard in -1..i64::MAX) {
             let limit = Ulimit { name: NAMES[name].into(), soft, hard };
-            let wanted = limit.check().map(|()| limit.clone());
+            let wanted = check(&limit).map(|()| limit.clone());
             prop_assert_eq!(parse(&limit.to_string()), wanted);
         }
     }

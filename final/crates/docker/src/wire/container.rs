@@ -1,13 +1,11 @@
 //! A container, whole as `inspect` shows it and short as `ps` does, and the request that makes one.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::config::Config;
 use super::host_config::HostConfig;
 use super::network_settings::{EndpointSettings, NetworkSettings};
-use super::{GraphDriver, nullable};
+use super::{GraphDriver, nullable, ordered};
 
 /// The body of `POST /containers/create`: a `Config` and beside its keys two more.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,9 +22,9 @@ pub struct CreateRequest {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct NetworkingConfig {
-    /// By the network's name.
-    #[serde(deserialize_with = "nullable::deserialize")]
-    pub endpoints_config: BTreeMap<String, EndpointSettings>,
+    /// By the network's name, in the order in which the container joins them.
+    #[serde(with = "ordered")]
+    pub endpoints_config: Vec<(String, EndpointSettings)>,
 }
 
 /// `inspect`.

@@ -28,6 +28,7 @@ pub mod image;
 pub mod network;
 pub mod network_settings;
 pub mod nullable;
+pub mod ordered;
 pub mod system;
 pub mod volume;
 

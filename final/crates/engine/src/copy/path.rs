@@ -1,36 +1,10 @@
 //! docker's rules for the two arguments: which end is which, what the copy is called, and where it lands. No file is
 //! looked at here; see <https://docs.docker.com/reference/cli/docker/container/cp/>.
 
+pub use hull_docker::path::CopyPath;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
-
-/// One end of a copy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CopyPath {
-    Container {
-        name: String,
-        path: PathBuf,
-    },
-    Host(PathBuf),
-    /// `-`: a tar, on stdin or stdout.
-    Stream,
-}
-
-impl CopyPath {
-    /// `NAME:path`, unless it begins with `/` or `.`: then a colon is part of a file's name.
-    pub fn parse(text: &str) -> Self {
-        if text == "-" {
-            return Self::Stream;
-        }
-        match text.split_once(':') {
-            Some((name, path)) if !name.is_empty() && !text.starts_with(['/', '.']) => {
-                Self::Container { name: name.into(), path: path.into() }
-            }
-            _ => Self::Host(text.into()),
-        }
-    }
-}
 
 /// A path as docker reads it: `Path` would drop the trailing `/` and `/.` that say what is meant.
 #[derive(Debug, PartialEq, Eq)]

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use nix::mount::MsFlags;
 
+use hull_docker::flags::hosts;
+
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::net::Endpoint;
@@ -132,17 +134,14 @@ fn own_names(hostname: &str, domain: Option<&str>) -> String {
 fn added_hosts(options: &CreateOptions, gateway: IpAddr) -> Result<String> {
     let mut text = String::new();
     for entry in &options.add_hosts {
-        let (name, address) = entry.split_once([':', '=']).unwrap_or((entry, ""));
-        let bare = address.trim_start_matches('[').trim_end_matches(']');
-        let address = if bare == "host-gateway" { Ok(gateway) } else { bare.parse() };
-        let Some(address) = address.ok().filter(|_| !name.is_empty()) else {
-            return Err(Error::Invalid {
-                what: format!("host {entry:?}"),
-                why: "expected NAME:ADDRESS".into(),
-            });
+        let host =
+            hosts::parse(entry).map_err(|why| Error::Invalid { what: format!("host {entry:?}"), why })?;
+        let address = match host.address {
+            hosts::Address::Ip(ip) => ip,
+            hosts::Address::Gateway => gateway,
         };
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{address}\t{name}");
+        let _ = writeln!(text, "{address}\t{}", host.name);
     }
     Ok(text)
 }

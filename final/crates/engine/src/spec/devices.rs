@@ -3,6 +3,7 @@
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use hull_docker::flags::device;
 use hull_runtime::spec::{Device, DeviceRule, Mount};
 
 use crate::error::{Error, IoContext, Result};
@@ -52,7 +53,15 @@ pub(super) fn rules(options: &CreateOptions) -> Result<Vec<DeviceRule>> {
         }
     }
     for rule in &options.device_cgroup_rules {
-        rules.push(parse_rule(rule)?);
+        let rule = device::parse_rule(rule)
+            .map_err(|why| Error::Invalid { what: format!("device rule {rule:?}"), why })?;
+        rules.push(DeviceRule {
+            allow: true,
+            kind: Some(rule.kind.to_string()),
+            major: rule.major.map(i64::from),
+            minor: rule.minor.map(i64::from),
+            access: Some(rule.access),
+        });
     }
     Ok(rules)
 }
@@ -112,47 +121,4 @@ fn collect_host_devices(directory: &Path, nodes: &mut Vec<Device>) -> Result<()>
         }
     }
     Ok(())
-}
-
-/// `c 1:3 rwm`, with `*` for any number and `a` for any kind.
-fn parse_rule(text: &str) -> Result<DeviceRule> {
-    let invalid = || Error::Invalid {
-        what: format!("device rule {text:?}"),
-        why: "expected something like 'c 1:3 rwm'".into(),
-    };
-    let mut fields = text.split_whitespace();
-    let (Some(kind), Some(numbers), Some(access), None) =
-        (fields.next(), fields.next(), fields.next(), fields.next())
-    else {
-        return Err(invalid());
-    };
-    let (major, minor) = numbers.split_once(':').ok_or_else(invalid)?;
-    let number = |text: &str| match text {
-        "*" => Ok(None),
-        _ => text.parse::<u32>().map(|number| Some(i64::from(number))).map_err(|_| invalid()),
-    };
-    if !["a", "b", "c"].contains(&kind) || access.is_empty() || access.chars().any(|c| !"rwm".contains(c)) {
-        return Err(invalid());
-    }
-    Ok(DeviceRule {
-        allow: true,
-        kind: Some(kind.into()),
-        major: number(major)?,
-        minor: number(minor)?,
-        access: Some(access.into()),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_device_rule_is_read_or_refused() {
-        let rule = parse_rule("c 10:* rw").unwrap();
-        assert_eq!((rule.major, rule.minor), (Some(10), None));
-        for wrong in ["", "c 1:3", "x 1:3 r", "c 1 r", "c 1:3 rx", "c 1:3 r w"] {
-            assert!(parse_rule(wrong).is_err(), "{wrong:?}");
-        }
-    }
 }

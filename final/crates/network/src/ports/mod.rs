@@ -5,7 +5,6 @@
 //! for the kernel's own answer to the question whether a port is free, the same for hull as for every other program,
 //! and it ends with the process that holds it, however that ends.
 
-mod parse;
 mod reserve;
 
 use std::fmt;
@@ -13,7 +12,6 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-pub use parse::{parse, parse_exposed};
 pub use reserve::{EVERYWHERE, ReservedPort, reserve};
 
 /// What has ports.

@@ -137,12 +137,34 @@ pub const EVERYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 mod tests {
     use std::net::{TcpListener, TcpStream, UdpSocket};
 
-    use super::super::parse;
     use super::*;
+    use crate::ports::{Port, Transport};
     use crate::testing::in_own_namespace;
 
+    fn range(text: &str) -> (u16, u16) {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        (first.parse().unwrap(), last.parse().unwrap())
+    }
+
+    /// `[IP:][HOST:]CONTAINER[/PROTOCOL]`; a range of the host for several ports has one for each.
+    fn mappings(text: &str) -> Vec<Mapping> {
+        let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+        let transport = [Transport::Tcp, Transport::Udp, Transport::Sctp];
+        let transport = transport.into_iter().find(|transport| transport.name() == protocol).unwrap();
+        let mut parts = ports.rsplit(':');
+        let container = range(parts.next().unwrap());
+        let host = parts.next().filter(|host| !host.is_empty()).map(range);
+        let host_ip = parts.next().map(|ip| ip.parse().unwrap());
+        let mapping = |number: u16| {
+            let own = |(first, _)| (first + number - container.0, first + number - container.0);
+            let host = if container.0 == container.1 { host } else { host.map(own) };
+            Mapping { host_ip, host, container: Port { number, transport } }
+        };
+        (container.0..=container.1).map(mapping).collect()
+    }
+
     fn take_all(text: &str) -> Result<Vec<ReservedPort>> {
-        reserve(&parse(text).unwrap(), EVERYWHERE)
+        reserve(&mappings(text), EVERYWHERE)
     }
 
     #[track_caller]

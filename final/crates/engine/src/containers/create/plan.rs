@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use hull_image::config::RunConfig;
 use hull_image::store::Image;
-use hull_network::ports::{Port, parse_exposed};
+use hull_network::ports::Port;
 
 use super::check;
 use crate::engine::Engine;
@@ -14,6 +14,7 @@ use crate::records::options::{CreateOptions, NamespaceMode, NetworkMode, Network
 use crate::records::record::{ProcessRecord, Record};
 use crate::records::signal;
 use crate::records::time::Timestamp;
+use crate::requests::exposed_ports;
 
 impl Engine {
     /// Refuses everything that can be refused before anything is made.
@@ -106,7 +107,7 @@ impl Engine {
 fn exposed(config: &RunConfig, options: &CreateOptions) -> Result<Vec<Port>> {
     let mut ports = options.expose.clone();
     for text in config.exposed_ports.iter().flat_map(|ports| ports.keys()) {
-        ports.extend(parse_exposed(text)?);
+        ports.extend(exposed_ports(text)?);
     }
     ports.extend(options.publish.iter().map(|mapping| mapping.container));
     ports.sort_unstable();

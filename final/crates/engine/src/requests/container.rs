@@ -1,0 +1,81 @@
+//! `Config`: what runs in the container, and as whom.
+
+use hull_docker::wire::config::Config;
+use hull_docker::wire::container::CreateRequest;
+
+use super::{host, invalid, mounts, networks, non_empty, refuse};
+use crate::error::{Error, Result};
+use crate::records::options::CreateOptions;
+
+/// The name and the platform are not in a request's body; the caller sets them.
+impl TryFrom<CreateRequest> for CreateOptions {
+    type Error = Error;
+
+    fn try_from(request: CreateRequest) -> Result<Self> {
+        let CreateRequest { config, host_config: host, networking_config } = request;
+        let mounts = mounts::all(&config, &host)?;
+        let networks = networks::of(&host, &networking_config)?;
+        let ports = networks::ports(&config, &host)?;
+        let mut options = host::options(host)?;
+        options.mounts = mounts;
+        (options.network, options.networks) = networks;
+        (options.publish, options.expose) = ports;
+        apply(config, &mut options)?;
+        Ok(options)
+    }
+}
+
+fn apply(config: Config, options: &mut CreateOptions) -> Result<()> {
+    refuse(&[(config.healthcheck.is_some(), "Healthcheck"), (!config.on_build.is_empty(), "OnBuild")])?;
+    options.detach = !(config.attach_stdin || config.attach_stdout || config.attach_stderr);
+    options.image = config.image;
+    options.command = config.cmd.unwrap_or_default();
+    // `--entrypoint ""` is a list of one empty text.
+    options.entrypoint = config.entrypoint.map(|words| if words == [""] { vec![] } else { words });
+    options.hostname = non_empty(config.hostname);
+    options.domainname = non_empty(config.domainname);
+    // A bare name is a variable that the caller does not have.
+    options.env = config.env.into_iter().filter(|entry| entry.contains('=')).collect();
+    options.labels = config.labels;
+    options.working_dir = non_empty(config.working_dir);
+    options.user = non_empty(config.user);
+    options.tty = config.tty;
+    options.interactive = config.open_stdin;
+    options.stop_signal = config.stop_signal.and_then(non_empty);
+    options.stop_timeout = config.stop_timeout.map(stop_timeout).transpose()?;
+    Ok(())
+}
+
+/// docker's -1, "forever", is the longest there is.
+fn stop_timeout(seconds: i64) -> Result<u32> {
+    match seconds {
+        -1 => Ok(u32::MAX),
+        _ => u32::try_from(seconds).map_err(|_| invalid("StopTimeout", "it is a number of seconds, or -1")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::options::NetworkMode;
+
+    #[test]
+    fn an_empty_request_asks_for_dockers_defaults() {
+        let options = CreateOptions::try_from(CreateRequest::default()).unwrap();
+        assert_eq!(options, CreateOptions { detach: true, ..CreateOptions::default() });
+        assert_eq!(options.network, NetworkMode::Default);
+    }
+
+    #[test]
+    fn a_variable_without_a_value_is_left_out() {
+        let config = Config {
+            env: vec!["A=1".into(), "B".into()],
+            entrypoint: Some(vec![String::new()]),
+            stop_timeout: Some(-1),
+            ..Config::default()
+        };
+        let options = CreateOptions::try_from(CreateRequest { config, ..Default::default() }).unwrap();
+        assert_eq!((options.env, options.entrypoint), (vec!["A=1".to_owned()], Some(vec![])));
+        assert_eq!(options.stop_timeout, Some(u32::MAX));
+    }
+}

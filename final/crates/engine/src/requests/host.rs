@@ -1,0 +1,196 @@
+//! `HostConfig`: limits, namespaces, privileges, restart policy and log.
+
+use hull_docker::flags::log::rotation;
+use hull_docker::flags::{device, hosts, link, namespace, security, ulimit};
+use hull_docker::wire::host_config::{self, HostConfig, LogConfig};
+
+use super::{invalid, non_empty, positive, refuse};
+use crate::error::Result;
+use crate::records::options::{
+    CreateOptions, DeviceOption, LogDriver, LogOptions, NamespaceMode, ResourceOptions, RestartPolicy,
+    SeccompOption, Ulimit,
+};
+
+/// All but mounts and networks.
+pub fn options(host: HostConfig) -> Result<CreateOptions> {
+    refuse_unknown(&host)?;
+    let mut options = CreateOptions {
+        resources: resources(&host)?,
+        annotations: host.annotations,
+        group_add: host.group_add,
+        auto_remove: host.auto_remove,
+        init: host.init.unwrap_or(false),
+        volumes_from: host.volumes_from,
+        read_only: host.readonly_rootfs,
+        shm_size: positive("ShmSize", host.shm_size)?,
+        devices: host.devices.into_iter().map(device_option).collect(),
+        device_cgroup_rules: host.device_cgroup_rules,
+        ulimits: host.ulimits.into_iter().map(ulimit_option).collect::<Result<_>>()?,
+        oom_score_adj: oom_score_adj(host.oom_score_adj)?,
+        sysctls: host.sysctls,
+        publish_all: host.publish_all_ports,
+        links: host
+            .links
+            .iter()
+            .map(|text| link::parse(text))
+            .collect::<Result<_, _>>()
+            .map_err(|why| invalid("link", why))?,
+        dns: host.dns,
+        dns_search: host.dns_search,
+        dns_options: host.dns_options,
+        add_hosts: host.extra_hosts,
+        pid: namespace_mode("PidMode", &host.pid_mode)?,
+        ipc: namespace_mode("IpcMode", &host.ipc_mode)?,
+        uts: namespace_mode("UTSMode", &host.uts_mode)?,
+        cgroupns: namespace_mode("CgroupnsMode", &host.cgroupns_mode)?,
+        cap_add: host.cap_add,
+        cap_drop: host.cap_drop,
+        privileged: host.privileged,
+        restart: restart_policy(&host.restart_policy)?,
+        log: log_options(&host.log_config)?,
+        ..CreateOptions::default()
+    };
+    for rule in &options.device_cgroup_rules {
+        device::parse_rule(rule).map_err(|why| invalid(format!("device rule {rule:?}"), why))?;
+    }
+    for entry in &options.add_hosts {
+        hosts::parse(entry).map_err(|why| invalid(format!("host {entry:?}"), why))?;
+    }
+    for option in &host.security_opt {
+        apply_security_option(option, &mut options)?;
+    }
+    Ok(options)
+}
+
+fn refuse_unknown(host: &HostConfig) -> Result<()> {
+    let has_rates = [
+        &host.blkio_device_read_bps,
+        &host.blkio_device_write_bps,
+        &host.blkio_device_read_iops,
+        &host.blkio_device_write_iops,
+    ];
+    refuse(&[
+        (!["", "local"].contains(&&*host.volume_driver), "VolumeDriver"),
+        (!host.cgroup.is_empty(), "Cgroup"),
+        (!["", "host"].contains(&&*host.userns_mode), "UsernsMode"),
+        (!["", "runc", "hull"].contains(&&*host.runtime), "Runtime"),
+        (!["", "default"].contains(&&*host.isolation), "Isolation"),
+        (!host.cgroup_parent.is_empty(), "CgroupParent"),
+        (host.blkio_weight != 0 || !host.blkio_weight_device.is_empty(), "BlkioWeight"),
+        (has_rates.iter().any(|rates| !rates.is_empty()), "BlkioDevice"),
+        (host.cpu_realtime_period != 0 || host.cpu_realtime_runtime != 0, "CpuRealtime"),
+        (!host.device_requests.is_empty(), "DeviceRequests"),
+        (host.masked_paths.is_some(), "MaskedPaths"),
+        (host.readonly_paths.is_some(), "ReadonlyPaths"),
+    ])
+}
+
+fn resources(host: &HostConfig) -> Result<ResourceOptions> {
+    let swappiness = host.memory_swappiness.filter(|percent| *percent != -1).map(|percent| {
+        let known = u64::try_from(percent).ok().filter(|percent| *percent <= 100);
+        known.ok_or_else(|| invalid("MemorySwappiness", "it is 0 to 100"))
+    });
+    let size = |key, bytes| positive(key, bytes).map(|size| size.map(|_| bytes));
+    Ok(ResourceOptions {
+        memory: size("Memory", host.memory)?,
+        memory_swap: Some(host.memory_swap).filter(|bytes| *bytes != 0),
+        memory_reservation: size("MemoryReservation", host.memory_reservation)?,
+        memory_swappiness: swappiness.transpose()?,
+        oom_kill_disable: host.oom_kill_disable.unwrap_or(false),
+        nano_cpus: positive("NanoCpus", host.nano_cpus)?,
+        cpu_shares: positive("CpuShares", host.cpu_shares)?,
+        cpu_period: positive("CpuPeriod", host.cpu_period)?,
+        cpu_quota: Some(host.cpu_quota).filter(|quota| *quota != 0),
+        cpuset_cpus: non_empty(host.cpuset_cpus.clone()),
+        cpuset_mems: non_empty(host.cpuset_mems.clone()),
+        pids_limit: host.pids_limit.filter(|limit| *limit != 0),
+    })
+}
+
+fn oom_score_adj(score: i64) -> Result<Option<i32>> {
+    match i32::try_from(score) {
+        Ok(0) => Ok(None),
+        Ok(score) if (-1000..=1000).contains(&score) => Ok(Some(score)),
+        _ => Err(invalid("OomScoreAdj", "it is -1000 to 1000")),
+    }
+}
+
+fn device_option(device: host_config::Device) -> DeviceOption {
+    DeviceOption {
+        host: device.path_on_host.into(),
+        container: device.path_in_container.into(),
+        permissions: device.cgroup_permissions,
+    }
+}
+
+fn ulimit_option(limit: host_config::Ulimit) -> Result<Ulimit> {
+    ulimit::check(&limit).map_err(|why| invalid(format!("ulimit {limit}"), why))?;
+    Ok(Ulimit { name: limit.name, soft: limit.soft, hard: limit.hard })
+}
+
+fn namespace_mode(key: &str, text: &str) -> Result<NamespaceMode> {
+    match namespace::parse(text).map_err(|why| invalid(key, why))? {
+        namespace::Mode::Private => Ok(NamespaceMode::Private),
+        namespace::Mode::Host => Ok(NamespaceMode::Host),
+        namespace::Mode::Container(name) => Ok(NamespaceMode::Container(name)),
+    }
+}
+
+fn restart_policy(policy: &host_config::RestartPolicy) -> Result<RestartPolicy> {
+    match (policy.name.as_str(), policy.maximum_retry_count) {
+        ("" | "no", 0) => Ok(RestartPolicy::No),
+        ("always", 0) => Ok(RestartPolicy::Always),
+        ("unless-stopped", 0) => Ok(RestartPolicy::UnlessStopped),
+        ("on-failure", count) if u32::try_from(count).is_ok() => Ok(RestartPolicy::OnFailure(count as u32)),
+        (name, count) => Err(invalid(
+            format!("restart policy {name:?} with {count} retries"),
+            "expected no, always, unless-stopped or on-failure, and a number of retries only for the last",
+        )),
+    }
+}
+
+fn log_options(log: &LogConfig) -> Result<LogOptions> {
+    let driver = match log.kind.as_str() {
+        "" | "json-file" => LogDriver::JsonFile,
+        "none" => LogDriver::None,
+        other => return Err(invalid(format!("log driver {other:?}"), "hull has json-file and none")),
+    };
+    let rotation = rotation(log).map_err(|why| invalid("log options", why))?;
+    Ok(LogOptions { driver, max_size: rotation.max_size, max_file: rotation.max_file })
+}
+
+fn apply_security_option(text: &str, options: &mut CreateOptions) -> Result<()> {
+    use security::{Seccomp, SecurityOption};
+    match security::parse(text).map_err(|why| invalid("security option", why))? {
+        SecurityOption::NoNewPrivileges(value) => options.no_new_privileges = value,
+        SecurityOption::Seccomp(Seccomp::Builtin) => options.seccomp = SeccompOption::Default,
+        SecurityOption::Seccomp(Seccomp::Unconfined) => options.seccomp = SeccompOption::Unconfined,
+        SecurityOption::Seccomp(Seccomp::Policy(policy)) => options.seccomp = SeccompOption::Policy(policy),
+        SecurityOption::Nothing => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_is_no_limit() {
+        let options = options(HostConfig { memory_swappiness: Some(-1), ..HostConfig::default() }).unwrap();
+        assert_eq!(options.resources, ResourceOptions::default());
+    }
+
+    #[test]
+    fn what_hull_does_not_have_is_refused_by_its_key() {
+        let refused = |host: HostConfig| options(host).unwrap_err().to_string();
+        let text = refused(HostConfig { cgroup_parent: "/x".into(), ..HostConfig::default() });
+        assert!(text.contains("CgroupParent"), "{text}");
+        for (name, count) in [("sometimes", 0), ("always", 2), ("on-failure", -1)] {
+            let restart_policy = host_config::RestartPolicy { name: name.into(), maximum_retry_count: count };
+            assert!(refused(HostConfig { restart_policy, ..HostConfig::default() }).contains(name));
+        }
+        assert!(refused(HostConfig { memory: -1, ..HostConfig::default() }).contains("Memory"));
+        assert!(refused(HostConfig { oom_score_adj: 2000, ..HostConfig::default() }).contains("OomScoreAdj"));
+    }
+}

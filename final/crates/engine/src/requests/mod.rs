@@ -1,0 +1,47 @@
+//! docker's requests, checked and turned into the engine's options.
+//!
+//! A request holds texts as docker's clients send them, whether a command line or JSON has filled it in. What hull does not
+//! have is refused here by the name of its key: nothing in a request is ignored.
+//!
+//! ```text
+//! container   POST /containers/create → CreateOptions     host        of it, HostConfig
+//! mounts      Binds, Volumes, Mounts, Tmpfs               networks    NetworkMode, NetworkingConfig, PortBindings
+//! exec        POST /containers/ID/exec → ExecOptions
+//! ```
+
+mod container;
+mod exec;
+mod host;
+mod mounts;
+mod networks;
+
+pub(crate) use networks::exposed_ports;
+
+use crate::error::{Error, Result};
+
+/// An error in the value of `what`.
+fn invalid(what: impl Into<String>, why: impl Into<String>) -> Error {
+    Error::Invalid { what: what.into(), why: why.into() }
+}
+
+/// docker's empty text, which means that nothing was set.
+fn non_empty(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// A number that is not below zero; 0 means that nothing was set.
+fn positive(key: &str, number: i64) -> Result<Option<u64>> {
+    match u64::try_from(number) {
+        Ok(0) => Ok(None),
+        Ok(number) => Ok(Some(number)),
+        Err(_) => Err(invalid(key, format!("{number} is below zero"))),
+    }
+}
+
+/// Refuses a key that a request has set and hull does not have.
+fn refuse(keys: &[(bool, &str)]) -> Result<()> {
+    match keys.iter().find(|(is_set, _)| *is_set) {
+        Some((_, key)) => Err(Error::Unsupported(format!("{key}: hull does not have this option"))),
+        None => Ok(()),
+    }
+}

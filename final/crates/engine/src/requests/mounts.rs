@@ -1,0 +1,99 @@
+//! `Binds`, `Volumes`, `Mounts` and `Tmpfs`: four ways to ask for a mount.
+
+use std::path::Path;
+
+use hull_docker::flags::{mount, tmpfs, volume};
+use hull_docker::path;
+use hull_docker::wire::config::Config;
+use hull_docker::wire::host_config::{HostConfig, Mount};
+
+use super::invalid;
+use crate::error::Result;
+use crate::records::options::MountOption;
+
+/// All mounts of a request; `create` refuses two at the same target.
+pub fn all(config: &Config, host: &HostConfig) -> Result<Vec<MountOption>> {
+    let mut all = Vec::new();
+    for text in host.binds.iter().chain(config.volumes.keys()) {
+        all.push(bind(text).map_err(|why| invalid(format!("volume specification {text:?}"), why))?);
+    }
+    for mount in &host.mounts {
+        all.push(one(mount).map_err(|why| invalid(format!("mount {mount}"), why))?);
+    }
+    for (target, options) in &host.tmpfs {
+        let target = path::target(target).map_err(|why| invalid(format!("tmpfs {target:?}"), why))?;
+        all.push(MountOption::Tmpfs { target, options: tmpfs::options(options), from_mount_flag: false });
+    }
+    Ok(all)
+}
+
+/// An entry of `Binds`, or a key of `Volumes`, which is a target alone.
+fn bind(text: &str) -> Result<MountOption, String> {
+    // The current directory is the client's, which has made its paths absolute.
+    let volume::Volume { source, target, read_only, copy_up, propagation } =
+        volume::parse(text, Path::new(""))?;
+    Ok(match source {
+        volume::Source::Host(source) if !source.is_absolute() => {
+            return Err(format!("{} is not an absolute path", source.display()));
+        }
+        volume::Source::Host(source) => {
+            MountOption::Bind { source, target, read_only, propagation, create_source: true }
+        }
+        volume::Source::Named(name) => {
+            MountOption::Volume { name: Some(name), target, read_only, copy_up, from_mount_flag: false }
+        }
+        volume::Source::Anonymous => {
+            MountOption::Volume { name: None, target, read_only, copy_up, from_mount_flag: false }
+        }
+    })
+}
+
+fn one(mount: &Mount) -> Result<MountOption, String> {
+    mount::check(mount)?;
+    let (target, read_only) = (path::target(&mount.target)?, mount.read_only);
+    Ok(match mount.kind.as_str() {
+        "bind" => {
+            let options = mount.bind_options.clone().unwrap_or_default();
+            MountOption::Bind {
+                source: mount.source.clone().into(),
+                target,
+                read_only,
+                propagation: Some(options.propagation).filter(|propagation| !propagation.is_empty()),
+                create_source: options.create_mountpoint,
+            }
+        }
+        "tmpfs" => MountOption::Tmpfs { target, options: mount::tmpfs_options(mount), from_mount_flag: true },
+        _ => MountOption::Volume {
+            name: Some(mount.source.clone()).filter(|name| !name.is_empty()),
+            target,
+            read_only,
+            copy_up: !mount.volume_options.as_ref().is_some_and(|options| options.no_copy),
+            from_mount_flag: true,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hull_docker::wire::Empty;
+
+    #[test]
+    fn all_four_ways_lead_to_mounts() {
+        let mut config = Config::default();
+        config.volumes.insert("/anonymous".into(), Empty {});
+        let mut host = HostConfig { binds: vec!["/a:/b:ro".into()], ..HostConfig::default() };
+        host.mounts.push(Mount {
+            kind: "bind".into(),
+            source: "/c".into(),
+            target: "/d".into(),
+            ..Mount::default()
+        });
+        host.tmpfs.insert("/t".into(), "size=1m".into());
+        let targets: Vec<_> =
+            all(&config, &host).unwrap().iter().map(|mount| mount.target().to_owned()).collect();
+        assert_eq!(targets, ["/b", "/anonymous", "/d", "/t"].map(Path::new));
+        host.mounts[0].kind = "cluster".into();
+        assert!(all(&config, &host).unwrap_err().to_string().contains("cluster"));
+    }
+}

@@ -1,0 +1,156 @@
+//! `NetworkMode`, `NetworkingConfig` and `PortBindings`.
+
+use hull_docker::flags::network::{Attachment, DEFAULT as UNNAMED};
+use hull_docker::flags::port::{self, Mapping as Published};
+use hull_docker::wire::config::Config;
+use hull_docker::wire::container::NetworkingConfig;
+use hull_docker::wire::host_config::HostConfig;
+use hull_network::ports::{Mapping, Port, Transport};
+
+use super::invalid;
+use crate::error::{Error, Result};
+use crate::net::DEFAULT;
+use crate::records::options::{NetworkMode, NetworkOption, UserModeNetwork};
+
+/// What the container has for a network, and of networks which ones, the one of `NetworkMode` first.
+pub fn of(host: &HostConfig, config: &NetworkingConfig) -> Result<(NetworkMode, Vec<NetworkOption>)> {
+    let mode = host.network_mode.as_str();
+    let mut networks = Vec::new();
+    for (name, asked) in &config.endpoints_config {
+        let asked = Attachment::of(name, asked).map_err(|why| invalid(format!("network {name}"), why))?;
+        networks.push(option(asked)?);
+    }
+    let alone = match mode.split_once(':').unwrap_or((mode, "")) {
+        ("none", "") => NetworkMode::None,
+        ("host", "") => NetworkMode::Host,
+        ("pasta", "") => NetworkMode::UserMode(UserModeNetwork::Pasta),
+        ("slirp4netns", "") => NetworkMode::UserMode(UserModeNetwork::Slirp4netns),
+        ("container", name) => NetworkMode::Container(name.to_owned()),
+        ("" | UNNAMED, _) if networks.is_empty() => return Ok((NetworkMode::Default, networks)),
+        _ => return Ok((NetworkMode::Networks, in_order(mode, networks))),
+    };
+    // Clients may name the mode once more, and ask for nothing.
+    let asks =
+        |one: &NetworkOption| *one != NetworkOption { network: mode.into(), ..NetworkOption::default() };
+    match networks.iter().find(|one| asks(one)) {
+        Some(other) => Err(invalid(
+            format!("network {}", other.network),
+            format!("a container with the network mode {mode} is on no network"),
+        )),
+        None => Ok((alone, vec![])),
+    }
+}
+
+/// The network of the mode comes first: it is the way out.
+fn in_order(mode: &str, mut networks: Vec<NetworkOption>) -> Vec<NetworkOption> {
+    let name = network_name(mode);
+    let first = networks.iter().position(|one| one.network == name);
+    let first = match first {
+        Some(place) => networks.remove(place),
+        None => NetworkOption { network: name, ..NetworkOption::default() },
+    };
+    networks.insert(0, first);
+    networks
+}
+
+fn network_name(mode: &str) -> String {
+    if ["", UNNAMED].contains(&mode) { DEFAULT.to_owned() } else { mode.to_owned() }
+}
+
+/// Also what `network connect` asks for.
+fn option(asked: Attachment) -> Result<NetworkOption> {
+    Ok(NetworkOption {
+        network: network_name(&asked.network),
+        ip: asked.ip,
+        ip6: asked.ip6,
+        mac: asked.mac.map(|text| text.parse()).transpose()?,
+        aliases: asked.aliases,
+    })
+}
+
+/// The published ports, and those that are only exposed.
+pub fn ports(config: &Config, host: &HostConfig) -> Result<(Vec<Mapping>, Vec<Port>)> {
+    let mut published = Vec::new();
+    for (text, bindings) in &host.port_bindings {
+        for container in exposed(text)? {
+            for binding in bindings.iter().flatten() {
+                let whole = || format!("{}:{}:{text}", binding.host_ip, binding.host_port);
+                published.push(Published::of(container, binding).map_err(|why| bad_port(&whole(), why))?);
+            }
+        }
+    }
+    // The map is sorted by its texts: 443/tcp, 80/tcp.
+    published.sort_by_key(|mapping| mapping.container);
+    let mut only_exposed = Vec::new();
+    for text in config.exposed_ports.keys() {
+        only_exposed.extend(exposed(text)?);
+    }
+    only_exposed.retain(|port| !published.iter().any(|mapping| mapping.container == *port));
+    only_exposed.sort_unstable();
+    let mapping =
+        |one: Published| Mapping { host_ip: one.host_ip, host: one.host, container: own(one.container) };
+    Ok((published.into_iter().map(mapping).collect(), only_exposed.into_iter().map(own).collect()))
+}
+
+/// A container's ports as an image's `ExposedPorts` and requests write them: `80/tcp`, `8000-8010/udp`.
+pub(crate) fn exposed_ports(text: &str) -> Result<Vec<Port>> {
+    exposed(text).map(|ports| ports.into_iter().map(own).collect())
+}
+
+fn exposed(text: &str) -> Result<Vec<port::Port>> {
+    port::parse_exposed(text).map_err(|why| bad_port(text, why))
+}
+
+fn bad_port(text: &str, why: String) -> Error {
+    hull_network::Error::InvalidPort { text: text.to_owned(), why }.into()
+}
+
+fn own(port: port::Port) -> Port {
+    let transport = match port.protocol {
+        port::Protocol::Tcp => Transport::Tcp,
+        port::Protocol::Udp => Transport::Udp,
+        port::Protocol::Sctp => Transport::Sctp,
+    };
+    Port { number: port.number, transport }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hull_docker::wire::network_settings::EndpointSettings;
+
+    fn read(mode: &str, others: &[&str]) -> Result<(NetworkMode, Vec<String>)> {
+        let host = HostConfig { network_mode: mode.into(), ..HostConfig::default() };
+        let endpoints = others.iter().map(|name| (name.to_string(), EndpointSettings::default()));
+        let (mode, networks) = of(&host, &NetworkingConfig { endpoints_config: endpoints.collect() })?;
+        Ok((mode, networks.into_iter().map(|one| one.network).collect()))
+    }
+
+    #[test]
+    fn the_network_of_the_mode_comes_first() {
+        assert_eq!(read("default", &[]).unwrap(), (NetworkMode::Default, vec![]));
+        assert_eq!(read("mine", &[]).unwrap().1, ["mine"]);
+        assert_eq!(read("b", &["a", "c", "b"]).unwrap().1, ["b", "a", "c"]);
+        assert_eq!(read("default", &["default"]).unwrap().1, [DEFAULT]);
+        assert_eq!(read("container:db", &[]).unwrap().0, NetworkMode::Container("db".into()));
+        assert_eq!(read("host", &["host"]).unwrap(), (NetworkMode::Host, vec![]));
+        assert!(read("host", &["mine"]).is_err());
+    }
+
+    #[test]
+    fn ports_are_in_the_order_of_their_numbers() {
+        let mut host = HostConfig::default();
+        for text in ["80/tcp", "443/tcp"] {
+            host.port_bindings.insert(text.into(), Some(vec![Default::default()]));
+        }
+        let mut config = Config::default();
+        for text in ["80/tcp", "8000-8001/udp"] {
+            config.exposed_ports.insert(text.into(), hull_docker::wire::Empty {});
+        }
+        let (published, exposed) = ports(&config, &host).unwrap();
+        assert_eq!(published.iter().map(|one| one.container.number).collect::<Vec<_>>(), [80, 443]);
+        assert_eq!(exposed.iter().map(Port::to_string).collect::<Vec<_>>(), ["8000/udp", "8001/udp"]);
+        host.port_bindings.insert("x/tcp".into(), None);
+        assert!(ports(&config, &host).is_err());
+    }
+}

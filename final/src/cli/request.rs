@@ -1,0 +1,285 @@
+//! The flags of `run`, `create` and `exec` become the request that docker's command line would send. Each text is read by the
+//! crate `docker`; files that flags name are read here.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Error, Result};
+use hull_docker::flags::{
+    cpus, device, env, hosts, link, log, mount, namespace, network, pairs, port, restart, security, tmpfs,
+    ulimit, volume,
+};
+use hull_docker::wire::Empty;
+use hull_docker::wire::config::Config;
+use hull_docker::wire::container::{CreateRequest, NetworkingConfig};
+use hull_docker::wire::host_config::{HostConfig, PortMap};
+use hull_docker::{size, time};
+use hull_network::mac::Mac;
+
+use super::network::NetworkArgs;
+use super::options::{CreateArgs, IsolationArgs, LimitArgs, Rest};
+use crate::ui::errors::invalid_value;
+
+/// Reads the value of a flag.
+pub fn read<T>(flag: &str, text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T> {
+    parse(text).map_err(|why| invalid_value(flag, text, &why))
+}
+
+fn read_all<T>(flag: &str, texts: &[String], parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>> {
+    texts.iter().map(|text| read(flag, text, &parse)).collect()
+}
+
+/// Reads a flag that may not be given.
+pub fn read_if_given<T>(
+    flag: &str,
+    text: Option<&str>,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>> {
+    text.map(|text| read(flag, text, &parse)).transpose()
+}
+
+impl CreateArgs {
+    /// The request's image is empty where the command line names none.
+    pub fn request(&self, detach: bool) -> Result<CreateRequest> {
+        let (image, command) = Rest::split(self.rest.as_ref()).unwrap_or_default();
+        let mut request = CreateRequest {
+            config: self.config(image, command, detach)?,
+            host_config: self.host_config()?,
+            ..CreateRequest::default()
+        };
+        self.limits.apply(&mut request.host_config)?;
+        self.isolation.apply(&mut request)?;
+        self.network.apply(&mut request)?;
+        self.add_mounts(&mut request)?;
+        Ok(request)
+    }
+
+    fn config(&self, image: &str, command: &[String], detach: bool) -> Result<Config> {
+        Ok(Config {
+            hostname: text(&self.isolation.hostname),
+            domainname: text(&self.isolation.domainname),
+            user: text(&self.user),
+            attach_stdin: self.interactive && !detach,
+            attach_stdout: !detach,
+            attach_stderr: !detach,
+            tty: self.tty,
+            open_stdin: self.interactive,
+            stdin_once: self.interactive && !detach,
+            env: environment(&self.env_file, &self.env)?,
+            cmd: (!command.is_empty()).then(|| command.to_vec()),
+            image: image.to_owned(),
+            working_dir: text(&self.workdir),
+            entrypoint: self.entrypoint.clone().map(|program| vec![program]),
+            labels: pairs::labels(&texts(&self.label_file)?, &self.label).map_err(Error::msg)?,
+            stop_signal: self.stop_signal.clone(),
+            stop_timeout: read_if_given("--stop-timeout", self.stop_timeout.as_deref(), time::stop_timeout)?,
+            ..Config::default()
+        })
+    }
+
+    fn host_config(&self) -> Result<HostConfig> {
+        let ulimits = read_all("--ulimit", &self.ulimit, ulimit::parse)?;
+        let mut host = HostConfig {
+            auto_remove: self.rm,
+            annotations: pairs::parse("annotation", &self.annotation).map_err(Error::msg)?,
+            group_add: self.group_add.clone(),
+            init: self.init.0,
+            volumes_from: self.volumes_from.clone(),
+            readonly_rootfs: self.read_only,
+            shm_size: bytes("--shm-size", self.shm_size.as_deref())?,
+            devices: read_all("--device", &self.device, device::parse)?,
+            device_cgroup_rules: self.device_cgroup_rule.clone(),
+            ulimits: ulimit::last_of_each(ulimits),
+            oom_score_adj: self.oom_score_adj.map_or(0, i64::from),
+            restart_policy: read("--restart", &self.restart, restart::parse)?,
+            ..HostConfig::default()
+        };
+        host.log_config.kind = text(&self.log_driver);
+        host.log_config.config = self
+            .log_opt
+            .iter()
+            .map(|text| log::option(text))
+            .collect::<Result<_, _>>()
+            .map_err(Error::msg)?;
+        Ok(host)
+    }
+
+    fn add_mounts(&self, request: &mut CreateRequest) -> Result<()> {
+        let here = std::env::current_dir().unwrap_or_else(|_| "/".into());
+        for text in &self.volume {
+            let bind = volume::absolute(text, &here)
+                .map_err(Error::msg)
+                .with_context(|| format!("invalid volume specification {text:?}"))?;
+            match bind.contains(':') {
+                true => request.host_config.binds.push(bind),
+                false => drop(request.config.volumes.insert(bind, Empty {})),
+            }
+        }
+        for text in &self.mount {
+            let mount = mount::parse(text, &here).map_err(Error::msg);
+            request.host_config.mounts.push(mount.with_context(|| format!("invalid --mount {text:?}"))?);
+        }
+        for text in &self.tmpfs {
+            let (target, options) = tmpfs::parse(text).map_err(Error::msg)?;
+            request.host_config.tmpfs.insert(target, options);
+        }
+        Ok(())
+    }
+}
+
+impl LimitArgs {
+    fn apply(&self, host: &mut HostConfig) -> Result<()> {
+        host.memory = bytes("--memory", self.memory.as_deref())?;
+        host.memory_swap =
+            read_if_given("--memory-swap", self.memory_swap.as_deref(), size::parse_or_unlimited)?
+                .unwrap_or_default();
+        host.memory_reservation = bytes("--memory-reservation", self.memory_reservation.as_deref())?;
+        host.memory_swappiness = self.memory_swappiness.map(signed);
+        host.oom_kill_disable = self.oom_kill_disable.then_some(true);
+        host.nano_cpus = read_if_given("--cpus", self.cpus.as_deref(), cpus::parse)?.map_or(0, signed);
+        host.cpu_shares = self.cpu_shares.map_or(0, signed);
+        host.cpu_period = self.cpu_period.map_or(0, signed);
+        host.cpu_quota = self.cpu_quota.unwrap_or_default();
+        host.cpuset_cpus = text(&self.cpuset_cpus);
+        host.cpuset_mems = text(&self.cpuset_mems);
+        host.pids_limit = self.pids_limit.filter(|limit| *limit != 0);
+        Ok(())
+    }
+}
+
+impl IsolationArgs {
+    fn apply(&self, request: &mut CreateRequest) -> Result<()> {
+        let host = &mut request.host_config;
+        host.ipc_mode = namespace_mode("--ipc", &self.ipc)?;
+        host.cgroupns_mode = namespace_mode("--cgroupns", &self.cgroupns)?;
+        // For these two docker has no word for a namespace of the container's own.
+        host.pid_mode = unless_private(namespace_mode("--pid", &self.pid)?);
+        host.uts_mode = unless_private(namespace_mode("--uts", &self.uts)?);
+        host.cap_add = security::capabilities(&self.cap_add);
+        host.cap_drop = security::capabilities(&self.cap_drop);
+        host.privileged = self.privileged;
+        host.sysctls = pairs::parse("sysctl", &self.sysctl).map_err(Error::msg)?;
+        host.security_opt =
+            self.security_opt.iter().map(|text| security_option(text)).collect::<Result<_>>()?;
+        Ok(())
+    }
+}
+
+fn namespace_mode(flag: &str, given: &Option<String>) -> Result<String> {
+    Ok(read_if_given(flag, given.as_deref(), namespace::parse)?
+        .map_or_else(String::new, |mode| mode.to_string()))
+}
+
+fn unless_private(mode: String) -> String {
+    if mode == "private" { String::new() } else { mode }
+}
+
+/// A request has the policy where the flag has the path of its file.
+fn security_option(text: &str) -> Result<String> {
+    use security::{Seccomp, SecurityOption};
+    match security::parse(text).map_err(Error::msg)? {
+        SecurityOption::Seccomp(Seccomp::Policy(file)) => {
+            let policy =
+                std::fs::read_to_string(&file).with_context(|| format!("opening seccomp profile {file}"))?;
+            Ok(format!("seccomp={policy}"))
+        }
+        _ => Ok(text.to_owned()),
+    }
+}
+
+impl NetworkArgs {
+    fn apply(&self, request: &mut CreateRequest) -> Result<()> {
+        let networks = read_all("--network", &self.network, attachment)?;
+        let flags = network::Attachment {
+            network: String::new(),
+            ip: self.ip,
+            ip6: self.ip6,
+            mac: read_if_given("--mac-address", self.mac_address.as_deref(), mac)?,
+            aliases: self.network_alias.clone(),
+        };
+        let (mode, endpoints_config) = network::combine(networks, flags).map_err(Error::msg)?;
+        request.networking_config = NetworkingConfig { endpoints_config };
+        let host = &mut request.host_config;
+        host.network_mode = mode;
+        for mapping in read_all("--publish", &self.publish, published)?.into_iter().flatten() {
+            let port = mapping.container.to_string();
+            request.config.exposed_ports.insert(port.clone(), Empty {});
+            let bindings: &mut PortMap = &mut host.port_bindings;
+            bindings.entry(port).or_default().get_or_insert_default().push(mapping.binding());
+        }
+        for port in read_all("--expose", &self.expose, exposed)?.into_iter().flatten() {
+            request.config.exposed_ports.insert(port.to_string(), Empty {});
+        }
+        host.publish_all_ports = self.publish_all;
+        host.links = self.link.clone();
+        for text in &self.link {
+            read("--link", text, link::parse)?;
+        }
+        host.dns = self.dns.iter().map(ToString::to_string).collect();
+        host.dns_search = self.dns_search.clone();
+        host.dns_options = self.dns_option.clone();
+        // What is no entry is sent as it is, for the engine to refuse.
+        let entry = |text: &String| hosts::parse(text).map_or_else(|_| text.clone(), |host| host.to_string());
+        host.extra_hosts = self.add_host.iter().map(entry).collect();
+        Ok(())
+    }
+}
+
+fn attachment(text: &str) -> Result<network::Attachment, String> {
+    let asked = network::parse(text)?;
+    if let Some(address) = &asked.mac {
+        mac(address)?;
+    }
+    Ok(asked)
+}
+
+fn mac(text: &str) -> Result<String, String> {
+    match text.parse::<Mac>() {
+        Ok(mac) => Ok(mac.to_string()),
+        // With what would be right.
+        Err(error) => Err(format!("{error}: {}", error.hint().unwrap_or_default())),
+    }
+}
+
+fn published(text: &str) -> Result<Vec<port::Mapping>, String> {
+    port::parse(text).map_err(|why| explain_port(text, &why))
+}
+
+fn exposed(text: &str) -> Result<Vec<port::Port>, String> {
+    port::parse_exposed(text).map_err(|why| explain_port(text, &why))
+}
+
+fn explain_port(text: &str, why: &str) -> String {
+    format!("invalid port mapping {text:?}: {why}: {}", port::EXPECTED)
+}
+
+/// `--env-file` first, then `-e`; a name alone takes its value from here.
+pub fn environment(files: &[PathBuf], given: &[String]) -> Result<Vec<String>> {
+    let mut entries = Vec::new();
+    for (file, text) in files.iter().zip(texts(files)?) {
+        let read = env::parse_file(&text).map_err(|why| Error::msg(format!("{}:{why}", file.display())))?;
+        entries.extend(read);
+    }
+    given.iter().try_for_each(|entry| env::check(entry)).map_err(Error::msg)?;
+    entries.extend_from_slice(given);
+    Ok(env::resolve(entries, |name| std::env::var(name).ok()))
+}
+
+fn texts(files: &[PathBuf]) -> Result<Vec<String>> {
+    let read = |file: &Path| {
+        std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+    };
+    files.iter().map(|file| read(file)).collect()
+}
+
+fn bytes(flag: &str, given: Option<&str>) -> Result<i64> {
+    Ok(read_if_given(flag, given, size::parse)?.map_or(0, signed))
+}
+
+/// docker's numbers are signed, and 0 where a flag is not given.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn text(given: &Option<String>) -> String {
+    given.clone().unwrap_or_default()
+}
