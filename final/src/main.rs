@@ -17,7 +17,6 @@ fn main() -> ExitCode {
     if let Err(code) = commands::protect() {
         return code;
     }
-    hull_image::left_out::report_to(ui::errors::say_what_is_left_out);
     match cli::parse() {
         Ok(cli) => commands::run(&cli),
         Err(error) => ui::errors::usage(&error),

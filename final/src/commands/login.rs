@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use hull_image::registry::{self, Access, AccessOptions, Login as Kept};
 
 use super::daemon;
-use super::registry::access;
+use super::registry::{access, environment};
 use crate::cli::registry::{Login, Logout};
 use crate::ui::output;
 
@@ -55,6 +55,7 @@ pub fn login(args: &Login) -> Result<u8> {
 pub fn logout(args: &Logout) -> Result<u8> {
     let registry = registry::name(args.registry.as_deref().unwrap_or_default());
     let access = Access::new(AccessOptions {
+        environment: environment(),
         auth_file: args.authfile.clone(),
         insecure: daemon::read()?.insecure_registries.clone(),
         ..AccessOptions::default()

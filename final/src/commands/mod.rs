@@ -32,7 +32,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use hull_engine::Engine;
-use hull_storage::paths::Paths;
+use hull_image::left_out::Reporter;
+use hull_storage::paths::{Environment, Paths};
 
 use crate::cli::{Cli, Command, Global, container, image};
 use crate::ui::errors::{self, Code};
@@ -164,7 +165,8 @@ fn image_group(engine: &Engine, verb: &image::Group) -> Result<u8> {
 }
 
 fn open(global: &Global) -> Result<Engine> {
-    let Paths { data, run, ignored } = Paths::choose(global.root.clone(), global.runroot.clone());
+    let Paths { data, run, ignored } =
+        Paths::choose(global.root.clone(), global.runroot.clone(), path_environment());
     hull_engine::rootless::enter(&run).map_err(hull_engine::Error::from)?;
     if hull_engine::rootless::has_entered() && is_entering() {
         // Does not return the first time, so nothing is said before.
@@ -179,7 +181,18 @@ fn open(global: &Global) -> Result<Engine> {
     }
     let cgroup_parent = global.cgroup_parent.clone();
     let cgroup_parent = cgroup_parent.or_else(|| daemon::read().ok()?.cgroup_parent.clone());
-    daemon::prepare(Engine::open(&data, &run, cgroup_parent)?)
+    let reporter = Reporter::new(errors::say_what_is_left_out);
+    daemon::prepare(Engine::open(&data, &run, cgroup_parent)?.with_image_reporter(reporter))
+}
+
+/// The variables from which an unprivileged user's directories are chosen.
+fn path_environment() -> Environment {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(Into::into);
+    Environment {
+        home: variable("HOME"),
+        data_home: variable("XDG_DATA_HOME"),
+        runtime_dir: variable("XDG_RUNTIME_DIR"),
+    }
 }
 
 /// Warns about what is listed as damaged. `remove` is the command that removes it, without the name.

@@ -1,7 +1,7 @@
 //! What the verbs that talk to registries share.
 
 use anyhow::{Result, bail};
-use hull_image::registry::{Access, AccessOptions, Credential};
+use hull_image::registry::{Access, AccessOptions, Credential, Environment};
 
 use super::daemon;
 use crate::cli::registry as cli;
@@ -14,6 +14,7 @@ pub fn access_with_chunk(args: &cli::Access, chunk: Option<u64>) -> Result<Acces
     let credential = args.creds.as_deref().map(credential).transpose()?;
     let daemon = daemon::read()?;
     Ok(Access::new(AccessOptions {
+        environment: environment(),
         auth_file: args.authfile.clone(),
         credential,
         certificates: args.cert_dir.clone(),
@@ -22,6 +23,11 @@ pub fn access_with_chunk(args: &cli::Access, chunk: Option<u64>) -> Result<Acces
         mirrors: daemon.registry_mirrors.clone(),
         insecure: daemon.insecure_registries.clone(),
     })?)
+}
+
+/// What this process's environment says about registries.
+pub fn environment() -> Environment {
+    Environment::of(std::env::vars_os())
 }
 
 fn credential(text: &str) -> Result<Credential> {

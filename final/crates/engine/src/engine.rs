@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use hull_image::left_out::Reporter;
 use hull_image::store::Images;
 use hull_runtime::cgroups::{self, Cgroup, Layout};
 use hull_storage::root::Root;
@@ -32,6 +33,11 @@ impl Engine {
     /// Sets how the default network, and networks without a subnet, are made.
     pub fn with_network_defaults(self, network_defaults: NetworkDefaults) -> Self {
         Self { network_defaults, ..self }
+    }
+
+    /// Sets who is told what is left out of an image when its layers are unpacked.
+    pub fn with_image_reporter(self, reporter: Reporter) -> Self {
+        Self { images: self.images.with_reporter(reporter), ..self }
     }
 
     /// What the network code needs of the engine.

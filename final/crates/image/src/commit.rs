@@ -8,7 +8,7 @@ use crate::archive::now;
 use crate::config::{Descriptor, History, ImageConfig, LAYER, MANIFEST, RunConfig};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::layer::{Packed, Source, unpack};
+use crate::layer::{Packed, Source};
 use crate::publish::{Measured, NewImage, to_json};
 use crate::reference::Reference;
 use crate::staging::Staging;
@@ -63,7 +63,7 @@ pub fn commit<E: From<Error>>(
         diff_id: diff_id.clone(),
         note_missing_end: false,
     });
-    unpack(&images.layers(), &[packed.collect()])?;
+    images.unpack(&[packed.collect()])?;
     let measured =
         Measured { layers: below.rootfs.diff_ids.len(), bytes: images.unpacked_size(&base, &below)? };
     speak_oci(&mut manifest.layers);

@@ -1,13 +1,11 @@
-//! What was left out of an image: owners whose ids are not mapped and device nodes, both in a user namespace, and
-//! perhaps the end of an archive.
+//! What could not be unpacked of an image: owners whose ids are not mapped and device nodes, both in a user namespace,
+//! and perhaps the end of an archive.
 //!
-//! This is not an error, because the rest of the image is there. The command line reports it, because this crate prints
-//! nothing.
+//! This is not an error, because the rest of the image is there. The caller decides what to do about it: this crate
+//! prints nothing.
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
-
-static REPORTER: OnceLock<fn(&LeftOut)> = OnceLock::new();
+use std::sync::Arc;
 
 /// What the layers unpacked by one command lack.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,18 +24,33 @@ impl LeftOut {
         self.end |= other.end;
         self.devices.extend(other.devices.iter().filter(|path| !path.starts_with("dev")).cloned());
     }
+}
 
-    /// Calls the reporter, unless nothing was left out.
-    pub(crate) fn report(&self) {
-        if let Some(reporter) = REPORTER.get()
-            && *self != Self::default()
-        {
-            reporter(self);
+/// Called after layers have been unpacked, if something was left out. This may be in a child process.
+#[derive(Clone)]
+pub struct Reporter(Arc<dyn Fn(&LeftOut) + Send + Sync>);
+
+impl Reporter {
+    pub fn new(report: impl Fn(&LeftOut) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(report))
+    }
+
+    pub(crate) fn report(&self, left_out: &LeftOut) {
+        if *left_out != LeftOut::default() {
+            (self.0)(left_out);
         }
     }
 }
 
-/// Sets the function that reports what is left out. Only the first call counts.
-pub fn report_to(reporter: fn(&LeftOut)) {
-    let _ = REPORTER.set(reporter);
+/// Reports to nobody.
+impl Default for Reporter {
+    fn default() -> Self {
+        Self::new(|_| {})
+    }
+}
+
+impl std::fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reporter")
+    }
 }

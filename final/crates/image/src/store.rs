@@ -22,7 +22,8 @@ use crate::catalog::Line;
 use crate::config::{Descriptor, ImageConfig, Manifest};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
-use crate::layer::{Packed, Source};
+use crate::layer::{Packed, Source, unpack};
+use crate::left_out::Reporter;
 use crate::platform::Platform;
 use crate::reference::Reference;
 
@@ -31,6 +32,7 @@ pub use crate::remove::{PrunedImages, Removed};
 #[derive(Debug, Clone)]
 pub struct Images {
     root: Root,
+    left_out: Reporter,
 }
 
 /// An image that can be run: its layers are unpacked.
@@ -65,7 +67,7 @@ pub struct ImageRecord {
 impl Images {
     /// Reads nothing yet, except in a root that an older hull wrote, which is upgraded once.
     pub fn open(root: &Root) -> Result<Self> {
-        let images = Self { root: root.clone() };
+        let images = Self { root: root.clone(), left_out: Reporter::default() };
         if root.is_outdated() {
             match images.upgrade() {
                 // A damaged index is reported by commands that use images. The others go on.
@@ -74,6 +76,17 @@ impl Images {
             }
         }
         Ok(images)
+    }
+
+    /// Sets who is told what is left out when layers are unpacked.
+    pub fn with_reporter(self, left_out: Reporter) -> Self {
+        Self { left_out, ..self }
+    }
+
+    /// Unpacks the layers that the store does not have: [`unpack`].
+    pub(crate) fn unpack(&self, images: &[Vec<Packed<'_>>]) -> Result<()> {
+        self.left_out.report(&unpack(&self.layers(), images)?);
+        Ok(())
     }
 
     pub fn layers(&self) -> LayerStore {
@@ -173,7 +186,7 @@ impl Images {
             };
             let packed =
                 blobs.iter().map(PathBuf::as_path).zip(&config.rootfs.diff_ids).map(packed).collect();
-            aside(|| crate::layer::unpack(&layers, &[packed]))?;
+            aside(|| self.unpack(&[packed]))?;
         }
         let layer_dirs = chain.iter().map(|id| layers.path(id.hex())).collect();
         Ok(Image { id: manifest.config.digest.clone(), config, manifest, layer_dirs })

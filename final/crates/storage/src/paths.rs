@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! root            /var/lib/hull                    /run/hull
-//! ordinary user   $XDG_DATA_HOME/hull, or          what the data directory remembers, or
+//! unprivileged    $XDG_DATA_HOME/hull, or          what the data directory remembers, or
 //!                 ~/.local/share/hull              $XDG_RUNTIME_DIR/hull, /run/user/UID/hull, or
 //!                                                  run in the data directory
 //! ```
-//! `XDG_RUNTIME_DIR` is set in a login session and absent in the shells of cron and `su`. If each command read it, a
+//! `XDG_RUNTIME_DIR` is set in a login session and absent in the shells of cron and `su`. If each command took it, a
 //! container started in the one would seem to have ended in the other. So the first command of a boot writes its choice
 //! to `run-root.json` in the data directory, and the others use it as long as its parent directory exists.
 
@@ -35,22 +35,25 @@ pub struct Paths {
 #[derive(Debug, Serialize, Deserialize)]
 struct RunRoot {
     path: PathBuf,
-    /// After a reboot the choice is made anew.
+    /// The choice is valid for this boot only.
     boot_id: String,
 }
 
-/// The parts of the environment that count for an ordinary user.
-struct Environment {
-    home: Option<PathBuf>,
-    data_home: Option<PathBuf>,
-    runtime_dir: Option<PathBuf>,
-    /// Where login managers put a user's runtime directory: `/run/user/UID`.
-    login: PathBuf,
+/// The environment variables from which an unprivileged user's directories are chosen. The caller fills them in; a
+/// variable that is set to nothing counts as not set.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    /// `HOME`
+    pub home: Option<PathBuf>,
+    /// `XDG_DATA_HOME`
+    pub data_home: Option<PathBuf>,
+    /// `XDG_RUNTIME_DIR`
+    pub runtime_dir: Option<PathBuf>,
 }
 
 impl Paths {
-    /// The directories that the user named, and defaults from the environment for the others.
-    pub fn choose(data: Option<PathBuf>, run: Option<PathBuf>) -> Self {
+    /// Takes the directories that the user named, and chooses the others from the environment.
+    pub fn choose(data: Option<PathBuf>, run: Option<PathBuf>, environment: Environment) -> Self {
         match (data, run) {
             (Some(data), Some(run)) => Self { data, run, ignored: vec![] },
             (data, run) if !is_ordinary_user() => Self {
@@ -58,24 +61,17 @@ impl Paths {
                 run: run.unwrap_or_else(|| SYSTEM_RUN.into()),
                 ignored: vec![],
             },
-            (data, run) => Environment::read().paths(data, run),
+            (data, run) => {
+                // Where login managers create a user's runtime directory.
+                let login = PathBuf::from(format!("/run/user/{}", outer_user()));
+                environment.paths(data, run, login)
+            }
         }
     }
 }
 
 impl Environment {
-    fn read() -> Self {
-        let variable =
-            |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        Self {
-            home: variable("HOME"),
-            data_home: variable("XDG_DATA_HOME"),
-            runtime_dir: variable("XDG_RUNTIME_DIR"),
-            login: format!("/run/user/{}", outer_user()).into(),
-        }
-    }
-
-    fn paths(self, data: Option<PathBuf>, run: Option<PathBuf>) -> Paths {
+    fn paths(self, data: Option<PathBuf>, run: Option<PathBuf>, login: PathBuf) -> Paths {
         let mut ignored = Vec::new();
         let mut refuse = |name: &str, path: &Path, why: String| {
             ignored.push(format!("{name} is not used, because its value {} {why}", path.display()));
@@ -100,7 +96,7 @@ impl Environment {
                 }
                 None => true,
             });
-            let login = || Some(self.login).filter(|path| unusable(path).is_none());
+            let login = || Some(login).filter(|path| unusable(path).is_none());
             let chosen = own.or_else(login).map_or_else(|| data.join("run"), |dir| dir.join("hull"));
             remembered(&data, &chosen)
         });
@@ -201,9 +197,8 @@ mod tests {
                     Some(relative) => relative.into(),
                     None => self.path(dir),
                 }),
-                login: self.path(login),
             };
-            environment.paths(None, None)
+            environment.paths(None, None, self.path(login))
         }
     }
 

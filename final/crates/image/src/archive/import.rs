@@ -50,7 +50,7 @@ pub fn import(
     };
     let packed =
         Packed { source: Source::Blob(&layer.path), diff_id: layer.digest.clone(), note_missing_end: true };
-    crate::layer::unpack(&layers, &[vec![packed]])?;
+    images.unpack(&[vec![packed]])?;
     let staged = staging.add_bytes(&to_json(&config)?)?;
     let id = staged.digest.clone();
     let names = name.cloned().into_iter().collect();

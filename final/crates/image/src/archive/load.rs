@@ -9,7 +9,7 @@ use super::{docker, layout};
 use crate::compression::decompress;
 use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
-use crate::layer::{Packed, Source, unpack, verify};
+use crate::layer::{Packed, Source, verify};
 use crate::platform::Platform;
 use crate::publish::NewImage;
 use crate::reference::Reference;
@@ -39,7 +39,7 @@ pub fn load(images: &Images, source: LoadSource<'_>, platform: Option<&Platform>
     let found = read(&mut contents, &staging, platform)?;
     platform.map_or(Ok(()), |wanted| found.iter().try_for_each(|image| fits(image, wanted)))?;
     let packed = found.iter().map(|image| check(images, image)).collect::<Result<Vec<_>>>()?;
-    unpack(&images.layers(), &packed)?;
+    images.unpack(&packed)?;
     images.publish(&staging, &found)?;
     let loaded = |image: &NewImage| Loaded {
         names: image.names.iter().map(Reference::familiar).collect(),

@@ -60,9 +60,9 @@ struct Missing<'a> {
     staged: StagedLayer,
 }
 
-/// Unpacks the layers that the store does not have. Each image is its layers, lowest first; what images share is
-/// unpacked once. None is kept unless all of them are good.
-pub(crate) fn unpack(store: &LayerStore, images: &[Vec<Packed<'_>>]) -> Result<()> {
+/// Unpacks the layers that the store does not have. Each image is a list of its layers, lowest first; a layer that
+/// several images share is unpacked once. None is kept unless all of them are good.
+pub(crate) fn unpack(store: &LayerStore, images: &[Vec<Packed<'_>>]) -> Result<LeftOut> {
     let mut missing: Vec<Missing<'_>> = Vec::new();
     let mut places: HashMap<Digest, PathBuf> = HashMap::new();
     for layers in images {
@@ -93,8 +93,7 @@ pub(crate) fn unpack(store: &LayerStore, images: &[Vec<Packed<'_>>]) -> Result<(
         applied.bytes.map_or(Ok(()), |bytes| layer.staged.set_size(bytes))?;
     }
     store.publish(missing.into_iter().map(|layer| layer.staged).collect())?;
-    left_out.report();
-    Ok(())
+    Ok(left_out)
 }
 
 /// Unpacks one of an image's layers once more, on top of those of the store, without making it visible.

@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 use crate::config::{Descriptor, ImageConfig, Manifest};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::layer::{Packed, Source, Stream, unpack, verify};
+use crate::layer::{Packed, Source, Stream, verify};
 use crate::platform::Platform;
 use crate::progress::{Progress, Step};
 use crate::publish::{Measured, NewImage};
@@ -193,7 +193,7 @@ impl Image<'_> {
             }
             packed.push(one);
         }
-        unpack(&images.layers(), &[packed])
+        images.unpack(&[packed])
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who the user is to a registry: where docker and podman keep it, and the helpers that keep it for them.
+//! Credentials for registries: the files in which docker and podman keep them, and the helpers that these files name.
 //!
 //! ```text
 //! given on the command line
@@ -18,6 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use super::endpoint::DOCKER;
+use super::environment::Environment;
 use super::helper;
 use crate::error::{Context, Error, Result};
 
@@ -30,7 +31,7 @@ pub enum Credential {
         user: String,
         password: String,
     },
-    /// Stands for both; it is exchanged for tokens.
+    /// An identity token, which the authorization server exchanges for access tokens.
     Identity {
         token: String,
     },
@@ -53,50 +54,45 @@ struct Entry {
     password: String,
 }
 
-/// The files that may have it, in the order they are looked at.
+/// Where credentials come from.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
+    /// In the order in which they are read.
     pub(super) files: Vec<PathBuf>,
+    /// From the caller; no file is read then.
     pub(super) given: Option<Credential>,
+    pub(super) environment: Environment,
 }
 
 impl Credentials {
-    pub(super) fn from_environment(auth_file: Option<&Path>, given: Option<Credential>) -> Self {
-        let variable =
-            |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        if let Some(only) = auth_file.map(Path::to_owned).or_else(|| variable("REGISTRY_AUTH_FILE")) {
-            return Self { files: vec![only], given };
+    pub(super) fn new(
+        environment: Environment,
+        auth_file: Option<PathBuf>,
+        given: Option<Credential>,
+    ) -> Self {
+        if let Some(only) = auth_file.or_else(|| environment.auth_file.clone()) {
+            return Self { files: vec![only], given, environment };
         }
-        let home = variable("HOME");
-        let files = [
-            variable("XDG_RUNTIME_DIR").map(|run| run.join("containers/auth.json")),
-            variable("XDG_CONFIG_HOME")
-                .or_else(|| Some(home.as_ref()?.join(".config")))
-                .map(|config| config.join("containers/auth.json")),
-            docker_config(),
-        ];
-        Self { files: files.into_iter().flatten().collect(), given }
+        let config_home = environment.config_home.clone();
+        let config_home = config_home.or_else(|| Some(environment.home.as_ref()?.join(".config")));
+        let podmans = [environment.runtime_dir.clone(), config_home].into_iter().flatten();
+        let files = podmans.map(|directory| directory.join("containers/auth.json"));
+        Self { files: files.chain(environment.docker_config_file()).collect(), given, environment }
     }
 
-    /// For a repository, `HOST/a/b`: the nearest that is said for it.
+    /// The credentials for a repository, `HOST/a/b`: of several entries the one with the longest matching key.
     pub(super) fn find(&self, registry: &str, repository: &str) -> Result<Option<Credential>> {
         if let Some(given) = &self.given {
             return Ok(Some(given.clone()));
         }
         for path in &self.files {
-            if let Some(found) = read(path)?.find(registry, repository)? {
+            let helpers = &mut |name: &str, key: &str| helper::get(&self.environment, name, key);
+            if let Some(found) = read(path)?.find(registry, repository, helpers)? {
                 return Ok(Some(found));
             }
         }
         Ok(None)
     }
-}
-
-/// Where docker keeps it, and hull too.
-pub(super) fn docker_config() -> Option<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let directory = variable("DOCKER_CONFIG").or_else(|| Some(variable("HOME")?.join(".docker")))?;
-    Some(directory.join("config.json"))
 }
 
 fn read(path: &Path) -> Result<File> {
@@ -114,11 +110,17 @@ fn read(path: &Path) -> Result<File> {
 }
 
 impl File {
-    fn find(&self, registry: &str, repository: &str) -> Result<Option<Credential>> {
+    /// `ask_helper` is called with the name of a helper and the key that it knows a registry by.
+    fn find(
+        &self,
+        registry: &str,
+        repository: &str,
+        ask_helper: &mut dyn FnMut(&str, &str) -> Result<Option<Credential>>,
+    ) -> Result<Option<Credential>> {
         for key in keys(registry, repository) {
             let is_key = |other: &str| name(other) == name(&key);
             if let Some((key, name)) = self.cred_helpers.iter().find(|(other, _)| is_key(other))
-                && let Some(found) = helper::get(name, key)?
+                && let Some(found) = ask_helper(name, key)?
             {
                 return Ok(Some(found));
             }
@@ -129,7 +131,7 @@ impl File {
         }
         match self.creds_store.as_str() {
             "" => Ok(None),
-            name => helper::get(name, key_of(registry)),
+            name => ask_helper(name, key_of(registry)),
         }
     }
 }
@@ -145,7 +147,7 @@ impl Entry {
                 password: self.password.clone(),
             }));
         }
-        // An empty entry says that a helper has it.
+        // An empty entry means that a helper keeps the credentials.
         if self.auth.is_empty() {
             return Ok(None);
         }
@@ -159,7 +161,7 @@ impl Entry {
     }
 }
 
-/// From `HOST/a/b` to `HOST`: podman knows credentials for a part of a registry.
+/// The keys under which credentials may be found, from `HOST/a/b` to `HOST`: podman keeps some for a part of a registry.
 fn keys(registry: &str, repository: &str) -> Vec<String> {
     let mut keys = Vec::new();
     let mut path = repository;
@@ -171,13 +173,13 @@ fn keys(registry: &str, repository: &str) -> Vec<String> {
     keys
 }
 
-/// What the files call a registry.
+/// The key of a registry in these files.
 pub(super) fn key_of(registry: &str) -> &str {
     if registry == DOCKER { DOCKER_KEY } else { registry }
 }
 
-/// What people call a registry, of what they paste: addresses, with a scheme and a version, as old entries of these files
-/// have them too. Nothing at all is docker's.
+/// The name of a registry, from what people paste and old entries of these files have: addresses with a scheme and a
+/// version. An empty text is Docker Hub.
 pub fn name(key: &str) -> &str {
     let bare = key.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
     let bare = bare.strip_suffix("/v1").or_else(|| bare.strip_suffix("/v2")).unwrap_or(bare);
@@ -192,7 +194,7 @@ mod tests {
     use super::*;
 
     fn found(json: &str, registry: &str, repository: &str) -> Option<Credential> {
-        serde_json::from_str::<File>(json).unwrap().find(registry, repository).unwrap()
+        serde_json::from_str::<File>(json).unwrap().find(registry, repository, &mut |_, _| Ok(None)).unwrap()
     }
 
     fn password(user: &str, password: &str) -> Option<Credential> {
@@ -227,7 +229,7 @@ mod tests {
     #[test]
     fn an_entry_that_is_none_is_named() {
         let file: File = serde_json::from_str(r#"{"auths": {"a.b": {"auth": "!"}}}"#).unwrap();
-        let error = file.find("a.b", "x").unwrap_err().to_string();
+        let error = file.find("a.b", "x", &mut |_, _| Ok(None)).unwrap_err().to_string();
         assert!(error.contains("entry for a.b") && !error.contains('!'), "{error}");
     }
 }

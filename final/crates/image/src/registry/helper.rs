@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 
 use super::credentials::Credential;
+use super::environment::Environment;
 use crate::error::{Context, Error, Result};
 
 /// Says that the secret is an identity token.
@@ -22,8 +23,8 @@ struct Secret {
 }
 
 /// `None` when the helper has none.
-pub(super) fn get(name: &str, server: &str) -> Result<Option<Credential>> {
-    let Some(answer) = run(name, "get", server.as_bytes())? else { return Ok(None) };
+pub(super) fn get(environment: &Environment, name: &str, server: &str) -> Result<Option<Credential>> {
+    let Some(answer) = run(environment, name, "get", server.as_bytes())? else { return Ok(None) };
     let path = format!("answer of docker-credential-{name}");
     let secret: Secret = serde_json::from_slice(&answer).map_err(|source| Error::Json { path, source })?;
     Ok(match secret.username.as_str() {
@@ -33,38 +34,48 @@ pub(super) fn get(name: &str, server: &str) -> Result<Option<Credential>> {
     })
 }
 
-pub(super) fn store(name: &str, server: &str, credential: &Credential) -> Result<()> {
+pub(super) fn store(
+    environment: &Environment,
+    name: &str,
+    server: &str,
+    credential: &Credential,
+) -> Result<()> {
     let (username, secret) = match credential {
         Credential::Password { user, password } => (user.clone(), password.clone()),
         Credential::Identity { token } => (TOKEN.into(), token.clone()),
     };
     let secret = crate::publish::to_json(&Secret { server: server.into(), username, secret })?;
-    run(name, "store", &secret).map(drop)
+    run(environment, name, "store", &secret).map(drop)
 }
 
-pub(super) fn erase(name: &str, server: &str) -> Result<()> {
-    run(name, "erase", server.as_bytes()).map(drop)
+pub(super) fn erase(environment: &Environment, name: &str, server: &str) -> Result<()> {
+    run(environment, name, "erase", server.as_bytes()).map(drop)
 }
 
-fn run(name: &str, verb: &str, input: &[u8]) -> Result<Option<Vec<u8>>> {
+fn run(environment: &Environment, name: &str, verb: &str, input: &[u8]) -> Result<Option<Vec<u8>>> {
     let program = format!("docker-credential-{name}");
-    // A name with a slash would be a path, and any program.
+    // A name with a slash would be a path to any program.
     if name.is_empty() || name.contains('/') {
-        return Err(Error::Invalid { what: "credential helper".into(), why: format!("{name:?} is no name") });
+        return Err(Error::Invalid {
+            what: "credential helper".into(),
+            why: format!("{name:?} is not a name"),
+        });
     }
     let context = || format!("run {program}, which the file of credentials names");
     let mut command = Command::new(&program);
+    // With PATH among these variables, the program is looked for there: execvpe(3).
+    command.env_clear().envs(environment.variables.iter().map(|(name, value)| (name, value)));
     let command = command.arg(verb).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().context(context)?;
     if let Some(mut stdin) = child.stdin.take() {
-        // It may know without asking.
+        // A helper that needs no input may end without reading it.
         let _ = stdin.write_all(input);
     }
     let output = child.wait_with_output().context(context)?;
     if output.status.success() {
         return Ok(Some(output.stdout));
     }
-    // The protocol has no other sign of it.
+    // The protocol tells a missing credential from other failures by this text only.
     let said = [&output.stdout[..], &output.stderr[..]].concat();
     let said = String::from_utf8_lossy(&said);
     if verb != "store" && said.contains("not found in native keychain") {

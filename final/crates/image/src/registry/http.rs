@@ -9,6 +9,7 @@ use std::time::Duration;
 use ureq::http::{HeaderMap, Response as HttpResponse};
 use ureq::{Agent, SendBody};
 
+use super::environment::Proxies;
 use super::failure::Failure;
 use super::{proxy, tls};
 use crate::error::Result;
@@ -63,12 +64,13 @@ impl Response {
 #[derive(Debug)]
 pub(super) struct Http {
     certificates: tls::Certificates,
+    proxies: Proxies,
     agents: Mutex<HashMap<(Base, String), Agent>>,
 }
 
 impl Http {
-    pub(super) fn new(certificates: tls::Certificates) -> Self {
-        Self { certificates, agents: Mutex::default() }
+    pub(super) fn new(certificates: tls::Certificates, proxies: Proxies) -> Self {
+        Self { certificates, proxies, agents: Mutex::default() }
     }
 
     pub(super) fn send(
@@ -118,7 +120,7 @@ impl Http {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .proxy(proxy::for_host(base.scheme, host).map_err(Failure::Own)?)
+            .proxy(proxy::for_host(&self.proxies, base.scheme, host).map_err(Failure::Own)?)
             .timeout_connect(Some(CONNECT))
             .timeout_per_read(Some(SILENCE))
             .timeout_per_write(Some(SILENCE))

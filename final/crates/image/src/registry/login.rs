@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::challenge::Challenge;
 use super::client::Client;
-use super::credentials::{Credential, docker_config, key_of, name};
+use super::credentials::{Credential, key_of, name};
 use super::http::Payload;
 use super::{Access, failure, helper, token};
 use crate::error::{Context, Error, RegistryProblem, Result};
@@ -42,7 +42,7 @@ pub fn login(access: &Access, registry: &str, user: &str, password: &str) -> Res
         }
     };
     if let Some(name) = &helper {
-        helper::store(name, key, &credential)?;
+        helper::store(&access.credentials.environment, name, key, &credential)?;
     }
     let auths = content.entry("auths").or_insert_with(|| json!({}));
     auths.as_object_mut().ok_or_else(|| odd(&path))?.insert(key.into(), entry.take());
@@ -66,7 +66,7 @@ pub fn logout(access: &Access, registry: &str) -> Result<bool> {
         }
         known = true;
         if let Some(helper) = named.filter(|name| !name.is_empty()) {
-            helper::erase(&helper, key)?;
+            helper::erase(&access.credentials.environment, &helper, key)?;
         }
         write(path, content)?;
     }
@@ -121,7 +121,10 @@ fn check(access: &Access, registry: &str, user: &str, password: &str) -> Result<
 /// The one that was asked for, or docker's.
 fn file(access: &Access) -> Result<PathBuf> {
     let only = access.credentials.files.as_slice();
-    let path = if let [only] = only { Some(only.clone()) } else { docker_config() };
+    let path = match only {
+        [only] => Some(only.clone()),
+        _ => access.credentials.environment.docker_config_file(),
+    };
     path.ok_or_else(|| Error::Invalid { what: "environment".into(), why: "HOME is not set".into() })
 }
 

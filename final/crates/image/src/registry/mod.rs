@@ -1,6 +1,7 @@
 //! Registries, by the OCI distribution specification 1.1, and what docker's and podman's users have set up for them.
 //!
 //! ```text
+//! environment  the caller's environment variables
 //! settings     registries.conf: search, mirrors, insecure, blocked, short names
 //! endpoint     where a repository is reached
 //! first        whom to ask for a name, short or with mirrors
@@ -17,6 +18,7 @@ mod challenge;
 mod client;
 mod credentials;
 mod endpoint;
+mod environment;
 mod failure;
 mod first;
 mod helper;
@@ -40,6 +42,7 @@ use settings::Settings;
 
 pub use credentials::{Credential, name};
 pub use endpoint::Endpoint;
+pub use environment::{Environment, Proxies};
 pub use lists::Found;
 pub use login::{Login, logged_in, login, logout};
 
@@ -49,9 +52,10 @@ pub(crate) use endpoint::DOCKER;
 pub(crate) use manifests::Fetched;
 pub(crate) use upload::Begun;
 
-/// What a command line says about registries; the environment and its files say the rest.
+/// What the caller says about registries; the files that its environment leads to say the rest.
 #[derive(Debug, Clone, Default)]
 pub struct AccessOptions {
+    pub environment: Environment,
     pub auth_file: Option<PathBuf>,
     pub credential: Option<Credential>,
     /// A directory of certificates, as `certs.d` has them for one registry.
@@ -79,13 +83,14 @@ pub struct Access {
 impl Access {
     /// Reads the settings. Certificates and credentials are read when they are needed.
     pub fn new(options: AccessOptions) -> Result<Self> {
-        let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-        let mut settings = Settings::from_environment(home.as_deref())?;
+        let environment = options.environment;
+        let mut settings = Settings::find(&environment)?;
         settings.add_dockers(&options.mirrors, &options.insecure)?;
+        let certificates = tls::Certificates::new(environment.home.as_deref(), options.certificates);
         Ok(Self {
-            credentials: Credentials::from_environment(options.auth_file.as_deref(), options.credential),
             settings,
-            http: Http::new(tls::Certificates::new(home.as_deref(), options.certificates)),
+            http: Http::new(certificates, environment.proxies.clone()),
+            credentials: Credentials::new(environment, options.auth_file, options.credential),
             verify: options.verify,
             chunk: options.chunk.filter(|chunk| *chunk > 0),
         })

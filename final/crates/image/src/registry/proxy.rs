@@ -1,29 +1,26 @@
-//! Proxies from the environment, by the rules that Go's programs have made common: `HTTPS_PROXY`, `HTTP_PROXY`,
-//! `NO_PROXY`, in capitals or not; this machine's own addresses are never proxied.
+//! Which proxy a connection goes through, by the rules that Go's programs have made common. The machine's own addresses
+//! are never proxied.
 
 use std::net::IpAddr;
 
 use ureq::{Agent, Proxy};
 
+use super::environment::Proxies;
 use crate::error::{Error, Result};
 
-pub(super) fn for_host(scheme: &str, host: &str) -> Result<Option<Proxy>> {
-    let variable = |name: &str| {
-        let value = std::env::var(name.to_uppercase()).or_else(|_| std::env::var(name));
-        value.ok().filter(|value| !value.is_empty())
-    };
+pub(super) fn for_host(proxies: &Proxies, scheme: &str, host: &str) -> Result<Option<Proxy>> {
     let proxy = match scheme {
-        "https" => variable("https_proxy"),
-        _ => variable("http_proxy"),
+        "https" => &proxies.https,
+        _ => &proxies.http,
     };
-    let Some(proxy) = proxy.or_else(|| variable("all_proxy")) else { return Ok(None) };
-    if is_direct(host, &variable("no_proxy").unwrap_or_default()) {
+    let Some(proxy) = proxy.as_deref().or(proxies.all.as_deref()) else { return Ok(None) };
+    if is_direct(host, proxies.none.as_deref().unwrap_or_default()) {
         return Ok(None);
     }
     let proxy = match proxy.split_once("://") {
-        // Names are resolved by the proxy, as for Go's programs: where there is one, they may lead nowhere here.
+        // The proxy resolves the names, as for Go's programs: behind a proxy, they often do not resolve locally.
         Some(("socks" | "socks5", rest)) => format!("socks5h://{rest}"),
-        Some(_) => proxy,
+        Some(_) => proxy.to_owned(),
         None => format!("http://{proxy}"),
     };
     Proxy::new(&proxy)
@@ -31,7 +28,7 @@ pub(super) fn for_host(scheme: &str, host: &str) -> Result<Option<Proxy>> {
         .map_err(|error| Error::Invalid { what: "proxy in the environment".into(), why: error.to_string() })
 }
 
-/// What an agent's connections lead through, to be shown: without the password.
+/// The proxy of an agent's connections as it is shown: without the password.
 pub(super) fn of(agent: &Agent) -> Option<String> {
     let proxy = agent.config().proxy()?;
     Some(format!("{}:{}", proxy.host(), proxy.port()))

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::endpoint::{DOCKER, Endpoint};
+use super::environment::Environment;
 use crate::error::{Context, Error, Result};
 use crate::reference::Reference;
 
@@ -61,12 +62,11 @@ struct Mirror {
 }
 
 impl Settings {
-    pub(super) fn from_environment(home: Option<&Path>) -> Result<Self> {
-        let given = std::env::var_os("CONTAINERS_REGISTRIES_CONF").filter(|path| !path.is_empty());
-        if let Some(given) = given {
-            return Self::read(Path::new(&given), None);
+    pub(super) fn find(environment: &Environment) -> Result<Self> {
+        if let Some(given) = &environment.registries_conf {
+            return Self::read(given, None);
         }
-        let own = home.map(|home| home.join(".config/containers/registries.conf"));
+        let own = environment.home.as_ref().map(|home| home.join(".config/containers/registries.conf"));
         let system = PathBuf::from("/etc/containers/registries.conf");
         match own.filter(|own| own.exists()) {
             Some(own) => Self::read(&own, Some(&own.with_added_extension("d"))),
