@@ -13,11 +13,13 @@ use hull_docker::wire::config::Config;
 use hull_docker::wire::container::{CreateRequest, NetworkingConfig};
 use hull_docker::wire::host_config::{HostConfig, PortMap};
 use hull_docker::{size, time};
+use hull_engine::Detail;
 use hull_network::mac::Mac;
 
 use super::network::NetworkArgs;
 use super::options::{CreateArgs, IsolationArgs, LimitArgs, Rest};
 use crate::ui::errors::invalid_value;
+use crate::ui::hints;
 
 /// Reads the value of a flag.
 pub fn read<T>(flag: &str, text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T> {
@@ -235,8 +237,11 @@ fn attachment(text: &str) -> Result<network::Attachment, String> {
 fn mac(text: &str) -> Result<String, String> {
     match text.parse::<Mac>() {
         Ok(mac) => Ok(mac.to_string()),
-        // With what would be right.
-        Err(error) => Err(format!("{error}: {}", error.hint().unwrap_or_default())),
+        // clap prints no hint of ours, so it is part of the sentence.
+        Err(error) => {
+            let hint = Detail::of_network(&error).and_then(hints::hint).unwrap_or_default();
+            Err(format!("{error}: {hint}"))
+        }
     }
 }
 

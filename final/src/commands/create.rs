@@ -52,7 +52,7 @@ pub fn make(engine: &Engine, args: &CreateArgs, mut request: CreateRequest) -> R
     }
     let id_file = args.cidfile.as_deref().map(IdFile::create).transpose()?;
     let record = match engine.create(&options) {
-        Err(error) if error.is_no_image() => {
+        Err(error) if error.is_no_such_image() => {
             let when = if args.pull == "never" { When::Never } else { When::Missing };
             options.image = ensure(&options, when)?;
             engine.create(&options)

@@ -1,18 +1,20 @@
 //! `inspect`: containers, images, volumes and networks, whichever goes by the name.
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use hull_docker::wire::container::Container;
 use hull_docker::wire::network::Network;
 use hull_docker::wire::volume::Volume;
 use hull_engine::Engine;
 use hull_image::platform::Platform;
+use hull_sys::Kind;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::registry;
 use crate::cli::container::Inspect;
 use crate::cli::image;
-use crate::ui::errors::{self, Code};
+use crate::ui::errors;
+use crate::ui::hints::Code;
 use crate::ui::output;
 
 const KINDS: [&str; 4] = ["container", "image", "volume", "network"];
@@ -75,16 +77,27 @@ fn any(engine: &Engine, name: &str, kind: Option<&str>) -> Result<Object> {
         None => {}
     }
     match container() {
-        Err(error) if error.is_not_found() => {}
+        Err(error) if error.is_no_such_container() => {}
         other => return Ok(other?),
     }
-    if let Ok(image) = engine.images().inspect(name) {
-        return Ok(Object::Image(image));
+    match engine.images().inspect(name) {
+        Err(error) if is_absent(error.kind()) => {}
+        other => return Ok(Object::Image(other?)),
     }
-    if let Ok(volume) = engine.inspect_volume(name) {
-        return Ok(Object::Volume(volume));
+    match engine.inspect_volume(name) {
+        Err(error) if is_absent(error.kind()) => {}
+        other => return Ok(Object::Volume(other?)),
     }
-    engine.inspect_network(name).map(Object::Network).map_err(|_| {
-        anyhow!("No such object: {name}: neither a container nor an image nor a volume nor a network")
-    })
+    match engine.inspect_network(name) {
+        Err(hull_engine::Error::NoSuchNetwork(_)) => {
+            bail!("No such object: {name}: neither a container nor an image nor a volume nor a network")
+        }
+        other => Ok(Object::Network(other?)),
+    }
+}
+
+/// Whether an error means that no object has this name. A name may also be one that no object of this sort can have. Any
+/// other error is about an object that exists, and is reported as it is.
+fn is_absent(kind: Kind) -> bool {
+    matches!(kind, Kind::NotFound | Kind::Invalid)
 }

@@ -70,7 +70,7 @@ pub fn rm(engine: &Engine, args: &Rm) -> Result<u8> {
     let mut outcome = Outcome::default();
     engine.remove_all(names, args.force, args.volumes, &mut |index, removed| match removed {
         // docker's: -f does not mind what is not there.
-        Err(error) if args.force && error.is_not_found() => {}
+        Err(error) if args.force && error.is_no_such_container() => {}
         removed => outcome.note(&names[index], removed.map_err(anyhow::Error::from)),
     });
     Ok(outcome.code)

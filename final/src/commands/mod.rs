@@ -36,7 +36,8 @@ use hull_image::left_out::Reporter;
 use hull_storage::paths::{Environment, Paths};
 
 use crate::cli::{Cli, Command, Global, container, image};
-use crate::ui::errors::{self, Code};
+use crate::ui::errors;
+use crate::ui::hints::Code;
 
 /// What runs a program inside a container must not be writable from there, so it executes itself once more from where
 /// it is not. That comes first, or all that was done before would be done twice: a word that only looks like the verb

@@ -15,7 +15,8 @@ use nix::unistd::Pid;
 
 use super::{each, registry};
 use crate::cli::registry::Pull;
-use crate::ui::errors::{self, Code, Reported};
+use crate::ui::errors::{self, Reported};
+use crate::ui::hints::Code;
 use crate::ui::output;
 use crate::ui::progress::{Layers, PULL};
 

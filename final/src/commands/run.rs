@@ -68,7 +68,7 @@ pub fn stay(stream: AttachStream, options: &AttachOptions) -> Result<u8> {
 /// Adds a hint if the program was not found and looks like a flag, which was meant for hull.
 pub fn flags_go_first(error: anyhow::Error, what: &str, instead: &str, command: &[String]) -> anyhow::Error {
     let own = error.chain().find_map(|cause| cause.downcast_ref::<hull_engine::Error>());
-    let not_found = own.is_some_and(|error| error.exit_code() == 127);
+    let not_found = own.is_some_and(|error| error.kind() == hull_sys::Kind::ProgramNotFound);
     match not_found && first(command).starts_with('-') {
         true => error.context(Hint(format!("flags go before the {what}: {instead} …"))),
         false => error,

@@ -5,11 +5,9 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 
+use super::hints::{self, Code, OWN_FAILURE};
 use super::{book, usage};
 use hull_printable as printable;
-
-/// What docker exits with when it is itself at fault, or was asked for what it does not understand.
-const OWN_FAILURE: u8 = 125;
 
 /// A command line that cannot be understood; also `--help` and `--version`, which come the same way.
 pub fn usage(error: &clap::Error) -> ExitCode {
@@ -83,25 +81,21 @@ pub fn report(error: &anyhow::Error, code: Code) -> u8 {
     if let Some(Reported(code)) = error.downcast_ref() {
         return *code;
     }
-    let own = error.chain().find_map(|cause| cause.downcast_ref::<hull_engine::Error>());
-    // Context that is an error itself is found by the whole only.
-    let image = error.downcast_ref::<hull_image::Error>();
-    let image = image.or_else(|| error.chain().find_map(|cause| cause.downcast_ref::<hull_image::Error>()));
-    let storage = error.chain().find_map(|cause| cause.downcast_ref::<hull_storage::Error>());
+    let several = error.downcast_ref::<hull_engine::Error>();
+    if let Some(hull_engine::Error::Several(errors)) = several {
+        errors
+            .iter()
+            .for_each(|error| tell(&error.to_string(), error.detail().and_then(hints::hint).as_deref()));
+        return hints::exit_code(several.map(hull_engine::Error::kind), code);
+    }
+    let (kind, detail) = hints::classify(error);
     let hint = error.downcast_ref::<Hint>().map(|Hint(hint)| hint.clone());
-    let hint = hint.or_else(|| own.and_then(hull_engine::Error::hint));
-    let hint = hint.or_else(|| image.and_then(hull_image::Error::hint));
-    let hint = hint.or_else(|| storage.and_then(hull_storage::Error::hint));
+    let hint = hint.or_else(|| detail.and_then(hints::hint));
     tell(&sentence(error), hint.as_deref());
     if let Some(Exit(code)) = error.downcast_ref() {
         return *code;
     }
-    let from_container = own.map_or(OWN_FAILURE, hull_engine::Error::exit_code);
-    match code {
-        Code::Run => from_container,
-        Code::Exec if from_container != OWN_FAILURE => from_container,
-        Code::Exec | Code::Plain => 1,
-    }
+    hints::exit_code(kind, code)
 }
 
 /// Warns about what was left out of an image.
@@ -169,16 +163,6 @@ fn sentence(error: &anyhow::Error) -> String {
         }
     }
     text
-}
-
-/// How a verb's failure becomes an exit code.
-#[derive(Debug, Clone, Copy)]
-pub enum Code {
-    /// 126 and 127 for the program, 125 for everything else.
-    Run,
-    /// 126 and 127 for the program, 1 for everything else.
-    Exec,
-    Plain,
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -2,6 +2,7 @@
 
 pub mod book;
 pub mod errors;
+pub mod hints;
 pub mod human;
 pub mod list;
 pub mod output;

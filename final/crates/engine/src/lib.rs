@@ -35,7 +35,7 @@ pub use containers::list::Summary;
 pub use containers::top::Top;
 pub use copy::{Change, CommitOptions, CopyOptions, CopyPath, Freezable};
 pub use engine::Engine;
-pub use error::{Error, Result};
+pub use error::{Detail, Error, Errors, ParentProblem, Report, Result};
 pub use logs::LogSink;
 pub use net::{NetworkDefaults, NetworkOptions, NetworkRecord, PublishedPort, trace};
 pub use records::options::WindowSize;

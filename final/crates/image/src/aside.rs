@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 
+use hull_sys::Kind;
 use hull_sys::process::{Fork, SingleThreaded, exit_now, fork, pidfd_open, reap, set_parent_death_signal};
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +12,9 @@ use crate::error::{Context, Error, Result};
 /// What the child tells of its failure.
 #[derive(Serialize, Deserialize)]
 struct Failure {
+    /// [`Kind::name`].
+    kind: String,
     text: String,
-    hint: Option<String>,
 }
 
 /// Does `work` in a child. A process that clones a container has never had a thread, and unpacking has some: a fork is a copy of
@@ -30,7 +32,7 @@ pub(crate) fn aside(work: impl FnOnce() -> Result<()>) -> Result<()> {
             // Nobody waits for the layers of a caller that was killed.
             let _ = set_parent_death_signal(nix::libc::SIGKILL);
             let Err(error) = work() else { exit_now(0) };
-            let failure = Failure { text: error.to_string(), hint: error.hint() };
+            let failure = Failure { kind: error.kind().name().to_owned(), text: error.to_string() };
             let _ = serde_json::to_vec(&failure).map(|told| writer.write_all(&told));
             exit_now(1)
         }
@@ -44,10 +46,11 @@ pub(crate) fn aside(work: impl FnOnce() -> Result<()>) -> Result<()> {
         0 => Ok(()),
         code => {
             read.context(|| "hear from the process that unpacks".into())?;
-            let cut_short =
-                |_| Failure { text: format!("unpacking was cut short: exit code {code}"), hint: None };
-            let Failure { text, hint } = serde_json::from_slice(&told).unwrap_or_else(cut_short);
-            Err(Error::Aside { text, hint })
+            let Ok(Failure { kind, text }) = serde_json::from_slice(&told) else {
+                let text = format!("unpacking was cut short: exit code {code}");
+                return Err(Error::Child { kind: Kind::Kernel, text });
+            };
+            Err(Error::Child { kind: Kind::from_name(&kind).unwrap_or(Kind::Kernel), text })
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What can go wrong with an image.
 
+use hull_sys::Kind;
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +14,8 @@ pub enum Error {
     Refused { member: String, why: String },
     #[error("the archive is damaged: {0}")]
     Damaged(String),
+    #[error("the archive is damaged: not a tar: {0}")]
+    NotATar(&'static str),
     /// The input is in a known format that is not a tar.
     #[error("this is {what}, and not a tar")]
     Foreign { what: &'static str, instead: &'static str },
@@ -30,9 +34,9 @@ pub enum Error {
     GivenUp,
     #[error("registry {registry}: {why}")]
     Registry { registry: String, why: String, problem: RegistryProblem },
-    /// From the process that did the work, in its words.
+    /// Of the child process that did the work.
     #[error("{text}")]
-    Aside { text: String, hint: Option<String> },
+    Child { kind: Kind, text: String },
     #[error(transparent)]
     Storage(#[from] hull_storage::Error),
 }
@@ -50,25 +54,6 @@ pub enum RegistryProblem {
     Other,
 }
 
-impl RegistryProblem {
-    fn hint(self, registry: &str) -> Option<String> {
-        match self {
-            Self::Unreachable => Some("is the name right, and is a proxy needed (HTTPS_PROXY)?".into()),
-            Self::Certificate => Some(format!(
-                "put the authority's certificate into /etc/docker/certs.d/{registry}/ca.crt, or do without: \
-                 --tls-verify=false"
-            )),
-            Self::Denied => Some(format!("hull login {registry}, or look at the name once more")),
-            Self::NotFound => Some(
-                "hull image tags lists what a repository has; a private one is there for those who log in"
-                    .into(),
-            ),
-            Self::TooMany => Some("wait, or hull login: who is known is often allowed more".into()),
-            Self::Wrong | Self::Other => None,
-        }
-    }
-}
-
 impl Error {
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Registry { problem: RegistryProblem::NotFound, .. })
@@ -82,34 +67,32 @@ impl Error {
         }
     }
 
-    /// What the reader can do next.
-    pub fn hint(&self) -> Option<String> {
+    /// What sort of failure it is.
+    pub fn kind(&self) -> Kind {
         match self {
-            Self::NoSuchImage { nearest: Some(nearest), .. } => Some(format!("did you mean {nearest}?")),
-            Self::NoSuchImage { .. } => Some(
-                "hull images lists what is here; hull import takes a root file system; `host` needs nothing"
-                    .into(),
-            ),
-            Self::InUse { container, .. } => Some(format!("remove the container first: hull rm {container}")),
-            Self::NotAnImage(_) => Some(
-                "hull load reads what docker save or an OCI layout holds; a root file system: hull import"
-                    .into(),
-            ),
-            Self::Io { source, .. }
-                if matches!(source.raw_os_error(), Some(nix::libc::ENOSPC | nix::libc::EDQUOT)) =>
-            {
-                Some("make room: hull system prune".into())
+            Self::NoSuchImage { .. } => Kind::NotFound,
+            Self::Invalid { .. } | Self::Refused { .. } | Self::Foreign { .. } | Self::NotAnImage(_) => {
+                Kind::Invalid
             }
-            Self::Foreign { instead, .. } => Some((*instead).into()),
-            Self::Damaged(why) if why.starts_with("not a tar") => Some(
-                "expected a tar, plain or packed with gzip, zstd, xz or bzip2; if it is one, it was changed on the way"
-                    .into(),
-            ),
-            Self::Damaged(_) => Some("fetch it again: it is incomplete or was changed on the way".into()),
-            Self::Registry { registry, problem, .. } => problem.hint(registry),
-            Self::Aside { hint, .. } => hint.clone(),
-            Self::Storage(error) => error.hint(),
-            _ => None,
+            Self::Damaged(_) | Self::NotATar(_) | Self::Json { .. } => Kind::Damaged,
+            Self::OtherPlatform { .. } => Kind::Unsupported,
+            Self::Io { source, .. } => Kind::from_io(source),
+            Self::InUse { .. } => Kind::InUse,
+            Self::GivenUp => Kind::Kernel,
+            Self::Registry { problem, .. } => problem.kind(),
+            Self::Child { kind, .. } => *kind,
+            Self::Storage(error) => error.kind(),
+        }
+    }
+}
+
+impl RegistryProblem {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Denied => Kind::Unauthorized,
+            Self::NotFound => Kind::NotFound,
+            Self::Wrong => Kind::Damaged,
+            Self::Unreachable | Self::Certificate | Self::TooMany | Self::Other => Kind::Unavailable,
         }
     }
 }

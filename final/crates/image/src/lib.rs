@@ -53,6 +53,6 @@ mod testing;
 
 pub use compression::decompress;
 pub use digest::{Digest, Hasher};
-pub use error::{Error, Result};
+pub use error::{Error, RegistryProblem, Result};
 pub use history::HistoryLine;
 pub use layered::{Difference, LayerFacts};

@@ -3,6 +3,8 @@
 use std::io;
 use std::net::IpAddr;
 
+use hull_sys::Kind;
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
@@ -49,47 +51,23 @@ impl Error {
         }
     }
 
-    /// What the reader can do next.
-    pub fn hint(&self) -> Option<String> {
+    /// What sort of failure it is.
+    pub fn kind(&self) -> Kind {
         match self {
-            Self::Netlink(_) | Self::Io { .. } => match self.errno()? {
-                libc::EPERM | libc::EACCES => {
-                    Some("networks need CAP_NET_ADMIN: use sudo, or an ordinary user's pasta".into())
-                }
-                libc::EOPNOTSUPP | libc::EPROTONOSUPPORT | libc::EAFNOSUPPORT => Some(
-                    "this kernel was built without it: bridge, veth, nf_tables and nf_nat are needed".into(),
-                ),
-                _ => None,
-            },
-            Self::Storage(error) => error.hint(),
-            Self::InvalidLinkName { .. } => Some("1 to 15 letters, digits, '-', '_' and '.'".into()),
-            Self::InvalidMac(_) => {
-                Some("six pairs of hex digits, the first one even: 02:42:ac:11:00:02".into())
-            }
-            Self::InvalidSubnet { .. } => {
-                Some("a subnet is an address and a prefix length: 172.30.0.0/16, fd00:30::/64".into())
-            }
-            Self::AddressTaken { .. } => Some("leave --ip out for a free one".into()),
-            Self::NoAddressLeft { .. } => {
-                Some("remove a container, or make a network with a larger --subnet (or --ip-range)".into())
-            }
-            Self::InvalidPort { .. } => Some(
-                "[IP:][HOST PORT:]CONTAINER PORT[/tcp|udp|sctp], where a port is 1 to 65535 or a range"
-                    .into(),
-            ),
-            Self::PortTaken { .. } => {
-                Some("choose another one, or leave the host port out for a free one: -p 80".into())
-            }
-            Self::PortReserved { address, .. } => {
-                let port = address.rsplit(':').next().unwrap_or_default();
-                let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
-                let first = text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024_u32);
-                Some(format!(
-                    "publish a port from {first} on, or let root permit it: sysctl -w \
-                     net.ipv4.ip_unprivileged_port_start={port}"
-                ))
-            }
-            _ => None,
+            Self::Io { source, .. } => Kind::from_io(source),
+            Self::Netlink(error) => error.kind(),
+            Self::Answer { .. } => Kind::Kernel,
+            Self::Storage(error) => error.kind(),
+            Self::NoSuchLink(_) => Kind::NotFound,
+            Self::InvalidLinkName { .. }
+            | Self::InvalidMac(_)
+            | Self::InvalidSubnet { .. }
+            | Self::AddressOutside { .. }
+            | Self::AddressReserved { .. }
+            | Self::InvalidPort { .. } => Kind::Invalid,
+            Self::AddressTaken { .. } | Self::PortTaken { .. } => Kind::InUse,
+            Self::NoAddressLeft { .. } => Kind::Exhausted,
+            Self::PortReserved { .. } => Kind::NotPermitted,
         }
     }
 }

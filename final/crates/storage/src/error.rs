@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use hull_sys::Kind;
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
@@ -32,31 +34,18 @@ pub enum Error {
 }
 
 impl Error {
-    /// What the reader can do next.
-    pub fn hint(&self) -> Option<String> {
+    /// What sort of failure it is.
+    pub fn kind(&self) -> Kind {
         match self {
-            Self::Io { source, .. } => match source.raw_os_error()? {
-                libc::EACCES | libc::EPERM => Some(
-                    "hull keeps its state where only its user can write: choose a --root of your own".into(),
-                ),
-                libc::ENOSPC | libc::EDQUOT => Some("make room: hull system prune".into()),
-                libc::EROFS => Some("choose a --root on a writable file system".into()),
-                _ => None,
-            },
-            Self::Held { holder, is_stopped, .. } => Some(hint_at_holder(*holder, *is_stopped)),
-            Self::NewerFormat { .. } => {
-                Some("use the hull that wrote it, or another directory with --root".into())
-            }
-            Self::ForeignDirectory { .. } => Some("choose a --root and a --runroot of your own".into()),
-            Self::NameTaken { name, .. } => {
-                Some(format!("remove it (hull rm {name}), rename it, or choose another name"))
-            }
-            Self::NoSuchVolume(_) => Some("hull volume ls lists the volumes there are".into()),
-            Self::VolumeInUse { users, .. } => {
-                Some(format!("remove what uses it first: hull rm {}", users.join(" ")))
-            }
-            Self::Overlay { hint, .. } => hint.clone(),
-            _ => None,
+            Self::Io { source, .. } | Self::Overlay { source, .. } => Kind::from_io(source),
+            Self::Damaged { .. } => Kind::Damaged,
+            Self::Held { .. } => Kind::Unavailable,
+            Self::NewerFormat { .. } => Kind::Unsupported,
+            Self::ForeignDirectory { .. } => Kind::NotPermitted,
+            Self::NameTaken { .. } => Kind::Conflict,
+            Self::InvalidName { .. } | Self::Refused { .. } => Kind::Invalid,
+            Self::NoSuchVolume(_) => Kind::NotFound,
+            Self::VolumeInUse { .. } => Kind::InUse,
         }
     }
 }
@@ -69,15 +58,6 @@ pub fn describe_holder(pid: i32, is_stopped: bool) -> String {
     match pid {
         0 => "another process".into(),
         _ => format!("process {pid} ({}){state}", name.trim_end()),
-    }
-}
-
-/// What the user can do about the holder of a lock. A pid of 0 as in [`describe_holder`].
-pub fn hint_at_holder(pid: i32, is_stopped: bool) -> String {
-    match (pid, is_stopped) {
-        (0, _) => "wait until that process has ended".into(),
-        (_, true) => format!("let it go on (kill -CONT {pid}) or end it (kill -KILL {pid})"),
-        (_, false) => format!("wait until it has ended, or end it: kill {pid}"),
     }
 }
 

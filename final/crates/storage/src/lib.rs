@@ -33,4 +33,4 @@ pub mod volumes;
 #[cfg(test)]
 mod testing;
 
-pub use error::{Error, Result, describe_holder, hint_at_holder};
+pub use error::{Error, Result, describe_holder};

@@ -340,7 +340,8 @@ mod tests {
             let outer = scratch.path().join("outer");
             overlay(scratch.path(), 1).mount_at(&outer).unwrap();
             let error = overlay(&outer, 1).mount_at(&outer.join("rootfs")).unwrap_err();
-            assert!(error.hint().unwrap().contains("set --root"), "{error}");
+            let Error::Overlay { hint: Some(hint), .. } = error else { panic!("{error}") };
+            assert!(hint.contains("set --root"), "{hint}");
         });
     }
 

@@ -6,34 +6,47 @@ use nix::libc;
 ///
 /// Every error type has a method `kind()` that returns one of these. A caller that must tell failures apart, such as
 /// the command line (exit codes, hints) and the API (status codes), looks at the kind and never at the text. Errors that
-/// cross a process boundary carry [`Kind::name`].
+/// cross a process boundary carry [`Kind::name`]. Beside each kind stands the HTTP status that docker's API has for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// The object that the caller named does not exist: a container, an image, a volume, a file in a container.
+    /// HTTP 404.
     NotFound,
     /// Others still use the object, so it can be neither removed nor claimed: a volume of a container, a port.
+    /// HTTP 409.
     InUse,
     /// The object exists, and its state or its name forbids the request: the name is taken, the container is not running.
+    /// HTTP 409.
     Conflict,
     /// The request is wrong in itself and would fail on any machine: a bad option, a bad reference, a bad bundle.
+    /// HTTP 400.
     Invalid,
     /// The caller lacks the right to do it: EPERM or EACCES from the kernel, or a rule of hull's for unprivileged users.
+    /// HTTP 403.
     NotPermitted,
     /// A remote side wants credentials, or does not accept those that it got.
+    /// HTTP 401.
     Unauthorized,
     /// This kernel, this machine or this build cannot do it: ENOSYS, EOPNOTSUPP, a missing cgroup controller.
+    /// HTTP 501.
     Unsupported,
     /// A limit is reached: no space, no memory, no free address, too many processes.
+    /// HTTP 500.
     Exhausted,
     /// Somebody who should answer does not, or did not in time: a registry, a monitor that is stopped, a lock's holder.
+    /// HTTP 503.
     Unavailable,
     /// Something on disk or in an archive is not what it must be: a damaged record, a wrong digest.
+    /// HTTP 500.
     Damaged,
     /// The user's program could not be started because it does not exist (exit code 127).
+    /// HTTP 400.
     ProgramNotFound,
     /// The user's program exists and cannot be executed (exit code 126).
+    /// HTTP 400.
     ProgramNotExecutable,
     /// The kernel refused a call for any other reason.
+    /// HTTP 500.
     Kernel,
 }
 

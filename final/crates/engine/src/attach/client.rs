@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::detach::{DetachKeys, Typed};
 use super::{Connection, MAX_PAYLOAD, Message};
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, IoContext, Report, Result};
 
 /// docker's default.
 const DETACH_KEYS: &str = "ctrl-p,ctrl-q";
@@ -209,8 +209,8 @@ impl Session {
             Some(Message::Stdout(data)) => self.print(false, data)?,
             Some(Message::Stderr(data)) => self.print(true, data)?,
             Some(Message::Exited(code)) => return Ok(Some(AttachEnd::Exited(code))),
-            Some(Message::Failed { code, text }) => {
-                return Err(Error::from_wire(code, text));
+            Some(Message::Failed(report)) => {
+                return Err(Report::decode(report).into());
             }
             Some(_) => {}
             None => return Err(Error::MonitorDied),

@@ -59,11 +59,8 @@ pub enum Message<'a> {
     Stderr(&'a [u8]),
     Started,
     Exited(u8),
-    /// The start failed: the exit code of the command and the error's text.
-    Failed {
-        code: u8,
-        text: &'a str,
-    },
+    /// The start or the request failed, with an encoded [`crate::error::Report`].
+    Failed(&'a str),
     /// Of a newer peer. Whoever receives it ignores it.
     Unknown,
 }
@@ -86,14 +83,7 @@ impl<'a> Message<'a> {
             Self::Stderr(data) => (b'r', data.to_vec()),
             Self::Started => (b'S', vec![]),
             Self::Exited(code) => (b'X', vec![*code]),
-            Self::Failed { code, text } => {
-                // Cut at a character: a cut inside one would make the message unreadable.
-                let mut end = text.len().min(MAX_PAYLOAD);
-                while !text.is_char_boundary(end) {
-                    end -= 1;
-                }
-                (b'F', [&[*code], &text.as_bytes()[..end]].concat())
-            }
+            Self::Failed(report) => (b'F', report.as_bytes().to_vec()),
             Self::Unknown => (b'?', vec![]),
         }
     }
@@ -121,10 +111,7 @@ impl<'a> Message<'a> {
             b'r' => Self::Stderr(payload),
             b'S' => Self::Started,
             b'X' => Self::Exited(*payload.first()?),
-            b'F' => {
-                let (code, text) = payload.split_first()?;
-                Self::Failed { code: *code, text: std::str::from_utf8(text).ok()? }
-            }
+            b'F' => Self::Failed(std::str::from_utf8(payload).ok()?),
             _ => return None,
         })
     }
@@ -267,7 +254,7 @@ mod tests {
             Message::Stderr(b""),
             Message::Started,
             Message::Exited(137),
-            Message::Failed { code: 127, text: "no such file" },
+            Message::Failed("no such file"),
         ] {
             a.send(&message).unwrap();
             assert_eq!(b.receive(&mut buffer).unwrap(), Some(message));

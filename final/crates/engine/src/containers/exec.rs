@@ -26,8 +26,8 @@ const END: Duration = Duration::from_millis(100);
 
 /// If the container has ended meanwhile, reports that instead of `error`, which only followed from it.
 fn unless_ended(error: Error, record: &Record, init: &ProcessId) -> Error {
-    // An error about the command itself has its own exit code, 126 or 127, and stays.
-    let is_own = error.exit_code() == 125;
+    // An error about the user's program stays.
+    let is_own = !error.is_about_program();
     let has_ended = || match crate::records::process::open(init) {
         Ok(Some(pidfd)) => hull_sys::wait::until_readable(&pidfd, Some(END)).unwrap_or(false),
         Ok(None) => true,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::attach::{Connection, Message};
 use crate::engine::Engine;
-use crate::error::{Error, IoContext, Result};
+use crate::error::{IoContext, Report, Result};
 use crate::handle::running::readable;
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
@@ -47,7 +47,7 @@ impl Engine {
         }
         match connection.receive(&mut Vec::new()).context(monitor)? {
             Some(Message::Started) => Ok(Some(Frozen { _connection: connection })),
-            Some(Message::Failed { code, text }) => Err(Error::from_wire(code, text)),
+            Some(Message::Failed(report)) => Err(Report::decode(report).into()),
             // It has ended meanwhile.
             _ => Ok(None),
         }

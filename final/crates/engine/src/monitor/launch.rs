@@ -8,7 +8,7 @@ use hull_sys::process::{self, Fork};
 use super::run;
 use crate::attach::{AttachStream, Connection, Message, StartAttach};
 use crate::engine::Engine;
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, IoContext, Report, Result};
 use crate::gc::recover;
 use crate::handle::running::{POLL_INTERVAL, Stopped, readable};
 use crate::records::monitor_lock::MonitorLock;
@@ -93,7 +93,7 @@ fn await_start(connection: &Connection, monitor: i32, record: &Record) -> Result
         }
         match connection.receive(&mut buffer).context(|| "wait for the monitor".into())? {
             Some(Message::Started) => return Ok(()),
-            Some(Message::Failed { code, text }) => return Err(Error::from_wire(code, text)),
+            Some(Message::Failed(report)) => return Err(Report::decode(report).into()),
             Some(_) => {}
             None => return Err(Error::MonitorDied),
         }

@@ -9,7 +9,7 @@ use super::event_loop::EventLoop;
 use super::stop::Stop;
 use super::timers::Timer;
 use crate::attach::Message;
-use crate::error::{Error, Result};
+use crate::error::{Error, Report, Result};
 use crate::logs::layout::Stream;
 use crate::records::record::Record;
 use crate::records::state::{Phase, State};
@@ -85,8 +85,7 @@ impl EventLoop {
                 self.answer(index, &Message::Started);
             }
             Err(error) => {
-                let text = error.to_wire();
-                self.answer(index, &Message::Failed { code: error.exit_code(), text: &text });
+                self.answer(index, &Message::Failed(&Report::encode(&error)));
             }
         }
     }

@@ -19,7 +19,7 @@ use super::stdio::{self, Streams};
 use super::stop::Stop;
 use crate::attach::{Connection, Listener, Message, StartAttach};
 use crate::engine::Engine;
-use crate::error::{IoContext, Result};
+use crate::error::{IoContext, Report, Result};
 use crate::gc::remains::Remains;
 use crate::net::Attachment;
 use crate::records::monitor_lock::MonitorLock;
@@ -54,7 +54,7 @@ pub(super) fn monitor(
 
 pub(super) fn fail(command: &Connection, error: &crate::Error) {
     // If the command has ended, there is nobody to send this to.
-    let _ = command.send(&Message::Failed { code: error.exit_code(), text: &error.to_wire() });
+    let _ = command.send(&Message::Failed(&Report::encode(error)));
 }
 
 /// Leaves the command's session, working directory and descriptors. A descriptor that stayed open here would stay open for
@@ -132,7 +132,7 @@ impl Monitor {
         let mut running = match started {
             Ok(running) => running,
             Err(error) => {
-                let exit = Exit { code: error.exit_code(), error: error.to_string(), ..Exit::default() };
+                let exit = Exit::of_failed_start(&error, Exit::default());
                 // Cleaned up first: the command holds the lock until it gets this message, and may look at once.
                 let cleared = self.clear(&exit);
                 fail(&command, &error);
@@ -153,7 +153,7 @@ impl Monitor {
             }
             running = match self.restart() {
                 Ok(running) => running,
-                Err(error) => break Exit { code: error.exit_code(), error: error.to_string(), ..exit },
+                Err(error) => break Exit::of_failed_start(&error, exit),
             };
         };
         self.events.log.flush();

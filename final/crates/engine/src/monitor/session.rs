@@ -12,7 +12,7 @@ use super::event_loop::EventLoop;
 use super::run::{detach, fail};
 use super::stdio::{self, Streams};
 use crate::attach::{AttachStream, Connection, Message};
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, IoContext, Report, Result};
 
 /// Starts the process with the given descriptors. Returns it and, if it has a terminal, the terminal's master.
 pub(crate) type Enter<'a> = &'a dyn Fn(Stdio) -> Result<(Running, Option<std::os::fd::OwnedFd>)>;
@@ -33,7 +33,7 @@ pub(crate) fn launch(enter: Enter<'_>, tty: bool, interactive: bool, detached: b
             drop(theirs);
             let mut buffer = Vec::new();
             match ours.receive(&mut buffer).context(|| "wait for the session".into())? {
-                Some(Message::Failed { code, text }) => Err(Error::from_wire(code, text)),
+                Some(Message::Failed(report)) => Err(Report::decode(report).into()),
                 Some(_) => Ok(AttachStream::new(ours)),
                 None => Err(Error::MonitorDied),
             }

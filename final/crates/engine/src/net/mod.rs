@@ -58,7 +58,6 @@ pub(crate) use attachment::Attachment;
 pub(crate) use context::Context;
 pub use context::NetworkDefaults;
 pub use create::NetworkOptions;
-pub(crate) use drivers::driver_hint;
 pub(crate) use drivers::user_mode::{
     address as user_mode_address, namespace_file, resolver as user_mode_resolver,
 };
@@ -84,18 +83,19 @@ use crate::error::{Error, Result};
 use crate::records::options::{CreateOptions, NetworkMode};
 use crate::rootless::is_installed;
 
-/// The hint for an unprivileged user whose container can have no network.
-pub(crate) const USER_MODE_HINT: &str = "an unprivileged user's containers have a user-mode network: slirp4netns (apt \
-     install slirp4netns) or pasta (apt install passt), which open /dev/net/tun; or use --network host, or sudo";
-
 /// Refuses a network mode that this machine, or this user, cannot have.
 pub(crate) fn check_mode(options: &CreateOptions) -> Result<()> {
     let is_rootless = hull_sys::process::in_user_namespace();
     match &options.network {
         NetworkMode::None if !options.publish.is_empty() && is_rootless => {
             let what = "-p: an unprivileged user's containers have no network of their own here".into();
-            let why = drivers::user_mode::default_program().err().unwrap_or_else(|| "--network none".into());
-            Err(Error::UserMode { what, why })
+            let problem = drivers::user_mode::default_program().err();
+            let why = problem.as_ref().map_or_else(|| "--network none".into(), ToString::to_string);
+            Err(Error::UserMode {
+                what,
+                why,
+                needs_tun: matches!(problem, Some(drivers::user_mode::NoUserMode::Tun(_))),
+            })
         }
         NetworkMode::UserMode(program) if !is_rootless => Err(Error::Unsupported(format!(
             "--network {}: that is for an unprivileged user; root has networks: --network bridge",
@@ -105,6 +105,7 @@ pub(crate) fn check_mode(options: &CreateOptions) -> Result<()> {
         NetworkMode::UserMode(program) if !is_installed(program.name()) => Err(Error::UserMode {
             what: format!("--network {}", program.name()),
             why: format!("it is not installed: apt install {}", program.package()),
+            needs_tun: false,
         }),
         _ => Ok(()),
     }
@@ -120,6 +121,7 @@ pub(crate) fn check_rights() -> Result<()> {
         false => Err(Error::UserMode {
             what: "no network can be made on the host".into(),
             why: "that takes CAP_NET_ADMIN".into(),
+            needs_tun: false,
         }),
     }
 }

@@ -6,6 +6,7 @@
 
 use hull_storage::process_id::ProcessId;
 use hull_storage::root::Root;
+use hull_sys::Kind;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -94,6 +95,17 @@ impl State {
 pub(super) const INTERRUPTED: u8 = 255;
 
 impl Exit {
+    /// The end of a container that could not be started, with docker's exit codes: 127 if the program does not exist, 126
+    /// if it cannot be executed, 125 for all else. The rest is `before`'s.
+    pub(crate) fn of_failed_start(error: &Error, before: Self) -> Self {
+        let code = match error.kind() {
+            Kind::ProgramNotFound => 127,
+            Kind::ProgramNotExecutable => 126,
+            _ => 125,
+        };
+        Self { code, error: error.to_string(), ..before }
+    }
+
     pub(crate) fn load(root: &Root, id: &str) -> Result<Option<Self>> {
         let directory = root.container_dir(id);
         let path = directory.join("exit.json");

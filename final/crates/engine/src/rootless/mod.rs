@@ -31,6 +31,8 @@ use rustix::process::{DumpableBehavior, geteuid, set_dumpable_behavior};
 use rustix::thread::CapabilitySet;
 use serde::{Deserialize, Serialize};
 
+use crate::error::Detail;
+
 /// Whether this process, or the one that it was forked from, entered the shared namespace.
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
@@ -40,13 +42,33 @@ static ENTERED: AtomicBool = AtomicBool::new(false);
 pub struct Error {
     step: String,
     source: io::Error,
-    hint: Option<String>,
+    kind: hull_sys::Kind,
+    detail: Option<Detail>,
+}
+
+/// What on this machine keeps a user from having a user namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Obstacle {
+    /// The sysctl user.max_user_namespaces is 0.
+    LimitIsZero,
+    /// There are as many as that sysctl allows, or they are nested too deeply.
+    LimitReached,
+    /// The sysctl kernel.apparmor_restrict_unprivileged_userns, which Ubuntu sets.
+    AppArmor,
+    /// The sysctl kernel.unprivileged_userns_clone, which Debian's kernels had.
+    RootOnly,
+    /// A seccomp filter, probably an outer container's.
+    SeccompFilter,
+    Unknown,
 }
 
 impl Error {
-    /// What the reader can do next.
-    pub fn hint(&self) -> Option<String> {
-        self.hint.clone()
+    pub fn kind(&self) -> hull_sys::Kind {
+        self.kind
+    }
+
+    pub fn detail(&self) -> Option<Detail> {
+        self.detail.clone()
     }
 }
 
@@ -174,41 +196,40 @@ fn become_root() -> Result<()> {
 }
 
 fn storage(error: hull_storage::Error) -> Error {
-    let hint = error.hint();
-    Error { step: "prepare the run directory".into(), source: io::Error::other(error), hint }
+    let (kind, detail) = (error.kind(), Detail::of_storage(&error));
+    Error { step: "prepare the run directory".into(), source: io::Error::other(error), kind, detail }
 }
 
 fn failed<E: Into<io::Error>>(step: impl Into<String>) -> impl FnOnce(E) -> Error {
     move |error| {
         let source = error.into();
-        Error { step: step.into(), hint: hint(&source), source }
+        let kind = hull_sys::Kind::from_io(&source);
+        Error { step: step.into(), kind, detail: obstacle(&source).map(Detail::UserNamespace), source }
     }
 }
 
 /// The usual reasons why a machine refuses a user namespace, the most likely one first.
-fn hint(error: &io::Error) -> Option<String> {
+fn obstacle(error: &io::Error) -> Option<Obstacle> {
     let setting =
         |name: &str| fs::read_to_string(format!("/proc/sys/{name}")).unwrap_or_default().trim().to_owned();
-    let refused = matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES));
-    let text = if matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EUSERS)) {
-        match setting("user/max_user_namespaces").as_str() {
-            "0" => "this machine allows none: sysctl -w user.max_user_namespaces=15000 (as root)",
-            _ => "there are too many of them, or they are nested too deeply: see user_namespaces(7)",
+    match error.raw_os_error() {
+        Some(libc::ENOSPC | libc::EUSERS) => match setting("user/max_user_namespaces").as_str() {
+            "0" => Some(Obstacle::LimitIsZero),
+            _ => Some(Obstacle::LimitReached),
+        },
+        Some(libc::EPERM | libc::EACCES) => {
+            if setting("kernel/apparmor_restrict_unprivileged_userns") == "1" {
+                Some(Obstacle::AppArmor)
+            } else if setting("kernel/unprivileged_userns_clone") == "0" {
+                Some(Obstacle::RootOnly)
+            } else if filtered() {
+                Some(Obstacle::SeccompFilter)
+            } else {
+                Some(Obstacle::Unknown)
+            }
         }
-    } else if refused && setting("kernel/apparmor_restrict_unprivileged_userns") == "1" {
-        "Ubuntu keeps them from programs without an AppArmor profile: give hull one with the rule \"userns,\", or \
-         sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 (as root)"
-    } else if refused && setting("kernel/unprivileged_userns_clone") == "0" {
-        "this machine keeps them for root: sysctl -w kernel.unprivileged_userns_clone=1 (as root)"
-    } else if refused && filtered() {
-        "a seccomp filter is in force, probably an outer container's: start that one with \
-         --security-opt seccomp=unconfined"
-    } else if refused {
-        "run hull as root, or see user_namespaces(7) for what may forbid it"
-    } else {
-        return None;
-    };
-    Some(text.to_owned())
+        _ => None,
+    }
 }
 
 /// `Seccomp: 2` in proc_pid_status(5): system calls pass through a filter.

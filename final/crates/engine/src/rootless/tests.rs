@@ -48,7 +48,7 @@ fn as_user_after(prepare: impl FnOnce(), test: impl FnOnce() -> Result<String>) 
             nix::unistd::setgroups(&[]).unwrap();
             nix::unistd::setresgid(USER.into(), USER.into(), USER.into()).unwrap();
             nix::unistd::setresuid(USER.into(), USER.into(), USER.into()).unwrap();
-            let said = test().unwrap_or_else(|error| format!("{error} (hint: {:?})", error.hint()));
+            let said = test().unwrap_or_else(|error| format!("{error} ({:?})", error.detail()));
             let _ = io::Write::write_all(&mut &write, said.as_bytes());
             exit_now(0)
         }

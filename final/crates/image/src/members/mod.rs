@@ -236,7 +236,7 @@ impl<R: BufRead> Members<R> {
         // Some old tars summed signed characters.
         let stated = field(&block[148..156])?;
         if stated != sum(i64::from) && stated != sum(|byte| i64::from(byte as i8)) {
-            return Err(Error::Damaged("not a tar: a header has a wrong checksum".into()));
+            return Err(Error::NotATar("a header has a wrong checksum"));
         }
         self.announce(unsigned(field(&block[124..136])?, "size")?)?;
         Ok(Some(header))

@@ -22,7 +22,7 @@ pub(super) fn field(bytes: &[u8]) -> Result<i64> {
         b'0'..=b'7' => {
             value.checked_mul(8).ok_or_else(too_large).map(|value| value + i64::from(digit - b'0'))
         }
-        _ => Err(Error::Damaged("not a tar: a header's number is not octal".into())),
+        _ => Err(Error::NotATar("a header's number is not octal")),
     })
 }
 

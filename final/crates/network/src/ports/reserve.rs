@@ -171,7 +171,7 @@ mod tests {
     fn taken(text: &str, message: &str) {
         let error = take_all(text).unwrap_err();
         assert_eq!(error.to_string(), message);
-        assert!(error.hint().is_some());
+        assert_eq!(error.kind(), hull_sys::Kind::InUse);
     }
 
     #[test]

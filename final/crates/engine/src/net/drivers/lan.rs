@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::host_bridge::BridgeDriver;
 use super::{DriverConfig, parent};
-use crate::error::{Error, Result};
+use crate::error::{Error, ParentProblem, Result};
 use crate::net::create::NetworkOptions;
 use crate::net::record::NetworkRecord;
 
@@ -80,21 +80,18 @@ impl BridgeDriver for Lan {
 /// exists already.
 fn check_port(name: &str, bridge: Option<u32>, route: &mut Socket) -> Result<Link> {
     let link = parent::find(name, route)?;
-    let refused = |why: String| {
-        let hint = format!("-d macvlan -o parent={name} leaves the link as it is");
-        Err(Error::Parent { link: name.into(), why, hint })
-    };
+    let refused = |problem| Err(Error::Parent { link: name.into(), problem });
     if link.master.is_some() && link.master != bridge {
-        return refused("it is a port of another bridge".into());
+        return refused(ParentProblem::PortOfOtherBridge);
     }
     if link.kind.as_deref() == Some("bridge") {
-        return refused("it is a bridge itself".into());
+        return refused(ParentProblem::IsBridge);
     }
     // The kernel hands a port's packets to the bridge, so the host would not receive those for its own address there.
     let own =
         addresses::list(route, Some(link.index))?.into_iter().find(|address| !is_link_local(address.ip));
     match own {
-        Some(address) => refused(format!("the host would lose its address {} there", address.ip)),
+        Some(address) => refused(ParentProblem::HasAddress(address.ip)),
         None => Ok(link),
     }
 }

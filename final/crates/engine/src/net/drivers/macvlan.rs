@@ -14,7 +14,7 @@ use hull_storage::root::Root;
 use serde::{Deserialize, Serialize};
 
 use super::{ContainerNamespace, Driver, assign_addresses, parent};
-use crate::error::{Error, Result};
+use crate::error::{Error, ParentProblem, Result};
 use crate::net::context::Sockets;
 use crate::net::create::NetworkOptions;
 use crate::net::endpoint::Endpoint;
@@ -70,11 +70,7 @@ impl Macvlan {
         match parent.master {
             // A link has one receive handler at most, and a bridge's port has the bridge's (EBUSY; the kernel's
             // netdev_rx_handler_register).
-            Some(_) => Err(Error::Parent {
-                link: self.parent.clone(),
-                why: "it is a port of a bridge".into(),
-                hint: "take the bridge itself for the parent".into(),
-            }),
+            Some(_) => Err(Error::Parent { link: self.parent.clone(), problem: ParentProblem::PortOfBridge }),
             None => Ok(parent.index),
         }
     }

@@ -165,17 +165,3 @@ fn assign_addresses(endpoint: &Endpoint, container: &mut Socket) -> Result<u32> 
     }
     Ok(link)
 }
-
-/// The hint for a driver that hull does not have.
-pub(crate) fn driver_hint(driver: &str) -> &'static str {
-    match driver {
-        "ipvlan" => {
-            "-d macvlan -o parent=eth0 puts containers on the host's LAN, each with a MAC address of its own"
-        }
-        "host" | "null" | "none" => {
-            "that is no network to be made: hull run --network host, or --network none"
-        }
-        "overlay" => "-d vxlan --peer ADDRESS connects hosts that know each other, without a swarm",
-        _ => "there are bridge, macvlan and vxlan",
-    }
-}

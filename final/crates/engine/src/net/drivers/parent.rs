@@ -3,7 +3,7 @@
 use hull_network::links::{self, Link};
 use hull_network::netlink::Socket;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ParentProblem, Result};
 use crate::net::create::NetworkOptions;
 
 /// The key of `-o`, and the flag, that name the parent.
@@ -21,17 +21,15 @@ pub(super) fn from_options(options: &NetworkOptions, driver: &str) -> Result<Str
 
 /// Finds the link and checks that containers can share it.
 pub(super) fn find(name: &str, route: &mut Socket) -> Result<Link> {
-    let refused = |why: &str, hint: &str| {
-        Err(Error::Parent { link: name.into(), why: why.into(), hint: hint.replace("LINK", name) })
-    };
+    let refused = |problem| Err(Error::Parent { link: name.into(), problem });
     let Some(link) = links::find(route, name)? else {
-        return refused("there is no such link", "ip link shows those there are");
+        return refused(ParentProblem::Missing);
     };
     if name == "lo" {
-        return refused("nobody else is on it", "ip link shows what there is beside it");
+        return refused(ParentProblem::Loopback);
     }
     if !link.up {
-        return refused("it is down", "ip link set LINK up");
+        return refused(ParentProblem::Down);
     }
     Ok(link)
 }

@@ -92,10 +92,21 @@ pub(crate) fn address(program: UserModeNetwork) -> Result<Option<IpAddr>> {
     Ok(all.find(IpAddr::is_ipv4))
 }
 
+/// Why this machine has no user-mode network.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoUserMode {
+    #[error("/dev/net/tun cannot be opened: {0}")]
+    Tun(std::io::Error),
+    #[error("the host has no default route, which pasta needs")]
+    NoRoute,
+    #[error("neither slirp4netns nor pasta is installed")]
+    NotInstalled,
+}
+
 /// The program for an unprivileged user who names none, or why this machine has none that works.
-pub(crate) fn default_program() -> Result<UserModeNetwork, String> {
+pub(crate) fn default_program() -> Result<UserModeNetwork, NoUserMode> {
     if let Err(error) = File::options().read(true).write(true).open("/dev/net/tun") {
-        return Err(format!("/dev/net/tun cannot be opened: {error}"));
+        return Err(NoUserMode::Tun(error));
     }
     // pasta is faster. But Debian 12's holds a server's first segment back until the client has sent something: with
     // protocols in which the server speaks first, such as ssh's and mysql's, both sides wait. pasta also needs a default
@@ -106,10 +117,8 @@ pub(crate) fn default_program() -> Result<UserModeNetwork, String> {
     match default_link {
         _ if is_installed(UserModeNetwork::Slirp4netns.name()) => Ok(UserModeNetwork::Slirp4netns),
         Ok(Some(_)) if is_installed(UserModeNetwork::Pasta.name()) => Ok(UserModeNetwork::Pasta),
-        _ if is_installed(UserModeNetwork::Pasta.name()) => {
-            Err("the host has no default route, which pasta needs".into())
-        }
-        _ => Err("neither slirp4netns nor pasta is installed".into()),
+        _ if is_installed(UserModeNetwork::Pasta.name()) => Err(NoUserMode::NoRoute),
+        _ => Err(NoUserMode::NotInstalled),
     }
 }
 
@@ -177,7 +186,7 @@ impl UserModeProcess {
         // pasta's last message may be that it cannot reach syslog from its sandbox.
         let why = messages.lines().rfind(|line| !line.contains("syslog")).unwrap_or("it has ended");
         let what = format!("cannot start {}", self.program.name());
-        Err(Error::UserMode { what, why: why.trim().to_owned() })
+        Err(Error::UserMode { what, why: why.trim().to_owned(), needs_tun: false })
     }
 
     /// Has slirp4netns listen on a port (slirp4netns(1), "API socket"). The program reports that it is ready before it
@@ -194,6 +203,7 @@ impl UserModeProcess {
             Ok(answer) if answer.get("error").is_some() => Err(Error::UserMode {
                 what: format!("cannot publish {} at {}", port.container, port.host),
                 why: answer.to_string(),
+                needs_tun: false,
             }),
             _ => Ok(()),
         }

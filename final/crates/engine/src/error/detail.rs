@@ -1,0 +1,249 @@
+//! What a hint needs to know of an error beside its kind.
+
+use std::net::IpAddr;
+
+use hull_image::{Error as Image, RegistryProblem};
+use hull_network::Error as Network;
+use hull_storage::Error as Storage;
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use crate::rootless::Obstacle;
+
+/// The situation in which an error leaves the caller, with the names and numbers that a hint about it needs. It is made
+/// where the error is, and survives the way from the monitor to the command ([`super::Report`]).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Detail {
+    // Containers.
+    NoSuchContainer,
+    /// The container runs or is paused, and the request needs another state.
+    WrongState {
+        container: String,
+        verb: String,
+        state: String,
+    },
+    /// A running container is not removed without force.
+    ContainerRuns {
+        container: String,
+    },
+    DamagedContainer {
+        container: String,
+    },
+    MonitorSilent {
+        container: String,
+        pid: i32,
+    },
+    /// Another process holds a lock. 0 is a process that is not visible from here.
+    LockHeld {
+        pid: i32,
+        is_stopped: bool,
+    },
+    NameTaken {
+        container: String,
+    },
+    // Images.
+    NoSuchImage {
+        nearest: Option<String>,
+    },
+    ImageInUse {
+        container: String,
+    },
+    NotAnImage,
+    NotATar,
+    IncompleteArchive,
+    RegistryUnreachable,
+    RegistryCertificate {
+        registry: String,
+    },
+    RegistryDenied {
+        registry: String,
+    },
+    NotInRegistry,
+    RegistryBusy,
+    // Volumes.
+    NoSuchVolume,
+    VolumeInUse {
+        containers: Vec<String>,
+    },
+    // Networks.
+    NoSuchNetwork,
+    Parent {
+        link: String,
+        problem: ParentProblem,
+    },
+    NoSuchNetworkDriver {
+        driver: String,
+    },
+    NetworkInUse {
+        network: String,
+        container: String,
+    },
+    /// Networks on the host take CAP_NET_ADMIN.
+    NetworkNotPermitted,
+    NetworkNotInKernel,
+    /// An unprivileged user's network needs a program that is missing or does not start.
+    NoUserModeNetwork,
+    NoTunDevice,
+    InvalidLinkName,
+    InvalidMac,
+    InvalidSubnet,
+    AddressTaken,
+    NoAddressLeft,
+    InvalidPort,
+    PortTaken,
+    PortReserved {
+        port: u16,
+        /// The first port that is not reserved for root.
+        first: u32,
+    },
+    // The machine.
+    UserNamespace(Obstacle),
+    /// The files below hull's roots belong to another user.
+    RootNotPermitted,
+    RootReadOnly,
+    DiskFull,
+    NewerFormat,
+    ForeignDirectory,
+    /// A sentence about this machine from a crate that examined it: which kernel setting, which limit.
+    Advice(String),
+}
+
+/// Why a link of the host's cannot be the parent of a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum ParentProblem {
+    #[error("there is no such link")]
+    Missing,
+    #[error("nobody else is on it")]
+    Loopback,
+    #[error("it is down")]
+    Down,
+    #[error("it is a port of a bridge")]
+    PortOfBridge,
+    /// The network would make the link a port of its own bridge.
+    #[error("it is a port of another bridge")]
+    PortOfOtherBridge,
+    #[error("it is a bridge itself")]
+    IsBridge,
+    #[error("the host would lose its address {0} there")]
+    HasAddress(IpAddr),
+}
+
+impl Detail {
+    pub(super) fn of(error: &Error) -> Option<Self> {
+        let advice = |advice: Option<String>| advice.map(Self::Advice);
+        Some(match error {
+            Error::NoSuchContainer(_) => Self::NoSuchContainer,
+            Error::WrongState { verb, name, state } => Self::WrongState {
+                container: name.clone(),
+                verb: (*verb).to_owned(),
+                state: (*state).to_owned(),
+            },
+            Error::InUse { name, .. } => Self::ContainerRuns { container: name.clone() },
+            Error::DamagedRecord { name, .. } => Self::DamagedContainer { container: name.clone() },
+            Error::MonitorSilent { name, pid, .. } => {
+                Self::MonitorSilent { container: name.clone(), pid: *pid }
+            }
+            Error::Busy { holder, is_stopped, .. } => {
+                Self::LockHeld { pid: *holder, is_stopped: *is_stopped }
+            }
+            Error::Reported(report) => return report.detail().cloned(),
+            Error::NoSuchNetwork(_) => Self::NoSuchNetwork,
+            Error::NoSuchDriver(driver) => Self::NoSuchNetworkDriver { driver: driver.clone() },
+            Error::Parent { link, problem } => Self::Parent { link: link.clone(), problem: problem.clone() },
+            Error::NetworkInUse { network, user } => {
+                Self::NetworkInUse { network: network.clone(), container: user.clone() }
+            }
+            Error::UserMode { needs_tun: true, .. } => Self::NoTunDevice,
+            Error::UserMode { .. } => Self::NoUserModeNetwork,
+            Error::NotMapped { .. } => Self::Advice(crate::rootless::more_ids_hint()),
+            Error::Runtime(error) => return advice(error.hint()),
+            Error::Cgroup(error) => return advice(error.hint()),
+            Error::Rootless(error) => return error.detail(),
+            Error::Storage(error) => return Self::of_storage(error),
+            Error::Network(error) => return Self::of_network(error),
+            Error::Image(error) => return Self::of_image(error),
+            _ => return None,
+        })
+    }
+
+    /// The same for an error of the crate `image`.
+    pub fn of_image(error: &Image) -> Option<Self> {
+        Some(match error {
+            Image::NoSuchImage { nearest, .. } => Self::NoSuchImage { nearest: nearest.clone() },
+            Image::InUse { container, .. } => Self::ImageInUse { container: container.clone() },
+            Image::NotAnImage(_) => Self::NotAnImage,
+            Image::Foreign { instead, .. } => Self::Advice((*instead).to_owned()),
+            Image::NotATar(_) => Self::NotATar,
+            Image::Damaged(_) => Self::IncompleteArchive,
+            Image::Io { source, .. } if is_full(source) => Self::DiskFull,
+            Image::Registry { registry, problem, .. } => match problem {
+                RegistryProblem::Unreachable => Self::RegistryUnreachable,
+                RegistryProblem::Certificate => Self::RegistryCertificate { registry: registry.clone() },
+                RegistryProblem::Denied => Self::RegistryDenied { registry: registry.clone() },
+                RegistryProblem::NotFound => Self::NotInRegistry,
+                RegistryProblem::TooMany => Self::RegistryBusy,
+                RegistryProblem::Wrong | RegistryProblem::Other => return None,
+            },
+            Image::Child { kind, .. } => match kind {
+                hull_sys::Kind::Exhausted => Self::DiskFull,
+                hull_sys::Kind::Damaged => Self::IncompleteArchive,
+                hull_sys::Kind::NotPermitted => Self::RootNotPermitted,
+                _ => return None,
+            },
+            Image::Storage(error) => return Self::of_storage(error),
+            _ => return None,
+        })
+    }
+
+    /// The same for an error of the crate `storage`.
+    pub fn of_storage(error: &Storage) -> Option<Self> {
+        Some(match error {
+            Storage::Io { source, .. } => match source.raw_os_error()? {
+                libc::EACCES | libc::EPERM => Self::RootNotPermitted,
+                libc::ENOSPC | libc::EDQUOT => Self::DiskFull,
+                libc::EROFS => Self::RootReadOnly,
+                _ => return None,
+            },
+            Storage::Held { holder, is_stopped, .. } => {
+                Self::LockHeld { pid: *holder, is_stopped: *is_stopped }
+            }
+            Storage::NewerFormat { .. } => Self::NewerFormat,
+            Storage::ForeignDirectory { .. } => Self::ForeignDirectory,
+            Storage::NameTaken { name, .. } => Self::NameTaken { container: name.clone() },
+            Storage::NoSuchVolume(_) => Self::NoSuchVolume,
+            Storage::VolumeInUse { users, .. } => Self::VolumeInUse { containers: users.clone() },
+            Storage::Overlay { hint, .. } => Self::Advice(hint.clone()?),
+            _ => return None,
+        })
+    }
+
+    /// The same for an error of the crate `network`.
+    pub fn of_network(error: &Network) -> Option<Self> {
+        Some(match error {
+            Network::Netlink(_) | Network::Io { .. } => match error.errno()? {
+                libc::EPERM | libc::EACCES => Self::NetworkNotPermitted,
+                libc::EOPNOTSUPP | libc::EPROTONOSUPPORT | libc::EAFNOSUPPORT => Self::NetworkNotInKernel,
+                _ => return None,
+            },
+            Network::Storage(error) => return Self::of_storage(error),
+            Network::InvalidLinkName { .. } => Self::InvalidLinkName,
+            Network::InvalidMac(_) => Self::InvalidMac,
+            Network::InvalidSubnet { .. } => Self::InvalidSubnet,
+            Network::AddressTaken { .. } => Self::AddressTaken,
+            Network::NoAddressLeft { .. } => Self::NoAddressLeft,
+            Network::InvalidPort { .. } => Self::InvalidPort,
+            Network::PortTaken { .. } => Self::PortTaken,
+            Network::PortReserved { address, .. } => {
+                let port = address.rsplit(':').next().and_then(|port| port.parse().ok())?;
+                let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+                let first = text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024);
+                Self::PortReserved { port, first }
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
+}

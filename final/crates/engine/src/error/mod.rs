@@ -1,0 +1,202 @@
+//! What can go wrong with a container, an image, a volume or a network.
+//!
+//! ```text
+//! Error    what failed, on what, and why      kind()    which sort of failure: exit codes and status codes follow from it
+//! Errors   the errors of a cleanup            detail()  what a hint needs to know: names, pids, ports
+//! Report   an error of another process
+//! ```
+//! The engine chooses no hint and no exit code: the command line does (`final/src/ui/hints.rs`).
+
+mod detail;
+mod report;
+mod several;
+
+use std::path::PathBuf;
+
+use hull_sys::Kind;
+
+pub use detail::{Detail, ParentProblem};
+pub use report::Report;
+pub use several::Errors;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("No such container: {0}")]
+    NoSuchContainer(String),
+    #[error("{name:?} is the beginning of several container ids: {}", candidates.join(", "))]
+    Ambiguous { name: String, candidates: Vec<String> },
+    #[error("invalid {what}: {why}")]
+    Invalid { what: String, why: String },
+    #[error("cannot {verb} container {name}: it is {state}")]
+    WrongState { verb: &'static str, name: String, state: &'static str },
+    #[error("cannot remove container {name}: it is {state}")]
+    InUse { name: String, state: &'static str },
+    #[error("the container's monitor died")]
+    MonitorDied,
+    #[error("the record of container {name} is damaged: {why}")]
+    DamagedRecord { name: String, why: String },
+    #[error("the monitor of container {name} does not answer: process {pid} {why}")]
+    MonitorSilent { name: String, pid: i32, why: String },
+    #[error("container {name} is being changed by {}", hull_storage::describe_holder(*holder, *is_stopped))]
+    Busy { name: String, holder: i32, is_stopped: bool },
+    /// Of another process: the monitor, or the session of an `exec`.
+    #[error(transparent)]
+    Reported(#[from] Report),
+    /// A cleanup goes on past errors, so there can be more than one. Each is a line of its own.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Several(Vec<Error>),
+    #[error("cannot {action}: {source}")]
+    Io { action: String, source: std::io::Error },
+    #[error("{0}")]
+    Unsupported(String),
+    /// A user namespace has only the ids that are mapped into it (user_namespaces(7)).
+    #[error("there is no {what} in your user namespace")]
+    NotMapped { what: String },
+    #[error("no {} {user:?} in the image's /{}", if file.ends_with("group") { "group" } else { "user" }, file.display())]
+    NoSuchUser { user: String, file: PathBuf },
+    #[error(transparent)]
+    Runtime(#[from] hull_runtime::Error),
+    #[error(transparent)]
+    Cgroup(#[from] hull_runtime::cgroups::Error),
+    #[error(transparent)]
+    Storage(#[from] hull_storage::Error),
+    #[error("No such network: {0}")]
+    NoSuchNetwork(String),
+    #[error("no such network driver: {0}")]
+    NoSuchDriver(String),
+    #[error("the host's link {link} cannot be the network's parent: {problem}")]
+    Parent { link: String, problem: ParentProblem },
+    #[error("network {network} is in use by container {user}")]
+    NetworkInUse { network: String, user: String },
+    /// An unprivileged user's container can have no network.
+    #[error("{what}: {why}")]
+    UserMode {
+        what: String,
+        why: String,
+        /// /dev/net/tun cannot be opened.
+        needs_tun: bool,
+    },
+    #[error(transparent)]
+    Network(#[from] hull_network::Error),
+    #[error(transparent)]
+    Rootless(#[from] crate::rootless::Error),
+    #[error(transparent)]
+    Image(#[from] hull_image::Error),
+}
+
+impl Error {
+    /// What sort of failure it is: exit codes and status codes follow from this.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::NoSuchContainer(_) | Self::NoSuchNetwork(_) | Self::NoSuchDriver(_) => Kind::NotFound,
+            Self::Ambiguous { .. } | Self::Invalid { .. } | Self::NoSuchUser { .. } | Self::Parent { .. } => {
+                Kind::Invalid
+            }
+            Self::WrongState { .. } | Self::InUse { .. } => Kind::Conflict,
+            Self::NetworkInUse { .. } => Kind::InUse,
+            Self::MonitorDied | Self::MonitorSilent { .. } | Self::Busy { .. } => Kind::Unavailable,
+            Self::DamagedRecord { .. } => Kind::Damaged,
+            Self::Reported(report) => report.kind(),
+            Self::Io { source, .. } => Kind::from_io(source),
+            Self::Unsupported(_) | Self::UserMode { .. } => Kind::Unsupported,
+            Self::NotMapped { .. } => Kind::NotPermitted,
+            Self::Several(errors) => {
+                errors.iter().map(Self::kind).max_by_key(|kind| severity(*kind)).unwrap_or(Kind::Kernel)
+            }
+            Self::Runtime(error) => runtime_kind(error),
+            Self::Cgroup(error) => cgroup_kind(error),
+            Self::Storage(error) => error.kind(),
+            Self::Network(error) => error.kind(),
+            Self::Rootless(error) => error.kind(),
+            Self::Image(error) => error.kind(),
+        }
+    }
+
+    /// What a hint needs to know beside the kind. `None` where the text says all there is to say.
+    pub fn detail(&self) -> Option<Detail> {
+        Detail::of(self)
+    }
+
+    /// Whether the container itself does not exist. [`Kind::NotFound`] alone may mean another object.
+    pub fn is_no_such_container(&self) -> bool {
+        matches!(self.detail(), Some(Detail::NoSuchContainer))
+    }
+
+    /// Whether the image does not exist.
+    pub fn is_no_such_image(&self) -> bool {
+        matches!(self, Self::Image(hull_image::Error::NoSuchImage { .. }))
+    }
+
+    /// Whether a file of hull's own is damaged.
+    pub(crate) fn is_damage(&self) -> bool {
+        self.kind() == Kind::Damaged
+    }
+
+    /// Whether the user's program itself was the reason: it does not exist, or cannot be executed.
+    pub(crate) fn is_about_program(&self) -> bool {
+        matches!(self.kind(), Kind::ProgramNotFound | Kind::ProgramNotExecutable)
+    }
+
+    /// Replaces the container's id in the error by the name that the user typed.
+    pub(crate) fn for_container(self, name: &str) -> Self {
+        let name = name.to_owned();
+        match self {
+            Self::NoSuchContainer(_) => Self::NoSuchContainer(name),
+            Self::DamagedRecord { why, .. } => Self::DamagedRecord { name, why },
+            Self::Busy { holder, is_stopped, .. } => Self::Busy { name, holder, is_stopped },
+            other => other,
+        }
+    }
+}
+
+/// docker's exit codes name these two kinds; for the rest there is no finer distinction.
+fn runtime_kind(error: &hull_runtime::Error) -> Kind {
+    match error.exit_code() {
+        127 => Kind::ProgramNotFound,
+        126 => Kind::ProgramNotExecutable,
+        _ => Kind::Kernel,
+    }
+}
+
+fn cgroup_kind(_: &hull_runtime::cgroups::Error) -> Kind {
+    Kind::Kernel
+}
+
+/// The higher, the more there is to worry about: the kind of several errors is that of the worst.
+fn severity(kind: Kind) -> usize {
+    const ORDER: [Kind; 13] = [
+        Kind::NotFound,
+        Kind::Invalid,
+        Kind::ProgramNotFound,
+        Kind::ProgramNotExecutable,
+        Kind::Conflict,
+        Kind::InUse,
+        Kind::Unauthorized,
+        Kind::NotPermitted,
+        Kind::Unsupported,
+        Kind::Unavailable,
+        Kind::Exhausted,
+        Kind::Kernel,
+        Kind::Damaged,
+    ];
+    ORDER.iter().position(|one| *one == kind).unwrap_or(0)
+}
+
+impl From<hull_network::netlink::Error> for Error {
+    fn from(error: hull_network::netlink::Error) -> Self {
+        Self::Network(error.into())
+    }
+}
+
+/// Says what was being done when the kernel refused.
+pub(crate) trait IoContext<T> {
+    fn context(self, action: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E: Into<std::io::Error>> IoContext<T> for std::result::Result<T, E> {
+    fn context(self, action: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|error| Error::Io { action: action(), source: error.into() })
+    }
+}

@@ -1,0 +1,60 @@
+//! The errors of a cleanup, which goes on past each of them.
+
+use super::{Error, Result};
+
+/// Collects errors, so that none is lost when a later step fails too.
+#[derive(Debug, Default)]
+pub struct Errors(Vec<Error>);
+
+impl Errors {
+    /// Keeps the error of a step that failed.
+    pub fn note<E: Into<Error>>(&mut self, step: Result<(), E>) {
+        match step.map_err(Into::into) {
+            Ok(()) => {}
+            Err(Error::Several(errors)) => self.0.extend(errors),
+            Err(error) => self.0.push(error),
+        }
+    }
+
+    /// Success if every step succeeded.
+    pub fn into_result(mut self) -> Result<()> {
+        match self.0.len() {
+            0 => Ok(()),
+            1 => Err(self.0.remove(0)),
+            _ => Err(Error::Several(self.0)),
+        }
+    }
+
+    pub fn into_vec(self) -> Vec<Error> {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hull_sys::Kind;
+
+    use super::*;
+
+    #[test]
+    fn every_error_is_reported_and_the_worst_gives_the_kind() {
+        let mut inner = Errors::default();
+        inner.note(Err(Error::NoSuchNetwork("net".into())));
+        inner.note(Err(Error::DamagedRecord { name: "box".into(), why: "it ends early".into() }));
+        let mut errors = Errors::default();
+        errors.note(inner.into_result());
+        errors.note::<Error>(Ok(()));
+        errors.note(Err(Error::MonitorDied));
+        let error = errors.into_result().unwrap_err();
+        assert_eq!(error.kind(), Kind::Damaged);
+        assert_eq!(error.to_string().lines().count(), 3, "{error}");
+    }
+
+    #[test]
+    fn a_single_error_stays_what_it_is() {
+        let mut errors = Errors::default();
+        errors.note(Err(Error::MonitorDied));
+        assert!(matches!(errors.into_result(), Err(Error::MonitorDied)));
+        assert!(Errors::default().into_result().is_ok());
+    }
+}

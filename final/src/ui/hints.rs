@@ -1,0 +1,221 @@
+//! What the user can do about an error, and the exit code of the command that failed. Both follow from the error's kind
+//! and details; the crates below know no verbs and no flags.
+
+use hull_engine::rootless::Obstacle;
+use hull_engine::{Detail, ParentProblem};
+use hull_sys::Kind;
+
+/// How a verb's failure becomes an exit code. These are docker's rules.
+#[derive(Debug, Clone, Copy)]
+pub enum Code {
+    /// 126 and 127 for the program, 125 for everything else.
+    Run,
+    /// 126 and 127 for the program, 1 for everything else.
+    Exec,
+    /// 1.
+    Plain,
+}
+
+/// What docker exits with when it is itself at fault, or was asked for what it does not understand.
+pub const OWN_FAILURE: u8 = 125;
+
+pub fn exit_code(kind: Option<Kind>, code: Code) -> u8 {
+    match (code, kind) {
+        (Code::Run | Code::Exec, Some(Kind::ProgramNotFound)) => 127,
+        (Code::Run | Code::Exec, Some(Kind::ProgramNotExecutable)) => 126,
+        (Code::Run, _) => OWN_FAILURE,
+        (Code::Exec | Code::Plain, _) => 1,
+    }
+}
+
+/// What the kind and the details of an error are found out from: the first error in the chain that has them.
+pub fn classify(error: &anyhow::Error) -> (Option<Kind>, Option<Detail>) {
+    // An error that is the context of another is found by `downcast_ref` of the whole, and not in the chain.
+    if let Some(image) = error.downcast_ref::<hull_image::Error>() {
+        return (Some(image.kind()), Detail::of_image(image));
+    }
+    let known = error.chain().find_map(|cause| {
+        if let Some(error) = cause.downcast_ref::<hull_engine::Error>() {
+            return Some((error.kind(), error.detail()));
+        }
+        if let Some(error) = cause.downcast_ref::<hull_image::Error>() {
+            return Some((error.kind(), Detail::of_image(error)));
+        }
+        let error = cause.downcast_ref::<hull_storage::Error>()?;
+        Some((error.kind(), Detail::of_storage(error)))
+    });
+    known.map_or((None, None), |(kind, detail)| (Some(kind), detail))
+}
+
+/// The hint for an error with these details.
+pub fn hint(detail: Detail) -> Option<String> {
+    let text = match detail {
+        Detail::NoSuchContainer => "hull ps -a lists the containers there are",
+        Detail::WrongState { container, verb, state } => return wrong_state(&container, &verb, &state),
+        Detail::ContainerRuns { container } => {
+            return Some(format!("stop it, or remove it by force: hull rm -f {container}"));
+        }
+        Detail::DamagedContainer { container } => {
+            return Some(format!("remove the container: hull rm -f {container}"));
+        }
+        Detail::MonitorSilent { container, pid } => {
+            return Some(format!(
+                "let it go on (kill -CONT {pid}), or end the container: hull rm -f {container}"
+            ));
+        }
+        Detail::LockHeld { pid: 0, .. } => "wait until that process has ended",
+        Detail::LockHeld { pid, is_stopped: true } => {
+            return Some(format!("let it go on (kill -CONT {pid}) or end it (kill -KILL {pid})"));
+        }
+        Detail::LockHeld { pid, is_stopped: false } => {
+            return Some(format!("wait until it has ended, or end it: kill {pid}"));
+        }
+        Detail::NameTaken { container } => {
+            return Some(format!("remove it (hull rm {container}), rename it, or choose another name"));
+        }
+        Detail::NoSuchImage { nearest: Some(nearest) } => return Some(format!("did you mean {nearest}?")),
+        Detail::NoSuchImage { nearest: None } => {
+            "hull images lists what is here; hull import takes a root file system; `host` needs nothing"
+        }
+        Detail::ImageInUse { container } => {
+            return Some(format!("remove the container first: hull rm {container}"));
+        }
+        Detail::NotAnImage => {
+            "hull load reads what docker save or an OCI layout holds; a root file system: hull import"
+        }
+        Detail::NotATar => {
+            "expected a tar, plain or packed with gzip, zstd, xz or bzip2; if it is one, it was changed on the way"
+        }
+        Detail::IncompleteArchive => "fetch it again: it is incomplete or was changed on the way",
+        Detail::RegistryUnreachable => "is the name right, and is a proxy needed (HTTPS_PROXY)?",
+        Detail::RegistryCertificate { registry } => {
+            return Some(format!(
+                "put the authority's certificate into /etc/docker/certs.d/{registry}/ca.crt, or do without: \
+                 --tls-verify=false"
+            ));
+        }
+        Detail::RegistryDenied { registry } => {
+            return Some(format!("hull login {registry}, or look at the name once more"));
+        }
+        Detail::NotInRegistry => {
+            "hull image tags lists what a repository has; a private one is there for those who log in"
+        }
+        Detail::RegistryBusy => "wait, or hull login: registries often allow more to a user who is logged in",
+        Detail::NoSuchVolume => "hull volume ls lists the volumes there are",
+        Detail::VolumeInUse { containers } => {
+            return Some(format!("remove what uses it first: hull rm {}", containers.join(" ")));
+        }
+        Detail::RootNotPermitted => {
+            "hull keeps its state where only its user can write: choose a --root of your own"
+        }
+        Detail::RootReadOnly => "choose a --root on a writable file system",
+        Detail::DiskFull => "make room: hull system prune",
+        Detail::NewerFormat => "use the hull that wrote it, or another directory with --root",
+        Detail::ForeignDirectory => "choose a --root and a --runroot of your own",
+        Detail::UserNamespace(obstacle) => user_namespace(obstacle),
+        Detail::Advice(advice) => return Some(advice),
+        network => return network_hint(network),
+    };
+    Some(text.to_owned())
+}
+
+fn wrong_state(container: &str, verb: &str, state: &str) -> Option<String> {
+    match (verb, state) {
+        ("unpause", _) => None,
+        (_, "running") => Some(format!("stop it first: hull stop {container}")),
+        (_, "paused") => Some(format!("hull unpause {container}")),
+        _ => None,
+    }
+}
+
+fn network_hint(detail: Detail) -> Option<String> {
+    let text = match detail {
+        Detail::NoSuchNetwork => "hull network ls lists the networks there are",
+        Detail::NoSuchNetworkDriver { driver } => network_driver(&driver),
+        Detail::NetworkInUse { network, container } => {
+            return Some(format!("stop the container, or: hull network disconnect {network} {container}"));
+        }
+        Detail::Parent { link, problem } => return Some(parent(&link, &problem)),
+        Detail::NetworkNotPermitted => {
+            "networks need CAP_NET_ADMIN: use sudo, or an unprivileged user's pasta"
+        }
+        Detail::NetworkNotInKernel => {
+            "this kernel was built without it: bridge, veth, nf_tables and nf_nat are needed"
+        }
+        Detail::NoUserModeNetwork => {
+            "an unprivileged user's containers have a user-mode network: slirp4netns (apt install slirp4netns) or pasta \
+             (apt install passt), which open /dev/net/tun; or use --network host, or sudo"
+        }
+        Detail::NoTunDevice => {
+            "let root make it yours to open (modprobe tun; chmod 666 /dev/net/tun), or use --network host"
+        }
+        Detail::InvalidLinkName => "1 to 15 letters, digits, '-', '_' and '.'",
+        Detail::InvalidMac => "six pairs of hex digits, the first one even: 02:42:ac:11:00:02",
+        Detail::InvalidSubnet => "a subnet is an address and a prefix length: 172.30.0.0/16, fd00:30::/64",
+        Detail::AddressTaken => "leave --ip out for a free one",
+        Detail::NoAddressLeft => {
+            "remove a container, or make a network with a larger --subnet (or --ip-range)"
+        }
+        Detail::InvalidPort => {
+            "[IP:][HOST PORT:]CONTAINER PORT[/tcp|udp|sctp], where a port is 1 to 65535 or a range"
+        }
+        Detail::PortTaken => "choose another one, or leave the host port out for a free one: -p 80",
+        Detail::PortReserved { port, first } => {
+            return Some(format!(
+                "publish a port from {first} on, or let root permit it: sysctl -w \
+                 net.ipv4.ip_unprivileged_port_start={port}"
+            ));
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+/// What to take for a network driver that hull does not have.
+fn network_driver(driver: &str) -> &'static str {
+    match driver {
+        "ipvlan" => {
+            "-d macvlan -o parent=eth0 puts containers on the host's LAN, each with a MAC address of its own"
+        }
+        "host" | "null" | "none" => {
+            "that is no network to be made: hull run --network host, or --network none"
+        }
+        "overlay" => "-d vxlan --peer ADDRESS connects hosts that know each other, without a swarm",
+        _ => "there are bridge, macvlan and vxlan",
+    }
+}
+
+fn parent(link: &str, problem: &ParentProblem) -> String {
+    match problem {
+        ParentProblem::Missing => "ip link shows those there are".into(),
+        ParentProblem::Loopback => "ip link shows what there is beside it".into(),
+        ParentProblem::Down => format!("ip link set {link} up"),
+        ParentProblem::PortOfBridge => "take the bridge itself for the parent".into(),
+        ParentProblem::PortOfOtherBridge | ParentProblem::IsBridge | ParentProblem::HasAddress(_) => {
+            format!("-d macvlan -o parent={link} leaves the link as it is")
+        }
+    }
+}
+
+fn user_namespace(obstacle: Obstacle) -> &'static str {
+    match obstacle {
+        Obstacle::LimitIsZero => {
+            "this machine allows none: sysctl -w user.max_user_namespaces=15000 (as root)"
+        }
+        Obstacle::LimitReached => {
+            "there are too many of them, or they are nested too deeply: see user_namespaces(7)"
+        }
+        Obstacle::AppArmor => {
+            "Ubuntu keeps them from programs without an AppArmor profile: give hull one with the rule \"userns,\", or \
+             sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 (as root)"
+        }
+        Obstacle::RootOnly => {
+            "this machine keeps them for root: sysctl -w kernel.unprivileged_userns_clone=1 (as root)"
+        }
+        Obstacle::SeccompFilter => {
+            "a seccomp filter is in force, probably an outer container's: start that one with \
+             --security-opt seccomp=unconfined"
+        }
+        Obstacle::Unknown => "run hull as root, or see user_namespaces(7) for what may forbid it",
+    }
+}
