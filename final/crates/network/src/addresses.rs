@@ -25,7 +25,7 @@ pub struct Address {
     pub prefix: u8,
 }
 
-/// Gives a link an address, and with it a route to the address's subnet.
+/// Adds an address to a link. The kernel adds a route to the address's subnet.
 pub fn add(socket: &mut Socket, address: Address) -> Result<()> {
     let mut message = message(RTM_NEWADDR, CREATE_NEW, address);
     match address.ip {
@@ -34,32 +34,32 @@ pub fn add(socket: &mut Socket, address: Address) -> Result<()> {
                 message.put(IFA_BROADCAST, &broadcast.octets());
             }
         }
-        // For a second or two after it was given, an IPv6 address is on probation: others are asked whether they have
-        // it, and nobody can bind it meanwhile. Our leases know that nobody has it.
+        // Without this flag the address would be tentative for a second or two, and could not be bound: the kernel asks the
+        // neighbours whether they have it (RFC 4862, 5.4). The leases guarantee that none has.
         IpAddr::V6(_) => message.put_u32(IFA_FLAGS, IFA_F_NODAD),
     }
     Ok(socket.request(message, || {
-        format!("give link {} the address {}/{}", address.link, address.ip, address.prefix)
+        format!("add the address {1}/{2} to link {0}", address.link, address.ip, address.prefix)
     })?)
 }
 
-/// Takes an address from a link.
+/// Removes an address from a link.
 pub fn remove(socket: &mut Socket, address: Address) -> Result<()> {
     let message = message(RTM_DELADDR, 0, address);
-    Ok(socket.request(message, || format!("take the address {} from link {}", address.ip, address.link))?)
+    Ok(socket.request(message, || format!("remove the address {} from link {}", address.ip, address.link))?)
 }
 
 /// The addresses of one link, or of all.
 pub fn list(socket: &mut Socket, link: Option<u32>) -> Result<Vec<Address>> {
     let fixed = ifaddrmsg(0, 0, link.unwrap_or(0));
     let all = socket.dump(Message::new(RTM_GETADDR, 0, &fixed), || "list the addresses".into(), read)?;
-    // Kernels before 4.20 answer with those of every link.
+    // Kernels before 4.20 ignore the filter and list the addresses of all links.
     Ok(all.into_iter().filter(|address| link.is_none_or(|link| address.link == link)).collect())
 }
 
 fn read(reply: Reply<'_>) -> Option<Address> {
     let attributes = reply.attributes(IFADDRMSG);
-    // On a point-to-point link IFA_ADDRESS is the other side's; IPv6 has no IFA_LOCAL otherwise.
+    // On a point-to-point link IFA_ADDRESS is the peer's. On other links IPv6 addresses have no IFA_LOCAL.
     let own = attributes.get(IFA_LOCAL).or_else(|| attributes.get(IFA_ADDRESS))?;
     Some(Address { link: u32_at(reply.payload, 4)?, ip: own.ip()?, prefix: *reply.payload.get(1)? })
 }
@@ -75,7 +75,7 @@ fn message(kind: u16, flags: u16, address: Address) -> Message {
     message
 }
 
-/// None for a subnet of one or two addresses (RFC 3021).
+/// The broadcast address. `None` for a subnet of one or two addresses (RFC 3021).
 fn broadcast(ip: Ipv4Addr, prefix: u8) -> Option<Ipv4Addr> {
     match Subnet::around(IpAddr::V4(ip), prefix).ok()?.last() {
         IpAddr::V4(last) if prefix < 31 => Some(last),

@@ -8,9 +8,10 @@
 //!  └──────────────────────────────────────────────────┘        └────────────────────┘
 //! ```
 //!
-//! From the socket up: [`netlink`] carries requests; with it [`links`] makes the bridge and the cable, [`addresses`] and
-//! [`routes`] say who is at its ends. [`subnet`] and [`leases`] choose addresses. [`nftables`] translates addresses, lets
-//! published [`ports`] in and keeps networks apart. [`names`] lets containers find each other. No other program is run for any of it.
+//! From the bottom up: over [`netlink`] sockets, [`links`] creates bridges and veth pairs, and [`addresses`] and [`routes`]
+//! configure them. [`subnet`], [`pool`] and [`leases`] choose addresses. [`nftables`] translates addresses, forwards
+//! published [`ports`] and isolates networks from each other. [`dns`] resolves containers' names. No other program is run
+//! for any of this.
 
 pub mod addresses;
 pub mod conntrack;

@@ -1,4 +1,4 @@
-//! Ethernet's addresses.
+//! Ethernet addresses.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// A MAC address: six bytes, of which the lowest bit of the first says "a group" and the next one "not a vendor's".
+/// A MAC address. In its first byte the lowest bit marks a group address, and the next one a locally administered address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Mac(pub [u8; 6]);
 
 impl Mac {
-    /// docker's choice for an IPv4 address, 02:42 before its four bytes: no two containers on a link get the same one,
-    /// and a neighbour's table stays right when an address comes back. Of an IPv6 address its last four bytes.
+    /// docker's choice for an IPv4 address: 02:42 and its four bytes. So MAC addresses are unique on a network, and neighbours'
+    /// caches stay right when an IP address is allocated again. For an IPv6 address it is made of the last four bytes.
     pub fn for_address(address: IpAddr) -> Self {
         let [a, b, c, d] = match address {
             IpAddr::V4(address) => address.octets(),
@@ -24,7 +24,8 @@ impl Mac {
         Self([0x02, 0x42, a, b, c, d])
     }
 
-    /// The address a link gives itself on IPv6: fe80::/64 and the MAC with ff:fe in the middle (RFC 4291, appendix A).
+    /// The link-local IPv6 address of a link with this MAC address: fe80::/64 and the MAC address with ff:fe in the middle
+    /// (RFC 4291, appendix A).
     pub fn link_local(self) -> Ipv6Addr {
         let [a, b, c, d, e, f] = self.0;
         let interface = u64::from_be_bytes([a ^ 0x02, b, c, 0xff, 0xfe, d, e, f]);
@@ -42,14 +43,14 @@ impl fmt::Display for Mac {
 impl FromStr for Mac {
     type Err = Error;
 
-    /// A group's address is refused: the kernel gives none to a link (EADDRNOTAVAIL).
+    /// A group address is refused, because the kernel refuses it for a link (EADDRNOTAVAIL).
     fn from_str(text: &str) -> Result<Self, Error> {
         let invalid = || Error::InvalidMac(text.to_owned());
         let mut bytes = [0; 6];
         let mut parts = text.split([':', '-']);
         for byte in &mut bytes {
             let part = parts.next().filter(|part| part.len() == 2).ok_or_else(invalid)?;
-            // from_str_radix takes a sign.
+            // from_str_radix accepts a sign.
             let digits = part.bytes().all(|digit| digit.is_ascii_hexdigit());
             *byte = u8::from_str_radix(part, 16).ok().filter(|_| digits).ok_or_else(invalid)?;
         }

@@ -26,29 +26,29 @@ const RTMSG: usize = 12;
 /// A route of the main table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
-    /// A prefix length of 0 is the default route.
+    /// With a prefix length of 0 it is a default route.
     pub destination: Subnet,
     pub gateway: Option<IpAddr>,
-    /// Routes over several links, and those that lead nowhere, have none.
+    /// `None` for routes over several links, and for those that discard packets.
     pub link: Option<u32>,
-    /// Of two routes to the same destination the one with the lower metric is taken.
+    /// Of two routes to the same destination the kernel takes the one with the lower metric.
     pub metric: u32,
 }
 
 impl Route {
-    /// Everything that has no better route goes to `gateway`, over `link`.
+    /// A default route: packets without a more specific route go to `gateway`, over `link`.
     pub fn default_via(gateway: IpAddr, link: u32) -> Self {
         let destination = Subnet::default_route(gateway.is_ipv6());
         Self { destination, gateway: Some(gateway), link: Some(link), metric: 0 }
     }
 
-    /// `destination` is on the link itself.
+    /// A route to neighbours: `destination` is reached on the link itself.
     pub fn on_link(destination: Subnet, link: u32) -> Self {
         Self { destination, gateway: None, link: Some(link), metric: 0 }
     }
 }
 
-/// A route that exists is an error (EEXIST).
+/// Adds a route. If it exists, the error is EEXIST.
 pub fn add(socket: &mut Socket, route: Route) -> Result<()> {
     let scope = if route.gateway.is_some() { RT_SCOPE_UNIVERSE } else { RT_SCOPE_LINK };
     let message = message(RTM_NEWROUTE, CREATE_NEW, scope, route);
@@ -56,7 +56,7 @@ pub fn add(socket: &mut Socket, route: Route) -> Result<()> {
 }
 
 pub fn remove(socket: &mut Socket, route: Route) -> Result<()> {
-    // Here "nowhere" stands for any scope.
+    // In a removal RT_SCOPE_NOWHERE matches routes of any scope.
     let message = message(RTM_DELROUTE, 0, RT_SCOPE_NOWHERE, route);
     Ok(socket.request(message, || format!("remove the route to {}", route.destination))?)
 }
@@ -67,14 +67,14 @@ pub fn list(socket: &mut Socket) -> Result<Vec<Route>> {
     Ok(socket.dump(message, || "list the routes".into(), read)?)
 }
 
-/// The route over which the host already reaches a part of `subnet`, or that lies in it: another use of it would cut
-/// somebody off. Default routes reach everything and do not count.
+/// A route of the host that overlaps with `subnet`: a network with this subnet would cut off its destination. Default routes
+/// overlap with everything and do not count.
 pub fn conflict(socket: &mut Socket, subnet: Subnet) -> Result<Option<Route>> {
     let routes = list(socket)?;
     Ok(routes.into_iter().find(|r| r.destination.prefix() > 0 && r.destination.overlaps(subnet)))
 }
 
-/// The link of the best default route: the way out of the machine, whose MTU a bridge takes.
+/// The link of the default route with the lowest metric.
 pub fn default_link(socket: &mut Socket) -> Result<Option<u32>> {
     let routes = list(socket)?;
     let defaults = routes.iter().filter(|r| r.destination.prefix() == 0 && r.link.is_some());
@@ -84,7 +84,7 @@ pub fn default_link(socket: &mut Socket) -> Result<Option<u32>> {
 fn read(reply: Reply<'_>) -> Option<Route> {
     let attributes = reply.attributes(RTMSG);
     let &[family, length, _, _, table, _, _, kind, ..] = reply.payload else { return None };
-    // Numbers above 255 are only in the attribute. The table "local" holds the machine's own addresses.
+    // Table numbers above 255 are only in the attribute. The table "local" has the host's own addresses.
     let table = attributes.get(RTA_TABLE).and_then(|value| value.u32()).unwrap_or(table.into());
     if table != u32::from(RT_TABLE_MAIN) || kind != RTN_UNICAST {
         return None;

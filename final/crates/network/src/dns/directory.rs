@@ -1,4 +1,4 @@
-//! Who is on a container's networks, by name: the leases, read again when they have changed.
+//! The names of the containers on a container's networks: from the leases, which are read again when they have changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -10,17 +10,18 @@ use super::message::{self, Code, Question, Record};
 use crate::leases::Leases;
 use crate::pool::Pool;
 
-/// A file system counts time in steps of some milliseconds: what has just changed may change again unseen.
-const SETTLED: Duration = Duration::from_millis(100);
+/// File timestamps advance in steps of some milliseconds. A directory that was modified within this time may be modified
+/// again under the same timestamp.
+const TIMESTAMP_STEP: Duration = Duration::from_millis(100);
 
-/// The names on some networks.
+/// The names on a container's networks.
 #[derive(Debug, Default)]
 pub struct Directory {
     networks: Vec<Network>,
-    /// Names that only this container uses, and what they stand for.
+    /// Aliases that only this container uses, each with the name that it stands for.
     links: BTreeMap<String, String>,
-    /// For each question the next of several containers of one name comes first.
-    turn: usize,
+    /// Rotates the addresses of a name that several containers have, with each answer.
+    rotation: usize,
 }
 
 #[derive(Debug)]
@@ -31,7 +32,7 @@ struct Network {
     read: Option<SystemTime>,
     names: BTreeMap<String, BTreeSet<IpAddr>>,
     addresses: BTreeMap<IpAddr, String>,
-    /// Whose they are: a process that was killed has not given them back.
+    /// The process that each lease belongs to. A killed process has not released its lease.
     holders: BTreeMap<IpAddr, ProcessId>,
 }
 
@@ -48,17 +49,17 @@ impl Directory {
         });
     }
 
-    /// Adds an alias for `name`, which is looked up each time the alias is asked for.
+    /// Adds an alias for `name`, which is resolved for each query.
     pub fn link(&mut self, alias: &str, name: &str) {
-        // A whole id is known by its first twelve digits.
+        // The directory has ids by their first twelve digits.
         let is_id = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
         let name = if is_id { &name[..12] } else { name };
         self.links.insert(alias.to_ascii_lowercase(), name.to_ascii_lowercase());
     }
 
-    /// What is known here. `None`: it is for others to answer.
+    /// The answer, if the name or address is of these networks. `None` if the question has to be forwarded.
     pub fn answer(&mut self, question: &Question) -> Option<(Code, Vec<Record>)> {
-        self.networks.iter_mut().for_each(Network::refresh);
+        self.networks.iter_mut().for_each(Network::reload_if_modified);
         if let Some(address) = message::reverse(&question.name) {
             return self.reverse(question, address);
         }
@@ -68,15 +69,15 @@ impl Directory {
             return None;
         }
         found.retain(|ip| question.kind == if ip.is_ipv4() { message::A } else { message::AAAA });
-        self.turn = self.turn.wrapping_add(1);
+        self.rotation = self.rotation.wrapping_add(1);
         if !found.is_empty() {
-            let by = self.turn % found.len();
+            let by = self.rotation % found.len();
             found.rotate_left(by);
         }
         Some((Code::Success, found.into_iter().map(Record::Address).collect()))
     }
 
-    /// An address of these networks is nobody else's business, also where nobody has it.
+    /// Answers for each address of these networks, leased or not: no other server could.
     fn reverse(&self, question: &Question, address: IpAddr) -> Option<(Code, Vec<Record>)> {
         let network = self.networks.iter().find(|n| n.pools.iter().any(|p| p.subnet().contains(address)))?;
         let name = network.addresses.get(&address).filter(|_| network.is_held(&address));
@@ -87,7 +88,7 @@ impl Directory {
 }
 
 impl Network {
-    /// A name on it, with or without the network's behind it.
+    /// The addresses of a name, which may have the network's name as its domain.
     fn find(&self, name: &str) -> impl Iterator<Item = IpAddr> + '_ {
         let short = name.strip_suffix(&self.name).and_then(|name| name.strip_suffix('.'));
         let found = self.names.get(name).or_else(|| self.names.get(short?));
@@ -98,16 +99,16 @@ impl Network {
         self.holders.get(address).is_some_and(ProcessId::is_alive)
     }
 
-    fn refresh(&mut self) {
-        let changed = self.leases.changed();
-        let settled = changed.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > SETTLED);
-        if settled && changed == self.read {
+    fn reload_if_modified(&mut self) {
+        let modified = self.leases.modified();
+        let is_settled = modified.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > TIMESTAMP_STEP);
+        if is_settled && modified == self.read {
             return;
         }
         self.names.clear();
         self.addresses.clear();
         self.holders.clear();
-        // Without leases to be read nobody is known, and the next question tries again.
+        // If the leases cannot be read, no name is known, and the next query tries again.
         for lease in self.leases.list().unwrap_or_default() {
             let holder = lease.holder;
             self.holders.insert(lease.address, holder.process);
@@ -119,7 +120,7 @@ impl Network {
                 self.names.entry(name.to_ascii_lowercase()).or_default().insert(lease.address);
             }
         }
-        self.read = changed;
+        self.read = modified;
     }
 }
 

@@ -1,14 +1,14 @@
-//! DNS messages, RFC 1035 chapter 4, with the one part of EDNS (RFC 6891) that everybody speaks: how long an answer may
-//! be. Questions come from inside a container and answers from a network: no length in them is trusted.
+//! DNS messages (RFC 1035, chapter 4), with one part of EDNS (RFC 6891): the client's limit for the length of an answer.
+//! Questions come from a container and answers from a network, so no length in them is trusted.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub const HEADER: usize = 12;
-/// The longest answer over udp for who says nothing.
-const SHORT: usize = 512;
-/// The longest we send over udp, whatever is asked for: no packet of it is in pieces on Ethernet.
-const LONGEST: usize = 1232;
-/// Seconds that an answer may be remembered. A container's address is not given again for a minute.
+/// The limit over UDP for a client that states none (RFC 1035, 4.2.1).
+const DEFAULT_LIMIT: usize = 512;
+/// The largest limit over UDP that is honoured: longer answers would be fragmented on some Ethernet paths.
+const MAX_LIMIT: usize = 1232;
+/// How many seconds a client may cache an answer. A released address is not allocated again for a minute.
 const TTL: u32 = 10;
 
 pub const A: u16 = 1;
@@ -18,7 +18,7 @@ const OPT: u16 = 41;
 const IN: u16 = 1;
 const ANY_CLASS: u16 = 255;
 
-/// Bits of the second sixteen of a header.
+/// Bits of the header's flags.
 const RESPONSE: u16 = 0x8000;
 const OPCODE: u16 = 0x7800;
 const AUTHORITATIVE: u16 = 0x0400;
@@ -36,32 +36,32 @@ pub enum Code {
     NotImplemented = 4,
 }
 
-/// A question that can be answered.
+/// A question that is well-formed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
-    /// In lower case, without the dot at the end.
+    /// In lower case, without the final dot.
     pub name: String,
     pub kind: u16,
     flags: u16,
-    /// Header and question as they came.
+    /// The header and the question as received.
     bytes: Vec<u8>,
-    /// The longest answer over udp.
-    pub room: usize,
+    /// The client's limit for an answer over UDP.
+    pub limit: usize,
 }
 
-/// What goes into an answer.
+/// A record of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
     Address(IpAddr),
     Name(String),
 }
 
-/// Reads a question. What is none is answered with the error, or, being no message at all, with nothing.
+/// Parses a question. The error is an answer that refuses the message, or nothing for what is no question at all.
 pub fn read(bytes: &[u8]) -> Result<Question, Option<Vec<u8>>> {
     let header = bytes.get(..HEADER).ok_or(None)?;
     let flags = u16_at(header, 2);
     if flags & RESPONSE != 0 {
-        // Answering answers, two servers would never end.
+        // Two servers that answered each other's answers would never end.
         return Err(None);
     }
     let refuse = |code| Err(Some(reply(header, flags, code, 0, 0)));
@@ -77,11 +77,11 @@ pub fn read(bytes: &[u8]) -> Result<Question, Option<Vec<u8>>> {
         return refuse(Code::NotImplemented);
     }
     let end = end + 4;
-    let room = room(bytes.get(end..).unwrap_or_default());
-    Ok(Question { name, kind: u16_at(fixed, 0), flags, bytes: bytes[..end].to_vec(), room })
+    let limit = limit(bytes.get(end..).unwrap_or_default());
+    Ok(Question { name, kind: u16_at(fixed, 0), flags, bytes: bytes[..end].to_vec(), limit })
 }
 
-/// The name behind the header, and where it ends. A question's is never a pointer: there is nothing to point at.
+/// The name after the header, and where it ends. It cannot be a compression pointer, because no name precedes it.
 fn read_name(bytes: &[u8]) -> Option<(String, usize)> {
     let mut name = String::new();
     let mut at = HEADER;
@@ -99,7 +99,7 @@ fn read_name(bytes: &[u8]) -> Option<(String, usize)> {
         if !name.is_empty() {
             name.push('.');
         }
-        // A byte that is no letter is no name of ours, and is passed on as it came.
+        // No container's name has other bytes than ASCII. The question is forwarded as received.
         name.extend(label.iter().map(|byte| char::from(byte.to_ascii_lowercase())));
         if at - HEADER > 255 {
             return None;
@@ -107,26 +107,26 @@ fn read_name(bytes: &[u8]) -> Option<(String, usize)> {
     }
 }
 
-/// An `OPT` record says how much may come; it is all that stands behind a question.
-fn room(rest: &[u8]) -> usize {
+/// The client's limit, from the `OPT` record that may follow the question (RFC 6891, 6.2.3).
+fn limit(rest: &[u8]) -> usize {
     match rest {
         [0, kind_high, kind_low, high, low, ..] if u16::from_be_bytes([*kind_high, *kind_low]) == OPT => {
-            usize::from(u16::from_be_bytes([*high, *low])).clamp(SHORT, LONGEST)
+            usize::from(u16::from_be_bytes([*high, *low])).clamp(DEFAULT_LIMIT, MAX_LIMIT)
         }
-        _ => SHORT,
+        _ => DEFAULT_LIMIT,
     }
 }
 
 impl Question {
-    /// An answer of our own knowledge: no records with [`Code::Success`] is "the name is there, but has no such record".
-    pub fn answer(&self, code: Code, records: &[Record], room: usize) -> Vec<u8> {
+    /// An authoritative answer. [`Code::Success`] without records means that the name exists but has no record of the type.
+    pub fn answer(&self, code: Code, records: &[Record], limit: usize) -> Vec<u8> {
         let flags = self.flags | AUTHORITATIVE;
         let mut answer = reply(&self.bytes, flags, code, 1, 0);
         answer.extend_from_slice(&self.bytes[HEADER..]);
         let mut count = 0u16;
         for record in records {
             let record = encode(record);
-            if answer.len() + record.len() > room {
+            if answer.len() + record.len() > limit {
                 let truncated = u16_at(&answer, 2) | TRUNCATED;
                 answer[2..4].copy_from_slice(&truncated.to_be_bytes());
                 break;
@@ -138,7 +138,7 @@ impl Question {
         answer
     }
 
-    /// Whether `answer` is one to this question, under the number `id`.
+    /// Whether `answer` is an answer to this question with the message id `id`.
     pub fn is_answered_by(&self, answer: &[u8], id: u16) -> bool {
         let question = &self.bytes[HEADER..];
         answer.len() >= self.bytes.len()
@@ -147,10 +147,10 @@ impl Question {
             && answer[HEADER..HEADER + question.len()].eq_ignore_ascii_case(question)
     }
 
-    /// What of `answer` goes to the asker: all, or that it is too long for udp.
-    pub fn forward(&self, mut answer: Vec<u8>, room: usize) -> Vec<u8> {
+    /// A server's answer as the client gets it: with the client's message id, and truncated if it exceeds the limit.
+    pub fn forward(&self, mut answer: Vec<u8>, limit: usize) -> Vec<u8> {
         answer[..2].copy_from_slice(&self.bytes[..2]);
-        if answer.len() > room {
+        if answer.len() > limit {
             let flags = u16_at(&answer, 2) | TRUNCATED;
             answer[2..4].copy_from_slice(&flags.to_be_bytes());
             answer[6..HEADER].fill(0);
@@ -160,12 +160,12 @@ impl Question {
     }
 }
 
-/// That the server itself could not answer: another one may.
+/// Whether the server failed, refused, or does not implement the query. Another server may answer.
 pub fn has_failed(answer: &[u8]) -> bool {
     answer.get(3).is_some_and(|flags| matches!(flags & 0xf, 2 | 4 | 5))
 }
 
-/// An address that is asked for backwards: `2.0.17.172.in-addr.arpa`.
+/// The address of a reverse query's name: `2.0.17.172.in-addr.arpa`.
 pub fn reverse(name: &str) -> Option<IpAddr> {
     if let Some(digits) = name.strip_suffix(".in-addr.arpa") {
         let mut octets = [0; 4];
@@ -192,7 +192,7 @@ pub fn reverse(name: &str) -> Option<IpAddr> {
 fn reply(header: &[u8], flags: u16, code: Code, questions: u16, answers: u16) -> Vec<u8> {
     let kept = flags & (RECURSION_DESIRED | AUTHORITATIVE);
     let flags = RESPONSE | RECURSION_AVAILABLE | kept | code as u16;
-    let mut bytes = Vec::with_capacity(SHORT);
+    let mut bytes = Vec::with_capacity(DEFAULT_LIMIT);
     bytes.extend_from_slice(&header[..2]);
     for field in [flags, questions, answers, 0, 0] {
         bytes.extend_from_slice(&field.to_be_bytes());
@@ -261,7 +261,7 @@ pub mod tests {
     #[test]
     fn a_question_is_read_and_answered() {
         let question = read(&ask("Db.Example", A)).unwrap();
-        assert_eq!((question.name.as_str(), question.kind, question.room), ("db.example", A, 512));
+        assert_eq!((question.name.as_str(), question.kind, question.limit), ("db.example", A, 512));
         let ips: Vec<IpAddr> = ["10.0.0.2", "10.0.0.3"].map(|ip| ip.parse().unwrap()).into();
         let records: Vec<_> = ips.iter().copied().map(Record::Address).collect();
         let answer = question.answer(Code::Success, &records, 512);
@@ -274,13 +274,13 @@ pub mod tests {
     fn an_answer_without_room_says_so() {
         let question = read(&ask("db", A)).unwrap();
         let records = vec![Record::Address([10, 0, 0, 2].into()); 100];
-        let answer = question.answer(Code::Success, &records, question.room);
+        let answer = question.answer(Code::Success, &records, question.limit);
         assert!(answer.len() <= 512 && u16_at(&answer, 2) & TRUNCATED != 0);
         let forwarded = question.forward(question.answer(Code::Success, &records, 9000), 512);
         assert!(forwarded.len() <= 512 && u16_at(&forwarded, 2) & TRUNCATED != 0);
         let mut edns = ask("db", A);
         edns.extend([0, 0, OPT as u8, 4, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(read(&edns).unwrap().room, 1024);
+        assert_eq!(read(&edns).unwrap().limit, 1024);
     }
 
     #[test]

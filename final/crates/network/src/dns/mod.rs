@@ -1,15 +1,15 @@
-//! Names: a resolver inside each container's namespace, served by the process that watches over the container.
+//! The embedded DNS server: a resolver in each container's network namespace, served by the container's monitor.
 //!
 //! ```text
-//! message    DNS on the wire: a question is read, an answer written (RFC 1035)
-//! directory  who is on the container's networks, from the leases
-//! resolver   the sockets at 127.0.0.11, and what goes on to the host's own servers
-//! stream     the same over tcp
+//! message    DNS messages: questions parsed, answers written (RFC 1035)
+//! directory  the names of the containers on the same networks, from the leases
+//! resolver   the sockets at 127.0.0.11; queries over UDP, forwarded to the host's servers if need be
+//! stream     queries over TCP
 //! ```
 //!
-//! Nothing here waits: the watching process polls the descriptors among its others. The sockets have ports of the
-//! kernel's choice, for port 53 may be the container's program's own; a rule inside leads there
-//! ([`crate::nftables::redirect_dns`]).
+//! Nothing here blocks: the monitor polls the descriptors together with its others. The sockets have ports that the kernel
+//! chooses, because a program in the container may use port 53 itself. A rule in the container's namespace redirects queries
+//! to these ports ([`crate::nftables::redirect_dns`]).
 
 mod directory;
 mod message;
@@ -21,8 +21,8 @@ use std::net::Ipv4Addr;
 pub use directory::Directory;
 pub use resolver::Resolver;
 
-/// docker's address for it, which images and tools have learned.
+/// The address of docker's embedded DNS server, which images and tools rely on.
 pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 
-/// DNS's.
+/// The port of DNS servers.
 pub const PORT: u16 = 53;

@@ -1,4 +1,4 @@
-//! The sockets at 127.0.0.11, and the questions that go on to the host's servers.
+//! The sockets at 127.0.0.11, and queries that are forwarded to the host's servers.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
@@ -13,16 +13,17 @@ use super::message::{self, Code, Question};
 use super::stream::Stream;
 use crate::error::{Context, Result};
 
-/// How long a server has before the next one is asked, and how often all of them are.
+/// How long to wait for a server before the next one is queried, and how many times all of them are.
 const TIMEOUT: Duration = Duration::from_secs(2);
 const ROUNDS: usize = 2;
-/// Questions that are on their way to others; the oldest one goes for a new one.
-const PENDING: usize = 128;
-/// Connections at a time.
-const STREAMS: usize = 32;
-/// Datagrams that are answered before anybody else gets a turn.
-const AT_ONCE: usize = 64;
-const LARGEST: usize = 65535;
+/// The number of queries that wait for a server. A new one replaces the oldest.
+const MAX_PENDING: usize = 128;
+/// The number of TCP connections at a time.
+const MAX_STREAMS: usize = 32;
+/// The number of datagrams that are answered before the monitor's other work continues.
+const DATAGRAMS_PER_TURN: usize = 64;
+/// The longest UDP datagram.
+const MAX_DATAGRAM: usize = 65535;
 
 /// A container's resolver.
 #[derive(Debug)]
@@ -36,22 +37,22 @@ pub struct Resolver {
     buffer: Vec<u8>,
 }
 
-/// A question that somebody else was asked.
+/// A query that has been forwarded.
 #[derive(Debug)]
 struct Pending {
-    /// One socket for each: its port is as hard to guess as its number.
+    /// Each query has a socket of its own, so that a forged answer has to guess its port as well as its message id.
     socket: UdpSocket,
     id: u16,
     question: Question,
     bytes: Vec<u8>,
-    asker: SocketAddr,
+    client: SocketAddr,
     tries: usize,
     deadline: Instant,
 }
 
 impl Resolver {
-    /// In the calling thread's network namespace, whose `lo` is up. `servers` are asked from the namespace the caller is
-    /// in later; with none, only the directory's names are known.
+    /// Opens the sockets in the calling thread's network namespace, whose `lo` has to be up. `servers` are queried from the
+    /// network namespace in which [`Self::serve`] is called. Without any, only the directory's names are known.
     pub fn open(directory: Directory, servers: Vec<SocketAddr>) -> Result<Self> {
         let context = || format!("listen at {ADDRESS}");
         let udp = UdpSocket::bind((ADDRESS, 0)).context(context)?;
@@ -61,81 +62,81 @@ impl Resolver {
         Ok(Self { udp, tcp, directory, servers, pending, streams, buffer: Vec::new() })
     }
 
-    /// Its ports: udp's and tcp's.
+    /// The ports of the sockets: UDP's and TCP's.
     pub fn ports(&self) -> Result<(u16, u16)> {
         let context = || "ask for a socket's port".into();
         Ok((self.udp.local_addr().context(context)?.port(), self.tcp.local_addr().context(context)?.port()))
     }
 
-    /// Other networks than at the start, and other servers: without a way out there are none.
+    /// Replaces the networks and the servers, when the container is connected or disconnected.
     pub fn set_networks(&mut self, directory: Directory, servers: Vec<SocketAddr>) {
         self.directory = directory;
         self.servers = servers;
     }
 
-    /// What to poll.
+    /// The descriptors to poll.
     pub fn descriptors(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
-        // Who cannot be accepted yet would be announced without end.
-        let tcp = (self.streams.len() < STREAMS).then_some((self.tcp.as_fd(), PollFlags::IN));
+        // A listener whose connections are not accepted would be reported as ready again and again.
+        let tcp = (self.streams.len() < MAX_STREAMS).then_some((self.tcp.as_fd(), PollFlags::IN));
         let own = std::iter::once((self.udp.as_fd(), PollFlags::IN)).chain(tcp);
         let pending = self.pending.iter().map(|pending| (pending.socket.as_fd(), PollFlags::IN));
         own.chain(pending).chain(self.streams.iter().flat_map(Stream::descriptors))
     }
 
-    /// When [`Self::serve`] is due though nothing has come.
+    /// When [`Self::serve`] is due even if no descriptor is ready.
     pub fn timeout(&self) -> Option<Duration> {
         let pending = self.pending.iter().map(|pending| pending.deadline);
         let next = pending.chain(self.streams.iter().map(Stream::deadline)).min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
 
-    /// Goes on with everything as far as it goes without waiting.
+    /// Does all that can be done without blocking.
     pub fn serve(&mut self) {
-        self.buffer.resize(LARGEST, 0);
-        for _ in 0..AT_ONCE {
-            let Ok((length, asker)) = self.udp.recv_from(&mut self.buffer) else { break };
+        self.buffer.resize(MAX_DATAGRAM, 0);
+        for _ in 0..DATAGRAMS_PER_TURN {
+            let Ok((length, client)) = self.udp.recv_from(&mut self.buffer) else { break };
             let bytes = self.buffer[..length].to_vec();
-            self.datagram(bytes, asker);
+            self.datagram(bytes, client);
         }
         self.collect();
-        while self.streams.len() < STREAMS
+        while self.streams.len() < MAX_STREAMS
             && let Ok((client, _)) = self.tcp.accept()
         {
             self.streams.extend(Stream::new(client));
         }
         let Self { streams, directory, servers, .. } = self;
-        streams.retain_mut(|stream| stream.go_on(directory, servers));
-        // Between questions it takes no room.
+        streams.retain_mut(|stream| stream.serve(directory, servers));
+        // The monitor stays small while there is no query.
         if self.pending.is_empty() && self.streams.is_empty() {
             self.buffer = Vec::new();
         }
     }
 
-    fn datagram(&mut self, bytes: Vec<u8>, asker: SocketAddr) {
+    fn datagram(&mut self, bytes: Vec<u8>, client: SocketAddr) {
         let question = match message::read(&bytes) {
             Ok(question) => question,
-            Err(answer) => return self.send(answer.as_deref(), asker),
+            Err(answer) => return self.send(answer.as_deref(), client),
         };
         if let Some((code, records)) = self.directory.answer(&question) {
-            return self.send(Some(&question.answer(code, &records, question.room)), asker);
+            return self.send(Some(&question.answer(code, &records, question.limit)), client);
         }
-        if self.pending.len() >= PENDING {
+        if self.pending.len() >= MAX_PENDING {
             self.pending.remove(0);
         }
-        match Pending::new(question.clone(), bytes, asker, &self.servers) {
+        match Pending::new(question.clone(), bytes, client, &self.servers) {
             Some(pending) => self.pending.push(pending),
-            None => self.send(Some(&failure(&question)), asker),
+            None => self.send(Some(&failure(&question)), client),
         }
     }
 
-    /// What has come back, and what has taken too long.
+    /// Reads servers' answers, and queries the next server for those that have failed or timed out.
     fn collect(&mut self) {
         let (mut answers, now) = (Vec::new(), Instant::now());
         let Self { pending, buffer, servers, .. } = self;
         pending.retain_mut(|pending| {
             let mut failed = now >= pending.deadline;
             while let Ok(length) = pending.socket.recv(buffer).map_err(|error| {
-                // Nobody listens there.
+                // No server listens there.
                 failed |= error.kind() == io::ErrorKind::ConnectionRefused;
             }) {
                 let answer = &buffer[..length];
@@ -143,45 +144,45 @@ impl Resolver {
                     continue;
                 }
                 if !message::has_failed(answer) || pending.is_last(servers) {
-                    let room = pending.question.room;
-                    answers.push((pending.question.forward(answer.to_vec(), room), pending.asker));
+                    let limit = pending.question.limit;
+                    answers.push((pending.question.forward(answer.to_vec(), limit), pending.client));
                     return false;
                 }
                 failed = true;
                 break;
             }
-            if !failed || pending.ask_next(servers) {
+            if !failed || pending.query_next(servers) {
                 return true;
             }
-            answers.push((failure(&pending.question), pending.asker));
+            answers.push((failure(&pending.question), pending.client));
             false
         });
-        answers.iter().for_each(|(answer, asker)| self.send(Some(answer), *asker));
+        answers.iter().for_each(|(answer, client)| self.send(Some(answer), *client));
     }
 
-    /// An answer that finds no room is asked for again.
-    fn send(&self, answer: Option<&[u8]>, asker: SocketAddr) {
-        let _ = answer.map(|answer| self.udp.send_to(answer, asker));
+    /// Sends an answer. If the socket's buffer is full the answer is dropped, and the client repeats its query.
+    fn send(&self, answer: Option<&[u8]>, client: SocketAddr) {
+        let _ = answer.map(|answer| self.udp.send_to(answer, client));
     }
 }
 
 impl Pending {
-    fn new(question: Question, bytes: Vec<u8>, asker: SocketAddr, servers: &[SocketAddr]) -> Option<Self> {
+    fn new(question: Question, bytes: Vec<u8>, client: SocketAddr, servers: &[SocketAddr]) -> Option<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-        let mut pending = Self { socket, id: 0, question, bytes, asker, tries: 0, deadline: Instant::now() };
-        pending.ask_next(servers).then_some(pending)
+        let mut pending = Self { socket, id: 0, question, bytes, client, tries: 0, deadline: Instant::now() };
+        pending.query_next(servers).then_some(pending)
     }
 
     fn is_last(&self, servers: &[SocketAddr]) -> bool {
         self.tries >= servers.len() * ROUNDS
     }
 
-    /// False when all have been asked.
-    fn ask_next(&mut self, servers: &[SocketAddr]) -> bool {
+    /// Queries the next server. False if all have been queried.
+    fn query_next(&mut self, servers: &[SocketAddr]) -> bool {
         while !self.is_last(servers) {
             let server = servers[self.tries % servers.len()];
             self.tries += 1;
-            if self.ask(server).is_ok() {
+            if self.query(server).is_ok() {
                 self.deadline = Instant::now() + TIMEOUT;
                 return true;
             }
@@ -189,7 +190,7 @@ impl Pending {
         false
     }
 
-    fn ask(&mut self, server: SocketAddr) -> io::Result<()> {
+    fn query(&mut self, server: SocketAddr) -> io::Result<()> {
         let any = if server.is_ipv4() {
             SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))
         } else {
@@ -211,7 +212,7 @@ pub(super) fn random_id() -> io::Result<u16> {
 }
 
 pub(super) fn failure(question: &Question) -> Vec<u8> {
-    question.answer(Code::ServerFailure, &[], question.room)
+    question.answer(Code::ServerFailure, &[], question.limit)
 }
 
 #[cfg(test)]
@@ -291,18 +292,18 @@ mod tests {
         Fixture { _dir: dir, resolver, here: crate::namespace::current().unwrap() }
     }
 
-    /// A server of the host's: knows one name, and over udp has no room for its answer.
+    /// A server of the host's: knows one name, and over udp has no limit for its answer.
     fn outside() -> (SocketAddr, Vec<std::thread::JoinHandle<()>>) {
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = udp.local_addr().unwrap();
         let tcp = TcpListener::bind(address).unwrap();
-        let answer = |bytes: &[u8], room| {
+        let answer = |bytes: &[u8], limit| {
             let question = message::read(bytes).unwrap();
             let many = vec![message::Record::Address([192, 0, 2, 1].into()); 60];
             match question.name.as_str() {
-                "outside.example" => question.answer(Code::Success, &many[..1], room),
-                "many.example" => question.answer(Code::Success, &many, room),
-                _ => question.answer(Code::NoSuchName, &[], room),
+                "outside.example" => question.answer(Code::Success, &many[..1], limit),
+                "many.example" => question.answer(Code::Success, &many, limit),
+                _ => question.answer(Code::NoSuchName, &[], limit),
             }
         };
         let udp = std::thread::spawn(move || {
@@ -436,7 +437,7 @@ mod tests {
             let tcp = SocketAddr::from((ADDRESS, resolver.ports().unwrap().1));
             // One more than are served, and the first has asked and said that this was all.
             let _askers: Vec<TcpStream> = crate::testing::inside(&here, || {
-                (0..=STREAMS).map(|_| TcpStream::connect(tcp).unwrap()).collect()
+                (0..=MAX_STREAMS).map(|_| TcpStream::connect(tcp).unwrap()).collect()
             });
             let question = ask("outside.example", A);
             let mut first = &_askers[0];

@@ -1,4 +1,4 @@
-//! Questions over tcp: each message has its length before it (RFC 1035, 4.2.2).
+//! Queries over TCP: each message is preceded by its length (RFC 1035, 4.2.2).
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,52 +12,52 @@ use super::directory::Directory;
 use super::message::{self, Question};
 use super::resolver::failure;
 
-/// An asker who is silent for so long, or a server, has gone.
+/// How long a client or a server may be silent.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// So many bytes of answers may wait to be read: who does not read them is not answered any more, or an asker could fill
-/// the memory of whoever answers.
-const UNREAD: usize = 64 * 1024;
+/// The number of bytes that a client may leave unread. Beyond it no query is answered, because a client could otherwise
+/// fill the monitor's memory.
+const MAX_UNREAD: usize = 64 * 1024;
 
-/// What a message may have, with its length before it.
-const LONGEST: usize = 2 + u16::MAX as usize;
+/// The longest message, with its length before it.
+const MAX_MESSAGE: usize = 2 + u16::MAX as usize;
 
-/// One asker, who may ask several times.
+/// A client's connection, over which it may send several queries.
 #[derive(Debug)]
 pub(super) struct Stream {
     client: Pipe,
-    /// While somebody else is asked.
-    asked: Option<Asked>,
+    /// The query that has been forwarded, if any.
+    upstream: Option<Upstream>,
     deadline: Instant,
 }
 
-/// A question that somebody else was asked.
+/// A query that has been forwarded to a server.
 #[derive(Debug)]
-struct Asked {
+struct Upstream {
     pipe: Pipe,
     question: Question,
     bytes: Vec<u8>,
-    /// How many servers have been.
+    /// How many servers have been queried.
     tries: usize,
 }
 
-/// A connection with what has come and what is to go.
+/// A connection with its received and its unsent bytes.
 #[derive(Debug)]
 struct Pipe {
     stream: TcpStream,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
-    /// The other side has sent all it wanted.
-    has_ended: bool,
+    /// The peer sends nothing more.
+    is_finished: bool,
 }
 
 impl Stream {
     pub(super) fn new(client: TcpStream) -> Option<Self> {
         client.set_nonblocking(true).ok()?;
-        Some(Self { client: Pipe::new(client), asked: None, deadline: Instant::now() + TIMEOUT })
+        Some(Self { client: Pipe::new(client), upstream: None, deadline: Instant::now() + TIMEOUT })
     }
 
-    /// Bytes of answers that wait to be read.
+    /// The number of bytes that the client has not read.
     #[cfg(test)]
     pub(super) fn unread(&self) -> usize {
         self.client.outgoing.len()
@@ -68,13 +68,13 @@ impl Stream {
     }
 
     pub(super) fn descriptors(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
-        let server = self.asked.as_ref().map(|asked| asked.pipe.descriptor());
-        // One that is waited on for nothing could still say that it has been hung up, again and again (poll(2)).
+        let server = self.upstream.as_ref().map(|upstream| upstream.pipe.descriptor());
+        // poll(2) reports POLLHUP even for a descriptor that is polled for no event, and would do so again and again.
         std::iter::once(self.client.descriptor()).chain(server).filter(|(_, flags)| !flags.is_empty())
     }
 
-    /// False when it has ended.
-    pub(super) fn go_on(&mut self, directory: &mut Directory, servers: &[SocketAddr]) -> bool {
+    /// Does what can be done without blocking. False when the connection is to be closed.
+    pub(super) fn serve(&mut self, directory: &mut Directory, servers: &[SocketAddr]) -> bool {
         if Instant::now() >= self.deadline {
             return false;
         }
@@ -82,36 +82,31 @@ impl Stream {
     }
 
     fn step(&mut self, directory: &mut Directory, servers: &[SocketAddr]) -> io::Result<()> {
-        self.hear_server(servers);
+        self.serve_upstream(servers);
         self.client.receive()?;
         loop {
-            while self.asked.is_none()
-                && self.client.outgoing.len() < UNREAD
-                && let Some(bytes) = self.client.message()
+            while self.upstream.is_none()
+                && self.client.outgoing.len() < MAX_UNREAD
+                && let Some(bytes) = self.client.take_message()
             {
                 self.deadline = Instant::now() + TIMEOUT;
-                self.question(&bytes, directory, servers)?;
+                self.handle(&bytes, directory, servers)?;
             }
             let waiting = self.client.outgoing.len();
             self.client.send()?;
-            // As long as the asker takes what there is, there may be room for the next answer.
-            if self.asked.is_some() || self.client.outgoing.len() == waiting {
+            // While the client reads, there may be room for the next answer.
+            if self.upstream.is_some() || self.client.outgoing.len() == waiting {
                 break;
             }
         }
-        // Who has sent all he wanted still wants his answer.
-        match self.client.has_ended && self.asked.is_none() && self.client.outgoing.is_empty() {
+        // A client that has closed its sending side still waits for its answer.
+        match self.client.is_finished && self.upstream.is_none() && self.client.outgoing.is_empty() {
             true => Err(ErrorKind::UnexpectedEof.into()),
             false => Ok(()),
         }
     }
 
-    fn question(
-        &mut self,
-        bytes: &[u8],
-        directory: &mut Directory,
-        servers: &[SocketAddr],
-    ) -> io::Result<()> {
+    fn handle(&mut self, bytes: &[u8], directory: &mut Directory, servers: &[SocketAddr]) -> io::Result<()> {
         let question = match message::read(bytes) {
             Ok(question) => question,
             Err(Some(answer)) => {
@@ -124,46 +119,46 @@ impl Stream {
             self.client.queue(&question.answer(code, &records, usize::from(u16::MAX)));
             return Ok(());
         }
-        self.ask(question, bytes.to_vec(), 0, servers);
+        self.forward(question, bytes.to_vec(), 0, servers);
         Ok(())
     }
 
-    /// Asks the first server that takes a connection, of those that have not been asked.
-    fn ask(&mut self, question: Question, bytes: Vec<u8>, mut tries: usize, servers: &[SocketAddr]) {
+    /// Forwards the query to the first server that accepts a connection, of those that have not been queried.
+    fn forward(&mut self, question: Question, bytes: Vec<u8>, mut tries: usize, servers: &[SocketAddr]) {
         while let Some(server) = servers.get(tries) {
             tries += 1;
             if let Ok(stream) = connect(*server) {
                 let mut pipe = Pipe::new(stream);
                 pipe.queue(&bytes);
-                self.asked = Some(Asked { pipe, question, bytes, tries });
+                self.upstream = Some(Upstream { pipe, question, bytes, tries });
                 return;
             }
         }
         self.client.queue(&failure(&question));
     }
 
-    fn hear_server(&mut self, servers: &[SocketAddr]) {
-        let Some(mut asked) = self.asked.take() else { return };
-        let heard = asked.pipe.send().and_then(|()| asked.pipe.receive());
-        let is_over = heard.is_err() || asked.pipe.has_ended;
-        match (asked.pipe.message(), is_over) {
+    fn serve_upstream(&mut self, servers: &[SocketAddr]) {
+        let Some(mut upstream) = self.upstream.take() else { return };
+        let served = upstream.pipe.send().and_then(|()| upstream.pipe.receive());
+        let is_over = served.is_err() || upstream.pipe.is_finished;
+        match (upstream.pipe.take_message(), is_over) {
             (Some(answer), _) => {
                 let id = answer.get(..2).map_or(0, |id| u16::from_be_bytes([id[0], id[1]]));
-                let question = asked.question;
+                let question = upstream.question;
                 self.client.queue(&match question.is_answered_by(&answer, id) {
                     true => question.forward(answer, usize::from(u16::MAX)),
                     false => failure(&question),
                 });
             }
-            (None, true) => self.ask(asked.question, asked.bytes, asked.tries, servers),
-            (None, false) => self.asked = Some(asked),
+            (None, true) => self.forward(upstream.question, upstream.bytes, upstream.tries, servers),
+            (None, false) => self.upstream = Some(upstream),
         }
     }
 }
 
 impl Pipe {
     fn new(stream: TcpStream) -> Self {
-        Self { stream, incoming: Vec::new(), outgoing: Vec::new(), has_ended: false }
+        Self { stream, incoming: Vec::new(), outgoing: Vec::new(), is_finished: false }
     }
 
     fn descriptor(&self) -> (BorrowedFd<'_>, PollFlags) {
@@ -173,9 +168,9 @@ impl Pipe {
         (self.stream.as_fd(), flags)
     }
 
-    /// No more than one message waits: who asks faster is left in his socket.
+    /// Whether to read from the socket: no more than one message is buffered.
     fn wants_more(&self) -> bool {
-        !self.has_ended && self.incoming.len() < LONGEST && self.outgoing.len() < UNREAD
+        !self.is_finished && self.incoming.len() < MAX_MESSAGE && self.outgoing.len() < MAX_UNREAD
     }
 
     fn queue(&mut self, message: &[u8]) {
@@ -183,15 +178,15 @@ impl Pipe {
         self.outgoing.extend_from_slice(message);
     }
 
-    /// A whole message, when it has come.
-    fn message(&mut self) -> Option<Vec<u8>> {
+    /// Takes a message out of the received bytes, if a whole one is there.
+    fn take_message(&mut self) -> Option<Vec<u8>> {
         let length = 2 + usize::from(u16::from_be_bytes([*self.incoming.first()?, *self.incoming.get(1)?]));
         let message = self.incoming.get(2..length)?.to_vec();
         self.incoming.drain(..length);
         Some(message)
     }
 
-    /// One read.
+    /// Reads once.
     fn receive(&mut self) -> io::Result<()> {
         if !self.wants_more() {
             return Ok(());
@@ -199,11 +194,11 @@ impl Pipe {
         let mut buffer = [0; 4096];
         match self.stream.read(&mut buffer) {
             Ok(length) => {
-                self.has_ended = length == 0;
+                self.is_finished = length == 0;
                 self.incoming.extend_from_slice(&buffer[..length]);
                 Ok(())
             }
-            Err(error) => not_yet(error),
+            Err(error) => ignore_not_ready(error),
         }
     }
 
@@ -216,20 +211,20 @@ impl Pipe {
                 self.outgoing.drain(..length);
                 Ok(())
             }
-            Err(error) => not_yet(error),
+            Err(error) => ignore_not_ready(error),
         }
     }
 }
 
-fn not_yet(error: io::Error) -> io::Result<()> {
+fn ignore_not_ready(error: io::Error) -> io::Result<()> {
     match error.kind() {
-        // The latter while a connection is being made.
+        // NotConnected: the connection is not established yet.
         ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::NotConnected => Ok(()),
         _ => Err(error),
     }
 }
 
-/// Begins a connection without waiting for it.
+/// Starts a connection without waiting until it is established.
 fn connect(server: SocketAddr) -> io::Result<TcpStream> {
     let family = if server.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;

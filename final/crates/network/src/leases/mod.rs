@@ -1,18 +1,18 @@
-//! Who has which address: one file for each.
+//! Which container has which address: a file for each leased address.
 //!
 //! ```text
-//! <run>/networks/<name>/lock            held while addresses are given or taken back
-//!                       last            the address given last, of each family
+//! <run>/networks/<name>/lock            held while addresses are allocated or released
+//!                       last            the address that was allocated last, of each family
 //!                       leases/<ip>     its holder; or, for a minute, when it was released
 //! ```
 //!
-//! - **Next after last, never the lowest free.** Neighbours remember which MAC address had an IP address; one that comes
-//!   back at once is answered by their memory of a container that is gone.
-//! - For the same reason a released address **rests for a minute**, unless there is no other.
-//! - A lease names its holder by pid and start time. The dead hold nothing, so what a kill leaves is taken back by whoever
-//!   comes across it.
-//! - Where nothing is known, because somebody has emptied the run directory, those who are still plugged in are asked of
-//!   the kernel. Such a lease lasts as long as the cable.
+//! - **The address after the last one is allocated, not the lowest free one.** Neighbours cache which MAC address an IP
+//!   address has. If an address were reused at once, they would send to the container that had it before.
+//! - For the same reason a released address is **kept free for a minute**, unless there is no other.
+//! - A lease names its holder's process by pid and start time, and ends with it. So a killed monitor's leases need no
+//!   cleanup: whoever finds one replaces it.
+//! - If somebody empties the run directory, the containers that are still attached are found in the kernel. Their addresses
+//!   are in use for as long as their links exist.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -29,21 +29,21 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Context, Error, Result};
 use crate::pool::Pool;
 
-/// How long a released address rests, in seconds.
-const REST: u64 = 60;
+/// How many seconds a released address is kept free.
+const QUARANTINE: u64 = 60;
 
-/// Who an address is given to.
+/// The container that an address is leased to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// The container's id.
     pub container: String,
-    /// What others on the network call it.
+    /// The names by which other containers on the network find it.
     pub names: Vec<String>,
-    /// The lease ends with this process, however it ends.
+    /// The process with which the lease ends: the container's monitor.
     pub process: ProcessId,
 }
 
-/// An address and who has it.
+/// A leased address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     pub address: IpAddr,
@@ -64,9 +64,9 @@ enum Record {
     /// In use by an existing link: a container is at its other end, but nothing else is known of it.
     #[serde(rename = "wired")]
     InUseByLink(String),
-    /// In seconds of `CLOCK_BOOTTIME`: no correction of the clock turns it back.
+    /// When it was released, in seconds of `CLOCK_BOOTTIME`, because that clock is never set back.
     Released(u64),
-    /// The file is damaged. A container may have the address, so no other one gets it.
+    /// The file is damaged. A container may have the address, so it is not allocated.
     #[serde(skip)]
     Unreadable,
 }
@@ -76,21 +76,22 @@ enum Record {
 struct Last {
     v4: Option<IpAddr>,
     v6: Option<IpAddr>,
-    /// When files of addresses that have rested were last removed.
-    swept: u64,
+    /// When expired files were last removed.
+    #[serde(rename = "swept")]
+    cleaned: u64,
 }
 
-/// What one file says.
+/// The state of an address.
 enum State {
     Free,
-    Resting { since: u64 },
+    Released { since: u64 },
     Held(Holder),
     InUseByLink { link: String },
     Unknown,
 }
 
 impl Leases {
-    /// `run` is the run directory; the directories of the network are made where they are missing.
+    /// `run` is the run directory. The network's directories in it are created if they are missing.
     pub fn open(run: &Path, network: &str) -> Result<Self> {
         if !hull_storage::names::is_valid(network) {
             let name = network.to_owned();
@@ -103,31 +104,31 @@ impl Leases {
         Ok(Self { dir })
     }
 
-    /// Whether it has never given an address, or forgotten all.
+    /// Whether no address has been allocated since the run directory was created or emptied.
     pub fn is_new(&self) -> bool {
         !self.dir.join("last").exists()
     }
 
-    /// Learns who has an address and by which link, before the first one is given.
-    pub fn adopt(&self, wired: impl Iterator<Item = (IpAddr, String)>) -> Result<()> {
+    /// Records the addresses of containers that are attached already, each with its link, before the first one is allocated.
+    pub fn adopt(&self, attached: impl Iterator<Item = (IpAddr, String)>) -> Result<()> {
         let _lock = self.lock()?;
         let now = now();
-        for (address, link) in wired {
+        for (address, link) in attached {
             if let State::Free = self.state(address, now)? {
                 self.write(address, &Record::InUseByLink(link))?;
             }
         }
-        // Others may have been quicker.
+        // Another process may have allocated an address meanwhile.
         let last = self.last()?;
         Ok(file::write_json_atomic(&self.dir.join("last"), &last)?)
     }
 
-    /// Gives a free address of the pool's range.
+    /// Allocates a free address of the pool's range.
     pub fn allocate(&self, pool: &Pool, holder: &Holder) -> Result<IpAddr> {
         self.allocate_at(pool, holder, now())
     }
 
-    /// Gives exactly this address. Who has it already keeps it.
+    /// Allocates exactly this address, unless another container has it.
     pub fn allocate_address(&self, pool: &Pool, address: IpAddr, holder: &Holder) -> Result<()> {
         pool.check(address)?;
         let _lock = self.lock()?;
@@ -142,22 +143,22 @@ impl Leases {
                 let container = format!("(unknown, because {} is damaged)", self.path(address).display());
                 Err(Error::AddressTaken { address, container })
             }
-            // Who asks for an address by name gets it, rested or not.
+            // An address that is requested explicitly is not kept free.
             _ => self.write(address, &Record::Held(holder.clone())),
         }
     }
 
-    /// Ends the container's lease; an address that is another's, or nobody's, stays as it is.
+    /// Ends the container's lease. The address is left as it is if another container has it, or none.
     pub fn release(&self, address: IpAddr, container: &str) -> Result<()> {
         self.release_at(address, container, now())
     }
 
-    /// While it is held, no address is given or taken back.
+    /// While the lock is held, no address is allocated or released.
     pub fn lock(&self) -> Result<Lock> {
         Ok(Lock::exclusive(&self.dir.join("lock"))?)
     }
 
-    /// Whether somebody alive has the address.
+    /// Whether a container whose monitor is alive has the address.
     pub fn is_held(&self, address: IpAddr) -> Result<bool> {
         Ok(match self.read(address)? {
             Some(Record::Held(holder)) => holder.process.is_alive(),
@@ -166,7 +167,7 @@ impl Leases {
         })
     }
 
-    /// The leases of the living. Takes no lock.
+    /// The leases whose processes are alive. Takes no lock.
     pub fn list(&self) -> Result<Vec<Lease>> {
         let mut found = Vec::new();
         for address in self.addresses()? {
@@ -191,12 +192,12 @@ impl Leases {
         Ok(released)
     }
 
-    /// When a lease was last given or taken back.
-    pub fn changed(&self) -> Option<SystemTime> {
+    /// When an address was last allocated or released.
+    pub fn modified(&self) -> Option<SystemTime> {
         std::fs::metadata(self.dir.join("leases")).and_then(|dir| dir.modified()).ok()
     }
 
-    /// Others are to find the container by these names.
+    /// Changes the names by which other containers find this one.
     pub fn rename(&self, address: IpAddr, container: &str, names: &[String]) -> Result<()> {
         let _lock = self.lock()?;
         match self.read(address)? {
@@ -207,10 +208,10 @@ impl Leases {
         }
     }
 
-    /// Removes what the dead left and what has rested.
+    /// Removes the files of ended processes and of expired releases.
     pub fn collect(&self) -> Result<()> {
         let _lock = self.lock()?;
-        self.sweep(now())
+        self.remove_expired(now())
     }
 
     fn allocate_at(&self, pool: &Pool, holder: &Holder, now: u64) -> Result<IpAddr> {
@@ -224,20 +225,20 @@ impl Leases {
         Ok(address)
     }
 
-    /// The first that is free; else the one that has rested longest.
+    /// The first free address, else the one that was released longest ago.
     fn choose(&self, pool: &Pool, previous: Option<IpAddr>, now: u64) -> Result<IpAddr> {
-        let mut rested: Option<(u64, IpAddr)> = None;
+        let mut oldest: Option<(u64, IpAddr)> = None;
         for address in pool.addresses_after(previous) {
             match self.state(address, now)? {
                 State::Free => return Ok(address),
-                State::Resting { since } if rested.is_none_or(|(longest, _)| since < longest) => {
-                    rested = Some((since, address));
+                State::Released { since } if oldest.is_none_or(|(earliest, _)| since < earliest) => {
+                    oldest = Some((since, address));
                 }
-                State::Resting { .. } | State::Held(_) | State::InUseByLink { .. } | State::Unknown => {}
+                State::Released { .. } | State::Held(_) | State::InUseByLink { .. } | State::Unknown => {}
             }
         }
         let none_left = || Error::NoAddressLeft { pool: pool.range().to_string() };
-        rested.map(|(_, address)| address).ok_or_else(none_left)
+        oldest.map(|(_, address)| address).ok_or_else(none_left)
     }
 
     fn release_at(&self, address: IpAddr, container: &str, now: u64) -> Result<()> {
@@ -248,17 +249,17 @@ impl Leases {
             Some(Record::Held(_) | Record::Unreadable) => self.write(address, &Record::Released(now))?,
             _ => {}
         }
-        // Once in a while, so that a busy network does not fill its directory: one look at each of its files.
+        // Once a minute, so that a busy network does not fill its directory.
         let mut last = self.last()?;
-        if now.saturating_sub(last.swept) > REST {
-            self.sweep(now)?;
-            last.swept = now;
+        if now.saturating_sub(last.cleaned) > QUARANTINE {
+            self.remove_expired(now)?;
+            last.cleaned = now;
             file::write_json_atomic(&self.dir.join("last"), &last)?;
         }
         Ok(())
     }
 
-    fn sweep(&self, now: u64) -> Result<()> {
+    fn remove_expired(&self, now: u64) -> Result<()> {
         for address in self.addresses()? {
             if let State::Free = self.state(address, now)? {
                 file::remove(&self.path(address))?;
@@ -267,19 +268,19 @@ impl Leases {
         Ok(file::collect(&self.dir.join("leases"))?)
     }
 
-    /// Under the lock. The rest of an address whose holder was killed begins when it is found.
+    /// Called under the lock. An address whose holder has ended counts as released from now on.
     fn state(&self, address: IpAddr, now: u64) -> Result<State> {
         match self.read(address)? {
             None => Ok(State::Free),
             Some(Record::Unreadable) => Ok(State::Unknown),
-            // A time to come is of an earlier boot.
-            Some(Record::Released(since)) if since > now || now - since >= REST => Ok(State::Free),
-            Some(Record::Released(since)) => Ok(State::Resting { since }),
+            // A time in the future is from an earlier boot.
+            Some(Record::Released(since)) if since > now || now - since >= QUARANTINE => Ok(State::Free),
+            Some(Record::Released(since)) => Ok(State::Released { since }),
             Some(Record::Held(holder)) if holder.process.is_alive() => Ok(State::Held(holder)),
-            Some(Record::InUseByLink(link)) if is_there(&link) => Ok(State::InUseByLink { link }),
+            Some(Record::InUseByLink(link)) if exists(&link) => Ok(State::InUseByLink { link }),
             Some(Record::Held(_) | Record::InUseByLink(_)) => {
                 self.write(address, &Record::Released(now))?;
-                Ok(State::Resting { since: now })
+                Ok(State::Released { since: now })
             }
         }
     }
@@ -297,7 +298,7 @@ impl Leases {
 
     fn last(&self) -> Result<Last> {
         match file::read_json(&self.dir.join("last")) {
-            // Only a preference is lost with it.
+            // It only affects which free address is chosen.
             Err(hull_storage::Error::Damaged { .. }) => Ok(Last::default()),
             last => Ok(last?.unwrap_or_default()),
         }
@@ -307,7 +308,7 @@ impl Leases {
         self.dir.join("leases").join(address.to_string())
     }
 
-    /// What else lies in the directory is somebody's temporary file.
+    /// Other files in the directory are temporary files of processes that are writing a lease.
     fn addresses(&self) -> Result<Vec<IpAddr>> {
         let dir = self.dir.join("leases");
         let context = || format!("list {}", dir.display());
@@ -321,7 +322,7 @@ impl Leases {
     }
 }
 
-fn is_there(link: &str) -> bool {
+fn exists(link: &str) -> bool {
     let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None);
     socket.is_ok_and(|socket| name_to_index(&socket, link).is_ok())
 }

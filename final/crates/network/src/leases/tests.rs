@@ -146,7 +146,7 @@ fn a_network_name_that_leads_elsewhere_is_refused() {
 }
 
 #[test]
-fn what_is_learned_lasts_as_long_as_the_link() {
+fn an_adopted_address_is_in_use_while_its_link_exists() {
     let Network { dir: _dir, leases, pool } = network("10.0.0.0/24");
     assert!(leases.is_new());
     leases.allocate_address(&pool, ip("10.0.0.3"), &living("a")).unwrap();

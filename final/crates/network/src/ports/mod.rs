@@ -1,9 +1,8 @@
-//! Published ports: what `-p` says, and the sockets that keep a port from everybody else.
+//! Published ports: the syntax of `-p`, and sockets that reserve ports on the host.
 //!
-//! Packets to a published port hardly ever reach its socket: nftables forwards them to the container before, except
-//! those to ::1. The socket is there
-//! for the kernel's own answer to the question whether a port is free, the same for hull as for every other program,
-//! and it ends with the process that holds it, however that ends.
+//! nftables forwards packets to a published port before they reach its socket, except those to ::1. The socket is there so
+//! that the kernel treats the port as taken, for hull as for any other program. It is closed with the process that reserved
+//! the port, however that ends.
 
 mod reserve;
 
@@ -14,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use reserve::{EVERYWHERE, ReservedPort, reserve};
 
-/// What has ports.
+/// A transport protocol with ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
@@ -30,12 +29,12 @@ pub struct Port {
     pub transport: Transport,
 }
 
-/// One port of a container that is to be published.
+/// A container's port that is to be published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mapping {
-    /// None: on all addresses of the host.
+    /// `None`: on all addresses of the host.
     pub host_ip: Option<IpAddr>,
-    /// The first free one of these, both included; None: any free port.
+    /// The first free port of this range, which includes both; `None`: any free port.
     pub host: Option<(u16, u16)>,
     pub container: Port,
 }

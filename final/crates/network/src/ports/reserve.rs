@@ -1,4 +1,4 @@
-//! Sockets bound to the host's ports, so that nobody else gets them.
+//! Sockets bound to the host's ports, so that no other program can bind them.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,7 +12,7 @@ use rustix::net::{
 use super::{Mapping, Port, Transport};
 use crate::error::{Error, Result};
 
-/// A port of the host, for as long as this lives.
+/// A reserved port of the host. It is free again when this is dropped.
 #[derive(Debug)]
 pub struct ReservedPort {
     pub host: SocketAddr,
@@ -22,10 +22,10 @@ pub struct ReservedPort {
 }
 
 impl ReservedPort {
-    /// Listens if no rule can forward connections past the socket: over IPv6 at ::1, or when the container has no IPv6.
+    /// Listens for connections over IPv6, which no rule forwards if they are to ::1 or if the container has no IPv6 address.
     pub fn listen(&mut self) {
         if self.container.transport == Transport::Tcp && self.host.is_ipv6() {
-            // Connections in TIME_WAIT must not keep others from binding the port (socket(7), SO_REUSEADDR).
+            // Connections in TIME_WAIT must not keep the port taken after the container's end (socket(7), SO_REUSEADDR).
             let ready = sockopt::set_socket_reuseaddr(&self.socket, true)
                 .and_then(|()| listen(&self.socket, BACKLOG))
                 .and_then(|()| ioctl_fionbio(&self.socket, true));
@@ -33,7 +33,7 @@ impl ReservedPort {
         }
     }
 
-    /// Where connections arrive that have to be copied.
+    /// The socket to accept connections from that have to be copied to the container.
     pub fn listener(&self) -> Option<BorrowedFd<'_>> {
         self.listens.then(|| self.socket.as_fd())
     }
@@ -41,7 +41,7 @@ impl ReservedPort {
 
 const BACKLOG: i32 = 128;
 
-/// Takes the ports on the host that the mappings ask for, or none of them. `ip` is for mappings that name no address.
+/// Reserves the ports that the mappings ask for, or none of them. `ip` is the host's address for mappings that name none.
 pub fn reserve(mappings: &[Mapping], ip: IpAddr) -> Result<Vec<ReservedPort>> {
     mappings.iter().map(|mapping| reserve_one(mapping, mapping.host_ip.unwrap_or(ip))).collect()
 }
@@ -52,7 +52,7 @@ fn reserve_one(mapping: &Mapping, ip: IpAddr) -> Result<ReservedPort> {
     let mut refused = Errno::ADDRINUSE;
     for port in first..=last {
         let host = SocketAddr::new(ip, port);
-        match take(transport, host) {
+        match bind_port(transport, host) {
             Ok((socket, host)) => {
                 return Ok(ReservedPort { host, container: mapping.container, socket, listens: false });
             }
@@ -81,12 +81,12 @@ fn reserve_one(mapping: &Mapping, ip: IpAddr) -> Result<ReservedPort> {
 }
 
 /// A socket bound to the address, and the address with the port that the kernel chose for port 0.
-fn take(transport: Transport, host: SocketAddr) -> Result<(OwnedFd, SocketAddr), Errno> {
+fn bind_port(transport: Transport, host: SocketAddr) -> Result<(OwnedFd, SocketAddr), Errno> {
     match bound(transport, host, false) {
-        // A server that ended a moment ago leaves connections in TIME_WAIT, which keep a port from who does not say that
-        // he knows (ip(7), SO_REUSEADDR). Two who say so could share it, were it not for listening.
+        // A server that has just ended leaves connections in TIME_WAIT, which keep the port taken for sockets without
+        // SO_REUSEADDR (socket(7)). Two sockets with the option could share the port, unless one of them listens.
         Err(Errno::ADDRINUSE) if transport == Transport::Tcp => bound(transport, host, true),
-        Err(Errno::PROTONOSUPPORT) if transport == Transport::Sctp => named(host),
+        Err(Errno::PROTONOSUPPORT) if transport == Transport::Sctp => reserve_by_name(host),
         taken => taken,
     }
 }
@@ -115,9 +115,9 @@ fn bound(transport: Transport, host: SocketAddr, reuse: bool) -> Result<(OwnedFd
 
 const SCTP: Protocol = ipproto::SCTP;
 
-/// On a kernel that translates SCTP but does not speak it nobody on the host can have such a port. Other containers can:
-/// a name that only one socket of the network namespace can have (unix(7), "abstract") keeps it from them.
-fn named(host: SocketAddr) -> Result<(OwnedFd, SocketAddr), Errno> {
+/// On a kernel that can translate SCTP but has no SCTP sockets, the port is reserved among hull's containers by an abstract
+/// socket's name, which only one socket of the network namespace can have (unix(7)).
+fn reserve_by_name(host: SocketAddr) -> Result<(OwnedFd, SocketAddr), Errno> {
     let ports = if host.port() == 0 { 49152..=u16::MAX } else { host.port()..=host.port() };
     for port in ports {
         let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
@@ -130,7 +130,7 @@ fn named(host: SocketAddr) -> Result<(OwnedFd, SocketAddr), Errno> {
     Err(Errno::ADDRINUSE)
 }
 
-/// All addresses of the host, of IPv4.
+/// All IPv4 addresses of the host.
 pub const EVERYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 #[cfg(test)]
@@ -163,13 +163,13 @@ mod tests {
         (container.0..=container.1).map(mapping).collect()
     }
 
-    fn take_all(text: &str) -> Result<Vec<ReservedPort>> {
+    fn reserve_all(text: &str) -> Result<Vec<ReservedPort>> {
         reserve(&mappings(text), EVERYWHERE)
     }
 
     #[track_caller]
     fn taken(text: &str, message: &str) {
-        let error = take_all(text).unwrap_err();
+        let error = reserve_all(text).unwrap_err();
         assert_eq!(error.to_string(), message);
         assert_eq!(error.kind(), hull_sys::Kind::InUse);
     }
@@ -179,11 +179,11 @@ mod tests {
         in_own_namespace("a_port_is_held_until_its_holder_ends", || {
             for transport in ["tcp", "udp", "sctp"] {
                 let text = format!("8080:80/{transport}");
-                let held = take_all(&text).unwrap();
-                assert_eq!(held[0].host, "0.0.0.0:8080".parse().unwrap());
+                let reserved = reserve_all(&text).unwrap();
+                assert_eq!(reserved[0].host, "0.0.0.0:8080".parse().unwrap());
                 taken(&text, &format!("port taken: 0.0.0.0:8080 ({transport}) is held by another process"));
-                drop(held);
-                take_all(&text).unwrap();
+                drop(reserved);
+                reserve_all(&text).unwrap();
             }
         });
     }
@@ -196,10 +196,10 @@ mod tests {
             taken("8080:80", "port taken: 0.0.0.0:8080 (tcp) is held by another process");
             taken("127.0.0.1:53:53/udp", "port taken: 127.0.0.1:53 (udp) is held by another process");
             // Another address, another transport.
-            take_all("127.0.0.2:8080:80").unwrap();
-            take_all("8080:80/udp").unwrap();
+            reserve_all("127.0.0.2:8080:80").unwrap();
+            reserve_all("8080:80/udp").unwrap();
             drop((tcp, udp));
-            take_all("8080:80").unwrap();
+            reserve_all("8080:80").unwrap();
         });
     }
 
@@ -213,17 +213,17 @@ mod tests {
             drop(server);
             drop(listener);
             drop(client);
-            let held = take_all("8080:80").unwrap();
+            let reserved = reserve_all("8080:80").unwrap();
             taken("8080:80", "port taken: 0.0.0.0:8080 (tcp) is held by another process");
-            drop(held);
+            drop(reserved);
         });
     }
 
     #[test]
     fn of_a_range_the_first_free_port_is_taken() {
         in_own_namespace("of_a_range_the_first_free_port_is_taken", || {
-            let ports: Vec<_> = (0..3).map(|_| take_all("8000-8002:80").unwrap()).collect();
-            let numbers: Vec<_> = ports.iter().map(|held| held[0].host.port()).collect();
+            let ports: Vec<_> = (0..3).map(|_| reserve_all("8000-8002:80").unwrap()).collect();
+            let numbers: Vec<_> = ports.iter().map(|reserved| reserved[0].host.port()).collect();
             assert_eq!(numbers, [8000, 8001, 8002]);
             taken("8000-8002:80", "port taken: 0.0.0.0:8000 to 8002 (tcp) is held by another process");
         });
@@ -233,8 +233,8 @@ mod tests {
     fn without_a_host_port_any_free_one_is_taken() {
         in_own_namespace("without_a_host_port_any_free_one_is_taken", || {
             for text in ["80-82", "127.0.0.1::80/udp", "80/sctp"] {
-                let held = take_all(text).unwrap();
-                assert!(held.iter().all(|held| held.host.port() >= 1024), "{held:?}");
+                let reserved = reserve_all(text).unwrap();
+                assert!(reserved.iter().all(|reserved| reserved.host.port() >= 1024), "{reserved:?}");
             }
         });
     }
@@ -242,17 +242,17 @@ mod tests {
     #[test]
     fn of_several_ports_all_or_none_are_taken() {
         in_own_namespace("of_several_ports_all_or_none_are_taken", || {
-            let held = take_all("8001:1").unwrap();
-            assert!(take_all("8000-8002:1-3").is_err());
-            take_all("8000:1").unwrap();
-            drop(held);
+            let reserved = reserve_all("8001:1").unwrap();
+            assert!(reserve_all("8000-8002:1-3").is_err());
+            reserve_all("8000:1").unwrap();
+            drop(reserved);
         });
     }
 
     #[test]
     fn an_address_that_the_host_does_not_have_is_named() {
         in_own_namespace("an_address_that_the_host_does_not_have_is_named", || {
-            let error = take_all("192.0.2.1:80:80").unwrap_err().to_string();
+            let error = reserve_all("192.0.2.1:80:80").unwrap_err().to_string();
             assert!(error.contains("no link of the host has this address"), "{error}");
         });
     }
