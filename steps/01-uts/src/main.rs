@@ -1,10 +1,10 @@
-//! Lesson 1: a process with a hostname of its own.
+//! Lesson 1: a process with its own hostname.
 //!
 //! ```text
 //! run    ── clone(2) into new namespaces ──▶ child        a second process, waits on a pipe
 //!           write its id maps                             (idmap.rs)
 //!           write to the pipe ─────────────▶ execve         this same program again, as `child '{…}'`
-//!           wait for it                      sethostname    now on the inside
+//!           wait for it                      sethostname    in its namespace
 //!           pass its exit code on            execve         the user's program
 //! enter  ── setns(2) into the namespaces of a process that runs, execve
 //! ```
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         Verb::Enter { pid, command } => namespaces::enter(pid).and_then(|()| execute(&command)),
         Verb::Child { config } => inside(&config),
     };
-    // From main and not by process::exit, which would skip every Drop.
+    // Return from main: process::exit would skip every Drop.
     result.unwrap_or_else(|error| report::failure(&error))
 }
 
@@ -44,7 +44,8 @@ fn outside(run: &Run) -> Result<ExitCode> {
     if idmap::is_needed() {
         flags |= CloneFlags::CLONE_NEWUSER;
     }
-    // What the inside has to know crosses as one argument, a toy version of the config.json of real runtimes.
+    // The child gets its configuration as one argument: a small version of the config.json of an
+    // OCI bundle.
     let config = json!({ "hostname": run.hostname, "command": run.command });
     let child = namespaces::spawn(flags, &config)?;
     namespaces::report_changes(child.pid());
@@ -52,30 +53,31 @@ fn outside(run: &Run) -> Result<ExitCode> {
         idmap::write(child.pid())?;
     }
     let pid = child.release()?;
-    // ^C and ^\ go to everybody in the terminal's foreground: the program inside has them already, and we stay to see
-    // how it ends.
+    // The terminal sends ^C and ^\ to all processes of its foreground group. The program inside
+    // gets them too, and this one stays to report its exit code.
     SigSet::from_iter([Signal::SIGINT, Signal::SIGQUIT]).thread_block().context("sigprocmask")?;
     let status = waitpid(pid, None).with_context(|| format!("waitpid({pid})"))?;
     report::trace(format!("waitpid({pid}) = {status:?}"));
     Ok(match status {
         WaitStatus::Exited(_, code) => ExitCode::from(code as u8),
-        // What every shell does with a death by signal n.
+        // Shells report a death by signal n as 128 + n.
         WaitStatus::Signaled(_, signal, _) => ExitCode::from(128 + signal as u8),
         _ => ExitCode::FAILURE,
     })
 }
 
-/// The same program after the re-exec, in its new namespaces: sets up what only the inside can, then steps aside.
+/// The same program after the re-exec, now in the new namespaces: does the setup that is possible
+/// only there, then executes the command.
 fn inside(config: &Value) -> Result<ExitCode> {
     report::inside();
     namespaces::set_hostname(config["hostname"].as_str().context("the config has no hostname")?)?;
-    // Nothing stands between the kernel and the program: it is the clone itself, with another program in it.
+    // No process stands in between: the cloned process itself executes the program.
     execute(&options::command(config))
 }
 
-/// Becomes `command`: the process stays, with its pid and its namespaces, and the program in it is another.
+/// Executes `command` in this process, which keeps its pid and its namespaces.
 fn execute(command: &[String]) -> Result<ExitCode> {
     report::trace(format!("execve({command:?})"));
-    // Returns only if it failed.
+    // exec returns only if it failed.
     Ok(report::no_program(&command[0], Command::new(&command[0]).args(&command[1..]).exec()))
 }

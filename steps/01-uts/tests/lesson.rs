@@ -244,7 +244,7 @@ fn refuse_namespaces() -> std::io::Result<()> {
     ];
     let program = libc::sock_fprog { len: code.len() as u16, filter: code.as_ptr().cast_mut() };
     nix::sys::prctl::set_no_new_privs()?;
-    // SAFETY: the kernel copies as many instructions as we say there are.
+    // SAFETY: the kernel copies `len` instructions, which is how many there are.
     let set =
         unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
     Ok(nix::errno::Errno::result(set).map(drop)?)

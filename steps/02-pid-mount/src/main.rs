@@ -1,4 +1,4 @@
-//! Lesson 2: process 1 of a world of its own, on a root file system of its own.
+//! Lesson 2: process 1 of its own PID namespace, on a root file system of its own.
 //!
 //! ```text
 //! run    ── clone(2) into new namespaces ──▶ child        process 1 of its PID namespace, waits on a pipe
@@ -33,18 +33,19 @@ fn main() -> ExitCode {
     report::begin(options.verbose);
     let result = match options.verb {
         Verb::Run(run) => outside(&run),
-        // A fork, since setns moves only the children into a PID namespace: a process keeps the pid it has.
+        // A fork is needed: setns puts only later children into a PID namespace, and a process
+        // keeps its own pid.
         Verb::Enter { pid, command } => namespaces::enter(pid).and_then(|()| init::run(&command)),
         Verb::Child { config } => inside(&config),
     };
-    // From main and not by process::exit, which would skip every Drop.
+    // Return from main: process::exit would skip every Drop.
     result.unwrap_or_else(|error| report::failure(&error))
 }
 
 /// Makes the container and waits for it.
 fn outside(run: &Run) -> Result<ExitCode> {
     let rootfs = run.rootfs.as_deref().map(rootfs::check).transpose()?;
-    // Before there is anything that a signal could leave behind.
+    // Block the signals first: from here on none can end this program before its cleanup.
     let signals = init::block_signals()?;
     let mut flags = CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWPID
@@ -53,7 +54,8 @@ fn outside(run: &Run) -> Result<ExitCode> {
     if idmap::is_needed() {
         flags |= CloneFlags::CLONE_NEWUSER;
     }
-    // What the inside has to know crosses as one argument, a toy version of the config.json of real runtimes.
+    // The child gets its configuration as one argument: a small version of the config.json of an
+    // OCI bundle.
     let config = json!({ "hostname": run.hostname, "rootfs": rootfs, "command": run.command });
     let child = namespaces::spawn(flags, &config)?;
     namespaces::report_changes(child.pid());
@@ -63,7 +65,8 @@ fn outside(run: &Run) -> Result<ExitCode> {
     init::serve(&signals, child.release()?)
 }
 
-/// The same program after the re-exec, in its new namespaces: sets up what only the inside can, then runs the program.
+/// The same program after the re-exec, now in the new namespaces: does the setup that is possible
+/// only there, then runs the command.
 fn inside(config: &Value) -> Result<ExitCode> {
     report::inside();
     namespaces::set_hostname(config["hostname"].as_str().context("the config has no hostname")?)?;

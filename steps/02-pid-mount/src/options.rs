@@ -1,24 +1,24 @@
-//! The command line: what can be typed. No other module reads it; they are given values.
+//! The command line. No other module reads it; they are given values.
 //!
-//! A comment with three strokes is what `--help` prints; one with two is for you.
+//! Comments with three slashes are the text of `--help`; those with two are for readers of the code.
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 
-/// Lesson 2: process 1 of a world of its own, on a root file system of its own.
+/// Lesson 2: process 1 of its own PID namespace, on a root file system of its own.
 ///
-/// In a new PID namespace numbers start at 1 and nobody outside can be named, let alone killed. In a new mount namespace
-/// mounts are the process's own affair, so it can build a tree, make that "/" and throw the host's away. Without
+/// In a new PID namespace pids start at 1, and processes outside cannot be seen or signalled. In a new mount
+/// namespace mounts concern no one else, so the process can build a tree, make it "/" and detach the host's. Without
 /// --rootfs the tree is made of this machine's own /usr, read-only, and of a new /etc, /tmp, /proc and /dev.
 #[derive(Parser)]
 #[command(version, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Options {
     #[command(subcommand)]
     pub verb: Verb,
-    /// Tell each kernel call on stderr, outside and inside, and what it changed
-    // Global: before the verb or behind it.
+    /// Print each system call on stderr, outside and inside, and what it changed
+    // Global: it may stand before or after the verb.
     #[arg(short, long, global = true)]
     pub verbose: bool,
 }
@@ -36,14 +36,14 @@ pub enum Verb {
     Run(Run),
     /// Run a program in the namespaces of a process that is running
     Enter {
-        /// A process in the namespaces to enter, by its number out here
+        /// The pid, outside, of a process in the namespaces to enter
         pid: i32,
-        // From the first word on that is no option all belongs to the program, so that `ls -l` needs no quotes.
+        // From the first word that is no option, everything belongs to the program, so `ls -l` needs no quotes.
         #[arg(default_value = "/bin/sh", trailing_var_arg = true)]
         command: Vec<String>,
     },
     /// What `run` starts on the inside; not for typing
-    // It has to be there for the re-exec, and whoever typed it would do to the host what is meant for the inside.
+    // The verb exists for the re-exec. Typed by hand it would do the container's setup to the host, so it is hidden.
     #[command(hide = true)]
     Child {
         #[arg(value_parser = config)]
@@ -53,7 +53,7 @@ pub enum Verb {
 
 #[derive(Args)]
 pub struct Run {
-    /// What the inside is called
+    /// The hostname inside
     #[arg(long, value_name = "NAME", default_value = "box")]
     pub hostname: String,
     /// The directory to be "/" inside; without it, one made of this machine's own /usr
@@ -64,12 +64,12 @@ pub struct Run {
     pub command: Vec<String>,
 }
 
-// Checked like every other argument, so that nobody gets further with one that is no JSON.
+// Checked like every other argument, so that no code gets invalid JSON.
 fn config(text: &str) -> serde_json::Result<Value> {
     serde_json::from_str(text)
 }
 
-/// The program in a config that crossed from the outside.
+/// The program in the configuration that the parent has passed.
 pub fn command(config: &Value) -> Vec<String> {
     let words = config["command"].as_array().into_iter().flatten();
     words.filter_map(|word| word.as_str().map(String::from)).collect()

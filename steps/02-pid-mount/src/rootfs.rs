@@ -1,4 +1,5 @@
-//! The root file system: a tree of mounts built in a mount namespace of our own, and then the only one there is.
+//! The root file system: a tree of mounts, built in a mount namespace of its own, which then
+//! replaces the host's.
 //!
 //! ```text
 //! detach       what is mounted here stays here
@@ -9,13 +10,14 @@
 //! pivot        "/" becomes the new tree, and the old one goes
 //! ```
 //!
-//! Nothing is unmounted anywhere: the namespace ends with its last process, and its mounts with it.
+//! Nothing has to be unmounted: the mounts go with the namespace, and the namespace with its last
+//! process.
 //!
-//! The order is the point. While the old root is there, its files can be bound into the new one; once it is
-//! gone there is no way to name them. And nothing in the new tree may be followed as a path before the pivot
-//! without looking: until then a link in it starts from the host's root.
+//! The order matters. Files of the host can be bound into the new tree only while the old root is
+//! there. And before the pivot no path in the new tree may be followed blindly: a symbolic link in
+//! it is still resolved from the host's root.
 
-// One system call that nix has no name for.
+// For a system call that nix does not wrap.
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
@@ -30,10 +32,11 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 
 use crate::report;
 
-/// Any directory that every machine has. What we mount on it hides it for us and for nobody else.
+/// A directory that every machine has. The tmpfs on it hides its content in this mount namespace
+/// only.
 const STAGE: &str = "/tmp";
 
-/// With the modes that they have everywhere: anybody may write to /tmp, and remove what is theirs.
+/// The directories and their usual modes: everybody may create files in /tmp, and remove their own.
 const DIRECTORIES: [(&str, u32); 8] = [
     ("dev", 0o755),
     ("etc", 0o755),
@@ -45,38 +48,40 @@ const DIRECTORIES: [(&str, u32); 8] = [
     ("var", 0o755),
 ];
 
-/// As little as programs can do with: who has number 0, and where to look for names.
+/// The least that programs need: which user is number 0, and how to look up names.
 const FILES: [(&str, &str); 3] = [
     ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"),
     ("etc/group", "root:x:0:\nnogroup:x:65534:\n"),
     ("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),
 ];
 
-/// At the top: links into /usr on most machines, directories of their own on others.
+/// Names in the root directory that are links into /usr on most machines, and directories on
+/// others.
 const TOP: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 
-/// What programs need outside /usr, where it exists.
+/// What programs need outside /usr, if it exists.
 const BOUND: [&str; 6] =
     ["nix/store", "gnu/store", "etc/alternatives", "etc/ld.so.cache", "etc/ssl/certs", "etc/terminfo"];
 
-/// The host's devices that programs cannot do without. Not the disks.
+/// The devices that every program may need. No disks.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
-/// On the outside, before anything is made: the directory of --rootfs by its full name.
+/// Checks the directory of --rootfs, outside and before anything is created. Returns its absolute
+/// path.
 pub fn check(dir: &Path) -> Result<PathBuf> {
-    // The inside has another working directory, so a relative name would mean something else there.
+    // The child has another working directory, where a relative path would mean something else.
     let root = dir.canonicalize().with_context(|| format!("realpath({})", dir.display()))?;
     if !root.is_dir() {
         return Err(Errno::ENOTDIR).with_context(|| format!("--rootfs {}", root.display()));
     }
     if root == Path::new("/") {
-        // What the kernel would say, before it has to: pivot_root to the root one has already is EBUSY.
+        // pivot_root to the present root fails with EBUSY; say so early.
         return Err(Errno::EBUSY)
             .context("hint: that is the root there is; leave --rootfs out")
             .context("--rootfs /");
     }
-    // /tmp is mounted so on careful machines, and "Permission denied" for a program with all its x bits has
-    // cost many an hour.
+    // Some machines mount /tmp noexec, where a program with all its x bits fails with "Permission
+    // denied".
     let flags = statvfs(&root).with_context(|| format!("statvfs({})", root.display()))?.flags();
     if flags.contains(FsFlags::ST_NOEXEC) {
         return Err(Errno::EACCES)
@@ -86,31 +91,31 @@ pub fn check(dir: &Path) -> Result<PathBuf> {
     Ok(root)
 }
 
-/// A new mount namespace is a copy, and where mounts are shared (systemd shares all) each copy still tells the other
-/// what happens to it. Private ends that. Without it what follows would be mounted on the host as well.
-/// In a user namespace the kernel has already made the copy a slave: what is mounted outside still comes in,
-/// nothing gets out. For root nobody has done it, and this line is all that keeps the host's mounts its own
-/// (mount_namespaces(7)).
+/// Makes all mounts private. A new mount namespace is a copy of the parent's, and where mounts are
+/// shared (systemd shares all) a mount in one copy appears in the other: without this call, what
+/// follows would be mounted on the host too. In a user namespace the kernel has already made the
+/// copies slaves of the host's mounts, which lets mounts in and none out. For root this call alone
+/// protects the host (mount_namespaces(7)).
 pub fn detach() -> Result<()> {
-    // Recursive, since each mount below has a propagation of its own. mount(2) takes the flag alone and ignores
-    // the rest.
+    // Recursive, because each mount has its own propagation type. With this flag mount(2) ignores
+    // its other arguments.
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
         .context("mount(/, MS_REC | MS_PRIVATE)")?;
     report::trace("mount(/, MS_REC | MS_PRIVATE)");
     Ok(())
 }
 
-/// An empty tmpfs. It is in memory, and its last user takes it along.
-/// It has to be a file system of its own: pivot_root(2) refuses a new root that is on the same mount as the old one.
+/// Mounts an empty tmpfs, which is in memory and goes with the namespace. It has to be a mount of
+/// its own: pivot_root(2) refuses a new root on the same mount as the old one.
 pub fn stage() -> Result<PathBuf> {
     mount_new("tmpfs", Path::new(STAGE), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, "mode=0755")?;
     Ok(STAGE.into())
 }
 
-/// The directory of --rootfs as a mount, bound onto itself: pivot_root takes nothing but a mount point.
+/// Binds the directory of --rootfs onto itself: pivot_root takes a mount point only.
 pub fn adopt(dir: &Path) -> Result<PathBuf> {
     for place in ["proc", "dev"].map(|name| dir.join(name)) {
-        // To make them would be to leave them behind, in a tree that is not ours.
+        // Creating them would leave directories behind in the user's tree.
         if !place.is_dir() {
             return Err(Errno::ENOENT)
                 .context("hint: mkdir it: something is mounted there inside, and this program writes nothing to your tree")
@@ -121,12 +126,12 @@ pub fn adopt(dir: &Path) -> Result<PathBuf> {
     Ok(dir.to_owned())
 }
 
-/// What a root has that is not a program, and the mount points for those.
+/// Creates what a root directory needs besides programs, and the mount points for those.
 pub fn skeleton(root: &Path) -> Result<()> {
     for (name, mode) in DIRECTORIES {
         let path = root.join(name);
         fs::create_dir_all(&path).with_context(|| format!("mkdir({})", path.display()))?;
-        // Not by mkdir, which the umask would take bits from.
+        // By chmod, because the umask takes bits from the mode given to mkdir.
         let mode = fs::Permissions::from_mode(mode);
         fs::set_permissions(&path, mode).with_context(|| format!("chmod({})", path.display()))?;
     }
@@ -134,9 +139,9 @@ pub fn skeleton(root: &Path) -> Result<()> {
         let path = root.join(name);
         fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
     }
-    // Without these no program starts that has #!/bin/sh in it, or /lib64/ld-linux-x86-64.so.2, which is in all
-    // that are not static.
-    // Where /bin is a link to usr/bin it is one here too; where it is a directory it is bound, below.
+    // Most programs need these names: scripts begin with #!/bin/sh, and dynamic programs name
+    // /lib64/ld-linux-x86-64.so.2. A link on the host is a link here too; a directory is bound
+    // below.
     for name in TOP {
         if let Ok(target) = fs::read_link(Path::new("/").join(name)) {
             let path = root.join(name);
@@ -145,7 +150,7 @@ pub fn skeleton(root: &Path) -> Result<()> {
     }
     for name in bound() {
         let to = root.join(name);
-        // A directory is mounted on a directory and a file on a file; on anything else it is ENOTDIR.
+        // A directory can be mounted on a directory only, and a file on a file only (ENOTDIR).
         let made = match Path::new("/").join(name).is_dir() {
             true => fs::create_dir_all(&to),
             false => fs::write(&to, ""),
@@ -155,29 +160,28 @@ pub fn skeleton(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// This machine's programs, for reading. A bind mount shows a directory in a second place; nothing is copied.
+/// Binds this machine's programs, read-only. A bind mount shows a directory in a second place;
+/// nothing is copied.
 pub fn bind_usr(root: &Path) -> Result<()> {
     for name in bound() {
         let to = root.join(name);
         bind(&Path::new("/").join(name), &to)?;
-        // A bind shows the same files, and root inside could write to them, as root of the machine to the
-        // machine's. The flag is the mount's, not the file's: what is seen by this way is not to be changed by
-        // this way.
+        // It shows the same files, so root inside could change the machine's. The read-only flag
+        // belongs to the mount and not to the files: they cannot be changed through it.
         make_read_only(&to)?;
     }
     Ok(())
 }
 
-/// Of all that programs need, what this machine has. The links at the top are in the skeleton.
-/// Distributions differ in what they keep outside /usr: NixOS and Guix have their programs there, Debian the
-/// links between alternatives.
+/// The names that this machine has and that are not links. Distributions keep different things
+/// outside /usr: NixOS and Guix their programs, Debian the links between alternatives.
 fn bound() -> impl Iterator<Item = &'static str> {
     let top = TOP.into_iter().filter(|name| !Path::new("/").join(name).is_symlink());
     ["usr"].into_iter().chain(top).chain(BOUND).filter(|name| Path::new("/").join(name).exists())
 }
 
-/// With MS_REC, for in a user namespace a bind that left out what is mounted below would uncover what somebody has
-/// covered: EINVAL (mount_namespaces(7)).
+/// Binds with MS_REC. In a user namespace a bind without the mounts below would uncover what they
+/// hide, and fails with EINVAL (mount_namespaces(7)).
 fn bind(from: &Path, to: &Path) -> Result<()> {
     let call = || format!("mount({} -> {}, MS_BIND | MS_REC)", from.display(), to.display());
     mount(Some(from), to, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
@@ -186,7 +190,8 @@ fn bind(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// mount(2) changes one mount, and only if told all its other flags again; mount_setattr(2), Linux 5.12, the whole tree.
+/// mount_setattr(2), Linux 5.12, changes a whole tree. mount(2) would change one mount, and would
+/// have to repeat all its other flags.
 fn make_read_only(tree: &Path) -> Result<()> {
     let call = || format!("mount_setattr({}, MOUNT_ATTR_RDONLY, recursive)", tree.display());
     let path = CString::new(tree.as_os_str().as_encoded_bytes()).with_context(call)?;
@@ -202,18 +207,19 @@ fn make_read_only(tree: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The file systems that are the kernel's to fill. No /sys: it shows the network, and so needs a network namespace.
-/// A new /proc is not a convenience: with the host's, `ps` would list the host's processes and `kill` would not
-/// find them, since numbers in there are those of the PID namespace that it was mounted from.
+/// Mounts the kernel's own file systems. There is no /sys: it shows a network namespace, and so
+/// takes one. /proc shows the PID namespace that it was mounted in: with the host's, `ps` would
+/// list the host's processes, and `kill` would not find them.
 pub fn mount_kernel(root: &Path) -> Result<()> {
-    // No set-user-ID, no devices, no programs: nothing in these has a use for them.
+    // None of these file systems needs set-user-ID programs, devices or executables.
     let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    // It shows the PID namespace of whoever mounts it. Without this `ps` would still list the host's processes.
+    // It shows the PID namespace of the process that mounts it.
     mount_new("proc", &mount_point(root, "proc")?, plain, "")?;
     let dev = mount_point(root, "dev")?;
     mount_new("tmpfs", &dev, MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC, "mode=0755")?;
     for name in DEVICES {
-        // Bound, since a user namespace may not make a device: it would be a key to the host's hardware.
+        // Bound from the host, because in a user namespace no device can be created: it would give
+        // access to the host's hardware.
         let to = dev.join(name);
         fs::write(&to, "").with_context(|| format!("create the mount point {}", to.display()))?;
         bind(&Path::new("/dev").join(name), &to)?;
@@ -221,14 +227,14 @@ pub fn mount_kernel(root: &Path) -> Result<()> {
     for name in ["pts", "shm"] {
         fs::create_dir(dev.join(name)).with_context(|| format!("mkdir({}/{name})", dev.display()))?;
     }
-    // Terminals and shared memory of its own, not the host's.
+    // Its own terminals and shared memory, not the host's.
     let noexec = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-    // newinstance: a /dev/pts with no terminal in it yet, and a ptmx that opens new ones here. The terminal on
-    // stdin is the host's, and is not in it.
+    // newinstance: an empty /dev/pts, whose ptmx opens new terminals in it. The terminal on stdin
+    // is the host's and is not in it.
     mount_new("devpts", &dev.join("pts"), noexec, "newinstance,ptmxmode=0666,mode=0620")?;
-    // 1777 as for /tmp: anybody may make files, and remove their own (the sticky bit).
+    // 1777 as for /tmp: everybody may create files, and remove their own (the sticky bit).
     mount_new("tmpfs", &dev.join("shm"), plain, "mode=1777")?;
-    // Old names for what is in /proc; shells and scripts know them.
+    // Traditional names of files in /proc, which shells and scripts use.
     let descriptors = [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")];
     for (name, rest) in descriptors {
         symlink(format!("/proc/self/fd{rest}"), dev.join(name))
@@ -237,9 +243,9 @@ pub fn mount_kernel(root: &Path) -> Result<()> {
     symlink("pts/ptmx", dev.join("ptmx")).context("symlink(dev/ptmx)")
 }
 
-/// Made if missing. A link is refused: the tree may be a stranger's, and until the pivot a link leads through the host.
-/// mount(2) follows links, the last name of a path too, and `dev -> /etc` in a stranger's tree is a mount over
-/// the host's /etc. The lesson on images does it by openat2(2), where the kernel itself looks that nothing is left.
+/// Returns a mount point, created if it is missing. A symbolic link is refused: mount(2) follows
+/// links, so `dev -> /etc` in an untrusted tree would lead to a mount over the host's /etc. (The
+/// lesson on images uses openat2(2), by which the kernel refuses such a path itself.)
 fn mount_point(root: &Path, name: &str) -> Result<PathBuf> {
     let path = root.join(name);
     if path.is_symlink() {
@@ -249,13 +255,14 @@ fn mount_point(root: &Path, name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A file system that is on no disk: the kernel makes up what is in it.
+/// Mounts a new file system that is on no disk.
 fn mount_new(kind: &str, at: &Path, flags: MsFlags, data: &str) -> Result<()> {
     let comma = if data.is_empty() { "" } else { ", " };
     let call = format!("mount({kind} -> {}{comma}{data})", at.display());
     mount(Some(kind), at, Some(kind), flags, Some(data)).map_err(|errno| {
         let error = anyhow::Error::new(errno);
-        // In a user namespace a new proc may show no more than one that is there already (mount_namespaces(7)).
+        // In a user namespace a new proc may show no more than an existing one does
+        // (mount_namespaces(7)).
         let error = match (kind, errno) {
             ("proc", Errno::EPERM) => error.context(
                 "hint: something is mounted over parts of /proc, as docker does it: run the outer container with\n      \
@@ -269,13 +276,14 @@ fn mount_new(kind: &str, at: &Path, flags: MsFlags, data: &str) -> Result<()> {
     Ok(())
 }
 
-/// Makes `root` the root and throws the old one away. chroot(2) would only move where "/" points; the old tree would
-/// stay mounted, and root has ways back to it.
-/// The classic way back: chroot once more, into a directory below; then the working directory is outside of the
-/// root, and `..` leads up from there as far as it goes. After a pivot there is nothing up there.
+/// Makes `root` the root directory and detaches the old one. chroot(2) would not be enough: it
+/// changes only where "/" leads, the old tree stays mounted, and root can get back to it, by
+/// another chroot into a subdirectory, which leaves the working directory outside of the root, and
+/// then by `..`. After a pivot there is nothing above the root.
 pub fn pivot(root: &Path) -> Result<()> {
     nix::unistd::chdir(root).with_context(|| format!("chdir({})", root.display()))?;
-    // The old root goes where the new one is, on top of it: that spares a directory to put it in (pivot_root(2)).
+    // The old root is mounted on top of the new one, which spares a directory to put it in
+    // (pivot_root(2)).
     nix::unistd::pivot_root(".", ".").map_err(|errno| {
         let error = anyhow::Error::new(errno);
         let error = match errno {
@@ -287,10 +295,10 @@ pub fn pivot(root: &Path) -> Result<()> {
         error.context("pivot_root(., .)")
     })?;
     report::trace(format!("pivot_root({}, ., old on top)", root.display()));
-    // The top of the two is the old one. Lazily: it is busy, if only with our own working directory.
-    // With MNT_DETACH the kernel takes the whole tree off at once and frees each mount when its last user has gone.
+    // The old root is the upper one. MNT_DETACH, because it is busy: the kernel takes the whole
+    // tree off at once and frees each mount when its last user has gone.
     umount2(".", MntFlags::MNT_DETACH).context("umount2(., MNT_DETACH)")?;
     report::trace("umount2(., MNT_DETACH)   the old root is gone");
-    // The working directory was the old root's; what has none that leads anywhere begins at the new one.
+    // The working directory is still in the old root.
     nix::unistd::chdir("/").context("chdir(/)")
 }

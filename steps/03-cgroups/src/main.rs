@@ -6,7 +6,7 @@
 //!           write its id maps                             (idmap.rs)
 //!           write to the pipe ─────────────▶ execve         this same program again, as `child '{…}'`
 //!           forward signals, wait            join the cgroup, unshare its namespace
-//!           look who killed the program      sethostname
+//!           report a kill for lack of memory sethostname
 //!           pass its exit code on            mounts, pivot_root                  (rootfs.rs)
 //!                                            fork ──▶ the user's program
 //!                                            reap orphans, forward signals       (init.rs)
@@ -39,18 +39,19 @@ fn main() -> ExitCode {
     report::begin(options.verbose);
     let result = match options.verb {
         Verb::Run(run) => outside(&run),
-        // A fork, since setns moves only the children into a PID namespace: a process keeps the pid it has.
+        // A fork is needed: setns puts only later children into a PID namespace, and a process
+        // keeps its own pid.
         Verb::Enter { pid, command } => namespaces::enter(pid).and_then(|()| init::run(&command)),
         Verb::Child { config } => inside(&config),
     };
-    // From main and not by process::exit, which would skip every Drop.
+    // Return from main: process::exit would skip every Drop.
     result.unwrap_or_else(|error| report::failure(&error))
 }
 
 /// Makes the container and waits for it.
 fn outside(run: &Run) -> Result<ExitCode> {
     let rootfs = run.rootfs.as_deref().map(rootfs::check).transpose()?;
-    // Before there is anything that a signal could leave behind.
+    // Block the signals first: from here on none can end this program before its cleanup.
     let signals = init::block_signals()?;
     let limits = Limits { memory: run.memory, cpus: run.cpus, pids: run.pids };
     let cgroup = cgroups::create(&limits, &format!("step-03-{}", std::process::id()))?;
@@ -61,7 +62,8 @@ fn outside(run: &Run) -> Result<ExitCode> {
     if idmap::is_needed() {
         flags |= CloneFlags::CLONE_NEWUSER;
     }
-    // What the inside has to know crosses as one argument, a toy version of the config.json of real runtimes.
+    // The child gets its configuration as one argument: a small version of the config.json of an
+    // OCI bundle.
     let config = json!({
         "hostname": run.hostname,
         "rootfs": rootfs,
@@ -78,7 +80,8 @@ fn outside(run: &Run) -> Result<ExitCode> {
     Ok(code)
 }
 
-/// The same program after the re-exec, in its new namespaces: sets up what only the inside can, then runs the program.
+/// The same program after the re-exec, now in the new namespaces: does the setup that is possible
+/// only there, then runs the command.
 fn inside(config: &Value) -> Result<ExitCode> {
     report::inside();
     cgroups::join(&options::words(&config["cgroup"]))?;

@@ -1,9 +1,9 @@
-//! What the reader is told: the trace with `-v`, and errors with the call, its object, the errno and a hint.
-//! Both go to stderr; stdout belongs to the program inside.
+//! Messages: the trace with `-v`, and errors that name the call, its object, the errno and a hint.
+//! Both go to stderr; stdout belongs to the program in the container.
 //!
-//! An error here is a chain: what was tried, on what, and at its end the errno. Whoever adds a link says what
-//! they know and nobody else does; this module puts the links on one line. What most often stands behind the
-//! errno follows as a hint.
+//! An error is a chain of contexts that ends in the errno: what was tried, and on what. Each
+//! function adds what only it knows, and this module prints the chain on one line. A hint about the
+//! most likely cause follows.
 
 use std::fmt::Display;
 use std::fs;
@@ -14,68 +14,71 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use anyhow::Error;
 use nix::errno::Errno;
 
-// Two facts that every module would otherwise have to be handed. Both are set once, before there is anything to tell.
+// Global, so that not every module has to be handed them. Both are set once, before anything is
+// printed.
 static VERBOSE: AtomicBool = AtomicBool::new(false);
 static INSIDE: AtomicBool = AtomicBool::new(false);
 
-/// With the trace or without.
+/// Switches the trace on or off.
 pub fn begin(verbose: bool) {
     VERBOSE.store(verbose, Relaxed);
 }
 
-/// From here on this process is the container's.
+/// Marks this process as the one inside the container.
 pub fn inside() {
     INSIDE.store(true, Relaxed);
 }
 
-/// For whoever starts this program again, on the inside.
+/// Whether the trace is on; the re-exec passes it on.
 pub fn is_verbose() -> bool {
     VERBOSE.load(Relaxed)
 }
 
-/// Where this process is: every line of the trace begins with it.
-/// Both names are as long, so that what was done stands in one column.
+/// The beginning of each line of the trace. Both words have the same length, so that the calls are
+/// aligned.
 fn side() -> &'static str {
     if INSIDE.load(Relaxed) { "inside " } else { "outside" }
 }
 
-/// One line on stderr, by one write, so that no line of another process gets into it. Unlike `eprintln!` it does not
-/// panic where nobody reads any more: what we have begun is to be finished.
+/// Prints one line on stderr in a single write, so that lines of different processes do not mix.
+/// Unlike `eprintln!` it does not panic when the reader has gone: the cleanup still has to be done.
 pub fn say(line: impl Display) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
-/// One line of the trace: a call that has been made.
+/// Prints a line of the trace: a call that has been made.
 pub fn trace(line: impl Display) {
     if is_verbose() {
         say(format_args!("{} | {line}", side()));
     }
 }
 
-/// Prints an error and answers the exit code for it, 125 as in docker: "the container could not be made".
+/// Prints an error and returns its exit code: 125 as in docker, "the container could not be
+/// created".
 ///
-/// A context that begins with `hint:` is advice and gets a line of its own; the others are the path to the call.
+/// A context that begins with `hint:` is printed on a line of its own; the others form the path to
+/// the call.
 pub fn failure(error: &Error) -> ExitCode {
     let chain: Vec<String> = error.chain().map(describe).collect();
-    // Outermost first, as contexts were put around it: "what was wanted: on what: why not".
+    // Outermost context first: "what was wanted: on what: why not".
     let (hints, path): (Vec<_>, Vec<_>) = chain.into_iter().partition(|text| text.starts_with("hint:"));
     say(format_args!("error: {}", path.join(": ")));
     hints.iter().map(String::as_str).chain(hint(error)).for_each(say);
     ExitCode::from(125)
 }
 
-/// The same for a program that cannot be run: 127 if there is none, 126 if the kernel will not have it.
+/// The same for a program that cannot be executed: 127 if it does not exist, 126 if the kernel
+/// refuses it.
 pub fn no_program(name: &str, error: std::io::Error) -> ExitCode {
-    // As shells have it: 127 is "not found", 126 is "found, and it cannot be run".
-    // A script can tell by that whether there was no container, no such program, or one that failed by itself.
+    // These are the shells' codes. A script can tell whether there was no container, no such
+    // program, or a program that failed.
     let missing = error.kind() == std::io::ErrorKind::NotFound;
     failure(&Error::new(error).context(format!("execve({name:?})")));
     ExitCode::from(if missing { 127 } else { 126 })
 }
 
-/// The number in words. Rust's own I/O errors say it their way.
-/// "ENOENT: No such file or directory" can be looked up in the man page of the call; "No such file or directory
-/// (os error 2)" has to be translated first.
+/// The name and text of an errno, such as "ENOENT: No such file or directory", which can be looked
+/// up in the man page of the call. Rust's own I/O errors print only the number.
 fn describe(cause: &(dyn std::error::Error + 'static)) -> String {
     match cause.downcast_ref::<std::io::Error>().and_then(|error| error.raw_os_error()) {
         Some(number) => Errno::from_raw(number).to_string(),
@@ -83,8 +86,8 @@ fn describe(cause: &(dyn std::error::Error + 'static)) -> String {
     }
 }
 
-/// The number below all that has been said about it.
-/// Two types carry one: nix calls fail with an Errno, the standard library with an io::Error around it.
+/// The errno at the end of the chain. nix calls fail with an Errno, the standard library with an
+/// io::Error around it.
 fn errno(error: &Error) -> Option<Errno> {
     error.chain().find_map(|cause| match cause.downcast_ref::<std::io::Error>() {
         Some(error) => error.raw_os_error().map(Errno::from_raw),
@@ -92,14 +95,13 @@ fn errno(error: &Error) -> Option<Errno> {
     })
 }
 
-/// What is most likely behind a refusal, on the machines that people try this on.
-/// An errno is one of some 130 numbers for everything that can go wrong, so EPERM alone explains nothing. What
-/// distinguishes the cases is to be read in /proc; where a file is missing, as on kernels without that feature,
-/// it reads as empty and fits no case.
+/// The most likely cause of an errno. The errno alone explains little, but /proc tells the common
+/// cases apart. A file that this kernel does not have reads as empty and matches no case.
 fn hint(error: &Error) -> Option<&'static str> {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     match errno(error)? {
-        // It lets clone succeed and withholds the powers, so that any later call can be the one that fails.
+        // AppArmor lets clone succeed without granting capabilities, so any later call can be the
+        // one that fails.
         Errno::EPERM | Errno::EACCES
             if read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").trim() == "1" =>
         {
@@ -108,16 +110,16 @@ fn hint(error: &Error) -> Option<&'static str> {
                   sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0, or run this as root",
             )
         }
-        // The filter that docker and Codespaces put on their containers refuses clone, setns and mount.
+        // The seccomp filter of docker and Codespaces refuses clone, setns and mount.
         Errno::EPERM if read("/proc/self/status").contains("Seccomp:\t2") => {
             Some("hint: a seccomp filter is on us: inside a container, run that one with --privileged")
         }
-        // clone(2) says "no space left" of namespaces too: each kind has a limit per user, and user namespaces
-        // nest 32 deep.
+        // clone(2) fails with ENOSPC when a user has too many namespaces of a kind, or user
+        // namespaces are nested more than 32 deep.
         Errno::ENOSPC => Some(
             "hint: no more namespaces of a kind: see /proc/sys/user/max_*_namespaces; or are they 32 deep already?",
         ),
-        // In /proc a process that has ended is a file that is not there; to a system call it is this.
+        // In /proc an ended process is a missing file; a system call answers ESRCH.
         Errno::ESRCH => Some("hint: no such process: it may have ended"),
         _ => None,
     }

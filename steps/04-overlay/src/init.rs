@@ -1,13 +1,13 @@
-//! The first process of a PID namespace, and what the kernel expects of it.
+//! Process 1 of a PID namespace, and what the kernel expects of it.
 //!
-//! Process 1 is not like the others (pid_namespaces(7)). Whoever loses its parent becomes its child, so it has to wait
-//! for strangers, or their remains stay as zombies. A signal for which it has no handler is not delivered to it, so it
-//! has to take them and pass them on. And when it ends, the kernel kills everything in the namespace: whatever the
-//! program has started, nothing is left running.
+//! Process 1 is special (pid_namespaces(7)). Orphaned processes become its children, and it has to
+//! wait for them, or they stay as zombies. A signal without a handler is not delivered to it, so it
+//! has to take signals and forward them. When it ends, the kernel kills every process of the
+//! namespace, so nothing of the container is left running.
 //!
-//! The outside does the same two jobs, forward and wait, for its one child, so it uses the same loop.
+//! The parent outside also forwards signals and waits, for its one child, so it uses the same loop.
 
-// fork, and a system call without a name in nix.
+// For fork, and for a system call that nix does not wrap.
 #![allow(unsafe_code)]
 
 use std::os::unix::process::CommandExt;
@@ -22,27 +22,25 @@ use nix::unistd::{ForkResult, Pid, fork};
 
 use crate::report;
 
-/// What is found without a path. The host's own would say where the host keeps its programs.
+/// The search path for programs. The host's PATH would name directories of the host.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// From here on no signal ends us; they queue up, to be read like a file.
+/// Blocks all signals. They are queued, and read from a descriptor.
 pub fn block_signals() -> Result<SignalFd> {
-    // All but SIGKILL and SIGSTOP, which nobody can block. Handlers would do as well, but what a handler may
-    // call is a short list (signal-safety(7)); a descriptor is read when we are ready for it.
+    // SIGKILL and SIGSTOP cannot be blocked. Handlers would work too, but a handler may call few
+    // functions only (signal-safety(7)); a descriptor is read when the program is ready.
     let all = SigSet::all();
     all.thread_block().context("sigprocmask(SIG_BLOCK, all)")?;
     SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC).context("signalfd")
 }
 
-/// Runs the user's program as a child and looks after it, and after every orphan, until it ends.
-/// As a child, and not by execve in place of us: then the program itself would be process 1, would get no
-/// signal that it has no handler for, and would have to reap strangers. Most programs know nothing of either.
-/// (docker does it so all the same, unless told --init.)
+/// Runs the user's program as a child, forwards signals to it and waits for it and for every
+/// orphan, until it ends.
 pub fn run(command: &[String]) -> Result<ExitCode> {
     close_inherited()?;
-    // Before the fork, or a child that ends at once would do so unnoticed.
+    // Before the fork, so that the SIGCHLD of a child that ends at once is not lost.
     let signals = block_signals()?;
-    // SAFETY: this process has one thread, so the child finds no lock held and may do what it likes.
+    // SAFETY: this process has one thread, so no lock is held in the child.
     match unsafe { fork() }.context("fork")? {
         ForkResult::Child => execute(command),
         ForkResult::Parent { child } => {
@@ -52,19 +50,21 @@ pub fn run(command: &[String]) -> Result<ExitCode> {
     }
 }
 
-/// An open directory is a way around any root: what descriptor 9 was opened on outside, `/proc/self/fd/9/` lists inside.
-/// So nothing but stdin, stdout and stderr stays open, here too: the program can look into /proc/1/fd.
-/// That is how runc let containers out in 2024 (CVE-2024-21626): one descriptor of the host's cgroup tree was
-/// left open, and a working directory of /proc/self/fd/7 led there.
+/// Closes every descriptor but stdin, stdout and stderr. An open directory leads out of any root: a
+/// directory that descriptor 9 was opened on outside is listed inside by `ls /proc/self/fd/9/`.
+/// Process 1's descriptors count too, since the program can look into /proc/1/fd. This is how runc
+/// let containers out in 2024 (CVE-2024-21626): a descriptor of the host's cgroup tree was left
+/// open, and a working directory of /proc/self/fd/7 led there.
 fn close_inherited() -> Result<()> {
-    // SAFETY: closes descriptors by number; at this point no value of ours owns one.
+    // SAFETY: closes descriptors by number; no value owns one of them at this point.
     let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
     Errno::result(closed).context("close_range(3, max)")?;
     report::trace("close_range(3, max)");
     Ok(())
 }
 
-/// In the child: becomes the program, in a clean environment. The host's would leak, and its PATH lead nowhere.
+/// In the child: becomes the program, in a clean environment. The host's would leak, and its PATH
+/// lead nowhere.
 fn execute(command: &[String]) -> Result<ExitCode> {
     // Of use to `enter`, whose child is not process 1's: it ends with the one who entered.
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).context("prctl(PR_SET_PDEATHSIG)")?;
@@ -75,19 +75,21 @@ fn execute(command: &[String]) -> Result<ExitCode> {
     program.envs(std::env::var_os("TERM").map(|term| ("TERM", term)));
     // A program inherits over execve which signals are blocked. Nobody expects them to be.
     SigSet::empty().thread_set_mask().context("sigprocmask(SIG_SETMASK, none)")?;
-    // Returns only if it failed.
+    // exec returns only if it failed.
     Ok(report::no_program(&command[0], program.exec()))
 }
 
-/// Forwards signals to `child` and reaps, until it ends. Its exit code, or 128 and the signal that ended it.
+/// Forwards signals to `child` and reaps processes until it ends. Returns its exit code, or 128
+/// plus the number of the signal that ended it.
 pub fn serve(signals: &SignalFd, child: Pid) -> Result<ExitCode> {
     loop {
         let Some(info) = signals.read_signal().context("read(signalfd)")? else { continue };
-        // Real-time signals have no name here.
+        // nix has no names for real-time signals.
         let Ok(signal) = Signal::try_from(info.ssi_signo as i32) else { continue };
-        // Positive codes are the kernel's (sigaction(2)). A ^C is one: the terminal sends it to its whole foreground,
-        // of which the program is part, and to forward it would be to send it twice.
-        // Everybody else's have a code of 0 or less: kill(1), or a service manager that is shutting down.
+        // A positive si_code means that the kernel sent the signal (sigaction(2)). ^C is such a
+        // signal: the terminal sends it to its whole foreground group, the program included, so
+        // forwarding it would deliver it twice. Signals from other processes have a code of 0 or
+        // less.
         let is_from_kernel = info.ssi_code > 0;
         match signal {
             Signal::SIGCHLD => {
@@ -95,22 +97,22 @@ pub fn serve(signals: &SignalFd, child: Pid) -> Result<ExitCode> {
                     return Ok(ExitCode::from(code));
                 }
             }
-            // ^Z has stopped the program, so stop with it: that is what gives the shell its terminal back. To process 1
-            // its own namespace cannot deliver this.
+            // ^Z has stopped the program. Stop too, which gives the terminal back to the shell.
+            // (Process 1 does not get this signal from its own namespace.)
             Signal::SIGTSTP if is_from_kernel => raise(Signal::SIGSTOP).context("raise(SIGSTOP)")?,
             _ if is_from_kernel => {}
             signal => {
                 report::trace(format!("kill({child}, {signal})"));
-                // It may have ended a moment ago: then it is reaped next.
+                // An error means that it has just ended; it is reaped next.
                 let _ = kill(child, signal);
             }
         }
     }
 }
 
-/// Waits for all that have ended: one SIGCHLD can stand for many children (signal(7)).
-/// What has ended stays as a zombie, a number and an exit code, until its parent has asked for it. Nobody else
-/// can: so if process 1 does not, the numbers run out, or the limit of processes is reached (step 3).
+/// Waits for every process that has ended: one SIGCHLD can stand for several children (signal(7)).
+/// An ended process stays as a zombie, a pid and an exit code, until its parent waits for it. If
+/// process 1 does not, pids run out, or the limit of processes is reached (step 3).
 fn reap(child: Pid) -> Result<Option<u8>> {
     loop {
         let status = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
@@ -120,8 +122,8 @@ fn reap(child: Pid) -> Result<Option<u8>> {
         let whose = if status.pid() == Some(child) { "" } else { "   an orphan" };
         report::trace(format!("waitpid(any) = {status:?}{whose}"));
         match status {
-            // An exit code has eight bits. What a shell makes of a death by signal is a number above 128, and
-            // everybody has followed.
+            // An exit code has eight bits. By convention of the shells, a death by signal is a code
+            // above 128.
             WaitStatus::Exited(pid, code) if pid == child => return Ok(Some(code as u8)),
             WaitStatus::Signaled(pid, signal, _) if pid == child => return Ok(Some(128 + signal as u8)),
             _ => {}

@@ -1,14 +1,15 @@
-//! Namespaces: made with clone(2), looked at in /proc/PID/ns, entered with setns(2).
+//! Namespaces: created with clone(2), seen in /proc/PID/ns, entered with setns(2).
 //!
-//! A namespace is a label on a process: "of all hostnames in this kernel, I mean that one". Children inherit the labels.
-//! The kernel keeps a namespace for as long as a process carries it, so the last one to end takes it away: there is
-//! nothing here to clean up but the process.
+//! A namespace is a label on a process. It says, for instance, which of this kernel's hostnames the
+//! process sees. Children inherit the labels. The kernel keeps a namespace for as long as a process
+//! has it and removes it with the last one, so there is nothing to clean up here but the process.
 //!
-//! Two calls make namespaces. unshare(2) moves the caller itself, as examples/bare.rs does; clone(2) makes a
-//! child that is born in them. It is clone here because somebody has to stay outside: to wait and tell how it
-//! ended, to do what the inside has not the power for, and to undo what does not go by itself.
+//! Two calls create namespaces. unshare(2) moves the caller itself, as examples/bare.rs does;
+//! clone(2) creates a child in them. This program uses clone because a process has to stay outside:
+//! it does what takes privileges that the child lacks, waits for the child, reports how it ended,
+//! and cleans up.
 
-// Calls that Rust cannot check, or that nix has no name for. Each says why it is sound.
+// For system calls that nix does not wrap. Each call says why it is sound.
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
@@ -27,77 +28,86 @@ use serde_json::Value;
 
 use crate::report;
 
-/// All there are, by their names in /proc/PID/ns. A namespace nobody asks for is shared with the parent.
+/// All kinds of namespaces, by their names in /proc/PID/ns. A child shares with its parent those
+/// that are not asked for.
 const KINDS: [(&str, i32); 8] = [
-    // Which ids there are, and over what the capabilities of whoever is in it count. Each of the others is
-    // owned by one of these.
+    // User and group ids, and what the capabilities of a process apply to. Every other namespace is
+    // owned by a user namespace.
     ("user", libc::CLONE_NEWUSER),
-    // Hostname and NIS domain name: what uname(2) says. The name is that of its struct, "UNIX time-sharing system".
+    // Hostname and NIS domain name, as uname(2) returns them. UTS stands for "UNIX time-sharing
+    // system", the name of the struct.
     ("uts", libc::CLONE_NEWUTS),
-    // Process numbers, from 1 again. Whoever is outside has a number of their own for the same process.
+    // Process ids, counted from 1 again. The same process has another id in each outer namespace.
     ("pid", libc::CLONE_NEWPID),
-    // Mounts. It was the first kind, and nobody thought of a second: hence a flag that says no more than "new
+    // Mounts. This was the first kind of namespace, which is why its flag only says "new
     // namespace".
     ("mnt", libc::CLONE_NEWNS),
-    // Shared memory, semaphores and message queues: what processes find by a key and not by a file.
+    // System V and POSIX message queues, shared memory and semaphores, which processes find by a
+    // key and not by a file.
     ("ipc", libc::CLONE_NEWIPC),
-    // Which cgroup is shown as the top one. What it limits does not change.
+    // Which cgroup a process sees as the root of the tree. The limits are not affected.
     ("cgroup", libc::CLONE_NEWCGROUP),
     // Links, addresses, routes, ports, packet filters.
     ("net", libc::CLONE_NEWNET),
-    // How far the clocks that count from the start of the machine are shifted. The date is everybody's.
+    // Offsets of the clocks that count from boot. The time of day is the same for all.
     ("time", libc::CLONE_NEWTIME),
 ];
 
-/// A process that exists in its namespaces and waits on the sync pipe. Dropped before [`Child::release`], it is gone.
-/// A pid is all that we have of it, and it is enough: until its parent has waited for it, the kernel gives that
-/// number to nobody else.
+/// A cloned process that waits on the sync pipe. Dropping it before [`Child::release`] ends it. The
+/// pid identifies it safely: the kernel does not reuse the number until the parent has waited for
+/// the process.
 pub struct Child {
     pid: Pid,
-    /// The writing end of a pipe; the child reads the other one.
+    /// The write end; the child reads from the other one.
     sync_pipe: Option<File>,
 }
 
-/// Clones a child into new namespaces. Once released it is this program again, as `child config`.
-/// Why the sync pipe? The child exists from the moment of the clone, but part of what makes it a container can be
-/// done only from outside, and only then. What must not happen before that waits, and a pipe is the simplest
-/// thing to wait for: read(2) sleeps until there is a byte, or until every writer is gone.
+/// Clones a child into new namespaces. Once released it executes this program again, as `child
+/// config`. Why a sync pipe? The child exists from the clone on, but part of its setup (id maps,
+/// its end of a veth pair) can be done only from outside. Until that is done the child must not go
+/// on. A pipe is the simplest thing to wait for: read(2) sleeps until there is a byte, or until
+/// every write end is closed.
 pub fn spawn(flags: CloneFlags, config: &Value) -> Result<Child> {
-    // CLOEXEC: after the re-exec nobody but us may hold an end, or the end of file below would never come.
+    // CLOEXEC: were a write end still open after the re-exec, the reader would never see the end of
+    // file.
     let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("pipe2")?;
     let (mut reader, writer) = (File::from(reader), File::from(writer));
     let mut sync_pipe = Some(writer);
-    // clone(2) wants to know where the child's stack is to be, even if, as here, it gets a copy of all memory.
+    // clone(2) takes the address of the child's stack, even if, as here, the child gets a copy of
+    // all memory.
     let mut stack = vec![0; 256 * 1024];
     let body = Box::new(|| {
-        // The child has copies of both ends: of the writing one it must not keep its own.
+        // The child has copies of both ends and must close its write end.
         drop(sync_pipe.take());
         let Err(error) = wait_and_exec(&mut reader, config);
         report::failure(&error);
         125
     });
-    // SIGCHLD is what a child says to its parent when it ends. Without it a plain waitpid(2) would not even see this one.
-    // SAFETY: without CLONE_VM this is a fork: the child runs on a copy of `stack` and of everything else, and this
-    // process has one thread, so no lock was held by another one at that moment.
+    // SIGCHLD is the signal that tells the parent of the child's end. Without it a plain waitpid(2)
+    // would not see this child.
+    // SAFETY: without CLONE_VM this is a fork: the child runs on copies of `stack` and of all other
+    // memory, and this process has one thread, so no lock is held in the copy.
     let pid = unsafe { nix::sched::clone(body, &mut stack, flags, Some(libc::SIGCHLD)) }
         .with_context(|| format!("clone({})", names(flags)))?;
     report::trace(format!("clone({}) = {pid}", names(flags)));
     Ok(Child { pid, sync_pipe })
 }
 
-/// In the child. Why exec the same program again? The copy of the parent's memory is gone, with whatever secrets were
-/// in it, and the inside starts from a main() of its own, as it would in a program of any size or language.
-/// There is one more reason to begin anew: here a program of many threads would have one of them, and the locks of all.
+/// Runs in the child. Why execute the same program again? That replaces the copy of the parent's
+/// memory, with any secrets in it, and the container's setup starts from a main() of its own.
+/// Besides, in the copy of a program with several threads only one thread would run, and locks of
+/// the others would stay locked for ever.
 fn wait_and_exec(reader: &mut File, config: &Value) -> Result<std::convert::Infallible> {
     report::inside();
-    // If our parent dies, so do we, even if it was killed with -9 and could not tell anybody; prctl(2).
+    // Ask the kernel to kill this process when its parent dies, even if the parent was killed by
+    // SIGKILL; prctl(2).
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).context("prctl(PR_SET_PDEATHSIG)")?;
-    // One byte: go. None: the parent gave up, or died before the prctl above.
+    // One byte means: go on. End of file means: the parent gave up, or died before the prctl above.
     if reader.read(&mut [0])? == 0 {
         bail!("the outside gave up before this container began");
     }
-    // What is executed is the file itself, whatever has become of its name. `-v` has to be said again: nothing else of
-    // what we know gets through an execve.
+    // /proc/self/exe is the program's file, even if its name has changed. `-v` is repeated because
+    // an execve passes on nothing but arguments, environment and open descriptors.
     let mut args = vec![c"/proc/self/exe".to_owned()];
     if report::is_verbose() {
         args.push(c"-v".to_owned());
@@ -108,12 +118,12 @@ fn wait_and_exec(reader: &mut File, config: &Value) -> Result<std::convert::Infa
 }
 
 impl Child {
-    /// As it is called out here. In a PID namespace of its own it will believe to be 1.
+    /// Its pid outside. In a PID namespace of its own it sees itself as 1.
     pub fn pid(&self) -> Pid {
         self.pid
     }
 
-    /// Releases the child through the sync pipe. From here on the child is the caller's to wait for.
+    /// Lets the child go on. From here on the caller has to wait for it.
     pub fn release(mut self) -> Result<Pid> {
         let mut sync_pipe = self.sync_pipe.take().context("the child has been released already")?;
         report::trace(format!("release {}: write(sync pipe)", self.pid));
@@ -124,16 +134,17 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // Still closed: the child reads the end of file and exits. Whoever makes a process has to wait for it.
+        // Not released: closing the pipe makes the child exit. A process has to be waited for, or
+        // it stays as a zombie.
         if self.sync_pipe.take().is_some() {
             let _ = waitpid(self.pid, None);
         }
     }
 }
 
-/// Of the UTS namespace that the caller is in, which is why it is called on the inside and nowhere else.
-/// The kernel asks whether the caller has CAP_SYS_ADMIN in the user namespace that owns this UTS namespace.
-/// That is why "root inside" suffices here, and why the same call outside is EPERM for an unprivileged user.
+/// Sets the hostname of the caller's UTS namespace, so it is called in the child only. The kernel
+/// requires CAP_SYS_ADMIN in the user namespace that owns the UTS namespace. That is why it works
+/// for "root inside" and fails with EPERM for an unprivileged user outside.
 pub fn set_hostname(name: &str) -> Result<()> {
     let before = nix::unistd::gethostname().unwrap_or_default();
     nix::unistd::sethostname(name).map_err(|errno| {
@@ -147,25 +158,25 @@ pub fn set_hostname(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Joins every namespace of `pid` that is not ours already.
-/// This is `nsenter`, and the heart of `docker exec`: a container is no object that one could be put into.
-/// There are labels, and one takes on those of a process that has them.
+/// Joins every namespace of `pid` that this process does not share with it. This is what `nsenter`
+/// does, and the core of `docker exec`: a container is no object in the kernel, only a set of
+/// labels, and a process can take on those of another one.
 pub fn enter(pid: i32) -> Result<()> {
     // SAFETY: no pointers, and the answer is checked.
     let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    // By descriptor and not by number: a number could be another process's by the time of the setns.
+    // A descriptor, because by the time of the setns the number could belong to another process.
     let pidfd = Errno::result(pidfd).with_context(|| format!("pidfd_open({pid})"))?;
-    // SAFETY: the kernel has just given it to us, and nobody else knows it.
+    // SAFETY: the kernel has just returned this descriptor, and nothing else owns it.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd as i32) };
-    // The same descriptor could also wait for the process, or kill it: it means this one and never a later one
-    // of its number.
+    // A pidfd always means this process, never a later one with the same number. It can also be
+    // used to wait for it or to signal it.
     let mut flags = CloneFlags::empty();
-    // Two links that read the same are one namespace.
+    // Two processes share a namespace if their links have the same text.
     for (kind, flag) in KINDS {
         let theirs = link(&pid.to_string(), kind)
             .context("hint: to look at a process so closely one has to be its user, or root")
             .with_context(|| format!("readlink(/proc/{pid}/ns/{kind})"))?;
-        // setns into the user namespace one is in already is EINVAL.
+        // setns(2) into the user namespace that the caller is in already fails with EINVAL.
         if Some(theirs) != link("self", kind).ok() {
             flags |= CloneFlags::from_bits_retain(flag);
         }
@@ -174,14 +185,15 @@ pub fn enter(pid: i32) -> Result<()> {
         return Err(anyhow::anyhow!("process {pid} has no namespace that is not yours too"))
             .context("hint: the number of the process inside is what clone returned: see run -v");
     }
-    // All at once: the kernel takes the user namespace first, so that its powers count for the others (setns(2)).
+    // In one call: the kernel joins the user namespace first, and its capabilities then count for
+    // the others (setns(2)).
     nix::sched::setns(&pidfd, flags).with_context(|| format!("setns({pid}, {})", names(flags)))?;
     report::trace(format!("setns({pid}, {})", names(flags)));
     Ok(())
 }
 
-/// For the trace: which labels of `pid` differ from ours.
-/// Who may not look into the other process gets no answer, and then the trace leaves that line out.
+/// Traces which namespaces of `pid` differ from ours. Where /proc does not let us look, the line is
+/// left out.
 pub fn report_changes(pid: Pid) {
     for (kind, _) in KINDS {
         if let (Ok(ours), Ok(theirs)) = (link("self", kind), link(&pid.to_string(), kind)) {
@@ -192,13 +204,13 @@ pub fn report_changes(pid: Pid) {
     }
 }
 
-/// A link such as `uts:[4026531838]`. The number names the namespace, and two processes with the same one share it.
-/// It is the number of an inode, in a file system that the kernel has for nothing else. lsns(8) shows the same numbers.
+/// A link such as `uts:[4026531838]`. The number is the inode that identifies the namespace, in the
+/// kernel's file system nsfs; lsns(8) shows the same numbers.
 fn link(pid: &str, kind: &str) -> std::io::Result<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/ns/{kind}"))
 }
 
-/// As they are written in C, for the trace.
+/// The flags as they are written in C, for the trace.
 fn names(flags: CloneFlags) -> String {
     flags.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join(" | ")
 }

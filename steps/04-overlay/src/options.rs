@@ -1,6 +1,6 @@
-//! The command line: what can be typed. No other module reads it; they are given values.
+//! The command line. No other module reads it; they are given values.
 //!
-//! A comment with three strokes is what `--help` prints; one with two is for you.
+//! Comments with three slashes are the text of `--help`; those with two are for readers of the code.
 
 use std::path::PathBuf;
 
@@ -17,8 +17,8 @@ use serde_json::Value;
 pub struct Options {
     #[command(subcommand)]
     pub verb: Verb,
-    /// Tell each kernel call on stderr, outside and inside, and what it changed
-    // Global: before the verb or behind it.
+    /// Print each system call on stderr, outside and inside, and what it changed
+    // Global: it may stand before or after the verb.
     #[arg(short, long, global = true)]
     pub verbose: bool,
 }
@@ -36,14 +36,14 @@ pub enum Verb {
     Run(Run),
     /// Run a program in the namespaces of a process that is running
     Enter {
-        /// A process in the namespaces to enter, by its number out here
+        /// The pid, outside, of a process in the namespaces to enter
         pid: i32,
-        // From the first word on that is no option all belongs to the program, so that `ls -l` needs no quotes.
+        // From the first word that is no option, everything belongs to the program, so `ls -l` needs no quotes.
         #[arg(default_value = "/bin/sh", trailing_var_arg = true)]
         command: Vec<String>,
     },
     /// What `run` starts on the inside; not for typing
-    // It has to be there for the re-exec, and whoever typed it would do to the host what is meant for the inside.
+    // The verb exists for the re-exec. Typed by hand it would do the container's setup to the host, so it is hidden.
     #[command(hide = true)]
     Child {
         #[arg(value_parser = config)]
@@ -53,7 +53,7 @@ pub enum Verb {
 
 #[derive(Args)]
 pub struct Run {
-    /// What the inside is called
+    /// The hostname inside
     #[arg(long, value_name = "NAME", default_value = "box")]
     pub hostname: String,
     /// A directory to be "/" inside, never written to; several are stacked, the first on top. Without any, one made of
@@ -67,15 +67,14 @@ pub struct Run {
     #[arg(long)]
     pub diff: bool,
     /// Most memory, with k, m or g for the powers of 1024: beyond, the kernel kills
-    // A limit is checked here, where the reader still sees what they have typed: the kernel would say EINVAL,
-    // or take it and kill.
+    // Checked here, where the message can name the option. The kernel would answer EINVAL, or accept it and kill.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub memory: Option<u64>,
     /// Most CPU time, 0.2 for a fifth of one CPU: beyond, it waits for the next tenth of a second
     #[arg(long, value_name = "CPUS", value_parser = cpus)]
     pub cpus: Option<f64>,
     /// Most processes and threads, process 1 included: beyond, fork fails
-    // Two at least: process 1, and the program that it runs.
+    // At least two: process 1 and the program that it runs.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
     pub pids: Option<u64>,
     /// The program and its arguments
@@ -83,17 +82,17 @@ pub struct Run {
     pub command: Vec<String>,
 }
 
-// Checked like every other argument, so that nobody gets further with one that is no JSON.
+// Checked like every other argument, so that no code gets invalid JSON.
 fn config(text: &str) -> serde_json::Result<Value> {
     serde_json::from_str(text)
 }
 
-/// A list of strings in a config that crossed from the outside.
+/// A list of strings in the configuration that the parent has passed.
 pub fn words(list: &Value) -> Vec<String> {
     list.as_array().into_iter().flatten().filter_map(|word| word.as_str().map(String::from)).collect()
 }
 
-// Powers of 1024, as the kernel counts pages; docker reads these letters the same way.
+// Powers of 1024, as docker reads these letters.
 const UNITS: [(char, u64); 3] = [('k', 1 << 10), ('m', 1 << 20), ('g', 1 << 30)];
 
 fn bytes(text: &str) -> Result<u64, String> {
@@ -103,7 +102,7 @@ fn bytes(text: &str) -> Result<u64, String> {
     let number: u64 =
         digits.parse().map_err(|_| "a number, with k, m or g behind it if you like".to_owned())?;
     match number.checked_mul(size) {
-        // The kernel takes less, and then kills process 1 before it has begun.
+        // The kernel accepts less, and then kills process 1 before it has started.
         Some(bytes) if bytes < 4 << 20 => Err("at least 4m: this program itself has to fit in".into()),
         Some(bytes) if bytes <= i64::MAX as u64 => Ok(bytes),
         _ => Err("more than there can be".into()),
@@ -113,7 +112,7 @@ fn bytes(text: &str) -> Result<u64, String> {
 fn cpus(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(cpus) if (0.01..=1024.0).contains(&cpus) => Ok(cpus),
-        // cpu.max in the kernel: no quota below 1000 µs, which is this of the usual period.
+        // The kernel's smallest quota is 1000 µs, which is this share of the usual period.
         Ok(_) => Err("between 0.01 and 1024 CPUs".into()),
         Err(_) => Err("a number of CPUs, such as 0.5 or 2".into()),
     }

@@ -1,4 +1,4 @@
-//! The same limits in the words of cgroup v1: a tree for each controller, and a directory of ours in each of them.
+//! The same limits by cgroup v1: a tree for each controller, and a directory in each of them.
 //!
 //! | v2 | v1 |
 //! |---|---|
@@ -9,14 +9,16 @@
 //! | `memory.events` | `memory/…/memory.oom_control` |
 //! | 0 to `cgroup.procs` | 0 to `tasks` |
 //!
-//! The last line is worth a measurement. `cgroup.procs` moves a whole process and `tasks` one thread. To move anybody else, or
-//! more than one thread, the kernel stops every fork and exec on the machine by a lock that, after a quiet moment,
-//! waits 4 to 21 ms for all CPUs. A thread that moves itself needs no lock (cgroup_procs_write_start in the kernel). The
-//! inside has one thread and moves itself, so `tasks` is right here and costs microseconds.
+//! The last line matters for speed. `cgroup.procs` moves a whole process, `tasks` one thread. To
+//! move another process the kernel takes a lock that stops every fork and exec on the machine and,
+//! after a quiet moment, waits 4 to 21 ms for an RCU grace period. A thread that moves itself needs
+//! no lock (cgroup_procs_write_start in the kernel). The child has one thread and moves itself, so
+//! it writes to `tasks`.
 //!
-//! Why v2 came: here one process could be in the memory tree below one group and in the cpu tree below another,
-//! so that nobody could say of a group what it uses, and pages written by one were accounted to nobody. Since
-//! 2016 there is the one tree; most distributions use it alone since 2021.
+//! Why v2 came: here one process could be in the memory tree below one group and in the cpu tree
+//! below another, so that nobody could say of a group what it uses, and pages written by one were
+//! accounted to nobody. Since 2016 there is the one tree; most distributions use it alone since
+//! 2021.
 
 use std::path::PathBuf;
 
@@ -32,29 +34,30 @@ pub fn plan(mounts: &str, limits: &Limits, name: &str) -> Result<Plan> {
         Ok::<_, anyhow::Error>(mount.join(name))
     };
     let mut plan = Plan {
-        // Any directory of v1 may hold processes.
+        // On v1 any cgroup may hold processes.
         leaf: None,
         directories: Vec::new(),
         settings: Vec::new(),
         optional: Vec::new(),
         procs_files: Vec::new(),
         oom_counter: None,
-        // A cgroup that v1 lets a user write to, it lets them use to get around limits above: distributions do not.
+        // With write access to a v1 cgroup a user can escape the limits above it, so distributions
+        // do not delegate it.
         hint: "hint: cgroup v1 cannot be delegated to unprivileged users safely: run this as root, or boot with v2\n      \
                (systemd.unified_cgroup_hierarchy=1)",
     };
     if let Some(bytes) = limits.memory {
         let directory = directory("memory")?;
         plan.settings.push((directory.join("memory.limit_in_bytes"), bytes.to_string()));
-        // After the other: both together may not be less than the one.
+        // Written after the first: memory and swap together may not be less than memory alone.
         plan.optional.push((directory.join("memory.memsw.limit_in_bytes"), bytes.to_string()));
         plan.oom_counter = Some(directory.join("memory.oom_control"));
         plan.directories.push(directory);
     }
     if let Some(cpus) = limits.cpus {
         let directory = directory("cpu")?;
-        // Two files for what v2 writes as one, and so two orders: the period first, or for a moment the quota
-        // would be of another.
+        // v2 has one file for both. The period is written first, because the quota is a share of
+        // it.
         plan.settings.push((directory.join("cpu.cfs_period_us"), PERIOD.to_string()));
         plan.settings.push((directory.join("cpu.cfs_quota_us"), ((cpus * PERIOD as f64) as u64).to_string()));
         plan.directories.push(directory);
@@ -64,13 +67,14 @@ pub fn plan(mounts: &str, limits: &Limits, name: &str) -> Result<Plan> {
         plan.settings.push((directory.join("pids.max"), count.to_string()));
         plan.directories.push(directory);
     }
-    // Some machines mount two controllers as one tree.
+    // Some machines mount two controllers in one tree.
     plan.directories.dedup();
     plan.procs_files = plan.directories.iter().map(|directory| directory.join("tasks")).collect();
     Ok(plan)
 }
 
-/// The tree of a controller: in mountinfo the options of its file system name it, in the last field (proc(5)).
+/// Where the tree of a controller is mounted: the last field in mountinfo names the controllers
+/// (proc(5)).
 fn find(mounts: &str, controller: &str) -> Option<PathBuf> {
     let has_it = |line: &&str| {
         line.rsplit(' ').next().is_some_and(|options| options.split(',').any(|o| o == controller))

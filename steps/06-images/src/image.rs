@@ -6,12 +6,13 @@
 //!                                          └─▶ layer 2: a tar of what it changes
 //! ```
 //!
-//! An arrow is a digest: sha256 of the bytes that it leads to. Whoever has the first has all of it, from wherever it comes:
-//! a directory (an OCI layout: `index.json`, and `blobs/sha256/` with everything by name) or a registry (registry.rs).
+//! Each arrow is a digest: the sha256 of what it points to. The first digest fixes the whole image,
+//! wherever it comes from: a directory (an OCI layout: `index.json`, and blobs by digest in
+//! `blobs/sha256/`) or a registry (registry.rs).
 //!
-//! So to trust an image is to trust 64 hexadecimal digits: a registry, a mirror or a veth pair on the way can
-//! withhold it, and cannot change it. The formats are those of the OCI image specification; docker's older ones
-//! differ in their names alone.
+//! So trusting an image means trusting 64 hexadecimal digits: a registry, a mirror or the network
+//! in between can withhold it and cannot change it. The formats are those of the OCI image
+//! specification; docker's older ones differ in their media types only.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -28,9 +29,8 @@ use crate::overlay::{self, Scratch};
 use crate::registry::Registry;
 use crate::{digest, report, veth};
 
-/// What we can read, by its media type; the first two lead to the others.
-/// It goes to the registry too, as what we accept: one that has several picks by it, and one that has none of
-/// these says so.
+/// The media types of indexes and manifests that this program reads. They are also sent to
+/// registries as what it accepts.
 pub const MANIFESTS: [&str; 4] = [
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -38,25 +38,24 @@ pub const MANIFESTS: [&str; 4] = [
     "application/vnd.docker.distribution.manifest.v2+json",
 ];
 
-/// An image that is unpacked. Dropped, its directories are gone.
-/// Nothing is kept from run to run, which no engine could afford, and which makes it plain: all that a
-/// container has of its image is these directories and this config.
+/// An unpacked image. Dropping it removes its directories. Nothing is cached between runs, which an
+/// engine could not afford, and which keeps the lesson short.
 pub struct Image {
-    /// One for each layer, the top one first, as overlay wants them.
+    /// One directory for each layer, the uppermost first, as overlay expects them.
     pub lowers: Vec<PathBuf>,
-    /// The whole of it: what to run is below "config", which diff IDs there are below "rootfs".
+    /// The image's configuration: what to run is below "config", the diff IDs are below "rootfs".
     config: Value,
     _scratch: Scratch,
 }
 
-/// An arrow: what is said of some bytes before one has them.
-/// In the specification it is called a descriptor, and it is the only kind of pointer that there is.
+/// A descriptor of the specification, the only kind of reference in it: it describes content before
+/// one has it.
 pub struct Blob {
-    /// Its media type: what to make of the bytes.
+    /// Its media type.
     pub kind: String,
-    /// Its name, and what they have to hash to.
+    /// Its digest.
     pub digest: String,
-    /// How many there are. Who reads no more than that cannot be made to read for ever.
+    /// Its size. No more than this is read.
     pub size: u64,
 }
 
@@ -70,8 +69,8 @@ impl Blob {
     }
 }
 
-/// It becomes a path, or part of an address.
-/// `sha256:../../etc/passwd` would be a path as well. sha512 is allowed by the specification; nobody uses it.
+/// Checks a digest, because it becomes a path or part of a URL: `sha256:../../etc/passwd` must not
+/// pass. The specification also allows sha512, which nobody uses.
 fn check(digest: &str) -> Result<()> {
     let hex = digest.strip_prefix("sha256:").unwrap_or_default();
     let is_hex = hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
@@ -79,14 +78,13 @@ fn check(digest: &str) -> Result<()> {
     Ok(())
 }
 
-/// Where the bytes come from. All that is told of an image below is the same for both.
-/// Neither is trusted. A directory on a stick is a stranger's like a server.
+/// Where an image comes from. Neither source is trusted.
 enum Source {
     Layout(PathBuf),
     Registry(Registry),
 }
 
-// A layout keeps all in one directory by digest; a registry has an address for each. Nothing else is different.
+// A layout has a file for each blob, a registry a URL.
 impl Source {
     fn open(&mut self, blob: &Blob) -> Result<Box<dyn Read>> {
         match self {
@@ -100,12 +98,12 @@ impl Source {
         }
     }
 
-    /// What is small and in JSON: an index, a manifest, a config. Not parsed before it is known to be what was named.
-    /// A parser is more code for hostile bytes to reach than a hash is.
+    /// Reads an index, a manifest or a configuration. It is parsed only after its digest has been
+    /// checked, because a parser is a larger attack surface than a hash.
     fn json(&mut self, blob: &Blob) -> Result<Value> {
         let mut bytes = Vec::new();
         match self {
-            // Registries keep manifests apart from blobs.
+            // Registries have manifests and blobs at different URLs.
             Self::Registry(registry) if MANIFESTS.contains(&&*blob.kind) => {
                 bytes = registry.manifest(&blob.digest)?;
             }
@@ -119,15 +117,16 @@ impl Source {
     }
 }
 
-/// Finds an image and unpacks it into a directory that goes with us.
-/// It runs as whoever we are, in no namespace yet: what the files are to be inside is decided when the layers
-/// are mounted there. As an unprivileged user one's own id is root inside, so what we make is root's.
+/// Finds an image and unpacks it into a temporary directory. This runs as the calling user, outside
+/// of any namespace: which ids the files have inside is decided when the layers are mounted. For an
+/// unprivileged user their own id is root inside.
 pub fn fetch(reference: &str, name: &str) -> Result<Image> {
     let scratch = overlay::scratch(name)?;
-    // It can take long, and what a ^C does until it is done is what it does to any program: the supervisor clears up.
+    // A download can take long, so signals are unblocked meanwhile: ^C ends the program as usual,
+    // and the supervisor cleans up.
     let blocked = SigSet::thread_get_mask().context("sigprocmask")?;
     SigSet::empty().thread_set_mask().context("sigprocmask(SIG_SETMASK, none)")?;
-    // No ? here: the signals are to be blocked again, whatever has happened.
+    // The signals are blocked again before any error is returned.
     let unpacked = unpack(reference, &scratch.dir);
     blocked.thread_set_mask().context("sigprocmask(SIG_SETMASK, all)")?;
     let (lowers, config) = unpacked.with_context(|| format!("image {reference}"))?;
@@ -137,18 +136,17 @@ pub fn fetch(reference: &str, name: &str) -> Result<Image> {
     Ok(Image { lowers, config, _scratch: scratch })
 }
 
-/// Follows the arrows from the top to the layers. What is found wrong ends it, and the directory goes with all that is in it
-/// by then: an image is there whole or not at all.
-/// The config comes before the layers, since it says what they have to be, and since what is for another
-/// machine need not be fetched.
+/// Follows the digests from the top to the layers. Any error ends it and removes the directory, so
+/// an image is complete or not there. The configuration is read before the layers: it names their
+/// diff IDs, and the platform.
 fn unpack(reference: &str, directory: &Path) -> Result<(Vec<PathBuf>, Value)> {
     let (mut source, top) = find(reference)?;
-    // From here on nothing is taken by name: each thing is what the one before it calls by its digest.
+    // From here on everything is found by the digest that the previous document gave.
     let manifest = choose(&mut source, top)?;
     let config = source.json(&Blob::new(&manifest["config"])?).context("config")?;
     let (os, architecture) = platform();
-    // An image that has one manifest only need not say there for what machine it is; its config has to.
-    // A program for another machine would fail at its execve with "Exec format error", and that says little.
+    // An image with a single manifest need not state its platform there, but its configuration has
+    // to. A program for another machine would only fail at execve with "Exec format error".
     let theirs = (&config["os"], &config["architecture"]);
     ensure!(
         theirs == (&json!(os), &json!(architecture)),
@@ -157,18 +155,18 @@ fn unpack(reference: &str, directory: &Path) -> Result<(Vec<PathBuf>, Value)> {
         theirs.1
     );
     let layers = manifest["layers"].as_array().context("the manifest has no layers")?;
-    // The digest in the manifest is of the compressed bytes, and another compressor makes others of the same
-    // tar. So the config names the tars themselves: the diff IDs.
+    // The manifest's digest is of the compressed bytes, which depend on the compressor. The
+    // configuration names the uncompressed tars, by their diff IDs.
     let diff_ids = config["rootfs"]["diff_ids"].as_array().context("the config has no diff IDs")?;
     ensure!(layers.len() == diff_ids.len(), "{} layers, but {} diff IDs", layers.len(), diff_ids.len());
     let mut lowers = Vec::new();
     let mut lost = Lost::default();
-    // The first one is the lowest, and each has a directory of its own: overlay puts them together.
+    // The first layer is the lowest. Each gets a directory; overlay puts them together.
     for (number, (descriptor, diff_id)) in layers.iter().zip(diff_ids).enumerate() {
         let blob = Blob::new(descriptor)?;
         let lower = directory.join((number + 1).to_string());
         fs::create_dir(&lower).with_context(|| format!("mkdir({})", lower.display()))?;
-        // One after another. An engine fetches several at once: they do not need each other until they are mounted.
+        // One after another. Engines fetch several at once.
         let bytes = source.open(&blob)?;
         layer::unpack(bytes, &blob, diff_id.as_str().unwrap_or_default(), &lower, &mut lost)
             .with_context(|| format!("layer {}", number + 1))?;
@@ -179,18 +177,18 @@ fn unpack(reference: &str, directory: &Path) -> Result<(Vec<PathBuf>, Value)> {
             blob.digest,
             blob.size
         ));
-        // Overlay wants the top one first, and the image names the lowest first.
+        // overlay expects the uppermost first, the image lists the lowest first.
         lowers.insert(0, lower);
     }
-    // One more on top, which is ours: who answers for names is the network's affair and no image's. It is a layer, and not a
-    // file written through the merged tree, because there a link of the image's could lead anywhere. And an image may have no
-    // layers, an overlay not.
+    // One more layer on top, for the name servers, which depend on the host. It is a layer of its
+    // own because writing through the merged tree could follow a link of the image's. It also
+    // provides the one layer that overlay needs if the image has none.
     let own = directory.join("own");
     fs::create_dir_all(own.join("etc")).context("mkdir(own/etc)")?;
     veth::name_servers(&own)?;
     lowers.insert(0, own);
-    // Told, since it shows: `ls -l` says root for what was www-data's, and a server that wants to become that
-    // user cannot.
+    // Reported because it has effects: `ls -l` shows root for files of www-data, and a server
+    // cannot change to that user.
     if lost.owners > 0 {
         report::say(format_args!(
             "note: {} files are other users' in the image and yours here: there is one id",
@@ -203,12 +201,11 @@ fn unpack(reference: &str, directory: &Path) -> Result<(Vec<PathBuf>, Value)> {
     Ok((lowers, config))
 }
 
-/// Where to look, and what is on top there: the index of a directory, or what a registry has under that tag.
-/// A name is short for an address: `alpine` is docker.io/library/alpine:latest, and the tag is a guess of ours
-/// that the registry resolves.
+/// Where to look, and the first document there: the index of a layout, or what a registry has under
+/// the tag. `alpine` is short for docker.io/library/alpine:latest.
 fn find(reference: &str) -> Result<(Source, Value)> {
     let is_layout = |path: &str| Path::new(path).join("oci-layout").is_file();
-    // A path may have colons of its own.
+    // A path may contain colons.
     let (path, tag) = match reference.rsplit_once(':') {
         Some((path, tag)) if !is_layout(reference) && is_layout(path) => (path, Some(tag)),
         _ => (reference, None),
@@ -216,9 +213,9 @@ fn find(reference: &str) -> Result<(Source, Value)> {
     if is_layout(path) {
         let index = Path::new(path).join("index.json");
         let bytes = fs::read(&index).with_context(|| format!("read {}", index.display()))?;
-        // The one file of a layout that no digest is known of: here one begins.
+        // index.json is the one file of a layout without a digest.
         let mut index: Value = serde_json::from_slice(&bytes).context("index.json")?;
-        // In a layout a tag is no more than a note on an arrow.
+        // In a layout a tag is an annotation of a descriptor.
         if let (Some(tag), Some(manifests)) = (tag, index["manifests"].as_array_mut()) {
             let all = tags(manifests);
             manifests.retain(|found| found["annotations"]["org.opencontainers.image.ref.name"] == *tag);
@@ -226,7 +223,7 @@ fn find(reference: &str) -> Result<(Source, Value)> {
         }
         return Ok((Source::Layout(path.into()), index));
     }
-    // No name in a registry begins like this, so that somebody means a path.
+    // Names in registries cannot begin like this, so it is meant as a path.
     if reference.starts_with(['.', '/']) {
         fs::metadata(reference).with_context(|| format!("stat({reference})"))?;
         bail!("{reference} has no file oci-layout, and so is no OCI layout");
@@ -234,16 +231,16 @@ fn find(reference: &str) -> Result<(Source, Value)> {
     let (repository, reference) = match reference.split_once('@') {
         Some((repository, digest)) => (repository, digest),
         None => match reference.rsplit_once(':') {
-            // Otherwise the colon is a port's.
+            // With a slash after it the colon belongs to a port.
             Some((repository, tag)) if !tag.contains('/') => (repository, tag),
             _ => (reference, "latest"),
         },
     };
     let mut registry = Registry::new(repository)?;
-    // A tag is the one thing here that is believed: the registry says what it leads to today. Who wants the same image
-    // tomorrow names it by digest.
+    // A tag is the one thing that cannot be checked: the registry decides what it stands for. A
+    // digest always names the same image.
     let bytes = registry.manifest(reference)?;
-    // By digest even this first answer can be checked, and has to be.
+    // If a digest was given, this first answer is checked too.
     if reference.contains(':') {
         check(reference)?;
         digest::compare(reference, &digest::of(&bytes))?;
@@ -251,24 +248,23 @@ fn find(reference: &str) -> Result<(Source, Value)> {
     Ok((Source::Registry(registry), serde_json::from_slice(&bytes).context("the registry's answer")?))
 }
 
-/// What there is, for who has asked for something else.
-/// In a layout this is all that there is of names; a registry is not asked, since it may have thousands.
+/// The tags of a layout, for the error message.
 fn tags(manifests: &[Value]) -> String {
     let tag =
         |found: &Value| found["annotations"]["org.opencontainers.image.ref.name"].as_str().map(String::from);
     manifests.iter().filter_map(tag).collect::<Vec<_>>().join(", ")
 }
 
-/// Down from index to index to a manifest for this machine.
-/// One name for all machines is done by an index: a list of manifests with a platform on each.
+/// Chooses a manifest for this platform: an index lists manifests, or further indexes, with the
+/// platform of each.
 fn choose(source: &mut Source, mut top: Value) -> Result<Value> {
     let (os, architecture) = platform();
-    // Nobody nests deeper, and a ring of them would have no end.
+    // A limit, because indexes could be nested without end.
     for _ in 0..4 {
         let Some(manifests) = top["manifests"].as_array() else { return Ok(top) };
         let fits = |found: &&Value| {
             let platform = &found["platform"];
-            // Who has one only need not say for what.
+            // A single manifest need not state its platform.
             platform.is_null() || (platform["os"] == os && platform["architecture"] == architecture)
         };
         let Some(found) = manifests.iter().find(fits) else {
@@ -284,8 +280,7 @@ fn choose(source: &mut Source, mut top: Value) -> Result<Value> {
     bail!("an index in an index in an index");
 }
 
-/// In the words that images have for it.
-/// They are those of the language Go (GOOS, GOARCH), which the first tools were written in.
+/// This platform in the image specification's terms, which are those of Go (GOOS, GOARCH).
 fn platform() -> (&'static str, &'static str) {
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -298,9 +293,7 @@ fn platform() -> (&'static str, &'static str) {
 }
 
 impl Image {
-    /// What to run: the entrypoint, with what was typed, or else with what the image has for that.
-    /// Two lists, so that an image can be used like a program: what is typed takes the place of Cmd, its
-    /// arguments, and not that of Entrypoint.
+    /// The command to run: Entrypoint, followed by the given arguments or else by Cmd.
     pub fn command(&self, typed: &[String]) -> Result<Vec<String>> {
         let words = |name: &str| {
             let words = self.config["config"][name].as_array().into_iter().flatten();
@@ -312,33 +305,30 @@ impl Image {
         Ok(command)
     }
 
-    /// What the inside has to know of it.
-    /// Env, User, WorkingDir and others, which the specification calls defaults for whoever runs it.
+    /// The settings that the child applies: Env, User, WorkingDir and others.
     pub fn settings(&self) -> &Value {
         &self.config["config"]
     }
 }
 
-/// On the inside: the image's environment, working directory and user.
-/// After the pivot and before the execve. Before the pivot the image's /etc/passwd would be found in the host's
-/// tree, that is, the host's would be found.
+/// Applies the image's environment, working directory and user, in the child and after the pivot:
+/// before, the host's /etc/passwd would be read.
 pub fn apply_config(program: &mut Command, settings: &Value) -> Result<()> {
     let user = settings["User"].as_str().unwrap_or_default();
     let (uid, gid, home) = look_up(user).with_context(|| format!("the image's user {user:?}"))?;
     program.envs(home.map(|home| ("HOME", home)));
-    // After ours, and so instead of them where they have the same name: PATH for one.
-    // NAME=VALUE, each in one string, as execve(2) takes them.
+    // Set after our own variables, so that the image's PATH wins.
     let variables = settings["Env"].as_array().into_iter().flatten();
     program.envs(variables.filter_map(|variable| variable.as_str()?.split_once('=')));
     if let Some(directory) = settings["WorkingDir"].as_str().filter(|directory| !directory.is_empty()) {
-        // Images name directories that they do not have. The root has been changed by now: this is the image's tree.
+        // Images may name a directory that they do not contain. The root is the image's by now.
         fs::create_dir_all(directory).with_context(|| format!("mkdir({directory})"))?;
         program.current_dir(directory);
     }
     if (uid, gid) == (0, 0) {
         return Ok(());
     }
-    // setuid(2) to an id that the map does not have is EINVAL.
+    // setuid(2) to an id that is not mapped fails with EINVAL.
     if overlay::in_user_namespace() {
         report::say(format_args!(
             "note: the image wants to be user {user}, and there is one id here: it runs as 0"
@@ -346,14 +336,14 @@ pub fn apply_config(program: &mut Command, settings: &Value) -> Result<()> {
         return Ok(());
     }
     report::trace(format!("setgid({gid}), setuid({uid})   the image's user {user:?}"));
-    // Done between here and the execve, the group first: after the user has changed nobody may change the group.
+    // Both happen just before the execve, the group first: without root's id the group can no
+    // longer be changed.
     program.gid(gid).uid(uid);
     Ok(())
 }
 
-/// A name or number, and perhaps a group behind a colon, by the image's own files. With the home of who has one.
-/// The host's own database would be wrong, and getpwnam(3) would ask it, or a server in the network: a
-/// container's users are those of its files.
+/// Looks up a user, and a group after a colon, by name or number in the image's own files. Returns
+/// uid, gid and home. getpwnam(3) would use the host's database or a server on the network.
 fn look_up(user: &str) -> Result<(u32, u32, Option<String>)> {
     let (user, group) = user.split_once(':').map_or((user, None), |(user, group)| (user, Some(group)));
     let user = if user.is_empty() { "0" } else { user };
@@ -369,7 +359,7 @@ fn look_up(user: &str) -> Result<(u32, u32, Option<String>)> {
     };
     let found = line("/etc/passwd", user);
     let uid = number(&found, 2, user)?;
-    // Who is in no group by name has that of their line, or root's if they have no line either; docker does the same.
+    // Without a group it is the user's own, or root's if the user has no entry, as in docker.
     let gid = match group {
         Some(group) => number(&line("/etc/group", group), 2, group)?,
         None => number(&found, 3, "0")?,

@@ -1,18 +1,19 @@
-//! Netlink: how the kernel is told about links, addresses, routes and packet filters. Not by files or ioctls but by messages
-//! over a socket, which is what `ip` and `nft` do too.
+//! Netlink: messages over a socket, by which the kernel is asked to change links, addresses, routes
+//! and packet filters. `ip` and `nft` use it too.
 //!
 //! ```text
 //! ┌ 16 bytes: length, type, flags, sequence number, sender (netlink(7)) ┬ a fixed part, by type ┬ attributes … ┐
 //!                                                      an attribute: length, kind, value, up to a multiple of 4
 //! ```
 //!
-//! An attribute's value may be attributes again. To each message the kernel answers with 0 or an errno.
+//! An attribute's value may consist of attributes. The kernel answers each message with 0 or an
+//! errno.
 //!
-//! Why messages? A call has six arguments, and a link has some sixty properties, more in each year's kernel. A
-//! message says only those that are meant; whoever does not know a kind of attribute skips it by its length.
-//! Old programs go on working with new kernels, and new programs with old ones.
+//! Why messages? A system call has six arguments, and a link has some sixty properties. A message
+//! names only those that are meant, and a reader skips attributes that it does not know by their
+//! length, so old programs work with new kernels and new programs with old ones.
 
-// One socket option that nix has no name for.
+// For a socket option that nix does not wrap.
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -23,29 +24,27 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType
 
 use crate::report;
 
-/// A message that is being written.
-/// Bytes, from the first to the last, in the order in which they are said: there is no struct to fill in.
+/// A message under construction: bytes in the order in which they are sent.
 pub struct Message(Vec<u8>);
 
 impl Message {
-    /// `flags` beside those that every one of ours has. `fixed` is the part that the type demands.
+    /// `flags` are added to NLM_F_REQUEST. `fixed` is the fixed part that belongs to the type.
     pub fn new(kind: u16, flags: i32, fixed: &[u8]) -> Self {
-        // Every message to the kernel is a request; those that come back are not.
+        // Every message to the kernel is a request; its answers are not.
         let flags = (flags | libc::NLM_F_REQUEST) as u16;
-        // Room for the length, which is known when all is said.
+        // Room for the length, which is filled in when the message is sent.
         let mut bytes = vec![0; 4];
-        // In the order of this machine's bytes: these never leave it.
+        // Netlink uses the machine's own byte order.
         bytes.extend(kind.to_ne_bytes());
         bytes.extend(flags.to_ne_bytes());
-        // The sequence number comes with the sending, and we have no name but that of our socket.
+        // The sequence number is filled in when the message is sent; the sender's port id stays 0.
         bytes.resize(16, 0);
         bytes.extend(fixed);
         Self(bytes)
     }
 
-    /// One more thing that is said. The length leaves out the filling, which the next one needs to begin at a multiple of 4.
-    /// Length and kind are 16 bits each: no attribute is longer than 64 KiB, and the kinds are numbered by what
-    /// they are in, so that 1 is the address of one thing and the name of another.
+    /// Adds an attribute. Its length does not count the padding to a multiple of 4. Length and kind
+    /// have 16 bits each, and the meaning of a kind depends on what the attribute is in.
     pub fn attr(mut self, kind: u16, value: impl AsRef<[u8]>) -> Self {
         let value = value.as_ref();
         self.0.extend((4 + value.len() as u16).to_ne_bytes());
@@ -55,44 +54,44 @@ impl Message {
         self
     }
 
-    /// A name, with the zero byte that ends it.
+    /// Adds a string with its terminating zero byte.
     pub fn text(self, kind: u16, text: &str) -> Self {
         self.attr(kind, format!("{text}\0"))
     }
 
-    /// An attribute made of a fixed part and of attributes.
-    /// The flag on the kind says that there are attributes inside. Old parts of the kernel never look at it, newer
-    /// ones refuse a nest without it.
+    /// Adds an attribute that consists of a fixed part and further attributes. NLA_F_NESTED marks
+    /// it: older parts of the kernel ignore the flag, newer ones require it.
     pub fn nest(mut self, kind: u16, fixed: &[u8], fill: impl FnOnce(Self) -> Self) -> Self {
         let start = self.0.len();
         self = self.attr(kind | libc::NLA_F_NESTED as u16, fixed);
         self = fill(self);
-        // Its length is known only here.
+        // Its length is known only now.
         let length = (self.0.len() - start) as u16;
         self.0[start..start + 2].copy_from_slice(&length.to_ne_bytes());
         self
     }
 }
 
-/// A conversation with one part of the kernel.
-/// It is a socket like any other: an address family of its own, a descriptor, send and recv. On the other end
-/// are the kernel's functions, and they run in our process's time, with our capabilities, before send returns.
+/// A netlink socket for one subsystem of the kernel. The kernel handles a message during send, in
+/// the context of the calling process and with its capabilities.
 pub struct Socket {
     fd: OwnedFd,
     sequence: u32,
 }
 
 impl Socket {
-    /// The network namespace is that of the process at this moment. A socket stays in it, wherever the process goes.
+    /// Opens a socket in the process's present network namespace. It stays in that one, even if the
+    /// process moves.
     pub fn open(protocol: SockProtocol) -> Result<Self> {
         let call = || format!("socket(AF_NETLINK, {protocol:?})");
         let fd = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
             .with_context(call)?;
-        // Reasons in words, and not all of our message sent back with them.
-        // Without the first of these "Invalid argument" is all one hears of a message with twenty attributes.
+        // Ask for error messages in words (without them twenty attributes can only get "Invalid
+        // argument"), and not for a copy of our message.
         for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK] {
             let (on, size) = (1_i32, size_of::<i32>() as u32);
-            // SAFETY: the option is an int, and `on` is one. A kernel that does not know it goes on without.
+            // SAFETY: the option is an int, as `on` is. A kernel that does not know the option
+            // ignores it.
             unsafe {
                 libc::setsockopt(fd.as_raw_fd(), libc::SOL_NETLINK, option, (&raw const on).cast(), size)
             };
@@ -100,45 +99,47 @@ impl Socket {
         Ok(Self { fd, sequence: 0 })
     }
 
-    /// Sends these in one piece and waits until each is answered. What the kernel said beside yes: the messages, without
-    /// the first 16 bytes. `call` is for the trace, or for the error.
+    /// Sends the messages in one datagram and waits for the answers. Returns what the kernel sent
+    /// besides acknowledgements, without the 16 bytes of header. `call` names it in the trace or
+    /// the error.
     pub fn call(&mut self, call: &str, messages: Vec<Message>) -> Result<Vec<Vec<u8>>> {
         let answers = self.ask(messages).with_context(|| call.to_owned())?;
         report::trace(call);
         Ok(answers)
     }
 
-    /// In one piece, because nf_tables does all of a batch or nothing: a rule without its chain is never there,
-    /// not even for a moment.
+    /// One datagram, because nf_tables applies a batch as a whole: a rule never exists without its
+    /// chain.
     fn ask(&mut self, messages: Vec<Message>) -> Result<Vec<Vec<u8>>> {
-        // How many of them will be answered.
+        // The number of answers to wait for.
         let mut expected = 0;
         let mut bytes = Vec::new();
         for Message(mut message) in messages {
             self.sequence += 1;
             let length = message.len() as u32;
             message[..4].copy_from_slice(&length.to_ne_bytes());
-            // An answer repeats the number of what it answers. Ours come in order on a socket of our own, so
-            // nobody has to compare.
+            // An answer repeats this number. Answers on one socket come in order, so it need not be
+            // compared.
             message[8..12].copy_from_slice(&self.sequence.to_ne_bytes());
-            // The begin and end of a batch are answered by nobody.
+            // The begin and end of a batch get no answer.
             let flags = i32::from(u16_at(&message, 6));
             expected += usize::from(flags & (libc::NLM_F_ACK | libc::NLM_F_DUMP) != 0);
             bytes.extend(message);
         }
         send(self.fd.as_raw_fd(), &bytes, MsgFlags::empty()).context("send")?;
         let mut answers = Vec::new();
-        // What does not fit is cut off, and lost. The kernel sends lists in pieces of at most 32 KiB.
+        // A datagram that does not fit would be truncated. The kernel sends lists in pieces of at
+        // most 32 KiB.
         let mut buffer = vec![0; 64 << 10];
         while expected > 0 {
             let length = recv(self.fd.as_raw_fd(), &mut buffer, MsgFlags::empty()).context("recv")?;
-            // One datagram can hold many messages, each with a header of its own.
+            // A datagram can hold several messages, each with its own header.
             let mut rest = &buffer[..length];
             while rest.len() >= 16 {
-                // Its own length, and no less than a header, or this loop would have no end.
+                // At least the length of a header, so that the loop ends.
                 let end = (u32_at(rest, 0) as usize).clamp(16, rest.len());
                 match i32::from(u16_at(rest, 4)) {
-                    // The answer to a message; "no error" is one too.
+                    // An acknowledgement: error 0, or an errno.
                     libc::NLMSG_ERROR => {
                         refused(&rest[..end])?;
                         expected -= 1;
@@ -154,24 +155,24 @@ impl Socket {
     }
 }
 
-/// An errno, negative, and since Linux 4.12 often the reason in words.
-/// Negative as inside the kernel, where a function answers with what it has made or with minus an errno.
+/// Reads an acknowledgement: a negative errno or 0, and since Linux 4.12 often the reason in words.
 fn refused(message: &[u8]) -> Result<()> {
     let number = u32_at(message, 16) as i32;
     if number == 0 {
         return Ok(());
     }
-    // From here on it is an error like one of a system call.
+    // The error is reported like one of a system call.
     let error = Error::new(Errno::from_raw(-number));
-    // Behind the errno is the header of what we had sent, and then attributes; 1 is NLMSGERR_ATTR_MSG.
+    // The errno is followed by the header of the request, and then by attributes; 1 is
+    // NLMSGERR_ATTR_MSG.
     let reason = attributes(message.get(36..).unwrap_or_default()).find(|(kind, _)| *kind == 1);
     let Some((_, reason)) = reason else { return Err(error) };
     Err(error
         .context(format!("the kernel says {:?}", String::from_utf8_lossy(reason).trim_end_matches('\0'))))
 }
 
-/// The kind and value of each.
-/// Ends at the first that is cut short, as the kernel's own reader does.
+/// Iterates over attributes by kind and value. It ends at the first that is cut short, like the
+/// kernel's own reader.
 pub fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let length = usize::from(u16_at(bytes.get(..4)?, 0));
@@ -182,7 +183,7 @@ pub fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
-/// Numbers are in the order of this machine's bytes; those of nf_tables are not (nat.rs).
+/// Numbers are in the machine's byte order, except those of nf_tables (nat.rs).
 fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_ne_bytes([bytes[at], bytes[at + 1]])
 }

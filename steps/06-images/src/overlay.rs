@@ -1,4 +1,5 @@
-//! One base for all, and changes of its own for each: reading goes through a stack, writing to a copy on top.
+//! One base for all, and changes of its own for each: reading goes through a stack, writing to a
+//! copy on top.
 //!
 //! ```text
 //! DIR/lower/    what is there to begin with, never written to     (or the directories of --rootfs, the first on top)
@@ -7,7 +8,7 @@
 //! DIR/merged/   where all of it is seen as one; mounted on the inside alone
 //! ```
 //!
-//! What happens in merged is written down in upper in a few ways (Documentation/filesystems/overlayfs.rst):
+//! Changes in merged are recorded in upper in a few ways (Documentation/filesystems/overlayfs.rst):
 //!
 //! | in merged | in upper |
 //! |---|---|
@@ -16,12 +17,12 @@
 //! | a lower file or directory is deleted | a whiteout of its name: a character device 0,0 |
 //! | a directory is made where one was deleted | a directory with the mark "opaque": look no further down |
 //!
-//! A directory that is new altogether is mostly marked too. It need not be; it spares the kernel the look.
+//! Most new directories are marked opaque too, which spares the kernel looking into the lower ones.
 //!
-//! Why not copy the base for each container? A copy takes as long as the base is large, and so does each on the
-//! disk. A stack takes one mount, and a file that two containers only read is in memory once.
+//! Why not copy the base for each container? A copy takes time and space in proportion to its size.
+//! An overlay takes one mount, and a file that several containers read is in memory once.
 
-// Extended attributes, which nix has no call for.
+// For extended attributes, which nix does not wrap.
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
@@ -40,43 +41,43 @@ use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 use crate::report;
 use crate::supervisor::Supervisor;
 
-/// The directories of a stack. Dropped, those that were made for it are gone.
-/// Whose the directories are matters: an overlay checks access twice, once as on any file system for whoever
-/// asks, and once below, in the layers, for whoever mounted it.
+/// The directories of an overlay. Dropping it removes those that were created for it. Their owner
+/// matters: an overlay checks access twice, for the process that asks, and in the layers for the
+/// process that mounted it.
 pub struct Overlay {
-    /// The top one first.
+    /// The uppermost first.
     pub lowers: Vec<PathBuf>,
-    /// Where upper, work and merged are.
+    /// The directory of upper, work and merged.
     pub dir: PathBuf,
     _scratch: Option<Scratch>,
 }
 
-/// A directory that goes when we do.
-/// Upper may hold anything that a program has made, so it is removed by a supervisor (supervisor.rs), as cgroups are:
-/// the kernel removes no files for those who have ended.
+/// A directory that is removed with this program. upper may hold any file, so a supervisor
+/// (supervisor.rs) removes it, as it does with cgroups: files do not go with a process.
 pub struct Scratch {
     pub dir: PathBuf,
     _supervisor: Supervisor,
 }
 
-/// An entry of upper, as `--diff` shows it: A for added, C for changed, D for deleted.
-/// There is no log of changes, and none is needed: what is in upper is the change. `docker diff` reads it the same way.
+/// A changed path, as `--diff` shows it: A for added, C for changed, D for deleted. There is no log
+/// of changes: upper is the change. `docker diff` reads it in the same way.
 struct Change {
     letter: char,
-    /// As seen inside.
+    /// The path inside the container.
     path: PathBuf,
-    /// How it is on disk.
+    /// What it is on disk.
     kind: String,
 }
 
-/// On the outside. With `changes` the directory is the caller's and stays, otherwise it is made and goes.
-/// While they are mounted, nobody is to touch the lower and upper directories from outside. It is not
-/// forbidden; what is seen inside is then undefined (overlayfs.rst, "Changes to underlying filesystems").
+/// Prepares the directories, outside the container. A directory given by `changes` stays; otherwise
+/// one is created and removed. While an overlay is mounted, its lower and upper directories must
+/// not be changed from outside: what is then seen inside is undefined (overlayfs.rst, "Changes to
+/// underlying filesystems").
 pub fn prepare(lowers: Vec<PathBuf>, changes: Option<&Path>, name: &str) -> Result<Overlay> {
     let (dir, scratch) = match changes {
         Some(dir) => {
             make(dir)?;
-            // What the child is told has to mean the same after it has gone elsewhere.
+            // An absolute path, because the child changes its working directory and root.
             let dir = dir.canonicalize().with_context(|| format!("realpath({})", dir.display()))?;
             if is_overlay(&dir)? {
                 return Err(Errno::EINVAL)
@@ -92,20 +93,19 @@ pub fn prepare(lowers: Vec<PathBuf>, changes: Option<&Path>, name: &str) -> Resu
         }
     };
     let overlay = Overlay { lowers, dir, _scratch: scratch };
-    // Upper and work in one file system: rename(2) works in no other case. And work has to be empty, and is the
-    // kernel's alone.
+    // upper and work have to be on one file system, because the kernel renames files from one to
+    // the other. work has to be empty, and only the kernel may use it.
     for name in ["upper", "work", "merged"] {
         make(&overlay.dir.join(name))?;
     }
     report::trace(format!("mkdir({}), and in it upper, work and merged", overlay.dir.display()));
-    // The root of merged is that of upper.
+    // The root directory of merged has the mode of upper.
     let open = Permissions::from_mode(0o755);
     fs::set_permissions(overlay.dir.join("upper"), open).context("chmod(upper)")?;
     Ok(overlay)
 }
 
-/// Makes one where there is room, and first the one who removes it.
-/// In $TMPDIR, or else in /tmp: changes are worth no more than anything there.
+/// Creates such a directory in $TMPDIR or /tmp, after starting the supervisor that removes it.
 pub fn scratch(name: &str) -> Result<Scratch> {
     let mut place = std::env::temp_dir();
     if is_overlay(&place)? {
@@ -116,30 +116,30 @@ pub fn scratch(name: &str) -> Result<Scratch> {
         place = "/dev/shm".into();
     }
     let dir = place.join(format!("{name}-{}", secret()?));
-    // As with cgroups the one who removes is there before that which is to be removed.
+    // The supervisor is started first, as with cgroups.
     let supervisor = Supervisor::start(std::slice::from_ref(&dir), remove)?;
     DirBuilder::new().mode(0o700).create(&dir).with_context(|| format!("mkdir({})", dir.display()))?;
     Ok(Scratch { dir, _supervisor: supervisor })
 }
 
-/// What nobody can guess. In /tmp anybody may make anything, a link to a directory of ours for instance, by the name that
-/// we are about to use.
-/// The kernel makes a new one for each reader of this file; eight digits of it are enough.
+/// A random part of a name. In /tmp anybody could create the directory first, or a link to another
+/// one, if they knew its name. The kernel makes a new UUID for each read of this file; eight digits
+/// of it are enough.
 fn secret() -> Result<String> {
     let uuid = "/proc/sys/kernel/random/uuid";
     let text = fs::read_to_string(uuid).with_context(|| format!("read {uuid}"))?;
     Ok(text.split('-').next().unwrap_or_default().to_owned())
 }
 
-/// Each file system says what kind it is by a number of its own.
-/// An upper on an overlay is EINVAL: it has to keep marks of its own, and the overlay below would take these
-/// for its own.
+/// Whether a directory is on an overlay, by the number of its file system. Such a directory cannot
+/// be upper (EINVAL): both overlays would use the same marks.
 fn is_overlay(dir: &Path) -> Result<bool> {
     let kind = statfs(dir).with_context(|| format!("statfs({})", dir.display()))?.filesystem_type();
     Ok(kind == OVERLAYFS_SUPER_MAGIC)
 }
 
-/// For us alone: what is in there may be files of any mode, and belongs to whoever is root in the container.
+/// Accessible to this user only: it may hold files of any mode, which belong to root of the
+/// container.
 fn make(dir: &Path) -> Result<()> {
     DirBuilder::new()
         .recursive(true)
@@ -149,41 +149,39 @@ fn make(dir: &Path) -> Result<()> {
 }
 
 impl Overlay {
-    /// What has been changed, by path: in the trace, and as a list on stdout for who has asked for it.
+    /// Reports the changes by path: in the trace, and as a list on stdout if asked for.
     pub fn report_changes(&self, list: bool) -> Result<()> {
         let mut changes = Vec::new();
         self.collect(Path::new(""), &mut changes)
             .with_context(|| format!("read {}/upper", self.dir.display()))?;
-        // A directory is listed in no order at all.
+        // readdir returns entries in no particular order.
         changes.sort_by(|one, other| one.path.cmp(&other.path));
         for Change { letter, path, kind } in changes {
             report::trace(format!("upper{}   {kind}", path.display()));
             if list {
-                // Somebody may have read enough.
+                // The reader may have closed the pipe.
                 let _ = writeln!(io::stdout(), "{letter} {}", path.display());
             }
         }
         Ok(())
     }
 
-    /// Upper read back. That it is there means that it has changed; the rest is what it was before.
-    /// A directory in upper need not have changed itself: it has to be there for a changed file in it to have a
-    /// place, and its owner, mode and times are copied up with it.
+    /// Collects the entries of upper. A directory there need not have changed itself: it has to
+    /// exist for a changed file in it, and its owner, mode and times are copied up with it.
     fn collect(&self, below: &Path, changes: &mut Vec<Change>) -> io::Result<()> {
         let directory = self.dir.join("upper").join(below);
         for entry in fs::read_dir(&directory)? {
             let path = below.join(entry?.file_name());
             let upper = directory.join(path.file_name().unwrap_or_default());
             let found = fs::symlink_metadata(&upper)?;
-            // In this order: a whiteout of something that was a lower file is a deletion, and that there was
-            // one is why it is here.
+            // The whiteout comes first: the path it deletes is in a lower directory as well.
             let letter = match (is_whiteout(&found), self.is_in_a_lower(&path)) {
                 (true, _) => 'D',
                 (false, true) => 'C',
                 (false, false) => 'A',
             };
             changes.push(Change { letter, path: Path::new("/").join(&path), kind: kind(&upper, &found) });
-            // A program may have taken from itself the right to look into its own directory.
+            // A program may have made its own directory unreadable.
             if found.is_dir() && self.collect(&path, changes).is_err() {
                 report::trace(format!("cannot look into {}", upper.display()));
             }
@@ -191,22 +189,22 @@ impl Overlay {
         Ok(())
     }
 
-    /// The first of the lowers that knows the name decides, and it may say that there is no such thing.
+    /// The uppermost lower directory with this name decides; it may have a whiteout there.
     fn is_in_a_lower(&self, path: &Path) -> bool {
         let found = self.lowers.iter().find_map(|lower| fs::symlink_metadata(lower.join(path)).ok());
         found.is_some_and(|found| !is_whiteout(&found))
     }
 }
 
-/// Device 0,0 is nobody's, so the mark cannot be taken for anything else, and even those who may make no device may make
-/// this one (Linux 5.8).
+/// No device has the number 0,0, so the mark cannot be mistaken, and since Linux 5.8 creating it
+/// takes no privilege.
 fn is_whiteout(found: &Metadata) -> bool {
     found.file_type().is_char_device() && found.rdev() == 0
 }
 
-/// How an entry of upper looks on disk, for the trace.
-/// Copy-up is of whole files, whatever has changed: one byte of a gigabyte, or only the mode. (With metacopy=on
-/// the kernel leaves the data where it is until it is written to; as root, and not by default.)
+/// What an entry of upper is on disk, for the trace. Copy-up copies whole files, even for one byte
+/// or a change of mode. (With metacopy=on, which only root can use, the data stays below until it
+/// is written to.)
 fn kind(path: &Path, found: &Metadata) -> String {
     match found.file_type() {
         _ if is_whiteout(found) => "whiteout: a character device 0,0".into(),
@@ -220,27 +218,27 @@ fn kind(path: &Path, found: &Metadata) -> String {
     }
 }
 
-/// Root's marks are in `trusted.`, which only real root may read and write, and so only real root may forge.
-/// Marks are extended attributes (xattr(7)): pairs of a name and a value beside a file's contents. The part in
-/// front of the first dot says who may have them.
+/// The name of the attribute that marks a directory as opaque. Extended attributes (xattr(7)) are
+/// pairs of name and value; the prefix says who may set them. `trusted.` is reserved to root of the
+/// machine, so nobody else can forge the mark.
 fn opaque_mark(path: &Path) -> Option<&'static str> {
     let path = CString::new(path.as_os_str().as_bytes()).ok()?;
     [c"trusted.overlay.opaque", c"user.overlay.opaque"].into_iter().find_map(|name| {
         let mut value = 0_u8;
-        // SAFETY: both strings end in a zero byte, and no more than the one byte we have is asked for.
+        // SAFETY: both strings end in a zero byte, and no more than the one byte we have is asked
+        // for.
         let length = unsafe { libc::lgetxattr(path.as_ptr(), name.as_ptr(), (&raw mut value).cast(), 1) };
         (length == 1 && value == b'y').then(|| name.to_str().ok()).flatten()
     })
 }
 
-/// On the inside, in a mount namespace of our own: the stack as one tree. Where it is.
-/// Nothing is read at the mount but the tops of the directories. A name is looked up in each layer when
-/// somebody asks for it, and the answer is kept.
+/// Mounts the overlay, in the container's mount namespace, and returns the path of merged. Names
+/// are looked up in the layers on access, and cached.
 pub fn mount_at(dir: &Path, lowers: &[String]) -> Result<PathBuf> {
     let merged = dir.join("merged");
     let (upper, work) = (dir.join("upper"), dir.join("work"));
     let lowers: Vec<String> = lowers.iter().map(|lower| escape(lower)).collect();
-    // All of it is in one string, of which mount(2) takes a page: some forty lowers.
+    // mount(2) takes at most one page of options, which is enough for some forty lower directories.
     let mut options = format!(
         "lowerdir={},upperdir={},workdir={}",
         lowers.join(":"),
@@ -248,9 +246,10 @@ pub fn mount_at(dir: &Path, lowers: &[String]) -> Result<PathBuf> {
         escape(&work.to_string_lossy())
     );
     if in_user_namespace() {
-        // Marks in `user.` instead of `trusted.`: without this `rm -r d; mkdir d` is EIO, for want of a way to say opaque.
-        // Anybody may set those in `user.` on their own files, so the kernel believes them only in an overlay
-        // that says so, and root's does not.
+        // In a user namespace the marks are `user.` attributes; without userxattr `rm -r d; mkdir
+        // d` fails with EIO, because the directory cannot be marked as opaque. Any user can set
+        // these on their own files, so the kernel honours them only in an overlay mounted with this
+        // option.
         options.push_str(",userxattr");
     }
     let call = format!("mount(overlay -> {}, {options})", merged.display());
@@ -267,20 +266,20 @@ pub fn mount_at(dir: &Path, lowers: &[String]) -> Result<PathBuf> {
     Ok(merged)
 }
 
-/// A colon ends a lower directory, and a comma an option.
-/// Without it a directory called `a:b` is two layers, and one called `a,upperdir=/etc` something that nobody
-/// has asked for.
+/// A colon separates lower directories, and a comma options. Unescaped, a directory `a:b` would be
+/// two layers, and `a,upperdir=/etc` an option that nobody asked for.
 fn escape(path: &str) -> String {
     path.replace('\\', r"\\").replace(':', r"\:").replace(',', r"\,")
 }
 
-/// The first one maps every id to itself; any other one has less to map.
+/// Whether this is not the initial user namespace, which maps every id to itself.
 pub fn in_user_namespace() -> bool {
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     map.split_whitespace().ne(["0", "0", "4294967295"])
 }
 
-/// The kernel says why in its log (dmesg), which not everybody may read. These are the usual reasons.
+/// The usual causes. The kernel names the real one in its log (dmesg), which not everybody may
+/// read.
 fn hint(errno: Errno, upper: &Path, work: &Path) -> Option<&'static str> {
     let device = |path| fs::metadata(path).map(|found| found.dev()).ok();
     match errno {
@@ -297,12 +296,12 @@ fn hint(errno: Errno, upper: &Path, work: &Path) -> Option<&'static str> {
     }
 }
 
-/// All of it. Directories first get a mode that lets their owner in: `work/work` has none, and a program may have made more
-/// of those. By descriptor: a program that is only just dying could still put a link to the host where a directory was.
-/// After root's containers this is root removing what a stranger has made. rm -r has been caught by that trick;
-/// what is held by a descriptor is still the same directory, whatever has become of its name.
+/// Removes a directory with everything in it. Each directory first gets a mode that lets its owner
+/// in: `work/work` has none, and programs may create others. It goes by descriptor, because a dying
+/// program could still replace a directory by a link to one of the host. A descriptor keeps
+/// referring to the same directory, whatever becomes of its name. (rm -r has had this bug.)
 fn remove(dir: &Path) -> io::Result<()> {
-    // O_NOFOLLOW and O_DIRECTORY: a link where the directory was is ENOTDIR, and the supervisor tries again.
+    // With O_NOFOLLOW and O_DIRECTORY a link fails with ENOTDIR, and the supervisor tries again.
     let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;
     let opened = File::options().read(true).custom_flags(flags).open(dir)?;
     let held = PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd()));
@@ -310,7 +309,8 @@ fn remove(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(&held)? {
         let entry = entry?;
         match entry.file_type()?.is_dir() {
-            // By the kind that the directory's list says: a link to a directory is a link, and no way on.
+            // The type is that of the directory entry: a link to a directory is removed, not
+            // followed.
             true => remove(&entry.path())?,
             false => fs::remove_file(entry.path())?,
         }

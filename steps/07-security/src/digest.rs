@@ -1,29 +1,29 @@
-//! Digests: the name of some bytes that anybody can compute from them.
+//! Digests: names of content that anybody can compute from it.
 //!
 //! ```text
 //! bytes ──▶ SHA-256 ──▶ "sha256:" and 64 hexadecimal digits
 //! ```
 //!
-//! Whoever knows a digest needs to trust nobody on the way: other bytes have another one.
+//! Content that matches a known digest is the right one, wherever it comes from.
 
 use std::io::{self, Read};
 
 use anyhow::{Result, bail};
 use sha2::{Digest, Sha256};
 
-/// Of what is in memory already.
+/// The digest of bytes in memory.
 pub fn of(bytes: &[u8]) -> String {
     name(&Sha256::digest(bytes))
 }
 
-/// As it is written everywhere: the algorithm, and 64 hexadecimal digits.
+/// The written form: the algorithm and 64 hexadecimal digits.
 fn name(hash: &[u8]) -> String {
     let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
 }
 
-/// Both values, for whoever wants to look into it.
-/// A mismatch is most often a broken download. It is treated like an attack, for there is no telling.
+/// Fails with both values. Mostly the cause is a broken download, but that cannot be told from an
+/// attack.
 pub fn compare(expected: &str, found: &str) -> Result<()> {
     if expected != found {
         bail!("digest mismatch: {expected} was to come, {found} came");
@@ -31,11 +31,11 @@ pub fn compare(expected: &str, found: &str) -> Result<()> {
     Ok(())
 }
 
-/// A reader that hashes what goes through it, for what is too large to be in memory.
-/// Nothing can be read around it, so nothing is used that was not hashed.
+/// A reader that hashes everything that is read through it, for content that is too large for
+/// memory.
 pub struct Hashed<R> {
     inner: R,
-    /// Of all that has been read so far.
+    /// The hash of everything read so far.
     hash: Sha256,
 }
 

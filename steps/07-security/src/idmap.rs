@@ -1,37 +1,39 @@
 //! The user namespace: root inside, yourself outside.
 //!
-//! Root is relative. In a new user namespace a process has every capability, but only over what that namespace owns:
-//! the namespaces made with it or in it. A file of the host is still checked against who you are outside, and the map
-//! says who that is: `0 1000 1` reads "0 inside is 1000 outside, one id long".
+//! In a new user namespace a process has every capability, but only over what that namespace owns:
+//! the namespaces created with it or in it. For files of the host the kernel still checks the id
+//! outside, and the id map says which that is: `0 1000 1` means that id 0 inside is id 1000
+//! outside, for a range of one id.
 
 use anyhow::{Context, Result};
 use nix::unistd::Pid;
 
 use crate::report;
 
-/// Whether we have to be root somewhere else, since we are not here.
+/// Whether a user namespace is needed: only root can do without.
 pub fn is_needed() -> bool {
     !nix::unistd::geteuid().is_root()
 }
 
-/// Maps 0 inside to the caller. Until this is done the child is user 65534, "nobody", which is why it waits on the sync pipe:
-/// a program that execs as nobody loses the capabilities it was born with.
+/// Maps id 0 inside to the caller's id. Until then the child has the overflow id 65534, "nobody",
+/// and an execve would take its capabilities away. That is why it waits on the sync pipe.
 pub fn write(pid: Pid) -> Result<()> {
     let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
-    // A file can deny a group what it grants to everybody else. To drop that group by setgroups(2) would be a way
-    // around it, so the kernel takes a gid map from unprivileged users only once that call is off; user_namespaces(7).
+    // A file's mode can deny a group what it grants to everybody else. Dropping that group by
+    // setgroups(2) would get around this, so the kernel accepts a gid map from an unprivileged user
+    // only after setgroups is denied; user_namespaces(7).
     write_map(pid, "setgroups", "deny")?;
-    // One line, for one's own id: for that the kernel asks for no power outside. A whole range of ids takes
-    // CAP_SETUID over the parent namespace, and an unprivileged user gets it by newuidmap(1), a set-user-ID program
-    // which looks up in /etc/subuid whose the range is.
+    // Mapping one's own id takes no privilege outside. Mapping a range takes CAP_SETUID in the
+    // parent namespace; unprivileged users get one by newuidmap(1), a set-user-ID program that
+    // reads from /etc/subuid which range belongs to whom.
     write_map(pid, "uid_map", &format!("0 {uid} 1"))?;
     write_map(pid, "gid_map", &format!("0 {gid} 1"))
 }
 
-/// Each may be written once, in one write.
+/// Writes one of these files; the kernel accepts one write only.
 fn write_map(pid: Pid, file: &str, text: &str) -> Result<()> {
-    // A second write is EPERM, whoever tries: an id that meant somebody else halfway through would be a way
-    // around every check.
+    // A second write fails with EPERM for everybody: if the meaning of an id could change, every
+    // earlier check would be void.
     let path = format!("/proc/{pid}/{file}");
     std::fs::write(&path, text).with_context(|| format!("write {text:?} to {path}"))?;
     report::trace(format!("write {text:?} to {path}"));

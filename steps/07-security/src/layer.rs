@@ -1,19 +1,21 @@
-//! A layer: a tar of what has changed, unpacked into a directory that overlay can take as a lower one.
+//! A layer: a tar of what has changed, unpacked into a directory that overlay can take as a lower
+//! one.
 //!
 //! ```text
 //! bytes ──▶ sha256, the digest ──▶ gunzip ──▶ sha256, the diff ID ──▶ tar ──▶ files
 //! ```
 //!
-//! Both hashes are computed as the bytes go by: the manifest names the first, the config the second, and a layer that has
-//! not both right is never mounted.
+//! Both hashes are computed while the layer is read: the manifest names the first, the
+//! configuration the second. A layer is used only if both match.
 //!
-//! Deletions are entries too, in words of their own: `.wh.NAME` says that NAME is gone, `.wh..wh..opq` that all of the
-//! directory's lower contents are. Here these become what overlay has for them (overlay.rs).
+//! Deletions are entries too: `.wh.NAME` deletes NAME, `.wh..wh..opq` hides everything that lower
+//! layers have in that directory. They are converted to overlay's own marks (overlay.rs).
 //!
-//! Unpacking is an attack surface: the names in a tar are a stranger's. Each is looked up beneath the layer's directory,
-//! and the kernel refuses one that leaves it, by `..` or through a link (openat2(2), RESOLVE_BENEATH).
+//! Unpacking is an attack surface, because the names in the tar are untrusted. Each is resolved
+//! beneath the layer's directory, and the kernel refuses a path that leaves it by `..` or by a link
+//! (openat2(2), RESOLVE_BENEATH).
 
-// Extended attributes, which nix has no call for.
+// For extended attributes, which nix does not wrap.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, OsStr};
@@ -38,25 +40,25 @@ use crate::digest::{Hashed, compare};
 use crate::image::Blob;
 use crate::{idmap, overlay, report};
 
-/// What could not be as it is in the image.
+/// Counts what could not be unpacked as it is in the image.
 #[derive(Default)]
-/// With one id there is one owner, and no device: what an unprivileged user has of an image is not all of it.
+/// With a single id all files get one owner, and devices cannot be created.
 pub struct Lost {
-    /// Files that belong to somebody for whom there is no id.
+    /// Files whose owner has no id here.
     pub owners: usize,
     pub devices: usize,
 }
 
-/// Unpacks into `directory`, which exists and is empty.
-/// In one pass, and no copy of the compressed bytes is kept: a layer may be larger than the memory, and a disk
-/// is slow to read what it has just written.
+/// Unpacks a layer into `directory`, which exists and is empty. It is read once and not stored
+/// first: a layer may be larger than the memory, and writing it to disk and reading it back would
+/// be slow.
 pub fn unpack(bytes: impl Read, blob: &Blob, diff_id: &str, directory: &Path, lost: &mut Lost) -> Result<()> {
-    // Readers in readers: whoever reads from the last one moves bytes through all. One byte more than announced shows
-    // that there is more.
+    // A chain of readers. One byte more than the announced size is allowed, to notice a longer
+    // blob.
     let mut compressed = Hashed::new(bytes.take(blob.size + 1));
     let mut plain = Hashed::new(match blob.kind.rsplit(['.', '+']).next() {
-        // Multi: a gzip file may be several on end, as bgzip and estargz write it. A plain decoder stops after
-        // the first and calls that the end.
+        // A gzip file may consist of several members (bgzip, estargz); a plain decoder would stop
+        // after the first.
         Some("gzip") => Box::new(MultiGzDecoder::new(&mut compressed)) as Box<dyn Read>,
         Some("tar") => Box::new(&mut compressed),
         Some("zstd") => {
@@ -69,11 +71,11 @@ pub fn unpack(bytes: impl Read, blob: &Blob, diff_id: &str, directory: &Path, lo
         _ => bail!("it is of type {:?}, and this lesson unpacks tar and gzip alone", blob.kind),
     });
     let applied = apply(&mut plain, directory, lost);
-    // A tar may go on behind its end, and the hashes are of everything.
-    // Two blocks of zeroes end a tar. Most writers fill up to 10 KiB behind these, and every byte of it was hashed.
+    // The hashes cover everything, so the rest is read too: two zero blocks end a tar, and most
+    // writers pad it to 10 KiB.
     let rest = io::copy(&mut plain, &mut io::sink()).context("read the layer");
     let found = plain.digest();
-    // Broken bytes break more than a hash; the hash is the reason to give.
+    // A wrong hash is reported before other errors, because it is their likely cause.
     io::copy(&mut compressed, &mut io::sink()).context("read the layer")?;
     compare(&blob.digest, &compressed.digest()).context("the layer's bytes")?;
     applied?;
@@ -81,17 +83,17 @@ pub fn unpack(bytes: impl Read, blob: &Blob, diff_id: &str, directory: &Path, lo
     compare(diff_id, &found).context("the layer's tar")
 }
 
-/// The directory of a layer, while it is being filled.
-/// Overlay takes as a lower what comes out here, so a layer is unpacked once and never merged with the others.
+/// A layer's directory while it is being filled. Layers are unpacked separately and never merged.
 struct Layer<'a> {
-    /// Held open: where all names begin, and what none of them leaves.
+    /// The directory, held open; all names are resolved beneath it.
     root: OwnedFd,
-    /// Their modes and times come last: one that forbids to write could not be filled, and filling changes the time.
+    /// Directories get their modes and times last: a read-only one could not be filled, and filling
+    /// it changes its time.
     directories: Vec<(PathBuf, u32, u64)>,
     lost: &'a mut Lost,
 }
 
-/// In the order of the tar, which is the only one it can be read in.
+/// Unpacks the entries in the order of the tar.
 fn apply(tar: &mut dyn Read, directory: &Path, lost: &mut Lost) -> Result<()> {
     let root = File::open(directory).with_context(|| format!("open {}", directory.display()))?;
     let mut layer = Layer { root: root.into(), directories: Vec::new(), lost };
@@ -103,7 +105,7 @@ fn apply(tar: &mut dyn Read, directory: &Path, lost: &mut Lost) -> Result<()> {
     }
     for (path, mode, time) in std::mem::take(&mut layer.directories).into_iter().rev() {
         let (_held, at) = layer.target(&path)?;
-        // A later entry may have put something else there.
+        // A later entry may have replaced it.
         if fs::symlink_metadata(&at).is_ok_and(|found| found.is_dir()) {
             fs::set_permissions(&at, Permissions::from_mode(mode)).context("chmod")?;
             set_time(&at, time)?;
@@ -113,13 +115,12 @@ fn apply(tar: &mut dyn Read, directory: &Path, lost: &mut Lost) -> Result<()> {
 }
 
 impl Layer<'_> {
-    /// Makes of an entry what it says.
-    /// What is there already is removed first and made anew: to write into it would be to write through a link,
-    /// or into a file that has another name too.
+    /// Creates one entry. An existing file is removed first: writing to it could go through a link,
+    /// or change a file that has another name too.
     fn add(&mut self, entry: &mut Entry<'_, &mut dyn Read>, path: &Path) -> Result<()> {
-        // From here on the name is no longer the stranger's: it has no `..`, and begins at the layer's top.
+        // From here on the path is relative and without `..`.
         let path = relative(path)?;
-        // `./`, which many tars begin with, is the directory itself.
+        // `./`, which many tars begin with, is the layer's directory itself.
         let Some(name) = path.file_name().map(OsStr::to_owned) else { return Ok(()) };
         let (_held, at) = self.target(&path)?;
         if let Some(hidden) = name.as_bytes().strip_prefix(b".wh.") {
@@ -129,7 +130,7 @@ impl Layer<'_> {
         let (kind, mode, time) = (header.entry_type(), header.mode()? & 0o7777, header.mtime()?);
         let was_whiteout = clear(&at, kind.is_dir()).context("unlink")?;
         match kind {
-            // A directory that is there is another entry's with the same name, and what is in it stays.
+            // An existing directory comes from an earlier entry, and its content stays.
             EntryType::Directory => {
                 match DirBuilder::new().mode(0o700).create(&at) {
                     Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -140,16 +141,16 @@ impl Layer<'_> {
                 }
                 self.directories.push((path, mode, time));
             }
-            // Whatever it leads to: it is the container that will follow it, from its own root.
+            // Its target does not matter: only the container follows it, from its own root.
             EntryType::Symlink => symlink(link_target(entry)?, &at).context("symlink")?,
             EntryType::Link => {
-                // In a tar a hard link names the other entry from the top, and could name anything.
+                // A hard link names its target by path, which is untrusted as well.
                 let (_held, from) = self.target(&relative(&link_target(entry)?)?)?;
-                // The same file under another name; its owner and mode are there already.
+                // It is the same file, so owner and mode are set already.
                 return fs::hard_link(from, &at).context("link");
             }
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                // New, always: to open what is there could be to follow a link.
+                // Always a new file: opening an existing one could follow a link.
                 let options = File::options().write(true).create_new(true).mode(0o600).clone();
                 let mut file = options.open(&at).context("create")?;
                 io::copy(entry, &mut file).context("write")?;
@@ -163,7 +164,7 @@ impl Layer<'_> {
                     _ => SFlag::S_IFIFO,
                 };
                 match mknod(&at, file, Mode::S_IRUSR, makedev(major.into(), minor.into())) {
-                    // A device gives access to hardware, so no user namespace may make one.
+                    // No user namespace may create a device, which would give access to hardware.
                     Err(Errno::EPERM) => {
                         self.lost.devices += 1;
                         return Ok(());
@@ -179,8 +180,9 @@ impl Layer<'_> {
         self.finish(entry, &at, kind, mode, time)
     }
 
-    /// Owner before mode: to change the owner takes the set-user-ID bit away.
-    /// By path again, but one that begins at a descriptor and whose last name was made a moment ago, and not followed.
+    /// Sets owner, attributes, mode and time. The owner first, because changing it clears the
+    /// set-user-ID bit. The path starts at a held descriptor, and its last component was just
+    /// created and is not followed.
     fn finish(
         &mut self,
         entry: &mut Entry<'_, &mut dyn Read>,
@@ -189,25 +191,25 @@ impl Layer<'_> {
         mode: u32,
         time: u64,
     ) -> Result<()> {
-        // Numbers, and no names: the names in a tar are those of the machine that made it.
+        // Numeric ids, because the user names in a tar are those of the machine that made it.
         let (uid, gid) = (entry.header().uid()? as u32, entry.header().gid()? as u32);
         if !has_one_id() {
             lchown(at, Some(uid), Some(gid)).context("lchown")?;
         } else if uid != 0 || gid != 0 {
             self.lost.owners += 1;
         }
-        // What the header of 1988 has no room for stands in records before it: "length key=value". Attributes
-        // go by the name of the tar that was first to write them.
+        // Extended attributes are in PAX records before the header ("length key=value"), by the
+        // name of the first tar that wrote them.
         for record in entry.pax_extensions()?.into_iter().flatten() {
             let record = record?;
             let Some(attribute) = record.key_bytes().strip_prefix(b"SCHILY.xattr.") else { continue };
-            // Not those with which overlay marks things; and what a program may do by being started is root's to say.
+            // Not overlay's own marks; and file capabilities only as root.
             let is_fine = attribute.starts_with(b"user.") && !attribute.starts_with(b"user.overlay.");
             if is_fine || (attribute == b"security.capability" && !has_one_id()) {
                 set_attribute(at, &CString::new(attribute)?, record.value_bytes())?;
             }
         }
-        // A directory's come last, and a link has none of its own.
+        // Directories are done last, and links have no mode.
         if kind.is_dir() || kind.is_symlink() {
             return Ok(());
         }
@@ -215,21 +217,19 @@ impl Layer<'_> {
         set_time(at, time)
     }
 
-    /// Where an entry of this name goes, with the directory it is in held open. Those that lead there are made if no
-    /// entry has come for them.
-    /// To check the path first and to use it then is no way: a link that was made by an entry before is
-    /// followed by the kernel and not by the check. Only the kernel can look and open in one step.
+    /// Resolves an entry's path: its parent directory, held open, and the target in it. Missing
+    /// parents are created. Checking the path and using it later is not safe, because an earlier
+    /// entry may have made a link on it; only the kernel can check and open in one step.
     fn target(&self, path: &Path) -> Result<(OwnedFd, PathBuf)> {
         let (parent, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
-        // RESOLVE_IN_ROOT would stop `..` at the layer's top, and begin an absolute link there, as chroot does.
-        // In a layer either is a lie, so it is refused. Magic links are those in /proc, which lead to what they
-        // were opened on.
+        // RESOLVE_IN_ROOT would resolve `..` and absolute links inside the layer, as chroot does;
+        // neither belongs into a layer, so both are refused. Magic links are those in /proc/PID/fd.
         let beneath = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         let how =
             OpenHow::new().flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC).resolve(beneath);
         let dot = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
         let held = match openat2(self.root.as_fd(), dot, how) {
-            // One at a time, from the top: each of them is looked up as carefully.
+            // Create the parent, whose own path is resolved in the same way.
             Err(Errno::ENOENT) => {
                 let (_held, at) = self.target(parent)?;
                 clear(&at, true).context("unlink")?;
@@ -244,21 +244,20 @@ impl Layer<'_> {
             }
             held => held.with_context(|| format!("openat2({}, RESOLVE_BENEATH)", parent.display()))?,
         };
-        // By descriptor, so that nothing of the path is looked up once more.
+        // By descriptor, so that the path is not resolved again.
         let at = PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd())).join(name);
         Ok((held, at))
     }
 
-    /// Says in overlay's words what the image says in its own.
-    /// A tar has no entry that says "not here", so images borrow the names that aufs had for it, docker's first
-    /// union file system.
+    /// Converts a whiteout of the image format to overlay's. A tar has no entry for "deleted", so
+    /// images use the names of aufs, docker's first union file system.
     fn whiteout(&mut self, at: &Path, hidden: &OsStr) -> Result<()> {
         let directory = at.parent().unwrap_or(at);
         if hidden == ".wh..opq" {
             return set_attribute(&directory.join("."), opaque(), b"y");
         }
         if hidden.as_bytes().starts_with(b".wh.") {
-            // A note of aufs to itself.
+            // aufs's own bookkeeping.
             return Ok(());
         }
         if matches!(hidden.as_bytes(), b"" | b"." | b"..") {
@@ -266,17 +265,17 @@ impl Layer<'_> {
         }
         let at = directory.join(hidden);
         match fs::symlink_metadata(&at) {
-            // The layer has one of its own, and what it deletes is the lower one.
+            // This layer has its own directory of that name, so the whiteout is about the lower
+            // one.
             Ok(found) if found.is_dir() => set_attribute(&at, opaque(), b"y"),
             Ok(_) => Ok(()),
-            // To make this device no privilege is needed.
+            // Device 0,0 can be created without privileges.
             Err(_) => mknod(&at, SFlag::S_IFCHR, Mode::empty(), makedev(0, 0)).context("mknod(c, 0, 0)"),
         }
     }
 }
 
-/// Without what tars put in front. `..` has no business in a layer.
-/// Leading slashes are taken off, as tar(1) does it.
+/// The path without leading slashes, as tar(1) does it. `..` is refused.
 fn relative(path: &Path) -> Result<PathBuf> {
     let mut relative = PathBuf::new();
     for component in path.components() {
@@ -291,8 +290,8 @@ fn relative(path: &Path) -> Result<PathBuf> {
     Ok(relative)
 }
 
-/// The later of two entries counts. Whether there was a whiteout.
-/// remove_dir_all goes by descriptors too, and follows no link.
+/// Removes an earlier entry of the same name; returns whether it was a whiteout. remove_dir_all
+/// uses descriptors too and follows no link.
 fn clear(at: &Path, for_a_directory: bool) -> io::Result<bool> {
     let Ok(found) = fs::symlink_metadata(at) else { return Ok(false) };
     if found.is_dir() {
@@ -305,24 +304,23 @@ fn clear(at: &Path, for_a_directory: bool) -> io::Result<bool> {
     Ok(found.file_type().is_char_device() && found.rdev() == 0)
 }
 
-/// What a link leads to, as it is written.
+/// The target of a link, as it is written in the tar.
 fn link_target(entry: &Entry<'_, &mut dyn Read>) -> Result<PathBuf> {
     Ok(entry.link_name()?.context("a link without a target")?.into_owned())
 }
 
-/// Whether all files are to be one user's, since there is no other id in the container.
+/// Whether all files get the same owner, because the container has a single id.
 pub fn has_one_id() -> bool {
     idmap::is_needed() || overlay::in_user_namespace()
 }
 
-/// Overlay looks for the one or the other, by how it is mounted: see `userxattr` in overlay.rs.
-/// Decided by who we are, once for all layers: an overlay that reads the one kind of mark takes the other for a
-/// file's own.
+/// The attribute that marks a directory as opaque; see `userxattr` in overlay.rs for which overlay
+/// reads which.
 fn opaque() -> &'static CStr {
     if has_one_id() { c"user.overlay.opaque" } else { c"trusted.overlay.opaque" }
 }
 
-/// The l in lsetxattr(2): on the link and not on what it leads to.
+/// lsetxattr(2) sets it on a link itself and not on its target.
 fn set_attribute(at: &Path, name: &CStr, value: &[u8]) -> Result<()> {
     let path = CString::new(at.as_os_str().as_bytes())?;
     // SAFETY: both strings end in a zero byte, and the value is as long as we say.
@@ -331,7 +329,8 @@ fn set_attribute(at: &Path, name: &CStr, value: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// When it was changed last. Programs compare these: Python for one, to know whether what it has compiled is still good.
+/// Sets the time of the last change. Programs compare these: Python, to decide whether compiled
+/// code is up to date.
 fn set_time(at: &Path, seconds: u64) -> Result<()> {
     let time = TimeSpec::new(seconds.min(i64::MAX as u64) as i64, 0);
     utimensat(AT_FDCWD, at, &time, &time, UtimensatFlags::NoFollowSymlink).context("utimensat")

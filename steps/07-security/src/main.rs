@@ -1,16 +1,16 @@
-//! Lesson 7: what root may not, and which calls nobody may make.
+//! Lesson 7: fewer capabilities for root, and a filter on system calls.
 //!
 //! ```text
 //! run       make a cgroup with its limits                  (cgroups.rs)
 //!           unpack the image's layers, make upper, work    (image.rs, registry.rs, layer.rs, overlay.rs)
 //!           make a bridge, translate addresses             (veth.rs, nat.rs)
 //!        ── clone(2) into new namespaces ──▶ child        process 1 of its PID namespace, waits on a pipe
-//!           write its id maps, attach its veth           (idmap.rs, veth.rs)
+//!           write its id maps, attach its veth            (idmap.rs, veth.rs)
 //!           write to the pipe ─────────────▶ execve         this same program again, as `child '{…}'`
 //!           forward signals, wait            join the cgroup, unshare its namespace
-//!           look who killed the program      sethostname, addresses, routes      (veth.rs)
+//!           report a kill for lack of memory sethostname, addresses, routes      (veth.rs)
 //!           pass its exit code on            mounts, masks, pivot_root           (rootfs.rs, masks.rs)
-//!                                            fork ──▶ less power, the program    (capabilities.rs, seccomp.rs; init.rs)
+//!                                            fork ──▶ fewer rights, the program  (capabilities.rs, seccomp.rs; init.rs)
 //! enter  ── setns(2) into the namespaces of a process that runs, fork, execve
 //! ```
 
@@ -44,24 +44,24 @@ use serde_json::{Value, json};
 
 use cgroups::{Cgroup, Limits};
 use options::{Options, Run, Verb};
-use seccomp::usual;
+use seccomp::by_default;
 
 fn main() -> ExitCode {
     let options = Options::parse();
     report::begin(options.verbose);
     let result = match options.verb {
         Verb::Run(run) => outside(&run),
-        // A fork, since setns moves only the children into a PID namespace: a process keeps the pid it has.
-        Verb::Enter { pid, command } => namespaces::enter(pid).and_then(|()| init::run(&command, usual)),
+        // A fork follows, because setns puts only later children into a PID namespace.
+        Verb::Enter { pid, command } => namespaces::enter(pid).and_then(|()| init::run(&command, by_default)),
         Verb::Child { config } => inside(&config),
     };
-    // From main and not by process::exit, which would skip every Drop.
+    // Return from main: process::exit would skip every Drop.
     result.unwrap_or_else(|error| report::failure(&error))
 }
 
 /// Makes the container and waits for it.
 fn outside(run: &Run) -> Result<ExitCode> {
-    // Before there is anything that a signal could leave behind.
+    // Block the signals first: from here on none can end this program before its cleanup.
     let signals = init::block_signals()?;
     let limits = Limits { memory: run.memory, cpus: run.cpus, pids: run.pids };
     let name = format!("step-07-{}", std::process::id());
@@ -79,7 +79,7 @@ fn outside(run: &Run) -> Result<ExitCode> {
     if idmap::is_needed() {
         flags |= CloneFlags::CLONE_NEWUSER;
     }
-    // What the inside has to know crosses as one argument, a toy version of the config.json of real runtimes.
+    // The child's configuration, one argument: a small version of the config.json of an OCI bundle.
     let config = json!({
         "hostname": run.hostname,
         "lowers": overlay.lowers,
@@ -101,7 +101,7 @@ fn outside(run: &Run) -> Result<ExitCode> {
     overlay.report_changes(run.diff).map(|()| code)
 }
 
-/// The same program after the re-exec, in its new namespaces: sets up what only the inside can, then runs the program.
+/// The same program after the re-exec: does the setup inside, then runs the command.
 fn inside(config: &Value) -> Result<ExitCode> {
     report::inside();
     cgroups::join(&options::words(&config["cgroup"]))?;

@@ -1,13 +1,14 @@
-//! What the kernel shows in /proc and /sys that is the machine's and not the container's: hidden, or for reading only.
+//! Hides files in /proc and /sys that are about the machine and not the container, or makes them
+//! read-only.
 //!
-//! A file is hidden by /dev/null, a directory by an empty one; both by a mount on top. To take that off again, or to mount
-//! another /proc, takes CAP_SYS_ADMIN. The lists are those of every runtime.
+//! /dev/null is mounted over a file, and an empty tmpfs over a directory. Removing these mounts, or
+//! mounting another /proc, takes CAP_SYS_ADMIN. The lists are those of every runtime.
 //!
-//! Why is it there at all? Most of /proc and /sys knows namespaces, and shows each their own. What has none of
-//! these is one for all: the clock, the memory, the hardware, the kernel's switches. The kernel guards it by
-//! who is root, and a container's root is root.
+//! Most of /proc and /sys shows each namespace its own content. What belongs to no namespace is the
+//! same for all: the clock, memory, hardware, sysctls. The kernel protects it by checking for root,
+//! and root in a container is root.
 
-// One system call that nix has no name for.
+// For a system call that nix does not wrap.
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
@@ -19,13 +20,13 @@ use nix::mount::MsFlags;
 
 use crate::{report, rootfs};
 
-/// What tells about the machine more than a program has to know, or has been of use to attackers.
-/// Not every kernel has all of them: what is not there is passed over.
+/// Files that reveal more about the machine than programs need, or that attackers have used. Those
+/// that a kernel does not have are skipped.
 const HIDDEN: [&str; 12] = [
     "proc/acpi",
     "proc/asound",
     "proc/interrupts",
-    // All memory.
+    // The machine's memory.
     "proc/kcore",
     "proc/keys",
     "proc/latency_stats",
@@ -37,42 +38,44 @@ const HIDDEN: [&str; 12] = [
     "sys/firmware",
 ];
 
-/// What programs read and no container may change, since it is the same for all.
-/// `sysctl` in a container is refused with this, also for what is its network namespace's own. Engines set
-/// those (--sysctl) before they cover it.
+/// Files that programs read and no container may change, because they are the same for all. This
+/// also makes the sysctls of the container's own network namespace read-only; engines set those
+/// (--sysctl) before.
 const READ_ONLY: [&str; 5] = [
     "proc/bus",
     "proc/fs",
     "proc/irq",
-    // Among all the switches: which program the kernel starts, as the host's root, when another one crashes.
+    // Among the sysctls: the program that the kernel runs, as the host's root, when a process
+    // crashes.
     "proc/sys",
     "proc/sysrq-trigger",
 ];
 
-/// On the tree that is about to be the root; what a kernel does not have needs no cover.
-/// In a user namespace much of this is refused by its owner already, since root inside is nobody there. It is
-/// done all the same: two locks, and one way for all.
+/// Covers the files in the tree that will be the root. In a user namespace their owner, who is
+/// nobody there, protects many of them already; they are covered nevertheless.
 pub fn apply(root: &Path) -> Result<()> {
-    // Before the pivot: the files to cover are in the tree that is to come, and so is the /dev/null.
+    // This runs before the pivot, so the paths, /dev/null's too, are below the new root.
     for path in HIDDEN.map(|path| root.join(path)).into_iter().filter(|path| path.exists()) {
-        // A mount takes the place of what is below, of a file like of a directory.
+        // A mount hides what is below it, a file or a directory.
         if path.is_dir() {
-            // Read-only and without room, so that nobody puts into it what a program then takes for the kernel's word.
+            // Read-only and of size 0: nobody can put anything there that a program would take for
+            // the kernel's.
             rootfs::mount_new("tmpfs", &path, MsFlags::MS_RDONLY, "size=0,mode=0555")?;
         } else {
-            // Reading ends at once, and writing goes nowhere.
+            // Reads return the end of file, writes are discarded.
             rootfs::bind(&root.join("dev/null"), &path)?;
         }
     }
     for path in READ_ONLY.map(|path| root.join(path)).into_iter().filter(|path| path.exists()) {
-        // Only a mount can be read-only, so it is made one, of itself onto itself.
+        // Only a mount can be read-only, so the file is bound onto itself.
         rootfs::bind(&path, &path)?;
         make_read_only(&path)?;
     }
     Ok(())
 }
 
-/// mount(2) changes one mount, and only if told all its other flags again; mount_setattr(2), Linux 5.12, the whole tree.
+/// mount_setattr(2), Linux 5.12, changes a whole tree. mount(2) would change one mount, and would
+/// have to repeat all its other flags.
 fn make_read_only(tree: &Path) -> Result<()> {
     let call = || format!("mount_setattr({}, MOUNT_ATTR_RDONLY, recursive)", tree.display());
     let path = CString::new(tree.as_os_str().as_encoded_bytes()).with_context(call)?;

@@ -1,4 +1,4 @@
-//! A registry: three GETs, and whatever it takes to be let in.
+//! A registry: three GET requests, and a token to be allowed to make them.
 //!
 //! ```text
 //! GET /v2/NAME/manifests/TAG       ──▶ an index or a manifest: names by digest what there is more
@@ -8,7 +8,8 @@
 //!                                  ──▶ GET realm?service=…&scope=…, and the token from there goes with every request
 //! ```
 //!
-//! (OCI distribution specification.) Nothing here is believed: whoever asked for a digest computes it.
+//! (OCI distribution specification.) Nothing that a registry sends is trusted: the digest is
+//! computed from what it sent.
 
 use std::fs;
 use std::io::Read;
@@ -23,33 +24,31 @@ use ureq::{Agent, Body};
 use crate::image::MANIFESTS;
 use crate::report;
 
-/// An answer that is to be held in memory is no longer than this.
-/// What a stranger sends is read to a limit, always: an answer may be without end.
+/// The limit for answers that are held in memory. An untrusted answer may be endless.
 const LARGEST: u64 = 4 << 20;
 
-/// Where distributions keep the list: Debian and its kin, Fedora and its, Alpine and others.
+/// The files with the trusted certificates: Debian and its derivatives, Fedora and its, Alpine and
+/// others.
 const BUNDLES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
-/// With TLS the other end proves who it is by a certificate, and that is worth as much as whoever has signed it.
+/// With TLS a server proves its identity by a certificate, which a trusted authority has signed.
 const UNTRUSTED: &str =
     "hint: is it signed by an authority of your own? SSL_CERT_FILE=FILE.pem names those to trust";
 
-/// One repository of a registry.
-/// Blocking, with a connection that is kept: the protocol is questions and answers, one after another.
+/// One repository of a registry. Requests are made one after another, over one kept connection.
 pub struct Registry {
     agent: Agent,
-    /// With the scheme.
+    /// Scheme and host.
     host: String,
     name: String,
-    /// Once somebody has asked for one.
+    /// The token, once the registry has asked for one.
     token: Option<String>,
 }
 
 impl Registry {
-    /// `alpine` is short for `docker.io/library/alpine`.
-    /// The rule is docker's, and not in any specification: what precedes the first slash is a host if it has a
-    /// dot or a colon in it, or is localhost.
+    /// `alpine` is short for `docker.io/library/alpine`. The rule is docker's: what precedes the
+    /// first slash is a host if it contains a dot or a colon, or is localhost.
     pub fn new(repository: &str) -> Result<Self> {
         let is_host = |part: &str| part == "localhost" || part.contains(['.', ':']);
         let (host, name) = match repository.split_once('/') {
@@ -57,15 +56,15 @@ impl Registry {
             Some(_) => ("docker.io", repository.to_owned()),
             None => ("docker.io", format!("library/{repository}")),
         };
-        // On this very machine nobody listens in.
+        // On the loopback interface nobody can listen in.
         let bare = host.rsplit_once(':').map_or(host, |(bare, _port)| bare);
         let is_here = bare == "localhost" || bare.parse().is_ok_and(|address: IpAddr| address.is_loopback());
         let scheme = if is_here { "http" } else { "https" };
-        // It has always been called otherwise than it is.
+        // The host behind docker.io has another name.
         let host = if host == "docker.io" { "registry-1.docker.io" } else { host };
-        // A status that is no success is an answer, and has something to say.
+        // An unsuccessful status is handled below and is no error here.
         let mut config = Agent::config_builder().http_status_as_error(false);
-        // A proxy's 127.0.0.1 is another machine.
+        // To a proxy, 127.0.0.1 would be another machine.
         if is_here {
             config = config.proxy(None);
         }
@@ -73,9 +72,8 @@ impl Registry {
         Ok(Self { agent: config.build().into(), host: format!("{scheme}://{host}"), name, token: None })
     }
 
-    /// By tag or by digest. The bytes, for only they can be hashed.
-    /// To a GET by tag the registry also names the digest in a header. It is no use: whoever could change the
-    /// one could change the other.
+    /// A manifest by tag or digest, as bytes, because only these can be hashed. The digest in the
+    /// answer's header proves nothing: whoever can change the one can change the other.
     pub fn manifest(&mut self, reference: &str) -> Result<Vec<u8>> {
         let path = format!("manifests/{reference}");
         let mut bytes = Vec::new();
@@ -83,19 +81,18 @@ impl Registry {
         Ok(bytes)
     }
 
-    /// To be read as it comes in: a layer may be larger than the memory.
-    /// Nobody need trust the store it comes from either: it is hashed on its way.
+    /// A blob, read while it arrives: it may be larger than the memory.
     pub fn blob(&mut self, digest: &str) -> Result<impl Read + use<>> {
         self.get(&format!("blobs/{digest}"))
     }
 
-    /// Blobs are mostly not there but at a store of files, and a 307 leads to it; the client follows.
+    /// Registries mostly redirect (307) to a separate store of blobs; the client follows.
     fn get(&mut self, path: &str) -> Result<impl Read + use<>> {
-        // v2 is of the protocol, and there has been no other since 2015.
+        // The version of the protocol; there has been no other since 2015.
         let url = format!("{}/v2/{}/{path}", self.host, self.name);
-        // So the first request of all is mostly refused, and that is no error: the refusal says where to go.
+        // The first request is mostly refused with 401. That is no error: the answer says where to
+        // get a token.
         let mut answer = self.ask(&url)?;
-        // Nobody knows before they have asked whether a token is wanted, and whose.
         if answer.status() == 401 && self.token.is_none() {
             let challenge = answer.headers().get("www-authenticate").and_then(|value| value.to_str().ok());
             self.token = Some(self.fetch_token(challenge.unwrap_or_default())?);
@@ -103,7 +100,7 @@ impl Registry {
         }
         let status = answer.status();
         report::trace(format!("GET {url}   {status}"));
-        // A status is all that one gets for a reason: what is in the body is each registry's own.
+        // Only the status is standardised; bodies of error messages differ.
         let hint = match status.as_u16() {
             200 => return Ok(answer.into_body().into_reader()),
             401 | 403 => {
@@ -116,17 +113,17 @@ impl Registry {
         Err(anyhow::anyhow!("the registry says {status}")).context(hint).context(format!("GET {url}"))
     }
 
-    /// The accept header says which formats we read. Without it a registry may answer in that of 2014, which is
-    /// another world.
+    /// The accept header says which formats this program reads. Without it a registry may send the
+    /// format of 2014.
     fn ask(&self, url: &str) -> Result<Response<Body>> {
         let mut request = self.agent.get(url).header("accept", MANIFESTS.join(", "));
         if let Some(token) = &self.token {
-            // To this host alone: a redirect, as to where the blobs are, goes without.
+            // Sent to this host only: redirects are followed without it.
             request = request.header("authorization", format!("Bearer {token}"));
         }
         let answer = request.call().map_err(|error| {
             let is_untrusted = error.to_string().contains("certificate");
-            // Below the client's own words is the system's, and that has an errno.
+            // An I/O error contains the errno of the system call.
             let error = match error {
                 ureq::Error::Io(error) => anyhow::Error::new(error),
                 error => error.into(),
@@ -136,21 +133,21 @@ impl Registry {
         answer.with_context(|| format!("GET {url}"))
     }
 
-    /// Even what is public wants a token, one that is given to anybody.
-    /// So that a registry needs no users: whoever keeps these signs a note, "may pull this one, for five
-    /// minutes", and the registry only checks the signature.
+    /// Gets a token. Even public repositories require one: an authorization server issues it ("may
+    /// pull this repository for five minutes"), and the registry only checks its signature.
     fn fetch_token(&self, challenge: &str) -> Result<String> {
         let Some(fields) = challenge.strip_prefix("Bearer ") else {
             bail!("the registry asks for {challenge:?}, and this lesson knows Bearer alone");
         };
-        // name="value", with commas between; a scope has commas of its own, within the quotes.
+        // The fields are name="value", separated by commas; a scope contains commas inside the
+        // quotes.
         let field = |name: &str| {
             let start = fields.find(&format!("{name}=\""))? + name.len() + 2;
             fields[start..].split('"').next()
         };
         let realm = field("realm").context("the registry does not say where tokens are to be had")?;
         let mut request = self.agent.get(realm);
-        // Who asks, and for what: "repository:NAME:pull". Handed on as they came.
+        // Service and scope ("repository:NAME:pull") are passed on as they came.
         for name in ["service", "scope"] {
             request = request.query_pairs(field(name).map(|value| (name, value)));
         }
@@ -159,14 +156,14 @@ impl Registry {
         let answer = answer.body_mut().with_config().limit(LARGEST).read_to_string()?;
         let answer: Value =
             serde_json::from_str(&answer).with_context(|| format!("the answer of {realm}"))?;
-        // Two names for one thing: the second is OAuth's, and some servers know only that.
+        // Some servers use only the second name, which is OAuth's.
         let token = answer["token"].as_str().or(answer["access_token"].as_str());
         Ok(token.with_context(|| format!("{realm} gives no token"))?.to_owned())
     }
 }
 
-/// Who may vouch for a registry: the machine's own list, to which an administrator can add, or the one that SSL_CERT_FILE
-/// names, as curl and everything that is made with OpenSSL has it. Without either the one that was compiled in.
+/// The trusted certificates: those of SSL_CERT_FILE, as curl and OpenSSL use it, or the machine's
+/// own list, or else the list compiled in.
 fn authorities() -> Result<RootCerts> {
     let text = match std::env::var_os("SSL_CERT_FILE") {
         Some(file) => {

@@ -1,17 +1,17 @@
 //! A filter for system calls: a program in BPF, which the kernel runs before each of them.
 //!
-//! It sees the number of the call, its architecture and the arguments that are numbers, but cannot follow a pointer: so it
-//! can refuse `mount`, and not the mount of one path (seccomp(2)). What it answers is done. It cannot be taken off again,
-//! and whatever the program starts has it too.
+//! It sees the call's number, architecture and arguments, but cannot follow a pointer: it can
+//! refuse `mount`, and not the mount of one path (seccomp(2)). The kernel does what it returns. It
+//! cannot be removed again, and every program that the process starts has it too.
 //!
-//! A container has the host's kernel, with every bug in it. Most of its 450 calls no usual program makes; those listed here
-//! are root's tools, or have been the way out before. (hull lists what is allowed, as docker does, so that a call which
-//! does not exist yet is refused. That list is ten times as long.)
+//! Containers share the host's kernel, with its bugs. Usual programs make few of its 450 calls;
+//! those listed here are tools of root, or have been used to break out. (hull lists the allowed
+//! calls, as docker does, so that a future call is refused. That list is ten times as long.)
 //!
-//! Capabilities ask who somebody is. This asks what they do, and before any of the kernel's own checks: a call
-//! that is refused here cannot reach a bug behind it.
+//! Capabilities restrict by privilege, a filter by call, and before any check of the kernel's own:
+//! a call that is refused here cannot reach a bug behind it.
 
-// A system call without a name in nix, and a closure for after the fork.
+// For a system call that nix does not wrap, and a closure that runs after the fork.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -30,7 +30,7 @@ use serde_json::Value;
 use crate::options::words;
 use crate::{capabilities, report};
 
-/// As in linux/audit.h: the machine, 64 bits, little end first.
+/// From linux/audit.h: the machine's number with the bits for 64-bit and little-endian.
 #[cfg(target_arch = "x86_64")]
 const ARCHITECTURE: u32 = 0xc000_003e;
 #[cfg(target_arch = "aarch64")]
@@ -38,10 +38,9 @@ const ARCHITECTURE: u32 = 0xc000_00b7;
 #[cfg(target_arch = "riscv64")]
 const ARCHITECTURE: u32 = 0xc000_00f3;
 
-/// Refused, whatever the arguments.
-/// Some of these need a capability that has gone already. They stand here for the day on which somebody finds a
-/// way around that, and for whoever keeps one: docker leaves them out of the list of what is allowed for the
-/// same reason.
+/// Refused, whatever the arguments. Some of these need a capability that has gone already. They
+/// stand here for the day on which somebody finds a way around that, and for whoever keeps one:
+/// docker leaves them out of the list of what is allowed for the same reason.
 const REFUSED: [i64; 45] = [
     // Mounts and namespaces: the tree and the labels are settled.
     libc::SYS_mount,
@@ -56,7 +55,7 @@ const REFUSED: [i64; 45] = [
     libc::SYS_mount_setattr,
     libc::SYS_unshare,
     libc::SYS_setns,
-    // A file by its number on the disk, whatever tree it is in: a way out of docker in 2014.
+    // Opens a file by its number on the disk, outside of any root: a way out of docker in 2014.
     libc::SYS_open_by_handle_at,
     libc::SYS_name_to_handle_at,
     // The kernel itself.
@@ -68,12 +67,12 @@ const REFUSED: [i64; 45] = [
     libc::SYS_reboot,
     libc::SYS_bpf,
     libc::SYS_perf_event_open,
-    // Much code, much of it new.
+    // Large and recent parts of the kernel.
     libc::SYS_io_uring_setup,
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
     libc::SYS_userfaultfd,
-    // Not in any namespace: keys, clocks, swap, quotas, accounting.
+    // What no namespace separates: keys, clocks, swap, quotas, accounting.
     libc::SYS_add_key,
     libc::SYS_request_key,
     libc::SYS_keyctl,
@@ -88,7 +87,7 @@ const REFUSED: [i64; 45] = [
     libc::SYS_acct,
     libc::SYS_vhangup,
     libc::SYS_syslog,
-    // Other processes' memory, and where it is.
+    // Access to other processes' memory.
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
     libc::SYS_kcmp,
@@ -96,25 +95,25 @@ const REFUSED: [i64; 45] = [
     libc::SYS_migrate_pages,
 ];
 
-/// The usual capabilities and calls, for who comes by `enter`.
-/// `enter` joins namespaces, and these bring no filter and no smaller sets along: whoever forgot it here would
-/// hand the one who enters the power that the container has lost.
-pub fn usual(program: &mut Command) -> Result<()> {
+/// Confines a program that `enter` starts, by the default lists. Joining namespaces brings neither
+/// the filter nor the smaller capability sets along, so without this the entering program would
+/// have the privileges that the container has lost.
+pub fn by_default(program: &mut Command) -> Result<()> {
     confine(program, &Value::Null)
 }
 
-/// Takes from `program` what it shall not have: capabilities first, for to drop them takes calls that a filter may refuse.
-/// In the child between fork and execve (Command::pre_exec), in the order in which they were put there: the
-/// image's user, then the capabilities, then the filter.
+/// Confines `program`: first the capabilities, because dropping them takes calls that a filter may
+/// refuse. It happens in the child between fork and execve (Command::pre_exec), in the order in
+/// which it was registered: the image's user, the capabilities, the filter.
 pub fn confine(program: &mut Command, config: &Value) -> Result<()> {
     let keep = config["keep"].is_array().then(|| words(&config["keep"]));
     capabilities::limit(program, keep)?;
     filter(
         program,
         match config["denied"].as_str() {
-            // SIGSYS, to all of its threads.
+            // Ends the whole process with SIGSYS.
             Some("kill") => libc::SECCOMP_RET_KILL_PROCESS,
-            // It is done, and told: dmesg, or the audit log.
+            // Allows the call and logs it: dmesg, or the audit log.
             Some("log") => libc::SECCOMP_RET_LOG,
             _ => error(libc::EPERM),
         },
@@ -122,32 +121,33 @@ pub fn confine(program: &mut Command, config: &Value) -> Result<()> {
     Ok(())
 }
 
-/// The call is not made, and its caller is told this.
-/// EPERM is what a program knows as "you may not", and it goes on or says so. To be killed is clearer for an
-/// attacker's code and worse for an honest program that was only asking.
+/// Skips the call and returns this errno. EPERM is what programs expect of a call they may not
+/// make, and many go on without it. Killing would be safer against an attacker and worse for an
+/// honest program that only tries.
 fn error(errno: i32) -> u32 {
     libc::SECCOMP_RET_ERRNO | errno as u32
 }
 
-/// Gives `program` the filter, as the last thing before it begins: what the filter refuses, nobody needs after that.
-/// From here to the execve only what the filter lets through can be done; execve itself must not be on the list.
+/// Loads the filter as the last step before the execve, because what the filter refuses may be
+/// needed until then. execve itself must be allowed.
 fn filter(program: &mut Command, denied: u32) {
     let code = code(denied);
     let load = move || load(&code).map_err(|error| io::Error::other(format!("{error:#}")));
-    // SAFETY: there is one thread, and so no lock that another one could have held when this process was forked.
+    // SAFETY: this process has one thread, so no lock is held in the forked child.
     unsafe { program.pre_exec(load) };
 }
 
-/// A filter is never taken away. A second one is asked as well, and of two answers the stricter one counts.
+/// Loads the filter. A process can have several; the strictest answer counts.
 fn load(code: &[sock_filter]) -> Result<()> {
-    // Whoever starts a set-user-ID program gives it their filter, and one that lies to it ("setuid has worked") could
-    // make it a tool. So without CAP_SYS_ADMIN a filter takes this promise first: no execve gives any privilege.
+    // A set-user-ID program inherits the filter of its caller, and one that lies to it ("setuid has
+    // succeeded") could make it a tool of the attacker. So, without CAP_SYS_ADMIN, a filter takes
+    // no_new_privs: from then on no execve grants privileges.
     nix::sys::prctl::set_no_new_privs().context("prctl(PR_SET_NO_NEW_PRIVS)")?;
     report::trace("prctl(PR_SET_NO_NEW_PRIVS)");
-    // The kernel checks it before it takes it: all jumps forward and inside, every way ends with an answer. So
-    // it always ends.
+    // The kernel verifies the program: jumps go forward and stay inside, every path ends with a
+    // return, so it always ends.
     let program = sock_fprog { len: code.len() as u16, filter: code.as_ptr().cast_mut() };
-    // SAFETY: the kernel copies as many instructions as we say there are.
+    // SAFETY: the kernel copies `len` instructions, which is how many there are.
     let loaded =
         unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
     Errno::result(loaded).context("seccomp(SECCOMP_SET_MODE_FILTER)")?;
@@ -155,74 +155,77 @@ fn load(code: &[sock_filter]) -> Result<()> {
     Ok(())
 }
 
-/// Loads a number of the call into the one register, or what follows it into the upper or lower half.
-/// BPF was made in 1992 to pick packets for tcpdump: an accumulator, and jumps that go forward only. Where it
-/// had a packet it has seccomp_data here, a struct of number, architecture, instruction pointer and six arguments.
-fn look_at(offset: usize) -> sock_filter {
+/// Loads 32 bits of `seccomp_data` into the accumulator. BPF was made in 1992 to select packets for
+/// tcpdump: an accumulator, and jumps that go forward only. Instead of a packet it is given a
+/// struct of the call's number, architecture, instruction pointer and six arguments.
+fn load_word(offset: usize) -> sock_filter {
     instruction(BPF_LD | BPF_W | BPF_ABS, offset as u32, 0, 0)
 }
 
-/// Ends the program: what is to be done about the call.
-/// With the errno in its lower half, where there is one.
-fn answer(what: u32) -> sock_filter {
+/// Returns what to do about the call; an errno is in the lower 16 bits.
+fn ret(what: u32) -> sock_filter {
     instruction(BPF_RET | BPF_K, what, 0, 0)
 }
 
-/// Goes on with the next instruction if the register fits, or else leaves out as many as `otherwise`.
-/// Jumps count instructions and not bytes, and no more than 255 of them.
-fn unless(comparison: u32, value: u32, otherwise: u8) -> sock_filter {
+/// Continues with the next instruction if the comparison holds, and otherwise skips `otherwise`
+/// instructions, at most 255.
+fn skip_unless(comparison: u32, value: u32, otherwise: u8) -> sock_filter {
     instruction(BPF_JMP | comparison | BPF_K, value, 0, otherwise)
 }
 
-/// What to do, with which number, and how many instructions to leave out if it is so, or if it is not.
-/// Eight bytes each; the kernel translates them to machine code as it loads them, where it can.
+/// One instruction of eight bytes: operation, operand, and how many instructions to skip if it
+/// holds or not. The kernel compiles them to machine code where it can.
 fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter { code: code as u16, jt, jf, k }
 }
 
-/// The whole of it. A comparison for each call that is refused: as many as this are a few hundred nanoseconds a call. Longer
-/// lists are sorted, and searched by halves.
+/// The whole filter: one comparison for each refused call, a few hundred nanoseconds per call in
+/// all. Longer lists are searched as a tree.
 fn code(denied: u32) -> Vec<sock_filter> {
-    // Where these are in seccomp_data is fixed for ever: programs are compiled with it.
+    // The layout of seccomp_data is part of the kernel's interface.
     let (number, arguments) = (offset_of!(seccomp_data, nr), offset_of!(seccomp_data, args));
     let allow = libc::SECCOMP_RET_ALLOW;
-    // First of all: on x86-64 a program may make the calls of 32-bit x86 too, which have other numbers.
+    // The architecture comes first: on x86-64 a program can also make the calls of 32-bit x86,
+    // which have other numbers.
     let mut code = vec![
-        // A number means nothing without its architecture: 101 is ptrace on x86-64 and ioperm on 32-bit x86.
-        look_at(offset_of!(seccomp_data, arch)),
+        // A number means nothing without its architecture: 101 is ptrace on x86-64 and ioperm on
+        // 32-bit x86.
+        load_word(offset_of!(seccomp_data, arch)),
         instruction(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0),
-        answer(libc::SECCOMP_RET_KILL_PROCESS),
-        look_at(number),
+        ret(libc::SECCOMP_RET_KILL_PROCESS),
+        load_word(number),
     ];
-    // Their architecture reads as x86-64, so that the comparison above has not caught them.
+    // The calls of the x32 ABI report the architecture x86-64 and set a bit in the number.
     if cfg!(target_arch = "x86_64") {
-        // And those of x32, which have a bit more.
-        code.extend([unless(BPF_JGE, 0x4000_0000, 1), answer(error(libc::ENOSYS))]);
+        code.extend([skip_unless(BPF_JGE, 0x4000_0000, 1), ret(error(libc::ENOSYS))]);
     }
-    // Only the first that fits answers: each comparison is followed by its answer, or jumps over it.
+    // Each comparison is followed by its return, or skips it.
     for call in REFUSED {
-        code.extend([unless(BPF_JEQ, call as u32, 1), answer(denied)]);
+        code.extend([skip_unless(BPF_JEQ, call as u32, 1), ret(denied)]);
     }
-    // Its flags are behind a pointer. To "there is no such call" glibc answers with clone; to EPERM it would give up.
-    code.extend([unless(BPF_JEQ, libc::SYS_clone3 as u32, 1), answer(error(libc::ENOSYS))]);
-    // A new user namespace, in which one has all capabilities again, over less; but much of the kernel opens up.
+    // Its flags are behind a pointer, out of the filter's sight. After ENOSYS ("no such call")
+    // glibc falls back to clone; after EPERM it would give up.
+    code.extend([skip_unless(BPF_JEQ, libc::SYS_clone3 as u32, 1), ret(error(libc::ENOSYS))]);
+    // A new user namespace gives all capabilities inside it, which makes more of the kernel
+    // reachable.
     code.extend([
-        unless(BPF_JEQ, libc::SYS_clone as u32, 4),
-        look_at(arguments),
-        // For clone the flags are an argument and so can be looked at: the lower half of it is enough.
-        unless(BPF_JSET, libc::CLONE_NEWUSER as u32, 1),
-        answer(denied),
-        answer(allow),
+        skip_unless(BPF_JEQ, libc::SYS_clone as u32, 4),
+        load_word(arguments),
+        // clone has its flags in an argument, of which the lower half is enough.
+        skip_unless(BPF_JSET, libc::CLONE_NEWUSER as u32, 1),
+        ret(denied),
+        ret(allow),
     ]);
-    // To type in the terminal's stead: what stands there after we end, the host's shell would run.
+    // TIOCSTI simulates typing on the terminal: the host's shell would read it after the container
+    // has ended.
     code.extend([
-        unless(BPF_JEQ, libc::SYS_ioctl as u32, 4),
-        look_at(arguments + 8),
-        // An ioctl is a call in a call: its second argument says which.
-        unless(BPF_JEQ, libc::TIOCSTI as u32, 1),
-        answer(denied),
-        answer(allow),
+        skip_unless(BPF_JEQ, libc::SYS_ioctl as u32, 4),
+        load_word(arguments + 8),
+        // The second argument of an ioctl is its operation.
+        skip_unless(BPF_JEQ, libc::TIOCSTI as u32, 1),
+        ret(denied),
+        ret(allow),
     ]);
-    code.push(answer(allow));
+    code.push(ret(allow));
     code
 }

@@ -1,8 +1,8 @@
-//! A process that takes away what we have made when we are gone, however we go.
+//! A process that removes what this program has made, however this program ends.
 //!
-//! Most of what a container is made of ends with its last process. A directory does not, and a process that is killed by
-//! -9 removes nothing. So another one does it, always, and that is its whole life: it waits on a pipe until nobody holds
-//! the writing end any more. The kernel closes that end for whoever dies.
+//! Most parts of a container go with its last process. A directory does not, and a process killed
+//! by SIGKILL removes nothing. So a second process does it: it blocks on a pipe until every write
+//! end is closed, which the kernel does when this program dies, and then removes the directories.
 
 // fork and close_range.
 #![allow(unsafe_code)]
@@ -18,48 +18,51 @@ use nix::unistd::{ForkResult, Pid, dup2_stdin, fork, pipe2, setsid};
 
 use crate::report;
 
-/// Dropped, what it keeps is removed.
-/// The writing end of the pipe is open in this process and nowhere else. That is what "we are alive" means here.
+/// Dropping it removes the directories. The write end of the pipe is open in this process only, so
+/// the end of file means that this process has ended.
 pub struct Supervisor {
     pid: Pid,
     lifeline: Option<OwnedFd>,
 }
 
 impl Supervisor {
-    /// To be started before the directories are made, with the signals blocked.
-    /// Why a process and not only Drop? Drop runs when an error is passed up or all is done, but neither
-    /// SIGKILL nor the kernel's own killer waits for it. Why not clear up at the next start? Perhaps there is none.
+    /// Starts the supervisor: before the directories are made, and with signals blocked. Why is
+    /// Drop not enough? It runs after an error or at the end, but not after SIGKILL or a kill for
+    /// lack of memory. And a cleanup at the next start would never happen if there is none.
     pub fn start(directories: &[PathBuf], remove: fn(&Path) -> io::Result<()>) -> Result<Self> {
         let (reader, writer) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("pipe2")?;
         // SAFETY: this process has one thread, so the child finds no lock held.
         match unsafe { fork() }.context("fork")? {
             ForkResult::Parent { child } => Ok(Self { pid: child, lifeline: Some(writer) }),
             ForkResult::Child => {
-                // Out of reach of what the terminal sends.
+                // A session of its own, so that signals of the terminal do not reach it.
                 let _ = setsid();
-                // Nothing but the pipe stays open: a writing end that we held would keep a supervisor waiting for ever, be
-                // it this one or the one before.
+                // Close everything but the pipe's read end: an inherited write end, of this pipe or
+                // of an earlier supervisor's, would delay the end of file for ever.
                 let _ = dup2_stdin(&reader);
-                // SAFETY: by number; and this process never gets to drop the values that own some of them.
+                // SAFETY: closes descriptors by number; this process exits without dropping the
+                // values that own them.
                 unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
                 let _ = io::stdin().read(&mut [0]);
                 directories.iter().for_each(|directory| clear(directory, remove));
-                // Not by return: our caller's Drops are the parent's to run.
+                // Exit here: returning would run the Drops of the caller, which belong to the
+                // parent.
                 std::process::exit(0)
             }
         }
     }
 }
 
-/// As often as it takes, for ten seconds: after a kill -9 the container's processes are only just dying.
-/// By then nobody may be there to read an error, and so it is tried again where another program would give up.
+/// Tries for ten seconds, because after a SIGKILL the container's processes may still be exiting.
+/// Nobody may be left to read an error by then, so it retries where another program would give up.
 fn clear(directory: &Path, remove: fn(&Path) -> io::Result<()>) {
     for _ in 0..10_000 {
         match remove(directory) {
             Ok(()) => return report::trace(format!("removed {}", directory.display())),
-            // Never made.
+            // It was never created.
             Err(error) if error.kind() == ErrorKind::NotFound => return,
-            // Most often EBUSY: the kernel frees a dead process's memory before it takes it off the list.
+            // Mostly EBUSY: the kernel frees a dead process's memory before it takes the process
+            // out of its cgroup.
             Err(_) => std::thread::sleep(Duration::from_millis(1)),
         }
     }
@@ -68,7 +71,8 @@ fn clear(directory: &Path, remove: fn(&Path) -> io::Result<()>) {
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        // The end of file is the order to begin; the wait makes sure that all is gone when our prompt is back.
+        // Closing the pipe starts the removal; the wait makes sure that it is complete before this
+        // program ends.
         drop(self.lifeline.take());
         let _ = waitpid(self.pid, None);
     }

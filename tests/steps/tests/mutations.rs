@@ -119,8 +119,8 @@ const MUTANTS: [Mutant; 30] = [
     mutant(
         3,
         "cgroups.rs",
-        "procs_files.iter().try_for_each(|file| write(Path::new(file), \"0\", \"hint: is the cgroup still there?\"))?;",
-        "let _ = procs_files;",
+        "files.iter().try_for_each(|file| write(Path::new(file), \"0\", \"hint: is the cgroup still there?\"))?;",
+        "let _ = files;",
         &["a_hog_is_killed_at_its_limit_and_the_reader_is_told_why", "a_fork_bomb_stops_at_its_limit"],
     ),
     mutant(
@@ -232,8 +232,8 @@ const MUTANTS: [Mutant; 30] = [
     mutant(
         7,
         "seccomp.rs",
-        "libc::SYS_clone3 as u32, 1), answer(error(libc::ENOSYS))",
-        "libc::SYS_clone3 as u32, 1), answer(error(libc::EPERM))",
+        "libc::SYS_clone3 as u32, 1), ret(error(libc::ENOSYS))",
+        "libc::SYS_clone3 as u32, 1), ret(error(libc::EPERM))",
         &["programs_with_threads_run_since_a_call_that_is_not_there_is_not_an_error"],
     ),
     mutant(

@@ -1,13 +1,14 @@
-/// Maps 0 inside to the caller. Until this is done the child is user 65534, "nobody", which is why it waits on the sync pipe:
-/// a program that execs as nobody loses the capabilities it was born with.
+/// Maps id 0 inside to the caller's id. Until then the child has the overflow id 65534, "nobody",
+/// and an execve would take its capabilities away. That is why it waits on the sync pipe.
 pub fn write(pid: Pid) -> Result<()> {
     let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
-    // A file can deny a group what it grants to everybody else. To drop that group by setgroups(2) would be a way
-    // around it, so the kernel takes a gid map from unprivileged users only once that call is off; user_namespaces(7).
+    // A file's mode can deny a group what it grants to everybody else. Dropping that group by
+    // setgroups(2) would get around this, so the kernel accepts a gid map from an unprivileged user
+    // only after setgroups is denied; user_namespaces(7).
     write_map(pid, "setgroups", "deny")?;
-    // One line, for one's own id: for that the kernel asks for no power outside. A whole range of ids takes
-    // CAP_SETUID over the parent namespace, and an unprivileged user gets it by newuidmap(1), a set-user-ID program
-    // which looks up in /etc/subuid whose the range is.
+    // Mapping one's own id takes no privilege outside. Mapping a range takes CAP_SETUID in the
+    // parent namespace; unprivileged users get one by newuidmap(1), a set-user-ID program that
+    // reads from /etc/subuid which range belongs to whom.
     write_map(pid, "uid_map", &format!("0 {uid} 1"))?;
     write_map(pid, "gid_map", &format!("0 {gid} 1"))
 }

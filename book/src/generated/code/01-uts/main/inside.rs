@@ -1,7 +1,8 @@
-/// The same program after the re-exec, in its new namespaces: sets up what only the inside can, then steps aside.
+/// The same program after the re-exec, now in the new namespaces: does the setup that is possible
+/// only there, then executes the command.
 fn inside(config: &Value) -> Result<ExitCode> {
     report::inside();
     namespaces::set_hostname(config["hostname"].as_str().context("the config has no hostname")?)?;
-    // Nothing stands between the kernel and the program: it is the clone itself, with another program in it.
+    // No process stands in between: the cloned process itself executes the program.
     execute(&options::command(config))
 }

@@ -1,22 +1,22 @@
-/// Joins every namespace of `pid` that is not ours already.
-/// This is `nsenter`, and the heart of `docker exec`: a container is no object that one could be put into.
-/// There are labels, and one takes on those of a process that has them.
+/// Joins every namespace of `pid` that this process does not share with it. This is what `nsenter`
+/// does, and the core of `docker exec`: a container is no object in the kernel, only a set of
+/// labels, and a process can take on those of another one.
 pub fn enter(pid: i32) -> Result<()> {
     // SAFETY: no pointers, and the answer is checked.
     let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    // By descriptor and not by number: a number could be another process's by the time of the setns.
+    // A descriptor, because by the time of the setns the number could belong to another process.
     let pidfd = Errno::result(pidfd).with_context(|| format!("pidfd_open({pid})"))?;
-    // SAFETY: the kernel has just given it to us, and nobody else knows it.
+    // SAFETY: the kernel has just returned this descriptor, and nothing else owns it.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd as i32) };
-    // The same descriptor could also wait for the process, or kill it: it means this one and never a later one
-    // of its number.
+    // A pidfd always means this process, never a later one with the same number. It can also be
+    // used to wait for it or to signal it.
     let mut flags = CloneFlags::empty();
-    // Two links that read the same are one namespace.
+    // Two processes share a namespace if their links have the same text.
     for (kind, flag) in KINDS {
         let theirs = link(&pid.to_string(), kind)
             .context("hint: to look at a process so closely one has to be its user, or root")
             .with_context(|| format!("readlink(/proc/{pid}/ns/{kind})"))?;
-        // setns into the user namespace one is in already is EINVAL.
+        // setns(2) into the user namespace that the caller is in already fails with EINVAL.
         if Some(theirs) != link("self", kind).ok() {
             flags |= CloneFlags::from_bits_retain(flag);
         }
@@ -25,7 +25,8 @@ pub fn enter(pid: i32) -> Result<()> {
         return Err(anyhow::anyhow!("process {pid} has no namespace that is not yours too"))
             .context("hint: the number of the process inside is what clone returned: see run -v");
     }
-    // All at once: the kernel takes the user namespace first, so that its powers count for the others (setns(2)).
+    // In one call: the kernel joins the user namespace first, and its capabilities then count for
+    // the others (setns(2)).
     nix::sched::setns(&pidfd, flags).with_context(|| format!("setns({pid}, {})", names(flags)))?;
     report::trace(format!("setns({pid}, {})", names(flags)));
     Ok(())

@@ -1,6 +1,6 @@
-/// Waits for all that have ended: one SIGCHLD can stand for many children (signal(7)).
-/// What has ended stays as a zombie, a number and an exit code, until its parent has asked for it. Nobody else
-/// can: so if process 1 does not, the numbers run out, or the limit of processes is reached (step 3).
+/// Waits for every process that has ended: one SIGCHLD can stand for several children (signal(7)).
+/// An ended process stays as a zombie, a pid and an exit code, until its parent waits for it. If
+/// process 1 does not, pids run out, or the limit of processes is reached (step 3).
 fn reap(child: Pid) -> Result<Option<u8>> {
     loop {
         let status = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
@@ -10,8 +10,8 @@ fn reap(child: Pid) -> Result<Option<u8>> {
         let whose = if status.pid() == Some(child) { "" } else { "   an orphan" };
         report::trace(format!("waitpid(any) = {status:?}{whose}"));
         match status {
-            // An exit code has eight bits. What a shell makes of a death by signal is a number above 128, and
-            // everybody has followed.
+            // An exit code has eight bits. By convention of the shells, a death by signal is a code
+            // above 128.
             WaitStatus::Exited(pid, code) if pid == child => return Ok(Some(code as u8)),
             WaitStatus::Signaled(pid, signal, _) if pid == child => return Ok(Some(128 + signal as u8)),
             _ => {}

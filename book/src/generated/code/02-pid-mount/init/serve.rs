@@ -1,12 +1,14 @@
-/// Forwards signals to `child` and reaps, until it ends. Its exit code, or 128 and the signal that ended it.
+/// Forwards signals to `child` and reaps processes until it ends. Returns its exit code, or 128
+/// plus the number of the signal that ended it.
 pub fn serve(signals: &SignalFd, child: Pid) -> Result<ExitCode> {
     loop {
         let Some(info) = signals.read_signal().context("read(signalfd)")? else { continue };
-        // Real-time signals have no name here.
+        // nix has no names for real-time signals.
         let Ok(signal) = Signal::try_from(info.ssi_signo as i32) else { continue };
-        // Positive codes are the kernel's (sigaction(2)). A ^C is one: the terminal sends it to its whole foreground,
-        // of which the program is part, and to forward it would be to send it twice.
-        // Everybody else's have a code of 0 or less: kill(1), or a service manager that is shutting down.
+        // A positive si_code means that the kernel sent the signal (sigaction(2)). ^C is such a
+        // signal: the terminal sends it to its whole foreground group, the program included, so
+        // forwarding it would deliver it twice. Signals from other processes have a code of 0 or
+        // less.
         let is_from_kernel = info.ssi_code > 0;
         match signal {
             Signal::SIGCHLD => {
@@ -14,13 +16,13 @@ pub fn serve(signals: &SignalFd, child: Pid) -> Result<ExitCode> {
                     return Ok(ExitCode::from(code));
                 }
             }
-            // ^Z has stopped the program, so stop with it: that is what gives the shell its terminal back. To process 1
-            // its own namespace cannot deliver this.
+            // ^Z has stopped the program. Stop too, which gives the terminal back to the shell.
+            // (Process 1 does not get this signal from its own namespace.)
             Signal::SIGTSTP if is_from_kernel => raise(Signal::SIGSTOP).context("raise(SIGSTOP)")?,
             _ if is_from_kernel => {}
             signal => {
                 report::trace(format!("kill({child}, {signal})"));
-                // It may have ended a moment ago: then it is reaped next.
+                // An error means that it has just ended; it is reaped next.
                 let _ = kill(child, signal);
             }
         }

@@ -1,10 +1,11 @@
-/// Makes `root` the root and throws the old one away. chroot(2) would only move where "/" points; the old tree would
-/// stay mounted, and root has ways back to it.
-/// The classic way back: chroot once more, into a directory below; then the working directory is outside of the
-/// root, and `..` leads up from there as far as it goes. After a pivot there is nothing up there.
+/// Makes `root` the root directory and detaches the old one. chroot(2) would not be enough: it
+/// changes only where "/" leads, the old tree stays mounted, and root can get back to it, by
+/// another chroot into a subdirectory, which leaves the working directory outside of the root, and
+/// then by `..`. After a pivot there is nothing above the root.
 pub fn pivot(root: &Path) -> Result<()> {
     nix::unistd::chdir(root).with_context(|| format!("chdir({})", root.display()))?;
-    // The old root goes where the new one is, on top of it: that spares a directory to put it in (pivot_root(2)).
+    // The old root is mounted on top of the new one, which spares a directory to put it in
+    // (pivot_root(2)).
     nix::unistd::pivot_root(".", ".").map_err(|errno| {
         let error = anyhow::Error::new(errno);
         let error = match errno {
@@ -16,10 +17,10 @@ pub fn pivot(root: &Path) -> Result<()> {
         error.context("pivot_root(., .)")
     })?;
     report::trace(format!("pivot_root({}, ., old on top)", root.display()));
-    // The top of the two is the old one. Lazily: it is busy, if only with our own working directory.
-    // With MNT_DETACH the kernel takes the whole tree off at once and frees each mount when its last user has gone.
+    // The old root is the upper one. MNT_DETACH, because it is busy: the kernel takes the whole
+    // tree off at once and frees each mount when its last user has gone.
     umount2(".", MntFlags::MNT_DETACH).context("umount2(., MNT_DETACH)")?;
     report::trace("umount2(., MNT_DETACH)   the old root is gone");
-    // The working directory was the old root's; what has none that leads anywhere begins at the new one.
+    // The working directory is still in the old root.
     nix::unistd::chdir("/").context("chdir(/)")
 }

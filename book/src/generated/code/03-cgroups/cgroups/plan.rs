@@ -1,11 +1,12 @@
 fn plan(mount: &Path, limits: &Limits, name: &str) -> Result<Plan> {
     let hint = "hint: this part of the tree is not delegated to you. Ask for one that is:\n      \
                 systemd-run --user --scope -p Delegate=yes THIS-PROGRAM run …";
-    // Root's go to the top; an unprivileged user owns, if anything, the cgroup that they are in.
-    // Who has been given a cgroup (delegation, in the words of cgroup-v2.rst) owns its directory and may make
-    // others in it. Limits above hold for all of these together, so nothing is lost by letting people do so.
+    // Root's cgroups go to the top of the tree. An unprivileged user may own the cgroup that they
+    // are in: whoever owns its directory may create others in it (delegation, see cgroup-v2.rst).
+    // The limits above still hold for all of these together.
     let parent = if nix::unistd::geteuid().is_root() { mount.to_owned() } else { mount.join(own_path()?) };
-    // What nobody has asked for is not switched on: each controller costs a little in every cgroup that has it.
+    // Only the controllers that are needed are enabled: each costs a little in every cgroup that
+    // has it.
     let asked = [
         ("memory", limits.memory.is_some()),
         ("cpu", limits.cpus.is_some()),
@@ -14,13 +15,13 @@ fn plan(mount: &Path, limits: &Limits, name: &str) -> Result<Plan> {
     let wanted: Vec<_> =
         asked.iter().filter(|(_, is_asked)| *is_asked).map(|(name, _)| format!("+{name}")).collect();
     let directory = parent.join(name);
-    // A controller counts in a cgroup only if the one above passes it on. That turns the one above into a branch, and
-    // only leaves hold processes: ours has to leave it for a leaf. The top of the tree alone may be both.
-    // The top has no file cgroup.type: nothing above it could say what it is.
+    // A cgroup has a controller only if its parent passes it on, and on v2 a cgroup that passes
+    // controllers on may hold no process (the root excepted). So this process moves from the parent
+    // into a leaf. The root is recognised by its missing file cgroup.type.
     let is_top = !parent.join("cgroup.type").exists();
     let mut settings = Vec::new();
     let mut leaf = None;
-    // What the parent passes on already has been paid for, and needs no second order.
+    // Controllers that the parent passes on already need no change.
     let enabled = fs::read_to_string(parent.join("cgroup.subtree_control")).unwrap_or_default();
     if !wanted.iter().all(|wanted| enabled.split_whitespace().any(|name| name == &wanted[1..])) {
         leaf = (!is_top).then(|| parent.join("outside"));
@@ -29,17 +30,17 @@ fn plan(mount: &Path, limits: &Limits, name: &str) -> Result<Plan> {
     let mut limit = |file: &str, value: Option<String>| {
         settings.extend(value.map(|value| (directory.join(file), value)));
     };
-    // Page cache counts too: files that were read are in memory until somebody needs the room. At the limit the
-    // kernel first drops these, and only if nothing is left to drop does it kill.
+    // The page cache counts too. At the limit the kernel first drops cached file pages; it kills
+    // only if that is not enough.
     limit("memory.max", limits.memory.map(|bytes| bytes.to_string()));
-    // So many microseconds of each period.
+    // Quota and period, in microseconds.
     limit("cpu.max", limits.cpus.map(|cpus| format!("{} {PERIOD}", (cpus * PERIOD as f64) as u64)));
-    // Threads count as well: to the kernel each is a task with a number. Beyond the limit fork(2) is EAGAIN.
+    // Threads count too: to the kernel each is a task. Beyond the limit fork(2) fails with EAGAIN.
     limit("pids.max", limits.pids.map(|count| count.to_string()));
     Ok(Plan {
         leaf,
         settings,
-        // Without this a hog is not stopped at the limit of memory: the rest of it goes to swap.
+        // Without this limit the memory beyond memory.max would go to swap.
         optional: limits
             .memory
             .map(|_| (directory.join("memory.swap.max"), "0".into()))

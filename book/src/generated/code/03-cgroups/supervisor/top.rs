@@ -1,5 +1,5 @@
-//! A process that takes away what we have made when we are gone, however we go.
+//! A process that removes what this program has made, however this program ends.
 //!
-//! Most of what a container is made of ends with its last process. A directory does not, and a process that is killed by
-//! -9 removes nothing. So another one does it, always, and that is its whole life: it waits on a pipe until nobody holds
-//! the writing end any more. The kernel closes that end for whoever dies.
+//! Most parts of a container go with its last process. A directory does not, and a process killed
+//! by SIGKILL removes nothing. So a second process does it: it blocks on a pipe until every write
+//! end is closed, which the kernel does when this program dies, and then removes the directories.

@@ -1,4 +1,5 @@
-/// The same program after the re-exec, in its new namespaces: sets up what only the inside can, then runs the program.
+/// The same program after the re-exec, now in the new namespaces: does the setup that is possible
+/// only there, then runs the command.
 fn inside(config: &Value) -> Result<ExitCode> {
     report::inside();
     cgroups::join(&options::words(&config["cgroup"]))?;
@@ -7,7 +8,8 @@ fn inside(config: &Value) -> Result<ExitCode> {
     let dir = config["changes"].as_str().context("the config has no changes")?;
     let root = overlay::mount_at(dir.as_ref(), &options::words(&config["lowers"]))?;
     if config["usr"] == true {
-        // On the merged tree: an overlay does not cross mounts, and a /usr bound into a lower would be an empty one.
+        // On the merged tree: an overlay does not cross mounts, and a /usr bound into a lower would
+        // be an empty one.
         rootfs::bind_usr(&root)?;
     }
     rootfs::mount_kernel(&root)?;

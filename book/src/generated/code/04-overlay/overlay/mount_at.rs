@@ -1,11 +1,10 @@
-/// On the inside, in a mount namespace of our own: the stack as one tree. Where it is.
-/// Nothing is read at the mount but the tops of the directories. A name is looked up in each layer when
-/// somebody asks for it, and the answer is kept.
+/// Mounts the overlay, in the container's mount namespace, and returns the path of merged. Names
+/// are looked up in the layers on access, and cached.
 pub fn mount_at(dir: &Path, lowers: &[String]) -> Result<PathBuf> {
     let merged = dir.join("merged");
     let (upper, work) = (dir.join("upper"), dir.join("work"));
     let lowers: Vec<String> = lowers.iter().map(|lower| escape(lower)).collect();
-    // All of it is in one string, of which mount(2) takes a page: some forty lowers.
+    // mount(2) takes at most one page of options, which is enough for some forty lower directories.
     let mut options = format!(
         "lowerdir={},upperdir={},workdir={}",
         lowers.join(":"),
@@ -13,9 +12,10 @@ pub fn mount_at(dir: &Path, lowers: &[String]) -> Result<PathBuf> {
         escape(&work.to_string_lossy())
     );
     if in_user_namespace() {
-        // Marks in `user.` instead of `trusted.`: without this `rm -r d; mkdir d` is EIO, for want of a way to say opaque.
-        // Anybody may set those in `user.` on their own files, so the kernel believes them only in an overlay
-        // that says so, and root's does not.
+        // In a user namespace the marks are `user.` attributes; without userxattr `rm -r d; mkdir
+        // d` fails with EIO, because the directory cannot be marked as opaque. Any user can set
+        // these on their own files, so the kernel honours them only in an overlay mounted with this
+        // option.
         options.push_str(",userxattr");
     }
     let call = format!("mount(overlay -> {}, {options})", merged.display());

@@ -1,6 +1,6 @@
-/// What the kernel would not do: say that a program of the host has the port already, and would lose it to the rules.
-/// A dnat comes before anybody looks which sockets there are. So we hold one of our own on the port, as docker
-/// does with its proxy: then bind(2) is EADDRINUSE for the second to come, be it we or they.
+/// Reserves a port of the host. A dnat rule comes before the lookup of sockets, so it would take
+/// the port away from a program that listens on it. Holding a socket on the port, as docker does by
+/// its proxy, makes bind(2) fail with EADDRINUSE for the second.
 fn reserve(port: u16) -> Result<TcpListener> {
     let bound = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port));
     let taken = matches!(&bound, Err(error) if error.kind() == ErrorKind::AddrInUse);

@@ -1,11 +1,11 @@
-/// Makes the veth pair: one end at the bridge, the other in the namespace of `pid`. They are born together, and when
-/// either goes, with its namespace for instance, so does the other.
+/// Creates the veth pair: one end on the bridge, the other in the namespace of `pid`. When one
+/// end goes, with its namespace for instance, the other one goes too.
 pub fn attach(&mut self, pid: Pid) -> Result<()> {
-    // One message for both ends. It needs a pid and not the namespace's file, and the process is there: at
-    // its sync_pipe.
+    // One message creates both ends. The namespace is given by the pid of the child, which
+    // waits on the sync pipe.
     let veth = Message::new(libc::RTM_NEWLINK, CREATE, &ifinfo(0, libc::IFF_UP))
         .text(libc::IFLA_IFNAME, &self.link)
-        // It begins its life plugged in, and up.
+        // It is attached to the bridge and up from the beginning.
         .attr(libc::IFLA_MASTER, index(BRIDGE)?.to_ne_bytes())
         .nest(libc::IFLA_LINKINFO, &[], |info| {
             info.text(IFLA_INFO_KIND, "veth").nest(IFLA_INFO_DATA, &[], |data| {
@@ -18,8 +18,9 @@ pub fn attach(&mut self, pid: Pid) -> Result<()> {
     let mut kernel = Socket::open(SockProtocol::NetlinkRoute)?;
     let call = format!("RTM_NEWLINK({}, veth, up, at {BRIDGE}; its other end eth0 of {pid})", self.link);
     kernel.call(&call, vec![veth])?;
-    // Whoever asks for a port that leads back to themselves: where br_netfilter is on, as with docker, that packet goes
-    // out by the veth pair it came by, and a bridge does not do such things unless told.
+    // For a container that connects to its own published port: with br_netfilter, as docker
+    // loads it, that packet has to leave by the port of the bridge that it came in by, which a
+    // bridge does only in hairpin mode.
     let hairpin = Message::new(libc::RTM_NEWLINK, libc::NLM_F_ACK, &ifinfo(index(&self.link)?, 0)).nest(
         libc::IFLA_LINKINFO,
         &[],
@@ -29,7 +30,7 @@ pub fn attach(&mut self, pid: Pid) -> Result<()> {
         },
     );
     kernel.call(&format!("RTM_NEWLINK({}, hairpin on)", self.link), vec![hairpin])?;
-    // The name is taken now, for all to see.
+    // The link exists now, so others see that the address is taken.
     self.lock = None;
     Ok(())
 }

@@ -1,12 +1,13 @@
-/// On the inside: everything up, an address, and the way to everywhere else. Without an address only lo.
-/// No capability over the host is asked for here: the namespace is the container's own, and in it we are root.
+/// Configures the container's network, in the child: links up, address, default route. Without an
+/// address only lo. It takes no privilege on the host: the network namespace belongs to the
+/// container's user namespace.
 pub fn configure(address: Option<Ipv4Addr>) -> Result<()> {
     let mut kernel = Socket::open(SockProtocol::NetlinkRoute)?;
-    // Every namespace has one from the beginning, and it is off.
-    // Programs that talk to themselves at 127.0.0.1 get "Network is unreachable" without it.
+    // Each network namespace has a lo, which is down at first. Without it programs cannot reach
+    // themselves at 127.0.0.1.
     kernel.call("RTM_SETLINK(lo, up)", vec![up("lo")?])?;
     let Some(address) = address else { return Ok(()) };
-    // Address, link, route, in this order: a route by a gateway is taken only if the gateway can be reached already.
+    // In this order: a route by a gateway is accepted only if the gateway is reachable.
     add_address(&mut kernel, "eth0", address)?;
     kernel.call("RTM_SETLINK(eth0, up)", vec![up("eth0")?])?;
     let fixed = rtmsg(libc::RT_TABLE_MAIN, libc::RTPROT_BOOT, libc::RT_SCOPE_UNIVERSE, libc::RTN_UNICAST);

@@ -1,18 +1,16 @@
-/// Where an entry of this name goes, with the directory it is in held open. Those that lead there are made if no
-/// entry has come for them.
-/// To check the path first and to use it then is no way: a link that was made by an entry before is
-/// followed by the kernel and not by the check. Only the kernel can look and open in one step.
+/// Resolves an entry's path: its parent directory, held open, and the target in it. Missing
+/// parents are created. Checking the path and using it later is not safe, because an earlier
+/// entry may have made a link on it; only the kernel can check and open in one step.
 fn target(&self, path: &Path) -> Result<(OwnedFd, PathBuf)> {
     let (parent, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
-    // RESOLVE_IN_ROOT would stop `..` at the layer's top, and begin an absolute link there, as chroot does.
-    // In a layer either is a lie, so it is refused. Magic links are those in /proc, which lead to what they
-    // were opened on.
+    // RESOLVE_IN_ROOT would resolve `..` and absolute links inside the layer, as chroot does;
+    // neither belongs into a layer, so both are refused. Magic links are those in /proc/PID/fd.
     let beneath = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
     let how =
         OpenHow::new().flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC).resolve(beneath);
     let dot = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
     let held = match openat2(self.root.as_fd(), dot, how) {
-        // One at a time, from the top: each of them is looked up as carefully.
+        // Create the parent, whose own path is resolved in the same way.
         Err(Errno::ENOENT) => {
             let (_held, at) = self.target(parent)?;
             clear(&at, true).context("unlink")?;
@@ -27,7 +25,7 @@ fn target(&self, path: &Path) -> Result<(OwnedFd, PathBuf)> {
         }
         held => held.with_context(|| format!("openat2({}, RESOLVE_BENEATH)", parent.display()))?,
     };
-    // By descriptor, so that nothing of the path is looked up once more.
+    // By descriptor, so that the path is not resolved again.
     let at = PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd())).join(name);
     Ok((held, at))
 }

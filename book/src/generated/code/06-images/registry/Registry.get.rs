@@ -1,10 +1,10 @@
-/// Blobs are mostly not there but at a store of files, and a 307 leads to it; the client follows.
+/// Registries mostly redirect (307) to a separate store of blobs; the client follows.
 fn get(&mut self, path: &str) -> Result<impl Read + use<>> {
-    // v2 is of the protocol, and there has been no other since 2015.
+    // The version of the protocol; there has been no other since 2015.
     let url = format!("{}/v2/{}/{path}", self.host, self.name);
-    // So the first request of all is mostly refused, and that is no error: the refusal says where to go.
+    // The first request is mostly refused with 401. That is no error: the answer says where to
+    // get a token.
     let mut answer = self.ask(&url)?;
-    // Nobody knows before they have asked whether a token is wanted, and whose.
     if answer.status() == 401 && self.token.is_none() {
         let challenge = answer.headers().get("www-authenticate").and_then(|value| value.to_str().ok());
         self.token = Some(self.fetch_token(challenge.unwrap_or_default())?);
@@ -12,7 +12,7 @@ fn get(&mut self, path: &str) -> Result<impl Read + use<>> {
     }
     let status = answer.status();
     report::trace(format!("GET {url}   {status}"));
-    // A status is all that one gets for a reason: what is in the body is each registry's own.
+    // Only the status is standardised; bodies of error messages differ.
     let hint = match status.as_u16() {
         200 => return Ok(answer.into_body().into_reader()),
         401 | 403 => {

@@ -1,4 +1,4 @@
-//! A registry: three GETs, and whatever it takes to be let in.
+//! A registry: three GET requests, and a token to be allowed to make them.
 //!
 //! ```text
 //! GET /v2/NAME/manifests/TAG       ──▶ an index or a manifest: names by digest what there is more
@@ -8,4 +8,5 @@
 //!                                  ──▶ GET realm?service=…&scope=…, and the token from there goes with every request
 //! ```
 //!
-//! (OCI distribution specification.) Nothing here is believed: whoever asked for a digest computes it.
+//! (OCI distribution specification.) Nothing that a registry sends is trusted: the digest is
+//! computed from what it sent.

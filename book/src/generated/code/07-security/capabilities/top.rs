@@ -1,4 +1,4 @@
-//! Capabilities: root's power in 41 pieces, most of which no program in a container needs.
+//! Capabilities: root's privileges in 41 parts, most of which no program in a container needs.
 //!
 //! A process has them in sets (capabilities(7)):
 //!
@@ -9,4 +9,4 @@
 //! | inheritable, ambient | what goes through an execve of somebody who is not root |
 //! | bounding | what an execve can ever give, to root and by files with capabilities |
 //!
-//! So what is not in the bounding set is gone for good, for the process and for all that it starts.
+//! What is not in the bounding set can never be regained, by the process or by any that it starts.

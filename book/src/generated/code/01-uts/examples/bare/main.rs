@@ -1,8 +1,9 @@
 fn main() -> anyhow::Result<()> {
-    // The user namespace first: the kernel makes it the owner of the UTS namespace of the same call.
+    // The kernel creates the user namespace first, and makes it the owner of the UTS namespace of the same call.
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWUTS)?;
-    // Changes the name in the new namespace. Without CLONE_NEWUTS above: EPERM, or, as root, a renamed machine.
+    // Changes the name in the new namespace. Without CLONE_NEWUTS above it fails with EPERM, or, for root, renames
+    // the machine.
     nix::unistd::sethostname("bare")?;
-    // Becomes the shell: the namespaces are the process's, so they stay.
+    // Executes the shell in this process, which keeps its namespaces.
     Err(std::process::Command::new("/bin/sh").exec().into())
 }

@@ -1,1 +1,1 @@
-//! What a killed monitor left: processes in its cgroup, the cgroup, and a state that says it runs.
+//! Cleans up after a killed monitor: the processes in its cgroup, the cgroup, and the state that says it runs.
