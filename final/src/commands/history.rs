@@ -4,7 +4,6 @@ use anyhow::Result;
 use hull_engine::Engine;
 use hull_image::{Difference, HistoryLine};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::cli::image::{History, ImageDiff, Layers, One};
 use crate::ui::list::{self, Columns};
@@ -140,11 +139,10 @@ fn made_by(history: &[HistoryLine], layers: usize) -> Vec<String> {
 pub fn tree(engine: &Engine, args: &One) -> Result<u8> {
     let inspected = engine.images().inspect(&args.name)?;
     let facts = engine.images().layer_facts(&args.name)?;
-    let id = inspected["Id"].as_str().unwrap_or_default();
-    let tags = inspected["RepoTags"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let id = inspected.id.to_string();
     let total: u64 = facts.iter().map(|layer| layer.bytes).sum();
-    output::line(format!("Image ID: {}", human::short_id(id)))?;
-    output::line(format!("Tags:     [{}]", tags.collect::<Vec<_>>().join(" ")))?;
+    output::line(format!("Image ID: {}", human::short_id(&id)))?;
+    output::line(format!("Tags:     [{}]", inspected.tags.join(" ")))?;
     output::line(format!("Size:     {}", human::size(total)))?;
     output::line(if facts.is_empty() { "No Image Layers" } else { "Image Layers" })?;
     let everybody = engine.images().tops()?;

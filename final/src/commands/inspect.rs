@@ -2,15 +2,16 @@
 
 use anyhow::{Result, bail};
 use hull_docker::wire::container::Container;
+use hull_docker::wire::image::Image;
 use hull_docker::wire::network::Network;
 use hull_docker::wire::volume::Volume;
 use hull_engine::Engine;
 use hull_image::platform::Platform;
 use hull_sys::Kind;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::registry;
+use super::remote_image::RemoteImage;
 use crate::cli::container::Inspect;
 use crate::cli::image;
 use crate::ui::errors;
@@ -30,13 +31,13 @@ pub fn inspect(engine: &Engine, args: &Inspect) -> Result<u8> {
 pub fn images(engine: &Engine, args: &image::Inspect) -> Result<u8> {
     let format = args.format.as_deref();
     if !args.remote {
-        return show(&args.names, format, |name| Ok(engine.images().inspect(name)?));
+        return show(&args.names, format, |name| Ok(engine.inspect_image(name)?));
     }
     let access = registry::access(&args.access)?;
     let platform = args.platform.as_deref().map(Platform::parse).transpose()?;
     show(&args.names, format, |name| {
         let candidates = access.settings().candidates(name)?;
-        Ok(hull_image::remote::inspect(&access, &candidates, platform.as_ref())?)
+        RemoteImage::of(hull_image::remote::inspect(&access, &candidates, platform.as_ref())?)
     })
 }
 
@@ -62,7 +63,7 @@ pub fn show<T: Serialize>(
 #[serde(untagged)]
 enum Object {
     Container(Box<Container>),
-    Image(Value),
+    Image(Box<Image>),
     Volume(Volume),
     Network(Network),
 }
@@ -71,7 +72,7 @@ fn any(engine: &Engine, name: &str, kind: Option<&str>) -> Result<Object> {
     let container = || engine.inspect(name).map(|container| Object::Container(Box::new(container)));
     match kind {
         Some("container") => return Ok(container()?),
-        Some("image") => return Ok(Object::Image(engine.images().inspect(name)?)),
+        Some("image") => return Ok(Object::Image(Box::new(engine.inspect_image(name)?))),
         Some("network") => return Ok(Object::Network(engine.inspect_network(name)?)),
         Some(_) => return Ok(Object::Volume(engine.inspect_volume(name)?)),
         None => {}
@@ -80,9 +81,9 @@ fn any(engine: &Engine, name: &str, kind: Option<&str>) -> Result<Object> {
         Err(error) if error.is_no_such_container() => {}
         other => return Ok(other?),
     }
-    match engine.images().inspect(name) {
+    match engine.inspect_image(name) {
         Err(error) if is_absent(error.kind()) => {}
-        other => return Ok(Object::Image(other?)),
+        other => return Ok(Object::Image(Box::new(other?))),
     }
     match engine.inspect_volume(name) {
         Err(error) if is_absent(error.kind()) => {}

@@ -20,6 +20,7 @@ mod ps;
 mod pull;
 mod push;
 mod registry;
+mod remote_image;
 mod run;
 mod scripts;
 mod search;

@@ -1,13 +1,54 @@
-//! Removing images, except those that containers use.
+//! Describing images, and removing those that no container uses.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use hull_docker::wire::config::ImageConfig;
+use hull_docker::wire::image::{self, Descriptor, Metadata, RootFs};
+use hull_docker::wire::{GraphDriver, NEVER};
+use hull_image::ImageDetails;
 use hull_image::store::{PrunedImages, Removed};
 
 use crate::engine::Engine;
 use crate::error::Result;
 
 impl Engine {
+    pub fn inspect_image(&self, name: &str) -> Result<image::Image> {
+        let details = self.images().inspect(name)?;
+        let config = image_config(name, details.run_config.as_deref())?;
+        let graph_driver = graph_driver(&details);
+        let ImageDetails { config: document, manifest, .. } = details;
+        Ok(image::Image {
+            id: details.id.to_string(),
+            repo_tags: details.tags,
+            repo_digests: details.digests.into_iter().collect(),
+            comment: document
+                .history
+                .into_iter()
+                .next_back()
+                .and_then(|last| last.comment)
+                .unwrap_or_default(),
+            created: document.created.unwrap_or_else(|| NEVER.into()),
+            author: document.author.unwrap_or_default(),
+            architecture: document.architecture,
+            variant: document.variant,
+            os: document.os,
+            size: details.size,
+            graph_driver,
+            root_fs: RootFs {
+                kind: "layers".into(),
+                layers: document.rootfs.diff_ids.iter().map(ToString::to_string).collect(),
+            },
+            metadata: Metadata { last_tag_time: NEVER.into() },
+            descriptor: Descriptor {
+                media_type: manifest.media_type,
+                digest: manifest.digest.to_string(),
+                size: manifest.size,
+            },
+            config,
+            ..image::Image::default()
+        })
+    }
+
     /// Removes names, and an image with its last name, unless a container uses it. With `force` an image that a
     /// container uses only loses its names. Returns one result for each name.
     pub fn remove_images(
@@ -37,4 +78,32 @@ impl Engine {
     fn users_of_images(&self) -> Result<HashMap<String, String>> {
         Ok(self.list()?.into_iter().map(|container| (container.image_id, container.name)).collect())
     }
+}
+
+/// docker's view of the JSON of an image's `config`.
+pub fn image_config(name: &str, json: Option<&str>) -> Result<ImageConfig> {
+    let config = json.map(serde_json::from_str::<Option<ImageConfig>>).transpose();
+    let damaged = |error: serde_json::Error| format!("the configuration of the image {name} cannot be read: {error}");
+    let config = config.map_err(|error| hull_image::Error::Damaged(damaged(error)))?;
+    Ok(config.flatten().unwrap_or_default())
+}
+
+/// Where the layers are: `LowerDir` has the highest first, as overlay's `lowerdir` does. `MergedDir` and `WorkDir` are where a
+/// mount of the image alone would be: scripts ask for all four of docker's keys.
+fn graph_driver(details: &ImageDetails) -> GraphDriver {
+    let mut dirs = details.layer_dirs.iter().rev();
+    let mut data = BTreeMap::new();
+    if let Some(upper) = dirs.next() {
+        for (key, dir) in
+            [("MergedDir", upper.with_file_name("merged")), ("WorkDir", upper.with_file_name("work"))]
+        {
+            data.insert(key.to_owned(), dir.display().to_string());
+        }
+        data.insert("UpperDir".into(), upper.display().to_string());
+    }
+    let lower: Vec<String> = dirs.map(|dir| dir.display().to_string()).collect();
+    if !lower.is_empty() {
+        data.insert("LowerDir".into(), lower.join(":"));
+    }
+    GraphDriver { data, name: "overlay2".into() }
 }

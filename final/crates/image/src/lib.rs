@@ -55,4 +55,5 @@ pub use compression::decompress;
 pub use digest::{Digest, Hasher};
 pub use error::{Error, RegistryProblem, Result};
 pub use history::HistoryLine;
+pub use inspect::ImageDetails;
 pub use layered::{Difference, LayerFacts};

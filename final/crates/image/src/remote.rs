@@ -1,11 +1,9 @@
 //! What a registry has, looked at without pulling.
 
-use serde_json::{Value, json};
-
 use crate::config::{Descriptor, ImageConfig, Index};
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::inspect::{NEVER, run_config};
+use crate::inspect::run_config_of;
 use crate::platform::Platform;
 use crate::progress::Silent;
 use crate::pull::choose;
@@ -35,56 +33,59 @@ pub fn delete(access: &Access, reference: &Reference) -> Result<Digest> {
     Ok(digest)
 }
 
-/// All that is known of the first image that there is, in the layout of [`crate::store::Images::inspect`] as far as that
-/// goes.
-pub fn inspect(access: &Access, candidates: &[Reference], platform: Option<&Platform>) -> Result<Value> {
+/// An image of a registry, without its layers.
+#[derive(Debug, Clone)]
+pub struct RemoteImage {
+    pub reference: Reference,
+    /// What the name stands for: the index where there is one, and otherwise the manifest.
+    pub digest: Digest,
+    pub manifest: Descriptor,
+    /// The digest of the configuration.
+    pub id: Digest,
+    pub config: ImageConfig,
+    /// The JSON text of the configuration's `config`.
+    pub run_config: Option<String>,
+    /// As they are in the registry, which is mostly compressed.
+    pub layers: Vec<Descriptor>,
+    /// The manifests of all platforms; empty where there is no index.
+    pub platforms: Vec<Descriptor>,
+    /// What refers to the image: signatures, bills of materials.
+    pub referrers: Vec<Descriptor>,
+}
+
+/// The first image that there is.
+pub fn inspect(
+    access: &Access,
+    candidates: &[Reference],
+    platform: Option<&Platform>,
+) -> Result<RemoteImage> {
     access.first(candidates, &Silent, |client, reference| describe(client, reference, platform))
 }
 
-fn describe(client: &Client<'_>, reference: &Reference, platform: Option<&Platform>) -> Result<Value> {
+fn describe(client: &Client<'_>, reference: &Reference, platform: Option<&Platform>) -> Result<RemoteImage> {
     let top = client.manifest(&reference.wanted())?;
     let wanted = platform.cloned().unwrap_or_else(Platform::host);
     let chosen = choose::choose(client, &top, &wanted, platform.is_none())?;
     let document = client.document(&chosen.manifest.config)?;
     let damaged =
         |error| client.wrong(format!("the configuration of {} is none: {error}", reference.familiar()));
-    let raw: Value = serde_json::from_slice(&document).map_err(damaged)?;
+    let run_config = run_config_of(&document).map_err(damaged)?;
     let config: ImageConfig = serde_json::from_slice(&document).map_err(damaged)?;
     let index: Option<Index> = match top.digest == chosen.fetched.digest {
         true => None,
         false => serde_json::from_slice(&top.bytes).ok(),
     };
-    let offered = index.iter().flat_map(|index| &index.manifests);
-    let offered: Vec<Value> = offered
-        .map(|entry| {
-            let platform = entry.platform.as_ref().map(Platform::to_string);
-            json!({ "Digest": entry.digest, "MediaType": entry.media_type, "Platform": platform })
-        })
-        .collect();
-    let layer = |layer: &Descriptor| json!({ "MediaType": layer.media_type, "Digest": layer.digest, "Size": layer.size });
-    let by_digest = reference.by_digest(&top.digest);
-    // Who cannot list them can still inspect.
-    let referrers = client.referrers(&top.digest).unwrap_or_default();
-    let referrer = |referrer: &Descriptor| json!({ "Digest": referrer.digest, "MediaType": referrer.media_type, "Annotations": referrer.annotations });
-    Ok(json!({
-        "Id": chosen.manifest.config.digest,
-        "Digest": top.digest,
-        "RepoTags": if reference.digest().is_none() { vec![reference.familiar()] } else { vec![] },
-        "RepoDigests": [by_digest.familiar()],
-        "Created": config.created.as_deref().unwrap_or(NEVER),
-        "Author": config.author.as_deref().unwrap_or_default(),
-        "Config": run_config(raw.get("config")),
-        "Architecture": config.architecture,
-        "Os": config.os,
-        "Size": chosen.manifest.layers.iter().map(|layer| layer.size).sum::<u64>(),
-        "RootFS": { "Type": "layers", "Layers": config.rootfs.diff_ids },
-        "Layers": chosen.manifest.layers.iter().map(layer).collect::<Vec<_>>(),
-        "Manifests": offered,
-        "Referrers": referrers.iter().map(referrer).collect::<Vec<_>>(),
-        "Descriptor": {
-            "mediaType": chosen.fetched.media_type,
-            "digest": chosen.fetched.digest,
-            "size": chosen.fetched.bytes.len(),
-        },
-    }))
+    let fetched = chosen.fetched;
+    Ok(RemoteImage {
+        reference: reference.clone(),
+        manifest: Descriptor::new(&fetched.media_type, fetched.digest, fetched.bytes.len() as u64),
+        id: chosen.manifest.config.digest,
+        config,
+        run_config,
+        layers: chosen.manifest.layers,
+        platforms: index.map(|index| index.manifests).unwrap_or_default(),
+        // Who cannot list them can still inspect.
+        referrers: client.referrers(&top.digest).unwrap_or_default(),
+        digest: top.digest,
+    })
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use hull_image::Digest;
 use hull_image::archive::apply_changes;
 use hull_image::commit::{NewLayer, commit};
-use hull_image::config::RunConfig;
+use hull_image::config::{Empty, RunConfig};
 use hull_image::reference::Reference;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 
@@ -125,10 +125,9 @@ fn open(path: &Path) -> Result<OwnedFd> {
 fn config_of(record: &Record) -> RunConfig {
     let some = |text: &String| (!text.is_empty()).then(|| text.clone());
     let list = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
-    let empty = || serde_json::Value::Object(serde_json::Map::new());
     // A volume with a name is this container's, and not what every container of the image is to have.
     let volumes = record.mounts.iter().filter(|mount| mount.kind == MountKind::Volume && mount.anonymous);
-    let volumes = volumes.map(|mount| (mount.destination.display().to_string(), empty())).collect();
+    let volumes = volumes.map(|mount| (mount.destination.display().to_string(), Empty {})).collect();
     RunConfig {
         user: some(&record.process.user),
         env: list(&record.process.env),

@@ -1,9 +1,7 @@
 //! `--change "CMD …"`: the instructions of a Dockerfile that are about the configuration.
 
-use serde_json::json;
-
 use super::words;
-use crate::config::RunConfig;
+use crate::config::{Empty, RunConfig};
 use crate::error::{Error, Result};
 
 /// Applies several in their order. As in a Dockerfile, a new entry point does not keep the command that went with the
@@ -68,7 +66,7 @@ pub fn apply_change(config: &mut RunConfig, change: &str) -> Result<()> {
             if volumes.iter().any(String::is_empty) {
                 return Err(invalid("a volume needs a path"));
             }
-            config.volumes.get_or_insert_default().extend(volumes.into_iter().map(|path| (path, json!({}))));
+            config.volumes.get_or_insert_default().extend(volumes.into_iter().map(|path| (path, Empty {})));
         }
         "WORKDIR" => config.working_dir = Some(join(config.working_dir.as_deref(), &one()?)),
         "ONBUILD" => return Err(invalid("hull builds no images, so nothing would trigger it")),
@@ -110,14 +108,14 @@ fn pairs(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Option
 }
 
 /// `80`, `53/udp`, `8000-8010`: as keys of `ExposedPorts`.
-fn ports(text: &str) -> Option<Vec<(String, serde_json::Value)>> {
+fn ports(text: &str) -> Option<Vec<(String, Empty)>> {
     let (numbers, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let protocol = protocol.to_ascii_lowercase();
     let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
     let number = |text: &str| text.parse::<u16>().ok().filter(|number| *number > 0);
     let (first, last) = (number(first)?, number(last)?);
     let fits = first <= last && ["tcp", "udp", "sctp"].contains(&protocol.as_str());
-    fits.then(|| (first..=last).map(|port| (format!("{port}/{protocol}"), json!({}))).collect())
+    fits.then(|| (first..=last).map(|port| (format!("{port}/{protocol}"), Empty {})).collect())
 }
 
 /// A relative one goes on from the one before.
@@ -139,6 +137,8 @@ fn join(current: Option<&str>, path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn changed(changes: &[&str]) -> Result<serde_json::Value> {

@@ -227,10 +227,9 @@ fn a_directory_and_dockers_media_types_are_read_too() {
     let loaded = load(&store.images, source(), None).unwrap();
     assert_eq!(loaded, [Loaded { names: vec!["a/b:c".into()], id: Digest::of(&pieces.config) }]);
     let inspected = store.images.inspect("a/b:c").unwrap();
-    assert_eq!(inspected["RepoTags"], json!(["a/b:c"]));
-    assert_eq!(inspected["Config"]["Healthcheck"], json!({"Test": ["NONE"]}));
-    assert_eq!((&inspected["Config"]["Labels"], &inspected["Size"]), (&Value::Null, &json!(5)));
-    assert_eq!(inspected["RootFS"], json!({"Type": "layers", "Layers": [Digest::of(&pieces.layer)]}));
+    assert_eq!((inspected.tags, inspected.size), (vec!["a/b:c".to_owned()], 5));
+    assert!(inspected.run_config.unwrap().contains("Healthcheck"));
+    assert_eq!(inspected.config.rootfs.diff_ids, [Digest::of(&pieces.layer)]);
 
     // A symlink in the directory does not lead to a file of this machine.
     let blob = blobs.join(Digest::of(&pieces.blob).hex());
@@ -282,7 +281,7 @@ fn an_import_says_when_it_was_made_and_for_what() {
     assert_eq!((record.platform.as_str(), record.names.len()), ("linux/arm/v7", 0));
     let created = humantime::parse_rfc3339(record.created.as_ref().unwrap()).unwrap();
     assert!(created.elapsed().unwrap().as_secs() < 60);
-    assert_eq!(store.images.inspect(id.short()).unwrap()["Variant"], "v7");
+    assert_eq!(store.images.inspect(id.short()).unwrap().config.variant.as_deref(), Some("v7"));
 }
 
 #[test]
