@@ -14,6 +14,8 @@ pub mod options;
 pub mod registry;
 pub mod request;
 pub mod system;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 

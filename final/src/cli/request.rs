@@ -217,7 +217,7 @@ impl NetworkArgs {
             read("--link", text, link::parse)?;
         }
         host.dns = self.dns.iter().map(ToString::to_string).collect();
-        host.dns_search = self.dns_search.clone();
+        host.dns_search = read_all("--dns-search", &self.dns_search, hosts::search_domain)?;
         host.dns_options = self.dns_option.clone();
         // What is no entry is sent as it is, for the engine to refuse.
         let entry = |text: &String| hosts::parse(text).map_or_else(|_| text.clone(), |host| host.to_string());
@@ -236,8 +236,8 @@ fn attachment(text: &str) -> Result<network::Attachment, String> {
 
 fn mac(text: &str) -> Result<String, String> {
     match text.parse::<Mac>() {
-        Ok(mac) => Ok(mac.to_string()),
-        // clap prints no hint of ours, so it is part of the sentence.
+        Ok(_) => Ok(text.to_owned()),
+        // The hint is part of the sentence: the one below it says where the flag is explained.
         Err(error) => {
             let hint = Detail::of_network(&error).and_then(hints::hint).unwrap_or_default();
             Err(format!("{error}: {hint}"))

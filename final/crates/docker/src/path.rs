@@ -22,7 +22,22 @@ pub fn source(text: &str, here: &Path) -> Result<PathBuf, String> {
     if text.starts_with('~') {
         return Err(format!("{text:?} begins with ~, which only a shell expands"));
     }
-    Ok(here.join(text).components().collect())
+    match text.starts_with('/') {
+        true => Ok(Path::new(text).components().collect()),
+        false => Ok(clean(&here.join(text))),
+    }
+}
+
+/// Without `..`, as a shell's user reads it: a symbolic link before it is not followed.
+fn clean(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(clean.pop()),
+            part => clean.push(part),
+        }
+    }
+    clean
 }
 
 /// One end of `cp` (<https://docs.docker.com/reference/cli/docker/container/cp/>).
@@ -68,6 +83,7 @@ mod tests {
     fn a_source_may_be_relative() {
         let here = Path::new("/home/me");
         assert_eq!(source("./a", here).unwrap(), Path::new("/home/me/a"));
+        assert_eq!(source("../a", here).unwrap(), Path::new("/home/a"));
         assert_eq!(source("/a", here).unwrap(), Path::new("/a"));
         assert!(source("~/a", here).is_err());
     }

@@ -1,4 +1,4 @@
-//! `--add-host NAME:ADDRESS`: a line of the container's `/etc/hosts`
+//! `--add-host NAME:ADDRESS`, a line of the container's `/etc/hosts`, and `--dns-search`, a domain in its `/etc/resolv.conf`
 //! (<https://docs.docker.com/reference/cli/docker/container/run/#add-host>).
 
 use std::fmt;
@@ -30,6 +30,14 @@ pub fn parse(text: &str) -> Result<AddedHost, String> {
     Ok(AddedHost { name: name.to_owned(), address })
 }
 
+/// A domain to search; `.` is none at all.
+pub fn search_domain(text: &str) -> Result<String, String> {
+    match text.is_empty() || text.contains(char::is_whitespace) {
+        true => Err(format!("{text:?} is no domain")),
+        false => Ok(text.to_owned()),
+    }
+}
+
 impl fmt::Display for AddedHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.address {
@@ -58,6 +66,12 @@ mod tests {
         for wrong in ["nocolon", "", ":1.2.3.4", "db:", "db:x"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_search_domain_is_one_word() {
+        assert!(search_domain("example.org").is_ok() && search_domain(".").is_ok());
+        assert!(search_domain("a b").is_err() && search_domain("").is_err());
     }
 
     proptest! {

@@ -26,7 +26,7 @@ fn set(mount: &mut Mount, key: &str, value: &str) -> Result<(), String> {
     match key {
         "type" => mount.kind = value.to_ascii_lowercase(),
         "source" | "src" => mount.source = value.to_owned(),
-        "target" | "dst" | "destination" => mount.target = path::target(value)?.display().to_string(),
+        "target" | "dst" | "destination" => mount.target = value.to_owned(),
         "readonly" | "ro" => mount.read_only = flag()?,
         "volume-nocopy" => mount.volume_options.get_or_insert_default().no_copy = flag()?,
         "bind-propagation" if volume::is_propagation(value) => {

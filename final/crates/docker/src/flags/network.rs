@@ -95,6 +95,11 @@ pub fn combine(
             "--network: none, host, container:NAME, pasta and slirp4netns go with no other network".into()
         );
     }
+    for (place, one) in networks.iter().enumerate() {
+        if networks[..place].iter().any(|other| other.network == one.network) {
+            return Err(format!("--network {} is given twice", one.network));
+        }
+    }
     let mut attachments = networks;
     if attachments.is_empty() {
         attachments.push(Attachment { network: DEFAULT.into(), ..Attachment::default() });
@@ -190,6 +195,7 @@ mod tests {
         assert_eq!(combine(networks(&["mine"]), Attachment::default()).unwrap(), ("mine".into(), vec![]));
         assert!(combine(networks(&["none"]), flags).is_err());
         assert!(combine(networks(&["host", "mine"]), Attachment::default()).is_err());
+        assert!(combine(networks(&["mine", "mine"]), Attachment::default()).is_err());
     }
 
     proptest! {

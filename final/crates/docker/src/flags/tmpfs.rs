@@ -6,7 +6,8 @@ use crate::path;
 /// Where it is mounted, and mount(8) options that are passed on as they are: `size=64m,mode=1777`.
 pub fn parse(text: &str) -> Result<(String, String), String> {
     let (target, options) = text.split_once(':').unwrap_or((text, ""));
-    Ok((path::target(target)?.display().to_string(), options.to_owned()))
+    path::target(target)?;
+    Ok((target.to_owned(), options.to_owned()))
 }
 
 /// The single options.
@@ -17,7 +18,7 @@ pub fn options(text: &str) -> Vec<String> {
 #[test]
 fn options_follow_the_target() {
     assert_eq!(parse("/t:size=64m,mode=1777"), Ok(("/t".into(), "size=64m,mode=1777".into())));
-    assert_eq!(parse("/t/"), Ok(("/t".into(), String::new())));
+    assert_eq!(parse("/t/"), Ok(("/t/".into(), String::new())));
     assert_eq!(options("size=1m,,ro"), ["size=1m", "ro"]);
     assert!(parse("t").is_err() && parse("/").is_err());
 }

@@ -2,7 +2,7 @@
 //! (<https://docs.docker.com/engine/storage/volumes/#options-for---volume>).
 
 use std::fmt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::{names, path};
 
@@ -31,7 +31,7 @@ pub fn parse(text: &str, here: &Path) -> Result<Volume, String> {
     let (source, target, options) = match parts[..] {
         [target] => (None, target, ""),
         [source, target] => (Some(source), target, ""),
-        [source, target, options] => (Some(source), target, options),
+        [source, target, options] if !options.is_empty() => (Some(source), target, options),
         _ => return Err("expected [SOURCE:]TARGET[:OPTIONS]".into()),
     };
     let mut volume = Volume {
@@ -58,22 +58,10 @@ pub fn absolute(text: &str, here: &Path) -> Result<String, String> {
     let volume = parse(text, here)?;
     match (volume.source, text.split_once(':')) {
         (Source::Host(path), Some((source, rest))) if !source.starts_with('/') => {
-            Ok(format!("{}:{rest}", clean(&path).display()))
+            Ok(format!("{}:{rest}", path.display()))
         }
         _ => Ok(text.to_owned()),
     }
-}
-
-/// Without `..`, as a shell's user reads it: a symbolic link before it is not followed.
-fn clean(path: &Path) -> PathBuf {
-    let mut clean = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::ParentDir => drop(clean.pop()),
-            part => clean.push(part),
-        }
-    }
-    clean
 }
 
 fn parse_source(source: &str, here: &Path) -> Result<Source, String> {
@@ -165,6 +153,7 @@ mod tests {
             "a/b:/x",
             "/a:b",
             "/a:/b:xx",
+            "/a:/b:",
             "/a:/b:ro:c",
             "-:/x",
             "/a:/b/../c",

@@ -16,7 +16,9 @@ impl TryFrom<CreateRequest> for CreateOptions {
         let mounts = mounts::all(&config, &host)?;
         let networks = networks::of(&host, &networking_config)?;
         let ports = networks::ports(&config, &host)?;
+        let links = networks::links(&host, &networking_config)?;
         let mut options = host::options(host)?;
+        options.links = links;
         options.mounts = mounts;
         (options.network, options.networks) = networks;
         (options.publish, options.expose) = ports;

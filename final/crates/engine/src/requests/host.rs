@@ -1,7 +1,7 @@
 //! `HostConfig`: limits, namespaces, privileges, restart policy and log.
 
 use hull_docker::flags::log::rotation;
-use hull_docker::flags::{device, hosts, link, namespace, security, ulimit};
+use hull_docker::flags::{device, hosts, namespace, security, ulimit};
 use hull_docker::wire::host_config::{self, HostConfig, LogConfig};
 
 use super::{invalid, non_empty, positive, refuse};
@@ -29,12 +29,6 @@ pub fn options(host: HostConfig) -> Result<CreateOptions> {
         oom_score_adj: oom_score_adj(host.oom_score_adj)?,
         sysctls: host.sysctls,
         publish_all: host.publish_all_ports,
-        links: host
-            .links
-            .iter()
-            .map(|text| link::parse(text))
-            .collect::<Result<_, _>>()
-            .map_err(|why| invalid("link", why))?,
         dns: host.dns,
         dns_search: host.dns_search,
         dns_options: host.dns_options,

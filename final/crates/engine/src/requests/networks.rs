@@ -1,5 +1,6 @@
 //! `NetworkMode`, `NetworkingConfig` and `PortBindings`.
 
+use hull_docker::flags::link;
 use hull_docker::flags::network::{Attachment, DEFAULT as UNNAMED};
 use hull_docker::flags::port::{self, Mapping as Published};
 use hull_docker::wire::config::Config;
@@ -66,6 +67,19 @@ fn option(asked: Attachment) -> Result<NetworkOption> {
         mac: asked.mac.map(|text| text.parse()).transpose()?,
         aliases: asked.aliases,
     })
+}
+
+/// `--link`: clients send a link in `HostConfig`, with an endpoint, or both.
+pub fn links(host: &HostConfig, config: &NetworkingConfig) -> Result<Vec<(String, String)>> {
+    let mut links = Vec::new();
+    let of_endpoints = config.endpoints_config.iter().flat_map(|(_, asked)| &asked.links);
+    for text in host.links.iter().chain(of_endpoints) {
+        let link = link::parse(text).map_err(|why| invalid("link", why))?;
+        if !links.contains(&link) {
+            links.push(link);
+        }
+    }
+    Ok(links)
 }
 
 /// The published ports, and those that are only exposed.
