@@ -1,21 +1,21 @@
 //! `attach`: join a running container.
 
 use anyhow::Result;
-use hull_engine::{AttachOptions, Engine};
+use hull_engine::Engine;
 
-use super::run;
 use crate::cli::container::Attach;
+use crate::ui::terminal::{self, DetachKeys, WhenUnread};
 
 pub fn attach(engine: &Engine, args: &Attach) -> Result<u8> {
     let config = engine.inspect(&args.container)?.config;
     let (tty, stdin) = (config.tty, config.open_stdin && !args.no_stdin);
-    run::need_terminal(tty, stdin)?;
-    let stream = engine.attach(&args.container)?;
-    let options = AttachOptions {
+    terminal::require(tty, stdin)?;
+    let options = terminal::Options {
         stdin,
         tty,
         sig_proxy: args.sig_proxy && !tty,
-        detach_keys: args.detach_keys.clone(),
+        detach_keys: DetachKeys::new(args.detach_keys.as_deref())?,
+        when_unread: WhenUnread::Detach,
     };
-    run::stay(stream, &options)
+    terminal::attach(engine.attach(&args.container)?, options)
 }

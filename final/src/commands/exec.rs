@@ -9,12 +9,20 @@ use crate::cli::container::Exec;
 use crate::cli::options::Rest;
 use crate::cli::request::environment;
 use crate::ui::errors;
+use crate::ui::terminal::{self, DetachKeys, WhenUnread};
 
 pub fn exec(engine: &Engine, args: &Exec) -> Result<u8> {
     if !args.detach {
-        run::need_terminal(args.tty, args.interactive)?;
+        terminal::require(args.tty, args.interactive)?;
     }
     let (container, command) = words(args)?;
+    let options = terminal::Options {
+        stdin: args.interactive,
+        tty: args.tty,
+        sig_proxy: false,
+        detach_keys: DetachKeys::new(args.detach_keys.as_deref())?,
+        when_unread: WhenUnread::CloseOutput,
+    };
     let request = ExecRequest {
         user: args.user.clone().unwrap_or_default(),
         privileged: args.privileged,
@@ -23,15 +31,17 @@ pub fn exec(engine: &Engine, args: &Exec) -> Result<u8> {
         attach_stdin: args.interactive,
         attach_stdout: !args.detach,
         attach_stderr: !args.detach,
-        detach_keys: args.detach_keys.clone().unwrap_or_default(),
+        // The keys are looked for here, and not by the engine.
+        detach_keys: String::new(),
         env: environment(&args.env_file, &args.env)?,
         working_dir: args.workdir.clone().unwrap_or_default(),
         cmd: command.to_vec(),
     };
     let instead = || format!("hull exec {} {container}", run::first(command));
-    engine
+    let stream = engine
         .exec(container, &request.into())
-        .map_err(|error| run::flags_go_first(error.into(), "container", &instead(), command))
+        .map_err(|error| run::flags_go_first(error.into(), "container", &instead(), command))?;
+    stream.map_or(Ok(0), |stream| terminal::attach(stream, options))
 }
 
 fn words(args: &Exec) -> Result<(&str, &[String])> {

@@ -2,12 +2,13 @@
 
 use anyhow::{Result, bail};
 use hull_docker::time;
-use hull_engine::{AttachOptions, Engine, StartAttach};
+use hull_engine::{Engine, StartAttach};
 use hull_sys::terminal::window_size;
 
 use super::{Outcome, each, filter, run};
 use crate::cli::container::{Kill, Names, Prune, Rename, Rm, Start, Stop};
 use crate::cli::request::read_if_given;
+use crate::ui::terminal::{self, DetachKeys, WhenUnread};
 use crate::ui::{human, output};
 
 pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
@@ -23,12 +24,17 @@ pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
     };
     let config = engine.inspect(name)?.config;
     let (tty, interactive) = (config.tty, args.interactive && config.open_stdin);
-    run::need_terminal(tty, interactive)?;
+    terminal::require(tty, interactive)?;
+    let options = terminal::Options {
+        stdin: interactive,
+        tty,
+        sig_proxy: !tty,
+        detach_keys: DetachKeys::new(args.detach_keys.as_deref())?,
+        when_unread: WhenUnread::Detach,
+    };
     let Some(stream) = engine.start(name, StartAttach::Attached, window_size())? else { return Ok(0) };
     run::say_what_is_dropped(engine, name);
-    let options =
-        AttachOptions { stdin: interactive, tty, sig_proxy: !tty, detach_keys: args.detach_keys.clone() };
-    run::stay(stream, &options)
+    terminal::attach(stream, options)
 }
 
 /// Does one thing to several containers at once.

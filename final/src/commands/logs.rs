@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result};
 use hull_docker::time;
 use hull_engine::options::LogsOptions;
-use hull_engine::{Engine, LogSink};
+use hull_engine::{Engine, LogSink, Stream};
 
 use crate::cli::container::Logs;
 use crate::cli::request::{read, read_if_given};
@@ -63,9 +63,9 @@ impl Block {
 }
 
 impl LogSink for Streams {
-    fn buffer(&mut self, stderr: bool) -> io::Result<&mut Vec<u8>> {
+    fn buffer(&mut self, stream: Stream) -> io::Result<&mut Vec<u8>> {
         let block = match &mut self.err {
-            Some(err) if stderr => err,
+            Some(err) if stream == Stream::Stderr => err,
             _ => &mut self.out,
         };
         if block.bytes.len() >= BLOCK {

@@ -1,14 +1,15 @@
 //! `run`: create, start, stay with it.
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use hull_docker::wire::container::CreateRequest;
-use hull_engine::{AttachEnd, AttachOptions, AttachStream, Engine, StartAttach};
+use hull_engine::{Engine, StartAttach};
 use hull_sys::terminal::window_size;
 
 use super::create;
 use crate::cli::container::Run;
 use crate::cli::options::Rest;
-use crate::ui::errors::{Exit, Hint};
+use crate::ui::errors::Hint;
+use crate::ui::terminal::{self, DetachKeys, WhenUnread};
 use crate::ui::{errors, output};
 
 pub fn run(engine: &Engine, args: &Run) -> Result<u8> {
@@ -25,8 +26,15 @@ pub fn run(engine: &Engine, args: &Run) -> Result<u8> {
 fn in_order(engine: &Engine, args: &Run, request: CreateRequest) -> Result<u8> {
     let create = &args.create;
     if !args.detach {
-        need_terminal(create.tty, create.interactive)?;
+        terminal::require(create.tty, create.interactive)?;
     }
+    let options = terminal::Options {
+        stdin: create.interactive,
+        tty: create.tty,
+        sig_proxy: args.sig_proxy && !create.tty,
+        detach_keys: DetachKeys::new(args.detach_keys.as_deref())?,
+        when_unread: WhenUnread::Detach,
+    };
     let record = create::make(engine, create, request)?;
     let attach = if args.detach { StartAttach::Detached } else { StartAttach::Attached };
     let started = engine.start(&record.id, attach, window_size());
@@ -40,29 +48,7 @@ fn in_order(engine: &Engine, args: &Run, request: CreateRequest) -> Result<u8> {
         output::line(&record.id)?;
         return Ok(0);
     };
-    let options = AttachOptions {
-        stdin: create.interactive,
-        tty: create.tty,
-        sig_proxy: args.sig_proxy && !create.tty,
-        detach_keys: args.detach_keys.clone(),
-    };
-    stay(stream, &options)
-}
-
-/// Relays the container's input and output. Returns the container's exit code, or 0 if it goes on after the command has
-/// detached.
-pub fn stay(stream: AttachStream, options: &AttachOptions) -> Result<u8> {
-    match stream.run(options)? {
-        AttachEnd::Exited(code) => Ok(code),
-        AttachEnd::Detached | AttachEnd::ReaderGone => Ok(0),
-        AttachEnd::Interrupted => {
-            errors::warn(
-                "got 3 SIGTERM/SIGINTs, forcefully exiting",
-                "the container may still run: hull ps shows it, hull kill ends it",
-            );
-            Ok(1)
-        }
-    }
+    terminal::attach(stream, options)
 }
 
 /// Adds a hint if the program was not found and looks like a flag, which was meant for hull.
@@ -90,13 +76,4 @@ pub fn say_what_is_dropped(engine: &Engine, container: &str) {
             ),
         );
     }
-}
-
-/// docker's rule: a terminal inside that is to be typed into needs one here. Its exit code is 1 for `run` too.
-pub fn need_terminal(tty: bool, interactive: bool) -> Result<()> {
-    if tty && interactive && !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
-        let error = anyhow!("the input device is not a TTY: leave out -t, or run it from a terminal");
-        return Err(error.context(Exit(1)));
-    }
-    Ok(())
 }

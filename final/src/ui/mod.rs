@@ -7,4 +7,5 @@ pub mod human;
 pub mod list;
 pub mod output;
 pub mod progress;
+pub mod terminal;
 pub mod usage;

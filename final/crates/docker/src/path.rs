@@ -91,10 +91,19 @@ mod tests {
     #[test]
     fn a_colon_separates_container_and_path() {
         let inside = |name: &str, path: &str| CopyPath::Container { name: name.into(), path: path.into() };
-        assert_eq!(CopyPath::parse("web:/etc"), inside("web", "/etc"));
-        assert_eq!(CopyPath::parse("web:a:b"), inside("web", "a:b"));
-        assert_eq!(CopyPath::parse("./a:b"), CopyPath::Host("./a:b".into()));
-        assert_eq!(CopyPath::parse(":x"), CopyPath::Host(":x".into()));
-        assert_eq!(CopyPath::parse("-"), CopyPath::Stream);
+        for (text, expected) in [
+            ("box:/tmp", inside("box", "/tmp")),
+            ("box:tmp", inside("box", "tmp")),
+            ("box:a:b", inside("box", "a:b")),
+            ("box:", inside("box", "")),
+            ("-", CopyPath::Stream),
+            ("./box:tmp", CopyPath::Host("./box:tmp".into())),
+            ("../box:tmp", CopyPath::Host("../box:tmp".into())),
+            ("/srv/box:tmp", CopyPath::Host("/srv/box:tmp".into())),
+            ("file", CopyPath::Host("file".into())),
+            (":file", CopyPath::Host(":file".into())),
+        ] {
+            assert_eq!(CopyPath::parse(text), expected, "{text}");
+        }
     }
 }

@@ -3,8 +3,7 @@
 //! Message boundaries are the kernel's, so there is no framing to get wrong and a non-blocking send is whole or
 //! not at all. The first byte names the message, the rest is its payload.
 
-mod client;
-mod detach;
+mod stream;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -14,7 +13,7 @@ use hull_sys::net::with_socket_address;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
-pub use client::{AttachEnd, AttachOptions, AttachStream};
+pub use stream::{AttachEvent, AttachInput, AttachStream};
 
 /// The largest payload either side sends; well below the default socket buffer (unix(7)).
 pub const MAX_PAYLOAD: usize = 32 * 1024;
@@ -183,13 +182,26 @@ impl Connection {
         rustix::io::retry_on_intr(|| rustix::net::send(&self.0, &packet, flags)).map(drop)
     }
 
-    /// The next message, or `None` when the peer is gone. Waits for one message and never for a second: the monitor
-    /// calls this when it knows of one.
+    /// The next message, or `None` when the peer has closed its end. Waits until one comes.
     pub fn receive<'b>(&self, buffer: &'b mut Vec<u8>) -> Result<Option<Message<'b>>, Errno> {
+        self.receive_with(buffer, RecvFlags::empty())
+    }
+
+    /// The same without waiting: `Errno::AGAIN` when no message has come.
+    pub fn try_receive<'b>(&self, buffer: &'b mut Vec<u8>) -> Result<Option<Message<'b>>, Errno> {
+        self.receive_with(buffer, RecvFlags::DONTWAIT)
+    }
+
+    fn receive_with<'b>(
+        &self,
+        buffer: &'b mut Vec<u8>,
+        flags: RecvFlags,
+    ) -> Result<Option<Message<'b>>, Errno> {
         buffer.resize(MAX_PAYLOAD + 8, 0);
         let length = loop {
-            match rustix::net::recv(&self.0, &mut buffer[..], RecvFlags::empty()) {
-                // The peer left without reading all that we sent. That is said once, and then comes what it sent.
+            match rustix::net::recv(&self.0, &mut buffer[..], flags) {
+                // The peer closed its end without reading all that was sent to it. The kernel reports that once, and
+                // then delivers what the peer had sent before.
                 Err(Errno::INTR | Errno::CONNRESET) => {}
                 Ok((0, _)) => return Ok(None),
                 other => break other?.0,

@@ -8,7 +8,7 @@ use hull_runtime::spec::Spec;
 use hull_runtime::{ExecTarget, Stdio};
 use hull_storage::process_id::ProcessId;
 
-use crate::attach::{AttachEnd, AttachOptions};
+use crate::attach::AttachStream;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::monitor::session;
@@ -37,8 +37,8 @@ fn unless_ended(error: Error, record: &Record, init: &ProcessId) -> Error {
 }
 
 impl Engine {
-    /// Runs a command in a container and returns its exit code; 0 at once when detached.
-    pub fn exec(&self, name: &str, options: &ExecOptions) -> Result<u8> {
+    /// Starts a command in a container. Returns an attachment to it, or `None` when detached.
+    pub fn exec(&self, name: &str, options: &ExecOptions) -> Result<Option<AttachStream>> {
         let record = self.find(name)?;
         let snapshot = Snapshot::take(self.root(), &record.id)?;
         let init = match (snapshot.status, snapshot.state.as_ref().and_then(|state| state.init.as_ref())) {
@@ -80,19 +80,7 @@ impl Engine {
         };
         let stream = session::launch(&enter, options.tty, options.interactive, options.detach)
             .map_err(unless_ended)?;
-        if options.detach {
-            return Ok(0);
-        }
-        let attach = AttachOptions {
-            stdin: options.interactive,
-            tty: options.tty,
-            sig_proxy: false,
-            detach_keys: options.detach_keys.clone(),
-        };
-        match stream.run(&attach)? {
-            AttachEnd::Exited(code) => Ok(code),
-            AttachEnd::Detached | AttachEnd::ReaderGone | AttachEnd::Interrupted => Ok(0),
-        }
+        Ok((!options.detach).then_some(stream))
     }
 
     /// The container's current user files: a process inside may have changed them, or mounted something over them.

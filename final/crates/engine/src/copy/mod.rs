@@ -1,4 +1,4 @@
-//! `cp`: files between a container and the host, or a tar on stdin or stdout.
+//! `cp`: files between a container and the host, or between a container and a tar that the caller reads or writes.
 //!
 //! ```text
 //! path    docker's rules about names          root   the container's root directory, running or stopped
@@ -30,16 +30,13 @@ mod tree;
 mod unpack;
 mod view;
 
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 pub use changes::{Change, CommitOptions, Freezable};
-pub use path::CopyPath;
 
 use crate::engine::Engine;
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, Result};
 use pack::Packer;
 use path::{Found, landing};
 use plant::{Owner, Planter, Privileges, Rules};
@@ -56,24 +53,30 @@ pub struct CopyOptions {
     pub follow_link: bool,
 }
 
+/// Where files for a container come from.
+pub enum CopySource<'a> {
+    Host(&'a Path),
+    Tar(&'a mut dyn io::Read),
+}
+
+/// Where a container's files go.
+pub enum CopyTarget<'a> {
+    Host(&'a Path),
+    Tar(&'a mut dyn io::Write),
+}
+
 impl Engine {
-    /// Copies from a container to the host or the other way round. [`CopyPath::Stream`] on the host's side is a tar.
+    /// Copies from a container.
     ///
     /// A stopped container is mounted in a mount namespace that the calling process enters and stays in, so this is
     /// for processes that end afterwards.
-    pub fn copy(&self, from: &CopyPath, to: &CopyPath, options: &CopyOptions) -> Result<()> {
-        match (from, to) {
-            (CopyPath::Container { .. }, CopyPath::Container { .. }) => {
-                Err(invalid("copy", "copying between containers is not supported"))
-            }
-            (CopyPath::Container { name, path }, to) => {
-                self.in_container(name, path, |view, path| copy_out(view, path, to, *options))
-            }
-            (from, CopyPath::Container { name, path }) => {
-                self.in_container(name, path, |view, path| copy_in(view, path, from, *options))
-            }
-            _ => Err(invalid("copy", "must specify at least one container source")),
-        }
+    pub fn copy_out(&self, name: &str, path: &Path, to: CopyTarget<'_>, options: CopyOptions) -> Result<()> {
+        self.in_container(name, path, |view, path| copy_out(view, path, to, options))
+    }
+
+    /// Copies into a container. What [`Self::copy_out`] says about a stopped one is true here too.
+    pub fn copy_in(&self, from: CopySource<'_>, name: &str, path: &Path, options: CopyOptions) -> Result<()> {
+        self.in_container(name, path, |view, path| copy_in(view, path, from, options))
     }
 
     fn in_container(
@@ -93,19 +96,19 @@ impl Engine {
     }
 }
 
-fn copy_out(container: &View, path: &Path, to: &CopyPath, options: CopyOptions) -> Result<()> {
-    let CopyPath::Host(to) = to else {
-        let stdout = duplicate(io::stdout().as_fd(), "stdout")?;
-        return send_tar(container, path, stdout, options);
+fn copy_out(container: &View, path: &Path, to: CopyTarget<'_>, options: CopyOptions) -> Result<()> {
+    let to = match to {
+        CopyTarget::Host(to) => to,
+        CopyTarget::Tar(to) => return send_tar(container, path, to, options),
     };
     let caller = Owner::Set(rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     copy_tree((container, path), (&View::host()?, to), (caller, Privileges::Dropped), options)
 }
 
-fn copy_in(container: &View, path: &Path, from: &CopyPath, options: CopyOptions) -> Result<()> {
-    let CopyPath::Host(from) = from else {
-        let stdin = duplicate(io::stdin().as_fd(), "stdin")?;
-        return receive_tar(stdin, container, path, options);
+fn copy_in(container: &View, path: &Path, from: CopySource<'_>, options: CopyOptions) -> Result<()> {
+    let from = match from {
+        CopySource::Host(from) => from,
+        CopySource::Tar(from) => return receive_tar(from, container, path, options),
     };
     copy_tree((&View::host()?, from), (container, path), (Owner::Set(0, 0), Privileges::Kept), options)
 }
@@ -159,11 +162,6 @@ fn receive_tar(from: impl io::Read, container: &View, path: &Path, options: Copy
     let mut planter = Planter::new(directory, &shown, rules)?;
     unpack::unpack(from, &mut planter)?;
     planter.finish()
-}
-
-/// Past the buffer of the standard library, which looks for ends of lines.
-fn duplicate(stream: BorrowedFd<'_>, name: &str) -> Result<File> {
-    Ok(File::from(stream.try_clone_to_owned().context(|| format!("duplicate {name}"))?))
 }
 
 fn invalid(what: &str, why: &str) -> Error {

@@ -1,7 +1,6 @@
 //! docker's rules for the two arguments: which end is which, what the copy is called, and where it lands. No file is
 //! looked at here; see <https://docs.docker.com/reference/cli/docker/container/cp/>.
 
-pub use hull_docker::path::CopyPath;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -82,25 +81,6 @@ pub(super) fn landing(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_and_a_colon_mean_a_container() {
-        let container = |name: &str, path: &str| CopyPath::Container { name: name.into(), path: path.into() };
-        for (text, expected) in [
-            ("box:/tmp", container("box", "/tmp")),
-            ("box:tmp", container("box", "tmp")),
-            ("box:a:b", container("box", "a:b")),
-            ("box:", container("box", "")),
-            ("-", CopyPath::Stream),
-            ("./box:tmp", CopyPath::Host("./box:tmp".into())),
-            ("../box:tmp", CopyPath::Host("../box:tmp".into())),
-            ("/srv/box:tmp", CopyPath::Host("/srv/box:tmp".into())),
-            ("file", CopyPath::Host("file".into())),
-            (":file", CopyPath::Host(":file".into())),
-        ] {
-            assert_eq!(CopyPath::parse(text), expected, "{text}");
-        }
-    }
 
     #[test]
     fn a_trailing_slash_or_dot_is_seen() {

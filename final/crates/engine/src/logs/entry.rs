@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use serde::Deserialize;
 
-use crate::logs::layout::Stream;
+use crate::records::stream::Stream;
 use crate::records::time::Timestamp;
 
 const HEAD: &[u8] = b"{\"log\":\"";

@@ -1,19 +1,4 @@
-//! What the monitor that writes a log and the commands that read it agree on.
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stream {
-    Stdout,
-    Stderr,
-}
-
-impl Stream {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Stdout => "stdout",
-            Self::Stderr => "stderr",
-        }
-    }
-}
+//! The names of a log's files, on which the monitor that writes them and the commands that read them agree.
 
 /// The file name of the `n`-th newest log.
 pub(crate) fn file_name(n: u32) -> String {

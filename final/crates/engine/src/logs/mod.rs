@@ -21,15 +21,15 @@ use std::time::SystemTime;
 
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
-use crate::logs::layout::Stream;
 use crate::records::options::{LogDriver, LogsOptions};
+use crate::records::stream::Stream;
 use entry::Entry;
 use follow::Follower;
 
 /// Where a log's text goes.
 pub trait LogSink {
-    /// What is written to stdout, or to stderr, is appended here. The sink empties it as it likes.
-    fn buffer(&mut self, stderr: bool) -> io::Result<&mut Vec<u8>>;
+    /// The text of this stream is appended here. The sink empties it as it likes.
+    fn buffer(&mut self, stream: Stream) -> io::Result<&mut Vec<u8>>;
 
     /// Called when there is nothing more for now: everything appended so far must reach the reader.
     fn flush(&mut self) -> io::Result<()>;
@@ -79,7 +79,7 @@ impl Printer<'_> {
 
     fn print(&mut self, entry: &Entry<'_>) -> Result<()> {
         let context = || "write the log".to_owned();
-        let buffer = self.sink.buffer(entry.stream == Stream::Stderr).context(context)?;
+        let buffer = self.sink.buffer(entry.stream).context(context)?;
         let before = buffer.len();
         let mid_line = &mut self.mid_line[entry.stream as usize];
         if self.options.timestamps && !*mid_line {

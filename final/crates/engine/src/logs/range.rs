@@ -8,8 +8,8 @@ use super::entry::Entry;
 use super::files::LogFile;
 use super::{Printer, wanted};
 use crate::error::Result;
-use crate::logs::layout::Stream;
 use crate::records::options::LogsOptions;
+use crate::records::stream::Stream;
 
 /// Below this distance, in bytes, the binary search ends and lines are read one by one.
 const CLOSE: u64 = 64 * 1024;

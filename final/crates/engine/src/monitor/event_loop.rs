@@ -19,8 +19,8 @@ use super::stop::Stop;
 use super::timers::{Timer, Timers};
 use crate::attach::{Connection, Listener, MAX_PAYLOAD};
 use crate::engine::Engine;
-use crate::logs::layout::Stream;
 use crate::net::Attachment;
+use crate::records::stream::Stream;
 
 /// When to try again where no descriptor reports the change.
 const RETRY: Duration = Duration::from_millis(250);

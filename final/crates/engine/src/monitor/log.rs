@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::logs::layout::{Stream, file_name};
+use crate::logs::layout::file_name;
 use crate::records::options::{LogDriver, LogOptions};
+use crate::records::stream::Stream;
 use crate::records::time::Timestamp;
 
 /// docker cuts a line that is longer than this and marks the part by its missing newline.

@@ -10,9 +10,9 @@ use super::stop::Stop;
 use super::timers::Timer;
 use crate::attach::Message;
 use crate::error::{Error, Report, Result};
-use crate::logs::layout::Stream;
 use crate::records::record::Record;
 use crate::records::state::{Phase, State};
+use crate::records::stream::Stream;
 use crate::rootfs::etc_files;
 
 impl EventLoop {

@@ -9,8 +9,8 @@ use rustix::pipe::PipeFlags;
 use rustix::termios::Winsize;
 
 use crate::error::{IoContext, Result};
-use crate::logs::layout::Stream;
 use crate::records::options::WindowSize;
+use crate::records::stream::Stream;
 
 /// Bytes of stdin that may be queued for the container. Beyond that, a client's are left in its socket.
 const STDIN_WAITING: usize = 64 * 1024;

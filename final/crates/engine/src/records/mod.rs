@@ -21,4 +21,5 @@ pub(crate) mod run_dir;
 pub mod signal;
 pub(crate) mod snapshot;
 pub(crate) mod state;
+pub(crate) mod stream;
 pub(crate) mod time;

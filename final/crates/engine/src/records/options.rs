@@ -294,7 +294,6 @@ pub struct ExecOptions {
     pub interactive: bool,
     pub detach: bool,
     pub privileged: bool,
-    pub detach_keys: Option<String>,
     /// Of the caller's terminal.
     pub size: Option<WindowSize>,
 }

@@ -17,7 +17,6 @@ impl From<ExecRequest> for ExecOptions {
             interactive: request.attach_stdin,
             detach: !(request.attach_stdout || request.attach_stderr),
             privileged: request.privileged,
-            detach_keys: non_empty(request.detach_keys),
             size: request.console_size.map(|[rows, columns]| (rows, columns)),
         }
     }

@@ -1,6 +1,6 @@
 //! Copies between a host directory and a made-up container root that does what it can to get out.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -43,12 +43,12 @@ impl Scratch {
     fn copy_in(&self, from: &str, to: &str, options: CopyOptions) -> Result<()> {
         // Pushed as text: a trailing `/.` must arrive.
         let from = format!("{}/host/{from}", self.0.display());
-        copy_in(&self.container(), Path::new(to), &CopyPath::Host(from.into()), options)
+        copy_in(&self.container(), Path::new(to), CopySource::Host(from.as_ref()), options)
     }
 
     fn copy_out(&self, from: &str, to: &str, options: CopyOptions) -> Result<()> {
         let to = format!("{}/host/{to}", self.0.display());
-        copy_out(&self.container(), Path::new(from), &CopyPath::Host(to.into()), options)
+        copy_out(&self.container(), Path::new(from), CopyTarget::Host(to.as_ref()), options)
     }
 
     /// The copy's tar as paths.
@@ -257,7 +257,7 @@ fn fifos_and_hard_links_arrive_and_sockets_do_not() {
 #[test]
 fn a_directory_is_not_copied_into_itself() {
     as_root("a_directory_is_not_copied_into_itself", |s| {
-        let error = copy_in(&s.container(), Path::new("/tmp"), &CopyPath::Host(s.root("")), PLAIN);
+        let error = copy_in(&s.container(), Path::new("/tmp"), CopySource::Host(&s.root("")), PLAIN);
         assert!(error.unwrap_err().to_string().contains("into itself"));
     });
 }
@@ -266,14 +266,15 @@ fn a_directory_is_not_copied_into_itself() {
 fn what_the_kernel_makes_is_not_copied() {
     as_root("what_the_kernel_makes_is_not_copied", |s| {
         let machine = View::container(rustix::fs::open("/", OFlags::PATH, Mode::empty()).unwrap(), "box");
-        let to = CopyPath::Host(s.host(""));
         for path in ["/proc/version", "/sys/kernel"] {
-            let error = copy_out(&machine, Path::new(path), &to, PLAIN).unwrap_err().to_string();
+            let error = copy_out(&machine, Path::new(path), CopyTarget::Host(&s.host("")), PLAIN)
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("made by the kernel"), "{error}");
         }
         fs::write(s.host("file"), "x").unwrap();
         let error =
-            copy_in(&machine, Path::new("/proc"), &CopyPath::Host(s.host("file")), PLAIN).unwrap_err();
+            copy_in(&machine, Path::new("/proc"), CopySource::Host(&s.host("file")), PLAIN).unwrap_err();
         assert!(error.to_string().contains("kernel's own"), "{error}");
     });
 }
@@ -347,8 +348,9 @@ fn a_mount_of_the_container_is_neither_replaced_nor_removed() {
             // The namespace ends with its last thread.
             scope.spawn(move || sender.send(open()).map(|()| wait.recv()));
             let container = View::container(receiver.recv().unwrap(), "box");
-            let from = CopyPath::Host(s.host("file"));
-            let error = copy_in(&container, Path::new("/mounted"), &from, PLAIN).unwrap_err();
+            let from = s.host("file");
+            let from = CopySource::Host(&from);
+            let error = copy_in(&container, Path::new("/mounted"), from, PLAIN).unwrap_err();
             assert!(error.to_string().contains("something is mounted there"), "{error}");
             drop(done);
         });

@@ -1,5 +1,7 @@
 //! Tars in and out.
 
+use std::fs::File;
+
 use super::*;
 
 fn member(archive: &mut tar::Builder<Vec<u8>>, kind: tar::EntryType, name: &str, link: &str, content: &str) {

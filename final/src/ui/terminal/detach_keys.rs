@@ -1,8 +1,13 @@
-//! The keys that leave a container running: `ctrl-p,ctrl-q` unless told otherwise.
+//! The keys that end an attached command and leave the container running.
 
-/// Finds the detach sequence in what is typed. Keys that begin the sequence are held back until it is decided.
+use anyhow::{Context, Result};
+
+/// docker's default.
+const DEFAULT: &str = "ctrl-p,ctrl-q";
+
+/// Finds the detach sequence in what is typed. Keys that may begin the sequence are held back until the next key decides.
 #[derive(Debug)]
-pub(super) struct DetachKeys {
+pub struct DetachKeys {
     sequence: Vec<u8>,
     matched: usize,
 }
@@ -10,14 +15,21 @@ pub(super) struct DetachKeys {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Typed {
     Forward(Vec<u8>),
-    /// What was typed before the sequence, then the sequence itself.
+    /// The sequence was typed, after this.
     Detach(Vec<u8>),
 }
 
 impl DetachKeys {
+    /// The value of `--detach-keys`; docker's default without it. An empty text turns detaching off.
+    pub fn new(flag: Option<&str>) -> Result<Self> {
+        let text = flag.unwrap_or(DEFAULT);
+        Self::parse(text).with_context(|| {
+            format!("invalid detach keys {text:?}: expected characters or ctrl-<letter>, separated by commas")
+        })
+    }
+
     /// docker's notation: `ctrl-<letter or @[\]^_>` or a single character, separated by commas.
-    /// An empty text turns detaching off.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    fn parse(text: &str) -> Option<Self> {
         let mut sequence = Vec::new();
         for key in text.split(',').filter(|_| !text.is_empty()) {
             sequence.push(match (key.strip_prefix("ctrl-"), key.as_bytes()) {
