@@ -34,57 +34,57 @@ const IFLA_BRPORT_ISOLATED: u16 = 33;
 const VETH_INFO_PEER: u16 = 1;
 
 const IFF_UP: u32 = 1;
-/// RFC 2863's states of a link, of which this is "up" (linux/if.h, `IF_OPER_UP`).
+/// The operational state "up" (RFC 2863; linux/if.h, `IF_OPER_UP`).
 const OPERATIONAL: u8 = 6;
 const AF_UNSPEC: u8 = 0;
 const AF_BRIDGE: u8 = 7;
 /// `struct ifinfomsg`: family, type, index, flags, which flags to change.
 const IFINFOMSG: usize = 16;
 
-/// What there is to know about a link.
+/// A link as the kernel describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     pub index: u32,
     pub name: String,
-    /// `bridge`, `veth`, `macvlan` …; hardware and `lo` have none.
+    /// `bridge`, `veth`, `macvlan` …; `None` for hardware and `lo`.
     pub kind: Option<String>,
     pub mac: Option<Mac>,
     pub mtu: u32,
     pub up: bool,
-    /// The index of the bridge it is a port of.
+    /// The index of the bridge that the link is a port of.
     pub master: Option<u32>,
-    /// A veth's other end, a macvlan's parent: an index, perhaps of another namespace.
+    /// The index of a veth's peer or of a macvlan's parent, possibly in another namespace.
     pub link: Option<u32>,
 }
 
-/// Where the other end of a cable is put.
+/// The network namespace that a link is created in.
 #[derive(Debug, Clone, Copy)]
 pub enum Namespace<'a> {
     Fd(BorrowedFd<'a>),
     Pid(u32),
 }
 
-/// A bridge to be made.
+/// A bridge to be created.
 #[derive(Debug, Clone)]
 pub struct Bridge<'a> {
     pub name: &'a str,
-    /// Never left to the kernel: a bridge without one of its own takes the lowest of its ports', and changes it with
-    /// each port that comes and goes, under the eyes of everyone who has learned it.
+    /// Without an address of its own a bridge takes the lowest one of its ports. That would change with its ports, while
+    /// containers have the old one in their neighbour caches.
     pub mac: Mac,
     pub mtu: u32,
 }
 
-/// A veth pair to be made: what goes into one end comes out of the other.
+/// A veth pair to be created.
 #[derive(Debug, Clone)]
 pub struct Veth<'a> {
-    /// The end that stays, a port of the bridge with the index `master`.
+    /// The name of the end in this namespace, which becomes a port of the bridge with the index `master`.
     pub name: &'a str,
     pub master: Option<u32>,
     pub mtu: u32,
     pub peer: Peer<'a>,
 }
 
-/// A link that is made inside a namespace, with its final name: no moment in which it is on the host.
+/// A link that is created inside a namespace, with its final name. So it never exists on the host.
 #[derive(Debug, Clone)]
 pub struct Peer<'a> {
     pub name: &'a str,
@@ -92,7 +92,7 @@ pub struct Peer<'a> {
     pub namespace: Namespace<'a>,
 }
 
-/// The kernel's rule (`dev_valid_name`), and no `%`, from which it would make a number of its own choice.
+/// Checks a link's name: the kernel's rule (`dev_valid_name`), but without `%`, which the kernel would replace by a number.
 pub fn check_name(name: &str) -> Result<()> {
     let why = match name {
         "" | "." | ".." => "no link can be called so",
@@ -105,16 +105,16 @@ pub fn check_name(name: &str) -> Result<()> {
     Err(Error::InvalidLinkName { name: name.to_owned(), why })
 }
 
-/// Makes a bridge. It stays down until [`set_up`]: one that is up has all it needs.
+/// Creates a bridge. It is down: bringing it up is the last step of its configuration.
 pub fn create_bridge(socket: &mut Socket, bridge: &Bridge<'_>) -> Result<()> {
     check_name(bridge.name)?;
     let mut message = new_link(bridge.name, bridge.mtu, 0);
     message.put(IFLA_ADDRESS, &bridge.mac.0);
     message.put_nested(IFLA_LINKINFO, |info| info.put_text(IFLA_INFO_KIND, "bridge"));
-    Ok(socket.request(message, || format!("make the bridge {}", bridge.name))?)
+    Ok(socket.request(message, || format!("create the bridge {}", bridge.name))?)
 }
 
-/// Makes both ends of a cable, plugs the near one in and brings it up. The far one stays down: it is inside.
+/// Creates a veth pair. The end in this namespace becomes a port of the bridge and is up; the peer is down.
 pub fn create_veth(socket: &mut Socket, veth: &Veth<'_>) -> Result<()> {
     check_name(veth.name)?;
     check_name(veth.peer.name)?;
@@ -125,14 +125,14 @@ pub fn create_veth(socket: &mut Socket, veth: &Veth<'_>) -> Result<()> {
     message.put_nested(IFLA_LINKINFO, |info| {
         info.put_text(IFLA_INFO_KIND, "veth");
         info.put_nested(IFLA_INFO_DATA, |data| {
-            // The peer is described as a message of its own would, header included.
+            // The peer's description is a whole RTM_NEWLINK message, with its ifinfomsg header (veth.c).
             data.put_nested(VETH_INFO_PEER, |peer| {
                 peer.append(&ifinfomsg(AF_UNSPEC, 0, 0, 0));
                 put_peer(peer, &veth.peer, veth.mtu);
             });
         });
     });
-    Ok(socket.request(message, || format!("make the veth pair {} and {}", veth.name, veth.peer.name))?)
+    Ok(socket.request(message, || format!("create the veth pair {} and {}", veth.name, veth.peer.name))?)
 }
 
 fn new_link(name: &str, mtu: u32, flags: u32) -> Message {
@@ -154,25 +154,25 @@ fn put_peer(message: &mut Message, peer: &Peer<'_>, mtu: u32) {
     }
 }
 
-/// `None` when no link has the name.
+/// Finds a link by its name. `None` if no link has it.
 pub fn find(socket: &mut Socket, name: &str) -> Result<Option<Link>> {
     let mut message = Message::new(RTM_GETLINK, 0, &ifinfomsg(AF_UNSPEC, 0, 0, 0));
     message.put_text(IFLA_IFNAME, name);
-    Ok(socket.query(message, || format!("look for the link {name}"), read_link)?)
+    Ok(socket.query(message, || format!("look up the link {name}"), read_link)?)
 }
 
-/// [`find`], where having no such link is an error.
+/// Like [`find`], but fails if there is no such link.
 pub fn get(socket: &mut Socket, name: &str) -> Result<Link> {
     find(socket, name)?.ok_or_else(|| Error::NoSuchLink(name.to_owned()))
 }
 
-/// `None` when no link has the index.
+/// Finds a link by its index. `None` if no link has it.
 pub fn find_by_index(socket: &mut Socket, index: u32) -> Result<Option<Link>> {
     let message = Message::new(RTM_GETLINK, 0, &ifinfomsg(AF_UNSPEC, index, 0, 0));
-    Ok(socket.query(message, || format!("look for link {index}"), read_link)?)
+    Ok(socket.query(message, || format!("look up link {index}"), read_link)?)
 }
 
-/// All links of the namespace.
+/// Lists all links of the namespace.
 pub fn list(socket: &mut Socket) -> Result<Vec<Link>> {
     let message = Message::new(RTM_GETLINK, 0, &ifinfomsg(AF_UNSPEC, 0, 0, 0));
     Ok(socket.dump(message, || "list the links".into(), read_link)?)
@@ -198,17 +198,17 @@ pub fn set_up(socket: &mut Socket, index: u32) -> Result<()> {
     Ok(socket.request(message, || format!("bring link {index} up"))?)
 }
 
-/// Waits until a link carries packets: until then the kernel throws away what is sent over it, and a bridge what comes in
-/// by it. Who asks for a MAC address in that moment asks again after a second.
+/// Waits until a link carries packets. Until then the kernel drops what is sent over it, and a bridge drops what it receives
+/// from it. An ARP request that is dropped is repeated only after a second.
 ///
-/// That both ends of a cable are up is an event which a worker of the kernel's handles. Since Linux 6.8 whoever looks at the
-/// link handles it on the spot; before, and if the other end went down meanwhile, one waits, but not forever.
+/// When both ends of a veth pair are up, a kernel worker updates their operational state. Since Linux 6.8 a query of the link
+/// does that at once. Before, and if the peer goes down in the meantime, this waits up to 100 ms.
 pub fn await_operational(socket: &mut Socket, name: &str) -> Result<()> {
     for _ in 0..100 {
         let mut message = Message::new(RTM_GETLINK, 0, &ifinfomsg(AF_UNSPEC, 0, 0, 0));
         message.put_text(IFLA_IFNAME, name);
         let state = |reply: Reply<'_>| reply.attributes(IFINFOMSG).get(IFLA_OPERSTATE)?.u8();
-        let state = socket.query(message, || format!("look whether {name} carries packets"), state)?;
+        let state = socket.query(message, || format!("query the state of {name}"), state)?;
         if state.is_none_or(|state| state == OPERATIONAL) {
             break;
         }
@@ -217,59 +217,61 @@ pub fn await_operational(socket: &mut Socket, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Its routes go with it, and its IPv6 addresses.
+/// Brings a link down. The kernel removes its routes and its IPv6 addresses.
 pub fn set_down(socket: &mut Socket, index: u32) -> Result<()> {
     let message = Message::new(RTM_SETLINK, 0, &ifinfomsg(AF_UNSPEC, index, 0, IFF_UP));
     Ok(socket.request(message, || format!("bring link {index} down"))?)
 }
 
-/// A link that is up can be renamed since Linux 6.6 only.
+/// Renames a link. Before Linux 6.6 it has to be down.
 pub fn rename(socket: &mut Socket, index: u32, name: &str) -> Result<()> {
     check_name(name)?;
     change(socket, index, |m| m.put_text(IFLA_IFNAME, name), || format!("rename link {index} to {name}"))
 }
 
 pub fn set_mac(socket: &mut Socket, index: u32, mac: Mac) -> Result<()> {
-    let action = || format!("give link {index} the address {mac}");
+    let action = || format!("set the MAC address of link {index} to {mac}");
     change(socket, index, |m| m.put(IFLA_ADDRESS, &mac.0), action)
 }
 
-/// In bytes, without the Ethernet header.
+/// Sets the MTU in bytes, without the Ethernet header.
 pub fn set_mtu(socket: &mut Socket, index: u32, mtu: u32) -> Result<()> {
     change(socket, index, |m| m.put_u32(IFLA_MTU, mtu), || format!("set the MTU of link {index} to {mtu}"))
 }
 
-/// Plugs the link into a bridge, or out of it with `None`.
+/// Makes a link a port of a bridge; with `None`, removes it from its bridge.
 pub fn set_master(socket: &mut Socket, index: u32, master: Option<u32>) -> Result<()> {
     let bridge = master.unwrap_or(0);
     let action = || format!("make link {index} a port of link {bridge}");
     change(socket, index, |m| m.put_u32(IFLA_MASTER, bridge), action)
 }
 
-/// Lets a bridge's port talk to the bridge and not to other isolated ports (bridge(8), `isolated`; Linux 4.18).
+/// Isolates a bridge's port: no frame is forwarded between it and other isolated ports (bridge(8), `isolated`; Linux 4.18).
 ///
-/// What goes from port to port never passes the host's IP rules, so no packet filter of `inet` could do it.
+/// The `inet` rules cannot do this, because frames between ports of a bridge do not pass them.
 pub fn isolate_port(socket: &mut Socket, index: u32) -> Result<()> {
-    switch_port(socket, index, IFLA_BRPORT_ISOLATED, || format!("isolate the bridge port {index}"))
+    set_port_flag(socket, index, IFLA_BRPORT_ISOLATED, || format!("isolate the bridge port {index}"))
 }
 
-/// Lets frames out of a bridge's port by which they came in (bridge(8), `hairpin`): a container that asks for its own
-/// published port is sent back to itself. Routed packets do so without, but where bridges call the rules of IP
-/// (br_netfilter), a packet that they lead back to its bridge is not routed.
-pub fn reflect_port(socket: &mut Socket, index: u32) -> Result<()> {
-    switch_port(socket, index, IFLA_BRPORT_MODE, || format!("let the bridge port {index} reflect"))
+/// Allows frames to leave a bridge's port by which they came in (bridge(8), `hairpin`). A container that connects to its own
+/// published port needs this if bridges call iptables (br_netfilter): then the packet is translated in the bridge and
+/// forwarded back, without being routed.
+pub fn enable_hairpin(socket: &mut Socket, index: u32) -> Result<()> {
+    set_port_flag(socket, index, IFLA_BRPORT_MODE, || {
+        format!("enable hairpin mode of the bridge port {index}")
+    })
 }
 
-fn switch_port(socket: &mut Socket, index: u32, switch: u16, action: impl Fn() -> String) -> Result<()> {
+fn set_port_flag(socket: &mut Socket, index: u32, flag: u16, action: impl Fn() -> String) -> Result<()> {
     let mut message = Message::new(RTM_SETLINK, 0, &ifinfomsg(AF_BRIDGE, index, 0, 0));
-    message.put_nested(IFLA_PROTINFO, |port| port.put_u8(switch, 1));
+    message.put_nested(IFLA_PROTINFO, |port| port.put_u8(flag, 1));
     Ok(socket.request(message, action)?)
 }
 
-/// Deletes a link. With one end of a veth pair goes the other.
+/// Deletes a link. With one end of a veth pair the kernel deletes the other.
 ///
-/// The kernel takes 15 to 60 ms for it, waiting for whoever may still use the link. The death of a namespace takes its
-/// links along in the background: that is how a container's should go.
+/// This takes 15 to 60 ms, because the kernel waits for all users of the link. Links are also destroyed with their network
+/// namespace, in the background; so a container's links are better left to that.
 pub fn delete(socket: &mut Socket, index: u32) -> Result<()> {
     let message = Message::new(RTM_DELLINK, 0, &ifinfomsg(AF_UNSPEC, index, 0, 0));
     Ok(socket.request(message, || format!("delete link {index}"))?)
@@ -286,7 +288,7 @@ fn change(
     Ok(socket.request(message, action)?)
 }
 
-/// rtnetlink(7): `struct ifinfomsg`. Flags outside `change` stay as they are.
+/// `struct ifinfomsg` (rtnetlink(7)). Flags outside `change` are left as they are.
 fn ifinfomsg(family: u8, index: u32, flags: u32, change: u32) -> [u8; IFINFOMSG] {
     let mut bytes = [0; IFINFOMSG];
     bytes[0] = family;

@@ -1,14 +1,14 @@
-//! A VXLAN link: Ethernet frames inside UDP, from host to host (RFC 7348, ip-link(8) `type vxlan`).
+//! VXLAN links: tunnels that carry Ethernet frames in UDP from host to host (RFC 7348, ip-link(8) `type vxlan`).
 //!
 //! ```text
-//!   frame of a container's          │ outer IP: local → peer │ UDP, port 4789 │ VXLAN: the network's number │ frame │
+//!   a container's frame             │ outer IP: local → peer │ UDP, port 4789 │ VXLAN: the network's number │ frame │
 //! ```
 //!
-//! A port of a bridge like any other. Where a MAC address is, the link learns from what comes in; a frame to an address
-//! that it does not know, or to everybody, goes to each peer. Those are entries of the link's forwarding table under the
-//! MAC address of zeros (bridge(8), `fdb append`): no multicast is needed, and no daemon.
+//! A VXLAN link can be a port of a bridge. It learns from received frames which host has a MAC address. Broadcasts, and
+//! frames to an unknown address, go to each peer. Peers are entries of the link's forwarding table for the all-zeros MAC
+//! address (bridge(8), `fdb append`), so neither multicast nor a daemon is needed.
 //!
-//! Nothing is encrypted, and nobody has to prove who he is: this is for hosts on a network of their own, or with a tunnel
+//! Frames are neither encrypted nor authenticated: this is for hosts on a private network, or with an encrypted tunnel
 //! between them.
 
 use std::net::IpAddr;
@@ -29,22 +29,22 @@ const NDA_DST: u16 = 1;
 const NDA_LLADDR: u16 = 2;
 const NDA_MASTER: u16 = 9;
 const NUD_PERMANENT: u16 = 0x80;
-/// The link's own table, and not that of the bridge it is a port of.
+/// The entry is in the link's own forwarding table, not in that of its bridge.
 const NTF_SELF: u8 = 0x02;
 /// `struct ndmsg`: family, three bytes, index, state, flags, type.
 const NDMSG: usize = 12;
-const EVERYBODY: [u8; 6] = [0; 6];
+const ALL_ZEROS: [u8; 6] = [0; 6];
 
-/// IANA's.
+/// The port that IANA has assigned to VXLAN.
 pub const PORT: u16 = 4789;
 
-/// A VXLAN link to be made.
+/// A VXLAN link to be created.
 #[derive(Debug, Clone)]
 pub struct Vxlan<'a> {
     pub name: &'a str,
-    /// The network's number, which is the same on every host.
+    /// The network's number (VNI), the same on every host.
     pub id: u32,
-    /// From where packets are sent.
+    /// The address that packets are sent from.
     pub local: IpAddr,
     pub port: u16,
     pub mtu: u32,
@@ -55,7 +55,7 @@ pub fn overhead(local: IpAddr) -> u32 {
     if local.is_ipv6() { 70 } else { 50 }
 }
 
-/// It stays down.
+/// Creates a VXLAN link. It is down.
 pub fn create_vxlan(socket: &mut Socket, vxlan: &Vxlan<'_>) -> Result<()> {
     check_name(vxlan.name)?;
     let mut message = new_link(vxlan.name, vxlan.mtu, 0);
@@ -72,13 +72,13 @@ pub fn create_vxlan(socket: &mut Socket, vxlan: &Vxlan<'_>) -> Result<()> {
         });
     });
     Ok(socket
-        .request(message, || format!("make the VXLAN link {} with the number {}", vxlan.name, vxlan.id))?)
+        .request(message, || format!("create the VXLAN link {} with the number {}", vxlan.name, vxlan.id))?)
 }
 
-/// Sends what is for everybody to `peer` as well. A peer that is there already stays there once.
+/// Adds a peer, to which broadcasts are sent. Adding a peer again has no effect.
 pub fn add_peer(socket: &mut Socket, link: u32, peer: IpAddr) -> Result<()> {
     let mut message = Message::new(RTM_NEWNEIGH, CREATE | APPEND, &ndmsg(link, NUD_PERMANENT, NTF_SELF));
-    message.put(NDA_LLADDR, &EVERYBODY);
+    message.put(NDA_LLADDR, &ALL_ZEROS);
     match peer {
         IpAddr::V4(peer) => message.put(NDA_DST, &peer.octets()),
         IpAddr::V6(peer) => message.put(NDA_DST, &peer.octets()),
@@ -86,14 +86,14 @@ pub fn add_peer(socket: &mut Socket, link: u32, peer: IpAddr) -> Result<()> {
     Ok(socket.request(message, || format!("make {peer} a peer of link {link}"))?)
 }
 
-/// To whom goes what is for everybody.
+/// The peers of a VXLAN link.
 pub fn peers(socket: &mut Socket, link: u32) -> Result<Vec<IpAddr>> {
     let message = Message::new(RTM_GETNEIGH, 0, &ndmsg(link, 0, 0));
     let peer = |reply: Reply<'_>| {
         let attributes = reply.attributes(NDMSG);
         let own = u32_at(reply.payload, 4)? == link && attributes.get(NDA_MASTER).is_none();
-        let everybody = attributes.get(NDA_LLADDR)?.0 == EVERYBODY;
-        attributes.get(NDA_DST).filter(|_| own && everybody)?.ip()
+        let is_peer = attributes.get(NDA_LLADDR)?.0 == ALL_ZEROS;
+        attributes.get(NDA_DST).filter(|_| own && is_peer)?.ip()
     };
     Ok(socket.dump(message, || format!("list the peers of link {link}"), peer)?)
 }

@@ -1,4 +1,4 @@
-//! A transaction: what is between its begin and its end takes effect at once and as a whole, or not at all.
+//! A transaction: the messages between its begin and its end take effect all at once, or not at all.
 //! See the kernel's Documentation/netlink/specs/nftables.yaml.
 
 use super::kernel::*;
@@ -10,14 +10,14 @@ use crate::netlink::{APPEND, CREATE, Message, Socket};
 /// An attribute is at most 64 KiB long, and an element at most some 100 bytes.
 const ELEMENTS_PER_MESSAGE: usize = 500;
 
-/// A chain that is called at a point on every packet's way.
+/// The hook at which the kernel calls a chain for each packet.
 #[derive(Debug, Clone, Copy)]
 pub struct Hook {
-    /// `filter`, or `nat`: the latter is asked about a connection's first packet only.
+    /// `filter`, or `nat`, which is called for a connection's first packet only.
     pub kind: &'static str,
     /// `enum nf_inet_hooks`; bridges have the same numbers.
     pub number: u32,
-    /// Lower ones come first.
+    /// Chains with lower numbers are called first.
     pub priority: i32,
 }
 
@@ -33,9 +33,9 @@ impl<'a> Batch<'a> {
         Self { table, messages: vec![boundary(NFNL_MSG_BATCH_BEGIN)] }
     }
 
-    /// All of it, or none. The kernel has it in effect when this returns.
+    /// Commits the transaction. It is in effect when this returns.
     pub fn commit(mut self, socket: &mut Socket, action: impl Fn() -> String) -> Result<()> {
-        // Kernels before 6.10 acknowledge no end.
+        // Begin and end are not counted: kernels before 6.10 do not acknowledge the end.
         let acknowledged = self.messages.len() - 1;
         if acknowledged == 0 {
             return Ok(());
@@ -50,7 +50,7 @@ impl<'a> Batch<'a> {
         self.messages.push(message);
     }
 
-    /// The table and all in it.
+    /// Deletes the table with everything in it.
     pub fn delete_table(&mut self, family: u8) {
         let mut message = message(NFT_MSG_DELTABLE, 0, family);
         message.put_text(NFTA_TABLE_NAME, self.table);
@@ -68,7 +68,8 @@ impl<'a> Batch<'a> {
             message.put_be32(NFTA_SET_DATA_TYPE, sets::number(set.data));
             message.put_be32(NFTA_SET_DATA_LEN, sets::length(set.data));
         }
-        // By the id later messages of the transaction could mean it; ours mean it by name, but the kernel wants one.
+        // Messages of the same transaction could refer to the set by this id. Ours refer to it by name, but the kernel
+        // requires an id.
         message.put_be32(NFTA_SET_ID, self.messages.len() as u32);
         if let [_name] = set.key {
             message.put(NFTA_SET_USERDATA, &host_byte_order());
@@ -106,12 +107,12 @@ impl<'a> Batch<'a> {
         self.messages.push(message);
     }
 
-    /// Behind the rules that the chain has.
+    /// Appends a rule to its chain.
     pub fn add_rule(&mut self, family: u8, rule: &Rule) {
         self.rule(CREATE | APPEND, family, rule);
     }
 
-    /// Before them.
+    /// Inserts a rule at the beginning of its chain.
     pub fn insert_rule(&mut self, family: u8, rule: &Rule) {
         self.rule(CREATE, family, rule);
     }
@@ -124,12 +125,12 @@ impl<'a> Batch<'a> {
         self.messages.push(message);
     }
 
-    /// One that is there already is fine, unless it leads elsewhere (EEXIST).
+    /// Adds elements. One that exists is no error, unless it has other data (EEXIST).
     pub fn add_elements(&mut self, set: &Set, elements: &[Element]) {
         self.elements(NFT_MSG_NEWSETELEM, CREATE, set, elements);
     }
 
-    /// One that is not there makes the whole transaction fail (ENOENT).
+    /// Deletes elements. A missing one fails the whole transaction (ENOENT).
     pub fn delete_elements(&mut self, set: &Set, elements: &[Element]) {
         self.elements(NFT_MSG_DELSETELEM, 0, set, elements);
     }
@@ -154,19 +155,19 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// What nft(8) wants to read to print a set of names, and keeps with the set (libnftnl's `NFTNL_UDATA_SET_KEYBYTEORDER`):
-/// kind 0, four bytes long, 1 for the machine's byte order. The kernel does not look into it.
+/// User data of a set of names, which nft(8) needs to print it (libnftnl's `NFTNL_UDATA_SET_KEYBYTEORDER`): type 0, four
+/// bytes, 1 for the machine's byte order. The kernel ignores it.
 fn host_byte_order() -> [u8; 6] {
     let [a, b, c, d] = 1u32.to_ne_bytes();
     [0, 4, a, b, c, d]
 }
 
-/// `struct nfgenmsg`: family, version 0, and a number that matters to begin and end only, in network byte order.
+/// `struct nfgenmsg`: family, version 0, and a resource id in network byte order, which only begin and end use.
 fn message(command: u16, flags: u16, family: u8) -> Message {
     Message::new(NFNL_SUBSYS_NFTABLES << 8 | command, flags, &[family, 0, 0, 0])
 }
 
-/// Here the number says whose transaction it is.
+/// The begin or the end of a transaction. The resource id is the subsystem's number.
 fn boundary(kind: u16) -> Message {
     let [high, low] = NFNL_SUBSYS_NFTABLES.to_be_bytes();
     Message::new(kind, 0, &[0, 0, high, low])

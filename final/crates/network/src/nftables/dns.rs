@@ -1,5 +1,5 @@
-//! Inside a container: what is sent to port 53 of its resolver goes to the resolver's own ports. Port 53 itself stays free
-//! for the container's program, which may be a name server.
+//! Rules in a container's network namespace, which redirect DNS queries to the resolver's own ports. Port 53 stays free for
+//! the container's program, which may be a DNS server.
 
 use super::batch::{Batch, Hook};
 use super::kernel::NFPROTO_IPV4;
@@ -9,14 +9,14 @@ use crate::error::Result;
 use crate::netlink::Socket;
 use crate::ports::Transport;
 
-/// Of a table in the container's namespace, where nobody else of hull's has one.
+/// The name of the table. It is in the container's network namespace, where hull has no other one.
 const TABLE: &str = "hull-names";
 
-/// `enum nf_inet_hooks`: where connections of the namespace's own programs begin.
+/// `enum nf_inet_hooks`: packets that the namespace's own programs send.
 const OUTPUT: u32 = 3;
 const DESTINATION: i32 = -100;
 
-/// `socket` belongs to the container's namespace.
+/// Redirects queries to the resolver's ports. `socket` is in the container's network namespace.
 pub fn redirect_dns(socket: &mut Socket, udp: u16, tcp: u16) -> Result<()> {
     let mut batch = Batch::on(TABLE);
     batch.add_table(NFPROTO_IPV4);
@@ -35,5 +35,5 @@ pub fn redirect_dns(socket: &mut Socket, udp: u16, tcp: u16) -> Result<()> {
             .translate(NFPROTO_IPV4, 0, 1);
         batch.add_rule(NFPROTO_IPV4, &rule);
     }
-    batch.commit(socket, || "lead questions for names to the resolver".into())
+    batch.commit(socket, || "redirect DNS queries to the resolver".into())
 }

@@ -1,4 +1,4 @@
-//! What the kernel has of a container's rules, for who wants to see it.
+//! The elements of a container's endpoint, and whether the kernel has them, for `network trace`.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use crate::mac::Mac;
 use crate::netlink::{Socket, Value};
 use crate::ports::Transport;
 
-/// An element that there should be.
+/// An element that an endpoint should have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ElementStatus {
@@ -21,26 +21,26 @@ pub struct ElementStatus {
     pub set: &'static str,
     /// As nft(8) prints it.
     pub element: String,
-    /// Another tool may have flushed it.
+    /// False if another tool has flushed it.
     pub present: bool,
 }
 
 impl Table {
-    /// What the sets should say of a container and its network, and whether they do.
+    /// The elements of an endpoint and its network, and whether the sets have them.
     pub fn status(&self, socket: &mut Socket, endpoint: &Endpoint<'_>) -> Result<Vec<ElementStatus>> {
-        let wanted =
+        let expected =
             endpoint.network.elements().into_iter().chain(endpoint.identity()).chain(endpoint.ports());
-        let mut seen = Vec::new();
-        for (set, elements) in wanted.filter(|(_, elements)| !elements.is_empty()) {
+        let mut statuses = Vec::new();
+        for (set, elements) in expected.filter(|(_, elements)| !elements.is_empty()) {
             let there = self.elements(socket, set)?;
-            seen.extend(elements.into_iter().map(|element| ElementStatus {
+            statuses.extend(elements.into_iter().map(|element| ElementStatus {
                 family: if set.family == NFPROTO_BRIDGE { "bridge" } else { "inet" },
                 set: set.name,
                 element: text(set, &element),
                 present: there.contains(&element),
             }));
         }
-        Ok(seen)
+        Ok(statuses)
     }
 }
 

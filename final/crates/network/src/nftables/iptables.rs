@@ -1,12 +1,12 @@
-//! iptables' own rules beside hull's. Each table is asked about a packet, and one "no" is enough: where `ip filter` drops
-//! what is forwarded, as docker makes it do, no "yes" of ours can help. Two rules in that table can, for each bridge:
+//! Rules in iptables' own table. A packet has to be accepted by each table: if `ip filter` drops forwarded packets, as docker
+//! configures it, accepting them in hull's table does not help. Two rules in that table do, for each bridge:
 //!
 //! ```text
-//! -o BRIDGE -j ACCEPT    first: what may come in, hull's own table decides
-//! -i BRIDGE -j ACCEPT    last: docker's own rules, which keep others out of its networks, have been asked before
+//! -o BRIDGE -j ACCEPT    the first rule: hull's own table decides what enters the bridge
+//! -i BRIDGE -j ACCEPT    the last rule: docker's rules come before, and keep containers out of docker's networks
 //! ```
 //!
-//! They are such that iptables(8) can show them, and tagged, so that they are found and removed again.
+//! iptables(8) can list them. A tag identifies them, so that they can be removed.
 
 use super::batch::Batch;
 use super::kernel::*;
@@ -17,17 +17,17 @@ use crate::netlink::{Message, Reply, Socket};
 
 const TABLE: &str = "filter";
 const FORWARD: &str = "FORWARD";
-/// docker asks this chain before its own, and leaves it to others.
+/// docker calls this chain before its own, and leaves its rules to the administrator.
 const DOCKER_USER: &str = "DOCKER-USER";
 /// `struct nfgenmsg`.
 const FIXED: usize = 4;
 
-/// Whose packets: IPv4's, and IPv6's where the network has it.
+/// The families of a network: IPv4, and IPv6 if the network has it.
 pub fn families(ipv6: bool) -> &'static [u8] {
     if ipv6 { &[NFPROTO_IPV4, NFPROTO_IPV6] } else { &[NFPROTO_IPV4] }
 }
 
-/// Lets a bridge's packets through where they would be dropped.
+/// Has iptables accept a bridge's forwarded packets, if its policy is to drop them.
 pub fn accept_forwarded(socket: &mut Socket, bridge: &str, ipv6: bool) -> Result<()> {
     check_name(bridge)?;
     for family in families(ipv6) {
@@ -49,13 +49,13 @@ pub fn accept_forwarded(socket: &mut Socket, bridge: &str, ipv6: bool) -> Result
                 }
             }
         }
-        batch.commit(socket, || format!("let {bridge} through the table {TABLE} of iptables"))?;
+        batch.commit(socket, || format!("accept packets of {bridge} in the table {TABLE} of iptables"))?;
     }
     Ok(())
 }
 
-/// Takes the rules of a bridge away again.
-pub fn forget_forwarded(socket: &mut Socket, bridge: &str) -> Result<()> {
+/// Removes the rules of a bridge.
+pub fn remove_accept_forwarded(socket: &mut Socket, bridge: &str) -> Result<()> {
     for family in families(true) {
         let mut batch = Batch::on(TABLE);
         for chain in [DOCKER_USER, FORWARD] {
@@ -65,23 +65,24 @@ pub fn forget_forwarded(socket: &mut Socket, bridge: &str) -> Result<()> {
                 }
             }
         }
-        batch.commit(socket, || format!("take {bridge} out of the table {TABLE} of iptables"))?;
+        batch
+            .commit(socket, || format!("remove the rules of {bridge} from the table {TABLE} of iptables"))?;
     }
     Ok(())
 }
 
-/// As a comment of nft(8): kind 0, length, text with its zero byte.
+/// A rule's comment as nft(8) stores it in the user data: type 0, length, text with its terminating zero.
 fn tag(bridge: &str, direction: &str) -> Vec<u8> {
     let text = format!("hull: {direction} {bridge}\0");
     [&[0, text.len() as u8], text.as_bytes()].concat()
 }
 
-/// As iptables compares a whole name: with the zero byte behind it.
+/// A link's name with its terminating zero, which iptables includes in the comparison of a whole name.
 fn terminated(name: &str) -> Vec<u8> {
     [name.as_bytes(), &[0]].concat()
 }
 
-/// The chains of the table, and what each does with what no rule speaks of.
+/// The chains of the table, each with its policy.
 fn chains(socket: &mut Socket, family: u8) -> Result<Vec<(String, Option<u32>)>> {
     let message = Message::new(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN, 0, &[family, 0, 0, 0]);
     Ok(socket.dump(
@@ -96,7 +97,7 @@ fn chains(socket: &mut Socket, family: u8) -> Result<Vec<(String, Option<u32>)>>
     )?)
 }
 
-/// The rules of a chain that have this tag. A chain that is not there has none.
+/// The handles of the rules in a chain that have this tag. A missing chain has none.
 fn handles(socket: &mut Socket, family: u8, chain: &str, tag: &[u8]) -> Result<Vec<u64>> {
     let mut message = Message::new(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, 0, &[family, 0, 0, 0]);
     message.put_text(NFTA_RULE_TABLE, TABLE);

@@ -1,17 +1,18 @@
 //! Packet filtering and address translation, by nf_tables over nfnetlink.
 //!
-//! The rules are written once and stay (`ruleset`). Containers come and go as elements of the sets that the rules look
-//! things up in (`sets`), each in one transaction (`batch`), so that a published port costs the same whether there
-//! are none or thousands.
+//! The rules are written once and stay (`ruleset`). They look packets up in sets (`sets`), and each container is a few
+//! elements of these, added and removed in one transaction (`batch`). So publishing a port costs the same with thousands of
+//! ports as with none.
 //!
 //! ```text
-//! to a published port    prerouting or output: ports4 says container and port ─▶ forward ─▶ postrouting
-//! out of a container     ports (bridge): is it who it says? ─▶ guard ─▶ forward ─▶ postrouting: the host's address
-//! container to container on one network: ports (bridge), and no more · on two: forward drops it
+//! to a published port    prerouting or output: map ports4 to the container ─▶ forward ─▶ postrouting
+//! out of a container     ports (bridge): check the source ─▶ guard ─▶ forward ─▶ postrouting: masquerade
+//! container to container on one network: ports (bridge) only · on two networks: forward drops it
 //! ```
 //!
-//! There are two tables of one name: `inet`, and `bridge` for what passes between two containers of a network. A root other
-//! than the machine's own has its suffix in the name; nothing here touches another table.
+//! There are two tables with the same name: one of family `inet`, and one of family `bridge` for frames between two containers
+//! on a network. If the state root is not the default one, its suffix is in the name. No other table is changed, except by
+//! `iptables`.
 
 mod batch;
 mod dns;
@@ -35,65 +36,65 @@ use crate::ports::Transport;
 use batch::Batch;
 pub use dns::redirect_dns;
 pub use inspect::ElementStatus;
-pub use iptables::{accept_forwarded, forget_forwarded};
+pub use iptables::{accept_forwarded, remove_accept_forwarded};
 use kernel::{NFPROTO_BRIDGE, NFPROTO_INET};
 use sets::{Element, Fields, Set};
 pub use stale::TableContents;
 
-/// hull's tables, by their name.
+/// hull's tables.
 #[derive(Debug, Clone)]
 pub struct Table {
     name: String,
 }
 
-/// What the rules have to know of a network.
+/// A network as the rules know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network<'a> {
     pub bridge: &'a str,
-    /// Nothing goes out and nothing comes in.
+    /// Packets neither leave the network nor enter it.
     pub internal: bool,
-    /// Containers go out with the host's address.
+    /// Packets that leave the network get the host's address.
     pub masquerade: bool,
-    /// Containers may talk to each other. What is told apart here is routed; between ports of the bridge it takes
-    /// [`crate::links::isolate_port`].
+    /// Containers may communicate with each other. The rules decide on routed packets; frames between ports of the bridge
+    /// are blocked by [`crate::links::isolate_port`].
     pub inter_container: bool,
-    /// What joins it with the same network on other hosts.
+    /// The tunnel to the same network on other hosts.
     pub tunnel: Option<Tunnel<'a>>,
 }
 
-/// A VXLAN that frames come out of, if they come from a peer.
+/// A VXLAN, from whose peers frames are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tunnel<'a> {
-    /// UDP's, of the host.
+    /// The UDP port on the host.
     pub port: u16,
     pub id: u32,
     pub peers: &'a [IpAddr],
 }
 
-/// A container on a network, and what of it is published.
+/// A container's endpoint on a network, with its published ports.
 #[derive(Debug, Clone)]
 pub struct Endpoint<'a> {
     pub network: Network<'a>,
-    /// The name of the veth's end on the host.
+    /// The name of the veth pair's end on the host.
     pub link: &'a str,
     pub mac: Mac,
-    /// No other source address gets past the bridge. Without an IPv6 address, no IPv6 does.
+    /// The only source addresses that the bridge accepts from the container. Without an IPv6 address it accepts no IPv6.
     pub addresses: &'a [IpAddr],
     pub published: &'a [Published],
 }
 
-/// A port of the host that leads into a container.
+/// A host's port that is forwarded to a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Published {
     pub transport: Transport,
-    /// 0.0.0.0 and :: stand for all addresses of the host.
+    /// 0.0.0.0 and :: mean all addresses of the host.
     pub host: SocketAddr,
-    /// Of the same family.
+    /// The target, of the same family.
     pub container: SocketAddr,
 }
 
 impl Table {
-    /// `suffix` is that of the root ([`hull_storage::root::Root::name_suffix`]).
+    /// `suffix` is the state root's ([`hull_storage::root::Root::name_suffix`]).
     pub fn new(suffix: &str) -> Self {
         Self { name: format!("hull{suffix}") }
     }
@@ -102,13 +103,14 @@ impl Table {
         &self.name
     }
 
-    /// Makes the tables with their rules, or makes them right again. Elements that are there stay.
+    /// Creates the tables with their rules, or restores the rules. Existing elements stay.
     pub fn ensure(&self, socket: &mut Socket) -> Result<()> {
         let mut batch = Batch::on(&self.name);
         ruleset::put(&mut batch);
-        let action = || format!("make the nftables table {}", self.name);
+        let action = || format!("create the nftables table {}", self.name);
         match batch.commit(socket, action) {
-            // What the rules mean is made just before, so it is an instruction that is missing.
+            // All that the rules refer to is created in the same transaction. So the kernel does not have one of the
+            // instructions.
             Err(error) if error.errno() == Some(libc::ENOENT) => Err(Error::Answer {
                 action: action(),
                 why: "the kernel lacks nft_ct, nft_nat, nft_masq, nft_fib_inet, nft_chain_nat or nft_meta_bridge",
@@ -128,13 +130,12 @@ impl Table {
         Ok(())
     }
 
-    /// Lets a container onto its networks, in one transaction. The tables, and what they know of the networks, are made
-    /// where they are missing.
+    /// Adds a container's endpoints, in one transaction. Tables and networks that are missing are added too.
     ///
-    /// The caller holds a socket bound to each published port ([`crate::ports`]). So what the maps still say of one was left
-    /// by a container that is gone, and is replaced.
+    /// The caller has reserved each published port ([`crate::ports`]). So an element that the maps already have for a port is
+    /// that of a container that has ended, and is replaced.
     ///
-    /// True when the tables were missing, and with them what they said of other containers.
+    /// True if the tables were missing, and so the elements of all other containers too.
     pub fn attach(&self, socket: &mut Socket, endpoints: &[Endpoint<'_>]) -> Result<bool> {
         endpoints.iter().try_for_each(Endpoint::check)?;
         match self.add(socket, endpoints) {
@@ -142,16 +143,16 @@ impl Table {
                 self.ensure(socket)?;
                 self.add(socket, endpoints).map(|()| true)
             }
-            // Before Linux 5.7 it was EBUSY.
+            // Before Linux 5.7 the error for a map's element with other data was EBUSY.
             Err(error) if matches!(error.errno(), Some(libc::EEXIST | libc::EBUSY)) => {
-                self.displace(socket, endpoints.iter().flat_map(|endpoint| endpoint.ports()).collect())?;
+                self.remove_keys(socket, endpoints.iter().flat_map(|endpoint| endpoint.ports()).collect())?;
                 self.add(socket, endpoints).map(|()| false)
             }
             added => added.map(|()| false),
         }
     }
 
-    /// Lets the rules know of a network, before it has a container.
+    /// Adds a network, before it has a container.
     pub fn add_network(&self, socket: &mut Socket, network: &Network<'_>) -> Result<()> {
         check_name(network.bridge)?;
         self.ensure(socket)?;
@@ -160,23 +161,23 @@ impl Table {
         batch.commit(socket, || format!("add the network to the nftables table {}", self.name))
     }
 
-    /// Takes a container off its networks. What is gone already is fine; the networks stay.
+    /// Removes a container's endpoints. Elements that are missing are no error; the networks stay.
     pub fn detach(&self, socket: &mut Socket, endpoints: &[Endpoint<'_>]) -> Result<()> {
         let elements = endpoints.iter().flat_map(|e| [e.ports(), e.identity(), e.membership()].concat());
         self.remove(socket, elements.collect())
     }
 
-    /// Takes out containers that have ended, and published nothing. What is `taken` is another's address by now: that it is on
-    /// the network stays.
+    /// Removes the endpoints of ended containers without published ports. The addresses in `leased` have been leased to other
+    /// containers, so their membership of the network stays.
     pub fn detach_stale(
         &self,
         socket: &mut Socket,
         endpoints: &[Endpoint<'_>],
-        taken: &[IpAddr],
+        leased: &[IpAddr],
     ) -> Result<()> {
         let mut gone = Elements::new();
         for endpoint in endpoints {
-            let is_free = |ip: &&IpAddr| !taken.contains(ip);
+            let is_free = |ip: &&IpAddr| !leased.contains(ip);
             let addresses: Vec<_> = endpoint.addresses.iter().filter(is_free).copied().collect();
             let member = Endpoint { addresses: &addresses, ..endpoint.clone() };
             for (set, elements) in [endpoint.identity(), member.membership()].concat() {
@@ -186,7 +187,7 @@ impl Table {
                 }
             }
         }
-        // Of a container that has ended twice with the same address: to remove it twice is refused, and all with it.
+        // The same element twice would fail the transaction. A container that was run twice may have had the same address.
         for (_, elements) in &mut gone {
             elements.sort_unstable();
             elements.dedup();
@@ -194,7 +195,7 @@ impl Table {
         self.remove(socket, gone)
     }
 
-    /// Forgets a network that has no containers any more.
+    /// Removes a network that has no containers.
     pub fn remove_network(&self, socket: &mut Socket, network: &Network<'_>) -> Result<()> {
         check_name(network.bridge)?;
         self.remove(socket, network.elements())
@@ -210,8 +211,8 @@ impl Table {
         batch.commit(socket, || format!("add the container to the nftables table {}", self.name))
     }
 
-    /// Removes what there is of these keys, wherever it leads.
-    fn displace(&self, socket: &mut Socket, elements: Elements) -> Result<()> {
+    /// Removes the elements with these keys, whatever their data.
+    fn remove_keys(&self, socket: &mut Socket, elements: Elements) -> Result<()> {
         for (set, elements) in &elements {
             for element in elements {
                 let mut batch = Batch::on(&self.name);
@@ -224,25 +225,26 @@ impl Table {
         Ok(())
     }
 
-    /// All at once, as it mostly goes. What is missing is added and removed with the others, for a refusal takes the kernel
-    /// some 10 ms; and of a map's key that leads elsewhere by now the kernel says so, and leaves it to whom it belongs.
+    /// Removes elements, in one transaction if possible. Each is added before it is removed, because removing a missing
+    /// element would fail the transaction, which takes the kernel some 10 ms. Adding also protects another container's port:
+    /// if a map's key has other data, the kernel refuses the transaction, and the elements are removed one by one.
     fn remove(&self, socket: &mut Socket, elements: Vec<(&Set, Vec<Element>)>) -> Result<()> {
-        let take = |elements: &[(&Set, &[Element])], socket: &mut Socket| {
+        let remove = |elements: &[(&Set, &[Element])], socket: &mut Socket| {
             let mut batch = Batch::on(&self.name);
             elements.iter().for_each(|(set, elements)| batch.add_elements(set, elements));
             elements.iter().for_each(|(set, elements)| batch.delete_elements(set, elements));
-            batch.commit(socket, || format!("take the container from the nftables table {}", self.name))
+            batch.commit(socket, || format!("remove the container from the nftables table {}", self.name))
         };
         let all: Vec<_> = elements.iter().map(|(set, elements)| (*set, elements.as_slice())).collect();
-        match take(&all, socket) {
-            // No table: nothing is in it.
+        match remove(&all, socket) {
+            // There is no table.
             Err(error) if error.errno() == Some(libc::ENOENT) => return Ok(()),
             Err(error) if matches!(error.errno(), Some(libc::EEXIST | libc::EBUSY)) => {}
             removed => return removed,
         }
         for (set, elements) in &elements {
             for element in elements {
-                match take(&[(set, std::slice::from_ref(element))], socket) {
+                match remove(&[(set, std::slice::from_ref(element))], socket) {
                     Err(error)
                         if matches!(error.errno(), Some(libc::EEXIST | libc::EBUSY | libc::ENOENT)) => {}
                     removed => removed?,
@@ -253,7 +255,7 @@ impl Table {
     }
 }
 
-/// Elements, and the set they belong into.
+/// Elements of several sets.
 type Elements = Vec<(&'static Set, Vec<Element>)>;
 
 impl Network<'_> {
@@ -285,7 +287,7 @@ impl Tunnel<'_> {
 }
 
 impl Endpoint<'_> {
-    /// What has to be right before anything is made.
+    /// Checks the endpoint before anything is added.
     fn check(&self) -> Result<()> {
         check_name(self.network.bridge)?;
         check_name(self.link)?;
@@ -299,7 +301,7 @@ impl Endpoint<'_> {
         }
     }
 
-    /// That its addresses are behind its bridge.
+    /// The elements that place the endpoint's addresses behind its bridge.
     fn membership(&self) -> Elements {
         let (v6, v4): (Vec<IpAddr>, Vec<_>) = self.addresses.iter().partition(|ip| ip.is_ipv6());
         let on_bridge = |ip: &IpAddr| Fields::default().name(self.network.bridge).ip(*ip).key();
@@ -309,14 +311,15 @@ impl Endpoint<'_> {
         ]
     }
 
-    /// Who the container is on its bridge.
+    /// The elements by which the bridge accepts the container's frames.
     fn identity(&self) -> Elements {
         let link = || Fields::default().name(self.link);
         let with = |ip: IpAddr| link().ip(ip).key();
         let (v6, v4): (Vec<IpAddr>, Vec<_>) = self.addresses.iter().partition(|ip| ip.is_ipv6());
         let mut six: Vec<_> = v6.iter().copied().map(with).collect();
         if !six.is_empty() {
-            // Without these there is no neighbour discovery (RFC 4861): the link's own address, and none before it has one.
+            // Neighbour discovery (RFC 4861) also uses the link-local address, and the unspecified one before an address is
+            // assigned.
             six.extend([self.mac.link_local(), Ipv6Addr::UNSPECIFIED].map(|ip| with(ip.into())));
         }
         vec![
@@ -350,7 +353,7 @@ impl Published {
         let key = Fields::default().transport(self.transport.number());
         let key = if self.host.ip().is_unspecified() { key } else { key.ip(self.host.ip()) };
         let container = Fields::default().ip(self.container.ip()).port(self.container.port());
-        key.port(self.host.port()).leads_to(container)
+        key.port(self.host.port()).with_data(container)
     }
 }
 

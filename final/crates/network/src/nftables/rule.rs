@@ -1,8 +1,8 @@
-//! A rule is a row of small instructions for a machine with sixteen registers of four bytes. One loads something from the
-//! packet, the next compares it and ends the rule where it does not match; the last one says what happens.
+//! A rule is a list of instructions for a machine with sixteen registers of four bytes. One instruction loads a part of the
+//! packet, the next compares it and ends the rule if it does not match, and the last one is the verdict or the translation.
 //!
-//! What is looked up in a set with several fields is loaded into registers side by side: a name takes four of them, an
-//! IPv6 address four, everything shorter one.
+//! For a lookup in a set with several fields, the fields are loaded into adjacent registers. A name and an IPv6 address take
+//! four registers each, all shorter fields one.
 
 use super::kernel::*;
 use crate::netlink::Message;
@@ -10,7 +10,7 @@ use crate::netlink::Message;
 /// The number of a register, 0 to 15.
 pub type Register = u32;
 
-/// Where in a packet: what is loaded, and how long it is.
+/// A part of a packet: header, offset and length.
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
     base: u32,
@@ -22,7 +22,7 @@ const fn field(base: u32, offset: u32, length: u32) -> Field {
     Field { base, offset, length }
 }
 
-/// `enum nft_payload_bases`: 0 the frame, 1 what is in it, 2 what is in that.
+/// `enum nft_payload_bases`: 0 is the link header, 1 the network header, 2 the transport header.
 pub const ETHER_SOURCE: Field = field(0, 6, 6);
 pub const ETHER_TYPE: Field = field(0, 12, 2);
 pub const ARP_FORMAT: Field = field(1, 0, 6);
@@ -30,19 +30,19 @@ pub const ARP_SOURCE_MAC: Field = field(1, 8, 6);
 pub const ARP_SOURCE: Field = field(1, 14, 4);
 pub const IP_SOURCE: Field = field(1, 12, 4);
 pub const IP_DESTINATION: Field = field(1, 16, 4);
-/// Enough to see 127.0.0.0/8.
+/// Enough for a comparison with 127.0.0.0/8.
 pub const IP_SOURCE_FIRST_BYTE: Field = field(1, 12, 1);
 pub const IP_DESTINATION_FIRST_BYTE: Field = field(1, 16, 1);
 pub const IP6_SOURCE: Field = field(1, 8, 16);
 pub const IP6_DESTINATION: Field = field(1, 24, 16);
 pub const ICMP6_TYPE: Field = field(2, 0, 1);
 pub const ICMP6_TARGET: Field = field(2, 8, 16);
-/// The same place for tcp, udp and sctp.
+/// At the same offset for TCP, UDP and SCTP.
 pub const DESTINATION_PORT: Field = field(2, 2, 2);
-/// RFC 7348, 5: behind the UDP header and the first four bytes of the next.
+/// After the UDP header and the first four bytes of the VXLAN header (RFC 7348, 5).
 pub const VXLAN_NUMBER: Field = field(2, 12, 3);
 
-/// `enum nft_meta_keys`: what the kernel knows beside the packet's bytes.
+/// `enum nft_meta_keys`: what the kernel knows of a packet beside its bytes.
 #[derive(Debug, Clone, Copy)]
 pub enum Meta {
     InputName = 6,
@@ -51,7 +51,7 @@ pub enum Meta {
     Transport = 16,
 }
 
-/// `enum nft_ct_keys`: what is known of the connection.
+/// `enum nft_ct_keys`: what the kernel knows of the packet's connection.
 #[derive(Debug, Clone, Copy)]
 pub enum Connection {
     State = 0,
@@ -73,12 +73,12 @@ enum Instruction {
     Masquerade,
 }
 
-/// One rule of a chain, in the order in which it is worked through.
+/// One rule of a chain.
 #[derive(Debug)]
 pub struct Rule {
     pub chain: &'static str,
     instructions: Vec<Instruction>,
-    /// Kept with it and not looked into by the kernel.
+    /// User data, which the kernel stores and ignores.
     tag: Vec<u8>,
 }
 
@@ -116,7 +116,7 @@ impl Rule {
         self.then(Instruction::Set { register, value: value.to_vec() })
     }
 
-    /// What begins at the register is an element of the set.
+    /// Matches if the fields from this register on are an element of the set.
     pub fn among(self, set: &'static str, from: Register) -> Self {
         self.then(Instruction::Lookup { set, from, to: None, inverted: false })
     }
@@ -125,30 +125,30 @@ impl Rule {
         self.then(Instruction::Lookup { set, from, to: None, inverted: true })
     }
 
-    /// What begins at the register is a key of the map; the value takes its place.
+    /// Matches if the fields from this register on are a key of the map, and replaces them by the key's data.
     pub fn replaced_by(self, map: &'static str, register: Register) -> Self {
         self.then(Instruction::Lookup { set: map, from: register, to: Some(register), inverted: false })
     }
 
-    /// At least one of these bits of the connection's state or status is set.
+    /// Matches if at least one of these bits of the connection's state or status is set.
     pub fn connection_has(self, key: Connection, bits: u32) -> Self {
         let loaded =
             self.then(Instruction::Connection(key, 0)).then(Instruction::Mask { register: 0, mask: bits });
         loaded.differs(0, &0u32.to_ne_bytes())
     }
 
-    /// The destination is of this type (`RTN_*` of linux/rtnetlink.h) in the routing tables.
+    /// Matches if the routing tables have the destination as this type (`RTN_*` of linux/rtnetlink.h).
     pub fn destination_is(self, kind: u32) -> Self {
         self.then(Instruction::AddressType { flags: NFTA_FIB_F_DADDR, to: 0 }).equals(0, &kind.to_ne_bytes())
     }
 
-    /// The same, counting only addresses of the link that the packet came in by.
+    /// The same, but only for addresses of the link from which the packet came.
     pub fn destination_here_is(self, kind: u32) -> Self {
         let flags = NFTA_FIB_F_DADDR | NFTA_FIB_F_IIF;
         self.then(Instruction::AddressType { flags, to: 0 }).equals(0, &kind.to_ne_bytes())
     }
 
-    /// One family's packets: tables of `inet` see both.
+    /// Matches packets of one family. Tables of family `inet` see both.
     pub fn family(self, family: u8) -> Self {
         self.meta(Meta::Family, 0).equals(0, &[family])
     }
@@ -175,7 +175,7 @@ impl Rule {
         self.then(Instruction::Masquerade)
     }
 
-    /// As `NFTA_RULE_EXPRESSIONS`, and `NFTA_RULE_USERDATA`.
+    /// Writes the rule as `NFTA_RULE_EXPRESSIONS` and `NFTA_RULE_USERDATA`.
     pub fn put(&self, message: &mut Message) {
         if !self.tag.is_empty() {
             message.put(NFTA_RULE_USERDATA, &self.tag);
@@ -284,7 +284,7 @@ fn number(register: Register) -> u32 {
     NFT_REG32_00 + register
 }
 
-/// A value to compare with, or an element's key or data.
+/// Writes a value to compare with, or an element's key or data.
 pub fn put_value(message: &mut Message, kind: u16, value: &[u8]) {
     message.put_nested(kind, |data| data.put(NFTA_DATA_VALUE, value));
 }

@@ -1,5 +1,5 @@
-//! The rules, which are the same however many containers there are. `ruleset.nft` beside this file says them in the
-//! language of nft(8), and a test compares what both make in the kernel.
+//! The rules, which do not depend on the containers. `ruleset.nft` beside this file has them in the language of nft(8), and a
+//! test compares what the two produce in the kernel.
 
 use std::net::Ipv6Addr;
 
@@ -15,7 +15,7 @@ const FORWARD: u32 = 2;
 const OUTPUT: u32 = 3;
 const POSTROUTING: u32 = 4;
 
-/// linux/netfilter_ipv4.h and netfilter_bridge.h: before connections are known, at the time of each translation.
+/// Priorities of hooks (linux/netfilter_ipv4.h and netfilter_bridge.h): before connection tracking, at each translation.
 const RAW: i32 = -300;
 const DESTINATION: i32 = -100;
 const FILTER: i32 = 0;
@@ -26,7 +26,7 @@ const BRIDGE_FILTER: i32 = -200;
 const ESTABLISHED_OR_RELATED: u32 = 2 | 4;
 const IPS_DST_NAT: u32 = 1 << 5;
 
-/// linux/rtnetlink.h: what the routing tables say of an address.
+/// Types of addresses in the routing tables (linux/rtnetlink.h).
 const RTN_LOCAL: u32 = 2;
 const RTN_BROADCAST: u32 = 3;
 const RTN_MULTICAST: u32 = 5;
@@ -34,7 +34,7 @@ const RTN_MULTICAST: u32 = 5;
 const ETHERTYPE_IP: [u8; 2] = [0x08, 0x00];
 const ETHERTYPE_ARP: [u8; 2] = [0x08, 0x06];
 const ETHERTYPE_IP6: [u8; 2] = [0x86, 0xdd];
-/// Of IPv4 on Ethernet, with addresses of six and of four bytes.
+/// The begin of an ARP packet for IPv4 on Ethernet, with addresses of six and of four bytes.
 const ARP_FOR_IP: [u8; 6] = [0, 1, 8, 0, 6, 4];
 const UDP: u8 = 17;
 const ICMP6: u8 = 58;
@@ -57,8 +57,8 @@ const fn hook(kind: &'static str, number: u32, priority: i32) -> Option<Hook> {
     Some(Hook { kind, number, priority })
 }
 
-/// Makes what is missing and puts all rules anew, in one transaction: no packet sees a table without rules. Elements
-/// stay.
+/// Creates what is missing and replaces all rules, in one transaction, so that no packet meets a table without rules.
+/// Elements stay.
 pub fn put(batch: &mut Batch<'_>) {
     for family in [NFPROTO_INET, NFPROTO_BRIDGE] {
         batch.add_table(family);
@@ -75,21 +75,22 @@ fn inet_rules() -> Vec<Rule> {
     [guard(), published(), tunnels(), input(), forward(), postrouting()].into_iter().flatten().collect()
 }
 
-/// With `route_localnet` on a bridge the kernel would take 127.0.0.0/8 from a container, and with it what listens on the
-/// host's loopback only. This early no translation has been undone: whoever writes such an address wrote it himself.
+/// Drops packets from containers to and from 127.0.0.0/8. With `route_localnet` on a bridge the kernel would accept them, and
+/// containers could reach what listens on the host's loopback only. At this hook no translation has been undone yet, so such
+/// an address was written by the container itself.
 fn guard() -> Vec<Rule> {
-    let not_ours = Rule::new("guard").meta(Meta::InputName, 0).not_among("bridges", 0).accept();
+    let other_links = Rule::new("guard").meta(Meta::InputName, 0).not_among("bridges", 0).accept();
     let to_loopback = Rule::new("guard").family(NFPROTO_IPV4).load(IP_DESTINATION_FIRST_BYTE, 0);
     let from_loopback = Rule::new("guard").family(NFPROTO_IPV4).load(IP_SOURCE_FIRST_BYTE, 0);
-    // Behind the host's address a container's frame would be a peer's.
+    // With the host's source address after masquerading, a container's packet would be taken for a peer's.
     let into_tunnel = Rule::new("guard").meta(Meta::Transport, 0).equals(0, &[UDP]);
     let into_tunnel = into_tunnel.load(DESTINATION_PORT, 0).load(VXLAN_NUMBER, 1).among("tunnels", 0).drop();
     let to_loopback = to_loopback.equals(0, &[127]).drop();
-    vec![not_ours, to_loopback, from_loopback.equals(0, &[127]).drop(), into_tunnel]
+    vec![other_links, to_loopback, from_loopback.equals(0, &[127]).drop(), into_tunnel]
 }
 
-/// A connection to an address of the host: from elsewhere it passes `prerouting`, from the host itself `output`. A port
-/// published on the one address goes before a port published on all.
+/// Forwards connections to the host's addresses: those from elsewhere pass `prerouting`, the host's own pass `output`. A port
+/// that is published on one address takes precedence over the same port on all addresses.
 fn published() -> Vec<Rule> {
     let local = |chain| Rule::new(chain).destination_is(RTN_LOCAL).jump("published");
     let transport = |family| Rule::new("published").family(family).meta(Meta::Transport, 0);
@@ -99,8 +100,9 @@ fn published() -> Vec<Rule> {
     let any6 = transport(NFPROTO_IPV6).load(DESTINATION_PORT, 1);
     vec![
         local("prerouting"),
-        // To ::1 the kernel delivers only what came in by `lo` (`rt6_need_strict`): an answer would be lost. Left alone, who
-        // asks there is refused at once, and goes on to 127.0.0.1.
+        // The kernel delivers packets to ::1 only if they came from `lo` (`rt6_need_strict`), so an answer would be lost.
+        // Without forwarding, the monitor's socket accepts the connection, or the client is refused at once and tries
+        // 127.0.0.1.
         Rule::new("output")
             .family(NFPROTO_IPV6)
             .load(IP6_DESTINATION, 0)
@@ -114,8 +116,8 @@ fn published() -> Vec<Rule> {
     ]
 }
 
-/// Nobody has to prove who he is to put a frame into a VXLAN: whoever reaches the port could. Only peers may; other numbers
-/// at the same port are not ours. This late a packet is whole, and whatever way it came.
+/// Accepts VXLAN packets of hull's networks from their peers only: VXLAN itself has no authentication. Packets with other
+/// numbers at the same port are not hull's. At this hook fragments are reassembled, and packets from all links pass.
 fn tunnels() -> Vec<Rule> {
     let frame = |family| {
         let udp = Rule::new("input").family(family).meta(Meta::Transport, 0).equals(0, &[UDP]);
@@ -155,7 +157,7 @@ fn forward() -> Vec<Rule> {
     ]
 }
 
-/// Whose source has to change for the answer to come back here.
+/// Changes the source of packets whose answers would otherwise not come back to this host.
 fn postrouting() -> Vec<Rule> {
     let rule = || Rule::new("postrouting");
     let from_to = |rule: Rule| rule.meta(Meta::InputName, 0).meta(Meta::OutputName, 4);
@@ -166,20 +168,21 @@ fn postrouting() -> Vec<Rule> {
     };
     let outward = rule().meta(Meta::InputName, 0).among("masquerading", 0);
     vec![
-        // From the host's localhost, which to a container is its own.
+        // From 127.0.0.1 of the host, which for a container is its own loopback.
         to_bridge.load(IP_SOURCE_FIRST_BYTE, 0).equals(0, &[127]).masquerade(),
-        // To a published port of the same network: the neighbour would answer directly, with an address that nobody asked.
-        // Not by the link it came from: where bridges call these rules (br_netfilter) it is not known here any more.
+        // To a port that a container on the same network has published: it would answer its neighbour directly, from an
+        // address to which the neighbour has no connection. The test is by address and not by input link, which is unknown
+        // here if bridges call these rules (br_netfilter).
         translated(NFPROTO_IPV4).load(IP_SOURCE, 4).among("members4", 0).masquerade(),
         translated(NFPROTO_IPV6).load(IP6_SOURCE, 4).among("members6", 0).masquerade(),
-        // So would a container on another host, which has the VXLAN's bridge for a neighbour and is nobody's member here.
+        // The same for a container on another host of a VXLAN network, whose address is not in the sets here.
         from_to(rule().connection_has(Connection::Status, IPS_DST_NAT)).among("same", 0).masquerade(),
         from_to(outward).not_among("same", 0).masquerade(),
     ]
 }
 
-/// Frames from one container to another pass the bridge only, and no rule of `inet`. What comes out of a container's port
-/// has its own MAC address and one of its own IP addresses, in ARP and neighbour discovery too.
+/// Checks frames from containers: the source has to be the container's MAC address and one of its IP addresses, in ARP and
+/// neighbour discovery too. Frames from one container to another pass only this table, and not the `inet` one.
 fn bridge_rules() -> Vec<Rule> {
     let rule = || Rule::new("ports");
     let name = |rule: Rule| rule.meta(Meta::InputName, 0);
@@ -195,7 +198,7 @@ fn bridge_rules() -> Vec<Rule> {
         name(ether(ETHERTYPE_IP)).load(IP_SOURCE, 4).among("addresses4", 0).accept(),
         name(arp()).load(ARP_SOURCE_MAC, 4).not_among("macs", 0).drop(),
         name(arp()).load(ARP_SOURCE, 4).among("addresses4", 0).accept(),
-        // The host is the only router here.
+        // The only router on a container's network is the host.
         icmp6(ROUTER_ADVERTISEMENT).drop(),
         icmp6(REDIRECT).drop(),
         name(icmp6(NEIGHBOUR_ADVERTISEMENT)).load(ICMP6_TARGET, 4).not_among("addresses6", 0).drop(),

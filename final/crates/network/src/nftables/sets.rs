@@ -1,12 +1,12 @@
-//! Sets and maps: what changes with every container. The rules only look things up in them, so a packet's way does not
-//! grow with the containers or the ports there are, and neither does the cost of one more.
+//! Sets and maps: the part that changes with each container. The rules look packets up in them, so the cost for a packet, and
+//! for one more container, does not grow with the number of containers and ports.
 
 use std::net::IpAddr;
 
 use super::kernel::{NFPROTO_BRIDGE, NFPROTO_INET};
 use crate::mac::Mac;
 
-/// A field of a key or a value: nft's number for its type, by which nft(8) prints it, and its length.
+/// A field of a key or of data: nft's number of its type, by which nft(8) prints it, and its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Type {
     pub number: u32,
@@ -19,7 +19,7 @@ pub const MAC: Type = Type { number: 9, length: 6 };
 pub const TRANSPORT: Type = Type { number: 12, length: 1 };
 pub const PORT: Type = Type { number: 13, length: 2 };
 pub const NAME: Type = Type { number: 41, length: 16 };
-/// nft has no type for it, and prints 42 as an address would be: 0.0.42.0.
+/// A VXLAN's number. nft has no such type, and prints 42 like an address: 0.0.42.0.
 pub const VXLAN: Type = Type { number: 7, length: 3 };
 
 /// A set, or with `data` a map.
@@ -35,17 +35,18 @@ const fn set(family: u8, name: &'static str, key: &'static [Type], data: &'stati
     Set { family, name, key, data }
 }
 
-/// Networks.
+/// The networks' bridges.
 pub const BRIDGES: Set = set(NFPROTO_INET, "bridges", &[NAME], &[]);
-/// Each bridge twice: from it and to it. A rule cannot compare two registers, but it can look both up.
+/// Each bridge as a pair with itself: packets from a bridge to the same bridge. A rule cannot compare two registers, but it can
+/// look both up.
 pub const SAME: Set = set(NFPROTO_INET, "same", &[NAME, NAME], &[]);
-/// Those of [`SAME`] whose containers may talk to each other.
+/// Those of [`SAME`] whose containers may communicate with each other.
 pub const OPEN: Set = set(NFPROTO_INET, "open", &[NAME, NAME], &[]);
-/// Networks whose containers go out with the host's address.
+/// Networks whose packets leave with the host's address.
 pub const MASQUERADING: Set = set(NFPROTO_INET, "masquerading", &[NAME], &[]);
-/// Networks without an outside.
+/// Internal networks, which packets neither leave nor enter.
 pub const INTERNAL: Set = set(NFPROTO_INET, "internal", &[NAME], &[]);
-/// The UDP ports and numbers of VXLANs, and who may put frames into each.
+/// The UDP ports and numbers of VXLANs, and the peers of each.
 pub const TUNNELS: Set = set(NFPROTO_INET, "tunnels", &[PORT, VXLAN], &[]);
 pub const PEERS4: Set = set(NFPROTO_INET, "peers4", &[PORT, VXLAN, IP4], &[]);
 pub const PEERS6: Set = set(NFPROTO_INET, "peers6", &[PORT, VXLAN, IP6], &[]);
@@ -57,7 +58,7 @@ pub const PORTS4: Set = set(NFPROTO_INET, "ports4", &[TRANSPORT, PORT], &[IP4, P
 pub const PORTS6: Set = set(NFPROTO_INET, "ports6", &[TRANSPORT, PORT], &[IP6, PORT]);
 pub const PORTS4_AT: Set = set(NFPROTO_INET, "ports4_at", &[TRANSPORT, IP4, PORT], &[IP4, PORT]);
 pub const PORTS6_AT: Set = set(NFPROTO_INET, "ports6_at", &[TRANSPORT, IP6, PORT], &[IP6, PORT]);
-/// The containers' ports on bridges, and what may come out of each.
+/// The bridge ports of containers, and the source addresses that each accepts.
 pub const LINKS: Set = set(NFPROTO_BRIDGE, "links", &[NAME], &[]);
 pub const MACS: Set = set(NFPROTO_BRIDGE, "macs", &[NAME, MAC], &[]);
 pub const ADDRESSES4: Set = set(NFPROTO_BRIDGE, "addresses4", &[NAME, IP4], &[]);
@@ -84,31 +85,31 @@ pub const ALL: [&Set; 18] = [
     &ADDRESSES6,
 ];
 
-/// How many bytes the fields take in registers of four.
+/// The number of bytes that the fields take in registers of four bytes.
 pub fn length(fields: &[Type]) -> u32 {
     let padded =
         |field: &Type| if fields.len() == 1 { field.length } else { field.length.next_multiple_of(4) };
     fields.iter().map(padded).sum()
 }
 
-/// The types of several fields in one number, six bits each, the first one highest.
+/// The types of several fields as one number: six bits each, the first field in the highest.
 pub fn number(fields: &[Type]) -> u32 {
     fields.iter().fold(0, |number, field| number << 6 | field.number)
 }
 
-/// An element to be added or removed.
+/// An element of a set, or of a map if it has data.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Element {
     pub key: Vec<u8>,
     pub data: Vec<u8>,
 }
 
-/// A row of fields, each padded to whole registers.
+/// Concatenated fields, each padded to whole registers.
 #[derive(Debug, Clone, Default)]
 pub struct Fields(Vec<u8>);
 
 impl Fields {
-    /// A link's name fills sixteen bytes, zeros behind it.
+    /// A link's name, padded with zeros to sixteen bytes.
     pub fn name(mut self, name: &str) -> Self {
         let mut bytes = name.as_bytes().to_vec();
         bytes.resize(16, 0);
@@ -144,7 +145,7 @@ impl Fields {
         self.padded(&number)
     }
 
-    pub fn leads_to(self, data: Self) -> Element {
+    pub fn with_data(self, data: Self) -> Element {
         Element { key: self.0, data: data.0 }
     }
 

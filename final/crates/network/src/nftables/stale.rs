@@ -1,5 +1,5 @@
-//! What the sets still say of containers of which nothing else is known: killed with their monitor, and their run directory
-//! emptied before anybody had cleared them.
+//! Elements of containers that are not known any more: the monitor was killed, and the run directory emptied before anybody
+//! had cleaned up.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -10,19 +10,19 @@ use super::{Elements, Table};
 use crate::error::Result;
 use crate::netlink::{Message, Reply, Socket, Value};
 
-/// What begins with the name of a container's link.
+/// Sets whose keys begin with the name of a container's link.
 const BY_LINK: [&Set; 4] = [&sets::LINKS, &sets::MACS, &sets::ADDRESSES4, &sets::ADDRESSES6];
-/// What ends with a container's address, and what leads to one.
+/// Sets whose keys end with a container's address, and maps whose data begins with one.
 const BY_ADDRESS: [&Set; 6] =
     [&sets::MEMBERS4, &sets::MEMBERS6, &sets::PORTS4, &sets::PORTS6, &sets::PORTS4_AT, &sets::PORTS6_AT];
-/// A name's place in a key.
+/// The length of a name in a key.
 const NAME: usize = 16;
-/// A port's place behind an address.
+/// The length of a port after an address.
 const PORT: usize = 4;
 /// `struct nfgenmsg`.
 const FIXED: usize = 4;
 
-/// What was in the sets at some moment.
+/// The elements of the sets at one moment.
 #[derive(Debug)]
 pub struct TableContents {
     by_link: Elements,
@@ -37,7 +37,7 @@ impl TableContents {
             let ip = Value(element.key.get(NAME..)?).ip()?;
             Some((ip, name(element)))
         };
-        // With an IPv6 address go two that everybody may have.
+        // The link-local and the unspecified address are not unique.
         let is_its_own = |ip: &IpAddr| match ip {
             IpAddr::V4(_) => true,
             IpAddr::V6(ip) => !(ip.is_unspecified() || ip.is_unicast_link_local()),
@@ -52,17 +52,18 @@ fn name(element: &Element) -> String {
 }
 
 impl Table {
-    /// Everything that the sets say of containers; nothing where there is no table.
+    /// All elements of containers. None if there is no table.
     pub fn contents(&self, socket: &mut Socket) -> Result<TableContents> {
         let mut all = |sets: &[&'static Set]| {
             sets.iter().map(|set| Ok((*set, self.elements(socket, set)?))).collect::<Result<_>>()
         };
-        // A container's address is added together with its link. TableContents before, it is not taken for one without.
+        // A container's address is added in one transaction with its link. The addresses are listed first, so that none is
+        // found without its link.
         let by_address = all(&BY_ADDRESS)?;
         Ok(TableContents { by_link: all(&BY_LINK)?, by_address })
     }
 
-    /// Removes what was listed of links that are nobody's.
+    /// Removes the elements in `listed` that belong to no known link.
     pub fn remove_unknown(
         &self,
         socket: &mut Socket,
@@ -107,7 +108,7 @@ impl Table {
     }
 }
 
-/// One message holds as many elements as fit.
+/// The elements in one message of the dump.
 fn read(reply: Reply<'_>) -> Option<Vec<Element>> {
     let list = reply.attributes(FIXED).get(NFTA_SET_ELEM_LIST_ELEMENTS)?.nested();
     let element = |fields: crate::netlink::Attributes<'_>| {

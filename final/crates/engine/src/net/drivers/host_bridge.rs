@@ -7,7 +7,7 @@ use hull_network::addresses::{self, Address};
 use hull_network::links;
 use hull_network::mac::Mac;
 use hull_network::netlink::Socket;
-use hull_network::nftables::{Tunnel, forget_forwarded};
+use hull_network::nftables::{Tunnel, remove_accept_forwarded};
 use hull_network::pool::Pool;
 use hull_network::subnet::Subnet;
 use hull_network::sysctl;
@@ -143,7 +143,7 @@ impl<T: BridgeDriver> Driver for T {
             }
         }
         table(root).remove_network(filter, &network.rules())?;
-        Ok(forget_forwarded(filter, &network.link)?)
+        Ok(remove_accept_forwarded(filter, &network.link)?)
     }
 
     fn attach(

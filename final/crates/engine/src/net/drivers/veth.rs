@@ -52,7 +52,7 @@ pub(in crate::net) fn allow_published_ports(endpoint: &Endpoint, host: &mut Sock
     // guard this setting, a container can reach what listens on the host's loopback only.
     sysctl::enable_route_localnet(&endpoint.network.link)?;
     let port = links::get(host, &endpoint.link)?.index;
-    Ok(links::reflect_port(host, port)?)
+    Ok(links::enable_hairpin(host, port)?)
 }
 
 /// Deletes a link of the host's namespace, if it exists. With one end of a veth pair goes the other.

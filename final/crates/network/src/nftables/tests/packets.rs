@@ -280,7 +280,7 @@ fn packets_pass_where_iptables_drops_what_is_forwarded() {
             }
             // iptables still understands its table, and has two rules more.
             assert_eq!(iptables("-S").lines().count(), before.lines().count() + 2);
-            forget_forwarded(&mut topology.filter, "hull0").unwrap();
+            remove_accept_forwarded(&mut topology.filter, "hull0").unwrap();
             assert_eq!(iptables("-S"), before);
         });
     }
@@ -291,7 +291,7 @@ fn where_nobody_drops_there_is_nothing_to_be_added() {
     in_own_namespace("where_nobody_drops_there_is_nothing_to_be_added", || {
         let mut filter = socket();
         accept_forwarded(&mut filter, "hull0", true).unwrap();
-        forget_forwarded(&mut filter, "hull0").unwrap();
+        remove_accept_forwarded(&mut filter, "hull0").unwrap();
         if has("where_nobody_drops_there_is_nothing_to_be_added", "nft") {
             assert_eq!(oracle("nft", &["list", "ruleset"]), "");
         }

@@ -116,7 +116,7 @@ impl Topology {
         self.table.attach(&mut self.filter, &[endpoint]).unwrap();
         if !published.is_empty() {
             let port = links::get(&mut self.route, &container.link).unwrap().index;
-            links::reflect_port(&mut self.route, port).unwrap();
+            links::enable_hairpin(&mut self.route, port).unwrap();
         }
     }
 }
