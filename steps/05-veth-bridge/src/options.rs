@@ -11,7 +11,7 @@ use serde_json::Value;
 ///
 /// A new network namespace has no link but lo. A veth is a veth pair: one end goes inside, the other is attached to a bridge
 /// on the host, so that containers reach each other. Going out their address becomes the host's; coming in, a port of
-/// the host becomes one of theirs. A bridge on the host is root's; an unprivileged user gets lo, or all of it in a bottle.
+/// the host becomes one of theirs. A bridge on the host takes root; an unprivileged user gets lo, or all of it inside unshare -Urn.
 #[derive(Parser)]
 #[command(version, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Options {
@@ -24,7 +24,7 @@ pub struct Options {
 }
 
 const EXAMPLES: &str = "\
-Try (as root, or in a bottle: unshare -Urn):
+Try (as root, or inside unshare -Urn):
   step-05-veth-bridge run cat /proc/net/dev /proc/net/route      its links, and the way to everywhere else
   step-05-veth-bridge -v run true                                message by message
   step-05-veth-bridge run -p 8080:80 -- busybox httpd -f         then, outside: curl localhost:8080

@@ -89,13 +89,13 @@ pub fn prepare(wanted: bool) -> Result<Option<Network>> {
     };
     match make_bridge() {
         Err(error) if error.downcast_ref() == Some(&Errno::EPERM) => {
-            let hint = "hint: a bridge on the host is root's. In a bottle you are root of everything:\n      \
+            let hint = "hint: a bridge on the host takes root. In a network namespace of your own you are root:\n      \
                         unshare -Urn, and there this command again";
             if wanted {
                 return Err(error.context(hint).context("--publish"));
             }
             report::say(
-                "note: a network of lo alone: a bridge on the host is root's (unshare -Urn for a lab in a bottle)",
+                "note: no network but lo: a bridge on the host takes root (unshare -Urn: root of your own network)",
             );
             Ok(None)
         }
@@ -156,8 +156,8 @@ fn make_bridge() -> Result<()> {
     Ok(())
 }
 
-const ROUTED: &str = "hint: this lesson knows one network only: take that route away (ip route del …), or try it in a\n      \
-                      bottle, which has none: unshare -Urn, and there this command again";
+const ROUTED: &str = "hint: this lesson knows one network only: delete that route (ip route del …), or try it in a\n      \
+                      network namespace of your own, which has none: unshare -Urn, and there this command again";
 
 /// Refuses to use the subnet if the host has a route that overlaps with it. The kernel would accept
 /// a second route and prefer the longer prefix or the older one, so either the host's VPN or the

@@ -151,7 +151,7 @@ fn an_unprivileged_user_gets_lo_and_is_told_and_a_port_is_refused_with_the_reaso
     for lab in everyone().iter().filter(|lab| !lab.is_root()) {
         let quiet = lab.run(&["run", "true"]);
         assert_eq!((quiet.code, quiet.stderr.lines().count()), (Some(0), 1), "{quiet:?}");
-        assert!(quiet.stderr.starts_with("note: a network of lo alone"), "{quiet:?}");
+        assert!(quiet.stderr.starts_with("note: no network but lo"), "{quiet:?}");
         let refused = lab.run(&["run", "-p", "8080:80", "true"]);
         assert_eq!((refused.code, lab.left()), (Some(125), vec![]));
         assert!(refused.stderr.contains("EPERM: Operation not permitted\nhint: a bridge on"), "{refused:?}");
@@ -161,7 +161,7 @@ fn an_unprivileged_user_gets_lo_and_is_told_and_a_port_is_refused_with_the_reaso
 }
 
 #[test]
-fn in_a_bottle_an_unprivileged_user_has_all_of_it() {
+fn inside_unshare_an_unprivileged_user_has_all_of_it() {
     for lab in everyone() {
         let script = format!(
             "ip link set lo up; $P run -p 8080:80 -- sh -c \"$0\" & c=$!

@@ -1,15 +1,15 @@
-//! Who has which address: one file for each.
+//! Which container has which address: a file for each leased address.
 //!
 //! ```text
-//! <run>/networks/<name>/lock            held while addresses are given or taken back
-//!                       last            the address given last, of each family
+//! <run>/networks/<name>/lock            held while addresses are allocated or released
+//!                       last            the address that was allocated last, of each family
 //!                       leases/<ip>     its holder; or, for a minute, when it was released
 //! ```
 //!
-//! - **Next after last, never the lowest free.** Neighbours remember which MAC address had an IP address; one that comes
-//!   back at once is answered by their memory of a container that is gone.
-//! - For the same reason a released address **rests for a minute**, unless there is no other.
-//! - A lease names its holder by pid and start time. The dead hold nothing, so what a kill leaves is taken back by whoever
-//!   comes across it.
-//! - Where nothing is known, because somebody has emptied the run directory, those who are still plugged in are asked of
-//!   the kernel. Such a lease lasts as long as the cable.
+//! - **The address after the last one is allocated, not the lowest free one.** Neighbours cache which MAC address an IP
+//!   address has. If an address were reused at once, they would send to the container that had it before.
+//! - For the same reason a released address is **kept free for a minute**, unless there is no other.
+//! - A lease names its holder's process by pid and start time, and ends with it. So a killed monitor's leases need no
+//!   cleanup: whoever finds one replaces it.
+//! - If somebody empties the run directory, the containers that are still attached are found in the kernel. Their addresses
+//!   are in use for as long as their links exist.
