@@ -1,7 +1,7 @@
-//! Where a lesson's program is tried: as root and as an unprivileged user, in a directory and namespaces of the test's own.
+//! Runs a lesson's program as root and as an unprivileged user, in a directory and namespaces of the test's own.
 //!
 //! ```text
-//! lib         a lab for each user: its directory, its programs run to their end
+//! lib         a lab for each user: its directory, programs run to their end
 //! namespaces  the mounts and the network that everything in a lab sees instead of the machine's
 //! running     a program that goes on while the test looks at it
 //! images      layers, layouts and a registry, with what no honest tool would put into them
@@ -31,13 +31,13 @@ use nix::unistd::Uid;
 
 pub use running::{Running, TIMEOUT, is_alive, wait_for};
 
-/// In no user database, so that nothing on the machine is theirs.
+/// A uid that is in no user database, so it owns nothing on the machine.
 const UNPRIVILEGED: u32 = 54321;
 
-/// Whatever hangs in a test ends with SIGALRM after so many seconds, which is far more than anything takes.
+/// The limit for every program in a test, in seconds, after which it gets SIGALRM.
 const MOST_SECONDS: u32 = 60;
 
-/// One user's place to try things.
+/// One user's directory and namespaces.
 pub struct Lab {
     pub user: Uid,
     pub dir: PathBuf,
@@ -54,9 +54,9 @@ pub struct Ended {
     pub code: Option<i32>,
 }
 
-/// A lab for root and one for an unprivileged user; without root only for whoever we are.
+/// A lab for root and one for an unprivileged user; without root, one for the current user.
 pub fn everyone(program: &str) -> Vec<Lab> {
-    // In the virtual machine with cgroup v2 it is elsewhere than where it was built.
+    // In the virtual machine it is in another place than where it was built.
     let named = std::env::var("STEP_PROGRAM");
     let program = named.as_deref().unwrap_or(program);
     let mut labs = Vec::new();
@@ -75,7 +75,7 @@ pub fn everyone(program: &str) -> Vec<Lab> {
 
 fn why_not(user: Uid) -> Option<&'static str> {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
-    // Each line of it: the first id inside, the first outside, and how many.
+    // Each line is: first id inside, first id outside, count.
     let map = read("/proc/self/uid_map");
     let numbers = |line: &str| line.split_whitespace().map(|n| n.parse().unwrap_or(0)).collect::<Vec<u64>>();
     let has = |line| matches!(numbers(line)[..], [first, _, length] if (first..first + length).contains(&user.as_raw().into()));
@@ -85,11 +85,11 @@ fn why_not(user: Uid) -> Option<&'static str> {
     (read("/proc/sys/user/max_user_namespaces").trim() == "0").then_some("max_user_namespaces is 0")
 }
 
-/// Says why something does not run here; where everything has to, that is a failure.
+/// Skips a test, or a half of one, with a reason; a failure where every test must run.
 pub fn skip(why: &str) {
     let name = std::thread::current().name().unwrap_or("test").to_owned();
     assert!(std::env::var("HULL_TESTS_MUST_RUN").as_deref() != Ok("1"), "{name} may not skip {why}");
-    // Straight to the descriptor: the harness keeps to itself what a passing test prints by macro.
+    // Written to the descriptor directly, because the harness captures what a passing test prints by macros.
     let _ = writeln!(std::io::stderr(), "SKIP {name}: {why}");
 }
 
@@ -130,7 +130,7 @@ impl Lab {
         Some(self.in_network(bind))
     }
 
-    /// A socket stays in the namespace that it was made in; of this process only a thread goes there.
+    /// Runs in a thread that enters the namespace; a socket stays in the one that it was made in.
     fn in_network<T: Send + 'static>(&self, make: impl FnOnce() -> T + Send + 'static) -> T {
         let namespace = self.namespaces.get(1).map(|namespace| namespace.try_clone().expect("it is open"));
         let go = move || {
@@ -159,7 +159,7 @@ impl Lab {
     /// Makes a file this lab's user's.
     pub fn give(&self, path: &Path) {
         let id = self.user.as_raw();
-        // Whoever is not root has one group that is known here, and so have their files.
+        // Without root a file can be given to the user's own group only.
         let group = Uid::effective().is_root().then_some(id);
         chown(path, Some(id), group).expect("own files");
     }
@@ -168,7 +168,7 @@ impl Lab {
         self.user.is_root()
     }
 
-    /// Root of the machine, and not of a user namespace with an id or two.
+    /// Whether it is root of the initial user namespace.
     pub fn is_machines_root(&self) -> bool {
         let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
         self.is_root() && map.split_whitespace().eq(["0", "0", "4294967295"])
@@ -215,7 +215,7 @@ impl Lab {
         ended(self.program(args).output())
     }
 
-    /// Starts it with `-v` and waits until it has told which process it cloned.
+    /// Starts it with `-v` and waits until its trace names the process that it cloned.
     pub fn start(&self, args: &[&str]) -> Running {
         let mut command = self.program(&["-v"]);
         Running::start(command.args(args))
@@ -235,7 +235,7 @@ fn ended(output: std::io::Result<Output>) -> Ended {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        // What a killed program has left to its supervisor may be going at this very moment.
+        // The supervisor of a killed program may still be removing files.
         for _ in 0..100 {
             open_up(&self.dir);
             if fs::remove_dir_all(&self.dir).is_ok() {
@@ -246,11 +246,11 @@ impl Drop for Lab {
     }
 }
 
-/// An overlay's work directory has no mode at all, and whoever is not root has to look into it to remove it.
+/// Makes directories readable before they are removed: an overlay's work directory has mode 0.
 fn open_up(directory: &Path) {
     let _ = fs::set_permissions(directory, PermissionsExt::from_mode(0o700));
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    // By the entry's own kind: a link is not followed.
+    // By the entry's own type: links are not followed.
     let is_directory = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
     entries.filter(is_directory).for_each(|entry| open_up(&entry.path()));
 }

@@ -1,4 +1,4 @@
-//! Namespaces that a lab's programs are in, so that what a test makes is never the machine's.
+//! The namespaces of a lab's programs, so that nothing a test makes is the machine's.
 
 use std::fs::File;
 use std::net::UdpSocket;
@@ -10,8 +10,8 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{Gid, Uid};
 
-/// Mounts, links and names that something in a test makes, or leaves, end with the test and are never the machine's. The tree
-/// is shared, as systemd has it and as the kernel does not, so that a lesson on propagation has something to stop.
+/// Creates namespaces that end with the test. The mount tree is shared, as systemd has it and unlike the kernel's
+/// default, so that the lesson on propagation has something to prevent.
 pub(crate) fn throwaway() -> Vec<File> {
     let mut command = Command::new("sleep");
     // SAFETY: system calls only.
@@ -32,7 +32,7 @@ pub(crate) fn throwaway() -> Vec<File> {
     namespaces
 }
 
-/// The way to what a test serves at 127.0.0.1; a new network namespace has it down.
+/// Sets up lo, which is down in a new network namespace.
 fn switch_on_lo() -> std::io::Result<()> {
     let any = UdpSocket::bind("0.0.0.0:0")?;
     // SAFETY: all zeroes is an ifreq.

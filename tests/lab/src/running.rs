@@ -1,4 +1,4 @@
-//! A program that goes on while its test looks at it.
+//! A program that runs while its test looks at it.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -73,7 +73,7 @@ impl Drop for Running {
 
 pub fn is_alive(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // A zombie runs no more; it is whoever made it who has to wait.
+    // A zombie no longer runs; its parent has yet to wait for it.
     stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
 }
 

@@ -1,4 +1,4 @@
-//! What holds for all lessons together, beside what each lesson's own test proves.
+//! Tests of all lessons together, beside each lesson's own.
 //!
 //! ```text
 //! superset    a step is the one before it, and little else has changed

@@ -1,8 +1,8 @@
-//! One table of what the lessons can do. A row holds for every step from its own on, and for hull; the step before must
-//! fail it, or it would not be what the lesson adds.
+//! One table of what the lessons can do. A row holds for hull and for every step from the given one on; the step
+//! before must fail it, or the row is not what the lesson adds.
 //!
-//! As root, and as an unprivileged user where the feature is one that they have, in the scenario's own mount and network
-//! namespaces. What only root has is a limit where nobody has delegated a cgroup, a bridge, and a device to be kept from.
+//! Rows run as root, and as an unprivileged user if the feature does not take root, in the scenario's own mount and
+//! network namespaces. Root alone has limits without a delegated cgroup, a bridge, and devices.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -16,15 +16,15 @@ use hull_test_support::outcome::{eventually, run};
 use hull_test_support::user::ID;
 use hull_test_support::{Outcome, Running, Scenario, fixtures, skip};
 
-/// Whose behaviour is looked at.
+/// The program whose behaviour is tested.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Subject {
-    /// Counted from 1; 0 is no container at all, the machine itself.
+    /// Steps count from 1; 0 stands for no container at all, the machine itself.
     Step(usize),
     Hull,
 }
 
-/// A scenario, and what the subjects run in it: each the same busybox, in the form that it takes.
+/// A scenario and the busybox that the subject runs in it, in the form that it takes.
 struct Container {
     scenario: Scenario,
     subject: Subject,
@@ -104,8 +104,8 @@ impl Container {
         }
     }
 
-    /// What a script of busybox's shell does, with these options of `run`; those that a step does not have yet are
-    /// left out, so that it fails for what it does and not for what it cannot parse.
+    /// Runs a script in busybox's shell, with these options of `run`. Options that a step does not have yet are
+    /// left out, so that it fails by its behaviour and not by its command line.
     fn command(&self, options: &[&str], script: &str) -> Command {
         let Subject::Step(step) = self.subject else {
             let renamed =
@@ -148,7 +148,7 @@ impl Container {
     }
 }
 
-/// A row: whom it holds for from here on, and whether it holds for this one.
+/// A row: the step from which on it holds, the users, and the test.
 fn assert_since(since: usize, users: &[User], holds: impl Fn(&Container) -> bool + Sync) {
     let subjects = (since - 1..=STEPS.len()).map(Subject::Step).chain([Subject::Hull]);
     for (subject, user) in subjects.flat_map(|subject| users.iter().map(move |user| (subject, *user))) {
@@ -157,7 +157,7 @@ fn assert_since(since: usize, users: &[User], holds: impl Fn(&Container) -> bool
             let expected = subject != Subject::Step(since - 1);
             assert_eq!(holds(&container), expected, "{subject:?} as {user:?}");
         };
-        // A thread for each: the mount namespace of the next one is not to be a copy of this one's.
+        // Each in a thread of its own, so that its mount namespace is not a copy of the one before.
         let name = skip::current_test();
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name(name).spawn_scoped(scope, look).expect("a thread");

@@ -1,7 +1,7 @@
-//! Without the call that a lesson is about, its test goes red.
+//! Mutation tests: without the call that a lesson is about, one of its tests has to fail.
 //!
-//! Each mutant is compiled, in a copy of the workspace, and only the tests that are named for it run. They must fail by an
-//! assertion of theirs; and without the change they must pass.
+//! Each mutant is compiled in a copy of the workspace, and only the tests named for it run. They have to pass
+//! without the mutation and to fail by an assertion with it.
 //!
 //! It takes some minutes: `cargo test -p hull-test-steps --test mutations -- --ignored`.
 
@@ -245,7 +245,7 @@ const MUTANTS: [Mutant; 30] = [
     ),
 ];
 
-/// A copy of the workspace that has the lessons alone. Built apart, so that nothing of the real one is built anew.
+/// A copy of the workspace with the lessons only, built apart, so that nothing of the real one is rebuilt.
 struct Copy {
     directory: PathBuf,
     target: PathBuf,

@@ -1,7 +1,8 @@
 //! The difference between two steps is the lesson, so nothing else may differ.
 //!
-//! `main.rs`, `options.rs`, the README and the tests change; module files are added. An earlier module changes by a hunk
-//! small enough for its chapter to show it. What a step needs no more goes, and that is listed here.
+//! `main.rs`, `options.rs`, the README and the tests may change, and modules may be added. A module of an earlier
+//! step may change by a hunk that is small enough for its chapter to show. Items that a step no longer needs are
+//! listed here.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,10 +10,10 @@ use std::path::Path;
 
 use hull_test_steps::{STEPS, directory};
 
-/// Lines that may come or go in a module of the step before.
+/// The number of lines that may change in a module of the step before.
 const HUNK: usize = 15;
 
-/// Items that retire: the step in which they are gone, the module, the items.
+/// Items that are dropped: the step in which they are gone, the module, the items.
 const RETIRED: [(&str, &str, &[&str]); 3] = [
     // The merged tree is a mount already, and needs no tmpfs to be built on.
     ("04-overlay", "rootfs.rs", &["const STAGE", "fn stage", "fn adopt"]),

@@ -1,7 +1,7 @@
 //! Which system calls each step makes, process by process, as strace sees them: kept in `traces/` and compared.
 //!
-//! What a change of a step does to them is to be read in the change. `HULL_BLESS=1 cargo test -p hull-test-steps --test
-//! traces` writes them anew.
+//! A change of a step shows as a change of these files. `HULL_BLESS=1 cargo test -p hull-test-steps --test traces`
+//! writes them again.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use hull_test_steps::{STEPS, layout, program};
 use hull_test_support::outcome::run;
 use hull_test_support::{Scenario, fixtures, skip};
 
-/// The calls that make a container. Not those by which a program finds its memory and its libraries.
+/// The calls that make a container, without those of the dynamic loader and the allocator.
 const CALLS: &str = "clone,clone3,fork,vfork,unshare,setns,execve,sethostname,mount,mount_setattr,umount2,pivot_root,\
                      close_range,prctl,capset,seccomp,socket,sendto";
 
@@ -65,7 +65,7 @@ fn trace(scenario: &Scenario, user: Option<u32>, program: &Path, args: &[&str]) 
     of_each.collect::<Vec<_>>().join("\n")
 }
 
-/// One process's calls, without numbers, addresses and names that are others each time or on each machine.
+/// One process's calls, without numbers, addresses and names that differ from run to run or between machines.
 fn sequence(text: &str, scenario: &Scenario) -> Vec<String> {
     let mut calls: Vec<String> = Vec::new();
     let mut is_netfilter = false;
@@ -93,12 +93,13 @@ fn sequence(text: &str, scenario: &Scenario) -> Vec<String> {
         let is_another = call.as_ref().is_some_and(|call| call.contains('…') && calls.last() == Some(call));
         calls.extend(call.filter(|_| !is_another));
     }
-    // A veth pair goes with its namespace or is taken away by the supervisor, whichever comes first.
+    // A veth pair is removed with its namespace or by the supervisor, whichever comes first.
     if let Some(bridge) = calls.iter().position(|call| call == "sendto(RTM_GETLINK)") {
         let is_veth = |number: usize, call: &str| number < bridge && call == "sendto(RTM_DELLINK)";
         let numbered = calls.into_iter().enumerate();
         calls = numbered.filter(|(number, call)| !is_veth(*number, call)).map(|(_, call)| call).collect();
-        // One socket for the veth pair and one for the bridge, unless the kernel came in between and the supervisor asked again.
+        // One socket for the veth pair and one for the bridge; if the kernel is removing the veth pair meanwhile,
+        // the supervisor tries again with another.
         let mut sockets = 0;
         calls.retain(|call| {
             sockets = if call.starts_with("socket(") { sockets + 1 } else { 0 };
@@ -108,7 +109,7 @@ fn sequence(text: &str, scenario: &Scenario) -> Vec<String> {
     calls
 }
 
-/// Of messages of netlink the types are enough. Strace knows their names only once the socket has been used.
+/// Netlink messages are reduced to their types. strace knows their names only once the socket has been used.
 fn messages(sent: &str, is_netfilter: bool) -> Option<String> {
     let name = |kind: &str| -> String {
         let Some(number) = kind.strip_prefix("0x").map(|hex| hex.split(' ').next().unwrap_or_default())

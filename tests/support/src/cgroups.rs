@@ -34,15 +34,16 @@ pub fn hierarchies() -> Vec<Hierarchy> {
 /// Where the hierarchies of v1 and of hybrid layouts are mounted, each in a directory of a tmpfs.
 const PARENT: &str = "/sys/fs/cgroup";
 
-/// Mounts the hierarchies in a tmpfs of the calling mount namespace's own, built in the empty directory `dir`.
+/// Mounts the hierarchies in a tmpfs that belongs to the calling mount namespace, built in the empty directory
+/// `dir`.
 ///
-/// The machine's tmpfs can hold plain directories too: an engine that takes a hierarchy for mounted which is not there
-/// makes its cgroups as such. They stay after it, and other programs, systemd's setup among them, take every directory there
-/// for a hierarchy. With a tmpfs of its own a test neither sees nor leaves any.
+/// The machine's tmpfs can contain plain directories: an engine that finds a hierarchy not mounted creates its
+/// cgroups as such, and they stay. Other programs, systemd's setup in a test among them, take every directory there
+/// for a hierarchy. With its own tmpfs a test neither sees such directories nor leaves any.
 pub fn mount_private_parent(dir: &Path) -> std::io::Result<()> {
     let parent = Path::new(PARENT);
     let hierarchies: Vec<_> = hierarchies().into_iter().map(|hierarchy| hierarchy.mount_point).collect();
-    // On v2 alone the hierarchy itself is mounted there.
+    // With v2 only, the hierarchy itself is mounted there.
     if hierarchies.is_empty() || hierarchies.iter().any(|hierarchy| hierarchy.parent() != Some(parent)) {
         return Ok(());
     }

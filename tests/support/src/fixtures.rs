@@ -1,4 +1,5 @@
-//! Image archives made on this machine, for nothing can be pulled: kept in the test cache, since they are dear to make.
+//! Image archives made on this machine, because none can be pulled. They are kept in the test cache, since making
+//! them takes long.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -58,7 +59,7 @@ pub fn by_skopeo(format: &str, name: &str) -> Result<PathBuf, String> {
             return Err(format!("{program} is not installed"));
         }
     }
-    // Before ours is begun: one fixture is made at a time.
+    // Made first, because the cache makes one fixture at a time.
     let busybox = busybox();
     cached(&format!("busybox-{format}"), |to| {
         let work = tempfile::tempdir().map_err(|e| e.to_string())?;
@@ -91,7 +92,8 @@ pub fn tar(tree: &Path, to: &Path) -> Result<(), String> {
     run_quietly(tar.arg(tree).arg("-cf").arg(to).arg("."))
 }
 
-/// `name` in the cache, made by `make` where it is missing. Made beside and renamed, so that it is whole or not there.
+/// `name` in the cache, made by `make` if it is missing. It is made under another name and renamed, so it is
+/// complete or not there.
 fn cached(name: &str, make: impl FnOnce(&Path) -> Result<(), String>) -> Result<PathBuf, String> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|e| e.into_inner());
@@ -133,7 +135,7 @@ fn deb822_style(text: &str, suite: &str) -> Option<String> {
     })
 }
 
-/// Runs a command; what it said when it fails.
+/// Runs a command. The error is what it printed.
 pub fn run_quietly(command: &mut Command) -> Result<(), String> {
     let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
     if output.status.success() {

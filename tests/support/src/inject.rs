@@ -1,6 +1,6 @@
-//! Makes one system call of a command fail, whichever of its processes makes it: ptrace(2), by counting.
+//! Makes the n-th system call of a command and its children fail, by ptrace(2).
 //!
-//! The call is not made at all and its caller is told an error, as on a machine that has run out of something just then.
+//! The call is not made, and its caller gets an errno, as on a machine that has run out of something.
 
 use std::process::{Command, Stdio};
 
@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 
 use crate::outcome::{eventually, wrapped};
 
-/// How a command ended that was counted.
+/// How the command ended.
 #[derive(Debug)]
 pub struct Injected {
     pub code: i32,
@@ -23,7 +23,7 @@ pub struct Injected {
     pub failed: Option<u64>,
 }
 
-/// Calls whose failure a C library takes for the end of the world, those that cannot fail, and the reading of time.
+/// Calls that are not made to fail: the C library aborts if they do, or they cannot fail, or they read the time.
 #[cfg(target_arch = "x86_64")]
 const SPARED: &[libc::c_long] = &[
     libc::SYS_mmap,
@@ -53,10 +53,10 @@ const SPARED: &[libc::c_long] = &[
     libc::SYS_umask,
 ];
 
-/// Runs `command` with its `nth` call failing with `errno`; with none failing where there are fewer. In a thread of its own,
-/// with which the tracing of what is left behind ends.
+/// Runs `command` with its `nth` call failing with `errno`; if it makes fewer calls, none fails. It runs in a
+/// thread of its own, because the tracing ends with the thread.
 pub fn run(command: &Command, nth: usize, errno: Errno) -> Injected {
-    // It waits to be traced.
+    // It stops until it is traced.
     let mut stopped = wrapped(&["sh", "-c", "kill -STOP $$; exec \"$@\"", "sh"], command);
     stopped.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     std::thread::scope(|scope| scope.spawn(|| trace(&mut stopped, nth, errno)).join().expect("no panic"))
@@ -87,7 +87,7 @@ struct Tracer {
     nth: usize,
     errno: Errno,
     calls: usize,
-    /// Who is in the call that fails.
+    /// The process that is in the failing call.
     failing: Option<Pid>,
     failed: Option<u64>,
     /// From the execve(2) of the command on.
@@ -97,7 +97,7 @@ struct Tracer {
 impl Tracer {
     /// The exit code, when the command has ended.
     fn step(&mut self) -> Option<i32> {
-        // Of this thread only: other tests have children too.
+        // Only this thread's children: other tests have some too.
         let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
         let status = waitpid(None, Some(flags)).expect("there is a child");
         match status {

@@ -10,7 +10,7 @@ use rustix::mount::{UnmountFlags, unmount};
 use crate::scenario::Scenario;
 use crate::{cgroups, skip};
 
-/// What the scenario's namespaces hold.
+/// What is in the scenario's namespaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Traces {
     mounts: Vec<PathBuf>,
@@ -25,8 +25,8 @@ impl Traces {
     }
 }
 
-/// Looks until nothing is left, for the monitor cleans up beside the command that has answered; what is left after
-/// twenty seconds is a leak.
+/// Looks until nothing is left, because the monitor cleans up while the command has already returned. What is left
+/// after twenty seconds is a leak.
 pub fn settle(scenario: &Scenario) -> Vec<String> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
@@ -46,7 +46,7 @@ pub fn look(scenario: &Scenario) -> Vec<String> {
         list.iter().filter(|m| !old.contains(m)).cloned().collect::<Vec<_>>()
     };
     left.extend(new(&after.mounts, &before.mounts).iter().map(|m| format!("mount {}", m.display())));
-    // A network's bridge and tunnel stay when its last container goes, and so do the tables; what is a container's does not.
+    // A network's bridge, tunnel and tables stay after its last container; what belongs to a container does not.
     let links = after.links.iter().filter(|l| !before.links.contains(l) && !is_bridge(l));
     left.extend(links.map(|l| format!("link {l}")));
     left.extend(
@@ -54,18 +54,18 @@ pub fn look(scenario: &Scenario) -> Vec<String> {
     );
     left.extend(cgroups::below(scenario.cgroup_parent()).iter().map(|c| format!("cgroup {}", c.display())));
     left.extend(processes(scenario).iter().map(|(pid, what)| format!("process {pid}: {what}")));
-    // Objects that live as long as a container; volumes, images and the event log stay on purpose.
+    // Files that live as long as a container. Volumes, images and the event log stay on purpose.
     let run = scenario.run_root();
     let data = scenario.data_root();
     for dir in [run.join("containers"), data.join("containers"), data.join("names")] {
-        // A lock file that came and went with its holder would be no lock.
+        // Lock files stay: removing one while another process waits for it would break the lock.
         let left_there = entries(&dir).into_iter().filter(|file| !file.ends_with(".lock"));
         left.extend(left_there.map(|file| format!("file {}", file.display())));
     }
     left
 }
 
-/// Ends what [`settle`] found, so that one failure does not become many.
+/// Removes what [`settle`] found, so that one failure does not cause others.
 pub fn sweep(scenario: &Scenario) {
     for (pid, _) in processes(scenario) {
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
@@ -86,7 +86,7 @@ pub fn sweep(scenario: &Scenario) {
 }
 
 fn kill_members(cgroup: &Path) {
-    // A frozen process takes its SIGKILL only after it has thawed.
+    // A frozen process handles SIGKILL only after it is thawed.
     let _ = fs::write(cgroup.join("freezer.state"), "THAWED");
     let _ = fs::write(cgroup.join("cgroup.freeze"), "0");
     for pid in fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default().lines() {
@@ -116,8 +116,8 @@ fn is_bridge(link: &str) -> bool {
     link.starts_with("hull0") || link.starts_with("hl-") || link.starts_with("hx-")
 }
 
-/// What each set of a table of hull's holds of containers, and every line of others' tables; empty where `nft` is not
-/// installed, which leaves no way to make rules by hand.
+/// The elements of hull's sets, and every line of other tables. Empty where `nft` is not installed, so that nobody
+/// can add rules by hand either.
 fn rules() -> Vec<String> {
     if skip::find_program("nft").is_none() {
         return Vec::new();
@@ -168,7 +168,7 @@ fn processes(scenario: &Scenario) -> Vec<(i32, String)> {
         if pid != own && belongs(&entry) {
             let command = fs::read_to_string(entry.join("cmdline")).unwrap_or_default().replace('\0', " ");
             let name = fs::read_to_string(entry.join("comm")).unwrap_or_default();
-            // A zombie holds nothing; its parent, which is found by itself if it is ours, has yet to collect it.
+            // Zombies hold nothing. Their parent is found by itself if it belongs to the scenario.
             if !command.is_empty() {
                 found.push((pid, format!("{} ({command})", name.trim())));
             }

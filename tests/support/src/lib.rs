@@ -1,25 +1,25 @@
-//! What every black-box test of `hull` stands on.
+//! Support for the black-box tests of `hull`.
 //!
 //! ```text
-//! scenario   one test's world: own mount and network namespace, roots, cgroup parent; checked for leaks at the end
+//! scenario   one test's environment: mount and network namespace, roots, cgroup parent; checked for leaks at the end
 //! outcome    run a command with a deadline; what it printed and how it ended
 //! terminal   the same on a pseudo-terminal, for -it
 //! cgroups    where the machine keeps a process's limits, on v1, hybrid and v2
 //! leaks      what a scenario may not leave behind
 //! fixtures   image archives made on this machine: busybox, Debian's minbase, skopeo's formats
 //! registry   Debian's docker-registry, in the scenario's own network
-//! proxy      one that leads connections to registries on, and listens
+//! proxy      forwards connections to registries and records them
 //! peers      podman and dockerd, to be compared with
 //! server     a small HTTP server that answers whatever a test wants
-//! user       the same world as seen by an unprivileged user
+//! user       an unprivileged user of a scenario
 //! helper     C programs that run inside containers
 //! inject     the n-th kernel call of a command fails
 //! program    where `hull` and `hull-oci` under test are
 //! skip       a test that cannot run here says so
 //! ```
 //!
-//! The program under test is only ever reached through its command line, so that the cases hold for any engine that
-//! speaks docker's.
+//! The program under test is used through its command line only, so that the tests can run with any engine that has
+//! docker's.
 
 pub mod cgroups;
 pub mod damage;

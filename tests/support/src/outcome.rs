@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// No command of a test may take longer: a hang is a failure with a transcript, not a job that is cut off.
+/// The limit for every command: a hang is a failure with the output so far, not a job that is cut off.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// How a command ended.
@@ -86,7 +86,7 @@ impl Running {
 
     /// Writes to the command's stdin and closes it.
     pub fn feed(&mut self, input: &[u8]) {
-        // A command that does not want its input ends before it has read all: that is for its exit code to say.
+        // The command may end without reading all of it; its exit code tells whether that is an error.
         let _ = self.child.stdin.take().expect("stdin is piped").write_all(input);
     }
 
@@ -98,8 +98,8 @@ impl Running {
         self.child.try_wait().expect("own child").is_some()
     }
 
-    /// Waits for the command, and for both its pipes to close: a detached child that keeps one would hang a shell's
-    /// `$(…)`, so it hangs here as well and is a failure.
+    /// Waits for the command and for both of its pipes to close. A detached child that keeps a pipe open would hang
+    /// a shell's `$(…)`, so it is a failure here too.
     pub fn wait(mut self) -> Outcome {
         let deadline = self.started + DEADLINE;
         let status = loop {
@@ -169,8 +169,8 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Looks again and again for `time`: panics with `what` as soon as `condition` does not hold. For what must not happen, of
-/// which no event can tell.
+/// Checks `condition` again and again for `time`, and panics with `what` as soon as it does not hold. It is for
+/// what must not happen, where there is no event to wait for.
 #[track_caller]
 pub fn assert_stays(what: &str, time: Duration, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + time;

@@ -1,4 +1,4 @@
-//! podman and dockerd, in a scenario's namespaces and directories: what hull is compared with.
+//! podman and dockerd in a scenario's namespaces and directories, to compare hull with.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -20,7 +20,7 @@ pub struct Podman {
 }
 
 impl Podman {
-    /// `None`, said aloud, where it is not installed.
+    /// Skips the test if it is not installed.
     pub fn new(scenario: &Scenario, root: PathBuf) -> Option<Self> {
         if skip::find_program("podman").is_none() {
             skip::skip("podman is not installed");
@@ -60,7 +60,7 @@ pub struct Dockerd {
 }
 
 impl Dockerd {
-    /// `None`, said aloud, where it is not installed.
+    /// Skips the test if it is not installed.
     pub fn start(scenario: &Scenario, root: &Path) -> Option<Self> {
         if skip::find_program("dockerd").is_none() || skip::find_program("docker").is_none() {
             skip::skip("dockerd is not installed");

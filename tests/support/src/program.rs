@@ -26,8 +26,7 @@ fn named_or_built(variable: &str, binary: &str) -> PathBuf {
     std::env::var_os(variable).map_or_else(|| build().join(binary), PathBuf::from)
 }
 
-/// `cargo test` builds no binary of another package, so a plain `cargo test --workspace` comes through here. Where the
-/// binaries are then.
+/// Builds the binaries and returns their directory: `cargo test` does not build binaries of other packages.
 fn build() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
@@ -47,7 +46,7 @@ pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("tests/support lies two levels down")
 }
 
-/// Where things that are dear to make are kept between runs.
+/// The directory for files that take long to make, kept between runs.
 pub fn cache() -> PathBuf {
     let dir = match std::env::var_os("HULL_TEST_CACHE") {
         Some(dir) => PathBuf::from(dir),

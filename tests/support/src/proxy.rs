@@ -1,5 +1,5 @@
-//! A proxy that leads connections on: by HTTP's CONNECT (RFC 9110, 9.3.6) or SOCKS 5 (RFC 1928, 1929), whichever it is
-//! spoken to in. It writes down what it is told, and what passes.
+//! A proxy that forwards connections, by HTTP's CONNECT (RFC 9110, 9.3.6) or SOCKS 5 (RFC 1928, 1929), whichever
+//! the client speaks. It records what it is told and what passes through it.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Result, Write};
@@ -25,7 +25,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// `known` are names that nobody but the proxy knows, and where they lead.
+    /// `known` are names that only the proxy can resolve, with their addresses.
     pub fn start(address: &str, known: &[(&str, &str)]) -> Self {
         crate::registry::network_up();
         let listener = TcpListener::bind(address).expect("a free port");

@@ -1,7 +1,8 @@
-//! One test's world: its own mount and network namespace, its own roots and cgroup parent.
+//! One test's environment: its own mount and network namespace, roots and cgroup parent.
 //!
-//! A thread may have namespaces of its own, and the harness gives each test a thread: what the test mounts or links is
-//! seen by its children only and goes with them. The network namespace has no route, so no packet leaves the machine.
+//! A thread can have its own namespaces, and the harness runs each test in a thread of its own: mounts and links of
+//! a test are seen by its children only and go with them. The network namespace has no route, so no packet leaves
+//! the machine.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use crate::outcome::{Outcome, Running, eventually, run, run_with_input};
 use crate::user::UnprivilegedUser;
 use crate::{cgroups, fixtures, program, skip};
 
-/// What says how this machine's user talks to registries.
+/// The environment variables by which this machine's user configures access to registries.
 const OWN_SETTINGS: [&str; 10] = [
     "XDG_RUNTIME_DIR",
     "XDG_CONFIG_HOME",
@@ -40,7 +41,7 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// A new world for the calling test, as root. `None`, said aloud, where the machine does not allow one.
+    /// A new environment for the calling test, as root. Skips the test where the machine does not allow one.
     pub fn start() -> Option<Self> {
         Self::build(false)
     }
@@ -69,18 +70,18 @@ impl Scenario {
         }
         let private = MountPropagationFlags::REC | MountPropagationFlags::PRIVATE;
         mount_change("/", private).expect("mounts can be made private");
-        // A new network namespace takes the machine's value over (net.core.devconf_inherit_init_net), and a machine on which
-        // docker has run forwards.
+        // A new network namespace inherits the machine's value (net.core.devconf_inherit_init_net), which is 1
+        // where docker has run.
         std::fs::write("/proc/sys/net/ipv4/ip_forward", "0").expect("a sysctl of the test's own namespace");
         let dir = tempfile::Builder::new().prefix("hull-test-").tempdir().expect("a temporary directory");
-        // Removed by hand: only after every mount below it is gone.
+        // Not removed by the guard, but only after every mount below it is gone.
         let dir = dir.keep();
-        // Others may pass through, for the unprivileged user and for a container's own uids.
+        // Others may enter it: the unprivileged user, and a container's own uids.
         std::fs::set_permissions(&dir, PermissionsExt::from_mode(0o755)).expect("own directory");
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let cgroup_parent = format!("/hull-test-{}-{number}", std::process::id());
         let user = unprivileged.then(|| UnprivilegedUser::create(&dir));
-        // As /run is on every machine.
+        // A tmpfs, as /run is everywhere.
         let run = dir.join("run");
         std::fs::create_dir(&run).expect("own directory");
         mount("tmpfs", &run, "tmpfs", MountFlags::empty(), c"mode=755").expect("a tmpfs can be mounted");
@@ -141,7 +142,7 @@ impl Scenario {
         &self.cgroup_parent
     }
 
-    /// `hull args…` in this world, ready to be changed and started.
+    /// The command `hull args…` in this environment.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = match &self.user {
             Some(user) => user.command(),
@@ -248,7 +249,7 @@ impl Scenario {
 
 impl Drop for Scenario {
     fn drop(&mut self) {
-        // After a failure only be sure that the next test finds a clean machine.
+        // After a failure only clean up for the next test.
         let left = if std::thread::panicking() { Vec::new() } else { self.traces_left() };
         leaks::sweep(self);
         if leaks::mounts_below(&self.dir).is_empty() {

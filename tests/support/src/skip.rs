@@ -9,7 +9,7 @@ pub const MUST_RUN: &str = "HULL_TESTS_MUST_RUN";
 pub fn skip(why: &str) {
     let name = current_test();
     assert!(std::env::var_os(MUST_RUN).is_none_or(|v| v != "1"), "{name} may not be skipped here: {why}");
-    // Straight to the descriptor: the test harness keeps what a passing test prints through the macros to itself.
+    // Written to the descriptor directly, because the harness captures what a passing test prints by macros.
     let _ = writeln!(std::io::stderr(), "SKIP {name}: {why}");
 }
 

@@ -1,4 +1,4 @@
-//! The support is tested too: a leak check that finds nothing proves something only if it finds what is there.
+//! Tests of the test support: a leak check proves something only if it finds leaks.
 
 use std::process::Command;
 

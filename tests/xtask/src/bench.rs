@@ -12,18 +12,18 @@ pub fn bench(pairs: u32) -> Result<()> {
     run(command(pairs)?.args(["bench", "--package", "baseline"]))
 }
 
-/// The table alone, as it is printed.
+/// The first table, as it is printed.
 pub fn ratios(pairs: u32) -> Result<String> {
     output(command(pairs)?.args(["bench", "--quiet", "--package", "baseline", "--bench", "ratios"]))
 }
 
-/// The programs to measure, as they are installed: a linker writes its file in pieces, the kernel keeps such a one in many
-/// small pieces too, and mapping those makes a start a twentieth slower.
+/// The programs to measure, copied as by `install`: a linker writes its file in many small pieces, which the page
+/// cache keeps as such, and mapping those makes a start a twentieth slower.
 pub fn programs() -> Result<PathBuf> {
     binaries(&target()?.join("bench"))
 }
 
-/// A cargo that measures them.
+/// A cargo command with the programs to measure in its environment.
 fn command(pairs: u32) -> Result<Command> {
     let mut cargo = cargo::<&str>(&[]);
     let bin = programs()?;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::bench;
 use crate::workspace::{cargo, output, root, run, target};
 
-/// mdBook changes what it makes between versions, so this one and no other.
+/// Fixed, because versions of mdBook differ in their output.
 const VERSION: &str = "0.5.4";
 
 pub fn book(serve: bool, capture: bool, measure: bool) -> Result<()> {
@@ -25,7 +25,7 @@ pub fn book(serve: bool, capture: bool, measure: bool) -> Result<()> {
     build(if serve { "serve" } else { "build" })
 }
 
-/// The pages as they are, which is an error where mdBook has something to say about them.
+/// Builds the pages; a warning of mdBook's is an error.
 pub fn check() -> Result<()> {
     build("build")
 }
@@ -45,7 +45,7 @@ fn build(verb: &str) -> Result<()> {
     Ok(())
 }
 
-/// Where it is; built from crates.io if it is not there, which takes minutes.
+/// The path of mdbook, which is built from crates.io if it is missing; that takes minutes.
 fn install() -> Result<PathBuf> {
     let directory = target()?.join("tools");
     let mdbook = directory.join("bin/mdbook");

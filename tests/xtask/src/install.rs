@@ -11,7 +11,7 @@ use crate::workspace::{cargo, output, run, target};
 
 const BINARIES: [&str; 2] = ["hull", "hull-oci"];
 
-/// Shell, and where it looks for the completions of `hull` below a prefix.
+/// A shell, and the path below a prefix where it looks for completions.
 const COMPLETIONS: [(&str, &str); 3] = [
     ("bash", "share/bash-completion/completions/hull"),
     ("zsh", "share/zsh/site-functions/_hull"),
@@ -31,7 +31,7 @@ pub fn install(prefix: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The programs alone, and the directory they are in.
+/// Installs the programs alone; returns their directory.
 pub fn binaries(prefix: &Path) -> Result<PathBuf> {
     run(&mut cargo(&["build", "--release", "--package", "hull", "--bins"]))?;
     let (release, bin) = (target()?.join("release"), prefix.join("bin"));
@@ -41,7 +41,7 @@ pub fn binaries(prefix: &Path) -> Result<PathBuf> {
     Ok(bin)
 }
 
-/// Writes beside the target and renames: a running `hull` keeps its file, and a reader never sees half of one.
+/// Writes to another name and renames: a running `hull` keeps its file, and no reader sees half of one.
 fn place(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     let parent = path.parent().context("a file has a directory")?;
     fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;

@@ -45,13 +45,13 @@ enum Task {
     },
     /// Write what the book takes from the code, and build the book in target/book
     Book {
-        /// Show it on http://localhost:3000, built anew with every change
+        /// Serve it on http://localhost:3000, rebuilt after every change
         #[arg(long)]
         serve: bool,
-        /// First look anew at what a process sees in each set of namespaces, for the interactive page
+        /// First capture again what a process sees in each set of namespaces, for the interactive page
         #[arg(long)]
         capture: bool,
-        /// First measure hull anew, for the tables of times; takes minutes and an otherwise idle machine
+        /// First measure hull again, for the tables of times; takes minutes and an otherwise idle machine
         #[arg(long)]
         measure: bool,
     },

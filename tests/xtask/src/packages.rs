@@ -1,4 +1,4 @@
-//! Debian packages that the build and the tests stand on.
+//! The Debian packages that the build and the tests need.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use nix::unistd::geteuid;
 
 use crate::workspace::{output, run};
 
-/// Package and what it is for, said when it is missing.
+/// A package, and what it is for, which is printed when it is missing.
 const PACKAGES: &[(&str, &str)] = &[
     ("gcc", "links the programs"),
     ("libc6-dev", "has the C library for static linking"),
@@ -18,18 +18,18 @@ const PACKAGES: &[(&str, &str)] = &[
     ("docker-registry", "is the registry that images go to and come from"),
     ("apache2-utils", "writes the registry's passwords (htpasswd)"),
     ("openssl", "makes the registry's certificates"),
-    ("podman", "pulls what hull pushed, and pushes what hull pulls"),
-    ("docker.io", "does the same (dockerd)"),
-    ("runc", "is the reference that bundles run on first"),
+    ("podman", "exchanges images with hull through the registry"),
+    ("docker.io", "does the same, by dockerd"),
+    ("runc", "is the reference runtime for bundles"),
     ("netavark", "makes podman's networks, for containers that it runs on hull-oci"),
     ("uidmap", "gives an unprivileged user more than one id (newuidmap)"),
-    ("slirp4netns", "carries the packets of an unprivileged user's containers"),
-    ("passt", "has pasta, which does the same"),
+    ("slirp4netns", "is a user-mode network for an unprivileged user's containers"),
+    ("passt", "has pasta, another user-mode network"),
     ("iperf3", "measures what a container's network lets through"),
     ("iproute2", "shows what others see of a link"),
     (
         "iptables",
-        "drops what is forwarded, as docker makes it do, and publishes podman's and dockerd's ports",
+        "drops forwarded packets, as docker configures it, and publishes podman's and dockerd's ports",
     ),
     ("nftables", "shows the leak check which rules are left"),
     ("xz-utils", "packs archives as some are packed"),
@@ -43,17 +43,17 @@ const PACKAGES: &[(&str, &str)] = &[
     ("gcc-aarch64-linux-gnu", "links the programs that run in it"),
     ("libc6-dev-arm64-cross", "has the C library for them"),
     ("systemd", "makes the cgroups of --systemd-cgroup, here and in the virtual machine"),
-    ("dbus-daemon", "is how it is asked where its own socket is not there"),
-    ("criu", "writes containers into files and back, where it works: in the virtual machine"),
+    ("dbus-daemon", "carries requests to systemd where its private socket is missing"),
+    ("criu", "checkpoints and restores containers, in the virtual machine"),
     ("cpio", "packs the virtual machine's initramfs"),
     ("util-linux", "has setsid and setpriv, for terminals and unprivileged users"),
     ("python3", "makes the calls of the book's escape from a chroot"),
-    ("chromium", "looks at the book's pages"),
-    ("chromium-driver", "tells it where to look"),
-    ("wamerican", "has the words that the book is spelled with"),
+    ("chromium", "opens the book's pages"),
+    ("chromium-driver", "controls chromium"),
+    ("wamerican", "is the dictionary for the book's spelling"),
 ];
 
-/// Installs what is missing. Without root it says the command, and the tests that need it skip.
+/// Installs the missing packages. Without root it prints the command, and the tests that need them skip.
 pub fn install_missing() -> Result<()> {
     let missing: Vec<_> = PACKAGES.iter().filter(|(package, _)| !is_installed(package)).collect();
     if missing.is_empty() {

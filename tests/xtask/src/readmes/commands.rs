@@ -1,7 +1,7 @@
 //! Which lines of a README are typed.
 //!
-//! A fenced block is one of three things: commands, a line each; a transcript, where what is typed follows a prompt; or
-//! what a program printed, told by the words that it begins with.
+//! A fenced block is one of three things: commands, one per line; a transcript, where commands follow a prompt; or
+//! output, recognised by its first words.
 
 use anyhow::{Result, bail};
 
@@ -11,7 +11,7 @@ pub struct Line {
     /// In the README, from 1.
     pub number: usize,
     pub text: String,
-    /// At the prompt of a shell that the transcript has opened, and not at the first one's.
+    /// Whether it is typed in a shell that the transcript has opened, and not in the first one.
     pub inside: bool,
 }
 

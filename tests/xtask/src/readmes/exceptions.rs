@@ -1,4 +1,4 @@
-//! The lines that are not just typed and succeed, and why.
+//! The lines that are not typed, or do not succeed, and why.
 
 /// What is done with a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -6,7 +6,7 @@ pub enum How {
     Succeeds,
     /// With this exit code, which is what the line is there to show.
     Fails(i32),
-    /// It goes on for ever: ended with ctrl-c, as a reader would.
+    /// It does not end by itself: ctrl-c ends it, as a reader would.
     Interrupted,
     NotTyped,
 }
@@ -46,7 +46,7 @@ pub fn row(readme: &str, line: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.readme == readme && line.starts_with(row.line))
 }
 
-/// Rows that no line fits any more.
+/// Rows that match no line.
 pub fn stale(used: &[&'static Row]) -> Vec<String> {
     let is_used = |row: &&Row| used.iter().any(|used| std::ptr::eq(*used, *row));
     ROWS.iter()

@@ -23,7 +23,7 @@ use exceptions::How;
 use sandbox::Sandbox;
 use session::Session;
 
-/// The READMEs that tell a reader what to type.
+/// The pages with commands to type.
 fn all() -> Result<Vec<String>> {
     let mut names = vec!["README.md".to_owned(), "CONTRIBUTING.md".to_owned()];
     let steps = std::fs::read_dir(root().join("steps")).context("reading steps")?;
@@ -56,7 +56,7 @@ pub fn type_all(only: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// One README has one terminal: what a line sets, starts or makes is there for the next one.
+/// Each README has one terminal, so a line can use what an earlier one has set, started or made.
 fn type_lines(sandbox: &Sandbox, readme: &str, lines: &[Line]) -> Result<()> {
     let mut session = Session::start(sandbox)?;
     for line in lines {

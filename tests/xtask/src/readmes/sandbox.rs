@@ -13,12 +13,12 @@ use crate::workspace::{root, run, target};
 
 const SETUP: &str = include_str!("sandbox.sh");
 
-/// The images that stand in for Docker Hub's, as OCI layouts.
+/// The images, as OCI layouts, that a local registry serves in place of Docker Hub's.
 pub struct Sandbox {
     images: PathBuf,
 }
 
-/// What one session has made, removed with it.
+/// What a session has made; dropping it removes that.
 pub struct Traces {
     _files: TempDir,
     cgroup: String,
@@ -64,7 +64,7 @@ impl Sandbox {
             ("LC_ALL", Some("C.UTF-8".into())),
         ];
         let variables = variables.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
-        // A reader's own settings, a proxy for one, would lead elsewhere.
+        // Without the settings of this machine's user, such as a proxy.
         let mut command = Command::new("env");
         command.arg("-i").args(variables);
         command.args(["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child"]);
@@ -75,7 +75,7 @@ impl Sandbox {
 
 impl Drop for Traces {
     fn drop(&mut self) {
-        // A moment passes until the kernel has ended all that was in the namespaces.
+        // The kernel may still be ending the processes of the namespaces.
         for _ in 0..250 {
             let (below, own) = (cgroups::below(&self.cgroup), cgroups::directories_of(&self.cgroup));
             if below.iter().chain(&own).filter(|cgroup| fs::remove_dir(cgroup).is_err()).count() == 0 {

@@ -1,5 +1,5 @@
-//! A shell on a terminal. It is asked after each line how that ended, which every shell can answer: the one that was
-//! started, and those that a line opens in a container.
+//! A shell on a terminal. After each line it is asked for the exit code, which works in every shell: the first one,
+//! and those that a line opens in a container.
 
 use std::time::{Duration, Instant};
 
@@ -13,21 +13,21 @@ const SETUP: Duration = Duration::from_secs(300);
 /// What cargo builds in release mode takes minutes.
 const BUILD: Duration = Duration::from_secs(1800);
 const COMMAND: Duration = Duration::from_secs(120);
-/// So long nothing is printed behind a prompt: then it is one.
+/// If nothing is printed after a prompt for this long, it is a prompt.
 const QUIET: Duration = Duration::from_millis(200);
-/// So long a line that never ends is watched.
+/// How long a line that does not end runs before ctrl-c.
 const WATCHED: Duration = Duration::from_secs(2);
 
 const INTERRUPT: &str = "\x03";
 
 pub struct Session {
-    // In this order: the terminal ends what may still write.
+    // Dropped in this order: closing the terminal ends processes that may still write to the files.
     terminal: Terminal,
     _traces: Traces,
     /// Where in all that was printed the last line begins.
     from: usize,
     questions: u32,
-    /// A line has opened a shell, and nobody has left it.
+    /// Whether a line has opened a shell that has not been left.
     inside: bool,
 }
 
@@ -59,7 +59,7 @@ impl Session {
         }
         let limit = if line.starts_with("cargo") { BUILD } else { COMMAND };
         self.until_prompt_behind(self.from + 1, limit)?;
-        // What was put into the background has its moment to start.
+        // Give a background process time to start; nothing tells when it has.
         let code = line.split('#').next().unwrap_or_default();
         if code.trim_end().ends_with('&') {
             std::thread::sleep(WATCHED);
