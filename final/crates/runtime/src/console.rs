@@ -1,7 +1,8 @@
-//! A terminal from the container's own devpts, so that `tty` and `ps` inside know its name.
+//! The container's terminal. It comes from the container's own devpts, so that `tty` and `ps` inside can name it.
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use hull_sys::fs::magic;
 use nix::errno::Errno;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::pty::OpenptFlags;
@@ -9,36 +10,33 @@ use rustix::pty::OpenptFlags;
 use crate::error::{Error, Result, Step};
 use crate::stdio::Stdio;
 
-/// linux/magic.h.
-const DEVPTS_SUPER_MAGIC: u64 = 0x1cd1;
-
-/// The two ends.
+/// Both ends of a terminal.
 pub(crate) struct Console {
     pub master: OwnedFd,
     pub slave: OwnedFd,
 }
 
-/// /dev of the current root, as an O_PATH descriptor: opening what a container has put there could block forever.
+/// Opens /dev of the current root with O_PATH, because opening a file that the container has put there could block.
 pub(crate) fn dev() -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::open("/dev", flags, Mode::empty()).step(|| "open /dev".into())
 }
 
-/// Opens a terminal in the devpts below `dev`. Only the kernel makes files in a devpts, so `ptmx` on a mount that was
-/// checked to be one is genuine. A device that somebody put at this path is not opened.
+/// Opens a terminal in the devpts at `dev`/pts. The mount is checked to be a devpts: only the kernel makes files in one, so
+/// its `ptmx` is genuine, while a device node at this path could be any device.
 pub(crate) fn open(dev: impl AsFd, size: Option<(u16, u16)>, stdio: &Stdio) -> Result<Console> {
     let step = || "open a terminal in the container's /dev/pts".to_owned();
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     let flags = OFlags::PATH | OFlags::DIRECTORY;
     let pts = hull_sys::fs::openat2(dev, "pts", flags, Mode::empty(), resolve).step(step)?;
-    if rustix::fs::fstatfs(&pts).step(step)?.f_type as u64 != DEVPTS_SUPER_MAGIC {
+    if magic::file_system_of(&pts).step(step)? != magic::DEVPTS {
         return Err(Error::Step { step: step(), errno: Errno::ENODEV });
     }
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK;
     let resolve = resolve | ResolveFlags::NO_XDEV;
     let master = hull_sys::fs::openat2(&pts, "ptmx", flags, Mode::empty(), resolve).step(step)?;
     rustix::pty::unlockpt(&master).step(step)?;
-    // By descriptor (TIOCGPTPEER, Linux 4.13): a path could lead somewhere else by the time it is opened.
+    // By descriptor (TIOCGPTPEER, Linux 4.13), because the file at the slave's path may be another one by now.
     let slave = rustix::pty::ioctl_tiocgptpeer(
         &master,
         OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC,
@@ -46,7 +44,7 @@ pub(crate) fn open(dev: impl AsFd, size: Option<(u16, u16)>, stdio: &Stdio) -> R
     .step(step)?;
     rustix::io::ioctl_fionbio(&master, false).step(step)?;
     if matches!(stdio, Stdio::PlainTerminal) {
-        // The setting belongs to the slave, whichever end it is set on (pty(7)). It is made before anything is printed.
+        // Set before anything is printed. Master and slave share these settings (pty(7)).
         let mut modes = rustix::termios::tcgetattr(&slave).step(step)?;
         modes.output_modes &= !rustix::termios::OutputModes::ONLCR;
         rustix::termios::tcsetattr(&slave, rustix::termios::OptionalActions::Now, &modes).step(step)?;
@@ -58,7 +56,7 @@ pub(crate) fn open(dev: impl AsFd, size: Option<(u16, u16)>, stdio: &Stdio) -> R
     Ok(Console { master, slave })
 }
 
-/// The slave becomes stdin, stdout and stderr.
+/// Makes the slave stdin, stdout and stderr, and gives it to the program's user.
 pub(crate) fn install(slave: &OwnedFd, uid: u32) -> Result<()> {
     let step = || "make the terminal ours".to_owned();
     rustix::fs::fchown(slave, Some(rustix::fs::Uid::from_raw(uid)), None).step(step)?;
@@ -68,7 +66,7 @@ pub(crate) fn install(slave: &OwnedFd, uid: u32) -> Result<()> {
         .step(step)
 }
 
-/// In the session leader: the installed terminal becomes the controlling one. It is hung up when this process ends.
+/// Called in the session leader: makes the installed terminal its controlling terminal, which is hung up when it ends.
 pub(crate) fn control() -> Result<()> {
     rustix::process::ioctl_tiocsctty(rustix::stdio::stdin()).step(|| "make the terminal ours".into())
 }

@@ -1,148 +1,100 @@
 //! `create`: the parent's side of a start.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use hull_sys::process;
-use nix::libc;
 
-use crate::birth;
 use crate::cgroups::Cgroup;
+use crate::clone;
+use crate::config;
+use crate::container::{CreateOptions, Prepared, Running};
 use crate::error::{Error, Result, Step};
-use crate::hooks::{self, Point};
+use crate::hooks::{self, HookState, Point};
 use crate::idmap;
 use crate::init;
 use crate::namespaces;
 use crate::network_devices;
 use crate::protocol::{Channel, Message};
-use crate::rootfs::{self, Graft, Sources};
-use crate::security::seccomp::Program;
-use crate::spec::{NamespaceKind, Spec, validate};
-use crate::stdio::Stdio;
+use crate::rootfs::{self, Sources};
+use crate::scheduling;
+use crate::security::seccomp;
+use crate::spec::{NamespaceKind, Spec};
 use crate::systemd::Placeholder;
 
-/// What a container is made of. The caller has one thread.
-#[derive(Debug)]
-pub struct CreateOptions<'a> {
-    pub id: &'a str,
-    /// Relative paths of the spec begin here.
-    pub bundle: &'a Path,
-    pub spec: &'a Spec,
-    pub stdio: Stdio,
-    /// Attached after the spec's own mounts.
-    pub grafts: Vec<Graft>,
-    /// None: the container stays in the caller's cgroup.
-    pub cgroup: Option<Cgroup>,
-    /// A PID 1 of ours that reaps and forwards signals, and the program as its child.
-    pub init: bool,
-    /// The container is killed when the caller dies.
-    pub parent_death_signal: bool,
-    /// Where compiled seccomp filters are kept.
-    pub seccomp_cache: Option<&'a Path>,
-    /// Where the container waits for [`crate::start`] by another process, once it is [`Created::detach`]ed; from
-    /// [`crate::rendezvous::bind`]. None: it waits for [`Created::start`].
-    pub rendezvous: Option<OwnedFd>,
-    /// So many descriptors from 3 on go to the program.
-    pub preserved_fds: u32,
-    /// A session keyring of its own; else the caller's.
-    pub new_keyring: bool,
-    /// If pivot_root(2) is impossible, as on an initial ramdisk, the root is moved over the old one instead.
-    pub may_move_root: bool,
-}
-
-/// What is made before the clone, for the child to use.
-pub(crate) struct Prepared {
-    pub filter: Option<Program>,
-    pub sources: Sources,
-    pub devices: Vec<network_devices::Device>,
-    /// A pid namespace that is joined, in which other processes run.
-    pub pid_namespace: Option<OwnedFd>,
-}
-
-/// A container that is ready and waits for [`Created::start`]. Dropped, it is killed and leaves nothing.
+/// A container that is set up and waits for [`Created::start`]. If it is dropped instead, it is killed and its cgroup is
+/// removed.
 #[derive(Debug)]
 pub struct Created {
     pid: i32,
     pidfd: Option<OwnedFd>,
     channel: Channel,
     cgroup: Option<Cgroup>,
-    /// Until the child is in the cgroup.
+    /// Keeps a systemd scope alive until the child is in its cgroup.
     placeholder: Option<Placeholder>,
     console: Option<OwnedFd>,
-    told: Option<Box<Told>>,
-    moved: Option<Box<network_devices::Moved>>,
-    /// True until the process inside takes over from the one outside the pid namespace; see [`crate::arrival`].
+    requests: Option<Box<Requests>>,
+    moved_devices: Option<Box<network_devices::Moved>>,
+    /// True while the child works outside the pid namespace that it joins; see [`crate::pid_namespace`].
     is_outside: bool,
 }
 
-/// What hooks, late bind mounts and a late scheduling policy need; `None` for a container without them.
+/// What the parent needs to do its part later: run hooks, bind sources of mounts, set the scheduling policy. Few
+/// containers ask for any of it, and for the others the spec is not copied.
 #[derive(Debug)]
-struct Told {
+struct Requests {
     id: String,
     bundle: PathBuf,
     spec: Spec,
 }
 
-impl Told {
+impl Requests {
     fn of(options: &CreateOptions<'_>, sources: &Sources) -> Option<Box<Self>> {
         let CreateOptions { id, bundle, spec, .. } = *options;
-        let told = || Self { id: id.to_owned(), bundle: bundle.to_owned(), spec: spec.clone() };
-        let gives_policy = spec.process.as_ref().is_some_and(|process| !init::is_policy_inherited(process));
-        (spec.hooks.is_some() || sources.has_asked() || gives_policy).then(|| Box::new(told()))
+        let sets_policy =
+            spec.process.as_ref().is_some_and(|process| !scheduling::is_policy_inherited(process));
+        let requests = || Self { id: id.to_owned(), bundle: bundle.to_owned(), spec: spec.clone() };
+        (spec.hooks.is_some() || sources.has_requested() || sets_policy).then(|| Box::new(requests()))
     }
 
-    /// To the first process, where its parent outside could not leave it its scheduling policy.
-    fn give_policy(&self, pid: i32) -> Result<()> {
+    /// Sets the scheduling policy of the container's first process if it could not inherit it.
+    fn set_policy(&self, pid: i32) -> Result<()> {
         match &self.spec.process {
-            Some(process) if !init::is_policy_inherited(process) => {
-                init::set_policy(process, &self.spec, Some(pid))
+            Some(process) if !scheduling::is_policy_inherited(process) => {
+                scheduling::set_policy(process, &self.spec, Some(pid))
             }
             _ => Ok(()),
         }
     }
 
-    fn subject(&self, pid: i32) -> hooks::Subject<'_> {
-        hooks::Subject { id: &self.id, bundle: &self.bundle, spec: &self.spec, pid, env: &[] }
+    fn hook_state(&self, pid: i32) -> HookState<'_> {
+        HookState { id: &self.id, bundle: &self.bundle, spec: &self.spec, pid, env: &[] }
     }
 }
 
-/// A container, or an exec'ed process, that runs.
-#[derive(Debug)]
-pub struct Running {
-    pub pid: i32,
-    pub pidfd: OwnedFd,
-    pub cgroup: Option<Cgroup>,
-}
-
-/// Makes everything up to the program itself.
+/// Creates a container, up to the point where only the user's program is missing.
 pub fn create(options: CreateOptions<'_>) -> Result<Created> {
     let mut created = spawn(options)?;
     created.ready()?;
     Ok(created)
 }
 
-/// The beginning of [`create`]: the container's namespaces are there, and its first process makes the rest by itself.
-/// [`Created::ready`] waits for it; what the caller does in between, on the network for instance, costs no time.
+/// The first half of [`create`]: makes the container's namespaces and first process, which sets up the rest by itself.
+/// [`Created::ready`] waits for it. The caller can do other work in between, such as setting up the network.
 pub fn spawn(options: CreateOptions<'_>) -> Result<Created> {
-    validate::check_sysctls(options.spec)?;
-    let filter = init::compile(options.spec, options.seccomp_cache)?;
-    let sources = Sources::prepare(options.spec, options.bundle)?;
-    let pid_namespace = birth::joined_pid_namespace(options.spec)?;
-    let prepared =
-        Prepared { filter, sources, devices: network_devices::find_all(options.spec)?, pid_namespace };
+    config::check_sysctls(options.spec)?;
+    let prepared = prepare(&options)?;
     let resources = options.spec.linux.as_ref().and_then(|linux| linux.resources.clone()).unwrap_or_default();
-    let created = options.cgroup.as_ref().map(|cgroup| cgroup.create(&resources));
-    let placeholder = created.transpose()?.flatten();
-    // From here on whatever fails removes the cgroup again.
-    let (pid, pidfd, channel) = match birth::clone_init(&options, &prepared) {
-        Ok(created) => created,
+    let placeholder = options.cgroup.as_ref().map(|cgroup| cgroup.create(&resources)).transpose()?.flatten();
+    // From here on every failure removes the cgroup again.
+    let (pid, pidfd, channel) = match clone::clone_init(&options, &prepared, init::run) {
+        Ok(cloned) => cloned,
         Err(error) => {
             drop(placeholder);
-            remove(options.cgroup.as_ref());
-            return Err(error);
+            return Err(error.with_cleanup(remove(options.cgroup.as_ref())));
         }
     };
-    let told = Told::of(&options, &prepared.sources);
+    let requests = Requests::of(&options, &prepared.sources);
     let mut created = Created {
         pid,
         pidfd: Some(pidfd),
@@ -150,17 +102,31 @@ pub fn spawn(options: CreateOptions<'_>) -> Result<Created> {
         cgroup: options.cgroup,
         placeholder,
         console: None,
-        told,
-        moved: None,
+        requests,
+        moved_devices: None,
         is_outside: prepared.pid_namespace.is_some(),
     };
-    created.settle(options.spec, &prepared.devices)?;
-    Ok(created)
+    match created.set_up_child(options.spec, &prepared.devices) {
+        Ok(()) => Ok(created),
+        Err(error) => Err(created.abandon(error)),
+    }
+}
+
+/// Does what is possible before the clone, because it needs the host's files or the caller's privileges.
+fn prepare(options: &CreateOptions<'_>) -> Result<Prepared> {
+    let policy = options.spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
+    let filter = policy.map(|policy| seccomp::compile_cached(policy, options.seccomp_cache)).transpose()?;
+    Ok(Prepared {
+        filter,
+        sources: Sources::prepare(options.spec, options.bundle)?,
+        devices: network_devices::find_all(options.spec)?,
+        pid_namespace: namespaces::joined_pid_namespace(options.spec)?,
+    })
 }
 
 impl Created {
-    /// What only the parent can do for a child that waits for it.
-    fn settle(&mut self, spec: &Spec, devices: &[network_devices::Device]) -> Result<()> {
+    /// Maps the child's ids and gives it its network devices, while it waits for that.
+    fn set_up_child(&mut self, spec: &Spec, devices: &[network_devices::Device]) -> Result<()> {
         if !init::waits_for_parent(spec) {
             return Ok(());
         }
@@ -169,45 +135,45 @@ impl Created {
         }
         if !devices.is_empty() {
             let namespace = namespaces::network_of(spec, self.pid)?;
-            self.moved = Some(Box::new(network_devices::Moved::to(namespace, devices)?));
+            self.moved_devices = Some(Box::new(network_devices::Moved::to(namespace, devices)?));
         }
         self.channel.send(&Message::Go)
     }
 
-    /// Waits until all is made and the container waits for [`Created::start`].
+    /// Waits until the container is set up. If that fails, nothing is left of it, and the error also tells what could not
+    /// be removed.
     pub fn ready(&mut self) -> Result<()> {
         match self.await_ready() {
-            Err(Error::InitDied) if self.is_out_of_memory() => Err(Error::InitOutOfMemory),
-            ready => ready,
+            Ok(()) => Ok(()),
+            Err(Error::InitDied) if self.is_out_of_memory() => Err(self.abandon(Error::InitOutOfMemory)),
+            Err(error) => Err(self.abandon(error)),
         }
     }
 
     fn await_ready(&mut self) -> Result<()> {
         let is_joining = self.is_outside;
-        let (mut may_arrive, mut is_ready) = (is_joining, false);
-        // The process inside can be controlled by those that see it, and may send before its birth is announced.
+        let (mut may_clone_inside, mut is_ready) = (is_joining, false);
+        // The process inside can be controlled by those that see it, and may send `Ready` before the process outside has
+        // announced its pid.
         while self.is_outside || !is_ready {
             match self.channel.expect()? {
-                Message::Built => {
-                    if let Some(told) = &self.told {
-                        hooks::run(Point::Prestart, told.subject(self.pid))?;
-                        hooks::run(Point::CreateRuntime, told.subject(self.pid))?;
+                Message::Mounted => {
+                    if let Some(requests) = &self.requests {
+                        hooks::run(Point::Prestart, requests.hook_state(self.pid))?;
+                        hooks::run(Point::CreateRuntime, requests.hook_state(self.pid))?;
                     }
                     self.channel.send(&Message::Go)?;
                 }
-                Message::Bind(index) if self.is_outside == is_joining => match (&self.told, &self.pidfd) {
-                    (Some(told), Some(pidfd)) => {
-                        rootfs::answer(&told.spec, &told.bundle, index, pidfd.as_fd(), &self.channel)?;
-                    }
-                    _ => return Err(Error::InitDied),
-                },
+                Message::BindRequest(index) if self.is_outside == is_joining => {
+                    self.answer_bind_request(index)?;
+                }
                 Message::Console(master) if self.console.is_none() => self.console = Some(master),
-                Message::Arriving if may_arrive => {
-                    may_arrive = false;
+                Message::BeforeClone if may_clone_inside => {
+                    may_clone_inside = false;
                     self.channel.send(&Message::Go)?;
                 }
-                Message::Born(pid) if self.is_outside && pid != self.pid && process::is_child(pid) => {
-                    self.succeed(pid)?;
+                Message::Cloned(pid) if self.is_outside && pid != self.pid && process::is_child(pid) => {
+                    self.follow(pid)?;
                 }
                 Message::Ready => is_ready = true,
                 _ => return Err(Error::InitDied),
@@ -217,16 +183,25 @@ impl Created {
         Ok(())
     }
 
-    /// The process outside has ended, and its sibling is the container's first process.
-    fn succeed(&mut self, pid: i32) -> Result<()> {
-        // Its pid cannot be reused before we reap it.
+    fn answer_bind_request(&self, index: u32) -> Result<()> {
+        match (&self.requests, &self.pidfd) {
+            (Some(requests), Some(pidfd)) => {
+                rootfs::answer(&requests.spec, &requests.bundle, index, pidfd.as_fd(), &self.channel)
+            }
+            _ => Err(Error::InitDied),
+        }
+    }
+
+    /// The process outside the pid namespace has ended. Its sibling `pid` is the container's first process from here on.
+    fn follow(&mut self, pid: i32) -> Result<()> {
+        // Its pid cannot be reused before this process reaps it.
         let pidfd = process::pidfd_open(pid).step(|| "watch the container's first process".into())?;
         if let Some(outside) = self.pidfd.replace(pidfd) {
             process::reap(outside.as_fd()).step(|| "collect a child".into())?;
         }
         (self.pid, self.is_outside) = (pid, false);
-        match &self.told {
-            Some(told) => told.give_policy(pid),
+        match &self.requests {
+            Some(requests) => requests.set_policy(pid),
             None => Ok(()),
         }
     }
@@ -243,53 +218,53 @@ impl Created {
         self.pidfd.as_ref().map(AsFd::as_fd)
     }
 
-    /// The other end of the container's terminal.
+    /// The master of the container's terminal.
     pub fn take_console(&mut self) -> Option<OwnedFd> {
         self.console.take()
     }
 
-    /// Leaves the container to whoever starts it at its rendezvous, where it waits.
+    /// Lets go of the container, which waits at its rendezvous for the process that starts it.
     pub fn detach(mut self) {
-        // What the drop would end is known by it.
+        // Without the pidfd the drop does not kill it.
         self.pidfd = None;
     }
 
-    /// Lets the program run; an execve(2) that fails comes back from here.
+    /// Lets the container execute the user's program. Returns the error of an execve(2) that fails.
     pub fn start(mut self) -> Result<Running> {
-        self.channel.send(&Message::Go)?;
-        match self.channel.receive()? {
-            None => {}
-            Some(Message::Failed(error)) => return Err(error),
-            Some(_) => return Err(Error::InitDied),
+        let started = self.channel.send(&Message::Go).and_then(|()| self.channel.await_execution());
+        if let Err(error) = started {
+            return Err(self.abandon(error));
         }
         match self.pidfd.take() {
             Some(pidfd) => Ok(Running { pid: self.pid, pidfd, cgroup: self.cgroup.take() }),
             None => Err(Error::InitDied),
         }
     }
+
+    /// Removes what there is of the container, and adds to `error` what could not be removed.
+    fn abandon(&mut self, error: Error) -> Error {
+        error.with_cleanup(self.clean_up())
+    }
+
+    /// Undoes the creation in reverse order, goes on past errors, and returns all of them.
+    fn clean_up(&mut self) -> Vec<Error> {
+        let Some(pidfd) = self.pidfd.take() else { return Vec::new() };
+        let mut errors = self.moved_devices.take().map(|moved| moved.undo()).unwrap_or_default();
+        let killed = process::kill_and_reap(pidfd.as_fd());
+        errors.extend(killed.step(|| "kill the container's first process".into()).err());
+        self.placeholder = None;
+        errors.extend(remove(self.cgroup.as_ref()));
+        errors
+    }
 }
 
 impl Drop for Created {
     fn drop(&mut self) {
-        let Some(pidfd) = &self.pidfd else { return };
-        if let Some(moved) = &self.moved {
-            moved.undo();
-        }
-        end(pidfd);
-        self.placeholder = None;
-        remove(self.cgroup.as_ref());
+        // The caller gives up a container that is fine, and has nobody to report an error to.
+        self.clean_up();
     }
 }
 
-/// Kills a child and collects it. The error that brought us here is the one to tell.
-pub(crate) fn end(child: &OwnedFd) {
-    let _ = process::pidfd_send_signal(child.as_fd(), libc::SIGKILL);
-    let _ = process::reap(child.as_fd());
-}
-
-fn remove(cgroup: Option<&Cgroup>) {
-    // The error that brought us here is the one to tell.
-    if let Some(cgroup) = cgroup {
-        let _ = cgroup.remove();
-    }
+fn remove(cgroup: Option<&Cgroup>) -> Vec<Error> {
+    cgroup.and_then(|cgroup| cgroup.remove().err()).into_iter().map(Error::from).collect()
 }

@@ -1,55 +1,61 @@
-//! Another process in a running container.
+//! `exec`: another process in a running container.
 
+use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use hull_sys::process::{self, Clone3, Cloned, SingleThreaded};
 use nix::libc;
 
-use crate::arrival::{self, Arrived};
 use crate::cgroups::Cgroup;
 use crate::console;
-use crate::create::{Running, end};
-use crate::error::{Error, Result, Step};
-use crate::hooks::Subject;
+use crate::container::Running;
+use crate::environment;
+use crate::error::{self, CloneStep, Result, Step};
+use crate::hook_state::HookState;
 use crate::idmap;
-use crate::init::{self, Executable, Rights};
+use crate::limits;
 use crate::namespaces;
+use crate::pid_namespace::{self, ClonedInside};
+use crate::privileges::{self, Privileges};
+use crate::program::{self, Executable};
 use crate::protocol::{Channel, Message};
-use crate::security::seccomp::Program;
+use crate::scheduling;
+use crate::security::seccomp::{self, Program};
 use crate::spec::{Process, Spec};
 use crate::stdio::Stdio;
 
-/// A running container.
+/// The running container that the process enters.
 #[derive(Debug)]
 pub struct ExecTarget<'a> {
     pub id: &'a str,
-    /// The directory of its bundle.
+    /// The directory of the container's bundle.
     pub bundle: &'a Path,
     pub pid: i32,
     pub pidfd: BorrowedFd<'a>,
     pub cgroup: Option<&'a Cgroup>,
     pub spec: &'a Spec,
     pub seccomp_cache: Option<&'a Path>,
-    /// So many descriptors from 3 on go to the program.
+    /// How many descriptors, from 3 on, the program inherits.
     pub preserved_fds: u32,
 }
 
-/// Runs `process` in the container's namespaces and cgroup, as a child of the caller, which has one thread. With a terminal
-/// its other end is returned.
+/// Runs a process in the container's namespaces and cgroup, as a child of the caller, which must have only one thread.
+/// Returns the terminal's master too, if the process has a terminal.
 pub fn exec(
     target: ExecTarget<'_>,
     user_process: &Process,
     stdio: Stdio,
 ) -> Result<(Running, Option<OwnedFd>)> {
-    let filter = init::compile(target.spec, target.seccomp_cache)?;
+    let policy = target.spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
+    let filter = policy.map(|policy| seccomp::compile_cached(policy, target.seccomp_cache)).transpose()?;
     let (ours, theirs) = Channel::pair()?;
     let directory = target.cgroup.and_then(|cgroup| cgroup.open_dir_beside(target.pid));
-    // Inherited by the child, until the cgroup that it is born in has other CPUs.
+    // The child inherits the affinity, and the kernel adapts it to the CPUs of the cgroup that the child is cloned into.
     let affinity = user_process.exec_cpu_affinity.as_ref();
-    init::set_affinity(affinity.and_then(|affinity| affinity.initial.as_deref()))?;
+    scheduling::set_affinity(affinity.and_then(|affinity| affinity.initial.as_deref()))?;
     let request = Clone3 { cgroup: directory.as_ref().map(AsFd::as_fd), ..Clone3::default() };
-    match process::clone3(&request).step(|| "clone the process".into())? {
+    match process::clone3(&request).clone_step(error::Cloned::Inside)? {
         Cloned::Child => {
             drop(ours);
             drop(directory);
@@ -59,92 +65,89 @@ pub fn exec(
         }
         Cloned::Parent { pid, pidfd } => {
             drop(theirs);
-            let Arrived { pid, pidfd, console } = arrival::await_arrival(&ours, (pid, pidfd))?;
-            match give_policy(&target, user_process, pid, &ours).and_then(|()| await_execution(&ours)) {
+            let ClonedInside { pid, pidfd, console } = pid_namespace::await_clone(&ours, (pid, pidfd))?;
+            match set_policy(&target, user_process, pid, &ours).and_then(|()| ours.await_execution()) {
                 Ok(()) => Ok((Running { pid, pidfd, cgroup: None }, console)),
                 Err(error) => {
-                    // The container's first process cannot end before this one is collected (pid_namespaces(7)), and
-                    // nobody but us is sure to do that.
-                    end(&pidfd);
-                    Err(error)
+                    // The container's first process cannot end before this one is reaped (pid_namespaces(7)), which only
+                    // its parent can do.
+                    let killed = process::kill_and_reap(pidfd.as_fd());
+                    let killed = killed.step(|| "kill the process that was cloned".into());
+                    Err(error.with_cleanup(killed.err().into_iter().collect()))
                 }
             }
         }
     }
 }
 
-/// To the process inside, where it could not inherit its scheduling policy and waits for it.
-fn give_policy(target: &ExecTarget<'_>, user_process: &Process, pid: i32, channel: &Channel) -> Result<()> {
-    if init::is_policy_inherited(user_process) {
+/// Sets the scheduling policy of the process inside if it could not inherit it, and lets it go on.
+fn set_policy(target: &ExecTarget<'_>, user_process: &Process, pid: i32, channel: &Channel) -> Result<()> {
+    if scheduling::is_policy_inherited(user_process) {
         return Ok(());
     }
-    init::set_policy(user_process, target.spec, Some(pid))?;
+    scheduling::set_policy(user_process, target.spec, Some(pid))?;
     channel.send(&Message::Go)
 }
 
-/// Until the process is the user's program.
-fn await_execution(channel: &Channel) -> Result<()> {
-    match channel.receive()? {
-        None => Ok(()),
-        Some(Message::Failed(error)) => Err(error),
-        Some(_) => Err(Error::InitDied),
-    }
-}
-
-/// All of it happens outside the container's pid namespace; see [`crate::arrival`].
+/// Called in the child. Everything happens outside the container's pid namespace until the process inside is cloned; see
+/// [`crate::pid_namespace`].
 fn enter(
     target: &ExecTarget<'_>,
     user_process: &Process,
     stdio: &Stdio,
     filter: Option<&Program>,
     channel: &Channel,
-) -> Result<std::convert::Infallible> {
-    process::join_new_session_keyring().or_else(init::absent).step(|| "start a session keyring".into())?;
-    init::set_oom_score(user_process)?;
-    // While the host's cgroup mounts are still in sight.
+) -> Result<Infallible> {
+    privileges::start_session_keyring()?;
+    limits::set_oom_score(user_process)?;
+    // While the host's cgroup mounts can still be reached.
     target.cgroup.map_or(Ok(()), Cgroup::enter)?;
-    init::set_final_affinity(user_process.exec_cpu_affinity.as_ref())?;
-    let rights = Rights::prepare(user_process, filter, subject(target)?)?;
+    scheduling::set_final_affinity(user_process.exec_cpu_affinity.as_ref())?;
+    let privileges = Privileges::prepare(user_process, filter, hook_state(target)?)?;
     join(target)?;
-    if user_process.terminal {
-        let dev = console::dev()?;
-        let size = user_process.console_size.map(|size| (size.height, size.width));
-        let console = console::open(&dev, size, stdio)?;
-        channel.send(&Message::Console(console.master))?;
-        console::install(&console.slave, user_process.user.uid)?;
-    } else {
-        stdio.install()?;
-    }
-    init::set_schedule(user_process, &target.spec.linux.clone().unwrap_or_default())?;
-    let has_policy = init::is_policy_inherited(user_process);
+    install_streams(user_process, stdio, channel)?;
+    scheduling::set(user_process, &target.spec.linux.clone().unwrap_or_default())?;
+    let has_policy = scheduling::is_policy_inherited(user_process);
     if has_policy {
-        init::set_policy(user_process, target.spec, None)?;
+        scheduling::set_policy(user_process, target.spec, None)?;
     }
-    init::set_limits_of_parent(user_process)?;
-    // Before anything is looked for by a name of the container's; see the create path.
-    let kept: Vec<_> = rights.descriptors().chain([channel.as_fd()]).collect();
+    limits::set_limits_before_clone(user_process)?;
+    // Before any name of the container's is looked up, for the reason given in `init`.
+    let kept: Vec<_> = privileges.descriptors().chain([channel.as_fd()]).collect();
     process::close_all_but(3 + target.preserved_fds, &kept).step(|| "close inherited descriptors".into())?;
-    let user_process = &init::with_environment(user_process);
-    let mut filter = rights.take()?;
-    let program = init::find(user_process)?;
-    let program = Executable::prepare(program, user_process, target.preserved_fds)?;
+    let user_process = &environment::with_environment(user_process);
+    let mut filter = privileges.apply()?;
+    let path = program::find(user_process)?;
+    let executable = Executable::prepare(path, user_process, target.preserved_fds)?;
     let alone = SingleThreaded::check().step(|| "check that there is only one thread".into())?;
     let calls = match has_policy {
-        true => arrival::calls(user_process),
-        false => arrival::calls_until_started(user_process),
+        true => pid_namespace::calls(user_process),
+        false => pid_namespace::calls_until_started(user_process),
     };
     filter.load_before_others_see(&calls)?;
-    arrival::arrive(channel, user_process, alone)?;
+    pid_namespace::clone_inside(channel, user_process, alone)?;
     if !has_policy {
         channel.await_go()?;
     }
     filter.load()?;
-    program.execute()
+    executable.execute()
 }
 
-/// Joins the container's namespaces, all or none; the pid namespace takes effect for the next child (setns(2)). In a
-/// user
-/// namespace the container's other namespaces may belong to that one, over which we have rights in it alone.
+/// Sets stdin, stdout and stderr: a new terminal of the container's, whose master the parent gets, or the caller's.
+fn install_streams(user_process: &Process, stdio: &Stdio, channel: &Channel) -> Result<()> {
+    if !user_process.terminal {
+        return stdio.install();
+    }
+    let dev = console::dev()?;
+    let size = user_process.console_size.map(|size| (size.height, size.width));
+    let console = console::open(&dev, size, stdio)?;
+    channel.send(&Message::Console(console.master))?;
+    console::install(&console.slave, user_process.user.uid)
+}
+
+/// Joins all of the container's namespaces in one call. The pid namespace takes effect for the next child (setns(2)). If
+/// there is a user namespace, the container's other namespaces may belong to it, and only a process inside it has
+/// privileges over them; the kernel joins the user namespace first.
 fn join(target: &ExecTarget<'_>) -> Result<()> {
     let shared_root = shared_root(target)?;
     let kinds = namespaces::of(target.spec).iter();
@@ -162,12 +165,13 @@ fn join(target: &ExecTarget<'_>) -> Result<()> {
     }
 }
 
-fn subject<'a>(target: &ExecTarget<'a>) -> Result<Subject<'a>> {
-    let pid = init::pid_on_the_host(target.spec)?;
-    Ok(Subject { id: target.id, bundle: target.bundle, spec: target.spec, pid, env: &[] })
+fn hook_state<'a>(target: &ExecTarget<'a>) -> Result<HookState<'a>> {
+    let pid = privileges::pid_on_the_host(target.spec)?;
+    Ok(HookState { id: target.id, bundle: target.bundle, spec: target.spec, pid, env: &[] })
 }
 
-/// A root that a mount namespace does not have by itself; see [`crate::rootfs::enter_shared`].
+/// The container's root if its processes have entered it by chroot(2), because the container shares its mount namespace;
+/// see [`crate::rootfs::enter_shared`].
 fn shared_root(target: &ExecTarget<'_>) -> Result<Option<std::fs::File>> {
     if namespaces::owns_mounts(target.spec) {
         return Ok(None);

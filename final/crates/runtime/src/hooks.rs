@@ -1,11 +1,12 @@
-//! Programs of the bundle's that run at points of a container's life (runtime-spec, config.md, "POSIX-platform Hooks").
+//! Programs that a bundle runs at certain points of a container's life (runtime-spec, config.md, "POSIX-platform Hooks").
 //!
 //! ```text
-//! create   prestart, createRuntime    by the parent, between the mounts and pivot_root
-//!          createContainer            by the container's first process, in its namespaces, before pivot_root
-//! start    startContainer             by the same, inside, with the container's rights
-//!          poststart                  by the caller of start, once the program runs
-//! delete   poststop                   by the caller, when nothing of the container is left
+//! verb     hook                       run by
+//! create   prestart, createRuntime    the parent, after the mounts and before pivot_root
+//!          createContainer            the container's first process, in its namespaces, before pivot_root
+//! start    startContainer             the container's first process, inside, with the container's privileges
+//!          poststart                  the caller of start, once the program runs
+//! delete   poststop                   the caller, when nothing is left of the container
 //! ```
 
 use std::convert::Infallible;
@@ -14,19 +15,19 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::time::Duration;
 
 use hull_sys::process::{self, Fork};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use serde::Serialize;
 
 use crate::error::{Error, Result, Step};
-use crate::init;
+use crate::program::Executable;
 use crate::spec::{Hook, Hooks, Process, Spec};
 
-/// Which of the lists.
+pub use crate::hook_state::HookState;
+
+/// A point of the container's life, and so one of the lists of hooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Point {
     Prestart,
@@ -47,7 +48,7 @@ impl Point {
         Self::Poststop,
     ];
 
-    /// As the specification writes it.
+    /// Its name in config.json.
     pub fn name(self) -> &'static str {
         match self {
             Self::Prestart => "prestart",
@@ -70,7 +71,7 @@ impl Point {
         }
     }
 
-    /// runtime.md, "State", at this point.
+    /// The container's status at this point (runtime.md, "State").
     fn status(self) -> &'static str {
         match self {
             Self::Prestart | Self::CreateRuntime | Self::CreateContainer => "creating",
@@ -85,57 +86,20 @@ impl Point {
     }
 }
 
-/// Which container it is about: what a hook reads from its stdin.
-#[derive(Debug, Clone, Copy)]
-pub struct Subject<'a> {
-    pub id: &'a str,
-    pub bundle: &'a Path,
-    pub spec: &'a Spec,
-    /// Of the first process, as the hook sees it.
-    pub pid: i32,
-    /// The environment of its program, which a startContainer hook gets too.
-    pub env: &'a [String],
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct State<'a> {
-    oci_version: &'a str,
-    id: &'a str,
-    status: &'static str,
-    #[serde(skip_serializing_if = "is_zero")]
-    pid: i32,
-    bundle: &'a Path,
-    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    annotations: &'a std::collections::BTreeMap<String, String>,
-}
-
-fn is_zero(pid: &i32) -> bool {
-    *pid == 0
-}
-
-/// The container's state as the specification has it, as JSON.
-pub(crate) fn state(subject: Subject<'_>, status: &'static str) -> Result<Vec<u8>> {
-    let Subject { id, bundle, spec, pid, .. } = subject;
-    let (oci_version, annotations) = (&spec.oci_version, &spec.annotations);
-    serde_json::to_vec(&State { oci_version, id, status, pid, bundle, annotations })
-        .map_err(|error| Error::Invalid(format!("the container's state: {error}")))
-}
-
-/// True when there is anything to run at this point.
+/// True if the bundle has hooks for this point.
 pub(crate) fn has(spec: &Spec, point: Point) -> bool {
     spec.hooks.as_ref().is_some_and(|hooks| !point.of(hooks).is_empty())
 }
 
-/// Runs those of this point in their order, up to the first that fails.
-pub fn run(point: Point, subject: Subject<'_>) -> Result<()> {
-    each(point, subject, |outcome| outcome)
+/// Runs the hooks of this point in their order, up to the first one that fails.
+pub fn run(point: Point, container: HookState<'_>) -> Result<()> {
+    run_each(point, container, |outcome| outcome)
 }
 
-/// Runs all of this point; what failed is for the caller to tell.
-pub fn run_all(point: Point, subject: Subject<'_>) -> Vec<Error> {
+/// Runs all hooks of this point, even if some fail. Returns the errors, which the caller has to report.
+pub fn run_all(point: Point, container: HookState<'_>) -> Vec<Error> {
     let mut failures = Vec::new();
-    let done = each(point, subject, |outcome| {
+    let done = run_each(point, container, |outcome| {
         failures.extend(outcome.err());
         Ok(())
     });
@@ -143,25 +107,32 @@ pub fn run_all(point: Point, subject: Subject<'_>) -> Vec<Error> {
     failures
 }
 
-fn each(point: Point, subject: Subject<'_>, mut judge: impl FnMut(Result<()>) -> Result<()>) -> Result<()> {
-    if !has(subject.spec, point) {
+fn run_each(
+    point: Point,
+    container: HookState<'_>,
+    mut judge: impl FnMut(Result<()>) -> Result<()>,
+) -> Result<()> {
+    let hooks = container.spec.hooks.as_ref().map(|hooks| point.of(hooks)).unwrap_or_default();
+    if hooks.is_empty() {
         return Ok(());
     }
-    let state = state(subject, point.status())?;
-    let hooks = subject.spec.hooks.as_ref().map(|hooks| point.of(hooks)).unwrap_or_default();
-    let indexed = hooks.iter().enumerate();
-    indexed.into_iter().try_for_each(|(index, hook)| judge(one((index, hook), point, subject, &state)))
+    let state = container.to_json(point.status())?;
+    for (index, hook) in hooks.iter().enumerate() {
+        judge(run_one(index, hook, point, container, &state))?;
+    }
+    Ok(())
 }
 
-fn one((index, hook): (usize, &Hook), point: Point, subject: Subject<'_>, state: &[u8]) -> Result<()> {
+fn run_one(index: usize, hook: &Hook, point: Point, container: HookState<'_>, state: &[u8]) -> Result<()> {
     let step = || format!("run the {} hook {}", point.name(), hook.path.display());
-    // Files and no pipes: whatever the hook reads or writes, nobody has to keep up with it.
-    let (mut input, output) = (memory(step)?, memory(step)?);
+    // Files in memory instead of pipes: nobody has to read or write while the hook runs.
+    let (mut input, output) = (memory_file(step)?, memory_file(step)?);
     input.write_all(state).and_then(|()| input.rewind()).step(step)?;
-    // Not clone3(2): at the start a hook is confined by the container's filter, and docker's refuses that call.
+    // fork(2) and not clone3(2): a startContainer hook is confined by the container's seccomp filter, and docker's filter
+    // refuses clone3.
     match process::fork().step(step)? {
         Fork::Child => {
-            let Err(error) = become_hook(hook, point, subject, &input, &output);
+            let Err(error) = become_hook(hook, point, container, &input, &output);
             let _ = writeln!(&output, "{error}");
             process::exit_now(127)
         }
@@ -175,15 +146,15 @@ fn one((index, hook): (usize, &Hook), point: Point, subject: Subject<'_>, state:
     }
 }
 
-fn memory(step: impl Fn() -> String + Copy) -> Result<File> {
+fn memory_file(step: impl Fn() -> String + Copy) -> Result<File> {
     rustix::fs::memfd_create(c"hook", rustix::fs::MemfdFlags::CLOEXEC).map(File::from).step(step)
 }
 
-/// In the child. It leads a process group, by which it can be ended with its children.
+/// Called in the child. It starts a process group, so that the hook can be killed together with its children.
 fn become_hook(
     hook: &Hook,
     point: Point,
-    subject: Subject<'_>,
+    container: HookState<'_>,
     input: &File,
     output: &File,
 ) -> Result<Infallible> {
@@ -193,16 +164,19 @@ fn become_hook(
         .and_then(|()| rustix::stdio::dup2_stderr(output))
         .step(|| "set up stdin, stdout and stderr".into())?;
     match point {
-        // Where the container's program will be, and only for it to say where that is.
+        // It stays in the working directory of the container's program.
         Point::StartContainer => {}
-        // A createContainer hook mostly works on the root file system, and no state tells its path inside the
-        // namespaces.
+        // A createContainer hook usually works on the root file system, whose path inside the namespaces is in no state.
         Point::CreateContainer => {
-            let root =
-                subject.spec.root.as_ref().map(|root| subject.bundle.join(&root.path)).unwrap_or_default();
+            let root = container
+                .spec
+                .root
+                .as_ref()
+                .map(|root| container.bundle.join(&root.path))
+                .unwrap_or_default();
             nix::unistd::chdir(&root).step(|| "enter the container's root".into())?;
         }
-        _ => nix::unistd::chdir(subject.bundle).step(|| "enter the bundle".into())?,
+        _ => nix::unistd::chdir(container.bundle).step(|| "enter the bundle".into())?,
     }
     let path = CString::new(hook.path.as_os_str().as_bytes())
         .map_err(|_| Error::Invalid(format!("{:?} has a zero byte", hook.path)))?;
@@ -211,21 +185,22 @@ fn become_hook(
     let env = match &hook.env {
         Some(env) => env.clone(),
         // A startContainer hook without an environment gets the program's, as with runc.
-        None if point == Point::StartContainer => subject.env.to_vec(),
-        // Ours is nobody's business inside.
+        None if point == Point::StartContainer => container.env.to_vec(),
+        // The caller's environment must not be seen inside.
         None if point.is_inside() => Vec::new(),
         None => std::env::vars_os()
             .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
             .collect(),
     };
     let process = Process { args, env, ..Process::default() };
-    init::Executable::prepare(path, &process, 0)?.execute()
+    Executable::prepare(path, &process, 0)?.execute()
 }
 
-/// Its exit code. `None` when its time is over: it is dead then, and all of its process group.
+/// Waits for a hook and returns its exit code. After the timeout its whole process group is killed, and the result is
+/// `None`.
 fn wait(pid: i32, pidfd: &OwnedFd, timeout: Option<u64>) -> nix::Result<Option<u8>> {
     let in_time = |seconds| hull_sys::wait::until_readable(pidfd, Some(Duration::from_secs(seconds)));
-    // Where nobody can tell any more whether its time is over, it is.
+    // If waiting fails, the hook counts as timed out.
     let has_ended = timeout.is_none_or(|seconds| in_time(seconds).unwrap_or(false));
     if !has_ended {
         let _ = nix::sys::signal::killpg(Pid::from_raw(pid), Signal::SIGKILL);
@@ -233,7 +208,7 @@ fn wait(pid: i32, pidfd: &OwnedFd, timeout: Option<u64>) -> nix::Result<Option<u
     process::reap(pidfd.as_fd()).map(|code| has_ended.then_some(code))
 }
 
-/// With the end of what it said.
+/// The error of a hook that failed, with the last part of its output.
 fn failure((index, hook): (usize, &Hook), point: Point, code: Option<u8>, mut output: File) -> Error {
     const MOST: u64 = 1024;
     let mut said = Vec::new();
@@ -249,10 +224,10 @@ fn failure((index, hook): (usize, &Hook), point: Point, code: Option<u8>, mut ou
     };
     let said = String::from_utf8_lossy(&said).trim().to_owned();
     let said = if said.is_empty() { said } else { format!(": {said}") };
-    Error::Said(format!("error running {} hook #{index}: {} {how}{said}", point.name(), hook.path.display()))
+    Error::Hook(format!("error running {} hook #{index}: {} {how}{said}", point.name(), hook.path.display()))
 }
 
-/// What a list of hooks must be like to be run at all.
+/// Checks the bundle's hooks before any of them is run.
 pub(crate) fn check(hooks: &Hooks) -> Result<()> {
     for point in Point::ALL {
         for hook in point.of(hooks) {

@@ -1,4 +1,4 @@
-//! User namespaces: who is who inside (user_namespaces(7)).
+//! The id mappings of user namespaces (user_namespaces(7)).
 
 use std::os::fd::OwnedFd;
 
@@ -6,30 +6,24 @@ use hull_sys::process::{self, Clone3, Cloned};
 use nix::errno::Errno;
 use nix::libc;
 
-use crate::error::{Result, Step};
-use crate::namespaces;
+use crate::error::{self, CloneStep, Result, Step};
 use crate::procfs::Procfs;
 use crate::protocol::{Channel, Message};
-use crate::spec::{IdMapping, Linux, NamespaceKind, Spec};
+use crate::spec::{IdMapping, Linux};
 
-/// A container in a user namespace other than ours, new or joined.
-pub(crate) fn is_asked(spec: &Spec) -> bool {
-    namespaces::of(spec).iter().any(|namespace| namespace.kind == NamespaceKind::User)
-}
-
-/// The mappings of a new one.
+/// Writes the mappings of the new user namespace that the process `pid` is in.
 pub(crate) fn write(pid: i32, linux: &Linux) -> Result<()> {
     write_maps(pid, &linux.uid_mappings, &linux.gid_mappings)
 }
 
-/// Each file can be written once, with all lines in one write.
+/// The kernel accepts a single write to each file, so all lines are written at once.
 fn write_maps(pid: i32, uids: &[IdMapping], gids: &[IdMapping]) -> Result<()> {
     let procfs = Procfs::open()?;
     let put = |file: &str, text: &str| procfs.write(format!("{pid}/{file}"), text);
     put("uid_map", &lines(uids)).step(|| format!("map the user ids {}", shown(uids)))?;
     let mut mapped = put("gid_map", &lines(gids));
     if mapped.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EPERM)) {
-        // Without CAP_SETGID a group may be mapped only where groups can no more be dropped.
+        // Without CAP_SETGID a group can be mapped only after setgroups(2) is disabled for good.
         mapped = put("setgroups", "deny").and_then(|()| put("gid_map", &lines(gids)));
     }
     mapped.step(|| format!("map the group ids {}", shown(gids)))
@@ -43,11 +37,11 @@ fn shown(mappings: &[IdMapping]) -> String {
     lines(mappings).trim_end().replace('\n', ", ")
 }
 
-/// In the child: until now it had all rights in its user namespace and was nobody in it, whose files the kernel refuses
-/// to make there (EOVERFLOW).
+/// Called in the child, whose ids have no mapping in the user namespace yet. The kernel refuses to create files for such a
+/// process (EOVERFLOW).
 pub(crate) fn become_root() -> Result<()> {
     match nix::unistd::setgroups(&[]) {
-        // Denied where a single id is mapped; the groups are then nobody's inside.
+        // Denied if only one id is mapped. The groups of the host have no mapping then, and count as nobody's.
         Err(Errno::EPERM) => {}
         result => result.step(|| "leave the groups of the host".into())?,
     }
@@ -56,14 +50,14 @@ pub(crate) fn become_root() -> Result<()> {
     nix::unistd::setresuid(0.into(), 0.into(), 0.into()).step(|| root("user"))
 }
 
-/// A user namespace that nobody is in, for an idmapped mount (mount_setattr(2)).
+/// A user namespace without processes, for an idmapped mount (mount_setattr(2)).
 pub(crate) fn namespace(uids: &[IdMapping], gids: &[IdMapping]) -> Result<OwnedFd> {
     let (ours, theirs) = Channel::pair()?;
     let request = Clone3 { flags: libc::CLONE_NEWUSER as u64, ..Clone3::default() };
-    match process::clone3(&request).step(|| "clone a user namespace for a mount".into())? {
+    match process::clone3(&request).clone_step(error::Cloned::UserNamespace)? {
         Cloned::Child => {
             drop(ours);
-            // Until its namespace is held by a descriptor.
+            // It lives until the parent holds its namespace by a descriptor.
             let _ = theirs.receive();
             process::exit_now(0)
         }

@@ -57,34 +57,41 @@ impl Moved {
             if let Err(error) =
                 change_namespace(&mut socket, device.index, &device.inside, &moved.namespace, action)
             {
-                moved.undo();
-                return Err(error);
+                return Err(error.with_cleanup(moved.undo()));
             }
             moved.devices.push(device.clone());
         }
         Ok(moved)
     }
 
-    /// Moves the devices back to the host with the names, addresses and states that they had.
-    pub(crate) fn undo(&self) {
+    /// Moves the devices back to the host with the names, addresses and states that they had. Goes on past errors, and
+    /// returns all of them.
+    pub(crate) fn undo(&self) -> Vec<Error> {
         if self.devices.is_empty() {
-            return;
+            return Vec::new();
         }
-        let Ok(host) = namespace::current() else { return };
-        let _ = namespace::within(self.namespace.as_fd(), || -> Result<()> {
-            let mut socket = Socket::open(Protocol::Route)?;
-            for device in &self.devices {
-                let action = || format!("move the network device {} back", device.outside);
-                if let Ok((index, _)) = find(&mut socket, &device.inside) {
-                    let _ = change_namespace(&mut socket, index, &device.outside, &host, action);
-                }
-            }
-            Ok(())
+        let mut errors = Vec::new();
+        let moved = namespace::current().map_err(Error::from).and_then(|host| {
+            namespace::within(self.namespace.as_fd(), || -> Result<()> {
+                let mut socket = Socket::open(Protocol::Route)?;
+                errors.extend(self.devices.iter().filter_map(|one| move_back(&mut socket, one, &host).err()));
+                Ok(())
+            })
         });
-        let on_host =
-            self.devices.iter().map(|device| Device { inside: device.outside.clone(), ..device.clone() });
-        let _ = set_up(&on_host.collect::<Vec<_>>(), false);
+        errors.extend(moved.err());
+        for device in &self.devices {
+            let on_host = Device { inside: device.outside.clone(), ..device.clone() };
+            errors.extend(set_up(&[on_host], false).err());
+        }
+        errors
     }
+}
+
+/// Called in the container's network namespace.
+fn move_back(socket: &mut Socket, device: &Device, host: &OwnedFd) -> Result<()> {
+    let (index, _) = find(socket, &device.inside)?;
+    let action = || format!("move the network device {} back", device.outside);
+    change_namespace(socket, index, &device.outside, host, action)
 }
 
 /// Adds the devices' addresses and brings the devices up, in the caller's network namespace: all of them, or only those

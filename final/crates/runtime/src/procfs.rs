@@ -1,23 +1,21 @@
-//! The kernel's /proc, checked to be one.
+//! The file system at /proc, checked to be a procfs.
 //!
-//! Writes below /proc decide on security: labels, id mappings, sysctls. If somebody else can mount something over
-//! /proc, or over a file in it, such a write could reach another file of the kernel and change the host, or succeed
-//! without effect (CVE-2019-16884, CVE-2025-52881). So the root is checked to be that of procfs before anything
-//! below it is named, and nothing is looked up through a mount.
+//! Writes to /proc matter for security: labels, id mappings, sysctls. If somebody else can mount something over /proc or a
+//! file in it, such a write could reach another file of the kernel and change the host, or succeed without effect
+//! (CVE-2019-16884, CVE-2025-52881). So the root is checked to be that of a procfs before anything below it is opened, and
+//! no lookup crosses a mount.
 
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use hull_sys::Kind;
+use hull_sys::fs::magic::{PROC, SYSFS, file_system_of};
 use nix::errno::Errno;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use crate::error::{Error, Result, Step};
-
-/// linux/magic.h.
-const PROC_SUPER_MAGIC: u64 = 0x9fa0;
-const SYSFS_MAGIC: u64 = 0x6265_6572;
 
 /// The inode of the root of every procfs, and of nothing else in it (`PROC_ROOT_INO` of linux/proc_ns.h).
 const ROOT_INODE: u64 = 1;
@@ -32,17 +30,20 @@ impl Procfs {
         let root = rustix::fs::open("/proc", flags, Mode::empty()).step(step)?;
         match is_root(&root).step(step)? {
             true => Ok(Self(root)),
-            false => Err(Error::Said("/proc is not a proc file system: nothing there can be trusted".into())),
+            false => {
+                let text = "/proc is not a proc file system: nothing there can be trusted";
+                Err(Error::failed(Kind::NotPermitted, text))
+            }
         }
     }
 
-    /// A file below it. `self` is the one link that is followed; another, or a mount on the way, is an error.
+    /// Opens a file in it. `self` is the only link that is followed; another one, or a mount on the way, is an error.
     pub(crate) fn file(&self, path: &Path, flags: OFlags) -> nix::Result<File> {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
         hull_sys::fs::openat2(&self.0, path, flags, Mode::empty(), resolve).map(File::from)
     }
 
-    /// One write, as most of its files demand.
+    /// Writes the text in one call, as most files in /proc demand.
     pub(crate) fn write(&self, path: impl AsRef<Path>, text: &str) -> std::io::Result<()> {
         let mut file = self.file(path.as_ref(), OFlags::WRONLY)?;
         file.write(text.as_bytes()).and_then(|written| match written == text.len() {
@@ -51,13 +52,13 @@ impl Procfs {
         })
     }
 
-    /// A namespace of a process (namespaces(7)): what the link `ns/NAME` stands for, which has no path.
+    /// Opens a namespace of a process (namespaces(7)). It is the target of the magic link `ns/NAME` and has no path.
     pub(crate) fn namespace(&self, process: &str, name: &str) -> std::io::Result<OwnedFd> {
         let directory = self.file(&Path::new(process).join("ns"), OFlags::PATH | OFlags::DIRECTORY)?;
         Ok(rustix::fs::openat(directory, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
     }
 
-    /// Our own pid in the pid namespace that it was mounted for.
+    /// This process's pid in the pid namespace that the procfs was mounted for.
     pub(crate) fn own_pid(&self) -> std::io::Result<i32> {
         let name = rustix::fs::readlinkat(&self.0, "self", Vec::new())?;
         let pid = name.to_str().ok().and_then(|name| name.parse().ok());
@@ -70,18 +71,13 @@ pub(crate) fn is_root(fd: &OwnedFd) -> nix::Result<bool> {
     Ok(is_procfs(fd)? && stat(fd)?.st_ino == ROOT_INODE)
 }
 
-/// True for anything on a procfs.
+/// True for any file on a procfs.
 pub(crate) fn is_procfs(fd: &OwnedFd) -> nix::Result<bool> {
-    Ok(magic(fd)? == PROC_SUPER_MAGIC)
+    Ok(file_system_of(fd)? == PROC)
 }
 
 pub(crate) fn is_sysfs(fd: &OwnedFd) -> nix::Result<bool> {
-    Ok(magic(fd)? == SYSFS_MAGIC)
-}
-
-fn magic(fd: &OwnedFd) -> nix::Result<u64> {
-    let stat = rustix::fs::fstatfs(fd).map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
-    Ok(stat.f_type as u64)
+    Ok(file_system_of(fd)? == SYSFS)
 }
 
 fn stat(fd: &OwnedFd) -> nix::Result<rustix::fs::Stat> {

@@ -1,59 +1,63 @@
-//! What the parent and the container's first process say to each other, over a `SOCK_SEQPACKET` pair.
+//! The messages between the parent and the container's first process, over a pair of `SOCK_SEQPACKET` sockets.
 //!
 //! ```text
-//! parent                          child
+//! parent                             child
 //!   make the cgroups
 //!   clone3
-//!   map its ids, give it devices
-//!   Go ───────────────────────────▶ (only where there is something of the kind to wait for)
-//!                                   enter the cgroups, mount
-//!   bind a source ◀────────────── Bind (only for those that lie in the container's root, rootfs/sources.rs)
-//!   Bound ────────────────────────▶ mask, devices
-//!   run hooks ◀─────────────────── Built (only where there are hooks)
-//!   Go ───────────────────────────▶ pivot
-//!          ◀─────────────────────── Console, with the terminal's descriptor
-//!          ◀─────────────────────── Ready
-//!   Go ───────────────────────────▶ execve
-//!          ◀─────────────────────── end of file: close-on-exec is the proof that it runs
+//!   map ids, move network devices
+//!   Go ──────────────────────────────▶ (only with a new user namespace or network devices)
+//!                                      enter the cgroups, mount
+//!   bind a source ◀─────────────────── BindRequest (only for a source in the container's root, rootfs/sources.rs)
+//!   BoundSource ─────────────────────▶ mask paths, make devices
+//!   run hooks ◀─────────────────────── Mounted (only with prestart or createRuntime hooks)
+//!   Go ──────────────────────────────▶ pivot_root
+//!          ◀────────────────────────── Console, with the terminal's master
+//!          ◀────────────────────────── Ready
+//!   Go ──────────────────────────────▶ execve
+//!          ◀────────────────────────── end of file: the socket is close-on-exec, so the program runs
 //! ```
-//! In a joined pid namespace, whose processes could see it, the container's first process is not the one that was
-//! cloned first. That one does all the work outside, says `Arriving`, waits for `Go`, clones the other, says `Born` and
-//! ends ([`crate::arrival`]).
+//! If the container joins a pid namespace, the first process cloned works outside of it. It sends `BeforeClone`, waits for
+//! `Go`, clones the container's first process inside, sends `Cloned` with its pid and ends ([`crate::pid_namespace`]).
 //!
-//! At any point the child may say `Failed` instead, with the step and the errno, and exit. From `Ready` on the other
-//! side may be another process ([`crate::rendezvous`]).
+//! At any point the child may send `Failed` with an error instead, and exit. After `Ready` the other side may be another
+//! process ([`crate::rendezvous`]).
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 
+use hull_sys::Kind;
 use nix::errno::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
 
-use crate::error::{Error, Result, Step};
+use crate::error::{Cloned, Error, Result, Step};
 
+/// The longest packet.
 const LONGEST: usize = 4096;
 
 #[derive(Debug)]
 pub(crate) enum Message {
+    /// The other side may go on.
     Go,
-    /// All is mounted, and the host is still in sight.
-    Built,
+    /// Everything is mounted, and the host's files can still be reached.
+    Mounted,
+    /// The container waits to be started.
     Ready,
+    /// The master of the container's terminal.
     Console(OwnedFd),
-    /// What a helper was to open.
+    /// The file that a helper process has opened.
     Opened(OwnedFd),
-    /// All work outside the joined pid namespace is done.
-    Arriving,
-    /// The process inside was cloned, with this pid.
-    Born(i32),
-    /// The child cannot bind the source of this mount itself.
-    Bind(u32),
-    /// The parent's answer: the detached mount.
-    Bound(OwnedFd),
+    /// All work outside the joined pid namespace is done, and the process inside is cloned next.
+    BeforeClone,
+    /// The pid of the process that was cloned inside.
+    Cloned(i32),
+    /// Asks the parent to bind the source of the mount with this index, because the child cannot.
+    BindRequest(u32),
+    /// The parent's answer: the source as a detached mount.
+    BoundSource(OwnedFd),
     Failed(Error),
 }
 
@@ -98,7 +102,7 @@ impl Channel {
             .step(|| "talk to the other side of the start".into())
     }
 
-    /// `None` at the end of file: the other side is gone, or has become the user's program.
+    /// Receives a message, or `None` at the end of file: the other side has ended, or has become the user's program.
     pub(crate) fn receive(&self) -> Result<Option<Message>> {
         let mut packet = [0; LONGEST];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -122,16 +126,25 @@ impl Channel {
         decode(&packet[..length], fd).map(Some)
     }
 
-    /// In the child: until the parent has done its part.
+    /// Called in the child: waits for `Go`.
     pub(crate) fn await_go(&self) -> Result<()> {
         match self.receive()? {
             Some(Message::Go) => Ok(()),
-            // The parent has gone: it does not want us any more.
+            // The parent has ended, and nobody wants the container.
             _ => Err(Error::InitDied),
         }
     }
 
-    /// Receives, taking the child's failure as ours.
+    /// Waits until the other side has become the user's program, and returns the error of an execve(2) that fails.
+    pub(crate) fn await_execution(&self) -> Result<()> {
+        match self.receive()? {
+            None => Ok(()),
+            Some(Message::Failed(error)) => Err(error),
+            Some(_) => Err(Error::InitDied),
+        }
+    }
+
+    /// Receives a message that must come. The other side's failure becomes this side's error.
     pub(crate) fn expect(&self) -> Result<Message> {
         match self.receive()? {
             Some(Message::Failed(error)) => Err(error),
@@ -141,69 +154,87 @@ impl Channel {
     }
 }
 
-/// An error crosses as its kind, its errno and its text.
+/// A packet is a letter for the message, then its fields. A [`Failed`](Message::Failed) has the letter of the error's
+/// variant, a number (the errno, where there is one) and a text.
 fn encode(message: &Message) -> (Vec<u8>, Option<&OwnedFd>) {
-    let failure = |kind: u8, errno: i32, text: &str| {
-        let text = &text.as_bytes()[..text.len().min(LONGEST - 6)];
-        [&[kind], &errno.to_le_bytes()[..], text].concat()
-    };
     match message {
         Message::Go => (b"g".to_vec(), None),
-        Message::Built => (b"b".to_vec(), None),
+        Message::Mounted => (b"m".to_vec(), None),
         Message::Ready => (b"r".to_vec(), None),
         Message::Console(fd) => (b"c".to_vec(), Some(fd)),
         Message::Opened(fd) => (b"o".to_vec(), Some(fd)),
-        Message::Arriving => (b"a".to_vec(), None),
-        Message::Born(pid) => ([b"p", &pid.to_le_bytes()[..]].concat(), None),
-        Message::Bind(index) => ([b"m", &index.to_le_bytes()[..]].concat(), None),
-        Message::Bound(fd) => (b"s".to_vec(), Some(fd)),
-        Message::Failed(Error::Step { step, errno }) => (failure(b'S', *errno as i32, step), None),
-        Message::Failed(Error::NotFound { program, why }) => {
-            (failure(b'N', i32::from(*why == IN_PATH), program), None)
-        }
-        Message::Failed(Error::NoInterpreter { program }) => (failure(b'L', 0, program), None),
-        Message::Failed(Error::NotExecutable { program, errno }) => {
-            (failure(b'X', *errno as i32, program), None)
-        }
-        Message::Failed(Error::Invalid(text)) => (failure(b'I', 0, text), None),
-        Message::Failed(other) => (failure(b'T', 0, &other.to_string()), None),
+        Message::BeforeClone => (b"b".to_vec(), None),
+        Message::Cloned(pid) => ([b"p", &pid.to_le_bytes()[..]].concat(), None),
+        Message::BindRequest(index) => ([b"s", &index.to_le_bytes()[..]].concat(), None),
+        Message::BoundSource(fd) => (b"a".to_vec(), Some(fd)),
+        Message::Failed(error) => (encode_error(error), None),
     }
 }
 
-pub(crate) const IN_PATH: &str = "executable file not found in $PATH";
-pub(crate) const NO_FILE: &str = "no such file or directory";
+fn encode_error(error: &Error) -> Vec<u8> {
+    let (letter, number, text) = match error {
+        Error::Clone { process, errno } => {
+            let index = Cloned::ALL.iter().position(|one| one == process).unwrap_or_default();
+            return packet(b'C', *errno as i32, &index.to_string());
+        }
+        Error::Step { step, errno } => (b'S', *errno as i32, step.as_str()),
+        Error::ResourceLimit { limit, errno } => (b'R', *errno as i32, limit.as_str()),
+        Error::ProgramNotFound { program, in_path } => (b'N', i32::from(*in_path), program.as_str()),
+        Error::NoInterpreter { program } => (b'L', 0, program.as_str()),
+        Error::ProgramNotExecutable { program, errno } => (b'X', *errno as i32, program.as_str()),
+        Error::Invalid(text) => (b'I', 0, text.as_str()),
+        Error::Hook(text) => (b'H', 0, text.as_str()),
+        other => {
+            let kind = Kind::ALL.iter().position(|kind| *kind == other.kind()).unwrap_or(usize::MAX);
+            return packet(b'F', kind as i32, &other.to_string());
+        }
+    };
+    packet(letter, number, text)
+}
+
+fn packet(letter: u8, number: i32, text: &str) -> Vec<u8> {
+    let text = &text.as_bytes()[..text.len().min(LONGEST - 5)];
+    [&[letter], &number.to_le_bytes()[..], text].concat()
+}
 
 fn decode(packet: &[u8], fd: Option<OwnedFd>) -> Result<Message> {
-    let failure = || {
-        let (errno, text) = packet[1..].split_first_chunk::<4>()?;
-        let errno = i32::from_le_bytes(*errno);
-        // A process that may trace the child can make it send anything, and the text is printed on a terminal.
-        let text = String::from_utf8_lossy(text).replace(|c: char| c.is_control() && c != '\n', "?");
-        Some((errno, text))
-    };
+    let number = || packet[1..].try_into().ok().map(i32::from_le_bytes);
     let message = match (packet[0], fd) {
         (b'g', _) => Some(Message::Go),
-        (b'b', _) => Some(Message::Built),
+        (b'm', _) => Some(Message::Mounted),
         (b'r', _) => Some(Message::Ready),
         (b'c', Some(fd)) => Some(Message::Console(fd)),
         (b'o', Some(fd)) => Some(Message::Opened(fd)),
-        (b'a', _) => Some(Message::Arriving),
-        (b'p', _) => packet[1..].try_into().ok().map(|pid| Message::Born(i32::from_le_bytes(pid))),
-        (b'm', _) => packet[1..].try_into().ok().map(|index| Message::Bind(u32::from_le_bytes(index))),
-        (b's', Some(fd)) => Some(Message::Bound(fd)),
-        (kind @ (b'S' | b'N' | b'L' | b'X' | b'I' | b'T'), _) => failure().map(|(errno, text)| {
-            Message::Failed(match kind {
-                b'S' => Error::Step { step: text, errno: Errno::from_raw(errno) },
-                b'N' => Error::NotFound { program: text, why: if errno == 1 { IN_PATH } else { NO_FILE } },
-                b'L' => Error::NoInterpreter { program: text },
-                b'X' => Error::NotExecutable { program: text, errno: Errno::from_raw(errno) },
-                b'I' => Error::Invalid(text),
-                _ => Error::Said(text),
-            })
-        }),
-        _ => None,
+        (b'b', _) => Some(Message::BeforeClone),
+        (b'p', _) => number().map(Message::Cloned),
+        (b's', _) => number().map(|index| Message::BindRequest(index as u32)),
+        (b'a', Some(fd)) => Some(Message::BoundSource(fd)),
+        _ => decode_error(packet).map(Message::Failed),
     };
     message.ok_or(Error::InitDied)
+}
+
+fn decode_error(packet: &[u8]) -> Option<Error> {
+    let (number, text) = packet[1..].split_first_chunk::<4>()?;
+    let number = i32::from_le_bytes(*number);
+    let errno = Errno::from_raw(number);
+    // A process that may trace the child can make it send any bytes, and the text is printed on a terminal.
+    let text = String::from_utf8_lossy(text).replace(|c: char| c.is_control() && c != '\n', "?");
+    Some(match packet[0] {
+        b'S' => Error::Step { step: text, errno },
+        b'C' => Error::Clone { process: *Cloned::ALL.get(text.parse::<usize>().ok()?)?, errno },
+        b'R' => Error::ResourceLimit { limit: text, errno },
+        b'N' => Error::ProgramNotFound { program: text, in_path: number == 1 },
+        b'L' => Error::NoInterpreter { program: text },
+        b'X' => Error::ProgramNotExecutable { program: text, errno },
+        b'I' => Error::Invalid(text),
+        b'H' => Error::Hook(text),
+        b'F' => {
+            let kind = usize::try_from(number).ok().and_then(|index| Kind::ALL.get(index).copied());
+            Error::Failed { kind: kind.unwrap_or(Kind::Kernel), text }
+        }
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -227,5 +258,27 @@ mod tests {
         let file = std::fs::File::open("/dev/null").unwrap();
         child.send(&Message::Console(file.into())).unwrap();
         assert!(matches!(parent.expect().unwrap(), Message::Console(_)));
+    }
+
+    #[test]
+    fn every_error_crosses_with_its_kind_and_its_text() {
+        let (child, parent) = Channel::pair().unwrap();
+        let program = || "sh".to_owned();
+        for error in [
+            Error::Clone { process: Cloned::Inside, errno: Errno::EAGAIN },
+            Error::ResourceLimit { limit: "RLIMIT_CORE to 1:1".into(), errno: Errno::EPERM },
+            Error::ProgramNotFound { program: program(), in_path: true },
+            Error::ProgramNotFound { program: program(), in_path: false },
+            Error::NoInterpreter { program: program() },
+            Error::ProgramNotExecutable { program: program(), errno: Errno::ENOEXEC },
+            Error::Invalid("no root".into()),
+            Error::failed(Kind::Unsupported, "this kernel cannot"),
+            Error::InitOutOfMemory,
+        ] {
+            let expected = (error.kind(), error.exit_code(), error.to_string());
+            child.send(&Message::Failed(error)).unwrap();
+            let received = parent.expect().unwrap_err();
+            assert_eq!((received.kind(), received.exit_code(), received.to_string()), expected);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Where a container's stdin, stdout and stderr come from.
+//! What the program gets as stdin, stdout and stderr.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -6,19 +6,19 @@ use crate::error::{Result, Step};
 
 #[derive(Debug)]
 pub enum Stdio {
-    /// The caller's own; stdin only if asked, else it is empty.
+    /// The caller's own. Without `stdin` the program's stdin is /dev/null.
     Inherit { stdin: bool },
-    /// These; `None` is the caller's.
+    /// These descriptors, and the caller's own where there is none.
     Fds { stdin: Option<OwnedFd>, stdout: Option<OwnedFd>, stderr: Option<OwnedFd> },
-    /// A terminal made in the container's own devpts, whose other end the caller gets.
+    /// A terminal of the container's own devpts. The caller gets its master.
     Terminal,
-    /// The same, but lines end in a newline without a carriage return: the caller copies them to a file, or to its own
-    /// terminal, which adds it.
+    /// A terminal that does not add a carriage return to each newline, because the caller copies the output to a file, or to
+    /// its own terminal, which adds the carriage return.
     PlainTerminal,
 }
 
 impl Stdio {
-    /// In the child: puts them at 0, 1 and 2.
+    /// Called in the child: makes them the descriptors 0, 1 and 2.
     pub(crate) fn install(&self) -> Result<()> {
         let step = || "set up stdin, stdout and stderr".to_owned();
         match self {

@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use hull_runtime::config;
 use hull_runtime::security::seccomp;
 use hull_runtime::spec;
 use serde_json::{Value, json};
@@ -105,9 +106,9 @@ fn changed(seed: &[u8], random: &mut Random) -> Vec<u8> {
 }
 
 fn try_all(text: &[u8]) {
-    let _ = spec::parse_process(text);
-    let _ = spec::parse_resources(text);
-    if let Ok(spec) = spec::parse(text) {
+    let _ = config::parse_process(text);
+    let _ = config::parse_resources(text);
+    if let Ok(spec) = config::parse(text) {
         let again = serde_json::to_vec(&spec).unwrap();
         // What is kept beside a running container is read again by every later command.
         assert_eq!(serde_json::from_slice::<spec::Spec>(&again).unwrap(), spec);
@@ -140,9 +141,9 @@ fn no_text_makes_it_panic() {
 fn each_seed_is_what_its_name_says() {
     for (name, text) in seeds() {
         let said = match name.split('-').next() {
-            Some("process") if name.contains('-') => spec::parse_process(&text).map(drop),
-            Some("resources") => spec::parse_resources(&text).map(drop),
-            _ => spec::parse(&text).and_then(|spec| {
+            Some("process") if name.contains('-') => config::parse_process(&text).map(drop),
+            Some("resources") => config::parse_resources(&text).map(drop),
+            _ => config::parse(&text).and_then(|spec| {
                 let policy = spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
                 policy.map_or(Ok(()), |policy| seccomp::compile(policy).map(drop))
             }),
@@ -155,7 +156,7 @@ fn each_seed_is_what_its_name_says() {
 fn the_whole_specification_is_read_and_written_again() {
     let text = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/whole.json")).unwrap();
     let value: Value = serde_json::from_slice(&text).unwrap();
-    let spec = spec::parse(&text).unwrap();
+    let spec = config::parse(&text).unwrap();
     let written = serde_json::to_value(&spec).unwrap();
     let mut lost = Vec::new();
     compare("", &value, &written, &mut lost);

@@ -1,4 +1,6 @@
-//! Descriptor-relative file system calls that nothing in a hostile tree can lead astray.
+//! File system calls relative to a descriptor, which symlinks and renames in a hostile tree cannot redirect.
+
+pub mod magic;
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -8,9 +10,9 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use nix::errno::Errno;
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags, XattrFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags, XattrFlags};
 
-/// openat2(2), Linux 5.6: tried again when the kernel asks for it (`EAGAIN` when a rename raced with `..`).
+/// openat2(2), Linux 5.6. It is retried on `EAGAIN`, which means that a rename raced with a `..` in the path.
 pub fn openat2(
     dir: impl AsFd,
     path: impl rustix::path::Arg + Copy,
@@ -26,7 +28,7 @@ pub fn openat2(
     }
 }
 
-/// Opens `path` as a process would whose root directory is `root`: symlinks and `..` cannot leave it.
+/// Opens `path` as a process with the root directory `root` would: symlinks and `..` cannot leave the root.
 pub fn open_in_root(
     root: impl AsFd,
     path: impl rustix::path::Arg + Copy,
@@ -35,13 +37,13 @@ pub fn open_in_root(
     openat2(root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS)
 }
 
-/// Opens the directory `name` in `dir`. Fails with `EXDEV` where something is mounted on it, and with `ELOOP` or
-/// `ENOTDIR` when it is a symlink.
+/// Opens the directory `name` in `dir`. Fails with `EXDEV` if something is mounted on it, and with `ELOOP` or `ENOTDIR` if
+/// it is a symlink.
 pub fn open_subdirectory(dir: impl AsFd, name: &CStr, flags: OFlags) -> nix::Result<OwnedFd> {
     let flags = flags | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
     match openat2(&dir, name, flags, Mode::empty(), resolve) {
-        // Filtered out by an outer container's seccomp policy: the same answer from statx(2), Linux 5.8.
+        // The seccomp policy of an outer container may refuse openat2(2). Then statx(2) tells (Linux 5.8).
         Err(Errno::ENOSYS) => {
             let child = rustix::fs::openat(&dir, name, flags, Mode::empty()).map_err(errno)?;
             let stat =
@@ -53,13 +55,20 @@ pub fn open_subdirectory(dir: impl AsFd, name: &CStr, flags: OFlags) -> nix::Res
     }
 }
 
-/// `/proc/self/fd/N`: for the calls that take a path only.
+/// True for the null device (character device 1:3), which discards what is written to it.
+pub fn is_null_device(file: impl AsFd) -> nix::Result<bool> {
+    let stat = rustix::fs::fstat(file).map_err(errno)?;
+    let number = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
+    Ok(FileType::from_raw_mode(stat.st_mode).is_char_device() && number == (1, 3))
+}
+
+/// `/proc/self/fd/N`, for calls that take only a path.
 pub fn fd_path(fd: impl AsFd) -> String {
     format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd())
 }
 
-/// The text of a file that the kernel writes, in /proc or /sys. Such a file does not tell its size, so std begins with 32
-/// bytes and doubles them: a page at a time is what the kernel gives at most (seq_file).
+/// Reads a text file in /proc or /sys. Such a file has no size, so std would start with a buffer of 32 bytes. The kernel
+/// returns at most a page in each read(2) (seq_file), so the buffer starts with that.
 pub fn read_kernel_text(path: impl AsRef<Path>) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut text = vec![0; 4096];
@@ -79,7 +88,7 @@ pub fn read_kernel_text(path: impl AsRef<Path>) -> io::Result<String> {
     String::from_utf8(text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-/// Names and values of the extended attributes of an open file; see xattr(7). None where the file system has none.
+/// The names and values of an open file's extended attributes (xattr(7)). Empty if the file system has none.
 pub fn xattrs(file: impl AsFd) -> nix::Result<Vec<(CString, Vec<u8>)>> {
     read_xattrs(
         |buffer| rustix::fs::flistxattr(&file, buffer),
@@ -87,7 +96,7 @@ pub fn xattrs(file: impl AsFd) -> nix::Result<Vec<(CString, Vec<u8>)>> {
     )
 }
 
-/// [`xattrs`] of what cannot be opened: a symlink itself, a device, a FIFO.
+/// [`xattrs`] of a file that must not be opened: a symlink itself, a device, a FIFO.
 pub fn xattrs_at(path: &Path) -> nix::Result<Vec<(CString, Vec<u8>)>> {
     read_xattrs(
         |buffer| rustix::fs::llistxattr(path, buffer),
@@ -100,7 +109,7 @@ pub fn set_xattr(file: impl AsFd, name: &CStr, value: &[u8]) -> nix::Result<()> 
     rustix::fs::fsetxattr(file, name, value, XattrFlags::empty()).map_err(errno)
 }
 
-/// Sets an extended attribute of `path` itself, also when it is a symlink.
+/// Sets an extended attribute of the file at `path`, without following a symlink.
 pub fn set_xattr_at(path: &Path, name: &CStr, value: &[u8]) -> nix::Result<()> {
     rustix::fs::lsetxattr(path, name, value, XattrFlags::empty()).map_err(errno)
 }
@@ -126,7 +135,7 @@ fn read_xattrs(
     Ok(found)
 }
 
-/// Calls again with a larger buffer for as long as the kernel says that this one is too small.
+/// Repeats the call with a larger buffer while the kernel says that the buffer is too small.
 fn grow(call: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> nix::Result<Vec<u8>> {
     let mut buffer = vec![0; 256];
     loop {
@@ -141,8 +150,8 @@ fn grow(call: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> nix::Result<Ve
     }
 }
 
-/// Gives an open file without a name its first one (open(2), `O_TMPFILE`): linkat(2) through /proc, since
-/// `AT_EMPTY_PATH` would take a capability.
+/// Gives an open file without a name (open(2), `O_TMPFILE`) a name. linkat(2) goes through /proc, because `AT_EMPTY_PATH`
+/// would take a capability.
 pub fn link_open_file(file: &File, path: &Path) -> nix::Result<()> {
     let own = fd_path(file);
     rustix::fs::linkat(rustix::fs::CWD, own, rustix::fs::CWD, path, rustix::fs::AtFlags::SYMLINK_FOLLOW)
@@ -152,8 +161,8 @@ pub fn link_open_file(file: &File, path: &Path) -> nix::Result<()> {
 /// Up to this size, in bytes, one read and one write cost less than copy_file_range(2).
 const SMALL: usize = 64 * 1024;
 
-/// Copies the whole content of `from` into the empty file `to`: shared blocks where the file system can
-/// (`FICLONE`, ioctl_ficlone(2)), else the data between the holes, copied inside the kernel.
+/// Copies the whole content of `from` into the empty file `to`. The files share blocks if the file system supports it
+/// (ioctl_ficlone(2)). Otherwise the kernel copies the data between the holes.
 pub fn copy_content(from: &mut File, to: &mut File) -> io::Result<()> {
     let metadata = from.metadata()?;
     let length = metadata.len();
@@ -200,23 +209,23 @@ fn copy_small(from: &File, to: &File, length: usize) -> io::Result<()> {
     to.write_all_at(&buffer[..done], 0)
 }
 
-/// The next stretch of `file` from `offset` on that is not a hole; lseek(2), `SEEK_DATA` and `SEEK_HOLE`.
+/// The next range of `file` from `offset` on that is not a hole (lseek(2), `SEEK_DATA` and `SEEK_HOLE`).
 fn next_data(file: &File, offset: u64, length: u64) -> io::Result<Option<(u64, u64)>> {
     match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(offset)) {
-        // A file that has grown since has data beyond the length we go by.
+        // The file may have grown since its length was read.
         Ok(start) if start >= length => Ok(None),
         Ok(start) => {
             let end = rustix::fs::seek(file, rustix::fs::SeekFrom::Hole(start))?;
             Ok(Some((start, end.min(length))))
         }
         Err(rustix::io::Errno::NXIO) => Ok(None),
-        // A file system that does not know its holes: all of it is data.
+        // The file system does not report holes, so everything counts as data.
         Err(rustix::io::Errno::INVAL) => Ok(Some((offset, length))),
         Err(error) => Err(error.into()),
     }
 }
 
-/// The crate's error type is nix's; both are the same number.
+/// This crate's functions return nix's error type. Both are the same number.
 fn errno(error: rustix::io::Errno) -> Errno {
     Errno::from_raw(error.raw_os_error())
 }

@@ -1,13 +1,13 @@
-//! What sockets need beside rustix: options of netlink(7), addresses of unix(7).
+//! Sockets: options of netlink(7), and addresses and ancillary data of unix(7) that rustix does not cover.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::libc;
 use rustix::fs::{Mode, OFlags};
-use rustix::net::SocketAddrUnix;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 /// Switches on an option of the level `SOL_NETLINK`, such as `NETLINK_EXT_ACK` (Linux 4.12).
 pub fn enable_netlink_option(socket: BorrowedFd<'_>, option: i32) -> nix::Result<()> {
@@ -41,6 +41,13 @@ pub fn with_socket_address<T>(
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = rustix::fs::open(parent, flags, Mode::empty())?;
     action(&SocketAddrUnix::new(format!("/proc/self/fd/{}/{name}", directory.as_raw_fd()))?)
+}
+
+/// Connects to the socket at `path`, which may be longer than `sun_path`.
+pub fn connect(path: &Path, kind: SocketType) -> rustix::io::Result<OwnedFd> {
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+    with_socket_address(path, |address| rustix::net::connect(&socket, address))?;
+    Ok(socket)
 }
 
 /// sendmsg(2) of some bytes and a descriptor (`SCM_RIGHTS`, unix(7)), with `key` as the arguments that this call does

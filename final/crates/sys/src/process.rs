@@ -183,6 +183,15 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> nix::Result<()> 
     Errno::result(sent).map(drop)
 }
 
+/// Kills a child with SIGKILL and reaps it. Returns its exit code, as [`reap`] does.
+pub fn kill_and_reap(child: BorrowedFd<'_>) -> nix::Result<u8> {
+    match pidfd_send_signal(child, libc::SIGKILL) {
+        // It has ended already, and may still have to be reaped.
+        Err(Errno::ESRCH) | Ok(()) => reap(child),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// Collects a child that ends, waiting for it: its exit code, or 128 and the number of the signal that ended it, as a
 /// shell has it. Not by nix, which has no names for real-time signals and reports a death by one as an error.
 pub fn reap(child: BorrowedFd<'_>) -> nix::Result<u8> {

@@ -1,8 +1,8 @@
-//! Reading a file that a container controls: its name, what the name leads to, and what lies there.
+//! Reading a file that a container controls.
 //!
-//! A container can put anything where hull expects `/etc/passwd`: a symlink to `/proc/kmsg`, which never ends and whose
-//! contents only the host's root may see, a FIFO that nobody writes to, a file of a FUSE daemon of its own that never
-//! answers. Nothing else in hull opens a container's file to read it for hull's own use.
+//! A container can put any file where hull expects, say, `/etc/passwd`: a symlink to `/proc/kmsg`, which never ends and
+//! whose contents only the host's root may see; a FIFO that nobody writes to; a file of a FUSE daemon that never answers.
+//! hull reads files of containers for its own use only through this module.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -13,53 +13,23 @@ use std::time::{Duration, Instant};
 use nix::libc::SIGKILL;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags};
 
+use crate::fs::magic;
 use crate::process::{self, Fork};
 use crate::{fs, wait};
 
-/// Magic numbers of file systems whose files the kernel generates: linux/magic.h.
-const KERNEL_FILE_SYSTEMS: &[u32] = &[
-    0x0000_9fa0, // proc
-    0x6265_6572, // sysfs
-    0x0027_e0eb, // cgroup
-    0x6367_7270, // cgroup2
-    0x6462_6720, // debugfs
-    0x7472_6163, // tracefs
-    0x7363_6673, // securityfs
-    0x6265_6570, // configfs
-    0x5a3c_69f0, // apparmorfs
-    0xf97c_ff8c, // selinuxfs
-    0x4341_5d53, // smackfs
-    0xcafe_4a11, // bpf
-    0x6165_676c, // pstore
-    0xde5e_81e4, // efivarfs
-    0x4249_4e4d, // binfmt_misc
-    0x6573_5543, // fusectl
-    0x6e73_6673, // nsfs
-    0x5049_4446, // pidfs
-    0x1980_0202, // mqueue
-    0x0000_1cd1, // devpts
-    0x0765_5821, // resctrl
-    0x6759_6969, // rpc_pipefs
-    0x6e66_7364, // nfsd
-    0xabba_1974, // xenfs
-    0x6c6f_6f70, // binderfs
-    0x0000_9fa2, // usbdevfs
-];
-
-/// The first `most` bytes of the regular file at `path` as seen from inside `root`. Symlinks and `..` cannot leave the
-/// root. What is not a regular file, or lies on a file system of the kernel's, is refused before it is opened.
+/// Reads the first `most` bytes of the regular file at `path`, as seen from inside `root`. Symlinks and `..` cannot leave the
+/// root. A file that is not regular, or is on a file system such as procfs, is refused before it is opened.
 ///
-/// A network file system or a FUSE daemon can make this block. So it is for a process that is as confined as the
-/// container, and for roots that no container controls. Others use [`read_within`].
+/// A network file system or a FUSE daemon can make this block. Use it in a process that is confined like the container, or
+/// for roots that no container controls, and [`read_within`] otherwise.
 pub fn read(root: impl AsFd, path: &Path, most: u64) -> io::Result<Vec<u8>> {
     read_through(root.as_fd(), path, most, ResolveFlags::empty())
 }
 
-/// Like [`read`], for a file on the same mount as `root`, which must be the file system `device`: one that hull mounted
-/// from the host's layers, so that nothing inside can make this block. `EXDEV` if it is another one.
+/// Like [`read`], for a file on the same mount as `root`, which must be the file system `device`. hull has mounted that file
+/// system from the host's layers, so the container cannot make this block. Fails with `EXDEV` for another file system.
 pub fn read_on_device(root: impl AsFd, device: u64, path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    // Uses what the kernel has cached, so that a FUSE daemon that serves the container's root is not asked
-    // (AT_STATX_DONT_SYNC).
+    // With AT_STATX_DONT_SYNC the kernel answers from its cache, and does not ask a FUSE daemon that serves the root.
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
     let stat = rustix::fs::statx(&root, c"", flags, StatxFlags::empty())?;
     if rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor) != device {
@@ -68,8 +38,8 @@ pub fn read_on_device(root: impl AsFd, device: u64, path: &Path, most: u64) -> i
     read_through(root.as_fd(), path, most, ResolveFlags::NO_XDEV)
 }
 
-/// Like [`read`], for each of `paths`, in a child process that is abandoned after `limit` with the error `TimedOut`. So
-/// nothing that a container controls can block the caller, which must have one thread.
+/// Like [`read`], for each of `paths`, in a child process. After `limit` the child is abandoned and the result is the error
+/// `TimedOut`, so the container cannot block the caller. The caller must have only one thread.
 pub fn read_within(
     root: impl AsFd,
     paths: &[&Path],
@@ -80,7 +50,7 @@ pub fn read_within(
     match process::fork()? {
         Fork::Child => {
             drop(reader);
-            let told = paths.iter().try_for_each(|path| {
+            let sent = paths.iter().try_for_each(|path| {
                 let (error, bytes) = match read(&root, path, most) {
                     Ok(bytes) => (0, bytes),
                     Err(error) => (error.raw_os_error().unwrap_or(nix::libc::EIO), Vec::new()),
@@ -88,13 +58,14 @@ pub fn read_within(
                 let length = bytes.len() as u64;
                 writer.write_all(&[&error.to_le_bytes()[..], &length.to_le_bytes(), &bytes].concat())
             });
-            process::exit_now(i32::from(told.is_err()))
+            process::exit_now(i32::from(sent.is_err()))
         }
         Fork::Parent { pid } => {
             drop(writer);
             let child = process::pidfd_open(pid)?;
             let answer = receive(&mut reader, limit);
-            // A child that waits for a FUSE daemon ends only when that answers or dies, so it is not reaped here.
+            // A child that waits for a FUSE daemon ends only when the daemon answers or dies, so after a timeout it is not
+            // reaped.
             process::pidfd_send_signal(child.as_fd(), SIGKILL)?;
             if !matches!(&answer, Err(error) if error.kind() == io::ErrorKind::TimedOut) {
                 process::reap(child.as_fd())?;
@@ -110,7 +81,7 @@ pub fn read_within(
     }
 }
 
-/// All that the child writes until it closes the pipe.
+/// Reads until the child closes the pipe.
 fn receive(reader: &mut io::PipeReader, limit: Duration) -> io::Result<Vec<u8>> {
     let end = Instant::now() + limit;
     let mut answer = Vec::new();
@@ -130,7 +101,7 @@ fn receive(reader: &mut io::PipeReader, limit: Duration) -> io::Result<Vec<u8>> 
     }
 }
 
-/// The next file of an answer: an errno or 0, its length, its bytes.
+/// Takes the next file from an answer: an errno or 0, the length, the bytes.
 fn take_file(answer: &mut &[u8]) -> Option<io::Result<Vec<u8>>> {
     let (error, rest) = answer.split_first_chunk::<4>()?;
     let (length, rest) = rest.split_first_chunk::<8>()?;
@@ -147,37 +118,31 @@ fn read_through(root: BorrowedFd<'_>, path: &Path, most: u64, resolve: ResolveFl
     let find = |flags| fs::openat2(root, path, flags, Mode::empty(), resolve);
     let found = find(OFlags::PATH)?;
     let stat = rustix::fs::fstat(&found)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || is_kernels(&found)? {
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || magic::is_generated(&found)? {
         return Err(io::Error::from_raw_os_error(nix::libc::EINVAL));
     }
     let file = reopen(&found, find)?;
     if !is_same(&stat, &rustix::fs::fstat(&file)?) {
         return Err(io::Error::from_raw_os_error(nix::libc::ESTALE));
     }
-    // Files that the kernel generates mostly have a size of 0. No more than the size is read, so such a file on a file
-    // system that is missing above yields nothing.
+    // Most files that the kernel generates have a size of 0. At most that size is read, so a generated file on a file system
+    // that is missing in the list yields nothing.
     let size = u64::try_from(stat.st_size).unwrap_or_default();
     let mut bytes = Vec::new();
     file.take(size.min(most)).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// Non-blocking, because a lease that somebody inside holds on the file makes open(2) wait (fcntl(2), `F_SETLEASE`).
+/// Opens the file for reading. Non-blocking, because open(2) waits if a process in the container holds a lease on the file
+/// (fcntl(2), `F_SETLEASE`).
 ///
-/// Where no /proc is mounted, as in a container, the name is looked up again; the caller compares what was opened.
+/// Without a mounted /proc, as in a container, the name is looked up again, and the caller compares the files.
 fn reopen(found: &OwnedFd, find: impl Fn(OFlags) -> nix::Result<OwnedFd>) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     match rustix::fs::open(fs::fd_path(found), flags, Mode::empty()) {
         Err(rustix::io::Errno::NOENT) => Ok(File::from(find(flags)?)),
         opened => Ok(File::from(opened?)),
     }
-}
-
-/// True for a file on one of the kernel's own file systems, such as proc or sysfs. Its content is generated while it is
-/// read, may never end, and can tell about the host.
-pub fn is_kernels(file: &OwnedFd) -> io::Result<bool> {
-    let magic = rustix::fs::fstatfs(file)?.f_type as u32;
-    Ok(KERNEL_FILE_SYSTEMS.contains(&magic))
 }
 
 fn is_same(one: &Stat, other: &Stat) -> bool {
@@ -212,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn only_regular_files_that_are_data_are_read() {
+    fn only_regular_files_with_stored_content_are_read() {
         let directory = Directory::new("regular");
         let root = &directory.0;
         std::fs::write(root.join("data"), "some").unwrap();
@@ -222,8 +187,8 @@ mod tests {
         assert_eq!(read_at(root, "/../link").unwrap(), b"some");
         assert_eq!(read_at(root, "fifo"), Err(Some(nix::libc::EINVAL)));
         assert_eq!(read_at(root, "absent"), Err(Some(nix::libc::ENOENT)));
-        for kernels in ["proc/version", "proc/kmsg", "sys/kernel/notes"] {
-            assert_eq!(read_at(Path::new("/"), kernels), Err(Some(nix::libc::EINVAL)), "{kernels}");
+        for generated in ["proc/version", "proc/kmsg", "sys/kernel/notes"] {
+            assert_eq!(read_at(Path::new("/"), generated), Err(Some(nix::libc::EINVAL)), "{generated}");
         }
     }
 
@@ -240,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_childs_answer_is_taken_apart_whole_or_not_at_all() {
+    fn an_incomplete_answer_of_the_child_is_refused() {
         let file = |error: i32, bytes: &[u8]| {
             [&error.to_le_bytes()[..], &(bytes.len() as u64).to_le_bytes(), bytes].concat()
         };

@@ -27,7 +27,7 @@ impl Bundle {
         let config = directory.join("config.json");
         let text = std::fs::read(&config).with_context(|| format!("cannot read {}", config.display()))?;
         let mut spec =
-            hull_runtime::spec::parse(&text).with_context(|| format!("cannot use {}", config.display()))?;
+            hull_runtime::config::parse(&text).with_context(|| format!("cannot use {}", config.display()))?;
         let linux = spec.linux.get_or_insert_default();
         let resources = linux.resources.get_or_insert_default();
         unset_zeros(resources);

@@ -43,7 +43,7 @@ pub fn checkpoint(root: &Root, args: &cli::Checkpoint, global: &cli::Global) -> 
         return Ok(0);
     }
     delete::destroy(&container, Ok(cgroup), Some(init))?;
-    delete::after(global, state.subject(&spec, 0));
+    delete::after(global, state.hook_state(&spec, 0));
     Ok(0)
 }
 

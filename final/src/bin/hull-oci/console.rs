@@ -19,7 +19,8 @@ pub fn check(terminal: bool, detached: bool, socket: Option<&Path>) -> Result<()
 }
 
 pub fn connect(path: &Path) -> Result<OwnedFd> {
-    Ok(hull_runtime::rendezvous::connect(path, SocketType::STREAM)?)
+    hull_sys::net::connect(path, SocketType::STREAM)
+        .with_context(|| format!("cannot connect to {}", path.display()))
 }
 
 /// Sends the master by `SCM_RIGHTS` (unix(7)), with its name as data, as runc does.

@@ -108,7 +108,7 @@ pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After)
         bundle: &bundle.directory,
         spec: &bundle.spec,
         stdio,
-        grafts: Vec::new(),
+        detached_mounts: Vec::new(),
         cgroup: (bundle.needs_cgroup() || state.unit.is_some()).then_some(cgroup),
         init: false,
         parent_death_signal: false,
@@ -131,7 +131,7 @@ pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After)
             Ok(Made { created, console, copied, state, spec: bundle.spec, reservation })
         }
         Err(error) => {
-            delete::after(global, state.subject(&bundle.spec, 0));
+            delete::after(global, state.hook_state(&bundle.spec, 0));
             Err(error)
         }
     }

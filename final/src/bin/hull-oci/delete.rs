@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use hull_runtime::cgroups::Cgroup;
-use hull_runtime::hooks::{self, Point, Subject};
+use hull_runtime::hooks::{self, HookState, Point};
 use hull_storage::process_id::ProcessId;
 use nix::libc::SIGKILL;
 
@@ -44,14 +44,14 @@ pub fn delete(root: &Root, args: &cli::Delete, global: &cli::Global) -> Result<u
     let spec = container.read_spec();
     destroy(&container, state.open_cgroup(), state.init.as_ref())?;
     if let Ok(spec) = spec {
-        after(global, state.subject(&spec, 0));
+        after(global, state.hook_state(&spec, 0));
     }
     Ok(0)
 }
 
 /// Hooks that run when nothing of a container is left; what fails is told, and changes nothing (runtime.md, "Lifecycle").
-pub fn after(global: &cli::Global, subject: Subject<'_>) {
-    for error in hooks::run_all(Point::Poststop, subject) {
+pub fn after(global: &cli::Global, container: HookState<'_>) {
+    for error in hooks::run_all(Point::Poststop, container) {
         report::warning(global, &error.to_string());
     }
 }

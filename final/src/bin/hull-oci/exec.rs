@@ -6,8 +6,9 @@ use std::path::{Component, Path};
 
 use anyhow::{Context, Result, bail};
 use hull_runtime::cgroups::Below;
+use hull_runtime::config;
 use hull_runtime::security::capabilities;
-use hull_runtime::spec::{ConsoleSize, Process, Spec, check_process, parse_process};
+use hull_runtime::spec::{ConsoleSize, Process, Spec};
 use hull_runtime::{ExecTarget, Running};
 use nix::libc::SIGKILL;
 
@@ -100,7 +101,8 @@ fn hand_over(
 fn process(spec: &Spec, args: &cli::Exec) -> Result<Process> {
     if let Some(file) = &args.process {
         let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-        let process = parse_process(&text).with_context(|| format!("cannot use {}", file.display()))?;
+        let process =
+            config::parse_process(&text).with_context(|| format!("cannot use {}", file.display()))?;
         return Ok(Process { terminal: process.terminal || args.tty, ..process });
     }
     if args.command.is_empty() {
@@ -123,7 +125,7 @@ fn process(spec: &Spec, args: &cli::Exec) -> Result<Process> {
     for name in &args.cap {
         add_capability(&mut process, name)?;
     }
-    check_process(&process)?;
+    config::check_process(&process)?;
     Ok(process)
 }
 

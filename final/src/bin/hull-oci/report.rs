@@ -13,6 +13,7 @@ use clap::error::{ContextKind, ErrorKind};
 use crate::bundle::VERSION;
 use crate::cli::{Cli, Global, LogFormat, Verb};
 use hull_printable as printable;
+use hull_sys::Kind;
 
 use crate::usage;
 
@@ -83,8 +84,8 @@ pub fn failure(global: &Global, verb: &Verb, error: &anyhow::Error) -> u8 {
 }
 
 fn is_of_program(cause: &(dyn std::error::Error + 'static)) -> bool {
-    use hull_runtime::Error::{NoInterpreter, NotExecutable, NotFound};
-    matches!(cause.downcast_ref(), Some(NoInterpreter { .. } | NotFound { .. } | NotExecutable { .. }))
+    let kind = cause.downcast_ref().map(hull_runtime::Error::kind);
+    matches!(kind, Some(Kind::ProgramNotFound | Kind::ProgramNotExecutable))
 }
 
 /// Names, paths and programs in a bundle are not trusted, so control characters in them are escaped for the terminal.

@@ -47,9 +47,10 @@ pub fn restore(root: &Root, args: &cli::Restore, global: &cli::Global) -> Result
             match tell(args, &mut restored, socket.as_ref(), &mut state, &reservation) {
                 Ok(()) => Ok(restored),
                 Err(error) => {
-                    restored.end();
-                    let _ = cgroup.remove();
-                    Err(error)
+                    let killed = restored.kill();
+                    let removed = cgroup.remove().map_err(hull_runtime::Error::from);
+                    let failures = [killed, removed].into_iter().filter_map(Result::err);
+                    Err(failures.fold(error, |error, failure| anyhow::anyhow!("{error:#}; {failure}")))
                 }
             }
         });
@@ -62,7 +63,7 @@ pub fn restore(root: &Root, args: &cli::Restore, global: &cli::Global) -> Result
         }
         (Err(error), _) => {
             drop(reservation);
-            delete::after(global, ended.state.subject(&ended.spec, 0));
+            delete::after(global, ended.state.hook_state(&ended.spec, 0));
             Err(error)
         }
     }

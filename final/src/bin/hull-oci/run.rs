@@ -52,7 +52,7 @@ pub fn clear(container: &Container, ended: &Ended, global: &cli::Global) -> Resu
     }
     let _lock = lock?;
     delete::destroy(container, ended.state.open_cgroup(), None)?;
-    delete::after(global, ended.state.subject(&ended.spec, 0));
+    delete::after(global, ended.state.hook_state(&ended.spec, 0));
     Ok(())
 }
 
@@ -67,7 +67,7 @@ fn begin(made: Made, args: &cli::Run, global: &cli::Global) -> Result<(Running, 
     let Made { created, state, spec, reservation, .. } = made;
     let pid = created.pid();
     let started = created.start().map_err(anyhow::Error::from).and_then(|running| {
-        let told = hooks::run(Point::Poststart, state.subject(&spec, pid));
+        let told = hooks::run(Point::Poststart, state.hook_state(&spec, pid));
         if told.is_err() {
             let _ = hull_sys::process::pidfd_send_signal(running.pidfd.as_fd(), SIGKILL);
             let _ = running.cgroup.as_ref().map(|cgroup| cgroup.remove());
@@ -80,7 +80,7 @@ fn begin(made: Made, args: &cli::Run, global: &cli::Global) -> Result<(Running, 
         Err(error) => {
             forget_pid(args);
             drop(reservation);
-            delete::after(global, state.subject(&spec, 0));
+            delete::after(global, state.hook_state(&spec, 0));
             Err(error)
         }
     }

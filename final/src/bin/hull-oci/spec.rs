@@ -114,6 +114,6 @@ mod tests {
     #[test]
     fn the_example_can_be_applied() {
         let text = serde_json::to_vec(&example()).unwrap();
-        assert_eq!(hull_runtime::spec::parse(&text).unwrap(), example());
+        assert_eq!(hull_runtime::config::parse(&text).unwrap(), example());
     }
 }

@@ -25,8 +25,8 @@ pub fn start(root: &Root, args: &cli::Id, global: &cli::Global) -> Result<u8> {
             Err(refusal(&args.id, container.status(&state)))
         }
         Err(error) => {
-            // It has run nothing, and never will.
-            if matches!(error, hull_runtime::Error::Said(_)) {
+            // After a startContainer hook that failed the program is never started.
+            if matches!(error, hull_runtime::Error::Hook(_)) {
                 stop(&container, &state, global)?;
             }
             Err(error.into())
@@ -47,7 +47,7 @@ fn refusal(id: &str, status: Status) -> anyhow::Error {
 fn poststart(container: &Container, state: &State, global: &cli::Global) -> Result<u8> {
     let spec = container.read_spec()?;
     let pid = state.init.as_ref().map_or(0, |init| init.pid);
-    match hooks::run(Point::Poststart, state.subject(&spec, pid)) {
+    match hooks::run(Point::Poststart, state.hook_state(&spec, pid)) {
         Ok(()) => Ok(0),
         Err(error) => {
             stop(container, state, global)?;
@@ -60,6 +60,6 @@ fn poststart(container: &Container, state: &State, global: &cli::Global) -> Resu
 fn stop(container: &Container, state: &State, global: &cli::Global) -> Result<()> {
     let spec = container.read_spec()?;
     delete::destroy(container, state.open_cgroup(), state.init.as_ref())?;
-    delete::after(global, state.subject(&spec, 0));
+    delete::after(global, state.hook_state(&spec, 0));
     Ok(())
 }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use hull_runtime::cgroups::Cgroup;
-use hull_runtime::hooks::Subject;
+use hull_runtime::hooks::HookState;
 use hull_runtime::spec::Spec;
 use hull_runtime::systemd::Unit;
 use hull_storage::file;
@@ -233,8 +233,8 @@ impl State {
     }
 
     /// What the bundle's hooks are told.
-    pub fn subject<'a>(&'a self, spec: &'a Spec, pid: i32) -> Subject<'a> {
-        Subject { id: &self.id, bundle: &self.bundle, spec, pid, env: &[] }
+    pub fn hook_state<'a>(&'a self, spec: &'a Spec, pid: i32) -> HookState<'a> {
+        HookState { id: &self.id, bundle: &self.bundle, spec, pid, env: &[] }
     }
 
     /// Of a container that is about to be made by this process.

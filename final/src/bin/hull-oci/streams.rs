@@ -59,10 +59,11 @@ pub fn of(spec: &Spec, uid: u32, foreground: bool) -> Result<(Stdio, Vec<Copied>
 /// Makes the program's user the owner if necessary and possible. True if the program can use `fd` itself.
 fn give(fd: BorrowedFd<'_>, owner: Uid, foreground: bool) -> Result<bool> {
     let stat = look(fd)?;
+    let is_null = hull_sys::fs::is_null_device(fd).context("cannot look at stdin, stdout and stderr")?;
     let kind = FileType::from_raw_mode(stat.st_mode);
     // A socket cannot be opened again at all, and opening a file again as /dev/stdout would truncate it.
     let is_copied = foreground && matches!(kind, FileType::RegularFile | FileType::Socket);
-    if is_null(&stat) || (stat.st_uid == owner.as_raw() && !is_copied) {
+    if is_null || (stat.st_uid == owner.as_raw() && !is_copied) {
         return Ok(true);
     }
     if is_copied || !matches!(kind, FileType::Fifo | FileType::RegularFile) {
@@ -97,11 +98,6 @@ fn on_the_host(spec: &Spec, uid: u32) -> Option<Uid> {
 fn is_same(one: impl AsFd, other: impl AsFd) -> Result<bool> {
     let (one, other) = (look(one)?, look(other)?);
     Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
-}
-
-fn is_null(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode).is_char_device()
-        && (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)) == (1, 3)
 }
 
 fn look(fd: impl AsFd) -> Result<Stat> {

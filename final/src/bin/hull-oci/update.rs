@@ -4,7 +4,8 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use hull_runtime::spec::{Cpu, Memory, Pids, Resources, parse_resources};
+use hull_runtime::config;
+use hull_runtime::spec::{Cpu, Memory, Pids, Resources};
 use serde_json::Value;
 
 use crate::bundle::{allow_default_devices, unset_zeros};
@@ -42,7 +43,7 @@ fn asked(args: &cli::Update) -> Result<Resources> {
     }
     let mut asked = match &args.resources {
         Some(file) => {
-            parse_resources(&read(file)?).with_context(|| format!("cannot use {}", file.display()))?
+            config::parse_resources(&read(file)?).with_context(|| format!("cannot use {}", file.display()))?
         }
         None => Resources::default(),
     };

@@ -168,5 +168,5 @@ pub(super) fn kind(stat: &Stat) -> FileType {
 /// docker does not copy files that the kernel generates either. A file system whose type cannot be read does not count
 /// as one of the kernel's.
 pub(super) fn is_kernels(fd: &OwnedFd) -> bool {
-    hull_sys::untrusted::is_kernels(fd).unwrap_or(false)
+    hull_sys::fs::magic::is_generated(fd).unwrap_or(false)
 }

@@ -78,7 +78,7 @@ pub(super) fn start(
         bundle: &bundle,
         spec: &spec,
         stdio,
-        grafts: super::share::grafts(engine, record)?,
+        detached_mounts: super::share::detached_mounts(engine, record)?,
         cgroup,
         init: options.init,
         parent_death_signal: true,

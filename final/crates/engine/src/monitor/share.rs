@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use hull_runtime::Graft;
+use hull_runtime::DetachedMount;
 use hull_sys::process;
 use nix::libc::CLONE_NEWNS;
 
@@ -18,7 +18,7 @@ use crate::spec;
 const SHARED_MEMORY: &str = "/dev/shm";
 
 /// What `--ipc container:NAME` attaches; nothing where the user mounts something else there.
-pub(super) fn grafts(engine: &Engine, record: &Record) -> Result<Vec<Graft>> {
+pub(super) fn detached_mounts(engine: &Engine, record: &Record) -> Result<Vec<DetachedMount>> {
     let NamespaceMode::Container(other) = &record.options.ipc else { return Ok(vec![]) };
     if record.mounts.iter().any(|mount| mount.destination == Path::new(SHARED_MEMORY)) {
         return Ok(vec![]);
@@ -30,7 +30,7 @@ pub(super) fn grafts(engine: &Engine, record: &Record) -> Result<Vec<Graft>> {
         return Err(Error::NoSuchContainer(name));
     }
     let tree = clone_inside(&theirs).context(context)?;
-    Ok(vec![Graft { destination: PathBuf::from(SHARED_MEMORY), tree }])
+    Ok(vec![DetachedMount { destination: PathBuf::from(SHARED_MEMORY), tree }])
 }
 
 /// Goes into the other mount namespace and comes back: a mount is cloned only from the namespace it is in. The path

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use hull_sys::Kind;
 use nix::errno::Errno;
 
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +15,8 @@ pub enum Error {
     NoCgroups,
     #[error("this machine has no {0} controller to hold the limit")]
     NoController(&'static str),
-    /// The cgroup holds processes, so it cannot pass controllers on.
+    /// The cgroup has processes in it, so it cannot enable controllers for its children (cgroup-v2.rst, "No Internal Process
+    /// Constraint").
     #[error("cannot make cgroups with limits in {}: {why}", directory.display())]
     NoRoom { directory: PathBuf, why: String },
     #[error("invalid limit: {0}")]
@@ -26,7 +28,17 @@ pub enum Error {
 }
 
 impl Error {
-    /// What the reader can do next.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Write { errno, .. } | Self::Call { errno, .. } => Kind::from_errno(*errno as i32),
+            Self::NoCgroups | Self::NoController(_) | Self::Unusable(_) => Kind::Unsupported,
+            Self::NoRoom { .. } => Kind::InUse,
+            Self::Invalid(_) => Kind::Invalid,
+            Self::Systemd(error) => error.kind(),
+        }
+    }
+
+    /// What the user can do next.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Write { errno, .. } | Self::Call { errno, .. }
@@ -59,7 +71,7 @@ pub(super) fn write(path: &Path, value: &str) -> Result<(), Error> {
     write_each(path, [value])
 }
 
-/// For files that take one line at a write, and many of them.
+/// Writes several lines to a file that accepts one line in each write(2).
 pub(super) fn write_each<V: AsRef<str>>(
     path: &Path,
     values: impl IntoIterator<Item = V>,
@@ -94,7 +106,7 @@ pub(super) fn read(path: &Path) -> Result<String, Error> {
     })
 }
 
-/// Makes a directory and those above it.
+/// Makes a directory and the directories above it.
 pub(super) fn make_dir(path: &Path) -> Result<(), Error> {
     let failed = |error: std::io::Error| Error::Call {
         action: "create",

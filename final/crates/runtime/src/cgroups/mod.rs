@@ -32,7 +32,6 @@ pub(crate) use layout::own_v2;
 pub use layout::{Hierarchy, Layout, detect};
 pub use own::delegated;
 pub use stats::Stats;
-pub(crate) use v2::{pids_limit, weight};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use super::files::{self, Error, make_dir};
 use super::layout::{Hierarchy, find};
 use super::{Result, v2};
-use crate::spec::{BlockIo, Cpu, DeviceRule, Memory, Network, Resources, ThrottleDevice};
+use crate::spec::{BlockIo, Cpu, DeviceRule, Memory, Network, Resources, ThrottleDevice, pids_limit};
 
 /// Makes the cgroup in hierarchies that one of these limits needs and that the container is not in yet. Returns the new
 /// directories.
@@ -88,7 +88,7 @@ pub(super) fn limit(hierarchies: &[Hierarchy], path: &str, resources: &Resources
         }
     }
     if let Some(pids) = &resources.pids {
-        files::write(&directory("pids")?.join("pids.max"), &v2::number_or_max(v2::pids_limit(pids.limit)))?;
+        files::write(&directory("pids")?.join("pids.max"), &v2::number_or_max(pids_limit(pids.limit)))?;
     }
     if !resources.devices.is_empty() {
         limit_devices(&directory("devices")?, &resources.devices)?;

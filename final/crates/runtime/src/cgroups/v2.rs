@@ -8,7 +8,9 @@ use super::Result;
 use super::devices;
 use super::files::{self, Error, make_dir};
 use super::own;
-use crate::spec::{BlockIo, Cpu, HugepageLimit, Memory, Rdma, Resources, ThrottleDevice};
+use crate::spec::{
+    BlockIo, Cpu, HugepageLimit, Memory, Rdma, Resources, ThrottleDevice, cpu_weight, pids_limit,
+};
 
 /// Controllers every container gets where the kernel has them.
 const ALWAYS: &[&str] = &["memory", "pids", "cpu"];
@@ -167,7 +169,7 @@ fn limit_cpu(directory: &Path, cpu: &Cpu) -> Result<()> {
         files::write(&directory.join("cpu.idle"), "0")?;
     }
     if let Some(shares) = cpu.shares {
-        files::write(&directory.join("cpu.weight"), &weight(shares).to_string())?;
+        files::write(&directory.join("cpu.weight"), &cpu_weight(shares).to_string())?;
     }
     if let Some(idle) = cpu.idle.filter(|idle| *idle != 0) {
         files::write(&directory.join("cpu.idle"), &idle.to_string())?;
@@ -248,17 +250,6 @@ fn io_weight(weight: u16) -> u64 {
     1 + (u64::from(weight).clamp(10, 1_000) - 10) * 9_999 / 990
 }
 
-/// Shares, 2 to 262,144, as a weight, 1 to 10,000: the straight line between the ends, as runc has it.
-pub(crate) fn weight(shares: u64) -> u64 {
-    1 + (shares.clamp(2, 262_144) - 2) * 9_999 / 262_142
-}
-
-/// Zero is a limit like others (config-linux.md, "Pids"), but systemd refuses to set it. One has the same effect: the
-/// first process moves in, which no limit forbids, and cannot fork.
-pub(crate) fn pids_limit(limit: i64) -> i64 {
-    if limit == 0 { 1 } else { limit }
-}
-
 pub(super) fn number_or_max(limit: i64) -> String {
     if limit < 0 { "max".into() } else { limit.to_string() }
 }
@@ -269,7 +260,7 @@ mod tests {
 
     #[test]
     fn shares_become_weights_from_end_to_end() {
-        assert_eq!((weight(2), weight(1024), weight(262_144)), (1, 39, 10_000));
+        assert_eq!((cpu_weight(2), cpu_weight(1024), cpu_weight(262_144)), (1, 39, 10_000));
         assert_eq!((io_weight(10), io_weight(500), io_weight(1_000)), (1, 4_950, 10_000));
     }
 }

@@ -11,7 +11,6 @@
 
 mod criu;
 mod dump;
-mod error;
 mod outside;
 mod restore;
 mod wire;
@@ -27,9 +26,9 @@ use crate::error::{Result, Step};
 use criu::Answer;
 use wire::Message;
 
+pub use crate::error::CheckpointError as Error;
 pub use criu::Criu;
 pub use dump::{Dump, dump};
-pub use error::Error;
 pub use restore::{Restore, Restored, restore};
 
 /// What saving and bringing back have in common.

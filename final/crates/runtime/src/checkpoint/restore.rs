@@ -1,6 +1,6 @@
 //! `restore`: the processes of a container, made anew from a directory.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use nix::mount::MsFlags;
@@ -10,8 +10,8 @@ use super::criu::{Criu, Notice, Request, Worker};
 use super::outside;
 use super::{Directories, Error, Message, Options, field, request};
 use crate::cgroups::Cgroup;
-use crate::error::{Result, Step};
-use crate::hooks::{self, Point, Subject};
+use crate::error::{self, Result, Step};
+use crate::hooks::{self, HookState, Point};
 use crate::spec::Spec;
 
 /// A container that is to be brought back. The caller has one thread and gets a mount namespace of its own.
@@ -69,9 +69,9 @@ pub fn restore(criu: &Criu, restore: &Restore<'_>) -> Result<Restored> {
         name_cgroups(worker.pid(), &mut message)?;
         begin(restore, &worker, &message, &directories)
     });
-    restored.inspect_err(|_| {
-        // The error that brought us here is the one to tell.
-        let _ = restore.cgroup.remove();
+    restored.map_err(|error| {
+        let removed = restore.cgroup.remove().map_err(error::Error::from);
+        error.with_cleanup(removed.err().into_iter().collect())
     })
 }
 
@@ -86,9 +86,9 @@ fn begin(
         match notice.what {
             "setup-namespaces" => {
                 let Restore { id, bundle, spec, .. } = *restore;
-                let subject = Subject { id, bundle, spec, pid: notice.pid, env: &[] };
-                hooks::run(Point::Prestart, subject)?;
-                hooks::run(Point::CreateRuntime, subject)?;
+                let state = HookState { id, bundle, spec, pid: notice.pid, env: &[] };
+                hooks::run(Point::Prestart, state)?;
+                hooks::run(Point::CreateRuntime, state)?;
             }
             "orphan-pts-master" => console = notice.fd,
             _ => {}
@@ -103,9 +103,10 @@ fn begin(
 }
 
 impl Restored {
-    /// Ends what nobody could be told of.
-    pub fn end(self) {
-        crate::create::end(&self.pidfd);
+    /// Kills the restored container, because the caller could not finish its part.
+    pub fn kill(self) -> Result<()> {
+        let killed = hull_sys::process::kill_and_reap(self.pidfd.as_fd());
+        killed.map(drop).step(|| "kill the restored container".into())
     }
 }
 

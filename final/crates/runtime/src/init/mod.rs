@@ -1,63 +1,46 @@
-//! The container's first process, from the clone to `execve`. Read top to bottom, it is what a container is.
+//! The container's first process, from the clone to execve(2). Read from top to bottom, it is what a container is.
 
-mod environment;
 mod pid1;
-mod program;
-mod rights;
-mod schedule;
+mod root;
 
+use std::convert::Infallible;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use hull_sys::process::{self, SingleThreaded};
 use nix::libc;
 
-use crate::arrival;
-use crate::birth;
 use crate::cgroups::Cgroup;
 use crate::console::{self, Console};
-use crate::create::{CreateOptions, Prepared};
+use crate::container::{CreateOptions, Prepared};
+use crate::environment;
 use crate::error::{Error, Result, Step};
-use crate::hooks::{self, Point};
+use crate::hooks::{self, HookState, Point};
 use crate::idmap;
+use crate::limits;
 use crate::namespaces;
 use crate::network_devices;
+use crate::pid_namespace;
+use crate::privileges::{self, PendingFilter, Privileges};
 use crate::procfs::Procfs;
+use crate::program::{self, Executable};
 use crate::protocol::{Channel, Message};
-use crate::rendezvous::{self, EndingSignals};
-use crate::rootfs::{self, Later, Masks, Rootfs, Source};
-use crate::security::seccomp::{self, Program};
-use crate::spec::{Linux, Namespace, NamespaceKind, Process, Spec};
-use crate::stdio::Stdio;
+use crate::rendezvous::{self, TerminationSignals};
+use crate::scheduling;
+use crate::spec::{Linux, NamespaceKind, Process, Spec};
 
-pub(crate) use environment::with_environment;
 pub use pid1::serve_as_init;
-pub(crate) use program::{Executable, find};
-pub(crate) use rights::{
-    Filter, Rights, absent, has_process_limit, pid_on_the_host, set_limits, set_limits_of_parent,
-    set_oom_score, set_process_limit,
-};
-pub(crate) use schedule::{
-    check as check_schedule, is_inherited as is_policy_inherited, set as set_schedule, set_affinity,
-    set_final_affinity, set_policy,
-};
 
-/// The spec's filter, compiled in the parent: the child has no view of the cache.
-pub(crate) fn compile(spec: &Spec, cache: Option<&Path>) -> Result<Option<Program>> {
-    let policy = spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
-    policy.map(|policy| seccomp::compile_cached(policy, cache)).transpose()
-}
-
-/// True when the parent has something to do for the child before it goes on.
+/// True if the child has to wait until the parent has done something for it.
 pub(crate) fn waits_for_parent(spec: &Spec) -> bool {
     let takes_devices = spec.linux.as_ref().is_some_and(|linux| !linux.net_devices.is_empty());
     takes_devices || namespaces::is_new(spec, NamespaceKind::User)
 }
 
-/// Never returns: becomes the user's program, or says what failed and exits.
+/// Becomes the user's program, or reports the error and exits.
 pub(crate) fn run(options: &CreateOptions<'_>, prepared: &Prepared, mut channel: Channel) -> ! {
     let Err(error) = become_container(options, prepared, &mut channel);
-    // If nobody listens any more nobody can be told.
+    // If sending fails, the parent has ended and nobody is interested.
     let _ = channel.send(&Message::Failed(error));
     process::exit_now(1)
 }
@@ -66,74 +49,99 @@ fn become_container(
     options: &CreateOptions<'_>,
     prepared: &Prepared,
     channel: &mut Channel,
-) -> Result<std::convert::Infallible> {
+) -> Result<Infallible> {
     let spec = options.spec;
     let user_process = spec.process.as_ref().ok_or_else(|| Error::Invalid("it has no process".into()))?;
-    let linux = spec.linux.clone().unwrap_or_default();
     die_with_parent(options)?;
-    let own = options.init.then(pid1::open_own_program).transpose()?;
+    let own_program = options.init.then(pid1::open_own_program).transpose()?;
     if waits_for_parent(spec) {
         channel.await_go()?;
     }
-    leave_caller(options, user_process)?;
-
-    // With the host's user and mounts: the files of its cgroups are its own.
+    separate_from_caller(options, user_process)?;
+    // Before the mount and user namespaces change: the files of the cgroups belong to the host's user.
     enter_cgroups(options)?;
-    schedule::set_affinity_to_cgroup();
-    let rights = Rights::prepare(user_process, prepared.filter.as_ref(), subject(options, spec)?)?;
-    join_namespaces(spec)?;
-    let rootfs = open_root(options, prepared, spec)?;
-    if idmap::is_asked(spec) {
-        idmap::become_root()?;
-    }
-    name_host(spec)?;
-    if namespaces::is_new(spec, NamespaceKind::Network) {
-        process::loopback_up().step(|| "bring the loopback interface up".into())?;
-    }
-    network_devices::set_up(&prepared.devices, true)?;
-    set_sysctls(&linux)?;
+    scheduling::set_affinity_to_cgroup();
+    let state = HookState { pid: privileges::pid_on_the_host(spec)?, ..hook_state(options) };
+    let privileges = Privileges::prepare(user_process, prepared.filter.as_ref(), state)?;
 
-    let console = build_root(options, prepared, rootfs, channel)?;
+    let rootfs = enter_namespaces(options, prepared)?;
+    let console = root::build(options, prepared, rootfs, channel)?;
     install_streams(options, prepared, console, channel)?;
-    schedule::set(user_process, &linux)?;
-    if prepared.pid_namespace.is_none() || schedule::is_inherited(user_process) {
-        schedule::set_policy(user_process, spec, None)?;
-    }
-    if prepared.pid_namespace.is_none() {
-        set_limits(user_process)?;
-    } else {
-        set_limits_of_parent(user_process)?;
-        // With a user namespace it was joined earlier.
-        if !idmap::is_asked(spec) {
-            birth::join_pid_namespace(prepared)?;
-        }
-    }
-    close_others(options, channel, own.as_ref(), &rights)?;
-    let user_process = &with_environment(user_process);
-    let mut filter = rights.take()?;
+    schedule_and_limit(options, prepared, user_process)?;
+    close_others(options, channel, own_program.as_ref(), &privileges)?;
+
+    let user_process = &environment::with_environment(user_process);
+    let mut filter = privileges.apply()?;
+    // The change of user has cleared it (prctl(2), PR_SET_PDEATHSIG).
     die_with_parent(options)?;
-    let program = find(user_process)?;
+    // Looked up before the container counts as created, so that a missing program is an error of `create`.
+    let path = program::find(user_process)?;
     if prepared.pid_namespace.is_some() {
-        arrive(user_process, &mut filter, channel)?;
+        clone_inside(user_process, &mut filter, channel)?;
         die_with_parent(options)?;
     }
     await_start(options, prepared, &filter, channel)?;
     if hooks::has(spec, Point::StartContainer) {
+        // These hooks are confined like the program.
         filter.load_now()?;
-        let subject = hooks::Subject { env: &user_process.env, ..inside(options, spec) };
-        hooks::run(Point::StartContainer, subject)?;
+        hooks::run(Point::StartContainer, HookState { env: &user_process.env, ..hook_state(options) })?;
     }
-    match &own {
+    match &own_program {
         Some(own) => pid1::start(own, user_process, &filter, channel),
         None => {
-            let program = Executable::prepare(program, user_process, options.preserved_fds)?;
+            let executable = Executable::prepare(path, user_process, options.preserved_fds)?;
             filter.load()?;
-            program.execute()
+            executable.execute()
         }
     }
 }
 
-/// stdin, stdout and stderr of the program: the container's terminal, whose other end the parent gets, or the caller's.
+/// Joins and sets up the namespaces. Returns the container's root, opened while it can be reached with the privileges of
+/// the host's user, or `None` if the container shares its mount namespace.
+fn enter_namespaces(options: &CreateOptions<'_>, prepared: &Prepared) -> Result<Option<root::Rootfs>> {
+    let spec = options.spec;
+    namespaces::join_in_child(spec)?;
+    let rootfs = root::open(options, prepared)?;
+    if namespaces::has_user(spec) {
+        idmap::become_root()?;
+    }
+    set_host_name(spec)?;
+    if namespaces::is_new(spec, NamespaceKind::Network) {
+        process::loopback_up().step(|| "bring the loopback interface up".into())?;
+    }
+    network_devices::set_up(&prepared.devices, true)?;
+    if let Some(linux) = &spec.linux {
+        set_sysctls(linux)?;
+    }
+    Ok(rootfs)
+}
+
+/// Sets how the program is scheduled and its resource limits. In a joined pid namespace the program's own process is
+/// cloned later, and some of this has to wait for it.
+fn schedule_and_limit(
+    options: &CreateOptions<'_>,
+    prepared: &Prepared,
+    user_process: &Process,
+) -> Result<()> {
+    let spec = options.spec;
+    let default = Linux::default();
+    scheduling::set(user_process, spec.linux.as_ref().unwrap_or(&default))?;
+    let Some(pid_namespace) = &prepared.pid_namespace else {
+        scheduling::set_policy(user_process, spec, None)?;
+        return limits::set_limits(user_process);
+    };
+    if scheduling::is_policy_inherited(user_process) {
+        scheduling::set_policy(user_process, spec, None)?;
+    }
+    limits::set_limits_before_clone(user_process)?;
+    match namespaces::has_user(spec) {
+        // It was joined before the user namespace.
+        true => Ok(()),
+        false => namespaces::join_pid_namespace(Some(pid_namespace)),
+    }
+}
+
+/// Sets stdin, stdout and stderr of the program: the container's terminal, whose master the parent gets, or the caller's.
 fn install_streams(
     options: &CreateOptions<'_>,
     prepared: &Prepared,
@@ -146,30 +154,30 @@ fn install_streams(
     console::install(&console.slave, uid)?;
     match prepared.pid_namespace {
         None => console::control(),
-        // The process inside does it, in a session of its own.
+        // The process inside does it, because it starts a session of its own.
         Some(_) => Ok(()),
     }
 }
 
-/// Clones the process inside the joined pid namespace, once the parent agrees, and returns in that one.
-fn arrive(user_process: &Process, filter: &mut Filter<'_>, channel: &mut Channel) -> Result<()> {
-    channel.send(&Message::Arriving)?;
+/// Asks the parent, then clones the process inside the joined pid namespace, and returns only in that one.
+fn clone_inside(user_process: &Process, filter: &mut PendingFilter<'_>, channel: &mut Channel) -> Result<()> {
+    channel.send(&Message::BeforeClone)?;
     channel.await_go()?;
     let alone = SingleThreaded::check().step(|| "check that there is only one thread".into())?;
-    filter.load_before_others_see(&arrival::calls_until_started(user_process))?;
-    arrival::arrive(channel, user_process, alone)
+    filter.load_before_others_see(&pid_namespace::calls_until_started(user_process))?;
+    pid_namespace::clone_inside(channel, user_process, alone)
 }
 
-/// Tells the parent that all is set up, and waits until the program is to start.
+/// Tells the parent that everything is set up, and waits until the program is to be started.
 fn await_start(
     options: &CreateOptions<'_>,
     prepared: &Prepared,
-    filter: &Filter<'_>,
+    filter: &PendingFilter<'_>,
     channel: &mut Channel,
 ) -> Result<()> {
-    // From here on others know the container.
+    // After `Ready` other programs know the container and may send it signals.
     let is_first = prepared.pid_namespace.is_none() && nix::unistd::getpid().as_raw() == 1;
-    let signals = (is_first && options.rendezvous.is_some()).then(EndingSignals::hold).transpose()?;
+    let signals = (is_first && options.rendezvous.is_some()).then(TerminationSignals::block).transpose()?;
     channel.send(&Message::Ready)?;
     match &options.rendezvous {
         Some(listener) => {
@@ -179,37 +187,30 @@ fn await_start(
     }
 }
 
-/// Nothing stays of what the caller is, to those who look, or who send signals.
-fn leave_caller(options: &CreateOptions<'_>, user_process: &Process) -> Result<()> {
-    // Before we hide: that gives the files in /proc/self to the machine's root, whom a user namespace does not know.
-    set_oom_score(user_process)?;
+/// Drops what the process has inherited from the caller and others could see or use: dumpability, umask, session, keyring.
+fn separate_from_caller(options: &CreateOptions<'_>, user_process: &Process) -> Result<()> {
+    // Before the process becomes undumpable: then the files in /proc/self belong to the initial user namespace's root.
+    limits::set_oom_score(user_process)?;
     namespaces::offset_clocks(options.spec)?;
-    // Nobody in a pid namespace that we join, or that somebody joins, may look through /proc/PID/fd, or trace us.
+    // Processes in a pid namespace that this one joins, or that join its own, must not read /proc/PID/fd or trace it.
     process::set_dumpable(false).step(|| "hide from the container".into())?;
-    // Modes of what is made below are as written, whatever the caller's umask.
+    // So that files below are made with exactly the modes given, whatever the caller's umask is.
     nix::sys::stat::umask(nix::sys::stat::Mode::empty());
     nix::unistd::setsid().step(|| "start a session".into())?;
     if options.new_keyring {
-        process::join_new_session_keyring()
-            .or_else(rights::absent)
-            .step(|| "start a session keyring".into())?;
+        privileges::start_session_keyring()?;
     }
     Ok(())
 }
 
-/// For hooks that run inside: the pid is that of the container's own namespace.
-fn inside<'a>(options: &CreateOptions<'a>, spec: &'a Spec) -> hooks::Subject<'a> {
-    let pid = nix::unistd::getpid().as_raw();
-    hooks::Subject { id: options.id, bundle: options.bundle, spec, pid, env: &[] }
+/// The state for hooks that run inside, where the pid is the one in the container's own pid namespace.
+fn hook_state<'a>(options: &CreateOptions<'a>) -> HookState<'a> {
+    let CreateOptions { id, bundle, spec, .. } = *options;
+    HookState { id, bundle, spec, pid: nix::unistd::getpid().as_raw(), env: &[] }
 }
 
-/// For the host: our pid as it is there, in whose /proc we still look.
-fn subject<'a>(options: &CreateOptions<'a>, spec: &'a Spec) -> Result<hooks::Subject<'a>> {
-    Ok(hooks::Subject { pid: rights::pid_on_the_host(spec)?, ..inside(options, spec) })
-}
-
-/// Asked for again once the user has changed, which withdraws it (prctl(2)). A parent that ended in between is noticed
-/// by its silence: it has not said `Go`.
+/// Asks the kernel to kill this process when its parent dies. If the parent has died before, the child notices because the
+/// parent's `Go` does not come.
 fn die_with_parent(options: &CreateOptions<'_>) -> Result<()> {
     if options.parent_death_signal {
         process::set_parent_death_signal(libc::SIGKILL).step(|| "ask to die with the monitor".into())?;
@@ -217,48 +218,23 @@ fn die_with_parent(options: &CreateOptions<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Closed, and not only close-on-exec: execve(2) finds the program before it closes anything, and a program, or a working
-/// directory, named `/proc/self/fd/N/..` would be found through a directory of the host (CVE-2024-21626).
+/// Closes the inherited descriptors. Marking them close-on-exec is not enough: execve(2) looks up the program before it
+/// closes anything, and a program or working directory named `/proc/self/fd/N/..` would be found through a directory of
+/// the host (CVE-2024-21626).
 fn close_others(
     options: &CreateOptions<'_>,
     channel: &Channel,
-    own: Option<&OwnedFd>,
-    rights: &Rights<'_>,
+    own_program: Option<&OwnedFd>,
+    privileges: &Privileges<'_>,
 ) -> Result<()> {
     let mut kept = vec![channel.as_fd()];
-    kept.extend(rights.descriptors());
+    kept.extend(privileges.descriptors());
     kept.extend(options.rendezvous.as_ref().map(AsFd::as_fd));
-    kept.extend(own.map(AsFd::as_fd));
+    kept.extend(own_program.map(AsFd::as_fd));
     process::close_all_but(3 + options.preserved_fds, &kept).step(|| "close inherited descriptors".into())
 }
 
-fn join_namespaces(spec: &Spec) -> Result<()> {
-    // The pid namespace was joined by the parent: its child is born there.
-    let joined = namespaces::of(spec).iter().filter(|namespace| birth::is_joined_by_child(spec, namespace));
-    // Mounts last: the paths of the others are in those of the host.
-    let mounts = |namespace: &&Namespace| namespace.kind == NamespaceKind::Mount;
-    joined.clone().filter(|namespace| !mounts(namespace)).try_for_each(namespaces::join)?;
-    joined.filter(mounts).try_for_each(namespaces::join)
-}
-
-/// By descriptor, while it can be reached with the rights of the host's user. `None` where the mounts are shared.
-fn open_root(options: &CreateOptions<'_>, prepared: &Prepared, spec: &Spec) -> Result<Option<Rootfs>> {
-    match namespaces::owns_mounts(spec) {
-        true => {
-            let rootfs = rootfs::prepare(&root_path(options, spec)?, spec)?;
-            let namespace = prepared.pid_namespace.as_ref().map(OwnedFd::try_clone).transpose();
-            Ok(Some(rootfs.of_pid_namespace(namespace.step(|| "duplicate a descriptor".into())?)))
-        }
-        false => Ok(None),
-    }
-}
-
-fn root_path(options: &CreateOptions<'_>, spec: &Spec) -> Result<PathBuf> {
-    let root = spec.root.as_ref().ok_or_else(|| Error::Invalid("it has no root".into()))?;
-    Ok(options.bundle.join(&root.path))
-}
-
-fn name_host(spec: &Spec) -> Result<()> {
+fn set_host_name(spec: &Spec) -> Result<()> {
     if let Some(name) = &spec.hostname {
         nix::unistd::sethostname(name).step(|| format!("set the hostname to {name:?}"))?;
     }
@@ -268,7 +244,7 @@ fn name_host(spec: &Spec) -> Result<()> {
     Ok(())
 }
 
-/// A sysctl is that of the writer's namespace.
+/// Writes the sysctls. A write to a namespaced sysctl changes the namespace of the process that writes.
 fn set_sysctls(linux: &Linux) -> Result<()> {
     if linux.sysctl.is_empty() {
         return Ok(());
@@ -285,76 +261,7 @@ fn set_sysctls(linux: &Linux) -> Result<()> {
     Ok(())
 }
 
-fn build_root(
-    options: &CreateOptions<'_>,
-    prepared: &Prepared,
-    rootfs: Option<Rootfs>,
-    channel: &Channel,
-) -> Result<Option<Console>> {
-    let spec = options.spec;
-    let terminal = spec.process.as_ref().filter(|process| process.terminal);
-    let Some(rootfs) = rootfs else {
-        run_hooks(options, channel)?;
-        rootfs::enter_shared(&root_path(options, spec)?)?;
-        return terminal
-            .map(|process| console::open(console::dev()?, size(process), &options.stdio))
-            .transpose();
-    };
-    let has_view = namespaces::of(spec).iter().any(|one| one.kind == NamespaceKind::Cgroup);
-    let visible = options.cgroup.as_ref().filter(|_| !has_view);
-    let mut later = Later::default();
-    for (index, mount) in spec.mounts.iter().enumerate() {
-        let asked;
-        let source = match prepared.sources.get(index) {
-            Source::Bound(tree) => Some(tree),
-            Source::Asked => {
-                asked = rootfs::ask(channel, index)?;
-                Some(&asked)
-            }
-            Source::Own => None,
-        };
-        rootfs::mount(&rootfs, mount, options.bundle, source, visible, &mut later)?;
-    }
-    for graft in &options.grafts {
-        rootfs::graft(&rootfs, graft)?;
-    }
-    // A bound /dev belongs to the host and is not filled.
-    if !rootfs::has_bound_dev(spec) {
-        let bind_devices = process::in_user_namespace();
-        rootfs::make_devices(&rootfs, bind_devices)?;
-        for device in spec.linux.iter().flat_map(|linux| &linux.devices) {
-            rootfs::make_asked(&rootfs, device, bind_devices)?;
-        }
-    }
-    let console = terminal.map(|process| open_console(&rootfs, process, &options.stdio)).transpose()?;
-    run_hooks(options, channel)?;
-    for path in spec.linux.iter().flat_map(|linux| &linux.readonly_paths) {
-        rootfs::read_only(&rootfs, path)?;
-    }
-    let mut masks = Masks::default();
-    for path in spec.linux.iter().flat_map(|linux| &linux.masked_paths) {
-        masks.mask(&rootfs, path)?;
-    }
-    // docker makes a working directory that the image does not have.
-    if let Some(process) = &spec.process {
-        rootfs.find_or_make(&process.cwd, rootfs::Kind::Directory)?;
-    }
-    later.finish()?;
-    rootfs::pivot(&rootfs, spec, options.may_move_root)?;
-    Ok(console)
-}
-
-/// While all is mounted and the host is still in sight: the parent's, then ours.
-fn run_hooks(options: &CreateOptions<'_>, channel: &Channel) -> Result<()> {
-    let spec = options.spec;
-    if hooks::has(spec, Point::Prestart) || hooks::has(spec, Point::CreateRuntime) {
-        channel.send(&Message::Built)?;
-        channel.await_go()?;
-    }
-    hooks::run(Point::CreateContainer, inside(options, spec))
-}
-
-/// The namespace comes second: its root is the cgroup we are in when it is made.
+/// Enters the cgroups, and then the new cgroup namespace, whose root is the cgroup of the process that makes it.
 fn enter_cgroups(options: &CreateOptions<'_>) -> Result<()> {
     options.cgroup.as_ref().map_or(Ok(()), Cgroup::enter)?;
     if namespaces::is_new(options.spec, NamespaceKind::Cgroup) {
@@ -362,17 +269,4 @@ fn enter_cgroups(options: &CreateOptions<'_>) -> Result<()> {
             .step(|| "create a cgroup namespace".into())?;
     }
     Ok(())
-}
-
-fn open_console(rootfs: &Rootfs, user_process: &Process, stdio: &Stdio) -> Result<Console> {
-    let dev: OwnedFd = rootfs
-        .find(Path::new("/dev"), rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY)
-        .step(|| "open /dev".into())?;
-    let console = console::open(dev.as_fd(), size(user_process), stdio)?;
-    rootfs::bind_console(rootfs, &console.slave)?;
-    Ok(console)
-}
-
-fn size(user_process: &Process) -> Option<(u16, u16)> {
-    user_process.console_size.map(|size| (size.height, size.width))
 }

@@ -1,10 +1,10 @@
-//! `--init`: a PID 1 that reaps orphans, forwards signals and passes the exit code on.
+//! `--init`: a PID 1 that reaps orphans, forwards signals to the user's program and exits with its exit code.
 //!
-//! Without it the user's program is PID 1: the kernel sends it no signal it has no handler for (pid_namespaces(7)),
-//! and orphans become its zombies.
+//! Without it the user's program is PID 1 itself: the kernel does not deliver signals for which it has no handler
+//! (pid_namespaces(7)), and orphans become zombies that it does not reap.
 //!
-//! It is this program executed anew, as `hull-init -- PROGRAM ARG…`: a fork would show the caller's command line,
-//! environment and memory inside, to whoever may look into another process there.
+//! This init is hull's own program, executed again as `hull-init -- PROGRAM ARG…`. A fork without execve(2) would show
+//! the caller's command line, environment and memory to other processes in the container.
 
 use std::convert::Infallible;
 use std::ffi::OsStr;
@@ -17,22 +17,22 @@ use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
 use rustix::process::WaitOptions;
 
-use super::Filter;
-use super::program::{Executable, c_strings, find, reset_signals};
 use crate::error::{Result, Step};
+use crate::privileges::PendingFilter;
+use crate::program::{Executable, c_strings, find, reset_signals};
 use crate::protocol::{Channel, Message};
 use crate::spec::Process;
 
 const NAME: &str = "hull-init";
 
-/// Where it finds the channel on which an execve(2) that fails is reported.
+/// The descriptor number of the channel over which it reports an execve(2) that fails.
 const CHANNEL: i32 = 3;
 
-/// This program's own file, which cannot be named any more once the root has changed.
+/// Opens hull's own program file, which has no path any more once the root has changed.
 pub(super) fn open_own_program() -> Result<OwnedFd> {
     let path = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
     let own = rustix::fs::open("/proc/self/exe", path, rustix::fs::Mode::empty());
-    // Out of the way of the channel.
+    // A number above the channel's.
     own.and_then(|own| rustix::io::fcntl_dupfd_cloexec(own, CHANNEL + 1))
         .step(|| "open hull's own program".into())
 }
@@ -41,7 +41,7 @@ pub(super) fn open_own_program() -> Result<OwnedFd> {
 pub(super) fn start(
     own: &OwnedFd,
     user_process: &Process,
-    filter: &Filter<'_>,
+    filter: &PendingFilter<'_>,
     channel: &Channel,
 ) -> Result<Infallible> {
     reset_signals()?;
@@ -54,27 +54,27 @@ pub(super) fn start(
         .step(|| "execute hull's own program as the container's init".into())
 }
 
-/// Where this program was executed to be a container's init, it is that and does not return.
+/// If this program was executed as a container's init, does that job and does not return. Called at the start of `main`.
 pub fn serve_as_init() {
     let mut args = std::env::args_os();
     if args.next().as_deref() != Some(OsStr::new(NAME)) || args.next().as_deref() != Some(OsStr::new("--")) {
         return;
     }
-    // The spec's own, of which none can be anything but UTF-8.
+    // They come from config.json, which is UTF-8.
     let args = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
     let env = std::env::vars_os();
     let env = env.map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()));
     let user_process = Process { args, env: env.collect(), cwd: PathBuf::from("."), ..Process::default() };
-    // Without the channel this program was not executed by hull, and there is nobody to report to.
+    // Without the channel it was not hull that executed this program, and there is nobody to report to.
     let Ok(channel) = process::take_inherited_fd(CHANNEL) else { process::exit_now(1) };
     run(&user_process, Channel::from(channel))
 }
 
 /// Runs the program as a child. Exits with its exit code, or 128 and the number of the signal that ended it.
 fn run(user_process: &Process, channel: Channel) -> ! {
-    match begin(user_process) {
-        Ok(Begun { signals, pid, child }) => {
-            // Our copy of the channel would keep the parent waiting for the end of file.
+    match start_program(user_process) {
+        Ok(Started { signals, pid, child }) => {
+            // The parent waits for the end of file, and this copy of the channel would keep it open.
             drop(channel);
             serve(&signals, pid, &child)
         }
@@ -85,21 +85,21 @@ fn run(user_process: &Process, channel: Channel) -> ! {
     }
 }
 
-struct Begun {
+struct Started {
     signals: SigSet,
     pid: i32,
     child: OwnedFd,
 }
 
-fn begin(user_process: &Process) -> Result<Begun> {
-    // The name of a program executed by its descriptor would be the descriptor's number.
+fn start_program(user_process: &Process) -> Result<Started> {
+    // A program that is executed by descriptor would otherwise be named after the descriptor's number.
     rustix::thread::set_name(c"hull-init").step(|| format!("take the name {NAME}"))?;
     // Blocked before the fork, so that no signal is lost in between; the child unblocks them.
     let signals = SigSet::all();
     signals.thread_block().step(|| "block the signals".into())?;
     match process::fork().step(|| "fork the program".into())? {
         Fork::Child => {
-            // A job of its own in the foreground of the terminal, as a shell would make it.
+            // Its own process group in the foreground of the terminal, as a shell makes it for a job.
             nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))
                 .step(|| "start a process group".into())?;
             let _ = nix::unistd::tcsetpgrp(rustix::stdio::stdin(), nix::unistd::getpid());
@@ -108,7 +108,7 @@ fn begin(user_process: &Process) -> Result<Begun> {
         }
         Fork::Parent { pid } => {
             let child = process::pidfd_open(pid).step(|| "watch the program".into())?;
-            Ok(Begun { signals, pid, child })
+            Ok(Started { signals, pid, child })
         }
     }
 }
@@ -117,9 +117,9 @@ fn serve(signals: &SigSet, pid: i32, child: &OwnedFd) -> ! {
     loop {
         match process::wait_for_signal(signals) {
             Ok(libc::SIGCHLD) => reap(pid),
-            // It may have ended a moment ago: it is reaped next.
+            // The signal fails if the program has just ended; its SIGCHLD comes next.
             Ok(signal) => drop(process::pidfd_send_signal(child.as_fd(), signal)),
-            // Interrupted, as by a debugger.
+            // Interrupted, for example by a debugger.
             Err(_) => {}
         }
     }

@@ -1,6 +1,6 @@
-//! /sys/fs/cgroup as the host has it: one tree on v2, a tmpfs with a directory per hierarchy on v1 and hybrid. In the
-//! container's cgroup namespace each shows the container's cgroup as its root; without one the container's cgroups of v1
-//! are bound.
+//! /sys/fs/cgroup in the host's layout: one tree on v2, a tmpfs with a directory for each hierarchy on v1 and hybrid. In a
+//! cgroup namespace each of them shows the container's cgroup as its root. Without one, the container's own cgroups are
+//! bind-mounted on v1.
 
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
@@ -11,12 +11,13 @@ use nix::errno::Errno;
 use nix::libc;
 use rustix::fs::{Mode, OFlags};
 
+use super::file_systems;
 use super::options::Options;
-use super::{Kind, Rootfs, file_systems};
+use super::root::{Kind, Rootfs};
 use crate::cgroups::{Cgroup, Layout};
 use crate::error::{Result, Step};
 
-/// Mounts it, and returns the topmost mount.
+/// Mounts the cgroup file systems, and returns the topmost mount.
 pub(super) fn mount(
     rootfs: &Rootfs,
     destination: &Path,
@@ -70,8 +71,8 @@ pub(super) fn mount(
     Ok(top)
 }
 
-/// In a user namespace a hierarchy can only be mounted from a cgroup namespace that it owns (cgroup_namespaces(7)).
-/// Without one the container's own cgroup is bind-mounted.
+/// True if the kernel refuses to mount a hierarchy: a process in a user namespace may mount one only from a cgroup namespace
+/// that its user namespace owns (cgroup_namespaces(7)). The container's own cgroup is bind-mounted then.
 fn is_refused(errno: &Errno) -> bool {
     *errno == Errno::EPERM
 }

@@ -1,4 +1,4 @@
-//! `tmpcopyup`: a tmpfs that begins with what the image has at its place.
+//! The mount option `tmpcopyup`: a tmpfs that starts with a copy of the files that it covers.
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -9,17 +9,17 @@ use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Time
 use super::options::Options;
 use crate::error::{Result, Step};
 
-/// Deeper than any tree that a tmpfs is laid over; a bound on the stack.
+/// A limit for the recursion. No tree that a tmpfs covers is as deep.
 const DEEPEST: u32 = 256;
 
-/// From the directory `below` into the tmpfs `made` that is mounted on it.
+/// Copies the directory `below` into the tmpfs `made` that is mounted on it.
 pub(super) fn copy(below: &OwnedFd, made: &OwnedFd, options: &Options, shown: &Path) -> Result<()> {
     let step = || format!("copy what is at {} into the tmpfs there", shown.display());
     let read = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let from = rustix::fs::openat(below, ".", read, Mode::empty()).step(step)?;
     let to = rustix::fs::openat(made, ".", read, Mode::empty()).step(step)?;
     copy_directory(&from, &to, 0).step(step)?;
-    // Its mode came with the options.
+    // The tmpfs has got the directory's mode as a mount option, and its owner only if an option names one.
     if !options.data.split(',').any(|option| option.starts_with("uid=") || option.starts_with("gid=")) {
         let stat = rustix::fs::fstat(&from).step(step)?;
         let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
@@ -56,7 +56,7 @@ fn copy_entry(from: &OwnedFd, to: &OwnedFd, name: &CStr, depth: u32) -> std::io:
             copy_owner_and_mode(&from, &to)?;
         }
         FileType::RegularFile => {
-            // A FIFO that took its place would keep us waiting.
+            // Without O_NONBLOCK, opening a FIFO that has replaced the file would block.
             let read = flags | OFlags::RDONLY | OFlags::NONBLOCK;
             let mut source = std::fs::File::from(rustix::fs::openat(from, name, read, Mode::empty())?);
             let create = flags | OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
@@ -82,7 +82,7 @@ fn set_owner(dir: &OwnedFd, name: &CStr, stat: &Stat) -> rustix::io::Result<()> 
     rustix::fs::chownat(dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
 }
 
-/// The owner first: a change of it drops the setuid bit. The times last.
+/// Copies the owner first, because changing it clears the setuid bit, and the times last.
 fn copy_owner_and_mode(from: impl AsFd, to: impl AsFd) -> std::io::Result<()> {
     let stat = rustix::fs::fstat(&from)?;
     rustix::fs::fchown(&to, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;

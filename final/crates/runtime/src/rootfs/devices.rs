@@ -1,20 +1,21 @@
-//! Device nodes. In a user namespace none can be made (mknod(2)): the host's are bound instead.
+//! Device nodes. A user namespace has no privilege to make any (mknod(2)), so the host's are bind-mounted there.
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use hull_sys::Kind as ErrorKind;
 use nix::errno::Errno;
 use rustix::fs::{FileType, Mode, OFlags};
 
-use super::{Kind, Rootfs};
+use super::root::{Kind, Rootfs};
 use crate::defaults::{DEVICES, LINKS};
 use crate::error::{Error, Result, Step};
 use crate::spec::Device;
 
-/// docker's devices and links in /dev.
-pub(crate) fn link_and_make(rootfs: &Rootfs, bind: bool) -> Result<()> {
+/// Makes docker's devices and links in /dev.
+pub(crate) fn make_default_devices(rootfs: &Rootfs, bind: bool) -> Result<()> {
     let dev = rootfs.find(Path::new("/dev"), OFlags::PATH | OFlags::DIRECTORY).step(|| "open /dev".into())?;
     for (name, major, minor) in DEVICES {
         let path = Path::new("/dev").join(name);
@@ -34,10 +35,10 @@ pub(crate) fn link_and_make(rootfs: &Rootfs, bind: bool) -> Result<()> {
     Ok(())
 }
 
-/// A device of `config.json`.
-pub(crate) fn make_asked(rootfs: &Rootfs, device: &Device, bind: bool) -> Result<()> {
+/// Makes a device of `config.json`.
+pub(crate) fn make_device(rootfs: &Rootfs, device: &Device, bind: bool) -> Result<()> {
     if bind {
-        return bind_asked(rootfs, device);
+        return bind_device(rootfs, device);
     }
     let step = || format!("make the device {}", device.path.display());
     let kind = match device.kind.as_str() {
@@ -57,13 +58,14 @@ pub(crate) fn make_asked(rootfs: &Rootfs, device: &Device, bind: bool) -> Result
     let (uid, gid) = (device.uid.unwrap_or(0), device.gid.unwrap_or(0));
     if (uid, gid) != (0, 0) {
         let owner = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
-        // By descriptor: in a shared volume another file could have taken its place by now.
+        // By descriptor, and checked, because in a shared volume another file may have taken its place.
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let made = rustix::fs::openat(&directory, name, flags, Mode::empty()).step(step)?;
         let stat = rustix::fs::fstat(&made).step(step)?;
         let number = if kind == FileType::Fifo { 0 } else { rustix::fs::makedev(numbers.0, numbers.1) };
         if (FileType::from_raw_mode(stat.st_mode), stat.st_rdev) != (kind, number) {
-            return Err(Error::Said(format!("{} is another file than the one made", device.path.display())));
+            let text = format!("{} is another file than the one made", device.path.display());
+            return Err(Error::failed(ErrorKind::Conflict, text));
         }
         let flags = rustix::fs::AtFlags::EMPTY_PATH;
         rustix::fs::chownat(&made, "", Some(owner.0), Some(owner.1), flags).step(step)?;
@@ -71,7 +73,7 @@ pub(crate) fn make_asked(rootfs: &Rootfs, device: &Device, bind: bool) -> Result
     Ok(())
 }
 
-/// The umask is 0 while the root is built, so the mode is what was asked.
+/// Makes a node. The umask is 0 while the root is built, so the node gets exactly this mode.
 fn node(
     dir: &OwnedFd,
     name: &str,
@@ -93,12 +95,12 @@ fn bind_host(rootfs: &Rootfs, path: &Path) -> Result<()> {
     hull_sys::mount::attach(&tree, &target).step(step)
 }
 
-/// Binds the host's node with the given device numbers. On the host it may have another name, so the node of the same
-/// name is used only if it is that device.
-fn bind_asked(rootfs: &Rootfs, device: &Device) -> Result<()> {
+/// Binds the host's node that has these device numbers. The host's node of the same name may be another device, and the
+/// device may have another name there.
+fn bind_device(rootfs: &Rootfs, device: &Device) -> Result<()> {
     let step = || format!("bind the device {}", device.path.display());
     let directory = if device.kind == "b" { "block" } else { "char" };
-    // udev keeps such a link for each device.
+    // udev makes such a link for every device.
     let by_number = format!("/dev/{directory}/{}:{}", device.major, device.minor);
     for candidate in [device.path.as_path(), Path::new(&by_number)] {
         let tree = match clone_host(rootfs, candidate) {

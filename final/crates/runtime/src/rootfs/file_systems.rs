@@ -1,6 +1,6 @@
-//! New file systems. They are made detached (fsopen(2), fsmount(2)), so that a mount is held by its descriptor from its
-//! first instant, and then attached. Whatever is set on it later, or made in it, goes to that mount, even if the path
-//! leads elsewhere by then.
+//! New file systems. They are mounted detached (fsopen(2), fsmount(2)), so that the mount is held by its descriptor from the
+//! start, and attached later. Attributes that are set on it, and files that are made in it, go to this mount even if the
+//! path leads elsewhere by then.
 
 use std::os::fd::OwnedFd;
 
@@ -13,7 +13,7 @@ use super::options::Options;
 /// The longest value that fsconfig(2) takes.
 const LONGEST_VALUE: usize = 255;
 
-/// mount(8)'s flags that are the file system's and not the mount's, by the names that fsconfig(2) takes.
+/// Mount flags that belong to the file system and not to the mount, by the names that fsconfig(2) takes.
 const SUPERBLOCK_FLAGS: &[(u64, &str)] = &[
     (libc::MS_RDONLY, "ro"),
     (libc::MS_SYNCHRONOUS, "sync"),
@@ -26,7 +26,8 @@ const SUPERBLOCK_FLAGS: &[(u64, &str)] = &[
 pub(super) fn create(kind: &str, source: &str, options: &Options) -> nix::Result<OwnedFd> {
     let context = &open(kind)?;
     match make(context, source, options, |_| true) {
-        // In a user namespace group 5 may have no mapping: the terminals then belong to their user's group.
+        // In a user namespace group 5 may have no mapping. The terminals then belong to the group of the process that
+        // opens them.
         Err(Errno::EINVAL) if kind == "devpts" && options.data.contains("gid=") => {
             make(&open(kind)?, source, options, |name| name != "gid")
         }
@@ -34,7 +35,7 @@ pub(super) fn create(kind: &str, source: &str, options: &Options) -> nix::Result
     }
 }
 
-/// The same of a file system that is about to be made.
+/// A detached mount of the file system whose context was opened before.
 pub(super) fn create_in(context: &OwnedFd, source: &str, options: &Options) -> nix::Result<OwnedFd> {
     make(context, source, options, |_| true)
 }
@@ -71,8 +72,8 @@ fn make(
     fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(errno)
 }
 
-/// True if mount(2) has to be called: fsconfig(2) accepts no long values, such as a list of layers, and has no names
-/// for a few old flags.
+/// True if only mount(2) can make the mount: fsconfig(2) does not accept long values, such as a list of layers, and has no
+/// names for a few old flags.
 pub(super) fn needs_mount(options: &Options) -> bool {
     let is_long = |option: &str| option.split_once('=').is_some_and(|(_, value)| value.len() > LONGEST_VALUE);
     options.flags & (libc::MS_I_VERSION | libc::MS_SILENT) != 0 || options.data.split(',').any(is_long)

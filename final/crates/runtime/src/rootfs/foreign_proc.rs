@@ -1,9 +1,9 @@
-//! A procfs that shows the processes of a pid namespace which this process is not in, and must not be visible in.
+//! A procfs of a pid namespace that this process is not in and must not become visible in.
 //!
-//! Linux 6.18 takes the namespace as an option. Before, a procfs shows the namespace of the process that opens it (fsopen(2)),
-//! so a helper has to be cloned into it. The helper has an empty root, an empty mount namespace, no descriptor but its
-//! socket, no
-//! right but CAP_SYS_ADMIN, and a filter that allows it to open a file system, to pass it on and to end.
+//! Since Linux 6.18 the namespace is a mount option. On older kernels a procfs shows the pid namespace of the process that
+//! opens it (fsopen(2)), so a helper process is cloned into the namespace. Processes there can control the helper, so it has
+//! an empty root in a mount namespace of its own, no descriptor except its socket, no capability except CAP_SYS_ADMIN, and a
+//! seccomp filter that allows only to open a file system, to send the descriptor and to exit.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -14,7 +14,7 @@ use nix::sched::CloneFlags;
 use rustix::process::WaitOptions;
 
 use super::{file_systems, options};
-use crate::error::{Error, Result, Step};
+use crate::error::{self, CloneStep, Error, Result, Step};
 use crate::protocol::{Channel, Message};
 use crate::security::{capabilities, seccomp};
 use crate::spec::{Seccomp, SyscallRule};
@@ -40,20 +40,20 @@ fn open_inside(pid_namespace: &OwnedFd) -> Result<OwnedFd> {
         return Err(Error::Invalid(why.into()));
     }
     let (ours, theirs) = Channel::pair()?;
-    match process::clone3(&Clone3::default()).step(|| "clone a helper".into())? {
+    match process::clone3(&Clone3::default()).clone_step(error::Cloned::Helper)? {
         Cloned::Child => {
             drop(ours);
-            let told = match go_inside(pid_namespace, &theirs) {
+            let sent = match clone_inside(pid_namespace, &theirs) {
                 Ok(context) => theirs.send(&Message::Opened(context)),
                 Err(error) => theirs.send(&Message::Failed(error)),
             };
-            process::exit_now(i32::from(told.is_err()))
+            process::exit_now(i32::from(sent.is_err()))
         }
         Cloned::Parent { pidfd, .. } => {
             drop(theirs);
             process::reap(pidfd.as_fd()).step(|| "collect a helper".into())?;
             let answer = ours.expect();
-            // Its sibling, the only other child that we can have.
+            // Reap the helper's sibling inside, which is the only other child of this process.
             let _ = rustix::io::retry_on_intr(|| rustix::process::wait(WaitOptions::empty()));
             match answer? {
                 Message::Opened(context) => Ok(context),
@@ -68,8 +68,8 @@ fn is_ours(one: &str, other: &str) -> bool {
     link(one) == link(other)
 }
 
-/// Returns in the process inside, with what it has opened.
-fn go_inside(pid_namespace: &OwnedFd, channel: &Channel) -> Result<OwnedFd> {
+/// Called in the helper. Returns in the process that it clones inside, with the file system context that it has opened.
+fn clone_inside(pid_namespace: &OwnedFd, channel: &Channel) -> Result<OwnedFd> {
     process::setns(pid_namespace.as_fd(), libc::CLONE_NEWPID).step(|| "join the pid namespace".into())?;
     enter_empty_root()?;
     process::close_all_but(0, &[channel.as_fd()]).step(|| "close inherited descriptors".into())?;
@@ -83,7 +83,7 @@ fn go_inside(pid_namespace: &OwnedFd, channel: &Channel) -> Result<OwnedFd> {
     let alone = SingleThreaded::check().step(|| "check that there is only one thread".into())?;
     seccomp::compile(&policy)?.load().step(|| "load a seccomp filter".into())?;
     process::forget_environment(alone);
-    match process::fork_sibling(alone).step(|| "clone a helper".into())? {
+    match process::fork_sibling(alone).clone_step(error::Cloned::Helper)? {
         Fork::Child => file_systems::open("proc").step(|| "open a proc file system".into()),
         Fork::Parent { .. } => process::exit_now(0),
     }

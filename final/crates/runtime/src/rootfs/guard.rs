@@ -1,21 +1,23 @@
 //! Checks what may be mounted on /proc and in it.
 //!
-//! Masks, read-only paths and every program inside trust that /proc is the kernel's. So procfs and sysfs go on directories
-//! that are reached through no symlink, which an image, or a volume that another container writes to, could have
-//! redirected (CVE-2019-19921, CVE-2023-27561); and nothing else goes on /proc or into it, but for the files that lxcfs
-//! replaces.
+//! Masks, read-only paths and every program inside rely on /proc being a procfs. So procfs and sysfs are mounted only on
+//! directories that are reached through no symlink, because an image, or another container that writes to the same volume,
+//! could redirect a symlink (CVE-2019-19921, CVE-2023-27561). Nothing else may be mounted on /proc or in it, except on the
+//! files that lxcfs replaces.
 
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
+use hull_sys::Kind;
 use rustix::fs::{OFlags, ResolveFlags};
 
-use super::{Rootfs, options};
+use super::options;
+use super::root::Rootfs;
 use crate::error::{Error, Result, Step};
 use crate::procfs;
 use crate::spec::Spec;
 
-/// The files in /proc that may be covered: numbers about the machine, which lxcfs replaces by the container's.
+/// The files in /proc that may be covered: facts about the machine, which lxcfs replaces by those of the container.
 const REPLACEABLE: &[&str] = &[
     "/proc/cpuinfo",
     "/proc/diskstats",
@@ -29,8 +31,8 @@ const REPLACEABLE: &[&str] = &[
     "/proc/sys/crypto/fips_enabled",
 ];
 
-/// True for the types of file systems that are mounted on an ordinary directory only.
-pub(super) fn is_kernels(kind: &str) -> bool {
+/// True for the file systems that must be mounted on a directory reached through no symlink.
+pub(super) fn needs_plain_directory(kind: &str) -> bool {
     matches!(kind, "proc" | "sysfs")
 }
 
@@ -43,7 +45,7 @@ pub(crate) fn has_bound_dev(spec: &Spec) -> bool {
     spec.mounts.iter().any(|mount| options::is_bind(mount) && is_dev(&mount.destination))
 }
 
-/// Returns `target` if something may be mounted on it. `is_procfs` tells whether that is a procfs.
+/// Returns `target` if the mount is allowed there. `is_procfs` says whether a procfs is to be mounted.
 pub(super) fn check(rootfs: &Rootfs, target: OwnedFd, path: &Path, is_procfs: bool) -> Result<OwnedFd> {
     let step = || format!("look at {} in the container", path.display());
     let shown = path.display();
@@ -52,21 +54,25 @@ pub(super) fn check(rootfs: &Rootfs, target: OwnedFd, path: &Path, is_procfs: bo
     if is_root || (!is_inside && plain(path) == Path::new("/proc")) {
         return match is_procfs {
             true => Ok(target),
-            false => Err(Error::Said(format!("{shown} cannot be mounted because it is not of type proc"))),
+            false => refused(format!("{shown} cannot be mounted because it is not of type proc")),
         };
     }
     if !is_inside {
         return Ok(target);
     }
     if !REPLACEABLE.iter().any(|one| plain(path) == Path::new(one)) {
-        return Err(Error::Said(format!("{shown} cannot be mounted because it is inside /proc")));
+        return refused(format!("{shown} cannot be mounted because it is inside /proc"));
     }
-    // By this very name, for a symlink elsewhere in the image could have led to another file.
+    // Looked up again without symlinks, because a symlink in the image could have led to another file in /proc.
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
     rootfs.find_as(path, OFlags::PATH, resolve).step(step)
 }
 
-/// Without `.`, `..` and doubled slashes, from the root.
+fn refused<T>(text: String) -> Result<T> {
+    Err(Error::failed(Kind::Invalid, text))
+}
+
+/// The absolute path without `.`, `..` and doubled slashes.
 fn plain(path: &Path) -> PathBuf {
     path.components().fold(PathBuf::from("/"), |mut plain, component| {
         match component {

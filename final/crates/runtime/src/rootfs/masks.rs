@@ -1,22 +1,24 @@
-//! Paths the container must not see, or not write.
+//! Paths that the container must not see (masked paths) or not write (read-only paths).
 //!
-//! A path that does not exist is skipped. Any other failure is an error, because the path would stay open.
+//! A path that does not exist is skipped. Any other failure is an error, because the path would stay accessible.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use hull_sys::Kind;
 use nix::errno::Errno;
 use nix::libc;
 use rustix::fs::{FileType, Mode, OFlags};
 
+use super::file_systems;
 use super::options::Options;
-use super::{Rootfs, file_systems};
+use super::root::Rootfs;
 use crate::error::{Error, Result, Step};
 
-/// What masked paths are covered with. Each is made when it is first needed.
+/// The mounts that cover masked paths. Each is made when it is first needed.
 #[derive(Default)]
 pub(crate) struct Masks {
-    /// The host's /dev/null, because the image controls what the container's own is (CVE-2025-31133).
+    /// The host's /dev/null, because the image controls the container's own (CVE-2025-31133).
     null: Option<OwnedFd>,
     /// An empty read-only tmpfs, attached on the first directory and copied for the others.
     empty: Option<OwnedFd>,
@@ -53,20 +55,21 @@ fn empty_directory() -> Result<OwnedFd> {
     file_systems::create("tmpfs", "tmpfs", &options).step(|| "make an empty directory to mask others".into())
 }
 
-/// The descriptor is checked, and the same descriptor is bound: another file under this name would not hide anything.
+/// Opens /dev/null and checks that it is the null device, because another file at this path would not hide anything. The
+/// checked descriptor itself is bound.
 fn null_device() -> Result<OwnedFd> {
     let step = || "open /dev/null to mask files".to_owned();
     let null = rustix::fs::open("/dev/null", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).step(step)?;
-    let stat = rustix::fs::fstat(&null).step(step)?;
-    let is_null = FileType::from_raw_mode(stat.st_mode).is_char_device()
-        && (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)) == (1, 3);
-    match is_null {
+    match hull_sys::fs::is_null_device(&null).step(step)? {
         true => Ok(null),
-        false => Err(Error::Said("/dev/null is not the null device: it would mask nothing".into())),
+        false => {
+            let text = "/dev/null is not the null device: it would mask nothing";
+            Err(Error::failed(Kind::Damaged, text))
+        }
     }
 }
 
-/// Binds a path on itself, read-only with all below it.
+/// Binds a path on itself, read-only, with all mounts below it.
 pub(crate) fn read_only(rootfs: &Rootfs, path: &Path) -> Result<()> {
     let step = || format!("make {} read-only", path.display());
     let Some(target) = find(rootfs, path).step(step)? else { return Ok(()) };

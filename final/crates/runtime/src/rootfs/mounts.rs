@@ -1,31 +1,33 @@
 //! The mounts of `config.json`, in their order.
 //!
 //! Each is made detached and held by its descriptor. Attributes are set through the descriptor and never through the
-//! path again, which a container that shares a volume with this one may have redirected.
+//! path, which a container that shares a volume with this one may have redirected meanwhile.
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use hull_sys::Kind as ErrorKind;
 use nix::errno::Errno;
 use nix::libc;
 use nix::mount::MsFlags;
 use rustix::fs::OFlags;
 
 use super::options::{self, Options};
-use super::{Kind, Rootfs, cgroup_mounts, copy_up, file_systems, foreign_proc, guard, verified_fd_path};
+use super::root::{Kind, Rootfs, is_mount_root, verified_fd_path};
+use super::{cgroup_mounts, copy_up, file_systems, foreign_proc, guard};
 use crate::cgroups::Cgroup;
 use crate::error::{Error, Result, Step};
 use crate::procfs;
 use crate::spec::Mount;
 
-/// Mounts that become read-only last, after devices, mount points and the files of hooks were made in them.
+/// Mounts that are made read-only at the end, after devices, mount points and the files of hooks were made in them.
 #[derive(Default)]
-pub(crate) struct Later(Vec<(OwnedFd, PathBuf)>);
+pub(crate) struct ReadOnlyLater(Vec<(OwnedFd, PathBuf)>);
 
-impl Later {
-    pub(crate) fn finish(&self) -> Result<()> {
+impl ReadOnlyLater {
+    pub(crate) fn apply(&self) -> Result<()> {
         self.0.iter().try_for_each(|(mount, shown)| {
             hull_sys::mount::set_attributes(mount, libc::MOUNT_ATTR_RDONLY, 0, 0, false)
                 .step(|| format!("make {} read-only", shown.display()))
@@ -33,15 +35,15 @@ impl Later {
     }
 }
 
-/// `source` is what was bound before the clone ([`Sources`](super::Sources)); `visible` the cgroup that is all of the v1
-/// hierarchies which the container sees, where no cgroup namespace takes care of that.
+/// Makes one mount. `source` is the source that was bound before the clone ([`Sources`](super::Sources)). `visible` is the
+/// container's cgroup, which is all that it sees of the v1 hierarchies if it has no cgroup namespace.
 pub(crate) fn mount(
     rootfs: &Rootfs,
     mount: &Mount,
     bundle: &Path,
     source: Option<&OwnedFd>,
     visible: Option<&Cgroup>,
-    later: &mut Later,
+    later: &mut ReadOnlyLater,
 ) -> Result<()> {
     let parsed = options::parse(&mount.options);
     let shown = &mount.destination;
@@ -54,7 +56,7 @@ pub(crate) fn mount(
     };
     let step = || format!("set the attributes of {}", shown.display());
     let (set, clear) = (parsed.recursive_attributes, parsed.recursive_clear);
-    // A bind mount has had them before it was attached.
+    // A bind mount has got them before it was attached.
     if (set | clear) != 0 && !options::is_bind(mount) {
         hull_sys::mount::set_attributes(&made, set, clear, 0, true).step(step)?;
     }
@@ -73,19 +75,19 @@ fn file_system(
     mount: &Mount,
     kind: &str,
     options: &Options,
-    later: &mut Later,
+    later: &mut ReadOnlyLater,
 ) -> Result<OwnedFd> {
     let shown = &mount.destination;
     let step = || format!("mount {kind} on {}", shown.display());
     let source = mount.source.as_deref().unwrap_or(kind);
-    let covered = match guard::is_kernels(kind) {
+    let covered = match guard::needs_plain_directory(kind) {
         true => None,
         false => rootfs.find(shown, OFlags::PATH).ok(),
     };
     let options = if kind == "tmpfs" { &with_mode(options, covered.as_ref()) } else { options };
     let target = match covered {
         Some(covered) => covered,
-        None if guard::is_kernels(kind) => rootfs.find_or_make_directly(shown, kind)?,
+        None if guard::needs_plain_directory(kind) => rootfs.find_or_make_without_symlinks(shown, kind)?,
         None => rootfs.find_or_make(shown, Kind::Directory)?,
     };
     let target = guard::check(rootfs, target, shown, kind == "proc")?;
@@ -115,8 +117,8 @@ fn file_system(
     Ok(made)
 }
 
-/// A tmpfs is as open as the directory that it covers, as runc's is: the kernel's own 1777 would let everybody write to
-/// what the image keeps to root.
+/// Gives a tmpfs the mode of the directory that it covers, as runc does. With the kernel's default, 1777, everybody could
+/// write where the image lets only root write.
 fn with_mode(options: &Options, covered: Option<&OwnedFd>) -> Options {
     let mut options = options.clone();
     let has_mode = options.data.split(',').any(|option| option.starts_with("mode="));
@@ -127,7 +129,7 @@ fn with_mode(options: &Options, covered: Option<&OwnedFd>) -> Options {
     options
 }
 
-/// Mounts with mount(2), which returns no descriptor. So the path is looked up again, and must be the root of a mount.
+/// Mounts with mount(2), which returns no descriptor. So the path is looked up afterwards, and must be the root of a mount.
 fn by_path(
     rootfs: &Rootfs,
     target: &OwnedFd,
@@ -142,14 +144,17 @@ fn by_path(
     nix::mount::mount(Some(source), verified_fd_path(target)?.as_str(), Some(kind), flags, data)
         .step(step)?;
     let found = rootfs.find(shown, OFlags::PATH).step(step)?;
-    match super::is_mount_root(&found) {
+    match is_mount_root(&found) {
         true => Ok(found),
-        false => Err(Error::Said(format!("{} has moved while {kind} was mounted on it", shown.display()))),
+        false => {
+            let text = format!("{} has moved while {kind} was mounted on it", shown.display());
+            Err(Error::failed(ErrorKind::Conflict, text))
+        }
     }
 }
 
 fn remount(rootfs: &Rootfs, mount: &Mount, options: &Options) -> Result<OwnedFd> {
-    let step = || format!("mount {} anew", mount.destination.display());
+    let step = || format!("remount {}", mount.destination.display());
     let target = rootfs.find(&mount.destination, OFlags::PATH).step(step)?;
     let bind = if options.bind { libc::MS_BIND } else { 0 };
     let flags = MsFlags::from_bits_retain(options.flags | libc::MS_REMOUNT | bind);
@@ -159,7 +164,7 @@ fn remount(rootfs: &Rootfs, mount: &Mount, options: &Options) -> Result<OwnedFd>
     Ok(target)
 }
 
-/// A bind mount is made detached, given its attributes, and only then attached: nobody sees it writable before.
+/// Makes a bind mount detached, sets its attributes, and attaches it last, so that nobody ever sees it writable.
 fn bind(
     rootfs: &Rootfs,
     mount: &Mount,
@@ -177,10 +182,10 @@ fn bind(
     let stat = rustix::fs::fstat(&tree).step(step)?;
     let is_directory = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir();
     let is_procfs = procfs::is_procfs(&tree).step(step)?;
-    let is_kernels = is_procfs || procfs::is_sysfs(&tree).step(step)?;
+    let needs_plain_directory = is_procfs || procfs::is_sysfs(&tree).step(step)?;
     let target = match is_directory {
-        true if is_kernels => {
-            rootfs.find_or_make_directly(shown, if is_procfs { "proc" } else { "sysfs" })?
+        true if needs_plain_directory => {
+            rootfs.find_or_make_without_symlinks(shown, if is_procfs { "proc" } else { "sysfs" })?
         }
         true => rootfs.find_or_make(shown, Kind::Directory)?,
         false => rootfs.find_or_make(shown, Kind::File)?,
@@ -198,7 +203,7 @@ fn bind(
     Ok(tree)
 }
 
-/// A detached copy of what is to be bound.
+/// Clones the source of a bind mount as a detached mount.
 pub(super) fn clone_source(
     dir: impl AsFd,
     mount: &Mount,
@@ -211,23 +216,23 @@ pub(super) fn clone_source(
     hull_sys::mount::clone_tree(dir, &path, options.recursive).step(step)
 }
 
-/// A mount that the caller took from elsewhere: the kernel binds nothing across mount namespaces (mount(2), EINVAL),
-/// but a detached copy made inside one can be attached in another.
+/// A mount from another mount namespace. The kernel refuses bind mounts across mount namespaces (mount(2), EINVAL), but a
+/// detached copy that is made inside one can be attached in another.
 #[derive(Debug)]
-pub struct Graft {
+pub struct DetachedMount {
     pub destination: PathBuf,
-    /// Detached (open_tree(2), `OPEN_TREE_CLONE`).
+    /// The detached mount (open_tree(2), `OPEN_TREE_CLONE`).
     pub tree: OwnedFd,
 }
 
-pub(crate) fn graft(rootfs: &Rootfs, graft: &Graft) -> Result<()> {
-    let target = rootfs.find_or_make(&graft.destination, Kind::Directory)?;
-    hull_sys::mount::attach(&graft.tree, &target)
-        .step(|| format!("attach a shared mount on {}", graft.destination.display()))
+pub(crate) fn attach_detached(rootfs: &Rootfs, mount: &DetachedMount) -> Result<()> {
+    let target = rootfs.find_or_make(&mount.destination, Kind::Directory)?;
+    hull_sys::mount::attach(&mount.tree, &target)
+        .step(|| format!("attach a shared mount on {}", mount.destination.display()))
 }
 
-/// Binds the container's terminal on /dev/console: the open descriptor, because its name may lead elsewhere by now
-/// (CVE-2025-52565).
+/// Binds the container's terminal on /dev/console. The open descriptor is bound, because the file at the terminal's path may
+/// be another one by now (CVE-2025-52565).
 pub(crate) fn bind_console(rootfs: &Rootfs, slave: &OwnedFd) -> Result<()> {
     let step = || "bind the terminal on /dev/console".to_owned();
     let tree = hull_sys::mount::clone_tree(slave, c"", false).step(step)?;

@@ -51,7 +51,7 @@ const FLAGS: &[(&str, u64, u64)] = &[
     ("silent", libc::MS_SILENT, 0),
 ];
 
-/// Options that undo a flag, or are the default anyway.
+/// Options that clear a flag.
 const CLEAR: &[(&str, &str)] = &[
     ("rw", "ro"),
     ("suid", "nosuid"),
@@ -68,8 +68,8 @@ const CLEAR: &[(&str, &str)] = &[
     ("loud", "silent"),
 ];
 
-/// What the kernel does anyway, and recursively a way back to it.
-const USUAL: &[&str] = &["relatime", "norelatime"];
+/// The kernel's default. With a leading `r` these options reset the access-time attributes of a tree.
+const DEFAULT: &[&str] = &["relatime", "norelatime"];
 
 const PROPAGATION: &[(&str, u64)] = &[
     ("private", libc::MS_PRIVATE),
@@ -106,7 +106,7 @@ pub(super) fn parse(options: &[String]) -> Options {
             parsed.recursive_attributes = parsed.recursive_attributes & !undone | set;
             parsed.recursive_clear |= undone;
             if is_about_atime(option) {
-                // One field of several values (mount_setattr(2)): set only after it was cleared whole.
+                // Access time is one field with several values, which must be cleared before one is set (mount_setattr(2)).
                 parsed.recursive_attributes &= !libc::MOUNT_ATTR__ATIME | set;
                 parsed.recursive_clear |= libc::MOUNT_ATTR__ATIME;
             }
@@ -118,24 +118,24 @@ pub(super) fn parse(options: &[String]) -> Options {
     parsed
 }
 
-/// Options that are ours and no flags. False for one that is the file system's.
+/// Handles options that are neither flags nor data of the file system. False for data of the file system.
 fn parse_other(parsed: &mut Options, option: &str) -> bool {
     match option {
         "remount" => parsed.remount = true,
         "idmap" => parsed.idmap = Some(Depth::Mount),
         "ridmap" => parsed.idmap = Some(Depth::Below),
         "tmpcopyup" => parsed.copy_up = true,
-        other => return other == "defaults" || USUAL.contains(&other),
+        other => return other == "defaults" || DEFAULT.contains(&other),
     }
     true
 }
 
-/// True for what mount_setattr(2) can set or clear.
+/// True for an attribute that mount_setattr(2) can set or clear.
 fn is_attribute(option: &str) -> bool {
     let attribute = |name: &str| FLAGS.iter().any(|flag| flag.0 == name && flag.2 != 0);
     attribute(option)
         || CLEAR.iter().any(|clear| clear.0 == option && attribute(clear.1))
-        || USUAL.contains(&option)
+        || DEFAULT.contains(&option)
 }
 
 fn is_about_atime(option: &str) -> bool {
@@ -148,20 +148,20 @@ impl Options {
         Self { flags, attributes, ..self.clone() }
     }
 
-    /// What mount_setattr(2) has to clear before it can set the attributes of the mount alone.
+    /// The attributes that mount_setattr(2) has to clear when it sets those of the mount.
     pub(super) fn clear(&self) -> u64 {
         let atime = libc::MOUNT_ATTR_NOATIME | libc::MOUNT_ATTR_STRICTATIME;
         if self.attributes & atime != 0 { libc::MOUNT_ATTR__ATIME } else { 0 }
     }
 }
 
-/// A mount of something that is there already.
+/// True for a bind mount.
 pub(crate) fn is_bind(mount: &Mount) -> bool {
     mount.kind.as_deref() == Some("bind") || mount.options.iter().any(|one| one == "bind" || one == "rbind")
 }
 
-/// Of a mount's options one that would be lost: a bind mount has no data and takes attributes only, ids are mapped in what
-/// is bound, and only a tmpfs is filled.
+/// An option of the mount that would have no effect: a bind mount has attributes and no data, ids can be mapped only in a
+/// bind mount, and `tmpcopyup` is for a tmpfs.
 pub(crate) fn inapplicable(mount: &Mount) -> Option<&str> {
     let bind = is_bind(mount);
     let is_lost = |option: &&String| {
@@ -175,15 +175,15 @@ pub(crate) fn inapplicable(mount: &Mount) -> Option<&str> {
     mount.options.iter().find(is_lost).map(String::as_str)
 }
 
-/// Every option that is not for the file system itself, sorted.
+/// All options that are not data of a file system, sorted.
 pub fn mount_options() -> Vec<String> {
     let plain = ["bind", "rbind", "defaults", "remount", "idmap", "ridmap", "tmpcopyup"];
-    let plain = plain.iter().chain(USUAL).map(|name| name.to_string());
+    let plain = plain.iter().chain(DEFAULT).map(|name| name.to_string());
     let set = FLAGS.iter().map(|flag| flag.0.to_owned());
     let cleared = CLEAR.iter().map(|clear| clear.0.to_owned());
     let both = FLAGS.iter().map(|flag| flag.0).chain(CLEAR.iter().map(|clear| clear.0));
     let recursive =
-        both.chain(USUAL.iter().copied()).filter(|name| is_attribute(name)).map(|name| format!("r{name}"));
+        both.chain(DEFAULT.iter().copied()).filter(|name| is_attribute(name)).map(|name| format!("r{name}"));
     let propagation = PROPAGATION.iter().flat_map(|kind| [kind.0.to_owned(), format!("r{}", kind.0)]);
     let mut names: Vec<String> =
         plain.chain(set).chain(recursive).chain(cleared).chain(propagation).collect();

@@ -1,4 +1,5 @@
-//! Into the new root, and the old one gone: `pivot_root`, never `chroot`, which a privileged process walks out of.
+//! Entering the new root with pivot_root(2) and unmounting the old one. chroot(2) would not do, because a privileged process
+//! can leave it.
 
 use std::path::Path;
 
@@ -7,17 +8,17 @@ use nix::libc;
 use nix::mount::{MntFlags, MsFlags};
 use rustix::fs::{Mode, OFlags};
 
-use super::{Rootfs, is_mount_root};
+use super::root::{Rootfs, is_mount_root};
 use crate::error::{Result, Step};
-use crate::idmap;
+use crate::namespaces;
 use crate::spec::Spec;
 
-/// How mounts spread between the container and the host: `linux.rootfsPropagation`.
+/// How mounts propagate between the container and the host (`linux.rootfsPropagation`).
 #[derive(Debug, Clone, Copy)]
 struct Propagation {
-    /// For all that was copied from the host with the mount namespace; none leaves it as it is there.
+    /// For all mounts that the new mount namespace has copied from the host. `None` leaves them as they are.
     copied: Option<u64>,
-    /// For the container's root in the end.
+    /// For the container's root at the end.
     root: Option<u64>,
 }
 
@@ -36,7 +37,7 @@ impl Propagation {
     }
 }
 
-/// True for what `linux.rootfsPropagation` may be.
+/// True for a valid `linux.rootfsPropagation`.
 pub(crate) fn is_propagation(name: &str) -> bool {
     let known = ["private", "slave", "shared", "unbindable"];
     name.is_empty()
@@ -44,8 +45,8 @@ pub(crate) fn is_propagation(name: &str) -> bool {
         || name.strip_prefix('r').is_some_and(|rest| known.contains(&rest))
 }
 
-/// Nothing mounted from here on reaches the host, but where that is asked for; and the root is a mount of its own, as
-/// pivot_root(2) demands.
+/// Stops later mounts from propagating to the host, unless the spec asks for it, and makes the root a mount, as pivot_root(2)
+/// demands.
 pub(crate) fn prepare(root: &Path, spec: &Spec) -> Result<Rootfs> {
     let propagation = Propagation::of(spec);
     if let Some(kind) = propagation.copied {
@@ -54,19 +55,19 @@ pub(crate) fn prepare(root: &Path, spec: &Spec) -> Result<Rootfs> {
             .step(|| "cut the mounts' propagation to the host".into())?;
     }
     let below = Rootfs::open(root)?;
-    // In a user namespace the host's mounts are locked in their places.
-    if is_mount_root(&below) && propagation.copied.is_some() && !idmap::is_asked(spec) {
+    // In a user namespace the mounts of the host are locked (mount_namespaces(7)), so a mount of its own is needed.
+    if is_mount_root(&below) && propagation.copied.is_some() && !namespaces::has_user(spec) {
         return Ok(below);
     }
     if propagation.copied.is_none() {
-        // Neither the root nor what it is mounted on may be shared (pivot_root(2)), and the bind mount made next would be
-        // the host's too.
+        // pivot_root(2) refuses a root that is shared or mounted on a shared mount, and the bind mount made next would
+        // propagate to the host.
         make_private(&below)?;
     }
     bind_on_itself(root, &below)
 }
 
-/// The mount that the root file system lies on, in our own copy of the host's mounts.
+/// Makes the mount that the root file system is on private, in this mount namespace.
 fn make_private(root: &Rootfs) -> Result<()> {
     let step = || "cut the propagation of what the root file system lies on".to_owned();
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -85,6 +86,7 @@ fn bind_on_itself(root: &Path, below: &Rootfs) -> Result<Rootfs> {
     Ok(Rootfs::from(tree))
 }
 
+/// Makes `rootfs` the root of this process and unmounts the old root.
 pub(crate) fn pivot(rootfs: &Rootfs, spec: &Spec, may_move: bool) -> Result<()> {
     if spec.root.as_ref().is_some_and(|root| root.readonly) {
         hull_sys::mount::set_attributes(rootfs, libc::MOUNT_ATTR_RDONLY, 0, 0, false)
@@ -93,7 +95,7 @@ pub(crate) fn pivot(rootfs: &Rootfs, spec: &Spec, may_move: bool) -> Result<()> 
     let step = || "pivot_root".to_owned();
     let old = std::fs::File::open("/").step(|| "open the old root".into())?;
     nix::unistd::fchdir(rootfs).step(|| "enter the root file system".into())?;
-    // The new root stacked on the old one, both at "/": no directory for the old one is needed in the image.
+    // Both roots are stacked at "/", so the image needs no directory for the old one.
     match nix::unistd::pivot_root(".", ".") {
         // pivot_root(2) cannot replace the initial root of the kernel, or a caller's chroot(2).
         Err(Errno::EINVAL) if may_move => {
@@ -102,8 +104,8 @@ pub(crate) fn pivot(rootfs: &Rootfs, spec: &Spec, may_move: bool) -> Result<()> 
         }
         done => done.step(step)?,
     }
-    // The old root is on top of the new one, where only a descriptor leads. A slave, so that its unmounting is not the
-    // host's.
+    // The old root is on top of the new one and reached by its descriptor. It is made a slave, so that the host keeps its
+    // mounts when it is unmounted here.
     nix::unistd::fchdir(&old).step(|| "enter the old root".into())?;
     nix::mount::mount(None::<&str>, ".", None::<&str>, MsFlags::MS_SLAVE | MsFlags::MS_REC, None::<&str>)
         .step(|| "cut the old root's propagation".into())?;
@@ -112,8 +114,8 @@ pub(crate) fn pivot(rootfs: &Rootfs, spec: &Spec, may_move: bool) -> Result<()> 
     propagate(spec)
 }
 
-/// Called within the new root. The old root stays mounted below it, so its /proc and /sys, which a process that escapes
-/// from the root would use first, are unmounted.
+/// Called with the new root as the working directory. The old root stays mounted below the new one, so its /proc and /sys,
+/// which a process that escapes could use against the host, are unmounted.
 fn move_over() -> Result<()> {
     for shown in ["/proc", "/sys"] {
         match nix::mount::umount2(shown, MntFlags::MNT_DETACH) {
@@ -138,8 +140,8 @@ fn propagate(spec: &Spec) -> Result<()> {
     }
 }
 
-/// In a mount namespace that others are in too nothing is moved: the root is changed for this process alone. Who asks to
-/// share the mounts has no wall between them.
+/// Enters the root by chroot(2), in a mount namespace that other processes share: pivot_root(2) would change their root too.
+/// This does not confine a privileged process.
 pub(crate) fn enter_shared(root: &Path) -> Result<()> {
     let step = || format!("enter the root file system {}", root.display());
     nix::unistd::chdir(root).step(step)?;

@@ -1,10 +1,11 @@
-//! Bind mounts that are begun outside the container's user namespace: those whose ids are mapped, which takes rights over the
-//! file system, and all of a container in a user namespace, where the kernel refuses to bind what has mounts below it
-//! (mount_namespaces(7), "Restrictions") and the directories of other users cannot be passed through.
+//! Sources of bind mounts that the child cannot bind itself:
+//! - sources with mapped ids, because that takes privileges over the file system;
+//! - all sources of a container in a user namespace, where the kernel refuses to bind a tree with mounts below it
+//!   (mount_namespaces(7), "Restrictions") and directories of other users cannot be searched.
 //!
-//! They are begun before the clone, which costs only the calls. A source in the container's own root may lie on an
-//! earlier mount of the container. The child then asks its parent for it when its turn comes, and the parent forks a
-//! process that binds it in the child's mount namespace.
+//! The parent binds them before the clone, as detached mounts. A source in the container's own root may be on an earlier
+//! mount of the container, which does not exist yet. The child requests such a source when it is needed, and the parent
+//! forks a process that binds it in the child's mount namespace.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -21,31 +22,31 @@ use crate::namespaces;
 use crate::protocol::{Channel, Message};
 use crate::spec::{Mount, NamespaceKind, Spec};
 
-/// How one mount of the spec gets its source.
+/// Who binds the source of a mount.
 pub(crate) enum Source {
-    /// Bound; the child inherits it.
+    /// The parent has bound it before the clone, and the child inherits it.
     Bound(OwnedFd),
-    /// To be asked for with [`ask`].
-    Asked,
+    /// The child asks the parent for it with [`request`].
+    Requested,
     /// The child binds it itself.
     Own,
 }
 
-/// One for each of the spec's mounts.
+/// The sources of the spec's mounts, in their order.
 pub(crate) struct Sources(Vec<Source>);
 
 impl Sources {
     pub(crate) fn prepare(spec: &Spec, bundle: &Path) -> Result<Self> {
-        let all = idmap::is_asked(spec);
+        let all = namespaces::has_user(spec);
         let is_wanted = |mount: &Mount| options::is_bind(mount) && (all || is_mapped(mount));
         if !spec.mounts.iter().any(is_wanted) {
             return Ok(Self(Vec::new()));
         }
         let root = std::fs::File::open("/").step(|| "open /".into())?;
         let one = |mount: &Mount| match is_wanted(mount) {
-            true if is_inside(spec, mount, bundle) => Ok(Source::Asked),
+            true if is_inside(spec, mount, bundle) => Ok(Source::Requested),
             true => match bind(&root, spec, mount, bundle) {
-                // An ordinary user has no rights over mounts, until they are in a namespace of their own: the child tries.
+                // An unprivileged user may mount only in a user namespace of its own, so the child tries it there.
                 Err(Error::Step { errno: Errno::EPERM, .. }) if !is_mapped(mount) => Ok(Source::Own),
                 bound => bound.map(Source::Bound),
             },
@@ -58,12 +59,12 @@ impl Sources {
         self.0.get(index).unwrap_or(&Source::Own)
     }
 
-    pub(crate) fn has_asked(&self) -> bool {
-        self.0.iter().any(|source| matches!(source, Source::Asked))
+    pub(crate) fn has_requested(&self) -> bool {
+        self.0.iter().any(|source| matches!(source, Source::Requested))
     }
 }
 
-/// True for a source that is, or may come to be, below the container's root.
+/// True for a source that is below the container's root, or will be when it is made.
 fn is_inside(spec: &Spec, mount: &Mount, bundle: &Path) -> bool {
     let root = spec.root.as_ref().map(|root| std::fs::canonicalize(bundle.join(&root.path)));
     let source = std::fs::canonicalize(bundle.join(mount.source.as_deref().unwrap_or_default()));
@@ -76,16 +77,16 @@ fn is_inside(spec: &Spec, mount: &Mount, bundle: &Path) -> bool {
     }
 }
 
-/// In the child: the source of the mount `index`.
-pub(crate) fn ask(channel: &Channel, index: usize) -> Result<OwnedFd> {
-    channel.send(&Message::Bind(index as u32))?;
+/// Called in the child: asks the parent for the source of the mount `index`.
+pub(crate) fn request(channel: &Channel, index: usize) -> Result<OwnedFd> {
+    channel.send(&Message::BindRequest(index as u32))?;
     match channel.expect()? {
-        Message::Bound(tree) => Ok(tree),
+        Message::BoundSource(tree) => Ok(tree),
         _ => Err(Error::InitDied),
     }
 }
 
-/// In the parent: answers [`ask`], from a process that enters the child's mount namespace and ends.
+/// Called in the parent: answers a [`request`] from a new process, which enters the child's mount namespace and ends.
 pub(crate) fn answer(
     spec: &Spec,
     bundle: &Path,
@@ -96,8 +97,8 @@ pub(crate) fn answer(
     match process::fork().step(|| "fork".into())? {
         Fork::Child => {
             let bound = bind_in(spec, bundle, index, child);
-            let told = channel.send(&bound.map_or_else(Message::Failed, Message::Bound));
-            process::exit_now(i32::from(told.is_err()))
+            let sent = channel.send(&bound.map_or_else(Message::Failed, Message::BoundSource));
+            process::exit_now(i32::from(sent.is_err()))
         }
         Fork::Parent { pid } => {
             let helper = process::pidfd_open(pid).step(|| "watch a child".into())?;
@@ -122,7 +123,7 @@ fn bind(root: &std::fs::File, spec: &Spec, mount: &Mount, bundle: &Path) -> Resu
     let parsed = options::parse(&mount.options);
     let tree = clone_source(root, mount, &parsed, bundle)?;
     let step = || format!("prepare the mount on {}", mount.destination.display());
-    // As everything in the container's mount namespace: what is mounted below it there does not reach the host.
+    // Like all mounts of the container's namespace, it must not propagate to the host.
     let propagation = spec.linux.as_ref().and_then(|linux| linux.rootfs_propagation.as_deref());
     if !matches!(propagation, Some("shared" | "rshared")) {
         hull_sys::mount::set_attributes(&tree, 0, 0, libc::MS_SLAVE, true).step(step)?;
@@ -135,7 +136,7 @@ fn bind(root: &std::fs::File, spec: &Spec, mount: &Mount, bundle: &Path) -> Resu
     Ok(tree)
 }
 
-/// The mount's own mappings, or the container's.
+/// The user namespace with the mappings of the mount, or of the container if the mount has none.
 fn namespace_of(spec: &Spec, mount: &Mount) -> Result<OwnedFd> {
     if !mount.uid_mappings.is_empty() {
         return idmap::namespace(&mount.uid_mappings, &mount.gid_mappings);

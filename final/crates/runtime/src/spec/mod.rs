@@ -1,14 +1,12 @@
 //! `config.json` of an OCI bundle: runtime-spec 1.3, Linux.
 //!
-//! Field names are the specification's, in Rust's case. What is not listed here is carried by nobody: an unknown
-//! field is ignored, as the specification asks.
+//! Field names are the specification's, in snake case. Unknown fields are ignored, as the specification demands.
 
 mod hooks;
 mod linux;
 mod process;
 mod resources;
 mod seccomp;
-pub(crate) mod validate;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,8 +22,8 @@ pub use resources::{
     BlockIo, Cpu, DeviceRule, HugepageLimit, InterfacePriority, Memory, Network, Pids, Rdma, Resources,
     ThrottleDevice, WeightDevice,
 };
+pub(crate) use resources::{cpu_weight, fold_case, pids_limit};
 pub use seccomp::{Seccomp, SeccompArg, SyscallRule};
-pub use validate::{check_process, parse, parse_process, parse_resources};
 
 /// <https://github.com/opencontainers/runtime-spec/blob/main/config.md>
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,10 +79,10 @@ pub struct Mount {
     pub kind: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// mount(8)'s.
+    /// Options as for mount(8).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
-    /// Of an idmapped mount; without any, the container's own.
+    /// The mappings of an idmapped mount. If they are empty, the container's own are used.
     #[serde(rename = "uidMappings", default, skip_serializing_if = "Vec::is_empty")]
     pub uid_mappings: Vec<IdMapping>,
     #[serde(rename = "gidMappings", default, skip_serializing_if = "Vec::is_empty")]

@@ -53,7 +53,7 @@ const SPELLINGS: &[&str] = &[
 
 /// Programs in Go ignore the case of members, so some bundles have them in another case:
 /// `"CPU": {"Cpus": "0"}`, also beside `"cpu"`.
-pub(super) fn fold_case(resources: &mut Value) {
+pub(crate) fn fold_case(resources: &mut Value) {
     match resources {
         Value::Array(items) => items.iter_mut().for_each(fold_case),
         Value::Object(members) => {
@@ -232,4 +232,15 @@ pub struct Rdma {
     pub hca_handles: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hca_objects: Option<u32>,
+}
+
+/// Converts CPU shares of cgroup v1 (2 to 262,144) to a weight of v2 (1 to 10,000). The conversion is linear, as in runc.
+pub(crate) fn cpu_weight(shares: u64) -> u64 {
+    1 + (shares.clamp(2, 262_144) - 2) * 9_999 / 262_142
+}
+
+/// The limit of processes as the kernel gets it. Zero is a valid limit (config-linux.md, "Pids"), but systemd refuses it. One
+/// has the same effect: the first process moves in, which no limit forbids, and cannot fork.
+pub(crate) fn pids_limit(limit: i64) -> i64 {
+    if limit == 0 { 1 } else { limit }
 }

@@ -1,11 +1,11 @@
-//! Cgroups that systemd makes: a scope for each container (systemd.scope(5)), asked for over D-Bus.
+//! Cgroups that systemd makes: a scope for each container (systemd.scope(5)), requested over D-Bus.
 //!
 //! ```text
-//! wire        messages as bytes             bus   the connection: who systemd is, calls, jobs
-//! properties  limits as systemd knows them, which would otherwise put its own in their place
+//! wire        encoding of messages          bus   the connection to systemd: calls, jobs
+//! properties  limits as properties of the scope, so that systemd does not reset them
 //! ```
-//! systemd makes a scope only around processes that exist already, and removes it when it is empty. A child of ours stands
-//! in for the container until its first process is there, which so is born in its cgroup, as without systemd.
+//! systemd makes a scope only for processes that exist already, and removes it when it is empty. A placeholder process
+//! keeps the scope until the container's first process is cloned into its cgroup.
 
 mod bus;
 mod properties;
@@ -13,8 +13,9 @@ mod wire;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
+use hull_sys::Kind;
 use hull_sys::process::{self, Clone3, Cloned};
 use nix::errno::Errno;
 use nix::libc;
@@ -58,7 +59,17 @@ impl From<io::Error> for Error {
 }
 
 impl Error {
-    /// What the reader can do next.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::NoManager(_) | Self::Silent => Kind::Unavailable,
+            Self::Io(error) => Kind::from_io(error),
+            Self::NotAUnit(_) | Self::NotAProperty { .. } => Kind::Invalid,
+            Self::NoPlaceholder(errno) => Kind::from_errno(*errno as i32),
+            Self::Unknown(_) | Self::Refused { .. } | Self::Job { .. } => Kind::Kernel,
+        }
+    }
+
+    /// What the user can do next.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoManager(_) => {
@@ -79,29 +90,30 @@ impl Error {
     }
 }
 
-/// A scope, and what it was asked to be.
+/// A scope and its properties.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unit {
     /// `prefix-name.scope`
     pub name: String,
     pub slice: String,
-    /// What it is asked to be beside, when it is made.
+    /// Further properties, for the request that makes it.
     #[serde(skip)]
     properties: Vec<Property>,
 }
 
-/// Begins a unit: it is in its cgroup until somebody else is. Dropped, it is gone.
+/// A process that keeps a new scope from being empty until the container is in it. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Placeholder(OwnedFd);
 
 impl Drop for Placeholder {
     fn drop(&mut self) {
-        crate::create::end(&self.0);
+        // A drop has nobody to report to. If it stays, systemd keeps the unit, and the container's removal stops it.
+        let _ = process::kill_and_reap(self.0.as_fd());
     }
 }
 
 impl Unit {
-    /// What `cgroupsPath` names, `slice:prefix:name`; without it a scope that is called as the container is.
+    /// Parses a `cgroupsPath` of the form `slice:prefix:name`. Without a path the scope is named after the container.
     pub fn parse(path: Option<&str>, id: &str) -> Result<Self> {
         let Some(path) = path.filter(|path| !path.is_empty()) else {
             return Ok(Self {
@@ -122,7 +134,7 @@ impl Unit {
         Ok(Self { name, slice, properties: Vec::new() })
     }
 
-    /// With what annotations ask of it.
+    /// Adds the properties that annotations name.
     pub fn annotated(self, annotations: &BTreeMap<String, String>) -> Result<Self> {
         Ok(Self { properties: properties::of_annotations(annotations)?, ..self })
     }

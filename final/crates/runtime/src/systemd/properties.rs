@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::wire::Value;
 use super::{Error, Result, Unit};
-use crate::spec::Resources;
+use crate::spec::{Resources, cpu_weight, pids_limit};
 
 /// Its name and its value.
 pub(super) type Property = (String, Value);
@@ -55,7 +55,7 @@ pub(super) fn of_resources(resources: &Resources, v2: bool) -> Vec<Property> {
     }
     if let Some(cpu) = &resources.cpu {
         match v2 {
-            true => add("CPUWeight", cpu.shares.map(crate::cgroups::weight)),
+            true => add("CPUWeight", cpu.shares.map(cpu_weight)),
             false => add("CPUShares", cpu.shares),
         }
         if cpu.quota.is_some() || cpu.period.is_some() {
@@ -66,7 +66,7 @@ pub(super) fn of_resources(resources: &Resources, v2: bool) -> Vec<Property> {
             add("CPUQuotaPeriodUSec", Some(period));
         }
     }
-    add("TasksMax", resources.pids.as_ref().map(|pids| bytes(crate::cgroups::pids_limit(pids.limit))));
+    add("TasksMax", resources.pids.as_ref().map(|pids| bytes(pids_limit(pids.limit))));
     if let (true, Some(cpu)) = (v2, &resources.cpu) {
         let lists = [("AllowedCPUs", &cpu.cpus), ("AllowedMemoryNodes", &cpu.mems)];
         let masks = lists.into_iter().filter_map(|(name, list)| Some((name, mask(list.as_deref()?)?)));

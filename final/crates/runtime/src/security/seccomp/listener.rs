@@ -1,8 +1,9 @@
-//! Who answers for `SCMP_ACT_NOTIFY`: the descriptor of the questions goes to a socket of the host's (config-linux.md,
+//! The agent for `SCMP_ACT_NOTIFY`: it gets the descriptor of the filter's notifications over a socket (config-linux.md,
 //! "The Container Process State").
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use hull_sys::Kind;
 use hull_sys::security::Instruction;
 use nix::errno::Errno;
 use rustix::net::SocketType;
@@ -14,14 +15,13 @@ use super::compile::{
 };
 use super::syscalls::NATIVE;
 use crate::error::{Error, Result, Step};
-use crate::hooks::{self, Subject};
-use crate::rendezvous;
+use crate::hook_state::HookState;
 use crate::spec::{Seccomp, Spec};
 
-/// Connected while the host's files are in sight.
+/// The connection to the agent, which is made while the host's files can still be reached.
 pub(crate) struct Listener {
     socket: OwnedFd,
-    /// The JSON that goes along.
+    /// The container process state, as JSON, that is sent along with the descriptor.
     state: Vec<u8>,
 }
 
@@ -68,21 +68,25 @@ impl Listener {
         policy(spec).is_some()
     }
 
-    /// `subject.pid` is that of the process which loads the filter.
-    pub(crate) fn connect(subject: Subject<'_>) -> Result<Option<Self>> {
-        let Some(policy) = policy(subject.spec) else { return Ok(None) };
+    /// Connects to the agent. `container.pid` is the pid of the process that loads the filter.
+    pub(crate) fn connect(container: HookState<'_>) -> Result<Option<Self>> {
+        let Some(policy) = policy(container.spec) else { return Ok(None) };
         let path = policy.listener_path.clone().unwrap_or_default();
-        let container: serde_json::Value = serde_json::from_slice(&hooks::state(subject, "creating")?)
-            .map_err(|error| Error::Said(error.to_string()))?;
+        let container_state: serde_json::Value = serde_json::from_slice(&container.to_json("creating")?)
+            .map_err(|error| Error::Invalid(format!("the container's state: {error}")))?;
         let state = json!({
-            "ociVersion": subject.spec.oci_version,
+            "ociVersion": container.spec.oci_version,
             "fds": ["seccompFd"],
-            "pid": subject.pid,
+            "pid": container.pid,
             "metadata": policy.listener_metadata.clone().unwrap_or_default(),
-            "state": container,
+            "state": container_state,
         });
-        let socket = rendezvous::connect(&path, SocketType::STREAM)
-            .map_err(|error| Error::Said(format!("failed to connect with seccomp agent: {error}")))?;
+        let socket = hull_sys::net::connect(&path, SocketType::STREAM).map_err(|errno| {
+            let why = Errno::from_raw(errno.raw_os_error()).desc();
+            let text =
+                format!("failed to connect with seccomp agent: cannot connect to {}: {why}", path.display());
+            Error::failed(Kind::Unavailable, text)
+        })?;
         Ok(Some(Self { socket, state: state.to_string().into_bytes() }))
     }
 

@@ -1,16 +1,16 @@
-//! The program's environment: each name once, and HOME.
+//! The program's environment: every name once, and HOME set.
 
 use std::collections::HashSet;
 use std::path::Path;
 
 use crate::spec::Process;
 
-/// The most that is read of /etc/passwd, in bytes.
+/// How many bytes of /etc/passwd are read at most.
 const LONGEST_PASSWD: u64 = 4 << 20;
 
-/// `process` with the environment that its program gets, called inside the container's root. Of several entries with
-/// one name only the last is kept, because getenv(3) would find the first. If HOME is not set, it is taken from the
-/// container's /etc/passwd.
+/// Returns the process with the environment that its program gets. Called inside the container's root. If a name occurs
+/// more than once, only its last entry is kept, because getenv(3) would find the first. If HOME is not set, it is read
+/// from the container's /etc/passwd.
 pub(crate) fn with_environment(process: &Process) -> Process {
     let mut env = unique(&process.env);
     if !env.iter().any(|entry| entry.starts_with("HOME=")) {
@@ -19,7 +19,7 @@ pub(crate) fn with_environment(process: &Process) -> Process {
     Process { env, ..process.clone() }
 }
 
-/// The last entry of each name, in their order. An empty HOME counts as not set.
+/// The last entry of each name, in the original order. An empty HOME counts as not set.
 fn unique(env: &[String]) -> Vec<String> {
     let name = |entry: &str| entry.split_once('=').map_or(entry.to_owned(), |(name, _)| name.to_owned());
     let mut seen = HashSet::new();
@@ -29,7 +29,7 @@ fn unique(env: &[String]) -> Vec<String> {
     kept
 }
 
-/// `None` if the file cannot be read, because the container may put anything there.
+/// The user's home directory. The container controls the file, so a file that cannot be read is no error.
 fn home(uid: u32) -> Option<String> {
     let root = std::fs::File::open("/").ok()?;
     let text = hull_sys::untrusted::read(&root, Path::new("etc/passwd"), LONGEST_PASSWD).ok()?;
@@ -40,9 +40,9 @@ fn home(uid: u32) -> Option<String> {
 fn home_in(passwd: &str, uid: u32) -> Option<String> {
     let entry = |line: &str| {
         let mut fields = line.split(':');
-        let is_theirs = fields.nth(2)?.parse() == Ok(uid);
+        let is_user = fields.nth(2)?.parse() == Ok(uid);
         let home = fields.nth(2)?;
-        (is_theirs && !home.contains('\0')).then(|| home.to_owned())
+        (is_user && !home.contains('\0')).then(|| home.to_owned())
     };
     passwd.lines().find_map(entry)
 }
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn home_is_the_first_of_the_uid() {
+    fn home_is_that_of_the_first_entry_with_the_uid() {
         let passwd =
             "root:x:0:0:root:/root:/bin/sh\nbroken\nx:y\nbob:x:1000:1000::/home/bob:\nbo:x:1000:1::/b:\n";
         assert_eq!(home_in(passwd, 0).as_deref(), Some("/root"));

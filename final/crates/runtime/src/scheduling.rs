@@ -1,5 +1,6 @@
-//! How the kernel schedules the program: CPU, disk, memory nodes; and which machine it takes this one for.
+//! How the kernel schedules the program (CPU, disk, memory nodes), and its execution domain (personality(2)).
 
+use hull_sys::Kind;
 use hull_sys::sched::{self, Attributes};
 use nix::errno::Errno;
 use nix::sched::CpuSet;
@@ -7,6 +8,7 @@ use nix::sched::CpuSet;
 use crate::error::{Error, Result, Step};
 use crate::spec::{CpuAffinity, IoPriority, Linux, MemoryPolicy, Personality, Process, Scheduler, Spec};
 
+/// Sets the memory policy, the personality and the I/O priority of this process.
 pub(crate) fn set(process: &Process, linux: &Linux) -> Result<()> {
     if let Some(policy) = &linux.memory_policy {
         let (mode, nodes) = memory_policy(policy)?;
@@ -25,33 +27,36 @@ pub(crate) fn set(process: &Process, linux: &Linux) -> Result<()> {
     Ok(())
 }
 
-/// False where a fork would fail or take the scheduling policy away (sched(7), `SCHED_DEADLINE` and reset-on-fork): it is
-/// then set from outside, on the process that becomes the program.
-pub(crate) fn is_inherited(process: &Process) -> bool {
+/// False if a child does not inherit the scheduling policy: fork(2) fails under `SCHED_DEADLINE`, and reset-on-fork drops the
+/// policy (sched(7)). The parent then sets the policy on the process that becomes the program.
+pub(crate) fn is_policy_inherited(process: &Process) -> bool {
     let is_lost = |asked: &Scheduler| {
         asked.policy == "SCHED_DEADLINE" || asked.flags.iter().any(|flag| flag == "SCHED_FLAG_RESET_ON_FORK")
     };
     !process.scheduler.as_ref().is_some_and(is_lost)
 }
 
-/// On this process, or on a child.
+/// Sets the scheduling policy of this process or of a child.
 pub(crate) fn set_policy(process: &Process, spec: &Spec, child: Option<i32>) -> Result<()> {
     let Some(asked) = &process.scheduler else { return Ok(()) };
     let resources = spec.linux.as_ref().and_then(|linux| linux.resources.as_ref());
     let cpus = resources.and_then(|resources| resources.cpu.as_ref()?.cpus.as_deref()).unwrap_or_default();
     match sched::set_attributes(child.unwrap_or(0), scheduler(asked)?) {
-        // The kernel takes that policy only on all CPUs of the machine (sched_setattr(2)). Worded as runc does, by which
-        // programs know it.
-        Err(Errno::EPERM) if !cpus.is_empty() => Err(Error::Said(format!(
-            "process scheduler can't be used together with AllowedCPUs: cannot set {} on the CPUs {cpus}: {}",
-            asked.policy,
-            Errno::EPERM.desc()
-        ))),
+        // The kernel accepts SCHED_DEADLINE only for a process that may run on all CPUs (sched_setattr(2)). The sentence
+        // begins like runc's, because programs look for it.
+        Err(Errno::EPERM) if !cpus.is_empty() => Err(Error::failed(
+            Kind::NotPermitted,
+            format!(
+                "process scheduler can't be used together with AllowedCPUs: cannot set {} on the CPUs {cpus}: {}",
+                asked.policy,
+                Errno::EPERM.desc()
+            ),
+        )),
         set => set.step(|| format!("set the scheduling policy {}", asked.policy)),
     }
 }
 
-/// What of it the kernel has no number for.
+/// Checks that the kernel knows every name in the spec.
 pub(crate) fn check(process: &Process, linux: Option<&Linux>) -> Result<()> {
     process.scheduler.as_ref().map(scheduler).transpose()?;
     process.io_priority.as_ref().map(io_priority).transpose()?;
@@ -63,7 +68,7 @@ pub(crate) fn check(process: &Process, linux: Option<&Linux>) -> Result<()> {
     Ok(())
 }
 
-/// linux/sched.h.
+/// The numbers are those of linux/sched.h.
 fn scheduler(asked: &Scheduler) -> Result<Attributes> {
     let policy = match asked.policy.as_str() {
         "SCHED_OTHER" => 0,
@@ -91,7 +96,7 @@ fn scheduler(asked: &Scheduler) -> Result<Attributes> {
     Ok(Attributes { policy, flags, nice, priority, runtime, deadline, period, ..Attributes::default() })
 }
 
-/// linux/ioprio.h: classes, and levels from 0 to 7.
+/// The class and the level, 0 to 7 (linux/ioprio.h).
 fn io_priority(asked: &IoPriority) -> Result<(u32, u32)> {
     let class = match asked.class.as_str() {
         "IOPRIO_CLASS_RT" => 1,
@@ -105,7 +110,7 @@ fn io_priority(asked: &IoPriority) -> Result<(u32, u32)> {
     }
 }
 
-/// linux/personality.h.
+/// The numbers are those of linux/personality.h.
 fn personality(asked: &Personality) -> Result<u64> {
     if let Some(flag) = asked.flags.first() {
         return Err(Error::Invalid(format!("linux.personality.flags: {flag:?}: none is defined")));
@@ -117,7 +122,7 @@ fn personality(asked: &Personality) -> Result<u64> {
     }
 }
 
-/// linux/mempolicy.h: the mode with its flags, and the nodes.
+/// The mode with its flags (linux/mempolicy.h), and the nodes.
 fn memory_policy(asked: &MemoryPolicy) -> Result<(i32, Vec<u32>)> {
     let mode = match asked.mode.as_str() {
         "MPOL_DEFAULT" => 0,
@@ -135,32 +140,32 @@ fn memory_policy(asked: &MemoryPolicy) -> Result<(i32, Vec<u32>)> {
         "MPOL_F_STATIC_NODES" => Ok(flags | 1 << 15),
         other => Err(unknown("linux.memoryPolicy.flags", other)),
     })?;
-    // The kernel's own most (CONFIG_NODES_SHIFT).
+    // No kernel has more nodes (CONFIG_NODES_SHIFT is at most 10).
     Ok((
         mode | flags,
-        list(&asked.nodes, 1024).ok_or_else(|| unknown("linux.memoryPolicy.nodes", &asked.nodes))?,
+        parse_list(&asked.nodes, 1024).ok_or_else(|| unknown("linux.memoryPolicy.nodes", &asked.nodes))?,
     ))
 }
 
-/// `0-3,7`.
-pub(crate) fn cpus(text: &str) -> Result<CpuSet> {
+/// Parses a list of CPUs, such as `0-3,7`.
+fn cpus(text: &str) -> Result<CpuSet> {
     let invalid = || unknown("process.execCPUAffinity", text);
     let mut set = CpuSet::new();
     let numbers =
-        list(text, CpuSet::count() as u32).filter(|numbers| !numbers.is_empty()).ok_or_else(invalid)?;
+        parse_list(text, CpuSet::count() as u32).filter(|numbers| !numbers.is_empty()).ok_or_else(invalid)?;
     numbers.into_iter().try_for_each(|number| set.set(number as usize).map_err(|_| invalid()))?;
     Ok(set)
 }
 
-/// On this process, by a list of CPUs where there is one.
+/// Restricts this process to a list of CPUs, if there is one.
 pub(crate) fn set_affinity(text: Option<&str>) -> Result<()> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(()) };
     set_cpus(&cpus(text)?).step(|| format!("run on the CPUs {text}"))
 }
 
-/// The CPUs of the cgroup that was just entered, whatever the caller was bound to: since Linux 6.2 a process keeps what was
-/// set for it when its cpuset changes. All CPUs are asked for, and the kernel keeps those that exist and that the
-/// cgroup has. If it refuses, the program runs on the caller's CPUs.
+/// Lets this process run on all CPUs of the cgroup that it has entered. Since Linux 6.2 a process that enters a cgroup keeps
+/// the affinity that was set for it before, here the caller's. All CPUs are requested, and the kernel keeps those that
+/// exist and that the cgroup has. If it refuses, the program runs on the caller's CPUs.
 pub(crate) fn set_affinity_to_cgroup() {
     let mut all = CpuSet::new();
     if (0..CpuSet::count()).try_for_each(|cpu| all.set(cpu)).is_ok() {
@@ -168,7 +173,7 @@ pub(crate) fn set_affinity_to_cgroup() {
     }
 }
 
-/// Sets the affinity of a process of `exec`, once it is in the container's cgroup.
+/// Sets the affinity of a process of `exec` after it has entered the container's cgroup.
 pub(crate) fn set_final_affinity(asked: Option<&CpuAffinity>) -> Result<()> {
     let is_empty = |list: &Option<String>| list.as_deref().is_none_or(str::is_empty);
     match asked {
@@ -186,8 +191,8 @@ fn set_cpus(cpus: &CpuSet) -> nix::Result<()> {
     nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), cpus)
 }
 
-/// Numbers below `most`.
-fn list(text: &str, most: u32) -> Option<Vec<u32>> {
+/// Parses a list of numbers and ranges below `most`.
+fn parse_list(text: &str, most: u32) -> Option<Vec<u32>> {
     let mut numbers = Vec::new();
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -209,17 +214,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_are_read_as_the_kernel_writes_them() {
-        assert_eq!(list("0-2,7", 8), Some(vec![0, 1, 2, 7]));
-        assert_eq!(list("", 8), Some(vec![]));
+    fn lists_are_parsed_as_the_kernel_writes_them() {
+        assert_eq!(parse_list("0-2,7", 8), Some(vec![0, 1, 2, 7]));
+        assert_eq!(parse_list("", 8), Some(vec![]));
         for wrong in ["8", "2-1", "x", "0-99999999999", "-1"] {
-            assert_eq!(list(wrong, 8), None, "{wrong}");
+            assert_eq!(parse_list(wrong, 8), None, "{wrong}");
         }
         assert!(cpus("").is_err() && cpus("0").is_ok());
     }
 
     #[test]
-    fn what_has_no_number_is_refused() {
+    fn unknown_names_are_refused() {
         let io = |class: &str, priority| io_priority(&IoPriority { class: class.into(), priority });
         assert_eq!(io("IOPRIO_CLASS_BE", 4).unwrap(), (2, 4));
         assert!(io("IOPRIO_CLASS_BE", 8).is_err() && io("BE", 1).is_err());

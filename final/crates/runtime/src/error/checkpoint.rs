@@ -1,6 +1,8 @@
-//! What keeps a container from being saved or brought back.
+//! Why a container could not be saved or restored.
 
 use std::path::PathBuf;
+
+use hull_sys::Kind;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -12,7 +14,7 @@ pub enum Error {
     Failed { verb: &'static str, said: String, log: PathBuf },
     #[error("criu ended in the middle of a request")]
     Ended,
-    /// What this bundle has and CRIU does not know.
+    /// The bundle has something that CRIU does not support.
     #[error("CRIU cannot save or bring back {0}")]
     Unable(String),
     #[error("{}: {why}", .path.display())]
@@ -20,11 +22,19 @@ pub enum Error {
 }
 
 impl Error {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::NoCriu { .. } | Self::Unfit(_) | Self::Unable(_) => Kind::Unsupported,
+            Self::Failed { .. } | Self::Ended => Kind::Kernel,
+            Self::Image { .. } => Kind::Damaged,
+        }
+    }
+
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::NoCriu { .. } => "it is Debian's package criu; --criu names another program",
             Self::Unfit(_) => "`criu check --all` tells more; a newer CRIU may know this kernel",
-            // CRIU compares what a file was with what it is given.
+            // CRIU has no error numbers for it, so its log is searched. It compares each saved file with the one it gets.
             Self::Failed { said, .. } if said.contains("File fd/") => {
                 "a file that was stdin, stdout or stderr has to be that file again, as it was; a pipe can be another"
             }

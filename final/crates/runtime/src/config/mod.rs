@@ -1,26 +1,26 @@
-//! From the text of a `config.json` to a [`Spec`] that can be applied as a whole: what cannot be is an error, since a
-//! limit or a right that is silently not there is worse than a container that does not start.
+//! Reading and checking a `config.json`. Everything in the resulting [`Spec`] can be applied; anything that cannot is an
+//! error, because a limit or a restriction that is silently missing is worse than a container that does not start.
 //!
-//! A property that the specification does not have is ignored, as it asks (config.md, "Extensibility").
+//! Properties that the specification does not define are ignored, as it demands (config.md, "Extensibility").
 
 use std::path::{Component, Path};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::resources;
-use super::{Linux, Mount, NamespaceKind, Process, Resources, Spec};
 use crate::error::{Error, Result};
 use crate::hooks;
-use crate::init;
+use crate::namespaces;
 use crate::network_devices;
 use crate::rootfs;
+use crate::scheduling;
 use crate::security::labels;
+use crate::spec::{Linux, Mount, NamespaceKind, Process, Resources, Spec, fold_case};
 
-/// Properties of the specification that are not applied: they may be there only as long as they say nothing.
+/// Properties of the specification that hull does not apply. They are an error unless they are empty.
 const NOT_APPLIED: &[&str] = &["linux.intelRdt"];
 
-/// Sysctls of the IPC namespace (namespaces(7), `kernel/sysctl` in the kernel's documentation).
+/// The sysctls that belong to the IPC namespace (ipc_namespaces(7)).
 const IPC_SYSCTLS: &[&str] = &[
     "kernel.msgmax",
     "kernel.msgmnb",
@@ -37,14 +37,14 @@ pub fn parse(text: &[u8]) -> Result<Spec> {
     let mut value = read(text)?;
     refuse(&value, NOT_APPLIED, "")?;
     if let Some(resources) = value.pointer_mut("/linux/resources") {
-        resources::fold_case(resources);
+        fold_case(resources);
     }
     let mut spec: Spec = typed(value)?;
     for namespace in spec.linux.iter_mut().flat_map(|linux| &mut linux.namespaces) {
-        // Some programs write an empty path for a new namespace.
+        // Some programs write an empty path to ask for a new namespace.
         namespace.path = namespace.path.take().filter(|path| !path.as_os_str().is_empty());
     }
-    // An empty name is none: sethostname(2) would take it.
+    // An empty name means none. sethostname(2) would accept it.
     spec.hostname = spec.hostname.filter(|name| !name.is_empty());
     spec.domainname = spec.domainname.filter(|name| !name.is_empty());
     for mount in &mut spec.mounts {
@@ -55,17 +55,17 @@ pub fn parse(text: &[u8]) -> Result<Spec> {
     Ok(spec)
 }
 
-/// Reads a process as `exec` takes it.
+/// Reads the process of an `exec --process`.
 pub fn parse_process(text: &[u8]) -> Result<Process> {
     let process = typed(read(text)?)?;
     check_process(&process)?;
     Ok(process)
 }
 
-/// Reads limits as `update` takes them.
+/// Reads the limits of an `update --resources`.
 pub fn parse_resources(text: &[u8]) -> Result<Resources> {
     let mut value = read(text)?;
-    resources::fold_case(&mut value);
+    fold_case(&mut value);
     typed(value)
 }
 
@@ -83,7 +83,7 @@ fn typed<T: DeserializeOwned>(value: Value) -> Result<T> {
     serde_json::from_value(value).map_err(|error| invalid(error.to_string()))
 }
 
-/// Programs in Go write an absent list as null.
+/// Removes nulls: programs written in Go encode an empty list as null.
 fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -96,23 +96,23 @@ fn drop_nulls(value: &mut Value) {
 }
 
 fn refuse(value: &Value, paths: &[&str], prefix: &str) -> Result<()> {
-    match paths.iter().find(|path| says_something(value, path)) {
+    match paths.iter().find(|path| is_set(value, path)) {
         Some(path) => Err(invalid(format!("{prefix}{path} is set, which hull cannot apply"))),
         None => Ok(()),
     }
 }
 
-fn says_something(value: &Value, path: &str) -> bool {
+fn is_set(value: &Value, path: &str) -> bool {
     let Some((first, rest)) = path.split_once('.') else {
         return value.get(path).is_some_and(|found| !is_empty(found));
     };
     match first {
-        "*" => value.as_array().is_some_and(|items| items.iter().any(|item| says_something(item, rest))),
-        _ => value.get(first).is_some_and(|inner| says_something(inner, rest)),
+        "*" => value.as_array().is_some_and(|items| items.iter().any(|item| is_set(item, rest))),
+        _ => value.get(first).is_some_and(|inner| is_set(inner, rest)),
     }
 }
 
-/// docker writes zeros for what nobody asked: `"blockIO": {"weight": 0}`.
+/// True for a value that asks for nothing. docker writes zeros for what the user did not set: `"blockIO": {"weight": 0}`.
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -138,7 +138,7 @@ fn check(spec: &Spec) -> Result<()> {
     labels::check_mounts(spec)?;
     let linux = spec.linux.as_ref();
     if let Some(process) = &spec.process {
-        init::check_schedule(process, linux)?;
+        scheduling::check(process, linux)?;
     }
     let Some(linux) = linux else { return Ok(()) };
     check_sysctls(spec)?;
@@ -158,7 +158,7 @@ fn check(spec: &Spec) -> Result<()> {
     }
 }
 
-/// Of [`parse`] and [`parse_process`], for a process that was put together otherwise.
+/// Checks a process that was not read by [`parse`] or [`parse_process`], which do this themselves.
 pub fn check_process(process: &Process) -> Result<()> {
     if process.args.is_empty() {
         return Err(invalid("process.args is empty"));
@@ -170,36 +170,36 @@ pub fn check_process(process: &Process) -> Result<()> {
     if has_zero(&process.args) || has_zero(&process.env) {
         return Err(invalid("process.args and process.env must not hold a zero byte"));
     }
-    init::check_schedule(process, None)?;
+    scheduling::check(process, None)?;
     labels::check_process(process)
 }
 
 fn has_namespace(spec: &Spec, kind: NamespaceKind) -> bool {
-    crate::namespaces::of(spec).iter().any(|namespace| namespace.kind == kind)
+    namespaces::of(spec).iter().any(|namespace| namespace.kind == kind)
 }
 
 fn check_namespaces(spec: &Spec) -> Result<()> {
-    let namespaces = crate::namespaces::of(spec);
-    for (index, namespace) in namespaces.iter().enumerate() {
-        if namespaces[..index].iter().any(|other| other.kind == namespace.kind) {
+    let all = namespaces::of(spec);
+    for (index, namespace) in all.iter().enumerate() {
+        if all[..index].iter().any(|other| other.kind == namespace.kind) {
             return Err(invalid(format!("linux.namespaces has {:?} twice", namespace.kind)));
         }
     }
     check_shared_mounts(spec)?;
     let offsets = spec.linux.as_ref().is_some_and(|linux| !linux.time_offsets.is_empty());
-    if offsets && !crate::namespaces::is_new(spec, NamespaceKind::Time) {
+    if offsets && !namespaces::is_new(spec, NamespaceKind::Time) {
         return Err(invalid("linux.timeOffsets needs a new time namespace"));
     }
     let names_host = spec.hostname.is_some() || spec.domainname.is_some();
-    if names_host && !crate::namespaces::is_not_ours(spec, NamespaceKind::Uts) {
+    if names_host && !namespaces::differs_from_ours(spec, NamespaceKind::Uts) {
         return Err(invalid("hostname and domainname need a uts namespace, or they would be the host's"));
     }
     Ok(())
 }
 
-/// In a mount namespace that the container does not have for itself all that it mounts would be, and stay, everybody's.
+/// If the container shares its mount namespace, everything it mounts would appear, and stay, in the other processes' view.
 fn check_shared_mounts(spec: &Spec) -> Result<()> {
-    if crate::namespaces::owns_mounts(spec) {
+    if namespaces::owns_mounts(spec) {
         return Ok(());
     }
     let linux = spec.linux.clone().unwrap_or_default();
@@ -219,10 +219,10 @@ fn check_shared_mounts(spec: &Spec) -> Result<()> {
     }
 }
 
-/// A user namespace without mappings has nobody in it, and mappings without a namespace are of nobody.
+/// A new user namespace is useless without mappings, and mappings have no effect without a user namespace.
 fn check_ids(spec: &Spec, linux: &Linux) -> Result<()> {
     let mapped = (!linux.uid_mappings.is_empty(), !linux.gid_mappings.is_empty());
-    let is_new = crate::namespaces::is_new(spec, NamespaceKind::User);
+    let is_new = namespaces::is_new(spec, NamespaceKind::User);
     match mapped {
         (true, true) if has_namespace(spec, NamespaceKind::User) => Ok(()),
         (false, false) if !is_new => Ok(()),
@@ -256,13 +256,13 @@ fn check_mount(mount: &Mount) -> Result<()> {
     }
 }
 
-/// Each must be one of a namespace that the container has for itself, or shares with another container.
+/// Checks that every sysctl belongs to a namespace of the container's, or of another container that it shares one with.
 pub(crate) fn check_sysctls(spec: &Spec) -> Result<()> {
     let names = spec.linux.iter().flat_map(|linux| linux.sysctl.keys());
     names.into_iter().try_for_each(|name| check_sysctl(spec, name))
 }
 
-/// A sysctl that has no namespace would be changed for the whole machine.
+/// A sysctl that belongs to no namespace, or to the host's, would change the whole machine.
 fn check_sysctl(spec: &Spec, name: &str) -> Result<()> {
     let dotted = name.replace('/', ".");
     let needed = if IPC_SYSCTLS.contains(&dotted.as_str()) || dotted.starts_with("fs.mqueue.") {
@@ -275,13 +275,13 @@ fn check_sysctl(spec: &Spec, name: &str) -> Result<()> {
         None
     };
     match needed {
-        Some(kind) if crate::namespaces::is_not_ours(spec, kind) => Ok(()),
+        Some(kind) if namespaces::differs_from_ours(spec, kind) => Ok(()),
         Some(kind) => Err(invalid(format!("sysctl {name:?} needs a namespace of its own: {kind:?}"))),
         None => Err(invalid(format!("sysctl {name:?} would be set for the whole machine"))),
     }
 }
 
-/// `..` would lead out of the hierarchy, and the root cgroup is everybody's.
+/// Refuses `..`, which would lead out of the hierarchy, and the root cgroup, which holds every process.
 fn check_cgroups_path(path: &str) -> Result<()> {
     let mut components = Path::new(path).components();
     let is_plain = components.all(|component| matches!(component, Component::RootDir | Component::Normal(_)));

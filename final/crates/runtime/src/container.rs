@@ -1,0 +1,58 @@
+//! A container that is about to be created, and what its two sides, parent and child, share.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use crate::cgroups::Cgroup;
+use crate::network_devices;
+use crate::rootfs::{DetachedMount, Sources};
+use crate::security::seccomp::Program;
+use crate::spec::Spec;
+use crate::stdio::Stdio;
+
+/// Everything that a container is made from. The calling process must have only one thread.
+#[derive(Debug)]
+pub struct CreateOptions<'a> {
+    pub id: &'a str,
+    /// The bundle's directory, to which relative paths in the spec are relative.
+    pub bundle: &'a Path,
+    pub spec: &'a Spec,
+    pub stdio: Stdio,
+    /// Mounts from another mount namespace. They are attached after the spec's own mounts.
+    pub detached_mounts: Vec<DetachedMount>,
+    /// Without a cgroup the container stays in the caller's.
+    pub cgroup: Option<Cgroup>,
+    /// Whether PID 1 is hull's own init, which reaps zombies and forwards signals, with the program as its child.
+    pub init: bool,
+    /// Whether the container is killed when the caller dies.
+    pub parent_death_signal: bool,
+    /// The directory in which compiled seccomp filters are kept.
+    pub seccomp_cache: Option<&'a Path>,
+    /// The socket, from [`crate::rendezvous::bind`], at which the container waits for another process to call
+    /// [`crate::start`] after [`Created::detach`](crate::Created::detach). Without it the container waits for
+    /// [`Created::start`](crate::Created::start).
+    pub rendezvous: Option<OwnedFd>,
+    /// How many descriptors, from 3 on, the program inherits.
+    pub preserved_fds: u32,
+    /// Whether the container gets its own session keyring (keyrings(7)) instead of the caller's.
+    pub new_keyring: bool,
+    /// Whether the root may be moved over the old one where pivot_root(2) is impossible, as on an initial ramdisk.
+    pub may_move_root: bool,
+}
+
+/// What the parent prepares before the clone and the child uses.
+pub(crate) struct Prepared {
+    pub filter: Option<Program>,
+    pub sources: Sources,
+    pub devices: Vec<network_devices::Device>,
+    /// A pid namespace that the container joins, and in which other processes run already.
+    pub pid_namespace: Option<OwnedFd>,
+}
+
+/// A container's first process, or a process of `exec`, that runs the user's program.
+#[derive(Debug)]
+pub struct Running {
+    pub pid: i32,
+    pub pidfd: OwnedFd,
+    pub cgroup: Option<Cgroup>,
+}
