@@ -105,8 +105,8 @@ impl Error {
             Self::Several(errors) => {
                 errors.iter().map(Self::kind).max_by_key(|kind| severity(*kind)).unwrap_or(Kind::Kernel)
             }
-            Self::Runtime(error) => runtime_kind(error),
-            Self::Cgroup(error) => cgroup_kind(error),
+            Self::Runtime(error) => error.kind(),
+            Self::Cgroup(error) => error.kind(),
             Self::Storage(error) => error.kind(),
             Self::Network(error) => error.kind(),
             Self::Rootless(error) => error.kind(),
@@ -149,19 +149,6 @@ impl Error {
             other => other,
         }
     }
-}
-
-/// docker's exit codes name these two kinds; for the rest there is no finer distinction.
-fn runtime_kind(error: &hull_runtime::Error) -> Kind {
-    match error.exit_code() {
-        127 => Kind::ProgramNotFound,
-        126 => Kind::ProgramNotExecutable,
-        _ => Kind::Kernel,
-    }
-}
-
-fn cgroup_kind(_: &hull_runtime::cgroups::Error) -> Kind {
-    Kind::Kernel
 }
 
 /// The higher, the more there is to worry about: the kind of several errors is that of the worst.
