@@ -1,6 +1,7 @@
 //! What an image is made of: `history`, and `image dockerfile|layers|tree|diff`.
 
 use anyhow::Result;
+use hull_docker::size;
 use hull_engine::Engine;
 use hull_image::{Difference, HistoryLine};
 use serde::Serialize;
@@ -80,7 +81,7 @@ pub fn history(engine: &Engine, args: &History) -> Result<u8> {
             created_since: if args.human { since } else { at.clone() },
             created_at: at,
             created_by: if args.no_trunc { by } else { human::shorten(&by, 45) },
-            size: if args.human { human::size(line.size) } else { line.size.to_string() },
+            size: if args.human { size::human(line.size) } else { line.size.to_string() },
             comment: shown(&line.comment),
         }
     };
@@ -108,11 +109,11 @@ pub fn layers(engine: &Engine, args: &Layers) -> Result<u8> {
         .zip(by)
         .map(|(layer, by)| LayerRow {
             id: human::short_id(&layer.chain_id).to_owned(),
-            size: human::size(layer.bytes),
+            size: size::human(layer.bytes),
             added: layer.added.to_string(),
             changed: layer.changed.to_string(),
             deleted: layer.deleted.to_string(),
-            wasted: human::size(layer.wasted),
+            wasted: size::human(layer.wasted),
             created_by: human::shorten(&by, 45),
         })
         .collect();
@@ -121,7 +122,7 @@ pub fn layers(engine: &Engine, args: &Layers) -> Result<u8> {
         let total: u64 = facts.iter().map(|layer| layer.bytes).sum();
         let wasted: u64 = facts.iter().map(|layer| layer.wasted).sum();
         let percent = 100 - (wasted * 100).checked_div(total).unwrap_or(0).min(100);
-        let (total, wasted) = (human::size(total), human::size(wasted));
+        let (total, wasted) = (size::human(total), size::human(wasted));
         output::line(format!("\nTotal: {total}, of which nobody sees {wasted}. Efficiency: {percent}%"))?;
     }
     Ok(0)
@@ -143,7 +144,7 @@ pub fn tree(engine: &Engine, args: &One) -> Result<u8> {
     let total: u64 = facts.iter().map(|layer| layer.bytes).sum();
     output::line(format!("Image ID: {}", human::short_id(&id)))?;
     output::line(format!("Tags:     [{}]", inspected.tags.join(" ")))?;
-    output::line(format!("Size:     {}", human::size(total)))?;
+    output::line(format!("Size:     {}", size::human(total)))?;
     output::line(if facts.is_empty() { "No Image Layers" } else { "Image Layers" })?;
     let everybody = engine.images().tops()?;
     for (at, layer) in facts.iter().enumerate() {
@@ -152,7 +153,7 @@ pub fn tree(engine: &Engine, args: &One) -> Result<u8> {
         let names: Vec<&str> = tops.flat_map(|(_, names)| names).map(String::as_str).collect();
         let top =
             if names.is_empty() { String::new() } else { format!(" Top Layer of: [{}]", names.join(" ")) };
-        let (id, size) = (human::short_id(&layer.chain_id), human::size(layer.bytes));
+        let (id, size) = (human::short_id(&layer.chain_id), size::human(layer.bytes));
         output::line(format!("{branch} ID: {id} Size: {size:>6}{top}"))?;
     }
     Ok(0)

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::io::{IsTerminal, Read};
 
 use anyhow::{Context, Result, bail};
+use hull_docker::size;
+use hull_docker::time;
 use hull_engine::Engine;
 use hull_image::archive::{self, ImportOptions, LoadSource, SaveCompression, SaveFormat};
 use hull_image::platform::Platform;
@@ -107,9 +109,9 @@ fn rows(record: &ImageRecord, no_trunc: bool) -> Vec<Row> {
                 None if record.damaged.is_some() => "damaged".into(),
                 None => UNKNOWN.into(),
             },
-            created_at: created.map_or(UNKNOWN.into(), human::time),
-            size: human::size(record.size),
-            virtual_size: human::size(record.size),
+            created_at: created.map_or(UNKNOWN.into(), time::go),
+            size: size::human(record.size),
+            virtual_size: size::human(record.size),
             containers: UNKNOWN,
             shared_size: UNKNOWN,
             unique_size: UNKNOWN,
@@ -195,7 +197,7 @@ pub fn prune(engine: &Engine, args: &Prune) -> Result<u8> {
     for id in &pruned.deleted {
         output::line(format!("deleted: {id}"))?;
     }
-    output::line(format!("Total reclaimed space: {}", human::size(pruned.bytes)))?;
+    output::line(format!("Total reclaimed space: {}", size::human(pruned.bytes)))?;
     Ok(0)
 }
 

@@ -1,11 +1,12 @@
 //! `info` and `version`.
 
 use anyhow::Result;
+use hull_docker::size;
 use hull_docker::wire::system::{ClientVersion, Info, Product, ServerVersion, Version};
 use hull_engine::Engine;
 
 use crate::cli::system::Format;
-use crate::ui::{human, output};
+use crate::ui::output;
 
 pub fn info(engine: &Engine, args: &Format) -> Result<u8> {
     let info = engine.info()?;
@@ -37,7 +38,7 @@ fn shown(info: &Info) -> String {
         info.os_type,
         info.architecture,
         info.ncpu,
-        human::size(info.mem_total),
+        size::human(info.mem_total),
         info.name,
         info.docker_root_dir,
     )

@@ -1,6 +1,7 @@
 //! Verbs that take containers from one state to another.
 
 use anyhow::{Result, bail};
+use hull_docker::size;
 use hull_docker::time;
 use hull_engine::{Engine, StartAttach};
 use hull_sys::terminal::window_size;
@@ -8,8 +9,8 @@ use hull_sys::terminal::window_size;
 use super::{Outcome, each, filter, run};
 use crate::cli::container::{Kill, Names, Prune, Rename, Rm, Start, Stop};
 use crate::cli::request::read_if_given;
+use crate::ui::output;
 use crate::ui::terminal::{self, DetachKeys, WhenUnread};
-use crate::ui::{human, output};
 
 pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
     if !args.attach && !args.interactive {
@@ -93,7 +94,7 @@ pub fn prune(engine: &Engine, args: &Prune) -> Result<u8> {
         pruned.containers.iter().try_for_each(output::line)?;
         output::line("")?;
     }
-    output::line(format!("Total reclaimed space: {}", human::size(pruned.bytes)))?;
+    output::line(format!("Total reclaimed space: {}", size::human(pruned.bytes)))?;
     Ok(0)
 }
 

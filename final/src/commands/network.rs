@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Error, Result, bail};
+use hull_docker::time;
 use hull_docker::wire::network as wire;
 use hull_engine::options::NetworkOption;
 use hull_engine::{Engine, NetworkOptions};
@@ -181,7 +182,7 @@ impl Row {
             ipv6: network.enable_ipv6.to_string(),
             internal: network.internal.to_string(),
             labels: human::labels(&network.labels),
-            created_at: human::instant(&network.created),
+            created_at: time::go_of_text(&network.created),
         }
     }
 }

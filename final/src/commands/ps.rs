@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, anyhow, bail};
+use hull_docker::size;
+use hull_docker::time;
 use hull_engine::{Engine, PublishedPort, Status, Summary};
 use hull_image::Digest;
 use serde::Serialize;
@@ -76,8 +78,8 @@ pub fn ps(engine: &Engine, args: &Ps) -> Result<u8> {
 fn size(engine: &Engine, one: &Summary) -> Result<String> {
     let (written, image) = engine.size_of(one)?;
     Ok(match image {
-        0 => human::size(written),
-        image => format!("{} (virtual {})", human::size(written), human::size(written + image)),
+        0 => size::human(written),
+        image => format!("{} (virtual {})", size::human(written), size::human(written + image)),
     })
 }
 
@@ -110,7 +112,7 @@ impl Row {
             id: if no_trunc { one.id.clone() } else { human::short_id(&one.id).to_owned() },
             image: one.image.clone(),
             command: printable::quoted(&cut(&one.command, 20)),
-            created_at: human::time(one.created),
+            created_at: time::go(one.created),
             running_for: format!("{} ago", human::since(one.created)),
             ports: one.ports.clone(),
             state: one.status.as_str(),

@@ -1,6 +1,7 @@
 //! `system`: hull as a whole.
 
 use anyhow::{Result, bail};
+use hull_docker::size;
 use hull_engine::{Engine, PruneOptions};
 use hull_image::check::CheckOptions;
 use serde::Serialize;
@@ -8,7 +9,7 @@ use serde::Serialize;
 use super::{info, registry};
 use crate::cli::system::{Check, Format, Prune, System};
 use crate::ui::list::{self, Columns};
-use crate::ui::{human, output};
+use crate::ui::output;
 
 pub fn run(engine: &Engine, verb: &System) -> Result<u8> {
     match verb {
@@ -63,7 +64,7 @@ fn prune(engine: &Engine, args: &Prune) -> Result<u8> {
             output::line("")?;
         }
     }
-    output::line(format!("Total reclaimed space: {}", human::size(pruned.bytes)))?;
+    output::line(format!("Total reclaimed space: {}", size::human(pruned.bytes)))?;
     Ok(0)
 }
 
@@ -99,8 +100,8 @@ fn df(engine: &Engine, args: &Format) -> Result<u8> {
                 kind: usage.kind,
                 total_count: usage.total.to_string(),
                 active: usage.active.to_string(),
-                size: human::size(usage.bytes),
-                reclaimable: format!("{} ({percent}%)", human::size(usage.reclaimable)),
+                size: size::human(usage.bytes),
+                reclaimable: format!("{} ({percent}%)", size::human(usage.reclaimable)),
             }
         })
         .collect();

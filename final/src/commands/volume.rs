@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use hull_docker::size;
 use hull_engine::Engine;
 use hull_storage::volumes::Volume;
 use serde::Serialize;
@@ -122,7 +123,7 @@ fn prune(engine: &Engine, args: &VolumePrune) -> Result<u8> {
         pruned.volumes.iter().try_for_each(output::line)?;
         output::line("")?;
     }
-    output::line(format!("Total reclaimed space: {}", human::size(pruned.bytes)))?;
+    output::line(format!("Total reclaimed space: {}", size::human(pruned.bytes)))?;
     Ok(0)
 }
 
