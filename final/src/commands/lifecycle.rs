@@ -95,7 +95,7 @@ pub fn prune(engine: &Engine, args: &Prune) -> Result<u8> {
         output::line("")?;
     }
     output::line(format!("Total reclaimed space: {}", size::human(pruned.bytes)))?;
-    Ok(0)
+    Ok(super::report_unpruned(pruned.errors))
 }
 
 pub fn wait(engine: &Engine, args: &Names) -> Result<u8> {

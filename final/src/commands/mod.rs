@@ -206,6 +206,12 @@ fn say_what_is_damaged<'a>(listed: impl Iterator<Item = (&'a str, Option<&'a str
     }
 }
 
+/// Reports what pruning could not remove. Returns the exit code.
+fn report_unpruned(errors: hull_engine::Errors) -> u8 {
+    let errors = errors.into_vec().into_iter().map(anyhow::Error::from);
+    errors.map(|error| errors::report(&error, Code::Plain)).max().unwrap_or(0)
+}
+
 /// Does one thing to several names: prints each that worked, reports each that did not, and goes on.
 fn each(names: &[String], mut action: impl FnMut(&str) -> Result<Option<String>>) -> Result<u8> {
     let mut outcome = Outcome::default();

@@ -192,12 +192,12 @@ fn prune(engine: &Engine, args: &Prune) -> Result<u8> {
     if !args.force && !output::confirm(question)? {
         return Ok(0);
     }
-    let removed = engine.prune_networks()?;
-    if !removed.is_empty() {
+    let pruned = engine.prune_networks()?;
+    if !pruned.networks.is_empty() {
         output::line("Deleted Networks:")?;
-        removed.iter().try_for_each(output::line)?;
+        pruned.networks.iter().try_for_each(output::line)?;
     }
-    Ok(0)
+    Ok(super::report_unpruned(pruned.errors))
 }
 
 fn remove(engine: &Engine, args: &Remove) -> Result<u8> {

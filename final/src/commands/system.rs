@@ -65,7 +65,7 @@ fn prune(engine: &Engine, args: &Prune) -> Result<u8> {
         }
     }
     output::line(format!("Total reclaimed space: {}", size::human(pruned.bytes)))?;
-    Ok(0)
+    Ok(super::report_unpruned(pruned.errors))
 }
 
 const COLUMNS: Columns = Columns {

@@ -124,7 +124,7 @@ fn prune(engine: &Engine, args: &VolumePrune) -> Result<u8> {
         output::line("")?;
     }
     output::line(format!("Total reclaimed space: {}", size::human(pruned.bytes)))?;
-    Ok(0)
+    Ok(super::report_unpruned(pruned.errors))
 }
 
 fn remove(engine: &Engine, args: &VolumeRemove) -> Result<u8> {

@@ -80,6 +80,9 @@ pub fn hint(detail: Detail) -> Option<String> {
         Detail::ImageInUse { container } => {
             return Some(format!("remove the container first: hull rm {container}"));
         }
+        Detail::DamagedImage => {
+            "hull system check --repair fetches again what a registry has; hull rmi removes the image"
+        }
         Detail::NotAnImage => {
             "hull load reads what docker save or an OCI layout holds; a root file system: hull import"
         }

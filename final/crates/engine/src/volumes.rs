@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hull_docker::wire;
+use hull_storage::Error as StorageError;
 use hull_storage::volumes::{Volume, Volumes};
 
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::records::pruned::Pruned;
 use crate::records::record::Record;
 
@@ -66,10 +67,18 @@ impl Engine {
         let mut pruned = Pruned::default();
         let used = self.used_volumes()?;
         for volume in self.volumes().unused(all, |name| used.contains(name))? {
-            let bytes = self.volumes().size(&volume.name)?;
-            self.remove_volume(&volume.name)?;
-            pruned.bytes += bytes;
-            pruned.volumes.push(volume.name);
+            let size = self.volumes().size(&volume.name);
+            let removed =
+                size.map_err(Into::into).and_then(|bytes| self.remove_volume(&volume.name).map(|()| bytes));
+            match removed {
+                Ok(bytes) => {
+                    pruned.bytes += bytes;
+                    pruned.volumes.push(volume.name);
+                }
+                // Another command has removed it since the listing, or a container has taken it.
+                Err(Error::Storage(StorageError::NoSuchVolume(_) | StorageError::VolumeInUse { .. })) => {}
+                Err(error) => pruned.errors.note(Err(error)),
+            }
         }
         Ok(pruned)
     }

@@ -121,15 +121,17 @@ impl Volumes {
     /// Like [`Self::find`], but finds a volume whose record cannot be read, too.
     fn find_any(&self, name: &str) -> Result<Option<Volume>> {
         match self.find(name) {
-            Err(error @ (Error::Damaged { .. } | Error::NewerFormat { .. })) => Ok(Some(Volume {
-                format: FORMAT,
-                name: name.to_owned(),
-                labels: BTreeMap::new(),
-                anonymous: false,
-                created: self.made(name),
-                mountpoint: self.volume_dir(name).join("_data"),
-                damage: Some(error.to_string()),
-            })),
+            Err(error @ (Error::Damaged { .. } | Error::NewerFormat { .. } | Error::Io { .. })) => {
+                Ok(Some(Volume {
+                    format: FORMAT,
+                    name: name.to_owned(),
+                    labels: BTreeMap::new(),
+                    anonymous: false,
+                    created: self.made(name),
+                    mountpoint: self.volume_dir(name).join("_data"),
+                    damage: Some(error.to_string()),
+                }))
+            }
             found => found,
         }
     }
@@ -156,7 +158,7 @@ impl Volumes {
     /// them nothing is removed.
     pub fn remove(&self, name: &str, users: &[String]) -> Result<()> {
         match self.find(name) {
-            Err(Error::Damaged { .. }) => {}
+            Err(Error::Damaged { .. } | Error::Io { .. }) => {}
             found => drop(found?.ok_or_else(|| Error::NoSuchVolume(name.to_owned()))?),
         }
         if !users.is_empty() {

@@ -1,13 +1,14 @@
-//! `rm`: a container's files, name and anonymous volumes. Goes on past errors and reports the first.
+//! `rm`: a container's files, name and anonymous volumes. Goes on past errors and reports them all.
 
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, Errors, Result};
 use crate::gc::recover;
 use crate::gc::remains::{Remains, remove_files};
 use crate::handle::ending::{Done, EndOptions, Ending, end, end_all};
 use crate::records::find::directories;
 use crate::records::monitor_lock::MonitorLock;
 use crate::records::record::Record;
+use crate::records::run_dir;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
 
@@ -50,6 +51,9 @@ impl Engine {
             // Without its record it is not certain what is removed, so that takes `force`. Loading it reports the
             // damage.
             Record::load(self.root(), &found.id).map_err(|error| error.for_container(&found.name))?;
+        }
+        if force {
+            run_dir::repair_lock(self.root(), &found.id)?;
         }
         let running = match self.running(&found.id) {
             // Its monitor was killed, and the cleanup removed the container because of `--rm`.
@@ -98,10 +102,13 @@ impl Engine {
         if MonitorLock::take(root, &found.id)?.is_none() {
             return Err(MonitorLock::refusal(root, &found.id, &found.name));
         }
-        // If the container was killed with its monitor and its state was removed, its cgroup may still exist.
+        // If the container was killed with its monitor and its state was removed, its cgroup may still exist. A failure here
+        // ends the removal: processes that still run would use the files.
         recover::clear_cgroup(self, &self.cgroup_path(&found.id))?;
+        let mut errors = Errors::default();
         // A stopped container has nothing left on any network, unless its file could not be read.
-        let disconnected = crate::net::clear(self.root(), &found.id);
-        remove_files(self, found).and(disconnected)
+        errors.note(crate::net::clear(self.root(), &found.id));
+        errors.note(remove_files(self, found));
+        errors.into_result()
     }
 }

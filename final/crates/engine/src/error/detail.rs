@@ -48,6 +48,8 @@ pub enum Detail {
     ImageInUse {
         container: String,
     },
+    /// A file of the image store, or a blob, is damaged.
+    DamagedImage,
     NotAnImage,
     NotATar,
     IncompleteArchive,
@@ -190,6 +192,7 @@ impl Detail {
                 hull_sys::Kind::NotPermitted => Self::RootNotPermitted,
                 _ => return None,
             },
+            Image::Json { .. } | Image::Storage(Storage::Damaged { .. }) => Self::DamagedImage,
             Image::Storage(error) => return Self::of_storage(error),
             _ => return None,
         })

@@ -7,7 +7,7 @@ use hull_storage::lock::Lock;
 use hull_storage::{file, names, staging};
 
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, Errors, Result};
 use crate::gc::recover;
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
@@ -52,7 +52,7 @@ impl Engine {
         }
     }
 
-    /// Removes what belongs to no container. `containers` are all ids with their names, `with_state` the ids that have a
+    /// Removes what belongs to no container. Goes on past errors and reports them all. `containers` are all ids with their names, `with_state` the ids that have a
     /// directory below the run root.
     pub(crate) fn collect_garbage(
         &self,
@@ -63,15 +63,16 @@ impl Engine {
         if with_state.is_empty() {
             self.remove_empty_cgroup_parent();
         }
-        staging::collect(&root.containers_dir())?;
+        let mut errors = Errors::default();
+        errors.note(staging::collect(&root.containers_dir()));
         let known: HashSet<&str> = containers.values().copied().collect();
-        names::collect(root, |name| known.contains(name))?;
-        file::collect(root.data())?;
+        errors.note(names::collect(root, |name| known.contains(name)));
+        errors.note(file::collect(root.data()));
         for id in with_state {
             if !containers.contains_key(id.as_str()) && !root.container_dir(id).exists() {
-                crate::records::run_dir::remove(root, id)?;
+                errors.note(crate::records::run_dir::remove(root, id));
             }
         }
-        Ok(())
+        errors.into_result()
     }
 }

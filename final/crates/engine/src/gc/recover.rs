@@ -1,7 +1,7 @@
 //! Cleans up after a killed monitor: the processes in its cgroup, the cgroup, and the state that says it runs.
 
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, Errors, Result};
 use crate::gc::remains::Remains;
 use crate::records::process::open;
 use crate::records::record::Record;
@@ -15,16 +15,20 @@ pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()
     if let Some(init) = snapshot.state.as_ref().and_then(|state| state.init.as_ref())
         && let Some(pidfd) = open(init)?
     {
-        // When the first process ends, the kernel kills all others of its pid namespace (pid_namespaces(7)).
+        // When the first process ends, the kernel kills all others of its pid namespace (pid_namespaces(7)). It may have
+        // ended by itself; if it lives and this fails, clearing the cgroup fails too.
         let _ = hull_sys::process::pidfd_send_signal(std::os::fd::AsFd::as_fd(&pidfd), nix::libc::SIGKILL);
     }
     let state = snapshot.state.as_ref();
     // A damaged state does not name the cgroup.
     let path = state.map_or_else(|| Some(engine.cgroup_path(id)), |state| state.cgroup.clone());
+    let mut errors = Errors::default();
     if let Some(path) = path {
-        clear_cgroup(engine, &path)?;
+        errors.note(clear_cgroup(engine, &path));
     }
-    crate::net::clear(engine.root(), id)?;
+    errors.note(crate::net::clear(engine.root(), id));
+    // If anything is left, the state stays, and whoever looks at the container next tries again.
+    errors.into_result()?;
     match Record::load(root, id) {
         Ok(record) if record.options.auto_remove => {
             return crate::gc::remains::remove_files(engine, &Remains::of(&record, true));
@@ -41,9 +45,10 @@ pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()
         restart_count: state.map_or(0, |state| state.restart_count),
         ..Exit::default()
     };
-    let stored = exit.store(root, id);
-    hull_storage::file::remove(&root.container_run_dir(id).join("state.json"))?;
-    stored
+    let mut errors = Errors::default();
+    errors.note(exit.store(root, id));
+    errors.note(hull_storage::file::remove(&root.container_run_dir(id).join("state.json")));
+    errors.into_result()
 }
 
 /// Kills what runs in a cgroup and removes it. Does nothing on a machine without cgroups.

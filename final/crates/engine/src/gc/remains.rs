@@ -3,7 +3,7 @@
 use hull_storage::{names, staging};
 
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, Errors, Result};
 use crate::records::record::Record;
 use crate::records::run_dir;
 
@@ -44,18 +44,13 @@ impl Remains {
 }
 
 /// Everything a container has on disk. Its directory is first renamed out of sight: from then on the container does
-/// not exist, and what an interruption leaves is cleared by the next listing.
+/// not exist, and what an interruption leaves is cleared by the next listing. Goes on past errors and reports them all.
 pub(crate) fn remove_files(engine: &Engine, remains: &Remains) -> Result<()> {
     let root = engine.root();
-    let mut first = Ok(());
-    let mut note = |result: Result<()>| {
-        if first.is_ok() {
-            first = result;
-        }
-    };
-    note(staging::remove_whole(&root.container_dir(&remains.id)).map_err(Error::from));
+    let mut errors = Errors::default();
+    errors.note(staging::remove_whole(&root.container_dir(&remains.id)));
     for name in &remains.names {
-        note(names::release(root, name, &remains.id).map_err(Error::from));
+        errors.note(names::release(root, name, &remains.id));
     }
     for name in &remains.volumes {
         // docker's rule: a volume that another container took with --volumes-from stays for that one, and goes with it.
@@ -63,9 +58,9 @@ pub(crate) fn remove_files(engine: &Engine, remains: &Remains) -> Result<()> {
             Err(Error::Storage(
                 hull_storage::Error::VolumeInUse { .. } | hull_storage::Error::NoSuchVolume(_),
             )) => {}
-            removed => note(removed),
+            removed => errors.note(removed),
         }
     }
-    note(run_dir::remove(root, &remains.id));
-    first
+    errors.note(run_dir::remove(root, &remains.id));
+    errors.into_result()
 }

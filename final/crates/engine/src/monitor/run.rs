@@ -19,7 +19,7 @@ use super::stdio::{self, Streams};
 use super::stop::Stop;
 use crate::attach::{Connection, Listener, Message, StartAttach};
 use crate::engine::Engine;
-use crate::error::{IoContext, Report, Result};
+use crate::error::{Errors, IoContext, Report, Result};
 use crate::gc::remains::Remains;
 use crate::net::Attachment;
 use crate::records::monitor_lock::MonitorLock;
@@ -86,6 +86,8 @@ pub(super) struct Monitor {
     pub state: State,
     monitor_lock: Option<MonitorLock>,
     events: EventLoop,
+    /// What could not be cleaned up, for the container's record.
+    cleanup: Errors,
 }
 
 impl Monitor {
@@ -121,7 +123,14 @@ impl Monitor {
             stdin_once: !record.options.detach && !record.options.tty,
             ..EventLoop::default()
         };
-        Ok(Self { engine, record, state, monitor_lock: Some(monitor_lock), events })
+        Ok(Self {
+            engine,
+            record,
+            state,
+            monitor_lock: Some(monitor_lock),
+            events,
+            cleanup: Errors::default(),
+        })
     }
 
     /// Runs the container until neither it nor its restart policy wants to go on.
@@ -198,12 +207,12 @@ impl Monitor {
         let pidfd = running.pidfd.as_fd();
         self.events.stop = self.events.stop.filter(Stop::holds);
         let code = process::reap(pidfd).context(|| "read the container's exit status".into())?;
-        // The exit is recorded even if rules stay behind; the next user of the network removes them.
-        let _ = self.events.network.disconnect(self.engine.root(), &self.record.id);
+        // The exit is recorded even if rules or the cgroup stay behind. The next user of the network removes the rules, and
+        // the next run or `rm` the cgroup.
+        self.cleanup.note(self.events.network.disconnect(self.engine.root(), &self.record.id));
         let oom_killed = running.cgroup.as_ref().and_then(|cgroup| cgroup.oom_kills()).unwrap_or(0) > 0;
         if let Some(cgroup) = &running.cgroup {
-            // The exit is recorded even if the cgroup stays behind after it was given time.
-            let _ = cgroup.remove();
+            self.cleanup.note(cgroup.remove());
         }
         Ok(Exit {
             code,
@@ -219,6 +228,7 @@ impl Monitor {
     /// False if the user stopped the container meanwhile.
     fn wait_to_restart(&mut self, exit: &Exit, pause: Duration) -> Result<bool> {
         let lock = self.engine.lock_as_monitor(&self.record.id)?;
+        let exit = exit.with_cleanup(std::mem::take(&mut self.cleanup));
         // On a full disk the exit is not recorded, and the container is restarted all the same.
         let _ = exit.store(self.engine.root(), &self.record.id);
         self.state.phase = Phase::Restarting;
@@ -240,25 +250,28 @@ impl Monitor {
         cleared
     }
 
-    /// Cleans up at the end, under the container's lock. Then the exit is on disk, or with `--rm` nothing is.
+    /// Cleans up at the end, under the container's lock. Then the exit is on disk, or with `--rm` nothing is. Goes on past
+    /// errors, and records those of the steps before the last one as the container's error.
     fn clear(&mut self, exit: &Exit) -> Result<()> {
         let root = self.engine.root();
         let id = &self.record.id;
         // Released while the state still names this monitor, so that a reader finds a monitor or an end.
         self.monitor_lock = None;
         mount::unmount_root(&self.engine, &self.record);
-        let _ = self.events.network.release(self.engine.root(), id);
+        self.cleanup.note(self.events.network.release(self.engine.root(), id));
+        let mut errors = Errors::default();
         if self.record.options.auto_remove {
             if self.events.stop.is_none_or(|stop| !stop.keep) {
                 // Read again, because the container may have been renamed.
                 let record = Record::load(root, id).unwrap_or_else(|_| self.record.clone());
                 return crate::gc::remains::remove_files(&self.engine, &Remains::of(&record, true));
             }
-            mount::allow_remount(&self.engine, &self.record)?;
+            errors.note(mount::allow_remount(&self.engine, &self.record));
         }
+        let exit = exit.with_cleanup(std::mem::take(&mut self.cleanup));
         // On a full disk the code is lost, and the container still is not running.
-        let stored = exit.store(root, id);
-        crate::records::run_dir::remove(root, id)?;
-        stored
+        errors.note(exit.store(root, id));
+        errors.note(crate::records::run_dir::remove(root, id));
+        errors.into_result()
     }
 }

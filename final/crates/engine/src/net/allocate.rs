@@ -14,7 +14,7 @@ use super::context::{Context, Sockets};
 use super::endpoint::Endpoint;
 use super::record::NetworkRecord;
 use super::{reload, setup, store};
-use crate::error::{Error, Result};
+use crate::error::{Errors, Result};
 use crate::records::ids::random;
 use crate::records::options::NetworkOption;
 use crate::records::record::Record;
@@ -104,23 +104,22 @@ fn available_pools(network: &NetworkRecord, route: &mut Socket) -> Result<Vec<Po
     Ok(pools)
 }
 
-/// Releases the endpoints' addresses. All of them are tried; the first error is returned.
+/// Releases the endpoints' addresses. Goes on past errors and reports them all.
 pub(super) fn release(root: &Root, id: &str, endpoints: &[Endpoint]) -> Result<()> {
-    let mut first = Ok(());
+    let mut errors = Errors::default();
     // If somebody has emptied the run root, the leases are gone with it.
     let has_leases = |endpoint: &&Endpoint| store::run_dir(root, &endpoint.network.name).exists();
     for endpoint in endpoints.iter().filter(has_leases) {
-        let released = release_addresses(root, id, endpoint);
-        first = first.and(released);
+        errors.note(release_addresses(root, id, endpoint));
     }
-    first
+    errors.into_result()
 }
 
 fn release_addresses(root: &Root, id: &str, endpoint: &Endpoint) -> Result<()> {
     let leases = Leases::open(root.run(), &endpoint.network.name)?;
-    let mut first = Ok(());
+    let mut errors = Errors::default();
     for address in &endpoint.addresses {
-        first = first.and(leases.release(*address, id).map_err(Error::from));
+        errors.note(leases.release(*address, id));
     }
-    first
+    errors.into_result()
 }

@@ -23,7 +23,7 @@ use super::proxy::Proxies;
 use super::publish::{self, PublishedPort};
 use super::resolver::{ContainerResolver, has_resolver};
 use super::{allocate, expose, interfaces, stale};
-use crate::error::Result;
+use crate::error::{Errors, Result};
 use crate::records::options::{NetworkMode, RestartPolicy};
 use crate::records::record::Record;
 
@@ -219,11 +219,17 @@ impl Attachment {
         self.proxies.end();
         // The resolver's sockets would keep the network namespace.
         (self.resolver, self.inside, self.running, self.user_mode) = (None, None, None, None);
-        let unlinked = expose::unlink(root, id);
+        let mut errors = Errors::default();
+        errors.note(expose::unlink(root, id));
+        errors.note(self.detach_endpoints(root, id));
+        errors.into_result()
+    }
+
+    fn detach_endpoints(&mut self, root: &Root, id: &str) -> Result<()> {
         let mut endpoints = self.endpoints(root, id)?;
         endpoints.retain(|endpoint| !self.detached.contains(&endpoint.link));
         if endpoints.is_empty() {
-            return unlinked;
+            return Ok(());
         }
         // Rules can be removed later if they forward no port, and if the run root exists, which has the list of them.
         let defer_rules = self.runs_once
@@ -234,7 +240,7 @@ impl Attachment {
             self.stale.extend(endpoints.iter().cloned());
         }
         self.detached.extend(endpoints.into_iter().map(|endpoint| endpoint.link));
-        unlinked
+        Ok(())
     }
 
     /// The container's endpoints from disk, or the last known ones if the file is gone or damaged.
@@ -246,25 +252,24 @@ impl Attachment {
         }
     }
 
-    /// Detaches the container and releases its ports and addresses. Goes on past errors.
+    /// Detaches the container and releases its ports and addresses. Goes on past errors and reports them all.
     pub(crate) fn release(&mut self, root: &Root, id: &str) -> Result<()> {
         let endpoints = self.endpoints(root, id)?;
-        let detached = self.disconnect(root, id);
+        let mut errors = Errors::default();
+        errors.note(self.disconnect(root, id));
         // The rules that forwarded these ports are gone.
         self.reserved.clear();
-        let released = allocate::release(root, id, &endpoints);
+        errors.note(allocate::release(root, id, &endpoints));
         // After the release: addresses that are leased keep their rules.
         let stale = std::mem::take(&mut self.stale);
-        let deferred = match stale.is_empty() {
-            true => Ok(()),
-            false => stale::defer_removal(root, &stale, &mut self.sockets()?.filter),
-        };
-        let unexposed = expose::remove(root, id);
-        detached
-            .and(released)
-            .and(deferred)
-            .and(unexposed)
-            .and_then(|()| endpoint::remove_state(root, id))?;
+        if !stale.is_empty() {
+            let sockets = self.sockets();
+            errors.note(sockets.and_then(|sockets| stale::defer_removal(root, &stale, &mut sockets.filter)));
+        }
+        errors.note(expose::remove(root, id));
+        // The file stays if anything could not be released: whoever looks at the container next tries again.
+        errors.into_result()?;
+        endpoint::remove_state(root, id)?;
         match endpoints.is_empty() {
             true => Ok(()),
             false => stale::remove_if_due(root, &endpoints, &mut self.sockets()?.filter),

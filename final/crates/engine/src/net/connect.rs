@@ -14,7 +14,7 @@ use super::context::{Context, Sockets, table};
 use super::endpoint::{self, Endpoint, NetworkState};
 use super::{allocate, interfaces, store};
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, Errors, Result};
 use crate::records::options::{NetworkMode, NetworkOption};
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
@@ -104,11 +104,12 @@ fn add_endpoint(context: Context<'_>, record: &Record, option: &NetworkOption, s
         // The container waits to be restarted, and the restart attaches it.
         None => Ok(()),
     });
-    if attached.is_err() {
-        // The error that matters is the first one.
-        let _ = remove_endpoint(context.root, record, endpoint, &before, &mut sockets);
+    let mut errors = Errors::default();
+    if let Err(error) = attached {
+        errors.note(Err(error));
+        errors.note(remove_endpoint(context.root, record, endpoint, &before, &mut sockets));
     }
-    attached
+    errors.into_result()
 }
 
 /// Removes an endpoint of a running container, and records those that `rest` has. The interface goes first, because without
@@ -121,10 +122,13 @@ fn remove_endpoint(
     sockets: &mut Sockets,
 ) -> Result<()> {
     let removed = std::slice::from_ref(removed);
-    interfaces::delete(root, &record.id, removed, &mut sockets.route)?;
-    table(root).detach(&mut sockets.filter, &endpoint::rules(removed))?;
-    forget_udp(&mut sockets.filter, &interfaces::udp_ports(removed))?;
-    allocate::release(root, &record.id, removed)?;
+    let mut errors = Errors::default();
+    errors.note(interfaces::delete(root, &record.id, removed, &mut sockets.route));
+    errors.note(table(root).detach(&mut sockets.filter, &endpoint::rules(removed)));
+    errors.note(forget_udp(&mut sockets.filter, &interfaces::udp_ports(removed)));
+    errors.note(allocate::release(root, &record.id, removed));
+    // If anything is left, the record keeps the endpoint, so that another attempt can remove it.
+    errors.into_result()?;
     rest.store(root, &record.id)
 }
 

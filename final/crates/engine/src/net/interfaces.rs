@@ -13,7 +13,7 @@ use super::context::{Context, Sockets, table};
 use super::drivers::{ContainerNamespace, allow_published_ports};
 use super::endpoint::{self, Endpoint};
 use super::{reload, setup, shared};
-use crate::error::{Error, Result};
+use crate::error::{Errors, Result};
 
 /// Attaches the container with the network namespace `inside` to its networks. The rules come before the interfaces, so
 /// that every packet passes them.
@@ -79,22 +79,22 @@ pub(super) fn detach(
     sockets: &mut Sockets,
 ) -> Result<()> {
     let rules = if with_rules { endpoint::rules(endpoints) } else { vec![] };
-    let deleted = match shared::is_shared(root, id) {
-        true => delete(root, id, endpoints, &mut sockets.route),
-        false => Ok(()),
-    };
-    let detached = table(root).detach(&mut sockets.filter, &rules);
-    let forgotten = forget_udp(&mut sockets.filter, &udp_ports(endpoints));
-    deleted.and(detached.and(forgotten).map_err(Error::from))
+    let mut errors = Errors::default();
+    if shared::is_shared(root, id) {
+        errors.note(delete(root, id, endpoints, &mut sockets.route));
+    }
+    errors.note(table(root).detach(&mut sockets.filter, &rules));
+    errors.note(forget_udp(&mut sockets.filter, &udp_ports(endpoints)));
+    errors.into_result()
 }
 
 /// Deletes the container's interfaces from its network namespace, which stays.
 pub(super) fn delete(root: &Root, id: &str, endpoints: &[Endpoint], route: &mut Socket) -> Result<()> {
-    let mut first = Ok(());
+    let mut errors = Errors::default();
     for endpoint in endpoints {
-        first = first.and(endpoint.network.driver().detach(root, id, endpoint, route));
+        errors.note(endpoint.network.driver().detach(root, id, endpoint, route));
     }
-    first
+    errors.into_result()
 }
 
 pub(super) fn udp_ports(endpoints: &[Endpoint]) -> Vec<u16> {

@@ -5,28 +5,33 @@ use hull_storage::root::Root;
 
 use super::context::{Sockets, table};
 use super::drivers::delete_if_present;
-use super::{allocate, endpoint, expose, interfaces, reload, stale};
-use crate::error::{Error, Result};
+use super::{Endpoint, allocate, endpoint, expose, interfaces, reload, stale};
+use crate::error::{Errors, Result};
 
 /// Removes it all, after the container's processes are dead, and under the container's lock.
 pub(crate) fn clear(root: &Root, id: &str) -> Result<()> {
-    let unexposed = expose::remove(root, id);
-    let endpoints = match endpoint::endpoints(root, id) {
-        Err(error) if error.is_damage() => return clear_unknown(root, id).and(unexposed),
-        endpoints => endpoints?,
-    };
-    if endpoints.is_empty() {
-        return unexposed;
-    }
+    let mut errors = Errors::default();
+    errors.note(expose::remove(root, id));
+    errors.note(match endpoint::endpoints(root, id) {
+        Err(error) if error.is_damage() => clear_unknown(root, id),
+        Ok(endpoints) if endpoints.is_empty() => Ok(()),
+        endpoints => endpoints.and_then(|endpoints| clear_endpoints(root, id, &endpoints)),
+    });
+    errors.into_result()
+}
+
+fn clear_endpoints(root: &Root, id: &str, endpoints: &[Endpoint]) -> Result<()> {
+    let mut errors = Errors::default();
     let mut sockets = Sockets::open()?;
-    let deleted = interfaces::delete(root, id, &endpoints, &mut sockets.route);
+    errors.note(interfaces::delete(root, id, endpoints, &mut sockets.route));
     // The container's ports were free from the monitor's death on, and may be another container's. `detach` removes only
     // forwarding to this container.
-    let detached = table(root).detach(&mut sockets.filter, &endpoint::rules(&endpoints)).map_err(Error::from);
-    let released = allocate::release(root, id, &endpoints);
+    errors.note(table(root).detach(&mut sockets.filter, &endpoint::rules(endpoints)));
+    errors.note(allocate::release(root, id, endpoints));
     // The file stays if anything could not be removed: whoever looks at the container next tries again.
-    deleted.and(detached).and(released).and(unexposed).and_then(|()| endpoint::remove_state(root, id))?;
-    stale::remove_if_due(root, &endpoints, &mut sockets.filter)
+    errors.into_result()?;
+    endpoint::remove_state(root, id)?;
+    stale::remove_if_due(root, endpoints, &mut sockets.filter)
 }
 
 /// Does the same if the container's `network.json` is damaged. The leases tell its addresses, and the rules tell which

@@ -17,6 +17,7 @@ use super::{default, reload, stale, store};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::records::options::NetworkMode;
+use crate::records::pruned::Pruned;
 use crate::records::record::Record;
 
 impl Engine {
@@ -145,16 +146,17 @@ impl Engine {
         Ok(unused.map(|network| network.name).filter(|name| !used.contains(name)).collect())
     }
 
-    /// Removes them; the names of those that could be.
-    pub fn prune_networks(&self) -> Result<Vec<String>> {
-        let mut removed = Vec::new();
+    /// Removes them. Goes on past errors.
+    pub fn prune_networks(&self) -> Result<Pruned> {
+        let mut pruned = Pruned::default();
         for name in self.unused_networks()? {
             match self.remove_network(&name) {
                 Err(Error::NetworkInUse { .. } | Error::NoSuchNetwork(_)) => {}
-                gone => removed.push(gone?),
+                Ok(name) => pruned.networks.push(name),
+                Err(error) => pruned.errors.note(Err(error)),
             }
         }
-        Ok(removed)
+        Ok(pruned)
     }
 
     /// The bridge of a container whose forwarded packets another program's rules drop, if hull's rules cannot prevent it:

@@ -31,6 +31,11 @@ impl Engine {
             Error::Storage(hull_storage::Error::Held { holder, is_stopped, .. }) => {
                 Error::Busy { name: id.to_owned(), holder, is_stopped }
             }
+            Error::Storage(hull_storage::Error::Io { source, .. })
+                if source.kind() == ErrorKind::IsADirectory =>
+            {
+                Error::DamagedRecord { name: id.to_owned(), why: "its lock file is a directory".to_owned() }
+            }
             other => other,
         })?;
         if !self.root().container_dir(id).exists() {
@@ -54,7 +59,7 @@ impl Engine {
         let directory = self.root().container_run_dir(id);
         loop {
             std::fs::create_dir_all(&directory).context(|| format!("create {}", directory.display()))?;
-            match take(&directory.join("lock")) {
+            match take(&directory.join(run_dir::LOCK)) {
                 // The container's monitor held the lock, and has removed the directory.
                 Err(hull_storage::Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
                 other => return Ok(other?),

@@ -1,6 +1,8 @@
-//! What a pruning command has removed.
+//! What a pruning command has removed, and what it could not.
 
-#[derive(Debug, Clone, Default)]
+use crate::error::Errors;
+
+#[derive(Debug, Default)]
 pub struct Pruned {
     pub containers: Vec<String>,
     pub images: Vec<String>,
@@ -8,4 +10,19 @@ pub struct Pruned {
     pub networks: Vec<String>,
     /// Bytes that were freed.
     pub bytes: u64,
+    /// What could not be removed, and why.
+    pub errors: Errors,
+}
+
+impl Pruned {
+    /// Adds what another step has removed.
+    pub(crate) fn add(&mut self, other: Self) {
+        let Self { containers, images, volumes, networks, bytes, errors } = other;
+        self.containers.extend(containers);
+        self.images.extend(images);
+        self.volumes.extend(volumes);
+        self.networks.extend(networks);
+        self.bytes += bytes;
+        self.errors.note(errors.into_result());
+    }
 }

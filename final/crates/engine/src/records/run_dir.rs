@@ -5,25 +5,48 @@ use std::path::Path;
 
 use hull_storage::root::Root;
 
-use crate::error::{IoContext, Result};
+use crate::error::{Errors, IoContext, Result};
+
+/// The name of the lock file.
+pub(crate) const LOCK: &str = "lock";
 
 /// Removes the directory. The lock file goes last: a command that waits for this lock checks the path again afterwards,
-/// and finds that it is gone.
+/// and finds that it is gone. Goes on past errors and reports them all.
 pub(crate) fn remove(root: &Root, id: &str) -> Result<()> {
     let directory = root.container_run_dir(id);
     let entries = match std::fs::read_dir(&directory) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         entries => entries.context(|| format!("read {}", directory.display()))?,
     };
-    for entry in entries.flatten().filter(|entry| entry.file_name() != "lock") {
+    let mut errors = Errors::default();
+    for entry in entries {
+        let entry = match entry.context(|| format!("read {}", directory.display())) {
+            Ok(entry) if entry.file_name() == LOCK => continue,
+            Ok(entry) => entry,
+            // The kernel would report the same again for the next entry.
+            Err(error) => {
+                errors.note(Err(error));
+                break;
+            }
+        };
         // These directories were mount points in the monitor's mount namespace, and are empty.
-        match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            true => remove_directory(&entry.path())?,
-            false => remove_file(&entry.path())?,
-        }
+        errors.note(match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            true => remove_directory(&entry.path()),
+            false => remove_file(&entry.path()),
+        });
     }
-    remove_file(&directory.join("lock"))?;
-    remove_directory(&directory)
+    errors.note(remove_file(&directory.join(LOCK)));
+    errors.note(remove_directory(&directory));
+    errors.into_result()
+}
+
+/// Removes a directory that something has put where the lock file belongs. No process can hold a lock there.
+pub(crate) fn repair_lock(root: &Root, id: &str) -> Result<()> {
+    let path = root.container_run_dir(id).join(LOCK);
+    match std::fs::symlink_metadata(&path) {
+        Ok(found) if found.is_dir() => Ok(hull_storage::tree::remove_tree(&path)?),
+        _ => Ok(()),
+    }
 }
 
 /// Removes an empty directory. If it is not empty, another command has begun to start the container again.

@@ -9,7 +9,7 @@ use hull_storage::root::Root;
 use hull_sys::Kind;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Errors, Result};
 use crate::records::record::Record;
 use crate::records::time::Timestamp;
 
@@ -104,6 +104,14 @@ impl Exit {
             _ => 125,
         };
         Self { code, error: error.to_string(), ..before }
+    }
+
+    /// The same end, with what could not be cleaned up after it, unless an error of the container itself is recorded.
+    pub(crate) fn with_cleanup(&self, errors: Errors) -> Self {
+        match errors.into_result() {
+            Err(error) if self.error.is_empty() => Self { error: error.to_string(), ..self.clone() },
+            _ => self.clone(),
+        }
     }
 
     pub(crate) fn load(root: &Root, id: &str) -> Result<Option<Self>> {

@@ -5,7 +5,7 @@ use hull_storage::tree;
 
 use crate::containers::list::Summary;
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::records::pruned::Pruned;
 use crate::records::state::Status;
 
@@ -18,19 +18,27 @@ pub struct PruneOptions {
 }
 
 impl Engine {
-    /// Containers first: they hold networks, images and volumes.
+    /// Containers first: they hold networks, images and volumes. Goes on past errors.
     pub fn prune(&self, options: PruneOptions) -> Result<Pruned> {
         let mut pruned = self.prune_containers(&|_| true)?;
-        pruned.networks = self.prune_networks()?;
-        let images = self.prune_images(options.all_images, &|_| true)?;
-        pruned.images = images.deleted;
-        pruned.bytes += images.bytes;
-        if options.volumes {
-            let volumes = self.prune_volumes(false)?;
-            pruned.volumes = volumes.volumes;
-            pruned.bytes += volumes.bytes;
+        match self.prune_networks() {
+            Ok(networks) => pruned.add(networks),
+            Err(error) => pruned.errors.note(Err(error)),
         }
-        self.volumes().collect()?;
+        match self.prune_images(options.all_images, &|_| true) {
+            Ok(images) => {
+                pruned.images = images.deleted;
+                pruned.bytes += images.bytes;
+            }
+            Err(error) => pruned.errors.note(Err(error)),
+        }
+        if options.volumes {
+            match self.prune_volumes(false) {
+                Ok(volumes) => pruned.add(volumes),
+                Err(error) => pruned.errors.note(Err(error)),
+            }
+        }
+        pruned.errors.note(self.volumes().collect());
         Ok(pruned)
     }
 
@@ -40,12 +48,24 @@ impl Engine {
         let mut pruned = Pruned::default();
         for container in self.list()?.iter().filter(|container| fits(container)) {
             // A damaged container is kept, because its user may want to examine it.
-            if matches!(container.status, Status::Exited | Status::Created) && container.damage.is_none() {
-                let upper = self.root().container_dir(&container.id).join("upper");
-                let bytes = tree::disk_usage(&upper)?;
-                self.remove(&container.id, false, false)?;
-                pruned.containers.push(container.id.clone());
-                pruned.bytes += bytes;
+            if !matches!(container.status, Status::Exited | Status::Created) || container.damage.is_some() {
+                continue;
+            }
+            let directory = self.root().container_dir(&container.id);
+            let bytes = tree::disk_usage(&directory.join("upper"));
+            let removed = match bytes {
+                Ok(bytes) => self.remove(&container.id, false, false).map(|()| bytes),
+                Err(error) => Err(error.into()),
+            };
+            match removed {
+                Ok(bytes) => {
+                    pruned.containers.push(container.id.clone());
+                    pruned.bytes += bytes;
+                }
+                // Another command has removed it since the listing, or started it.
+                Err(Error::NoSuchContainer(_) | Error::InUse { .. }) => {}
+                Err(_) if !directory.exists() => {}
+                Err(error) => pruned.errors.note(Err(error.for_container(&container.name))),
             }
         }
         Ok(pruned)
