@@ -266,7 +266,7 @@ fn the_bridge_stays_for_as_long_as_somebody_needs_it() {
     let mut second = start(&lab, &["-p", "8080:80"], SERVER);
     signal(&first, Signal::SIGKILL);
     first.assert_nothing_left();
-    wait_for("the first one's cable to be gone", || !state(&lab).contains("box2-"));
+    wait_for("the first one's veth pair to be gone", || !state(&lab).contains("box2-"));
     assert_ok(&lab.shell(&format!("{ASK} localhost:8080/cgi-bin/who")), "you are 10.105.0.1");
     let third = start(&lab, &[], "echo ready; sleep 60");
     assert!(state(&lab).contains("box2-"), "its address is free again");

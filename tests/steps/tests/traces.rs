@@ -268,7 +268,7 @@ fn the_second_step_builds_a_tree_and_pivots_to_it() {
 }
 
 #[test]
-fn the_third_step_has_a_keeper_and_a_cgroup_namespace() {
+fn the_third_step_has_a_supervisor_and_a_cgroup_namespace() {
     assert_trace(3, "", None, &["run", "--pids", "20", "/usr/bin/true"]);
 }
 

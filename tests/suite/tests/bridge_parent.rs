@@ -8,7 +8,7 @@ use lan::{BOTH, HOST, Lan, NEIGHBOUR, Place};
 /// Of the neighbour, who is the router there.
 const ROUTER: &str = "192.0.2.1";
 
-/// A LAN, a second cable to its neighbour, and the network `wire` on that.
+/// A LAN, a second veth pair to its neighbour, and the network `wire` on that.
 fn start() -> Option<Lan> {
     let lan = Lan::start()?;
     let netns = lan.neighbour.path();
@@ -19,7 +19,7 @@ fn start() -> Option<Lan> {
     Some(lan)
 }
 
-/// Removes the network and the cable, which then is the host's own again.
+/// Removes the network and the link, which is then the host's own again.
 fn end(lan: &Lan) {
     lan.t.ok(&["network", "rm", "wire"]);
     assert!(!lan.host.sh("ip -o link show wire0").contains("master"));

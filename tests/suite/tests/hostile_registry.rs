@@ -32,16 +32,16 @@ fn it_may_be_busy_for_a_while_and_not_for_ever() {
     const SECONDS: &[(&str, &str)] = &[("retry-after", "86400")];
     const DATE: &[(&str, &str)] =
         &[("date", "Sun, 06 Nov 1994 08:49:37 GMT"), ("retry-after", "Mon, 07 Nov 1994 08:49:37 GMT")];
-    for patience in [SECONDS, DATE] {
+    for retry_after in [SECONDS, DATE] {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = asked.clone();
-        let patience = move |request: &Request, _: &Content| {
+        let retry_after = move |request: &Request, _: &Content| {
             count.fetch_add(usize::from(request.path.contains("/manifests/")), Ordering::Relaxed);
             let reply =
-                patience.iter().fold(Reply::new(503, ""), |reply, (key, value)| reply.header(key, *value));
+                retry_after.iter().fold(Reply::new(503, ""), |reply, (key, value)| reply.header(key, *value));
             (request.path != "/v2/").then_some(reply)
         };
-        assert_fails_with(&t, simple(), patience, "Service Unavailable (503)");
+        assert_fails_with(&t, simple(), retry_after, "Service Unavailable (503)");
         assert_eq!(asked.load(Ordering::Relaxed), 1, "nobody waits a day");
     }
 }

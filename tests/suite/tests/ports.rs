@@ -201,7 +201,7 @@ fn kill_with_monitor(lan: &Lan, name: &str) {
     let monitor = nix::unistd::Pid::from_raw(lan.t.monitor_of(name));
     nix::sys::signal::kill(monitor, nix::sys::signal::SIGKILL).unwrap();
     eventually("it has died with its monitor", || !std::path::Path::new(&format!("/proc/{pid}")).exists());
-    eventually("its cable has gone with it", || !lan.host.sh("ip -o link").contains("veth"));
+    eventually("its veth pair has gone with it", || !lan.host.sh("ip -o link").contains("veth"));
 }
 
 fn empty_run_root(lan: &Lan) {
@@ -238,8 +238,8 @@ fn an_address_that_an_emptied_run_root_has_forgotten_is_not_given_twice() {
     nix::sys::signal::kill(monitor, nix::sys::signal::SIGKILL).unwrap();
     eventually("it has died", || !std::path::Path::new(&format!("/proc/{pid}")).exists());
     lan.t.ok(&["rm", "-f", "one", "two"]);
-    eventually("cables have gone", || !lan.host.sh("ip -o link").contains("veth"));
-    // With its cable gone its address is free.
+    eventually("veth pairs have gone", || !lan.host.sh("ip -o link").contains("veth"));
+    // Without its veth pair its address is free.
     lan.t.ok(&["run", "--rm", "--network", "six", "--ip", "10.5.0.2", "busybox", "true"]);
     lan.t.ok(&["rm", "-f", "living"]);
     lan.t.ok(&["network", "reload"]);

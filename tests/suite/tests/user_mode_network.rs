@@ -25,7 +25,7 @@ fn with_each(test: impl Fn(&Lan, &str) + Sync) {
 }
 
 /// The monitor's child that is not the container.
-fn carrier(lan: &Lan, name: &str) -> i32 {
+fn network_program(lan: &Lan, name: &str) -> i32 {
     let (monitor, init) = (lan.t.monitor_of(name), lan.t.pid_of(name));
     let children = std::fs::read_to_string(format!("/proc/{monitor}/task/{monitor}/children")).unwrap();
     let mut pids = children.split_whitespace().map(|pid| pid.parse().unwrap());
@@ -72,7 +72,8 @@ fn an_unprivileged_users_container_goes_out_and_its_ports_lead_in() {
         }
         drop(web);
         assert_eq!(lan.t.inspect("web", "{{.HostConfig.NetworkMode}}"), program);
-        let status = std::fs::read_to_string(format!("/proc/{}/status", carrier(lan, "web"))).unwrap();
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", network_program(lan, "web"))).unwrap();
         assert!(status.contains("Seccomp:\t2"), "it parses what the container sends: {status}");
         let ports = lan.t.ok(&["port", "web"]);
         assert!(ports.contains("80/tcp -> 0.0.0.0:8080") && ports.contains("81/tcp -> 0.0.0.0:"), "{ports}");
@@ -95,7 +96,7 @@ fn who_carries_the_packets_ends_with_the_container_whatever_that_dies_of() {
     with_each(|lan, program| {
         let run = |name: &str| drop(lan.run(name, &["--network", program, "-p", "8080:80"]));
         let ends = |name: &str, what: &dyn Fn()| {
-            let pid = carrier(lan, name);
+            let pid = network_program(lan, name);
             assert!(!is_gone(pid));
             what();
             eventually("the program has ended", || is_gone(pid));

@@ -49,7 +49,7 @@ impl Hosts {
         self.lan.t.ok(&["network", "rm", "far"]);
         self.there(&["network", "rm", "far"]);
         for place in [&self.lan.host, &self.lan.neighbour] {
-            // Cables go with their namespaces, and the kernel takes its time for those.
+            // Veth pairs go with their namespaces, which the kernel removes in the background.
             eventually("no link of the network's or its containers' is left", || {
                 let links = place.sh("ip -o link");
                 !links.contains("hl-") && !links.contains("hx-") && !links.contains("veth")

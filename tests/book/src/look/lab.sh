@@ -11,7 +11,7 @@ ip address add 192.0.2.10/24 dev eth0
 ip link set eth0 addrgenmode none
 ip link set eth0 up
 nsenter -t $! -n ip link set eth0 up
-# A worker of the kernel's hears of the carrier a moment later.
+# The kernel handles the change of carrier in a worker, a moment later.
 until ip link show eth0 | grep -q 'state UP'; do sleep 0.02; done
 cd /home
 mkdir look

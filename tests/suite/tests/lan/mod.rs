@@ -1,4 +1,4 @@
-//! A scenario whose host has a neighbour on a LAN: one more network namespace at the other end of a cable. Servers and
+//! A scenario whose host has a neighbour on a LAN: one more network namespace at the other end of a veth pair. Servers and
 //! who asks them are threads of the test that enter a place's network namespace.
 #![allow(dead_code, reason = "each suite uses what it needs")]
 
@@ -231,7 +231,7 @@ impl Drop for Server {
 }
 
 impl Place {
-    /// One more, with a loopback that is up and no cable.
+    /// One more, with a loopback that is up and no other link.
     pub fn new() -> Self {
         let thread = std::thread::spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET).expect("the scenario has one already");
