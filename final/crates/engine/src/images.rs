@@ -83,7 +83,8 @@ impl Engine {
 /// docker's view of the JSON of an image's `config`.
 pub fn image_config(name: &str, json: Option<&str>) -> Result<ImageConfig> {
     let config = json.map(serde_json::from_str::<Option<ImageConfig>>).transpose();
-    let damaged = |error: serde_json::Error| format!("the configuration of the image {name} cannot be read: {error}");
+    let damaged =
+        |error: serde_json::Error| format!("the configuration of the image {name} cannot be read: {error}");
     let config = config.map_err(|error| hull_image::Error::Damaged(damaged(error)))?;
     Ok(config.flatten().unwrap_or_default())
 }
