@@ -7,7 +7,7 @@ use hull_sys::Kind;
 use hull_sys::process::{Fork, SingleThreaded, exit_now, fork, pidfd_open, reap, set_parent_death_signal};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 
 /// What the child tells of its failure.
 #[derive(Serialize, Deserialize)]

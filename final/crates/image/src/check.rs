@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Descriptor, ImageConfig, Manifest};
 use crate::digest::{Digest, Hasher};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::layer::{Packed, Source, unpack_aside};
 use crate::reference::Reference;
 use crate::registry::{Access, Client, Fetch};

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use bzip2::bufread::MultiBzDecoder;
 use lzma_rust2::XzReader;
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::members::fill;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

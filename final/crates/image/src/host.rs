@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::archive::{ImportOptions, import};
 use crate::config::RunConfig;
 use crate::digest::Digest;
-use crate::error::{Context, Result};
+use crate::error::{IoContext, Result};
 use crate::reference::Reference;
 use crate::store::{Image, Images};
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
-use crate::error::{Context, Result};
+use crate::error::{IoContext, Result};
 use crate::store::{Images, chain_ids};
 
 /// A file as it is seen in the end.

@@ -6,7 +6,7 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::config::{self, Descriptor, ID, ImageConfig, Manifest, UNPACKED_SIZE};
 use crate::digest::Digest;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::reference::Reference;
 use crate::staging::{Staged, Staging};
 use crate::store::{Images, chain_ids};

@@ -10,7 +10,7 @@ use hull_storage::layers::{LayerStore, StagedLayer};
 use hull_sys::sparse::HoleWriter;
 
 use crate::digest::{Digest, Hasher};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::members::read;
 
 /// Files that go when this goes, and after a kill with the next [`crate::store::Images::collect`].

@@ -21,7 +21,7 @@ use crate::aside::aside;
 use crate::catalog::Line;
 use crate::config::{Descriptor, ImageConfig, Manifest};
 use crate::digest::Digest;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::layer::{Packed, Source, unpack};
 use crate::left_out::Reporter;
 use crate::platform::Platform;

@@ -37,13 +37,4 @@ impl Error {
     }
 }
 
-/// Says what was being done when a system call failed.
-pub(crate) trait Context<T> {
-    fn context(self, action: impl FnOnce() -> String) -> Result<T>;
-}
-
-impl<T, E: Into<io::Error>> Context<T> for std::result::Result<T, E> {
-    fn context(self, action: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|error| Error::Io { action: action(), source: error.into() })
-    }
-}
+hull_sys::define_context!(Error);

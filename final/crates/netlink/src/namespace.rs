@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 
 /// The calling thread's own network namespace.
 pub fn current() -> Result<OwnedFd> {

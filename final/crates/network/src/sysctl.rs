@@ -4,7 +4,7 @@
 use std::fs;
 use std::io;
 
-use crate::error::{Context, Result};
+use crate::error::{IoContext, Result};
 
 /// Enables forwarding of IPv4, or of IPv6. True if it was disabled before. It stays enabled after the last container,
 /// because other programs may have come to rely on it.

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use crate::error::{Context, Result};
+use crate::error::{IoContext, Result};
 
 /// The kernel's random id of this boot; see random(4), `/proc/sys/kernel/random/boot_id`.
 pub fn boot_id() -> Result<&'static str> {

@@ -61,13 +61,4 @@ pub fn describe_holder(pid: i32, is_stopped: bool) -> String {
     }
 }
 
-/// Says what was being done when the kernel refused.
-pub(crate) trait Context<T> {
-    fn context(self, action: impl FnOnce() -> String) -> Result<T>;
-}
-
-impl<T, E: Into<io::Error>> Context<T> for std::result::Result<T, E> {
-    fn context(self, action: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|error| Error::Io { action: action(), source: error.into() })
-    }
-}
+hull_sys::define_context!(Error);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 
 /// What the name of a file on its way begins with; the pid of its writer follows.
 const TEMPORARY: &str = ".tmp-";

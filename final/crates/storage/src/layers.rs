@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::root::{Root, make_dirs};
 use crate::staging::{self, Staging};
 use crate::tree::disk_usage;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::process_id::ProcessId;
 
 /// How long a holder may be stopped before it is reported. A debugger stops a process for moments only.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use crate::boot::boot_id;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 
 /// The unit of the times in `/proc`: 100 on every architecture that hull knows (time(7)).
 const USER_HZ: u64 = 100;

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::error::{Context, Result};
+use crate::error::{IoContext, Result};
 use crate::process_id::ProcessId;
 use crate::tree::remove_tree;
 

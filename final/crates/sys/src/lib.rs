@@ -1,6 +1,7 @@
 //! System calls behind safe functions: the only crate of hull with unsafe code.
 
 pub mod bpf;
+mod context;
 #[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
 mod entry;
 pub mod fs;

@@ -177,13 +177,4 @@ impl From<hull_network::netlink::Error> for Error {
     }
 }
 
-/// Says what was being done when the kernel refused.
-pub(crate) trait IoContext<T> {
-    fn context(self, action: impl FnOnce() -> String) -> Result<T>;
-}
-
-impl<T, E: Into<std::io::Error>> IoContext<T> for std::result::Result<T, E> {
-    fn context(self, action: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|error| Error::Io { action: action(), source: error.into() })
-    }
-}
+hull_sys::define_context!(Error);

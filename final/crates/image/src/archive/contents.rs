@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tar::EntryType;
 
 use crate::config::Descriptor;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::members::{Member, Members, relative, shown};
 use crate::staging::{Staged, Staging, not_stored};
 

@@ -10,7 +10,7 @@ use super::contents::{Contents, DOCUMENT_LIMIT, parse};
 use crate::compression::{Bounded, Compression};
 use crate::config::LAYER;
 use crate::digest::Digest;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::members::{fill, shown};
 use crate::publish::NewImage;
 use crate::reference::Reference;

@@ -8,7 +8,7 @@ use super::contents::Contents;
 use super::{docker, layout};
 use crate::compression::decompress;
 use crate::digest::Digest;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::layer::{Packed, Source, verify};
 use crate::platform::Platform;
 use crate::publish::NewImage;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::config::{CONTAINERD_NAME, Descriptor, Index, REF_NAME};
 use crate::digest::{Digest, Hasher};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::publish::to_json;
 use crate::reference::Reference;
 use crate::store::Images;

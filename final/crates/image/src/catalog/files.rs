@@ -8,7 +8,7 @@ use hull_storage::lock::Lock;
 use super::{Catalog, Damaged, Key, Line};
 use crate::config::{Descriptor, ID, Index};
 use crate::digest::Digest;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::store::Images;
 
 /// How an `index.json` written by hull begins. Any other beginning means that another program, or an older hull, wrote

@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamp
 use tar::EntryType;
 
 use super::place::{LastDirectory, Place, find, is_in_the_way, open, open_directory, stat, whiteout};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::left_out::LeftOut;
 use crate::members::{Member, Members, relative, shown};
 

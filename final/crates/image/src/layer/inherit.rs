@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid};
 
-use crate::error::{Context, Result};
+use crate::error::{IoContext, Result};
 use crate::members::shown;
 
 /// `lowers` are the layers below, lowest first, each with what it inherited itself.

@@ -13,7 +13,7 @@ use hull_sys::fs::openat2;
 use nix::errno::Errno;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Stat};
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::members::shown;
 
 /// A member's directory, open, and its name there.

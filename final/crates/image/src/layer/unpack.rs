@@ -13,7 +13,7 @@ use super::inherit::{drop_needless, inherit};
 use crate::ahead::ahead;
 use crate::compression::Bounded;
 use crate::digest::{Digest, Hasher};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::left_out::LeftOut;
 
 /// Layers fetched at once: docker's number.

@@ -12,7 +12,7 @@ use hull_storage::lock::Lock;
 
 use crate::config::Descriptor;
 use crate::digest::Digest;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::staging::Staged;
 use crate::store::Images;
 

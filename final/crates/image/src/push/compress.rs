@@ -4,7 +4,7 @@ use std::fs::File;
 
 use crate::config::{Descriptor, LAYER, Manifest};
 use crate::digest::Hasher;
-use crate::error::{Context, Result};
+use crate::error::{IoContext, Result};
 use crate::publish::{Measured, NewImage};
 use crate::reference::Reference;
 use crate::staging::{Staged, Staging};

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::catalog::Line;
 use crate::config::{Descriptor, Manifest};
 use crate::digest::Digest;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::progress::{Progress, Step};
 use crate::reference::Reference;
 use crate::registry::{Access, Begun, Client};

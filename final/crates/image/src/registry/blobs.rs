@@ -9,7 +9,7 @@ use super::http::Response;
 use super::retry::pause;
 use crate::config::Descriptor;
 use crate::digest::{Digest, Hasher};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::members::read;
 
 /// Broken connections in a row that brought nothing, and all in all.

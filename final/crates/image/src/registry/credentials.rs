@@ -20,7 +20,7 @@ use serde::Deserialize;
 use super::endpoint::DOCKER;
 use super::environment::Environment;
 use super::helper;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 
 /// What docker calls its own registry in these files.
 const DOCKER_KEY: &str = "https://index.docker.io/v1/";

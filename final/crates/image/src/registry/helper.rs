@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::credentials::Credential;
 use super::environment::Environment;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 
 /// Says that the secret is an identity token.
 const TOKEN: &str = "<token>";

@@ -11,7 +11,7 @@ use super::client::Client;
 use super::credentials::{Credential, key_of, name};
 use super::http::Payload;
 use super::{Access, failure, helper, token};
-use crate::error::{Context, Error, RegistryProblem, Result};
+use crate::error::{Error, IoContext, RegistryProblem, Result};
 
 /// Where they went.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::endpoint::{DOCKER, Endpoint};
 use super::environment::Environment;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::reference::Reference;
 
 #[derive(Debug, Default, Deserialize)]

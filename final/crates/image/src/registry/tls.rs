@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 
 /// Where certificates for registries may lie.
 #[derive(Debug)]

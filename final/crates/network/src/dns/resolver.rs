@@ -11,7 +11,7 @@ use super::ADDRESS;
 use super::directory::Directory;
 use super::message::{self, Code, Question};
 use super::stream::Stream;
-use crate::error::{Context, Result};
+use crate::error::{IoContext, Result};
 
 /// How long to wait for a server before the next one is queried, and how many times all of them are.
 const TIMEOUT: Duration = Duration::from_secs(2);

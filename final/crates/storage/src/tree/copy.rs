@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
 
 use super::walk::{Identity, OnError, Visitor, as_path, identity, parent_of, walk};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 
 /// Copies the directory `source` to the directory `target`, which is made if it is not there and else must be empty.
 /// Mounts in the source are not entered: their mount points arrive empty.

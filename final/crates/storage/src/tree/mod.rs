@@ -13,7 +13,7 @@ use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags};
 
-use crate::error::{Context, Result};
+use crate::error::{IoContext, Result};
 
 pub(crate) use copy::{copy_directory, copy_metadata};
 

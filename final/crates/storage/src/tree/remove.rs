@@ -9,7 +9,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, Mode, OFlags};
 
 use super::walk::{Failure, OnError, Visitor, walk};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 
 /// Removes `path` and everything in it; nothing there is fine.
 ///

@@ -9,7 +9,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, Mode, OFlags};
 
 use super::walk::{Identity, OnError, Visitor, walk};
-use crate::error::{Context, Result};
+use crate::error::{IoContext, Result};
 
 /// Bytes in the files below `path`, a file with several names counted once; directories count nothing and mounts are
 /// left out. What cannot be read, or goes away meanwhile, is not counted.
