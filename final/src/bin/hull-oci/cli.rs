@@ -1,4 +1,4 @@
-//! What can be typed: runc's verbs and options, as far as hull-oci applies them.
+//! The command line: runc's commands and options.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use hull_runtime::checkpoint::CgroupMode;
 
-/// Open Container Initiative runtime: runs bundles, with the command line of runc
+/// Run containers from OCI bundles, with the command line of runc
 #[derive(Debug, Parser)]
 #[command(name = "hull-oci", version = crate::bundle::VERSION, max_term_width = 110, disable_version_flag = true)]
 pub struct Cli {
@@ -18,28 +18,28 @@ pub struct Cli {
 
 #[derive(Debug, Args)]
 pub struct Global {
-    /// Where the state of containers is kept [default: /run/hull-oci, for users $XDG_RUNTIME_DIR/hull-oci]
+    /// Keep the state of containers in this directory [default: /run/hull-oci, for unprivileged users $XDG_RUNTIME_DIR/hull-oci]
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// Also write errors to a file; warnings and debug messages go only there
+    /// Write errors also to this file, and warnings and debug messages only to this file
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
-    /// How they are written there
+    /// Set the format of the log file
     #[arg(long, value_enum, default_value = "text")]
     pub log_format: LogFormat,
-    /// Print each step, to the log or to stderr
+    /// Log every step, to the log file or to stderr
     #[arg(long)]
     pub debug: bool,
-    /// Let systemd make the cgroups: cgroupsPath is slice:prefix:name
+    /// Let systemd create the cgroup; cgroupsPath is then slice:prefix:name
     #[arg(long)]
     pub systemd_cgroup: bool,
-    /// Taken for runc's sake: what may be done is asked of the kernel
+    /// Accepted for compatibility with runc, and ignored
     #[arg(long, value_name = "true|false|auto", hide = true)]
     pub rootless: Option<String>,
-    /// The program that checkpoint and restore run [default: criu, of $PATH]
+    /// Run this CRIU program for checkpoint and restore [default: criu, searched in $PATH]
     #[arg(long, value_name = "PATH")]
     pub criu: Option<PathBuf>,
-    /// Print version
+    /// Print the version
     #[arg(short = 'v', short_alias = 'V', long, action = ArgAction::Version)]
     pub version: Option<bool>,
 }
@@ -58,17 +58,17 @@ pub enum Format {
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Make a container, ready to be started
+    /// Create a container without starting its program
     Create(Create),
-    /// Run the program of a container that was created
+    /// Start the program of a created container
     Start(Id),
-    /// Create, start and, in the foreground, wait for and delete a container
+    /// Create and start a container, wait until it ends, and delete it
     Run(Run),
-    /// Print the state of a container
+    /// Print the state of a container as JSON
     State(Id),
     /// Send a signal to a container's first process
     Kill(Kill),
-    /// Delete a container that has stopped
+    /// Delete a stopped container
     Delete(Delete),
     /// Run another process in a container
     Exec(Exec),
@@ -76,21 +76,21 @@ pub enum Verb {
     List(List),
     /// List the processes in a container
     Ps(Ps),
-    /// Stop all processes in a container where they are
+    /// Freeze all processes in a container
     Pause(Id),
-    /// Let a paused container go on
+    /// Resume all processes in a paused container
     Resume(Id),
-    /// Change a container's limits
+    /// Change the resource limits of a container
     Update(Update),
     /// Write an example config.json
     Spec(Spec),
-    /// Print what this runtime can apply
+    /// Print the features of this runtime as JSON
     Features,
-    /// Print a container's resource usage periodically, and its out-of-memory events
+    /// Print resource usage at intervals, and out-of-memory events
     Events(Events),
-    /// Write a container's processes into a directory, by CRIU
+    /// Save a running container to a directory with CRIU
     Checkpoint(Checkpoint),
-    /// Make a container out of what checkpoint has written
+    /// Restore a container from a checkpoint
     Restore(Restore),
 }
 
@@ -104,25 +104,25 @@ pub struct Id {
 pub struct Create {
     #[arg(value_name = "CONTAINER")]
     pub id: String,
-    /// The directory of config.json
+    /// Use the bundle in this directory, which has config.json
     #[arg(long, short, value_name = "DIR", default_value = ".")]
     pub bundle: PathBuf,
-    /// Write the process id to a file
+    /// Write the process id to this file
     #[arg(long, value_name = "FILE")]
     pub pid_file: Option<PathBuf>,
-    /// Send the terminal's master to the AF_UNIX socket at this path
+    /// Send the terminal's master to the UNIX socket at this path
     #[arg(long, value_name = "PATH")]
     pub console_socket: Option<PathBuf>,
-    /// Send the first process's pidfd to the AF_UNIX socket at this path
+    /// Send a pidfd of the first process to the UNIX socket at this path
     #[arg(long, value_name = "PATH")]
     pub pidfd_socket: Option<PathBuf>,
-    /// Pass this many descriptors, from 3 on, to the program
+    /// Pass N more file descriptors, from 3 on, to the program
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=65536))]
     pub preserve_fds: u32,
-    /// Move the root instead of pivot_root(2), for an initial ramdisk; a privileged process can escape from it
+    /// Do not use pivot_root(2), for an initial ramdisk; a privileged process can then escape
     #[arg(long)]
     pub no_pivot: bool,
-    /// Keep the caller's session keyring
+    /// Do not create a new session keyring
     #[arg(long)]
     pub no_new_keyring: bool,
 }
@@ -131,13 +131,13 @@ pub struct Create {
 pub struct Run {
     #[command(flatten)]
     pub create: Create,
-    /// Leave the container to itself
+    /// Do not wait until the container ends; delete it later with delete
     #[arg(long, short)]
     pub detach: bool,
-    /// Do not delete the container when it has ended
+    /// Do not delete the container after it has ended
     #[arg(long)]
     pub keep: bool,
-    /// Do not become the parent of the container's orphans
+    /// Do not adopt and reap orphaned processes of the container
     #[arg(long)]
     pub no_subreaper: bool,
 }
@@ -146,10 +146,10 @@ pub struct Run {
 pub struct Kill {
     #[arg(value_name = "CONTAINER")]
     pub id: String,
-    /// By name or number
+    /// The signal, by name or number
     #[arg(default_value = "SIGTERM")]
     pub signal: String,
-    /// To every process of the container
+    /// Send the signal to every process in the container
     #[arg(long, short)]
     pub all: bool,
 }
@@ -158,7 +158,7 @@ pub struct Kill {
 pub struct Delete {
     #[arg(value_name = "CONTAINER")]
     pub id: String,
-    /// Kill it first if it runs; no error if it does not exist
+    /// Kill the container first if it runs; succeed if it does not exist
     #[arg(long, short)]
     pub force: bool,
 }
@@ -169,58 +169,58 @@ pub struct Exec {
     pub id: String,
     #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
     pub command: Vec<String>,
-    /// The whole process as JSON, as `process` in config.json
+    /// Read the process from a JSON file, with the fields of `process` in config.json
     #[arg(long, short, value_name = "FILE", conflicts_with_all = ["command", "cwd", "env", "user", "cap"])]
     pub process: Option<PathBuf>,
-    /// Give the process a terminal
+    /// Allocate a terminal for the process
     #[arg(long, short)]
     pub tty: bool,
-    /// Send the terminal's master to the AF_UNIX socket at this path
+    /// Send the terminal's master to the UNIX socket at this path
     #[arg(long, value_name = "PATH")]
     pub console_socket: Option<PathBuf>,
-    /// Write the process id to a file
+    /// Write the process id to this file
     #[arg(long, value_name = "FILE")]
     pub pid_file: Option<PathBuf>,
-    /// Do not wait until it ends
+    /// Do not wait until the process ends
     #[arg(long, short)]
     pub detach: bool,
-    /// Working directory
+    /// Set the working directory
     #[arg(long, value_name = "DIR")]
     pub cwd: Option<PathBuf>,
-    /// Set a variable of the environment
+    /// Set an environment variable
     #[arg(long, short, value_name = "NAME=VALUE")]
     pub env: Vec<String>,
-    /// User, and group, by number
+    /// Run as this user and group, by number
     #[arg(long, short, value_name = "UID[:GID]")]
     pub user: Option<String>,
     /// Add a capability
     #[arg(long, short, value_name = "CAP")]
     pub cap: Vec<String>,
-    /// Set no_new_privs: execve(2) adds no privileges
+    /// Set no_new_privs, so that the process cannot gain privileges
     #[arg(long)]
     pub no_new_privs: bool,
-    /// Allow a paused container; the process waits until it is resumed
+    /// Accept a paused container; the process starts when it is resumed
     #[arg(long)]
     pub ignore_paused: bool,
     /// Add a supplementary group
     #[arg(long, short = 'g', value_name = "GID")]
     pub additional_gids: Vec<u32>,
-    /// AppArmor's profile
+    /// Set the AppArmor profile
     #[arg(long, value_name = "PROFILE")]
     pub apparmor: Option<String>,
-    /// SELinux's label
+    /// Set the SELinux label
     #[arg(long, value_name = "LABEL")]
     pub process_label: Option<String>,
-    /// Pass this many descriptors, from 3 on, to the program
+    /// Pass N more file descriptors, from 3 on, to the program
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=65536))]
     pub preserve_fds: u32,
-    /// Join an existing cgroup below the container's; on v1 once or more, by controllers
+    /// Join an existing cgroup below the container's; on cgroup v1 per controller
     #[arg(long, value_name = "[CONTROLLER[,…]:]PATH")]
     pub cgroup: Vec<String>,
-    /// Send the process's pidfd to the AF_UNIX socket at this path
+    /// Send a pidfd of the process to the UNIX socket at this path
     #[arg(long, value_name = "PATH")]
     pub pidfd_socket: Option<PathBuf>,
-    /// Do not become the parent of the process's orphans
+    /// Do not adopt and reap orphaned processes
     #[arg(long)]
     pub no_subreaper: bool,
 }
@@ -229,7 +229,7 @@ pub struct Exec {
 pub struct List {
     #[arg(long, short, value_enum, default_value = "table")]
     pub format: Format,
-    /// Ids only
+    /// Print only the ids
     #[arg(long, short)]
     pub quiet: bool,
 }
@@ -240,7 +240,7 @@ pub struct Ps {
     pub id: String,
     #[arg(long, short, value_enum, default_value = "table")]
     pub format: Format,
-    /// For ps(1)
+    /// Options for ps(1)
     #[arg(value_name = "PS OPTION", trailing_var_arg = true, allow_hyphen_values = true)]
     pub options: Vec<String>,
 }
@@ -249,65 +249,66 @@ pub struct Ps {
 pub struct Update {
     #[arg(value_name = "CONTAINER")]
     pub id: String,
-    /// Limits as JSON, as `linux.resources` in config.json; `-` is stdin
+    /// Read the limits from a JSON file, with the fields of `linux.resources`; `-` is stdin
     #[arg(long, short, value_name = "FILE")]
     pub resources: Option<PathBuf>,
-    /// Bytes, or with a unit: 64m
+    /// Limit memory, in bytes or with a unit: 64m
     #[arg(long, allow_hyphen_values = true, value_parser = size)]
     pub memory: Option<i64>,
-    /// Bytes the container keeps when memory is short
+    /// Protect this much memory from reclaim
     #[arg(long, allow_hyphen_values = true, value_parser = size)]
     pub memory_reservation: Option<i64>,
-    /// Bytes of memory and swap together; -1 is without limit
+    /// Limit memory and swap together; -1 is unlimited
     #[arg(long, allow_hyphen_values = true, value_parser = size)]
     pub memory_swap: Option<i64>,
-    /// Bytes of the kernel's memory (cgroup v1)
+    /// Limit kernel memory (cgroup v1)
     #[arg(long, allow_hyphen_values = true, value_parser = size)]
     pub kernel_memory: Option<i64>,
-    /// Bytes of its buffers for TCP (cgroup v1)
+    /// Limit kernel memory of TCP buffers (cgroup v1)
     #[arg(long, allow_hyphen_values = true, value_parser = size)]
     pub kernel_memory_tcp: Option<i64>,
-    /// 10 to 1000
+    /// Set the relative weight of block I/O, 10 to 1000
     #[arg(long)]
     pub blkio_weight: Option<u16>,
-    /// Microseconds
+    /// Set the CPU period, in microseconds
     #[arg(long)]
     pub cpu_period: Option<u64>,
-    /// Microseconds in each period
+    /// Limit CPU time in each period, in microseconds; -1 is unlimited
     #[arg(long, allow_hyphen_values = true)]
     pub cpu_quota: Option<i64>,
-    /// Relative to others; 1024 is usual
+    /// Set the relative weight of CPU time; the default is 1024
     #[arg(long)]
     pub cpu_share: Option<u64>,
-    /// For example 0-2,5
+    /// Restrict the CPUs, such as 0-2,5
     #[arg(long)]
     pub cpuset_cpus: Option<String>,
+    /// Restrict the memory nodes, such as 0-2,5
     #[arg(long)]
     pub cpuset_mems: Option<String>,
-    /// Processes and threads; -1 is without limit
+    /// Limit processes and threads; -1 is unlimited
     #[arg(long, allow_hyphen_values = true)]
     pub pids_limit: Option<i64>,
-    /// Microseconds that may be saved up
+    /// Let unused CPU time accumulate up to this limit, in microseconds
     #[arg(long)]
     pub cpu_burst: Option<u64>,
-    /// 1: behind everybody else
+    /// Schedule as idle (SCHED_IDLE) if 1
     #[arg(long, allow_hyphen_values = true)]
     pub cpu_idle: Option<i64>,
-    /// Microseconds (cgroup v1)
+    /// Set the realtime period, in microseconds (cgroup v1)
     #[arg(long)]
     pub cpu_rt_period: Option<u64>,
-    /// Microseconds in each period (cgroup v1)
+    /// Limit realtime CPU time in each period, in microseconds (cgroup v1)
     #[arg(long, allow_hyphen_values = true)]
     pub cpu_rt_runtime: Option<i64>,
-    /// Refused: hull-oci does not speak with resctrl
+    /// Not supported: Intel RDT
     #[arg(long, value_name = "SCHEMA")]
     pub l3_cache_schema: Option<String>,
-    /// Refused: hull-oci does not speak with resctrl
+    /// Not supported: Intel RDT
     #[arg(long, value_name = "SCHEMA")]
     pub mem_bw_schema: Option<String>,
 }
 
-/// As Docker's units are: powers of 1024, from `b` to `t`.
+/// Parses a size with docker's units, powers of 1024 from `b` to `t`.
 fn size(text: &str) -> Result<i64, String> {
     let lower = text.to_ascii_lowercase();
     let number = lower.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
@@ -327,10 +328,10 @@ fn size(text: &str) -> Result<i64, String> {
 pub struct Events {
     #[arg(value_name = "CONTAINER")]
     pub id: String,
-    /// How often, as 500ms, 5s or 1m
+    /// Set the interval, such as 500ms, 5s or 1m
     #[arg(long, default_value = "5s", value_parser = interval)]
     pub interval: Duration,
-    /// Once
+    /// Print the resource usage once and exit
     #[arg(long)]
     pub stats: bool,
 }
@@ -342,37 +343,37 @@ fn interval(text: &str) -> Result<Duration, String> {
     })
 }
 
-/// What `checkpoint` and `restore` have in common.
+/// The options that `checkpoint` and `restore` share.
 #[derive(Debug, Args)]
 pub struct Images {
-    /// Where the container is saved
+    /// Use this directory for the checkpoint
     #[arg(long, value_name = "DIR", default_value = "checkpoint")]
     pub image_path: PathBuf,
-    /// Where CRIU's log is written [default: --image-path]
+    /// Write CRIU's log to this directory [default: --image-path]
     #[arg(long, value_name = "DIR")]
     pub work_path: Option<PathBuf>,
-    /// Also open TCP connections
+    /// Include established TCP connections
     #[arg(long)]
     pub tcp_established: bool,
-    /// Also UNIX sockets whose other end is outside
+    /// Include UNIX sockets that are connected to processes outside
     #[arg(long)]
     pub ext_unix_sk: bool,
-    /// Also where the session or its terminal are somebody else's
+    /// Accept a session leader or a terminal outside the container
     #[arg(long)]
     pub shell_job: bool,
-    /// Also locks on files
+    /// Include file locks
     #[arg(long)]
     pub file_locks: bool,
-    /// What CRIU does with the limits of cgroups that the container has made
+    /// Choose how CRIU treats cgroups that the container has created
     #[arg(long, value_enum, default_value = "soft")]
     pub manage_cgroups_mode: ManageCgroups,
-    /// A namespace that comes back empty, for a hook to fill
+    /// Restore this namespace empty, so that a hook can set it up
     #[arg(long, value_name = "NAMESPACE", value_parser = ["network"])]
     pub empty_ns: Option<String>,
-    /// Take memory out of the parent's images that these have too
+    /// Remove memory pages from the parent checkpoint that this one replaces
     #[arg(long)]
     pub auto_dedup: bool,
-    /// Refused: memory comes from a directory only
+    /// Not supported: lazy migration of memory
     #[arg(long)]
     pub lazy_pages: bool,
 }
@@ -402,19 +403,19 @@ pub struct Checkpoint {
     pub id: String,
     #[command(flatten)]
     pub images: Images,
-    /// An earlier --image-path, as seen from this one: only memory that has changed since is written
+    /// Save only memory that has changed since this earlier checkpoint, relative to --image-path
     #[arg(long, value_name = "DIR")]
     pub parent_path: Option<PathBuf>,
-    /// Let the container go on
+    /// Keep the container running after the checkpoint
     #[arg(long)]
     pub leave_running: bool,
-    /// Save its memory only, to make the checkpoint that follows a short one, and let it go on
+    /// Save only memory and keep the container running, to shorten a later checkpoint
     #[arg(long)]
     pub pre_dump: bool,
-    /// Refused: memory goes to a directory only
+    /// Not supported: sending memory to a page server
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub page_server: Option<String>,
-    /// Refused: it is for --lazy-pages
+    /// Not supported: it belongs to --lazy-pages
     #[arg(long, value_name = "FD")]
     pub status_fd: Option<i32>,
 }
@@ -425,32 +426,32 @@ pub struct Restore {
     pub id: String,
     #[command(flatten)]
     pub images: Images,
-    /// The directory of config.json
+    /// Use the bundle in this directory, which has config.json
     #[arg(long, short, value_name = "DIR", default_value = ".")]
     pub bundle: PathBuf,
-    /// Leave the container to itself
+    /// Do not wait until the container ends; delete it later with delete
     #[arg(long, short)]
     pub detach: bool,
-    /// Write the process id to a file
+    /// Write the process id to this file
     #[arg(long, value_name = "FILE")]
     pub pid_file: Option<PathBuf>,
-    /// Send the terminal's master to the AF_UNIX socket at this path
+    /// Send the terminal's master to the UNIX socket at this path
     #[arg(long, value_name = "PATH")]
     pub console_socket: Option<PathBuf>,
-    /// Do not become the parent of the container's orphans
+    /// Do not adopt and reap orphaned processes of the container
     #[arg(long)]
     pub no_subreaper: bool,
-    /// Refused: without pivot_root(2) a privileged process walks out
+    /// Not supported: without pivot_root(2) a privileged process can escape
     #[arg(long)]
     pub no_pivot: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct Spec {
-    /// Where config.json is written
+    /// Write config.json to this directory
     #[arg(long, short, value_name = "DIR", default_value = ".")]
     pub bundle: PathBuf,
-    /// For the calling user, in a user namespace
+    /// Write a config.json for an unprivileged user, with a user namespace
     #[arg(long)]
     pub rootless: bool,
 }
