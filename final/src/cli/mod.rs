@@ -31,7 +31,7 @@ pub fn parse() -> Result<Cli, clap::Error> {
         let is_set = |word: std::ffi::OsString| {
             word.to_string_lossy().split_once('=').is_some_and(|(flag, _)| flag.starts_with('-'))
         };
-        if crate::ui::usage::is_help(&error) || !std::env::args_os().skip(1).any(is_set) {
+        if hull_usage::is_help(&error) || !std::env::args_os().skip(1).any(is_set) {
             return Err(error);
         }
         deferred::allow_values_of_booleans();

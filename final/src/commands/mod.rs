@@ -35,14 +35,15 @@ use anyhow::{Context, Result};
 use hull_engine::Engine;
 use hull_image::left_out::Reporter;
 use hull_storage::paths::{Environment, Paths};
+use hull_sys::reexec;
 
 use crate::cli::{Cli, Command, Global, container, image};
 use crate::ui::errors;
 use crate::ui::hints::Code;
 
-/// What runs a program inside a container must not be writable from there, so it executes itself once more from where
-/// it is not. That comes first, or all that was done before would be done twice: a word that only looks like the verb
-/// costs half a millisecond. As an ordinary user it comes once there is a user namespace to do it in: see [`open`].
+/// Executes this program again from a file that containers cannot write to, if the verb enters a container. This comes
+/// first, because everything before it is done twice. A word that only looks like the verb costs half a millisecond. For an
+/// unprivileged user it comes later, when there is a user namespace to do it in: see [`open`].
 pub fn protect() -> Result<(), ExitCode> {
     if !is_entering() || !hull_engine::rootless::is_root() {
         return Ok(());
@@ -51,12 +52,8 @@ pub fn protect() -> Result<(), ExitCode> {
     protected.map_err(|error| ExitCode::from(errors::report(&error, Code::Run)))
 }
 
-/// The verbs that run programs inside containers.
-const ENTERING: [&str; 4] = ["run", "start", "restart", "exec"];
-
 fn is_entering() -> bool {
-    let enters = |word: std::ffi::OsString| word.to_str().is_some_and(|word| ENTERING.contains(&word));
-    std::env::args_os().skip(1).any(enters)
+    reexec::is_needed(&reexec::HULL)
 }
 
 /// Does what the command line says, and reports what went wrong.

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 
+use super::book;
 use super::hints::{self, Code, OWN_FAILURE};
-use super::{book, usage};
 use hull_printable as printable;
+use hull_usage as usage;
 
 /// A command line that cannot be understood; also `--help` and `--version`, which come the same way.
 pub fn usage(error: &clap::Error) -> ExitCode {

@@ -8,4 +8,3 @@ pub mod list;
 pub mod output;
 pub mod progress;
 pub mod terminal;
-pub mod usage;

@@ -63,7 +63,7 @@ impl Engine {
     /// The cgroup in which an unprivileged user may create others. `None` if there is none, or if the user named a
     /// parent.
     pub(crate) fn delegated_cgroup(&self) -> Option<String> {
-        if self.cgroup_parent.is_some() || !hull_sys::process::in_user_namespace() {
+        if self.cgroup_parent.is_some() || !hull_sys::id_map::in_user_namespace() {
             return None;
         }
         cgroups::delegated(&cgroup_layout().ok()?).map(|path| format!("/{}", path.trim_matches('/')))

@@ -219,7 +219,7 @@ pub fn zstd(bytes: &[u8]) -> Vec<u8> {
 
 /// Whether the test can have devices, owners and marks of overlay; says so otherwise.
 pub fn is_root(name: &str) -> bool {
-    let able = rustix::process::geteuid().is_root() && !hull_sys::process::in_user_namespace();
+    let able = rustix::process::geteuid().is_root() && !hull_sys::id_map::in_user_namespace();
     if !able {
         skip(name, "needs root outside a user namespace");
     }

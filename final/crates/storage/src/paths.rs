@@ -13,6 +13,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use hull_sys::id_map::{IdMap, Ids};
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
@@ -107,13 +108,7 @@ impl Environment {
 /// The user's id outside their own user namespace, where they are root. The login manager knows them by it.
 fn outer_user() -> u32 {
     let own = rustix::process::geteuid().as_raw();
-    let map = hull_sys::fs::read_kernel_text("/proc/self/uid_map").unwrap_or_default();
-    let outer = |line: &str| {
-        let numbers: Vec<u32> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
-        let [inside, outside, count] = numbers[..] else { return None };
-        own.checked_sub(inside).filter(|offset| *offset < count).map(|offset| outside + offset)
-    };
-    map.lines().find_map(outer).unwrap_or(own)
+    IdMap::current(Ids::Users).outside(own).unwrap_or(own)
 }
 
 /// Why a directory is not safe to use, as the end of a sentence; `None` if it is. Its owner, and whoever may write to

@@ -42,7 +42,7 @@ impl Root {
         let data = private_directory(data, 0o710)?;
         let run = private_directory(run, 0o710)?;
         let id = root_id(&data);
-        let has_one_id = hull_sys::process::has_one_id();
+        let has_one_id = hull_sys::id_map::has_one_id();
         let mut root = Self { data, run, id, has_one_id, format: FORMAT };
         make_dirs(&root.run.join("containers"), 0o710)?;
         if let Some(format) = check_version(&root.data)? {
@@ -207,7 +207,7 @@ pub(crate) fn is_ordinary_user() -> bool {
         return true;
     }
     let dir = if Path::new(SYSTEM_DATA).exists() { SYSTEM_DATA } else { "/var/lib" };
-    hull_sys::process::in_user_namespace() && rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_err()
+    hull_sys::id_map::in_user_namespace() && rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_err()
 }
 
 #[cfg(test)]

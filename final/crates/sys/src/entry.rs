@@ -1,34 +1,26 @@
-//! Where `hull` and `hull-oci` begin on x86-64: before the C library does.
+//! The entry point of `hull` and `hull-oci` on x86-64, which runs before the C library starts.
 //!
-//! What enters containers executes itself once more from a read-only mount ([`crate::self_exe`]), and all that was done
-//! before is done twice. The C library alone takes 0.2 ms to begin on a virtual machine, where each CPUID of its start is
-//! an exit to the hypervisor. So this is the programs' entry (`final/build.rs`): five system calls, and then the C library's
-//! own `_start` with the stack and the registers as the kernel left them (System V ABI, "Process Initialization"). Where a
-//! call fails, or on another machine, `self_exe::protect` does the same later, in Rust, and can say why.
+//! A program that enters containers executes itself again from a read-only mount ([`crate::self_exe`]), and everything that
+//! it has done before is done twice. The start of the C library alone takes 0.2 ms on a virtual machine, where each CPUID
+//! instruction is an exit to the hypervisor. So the re-exec happens here: five system calls, and then the C library's own
+//! `_start` with the stack and registers as the kernel has set them (System V ABI, "Process Initialization"). The linker
+//! gets the entry points from `final/build.rs`. If a call fails, and on other machines, `self_exe::protect` does the same
+//! later, in Rust, and can report an error.
 //!
-//! In assembly, for nothing else can be had here: no relocation is applied yet, so that even memcpy(3) is not to be called.
+//! It is written in assembly because no relocation is applied yet, and so not even memcpy(3) can be called.
+
+use crate::reexec::{HULL, HULL_OCI, mask, word};
 
 core::arch::global_asm!(
     ".pushsection .rodata",
-    // A word with its zero byte, and which of eight bytes it has.
+    // For each verb: the first eight bytes of a word that is equal to it, and which of them to compare.
     ".balign 8",
     "hull_words:",
-    r#".ascii "run\0\0\0\0\0""#,
-    ".quad 0xffffffff",
-    r#".ascii "exec\0\0\0\0""#,
-    ".quad 0xffffffffff",
-    r#".ascii "start\0\0\0""#,
-    ".quad 0xffffffffffff",
-    r#".ascii "restart\0""#,
-    ".quad 0xffffffffffffffff",
+    ".quad {hull_0}, {hull_0_mask}, {hull_1}, {hull_1_mask}",
+    ".quad {hull_2}, {hull_2_mask}, {hull_3}, {hull_3_mask}",
     ".quad 0, 0",
     "hull_oci_words:",
-    r#".ascii "run\0\0\0\0\0""#,
-    ".quad 0xffffffff",
-    r#".ascii "exec\0\0\0\0""#,
-    ".quad 0xffffffffff",
-    r#".ascii "create\0\0""#,
-    ".quad 0xffffffffffffff",
+    ".quad {oci_0}, {oci_0_mask}, {oci_1}, {oci_1_mask}, {oci_2}, {oci_2_mask}",
     ".quad 0, 0",
     r#"hull_exe: .asciz "/proc/self/exe""#,
     r#"hull_empty: .asciz """#,
@@ -42,12 +34,12 @@ core::arch::global_asm!(
     "hull_oci_entry:",
     "lea r12, [rip + hull_oci_words]",
     "2:",
-    // What _start is given: the stack, on which argc, argv and envp lie, and rdx.
+    // What _start needs: the stack, with argc, argv and envp on it, and rdx.
     "mov r13, rdx",
     "mov r14, rsp",
     "mov rbx, [r14]",
     "lea r15, [r14 + 16]",
-    // Each argument but the program's own name. Eight bytes of it can be read: behind the last string lies a null pointer.
+    // Each argument after the program's name. Eight bytes of it can be read, because a null pointer follows the last string.
     "3:",
     "dec rbx",
     "jle 9f",
@@ -65,7 +57,7 @@ core::arch::global_asm!(
     "add rsi, 16",
     "jmp 4b",
     "5:",
-    // statfs(2): f_flags, at 80, has ST_RDONLY where this file cannot be written already.
+    // statfs(2): f_flags, at 80, has ST_RDONLY if this file cannot be written already.
     "sub rsp, 128",
     "mov eax, 137",
     "lea rdi, [rip + hull_exe]",
@@ -75,7 +67,7 @@ core::arch::global_asm!(
     "jnz 9f",
     "test byte ptr [rsp + 80], 1",
     "jnz 9f",
-    // open_tree(AT_FDCWD, exe, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC): a mount of this file, wherever it is by now.
+    // open_tree(AT_FDCWD, exe, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC): a mount of this program's file.
     "mov eax, 428",
     "mov rdi, -100",
     "lea rsi, [rip + hull_exe]",
@@ -116,4 +108,18 @@ core::arch::global_asm!(
     "mov rdx, r13",
     "jmp _start",
     ".popsection",
+    hull_0 = const word(HULL[0]),
+    hull_0_mask = const mask(HULL[0]),
+    hull_1 = const word(HULL[1]),
+    hull_1_mask = const mask(HULL[1]),
+    hull_2 = const word(HULL[2]),
+    hull_2_mask = const mask(HULL[2]),
+    hull_3 = const word(HULL[3]),
+    hull_3_mask = const mask(HULL[3]),
+    oci_0 = const word(HULL_OCI[0]),
+    oci_0_mask = const mask(HULL_OCI[0]),
+    oci_1 = const word(HULL_OCI[1]),
+    oci_1_mask = const mask(HULL_OCI[1]),
+    oci_2 = const word(HULL_OCI[2]),
+    oci_2_mask = const mask(HULL_OCI[2]),
 );

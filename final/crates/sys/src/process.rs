@@ -354,21 +354,6 @@ pub fn join_new_session_keyring() -> nix::Result<()> {
     Errno::result(done).map(drop)
 }
 
-/// True inside a user namespace other than the initial one, where uid 0 is somebody else outside.
-pub fn in_user_namespace() -> bool {
-    // The initial namespace maps everything onto itself (user_namespaces(7)).
-    let map = crate::fs::read_kernel_text("/proc/self/uid_map").unwrap_or_default();
-    map.split_whitespace().collect::<Vec<_>>() != ["0", "0", "4294967295"]
-}
-
-/// True in a user namespace that maps one user only, which is all that a process can map without privileges
-/// (user_namespaces(7)). Files of all other users have an unknown owner there.
-pub fn has_one_id() -> bool {
-    let map = crate::fs::read_kernel_text("/proc/self/uid_map").unwrap_or_default();
-    let fields: Vec<&str> = map.split_whitespace().collect();
-    matches!(fields[..], [_, _, "1"])
-}
-
 /// Brings `lo` up in the present network namespace (netdevice(7)).
 pub fn loopback_up() -> nix::Result<()> {
     let socket = nix::sys::socket::socket(

@@ -82,7 +82,7 @@ pub fn cgroup_path(spec: &Spec, id: &str, systemd: bool) -> Result<(String, Opti
     if let Some(asked) = asked {
         return Ok((asked.to_owned(), None));
     }
-    let is_ordinary = !nix::unistd::geteuid().is_root() || hull_sys::process::in_user_namespace();
+    let is_ordinary = !nix::unistd::geteuid().is_root() || hull_sys::id_map::in_user_namespace();
     let own = cgroups::detect().ok().filter(|_| is_ordinary).and_then(|layout| cgroups::delegated(&layout));
     Ok((format!("{}/{id}", own.map(|own| format!("/{own}")).unwrap_or_default()), None))
 }
@@ -120,7 +120,7 @@ pub fn unset_zeros(resources: &mut Resources) {
 /// and without rules nothing else can. In a user namespace the kernel lets nobody change the rules, nor make a node
 /// (mknod(2)).
 pub fn allow_default_devices(resources: &mut Resources) {
-    if hull_sys::process::in_user_namespace() || !nix::unistd::geteuid().is_root() {
+    if hull_sys::id_map::in_user_namespace() || !nix::unistd::geteuid().is_root() {
         resources.devices.clear();
         return;
     }

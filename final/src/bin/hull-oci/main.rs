@@ -1,10 +1,11 @@
-//! `hull-oci`: the OCI runtime as a program of its own, with runc's command line.
+//! `hull-oci`: the OCI runtime as a program, with runc's command line.
 //!
 //! ```text
-//! cli        what can be typed                        report   errors, on stderr and in --log
-//! bundle     config.json, read and made applicable    state    <root>/<id>/, what other commands find
-//! create, start, run, exec, kill, delete, …           one file per verb, or per few that share a shape
-//! console    --console-socket                         relay    the foreground: signals and the terminal
+//! cli        commands and options              report, hints   errors, on stderr and in --log
+//! bundle     reading config.json               state           <root>/<id>/: what is recorded of a container
+//! create, start, run, exec, kill, delete, …    one file for each command
+//! console    --console-socket                  relay           the foreground: signals and the terminal
+//! streams    stdin, stdout and stderr of a program without a terminal
 //! ```
 
 mod bundle;
@@ -30,9 +31,6 @@ mod start;
 mod state;
 mod streams;
 mod update;
-// Shared with hull: both programs print in the same way.
-#[path = "../../ui/usage.rs"]
-mod usage;
 
 use std::process::ExitCode;
 
@@ -40,13 +38,12 @@ use anyhow::Result;
 use clap::Parser;
 
 use cli::{Cli, Verb};
+use hull_sys::{reexec, self_exe};
 use state::Root;
 
 fn main() -> ExitCode {
-    // Before the command line is read, which would else be read twice: this program begins anew. A word may be another's
-    // argument; then it began anew for nothing.
-    let is_entering = |word: std::ffi::OsString| matches!(word.to_str(), Some("create" | "run" | "exec"));
-    let protected = std::env::args_os().skip(1).any(is_entering).then(hull_sys::self_exe::protect);
+    // Before the command line is parsed, because the program executes itself again and would parse it twice.
+    let protected = reexec::is_needed(&reexec::HULL_OCI).then(self_exe::protect);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return report::usage(&error),
@@ -55,10 +52,14 @@ fn main() -> ExitCode {
     ExitCode::from(result.unwrap_or_else(|error| report::failure(&cli.global, &cli.verb, &error)))
 }
 
+fn enters_container(verb: &Verb) -> bool {
+    matches!(verb, Verb::Create(_) | Verb::Run(_) | Verb::Exec(_))
+}
+
 fn dispatch(cli: &Cli, protected: Option<nix::Result<()>>) -> Result<u8> {
-    // What runs a program inside a container must not be writable from there.
-    if matches!(cli.verb, Verb::Create(_) | Verb::Run(_) | Verb::Exec(_)) {
-        protected.unwrap_or_else(hull_sys::self_exe::protect)?;
+    // The file of a program that enters a container must not be writable from inside.
+    if enters_container(&cli.verb) {
+        protected.unwrap_or_else(self_exe::protect)?;
     }
     report::debug(&cli.global, &cli.verb);
     let root = &Root::new(cli.global.root.clone());
@@ -80,5 +81,26 @@ fn dispatch(cli: &Cli, protected: Option<nix::Result<()>>) -> Result<u8> {
         Verb::Events(args) => events::events(root, args),
         Verb::Checkpoint(args) => checkpoint::checkpoint(root, args, &cli.global),
         Verb::Restore(args) => restore::restore(root, args, &cli.global),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_program_is_protected_for_exactly_the_verbs_that_the_entry_knows() {
+        for verb in Cli::command().get_subcommands().map(clap::Command::get_name) {
+            let mut words = vec!["hull-oci", verb];
+            words.extend(match verb {
+                "list" | "spec" | "features" => [].as_slice(),
+                _ => &["container"],
+            });
+            let cli = Cli::try_parse_from(&words).unwrap();
+            assert_eq!(enters_container(&cli.verb), reexec::HULL_OCI.contains(&verb), "{verb}");
+        }
+        assert!(reexec::HULL_OCI.iter().all(|verb| Cli::command().find_subcommand(verb).is_some()));
     }
 }

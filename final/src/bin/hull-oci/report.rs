@@ -15,7 +15,7 @@ use crate::cli::{Cli, Global, LogFormat, Verb};
 use hull_printable as printable;
 use hull_sys::Kind;
 
-use crate::usage;
+use hull_usage as usage;
 
 /// Of hull-oci itself, for every mistake.
 const FAILURE: u8 = 1;

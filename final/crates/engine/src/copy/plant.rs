@@ -285,7 +285,7 @@ impl Planter {
             match hull_sys::fs::set_xattr(file, name, value) {
                 Ok(()) | Err(Errno::ENOTSUP) => {}
                 // Not for a user namespace to set.
-                Err(Errno::EPERM) if hull_sys::process::in_user_namespace() => {}
+                Err(Errno::EPERM) if hull_sys::id_map::in_user_namespace() => {}
                 Err(errno) => return Err(errno.into()),
             }
         }

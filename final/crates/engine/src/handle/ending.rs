@@ -208,7 +208,7 @@ impl<'a> Ending<'a> {
         }
         let state = found.state.or_else(|| Some(self.running.state.clone()));
         recover::clear(self.engine, &self.id, &Snapshot { state, ..found })?;
-        if self.running.is_lost && !hull_sys::process::in_user_namespace() {
+        if self.running.is_lost && !hull_sys::id_map::in_user_namespace() {
             crate::net::clear_lost(self.engine.root())?;
         }
         Ok(())

@@ -20,7 +20,7 @@ use crate::spec;
 /// True for root. For an unprivileged user true in a delegated cgroup, or if a limit was asked for; that fails later if
 /// there is no such cgroup.
 pub(super) fn cgroup_wanted(engine: &Engine, record: &Record) -> bool {
-    !hull_sys::process::in_user_namespace()
+    !hull_sys::id_map::in_user_namespace()
         || spec::has_limits(&record.options.resources)
         || engine.delegated_cgroup().is_some()
 }

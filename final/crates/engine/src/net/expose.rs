@@ -35,7 +35,7 @@ struct Exposed {
 impl Engine {
     /// Gives the container's network namespace a name, by default the container's own. Returns the name.
     pub fn expose_network(&self, container: &str, name: Option<&str>) -> Result<String> {
-        if hull_sys::process::in_user_namespace() {
+        if hull_sys::id_map::in_user_namespace() {
             return Err(Error::Unsupported(format!("network expose: {NAMES} is root's; use sudo")));
         }
         let id = self.resolve(container)?;

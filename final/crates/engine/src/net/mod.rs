@@ -85,7 +85,7 @@ use crate::rootless::is_installed;
 
 /// Refuses a network mode that this machine, or this user, cannot have.
 pub(crate) fn check_mode(options: &CreateOptions) -> Result<()> {
-    let is_rootless = hull_sys::process::in_user_namespace();
+    let is_rootless = hull_sys::id_map::in_user_namespace();
     match &options.network {
         NetworkMode::None if !options.publish.is_empty() && is_rootless => {
             let what = "-p: an unprivileged user's containers have no network of their own here".into();
@@ -129,7 +129,7 @@ pub(crate) fn check_rights() -> Result<()> {
 /// The mode of a container that names none. Root's is the default network. An unprivileged user's is a user-mode network
 /// if this machine has one that works, else nothing but `lo`.
 pub(crate) fn default_mode() -> NetworkMode {
-    match hull_sys::process::in_user_namespace() {
+    match hull_sys::id_map::in_user_namespace() {
         true => drivers::user_mode::default_program().map_or(NetworkMode::None, NetworkMode::UserMode),
         false => NetworkMode::Networks,
     }

@@ -122,7 +122,7 @@ impl Engine {
 
     /// Everything that `--network` takes, without the containers on it.
     pub fn all_networks(&self) -> Result<Vec<Network>> {
-        if !hull_sys::process::in_user_namespace() && matches!(store::load(self.root(), DEFAULT), Ok(None)) {
+        if !hull_sys::id_map::in_user_namespace() && matches!(store::load(self.root(), DEFAULT), Ok(None)) {
             default::record(self.network_context())?;
         }
         let mut all: Vec<_> = self.networks()?.iter().map(describe).collect();

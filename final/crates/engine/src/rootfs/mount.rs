@@ -27,7 +27,7 @@ pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
         // Unmounting an overlay syncs the whole file system of its upper directory, unless it is mounted as volatile
         // (overlayfs.rst, "Volatile mount"). With --rm nothing will read it again.
         volatile: record.options.auto_remove,
-        userxattr: hull_sys::process::in_user_namespace(),
+        userxattr: hull_sys::id_map::in_user_namespace(),
     };
     let rootfs = rootfs(engine, record);
     overlay.mount_at(&rootfs)?;

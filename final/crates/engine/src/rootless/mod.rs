@@ -14,7 +14,7 @@ mod ids;
 
 pub(crate) use idmap::is_installed;
 pub use ids::one_id_hint;
-pub(crate) use ids::{Kind, is_mapped, more_ids_hint};
+pub(crate) use ids::{is_mapped, more_ids_hint};
 
 use std::fs;
 use std::io;

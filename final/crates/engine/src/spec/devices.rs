@@ -16,7 +16,7 @@ pub(super) fn nodes(options: &CreateOptions) -> Result<Vec<Device>> {
         collect_host_devices(Path::new("/dev"), &mut nodes)?;
     }
     // In a user namespace they are bind-mounted; see `binds`.
-    for device in options.devices.iter().filter(|_| !hull_sys::process::in_user_namespace()) {
+    for device in options.devices.iter().filter(|_| !hull_sys::id_map::in_user_namespace()) {
         for (host, container) in expand(device)? {
             nodes.push(node(&host, &container)?);
         }
@@ -28,7 +28,7 @@ pub(super) fn nodes(options: &CreateOptions) -> Result<Vec<Device>> {
 /// bind-mounted under the names that they get inside.
 pub(super) fn binds(options: &CreateOptions) -> Result<Vec<Mount>> {
     let mut binds = Vec::new();
-    for device in options.devices.iter().filter(|_| hull_sys::process::in_user_namespace()) {
+    for device in options.devices.iter().filter(|_| hull_sys::id_map::in_user_namespace()) {
         for (host, container) in expand(device)? {
             node(&host, &container)?;
             binds.push(super::mounts::bind(&host, &container, &["bind", "rprivate"]));

@@ -68,7 +68,7 @@ fn sysctls(options: &CreateOptions) -> BTreeMap<String, String> {
     if matches!(options.network, NetworkMode::None | NetworkMode::Networks | NetworkMode::UserMode(_)) {
         sysctls.insert("net.ipv4.ip_unprivileged_port_start".into(), "0".into());
         // All groups of the range must be mapped, and a user namespace maps fewer.
-        if !hull_sys::process::in_user_namespace() {
+        if !hull_sys::id_map::in_user_namespace() {
             sysctls.insert("net.ipv4.ping_group_range".into(), "0 2147483647".into());
         }
     }

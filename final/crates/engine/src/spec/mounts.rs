@@ -42,7 +42,7 @@ pub(super) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
 
 /// /proc, /dev, /sys and what is mounted in them, fitted to the namespaces that the container shares.
 fn kernel_mounts(options: &CreateOptions) -> Vec<Mount> {
-    let rootless = hull_sys::process::in_user_namespace();
+    let rootless = hull_sys::id_map::in_user_namespace();
     let mut mounts = defaults::mounts();
     if matches!(options.ipc, NamespaceMode::Container(_)) {
         // The monitor attaches the other container's /dev/shm.

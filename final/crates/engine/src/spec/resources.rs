@@ -30,7 +30,7 @@ pub(crate) fn has_limits(asked: &ResourceOptions) -> bool {
 fn device_rules(options: &CreateOptions) -> Result<Vec<DeviceRule>> {
     // In a user namespace the kernel allows no device program (bpf(2)) and no device nodes. The container can only open
     // the devices that are bind-mounted for it, with its user's rights.
-    if hull_sys::process::in_user_namespace() {
+    if hull_sys::id_map::in_user_namespace() {
         return Ok(vec![]);
     }
     if options.privileged {

@@ -69,7 +69,7 @@ pub(crate) struct User {
 /// `user[:group]`, each a name or a number, and `--group-add`. Empty is root.
 pub(crate) fn resolve(files: &UserFiles, user: &str, added: &[String]) -> Result<User> {
     let mut user = resolve_in(&files.passwd, &files.group, user, added)?;
-    if hull_sys::process::in_user_namespace() {
+    if hull_sys::id_map::in_user_namespace() {
         check_mapped(&mut user, &files.group, added)?;
     }
     Ok(user)
@@ -78,15 +78,16 @@ pub(crate) fn resolve(files: &UserFiles, user: &str, added: &[String]) -> Result
 /// A process of a user namespace can have the namespace's ids only (user_namespaces(7)). A group that only the image's
 /// /etc/group gives is left out if it is not mapped, because no file can belong to it there.
 fn check_mapped(user: &mut User, group: &str, added: &[String]) -> Result<()> {
-    use crate::rootless::{Kind, is_mapped};
+    use crate::rootless::is_mapped;
+    use hull_sys::id_map::Ids;
     let asked = added.iter().map(|name| gid(group, name)).collect::<Result<Vec<_>>>()?;
-    let missing = |kind: Kind, id: u32, what: &str| match is_mapped(kind, id) {
+    let missing = |kind: Ids, id: u32, what: &str| match is_mapped(kind, id) {
         true => Ok(()),
         false => Err(Error::NotMapped { what: format!("{what} {id}") }),
     };
-    missing(Kind::User, user.uid, "user")?;
-    asked.into_iter().chain([user.gid]).try_for_each(|id| missing(Kind::Group, id, "group"))?;
-    user.groups.retain(|id| is_mapped(Kind::Group, *id));
+    missing(Ids::Users, user.uid, "user")?;
+    asked.into_iter().chain([user.gid]).try_for_each(|id| missing(Ids::Groups, id, "group"))?;
+    user.groups.retain(|id| is_mapped(Ids::Groups, *id));
     Ok(())
 }
 

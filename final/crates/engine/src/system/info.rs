@@ -12,7 +12,7 @@ impl Engine {
         let count = |status: Status| containers.iter().filter(|container| container.status == status).count();
         let layout = cgroup_layout()?;
         let system = rustix::system::uname();
-        let rootless = hull_sys::process::in_user_namespace();
+        let rootless = hull_sys::id_map::in_user_namespace();
         let mut security = vec!["name=seccomp,profile=builtin".to_owned()];
         if rootless {
             security.push("name=rootless".into());

@@ -38,7 +38,7 @@ pub(crate) fn apply(stream: impl BufRead, target: &Path) -> Result<Applied> {
         rustix::fs::open(target, flags, Mode::empty()).context(|| format!("open {}", target.display()))?;
     let mut layer = Layer {
         top,
-        rootless: hull_sys::process::in_user_namespace(),
+        rootless: hull_sys::id_map::in_user_namespace(),
         last: None,
         times: BTreeMap::new(),
         // The root of the layer itself, until it is listed.

@@ -62,7 +62,7 @@ pub(super) fn make_room(directory: &Path) -> Result<()> {
     if !pids_here.contains(&std::process::id()) {
         return Err(refused("there are processes in it"));
     }
-    if hull_sys::process::in_user_namespace() && !pids_here.iter().all(|pid| is_users(*pid)) {
+    if hull_sys::id_map::in_user_namespace() && !pids_here.iter().all(|pid| is_users(*pid)) {
         return Err(refused("there are processes of other users in it"));
     }
     let leaf = directory.join(LEAF);

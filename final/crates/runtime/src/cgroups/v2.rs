@@ -75,7 +75,7 @@ fn pass_on(directory: &Path, wanted: &[&'static str]) -> Result<()> {
     let enabled = files::read(&directory.join("cgroup.subtree_control"))?;
     let has = |list: &str, name: &str| list.split_whitespace().any(|other| other == name);
     // An ordinary user's processes are moved only for a limit that was asked for.
-    let always = if wanted.is_empty() && hull_sys::process::in_user_namespace() { &[] } else { ALWAYS };
+    let always = if wanted.is_empty() && hull_sys::id_map::in_user_namespace() { &[] } else { ALWAYS };
     let file = directory.join("cgroup.subtree_control");
     let mut has_room = false;
     for controller in wanted.iter().chain(always).filter(|controller| !has(&enabled, controller)) {

@@ -3,7 +3,6 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use hull_sys::process;
 use rustix::fs::OFlags;
 
 use super::hook_state;
@@ -98,7 +97,7 @@ fn make_devices(options: &CreateOptions<'_>, rootfs: &Rootfs) -> Result<()> {
     if rootfs::has_bound_dev(options.spec) {
         return Ok(());
     }
-    let bind = process::in_user_namespace();
+    let bind = hull_sys::id_map::in_user_namespace();
     rootfs::make_default_devices(rootfs, bind)?;
     let devices = options.spec.linux.iter().flat_map(|linux| &linux.devices);
     devices.into_iter().try_for_each(|device| rootfs::make_device(rootfs, device, bind))

@@ -211,7 +211,7 @@ impl Unit {
 
 /// Root of the machine has the machine's systemd; everybody else, root of a user namespace too, their own.
 fn is_machines() -> bool {
-    nix::unistd::geteuid().is_root() && !process::in_user_namespace()
+    nix::unistd::geteuid().is_root() && !hull_sys::id_map::in_user_namespace()
 }
 
 fn default_slice() -> String {

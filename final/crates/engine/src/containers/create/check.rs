@@ -27,7 +27,7 @@ pub(super) fn options(options: &CreateOptions) -> Result<()> {
     if let Some(asked) = options.resources.nano_cpus {
         check_cpus(asked)?;
     }
-    if !options.device_cgroup_rules.is_empty() && hull_sys::process::in_user_namespace() {
+    if !options.device_cgroup_rules.is_empty() && hull_sys::id_map::in_user_namespace() {
         return conflict(
             "--device-cgroup-rule and an ordinary user: device rules are root's; --device binds a device",
         );
