@@ -84,11 +84,11 @@ pub fn rm(engine: &Engine, args: &Rm) -> Result<u8> {
 }
 
 pub fn prune(engine: &Engine, args: &Prune) -> Result<u8> {
-    let fits = filter::prunes(&args.filter)?;
+    let filters = filter::of_prune(&args.filter)?;
     if !args.force && !output::confirm("WARNING! This will remove all stopped containers.")? {
         return Ok(0);
     }
-    let pruned = engine.prune_containers(&fits)?;
+    let pruned = engine.prune_containers(&|one| filters.fit(&one.labels, one.created))?;
     if !pruned.containers.is_empty() {
         output::line("Deleted Containers:")?;
         pruned.containers.iter().try_for_each(output::line)?;

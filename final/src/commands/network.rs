@@ -9,12 +9,12 @@ use hull_engine::options::NetworkOption;
 use hull_engine::{Engine, NetworkOptions};
 use serde::Serialize;
 
-use super::filter::parse;
+use super::filter::checked;
 use super::{each, inspect, trace};
 use crate::cli::networks::{Connect, Create, Disconnect, Expose, List, Network, Prune, Remove};
 use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
-use hull_docker::filters::Keys;
+use hull_docker::filters::network::NetworkFilters;
 use hull_docker::flags::pairs;
 
 pub fn run(engine: &Engine, verb: &Network) -> Result<u8> {
@@ -113,34 +113,17 @@ const COLUMNS: Columns = Columns {
     shown: &["ID", "Name", "Driver", "Scope"],
 };
 
-const KEYS: Keys =
-    Keys { words: &["driver", "label", "scope", "type"], patterns: &["name", "id"], flags: &["dangling"] };
-
-/// The networks that are there without having been created.
-const BUILT_IN: [&str; 3] = ["bridge", "host", "none"];
-
 fn list(engine: &Engine, args: &List) -> Result<u8> {
     let mut networks = engine.all_networks()?;
     let damaged = engine.damaged_networks()?;
     let damage = damaged.iter().map(|(name, why)| (name.as_str(), Some(why.as_str())));
     super::say_what_is_damaged(damage, "hull network rm");
-    let filters = parse(&args.filter, KEYS)?;
-    if let Some(value) = filters.values("type").find(|value| !["custom", "builtin"].contains(value)) {
-        bail!("invalid filter \"type={value}\": it is custom or builtin");
-    }
-    if let Some(wanted) = filters.flag("dangling") {
+    let filters = checked(&args.filter, NetworkFilters::parse(&args.filter))?;
+    if let Some(wanted) = filters.dangling() {
         let unused = engine.unused_networks()?;
         networks.retain(|network| unused.contains(&network.name) == wanted);
     }
-    networks.retain(|network| {
-        let kind = if BUILT_IN.contains(&&*network.name) { "builtin" } else { "custom" };
-        filters.matches("name", &[&network.name])
-            && filters.matches("id", &[&network.id])
-            && filters.any("driver", |driver| driver == network.driver)
-            && filters.any("scope", |scope| scope == network.scope)
-            && filters.any("type", |wanted| wanted == kind)
-            && filters.labels_fit(&network.labels)
-    });
+    networks.retain(|network| filters.fit(network));
     let id = |network: &wire::Network| match args.no_trunc {
         true => network.id.clone(),
         false => human::short_id(&network.id).to_owned(),

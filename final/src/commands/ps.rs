@@ -4,17 +4,18 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result};
 use hull_docker::size;
 use hull_docker::time;
-use hull_engine::{Engine, PublishedPort, Status, Summary};
+use hull_engine::{Engine, Status, Summary};
 use hull_image::Digest;
+use hull_network::ports::Port;
 use serde::Serialize;
 
-use super::filter::parse;
+use super::filter::checked;
 use crate::cli::container::Ps;
 use crate::ui::list::{self, Columns};
-use hull_docker::filters::{Filters, Keys, PortRange};
+use hull_docker::filters::container::{Container, ContainerFilters};
 use hull_printable as printable;
 
 use crate::ui::{human, output};
@@ -50,7 +51,7 @@ pub fn ps(engine: &Engine, args: &Ps) -> Result<u8> {
     super::say_what_is_damaged(listed.map(|one| (&*one.name, one.damage.as_deref())), "hull rm -f");
     let filters = Wanted::parse(&args.filter, &all, engine)?;
     let last = args.last.or(args.latest.then_some(1));
-    let by_state = filters.has("status") || filters.has("exited");
+    let by_state = filters.filters.say_states();
     let shown = all
         .iter()
         .filter(|one| args.all || last.is_some() || by_state || one.status.is_active())
@@ -147,27 +148,14 @@ fn status(one: &Summary) -> String {
     }
 }
 
-const KEYS: Keys = Keys {
-    words: &[
-        "label", "status", "ancestor", "exited", "before", "since", "volume", "network", "publish", "expose",
-        "health",
-    ],
-    patterns: &["id", "name"],
-    flags: &["is-task"],
-};
-
-const STATES: &[&str] = &["created", "restarting", "running", "removing", "paused", "exited", "dead"];
-const HEALTH: &[&str] = &["starting", "healthy", "unhealthy", "none"];
-
-/// The filters whose values have to be looked up or read first.
+/// The filters, and what those mean that name another container or an image.
 struct Wanted {
-    filters: Filters,
+    filters: ContainerFilters,
     /// When the container that `before` or `since` names was created.
     before: Vec<SystemTime>,
     since: Vec<SystemTime>,
-    ancestors: Vec<Ancestor>,
-    publish: Vec<PortRange>,
-    expose: Vec<PortRange>,
+    /// `None`: any.
+    ancestors: Option<Vec<Ancestor>>,
 }
 
 /// An image by what its name means today.
@@ -179,80 +167,45 @@ struct Ancestor {
 
 impl Wanted {
     fn parse(texts: &[String], all: &[Summary], engine: &Engine) -> Result<Self> {
-        let filters = parse(texts, KEYS)?;
-        for (key, allowed) in [("status", STATES), ("health", HEALTH)] {
-            if let Some(value) = filters.values(key).find(|value| !allowed.contains(value)) {
-                bail!("invalid filter \"{key}={value}\": it is one of {}", allowed.join(", "));
-            }
-        }
-        if let Some(value) = filters.values("exited").find(|value| value.parse::<i32>().is_err()) {
-            bail!("invalid filter \"exited={value}\": not an exit code");
-        }
-        let created = |key: &str| {
-            let found = filters.values(key).map(|name| {
-                let named =
-                    |one: &&Summary| one.name == name.trim_start_matches('/') || one.id.starts_with(name);
-                let one = all.iter().find(named).with_context(|| format!("No such container: {name}"))?;
-                Ok(one.created)
-            });
-            found.collect::<Result<Vec<_>>>()
-        };
-        let ports = |key: &str| {
-            let ranges = filters.values(key).map(PortRange::parse).collect::<Result<Vec<_>, _>>();
-            ranges.map_err(|why| anyhow!("invalid filter {key}: {why}"))
+        let filters = checked(texts, ContainerFilters::parse(texts))?;
+        let created = |name: &str| {
+            let named = |one: &&Summary| one.name == name.trim_start_matches('/') || one.id.starts_with(name);
+            let one = all.iter().find(named).with_context(|| format!("No such container: {name}"))?;
+            Ok(one.created)
         };
         // docker's rule: of an image that is not there nothing was made.
-        let known = filters.values("ancestor").filter_map(|name| engine.images().identity(name).ok());
+        let known = filters.ancestors().filter_map(|name| engine.images().identity(name).ok());
         let ancestor = |(id, top): (Digest, Option<Digest>)| Ancestor {
             id: id.to_string(),
             top: top.map(|top| top.hex().to_owned()),
         };
-        let (before, since) = (created("before")?, created("since")?);
-        let (publish, expose) = (ports("publish")?, ports("expose")?);
-        let ancestors = known.map(ancestor).collect();
-        Ok(Self { before, since, ancestors, publish, expose, filters })
-    }
-
-    fn has(&self, key: &str) -> bool {
-        self.filters.has(key)
+        let ancestors = filters.ancestors().next().is_some().then(|| known.map(ancestor).collect());
+        let before = filters.before().map(created).collect::<Result<_>>()?;
+        let since = filters.since().map(created).collect::<Result<_>>()?;
+        Ok(Self { before, since, ancestors, filters })
     }
 
     fn fit(&self, one: &Summary) -> bool {
-        let filters = &self.filters;
-        let slashed = format!("/{}", one.name);
-        let code = one.exit_code.filter(|_| one.status == Status::Exited).map(|code| code.to_string());
-        let has_port = self.publish.is_empty() && self.expose.is_empty() || self.fits_port(one);
-        filters.matches("id", &[&one.id])
-            && filters.matches("name", &[&one.name, &slashed])
-            && filters.labels_fit(&one.labels)
-            && filters.any("status", |state| one.status.as_str() == state)
-            && filters.any("exited", |wanted| code.as_deref() == Some(wanted))
-            // Nothing here is checked for its health, nor belongs to a swarm.
-            && filters.any("health", |health| health == "none")
-            && filters.flag("is-task") != Some(true)
-            && filters.any("volume", |volume| {
-                one.mounts.iter().chain(&one.mount_points).any(|mount| mount == volume)
-            })
-            && filters.any("network", |network| {
-                one.networks.iter().any(|name| name == network)
-                    || one.network_ids.iter().any(|id| id.starts_with(network))
-            })
-            && self.before.iter().all(|bound| one.created < *bound)
+        let mounts: Vec<&str> = one.mounts.iter().chain(&one.mount_points).map(String::as_str).collect();
+        let inside = |port: &Port| (port.number, port.transport.name());
+        let published: Vec<_> =
+            one.published.iter().map(|port| (port.host.port(), port.container.transport.name())).collect();
+        let exposed = one.exposed.iter().chain(one.published.iter().map(|port| &port.container));
+        let exposed: Vec<_> = exposed.map(inside).collect();
+        self.filters.fit(Container {
+            id: &one.id,
+            name: &one.name,
+            labels: &one.labels,
+            state: one.status.as_str(),
+            exit_code: one.exit_code.filter(|_| one.status == Status::Exited),
+            mounts: &mounts,
+            networks: &one.networks,
+            network_ids: &one.network_ids,
+            published: &published,
+            exposed: &exposed,
+        }) && self.before.iter().all(|bound| one.created < *bound)
             && self.since.iter().all(|bound| one.created > *bound)
-            && (!filters.has("ancestor") || self.ancestors.iter().any(|ancestor| ancestor.is_of(one)))
-            && has_port
-    }
-
-    fn fits_port(&self, one: &Summary) -> bool {
-        let published = |range: &PortRange| {
-            let on_host = |port: &PublishedPort| (port.host.port(), port.container.transport.to_string());
-            one.published.iter().map(on_host).any(|(port, protocol)| range.has(port, &protocol))
-        };
-        let exposed = |range: &PortRange| {
-            let inside = one.exposed.iter().chain(one.published.iter().map(|port| &port.container));
-            inside.into_iter().any(|port| range.has(port.number, &port.transport.to_string()))
-        };
-        self.publish.iter().any(published) || self.expose.iter().any(exposed)
+            && self.ancestors.as_ref().is_none_or(|all| all.iter().any(|ancestor| ancestor.is_of(one)))
     }
 }
 

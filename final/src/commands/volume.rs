@@ -8,12 +8,12 @@ use hull_engine::Engine;
 use hull_storage::volumes::Volume;
 use serde::Serialize;
 
-use super::filter::parse;
+use super::filter::checked;
 use super::{each, inspect};
 use crate::cli::system::{self, VolumeCreate, VolumeList, VolumePrune, VolumeRemove};
 use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
-use hull_docker::filters::Keys;
+use hull_docker::filters::volume::VolumeFilters;
 use hull_docker::flags::pairs;
 
 pub fn run(engine: &Engine, verb: &system::Volume) -> Result<u8> {
@@ -86,22 +86,16 @@ impl Row {
     }
 }
 
-const KEYS: Keys = Keys { words: &["driver", "label"], patterns: &["name"], flags: &["dangling"] };
-
 fn list(engine: &Engine, args: &VolumeList) -> Result<u8> {
     let mut volumes = engine.volumes().list()?;
     let damage = volumes.iter().map(|volume| (&*volume.name, volume.damage.as_deref()));
     super::say_what_is_damaged(damage, "hull volume rm");
-    let filters = parse(&args.filter, KEYS)?;
-    if let Some(wanted) = filters.flag("dangling") {
+    let filters = checked(&args.filter, VolumeFilters::parse(&args.filter))?;
+    if let Some(wanted) = filters.dangling() {
         let used = engine.used_volumes()?;
         volumes.retain(|volume| used.contains(&volume.name) != wanted);
     }
-    volumes.retain(|volume| {
-        filters.matches("name", &[&volume.name])
-            && filters.labels_fit(&volume.labels)
-            && filters.any("driver", |driver| driver == "local")
-    });
+    volumes.retain(|volume| filters.fit(&volume.name, &volume.labels));
     if args.quiet {
         volumes.iter().try_for_each(|volume| output::line(&volume.name))?;
         return Ok(0);

@@ -6,7 +6,7 @@
 //! names     names of objects             path      CONTAINER:PATH, and where mounts go
 //! bools     what a boolean flag or key may be set to
 //! csv       one line of comma-separated values, which may be quoted
-//! filters   --filter KEY=VALUE of every listing
+//! filters   --filter KEY=VALUE of every listing, one file per object
 //! fields    the names that docker's templates have for what JSON calls otherwise
 //! wire      the JSON objects of the Engine API
 //! ```

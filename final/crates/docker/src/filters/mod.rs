@@ -1,10 +1,23 @@
-//! `--filter KEY=VALUE`: of one key any value may fit, of several keys all must.
+//! `--filter KEY=VALUE` of the listings and of `prune`, one file per object
+//! (<https://docs.docker.com/engine/cli/filter/>). Of one key any value may fit, of several keys all must.
+//!
+//! ```text
+//! container   ps, container prune       image    images       ports   80/tcp or 8000-8010
+//! network     network ls                volume   volume ls
+//! ```
+
+pub mod container;
+pub mod image;
+pub mod network;
+pub mod ports;
+pub mod volume;
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use regex_lite::Regex;
 
-use super::bools;
+use crate::{bools, time};
 
 /// The keys that a listing knows.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +97,25 @@ impl Filters {
             || own.any(|(_, value, regex)| texts.iter().any(|text| value == text || regex.is_match(text)))
     }
 
+    /// Refuses a value of `key` that is none of `allowed`.
+    fn check(&self, key: &str, allowed: &[&str]) -> Result<(), String> {
+        match self.values(key).find(|value| !allowed.contains(value)) {
+            Some(value) => {
+                Err(format!("invalid filter \"{key}={value}\": it is one of {}", allowed.join(", ")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The moments of `until`: how long before `now`, or when.
+    fn until(&self, now: SystemTime) -> Result<Vec<SystemTime>, String> {
+        let moment = |text: &str| match time::parse_duration(text) {
+            Ok(ago) => Ok(now.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH)),
+            Err(_) => time::parse(text, now).map_err(|why| format!("invalid time {text:?}: {why}")),
+        };
+        self.values("until").map(moment).collect()
+    }
+
     /// Labels must all fit: `KEY`, or `KEY=VALUE`.
     pub fn labels_fit(&self, labels: &BTreeMap<String, String>) -> bool {
         self.values("label").all(|wanted| has_label(labels, wanted))
@@ -95,32 +127,6 @@ fn has_label(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
     match wanted.split_once('=') {
         Some((key, value)) => labels.get(key).is_some_and(|own| own == value),
         None => labels.contains_key(wanted),
-    }
-}
-
-/// `PORT[/PROTOCOL]` or `FIRST-LAST[/PROTOCOL]`, of `publish` and `expose`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PortRange {
-    pub first: u16,
-    pub last: u16,
-    /// `tcp` where none is named.
-    pub protocol: String,
-}
-
-impl PortRange {
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let expected = || format!("{text:?} is no port: expected PORT[/PROTOCOL] or FIRST-LAST[/PROTOCOL]");
-        let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-        let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
-        let number = |text: &str| text.parse::<u16>().map_err(|_| expected());
-        let range =
-            Self { first: number(first)?, last: number(last)?, protocol: protocol.to_ascii_lowercase() };
-        let is_known = ["tcp", "udp", "sctp"].contains(&range.protocol.as_str());
-        if is_known && range.first <= range.last { Ok(range) } else { Err(expected()) }
-    }
-
-    pub fn has(&self, port: u16, protocol: &str) -> bool {
-        (self.first..=self.last).contains(&port) && self.protocol == protocol
     }
 }
 
@@ -160,15 +166,5 @@ mod tests {
             assert!(why.contains(wrong), "{why}");
         }
         assert!(parse(&["dangling=1", "dangling=0"]).is_err());
-    }
-
-    #[test]
-    fn ports_are_ranges_with_a_protocol() {
-        assert!(PortRange::parse("80").unwrap().has(80, "tcp"));
-        assert!(PortRange::parse("8000-8010/UDP").unwrap().has(8005, "udp"));
-        assert!(!PortRange::parse("80").unwrap().has(80, "udp"));
-        for wrong in ["", "x", "80/icmp", "9-8", "70000"] {
-            assert!(PortRange::parse(wrong).is_err(), "{wrong}");
-        }
     }
 }
