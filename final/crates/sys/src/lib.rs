@@ -19,6 +19,7 @@ pub mod sparse;
 pub mod terminal;
 #[doc(hidden)]
 pub mod testing;
+pub mod tree;
 pub mod untrusted;
 pub mod wait;
 

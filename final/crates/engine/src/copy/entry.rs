@@ -56,13 +56,6 @@ pub(super) trait Sink {
     fn is_destination(&self, stat: &Stat) -> bool;
 }
 
-/// Which attributes travel. The overlay's own marks and the SELinux label say where a file is rather than what it is.
-pub(super) fn travels(name: &[u8]) -> bool {
-    !name.starts_with(b"trusted.overlay.")
-        && !name.starts_with(b"user.overlay.")
-        && name != b"security.selinux"
-}
-
 /// For messages: a name that a container made must not reach a terminal as it is.
 pub(super) fn shown(path: &Path) -> String {
     let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };

@@ -3,7 +3,7 @@
 //! ```text
 //! path    docker's rules about names          root   the container's root directory, running or stopped
 //! view    finding what an argument names      entry  one file on its way
-//! tree    a directory → entries               plant  entries → a directory
+//! tree    a directory → entries               extractor  entries → a directory
 //! unpack  members     → entries               pack   entries → a tar
 //! changes commit, diff                        export all of a container as a tar
 //! members a tar       → members
@@ -20,9 +20,9 @@
 mod changes;
 mod entry;
 mod export;
+mod extractor;
 mod pack;
 mod path;
-mod plant;
 mod root;
 #[cfg(test)]
 mod tests;
@@ -37,9 +37,9 @@ pub use changes::{Change, CommitOptions, Freezable};
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use extractor::{Extractor, Owner, Privileges, Rules};
 use pack::Packer;
 use path::{Found, landing};
-use plant::{Owner, Planter, Privileges, Rules};
 use root::ContainerRoot;
 use tree::Scope;
 use view::{Destination, View};
@@ -127,9 +127,9 @@ fn copy_tree(
     let (owner, privileges) = if options.archive { (Owner::Keep, Privileges::WithAcls) } else { plain };
     let rules = Rules { owner, privileges, existing_directories: options.archive, through_symlinks: false };
     let shown = if landing.inside { shown } else { to.0.shown(&split.parent) };
-    let mut planter = Planter::new(directory, &shown, rules)?;
-    tree::send(&source, &landing.name, Scope::Everything, &mut planter)?;
-    planter.finish()
+    let mut extractor = Extractor::new(directory, &shown, rules)?;
+    tree::send(&source, &landing.name, Scope::Everything, &mut extractor)?;
+    extractor.finish()
 }
 
 fn send_tar(container: &View, path: &Path, to: impl io::Write, options: CopyOptions) -> Result<()> {
@@ -159,9 +159,9 @@ fn receive_tar(from: impl io::Read, container: &View, path: &Path, options: Copy
         existing_directories: options.archive,
         through_symlinks: true,
     };
-    let mut planter = Planter::new(directory, &shown, rules)?;
-    unpack::unpack(from, &mut planter)?;
-    planter.finish()
+    let mut extractor = Extractor::new(directory, &shown, rules)?;
+    unpack::unpack(from, &mut extractor)?;
+    extractor.finish()
 }
 
 fn invalid(what: &str, why: &str) -> Error {

@@ -9,15 +9,14 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use hull_storage::tree::open_beneath;
+use hull_sys::tree::describes_content;
 use nix::errno::Errno;
 use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec};
 
-use super::entry::{Content, Entry, Kind, Sink, shown, travels};
+use super::entry::{Content, Entry, Kind, Sink, shown};
 use super::view::{Source, is_kernels, kind};
 use crate::error::{Error, IoContext, Result};
-
-/// path_resolution(7): the longest path that one call takes, its end included.
-const PATH_MAX: usize = 4096;
 
 /// What of a tree is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,7 +193,10 @@ impl Sender<'_> {
             gid: stat.st_gid,
             mode: stat.st_mode & 0o7777,
             modified: Timespec { tv_sec: stat.st_mtime, tv_nsec: stat.st_mtime_nsec as i64 },
-            attributes: attributes.into_iter().filter(|(name, _)| travels(name.to_bytes())).collect(),
+            attributes: attributes
+                .into_iter()
+                .filter(|(name, _)| describes_content(name.to_bytes()))
+                .collect(),
         }
     }
 
@@ -221,33 +223,7 @@ fn is_mount_point(fd: &OwnedFd) -> bool {
 /// container sees.
 pub(super) fn beneath(top: &OwnedFd, path: &Path, flags: OFlags) -> nix::Result<OwnedFd> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    resolve_beneath(top, path, flags | OFlags::NOFOLLOW, resolve)
-}
-
-/// A path of any length, in pieces that the kernel takes.
-pub(super) fn resolve_beneath(
-    top: &OwnedFd,
-    path: &Path,
-    flags: OFlags,
-    resolve: ResolveFlags,
-) -> nix::Result<OwnedFd> {
-    let open = |from: &OwnedFd, piece: &Path, flags| {
-        let piece = if piece.as_os_str().is_empty() { Path::new(".") } else { piece };
-        hull_sys::fs::openat2(from, piece, flags, Mode::empty(), resolve)
-    };
-    if path.as_os_str().len() < PATH_MAX {
-        return open(top, path, flags);
-    }
-    let mut from: Option<OwnedFd> = None;
-    let mut piece = PathBuf::new();
-    for name in path {
-        if piece.as_os_str().len() + name.len() + 1 >= PATH_MAX {
-            from = Some(open(from.as_ref().unwrap_or(top), &piece, OFlags::PATH | OFlags::DIRECTORY)?);
-            piece.clear();
-        }
-        piece.push(name);
-    }
-    open(from.as_ref().unwrap_or(top), &piece, flags)
+    open_beneath(top, path, flags | OFlags::NOFOLLOW, resolve)
 }
 
 /// What a symlink held by an `O_PATH` descriptor points to; readlinkat(2) with an empty path.

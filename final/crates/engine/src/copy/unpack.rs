@@ -4,10 +4,11 @@
 use std::io::Read;
 
 use hull_image::members::{Member, Members, relative};
+use hull_sys::tree::describes_content;
 use rustix::fs::{FileType, Timespec, makedev};
 use tar::EntryType;
 
-use super::entry::{Content, Entry, Kind, Sink, travels};
+use super::entry::{Content, Entry, Kind, Sink};
 use crate::error::{Error, Result};
 
 /// Puts all members into the sink. Numbers are the owners, whatever the names beside them say.
@@ -43,7 +44,7 @@ fn entry(member: &Member) -> Result<Entry> {
     if path.as_os_str().is_empty() && !matches!(kind, Kind::Directory) {
         return Err(invalid(&format!("{shown:?} is no name for a file")));
     }
-    let attributes = member.attributes.iter().filter(|(name, _)| travels(name.to_bytes())).cloned();
+    let attributes = member.attributes.iter().filter(|(name, _)| describes_content(name.to_bytes())).cloned();
     Ok(Entry {
         uid: member.uid,
         gid: member.gid,

@@ -1,32 +1,35 @@
-//! Members of a tar become files: owner, mode, times, attributes, links, devices, whiteouts.
+//! Creates the members of a layer's tar as files, and its whiteouts as overlayfs wants them.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io::BufRead;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use hull_storage::tree::{Destination, Refused, Replace, Target};
+use hull_sys::tree::{Created, Metadata, Policy, create_file};
 use nix::errno::Errno;
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
 use tar::EntryType;
 
-use super::place::{LastDirectory, Place, find, is_in_the_way, open, open_directory, stat, whiteout};
+use super::whiteout::hidden_by;
 use crate::error::{Error, IoContext, Result};
 use crate::left_out::LeftOut;
 use crate::members::{Member, Members, relative, shown};
 
-/// What the archive left open.
+/// What is known of a layer after its archive has been unpacked.
 #[derive(Debug)]
 pub(crate) struct Applied {
-    /// Directories that members lie in and the archive does not list: they are like those in the layers below.
+    /// Directories that members lie in and the archive does not list. They get the metadata that they have in the layers
+    /// below.
     pub implied: BTreeSet<PathBuf>,
     pub has_end_marker: bool,
-    /// Of what lies in the layers below.
+    /// Paths that hide something of the layers below.
     pub whiteouts: Vec<PathBuf>,
-    /// In all files; not known where one has replaced another.
+    /// Bytes in all files; unknown if one has replaced another.
     pub bytes: Option<u64>,
     pub left_out: LeftOut,
 }
@@ -36,17 +39,16 @@ pub(crate) fn apply(stream: impl BufRead, target: &Path) -> Result<Applied> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let top =
         rustix::fs::open(target, flags, Mode::empty()).context(|| format!("open {}", target.display()))?;
+    let mut destination = Destination::new(top, false);
+    // The root of the layer itself is implied until the archive lists it.
+    destination.implied().insert(PathBuf::new());
     let mut layer = Layer {
-        top,
-        rootless: hull_sys::id_map::in_user_namespace(),
-        last: None,
+        destination,
+        policy: LayerPolicy { rootless: hull_sys::process::in_user_namespace(), foreign: Cell::new(0) },
         times: BTreeMap::new(),
-        // The root of the layer itself, until it is listed.
-        implied: BTreeSet::from([PathBuf::new()]),
         hidden: BTreeSet::new(),
         whiteouts: Vec::new(),
         bytes: Some(0),
-        foreign: Cell::new(0),
         devices: BTreeSet::new(),
     };
     let mut members = Members::new(stream);
@@ -60,138 +62,207 @@ pub(crate) fn apply(stream: impl BufRead, target: &Path) -> Result<Applied> {
     }
     members.drain()?;
     layer.finish()?;
-    let Layer { implied, whiteouts, bytes, foreign, devices, .. } = layer;
-    let left_out = LeftOut { owners: foreign.get(), devices: devices.into_iter().collect(), end: false };
+    let Layer { mut destination, policy, whiteouts, bytes, devices, .. } = layer;
+    let implied = std::mem::take(destination.implied());
+    let left_out =
+        LeftOut { owners: policy.foreign.get(), devices: devices.into_iter().collect(), end: false };
     Ok(Applied { implied, has_end_marker: members.has_end_marker(), whiteouts, bytes, left_out })
 }
 
 struct Layer {
-    top: OwnedFd,
-    /// In a user namespace devices cannot be made, and overlay keeps its marks in user.* attributes.
-    rootless: bool,
-    last: LastDirectory,
-    /// Of directories, set at the end: every file made in them changes them.
+    destination: Destination,
+    policy: LayerPolicy,
+    /// The times of directories, set at the end: every file that is created in a directory changes its time.
     times: BTreeMap<PathBuf, Timespec>,
-    implied: BTreeSet<PathBuf>,
     /// Hidden by `.wh.`, applied at the end: a whiteout is about the layers below, so a file of the same name in
     /// this layer stays, whichever of the two comes first in the archive.
     hidden: BTreeSet<PathBuf>,
     whiteouts: Vec<PathBuf>,
     bytes: Option<u64>,
-    /// Files whose owner is no id of the user namespace.
-    foreign: Cell<u64>,
     /// Nodes that the user namespace cannot make.
     devices: BTreeSet<PathBuf>,
+}
+
+/// What an image may set, and what it does without.
+struct LayerPolicy {
+    /// In a user namespace devices cannot be made, and overlay keeps its marks in user.* attributes.
+    rootless: bool,
+    /// How many files have an owner whose id the user namespace does not map.
+    foreign: Cell<u64>,
+}
+
+impl Policy for LayerPolicy {
+    /// Such a file belongs to the user.
+    fn ignores_owner(&self, error: Errno) -> bool {
+        let is_foreign = self.rootless && matches!(error, Errno::EINVAL | Errno::EPERM);
+        self.foreign.set(self.foreign.get() + u64::from(is_foreign));
+        is_foreign
+    }
+
+    /// Some file systems refuse user.* attributes. Other engines go on then, and images are made with those engines.
+    fn ignores_attribute(&self, name: &CStr, error: Errno) -> bool {
+        error == Errno::EPERM && (self.rootless || name.to_bytes().starts_with(b"user."))
+    }
 }
 
 impl Layer {
     fn member<R: BufRead>(&mut self, member: &Member, members: &mut Members<R>) -> Result<()> {
         let path = relative(&member.path)?;
         let inside_whiteout =
-            path.parent().is_some_and(|parent| parent.iter().any(|name| whiteout(name).is_some()));
+            path.parent().is_some_and(|parent| parent.iter().any(|name| hidden_by(name).is_some()));
         if inside_whiteout {
             return Err(member.refused("it lies in a whiteout"));
         }
-        if let Some(hidden) = path.file_name().and_then(whiteout) {
+        if let Some(hidden) = path.file_name().and_then(hidden_by) {
             return self.whiteout(member, &path, hidden);
         }
         if path.as_os_str().is_empty() && member.kind != EntryType::Directory {
             return Err(member.refused("the root of a layer is a directory"));
         }
-        let place = self.find(&path)?;
-        self.put(&place, path, member, members)?;
-        if place.replaced.get() {
-            self.bytes = None;
-        }
-        Ok(())
+        let target = self.find(&path)?;
+        self.put(&target, path, member, members)
     }
 
     fn put<R: BufRead>(
         &mut self,
-        place: &Place,
+        target: &Target,
         path: PathBuf,
         member: &Member,
         members: &mut Members<R>,
     ) -> Result<()> {
         match member.kind {
-            EntryType::Directory => self.directory(place, &path)?,
+            EntryType::Directory => self.directory(target, &path)?,
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                let file = file(place, member, members)?;
+                let file = self.file(target, member, members)?;
                 self.count(member.size);
-                return self.file_metadata(place, &file, member);
+                let created = Created::Open(file.as_fd());
+                return self.set_metadata(created, member, Some(times(modified(member))));
             }
-            // Owner, mode and times are the file's, and it has them.
-            EntryType::Link => return self.hard_link(place, member, &path),
+            // A hard link has the metadata of its file.
+            EntryType::Link => return self.hard_link(target, member, &path),
             EntryType::Symlink => {
-                symlink(place, member)?;
+                self.create(
+                    target,
+                    || format!("link {} to {}", member.shown(), shown(&member.link)),
+                    |directory, name| rustix::fs::symlinkat(&member.link, directory, name),
+                )?;
                 self.count(member.link.as_os_str().len() as u64);
             }
             EntryType::Char | EntryType::Block | EntryType::Fifo => {
-                if !self.node(place, member, &path)? {
+                if !self.node(target, member, &path)? {
                     return Ok(());
                 }
             }
             other => return Err(member.refused(format!("it is of an unknown type, {:#x}", other.as_byte()))),
         }
-        self.metadata(place, member, path)
+        let is_directory = member.kind == EntryType::Directory;
+        let created = Created::Named {
+            directory: target.directory.as_fd(),
+            name: &target.name,
+            is_symlink: member.kind == EntryType::Symlink,
+        };
+        self.set_metadata(created, member, (!is_directory).then(|| times(modified(member))))?;
+        if is_directory {
+            self.times.insert(path, modified(member));
+        }
+        Ok(())
     }
 
     fn count(&mut self, bytes: u64) {
         self.bytes = self.bytes.and_then(|sum| sum.checked_add(bytes));
     }
 
-    fn find(&mut self, path: &Path) -> Result<Place> {
-        find(&self.top, path, &mut self.last, &mut self.implied)
+    fn find(&mut self, path: &Path) -> Result<Target> {
+        self.destination.target(path).map_err(|errno| {
+            let why = match errno {
+                Errno::ELOOP | Errno::EXDEV => "a symlink stands in its path",
+                Errno::ENOTDIR => "a file stands in its path",
+                errno => errno.desc(),
+            };
+            Error::Refused { member: shown(path), why: why.to_owned() }
+        })
     }
 
-    fn directory(&mut self, place: &Place, path: &Path) -> Result<()> {
-        self.implied.remove(path);
+    /// Creates an entry; one that has its name goes.
+    fn create<T>(
+        &mut self,
+        target: &Target,
+        step: impl FnOnce() -> String,
+        make: impl Fn(BorrowedFd<'_>, &OsStr) -> rustix::io::Result<T>,
+    ) -> Result<T> {
+        match target.create(Replace::Trees, make) {
+            Ok((made, replaced)) => {
+                self.bytes = self.bytes.filter(|_| !replaced);
+                Ok(made)
+            }
+            Err(Refused::Failed(error)) => Err(error).context(step),
+            // Nothing is mounted in a layer that is being unpacked, and directories are replaced.
+            Err(Refused::MountPoint | Refused::Directory) => Err(Errno::EBUSY).context(step),
+        }
+    }
+
+    /// Returns the file open, so that nothing that is set on it needs a path.
+    fn file<R: BufRead>(
+        &mut self,
+        target: &Target,
+        member: &Member,
+        members: &mut Members<R>,
+    ) -> Result<File> {
+        let mut file = self.create(target, || format!("create {}", member.shown()), create_file)?;
+        members.copy_to(member, &mut file)?;
+        Ok(file)
+    }
+
+    fn directory(&mut self, target: &Target, path: &Path) -> Result<()> {
+        self.destination.implied().remove(path);
         if path.as_os_str().is_empty() {
             return Ok(());
         }
-        let is_directory = |there: Stat| FileType::from_raw_mode(there.st_mode) == FileType::Directory;
-        place.make(
+        self.create(
+            target,
             || format!("create the directory {}", shown(path)),
             |directory, name| match rustix::fs::mkdirat(directory, name, Mode::RWXU) {
-                // Listed twice, or implied before: what is in it stays.
-                Err(rustix::io::Errno::EXIST) if stat(place).is_some_and(is_directory) => Ok(()),
+                // A directory that is listed twice, or was implied before, keeps its content.
+                Err(rustix::io::Errno::EXIST) if target.is_directory() => Ok(()),
                 made => made,
             },
         )
     }
 
-    fn hard_link(&mut self, place: &Place, member: &Member, path: &Path) -> Result<()> {
-        let target = relative(&member.link)?;
-        if self.devices.contains(&target) {
+    fn hard_link(&mut self, target: &Target, member: &Member, path: &Path) -> Result<()> {
+        let linked_path = relative(&member.link)?;
+        if self.devices.contains(&linked_path) {
             self.devices.insert(path.to_owned());
             return Ok(());
         }
-        let refused = |why: &str| member.refused(format!("it is a hard link to {}: {why}", shown(&target)));
-        let linked = open(&self.top, &target).map_err(|errno| match errno {
-            // image-spec, layer.md: a layer stands for itself, its links included.
+        let refused =
+            |why: &str| member.refused(format!("it is a hard link to {}: {why}", shown(&linked_path)));
+        let linked = self.destination.open(&linked_path).map_err(|errno| match errno {
+            // image-spec, layer.md: a layer is complete in itself, its hard links included.
             Errno::ENOENT => refused("there is no such file in this layer"),
             Errno::ELOOP | Errno::ENOTDIR => refused("no directory of this layer leads there"),
             errno => refused(errno.desc()),
         })?;
-        let found = rustix::fs::fstat(&linked).context(|| format!("look at {}", shown(&target)))?;
+        let found = rustix::fs::fstat(&linked).context(|| format!("look at {}", shown(&linked_path)))?;
         if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
             return Err(refused("a directory has one name only"));
         }
-        // Making room would take the file itself away.
-        if stat(place).is_some_and(|there| (there.st_dev, there.st_ino) == (found.st_dev, found.st_ino)) {
+        // The name is a link to the file already: replacing it could remove the file.
+        if target.stat().is_some_and(|there| (there.st_dev, there.st_ino) == (found.st_dev, found.st_ino)) {
             return Ok(());
         }
         let from = hull_sys::fs::fd_path(&linked);
-        place.make(
-            || format!("link {} to {}", shown(path), shown(&target)),
+        self.create(
+            target,
+            || format!("link {} to {}", shown(path), shown(&linked_path)),
             |directory, name| {
                 rustix::fs::linkat(rustix::fs::CWD, &from, directory, name, AtFlags::SYMLINK_FOLLOW)
             },
         )
     }
 
-    /// `false` when there is nothing to make here.
-    fn node(&mut self, place: &Place, member: &Member, path: &Path) -> Result<bool> {
+    /// `false` if the node is left out, because a user namespace cannot make it.
+    fn node(&mut self, target: &Target, member: &Member, path: &Path) -> Result<bool> {
         let kind = match member.kind {
             EntryType::Fifo => FileType::Fifo,
             EntryType::Block => FileType::BlockDevice,
@@ -201,10 +272,12 @@ impl Layer {
             FileType::Fifo => 0,
             _ => rustix::fs::makedev(member.device.0, member.device.1),
         };
-        let made = place.make(
+        let rootless = self.policy.rootless;
+        let made = self.create(
+            target,
             || format!("make the device {}", shown(path)),
             |directory, name| match rustix::fs::mknodat(directory, name, kind, Mode::RUSR, device) {
-                Err(rustix::io::Errno::PERM) if self.rootless => Ok(false),
+                Err(rustix::io::Errno::PERM) if rootless => Ok(false),
                 made => made.map(|()| true),
             },
         )?;
@@ -220,8 +293,8 @@ impl Layer {
         let parent = path.parent().unwrap_or(Path::new(""));
         match hidden.as_bytes() {
             b".wh..opq" => {
-                let place = self.find(path)?;
-                self.opaque(&place.directory)
+                let target = self.find(path)?;
+                self.set_opaque(target.directory.as_fd())
             }
             b"" | b"." | b".." => Err(member.refused("it hides nothing")),
             // What aufs kept for itself; engines pass it over.
@@ -233,96 +306,46 @@ impl Layer {
         }
     }
 
-    /// Nothing of the layers below shows through the directory: overlayfs.rst, "whiteouts and opaque directories".
-    fn opaque(&self, directory: &OwnedFd) -> Result<()> {
-        let name = if self.rootless { c"user.overlay.opaque" } else { c"trusted.overlay.opaque" };
+    /// Marks a directory through which nothing of the layers below shows: overlayfs.rst, "whiteouts and opaque
+    /// directories".
+    fn set_opaque(&self, directory: BorrowedFd<'_>) -> Result<()> {
+        let name = if self.policy.rootless { c"user.overlay.opaque" } else { c"trusted.overlay.opaque" };
         let path = Path::new(&hull_sys::fs::fd_path(directory)).join(".");
         hull_sys::fs::set_xattr_at(&path, name, b"y").context(|| "mark a directory opaque".into())
     }
 
     fn hide(&mut self, path: &Path) -> Result<()> {
-        // A directory that became a file or a link: some tools list what was in it. It is out of sight anyway.
-        if open_directory(&self.top, path.parent().unwrap_or(Path::new(""))).is_err_and(is_in_the_way) {
+        // Some tools list what was in a directory that is a file or a symlink in this layer. That hides it already.
+        let parent = path.parent().unwrap_or(Path::new(""));
+        let opened = self.destination.open_directory(parent, OFlags::PATH);
+        if matches!(opened, Err(Errno::ENOTDIR | Errno::ELOOP)) {
             return Ok(());
         }
-        let place = self.find(path)?;
-        match stat(&place) {
-            Some(there) if FileType::from_raw_mode(there.st_mode) == FileType::Directory => {
-                let directory = open(&self.top, path).context(|| format!("open {}", shown(path)))?;
-                // It was removed and made anew: nothing of the one below is left.
-                self.implied.remove(path);
-                self.opaque(&directory)
+        let target = self.find(path)?;
+        match target.stat() {
+            Some(_) if target.is_directory() => {
+                let directory = self.destination.open(path).context(|| format!("open {}", shown(path)))?;
+                // The directory was removed and created again: nothing of the one below is left.
+                self.destination.implied().remove(path);
+                self.set_opaque(directory.as_fd())
             }
-            // A file hides what is below it anyway.
+            // A file hides what is below it in any case.
             Some(_) => Ok(()),
             None => {
                 self.whiteouts.push(path.to_owned());
                 let (kind, device) = (FileType::CharacterDevice, rustix::fs::makedev(0, 0));
-                rustix::fs::mknodat(&*place.directory, &place.name, kind, Mode::empty(), device)
+                rustix::fs::mknodat(&*target.directory, &target.name, kind, Mode::empty(), device)
                     .context(|| format!("make a whiteout of {}", shown(path)))
             }
         }
     }
 
-    /// As [`Self::metadata`], without a look for the name at each step.
-    fn file_metadata(&self, place: &Place, file: &File, member: &Member) -> Result<()> {
-        let context = || format!("set owner and mode of {}", member.shown());
-        let (uid, gid) = (Uid::from_raw(member.uid), Gid::from_raw(member.gid));
-        self.owned(rustix::fs::fchown(file, Some(uid), Some(gid))).context(context)?;
-        // After the owner: chown(2) takes set-user-ID bits and file capabilities away.
-        rustix::fs::fchmod(file, Mode::from_raw_mode(member.mode)).context(context)?;
-        self.attributes(place, member)?;
-        rustix::fs::futimens(file, &times(modified(member))).context(context)
-    }
-
-    fn owned(&self, result: rustix::io::Result<()>) -> rustix::io::Result<()> {
-        match result {
-            // An id that the user namespace does not map: the file is its user's.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM) if self.rootless => {
-                self.foreign.set(self.foreign.get() + 1);
-                Ok(())
-            }
-            result => result,
-        }
-    }
-
-    fn metadata(&mut self, place: &Place, member: &Member, path: PathBuf) -> Result<()> {
-        let context = || format!("set owner and mode of {}", member.shown());
-        let flags = AtFlags::SYMLINK_NOFOLLOW;
-        let (uid, gid) = (Uid::from_raw(member.uid), Gid::from_raw(member.gid));
-        let owned = rustix::fs::chownat(&*place.directory, &place.name, Some(uid), Some(gid), flags);
-        self.owned(owned).context(context)?;
-        if member.kind != EntryType::Symlink {
-            let mode = Mode::from_raw_mode(member.mode);
-            rustix::fs::chmodat(&*place.directory, &place.name, mode, AtFlags::empty()).context(context)?;
-        }
-        self.attributes(place, member)?;
-        if member.kind == EntryType::Directory {
-            self.times.insert(path, modified(member));
-            return Ok(());
-        }
-        rustix::fs::utimensat(&*place.directory, &place.name, &times(modified(member)), flags)
-            .context(context)
-    }
-
-    fn attributes(&self, place: &Place, member: &Member) -> Result<()> {
-        for (name, value) in &member.attributes {
-            let bytes = name.to_bytes();
-            // The marks of overlay are not an image's to set, and a label says where a file is rather than what.
-            let foreign = bytes.starts_with(b"trusted.overlay.") || bytes.starts_with(b"user.overlay.");
-            if foreign || bytes == b"security.selinux" {
-                continue;
-            }
-            match hull_sys::fs::set_xattr_at(&place.path(), name, value) {
-                // The file system has none. Engines go on, and so do images that were made with them.
-                Err(Errno::ENOTSUP) => {}
-                Err(Errno::EPERM) if self.rootless || bytes.starts_with(b"user.") => {}
-                result => result.context(|| {
-                    format!("set the attribute {} of {}", name.to_string_lossy(), member.shown())
-                })?,
-            }
-        }
-        Ok(())
+    fn set_metadata(&self, created: Created<'_>, member: &Member, times: Option<Timestamps>) -> Result<()> {
+        let Member { uid, gid, mode, attributes, .. } = member;
+        let metadata = Metadata { uid: *uid, gid: *gid, mode: *mode, attributes, times };
+        created
+            .set(&metadata, &self.policy)
+            .context(|| format!("set owner, mode and attributes of {}", member.shown()))
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -330,8 +353,8 @@ impl Layer {
             self.hide(&path)?;
         }
         for (path, time) in self.times.iter().rev() {
-            // A later member may have replaced it.
-            if let Ok(directory) = open(&self.top, path) {
+            // A later member may have replaced the directory.
+            if let Ok(directory) = self.destination.open(path) {
                 let here = hull_sys::fs::fd_path(directory.as_fd());
                 let _ = rustix::fs::utimensat(rustix::fs::CWD, here, &times(*time), AtFlags::empty());
             }
@@ -346,23 +369,4 @@ fn modified(member: &Member) -> Timespec {
 
 fn times(time: Timespec) -> Timestamps {
     Timestamps { last_access: time, last_modification: time }
-}
-
-/// Hands the file on, open: what is set on it needs no path.
-fn file<R: BufRead>(place: &Place, member: &Member, members: &mut Members<R>) -> Result<File> {
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let opened = place.make(
-        || format!("create {}", member.shown()),
-        |directory, name| rustix::fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR),
-    )?;
-    let mut file = File::from(opened);
-    members.copy_to(member, &mut file)?;
-    Ok(file)
-}
-
-fn symlink(place: &Place, member: &Member) -> Result<()> {
-    place.make(
-        || format!("link {} to {}", member.shown(), shown(&member.link)),
-        |directory, name| rustix::fs::symlinkat(&member.link, directory, name),
-    )
 }

@@ -1,17 +1,20 @@
-//! A directory that a layer's tar implies but does not list is the one of the layers below: it has that one's owner,
-//! mode, attributes and time, or the container would see an upper directory that differs from it.
+//! A directory that a layer's tar implies but does not list gets the owner, mode, attributes and times that it has in the
+//! layers below. Overlayfs shows the metadata of the topmost layer that has the directory, so without this a container
+//! would see metadata that no layer of the image asked for.
 
 use std::collections::BTreeSet;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use hull_sys::tree::{Created, Exact, Metadata};
 use nix::errno::Errno;
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 
 use crate::error::{IoContext, Result};
 use crate::members::shown;
 
-/// `lowers` are the layers below, lowest first, each with what it inherited itself.
+/// Copies the metadata of the implied directories from `lowers`, the layers below, lowest first. They must have inherited
+/// themselves.
 pub(crate) fn inherit(layer: &Path, implied: &BTreeSet<PathBuf>, lowers: &[PathBuf]) -> Result<()> {
     if implied.is_empty() || lowers.is_empty() {
         return Ok(());
@@ -19,7 +22,7 @@ pub(crate) fn inherit(layer: &Path, implied: &BTreeSet<PathBuf>, lowers: &[PathB
     let own = top(layer)?;
     let lowers = lowers.iter().rev().map(|lower| top(lower)).collect::<Result<Vec<_>>>()?;
     for path in implied {
-        // Gone again, or in a directory that starts anew here.
+        // A later member may have removed it, and an opaque directory above it hides what the layers below have.
         let Found::Directory { directory, opaque: false } = find(&own, path) else { continue };
         if let Some(below) = below(&lowers, path) {
             copy(&below, &directory).context(|| format!("set owner and mode of {}", shown(path)))?;
@@ -28,8 +31,8 @@ pub(crate) fn inherit(layer: &Path, implied: &BTreeSet<PathBuf>, lowers: &[PathB
     Ok(())
 }
 
-/// Takes whiteouts away from directories that have nothing below them to be hidden. The kernel looks for whiteouts
-/// where it merges directories; anywhere else it would list them as files that are not there.
+/// Removes whiteouts from directories that the layers below do not have. The kernel looks for whiteouts only where it
+/// merges directories. In any other directory it would show them as device nodes.
 pub(crate) fn drop_needless(layer: &Path, whiteouts: &[PathBuf], lowers: &[PathBuf]) -> Result<()> {
     if whiteouts.is_empty() {
         return Ok(());
@@ -49,13 +52,13 @@ pub(crate) fn drop_needless(layer: &Path, whiteouts: &[PathBuf], lowers: &[PathB
 }
 
 enum Found {
-    /// `opaque` when one above it hides the layers below. One that is opaque itself hides what was in it, and is still
-    /// the same directory (image-spec, layer.md, "Opaque Whiteout").
+    /// `opaque` if a directory above it hides the layers below. A directory that is opaque itself hides its content in the
+    /// layers below, and is still the same directory (image-spec, layer.md, "Opaque Whiteout").
     Directory {
         directory: OwnedFd,
         opaque: bool,
     },
-    /// A file or a whiteout is there, or the layers below are hidden.
+    /// A file or a whiteout has the name, or the layers below are hidden.
     Hidden,
     Absent,
 }
@@ -109,15 +112,7 @@ fn is_opaque(directory: &OwnedFd) -> bool {
 }
 
 fn copy(from: &OwnedFd, to: &OwnedFd) -> std::io::Result<()> {
-    let stat = rustix::fs::fstat(from)?;
-    rustix::fs::fchown(to, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
-    rustix::fs::fchmod(to, Mode::from_raw_mode(stat.st_mode))?;
-    for (name, value) in hull_sys::fs::xattrs(from)? {
-        let marks = [&b"trusted.overlay."[..], b"user.overlay.", b"security.selinux"];
-        if !marks.iter().any(|mark| name.to_bytes().starts_with(mark)) {
-            hull_sys::fs::set_xattr(to, &name, &value)?;
-        }
-    }
-    let time = Timespec { tv_sec: stat.st_mtime, tv_nsec: stat.st_mtime_nsec as i64 };
-    Ok(rustix::fs::futimens(to, &Timestamps { last_access: time, last_modification: time })?)
+    let attributes = hull_sys::fs::xattrs(from)?;
+    let metadata = Metadata::of(&rustix::fs::fstat(from)?, &attributes);
+    Created::Open(to.as_fd()).set(&metadata, &Exact)
 }

@@ -2,10 +2,11 @@
 
 mod apply;
 mod inherit;
-mod place;
+
 #[cfg(test)]
 mod tests;
 mod unpack;
+mod whiteout;
 
 #[cfg(test)]
 pub(crate) use apply::apply;

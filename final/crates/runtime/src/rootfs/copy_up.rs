@@ -1,10 +1,12 @@
 //! The mount option `tmpcopyup`: a tmpfs that starts with a copy of the files that it covers.
 
-use std::ffi::CStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::ffi::{CStr, OsStr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
+use hull_sys::tree::{Created, Exact, Metadata, create_file};
+use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid};
 
 use super::options::Options;
 use crate::error::{Result, Step};
@@ -43,57 +45,38 @@ fn copy_directory(from: &OwnedFd, to: &OwnedFd, depth: u32) -> std::io::Result<(
 
 fn copy_entry(from: &OwnedFd, to: &OwnedFd, name: &CStr, depth: u32) -> std::io::Result<()> {
     let stat = rustix::fs::statat(from, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    let mode = Mode::from_raw_mode(stat.st_mode & 0o7777);
     let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match FileType::from_raw_mode(stat.st_mode) {
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    match kind {
         FileType::Directory => {
-            rustix::fs::mkdirat(to, name, mode)?;
+            rustix::fs::mkdirat(to, name, Mode::RWXU)?;
             let open = |dir: &OwnedFd| {
                 rustix::fs::openat(dir, name, flags | OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
             };
             let (from, to) = (open(from)?, open(to)?);
             copy_directory(&from, &to, depth + 1)?;
-            copy_owner_and_mode(&from, &to)?;
+            return copy_metadata(from.as_fd(), to.as_fd());
         }
         FileType::RegularFile => {
             // Without O_NONBLOCK, opening a FIFO that has replaced the file would block.
             let read = flags | OFlags::RDONLY | OFlags::NONBLOCK;
             let mut source = std::fs::File::from(rustix::fs::openat(from, name, read, Mode::empty())?);
-            let create = flags | OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-            let mut target = std::fs::File::from(rustix::fs::openat(to, name, create, mode)?);
+            let mut target = create_file(to.as_fd(), OsStr::from_bytes(name.to_bytes()))?;
             hull_sys::fs::copy_content(&mut source, &mut target)?;
-            copy_owner_and_mode(&source, &target)?;
+            return copy_metadata(source.as_fd(), target.as_fd());
         }
         FileType::Symlink => {
             let target = rustix::fs::readlinkat(from, name, Vec::new())?;
             rustix::fs::symlinkat(target, to, name)?;
-            set_owner(to, name, &stat)?;
         }
-        kind => {
-            rustix::fs::mknodat(to, name, kind, mode, stat.st_rdev)?;
-            set_owner(to, name, &stat)?;
-        }
+        kind => rustix::fs::mknodat(to, name, kind, Mode::RUSR | Mode::WUSR, stat.st_rdev)?,
     }
-    Ok(())
+    let name = OsStr::from_bytes(name.to_bytes());
+    let is_symlink = kind == FileType::Symlink;
+    Created::Named { directory: to.as_fd(), name, is_symlink }.set(&Metadata::of(&stat, &[]), &Exact)
 }
 
-fn set_owner(dir: &OwnedFd, name: &CStr, stat: &Stat) -> rustix::io::Result<()> {
-    let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
-    rustix::fs::chownat(dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
-}
-
-/// Copies the owner first, because changing it clears the setuid bit, and the times last.
-fn copy_owner_and_mode(from: impl AsFd, to: impl AsFd) -> std::io::Result<()> {
-    let stat = rustix::fs::fstat(&from)?;
-    rustix::fs::fchown(&to, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
-    rustix::fs::fchmod(&to, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
-    for (name, value) in hull_sys::fs::xattrs(&from)? {
-        hull_sys::fs::set_xattr(&to, &name, &value)?;
-    }
-    let time = |seconds: i64, nanoseconds| Timespec { tv_sec: seconds, tv_nsec: nanoseconds as _ };
-    let times = Timestamps {
-        last_access: time(stat.st_atime as i64, stat.st_atime_nsec),
-        last_modification: time(stat.st_mtime as i64, stat.st_mtime_nsec),
-    };
-    Ok(rustix::fs::futimens(&to, &times)?)
+fn copy_metadata(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> std::io::Result<()> {
+    let attributes = hull_sys::fs::xattrs(from)?;
+    Created::Open(to).set(&Metadata::of(&rustix::fs::fstat(from)?, &attributes), &Exact)
 }

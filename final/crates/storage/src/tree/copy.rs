@@ -1,19 +1,21 @@
 //! `cp -a`: content, holes, owner, mode, times, extended attributes, hard links and devices.
 
 use std::collections::HashMap;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
+use hull_sys::tree::{Created, Exact, Metadata, create_file, path_of};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 
 use super::walk::{Identity, OnError, Visitor, as_path, identity, parent_of, walk};
 use crate::error::{Error, IoContext, Result};
 
-/// Copies the directory `source` to the directory `target`, which is made if it is not there and else must be empty.
-/// Mounts in the source are not entered: their mount points arrive empty.
+/// Copies the directory `source` to the directory `target`, which is created if it is missing and must be empty
+/// otherwise. Mounts in the source are not entered: their mount points become empty directories.
 pub fn copy_tree(source: &Path, target: &Path) -> Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened =
@@ -21,7 +23,7 @@ pub fn copy_tree(source: &Path, target: &Path) -> Result<()> {
     copy_directory(opened, source, target)
 }
 
-/// [`copy_tree`] of an open directory; `source` is only what it is called in errors.
+/// [`copy_tree`] of an open directory. `source` is the name that errors show.
 pub(crate) fn copy_directory(opened: OwnedFd, source: &Path, target: &Path) -> Result<()> {
     let context = || format!("copy to {}", target.display());
     match rustix::fs::mkdir(target, Mode::RWXU) {
@@ -40,31 +42,26 @@ pub(crate) fn copy_directory(opened: OwnedFd, source: &Path, target: &Path) -> R
     copy_metadata(original.as_fd(), copier.top.as_fd()).context(context)
 }
 
-/// Owner, mode, attributes and times of an open file or directory, for another one.
+/// Gives an open file or directory the owner, mode, attributes and times of another one.
 pub(crate) fn copy_metadata(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
-    let stat = rustix::fs::fstat(from)?;
-    let (owner, group) = owner(&stat);
-    // In this order: chown(2) takes set-user-ID bits and file capabilities away.
-    rustix::fs::fchown(to, owner, group)?;
-    rustix::fs::fchmod(to, Mode::from_raw_mode(stat.st_mode))?;
-    copy_xattrs(hull_sys::fs::xattrs(from)?, |name, value| hull_sys::fs::set_xattr(to, name, value))?;
-    Ok(rustix::fs::futimens(to, &times(&stat))?)
+    let attributes = hull_sys::fs::xattrs(from)?;
+    Created::Open(to).set(&Metadata::of(&rustix::fs::fstat(from)?, &attributes), &Exact)
 }
 
 struct Copier {
     top: OwnedFd,
     /// The copy of the directory that the walk is in.
     current: OwnedFd,
-    /// The copies above it, with their names on the way.
+    /// The directories above it: the name of each one's copy, and the identity of the copy that this name is in.
     levels: Vec<(CString, Identity)>,
-    /// Where the first copy of a file with several names is, from the top.
+    /// For each file with several names, the path of its first copy below the top.
     linked: HashMap<Identity, PathBuf>,
 }
 
 impl Visitor for Copier {
     fn open(&mut self, dir: BorrowedFd<'_>, name: &CStr) -> io::Result<Option<OwnedFd>> {
         let child = match hull_sys::fs::open_subdirectory(dir, name, OFlags::RDONLY) {
-            // What the mount covers cannot be seen: an empty directory stands for it.
+            // A mount covers the directory's content, so the copy is an empty directory.
             Err(nix::errno::Errno::EXDEV) => None,
             child => Some(child?),
         };
@@ -97,7 +94,7 @@ impl Visitor for Copier {
     }
 
     fn leave(&mut self, _dir: BorrowedFd<'_>, _name: &CStr, child: BorrowedFd<'_>) -> io::Result<()> {
-        // Last, for writing into it needs its temporary mode and changes its time.
+        // Last, because writing into the directory needs its temporary mode and changes its times.
         copy_metadata(child, self.current.as_fd())?;
         let (_, above) = self.levels.pop().expect("opened before it is left");
         self.current = parent_of(self.current.as_fd(), above)?;
@@ -107,69 +104,26 @@ impl Visitor for Copier {
 
 impl Copier {
     fn regular(&self, dir: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
-        // NONBLOCK: should it have become a FIFO meanwhile, opening must not wait for a writer.
+        // NONBLOCK: if a FIFO has taken the file's name, opening it must not wait for a writer.
         let read = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let write = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut from: File = rustix::fs::openat(dir, name, read, Mode::empty())?.into();
-        let mut to: File = rustix::fs::openat(&self.current, name, write, Mode::RUSR | Mode::WUSR)?.into();
+        let mut to = create_file(self.current.as_fd(), OsStr::from_bytes(name.to_bytes()))?;
         hull_sys::fs::copy_content(&mut from, &mut to)?;
         copy_metadata(from.as_fd(), to.as_fd())
     }
 
     fn special(&self, dir: BorrowedFd<'_>, name: &CStr, kind: FileType, stat: &Stat) -> io::Result<()> {
-        let (to, mode) = (&self.current, Mode::from_raw_mode(stat.st_mode));
-        if kind == FileType::Symlink {
-            let target = rustix::fs::readlinkat(dir, name, Vec::new())?;
-            rustix::fs::symlinkat(target, to, name)?;
+        let to = self.current.as_fd();
+        let is_symlink = kind == FileType::Symlink;
+        if is_symlink {
+            rustix::fs::symlinkat(rustix::fs::readlinkat(dir, name, Vec::new())?, to, name)?;
         } else {
-            rustix::fs::mknodat(to, name, kind, mode, stat.st_rdev)?;
+            rustix::fs::mknodat(to, name, kind, Mode::RUSR | Mode::WUSR, stat.st_rdev)?;
         }
-        let (owner, group) = owner(stat);
-        rustix::fs::chownat(to, name, owner, group, AtFlags::SYMLINK_NOFOLLOW)?;
-        if kind != FileType::Symlink {
-            // mknod(2) applied the umask. The node is ours and new, so its name is not a symlink.
-            rustix::fs::chmodat(to, name, mode, AtFlags::empty())?;
-        }
-        let target = entry_path(to.as_fd(), name);
-        let attributes = hull_sys::fs::xattrs_at(&entry_path(dir, name))?;
-        copy_xattrs(attributes, |name, value| hull_sys::fs::set_xattr_at(&target, name, value))?;
-        Ok(rustix::fs::utimensat(to, name, &times(stat), AtFlags::SYMLINK_NOFOLLOW)?)
-    }
-}
-
-fn copy_xattrs(
-    attributes: Vec<(CString, Vec<u8>)>,
-    set: impl Fn(&CStr, &[u8]) -> nix::Result<()>,
-) -> io::Result<()> {
-    for (name, value) in attributes {
-        if belongs_to_the_place(name.to_bytes()) {
-            continue;
-        }
-        match set(&name, &value) {
-            Ok(()) | Err(nix::errno::Errno::ENOTSUP) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-/// Attributes that say where a file is rather than what it is: the overlay's own marks and the SELinux label.
-fn belongs_to_the_place(name: &[u8]) -> bool {
-    name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.") || name == b"security.selinux"
-}
-
-fn entry_path(dir: BorrowedFd<'_>, name: &CStr) -> PathBuf {
-    Path::new(&hull_sys::fs::fd_path(dir)).join(as_path(name))
-}
-
-fn owner(stat: &Stat) -> (Option<Uid>, Option<Gid>) {
-    (Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))
-}
-
-fn times(stat: &Stat) -> Timestamps {
-    Timestamps {
-        last_access: Timespec { tv_sec: stat.st_atime, tv_nsec: stat.st_atime_nsec as i64 },
-        last_modification: Timespec { tv_sec: stat.st_mtime, tv_nsec: stat.st_mtime_nsec as i64 },
+        let name = OsStr::from_bytes(name.to_bytes());
+        let attributes = hull_sys::fs::xattrs_at(&path_of(dir, name))?;
+        let created = Created::Named { directory: to, name, is_symlink };
+        created.set(&Metadata::of(stat, &attributes), &Exact)
     }
 }
 

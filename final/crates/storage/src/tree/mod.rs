@@ -4,6 +4,7 @@
 //! open directory, no symlink is followed, no mount is entered, and depth costs neither stack nor descriptors.
 
 mod copy;
+mod extract;
 mod remove;
 mod usage;
 mod walk;
@@ -18,6 +19,7 @@ use crate::error::{IoContext, Result};
 pub(crate) use copy::{copy_directory, copy_metadata};
 
 pub use copy::copy_tree;
+pub use extract::{Destination, Refused, Replace, Target, open_beneath};
 pub use remove::remove_tree;
 pub use usage::disk_usage;
 

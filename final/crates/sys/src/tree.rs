@@ -1,0 +1,190 @@
+//! Creating one entry of a directory tree with its metadata: what copies, extracted archives, unpacked layers and filled
+//! volumes have in common.
+//!
+//! Every call takes an open directory and one name in it, so no path is resolved and no symlink is followed. Metadata is
+//! set in the one order that keeps it: chown(2) clears set-ID bits and file capabilities, so the owner comes first; and
+//! everything else changes the times, so they come last.
+
+use std::ffi::{CStr, CString, OsStr};
+use std::fs::File;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
+
+use crate::fs::{fd_path, set_xattr, set_xattr_at};
+
+/// What is set on an entry.
+#[derive(Debug, Clone)]
+pub struct Metadata<'a> {
+    pub uid: u32,
+    pub gid: u32,
+    /// Permissions, set-ID bits and sticky bit. A symlink has none.
+    pub mode: u32,
+    /// Those that say where a file is rather than what it is are passed over: [`describes_content`].
+    pub attributes: &'a [(CString, Vec<u8>)],
+    /// `None` for a directory that is still to be filled.
+    pub times: Option<Timestamps>,
+}
+
+/// What a caller wants set, and which refusals of the kernel it passes over. An attribute that the file system cannot
+/// hold (ENOTSUP) is always passed over.
+pub trait Policy {
+    fn sets_attribute(&self, _name: &CStr) -> bool {
+        true
+    }
+
+    /// The entry then belongs to the caller.
+    fn ignores_owner(&self, _error: Errno) -> bool {
+        false
+    }
+
+    fn ignores_attribute(&self, _name: &CStr, _error: Errno) -> bool {
+        false
+    }
+}
+
+/// Sets everything; each refusal is an error.
+#[derive(Debug, Clone, Copy)]
+pub struct Exact;
+
+impl Policy for Exact {}
+
+/// An entry that has just been created.
+#[derive(Debug, Clone, Copy)]
+pub enum Created<'a> {
+    /// A regular file or directory that is open.
+    Open(BorrowedFd<'a>),
+    /// Any entry of a directory that nobody else changes, by its name.
+    Named { directory: BorrowedFd<'a>, name: &'a OsStr, is_symlink: bool },
+    /// A symlink or node of a directory that others change too, opened with `O_PATH`: [`hold`]. It takes no attributes:
+    /// those of users are for regular files and directories only (xattr(7)).
+    Held { entry: BorrowedFd<'a>, directory: BorrowedFd<'a>, name: &'a OsStr, is_symlink: bool },
+}
+
+impl<'a> Metadata<'a> {
+    /// The metadata of another file.
+    pub fn of(stat: &Stat, attributes: &'a [(CString, Vec<u8>)]) -> Self {
+        let time = |seconds, nanoseconds| Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
+        let times = Timestamps {
+            last_access: time(stat.st_atime, stat.st_atime_nsec as i64),
+            last_modification: time(stat.st_mtime, stat.st_mtime_nsec as i64),
+        };
+        let mode = stat.st_mode & 0o7777;
+        Self { uid: stat.st_uid, gid: stat.st_gid, mode, attributes, times: Some(times) }
+    }
+}
+
+impl Created<'_> {
+    /// Sets all of an entry's metadata, in the order that the module describes.
+    pub fn set(self, metadata: &Metadata<'_>, policy: &impl Policy) -> io::Result<()> {
+        self.set_owner(metadata.uid, metadata.gid, policy)?;
+        if !self.is_symlink() {
+            self.set_mode(Mode::from_raw_mode(metadata.mode))?;
+        }
+        for (name, value) in metadata.attributes {
+            if describes_content(name.to_bytes()) && policy.sets_attribute(name) {
+                self.set_attribute(name, value, policy)?;
+            }
+        }
+        metadata.times.as_ref().map_or(Ok(()), |times| Ok(self.set_times(times)?))
+    }
+
+    fn set_owner(self, uid: u32, gid: u32, policy: &impl Policy) -> io::Result<()> {
+        let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        let set = match self {
+            Self::Open(file) => rustix::fs::fchown(file, uid, gid),
+            Self::Named { directory, name, .. } => {
+                rustix::fs::chownat(directory, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+            }
+            Self::Held { entry, .. } => rustix::fs::chownat(entry, c"", uid, gid, AtFlags::EMPTY_PATH),
+        };
+        match set {
+            Err(error) if policy.ignores_owner(Errno::from_raw(error.raw_os_error())) => Ok(()),
+            set => Ok(set?),
+        }
+    }
+
+    fn set_mode(self, mode: Mode) -> rustix::io::Result<()> {
+        match self {
+            Self::Open(file) => rustix::fs::fchmod(file, mode),
+            Self::Named { directory, name, .. } => {
+                rustix::fs::chmodat(directory, name, mode, AtFlags::empty())
+            }
+            // By the descriptor's link: fchmod(2) refuses O_PATH, and opening a node would call its driver.
+            Self::Held { entry, .. } => rustix::fs::chmod(fd_path(entry), mode),
+        }
+    }
+
+    fn set_attribute(self, name: &CStr, value: &[u8], policy: &impl Policy) -> io::Result<()> {
+        let set = match self {
+            Self::Open(file) => set_xattr(file, name, value),
+            Self::Named { directory, name: file, .. } => set_xattr_at(&path_of(directory, file), name, value),
+            Self::Held { .. } => Ok(()),
+        };
+        match set {
+            Err(Errno::ENOTSUP) => Ok(()),
+            Err(error) if policy.ignores_attribute(name, error) => Ok(()),
+            Err(error) => {
+                let text = format!("set the attribute {}: {}", name.to_string_lossy(), error.desc());
+                Err(io::Error::new(io::Error::from(error).kind(), text))
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn set_times(self, times: &Timestamps) -> rustix::io::Result<()> {
+        match self {
+            Self::Open(file) => rustix::fs::futimens(file, times),
+            Self::Held { entry, is_symlink: false, .. } => {
+                rustix::fs::utimensat(CWD, fd_path(entry), times, AtFlags::empty())
+            }
+            // A held symlink too, since utimensat(2) takes none by descriptor. Should another entry be there by now,
+            // the only thing set on it is a time.
+            Self::Named { directory, name, .. } | Self::Held { directory, name, .. } => {
+                rustix::fs::utimensat(directory, name, times, AtFlags::SYMLINK_NOFOLLOW)
+            }
+        }
+    }
+
+    fn is_symlink(self) -> bool {
+        match self {
+            Self::Open(_) => false,
+            Self::Named { is_symlink, .. } | Self::Held { is_symlink, .. } => is_symlink,
+        }
+    }
+}
+
+/// Creates a regular file, which nobody but its owner can open until its metadata is set.
+pub fn create_file(directory: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<File> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?.into())
+}
+
+/// Opens an entry that has just been created, without opening what it stands for. Fails if somebody has put another one
+/// in its place.
+pub fn hold(directory: BorrowedFd<'_>, name: &OsStr, expected: FileType, device: u64) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let entry = rustix::fs::openat(directory, name, flags, Mode::empty())?;
+    let stat = rustix::fs::fstat(&entry)?;
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    if kind != expected || stat.st_rdev != device || stat.st_nlink != 1 {
+        return Err(io::Error::other("something else was put in its place meanwhile"));
+    }
+    Ok(entry)
+}
+
+/// Whether an attribute says what a file is. The overlay's own marks and the SELinux label say where it is, and are not
+/// copied.
+pub fn describes_content(name: &[u8]) -> bool {
+    !name.starts_with(b"trusted.overlay.")
+        && !name.starts_with(b"user.overlay.")
+        && name != b"security.selinux"
+}
+
+/// A path for the calls that take no directory descriptor.
+pub fn path_of(directory: BorrowedFd<'_>, name: &OsStr) -> PathBuf {
+    Path::new(&fd_path(directory)).join(name)
+}
