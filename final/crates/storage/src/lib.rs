@@ -29,6 +29,7 @@ pub mod root;
 pub mod staging;
 pub mod tree;
 pub mod volumes;
+pub mod writable_layer;
 
 #[cfg(test)]
 mod testing;

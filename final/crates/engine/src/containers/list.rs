@@ -107,7 +107,7 @@ impl Engine {
 
     /// The sizes of what the container has written and of its image's layers, in bytes.
     pub fn size_of(&self, one: &Summary) -> Result<(u64, u64)> {
-        let written = hull_storage::tree::disk_usage(&self.root().container_dir(&one.id).join("upper"))?;
+        let written = self.root().writable_layer(&one.id).size()?;
         let layers = self.images().layers();
         let chains = one.layers.iter().filter_map(|layer| layer.parent()?.file_name()?.to_str());
         let image = chains.map(|chain| layers.size(chain)).sum::<std::result::Result<u64, _>>()?;

@@ -105,7 +105,7 @@ impl Engine {
     }
 
     fn send_changes(&self, record: &Record, sink: &mut dyn Sink) -> Result<()> {
-        let upper = open(&self.root().container_dir(&record.id).join("upper"))?;
+        let upper = open(self.root().writable_layer(&record.id).upper())?;
         let source = View::container(upper, &record.name).source(Path::new("/"), false)?;
         tree::send(&source, Path::new(""), Scope::Layer, sink)
     }

@@ -129,10 +129,10 @@ impl Exit {
             }
             Err(error) => return Err(error.into()),
         }
-        // Overlay makes this directory with a container's first start, and each end writes an exit. With neither an end
+        // The layer is first mounted by a container's first start, and each end writes an exit. With neither an end
         // nor a monitor the machine went down in between.
-        let began = std::fs::metadata(directory.join("work/work")).and_then(|work| work.modified());
-        Ok(began.ok().map(|began| Self {
+        let began = root.writable_layer(id).first_mounted();
+        Ok(began.map(|began| Self {
             code: INTERRUPTED,
             started: Some(Timestamp(began)),
             error: "the machine went down while it ran".into(),

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use hull_storage::overlay::Overlay;
-
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::records::record::{MountKind, MountRecord, Record};
@@ -16,19 +14,15 @@ pub(crate) fn rootfs(engine: &Engine, record: &Record) -> PathBuf {
 
 /// Mounts the container's overlay in the monitor's mount namespace and fills its empty volumes.
 pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
-    let directory = engine.root().container_dir(&record.id);
+    let writable = engine.root().writable_layer(&record.id);
     // docker's rule: an empty volume takes what the image has when its container is new, and never again.
-    let is_new = !directory.join("work/work").exists();
+    let is_new = writable.first_mounted().is_none();
     let layers = record.layers.iter().rev().map(|layer| engine.root().data().join(layer));
-    let overlay = Overlay {
-        lowers: layers.chain([mountpoints::ensure(engine.root())?]).collect(),
-        upper: directory.join("upper"),
-        work: directory.join("work"),
-        // Unmounting an overlay syncs the whole file system of its upper directory, unless it is mounted as volatile
-        // (overlayfs.rst, "Volatile mount"). With --rm nothing will read it again.
-        volatile: record.options.auto_remove,
-        userxattr: hull_sys::id_map::in_user_namespace(),
-    };
+    let lowers = layers.chain([mountpoints::ensure(engine.root())?]).collect();
+    // Unmounting an overlay syncs the whole file system of its upper directory, unless it is mounted as volatile
+    // (overlayfs.rst, "Volatile mount"). With --rm nothing will read it again.
+    let volatile = record.options.auto_remove;
+    let overlay = writable.overlay(lowers, volatile);
     let rootfs = rootfs(engine, record);
     overlay.mount_at(&rootfs)?;
     etc_files::mount(engine, record)?;
@@ -42,11 +36,9 @@ pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
     Ok(())
 }
 
-/// Lets a volatile overlay be mounted again. The kernel marks its work directory and refuses to mount that again, because
-/// the machine may have gone down in between (overlayfs.rst, "Volatile mount"). While the monitor lives, it has not.
+/// Lets a volatile overlay be mounted again: while the monitor lives, the machine has not crashed.
 pub(crate) fn allow_remount(engine: &Engine, record: &Record) -> Result<()> {
-    let marks = engine.root().container_dir(&record.id).join("work/work/incompat");
-    Ok(hull_storage::tree::remove_tree(&marks)?)
+    Ok(engine.root().writable_layer(&record.id).allow_remount()?)
 }
 
 /// Ignores errors: the end of the mount namespace unmounts what could not be unmounted here.

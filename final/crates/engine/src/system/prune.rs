@@ -1,8 +1,6 @@
 //! `system prune` and `container prune`: removes stopped containers, unused networks, images and volumes, and what
 //! interrupted commands have left.
 
-use hull_storage::tree;
-
 use crate::containers::list::Summary;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -52,7 +50,7 @@ impl Engine {
                 continue;
             }
             let directory = self.root().container_dir(&container.id);
-            let bytes = tree::disk_usage(&directory.join("upper"));
+            let bytes = self.root().writable_layer(&container.id).size();
             let removed = match bytes {
                 Ok(bytes) => self.remove(&container.id, false, false).map(|()| bytes),
                 Err(error) => Err(error.into()),

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use hull_image::Digest;
 use hull_image::store::ImageRecord;
-use hull_storage::tree;
 
 use crate::engine::Engine;
 use crate::error::Result;
@@ -39,8 +38,8 @@ impl Engine {
         let images = self.image_usage(&used)?;
         let mut sizes = Vec::new();
         for container in &containers {
-            let upper = self.root().container_dir(&container.id).join("upper");
-            sizes.push((container.status.is_active(), tree::disk_usage(&upper)?));
+            let size = self.root().writable_layer(&container.id).size()?;
+            sizes.push((container.status.is_active(), size));
         }
         let containers = Usage::of("Containers", sizes.into_iter());
         let used = self.used_volumes()?;

@@ -14,6 +14,7 @@ mod plan;
 use hull_image::store::Image;
 use hull_storage::names;
 use hull_storage::staging::Staging;
+use hull_storage::writable_layer::WritableLayer;
 
 use crate::containers::names::generate;
 use crate::engine::Engine;
@@ -70,9 +71,7 @@ impl Engine {
     fn make(&self, record: &Record) -> Result<()> {
         let staged = Staging::new(&self.root().containers_dir())?;
         let directory = staged.path();
-        for (name, mode) in [("upper", 0o755), ("work", 0o700)] {
-            hull_storage::root::make_dirs(&directory.join(name), mode)?;
-        }
+        WritableLayer::of(directory).create()?;
         let volumes = self.volumes();
         for mount in &record.mounts {
             match (mount.kind, &mount.name) {

@@ -64,7 +64,7 @@ impl Engine {
     /// The overlay is mounted only in the container's own mount namespace. `/proc/PID/root` leads a script on the host there
     /// while the container runs.
     fn graph_driver(&self, record: &Record, snapshot: &Snapshot) -> GraphDriver {
-        let directory = self.root().container_dir(&record.id);
+        let writable = self.root().writable_layer(&record.id);
         let merged = match snapshot.init_pid() {
             Some(pid) => format!("/proc/{pid}/root"),
             None => self.root().container_run_dir(&record.id).join("rootfs").display().to_string(),
@@ -76,8 +76,8 @@ impl Engine {
             ("ID", record.id.clone()),
             ("LowerDir", layers.join(":")),
             ("MergedDir", merged),
-            ("UpperDir", directory.join("upper").display().to_string()),
-            ("WorkDir", directory.join("work").display().to_string()),
+            ("UpperDir", writable.upper().display().to_string()),
+            ("WorkDir", writable.work().display().to_string()),
         ];
         let data = data.map(|(key, value)| (key.to_owned(), value)).into();
         GraphDriver { data, name: "overlay2".into() }
