@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{Descriptor, ImageConfig, Manifest};
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, IoContext, Result};
-use crate::layer::{Packed, Source, unpack_aside};
+use crate::layer::{Packed, Source, unpack_unpublished};
 use crate::reference::Reference;
 use crate::registry::{Access, Client, Fetch};
 use crate::staging::Staging;
@@ -143,7 +143,7 @@ impl Check<'_> {
             if !self.seen.insert(id.clone()) && at > 0 || !store.has(id.hex()) {
                 continue;
             }
-            let again = match unpack_aside(&store, &packed, at) {
+            let again = match unpack_unpublished(&store, &packed, at) {
                 Err(error @ (Error::Damaged(_) | Error::Refused { .. })) => {
                     self.problems
                         .push(Problem { what: format!("{name}: layer {id}: {error}"), repaired: false });

@@ -37,7 +37,7 @@ pub fn commit<E: From<Error>>(
     let staged = staging.add(|file| {
         pack(file).map_err(|error| {
             failure = Some(error);
-            Error::GivenUp
+            Error::Cancelled
         })
     });
     if let Some(failure) = failure {
@@ -66,7 +66,7 @@ pub fn commit<E: From<Error>>(
     images.unpack(&[packed.collect()])?;
     let measured =
         Measured { layers: below.rootfs.diff_ids.len(), bytes: images.unpacked_size(&base, &below)? };
-    speak_oci(&mut manifest.layers);
+    convert_media_types(&mut manifest.layers);
     manifest.layers.push(Descriptor::new(LAYER, staged.digest.clone(), staged.size));
     manifest.config = Descriptor::new(crate::config::CONFIG, stored.digest.clone(), stored.size);
     manifest.media_type = MANIFEST.into();
@@ -86,7 +86,7 @@ pub fn commit<E: From<Error>>(
 }
 
 /// One manifest speaks one language.
-fn speak_oci(layers: &mut [Descriptor]) {
+fn convert_media_types(layers: &mut [Descriptor]) {
     const DOCKER: &str = "vnd.docker.image.rootfs.diff.tar";
     for layer in layers {
         layer.media_type = layer.media_type.replace(&format!("{DOCKER}."), "vnd.oci.image.layer.v1.tar+");

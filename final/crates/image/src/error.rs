@@ -30,8 +30,8 @@ pub enum Error {
     #[error("{path} is damaged: {source}")]
     Json { path: String, source: serde_json::Error },
     /// Because of another error, which is the one to tell.
-    #[error("given up")]
-    GivenUp,
+    #[error("cancelled")]
+    Cancelled,
     #[error("registry {registry}: {why}")]
     Registry { registry: String, why: String, problem: RegistryProblem },
     /// Of the child process that did the work.
@@ -78,7 +78,7 @@ impl Error {
             Self::OtherPlatform { .. } => Kind::Unsupported,
             Self::Io { source, .. } => Kind::from_io(source),
             Self::InUse { .. } => Kind::InUse,
-            Self::GivenUp => Kind::Kernel,
+            Self::Cancelled => Kind::Kernel,
             Self::Registry { problem, .. } => problem.kind(),
             Self::Child { kind, .. } => *kind,
             Self::Storage(error) => error.kind(),

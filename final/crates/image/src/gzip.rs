@@ -52,11 +52,11 @@ pub(crate) fn pack(stream: &mut impl Read, out: &mut impl Write) -> Result<()> {
             let behind = if plain.len() < PIECE { Vec::new() } else { next(stream)? };
             let last = behind.is_empty();
             let (packed, receiver) = sync_channel(1);
-            pieces.send(Piece { plain, last, packed }).map_err(|_| Error::GivenUp)?;
+            pieces.send(Piece { plain, last, packed }).map_err(|_| Error::Cancelled)?;
             waiting.push_back(receiver);
             while waiting.len() > if last { 0 } else { 2 * workers } {
                 let Some(Ok(packed)) = waiting.pop_front().map(|first| first.recv()) else {
-                    return Err(Error::GivenUp);
+                    return Err(Error::Cancelled);
                 };
                 sum.combine(&packed.sum);
                 out.write_all(&packed.bytes).map_err(not_stored)?;

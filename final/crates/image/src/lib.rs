@@ -17,11 +17,10 @@
 //! progress  what becomes of layers, for those who watch
 //! ```
 
-mod ahead;
 pub mod archive;
-mod aside;
 mod catalog;
 pub mod check;
+mod child;
 pub mod commit;
 mod compression;
 pub mod config;
@@ -31,10 +30,10 @@ mod error;
 mod fuzz;
 mod gzip;
 mod history;
-pub mod host;
+pub mod host_image;
 mod inspect;
 mod layer;
-mod layered;
+mod layer_stack;
 pub mod left_out;
 pub mod members;
 pub mod platform;
@@ -42,6 +41,7 @@ pub mod progress;
 mod publish;
 pub mod pull;
 pub mod push;
+mod readahead;
 pub mod reference;
 pub mod registry;
 pub mod remote;
@@ -56,4 +56,4 @@ pub use digest::{Digest, Hasher};
 pub use error::{Error, RegistryProblem, Result};
 pub use history::HistoryLine;
 pub use inspect::ImageDetails;
-pub use layered::{Difference, LayerFacts};
+pub use layer_stack::{Difference, LayerFacts};

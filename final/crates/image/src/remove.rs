@@ -9,7 +9,7 @@ use crate::config::{Descriptor, ImageConfig, Manifest};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::reference::Reference;
-use crate::store::{Images, chain_ids, take_unused};
+use crate::store::{Images, chain_ids, lock_unused};
 
 /// What `rmi` did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,12 +120,12 @@ impl Images {
         }
         let needed = self.needed(&change.catalog)?;
         if let Some(blobs) = needed.blobs {
-            self.sweep_blobs(&blobs)?;
+            self.collect_blobs(&blobs)?;
         }
         for layers in LayerStore::all(self.root()) {
             if let Some(needed) = &needed.layers {
                 for chain in layers.list()?.into_iter().filter(|chain| !needed.contains(chain)) {
-                    if let Some(_taken) = take_unused(&layers.path(&chain)) {
+                    if let Some(_taken) = lock_unused(&layers.path(&chain)) {
                         layers.remove(&chain)?;
                     }
                 }
@@ -164,13 +164,13 @@ impl Images {
         Ok(Needed { blobs: all_blobs.then_some(blobs), layers: all_layers.then_some(layers) })
     }
 
-    fn sweep_blobs(&self, needed: &HashSet<String>) -> Result<()> {
+    fn collect_blobs(&self, needed: &HashSet<String>) -> Result<()> {
         let directory = self.root().blobs_dir();
         for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let unused = name.to_str().is_some_and(|name| name.len() == 64 && !needed.contains(name));
             // A pull may have it in hand for an image that is not there yet.
-            if unused && let Some(_taken) = take_unused(&entry.path()) {
+            if unused && let Some(_taken) = lock_unused(&entry.path()) {
                 hull_storage::file::remove(&entry.path())?;
             }
         }
@@ -190,7 +190,7 @@ impl Removal<'_> {
         let catalog = &mut self.change.catalog;
         let canonical = Reference::parse(name).map(|reference| reference.canonical()).ok();
         let Some(line) = catalog.find(name) else {
-            if catalog.give_up(canonical.as_deref().unwrap_or(name)) || catalog.give_up(name) {
+            if catalog.forget_damaged(canonical.as_deref().unwrap_or(name)) || catalog.forget_damaged(name) {
                 return Ok(vec![Removed::Untagged(name.into())]);
             }
             return Err(Error::NoSuchImage { name: name.into(), nearest: catalog.nearest(name) });

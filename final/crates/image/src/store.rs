@@ -17,8 +17,8 @@ use hull_storage::root::Root;
 use rustix::fs::FlockOperation;
 use serde::de::DeserializeOwned;
 
-use crate::aside::aside;
 use crate::catalog::Line;
+use crate::child::in_child;
 use crate::config::{Descriptor, ImageConfig, Manifest};
 use crate::digest::Digest;
 use crate::error::{Error, IoContext, Result};
@@ -186,7 +186,7 @@ impl Images {
             };
             let packed =
                 blobs.iter().map(PathBuf::as_path).zip(&config.rootfs.diff_ids).map(packed).collect();
-            aside(|| self.unpack(&[packed]))?;
+            in_child(|| self.unpack(&[packed]))?;
         }
         let layer_dirs = chain.iter().map(|id| layers.path(id.hex())).collect();
         Ok(Image { id: manifest.config.digest.clone(), config, manifest, layer_dirs })
@@ -299,7 +299,7 @@ fn hold(path: &Path) -> Result<Option<File>> {
 }
 
 /// What nobody holds, and nobody can hold until the file is closed.
-pub(crate) fn take_unused(path: &Path) -> Option<File> {
+pub(crate) fn lock_unused(path: &Path) -> Option<File> {
     let file = file::open(path).ok()?;
     rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
     Some(file)

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::boot::boot_id;
 use crate::file;
-use crate::root::{SYSTEM_DATA, SYSTEM_RUN, is_ordinary_user, make_dirs};
+use crate::root::{SYSTEM_DATA, SYSTEM_RUN, is_unprivileged, make_dirs};
 
 const REMEMBERED: &str = "run-root.json";
 
@@ -57,7 +57,7 @@ impl Paths {
     pub fn choose(data: Option<PathBuf>, run: Option<PathBuf>, environment: Environment) -> Self {
         match (data, run) {
             (Some(data), Some(run)) => Self { data, run, ignored: vec![] },
-            (data, run) if !is_ordinary_user() => Self {
+            (data, run) if !is_unprivileged() => Self {
                 data: data.unwrap_or_else(|| SYSTEM_DATA.into()),
                 run: run.unwrap_or_else(|| SYSTEM_RUN.into()),
                 ignored: vec![],

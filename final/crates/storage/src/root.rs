@@ -202,7 +202,7 @@ fn root_id(data: &Path) -> String {
 
 /// Not root, or only the root of a user namespace to which the machine's own directories do not belong
 /// (`unshare --user --map-root-user`).
-pub(crate) fn is_ordinary_user() -> bool {
+pub(crate) fn is_unprivileged() -> bool {
     if !rustix::process::geteuid().is_root() {
         return true;
     }

@@ -131,7 +131,7 @@ fn keep_mounts_to_this_process() -> Result<()> {
 fn binds(engine: &Engine, record: &Record) -> Result<Vec<(PathBuf, PathBuf, bool)>> {
     let mut binds = Vec::new();
     if record.host_image {
-        let host = hull_image::host::host_binds().into_iter();
+        let host = hull_image::host_image::host_binds().into_iter();
         binds.extend(host.map(|(source, target)| (source, target, true)));
     }
     let directory = etc_files::directory(engine, record);

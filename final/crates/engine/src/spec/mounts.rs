@@ -18,7 +18,7 @@ pub(super) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
     let options = &record.options;
     let mut mounts = kernel_mounts(options);
     if record.host_image {
-        let binds = hull_image::host::host_binds();
+        let binds = hull_image::host_image::host_binds();
         mounts.extend(binds.into_iter().map(|(source, target)| bind(&source, &target, &["rbind", "rro"])));
     }
     let directory = crate::rootfs::etc_files::directory(engine, record);

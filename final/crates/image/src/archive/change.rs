@@ -1,6 +1,6 @@
 //! `--change "CMD …"`: the instructions of a Dockerfile that are about the configuration.
 
-use super::words;
+use super::shell_words;
 use crate::config::{Empty, RunConfig};
 use crate::error::{Error, Result};
 
@@ -32,7 +32,7 @@ pub fn apply_change(config: &mut RunConfig, change: &str) -> Result<()> {
     if rest.is_empty() && needs_value && INSTRUCTIONS.contains(&instruction.as_str()) {
         return Err(invalid("it has no value"));
     }
-    let one = || words::expand(rest, &variable);
+    let one = || shell_words::expand(rest, &variable);
     match instruction.as_str() {
         "CMD" => config.cmd = command(rest),
         "ENTRYPOINT" => config.entrypoint = command(rest),
@@ -48,7 +48,7 @@ pub fn apply_change(config: &mut RunConfig, change: &str) -> Result<()> {
             config.labels.get_or_insert_default().extend(labels);
         }
         "EXPOSE" => {
-            for port in words::split(rest, &variable)? {
+            for port in shell_words::split(rest, &variable)? {
                 let ports = ports(&port).ok_or_else(|| invalid("expected PORT[-PORT][/tcp|udp|sctp]"))?;
                 config.exposed_ports.get_or_insert_default().extend(ports);
             }
@@ -62,7 +62,7 @@ pub fn apply_change(config: &mut RunConfig, change: &str) -> Result<()> {
         }
         "USER" => config.user = Some(one()?),
         "VOLUME" => {
-            let volumes = json_list(rest).map_or_else(|| words::split(rest, &variable), Ok)?;
+            let volumes = json_list(rest).map_or_else(|| shell_words::split(rest, &variable), Ok)?;
             if volumes.iter().any(String::is_empty) {
                 return Err(invalid("a volume needs a path"));
             }
@@ -97,9 +97,9 @@ fn pairs(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Option
     let first = text.split_whitespace().next().unwrap_or_default();
     if !first.contains('=') && !first.starts_with(['"', '\'']) {
         let Some((name, value)) = text.split_once(char::is_whitespace) else { return Ok(None) };
-        return Ok(Some(vec![(name.to_owned(), words::expand(value, variable)?)]));
+        return Ok(Some(vec![(name.to_owned(), shell_words::expand(value, variable)?)]));
     }
-    let words = words::split(text, variable)?;
+    let words = shell_words::split(text, variable)?;
     let pair = |word: &String| {
         let (name, value) = word.split_once('=').filter(|(name, _)| !name.is_empty())?;
         Some((name.to_owned(), value.to_owned()))

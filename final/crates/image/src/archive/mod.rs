@@ -15,9 +15,9 @@ mod import;
 mod layout;
 mod load;
 mod save;
+mod shell_words;
 #[cfg(test)]
 mod tests;
-mod words;
 
 pub use change::{apply_change, apply_changes};
 pub(crate) use import::now;

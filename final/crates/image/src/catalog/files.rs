@@ -235,7 +235,7 @@ impl Images {
 impl Change<'_> {
     /// Writes and removes the files of the entries that have changed.
     pub(crate) fn commit(&mut self) -> Result<()> {
-        if self.catalog.changes.is_empty() && self.catalog.given_up.is_empty() {
+        if self.catalog.changes.is_empty() && self.catalog.forgotten.is_empty() {
             return Ok(());
         }
         let mark = self.images.changing_path();
@@ -251,7 +251,7 @@ impl Change<'_> {
         for key in changes.iter().filter(|key| line(key).is_err()) {
             file::remove(&self.images.entry_path(key))?;
         }
-        Ok(self.catalog.given_up.drain(..).try_for_each(|path| file::remove(&path))?)
+        Ok(self.catalog.forgotten.drain(..).try_for_each(|path| file::remove(&path))?)
     }
 
     /// Writes `index.json`, once for all that was changed.

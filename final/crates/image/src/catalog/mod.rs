@@ -12,9 +12,9 @@
 //! its end. A kill in between leaves `changing` behind: until the next change has put `index.json` right, hull's own
 //! listings read the entries' files.
 
+mod entry;
 mod files;
-mod line;
-mod nearest;
+mod suggest;
 #[cfg(test)]
 mod tests;
 
@@ -25,8 +25,8 @@ use crate::config::{Descriptor, REF_NAME};
 use crate::error::Result;
 use crate::reference::Reference;
 
+pub(crate) use entry::Line;
 pub(crate) use files::Change;
-pub(crate) use line::Line;
 
 /// All entries, in memory.
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ pub(crate) struct Catalog {
     /// Entries that cannot be read.
     damaged: Vec<Damaged>,
     /// Files of damaged entries that are to be removed.
-    given_up: Vec<PathBuf>,
+    forgotten: Vec<PathBuf>,
 }
 
 /// A damaged entry, of which only the name of its file is known.
@@ -79,9 +79,9 @@ impl Catalog {
     }
 
     /// Gives up an entry that cannot be read; `false` where there is none of this name.
-    pub(crate) fn give_up(&mut self, name: &str) -> bool {
+    pub(crate) fn forget_damaged(&mut self, name: &str) -> bool {
         let Some(at) = self.damaged.iter().position(|damaged| damaged.name == name) else { return false };
-        self.given_up.push(self.damaged.remove(at).path);
+        self.forgotten.push(self.damaged.remove(at).path);
         true
     }
 

@@ -10,11 +10,11 @@ use hull_storage::layers::{LayerStore, StagedLayer};
 
 use super::apply::{Applied, apply};
 use super::inherit::{drop_needless, inherit};
-use crate::ahead::ahead;
 use crate::compression::Bounded;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, IoContext, Result};
 use crate::left_out::LeftOut;
+use crate::readahead::readahead;
 
 /// Layers fetched at once: docker's number.
 const CONNECTIONS: usize = 3;
@@ -97,7 +97,11 @@ pub(crate) fn unpack(store: &LayerStore, images: &[Vec<Packed<'_>>]) -> Result<L
 }
 
 /// Unpacks one of an image's layers once more, on top of those of the store, without making it visible.
-pub(crate) fn unpack_aside(store: &LayerStore, layers: &[Packed<'_>], at: usize) -> Result<StagedLayer> {
+pub(crate) fn unpack_unpublished(
+    store: &LayerStore,
+    layers: &[Packed<'_>],
+    at: usize,
+) -> Result<StagedLayer> {
     let chain = chain(layers);
     let staged = store.begin(chain[at].hex())?;
     let applied = apply_verified(&layers[at], staged.diff(), &AtomicBool::new(false))?;
@@ -144,7 +148,7 @@ fn apply_all(layers: &[(&Packed<'_>, &Path)]) -> Result<Vec<Applied>> {
             match thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
                 Ok(done) => applied.extend(done),
                 // Others gave up because of the one to tell.
-                Err(error) if failure.is_none() || matches!(failure, Some(Error::GivenUp)) => {
+                Err(error) if failure.is_none() || matches!(failure, Some(Error::Cancelled)) => {
                     failure = Some(error);
                 }
                 Err(_) => {}
@@ -196,10 +200,10 @@ fn with_tar<T>(
         Source::Blob(path) if std::fs::metadata(path).is_ok_and(|blob| blob.len() < SMALL) => {
             then(&mut BufReader::with_capacity(BUFFER, Bounded::new(file(path)?)?))
         }
-        Source::Blob(path) => then(&mut ahead(scope, move || Bounded::new(file(path)?))),
+        Source::Blob(path) => then(&mut readahead(scope, move || Bounded::new(file(path)?))),
         Source::Stream(stream) => {
-            let raw = ahead(scope, move || stream.open(cancelled));
-            then(&mut ahead(scope, move || Bounded::new(raw)))
+            let raw = readahead(scope, move || stream.open(cancelled));
+            then(&mut readahead(scope, move || Bounded::new(raw)))
         }
     })
 }

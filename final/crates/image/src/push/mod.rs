@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::error::{Error, IoContext, Result};
 use crate::progress::{Progress, Step};
 use crate::reference::Reference;
-use crate::registry::{Access, Begun, Client};
+use crate::registry::{Access, Client, Upload};
 use crate::store::Images;
 
 /// Blobs sent at once.
@@ -116,8 +116,8 @@ fn send(
         return Err(Error::Damaged(format!("the blob {digest} of this store is not what it was")));
     }
     match client.begin(digest, from)? {
-        Begun::Mounted => progress.layer(digest, Step::Mounted),
-        Begun::At(location) => {
+        Upload::Mounted => progress.layer(digest, Step::Mounted),
+        Upload::At(location) => {
             let sent = AtomicU64::new(0);
             let open = |from: u64| -> Result<Box<dyn Read + '_>> {
                 let mut file = File::open(&path).context(|| format!("open {}", path.display()))?;

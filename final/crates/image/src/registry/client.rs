@@ -52,12 +52,12 @@ pub(crate) struct Client<'a> {
     pub(super) endpoint: Endpoint,
     base: OnceLock<Base>,
     /// The `Authorization` that was good for a scope.
-    leave: Mutex<HashMap<String, String>>,
+    authorizations: Mutex<HashMap<String, String>>,
 }
 
 impl<'a> Client<'a> {
     pub(crate) fn new(access: &'a Access, endpoint: Endpoint) -> Self {
-        Self { access, endpoint, base: OnceLock::new(), leave: Mutex::default() }
+        Self { access, endpoint, base: OnceLock::new(), authorizations: Mutex::default() }
     }
 
     pub(crate) fn registry(&self) -> &str {
@@ -98,8 +98,8 @@ impl<'a> Client<'a> {
             match response.status {
                 401 if !asked => {
                     asked = true;
-                    let leave = self.ask_leave(base, &response, &call.scope)?;
-                    self.leaves().insert(call.scope.clone(), leave);
+                    let authorization = self.authorize(base, &response, &call.scope)?;
+                    self.authorizations().insert(call.scope.clone(), authorization);
                 }
                 408 | 429 | 500 | 502 | 503 | 504 if call.repeat && passing + 1 < ATTEMPTS => {
                     let after = retry_after(&response);
@@ -142,8 +142,8 @@ impl<'a> Client<'a> {
                 ))));
             }
             let mut headers = call.headers.clone();
-            if at_home && let Some(leave) = self.leaves().get(&call.scope) {
-                headers.push(("authorization", leave.clone()));
+            if at_home && let Some(authorization) = self.authorizations().get(&call.scope) {
+                headers.push(("authorization", authorization.clone()));
             }
             let elsewhere = !self.endpoint.insecure && self.access.verify != Some(false);
             let hop = Base { scheme, verify: if at_home { base.verify } else { elsewhere } };
@@ -175,12 +175,12 @@ impl<'a> Client<'a> {
         location.ok_or_else(|| self.wrong("it does not say where the upload goes on"))
     }
 
-    fn ask_leave(&self, base: Base, response: &Response, scope: &str) -> Result<String> {
-        token::leave(self, base, &Challenge::of(response), scope)
+    fn authorize(&self, base: Base, response: &Response, scope: &str) -> Result<String> {
+        token::authorization(self, base, &Challenge::of(response), scope)
     }
 
-    fn leaves(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
-        self.leave.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn authorizations(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
+        self.authorizations.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Whether it speaks TLS. Where it need not, that is found out, and the best that it can is taken.

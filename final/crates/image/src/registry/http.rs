@@ -15,9 +15,9 @@ use super::{proxy, tls};
 use crate::error::Result;
 
 /// A registry that has nothing to say for so long has gone.
-const SILENCE: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-const CONNECT: Duration = Duration::from_secs(15);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How a host is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -121,9 +121,9 @@ impl Http {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(proxy::for_host(&self.proxies, base.scheme, host).map_err(Failure::Own)?)
-            .timeout_connect(Some(CONNECT))
-            .timeout_per_read(Some(SILENCE))
-            .timeout_per_write(Some(SILENCE))
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_per_read(Some(READ_TIMEOUT))
+            .timeout_per_write(Some(READ_TIMEOUT))
             .allow_non_standard_methods(true)
             .max_idle_connections_per_host(8)
             .user_agent(concat!("hull/", env!("CARGO_PKG_VERSION")));

@@ -13,14 +13,14 @@
 //! manifests, blobs, upload, lists              what is asked for
 //! ```
 
-mod blobs;
+mod candidates;
 mod challenge;
 mod client;
 mod credentials;
+mod download;
 mod endpoint;
 mod environment;
 mod failure;
-mod first;
 mod helper;
 mod http;
 mod lists;
@@ -46,11 +46,11 @@ pub use environment::{Environment, Proxies};
 pub use lists::Found;
 pub use login::{Login, logged_in, login, logout};
 
-pub(crate) use blobs::Fetch;
 pub(crate) use client::Client;
+pub(crate) use download::Fetch;
 pub(crate) use endpoint::DOCKER;
 pub(crate) use manifests::Fetched;
-pub(crate) use upload::Begun;
+pub(crate) use upload::Upload;
 
 /// What the caller says about registries; the files that its environment leads to say the rest.
 #[derive(Debug, Clone, Default)]

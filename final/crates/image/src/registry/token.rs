@@ -24,7 +24,7 @@ pub(super) struct Answer {
 }
 
 /// The `Authorization` that answers one of the challenges.
-pub(super) fn leave(
+pub(super) fn authorization(
     client: &Client<'_>,
     base: Base,
     challenges: &[Challenge],
@@ -68,10 +68,10 @@ pub(super) fn fetch(
     bearer: &Challenge,
     scope: &str,
     credential: Option<&Credential>,
-    stay: bool,
+    lasting: bool,
 ) -> Result<Answer> {
     let realm = bearer.parameter("realm").ok_or_else(|| client.wrong("it names no authority for tokens"))?;
-    let base = authority(client, base, realm)?;
+    let base = server(client, base, realm)?;
     let offered = bearer.parameter("scope").unwrap_or_default();
     let mut scopes: Vec<&str> = scope.split_whitespace().collect();
     scopes.extend(offered.split_whitespace().filter(|offered| !scope.contains(offered)));
@@ -93,7 +93,7 @@ pub(super) fn fetch(
                 fields.push(("account", user));
                 headers.push(("authorization", basic(user, password)));
             }
-            if stay {
+            if lasting {
                 fields.extend([("offline_token", "true"), ("client_id", "hull")]);
             }
             let separator = if realm.contains('?') { '&' } else { '?' };
@@ -128,7 +128,7 @@ fn name(realm: &str) -> String {
 
 /// Where a registry sends us for a token is its own affair, as long as nobody listens in: credentials that it would get
 /// by https go nowhere else, and a registry without TLS, for which anybody may have answered, names its own host only.
-fn authority(client: &Client<'_>, base: Base, realm: &str) -> Result<Base> {
+fn server(client: &Client<'_>, base: Base, realm: &str) -> Result<Base> {
     let host = host_of(realm).ok_or_else(|| client.wrong("its authority for tokens has no address"))?;
     let secure = realm.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"));
     let same_name = super::endpoint::bare_host(host) == super::endpoint::bare_host(client.endpoint.host());

@@ -11,14 +11,14 @@ use crate::error::Result;
 /// Up to here one request is enough.
 const SMALL: u64 = 1 << 20;
 /// Of broken connections in a row that brought nothing.
-const IN_VAIN: u32 = 5;
+const MAX_FRUITLESS: u32 = 5;
 
 /// A blob's bytes from an offset on.
 pub(crate) type Open<'a> = &'a dyn Fn(u64) -> Result<Box<dyn Read + 'a>>;
 
 /// What became of the wish to have a blob there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Begun {
+pub(crate) enum Upload {
     /// The registry had it in another repository.
     Mounted,
     /// Its bytes go here.
@@ -37,7 +37,7 @@ impl Client<'_> {
     }
 
     /// Opens an upload, unless the blob can be had `from` another repository of the same registry.
-    pub(crate) fn begin(&self, digest: &Digest, from: Option<&str>) -> Result<Begun> {
+    pub(crate) fn begin(&self, digest: &Digest, from: Option<&str>) -> Result<Upload> {
         let mut path = format!("/v2/{}/blobs/uploads/", self.endpoint.repository);
         let mut scope = self.push_scope();
         if let Some(from) = from {
@@ -46,8 +46,8 @@ impl Client<'_> {
         }
         let response = self.send(&Call::new("POST", path.as_str(), &scope))?;
         match response.status {
-            201 if from.is_some() => Ok(Begun::Mounted),
-            202 => Ok(Begun::At(self.location(&response, &path)?)),
+            201 if from.is_some() => Ok(Upload::Mounted),
+            202 => Ok(Upload::At(self.location(&response, &path)?)),
             // It may not be ours to mount; without that it can still be sent.
             _ if from.is_some() => self.begin(digest, None),
             _ => Err(self.refused(&format!("{} takes no upload", self.endpoint.repository), response)),
@@ -60,7 +60,7 @@ impl Client<'_> {
         if size <= SMALL.min(chunk) {
             return self.close(&location, digest, Payload::Stream { open: &|| open(0), length: size });
         }
-        let (mut location, mut sent, mut in_vain) = (location, 0, 0);
+        let (mut location, mut sent, mut fruitless) = (location, 0, 0);
         while sent < size {
             let length = chunk.min(size - sent);
             let outcome = self.send_chunk(&location, sent, length, open);
@@ -85,12 +85,12 @@ impl Client<'_> {
                     }
                 },
             }
-            in_vain = if sent > before { 0 } else { in_vain + 1 };
-            if in_vain == IN_VAIN {
+            fruitless = if sent > before { 0 } else { fruitless + 1 };
+            if fruitless == MAX_FRUITLESS {
                 return Err(self.wrong(format!("it takes {sent} of {size} bytes of {digest}, and no more")));
             }
-            if in_vain > 0 {
-                pause(in_vain, None);
+            if fruitless > 0 {
+                pause(fruitless, None);
             }
         }
         self.close(&location, digest, Payload::Nothing)

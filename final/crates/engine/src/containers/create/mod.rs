@@ -46,7 +46,7 @@ impl Engine {
 
     fn image(&self, name: &str) -> Result<Image> {
         match name {
-            "host" => Ok(hull_image::host::ensure_host_image(&self.images().clone())?),
+            "host" => Ok(hull_image::host_image::ensure_host_image(&self.images().clone())?),
             _ => Ok(self.images().resolve(name)?),
         }
     }

@@ -35,7 +35,7 @@ impl Engine {
             created: Timestamp::now(),
             image_id: image.id.to_string(),
             layers: self.layer_paths(image)?,
-            host_image: hull_image::host::is_host_image(image)?,
+            host_image: hull_image::host_image::is_host_image(image)?,
             process,
             mounts: vec![],
             labels,

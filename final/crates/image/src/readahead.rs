@@ -10,12 +10,12 @@ use crate::members::read;
 
 const PIECE: usize = 128 * 1024;
 /// Pieces under way: enough for the two to differ in pace, and not more than a processor's cache holds.
-const AHEAD: usize = 8;
+const MAX_QUEUED: usize = 8;
 /// Who waits is woken when there is work for a while: on two processors, waking for each piece takes a tenth of the time.
-const ENOUGH: usize = AHEAD / 2;
+const WAKE_AT: usize = MAX_QUEUED / 2;
 
 /// What is read is handed on without being copied, by [`BufRead`].
-pub(crate) struct Ahead {
+pub(crate) struct Readahead {
     queue: Arc<Queue>,
     piece: Vec<u8>,
     at: usize,
@@ -40,10 +40,10 @@ struct State {
 }
 
 /// Reads what `open` opens in a thread that ends with the stream, with an error, or with the reader.
-pub(crate) fn ahead<'scope, R: Read>(
+pub(crate) fn readahead<'scope, R: Read>(
     scope: &'scope Scope<'scope, '_>,
     open: impl FnOnce() -> Result<R> + Send + 'scope,
-) -> Ahead {
+) -> Readahead {
     let queue = Arc::new(Queue::default());
     let end = End(queue.clone());
     scope.spawn(move || {
@@ -51,7 +51,7 @@ pub(crate) fn ahead<'scope, R: Read>(
             end.0.lock().failure = Some(error);
         }
     });
-    Ahead { queue, piece: Vec::new(), at: 0 }
+    Readahead { queue, piece: Vec::new(), at: 0 }
 }
 
 fn pump<R: Read>(open: impl FnOnce() -> Result<R>, queue: &Queue) -> Result<()> {
@@ -99,11 +99,11 @@ impl Queue {
     /// Whether anybody wants it.
     fn put(&self, piece: Vec<u8>) -> bool {
         let mut state = self.lock();
-        if state.pieces.len() == AHEAD {
-            state = self.wait(state, |state| state.pieces.len() <= ENOUGH || state.gone);
+        if state.pieces.len() == MAX_QUEUED {
+            state = self.wait(state, |state| state.pieces.len() <= WAKE_AT || state.gone);
         }
         state.pieces.push_back(piece);
-        if state.pieces.len() == ENOUGH {
+        if state.pieces.len() == WAKE_AT {
             self.changed.notify_one();
         }
         !state.gone
@@ -116,10 +116,10 @@ impl Queue {
             state.used.push(used);
         }
         if state.pieces.is_empty() {
-            state = self.wait(state, |state| state.pieces.len() >= ENOUGH || state.ended);
+            state = self.wait(state, |state| state.pieces.len() >= WAKE_AT || state.ended);
         }
         let piece = state.pieces.pop_front();
-        if state.pieces.len() == ENOUGH {
+        if state.pieces.len() == WAKE_AT {
             self.changed.notify_one();
         }
         match (piece, state.failure.take()) {
@@ -142,7 +142,7 @@ impl Drop for End {
     }
 }
 
-impl BufRead for Ahead {
+impl BufRead for Readahead {
     fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
         if self.at == self.piece.len() {
             let used = std::mem::take(&mut self.piece);
@@ -157,7 +157,7 @@ impl BufRead for Ahead {
     }
 }
 
-impl Read for Ahead {
+impl Read for Readahead {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let piece = self.fill_buf()?;
         let length = buffer.len().min(piece.len());
@@ -167,7 +167,7 @@ impl Read for Ahead {
     }
 }
 
-impl Drop for Ahead {
+impl Drop for Readahead {
     fn drop(&mut self) {
         self.queue.lock().gone = true;
         self.queue.changed.notify_one();
@@ -183,14 +183,14 @@ mod tests {
         let bytes: Vec<u8> = (0..1_000_000u32).map(|at| (at % 251) as u8).collect();
         std::thread::scope(|scope| {
             let mut whole = Vec::new();
-            ahead(scope, || Ok(&bytes[..])).read_to_end(&mut whole).unwrap();
+            readahead(scope, || Ok(&bytes[..])).read_to_end(&mut whole).unwrap();
             assert!(whole == bytes);
             let broken = (&bytes[..]).chain(Broken);
             let mut whole = Vec::new();
-            let error = ahead(scope, || Ok(broken)).read_to_end(&mut whole).unwrap_err();
+            let error = readahead(scope, || Ok(broken)).read_to_end(&mut whole).unwrap_err();
             assert!(whole == bytes && error.to_string().contains("fell over"), "{error}");
-            let given_up = ahead(scope, || Ok(std::io::repeat(1)));
-            drop(given_up);
+            let forgotten = readahead(scope, || Ok(std::io::repeat(1)));
+            drop(forgotten);
         });
     }
 

@@ -13,8 +13,8 @@ use crate::error::{Error, IoContext, Result};
 use crate::members::read;
 
 /// Broken connections in a row that brought nothing, and all in all.
-const IN_VAIN: u32 = 5;
-const BREAKS: u32 = 100;
+const MAX_FRUITLESS: u32 = 5;
+const MAX_RETRIES: u32 = 100;
 
 /// Documents that describe images are kilobytes.
 const DOCUMENT: u64 = 4 << 20;
@@ -33,8 +33,8 @@ pub(crate) struct Fetch<'a> {
     body: Option<ureq::BodyReader<'static>>,
     /// Where the current connection began.
     since: u64,
-    in_vain: u32,
-    breaks: u32,
+    fruitless: u32,
+    retries: u32,
     cancelled: Option<&'a AtomicBool>,
     report: Option<Box<dyn Fn(u64) + Send + 'a>>,
 }
@@ -54,8 +54,8 @@ impl<'a> Fetch<'a> {
             at: 0,
             body: None,
             since: 0,
-            in_vain: 0,
-            breaks: 0,
+            fruitless: 0,
+            retries: 0,
             cancelled: None,
             report: None,
         })
@@ -93,7 +93,7 @@ impl<'a> Fetch<'a> {
     fn receive(&mut self, buffer: &mut [u8]) -> Result<usize> {
         loop {
             if self.cancelled.is_some_and(|cancelled| cancelled.load(Ordering::Relaxed)) {
-                return Err(Error::GivenUp);
+                return Err(Error::Cancelled);
             }
             let mut body = match self.body.take() {
                 Some(body) => body,
@@ -115,10 +115,10 @@ impl<'a> Fetch<'a> {
     }
 
     fn again(&mut self) -> Result<()> {
-        self.breaks += 1;
-        self.in_vain = if self.at == self.since { self.in_vain + 1 } else { 0 };
-        if self.in_vain < IN_VAIN && self.breaks < BREAKS {
-            pause(self.in_vain, None);
+        self.retries += 1;
+        self.fruitless = if self.at == self.since { self.fruitless + 1 } else { 0 };
+        if self.fruitless < MAX_FRUITLESS && self.retries < MAX_RETRIES {
+            pause(self.fruitless, None);
             return Ok(());
         }
         let Descriptor { digest, size, .. } = self.wanted;

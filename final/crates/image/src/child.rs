@@ -20,7 +20,7 @@ struct Failure {
 /// Does `work` in a child. A process that clones a container has never had a thread, and unpacking has some: a fork is a copy of
 /// the calling thread alone, so a lock that another one holds would stay locked in the copy for ever. Where there are threads
 /// already nobody is going to clone, and the work is done in place.
-pub(crate) fn aside(work: impl FnOnce() -> Result<()>) -> Result<()> {
+pub(crate) fn in_child(work: impl FnOnce() -> Result<()>) -> Result<()> {
     if SingleThreaded::check().is_err() {
         return work();
     }
