@@ -58,7 +58,7 @@ impl WritableLayer {
             upper: self.upper.clone(),
             work: self.work.clone(),
             volatile,
-            userxattr: hull_sys::process::in_user_namespace(),
+            userxattr: hull_sys::id_map::in_user_namespace(),
         }
     }
 

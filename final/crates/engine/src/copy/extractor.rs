@@ -68,7 +68,7 @@ impl Policy for Rules {
 
     /// EPERM: a user namespace may not set it.
     fn ignores_attribute(&self, _name: &std::ffi::CStr, error: Errno) -> bool {
-        error == Errno::EPERM && hull_sys::process::in_user_namespace()
+        error == Errno::EPERM && hull_sys::id_map::in_user_namespace()
     }
 }
 

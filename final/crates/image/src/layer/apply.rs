@@ -44,7 +44,7 @@ pub(crate) fn apply(stream: impl BufRead, target: &Path) -> Result<Applied> {
     destination.implied().insert(PathBuf::new());
     let mut layer = Layer {
         destination,
-        policy: LayerPolicy { rootless: hull_sys::process::in_user_namespace(), foreign: Cell::new(0) },
+        policy: LayerPolicy { rootless: hull_sys::id_map::in_user_namespace(), foreign: Cell::new(0) },
         times: BTreeMap::new(),
         hidden: BTreeSet::new(),
         whiteouts: Vec::new(),
