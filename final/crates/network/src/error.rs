@@ -1,7 +1,8 @@
-//! What can go wrong with a network: what was being done, on what, and why the kernel, or a rule of hull's, says no.
+//! The errors of networks: what was being done, on what, and why the kernel or hull refused it.
 
 use std::io;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use hull_sys::Kind;
 
@@ -31,6 +32,11 @@ pub enum Error {
     AddressReserved { address: IpAddr, why: &'static str },
     #[error("address {address} is already in use by container {container}")]
     AddressTaken { address: IpAddr, container: String },
+    /// The container's lease is lost, but it is still attached.
+    #[error("address {address} is already in use by the container at the other end of {link}")]
+    AddressTakenByLink { address: IpAddr, link: String },
+    #[error("address {address} may be in use: its lease {} is damaged", path.display())]
+    AddressUnknown { address: IpAddr, path: PathBuf },
     #[error("no addresses left in {pool}")]
     NoAddressLeft { pool: String },
     #[error("invalid port mapping {text:?}: {why}")]
@@ -42,7 +48,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The kernel's error number, where it was the kernel who refused.
+    /// The kernel's error number, if the kernel refused.
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::Io { source, .. } => source.raw_os_error(),
@@ -65,7 +71,10 @@ impl Error {
             | Self::AddressOutside { .. }
             | Self::AddressReserved { .. }
             | Self::InvalidPort { .. } => Kind::Invalid,
-            Self::AddressTaken { .. } | Self::PortTaken { .. } => Kind::InUse,
+            Self::AddressTaken { .. }
+            | Self::AddressTakenByLink { .. }
+            | Self::AddressUnknown { .. }
+            | Self::PortTaken { .. } => Kind::InUse,
             Self::NoAddressLeft { .. } => Kind::Exhausted,
             Self::PortReserved { .. } => Kind::NotPermitted,
         }

@@ -232,7 +232,9 @@ impl Detail {
             Network::InvalidLinkName { .. } => Self::InvalidLinkName,
             Network::InvalidMac(_) => Self::InvalidMac,
             Network::InvalidSubnet { .. } => Self::InvalidSubnet,
-            Network::AddressTaken { .. } => Self::AddressTaken,
+            Network::AddressTaken { .. }
+            | Network::AddressTakenByLink { .. }
+            | Network::AddressUnknown { .. } => Self::AddressTaken,
             Network::NoAddressLeft { .. } => Self::NoAddressLeft,
             Network::InvalidPort { .. } => Self::InvalidPort,
             Network::PortTaken { .. } => Self::PortTaken,

@@ -1,7 +1,6 @@
 //! `network create`: everything is checked, then one file is written. The first container makes the network's bridge.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use hull_network::links;
 use hull_network::netlink::{Protocol, Socket};
@@ -11,29 +10,13 @@ use hull_storage::file;
 
 use super::context::Context;
 use super::drivers::{Driver, DriverConfig};
+use super::options::NetworkOptions;
 use super::record::{DEFAULT, NetworkRecord};
 use super::{store, subnets};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::records::ids::random_id;
 use crate::records::time::Timestamp;
-
-/// The options of `network create`.
-#[derive(Debug, Clone, Default)]
-pub struct NetworkOptions {
-    pub name: String,
-    pub driver: Option<String>,
-    pub subnets: Vec<Subnet>,
-    /// Each is the gateway of the subnet that contains it.
-    pub gateways: Vec<IpAddr>,
-    /// Each is the range of the subnet that contains it.
-    pub ranges: Vec<Subnet>,
-    pub internal: bool,
-    pub ipv6: bool,
-    pub labels: BTreeMap<String, String>,
-    /// `-o`.
-    pub options: BTreeMap<String, String>,
-}
 
 /// Names with another meaning, for hull or for docker.
 const RESERVED: [&str; 5] = [DEFAULT, "host", "none", "default", "container"];

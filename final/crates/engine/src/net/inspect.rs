@@ -1,4 +1,4 @@
-//! What `ps`, `port` and `inspect` say of a container's networks.
+//! What `ps`, `port` and `inspect` show of a container's networks.
 
 use std::collections::BTreeMap;
 
@@ -220,7 +220,8 @@ fn addresses(container: &str, endpoint: &Endpoint) -> EndpointSettings {
     }
 }
 
-/// What docker gives out at random follows here from what the endpoint connects, so nothing has to remember it.
+/// An endpoint's id. docker draws it at random; here it is derived from the container and the network, so that it need not
+/// be stored.
 pub(super) fn endpoint_id(container: &str, network: &str) -> String {
     Digest::of(format!("{container} {network}").as_bytes()).hex().to_owned()
 }

@@ -88,7 +88,7 @@ pub(super) fn detach(
     errors.into_result()
 }
 
-/// Deletes the container's interfaces from its network namespace, which stays.
+/// Deletes the container's interfaces from its network namespace, which stays. Goes on past errors.
 pub(super) fn delete(root: &Root, id: &str, endpoints: &[Endpoint], route: &mut Socket) -> Result<()> {
     let mut errors = Errors::default();
     for endpoint in endpoints {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! context       what this code needs of the engine; netlink sockets
+//! options       what network create is asked for
 //! record        a network: what was asked, and what was chosen
 //! store         networks on disk, and their locks
 //! subnets       choosing subnets
@@ -40,6 +41,7 @@ mod expose;
 mod inspect;
 mod interfaces;
 mod legacy_links;
+mod options;
 mod proxy;
 mod publish;
 mod record;
@@ -57,7 +59,6 @@ mod verbs;
 pub(crate) use attachment::Attachment;
 pub(crate) use context::Context;
 pub use context::NetworkDefaults;
-pub use create::NetworkOptions;
 pub(crate) use drivers::user_mode::{
     address as user_mode_address, namespace_file, resolver as user_mode_resolver,
 };
@@ -66,6 +67,7 @@ pub(crate) use inspect::{
     exposed_ports, network_mode, network_names, network_settings, port_bindings, ports_column, published_on,
 };
 pub(crate) use legacy_links::{hosts_lines, links_are_in_hosts, variables as link_variables};
+pub use options::NetworkOptions;
 pub use publish::PublishedPort;
 pub use record::{DEFAULT, NetworkRecord};
 pub(crate) use recover::{clear, clear_lost};

@@ -10,7 +10,7 @@ use hull_storage::root::Root;
 
 use super::context::{Sockets, table};
 use super::endpoint::{self, Endpoint, endpoints};
-use crate::error::Result;
+use crate::error::{Errors, Result};
 use crate::records::find::directories;
 use crate::records::snapshot::Snapshot;
 
@@ -34,18 +34,17 @@ pub(super) fn remove_stale_rules(root: &Root, sockets: &mut Sockets) -> Result<V
     Ok(addresses.into_iter().filter_map(|(ip, name)| Some((ip, link(&name)?))).collect())
 }
 
-/// Restores the rules of all running containers. It takes no lock: a container that is starting or ending at the same time
+/// Restores the rules of all running containers, and goes on past errors. It takes no lock: a container that is starting or ending at the same time
 /// adds or removes its own rules, and a port is forwarded to the container whose monitor has reserved it.
 pub(super) fn restore_all(root: &Root, filter: &mut Socket) -> Result<()> {
-    let mut first = Ok(());
+    let mut errors = Errors::default();
     for id in directories(&root.run().join("containers"))? {
-        let restored = match Snapshot::take(root, &id) {
+        errors.note(match Snapshot::take(root, &id) {
             Ok(snapshot) if snapshot.init_pid().is_some() => restore(root, &id, filter),
             taken => taken.map(drop),
-        };
-        first = first.and(restored);
+        });
     }
-    first
+    errors.into_result()
 }
 
 fn restore(root: &Root, id: &str, filter: &mut Socket) -> Result<()> {

@@ -29,17 +29,17 @@ pub struct NetworkTrace {
     pub id: String,
     pub name: String,
     pub pid: i32,
-    /// As the link in `/proc` has it: `net:[4026532500]`.
+    /// The target of the link in `/proc`: `net:[4026532500]`.
     pub namespace: PathBuf,
-    /// The name that ip-netns(8) knows it by.
+    /// The namespace's name for ip-netns(8).
     pub exposed_as: Option<String>,
     pub mode: String,
-    /// None where the container shares the host's network.
+    /// `None` if the container has the host's network.
     #[serde(flatten)]
     pub own: Option<OwnNetworks>,
 }
 
-/// What a container has that does not share the host's network.
+/// The networks of a container that does not have the host's network.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct OwnNetworks {
@@ -55,7 +55,7 @@ pub struct RouteTrace {
     pub link: Option<String>,
 }
 
-/// One network of the container's, from its interface outwards. Each driver has some of the links.
+/// A container's endpoint, from its interface outwards. Which links there are depends on the network's driver.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct EndpointTrace {
@@ -78,7 +78,7 @@ pub struct EndpointTrace {
     pub rules: Option<RulesTrace>,
 }
 
-/// A link as the kernel has it; of one that is missing, no more than its name.
+/// A link as the kernel describes it. If it is missing, only its name.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct LinkTrace {
@@ -100,7 +100,7 @@ pub struct FoundLink {
     pub addresses: Vec<String>,
 }
 
-/// A VXLAN link and where it leads.
+/// A VXLAN link and its peers.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct TunnelTrace {
@@ -121,7 +121,7 @@ pub struct RulesTrace {
 }
 
 impl Engine {
-    /// Asks the kernel, of every link and rule that the records speak of.
+    /// Asks the kernel about each link and rule that the container's record names.
     pub fn trace_network(&self, container: &str) -> Result<NetworkTrace> {
         let record = self.find(container)?;
         let snapshot = self.clear_if_dead(&record, Snapshot::take(self.root(), &record.id)?)?;

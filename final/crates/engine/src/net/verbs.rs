@@ -33,12 +33,13 @@ impl Engine {
         Ok(records.filter_map(|(name, record)| Some((name, record.err()?.to_string()))).collect())
     }
 
+    /// A network with the running containers on it, in docker's layout.
     pub fn inspect_network(&self, name: &str) -> Result<Network> {
         if let Some(special) = special(name) {
             return Ok(Network { containers: self.on_special(name)?, ..special });
         }
         if name == DEFAULT && store::load(self.root(), DEFAULT)?.is_none() {
-            // What it is to be is decided now.
+            // Its subnet is chosen now, so that there is something to show.
             default::record(self.network_context())?;
         }
         let network = store::find(self.root(), name)?;
@@ -47,7 +48,7 @@ impl Engine {
             let name = match Record::load(self.root(), &id) {
                 Ok(record) => record.name,
                 Err(Error::NoSuchContainer(_)) => continue,
-                // It is on the network even if its record cannot be read, and is shown by its id.
+                // A container with a damaged record is on the network too, and is shown by its id.
                 Err(_) => id.clone(),
             };
             let address = |ipv6| {
@@ -86,7 +87,7 @@ impl Engine {
         let network =
             store::find(self.root(), name).or_else(|error| self.salvage_network(name).ok_or(error))?;
         let lock = store::lock_exclusive(self.root(), &network.name)?;
-        // It may have been removed while we waited.
+        // Another command may have removed it before the lock was granted.
         if std::fs::symlink_metadata(store::record_file(self.root(), &network.name)).is_err() {
             return Err(Error::NoSuchNetwork(network.name));
         }
@@ -105,7 +106,7 @@ impl Engine {
         Ok(network.name)
     }
 
-    /// What the removal of a network takes whose record is damaged: its name, and its bridge's where that can still be read.
+    /// As much of a damaged record as its removal needs: the network's name, and its bridge's if that can still be read.
     fn salvage_network(&self, name: &str) -> Option<NetworkRecord> {
         store::load(self.root(), name).err()?;
         let content = file::read(&store::record_file(self.root(), name)).unwrap_or_default();
@@ -120,7 +121,7 @@ impl Engine {
         serde_json::from_value(record).ok()
     }
 
-    /// Everything that `--network` takes, without the containers on it.
+    /// All networks that `--network` accepts, without the containers on them.
     pub fn all_networks(&self) -> Result<Vec<Network>> {
         if !hull_sys::id_map::in_user_namespace() && matches!(store::load(self.root(), DEFAULT), Ok(None)) {
             default::record(self.network_context())?;
@@ -132,11 +133,11 @@ impl Engine {
         Ok(all)
     }
 
-    /// The networks that no container is made for; the default one is not among them.
+    /// The networks that no container, running or stopped, is on. The default network is never among them.
     pub fn unused_networks(&self) -> Result<Vec<String>> {
         let mut used = Vec::new();
         for id in self.ids()? {
-            // One that is being removed uses nothing.
+            // A container that is being removed uses no network.
             let Ok(record) = Record::load(self.root(), &id) else { continue };
             if record.options.network == NetworkMode::Networks {
                 used.extend(record.options.networks.into_iter().map(|option| option.network));
@@ -146,7 +147,7 @@ impl Engine {
         Ok(unused.map(|network| network.name).filter(|name| !used.contains(name)).collect())
     }
 
-    /// Removes them. Goes on past errors.
+    /// Removes the unused networks. Goes on past errors.
     pub fn prune_networks(&self) -> Result<Pruned> {
         let mut pruned = Pruned::default();
         for name in self.unused_networks()? {
@@ -214,12 +215,12 @@ fn describe(network: &NetworkRecord) -> Network {
     }
 }
 
-/// What is listed of a network whose record cannot be read.
+/// The listing of a network whose record cannot be read.
 fn damaged(name: String) -> Network {
     Network { name, scope: "local".into(), driver: "damaged".into(), enable_ipv4: true, ..Network::default() }
 }
 
-/// docker's networks that are none.
+/// docker's pre-defined networks that are only modes: `host` and `none`.
 fn special(name: &str) -> Option<Network> {
     let driver = match name {
         "host" => "host",
@@ -238,7 +239,7 @@ fn special(name: &str) -> Option<Network> {
     })
 }
 
-/// The same everywhere: they are no objects of this root.
+/// The id of a pre-defined network, which is the same for every state root.
 fn special_id(name: &str) -> String {
     let digits: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
     format!("{digits:0<64}")

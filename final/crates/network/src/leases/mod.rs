@@ -136,13 +136,8 @@ impl Leases {
             State::Held(other) if other.container != holder.container => {
                 Err(Error::AddressTaken { address, container: other.container })
             }
-            State::InUseByLink { link } => {
-                Err(Error::AddressTaken { address, container: format!("at the other end of {link}") })
-            }
-            State::Unknown => {
-                let container = format!("(unknown, because {} is damaged)", self.path(address).display());
-                Err(Error::AddressTaken { address, container })
-            }
+            State::InUseByLink { link } => Err(Error::AddressTakenByLink { address, link }),
+            State::Unknown => Err(Error::AddressUnknown { address, path: self.path(address) }),
             // An address that is requested explicitly is not kept free.
             _ => self.write(address, &Record::Held(holder.clone())),
         }

@@ -155,7 +155,7 @@ fn an_adopted_address_is_in_use_while_its_link_exists() {
     assert!(!leases.is_new());
     assert_eq!(leases.list().unwrap(), [Lease { address: ip("10.0.0.3"), holder: living("a") }]);
     let taken = leases.allocate_address(&pool, ip("10.0.0.2"), &living("b")).unwrap_err();
-    assert!(taken.to_string().ends_with("already in use by container at the other end of lo"), "{taken}");
+    assert!(taken.to_string().ends_with("already in use by the container at the other end of lo"), "{taken}");
     assert_eq!(
         leases.allocate(&pool, &living("b")).unwrap(),
         ip("10.0.0.5"),

@@ -16,8 +16,8 @@ use hull_storage::root::Root;
 use super::{ContainerNamespace, Driver, tunnel_link, veth};
 use crate::error::{Error, Result};
 use crate::net::context::{Sockets, table};
-use crate::net::create::NetworkOptions;
 use crate::net::endpoint::Endpoint;
+use crate::net::options::NetworkOptions;
 use crate::net::record::NetworkRecord;
 use crate::net::subnets;
 

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::host_bridge::BridgeDriver;
 use super::{DriverConfig, parent};
 use crate::error::{Error, ParentProblem, Result};
-use crate::net::create::NetworkOptions;
+use crate::net::options::NetworkOptions;
 use crate::net::record::NetworkRecord;
 
 /// The settings of a network that has one of the host's links as a port of its bridge.

@@ -38,8 +38,8 @@ use self::macvlan::Macvlan;
 pub(super) use self::veth::{allow_published_ports, delete_if_present};
 use self::vxlan::Vxlan;
 use super::context::Sockets;
-use super::create::NetworkOptions;
 use super::endpoint::Endpoint;
+use super::options::NetworkOptions;
 use super::record::NetworkRecord;
 use crate::error::{Error, Result};
 

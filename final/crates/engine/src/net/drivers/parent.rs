@@ -4,7 +4,7 @@ use hull_network::links::{self, Link};
 use hull_network::netlink::Socket;
 
 use crate::error::{Error, ParentProblem, Result};
-use crate::net::create::NetworkOptions;
+use crate::net::options::NetworkOptions;
 
 /// The key of `-o`, and the flag, that name the parent.
 pub(super) const OPTION: &str = "parent";

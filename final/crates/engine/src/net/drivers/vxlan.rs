@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::host_bridge::{BridgeDriver, DEFAULT_MTU};
 use super::{DriverConfig, bridge, tunnel_link};
 use crate::error::{Error, Result};
-use crate::net::create::NetworkOptions;
+use crate::net::options::NetworkOptions;
 use crate::net::record::NetworkRecord;
 
 /// The settings of a VXLAN network.

@@ -1,0 +1,23 @@
+//! What `network create` is asked for.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use hull_network::subnet::Subnet;
+
+/// The options of `network create`.
+#[derive(Debug, Clone, Default)]
+pub struct NetworkOptions {
+    pub name: String,
+    pub driver: Option<String>,
+    pub subnets: Vec<Subnet>,
+    /// Each is the gateway of the subnet that contains it.
+    pub gateways: Vec<IpAddr>,
+    /// Each is the range of the subnet that contains it.
+    pub ranges: Vec<Subnet>,
+    pub internal: bool,
+    pub ipv6: bool,
+    pub labels: BTreeMap<String, String>,
+    /// `-o`.
+    pub options: BTreeMap<String, String>,
+}
