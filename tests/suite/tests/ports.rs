@@ -73,9 +73,10 @@ fn ports_are_shown_by_port_ps_and_inspect() {
     assert_eq!(shown, "127.0.0.1:5353->53/udp, 0.0.0.0:8080->80/tcp, 99/tcp");
     let bindings = t.inspect("box", "{{(index (index .NetworkSettings.Ports \"80/tcp\") 0).HostPort}}");
     assert_eq!(bindings, "8080");
+    // In the order of the keys, as Go prints a map.
     assert_eq!(
         t.inspect("box", "{{json .HostConfig.PortBindings}}"),
-        r#"{"80/tcp":[{"HostIp":"","HostPort":"8080"}],"53/udp":[{"HostIp":"127.0.0.1","HostPort":"5353"}]}"#
+        r#"{"53/udp":[{"HostIp":"127.0.0.1","HostPort":"5353"}],"80/tcp":[{"HostIp":"","HostPort":"8080"}]}"#
     );
     t.ok(&["stop", "-t", "0", "box"]);
     assert_eq!(t.ok(&["port", "box"]), "");
