@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use hull_docker::wire::container::CreateRequest;
 use hull_engine::options::CreateOptions;
-use hull_engine::{Engine, Record};
+use hull_engine::{Engine, Pull, Record};
+use hull_image::progress::Silent;
 
-use super::daemon;
-use super::pull::{self, When};
+use super::{daemon, registry};
 use crate::cli::container::Create;
 use crate::cli::options::{CreateArgs, Rest};
 use crate::ui::errors::{self, Exit, Hint};
 use crate::ui::output;
+use crate::ui::progress::{Layers, PULL};
 
 pub fn create(engine: &Engine, args: &Create) -> Result<u8> {
     let request = request(&args.create, false)?;
@@ -38,28 +39,20 @@ pub fn need_image(path: &str, args: &CreateArgs) -> Result<()> {
 
 /// Creates the container and writes its id where `--cidfile` says.
 pub fn make(engine: &Engine, args: &CreateArgs, mut request: CreateRequest) -> Result<Record> {
-    daemon::read().and_then(|daemon| daemon.apply(&mut request)).context(Exit(125))?;
-    let mut options = CreateOptions {
+    let daemon = daemon::read().context(Exit(125))?;
+    daemon.apply(&mut request).context(Exit(125))?;
+    let options = CreateOptions {
         name: args.name.clone(),
         platform: args.platform.clone(),
         ..request.try_into().context(Exit(125))?
     };
-    let ensure = |options: &CreateOptions, when| {
-        pull::ensure(engine, &options.image, when, options.platform.as_deref(), args.quiet)
+    let pull = Pull {
+        policy: args.pull.parse()?,
+        access: &|| registry::default_options(daemon),
+        progress: &|| if args.quiet { Box::new(Silent) } else { Box::new(Layers::new(PULL)) },
     };
-    if args.pull == "always" && options.image != "host" {
-        options.image = ensure(&options, When::Always)?;
-    }
     let id_file = args.cidfile.as_deref().map(IdFile::create).transpose()?;
-    let record = match engine.create(&options) {
-        Err(error) if error.is_no_such_image() => {
-            let when = if args.pull == "never" { When::Never } else { When::Missing };
-            options.image = ensure(&options, when)?;
-            engine.create(&options)
-        }
-        other => other,
-    };
-    let record = record.map_err(with_network)?;
+    let record = engine.create_pulling(options, &pull).map_err(with_context)?;
     if let Some(file) = id_file
         && let Err(error) = file.write(&record.id)
     {
@@ -69,9 +62,10 @@ pub fn make(engine: &Engine, args: &CreateArgs, mut request: CreateRequest) -> R
     Ok(record)
 }
 
-/// Adds the hint that a missing network can be created.
-fn with_network(error: hull_engine::Error) -> anyhow::Error {
+/// Adds the hint that a missing network can be created. If the image cannot be pulled, the exit code is 125 for `create` too.
+fn with_context(error: hull_engine::Error) -> anyhow::Error {
     match &error {
+        hull_engine::Error::Pull(_) => anyhow::Error::new(error).context(Exit(125)),
         hull_engine::Error::NoSuchNetwork(name) => {
             let hint = format!("hull network create {name}; hull network ls lists the networks there are");
             anyhow::Error::new(error).context(Hint(hint))
@@ -80,7 +74,8 @@ fn with_network(error: hull_engine::Error) -> anyhow::Error {
     }
 }
 
-/// Made before the container, so that two runs with one file cannot both go on; gone again if there is none.
+/// The file that `--cidfile` names. It is created before the container, so that two runs with one file cannot both go on,
+/// and removed again if no container is created.
 struct IdFile {
     path: PathBuf,
     file: Option<std::fs::File>,

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use hull_image::registry::{Access, AccessOptions, Credential, Environment};
 
-use super::daemon;
+use super::daemon::{self, Daemon};
 use crate::cli::registry as cli;
 
 pub fn access(args: &cli::Access) -> Result<Access> {
@@ -11,18 +11,29 @@ pub fn access(args: &cli::Access) -> Result<Access> {
 }
 
 pub fn access_with_chunk(args: &cli::Access, chunk: Option<u64>) -> Result<Access> {
+    Ok(Access::new(options(args, chunk)?)?)
+}
+
+fn options(args: &cli::Access, chunk: Option<u64>) -> Result<AccessOptions> {
     let credential = args.creds.as_deref().map(credential).transpose()?;
-    let daemon = daemon::read()?;
-    Ok(Access::new(AccessOptions {
-        environment: environment(),
+    Ok(AccessOptions {
         auth_file: args.authfile.clone(),
         credential,
         certificates: args.cert_dir.clone(),
         verify: args.tls_verify,
         chunk,
+        ..default_options(daemon::read()?)
+    })
+}
+
+/// What the environment and daemon.json say about registries.
+pub fn default_options(daemon: &Daemon) -> AccessOptions {
+    AccessOptions {
+        environment: environment(),
         mirrors: daemon.registry_mirrors.clone(),
         insecure: daemon.insecure_registries.clone(),
-    })?)
+        ..AccessOptions::default()
+    }
 }
 
 /// What this process's environment says about registries.

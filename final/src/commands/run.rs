@@ -37,12 +37,7 @@ fn in_order(engine: &Engine, args: &Run, request: CreateRequest) -> Result<u8> {
     };
     let record = create::make(engine, create, request)?;
     let attach = if args.detach { StartAttach::Detached } else { StartAttach::Attached };
-    let started = engine.start(&record.id, attach, window_size());
-    if started.is_err() && create.rm {
-        // The monitor has done this unless it died before it could.
-        let _ = engine.remove(&record.id, true, true);
-    }
-    let started = started?;
+    let started = engine.start_created(&record, attach, window_size())?;
     say_what_is_dropped(engine, &record.id);
     let Some(stream) = started else {
         output::line(&record.id)?;

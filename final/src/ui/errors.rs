@@ -61,26 +61,11 @@ pub fn invalid_value(flag: &str, text: &str, why: &str) -> anyhow::Error {
         .context(Exit(OWN_FAILURE))
 }
 
-/// Another process of this command's has said what is wrong, and ended with this code.
-#[derive(Debug)]
-pub struct Reported(pub u8);
-
-impl std::fmt::Display for Reported {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ended with code {}", self.0)
-    }
-}
-
-impl std::error::Error for Reported {}
-
 /// Prints an error with its hint; the exit code is `code` unless the error knows better.
 pub fn report(error: &anyhow::Error, code: Code) -> u8 {
     // The reader of a pipe has seen enough.
     if is_broken_pipe(error) {
         return 0;
-    }
-    if let Some(Reported(code)) = error.downcast_ref() {
-        return *code;
     }
     let several = error.downcast_ref::<hull_engine::Error>();
     if let Some(hull_engine::Error::Several(errors)) = several {

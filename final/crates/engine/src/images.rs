@@ -1,4 +1,6 @@
-//! Describing images, and removing those that no container uses.
+//! Describing images, pulling them for containers, and removing those that no container uses.
+
+mod pull;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,6 +9,8 @@ use hull_docker::wire::image::{self, Descriptor, Metadata, RootFs};
 use hull_docker::wire::{GraphDriver, NEVER};
 use hull_image::ImageDetails;
 use hull_image::store::{PrunedImages, Removed};
+
+pub use pull::{Pull, PullPolicy};
 
 use crate::engine::Engine;
 use crate::error::Result;

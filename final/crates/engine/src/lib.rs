@@ -36,7 +36,7 @@ pub use containers::top::Top;
 pub use copy::{Change, CommitOptions, CopyOptions, CopySource, CopyTarget, Freezable};
 pub use engine::Engine;
 pub use error::{Detail, Error, Errors, ParentProblem, Report, Result};
-pub use images::image_config;
+pub use images::{Pull, PullPolicy, image_config};
 pub use logs::LogSink;
 pub use net::{NetworkDefaults, NetworkOptions, NetworkRecord, PublishedPort, trace};
 pub use records::options::WindowSize;

@@ -5,6 +5,7 @@ use crate::engine::Engine;
 use crate::error::{IoContext, Result};
 use crate::monitor::launch::launch;
 use crate::records::options::WindowSize;
+use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::{Status, wrong_state};
 
@@ -22,6 +23,22 @@ impl Engine {
             None if attach == StartAttach::Attached => self.attach(&record.id).map(Some),
             stream => Ok(stream),
         }
+    }
+
+    /// Starts a container that the caller has just created. If it does not start, and is to be removed at its end, it is
+    /// removed.
+    pub fn start_created(
+        &self,
+        record: &Record,
+        attach: StartAttach,
+        size: Option<WindowSize>,
+    ) -> Result<Option<AttachStream>> {
+        let started = self.start(&record.id, attach, size);
+        if started.is_err() && record.options.auto_remove {
+            // The monitor has removed it already, unless the monitor died. The first error is the one to report.
+            let _ = self.remove(&record.id, true, true);
+        }
+        started
     }
 
     /// Joins a running container's output from here on.

@@ -148,7 +148,8 @@ impl Detail {
             Error::Busy { holder, is_stopped, .. } => {
                 Self::LockHeld { pid: *holder, is_stopped: *is_stopped }
             }
-            Error::Reported(report) => return report.detail().cloned(),
+            Error::Reported(report) | Error::Pull(report) => return report.detail().cloned(),
+            Error::NotPulled { missing, .. } => return Self::of_image(missing),
             Error::NoSuchNetwork(_) => Self::NoSuchNetwork,
             Error::NoSuchDriver(driver) => Self::NoSuchNetworkDriver { driver: driver.clone() },
             Error::Parent { link, problem } => Self::Parent { link: link.clone(), problem: problem.clone() },

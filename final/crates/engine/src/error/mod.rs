@@ -44,6 +44,12 @@ pub enum Error {
     /// Of another process: the monitor, or the session of an `exec`.
     #[error(transparent)]
     Reported(#[from] Report),
+    /// An image could not be pulled for a container, as the process that pulls reports.
+    #[error(transparent)]
+    Pull(Report),
+    /// No registry has an image, and its name is similar to that of an image in the store.
+    #[error("{missing}: {source}")]
+    NotPulled { missing: Box<hull_image::Error>, source: Box<hull_image::Error> },
     /// A cleanup goes on past errors, so there can be more than one. Each is a line of its own.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Several(Vec<Error>),
@@ -98,7 +104,8 @@ impl Error {
             Self::NetworkInUse { .. } => Kind::InUse,
             Self::MonitorDied | Self::MonitorSilent { .. } | Self::Busy { .. } => Kind::Unavailable,
             Self::DamagedRecord { .. } => Kind::Damaged,
-            Self::Reported(report) => report.kind(),
+            Self::Reported(report) | Self::Pull(report) => report.kind(),
+            Self::NotPulled { missing, .. } => missing.kind(),
             Self::Io { source, .. } => Kind::from_io(source),
             Self::Unsupported(_) | Self::UserMode { .. } => Kind::Unsupported,
             Self::NotMapped { .. } => Kind::NotPermitted,
