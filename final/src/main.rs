@@ -3,11 +3,12 @@
 //! ```text
 //! cli/       what can be typed, and what it means to the engine
 //! commands/  one file per verb, or per few that share a shape
-//! ui/        what is printed: errors, tables, sizes, durations, templates
+//! ui/        the terminal, and what is printed: errors, tables, sizes, durations, templates
 //! ```
 
 mod cli;
 mod commands;
+mod environment;
 mod ui;
 
 use std::process::ExitCode;

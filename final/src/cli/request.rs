@@ -266,7 +266,7 @@ pub fn environment(files: &[PathBuf], given: &[String]) -> Result<Vec<String>> {
     }
     given.iter().try_for_each(|entry| env::check(entry)).map_err(Error::msg)?;
     entries.extend_from_slice(given);
-    Ok(env::resolve(entries, |name| std::env::var(name).ok()))
+    Ok(env::resolve(entries, crate::environment::variable))
 }
 
 fn texts(files: &[PathBuf]) -> Result<Vec<String>> {

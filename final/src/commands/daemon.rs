@@ -15,6 +15,7 @@ use hull_engine::{Engine, NetworkDefaults};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::environment;
 use crate::ui::errors;
 
 /// The keys that hull supports. All others are in `ignored`.
@@ -106,8 +107,7 @@ pub fn read() -> Result<&'static Daemon> {
 }
 
 fn path() -> PathBuf {
-    let home = || std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-    match home().filter(|_| !rustix::process::geteuid().is_root()) {
+    match environment::home().filter(|_| !rustix::process::geteuid().is_root()) {
         Some(home) => home.join(".config/docker/daemon.json"),
         None => "/etc/docker/daemon.json".into(),
     }

@@ -6,8 +6,9 @@ use anyhow::{Context, Result, bail};
 use hull_image::registry::{self, Access, AccessOptions, Login as Kept};
 
 use super::daemon;
-use super::registry::{access, environment};
+use super::registry::access;
 use crate::cli::registry::{Login, Logout};
+use crate::environment;
 use crate::ui::output;
 
 pub fn login(args: &Login) -> Result<u8> {
@@ -55,7 +56,7 @@ pub fn login(args: &Login) -> Result<u8> {
 pub fn logout(args: &Logout) -> Result<u8> {
     let registry = registry::name(args.registry.as_deref().unwrap_or_default());
     let access = Access::new(AccessOptions {
-        environment: environment(),
+        environment: environment::registry(),
         auth_file: args.authfile.clone(),
         insecure: daemon::read()?.insecure_registries.clone(),
         ..AccessOptions::default()

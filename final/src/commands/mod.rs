@@ -32,12 +32,13 @@ mod volume;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use hull_engine::Engine;
+use hull_engine::{Engine, Settings};
 use hull_image::left_out::Reporter;
-use hull_storage::paths::{Environment, Paths};
+use hull_storage::paths::Paths;
 use hull_sys::reexec;
 
 use crate::cli::{Cli, Command, Global, container, image};
+use crate::environment;
 use crate::ui::errors;
 use crate::ui::hints::Code;
 
@@ -165,8 +166,9 @@ fn image_group(engine: &Engine, verb: &image::Group) -> Result<u8> {
 
 fn open(global: &Global) -> Result<Engine> {
     let Paths { data, run, ignored } =
-        Paths::choose(global.root.clone(), global.runroot.clone(), path_environment());
-    hull_engine::rootless::enter(&run).map_err(hull_engine::Error::from)?;
+        Paths::choose(global.root.clone(), global.runroot.clone(), environment::paths());
+    let programs = environment::search_path();
+    hull_engine::rootless::enter(&run, &programs).map_err(hull_engine::Error::from)?;
     if hull_engine::rootless::has_entered() && is_entering() {
         // Does not return the first time, so nothing is said before.
         hull_sys::self_exe::protect_in_user_namespace(&run.join("program"))
@@ -180,18 +182,9 @@ fn open(global: &Global) -> Result<Engine> {
     }
     let cgroup_parent = global.cgroup_parent.clone();
     let cgroup_parent = cgroup_parent.or_else(|| daemon::read().ok()?.cgroup_parent.clone());
+    let settings = Settings { data, run, cgroup_parent, programs };
     let reporter = Reporter::new(errors::say_what_is_left_out);
-    daemon::prepare(Engine::open(&data, &run, cgroup_parent)?.with_image_reporter(reporter))
-}
-
-/// The variables from which an unprivileged user's directories are chosen.
-fn path_environment() -> Environment {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(Into::into);
-    Environment {
-        home: variable("HOME"),
-        data_home: variable("XDG_DATA_HOME"),
-        runtime_dir: variable("XDG_RUNTIME_DIR"),
-    }
+    daemon::prepare(Engine::open(settings)?.with_image_reporter(reporter))
 }
 
 /// Warns about what is listed as damaged. `remove` is the command that removes it, without the name.

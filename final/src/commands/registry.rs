@@ -1,10 +1,11 @@
 //! What the verbs that talk to registries share.
 
 use anyhow::{Result, bail};
-use hull_image::registry::{Access, AccessOptions, Credential, Environment};
+use hull_image::registry::{Access, AccessOptions, Credential};
 
 use super::daemon::{self, Daemon};
 use crate::cli::registry as cli;
+use crate::environment;
 
 pub fn access(args: &cli::Access) -> Result<Access> {
     access_with_chunk(args, None)
@@ -29,16 +30,11 @@ fn options(args: &cli::Access, chunk: Option<u64>) -> Result<AccessOptions> {
 /// What the environment and daemon.json say about registries.
 pub fn default_options(daemon: &Daemon) -> AccessOptions {
     AccessOptions {
-        environment: environment(),
+        environment: environment::registry(),
         mirrors: daemon.registry_mirrors.clone(),
         insecure: daemon.insecure_registries.clone(),
         ..AccessOptions::default()
     }
-}
-
-/// What this process's environment says about registries.
-pub fn environment() -> Environment {
-    Environment::of(std::env::vars_os())
 }
 
 fn credential(text: &str) -> Result<Credential> {

@@ -115,6 +115,9 @@ pub fn hint(detail: Detail) -> Option<String> {
         Detail::DiskFull => "make room: hull system prune",
         Detail::NewerFormat => "use the hull that wrote it, or another directory with --root",
         Detail::ForeignDirectory => "choose a --root and a --runroot of your own",
+        Detail::IdNotMapped => {
+            return Some(hull_engine::rootless::more_ids_hint(&crate::environment::search_path()));
+        }
         Detail::UserNamespace(obstacle) => user_namespace(obstacle),
         Detail::Advice(advice) => return Some(advice),
         network => return network_hint(network),

@@ -1,6 +1,6 @@
 //! The engine: a state root, its images, and the cgroup its containers live under.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use hull_image::left_out::Reporter;
 use hull_image::store::Images;
@@ -9,6 +9,7 @@ use hull_storage::root::Root;
 
 use crate::error::Result;
 use crate::net::{Context, NetworkDefaults};
+use crate::records::search_path::SearchPath;
 
 #[derive(Debug, Clone)]
 pub struct Engine {
@@ -16,18 +17,33 @@ pub struct Engine {
     images: Images,
     cgroup_parent: Option<String>,
     network_defaults: NetworkDefaults,
+    programs: SearchPath,
+}
+
+/// What it takes to open an engine.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The root of what outlives a reboot.
+    pub data: PathBuf,
+    /// The root of what a reboot empties.
+    pub run: PathBuf,
+    /// The cgroup of all containers, as a path below the cgroup root. Without it the parent is `/hull`, or for an
+    /// unprivileged user the same in their delegated cgroup.
+    pub cgroup_parent: Option<String>,
+    /// Where the engine finds the programs that it runs.
+    pub programs: SearchPath,
 }
 
 impl Engine {
-    /// Opens the roots and creates them if they are missing. `cgroup_parent` is a path below the cgroup root. Without it
-    /// the parent is `/hull`, or for an unprivileged user the same in their delegated cgroup.
+    /// Opens the roots and creates them if they are missing.
     ///
     /// An unprivileged user's process first enters the user namespace that all of the user's hull processes share.
-    pub fn open(data: &Path, run: &Path, cgroup_parent: Option<String>) -> Result<Self> {
-        crate::rootless::enter(run)?;
-        let root = Root::open(data, run)?;
+    pub fn open(settings: Settings) -> Result<Self> {
+        let Settings { data, run, cgroup_parent, programs } = settings;
+        crate::rootless::enter(&run, &programs)?;
+        let root = Root::open(&data, &run)?;
         let images = Images::open(&root)?;
-        Ok(Self { root, images, cgroup_parent, network_defaults: NetworkDefaults::default() })
+        Ok(Self { root, images, cgroup_parent, network_defaults: NetworkDefaults::default(), programs })
     }
 
     /// Sets how the default network, and networks without a subnet, are made.
@@ -42,7 +58,7 @@ impl Engine {
 
     /// What the network code needs of the engine.
     pub(crate) fn network_context(&self) -> Context<'_> {
-        Context { root: &self.root, defaults: &self.network_defaults }
+        Context { root: &self.root, defaults: &self.network_defaults, programs: &self.programs }
     }
 
     pub fn root(&self) -> &Root {
@@ -51,6 +67,11 @@ impl Engine {
 
     pub fn images(&self) -> &Images {
         &self.images
+    }
+
+    /// Where the programs that the engine runs are found.
+    pub(crate) fn programs(&self) -> &SearchPath {
+        &self.programs
     }
 
     pub(crate) fn cgroup_path(&self, id: &str) -> String {

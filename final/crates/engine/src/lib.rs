@@ -34,7 +34,7 @@ pub use attach::{AttachEvent, AttachInput, AttachStream, StartAttach};
 pub use containers::list::Summary;
 pub use containers::top::Top;
 pub use copy::{Change, CommitOptions, CopyOptions, CopySource, CopyTarget, Freezable};
-pub use engine::Engine;
+pub use engine::{Engine, Settings};
 pub use error::{Detail, Error, Errors, ParentProblem, Report, Result};
 pub use images::{Pull, PullPolicy, image_config};
 pub use logs::LogSink;
@@ -42,6 +42,7 @@ pub use net::{NetworkDefaults, NetworkOptions, NetworkRecord, PublishedPort, tra
 pub use records::options::WindowSize;
 pub use records::pruned::Pruned;
 pub use records::record::Record;
+pub use records::search_path::SearchPath;
 pub use records::state::Status;
 pub use records::stream::Stream;
 pub use records::time::Timestamp;

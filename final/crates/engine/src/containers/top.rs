@@ -1,7 +1,5 @@
 //! `top`: the container's processes, as the host's ps(1) shows them.
 
-use std::process::Command;
-
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::records::snapshot::Snapshot;
@@ -28,7 +26,7 @@ impl Engine {
         };
         let default = ["-ef".to_owned()];
         let args = if ps_args.is_empty() { &default[..] } else { ps_args };
-        let output = Command::new("ps").args(args).output().context(|| "run ps".into())?;
+        let output = self.programs().command("ps").args(args).output().context(|| "run ps".into())?;
         if !output.status.success() {
             return Err(Error::Invalid {
                 what: "ps options".into(),

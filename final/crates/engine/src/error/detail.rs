@@ -99,6 +99,8 @@ pub enum Detail {
         first: u32,
     },
     // The machine.
+    /// An id that is not mapped into the user namespace of an unprivileged user's containers.
+    IdNotMapped,
     UserNamespace(Obstacle),
     /// The files below hull's roots belong to another user.
     RootNotPermitted,
@@ -158,7 +160,7 @@ impl Detail {
             }
             Error::UserMode { needs_tun: true, .. } => Self::NoTunDevice,
             Error::UserMode { .. } => Self::NoUserModeNetwork,
-            Error::NotMapped { .. } => Self::Advice(crate::rootless::more_ids_hint()),
+            Error::NotMapped { .. } => Self::IdNotMapped,
             Error::Runtime(error) => return advice(error.hint()),
             Error::Cgroup(error) => return advice(error.hint()),
             Error::Rootless(error) => return error.detail(),

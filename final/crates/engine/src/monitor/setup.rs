@@ -72,7 +72,7 @@ pub(super) fn start(
     if let NetworkMode::Container(other) = &record.options.network {
         crate::net::mark_shared(engine.root(), other)?;
     }
-    network.prepare(engine.root(), record)?;
+    network.prepare(engine.network_context(), record)?;
     let mut created = hull_runtime::spawn(hull_runtime::CreateOptions {
         id: &record.id,
         bundle: &bundle,

@@ -111,12 +111,14 @@ impl Attachment {
 
     /// Makes what has to exist before the container's first process: the network namespace that it enters, if it does not
     /// make one itself.
-    pub(crate) fn prepare(&mut self, root: &Root, record: &Record) -> Result<()> {
+    pub(crate) fn prepare(&mut self, context: Context<'_>, record: &Record) -> Result<()> {
         if let NetworkMode::UserMode(program) = record.options.network {
+            let root = context.root;
             // The program binds these ports itself.
             self.reserved.clear();
             let ports = NetworkState::load(root, &record.id)?.user_mode;
-            self.user_mode = Some(user_mode::setup(program, &root.container_run_dir(&record.id), &ports)?);
+            let directory = root.container_run_dir(&record.id);
+            self.user_mode = Some(user_mode::setup(program, context.programs, &directory, &ports)?);
         }
         Ok(())
     }

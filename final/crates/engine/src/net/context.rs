@@ -8,6 +8,7 @@ use hull_network::nftables::Table;
 use hull_storage::root::Root;
 
 use crate::error::Result;
+use crate::records::search_path::SearchPath;
 
 /// The administrator's settings for the default network, and for networks created without a subnet. docker's
 /// `daemon.json` has them.
@@ -32,6 +33,8 @@ pub struct NetworkDefaults {
 pub(crate) struct Context<'a> {
     pub root: &'a Root,
     pub defaults: &'a NetworkDefaults,
+    /// Where the programs of user-mode networks are found.
+    pub programs: &'a SearchPath,
 }
 
 /// Netlink sockets in the host's network namespace. One pair is opened for a whole transition, because closing a socket

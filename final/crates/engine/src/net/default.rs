@@ -22,7 +22,7 @@ pub(super) fn record(context: Context<'_>) -> Result<NetworkRecord> {
 /// Under the network's exclusive lock: the default network as recorded, or a new record with a subnet that nobody uses.
 /// While its bridge exists the network keeps its record, because containers may be on it.
 pub(super) fn load_or_choose(context: Context<'_>, route: &mut Socket) -> Result<NetworkRecord> {
-    let Context { root, defaults } = context;
+    let Context { root, defaults, .. } = context;
     let known = store::load(root, DEFAULT)?;
     let link = format!("hull0{}", root.name_suffix());
     let bridge = links::find(route, &link)?;

@@ -83,15 +83,15 @@ use nix::sys::socket::sockopt::Mark;
 
 use crate::error::{Error, Result};
 use crate::records::options::{CreateOptions, NetworkMode};
-use crate::rootless::is_installed;
+use crate::records::search_path::SearchPath;
 
 /// Refuses a network mode that this machine, or this user, cannot have.
-pub(crate) fn check_mode(options: &CreateOptions) -> Result<()> {
+pub(crate) fn check_mode(options: &CreateOptions, programs: &SearchPath) -> Result<()> {
     let is_rootless = hull_sys::id_map::in_user_namespace();
     match &options.network {
         NetworkMode::None if !options.publish.is_empty() && is_rootless => {
             let what = "-p: an unprivileged user's containers have no network of their own here".into();
-            let problem = drivers::user_mode::default_program().err();
+            let problem = drivers::user_mode::default_program(programs).err();
             let why = problem.as_ref().map_or_else(|| "--network none".into(), ToString::to_string);
             Err(Error::UserMode {
                 what,
@@ -104,7 +104,7 @@ pub(crate) fn check_mode(options: &CreateOptions) -> Result<()> {
             program.name()
         ))),
         NetworkMode::Networks if is_rootless => check_rights(),
-        NetworkMode::UserMode(program) if !is_installed(program.name()) => Err(Error::UserMode {
+        NetworkMode::UserMode(program) if !programs.has(program.name()) => Err(Error::UserMode {
             what: format!("--network {}", program.name()),
             why: format!("it is not installed: apt install {}", program.package()),
             needs_tun: false,
@@ -130,9 +130,11 @@ pub(crate) fn check_rights() -> Result<()> {
 
 /// The mode of a container that names none. Root's is the default network. An unprivileged user's is a user-mode network
 /// if this machine has one that works, else nothing but `lo`.
-pub(crate) fn default_mode() -> NetworkMode {
+pub(crate) fn default_mode(programs: &SearchPath) -> NetworkMode {
     match hull_sys::id_map::in_user_namespace() {
-        true => drivers::user_mode::default_program().map_or(NetworkMode::None, NetworkMode::UserMode),
+        true => {
+            drivers::user_mode::default_program(programs).map_or(NetworkMode::None, NetworkMode::UserMode)
+        }
         false => NetworkMode::Networks,
     }
 }

@@ -3,13 +3,15 @@
 use std::ffi::CString;
 use std::fs;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use hull_sys::process::{Fork, exit_now, fork};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use rustix::process::{getegid, geteuid};
+
+use crate::records::search_path::SearchPath;
 
 /// The step that failed, and why.
 type Failure = (String, io::Error);
@@ -26,12 +28,12 @@ struct Range {
 ///
 /// The user's subordinate ids are mapped if there are any and `newuidmap` is installed. Otherwise one id is mapped, which
 /// is enough for images whose files all belong to root.
-pub(super) fn enter_new(meanwhile: impl FnOnce()) -> Result<(), Failure> {
+pub(super) fn enter_new(programs: &SearchPath, meanwhile: impl FnOnce()) -> Result<(), Failure> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
     let name = user_name(&read("/etc/passwd"), uid);
     let uids = ranges(&read("/etc/subuid"), name.as_deref(), uid);
     let gids = ranges(&read("/etc/subgid"), name.as_deref(), uid);
-    let (Some(newuidmap), Some(newgidmap)) = (find("newuidmap"), find("newgidmap")) else {
+    let (Some(newuidmap), Some(newgidmap)) = (programs.find("newuidmap"), programs.find("newgidmap")) else {
         return enter_alone(uid, gid, meanwhile);
     };
     if uids.is_empty() || gids.is_empty() {
@@ -155,9 +157,9 @@ fn map_arguments(own: u32, ranges: &[Range]) -> Vec<String> {
 }
 
 /// How an unprivileged user gets more ids than their own, as a sentence.
-pub(super) fn remedy(uid: u32) -> String {
+pub(super) fn remedy(uid: u32, programs: &SearchPath) -> String {
     let name = user_name(&read("/etc/passwd"), uid);
-    let helpers = is_installed("newuidmap") && is_installed("newgidmap");
+    let helpers = programs.has("newuidmap") && programs.has("newgidmap");
     let has = |file: &str| !ranges(&read(file), name.as_deref(), uid).is_empty();
     let mut steps = Vec::new();
     if !helpers {
@@ -202,15 +204,6 @@ fn user_name(passwd: &str, uid: u32) -> Option<String> {
 /// A missing file counts as empty.
 fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default()
-}
-
-pub(crate) fn is_installed(program: &str) -> bool {
-    find(program).is_some()
-}
-
-fn find(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).map(|directory| directory.join(program)).find(|path| path.is_file())
 }
 
 #[cfg(test)]

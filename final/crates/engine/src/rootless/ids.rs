@@ -3,6 +3,7 @@
 use hull_sys::id_map::{IdMap, Ids};
 
 use super::idmap;
+use crate::records::search_path::SearchPath;
 
 /// Whether a process of this user namespace can have the id.
 pub(crate) fn is_mapped(ids: Ids, id: u32) -> bool {
@@ -10,9 +11,9 @@ pub(crate) fn is_mapped(ids: Ids, id: u32) -> bool {
 }
 
 /// Advice about an id that is not mapped.
-pub(crate) fn more_ids_hint() -> String {
+pub fn more_ids_hint(programs: &SearchPath) -> String {
     let last = IdMap::current(Ids::Users).last();
-    one_id_hint().unwrap_or_else(|| {
+    one_id_hint(programs).unwrap_or_else(|| {
         format!(
             "your ids in a container end at {}: /etc/subuid and /etc/subgid give you more",
             last.unwrap_or(0)
@@ -21,9 +22,9 @@ pub(crate) fn more_ids_hint() -> String {
 }
 
 /// Advice for an unprivileged user without subordinate ids, whose containers have user 0 only. `None` for everybody else.
-pub fn one_id_hint() -> Option<String> {
+pub fn one_id_hint(programs: &SearchPath) -> Option<String> {
     if !hull_sys::id_map::has_one_id() {
         return None;
     }
-    IdMap::current(Ids::Users).ranges().first().map(|range| idmap::remedy(range.outside))
+    IdMap::current(Ids::Users).ranges().first().map(|range| idmap::remedy(range.outside, programs))
 }

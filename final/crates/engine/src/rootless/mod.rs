@@ -12,9 +12,8 @@
 mod idmap;
 mod ids;
 
-pub(crate) use idmap::is_installed;
-pub use ids::one_id_hint;
-pub(crate) use ids::{is_mapped, more_ids_hint};
+pub(crate) use ids::is_mapped;
+pub use ids::{more_ids_hint, one_id_hint};
 
 use std::fs;
 use std::io;
@@ -32,6 +31,7 @@ use rustix::thread::CapabilitySet;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Detail;
+use crate::records::search_path::SearchPath;
 
 /// Whether this process, or the one that it was forked from, entered the shared namespace.
 static ENTERED: AtomicBool = AtomicBool::new(false);
@@ -85,7 +85,7 @@ struct Holders {
 ///
 /// Called before the store is read, because most of its files belong to ids of the namespace. The caller must be
 /// single-threaded: a process with several threads cannot enter a user namespace (setns(2), unshare(2)).
-pub fn enter(run: &Path) -> Result<()> {
+pub fn enter(run: &Path, programs: &SearchPath) -> Result<()> {
     if has_entered() {
         return Ok(());
     }
@@ -105,7 +105,7 @@ pub fn enter(run: &Path) -> Result<()> {
     } else {
         // A process has all rights in its new namespace even before ids are mapped, so it can unshare mounts.
         let mut own = Ok(());
-        idmap::enter_new(|| own = own_mounts()).map_err(|(step, source)| failed(step)(source))?;
+        idmap::enter_new(programs, || own = own_mounts()).map_err(|(step, source)| failed(step)(source))?;
         own?;
     }
     become_root()?;

@@ -73,6 +73,10 @@ fn missing(name: &str, file: &str) -> bool {
     missing
 }
 
+fn programs() -> SearchPath {
+    std::env::var_os("PATH").unwrap_or_default().into()
+}
+
 /// No silent skip, and none at all where every test has to run.
 fn skip(name: &str, why: &str) {
     assert!(std::env::var_os("HULL_TESTS_MUST_RUN").is_none(), "{name} cannot run: {why}");
@@ -98,7 +102,7 @@ fn an_ordinary_user_becomes_root_with_mounts_of_their_own() {
     let run = Run::new("root");
     let said = as_user(|| {
         let mounts = namespace("mnt");
-        enter(&run.0)?;
+        enter(&run.0, &programs())?;
         let target = run.0.join("mounted");
         fs::create_dir(&target).unwrap();
         let mounted = mount(Some("t"), &target, Some("tmpfs"), MsFlags::empty(), None::<&str>);
@@ -116,7 +120,7 @@ fn an_ordinary_user_opens_a_store_and_mounts_an_overlay() {
     }
     let run = Run::new("overlay");
     let said = as_user(|| {
-        enter(&run.0)?;
+        enter(&run.0, &programs())?;
         let root = Root::open(&run.0.join("data"), &run.0.join("run")).map_err(storage)?;
         let dir = root.container_dir("one");
         fs::create_dir_all(dir.join("lower")).unwrap();
@@ -167,7 +171,7 @@ fn subordinate_ids_are_mapped_where_newuidmap_is_installed() {
         }
     };
     let said = as_user_after(prepare, || {
-        enter(&run.0)?;
+        enter(&run.0, &programs())?;
         let map = |kind: &str| {
             let text = fs::read_to_string(format!("/proc/self/{kind}_map")).unwrap();
             text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -190,7 +194,7 @@ fn a_second_process_joins_the_namespace_of_the_first() {
         drop((write, ready));
         nix::unistd::setresgid(USER.into(), USER.into(), USER.into()).unwrap();
         nix::unistd::setresuid(USER.into(), USER.into(), USER.into()).unwrap();
-        let said = enter(&run.0).map_or_else(|error| error.to_string(), |()| namespace("user"));
+        let said = enter(&run.0, &programs()).map_or_else(|error| error.to_string(), |()| namespace("user"));
         let _ = io::Write::write_all(&mut &tell, said.as_bytes());
         drop(tell);
         let _ = io::read_to_string(read);
@@ -200,7 +204,7 @@ fn a_second_process_joins_the_namespace_of_the_first() {
     let first = io::read_to_string(ready).unwrap();
     let enter_and_tell = || {
         as_user(|| {
-            enter(&run.0)?;
+            enter(&run.0, &programs())?;
             register_holder(&run.0)?;
             Ok(namespace("user"))
         })
@@ -219,7 +223,7 @@ fn root_stays_where_it_is() {
         return;
     }
     let before = namespace("user");
-    enter(Path::new("/nonexistent/run")).unwrap();
+    enter(Path::new("/nonexistent/run"), &programs()).unwrap();
     register_holder(Path::new("/nonexistent/run")).unwrap();
     assert_eq!(namespace("user"), before);
 }

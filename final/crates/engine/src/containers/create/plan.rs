@@ -63,9 +63,9 @@ impl Engine {
             }
         }
         if resolved.network == NetworkMode::Default {
-            resolved.network = crate::net::default_mode();
+            resolved.network = crate::net::default_mode(self.programs());
         }
-        crate::net::check_mode(&resolved)?;
+        crate::net::check_mode(&resolved, self.programs())?;
         match &mut resolved.network {
             NetworkMode::Container(name) => *name = self.resolve(name)?,
             NetworkMode::Networks if resolved.networks.is_empty() => {

@@ -34,7 +34,7 @@ use serde_json::json;
 use crate::error::{Error, IoContext, Result};
 use crate::net::publish::PublishedPort;
 use crate::records::options::UserModeNetwork;
-use crate::rootless::is_installed;
+use crate::records::search_path::SearchPath;
 
 /// How long the program may take until the network is ready. It usually takes 20 ms.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -104,7 +104,7 @@ pub(crate) enum NoUserMode {
 }
 
 /// The program for an unprivileged user who names none, or why this machine has none that works.
-pub(crate) fn default_program() -> Result<UserModeNetwork, NoUserMode> {
+pub(crate) fn default_program(programs: &SearchPath) -> Result<UserModeNetwork, NoUserMode> {
     if let Err(error) = File::options().read(true).write(true).open("/dev/net/tun") {
         return Err(NoUserMode::Tun(error));
     }
@@ -114,10 +114,11 @@ pub(crate) fn default_program() -> Result<UserModeNetwork, NoUserMode> {
     let default_link = Socket::open(Protocol::Route)
         .map_err(Into::into)
         .and_then(|mut route| routes::default_link(&mut route));
+    let is_installed = |program: UserModeNetwork| programs.has(program.name());
     match default_link {
-        _ if is_installed(UserModeNetwork::Slirp4netns.name()) => Ok(UserModeNetwork::Slirp4netns),
-        Ok(Some(_)) if is_installed(UserModeNetwork::Pasta.name()) => Ok(UserModeNetwork::Pasta),
-        _ if is_installed(UserModeNetwork::Pasta.name()) => Err(NoUserMode::NoRoute),
+        _ if is_installed(UserModeNetwork::Slirp4netns) => Ok(UserModeNetwork::Slirp4netns),
+        Ok(Some(_)) if is_installed(UserModeNetwork::Pasta) => Ok(UserModeNetwork::Pasta),
+        _ if is_installed(UserModeNetwork::Pasta) => Err(NoUserMode::NoRoute),
         _ => Err(NoUserMode::NotInstalled),
     }
 }
@@ -140,6 +141,7 @@ pub(in crate::net) fn validate(program: UserModeNetwork, ports: &[PublishedPort]
 /// Makes a network namespace and starts the program for it. `directory` is the container's run directory.
 pub(in crate::net) fn setup(
     program: UserModeNetwork,
+    programs: &SearchPath,
     directory: &Path,
     ports: &[PublishedPort],
 ) -> Result<UserModeProcess> {
@@ -151,7 +153,7 @@ pub(in crate::net) fn setup(
         File::create(&path).context(|| format!("create {}", path.display()))
     };
     let (ready, log) = (open(READY)?, open(LOG)?);
-    let mut command = Command::new(program.name());
+    let mut command = programs.command(program.name());
     command.current_dir(directory).stdin(Stdio::null()).stdout(ready).stderr(log);
     match program {
         UserModeNetwork::Pasta => command.args(pasta_arguments(ports)),
