@@ -121,6 +121,19 @@ impl Error {
         }
     }
 
+    /// This error, together with what went wrong while its effects were undone.
+    pub(crate) fn with_undo(self, undone: Result<()>) -> Self {
+        let Err(second) = undone else { return self };
+        let mut errors = Vec::new();
+        for error in [self, second] {
+            match error {
+                Self::Several(inner) => errors.extend(inner),
+                error => errors.push(error),
+            }
+        }
+        Self::Several(errors)
+    }
+
     /// What a hint needs to know beside the kind. `None` where the text says all there is to say.
     pub fn detail(&self) -> Option<Detail> {
         Detail::of(self)
@@ -158,13 +171,12 @@ impl Error {
     }
 }
 
-/// The higher, the more there is to worry about: the kind of several errors is that of the worst.
+/// The kind of several errors is that of the worst, which stands last here. Those of the user's program come after all
+/// others, because an exit code of their own tells the user more than an error of the cleanup does.
 fn severity(kind: Kind) -> usize {
     const ORDER: [Kind; 13] = [
         Kind::NotFound,
         Kind::Invalid,
-        Kind::ProgramNotFound,
-        Kind::ProgramNotExecutable,
         Kind::Conflict,
         Kind::InUse,
         Kind::Unauthorized,
@@ -174,6 +186,8 @@ fn severity(kind: Kind) -> usize {
         Kind::Exhausted,
         Kind::Kernel,
         Kind::Damaged,
+        Kind::ProgramNotExecutable,
+        Kind::ProgramNotFound,
     ];
     ORDER.iter().position(|one| *one == kind).unwrap_or(0)
 }

@@ -51,6 +51,17 @@ mod tests {
     }
 
     #[test]
+    fn a_failed_undo_does_not_hide_what_failed_first() {
+        let error = Error::MonitorDied.with_undo(Ok(()));
+        assert!(matches!(error, Error::MonitorDied));
+        let program = hull_runtime::Error::NoInterpreter { program: "/bin/sh".into() };
+        let damaged = || Error::DamagedRecord { name: "box".into(), why: "it ends early".into() };
+        let error = Error::from(program).with_undo(Err(damaged().with_undo(Err(Error::MonitorDied))));
+        assert_eq!((error.kind(), error.to_string().lines().count()), (Kind::ProgramNotFound, 3));
+        assert!(error.to_string().starts_with("exec /bin/sh"), "{error}");
+    }
+
+    #[test]
     fn a_single_error_stays_what_it_is() {
         let mut errors = Errors::default();
         errors.note(Err(Error::MonitorDied));

@@ -196,6 +196,7 @@ impl Clients {
             if left.is_some_and(|left| left.is_zero()) {
                 return false;
             }
+            // If this fails, the attempt to send below finds out why.
             let _ = poll(&mut fds, left.and_then(|left| left.try_into().ok()).as_ref());
             drop(fds);
             self.all.iter_mut().for_each(Client::flush);

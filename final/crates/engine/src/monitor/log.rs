@@ -123,6 +123,7 @@ impl Log {
         }
         if let Err(error) = self.try_append(batch) {
             if let Some(file) = &self.file {
+                // If this fails too, a reader sees a line that is cut short, and skips it.
                 let _ = file.set_len(self.size);
             }
             let lines = batch.iter().filter(|byte| **byte == b'\n').count();

@@ -143,9 +143,9 @@ impl Monitor {
             Err(error) => {
                 let exit = Exit::of_failed_start(&error, Exit::default());
                 // Cleaned up first: the command holds the lock until it gets this message, and may look at once.
-                let cleared = self.clear(&exit);
+                let error = error.with_undo(self.clear(&exit));
                 fail(&command, &error);
-                return cleared;
+                return Err(error);
             }
         };
         self.welcome(command, attach);
@@ -264,7 +264,9 @@ impl Monitor {
             if self.events.stop.is_none_or(|stop| !stop.keep) {
                 // Read again, because the container may have been renamed.
                 let record = Record::load(root, id).unwrap_or_else(|_| self.record.clone());
-                return crate::gc::remains::remove_files(&self.engine, &Remains::of(&record, true));
+                errors.note(std::mem::take(&mut self.cleanup).into_result());
+                errors.note(crate::gc::remains::remove_files(&self.engine, &Remains::of(&record, true)));
+                return errors.into_result();
             }
             errors.note(mount::allow_remount(&self.engine, &self.record));
         }

@@ -14,7 +14,7 @@ use super::context::{Context, Sockets};
 use super::endpoint::Endpoint;
 use super::record::NetworkRecord;
 use super::{reload, setup, store};
-use crate::error::{Errors, Result};
+use crate::error::{Error, Errors, Result};
 use crate::records::ids::random;
 use crate::records::options::NetworkOption;
 use crate::records::record::Record;
@@ -83,11 +83,11 @@ fn lease_addresses(
         match leased {
             Ok(address) => addresses.push(address),
             Err(error) => {
+                let mut errors = Errors::default();
                 for address in addresses {
-                    // The error that matters is the first one.
-                    let _ = leases.release(address, &holder.container);
+                    errors.note(leases.release(address, &holder.container));
                 }
-                return Err(error.into());
+                return Err(Error::from(error).with_undo(errors.into_result()));
             }
         }
     }

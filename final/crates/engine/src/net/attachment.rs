@@ -75,11 +75,8 @@ impl Attachment {
             state.store(context.root, &record.id)?;
             Ok(planned)
         });
-        if planned.is_err() {
-            // The error that matters is the first one.
-            let _ = allocate::release(context.root, &record.id, &state.endpoints);
-        }
         planned
+            .map_err(|error| error.with_undo(allocate::release(context.root, &record.id, &state.endpoints)))
     }
 
     /// Chooses the ports on which the program will listen, and reserves them until it does.

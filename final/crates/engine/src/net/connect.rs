@@ -104,12 +104,9 @@ fn add_endpoint(context: Context<'_>, record: &Record, option: &NetworkOption, s
         // The container waits to be restarted, and the restart attaches it.
         None => Ok(()),
     });
-    let mut errors = Errors::default();
-    if let Err(error) = attached {
-        errors.note(Err(error));
-        errors.note(remove_endpoint(context.root, record, endpoint, &before, &mut sockets));
-    }
-    errors.into_result()
+    attached.map_err(|error| {
+        error.with_undo(remove_endpoint(context.root, record, endpoint, &before, &mut sockets))
+    })
 }
 
 /// Removes an endpoint of a running container, and records those that `rest` has. The interface goes first, because without

@@ -153,6 +153,7 @@ fn remove_dangling() {
         let target = std::fs::read_link(entry.path()).unwrap_or_default();
         let process = target.strip_prefix("/proc").ok().and_then(Path::parent).and_then(Path::parent);
         if process.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            // The name of a namespace that is gone disturbs nobody, and the next command tries again.
             let _ = std::fs::remove_file(entry.path());
         }
     }

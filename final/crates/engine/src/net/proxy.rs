@@ -74,6 +74,7 @@ impl Proxies {
     /// Kills all proxies, when the container has ended.
     pub(super) fn end(&mut self) {
         for proxy in self.0.drain(..) {
+            // It may have ended by itself. A proxy that could not be killed dies with its parent, the monitor.
             let _ = process::pidfd_send_signal(proxy.as_fd(), SIGKILL);
             let _ = process::reap(proxy.as_fd());
         }

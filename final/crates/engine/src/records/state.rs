@@ -106,12 +106,12 @@ impl Exit {
         Self { code, error: error.to_string(), ..before }
     }
 
-    /// The same end, with what could not be cleaned up after it, unless an error of the container itself is recorded.
+    /// The same end, with what could not be cleaned up after it.
     pub(crate) fn with_cleanup(&self, errors: Errors) -> Self {
-        match errors.into_result() {
-            Err(error) if self.error.is_empty() => Self { error: error.to_string(), ..self.clone() },
-            _ => self.clone(),
-        }
+        let own = (!self.error.is_empty()).then(|| self.error.clone());
+        let cleanup = errors.into_vec().into_iter().map(|error| error.to_string());
+        let error = own.into_iter().chain(cleanup).collect::<Vec<_>>().join("; ");
+        Self { error, ..self.clone() }
     }
 
     pub(crate) fn load(root: &Root, id: &str) -> Result<Option<Self>> {

@@ -119,6 +119,7 @@ impl Drop for Helper {
     fn drop(&mut self) {
         drop(self.go.take());
         if self.pid != 0 {
+            // Its end is all that matters here; what it has done is read from its pipe.
             let _ = waitpid(Pid::from_raw(self.pid), None);
         }
     }

@@ -37,11 +37,13 @@ impl Engine {
         let made = self.make(&record);
         // The container's record now says what it uses. Without a record nothing has to be kept for it.
         drop(lock);
-        if made.is_err() {
-            // The first error is the one to report.
-            let _ = crate::gc::remains::remove_files(self, &Remains::of(&record, true));
+        match made {
+            Ok(()) => Ok(record),
+            Err(error) => {
+                let removed = crate::gc::remains::remove_files(self, &Remains::of(&record, true));
+                Err(error.with_undo(removed))
+            }
         }
-        made.map(|()| record)
     }
 
     fn image(&self, name: &str) -> Result<Image> {

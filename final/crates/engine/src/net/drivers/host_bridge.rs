@@ -123,11 +123,13 @@ impl<T: BridgeDriver> Driver for T {
             None => create_bridge(self, network, &mut sockets.route),
         };
         let made = bridge.and_then(|index| complete(self, root, network, index, sockets).map(|()| index));
-        if made.is_err() && existing.is_none() {
-            // The error that matters is the first one, and the next start completes or removes what stays.
-            let _ = Driver::teardown(self, root, network, sockets);
+        match made {
+            // The next start completes or removes what stays.
+            Err(error) if existing.is_none() => {
+                Err(error.with_undo(Driver::teardown(self, root, network, sockets)))
+            }
+            made => made,
         }
-        made
     }
 
     /// A parent link becomes the host's own again: it leaves the bridge when the kernel deletes that.

@@ -147,6 +147,7 @@ pub(in crate::net) fn setup(
 ) -> Result<UserModeProcess> {
     validate(program, ports)?;
     let namespace = NamespaceMount::make(&directory.join(NETNS))?;
+    // Usually there is none. The program reports it if its socket cannot be made.
     let _ = std::fs::remove_file(directory.join(API));
     let open = |name: &str| {
         let path = directory.join(name);
@@ -325,6 +326,7 @@ impl NamespaceMount {
 
 impl Drop for NamespaceMount {
     fn drop(&mut self) {
+        // The mount is in the monitor's mount namespace, which ends with the monitor.
         let _ = umount2(&self.0, MntFlags::MNT_DETACH);
         let _ = std::fs::remove_file(&self.0);
     }
