@@ -6,11 +6,11 @@ use anyhow::{Result, bail};
 
 /// The stages that have run so far.
 #[derive(Default)]
-pub struct Stages(Vec<(&'static str, Duration, bool)>);
+pub struct Stages(Vec<(&'static str, u32, Duration, bool)>);
 
 impl Stages {
     /// Runs one stage. A failure is shown at once and does not end the run, so that one run shows everything that fails.
-    pub fn run(&mut self, name: &'static str, stage: impl FnOnce() -> Result<()>) -> bool {
+    pub fn run(&mut self, name: &'static str, usual: u32, stage: impl FnOnce() -> Result<()>) -> bool {
         eprintln!("\n== {name}");
         let started = Instant::now();
         let result = stage();
@@ -19,19 +19,19 @@ impl Stages {
             eprintln!("error: {error:#}");
         }
         eprintln!("== {name}: {} in {:.1} s", verdict(result.is_ok()), took.as_secs_f32());
-        self.0.push((name, took, result.is_ok()));
+        self.0.push((name, usual, took, result.is_ok()));
         result.is_ok()
     }
 
-    /// Prints what each stage took; fails if one did.
+    /// Prints what each stage took, and what it takes usually; fails if one did.
     pub fn finish(self) -> Result<()> {
         eprintln!();
-        for (name, took, passed) in &self.0 {
-            eprintln!("{name:<44} {:<7} {:>7.1} s", verdict(*passed), took.as_secs_f32());
+        for (name, usual, took, passed) in &self.0 {
+            eprintln!("{name:<30} {:<7} {:>7.1} s, usually {usual} s", verdict(*passed), took.as_secs_f32());
         }
-        let total: Duration = self.0.iter().map(|stage| stage.1).sum();
-        eprintln!("{:<44} {:<7} {:>7.1} s", "", "", total.as_secs_f32());
-        let failed: Vec<_> = self.0.iter().filter(|stage| !stage.2).map(|stage| stage.0).collect();
+        let total: Duration = self.0.iter().map(|stage| stage.2).sum();
+        eprintln!("{:<30} {:<7} {:>7.1} s", "", "", total.as_secs_f32());
+        let failed: Vec<_> = self.0.iter().filter(|stage| !stage.3).map(|stage| stage.0).collect();
         if !failed.is_empty() {
             bail!("failed: {}", failed.join(", "));
         }

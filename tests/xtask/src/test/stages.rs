@@ -8,10 +8,11 @@ use super::stage::Stages;
 use crate::workspace::{cargo, run as succeed};
 use crate::{book, packages, readmes, vm};
 
-/// A stage, the smallest size that has it, and what it does.
+/// A stage, the smallest size that has it, its usual seconds, and what it does.
 struct Stage {
     name: &'static str,
     size: Size,
+    seconds: u32,
     what: What,
 }
 
@@ -23,24 +24,26 @@ enum What {
     Ignored(&'static str),
 }
 
-const fn task(name: &'static str, size: Size, task: fn() -> Result<()>) -> Stage {
-    Stage { name, size, what: What::Task(task) }
+const fn stage(name: &'static str, size: Size, seconds: u32, what: What) -> Stage {
+    Stage { name, size, seconds, what }
 }
 
-/// In brackets: the seconds that each takes on two processors with nothing else to do, when everything is built.
+/// The seconds are those on two processors, when everything is built. A stage with more of them comes later, except that
+/// what is built comes before what uses it. Those of the last three were measured beside other work.
+#[rustfmt::skip]
 const STAGES: [Stage; 12] = [
-    task("packages", Size::Usual, packages::install_missing), // [2]
-    task("format", Size::Fast, format),                       // [2]
-    task("programs", Size::Fast, programs::build_tools),      // [1]
-    Stage { name: "quick tests", size: Size::Fast, what: What::Programs(Size::Fast) },
-    task("lints", Size::Usual, lints),
-    task("documentation", Size::Usual, documentation),
-    task("book", Size::Usual, book::check),
-    Stage { name: "tests", size: Size::Usual, what: What::Programs(Size::Usual) },
-    Stage { name: "slow tests", size: Size::Long, what: What::Programs(Size::Long) },
-    Stage { name: "mutants of the lessons", size: Size::Long, what: What::Ignored("mutations") },
-    task("commands of the READMEs", Size::Long, || readmes::type_all(None)),
-    task("virtual machines", Size::Long, virtual_machines),
+    stage("packages", Size::Usual, 1, What::Task(packages::install_missing)),
+    stage("format", Size::Fast, 2, What::Task(format)),
+    stage("programs", Size::Fast, 2, What::Task(programs::build_tools)),
+    stage("quick tests", Size::Fast, 80, What::Programs(Size::Fast)),
+    stage("book", Size::Usual, 2, What::Task(book::check)),
+    stage("documentation", Size::Usual, 7, What::Task(documentation)),
+    stage("lints", Size::Usual, 20, What::Task(lints)),
+    stage("tests", Size::Usual, 170, What::Programs(Size::Usual)),
+    stage("slow tests", Size::Long, 410, What::Programs(Size::Long)),
+    stage("mutants of the lessons", Size::Long, 400, What::Ignored("mutations")),
+    stage("commands of the READMEs", Size::Long, 660, What::Task(|| readmes::type_all(None))),
+    stage("virtual machines", Size::Long, 1200, What::Task(virtual_machines)),
 ];
 
 /// Runs the stages of `size`, later ones also after a failure. Only what cannot be built is not run.
@@ -48,7 +51,7 @@ pub fn run(size: Size) -> Result<()> {
     let mut stages = Stages::default();
     let mut built: Option<Vec<Program>> = None;
     for stage in STAGES.iter().filter(|stage| stage.size <= size) {
-        stages.run(stage.name, || match &stage.what {
+        stages.run(stage.name, stage.seconds, || match &stage.what {
             What::Task(task) => task(),
             What::Programs(of) => {
                 let all = programs_once(&mut built)?;
