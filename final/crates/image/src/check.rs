@@ -1,6 +1,7 @@
-//! `system check`: whether the store is what its digests say, and making it so again.
+//! `system check`: compares the store with its digests, and repairs it.
 //!
-//! Blobs are hashed. An unpacked layer has no digest of its own: it is unpacked once more, out of sight, and compared.
+//! Blobs are hashed. An unpacked layer has no digest of its own, so its blob is unpacked again into a staging directory
+//! and the two are compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -17,7 +18,7 @@ use crate::registry::{Access, Client, Fetch};
 use crate::staging::Staging;
 use crate::store::{Images, chain_ids};
 
-/// What is not as it should be.
+/// Something in the store that is damaged or missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     pub what: String,
@@ -26,9 +27,9 @@ pub struct Problem {
 
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CheckOptions<'a> {
-    /// Puts right what is wrong, with what a registry has.
+    /// Repairs the store with blobs from the registries that images came from.
     pub repair: Option<&'a Access>,
-    /// Leaves the unpacked layers alone: they are most of the work.
+    /// Skips the unpacked layers, which take most of the time.
     pub quick: bool,
 }
 
@@ -36,12 +37,12 @@ struct Check<'a> {
     images: &'a Images,
     options: CheckOptions<'a>,
     problems: Vec<Problem>,
-    /// What images share is looked at once.
+    /// Blobs and layers that have been checked: images share them.
     seen: BTreeSet<Digest>,
 }
 
 impl Images {
-    /// All that is wrong with the store; nothing else is changed.
+    /// Checks the store and returns all problems. Nothing is changed unless a repair is asked for.
     pub fn check(&self, options: CheckOptions<'_>) -> Result<Vec<Problem>> {
         let mut check = Check { images: self, options, problems: Vec::new(), seen: BTreeSet::new() };
         check.entries()?;
@@ -56,7 +57,7 @@ impl Images {
 }
 
 impl Check<'_> {
-    /// Whether the entries' files and `index.json` say the same.
+    /// Compares the entries' files with `index.json`.
     fn entries(&mut self) -> Result<()> {
         let repair = self.options.repair.is_some();
         let wrong = self.images.differing_entries(repair)?;
@@ -69,7 +70,7 @@ impl Check<'_> {
         let origins: Vec<Reference> =
             entry.origins().iter().filter_map(|origin| Reference::parse(origin).ok()).collect();
         let name = entry.name().map_or_else(|| entry.digest.to_string(), str::to_owned);
-        // What refers to others comes first: without it they are not known.
+        // The manifest comes first, because it names the other blobs.
         if !self.blob(&name, "the manifest", entry, &origins)? {
             return Ok(());
         }
@@ -85,7 +86,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Whether it is good, or good again.
+    /// Checks a blob. Returns whether it is good or has been repaired.
     fn blob(&mut self, name: &str, kind: &str, blob: &Descriptor, origins: &[Reference]) -> Result<bool> {
         if !self.seen.insert(blob.digest.clone()) {
             return Ok(is_good(&self.images.blob_path(&blob.digest), blob));
@@ -139,26 +140,26 @@ impl Check<'_> {
             })
             .collect();
         for (at, id) in chain_ids(config).iter().enumerate() {
-            // One that is not there is unpacked when it is needed.
+            // A missing layer is not a problem: it is unpacked when it is needed.
             if !self.seen.insert(id.clone()) && at > 0 || !store.has(id.hex()) {
                 continue;
             }
-            let again = match unpack_unpublished(&store, &packed, at) {
+            let fresh = match unpack_unpublished(&store, &packed, at) {
                 Err(error @ (Error::Damaged(_) | Error::Refused { .. })) => {
                     self.problems
                         .push(Problem { what: format!("{name}: layer {id}: {error}"), repaired: false });
                     continue;
                 }
-                again => again?,
+                fresh => fresh?,
             };
-            let difference = difference(&store.path(id.hex()), again.diff())?;
+            let difference = difference(&store.path(id.hex()), fresh.diff())?;
             let Some(path) = difference else { continue };
             let what =
                 format!("{name}: layer {id} is not as it was unpacked: {}", crate::members::shown(&path));
             let repaired = self.options.repair.is_some();
             if repaired {
                 store.remove(id.hex())?;
-                again.publish(&store)?;
+                fresh.publish(&store)?;
             }
             self.problems.push(Problem { what, repaired });
         }
@@ -176,7 +177,7 @@ fn is_good(path: &Path, blob: &Descriptor) -> bool {
         .is_ok_and(|(size, found)| size == blob.size && found == blob.digest)
 }
 
-/// A path at which two trees differ.
+/// The first path at which two trees differ.
 fn difference(one: &Path, other: &Path) -> Result<Option<PathBuf>> {
     let (one, other) = (described(one)?, described(other)?);
     let mut paths = one.keys().chain(other.keys());
@@ -202,7 +203,8 @@ fn described(top: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     Ok(found)
 }
 
-/// Everything but a directory's time: one that the archive does not list has that of its making.
+/// Describes everything but the time of a directory: the archive may not list the directory, and then its time is that
+/// of its creation.
 fn describe(path: &Path) -> std::io::Result<Vec<u8>> {
     let meta = std::fs::symlink_metadata(path)?;
     let kind = meta.file_type();

@@ -1,4 +1,4 @@
-//! Work with threads, in a process of its own.
+//! Runs work that needs threads in a child process.
 
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, IoContext, Result};
 
-/// What the child tells of its failure.
+/// The message of a child that has failed.
 #[derive(Serialize, Deserialize)]
 struct Failure {
     /// [`Kind::name`].
@@ -17,9 +17,9 @@ struct Failure {
     text: String,
 }
 
-/// Does `work` in a child. A process that clones a container has never had a thread, and unpacking has some: a fork is a copy of
-/// the calling thread alone, so a lock that another one holds would stay locked in the copy for ever. Where there are threads
-/// already nobody is going to clone, and the work is done in place.
+/// Does `work` in a child process. Unpacking uses threads, but a process that clones a container must never have had
+/// any: clone(2) copies only the calling thread, so a lock that another thread holds stays locked in the copy for ever.
+/// A process that has threads already is not going to clone a container, and does the work itself.
 pub(crate) fn in_child(work: impl FnOnce() -> Result<()>) -> Result<()> {
     if SingleThreaded::check().is_err() {
         return work();
@@ -29,24 +29,24 @@ pub(crate) fn in_child(work: impl FnOnce() -> Result<()>) -> Result<()> {
         Fork::Parent { pid } => pid,
         Fork::Child => {
             drop(reader);
-            // Nobody waits for the layers of a caller that was killed.
+            // If the caller is killed, nobody needs the layers.
             let _ = set_parent_death_signal(nix::libc::SIGKILL);
             let Err(error) = work() else { exit_now(0) };
             let failure = Failure { kind: error.kind().name().to_owned(), text: error.to_string() };
-            let _ = serde_json::to_vec(&failure).map(|told| writer.write_all(&told));
+            let _ = serde_json::to_vec(&failure).map(|message| writer.write_all(&message));
             exit_now(1)
         }
     };
     drop(writer);
-    // Before it is collected: until then the pid is the child's.
+    // Opened before the child is reaped: until then the pid belongs to the child.
     let child = pidfd_open(pid).context(|| "watch the process that unpacks".into())?;
-    let mut told = Vec::new();
-    let read = reader.read_to_end(&mut told);
+    let mut message = Vec::new();
+    let read = reader.read_to_end(&mut message);
     match reap(child.as_fd()).context(|| "wait for the process that unpacks".into())? {
         0 => Ok(()),
         code => {
-            read.context(|| "hear from the process that unpacks".into())?;
-            let Ok(Failure { kind, text }) = serde_json::from_slice(&told) else {
+            read.context(|| "read from the process that unpacks".into())?;
+            let Ok(Failure { kind, text }) = serde_json::from_slice(&message) else {
                 let text = format!("unpacking was cut short: exit code {code}");
                 return Err(Error::Child { kind: Kind::Kernel, text });
             };

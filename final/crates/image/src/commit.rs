@@ -1,4 +1,4 @@
-//! `commit`: one more layer on an image.
+//! `commit`: adds a layer to an image.
 
 use std::io::Write;
 
@@ -16,17 +16,17 @@ use crate::store::Images;
 
 #[derive(Debug, Clone)]
 pub struct NewLayer {
-    /// The image that it lies on, by its id.
+    /// The id of the image that the layer is added to.
     pub base: Digest,
     pub config: RunConfig,
     pub name: Option<Reference>,
     pub author: Option<String>,
     pub message: Option<String>,
-    /// What made the changes.
+    /// The command that made the changes.
     pub created_by: String,
 }
 
-/// Stores what `pack` writes, a layer's tar, on top of the base. The new image's id.
+/// Stores the layer's tar that `pack` writes as a new layer on top of the base. Returns the new image's id.
 pub fn commit<E: From<Error>>(
     images: &Images,
     layer: &NewLayer,
@@ -85,7 +85,7 @@ pub fn commit<E: From<Error>>(
     Ok(id)
 }
 
-/// One manifest speaks one language.
+/// Converts docker's media types to OCI's: all layers of a manifest have media types of the same specification.
 fn convert_media_types(layers: &mut [Descriptor]) {
     const DOCKER: &str = "vnd.docker.image.rootfs.diff.tar";
     for layer in layers {
@@ -94,12 +94,12 @@ fn convert_media_types(layers: &mut [Descriptor]) {
     }
 }
 
-/// The base's configuration, with what this program does not know of, and what is different.
+/// The base's configuration with the changes applied. Fields that hull does not know are kept.
 fn configured(images: &Images, base: &Digest, layer: &NewLayer, diff_id: &Digest) -> Result<Value> {
     let mut config: Value = images.read_json(base)?;
     let json_error = |source| Error::Json { path: "the image's description".into(), source };
     let wanted = serde_json::to_value(&layer.config).map_err(json_error)?;
-    // A list can stand for a structure when it is read (serde), and nothing can be added to it by name.
+    // serde reads a structure from a JSON list too, but named fields cannot be added to a list.
     let whole =
         config.as_object_mut().ok_or_else(|| Error::NotAnImage("its description is a list".into()))?;
     for name in ["config", "rootfs"] {
@@ -112,7 +112,7 @@ fn configured(images: &Images, base: &Digest, layer: &NewLayer, diff_id: &Digest
         }
     }
     let run = &mut config["config"];
-    // What the container was started without is gone, as far as a container can be without it.
+    // These are replaced as a whole: the container was started without those that `wanted` lacks.
     for key in ["User", "Env", "Entrypoint", "Cmd", "WorkingDir", "Labels"] {
         run.as_object_mut().map(|run| run.remove(key));
     }

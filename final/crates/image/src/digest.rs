@@ -1,4 +1,4 @@
-//! `sha256:…`: what content is called by what it is.
+//! Digests of content: `sha256:…`.
 
 use std::io::{BufRead, Read, Write};
 
@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
 
-/// A digest that has been checked to be one: safe as a file name.
+/// A valid digest, which is safe to use as a file name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Digest(String);
@@ -36,7 +36,7 @@ impl Digest {
         &self.0["sha256:".len()..]
     }
 
-    /// The twelve characters that people type.
+    /// The first twelve hex digits, which lists show.
     pub fn short(&self) -> &str {
         &self.hex()[..12]
     }
@@ -110,10 +110,10 @@ impl<T: BufRead> BufRead for Hasher<T> {
         self.inner.fill_buf()
     }
 
-    /// What is passed over has been seen.
+    /// Hashes the bytes that are consumed.
     fn consume(&mut self, length: usize) {
         let Self { inner, hash, size } = self;
-        // There is a buffer: `length` bytes of it are known to the caller.
+        // The caller has seen `length` bytes of the buffer, so there is one.
         if let Ok(buffer) = inner.fill_buf() {
             hash.update(&buffer[..length]);
             *size += length as u64;

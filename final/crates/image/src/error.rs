@@ -1,4 +1,4 @@
-//! What can go wrong with an image.
+//! Errors of images, archives and registries.
 
 use hull_sys::Kind;
 
@@ -29,19 +29,19 @@ pub enum Error {
     InUse { name: String, container: String },
     #[error("{path} is damaged: {source}")]
     Json { path: String, source: serde_json::Error },
-    /// Because of another error, which is the one to tell.
+    /// Stopped because of another error, which is the one to report.
     #[error("cancelled")]
     Cancelled,
     #[error("registry {registry}: {why}")]
     Registry { registry: String, why: String, problem: RegistryProblem },
-    /// Of the child process that did the work.
+    /// The error of a child process that did the work.
     #[error("{text}")]
     Child { kind: Kind, text: String },
     #[error(transparent)]
     Storage(#[from] hull_storage::Error),
 }
 
-/// What kind of trouble there is with a registry: what can be done differs.
+/// The kind of a registry's failure. The hint for the user depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RegistryProblem {
     Unreachable,
@@ -49,7 +49,7 @@ pub enum RegistryProblem {
     Denied,
     NotFound,
     TooMany,
-    /// It sent what it should not have.
+    /// It broke the protocol, or its data contradict each other.
     Wrong,
     Other,
 }
@@ -59,7 +59,7 @@ impl Error {
         matches!(self, Self::Registry { problem: RegistryProblem::NotFound, .. })
     }
 
-    /// Through a reader, which [`crate::members::read`] takes it out of again.
+    /// Wraps the error so that it passes through a [`std::io::Read`]. [`crate::members::read`] unwraps it.
     pub(crate) fn into_io(self) -> std::io::Error {
         match self {
             Self::Io { source, .. } if source.raw_os_error().is_some() => source,

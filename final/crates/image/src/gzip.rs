@@ -1,8 +1,9 @@
-//! gzip by all processors, with the same bytes from any number of them.
+//! Compresses gzip on all processors. The result does not depend on their number.
 //!
-//! One member (RFC 1952), for there are readers that stop after the first. Its pieces are compressed on their own, each
-//! but the last ended at a byte by an empty block (RFC 1951, 3.2.4), so that they can stand one behind the other. What
-//! that costs is a window of 32 KiB per piece, one part in a hundred of the result.
+//! The stream is one member (RFC 1952), because some readers stop after the first. Its pieces are compressed
+//! independently. Each but the last ends at a byte boundary with an empty block (RFC 1951, 3.2.4), so that they can be
+//! concatenated. Every piece starts without the 32 KiB window before it, which makes the result about one percent
+//! larger.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -15,9 +16,9 @@ use crate::error::{Error, Result};
 use crate::members::fill;
 use crate::staging::not_stored;
 
-/// Part of what decides on the result, as the level is: with another one, every digest would be another.
+/// Like the level, the size decides on the result: with another one, all digests would change.
 const PIECE: usize = 1 << 20;
-/// More would wait for the reader, and each has pieces in memory.
+/// More workers would wait for the reader, and each has pieces in memory.
 const WORKERS: usize = 8;
 
 struct Piece {
@@ -31,9 +32,9 @@ struct Packed {
     sum: Crc,
 }
 
-/// Writes what comes of the stream.
+/// Compresses the stream to `out`.
 pub(crate) fn pack(stream: &mut impl Read, out: &mut impl Write) -> Result<()> {
-    // Deflate, no name, no time, and no operating system that would tell where it was made.
+    // Deflate, without a name, a time or an operating system: the header must not depend on where it was written.
     out.write_all(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]).map_err(not_stored)?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS);
     let (pieces, queue) = channel::<Piece>();
@@ -42,13 +43,13 @@ pub(crate) fn pack(stream: &mut impl Read, out: &mut impl Write) -> Result<()> {
         for _ in 0..workers {
             scope.spawn(|| work(&queue));
         }
-        // Ends the workers, whatever came of it.
+        // Dropping the sender ends the workers, also on an error.
         let pieces = pieces;
         let mut sum = Crc::new();
         let mut waiting: VecDeque<Receiver<Packed>> = VecDeque::new();
         let mut plain = next(stream)?;
         loop {
-            // Whether it is the last is known only when there is none behind it.
+            // A piece is the last one if nothing follows it, so the next piece is read first.
             let behind = if plain.len() < PIECE { Vec::new() } else { next(stream)? };
             let last = behind.is_empty();
             let (packed, receiver) = sync_channel(1);
@@ -78,7 +79,7 @@ fn next(stream: &mut impl Read) -> Result<Vec<u8>> {
     Ok(plain)
 }
 
-/// Until nobody sends any more.
+/// Compresses pieces until the sender is dropped.
 fn work(queue: &Mutex<Receiver<Piece>>) {
     loop {
         let piece = queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
@@ -86,7 +87,7 @@ fn work(queue: &Mutex<Receiver<Piece>>) {
         let mut sum = Crc::new();
         sum.update(&plain);
         let bytes = deflate(&plain, last);
-        // Who no longer listens has failed elsewhere.
+        // If nobody receives it, the main thread has failed already.
         let _ = packed.send(Packed { bytes, sum });
     }
 }
@@ -99,7 +100,7 @@ fn deflate(plain: &[u8], last: bool) -> Vec<u8> {
         let rest = &plain[deflate.total_in() as usize..];
         bytes.reserve(PIECE / 4);
         let status = deflate.compress_vec(rest, &mut bytes, flush);
-        // A sync is whole when there was room left behind it: zlib.h, deflate().
+        // A sync flush is complete if space is left in the buffer: zlib.h, deflate().
         match status {
             Ok(Status::StreamEnd) => return bytes,
             _ if !last && deflate.total_in() as usize == plain.len() && bytes.len() < bytes.capacity() => {

@@ -1,20 +1,20 @@
-//! Where an image comes from: its history, and the instructions that it tells of.
+//! How an image was built: its history, and the Dockerfile instructions in it.
 
 use crate::config::History;
 use crate::error::Result;
 use crate::reference::Reference;
 use crate::store::{Images, chain_ids};
 
-/// A step of the way, newest first.
+/// A step of the build. Lists have the newest step first.
 #[derive(Debug, Clone)]
 pub struct HistoryLine {
-    /// Of the image itself, for its last step.
+    /// The image's id, for the last step only.
     pub id: Option<String>,
     pub created: Option<String>,
     pub created_by: String,
     pub comment: String,
     pub size: u64,
-    /// Whether it made a layer.
+    /// Whether the step made a layer.
     pub layer: bool,
 }
 
@@ -34,7 +34,7 @@ impl Images {
                 size: layer.map_or(0, |id| self.layers().size(id.hex()).unwrap_or(0)),
             });
         }
-        // Layers that the history does not speak of.
+        // Layers that the history does not mention.
         for id in chain {
             lines.push(HistoryLine {
                 layer: true,
@@ -66,7 +66,7 @@ impl Images {
         Ok(tops)
     }
 
-    /// The instructions of the Dockerfile that it was made by, as far as the history tells.
+    /// The instructions of the image's Dockerfile, as far as the history has them.
     pub fn dockerfile(&self, name: &str) -> Result<Vec<String>> {
         let (_, config) = self.documents(&self.find(name)?)?;
         let mut lines = vec!["FROM scratch".to_owned()];
@@ -82,12 +82,12 @@ impl Images {
     }
 }
 
-/// Builders write down what they ran: `/bin/sh -c #(nop) CMD …` and `/bin/sh -c …` (docker's old one),
+/// Builders record what they ran: `/bin/sh -c #(nop) CMD …` and `/bin/sh -c …` (docker's old builder),
 /// `RUN /bin/sh -c … # buildkit`.
 fn instruction(by: &str) -> String {
     let by = by.trim_end_matches("# buildkit").trim_end();
     let shell = by.strip_prefix("RUN ").unwrap_or(by);
-    // Arguments of the build come first: `|1 VERSION=3 /bin/sh -c …`.
+    // Build arguments come first: `|1 VERSION=3 /bin/sh -c …`.
     let shell = match shell.strip_prefix('|') {
         Some(_) => shell.find("/bin/sh -c ").map_or(shell, |at| &shell[at..]),
         None => shell,
@@ -122,7 +122,8 @@ const INSTRUCTIONS: [&str; 17] = [
     "WORKDIR",
 ];
 
-/// Words of strangers, on a line of their own.
+/// The text comes from the image, so it must not contain control characters, nor a newline that would start another
+/// instruction.
 fn one_line(text: &str) -> String {
     let lines = text.lines().map(str::trim_end).collect::<Vec<_>>().join(" \\\n    ");
     lines.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()

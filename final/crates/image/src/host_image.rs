@@ -1,7 +1,7 @@
 //! The built-in image `host`: this machine's own programs, read-only, with an /etc of the container's own.
 //!
-//! The image itself is a skeleton of one small layer, the same on every machine of a kind. What it shows comes from
-//! binds of /usr and the few files in /etc that programs cannot do without.
+//! The image has one small layer of empty directories and a few files, the same on all machines with the same /usr. The
+//! programs come from bind mounts of /usr and of the few files in /etc that programs need.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::store::{Image, Images};
 
 const LABEL: &str = "org.hull.host";
 
-/// Directories of the skeleton and their modes.
+/// The directories of the layer and their modes.
 const DIRECTORIES: &[(&str, u32)] = &[
     ("dev", 0o755),
     ("etc", 0o755),
@@ -37,10 +37,10 @@ const FILES: &[(&str, &str)] = &[
     ("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),
 ];
 
-/// At the top of a root: links into /usr on a merged system, directories of their own elsewhere.
+/// Names at the top of the root: symlinks into /usr on a merged-/usr system, directories elsewhere.
 const TOP: &[&str] = &["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 
-/// What programs look for outside /usr.
+/// Bind-mounted paths. Programs look for these files outside /usr.
 const BOUND: &[&str] = &[
     "/usr",
     "/nix/store",
@@ -57,7 +57,7 @@ const BOUND: &[&str] = &[
     "/etc/os-release",
 ];
 
-/// The image, made when it is first asked for, and again when another one has taken its name.
+/// Returns the image. It is created when it is first used, and again if another image has taken its name.
 pub fn ensure_host_image(images: &Images) -> Result<Image> {
     if let Ok(image) = images.resolve("host")
         && is_host_image(&image)?
@@ -67,23 +67,23 @@ pub fn ensure_host_image(images: &Images) -> Result<Image> {
     let options = ImportOptions {
         config: run_config(),
         message: Some("this machine's own /usr".into()),
-        // Not the moment: the same skeleton is the same image.
+        // A fixed time, so that the same content is the same image.
         created: Some("1970-01-01T00:00:00Z".into()),
         platform: None,
     };
-    import(images, skeleton()?.as_slice(), Some(&Reference::parse("host")?), options)?;
+    import(images, layer()?.as_slice(), Some(&Reference::parse("host")?), options)?;
     images.resolve("host")
 }
 
-/// Whether it is the built-in image itself, and not one that says so: who may see this machine's own files is not for
-/// an image to decide.
+/// Whether an image is the built-in one. Its label is not enough: otherwise any image could decide that its containers
+/// see this machine's files.
 pub fn is_host_image(image: &Image) -> Result<bool> {
     let config = &image.config;
     let claims = config.config.as_ref().and_then(|config| config.labels.as_ref());
     if !claims.is_some_and(|labels| labels.contains_key(LABEL)) {
         return Ok(false);
     }
-    let same_files = config.rootfs.diff_ids == [Digest::of(&skeleton()?)];
+    let same_files = config.rootfs.diff_ids == [Digest::of(&layer()?)];
     Ok(same_files && config.config.as_ref() == Some(&run_config()))
 }
 
@@ -96,7 +96,7 @@ fn run_config() -> RunConfig {
     }
 }
 
-/// Read-only binds: the path here, and in the container.
+/// The read-only bind mounts: path on the host, path in the container.
 pub fn host_binds() -> Vec<(PathBuf, PathBuf)> {
     let top =
         TOP.iter().map(|name| Path::new("/").join(name)).filter(|path| path.is_dir() && !path.is_symlink());
@@ -104,7 +104,7 @@ pub fn host_binds() -> Vec<(PathBuf, PathBuf)> {
     top.chain(bound).map(|path| (path.clone(), path)).collect()
 }
 
-fn skeleton() -> Result<Vec<u8>> {
+fn layer() -> Result<Vec<u8>> {
     let context = || "write the host image".to_owned();
     let mut archive = tar::Builder::new(Vec::new());
     let header = |kind: tar::EntryType, mode: u32, size: u64| {

@@ -1,4 +1,4 @@
-//! An image as a stack of files: what each layer brings, hides and wastes, and what is seen in the end.
+//! An image as a stack of layers: what each layer adds, hides and wastes, and which files a container sees.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -8,13 +8,13 @@ use crate::digest::Digest;
 use crate::error::{IoContext, Result};
 use crate::store::{Images, chain_ids};
 
-/// A file as it is seen in the end.
+/// A file as a container sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen {
     /// Type and permissions.
     mode: u32,
     owner: (u32, u32),
-    /// Of a file; a directory's says nothing.
+    /// Bytes of a regular file, else 0: the size of a directory says nothing.
     size: u64,
     modified: i64,
     device: u64,
@@ -27,7 +27,7 @@ impl Seen {
     }
 }
 
-/// What a layer does to those below it.
+/// What a layer changes of those below it.
 #[derive(Debug, Clone, Default)]
 pub struct LayerFacts {
     pub chain_id: String,
@@ -36,11 +36,11 @@ pub struct LayerFacts {
     pub added: usize,
     pub changed: usize,
     pub deleted: usize,
-    /// Bytes below it that nobody sees any more.
+    /// Bytes of the layers below that this layer hides.
     pub wasted: u64,
 }
 
-/// How a path differs.
+/// How a path differs between two images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Difference {
     Added,
@@ -55,12 +55,12 @@ struct Stack {
 }
 
 impl Images {
-    /// Of each layer, lowest first.
+    /// The facts of each layer, lowest first.
     pub fn layer_facts(&self, name: &str) -> Result<Vec<LayerFacts>> {
         Ok(self.stack(name, usize::MAX)?.layers)
     }
 
-    /// How an image differs from another one; without one, from itself without its last layer.
+    /// How an image differs from another one. Without another one, it is compared with itself without its last layer.
     pub fn difference(&self, name: &str, from: Option<&str>) -> Result<Vec<(Difference, PathBuf)>> {
         let new = self.stack(name, usize::MAX)?;
         let old = match from {
@@ -82,7 +82,7 @@ impl Images {
     }
 
     fn stack(&self, name: &str, most: usize) -> Result<Stack> {
-        // Unpacks what is not.
+        // This unpacks missing layers.
         let image = self.resolve(name)?;
         let mut stack = Stack::default();
         for (id, directory) in chain_ids(&image.config).iter().zip(&image.layer_dirs).take(most) {
@@ -138,11 +138,11 @@ impl Stack {
             device: found.rdev(),
             link: link.context(|| format!("read {}", full.display()))?,
         };
-        // A file with several names is there once.
+        // A file with several names counts once.
         facts.bytes += seen.size / found.nlink().max(1);
         match self.seen.get(&path) {
             None => facts.added += 1,
-            // A directory on the way to something else is no change of its own.
+            // A layer contains the parent directories of its files. An unchanged one is not a change.
             Some(before) if before.is_directory() && *before == seen => {}
             Some(before) => {
                 facts.changed += 1;

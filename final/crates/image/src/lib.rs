@@ -1,20 +1,20 @@
-//! OCI images: references, content store, layers, archives.
+//! OCI images: references, content store, layers, archives, registries.
 //!
 //! ```text
 //! reference  how an image is named        config    manifests and configurations
 //! store      what there is, and finds it  platform  what an image runs on
-//! staging    blobs on their way in        publish   images become visible
-//! catalog/   their names, index.json      remove    and go again
-//! inspect    all that is known of one     history   and where it comes from
-//! layered    what its layers do to each other
-//! members/   a tar, read without trust    layer/    and unpacked
-//! archive/   load, save, import           host      the built-in image
-//! registry/  a conversation with one      pull, push, remote   what it is about
-//! commit     one more layer               check     whether the store is what its digests say
-//! left_out   what a user namespace does not let an image have
-//! ahead      readers in threads           gzip      by all processors
-//! aside      work with threads, in a process of its own
-//! progress  what becomes of layers, for those who watch
+//! staging    blobs before publication     publish   makes images visible
+//! catalog/   their names, index.json      remove    removes images, collects garbage
+//! inspect    all that is known of one     history   how an image was built
+//! layer_stack  what each layer adds, hides and wastes
+//! members/   reads untrusted tars         layer/    unpacks layers
+//! archive/   load, save, import           host_image  the built-in image
+//! registry/  HTTP, credentials, settings  pull, push, remote   what a registry is used for
+//! commit     adds a layer to an image     check     compares the store with its digests
+//! left_out   what a user namespace cannot unpack
+//! readahead  reads a stream in a thread   gzip      compresses on all processors
+//! child      runs threaded work in a child process
+//! progress   reports the progress of layers
 //! ```
 
 pub mod archive;

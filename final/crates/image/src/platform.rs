@@ -14,7 +14,7 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// This machine's.
+    /// The platform of this machine.
     pub fn host() -> Self {
         Self::normal("linux", std::env::consts::ARCH, None)
     }
@@ -60,13 +60,13 @@ impl Platform {
             "loongarch64" => ("loong64", None),
             other => (other, None),
         };
-        // The first of its kind goes without saying.
+        // The first variant of an architecture is the default and is not written.
         let unsaid = |variant: &&str| !matches!((architecture, *variant), ("arm64", "v8") | ("amd64", "v1"));
         let variant = variant.or(implied).filter(unsaid).map(str::to_owned);
         Self { architecture: architecture.into(), os: os.into(), variant }
     }
 
-    /// How well a machine of this platform runs what was made for `other`; `None` for not at all.
+    /// How well a machine of this platform runs an image for `other`. `None` if it cannot run it.
     pub fn suits(&self, other: &Platform) -> Option<u32> {
         let other = Self::normal(&other.os, &other.architecture, other.variant.as_deref());
         let level = |variant: &Option<String>| {
@@ -74,21 +74,21 @@ impl Platform {
             digits.and_then(|digits| digits.parse::<u32>().ok()).unwrap_or(0)
         };
         let same = self.os == other.os && self.architecture == other.architecture;
-        // A newer processor runs what is for an older one.
+        // A newer processor runs programs for an older one.
         (same && level(&other.variant) <= level(&self.variant)).then(|| level(&other.variant))
     }
 
     /// The one of several that this platform runs best.
     pub(crate) fn choose<'a>(&self, among: &[&'a Descriptor]) -> Option<&'a Descriptor> {
         let suited = among.iter().filter_map(|one| Some((self.suits(one.platform.as_ref()?)?, *one)));
-        // Of equals, the first: image-spec, image-index.md.
+        // Of equal ones the first is chosen: image-spec, image-index.md.
         suited.rev().max_by_key(|(level, _)| *level).map(|(_, one)| one)
     }
 }
 
 impl std::fmt::Display for Platform {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Words of strangers: what would write on a terminal is left out.
+        // The text comes from an image, so control characters are removed before it reaches a terminal.
         let plain = |text: &str| text.chars().filter(|c| !c.is_control()).collect::<String>();
         write!(f, "{}/{}", plain(&self.os), plain(&self.architecture))?;
         self.variant.iter().try_for_each(|variant| write!(f, "/{}", plain(variant)))

@@ -1,31 +1,31 @@
-//! What becomes of the layers of an image that is on its way, for those who watch.
+//! Reports the progress of the layers of an image that is pulled or pushed.
 
 use crate::digest::Digest;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// It is where it should be.
+    /// The layer is at its destination already.
     Exists,
-    /// Another command has it in hand.
+    /// Another command is transferring the layer.
     Waiting,
-    /// So many bytes of so many.
+    /// Bytes transferred so far, and in all.
     Moving {
         done: u64,
         total: u64,
     },
-    /// The registry took it from another of its repositories.
+    /// The registry took the layer from another of its repositories.
     Mounted,
     Done,
 }
 
-/// Told from several threads.
+/// Called from several threads.
 pub trait Progress: Sync {
     fn layer(&self, layer: &Digest, step: Step);
-    /// Something to know beside the layers.
+    /// A remark that concerns no single layer.
     fn remark(&self, text: &str);
 }
 
-/// Nobody watches.
+/// Reports nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct Silent;
 

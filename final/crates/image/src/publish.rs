@@ -1,4 +1,4 @@
-//! An image becomes visible: its blobs get their names, and the catalog gets its entries, all under one lock.
+//! Makes images visible: moves their blobs to their names and adds entries to the catalog, all under one lock.
 
 use std::collections::HashSet;
 
@@ -17,15 +17,15 @@ pub(crate) struct NewImage {
     pub media_type: String,
     pub config: Staged,
     pub parsed: ImageConfig,
-    /// Those that the store does not have.
+    /// The layers that the store does not have.
     pub layers: Vec<Staged>,
     pub names: Vec<Reference>,
-    /// By digest, in the registry that it came from.
+    /// The registry that it came from, with the digest there.
     pub origin: Option<Reference>,
     pub measured: Measured,
 }
 
-/// What is known of the size of an image's lowest layers: measuring one reads all of its directories.
+/// The known size of an image's lowest layers. Measuring a layer reads all of its directories.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Measured {
     pub layers: usize,
@@ -33,7 +33,7 @@ pub(crate) struct Measured {
 }
 
 impl NewImage {
-    /// Writes the manifest of an image that came without one, or is made here.
+    /// Writes the manifest of an image that was created here or came without one.
     pub(crate) fn describe(
         staging: &Staging,
         config: Staged,
@@ -74,15 +74,15 @@ pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>> {
 }
 
 impl Images {
-    /// Makes images visible, each of them whole.
+    /// Makes images visible. Each appears whole.
     pub(crate) fn publish(&self, staging: &Staging, images: &[NewImage]) -> Result<()> {
         let mut entries = Vec::new();
         for image in images {
             let mut entry =
                 Descriptor::new(&image.media_type, image.manifest.digest.clone(), image.manifest.size);
             let size = image.measured.bytes + self.measure(&image.parsed, image.measured.layers)?;
-            // A sweep may take the layers until the catalog names them. They are unpacked again when the image is
-            // used, but nothing can be said of their size.
+            // Garbage collection may remove the layers until the catalog names them. They are unpacked again when the
+            // image is used, but their size is unknown.
             if chain_ids(&image.parsed).iter().all(|id| self.layers().has(id.hex())) {
                 entry.annotations.insert(UNPACKED_SIZE.into(), size.to_string());
             }
@@ -98,7 +98,7 @@ impl Images {
         let mut change = self.change()?;
         let mut moved: HashSet<&Digest> = HashSet::new();
         for blob in images.iter().flat_map(NewImage::blobs) {
-            // Images share layers.
+            // Several images may have the same layer.
             if moved.insert(&blob.digest) {
                 let path = self.blob_path(&blob.digest);
                 std::fs::rename(&blob.path, &path).context(|| format!("store {}", path.display()))?;
@@ -116,7 +116,7 @@ impl Images {
     }
 }
 
-/// What the catalog will refer to is on the disk before the catalog is: one sync for any number of blobs.
+/// Flushes all blobs with one sync, so that they are on the disk before the catalog refers to them.
 fn sync(staging: &Staging) -> Result<()> {
     let context = || format!("sync {}", staging.path().display());
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

@@ -1,4 +1,4 @@
-//! A reader that is read ahead of, by a thread of its own: while one hashes, the other inflates.
+//! Reads ahead in a thread, so that one thread inflates while another one hashes.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, Read};
@@ -9,12 +9,14 @@ use crate::error::{Error, Result};
 use crate::members::read;
 
 const PIECE: usize = 128 * 1024;
-/// Pieces under way: enough for the two to differ in pace, and not more than a processor's cache holds.
+/// How many pieces are queued: enough to even out the speed of both threads, and not more than fit into a processor's
+/// cache.
 const MAX_QUEUED: usize = 8;
-/// Who waits is woken when there is work for a while: on two processors, waking for each piece takes a tenth of the time.
+/// A waiting thread is woken when so many pieces are ready. On two processors, waking it for each piece takes a tenth
+/// of the time.
 const WAKE_AT: usize = MAX_QUEUED / 2;
 
-/// What is read is handed on without being copied, by [`BufRead`].
+/// The reading end. [`BufRead`] hands out its pieces without copying them.
 pub(crate) struct Readahead {
     queue: Arc<Queue>,
     piece: Vec<u8>,
@@ -30,16 +32,17 @@ struct Queue {
 #[derive(Default)]
 struct State {
     pieces: VecDeque<Vec<u8>>,
-    /// Pieces that were read, to be filled again.
+    /// Buffers of pieces that were read, to be filled again.
     used: Vec<Vec<u8>>,
     ended: bool,
-    /// What it ended with, to be told once.
+    /// The error with which the stream ended, returned once.
     failure: Option<Error>,
-    /// Nobody reads any more.
+    /// The reader has been dropped.
     gone: bool,
 }
 
-/// Reads what `open` opens in a thread that ends with the stream, with an error, or with the reader.
+/// Opens a stream with `open` and reads it in a thread. The thread ends with the stream, on an error, or when the
+/// reader is dropped.
 pub(crate) fn readahead<'scope, R: Read>(
     scope: &'scope Scope<'scope, '_>,
     open: impl FnOnce() -> Result<R> + Send + 'scope,
@@ -61,7 +64,7 @@ fn pump<R: Read>(open: impl FnOnce() -> Result<R>, queue: &Queue) -> Result<()> 
         piece.resize(PIECE, 0);
         let mut filled = 0;
         let mut failed = None;
-        // Whole pieces, for small ones cost as much to hand over.
+        // Only whole pieces are queued, because a small one takes as long to hand over.
         while filled < PIECE && failed.is_none() {
             match read(&mut stream, &mut piece[filled..]) {
                 Ok(0) => break,
@@ -70,7 +73,7 @@ fn pump<R: Read>(open: impl FnOnce() -> Result<R>, queue: &Queue) -> Result<()> 
             }
         }
         piece.truncate(filled);
-        // Who no longer reads has seen enough.
+        // The reader has been dropped.
         if filled > 0 && !queue.put(piece) {
             return Ok(());
         }

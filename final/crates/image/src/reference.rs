@@ -17,7 +17,7 @@ impl Reference {
     /// Without tag and digest the tag is `latest`. The grammar is the distribution project's, `reference/reference.go`.
     pub fn parse(text: &str) -> Result<Self> {
         let invalid = |why: &str| Error::Invalid { what: format!("image name {text:?}"), why: why.into() };
-        // An id is one, whatever it could be a name of.
+        // This could be a name too, but it is always read as an id.
         if text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
             return Err(invalid("64 hex digits are an image's id, not its name"));
         }
@@ -38,7 +38,7 @@ impl Reference {
             _ => (REGISTRY, name.to_owned()),
         };
         let (registry, path) = match registry {
-            // What the registry was called at first.
+            // An old name of the registry.
             REGISTRY | "index.docker.io" if !path.contains('/') => (REGISTRY, format!("library/{path}")),
             "index.docker.io" => (REGISTRY, path),
             _ => (registry, path),
@@ -62,12 +62,12 @@ impl Reference {
         Ok(Self { repository, tag, digest })
     }
 
-    /// With everything that docker leaves out.
+    /// The full name, with the parts that docker leaves out.
     pub fn canonical(&self) -> String {
         self.shown(&self.repository)
     }
 
-    /// As people write it: `debian:12`.
+    /// The short name that people write: `debian:12`.
     pub fn familiar(&self) -> String {
         self.shown(&self.familiar_repository())
     }
@@ -77,12 +77,12 @@ impl Reference {
         short.strip_prefix("library/").unwrap_or(short).to_owned()
     }
 
-    /// The registry as people call it: `docker.io`, `localhost:5000`.
+    /// The registry's name: `docker.io`, `localhost:5000`.
     pub fn registry(&self) -> &str {
         self.repository.split_once('/').map_or(&self.repository, |(registry, _)| registry)
     }
 
-    /// The repository as the registry calls it: `library/debian`.
+    /// The repository's name in the registry: `library/debian`.
     pub fn path(&self) -> &str {
         self.repository.split_once('/').map_or("", |(_, path)| path)
     }
@@ -91,12 +91,12 @@ impl Reference {
         &self.repository
     }
 
-    /// Whether a name leaves its registry to be guessed.
+    /// Whether a name has no registry.
     pub fn is_short(text: &str) -> bool {
         text.split_once('/').is_none_or(|(first, _)| !is_registry(first))
     }
 
-    /// Whether a name says more than the repository.
+    /// Whether a name has a tag or a digest.
     pub fn names_tag(text: &str) -> bool {
         text.contains('@') || text.rsplit_once(':').is_some_and(|(_, tag)| !tag.contains('/'))
     }
@@ -105,17 +105,17 @@ impl Reference {
         Self::parse(&format!("{}:{tag}", self.repository))
     }
 
-    /// The same repository by a digest alone.
+    /// A reference to a digest in the same repository.
     pub fn by_digest(&self, digest: &Digest) -> Self {
         Self { repository: self.repository.clone(), tag: None, digest: Some(digest.clone()) }
     }
 
-    /// What the image is called here. docker's rule: who names a digest does not get the tag.
+    /// The name of the image in the store. docker's rule: an image that is pulled by digest does not get the tag.
     pub(crate) fn local(&self) -> Self {
         self.digest.as_ref().map_or_else(|| self.clone(), |digest| self.by_digest(digest))
     }
 
-    /// What a registry is asked for.
+    /// The digest, or else the tag: what a registry is asked for.
     pub(crate) fn wanted(&self) -> String {
         match (&self.digest, &self.tag) {
             (Some(digest), _) => digest.to_string(),
@@ -138,7 +138,7 @@ impl Reference {
     }
 }
 
-/// Whether what stands before the first slash can be nothing but a host.
+/// Whether the part before the first slash can only be a host.
 fn is_registry(first: &str) -> bool {
     first.contains(['.', ':']) || first == "localhost" || first.bytes().any(|b| b.is_ascii_uppercase())
 }
@@ -166,7 +166,7 @@ fn is_domain(domain: &str) -> bool {
     is_host && port.is_none_or(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Runs of letters and digits; between them one `.`, one or two `_`, or any number of `-`.
+/// Whether a part consists of runs of letters and digits, separated by one `.`, one or two `_`, or any number of `-`.
 fn is_component(part: &str) -> bool {
     let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let mut separators = part.split(is_letter).filter(|run| !run.is_empty());

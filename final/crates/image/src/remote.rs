@@ -1,4 +1,4 @@
-//! What a registry has, looked at without pulling.
+//! Asks a registry about images without pulling them.
 
 use crate::config::{Descriptor, ImageConfig, Index};
 use crate::digest::Digest;
@@ -10,22 +10,22 @@ use crate::pull::choose;
 use crate::reference::Reference;
 use crate::registry::{Access, Client, Found};
 
-/// All tags of the first repository that there is, and which that was.
+/// The first of the repositories that exists, with all of its tags.
 pub fn tags(access: &Access, candidates: &[Reference]) -> Result<(Reference, Vec<String>)> {
     access.first(candidates, &Silent, |client, repository| Ok((repository.clone(), client.tags()?)))
 }
 
-/// What `registry` has of a name like this.
+/// The repositories of `registry` whose name contains `term`.
 pub fn search(access: &Access, registry: &str, term: &str, limit: usize) -> Result<Vec<Found>> {
     let mut endpoint = access.settings().host(registry)?;
     if registry == crate::registry::DOCKER {
-        // docker's search is not at its registry.
+        // Docker Hub answers searches at another host than its registry.
         endpoint.registry = "index.docker.io".into();
     }
     Client::new(access, endpoint).search(term, limit)
 }
 
-/// Takes an image, with all its tags, out of the registry.
+/// Deletes an image and all of its tags from the registry.
 pub fn delete(access: &Access, reference: &Reference) -> Result<Digest> {
     let client = Client::new(access, access.settings().endpoint(reference)?);
     let digest = client.manifest(&reference.wanted())?.digest;
@@ -84,7 +84,7 @@ fn describe(client: &Client<'_>, reference: &Reference, platform: Option<&Platfo
         run_config,
         layers: chosen.manifest.layers,
         platforms: index.map(|index| index.manifests).unwrap_or_default(),
-        // Who cannot list them can still inspect.
+        // A registry that cannot list them can still be inspected.
         referrers: client.referrers(&top.digest).unwrap_or_default(),
         digest: top.digest,
     })

@@ -1,4 +1,4 @@
-//! `rmi` and `image prune`, and the sweep behind them.
+//! `rmi` and `image prune`, and the garbage collection behind them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -24,19 +24,19 @@ pub struct PrunedImages {
     pub bytes: u64,
 }
 
-/// Names being taken away, one after the other.
+/// Removes names one after the other.
 struct Removal<'a> {
     change: Change<'a>,
-    /// How many names each image has left, by its id.
+    /// For each image id, how many names are left.
     names: HashMap<String, usize>,
     force: bool,
-    /// A container that needs the image.
+    /// The name of a container that uses the image.
     used_by: &'a dyn Fn(&Digest) -> Option<String>,
 }
 
 impl Images {
     /// Removes names. An image goes with its last name, or by id. `used_by` names a container that uses it. Returns one
-    /// result for each name. All removals are one change of the catalog, followed by one sweep.
+    /// result for each name. All removals are one change of the catalog, followed by one garbage collection.
     pub fn remove(
         &self,
         names: &[String],
@@ -58,7 +58,8 @@ impl Images {
         Ok(outcomes)
     }
 
-    /// Removes images without a name, or with `all` every one that no container uses, and what no image needs.
+    /// Removes images without a name, or with `all` all that no container uses, and then the blobs and layers that no
+    /// image needs.
     pub fn prune(&self, all: bool, in_use: &dyn Fn(&Digest) -> bool) -> Result<PrunedImages> {
         let mut pruned = PrunedImages::default();
         let mut change = self.change()?;
@@ -77,7 +78,7 @@ impl Images {
         Ok(pruned)
     }
 
-    /// Takes these names away, or all that an image has. It stays without one.
+    /// Removes these names of an image, or all of its names. The image itself is kept.
     pub fn untag(&self, name: &str, names: &[Reference]) -> Result<Vec<String>> {
         let mut change = self.change()?;
         let catalog = &mut change.catalog;
@@ -98,22 +99,22 @@ impl Images {
         for name in &going {
             let entry = catalog.named(name).map(Line::entry).transpose()?;
             catalog.remove_name(name);
-            // Unless another of its names is left.
+            // The catalog adds an unnamed entry only if no other name is left.
             entry.map_or(Ok(()), |entry| catalog.set(entry, None))?;
         }
         change.finish()?;
         Ok(going.iter().map(|name| familiar(name)).collect())
     }
 
-    /// What is known of one image: an entry for each name, and for each way its layers are packed.
+    /// The entries of one image: one for each name, and for each compression of its layers.
     pub(crate) fn entries_of(&self, id: &Digest) -> Result<Vec<Descriptor>> {
         let id = id.to_string();
         self.catalog()?.lines().filter(|line| line.id() == id).map(Line::entry).collect()
     }
 
-    /// Removes blobs and layers that no image needs, and what killed commands left.
+    /// Collects garbage: removes blobs and layers that no image needs, and the remains of killed commands.
     pub fn collect(&self) -> Result<()> {
-        // An image becomes visible under this lock, blobs and name together: none is seen without the other.
+        // Images are published under this lock, so an image's blobs are never seen without its entry.
         let change = self.change()?;
         for directory in [self.root().image_names_dir(), self.root().unnamed_images_dir()] {
             hull_storage::file::collect(&directory)?;
@@ -169,7 +170,7 @@ impl Images {
         for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let unused = name.to_str().is_some_and(|name| name.len() == 64 && !needed.contains(name));
-            // A pull may have it in hand for an image that is not there yet.
+            // A pull holds the blobs of its image until it is published.
             if unused && let Some(_taken) = lock_unused(&entry.path()) {
                 hull_storage::file::remove(&entry.path())?;
             }
@@ -178,8 +179,8 @@ impl Images {
     }
 }
 
-/// What the images need, in hex. `None` while a damaged image does not tell what it needs; then nothing of that kind is
-/// swept, because its blobs may be repaired and a container may use its layers.
+/// The digests that images need, in hex. `None` if a damaged image hides what it needs. Then nothing of that kind is
+/// removed, because the image may be repaired and a container may use its layers.
 struct Needed {
     blobs: Option<HashSet<String>>,
     layers: Option<HashSet<String>>,

@@ -1,4 +1,5 @@
-//! Blobs on their way in: written and hashed out of sight, until all that belongs to them has been found good.
+//! Blobs before publication: written and hashed in a staging directory until everything that belongs to the image has
+//! been verified.
 
 use std::cell::Cell;
 use std::fs::{File, OpenOptions};
@@ -13,14 +14,15 @@ use crate::digest::{Digest, Hasher};
 use crate::error::{Error, IoContext, Result};
 use crate::members::read;
 
-/// Files that go when this goes, and after a kill with the next [`crate::store::Images::collect`].
+/// A staging directory. It is removed when this is dropped, or by [`crate::store::Images::collect`] if the process is
+/// killed.
 pub(crate) struct Staging {
-    /// A layer that is never published: hull-storage already knows whose it is and when to remove it.
+    /// A layer that is never published: hull-storage identifies its owner and removes it.
     directory: StagedLayer,
     count: Cell<u32>,
 }
 
-/// A file in the staging directory, and what it holds.
+/// A file in the staging directory, with the digest and size of its content.
 #[derive(Debug, Clone)]
 pub(crate) struct Staged {
     pub path: PathBuf,
@@ -30,7 +32,7 @@ pub(crate) struct Staged {
 
 impl Staging {
     pub(crate) fn new(layers: &LayerStore) -> Result<Self> {
-        // Any chain ID will do: nothing appears under it.
+        // Any chain ID will do, because the layer is never published.
         Ok(Self { directory: layers.begin(Digest::of(b"").hex())?, count: Cell::new(0) })
     }
 
@@ -38,7 +40,8 @@ impl Staging {
         self.directory.diff()
     }
 
-    /// Adds what `fill` writes. Blocks of zeros become holes, because a layer may be a large file with little data.
+    /// Adds a file with what `fill` writes. Blocks of zeros become holes, because a layer may have a large file with
+    /// little data.
     pub(crate) fn add(
         &self,
         fill: impl FnOnce(&mut Hasher<HoleWriter<File>>) -> Result<()>,
@@ -54,7 +57,7 @@ impl Staging {
         Ok(Staged { path, digest: file.finish(), size })
     }
 
-    /// Adds all of a stream.
+    /// Adds a file with the content of a stream.
     pub(crate) fn add_all(&self, stream: &mut impl Read) -> Result<Staged> {
         self.add(|file| {
             let mut buffer = vec![0; 128 * 1024];
@@ -72,7 +75,7 @@ impl Staging {
     }
 }
 
-/// The disk is full, most of the time.
+/// The error for a failed write: usually the disk is full.
 pub(crate) fn not_stored(source: std::io::Error) -> Error {
     Error::Io { action: "store the image".into(), source }
 }

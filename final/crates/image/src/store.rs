@@ -1,11 +1,11 @@
 //! The images of a root: an OCI image layout that other tools can read.
 //!
 //! ```text
-//! images/ index.json  which there are, and their names: `catalog`
-//! blobs/sha256/…      manifests, configurations, layers as they came
-//! layers/<chain-id>   what a container mounts, unpacked once
+//! images/ index.json  the images and their names: `catalog`
+//! blobs/sha256/…      manifests, configurations, layers as they were received
+//! layers/<chain-id>   unpacked layers, which containers mount
 //! ```
-//! A blob appears whole under its digest. A reader takes no lock.
+//! A blob appears whole under its digest, so readers take no lock.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -97,7 +97,7 @@ impl Images {
         &self.root
     }
 
-    /// Name, id, or the beginning of an id.
+    /// Finds an image by name, id or the beginning of an id. Unpacks its layers if they are missing.
     pub fn resolve(&self, name: &str) -> Result<Image> {
         self.load(&self.find(name)?)
     }
@@ -121,23 +121,23 @@ impl Images {
         Ok((manifest.config.digest, chain_ids(&config).pop()))
     }
 
-    /// Whether something goes by exactly this name.
+    /// Whether an image has exactly this name.
     pub fn has(&self, reference: &Reference) -> bool {
         self.named(&reference.local()).is_ok_and(|found| found.is_some())
     }
 
-    /// The error that says so.
+    /// The error for an image that does not exist, with the name that is nearest to `name`.
     pub fn missing(&self, name: &str) -> Error {
         let nearest = self.catalog().ok().and_then(|catalog| catalog.nearest(name));
         Error::NoSuchImage { name: name.into(), nearest }
     }
 
-    /// What goes by exactly this name.
+    /// The entry of exactly this name.
     pub(crate) fn named(&self, reference: &Reference) -> Result<Option<Descriptor>> {
         self.entry(&reference.canonical())
     }
 
-    /// All that goes by a name of this repository, whatever the tag or digest.
+    /// All entries of this repository, whatever the tag or digest.
     pub(crate) fn of_repository(&self, wanted: &Reference) -> Result<Vec<(Reference, Descriptor)>> {
         let named = |line: &Line| {
             let name = Reference::parse(line.name()?).ok()?;
@@ -147,7 +147,7 @@ impl Images {
         self.catalog()?.lines().filter_map(named).collect()
     }
 
-    /// Whether all blobs of an image are here.
+    /// Whether the store has all blobs of an image.
     pub(crate) fn is_whole(&self, manifest: &Manifest) -> bool {
         let there = |blob: &Descriptor| {
             std::fs::metadata(self.blob_path(&blob.digest)).is_ok_and(|file| file.len() == blob.size)
@@ -155,12 +155,12 @@ impl Images {
         manifest.layers.iter().chain([&manifest.config]).all(there)
     }
 
-    /// A blob of the store, if it is there: as long as the file is open, collecting does not take it.
+    /// Opens a blob and locks it. While the file is open, garbage collection does not remove the blob.
     pub(crate) fn hold_blob(&self, digest: &Digest) -> Result<Option<File>> {
         hold(&self.blob_path(digest))
     }
 
-    /// The same of those layers of an image that are unpacked.
+    /// Opens and locks those layers of an image that are unpacked, like [`Self::hold_blob`].
     pub(crate) fn hold_layers(&self, config: &ImageConfig) -> Result<Vec<File>> {
         let layers = self.layers();
         let held = chain_ids(config).into_iter().map(|id| hold(&layers.path(id.hex())));
@@ -205,7 +205,7 @@ impl Images {
     /// The newest first. Damaged images are included.
     pub fn list(&self) -> Result<Vec<ImageRecord>> {
         let mut records: Vec<ImageRecord> = Vec::new();
-        // The same image may be here with its layers packed in two ways.
+        // The store may have the same image twice, with differently compressed layers.
         let mut known: HashMap<String, usize> = HashMap::new();
         for line in self.catalog()?.lines() {
             let at = match known.get(line.id()) {
@@ -253,14 +253,14 @@ impl Images {
         entry.unpacked_size().map_or_else(|| self.measure(config, 0), Ok)
     }
 
-    /// Bytes of the unpacked layers, but for the lowest `known`.
+    /// Bytes of the unpacked layers without the lowest `known` ones.
     pub(crate) fn measure(&self, config: &ImageConfig, known: usize) -> Result<u64> {
         let layers = self.layers();
         let sizes = chain_ids(config).into_iter().skip(known).map(|id| layers.size(id.hex()));
         Ok(sizes.sum::<std::result::Result<u64, _>>()?)
     }
 
-    /// Gives an image one more name. An image that had it stays, without one.
+    /// Gives an image another name. An image that had this name keeps its other names, or becomes unnamed.
     pub fn tag(&self, source: &str, target: &Reference) -> Result<()> {
         let entry = self.find(source)?;
         self.change_catalog(|catalog| catalog.set(entry, Some(&target.canonical())))
@@ -294,11 +294,11 @@ fn hold(path: &Path) -> Result<Option<File>> {
         file => file.context(|| format!("open {}", path.display()))?,
     };
     rustix::fs::flock(&file, FlockOperation::LockShared).context(|| format!("hold {}", path.display()))?;
-    // It may have gone in between.
+    // It may have been removed in between.
     Ok(path.exists().then_some(file))
 }
 
-/// What nobody holds, and nobody can hold until the file is closed.
+/// Locks a file or directory that no process holds. Nobody can hold it until the returned file is closed.
 pub(crate) fn lock_unused(path: &Path) -> Option<File> {
     let file = file::open(path).ok()?;
     rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;

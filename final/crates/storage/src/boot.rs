@@ -1,4 +1,4 @@
-//! Which boot of the machine this is: pids and run-time state mean nothing after the next one.
+//! Identifies the current boot of the machine. Pids and run-time state mean nothing after the next boot.
 
 use std::sync::OnceLock;
 

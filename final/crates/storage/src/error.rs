@@ -1,4 +1,4 @@
-//! What can go wrong with files: what was being done, on which path, and why the kernel refused.
+//! Errors of the store: what was being done, on which path, and why it failed.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Small files that are always whole: written beside their name, then renamed over it.
+//! Small files that are always whole: each is written under a temporary name and then renamed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -11,28 +11,31 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, IoContext, Result};
 
-/// What the name of a file on its way begins with; the pid of its writer follows.
+/// The beginning of a temporary name; the pid of the writer follows.
 const TEMPORARY: &str = ".tmp-";
 
-/// Replaces `path` by `content`, so that a reader sees the old file or the new one and a killed writer leaves the old.
+/// Replaces `path` by `content`. A reader sees either the old file or the new one, and a killed writer leaves the old
+/// one.
 ///
-/// Nothing is flushed to the disk: that costs milliseconds, and only a power cut could tell the difference.
-/// See [`write_durable`] where it matters.
+/// Nothing is flushed to the disk, because that takes milliseconds and matters only after a power failure. Where it
+/// does matter, use [`write_durable`].
 pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     replace(path, content, mode, false).context(|| format!("write {}", path.display()))
 }
 
-/// Like [`write_atomic`], and on the disk before the name changes: for what a whole store depends on.
+/// Like [`write_atomic`], but the content is on the disk before the name changes: for files on which a whole store
+/// depends.
 pub fn write_durable(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     replace(path, content, mode, true).context(|| format!("write {}", path.display()))
 }
 
-/// [`write_atomic`] of a value as indented JSON with mode 0600: people read these files, other users must not.
+/// [`write_atomic`] of a value as JSON. It is indented because people read these files, and has mode 0600 because other
+/// users must not.
 pub fn write_json_atomic<T: Serialize>(path: &Path, value: &T) -> Result<()> {
     write_atomic(path, &to_json(path, value)?, 0o600)
 }
 
-/// Reads a JSON file. `None` when there is none; an error that names the file when it is not what it should be.
+/// Reads a JSON file. Returns `None` if there is none. An error names the file if its content is not what it should be.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     match read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes)
@@ -43,14 +46,14 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     }
 }
 
-/// Opens a file to read it. A FIFO in its place reads as empty: open(2) would wait for a writer, and whoever lists all
-/// objects with it.
+/// Opens a file for reading without ever blocking. A FIFO that has the file's name reads as empty. Otherwise open(2)
+/// would wait for a writer, and one FIFO would block every command that lists all objects.
 pub fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
-/// The whole file in one read where it is as small as ours are. std asks for the size first and reads once more to see
-/// the end; a listing reads some hundred files.
+/// Reads a whole file, a small one with one read(2). `std::fs::read` asks for the size first and reads once more to see
+/// the end, which shows when a listing reads some hundred files.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = open(path)?;
     let mut bytes = vec![0; 8192];
@@ -62,11 +65,12 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Creates `path` with `value` in it, unless the name exists: `false` then. The name never shows without its content.
+/// Creates `path` with `value` as its content. Returns `false` if the name exists. The name never appears without its
+/// content.
 pub fn create_json<T: Serialize>(path: &Path, value: &T) -> Result<bool> {
     let bytes = to_json(path, value)?;
     let context = || format!("create {}", path.display());
-    // link(2) fails where rename(2) would replace.
+    // link(2) fails if the name exists; rename(2) would replace the file.
     let linked = match write_nameless(path, &bytes).context(context)? {
         Some(file) => hull_sys::fs::link_open_file(&file, path).map_err(io::Error::from),
         None => {
@@ -83,8 +87,8 @@ pub fn create_json<T: Serialize>(path: &Path, value: &T) -> Result<bool> {
     }
 }
 
-/// A file without a name, which a killed writer cannot leave behind; `None` where the file system has no such files
-/// (open(2), `O_TMPFILE`).
+/// Writes a file without a name, which a killed writer cannot leave behind. Returns `None` if the file system has no
+/// such files (open(2), `O_TMPFILE`).
 fn write_nameless(path: &Path, content: &[u8]) -> io::Result<Option<File>> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     let opened = OpenOptions::new().write(true).mode(0o600).custom_flags(libc::O_TMPFILE).open(directory);
@@ -98,7 +102,7 @@ fn write_nameless(path: &Path, content: &[u8]) -> io::Result<Option<File>> {
     Ok(Some(file))
 }
 
-/// Removes what killed writers left half written in a directory.
+/// Removes the temporary files of killed writers from a directory.
 pub fn collect(dir: &Path) -> Result<()> {
     for name in crate::staging::names_in(dir)? {
         let writer = name.strip_prefix(TEMPORARY).and_then(|tag| tag.split_once('-')?.0.parse::<u32>().ok());
@@ -109,7 +113,7 @@ pub fn collect(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes a file; one that is not there is fine.
+/// Removes a file. A missing file is not an error.
 pub fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -135,15 +139,15 @@ fn replace(path: &Path, content: &[u8], mode: u32, durable: bool) -> io::Result<
     Ok(())
 }
 
-/// Writes a file of its own next to `path` and returns where. The name says whose it is, not what it becomes:
-/// `path` may already be as long as a file name can be.
+/// Writes a temporary file next to `path` and returns its path. Its name does not contain that of `path`, which may be
+/// as long as a file name can be.
 fn write_beside(path: &Path, content: &[u8], mode: u32, durable: bool) -> io::Result<PathBuf> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let temporary = path.with_file_name(format!("{TEMPORARY}{}-{count}", std::process::id()));
     let create = || OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary);
     let mut file = match create() {
-        // A leftover of an earlier process with our pid: nobody else uses the name.
+        // An earlier process with the same pid left it behind. No living process uses the name.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             fs::remove_file(&temporary)?;
             create()?

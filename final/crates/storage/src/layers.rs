@@ -1,12 +1,13 @@
-//! Unpacked layers: `layers/<chain-id>/diff`, made once and shared by every container that stands on them. Beside it
-//! `size`, the bytes in its files, where they were counted on their way in: a look at each file takes as long as writing it.
+//! Unpacked layers: `layers/<chain-id>/diff`, unpacked once and shared by all containers whose image has the layer. The
+//! file `size` beside it has the number of bytes in its files, counted while they were unpacked: counting them
+//! afterwards takes as long as writing them.
 //!
-//! An ordinary user without subordinate ids has one id, which owns every file. Layers unpacked that way are kept apart,
-//! in `layers-one-id`: once the user has subordinate ids, images are unpacked anew, and the layers of existing
-//! containers do not change.
+//! An unprivileged user without subordinate ids has one id, which owns every file. Layers unpacked that way are kept in
+//! `layers-one-id`. Once the user has subordinate ids, images are unpacked again, and the layers of existing containers
+//! do not change.
 //!
-//! A layer directory that has its name is complete and on the disk, and never changes until it is removed whole. So
-//! readers need no lock, and two commands that unpack the same layer at once only do the work twice.
+//! A layer directory under its chain ID is complete and on the disk, and does not change until it is removed whole. So
+//! readers need no lock, and if two commands unpack the same layer at once, they only do the work twice.
 
 use std::path::{Path, PathBuf};
 
@@ -38,7 +39,8 @@ impl LayerStore {
         Self { dir: root.layers_dir() }
     }
 
-    /// The root's layer store and, if there is one, the store from when the user had one id, so that both are swept.
+    /// The root's layer store and, if there is one, the store from when the user had one id. Unused layers are
+    /// collected from both.
     pub fn all(root: &Root) -> Vec<Self> {
         let other = root.one_id_layers_dir();
         let own = Self::new(root);
@@ -46,8 +48,8 @@ impl LayerStore {
         [own].into_iter().chain(left).collect()
     }
 
-    /// Where the layer's files are, whether it exists or not. A chain ID is the OCI image specification's,
-    /// with or without its `sha256:`.
+    /// The directory of the layer's files, whether it exists or not. The chain ID is that of the OCI image
+    /// specification, with or without `sha256:`.
     pub fn path(&self, chain_id: &str) -> PathBuf {
         self.layer_dir(chain_id).join("diff")
     }
@@ -56,7 +58,7 @@ impl LayerStore {
         self.path(chain_id).is_dir()
     }
 
-    /// Starts a layer. Its files go into [`StagedLayer::diff`].
+    /// Creates the staging directory of a layer, to be filled at [`StagedLayer::diff`].
     pub fn begin(&self, chain_id: &str) -> Result<StagedLayer> {
         let target = self.layer_dir(chain_id);
         if !is_hex(plain(chain_id)) {
@@ -64,12 +66,12 @@ impl LayerStore {
         }
         let staging = Staging::new(&self.dir)?;
         let diff = staging.path().join("diff");
-        // The root directory of a container that stands on this layer alone.
+        // If an image has this layer only, this becomes the root directory of its containers.
         make_dirs(&diff, 0o755)?;
         Ok(StagedLayer { staging, diff, target })
     }
 
-    /// Makes layers visible, after one sync for all of them: unpacking is a great many small files, and flushing them
+    /// Makes layers visible, after one sync for all of them. Unpacking writes very many small files, and flushing them
     /// one by one takes many times as long.
     pub fn publish(&self, layers: Vec<StagedLayer>) -> Result<()> {
         if layers.is_empty() {
@@ -80,7 +82,7 @@ impl LayerStore {
         let dir = rustix::fs::open(&self.dir, flags, Mode::empty()).context(context)?;
         rustix::fs::syncfs(&dir).context(context)?;
         for layer in layers {
-            // Another command's copy of the same layer is as good.
+            // If another command has published the same layer, its copy is used.
             layer.staging.publish(&layer.target)?;
         }
         rustix::fs::fsync(&dir).context(context)
@@ -100,12 +102,13 @@ impl LayerStore {
         }
     }
 
-    /// Removes a layer; one that is not there is fine. That nothing stands on it is the caller's to know.
+    /// Removes a layer. A missing layer is not an error. The caller has to know that no container and no image needs
+    /// it.
     pub fn remove(&self, chain_id: &str) -> Result<()> {
         staging::remove_whole(&self.layer_dir(chain_id))
     }
 
-    /// Removes what killed commands left half unpacked or half removed.
+    /// Removes layers that killed commands have left partly unpacked or partly removed.
     pub fn collect(&self) -> Result<()> {
         staging::collect(&self.dir)
     }

@@ -3,18 +3,18 @@
 //! ```text
 //! <data>  /var/lib/hull                          <run>  /run/hull (tmpfs)
 //!   version            {"format":2}                containers/<id>/   state.json, lock, attach.sock
-//!   blobs/ index.json  the image store: images/    userns.json        an ordinary user's namespace holder
-//!   run-root.json      an ordinary user's choice   boot id and start time go with every pid
+//!   blobs/ index.json  the image store: images/    userns.json        an unprivileged user's namespace holder
+//!   run-root.json      an unprivileged user's run root
 //!   layers/<chain-id>/diff
 //!   layers/.staging-*  being unpacked
-//!   containers/<id>/   records, rootfs upper work
+//!   containers/<id>/   records, upper/ and work/: `writable_layer`
 //!   names/<name>       {"id", "maker"}
 //!   volumes/<name>/    volume.json, _data
 //! ```
 //!
-//! There is no global lock. A lock file covers one object's state transition, never a wait ([`lock`]); readers take
-//! none, since every file appears whole under its name ([`mod@file`]). What an interrupted command leaves behind carries
-//! its maker's [`process_id`], so that the next one can tell it from work in progress.
+//! There is no global lock. A lock file covers one object's state transition, never a wait ([`lock`]). Readers take no
+//! lock, because every file appears whole under its name ([`mod@file`]). Whatever an interrupted command leaves behind
+//! carries the [`process_id`] of its maker, so that the next command can tell it from work in progress.
 
 pub mod boot;
 mod error;

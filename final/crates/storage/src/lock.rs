@@ -1,4 +1,4 @@
-//! One lock file per object, by flock(2): the kernel lets go of it when its holder dies.
+//! One lock file per object, locked with flock(2). The kernel releases the lock when its holder dies.
 //!
 //! A lock covers a state transition and never a wait for something to happen. The file may be removed together with
 //! its object, so a lock counts only when its path still leads to the file that was locked.
@@ -19,13 +19,13 @@ use crate::error::{Error, IoContext, Result};
 use crate::process_id::ProcessId;
 
 /// How long a holder may be stopped before it is reported. A debugger stops a process for moments only.
-const STOPPED: Duration = Duration::from_secs(2);
+const STOPPED_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The longest pause between two attempts.
-const PAUSE: Duration = Duration::from_millis(5);
+const MAX_PAUSE: Duration = Duration::from_millis(5);
 
-/// A held lock. It goes with the last descriptor of its open file: a forked child holds it too, until it drops or
-/// exits, and dropping it in one of them does not take it from the other.
+/// A held lock. It is released with the last descriptor of its open file. A forked child therefore holds it too until
+/// the child drops it or exits, and neither process releases it for the other.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
@@ -39,17 +39,17 @@ impl AsFd for Lock {
 }
 
 impl Lock {
-    /// Waits until nobody else holds the lock. The file is created where there is none; its directory must exist.
+    /// Waits until nobody else holds the lock. A missing file is created; its directory must exist.
     pub fn exclusive(path: &Path) -> Result<Self> {
         Ok(acquire(path, FlockOperation::LockExclusive)?.expect("a blocking lock is granted or fails"))
     }
 
-    /// Like [`Self::exclusive`], but an error when the holder is stopped, or has not let go within `timeout`.
+    /// Like [`Self::exclusive`], but fails if the holder is stopped, or has not released the lock within `timeout`.
     pub fn exclusive_within(path: &Path, timeout: Option<Duration>) -> Result<Self> {
         acquire_within(path, FlockOperation::NonBlockingLockExclusive, timeout)
     }
 
-    /// Like [`Self::shared`], but an error when the holder is stopped.
+    /// Like [`Self::shared`], but fails if the holder is stopped.
     pub fn shared_unless_stopped(path: &Path) -> Result<Self> {
         acquire_within(path, FlockOperation::NonBlockingLockShared, None)
     }
@@ -68,8 +68,8 @@ impl Lock {
 fn acquire_within(path: &Path, operation: FlockOperation, timeout: Option<Duration>) -> Result<Lock> {
     let started = Instant::now();
     let mut pause = Duration::from_micros(100);
-    // Reading /proc/locks blocks all file locks of the machine for a moment, so it is done seldom.
-    let mut look = started + STOPPED;
+    // Reading /proc/locks blocks all file locks of the machine for a moment, so it is read rarely.
+    let mut look = started + STOPPED_TIMEOUT;
     let mut stopped = None;
     loop {
         if let Some(lock) = acquire(path, operation)? {
@@ -85,21 +85,21 @@ fn acquire_within(path: &Path, operation: FlockOperation, timeout: Option<Durati
                 return Err(Error::Held { path: path.to_owned(), holder, is_stopped });
             }
             stopped = holder.filter(|_| is_stopped);
-            look = now + STOPPED / 4;
+            look = now + STOPPED_TIMEOUT / 4;
         }
         std::thread::sleep(pause);
-        pause = (pause * 2).min(PAUSE);
+        pause = (pause * 2).min(MAX_PAUSE);
     }
 }
 
-/// The processes that hold a flock(2) on an open file exclusively, as `/proc/locks` tells (proc_locks(5)).
+/// The processes that hold an exclusive flock(2) on an open file, by `/proc/locks` (proc_locks(5)).
 ///
 /// Processes of other pid namespaces are not listed.
 pub fn holders(file: &File) -> Vec<ProcessId> {
     let Ok(meta) = file.metadata() else { return vec![] };
     let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
     let held = locks.lines().filter_map(|line| {
-        // `1: FLOCK  ADVISORY  WRITE 1234 00:2e:5678 0 EOF`; whoever waits for a lock has `->` in front.
+        // `1: FLOCK  ADVISORY  WRITE 1234 00:2e:5678 0 EOF`; a waiting process has `->` in front.
         let mut fields = line.split_whitespace().skip(1);
         let is_flock = fields.next() == Some("FLOCK") && fields.next().is_some();
         let is_exclusive = fields.next() == Some("WRITE");
@@ -138,7 +138,8 @@ fn acquire_current(path: &Path, operation: FlockOperation) -> io::Result<Option<
             Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
             Err(error) => return Err(error.into()),
         }
-        // The last holder may have removed the object, and somebody made it anew: that lock is another one.
+        // The last holder may have removed the object, and another command created it again. Then the path leads to
+        // another lock file.
         if leads_to(path, &file)? {
             return Ok(Some(Lock { file }));
         }

@@ -1,7 +1,8 @@
-//! Container names: `names/<name>` says which container has it.
+//! Container names: the file `names/<name>` says which container has the name.
 //!
-//! A name is claimed before its container exists, so a maker killed in between would keep it for ever. The claim
-//! therefore carries its maker: when that is dead and no container goes by the name, the name is free.
+//! A name is claimed before its container exists. If the command is killed in between, the name must not stay taken for
+//! ever. So the claim records the process that made it: if that process is dead and no container has the name, the name
+//! is free.
 
 use std::path::PathBuf;
 
@@ -25,7 +26,7 @@ struct NamedRecord {
     name: String,
 }
 
-/// docker's rule: `[a-zA-Z0-9][a-zA-Z0-9_.-]+`, and no longer than a file name can be.
+/// Whether a name follows docker's rule, `[a-zA-Z0-9][a-zA-Z0-9_.-]+`, and is not longer than a file name can be.
 pub fn is_valid(name: &str) -> bool {
     let mut bytes = name.bytes();
     (2..=255).contains(&name.len())
@@ -40,7 +41,7 @@ pub fn claim(root: &Root, name: &str, id: &str) -> Result<()> {
     if file::create_json(&path, &claim)? {
         return Ok(());
     }
-    // Whoever removes a dead claim must not remove the claim that another command put in its place.
+    // Under a lock: a command that removes a stale claim must not remove the claim with which another one replaced it.
     let _lock = Lock::exclusive(&root.names_dir().join(".lock"))?;
     loop {
         match read(root, name)? {
@@ -57,7 +58,7 @@ pub fn claim(root: &Root, name: &str, id: &str) -> Result<()> {
     }
 }
 
-/// Lets go of `name` if it is the container's; what belongs to another one stays.
+/// Releases `name` if the container has it. A name of another container is not changed.
 pub fn release(root: &Root, name: &str, id: &str) -> Result<()> {
     let path = path(root, name)?;
     let _lock = Lock::exclusive(&root.names_dir().join(".lock"))?;
@@ -68,7 +69,7 @@ pub fn release(root: &Root, name: &str, id: &str) -> Result<()> {
     }
 }
 
-/// The names that a container has claimed, for one whose record is damaged.
+/// The names that a container has claimed. A container whose record is damaged is found by them.
 pub fn of_container(root: &Root, id: &str) -> Result<Vec<String>> {
     let mut names = crate::staging::names_in(&root.names_dir())?;
     names.retain(|name| {
@@ -77,8 +78,8 @@ pub fn of_container(root: &Root, id: &str) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Frees names whose makers were killed and that no container goes by. `known` spares the names of containers that
-/// the caller has seen.
+/// Frees names that no container has and whose claiming commands were killed. Names for which `known` is true are
+/// passed over: the caller has seen their containers.
 pub fn collect(root: &Root, known: impl Fn(&str) -> bool) -> Result<()> {
     let dir = root.names_dir();
     for name in crate::staging::names_in(&dir)?.iter().filter(|name| is_valid(name) && !known(name)) {
@@ -95,9 +96,9 @@ pub fn collect(root: &Root, known: impl Fn(&str) -> bool) -> Result<()> {
     file::collect(&dir)
 }
 
-/// The id of the container that goes by exactly this name.
+/// The id of the container that has exactly this name.
 pub fn resolve(root: &Root, name: &str) -> Result<Option<String>> {
-    // What can be no name can still be an id or a prefix of one: that is for the caller to try.
+    // A text that cannot be a name may still be an id or the beginning of one. The caller tries that.
     if !is_valid(name) {
         return Ok(None);
     }
@@ -105,9 +106,10 @@ pub fn resolve(root: &Root, name: &str) -> Result<Option<String>> {
     Ok(is_live(root, name, &held)?.then_some(held.id))
 }
 
-/// Moves the container `id` from `old` to `new`: claims `new`, lets `record` write it down, and releases `old`.
+/// Renames the container `id` from `old` to `new`: claims `new`, calls `record` to write it to the container's record,
+/// and releases `old`.
 ///
-/// Killed in between, the container keeps the name that its record says, and the other one is free.
+/// If the command is killed in between, the container has the name that its record says, and the other name is free.
 pub fn rename<E: From<Error>>(
     root: &Root,
     id: &str,
@@ -120,7 +122,7 @@ pub fn rename<E: From<Error>>(
     }
     claim(root, new, id)?;
     if let Err(error) = record() {
-        // The first error is the one to tell; a claim that stays behind is free once we are gone.
+        // The first error is reported. A claim that cannot be released is stale once this process has ended.
         let _ = release(root, new, id);
         return Err(error);
     }
@@ -171,7 +173,7 @@ fn is_live(root: &Root, name: &str, claim: &Claim) -> Result<bool> {
     let record = root.container_dir(&claim.id).join("container.json");
     match file::read_json::<NamedRecord>(&record) {
         Ok(record) => Ok(record.is_some_and(|record| record.name == name)),
-        // A container we cannot read still is one.
+        // A container whose record cannot be read still has its name.
         Err(Error::Damaged { .. }) => Ok(true),
         Err(error) => Err(error),
     }

@@ -26,16 +26,16 @@ const EXT4_MAGIC: u64 = 0xef53;
 /// fsconfig(2) takes strings of up to 255 bytes.
 const LONGEST_STRING: usize = 255;
 
-/// What to stack, and how.
+/// The directories of an overlay, and its options.
 #[derive(Debug, Clone)]
 pub struct Overlay {
     /// The image's layers, top first.
     pub lowers: Vec<PathBuf>,
-    /// Where changes go. Made when missing, as `work` is, which has to be on the same file system.
+    /// The directory for changes. It is created if it is missing, like `work`, which must be on the same file system.
     pub upper: PathBuf,
     pub work: PathBuf,
-    /// Never sync: for a container whose files nobody reads again. After a crash of the machine the upper directory
-    /// cannot be mounted any more.
+    /// Never sync: for a container whose files nobody reads again. After a crash of the machine the kernel refuses to
+    /// mount the upper directory.
     pub volatile: bool,
     /// Keep the overlay's marks in `user.overlay.*`, which a user namespace may write; Linux 5.11.
     pub userxattr: bool,
@@ -48,10 +48,10 @@ struct Failure {
 }
 
 impl Overlay {
-    /// Mounts the overlay at `target`, which is made when missing.
+    /// Mounts the overlay at `target`, which is created if it is missing.
     pub fn mount_at(&self, target: &Path) -> Result<()> {
         make_dirs(target, 0o755)?;
-        // The kernel makes this one with the first mount.
+        // The kernel creates this directory with the first mount.
         let is_new = !self.work.join("work").exists();
         make_dirs(&self.upper, 0o755)?;
         make_dirs(&self.work, 0o700)?;
@@ -72,7 +72,7 @@ impl Overlay {
         })
     }
 
-    /// A configured file system context, or `None` where the kernel cannot take layers one by one.
+    /// A configured file system context. `None` if the kernel does not take layers one by one.
     fn append_layers(&self, paths: &Paths<'_>) -> Result<Option<OwnedFd>, Failure> {
         let context = match fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC) {
             Err(Errno::NOSYS | Errno::PERM) => return Ok(None),
@@ -83,7 +83,7 @@ impl Overlay {
         }
         for (n, lower) in paths.lowers.iter().enumerate() {
             match fsconfig_set_string(&context, "lowerdir+", lower.short()) {
-                // An option the kernel does not know; what is wrong with the path shows with the string as well.
+                // The kernel does not know the option. If the path is wrong instead, mounting with a string fails too.
                 Err(Errno::INVAL) if n == 0 => return Ok(None),
                 set => set.map_err(|error| explained(&context, "lowerdir+", error))?,
             }
@@ -98,7 +98,7 @@ impl Overlay {
                 fsconfig_set_flag(&context, key).map_err(|error| explained(&context, key, error))?;
             }
         }
-        // What the first column of /proc/mounts says.
+        // The first column of /proc/mounts.
         fsconfig_set_string(&context, "source", "hull").map_err(failed("source"))?;
         Ok(Some(context))
     }
@@ -111,8 +111,8 @@ impl Overlay {
             .map_err(failed("move_mount"))
     }
 
-    /// mount(2) takes all of it in one string of a page at most. A layer's path is about a hundred bytes long, its
-    /// descriptor's link in /proc under twenty, and has no character in it that would need escaping.
+    /// mount(2) takes all options in one string of at most a page. The path of a layer has about a hundred bytes. The
+    /// link of its descriptor in /proc has under twenty, and no character that needs escaping.
     fn mount_with_string(&self, paths: &Paths<'_>, target: &Path) -> Result<(), Failure> {
         let lowers: Vec<String> = paths.lowers.iter().map(Handle::link).collect();
         let mut options = format!(
@@ -131,7 +131,7 @@ impl Overlay {
         mount("hull", target, "overlay", MountFlags::empty(), options.as_c_str()).map_err(failed("mount"))
     }
 
-    /// What the kernel's answer most likely means here.
+    /// The most likely reason for an error of the kernel.
     fn hint(&self, error: Errno) -> Option<String> {
         let kind = file_system_kind(&self.upper);
         let text = match error {
@@ -146,7 +146,7 @@ impl Overlay {
                 "the file system under hull's root may not support overlays (network file systems do not): \
                  set --root to an ext4, xfs, btrfs or tmpfs"
             }
-            Errno::PERM if self.userxattr => "overlays for ordinary users need Linux 5.11",
+            Errno::PERM if self.userxattr => "overlays for unprivileged users need Linux 5.11",
             Errno::NODEV => "this kernel has no overlay file system: modprobe overlay",
             Errno::BUSY => "another overlay uses the same directories: is the container running?",
             Errno::TOOBIG | Errno::NOMEM => "the image has more layers than this kernel can stack",
@@ -163,10 +163,10 @@ struct Handle<'a> {
 }
 
 impl Handle<'_> {
-    /// The path where the kernel takes it, since that is what /proc/mounts will show.
+    /// The path if the kernel takes it, because /proc/mounts shows it; else the link of the descriptor.
     fn short(&self) -> Vec<u8> {
         let path = self.path.as_os_str().as_bytes();
-        // A backslash is an escape in some options and none in others.
+        // Some options read a backslash as an escape and others do not.
         let plain = path.len() <= LONGEST_STRING && !path.contains(&b'\\');
         if plain { path.to_vec() } else { self.link().into_bytes() }
     }
@@ -183,7 +183,7 @@ struct Paths<'a> {
 }
 
 impl<'a> Paths<'a> {
-    /// Opening them first names the one that is missing, which the mount's own error would not.
+    /// Opens all directories. If one is missing, the error names it; the error of the mount would not.
     fn open(overlay: &'a Overlay) -> Result<Self> {
         let open = |path: &'a PathBuf| {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -200,7 +200,8 @@ impl<'a> Paths<'a> {
 }
 
 impl Paths<'_> {
-    /// The root directory of an overlay is the upper one: give it what the image's root directory has.
+    /// Gives the upper directory the metadata of the image's root directory, because the upper directory is what an
+    /// overlay shows as its root.
     fn adopt_root(&self, overlay: &Overlay) -> Result<()> {
         let Some(top) = overlay.lowers.first() else { return Ok(()) };
         let adopt = || {
@@ -215,7 +216,7 @@ impl Paths<'_> {
 /// with a line in the kernel's log each time. So this sets an option that no kernel knows.
 fn takes_anything(context: &OwnedFd) -> bool {
     let taken = fsconfig_set_flag(context, "hull").is_ok();
-    // Takes the kernel's message about it away, so that it does not explain a later failure.
+    // Reads the kernel's message about it, so that the message is not taken for the reason of a later failure.
     drop(explained(context, "", Errno::INVAL));
     taken
 }
@@ -224,7 +225,7 @@ fn failed(step: &str) -> impl FnOnce(Errno) -> Failure {
     move |error| Failure { step: step.to_owned(), error }
 }
 
-/// With what the kernel wrote into the context's log, one message per read; fsopen(2).
+/// Adds the messages that the kernel wrote into the context's log, one per read(2); fsopen(2).
 fn explained(context: &OwnedFd, step: &str, error: Errno) -> Failure {
     let mut step = step.to_owned();
     let mut message = [0; 512];

@@ -28,7 +28,7 @@ const REMEMBERED: &str = "run-root.json";
 pub struct Paths {
     pub data: PathBuf,
     pub run: PathBuf,
-    /// Variables whose value was not taken, a sentence each.
+    /// For each variable whose value was not used, a sentence that says why.
     pub ignored: Vec<String>,
 }
 
@@ -105,14 +105,14 @@ impl Environment {
     }
 }
 
-/// The user's id outside their own user namespace, where they are root. The login manager knows them by it.
+/// The user's id outside their own user namespace, in which they are root. The login manager knows the user by this id.
 fn outer_user() -> u32 {
     let own = rustix::process::geteuid().as_raw();
     IdMap::current(Ids::Users).outside(own).unwrap_or(own)
 }
 
-/// Why a directory is not safe to use, as the end of a sentence; `None` if it is. Its owner, and whoever may write to
-/// it, can replace what is in it.
+/// Why a directory is not safe to use, as the end of a sentence; `None` if it is safe. The owner of a directory, and
+/// whoever may write to it, can replace its content.
 fn unusable(path: &Path) -> Option<String> {
     if !path.is_absolute() {
         return Some("is not an absolute path".into());
@@ -132,8 +132,8 @@ fn unusable(path: &Path) -> Option<String> {
     (metadata.mode() & 0o022 != 0).then(|| "can be written by others".into())
 }
 
-/// The run root that an earlier command of this boot chose, or else `chosen`, which is then written down. A failure to
-/// write is ignored, because the command itself then fails to write there and reports why.
+/// The run root that an earlier command of this boot chose. If there is none, `chosen` is recorded and returned. A
+/// failure to record it is ignored: the command itself then fails to write there and reports why.
 fn remembered(data: &Path, chosen: &Path) -> PathBuf {
     let path = data.join(REMEMBERED);
     let Ok(boot_id) = boot_id() else { return chosen.into() };
@@ -147,7 +147,7 @@ fn remembered(data: &Path, chosen: &Path) -> PathBuf {
         Some(earlier) if holds(&earlier) => return earlier.path,
         Some(_) => drop(file::write_json_atomic(&path, &record)),
         None if make_dirs(data, 0o710).is_ok() => {
-            // Of two first commands at the same time one creates the file, and the other reads it.
+            // If two first commands run at the same time, one creates the file and the other reads it.
             if let Ok(false) = file::create_json(&path, &record)
                 && let Some(earlier) = earlier().filter(holds)
             {

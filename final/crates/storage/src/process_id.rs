@@ -1,4 +1,4 @@
-//! A pid that still means the same process later: with its start time and the boot it belongs to.
+//! Identifies a process for good: a pid with its start time and the boot that it belongs to.
 
 use std::io;
 use std::time::{Duration, SystemTime};
@@ -11,7 +11,7 @@ use crate::error::{Error, IoContext, Result};
 /// The unit of the times in `/proc`: 100 on every architecture that hull knows (time(7)).
 const USER_HZ: u64 = 100;
 
-/// Identifies one process for good. A pid alone is used again, and after a reboot means nothing.
+/// Identifies one process. A pid alone is reused, and means nothing after a reboot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessId {
     pub pid: i32,
@@ -26,7 +26,7 @@ impl ProcessId {
         Self::of(std::process::id() as i32)
     }
 
-    /// The process that has this pid at the moment; an error when none has.
+    /// The process that has this pid now. Fails if there is none.
     pub fn of(pid: i32) -> Result<Self> {
         let stat = read_stat(pid)?.ok_or_else(|| Error::Io {
             action: format!("look at process {pid}"),
@@ -35,7 +35,7 @@ impl ProcessId {
         Ok(Self { pid, start_time: stat.start_time, boot_id: boot_id()?.to_owned() })
     }
 
-    /// Whether the process still runs. A zombie does not: it holds nothing but its exit status.
+    /// Whether the process is running. A zombie is not: it has nothing left but its exit status.
     pub fn is_alive(&self) -> bool {
         self.stat().is_some_and(|stat| !stat.ended())
     }
@@ -45,7 +45,7 @@ impl ProcessId {
         self.stat().is_some_and(|stat| matches!(stat.state, 'T' | 't'))
     }
 
-    /// When the process began.
+    /// When the process was started.
     pub fn started(&self) -> SystemTime {
         let since_boot = Duration::from_millis(self.start_time.saturating_mul(1000) / USER_HZ);
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
@@ -65,7 +65,7 @@ impl ProcessId {
         pids.filter_map(child).collect()
     }
 
-    /// `None` when the pid means another process by now, or none.
+    /// `None` if the pid is free or belongs to another process now.
     fn stat(&self) -> Option<Stat> {
         let same_boot = boot_id().is_ok_and(|id| id == self.boot_id);
         let stat = if same_boot { read_stat(self.pid).ok()?? } else { return None };
@@ -89,7 +89,7 @@ fn read_stat(pid: i32) -> Result<Option<Stat>> {
     let path = format!("/proc/{pid}/stat");
     let text = match hull_sys::fs::read_kernel_text(&path) {
         Ok(text) => text,
-        // ESRCH: the process went between open and read.
+        // ESRCH: the process ended between open(2) and read(2).
         Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => return Ok(None),
         Err(error) => return Err(error).context(|| format!("read {path}")),
     };
@@ -99,7 +99,8 @@ fn read_stat(pid: i32) -> Result<Option<Stat>> {
     })
 }
 
-/// The second field is the command in parentheses and may hold spaces and parentheses itself: count from the last.
+/// The second field is the command in parentheses. It may contain spaces and parentheses itself, so the fields are
+/// counted from the last closing parenthesis.
 fn parse_stat(text: &str) -> Option<Stat> {
     let (_, rest) = text.rsplit_once(") ")?;
     let mut fields = rest.split(' ');

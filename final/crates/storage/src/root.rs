@@ -1,4 +1,4 @@
-//! Where one hull keeps everything: a data directory that outlives reboots, and a run directory that does not.
+//! A root: a data directory that outlives reboots, and a run directory that does not.
 
 use std::fs;
 use std::io;
@@ -31,14 +31,14 @@ pub struct Root {
     id: String,
     /// See [`crate::layers`].
     has_one_id: bool,
-    /// What was found, or made.
+    /// The format that the data directory has.
     format: u32,
 }
 
 impl Root {
     /// Creates what is missing and refuses what a newer hull wrote.
     pub fn open(data: &Path, run: &Path) -> Result<Self> {
-        // 0710: a container's root of a mapped user id has to pass through, and nobody has to list.
+        // 0710: the root user of a container, whose id is mapped, has to pass through; nobody has to list it.
         let data = private_directory(data, 0o710)?;
         let run = private_directory(run, 0o710)?;
         let id = root_id(&data);
@@ -62,7 +62,7 @@ impl Root {
             root.unnamed_images_dir(),
         ];
         dirs.iter().try_for_each(|dir| make_dirs(dir, 0o710))?;
-        // Written last: who finds it finds the directories.
+        // Written last: a command that finds this file finds the directories too.
         write_version(&root.data)?;
         Ok(root)
     }
@@ -75,7 +75,7 @@ impl Root {
         &self.run
     }
 
-    /// Eight hex digits that tell this root from any other on the machine.
+    /// Eight hex digits that distinguish this root from the others on the machine.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -85,7 +85,7 @@ impl Root {
         self.data == Path::new(SYSTEM_DATA)
     }
 
-    /// Goes at the end of the name of a kernel object: empty for the default root, else `-<id>`.
+    /// The end of the names of kernel objects: empty for the default root, else `-<id>`.
     pub fn name_suffix(&self) -> String {
         if self.is_default() { String::new() } else { format!("-{}", self.id) }
     }
@@ -145,7 +145,8 @@ impl Root {
     }
 }
 
-/// Creates a directory with exactly this mode, whatever the umask, and its parents. One that exists stays as it is.
+/// Creates a directory and its parents. The directory gets exactly this mode, whatever the umask is. An existing
+/// directory is not changed.
 pub fn make_dirs(dir: &Path, mode: u32) -> Result<()> {
     create_dir(dir, mode).context(|| format!("create the directory {}", dir.display()))
 }
@@ -165,13 +166,14 @@ fn create_dir(dir: &Path, mode: u32) -> io::Result<()> {
     }
 }
 
-/// Makes sure of a directory that is ours, and returns its one true path: the root's id is derived from it.
+/// Creates a directory, or makes sure that an existing one belongs to this user. Returns its path without symlinks,
+/// from which the root's id is derived.
 pub fn private_directory(dir: &Path, mode: u32) -> Result<PathBuf> {
     make_dirs(dir, mode)?;
     let context = || format!("look at {}", dir.display());
     let path = dir.canonicalize().context(context)?;
     let owner = fs::metadata(&path).context(context)?.uid();
-    // Whoever owns the directory can exchange what is in it. A directory of root's that this user may write to is
+    // The owner of a directory can replace its content. A directory of root's that this user may write to is
     // writable for everybody.
     if owner != rustix::process::geteuid().as_raw() {
         return Err(Error::ForeignDirectory { path, owner });
@@ -189,7 +191,7 @@ fn check_version(data: &Path) -> Result<Option<u32>> {
     Ok(Some(version.format))
 }
 
-/// Two first commands at once: one of them writes, and the other one finds it written.
+/// If two first commands run at the same time, one writes the file and the other finds it.
 fn write_version(data: &Path) -> Result<()> {
     file::create_json(&data.join("version"), &Version { format: FORMAT })?;
     check_version(data).map(drop)
@@ -200,7 +202,7 @@ fn root_id(data: &Path) -> String {
     digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Not root, or only the root of a user namespace to which the machine's own directories do not belong
+/// Whether this process is not root, or only root of a user namespace that may not write to the machine's directories
 /// (`unshare --user --map-root-user`).
 pub(crate) fn is_unprivileged() -> bool {
     if !rustix::process::geteuid().is_root() {

@@ -1,7 +1,8 @@
-//! Directories that are made out of sight and appear whole under their name.
+//! Directories that are filled under a temporary name and appear whole under their own.
 //!
-//! A staging directory lies next to where it will be, for rename(2) stays on one file system. Its own name carries
-//! its maker, so that what a killed one leaves behind can be told from work in progress and collected.
+//! A staging directory is created next to its future place, because rename(2) works within one file system only. Its
+//! temporary name identifies the process that fills it, so that the remains of a killed process can be told from work
+//! in progress and collected.
 
 use std::fs;
 use std::io;
@@ -21,7 +22,7 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// Makes an empty one, mode 0710, in `parent`.
+    /// Creates an empty staging directory with mode 0710 in `parent`.
     pub fn new(parent: &Path) -> Result<Self> {
         let path = unused_path(parent)?;
         crate::root::make_dirs(&path, 0o710)?;
@@ -32,12 +33,13 @@ impl Staging {
         &self.path
     }
 
-    /// Gives it its name. `false`, and it is gone, when there is a directory of that name already.
+    /// Renames the directory to `target`. If a directory of that name exists already, the staging directory is removed
+    /// and the result is `false`.
     pub fn publish(self, target: &Path) -> Result<bool> {
         match fs::rename(&self.path, target) {
-            // Nothing is there any more for drop to remove.
+            // The old path is gone, so drop removes nothing.
             Ok(()) => Ok(true),
-            // Renaming replaces an empty directory only, and what was published is never empty.
+            // rename(2) replaces empty directories only, and a published directory is never empty.
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTEMPTY | libc::EEXIST)) => Ok(false),
             Err(error) => Err(error).context(|| format!("make {}", target.display())),
         }
@@ -46,22 +48,22 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // What stays is collected by the next command: its maker will be dead by then.
+        // If this fails, a later command collects the rest, because this process has ended by then.
         let _ = remove_tree(&self.path);
     }
 }
 
-/// Removes a directory so that its name is free at once, whatever happens while its content goes.
+/// Removes a directory so that its name is free at once: it is renamed before its content is removed.
 pub fn remove_whole(path: &Path) -> Result<()> {
-    let aside = unused_path(path.parent().unwrap_or(path))?;
-    match fs::rename(path, &aside) {
-        Ok(()) => remove_tree(&aside),
+    let doomed = unused_path(path.parent().unwrap_or(path))?;
+    match fs::rename(path, &doomed) {
+        Ok(()) => remove_tree(&doomed),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error).context(|| format!("remove {}", path.display())),
     }
 }
 
-/// Removes what dead processes left in `parent`. Goes on past errors and reports the first.
+/// Removes the staging directories of dead processes from `parent`. Goes on past errors and reports the first.
 pub fn collect(parent: &Path) -> Result<()> {
     let mut outcome = Ok(());
     for name in names_in(parent)? {
@@ -73,7 +75,7 @@ pub fn collect(parent: &Path) -> Result<()> {
     outcome
 }
 
-/// The names in a directory that are text: all that hull makes are.
+/// The names in a directory, sorted. Names that are not UTF-8 are passed over: hull creates none.
 pub(crate) fn names_in(dir: &Path) -> Result<Vec<String>> {
     let context = || format!("list {}", dir.display());
     let mut names = Vec::new();
@@ -84,7 +86,7 @@ pub(crate) fn names_in(dir: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// `.staging-<pid>_<start time>_<boot id>_<count>`: no part of it holds an underscore.
+/// `.staging-<pid>_<start time>_<boot id>_<count>`. No part contains an underscore.
 fn unused_path(parent: &Path) -> Result<PathBuf> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);

@@ -1,11 +1,11 @@
-//! Named volumes: data that outlives its containers, and follows docker's rules.
+//! Named volumes, which outlive their containers. They follow docker's rules.
 //!
 //! ```text
-//! volumes/<name>/volume.json   name, labels, when it was made, whether anybody named it
+//! volumes/<name>/volume.json   name, labels, time of creation, whether a user named it
 //!                _data         what containers see
 //!                lock          held while the image's files are copied in
-//!                copying       a copy in progress: worthless when its maker died
-//!                copied        a whole copy on its way into _data: finished by whoever finds it
+//!                copying       a copy in progress; discarded if its command was killed
+//!                copied        a complete copy that is being moved into _data; any command can finish this
 //! ```
 
 use std::collections::BTreeMap;
@@ -41,15 +41,15 @@ pub struct Volume {
     pub name: String,
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// Made for one container, which takes it along with `rm -v`.
+    /// Created for one container and removed with it by `rm -v`.
     #[serde(default)]
     pub anonymous: bool,
     /// Seconds since 1970.
     created: u64,
-    /// Where the data is. Depends on the root, so it is not written down.
+    /// The directory of the data. It depends on the root, so it is not recorded.
     #[serde(skip)]
     pub mountpoint: PathBuf,
-    /// Why its record cannot be read; everything but the name and the mount point is then unknown.
+    /// Why the record cannot be read. Everything but the name and the mount point is then unknown.
     #[serde(skip)]
     pub damage: Option<String>,
 }
@@ -65,7 +65,7 @@ impl Volumes {
         Self { dir: root.volumes_dir() }
     }
 
-    /// The volume of this name, made if there is none. One that exists stays as it is, labels included.
+    /// Creates a volume. An existing volume of this name is returned unchanged, labels included.
     pub fn create(&self, name: &str, labels: &BTreeMap<String, String>, anonymous: bool) -> Result<Volume> {
         check_name(name)?;
         if let Some(volume) = self.find(name)? {
@@ -83,14 +83,14 @@ impl Volumes {
             damage: None,
         };
         file::write_json_atomic(&staging.path().join("volume.json"), &volume)?;
-        // Any user of any container may have to pass through; the volumes directory keeps the host's users out.
+        // Any user of any container may have to pass through. The volumes directory keeps the host's users out.
         make_dirs(&staging.path().join("_data"), 0o755)?;
-        // Made by somebody else meanwhile: then that is the volume.
+        // If another command has created the volume meanwhile, that one is used.
         staging.publish(&self.volume_dir(name))?;
         self.get(name)
     }
 
-    /// The volume of this name; an error when there is none.
+    /// The volume of this name. Fails if there is none.
     pub fn get(&self, name: &str) -> Result<Volume> {
         self.find(name)?.ok_or_else(|| Error::NoSuchVolume(name.to_owned()))
     }
@@ -108,17 +108,17 @@ impl Volumes {
         Ok(Some(Volume { mountpoint: self.volume_dir(name).join("_data"), ..volume }))
     }
 
-    /// All of them, by name; those with a damaged record too.
+    /// All volumes, sorted by name, including those with a damaged record.
     pub fn list(&self) -> Result<Vec<Volume>> {
         let mut volumes = Vec::new();
         for name in staging::names_in(&self.dir)? {
-            // One that is being removed has lost its record.
+            // A volume that is being removed has lost its record.
             volumes.extend(self.find_any(&name)?);
         }
         Ok(volumes)
     }
 
-    /// Like [`Self::find`], but finds a volume whose record cannot be read, too.
+    /// Like [`Self::find`], but also finds a volume whose record cannot be read.
     fn find_any(&self, name: &str) -> Result<Option<Volume>> {
         match self.find(name) {
             Err(error @ (Error::Damaged { .. } | Error::NewerFormat { .. } | Error::Io { .. })) => {
@@ -143,7 +143,7 @@ impl Volumes {
         since.map_or(0, |since| since.as_secs())
     }
 
-    /// Where the volume's data is or will be.
+    /// The directory of the volume's data, whether it exists or not.
     pub fn data_dir(&self, name: &str) -> Result<PathBuf> {
         check_name(name)?;
         Ok(self.volume_dir(name).join("_data"))
@@ -154,8 +154,8 @@ impl Volumes {
         disk_usage(&self.data_dir(name)?)
     }
 
-    /// Removes a volume and its data. `users` are the containers that have it, stopped ones as well: with any of
-    /// them nothing is removed.
+    /// Removes a volume and its data. `users` are the containers that use it, stopped ones included; if there are any,
+    /// nothing is removed.
     pub fn remove(&self, name: &str, users: &[String]) -> Result<()> {
         match self.find(name) {
             Err(Error::Damaged { .. } | Error::Io { .. }) => {}
@@ -164,31 +164,33 @@ impl Volumes {
         if !users.is_empty() {
             return Err(Error::VolumeInUse { name: name.to_owned(), users: users.to_vec() });
         }
-        // The data first and in place: should something still be mounted in it, the volume stays in the list.
+        // The data is removed first and in place: if something is still mounted in it, the volume stays in the list.
         remove_tree(&self.data_dir(name)?)?;
         staging::remove_whole(&self.volume_dir(name))
     }
 
-    /// What `volume prune` may remove: the volumes nobody uses, unless `all` only the anonymous ones (docker's rule).
+    /// The volumes that `volume prune` may remove: those that no container uses, and without `all` only the anonymous
+    /// ones (docker's rule).
     pub fn unused(&self, all: bool, used: impl Fn(&str) -> bool) -> Result<Vec<Volume>> {
         let mut volumes = self.list()?;
         volumes.retain(|volume| (all || volume.anonymous) && !used(&volume.name));
         Ok(volumes)
     }
 
-    /// Removes what killed commands left.
+    /// Removes the remains of killed commands.
     pub fn collect(&self) -> Result<()> {
         staging::collect(&self.dir)
     }
 
-    /// Fills an empty volume with what the image has at `destination`; `true` if it did.
+    /// Fills an empty volume with the files that the image has at `destination`. Returns whether it did.
     ///
-    /// `rootfs` is the mounted image. The destination is resolved inside it, so a symlink there cannot make files
-    /// of the host part of the volume. Owner, mode, times, attributes and links are kept, the directory's own included.
+    /// `rootfs` is the mounted image. The destination is resolved inside it, so that a symlink there cannot bring files
+    /// of the host into the volume. Owner, mode, times, attributes and links are kept, also those of the directory
+    /// itself.
     pub fn copy_up(&self, name: &str, rootfs: &Path, destination: &Path) -> Result<bool> {
         let volume = self.get(name)?;
         let dir = self.volume_dir(name);
-        // Two containers starting at once with the same empty volume: one copies, the other one finds it done.
+        // If two containers with the same empty volume start at once, one copies and the other finds the volume filled.
         let _lock = Lock::exclusive(&dir.join("lock"))?;
         let (copying, copied) = (dir.join("copying"), dir.join("copied"));
         if copied.exists() {
@@ -220,7 +222,7 @@ fn is_empty(dir: &Path) -> Result<bool> {
     Ok(fs::read_dir(dir).context(context)?.next().transpose().context(context)?.is_none())
 }
 
-/// The image's directory, or `None` when it has nothing there to copy.
+/// The image's directory. `None` if the image has none there.
 fn open_source(rootfs: &Path, destination: &Path) -> Result<Option<OwnedFd>> {
     let context = || format!("open {} in {}", destination.display(), rootfs.display());
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -232,14 +234,14 @@ fn open_source(rootfs: &Path, destination: &Path) -> Result<Option<OwnedFd>> {
     }
 }
 
-/// Moves a whole copy into the volume. The volume's directory stays the one it is, for a container may have it mounted.
-/// Killed half way, the next call moves the rest.
+/// Moves a complete copy into the volume. The volume's directory is not replaced, because a container may have it
+/// mounted. If this is interrupted, the next call moves the rest.
 fn move_into(copied: &Path, data: &Path) -> Result<()> {
     let context = || format!("fill {}", data.display());
     for entry in fs::read_dir(copied).context(context)? {
         let entry = entry.context(context)?;
         let target = data.join(entry.file_name());
-        // A container that had the empty volume already may have made a file of this name: that one stays.
+        // A container that already had the empty volume may have created a file of this name. That file is kept.
         match fs::symlink_metadata(&target) {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -62,9 +62,9 @@ impl WritableLayer {
         }
     }
 
-    /// Lets a layer that was mounted as volatile be mounted again. The kernel marks the work directory of such a mount and
-    /// refuses to use it again, because the machine may have crashed in between (overlayfs.rst, "Volatile mount"). The
-    /// caller has to know that it has not.
+    /// Lets a layer that was mounted as volatile be mounted again. The kernel marks the work directory of such a mount
+    /// and refuses to use it again, because the machine may have crashed in between (overlayfs.rst, "Volatile mount").
+    /// The caller has to know that it has not.
     pub fn allow_remount(&self) -> Result<()> {
         remove_tree(&self.kernels_directory().join("incompat"))
     }

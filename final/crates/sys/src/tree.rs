@@ -1,9 +1,9 @@
-//! Creating one entry of a directory tree with its metadata: what copies, extracted archives, unpacked layers and filled
-//! volumes have in common.
+//! Creating one entry of a directory tree with its metadata: what copies, extracted archives, unpacked layers and
+//! filled volumes have in common.
 //!
-//! Every call takes an open directory and one name in it, so no path is resolved and no symlink is followed. Metadata is
-//! set in the one order that keeps it: chown(2) clears set-ID bits and file capabilities, so the owner comes first; and
-//! everything else changes the times, so they come last.
+//! Every call takes an open directory and one name in it, so no path is resolved and no symlink is followed. Metadata
+//! is set in the one order that keeps it: chown(2) clears set-ID bits and file capabilities, so the owner comes first;
+//! and everything else changes the times, so they come last.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;

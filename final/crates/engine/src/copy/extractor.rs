@@ -1,8 +1,9 @@
-//! Creates entries in a directory that somebody hostile may be changing: processes of the container, or an earlier member
-//! of the same tar.
+//! Creates entries in a directory that somebody hostile may be changing: processes of the container, or an earlier
+//! member of the same tar.
 //!
-//! Every step is relative to an open directory beneath the top. A file that has the entry's name is unlinked and created
-//! again (`O_EXCL`), never written through; owner, mode and times are set on the descriptor of what was created.
+//! Every step is relative to an open directory beneath the top. A file that has the entry's name is unlinked and
+//! created again (`O_EXCL`), never written through; owner, mode and times are set on the descriptor of what was
+//! created.
 
 use std::collections::HashSet;
 use std::io;
@@ -78,7 +79,8 @@ pub(super) struct Extractor {
     rules: Rules,
     /// The name of the destination in errors.
     shown: String,
-    /// Directories whose metadata is set at the end, because writing into them needs permission and changes their times.
+    /// Directories whose metadata is set at the end, because writing into them needs permission and changes their
+    /// times.
     directories: Vec<Entry>,
     /// Directories that this extractor created as entries.
     created: HashSet<PathBuf>,

@@ -1,7 +1,7 @@
-//! Whole directory trees: removing, copying, measuring.
+//! Whole directory trees: removing, copying, measuring, extracting.
 //!
-//! What is in them came out of images and containers, so nothing in a tree is believed: every step is relative to an
-//! open directory, no symlink is followed, no mount is entered, and depth costs neither stack nor descriptors.
+//! The trees come from images and containers, so nothing in them is trusted. Every step is relative to an open
+//! directory, no symlink is followed and no mount is entered, and a deep tree needs neither stack nor descriptors.
 
 mod copy;
 mod extract;
@@ -24,7 +24,8 @@ pub use remove::remove_tree;
 pub use usage::disk_usage;
 
 /// Opens a file or directory for reading at `path` as seen from inside `root`: symlinks and `..` cannot leave it.
-/// Anything else is refused before it is opened: to open a device has effects of its own, and a FIFO may never open.
+/// Anything else is refused before it is opened, because opening a device has side effects and opening a FIFO may
+/// block.
 pub fn open_in_root(root: &Path, path: &Path) -> Result<OwnedFd> {
     let context = || format!("open {} in {}", path.display(), root.display());
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -34,7 +35,7 @@ pub fn open_in_root(root: &Path, path: &Path) -> Result<OwnedFd> {
     if !matches!(kind, FileType::RegularFile | FileType::Directory) {
         return Err(rustix::io::Errno::INVAL).context(context);
     }
-    // What was looked at, whatever its name leads to by now.
+    // By the descriptor's link: the file that was examined, whatever its name leads to now.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     rustix::fs::open(hull_sys::fs::fd_path(&found), flags, Mode::empty()).context(context)
 }

@@ -1,4 +1,4 @@
-//! `rm -rf` that stays on its own side of every mount.
+//! `rm -rf` that never enters a mount.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -11,10 +11,9 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use super::walk::{Failure, OnError, Visitor, walk};
 use crate::error::{Error, IoContext, Result};
 
-/// Removes `path` and everything in it; nothing there is fine.
+/// Removes `path` and everything in it. A missing path is not an error.
 ///
-/// A mount below is never entered: it is reported, and so is whatever else could not be removed, after all the rest
-/// is gone.
+/// A mount below is not entered. After everything else has been removed, the first entry that could not be is reported.
 pub fn remove_tree(path: &Path) -> Result<()> {
     let refused = || Error::Refused { path: path.to_owned(), why: "it has no name to remove".into() };
     let (parent, name) = path.parent().zip(path.file_name()).ok_or_else(refused)?;
@@ -28,7 +27,7 @@ pub fn remove_tree(path: &Path) -> Result<()> {
         Ok(top) => walk(top, &mut remover, OnError::GoOn)
             .and_then(|()| unlink(parent.as_fd(), &name, AtFlags::REMOVEDIR).map_err(Failure::from)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        // A symlink to a directory is a file here.
+        // A symlink to a directory is removed like a file.
         Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTDIR | libc::ELOOP)) => {
             remover.file(parent.as_fd(), &name).map_err(Failure::from)
         }
@@ -74,10 +73,10 @@ impl Visitor for Remover {
     }
 }
 
-/// Opens a directory so that what is in it can be removed.
+/// Opens a directory and makes its content removable.
 fn open_to_empty(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
     let child = match hull_sys::fs::open_subdirectory(dir, name, OFlags::RDONLY) {
-        // A directory of our own that we may not read: root never gets here, an ordinary user does.
+        // An unprivileged user's own directory may not be readable. Root never gets this error.
         Err(nix::errno::Errno::EACCES) => {
             let handle = hull_sys::fs::open_subdirectory(dir, name, OFlags::PATH)?;
             rustix::fs::chmod(hull_sys::fs::fd_path(&handle), Mode::RWXU)?;
@@ -85,7 +84,8 @@ fn open_to_empty(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
         }
         child => child?,
     };
-    // Readable, but not writable or not searchable. Root does without; if it fails, the removal says so.
+    // The directory may be readable but not writable or searchable. Root needs neither, and if chmod(2) fails, the
+    // removal reports why.
     if !Mode::from_raw_mode(rustix::fs::fstat(&child)?.st_mode).contains(Mode::RWXU) {
         let _ = rustix::fs::fchmod(&child, Mode::RWXU);
     }
@@ -94,7 +94,7 @@ fn open_to_empty(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
 
 fn unlink(dir: BorrowedFd<'_>, name: &CStr, flags: AtFlags) -> io::Result<()> {
     match rustix::fs::unlinkat(dir, name, flags) {
-        // Somebody else removes the same tree.
+        // Another process is removing the same tree.
         Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
         Err(error) => Err(error.into()),
     }

@@ -1,4 +1,4 @@
-//! How much room a tree takes.
+//! The size of a tree.
 
 use std::collections::HashSet;
 use std::ffi::CStr;
@@ -11,8 +11,8 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use super::walk::{Identity, OnError, Visitor, walk};
 use crate::error::{IoContext, Result};
 
-/// Bytes in the files below `path`, a file with several names counted once; directories count nothing and mounts are
-/// left out. What cannot be read, or goes away meanwhile, is not counted.
+/// The number of bytes in the files below `path`. A file with several names is counted once, and directories and mounts
+/// are not counted, nor is anything that cannot be read or that disappears meanwhile.
 pub fn disk_usage(path: &Path) -> Result<u64> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let top: OwnedFd = match rustix::fs::open(path, flags, Mode::empty()) {
@@ -20,7 +20,7 @@ pub fn disk_usage(path: &Path) -> Result<u64> {
         top => top.context(|| format!("measure {}", path.display()))?,
     };
     let mut usage = Usage::default();
-    // A running container changes its files under us, so no single one is worth an error.
+    // A running container changes its files meanwhile, so a file that cannot be read is not an error.
     let _ = walk(top, &mut usage, OnError::GoOn);
     Ok(usage.bytes)
 }

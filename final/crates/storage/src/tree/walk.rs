@@ -1,4 +1,4 @@
-//! One way through a tree for everything that has to see all of it.
+//! Visits every entry of a tree: for removing, copying and measuring.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
@@ -8,35 +8,35 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
-/// What happens at each place. `dir` is the open directory that `name` is in.
+/// What is done with each entry. `dir` is the open directory that `name` is in.
 pub(super) trait Visitor {
-    /// Opens a directory before its content is visited; `None` to pass it over.
+    /// Opens a directory before its content is visited. `None` passes it over.
     fn open(&mut self, dir: BorrowedFd<'_>, name: &CStr) -> io::Result<Option<OwnedFd>> {
         Ok(Some(hull_sys::fs::open_subdirectory(dir, name, OFlags::RDONLY)?))
     }
 
-    /// Anything but a directory.
+    /// Visits anything but a directory.
     fn file(&mut self, dir: BorrowedFd<'_>, name: &CStr) -> io::Result<()>;
 
-    /// A directory whose content has been visited.
+    /// Leaves a directory whose content has been visited.
     fn leave(&mut self, dir: BorrowedFd<'_>, name: &CStr, child: BorrowedFd<'_>) -> io::Result<()>;
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnError {
     Stop,
-    /// Visits all there is and reports the first error at the end.
+    /// Visits everything and reports the first error at the end.
     GoOn,
 }
 
-/// The first thing that went wrong, and where below the top.
+/// The first error, and the path below the top at which it occurred.
 pub(super) struct Failure {
     pub path: PathBuf,
     pub error: io::Error,
 }
 
-/// A directory on the way from the top to the current one. It holds no descriptor: a tree may be deeper than the
-/// number of files that a process can have open, and `..` leads back.
+/// A directory between the top and the current one. It holds no descriptor, because a tree may be deeper than the
+/// number of files that a process can have open. `..` leads back to it.
 struct Level {
     name: CString,
     identity: Identity,
@@ -50,15 +50,15 @@ struct Walk<'a> {
     failure: Option<Failure>,
 }
 
-/// Visits everything below `top`, depth first; `top` itself is the caller's.
+/// Visits everything below `top`, depth first. The caller handles `top` itself.
 pub(super) fn walk(top: OwnedFd, visitor: &mut dyn Visitor, on_error: OnError) -> Result<(), Failure> {
     let mut walk = Walk { visitor, on_error, levels: Vec::new(), failure: None };
-    // The error that ended it early, if there was one, is the recorded one.
+    // If an error stopped the walk, it is recorded in `failure`.
     let _ = walk.run(top);
     walk.failure.map_or(Ok(()), Err)
 }
 
-/// The walk was told to stop; why is in `Walk::failure`.
+/// The walk stopped early. `Walk::failure` has the reason.
 struct Stopped;
 
 impl Walk<'_> {
@@ -79,7 +79,7 @@ impl Walk<'_> {
             } else {
                 let level = self.levels.pop().expect("just looked at");
                 let Some(above) = self.levels.last() else { return Ok(()) };
-                // Without the way back nothing more can be done, whatever `on_error` says.
+                // If the parent cannot be opened the walk ends, whatever `on_error` says.
                 let parent = match parent_of(current.as_fd(), above.identity) {
                     Ok(parent) => parent,
                     Err(error) => return self.fail(&level.name, error).and(Err(Stopped)),
@@ -113,7 +113,7 @@ impl Walk<'_> {
     fn fail(&mut self, name: &CStr, error: io::Error) -> Result<(), Stopped> {
         if self.failure.is_none() {
             let mut path: PathBuf = self.levels.iter().map(|level| as_path(&level.name)).collect();
-            // An empty name stands for the directory itself; joining it would leave a slash.
+            // An empty name is the directory itself. Joining it would add a slash.
             if !name.is_empty() {
                 path.push(as_path(name));
             }
@@ -123,7 +123,7 @@ impl Walk<'_> {
     }
 }
 
-/// Device and inode: which directory it is, whatever it is called.
+/// Device and inode, which identify a directory whatever its name is.
 pub(super) type Identity = (u64, u64);
 
 pub(super) fn identity(dir: BorrowedFd<'_>) -> io::Result<Identity> {
@@ -131,7 +131,8 @@ pub(super) fn identity(dir: BorrowedFd<'_>) -> io::Result<Identity> {
     Ok((stat.st_dev, stat.st_ino))
 }
 
-/// Opens `..`, if that is still the directory we came from: a directory moved meanwhile leads elsewhere.
+/// Opens `..` and checks that it is the expected directory: if the current one was moved meanwhile, `..` leads
+/// elsewhere.
 pub(super) fn parent_of(dir: BorrowedFd<'_>, expected: Identity) -> io::Result<OwnedFd> {
     let parent = rustix::fs::openat(dir, c"..", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     if identity(parent.as_fd())? != expected {
@@ -140,7 +141,7 @@ pub(super) fn parent_of(dir: BorrowedFd<'_>, expected: Identity) -> io::Result<O
     Ok(parent)
 }
 
-/// All names first, then the work: removing while reading may skip entries on some file systems.
+/// Reads all names before any entry is visited: on some file systems, removing entries while reading skips others.
 fn entries(dir: BorrowedFd<'_>) -> io::Result<Vec<(CString, FileType)>> {
     let mut found = Vec::new();
     for entry in Dir::read_from(dir)? {
@@ -150,7 +151,7 @@ fn entries(dir: BorrowedFd<'_>) -> io::Result<Vec<(CString, FileType)>> {
             continue;
         }
         let kind = match entry.file_type() {
-            // Some file systems leave the type out.
+            // Some file systems do not tell the type.
             FileType::Unknown => {
                 let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
                 FileType::from_raw_mode(stat.st_mode)
