@@ -35,7 +35,7 @@ pub fn copy(engine: &Engine, args: &Cp) -> Result<u8> {
     Ok(0)
 }
 
-/// The same stream without the buffer of the standard library, which looks for ends of lines.
+/// The stream without the standard library's buffer, which searches all data for newlines.
 fn duplicate(stream: impl AsFd, name: &str) -> Result<File> {
     let copy = stream.as_fd().try_clone_to_owned();
     Ok(File::from(copy.with_context(|| format!("cannot duplicate {name}"))?))

@@ -29,7 +29,7 @@ pub fn request(args: &CreateArgs, detach: bool) -> Result<CreateRequest> {
     args.request(detach).context(Exit(125))
 }
 
-/// docker exits with 1 here, and with 125 where a flag is wrong.
+/// Fails if there is no image. docker's exit code for that is 1, and for a wrong flag 125.
 pub fn need_image(path: &str, args: &CreateArgs) -> Result<()> {
     match Rest::split(args.rest.as_ref()) {
         Some(_) => Ok(()),
@@ -62,7 +62,8 @@ pub fn make(engine: &Engine, args: &CreateArgs, mut request: CreateRequest) -> R
     Ok(record)
 }
 
-/// Adds the hint that a missing network can be created. If the image cannot be pulled, the exit code is 125 for `create` too.
+/// Adds the hint that a missing network can be created. If the image cannot be pulled, the exit code is 125 for
+/// `create` too.
 fn with_context(error: hull_engine::Error) -> anyhow::Error {
     match &error {
         hull_engine::Error::Pull(_) => anyhow::Error::new(error).context(Exit(125)),
@@ -74,8 +75,8 @@ fn with_context(error: hull_engine::Error) -> anyhow::Error {
     }
 }
 
-/// The file that `--cidfile` names. It is created before the container, so that two runs with one file cannot both go on,
-/// and removed again if no container is created.
+/// The file that `--cidfile` names. It is created before the container, so that two runs with one file cannot both go
+/// on, and removed again if no container is created.
 struct IdFile {
     path: PathBuf,
     file: Option<std::fs::File>,

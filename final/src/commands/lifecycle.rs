@@ -48,7 +48,7 @@ fn together(
     Ok(outcome.code)
 }
 
-/// docker's -1, "forever", is the longest there is.
+/// How long to wait before SIGKILL. docker's -1, "without limit", is the largest number of seconds.
 fn timeout(args: &Stop) -> Result<Option<u32>> {
     let seconds = read_if_given("--time", args.time.as_deref(), time::stop_timeout)?;
     Ok(seconds.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)))
@@ -76,7 +76,7 @@ pub fn rm(engine: &Engine, args: &Rm) -> Result<u8> {
     let names = &args.containers.names;
     let mut outcome = Outcome::default();
     engine.remove_all(names, args.force, args.volumes, &mut |index, removed| match removed {
-        // docker's: -f does not mind what is not there.
+        // As docker: with -f a container that does not exist is no error.
         Err(error) if args.force && error.is_no_such_container() => {}
         removed => outcome.note(&names[index], removed.map_err(anyhow::Error::from)),
     });

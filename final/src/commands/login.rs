@@ -79,7 +79,7 @@ fn ask(question: &str, secret: bool) -> Result<String> {
     let before = tcgetattr(&stdin).context("cannot read the terminal's settings")?;
     let mut silent = before.clone();
     silent.local_modes.set(LocalModes::ECHO, !secret);
-    // A ^C would end us before the terminal has its echo back. So it does no more than to end the line.
+    // ^C would end the command before it restores the terminal's echo. So it only ends the line here.
     silent.local_modes.set(LocalModes::ISIG, !secret);
     silent.special_codes[SpecialCodeIndex::VEOL2] = INTERRUPT;
     tcsetattr(&stdin, OptionalActions::Flush, &silent).context("cannot set the terminal")?;
@@ -96,7 +96,7 @@ fn ask(question: &str, secret: bool) -> Result<String> {
     Ok(line.trim_end_matches(['\n', '\r']).to_owned())
 }
 
-/// As far as the terminal hands it over: `BufRead` would go on until there is a newline, and `end` is none.
+/// Reads a line that ends with a newline or with `end`. `BufRead` would wait for a newline.
 fn read_line(mut terminal: &std::io::Stdin, end: u8) -> std::io::Result<Vec<u8>> {
     let (mut line, mut buffer) = (Vec::new(), [0; 4096]);
     while !line.ends_with(b"\n") && !line.ends_with(&[end]) {

@@ -14,7 +14,7 @@ use hull_engine::{Engine, LogSink, Stream};
 use crate::cli::container::Logs;
 use crate::cli::request::{read, read_if_given};
 
-/// What is written at once, when more is there.
+/// How many bytes are written at once.
 const BLOCK: usize = 64 * 1024;
 
 pub fn logs(engine: &Engine, args: &Logs) -> Result<u8> {
@@ -34,7 +34,7 @@ pub fn logs(engine: &Engine, args: &Logs) -> Result<u8> {
 /// stdout and stderr, past the buffers of the standard library, which write each line by itself.
 struct Streams {
     out: Block,
-    /// `None` where both are the same file: what is written there keeps its order.
+    /// `None` if both are the same file. One block keeps the order of what is written there.
     err: Option<Block>,
 }
 

@@ -43,8 +43,8 @@ use crate::ui::errors;
 use crate::ui::hints::Code;
 
 /// Executes this program again from a file that containers cannot write to, if the verb enters a container. This comes
-/// first, because everything before it is done twice. A word that only looks like the verb costs half a millisecond. For an
-/// unprivileged user it comes later, when there is a user namespace to do it in: see [`open`].
+/// first, because everything before it is done twice. A word that only looks like the verb costs half a millisecond.
+/// For an unprivileged user it comes later, when there is a user namespace to do it in: see [`open`].
 pub fn protect() -> Result<(), ExitCode> {
     if !is_entering() || !hull_engine::rootless::is_root() {
         return Ok(());
@@ -170,7 +170,7 @@ fn open(global: &Global) -> Result<Engine> {
     let programs = environment::search_path();
     hull_engine::rootless::enter(&run, &programs).map_err(hull_engine::Error::from)?;
     if hull_engine::rootless::has_entered() && is_entering() {
-        // Does not return the first time, so nothing is said before.
+        // Does not return the first time, so warnings are printed only after it.
         hull_sys::self_exe::protect_in_user_namespace(&run.join("program"))
             .context("cannot protect hull's own program")?;
     }
@@ -202,7 +202,7 @@ fn report_unpruned(errors: hull_engine::Errors) -> u8 {
     errors.map(|error| errors::report(&error, Code::Plain)).max().unwrap_or(0)
 }
 
-/// Does one thing to several names: prints each that worked, reports each that did not, and goes on.
+/// Calls `action` for each name. Prints the results, reports the errors, and goes on after an error.
 fn each(names: &[String], mut action: impl FnMut(&str) -> Result<Option<String>>) -> Result<u8> {
     let mut outcome = Outcome::default();
     for name in names {
@@ -214,7 +214,7 @@ fn each(names: &[String], mut action: impl FnMut(&str) -> Result<Option<String>>
     Ok(outcome.code)
 }
 
-/// What became of several names: each that worked is printed, each that did not is reported.
+/// The outcome for several names: each success is printed, and each error is reported.
 #[derive(Default)]
 struct Outcome {
     code: u8,

@@ -1,4 +1,4 @@
-//! `run`: create, start, stay with it.
+//! `run`: creates a container, starts it and attaches to it.
 
 use anyhow::Result;
 use hull_docker::wire::container::CreateRequest;
@@ -46,7 +46,7 @@ fn in_order(engine: &Engine, args: &Run, request: CreateRequest) -> Result<u8> {
     terminal::attach(stream, options)
 }
 
-/// Adds a hint if the program was not found and looks like a flag, which was meant for hull.
+/// Adds a hint if the program was not found and looks like a flag that was meant for hull.
 pub fn flags_go_first(error: anyhow::Error, what: &str, instead: &str, command: &[String]) -> anyhow::Error {
     let own = error.chain().find_map(|cause| cause.downcast_ref::<hull_engine::Error>());
     let not_found = own.is_some_and(|error| error.kind() == hull_sys::Kind::ProgramNotFound);
@@ -60,9 +60,10 @@ pub fn first(command: &[String]) -> &str {
     command.first().map_or("", String::as_str)
 }
 
-/// Where another program drops the container's packets, and only its owner can change that.
+/// Warns if another program's firewall rules drop the container's packets. Only the administrator can change those
+/// rules.
 pub fn say_what_is_dropped(engine: &Engine, container: &str) {
-    // What cannot be seen is no reason not to start.
+    // The container starts even if the rules cannot be read.
     if let Ok(Some(bridge)) = engine.dropped_bridge(container) {
         errors::warn(
             "iptables (legacy) drops what is forwarded: the container reaches nobody outside, and nobody its ports",

@@ -15,7 +15,7 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let mut cli = crate::cli::Cli::command();
     if usage::is_help(error) {
-        // Nobody reads: there is nobody to tell.
+        // If stderr is closed, there is nowhere to report that.
         let _ = std::io::stdout().write_all(usage::help(error, &mut cli, &words).as_bytes());
         return ExitCode::SUCCESS;
     }
@@ -63,7 +63,7 @@ pub fn invalid_value(flag: &str, text: &str, why: &str) -> anyhow::Error {
 
 /// Prints an error with its hint; the exit code is `code` unless the error knows better.
 pub fn report(error: &anyhow::Error, code: Code) -> u8 {
-    // The reader of a pipe has seen enough.
+    // The reader of a pipe has closed it, as `head` does. That is no failure.
     if is_broken_pipe(error) {
         return 0;
     }
@@ -119,9 +119,9 @@ pub fn say_what_is_left_out(left_out: &hull_image::left_out::LeftOut) {
     }
 }
 
-/// Says what is in the way of something that has been done all the same.
+/// Warns about a problem that did not stop the command.
 pub fn warn(text: &str, hint: &str) {
-    // Nobody reads: there is nobody to tell.
+    // If stderr is closed, there is nowhere to report that.
     tell(&format!("warning: {text}"), Some(hint));
 }
 
@@ -135,7 +135,7 @@ fn tell(sentence: &str, hint: Option<&str>) {
     if let Some(heading) = book::heading(&text) {
         text.push_str(&format!("hint: more in {heading}\n"));
     }
-    // Nobody reads: there is nobody to tell.
+    // If stderr is closed, there is nowhere to report that.
     let _ = std::io::stderr().write_all(printable::block(&text).as_bytes());
 }
 

@@ -1,4 +1,4 @@
-//! What people see.
+//! Output, input and the terminal.
 
 pub mod book;
 pub mod errors;

@@ -1,4 +1,4 @@
-//! Results, on stdout. `println!` would panic where the reader has gone; this returns an error.
+//! Results on stdout. `println!` would panic when the reader of a pipe has gone; these functions return an error.
 
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
@@ -20,7 +20,7 @@ pub fn line(text: impl std::fmt::Display) -> Result<()> {
     Ok(writeln!(std::io::stdout().lock(), "{}", printable::block(&text))?)
 }
 
-/// Several.
+/// Several lines.
 pub fn text(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(printable::block(text).as_bytes())?;
@@ -75,13 +75,13 @@ pub fn file(path: &Path, write: impl FnOnce(BufWriter<HoleWriter<File>>) -> Resu
     written
 }
 
-/// Zeros in what is written take no space in a file.
+/// Long runs of zeros become holes in the file.
 fn buffered(file: File) -> BufWriter<HoleWriter<File>> {
     BufWriter::with_capacity(128 * 1024, HoleWriter::new(file))
 }
 
-/// stdout, unless somebody would have to look at what is for programs. Past the buffer of the standard library, which
-/// looks for ends of lines.
+/// stdout for binary data, which is refused on a terminal. The standard library's buffer is not used, because it
+/// searches all data for newlines.
 pub fn binary(flag: &str) -> Result<BufWriter<File>> {
     if std::io::stdout().is_terminal() {
         bail!("cowardly refusing to write to a terminal: use {flag}, or redirect");
@@ -90,7 +90,7 @@ pub fn binary(flag: &str) -> Result<BufWriter<File>> {
     Ok(BufWriter::with_capacity(128 * 1024, File::from(stdout)))
 }
 
-/// Asks before something cannot be undone. Without a terminal there is nobody to ask, and the answer is no.
+/// Asks for confirmation. At the end of stdin, as without a terminal, the answer is no.
 pub fn confirm(question: &str) -> Result<bool> {
     text(&format!("{question}\nAre you sure you want to continue? [y/N] "))?;
     let mut answer = String::new();

@@ -1,4 +1,4 @@
-//! Layers on their way, on stderr: a bar for each on a terminal, else a line when one has come.
+//! The progress of layers, on stderr: a bar for each on a terminal, otherwise a line when its state changes.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -8,10 +8,10 @@ use hull_image::Digest;
 use hull_image::progress::{Progress, Step};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// What takes less is over before it is read.
+/// No bar is drawn before this time has passed: a shorter transfer would end before anybody reads it.
 const QUIET: Duration = Duration::from_millis(400);
 
-/// What the layers do, in words.
+/// The words for the states of a layer.
 #[derive(Debug, Clone, Copy)]
 pub struct Words {
     pub moving: &'static str,
@@ -25,7 +25,7 @@ pub const PUSH: Words = Words { moving: "Pushing", done: "Pushed", exists: "Laye
 pub struct Layers {
     words: Words,
     started: Instant,
-    /// None where nobody watches as it goes.
+    /// `None` if stderr is no terminal.
     bars: Option<MultiProgress>,
     known: Mutex<HashMap<Digest, Known>>,
 }
@@ -102,7 +102,7 @@ impl Progress for Layers {
     }
 }
 
-/// `eprintln!` would panic where the reader has gone.
+/// `eprintln!` would panic when the reader of a pipe has gone.
 fn eprint_line(text: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "{}", hull_printable::block(text));

@@ -1,7 +1,12 @@
-//! How a command talks to a container's monitor: one `SOCK_SEQPACKET` message per event.
+//! The protocol between a command and a container's monitor: messages over a `SOCK_SEQPACKET` socket.
 //!
-//! Message boundaries are the kernel's, so there is no framing to get wrong and a non-blocking send is whole or
-//! not at all. The first byte names the message, the rest is its payload.
+//! ```text
+//! mod     messages, connections, the socket on which a monitor listens
+//! stream  a caller's end of an attachment
+//! ```
+//!
+//! The kernel keeps the boundaries of messages, so the protocol needs no framing, and a non-blocking send sends a whole
+//! message or nothing. The first byte names the message, and the rest is its payload.
 
 mod stream;
 
@@ -15,14 +20,14 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 pub use stream::{AttachEvent, AttachInput, AttachStream};
 
-/// The largest payload either side sends; well below the default socket buffer (unix(7)).
+/// The largest payload of a message, in bytes. It is well below the default size of a socket's buffer (unix(7)).
 pub const MAX_PAYLOAD: usize = 32 * 1024;
 
-/// How long a connection may wait for a place in the queue of the monitor's socket.
+/// How long a connection may wait for a free slot in the queue of the monitor's socket.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(2);
 const QUEUE_PAUSE: Duration = Duration::from_millis(2);
 
-/// What crosses an attach socket.
+/// A message between a command and a monitor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message<'a> {
     // From the command to the monitor.
@@ -34,7 +39,8 @@ pub enum Message<'a> {
     },
     /// A signal for the container's first process.
     Signal(u8),
-    /// The user stops the container: no restart by its policy. To start it again, it stays even with `--rm`.
+    /// The user stops the container, so its restart policy does not apply. `keep`: it is not removed even with `--rm`,
+    /// because it is going to be started again.
     Stopping {
         keep: bool,
     },
@@ -43,9 +49,9 @@ pub enum Message<'a> {
     Signalling,
     /// The container is on other networks than before. Answered by `Started` when its names are right.
     Networks,
-    /// Freeze the container for as long as I am connected. Answered by `Started` once it is frozen.
+    /// Freeze the container for as long as this connection exists. Answered by `Started` once it is frozen.
     Freeze,
-    /// Send me the output from here on.
+    /// Send the output from now on.
     Subscribe,
     /// Answered by `Exited` when the current run, or between two runs the next one, has ended.
     Wait,
@@ -60,7 +66,7 @@ pub enum Message<'a> {
     Exited(u8),
     /// The start or the request failed, with an encoded [`crate::error::Report`].
     Failed(&'a str),
-    /// Of a newer peer. Whoever receives it ignores it.
+    /// A message of a newer version. It is ignored.
     Unknown,
 }
 
@@ -149,7 +155,7 @@ impl Connection {
     /// Connects to the monitor that listens in `run_dir`. `Errno::AGAIN` when its queue stays full for `QUEUE_TIMEOUT`.
     pub fn connect(run_dir: &Path) -> Result<Self, Errno> {
         let socket = seqpacket()?;
-        // connect(2) would wait without end for a monitor that is stopped and has its queue full.
+        // connect(2) would wait without limit for a monitor that is stopped and whose queue is full.
         rustix::io::ioctl_fionbio(&socket, true)?;
         let path = run_dir.join(SOCKET_NAME);
         let started = Instant::now();
@@ -171,7 +177,7 @@ impl Connection {
         self.send_with(message, SendFlags::NOSIGNAL)
     }
 
-    /// `Errno::AGAIN` when the peer does not read fast enough; nothing was sent then.
+    /// Sends without waiting. `Errno::AGAIN` when the peer does not read fast enough: then nothing was sent.
     pub fn try_send(&self, message: &Message<'_>) -> Result<(), Errno> {
         self.send_with(message, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
     }
@@ -211,7 +217,7 @@ impl Connection {
     }
 }
 
-/// The socket a monitor listens on.
+/// The socket on which a monitor listens.
 #[derive(Debug)]
 pub struct Listener(OwnedFd);
 

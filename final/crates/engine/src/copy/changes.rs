@@ -1,5 +1,5 @@
-//! What a container changed: `diff` lists it, `commit` makes a layer of it. Only the writable layer is read, so the
-//! size of what lies below costs nothing.
+//! What a container changed: `diff` lists it, `commit` packs it into a layer. Only the writable layer is read, so the
+//! time does not depend on the image's size.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -37,17 +37,17 @@ pub struct CommitOptions {
     pub message: Option<String>,
     /// Instructions of a Dockerfile: `CMD …`.
     pub changes: Vec<String>,
-    /// Freeze a running container meanwhile, where that is possible: see [`Freezable`].
+    /// Freeze a running container while its files are read, if it can be frozen: see [`Freezable`].
     pub pause: bool,
 }
 
-/// Whether a container can be stopped where it is while its files are read.
+/// Whether a container can be frozen while its files are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freezable {
     Yes,
-    /// Nothing of it runs.
+    /// It is not running.
     NotRunning,
-    /// It runs in no cgroup of its own, and only a cgroup can be frozen: cgroup-v2.rst, `cgroup.freeze`.
+    /// It runs without a cgroup of its own, and only a cgroup can be frozen (cgroup-v2.rst, `cgroup.freeze`).
     NoCgroup,
 }
 
@@ -63,12 +63,12 @@ impl Freezable {
 }
 
 impl Engine {
-    /// Whether [`Engine::commit`] can freeze the container meanwhile.
+    /// Whether [`Engine::commit`] can freeze the container.
     pub fn freezable(&self, name: &str) -> Result<Freezable> {
         Freezable::of(self, &self.find(name)?)
     }
 
-    /// Paths as the container has them, in order.
+    /// The changed paths in the container, sorted.
     pub fn changes(&self, name: &str) -> Result<Vec<Change>> {
         let record = self.find(name)?;
         let mut found = Paths { found: Vec::new(), lowers: self.lowers(&record)? };
@@ -77,7 +77,7 @@ impl Engine {
         Ok(found.found)
     }
 
-    /// Makes an image of a container: its id.
+    /// Creates an image from a container, and returns the image's id.
     pub fn commit(&self, name: &str, options: &CommitOptions) -> Result<Digest> {
         let record = self.find(name)?;
         let mut config = config_of(&record);
@@ -90,7 +90,7 @@ impl Engine {
             message: options.message.clone(),
             created_by: record.process.args().join(" "),
         };
-        // Until the new image is there its base must not go.
+        // The base image must not be removed before the new image exists.
         let _lock = self.lock_in_use()?;
         let freezes = options.pause && Freezable::of(self, &record)? == Freezable::Yes;
         let frozen = if freezes { self.freeze(&record)? } else { None };
@@ -98,7 +98,7 @@ impl Engine {
             let mut packer = Packer::new(file);
             self.send_changes(&record, &mut packer)?;
             packer.finish()?;
-            // Its files are no longer read: what follows is done with the copy.
+            // The container's files have been read, and the rest works on the copy.
             drop(frozen);
             Ok(())
         })
@@ -121,11 +121,11 @@ fn open(path: &Path) -> Result<OwnedFd> {
     rustix::fs::open(path, flags, Mode::empty()).context(|| format!("open {}", path.display()))
 }
 
-/// What the container runs, as an image says it.
+/// The container's configuration as that of an image.
 fn config_of(record: &Record) -> RunConfig {
     let some = |text: &String| (!text.is_empty()).then(|| text.clone());
     let list = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
-    // A volume with a name is this container's, and not what every container of the image is to have.
+    // A named volume belongs to this container, so the image does not declare it for all of its containers.
     let volumes = record.mounts.iter().filter(|mount| mount.kind == MountKind::Volume && mount.anonymous);
     let volumes = volumes.map(|mount| (mount.destination.display().to_string(), Empty {})).collect();
     RunConfig {
@@ -145,7 +145,7 @@ fn path(change: &Change) -> &Path {
     path
 }
 
-/// Writes down what it is given, beside what was there before.
+/// A sink that compares each entry of the writable layer with the layers below.
 struct Paths {
     found: Vec<Change>,
     lowers: Vec<OwnedFd>,
@@ -157,7 +157,7 @@ impl Paths {
         let name = entry.path.file_name().unwrap_or_default();
         let hidden = name.as_bytes().strip_prefix(b".wh.").map(std::ffi::OsStr::from_bytes);
         self.found.push(match hidden {
-            // What an opaque directory hides is not looked for: it says that the directory was made anew.
+            // The mark of an opaque directory: the directory was replaced, and what it hides is not listed.
             Some(hidden) if hidden.as_bytes().starts_with(b".wh.") => return,
             Some(hidden) => Change::Deleted(path.with_file_name(hidden)),
             None if entry.path.as_os_str().is_empty() => return,
@@ -166,7 +166,7 @@ impl Paths {
         });
     }
 
-    /// Whether the layers below have it: from the highest on, until one hides those below it.
+    /// Whether the layers below have the path. They are searched from the top, until one hides the others.
     fn was_there(&self, path: &Path) -> bool {
         for lower in &self.lowers {
             let mut at = PathBuf::new();

@@ -1,4 +1,4 @@
-//! What a copy is made of: one entry per file, from whatever holds them to whatever takes them.
+//! Entries: one for each file on its way from a source (a directory or a tar) to a sink (a directory or a tar).
 
 use std::ffi::CString;
 use std::fs::File;
@@ -11,7 +11,7 @@ use crate::error::Result;
 
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// Below the destination. Empty: the destination itself.
+    /// Relative to the destination. Empty for the destination itself.
     pub path: PathBuf,
     pub kind: Kind,
     pub uid: u32,
@@ -34,7 +34,7 @@ pub(super) enum Kind {
         kind: FileType,
         device: u64,
     },
-    /// Another name of an entry that was there before.
+    /// Another name of an earlier entry.
     HardLink(PathBuf),
 }
 
@@ -44,25 +44,25 @@ pub(super) enum Content<'a> {
     Stream(&'a mut dyn Read),
 }
 
-/// Where entries go: a directory or a tar.
+/// Takes entries: a directory or a tar.
 pub(super) trait Sink {
-    /// A directory comes before what is in it.
+    /// Adds an entry. A directory comes before its content.
     fn put(&mut self, entry: &Entry, content: Content<'_>) -> Result<()>;
 
-    /// False where the two names cannot be one file: then it is to be put as a file of its own.
+    /// Returns false if the two names cannot be links to one file. The caller then adds the entry as a file of its own.
     fn link(&mut self, entry: &Entry, target: &Path) -> Result<bool>;
 
     /// Whether a directory is the one being written to.
     fn is_destination(&self, stat: &Stat) -> bool;
 }
 
-/// For messages: a name that a container made must not reach a terminal as it is.
+/// A name for messages. A container may have chosen it, so control characters must not reach a terminal.
 pub(super) fn shown(path: &Path) -> String {
     let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     path.to_string_lossy().chars().map(escape).collect()
 }
 
-/// Reads all that `stream` has, and says so when it is not `size`: the length is written before the content is.
+/// Reads `stream` to its end, and fails if its length is not `size`, which was written before the content.
 pub(super) fn copy_exactly(mut from: impl Read, to: &mut impl io::Write, size: u64) -> io::Result<()> {
     match io::copy(&mut from.by_ref().take(size), to)? {
         copied if copied == size => Ok(()),

@@ -11,8 +11,8 @@ use crate::engine::Engine;
 use crate::error::Result;
 
 impl Engine {
-    /// A stopped container is mounted in a mount namespace that the calling process enters and stays in, so this is
-    /// for processes that end afterwards.
+    /// Writes the container's files as a tar. The calling process mounts a stopped container in a new mount namespace,
+    /// in which it stays, so it should end afterwards.
     pub fn export(&self, name: &str, to: impl Write) -> Result<()> {
         let record = self.find(name)?;
         let (root, keeper) = ContainerRoot::open(self, &record)?;

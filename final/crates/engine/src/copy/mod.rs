@@ -11,11 +11,11 @@
 //! The container is hostile and may be running: it changes its files while they are copied. What keeps it inside:
 //!
 //! * Its paths resolve from the descriptor of its root (`RESOLVE_IN_ROOT`); from there on there are only descriptors.
-//! * A file is made new or not at all. Nothing is written through a symlink, or into what is already there.
-//! * Devices, FIFOs and sockets are not opened. Nothing of the container is executed or loaded: users are numbers.
-//! * What leaves the container loses its set-ID bits, file capabilities and access to devices, but for `-a`. docker
-//!   keeps them, and so root who copies a file may turn a program of the container into one that runs as root on the
-//!   host.
+//! * A file is always created as a new one. Nothing is written through a symlink, or into an existing file.
+//! * Devices, FIFOs and sockets are not opened. No file of the container is executed or loaded, so owners are numbers
+//!   and not names.
+//! * Files that leave the container lose set-ID bits, file capabilities and access to devices, unless `-a` is given.
+//!   docker keeps them. A copy by root may then turn a program of the container into one that runs as root on the host.
 
 mod changes;
 mod entry;
@@ -46,10 +46,10 @@ use view::{Destination, View};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CopyOptions {
-    /// `-a`: owners and ACLs are those at the source, and on the way out set-ID bits too. Else the copies belong to root in
-    /// the container, and to the caller on the host.
+    /// `-a`: keep owners and ACLs, and set-ID bits of files that leave the container. Otherwise the copies belong to
+    /// root in the container, and to the caller on the host.
     pub archive: bool,
-    /// `-L`: what a symlink points to is copied in its stead.
+    /// `-L`: copy the target of a symlink and not the symlink.
     pub follow_link: bool,
 }
 
@@ -68,8 +68,8 @@ pub enum CopyTarget<'a> {
 impl Engine {
     /// Copies from a container.
     ///
-    /// A stopped container is mounted in a mount namespace that the calling process enters and stays in, so this is
-    /// for processes that end afterwards.
+    /// The calling process mounts a stopped container in a new mount namespace, in which it stays, so it should end
+    /// afterwards.
     pub fn copy_out(&self, name: &str, path: &Path, to: CopyTarget<'_>, options: CopyOptions) -> Result<()> {
         self.in_container(name, path, |view, path| copy_out(view, path, to, options))
     }
@@ -91,7 +91,7 @@ impl Engine {
         let record = self.find(name)?;
         let (root, keeper) = ContainerRoot::open(self, &record)?;
         let copied = copy(&View::container(root, name), path);
-        // The copy's own error says more than that the container ended.
+        // If the copy failed, its error says more than that the container has ended.
         copied.and_then(|()| keeper.finish())
     }
 }
@@ -141,7 +141,7 @@ fn send_tar(container: &View, path: &Path, to: impl io::Write, options: CopyOpti
     let mut packer = Packer::new(to);
     let sent = tree::send(&source, &name, Scope::Everything, &mut packer).and_then(|()| packer.finish());
     match sent {
-        // Who reads it has seen enough: `hull cp box:/etc - | tar t | head`.
+        // The reader needs no more, as in `hull cp box:/etc - | tar t | head`.
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         sent => sent,
     }
@@ -152,7 +152,7 @@ fn receive_tar(from: impl io::Read, container: &View, path: &Path, options: Copy
     if found != Found::Directory {
         return Err(invalid(&format!("destination {shown}"), "it must be a directory"));
     }
-    // A tar says by itself whose its files are.
+    // The members of a tar have owners of their own.
     let rules = Rules {
         owner: Owner::KeepIfMapped,
         privileges: Privileges::WithAcls,

@@ -13,7 +13,7 @@ use crate::error::{IoContext, Result};
 
 const BLOCK: usize = 512;
 
-/// Bytes written at once.
+/// How many bytes are written at once.
 const BUFFER: usize = 256 * 1024;
 
 pub(super) struct Packer<W: Write> {
@@ -21,12 +21,12 @@ pub(super) struct Packer<W: Write> {
 }
 
 impl<W: Write> Packer<W> {
-    /// The writer needs no buffer: there is one here.
+    /// The writer should have no buffer, because the packer has one.
     pub(super) fn new(writer: W) -> Self {
         Self { archive: Builder::new(Blocks { writer, buffer: vec![0; BUFFER], filled: 0 }) }
     }
 
-    /// The two blocks of zeros that end a tar.
+    /// Writes the two blocks of zeros that end a tar.
     pub(super) fn finish(self) -> Result<()> {
         let finish = || -> io::Result<()> { self.archive.into_inner()?.flush() };
         finish().context(|| "write the tar".into())
@@ -102,12 +102,12 @@ impl<W: Write> Sink for Packer<W> {
     }
 }
 
-/// What a header's fields cannot hold.
+/// Values that do not fit into the fields of a header.
 #[derive(Default)]
 struct Records(Vec<(String, Vec<u8>)>);
 
 impl Records {
-    /// Into the field of a hundred bytes, and all of it into a record when it is longer.
+    /// Writes a path into the header's field of a hundred bytes. A longer path becomes a record as well.
     fn put(&mut self, field: &mut [u8], key: &str, path: &Path) {
         let bytes = path.as_os_str().as_bytes();
         let fits = bytes.len().min(field.len());

@@ -1,19 +1,19 @@
-//! docker's rules for the two arguments: which end is which, what the copy is called, and where it lands. No file is
-//! looked at here; see <https://docs.docker.com/reference/cli/docker/container/cp/>.
+//! docker's rules for the two arguments: what the copy is called, and where it goes. Nothing here looks at files; see
+//! <https://docs.docker.com/reference/cli/docker/container/cp/>.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// A path as docker reads it: `Path` would drop the trailing `/` and `/.` that say what is meant.
+/// A path as docker reads it. `Path` would drop the trailing `/` and `/.`, which have a meaning here.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Split {
     pub parent: PathBuf,
-    /// `None` for `/`, `.` and what ends in `..`: a directory that has no name here.
+    /// `None` for `/`, `.` and a path that ends in `..`, which name no entry of the parent.
     pub name: Option<OsString>,
     /// It ends in `/` or `/.`, so it has to be a directory.
     pub asserts_directory: bool,
-    /// What is in the directory is meant, not the directory: `SRC/.`.
+    /// `SRC/.`: the content of the directory is copied, and not the directory.
     pub contents: bool,
 }
 
@@ -39,7 +39,7 @@ impl Split {
     }
 }
 
-/// What is found at the destination, symlinks followed.
+/// What is at the destination, after symlinks were followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     Directory,
@@ -50,13 +50,13 @@ pub(super) enum Found {
 /// Where the copy goes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Landing {
-    /// Into the destination, which is a directory; else beside it, under its name.
+    /// The copy goes into the destination, which is a directory. Otherwise it gets the destination's name.
     pub inside: bool,
-    /// What the copy is called there. Empty: what is in the source goes straight in.
+    /// The name of the copy. Empty if the content of the source is copied.
     pub name: PathBuf,
 }
 
-/// docker's table. An error is the reason, in its words.
+/// docker's table of cases. The error is docker's text.
 pub(super) fn landing(
     source: &Split,
     source_is_directory: bool,

@@ -21,7 +21,7 @@ use crate::records::state::wrong_state;
 use crate::rootfs::etc_files;
 use crate::rootfs::mount;
 
-/// What keeps the root what it is while files are copied.
+/// Keeps the root usable while files are copied.
 #[derive(Debug)]
 pub(super) struct ContainerRoot {
     keeper: Keeper,
@@ -30,9 +30,9 @@ pub(super) struct ContainerRoot {
 
 #[derive(Debug)]
 enum Keeper {
-    /// The container's first process: its mounts are there for as long as it lives.
+    /// The container's first process. Its mounts exist for as long as it lives.
     Init(OwnedFd),
-    /// Nobody starts or removes a container whose lock is held.
+    /// The container's lock: while it is held, nobody starts or removes the container.
     Stopped { _lock: Lock },
 }
 
@@ -42,7 +42,7 @@ impl ContainerRoot {
         let mut snapshot = Snapshot::take(engine.root(), &record.id)?;
         if !snapshot.status.is_active() {
             let lock = engine.lock(&record.id).map_err(|error| error.for_container(&record.name))?;
-            // Who held the lock may have started it, or removed it.
+            // The previous holder of the lock may have started or removed it.
             snapshot = Snapshot::take(engine.root(), &record.id)?;
             if snapshot.status == Status::Dead {
                 recover::clear(engine, &record.id, &snapshot)?;
@@ -57,8 +57,8 @@ impl ContainerRoot {
         Ok((root, Self { keeper: Keeper::Init(init), name: record.name.clone() }))
     }
 
-    /// After copying: whether the root was the container's the whole time. When its last process ends its mounts go,
-    /// and what was then copied to a volume went to the directory underneath.
+    /// Checks, after the copy, that the container ran the whole time. When its last process ends, its mounts are gone,
+    /// and a copy to a volume then goes to the directory underneath.
     pub(super) fn finish(self) -> Result<()> {
         match &self.keeper {
             Keeper::Init(init) if has_ended(init)? => Err(Error::Io {
@@ -81,8 +81,8 @@ fn running(record: &Record, snapshot: &Snapshot) -> Result<(OwnedFd, OwnedFd)> {
     let path = format!("/proc/{}/root", init.pid);
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(&path, flags, Mode::empty());
-    // If the process is still alive after its pid was used by number, the number was its own. A process that is exiting
-    // has lost its root already.
+    // The pid is used as a number, so the process is checked afterwards: if it is still alive, the number was its own.
+    // An exiting process has lost its root already.
     if has_ended(&pidfd)? || matches!(root, Err(rustix::io::Errno::NOENT)) {
         return Err(ended());
     }
@@ -112,22 +112,22 @@ fn mount_stopped(engine: &Engine, record: &Record) -> Result<OwnedFd> {
             .context(|| format!("mount {} at {}:{}", source.display(), record.name, target.display()))?;
     }
     if record.options.read_only {
-        // Last, for the mount points have to be made first.
+        // Last, because the mount points have to be created before.
         hull_sys::mount::set_attributes(&root, nix::libc::MOUNT_ATTR_RDONLY, 0, 0, false)
             .context(|| format!("make the root of container {} read-only", record.name))?;
     }
     Ok(root)
 }
 
-/// The command ends after it has copied; until then it sees mounts that nobody else does, and that nobody has to
-/// unmount should it be killed. Slave: what the host mounts still arrives, what is mounted here stays.
+/// Enters a new mount namespace. Nobody else sees the mounts made there, and the kernel removes them when the command
+/// ends or is killed. Mounts are slaves: new mounts of the host appear here, and none of these appear on the host.
 fn keep_mounts_to_this_process() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNS).context(|| "unshare the mount namespace".into())?;
     let flags = MsFlags::MS_SLAVE | MsFlags::MS_REC;
     mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).context(|| "make / a slave mount".into())
 }
 
-/// What a start binds into the container: path on the host, path in the container, read-only. Parents come first.
+/// The bind mounts that a start would make: path on the host, path in the container, read-only. Parents come first.
 fn binds(engine: &Engine, record: &Record) -> Result<Vec<(PathBuf, PathBuf, bool)>> {
     let mut binds = Vec::new();
     if record.host_image {
@@ -142,7 +142,7 @@ fn binds(engine: &Engine, record: &Record) -> Result<Vec<(PathBuf, PathBuf, bool
     asked.sort_by_key(|mount| mount.destination.components().count());
     for mount in asked {
         binds.retain(|(_, target, _)| *target != mount.destination);
-        // A tmpfs ends with the container: there is nothing in it to copy.
+        // The content of a tmpfs is lost when the container stops, so there is nothing to copy.
         if mount.kind != MountKind::Tmpfs {
             binds.push((mount.source.clone(), mount.destination.clone(), mount.read_only));
         }
@@ -161,7 +161,7 @@ fn bind(root: &OwnedFd, source: &Path, target: &Path, read_only: bool) -> std::i
     Ok(hull_sys::mount::attach(&tree, &target)?)
 }
 
-/// The mount point, made where it is missing: a container that was never started may not have it.
+/// Opens the mount point. It is created if it is missing, as in a container that was never started.
 fn find_or_make(root: &OwnedFd, path: &Path, is_directory: bool) -> std::io::Result<OwnedFd> {
     let find = |path: &Path, flags| hull_sys::fs::open_in_root(root, path, OFlags::PATH | flags);
     match find(path, OFlags::empty()) {

@@ -1,5 +1,5 @@
-//! A directory tree as entries. The container may change it at any time: each file is first held by a descriptor that
-//! opens nothing (`O_PATH`), looked at, and only then opened for reading, and only if it is a regular file.
+//! A directory tree as entries. The container may change the tree at any time. Each file is therefore first held by an
+//! `O_PATH` descriptor, which opens no device and no FIFO. It is opened for reading only if it is a regular file.
 
 use std::collections::HashMap;
 use std::ffi::{CString, OsStr, OsString};
@@ -18,19 +18,19 @@ use super::entry::{Content, Entry, Kind, Sink, shown};
 use super::view::{Source, is_kernels, kind};
 use crate::error::{Error, IoContext, Result};
 
-/// What of a tree is sent.
+/// Which part of a tree is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// All that is seen there, volumes included.
+    /// Everything, volumes included.
     Everything,
-    /// What is mounted in it is left out: its mount points arrive empty.
+    /// Without the content of mounts. Their mount points are empty directories.
     OneMount,
-    /// An overlay's upper directory, as a layer's tar has it: with whiteouts for what the kernel marks in its own way.
+    /// An overlay's upper directory in the form of a layer: the kernel's marks become whiteout files.
     /// overlayfs.rst, "whiteouts and opaque directories"; image-spec, layer.md, "Whiteouts".
     Layer,
 }
 
-/// Puts `source` into the sink under `name`; an empty name puts what is in the directory at the top.
+/// Sends `source` to the sink as `name`. With an empty name the content of the directory is sent.
 pub(super) fn send(source: &Source, name: &Path, scope: Scope, sink: &mut dyn Sink) -> Result<()> {
     let mut sender = Sender { sink, linked: HashMap::new(), source, name, scope };
     let stat = rustix::fs::fstat(&source.fd).context(|| format!("look at {}", source.shown))?;
@@ -46,7 +46,7 @@ pub(super) fn send(source: &Source, name: &Path, scope: Scope, sink: &mut dyn Si
 
 struct Sender<'a> {
     sink: &'a mut dyn Sink,
-    /// Device and inode of files with several names, and where the first one went.
+    /// Device and inode of each file with several links, and the path of the first one.
     linked: HashMap<(u64, u64), PathBuf>,
     source: &'a Source,
     name: &'a Path,
@@ -54,14 +54,14 @@ struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    /// Depth first, names in order. Nothing but paths is kept for what is still to come: the depth of a hostile tree
-    /// costs neither stack nor descriptors.
+    /// Depth first, in the order of names. Only paths are kept for what is still to be sent, so a deep, hostile tree
+    /// exhausts neither the stack nor the descriptors.
     fn tree(&mut self) -> Result<()> {
         let mut pending = vec![PathBuf::new()];
         while let Some(path) = pending.pop() {
             match beneath(&self.source.fd, &path, OFlags::RDONLY | OFlags::DIRECTORY) {
                 Ok(directory) => self.directory(&directory, &path, &mut pending)?,
-                // Removed, or replaced by something else, since its name was read.
+                // It was removed or replaced after its name was read.
                 Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) if !path.as_os_str().is_empty() => {}
                 Err(errno) => return Err(errno).context(|| self.reading(&path)),
             }
@@ -87,7 +87,7 @@ impl Sender<'_> {
         if self.scope == Scope::OneMount && !path.as_os_str().is_empty() && is_mount_point(directory) {
             return Ok(());
         }
-        // The mount point of one arrives empty, as in an image.
+        // A mount point is sent as an empty directory, as in an image.
         if is_kernels(directory) {
             return Ok(());
         }
@@ -102,7 +102,7 @@ impl Sender<'_> {
             let stat_below = rustix::fs::fstat(&fd).context(|| self.reading(&below))?;
             match kind(&stat_below) {
                 FileType::Directory => subdirectories.push(below),
-                // As docker: a socket is nothing without the program that made it.
+                // Left out, as by docker: a socket is of no use without the program that created it.
                 FileType::Socket => {}
                 _ if stat_below.st_dev != stat.st_dev && is_kernels(&fd) => {}
                 _ => self.file(&fd, &below, &stat_below)?,
@@ -112,7 +112,7 @@ impl Sender<'_> {
         Ok(())
     }
 
-    /// Anything but a directory.
+    /// Sends an entry that is not a directory.
     fn file(&mut self, fd: &OwnedFd, path: &Path, stat: &Stat) -> Result<()> {
         if self.scope == Scope::Layer && kind(stat) == FileType::CharacterDevice && stat.st_rdev == 0 {
             let name = [b".wh.", path.file_name().unwrap_or_default().as_bytes()].concat();
@@ -134,7 +134,7 @@ impl Sender<'_> {
         }
         let entry = match kind(stat) {
             FileType::RegularFile => {
-                // Through the descriptor's link: this very file, whatever its name means by now.
+                // Opened by the descriptor's link in /proc, because the name may refer to another file by now.
                 let flags = OFlags::RDONLY | OFlags::CLOEXEC;
                 let opened = rustix::fs::open(hull_sys::fs::fd_path(fd), flags, Mode::empty());
                 let mut file = File::from(opened.context(|| self.reading(path))?);
@@ -144,7 +144,7 @@ impl Sender<'_> {
                 self.sink.put(&entry, Content::File(&mut file))?;
                 entry
             }
-            // Neither has attributes of its user's (xattr(7)).
+            // Neither has user attributes (xattr(7)).
             other => {
                 let kind = match other {
                     FileType::Symlink => Kind::Symlink(target(fd).context(|| self.reading(path))?),
@@ -173,7 +173,7 @@ impl Sender<'_> {
             mark.map(<[u8]>::to_vec)
         };
         let marks: Vec<Vec<u8>> = attributes.iter().filter_map(|(name, _)| mark(name)).collect();
-        // A kernel that renames directories this way would need more than a tar can say.
+        // A tar has no form for a redirected directory.
         match marks.iter().any(|mark| mark == b"redirect") {
             true => Err(Error::Unsupported(format!(
                 "{} was renamed, which this kernel notes in a way that no layer can have (overlay.redirect_dir)",
@@ -219,20 +219,20 @@ fn is_mount_point(fd: &OwnedFd) -> bool {
     found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
-/// The directory itself or what is beneath it, through no symlink. Mounts are entered: a volume is part of what the
-/// container sees.
+/// Opens a path beneath a directory, or the directory itself, without following symlinks. Mounts are crossed, because a
+/// volume is part of what the container sees.
 pub(super) fn beneath(top: &OwnedFd, path: &Path, flags: OFlags) -> nix::Result<OwnedFd> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     open_beneath(top, path, flags | OFlags::NOFOLLOW, resolve)
 }
 
-/// What a symlink held by an `O_PATH` descriptor points to; readlinkat(2) with an empty path.
+/// The target of a symlink that an `O_PATH` descriptor holds: readlinkat(2) with an empty path.
 fn target(fd: &OwnedFd) -> io::Result<PathBuf> {
     let link = rustix::fs::readlinkat(fd, c"", Vec::new())?;
     Ok(OsString::from_vec(link.into_bytes()).into())
 }
 
-/// In order, so that the same tree makes the same tar.
+/// The names in a directory, sorted so that equal trees make equal tars.
 fn names(directory: &OwnedFd) -> io::Result<Vec<CString>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(directory)? {

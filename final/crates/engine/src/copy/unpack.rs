@@ -1,5 +1,5 @@
-//! Members of a tar as entries. Anybody may have made the tar: a name is a list of names below the destination, and what
-//! it leads to is the sink's to check.
+//! Members of a tar as entries. The tar may be hostile: a member's path is reduced to names below the destination, and
+//! the sink checks each step on the way.
 
 use std::io::Read;
 
@@ -11,7 +11,7 @@ use tar::EntryType;
 use super::entry::{Content, Entry, Kind, Sink};
 use crate::error::{Error, Result};
 
-/// Puts all members into the sink. Numbers are the owners, whatever the names beside them say.
+/// Sends all members to the sink. Owners are the numbers of a member; its user and group names are ignored.
 pub(super) fn unpack(stream: impl Read, sink: &mut dyn Sink) -> Result<()> {
     let mut members = Members::new(hull_image::decompress(stream)?);
     let mut any = false;

@@ -1,8 +1,8 @@
-//! The files of one end, and finding what an argument names there.
+//! The files of one side of a copy, and how an argument is resolved there.
 //!
-//! A container's symlinks lead where they would lead inside it: each resolution begins at the descriptor of its root
-//! with `RESOLVE_IN_ROOT`, and what is found is a descriptor. A path is never resolved a second time, so nothing that
-//! the container moves meanwhile changes what was found.
+//! A container's symlinks are followed inside its root: each resolution begins at the descriptor of the root with
+//! `RESOLVE_IN_ROOT`, and its result is a descriptor. No path is resolved twice, so the container cannot change the
+//! result by moving files.
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -19,31 +19,31 @@ use crate::error::{Error, IoContext, Result};
 /// path_resolution(7): the kernel's own limit.
 const MOST_SYMLINKS: usize = 40;
 
-/// One end: a container's root, or the host as the caller sees it.
+/// One side of a copy: a container's root, or the host as the caller sees it.
 #[derive(Debug)]
 pub(super) struct View {
     base: OwnedFd,
     resolve: ResolveFlags,
-    /// `NAME:`, and nothing for the host: what the user wrote before the path.
+    /// What the user wrote before the path: `NAME:`, or nothing for the host.
     prefix: String,
 }
 
-/// What is to be copied.
+/// A file or directory that is copied.
 #[derive(Debug)]
 pub(super) struct Source {
-    /// Opened with `O_PATH`: a FIFO or a device is held without its driver or its other end being told.
+    /// Opened with `O_PATH`, which has no effect on a device's driver or on the other end of a FIFO.
     pub fd: OwnedFd,
     pub split: Split,
     pub is_directory: bool,
-    /// As the user wrote it.
+    /// The path as the user wrote it.
     pub shown: String,
 }
 
-/// Where it is to go.
+/// Where it is copied to.
 #[derive(Debug)]
 pub(super) struct Destination {
     pub found: Found,
-    /// The destination, when it is a directory; else the directory that it is or will be in.
+    /// The destination if it is a directory, otherwise its parent.
     pub directory: OwnedFd,
     /// The path after its symlinks were followed.
     pub split: Split,
@@ -51,13 +51,13 @@ pub(super) struct Destination {
 }
 
 impl View {
-    /// `root` is the container's root directory, `name` what the user calls it.
+    /// `root` is the container's root directory, `name` the name that the user typed.
     pub(super) fn container(root: OwnedFd, name: &str) -> Self {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         Self { base: root, resolve, prefix: format!("{name}:") }
     }
 
-    /// Paths resolve as in any other program: they are the caller's own.
+    /// Paths of the host are the caller's own, and resolve as in any other program.
     pub(super) fn host() -> Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let base =
@@ -73,8 +73,8 @@ impl View {
         hull_sys::fs::openat2(&self.base, path, flags | OFlags::PATH, Mode::empty(), self.resolve)
     }
 
-    /// docker's rule: a symlink is copied as one, unless `-L` or a trailing slash says otherwise. The kernel knows the
-    /// slash by itself.
+    /// docker's rule: a symlink is copied as a symlink, unless `-L` or a trailing slash is given. The kernel follows a
+    /// symlink before a trailing slash by itself.
     pub(super) fn source(&self, path: &Path, follow_link: bool) -> Result<Source> {
         let shown = self.shown(path);
         let follow = if follow_link { OFlags::empty() } else { OFlags::NOFOLLOW };
@@ -87,8 +87,8 @@ impl View {
         Ok(Source { fd, split: Split::of(path), is_directory: kind(&stat) == FileType::Directory, shown })
     }
 
-    /// Follows the symlinks at the end of the path one at a time: when the last one points to nothing, what it points
-    /// to is what will be made.
+    /// Follows the symlinks at the end of the path one at a time. If the last one points to nothing, the file it points
+    /// to is created.
     pub(super) fn destination(&self, path: &Path) -> Result<Destination> {
         let shown = self.shown(path);
         let context = || format!("copy to {shown}");
@@ -110,7 +110,7 @@ impl View {
                 None => (Found::Nothing, parent),
                 Some(FileType::RegularFile) => (Found::File, parent),
                 Some(FileType::Directory) => {
-                    // NOFOLLOW: it was not a symlink a moment ago, so one that stands there is an attack.
+                    // NOFOLLOW: it was no symlink a moment ago, so a symlink in its place is an attack.
                     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                     let opened = rustix::fs::openat(&parent, name, flags, Mode::empty());
                     (Found::Directory, opened.context(context)?)
@@ -137,7 +137,7 @@ impl View {
         if is_kernels(&destination.directory) {
             return refuse("it is in a file system of the kernel's own (proc, sysfs …)");
         }
-        // The mount's own flag as well as the file system's (statvfs(3)).
+        // The flag is set for a read-only mount as well as for a read-only file system (statvfs(3)).
         let stat = rustix::fs::fstatvfs(&destination.directory)
             .context(|| format!("look at {}", destination.shown))?;
         if stat.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) {
@@ -150,7 +150,7 @@ impl View {
     }
 }
 
-/// The path that the symlink at the end of `split` stands for, to be resolved like any other.
+/// The path to which the symlink at the end of `split` points.
 fn target(parent: &OwnedFd, split: &Split) -> rustix::io::Result<PathBuf> {
     let name = split.name.as_deref().unwrap_or_default();
     let link = rustix::fs::readlinkat(parent, name, Vec::new())?;
@@ -165,8 +165,8 @@ pub(super) fn kind(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
 }
 
-/// docker does not copy files that the kernel generates either. A file system whose type cannot be read does not count
-/// as one of the kernel's.
+/// Whether the kernel generates the files of this file system. docker does not copy these either. A file system whose
+/// type cannot be read counts as an ordinary one.
 pub(super) fn is_kernels(fd: &OwnedFd) -> bool {
     hull_sys::fs::magic::is_generated(fd).unwrap_or(false)
 }

@@ -18,7 +18,7 @@ const TAIL: &[u8] = b"\"}";
 /// `2026-01-02T03:04:05.123456789Z`.
 const TIME: usize = 30;
 
-/// One write of the container's, or a piece of it: a line ends with a newline of its own.
+/// What the container wrote at once, or a piece of it. A whole line ends with its newline.
 #[derive(Debug)]
 pub(super) struct Entry<'a> {
     pub stream: Stream,
@@ -28,7 +28,7 @@ pub(super) struct Entry<'a> {
 
 #[derive(Debug)]
 enum Text<'a> {
-    /// As it stands between the quotes of a JSON string.
+    /// The text between the quotes of the JSON string, with its escapes.
     Escaped(&'a [u8]),
     Plain(String),
 }
@@ -72,7 +72,7 @@ impl<'a> Entry<'a> {
         humantime::parse_rfc3339(&self.time).ok()
     }
 
-    /// False for a piece of a line that goes on in another entry.
+    /// Whether the text ends its line. A long line is several entries.
     pub(super) fn ends_line(&self) -> bool {
         match &self.text {
             Text::Plain(text) => text.ends_with('\n'),
@@ -83,7 +83,7 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// False where the text is not one JSON string: two lines that a crash has run together.
+    /// Returns false if the text is not one JSON string: a crash can leave two lines run together.
     pub(super) fn append_text(&self, to: &mut Vec<u8>) -> bool {
         match &self.text {
             Text::Plain(text) => to.extend_from_slice(text.as_bytes()),
@@ -120,7 +120,7 @@ fn unescape(mut text: &[u8], to: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// What follows `\u`: four digits, or twice four for what is outside of the first 65,536 characters.
+/// The character after `\u`: four digits, or a surrogate pair for a character above U+FFFF.
 fn unicode(text: &[u8]) -> Option<(char, &[u8])> {
     let number = |text: &[u8]| {
         let digits = text.get(..4).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;

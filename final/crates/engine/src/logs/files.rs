@@ -11,10 +11,10 @@ use crate::error::{IoContext, Result};
 use crate::logs::layout::file_name;
 
 const BLOCK: usize = 256 * 1024;
-/// Smaller, because reading backwards mostly needs a few lines only.
+/// The block for reading backwards. It is small, because mostly only a few lines are needed.
 const BACKWARD_BLOCK: u64 = 64 * 1024;
 
-/// A file of the log, held by descriptor: it stays what it is when it is renamed or removed.
+/// A file of the log, held by descriptor, which refers to the same file after a rename or a removal.
 #[derive(Debug)]
 pub(super) struct LogFile {
     file: File,
@@ -31,7 +31,7 @@ pub(super) fn open_all(directory: &Path, most: u32) -> Result<Vec<LogFile>> {
     newer_than(directory, most, None)
 }
 
-/// Those that came after the one with this inode, oldest first; all of them when that one has gone.
+/// The files that are newer than the one with this inode, oldest first; all files if that one was removed.
 pub(super) fn newer_than(directory: &Path, most: u32, inode: Option<u64>) -> Result<Vec<LogFile>> {
     let mut files: Vec<LogFile> = Vec::new();
     let mut met = HashSet::new();
@@ -96,7 +96,7 @@ impl LogFile {
         mut take: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<u64> {
         let mut buffer = Vec::new();
-        // Of the buffer's first byte.
+        // The position of the buffer's first byte.
         let mut start = from;
         let mut kept = 0;
         loop {
@@ -121,7 +121,7 @@ impl LogFile {
     }
 
     /// Calls `take` for each line between two positions, the last one first, with the position where it begins, until
-    /// `take` breaks. What follows the last newline is not a line.
+    /// `take` breaks. Text after the last newline is not a line.
     pub(super) fn backwards(
         &self,
         from: u64,
@@ -157,7 +157,7 @@ impl LogFile {
         }
     }
 
-    /// The first whole line that begins behind `at`, and where it begins.
+    /// The first complete line that begins after `at`, and where it begins.
     pub(super) fn line_behind(&self, at: u64, to: u64) -> Result<Option<(u64, Vec<u8>)>> {
         let mut found = None;
         let mut buffer = vec![0; BACKWARD_BLOCK as usize];

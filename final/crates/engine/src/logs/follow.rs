@@ -1,7 +1,7 @@
-//! `-f`: what comes is read as it comes.
+//! `-f`: follows a log as it is written.
 //!
-//! inotify(7) tells of each write and each new file. The file that was read last is held by descriptor, so what was written
-//! to it before it was rotated away is read before what came after it.
+//! inotify(7) reports each write and each new file. The file that was read last is held by descriptor, so its end is
+//! read before the file that replaced it in a rotation.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ impl Follower {
         Self { directory: directory.into(), most, current: newest, position, events: watch(directory) }
     }
 
-    /// Until the container has ended, the time is up, or nobody reads any more.
+    /// Follows until the container has ended, `--until` has passed, or the reader has gone.
     pub(super) fn run(mut self, engine: &Engine, id: &str, printer: &mut Printer<'_>) -> Result<()> {
         let snapshot = Snapshot::take(engine.root(), id)?;
         let monitor = match snapshot.state.filter(|_| snapshot.status.is_active()) {
@@ -45,7 +45,7 @@ impl Follower {
             None => None,
         };
         loop {
-            // Looked at before reading: what was written before the end is still read.
+            // Checked before reading, so that what the container wrote before its end is still read.
             let running = match &monitor {
                 Some(monitor) => !crate::handle::running::readable(monitor, Some(Duration::ZERO))?,
                 None => false,
@@ -58,7 +58,7 @@ impl Follower {
         }
     }
 
-    /// Waits for more. True when nobody reads any more.
+    /// Waits for more. Returns true when the reader has gone.
     fn wait(&self, monitor: Option<&OwnedFd>, printer: &Printer<'_>) -> Result<bool> {
         let reader = printer.sink.reader();
         let mut fds = vec![PollFd::new(&reader, PollFlags::empty())];
@@ -82,14 +82,14 @@ impl Follower {
         Ok(gone)
     }
 
-    /// Reads all that is there, through as many files as there are.
+    /// Reads to the end of the newest file.
     fn read(&mut self, printer: &mut Printer<'_>) -> Result<()> {
         loop {
             self.read_current(printer)?;
             let mut newer =
                 newer_than(&self.directory, self.most, self.current.as_ref().map(|file| file.inode))?;
             let Some(newest) = newer.pop() else { return Ok(()) };
-            // Nobody writes any more to those before the newest.
+            // The monitor writes to the newest file only, so the others are complete.
             self.read_current(printer)?;
             for file in newer {
                 file.forwards(0, file.size()?, |line| printer.take(line))?;

@@ -7,7 +7,7 @@
 //! follow  `-f`
 //! ```
 //! The reader and the monitor share nothing but the files. The monitor renames a file and never writes to it again, so
-//! whoever holds it by descriptor reads it to its end, and then those that came after it.
+//! reader that holds it by descriptor reads it to its end, and then the files that came after it.
 
 mod entry;
 mod files;
@@ -34,12 +34,14 @@ pub trait LogSink {
     /// Called when there is nothing more for now: everything appended so far must reach the reader.
     fn flush(&mut self) -> io::Result<()>;
 
-    /// The descriptor to watch: poll(2) reports an error or a hangup on it when nobody reads any more.
+    /// The descriptor on which poll(2) reports an error or a hangup when the reader has gone: a pipe, a terminal, or
+    /// the socket of a client.
     fn reader(&self) -> BorrowedFd<'_>;
 }
 
 impl Engine {
-    /// What was in the log when this was called; with `follow` also what comes, until the container ends or nobody reads.
+    /// Writes what is in the log to the sink; with `follow` also what is added, until the container ends or the reader
+    /// has gone.
     pub fn logs(&self, name: &str, options: &LogsOptions, sink: &mut dyn LogSink) -> Result<()> {
         let record = self.find(name)?;
         if record.options.log.driver == LogDriver::None {
@@ -64,7 +66,7 @@ impl Engine {
 struct Printer<'a> {
     options: &'a LogsOptions,
     sink: &'a mut dyn LogSink,
-    /// For each stream: whether the last entry was only a piece of a line.
+    /// For each stream: whether the last entry did not end its line.
     mid_line: [bool; 2],
 }
 

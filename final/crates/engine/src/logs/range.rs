@@ -18,7 +18,7 @@ const CLOSE: u64 = 64 * 1024;
 /// between them.
 const PIECES_WITHIN: u64 = 1 << 20;
 
-/// Prints what the files had in them when they were opened.
+/// Prints what the files contained when they were opened.
 pub(super) fn print(files: &[LogFile], options: &LogsOptions, printer: &mut Printer<'_>) -> Result<()> {
     let mut parts = Vec::with_capacity(files.len());
     for file in files {
@@ -48,7 +48,7 @@ struct Part<'a> {
     to: u64,
 }
 
-/// The beginning of a line close to the first line that is `late`. No line before it is.
+/// The beginning of a line that is at, or shortly before, the first `late` line.
 fn first(file: &LogFile, late: impl Fn(SystemTime) -> bool) -> Result<u64> {
     let (mut low, mut high) = (0, file.end);
     while high - low > CLOSE {
@@ -76,7 +76,7 @@ struct Tail<'a> {
     /// Set once all wanted lines were found: from then on only the earlier pieces of a line of this stream are searched
     /// for.
     pieces_of: Option<Stream>,
-    /// Bytes passed since then.
+    /// How many bytes have been searched since then.
     passed: u64,
     /// Entries before the beginning that belong to a wanted line, the last one first.
     pieces: Vec<Vec<u8>>,

@@ -1,5 +1,6 @@
-//! Attached commands. Each has a queue. While one of the queues is full, the container's output is left in its pipe, so
-//! nothing is lost and no memory grows: a slow reader slows the container, as a pipe would.
+//! The clients of a monitor: attached commands, and commands that send a request. Each has a queue of messages. While
+//! any queue is full, the monitor leaves the container's output in its pipe. No output is lost and memory does not
+//! grow: a slow reader slows the container down, as a pipe would.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,10 +12,10 @@ use rustix::io::Errno;
 
 use crate::attach::{Connection, Message};
 
-/// Messages that may wait for one client.
+/// How many messages may wait for one client.
 const QUEUE: usize = 8;
 
-/// How long the end of a container waits for clients that read its last output.
+/// How long a container's end waits for its clients to read the last output.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A message that outlives the buffer it was read into.
@@ -40,7 +41,7 @@ pub(super) struct Client {
     pub connection: Connection,
     /// It has asked for output. Other clients send a request, as `stop` does, or wait for the exit.
     pub subscribed: bool,
-    /// It has sent stdin, and is not read while the container takes none. Other clients are always read.
+    /// It has sent stdin. It is not read while the container reads no stdin; other clients are always read.
     pub feeds: bool,
     /// It is notified when the current run ends, even if another run follows.
     pub waits: bool,
@@ -99,7 +100,7 @@ impl AsFd for Client {
     }
 }
 
-/// What ends with the clients that have disconnected.
+/// Which roles the disconnected clients had.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Left {
     pub starter: bool,
@@ -157,8 +158,8 @@ impl Clients {
 
     /// Sends the exit code to all clients, after the output that is queued for them.
     ///
-    /// A slow client gets the rest from a forked process: a user at a pager loses nothing, and a command that waits for the
-    /// container's end does not wait for another command that is stopped.
+    /// A slow client gets the rest from a forked process: a user at a pager loses nothing, and a command that waits for
+    /// the container's end does not wait for another command that is stopped.
     pub(super) fn finish(&mut self, code: u8) {
         self.say_exited(code);
         if !self.flush_until(Some(Instant::now() + TIMEOUT))

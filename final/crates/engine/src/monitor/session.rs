@@ -1,6 +1,7 @@
-//! The short-lived monitor of an `exec`. It holds the terminal or the pipes, so that the container gets no descriptor of
-//! the command's, and so that the command can detach. It also reaps the process: until that is done, the container's first
-//! process cannot end (pid_namespaces(7)), and the command could be stopped by its user at that moment.
+//! The session of an `exec`: a short-lived process that is to the started program what a monitor is to a container. It
+//! holds the terminal or the pipes, so that the program gets no descriptor of the command's, and so that the command
+//! can detach. It also reaps the program. Until that is done, the container's first process cannot end
+//! (pid_namespaces(7)); the command cannot do it, because its user may have stopped it.
 
 use std::os::fd::AsFd;
 
@@ -14,10 +15,10 @@ use super::stdio::{self, Streams};
 use crate::attach::{AttachStream, Connection, Message};
 use crate::error::{Error, IoContext, Report, Result};
 
-/// Starts the process with the given descriptors. Returns it and, if it has a terminal, the terminal's master.
+/// Starts the program with the given descriptors. Returns it and, if it has a terminal, the terminal's master.
 pub(crate) type Enter<'a> = &'a dyn Fn(Stdio) -> Result<(Running, Option<std::os::fd::OwnedFd>)>;
 
-/// Forks the session; the stream carries it, or is dropped by a command that does not wait.
+/// Forks the session and returns the command's attachment to it, which a detached command drops.
 pub(crate) fn launch(enter: Enter<'_>, tty: bool, interactive: bool, detached: bool) -> Result<AttachStream> {
     let (ours, theirs) = Connection::pair().context(|| "create a socket pair".into())?;
     match process::fork().context(|| "fork the session".into())? {
@@ -68,7 +69,7 @@ fn live(command: &Connection, enter: Enter<'_>, tty: bool, interactive: bool, de
     let running = events.run_until_exit(running).context(|| "wait for the process".into())?;
     let code = process::reap(running.pidfd.as_fd()).context(|| "read the program's exit status".into())?;
     events.clients.say_exited(code);
-    // The process is reaped. Only the client waits for this session, so it may take as long as it wants.
+    // The program is reaped. Only the client waits for this session, so the client may take any time to read.
     events.clients.flush_until(None);
     Ok(())
 }

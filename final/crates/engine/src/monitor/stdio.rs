@@ -1,4 +1,4 @@
-//! The container's stdin, stdout and stderr as the monitor holds them.
+//! The monitor's ends of the container's stdin, stdout and stderr.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,7 +12,7 @@ use crate::error::{IoContext, Result};
 use crate::records::options::WindowSize;
 use crate::records::stream::Stream;
 
-/// Bytes of stdin that may be queued for the container. Beyond that, a client's are left in its socket.
+/// How many bytes of stdin may be queued for the container. More are left in the socket of the client.
 const STDIN_WAITING: usize = 64 * 1024;
 
 /// The monitor's ends.
@@ -28,7 +28,7 @@ pub(super) struct Streams {
     /// All processes inside have closed the terminal. One may open it again.
     hung_up: bool,
     waiting: VecDeque<u8>,
-    /// stdin ends once what is queued has been taken.
+    /// stdin is closed once the container has read what is queued.
     ending: bool,
 }
 
@@ -75,7 +75,8 @@ impl Streams {
         Self { size, ..self }
     }
 
-    /// Only the monitor's ends. The flag belongs to the open file description, and the container's ends have others.
+    /// Makes the monitor's ends non-blocking. The flag belongs to the open file description, and the container's ends
+    /// have their own.
     fn set_nonblocking(&self) -> Result<()> {
         for fd in [&self.stdin, &self.stdout, &self.stderr, &self.console].into_iter().flatten() {
             rustix::io::ioctl_fionbio(fd, true).context(|| "make a pipe non-blocking".into())?;
@@ -83,7 +84,8 @@ impl Streams {
         Ok(())
     }
 
-    /// Where to wait for a stream's output. A poll of a terminal that is closed inside would return at once.
+    /// The descriptor to poll for a stream's output. A terminal that is closed in the container is left out, because
+    /// poll(2) would return at once.
     pub(super) fn output_to_poll(&self, stream: Stream) -> Option<&OwnedFd> {
         self.output(stream).filter(|_| !(self.hung_up && stream == Stream::Stdout))
     }
@@ -112,8 +114,8 @@ impl Streams {
                 Read::Again
             }
             Err(Errno::INTR) => Read::Again,
-            // A terminal whose last slave has been closed (pty(7)). A slave of our own would prevent that, but then
-            // the end of the session's leader would hang the terminal up, and its last output would be lost.
+            // The last slave of the terminal has been closed (pty(7)). A slave held by the monitor would prevent that,
+            // but then the end of the session's leader would hang up the terminal, and its last output would be lost.
             Err(Errno::IO) if self.console.is_some() => {
                 self.hung_up = true;
                 Read::Again
@@ -132,7 +134,7 @@ impl Streams {
         }
     }
 
-    /// Closes an output that is not read any more. A terminal stays open.
+    /// Closes a pipe that nobody reads any more. A terminal stays open.
     pub(super) fn close_pipe(&mut self, stream: Stream) {
         if self.console.is_none() {
             self.close_output(stream);
@@ -143,7 +145,7 @@ impl Streams {
         self.console.as_ref().or(self.stdin.as_ref())
     }
 
-    /// Where to wait until the container takes more input, when some waits.
+    /// The descriptor to poll until the container reads more input, if some is queued.
     pub(super) fn input_to_poll(&self) -> Option<(&OwnedFd, PollFlags)> {
         self.input().filter(|_| !self.waiting.is_empty()).map(|fd| (fd, PollFlags::OUT))
     }
@@ -159,7 +161,7 @@ impl Streams {
         }
     }
 
-    /// Closes stdin once what is queued has been taken. On a terminal the user types ctrl-d instead.
+    /// Closes stdin once the container has read what is queued. A terminal stays open; there the user types ctrl-d.
     pub(super) fn end_input(&mut self) {
         self.ending = true;
         self.flush_input();
@@ -188,7 +190,7 @@ impl Streams {
         self.size = Some((rows, columns));
         if let Some(console) = &self.console {
             let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-            // A terminal that has just been closed has no size.
+            // The call fails for a terminal that has just been closed, which needs no size.
             let _ = rustix::termios::tcsetwinsize(console.as_fd(), size);
         }
     }
