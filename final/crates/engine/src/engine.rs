@@ -9,7 +9,7 @@ use hull_storage::root::Root;
 
 use crate::error::Result;
 use crate::net::{Context, NetworkDefaults};
-use crate::records::search_path::SearchPath;
+use crate::search_path::SearchPath;
 
 #[derive(Debug, Clone)]
 pub struct Engine {

@@ -8,7 +8,7 @@ use hull_network::nftables::Table;
 use hull_storage::root::Root;
 
 use crate::error::Result;
-use crate::records::search_path::SearchPath;
+use crate::search_path::SearchPath;
 
 /// The administrator's settings for the default network, and for networks created without a subnet. docker's
 /// `daemon.json` has them.

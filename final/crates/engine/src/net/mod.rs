@@ -83,7 +83,7 @@ use nix::sys::socket::sockopt::Mark;
 
 use crate::error::{Error, Result};
 use crate::records::options::{CreateOptions, NetworkMode};
-use crate::records::search_path::SearchPath;
+use crate::search_path::SearchPath;
 
 /// Refuses a network mode that this machine, or this user, cannot have.
 pub(crate) fn check_mode(options: &CreateOptions, programs: &SearchPath) -> Result<()> {

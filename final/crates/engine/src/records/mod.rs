@@ -18,7 +18,6 @@ pub(crate) mod process;
 pub(crate) mod pruned;
 pub(crate) mod record;
 pub(crate) mod run_dir;
-pub(crate) mod search_path;
 pub mod signal;
 pub(crate) mod snapshot;
 pub(crate) mod state;

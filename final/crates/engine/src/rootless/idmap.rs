@@ -11,7 +11,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use rustix::process::{getegid, geteuid};
 
-use crate::records::search_path::SearchPath;
+use crate::search_path::SearchPath;
 
 /// The step that failed, and why.
 type Failure = (String, io::Error);

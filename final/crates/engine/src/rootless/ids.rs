@@ -3,7 +3,7 @@
 use hull_sys::id_map::{IdMap, Ids};
 
 use super::idmap;
-use crate::records::search_path::SearchPath;
+use crate::search_path::SearchPath;
 
 /// Whether a process of this user namespace can have the id.
 pub(crate) fn is_mapped(ids: Ids, id: u32) -> bool {

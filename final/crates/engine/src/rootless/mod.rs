@@ -31,7 +31,7 @@ use rustix::thread::CapabilitySet;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Detail;
-use crate::records::search_path::SearchPath;
+use crate::search_path::SearchPath;
 
 /// Whether this process, or the one that it was forked from, entered the shared namespace.
 static ENTERED: AtomicBool = AtomicBool::new(false);

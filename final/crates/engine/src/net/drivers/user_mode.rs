@@ -34,7 +34,7 @@ use serde_json::json;
 use crate::error::{Error, IoContext, Result};
 use crate::net::publish::PublishedPort;
 use crate::records::options::UserModeNetwork;
-use crate::records::search_path::SearchPath;
+use crate::search_path::SearchPath;
 
 /// How long the program may take until the network is ready. It usually takes 20 ms.
 const TIMEOUT: Duration = Duration::from_secs(20);
