@@ -26,7 +26,7 @@ pub(crate) fn find(process: &Process) -> Result<CString> {
     for directory in path.split(':').filter(|_| !name.is_empty()) {
         let candidate = Path::new(if directory.is_empty() { "." } else { directory }).join(name);
         if candidate.is_file() {
-            match nix::unistd::access(&candidate, nix::unistd::AccessFlags::X_OK) {
+            match rustix::fs::access(&candidate, rustix::fs::Access::EXEC_OK) {
                 Ok(()) => return c_string(&candidate.to_string_lossy()),
                 Err(_) => denied = true,
             }

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, fsconfig_create,
-    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount, move_mount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen, move_mount,
 };
 
 use crate::error::{Error, IoContext, Result};
@@ -128,7 +128,9 @@ impl Overlay {
         }
         let options =
             CString::new(options).map_err(|_| Failure { step: "mount".into(), error: Errno::INVAL })?;
-        mount("hull", target, "overlay", MountFlags::empty(), options.as_c_str()).map_err(failed("mount"))
+        let flags = nix::mount::MsFlags::empty();
+        nix::mount::mount(Some("hull"), target, Some("overlay"), flags, Some(options.as_c_str()))
+            .map_err(|errno| failed("mount")(Errno::from_raw_os_error(errno as i32)))
     }
 
     /// The most likely reason for an error of the kernel.
@@ -302,7 +304,7 @@ mod tests {
             let (one, two) = (base.join("one"), base.join("two"));
             overlay.mount_at(&one).unwrap();
             assert!(one.join("file-99").exists());
-            rustix::mount::unmount(&one, rustix::mount::UnmountFlags::empty()).unwrap();
+            nix::mount::umount(&one).unwrap();
 
             fs::create_dir(&two).unwrap();
             let paths = Paths::open(&overlay).unwrap();

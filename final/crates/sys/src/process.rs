@@ -5,7 +5,6 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag};
 use nix::libc;
 use nix::sched::CloneFlags;
 use nix::sys::signal::SigSet;
@@ -266,10 +265,11 @@ pub fn take_inherited_fd(number: i32) -> nix::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Makes `fd` also descriptor `number`, which stays open over execve(2). `EBUSY` where another is open there.
+/// Duplicates `fd` to the descriptor `number`, which stays open over execve(2). Fails with `EBUSY` if that is open already.
 pub fn place_fd(fd: BorrowedFd<'_>, number: i32) -> nix::Result<()> {
     if fd.as_raw_fd() == number {
-        return nix::fcntl::fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty())).map(drop);
+        return rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty())
+            .map_err(|errno| Errno::from_raw(errno.raw_os_error()));
     }
     // SAFETY: asks for the flags of a number, which need not be open.
     if unsafe { libc::fcntl(number, libc::F_GETFD) } >= 0 {
@@ -356,12 +356,13 @@ pub fn join_new_session_keyring() -> nix::Result<()> {
 
 /// Brings `lo` up in the present network namespace (netdevice(7)).
 pub fn loopback_up() -> nix::Result<()> {
-    let socket = nix::sys::socket::socket(
-        nix::sys::socket::AddressFamily::Inet,
-        nix::sys::socket::SockType::Datagram,
-        nix::sys::socket::SockFlag::SOCK_CLOEXEC,
+    let socket = rustix::net::socket_with(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::DGRAM,
+        rustix::net::SocketFlags::CLOEXEC,
         None,
-    )?;
+    )
+    .map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
     // SAFETY: ifreq is plain data for which zero is a valid value.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {

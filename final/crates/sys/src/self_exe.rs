@@ -1,10 +1,11 @@
-//! Runs this program from a copy of its own file that cannot be written.
+//! Executes this program again from a file that cannot be written.
 //!
-//! A process in a container can open `/proc/PID/exe` of a hull process that enters it, wait until the program has
-//! ended, and write through it (CVE-2019-5736). From a read-only mount that `open` fails with EROFS, at any time.
+//! A process in a container can open `/proc/PID/exe` of a hull process that enters the container, wait until that process
+//! has ended, and then write to hull's program file (CVE-2019-5736). On a read-only mount, opening it for writing always
+//! fails with EROFS.
 //!
-//! An ordinary user can mount only in a user namespace, which containers share, and a container with CAP_SYS_ADMIN
-//! could make a mount writable again. An overlay without an upper layer cannot be written, whatever its flags.
+//! An unprivileged user can mount only in a user namespace, which the containers share, and a container with CAP_SYS_ADMIN
+//! could make a mount writable again. An overlay without an upper layer cannot be written, whatever its mount flags are.
 
 use std::ffi::{CStr, CString};
 use std::io::Write;
@@ -13,11 +14,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::libc;
-use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::statvfs::FsFlags;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, Stat, StatVfsMountFlags};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_string, fsmount,
     fsopen, move_mount,
@@ -25,28 +23,24 @@ use rustix::mount::{
 
 const SELF: &CStr = c"/proc/self/exe";
 
-/// Executes this program again from a read-only place; returns at once where it already runs from one.
+/// Executes this program again from a read-only file. Returns if it already runs from one.
 pub fn protect() -> nix::Result<()> {
-    // A mount needs CAP_SYS_ADMIN in its namespace; an ordinary user gets a sealed copy in memory.
+    // A mount takes CAP_SYS_ADMIN. Without it the program is executed from a sealed copy in memory.
     protect_by(read_only_mount)
 }
 
-/// The same for root of a user namespace, in its own mount namespace. `other` is an unused directory, made if missing,
-/// that serves as second lower layer and as mount point: an overlay without an upper layer needs two lower ones. Takes
-/// Linux 5.11; before that, and on a file system that overlay does not accept, the program is copied.
+/// Like [`protect`], for root of a user namespace in a mount namespace of its own. `other` is an unused directory, made if
+/// missing, that is the second lower layer and the mount point: an overlay without an upper layer needs two lower layers.
+/// Before Linux 5.11, and on a file system that overlay does not accept, the program is copied to memory.
 pub fn protect_in_user_namespace(other: &Path) -> nix::Result<()> {
     protect_by(|| match rustix::fs::mkdir(other, Mode::RWXU) {
         Ok(()) | Err(rustix::io::Errno::EXIST) => read_only_overlay(other),
-        Err(errno) => Err(Errno::from_raw(errno.raw_os_error())),
+        Err(error) => Err(errno(error)),
     })
 }
 
 fn protect_by(mount: impl FnOnce() -> nix::Result<OwnedFd>) -> nix::Result<()> {
-    let own = nix::fcntl::open(
-        SELF,
-        nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_CLOEXEC,
-        nix::sys::stat::Mode::empty(),
-    )?;
+    let own = rustix::fs::open(SELF, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(errno)?;
     if is_protected(&own)? {
         return Ok(());
     }
@@ -66,25 +60,20 @@ fn protect_by(mount: impl FnOnce() -> nix::Result<OwnedFd>) -> nix::Result<()> {
 }
 
 fn is_protected(own: &OwnedFd) -> nix::Result<bool> {
-    if nix::sys::statvfs::fstatvfs(own)?.flags().contains(FsFlags::ST_RDONLY) {
+    if rustix::fs::fstatvfs(own).map_err(errno)?.f_flag.contains(StatVfsMountFlags::RDONLY) {
         return Ok(true);
     }
-    // Only a memfd has seals: EINVAL for other files (fcntl(2)).
-    let seals = fcntl(own, FcntlArg::F_GET_SEALS).unwrap_or(0);
-    Ok(SealFlag::from_bits_truncate(seals).contains(SealFlag::F_SEAL_WRITE))
+    // Only a memfd has seals. For other files fcntl(2) fails with EINVAL.
+    Ok(rustix::fs::fcntl_get_seals(own).is_ok_and(|seals| seals.contains(SealFlags::WRITE)))
 }
 
 fn read_only_mount() -> nix::Result<OwnedFd> {
     let exe = std::fs::read_link("/proc/self/exe").map_err(|_| Errno::ENOENT)?;
     let path = CString::new(exe.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
-    let here = nix::fcntl::open(
-        c"/",
-        nix::fcntl::OFlag::O_PATH | nix::fcntl::OFlag::O_CLOEXEC,
-        nix::sys::stat::Mode::empty(),
-    )?;
+    let here = rustix::fs::open(c"/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(errno)?;
     let mount = crate::mount::clone_tree(&here, &path, false)?;
-    // The path may have been replaced since we were started from it.
-    let (ours, theirs) = (nix::sys::stat::stat(SELF)?, nix::sys::stat::fstat(&mount)?);
+    // The file at the path may have been replaced since it was executed.
+    let (ours, theirs) = own_file_and(&mount)?;
     if (ours.st_dev, ours.st_ino) != (theirs.st_dev, theirs.st_ino) {
         return Err(Errno::ESTALE);
     }
@@ -106,17 +95,17 @@ fn read_only_overlay(other: &Path) -> nix::Result<OwnedFd> {
         fsconfig_set_string(&context, "lowerdir", layers)?;
         fsconfig_create(&context)?;
         let mount = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_RDONLY)?;
-        // A detached mount goes with its descriptor, at execve(2), which then waits for an RCU grace period. An
-        // attached one goes later, with the namespace.
+        // execve(2) closes the descriptor. If the mount were detached, that would unmount it and wait for an RCU grace
+        // period. An attached mount is unmounted later, with the namespace.
         let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
         move_mount(&mount, "", &other, "", flags)?;
         rustix::fs::openat(&mount, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
     };
-    let copy = overlay().map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
-    // The path may have been replaced since we were started from it. An overlay shows a file's own inode number, and a device
-    // number of its own.
-    let (ours, theirs) = (nix::sys::stat::stat(SELF)?, nix::sys::stat::fstat(&copy)?);
-    let identity = |stat: &libc::stat| (stat.st_ino, stat.st_size, stat.st_mtime, stat.st_mtime_nsec);
+    let copy = overlay().map_err(errno)?;
+    // The file at the path may have been replaced since it was executed. An overlay shows the file's own inode number, but
+    // another device number.
+    let (ours, theirs) = own_file_and(&copy)?;
+    let identity = |stat: &Stat| (stat.st_ino, stat.st_size, stat.st_mtime, stat.st_mtime_nsec);
     if identity(&ours) != identity(&theirs) {
         return Err(Errno::ESTALE);
     }
@@ -124,19 +113,25 @@ fn read_only_overlay(other: &Path) -> nix::Result<OwnedFd> {
 }
 
 fn sealed_memory() -> nix::Result<OwnedFd> {
-    let memory = memfd_create(c"hull", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+    let memory =
+        rustix::fs::memfd_create(c"hull", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).map_err(errno)?;
     let mut file = std::fs::File::from(memory);
     let mut own = std::fs::File::open("/proc/self/exe").map_err(|_| Errno::EIO)?;
     std::io::copy(&mut own, &mut file).map_err(|_| Errno::EIO)?;
     file.flush().map_err(|_| Errno::EIO)?;
-    let seals =
-        SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
-    fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
+    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+    rustix::fs::fcntl_add_seals(&file, seals).map_err(errno)?;
     // A descriptor open for writing cannot be executed (ETXTBSY).
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    nix::fcntl::open(
-        path.as_str(),
-        nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_CLOEXEC,
-        nix::sys::stat::Mode::empty(),
-    )
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(errno)
+}
+
+/// The status of this program's file and of the copy that is to be executed.
+fn own_file_and(copy: &OwnedFd) -> nix::Result<(Stat, Stat)> {
+    Ok((rustix::fs::stat(SELF).map_err(errno)?, rustix::fs::fstat(copy).map_err(errno)?))
+}
+
+/// This crate's functions return nix's error type. Both are the same number.
+fn errno(error: rustix::io::Errno) -> Errno {
+    Errno::from_raw(error.raw_os_error())
 }

@@ -182,7 +182,7 @@ mod tests {
         let root = &directory.0;
         std::fs::write(root.join("data"), "some").unwrap();
         std::os::unix::fs::symlink("/data", root.join("link")).unwrap();
-        nix::unistd::mkfifo(&root.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, root.join("fifo"), FileType::Fifo, Mode::RWXU, 0).unwrap();
         assert_eq!(read_at(root, "data").unwrap(), b"some");
         assert_eq!(read_at(root, "/../link").unwrap(), b"some");
         assert_eq!(read_at(root, "fifo"), Err(Some(nix::libc::EINVAL)));

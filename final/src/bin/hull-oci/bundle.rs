@@ -32,7 +32,7 @@ impl Bundle {
         let resources = linux.resources.get_or_insert_default();
         unset_zeros(resources);
         allow_default_devices(resources);
-        if nix::unistd::geteuid().is_root() {
+        if rustix::process::geteuid().is_root() {
             // On v1 engines read there what a container has read and written, and would find the whole machine's.
             resources.block_io.get_or_insert_default();
         }
@@ -62,7 +62,7 @@ impl Bundle {
     /// False for an ordinary user who asks for no limits: cgroups are root's, where nobody has delegated one.
     pub fn needs_cgroup(&self) -> bool {
         let resources = self.spec.linux.as_ref().and_then(|linux| linux.resources.as_ref());
-        nix::unistd::geteuid().is_root()
+        rustix::process::geteuid().is_root()
             || resources.is_some_and(|resources| *resources != Resources::default())
     }
 }
@@ -82,7 +82,7 @@ pub fn cgroup_path(spec: &Spec, id: &str, systemd: bool) -> Result<(String, Opti
     if let Some(asked) = asked {
         return Ok((asked.to_owned(), None));
     }
-    let is_ordinary = !nix::unistd::geteuid().is_root() || hull_sys::id_map::in_user_namespace();
+    let is_ordinary = !rustix::process::geteuid().is_root() || hull_sys::id_map::in_user_namespace();
     let own = cgroups::detect().ok().filter(|_| is_ordinary).and_then(|layout| cgroups::delegated(&layout));
     Ok((format!("{}/{id}", own.map(|own| format!("/{own}")).unwrap_or_default()), None))
 }
@@ -120,7 +120,7 @@ pub fn unset_zeros(resources: &mut Resources) {
 /// and without rules nothing else can. In a user namespace the kernel lets nobody change the rules, nor make a node
 /// (mknod(2)).
 pub fn allow_default_devices(resources: &mut Resources) {
-    if hull_sys::id_map::in_user_namespace() || !nix::unistd::geteuid().is_root() {
+    if hull_sys::id_map::in_user_namespace() || !rustix::process::geteuid().is_root() {
         resources.devices.clear();
         return;
     }

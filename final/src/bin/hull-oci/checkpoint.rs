@@ -49,7 +49,7 @@ pub fn checkpoint(root: &Root, args: &cli::Checkpoint, global: &cli::Global) -> 
 
 /// What both verbs take, applicable.
 pub fn options(args: &cli::Images) -> Result<Options> {
-    if !nix::unistd::geteuid().is_root() {
+    if !rustix::process::geteuid().is_root() {
         bail!("CRIU takes root");
     }
     if args.lazy_pages {

@@ -85,8 +85,8 @@ fn make_rootless(spec: &mut Spec) {
         linux.namespaces.retain(|one| one.kind != NamespaceKind::Network);
         linux.namespaces.push(new(NamespaceKind::User));
         let map = |host_id| vec![IdMapping { container_id: 0, host_id, size: 1 }];
-        linux.uid_mappings = map(nix::unistd::geteuid().as_raw());
-        linux.gid_mappings = map(nix::unistd::getegid().as_raw());
+        linux.uid_mappings = map(rustix::process::geteuid().as_raw());
+        linux.gid_mappings = map(rustix::process::getegid().as_raw());
         linux.resources = None;
     }
     for mount in &mut spec.mounts {

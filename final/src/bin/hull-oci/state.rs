@@ -84,7 +84,7 @@ pub struct Root(PathBuf);
 impl Root {
     pub fn new(asked: Option<PathBuf>) -> Self {
         let user = || match std::env::var_os("XDG_RUNTIME_DIR") {
-            Some(dir) if !nix::unistd::geteuid().is_root() => Some(PathBuf::from(dir).join("hull-oci")),
+            Some(dir) if !rustix::process::geteuid().is_root() => Some(PathBuf::from(dir).join("hull-oci")),
             _ => None,
         };
         Self(asked.or_else(user).unwrap_or_else(|| "/run/hull-oci".into()))

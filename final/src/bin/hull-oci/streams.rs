@@ -37,7 +37,7 @@ pub fn of_process(
 /// The same for a process without a terminal.
 pub fn of(spec: &Spec, uid: u32, foreground: bool) -> Result<(Stdio, Vec<Copied>)> {
     let inherited = (Stdio::Inherit { stdin: true }, Vec::new());
-    let Some(owner) = on_the_host(spec, uid).filter(|_| nix::unistd::geteuid().is_root()) else {
+    let Some(owner) = on_the_host(spec, uid).filter(|_| rustix::process::geteuid().is_root()) else {
         return Ok(inherited);
     };
     give(rustix::stdio::stdin(), owner, true)?;

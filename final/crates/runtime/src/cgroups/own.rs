@@ -94,7 +94,7 @@ fn pids(directory: &Path) -> Result<Vec<u32>> {
 /// By its status: the directory in /proc of a process that is not dumpable belongs to root, whoever's it is.
 fn is_users(pid: u32) -> bool {
     let path = PathBuf::from(format!("/proc/{pid}/status"));
-    let own = nix::unistd::getuid().to_string();
+    let own = rustix::process::getuid().to_string();
     match files::read(&path) {
         Ok(status) => status
             .lines()

@@ -176,7 +176,7 @@ fn await_start(
     channel: &mut Channel,
 ) -> Result<()> {
     // After `Ready` other programs know the container and may send it signals.
-    let is_first = prepared.pid_namespace.is_none() && nix::unistd::getpid().as_raw() == 1;
+    let is_first = prepared.pid_namespace.is_none() && std::process::id() == 1;
     let signals = (is_first && options.rendezvous.is_some()).then(TerminationSignals::block).transpose()?;
     channel.send(&Message::Ready)?;
     match &options.rendezvous {
@@ -206,7 +206,7 @@ fn separate_from_caller(options: &CreateOptions<'_>, user_process: &Process) -> 
 /// The state for hooks that run inside, where the pid is the one in the container's own pid namespace.
 fn hook_state<'a>(options: &CreateOptions<'a>) -> HookState<'a> {
     let CreateOptions { id, bundle, spec, .. } = *options;
-    HookState { id, bundle, spec, pid: nix::unistd::getpid().as_raw(), env: &[] }
+    HookState { id, bundle, spec, pid: std::process::id() as i32, env: &[] }
 }
 
 /// Asks the kernel to kill this process when its parent dies. If the parent has died before, the child notices because the

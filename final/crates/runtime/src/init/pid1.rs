@@ -102,7 +102,7 @@ fn start_program(user_process: &Process) -> Result<Started> {
             // Its own process group in the foreground of the terminal, as a shell makes it for a job.
             nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))
                 .step(|| "start a process group".into())?;
-            let _ = nix::unistd::tcsetpgrp(rustix::stdio::stdin(), nix::unistd::getpid());
+            let _ = rustix::termios::tcsetpgrp(rustix::stdio::stdin(), rustix::process::getpid());
             let program = find(user_process)?;
             match Executable::prepare(program, user_process, 0)?.execute()? {}
         }

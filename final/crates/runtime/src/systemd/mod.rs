@@ -211,7 +211,7 @@ impl Unit {
 
 /// Root of the machine has the machine's systemd; everybody else, root of a user namespace too, their own.
 fn is_machines() -> bool {
-    nix::unistd::geteuid().is_root() && !hull_sys::id_map::in_user_namespace()
+    rustix::process::geteuid().is_root() && !hull_sys::id_map::in_user_namespace()
 }
 
 fn default_slice() -> String {
@@ -236,14 +236,15 @@ fn expand(slice: &str) -> Option<String> {
     Some(path)
 }
 
-/// A child that does nothing, and does not outlive us.
+/// A child that only waits, and is killed when this process dies.
 fn placeholder() -> nix::Result<(u32, Placeholder)> {
-    let parent = nix::unistd::getpid();
+    let parent = std::process::id();
     match process::clone3(&Clone3::default())? {
         Cloned::Parent { pid, pidfd } => Ok((pid.unsigned_abs(), Placeholder(pidfd))),
         Cloned::Child => {
             let tied = process::set_parent_death_signal(libc::SIGKILL);
-            while tied.is_ok() && nix::unistd::getppid() == parent {
+            while tied.is_ok() && std::os::unix::process::parent_id() == parent {
+                // pause(2): until a signal comes.
                 nix::unistd::pause();
             }
             process::exit_now(0)

@@ -172,7 +172,9 @@ mod tests {
             fs::create_dir(&outside).unwrap();
             fs::write(outside.join("kept"), "x").unwrap();
             // A bind mount from the same file system: st_dev alone would not tell.
-            rustix::mount::mount_bind(&outside, tree.join("a/mounted")).unwrap();
+            let nothing = None::<&str>;
+            let flags = nix::mount::MsFlags::MS_BIND;
+            nix::mount::mount(Some(&outside), &tree.join("a/mounted"), nothing, flags, nothing).unwrap();
             let error = remove_tree(&tree).unwrap_err().to_string();
             assert!(
                 error.ends_with("tree/a/mounted: cannot remove it: something is mounted there"),
@@ -180,7 +182,7 @@ mod tests {
             );
             assert!(outside.join("kept").exists());
             assert!(!tree.join("a/file").exists(), "the rest goes all the same");
-            rustix::mount::unmount(tree.join("a/mounted"), rustix::mount::UnmountFlags::empty()).unwrap();
+            nix::mount::umount(&tree.join("a/mounted")).unwrap();
             remove_tree(&tree).unwrap();
         });
     }

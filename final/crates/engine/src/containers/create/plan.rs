@@ -8,7 +8,7 @@ use hull_network::ports::Port;
 
 use super::check;
 use crate::engine::Engine;
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, Result};
 use crate::records::ids::random_id;
 use crate::records::options::{CreateOptions, NamespaceMode, NetworkMode, NetworkOption};
 use crate::records::record::{ProcessRecord, Record};
@@ -96,8 +96,7 @@ impl Engine {
             return Ok(self.find(other)?.hostname);
         }
         if options.uts == NamespaceMode::Host || options.network == NetworkMode::Host {
-            let name = nix::unistd::gethostname().context(|| "read the host's name".into())?;
-            return Ok(name.to_string_lossy().into_owned());
+            return Ok(rustix::system::uname().nodename().to_string_lossy().into_owned());
         }
         Ok(id[..12].to_owned())
     }

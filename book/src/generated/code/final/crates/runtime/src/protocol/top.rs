@@ -1,24 +1,23 @@
-//! What the parent and the container's first process say to each other, over a `SOCK_SEQPACKET` pair.
+//! The messages between the parent and the container's first process, over a pair of `SOCK_SEQPACKET` sockets.
 //!
 //! ```text
-//! parent                          child
+//! parent                             child
 //!   make the cgroups
 //!   clone3
-//!   map its ids, give it devices
-//!   Go ───────────────────────────▶ (only where there is something of the kind to wait for)
-//!                                   enter the cgroups, mount
-//!   bind a source ◀────────────── Bind (only for those that lie in the container's root, rootfs/sources.rs)
-//!   Bound ────────────────────────▶ mask, devices
-//!   run hooks ◀─────────────────── Built (only where there are hooks)
-//!   Go ───────────────────────────▶ pivot
-//!          ◀─────────────────────── Console, with the terminal's descriptor
-//!          ◀─────────────────────── Ready
-//!   Go ───────────────────────────▶ execve
-//!          ◀─────────────────────── end of file: close-on-exec is the proof that it runs
+//!   map ids, move network devices
+//!   Go ──────────────────────────────▶ (only with a new user namespace or network devices)
+//!                                      enter the cgroups, mount
+//!   bind a source ◀─────────────────── BindRequest (only for a source in the container's root, rootfs/sources.rs)
+//!   BoundSource ─────────────────────▶ mask paths, make devices
+//!   run hooks ◀─────────────────────── Mounted (only with prestart or createRuntime hooks)
+//!   Go ──────────────────────────────▶ pivot_root
+//!          ◀────────────────────────── Console, with the terminal's master
+//!          ◀────────────────────────── Ready
+//!   Go ──────────────────────────────▶ execve
+//!          ◀────────────────────────── end of file: the socket is close-on-exec, so the program runs
 //! ```
-//! In a joined pid namespace, whose processes could see it, the container's first process is not the one that was
-//! cloned first. That one does all the work outside, says `Arriving`, waits for `Go`, clones the other, says `Born` and
-//! ends ([`crate::arrival`]).
+//! If the container joins a pid namespace, the first process cloned works outside of it. It sends `BeforeClone`, waits for
+//! `Go`, clones the container's first process inside, sends `Cloned` with its pid and ends ([`crate::pid_namespace`]).
 //!
-//! At any point the child may say `Failed` instead, with the step and the errno, and exit. From `Ready` on the other
-//! side may be another process ([`crate::rendezvous`]).
+//! At any point the child may send `Failed` with an error instead, and exit. After `Ready` the other side may be another
+//! process ([`crate::rendezvous`]).

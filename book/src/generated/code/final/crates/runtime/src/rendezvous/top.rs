@@ -1,9 +1,9 @@
-//! `create` and `start` as two processes: a socket in the container's state directory where they meet.
+//! `create` and `start` in two processes, which the container connects by a socket in its state directory.
 //!
 //! ```text
 //! creating process                child                                    starting process
-//!          ◀──────────── Ready    closes the pair and all else, accepts
+//!          ◀──────────── Ready    closes its socket pair, listens
 //!   ends                                     ◀──────────────────────────── connect, Go
 //!                                 execve ─────────────────────────────────▶ end of file, or Failed
 //! ```
-//! The messages are those of the pair (`protocol.rs`).
+//! The messages are those of `protocol.rs`.
