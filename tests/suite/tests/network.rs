@@ -52,7 +52,7 @@ fn nonsense_makes_no_network() {
         (&["--subnet", "10.6.0.0/31"], "no room"),
         (&["--subnet", "127.0.0.0/8"], "no container can be there"),
         (&["--subnet", "10.6.0.0/16", "--gateway", "10.7.0.1"], "in no --subnet"),
-        (&["--subnet", "10.6.0.0/16", "--gateway", "10.6.0.0"], "own name"),
+        (&["--subnet", "10.6.0.0/16", "--gateway", "10.6.0.0"], "own address"),
         (&["--subnet", "10.6.0.0/16", "--ip-range", "10.7.0.0/24"], "in no --subnet"),
         (&["--subnet", "fd00:6::/64"], "add --ipv6"),
         (&["--subnet", "10.6.0.0/16", "--subnet", "10.7.0.0/16"], "one of IPv4"),
@@ -93,7 +93,7 @@ fn an_address_can_be_asked_for_and_is_had_once() {
     for (ip, why) in [
         ("10.5.0.6", "already in use by container"),
         ("10.5.0.1", "the gateway"),
-        ("10.5.0.0", "own name"),
+        ("10.5.0.0", "own address"),
         ("10.5.0.7", "broadcast"),
         ("10.6.0.2", "outside the subnet"),
     ] {

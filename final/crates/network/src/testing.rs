@@ -1,4 +1,4 @@
-//! What the unit tests of this crate share: network namespaces of their own, without a route out.
+//! Helpers of this crate's unit tests: each test has a network namespace of its own, without a default route.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
@@ -8,7 +8,7 @@ pub use hull_sys::testing::{in_network_namespace as in_own_namespace, skip, unsh
 use crate::namespace;
 use crate::netlink::{Protocol, Socket};
 
-/// One more namespace beside the test's own.
+/// Creates one more network namespace.
 pub fn new_namespace() -> OwnedFd {
     let made = std::thread::scope(|scope| {
         scope.spawn(|| unshare_network().map(|()| namespace::current().unwrap())).join().unwrap()
@@ -29,7 +29,7 @@ pub fn route_socket() -> Socket {
     Socket::open(Protocol::Route).unwrap()
 }
 
-/// Runs a program on the test's side: what others say of what we did.
+/// Runs another program, to check the result independently.
 #[track_caller]
 pub fn oracle(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output().unwrap();
@@ -37,7 +37,7 @@ pub fn oracle(program: &str, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Whether `program` is installed; says so where it is not.
+/// Whether `program` is installed. Reports a skip if it is not.
 pub fn has(name: &str, program: &str) -> bool {
     let found = Command::new(program).arg("-V").output().is_ok();
     if !found {

@@ -292,7 +292,7 @@ mod tests {
         Fixture { _dir: dir, resolver, here: crate::namespace::current().unwrap() }
     }
 
-    /// A server of the host's: knows one name, and over udp has no limit for its answer.
+    /// A server on the host. It knows one name, and ignores the limit for answers over UDP.
     fn outside() -> (SocketAddr, Vec<std::thread::JoinHandle<()>>) {
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = udp.local_addr().unwrap();
@@ -333,7 +333,7 @@ mod tests {
         in_own_namespace("names_here_and_outside_are_answered_over_udp_and_tcp", || {
             let (server, threads) = outside();
             let nobody: SocketAddr = "127.0.0.1:9".parse().unwrap();
-            // The first server is not there: the next one is asked.
+            // The first server does not exist, so the next one is queried.
             let Fixture { _dir, mut resolver, here } = fixture(vec![nobody, server]);
             let (udp, tcp) = resolver.ports().unwrap();
             let mut filter = crate::netlink::Socket::open(crate::netlink::Protocol::Netfilter).unwrap();
@@ -351,11 +351,11 @@ mod tests {
                 assert_ne!(cut[2] & 2, 0, "truncated");
                 let whole = over_tcp(&here, tcp, &ask("many.example", A)).unwrap();
                 assert_eq!(addresses(&whole).1.len(), 60);
-                // As programs ask, who know but the one address and port.
+                // As programs do, which know only the address and port 53.
                 let usual = SocketAddr::from((ADDRESS, super::super::PORT));
                 assert_eq!(addresses(&over_udp(&here, usual, &ask("db", A)).unwrap()), own);
                 assert_eq!(addresses(&over_tcp(&here, usual, &ask("db", A)).unwrap()), own);
-                // What is no question does not stop it.
+                // A malformed question does not stop the resolver.
                 crate::testing::inside(&here, || {
                     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
                     for bytes in [&[][..], &[0; 5], &[0xff; 600]] {
@@ -385,7 +385,7 @@ mod tests {
         });
     }
 
-    /// How often poll(2) has something to say in half a second in which nobody says anything.
+    /// How many times poll(2) returns in half a second without any traffic.
     fn idle_turns(resolver: &mut Resolver) -> usize {
         let (until, mut turns) = (Instant::now() + Duration::from_millis(500), 0);
         while Instant::now() < until {
@@ -413,7 +413,7 @@ mod tests {
                     let mut message = (question.len() as u16).to_be_bytes().to_vec();
                     message.extend(&question);
                     let many = message.repeat(1000);
-                    // Until nobody takes any more.
+                    // Until the resolver reads no more.
                     (0..2000)
                         .find(|_| stream.write_all(&many).is_err())
                         .expect("it is not taken without end");
@@ -431,11 +431,11 @@ mod tests {
     #[test]
     fn connections_that_say_nothing_keep_nobody_busy() {
         in_own_namespace("connections_that_say_nothing_keep_nobody_busy", || {
-            // It takes questions and says nothing.
+            // A server that accepts queries and never answers.
             let silent = TcpListener::bind("127.0.0.1:0").unwrap();
             let Fixture { _dir, mut resolver, here } = fixture(vec![silent.local_addr().unwrap()]);
             let tcp = SocketAddr::from((ADDRESS, resolver.ports().unwrap().1));
-            // One more than are served, and the first has asked and said that this was all.
+            // One more connection than are served; the first one has sent its query and closed its sending side.
             let _askers: Vec<TcpStream> = crate::testing::inside(&here, || {
                 (0..=MAX_STREAMS).map(|_| TcpStream::connect(tcp).unwrap()).collect()
             });

@@ -44,12 +44,12 @@ fn an_address_rests_a_minute_while_another_is_free() {
     for number in 0..5 {
         leases.allocate_at(&pool, &living(&number.to_string()), 1000).unwrap();
     }
-    // Addresses 2 to 6 are given. The one released first comes back first, though others are nearer.
+    // Addresses 2 to 6 are allocated. The one that was released first is allocated first, though others come before it.
     leases.release_at(ip("10.0.0.4"), "2", 1010).unwrap();
     leases.release_at(ip("10.0.0.2"), "0", 1020).unwrap();
     leases.release_at(ip("10.0.0.6"), "4", 1015).unwrap();
     assert_eq!(leases.allocate_at(&pool, &living("x"), 1030).unwrap(), ip("10.0.0.4"));
-    // 6 has rested its minute, 2 has not.
+    // The minute after the release has passed for 6, and not for 2.
     assert_eq!(leases.allocate_at(&pool, &living("y"), 1076).unwrap(), ip("10.0.0.6"));
     assert_eq!(leases.allocate_at(&pool, &living("z"), 1077).unwrap(), ip("10.0.0.2"));
     let error = leases.allocate_at(&pool, &living("w"), 1078).unwrap_err();
@@ -72,7 +72,7 @@ fn the_leases_of_the_dead_are_free_and_the_living_keep_theirs() {
 }
 
 #[test]
-fn an_address_asked_for_is_given_or_named() {
+fn a_requested_address_is_allocated_or_its_holder_named() {
     let Network { dir: _dir, leases, pool } = network("10.0.0.0/24");
     leases.allocate_address(&pool, ip("10.0.0.9"), &living("a")).unwrap();
     leases.allocate_address(&pool, ip("10.0.0.9"), &living("a")).unwrap();

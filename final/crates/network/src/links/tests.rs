@@ -168,7 +168,7 @@ fn a_subnet_the_host_already_reaches_is_found() {
     });
 }
 
-/// A namespace with `eth0` on the bridge, up, with an address.
+/// A namespace whose `eth0` is on the bridge, up, and has an address.
 fn container(
     socket: &mut Socket,
     master: u32,
@@ -177,11 +177,11 @@ fn container(
     prefix: u8,
 ) -> std::os::fd::OwnedFd {
     let inner = new_namespace();
-    plug(socket, master, name, &inner, address, prefix);
+    attach(socket, master, name, &inner, address, prefix);
     inner
 }
 
-fn plug(
+fn attach(
     socket: &mut Socket,
     master: u32,
     name: &str,
@@ -198,13 +198,12 @@ fn plug(
     addresses::add(&mut within, Address { link, ip: address, prefix }).unwrap();
 }
 
-/// How long a datagram is waited for that must arrive, and how long one that must not.
+/// How long to wait for a datagram that must arrive, and for one that must not.
 const SURELY: Duration = Duration::from_secs(20);
 const NEVER: Duration = Duration::from_millis(300);
 
-/// Whether a datagram sent from one namespace arrives in the other within `wait`. It is sent again and again: a bridge
-/// forwards nothing before the kernel's worker has heard of the port's carrier, and who asked for a MAC address in vain
-/// asks again after a second only.
+/// Whether a datagram from one namespace arrives in the other within `wait`. It is sent repeatedly, because a bridge forwards
+/// nothing before a kernel worker has processed the port's carrier, and a lost ARP request is repeated after a second.
 fn arrives(from: &std::os::fd::OwnedFd, to: &std::os::fd::OwnedFd, address: IpAddr, wait: Duration) -> bool {
     let receiver = inside(to, || UdpSocket::bind((address, 7000)).unwrap());
     receiver.set_read_timeout(Some(NEVER.min(wait))).unwrap();
@@ -243,7 +242,7 @@ fn two_namespaces_on_a_bridge_reach_each_other_and_isolated_ports_do_not() {
     });
 }
 
-/// Those that carry packets. In a list of all links the kernel says what it knows; who asks for one of them changes it.
+/// The links that carry packets. A list of all links shows the recorded state; a query of one link would update it.
 fn operational(socket: &mut Socket) -> Vec<String> {
     let message = Message::new(RTM_GETLINK, 0, &ifinfomsg(AF_UNSPEC, 0, 0, 0));
     let name = |reply: Reply<'_>| {
@@ -255,8 +254,8 @@ fn operational(socket: &mut Socket) -> Vec<String> {
 }
 
 #[test]
-fn a_cable_that_was_waited_for_carries_the_first_packet() {
-    in_own_namespace("a_cable_that_was_waited_for_carries_the_first_packet", || {
+fn a_veth_pair_that_was_awaited_carries_the_first_packet() {
+    in_own_namespace("a_veth_pair_that_was_awaited_carries_the_first_packet", || {
         let mut socket = route_socket();
         let index = bridge(&mut socket).index;
         for number in 2..40 {
@@ -268,7 +267,7 @@ fn a_cable_that_was_waited_for_carries_the_first_packet() {
             assert!(there.contains(&name) && there.contains(&"hull0".into()), "{name}: {there:?}");
             drop(inner);
         }
-        // Who waits for what never comes waits for a moment, and who waits for nothing not at all.
+        // Waiting for a link that stays down is limited, and waiting for a missing link returns at once.
         set_down(&mut socket, index).unwrap();
         await_operational(&mut socket, "hull0").unwrap();
         await_operational(&mut socket, "nosuch").unwrap();
@@ -285,7 +284,7 @@ fn an_ipv6_address_can_be_used_at_once_and_none_is_there_where_it_is_off() {
         assert!(reaches(&one, &two, ip("fd00:9::3")));
         let three = new_namespace();
         namespace::within(three.as_fd(), || sysctl::allow_ipv6_on_new_links(false)).unwrap();
-        plug(&mut socket, index, "veth3", &three, ip("10.9.0.4"), 16);
+        attach(&mut socket, index, "veth3", &three, ip("10.9.0.4"), 16);
         let mut within = Socket::inside(three.as_fd(), netlink::Protocol::Route).unwrap();
         let [lo, link] = ["lo", "eth0"].map(|name| get(&mut within, name).unwrap().index);
         set_up(&mut within, lo).unwrap();

@@ -130,7 +130,7 @@ fn tunnels() -> Vec<Rule> {
     ]
 }
 
-/// From an internal network only the gateway's own address can be reached, and none of the host's others.
+/// From an internal network a container reaches only the gateway's address, and none of the host's other addresses.
 fn input() -> Vec<Rule> {
     vec![
         Rule::new("input").meta(Meta::InputName, 0).not_among("internal", 0).accept(),
@@ -141,7 +141,7 @@ fn input() -> Vec<Rule> {
     ]
 }
 
-/// Who may reach whom through the host. A verdict here cannot undo a drop in another table.
+/// Decides which networks the host forwards between. Accepting a packet here does not undo a drop in another table.
 fn forward() -> Vec<Rule> {
     let rule = || Rule::new("forward");
     let from_to = || rule().meta(Meta::InputName, 0).meta(Meta::OutputName, 4);
@@ -149,7 +149,8 @@ fn forward() -> Vec<Rule> {
         from_to().among("open", 0).accept(),
         rule().meta(Meta::InputName, 0).among("internal", 0).drop(),
         rule().meta(Meta::OutputName, 0).among("internal", 0).drop(),
-        // To a container: answers, and what came to a published port. From one: anything but another one.
+        // Packets from containers may leave for everything but another network. Packets to a container are accepted if they
+        // belong to a known connection, or came to a published port.
         rule().meta(Meta::OutputName, 0).not_among("bridges", 0).accept(),
         rule().connection_has(Connection::State, ESTABLISHED_OR_RELATED).accept(),
         rule().connection_has(Connection::Status, IPS_DST_NAT).accept(),

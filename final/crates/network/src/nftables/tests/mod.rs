@@ -19,7 +19,7 @@ fn network(bridge: &str) -> Network<'_> {
     Network { bridge, internal: false, masquerade: true, inter_container: true, tunnel: None }
 }
 
-/// What nft(8) says is in the namespace, without the numbers that each making counts anew.
+/// The namespace's ruleset as nft(8) lists it, without handles and other numbers that differ each time.
 fn ruleset() -> Vec<Value> {
     let mut listed: Value = serde_json::from_str(&oracle("nft", &["-j", "list", "ruleset"])).unwrap();
     let Value::Array(mut objects) = listed["nftables"].take() else { panic!("{listed}") };
@@ -49,7 +49,7 @@ fn the_rules_are_what_nft_makes_of_the_written_ones() {
             oracle("nft", &[&text]);
             ruleset()
         });
-        // nft has no type for a VXLAN's number: there it is an "integer", and here what nft prints it as.
+        // nft has no type for a VXLAN's number: its own ruleset has an "integer", and ours the type that nft prints it as.
         for set in ours.iter_mut().chain(&mut theirs).filter_map(|object| object.get_mut("set")) {
             let fields = set["type"].as_array_mut().into_iter().flatten();
             fields.filter(|field| *field == "integer").for_each(|field| *field = "ipv4_addr".into());
@@ -90,7 +90,7 @@ fn making_the_table_again_changes_nothing_and_keeps_elements() {
         let before = ruleset();
         table.ensure(&mut socket).unwrap();
         assert_eq!(ruleset(), before);
-        // Another tool that empties chains is put right again.
+        // Rules that another tool has flushed are restored.
         oracle("nft", &["flush", "chain", "inet", "hull", "forward"]);
         table.ensure(&mut socket).unwrap();
         assert_eq!(ruleset(), before);

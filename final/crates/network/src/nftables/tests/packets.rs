@@ -31,7 +31,7 @@ fn three(topology: &mut Topology) -> [Container; 3] {
 
 #[test]
 fn a_published_port_answers_from_everywhere() {
-    // With br_netfilter bridges call the rules of IP, and without it they do not.
+    // With br_netfilter bridges call the IP rules, and without it they do not.
     for called in ["0", "1"] {
         in_own_namespace("a_published_port_answers_from_everywhere", || answers_from_everywhere(called));
     }
@@ -46,7 +46,7 @@ fn answers_from_everywhere(called_by_bridges: &str) {
     topology.attach(&three, network("hull1"), &[]);
     for transport in BOTH {
         let ask = |from, to| ask(from, transport, at(to, 8080));
-        // The host's localhost is no address that a container could answer to.
+        // A container cannot answer to the host's loopback address, so the source is translated.
         assert_eq!(ask(&topology.host, "127.0.0.1"), "10.9.0.1");
         assert_eq!(ask(&topology.host, HOST_ON_LAN), HOST_ON_LAN);
         assert_eq!(ask(&topology.neighbour, HOST_ON_LAN), NEIGHBOUR);
@@ -81,7 +81,7 @@ fn containers_go_out_with_the_hosts_address_and_nobody_comes_in() {
         for (container, bridge) in [(&one, "hull0"), (&two, "hull0"), (&three, "hull1")] {
             topology.attach(container, network(bridge), &[]);
         }
-        // The neighbour knows the way, so only a rule can stop him.
+        // The neighbour has a route to the containers, so only a rule can stop it.
         inside(&topology.neighbour, || oracle("ip", &["route", "add", "10.0.0.0/8", "via", HOST_ON_LAN]));
         for transport in BOTH {
             serve(&topology.neighbour, transport, at("0.0.0.0", 80));
@@ -127,14 +127,14 @@ fn the_hosts_loopback_cannot_be_reached_through_the_gateway() {
         for transport in BOTH {
             serve(&topology.host, transport, at("127.0.0.1", 90));
         }
-        // What a container can do with its own routes, and with CAP_NET_ADMIN with its own switches.
+        // A container with CAP_NET_ADMIN can change its own routes and sysctls.
         inside(&one.namespace, || {
             oracle("ip", &["route", "del", "127.0.0.0/8", "table", "local", "dev", "lo"]);
             oracle("ip", &["addr", "del", "127.0.0.1/8", "dev", "lo"]);
             oracle("ip", &["route", "add", "127.0.0.0/8", "via", "10.9.0.1", "src", "10.9.0.2"]);
             std::fs::write("/proc/sys/net/ipv4/conf/eth0/route_localnet", "1").unwrap();
         });
-        // Without the rules the attack is one.
+        // Without the rules the attack succeeds.
         for transport in BOTH {
             ask(&one.namespace, transport, at("127.0.0.1", 90));
         }
@@ -165,7 +165,7 @@ fn a_container_cannot_be_another_one() {
         topology.attach(&two, network("hull0"), &[]);
         assert!(as_77().is_err(), "another address");
         ask(&one.namespace, Transport::Udp, at("10.9.0.3", 80));
-        // Another's address, announced: nobody believes it.
+        // An ARP announcement of another container's address has no effect.
         inside(&one.namespace, || {
             oracle("ip", &["addr", "add", "10.9.0.1/32", "dev", "eth0"]);
             oracle("ip", &["addr", "del", "10.9.0.2/24", "dev", "eth0"]);
@@ -180,7 +180,7 @@ fn a_container_cannot_be_another_one() {
             if known.contains("lladdr") { Ok(known) } else { Err(known) }
         });
         assert!(gateway.as_ref().is_ok_and(|known| known.contains("02:42:0a:09:00:01")), "{gateway:?}");
-        // Another MAC address: nothing of it gets through.
+        // With another source MAC address no frame passes.
         inside(&one.namespace, || {
             oracle("ip", &["addr", "del", "10.9.0.1/32", "dev", "eth0"]);
             oracle("ip", &["link", "set", "eth0", "address", "02:42:0a:09:00:07"]);
@@ -244,7 +244,7 @@ fn ipv6_is_served_as_ipv4_is() {
     });
 }
 
-/// docker's rules, as far as they are in anybody's way.
+/// Those of docker's rules that drop packets.
 const DOCKERS: [&str; 5] = [
     "-P FORWARD DROP",
     "-N DOCKER-USER",
@@ -278,7 +278,7 @@ fn packets_pass_where_iptables_drops_what_is_forwarded() {
             for from in [&topology.neighbour, &one.namespace, &two.namespace] {
                 ask(from, Transport::Tcp, at(HOST_ON_LAN, 8080));
             }
-            // iptables still understands its table, and has two rules more.
+            // iptables can still list its table, which has two more rules.
             assert_eq!(iptables("-S").lines().count(), before.lines().count() + 2);
             remove_accept_forwarded(&mut topology.filter, "hull0").unwrap();
             assert_eq!(iptables("-S"), before);
@@ -305,7 +305,7 @@ fn udp_goes_where_a_port_leads_now_and_not_where_it_led() {
         let [one, two, _] = three(&mut topology);
         let port = |container| publish(at("0.0.0.0", 8080), container, 80);
         topology.attach(&one, network("hull0"), &port(&one));
-        // One client, one socket: to the kernel that is one connection.
+        // For the kernel, all packets of one client's socket are one connection.
         let client = inside(&topology.neighbour, || std::net::UdpSocket::bind(at("0.0.0.0", 7000)).unwrap());
         client.set_read_timeout(Some(NEVER)).unwrap();
         let ask = || {
@@ -315,7 +315,7 @@ fn udp_goes_where_a_port_leads_now_and_not_where_it_led() {
         eventually(ask).unwrap();
         topology.attach(&two, network("hull0"), &port(&two));
         inside(&one.namespace, || oracle("ip", &["link", "set", "eth0", "down"]));
-        // What answered late is no answer to this.
+        // Late answers to earlier packets are skipped.
         while client.recv(&mut [0; 64]).is_ok() {}
         assert!(ask().is_err(), "what is remembered leads to who is gone");
         crate::conntrack::forget_udp(&mut topology.filter, &[53, 8080]).unwrap();

@@ -17,7 +17,7 @@ use crate::{namespace, sysctl};
 pub const HOST_ON_LAN: &str = "198.51.100.1";
 pub const NEIGHBOUR: &str = "198.51.100.2";
 
-/// How long a refused packet is waited for, and how long one that must come.
+/// How long to wait for a packet that must not arrive, and for one that must.
 pub const NEVER: Duration = Duration::from_millis(300);
 pub const SURELY: Duration = Duration::from_secs(20);
 
@@ -88,7 +88,7 @@ impl Topology {
         links::set_up(&mut self.route, index).unwrap();
     }
 
-    /// A container that is on the bridge, without the rules that go with it.
+    /// Adds a container to the bridge, without its rules.
     pub fn add_container(
         &mut self,
         bridge: &'static str,
@@ -121,11 +121,11 @@ impl Topology {
     }
 }
 
-/// Answers each who comes with the address he comes from.
+/// Starts a server that answers each client with the client's address.
 pub fn serve(namespace: &OwnedFd, transport: Transport, address: SocketAddr) {
     let namespace = namespace.try_clone().unwrap();
     let (ready, wait) = mpsc::channel();
-    // It ends with the test's process.
+    // The thread ends with the test's process.
     std::thread::spawn(move || {
         hull_sys::process::setns(namespace.as_fd(), libc::CLONE_NEWNET).unwrap();
         match transport {
@@ -170,8 +170,8 @@ fn ask_for(namespace: &OwnedFd, transport: Transport, to: SocketAddr, wait: Dura
     })
 }
 
-/// Tries until it goes well. The first packet after a cable is laid is lost where the kernel's worker has not yet heard of
-/// the cable's carrier: no bridge forwards before.
+/// Retries until it succeeds. A bridge drops the first packets from a new veth pair, until a kernel worker has processed its
+/// carrier.
 pub fn eventually<T, E>(mut attempt: impl FnMut() -> Result<T, E>) -> Result<T, E> {
     let until = Instant::now() + SURELY;
     loop {
@@ -182,7 +182,7 @@ pub fn eventually<T, E>(mut attempt: impl FnMut() -> Result<T, E>) -> Result<T, 
     }
 }
 
-/// As whom the server at `to` sees somebody in `namespace`.
+/// The address as which the server at `to` sees a client in `namespace`.
 #[track_caller]
 pub fn ask(namespace: &OwnedFd, transport: Transport, to: SocketAddr) -> String {
     let answer = eventually(|| ask_for(namespace, transport, to, Duration::from_secs(2)));
