@@ -4,12 +4,9 @@
 //! and over the JSON where that fails, so `{{.Id}}` is understood too. The rest of docker's names are the same in both.
 
 /// Go's name, and the key in the JSON.
-const NAMES: [(&str, &str); 20] = [
+const NAMES: [(&str, &str); 15] = [
     ("APIVersion", "ApiVersion"),
     ("AuxAddress", "AuxiliaryAddresses"),
-    ("BridgeNfIP6tables", "BridgeNfIp6tables"),
-    ("CPUCfsPeriod", "CpuCfsPeriod"),
-    ("CPUCfsQuota", "CpuCfsQuota"),
     ("CPUCount", "CpuCount"),
     ("CPUPercent", "CpuPercent"),
     ("CPUPeriod", "CpuPeriod"),
@@ -20,8 +17,6 @@ const NAMES: [(&str, &str); 20] = [
     ("DNS", "Dns"),
     ("DNSOptions", "DnsOptions"),
     ("DNSSearch", "DnsSearch"),
-    ("HTTPProxy", "HttpProxy"),
-    ("HTTPSProxy", "HttpsProxy"),
     ("HostIP", "HostIp"),
     ("ID", "Id"),
     ("NanoCPUs", "NanoCpus"),
@@ -32,8 +27,26 @@ pub fn key(name: &str) -> Option<&'static str> {
     NAMES.iter().find(|(go, _)| *go == name).map(|(_, json)| *json)
 }
 
-/// What docker leaves out of its JSON where a container has none, though its structs have it.
-const OPTIONAL: [&str; 2] = ["Health", "Healthcheck"];
+/// What docker leaves out of its JSON where it is unset, though its structs have it: the fields of `wire` with
+/// `skip_serializing_if`, but for names as common as `Name`, which would no longer be found to be mistyped.
+const OPTIONAL: [&str; 16] = [
+    "Annotations",
+    "AuxiliaryAddresses",
+    "BindOptions",
+    "ExposedPorts",
+    "Health",
+    "Healthcheck",
+    "IPRange",
+    "Init",
+    "Mounts",
+    "StopSignal",
+    "StopTimeout",
+    "Sysctls",
+    "Tmpfs",
+    "TmpfsOptions",
+    "Variant",
+    "VolumeOptions",
+];
 
 /// Whether a template may ask for `name` where it is not there: `{{if .State.Health}}…{{else}}…{{end}}` is what many
 /// scripts do.
@@ -60,9 +73,100 @@ pub const MAPS: [&str; 14] = [
     "Volumes",
 ];
 
-#[test]
-fn gos_names_lead_to_jsons() {
-    assert_eq!(key("ID"), Some("Id"));
-    assert_eq!(key("NanoCPUs"), Some("NanoCpus"));
-    assert_eq!(key("Id"), None);
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde::Deserialize;
+    use serde::de::value::Error;
+    use serde::de::{Deserializer, Error as _, Visitor};
+    use serde::forward_to_deserialize_any;
+
+    use super::*;
+    use crate::wire::{
+        config, container, exec, host_config, image, network, network_settings, system, volume,
+    };
+
+    /// Reads nothing, and finds out which keys a struct asks for.
+    struct Asked<'a>(&'a mut &'static [&'static str]);
+
+    impl<'de> Deserializer<'de> for Asked<'_> {
+        type Error = Error;
+
+        fn deserialize_struct<V: Visitor<'de>>(
+            self,
+            _: &'static str,
+            fields: &'static [&'static str],
+            _: V,
+        ) -> Result<V::Value, Error> {
+            *self.0 = fields;
+            Err(Error::custom("there is nothing to read"))
+        }
+
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
+            Err(Error::custom("not a struct"))
+        }
+
+        forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct
+            newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+        }
+    }
+
+    fn keys<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
+        let mut fields: &[&str] = &[];
+        let _ = T::deserialize(Asked(&mut fields));
+        assert!(!fields.is_empty(), "{} is a struct with fields", std::any::type_name::<T>());
+        fields
+    }
+
+    fn all_keys() -> BTreeSet<&'static str> {
+        let all = [
+            keys::<config::Config>(),
+            keys::<config::Healthcheck>(),
+            keys::<config::ImageConfig>(),
+            keys::<container::Container>(),
+            keys::<container::Health>(),
+            keys::<container::MountPoint>(),
+            keys::<container::State>(),
+            keys::<exec::ExecRequest>(),
+            keys::<crate::wire::GraphDriver>(),
+            keys::<host_config::BindOptions>(),
+            keys::<host_config::HostConfig>(),
+            keys::<host_config::LogConfig>(),
+            keys::<host_config::Mount>(),
+            keys::<host_config::PortBinding>(),
+            keys::<host_config::VolumeOptions>(),
+            keys::<image::Image>(),
+            keys::<network::IpamConfig>(),
+            keys::<network::Network>(),
+            keys::<network_settings::EndpointIpam>(),
+            keys::<network_settings::EndpointSettings>(),
+            keys::<network_settings::NetworkSettings>(),
+            keys::<system::ClientVersion>(),
+            keys::<system::Info>(),
+            keys::<volume::Volume>(),
+        ];
+        all.into_iter().flatten().copied().collect()
+    }
+
+    #[test]
+    fn every_entry_names_a_field_of_the_wire_types() {
+        let known = all_keys();
+        let json = NAMES.iter().map(|(_, json)| json);
+        for key in json.chain(&OPTIONAL).chain(&MAPS) {
+            assert!(known.contains(key), "{key} is no field");
+        }
+        for (go, _) in NAMES {
+            // ID is a key of GraphDriver.Data, which is a map, and of no struct.
+            assert!(!known.contains(go), "{go} is a key itself");
+        }
+    }
+
+    #[test]
+    fn gos_names_lead_to_jsons() {
+        assert_eq!(key("ID"), Some("Id"));
+        assert_eq!(key("NanoCPUs"), Some("NanoCpus"));
+        assert_eq!(key("Id"), None);
+    }
 }

@@ -204,7 +204,8 @@ fn describe(network: &NetworkRecord) -> Network {
         enable_ipv6: network.has_ipv6(),
         ipam: Ipam {
             driver: "default".into(),
-            options: Some(BTreeMap::new()),
+            // dockerd's form: the default network was never asked for any.
+            options: (!network.is_default()).then(BTreeMap::new),
             config: network.pools.iter().map(config).collect(),
         },
         internal: network.internal,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use hull_docker::wire::container::MountPoint;
-use hull_docker::wire::host_config::{BindOptions, Mount, TmpfsOptions, VolumeOptions};
+use hull_docker::wire::host_config::{BindOptions, DriverConfig, Mount, TmpfsOptions, VolumeOptions};
 
 use super::host_config::text;
 use crate::records::options::{CreateOptions, MountOption};
@@ -126,7 +126,11 @@ fn mount(option: &MountOption) -> Mount {
         MountOption::Volume { name, target, read_only, copy_up, .. } => Mount {
             source: name.clone().unwrap_or_default(),
             read_only: *read_only,
-            volume_options: (!copy_up).then(|| VolumeOptions { no_copy: true, ..VolumeOptions::default() }),
+            volume_options: (!copy_up).then(|| VolumeOptions {
+                no_copy: true,
+                driver_config: Some(DriverConfig::default()),
+                ..VolumeOptions::default()
+            }),
             ..of("volume", target)
         },
         MountOption::Tmpfs { target, options, .. } => Mount {

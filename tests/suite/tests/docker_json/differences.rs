@@ -1,0 +1,165 @@
+//! Where hull's JSON is not dockerd's, and why. Each table has paths and reasons; the name of a container, network or volume is
+//! no part of a path, `*` stands for everything below, and elements of a list have the list's path.
+
+const DAEMON: &str = "about the daemon's own process, which hull does not have";
+const SWARM: &str = "about swarm mode, registries or plugins, which hull does not have";
+const CGROUP: &str = "a limit that the kernel does not support is an error of create, which names it";
+const PATHS: &str = "each engine has its own layout of directories";
+const NOT_GO: &str = "facts about a build of Go, which is not what hull is written in";
+const ITSELF: &str = "each program has its own name and version";
+const NO_COMMENT: &str = "import leaves no comment, so that the same tree gives the same digest";
+
+/// Keys of dockerd's that hull does not have.
+pub const LEFT_OUT: &[(&str, &str)] = &[
+    (
+        "network.Options.*",
+        "dockerd writes the settings of its default network as options; hull's are in daemon.json",
+    ),
+    ("info.ID", DAEMON),
+    ("info.DriverStatus", "the storage driver is chosen for each root, and overlayfs is its only one"),
+    ("info.Plugins", SWARM),
+    ("info.MemoryLimit", CGROUP),
+    ("info.SwapLimit", CGROUP),
+    ("info.KernelMemoryTCP", CGROUP),
+    ("info.CpuCfsPeriod", CGROUP),
+    ("info.CpuCfsQuota", CGROUP),
+    ("info.CPUShares", CGROUP),
+    ("info.CPUSet", CGROUP),
+    ("info.PidsLimit", CGROUP),
+    ("info.OomKillDisable", CGROUP),
+    ("info.IPv4Forwarding", "hull switches forwarding on with the first network that needs it"),
+    ("info.Debug", DAEMON),
+    ("info.NFd", DAEMON),
+    ("info.NGoroutines", DAEMON),
+    ("info.NEventsListener", DAEMON),
+    ("info.SystemTime", DAEMON),
+    ("info.OSVersion", "it is part of OperatingSystem"),
+    ("info.IndexServerAddress", SWARM),
+    ("info.RegistryConfig", SWARM),
+    ("info.GenericResources", SWARM),
+    ("info.HttpProxy", "proxies are read from the environment of each command"),
+    ("info.HttpsProxy", "proxies are read from the environment of each command"),
+    ("info.NoProxy", "proxies are read from the environment of each command"),
+    ("info.Labels", DAEMON),
+    ("info.ExperimentalBuild", DAEMON),
+    ("info.Runtimes", "the runtime is a part of hull, and there is no other"),
+    ("info.Swarm", SWARM),
+    ("info.LiveRestoreEnabled", DAEMON),
+    ("info.Isolation", "for Windows"),
+    ("info.InitBinary", "the init of --init is a part of hull"),
+    ("info.ContainerdCommit", "hull has no containerd"),
+    ("info.RuncCommit", "the runtime is a part of hull"),
+    ("info.InitCommit", "the init of --init is a part of hull"),
+    ("info.FirewallBackend", "hull's rules are always in nftables"),
+    ("info.CDISpecDirs", "hull has no device requests"),
+    ("info.Containerd", "hull has no containerd"),
+    ("info.Warnings", DAEMON),
+    ("info.ClientInfo", "there is one program, and not a client beside a daemon"),
+    (
+        "row of ps.Platform",
+        "docker's client fills it only where an image is for another platform, and null otherwise",
+    ),
+];
+
+/// Keys that only hull has.
+pub const OWN: &[(&str, &str)] = &[
+    (
+        "image.Descriptor",
+        "dockerd has it where containerd stores its images, and hull's store is one of manifests, too",
+    ),
+    ("network.Bridge", "the link of the bridge, for scripts on the host"),
+    ("network.IPAM.Config.Gateway", "dockerd leaves it out for an internal network that was given none"),
+    ("info.Rootless", "dockerd says it only among the SecurityOptions, where hull says it, too"),
+    ("version.Client.Platform", "docker's client has it in official builds"),
+    ("version.Server.Experimental", "dockerd leaves it out where it is false; older clients expect it"),
+];
+
+/// Values that differ, of the same type.
+pub const DIFFERENT: &[(&str, &str)] = &[
+    ("container.ResolvConfPath", PATHS),
+    ("container.HostnamePath", PATHS),
+    ("container.HostsPath", PATHS),
+    ("container.LogPath", PATHS),
+    ("container.Mounts.Source", PATHS),
+    ("container.GraphDriver.Data.*", PATHS),
+    (
+        "container.NetworkSettings.SandboxKey",
+        "the network namespace is reached through the container's process",
+    ),
+    (
+        "container.NetworkSettings.Networks.bridge.NetworkID",
+        "the endpoint of a stopped container is released",
+    ),
+    ("container.HostConfig.Runtime", ITSELF),
+    ("container.HostConfig.LogConfig.Config.max-size", "a size is kept in bytes"),
+    (
+        "container.HostConfig.SecurityOpt",
+        "dockerd adds label=disable to privileged containers; hull has no SELinux labels",
+    ),
+    (
+        "container.Config.Hostname",
+        "with --uts host the name is the host's; dockerd shows one that nothing has",
+    ),
+    (
+        "container.Config.WorkingDir",
+        "hull records the directory that the process starts in, which is / where none is set",
+    ),
+    ("image.Comment", NO_COMMENT),
+    ("image.DockerVersion", ITSELF),
+    ("image.GraphDriver.Data.*", PATHS),
+    ("image.Metadata.LastTagTime", "the store does not record when a name was given"),
+    ("network.Created", "the networks host and none are not created"),
+    ("volume.Mountpoint", PATHS),
+    ("info.DefaultRuntime", ITSELF),
+    ("info.DockerRootDir", PATHS),
+    ("info.ServerVersion", ITSELF),
+    ("version.Client.Version", ITSELF),
+    ("version.Client.ApiVersion", "the version of the API whose keys hull has"),
+    ("version.Client.DefaultAPIVersion", "the version of the API whose keys hull has"),
+    ("version.Client.GitCommit", NOT_GO),
+    ("version.Client.GoVersion", NOT_GO),
+    ("version.Client.BuildTime", NOT_GO),
+    ("version.Server.Platform.Name", ITSELF),
+    ("version.Server.Components", "the server is one program"),
+    ("version.Server.Version", ITSELF),
+    ("version.Server.ApiVersion", "the version of the API whose keys hull has"),
+    ("version.Server.GitCommit", NOT_GO),
+    ("version.Server.GoVersion", NOT_GO),
+    ("version.Server.BuildTime", NOT_GO),
+    ("row of ps.Names", "the alias of a link is no name of the container's"),
+    ("row of images.Digest", "every image of hull's has a manifest, pulled or not"),
+    ("row of images.VirtualSize", "three digits, as Size has"),
+    ("row of history.Comment", NO_COMMENT),
+    ("row of volume ls.Mountpoint", PATHS),
+    ("row of system df.Size", "three digits, as in every list"),
+    ("row of system df.Reclaimable", "a layer of an image that a container uses is not reclaimable"),
+];
+
+const MACHINE: &str = "the reference was made on another machine";
+
+/// Values that may differ with the machine.
+pub const OF_MACHINE: &[(&str, &str)] = &[
+    (
+        "container.HostConfig.CgroupnsMode",
+        "dockerd's default is host on cgroup v1; hull's is private on both",
+    ),
+    ("image.Architecture", MACHINE),
+    ("image.Size", MACHINE),
+    ("info.Architecture", MACHINE),
+    ("info.CgroupDriver", MACHINE),
+    ("info.CgroupVersion", MACHINE),
+    ("info.KernelVersion", MACHINE),
+    ("info.MemTotal", MACHINE),
+    ("info.NCPU", MACHINE),
+    ("info.Name", MACHINE),
+    (
+        "info.OperatingSystem",
+        "dockerd adds that it runs in a container, which it takes the test's namespaces for",
+    ),
+    ("info.SecurityOptions", MACHINE),
+    ("row of history.Size", MACHINE),
+    ("row of images.Size", MACHINE),
+    ("version.Client.Arch", MACHINE),
+    ("version.Server.Arch", MACHINE),
+    ("version.Server.KernelVersion", MACHINE),
+];
