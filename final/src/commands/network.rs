@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::{Error, Result, bail};
 use hull_docker::time;
 use hull_docker::wire::network as wire;
+use hull_engine::Engine;
 use hull_engine::options::NetworkOption;
-use hull_engine::{Engine, NetworkOptions};
+use ipnet::IpNet;
 use serde::Serialize;
 
 use super::filter::checked;
@@ -15,7 +16,8 @@ use crate::cli::networks::{Connect, Create, Disconnect, Expose, List, Network, P
 use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
 use hull_docker::filters::network::NetworkFilters;
-use hull_docker::flags::pairs;
+use hull_docker::flags::network::Attachment;
+use hull_docker::flags::{ipam, pairs};
 
 pub fn run(engine: &Engine, verb: &Network) -> Result<u8> {
     match verb {
@@ -35,17 +37,20 @@ pub fn run(engine: &Engine, verb: &Network) -> Result<u8> {
 }
 
 fn create(engine: &Engine, args: &Create) -> Result<u8> {
-    let network = engine.create_network(&NetworkOptions {
+    let subnets: Vec<IpNet> = args.subnet.iter().map(|subnet| IpNet::from(*subnet)).collect();
+    let ranges: Vec<IpNet> = args.ip_range.iter().map(|range| IpNet::from(*range)).collect();
+    let request = wire::CreateRequest {
         name: args.name.clone(),
-        driver: args.driver.clone(),
-        subnets: args.subnet.clone(),
-        gateways: args.gateway.clone(),
-        ranges: args.ip_range.clone(),
+        driver: args.driver.clone().unwrap_or_default(),
+        enable_ipv6: Some(args.ipv6),
+        ipam: wire::Ipam { config: ipam::combine(&subnets, &ranges, &args.gateway), ..wire::Ipam::default() },
         internal: args.internal,
-        ipv6: args.ipv6,
-        labels: pairs::labels(&[], &args.label).map_err(Error::msg)?,
+        attachable: args.attachable,
         options: options(args)?,
-    })?;
+        labels: pairs::labels(&[], &args.label).map_err(Error::msg)?,
+        ..wire::CreateRequest::default()
+    };
+    let network = engine.create_network(&request.try_into()?)?;
     output::line(network.id)?;
     Ok(0)
 }
@@ -71,13 +76,15 @@ fn options(args: &Create) -> Result<BTreeMap<String, String>> {
 const PEER: &str = "peer=";
 
 fn connect(engine: &Engine, args: &Connect) -> Result<u8> {
-    let option = NetworkOption {
+    let asked = Attachment {
         network: args.network.clone(),
         ip: args.ip,
         ip6: args.ip6,
         mac: None,
         aliases: args.alias.clone(),
     };
+    let request = wire::ConnectRequest { container: args.container.clone(), endpoint_config: asked.into() };
+    let option = NetworkOption::try_from((&*args.network, &request))?;
     engine.connect(&args.container, &option)?;
     Ok(0)
 }

@@ -15,6 +15,7 @@ use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
 use hull_docker::filters::volume::VolumeFilters;
 use hull_docker::flags::pairs;
+use hull_docker::wire::volume::CreateRequest;
 
 pub fn run(engine: &Engine, verb: &system::Volume) -> Result<u8> {
     match verb {
@@ -29,8 +30,12 @@ pub fn run(engine: &Engine, verb: &system::Volume) -> Result<u8> {
 }
 
 fn create(engine: &Engine, args: &VolumeCreate) -> Result<u8> {
-    let labels = pairs::labels(&[], &args.label).map_err(anyhow::Error::msg)?;
-    let volume = engine.create_volume(args.name.as_deref(), &labels)?;
+    let request = CreateRequest {
+        name: args.name.clone().unwrap_or_default(),
+        labels: pairs::labels(&[], &args.label).map_err(anyhow::Error::msg)?,
+        ..CreateRequest::default()
+    };
+    let volume = engine.create_volume(&request.try_into()?)?;
     output::line(volume.name)?;
     Ok(0)
 }

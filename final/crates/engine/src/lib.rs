@@ -50,3 +50,4 @@ pub use records::{options, signal};
 pub use search_path::SearchPath;
 pub use system::prune::PruneOptions;
 pub use system::usage::Usage;
+pub use volumes::VolumeOptions;

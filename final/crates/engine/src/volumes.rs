@@ -11,6 +11,13 @@ use crate::error::{Error, Result};
 use crate::records::pruned::Pruned;
 use crate::records::record::Record;
 
+/// The options of `volume create`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VolumeOptions {
+    pub name: Option<String>,
+    pub labels: BTreeMap<String, String>,
+}
+
 impl Engine {
     pub fn volumes(&self) -> Volumes {
         Volumes::new(self.root())
@@ -30,12 +37,12 @@ impl Engine {
     }
 
     /// Creates a volume; without a name, one that is named by a random id.
-    pub fn create_volume(&self, name: Option<&str>, labels: &BTreeMap<String, String>) -> Result<Volume> {
-        let (name, anonymous) = match name {
-            Some(name) => (name.to_owned(), false),
+    pub fn create_volume(&self, options: &VolumeOptions) -> Result<Volume> {
+        let (name, anonymous) = match &options.name {
+            Some(name) => (name.clone(), false),
             None => (crate::records::ids::random_id()?, true),
         };
-        Ok(self.volumes().create(&name, labels, anonymous)?)
+        Ok(self.volumes().create(&name, &options.labels, anonymous)?)
     }
 
     /// Removes a volume unless a container uses it.

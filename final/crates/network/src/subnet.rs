@@ -156,6 +156,12 @@ impl FromStr for Subnet {
     }
 }
 
+impl From<Subnet> for IpNet {
+    fn from(subnet: Subnet) -> Self {
+        subnet.0
+    }
+}
+
 impl TryFrom<String> for Subnet {
     type Error = Error;
 

@@ -8,6 +8,7 @@
 //! ulimit     --ulimit NAME=SOFT[:HARD]          namespace  --pid, --ipc, --uts, --cgroupns
 //! cpus       --cpus 1.5                         security   --security-opt, --cap-add, --cap-drop
 //! restart    --restart on-failure:3             env        -e, --env-file
+//! ipam       --subnet, --ip-range, --gateway of `network create`
 //! log        --log-driver, --log-opt            pairs      labels, sysctls, annotations
 //! ```
 //!
@@ -18,6 +19,7 @@ pub mod cpus;
 pub mod device;
 pub mod env;
 pub mod hosts;
+pub mod ipam;
 pub mod link;
 pub mod log;
 pub mod mount;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::network_settings::EndpointSettings;
 use super::nullable;
 
 /// `network inspect`.
@@ -33,6 +34,39 @@ pub struct Network {
     /// The link on the host that the containers' links are attached to. Only hull has this key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bridge: Option<String>,
+}
+
+/// The body of `POST /networks/create`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct CreateRequest {
+    pub name: String,
+    /// Empty: `bridge`, unless the options say otherwise.
+    pub driver: String,
+    pub scope: String,
+    #[serde(rename = "EnableIPv4", skip_serializing_if = "Option::is_none")]
+    pub enable_ipv4: Option<bool>,
+    #[serde(rename = "EnableIPv6", skip_serializing_if = "Option::is_none")]
+    pub enable_ipv6: Option<bool>,
+    #[serde(rename = "IPAM", deserialize_with = "nullable::deserialize")]
+    pub ipam: Ipam,
+    pub internal: bool,
+    pub attachable: bool,
+    pub ingress: bool,
+    pub config_only: bool,
+    #[serde(deserialize_with = "nullable::deserialize")]
+    pub options: BTreeMap<String, String>,
+    #[serde(deserialize_with = "nullable::deserialize")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// The body of `POST /networks/ID/connect`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ConnectRequest {
+    pub container: String,
+    #[serde(deserialize_with = "nullable::deserialize")]
+    pub endpoint_config: EndpointSettings,
 }
 
 /// How addresses are given out.

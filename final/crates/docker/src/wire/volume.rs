@@ -6,6 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use super::nullable;
 
+/// The body of `POST /volumes/create`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct CreateRequest {
+    /// Empty: a random one.
+    pub name: String,
+    pub driver: String,
+    #[serde(deserialize_with = "nullable::deserialize")]
+    pub driver_opts: BTreeMap<String, String>,
+    #[serde(deserialize_with = "nullable::deserialize")]
+    pub labels: BTreeMap<String, String>,
+}
+
 /// `volume inspect`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]

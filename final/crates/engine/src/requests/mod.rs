@@ -6,7 +6,7 @@
 //! ```text
 //! container   POST /containers/create → CreateOptions     host        of it, HostConfig
 //! mounts      Binds, Volumes, Mounts, Tmpfs               networks    NetworkMode, NetworkingConfig, PortBindings
-//! exec        POST /containers/ID/exec → ExecOptions
+//! exec        POST /containers/ID/exec → ExecOptions      objects     networks and volumes
 //! ```
 
 mod container;
@@ -14,6 +14,7 @@ mod exec;
 mod host;
 mod mounts;
 mod networks;
+mod objects;
 
 pub(crate) use networks::exposed_ports;
 

@@ -59,7 +59,7 @@ fn network_name(mode: &str) -> String {
 }
 
 /// Also what `network connect` asks for.
-fn option(asked: Attachment) -> Result<NetworkOption> {
+pub fn option(asked: Attachment) -> Result<NetworkOption> {
     Ok(NetworkOption {
         network: network_name(&asked.network),
         ip: asked.ip,

@@ -1,0 +1,52 @@
+//! `--subnet`, `--ip-range` and `--gateway` of `network create`
+//! (<https://docs.docker.com/reference/cli/docker/network/create/#specify-advanced-options>).
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::wire::network::IpamConfig;
+
+/// One entry for each subnet, with the range and the gateway that lie in it. What lies in none, or in one that has its own
+/// already, gets an entry of its own, for the engine to refuse.
+pub fn combine(subnets: &[IpNet], ranges: &[IpNet], gateways: &[IpAddr]) -> Vec<IpamConfig> {
+    let entry = |subnet: &IpNet| IpamConfig { subnet: subnet.to_string(), ..IpamConfig::default() };
+    let mut entries: Vec<IpamConfig> = subnets.iter().map(entry).collect();
+    for range in ranges {
+        let place = subnets
+            .iter()
+            .zip(&entries)
+            .position(|(subnet, entry)| subnet.contains(range) && entry.ip_range.is_empty());
+        entry_at(&mut entries, place).ip_range = range.to_string();
+    }
+    for gateway in gateways {
+        let place = subnets
+            .iter()
+            .zip(&entries)
+            .position(|(subnet, entry)| subnet.contains(gateway) && entry.gateway.is_empty());
+        entry_at(&mut entries, place).gateway = gateway.to_string();
+    }
+    entries
+}
+
+fn entry_at(entries: &mut Vec<IpamConfig>, place: Option<usize>) -> &mut IpamConfig {
+    let place = place.unwrap_or_else(|| {
+        entries.push(IpamConfig::default());
+        entries.len() - 1
+    });
+    &mut entries[place]
+}
+
+#[test]
+fn a_range_and_a_gateway_belong_to_the_subnet_they_lie_in() {
+    let nets = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<IpNet>>();
+    let entries = combine(
+        &nets(&["10.1.0.0/16", "fd00::/64"]),
+        &nets(&["fd00::/80"]),
+        &["10.1.0.9".parse().unwrap(), "192.0.2.1".parse().unwrap()],
+    );
+    let texts = |entry: &IpamConfig| [&entry.subnet, &entry.ip_range, &entry.gateway].map(String::clone);
+    assert_eq!(texts(&entries[0]), ["10.1.0.0/16", "", "10.1.0.9"]);
+    assert_eq!(texts(&entries[1]), ["fd00::/64", "fd00::/80", ""]);
+    assert_eq!(texts(&entries[2]), ["", "", "192.0.2.1"]);
+}

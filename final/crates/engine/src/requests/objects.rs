@@ -1,0 +1,101 @@
+//! Networks and volumes.
+
+use std::net::IpAddr;
+
+use hull_docker::flags::network::Attachment;
+use hull_docker::wire::network::{ConnectRequest, CreateRequest as NetworkRequest};
+use hull_docker::wire::volume::CreateRequest as VolumeRequest;
+use hull_network::subnet::Subnet;
+
+use super::{networks, non_empty, refuse};
+use crate::error::{Error, Result};
+use crate::net::NetworkOptions;
+use crate::records::options::NetworkOption;
+use crate::volumes::VolumeOptions;
+
+impl TryFrom<NetworkRequest> for NetworkOptions {
+    type Error = Error;
+
+    fn try_from(request: NetworkRequest) -> Result<Self> {
+        refuse(&[
+            (!["", "local"].contains(&&*request.scope), "Scope"),
+            (request.enable_ipv4 == Some(false), "EnableIPv4"),
+            (!["", "default"].contains(&&*request.ipam.driver), "IPAM.Driver"),
+            (request.ipam.options.is_some_and(|options| !options.is_empty()), "IPAM.Options"),
+            (request.ipam.config.iter().any(|one| !one.auxiliary_addresses.is_empty()), "AuxiliaryAddresses"),
+            (request.ingress, "Ingress"),
+            (request.config_only, "ConfigOnly"),
+        ])?;
+        let mut options = Self {
+            name: request.name,
+            driver: non_empty(request.driver),
+            internal: request.internal,
+            ipv6: request.enable_ipv6.unwrap_or(false),
+            labels: request.labels,
+            options: request.options,
+            ..Self::default()
+        };
+        for config in request.ipam.config {
+            let subnet = |text: String| text.parse::<Subnet>();
+            options.subnets.extend(non_empty(config.subnet).map(subnet).transpose()?);
+            options.ranges.extend(non_empty(config.ip_range).map(subnet).transpose()?);
+            let gateway = |text: String| {
+                text.parse::<IpAddr>()
+                    .map_err(|_| super::invalid(format!("gateway {text:?}"), "it is no IP address"))
+            };
+            options.gateways.extend(non_empty(config.gateway).map(gateway).transpose()?);
+        }
+        Ok(options)
+    }
+}
+
+/// The network's name is not in the request's body.
+impl TryFrom<(&str, &ConnectRequest)> for NetworkOption {
+    type Error = Error;
+
+    fn try_from((network, request): (&str, &ConnectRequest)) -> Result<Self> {
+        let asked = Attachment::of(network, &request.endpoint_config);
+        networks::option(asked.map_err(|why| super::invalid(format!("network {network}"), why))?)
+    }
+}
+
+impl TryFrom<VolumeRequest> for VolumeOptions {
+    type Error = Error;
+
+    fn try_from(request: VolumeRequest) -> Result<Self> {
+        refuse(&[
+            (!["", "local"].contains(&&*request.driver), "Driver"),
+            (!request.driver_opts.is_empty(), "DriverOpts"),
+        ])?;
+        Ok(Self { name: non_empty(request.name), labels: request.labels })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hull_docker::wire::network::{Ipam, IpamConfig};
+
+    #[test]
+    fn a_network_has_its_subnets_ranges_and_gateways() {
+        let config =
+            IpamConfig { subnet: "10.1.0.0/16".into(), gateway: "10.1.0.9".into(), ..IpamConfig::default() };
+        let ipam = Ipam { config: vec![config], ..Ipam::default() };
+        let request = NetworkRequest { name: "mine".into(), ipam, ..NetworkRequest::default() };
+        let options = NetworkOptions::try_from(request.clone()).unwrap();
+        assert_eq!((options.subnets.len(), options.gateways.len(), options.ranges.len()), (1, 1, 0));
+        for wrong in ["x", "10.1.0.0/99"] {
+            let mut request = request.clone();
+            request.ipam.config[0].subnet = wrong.into();
+            assert!(NetworkOptions::try_from(request).is_err(), "{wrong}");
+        }
+        assert!(NetworkOptions::try_from(NetworkRequest { ingress: true, ..request }).is_err());
+    }
+
+    #[test]
+    fn a_volume_has_no_driver_but_local() {
+        let request = VolumeRequest { driver: "nfs".into(), ..VolumeRequest::default() };
+        assert!(VolumeOptions::try_from(request).unwrap_err().to_string().contains("Driver"));
+        assert_eq!(VolumeOptions::try_from(VolumeRequest::default()).unwrap().name, None);
+    }
+}
