@@ -21,7 +21,7 @@ pub fn commit(engine: &Engine, args: &Commit) -> Result<u8> {
                 "{} runs on while it is committed: it has no cgroup that could be frozen",
                 args.container
             ),
-            "as an ordinary user a container has one in a delegated cgroup only: systemd-run --user --scope -p \
+            "an unprivileged user's container has one in a delegated cgroup only: systemd-run --user --scope -p \
              Delegate=yes hull run …; --pause=false says that it may run on",
         );
     }

@@ -67,17 +67,19 @@ pub fn report(error: &anyhow::Error, code: Code) -> u8 {
     if is_broken_pipe(error) {
         return 0;
     }
-    let several = error.downcast_ref::<hull_engine::Error>();
-    if let Some(hull_engine::Error::Several(errors)) = several {
-        errors
-            .iter()
-            .for_each(|error| tell(&error.to_string(), error.detail().and_then(hints::hint).as_deref()));
-        return hints::exit_code(several.map(hull_engine::Error::kind), code);
-    }
     let (kind, detail) = hints::classify(error);
-    let hint = error.downcast_ref::<Hint>().map(|Hint(hint)| hint.clone());
-    let hint = hint.or_else(|| detail.and_then(hints::hint));
-    tell(&sentence(error), hint.as_deref());
+    match error.downcast_ref() {
+        // Each is a sentence of its own, with a hint of its own.
+        Some(hull_engine::Error::Several(errors)) => {
+            for error in errors {
+                tell(&error.to_string(), error.detail().and_then(hints::hint).as_deref());
+            }
+        }
+        _ => {
+            let hint = error.downcast_ref::<Hint>().map(|Hint(hint)| hint.clone());
+            tell(&sentence(error), hint.or_else(|| detail.and_then(hints::hint)).as_deref());
+        }
+    }
     if let Some(Exit(code)) = error.downcast_ref() {
         return *code;
     }
@@ -111,7 +113,7 @@ pub fn say_what_is_left_out(left_out: &hull_image::left_out::LeftOut) {
         };
         warn(
             &format!(
-                "the image's device nodes are left out, as an ordinary user can make none: {}{others}",
+                "the image's device nodes are left out, as an unprivileged user can make none: {}{others}",
                 hull_image::members::shown(first)
             ),
             "--device gives a container a device of the host",

@@ -225,3 +225,47 @@ fn user_namespace(obstacle: Obstacle) -> &'static str {
         Obstacle::Unknown => "run hull as root, or see user_namespaces(7) for what may forbid it",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_are_dockers() {
+        for kind in Kind::ALL.into_iter().map(Some).chain([None]) {
+            let (run, exec) = match kind {
+                Some(Kind::ProgramNotFound) => (127, 127),
+                Some(Kind::ProgramNotExecutable) => (126, 126),
+                _ => (125, 1),
+            };
+            assert_eq!(exit_code(kind, Code::Run), run, "{kind:?}");
+            assert_eq!(exit_code(kind, Code::Exec), exec, "{kind:?}");
+            assert_eq!(exit_code(kind, Code::Plain), 1, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_classified_whatever_context_it_has() {
+        let error = hull_engine::Error::NoSuchNetwork("lan".into());
+        let error = anyhow::Error::new(error).context("cannot start").context("again");
+        let (kind, detail) = classify(&error);
+        assert_eq!((kind, &detail), (Some(Kind::NotFound), &Some(Detail::NoSuchNetwork)));
+        assert!(detail.and_then(hint).is_some_and(|hint| hint.contains("hull network ls")));
+        let missing =
+            hull_image::Error::NoSuchImage { name: "debain".into(), nearest: Some("debian".into()) };
+        let error = anyhow::anyhow!("a registry refused").context(missing);
+        assert_eq!(classify(&error).1.and_then(hint).as_deref(), Some("did you mean debian?"));
+        assert_eq!(classify(&anyhow::anyhow!("anything else")), (None, None));
+    }
+
+    #[test]
+    fn hints_name_what_the_error_is_about() {
+        let stop =
+            Detail::WrongState { container: "box".into(), verb: "rename".into(), state: "running".into() };
+        assert_eq!(hint(stop).as_deref(), Some("stop it first: hull stop box"));
+        let port = Detail::PortReserved { port: 80, first: 1024 };
+        assert!(hint(port).is_some_and(|hint| hint.contains("from 1024 on") && hint.ends_with("=80")));
+        let down = Detail::Parent { link: "eth7".into(), problem: ParentProblem::Down };
+        assert_eq!(hint(down).as_deref(), Some("ip link set eth7 up"));
+    }
+}

@@ -37,7 +37,7 @@ impl Engine {
         }
         let Some(path) = &state.cgroup else {
             return Err(Error::Unsupported(format!(
-                "cannot {verb} {}: freezing needs a cgroup, and an ordinary user has none without delegation",
+                "cannot {verb} {}: freezing needs a cgroup, and an unprivileged user has none without delegation",
                 record.name
             )));
         };

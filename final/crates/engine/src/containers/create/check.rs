@@ -29,7 +29,7 @@ pub(super) fn options(options: &CreateOptions) -> Result<()> {
     }
     if !options.device_cgroup_rules.is_empty() && hull_sys::id_map::in_user_namespace() {
         return conflict(
-            "--device-cgroup-rule and an ordinary user: device rules are root's; --device binds a device",
+            "--device-cgroup-rule: device rules are root's; for an unprivileged user --device binds a device",
         );
     }
     let resources = &options.resources;
