@@ -1,13 +1,14 @@
 //! Containers from create to remove, and the monitor that stays with each.
 //!
 //! ```text
-//! options ── what was asked        record ── what was made (container.json)
-//! spec    ── record → config.json  state  ── what is (state.json, exit.json)
-//! monitor ── one process per running container: overlay, stdio, log, restart, cleanup
-//! attach  ── how a command talks to it
-//! network ── containers on networks
+//! containers/  the verbs of a container, a file each       images, volumes, system/  those of the others
+//! requests/    docker's requests → the engine's options    spec/      a container's record → config.json
+//! copy/ logs/  cp, and logs                                attach/    a command talks to a monitor
+//! monitor/     the process that stays with a container     handle/    a running container, as a command sees it
+//! net/         containers on networks                      rootfs/    image, writable layer, files in /etc
+//! rootless/    the user namespace of an unprivileged user  gc/        what killed processes left behind
+//! records/     what is on disk and what the kernel knows; every other module is above it
 //! ```
-//! Everything else is a file per verb, or per few that share a shape.
 
 #![recursion_limit = "256"]
 

@@ -1,4 +1,16 @@
 //! System calls behind safe functions: the only crate of hull with unsafe code.
+//!
+//! ```text
+//! process   fork, clone3, execve, pidfds     fs        open, create and rename below a descriptor
+//! sched     CPU, disk and memory nodes       tree      create one entry with its metadata
+//! wait      wait, with a limit               untrusted read a file that a container controls
+//! security  capabilities, seccomp            sparse    files with holes
+//! mount     fsopen, open_tree, mount_setattr bpf       device rules of cgroup v2
+//! net       netlink and unix sockets         terminal  the caller's terminal
+//! id_map    mappings of a user namespace     memory    give memory back
+//! self_exe  run from a copy of the program that cannot be written; reexec and entry say when
+//! kind      kinds of errors                  context   what was being done when a call failed
+//! ```
 
 pub mod bpf;
 mod context;
