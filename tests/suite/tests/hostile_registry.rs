@@ -176,8 +176,8 @@ fn a_token_comes_from_where_nobody_listens_in() {
     assert!(thief.requests().is_empty());
     for (answer, words) in [
         (Reply::new(200, "{}"), "answered without a token"),
-        (Reply::new(200, "not json"), "sent a token that is none"),
-        (Reply::new(200, r#"{"token":"a\r\nx: y"}"#), "sent a token that is none"),
+        (Reply::new(200, "not json"), "sent an invalid token"),
+        (Reply::new(200, r#"{"token":"a\r\nx: y"}"#), "sent an invalid token"),
         (Reply::new(404, ""), "gives no token"),
         (Reply::with(200, Body::Endless(vec![b' '; 65536])), "endless"),
     ] {

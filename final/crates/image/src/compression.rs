@@ -1,4 +1,4 @@
-//! Recognised by its first bytes, whatever the file is called.
+//! Recognises compressions by the first bytes of a file, whatever its name is.
 
 use std::cell::Cell;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -21,7 +21,7 @@ pub(crate) enum Compression {
 
 const BUFFER: usize = 128 * 1024;
 
-/// What reading the work of `xz -9` takes, with its dictionary of 64 MiB (xz(1)), and a little more. In KiB.
+/// KiB of memory for decompressing the output of `xz -9`, which has a dictionary of 64 MiB (xz(1)), and a little more.
 const XZ_MEMORY: u32 = 66 << 10;
 
 impl Compression {
@@ -29,7 +29,7 @@ impl Compression {
         match start {
             [0x1f, 0x8b, ..] => Self::Gzip,
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
-            // A skippable frame: parallel writers begin with one. RFC 8878, 3.1.2.
+            // A skippable frame, with which parallel compressors start. RFC 8878, 3.1.2.
             [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
             [b'B', b'Z', b'h', b'1'..=b'9', ..] => Self::Bzip2,
@@ -37,7 +37,7 @@ impl Compression {
         }
     }
 
-    /// Of a layer's media type; none for what image-spec (layer.md) has no media type for.
+    /// The suffix of a layer's media type. `None` if image-spec (layer.md) has no media type for the compression.
     pub(crate) fn suffix(self) -> Option<&'static str> {
         match self {
             Self::Plain => Some(""),
@@ -78,7 +78,7 @@ pub fn decompress<'a>(stream: impl Read + 'a) -> Result<BufReader<Box<dyn Read +
 
 fn unpacked<'a>(mut stream: impl BufRead + 'a) -> Result<Box<dyn Read + 'a>> {
     let mut start = [0; 6];
-    // A pipe may give them one by one.
+    // A pipe may deliver them one by one.
     let length = fill(&mut stream, &mut start)?;
     if let Some(foreign) = foreign(&start[..length]) {
         return Err(foreign);
@@ -96,7 +96,7 @@ fn unpacked<'a>(mut stream: impl BufRead + 'a) -> Result<Box<dyn Read + 'a>> {
     })
 }
 
-/// A stream of xz until it is found wrong: what is read of one after that is undefined.
+/// An xz stream. It ends with its first error, because the reader's behaviour after an error is undefined.
 struct Xz<R: Read>(Option<XzReader<R>>);
 
 impl<R: Read> Read for Xz<R> {
@@ -119,11 +119,12 @@ impl<R: Read> Read for Xz<R> {
     }
 }
 
-/// More than this of a little is no layer: whole disks of zeros are said by holes.
+/// An archive that expands beyond this size by more than this ratio is refused as a decompression bomb. Real layers do
+/// not: a tar expresses large runs of zeros as holes.
 const BOMB: u64 = 4 << 30;
 const RATIO: u64 = 200;
 
-/// The tar inside, unless it is one of those that grow out of all proportion.
+/// The decompressed tar. Reading fails if it is a decompression bomb.
 pub(crate) struct Bounded<'a> {
     tar: Box<dyn Read + 'a>,
     packed: Rc<Cell<u64>>,

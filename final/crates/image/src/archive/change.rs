@@ -4,8 +4,8 @@ use super::shell_words;
 use crate::config::{Empty, RunConfig};
 use crate::error::{Error, Result};
 
-/// Applies several in their order. As in a Dockerfile, a new entry point does not keep the command that went with the
-/// old one, unless a command is given as well.
+/// Applies several instructions in their order. As in a Dockerfile, a new entry point removes the command that belonged
+/// to the old one, unless a new command is given too.
 pub fn apply_changes(config: &mut RunConfig, changes: &[String]) -> Result<()> {
     let is = |change: &String, name: &str| {
         change.split_whitespace().next().is_some_and(|instruction| instruction.eq_ignore_ascii_case(name))
@@ -78,7 +78,7 @@ pub fn apply_change(config: &mut RunConfig, change: &str) -> Result<()> {
 const INSTRUCTIONS: &[&str] =
     &["CMD", "ENTRYPOINT", "ENV", "EXPOSE", "LABEL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"];
 
-/// A list in JSON, or a line for the shell. Nothing at all takes the image's own away.
+/// A JSON list, or a line for the shell. An empty text removes the image's own.
 fn command(text: &str) -> Option<Vec<String>> {
     if text.is_empty() {
         return None;
@@ -92,7 +92,7 @@ fn json_list(text: &str) -> Option<Vec<String>> {
 
 type Pairs = Vec<(String, String)>;
 
-/// `a=1 b="2 3"`, or the old form of a single one, `a 1`. `None` for what is neither.
+/// `a=1 b="2 3"`, or the old form of a single pair, `a 1`. `None` if it is neither.
 fn pairs(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<Pairs>> {
     let first = text.split_whitespace().next().unwrap_or_default();
     if !first.contains('=') && !first.starts_with(['"', '\'']) {
@@ -107,7 +107,7 @@ fn pairs(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Option
     Ok(words.iter().map(pair).collect())
 }
 
-/// `80`, `53/udp`, `8000-8010`: as keys of `ExposedPorts`.
+/// The keys of `ExposedPorts` for `80`, `53/udp` or `8000-8010`.
 fn ports(text: &str) -> Option<Vec<(String, Empty)>> {
     let (numbers, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let protocol = protocol.to_ascii_lowercase();
@@ -118,7 +118,7 @@ fn ports(text: &str) -> Option<Vec<(String, Empty)>> {
     fits.then(|| (first..=last).map(|port| (format!("{port}/{protocol}"), Empty {})).collect())
 }
 
-/// A relative one goes on from the one before.
+/// A working directory. A relative path is relative to the current one.
 fn join(current: Option<&str>, path: &str) -> String {
     let whole = match path.starts_with('/') {
         true => path.to_owned(),

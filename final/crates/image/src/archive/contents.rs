@@ -1,7 +1,7 @@
-//! The files of an archive or a directory, found by name, staged and hashed.
+//! The files of an archive or a directory: found by name, staged and hashed.
 //!
-//! Nothing of an archive is unpacked under a name of its own: each file is staged under a number, and links are
-//! followed in a table. So there is no path for a hostile archive to lead astray.
+//! No file of an archive is unpacked under its own name. Each is staged under a number, and links are resolved in a
+//! table. So a hostile archive cannot write outside the staging directory.
 
 use std::collections::HashMap;
 use std::io::{BufRead, Read as _};
@@ -15,10 +15,10 @@ use crate::error::{Error, IoContext, Result};
 use crate::members::{Member, Members, relative, shown};
 use crate::staging::{Staged, Staging, not_stored};
 
-/// Manifests and configurations are kilobytes.
+/// The limit for manifests and configurations, which have kilobytes.
 pub(super) const DOCUMENT_LIMIT: u64 = 4 << 20;
 
-/// An image has some hundred layers at most.
+/// The limit for the number of files. An image has some hundred layers at most.
 const MEMBER_LIMIT: usize = 1 << 16;
 
 const LINK_LIMIT: usize = 8;
@@ -27,7 +27,7 @@ pub(super) struct Contents<'a> {
     staging: &'a Staging,
     files: HashMap<PathBuf, Staged>,
     links: HashMap<PathBuf, PathBuf>,
-    /// Files are fetched from here when they are asked for.
+    /// The directory of an OCI layout, from which files are staged when they are needed.
     directory: Option<PathBuf>,
 }
 
@@ -37,7 +37,7 @@ impl<'a> Contents<'a> {
         Self { staging, files: HashMap::new(), links: HashMap::new(), directory: Some(path) }
     }
 
-    /// Stages every file of a tar: what says which of them are needed often comes last.
+    /// Stages every file of a tar, because the manifest that says which are needed is often the last one.
     pub(super) fn archive(staging: &'a Staging, stream: impl BufRead) -> Result<Self> {
         let mut contents = Self { staging, files: HashMap::new(), links: HashMap::new(), directory: None };
         let mut members = Members::new(stream);
@@ -81,7 +81,7 @@ impl<'a> Contents<'a> {
         }
     }
 
-    /// A file by its name.
+    /// Finds a file by its name.
     pub(super) fn file(&mut self, path: &str, limit: u64) -> Result<Staged> {
         let path = relative(Path::new(path))?;
         if let Some(directory) = self.directory.clone()
@@ -111,7 +111,7 @@ impl<'a> Contents<'a> {
     }
 
     fn fetch(&self, directory: &Path, path: &Path, limit: u64) -> Result<Staged> {
-        // As seen from inside the directory: no symlink in it leads to a file of this machine.
+        // Resolved inside the directory, so that no symlink in it leads to another file of this machine.
         let file = match hull_storage::tree::open_in_root(directory, path) {
             Err(hull_storage::Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 return Err(Error::Damaged(format!("it has no {}", shown(path))));
@@ -122,11 +122,11 @@ impl<'a> Contents<'a> {
         if !metadata.is_file() {
             return Err(Error::Refused { member: shown(path), why: "it is not a file".into() });
         }
-        // One byte more than is allowed is enough to see that there are more.
+        // Reading one byte more than allowed shows that the file is too long.
         self.staging.add_all(&mut file.take(limit.saturating_add(1)))
     }
 
-    /// The blob that a descriptor stands for, checked against it.
+    /// The blob of a descriptor. Digest and size are verified.
     pub(super) fn blob(&mut self, descriptor: &Descriptor, limit: u64) -> Result<Staged> {
         let staged = self.file(&format!("blobs/sha256/{}", descriptor.digest.hex()), limit)?;
         if staged.digest != descriptor.digest || staged.size != descriptor.size {

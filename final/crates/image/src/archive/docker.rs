@@ -24,7 +24,7 @@ struct Entry {
     layers: Option<Vec<String>>,
 }
 
-/// The images of an archive that is nothing but docker's.
+/// The images of an archive that has no OCI layout beside `manifest.json`.
 pub(super) fn images(contents: &mut Contents<'_>, staging: &Staging) -> Result<Vec<NewImage>> {
     let mut images = Vec::new();
     for entry in entries(contents)? {
@@ -34,7 +34,7 @@ pub(super) fn images(contents: &mut Contents<'_>, staging: &Staging) -> Result<V
         let mut layers = Vec::new();
         for path in entry.layers.unwrap_or_default() {
             let layer = contents.file(&path, u64::MAX)?;
-            // Elsewhere the name is an id of docker's, and the diff ID is what tells.
+            // Other names are docker's own ids, not digests. The layer is verified by its diff ID then.
             if path.starts_with("blobs/") {
                 check_name(&path, &layer)?;
             }
@@ -46,7 +46,7 @@ pub(super) fn images(contents: &mut Contents<'_>, staging: &Staging) -> Result<V
     Ok(images)
 }
 
-/// Docker's names of images that an OCI layout in the same archive describes.
+/// Adds the names in `manifest.json` to images that an OCI layout in the same archive describes.
 pub(super) fn add_names(contents: &mut Contents<'_>, images: &mut [NewImage]) -> Result<()> {
     for entry in entries(contents)? {
         let hex = hex_in(&entry.config);
@@ -86,8 +86,7 @@ fn check_name(path: &str, staged: &Staged) -> Result<()> {
     }
 }
 
-/// A layer with its media type. What is packed in a way that has none is stored plain, as registries could not say
-/// what it is.
+/// A layer with its media type. A layer with a compression that has no media type is stored uncompressed.
 fn typed(staging: &Staging, layer: Staged) -> Result<(String, Staged)> {
     let open = || File::open(&layer.path).context(|| format!("read {}", layer.path.display()));
     let mut start = [0; 6];

@@ -1,4 +1,4 @@
-//! `import`: a root file system's tar as an image of one layer.
+//! `import`: makes an image of one layer from the tar of a root file system.
 
 use std::io::Read;
 use std::time::SystemTime;
@@ -19,13 +19,13 @@ pub struct ImportOptions {
     pub message: Option<String>,
     /// See [`crate::archive::apply_change`].
     pub config: RunConfig,
-    /// RFC 3339; without it, now.
+    /// RFC 3339; `None` for the current time.
     pub created: Option<String>,
-    /// Without it, this machine's.
+    /// `None` for this machine's.
     pub platform: Option<Platform>,
 }
 
-/// Reads a tar, plain or compressed, stores and unpacks it. Nothing is visible unless all of it was good.
+/// Stores and unpacks a tar, plain or compressed. The image becomes visible only if all of it was good.
 pub fn import(
     images: &Images,
     stream: impl Read,
@@ -34,7 +34,7 @@ pub fn import(
 ) -> Result<Digest> {
     let layers = images.layers();
     let staging = Staging::new(&layers)?;
-    // As a plain tar: its digest is then its diff ID.
+    // Stored uncompressed, so that its digest is its diff ID.
     let layer = staging.add_all(&mut decompress(stream)?)?;
     let platform = options.platform.unwrap_or_else(Platform::host);
     let created = options.created.unwrap_or_else(now);

@@ -1,4 +1,5 @@
-//! `index.json` of an OCI layout: image-spec, `image-layout.md`. Of an index inside it, the image for one platform.
+//! `index.json` of an OCI layout: image-spec, `image-layout.md`. From an index for several platforms, the image for one
+//! is taken.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use crate::platform::Platform;
 use crate::publish::{Measured, NewImage};
 use crate::reference::Reference;
 
-/// An index in an index in an index is already one more than anybody writes.
+/// How deep indexes may be nested. Real ones are nested once at most.
 const DEPTH: usize = 4;
 
 #[derive(Deserialize)]
@@ -49,7 +50,7 @@ fn by_name(index: &Index) -> Vec<(Option<Reference>, Vec<&Descriptor>)> {
     let mut groups: BTreeMap<Option<String>, (Option<Reference>, Vec<&Descriptor>)> = BTreeMap::new();
     for entry in index.manifests.iter().filter(|entry| is_image(entry)) {
         let name = [CONTAINERD_NAME, REF_NAME].iter().find_map(|key| entry.annotations.get(*key));
-        // What no image can be called may still be loaded, without a name.
+        // An image whose name is invalid is loaded without a name.
         let name = name.and_then(|name| Reference::parse(name).ok());
         let group = groups.entry(name.as_ref().map(Reference::canonical)).or_insert((name, vec![]));
         group.1.push(entry);
@@ -57,14 +58,14 @@ fn by_name(index: &Index) -> Vec<(Option<Reference>, Vec<&Descriptor>)> {
     groups.into_values().collect()
 }
 
-/// Signatures and attestations lie beside the image that they are about.
+/// Whether an entry is an image. Signatures and attestations are entries beside the image that they describe.
 fn is_image(entry: &Descriptor) -> bool {
     let is_about_another = entry.annotations.contains_key("vnd.docker.reference.type");
     !is_about_another && (entry.is_manifest() || entry.is_index())
 }
 
 fn chosen<'a>(entries: &[&'a Descriptor], wanted: &Platform) -> Result<Vec<&'a Descriptor>> {
-    // One alone is what was asked for, whatever it runs on; several without platforms are several images.
+    // A single image is taken whatever its platform is. Several entries without platforms are several images.
     if entries.len() < 2 || entries.iter().any(|entry| entry.platform.is_none()) {
         return Ok(entries.to_vec());
     }
@@ -76,7 +77,7 @@ fn chosen<'a>(entries: &[&'a Descriptor], wanted: &Platform) -> Result<Vec<&'a D
     }
 }
 
-/// Follows an index to the manifest for the platform.
+/// Follows indexes to the manifest for the platform.
 fn find_manifest(
     contents: &mut Contents<'_>,
     entry: &Descriptor,

@@ -1,4 +1,4 @@
-//! `load`: images out of what `docker save`, `podman save`, skopeo, buildx or umoci wrote.
+//! `load`: loads images from archives of `docker save`, `podman save`, skopeo, buildx or umoci.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,7 +16,7 @@ use crate::reference::Reference;
 use crate::staging::Staging;
 use crate::store::Images;
 
-/// Where images come from.
+/// The source of images.
 pub enum LoadSource<'a> {
     /// An archive, or the directory of an OCI layout.
     Path(PathBuf),
@@ -26,13 +26,13 @@ pub enum LoadSource<'a> {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
-    /// Familiar names; none for an image that was saved by its id.
+    /// Short names; empty for an image that was saved by its id.
     pub names: Vec<String>,
     pub id: Digest,
 }
 
-/// Stores and unpacks every image of the source: of one for several platforms what this machine runs, or what runs on the
-/// `platform` that was asked for. Nothing is visible unless all were good.
+/// Stores and unpacks all images of the source. From an image for several platforms, the one for `platform` or for this
+/// machine is taken. The images become visible only if all of them were good.
 pub fn load(images: &Images, source: LoadSource<'_>, platform: Option<&Platform>) -> Result<Vec<Loaded>> {
     let staging = Staging::new(&images.layers())?;
     let mut contents = open(&staging, source)?;
@@ -59,7 +59,8 @@ fn open<'a>(staging: &'a Staging, source: LoadSource<'_>) -> Result<Contents<'a>
     }
 }
 
-/// An OCI layout first, for it says what the manifests were; docker writes both into one archive.
+/// docker writes an OCI layout and a `manifest.json` into one archive. The layout is read first, because it has the
+/// original manifests.
 fn read(
     contents: &mut Contents<'_>,
     staging: &Staging,
@@ -82,7 +83,7 @@ fn read(
     Ok(images)
 }
 
-/// An image that is alone under its name is taken whatever it runs on, unless somebody asked.
+/// A single image is taken whatever its platform is, unless a platform was asked for.
 fn fits(image: &NewImage, wanted: &Platform) -> Result<()> {
     let offered = image.parsed.platform();
     match wanted.suits(&offered) {
@@ -91,7 +92,7 @@ fn fits(image: &NewImage, wanted: &Platform) -> Result<()> {
     }
 }
 
-/// Checks the layers against the configuration, as far as unpacking them does not.
+/// Checks what unpacking does not: the number of layers, the operating system, and layers that are unpacked already.
 fn check<'a>(images: &Images, image: &'a NewImage) -> Result<Vec<Packed<'a>>> {
     let diff_ids = &image.parsed.rootfs.diff_ids;
     if diff_ids.len() != image.layers.len() {
@@ -114,7 +115,7 @@ fn check<'a>(images: &Images, image: &'a NewImage) -> Result<Vec<Packed<'a>>> {
     let layers = images.layers();
     let chain = crate::store::chain_ids(&image.parsed);
     for ((packed, id), layer) in packed.iter().zip(&chain).zip(&image.layers) {
-        // A layer that is here from another blob has not vouched for this one.
+        // The layer was unpacked from another blob, so this blob has not been verified yet.
         if layers.has(id.hex()) && !images.blob_path(&layer.digest).exists() {
             verify(packed)?;
         }

@@ -1,4 +1,4 @@
-//! `save`: images into an archive that docker, podman, skopeo and this program load.
+//! `save`: writes images into an archive that docker, podman, skopeo and hull can load.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -19,7 +19,7 @@ pub enum SaveFormat {
     OciArchive,
 }
 
-/// Of the archive; its layers are as they are.
+/// The compression of the archive. Its layers keep theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SaveCompression {
     None,
@@ -36,10 +36,10 @@ struct DockerEntry {
     layers: Vec<String>,
 }
 
-/// What the archive will hold. Sorted, so that the same images make the same archive.
+/// The content of the archive. It is sorted, so that the same images give the same archive.
 #[derive(Default)]
 struct Plan {
-    /// By digest: what images share is written once.
+    /// Sizes by digest. A blob that several images share is written once.
     blobs: BTreeMap<Digest, u64>,
     index: Index,
     docker: Vec<DockerEntry>,
@@ -89,7 +89,8 @@ fn write<W: Write>(images: &Images, names: &[String], out: W, format: SaveFormat
 }
 
 impl Plan {
-    /// docker's rules: a name without a tag is all that its repository has; by its id an image is saved without a name.
+    /// docker's rules: a name without a tag stands for all images of the repository, and an image that is given by its
+    /// id is saved without a name.
     fn add(&mut self, images: &Images, name: &str) -> Result<()> {
         let named = Reference::parse(name).ok();
         if let Some(repository) = named.as_ref().filter(|_| !Reference::names_tag(name)) {
@@ -128,7 +129,7 @@ impl Plan {
             self.docker.len() - 1
         });
         let tags = &mut self.docker[at].repo_tags;
-        // `manifest.json` has no place for a digest.
+        // `manifest.json` cannot have names with a digest.
         let tag = named.filter(|name| name.digest().is_none()).map(|name| name.familiar());
         tags.extend(tag.filter(|tag| !tags.contains(tag)));
         Ok(())
@@ -140,7 +141,7 @@ fn written() -> String {
 }
 
 fn header(kind: tar::EntryType, mode: u32, size: u64) -> tar::Header {
-    // 8 GiB is what ustar's octal digits can say; everybody reads GNU's way to say more.
+    // The octal digits of a ustar header express sizes up to 8 GiB. All readers know GNU's format for larger ones.
     let mut header = if size >> 33 == 0 { tar::Header::new_ustar() } else { tar::Header::new_gnu() };
     header.set_entry_type(kind);
     header.set_mode(mode);
@@ -161,7 +162,7 @@ fn file(archive: &mut tar::Builder<impl Write>, path: &str, bytes: &[u8]) -> Res
     archive.append_data(&mut header, path, bytes).context(written)
 }
 
-/// Hashed on its way out: what the disk has lost must not travel on under a good name.
+/// Writes a blob and verifies its digest, so that a damaged blob is not passed on as a good one.
 fn blob(archive: &mut tar::Builder<impl Write>, images: &Images, digest: &Digest, size: u64) -> Result<()> {
     let damaged = || Error::Damaged(format!("the blob {digest} of this store is not what it was"));
     let file = images.open_blob(digest)?;

@@ -1,8 +1,8 @@
-//! Words of a Dockerfile instruction: quotes, backslashes and `$NAME`, by the Dockerfile reference.
+//! Splits a Dockerfile instruction into words: quotes, backslashes and `$NAME`, by the Dockerfile reference.
 
 use crate::error::{Error, Result};
 
-/// The words of a line, with quotes taken away and variables put in.
+/// The words of a line, without their quotes and with variables replaced.
 pub(super) fn split(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Vec<String>> {
     let mut words = Vec::new();
     let mut rest = text.trim_start();
@@ -38,7 +38,7 @@ fn word<'a>(
             (_, Some(open)) if c == open => quote = None,
             ('\\', _) => {
                 let next = rest.chars().next();
-                // Between double quotes a backslash only takes the meaning of what has one there.
+                // Between double quotes a backslash escapes only the characters that have a meaning there.
                 if quote.is_some() && !matches!(next, Some('"' | '$' | '\\')) {
                     word.push('\\');
                 }
@@ -62,7 +62,8 @@ fn word<'a>(
     }
 }
 
-/// The name after a `$`, and what follows it; empty when the `$` means itself.
+/// The name of the variable after a `$`, and the rest of the text. The name is empty if the `$` is an ordinary
+/// character.
 fn name(text: &str) -> Result<(&str, &str)> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let Some(braced) = text.strip_prefix('{') else {

@@ -4,19 +4,20 @@ use crate::config::{Descriptor, ID, ORIGIN, REF_NAME, UNPACKED_SIZE};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 
-/// Parsed only when somebody asks for more than its name and digests: a store may have thousands of names.
+/// An entry as text. It is parsed only if more than its name and digests are needed, because a store may have thousands
+/// of names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Line(String);
 
 impl Line {
     pub(super) fn of(entry: &Descriptor) -> Result<Self> {
         let mut entry = entry.clone();
-        // Others' annotations could follow the name, which `name` expects at the end.
+        // `name` expects the name as the last annotation, and other programs' annotations could sort after it.
         entry.annotations.retain(|key, _| [ID, ORIGIN, UNPACKED_SIZE, REF_NAME].contains(&key.as_str()));
         serde_json::to_string(&entry).map(Self).map_err(|source| json_error(&entry.digest, source))
     }
 
-    /// A line that [`Line::of`] made, as far as a look at its ends can tell.
+    /// Takes a line if it looks like one that [`Line::of`] wrote.
     pub(super) fn own(text: &str) -> Option<Self> {
         let line = Self(text.into());
         let whole = text.starts_with("{\"mediaType\":") && text.ends_with('}');
@@ -27,18 +28,18 @@ impl Line {
         &self.0
     }
 
-    /// The name it goes by. The annotations are the descriptor's last field, and the name is the last of them.
+    /// The image's name. The annotations are the descriptor's last field, and the name is the last annotation.
     pub(crate) fn name(&self) -> Option<&str> {
         let (before, name) = self.0.strip_suffix("\"}}")?.rsplit_once('"')?;
         before.strip_suffix("\":")?.strip_suffix(REF_NAME).map(|_| name)
     }
 
-    /// The manifest's.
+    /// The manifest's digest.
     pub(crate) fn digest(&self) -> &str {
         self.value("\"digest\":\"").unwrap_or_default()
     }
 
-    /// The image's id. One that came without it, and whose manifest is damaged, goes by its manifest's digest.
+    /// The image's id. If the entry has none and the manifest is damaged, the manifest's digest stands for it.
     pub(crate) fn id(&self) -> &str {
         self.value("\"org.hull.id\":\"").unwrap_or_else(|| self.digest())
     }
@@ -47,7 +48,7 @@ impl Line {
         serde_json::from_str(&self.0).map_err(|source| json_error(&self.digest(), source))
     }
 
-    /// Names sort after the images without one.
+    /// The key by which entries are sorted: images without a name come first.
     pub(super) fn key(&self) -> (&str, &str) {
         match self.name() {
             Some(name) => (name, ""),

@@ -33,7 +33,7 @@ pub(crate) struct Change<'a> {
 
 enum Found {
     Own(Catalog),
-    /// Another program, or an older hull, was the last one to write it: what it says counts.
+    /// Another program, or an older hull, has written it last. Its entries are adopted.
     Foreign(Catalog),
     /// The file is missing, unreadable or known to be outdated.
     Nothing,
@@ -62,7 +62,7 @@ impl Images {
         }
     }
 
-    /// Waits for the lock. Takes over what another program has changed in `index.json`.
+    /// Waits for the lock. Adopts what another program has changed in `index.json`.
     pub(crate) fn change(&self) -> Result<Change<'_>> {
         let lock = self.lock()?;
         let (catalog, behind) = match self.read_index()? {
@@ -88,7 +88,7 @@ impl Images {
         Ok(Lock::exclusive(&self.root().data().join("index.lock"))?)
     }
 
-    /// Takes over a store of the first format, in which `index.json` was all there was.
+    /// Upgrades a store of the first format, which had only `index.json`.
     pub(crate) fn upgrade(&self) -> Result<()> {
         let root = self.root();
         for directory in [root.image_names_dir(), root.unnamed_images_dir()] {
@@ -150,7 +150,7 @@ impl Images {
     }
 
     /// The names, or else digests, of entries whose files differ from `index.json`. With `repair` the files are written
-    /// anew.
+    /// again.
     pub(crate) fn differing_entries(&self, repair: bool) -> Result<Vec<String>> {
         let mut change = self.change()?;
         let mut wrong: Vec<String> =
@@ -187,7 +187,7 @@ impl Images {
         }
         match serde_json::from_str::<Index>(&text) {
             Ok(index) => Ok(Found::Foreign(Catalog::new(self.adopted(index)?))),
-            // There are no entries yet to tell which images there are, so nothing may be changed or swept.
+            // There are no entries yet to tell which images there are, so nothing may be changed or removed.
             Err(source) if self.root().is_outdated() => {
                 Err(Error::Json { path: path.display().to_string(), source })
             }

@@ -1,16 +1,16 @@
-//! Which images there are, and by what names.
+//! The images of the store and their names.
 //!
 //! ```text
 //! images/names/NAME       an entry: a descriptor with the name as its annotation; `/` of the name is written `%`
 //! images/unnamed/DIGEST   the same of an image without a name
-//! images/changing         there while entries change and index.json does not say so yet
+//! images/changing         exists while entries have changed and index.json is not yet updated
 //! index.json              all entries, one a line: what other tools read
-//! index.lock              held by whoever changes them
+//! index.lock              held by a command that changes entries
 //! ```
-//! The entries' files are authoritative. Each is replaced by itself, by rename, so a command that uses one image reads
-//! one file, however many images there are. A command that changes some writes `index.json` once, at
-//! its end. A kill in between leaves `changing` behind: until the next change has put `index.json` right, hull's own
-//! listings read the entries' files.
+//! The entries' files are authoritative. Each is replaced on its own, by rename, so a command that uses one image reads
+//! one file, however many images there are. A command that changes entries writes `index.json` once, at its end. If it
+//! is killed before, `changing` is left behind. Until the next change writes `index.json` again, hull's listings read
+//! the entries' files.
 
 mod entry;
 mod files;
@@ -33,7 +33,7 @@ pub(crate) use files::Change;
 pub(crate) struct Catalog {
     /// Sorted by their keys.
     lines: Vec<Line>,
-    /// What differs from the entries' files.
+    /// Keys of entries that differ from their files.
     changes: BTreeSet<Key>,
     /// Entries that cannot be read.
     damaged: Vec<Damaged>,
@@ -48,7 +48,7 @@ pub(crate) struct Damaged {
     path: PathBuf,
 }
 
-/// What an entry is found by: its name, or else its manifest's digest.
+/// The key of an entry: its name, or else its manifest's digest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     name: String,
@@ -69,7 +69,7 @@ impl Catalog {
         Self { lines, ..Self::default() }
     }
 
-    /// Those without a name first, the others by name.
+    /// Entries without a name first, then the others, sorted by name.
     pub(crate) fn lines(&self) -> impl Iterator<Item = &Line> {
         self.lines.iter()
     }
@@ -78,7 +78,7 @@ impl Catalog {
         &self.damaged
     }
 
-    /// Gives up an entry that cannot be read; `false` where there is none of this name.
+    /// Marks a damaged entry for removal. Returns `false` if there is none of this name.
     pub(crate) fn forget_damaged(&mut self, name: &str) -> bool {
         let Some(at) = self.damaged.iter().position(|damaged| damaged.name == name) else { return false };
         self.forgotten.push(self.damaged.remove(at).path);
@@ -89,8 +89,8 @@ impl Catalog {
         self.position(name, "").ok().map(|at| &self.lines[at])
     }
 
-    /// Gives an image a name, or keeps it without one. An image that had the name before is kept, if need be without a
-    /// name, because a container may use it.
+    /// Adds an image under a name, or without one. An image that had the name before is kept, without a name if it has
+    /// no other, because a container may use it.
     pub(crate) fn set(&mut self, mut entry: Descriptor, name: Option<&str>) -> Result<()> {
         match name {
             Some(name) => entry.annotations.insert(REF_NAME.into(), name.into()),
@@ -108,13 +108,13 @@ impl Catalog {
         self.remove("", line.digest());
         self.insert(line);
         match previous {
-            // What cannot be read names no image.
+            // A previous entry that cannot be read is dropped.
             Ok(None) | Err(_) => Ok(()),
             Ok(Some(previous)) => self.set(previous, None),
         }
     }
 
-    /// By name, by id or the beginning of one, or by the digest of a manifest.
+    /// Finds an image by its name, its id or the beginning of its id, or by the digest of its manifest.
     pub(crate) fn find(&self, name: &str) -> Option<&Line> {
         let canonical = Reference::parse(name).ok().map(|reference| reference.canonical());
         if let Some(line) = canonical.and_then(|canonical| self.named(&canonical)) {
@@ -129,7 +129,7 @@ impl Catalog {
         self.lines().filter(|_| could_be_id).find(is_it)
     }
 
-    /// Takes a name away. An image that loses its last one is no longer here.
+    /// Removes a name. An image that loses its last name is not in the catalog any more.
     pub(crate) fn remove_name(&mut self, name: &str) {
         self.remove(name, "");
     }

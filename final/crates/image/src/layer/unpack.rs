@@ -1,4 +1,5 @@
-//! The layers of an image: verified, applied side by side, then put in order, and visible all at once.
+//! Unpacks the layers of an image: verifies and unpacks them in parallel, completes them in order, and publishes all at
+//! once.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -16,35 +17,35 @@ use crate::error::{Error, IoContext, Result};
 use crate::left_out::LeftOut;
 use crate::readahead::readahead;
 
-/// Layers fetched at once: docker's number.
+/// How many layers are downloaded at the same time: docker's number.
 const CONNECTIONS: usize = 3;
 
 const BUFFER: usize = 128 * 1024;
 
-/// Up to here a thread costs more than it saves.
+/// For blobs up to this size a thread costs more than it saves.
 const SMALL: u64 = 256 << 10;
 
 /// Where the bytes of a layer come from.
 #[derive(Clone, Copy)]
 pub(crate) enum Source<'a> {
     Blob(&'a Path),
-    /// From elsewhere.
+    /// A download.
     Stream(&'a dyn Stream),
 }
 
-/// A layer that comes from elsewhere, and is checked on its way.
+/// A layer that is not in the store yet, and is verified while it is read.
 pub(crate) trait Stream: Sync {
-    /// From its beginning. Once `cancelled` is set, what comes no longer matters.
+    /// Opens the stream at its beginning. Once `cancelled` is set, the stream may end early.
     fn open<'a>(&'a self, cancelled: &'a AtomicBool) -> Result<Box<dyn Read + Send + 'a>>;
-    /// What is in it is unpacked.
+    /// Called when the layer has been unpacked.
     fn done(&self) {}
 }
 
-/// A layer as it came.
+/// A layer before it is unpacked.
 #[derive(Clone)]
 pub(crate) struct Packed<'a> {
     pub source: Source<'a>,
-    /// Of the uncompressed tar.
+    /// The digest of the uncompressed tar.
     pub diff_id: Digest,
     /// Whether to warn about a tar without an end marker. It may have been cut short, but some tools leave the marker
     /// out, and tar(1) and docker accept such an archive. A layer is verified by its diff ID; an imported tar by
@@ -55,7 +56,7 @@ pub(crate) struct Packed<'a> {
 /// A layer that the store does not have.
 struct Missing<'a> {
     packed: &'a Packed<'a>,
-    /// Of the layers below it, lowest first.
+    /// The chain IDs of the layers below it, lowest first.
     below: Vec<Digest>,
     staged: StagedLayer,
 }
@@ -64,19 +65,19 @@ struct Missing<'a> {
 /// several images share is unpacked once. None is kept unless all of them are good.
 pub(crate) fn unpack(store: &LayerStore, images: &[Vec<Packed<'_>>]) -> Result<LeftOut> {
     let mut missing: Vec<Missing<'_>> = Vec::new();
-    let mut places: HashMap<Digest, PathBuf> = HashMap::new();
+    let mut directories: HashMap<Digest, PathBuf> = HashMap::new();
     for layers in images {
         let chain = chain(layers);
         for (at, (packed, id)) in layers.iter().zip(&chain).enumerate() {
-            if places.contains_key(id) {
+            if directories.contains_key(id) {
                 continue;
             }
             if store.has(id.hex()) {
-                places.insert(id.clone(), store.path(id.hex()));
+                directories.insert(id.clone(), store.path(id.hex()));
                 continue;
             }
             let staged = store.begin(id.hex())?;
-            places.insert(id.clone(), staged.diff().to_owned());
+            directories.insert(id.clone(), staged.diff().to_owned());
             missing.push(Missing { packed, below: chain[..at].to_vec(), staged });
         }
     }
@@ -85,9 +86,9 @@ pub(crate) fn unpack(store: &LayerStore, images: &[Vec<Packed<'_>>]) -> Result<L
     let applied = apply_all(&work)?;
     let mut left_out = LeftOut::default();
     applied.iter().for_each(|applied| left_out.add(&applied.left_out));
-    // In the order of the chains: a layer inherits from one that has inherited.
+    // In the order of the chains, because a layer inherits from layers that must be complete.
     for (layer, applied) in missing.iter().zip(&applied) {
-        let lowers: Vec<PathBuf> = layer.below.iter().filter_map(|id| places.get(id).cloned()).collect();
+        let lowers: Vec<PathBuf> = layer.below.iter().filter_map(|id| directories.get(id).cloned()).collect();
         inherit(layer.staged.diff(), &applied.implied, &lowers)?;
         drop_needless(layer.staged.diff(), &applied.whiteouts, &lowers)?;
         applied.bytes.map_or(Ok(()), |bytes| layer.staged.set_size(bytes))?;
@@ -96,7 +97,7 @@ pub(crate) fn unpack(store: &LayerStore, images: &[Vec<Packed<'_>>]) -> Result<L
     Ok(left_out)
 }
 
-/// Unpacks one of an image's layers once more, on top of those of the store, without making it visible.
+/// Unpacks one of an image's layers again, on top of those of the store, without publishing it.
 pub(crate) fn unpack_unpublished(
     store: &LayerStore,
     layers: &[Packed<'_>],
@@ -116,8 +117,8 @@ fn chain(layers: &[Packed<'_>]) -> Vec<Digest> {
     Digest::chains(layers.iter().map(|layer| &layer.diff_id))
 }
 
-/// Side by side, as many as there are processors: inflating and hashing are what takes time. What comes from a
-/// network also waits for it.
+/// Unpacks layers in parallel, as many as there are processors, because inflating and hashing take most of the time.
+/// Downloads also wait for the network, so more of them run at the same time.
 fn apply_all(layers: &[(&Packed<'_>, &Path)]) -> Result<Vec<Applied>> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let remote = layers.iter().any(|(packed, _)| matches!(packed.source, Source::Stream(_)));
@@ -132,7 +133,7 @@ fn apply_all(layers: &[(&Packed<'_>, &Path)]) -> Result<Vec<Applied>> {
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some((packed, diff)) = layers.get(at) else { return Ok(done) };
-            // The others need not begin, nor go on with, what will be thrown away.
+            // The other workers stop, because the result will be discarded.
             let give_up = |_: &Error| {
                 next.store(layers.len(), Ordering::Relaxed);
                 cancelled.store(true, Ordering::Relaxed);
@@ -147,7 +148,7 @@ fn apply_all(layers: &[(&Packed<'_>, &Path)]) -> Result<Vec<Applied>> {
         for thread in threads {
             match thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
                 Ok(done) => applied.extend(done),
-                // Others gave up because of the one to tell.
+                // The cancelled workers stopped because of another error, which is the one to report.
                 Err(error) if failure.is_none() || matches!(failure, Some(Error::Cancelled)) => {
                     failure = Some(error);
                 }
@@ -162,7 +163,8 @@ fn apply_all(layers: &[(&Packed<'_>, &Path)]) -> Result<Vec<Applied>> {
     Ok(applied.into_iter().map(|(_, applied)| applied).collect())
 }
 
-/// Three threads: one fetches and hashes what comes, one inflates it, and this one hashes and writes what is in it.
+/// Uses three threads: one downloads and hashes the blob, one inflates it, and this one hashes the tar and writes its
+/// files.
 fn apply_verified(packed: &Packed<'_>, diff: &Path, cancelled: &AtomicBool) -> Result<Applied> {
     let applied = with_tar(packed, cancelled, |stream| {
         let mut stream = Hasher::new(stream);
@@ -172,7 +174,7 @@ fn apply_verified(packed: &Packed<'_>, diff: &Path, cancelled: &AtomicBool) -> R
         Ok(applied)
     });
     if let (Err(Error::Damaged(_)), Source::Stream(stream)) = (&applied, packed.source) {
-        // What seems damaged may simply be something else: then that is the thing to say.
+        // The archive may look damaged because the download is. Then the error of the download is reported.
         drain(&mut stream.open(cancelled)?)?;
     }
     if let (Ok(_), Source::Stream(stream)) = (&applied, packed.source) {
@@ -181,7 +183,7 @@ fn apply_verified(packed: &Packed<'_>, diff: &Path, cancelled: &AtomicBool) -> R
     applied
 }
 
-/// Checks a layer that is unpacked already.
+/// Verifies the blob of a layer that is unpacked already.
 pub(crate) fn verify(packed: &Packed<'_>) -> Result<()> {
     with_tar(packed, &AtomicBool::new(false), |stream| {
         let mut stream = Hasher::new(stream);
@@ -196,7 +198,7 @@ fn with_tar<T>(
     then: impl FnOnce(&mut dyn BufRead) -> Result<T>,
 ) -> Result<T> {
     std::thread::scope(|scope| match packed.source {
-        // Most are small, and a file is read in no time.
+        // Most layers are small, and are read without a thread.
         Source::Blob(path) if std::fs::metadata(path).is_ok_and(|blob| blob.len() < SMALL) => {
             then(&mut BufReader::with_capacity(BUFFER, Bounded::new(file(path)?)?))
         }

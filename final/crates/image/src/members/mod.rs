@@ -1,9 +1,9 @@
-//! The members of a tar, one after the other.
+//! Reads the members of a tar one after the other.
 //!
-//! The `tar` crate knows the header blocks. What goes between them is read here, since a layer comes from strangers:
-//! long names and PAX records have a limit, a PAX value may be binary (a file capability with a newline in it is
-//! common), holes stay holes, and what counts as data is what Go's archive/tar takes for it, so that every engine
-//! sees the same files in the same tar.
+//! The header types are the `tar` crate's. The rest is read here, because layers are not trusted: long names and PAX
+//! records have a limit, a PAX value may be binary (file capabilities often contain a newline), holes stay holes, and
+//! the length of a member's data is determined as Go's archive/tar does, so that all engines see the same files in the
+//! same tar.
 
 mod number;
 mod pax;

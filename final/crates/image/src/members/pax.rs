@@ -1,4 +1,5 @@
-//! PAX records, `<length> <key>=<value>\n`: pax(1), "pax Extended Header". The length rules, for a value is any bytes.
+//! PAX records, `<length> <key>=<value>\n`: pax(1), "pax Extended Header". The length decides where a record ends,
+//! because a value may have any bytes.
 
 use std::ffi::CString;
 
@@ -29,7 +30,7 @@ impl Records {
         self.0.is_empty()
     }
 
-    /// The last one counts.
+    /// The value of a key. If a key occurs several times, the last one counts.
     pub(super) fn get(&self, key: &str) -> Option<&[u8]> {
         self.0.iter().rev().find(|(name, _)| name == key.as_bytes()).map(|(_, value)| value.as_slice())
     }

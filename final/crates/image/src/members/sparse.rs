@@ -9,18 +9,18 @@ use super::pax::Records;
 use super::{BLOCK, Members, fill};
 use crate::error::{Error, Result};
 
-/// A file of a million pieces has been made to be one.
+/// The limit for the number of pieces. Only a hostile archive has more.
 const CHUNKS: usize = 1 << 20;
 
 #[derive(Debug)]
 pub(super) struct Sparse {
-    /// Offset in the file and length, of what is not a hole.
+    /// Offset and length of each piece of data between the holes.
     pub chunks: Vec<(u64, u64)>,
     pub size: u64,
 }
 
 impl Sparse {
-    /// The map of the current member, which may stand at the beginning of its data.
+    /// The map of the current member, which may be at the beginning of its data.
     pub(super) fn find<R: BufRead>(
         members: &mut Members<R>,
         header: &Header,

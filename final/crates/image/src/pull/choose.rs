@@ -1,11 +1,11 @@
-//! From what a tag stands for to one image: through indexes, to the platform that is wanted.
+//! Follows a tag through indexes to the image for the wanted platform.
 
 use crate::config::{Descriptor, Index, Manifest};
 use crate::error::{Error, Result};
 use crate::platform::Platform;
 use crate::registry::{Client, Fetched};
 
-/// An index in an index in an index is already one more than anybody writes.
+/// How deep indexes may be nested. Real ones are nested once at most.
 const DEPTH: usize = 4;
 
 pub(crate) struct Chosen {
@@ -13,7 +13,7 @@ pub(crate) struct Chosen {
     pub manifest: Manifest,
 }
 
-/// `lenient` takes an image of another platform when that is all there is: nobody said which.
+/// With `lenient`, an image without a platform is accepted if it is the only one: the user asked for no platform.
 pub(crate) fn choose(client: &Client<'_>, top: &Fetched, wanted: &Platform, lenient: bool) -> Result<Chosen> {
     let mut fetched = top.clone();
     for _ in 0..DEPTH {

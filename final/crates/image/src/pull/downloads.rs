@@ -1,7 +1,8 @@
-//! `downloads/`: blobs on their way from a registry, by their digest, each with what has come of it so far.
+//! `downloads/`: partly downloaded blobs, by their digest.
 //!
-//! Who holds the lock on one fetches it, and holds on until the image it belongs to is there; who waits finds it in the
-//! store then. What an interrupted pull left is where the next one goes on, until nobody has come for a week.
+//! A command locks the blobs that it downloads and holds the locks until its image is published. A command that waits
+//! for a lock then finds the blob in the store. The next pull resumes the download of an interrupted one. Downloads
+//! that were not resumed for a week are removed.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -18,7 +19,7 @@ use crate::store::Images;
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Downloads that this command has in hand.
+/// The downloads that this command has locked.
 pub(super) struct Downloads {
     directory: PathBuf,
     locks: BTreeMap<Digest, Lock>,
@@ -31,7 +32,8 @@ impl Downloads {
         Ok(Self { directory, locks: BTreeMap::new() })
     }
 
-    /// Waits for those who have one of them in hand. All in one order, or two commands would wait for each other.
+    /// Locks downloads, and waits for other commands that have locked them. All commands use the same order; otherwise
+    /// two of them could wait for each other.
     pub(super) fn claim(&mut self, wanted: &[&Descriptor], waiting: impl Fn(&Digest)) -> Result<()> {
         let mut digests: Vec<&Digest> = wanted.iter().map(|blob| &blob.digest).collect();
         digests.sort();
@@ -50,8 +52,8 @@ impl Downloads {
         Ok(())
     }
 
-    /// What another command has stored meanwhile.
-    pub(super) fn let_go(&mut self, digest: &Digest) {
+    /// Releases a download that another command has stored meanwhile.
+    pub(super) fn release(&mut self, digest: &Digest) {
         if self.locks.contains_key(digest) {
             let _ = std::fs::remove_file(self.path(digest));
             self.locks.remove(digest);
@@ -68,12 +70,12 @@ impl Downloads {
         self.locks.contains_key(digest)
     }
 
-    /// A blob that has come whole.
+    /// A completely downloaded blob.
     pub(super) fn staged(&self, blob: &Descriptor) -> Staged {
         Staged { path: self.path(&blob.digest), digest: blob.digest.clone(), size: blob.size }
     }
 
-    /// Before a blob takes its place in the store: who reads it there may be anybody that hull lets in.
+    /// Sets the mode of a blob before it is moved to the store, where every user who may pass through may read it.
     pub(super) fn finish(&self, digest: &Digest) -> Result<()> {
         use std::os::unix::fs::PermissionsExt;
         let path = self.path(digest);
@@ -85,13 +87,13 @@ impl Downloads {
         self.directory.join(digest.hex())
     }
 
-    /// Whether there is room for what is still to come.
+    /// Checks that the disk has space for the missing bytes.
     pub(super) fn check_room(&self, wanted: &[&Descriptor]) -> Result<()> {
         let there =
             |blob: &Descriptor| std::fs::metadata(self.path(&blob.digest)).map_or(0, |file| file.len());
         let needed =
             wanted.iter().fold(0u64, |sum, blob| sum.saturating_add(blob.size.saturating_sub(there(blob))));
-        let room = rustix::fs::statvfs(&self.directory).context(|| "look for room".into())?;
+        let room = rustix::fs::statvfs(&self.directory).context(|| "look for free space".into())?;
         if needed > room.f_bavail.saturating_mul(room.f_frsize) {
             let action = format!("store {needed} bytes of layers");
             return Err(Error::Io { action, source: std::io::Error::from_raw_os_error(nix::libc::ENOSPC) });
@@ -102,7 +104,7 @@ impl Downloads {
 
 impl Drop for Downloads {
     fn drop(&mut self) {
-        // Nothing came of these.
+        // Downloads of which nothing was received.
         for digest in self.locks.keys() {
             let path = self.path(digest);
             if std::fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
@@ -117,7 +119,8 @@ impl Images {
         self.root().data().join("downloads")
     }
 
-    /// Removes downloads that nobody has in hand: all, or those that were given up long ago. Bytes given back.
+    /// Removes downloads that no command has locked: all of them, or those that were abandoned long ago. Returns the
+    /// freed bytes.
     pub(crate) fn collect_downloads(&self, all: bool) -> Result<u64> {
         let mut bytes = 0;
         for entry in std::fs::read_dir(self.downloads_dir()).into_iter().flatten().flatten() {

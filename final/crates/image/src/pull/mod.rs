@@ -1,4 +1,4 @@
-//! `pull`: an image from a registry, in one pass from its bytes to files, and no byte twice.
+//! `pull`: downloads an image and unpacks it in the same pass, so that each byte is read once.
 
 pub(crate) mod choose;
 mod downloads;
@@ -23,11 +23,11 @@ use crate::store::{Images, chain_ids};
 use choose::Chosen;
 use downloads::Downloads;
 
-/// overlayfs stacks 500 (fs/overlayfs, OVL_MAX_STACK), and docker 127.
+/// The limit of overlayfs (fs/overlayfs, OVL_MAX_STACK). docker's is 127.
 const LAYERS: usize = 500;
 
 pub struct PullOptions<'a> {
-    /// Without it, this machine's.
+    /// `None` for this machine's.
     pub platform: Option<Platform>,
     pub progress: &'a dyn Progress,
 }
@@ -35,10 +35,10 @@ pub struct PullOptions<'a> {
 #[derive(Debug, Clone)]
 pub struct Pulled {
     pub reference: Reference,
-    /// What the registry calls it by: of the index, where there is one.
+    /// The digest in the registry: that of the index, if there is one.
     pub digest: Digest,
     pub id: Digest,
-    /// Whether anything came.
+    /// Whether anything was downloaded.
     pub new: bool,
 }
 
@@ -76,7 +76,7 @@ fn pull_from(
     Ok(Pulled { reference: reference.clone(), digest: top.digest, id, new: true })
 }
 
-/// The digest and id of what is here, if it is what the registry has.
+/// The digest and id of the image in the store, if the registry has the same.
 fn up_to_date(
     images: &Images,
     client: &Client<'_>,
@@ -84,7 +84,7 @@ fn up_to_date(
     wanted: &Platform,
 ) -> Result<Option<(Digest, Digest)>> {
     let Some(entry) = images.named(&reference.local())? else { return Ok(None) };
-    // What is not whole is pulled again.
+    // An incomplete image is pulled again.
     let Ok((manifest, config)) = images.documents(&entry) else { return Ok(None) };
     if !images.is_whole(&manifest) {
         return Ok(None);
@@ -99,7 +99,7 @@ fn up_to_date(
     Ok((entry.digest == digest || from_index).then_some((digest, manifest.config.digest)))
 }
 
-/// What can be refused before anything is fetched.
+/// Refuses images that cannot be used, before layers are downloaded.
 fn check(client: &Client<'_>, manifest: &Manifest, config: &ImageConfig) -> Result<()> {
     let (layers, diff_ids) = (manifest.layers.len(), config.rootfs.diff_ids.len());
     if layers > LAYERS {
@@ -115,7 +115,7 @@ fn check(client: &Client<'_>, manifest: &Manifest, config: &ImageConfig) -> Resu
     Ok(())
 }
 
-/// All that is known of an image before its layers come.
+/// Everything that is known of an image before its layers are downloaded.
 struct Image<'a> {
     reference: &'a Reference,
     top: &'a Fetched,
@@ -129,16 +129,17 @@ impl Image<'_> {
         &self.chosen.manifest.layers
     }
 
-    /// Fetches and unpacks what is not here, and makes the image visible.
+    /// Downloads and unpacks missing layers, and makes the image visible.
     fn store(&self, images: &Images, client: &Client<'_>, progress: &dyn Progress) -> Result<Digest> {
         let mut downloads = Downloads::new(images)?;
-        // Held: what is here now must not go before the image is.
+        // Blobs that the store has are held, so that garbage collection does not remove them before the image is
+        // published.
         let mut held: HashMap<Digest, File> = HashMap::new();
         let mut missing = still_missing(images, self.layers().iter().collect(), &mut held)?;
         downloads.claim(&missing, |digest| progress.layer(digest, Step::Waiting))?;
-        // Others may have stored them while we waited.
+        // Other commands may have stored some of them meanwhile.
         missing = still_missing(images, missing, &mut held)?;
-        held.keys().for_each(|digest| downloads.let_go(digest));
+        held.keys().for_each(|digest| downloads.release(digest));
         downloads.check_room(&missing)?;
         let held_layers = images.hold_layers(self.parsed)?;
         self.unpack(images, client, &downloads, progress)?;
@@ -187,7 +188,7 @@ impl Image<'_> {
             let twice = self.layers()[..at].iter().any(|other| other.digest == layer.digest);
             match (fetched, unpacked) {
                 (false, true) => progress.layer(&layer.digest, Step::Exists),
-                // It is unpacked already, from another blob, which has not vouched for this one.
+                // The layer was unpacked from another blob, so this blob has to be verified.
                 (true, true) if !twice => verify(&one)?,
                 _ => {}
             }
@@ -197,7 +198,7 @@ impl Image<'_> {
     }
 }
 
-/// Those that the store does not have; those that it has are held.
+/// Returns the blobs that the store does not have, and holds those that it has.
 fn still_missing<'a>(
     images: &Images,
     wanted: Vec<&'a Descriptor>,

@@ -1,4 +1,5 @@
-//! Layers that were imported or committed are plain tars. On their way out they are gzip, which everybody reads.
+//! Compresses layers before they are pushed. Imported and committed layers are plain tars; gzip is what all registries
+//! and engines accept.
 
 use std::fs::File;
 
@@ -10,7 +11,7 @@ use crate::reference::Reference;
 use crate::staging::{Staged, Staging};
 use crate::store::Images;
 
-/// The same image with its plain layers compressed; it takes the place of the one that was.
+/// Compresses the plain layers of an image, and replaces the image in the store.
 pub(super) fn compressed(images: &Images, entry: Descriptor) -> Result<Descriptor> {
     let manifest: Manifest = images.read_json(&entry.digest)?;
     let is_plain = |layer: &Descriptor| layer.media_type == LAYER;

@@ -1,4 +1,4 @@
-//! `push`: an image into a registry, without the blobs that it has already.
+//! `push`: uploads an image to a registry, except the blobs that the registry has.
 
 mod compress;
 
@@ -15,18 +15,18 @@ use crate::reference::Reference;
 use crate::registry::{Access, Client, Upload};
 use crate::store::Images;
 
-/// Blobs sent at once.
+/// How many blobs are uploaded at the same time.
 const CONNECTIONS: usize = 3;
 
 #[derive(Debug, Clone)]
 pub struct Pushed {
     pub digest: Digest,
-    /// Of the manifest.
+    /// Bytes of the manifest.
     pub size: u64,
 }
 
-/// Pushes the image `name` as `target`. Layers that are plain tars are compressed first, and stay so: then the registry
-/// and the store agree on the digest.
+/// Pushes the image `name` as `target`. Layers that are plain tars are first compressed in the store too, so that the
+/// registry and the store have the same digest.
 pub fn push(
     images: &Images,
     access: &Access,
@@ -55,7 +55,7 @@ pub fn push(
     Ok(Pushed { digest: entry.digest, size: entry.size })
 }
 
-/// A repository of the same registry, and what it is known to have.
+/// A repository of the same registry, and the blobs that it is known to have.
 struct Mountable {
     repository: String,
     blobs: Vec<Digest>,
@@ -77,14 +77,14 @@ fn sources(images: &Images, target: &Reference) -> Result<Vec<Mountable>> {
     Ok(sources)
 }
 
-/// Several at once; the first failure ends it.
+/// Uploads several blobs at the same time. The first failure stops the others.
 fn send_all(blobs: &[Descriptor], send: impl Fn(&Descriptor) -> Result<()> + Sync) -> Result<()> {
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let work = || -> Result<()> {
         while !failed.load(Ordering::Relaxed) {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(blob) = blobs.get(at) else { return Ok(()) };
-            // An image may have a layer twice.
+            // An image may have the same layer twice.
             if blobs[..at].iter().all(|other| other.digest != blob.digest) {
                 send(blob).inspect_err(|_| failed.store(true, Ordering::Relaxed))?;
             }
@@ -149,7 +149,7 @@ impl Read for Watched<'_> {
     }
 }
 
-/// The registry has it: `inspect` shows the digest, and another push may mount from there.
+/// Records that the registry has the image: `inspect` shows the digest, and another push may mount blobs from there.
 fn remember(images: &Images, pushed: &Descriptor, target: &Reference) -> Result<()> {
     let origin = target.by_digest(&pushed.digest).canonical();
     images.change_catalog(|catalog| {

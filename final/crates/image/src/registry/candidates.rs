@@ -1,4 +1,4 @@
-//! Whom to ask for a name: a short one may stand for several, and each of them may have mirrors.
+//! Finds an image by its candidates: a short name may stand for several images, and each may have mirrors.
 
 use super::{Access, Client};
 use crate::error::{Error, RegistryProblem, Result};
@@ -6,7 +6,7 @@ use crate::progress::Progress;
 use crate::reference::Reference;
 
 impl Access {
-    /// Asks for the candidates in their order, until a registry has one.
+    /// Asks for the candidates in their order until a registry has one.
     pub(crate) fn first<T>(
         &self,
         candidates: &[Reference],
@@ -18,7 +18,7 @@ impl Access {
         for reference in candidates {
             match self.ask_mirrors(reference, progress, &ask) {
                 Ok(found) => return Ok(found),
-                // What is wrong here will be wrong with the others too.
+                // The error is not the registry's, so the other candidates would fail with it too.
                 Err(error) if !matches!(error, Error::Registry { .. }) => return Err(error),
                 Err(error) => failures.push((reference, error)),
             }
@@ -29,7 +29,7 @@ impl Access {
         }
     }
 
-    /// The first of its mirrors that has it, or the registry itself.
+    /// Asks the mirrors of a registry in their order, and then the registry itself.
     fn ask_mirrors<T>(
         &self,
         reference: &Reference,
@@ -51,7 +51,8 @@ impl Access {
         })
     }
 
-    /// Refuses to show a password that was given for one registry to others: those that are asked before or after it.
+    /// Refuses to send a password that was given for one registry to several: all candidates and mirrors are asked with
+    /// it.
     fn check_given(&self, candidates: &[Reference]) -> Result<()> {
         if self.credentials.given.is_none() {
             return Ok(());

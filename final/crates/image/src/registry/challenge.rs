@@ -1,8 +1,9 @@
-//! `WWW-Authenticate`: how a registry wants to be talked to. RFC 9110, 11.6.1; distribution-spec, "token".
+//! `WWW-Authenticate`: the authentication schemes that a registry accepts. RFC 9110, 11.6.1; distribution-spec,
+//! "token".
 
 use super::http::Response;
 
-/// One of the ways that a registry offers.
+/// One of the schemes that a registry accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Challenge {
     /// In lower case: `bearer`, `basic`.
@@ -16,13 +17,13 @@ impl Challenge {
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// All that an answer offers, in however many headers.
+    /// All challenges of a response, which may be in several headers.
     pub(super) fn of(response: &Response) -> Vec<Self> {
         let headers = response.headers.get_all("www-authenticate").iter();
         headers.filter_map(|header| header.to_str().ok()).flat_map(Self::parse).collect()
     }
 
-    /// All challenges of one header: several may stand in it, separated by the commas that separate parameters too.
+    /// All challenges of one header. Commas separate both challenges and their parameters.
     fn parse(header: &str) -> Vec<Self> {
         let mut challenges: Vec<Self> = Vec::new();
         for part in split(header) {
@@ -49,7 +50,7 @@ impl Challenge {
     }
 }
 
-/// At commas that are not in quotes.
+/// Splits at commas that are not in quotes.
 fn split(header: &str) -> Vec<&str> {
     let (mut parts, mut start, mut quoted, mut escaped) = (vec![], 0, false, false);
     for (at, c) in header.char_indices() {

@@ -1,4 +1,4 @@
-//! A conversation with one registry: who we are, redirects, and asking again when that helps.
+//! Requests to one registry, with authorization, redirects and retries.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,17 +13,20 @@ use super::token;
 use super::{Access, challenge::Challenge};
 use crate::error::{Error, RegistryProblem, Result};
 
-/// A registry, its storage, and whatever stands before that.
-const REDIRECTS: usize = 8;
+/// Registries redirect to their storage, and proxies before the storage may redirect again.
+const MAX_REDIRECTS: usize = 8;
+
+/// One request.
 pub(super) struct Call<'a> {
     pub method: &'static str,
-    /// `/v2/…`, or what a `Location` said.
+    /// `/v2/…`, or the URL of a `Location`.
     pub at: Cow<'a, str>,
     pub headers: Vec<(&'static str, String)>,
     pub payload: Payload<'a>,
-    /// What it takes leave for: `repository:NAME:pull`. distribution-spec, "token scopes".
+    /// The scope of its authorization: `repository:NAME:pull`. distribution-spec, "token scopes".
     pub scope: String,
-    /// Not what adds to what was sent before: how much of that arrived has to be asked first.
+    /// Whether it may be sent again. Not a chunk of an upload: the registry has to be asked first how much of it
+    /// arrived.
     pub repeat: bool,
 }
 
@@ -45,13 +48,13 @@ impl<'a> Call<'a> {
     }
 }
 
-/// A registry that is being talked to.
+/// A connection to one repository of a registry.
 #[derive(Debug)]
 pub(crate) struct Client<'a> {
     pub(super) access: &'a Access,
     pub(super) endpoint: Endpoint,
     base: OnceLock<Base>,
-    /// The `Authorization` that was good for a scope.
+    /// By scope, the `Authorization` header that the registry accepted.
     authorizations: Mutex<HashMap<String, String>>,
 }
 
@@ -80,7 +83,7 @@ impl<'a> Client<'a> {
         &self.access.http
     }
 
-    /// The answer, whatever it is, unless asking again would change it.
+    /// Sends a request, and repeats it after failures that may be temporary. Returns the response, whatever its status.
     pub(super) fn send(&self, call: &Call<'_>) -> Result<Response> {
         let base = self.base()?;
         let mut passing = 0;
@@ -114,7 +117,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// The answer, if its status is one of `expected`. `what` was asked for, in words.
+    /// Sends a request. A response whose status is not one of `expected` is an error; `what` describes the request.
     pub(super) fn expect(&self, call: &Call<'_>, expected: &[u16], what: &str) -> Result<Response> {
         let response = self.send(call)?;
         match expected.contains(&response.status) {
@@ -123,8 +126,8 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Goes where it is sent. Credentials stay behind when that is another host: distribution-spec leaves it open, and
-    /// the storage behind a registry has no business with them.
+    /// Follows redirects. Credentials are not sent to another host: distribution-spec leaves it open, and the storage
+    /// behind a registry does not need them.
     fn follow(&self, base: Base, call: &Call<'_>) -> Result<Response, Failure> {
         let own = format!("{}://{}", base.scheme, self.endpoint.host());
         let mut url = match call.at.starts_with('/') {
@@ -132,7 +135,7 @@ impl<'a> Client<'a> {
             false => call.at.to_string(),
         };
         let mut method = call.method;
-        for _ in 0..REDIRECTS {
+        for _ in 0..MAX_REDIRECTS {
             let at_home = host_of(&url) == Some(self.endpoint.host()) && url.starts_with(base.scheme);
             let scheme = if starts_with_https(&url) { "https" } else { "http" };
             if scheme == "http" && base.scheme == "https" {
@@ -168,7 +171,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// What a `Location` means here.
+    /// The URL of a `Location` header, relative to the URL that was requested.
     pub(super) fn location(&self, response: &Response, asked: &str) -> Result<String> {
         let from = self.absolute(asked)?;
         let location = response.header("location").and_then(|location| resolve(&from, location));
@@ -183,7 +186,8 @@ impl<'a> Client<'a> {
         self.authorizations.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Whether it speaks TLS. Where it need not, that is found out, and the best that it can is taken.
+    /// Whether the registry is reached by TLS. If it does not have to be, this tries TLS with a valid certificate, then
+    /// TLS, then plain HTTP.
     pub(super) fn base(&self) -> Result<Base> {
         if let Some(base) = self.base.get() {
             return Ok(*base);
@@ -205,7 +209,8 @@ impl<'a> Client<'a> {
             let url = format!("{}://{host}/v2/", base.scheme);
             self.http().send(base, "GET", &url, &[], Payload::Nothing).map(drop)
         };
-        // Without a look at the certificate first: reading whom to trust takes longer than to find that it is not asked.
+        // First without verifying the certificate: reading the trusted certificates takes longer than this request, and
+        // is not needed if the registry does not speak TLS.
         let any = Base { verify: false, ..safe };
         match ask(any) {
             Ok(()) => {}

@@ -1,4 +1,4 @@
-//! A blob on its way in: hashed and kept as it comes, taken up again where it broke off.
+//! Downloads a blob: hashes and stores it as it arrives, and resumes it where a connection broke.
 
 use std::fs::File;
 use std::io::{Read, Sink, Write};
@@ -12,26 +12,26 @@ use crate::digest::{Digest, Hasher};
 use crate::error::{Error, IoContext, Result};
 use crate::members::read;
 
-/// Broken connections in a row that brought nothing, and all in all.
+/// How many connections in a row may break without having brought any data, and how many in all.
 const MAX_FRUITLESS: u32 = 5;
 const MAX_RETRIES: u32 = 100;
 
-/// Documents that describe images are kilobytes.
+/// The limit for manifests and configurations, which have kilobytes.
 const DOCUMENT: u64 = 4 << 20;
 
-/// Reads a blob from the registry, and from the file in which an earlier attempt left its beginning; what is new goes
-/// into that file. At the end, and not before, it is known to be good.
+/// Reads a blob: first the beginning that an earlier attempt left in a file, then the rest from the registry, which is
+/// appended to that file. The digest is verified at the end of the stream.
 pub(crate) struct Fetch<'a> {
     client: &'a Client<'a>,
     wanted: &'a Descriptor,
     file: File,
-    /// Bytes of the file that are there already.
+    /// Bytes in the file.
     kept: u64,
     hash: Option<Hasher<Sink>>,
-    /// Bytes handed out.
+    /// Bytes that have been read from this stream.
     at: u64,
     body: Option<ureq::BodyReader<'static>>,
-    /// Where the current connection began.
+    /// The offset at which the current connection began.
     since: u64,
     fruitless: u32,
     retries: u32,
@@ -40,7 +40,7 @@ pub(crate) struct Fetch<'a> {
 }
 
 impl<'a> Fetch<'a> {
-    /// `file` is open for both, at its beginning.
+    /// `file` must be open for reading and writing, at its beginning.
     pub(crate) fn new(client: &'a Client<'a>, wanted: &'a Descriptor, file: File) -> Result<Self> {
         let kept = file.metadata().context(|| "look at a download".into())?.len();
         let kept = if kept > wanted.size { 0 } else { kept };
@@ -61,7 +61,7 @@ impl<'a> Fetch<'a> {
         })
     }
 
-    /// `report` is told how far it has come.
+    /// Reports the number of bytes to `report`, and stops once `cancelled` is set.
     pub(crate) fn watched(mut self, cancelled: &'a AtomicBool, report: impl Fn(u64) + Send + 'a) -> Self {
         self.cancelled = Some(cancelled);
         self.report = Some(Box::new(report));
@@ -108,13 +108,13 @@ impl<'a> Fetch<'a> {
                     self.kept += length as u64;
                     return Ok(length);
                 }
-                // Cut short, or broken.
-                _ => self.again()?,
+                // The connection ended early or broke.
+                _ => self.retry()?,
             }
         }
     }
 
-    fn again(&mut self) -> Result<()> {
+    fn retry(&mut self) -> Result<()> {
         self.retries += 1;
         self.fruitless = if self.at == self.since { self.fruitless + 1 } else { 0 };
         if self.fruitless < MAX_FRUITLESS && self.retries < MAX_RETRIES {
@@ -138,13 +138,13 @@ impl<'a> Fetch<'a> {
             )));
         }
         let mut body = response.body.into_with_config().limit(u64::MAX).reader();
-        // A server that knows no ranges begins anew.
+        // A server without support for ranges sends the blob from its beginning.
         let skipped = std::io::copy(&mut (&mut body).take(self.at - begins), &mut std::io::sink());
         let _ = skipped;
         Ok(body)
     }
 
-    /// Where the answer begins, and how long the blob is said to be.
+    /// The offset at which the response begins, and the length of the blob if the response has it.
     fn extent(&self, response: &Response) -> Result<(u64, Option<u64>)> {
         if response.status == 200 {
             return Ok((0, response.body.content_length()));
@@ -169,7 +169,7 @@ impl<'a> Fetch<'a> {
         if !more && found == self.wanted.digest {
             return Ok(());
         }
-        // Nothing of it is worth keeping.
+        // Some of the data is wrong, so the next attempt starts from the beginning.
         self.file.set_len(0).context(|| "cut a download".into())?;
         Err(self.client.wrong(match more {
             true => format!("the blob {} is longer than the manifest says", self.wanted.digest),
@@ -188,7 +188,7 @@ impl Read for Fetch<'_> {
 }
 
 impl Client<'_> {
-    /// From a byte on, if the registry knows how.
+    /// Requests a blob from an offset on, which a registry may ignore.
     fn blob(&self, digest: &Digest, from: u64) -> Result<Response> {
         let mut call =
             Call::new("GET", format!("/v2/{}/blobs/{digest}", self.endpoint.repository), self.pull_scope());
@@ -198,7 +198,7 @@ impl Client<'_> {
         self.expect(&call, &[200, 206], &format!("the blob {digest}"))
     }
 
-    /// A small one, whole.
+    /// Downloads and verifies a small blob.
     pub(crate) fn document(&self, wanted: &Descriptor) -> Result<Vec<u8>> {
         let Descriptor { digest, size, .. } = wanted;
         if *size > DOCUMENT {

@@ -1,30 +1,30 @@
-//! Where a registry is reached.
+//! The address of a repository.
 
 use std::net::IpAddr;
 
-/// What people call docker's own registry, and where it answers.
+/// The name of Docker Hub, and the host of its registry.
 pub(crate) const DOCKER: &str = "docker.io";
 const DOCKER_HOST: &str = "registry-1.docker.io";
 
-/// One place that may have a repository.
+/// A registry or mirror that may have a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// The registry as people call it: `docker.io`, `localhost:5000`.
+    /// The registry's name: `docker.io`, `localhost:5000`.
     pub registry: String,
-    /// As the registry calls it: `library/debian`.
+    /// The repository's name in the registry: `library/debian`.
     pub repository: String,
-    /// Whether plain HTTP will do, and a certificate that nobody vouches for.
+    /// Whether plain HTTP and unverified certificates are allowed.
     pub insecure: bool,
 }
 
 impl Endpoint {
-    /// The host that answers for it, with its port.
+    /// The host that requests are sent to, with its port.
     pub(crate) fn host(&self) -> &str {
         if self.registry == DOCKER { DOCKER_HOST } else { &self.registry }
     }
 }
 
-/// Without the port, and without the brackets of an IPv6 address.
+/// A host without its port, and without the brackets of an IPv6 address.
 pub(crate) fn bare_host(host: &str) -> &str {
     if let Some(rest) = host.strip_prefix('[') {
         return rest.split(']').next().unwrap_or(rest);
@@ -35,7 +35,7 @@ pub(crate) fn bare_host(host: &str) -> &str {
     }
 }
 
-/// What cannot leave this machine needs no encryption: docker's rule for 127.0.0.0/8 and ::1.
+/// Whether a host is this machine. Packets to it need no encryption: docker's rule for 127.0.0.0/8 and ::1.
 pub(crate) fn is_loopback(host: &str) -> bool {
     let bare = bare_host(host);
     bare.eq_ignore_ascii_case("localhost")

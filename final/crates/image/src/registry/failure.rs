@@ -1,15 +1,15 @@
-//! Why a registry did not give what was asked for, in words, and whether asking again may help.
+//! Why a request failed, in words, and whether a retry may help.
 
 use serde::Deserialize;
 
 use super::http::Response;
 use crate::error::{Error, RegistryProblem};
 
-/// What a registry says of an error is shown, and not all of it.
+/// How many characters of a registry's error message are shown, and how much of its body is read.
 const MESSAGE: usize = 500;
 const BODY: u64 = 64 << 10;
 
-/// A request that got no answer.
+/// A request without a response.
 #[derive(Debug)]
 pub(super) enum Failure {
     Transport {
@@ -17,12 +17,12 @@ pub(super) enum Failure {
         proxy: Option<String>,
     },
     Url(String),
-    /// What is wrong is here.
+    /// The error is on this side.
     Own(Error),
 }
 
 impl Failure {
-    /// Whether the connection broke, which happens to the best.
+    /// Whether the failure may be temporary, such as a broken connection.
     pub(super) fn is_passing(&self) -> bool {
         use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
         match self {
@@ -38,12 +38,12 @@ impl Failure {
         }
     }
 
-    /// The certificate is not one to trust.
+    /// Whether the certificate is not trusted.
     pub(super) fn is_certificate(&self) -> bool {
         matches!(self.tls(), Some(rustls::Error::InvalidCertificate(_)))
     }
 
-    /// The other side does not speak TLS, or nobody listens there, as far as a proxy can tell.
+    /// Whether the host does not speak TLS, or nobody listens on its TLS port. A proxy may not tell which.
     pub(super) fn is_no_tls(&self) -> bool {
         use ureq::Error::{ConnectProxyFailed, Io};
         match self.tls() {
@@ -111,7 +111,7 @@ struct One {
     message: String,
 }
 
-/// An answer that is an error. distribution-spec, "Error Codes".
+/// The error for a response with an unexpected status. distribution-spec, "Error Codes".
 pub(super) fn refused(registry: &str, what: &str, mut response: Response) -> Error {
     let body = response.beginning(BODY);
     let said = match serde_json::from_slice::<Errors>(&body) {
@@ -140,7 +140,7 @@ fn reason(status: u16) -> &'static str {
     status.and_then(|status| status.canonical_reason()).unwrap_or("an unknown answer")
 }
 
-/// Words of strangers must not reach a terminal as they are.
+/// Text of a registry as it is shown: shortened, and without control characters that a terminal would interpret.
 pub(super) fn shown(text: &str) -> String {
     let text: String = text.chars().take(MESSAGE).collect();
     crate::members::shown(std::path::Path::new(text.trim()))

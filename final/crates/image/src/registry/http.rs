@@ -1,5 +1,4 @@
-//! Requests as they go over the wire: one at a time, without redirects, retries or credentials. Those are
-//! [`super::client`]'s.
+//! Sends single HTTP requests, without redirects, retries or credentials: [`super::client`] does those.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -14,20 +13,20 @@ use super::failure::Failure;
 use super::{proxy, tls};
 use crate::error::Result;
 
-/// A registry that has nothing to say for so long has gone.
+/// A connection on which nothing moves for so long counts as broken.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How a host is reached.
+/// The scheme of a host's URLs, and whether certificates are verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Base {
     pub scheme: &'static str,
-    /// Whether its certificate has to be good.
+    /// Whether the certificate is verified.
     pub verify: bool,
 }
 
-/// What a request sends. It may have to be sent again.
+/// The body of a request. It can be sent again.
 #[derive(Clone, Copy)]
 pub(super) enum Payload<'a> {
     Nothing,
@@ -47,12 +46,12 @@ impl Response {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The body, if it is not longer than `limit`; what more there is stays unread.
+    /// The body. Fails if it is longer than `limit`, without reading further.
     pub(super) fn bytes(&mut self, limit: u64) -> Result<Vec<u8>, ureq::Error> {
         self.body.with_config().limit(limit).read_to_vec()
     }
 
-    /// As much of the body as fits.
+    /// The first `limit` bytes of the body, or as many as can be read.
     pub(super) fn beginning(&mut self, limit: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
         let _ = self.body.as_reader().take(limit).read_to_end(&mut bytes);
@@ -60,7 +59,7 @@ impl Response {
     }
 }
 
-/// Connections, kept open between requests, each host's with its own certificates.
+/// Connections that are kept open between requests. Each host has its own certificates.
 #[derive(Debug)]
 pub(super) struct Http {
     certificates: tls::Certificates,
@@ -91,7 +90,7 @@ impl Http {
         let response = match payload {
             Payload::Nothing => {
                 let request = match method {
-                    // Some servers wait for a body that is not announced.
+                    // Without this header some servers wait for a body.
                     "POST" | "PUT" | "PATCH" => request.header("content-length", "0"),
                     _ => request,
                 };
@@ -109,7 +108,7 @@ impl Http {
         Ok(Response { status: parts.status.as_u16(), headers: parts.headers, body })
     }
 
-    /// Reading certificates takes milliseconds, so no host has it done twice.
+    /// The agent of a host. It is kept, because reading certificates takes milliseconds.
     fn agent(&self, base: Base, host: &str) -> Result<Agent, Failure> {
         let mut agents = self.agents.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let key = (base, host.to_owned());
@@ -141,11 +140,11 @@ impl Http {
 pub(super) fn host_of(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
-    // Who one is has no place in a URL that others chose.
+    // A URL that a registry chose must not contain a user name.
     (!authority.is_empty() && !authority.contains('@')).then_some(authority)
 }
 
-/// What a `Location` means, as seen from the URL that sent it.
+/// The absolute URL of a `Location` header, relative to the URL that was requested.
 pub(super) fn resolve(url: &str, location: &str) -> Option<String> {
     let lower = location.get(..8).unwrap_or(location).to_ascii_lowercase();
     if lower.starts_with("http://") || lower.starts_with("https://") {
@@ -159,7 +158,7 @@ pub(super) fn resolve(url: &str, location: &str) -> Option<String> {
     if location.starts_with('/') {
         return Some(format!("{scheme}://{host}{location}"));
     }
-    // Any other scheme is none of ours.
+    // Other schemes are not supported.
     if location.split(['/', '?', '#']).next()?.contains(':') {
         return None;
     }

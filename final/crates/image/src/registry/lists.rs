@@ -1,4 +1,4 @@
-//! Lists: tags, repositories, what refers to a manifest, and docker's search. Long ones come in pages.
+//! Lists: tags, repositories, referrers of a manifest, and docker's search. Long lists come in pages.
 
 use std::collections::HashSet;
 
@@ -13,10 +13,10 @@ use crate::digest::Digest;
 use crate::error::Result;
 
 const LIMIT: u64 = 16 << 20;
-/// Of a hostile list there is no end.
+/// A hostile registry may send a list without an end.
 const PAGES: usize = 10_000;
 const NAMES: usize = 1_000_000;
-/// A repository's name with its registry's has no more (distribution specification, "Pulling manifests").
+/// The longest name of a repository together with its registry (distribution-spec, "Pulling manifests").
 const LONGEST: usize = 255;
 
 #[derive(Deserialize)]
@@ -29,7 +29,7 @@ struct Catalog {
     repositories: Option<Vec<String>>,
 }
 
-/// A line of `search`.
+/// A repository that `search` found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     pub name: String,
@@ -57,7 +57,8 @@ impl Client<'_> {
     pub(crate) fn tags(&self) -> Result<Vec<String>> {
         let first = format!("/v2/{}/tags/list", self.endpoint.repository);
         let mut tags = self.pages(first, &self.pull_scope(), |page: Tags| page.tags.unwrap_or_default())?;
-        // Theirs to do (distribution-spec, "Listing Tags"), and Debian's registry has them as the disk does.
+        // distribution-spec, "Listing Tags", asks registries for sorted lists, but some, such as Debian's
+        // docker-registry, do not sort them.
         tags.sort();
         Ok(tags)
     }
@@ -68,8 +69,8 @@ impl Client<'_> {
         })
     }
 
-    /// Signatures, attestations and the like. distribution-spec, "Listing Referrers": a registry without that list may
-    /// have them under a tag that is made of the digest.
+    /// Signatures, attestations and other manifests that refer to a digest. distribution-spec, "Listing Referrers": a
+    /// registry without this request may have the list under a tag that is made from the digest.
     pub(crate) fn referrers(&self, digest: &Digest) -> Result<Vec<Descriptor>> {
         let path = format!("/v2/{}/referrers/{digest}", self.endpoint.repository);
         let mut response = self.send(&Call::new("GET", path, self.pull_scope()))?;
@@ -86,7 +87,7 @@ impl Client<'_> {
         }
     }
 
-    /// docker's own search where there is one, else the names that the registry lists.
+    /// Searches with docker's own request. A registry that lacks it is asked for all of its names.
     pub(crate) fn search(&self, term: &str, limit: usize) -> Result<Vec<Found>> {
         let path = format!("/v1/search?q={}&n={limit}", encode(term));
         let response = self.send(&Call::new("GET", path, ""));

@@ -1,4 +1,4 @@
-//! `login` and `logout`: credentials are tried before they are kept.
+//! `login` and `logout`. Credentials are verified before they are stored.
 
 use std::path::{Path, PathBuf};
 
@@ -13,14 +13,15 @@ use super::http::Payload;
 use super::{Access, failure, helper, token};
 use crate::error::{Error, IoContext, RegistryProblem, Result};
 
-/// Where they went.
+/// Where credentials were stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Login {
     File(PathBuf),
     Helper(String),
 }
 
-/// Tries name and password with the registry, and keeps them, or the token that it gave for them.
+/// Verifies name and password with the registry, and stores them, or the identity token that the registry gave for
+/// them.
 pub fn login(access: &Access, registry: &str, user: &str, password: &str) -> Result<Login> {
     let credential = Credential::Password { user: user.into(), password: password.into() };
     let identity = check(access, registry, user, password)?;
@@ -50,7 +51,7 @@ pub fn login(access: &Access, registry: &str, user: &str, password: &str) -> Res
     Ok(helper.map_or(Login::File(path), Login::Helper))
 }
 
-/// Forgets a registry. `false` when nothing was known of it.
+/// Removes the credentials for a registry. Returns `false` if there were none.
 pub fn logout(access: &Access, registry: &str) -> Result<bool> {
     let mut known = false;
     for path in &access.credentials.files {
@@ -73,7 +74,7 @@ pub fn logout(access: &Access, registry: &str) -> Result<bool> {
     Ok(known)
 }
 
-/// Who is logged in.
+/// The user who is logged in to a registry.
 pub fn logged_in(access: &Access, registry: &str) -> Result<Option<String>> {
     Ok(access.credentials.find(registry, "")?.map(|credential| match credential {
         Credential::Password { user, .. } => user,
@@ -81,7 +82,7 @@ pub fn logged_in(access: &Access, registry: &str) -> Result<Option<String>> {
     }))
 }
 
-/// The identity token that the registry gave, if it gave one.
+/// Verifies name and password. Returns the identity token that the registry gave, if it gave one.
 fn check(access: &Access, registry: &str, user: &str, password: &str) -> Result<Option<String>> {
     let client = Client::new(access, access.settings.host(registry)?);
     let base = client.base()?;
@@ -118,7 +119,7 @@ fn check(access: &Access, registry: &str, user: &str, password: &str) -> Result<
     }
 }
 
-/// The one that was asked for, or docker's.
+/// The file that the caller named, or docker's.
 fn file(access: &Access) -> Result<PathBuf> {
     let only = access.credentials.files.as_slice();
     let path = match only {
@@ -138,12 +139,12 @@ fn read(path: &Path) -> Result<Map<String, Value>> {
     }
 }
 
-/// Everything else in the file stays as it was.
+/// Writes the file. Everything that hull did not change in it is kept.
 fn write(path: &Path, content: Map<String, Value>) -> Result<()> {
     if let Some(directory) = path.parent() {
         hull_storage::root::make_dirs(directory, 0o700)?;
     }
-    // Where people keep it elsewhere, by a link, it stays there.
+    // If the file is a symlink, its target is replaced and not the link.
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     Ok(hull_storage::file::write_json_atomic(&path, &Value::Object(content))?)
 }

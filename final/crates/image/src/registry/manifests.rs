@@ -8,10 +8,10 @@ use crate::config::{DOCKER_INDEX, DOCKER_MANIFEST, INDEX, MANIFEST};
 use crate::digest::Digest;
 use crate::error::Result;
 
-/// What docker's registry allows; manifests are kilobytes.
+/// The limit of docker's registry. Manifests have kilobytes.
 const LIMIT: u64 = 4 << 20;
 
-/// A document and what it is.
+/// A manifest or index with its media type.
 #[derive(Debug, Clone)]
 pub(crate) struct Fetched {
     pub bytes: Vec<u8>,
@@ -40,7 +40,7 @@ impl Client<'_> {
         format!("/v2/{}/manifests/{reference}", self.endpoint.repository)
     }
 
-    /// The digest that a tag stands for, if the registry says so without sending the document.
+    /// The digest of a tag, if the registry tells it without sending the manifest.
     pub(crate) fn manifest_digest(&self, tag: &str) -> Result<Option<Digest>> {
         let call = accepting(Call::new("HEAD", self.manifest_path(tag), self.pull_scope()));
         let response = self.send(&call)?;
@@ -48,7 +48,7 @@ impl Client<'_> {
         Ok(said.and_then(|digest| Digest::parse(digest).ok()))
     }
 
-    /// By tag or digest. What was asked for by its digest is what comes back.
+    /// Fetches a manifest by tag or digest. A digest is verified.
     pub(crate) fn manifest(&self, reference: &str) -> Result<Fetched> {
         let call = accepting(Call::new("GET", self.manifest_path(reference), self.pull_scope()));
         let what = format!("{}: {reference}", self.endpoint.repository);
@@ -71,7 +71,7 @@ impl Client<'_> {
         Ok(Fetched { bytes, media_type, digest })
     }
 
-    /// What the document says it is counts for more than what the server says.
+    /// The media type. The one in the document takes precedence over the server's.
     fn kind(&self, bytes: &[u8], said: &str, what: &str) -> Result<String> {
         let kind: Kind = serde_json::from_slice(bytes)
             .map_err(|error| self.wrong(format!("the manifest of {what} is not JSON: {error}")))?;
@@ -79,7 +79,7 @@ impl Client<'_> {
         let said = [kind.media_type.as_str(), said].into_iter().find(|said| known.contains(said));
         match said {
             _ if kind.schema_version == 1 => Err(self.wrong(format!(
-                "{what} has a manifest of docker's schema 1, which nobody has written since 2017; push it anew"
+                "{what} has a manifest of docker's schema 1, which nobody has written since 2017; push it again"
             ))),
             Some(said) => Ok(said.to_owned()),
             None if kind.manifests.is_some() => Ok(INDEX.into()),
@@ -87,7 +87,7 @@ impl Client<'_> {
         }
     }
 
-    /// Under a tag or its digest.
+    /// Uploads a manifest under a tag or its digest.
     pub(crate) fn put_manifest(&self, reference: &str, media_type: &str, bytes: &[u8]) -> Result<()> {
         let mut call = Call::new("PUT", self.manifest_path(reference), self.push_scope())
             .header("content-type", media_type);
@@ -95,7 +95,7 @@ impl Client<'_> {
         self.expect(&call, &[201, 200, 202], &format!("{} is not taken", self.endpoint.repository)).map(drop)
     }
 
-    /// Takes a manifest, with all its tags, out of the registry.
+    /// Deletes a manifest, and with it all of its tags, from the registry.
     pub(crate) fn delete_manifest(&self, digest: &Digest) -> Result<()> {
         let scope = format!("repository:{}:pull,push,delete", self.endpoint.repository);
         let call = Call::new("DELETE", self.manifest_path(&digest.to_string()), &scope);

@@ -4,13 +4,13 @@
 //! environment  the caller's environment variables
 //! settings     registries.conf: search, mirrors, insecure, blocked, short names
 //! endpoint     where a repository is reached
-//! first        whom to ask for a name, short or with mirrors
-//! credentials  config.json, auth.json    helper  programs that keep them    login  and how they get there
-//! client       a conversation: leave, redirects
-//!   retry     when to ask again
+//! candidates   asks the registries and mirrors that a name may stand for
+//! credentials  config.json, auth.json    helper  credential helpers    login  stores credentials
+//! client       authorization, redirects, retries
+//!   retry     how long to wait before a retry
 //!   http  one request      tls  certificates     proxy  from the environment
-//!   challenge, token       how leave is asked    failure  errors in words
-//! manifests, blobs, upload, lists              what is asked for
+//!   challenge, token       authorization         failure  errors in words
+//! manifests, download, upload, lists           requests of the distribution specification
 //! ```
 
 mod candidates;
@@ -58,19 +58,19 @@ pub struct AccessOptions {
     pub environment: Environment,
     pub auth_file: Option<PathBuf>,
     pub credential: Option<Credential>,
-    /// A directory of certificates, as `certs.d` has them for one registry.
+    /// A directory of certificates with the layout of `certs.d/HOST`.
     pub certificates: Option<PathBuf>,
-    /// Whether certificates have to be good; without it, where that matters.
+    /// Whether certificates must be valid. `None`: for all but insecure registries and this machine's own.
     pub verify: Option<bool>,
-    /// Bytes of one request when blobs are pushed; without it, all of a blob.
+    /// Bytes of one request when blobs are pushed. `None`: the whole blob.
     pub chunk: Option<u64>,
-    /// Docker Hub's, by URL, beside those of registries.conf.
+    /// URLs of mirrors of Docker Hub, beside those of registries.conf.
     pub mirrors: Vec<String>,
     /// Registries without a certificate: hosts, and networks as `10.0.0.0/8`.
     pub insecure: Vec<String>,
 }
 
-/// All that it takes to talk to registries.
+/// Everything that requests to registries need.
 #[derive(Debug)]
 pub struct Access {
     credentials: Credentials,

@@ -1,21 +1,21 @@
-//! How long to wait before asking again.
+//! How long to wait before a retry.
 
 use std::time::{Duration, SystemTime};
 
 use super::http::Response;
 
-/// docker's number.
+/// How often a request is sent: docker's number.
 pub(super) const ATTEMPTS: u32 = 5;
-/// A registry that asks for a longer pause than this is not asked again.
+/// If a registry asks for a longer pause than this, there is no retry.
 pub(super) const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// What the answer asks for: RFC 9110, 10.2.3.
+/// The pause that a response asks for: RFC 9110, 10.2.3.
 pub(super) fn retry_after(response: &Response) -> Option<Duration> {
     let now = response.header("date").and_then(date).unwrap_or_else(SystemTime::now);
     wait(response.header("retry-after")?, now)
 }
 
-/// Seconds, or a date. That of the answer is what it is counted from: clocks differ.
+/// The value is a number of seconds or a date. A date counts from the date of the response, because clocks differ.
 fn wait(value: &str, now: SystemTime) -> Option<Duration> {
     match value.trim().parse() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
@@ -23,7 +23,7 @@ fn wait(value: &str, now: SystemTime) -> Option<Duration> {
     }
 }
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT`: RFC 9110, 5.6.7, which has nobody write the two older forms any more.
+/// `Sun, 06 Nov 1994 08:49:37 GMT`: RFC 9110, 5.6.7. The two obsolete formats are not read.
 fn date(text: &str) -> Option<SystemTime> {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -33,7 +33,7 @@ fn date(text: &str) -> Option<SystemTime> {
     humantime::parse_rfc3339(&format!("{year}-{month:02}-{day}T{time}Z")).ok()
 }
 
-/// Twice as long each time, and not all at the same moment.
+/// Waits twice as long each time, with some jitter so that several clients do not retry at the same moment.
 pub(super) fn pause(attempt: u32, asked: Option<Duration>) {
     let jitter = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic).tv_nsec as u64 / 1000 % 100;
     let own = Duration::from_millis((200 << attempt.min(5)) + jitter);

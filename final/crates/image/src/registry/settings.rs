@@ -1,7 +1,7 @@
-//! `registries.conf`: containers-registries.conf(5), format 2, and what format 1 has.
+//! `registries.conf`: containers-registries.conf(5), formats 1 and 2.
 //!
-//! One file counts, `$CONTAINERS_REGISTRIES_CONF`, the user's, or the system's; what lies in `registries.conf.d` beside
-//! it is added, a later file over an earlier one.
+//! One file is read: `$CONTAINERS_REGISTRIES_CONF`, the user's, or the system's. Then the files in the
+//! `registries.conf.d` beside it are added; a later file takes precedence over an earlier one.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -22,7 +22,7 @@ pub struct Settings {
     aliases: BTreeMap<String, String>,
     /// The tables of format 1.
     registries: FormatOne,
-    /// Networks whose registries need no certificate: docker's `insecure-registries` may name some.
+    /// Networks whose registries need no certificate, from docker's `insecure-registries`.
     #[serde(skip)]
     insecure_networks: Vec<(IpAddr, u8)>,
 }
@@ -98,7 +98,7 @@ impl Settings {
         Ok(settings.in_format_two())
     }
 
-    /// Converts what format 1 has into format 2.
+    /// Converts format 1 into format 2.
     fn in_format_two(mut self) -> Self {
         let FormatOne { search, insecure, block } = std::mem::take(&mut self.registries);
         if self.unqualified_search_registries.is_empty() {
@@ -109,7 +109,7 @@ impl Settings {
         self
     }
 
-    /// The registry of this prefix.
+    /// The registry with this prefix, added if it is missing.
     fn at(&mut self, prefix: String) -> &mut Registry {
         let known = self.registry.iter().position(|registry| registry.prefix() == prefix);
         let at = known.unwrap_or_else(|| {
@@ -119,8 +119,8 @@ impl Settings {
         &mut self.registry[at]
     }
 
-    /// What docker's `daemon.json` says: mirrors of Docker Hub, by URL, and registries without a certificate, by host or
-    /// network. A mirror that registries.conf has comes before them.
+    /// Adds the settings of docker's `daemon.json`: URLs of mirrors of Docker Hub, and hosts and networks of registries
+    /// without a certificate. Mirrors in registries.conf are asked first.
     pub(super) fn add_dockers(&mut self, mirrors: &[String], insecure: &[String]) -> Result<()> {
         for text in insecure {
             match text.split_once('/') {
@@ -145,7 +145,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Whether a registry that is called by its address is in one of those networks.
+    /// Whether a registry is named by an address in one of these networks.
     fn is_in_insecure(&self, registry: &str) -> bool {
         let host = registry.split('/').next().unwrap_or(registry);
         let address =
@@ -166,8 +166,8 @@ impl Settings {
         self.aliases.extend(other.aliases);
     }
 
-    /// What a name may stand for, the likeliest first. A name without a registry is docker's, unless the settings say
-    /// otherwise: with an alias, or with a list of registries to search.
+    /// The images that a name may stand for, the likeliest first. A name without a registry is Docker Hub's, unless the
+    /// settings have an alias for it or a list of registries to search.
     pub fn candidates(&self, name: &str) -> Result<Vec<Reference>> {
         let reference = Reference::parse(name)?;
         if !Reference::is_short(name) {
@@ -184,7 +184,7 @@ impl Settings {
         registries.map(|registry| Reference::parse(&format!("{registry}/{name}"))).collect()
     }
 
-    /// Registries that `search` asks when none is given.
+    /// The registries that `search` asks if none is given.
     pub fn search_registries(&self) -> Vec<String> {
         match self.unqualified_search_registries.as_slice() {
             [] => vec![DOCKER.into()],
@@ -192,7 +192,7 @@ impl Settings {
         }
     }
 
-    /// Where to ask for an image: the mirrors first, and the registry itself last.
+    /// The endpoints that are asked for an image: the mirrors first, and the registry itself last.
     pub fn endpoints(&self, reference: &Reference) -> Result<Vec<Endpoint>> {
         let name = reference.canonical();
         let registry = self.registry_for(&name)?;
@@ -223,20 +223,20 @@ impl Settings {
         Ok(endpoints)
     }
 
-    /// The registry itself, as `push` and `login` need it.
+    /// The registry itself, which `push` and `login` use.
     pub fn endpoint(&self, reference: &Reference) -> Result<Endpoint> {
         let mut endpoints = self.endpoints(reference)?;
         Ok(endpoints.pop().expect("the registry itself is always one"))
     }
 
-    /// By host alone, without a repository.
+    /// The endpoint of a registry without a repository.
     pub fn host(&self, registry: &str) -> Result<Endpoint> {
         let found = self.registry_for(registry)?;
         let insecure = found.is_some_and(|found| found.insecure) || self.is_in_insecure(registry);
         Ok(Endpoint { registry: registry.into(), repository: String::new(), insecure })
     }
 
-    /// The one with the longest prefix.
+    /// The registry with the longest matching prefix.
     fn registry_for(&self, name: &str) -> Result<Option<&Registry>> {
         let matching = self.registry.iter().filter(|registry| registry.covers(name));
         let found = matching.max_by_key(|registry| registry.prefix().len());
@@ -268,7 +268,7 @@ impl Registry {
     /// The repository with the prefix replaced by a location.
     fn endpoint(&self, repository: &str, location: &str, insecure: bool) -> Result<Endpoint> {
         let moved = match (self.prefix().starts_with("*."), repository.strip_prefix(self.prefix())) {
-            // A location would be the same for all hosts of the domain.
+            // A location would replace all hosts of the domain by one.
             (true, _) => match location.starts_with("*.") || location.is_empty() {
                 true => repository.to_owned(),
                 false => format!("{location}/{}", repository.split_once('/').map_or("", |(_, path)| path)),

@@ -1,8 +1,8 @@
-//! Whom to believe, and who to be: the system's roots, and what lies in `certs.d` for one registry.
+//! Certificates: the system's trusted ones, and those in `certs.d` for one registry.
 //!
 //! ```text
-//! /etc/docker/certs.d/HOST[:PORT]/*.crt           an authority of the registry's own
-//!                                 *.cert, *.key   who we are to it
+//! /etc/docker/certs.d/HOST[:PORT]/*.crt           certificates that are trusted for this registry
+//!                                 *.cert, *.key   the client's certificate and its key
 //! ```
 //! The same below /etc/containers/certs.d, and below the user's own `~/.config/containers/certs.d` and
 //! `~/.docker/certs.d`: docker-certs.d(5), containers-certs.d(5).
@@ -14,12 +14,12 @@ use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConf
 
 use crate::error::{Error, IoContext, Result};
 
-/// Where certificates for registries may lie.
+/// The directories that may have certificates for registries.
 #[derive(Debug)]
 pub(super) struct Certificates {
-    /// Said on the command line: for whatever is talked to.
+    /// From the command line; used for every host.
     given: Option<PathBuf>,
-    /// Each with a directory per host. The user's own come first.
+    /// Directories with a subdirectory per host. The user's own come first.
     by_host: Vec<PathBuf>,
 }
 
@@ -30,13 +30,13 @@ impl Certificates {
         Self { given, by_host: own.into_iter().flatten().chain(system).collect() }
     }
 
-    /// What is used for one host.
+    /// The TLS settings for one host.
     pub(super) fn config(&self, host: &str, verify: bool) -> Result<TlsConfig> {
         let directories = self.by_host.iter().map(|directory| directory.join(host));
         let (mut roots, mut client) = (Vec::new(), None);
         for directory in self.given.iter().cloned().chain(directories) {
             let files = Files::read(&directory)?;
-            roots.extend(files.authorities);
+            roots.extend(files.trusted);
             client = client.or(files.client);
         }
         if verify {
@@ -52,7 +52,7 @@ impl Certificates {
     }
 }
 
-/// A certificate that cannot be read is one authority less, and no reason to talk to nobody.
+/// A certificate that cannot be read is passed over: the others still allow connections.
 fn system_roots() -> Vec<Certificate<'static>> {
     let found = rustls_native_certs::load_native_certs();
     found.certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect()
@@ -60,7 +60,7 @@ fn system_roots() -> Vec<Certificate<'static>> {
 
 #[derive(Default)]
 struct Files {
-    authorities: Vec<Certificate<'static>>,
+    trusted: Vec<Certificate<'static>>,
     client: Option<ClientCert>,
 }
 
@@ -72,7 +72,7 @@ impl Files {
         paths.sort();
         for path in paths {
             match path.extension().and_then(|extension| extension.to_str()) {
-                Some("crt") => files.authorities.extend(certificates(&path)?),
+                Some("crt") => files.trusted.extend(certificates(&path)?),
                 Some("cert") if files.client.is_none() => {
                     let key = path.with_extension("key");
                     files.client =

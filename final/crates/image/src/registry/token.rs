@@ -1,4 +1,4 @@
-//! Leave to do something: a token from the registry's authority, or name and password at once.
+//! Authorization: a token from the registry's authorization server, or name and password themselves.
 //! distribution.github.io, "Token Authentication Specification" and "OAuth2".
 
 use base64::Engine as _;
@@ -12,7 +12,7 @@ use super::failure::{self, shown};
 use super::http::{Base, Payload, Response, host_of};
 use crate::error::{Error, RegistryProblem, Result};
 
-/// Tokens are some kilobytes.
+/// Tokens have some kilobytes.
 const LIMIT: u64 = 1 << 20;
 
 #[derive(Deserialize, Default)]
@@ -23,7 +23,7 @@ pub(super) struct Answer {
     pub refresh_token: Option<String>,
 }
 
-/// The `Authorization` that answers one of the challenges.
+/// The value of the `Authorization` header for one of the challenges.
 pub(super) fn authorization(
     client: &Client<'_>,
     base: Base,
@@ -34,9 +34,9 @@ pub(super) fn authorization(
     if let Some(bearer) = challenges.iter().find(|challenge| challenge.scheme == "bearer") {
         let answer = fetch(client, base, bearer, scope, credential.as_ref(), false)?;
         let token = answer.token.or(answer.access_token).filter(|token| !token.is_empty());
-        let token = token.ok_or_else(|| client.wrong("its authority answered without a token"))?;
+        let token = token.ok_or_else(|| client.wrong("its authorization server sent no token"))?;
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(client.wrong("its authority sent a token that is none"));
+            return Err(client.wrong("its authorization server sent an invalid token"));
         }
         return Ok(format!("Bearer {token}"));
     }
@@ -61,7 +61,8 @@ fn denied(client: &Client<'_>, why: &str) -> Error {
     Error::Registry { registry: client.registry().into(), why: why.into(), problem: RegistryProblem::Denied }
 }
 
-/// `stay` asks for a token that outlives this command: what `login` keeps instead of the password.
+/// Requests a token. With `lasting` the server is also asked for an identity token, which `login` stores instead of the
+/// password.
 pub(super) fn fetch(
     client: &Client<'_>,
     base: Base,
@@ -70,7 +71,7 @@ pub(super) fn fetch(
     credential: Option<&Credential>,
     lasting: bool,
 ) -> Result<Answer> {
-    let realm = bearer.parameter("realm").ok_or_else(|| client.wrong("it names no authority for tokens"))?;
+    let realm = bearer.parameter("realm").ok_or_else(|| client.wrong("it names no authorization server"))?;
     let base = server(client, base, realm)?;
     let offered = bearer.parameter("scope").unwrap_or_default();
     let mut scopes: Vec<&str> = scope.split_whitespace().collect();
@@ -116,20 +117,22 @@ fn read(client: &Client<'_>, realm: &str, mut response: Response) -> Result<Answ
         }
         return Err(error);
     }
-    let bytes =
-        response.bytes(LIMIT).map_err(|_| client.wrong("its authority's answer is cut short or endless"))?;
-    serde_json::from_slice(&bytes)
-        .map_err(|_| client.wrong(format!("{} sent a token that is none", name(realm))))
+    let bytes = response
+        .bytes(LIMIT)
+        .map_err(|_| client.wrong("the answer of its authorization server is cut short or endless"))?;
+    serde_json::from_slice(&bytes).map_err(|_| client.wrong(format!("{} sent an invalid token", name(realm))))
 }
 
 fn name(realm: &str) -> String {
     shown(host_of(realm).unwrap_or(realm))
 }
 
-/// Where a registry sends us for a token is its own affair, as long as nobody listens in: credentials that it would get
-/// by https go nowhere else, and a registry without TLS, for which anybody may have answered, names its own host only.
+/// How the authorization server is reached. A registry may name any server, as long as nobody can listen: credentials
+/// that the registry would get by https are sent by https only. A registry without TLS may name its own host only,
+/// because anybody on the way may have changed its answer.
 fn server(client: &Client<'_>, base: Base, realm: &str) -> Result<Base> {
-    let host = host_of(realm).ok_or_else(|| client.wrong("its authority for tokens has no address"))?;
+    let host =
+        host_of(realm).ok_or_else(|| client.wrong("the address of its authorization server is invalid"))?;
     let secure = realm.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"));
     let same_name = super::endpoint::bare_host(host) == super::endpoint::bare_host(client.endpoint.host());
     match (secure, base.scheme) {
@@ -144,7 +147,7 @@ fn server(client: &Client<'_>, base: Base, realm: &str) -> Result<Base> {
     }
 }
 
-/// URL-encoded: RFC 3986, 2.3, names what needs no encoding.
+/// URL-encodes fields. RFC 3986, 2.3, lists the characters that need no encoding.
 pub(super) fn form(fields: &[(&str, &str)]) -> String {
     let encoded = |(key, value): &(&str, &str)| format!("{}={}", encode(key), encode(value));
     fields.iter().map(encoded).collect::<Vec<_>>().join("&")

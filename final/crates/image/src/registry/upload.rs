@@ -1,4 +1,4 @@
-//! Blobs on their way out: distribution-spec, "Pushing blobs".
+//! Uploads blobs: distribution-spec, "Pushing blobs".
 
 use std::io::Read;
 
@@ -8,20 +8,20 @@ use super::retry::pause;
 use crate::digest::Digest;
 use crate::error::Result;
 
-/// Up to here one request is enough.
+/// A blob up to this size is sent with one request.
 const SMALL: u64 = 1 << 20;
-/// Of broken connections in a row that brought nothing.
+/// How many attempts in a row may fail without any progress.
 const MAX_FRUITLESS: u32 = 5;
 
-/// A blob's bytes from an offset on.
+/// Opens a blob at an offset.
 pub(crate) type Open<'a> = &'a dyn Fn(u64) -> Result<Box<dyn Read + 'a>>;
 
-/// What became of the wish to have a blob there.
+/// How an upload starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Upload {
-    /// The registry had it in another repository.
+    /// The registry took the blob from another repository, so nothing is uploaded.
     Mounted,
-    /// Its bytes go here.
+    /// The URL that the blob is uploaded to.
     At(String),
 }
 
@@ -36,7 +36,7 @@ impl Client<'_> {
         }
     }
 
-    /// Opens an upload, unless the blob can be had `from` another repository of the same registry.
+    /// Starts an upload, unless the registry can mount the blob `from` another of its repositories.
     pub(crate) fn begin(&self, digest: &Digest, from: Option<&str>) -> Result<Upload> {
         let mut path = format!("/v2/{}/blobs/uploads/", self.endpoint.repository);
         let mut scope = self.push_scope();
@@ -48,13 +48,13 @@ impl Client<'_> {
         match response.status {
             201 if from.is_some() => Ok(Upload::Mounted),
             202 => Ok(Upload::At(self.location(&response, &path)?)),
-            // It may not be ours to mount; without that it can still be sent.
+            // The user may not have access to that repository. The blob can still be uploaded.
             _ if from.is_some() => self.begin(digest, None),
             _ => Err(self.refused(&format!("{} takes no upload", self.endpoint.repository), response)),
         }
     }
 
-    /// Sends the bytes: at once when they are few, else in chunks that can be taken up again.
+    /// Uploads a blob: a small one with one request, a large one in chunks, so that the upload can be resumed.
     pub(crate) fn upload(&self, location: String, digest: &Digest, size: u64, open: Open<'_>) -> Result<()> {
         let chunk = self.access.chunk.unwrap_or(u64::MAX);
         if size <= SMALL.min(chunk) {
@@ -106,7 +106,7 @@ impl Client<'_> {
         self.send(&call)
     }
 
-    /// How much has arrived, and where it goes on.
+    /// Asks how much has arrived, and updates the URL for the next chunk.
     fn progress(&self, location: &mut String) -> Result<Option<u64>> {
         let response = self.send(&Call::new("GET", location.as_str(), self.push_scope()))?;
         if response.status != 204 {
@@ -128,9 +128,9 @@ impl Client<'_> {
     }
 }
 
-/// `Range: 0-99` is a hundred bytes.
+/// The number of bytes in a `Range` header: `0-99` is a hundred bytes.
 fn received(response: &Response) -> Option<u64> {
     let (_, last) = response.header("range")?.rsplit_once('-')?;
-    // An empty upload is said to have one byte: there is no way to say none.
+    // Registries send `0-0` for an empty upload, because the header cannot express an empty range.
     last.trim().parse::<u64>().ok().filter(|last| *last > 0).map(|last| last + 1)
 }
