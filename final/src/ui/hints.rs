@@ -3,6 +3,7 @@
 
 use hull_engine::rootless::Obstacle;
 use hull_engine::{Detail, ParentProblem};
+use hull_storage::OverlayObstacle;
 use hull_sys::Kind;
 
 /// How a verb's failure becomes an exit code. These are docker's rules.
@@ -119,6 +120,7 @@ pub fn hint(detail: Detail) -> Option<String> {
             return Some(hull_engine::rootless::more_ids_hint(&crate::environment::search_path()));
         }
         Detail::UserNamespace(obstacle) => user_namespace(obstacle),
+        Detail::Overlay(obstacle) => overlay(obstacle),
         Detail::Advice(advice) => return Some(advice),
         network => return network_hint(network),
     };
@@ -223,6 +225,26 @@ fn user_namespace(obstacle: Obstacle) -> &'static str {
              --security-opt seccomp=unconfined"
         }
         Obstacle::Unknown => "run hull as root, or see user_namespaces(7) for what may forbid it",
+    }
+}
+
+fn overlay(obstacle: OverlayObstacle) -> &'static str {
+    match obstacle {
+        OverlayObstacle::RootOnOverlay => {
+            "hull's root is on an overlay itself (inside a container?), which cannot hold another one's changes: \
+             set --root to a volume, or to a tmpfs"
+        }
+        OverlayObstacle::VolatileAfterCrash => {
+            "the machine went down while this container ran with --rm, and its files may be incomplete: remove it"
+        }
+        OverlayObstacle::RootFileSystem => {
+            "the file system under hull's root may not support overlays (network file systems do not): \
+             set --root to an ext4, xfs, btrfs or tmpfs"
+        }
+        OverlayObstacle::OldKernel => "overlays for unprivileged users need Linux 5.11",
+        OverlayObstacle::NotInKernel => "this kernel has no overlay file system: modprobe overlay",
+        OverlayObstacle::InUse => "another overlay uses the same directories: is the container running?",
+        OverlayObstacle::TooManyLayers => "the image has more layers than this kernel can stack",
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use hull_sys::Kind;
+use serde::{Deserialize, Serialize};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -28,9 +29,27 @@ pub enum Error {
     #[error("volume {name} is in use by {}", users.join(", "))]
     VolumeInUse { name: String, users: Vec<String> },
     #[error("cannot mount the overlay at {}: {step}: {source}", target.display())]
-    Overlay { target: PathBuf, step: String, source: io::Error, hint: Option<String> },
+    Overlay { target: PathBuf, step: String, source: io::Error, obstacle: Option<OverlayObstacle> },
     #[error("{}: {why}", path.display())]
     Refused { path: PathBuf, why: String },
+}
+
+/// Why an overlay cannot be mounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OverlayObstacle {
+    /// The writable layer is on an overlay itself, and an upper layer must not be.
+    RootOnOverlay,
+    /// The machine went down while the volatile overlay was mounted, so the kernel refuses to mount it again
+    /// (overlayfs.rst, "Volatile mount").
+    VolatileAfterCrash,
+    /// The file system of the writable layer probably cannot hold one: network file systems cannot.
+    RootFileSystem,
+    /// Overlays in a user namespace came with Linux 5.11.
+    OldKernel,
+    NotInKernel,
+    /// Another overlay has the same directories.
+    InUse,
+    TooManyLayers,
 }
 
 impl Error {

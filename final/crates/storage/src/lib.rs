@@ -34,4 +34,4 @@ pub mod writable_layer;
 #[cfg(test)]
 mod testing;
 
-pub use error::{Error, Result, describe_holder};
+pub use error::{Error, OverlayObstacle, Result, describe_holder};

@@ -15,7 +15,7 @@ use rustix::mount::{
     fsconfig_set_string, fsmount, fsopen, move_mount,
 };
 
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, IoContext, OverlayObstacle, Result};
 use crate::root::make_dirs;
 use crate::tree::copy_metadata;
 
@@ -68,7 +68,7 @@ impl Overlay {
             target: target.to_owned(),
             step,
             source: error.into(),
-            hint: self.hint(error),
+            obstacle: self.obstacle(error),
         })
     }
 
@@ -134,27 +134,20 @@ impl Overlay {
     }
 
     /// The most likely reason for an error of the kernel.
-    fn hint(&self, error: Errno) -> Option<String> {
+    fn obstacle(&self, error: Errno) -> Option<OverlayObstacle> {
         let kind = file_system_kind(&self.upper);
-        let text = match error {
-            Errno::INVAL if kind == Some(OVERLAYFS_MAGIC) => {
-                "hull's root is on an overlay itself (inside a container?), which cannot hold another one's changes: \
-                 set --root to a volume, or to a tmpfs"
-            }
+        Some(match error {
+            Errno::INVAL if kind == Some(OVERLAYFS_MAGIC) => OverlayObstacle::RootOnOverlay,
             Errno::INVAL if self.work.join("work/incompat/volatile").exists() => {
-                "the machine went down while this container ran with --rm, and its files may be incomplete: remove it"
+                OverlayObstacle::VolatileAfterCrash
             }
-            Errno::INVAL if kind != Some(EXT4_MAGIC) => {
-                "the file system under hull's root may not support overlays (network file systems do not): \
-                 set --root to an ext4, xfs, btrfs or tmpfs"
-            }
-            Errno::PERM if self.userxattr => "overlays for unprivileged users need Linux 5.11",
-            Errno::NODEV => "this kernel has no overlay file system: modprobe overlay",
-            Errno::BUSY => "another overlay uses the same directories: is the container running?",
-            Errno::TOOBIG | Errno::NOMEM => "the image has more layers than this kernel can stack",
+            Errno::INVAL if kind != Some(EXT4_MAGIC) => OverlayObstacle::RootFileSystem,
+            Errno::PERM if self.userxattr => OverlayObstacle::OldKernel,
+            Errno::NODEV => OverlayObstacle::NotInKernel,
+            Errno::BUSY => OverlayObstacle::InUse,
+            Errno::TOOBIG | Errno::NOMEM => OverlayObstacle::TooManyLayers,
             _ => return None,
-        };
-        Some(text.to_owned())
+        })
     }
 }
 
@@ -343,8 +336,10 @@ mod tests {
             let outer = scratch.path().join("outer");
             overlay(scratch.path(), 1).mount_at(&outer).unwrap();
             let error = overlay(&outer, 1).mount_at(&outer.join("rootfs")).unwrap_err();
-            let Error::Overlay { hint: Some(hint), .. } = error else { panic!("{error}") };
-            assert!(hint.contains("set --root"), "{hint}");
+            assert!(
+                matches!(error, Error::Overlay { obstacle: Some(OverlayObstacle::RootOnOverlay), .. }),
+                "{error}"
+            );
         });
     }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use hull_image::{Error as Image, RegistryProblem};
 use hull_network::Error as Network;
-use hull_storage::Error as Storage;
+use hull_storage::{Error as Storage, OverlayObstacle};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
@@ -102,6 +102,7 @@ pub enum Detail {
     /// An id that is not mapped into the user namespace of an unprivileged user's containers.
     IdNotMapped,
     UserNamespace(Obstacle),
+    Overlay(OverlayObstacle),
     /// The files below hull's roots belong to another user.
     RootNotPermitted,
     RootReadOnly,
@@ -219,7 +220,7 @@ impl Detail {
             Storage::NameTaken { name, .. } => Self::NameTaken { container: name.clone() },
             Storage::NoSuchVolume(_) => Self::NoSuchVolume,
             Storage::VolumeInUse { users, .. } => Self::VolumeInUse { containers: users.clone() },
-            Storage::Overlay { hint, .. } => Self::Advice(hint.clone()?),
+            Storage::Overlay { obstacle, .. } => Self::Overlay((*obstacle)?),
             _ => return None,
         })
     }
