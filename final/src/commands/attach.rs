@@ -7,8 +7,8 @@ use crate::cli::container::Attach;
 use crate::ui::terminal::{self, DetachKeys, WhenUnread};
 
 pub fn attach(engine: &Engine, args: &Attach) -> Result<u8> {
-    let config = engine.inspect(&args.container)?.config;
-    let (tty, stdin) = (config.tty, config.open_stdin && !args.no_stdin);
+    let stdio = engine.stdio(&args.container)?;
+    let (tty, stdin) = (stdio.tty, stdio.open_stdin && !args.no_stdin);
     terminal::require(tty, stdin)?;
     let options = terminal::Options {
         stdin,

@@ -23,8 +23,8 @@ pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
     let [name] = &args.containers.names[..] else {
         bail!("cannot attach to several containers at once");
     };
-    let config = engine.inspect(name)?.config;
-    let (tty, interactive) = (config.tty, args.interactive && config.open_stdin);
+    let stdio = engine.stdio(name)?;
+    let (tty, interactive) = (stdio.tty, args.interactive && stdio.open_stdin);
     terminal::require(tty, interactive)?;
     let options = terminal::Options {
         stdin: interactive,

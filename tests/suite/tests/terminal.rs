@@ -123,3 +123,19 @@ fn t_without_a_terminal_on_stdin_is_refused_for_i() {
     assert!(!refused.success() && refused.stderr.to_lowercase().contains("tty"), "{refused}");
     assert_eq!(t.ok(&["ps", "-aq"]), "");
 }
+
+#[test]
+fn wrong_detach_keys_are_refused_before_a_container_is_created_or_started() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["create", "--name", "box", "busybox", "true"]);
+    for (args, code) in
+        [("run --detach-keys super-x busybox true", 125), ("start -a --detach-keys super-x box", 1)]
+    {
+        let args: Vec<&str> = args.split(' ').collect();
+        let outcome = t.hull(&args);
+        assert_eq!(outcome.code(), code, "{outcome}");
+        assert!(outcome.stderr.contains("invalid detach keys \"super-x\""), "{outcome}");
+    }
+    let listed = t.ok(&["ps", "-a", "--format", "{{.Names}} {{.State}}"]);
+    assert_eq!(listed.trim(), "box created");
+}

@@ -34,6 +34,7 @@ mod volumes;
 
 pub use attach::{AttachEvent, AttachInput, AttachStream, StartAttach};
 pub use containers::list::Summary;
+pub use containers::start::ContainerStdio;
 pub use containers::top::Top;
 pub use copy::{Change, CommitOptions, CopyOptions, CopySource, CopyTarget, Freezable};
 pub use engine::{Engine, Settings};

@@ -5,12 +5,14 @@
 //! output       writing the output, as far as somebody reads it
 //! signals      signals that are passed on, and changes of the window's size
 //! detach_keys  the keys that leave the program running
+//! prompt       questions: a name, a password
 //! ```
 //! The engine gives an [`AttachStream`]; all that concerns this process's own descriptors and signals is here. Raw mode and
 //! the window's size are in [`hull_sys::terminal`], which hull-oci uses too.
 
 mod detach_keys;
 mod output;
+mod prompt;
 mod session;
 mod signals;
 
@@ -19,6 +21,7 @@ use hull_engine::AttachStream;
 
 use super::errors::{self, Exit};
 pub use detach_keys::DetachKeys;
+pub use prompt::ask;
 use session::{End, Session};
 
 #[derive(Debug)]

@@ -9,6 +9,6 @@ mod names;
 mod pause;
 mod remove;
 mod rename;
-mod start;
+pub(crate) mod start;
 mod stop;
 pub(crate) mod top;

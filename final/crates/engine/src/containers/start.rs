@@ -9,7 +9,20 @@ use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::{Status, wrong_state};
 
+/// How a container was created to be attached to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContainerStdio {
+    pub tty: bool,
+    pub open_stdin: bool,
+}
+
 impl Engine {
+    /// Whether a container has a terminal, and takes input.
+    pub fn stdio(&self, name: &str) -> Result<ContainerStdio> {
+        let options = self.find(name)?.options;
+        Ok(ContainerStdio { tty: options.tty, open_stdin: options.interactive })
+    }
+
     /// Starts a container; a running one is left as it is. When attached, the caller gets the output from the first
     /// byte on. `size` is the size of the caller's terminal.
     pub fn start(
@@ -46,7 +59,7 @@ impl Engine {
         let record = self.find(name)?;
         let running = self.running(&record.id)?;
         let Some(mut running) = running.filter(|running| running.status == Status::Running) else {
-            let status = Snapshot::take(self.root(), &record.id)?.status;
+            let status = self.clear_if_dead(&record, Snapshot::take(self.root(), &record.id)?)?.status;
             return Err(wrong_state("attach to", &record, status));
         };
         running.check_monitor(&record.name)?;
