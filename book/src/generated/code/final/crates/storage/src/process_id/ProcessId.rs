@@ -1,4 +1,4 @@
-/// Identifies one process for good. A pid alone is used again, and after a reboot means nothing.
+/// Identifies one process. A pid alone is reused, and means nothing after a reboot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessId {
     pub pid: i32,
