@@ -89,7 +89,7 @@ fn documents_that_are_none_are_refused() {
     };
     let whole = |text: &str| Body::Whole(text.into());
     assert_fails_with(&t, simple(), manifest(whole("{ not json")), "is not JSON");
-    assert_fails_with(&t, simple(), manifest(whole("[]")), "is none");
+    assert_fails_with(&t, simple(), manifest(whole("[]")), "is invalid");
     assert_fails_with(&t, simple(), manifest(whole(r#"{"schemaVersion":2}"#)), "missing field");
     assert_fails_with(&t, simple(), manifest(whole(r#"{"schemaVersion":1,"name":"x"}"#)), "schema 1");
     assert_fails_with(&t, simple(), manifest(Body::Whole(vec![b' '; 50 << 20])), "larger than 4 MiB");
@@ -99,7 +99,7 @@ fn documents_that_are_none_are_refused() {
         &t,
         simple(),
         manifest(whole(&format!(r#"{{"schemaVersion":2,"x":{deep}}}"#))),
-        "is none",
+        "is invalid",
     );
 
     let mut many = Content::default();
@@ -175,7 +175,7 @@ fn a_token_comes_from_where_nobody_listens_in() {
     assert_fails_with(&t, simple(), away, "sends us to thief.test");
     assert!(thief.requests().is_empty());
     for (answer, words) in [
-        (Reply::new(200, "{}"), "answered without a token"),
+        (Reply::new(200, "{}"), "sent no token"),
         (Reply::new(200, "not json"), "sent an invalid token"),
         (Reply::new(200, r#"{"token":"a\r\nx: y"}"#), "sent an invalid token"),
         (Reply::new(404, ""), "gives no token"),

@@ -11,7 +11,7 @@ pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
-/// What docker's schema 2 calls the same things.
+/// The media types of docker's schema 2 for the same documents.
 pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
@@ -21,16 +21,16 @@ const LAYERS: &[&str] = &[
     "application/vnd.docker.image.rootfs.diff.tar",
     "application/vnd.docker.image.rootfs.foreign.diff.tar",
 ];
-/// Of a descriptor in `index.json`: the name it goes by.
+/// Annotation of a descriptor in `index.json`: the image's name.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
-/// The same, whole, where the above is only the tag: containerd's and docker's.
+/// Annotation of containerd and docker: the full name, where the one above has only the tag.
 pub const CONTAINERD_NAME: &str = "io.containerd.image.name";
-/// Bytes of the unpacked layers: measuring them for every list would read all their directories.
+/// Annotation: bytes of the unpacked layers. Measuring them for every list would read all of their directories.
 pub const UNPACKED_SIZE: &str = "org.hull.unpacked-size";
-/// The configuration's digest, so that nobody has to read a manifest to know which image an entry is about.
+/// Annotation: the configuration's digest, which is the image's id. Without it every list would read all manifests.
 pub const ID: &str = "org.hull.id";
-/// Where it came from: `REPOSITORY@DIGEST`, with the digest that the registry calls it by. Several are separated by
-/// spaces.
+/// Annotation: the repositories that the image is known to be in, each as `REPOSITORY@DIGEST` with the digest in that
+/// registry, separated by spaces.
 pub const ORIGIN: &str = "org.hull.origin";
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,17 +50,17 @@ impl Descriptor {
         Self { media_type: media_type.into(), digest, size, platform: None, annotations: BTreeMap::new() }
     }
 
-    /// The name it goes by.
+    /// The image's name.
     pub fn name(&self) -> Option<&str> {
         self.annotations.get(REF_NAME).map(String::as_str)
     }
 
-    /// Bytes of its unpacked layers, where they were measured.
+    /// Bytes of its unpacked layers, if they were measured.
     pub fn unpacked_size(&self) -> Option<u64> {
         self.annotations.get(UNPACKED_SIZE)?.parse().ok()
     }
 
-    /// `REPOSITORY@DIGEST`, for each registry that it is known to be in.
+    /// The repositories that the image is known to be in, each as `REPOSITORY@DIGEST`.
     pub fn origins(&self) -> Vec<String> {
         let origins = self.annotations.get(ORIGIN).map(String::as_str).unwrap_or_default();
         origins.split_whitespace().map(str::to_owned).collect()
@@ -90,7 +90,7 @@ impl Descriptor {
         [CONFIG, DOCKER_CONFIG].contains(&self.media_type.as_str())
     }
 
-    /// However it is compressed: that is recognised by its first bytes.
+    /// Whether it is a layer, with any compression. Which one is recognised by its first bytes.
     pub fn is_layer(&self) -> bool {
         let plain = self.media_type.trim_end_matches("+gzip").trim_end_matches(".gzip");
         let plain = plain.trim_end_matches("+zstd").trim_end_matches(".zstd");
@@ -180,7 +180,7 @@ pub struct History {
     pub empty_layer: bool,
 }
 
-/// `{}`: the value of maps that are used as sets. Whatever else is there is read as it.
+/// `{}`: the value of maps that are used as sets. Any other value is read as `{}` too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Empty {}
 
@@ -190,7 +190,7 @@ impl<'de> Deserialize<'de> for Empty {
     }
 }
 
-/// What runs when a container is made from the image.
+/// How containers of the image are run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct RunConfig {

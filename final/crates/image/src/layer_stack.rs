@@ -154,7 +154,8 @@ impl Stack {
         Ok(())
     }
 
-    /// Takes away what is below a path, and the path itself if that goes too: bytes that are not seen any more.
+    /// Removes everything below a path, and the path itself if `itself` is set. Returns the number of bytes that are
+    /// hidden.
     fn remove(&mut self, path: &Path, itself: bool) -> u64 {
         let below = self.seen.range(path.to_owned()..).map(|(path, _)| path);
         let going: Vec<PathBuf> = below.take_while(|other| other.starts_with(path)).cloned().collect();

@@ -99,7 +99,7 @@ impl Queue {
         waited.unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Whether anybody wants it.
+    /// Queues a piece. Returns `false` if the reader has been dropped.
     fn put(&self, piece: Vec<u8>) -> bool {
         let mut state = self.lock();
         if state.pieces.len() == MAX_QUEUED {
@@ -112,7 +112,7 @@ impl Queue {
         !state.gone
     }
 
-    /// The next piece; none at the end.
+    /// The next piece. `None` at the end of the stream.
     fn take(&self, used: Vec<u8>) -> Result<Option<Vec<u8>>> {
         let mut state = self.lock();
         if used.capacity() > 0 {
@@ -135,7 +135,7 @@ impl Queue {
     }
 }
 
-/// The end of the thread that reads, whatever it came to.
+/// Marks the stream as ended when the reading thread ends, also if it panics.
 struct End(Arc<Queue>);
 
 impl Drop for End {

@@ -68,7 +68,7 @@ fn describe(client: &Client<'_>, reference: &Reference, platform: Option<&Platfo
     let chosen = choose::choose(client, &top, &wanted, platform.is_none())?;
     let document = client.document(&chosen.manifest.config)?;
     let damaged =
-        |error| client.wrong(format!("the configuration of {} is none: {error}", reference.familiar()));
+        |error| client.wrong(format!("the configuration of {} is invalid: {error}", reference.familiar()));
     let run_config = run_config_of(&document).map_err(damaged)?;
     let config: ImageConfig = serde_json::from_slice(&document).map_err(damaged)?;
     let index: Option<Index> = match top.digest == chosen.fetched.digest {

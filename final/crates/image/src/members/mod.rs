@@ -31,10 +31,11 @@ pub(crate) const BLOCK: u64 = 512;
 /// Go's limit for one extension header; a path is 4 KiB at most.
 const EXTENSION_LIMIT: u64 = 1 << 20;
 
-/// Headers of one member: a long name, a long link target, PAX records, and whatever else piles up in a hostile one.
+/// The limit for the headers of one member: a long name, a long link target, PAX records, and more in a hostile
+/// archive.
 const EXTENSIONS: usize = 8;
 
-/// What a header and its extensions say.
+/// The metadata of a member, from its header and the extension headers before it.
 #[derive(Debug)]
 pub struct Member {
     pub path: PathBuf,
@@ -53,7 +54,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// For messages: a name from an archive must not reach a terminal as it is.
+    /// The name as messages show it. A name from an archive must not reach a terminal unescaped.
     pub fn shown(&self) -> String {
         shown(&self.path)
     }
@@ -72,7 +73,7 @@ pub fn shown(path: &Path) -> String {
     path.to_string_lossy().chars().map(escape).collect()
 }
 
-/// A path in an archive, made relative. `..` is refused; a leading `/` is the layer's root.
+/// Makes a path in an archive relative. `..` is refused. A leading `/` stands for the root of the layer.
 pub fn relative(path: &Path) -> Result<PathBuf> {
     let mut clean = PathBuf::new();
     for component in path.components() {
@@ -89,14 +90,14 @@ pub fn relative(path: &Path) -> Result<PathBuf> {
 
 pub struct Members<R> {
     stream: R,
-    /// Of the current member: bytes of data not read yet, and of padding after them.
+    /// Bytes of the current member's data that have not been read, and of the padding after them.
     data: u64,
     padding: u64,
     global: Records,
     marked: bool,
 }
 
-/// The data of the current member, as it is in the archive.
+/// Reads the data of the current member, as it is in the archive.
 impl<R: Read> Read for Members<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let size = self.data.min(buffer.len() as u64) as usize;
@@ -114,7 +115,7 @@ impl<R: BufRead> Members<R> {
         Self { stream, data: 0, padding: 0, global: Records::default(), marked: false }
     }
 
-    /// Passes over what is left of the current member. `None` at the end.
+    /// Skips the rest of the current member and reads the next one. `None` at the end of the archive.
     pub fn next_member(&mut self) -> Result<Option<Member>> {
         let mut extensions = Extensions::default();
         for _ in 0..EXTENSIONS {
@@ -131,7 +132,7 @@ impl<R: BufRead> Members<R> {
                 EntryType::XGlobalHeader => self.global = Records::parse(&self.extension()?)?,
                 _ => {
                     let member = self.member(&header, extensions)?;
-                    // A PAX record's value can hold one; the kernel's names end there.
+                    // A PAX record can contain a zero byte, but the kernel's names end at one.
                     let ends_early = |path: &Path| path.as_os_str().as_bytes().contains(&0);
                     return match ends_early(&member.path) || ends_early(&member.link) {
                         true => Err(member.refused("its name or where it leads has a zero byte")),
@@ -143,12 +144,12 @@ impl<R: BufRead> Members<R> {
         Err(Error::Damaged("more than one set of extensions for one file".into()))
     }
 
-    /// Whether the archive had its end marker: without one it may have been cut between two members.
+    /// Whether the archive had its end marker. Without one it may have been truncated between two members.
     pub(crate) fn has_end_marker(&self) -> bool {
         self.marked
     }
 
-    /// Reads what follows the end marker: padding, of which the digest knows.
+    /// Reads the padding after the end marker, which is part of the digest.
     pub(crate) fn drain(&mut self) -> Result<()> {
         loop {
             match buffered(&mut self.stream)?.len() {
@@ -158,8 +159,8 @@ impl<R: BufRead> Members<R> {
         }
     }
 
-    /// Writes the file that the current member is, which is new. Blocks of zeros become holes: a layer cannot record
-    /// holes (image-spec, layer.md, "Sparse files"), so this restores those of the original file.
+    /// Writes the data of the current member to a new file. Blocks of zeros become holes: a layer cannot record holes
+    /// (image-spec, layer.md, "Sparse files"), so this restores those of the original file.
     pub(crate) fn copy_to(&mut self, member: &Member, file: &mut File) -> Result<()> {
         let write = |source| Error::Io { action: format!("write {}", member.shown()), source };
         match &member.sparse {
@@ -187,7 +188,7 @@ impl<R: BufRead> Members<R> {
         self.copy_data(self.data, to, failed)
     }
 
-    /// Writes the next `length` bytes of it; there must be so many.
+    /// Writes the next `length` bytes of the data. Fails if there are fewer.
     fn copy_data(
         &mut self,
         mut length: u64,
@@ -233,7 +234,7 @@ impl<R: BufRead> Members<R> {
                 .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { value(*byte) })
                 .sum()
         };
-        // Some old tars summed signed characters.
+        // Some old tars computed the checksum with signed characters.
         let stated = field(&block[148..156])?;
         if stated != sum(i64::from) && stated != sum(|byte| i64::from(byte as i8)) {
             return Err(Error::NotATar("a header has a wrong checksum"));
@@ -305,7 +306,7 @@ impl<R: BufRead> Members<R> {
         };
         let is_file =
             matches!(member.kind, EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse);
-        // Go's rule: a directory or a link has no data, whatever its header says of its size.
+        // Go's rule: directories and links have no data, whatever the size in their header is.
         let has_data = is_file || !is_known(member.kind);
         member.size = if has_data { member.size } else { 0 };
         self.announce(member.size)?;
@@ -330,7 +331,7 @@ impl Extensions {
     }
 }
 
-/// Before there were type flags for them, a directory was a name that ends in a slash.
+/// In old tars, which have no type for directories, a name that ends with a slash is a directory.
 fn kind(header: &Header, path: &[u8]) -> EntryType {
     match header.entry_type() {
         EntryType::Regular if path.ends_with(b"/") => EntryType::Directory,
@@ -347,7 +348,7 @@ fn unsigned(value: i64, what: &str) -> Result<u64> {
     u64::try_from(value).map_err(|_| Error::Damaged(format!("a negative {what}")))
 }
 
-/// `u32::MAX` is no user: to chown(2) it means "leave it as it is".
+/// `u32::MAX` is not a valid id: to chown(2) it means "do not change".
 fn id(value: u64) -> Result<u32> {
     u32::try_from(value)
         .ok()
@@ -370,9 +371,9 @@ pub(crate) fn read(stream: &mut impl Read, buffer: &mut [u8]) -> Result<usize> {
     }
 }
 
-/// What comes next, of which some has to be consumed; nothing at the end.
+/// The next bytes of the stream, of which some have to be consumed. Empty at the end.
 fn buffered(stream: &mut impl BufRead) -> Result<&[u8]> {
-    // Twice, for a loop that returns what it borrows is more than the compiler can follow.
+    // Called twice, because the borrow checker rejects a loop that returns the borrowed buffer.
     loop {
         match stream.fill_buf() {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
@@ -383,7 +384,7 @@ fn buffered(stream: &mut impl BufRead) -> Result<&[u8]> {
     stream.fill_buf().map_err(failed)
 }
 
-/// An error of the kernel is passed on; what a decompressor says means that the archive is not what it should be.
+/// An error of the kernel is passed on. An error of a decompressor means that the archive is damaged.
 fn failed(error: std::io::Error) -> Error {
     match error.raw_os_error() {
         Some(_) => Error::Io { action: "read the archive".into(), source: error },
@@ -391,7 +392,7 @@ fn failed(error: std::io::Error) -> Error {
     }
 }
 
-/// An error of this crate's may have come through a decompressor.
+/// Takes an error of this crate out of the errors of readers, such as decompressors, that it has passed through.
 fn own(error: std::io::Error) -> Error {
     match error.downcast::<Error>() {
         Ok(error) => error,

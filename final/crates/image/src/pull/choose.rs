@@ -21,7 +21,7 @@ pub(crate) fn choose(client: &Client<'_>, top: &Fetched, wanted: &Platform, leni
             return manifest(client, fetched);
         }
         let index: Index = serde_json::from_slice(&fetched.bytes)
-            .map_err(|error| client.wrong(format!("the index {} is none: {error}", fetched.digest)))?;
+            .map_err(|error| client.wrong(format!("the index {} is invalid: {error}", fetched.digest)))?;
         let next = entry(client, &index, wanted, lenient)?;
         let bytes = client.manifest(&next.digest.to_string())?;
         if bytes.bytes.len() as u64 != next.size {
@@ -67,7 +67,7 @@ fn entry<'a>(
 
 fn manifest(client: &Client<'_>, fetched: Fetched) -> Result<Chosen> {
     let manifest: Manifest = serde_json::from_slice(&fetched.bytes)
-        .map_err(|error| client.wrong(format!("the manifest {} is none: {error}", fetched.digest)))?;
+        .map_err(|error| client.wrong(format!("the manifest {} is invalid: {error}", fetched.digest)))?;
     if !manifest.config.is_config() {
         let kind = crate::members::shown(std::path::Path::new(&manifest.config.media_type));
         return Err(Error::NotAnImage(format!("its configuration is a {kind}")));

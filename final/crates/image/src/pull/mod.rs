@@ -68,7 +68,7 @@ fn pull_from(
     let chosen = choose::choose(client, &top, &wanted, options.platform.is_none())?;
     let config = client.document(&chosen.manifest.config)?;
     let parsed: ImageConfig = serde_json::from_slice(&config).map_err(|error| {
-        client.wrong(format!("the configuration of {} is none: {error}", reference.familiar()))
+        client.wrong(format!("the configuration of {} is invalid: {error}", reference.familiar()))
     })?;
     check(client, &chosen.manifest, &parsed)?;
     let image = Image { reference, top: &top, chosen: &chosen, config: &config, parsed: &parsed };
