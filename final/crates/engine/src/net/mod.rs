@@ -87,9 +87,10 @@ use crate::search_path::SearchPath;
 
 /// Refuses a network mode that this machine, or this user, cannot have.
 pub(crate) fn check_mode(options: &CreateOptions, programs: &SearchPath) -> Result<()> {
-    let is_rootless = hull_sys::id_map::in_user_namespace();
+    // Called only where it matters, because it reads a file in /proc.
+    let is_rootless = hull_sys::id_map::in_user_namespace;
     match &options.network {
-        NetworkMode::None if !options.publish.is_empty() && is_rootless => {
+        NetworkMode::None if !options.publish.is_empty() && is_rootless() => {
             let what = "-p: an unprivileged user's containers have no network of their own here".into();
             let problem = drivers::user_mode::default_program(programs).err();
             let why = problem.as_ref().map_or_else(|| "--network none".into(), ToString::to_string);
@@ -99,11 +100,11 @@ pub(crate) fn check_mode(options: &CreateOptions, programs: &SearchPath) -> Resu
                 needs_tun: matches!(problem, Some(drivers::user_mode::NoUserMode::Tun(_))),
             })
         }
-        NetworkMode::UserMode(program) if !is_rootless => Err(Error::Unsupported(format!(
+        NetworkMode::UserMode(program) if !is_rootless() => Err(Error::Unsupported(format!(
             "--network {}: that is for an unprivileged user; root has networks: --network bridge",
             program.name()
         ))),
-        NetworkMode::Networks if is_rootless => check_rights(),
+        NetworkMode::Networks if is_rootless() => check_rights(),
         NetworkMode::UserMode(program) if !programs.has(program.name()) => Err(Error::UserMode {
             what: format!("--network {}", program.name()),
             why: format!("it is not installed: apt install {}", program.package()),
