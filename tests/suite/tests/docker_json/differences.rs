@@ -91,7 +91,6 @@ pub const DIFFERENT: &[(&str, &str)] = &[
         "the endpoint of a stopped container is released",
     ),
     ("container.HostConfig.Runtime", ITSELF),
-    ("container.HostConfig.LogConfig.Config.max-size", "a size is kept in bytes"),
     (
         "container.HostConfig.SecurityOpt",
         "dockerd adds label=disable to privileged containers; hull has no SELinux labels",

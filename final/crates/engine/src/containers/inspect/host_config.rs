@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use hull_docker::size;
 use hull_docker::wire::host_config::{Device, HostConfig, LogConfig, RestartPolicy, Ulimit};
 use hull_runtime::security::defaults;
 
@@ -116,7 +117,7 @@ fn log_config(options: &CreateOptions) -> LogConfig {
         LogDriver::JsonFile => "json-file",
         LogDriver::None => "none",
     };
-    let size = options.log.max_size.map(|size| ("max-size".to_owned(), size.to_string()));
+    let size = options.log.max_size.map(|size| ("max-size".to_owned(), size::exact(size)));
     let files = options.log.max_file.map(|files| ("max-file".to_owned(), files.to_string()));
     LogConfig { kind: kind.into(), config: size.into_iter().chain(files).collect() }
 }
