@@ -1,4 +1,4 @@
-//! A bundle: `config.json`, read whole and made applicable (OCI runtime-spec, bundle.md and config.md).
+//! A bundle: reading its `config.json` and adapting it (OCI runtime-spec, bundle.md and config.md).
 
 use std::path::{Path, PathBuf};
 
@@ -8,19 +8,19 @@ use hull_runtime::security::defaults;
 use hull_runtime::spec::{BlockIo, Resources, Spec};
 use hull_runtime::systemd::Unit;
 
-/// Of the specification that is followed.
+/// The version of the runtime-spec that hull-oci implements.
 pub const OCI_VERSION: &str = "1.3.0";
-/// What `--version` says after the name, in runc's form. A build does not know its commit.
+/// The output of `--version` after the name, in runc's format. A build does not know its commit.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\ncommit: unknown\nspec: 1.3.0");
 
 pub struct Bundle {
-    /// Absolute.
+    /// An absolute path.
     pub directory: PathBuf,
     pub spec: Spec,
 }
 
 impl Bundle {
-    /// Nothing is made; an error says what is wrong with the bundle.
+    /// Reads and checks the bundle. Makes nothing.
     pub fn load(directory: &Path) -> Result<Self> {
         let directory = std::fs::canonicalize(directory)
             .with_context(|| format!("cannot open the bundle {}", directory.display()))?;
@@ -33,7 +33,8 @@ impl Bundle {
         unset_zeros(resources);
         allow_default_devices(resources);
         if rustix::process::geteuid().is_root() {
-            // On v1 engines read there what a container has read and written, and would find the whole machine's.
+            // The container then gets a cgroup in the blkio hierarchy of v1, where engines read its I/O statistics. Otherwise
+            // they would read those of the whole machine.
             resources.block_io.get_or_insert_default();
         }
         let mut bundle = Self { directory, spec };
@@ -45,7 +46,7 @@ impl Bundle {
         Ok(bundle)
     }
 
-    /// If a destination begins with the root's path on the host, that part is removed, as runc does.
+    /// Removes the root's path on the host from the beginning of destinations, as runc does.
     fn shorten_destinations(&mut self) {
         let Ok(root) = std::fs::canonicalize(self.rootfs()) else { return };
         for mount in &mut self.spec.mounts {
@@ -59,7 +60,7 @@ impl Bundle {
         self.directory.join(self.spec.root.as_ref().map(|root| root.path.as_path()).unwrap_or(Path::new("")))
     }
 
-    /// False for an ordinary user who asks for no limits: cgroups are root's, where nobody has delegated one.
+    /// False for an unprivileged user whose bundle has no limits: without delegation such a user can make no cgroup.
     pub fn needs_cgroup(&self) -> bool {
         let resources = self.spec.linux.as_ref().and_then(|linux| linux.resources.as_ref());
         rustix::process::geteuid().is_root()
@@ -67,8 +68,8 @@ impl Bundle {
     }
 }
 
-/// Where the container's cgroup is; one of its own below the root when the bundle does not say. With systemd, where it
-/// puts the unit that the bundle names.
+/// The path of the container's cgroup: the bundle's, or one that is named after the container. With systemd it is the
+/// cgroup of the unit that the bundle names.
 pub fn cgroup_path(spec: &Spec, id: &str, systemd: bool) -> Result<(String, Option<Unit>)> {
     let asked =
         spec.linux.as_ref().and_then(|linux| linux.cgroups_path.as_deref()).filter(|path| !path.is_empty());
@@ -82,12 +83,13 @@ pub fn cgroup_path(spec: &Spec, id: &str, systemd: bool) -> Result<(String, Opti
     if let Some(asked) = asked {
         return Ok((asked.to_owned(), None));
     }
-    let is_ordinary = !rustix::process::geteuid().is_root() || hull_sys::id_map::in_user_namespace();
-    let own = cgroups::detect().ok().filter(|_| is_ordinary).and_then(|layout| cgroups::delegated(&layout));
+    let is_unprivileged = !rustix::process::geteuid().is_root() || hull_sys::id_map::in_user_namespace();
+    let own =
+        cgroups::detect().ok().filter(|_| is_unprivileged).and_then(|layout| cgroups::delegated(&layout));
     Ok((format!("{}/{id}", own.map(|own| format!("/{own}")).unwrap_or_default()), None))
 }
 
-/// Engines write zero for a limit that nobody asked; the kernel would take it for one.
+/// Removes limits of zero. Engines write zero for a limit that the user did not set, and the kernel would apply it.
 pub fn unset_zeros(resources: &mut Resources) {
     if let Some(memory) = &mut resources.memory {
         memory.limit = memory.limit.filter(|value| *value != 0);
@@ -116,16 +118,16 @@ pub fn unset_zeros(resources: &mut Resources) {
     }
 }
 
-/// The devices that every container has (config-linux.md, "Default Devices") can be opened whatever the bundle denies,
-/// and without rules nothing else can. In a user namespace the kernel lets nobody change the rules, nor make a node
-/// (mknod(2)).
+/// Adds rules for the devices that every container has (config-linux.md, "Default Devices"): they can be opened whatever
+/// the bundle denies, and if the bundle has no rules, all other devices are denied. In a user namespace the kernel allows
+/// neither changes of the rules nor new nodes (mknod(2)).
 pub fn allow_default_devices(resources: &mut Resources) {
     if hull_sys::id_map::in_user_namespace() || !rustix::process::geteuid().is_root() {
         resources.devices.clear();
         return;
     }
     let defaults = defaults::device_rules();
-    // The first of them denies all.
+    // The first of the defaults denies everything.
     let skipped = usize::from(!resources.devices.is_empty());
     resources.devices.extend(defaults.into_iter().skip(skipped));
 }

@@ -1,5 +1,4 @@
-//! `checkpoint`: writes a container's processes into a directory, by CRIU; without `--leave-running` the container is
-//! gone then.
+//! `checkpoint`: saves a container to a directory with CRIU. Without `--leave-running` the container is deleted then.
 
 use std::path::Path;
 
@@ -10,13 +9,13 @@ use crate::state::{Root, Status};
 use crate::{cli, delete};
 
 pub fn checkpoint(root: &Root, args: &cli::Checkpoint, global: &cli::Global) -> Result<u8> {
-    let told = || format!("cannot checkpoint container {:?}", args.id);
+    let context = || format!("cannot checkpoint container {:?}", args.id);
     if args.page_server.is_some() || args.status_fd.is_some() {
-        bail!("{}: --page-server and --status-fd: memory is written to --image-path only", told());
+        bail!("{}: --page-server and --status-fd: memory is written to --image-path only", context());
     }
-    let options = options(&args.images).with_context(told)?;
+    let options = options(&args.images).with_context(context)?;
     let parent = args.parent_path.as_deref();
-    parent.map_or(Ok(()), |parent| check_parent(parent, &options.images)).with_context(told)?;
+    parent.map_or(Ok(()), |parent| check_parent(parent, &options.images)).with_context(context)?;
     let container = root.container(&args.id)?;
     let _lock = container.lock()?;
     let state = container.read()?;
@@ -25,7 +24,7 @@ pub fn checkpoint(root: &Root, args: &cli::Checkpoint, global: &cli::Global) -> 
         (Some(init), Status::Running | Status::Paused) => init,
         _ => bail!("cannot checkpoint container {:?}, which is {status}", args.id),
     };
-    let criu = Criu::find(global.criu.as_deref()).with_context(told)?;
+    let criu = Criu::find(global.criu.as_deref()).with_context(context)?;
     let spec = container.read_spec()?;
     let cgroup = state.open_cgroup()?;
     let dump = Dump {
@@ -38,16 +37,16 @@ pub fn checkpoint(root: &Root, args: &cli::Checkpoint, global: &cli::Global) -> 
         before: args.pre_dump,
         parent,
     };
-    checkpoint::dump(&criu, &dump).with_context(told)?;
+    checkpoint::dump(&criu, &dump).with_context(context)?;
     if args.leave_running || args.pre_dump {
         return Ok(0);
     }
     delete::destroy(&container, Ok(cgroup), Some(init))?;
-    delete::after(global, state.hook_state(&spec, 0));
+    delete::run_poststop(global, state.hook_state(&spec, 0));
     Ok(0)
 }
 
-/// What both verbs take, applicable.
+/// The options of `checkpoint` and `restore` as CRIU gets them.
 pub fn options(args: &cli::Images) -> Result<Options> {
     if !rustix::process::geteuid().is_root() {
         bail!("CRIU takes root");
@@ -68,15 +67,15 @@ pub fn options(args: &cli::Images) -> Result<Options> {
     })
 }
 
-/// CRIU follows it from the images, also when they have been carried elsewhere together; and where it leads nowhere
-/// writes all memory without a word.
+/// Checks `--parent-path`. CRIU resolves it relative to the images, so that both can be moved together. If the parent does not
+/// exist, CRIU saves all memory and reports nothing, so this function reports it.
 fn check_parent(parent: &Path, images: &Path) -> Result<()> {
     if parent.is_absolute() {
         bail!("--parent-path {} is not relative to --image-path", parent.display());
     }
     let images = std::path::absolute(images)?;
     let inventory = images.join(parent).join("inventory.img");
-    // The images themselves may not be there yet, and `..` of what is not there leads nowhere.
+    // The directory of the images may not exist yet, so `..` is resolved in the text.
     let plain = normal(&inventory);
     if !plain.is_file() {
         bail!("--parent-path {}: there is no {}", parent.display(), plain.display());
@@ -84,7 +83,7 @@ fn check_parent(parent: &Path, images: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Without `.` and `..`.
+/// Resolves `.` and `..` in the text of a path.
 fn normal(path: &Path) -> std::path::PathBuf {
     let mut plain = std::path::PathBuf::new();
     for part in path.components() {

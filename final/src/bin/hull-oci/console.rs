@@ -1,5 +1,4 @@
-//! What the program reads from and writes to: our own stdin, stdout and stderr, or a terminal whose other end goes to
-//! somebody who keeps it (`--console-socket`).
+//! Checks of stdin, stdout and stderr, and sending a terminal's master to the process that keeps it (`--console-socket`).
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
@@ -9,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketType};
 
-/// A terminal whose master nobody holds is hung up at once.
+/// Checks that somebody keeps the terminal's master, because otherwise the kernel hangs the terminal up at once.
 pub fn check(terminal: bool, detached: bool, socket: Option<&Path>) -> Result<()> {
     match (terminal && detached, socket) {
         (true, None) => bail!("the process has a terminal and is detached: --console-socket is needed"),
@@ -42,7 +41,7 @@ fn send_fd(socket: &OwnedFd, fd: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Res
     rustix::net::sendmsg(socket, &[IoSlice::new(name)], &mut ancillary, SendFlags::NOSIGNAL).map(drop)
 }
 
-/// Our own descriptors go inside. A directory among them would be a way out: `openat(0, "..")`.
+/// Refuses directories as stdin, stdout or stderr, which the program inherits: `openat(0, "..")` would lead to the host.
 pub fn refuse_directories() -> Result<()> {
     for (fd, name) in standard() {
         if file_type(fd, name)?.is_dir() {

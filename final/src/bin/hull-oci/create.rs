@@ -1,4 +1,4 @@
-//! `create`: everything up to the program itself, which waits for `start`.
+//! `create`: sets up a container, whose program waits for `start`.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -24,16 +24,16 @@ pub fn create(root: &Root, args: &cli::Create, global: &cli::Global) -> Result<u
     Ok(0)
 }
 
-/// What becomes of the container once it is made.
+/// What happens to the container after it is created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
-    /// It is left to itself, started by us or waiting for another.
+    /// This process ends. The program was started, or waits for `start`.
     Detached { started: bool },
-    /// It stays our child.
+    /// This process waits for the container.
     Foreground,
 }
 
-/// A container that is ready. Dropped, nothing is left of it: its process and cgroup first, then its directory.
+/// A container that is set up. If it is dropped, its process and cgroup are removed, and then its directory.
 pub struct Made {
     pub created: Created,
     pub console: Option<OwnedFd>,
@@ -43,30 +43,30 @@ pub struct Made {
     pub reservation: Reservation,
 }
 
-/// Where a container's cgroup is to be, and systemd's unit that makes it.
-type Place = (String, Option<Unit>);
+/// The path of the container's cgroup, and the systemd unit that makes it.
+type CgroupPlace = (String, Option<Unit>);
 
-/// The id, and the lock of its directory.
+/// A container id that this process has reserved, with the lock of its directory. The directory is removed on drop.
 pub struct Reservation {
     pub container: Container,
     lock: Option<Lock>,
 }
 
 impl Reservation {
-    /// Reserves the id and writes down what will be made, before it is.
-    pub fn claim(container: Container, bundle: &Bundle, place: Place) -> Result<(Self, State, Cgroup)> {
+    /// Reserves the id, and records what will be made before it is made.
+    pub fn claim(container: Container, bundle: &Bundle, place: CgroupPlace) -> Result<(Self, State, Cgroup)> {
         let reservation = Self { lock: Some(container.reserve()?), container };
         let container = &reservation.container;
         let state = State::new(&container.id, bundle, place)?;
         let cgroup = state.open_cgroup()?;
         cgroup.check_unused()?;
-        // From here on `delete --force` takes the cgroup for ours: not before it was seen to be nobody's.
+        // From here on `delete --force` removes this cgroup, so it was checked before that nobody uses it.
         container.write(&state)?;
         container.write_spec(&bundle.spec)?;
         Ok((reservation, state, cgroup))
     }
 
-    /// From here on the container is for `delete` to remove.
+    /// Keeps the container's directory until `delete` removes it.
     pub fn keep(mut self) {
         self.lock = None;
     }
@@ -75,20 +75,21 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         if self.lock.is_some() {
-            // The error that brought us here is the one to tell.
-            let _ = self.container.remove();
+            if let Err(error) = self.container.remove() {
+                report::tell(&format!("hull-oci: {error:#}"));
+            }
         }
     }
 }
 
-/// Validates everything, then acts; what fails takes back what was done before.
+/// Validates everything, then creates the container. A failure undoes what was done before.
 pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After) -> Result<Made> {
     check_preserved(args.preserve_fds)?;
     console::refuse_directories()?;
     let container = root.container(&args.id)?;
     let bundle = Bundle::load(&args.bundle)?;
     let process = bundle.spec.process.as_ref().context("the bundle has no process")?;
-    warn_of_what_has_no_effect(&bundle.spec, global);
+    warn_about_ignored(&bundle.spec, global);
     console::check(process.terminal, after != After::Foreground, args.console_socket.as_deref())?;
     let console_socket = args.console_socket.as_deref().map(console::connect).transpose()?;
     let pidfd_socket = args.pidfd_socket.as_deref().map(console::connect).transpose()?;
@@ -118,27 +119,27 @@ pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After)
         new_keyring: !args.no_new_keyring,
         may_move_root: args.no_pivot,
     });
-    let told = made.map_err(Into::into).and_then(|mut created| {
+    let announced = made.map_err(Into::into).and_then(|mut created| {
         report::step(global, "the first process has made its root (child process in init())");
-        let console = tell(args, &mut created, console_socket.as_ref(), pidfd_socket.as_ref())?;
+        let console = hand_over(args, &mut created, console_socket.as_ref(), pidfd_socket.as_ref())?;
         state.init = Some(ProcessId::of(created.pid())?);
         container.write(&state)?;
         Ok((created, console))
     });
-    match told {
+    match announced {
         Ok((created, console)) => {
             report::step(global, "it waits for its start (init: closing the pipe to signal completion)");
             Ok(Made { created, console, copied, state, spec: bundle.spec, reservation })
         }
         Err(error) => {
-            delete::after(global, state.hook_state(&bundle.spec, 0));
+            delete::run_poststop(global, state.hook_state(&bundle.spec, 0));
             Err(error)
         }
     }
 }
 
-/// Warns about capabilities and limits of the bundle that the kernel cannot give.
-fn warn_of_what_has_no_effect(spec: &Spec, global: &cli::Global) {
+/// Warns about capabilities and limits of the bundle that this kernel ignores.
+fn warn_about_ignored(spec: &Spec, global: &cli::Global) {
     let asked = spec.process.as_ref().and_then(|process| process.capabilities.as_ref());
     for warning in asked.into_iter().flat_map(capabilities::warnings) {
         report::warning(global, &warning);
@@ -156,8 +157,8 @@ fn limits_kernel_memory(spec: &Spec) -> bool {
     resources.and_then(|resources| resources.memory.as_ref()).is_some_and(|memory| memory.kernel.is_some())
 }
 
-/// Hands the container's terminal, pid and pidfd to those that asked for them.
-fn tell(
+/// Passes the container's terminal, pid and pidfd to the caller's sockets and pid file.
+fn hand_over(
     args: &cli::Create,
     created: &mut Created,
     console_socket: Option<&OwnedFd>,
@@ -176,12 +177,13 @@ fn tell(
     Ok(console)
 }
 
-/// The pid file appears whole: engines wait for its name.
+/// Writes a pid file, by rename, because engines wait for its name and then read it.
 pub fn write_pid(file: &Path, pid: i32) -> Result<()> {
     Ok(hull_storage::file::write_atomic(file, pid.to_string().as_bytes(), 0o644)?)
 }
 
-/// A number that is not open here would be given to the next descriptor of ours, and the container would get that.
+/// Checks that the preserved descriptors are open. The number of one that is not would go to the next file that hull-oci
+/// opens, and the container would inherit that.
 pub fn check_preserved(count: u32) -> Result<()> {
     for number in 3..3 + count {
         std::fs::symlink_metadata(format!("/proc/self/fd/{number}"))

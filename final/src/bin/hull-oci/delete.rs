@@ -1,4 +1,4 @@
-//! `delete`: what is left of a container that has stopped.
+//! `delete`: removes a container that has stopped.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -7,13 +7,14 @@ use anyhow::{Result, bail};
 use hull_runtime::cgroups::Cgroup;
 use hull_runtime::hooks::{self, HookState, Point};
 use hull_storage::process_id::ProcessId;
+use nix::errno::Errno;
 use nix::libc::SIGKILL;
 
 use crate::bundle::cgroup_path;
 use crate::state::{Container, Root, Status, cgroup, open};
 use crate::{cli, report};
 
-/// How long a killed process may take to go.
+/// How long a killed process may take to end.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub fn delete(root: &Root, args: &cli::Delete, global: &cli::Global) -> Result<u8> {
@@ -25,7 +26,7 @@ pub fn delete(root: &Root, args: &cli::Delete, global: &cli::Global) -> Result<u
     let state = match container.read() {
         Ok(state) => state,
         Err(error) if !args.force => return Err(error),
-        // Cut short, or not written yet: the bundle's copy says where the cgroup would be.
+        // The state is damaged or not written yet. The copy of config.json tells where the cgroup would be.
         Err(_) => {
             let spec = container.read_spec().unwrap_or_default();
             let place = cgroup_path(&spec, &args.id, global.systemd_cgroup);
@@ -44,19 +45,20 @@ pub fn delete(root: &Root, args: &cli::Delete, global: &cli::Global) -> Result<u
     let spec = container.read_spec();
     destroy(&container, state.open_cgroup(), state.init.as_ref())?;
     if let Ok(spec) = spec {
-        after(global, state.hook_state(&spec, 0));
+        run_poststop(global, state.hook_state(&spec, 0));
     }
     Ok(0)
 }
 
-/// Hooks that run when nothing of a container is left; what fails is told, and changes nothing (runtime.md, "Lifecycle").
-pub fn after(global: &cli::Global, container: HookState<'_>) {
+/// Runs the poststop hooks, when nothing is left of the container. Their failures are warnings (runtime.md, "Lifecycle").
+pub fn run_poststop(global: &cli::Global, container: HookState<'_>) {
     for error in hooks::run_all(Point::Poststop, container) {
         report::warning(global, &error.to_string());
     }
 }
 
-/// Kills what runs and removes all there is, going on past errors, of which it tells every one. Under the lock.
+/// Kills the container's processes and removes its cgroup and its directory. It goes on past errors and reports all of them.
+/// The caller holds the container's lock.
 pub fn destroy(container: &Container, cgroup: Result<Cgroup>, init: Option<&ProcessId>) -> Result<()> {
     let killed = init.map_or(Ok(()), kill);
     let removed = cgroup.and_then(|cgroup| Ok(cgroup.remove()?));
@@ -65,23 +67,26 @@ pub fn destroy(container: &Container, cgroup: Result<Cgroup>, init: Option<&Proc
         .into_iter()
         .filter_map(|outcome| outcome.err().map(|error| format!("{error:#}")))
         .collect();
-    // Last, and not at all as long as something else is left: the next `delete` must find what it was.
+    // The directory is removed last, and only if nothing else is left, because the next `delete` needs it.
     if !failures.is_empty() {
         bail!("cannot delete all of container {:?}: {}", container.id, failures.join("; "));
     }
     container.remove()
 }
 
-/// The first process is in the cgroup, and dies with it; but for one that somebody moved out of it.
+/// Kills the first process, which the removal of the cgroup misses if somebody has moved it to another one.
 fn kill(init: &ProcessId) -> Result<()> {
     if let Some(pidfd) = open(init)? {
-        // It may have ended a moment ago.
-        let _ = hull_sys::process::pidfd_send_signal(pidfd.as_fd(), SIGKILL);
+        match hull_sys::process::pidfd_send_signal(pidfd.as_fd(), SIGKILL) {
+            // It has just ended.
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(errno) => bail!("cannot kill process {}: {}", init.pid, errno.desc()),
+        }
     }
     Ok(())
 }
 
-/// A zombie has ended: whoever made it collects it.
+/// Waits until the process has ended. A zombie counts as ended; its parent reaps it.
 fn await_end(init: &ProcessId) -> Result<()> {
     let started = Instant::now();
     while init.is_alive() {

@@ -1,4 +1,4 @@
-//! `events`: what a container uses, line by line as JSON, and that it was short of memory.
+//! `events`: prints a container's resource usage and out-of-memory events, as one JSON object in each line.
 
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,8 @@ use crate::cli;
 use crate::list::print;
 use crate::state::{Root, Status, open};
 
-/// How often the kernel is asked for processes that it killed: it has no one way to tell of them on v1 and v2.
-const LOOK: Duration = Duration::from_millis(200);
+/// How often the number of out-of-memory kills is read. The kernel's notifications differ between cgroup v1 and v2.
+const OOM_INTERVAL: Duration = Duration::from_millis(200);
 
 pub fn events(root: &Root, args: &cli::Events) -> Result<u8> {
     let container = root.container(&args.id)?;
@@ -23,24 +23,24 @@ pub fn events(root: &Root, args: &cli::Events) -> Result<u8> {
         bail!("container not running: {}, which is {status}", args.id);
     };
     let cgroup = state.open_cgroup()?;
-    tell(&args.id, "stats", Some(stats(&cgroup)?))?;
+    print_event(&args.id, "stats", Some(stats(&cgroup)?))?;
     if args.stats {
         return Ok(0);
     }
     let (mut next, mut killed) = (Instant::now() + args.interval, cgroup.oom_kills().unwrap_or(0));
     loop {
-        let left = next.saturating_duration_since(Instant::now()).min(LOOK);
+        let left = next.saturating_duration_since(Instant::now()).min(OOM_INTERVAL);
         let ended = until_readable(&init, Some(left)).context("cannot wait for the container")?;
         let kills = cgroup.oom_kills().unwrap_or(killed);
         if kills > killed {
-            tell(&args.id, "oom", None)?;
+            print_event(&args.id, "oom", None)?;
             killed = kills;
         }
         if ended {
             return Ok(0);
         }
         if Instant::now() >= next {
-            tell(&args.id, "stats", Some(stats(&cgroup)?))?;
+            print_event(&args.id, "stats", Some(stats(&cgroup)?))?;
             next += args.interval;
         }
     }
@@ -50,7 +50,7 @@ fn stats(cgroup: &Cgroup) -> Result<Value> {
     Ok(serde_json::to_value(cgroup.stats())?)
 }
 
-fn tell(id: &str, kind: &str, data: Option<Value>) -> Result<u8> {
+fn print_event(id: &str, kind: &str, data: Option<Value>) -> Result<u8> {
     let mut event = json!({"type": kind, "id": id});
     if let Some(data) = data {
         event["data"] = data;

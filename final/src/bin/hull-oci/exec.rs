@@ -1,16 +1,15 @@
-//! `exec`: another process in a container that is created or running.
+//! `exec`: runs another process in a created or running container.
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use hull_runtime::cgroups::Below;
 use hull_runtime::config;
 use hull_runtime::security::capabilities;
 use hull_runtime::spec::{ConsoleSize, Process, Spec};
 use hull_runtime::{ExecTarget, Running};
-use nix::libc::SIGKILL;
 
 use crate::create::{check_preserved, write_pid};
 use crate::relay::{self, Signals};
@@ -68,14 +67,16 @@ pub fn exec(root: &Root, args: &cli::Exec, global: &cli::Global) -> Result<u8> {
     }
     report::step(global, "the process was set up (child process in init(), setns_init: about to exec)");
     if let Err(error) = hand_over(args, &running, [socket.as_ref(), pidfd_socket.as_ref()], &mut master) {
-        let _ = hull_sys::process::pidfd_send_signal(running.pidfd.as_fd(), SIGKILL);
-        let _ = hull_sys::process::reap(running.pidfd.as_fd());
-        return Err(error);
+        let killed = hull_sys::process::kill_and_reap(running.pidfd.as_fd());
+        return Err(match killed {
+            Ok(_) => error,
+            Err(errno) => anyhow!("{error:#}; cannot kill process {}: {errno}", running.pid),
+        });
     }
     signals.map_or(Ok(0), |signals| relay::wait(&running.pidfd, &signals, master, copied))
 }
 
-/// The CPUs below 64 that this process may run on, as bits. The container's process was cloned with the same affinity.
+/// A bit for each CPU below 64 that this process may run on. The process in the container was cloned with this affinity.
 fn own_cpus() -> Result<u64> {
     let set =
         nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)).context("cannot read our affinity")?;
@@ -97,7 +98,7 @@ fn hand_over(
     args.pid_file.as_ref().map_or(Ok(()), |file| write_pid(file, running.pid))
 }
 
-/// From a file, or the container's own with what the command line changes.
+/// The process to run: read from a file, or the container's own with the changes of the command line.
 fn process(spec: &Spec, args: &cli::Exec) -> Result<Process> {
     if let Some(file) = &args.process {
         let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -108,7 +109,7 @@ fn process(spec: &Spec, args: &cli::Exec) -> Result<Process> {
     if args.command.is_empty() {
         bail!("exec needs a command, or --process FILE");
     }
-    let mut process = spec.process.clone().context("the container has no process to go by")?;
+    let mut process = spec.process.clone().context("the container's config.json has no process")?;
     process.args = args.command.clone();
     process.terminal = args.tty;
     process.env.extend(args.env.iter().cloned());
@@ -129,7 +130,7 @@ fn process(spec: &Spec, args: &cli::Exec) -> Result<Process> {
     Ok(process)
 }
 
-/// `PATH`, or once for each of some controllers `CONTROLLER,…:PATH`.
+/// Parses `--cgroup`: one `PATH`, or several `CONTROLLER,…:PATH`.
 fn cgroups_below(args: &cli::Exec) -> Result<Vec<Below>> {
     let mut seen = BTreeSet::new();
     let parse = |text: &String| {
@@ -164,7 +165,7 @@ fn add_capability(process: &mut Process, name: &str) -> Result<()> {
         bail!("--cap {name:?}: see capabilities(7) for the names");
     }
     let sets = process.capabilities.get_or_insert_default();
-    // An ambient one must be inheritable as well (capabilities(7)), and that is not ours to give.
+    // An ambient capability must be inheritable too (capabilities(7)), and the bundle decides that.
     let inheritable = sets.inheritable.iter().any(|other| other == name);
     for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
         set.push(name.to_owned());

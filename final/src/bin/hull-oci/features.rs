@@ -1,5 +1,5 @@
-//! `features`: what this runtime can apply (OCI runtime-spec, features.md and features-linux.md), told from the tables
-//! by which it is applied.
+//! `features`: prints what this runtime supports (OCI runtime-spec, features.md and features-linux.md). The lists come from
+//! the tables that the runtime itself uses.
 
 use anyhow::Result;
 use hull_runtime::hooks::Point;
@@ -33,14 +33,14 @@ pub fn features() -> Result<u8> {
                 "knownFlags": seccomp::FLAGS,
                 "supportedFlags": seccomp::FLAGS,
             },
-            // Applied where the kernel has it.
+            // Supported if the kernel has the module.
             "apparmor": {"enabled": true},
             "selinux": {"enabled": true},
             "intelRdt": {"enabled": false},
             "mountExtensions": {"idmap": {"enabled": true}},
             "netDevices": {"enabled": true},
         },
-        // runc's name for it, which engines look for.
+        // Engines look for runc's name.
         "annotations": {"org.opencontainers.runc.checkpoint.enabled": "true"},
         "potentiallyUnsafeConfigAnnotations": [],
     });

@@ -1,4 +1,4 @@
-//! `kill`: a signal for a container's first process, or for all.
+//! `kill`: sends a signal to a container's first process, or to all.
 
 use std::os::fd::AsFd;
 
@@ -16,7 +16,7 @@ pub fn kill(root: &Root, args: &cli::Kill) -> Result<u8> {
     let state = container.read()?;
     let status = container.status(&state);
     let cgroup = state.open_cgroup()?;
-    // Without a pid namespace of its own the end of the first process is nobody else's.
+    // Without a pid namespace of its own, the container's other processes do not end with the first one.
     let all = args.all
         || (number == SIGKILL && container.read_spec().is_ok_and(|spec| !has_own_pid_namespace(&spec)));
     if all {
@@ -39,7 +39,7 @@ pub fn kill(root: &Root, args: &cli::Kill) -> Result<u8> {
         hull_sys::process::pidfd_send_signal(init.as_fd(), number)
             .with_context(|| format!("cannot send signal {number} to container {:?}", args.id))?;
     }
-    // On cgroup v1 a frozen process dies only when it is thawed.
+    // On cgroup v1 a killed process that is frozen ends only after it is thawed.
     if number == SIGKILL && status == Status::Paused {
         cgroup.thaw()?;
     }
@@ -47,7 +47,7 @@ pub fn kill(root: &Root, args: &cli::Kill) -> Result<u8> {
 }
 
 fn send(pid: i32, number: i32) -> nix::Result<()> {
-    // By descriptor: nix has no name for real-time signals.
+    // Through the pidfd, because nix has no real-time signals.
     let pidfd = hull_sys::process::pidfd_open(pid)?;
     hull_sys::process::pidfd_send_signal(pidfd.as_fd(), number)
 }

@@ -1,4 +1,4 @@
-//! `state` and `list`: what a container is, as JSON (OCI runtime-spec, runtime.md, "State") and as a table.
+//! `state` and `list`: print containers as JSON (OCI runtime-spec, runtime.md, "State") or as a table.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -12,13 +12,13 @@ use crate::bundle::OCI_VERSION;
 use crate::cli::{self, Format};
 use crate::state::{Container, Root, State, Status};
 
-/// The specification's properties, then runc's.
+/// The properties that the specification defines, and then those that runc adds.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Shown {
     oci_version: &'static str,
     id: String,
-    /// 0 when there is none.
+    /// 0 if no process runs.
     pid: i32,
     status: Status,
     bundle: PathBuf,
@@ -47,7 +47,7 @@ impl Shown {
     }
 }
 
-/// Whose the directory is, by name where there is one.
+/// The owner of the container's directory, by name if the user has one.
 fn owner(container: &Container) -> String {
     let Ok(metadata) = std::fs::metadata(&container.directory) else { return String::new() };
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
@@ -71,7 +71,7 @@ pub fn list(root: &Root, args: &cli::List) -> Result<u8> {
     for container in root.containers()? {
         match container.read() {
             Ok(state) => shown.push(Shown::of(&container, state)),
-            // Removed since the directory was read.
+            // Another process has removed it meanwhile.
             Err(_) if !container.exists() => {}
             Err(error) => {
                 let _ = writeln!(std::io::stderr(), "hull-oci: {error:#}");
@@ -113,7 +113,7 @@ fn table(shown: &[Shown]) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Prints to stdout. A reader that has seen enough is no failure.
+/// Prints to stdout. A closed pipe is no failure.
 pub fn print(text: &str) -> Result<u8> {
     match writeln!(std::io::stdout(), "{text}") {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),

@@ -1,4 +1,4 @@
-//! `pause` and `resume`: a container's processes stopped where they are (cgroups(7), the freezer).
+//! `pause` and `resume`: freeze and thaw a container's processes (cgroups(7), the freezer).
 
 use anyhow::{Result, bail};
 
@@ -19,7 +19,7 @@ fn change(root: &Root, id: &str, verb: &str, allowed: impl Fn(Status) -> bool) -
     let state = container.read()?;
     let status = container.status(&state);
     if !allowed(status) {
-        // In runc's words, which engines compare.
+        // The sentence is runc's, because engines compare it.
         match verb {
             "pause" => bail!("container not running or created: {id}, which is {status}"),
             _ => bail!("container not paused: {id}, which is {status}"),

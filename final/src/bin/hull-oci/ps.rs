@@ -1,4 +1,4 @@
-//! `ps`: the processes of a container, by their pids outside.
+//! `ps`: lists the processes of a container, with their pids on the host.
 
 use std::process::Command;
 
@@ -17,7 +17,7 @@ pub fn ps(root: &Root, args: &cli::Ps) -> Result<u8> {
     }
 }
 
-/// The lines of ps(1) that are about these processes: the options are its, so only it knows what they mean.
+/// Runs ps(1) with the user's options, and prints the lines about the container's processes.
 fn table(pids: &[i32], options: &[String]) -> Result<u8> {
     let usual = ["-ef".to_owned()];
     let options = if options.is_empty() { &usual } else { options };
@@ -28,12 +28,13 @@ fn table(pids: &[i32], options: &[String]) -> Result<u8> {
     let text = String::from_utf8_lossy(&output.stdout);
     let heading = text.lines().next().unwrap_or_default();
     let Some(column) = heading.split_whitespace().position(|title| title == "PID") else {
-        bail!("ps {}: its output has no PID column to go by", options.join(" "));
+        bail!("ps {}: its output has no PID column", options.join(" "));
     };
-    let is_ours = |line: &&str| {
+    let is_in_container = |line: &&str| {
         let pid = line.split_whitespace().nth(column).and_then(|field| field.parse().ok());
         pid.is_some_and(|pid: i32| pids.contains(&pid))
     };
-    let lines: Vec<&str> = std::iter::once(heading).chain(text.lines().skip(1).filter(is_ours)).collect();
+    let lines: Vec<&str> =
+        std::iter::once(heading).chain(text.lines().skip(1).filter(is_in_container)).collect();
     print(&lines.join("\n"))
 }

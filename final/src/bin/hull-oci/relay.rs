@@ -1,4 +1,4 @@
-//! The foreground: signals go to the container, bytes to and from its terminal, and its exit code comes back.
+//! Waiting in the foreground: passes signals to the container, copies its terminal and its output, returns its exit code.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -12,13 +12,14 @@ use rustix::io::Errno;
 
 use crate::streams::Copied;
 
-/// Every signal that is somebody's wish, by descriptor.
+/// The signals that are passed on to the container, read from a signalfd.
 pub struct Signals(SignalFd);
 
 impl Signals {
+    /// Blocks the signals and reads them by descriptor from here on.
     pub fn take() -> Result<Self> {
         let mut set = SigSet::all();
-        // Ours: the end of a child, a closed pipe, and what a fault of our own would raise.
+        // These concern this process: the end of a child, a closed pipe, a fault.
         for signal in [
             Signal::SIGCHLD,
             Signal::SIGPIPE,
@@ -37,7 +38,7 @@ impl Signals {
     }
 }
 
-/// Waits for the end of a child; its exit code, or 128 and the number of the signal that ended it.
+/// Waits for the end of a child. Returns its exit code, or 128 plus the number of the signal that ended it.
 pub fn wait(child: &OwnedFd, signals: &Signals, console: Option<OwnedFd>, copied: Vec<Copied>) -> Result<u8> {
     let _raw = console.is_some().then(RawMode::enter_for_input).flatten();
     if let Some(console) = &console {
@@ -56,12 +57,12 @@ struct Relay<'a> {
     console: Option<OwnedFd>,
     copied: Vec<Copied>,
     stdin_open: bool,
-    /// Read from stdin and not yet taken by the terminal.
+    /// Input that was read from stdin and not yet written to the terminal.
     typed: Vec<u8>,
 }
 
 impl Relay<'_> {
-    /// True when the child has ended.
+    /// Waits for the next event and handles it. Returns true when the child has ended.
     fn step(&mut self) -> Result<bool> {
         let stdin = rustix::stdio::stdin();
         let (mut console_at, mut stdin_at) = (usize::MAX, usize::MAX);
@@ -87,7 +88,7 @@ impl Relay<'_> {
         let has_output = (copied_at..fds.len()).any(ready);
         drop(fds);
         if has_output {
-            self.copied.retain(|one| copy(one) != Copying::Over);
+            self.copied.retain(|one| copy(one) != Copying::Finished);
         }
         if signal {
             self.pass_signal()?;
@@ -106,13 +107,13 @@ impl Relay<'_> {
         let Some(info) = self.signals.0.read_signal().context("cannot read a signal")? else { return Ok(()) };
         match (&self.console, info.ssi_signo as i32) {
             (Some(console), number) if number == Signal::SIGWINCH as i32 => pass_size(console),
-            // It may have ended a moment ago: that is seen next.
+            // The signal fails if the child has just ended, which the next step notices.
             (_, number) => drop(process::pidfd_send_signal(self.child.as_fd(), number)),
         }
         Ok(())
     }
 
-    /// Prints what the container has written so far. False when its terminal is gone, which it reports as EIO.
+    /// Prints the output that the terminal has. False if there is none, or if the terminal is closed, which reads as EIO.
     fn print(&mut self) -> bool {
         let Some(console) = &self.console else { return false };
         let mut buffer = [0; 16 * 1024];
@@ -140,12 +141,12 @@ impl Relay<'_> {
         match rustix::io::read(rustix::stdio::stdin(), &mut buffer) {
             Ok(length @ 1..) => self.typed.extend_from_slice(&buffer[..length]),
             Err(Errno::INTR | Errno::AGAIN) => {}
-            // The end, or our own terminal is gone.
+            // The end of the input, or the caller's terminal is closed.
             _ => self.stdin_open = false,
         }
     }
 
-    /// When the program has ended, its last output may still be in its terminal or its pipes.
+    /// Copies the last output, which may still be in the terminal or the pipes after the program has ended.
     fn drain(&mut self) {
         for one in &self.copied {
             while copy(one) == Copying::More {}
@@ -164,10 +165,10 @@ impl Relay<'_> {
 enum Copying {
     More,
     NothingYet,
-    Over,
+    Finished,
 }
 
-/// What the program has written so far, up to the size of a pipe.
+/// Copies the output that a pipe has, up to the size of a pipe.
 fn copy(one: &Copied) -> Copying {
     let mut buffer = [0; 64 * 1024];
     match rustix::io::read(&one.from, &mut buffer) {
@@ -177,7 +178,7 @@ fn copy(one: &Copied) -> Copying {
         }
         Err(Errno::INTR) => Copying::More,
         Err(Errno::AGAIN) => Copying::NothingYet,
-        _ => Copying::Over,
+        _ => Copying::Finished,
     }
 }
 
@@ -187,7 +188,7 @@ fn write_all(fd: BorrowedFd<'_>, mut data: &[u8]) {
             Ok(written) => data = &data[written..],
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => drop(poll(&mut [PollFd::new(&fd, PollFlags::OUT)], None)),
-            // Nobody reads what we print; the container goes on.
+            // Nobody reads the output. The container runs on.
             Err(_) => return,
         }
     }
@@ -195,7 +196,7 @@ fn write_all(fd: BorrowedFd<'_>, mut data: &[u8]) {
 
 pub fn pass_size(console: &OwnedFd) {
     if let Ok(size) = rustix::termios::tcgetwinsize(rustix::stdio::stdin()) {
-        // Of use only: a program that has the wrong size still runs.
+        // A program with a wrong window size still runs.
         let _ = rustix::termios::tcsetwinsize(console, size);
     }
 }

@@ -17,12 +17,12 @@ use hull_sys::Kind;
 
 use hull_usage as usage;
 
-/// Of hull-oci itself, for every mistake.
+/// The exit code for every error.
 const FAILURE: u8 = 1;
 /// The exit code of an `exec` that failed, because 1 could be the exit code of its program.
 const EXEC_FAILURE: u8 = 255;
 
-/// A command line that cannot be understood; also `--help` and `--version`, which come the same way.
+/// Reports a wrong command line. Also prints `--help` and `--version`, which clap reports as errors.
 pub fn usage(error: &clap::Error) -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     if usage::is_help(error) {
@@ -30,7 +30,7 @@ pub fn usage(error: &clap::Error) -> ExitCode {
             ErrorKind::DisplayVersion => format!("{} version {VERSION}\n", program_name()),
             _ => help(error, &words),
         };
-        // Nobody reads: there is nobody to tell.
+        // A closed stdout is no failure.
         let _ = std::io::stdout().write_all(text.as_bytes());
         return ExitCode::SUCCESS;
     }
@@ -41,15 +41,15 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(FAILURE)
 }
 
-/// The name that this program was called by: scripts call it `runc`, and look for that name in what `--version` and
-/// `--help` print.
+/// The name under which this program was executed. Scripts that execute it as `runc` look for that name in the output of
+/// `--version` and `--help`.
 fn program_name() -> String {
     let name = std::env::args_os().next().unwrap_or_default();
     let name = Path::new(&name).file_name().map(|name| name.to_string_lossy().into_owned());
     name.unwrap_or_else(|| "hull-oci".to_owned())
 }
 
-/// Help in runc's layout. It is built here and not in the definitions, which would cost every command time.
+/// The help in runc's layout. The layout is set here and not in the definitions, where it would cost every command time.
 fn help(error: &clap::Error, words: &[String]) -> String {
     let program = program_name();
     let mut command = Cli::command().help_template(template(&program, ""));
@@ -68,7 +68,7 @@ fn template(program: &str, verb: &str) -> String {
     format!("NAME:\n   {} - {{about}}\n\nUSAGE:\n   {{usage}}\n\n{{all-args}}", name.trim_end())
 }
 
-/// Tells an error; the exit code.
+/// Reports an error and returns the exit code.
 pub fn failure(global: &Global, verb: &Verb, error: &anyhow::Error) -> u8 {
     let mut text = format!("{error:#}");
     // An error about the container's program is printed alone, without a prefix or a hint, because engines show it as
@@ -88,8 +88,8 @@ fn is_of_program(cause: &(dyn std::error::Error + 'static)) -> bool {
     matches!(kind, Some(Kind::ProgramNotFound | Kind::ProgramNotExecutable))
 }
 
-/// Names, paths and programs in a bundle are not trusted, so control characters in them are escaped for the terminal.
-fn tell(text: &str) {
+/// Prints to stderr. Names and paths in a bundle are not trusted, so control characters in them are escaped.
+pub fn tell(text: &str) {
     let _ = std::io::stderr().write_all(printable::block(&format!("{text}\n")).as_bytes());
 }
 
@@ -100,7 +100,7 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     of_runtime().or_else(of_cgroup).or_else(of_systemd)
 }
 
-/// What is not as it should be and changes nothing.
+/// Reports something that is wrong but does not make the command fail.
 pub fn warning(global: &Global, message: &str) {
     match &global.log {
         Some(_) => log(global, "warning", message),
@@ -108,7 +108,7 @@ pub fn warning(global: &Global, message: &str) {
     }
 }
 
-/// With `--debug`: which verb. Its arguments may hold what is nobody else's to read.
+/// With `--debug`: logs the verb, without its arguments, which may be secret.
 pub fn debug(global: &Global, verb: &Verb) {
     if global.debug {
         let shown = format!("{verb:?}");
@@ -117,8 +117,8 @@ pub fn debug(global: &Global, verb: &Verb) {
     }
 }
 
-/// With `--debug`: logs a step in the setup of a container or process. The words in brackets are runc's at that point,
-/// for scripts that wait for them.
+/// With `--debug`: logs a step in the setup of a container or process. The words in parentheses are those of runc's log,
+/// for which scripts wait.
 pub fn step(global: &Global, message: &str) {
     if !global.debug {
         return;

@@ -1,4 +1,4 @@
-//! `restore`: a container out of what `checkpoint` has written. It begins as `run` does, and ends so.
+//! `restore`: restores a container from a checkpoint. Before and after that it does what `run` does.
 
 use std::os::fd::OwnedFd;
 
@@ -14,11 +14,11 @@ use crate::state::{Root, State};
 use crate::{cli, console, delete, streams};
 
 pub fn restore(root: &Root, args: &cli::Restore, global: &cli::Global) -> Result<u8> {
-    let told = || format!("cannot restore container {:?}", args.id);
+    let context = || format!("cannot restore container {:?}", args.id);
     if args.no_pivot {
-        bail!("--no-pivot: without pivot_root(2) a privileged process walks out of its root");
+        bail!("--no-pivot: without pivot_root(2) a privileged process can escape from its root");
     }
-    let options = crate::checkpoint::options(&args.images).with_context(told)?;
+    let options = crate::checkpoint::options(&args.images).with_context(context)?;
     console::refuse_directories()?;
     let container = root.container(&args.id)?;
     let bundle = Bundle::load(&args.bundle)?;
@@ -26,7 +26,7 @@ pub fn restore(root: &Root, args: &cli::Restore, global: &cli::Global) -> Result
     console::check(process.terminal, args.detach, args.console_socket.as_deref())?;
     let socket = args.console_socket.as_deref().map(console::connect).transpose()?;
     let place = cgroup_path(&bundle.spec, &args.id, global.systemd_cgroup)?;
-    let criu = Criu::find(global.criu.as_deref()).with_context(told)?;
+    let criu = Criu::find(global.criu.as_deref()).with_context(context)?;
     let signals = (!args.detach).then(Signals::take).transpose()?;
     if signals.is_some() && !args.no_subreaper {
         hull_sys::process::set_child_subreaper().context("cannot become a subreaper")?;
@@ -42,18 +42,17 @@ pub fn restore(root: &Root, args: &cli::Restore, global: &cli::Global) -> Result
         cgroup: &cgroup,
         options: &options,
     };
-    let restored =
-        checkpoint::restore(&criu, &asked).with_context(told).and_then(|mut restored| {
-            match tell(args, &mut restored, socket.as_ref(), &mut state, &reservation) {
-                Ok(()) => Ok(restored),
-                Err(error) => {
-                    let killed = restored.kill();
-                    let removed = cgroup.remove().map_err(hull_runtime::Error::from);
-                    let failures = [killed, removed].into_iter().filter_map(Result::err);
-                    Err(failures.fold(error, |error, failure| anyhow::anyhow!("{error:#}; {failure}")))
-                }
+    let restored = checkpoint::restore(&criu, &asked).with_context(context).and_then(|mut restored| {
+        match hand_over(args, &mut restored, socket.as_ref(), &mut state, &reservation) {
+            Ok(()) => Ok(restored),
+            Err(error) => {
+                let killed = restored.kill();
+                let removed = cgroup.remove().map_err(hull_runtime::Error::from);
+                let failures = [killed, removed].into_iter().filter_map(Result::err);
+                Err(failures.fold(error, |error, failure| anyhow::anyhow!("{error:#}; {failure}")))
             }
-        });
+        }
+    });
     let ended = Ended { state, spec: bundle.spec };
     match (restored, signals) {
         (Ok(restored), Some(signals)) => foreground(restored, &signals, reservation, &ended, global),
@@ -63,14 +62,14 @@ pub fn restore(root: &Root, args: &cli::Restore, global: &cli::Global) -> Result
         }
         (Err(error), _) => {
             drop(reservation);
-            delete::after(global, ended.state.hook_state(&ended.spec, 0));
+            delete::run_poststop(global, ended.state.hook_state(&ended.spec, 0));
             Err(error)
         }
     }
 }
 
-/// Whoever waits for the container's terminal, its pid or its state has it.
-fn tell(
+/// Passes the terminal to the console socket, and records the pid.
+fn hand_over(
     args: &cli::Restore,
     restored: &mut Restored,
     socket: Option<&OwnedFd>,

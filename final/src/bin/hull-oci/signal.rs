@@ -1,10 +1,10 @@
-//! Signals as runc takes them: `SIGTERM`, `term`, `15`, `RTMIN+3`.
+//! Parsing signals in all forms that runc accepts: `SIGTERM`, `term`, `15`, `RTMIN+3`.
 
 use anyhow::{Result, bail};
 use nix::libc;
 use nix::sys::signal::Signal;
 
-/// The number a name means (signal(7)). 0 only checks that the process exists (kill(2)).
+/// The number of a signal (signal(7)). Signal 0 only checks that the process exists (kill(2)).
 pub fn parse(text: &str) -> Result<i32> {
     let name = text.to_ascii_uppercase();
     let name = name.strip_prefix("SIG").unwrap_or(&name);
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_numbers_and_real_time_signals_are_understood() {
+    fn names_numbers_and_real_time_signals_are_parsed() {
         for (text, number) in
             [("SIGTERM", 15), ("kill", 9), ("10", 10), ("0", 0), ("rtmin+3", libc::SIGRTMIN() + 3)]
         {

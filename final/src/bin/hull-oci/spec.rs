@@ -1,4 +1,4 @@
-//! `spec`: an example of a `config.json`, to begin with.
+//! `spec`: writes an example `config.json`.
 
 use std::fs::OpenOptions;
 use std::io::Write;

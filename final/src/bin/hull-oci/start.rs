@@ -17,8 +17,8 @@ pub fn start(root: &Root, args: &cli::Id, global: &cli::Global) -> Result<u8> {
     }
     let socket = container.start_socket();
     let started = hull_runtime::start(&socket);
-    // Nobody waits there any more, whatever came of it. What else answers was started by a command that was killed
-    // before it could say so.
+    // Whatever the outcome, no container waits at the socket any more. If the container was running already, the command
+    // that started it was killed before it could remove the socket.
     hull_storage::file::remove(&socket)?;
     match started {
         Err(error) if rendezvous::is_nobody_waiting(&error) => {
@@ -35,7 +35,7 @@ pub fn start(root: &Root, args: &cli::Id, global: &cli::Global) -> Result<u8> {
     }
 }
 
-/// In runc's words, which engines compare.
+/// The sentences are runc's, because engines compare them.
 fn refusal(id: &str, status: Status) -> anyhow::Error {
     match status {
         Status::Stopped => anyhow!("cannot start a container that has stopped: {id}"),
@@ -56,10 +56,10 @@ fn poststart(container: &Container, state: &State, global: &cli::Global) -> Resu
     }
 }
 
-/// After a hook that failed nothing is left of the container (runtime.md, "Lifecycle", steps 7 and 9).
+/// Removes the container after a hook has failed (runtime.md, "Lifecycle", steps 7 and 9).
 fn stop(container: &Container, state: &State, global: &cli::Global) -> Result<()> {
     let spec = container.read_spec()?;
     delete::destroy(container, state.open_cgroup(), state.init.as_ref())?;
-    delete::after(global, state.hook_state(&spec, 0));
+    delete::run_poststop(global, state.hook_state(&spec, 0));
     Ok(())
 }

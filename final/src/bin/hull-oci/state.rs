@@ -1,11 +1,11 @@
-//! What is known of a container between two commands.
+//! The files of a container, which commands share.
 //!
 //! ```text
 //! <root>/<id>/        made by create, removed by delete
 //!   lock              held during a change; never while waiting for a container's end
-//!   state.json        [`State`]: written before what it names is made, so that `delete -f` finds all of it
-//!   config.json       the bundle's, as applied: exec and update go by it
-//!   start.sock        while the container is created and not started: where it waits
+//!   state.json        [`State`]: written before the cgroup and process that it names are made, so that `delete -f` finds them
+//!   config.json       the bundle's, as applied; exec and update read it
+//!   start.sock        the socket at which a created container waits to be started
 //! <root>/seccomp:compiled/   filters, by the digest of their policy
 //! ```
 
@@ -148,7 +148,7 @@ impl Container {
             made => made.with_context(|| format!("cannot create {}", self.directory.display()))?,
         }
         self.lock().inspect_err(|_| {
-            // The error that brought us here is the one to tell.
+            // The error of the lock is the one to report.
             let _ = hull_storage::tree::remove_tree(&self.directory);
         })
     }
@@ -164,8 +164,8 @@ impl Container {
         Ok(Lock::exclusive(&self.directory.join("lock"))?)
     }
 
-    /// Removes the directory, under its lock. Who waits for that makes its file anew as soon as it is gone; finds the container
-    /// gone, and gives up.
+    /// Removes the directory, under its lock. A process that waits for the lock may create the lock file again before the
+    /// directory is removed, so the removal is retried; that process then finds no container, and gives up.
     pub fn remove(&self) -> Result<()> {
         let started = Instant::now();
         loop {
@@ -184,7 +184,7 @@ impl Container {
         anyhow!("container does not exist: {}", self.id)
     }
 
-    /// Where the container waits for its start.
+    /// The socket at which the container waits to be started.
     pub fn start_socket(&self) -> PathBuf {
         self.directory.join("start.sock")
     }
@@ -232,12 +232,12 @@ impl State {
         cgroup(&self.cgroup, self.unit.clone())
     }
 
-    /// What the bundle's hooks are told.
+    /// The state that the bundle's hooks get.
     pub fn hook_state<'a>(&'a self, spec: &'a Spec, pid: i32) -> HookState<'a> {
         HookState { id: &self.id, bundle: &self.bundle, spec, pid, env: &[] }
     }
 
-    /// Of a container that is about to be made by this process.
+    /// The state of a container that this process is about to create.
     pub fn new(id: &str, bundle: &Bundle, (cgroup, unit): (String, Option<Unit>)) -> Result<Self> {
         let now = humantime::format_rfc3339_nanos(std::time::SystemTime::now());
         Ok(Self {
@@ -255,17 +255,17 @@ impl State {
     }
 }
 
-/// On this machine's hierarchies.
+/// A cgroup on this machine's hierarchies.
 pub fn cgroup(path: &str, unit: Option<Unit>) -> Result<Cgroup> {
     Ok(hull_runtime::cgroups::detect()?.cgroup(path).of_unit(unit))
 }
 
-/// The descriptor of a process that may have ended since its pid was written down: `None` then.
+/// Opens a process. `None` if it has ended since its pid was recorded.
 pub fn open(process: &ProcessId) -> Result<Option<std::os::fd::OwnedFd>> {
     let pidfd = match hull_sys::process::pidfd_open(process.pid) {
         Err(nix::errno::Errno::ESRCH) => return Ok(None),
         pidfd => pidfd.with_context(|| format!("cannot open process {}", process.pid))?,
     };
-    // Looked at after it was opened: the pid may have been another's before.
+    // Checked after it was opened, because the pid may have been reused before.
     Ok(process.is_alive().then_some(pidfd))
 }

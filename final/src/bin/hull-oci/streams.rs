@@ -1,9 +1,10 @@
-//! stdin, stdout and stderr of a program without a terminal. It inherits those of this process, and must be able to
-//! open them again as /dev/stdout and so on. For that its user has to own them, as a pipe has mode 0600, under the id
-//! that the user has on the host.
+//! stdin, stdout and stderr of a program without a terminal. The program inherits those of this process, and must be able
+//! to open them again as /dev/stdout and so on. A pipe has mode 0600, so the program's user must own it, under the id that
+//! the user has on the host.
 //!
-//! Pipes change their owner. Files of the caller keep theirs while this process is there to copy, and the program gets
-//! a pipe instead. When no process stays to copy, files change their owner too, as with runc; a terminal never does.
+//! So the owner of a pipe is changed. A file of the caller keeps its owner if this process stays in the foreground: the
+//! program gets a pipe instead, which this process copies to the file. Without such a process the owner of files is changed
+//! too, as with runc. The owner of a terminal is never changed.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -13,7 +14,7 @@ use hull_runtime::spec::{NamespaceKind, Process, Spec};
 use rustix::fs::{FileType, Gid, Stat, Uid};
 use rustix::pipe::PipeFlags;
 
-/// The reading end of a pipe that the program writes to, and where its output is copied.
+/// A pipe that the program writes to, and the descriptor to which its output is copied.
 pub struct Copied {
     pub from: OwnedFd,
     pub to: BorrowedFd<'static>,
@@ -34,7 +35,7 @@ pub fn of_process(
     }
 }
 
-/// The same for a process without a terminal.
+/// The streams of a process without a terminal.
 pub fn of(spec: &Spec, uid: u32, foreground: bool) -> Result<(Stdio, Vec<Copied>)> {
     let inherited = (Stdio::Inherit { stdin: true }, Vec::new());
     let Some(owner) = on_the_host(spec, uid).filter(|_| rustix::process::geteuid().is_root()) else {
@@ -49,7 +50,7 @@ pub fn of(spec: &Spec, uid: u32, foreground: bool) -> Result<(Stdio, Vec<Copied>
     let mut copied = Vec::new();
     let first = (!is_kept[0]).then(|| pipe(stdout, owner, &mut copied)).transpose()?;
     let second = match &first {
-        // One pipe for both, so that their order is kept.
+        // One pipe for both, which keeps the order of the output.
         Some(first) if is_same(stdout, stderr)? => Some(first.try_clone().context("cannot share a pipe")?),
         _ => (!is_kept[1]).then(|| pipe(stderr, owner, &mut copied)).transpose()?,
     };
@@ -58,8 +59,8 @@ pub fn of(spec: &Spec, uid: u32, foreground: bool) -> Result<(Stdio, Vec<Copied>
 
 /// Makes the program's user the owner if necessary and possible. True if the program can use `fd` itself.
 fn give(fd: BorrowedFd<'_>, owner: Uid, foreground: bool) -> Result<bool> {
-    let stat = look(fd)?;
-    let is_null = hull_sys::fs::is_null_device(fd).context("cannot look at stdin, stdout and stderr")?;
+    let stat = status(fd)?;
+    let is_null = hull_sys::fs::is_null_device(fd).context("cannot examine stdin, stdout and stderr")?;
     let kind = FileType::from_raw_mode(stat.st_mode);
     // A socket cannot be opened again at all, and opening a file again as /dev/stdout would truncate it.
     let is_copied = foreground && matches!(kind, FileType::RegularFile | FileType::Socket);
@@ -96,10 +97,10 @@ fn on_the_host(spec: &Spec, uid: u32) -> Option<Uid> {
 }
 
 fn is_same(one: impl AsFd, other: impl AsFd) -> Result<bool> {
-    let (one, other) = (look(one)?, look(other)?);
+    let (one, other) = (status(one)?, status(other)?);
     Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
 }
 
-fn look(fd: impl AsFd) -> Result<Stat> {
-    rustix::fs::fstat(fd).context("cannot look at stdin, stdout and stderr")
+fn status(fd: impl AsFd) -> Result<Stat> {
+    rustix::fs::fstat(fd).context("cannot examine stdin, stdout and stderr")
 }

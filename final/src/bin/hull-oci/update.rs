@@ -1,9 +1,9 @@
-//! `update`: other limits for a container.
+//! `update`: changes the limits of a container.
 
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use hull_runtime::config;
 use hull_runtime::spec::{Cpu, Memory, Pids, Resources};
 use serde_json::Value;
@@ -27,10 +27,12 @@ pub fn update(root: &Root, args: &cli::Update) -> Result<u8> {
     let merged = merge(&before, &asked)?;
     let cgroup = state.open_cgroup()?;
     if let Err(error) = cgroup.update(&asked, &restrict(&merged, &asked)) {
-        // Half of the limits would be neither the old ones nor the new ones.
+        // Some limits may have changed already. All are set back to the old ones.
         let before = restrict(&before, &asked);
-        let _ = cgroup.update(&before, &before);
-        return Err(error.into());
+        return Err(match cgroup.update(&before, &before) {
+            Ok(()) => error.into(),
+            Err(failure) => anyhow!("{error}; cannot restore the limits before: {failure}"),
+        });
     }
     *stored = merged;
     container.write_spec(&spec)?;
@@ -39,7 +41,7 @@ pub fn update(root: &Root, args: &cli::Update) -> Result<u8> {
 
 fn asked(args: &cli::Update) -> Result<Resources> {
     if args.l3_cache_schema.is_some() || args.mem_bw_schema.is_some() {
-        bail!("--l3-cache-schema and --mem-bw-schema: hull-oci does not speak with resctrl");
+        bail!("--l3-cache-schema and --mem-bw-schema: hull-oci does not support resctrl (Intel RDT)");
     }
     let mut asked = match &args.resources {
         Some(file) => {
@@ -88,7 +90,7 @@ fn read(file: &Path) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// What was, with what is asked in its place.
+/// The limits before, with the requested ones in their place.
 fn merge(before: &Resources, asked: &Resources) -> Result<Resources> {
     let mut merged = serde_json::to_value(before)?;
     overlay(&mut merged, serde_json::to_value(asked)?);
@@ -106,8 +108,8 @@ fn overlay(below: &mut Value, above: Value) {
     }
 }
 
-/// Those groups of `all` that `asked` speaks of: whole, for a kernel's file may depend on two of the limits (memory and
-/// swap, quota and period).
+/// The groups of limits in `all` that `asked` changes. Each group is whole, because a file of the kernel may depend on two
+/// limits (memory and swap, quota and period).
 fn restrict(all: &Resources, asked: &Resources) -> Resources {
     Resources {
         devices: if asked.devices.is_empty() { Vec::new() } else { all.devices.clone() },
@@ -136,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_asked_stays_and_goes_along_with_what_it_depends_on() {
+    fn limits_that_are_not_requested_stay_and_are_written_with_those_that_depend_on_them() {
         let memory = |limit, swap| Resources {
             memory: Some(Memory { limit, swap, ..Memory::default() }),
             ..Resources::default()
