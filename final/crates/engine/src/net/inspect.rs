@@ -60,7 +60,7 @@ pub(crate) fn ports_column(published: &[PublishedPort], exposed: &[Port]) -> Str
     mapped.chain(others).collect::<Vec<_>>().join(", ")
 }
 
-/// Ports in a row on both sides: the first of each row and how many there are.
+/// Ranges of ports that are consecutive on both sides: the first port of each, and the number of ports.
 fn ranges(ports: &[PublishedPort]) -> Vec<(PublishedPort, u16)> {
     let mut ranges: Vec<(PublishedPort, u16)> = Vec::new();
     let mut sorted = ports.to_vec();
@@ -104,7 +104,7 @@ pub(super) fn mode_name(mode: &NetworkMode) -> String {
     }
 }
 
-/// docker's `HostConfig.PortBindings`: what was asked.
+/// docker's `HostConfig.PortBindings`: the ports that the user wants published.
 pub(crate) fn port_bindings(record: &Record) -> PortMap {
     let mut bindings = PortMap::new();
     for mapping in &record.options.publish {
@@ -128,7 +128,7 @@ pub(crate) fn exposed_ports(record: &Record) -> BTreeMap<String, Empty> {
     record.exposed.iter().map(|port| (port.to_string(), Empty {})).collect()
 }
 
-/// docker's `NetworkSettings`: what is.
+/// docker's `NetworkSettings`: the container's networks as they are.
 pub(crate) fn network_settings(root: &Root, record: &Record, snapshot: &Snapshot) -> Result<NetworkSettings> {
     let is_active = snapshot.status.is_active();
     let endpoints = if is_active { endpoints(root, &record.id)? } else { vec![] };
@@ -140,7 +140,7 @@ pub(crate) fn network_settings(root: &Root, record: &Record, snapshot: &Snapshot
             push(&mut ports, port.container, PortBinding { host_ip, host_port });
         }
     }
-    // docker's old place for the addresses, of the default network only.
+    // docker's older fields for the addresses, which only the default network fills.
     let on_default = endpoints.iter().find(|endpoint| endpoint.network.is_default());
     let on_default = on_default.map(|endpoint| addresses(&record.id, endpoint)).unwrap_or_default();
     Ok(NetworkSettings {
@@ -172,7 +172,7 @@ fn networks(record: &Record, endpoints: &[Endpoint]) -> BTreeMap<String, Endpoin
         let option = options.networks.iter().find(|option| option.network == name);
         let mut settings = endpoint.map(|endpoint| addresses(&record.id, endpoint)).unwrap_or_default();
         settings.aliases = option.map(|option| option.aliases.clone()).unwrap_or_default();
-        settings.ipam_config = option.and_then(asked_addresses);
+        settings.ipam_config = option.and_then(requested_addresses);
         if let Some(mac) = option.and_then(|option| option.mac) {
             settings.mac_address = mac.to_string();
         }
@@ -190,14 +190,14 @@ fn networks(record: &Record, endpoints: &[Endpoint]) -> BTreeMap<String, Endpoin
     network_names(&options.network, &options.networks).into_iter().map(settings).collect()
 }
 
-fn asked_addresses(option: &NetworkOption) -> Option<EndpointIpam> {
+fn requested_addresses(option: &NetworkOption) -> Option<EndpointIpam> {
     let text = |address: Option<&dyn ToString>| address.map_or(String::new(), |address| address.to_string());
-    let asked = EndpointIpam {
+    let requested = EndpointIpam {
         ipv4_address: text(option.ip.as_ref().map(|ip| ip as _)),
         ipv6_address: text(option.ip6.as_ref().map(|ip| ip as _)),
         ..EndpointIpam::default()
     };
-    (asked != EndpointIpam::default()).then_some(asked)
+    (requested != EndpointIpam::default()).then_some(requested)
 }
 
 fn addresses(container: &str, endpoint: &Endpoint) -> EndpointSettings {

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! context       what this code needs of the engine; netlink sockets
-//! options       what network create is asked for
-//! record        a network: what was asked, and what was chosen
+//! options       the options of network create
+//! record        a network: the options its user gave, and what hull chose
 //! store         networks on disk, and their locks
 //! subnets       choosing subnets
 //! default       the default network

@@ -1,4 +1,4 @@
-//! What `network create` is asked for.
+//! The options of `network create`.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

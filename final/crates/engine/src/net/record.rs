@@ -13,7 +13,7 @@ use crate::records::time::Timestamp;
 /// The name of the network for containers that name none.
 pub const DEFAULT: &str = "bridge";
 
-/// What the user asked of a network, and what hull chose for it.
+/// A network: the options that its user gave, and what hull chose.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NetworkRecord {
     pub format: u32,
