@@ -15,3 +15,11 @@ fn an_alias_may_be_left_out() {
     assert_eq!(parse("db"), Ok(("db".into(), "db".into())));
     assert!(parse("a:b:c").is_err());
 }
+
+#[cfg(test)]
+proptest::proptest! {
+    #[test]
+    fn what_is_printed_is_read_back(container in "[a-z0-9_.-]{1,8}", alias in "[a-z0-9_.-]{1,8}") {
+        proptest::prop_assert_eq!(parse(&format!("{container}:{alias}")), Ok((container, alias)));
+    }
+}

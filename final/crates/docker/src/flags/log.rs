@@ -57,3 +57,14 @@ fn options_are_checked() {
         assert!(read(wrong).is_err(), "{wrong:?}");
     }
 }
+
+#[cfg(test)]
+proptest::proptest! {
+    #[test]
+    fn what_is_printed_is_read_back(size in 1..i64::MAX as u64, count in 1..u32::MAX) {
+        let texts = [format!("max-size={}", size::exact(size)), format!("max-file={count}")];
+        let config = texts.iter().map(|text| option(text).unwrap()).collect();
+        let read = rotation(&LogConfig { kind: String::new(), config });
+        proptest::prop_assert_eq!(read, Ok(Rotation { max_size: Some(size), max_file: Some(count) }));
+    }
+}

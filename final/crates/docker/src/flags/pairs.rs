@@ -37,3 +37,13 @@ fn only_a_label_may_be_without_a_value() {
     let labels = labels(&["# no\na=1\nb=1\n".into()], &["b=2".into()]).unwrap();
     assert_eq!(labels.values().collect::<Vec<_>>(), ["1", "2"]);
 }
+
+#[cfg(test)]
+proptest::proptest! {
+    #[test]
+    fn what_is_printed_is_read_back(key in "[^=]{1,8}", value in ".{0,8}") {
+        let text = format!("{key}={value}");
+        proptest::prop_assert_eq!(label(&text), Ok((key.clone(), value.clone())));
+        proptest::prop_assert_eq!(parse("sysctl", &[text]), Ok(BTreeMap::from([(key, value)])));
+    }
+}

@@ -22,3 +22,13 @@ fn options_follow_the_target() {
     assert_eq!(options("size=1m,,ro"), ["size=1m", "ro"]);
     assert!(parse("t").is_err() && parse("/").is_err());
 }
+
+#[cfg(test)]
+proptest::proptest! {
+    #[test]
+    fn what_is_printed_is_read_back(target in "/[a-z]{1,8}", list in proptest::collection::vec("[a-z=0-9]{1,6}", 0..4)) {
+        let text = list.join(",");
+        proptest::prop_assert_eq!(parse(&format!("{target}:{text}")), Ok((target, text.clone())));
+        proptest::prop_assert_eq!(options(&text), list);
+    }
+}
