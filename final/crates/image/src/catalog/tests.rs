@@ -115,7 +115,7 @@ fn a_damaged_entry_is_found_in_the_index_and_repaired() {
     assert_eq!(store.images.differing_entries(false).unwrap(), ["docker.io/library/x:latest"]);
     store.images.differing_entries(true).unwrap();
     assert!(store.images.differing_entries(false).unwrap().is_empty());
-    // Where the index does not know of it either, the others go on, nothing is swept, and it can be removed.
+    // Where the index does not know of it either, the others go on, nothing is collected, and it can be removed.
     std::fs::write(&file, "{").unwrap();
     std::fs::write(data(&store, "index.json"), "").unwrap();
     let blobs = files(&store, "blobs/sha256");
