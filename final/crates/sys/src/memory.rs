@@ -1,4 +1,4 @@
-//! Memory that a process need not keep which stays after a burst of work.
+//! Releasing memory that a long-lived process no longer needs.
 
 use nix::libc;
 
@@ -12,8 +12,8 @@ unsafe extern "C" {
     static etext: u8;
 }
 
-/// Gives back freed memory, the stack that was used once, and the pages of this program's file: what is needed again of
-/// the file comes from the page cache. Everything is as before but for the time it takes.
+/// Releases freed heap memory, unused stack, and the mapped pages of this program's file. Pages of the file that are needed
+/// again come from the page cache.
 pub fn give_back() {
     trim_heap();
     forget_stack();

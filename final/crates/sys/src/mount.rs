@@ -1,4 +1,4 @@
-//! The mount calls that nix does not have.
+//! The mount calls that nix lacks: open_tree(2), move_mount(2), mount_setattr(2).
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};

@@ -10,7 +10,7 @@ use nix::sched::CloneFlags;
 use nix::sys::signal::SigSet;
 use rustix::process::{WaitId, WaitIdOptions};
 
-/// Who returned from a fork or a clone.
+/// In which process a fork or a clone has returned.
 #[derive(Debug)]
 pub enum Fork {
     Parent { pid: i32 },
@@ -81,11 +81,11 @@ pub struct Clone3<'a> {
     pub flags: u64,
     /// The child starts in this cgroup v2 directory (`CLONE_INTO_CGROUP`, Linux 5.7).
     pub cgroup: Option<BorrowedFd<'a>>,
-    /// The child is our parent's, as we are (`CLONE_PARENT`).
+    /// Whether the child becomes a sibling: a child of this process's parent (`CLONE_PARENT`).
     pub sibling: bool,
 }
 
-/// Who returned from [`clone3`]; the parent also holds the child by descriptor.
+/// In which process [`clone3`] has returned. The parent also gets a pidfd of the child.
 #[derive(Debug)]
 pub enum Cloned {
     Parent { pid: i32, pidfd: OwnedFd },
@@ -101,7 +101,7 @@ pub fn clone3(request: &Clone3<'_>) -> nix::Result<Cloned> {
     args.flags = request.flags | libc::CLONE_PIDFD as u64;
     args.pidfd = &raw mut pidfd as u64;
     if request.sibling {
-        // It tells its end as we do: a signal of its own is refused.
+        // A sibling ends with the same signal as this process. The kernel refuses another one.
         args.flags |= libc::CLONE_PARENT as u64;
     } else {
         args.exit_signal = libc::SIGCHLD as u64;
@@ -132,7 +132,7 @@ pub fn fork_sibling(_: SingleThreaded) -> nix::Result<Fork> {
 /// The first argument of clone(2) in [`fork_sibling`], by which a filter can recognise it.
 pub const FORK_SIBLING_FLAGS: u64 = (libc::CLONE_PARENT | libc::SIGCHLD) as u64;
 
-/// True for a process that is our child and has not been collected.
+/// True for a child of this process that has not been reaped.
 pub fn is_child(pid: i32) -> bool {
     let Some(pid) = rustix::process::Pid::from_raw(pid) else { return false };
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -160,7 +160,7 @@ unsafe extern "C" {
     static mut environ: *mut *mut libc::c_char;
 }
 
-/// `_exit`(2): neither the parent's buffers nor its exit handlers are the child's to run.
+/// `_exit`(2), which runs neither the exit handlers nor flushes the buffers that the child has copied from its parent.
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: ends the process; nothing runs after it.
     unsafe { libc::_exit(code) }
@@ -191,8 +191,8 @@ pub fn kill_and_reap(child: BorrowedFd<'_>) -> nix::Result<u8> {
     }
 }
 
-/// Collects a child that ends, waiting for it: its exit code, or 128 and the number of the signal that ended it, as a
-/// shell has it. Not by nix, which has no names for real-time signals and reports a death by one as an error.
+/// Waits for a child and reaps it. Returns its exit code, or 128 plus the number of the signal that ended it, as a shell does.
+/// waitpid of nix would fail for a real-time signal, because nix has none.
 pub fn reap(child: BorrowedFd<'_>) -> nix::Result<u8> {
     loop {
         match rustix::process::waitid(WaitId::PidFd(child), WaitIdOptions::EXITED) {
@@ -230,7 +230,7 @@ pub fn close_range(first: u32, last: u32) -> nix::Result<()> {
     Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
 }
 
-/// Closes the descriptors from `first` on but for `kept`, whoever opened them; see [`close_range`].
+/// Closes the descriptors from `first` on, except `kept`; see [`close_range`].
 pub fn close_all_but(first: u32, kept: &[BorrowedFd<'_>]) -> nix::Result<()> {
     let mut kept: Vec<u32> = kept.iter().map(|fd| fd.as_raw_fd().unsigned_abs()).collect();
     kept.sort_unstable();
@@ -320,32 +320,32 @@ fn prctl(option: i32, argument: u64) -> nix::Result<()> {
     Errno::result(unsafe { libc::prctl(option, argument, 0, 0, 0) }).map(drop)
 }
 
-/// Orphaned descendants become our children (`PR_SET_CHILD_SUBREAPER`).
+/// Makes this process the parent of its orphaned descendants (`PR_SET_CHILD_SUBREAPER`).
 pub fn set_child_subreaper() -> nix::Result<()> {
     prctl(libc::PR_SET_CHILD_SUBREAPER, 1)
 }
 
-/// `signal` is sent to us when the thread that made us ends (`PR_SET_PDEATHSIG`).
+/// Asks the kernel to send `signal` to this process when its parent thread ends (`PR_SET_PDEATHSIG`).
 pub fn set_parent_death_signal(signal: i32) -> nix::Result<()> {
     prctl(libc::PR_SET_PDEATHSIG, signal as u64)
 }
 
-/// No execve(2) from here on gains privileges (`PR_SET_NO_NEW_PRIVS`).
+/// Makes every later execve(2) grant no privileges (`PR_SET_NO_NEW_PRIVS`).
 pub fn set_no_new_privileges() -> nix::Result<()> {
     prctl(libc::PR_SET_NO_NEW_PRIVS, 1)
 }
 
-/// Permitted capabilities survive the next change of user (`PR_SET_KEEPCAPS`).
+/// Keeps the permitted capabilities over the next change of user (`PR_SET_KEEPCAPS`).
 pub fn set_keep_capabilities(keep: bool) -> nix::Result<()> {
     prctl(libc::PR_SET_KEEPCAPS, u64::from(keep))
 }
 
-/// Whether others may ptrace(2) us or look into our /proc entries (`PR_SET_DUMPABLE`).
+/// Sets whether other processes may ptrace(2) this one or read its files in /proc (`PR_SET_DUMPABLE`).
 pub fn set_dumpable(dumpable: bool) -> nix::Result<()> {
     prctl(libc::PR_SET_DUMPABLE, u64::from(dumpable))
 }
 
-/// A session keyring of our own (keyctl(2)): the caller's keys stay the caller's.
+/// Joins a new session keyring (keyctl(2)), without the caller's keys.
 pub fn join_new_session_keyring() -> nix::Result<()> {
     const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;
     let anonymous = std::ptr::null::<libc::c_char>();
@@ -354,7 +354,7 @@ pub fn join_new_session_keyring() -> nix::Result<()> {
     Errno::result(done).map(drop)
 }
 
-/// Brings `lo` up in the present network namespace (netdevice(7)).
+/// Brings `lo` up in the current network namespace (netdevice(7)).
 pub fn loopback_up() -> nix::Result<()> {
     let socket = rustix::net::socket_with(
         rustix::net::AddressFamily::INET,
@@ -374,7 +374,7 @@ pub fn loopback_up() -> nix::Result<()> {
     Errno::result(done).map(drop)
 }
 
-/// Every standard signal back to its default action: what is ignored stays ignored over execve(2).
+/// Resets every standard signal to its default action, because execve(2) keeps ignored signals ignored.
 pub fn default_signals() -> nix::Result<()> {
     for signal in nix::sys::signal::Signal::iterator() {
         use nix::sys::signal::{SigHandler, Signal, signal as set};

@@ -1,4 +1,4 @@
-//! How the kernel schedules a process: CPU, disk, memory nodes, and the personality it shows.
+//! Scheduling of a process (CPU, disk, memory nodes), and its personality(2).
 
 use nix::errno::Errno;
 use nix::libc;

@@ -103,8 +103,8 @@ fn set_filter(program: &[Instruction], flags: u64) -> nix::Result<i32> {
     Errno::result(done).map(|value| value as i32)
 }
 
-/// Answers the next question of a filter that asks (seccomp_unotify(2)): the call fails with this errno. The agent's side,
-/// for those who play it.
+/// Answers the next notification of a filter (seccomp_unotify(2)): the system call fails with this errno. This is the agent's
+/// side, which tests need.
 pub fn refuse_next(listener: BorrowedFd<'_>, errno: i32) -> nix::Result<()> {
     // SAFETY: both are plain data for which zero is a valid value, as the kernel demands of the first.
     let (mut question, mut answer): (libc::seccomp_notif, libc::seccomp_notif_resp) =

@@ -2,8 +2,8 @@
 
 use rustix::termios::{OptionalActions, OutputModes, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
-/// stdin as a wire, until dropped: what is typed comes at once, with no key of special meaning and no echo (termios(3),
-/// `cfmakeraw`).
+/// Raw mode of the terminal on stdin, until this is dropped: each key is passed on at once, none has a special meaning, and
+/// there is no echo (termios(3), `cfmakeraw`).
 #[derive(Debug)]
 pub struct RawMode(Termios);
 
@@ -13,8 +13,8 @@ impl RawMode {
         Self::enter_with(|_| {})
     }
 
-    /// The same for input only: a printed newline still returns to the first column. For output whose lines end in a
-    /// newline alone.
+    /// Raw mode for input only: a printed newline still returns to the first column, for output whose lines end in a newline
+    /// without a carriage return.
     pub fn enter_for_input() -> Option<Self> {
         Self::enter_with(|raw| raw.output_modes |= OutputModes::OPOST)
     }

@@ -1,4 +1,4 @@
-//! Waiting, at most so long.
+//! Waiting for a descriptor, with a timeout.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Waits until there is something to read, which for a process's descriptor is its end (pidfd_open(2)). False when the time
-/// is up; without one it waits for ever, and with none at all it looks and returns.
+/// Waits until a descriptor is readable, which for a pidfd means that the process has ended (pidfd_open(2)). Returns false
+/// after the timeout. Without a timeout it waits for ever.
 pub fn until_readable(fd: impl AsFd, timeout: Option<Duration>) -> nix::Result<bool> {
     until_any_readable(&[fd.as_fd()], timeout)
 }
 
-/// The same for several, of which one is enough.
+/// Waits until any of several descriptors is readable.
 pub fn until_any_readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> nix::Result<bool> {
     let mut fds: Vec<_> = fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
     // A time that no clock reaches is for ever.

@@ -1,4 +1,4 @@
-//! Device rules on v2: there are no files for them, but a program that the kernel asks at every open and mknod.
+//! Device rules on v2: an eBPF program, which the kernel runs at every open and mknod.
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -30,7 +30,7 @@ const IF_EQUAL: u8 = 0x16;
 const UNLESS_EQUAL: u8 = 0x56;
 const EXIT: u8 = 0x95;
 
-/// Has the rules decide in this cgroup from here on, in the place of earlier ones.
+/// Applies the rules to this cgroup, in place of earlier ones.
 pub(super) fn attach(directory: &Path, rules: &[DeviceRule]) -> Result<()> {
     let failed =
         |action: &'static str| move |errno: Errno| Error::Call { action, path: directory.into(), errno };

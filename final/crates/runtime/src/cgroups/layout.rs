@@ -69,7 +69,7 @@ pub(super) fn find<'a>(hierarchies: &'a [Hierarchy], controller: &str) -> Option
     hierarchies.iter().find(|hierarchy| hierarchy.controllers.iter().any(|name| name == controller))
 }
 
-/// Reads it anew: a few microseconds, and right also inside another container.
+/// Reads the mounts, which takes a few microseconds. The result is not kept, because it differs in another mount namespace.
 pub fn detect() -> Result<Layout> {
     let text = files::read(Path::new("/proc/self/mountinfo"))?;
     parse(&text).ok_or(files::Error::NoCgroups)
@@ -78,7 +78,7 @@ pub fn detect() -> Result<Layout> {
 fn parse(mountinfo: &str) -> Option<Layout> {
     let mut hierarchies: Vec<Hierarchy> = Vec::new();
     for found in mountinfo.lines().filter_map(hierarchy) {
-        // One may be mounted again further down, as below the root of a container that shares the host's /sys.
+        // A hierarchy may be mounted more than once, for example below the root of a container that shares the host's /sys.
         if !hierarchies.iter().any(|known| known.v2 == found.v2 && known.mount_data == found.mount_data) {
             hierarchies.push(found);
         }

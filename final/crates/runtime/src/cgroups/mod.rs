@@ -1,11 +1,11 @@
-//! A container's cgroup: limits, membership, and its end, on v1, hybrid and v2 alike.
+//! A container's cgroup: its limits, its processes and its removal, on v1, hybrid and v2.
 //!
 //! ```text
 //! layout   which hierarchies this machine has, from /proc/self/mountinfo
 //! v1       limits as v1 files       v2  limits as v2 files
 //! own      the caller's own cgroup on v2   devices  the device program of v2
-//! stats    what was used
-//! members  who is in it, and its end
+//! stats    resource usage
+//! members  the processes in it, and its removal
 //! files    reading and writing, with errors that name the file, the value and the reason
 //! ```
 
@@ -35,10 +35,10 @@ pub use stats::Stats;
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// How long the last process of a killed cgroup may take to go.
+/// How long the last process of a killed cgroup may take to end.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often a cgroup of systemd's is made again that was cleared away.
+/// How often making a cgroup is retried after systemd has removed its directories.
 const CLEARINGS: u32 = 20;
 
 /// One path in every hierarchy that a container uses.
@@ -71,13 +71,13 @@ impl Cgroup {
         &self.path
     }
 
-    /// The same, as systemd's: it makes it, and forgets it when it is removed.
+    /// The cgroup as a unit of systemd, which makes it and forgets it when it is removed.
     pub fn of_unit(self, unit: Option<Unit>) -> Self {
         Self { unit, ..self }
     }
 
-    /// Makes it with its limits, or leaves nothing. One of systemd's lasts until what is returned is dropped, or as long as
-    /// somebody else is in it.
+    /// Makes the cgroup with its limits, or leaves nothing. systemd keeps its cgroup while a process is in it: until then the
+    /// returned placeholder does.
     pub fn create(&self, resources: &Resources) -> Result<Option<Placeholder>> {
         let started = self.unit.as_ref().map(|unit| unit.start(self.is_v2(), resources));
         let placeholder = started.transpose()?;
@@ -99,7 +99,7 @@ impl Cgroup {
         }
         if let Err(error) = created {
             drop(placeholder);
-            // The first error is the one to tell.
+            // The first error is the one to report.
             let _ = self.remove();
             return Err(error);
         }
@@ -184,7 +184,7 @@ impl Cgroup {
         controllers.iter().map(find).collect()
     }
 
-    /// Its directory in the hierarchy that is mounted there.
+    /// Its directory in the hierarchy that is mounted at this path.
     fn at(&self, mount: &Path) -> PathBuf {
         let own = mount.join(&self.path);
         match self.below.iter().find(|(other, _)| other == mount) {
@@ -218,7 +218,7 @@ impl Cgroup {
         rustix::fs::open(self.at(mount), flags, Mode::empty()).ok()
     }
 
-    /// The same for one more process of a container whose first one is `init`. A container that runs containers itself
+    /// The directory for another process of the container whose first process is `init`. A container that runs containers itself
     /// has moved its processes into a cgroup below its own, which then accepts no process (cgroup-v2.rst, "No Internal
     /// Process Constraint"): the
     /// new one joins `init` there.
@@ -237,7 +237,7 @@ impl Cgroup {
         rustix::fs::open(directory, flags, Mode::empty()).ok()
     }
 
-    /// Moves the calling process, which has one thread, into its v1 hierarchies; in v2 it was born ([`Self::open_dir`]).
+    /// Moves the calling process, which has one thread, into its v1 hierarchies. In v2 it was cloned ([`Self::open_dir`]).
     ///
     /// By `tasks` and 0, never by `cgroup.procs` and a pid: to move another process, or all threads of one, the kernel
     /// takes a lock that after a quiet moment waits for an RCU grace period, 4 to 21 ms. A thread that moves itself
@@ -254,8 +254,8 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Moves another process into it, in every hierarchy; slower than [`Self::enter`], and all that can be done for a
-    /// program that knows nothing of it.
+    /// Moves another process into it, in every hierarchy. This is slower than [`Self::enter`], and needed for a program that
+    /// cannot move itself.
     pub(crate) fn admit(&self, pid: i32) -> Result<()> {
         for directory in self.directories() {
             match files::write(&directory.join("cgroup.procs"), &pid.to_string()) {
@@ -299,7 +299,7 @@ impl Cgroup {
         }
     }
 
-    /// Stops every process in it where it is, until [`Self::thaw`].
+    /// Freezes every process in it until [`Self::thaw`].
     pub fn freeze(&self) -> Result<()> {
         self.set_frozen(true)
     }
@@ -359,7 +359,7 @@ impl Cgroup {
     }
 }
 
-/// In runc's words, because scripts look for them while they wait for a cgroup.
+/// The sentence is runc's, because scripts look for it while they wait for a cgroup.
 fn missing(directory: &Path) -> Error {
     let pid = std::process::id();
     Error::Unusable(format!(

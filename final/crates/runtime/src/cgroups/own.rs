@@ -21,7 +21,7 @@ const LEAF: &str = "init";
 /// How often to move the processes that were forked meanwhile.
 const ROUNDS: u32 = 20;
 
-/// The cgroup that an ordinary user's containers can be made in: the caller's own, where that is the user's by delegation
+/// The cgroup in which an unprivileged user's containers can be made: the caller's own, if it is delegated to the user
 /// (cgroup-v2.rst, "Model of Delegation"). A path from the hierarchy's root; v1 cannot be delegated.
 pub fn delegated(layout: &Layout) -> Option<String> {
     let Layout::V2 { mount } = layout else { return None };
@@ -39,7 +39,7 @@ fn own_path() -> Option<String> {
     (!path.starts_with("..")).then(|| path.to_owned())
 }
 
-/// Whether the kernel lets the caller make cgroups there, pass controllers on, and put processes in.
+/// Whether the caller may make cgroups there, enable controllers, and move processes into it.
 fn is_ours(mount: &Path, path: &str) -> bool {
     use rustix::fs::{Access, access};
     let directory = mount.join(path);
@@ -47,8 +47,8 @@ fn is_ours(mount: &Path, path: &str) -> bool {
     files.iter().all(|file| access(directory.join(file), Access::WRITE_OK).is_ok())
 }
 
-/// Moves the processes of a cgroup that is about to pass controllers on into a leaf below it. Only where the caller is one of
-/// them, and as an ordinary user only where all are the user's: nobody else's processes are moved.
+/// Moves the processes of a cgroup that is about to enable controllers into a leaf below it. This is done only if the caller
+/// is one of them, and for an unprivileged user only if all of them are the user's.
 ///
 /// It has to come before the first controller is passed on: with processes in the cgroup the kernel accepts some
 /// controllers, such as pids, and makes the cgroup a threaded domain, which cannot hold a container.

@@ -1,4 +1,4 @@
-//! What a cgroup has used, in runc's words (`events --stats`), of which engines make tables.
+//! Resource usage of a cgroup, with the names of runc's `events --stats`, which engines read.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -87,7 +87,7 @@ pub struct BlkioEntry {
 }
 
 impl Cgroup {
-    /// What there is to know now; zero for what this machine does not count.
+    /// The current usage. Values that this machine does not count are zero.
     pub fn stats(&self) -> Stats {
         match &self.layout {
             Layout::V2 { mount } => v2(&mount.join(&self.path)),

@@ -58,7 +58,7 @@ pub(super) fn enable_controllers(mount: &Path, path: &Path, wanted: &[&'static s
             make_dir(&directory)?;
         }
         match pass_on(&directory, wanted) {
-            // Controllers that nobody asked for may be missing: an ordinary user cannot change the cgroups above a
+            // Controllers without a limit may be missing: an unprivileged user cannot change the cgroups above a
             // delegated one, and a cgroup that holds other users' processes stays as it is.
             Err(Error::NoRoom { .. } | Error::Write { errno: Errno::EACCES | Errno::EPERM, .. })
                 if wanted.is_empty() => {}
@@ -74,7 +74,7 @@ fn pass_on(directory: &Path, wanted: &[&'static str]) -> Result<()> {
     let available = files::read(&directory.join("cgroup.controllers"))?;
     let enabled = files::read(&directory.join("cgroup.subtree_control"))?;
     let has = |list: &str, name: &str| list.split_whitespace().any(|other| other == name);
-    // An ordinary user's processes are moved only for a limit that was asked for.
+    // An unprivileged user's processes are moved only if the bundle has a limit.
     let always = if wanted.is_empty() && hull_sys::id_map::in_user_namespace() { &[] } else { ALWAYS };
     let file = directory.join("cgroup.subtree_control");
     let mut has_room = false;

@@ -1,4 +1,4 @@
-//! The program: where it is, whether it works here, and one of its workers, which takes requests (criu.org, "RPC").
+//! Finding and checking the CRIU program, and its worker, which takes requests (criu.org, "RPC").
 
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
@@ -47,7 +47,7 @@ const NOTIFY: u64 = 6;
 pub struct Criu(PathBuf);
 
 impl Criu {
-    /// Asks it whether it can do its work on this machine. Nothing else is begun where it cannot.
+    /// Runs `criu check`. If it fails on this machine, nothing else is started.
     pub fn find(program: Option<&Path>) -> Result<Self> {
         let program = program.unwrap_or(Path::new("criu")).to_owned();
         let checked = Command::new(&program).arg("check").stdin(Stdio::null()).output();
@@ -66,7 +66,7 @@ impl Criu {
     }
 }
 
-/// The first three things that went wrong, without the places in CRIU's source: what comes after them comes of them.
+/// The first three errors, without their positions in CRIU's source. Later errors are consequences of them.
 fn first_errors(said: &str) -> String {
     let errors: Vec<&str> = said.lines().filter_map(error_in).take(3).collect();
     match errors[..] {
@@ -75,10 +75,10 @@ fn first_errors(said: &str) -> String {
     }
 }
 
-/// The last of what went wrong, which CRIU gave up for.
+/// The last error, for which CRIU gave up.
 pub(super) fn last_errors(log: &str) -> Option<String> {
     let mut errors: Vec<&str> = log.lines().filter_map(error_in).collect();
-    // That it failed is known.
+    // These lines only say that it failed.
     errors.retain(|error| !error.ends_with("FAILED."));
     let last = errors.split_off(errors.len().saturating_sub(2));
     (!last.is_empty()).then(|| last.join("; "))
@@ -89,7 +89,7 @@ fn error_in(line: &str) -> Option<&str> {
     Some(line.split_once("Error (")?.1.split_once("): ")?.1.trim())
 }
 
-/// What CRIU says in the middle of its work, and waits to be answered.
+/// A notification from CRIU, which waits for an answer.
 pub(super) struct Notice<'a> {
     /// What happens, as `setup-namespaces`.
     pub what: &'a str,
@@ -107,15 +107,15 @@ pub(super) struct Answer {
     pub pid: Option<i32>,
 }
 
-/// `criu swrk`: a child that serves whoever holds the other end of its socket. Dropped, it is gone.
+/// A `criu swrk` child, which serves requests over a socket. It ends when this is dropped.
 pub(super) struct Worker {
     socket: OwnedFd,
     child: Child,
 }
 
 impl Worker {
-    /// One that restores has our stdin, stdout and stderr to pass on, and these descriptors, by the same numbers. To
-    /// another they would only be there to complain, at the end of a request that has succeeded too.
+    /// Starts a worker. One that restores inherits stdin, stdout and stderr and the given descriptors, under the same numbers,
+    /// to pass them on. One that saves does not need them, and would print warnings to them even after success.
     pub(super) fn start(criu: &Criu, inherited: Option<&[OwnedFd]>) -> Result<Self> {
         let step = || "make a socket for criu".to_owned();
         let kind = SocketType::SEQPACKET;
@@ -137,7 +137,7 @@ impl Worker {
         self.child.id() as i32
     }
 
-    /// Asks, and answers what CRIU wants to know meanwhile: an error of `notified` ends the request.
+    /// Sends a request and answers CRIU's notifications. An error of `notified` ends the request.
     pub(super) fn ask(
         &self,
         request: Request,
@@ -212,7 +212,7 @@ fn notice(said: &[u8], fd: Option<OwnedFd>) -> Notice<'_> {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // It ends when nobody can ask any more, and takes back what it has not finished.
+        // The worker ends when its socket is closed, and undoes what it has not finished.
         let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
         let _ = self.child.wait();
     }

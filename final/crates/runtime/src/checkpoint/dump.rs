@@ -1,4 +1,4 @@
-//! `checkpoint`: a container's processes, as they are, into a directory.
+//! Saving a container's processes to a directory.
 
 use std::path::Path;
 
@@ -19,17 +19,17 @@ pub struct Dump<'a> {
     pub rootfs: &'a Path,
     pub cgroup: &'a Cgroup,
     pub options: &'a Options,
-    /// It goes on; else its processes have ended when this returns.
+    /// Whether the container keeps running. Otherwise its processes have ended afterwards.
     pub leave_running: bool,
-    /// Its memory only, to make a later one shorter; it goes on.
+    /// Whether only memory is saved and the container keeps running, to shorten a later checkpoint.
     pub before: bool,
-    /// Images of such an earlier one, as seen from the new ones: only what has changed is written.
+    /// An earlier checkpoint, relative to the images: only memory that has changed since is saved.
     pub parent: Option<&'a Path>,
 }
 
 const LOG: &str = "dump.log";
 
-/// What fails leaves the container as it was.
+/// Saves a container. A failure leaves the container as it was.
 pub fn dump(criu: &Criu, dump: &Dump<'_>) -> Result<()> {
     let options = dump.options;
     outside::check_namespaces(dump.spec)?;

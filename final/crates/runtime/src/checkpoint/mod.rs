@@ -1,13 +1,13 @@
-//! Checkpoint and restore, by CRIU (criu.org), which is a program and the only one that is run.
+//! Checkpoint and restore with CRIU (criu.org), the only program that the runtime executes.
 //!
 //! ```text
-//! criu      the program and its worker           wire     the encoding of what it is asked
-//! dump      a container into a directory         restore  and out of it again
-//! outside   what a container has of the host: mounts, namespaces, stdin, stdout and stderr
+//! criu      the program and its worker           wire     the encoding of requests
+//! dump      saving a container                   restore  restoring one
+//! outside   resources of the host that a container uses: mounts, namespaces, stdin, stdout and stderr
 //! ```
 //! CRIU freezes the container's cgroup, writes every process, namespace, mount and open file of it into an image
-//! directory, and makes all of it anew from there. What comes from outside it can neither write nor make: that gets a
-//! name when it is saved, and by that name the restored container gets its own.
+//! directory, and restores them from there. Resources of the host can be neither saved nor restored: they are saved as
+//! names, and the restored container gets the resources that the new bundle and caller have under these names.
 
 mod criu;
 mod dump;
@@ -31,23 +31,23 @@ pub use criu::Criu;
 pub use dump::{Dump, dump};
 pub use restore::{Restore, Restored, restore};
 
-/// What saving and bringing back have in common.
+/// The options that saving and restoring share.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where the images are.
+    /// The directory of the images.
     pub images: PathBuf,
-    /// Where logs are written; else to the images.
+    /// The directory for logs, if not that of the images.
     pub work: Option<PathBuf>,
-    /// Also connections that others hold the other end of.
+    /// Include established TCP connections.
     pub tcp_established: bool,
-    /// Also sockets whose other end is outside.
+    /// Include UNIX sockets that are connected to processes outside.
     pub ext_unix_sk: bool,
-    /// Also where the session or its terminal are somebody else's.
+    /// Accept a session leader or a terminal outside the container.
     pub shell_job: bool,
     pub file_locks: bool,
-    /// Memory that a parent image has too is taken out of that.
+    /// Remove memory pages from the parent image that this one replaces.
     pub auto_dedup: bool,
-    /// A network namespace of its own comes back empty, for a hook to fill.
+    /// Restore the network namespace empty, for a hook to set up.
     pub empty_network: bool,
     pub cgroups: CgroupMode,
 }
@@ -94,10 +94,10 @@ mod field {
     pub const ORPHAN_TERMINAL: u32 = 50;
 }
 
-/// As much as CRIU's makers ask for in a report.
+/// The level that CRIU's developers ask for in bug reports.
 const LOG_LEVEL: u64 = 4;
 
-/// The directories of a request. CRIU opens them by our descriptors' numbers, so they stay open.
+/// The directories of a request. CRIU opens them through the descriptors of this process, so they stay open.
 struct Directories {
     images: File,
     work: Option<File>,
@@ -112,7 +112,7 @@ impl Directories {
         Ok(Self { images: open(&options.images)?, work: made, log: logs.join(log) })
     }
 
-    /// The words of an answer, or else of the log.
+    /// The error that the log or the answer reports.
     fn failure(&self, verb: &'static str, answer: &Answer) -> Error {
         let log = std::fs::read(&self.log).unwrap_or_default();
         let logged = criu::last_errors(&String::from_utf8_lossy(&log));
@@ -121,7 +121,7 @@ impl Directories {
     }
 }
 
-/// A directory that may be there. What is saved is all that a container knows: nobody else's to read.
+/// Makes a directory unless it exists. The images hold all data of the container, so only the owner may read them.
 fn make(directory: &Path) -> Result<()> {
     match DirBuilder::new().mode(0o700).create(directory) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
@@ -129,7 +129,7 @@ fn make(directory: &Path) -> Result<()> {
     }
 }
 
-/// The part of a request that both have.
+/// The fields that requests to save and to restore share.
 fn request(options: &Options, directories: &Directories, root: &Path) -> Message {
     let mut message = Message::default();
     message.number(field::IMAGES, directories.images.as_raw_fd() as u64);
@@ -150,7 +150,7 @@ fn request(options: &Options, directories: &Directories, root: &Path) -> Message
     if options.empty_network {
         message.number(field::EMPTY, libc::CLONE_NEWNET as u64);
     }
-    // The older of the two has to be there, or the newer does nothing.
+    // CGROUP_MODE has no effect without the older MANAGE_CGROUPS.
     message.flag(field::MANAGE_CGROUPS, true);
     message.number(field::CGROUP_MODE, options.cgroups as u64);
     message

@@ -1,5 +1,4 @@
-//! What a container has that is not its own: volumes and devices of the host, namespaces that it shares, and what its
-//! program reads from and writes to.
+//! Resources of the host that a container uses: volumes and devices, shared namespaces, stdin, stdout and stderr.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;

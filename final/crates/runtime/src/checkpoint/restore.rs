@@ -1,4 +1,4 @@
-//! `restore`: the processes of a container, made anew from a directory.
+//! Restoring a container's processes from a directory.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -14,33 +14,33 @@ use crate::error::{self, Result, Step};
 use crate::hooks::{self, HookState, Point};
 use crate::spec::Spec;
 
-/// A container that is to be brought back. The caller has one thread and gets a mount namespace of its own.
+/// A container to restore. The caller must have one thread, and gets a mount namespace of its own.
 #[derive(Debug)]
 pub struct Restore<'a> {
     pub id: &'a str,
     pub bundle: &'a Path,
     pub spec: &'a Spec,
     pub rootfs: &'a Path,
-    /// Made with its limits, and entered.
+    /// The cgroup, which is made with the bundle's limits and which the restored processes are in.
     pub cgroup: &'a Cgroup,
     pub options: &'a Options,
 }
 
-/// A container that goes on, as our child.
+/// A restored container, which is a child of this process.
 #[derive(Debug)]
 pub struct Restored {
     pub pid: i32,
     pub pidfd: OwnedFd,
-    /// The other end of its terminal.
+    /// The master of its terminal.
     pub console: Option<OwnedFd>,
 }
 
 const LOG: &str = "restore.log";
 
-/// CRIU reads it first.
+/// The image that CRIU reads first.
 const INVENTORY: &str = "inventory.img";
 
-/// What fails leaves neither a process nor the cgroup.
+/// Restores a container. After a failure neither a process nor the cgroup is left.
 pub fn restore(criu: &Criu, restore: &Restore<'_>) -> Result<Restored> {
     let options = restore.options;
     outside::check_namespaces(restore.spec)?;
@@ -50,11 +50,11 @@ pub fn restore(criu: &Criu, restore: &Restore<'_>) -> Result<Restored> {
     }
     outside::make_mount_points(restore.spec, restore.bundle, restore.rootfs)?;
     mount_root(restore.rootfs)?;
-    // Only now: CRIU works, and mounts, in a directory that is to be in its own mount namespace.
+    // After the mount namespace has changed, because CRIU works and mounts in this directory, in that namespace.
     let directories = Directories::open(options, LOG)?;
     let mut message = request(options, &directories, restore.rootfs);
     message.flag(field::EVASIVE_DEVICES, true);
-    // Not CRIU's child but its sibling, and so ours to wait for.
+    // The restored process becomes a sibling of CRIU, and so a child of this process.
     message.flag(field::SIBLING, true);
     outside::give_descriptors(&options.images, &mut message)?;
     outside::give_mounts(restore.spec, restore.bundle, &mut message);
@@ -63,7 +63,7 @@ pub fn restore(criu: &Criu, restore: &Restore<'_>) -> Result<Restored> {
     let resources = restore.spec.linux.as_ref().and_then(|linux| linux.resources.clone()).unwrap_or_default();
     let placeholder = restore.cgroup.create(&resources)?;
     let restored = Worker::start(criu, Some(&namespaces)).and_then(|worker| {
-        // Where CRIU is, what it makes is born.
+        // The processes that CRIU clones are in its cgroup.
         restore.cgroup.admit(worker.pid())?;
         drop(placeholder);
         name_cgroups(worker.pid(), &mut message)?;
@@ -110,7 +110,7 @@ impl Restored {
     }
 }
 
-/// CRIU wants a root that is a mount point. It is one in our own mount namespace only: nobody has to clear it away.
+/// Makes the root a mount point, as CRIU demands, in a new mount namespace, with which the mount disappears.
 fn mount_root(rootfs: &Path) -> Result<()> {
     let step = || format!("mount the root {}", rootfs.display());
     nix::sched::unshare(CloneFlags::CLONE_NEWNS).step(|| "create a mount namespace".into())?;
@@ -119,7 +119,7 @@ fn mount_root(rootfs: &Path) -> Result<()> {
     nix::mount::mount(Some(rootfs), rootfs, nothing, MsFlags::MS_BIND | MsFlags::MS_REC, nothing).step(step)
 }
 
-/// The saved processes were in another cgroup, perhaps by another name: where CRIU itself is, theirs is to be.
+/// Replaces the cgroup in which the processes were saved by the one that CRIU is in.
 fn name_cgroups(pid: i32, message: &mut Message) -> Result<()> {
     let path = format!("/proc/{pid}/cgroup");
     let text = std::fs::read_to_string(&path).step(|| format!("read {path}"))?;

@@ -1,4 +1,4 @@
-//! A connection to systemd, on which one call is made after the other.
+//! A connection to systemd, for one call at a time.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -24,7 +24,7 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// At its own socket, where there is one that lets us in; else through the bus.
+    /// Connects to systemd's own socket if that is permitted, and otherwise through the bus.
     pub fn connect() -> Result<Self> {
         let mut tried = Vec::new();
         for Address { path, is_bus } in addresses() {
@@ -70,7 +70,7 @@ impl Manager {
         Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
     }
 
-    /// A bus gives a name to who says hello, and the signals that are asked for; systemd sends some only on demand.
+    /// Registers with the bus, and subscribes to the signals about jobs, which systemd sends only on request.
     fn join_bus(&mut self) -> Result<()> {
         let bus = |name| Method {
             destination: "org.freedesktop.DBus",
@@ -161,7 +161,7 @@ struct Address {
     is_bus: bool,
 }
 
-/// Where the one whom we belong to may be found ([`is_machines`]).
+/// The addresses of the systemd that is responsible for this user ([`is_machines`]).
 fn addresses() -> Vec<Address> {
     let address = |path: String, is_bus| Address { path, is_bus };
     let bus = |variable: &str| std::env::var(variable).ok().as_deref().and_then(unix_path);

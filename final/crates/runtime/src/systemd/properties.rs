@@ -1,7 +1,7 @@
 //! Limits as properties of a unit (systemd.resource-control(5)).
 //!
-//! The files of the cgroup are written as well, and say exactly what was asked. But systemd writes those it knows of again,
-//! whenever it is reloaded for instance: it must know the same.
+//! The files of the cgroup are written too, with exactly the limits of the bundle. But systemd writes the files of its
+//! properties again, for example when it is reloaded, so they must have the same values.
 
 use std::collections::BTreeMap;
 
@@ -24,11 +24,11 @@ pub(super) fn of_scope(unit: &Unit, pid: u32, v2: bool) -> Vec<Property> {
         ("Description".into(), Value::Text("a container of hull-oci".into())),
         ("Slice".into(), Value::Text(unit.slice.clone())),
         ("PIDs".into(), Value::Uints(vec![pid])),
-        // Everything below the scope's cgroup is the container's own affair.
+        // The container manages the cgroups below the scope's.
         flag("Delegate", true),
-        // A container is not part of the machine's shutting down in some order.
+        // The container does not take part in the order of the machine's shutdown.
         flag("DefaultDependencies", false),
-        // One that failed keeps its name otherwise.
+        // Otherwise a failed unit keeps its name in use.
         ("CollectMode".into(), Value::Text("inactive-or-failed".into())),
         flag("MemoryAccounting", true),
         flag("CPUAccounting", true),

@@ -1,4 +1,4 @@
-//! D-Bus messages as bytes (D-Bus specification, "Type System" and "Message Protocol"), as far as systemd is spoken with.
+//! Encoding of D-Bus messages (D-Bus specification, "Type System" and "Message Protocol"), as far as systemd needs it.
 //!
 //! A value begins at a multiple of its size, counted from the start of the message; a body begins at a multiple of eight.
 //! Numbers are in this machine's byte order, which the first byte names.
@@ -49,7 +49,7 @@ const REPLY_TO: u8 = 5;
 const DESTINATION: u8 = 6;
 const SIGNATURE: u8 = 8;
 
-/// Nothing that systemd answers comes near; the specification would have 128 MiB.
+/// A limit on messages. No answer of systemd's is nearly as long; the specification allows 128 MiB.
 const LONGEST: usize = 1 << 20;
 
 /// Values, one behind the other.
@@ -125,7 +125,7 @@ impl Writer {
     }
 }
 
-/// Which method of whom.
+/// The method of a call.
 #[derive(Debug, Clone, Copy)]
 pub struct Method<'a> {
     pub destination: &'a str,
@@ -167,7 +167,7 @@ pub fn length(start: &[u8; 16]) -> Option<usize> {
     is_understood.then(|| (16 + fields).next_multiple_of(8) + body)
 }
 
-/// A message that came.
+/// A received message.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Message {
     pub kind: u8,
