@@ -1,5 +1,8 @@
 //! `-e` and `--env-file` (<https://docs.docker.com/reference/cli/docker/container/run/#env>).
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 /// One `-e`: `KEY=VALUE`, or a `KEY` whose value is the caller's.
 pub fn check(entry: &str) -> Result<(), String> {
     match entry.is_empty() || entry.starts_with('=') {
@@ -31,14 +34,19 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 /// last entry of a name counts, at the place of the first.
 pub fn resolve(entries: Vec<String>, caller: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let mut resolved: Vec<String> = Vec::new();
+    // A file can have many thousand entries, so they are not compared each with each.
+    let mut places = HashMap::new();
     for entry in entries {
         let entry = match entry.contains('=') {
             true => entry,
             false => caller(&entry).map_or_else(|| entry.clone(), |value| format!("{entry}={value}")),
         };
-        match resolved.iter_mut().find(|other| name(other) == name(&entry)) {
-            Some(other) => *other = entry,
-            None => resolved.push(entry),
+        match places.entry(name(&entry).to_owned()) {
+            Entry::Occupied(place) => resolved[*place.get()] = entry,
+            Entry::Vacant(place) => {
+                place.insert(resolved.len());
+                resolved.push(entry);
+            }
         }
     }
     resolved
