@@ -79,7 +79,7 @@ fn new(kind: NamespaceKind) -> Namespace {
     Namespace { kind, path: None }
 }
 
-/// As an ordinary user: no network or cgroup of one's own, and one id.
+/// As an unprivileged user: no network or cgroup of one's own, and one id.
 fn make_rootless(spec: &mut Spec) {
     if let Some(linux) = &mut spec.linux {
         linux.namespaces.retain(|one| one.kind != NamespaceKind::Network);
