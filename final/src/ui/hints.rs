@@ -1,7 +1,7 @@
 //! What the user can do about an error, and the exit code of the command that failed. Both follow from the error's kind
 //! and details; the crates below know no verbs and no flags.
 
-use hull_engine::rootless::Obstacle;
+use hull_engine::Obstacle;
 use hull_engine::{Detail, ParentProblem};
 use hull_storage::OverlayObstacle;
 use hull_sys::Kind;

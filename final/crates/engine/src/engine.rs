@@ -1,5 +1,6 @@
 //! The engine: a state root, its images, and the cgroup its containers live under.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use hull_image::left_out::Reporter;
@@ -8,7 +9,6 @@ use hull_runtime::cgroups::{self, Cgroup, Layout};
 use hull_storage::root::Root;
 
 use crate::error::Result;
-use crate::net::{Context, NetworkDefaults};
 use crate::search_path::SearchPath;
 
 #[derive(Debug, Clone)]
@@ -18,6 +18,24 @@ pub struct Engine {
     cgroup_parent: Option<String>,
     network_defaults: NetworkDefaults,
     programs: SearchPath,
+}
+
+/// The administrator's settings for the default network, and for networks created without a subnet. docker's
+/// `daemon.json` has them.
+#[derive(Debug, Clone, Default)]
+pub struct NetworkDefaults {
+    /// The default network's gateway, and the length of its prefix.
+    pub gateway: Option<(IpAddr, u8)>,
+    /// The part of the subnet from which containers get addresses.
+    pub range: Option<(IpAddr, u8)>,
+    pub mtu: Option<u32>,
+    /// Inter-container communication: whether containers on the network may send to each other.
+    pub inter_container: Option<bool>,
+    pub masquerade: Option<bool>,
+    /// The host address for published ports that name none.
+    pub host_ip: Option<IpAddr>,
+    /// Pools to take subnets from, each with the length of a subnet's prefix.
+    pub pools: Vec<((IpAddr, u8), u8)>,
 }
 
 /// What it takes to open an engine.
@@ -56,9 +74,8 @@ impl Engine {
         Self { images: self.images.with_reporter(reporter), ..self }
     }
 
-    /// What the network code needs of the engine.
-    pub(crate) fn network_context(&self) -> Context<'_> {
-        Context { root: &self.root, defaults: &self.network_defaults, programs: &self.programs }
+    pub(crate) fn network_defaults(&self) -> &NetworkDefaults {
+        &self.network_defaults
     }
 
     pub fn root(&self) -> &Root {

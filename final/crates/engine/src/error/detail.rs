@@ -7,8 +7,7 @@ use hull_network::Error as Network;
 use hull_storage::{Error as Storage, OverlayObstacle};
 use serde::{Deserialize, Serialize};
 
-use super::Error;
-use crate::rootless::Obstacle;
+use super::{Error, Obstacle};
 
 /// The situation in which an error leaves the caller, with the names and numbers that a hint about it needs. It is made
 /// where the error is, and survives the way from the monitor to the command ([`super::Report`]).

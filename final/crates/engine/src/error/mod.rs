@@ -10,6 +10,7 @@
 mod detail;
 mod report;
 mod several;
+mod user_namespace;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ use hull_sys::Kind;
 pub use detail::{Detail, ParentProblem};
 pub use report::Report;
 pub use several::Errors;
+pub use user_namespace::{Obstacle, UserNamespaceError};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -87,7 +89,7 @@ pub enum Error {
     #[error(transparent)]
     Network(#[from] hull_network::Error),
     #[error(transparent)]
-    Rootless(#[from] crate::rootless::Error),
+    Rootless(#[from] UserNamespaceError),
     #[error(transparent)]
     Image(#[from] hull_image::Error),
 }

@@ -5,7 +5,9 @@ use hull_sys::Kind;
 use serde::{Deserialize, Serialize};
 
 use super::{Detail, Error};
-use crate::attach::MAX_PAYLOAD;
+
+/// The largest encoded report, in bytes. It has to fit into one message between a monitor and a command.
+const MAX_SIZE: usize = 32 * 1024;
 
 /// What another process reported: the error's text, and what [`Error::kind`] and [`Error::detail`] said there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,14 +38,14 @@ impl Report {
         self.detail.as_ref()
     }
 
-    /// One message that fits into [`MAX_PAYLOAD`]. A text that is too long is cut.
+    /// One message that fits into [`MAX_SIZE`]. A text that is too long is cut.
     pub(crate) fn encode(error: &Error) -> String {
         let detail = error.detail().and_then(|detail| serde_json::to_value(detail).ok());
         let mut wire = Wire { kind: error.kind().name().to_owned(), text: error.to_string(), detail };
         loop {
             // It has only strings and numbers, which always have a form in JSON.
             let encoded = serde_json::to_string(&wire).unwrap_or_default();
-            if encoded.len() <= MAX_PAYLOAD {
+            if encoded.len() <= MAX_SIZE {
                 return encoded;
             }
             wire.detail = None;
@@ -113,11 +115,11 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_at_a_character() {
-        let long = Error::Unsupported("\u{7f}\u{1}ü".repeat(MAX_PAYLOAD));
+        let long = Error::Unsupported("\u{7f}\u{1}ü".repeat(MAX_SIZE));
         let encoded = Report::encode(&long);
-        assert!(encoded.len() <= MAX_PAYLOAD);
+        assert!(encoded.len() <= MAX_SIZE);
         let crossed = Report::decode(&encoded);
         assert_eq!(crossed.kind(), Kind::Unsupported);
-        assert!(crossed.to_string().len() > MAX_PAYLOAD / 16);
+        assert!(crossed.to_string().len() > MAX_SIZE / 16);
     }
 }

@@ -18,9 +18,9 @@ use rustix::process::Rlimit;
 
 use super::context::{Context, Sockets};
 use super::drivers::user_mode::{self, UserModeProcess};
-use super::endpoint::{self, Endpoint, NetworkState};
+use super::endpoint::{self, Endpoint, NetworkState, PublishedPort};
 use super::proxy::Proxies;
-use super::publish::{self, PublishedPort};
+use super::publish;
 use super::resolver::{ContainerResolver, has_resolver};
 use super::{allocate, expose, interfaces, stale};
 use crate::error::{Errors, Result};

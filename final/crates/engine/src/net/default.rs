@@ -5,10 +5,11 @@ use hull_network::pool::Pool;
 use hull_network::subnet::Subnet;
 use hull_network::{addresses, links};
 
-use super::context::{Context, NetworkDefaults, Sockets};
+use super::context::{Context, Sockets};
 use super::drivers::DriverConfig;
 use super::record::{DEFAULT, NetworkRecord};
 use super::{store, subnets};
+use crate::engine::NetworkDefaults;
 use crate::error::Result;
 use crate::records::ids::random_id;
 use crate::records::time::Timestamp;

@@ -6,12 +6,11 @@ use std::time::SystemTime;
 use hull_network::mac::Mac;
 use hull_network::nftables::{self, Published};
 use hull_network::pool::Pool;
-use hull_network::ports::Port;
+use hull_network::ports::{Port, ReservedPort};
 use hull_storage::file;
 use hull_storage::root::Root;
 use serde::{Deserialize, Serialize};
 
-use super::publish::PublishedPort;
 use super::record::NetworkRecord;
 use crate::error::Result;
 
@@ -28,6 +27,26 @@ pub(crate) struct Endpoint {
     pub addresses: Vec<IpAddr>,
     pub aliases: Vec<String>,
     pub published: Vec<Published>,
+}
+
+/// A published port: the container's port, and its address and port on the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PublishedPort {
+    pub container: Port,
+    pub host: SocketAddr,
+}
+
+impl From<&Published> for PublishedPort {
+    fn from(published: &Published) -> Self {
+        let container = Port { number: published.container.port(), transport: published.transport };
+        Self { container, host: published.host }
+    }
+}
+
+impl From<&ReservedPort> for PublishedPort {
+    fn from(reserved: &ReservedPort) -> Self {
+        Self { container: reserved.container, host: reserved.host }
+    }
 }
 
 /// Content of a container's `network.json`.

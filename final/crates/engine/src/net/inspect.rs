@@ -10,8 +10,7 @@ use hull_network::pool::Pool;
 use hull_network::ports::Port;
 use hull_storage::root::Root;
 
-use super::endpoint::NetworkState;
-use super::publish::PublishedPort;
+use super::endpoint::{NetworkState, PublishedPort};
 use super::{Endpoint, endpoints, links_are_in_hosts};
 use crate::engine::Engine;
 use crate::error::Result;

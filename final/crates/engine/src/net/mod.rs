@@ -57,18 +57,16 @@ pub mod trace;
 mod verbs;
 
 pub(crate) use attachment::Attachment;
-pub(crate) use context::Context;
-pub use context::NetworkDefaults;
 pub(crate) use drivers::user_mode::{
     address as user_mode_address, namespace_file, resolver as user_mode_resolver,
 };
+pub use endpoint::PublishedPort;
 pub(crate) use endpoint::{Endpoint, endpoints};
 pub(crate) use inspect::{
     exposed_ports, network_mode, network_names, network_settings, port_bindings, ports_column, published_on,
 };
 pub(crate) use legacy_links::{hosts_lines, links_are_in_hosts, variables as link_variables};
 pub use options::NetworkOptions;
-pub use publish::PublishedPort;
 pub use record::{DEFAULT, NetworkRecord};
 pub(crate) use recover::{clear, clear_lost};
 pub(crate) use resolver::{has_resolver, rename};

@@ -1,36 +1,14 @@
 //! Published ports: reserved on the host by the monitor, and forwarded by nftables rules or, where no rule can, copied by a
 //! process ([`super::proxy`]).
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr};
 
-use hull_network::nftables::Published;
-use hull_network::ports::{self, EVERYWHERE, Mapping, Port, ReservedPort, Transport};
+use hull_network::ports::{self, EVERYWHERE, Mapping, ReservedPort, Transport};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serde::{Deserialize, Serialize};
 
-use super::endpoint::NetworkState;
+use super::endpoint::{NetworkState, PublishedPort};
 use super::record::NetworkRecord;
 use crate::error::{Error, Result};
-
-/// A published port: the container's port, and its address and port on the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct PublishedPort {
-    pub container: Port,
-    pub host: SocketAddr,
-}
-
-impl From<&Published> for PublishedPort {
-    fn from(published: &Published) -> Self {
-        let container = Port { number: published.container.port(), transport: published.transport };
-        Self { container, host: published.host }
-    }
-}
-
-impl From<&ReservedPort> for PublishedPort {
-    fn from(reserved: &ReservedPort) -> Self {
-        Self { container: reserved.container, host: reserved.host }
-    }
-}
 
 /// Reserves the host's ports that the mappings ask for, and adds to `state` how they reach the container.
 pub(super) fn reserve(state: &mut NetworkState, mappings: &[Mapping]) -> Result<Vec<ReservedPort>> {

@@ -30,49 +30,13 @@ use rustix::process::{DumpableBehavior, geteuid, set_dumpable_behavior};
 use rustix::thread::CapabilitySet;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Detail;
+use crate::error::{Detail, Obstacle, UserNamespaceError};
 use crate::search_path::SearchPath;
 
 /// Whether this process, or the one that it was forked from, entered the shared namespace.
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
-/// A step of entering that failed.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot enter a user namespace: {step}: {source}")]
-pub struct Error {
-    step: String,
-    source: io::Error,
-    kind: hull_sys::Kind,
-    detail: Option<Detail>,
-}
-
-/// What on this machine keeps a user from having a user namespace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Obstacle {
-    /// The sysctl user.max_user_namespaces is 0.
-    LimitIsZero,
-    /// There are as many as that sysctl allows, or they are nested too deeply.
-    LimitReached,
-    /// The sysctl kernel.apparmor_restrict_unprivileged_userns, which Ubuntu sets.
-    AppArmor,
-    /// The sysctl kernel.unprivileged_userns_clone, which Debian's kernels had.
-    RootOnly,
-    /// A seccomp filter, probably an outer container's.
-    SeccompFilter,
-    Unknown,
-}
-
-impl Error {
-    pub fn kind(&self) -> hull_sys::Kind {
-        self.kind
-    }
-
-    pub fn detail(&self) -> Option<Detail> {
-        self.detail.clone()
-    }
-}
-
-type Result<T> = std::result::Result<T, Error>;
+type Result<T> = std::result::Result<T, UserNamespaceError>;
 
 /// Content of `userns.json`.
 #[derive(Default, Serialize, Deserialize)]
@@ -195,16 +159,26 @@ fn become_root() -> Result<()> {
     nix::unistd::setresuid(0.into(), 0.into(), 0.into()).map_err(failed("become user 0"))
 }
 
-fn storage(error: hull_storage::Error) -> Error {
+fn storage(error: hull_storage::Error) -> UserNamespaceError {
     let (kind, detail) = (error.kind(), Detail::of_storage(&error));
-    Error { step: "prepare the run directory".into(), source: io::Error::other(error), kind, detail }
+    UserNamespaceError {
+        step: "prepare the run directory".into(),
+        source: io::Error::other(error),
+        kind,
+        detail,
+    }
 }
 
-fn failed<E: Into<io::Error>>(step: impl Into<String>) -> impl FnOnce(E) -> Error {
+fn failed<E: Into<io::Error>>(step: impl Into<String>) -> impl FnOnce(E) -> UserNamespaceError {
     move |error| {
         let source = error.into();
         let kind = hull_sys::Kind::from_io(&source);
-        Error { step: step.into(), kind, detail: obstacle(&source).map(Detail::UserNamespace), source }
+        UserNamespaceError {
+            step: step.into(),
+            kind,
+            detail: obstacle(&source).map(Detail::UserNamespace),
+            source,
+        }
     }
 }
 

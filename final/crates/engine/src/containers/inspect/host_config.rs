@@ -1,12 +1,11 @@
 //! `HostConfig` of `inspect`: what the container takes of the host.
 
-use std::path::Path;
-
 use hull_docker::size;
 use hull_docker::wire::host_config::{Device, HostConfig, LogConfig, RestartPolicy, Ulimit};
 use hull_runtime::security::defaults;
 
 use super::mounts;
+use super::text;
 use crate::engine::Engine;
 use crate::net::{links_are_in_hosts, network_mode, port_bindings};
 use crate::records::options::{
@@ -158,8 +157,4 @@ fn empty_or_other(mode: &NamespaceMode) -> String {
         NamespaceMode::Host => "host".into(),
         NamespaceMode::Container(id) => format!("container:{id}"),
     }
-}
-
-pub(super) fn text(path: &Path) -> String {
-    path.display().to_string()
 }

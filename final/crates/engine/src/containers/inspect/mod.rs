@@ -117,3 +117,7 @@ fn restart_count(snapshot: &Snapshot) -> u32 {
         _ => 0,
     }
 }
+
+fn text(path: &std::path::Path) -> String {
+    path.display().to_string()
+}

@@ -9,7 +9,7 @@ use std::path::Path;
 use hull_docker::wire::container::MountPoint;
 use hull_docker::wire::host_config::{BindOptions, DriverConfig, Mount, TmpfsOptions, VolumeOptions};
 
-use super::host_config::text;
+use super::text;
 use crate::records::options::{CreateOptions, MountOption};
 use crate::records::record::{MountKind, MountRecord, Record};
 

@@ -8,7 +8,8 @@ use hull_network::links;
 use hull_network::netlink::Socket;
 use hull_network::routes;
 
-use super::host_bridge::{BridgeDriver, DEFAULT_MTU};
+use super::host_bridge::BridgeDriver;
+use super::veth::DEFAULT_MTU;
 use crate::error::Result;
 use crate::net::record::NetworkRecord;
 

@@ -21,9 +21,6 @@ use crate::net::options::NetworkOptions;
 use crate::net::record::NetworkRecord;
 use crate::net::subnets;
 
-/// Ethernet's MTU, for a host without a default route whose link could have a smaller one.
-pub(super) const DEFAULT_MTU: u32 = 1500;
-
 /// A driver whose containers are behind a bridge on the host. The methods that [`Driver`] has too mean the same.
 pub(super) trait BridgeDriver {
     fn name(&self) -> &'static str;

@@ -32,7 +32,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use serde_json::json;
 
 use crate::error::{Error, IoContext, Result};
-use crate::net::publish::PublishedPort;
+use crate::net::endpoint::PublishedPort;
 use crate::records::options::UserModeNetwork;
 use crate::search_path::SearchPath;
 

@@ -18,7 +18,8 @@ use hull_network::{addresses, sysctl};
 use nix::libc::{EADDRINUSE, EEXIST};
 use serde::{Deserialize, Serialize};
 
-use super::host_bridge::{BridgeDriver, DEFAULT_MTU};
+use super::host_bridge::BridgeDriver;
+use super::veth::DEFAULT_MTU;
 use super::{DriverConfig, bridge, tunnel_link};
 use crate::error::{Error, Result};
 use crate::net::options::NetworkOptions;
