@@ -13,6 +13,8 @@ mod ui;
 
 use std::process::ExitCode;
 
+use clap::CommandFactory;
+
 fn main() -> ExitCode {
     hull_runtime::serve_as_init();
     if let Err(code) = commands::protect() {
@@ -20,6 +22,6 @@ fn main() -> ExitCode {
     }
     match cli::parse() {
         Ok(cli) => commands::run(&cli),
-        Err(error) => ui::errors::usage(&error),
+        Err(error) => ui::errors::usage(&error, cli::Cli::command()),
     }
 }

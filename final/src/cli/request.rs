@@ -18,8 +18,20 @@ use hull_network::mac::Mac;
 
 use super::network::NetworkArgs;
 use super::options::{CreateArgs, IsolationArgs, LimitArgs, Rest};
-use crate::ui::errors::invalid_value;
+use crate::ui::errors::{Exit, Hint};
 use crate::ui::hints;
+use crate::ui::hints::OWN_FAILURE;
+
+/// The error for a flag's value that clap has not read: the sentence, hint and exit code that clap's own errors get.
+fn invalid_value(flag: &str, text: &str, why: &str) -> anyhow::Error {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let mut root = <super::Cli as clap::CommandFactory>::command();
+    root.build();
+    let hint = format!("{} --help says what it takes", hull_usage::verb(&root, &words).0);
+    anyhow::anyhow!("invalid argument {text:?} for {flag}: {why}")
+        .context(Hint(hint))
+        .context(Exit(OWN_FAILURE))
+}
 
 /// Reads the value of a flag.
 pub fn read<T>(flag: &str, text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T> {

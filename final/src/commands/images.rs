@@ -10,7 +10,8 @@ use hull_engine::Engine;
 use hull_image::archive::{self, ImportOptions, LoadSource, SaveCompression, SaveFormat};
 use hull_image::platform::Platform;
 use hull_image::reference::Reference;
-use hull_image::store::{ImageRecord, Removed};
+use hull_image::remove::Removed;
+use hull_image::store::ImageRecord;
 use serde::Serialize;
 
 use super::{each, filter, registry};

@@ -3,17 +3,14 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::CommandFactory;
-
 use super::book;
 use super::hints::{self, Code, OWN_FAILURE};
 use hull_printable as printable;
 use hull_usage as usage;
 
-/// A command line that cannot be understood; also `--help` and `--version`, which come the same way.
-pub fn usage(error: &clap::Error) -> ExitCode {
+/// Reports a command line that clap refuses. clap also returns `--help` and `--version` as errors.
+pub fn usage(error: &clap::Error, mut cli: clap::Command) -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let mut cli = crate::cli::Cli::command();
     if usage::is_help(error) {
         // If stderr is closed, there is nowhere to report that.
         let _ = std::io::stdout().write_all(usage::help(error, &mut cli, &words).as_bytes());
@@ -48,17 +45,6 @@ impl std::fmt::Display for Hint {
 /// program.
 pub fn missing(what: &str, usage: &str) -> anyhow::Error {
     anyhow::anyhow!("{what} is missing").context(Hint(format!("usage: {usage}"))).context(Exit(1))
-}
-
-/// The error for a flag's value that clap has not read: the sentence, hint and exit code that clap's own errors get.
-pub fn invalid_value(flag: &str, text: &str, why: &str) -> anyhow::Error {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let mut root = crate::cli::Cli::command();
-    root.build();
-    let hint = format!("{} --help says what it takes", usage::verb(&root, &words).0);
-    anyhow::anyhow!("invalid argument {text:?} for {flag}: {why}")
-        .context(Hint(hint))
-        .context(Exit(OWN_FAILURE))
 }
 
 /// Prints an error with its hint; the exit code is `code` unless the error knows better.

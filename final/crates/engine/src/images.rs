@@ -8,7 +8,7 @@ use hull_docker::wire::config::ImageConfig;
 use hull_docker::wire::image::{self, Descriptor, Metadata, RootFs};
 use hull_docker::wire::{GraphDriver, NEVER};
 use hull_image::ImageDetails;
-use hull_image::store::{PrunedImages, Removed};
+use hull_image::remove::{PrunedImages, Removed};
 
 pub use pull::{Pull, PullPolicy};
 

@@ -46,6 +46,13 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
+    /// The one of several descriptors that a platform runs best.
+    pub(crate) fn choose<'a>(platform: &Platform, among: &[&'a Self]) -> Option<&'a Self> {
+        let suited = among.iter().filter_map(|one| Some((platform.suits(one.platform.as_ref()?)?, *one)));
+        // Of equal ones the first is chosen: image-spec, image-index.md.
+        suited.rev().max_by_key(|(level, _)| *level).map(|(_, one)| one)
+    }
+
     pub fn new(media_type: &str, digest: Digest, size: u64) -> Self {
         Self { media_type: media_type.into(), digest, size, platform: None, annotations: BTreeMap::new() }
     }

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Descriptor;
 use crate::error::{Error, Result};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,13 +75,6 @@ impl Platform {
         let same = self.os == other.os && self.architecture == other.architecture;
         // A newer processor runs programs for an older one.
         (same && level(&other.variant) <= level(&self.variant)).then(|| level(&other.variant))
-    }
-
-    /// The one of several that this platform runs best.
-    pub(crate) fn choose<'a>(&self, among: &[&'a Descriptor]) -> Option<&'a Descriptor> {
-        let suited = among.iter().filter_map(|one| Some((self.suits(one.platform.as_ref()?)?, *one)));
-        // Of equal ones the first is chosen: image-spec, image-index.md.
-        suited.rev().max_by_key(|(level, _)| *level).map(|(_, one)| one)
     }
 }
 

@@ -94,7 +94,7 @@ impl Images {
             entries.push(entry);
         }
         sync(staging)?;
-        hull_storage::root::make_dirs(&self.root().blobs_dir(), 0o710)?;
+        hull_storage::directory::make_dirs(&self.root().blobs_dir(), 0o710)?;
         let mut change = self.change()?;
         let mut moved: HashSet<&Digest> = HashSet::new();
         for blob in images.iter().flat_map(NewImage::blobs) {

@@ -27,8 +27,6 @@ use crate::left_out::Reporter;
 use crate::platform::Platform;
 use crate::reference::Reference;
 
-pub use crate::remove::{PrunedImages, Removed};
-
 #[derive(Debug, Clone)]
 pub struct Images {
     root: Root,

@@ -104,7 +104,7 @@ fn write_nameless(path: &Path, content: &[u8]) -> io::Result<Option<File>> {
 
 /// Removes the temporary files of killed writers from a directory.
 pub fn collect(dir: &Path) -> Result<()> {
-    for name in crate::staging::names_in(dir)? {
+    for name in crate::directory::names_in(dir)? {
         let writer = name.strip_prefix(TEMPORARY).and_then(|tag| tag.split_once('-')?.0.parse::<u32>().ok());
         if writer.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
             remove(&dir.join(name))?;

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
+use crate::directory::make_dirs;
 use crate::error::{Error, IoContext, Result};
-use crate::root::{Root, make_dirs};
+use crate::root::Root;
 use crate::staging::{self, Staging};
 use crate::tree::disk_usage;
 
@@ -90,7 +91,7 @@ impl LayerStore {
 
     /// The chain IDs of all layers, in hex, sorted.
     pub fn list(&self) -> Result<Vec<String>> {
-        Ok(staging::names_in(&self.dir)?.into_iter().filter(|name| is_hex(name)).collect())
+        Ok(crate::directory::names_in(&self.dir)?.into_iter().filter(|name| is_hex(name)).collect())
     }
 
     /// Bytes in the layer's files.

@@ -17,6 +17,7 @@
 //! carries the [`process_id`] of its maker, so that the next command can tell it from work in progress.
 
 pub mod boot;
+pub mod directory;
 mod error;
 pub mod file;
 pub mod layers;

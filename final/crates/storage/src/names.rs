@@ -71,7 +71,7 @@ pub fn release(root: &Root, name: &str, id: &str) -> Result<()> {
 
 /// The names that a container has claimed. A container whose record is damaged is found by them.
 pub fn of_container(root: &Root, id: &str) -> Result<Vec<String>> {
-    let mut names = crate::staging::names_in(&root.names_dir())?;
+    let mut names = crate::directory::names_in(&root.names_dir())?;
     names.retain(|name| {
         is_valid(name) && matches!(read(root, name), Ok(Found::Claim(claim)) if claim.id == id)
     });
@@ -82,7 +82,7 @@ pub fn of_container(root: &Root, id: &str) -> Result<Vec<String>> {
 /// passed over: the caller has seen their containers.
 pub fn collect(root: &Root, known: impl Fn(&str) -> bool) -> Result<()> {
     let dir = root.names_dir();
-    for name in crate::staging::names_in(&dir)?.iter().filter(|name| is_valid(name) && !known(name)) {
+    for name in crate::directory::names_in(&dir)?.iter().filter(|name| is_valid(name) && !known(name)) {
         let _lock = Lock::exclusive(&dir.join(".lock"))?;
         let is_free = match read(root, name)? {
             Found::Claim(held) => !is_live(root, name, &held)?,
@@ -162,7 +162,7 @@ fn container_named(root: &Root, name: &str) -> Result<Option<String>> {
         let record = file::read_json::<NamedRecord>(&root.container_dir(id).join("container.json"));
         matches!(record, Ok(Some(record)) if record.name == name)
     };
-    let ids = crate::staging::names_in(&root.containers_dir())?;
+    let ids = crate::directory::names_in(&root.containers_dir())?;
     Ok(ids.into_iter().filter(|id| !id.starts_with('.')).find(has_name))
 }
 

@@ -15,8 +15,8 @@ use rustix::mount::{
     fsconfig_set_string, fsmount, fsopen, move_mount,
 };
 
+use crate::directory::make_dirs;
 use crate::error::{Error, IoContext, OverlayObstacle, Result};
-use crate::root::make_dirs;
 use crate::tree::copy_metadata;
 
 /// statfs(2), `f_type`.

@@ -18,8 +18,9 @@ use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::boot::boot_id;
+use crate::directory::make_dirs;
 use crate::file;
-use crate::root::{SYSTEM_DATA, SYSTEM_RUN, is_unprivileged, make_dirs};
+use crate::root::{SYSTEM_DATA, SYSTEM_RUN, is_unprivileged};
 
 const REMEMBERED: &str = "run-root.json";
 

@@ -1,13 +1,13 @@
 //! A root: a data directory that outlives reboots, and a run directory that does not.
 
 use std::fs;
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::directory::make_dirs;
 use crate::error::{Error, IoContext, Result};
 use crate::file;
 
@@ -29,7 +29,7 @@ pub struct Root {
     data: PathBuf,
     run: PathBuf,
     id: String,
-    /// See [`crate::layers`].
+    /// See `layers.rs`.
     has_one_id: bool,
     /// The format that the data directory has.
     format: u32,
@@ -142,27 +142,6 @@ impl Root {
 
     pub fn blobs_dir(&self) -> PathBuf {
         self.data.join("blobs/sha256")
-    }
-}
-
-/// Creates a directory and its parents. The directory gets exactly this mode, whatever the umask is. An existing
-/// directory is not changed.
-pub fn make_dirs(dir: &Path, mode: u32) -> Result<()> {
-    create_dir(dir, mode).context(|| format!("create the directory {}", dir.display()))
-}
-
-fn create_dir(dir: &Path, mode: u32) -> io::Result<()> {
-    let create = || match fs::DirBuilder::new().mode(mode).create(dir) {
-        Ok(()) => fs::set_permissions(dir, fs::Permissions::from_mode(mode)),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
-        Err(error) => Err(error),
-    };
-    match (create(), dir.parent()) {
-        (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(parent)?;
-            create()
-        }
-        (created, _) => created,
     }
 }
 

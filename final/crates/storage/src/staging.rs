@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::directory::names_in;
 use crate::error::{IoContext, Result};
 use crate::process_id::ProcessId;
 use crate::tree::remove_tree;
@@ -25,7 +26,7 @@ impl Staging {
     /// Creates an empty staging directory with mode 0710 in `parent`.
     pub fn new(parent: &Path) -> Result<Self> {
         let path = unused_path(parent)?;
-        crate::root::make_dirs(&path, 0o710)?;
+        crate::directory::make_dirs(&path, 0o710)?;
         Ok(Self { path })
     }
 
@@ -73,17 +74,6 @@ pub fn collect(parent: &Path) -> Result<()> {
         }
     }
     outcome
-}
-
-/// The names in a directory, sorted. Names that are not UTF-8 are passed over: hull creates none.
-pub(crate) fn names_in(dir: &Path) -> Result<Vec<String>> {
-    let context = || format!("list {}", dir.display());
-    let mut names = Vec::new();
-    for entry in fs::read_dir(dir).context(context)? {
-        names.extend(entry.context(context)?.file_name().into_string());
-    }
-    names.sort_unstable();
-    Ok(names)
 }
 
 /// `.staging-<pid>_<start time>_<boot id>_<count>`. No part contains an underscore.

@@ -18,11 +18,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
+use crate::directory::make_dirs;
 use crate::error::{Error, IoContext, Result};
 use crate::file;
 use crate::lock::Lock;
 use crate::names::is_valid;
-use crate::root::{Root, make_dirs};
+use crate::root::Root;
 use crate::staging::{self, Staging};
 use crate::tree::{copy_directory, copy_metadata, disk_usage, remove_tree};
 
@@ -111,7 +112,7 @@ impl Volumes {
     /// All volumes, sorted by name, including those with a damaged record.
     pub fn list(&self) -> Result<Vec<Volume>> {
         let mut volumes = Vec::new();
-        for name in staging::names_in(&self.dir)? {
+        for name in crate::directory::names_in(&self.dir)? {
             // A volume that is being removed has lost its record.
             volumes.extend(self.find_any(&name)?);
         }

@@ -8,9 +8,10 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::directory::make_dirs;
 use crate::error::Result;
 use crate::overlay::Overlay;
-use crate::root::{Root, make_dirs};
+use crate::root::Root;
 use crate::tree::{disk_usage, remove_tree};
 
 /// The writable layer in the directory of one container.

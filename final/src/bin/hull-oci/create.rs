@@ -74,10 +74,10 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if self.lock.is_some() {
-            if let Err(error) = self.container.remove() {
-                report::tell(&format!("hull-oci: {error:#}"));
-            }
+        if self.lock.is_some()
+            && let Err(error) = self.container.remove()
+        {
+            report::tell(&format!("hull-oci: {error:#}"));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `hull-oci`: the OCI runtime as a program, with runc's command line.
 //!
 //! ```text
-//! cli        commands and options              report, hints   errors, on stderr and in --log
+//! cli        commands and options              report          errors, on stderr and in --log
 //! bundle     reading config.json               state           <root>/<id>/: what is recorded of a container
 //! create, start, run, exec, kill, delete, …    one file for each command
 //! console    --console-socket                  relay           the foreground: signals and the terminal

@@ -12,8 +12,9 @@
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use hull_storage::directory::make_dirs;
 use hull_storage::file;
-use hull_storage::root::{Root, make_dirs};
+use hull_storage::root::Root;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;

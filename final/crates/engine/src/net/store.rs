@@ -11,9 +11,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use hull_storage::directory::make_dirs;
 use hull_storage::file;
 use hull_storage::lock::Lock;
-use hull_storage::root::{Root, make_dirs};
+use hull_storage::root::Root;
 
 use super::endpoint::{Endpoint, endpoints};
 use super::record::{DEFAULT, NetworkRecord};

@@ -34,7 +34,7 @@ pub(crate) fn directory(engine: &Engine, record: &Record) -> PathBuf {
 pub(crate) fn mount(engine: &Engine, record: &Record) -> Result<()> {
     let directory = directory(engine, record);
     let context = || format!("mount a file system at {}", directory.display());
-    hull_storage::root::make_dirs(&directory, 0o755)?;
+    hull_storage::directory::make_dirs(&directory, 0o755)?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     nix::mount::mount(Some("tmpfs"), &directory, Some("tmpfs"), flags, Some(SIZE)).context(context)
 }

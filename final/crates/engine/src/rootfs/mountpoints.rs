@@ -5,7 +5,8 @@
 
 use std::path::PathBuf;
 
-use hull_storage::root::{Root, make_dirs};
+use hull_storage::directory::make_dirs;
+use hull_storage::root::Root;
 use hull_storage::staging::Staging;
 
 use crate::error::{IoContext, Result};

@@ -71,7 +71,7 @@ fn chosen<'a>(entries: &[&'a Descriptor], wanted: &Platform) -> Result<Vec<&'a D
     }
     let offered =
         || entries.iter().filter_map(|entry| entry.platform.as_ref()).map(Platform::to_string).collect();
-    match wanted.choose(entries) {
+    match Descriptor::choose(wanted, entries) {
         Some(entry) => Ok(vec![entry]),
         None => Err(Error::OtherPlatform { offered: offered(), host: wanted.to_string() }),
     }

@@ -92,7 +92,7 @@ impl Images {
     pub(crate) fn upgrade(&self) -> Result<()> {
         let root = self.root();
         for directory in [root.image_names_dir(), root.unnamed_images_dir()] {
-            hull_storage::root::make_dirs(&directory, 0o710)?;
+            hull_storage::directory::make_dirs(&directory, 0o710)?;
         }
         self.change()?.finish()?;
         Ok(root.note_format()?)

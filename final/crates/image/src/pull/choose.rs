@@ -48,7 +48,7 @@ fn entry<'a>(
             && (entry.is_manifest() || entry.is_index())
     };
     let entries: Vec<&Descriptor> = index.manifests.iter().filter(is_image).collect();
-    if let Some(entry) = wanted.choose(&entries) {
+    if let Some(entry) = Descriptor::choose(wanted, &entries) {
         return Ok(entry);
     }
     match entries.as_slice() {

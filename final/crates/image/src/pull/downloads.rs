@@ -28,7 +28,7 @@ pub(super) struct Downloads {
 impl Downloads {
     pub(super) fn new(images: &Images) -> Result<Self> {
         let directory = images.downloads_dir();
-        hull_storage::root::make_dirs(&directory, 0o700)?;
+        hull_storage::directory::make_dirs(&directory, 0o700)?;
         Ok(Self { directory, locks: BTreeMap::new() })
     }
 

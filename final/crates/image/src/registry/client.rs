@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock};
 
-use super::credentials::Credential;
+use super::credential::Credential;
 use super::endpoint::{self, Endpoint};
 use super::failure::{self, Failure, shown};
 use super::http::{Base, Http, Payload, Response, host_of, resolve};

@@ -17,6 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
+use super::credential::Credential;
 use super::endpoint::DOCKER;
 use super::environment::Environment;
 use super::helper;
@@ -24,18 +25,6 @@ use crate::error::{Error, IoContext, Result};
 
 /// What docker calls its own registry in these files.
 const DOCKER_KEY: &str = "https://index.docker.io/v1/";
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Credential {
-    Password {
-        user: String,
-        password: String,
-    },
-    /// An identity token, which the authorization server exchanges for access tokens.
-    Identity {
-        token: String,
-    },
-}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use super::credentials::Credential;
+use super::credential::Credential;
 use super::environment::Environment;
 use crate::error::{Error, IoContext, Result};
 

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::challenge::Challenge;
 use super::client::Client;
-use super::credentials::{Credential, key_of, name};
+use super::credential::Credential;
+use super::credentials::{key_of, name};
 use super::http::Payload;
 use super::{Access, failure, helper, token};
 use crate::error::{Error, IoContext, RegistryProblem, Result};
@@ -142,7 +143,7 @@ fn read(path: &Path) -> Result<Map<String, Value>> {
 /// Writes the file. Everything that hull did not change in it is kept.
 fn write(path: &Path, content: Map<String, Value>) -> Result<()> {
     if let Some(directory) = path.parent() {
-        hull_storage::root::make_dirs(directory, 0o700)?;
+        hull_storage::directory::make_dirs(directory, 0o700)?;
     }
     // If the file is a symlink, its target is replaced and not the link.
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());

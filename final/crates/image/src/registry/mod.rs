@@ -16,6 +16,7 @@
 mod candidates;
 mod challenge;
 mod client;
+mod credential;
 mod credentials;
 mod download;
 mod endpoint;
@@ -40,7 +41,8 @@ use credentials::Credentials;
 use http::Http;
 use settings::Settings;
 
-pub use credentials::{Credential, name};
+pub use credential::Credential;
+pub use credentials::name;
 pub use endpoint::Endpoint;
 pub use environment::{Environment, Proxies};
 pub use lists::Found;

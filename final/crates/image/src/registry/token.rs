@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::challenge::Challenge;
 use super::client::Client;
-use super::credentials::Credential;
+use super::credential::Credential;
 use super::failure::{self, shown};
 use super::http::{Base, Payload, Response, host_of};
 use crate::error::{Error, RegistryProblem, Result};

@@ -118,6 +118,11 @@ fn limit(rest: &[u8]) -> usize {
 }
 
 impl Question {
+    /// The answer when the question cannot be answered at present (SERVFAIL).
+    pub fn failure(&self) -> Vec<u8> {
+        self.answer(Code::ServerFailure, &[], self.limit)
+    }
+
     /// An authoritative answer. [`Code::Success`] without records means that the name exists but has no record of the type.
     pub fn answer(&self, code: Code, records: &[Record], limit: usize) -> Vec<u8> {
         let flags = self.flags | AUTHORITATIVE;

@@ -9,7 +9,7 @@ use rustix::event::PollFlags;
 
 use super::ADDRESS;
 use super::directory::Directory;
-use super::message::{self, Code, Question};
+use super::message::{self, Question};
 use super::stream::Stream;
 use crate::error::{IoContext, Result};
 
@@ -125,7 +125,7 @@ impl Resolver {
         }
         match Pending::new(question.clone(), bytes, client, &self.servers) {
             Some(pending) => self.pending.push(pending),
-            None => self.send(Some(&failure(&question)), client),
+            None => self.send(Some(&question.failure()), client),
         }
     }
 
@@ -154,7 +154,7 @@ impl Resolver {
             if !failed || pending.query_next(servers) {
                 return true;
             }
-            answers.push((failure(&pending.question), pending.client));
+            answers.push((pending.question.failure(), pending.client));
             false
         });
         answers.iter().for_each(|(answer, client)| self.send(Some(answer), *client));
@@ -211,10 +211,6 @@ pub(super) fn random_id() -> io::Result<u16> {
     Ok(u16::from_ne_bytes(bytes))
 }
 
-pub(super) fn failure(question: &Question) -> Vec<u8> {
-    question.answer(Code::ServerFailure, &[], question.limit)
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
@@ -222,8 +218,8 @@ mod tests {
 
     use hull_storage::process_id::ProcessId;
 
-    use super::super::message::A;
     use super::super::message::tests::{addresses, ask};
+    use super::super::message::{A, Code};
     use super::*;
     use crate::leases::{Holder, Leases};
     use crate::pool::Pool;

@@ -10,7 +10,6 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use super::directory::Directory;
 use super::message::{self, Question};
-use super::resolver::failure;
 
 /// How long a client or a server may be silent.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -134,7 +133,7 @@ impl Stream {
                 return;
             }
         }
-        self.client.queue(&failure(&question));
+        self.client.queue(&question.failure());
     }
 
     fn serve_upstream(&mut self, servers: &[SocketAddr]) {
@@ -147,7 +146,7 @@ impl Stream {
                 let question = upstream.question;
                 self.client.queue(&match question.is_answered_by(&answer, id) {
                     true => question.forward(answer, usize::from(u16::MAX)),
-                    false => failure(&question),
+                    false => question.failure(),
                 });
             }
             (None, true) => self.forward(upstream.question, upstream.bytes, upstream.tries, servers),

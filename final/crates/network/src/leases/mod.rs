@@ -18,10 +18,10 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use hull_storage::directory::make_dirs;
 use hull_storage::file;
 use hull_storage::lock::Lock;
 use hull_storage::process_id::ProcessId;
-use hull_storage::root::make_dirs;
 use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use serde::{Deserialize, Serialize};
