@@ -70,7 +70,7 @@ pub enum Verb {
     Export(Deferred<Export>),
 }
 
-/// What `hull container` has: the verbs, and one that needs the word before it.
+/// The verbs of `hull container`: those of the top level, and `prune`.
 #[derive(Debug, Subcommand)]
 pub enum Group {
     #[command(flatten)]

@@ -1,7 +1,7 @@
 //! A verb's flags, defined only when the verb is used.
 //!
 //! Defining all flags of all verbs touches more memory than the rest of a start together; clap defines a deferred
-//! command when it comes to parse it, or to describe it.
+//! command only when it parses it or prints its help.
 
 use std::any::TypeId;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,10 +10,10 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use hull_docker::bools;
 
-/// Whether a flag that is on or off may say which: `--rm=false`.
+/// Whether boolean flags accept a value: `--rm=false`.
 static BOOLEANS_HAVE_VALUES: AtomicBool = AtomicBool::new(false);
 
-/// From now on boolean flags accept values. They do not at the first reading of a command line, nor in its help, which
+/// Makes boolean flags accept values. They accept none at the first parse of a command line, nor in its help, which
 /// shows such a flag without a value, as docker's does.
 pub fn allow_values_of_booleans() {
     BOOLEANS_HAVE_VALUES.store(true, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! The command line, as docker's users know it.
+//! The command line, with docker's verbs and flags.
 
 #![allow(
     rustdoc::broken_intra_doc_links,
@@ -26,8 +26,7 @@ pub use deferred::Deferred;
 /// Reads the command line.
 pub fn parse() -> Result<Cli, clap::Error> {
     Cli::try_parse().or_else(|error| {
-        // Boolean flags seldom have a value, so flags with optional values are only defined when the first reading
-        // fails.
+        // Boolean flags seldom have a value, so flags with optional values are defined only if the first parse fails.
         let is_set = |word: std::ffi::OsString| {
             word.to_string_lossy().split_once('=').is_some_and(|(flag, _)| flag.starts_with('-'))
         };

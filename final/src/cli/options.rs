@@ -1,4 +1,4 @@
-//! The flags of `run` and `create`. clap collects texts here; `request` reads them.
+//! The flags of `run` and `create`. clap collects their texts here; `request` parses them.
 
 use std::path::PathBuf;
 
@@ -177,7 +177,7 @@ impl Rest {
     }
 }
 
-// What becomes cgroup files. No doc comment: clap would print it as the help of the verb it is flattened into.
+// Limits, which become cgroup files. No doc comment: clap would print it as the help of the verb it is flattened into.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-// Who we are there, and whom we believe. No doc comment: clap would print it as the help of the verb it is flattened into.
+// Credentials and certificates. No doc comment: clap would print it as the help of the verb it is flattened into.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Access {
     /// The file of credentials [default: docker's config.json and podman's auth.json]

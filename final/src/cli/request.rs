@@ -1,5 +1,5 @@
-//! The flags of `run`, `create` and `exec` become the request that docker's command line would send. Each text is read by the
-//! crate `docker`; files that flags name are read here.
+//! Makes the request that docker's command line would send from the flags of `run`, `create` and `exec`. The crate
+//! `docker` parses the texts; files that flags name are read here.
 
 use std::path::{Path, PathBuf};
 
@@ -42,7 +42,7 @@ fn read_all<T>(flag: &str, texts: &[String], parse: impl Fn(&str) -> Result<T, S
     texts.iter().map(|text| read(flag, text, &parse)).collect()
 }
 
-/// Reads a flag that may not be given.
+/// Reads an optional flag.
 pub fn read_if_given<T>(
     flag: &str,
     text: Option<&str>,
@@ -165,7 +165,7 @@ impl IsolationArgs {
         let host = &mut request.host_config;
         host.ipc_mode = namespace_mode("--ipc", &self.ipc)?;
         host.cgroupns_mode = namespace_mode("--cgroupns", &self.cgroupns)?;
-        // For these two docker has no word for a namespace of the container's own.
+        // For these two docker has no value that means a namespace of the container's own.
         host.pid_mode = unless_private(namespace_mode("--pid", &self.pid)?);
         host.uts_mode = unless_private(namespace_mode("--uts", &self.uts)?);
         host.cap_add = security::capabilities(&self.cap_add);
@@ -187,7 +187,7 @@ fn unless_private(mode: String) -> String {
     if mode == "private" { String::new() } else { mode }
 }
 
-/// A request has the policy where the flag has the path of its file.
+/// The flag names the file of a seccomp policy; the request contains the policy itself.
 fn security_option(text: &str) -> Result<String> {
     use security::{Seccomp, SecurityOption};
     match security::parse(text).map_err(Error::msg)? {
@@ -231,7 +231,7 @@ impl NetworkArgs {
         host.dns = self.dns.iter().map(ToString::to_string).collect();
         host.dns_search = read_all("--dns-search", &self.dns_search, hosts::search_domain)?;
         host.dns_options = self.dns_option.clone();
-        // What is no entry is sent as it is, for the engine to refuse.
+        // An invalid entry is sent unchanged: the engine refuses it.
         let entry = |text: &String| hosts::parse(text).map_or_else(|_| text.clone(), |host| host.to_string());
         host.extra_hosts = self.add_host.iter().map(entry).collect();
         Ok(())
@@ -249,7 +249,7 @@ fn attachment(text: &str) -> Result<network::Attachment, String> {
 fn mac(text: &str) -> Result<String, String> {
     match text.parse::<Mac>() {
         Ok(_) => Ok(text.to_owned()),
-        // The hint is part of the sentence: the one below it says where the flag is explained.
+        // The hint is part of the message, because the hint line says where the flag is explained.
         Err(error) => {
             let hint = Detail::of_network(&error).and_then(hints::hint).unwrap_or_default();
             Err(format!("{error}: {hint}"))
@@ -269,7 +269,7 @@ fn explain_port(text: &str, why: &str) -> String {
     format!("invalid port mapping {text:?}: {why}: {}", port::EXPECTED)
 }
 
-/// `--env-file` first, then `-e`; a name alone takes its value from here.
+/// `--env-file` first, then `-e`. A name without a value takes the value from hull's own environment.
 pub fn environment(files: &[PathBuf], given: &[String]) -> Result<Vec<String>> {
     let mut entries = Vec::new();
     for (file, text) in files.iter().zip(texts(files)?) {

@@ -1,4 +1,4 @@
-//! `commit`, `diff` and `export`: what a container holds and changed.
+//! `commit`, `diff` and `export`: a container's files and changes.
 
 use anyhow::Result;
 use hull_engine::{Change, CommitOptions, Engine, Freezable};

@@ -1,4 +1,4 @@
-//! `cp`: files between a container and here.
+//! `cp`: copies files between a container and the host.
 
 use std::fs::File;
 use std::io;

@@ -24,7 +24,7 @@ pub fn create(engine: &Engine, args: &Create) -> Result<u8> {
     Ok(0)
 }
 
-/// What the flags ask for. docker's exit code for flags that are wrong or cannot be combined is 125, for `create` too.
+/// The request that the flags make. docker's exit code for wrong or conflicting flags is 125, for `create` too.
 pub fn request(args: &CreateArgs, detach: bool) -> Result<CreateRequest> {
     args.request(detach).context(Exit(125))
 }
@@ -75,8 +75,8 @@ fn with_context(error: hull_engine::Error) -> anyhow::Error {
     }
 }
 
-/// The file that `--cidfile` names. It is created before the container, so that two runs with one file cannot both go
-/// on, and removed again if no container is created.
+/// The file that `--cidfile` names. It is created before the container, so that of two runs with one file only one
+/// succeeds, and removed again if no container is created.
 struct IdFile {
     path: PathBuf,
     file: Option<std::fs::File>,

@@ -66,7 +66,7 @@ struct AddressPool {
     size: u8,
 }
 
-/// Keys that are about a daemon, or ask for what hull does anyway. They are ignored without a warning.
+/// Keys that concern only a daemon, or request what hull does anyway. They are ignored without a warning.
 const NOTHING_TO_DO: [&str; 18] = [
     "api-cors-header",
     "containerd",
@@ -88,7 +88,7 @@ const NOTHING_TO_DO: [&str; 18] = [
     "userland-proxy",
 ];
 
-/// Of `log-opts`; the rest is ignored, for with another driver it may have had a meaning.
+/// The keys of `log-opts` that hull supports. Others are ignored, because they may be meant for another driver.
 const LOG_OPTIONS: [&str; 2] = ["max-size", "max-file"];
 
 /// The file, read once; an error says what is wrong with it.
@@ -206,13 +206,13 @@ impl Daemon {
         Ok(())
     }
 
-    /// docker's rule: options of the file go with its driver only.
+    /// docker's rule: the file's log options apply only to the file's log driver.
     fn apply_log(&self, log: &mut LogConfig) -> Result<()> {
         let own = self.log_driver.as_deref().unwrap_or("json-file");
         if log.kind.is_empty() || log.kind == own {
             log.kind = match own {
                 "json-file" | "none" => own.to_owned(),
-                // docker's other way to keep lines in files.
+                // docker's other driver that keeps logs in files.
                 "local" => "json-file".into(),
                 other => bail!(
                     "log driver {other:?} of {}: hull has json-file and none; --log-driver chooses one",
@@ -223,7 +223,7 @@ impl Daemon {
                 log.config.entry(key.clone()).or_insert_with(|| value.clone());
             }
         }
-        // Here the sentence names the flag; the engine's would name the request's key.
+        // This error names the flag; the engine's would name the request's key.
         rotation(log).map(drop).map_err(anyhow::Error::msg)
     }
 

@@ -1,4 +1,4 @@
-//! `--filter`: of any listing, of images, and of the containers to remove.
+//! `--filter` of lists, of images, and of `container prune`.
 
 use std::time::SystemTime;
 
@@ -33,12 +33,12 @@ pub fn keep(records: &mut Vec<ImageRecord>, texts: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Which containers `container prune` may take.
+/// Which containers `container prune` may remove.
 pub fn of_prune(texts: &[String]) -> Result<PruneFilters> {
     checked(texts, PruneFilters::parse(texts, SystemTime::now()))
 }
 
-/// By repository, or by repository and tag; `*` and `?` stand for what has no slash.
+/// Matches a repository, or a repository with a tag; `*` and `?` do not match a slash.
 pub fn by_name(records: &mut Vec<ImageRecord>, pattern: &str) {
     retain_names(records, |name| refers(pattern, name));
 }

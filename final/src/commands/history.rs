@@ -1,4 +1,4 @@
-//! What an image is made of: `history`, and `image dockerfile|layers|tree|diff`.
+//! The history and layers of images: `history`, and `image dockerfile|layers|tree|diff`.
 
 use anyhow::Result;
 use hull_docker::size;
@@ -90,7 +90,7 @@ pub fn history(engine: &Engine, args: &History) -> Result<u8> {
     Ok(0)
 }
 
-/// Words of strangers, on one line.
+/// Text of an image's author, on one line.
 fn shown(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
@@ -128,7 +128,7 @@ pub fn layers(engine: &Engine, args: &Layers) -> Result<u8> {
     Ok(0)
 }
 
-/// What made each layer, lowest first.
+/// The instruction that made each layer, the lowest layer first.
 fn made_by(history: &[HistoryLine], layers: usize) -> Vec<String> {
     let mut steps: Vec<&HistoryLine> = history.iter().rev().filter(|line| line.layer).collect();
     steps.truncate(layers);

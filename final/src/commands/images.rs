@@ -59,7 +59,7 @@ pub fn list(engine: &Engine, args: &List) -> Result<u8> {
     Ok(0)
 }
 
-/// Warns about damaged images, which are listed with what is known of them.
+/// Warns about damaged images, which are listed with the fields that are known.
 fn warn_of_damaged(records: &[ImageRecord]) {
     for record in records {
         let Some(why) = &record.damaged else { continue };
@@ -89,10 +89,10 @@ struct Row {
     unique_size: &'static str,
 }
 
-/// docker's word for what was not counted.
+/// docker's text for a value that was not counted.
 const UNKNOWN: &str = "N/A";
 
-/// One for each name.
+/// One row for each name.
 fn rows(record: &ImageRecord, no_trunc: bool) -> Vec<Row> {
     let id = record.id.to_string();
     let created = record.created.as_deref().and_then(|time| humantime::parse_rfc3339(time).ok());
@@ -121,7 +121,7 @@ fn rows(record: &ImageRecord, no_trunc: bool) -> Vec<Row> {
     names.iter().map(row).collect()
 }
 
-/// Repository and tag; by its digest an image has none.
+/// Repository and tag. A reference by digest has no tag.
 pub fn split(name: &str) -> (&str, &str) {
     match name.split_once('@') {
         Some((repository, _)) => (repository, "<none>"),
@@ -173,7 +173,7 @@ pub fn remove(engine: &Engine, args: &Remove) -> Result<u8> {
             Ok(Some(format!("Deleted: {digest}")))
         });
     }
-    // All at once: a change of the catalog costs the same for one name and for many.
+    // All names at once: a change of the catalog costs the same for one name and for many.
     let mut outcomes = engine.remove_images(&args.names, args.force)?.into_iter();
     each(&args.names, |_| {
         let removed = outcomes.next().transpose()?.unwrap_or_default();

@@ -44,16 +44,16 @@ fn shown(info: &Info) -> String {
     )
 }
 
-/// The version of docker's API whose words these are.
+/// The version of docker's API that the field names are from.
 const API_VERSION: &str = "1.47";
 
-/// Without a daemon client and server are one program; scripts that ask for either get their answer.
+/// Without a daemon, client and server are one program. Both are shown, because scripts ask for either.
 pub fn version(args: &Format) -> Result<u8> {
     let version = env!("CARGO_PKG_VERSION");
     let arch = hull_image::platform::Platform::host().architecture;
     let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
     let platform = || Product { name: "hull".into() };
-    // What only a Go program has is empty.
+    // Fields that only a Go program has are empty.
     let value = Version {
         client: ClientVersion {
             platform: platform(),

@@ -1,4 +1,4 @@
-//! `inspect`: containers, images, volumes and networks, whichever goes by the name.
+//! `inspect`: containers, images, volumes and networks, found by name.
 
 use anyhow::{Result, bail};
 use hull_docker::wire::container::Container;
@@ -41,7 +41,7 @@ pub fn images(engine: &Engine, args: &image::Inspect) -> Result<u8> {
     })
 }
 
-/// Prints what was found, and then says what was not.
+/// Prints the objects that were found, and then an error for each name that was not.
 pub fn show<T: Serialize>(
     names: &[String],
     format: Option<&str>,
@@ -58,7 +58,7 @@ pub fn show<T: Serialize>(
     Ok(missing.iter().map(|error| errors::report(error, Code::Plain)).max().unwrap_or(0))
 }
 
-/// An object in the layout of its kind.
+/// An object's JSON, in docker's layout for its kind.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Object {

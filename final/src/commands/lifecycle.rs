@@ -76,7 +76,7 @@ pub fn rm(engine: &Engine, args: &Rm) -> Result<u8> {
     let names = &args.containers.names;
     let mut outcome = Outcome::default();
     engine.remove_all(names, args.force, args.volumes, &mut |index, removed| match removed {
-        // As docker: with -f a container that does not exist is no error.
+        // As in docker, a container that does not exist is no error with -f.
         Err(error) if args.force && error.is_no_such_container() => {}
         removed => outcome.note(&names[index], removed.map_err(anyhow::Error::from)),
     });

@@ -1,4 +1,4 @@
-//! `logs`: what a container wrote, on the streams it wrote it to.
+//! `logs`: a container's output, written to the stream that it came from.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -34,7 +34,7 @@ pub fn logs(engine: &Engine, args: &Logs) -> Result<u8> {
 /// stdout and stderr, past the buffers of the standard library, which write each line by itself.
 struct Streams {
     out: Block,
-    /// `None` if both are the same file. One block keeps the order of what is written there.
+    /// `None` if both are the same file. One buffer then keeps the order of the lines.
     err: Option<Block>,
 }
 

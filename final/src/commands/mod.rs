@@ -1,4 +1,4 @@
-//! One file per verb, or per few that share a shape.
+//! The verbs: a file for each, or for several similar ones.
 
 mod attach;
 mod commit;
@@ -57,7 +57,7 @@ fn is_entering() -> bool {
     reexec::is_needed(&reexec::HULL)
 }
 
-/// Does what the command line says, and reports what went wrong.
+/// Runs the verb of the command line, and reports its errors.
 pub fn run(cli: &Cli) -> ExitCode {
     let code = match dispatch(&cli.global, &cli.command) {
         Ok(code) => code,
@@ -170,7 +170,7 @@ fn open(global: &Global) -> Result<Engine> {
     let programs = environment::search_path();
     hull_engine::rootless::enter(&run, &programs).map_err(hull_engine::Error::from)?;
     if hull_engine::rootless::has_entered() && is_entering() {
-        // Does not return the first time, so warnings are printed only after it.
+        // The first time this re-executes the program and does not return, so warnings are printed only after it.
         hull_sys::self_exe::protect_in_user_namespace(&run.join("program"))
             .context("cannot protect hull's own program")?;
     }
@@ -202,7 +202,7 @@ fn report_unpruned(errors: hull_engine::Errors) -> u8 {
     errors.map(|error| errors::report(&error, Code::Plain)).max().unwrap_or(0)
 }
 
-/// Calls `action` for each name. Prints the results, reports the errors, and goes on after an error.
+/// Calls `action` for each name. Prints the results, reports the errors, and continues after an error.
 fn each(names: &[String], mut action: impl FnMut(&str) -> Result<Option<String>>) -> Result<u8> {
     let mut outcome = Outcome::default();
     for name in names {

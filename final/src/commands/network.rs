@@ -1,4 +1,4 @@
-//! `network`: what containers reach each other by.
+//! `network`: the networks over which containers reach each other.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! `port`: where a container's ports are on the host.
+//! `port`: the host's ports that are forwarded to a container.
 
 use anyhow::{Result, bail};
 use hull_docker::flags::port::parse_exposed;

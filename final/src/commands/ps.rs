@@ -1,4 +1,4 @@
-//! `ps`: containers as rows.
+//! `ps`: the list of containers.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -63,7 +63,7 @@ pub fn ps(engine: &Engine, args: &Ps) -> Result<u8> {
         }
         return Ok(0);
     }
-    // Measuring takes a walk through all that a container has written.
+    // Measured only if needed, because it walks through all files that the container has written.
     let measured = args.size || args.format.as_ref().is_some_and(|format| format.contains(".Size"));
     let rows = shown.map(|one| {
         let size = if measured { size(engine, one)? } else { "0B".into() };
@@ -75,7 +75,7 @@ pub fn ps(engine: &Engine, args: &Ps) -> Result<u8> {
     Ok(0)
 }
 
-/// docker's: what the container has written, and with its image.
+/// docker's column: the size of what the container has written, and the size with its image.
 fn size(engine: &Engine, one: &Summary) -> Result<String> {
     let (written, image) = engine.size_of(one)?;
     Ok(match image {
@@ -128,12 +128,12 @@ impl Row {
     }
 }
 
-/// docker's words: `Up 5 minutes (Paused)`, `Exited (0) 2 hours ago`.
+/// docker's texts: `Up 5 minutes (Paused)`, `Exited (0) 2 hours ago`.
 fn status(one: &Summary) -> String {
     let since = |time: Option<SystemTime>| time.map_or("Less than a second".into(), human::since);
     let code = one.exit_code.unwrap_or(0);
     if one.damage.is_some() {
-        // docker's word for what can only be removed.
+        // docker's state for a container that can only be removed.
         return match one.status.is_active() {
             true => format!("Up {} (damaged)", since(one.started)),
             false => "Dead (damaged)".into(),
@@ -148,20 +148,20 @@ fn status(one: &Summary) -> String {
     }
 }
 
-/// The filters, and what those mean that name another container or an image.
+/// The filters, with the containers and images that they name resolved.
 struct Wanted {
     filters: ContainerFilters,
     /// When the container that `before` or `since` names was created.
     before: Vec<SystemTime>,
     since: Vec<SystemTime>,
-    /// `None`: any.
+    /// `None` matches any.
     ancestors: Option<Vec<Ancestor>>,
 }
 
-/// An image by what its name means today.
+/// The image that the name refers to at the moment.
 struct Ancestor {
     id: String,
-    /// Its highest layer; what is made on it has that one and more.
+    /// Its highest layer. An image that is based on it has this layer and more.
     top: Option<String>,
 }
 
@@ -173,7 +173,7 @@ impl Wanted {
             let one = all.iter().find(named).with_context(|| format!("No such container: {name}"))?;
             Ok(one.created)
         };
-        // docker's rule: of an image that is not there nothing was made.
+        // As in docker, an image that does not exist has no containers.
         let known = filters.ancestors().filter_map(|name| engine.images().identity(name).ok());
         let ancestor = |(id, top): (Digest, Option<Digest>)| Ancestor {
             id: id.to_string(),
@@ -215,7 +215,7 @@ impl Ancestor {
             let chain = layer.parent().and_then(Path::file_name).and_then(OsStr::to_str);
             chain.is_some() && chain == self.top.as_deref()
         };
-        // An image of the same layers is a sibling, and no child.
+        // An image with the same layers is not based on it.
         let below = one.layers.split_last().map_or(&[][..], |(_, below)| below);
         one.image_id == self.id || below.iter().any(is_layer)
     }

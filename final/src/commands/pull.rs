@@ -1,4 +1,4 @@
-//! `pull`: images from a registry.
+//! `pull`: fetches images from a registry.
 
 use anyhow::{Result, bail};
 use hull_engine::Engine;

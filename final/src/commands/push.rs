@@ -1,4 +1,4 @@
-//! `push`.
+//! `push`: sends images to a registry.
 
 use anyhow::{Context, Result, bail};
 use hull_docker::size;

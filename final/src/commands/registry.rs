@@ -1,4 +1,4 @@
-//! What the verbs that talk to registries share.
+//! Helpers of the verbs that talk to registries.
 
 use anyhow::{Result, bail};
 use hull_image::registry::{Access, AccessOptions, Credential};
@@ -42,7 +42,7 @@ fn credential(text: &str) -> Result<Credential> {
         Some((user, password)) if !user.is_empty() => {
             Ok(Credential::Password { user: user.into(), password: password.into() })
         }
-        // Not shown: it may be the password.
+        // The error does not quote the value, because it may be the password.
         _ => bail!("--creds takes USER:PASSWORD"),
     }
 }

@@ -1,4 +1,5 @@
-//! The answer of `image inspect --remote`: the keys of a local image as far as a registry knows them, and some of hull's own.
+//! The result of `image inspect --remote`: the keys of a local image as far as a registry has them, and some of hull's
+//! own.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,7 @@ pub struct RemoteImage {
     config: ImageConfig,
     architecture: String,
     os: String,
-    /// Bytes in the registry, which is mostly compressed.
+    /// Bytes in the registry, where layers are usually compressed.
     size: u64,
     #[serde(rename = "RootFS")]
     root_fs: RootFs,

@@ -63,7 +63,7 @@ pub fn first(command: &[String]) -> &str {
 /// Warns if another program's firewall rules drop the container's packets. Only the administrator can change those
 /// rules.
 pub fn say_what_is_dropped(engine: &Engine, container: &str) {
-    // The container starts even if the rules cannot be read.
+    // An error is ignored: the container starts even if the rules cannot be read.
     if let Ok(Some(bridge)) = engine.dropped_bridge(container) {
         errors::warn(
             "iptables (legacy) drops what is forwarded: the container reaches nobody outside, and nobody its ports",

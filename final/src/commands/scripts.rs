@@ -10,7 +10,7 @@ use crate::cli::system::{Completion, Help, Man};
 use crate::ui::errors::Hint;
 use crate::ui::output;
 
-/// What `--help` prints of the same command.
+/// Prints the same as the command's `--help`.
 pub fn help(args: &Help) -> Result<u8> {
     let mut root = Cli::command();
     root.build();

@@ -1,4 +1,4 @@
-//! `search`, and `image tags`: what registries have.
+//! `search` and `image tags`: queries to registries.
 
 use anyhow::{Context, Result, anyhow, bail};
 use hull_image::reference::Reference;
@@ -30,7 +30,7 @@ pub fn search(args: &Search) -> Result<u8> {
         Some((registry, term)) if !Reference::is_short(&args.term) => (vec![registry.to_owned()], term),
         _ => (access.settings().search_registries(), args.term.as_str()),
     };
-    // What is wrong with a filter is said before anybody is asked.
+    // Filters are checked before a registry is queried.
     args.filter.iter().try_for_each(|filter| keep(&mut Vec::new(), filter))?;
     let mut rows = Vec::new();
     for registry in registries {

@@ -1,4 +1,4 @@
-//! `system`: hull as a whole.
+//! `system`: checks, disk usage and pruning of the whole state root.
 
 use anyhow::{Result, bail};
 use hull_docker::size;
@@ -20,7 +20,7 @@ pub fn run(engine: &Engine, verb: &System) -> Result<u8> {
     }
 }
 
-/// Exits with 1 when something is wrong and stays so.
+/// Exits with 1 if something is damaged and was not repaired.
 fn check(engine: &Engine, args: &Check) -> Result<u8> {
     let access = if args.repair { Some(registry::access(&args.access)?) } else { None };
     let problems = engine.images().check(CheckOptions { repair: access.as_ref(), quick: args.quick })?;

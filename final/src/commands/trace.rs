@@ -1,4 +1,4 @@
-//! `network trace`: one picture of a container's way to the world.
+//! `network trace`: a picture of the path of a container's packets, from its interface to the host.
 
 use anyhow::Result;
 use hull_engine::Engine;
@@ -14,7 +14,7 @@ pub fn run(engine: &Engine, args: &Trace) -> Result<u8> {
     Ok(0)
 }
 
-/// A line, and what hangs below it.
+/// A line, and the branches below it.
 #[derive(Debug, Default)]
 struct Branch {
     line: String,

@@ -71,7 +71,7 @@ struct Row {
     status: &'static str,
 }
 
-/// docker's word for what nobody has measured, or what only a swarm has.
+/// docker's text for a size that was not measured, or a field that only a swarm has.
 const UNKNOWN: &str = "N/A";
 
 impl Row {

@@ -82,7 +82,7 @@ pub fn say_what_is_left_out(left_out: &hull_image::left_out::LeftOut) {
     }
     if left_out.owners > 0 {
         let hint = hull_engine::rootless::one_id_hint(&crate::environment::search_path())
-            .map(|hint| format!("{hint}; images are then unpacked anew"))
+            .map(|hint| format!("{hint}; images are then unpacked again"))
             .unwrap_or_else(|| "/etc/subuid and /etc/subgid give you more ids".into());
         let files = left_out.owners;
         warn(

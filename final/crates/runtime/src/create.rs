@@ -223,7 +223,7 @@ impl Created {
         self.console.take()
     }
 
-    /// Lets go of the container, which waits at its rendezvous for the process that starts it.
+    /// Releases the container, which waits at its rendezvous for the process that starts it.
     pub fn detach(mut self) {
         // Without the pidfd the drop does not kill it.
         self.pidfd = None;

@@ -1,4 +1,4 @@
-//! bpf(2), as far as cgroup v2 needs it: programs that decide who may use a device.
+//! bpf(2), as far as cgroup v2 needs it: programs that decide which devices the processes of a cgroup may use.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -24,10 +24,10 @@ const PROG_GET_FD_BY_ID: libc::c_int = 13;
 const PROG_QUERY: libc::c_int = 16;
 const TYPE_CGROUP_DEVICE: u32 = 15;
 const ATTACH_CGROUP_DEVICE: u32 = 6;
-/// Programs of the groups above go on counting.
+/// The programs of the cgroups above stay in effect.
 const ALLOW_MULTI: u32 = 2;
 
-// The members of `union bpf_attr`, as far as each command reads them.
+// The leading fields of `union bpf_attr`, as many as each command reads.
 
 #[repr(C)]
 struct Load {
@@ -67,9 +67,9 @@ struct ById {
 }
 
 /// # Safety
-/// `T` is what `command` expects at the start of `union bpf_attr`, and the addresses in it are valid for it.
+/// `T` has the layout that `command` expects at the start of `union bpf_attr`, and the addresses in it are valid.
 unsafe fn bpf<T>(command: libc::c_int, attributes: &mut T) -> nix::Result<i32> {
-    // SAFETY: the size is that of the attributes; the rest is the caller's promise.
+    // SAFETY: the size is that of the attributes; the caller guarantees the rest.
     let done = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *attributes, size_of::<T>()) };
     Errno::result(done).map(|value| value as i32)
 }
@@ -92,8 +92,8 @@ pub fn load_device_program(instructions: &[Instruction]) -> nix::Result<OwnedFd>
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Lets `program` decide in `cgroup`, instead of those attached to it before. Attached first and the others taken
-/// away after, so that at no time nobody decides.
+/// Attaches `program` to `cgroup` in place of the programs attached before. Those are detached last, so that the cgroup
+/// is never without a program.
 pub fn replace_device_program(cgroup: BorrowedFd<'_>, program: &OwnedFd) -> nix::Result<()> {
     let before = attached(cgroup)?;
     change(PROG_ATTACH, cgroup, program.as_fd(), ALLOW_MULTI)?;
@@ -117,7 +117,7 @@ fn change(
 }
 
 fn attached(cgroup: BorrowedFd<'_>) -> nix::Result<Vec<OwnedFd>> {
-    /// The kernel's own limit on programs attached to one group (`BPF_CGROUP_MAX_PROGS`).
+    /// The kernel's limit on programs attached to one cgroup (`BPF_CGROUP_MAX_PROGS`).
     const MOST: usize = 64;
     let mut ids = [0_u32; MOST];
     let mut query = Query {

@@ -5,19 +5,19 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 
-/// The unit by which holes are made, in bytes: the block size of most file systems, or a multiple of it.
+/// The size and alignment of holes, in bytes: the block size of most file systems, or a multiple of it.
 const BLOCK: usize = 4096;
 
 static ZEROS: [u8; BLOCK] = [0; BLOCK];
 
-/// Writes a new file and leaves holes for blocks of zeros, which read as zeros all the same. Anything but an empty
-/// regular file gets every byte.
+/// Writes a new file and leaves holes for blocks of zeros: holes read as zeros. If the file is not empty, or not a
+/// regular file, every byte is written.
 #[derive(Debug)]
 pub struct HoleWriter<F: Borrow<File>> {
     file: F,
-    /// Where the next byte goes. `None` if every byte has to be written.
+    /// The position of the next byte. `None` if every byte has to be written.
     at: Option<u64>,
-    /// The file ends before `at`.
+    /// Whether the file ends before `at`, because the last bytes were left out as a hole.
     ends_in_hole: bool,
 }
 
@@ -33,7 +33,7 @@ impl<F: Borrow<File>> Write for HoleWriter<F> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let Some(at) = &mut self.at else { return self.file.borrow().write(bytes) };
         let mut rest = bytes;
-        // Data that is not written yet: where it begins, and how long it is.
+        // Data that has not been written: its start and its length.
         let mut data = (bytes, 0);
         while !rest.is_empty() {
             let in_block = ((*at + data.1 as u64) % BLOCK as u64) as usize;
@@ -52,7 +52,7 @@ impl<F: Borrow<File>> Write for HoleWriter<F> {
         Ok(bytes.len())
     }
 
-    /// Also gives the file its length, where it ends in a hole.
+    /// Sets the file's length if it ends in a hole.
     fn flush(&mut self) -> io::Result<()> {
         match self.at.filter(|_| self.ends_in_hole) {
             Some(length) => self.file.borrow().set_len(length),

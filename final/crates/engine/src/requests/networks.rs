@@ -42,7 +42,7 @@ pub fn of(host: &HostConfig, config: &NetworkingConfig) -> Result<(NetworkMode, 
     }
 }
 
-/// The network of the mode comes first: it is the way out.
+/// The network of the mode comes first, because the default route is over it.
 fn in_order(mode: &str, mut networks: Vec<NetworkOption>) -> Vec<NetworkOption> {
     let name = network_name(mode);
     let first = networks.iter().position(|one| one.network == name);

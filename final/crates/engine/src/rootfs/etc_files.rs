@@ -147,7 +147,8 @@ fn added_hosts(options: &CreateOptions, gateway: IpAddr) -> Result<String> {
 }
 
 /// The command line's servers, or the host's. A container with a network of its own cannot reach a resolver on the
-/// host's loopback; one that shares the host's network can, and what carries an ordinary user's packets asks for it.
+/// host's loopback; one that shares the host's network can, and what carries an unprivileged user's packets asks for
+/// it.
 ///
 /// One with a resolver of its own asks that, and first for names as they are: its siblings' have no dot.
 fn resolv_conf(options: &CreateOptions, own_resolver: bool) -> String {

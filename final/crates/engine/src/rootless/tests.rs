@@ -1,4 +1,4 @@
-//! Entering, as a process with an ordinary user's id. Each runs in a forked child: a test has threads beside it.
+//! Entering, as a process with an unprivileged user's id. Each runs in a forked child: a test has threads beside it.
 
 use super::*;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
@@ -86,7 +86,7 @@ fn skip(name: &str, why: &str) {
 fn cannot_run(name: &str) -> bool {
     let setting = fs::read_to_string("/proc/sys/user/max_user_namespaces").unwrap_or_default();
     let why = match (is_root(), setting.trim()) {
-        (false, _) => "needs root, to become an ordinary user",
+        (false, _) => "needs root, to become an unprivileged user",
         (_, "0" | "") => "no user namespaces here",
         _ => return false,
     };

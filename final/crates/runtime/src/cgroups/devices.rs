@@ -20,7 +20,8 @@ const CHAR: i32 = 2;
 const MKNOD: i32 = 1;
 const READ: i32 = 2;
 const WRITE: i32 = 4;
-// eBPF, linux/bpf.h. 32-bit jumps, for an immediate operand of a 64-bit one is sign-extended and device numbers are not.
+// eBPF, linux/bpf.h. The jumps are 32-bit: a 64-bit jump would sign-extend its immediate operand, and device numbers
+// are unsigned.
 const LOAD: u8 = 0x61;
 const MOVE: u8 = 0xb7;
 const MOVE_REGISTER: u8 = 0xbf;
@@ -41,9 +42,9 @@ pub(super) fn attach(directory: &Path, rules: &[DeviceRule]) -> Result<()> {
     bpf::replace_device_program(cgroup.as_fd(), &program).map_err(failed("attach the device rules to"))
 }
 
-/// For each kind of access the last rule that speaks of it decides, as in v1, where rules are written one after the
-/// other. So the program goes from the last rule to the first and keeps in r3 what is not decided yet. What no rule
-/// speaks of is allowed: rules that deny all else begin with one that does.
+/// For each kind of access the last matching rule decides, as in v1, where rules are written one after the other. So
+/// the program tests the rules from the last to the first, and keeps the undecided accesses in r3. An access that no
+/// rule matches is allowed: a list that denies everything else begins with such a rule.
 fn compile(rules: &[DeviceRule]) -> Result<Vec<Instruction>> {
     let mut program = vec![
         load(2, ACCESS_TYPE),
@@ -61,7 +62,7 @@ fn compile(rules: &[DeviceRule]) -> Result<Vec<Instruction>> {
     Ok(program)
 }
 
-/// The tests of a rule, each of which jumps behind it when it does not hold, and its decision.
+/// The tests of a rule, each of which jumps to the end of the rule if it fails, and the rule's decision.
 fn one(rule: &DeviceRule) -> Result<Vec<Instruction>> {
     let mut code: Vec<Instruction> = Vec::new();
     let mut unless_equal = |register: u8, value: i32| code.push(jump(UNLESS_EQUAL, register, value));
@@ -77,11 +78,11 @@ fn one(rule: &DeviceRule) -> Result<Vec<Instruction>> {
     }
     let access = access(rule)?;
     if rule.allow {
-        // Decided; all of it, if nothing is left.
+        // These accesses are decided. If none is left, the request is allowed.
         code.push(alu(AND, 3, 0, !access));
         code.push(jump(UNLESS_EQUAL, 3, 0));
     } else {
-        // r1 = what is asked and denied
+        // r1 = the requested accesses that this rule denies
         code.push(alu(MOVE_REGISTER, 1, 3, 0));
         code.push(alu(AND, 1, 0, access));
         code.push(jump(IF_EQUAL, 1, 0));
@@ -114,7 +115,7 @@ fn access(rule: &DeviceRule) -> Result<i32> {
     })
 }
 
-/// r0 is the answer: 1 allows.
+/// Returns from the program. r0 is the result: 1 allows.
 fn answer(allow: bool) -> [Instruction; 2] {
     [alu(MOVE, 0, 0, i32::from(allow)), alu(EXIT, 0, 0, 0)]
 }
@@ -124,7 +125,7 @@ fn jump(code: u8, register: u8, immediate: i32) -> Instruction {
 }
 
 fn load(register: u8, offset: i16) -> Instruction {
-    // From r1, the context.
+    // Loads a field of the context, whose address is in r1.
     Instruction { code: LOAD, registers: register | 1 << 4, offset, immediate: 0 }
 }
 
@@ -137,7 +138,7 @@ mod tests {
     use super::*;
     use crate::security::defaults;
 
-    /// What the kernel's machine would answer.
+    /// The result that the kernel's interpreter would return.
     fn run(program: &[Instruction], kind: i32, access: i32, major: u32, minor: u32) -> bool {
         let mut registers = [0_u64; 6];
         let mut at = 0;

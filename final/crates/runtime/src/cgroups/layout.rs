@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Result;
 use super::files;
 
-/// v2 alone, or v1 hierarchies with perhaps v2 beside them (hybrid).
+/// v2 alone, or v1 hierarchies, possibly with v2 as well (hybrid).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Layout {
     V2 { mount: PathBuf },
@@ -20,7 +20,7 @@ pub struct Hierarchy {
     pub mount: PathBuf,
     pub controllers: Vec<String>,
     pub v2: bool,
-    /// What mount(2) is told to mount it again: `memory`, `name=systemd`, nothing for v2.
+    /// The mount option that selects this hierarchy: `memory`, `name=systemd`, empty for v2.
     pub mount_data: String,
 }
 
@@ -40,7 +40,7 @@ impl Hierarchy {
 }
 
 impl Layout {
-    /// `1` or `2`, as docker's `info` says it.
+    /// `1` or `2`, as in docker's `info`.
     pub fn describe(&self) -> &'static str {
         match self {
             Self::V2 { .. } => "2",

@@ -26,7 +26,7 @@ impl Cgroup {
         pids
     }
 
-    /// Kills everything in it and waits, a bounded time, until it is empty.
+    /// Kills all processes in it and waits, for a limited time, until it is empty.
     pub fn kill_all(&self) -> Result<()> {
         self.kill_until(Instant::now() + TIMEOUT);
         Ok(())
@@ -36,7 +36,7 @@ impl Cgroup {
         let mut by_kernel =
             self.directories().any(|directory| files::write(&directory.join("cgroup.kill"), "1").is_ok());
         loop {
-            // On v1 a frozen process dies only when it is thawed, and somebody may freeze it again meanwhile.
+            // On v1 a frozen process dies only after it is thawed, and another process may freeze it again meanwhile.
             self.thaw_all();
             let pids = self.pids();
             if pids.is_empty() || Instant::now() >= deadline {
@@ -51,8 +51,8 @@ impl Cgroup {
         }
     }
 
-    /// Thaws this cgroup and those below it, each of which can be frozen by itself. From the top, because a cgroup
-    /// stays frozen as long as one above it is.
+    /// Thaws this cgroup and those below it, each of which can be frozen by itself. The order is from the top down,
+    /// because a cgroup stays frozen as long as one above it is.
     fn thaw_all(&self) {
         let (file, value) = match &self.layout {
             Layout::V2 { .. } => ("cgroup.freeze", "0"),
@@ -129,8 +129,8 @@ impl Cgroup {
         files::read(&file).ok()?.trim().parse().ok()
     }
 
-    /// Puts the container's processes into a hierarchy that it was not in so far. A process forked meanwhile is in the
-    /// old cgroup or in the new one, so this repeats until none is left in the old one.
+    /// Moves the container's processes into its new cgroup in a hierarchy. A process forked meanwhile is in the old
+    /// cgroup or in the new one, so this repeats until none is left in the old one.
     pub(super) fn populate(&self, directory: &Path) -> Result<()> {
         let deadline = Instant::now() + TIMEOUT;
         loop {

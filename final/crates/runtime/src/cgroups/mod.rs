@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! layout   which hierarchies this machine has, from /proc/self/mountinfo
-//! v1       limits as v1 files       v2  limits as v2 files
-//! own      the caller's own cgroup on v2   devices  the device program of v2
+//! v1       limits as v1 files
+//! v2       limits as v2 files
+//! devices  the device program of v2
+//! own      the caller's own cgroup on v2
 //! stats    resource usage
 //! members  the processes in it, and its removal
 //! files    reading and writing, with errors that name the file, the value and the reason
@@ -51,16 +53,17 @@ pub struct Cgroup {
     below: Vec<(PathBuf, String)>,
 }
 
-/// A cgroup below the container's, in the hierarchies of these controllers; in all that have it where none is named.
+/// A cgroup below the container's, in the hierarchies of these controllers; without controllers, in all hierarchies
+/// that have it.
 #[derive(Debug, Clone)]
 pub struct Below {
     pub controllers: Vec<String>,
-    /// Relative.
+    /// Relative to the container's cgroup.
     pub path: String,
 }
 
 impl Layout {
-    /// The cgroup at `path`, which begins at the hierarchies' roots. Nothing is made.
+    /// The cgroup at `path`, which is relative to the hierarchies' roots. It is not created.
     pub fn cgroup(&self, path: &str) -> Cgroup {
         Cgroup { layout: self.clone(), path: path.trim_matches('/').to_owned(), unit: None, below: vec![] }
     }
@@ -71,7 +74,7 @@ impl Cgroup {
         &self.path
     }
 
-    /// The cgroup as a unit of systemd, which makes it and forgets it when it is removed.
+    /// The cgroup as a unit of systemd, which creates and removes it.
     pub fn of_unit(self, unit: Option<Unit>) -> Self {
         Self { unit, ..self }
     }
@@ -82,8 +85,8 @@ impl Cgroup {
         let started = self.unit.as_ref().map(|unit| unit.start(self.is_v2(), resources));
         let placeholder = started.transpose()?;
         let mut created = self.make(resources);
-        // systemd clears the directories of an earlier unit on v1 when it finds the time, also those of a new one by its name.
-        // Without systemd, another command may remove an empty parent just before the new cgroup is made in it.
+        // On v1 systemd removes the directories of an earlier unit with a delay, even if a new unit has its name by
+        // then. Without systemd, another command may remove an empty parent just before the new cgroup is made in it.
         let (clearings, pause) = match &self.unit {
             Some(_) => (CLEARINGS, Duration::from_millis(5)),
             None => (3, Duration::ZERO),
@@ -149,7 +152,7 @@ impl Cgroup {
         }))
     }
 
-    /// This cgroup for a process that joins the cgroups `below` it.
+    /// This cgroup, for a process that joins the cgroups `below` it.
     pub fn joined(self, below: &[Below]) -> Result<Self> {
         let mut places = Vec::new();
         for Below { controllers, path } in below {
@@ -246,7 +249,7 @@ impl Cgroup {
         let Layout::V1 { hierarchies, .. } = &self.layout else { return Ok(()) };
         for hierarchy in hierarchies.iter().filter(|hierarchy| !hierarchy.v2) {
             match files::write(&self.at(&hierarchy.mount).join("tasks"), "0") {
-                // Mounted since the container was made.
+                // The hierarchy was mounted after the container was made.
                 Err(files::Error::Write { errno: Errno::ENOENT, .. }) => {}
                 entered => entered?,
             }
@@ -259,7 +262,7 @@ impl Cgroup {
     pub(crate) fn admit(&self, pid: i32) -> Result<()> {
         for directory in self.directories() {
             match files::write(&directory.join("cgroup.procs"), &pid.to_string()) {
-                // Mounted since the container was made.
+                // The hierarchy was mounted after the container was made.
                 Err(files::Error::Write { errno: Errno::ENOENT, .. }) => {}
                 admitted => admitted?,
             }
@@ -277,7 +280,7 @@ impl Cgroup {
         }
     }
 
-    /// Its directory in a v1 hierarchy; none where it has none of its own there.
+    /// Its directory in a v1 hierarchy. `None` if it has no directory of its own there.
     pub(crate) fn directory_in(&self, hierarchy: &Hierarchy) -> Option<PathBuf> {
         let directory = hierarchy.mount.join(&self.path);
         (!hierarchy.v2 && !self.path.is_empty() && directory.is_dir()).then_some(directory)
@@ -323,7 +326,8 @@ impl Cgroup {
                 let file = freezer.mount.join(&self.path).join("freezer.state");
                 let wanted = if frozen { "FROZEN" } else { "THAWED" };
                 files::write(&file, wanted)?;
-                // A process that forks while the freezer walks the list leaves it FREEZING: asked again until done.
+                // If a process forks while the freezer walks the list, the state stays FREEZING, so this reads it until
+                // it is FROZEN.
                 wait_until(|| {
                     let state = files::read(&file).unwrap_or_default();
                     state.trim() == wanted || files::write(&file, wanted).is_err()
@@ -359,7 +363,7 @@ impl Cgroup {
     }
 }
 
-/// The sentence is runc's, because scripts look for it while they wait for a cgroup.
+/// The message is runc's, because scripts look for it while they wait for a cgroup.
 fn missing(directory: &Path) -> Error {
     let pid = std::process::id();
     Error::Unusable(format!(

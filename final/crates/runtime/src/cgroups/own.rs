@@ -1,8 +1,9 @@
-//! The caller's own cgroup on v2: whether it may make others in it, and moving its processes out of their way.
+//! The caller's own cgroup on v2: whether cgroups may be made in it, and moving its processes into a leaf so that they
+//! can.
 //!
 //! ```text
 //! <own>            passes controllers on, and therefore holds no process itself: cgroup-v2.rst, "No Internal Processes"
-//!   init/          what was in it before, hull included
+//!   init/          the processes that were in it before, hull included
 //!   hull-…/<id>/   a container
 //! ```
 //! Other engines use the same name in containers, where processes have to leave the cgroup namespace's root in the same
@@ -15,10 +16,10 @@ use nix::errno::Errno;
 use super::files::{self, Error};
 use super::{Layout, Result};
 
-/// The leaf for processes that would be in the way.
+/// The name of the leaf for the processes.
 const LEAF: &str = "init";
 
-/// How often to move the processes that were forked meanwhile.
+/// How many times to repeat the move for processes that were forked meanwhile.
 const ROUNDS: u32 = 20;
 
 /// The cgroup in which an unprivileged user's containers can be made: the caller's own, if it is delegated to the user
@@ -91,7 +92,7 @@ fn pids(directory: &Path) -> Result<Vec<u32>> {
     Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
 }
 
-/// By its status: the directory in /proc of a process that is not dumpable belongs to root, whoever's it is.
+/// Reads the owner from its status: the directory in /proc of a process that is not dumpable belongs to root.
 fn is_users(pid: u32) -> bool {
     let path = PathBuf::from(format!("/proc/{pid}/status"));
     let own = rustix::process::getuid().to_string();

@@ -14,7 +14,7 @@ pub struct Stats {
     pub memory: MemoryStats,
     pub pids: PidsStats,
     pub blkio: BlkioStats,
-    /// By page size.
+    /// Keyed by page size.
     pub hugetlb: BTreeMap<String, Usage>,
 }
 
@@ -65,7 +65,7 @@ pub struct Usage {
 #[derive(Debug, Default, Serialize)]
 pub struct PidsStats {
     pub current: u64,
-    /// 0 is without limit.
+    /// 0 means no limit.
     pub limit: u64,
 }
 
@@ -191,7 +191,7 @@ fn text(file: &Path) -> String {
     files::read(file).unwrap_or_default()
 }
 
-/// `max` is the largest there is, as runc says it.
+/// `max` becomes the largest number, as in runc.
 fn number(file: &Path) -> u64 {
     let text = text(file);
     if text.trim() == "max" { u64::MAX } else { text.trim().parse().unwrap_or(0) }

@@ -33,8 +33,8 @@ fn make(hierarchy: &Hierarchy, path: &str) -> Result<()> {
 }
 
 pub(super) fn create(hierarchies: &[Hierarchy], path: &str, resources: &Resources) -> Result<()> {
-    // In every hierarchy: without a cgroup of its own in one, a container would see the host's there, and systemd in it
-    // would make its slices in that.
+    // The container gets a cgroup in every hierarchy: otherwise it would see the host's there, and a systemd in the
+    // container would make its slices in that.
     hierarchies.iter().try_for_each(|hierarchy| make(hierarchy, path))?;
     limit(hierarchies, path, resources)
 }
@@ -218,7 +218,7 @@ fn limit_memory(directory: &Path, memory: &Memory) -> Result<()> {
     let swap = match (memory.limit, memory.swap) {
         // Without a memory limit there can be no limit of memory and swap together.
         (Some(-1), None) if has_swap => Some(-1),
-        // Without swap accounting there is no such file, and the default (twice the memory) is nobody's wish.
+        // Without swap accounting there is no such file, and no user has asked for the default (twice the memory).
         (Some(limit), Some(swap)) if !has_swap && swap == limit.saturating_mul(2) => None,
         (_, swap) => swap,
     };

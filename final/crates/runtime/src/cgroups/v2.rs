@@ -12,7 +12,7 @@ use crate::spec::{
     BlockIo, Cpu, HugepageLimit, Memory, Rdma, Resources, ThrottleDevice, cpu_weight, pids_limit,
 };
 
-/// Controllers every container gets where the kernel has them.
+/// Controllers that every container gets if the kernel has them.
 const ALWAYS: &[&str] = &["memory", "pids", "cpu"];
 
 pub(super) fn create(mount: &Path, path: &str, resources: &Resources) -> Result<()> {
@@ -22,7 +22,7 @@ pub(super) fn create(mount: &Path, path: &str, resources: &Resources) -> Result<
     limit(&directory, resources)
 }
 
-/// Those a limit was asked for, by name.
+/// The names of the controllers that the requested limits need.
 fn wanted(resources: &Resources) -> Vec<&'static str> {
     let mut wanted = Vec::new();
     if resources.memory.is_some() {
@@ -220,14 +220,14 @@ fn limit_block_io(directory: &Path, block_io: &BlockIo) -> Result<()> {
     Ok(())
 }
 
-/// `file` is what a limit is called in this hierarchy.
+/// `file` is the limit's name in this hierarchy.
 pub(super) fn limit_hugepages(directory: &Path, resources: &Resources, file: &str) -> Result<()> {
     for HugepageLimit { page_size, limit } in &resources.hugepage_limits {
         if page_size.contains('/') {
             return Err(Error::Invalid(format!("page size {page_size:?}")));
         }
         files::write(&directory.join(format!("hugetlb.{page_size}.{file}")), &limit.to_string())?;
-        // What is only reserved counts too, where the kernel can (Linux 5.7).
+        // Since Linux 5.7 the kernel can count reserved pages too.
         let reserved = directory.join(format!("hugetlb.{page_size}.rsvd.{file}"));
         if reserved.exists() {
             files::write(&reserved, &limit.to_string())?;
@@ -245,7 +245,7 @@ pub(super) fn limit_rdma(directory: &Path, resources: &Resources) -> Result<()> 
     Ok(())
 }
 
-/// 10 to 1,000 of v1 as 1 to 10,000.
+/// Converts v1's range of 10 to 1,000 to v2's of 1 to 10,000.
 fn io_weight(weight: u16) -> u64 {
     1 + (u64::from(weight).clamp(10, 1_000) - 10) * 9_999 / 990
 }

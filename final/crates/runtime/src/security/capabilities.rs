@@ -1,7 +1,7 @@
 //! Capabilities (capabilities(7)): from the names of config.json to what the kernel holds for a thread.
 //!
-//! What the kernel does not know, or we do not hold ourselves, cannot be given: it is left out, as the OCI's
-//! "SHOULD NOT fail" asks (runtime-spec, config.md, "Linux Process").
+//! A capability that the kernel does not know, or that this process does not hold, cannot be given. It is left out with
+//! a warning, because the OCI's specification says "SHOULD NOT fail" (runtime-spec, config.md, "Linux Process").
 
 use std::collections::BTreeSet;
 
@@ -80,7 +80,7 @@ pub fn known() -> &'static [&'static str] {
 }
 
 /// Warnings about capabilities that a process does not get: unknown names, and ambient ones that are not both permitted
-/// and inheritable. In runc's words, which scripts compare.
+/// and inheritable. The texts are runc's, because scripts compare them.
 pub fn warnings(asked: &Capabilities) -> Vec<String> {
     let sets = [&asked.bounding, &asked.effective, &asked.permitted, &asked.inheritable, &asked.ambient];
     let unknown: BTreeSet<&str> =
@@ -94,7 +94,7 @@ pub fn warnings(asked: &Capabilities) -> Vec<String> {
     (!unknown.is_empty()).then_some(ignored).into_iter().chain(lost).collect()
 }
 
-/// Every capability that can be given here: those in our own bounding set.
+/// Every capability that can be given: those in this process's bounding set.
 pub fn all() -> Vec<String> {
     let held = caps::read(None, caps::CapSet::Bounding).unwrap_or_default();
     let held = held.iter().fold(0, |set, capability| set | 1 << capability.index());
@@ -114,7 +114,7 @@ fn bits(names: &[String]) -> u64 {
     names.iter().filter_map(|name| number(name)).fold(0, |set, number| set | 1 << number)
 }
 
-/// The sets of a process that can be given here; without any in config.json they are empty.
+/// The requested sets, reduced to what can be given. They are empty if config.json has none.
 pub(crate) fn parse(asked: Option<&Capabilities>) -> Result<Sets> {
     let Some(asked) = asked else { return Ok(Sets::default()) };
     let held = security::capabilities().step(|| "read our own capabilities".into())?.permitted;
@@ -122,7 +122,8 @@ pub(crate) fn parse(asked: Option<&Capabilities>) -> Result<Sets> {
     let inheritable = bits(&asked.inheritable) & held;
     Ok(Sets {
         bounding: bits(&asked.bounding),
-        // Subsets by the kernel's rules: what is effective is permitted, what is ambient is both others.
+        // The kernel's rules: effective is a subset of permitted, and ambient is a subset of permitted and of
+        // inheritable.
         effective: bits(&asked.effective) & permitted,
         permitted,
         inheritable,
@@ -130,13 +131,13 @@ pub(crate) fn parse(asked: Option<&Capabilities>) -> Result<Sets> {
     })
 }
 
-/// True when we hold CAP_SETGID.
+/// Whether this process holds CAP_SETGID.
 pub(crate) fn may_set_groups() -> bool {
     let setgid = bits(&["CAP_SETGID".to_owned()]);
     security::capabilities().is_ok_and(|held| held.effective & setgid != 0)
 }
 
-/// Drops what is not wanted from the bounding set. It needs CAP_SETPCAP: before the user changes.
+/// Drops all other capabilities from the bounding set. This needs CAP_SETPCAP, so it is done before the user changes.
 pub(crate) fn limit_bounding(sets: &Sets) -> Result<()> {
     for number in (0..u64::BITS).filter(|number| sets.bounding & 1 << number == 0) {
         match security::drop_bounding(number) {
@@ -151,7 +152,7 @@ pub(crate) fn limit_bounding(sets: &Sets) -> Result<()> {
     Ok(())
 }
 
-/// Sets the other four, after the user changed (which empties some of them).
+/// Sets the other four sets. This is done after the user has changed, because that change empties some of them.
 pub(crate) fn apply(sets: &Sets) -> Result<()> {
     let Sets { effective, permitted, inheritable, .. } = *sets;
     // This also lowers ambient ones that are no longer both permitted and inheritable (capabilities(7)).
@@ -167,8 +168,8 @@ pub(crate) fn apply_keeping_admin(sets: &Sets) -> Result<()> {
     raise_ambient(sets)
 }
 
-/// Makes the CAP_SYS_ADMIN that [`apply_keeping_admin`] has kept effective. execve(2) drops it again unless the program
-/// is to have it, because it is neither ambient nor in the bounding set.
+/// Makes CAP_SYS_ADMIN effective again, which [`apply_keeping_admin`] has kept permitted. execve(2) drops it unless the
+/// program is to have it, because it is neither ambient nor in the bounding set.
 pub(crate) fn raise_admin(sets: &Sets) -> Result<()> {
     let permitted = security::capabilities().step(|| "read our own capabilities".into())?.permitted;
     let effective = sets.effective | permitted & SYS_ADMIN;

@@ -1,8 +1,8 @@
-//! docker's defaults, of which users' containers are made.
+//! docker's default capabilities, masked paths and device rules, which `hull run` uses.
 
 use crate::spec::DeviceRule;
 
-/// What root in a container may do. Sorted as `capabilities(7)` numbers them.
+/// The capabilities of root in a container, in the order of their numbers (capabilities(7)).
 pub const CAPABILITIES: &[&str] = &[
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
@@ -20,7 +20,7 @@ pub const CAPABILITIES: &[&str] = &[
     "CAP_SETFCAP",
 ];
 
-/// Files that tell of the host, or reach it, and have no namespace.
+/// Files that show or change the host's state, because no namespace covers them. They are masked.
 pub const MASKED_PATHS: &[&str] = &[
     "/proc/acpi",
     "/proc/asound",
@@ -36,11 +36,11 @@ pub const MASKED_PATHS: &[&str] = &[
     "/sys/firmware",
 ];
 
-/// Files that set something for the whole machine.
+/// Files with settings of the whole machine. They are made read-only.
 pub const READONLY_PATHS: &[&str] =
     &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-/// Nothing but what every program expects: any node may be made, only these may be opened.
+/// Any device node may be made, but only the devices that every program expects may be opened.
 pub fn device_rules() -> Vec<DeviceRule> {
     let rule = |allow, kind: Option<&str>, major, minor, access: &str| DeviceRule {
         allow,

@@ -13,7 +13,8 @@ use crate::error::{Error, Result, Step};
 use crate::procfs::Procfs;
 use crate::spec::{Process, Spec};
 
-/// Opened while the host's /proc is in sight, written when nothing but the program is executed any more.
+/// The file that takes the label. It is opened while the host's /proc can be reached, and written just before
+/// execve(2).
 #[derive(Debug, Default)]
 pub(crate) struct Labels(Vec<(File, String)>);
 
@@ -55,7 +56,7 @@ fn asked(label: &Option<String>) -> Option<&str> {
     label.as_deref().filter(|label| !label.is_empty())
 }
 
-/// A label that the kernel has no module for would protect nobody.
+/// Refuses a label for a security module that the kernel does not have, because it would have no effect.
 pub(crate) fn check_process(process: &Process) -> Result<()> {
     if asked(&process.apparmor_profile).is_some() && !has_apparmor() {
         return Err(Error::Invalid("process.apparmorProfile is set, and this kernel has no AppArmor".into()));
@@ -68,7 +69,7 @@ pub(crate) fn check_process(process: &Process) -> Result<()> {
     }
 }
 
-/// Nothing labels mounts here, and a label that is asked for and not set would protect nobody either.
+/// Refuses `linux.mountLabel`: hull does not label mounts, and a request must not be ignored without notice.
 pub(crate) fn check_mounts(spec: &Spec) -> Result<()> {
     match spec.linux.as_ref().and_then(|linux| asked(&linux.mount_label)) {
         Some(_) => Err(Error::Invalid("linux.mountLabel is set, and hull does not label mounts".into())),

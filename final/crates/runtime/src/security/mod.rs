@@ -1,4 +1,4 @@
-//! What a container may do: capabilities, a seccomp filter, and docker's defaults for both.
+//! Restrictions of a container's programs: capabilities, seccomp filter, labels, and docker's defaults for them.
 //!
 //! ```text
 //! defaults        docker's capabilities, hidden paths, device rules

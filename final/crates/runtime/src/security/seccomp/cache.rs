@@ -1,7 +1,7 @@
 //! Compiled filters on disk, named by the digest of what they were compiled from.
 //!
 //! The directory is in the run root, which only its owner can write to. A file holds a digest of its program, and one that
-//! is damaged is compiled anew: the kernel would refuse the filter, or a container would get another one.
+//! is damaged is compiled again: the kernel would refuse the filter, or the container would get a wrong one.
 
 use std::path::Path;
 
@@ -12,10 +12,10 @@ use super::{Program, compile};
 use crate::error::Result;
 use crate::spec::Seccomp;
 
-/// Part of the name: another compiler's programs are not ours, nor files of another form.
+/// Part of the name, so that files of another version of the compiler, or of another format, are not used.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), ":2");
 
-/// [`compile`], unless it has been done before. Without a directory, or where it cannot be written, nothing is kept.
+/// The compiled filter, from the cache if it is there. Without a directory that can be written, nothing is cached.
 pub fn compile_cached(policy: &Seccomp, directory: Option<&Path>) -> Result<Program> {
     let (Some(directory), Ok(text)) = (directory, serde_json::to_vec(policy)) else { return compile(policy) };
     let digest = Sha256::new().chain_update(VERSION).chain_update(&text).finalize();
@@ -29,7 +29,7 @@ pub fn compile_cached(policy: &Seccomp, directory: Option<&Path>) -> Result<Prog
     Ok(program)
 }
 
-/// Beside its name and renamed over it, for two containers may start at once.
+/// Writes a temporary file and renames it, because two containers may start at once.
 fn store(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory)?;

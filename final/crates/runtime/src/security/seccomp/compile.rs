@@ -35,13 +35,13 @@ pub(super) const ALLOW: u32 = 0x7fff_0000;
 const KILL_PROCESS: u32 = 0x8000_0000;
 const EPERM: u32 = 1;
 const ENOSYS: u32 = 38;
-/// Numbers with this bit are x32 calls: the same kernel functions by another door (seccomp(2)).
+/// Numbers with this bit are calls of the x32 ABI, which reach the same kernel functions (seccomp(2)).
 const X32: u32 = 0x4000_0000;
 
 /// Rules for one system call in their order: comparisons that must all hold, and what is then returned.
 type Rules = Vec<(Vec<SeccompArg>, u32)>;
 
-/// Numbers from `first` up to the next range behave alike.
+/// Calls with numbers from `first` up to the next range have the same rules.
 #[derive(Debug, Clone, PartialEq)]
 struct Range {
     first: u32,
@@ -55,7 +55,7 @@ pub fn compile(policy: &Seccomp) -> Result<Program> {
     let mut instructions = vec![instruction(LOAD, ARCH)];
     for architecture in syscalls::architectures(&policy.architectures) {
         let body = tree(&ranges(policy, default, architecture)?, default)?;
-        // Over the body to the next architecture, or to the end.
+        // On another architecture, jump over the body to the next architecture, or to the end.
         instructions.push(branch(JUMP_EQUAL, architecture.audit, 1, 0));
         instructions.push(instruction(JUMP, body.len() as u32 + 1));
         instructions.push(instruction(LOAD, NUMBER));
@@ -68,7 +68,7 @@ pub fn compile(policy: &Seccomp) -> Result<Program> {
     Ok(Program { instructions, flags: flags(policy)? })
 }
 
-/// What a policy may say; a test compiles each.
+/// Every action and operator that a policy may have; a test compiles each.
 pub const ACTIONS: &[&str] = &[
     "SCMP_ACT_ALLOW",
     "SCMP_ACT_ERRNO",
@@ -96,7 +96,7 @@ pub const FLAGS: &[&str] = &[
     "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
 ];
 
-/// Somebody else decides ([`super::Listener`]).
+/// An agent decides ([`super::Listener`]).
 pub(super) const NOTIFY: &str = "SCMP_ACT_NOTIFY";
 
 fn action(name: &str, errno: Option<u32>) -> Result<u32> {
@@ -116,27 +116,29 @@ fn action(name: &str, errno: Option<u32>) -> Result<u32> {
 
 fn flags(policy: &Seccomp) -> Result<u64> {
     if policy.flags.is_empty() {
-        // Before Linux 5.16 a filter would otherwise slow its process down by mitigations; runc's default too.
+        // Before Linux 5.16 the kernel otherwise enables mitigations with a filter, which slow the process down. This
+        // is runc's default too.
         return Ok(SPEC_ALLOW);
     }
     let notifies = notifies(policy);
     policy.flags.iter().try_fold(0, |flags, name| match name.as_str() {
-        // The kernel returns a listener or the thread that could not be synchronised; and there is one thread.
+        // Left out if there is a listener: seccomp(2) can return either a listener or the thread that could not be
+        // synchronised, and this process has only one thread.
         "SECCOMP_FILTER_FLAG_TSYNC" => Ok(if notifies { flags } else { flags | 1 }),
         "SECCOMP_FILTER_FLAG_LOG" => Ok(flags | 2),
         "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => Ok(flags | SPEC_ALLOW),
-        // Linux 5.19, and of use with a listener alone.
+        // Since Linux 5.19, and only useful with a listener.
         "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => Ok(if notifies { flags | 32 } else { flags }),
         other => Err(Error::Invalid(format!("unsupported seccomp flag {other:?}"))),
     })
 }
 
-/// True when somebody is asked.
+/// True if an agent is to decide about some calls.
 pub(super) fn notifies(policy: &Seccomp) -> bool {
     policy.syscalls.iter().any(|rule| rule.action == NOTIFY)
 }
 
-/// Whoever answers must have been told where before the first question.
+/// Refuses policies whose notifications could not be answered: the agent has to have the listener before the first one.
 fn check_notify(policy: &Seccomp) -> Result<()> {
     let invalid = |why: &str| Err(Error::Invalid(format!("linux.seccomp: {NOTIFY} {why}")));
     if policy.default_action == NOTIFY {
@@ -154,7 +156,7 @@ fn check_notify(policy: &Seccomp) -> Result<()> {
     }
 }
 
-/// The whole space of numbers, cut where the behaviour changes.
+/// All system call numbers, divided into ranges with the same rules.
 fn ranges(policy: &Seccomp, default: u32, architecture: &Architecture) -> Result<Vec<Range>> {
     let numbers = architecture.numbers();
     let highest = numbers.values().copied().max().unwrap_or(0);
@@ -169,14 +171,15 @@ fn ranges(policy: &Seccomp, default: u32, architecture: &Architecture) -> Result
     for number in 0..=highest {
         push(number, by_number.get(&number).cloned().unwrap_or_else(|| always(default)));
     }
-    // A C library takes ENOSYS for a call newer than the policy as "use the older one", and EPERM as a failure.
+    // Calls newer than the policy fail with ENOSYS: a C library then uses an older call, but reports EPERM as a
+    // failure.
     let unknown = if default == 0x0005_0000 | EPERM { 0x0005_0000 | ENOSYS } else { default };
     push(highest + 1, always(unknown));
     push(X32, always(default));
     Ok(ranges)
 }
 
-/// What the policy says about each number. A rule with comparisons is tried before one without, wherever it stands.
+/// The rules for each number. A rule with comparisons is tried before one without, whatever their order in the policy.
 fn rules(policy: &Seccomp, numbers: &BTreeMap<&str, u32>) -> Result<BTreeMap<u32, Rules>> {
     let mut by_number: BTreeMap<u32, Rules> = BTreeMap::new();
     for rule in &policy.syscalls {
@@ -190,7 +193,7 @@ fn rules(policy: &Seccomp, numbers: &BTreeMap<&str, u32>) -> Result<BTreeMap<u32
     Ok(by_number)
 }
 
-/// Comparisons of one rule all hold, but when two are about the same argument: then any of them does, as in runc.
+/// All comparisons of a rule have to hold, unless two are about the same argument: then one has to, as in runc.
 fn alternatives(rule: &SyscallRule) -> Vec<Vec<SeccompArg>> {
     let repeated = |argument: &SeccompArg| rule.args.iter().filter(|a| a.index == argument.index).count() > 1;
     match rule.args.iter().any(repeated) {
@@ -208,7 +211,7 @@ fn tree(ranges: &[Range], default: u32) -> Result<Vec<Instruction>> {
     let (left, right) = (tree(left, default)?, tree(right, default)?);
     let mut code = match u8::try_from(left.len()) {
         Ok(over) => vec![branch(JUMP_GREATER_EQUAL, middle, over, 0)],
-        // Conditional jumps reach 255 instructions, plain ones any number.
+        // Conditional jumps reach 255 instructions, unconditional ones any number.
         Err(_) => vec![branch(JUMP_GREATER_EQUAL, middle, 0, 1), instruction(JUMP, left.len() as u32)],
     };
     code.extend(left);
@@ -233,7 +236,7 @@ fn leaf(rules: &Rules, default: u32) -> Result<Vec<Instruction>> {
     Ok(code)
 }
 
-/// A jump that [`resolve`] replaces by the distance to behind the rule.
+/// A placeholder, which [`resolve`] replaces by the distance to the end of the rule.
 const FAIL: u8 = 255;
 
 /// A 64-bit comparison in two halves; falls through when it holds.
@@ -245,7 +248,7 @@ fn compare(argument: &SeccompArg) -> Result<Vec<Instruction>> {
     let high = low + 4;
     let halves = |value: u64| ((value >> 32) as u32, value as u32);
     let (value_high, value_low) = halves(argument.value);
-    // The high half decides unless it is equal; 3 and 2 are the distances to behind the last instruction.
+    // The high half decides unless it is equal; 3 and 2 are the distances to the end of the comparison.
     let greater = |code: u16| {
         vec![
             instruction(LOAD, high),
@@ -296,8 +299,8 @@ fn compare(argument: &SeccompArg) -> Result<Vec<Instruction>> {
     })
 }
 
-/// Puts distances in the place of [`FAIL`]. Six arguments are six comparisons of at most six instructions: near enough
-/// for a conditional jump.
+/// Replaces [`FAIL`] by distances. A rule has at most six comparisons of at most six instructions, so a conditional
+/// jump can reach its end.
 fn resolve(mut code: Vec<Instruction>) -> Vec<Instruction> {
     let end = code.len();
     for (at, instruction) in code.iter_mut().enumerate() {

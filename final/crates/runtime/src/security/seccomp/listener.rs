@@ -26,7 +26,7 @@ pub(crate) struct Listener {
 }
 
 /// Lets the filter recognise one call of the runtime: random numbers as the arguments that sendmsg(2) does not have and
-/// the kernel ignores. Nobody inside can guess them.
+/// the kernel ignores. A program in the container cannot guess them.
 struct Key([u64; 3]);
 
 impl Key {

@@ -3,8 +3,8 @@
 //! ```text
 //! policy    docker's profile format → the OCI's, for a set of capabilities
 //! compile   the OCI's → a range tree in BPF         cache   compiled programs, by digest
-//! interpret what a program says of a system call
-//! listener  who answers for SCMP_ACT_NOTIFY         syscalls  names and numbers
+//! interpret evaluates a program for a system call
+//! listener  the agent for SCMP_ACT_NOTIFY           syscalls  names and numbers
 //! ```
 
 mod cache;
@@ -32,7 +32,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// From here on it decides on every system call of this process and its children.
+    /// Loads the filter, which then applies to every system call of this process and its children.
     pub fn load(&self) -> nix::Result<()> {
         hull_sys::security::load_filter(&self.instructions, self.flags)
     }

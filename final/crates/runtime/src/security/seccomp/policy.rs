@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::syscalls::{DOCKER_ARCH, NATIVE};
 use crate::spec::{Seccomp, SeccompArg, SyscallRule};
 
-/// Moby's, with what later releases changed: see NOTICE.
+/// Moby's default profile, with the changes of later releases: see NOTICE.
 const DEFAULT: &str = include_str!("default.json");
 
 #[derive(Deserialize)]
@@ -30,7 +30,7 @@ struct Profile {
     syscalls: Vec<Rule>,
 }
 
-/// Which others run beside an architecture: 32-bit programs on a 64-bit kernel.
+/// The other architectures whose programs a kernel runs: 32-bit programs on a 64-bit kernel.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ArchMap {
@@ -44,7 +44,7 @@ struct ArchMap {
 struct Rule {
     #[serde(default)]
     names: Vec<String>,
-    /// Before docker 1.13 a rule had one.
+    /// Profiles from before docker 1.13 have one name in a rule.
     #[serde(default)]
     name: Option<String>,
     action: String,
@@ -71,7 +71,7 @@ struct Condition {
 
 /// docker's default policy, as it is for a container with these capabilities.
 pub fn default_policy(capabilities: &[String]) -> Seccomp {
-    // A test reads the same text: it cannot be broken here.
+    // A test parses the same text, so this cannot fail.
     parse_policy(DEFAULT, capabilities).unwrap_or_default()
 }
 

@@ -1,5 +1,5 @@
-//! System calls by name, for each architecture whose programs a kernel of ours runs. A name that an architecture does
-//! not have is nobody's number and is passed over, as runc does: one policy serves many architectures.
+//! System calls by name, for each supported architecture. A name that an architecture does not have is skipped, as by
+//! runc, because one policy serves many architectures.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ const TABLE: &str = include_str!("syscalls.txt");
 /// One calling convention, with numbers of its own.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Architecture {
-    /// As policies call it.
+    /// Its name in OCI policies.
     pub name: &'static str,
     /// `AUDIT_ARCH_*` of linux/audit.h, which a filter finds in `seccomp_data.arch`.
     pub audit: u32,
@@ -22,24 +22,24 @@ const KNOWN: &[Architecture] = &[
     Architecture { name: "SCMP_ARCH_AARCH64", audit: 0xc000_00b7, column: 2 },
 ];
 
-/// The one hull was built for.
+/// The architecture that hull was built for.
 #[cfg(target_arch = "x86_64")]
 pub(super) const NATIVE: &Architecture = &KNOWN[0];
 #[cfg(target_arch = "aarch64")]
 pub(super) const NATIVE: &Architecture = &KNOWN[2];
 
-/// As docker's profile calls it.
+/// Its name in docker's profile.
 #[cfg(target_arch = "x86_64")]
 pub(super) const DOCKER_ARCH: &str = "amd64";
 #[cfg(target_arch = "aarch64")]
 pub(super) const DOCKER_ARCH: &str = "arm64";
 
-/// Those whose system calls are known by name, as policies call them.
+/// The architectures whose system calls are known, by their names in policies.
 pub fn known_architectures() -> Vec<&'static str> {
     KNOWN.iter().map(|architecture| architecture.name).collect()
 }
 
-/// The native one and those of `names` that are known. Programs of any other are killed at their first system call.
+/// The native architecture and the known ones in `names`. Programs of any other are killed at their first system call.
 pub(super) fn architectures(names: &[String]) -> Vec<&'static Architecture> {
     let others = KNOWN.iter().filter(|other| *other != NATIVE && names.iter().any(|name| name == other.name));
     std::iter::once(NATIVE).chain(others).collect()
