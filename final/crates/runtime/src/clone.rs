@@ -21,7 +21,7 @@ use crate::namespaces;
 use crate::protocol::{Channel, Message};
 use crate::spec::Spec;
 
-/// What the child does: `init::run`.
+/// The function that the child runs: `init::run`.
 type Init = fn(&CreateOptions<'_>, &Prepared, Channel) -> !;
 
 /// The child's pid and pidfd, and the channel to it.

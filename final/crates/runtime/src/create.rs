@@ -39,8 +39,8 @@ pub struct Created {
     is_outside: bool,
 }
 
-/// What the parent needs to do its part later: run hooks, bind sources of mounts, set the scheduling policy. Few
-/// containers ask for any of it, and for the others the spec is not copied.
+/// The parts of the spec that the parent needs later, to run hooks, bind sources of mounts and set the scheduling
+/// policy. Few containers need any of it, so for the others the spec is not copied.
 #[derive(Debug)]
 struct Requests {
     id: String,
@@ -241,7 +241,7 @@ impl Created {
         }
     }
 
-    /// Removes what there is of the container, and adds to `error` what could not be removed.
+    /// Removes what exists of the container, and adds the failures of that to `error`.
     fn abandon(&mut self, error: Error) -> Error {
         error.with_cleanup(self.clean_up())
     }
@@ -260,7 +260,7 @@ impl Created {
 
 impl Drop for Created {
     fn drop(&mut self) {
-        // The caller gives up a container that is fine, and has nobody to report an error to.
+        // The caller drops a container that has not failed, and a drop cannot return an error.
         self.clean_up();
     }
 }

@@ -1,4 +1,4 @@
-//! What the program gets as stdin, stdout and stderr.
+//! The program's stdin, stdout and stderr.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -8,7 +8,7 @@ use crate::error::{Result, Step};
 pub enum Stdio {
     /// The caller's own. Without `stdin` the program's stdin is /dev/null.
     Inherit { stdin: bool },
-    /// These descriptors, and the caller's own where there is none.
+    /// These descriptors; the caller's own for each that is missing.
     Fds { stdin: Option<OwnedFd>, stdout: Option<OwnedFd>, stderr: Option<OwnedFd> },
     /// A terminal of the container's own devpts. The caller gets its master.
     Terminal,

@@ -34,7 +34,7 @@ core::arch::global_asm!(
     "hull_oci_entry:",
     "lea r12, [rip + hull_oci_words]",
     "2:",
-    // What _start needs: the stack, with argc, argv and envp on it, and rdx.
+    // Save what _start needs: the stack, with argc, argv and envp on it, and rdx.
     "mov r13, rdx",
     "mov r14, rsp",
     "mov rbx, [r14]",

@@ -5,7 +5,7 @@ use crate::fs::read_kernel_text;
 /// How many ids the initial user namespace maps, onto themselves.
 const ALL_IDS: u32 = u32::MAX;
 
-/// Whose ids: users' or groups'.
+/// The kind of id: of users or of groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ids {
     Users,

@@ -2,7 +2,7 @@
 
 use nix::libc;
 
-/// What sort of failure an error is, whatever its text says.
+/// The kind of a failure, independent of its text.
 ///
 /// Every error type has a method `kind()` that returns one of these. A caller that must tell failures apart, such as
 /// the command line (exit codes, hints) and the API (status codes), looks at the kind and never at the text. Errors that
@@ -33,7 +33,7 @@ pub enum Kind {
     /// A limit is reached: no space, no memory, no free address, too many processes.
     /// HTTP 500.
     Exhausted,
-    /// Somebody who should answer does not, or did not in time: a registry, a monitor that is stopped, a lock's holder.
+    /// Another process or machine does not answer in time: a registry, a monitor that is stopped, a lock's holder.
     /// HTTP 503.
     Unavailable,
     /// Something on disk or in an archive is not what it must be: a damaged record, a wrong digest.

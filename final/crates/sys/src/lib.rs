@@ -7,8 +7,8 @@
 //! security  capabilities, seccomp            sparse    files with holes
 //! mount     fsopen, open_tree, mount_setattr bpf       device rules of cgroup v2
 //! net       netlink and unix sockets         terminal  the caller's terminal
-//! id_map    mappings of a user namespace     memory    give memory back
-//! self_exe  run from a copy of the program that cannot be written; reexec and entry say when
+//! id_map    mappings of a user namespace     memory    release unused memory
+//! self_exe  run from a copy of the program that cannot be written; reexec and entry decide when
 //! kind      kinds of errors                  context   what was being done when a call failed
 //! ```
 

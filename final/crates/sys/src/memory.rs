@@ -2,12 +2,12 @@
 
 use nix::libc;
 
-/// More stack than the way to anything here takes.
+/// A size that the used part of the stack never reaches.
 const DEEPEST: usize = 1 << 20;
 
 unsafe extern "C" {
-    /// Where this program's file is mapped, and the end of its code: both are the linker's (end(3)). What lies between is
-    /// never written.
+    /// The address at which this program's file is mapped, and the end of its code. The linker defines both symbols
+    /// (end(3)). The memory between them is never written.
     static __executable_start: u8;
     static etext: u8;
 }
@@ -30,26 +30,28 @@ fn trim_heap() {
     }
 }
 
-/// What lies below the stack's end is nobody's. Only on the stack that the process began with: under it the kernel keeps
-/// a gap as wide as what may be asked for here beyond its beginning (`stack_guard_gap`), and under a thread's may be anything.
+/// Releases the stack below the current frame, which is unused. This is done only on the initial stack: below it the
+/// kernel keeps a gap (`stack_guard_gap`) that is as large as the range may exceed the stack by. Below a thread's stack
+/// there may be other memory.
 #[inline(never)]
 fn forget_stack() {
     let here = 0_u8;
     let here = &raw const here as usize;
-    // These sixteen bytes the kernel put on the first stack.
+    // The kernel has put these sixteen bytes on the initial stack.
     let top = from_kernel(libc::AT_RANDOM);
     if top.checked_sub(here).is_some_and(|depth| depth < DEEPEST) {
-        // Far enough for this function's calls, and for what the ABI lets a function use below its frame.
+        // This leaves room for this function's calls, and for the red zone that the ABI lets a function use below its
+        // frame.
         forget(top - DEEPEST, here - page_size());
     }
 }
 
-/// madvise(2), `MADV_DONTNEED`, of the whole pages in between.
+/// Releases the whole pages of a range (madvise(2), `MADV_DONTNEED`).
 fn forget(start: usize, end: usize) {
     let page = page_size();
     let (start, end) = (start.next_multiple_of(page), end / page * page);
-    // SAFETY: both callers name memory that nobody has written to, or whose content nobody reads again; what is not mapped
-    // of it the kernel passes over. That it could not be done is no loss.
+    // SAFETY: both callers name memory that was never written, or whose content is never read again. The kernel skips
+    // addresses that are not mapped. A failure is ignored, because the memory only stays in use.
     unsafe {
         libc::madvise(start as *mut libc::c_void, end.saturating_sub(start), libc::MADV_DONTNEED);
     }
@@ -59,7 +61,7 @@ fn page_size() -> usize {
     from_kernel(libc::AT_PAGESZ)
 }
 
-/// getauxval(3): what the kernel told the program about itself when it began.
+/// A value of the auxiliary vector, which the kernel passes to a new program (getauxval(3)).
 fn from_kernel(what: libc::c_ulong) -> usize {
     // SAFETY: reads a table that is never written to.
     unsafe { libc::getauxval(what) as usize }

@@ -38,8 +38,8 @@ pub fn set_attributes(
     setattr(mount, libc::mount_attr { attr_set: set, attr_clr: clear, propagation, userns_fd: 0 }, recursive)
 }
 
-/// `MOUNT_ATTR_IDMAP`: ids in the files of a detached mount are taken as ids inside `user_namespace`, and are those outside
-/// of it to everybody else. Linux 5.12, where the file system can.
+/// Maps the ids of a detached mount's files (`MOUNT_ATTR_IDMAP`): an id on the disk is taken as an id inside
+/// `user_namespace`, and appears as the id that it has outside. Linux 5.12, if the file system supports it.
 pub fn map_ids(mount: impl AsFd, user_namespace: impl AsFd, recursive: bool) -> nix::Result<()> {
     let userns_fd = user_namespace.as_fd().as_raw_fd() as u64;
     let attr_set = libc::MOUNT_ATTR_IDMAP;

@@ -20,7 +20,7 @@ pub fn enable_netlink_option(socket: BorrowedFd<'_>, option: i32) -> nix::Result
     Errno::result(set).map(drop)
 }
 
-/// Reads an option whose value is a structure, which may say in its beginning what is asked for; its length.
+/// Reads an option whose value is a structure. The structure may select at its start what is read. Returns the length.
 pub fn read_option(socket: BorrowedFd<'_>, level: i32, option: i32, value: &mut [u8]) -> nix::Result<usize> {
     let mut size = libc::socklen_t::try_from(value.len()).map_err(|_| Errno::EINVAL)?;
     // SAFETY: the kernel reads and writes at most `size` bytes of the buffer, which is borrowed for the call.

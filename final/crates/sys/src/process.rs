@@ -41,8 +41,8 @@ impl SingleThreaded {
     }
 }
 
-/// By the links of the directory, two and one for each thread (fs/proc/base.c, proc_task_getattr): to read it would take a
-/// descriptor, which those in a container's pid namespace that look at this process would see.
+/// Counts threads by the number of links of the directory, which is two and one for each thread (fs/proc/base.c,
+/// proc_task_getattr). Reading the directory would take a descriptor, which processes in a container could see.
 fn count_threads() -> nix::Result<u64> {
     match std::fs::metadata("/proc/self/task") {
         Ok(threads) => Ok(std::os::unix::fs::MetadataExt::nlink(&threads).saturating_sub(2)),
@@ -74,10 +74,10 @@ pub fn fork() -> nix::Result<Fork> {
 /// linux/sched.h; libc has it in a type too narrow for it.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
-/// What clone3(2) makes beside a plain fork.
+/// Options of clone3(2) that a plain fork lacks.
 #[derive(Debug, Default)]
 pub struct Clone3<'a> {
-    /// `CLONE_NEW*` and kin.
+    /// Flags such as `CLONE_NEW*`.
     pub flags: u64,
     /// The child starts in this cgroup v2 directory (`CLONE_INTO_CGROUP`, Linux 5.7).
     pub cgroup: Option<BorrowedFd<'a>>,
@@ -275,7 +275,7 @@ pub fn place_fd(fd: BorrowedFd<'_>, number: i32) -> nix::Result<()> {
     if unsafe { libc::fcntl(number, libc::F_GETFD) } >= 0 {
         return Err(Errno::EBUSY);
     }
-    // SAFETY: two numbers, of which the second is nobody's.
+    // SAFETY: two numbers, and no descriptor is open at the second.
     Errno::result(unsafe { libc::dup2(fd.as_raw_fd(), number) }).map(drop)
 }
 

@@ -46,7 +46,7 @@ pub fn set_memory_policy(mode: i32, nodes: &[u32]) -> nix::Result<()> {
     for node in nodes.iter().map(|node| *node as usize) {
         mask[node / BITS] |= 1 << (node % BITS);
     }
-    // The kernel looks at one bit less than it is told (set_mempolicy(2), "BUGS").
+    // The kernel reads one bit less than the length that it is given (set_mempolicy(2), "BUGS").
     let (address, length) = match nodes.is_empty() {
         true => (std::ptr::null(), 0),
         false => (mask.as_ptr(), mask.len() * BITS + 1),

@@ -1,4 +1,4 @@
-//! Capabilities and seccomp filters, as the kernel takes them.
+//! The system calls for capabilities and seccomp filters.
 
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -82,12 +82,14 @@ pub struct Instruction {
     pub k: u32,
 }
 
-/// seccomp(2) `SECCOMP_SET_MODE_FILTER`: from here on the filter decides on every system call, for good.
+/// seccomp(2) `SECCOMP_SET_MODE_FILTER`: loads a filter, which applies to every later system call and cannot be
+/// removed.
 pub fn load_filter(program: &[Instruction], flags: u64) -> nix::Result<()> {
     set_filter(program, flags).map(drop)
 }
 
-/// [`load_filter`] for a filter that asks somebody (`SECCOMP_RET_USER_NOTIF`, Linux 5.0): the descriptor they answer at.
+/// [`load_filter`] for a filter that notifies an agent (`SECCOMP_RET_USER_NOTIF`, Linux 5.0). Returns the descriptor
+/// over which the agent answers.
 pub fn load_filter_with_listener(program: &[Instruction], flags: u64) -> nix::Result<OwnedFd> {
     let fd = set_filter(program, flags | libc::SECCOMP_FILTER_FLAG_NEW_LISTENER)?;
     // SAFETY: with this flag the kernel returns a new descriptor, which nobody else owns.

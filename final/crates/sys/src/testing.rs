@@ -41,7 +41,8 @@ pub fn unshare_network() -> nix::Result<()> {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
 }
 
-/// Says that a test cannot run here. It fails where `HULL_TESTS_MUST_RUN` is 1, so that nothing is skipped silently.
+/// Reports that a test cannot run on this machine. It fails if `HULL_TESTS_MUST_RUN` is 1, so that nothing is skipped
+/// silently.
 pub fn skip(name: &str, why: &str) {
     let must_run = std::env::var_os("HULL_TESTS_MUST_RUN").is_some_and(|value| value == "1");
     assert!(!must_run, "{name} cannot run: {why}");

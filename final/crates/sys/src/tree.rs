@@ -1,5 +1,5 @@
-//! Creating one entry of a directory tree with its metadata: what copies, extracted archives, unpacked layers and
-//! filled volumes have in common.
+//! Creating one entry of a directory tree with its metadata. Copies, extracted archives, unpacked layers and filled
+//! volumes are all made with it.
 //!
 //! Every call takes an open directory and one name in it, so no path is resolved and no symlink is followed. Metadata
 //! is set in the one order that keeps it: chown(2) clears set-ID bits and file capabilities, so the owner comes first;
@@ -16,27 +16,28 @@ use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Timespec, Time
 
 use crate::fs::{fd_path, set_xattr, set_xattr_at};
 
-/// What is set on an entry.
+/// The metadata of an entry.
 #[derive(Debug, Clone)]
 pub struct Metadata<'a> {
     pub uid: u32,
     pub gid: u32,
     /// Permissions, set-ID bits and sticky bit. A symlink has none.
     pub mode: u32,
-    /// Those that say where a file is rather than what it is are passed over: [`describes_content`].
+    /// Extended attributes. Those that depend on the file's place and not on its content are skipped:
+    /// [`describes_content`].
     pub attributes: &'a [(CString, Vec<u8>)],
     /// `None` for a directory that is still to be filled.
     pub times: Option<Timestamps>,
 }
 
-/// What a caller wants set, and which refusals of the kernel it passes over. An attribute that the file system cannot
-/// hold (ENOTSUP) is always passed over.
+/// Which metadata a caller wants set, and which errors it ignores. The error for an attribute that the file system does
+/// not support (ENOTSUP) is always ignored.
 pub trait Policy {
     fn sets_attribute(&self, _name: &CStr) -> bool {
         true
     }
 
-    /// The entry then belongs to the caller.
+    /// Whether a failing chown(2) is ignored: the entry then belongs to the caller.
     fn ignores_owner(&self, _error: Errno) -> bool {
         false
     }
@@ -46,7 +47,7 @@ pub trait Policy {
     }
 }
 
-/// Sets everything; each refusal is an error.
+/// Sets everything; each failure is an error.
 #[derive(Debug, Clone, Copy)]
 pub struct Exact;
 
@@ -57,10 +58,10 @@ impl Policy for Exact {}
 pub enum Created<'a> {
     /// A regular file or directory that is open.
     Open(BorrowedFd<'a>),
-    /// Any entry of a directory that nobody else changes, by its name.
+    /// Any entry, by its name, of a directory that no other process changes.
     Named { directory: BorrowedFd<'a>, name: &'a OsStr, is_symlink: bool },
-    /// A symlink or node of a directory that others change too, opened with `O_PATH`: [`hold`]. It takes no attributes:
-    /// those of users are for regular files and directories only (xattr(7)).
+    /// A symlink or node of a directory that other processes change too, opened with `O_PATH`: [`hold`]. No attributes
+    /// are set on it: those of users exist only on regular files and directories (xattr(7)).
     Held { entry: BorrowedFd<'a>, directory: BorrowedFd<'a>, name: &'a OsStr, is_symlink: bool },
 }
 
@@ -113,7 +114,8 @@ impl Created<'_> {
             Self::Named { directory, name, .. } => {
                 rustix::fs::chmodat(directory, name, mode, AtFlags::empty())
             }
-            // By the descriptor's link: fchmod(2) refuses O_PATH, and opening a node would call its driver.
+            // Through the descriptor's link in /proc: fchmod(2) refuses O_PATH, and opening a node would call its
+            // driver.
             Self::Held { entry, .. } => rustix::fs::chmod(fd_path(entry), mode),
         }
     }
@@ -141,8 +143,8 @@ impl Created<'_> {
             Self::Held { entry, is_symlink: false, .. } => {
                 rustix::fs::utimensat(CWD, fd_path(entry), times, AtFlags::empty())
             }
-            // A held symlink too, since utimensat(2) takes none by descriptor. Should another entry be there by now,
-            // the only thing set on it is a time.
+            // Also for a held symlink, because utimensat(2) does not accept one by descriptor. If another entry has
+            // replaced it, only that entry's times change.
             Self::Named { directory, name, .. } | Self::Held { directory, name, .. } => {
                 rustix::fs::utimensat(directory, name, times, AtFlags::SYMLINK_NOFOLLOW)
             }
@@ -157,14 +159,14 @@ impl Created<'_> {
     }
 }
 
-/// Creates a regular file, which nobody but its owner can open until its metadata is set.
+/// Creates a regular file, which only its owner can open until its metadata is set.
 pub fn create_file(directory: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<File> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?.into())
 }
 
-/// Opens an entry that has just been created, without opening what it stands for. Fails if somebody has put another one
-/// in its place.
+/// Opens an entry that has just been created with `O_PATH`, so that no driver and no FIFO is opened. Fails if another
+/// process has replaced it.
 pub fn hold(directory: BorrowedFd<'_>, name: &OsStr, expected: FileType, device: u64) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let entry = rustix::fs::openat(directory, name, flags, Mode::empty())?;
@@ -176,8 +178,8 @@ pub fn hold(directory: BorrowedFd<'_>, name: &OsStr, expected: FileType, device:
     Ok(entry)
 }
 
-/// Whether an attribute says what a file is. The overlay's own marks and the SELinux label say where it is, and are not
-/// copied.
+/// Whether an attribute belongs to a file's content. The overlay's own marks and the SELinux label depend on the file's
+/// place, and are not copied.
 pub fn describes_content(name: &[u8]) -> bool {
     !name.starts_with(b"trusted.overlay.")
         && !name.starts_with(b"user.overlay.")

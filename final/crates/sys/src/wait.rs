@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Waits until a descriptor is readable, which for a pidfd means that the process has ended (pidfd_open(2)). Returns false
-/// after the timeout. Without a timeout it waits for ever.
+/// after the timeout. Without a timeout it waits without a limit.
 pub fn until_readable(fd: impl AsFd, timeout: Option<Duration>) -> nix::Result<bool> {
     until_any_readable(&[fd.as_fd()], timeout)
 }
@@ -15,7 +15,7 @@ pub fn until_readable(fd: impl AsFd, timeout: Option<Duration>) -> nix::Result<b
 /// Waits until any of several descriptors is readable.
 pub fn until_any_readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> nix::Result<bool> {
     let mut fds: Vec<_> = fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
-    // A time that no clock reaches is for ever.
+    // A deadline that cannot be represented means no timeout.
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     loop {
         let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));

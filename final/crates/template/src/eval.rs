@@ -46,7 +46,7 @@ impl<'d> Eval<'d> {
     }
 
     fn node(&mut self, node: &'d Node, dot: &Item<'d>) -> Result<Flow, Fault> {
-        // What the pipeline of a block declares ends with the block; what an action declares stays.
+        // Variables that a block's pipeline declares end with the block; those that an action declares stay.
         let scope = self.variables.len();
         let flow = match node {
             Node::Text(text) => {
@@ -173,7 +173,7 @@ impl<'d> Eval<'d> {
     fn chain(&mut self, operand: &'d Operand, count: usize, dot: &Item<'d>) -> Result<Item<'d>, Fault> {
         let mut value = match &operand.base {
             Base::Dot => dot.clone(),
-            // The parser has seen to it that there is one.
+            // The parser guarantees that there is one.
             Base::Variable(name) => match self.variables.iter().rev().find(|(known, _)| known == name) {
                 Some((_, value)) => value.clone(),
                 None => return Err(Fault::new(operand.span, "variable is not defined")),
@@ -184,7 +184,7 @@ impl<'d> Eval<'d> {
         };
         let start = operand.span.start;
         for field in operand.fields.iter().take(count) {
-            // `.A` has nothing in front of its field, and is a field of the dot.
+            // `.A` has no base before the field, so it is a field of the dot.
             let parent = match (Span { start, end: field.span.start }).of(self.text) {
                 "" => ".",
                 parent => parent,
@@ -218,13 +218,13 @@ impl<'d> Eval<'d> {
         }
         values.extend(piped);
         match function.run {
-            // None of those before it decided, so the last one is the answer.
+            // No earlier argument decided, so the last one is the result.
             Run::UpTo(_) => Ok(values.pop().unwrap_or(Value::Null.into())),
             Run::Call(run) => run(values).map_err(fault),
         }
     }
 
-    /// Runs what is spelled like a field and has arguments.
+    /// Calls a method: it has the syntax of a field, and arguments.
     fn method(
         &mut self,
         command: &'d Command,
@@ -255,7 +255,7 @@ impl<'d> Eval<'d> {
     }
 }
 
-/// The part of the template that a pipeline is, without its variables.
+/// The span of a pipeline in the template, without its variables.
 fn span(pipeline: &Pipeline) -> Span {
     let first = pipeline.commands.first().map_or(Span::default(), |command| command.span);
     pipeline.commands.last().map_or(first, |last| first.to(last.span))

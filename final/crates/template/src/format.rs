@@ -22,13 +22,13 @@ struct Spec {
     verb: char,
 }
 
-/// What `%v` prints: `map[a:b c:d]`, `[a b]`, `<nil>`.
+/// Formats a value as `%v` does: `map[a:b c:d]`, `[a b]`, `<nil>`.
 pub(super) fn plain(value: &Value) -> String {
     Spec { verb: 'v', ..Spec::default() }.value(value)
 }
 
-/// Formats `arguments` by Go's rules. A value of the wrong type is said in the result, as Go does; a verb
-/// that does not exist is an error.
+/// Formats `arguments` by Go's rules. As in Go, the result shows a value of the wrong type as such; a verb that does
+/// not exist is an error.
 pub(super) fn printf(format: &str, arguments: &[&Value]) -> Result<String, String> {
     let mut output = String::new();
     let mut arguments = arguments.iter();
@@ -55,7 +55,7 @@ pub(super) fn printf(format: &str, arguments: &[&Value]) -> Result<String, Strin
 }
 
 impl Spec {
-    /// Reads what comes behind a `%`, and returns the rest of the format too.
+    /// Parses the directive after a `%`, and returns the rest of the format too.
     fn parse(text: &str) -> Result<(Self, &str), String> {
         let mut spec = Self::default();
         let mut rest = text;
@@ -86,7 +86,7 @@ impl Spec {
         Ok((spec, &rest[verb.len_utf8()..]))
     }
 
-    /// Formats a value; of an array or object each part on its own, as Go does.
+    /// Formats a value. As in Go, each element of an array or object is formatted separately.
     fn value(&self, value: &Value) -> String {
         match value {
             _ if self.verb == 'T' => self.pad(type_name(value).to_owned()),
@@ -169,19 +169,19 @@ impl Spec {
     fn pad(&self, text: String) -> String {
         let width = self.width;
         if width == 0 {
-            // Counting the characters of all that is printed would take its time.
+            // Without a width the characters are not counted, because that takes time for long texts.
             return text;
         }
         if self.left { format!("{text:<width$}") } else { format!("{text:>width$}") }
     }
 
-    /// What Go prints for a value that the verb is not made for.
+    /// Go's output for a value of a type that the verb does not support.
     fn mismatch(&self, value: &Value) -> String {
         format!("%!{}({})", self.verb, typed(value))
     }
 }
 
-/// Takes the number in front, or 0.
+/// Parses the number at the start, or returns 0.
 fn count(text: &str) -> Result<(usize, &str), String> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
@@ -199,7 +199,7 @@ fn typed(value: &Value) -> String {
     }
 }
 
-/// The Go type that the value would have if Go read it from JSON, but for integers.
+/// The Go type that the value would have if Go read it from JSON, except that integers stay integers.
 fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "<nil>",

@@ -14,16 +14,16 @@ type Outcome<'d> = Result<Item<'d>, String>;
 #[derive(Debug)]
 pub(super) struct Function {
     pub(super) name: &'static str,
-    /// How many arguments it takes at least.
+    /// The minimum number of arguments.
     least: usize,
-    /// How many at most.
+    /// The maximum number of arguments.
     most: usize,
     pub(super) run: Run,
 }
 
 pub(super) enum Run {
     Call(for<'d> fn(Vec<Item<'d>>) -> Outcome<'d>),
-    /// The first argument with this truth is the result, and those behind it are not evaluated.
+    /// The first argument with this truth value is the result, and later arguments are not evaluated.
     UpTo(bool),
 }
 
@@ -92,8 +92,8 @@ impl std::fmt::Debug for Run {
     }
 }
 
-/// What docker's `.Label "key"` method gives: the label's value, or nothing. `Labels` is an object where one
-/// thing is inspected, and `a=1,b=2` in lists.
+/// docker's method `.Label "key"`: the label's value, or an empty text. `Labels` is an object in `inspect`, and the
+/// text `a=1,b=2` in lists.
 pub(super) fn label<'d>(labelled: Item<'d>, key: &str) -> Item<'d> {
     let labels = labelled.key("Labels");
     let found = match labels.value() {
@@ -107,7 +107,7 @@ pub(super) fn label<'d>(labelled: Item<'d>, key: &str) -> Item<'d> {
     found.unwrap_or(Value::from("")).into()
 }
 
-/// A string that a function made, unless it is too large to go on with.
+/// A string that a function made. Fails if it exceeds the limit.
 fn made<'d>(text: String) -> Outcome<'d> {
     if text.len() > MAX_OUTPUT {
         return Err(format!("the result is larger than {MAX_OUTPUT} bytes"));
@@ -122,7 +122,7 @@ fn text<'a>(item: &'a Item<'_>) -> Result<&'a str, String> {
     }
 }
 
-/// An argument that counts or points into something.
+/// An argument that is a count or an index.
 fn whole(item: &Item<'_>) -> Result<usize, String> {
     match item.value() {
         Value::Number(number) => {
@@ -161,7 +161,7 @@ fn compare(a: &Item<'_>, b: &Item<'_>) -> Result<Ordering, String> {
         (Value::String(a), Value::String(b)) => Ok(a.cmp(b)),
         (Value::Number(a), Value::Number(b)) => match (integer(a), integer(b)) {
             (Some(a), Some(b)) => Ok(a.cmp(&b)),
-            // JSON does not tell 2.0 from 2 as Go's types would, so these compare too.
+            // JSON does not distinguish 2.0 from 2 as Go's types do, so they can be compared.
             _ => a.as_f64().partial_cmp(&b.as_f64()).ok_or_else(cannot),
         },
         _ => Err(cannot()),
@@ -196,7 +196,7 @@ fn index<'d>(values: Vec<Item<'d>>) -> Outcome<'d> {
 
 fn len<'d>(values: Vec<Item<'d>>) -> Outcome<'d> {
     let len = match values[0].value() {
-        // A list that was never made is an empty one.
+        // In Go a list that was never made (nil) counts as an empty one.
         Value::Null => 0,
         Value::String(text) => text.len(),
         Value::Array(array) => array.len(),
@@ -216,7 +216,7 @@ fn slice<'d>(values: Vec<Item<'d>>) -> Outcome<'d> {
         Value::Array(array) => array.len(),
         value => return Err(format!("cannot slice {}", describe(value))),
     };
-    // The third bound is a capacity, which only has to be possible.
+    // The third bound is a capacity, which only has to be within the limits.
     let (start, end) = (bounds.first().copied().unwrap_or(0), bounds.get(1).copied().unwrap_or(len));
     let capacity = bounds.get(2).copied().unwrap_or(len);
     let bad = || format!("{start} to {end} is out of range; there are {len}");
@@ -233,7 +233,7 @@ fn slice<'d>(values: Vec<Item<'d>>) -> Outcome<'d> {
     }
 }
 
-/// Go puts blanks only where neither neighbour is a string.
+/// Like Go, puts a blank between two arguments only if neither is a string.
 fn print<'d>(values: Vec<Item<'d>>) -> Outcome<'d> {
     let mut output = String::new();
     let mut previous_is_string = true;
@@ -265,7 +265,7 @@ fn json<'d>(values: Vec<Item<'d>>) -> Outcome<'d> {
 fn split<'d>(values: Vec<Item<'d>>) -> Outcome<'d> {
     let (whole, separator) = (text(&values[0])?, text(&values[1])?);
     let parts: Vec<Value> = match separator {
-        // Between every two characters, and not also before the first and after the last.
+        // An empty separator matches between characters, but not before the first or after the last one.
         "" => whole.chars().map(|c| Value::from(c.to_string())).collect(),
         separator => whole.split(separator).map(Value::from).collect(),
     };
@@ -275,7 +275,7 @@ fn split<'d>(values: Vec<Item<'d>>) -> Outcome<'d> {
 fn join<'d>(values: Vec<Item<'d>>) -> Outcome<'d> {
     let separator = text(&values[1])?;
     match values[0].value() {
-        // A list that was never made is an empty one.
+        // In Go a list that was never made (nil) counts as an empty one.
         Value::Null => made(String::new()),
         Value::Array(array) => made(array.iter().map(format::plain).collect::<Vec<_>>().join(separator)),
         value => Err(format!("wants an array, not {}", describe(value))),
@@ -302,7 +302,7 @@ fn pad<'d>(values: Vec<Item<'d>>) -> Outcome<'d> {
     if before > MAX_WIDTH || after > MAX_WIDTH {
         return Err(format!("more than {MAX_WIDTH} blanks"));
     }
-    // Docker leaves an empty cell empty.
+    // docker does not pad an empty text.
     if text.is_empty() {
         return made(String::new());
     }

@@ -1,4 +1,4 @@
-//! Small questions about JSON values.
+//! Helpers for JSON values.
 
 use serde_json::{Map, Number, Value};
 
@@ -14,7 +14,7 @@ pub(super) fn integer(number: &Number) -> Option<i128> {
     number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
 }
 
-/// The value in the words of an error.
+/// A description of the value for an error.
 pub(super) fn describe(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

@@ -72,7 +72,7 @@ impl<'t> Lexer<'t> {
         &self.text[self.at..]
     }
 
-    /// Adds a token that goes from `start` to where the lexer is.
+    /// Adds a token that extends from `start` to the lexer's position.
     fn push(&mut self, kind: Kind, start: usize, spaced: bool) {
         self.tokens.push(Token { kind, span: Span { start, end: self.at }, spaced });
     }
@@ -91,7 +91,8 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// Reads from behind `{{` to behind `}}`. Returns whether the text that follows is to be trimmed.
+    /// Reads the tokens between `{{` and `}}`, and the latter too. Returns whether the text that follows is to be
+    /// trimmed.
     fn action(&mut self, open: usize) -> Result<bool, Fault> {
         let blanks = self.rest().len() - self.rest().trim_start_matches(BLANK).len();
         // Go takes a comment only directly behind `{{` or `{{- `; blanks in front of one do no harm.
@@ -180,7 +181,7 @@ impl<'t> Lexer<'t> {
     fn unexpected(&self, c: char) -> Fault {
         let span = Span { start: self.at, end: self.at + c.len_utf8() };
         let mut message = format!("unexpected {c:?}");
-        // The usual way to get here is a label: `.Config.Labels.com-example`.
+        // The usual cause is a label: `.Config.Labels.com-example`.
         if let Some(Token { kind: Kind::Field(_), span: field, .. }) = self.tokens.last()
             && field.end == self.at
         {

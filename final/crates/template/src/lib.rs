@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! text ── lex ──▶ tokens ── parse ──▶ nodes ── eval ──▶ output
-//!                   │                              ├─ value      what a value is, tests as and prints as
+//!                   │                              ├─ value      values: fields, truth, output
 //!                   └─ literal                     ├─ functions  the functions, and one table of them
 //!                                                  └─ format     printf
 //! ```
@@ -10,8 +10,8 @@
 //! Docker runs its templates over Go structs and maps, where a name that a struct lacks is an error and a key
 //! that a map lacks prints `<no value>`. JSON has one kind of object for both; `hull_docker::fields::MAPS` lists the maps.
 //!
-//! A template is input: whatever is in it ends in output or in a [`TemplateError`]. Nesting, padding and the
-//! size of the output are limited for that reason.
+//! A template is untrusted input: it results in output or in a [`TemplateError`], never in a panic. Nesting, padding
+//! and the size of the output are limited for that reason.
 
 mod eval;
 mod format;
@@ -40,8 +40,8 @@ pub struct Template {
 }
 
 impl Template {
-    /// Reads a template. Finds everything that is wrong with it whatever the data: syntax, and names of
-    /// functions and variables that do not exist.
+    /// Parses a template. Reports every error that does not depend on the data: wrong syntax, and names of functions
+    /// and variables that do not exist.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let tokens = lex::lex(text).map_err(|fault| TemplateError::new("template", text, &fault))?;
         let nodes = parse::parse(text, tokens)
@@ -58,7 +58,7 @@ impl Template {
     }
 }
 
-/// What is wrong with a template, or with a template for this data.
+/// An error in a template, or in applying it to the data.
 ///
 /// Displays as `template: LINE:COLUMN: …`, and as `template parsing error: LINE:COLUMN: …` when the pieces
 /// are well formed but do not make a template. Lines count from 1 and columns from 0, as in the errors of docker.
@@ -104,18 +104,18 @@ impl Span {
         text.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// From the start of this to the end of `last`.
+    /// The span from the start of this one to the end of `last`.
     fn to(self, last: Self) -> Self {
         Self { start: self.start, end: last.end.max(self.end) }
     }
 }
 
-/// An error on its way out, before line and column are known.
+/// An error before line and column are known.
 #[derive(Debug)]
 struct Fault {
-    /// What the error quotes.
+    /// The part of the template that the error quotes.
     span: Span,
-    /// Where in `span` the trouble is, when that is not its start.
+    /// The position of the error in `span`, if that is not its start.
     at: Option<usize>,
     message: String,
 }

@@ -30,7 +30,7 @@ pub(super) fn number(text: &str) -> Result<Value, String> {
     i64::from_str_radix(&format!("{sign}{body}"), radix).map(Value::from).map_err(|_| bad())
 }
 
-/// Resolves the escapes of what stood between double quotes.
+/// Resolves the escapes of the text between double quotes.
 pub(super) fn string(body: &str) -> Result<String, String> {
     // Bytes, because `\xc3\xa9` is one character in two escapes.
     let mut bytes = Vec::with_capacity(body.len());
@@ -44,7 +44,7 @@ pub(super) fn string(body: &str) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "the escapes do not make UTF-8".to_owned())
 }
 
-/// Resolves what stood between single quotes to the number of its character, which is what Go takes it for.
+/// Resolves a character literal to the number of its character, which is its value in Go.
 pub(super) fn character(body: &str) -> Result<u32, String> {
     let mut chars = body.chars();
     let value = match unit(&mut chars, '\'')? {
@@ -86,7 +86,7 @@ fn unit(chars: &mut std::str::Chars<'_>, quote: char) -> Result<Option<Unit>, St
     Ok(Some(Unit::Char(simple)))
 }
 
-/// An escape that gives the number of a byte or character.
+/// An escape with the number of a byte or character.
 fn coded(c: char, chars: &mut std::str::Chars<'_>) -> Result<Unit, String> {
     let (count, radix) = match c {
         'x' => (2, 16),
@@ -95,7 +95,7 @@ fn coded(c: char, chars: &mut std::str::Chars<'_>) -> Result<Unit, String> {
         '0'..='7' => (3, 8),
         _ => return Err(format!("unknown escape \\{c}")),
     };
-    // The first digit of an octal escape is what announces it.
+    // An octal escape has no letter: its first digit follows the backslash.
     let mut digits = if radix == 8 { c.to_string() } else { String::new() };
     digits.extend(chars.take(count - digits.len()));
     let bad = || format!("bad escape \\{}{digits}", if radix == 8 { String::new() } else { c.to_string() });

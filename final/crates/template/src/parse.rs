@@ -1,4 +1,4 @@
-//! Makes nodes of tokens.
+//! Parses tokens into nodes.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::functions::{self, Function};
 use super::lex::{Kind, Token};
 use super::{Fault, Span};
 
-/// How deep blocks and parentheses may nest. They are read and run by recursion, and the stack has an end.
+/// How deep blocks and parentheses may nest. They are parsed and run by recursion, and the stack is limited.
 const MAX_DEPTH: usize = 100;
 
 #[derive(Debug)]
@@ -24,16 +24,16 @@ pub(super) enum Node {
 pub(super) struct Branch {
     pub(super) pipeline: Pipeline,
     pub(super) body: Vec<Node>,
-    /// What `else` leads to; for `else if` and `else with`, the one node that is that block.
+    /// The nodes of `else`; for `else if` and `else with`, a single node, which is that block.
     pub(super) otherwise: Vec<Node>,
 }
 
-/// Commands with `|` between them, each handing its value to the next as the last argument.
+/// Commands with `|` between them: the value of each is the last argument of the next.
 #[derive(Debug)]
 pub(super) struct Pipeline {
-    /// The variables in front. Two only in `range $key, $value := …`.
+    /// The variables at its start. There are two only in `range $key, $value := …`.
     pub(super) variables: Vec<String>,
-    /// Whether they are new (`:=`) or were there before (`=`).
+    /// Whether they are declared (`:=`) or assigned (`=`).
     pub(super) declares: bool,
     pub(super) commands: Vec<Command>,
 }
@@ -49,7 +49,7 @@ pub(super) struct Command {
 #[derive(Debug)]
 pub(super) struct Operand {
     pub(super) base: Base,
-    /// The chain behind the base: `B` and `C` of `(index .A 0).B.C`.
+    /// The fields after the base: `B` and `C` of `(index .A 0).B.C`.
     pub(super) fields: Vec<Field>,
     pub(super) span: Span,
 }
@@ -84,11 +84,11 @@ struct Parser<'t> {
     /// The names that are in scope.
     variables: Vec<String>,
     depth: usize,
-    /// How many `range` bodies are around, for `break` and `continue`.
+    /// How many `range` bodies enclose the position, for `break` and `continue`.
     loops: usize,
 }
 
-/// What ends a block.
+/// The token that ends a block.
 enum Stop {
     End,
     Else,
@@ -97,7 +97,7 @@ enum Stop {
 }
 
 impl Parser<'_> {
-    /// The token at hand; at the end of the template, that end, however often it is asked for.
+    /// The current token. At the end of the template this is the end token, every time.
     fn peek(&self) -> Token {
         let end = Span { start: self.text.len(), end: self.text.len() };
         self.tokens.get(self.at).cloned().unwrap_or(Token { kind: Kind::End, span: end, spaced: false })
@@ -126,7 +126,7 @@ impl Parser<'_> {
         format!("{:?}", span.of(self.text))
     }
 
-    /// Goes one level down, and fails when that is too deep.
+    /// Enters a level of nesting, and fails if there are too many.
     fn nested<T>(
         &mut self,
         span: Span,
@@ -204,7 +204,7 @@ impl Parser<'_> {
         })
     }
 
-    /// Reads what comes behind the `else` of `keyword`, with the `end`.
+    /// Reads the part after the `else` of `keyword`, with the `end`.
     fn otherwise(&mut self, keyword: &str, span: Span) -> Result<Vec<Node>, Fault> {
         let again = |token: &Token| matches!(&token.kind, Kind::Word(word) if word == keyword);
         if keyword != "range"
@@ -246,7 +246,7 @@ impl Parser<'_> {
                 _ => return Err(Fault::new(token.span, format!("unexpected {}", self.quote(token.span)))),
             }
         }
-        // Only here: `{{$x := $x}}` has to find an older `$x`.
+        // The variables are declared after the pipeline, because `{{$x := $x}}` has to find an older `$x`.
         if declares {
             self.variables.extend(variables.iter().cloned());
         }
@@ -264,7 +264,7 @@ impl Parser<'_> {
                     names.push((text, name.span))
                 }
                 _ => {
-                    // Only what is behind a variable tells whether it is set or read.
+                    // The token after a variable determines whether it is assigned or read.
                     self.at = start;
                     return Ok((Vec::new(), false));
                 }
@@ -343,7 +343,7 @@ impl Parser<'_> {
             Kind::End => return Err(Fault::new(opening, format!("{} is not closed", self.quote(opening)))),
             _ => return Err(Fault::new(span, format!("a value is missing before {}", self.quote(span)))),
         };
-        // Nothing has fields but data, and `..` would have to be a field of the dot.
+        // Only data has fields, and `..` would have to be a field of the dot.
         if matches!(base, Base::Variable(_) | Base::Group(_)) || !fields.is_empty() {
             while let Some(Token { kind: Kind::Field(name), span: at, .. }) =
                 self.next_if(|next| matches!(next.kind, Kind::Field(_)) && !next.spaced)
@@ -382,7 +382,7 @@ fn is_keyword(kind: &Kind) -> bool {
     matches!(kind, Kind::Word(word) if KEYWORDS.contains(&word.as_str()))
 }
 
-/// Functions do, and methods, which are spelled like fields.
+/// Whether it can have arguments: functions can, and methods, which have the syntax of fields.
 fn takes_arguments(operand: &Operand) -> bool {
     matches!(operand.base, Base::Function(_)) || !operand.fields.is_empty()
 }

@@ -1,4 +1,4 @@
-//! The values that templates work with: JSON, and what Go would know about it from its types.
+//! The values of templates: JSON, with the information that Go has from its types.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::format;
 use super::json::{describe, sorted};
 
-/// What Go's types would say about an object.
+/// The kind of Go type that an object stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Struct,
@@ -18,7 +18,7 @@ enum Shape {
 }
 
 impl Shape {
-    /// The shape of what is found under `key` in an object of this shape.
+    /// The shape of the value under `key` in an object of this shape.
     fn under(self, key: &str) -> Self {
         match (self, key) {
             // The keys of a map are data: a network may be called "Options".
@@ -31,7 +31,7 @@ impl Shape {
     }
 }
 
-/// A value on its way through a template: borrowed from the data or made by a function.
+/// A value in a template: borrowed from the data or made by a function.
 #[derive(Debug, Clone)]
 pub(super) struct Item<'d> {
     value: Cow<'d, Value>,
@@ -55,7 +55,7 @@ impl<'d> Item<'d> {
         &self.value
     }
 
-    /// What `.name` is. `parent` is how the template calls this value.
+    /// The value of `.name`. `parent` is this value's expression in the template, for errors.
     pub(super) fn field(self, name: &str, parent: &str) -> Result<Item<'d>, String> {
         let keys: Vec<&str> = match self.value() {
             Value::Object(map) if map.contains_key(name) => return Ok(self.key(name)),
@@ -74,7 +74,7 @@ impl<'d> Item<'d> {
         Err(format!("no field {name:?} here; fields are: {}", keys.join(", ")))
     }
 
-    /// What an object has under `key`, or null.
+    /// The value of an object's `key`, or null.
     pub(super) fn key(self, key: &str) -> Item<'d> {
         let value = match self.value {
             Cow::Borrowed(value) => value.get(key).map(Cow::Borrowed),
@@ -83,7 +83,7 @@ impl<'d> Item<'d> {
         Item { value: value.unwrap_or(Cow::Owned(Value::Null)), shape: self.shape.under(key) }
     }
 
-    /// What an array has at `at`.
+    /// The element of an array at `at`.
     pub(super) fn element(self, at: usize) -> Option<Item<'d>> {
         let value = match self.value {
             Cow::Borrowed(value) => value.get(at).map(Cow::Borrowed),
@@ -106,13 +106,13 @@ impl<'d> Item<'d> {
                 map.sort_keys();
                 map.into_iter().map(|(key, value)| of_map(&key, Cow::Owned(value))).collect()
             }
-            // A list that was never made is an empty one.
+            // In Go a list that was never made (nil) counts as an empty one.
             Cow::Borrowed(Value::Null) | Cow::Owned(Value::Null) => Vec::new(),
             value => return Err(format!("cannot range over {}", describe(&value))),
         })
     }
 
-    /// Whether `if` takes it for true.
+    /// Whether it is true for `if`.
     pub(super) fn truth(&self) -> bool {
         match self.value() {
             Value::Null => false,
@@ -124,7 +124,7 @@ impl<'d> Item<'d> {
         }
     }
 
-    /// What `{{.}}` prints.
+    /// The text that `{{.}}` prints.
     pub(super) fn print(&self) -> String {
         match self.value() {
             Value::Null => "<no value>".to_owned(),

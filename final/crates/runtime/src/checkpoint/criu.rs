@@ -16,7 +16,7 @@ use super::wire::{self, Message, Value};
 use super::{Error, Result};
 use crate::error::Step;
 
-/// Of `criu_req` and `criu_resp` in CRIU's rpc.proto.
+/// Field numbers of `criu_req` and `criu_resp` in CRIU's rpc.proto.
 mod field {
     pub const TYPE: u32 = 1;
     pub const REQUEST_OPTIONS: u32 = 2;
@@ -25,9 +25,9 @@ mod field {
     pub const RESTORED: u32 = 4;
     pub const NOTIFIED: u32 = 5;
     pub const MESSAGE: u32 = 9;
-    /// Of what [`RESTORED`] holds.
+    /// Field numbers of the message in [`RESTORED`].
     pub const RESTORED_PID: u32 = 1;
-    /// Of what [`NOTIFIED`] holds.
+    /// Field numbers of the message in [`NOTIFIED`].
     pub const SCRIPT: u32 = 1;
     pub const NOTIFIED_PID: u32 = 2;
 }
@@ -42,7 +42,7 @@ pub(super) enum Request {
 
 const NOTIFY: u64 = 6;
 
-/// CRIU as it is installed.
+/// The installed CRIU program.
 #[derive(Debug)]
 pub struct Criu(PathBuf);
 
@@ -75,10 +75,10 @@ fn first_errors(said: &str) -> String {
     }
 }
 
-/// The last error, for which CRIU gave up.
+/// The last error, because of which CRIU stopped.
 pub(super) fn last_errors(log: &str) -> Option<String> {
     let mut errors: Vec<&str> = log.lines().filter_map(error_in).collect();
-    // These lines only say that it failed.
+    // These lines report the failure without a reason.
     errors.retain(|error| !error.ends_with("FAILED."));
     let last = errors.split_off(errors.len().saturating_sub(2));
     (!last.is_empty()).then(|| last.join("; "))
@@ -91,9 +91,9 @@ fn error_in(line: &str) -> Option<&str> {
 
 /// A notification from CRIU, which waits for an answer.
 pub(super) struct Notice<'a> {
-    /// What happens, as `setup-namespaces`.
+    /// The name of the event, such as `setup-namespaces`.
     pub what: &'a str,
-    /// Of the first process, where it is restored.
+    /// The pid of the first process, if one is being restored.
     pub pid: i32,
     pub fd: Option<OwnedFd>,
 }
@@ -103,7 +103,7 @@ pub(super) struct Notice<'a> {
 pub(super) struct Answer {
     pub success: bool,
     pub said: Option<String>,
-    /// Of a process that was restored.
+    /// The pid of the restored process.
     pub pid: Option<i32>,
 }
 

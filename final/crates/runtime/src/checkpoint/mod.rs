@@ -52,18 +52,18 @@ pub struct Options {
     pub cgroups: CgroupMode,
 }
 
-/// What CRIU does with cgroups (`criu_cg_mode`).
+/// How CRIU saves and restores cgroups (`criu_cg_mode`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CgroupMode {
     Ignore = 0,
-    /// Limits of those that CRIU itself makes: below the container's own.
+    /// Restore the limits of the cgroups that CRIU itself makes, below the container's own.
     #[default]
     Soft = 3,
     Full = 4,
     Strict = 5,
 }
 
-/// Of `criu_opts` in CRIU's rpc.proto.
+/// Field numbers of `criu_opts` in CRIU's rpc.proto.
 mod field {
     pub const IMAGES: u32 = 1;
     pub const PID: u32 = 2;

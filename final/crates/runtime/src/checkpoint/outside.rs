@@ -15,23 +15,23 @@ use crate::namespaces;
 use crate::rootfs;
 use crate::spec::{NamespaceKind, Spec};
 
-/// Beside CRIU's own images, as runc has it: what stdin, stdout and stderr were.
+/// runc's file beside CRIU's images, with the names of the files that stdin, stdout and stderr were.
 const DESCRIPTORS: &str = "descriptors.json";
 
-/// Masks, and a device that is bound.
+/// Sources of masks, and of a bind-mounted device.
 const NULL: &str = "/dev/null";
 
 #[derive(Debug, Default)]
 pub(super) struct Outside {
-    /// In CRIU's words.
+    /// The values of CRIU's `external` option.
     pub externals: Vec<String>,
-    /// Where something of the host's is mounted, and the name that it is saved by.
+    /// A mount point of a host's file, and the name that it is saved by.
     pub mounts: Vec<(OsString, OsString)>,
     descriptors: Vec<String>,
 }
 
 impl Outside {
-    /// Looks at a container.
+    /// Finds the resources of a running container.
     pub(super) fn of(pid: i32, spec: &Spec) -> Result<Self> {
         let mounted = mounts(pid)?;
         let mut outside = Self::default();
@@ -51,7 +51,7 @@ impl Outside {
         Ok(outside)
     }
 
-    /// A volume is known by where the bundle wants it, and mounted where the container's symlinks lead.
+    /// A volume is named by its destination in the bundle, and mounted where the container's symlinks lead.
     fn add_volumes(&mut self, pid: i32, spec: &Spec, mounted: &[Mounted]) -> Result<()> {
         let root = rootfs::Rootfs::open(Path::new(&format!("/proc/{pid}/root")))?;
         for volume in spec.mounts.iter().filter(|mount| rootfs::is_bind(mount)) {
@@ -65,7 +65,7 @@ impl Outside {
         Ok(())
     }
 
-    /// Devices that are bound: masks of files, and all of them in a user namespace. A terminal is the container's.
+    /// Bind-mounted devices: masks of files, and in a user namespace all devices. A terminal belongs to the container.
     fn add_devices(&mut self, pid: i32, mounted: &[Mounted]) {
         for mount in mounted.iter().filter(|mount| mount.kind != "devpts") {
             let path = Path::new(&format!("/proc/{pid}/root")).join(relative(&mount.at));
@@ -80,8 +80,8 @@ impl Outside {
         }
     }
 
-    /// How CRIU calls what is behind a descriptor. A file that none of the container's mounts has is external; a pipe's
-    /// name is the pipe's.
+    /// CRIU's name of the file that a descriptor is open on. A file on none of the container's mounts is external; a
+    /// pipe has a name of its own.
     fn descriptor(&mut self, pid: i32, number: i32, mounted: &[Mounted]) -> Result<String> {
         let path = PathBuf::from(format!("/proc/{pid}/fd/{number}"));
         let Ok(link) = std::fs::read_link(&path) else { return Ok(String::new()) };
@@ -109,7 +109,7 @@ impl Outside {
     }
 }
 
-/// What the restored container gets in their place: our own stdin, stdout and stderr.
+/// The files that the restored container gets in their place: this process's stdin, stdout and stderr.
 pub(super) fn give_descriptors(images: &Path, message: &mut Message) -> Result<()> {
     let path = images.join(DESCRIPTORS);
     let damaged = |why: String| Error::Image { path: path.clone(), why };
@@ -118,7 +118,7 @@ pub(super) fn give_descriptors(images: &Path, message: &mut Message) -> Result<(
     let mut given: Vec<&str> = Vec::new();
     for (number, name) in names.iter().enumerate().take(3) {
         let is_outside = name.starts_with("pipe:") || name.starts_with("file[");
-        // stdout and stderr are often one.
+        // stdout and stderr are often the same file.
         if is_outside && !given.contains(&name.as_str()) {
             inherit(message, name, number as i32);
             given.push(name);
@@ -138,13 +138,13 @@ fn inherit(message: &mut Message, key: &str, number: i32) {
 const SHARED: [(NamespaceKind, &str); 2] =
     [(NamespaceKind::Network, "extRootNetNS"), (NamespaceKind::Pid, "extRootPidNS")];
 
-/// Those that it can make the restored processes join.
+/// Namespaces that CRIU can make the restored processes join.
 const JOINED: [NamespaceKind; 2] = [NamespaceKind::Ipc, NamespaceKind::Uts];
 
-/// Before anything is saved: what cannot be brought back would be lost.
+/// Refuses a container that could not be restored. Called before anything is saved.
 pub(super) fn check_namespaces(spec: &Spec) -> Result<()> {
     if namespaces::is_new(spec, NamespaceKind::User) {
-        // Its root would have to read the images, which are this machine's root's.
+        // Root in the user namespace would have to read the images, which belong to root of this machine.
         return Err(Error::Unable("a container with a user namespace of its own".into()).into());
     }
     for namespace in namespaces::of(spec).iter().filter(|namespace| namespace.path.is_some()) {
@@ -158,7 +158,7 @@ pub(super) fn check_namespaces(spec: &Spec) -> Result<()> {
     Ok(())
 }
 
-/// The namespaces of the bundle. What is returned stays open as long as CRIU works.
+/// Opens the namespaces of the bundle. The caller keeps the files open as long as CRIU works.
 pub(super) fn give_namespaces(spec: &Spec, message: &mut Message) -> Result<Vec<OwnedFd>> {
     let mut open = Vec::new();
     for (kind, key) in SHARED {
@@ -182,7 +182,7 @@ fn word(kind: NamespaceKind) -> &'static str {
     namespaces::link(kind)
 }
 
-/// Where the bundle's volumes, and the host's devices, are for the names that they were saved by.
+/// The paths of the bundle's volumes and the host's devices, by the names that they were saved by.
 pub(super) fn give_mounts(spec: &Spec, bundle: &Path, message: &mut Message) {
     for volume in spec.mounts.iter().filter(|mount| rootfs::is_bind(mount)) {
         let source = bundle.join(volume.source.as_deref().unwrap_or_default());
@@ -197,12 +197,12 @@ pub(super) fn give_mounts(spec: &Spec, bundle: &Path, message: &mut Message) {
     }
 }
 
-/// Mount points are part of a root file system only once a container has been made there: CRIU makes none.
+/// Makes missing mount points. CRIU makes none, and a root file system in which no container has run may lack them.
 pub(super) fn make_mount_points(spec: &Spec, bundle: &Path, root: &Path) -> Result<()> {
     let rootfs = rootfs::Rootfs::open(root)?;
     for (number, mount) in spec.mounts.iter().enumerate() {
         let is_below = |other: &crate::spec::Mount| mount.destination.starts_with(&other.destination);
-        // Comes with the mount that it is in.
+        // It is restored with the mount that it is in.
         if spec.mounts[..number].iter().any(is_below) {
             continue;
         }
@@ -218,9 +218,9 @@ pub(super) fn make_mount_points(spec: &Spec, bundle: &Path, root: &Path) -> Resu
 #[derive(Debug, PartialEq, Eq)]
 struct Mounted {
     id: u64,
-    /// As the process sees it.
+    /// The path as the process sees it.
     at: OsString,
-    /// The file system.
+    /// The type of the file system.
     kind: String,
 }
 
@@ -238,7 +238,7 @@ fn mounted(line: &[u8]) -> Option<Mounted> {
     Some(Mounted { id, at, kind: String::from_utf8_lossy(kind).into_owned() })
 }
 
-/// A space is `\040` there, three octal digits.
+/// Decodes the octal escapes of mountinfo: a space is `\040`.
 fn unescape(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
     let mut rest = text;
@@ -259,7 +259,7 @@ fn unescape(text: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// Of what a descriptor is open on.
+/// The identity of the file that a descriptor is open on.
 fn mount_id(pid: i32, number: i32) -> std::io::Result<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}"))?;
     let id = text.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok());

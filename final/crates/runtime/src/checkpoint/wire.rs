@@ -1,12 +1,12 @@
-//! protobuf's encoding, as far as CRIU's requests take it: numbers, and bytes with their length
-//! (protobuf.dev, "Encoding").
+//! The encoding of protobuf, as far as CRIU's requests need it: numbers, and bytes with their length (protobuf.dev,
+//! "Encoding").
 
 const VARINT: u64 = 0;
 const FIXED_64: u64 = 1;
 const BYTES: u64 = 2;
 const FIXED_32: u64 = 5;
 
-/// A message as it grows.
+/// A message that is being encoded.
 #[derive(Debug, Default)]
 pub(super) struct Message(Vec<u8>);
 
@@ -16,7 +16,7 @@ impl Message {
         self.varint(value);
     }
 
-    /// False is what a flag is that is not there.
+    /// A false flag is left out, because a missing flag is read as false.
     pub(super) fn flag(&mut self, field: u32, set: bool) {
         if set {
             self.number(field, 1);
@@ -33,7 +33,7 @@ impl Message {
         self.bytes(field, &value.0);
     }
 
-    /// Two texts as the first fields of a message: CRIU's pairs.
+    /// A message with two texts as its first fields, which CRIU uses for pairs.
     pub(super) fn pair(&mut self, field: u32, first: &[u8], second: &[u8]) {
         let mut pair = Message::default();
         pair.bytes(1, first);
@@ -45,7 +45,7 @@ impl Message {
         &self.0
     }
 
-    /// Seven bits at a time, the low ones first; the eighth says that more follow.
+    /// A varint: seven bits in each byte, the lowest first. The eighth bit is set if another byte follows.
     fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
@@ -77,7 +77,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// The value of a field, the last where it is there more than once; none also of a message that ends in its middle.
+/// The value of a field; the last one if the field occurs more than once. `None` also if the message is truncated.
 pub(super) fn field(mut message: &[u8], wanted: u32) -> Option<Value<'_>> {
     let mut found = None;
     while !message.is_empty() {

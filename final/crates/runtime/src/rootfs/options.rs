@@ -1,4 +1,4 @@
-//! mount(8)'s options: flags, propagation, and what the file system itself is told.
+//! Mount options as in mount(8): flags, propagation, and the file system's own options.
 
 use nix::libc;
 
@@ -10,20 +10,20 @@ pub(super) struct Options {
     pub flags: u64,
     /// `MOUNT_ATTR_*` to set on a bind mount.
     pub attributes: u64,
-    /// The same for a mount and all below it, and those to clear there.
+    /// `MOUNT_ATTR_*` to set, and to clear, on a mount and all mounts below it.
     pub recursive_attributes: u64,
     pub recursive_clear: u64,
     pub bind: bool,
-    /// Of what is mounted there already.
+    /// `MS_REMOUNT`: change the options of the existing mount.
     pub remount: bool,
-    /// `idmap`, or `ridmap` for all below it too.
+    /// `idmap`, or `ridmap` for all mounts below it too.
     pub idmap: Option<Depth>,
-    /// A tmpfs that begins with what it covers.
+    /// `tmpcopyup`: a tmpfs that starts with a copy of the files that it covers.
     pub copy_up: bool,
     pub recursive: bool,
     /// `MS_PRIVATE` and kin, with `MS_REC` where the option begins with `r`.
     pub propagation: Option<u64>,
-    /// For the file system, separated by commas.
+    /// The file system's own options, separated by commas.
     pub data: String,
 }
 

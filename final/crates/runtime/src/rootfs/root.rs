@@ -19,7 +19,7 @@ pub(crate) struct Rootfs {
     pub(super) pid_namespace: Option<OwnedFd>,
 }
 
-/// What a mount point is: a directory, or a file for a mounted file.
+/// The type of a mount point: a directory, or a file if a file is mounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Directory,

@@ -22,7 +22,7 @@ use crate::namespaces;
 use crate::protocol::{Channel, Message};
 use crate::spec::{Mount, NamespaceKind, Spec};
 
-/// Who binds the source of a mount.
+/// The process that binds the source of a mount.
 pub(crate) enum Source {
     /// The parent has bound it before the clone, and the child inherits it.
     Bound(OwnedFd),

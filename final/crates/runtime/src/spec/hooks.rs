@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// In the order in which they come.
+/// The lists of hooks, in the order in which they run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Hooks {
-    /// Of old bundles; as `createRuntime`, and before it.
+    /// Deprecated by the specification. They run at the same point as `createRuntime`, and before those.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub prestart: Vec<Hook>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -26,12 +26,12 @@ pub struct Hooks {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hook {
     pub path: PathBuf,
-    /// From the program's name on, as for execv(3).
+    /// The arguments, beginning with the program's name, as for execv(3).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env: Option<Vec<String>>,
-    /// Seconds until it is killed.
+    /// The timeout in seconds, after which the hook is killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! `linux`: namespaces, devices, paths, and where limits and filters are.
+//! `linux`: namespaces, devices, masked paths, and the sections with limits and the seccomp filter.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -32,17 +32,17 @@ pub struct Linux {
     pub masked_paths: Vec<PathBuf>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub readonly_paths: Vec<PathBuf>,
-    /// By clock: `monotonic`, `boottime`.
+    /// Keyed by clock: `monotonic`, `boottime`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub time_offsets: BTreeMap<String, TimeOffset>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub personality: Option<Personality>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_policy: Option<MemoryPolicy>,
-    /// By the name on the host.
+    /// Keyed by the name on the host.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub net_devices: BTreeMap<String, NetDevice>,
-    /// SELinux's, for the files of the container's mounts.
+    /// The SELinux label for the files of the container's mounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mount_label: Option<String>,
 }
@@ -64,9 +64,9 @@ pub struct Personality {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryPolicy {
-    /// `MPOL_BIND` and kin.
+    /// `MPOL_*`, such as `MPOL_BIND`.
     pub mode: String,
-    /// As `0-3,7`.
+    /// A list of nodes, such as `0-3,7`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub nodes: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -75,7 +75,7 @@ pub struct MemoryPolicy {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetDevice {
-    /// In the container; as on the host without.
+    /// The name in the container. Without it the device keeps the name that it has on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
@@ -84,7 +84,7 @@ pub struct NetDevice {
 pub struct Namespace {
     #[serde(rename = "type")]
     pub kind: NamespaceKind,
-    /// An existing one to join; a new one without.
+    /// An existing namespace to join. Without it a new one is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
 }
@@ -116,7 +116,7 @@ pub struct IdMapping {
 #[serde(rename_all = "camelCase")]
 pub struct Device {
     pub path: PathBuf,
-    /// `c`, `u` (as `c`), `b` or `p`.
+    /// `c`, `u` (the same as `c`), `b` or `p`.
     #[serde(rename = "type")]
     pub kind: String,
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! `process`: what runs, as whom, with which rights.
+//! `process`: the program, its user and its privileges.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ pub struct Process {
     pub scheduler: Option<Scheduler>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub io_priority: Option<IoPriority>,
-    /// Of a process that enters a container.
+    /// Only for a process that enters a container.
     #[serde(rename = "execCPUAffinity", skip_serializing_if = "Option::is_none")]
     pub exec_cpu_affinity: Option<CpuAffinity>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,11 +34,11 @@ pub struct Process {
     pub selinux_label: Option<String>,
 }
 
-/// sched_setattr(2).
+/// See sched_setattr(2).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Scheduler {
-    /// `SCHED_OTHER` and kin.
+    /// `SCHED_*`, such as `SCHED_OTHER`.
     pub policy: String,
     pub nice: i32,
     pub priority: i32,
@@ -50,10 +50,10 @@ pub struct Scheduler {
     pub period: u64,
 }
 
-/// ioprio_set(2).
+/// See ioprio_set(2).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IoPriority {
-    /// `IOPRIO_CLASS_BE` and kin.
+    /// `IOPRIO_CLASS_*`, such as `IOPRIO_CLASS_BE`.
     pub class: String,
     #[serde(default)]
     pub priority: u32,

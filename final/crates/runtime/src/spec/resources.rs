@@ -1,4 +1,4 @@
-//! `linux.resources`: what a cgroup limits.
+//! `linux.resources`: the limits of a cgroup.
 
 use std::collections::BTreeMap;
 
@@ -22,15 +22,15 @@ pub struct Resources {
     pub hugepage_limits: Vec<HugepageLimit>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
-    /// By device.
+    /// Keyed by device.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub rdma: BTreeMap<String, Rdma>,
-    /// cgroup v2 files and what is written to them.
+    /// cgroup v2 files, and the values to write to them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub unified: BTreeMap<String, String>,
 }
 
-/// The specification's spelling of members that some bundles write in another case.
+/// Replaces the names of members that some bundles write in another case by the specification's names.
 const SPELLINGS: &[&str] = &[
     "memory",
     "cpu",
@@ -73,7 +73,7 @@ pub(crate) fn fold_case(resources: &mut Value) {
     }
 }
 
-/// `"pids": {}` sets no limit; a `limit` of zero is one.
+/// `"pids": {}` sets no limit, but a `limit` of zero does.
 fn pids<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Pids>, D::Error> {
     #[derive(Deserialize)]
     struct Asked {
@@ -86,21 +86,22 @@ fn pids<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Pids
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceRule {
     pub allow: bool,
-    /// `a`, `b` or `c`; every kind without.
+    /// `a`, `b` or `c`. Without it the rule is about every type.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Every number without.
+    /// Without it the rule is about every number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub major: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minor: Option<i64>,
-    /// Of `rwm`.
+    /// Some of the letters `rwm`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access: Option<String>,
 }
 
 impl DeviceRule {
-    /// Of `rwm`. runc passes over other letters, which the kernel would refuse; a rule that has no other is refused here too.
+    /// The valid letters of `access`. runc ignores others, which the kernel would refuse. If there are only others, all
+    /// are kept, so that the kernel refuses the rule.
     pub(crate) fn known_access(&self) -> String {
         let asked = self.access.as_deref().unwrap_or("rwm");
         let known: String = asked.chars().filter(|letter| "rwm".contains(*letter)).collect();
@@ -108,7 +109,7 @@ impl DeviceRule {
     }
 }
 
-/// Bytes; -1 is without limit.
+/// Bytes; -1 means no limit.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Memory {
@@ -116,7 +117,7 @@ pub struct Memory {
     pub limit: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reservation: Option<i64>,
-    /// Memory and swap together.
+    /// The limit of memory and swap together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub swap: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,7 +128,7 @@ pub struct Memory {
     pub kernel: Option<i64>,
     #[serde(rename = "kernelTCP", skip_serializing_if = "Option::is_none")]
     pub kernel_tcp: Option<i64>,
-    /// No limit below what is in use.
+    /// Refuse a limit below the current usage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check_before_update: Option<bool>,
 }
@@ -146,10 +147,10 @@ pub struct Cpu {
     pub cpus: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mems: Option<String>,
-    /// Microseconds that may be saved up.
+    /// Unused microseconds that may be accumulated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub burst: Option<u64>,
-    /// 1: behind everybody else.
+    /// 1: run only while no other process wants the CPU.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]

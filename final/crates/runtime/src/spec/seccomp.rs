@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Seccomp {
-    /// `SCMP_ACT_ERRNO` and kin.
+    /// `SCMP_ACT_*`, such as `SCMP_ACT_ERRNO`.
     pub default_action: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_errno_ret: Option<u32>,
@@ -15,10 +15,10 @@ pub struct Seccomp {
     pub architectures: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
-    /// A socket whose other side answers for `SCMP_ACT_NOTIFY`.
+    /// The socket of the agent that answers notifications (`SCMP_ACT_NOTIFY`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listener_path: Option<PathBuf>,
-    /// Passed on to it.
+    /// Sent to the agent unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listener_metadata: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -36,7 +36,7 @@ pub struct SyscallRule {
     pub args: Vec<SeccompArg>,
 }
 
-/// A comparison with one argument; those of a rule all hold, or it does not apply.
+/// A comparison of one argument. The rule applies only if all its comparisons hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SeccompArg {
@@ -44,6 +44,6 @@ pub struct SeccompArg {
     pub value: u64,
     #[serde(default)]
     pub value_two: u64,
-    /// `SCMP_CMP_EQ` and kin.
+    /// `SCMP_CMP_*`, such as `SCMP_CMP_EQ`.
     pub op: String,
 }

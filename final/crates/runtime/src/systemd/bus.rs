@@ -7,14 +7,14 @@ use std::time::Duration;
 use super::wire::{self, Message, Method, Writer};
 use super::{Error, Result, is_machines};
 
-/// How long systemd may take for an answer; starting a scope takes it milliseconds.
+/// The timeout for an answer of systemd. Starting a scope takes milliseconds.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
 const SYSTEMD: &str = "org.freedesktop.systemd1";
 const OBJECT: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 
-/// The manager of this machine, or of this user.
+/// Whether to call the systemd of the machine or that of the user.
 #[derive(Debug)]
 pub struct Manager {
     stream: BufReader<UnixStream>,
@@ -51,21 +51,22 @@ impl Manager {
         Ok(manager)
     }
 
-    /// SASL's EXTERNAL: we are who the kernel says we are (unix(7), `SO_PEERCRED`). No uid is named, for in a user
-    /// namespace we know it by another number than systemd does. All lines at once: a call that systemd reads together with
-    /// `BEGIN` it leaves lying until something else comes.
+    /// Authenticates with SASL's EXTERNAL: systemd gets the user from the kernel (unix(7), `SO_PEERCRED`). No uid is
+    /// sent, because in a user namespace it differs from the uid that systemd sees. All lines are sent at once, and the
+    /// answers are read before the first call: systemd does not handle a call that it reads together with `BEGIN` until
+    /// more data arrives.
     fn authenticate(&mut self) -> Result<()> {
         self.stream.get_mut().write_all(b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n")?;
         let (asked, answer) = (self.line()?, self.line()?);
         if !asked.starts_with("DATA") || !answer.starts_with("OK ") {
-            return Err(Error::Unknown(format!("it does not let us in: {asked} {answer}")));
+            return Err(Error::Unknown(format!("it refuses the connection: {asked} {answer}")));
         }
         Ok(())
     }
 
     fn line(&mut self) -> Result<String> {
         let mut line = Vec::new();
-        // Longer than any answer; a line without an end is none.
+        // The limit is longer than any answer, so that a line without an end is an error.
         (&mut self.stream).take(512).read_until(b'\n', &mut line)?;
         Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
     }
@@ -85,13 +86,13 @@ impl Manager {
         self.ask("Subscribe", "", Writer::default()).map(drop)
     }
 
-    /// Calls a method of the manager's.
+    /// Calls a method of the manager.
     pub fn ask(&mut self, name: &str, signature: &str, body: Writer) -> Result<Message> {
         let method = Method { destination: SYSTEMD, path: OBJECT, interface: MANAGER, name };
         self.call(method, signature, body)
     }
 
-    /// A property of the manager's, which is a text.
+    /// Reads a property of the manager that is a string.
     pub fn property(&mut self, name: &str) -> Result<String> {
         let mut body = Writer::default();
         body.text(MANAGER);
@@ -102,7 +103,7 @@ impl Manager {
         reply.body().variant_text().ok_or_else(|| Error::Unknown(format!("no text for {name}")))
     }
 
-    /// Calls a method that answers with a job, and waits for the end of it: how it ended.
+    /// Calls a method that starts a job, waits for the end of the job, and returns its result.
     pub fn job(&mut self, name: &str, signature: &str, body: Writer) -> Result<String> {
         let reply = self.ask(name, signature, body)?;
         let job = reply.body().text().ok_or_else(|| Error::Unknown(format!("no job for {name}")))?;
@@ -134,7 +135,7 @@ impl Manager {
         }
     }
 
-    /// The next message. A job may end before the call has answered that began it.
+    /// Receives the next message, and records ended jobs: a job may end before the answer to the call that started it.
     fn receive(&mut self) -> Result<Message> {
         let mut bytes = [0; 16];
         self.stream.read_exact(&mut bytes)?;
@@ -145,7 +146,7 @@ impl Manager {
         self.stream.read_exact(&mut bytes[16..])?;
         let message = Message::parse(&bytes).ok_or_else(strange)?;
         if message.kind == wire::SIGNAL && message.member == "JobRemoved" {
-            // uoss: number, job, unit, result
+            // Signature `uoss`: number, job, unit, result.
             let mut body = message.body();
             let texts = (body.u32(), body.text(), body.text(), body.text());
             if let (Some(_), Some(job), Some(_), Some(result)) = texts {

@@ -53,7 +53,7 @@ pub enum Error {
 
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
-        // socket(7): what SO_RCVTIMEO and SO_SNDTIMEO end with.
+        // The error after a timeout by SO_RCVTIMEO or SO_SNDTIMEO (socket(7)).
         if error.kind() == io::ErrorKind::WouldBlock { Self::Silent } else { Self::Io(error) }
     }
 }
@@ -96,7 +96,7 @@ pub struct Unit {
     /// `prefix-name.scope`
     pub name: String,
     pub slice: String,
-    /// Further properties, for the request that makes it.
+    /// Further properties, for the request that makes the scope.
     #[serde(skip)]
     properties: Vec<Property>,
 }
@@ -107,7 +107,8 @@ pub struct Placeholder(OwnedFd);
 
 impl Drop for Placeholder {
     fn drop(&mut self) {
-        // A drop has nobody to report to. If it stays, systemd keeps the unit, and the container's removal stops it.
+        // A drop cannot return an error. If the process stays, systemd keeps the unit, and the container's removal
+        // stops it.
         let _ = process::kill_and_reap(self.0.as_fd());
     }
 }
@@ -139,14 +140,14 @@ impl Unit {
         Ok(Self { properties: properties::of_annotations(annotations)?, ..self })
     }
 
-    /// Where its cgroup is or will be, below the roots of the hierarchies.
+    /// The path of its cgroup, below the roots of the hierarchies, whether or not the cgroup exists.
     pub fn cgroup_path(&self) -> Result<String> {
         let root = Manager::connect()?.property("ControlGroup")?;
         let slice = expand(&self.slice).ok_or_else(|| Error::NotAUnit(self.slice.clone()))?;
         Ok(format!("{}{slice}/{}", root.trim_end_matches('/'), self.name))
     }
 
-    /// Makes it. What is left of a failed one with its name is forgotten.
+    /// Makes the scope. A failed scope of the same name is removed first.
     pub(crate) fn start(&self, v2: bool, resources: &Resources) -> Result<Placeholder> {
         let mut manager = Manager::connect()?;
         let (pid, placeholder) = placeholder().map_err(Error::NoPlaceholder)?;
@@ -158,7 +159,7 @@ impl Unit {
             body.text(&self.name);
             body.text("fail");
             body.properties(&all);
-            // Units to start along with it.
+            // Auxiliary units: none.
             body.array(8, |_| ());
             manager.job("StartTransientUnit", "ssa(sv)a(sa(sv))", body)
         };
@@ -183,7 +184,7 @@ impl Unit {
         Err(Error::Job { action, unit: self.name.clone(), result })
     }
 
-    /// Tells systemd of limits that are about to be changed.
+    /// Sets the properties of limits that are about to be changed.
     pub(crate) fn limit(&self, v2: bool, resources: &Resources) -> Result<()> {
         let limits = properties::of_resources(resources, v2);
         if limits.is_empty() {
@@ -191,13 +192,13 @@ impl Unit {
         }
         let mut body = Writer::default();
         body.text(&self.name);
-        // For as long as it is there, and no longer.
+        // `runtime`: until the unit ends, not persistently.
         body.flag(true);
         body.properties(&limits);
         Manager::connect()?.ask("SetUnitProperties", "sba(sv)", body).map(drop)
     }
 
-    /// Lets systemd forget it. Nothing runs in it any more, so it may have done so by itself.
+    /// Stops the unit. No process is left in it, so systemd may have removed it already.
     pub(crate) fn stop(&self) -> Result<()> {
         let mut body = Writer::default();
         body.text(&self.name);
@@ -209,7 +210,7 @@ impl Unit {
     }
 }
 
-/// Root of the machine has the machine's systemd; everybody else, root of a user namespace too, their own.
+/// Root of the machine uses the machine's systemd. All other users, and root of a user namespace, use their own.
 fn is_machines() -> bool {
     rustix::process::geteuid().is_root() && !hull_sys::id_map::in_user_namespace()
 }
@@ -218,7 +219,7 @@ fn default_slice() -> String {
     if is_machines() { "system.slice" } else { "user.slice" }.to_owned()
 }
 
-/// `a-b.slice` is in `a.slice` (systemd.slice(5)). None: no name of a slice.
+/// `a-b.slice` is in `a.slice` (systemd.slice(5)). `None` if it is not the name of a slice.
 fn expand(slice: &str) -> Option<String> {
     let stem = slice.strip_suffix(".slice")?;
     if stem == "-" {

@@ -9,10 +9,10 @@ use super::wire::Value;
 use super::{Error, Result, Unit};
 use crate::spec::{Resources, cpu_weight, pids_limit};
 
-/// Its name and its value.
+/// A property's name and value.
 pub(super) type Property = (String, Value);
 
-/// Engines put a unit's further properties here, as text.
+/// The prefix of annotations in which engines pass further properties of a unit, as text.
 const ANNOTATION: &str = "org.systemd.property.";
 
 /// `infinity`
@@ -79,9 +79,9 @@ fn bytes(limit: i64) -> u64 {
     u64::try_from(limit).unwrap_or(UNLIMITED)
 }
 
-/// `0-2,5` as bits, the lowest first. What is no list the kernel refuses by itself.
+/// `0-2,5` as bits, the lowest first. An invalid list is left out, because the kernel refuses it with an error.
 fn mask(list: &str) -> Option<Vec<u8>> {
-    /// More than a kernel has CPUs.
+    /// A limit that is larger than any kernel's number of CPUs.
     const MOST: usize = 1 << 13;
     let mut mask = Vec::new();
     for part in list.trim().split(',').filter(|part| !part.is_empty()) {
@@ -98,8 +98,8 @@ fn mask(list: &str) -> Option<Vec<u8>> {
     Some(mask)
 }
 
-/// What the annotations `org.systemd.property.NAME` ask for, in GVariant's text form: `true`, `'text'`, `['a', 'b']`,
-/// `uint64 5`. Seconds are told to systemd as microseconds, with the name that has it so.
+/// The properties in annotations `org.systemd.property.NAME`. Values have GVariant's text format: `true`, `'text'`,
+/// `['a', 'b']`, `uint64 5`. A property in seconds is sent as the property in microseconds that systemd has beside it.
 pub(super) fn of_annotations(annotations: &BTreeMap<String, String>) -> Result<Vec<Property>> {
     let asked = annotations.iter().filter_map(|(name, value)| Some((name.strip_prefix(ANNOTATION)?, value)));
     asked
@@ -144,7 +144,7 @@ fn parse(text: &str) -> Option<Value> {
 fn quoted(text: &str) -> Option<String> {
     let inner = |quote| text.strip_prefix(quote)?.strip_suffix(quote);
     let inner = inner('\'').or_else(|| inner('"'))?;
-    // Nothing that engines write has them.
+    // Escapes are not supported, because no engine writes them.
     (!inner.contains(['\\', '\'', '"'])).then(|| inner.to_owned())
 }
 

@@ -3,7 +3,7 @@
 //! A value begins at a multiple of its size, counted from the start of the message; a body begins at a multiple of eight.
 //! Numbers are in this machine's byte order, which the first byte names.
 
-/// What a property of a unit can be.
+/// The value of a unit's property.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     Flag(bool),
@@ -49,10 +49,10 @@ const REPLY_TO: u8 = 5;
 const DESTINATION: u8 = 6;
 const SIGNATURE: u8 = 8;
 
-/// A limit on messages. No answer of systemd's is nearly as long; the specification allows 128 MiB.
+/// The largest message. Answers of systemd are much smaller; the specification allows 128 MiB.
 const LONGEST: usize = 1 << 20;
 
-/// Values, one behind the other.
+/// Encoded values, one after the other.
 #[derive(Debug, Default)]
 pub struct Writer(Vec<u8>);
 
@@ -87,7 +87,7 @@ impl Writer {
         self.0.push(0);
     }
 
-    /// Its length in bytes comes first, without what aligns its first element.
+    /// Writes an array: its length in bytes, without the padding before the first element, and then the elements.
     pub fn array(&mut self, alignment: usize, elements: impl FnOnce(&mut Self)) {
         self.u32(0);
         let length = self.0.len();
@@ -134,7 +134,7 @@ pub struct Method<'a> {
     pub name: &'a str,
 }
 
-/// A method call. The body has the values that its signature names.
+/// A method call. The body's values have the types in its signature.
 pub fn call(method: Method<'_>, serial: u32, signature: &str, body: Writer) -> Vec<u8> {
     let mut message = Writer(vec![ORDER, CALL, 0, 1]);
     message.u32(body.0.len() as u32);
@@ -159,7 +159,7 @@ pub fn call(method: Method<'_>, serial: u32, signature: &str, body: Writer) -> V
     message.0
 }
 
-/// How long a message is whose first sixteen bytes these are. None: it is none that is understood here.
+/// The length of the message that begins with these sixteen bytes. `None` if they are not the start of a message.
 pub fn length(start: &[u8; 16]) -> Option<usize> {
     let number = |at: usize| Some(u32::from_ne_bytes(start[at..at + 4].try_into().ok()?) as usize);
     let (body, fields) = (number(4)?, number(12)?);
@@ -178,7 +178,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// None for bytes that are no message.
+    /// `None` if the bytes are not a valid message.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let mut message = Self { kind: *bytes.get(1)?, ..Self::default() };
         let mut reader = Reader { bytes, at: 12 };
@@ -206,7 +206,7 @@ impl Message {
     }
 }
 
-/// Takes values off a body; None where there is no such one.
+/// Reads values from a body. `None` if there is no value of the requested type.
 #[derive(Debug)]
 pub struct Reader<'a> {
     bytes: &'a [u8],
@@ -235,7 +235,7 @@ impl Reader<'_> {
 
     fn characters(&mut self, length: usize) -> Option<String> {
         let text = String::from_utf8(self.take(length)?.to_vec()).ok()?;
-        // The zero behind it is not counted.
+        // The terminating zero is not counted in the length.
         self.take(1)?;
         Some(text)
     }
@@ -251,7 +251,7 @@ impl Reader<'_> {
         self.characters(length)
     }
 
-    /// `v` that holds a text
+    /// `v` that contains a string
     pub fn variant_text(&mut self) -> Option<String> {
         (self.signature()? == "s").then(|| self.text())?
     }
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!((message.kind, message.member.as_str()), (CALL, "JobNew"));
         assert_eq!(message.body().text().as_deref(), Some("/job/1"));
         for length in 0..bytes.len() {
-            // Whatever is missing, there is no panic.
+            // A message that is truncated anywhere must not panic.
             let cut = Message::parse(&bytes[..length]);
             assert!(cut.is_none_or(|message| message.body().text().is_none()), "{length}");
         }
