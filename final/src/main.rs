@@ -3,7 +3,8 @@
 //! ```text
 //! cli/       what can be typed, and what it means to the engine
 //! commands/  one file per verb, or per few that share a shape
-//! ui/        the terminal, and what is printed: errors, tables, sizes, durations, templates
+//! ui/        the terminal, and what is printed: errors, hints, tables, progress
+//! environment  the variables that hull reads
 //! ```
 
 mod cli;

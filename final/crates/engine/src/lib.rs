@@ -5,9 +5,10 @@
 //! requests/    docker's requests → the engine's options    spec/      a container's record → config.json
 //! copy/ logs/  cp, and logs                                attach/    a command talks to a monitor
 //! monitor/     the process that stays with a container     handle/    a running container, as a command sees it
-//! net/         containers on networks                      rootfs/    image, writable layer, files in /etc
+//! net/         containers on networks                      rootfs/    mounts of the root; /etc/hosts and others
 //! rootless/    the user namespace of an unprivileged user  gc/        what killed processes left behind
-//! records/     what is on disk and what the kernel knows; every other module is above it
+//! records/     what is on disk and what the kernel knows
+//! error/ engine search_path  used by all of these
 //! ```
 
 #![recursion_limit = "256"]

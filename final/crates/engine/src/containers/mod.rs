@@ -1,5 +1,5 @@
 //! The verbs of a container, a file each, or one for a few that share a shape. No verb imports another one: what they
-//! share is in the rooms below (`records`, `handle`, `gc`).
+//! share is in `records`, `handle` and `gc`.
 
 mod create;
 mod exec;

@@ -1,12 +1,12 @@
-//! `cp`: files between a container and the host, or between a container and a tar that the caller reads or writes.
+//! Files of a container: `cp`, `export`, `diff` and `commit`.
 //!
 //! ```text
 //! path    docker's rules about names          root   the container's root directory, running or stopped
 //! view    finding what an argument names      entry  one file on its way
 //! tree    a directory → entries               extractor  entries → a directory
 //! unpack  members     → entries               pack   entries → a tar
-//! changes commit, diff                        export all of a container as a tar
-//! members a tar       → members
+//! diff    changed files of a container        commit   the changes → a layer of an image
+//! export  all of a container as a tar
 //! ```
 //! The container is hostile and may be running: it changes its files while they are copied. What keeps it inside:
 //!
@@ -17,7 +17,8 @@
 //! * Files that leave the container lose set-ID bits, file capabilities and access to devices, unless `-a` is given.
 //!   docker keeps them. A copy by root may then turn a program of the container into one that runs as root on the host.
 
-mod changes;
+mod commit;
+mod diff;
 mod entry;
 mod export;
 mod extractor;
@@ -33,7 +34,8 @@ mod view;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use changes::{Change, CommitOptions, Freezable};
+pub use commit::{CommitOptions, Freezable};
+pub use diff::Change;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};

@@ -1,5 +1,11 @@
-//! Garbage collection: what a killed command or a killed monitor left behind is found and removed.
+//! Garbage collection: what a killed command or a killed monitor has left is found and removed.
+//!
+//! ```text
+//! housekeeping    who looks for leftovers, and when
+//! killed_monitor  after a killed monitor: processes, cgroup, state, network
+//! removal         the files of a container that has ended
+//! ```
 
 pub(crate) mod housekeeping;
-pub(crate) mod recover;
-pub(crate) mod remains;
+pub(crate) mod killed_monitor;
+pub(crate) mod removal;

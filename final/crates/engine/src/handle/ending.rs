@@ -18,7 +18,7 @@ use nix::libc::SIGKILL;
 use crate::attach::Message;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::gc::recover;
+use crate::gc::killed_monitor;
 use crate::handle::running::{ANSWER_TIMEOUT, POLL_INTERVAL, RunningContainer, Stopped, readable};
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
@@ -207,7 +207,7 @@ impl<'a> Ending<'a> {
             return Ok(());
         }
         let state = found.state.or_else(|| Some(self.running.state.clone()));
-        recover::clear(self.engine, &self.id, &Snapshot { state, ..found })?;
+        killed_monitor::clear(self.engine, &self.id, &Snapshot { state, ..found })?;
         if self.running.is_lost && !hull_sys::id_map::in_user_namespace() {
             crate::net::clear_lost(self.engine.root())?;
         }

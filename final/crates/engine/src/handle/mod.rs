@@ -1,4 +1,9 @@
 //! A running container as a command sees it: its monitor and its first process, to be asked, signalled, frozen or ended.
+//!
+//! ```text
+//! running  the monitor and the first process, by pidfd     ending  ends any number of containers
+//! freeze   while a command reads its files
+//! ```
 
 pub(crate) mod ending;
 pub(crate) mod freeze;

@@ -9,7 +9,7 @@ use super::run;
 use crate::attach::{AttachStream, Connection, Message, StartAttach};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Report, Result};
-use crate::gc::recover;
+use crate::gc::killed_monitor;
 use crate::handle::running::{POLL_INTERVAL, Stopped, readable};
 use crate::records::monitor_lock::MonitorLock;
 use crate::records::options::WindowSize;
@@ -37,7 +37,7 @@ pub(crate) fn launch(
             return Err(Error::WrongState { verb: "start", name: record.name.clone(), state: "paused" });
         }
         Status::Dead => {
-            recover::clear(engine, &record.id, &snapshot)?;
+            killed_monitor::clear(engine, &record.id, &snapshot)?;
             // A container with `--rm` was removed by this cleanup.
             Record::load(engine.root(), &record.id)?;
         }
@@ -71,7 +71,7 @@ fn give_up(engine: &Engine, record: &Record, monitor: i32) -> Result<()> {
     process::reap(pidfd.as_fd()).context(|| "wait for the monitor's end".into())?;
     let snapshot = Snapshot::take(engine.root(), &record.id)?;
     match snapshot.status {
-        Status::Dead => recover::clear(engine, &record.id, &snapshot),
+        Status::Dead => killed_monitor::clear(engine, &record.id, &snapshot),
         _ => Ok(()),
     }
 }

@@ -9,7 +9,7 @@
 //! event_loop  the poll loop: its descriptors and its timers
 //! timers      the list of deadlines
 //! requests    what clients' messages do
-//! stop        the user's wish that the container ends
+//! stop        whether a stop was requested, which ends the restarts
 //! stdio       the container's pipes or terminal
 //! clients     attached commands and what waits for them
 //! log         json-file

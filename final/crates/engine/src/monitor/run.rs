@@ -20,7 +20,7 @@ use super::stop::Stop;
 use crate::attach::{Connection, Listener, Message, StartAttach};
 use crate::engine::Engine;
 use crate::error::{Errors, IoContext, Report, Result};
-use crate::gc::remains::Remains;
+use crate::gc::removal::Remains;
 use crate::net::Attachment;
 use crate::records::monitor_lock::MonitorLock;
 use crate::records::options::WindowSize;
@@ -265,7 +265,7 @@ impl Monitor {
                 // Read again, because the container may have been renamed.
                 let record = Record::load(root, id).unwrap_or_else(|_| self.record.clone());
                 errors.note(std::mem::take(&mut self.cleanup).into_result());
-                errors.note(crate::gc::remains::remove_files(&self.engine, &Remains::of(&record, true)));
+                errors.note(crate::gc::removal::remove_files(&self.engine, &Remains::of(&record, true)));
                 return errors.into_result();
             }
             errors.note(mount::allow_remount(&self.engine, &self.record));

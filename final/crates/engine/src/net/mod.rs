@@ -8,17 +8,17 @@
 //! subnets       choosing subnets
 //! default       the default network
 //! drivers/      how a network connects its containers: bridge, macvlan, vxlan; user-mode networks
-//! setup         a network's part on the host, made when the first container needs it
+//! setup         creates a network's bridge or links when the first container needs them
 //! endpoint      a container's connection to a network (network.json in its run directory)
 //! allocate      endpoints allocated and released
-//! publish       published ports
+//! publish       published ports (the sockets: hull_network::ports)
 //! interfaces    a container's interfaces attached and detached
 //! attachment    the monitor's part: all of these in the order of a container's life
 //! resolver      a container's own DNS resolver, at 127.0.0.11
 //! proxy         connections that no rule can forward, copied by processes
 //! stale         rules of ended containers, removed many at a time
 //! shared        network namespaces that two containers share
-//! recover       what a killed monitor has left
+//! killed_monitor  cleanup after a killed monitor
 //! reload        rules that another tool has removed
 //! legacy_links  --link
 //! inspect       what ps, port and inspect print
@@ -40,12 +40,12 @@ mod endpoint;
 mod expose;
 mod inspect;
 mod interfaces;
+mod killed_monitor;
 mod legacy_links;
 mod options;
 mod proxy;
 mod publish;
 mod record;
-mod recover;
 mod reload;
 mod resolver;
 mod setup;
@@ -65,10 +65,10 @@ pub(crate) use endpoint::{Endpoint, endpoints};
 pub(crate) use inspect::{
     exposed_ports, network_mode, network_names, network_settings, port_bindings, ports_column, published_on,
 };
+pub(crate) use killed_monitor::{clear, clear_lost};
 pub(crate) use legacy_links::{hosts_lines, links_are_in_hosts, variables as link_variables};
 pub use options::NetworkOptions;
 pub use record::{DEFAULT, NetworkRecord};
-pub(crate) use recover::{clear, clear_lost};
 pub(crate) use resolver::{has_resolver, rename};
 pub(crate) use shared::mark_shared;
 pub(crate) use store::find;

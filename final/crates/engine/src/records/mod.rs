@@ -1,17 +1,18 @@
-//! What is known of containers, from the disk and from the kernel. This is the lowest room: it imports no other one.
+//! What is known of containers, from the disk and from the kernel. It imports only `error` and `engine`.
 //!
 //! ```text
 //! options  what was asked: docker's options, typed            record   what was created: container.json
-//! state    its state: state.json, exit.json                   lost     a state reconstructed from the kernel
+//! state    its state: state.json, exit.json                   from_kernel  a state reconstructed without state.json
 //! snapshot both, at one moment
 //! find     names and ids                                      locks    who may change what
 //! run_dir  the directory below the run root                   process  a recorded process, by descriptor
+//! ids, time, signal, stream, pruned  small types              monitor_lock  shows that a monitor lives
 //! ```
 
 pub(crate) mod find;
+pub(crate) mod from_kernel;
 pub(crate) mod ids;
 mod locks;
-pub(crate) mod lost;
 pub(crate) mod monitor_lock;
 pub mod options;
 pub(crate) mod process;

@@ -1,6 +1,6 @@
 //! The options of a container: docker's, parsed and typed, and kept in `container.json`.
 //!
-//! The command line fills this in; `spec` turns it into an OCI `config.json` each time the container starts.
+//! `requests` fills them in; `spec` turns it into an OCI `config.json` each time the container starts.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};

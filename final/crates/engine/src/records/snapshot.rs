@@ -1,11 +1,11 @@
 //! A container at one moment: its state, asked of the disk and of the kernel, and its last exit.
 //!
-//! Where the state file is missing or damaged, the monitor is searched for ([`lost`]).
+//! Where the state file is missing or damaged, the monitor is searched for ([`from_kernel`]).
 
 use hull_storage::root::Root;
 
 use crate::error::{Error, Result};
-use crate::records::lost;
+use crate::records::from_kernel;
 use crate::records::state::{Exit, INTERRUPTED, Phase, State, Status};
 
 /// A container's state and its last exit, as they are on disk at one moment.
@@ -14,7 +14,7 @@ pub struct Snapshot {
     pub status: Status,
     pub state: Option<State>,
     pub exit: Option<Exit>,
-    /// The state was found without a state file ([`lost`]). Its monitor cannot be reached, because its socket
+    /// The state was found without a state file ([`from_kernel`]). Its monitor cannot be reached, because its socket
     /// may be gone too.
     pub is_lost: bool,
 }
@@ -24,7 +24,7 @@ impl Snapshot {
         match State::load(root, id) {
             Ok(Some(state)) => Self::with(root, id, Some(state)),
             Ok(None) => Self::without_state(root, id),
-            Err(Error::Storage(hull_storage::Error::Damaged { .. })) => match lost::find(root, id) {
+            Err(Error::Storage(hull_storage::Error::Damaged { .. })) => match from_kernel::find(root, id) {
                 Some(state) => Ok(Self { is_lost: true, ..Self::with(root, id, Some(state))? }),
                 // No monitor is alive to write another one, so it is cleaned up as after a kill.
                 None => Ok(Self { status: Status::Dead, ..Self::with(root, id, None)? }),
@@ -35,7 +35,7 @@ impl Snapshot {
 
     /// The snapshot of a container without a state file.
     pub(crate) fn without_state(root: &Root, id: &str) -> Result<Self> {
-        let found = lost::find(root, id);
+        let found = from_kernel::find(root, id);
         let is_lost = found.is_some();
         Ok(Self { is_lost, ..Self::with(root, id, found)? })
     }

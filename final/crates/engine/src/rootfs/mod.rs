@@ -1,4 +1,9 @@
-//! A container's root file system: what lies below the image, and the files that each start writes into it.
+//! A container's root file system.
+//!
+//! ```text
+//! mount        the overlay, and the volumes' first content      mountpoints  the lowest layer, below every image
+//! etc_files    /etc/hosts, hostname and resolv.conf, written at each start
+//! ```
 
 pub(crate) mod etc_files;
 pub(crate) mod mount;

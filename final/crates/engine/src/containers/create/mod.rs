@@ -19,7 +19,7 @@ use hull_storage::writable_layer::WritableLayer;
 use crate::containers::names::generate;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
-use crate::gc::remains::Remains;
+use crate::gc::removal::Remains;
 use crate::records::ids::random;
 use crate::records::options::CreateOptions;
 use crate::records::record::{MountKind, Record};
@@ -40,7 +40,7 @@ impl Engine {
         match made {
             Ok(()) => Ok(record),
             Err(error) => {
-                let removed = crate::gc::remains::remove_files(self, &Remains::of(&record, true));
+                let removed = crate::gc::removal::remove_files(self, &Remains::of(&record, true));
                 Err(error.with_undo(removed))
             }
         }

@@ -1,0 +1,99 @@
+//! `commit`: packs a container's writable layer as a layer of a new image.
+
+use hull_image::Digest;
+use hull_image::archive::apply_changes;
+use hull_image::commit::{NewLayer, commit};
+use hull_image::config::{Empty, RunConfig};
+use hull_image::reference::Reference;
+
+use super::pack::Packer;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::records::record::{MountKind, Record};
+use crate::records::snapshot::Snapshot;
+use crate::records::state::Status;
+
+#[derive(Debug, Clone, Default)]
+pub struct CommitOptions {
+    pub name: Option<Reference>,
+    pub author: Option<String>,
+    pub message: Option<String>,
+    /// Instructions of a Dockerfile: `CMD …`.
+    pub changes: Vec<String>,
+    /// Freeze a running container while its files are read, if it can be frozen: see [`Freezable`].
+    pub pause: bool,
+}
+
+/// Whether a container can be frozen while its files are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freezable {
+    Yes,
+    /// It is not running.
+    NotRunning,
+    /// It runs without a cgroup of its own, and only a cgroup can be frozen (cgroup-v2.rst, `cgroup.freeze`).
+    NoCgroup,
+}
+
+impl Freezable {
+    fn of(engine: &Engine, record: &Record) -> Result<Self> {
+        let snapshot = Snapshot::take(engine.root(), &record.id)?;
+        Ok(match snapshot.state {
+            _ if snapshot.status != Status::Running => Self::NotRunning,
+            Some(state) if state.cgroup.is_some() => Self::Yes,
+            _ => Self::NoCgroup,
+        })
+    }
+}
+
+impl Engine {
+    /// Whether [`Engine::commit`] can freeze the container.
+    pub fn freezable(&self, name: &str) -> Result<Freezable> {
+        Freezable::of(self, &self.find(name)?)
+    }
+
+    /// Creates an image from a container, and returns the image's id.
+    pub fn commit(&self, name: &str, options: &CommitOptions) -> Result<Digest> {
+        let record = self.find(name)?;
+        let mut config = config_of(&record);
+        apply_changes(&mut config, &options.changes)?;
+        let layer = NewLayer {
+            base: Digest::parse(&record.image_id)?,
+            config,
+            name: options.name.clone(),
+            author: options.author.clone(),
+            message: options.message.clone(),
+            created_by: record.process.args().join(" "),
+        };
+        // The base image must not be removed before the new image exists.
+        let _lock = self.lock_in_use()?;
+        let freezes = options.pause && Freezable::of(self, &record)? == Freezable::Yes;
+        let frozen = if freezes { self.freeze(&record)? } else { None };
+        commit(self.images(), &layer, |file| {
+            let mut packer = Packer::new(file);
+            self.send_changes(&record, &mut packer)?;
+            packer.finish()?;
+            // The container's files have been read, and the rest works on the copy.
+            drop(frozen);
+            Ok(())
+        })
+    }
+}
+
+/// The container's configuration as that of an image.
+fn config_of(record: &Record) -> RunConfig {
+    let some = |text: &String| (!text.is_empty()).then(|| text.clone());
+    let list = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
+    // A named volume belongs to this container, so the image does not declare it for all of its containers.
+    let volumes = record.mounts.iter().filter(|mount| mount.kind == MountKind::Volume && mount.anonymous);
+    let volumes = volumes.map(|mount| (mount.destination.display().to_string(), Empty {})).collect();
+    RunConfig {
+        user: some(&record.process.user),
+        env: list(&record.process.env),
+        entrypoint: list(&record.process.entrypoint),
+        cmd: list(&record.process.command),
+        working_dir: some(&record.process.working_dir),
+        labels: (!record.labels.is_empty()).then(|| record.labels.clone()),
+        volumes: Some(volumes).filter(|volumes: &std::collections::BTreeMap<_, _>| !volumes.is_empty()),
+        ..RunConfig::default()
+    }
+}

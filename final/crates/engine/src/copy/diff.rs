@@ -1,0 +1,125 @@
+//! What a container has changed: `diff` lists it, and `commit` makes a layer of it. Only the writable layer is read, so the
+//! cost follows the size of the changes.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FileType, Mode, OFlags, Stat};
+
+use super::entry::{Content, Entry, Sink};
+use super::tree::{self, Scope};
+use super::view::View;
+use crate::engine::Engine;
+use crate::error::{IoContext, Result};
+use crate::records::record::Record;
+
+/// A line of `diff`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    Added(PathBuf),
+    Changed(PathBuf),
+    Deleted(PathBuf),
+}
+
+impl Engine {
+    /// The changed paths in the container, sorted.
+    pub fn changes(&self, name: &str) -> Result<Vec<Change>> {
+        let record = self.find(name)?;
+        let mut found = Paths { found: Vec::new(), lowers: self.lowers(&record)? };
+        self.send_changes(&record, &mut found)?;
+        found.found.sort_by(|a, b| path(a).cmp(path(b)));
+        Ok(found.found)
+    }
+
+    /// Sends the entries of the writable layer, as a layer of an image has them.
+    pub(super) fn send_changes(&self, record: &Record, sink: &mut dyn Sink) -> Result<()> {
+        let upper = open(self.root().writable_layer(&record.id).upper())?;
+        let source = View::container(upper, &record.name).source(Path::new("/"), false)?;
+        tree::send(&source, Path::new(""), Scope::Layer, sink)
+    }
+
+    /// The image's layers, the highest first.
+    fn lowers(&self, record: &Record) -> Result<Vec<OwnedFd>> {
+        record.layers.iter().rev().map(|layer| open(&self.root().data().join(layer))).collect()
+    }
+}
+
+fn open(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).context(|| format!("open {}", path.display()))
+}
+
+fn path(change: &Change) -> &Path {
+    let (Change::Added(path) | Change::Changed(path) | Change::Deleted(path)) = change;
+    path
+}
+
+/// A sink that compares each entry of the writable layer with the layers below.
+struct Paths {
+    found: Vec<Change>,
+    lowers: Vec<OwnedFd>,
+}
+
+impl Paths {
+    fn add(&mut self, entry: &Entry) {
+        let path = Path::new("/").join(&entry.path);
+        let name = entry.path.file_name().unwrap_or_default();
+        let hidden = name.as_bytes().strip_prefix(b".wh.").map(std::ffi::OsStr::from_bytes);
+        self.found.push(match hidden {
+            // The mark of an opaque directory: the directory was replaced, and what it hides is not listed.
+            Some(hidden) if hidden.as_bytes().starts_with(b".wh.") => return,
+            Some(hidden) => Change::Deleted(path.with_file_name(hidden)),
+            None if entry.path.as_os_str().is_empty() => return,
+            None if self.was_there(&entry.path) => Change::Changed(path),
+            None => Change::Added(path),
+        });
+    }
+
+    /// Whether the layers below have the path. They are searched from the top, until one hides the others.
+    fn was_there(&self, path: &Path) -> bool {
+        for lower in &self.lowers {
+            let mut at = PathBuf::new();
+            let mut last = None;
+            for name in path {
+                at.push(name);
+                last =
+                    tree::beneath(lower, &at, OFlags::PATH).ok().and_then(|fd| rustix::fs::fstat(&fd).ok());
+                match &last {
+                    Some(stat) if is_whiteout(stat) => return false,
+                    Some(stat) if at != path && !is_directory(stat) => return false,
+                    Some(_) => {}
+                    None => break,
+                }
+            }
+            if last.is_some() {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+fn is_directory(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+}
+
+fn is_whiteout(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
+}
+
+impl Sink for Paths {
+    fn put(&mut self, entry: &Entry, _content: Content<'_>) -> Result<()> {
+        self.add(entry);
+        Ok(())
+    }
+
+    fn link(&mut self, entry: &Entry, _target: &Path) -> Result<bool> {
+        self.add(entry);
+        Ok(true)
+    }
+
+    fn is_destination(&self, _stat: &Stat) -> bool {
+        false
+    }
+}
