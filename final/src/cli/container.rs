@@ -52,7 +52,7 @@ pub enum Verb {
     Attach(Deferred<Attach>),
     /// Freeze all processes of containers
     Pause(Deferred<Names>),
-    /// Let frozen containers go on
+    /// Resume paused containers
     Unpause(Deferred<Names>),
     /// Copy files between a container and here
     Cp(Deferred<Cp>),
@@ -66,7 +66,7 @@ pub enum Verb {
     Commit(Deferred<Commit>),
     /// List what a container changed
     Diff(Deferred<Diff>),
-    /// Write all that a container's root holds as a tar
+    /// Write a container's file system as a tar
     Export(Deferred<Export>),
 }
 
@@ -208,7 +208,7 @@ pub struct Exec {
     /// Keys that leave the command running
     #[arg(long, value_name = "KEYS")]
     pub detach_keys: Option<String>,
-    /// Set a variable: KEY=VALUE, or KEY from here
+    /// Set a variable: KEY=VALUE, or KEY with its value from here
     #[arg(short, long, value_name = "ENV")]
     pub env: Vec<String>,
     /// Read variables from a file
@@ -235,7 +235,7 @@ pub struct Exec {
 
 #[derive(Debug, Args)]
 pub struct Logs {
-    /// Go on with what comes
+    /// Follow the output
     #[arg(short, long)]
     pub follow: bool,
     /// From a time on: 2026-01-02T13:04:05Z, or 42m for 42 minutes ago

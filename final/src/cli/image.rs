@@ -28,11 +28,11 @@ pub enum Verb {
     Load(Deferred<Load>),
     /// Write images to an archive
     Save(Deferred<Save>),
-    /// Show what an image was made by
+    /// Show how an image was made
     History(Deferred<History>),
     /// Give an image one more name
     Tag(Deferred<Tag>),
-    /// Take names away from an image, which stays
+    /// Remove names from an image, but keep the image
     Untag(Deferred<Untag>),
     /// Remove images
     Rmi(Deferred<Remove>),
@@ -58,7 +58,7 @@ pub enum Group {
     Save(Deferred<Save>),
     /// Look for images in registries
     Search(Deferred<Search>),
-    /// Show what an image was made by
+    /// Show how an image was made
     History(Deferred<History>),
     /// List what differs between two images, or what an image's last layer changed
     Diff(Deferred<ImageDiff>),
@@ -70,7 +70,7 @@ pub enum Group {
     Tree(Deferred<One>),
     /// Give an image one more name
     Tag(Deferred<Tag>),
-    /// Take names away from an image, which stays
+    /// Remove names from an image, but keep the image
     Untag(Deferred<Untag>),
     /// List a repository's tags in its registry
     Tags(Deferred<Tags>),
@@ -164,7 +164,7 @@ pub struct Save {
     /// docker-archive (which is an OCI archive too) or oci-archive
     #[arg(long, value_name = "FORMAT", default_value = "docker-archive", value_parser = ["docker-archive", "oci-archive"])]
     pub format: String,
-    /// A name without a tag means all that its repository has
+    /// The images; a name without a tag stands for all tags of its repository
     #[arg(required = true, value_name = "IMAGE")]
     pub names: Vec<String>,
 }
@@ -174,7 +174,7 @@ pub struct History {
     /// json, table, or a Go template
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
-    /// Sizes and times for people; else for programs
+    /// Print sizes and times for people; with =false for programs
     #[arg(short = 'H', long, default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set, value_name = "BOOL", hide_default_value = true)]
     pub human: bool,
     /// Do not shorten
@@ -191,7 +191,7 @@ pub struct History {
 pub struct ImageDiff {
     #[arg(value_name = "IMAGE")]
     pub name: String,
-    /// What it is compared with
+    /// The image to compare with
     #[arg(value_name = "OTHER")]
     pub other: Option<String>,
 }
@@ -215,7 +215,7 @@ pub struct Layers {
 pub struct Untag {
     #[arg(value_name = "IMAGE")]
     pub name: String,
-    /// Without any, all that it has
+    /// The names to remove [default: all of them]
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
 }
@@ -230,10 +230,10 @@ pub struct Tag {
 
 #[derive(Debug, Args)]
 pub struct Remove {
-    /// Take all names, and do not mind stopped containers
+    /// Remove all names, even if stopped containers use the image
     #[arg(short, long)]
     pub force: bool,
-    /// In the registry, and not here
+    /// Remove the image from the registry, and not from here
     #[arg(long, conflicts_with = "force")]
     pub remote: bool,
     #[command(flatten)]

@@ -58,7 +58,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// Where hull keeps its things.
+/// The directories in which hull keeps its data.
 #[derive(Debug, Args)]
 pub struct Global {
     /// Images, containers and volumes [default: /var/lib/hull, or ~/.local/share/hull]
@@ -93,7 +93,7 @@ pub enum Command {
     /// Manage hull
     #[command(subcommand)]
     System(system::System),
-    /// Show what this machine and this root have
+    /// Show information about this machine and hull's state
     Info(Deferred<system::Format>),
     /// Show what a command does and which flags it takes
     Help(Deferred<system::Help>),

@@ -24,7 +24,7 @@ pub enum Network {
     Ls(Deferred<List>),
     /// Remove networks that no container uses
     Prune(Deferred<Prune>),
-    /// Put rules back that another tool has removed
+    /// Restore rules that another tool has removed
     Reload(Deferred<Reload>),
     /// Remove networks
     #[command(visible_alias = "remove")]
@@ -53,7 +53,7 @@ pub struct Create {
     /// The part of the subnet that containers get addresses from
     #[arg(long, value_name = "SUBNET")]
     pub ip_range: Vec<Subnet>,
-    /// Without a way out or in
+    /// Isolate the network: packets neither leave nor enter it
     #[arg(long)]
     pub internal: bool,
     /// With IPv6
@@ -90,7 +90,7 @@ pub struct Connect {
 
 #[derive(Debug, Args)]
 pub struct Disconnect {
-    /// Do not mind a container that is not on it
+    /// Succeed even if the container is not on it
     #[arg(short, long)]
     pub force: bool,
     pub network: String,
@@ -99,10 +99,10 @@ pub struct Disconnect {
 
 #[derive(Debug, Args)]
 pub struct Expose {
-    /// The name; the container's own without
+    /// The name [default: the container's]
     #[arg(long, value_name = "NAME", conflicts_with = "remove")]
     pub name: Option<String>,
-    /// Take the name away again
+    /// Remove the name
     #[arg(long)]
     pub remove: bool,
     pub container: String,
@@ -150,14 +150,14 @@ pub struct Prune {
 
 #[derive(Debug, Args)]
 pub struct Reload {
-    /// Of all running containers, which is what is done anyway
+    /// Accepted for docker's sake: all running containers are always included
     #[arg(short, long)]
     pub all: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct Remove {
-    /// Do not mind one that is not there
+    /// Succeed even if one does not exist
     #[arg(short, long)]
     pub force: bool,
     #[arg(required = true, value_name = "NETWORK")]

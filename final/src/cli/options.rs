@@ -61,7 +61,7 @@ pub struct CreateArgs {
     #[arg(long, value_name = "PLATFORM")]
     pub platform: Option<String>,
 
-    /// Set a variable: KEY=VALUE, or KEY from here
+    /// Set a variable: KEY=VALUE, or KEY with its value from here
     #[arg(short, long, value_name = "ENV", help_heading = "Process")]
     pub env: Vec<String>,
     /// Read variables from a file
@@ -99,7 +99,7 @@ pub struct CreateArgs {
         help_heading = "Process"
     )]
     pub restart: String,
-    /// How willingly the kernel kills it when memory is short: -1000 to 1000
+    /// Priority for the kernel's OOM killer: -1000 to 1000
     #[arg(long, value_name = "SCORE", allow_hyphen_values = true, value_parser = clap::value_parser!(i32).range(-1000..=1000), help_heading = "Process")]
     pub oom_score_adj: Option<i32>,
 
@@ -115,7 +115,7 @@ pub struct CreateArgs {
     /// The volumes of another container
     #[arg(long, value_name = "CONTAINER[:ro]", help_heading = "Files")]
     pub volumes_from: Vec<String>,
-    /// The root file system cannot be written
+    /// Make the root file system read-only
     #[arg(long, help_heading = "Files")]
     pub read_only: bool,
     /// Size of /dev/shm
@@ -187,7 +187,7 @@ pub struct LimitArgs {
     /// Memory and swap together; -1 is without limit
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub memory_swap: Option<String>,
-    /// Memory below which nothing is taken away
+    /// Memory that the kernel does not reclaim
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub memory_reservation: Option<String>,
     /// 0 to 100
@@ -199,7 +199,7 @@ pub struct LimitArgs {
     /// CPUs: 1.5 is one and a half
     #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
     pub cpus: Option<String>,
-    /// Weight among others; 1024 is one share
+    /// Relative weight of CPU time; the default is 1024
     #[arg(short, long, value_name = "WEIGHT")]
     pub cpu_shares: Option<u64>,
     /// Microseconds
@@ -241,10 +241,10 @@ pub struct IsolationArgs {
     /// private or host
     #[arg(long, value_name = "NAMESPACE")]
     pub cgroupns: Option<String>,
-    /// One more capability, or ALL
+    /// Add a capability, or ALL
     #[arg(long, value_name = "CAPABILITY")]
     pub cap_add: Vec<String>,
-    /// One capability less, or ALL
+    /// Drop a capability, or ALL
     #[arg(long, value_name = "CAPABILITY")]
     pub cap_drop: Vec<String>,
     /// All capabilities and devices, nothing masked, no filter

@@ -10,13 +10,13 @@ pub struct Access {
     /// The file of credentials [default: docker's config.json and podman's auth.json]
     #[arg(long, value_name = "FILE")]
     pub authfile: Option<PathBuf>,
-    /// A directory with the registry's authority (*.crt) and our certificate (*.cert, *.key)
+    /// A directory with the registry's CA certificate (*.crt) and a client certificate (*.cert, *.key)
     #[arg(long, value_name = "DIR")]
     pub cert_dir: Option<PathBuf>,
     /// Name and password for this command only
     #[arg(long, value_name = "USER:PASSWORD")]
     pub creds: Option<String>,
-    /// Whether the certificate has to be good [default: true, but for this machine's own addresses]
+    /// Verify the registry's certificate [default: true, except for this machine's own addresses]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub tls_verify: Option<bool>,
 }
@@ -56,7 +56,7 @@ pub struct Push {
     pub access: Access,
     #[arg(value_name = "IMAGE")]
     pub name: String,
-    /// Where to, if not by its own name
+    /// The destination [default: the image's own name]
     #[arg(value_name = "TARGET")]
     pub target: Option<String>,
 }
@@ -105,7 +105,7 @@ pub struct Search {
     pub no_trunc: bool,
     #[command(flatten)]
     pub access: Access,
-    /// What is looked for; after a registry and a slash, there only
+    /// The search term; REGISTRY/TERM searches only that registry
     #[arg(value_name = "[REGISTRY/]TERM")]
     pub term: String,
 }

@@ -63,7 +63,7 @@ pub struct VolumePrune {
 
 #[derive(Debug, Args)]
 pub struct VolumeRemove {
-    /// Do not mind one that is not there
+    /// Succeed even if one does not exist
     #[arg(short, long)]
     pub force: bool,
     #[arg(required = true, value_name = "VOLUME")]
@@ -72,13 +72,13 @@ pub struct VolumeRemove {
 
 #[derive(Debug, Subcommand)]
 pub enum System {
-    /// Verify images and layers, and put right what is wrong
+    /// Verify images and layers, and repair damaged ones
     Check(Deferred<Check>),
-    /// Show what takes space
+    /// Show disk usage
     Df(Deferred<Format>),
-    /// Show what this machine and this root have
+    /// Show information about this machine and hull's state
     Info(Deferred<Format>),
-    /// Remove stopped containers and what nothing uses
+    /// Remove stopped containers and unused networks and images
     Prune(Deferred<Prune>),
 }
 
@@ -122,10 +122,10 @@ pub struct Man {
 
 #[derive(Debug, Args)]
 pub struct Check {
-    /// Leave the unpacked layers alone
+    /// Do not verify unpacked layers
     #[arg(long)]
     pub quick: bool,
-    /// Put right what is wrong, with what registries have
+    /// Fetch damaged images again from their registries
     #[arg(long)]
     pub repair: bool,
     #[command(flatten)]

@@ -1,6 +1,6 @@
 //! One record of comma-separated values: RFC 4180, as Go's `encoding/csv` reads it.
 //!
-//! docker reads `--mount` and `--network name=…` so, which is how a path with a comma can be written.
+//! docker parses `--mount` and `--network name=…` as such a record, so a path with a comma can be quoted.
 
 /// The fields of `text`. A field that begins with a quotation mark ends with one; two of them inside mean one.
 pub fn fields(text: &str) -> Result<Vec<String>, String> {
@@ -27,7 +27,7 @@ fn plain_field(text: &str) -> Result<(String, &str), String> {
     Ok((field.to_owned(), rest))
 }
 
-/// `text` begins behind the opening quotation mark.
+/// Reads a quoted field. `text` begins after the opening quotation mark.
 fn quoted_field(text: &str) -> Result<(String, &str), String> {
     let mut field = String::new();
     let mut rest = text;
@@ -45,7 +45,7 @@ fn quoted_field(text: &str) -> Result<(String, &str), String> {
     Err("a quotation mark is not closed".into())
 }
 
-/// The record that [`fields`] reads as these.
+/// Writes the record that [`fields`] parses to these fields.
 pub fn print(fields: &[String]) -> String {
     let quoted = fields.iter().map(|field| match field.contains([',', '"']) {
         true => format!("\"{}\"", field.replace('"', "\"\"")),

@@ -87,7 +87,7 @@ mod tests {
         config, container, exec, host_config, image, network, network_settings, system, volume,
     };
 
-    /// Reads nothing, and finds out which keys a struct asks for.
+    /// A deserializer without input, which records the keys that a struct has.
     struct Asked<'a>(&'a mut &'static [&'static str]);
 
     impl<'de> Deserializer<'de> for Asked<'_> {

@@ -1,13 +1,13 @@
-//! docker's words: the syntax of its options as plain functions on text, and the JSON of its API. No I/O, and no clap.
+//! docker's formats: the syntax of its options as functions on text, and the JSON of its API. No I/O, and no clap.
 //!
 //! ```text
-//! flags     what docker's flags take, one file per syntax
+//! flags     values of docker's flags, one file per syntax
 //! size      64m and 1.24MB               time      10m, 2026-01-02T13:04:05Z, and "2 hours"
 //! names     names of objects             path      CONTAINER:PATH, and where mounts go
-//! bools     what a boolean flag or key may be set to
+//! bools     the forms of a boolean value
 //! csv       one line of comma-separated values, which may be quoted
-//! filters   --filter KEY=VALUE of every listing, one file per object
-//! fields    the names that docker's templates have for what JSON calls otherwise
+//! filters   --filter KEY=VALUE of every list, one file per object
+//! fields    names of fields in docker's templates that differ from the JSON keys
 //! wire      the JSON objects of the Engine API
 //! ```
 

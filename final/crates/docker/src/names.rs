@@ -1,6 +1,6 @@
 //! Names of containers, volumes and networks.
 
-/// Two characters at least, letters and digits, and `_`, `.` and `-` behind the first one.
+/// Checks a name: at least two characters, which are letters and digits, and after the first one also `_`, `.` and `-`.
 pub fn is_valid(name: &str) -> bool {
     let mut bytes = name.bytes();
     (2..=255).contains(&name.len())

@@ -1,8 +1,8 @@
-//! Paths on a command line: where in a container a mount or a copy goes, and what a relative path of the host's means.
+//! Paths on a command line: targets of mounts and copies in a container, and relative paths of the host.
 
 use std::path::{Component, Path, PathBuf};
 
-/// Where something is mounted inside. The path is absolute and stays below the root.
+/// Checks a mount point in the container. The path is absolute and stays below the root.
 pub fn target(text: &str) -> Result<PathBuf, String> {
     if !text.starts_with('/') {
         return Err(format!("the target {text:?} must be an absolute path"));
@@ -17,7 +17,7 @@ pub fn target(text: &str) -> Result<PathBuf, String> {
     Ok(clean)
 }
 
-/// A directory or file of the host's, relative to `here`.
+/// The absolute path of a directory or file of the host. A relative path is relative to `here`.
 pub fn source(text: &str, here: &Path) -> Result<PathBuf, String> {
     if text.starts_with('~') {
         return Err(format!("{text:?} begins with ~, which only a shell expands"));
@@ -28,7 +28,7 @@ pub fn source(text: &str, here: &Path) -> Result<PathBuf, String> {
     }
 }
 
-/// Without `..`, as a shell's user reads it: a symbolic link before it is not followed.
+/// Resolves `..` in the text of a path: a symbolic link before it is not followed.
 fn clean(path: &Path) -> PathBuf {
     let mut clean = PathBuf::new();
     for part in path.components() {

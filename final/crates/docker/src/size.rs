@@ -1,7 +1,7 @@
-//! Sizes: `--memory 64m`, `--shm-size`, `max-size=10m`, and how a listing shows them.
+//! Sizes: parsing `--memory 64m`, `--shm-size` and `max-size=10m`, and printing sizes in lists.
 //!
-//! What is typed counts in powers of 1024 (<https://docs.docker.com/reference/cli/docker/container/run/#memory>); what is
-//! shown counts in powers of 1000, as docker's tables do.
+//! As in docker, the units of input are powers of 1024
+//! (<https://docs.docker.com/reference/cli/docker/container/run/#memory>), and the units of output powers of 1000.
 
 /// Bytes: `64m`, `1.5g`, `512`, `10 m`.
 pub fn parse(text: &str) -> Result<u64, String> {
@@ -18,7 +18,7 @@ pub fn parse(text: &str) -> Result<u64, String> {
         "p" | "pb" | "pib" => 50,
         _ => return Err(expected()),
     };
-    // A whole number is exact up to the largest; a fraction is as exact as a float.
+    // Integers are parsed exactly, fractions with the precision of a float.
     if let Ok(whole) = number.parse::<u64>() {
         let bytes = whole.checked_mul(1 << shift).filter(|bytes| i64::try_from(*bytes).is_ok());
         return bytes.ok_or_else(|| format!("{text:?} is too large"));
@@ -44,7 +44,7 @@ pub fn exact(bytes: u64) -> String {
     unit.map_or_else(|| bytes.to_string(), |(shift, unit)| format!("{}{unit}", bytes >> shift))
 }
 
-/// As a listing shows it: decimal units, three digits, `1.24MB`.
+/// A size in a list: decimal units, three digits, `1.24MB`.
 pub fn human(bytes: u64) -> String {
     const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
     let (mut value, mut unit) = (bytes as f64, 0);

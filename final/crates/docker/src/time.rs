@@ -56,7 +56,7 @@ fn go_duration(text: &str) -> Option<Duration> {
         let (unit, next) = after.split_at(unit_end);
         let (_, seconds) = UNITS.iter().find(|(name, _)| *name == unit)?;
         let part = match number.parse::<u32>() {
-            // Whole numbers stay exact.
+            // Integers are parsed exactly.
             Ok(whole) => Duration::from_nanos((seconds * 1e9) as u64).checked_mul(whole)?,
             Err(_) => Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()?,
         };
@@ -66,7 +66,7 @@ fn go_duration(text: &str) -> Option<Duration> {
     (!text.is_empty()).then_some(sum)
 }
 
-/// Seconds; docker's -1 is "forever".
+/// Seconds; docker's -1 means without limit.
 pub fn stop_timeout(text: &str) -> Result<i64, String> {
     match text {
         "-1" => Ok(-1),
@@ -74,7 +74,7 @@ pub fn stop_timeout(text: &str) -> Result<i64, String> {
     }
 }
 
-/// How many of the last lines of a log; `None` is all of them.
+/// The number of lines to show from the end of a log; `None` means all.
 pub fn tail(text: &str) -> Result<Option<usize>, String> {
     match text {
         "all" | "-1" => Ok(None),
@@ -101,17 +101,17 @@ pub fn human(duration: Duration) -> String {
     }
 }
 
-/// From `time` to `now`; a clock that went back makes it zero.
+/// The duration from `time` to `now`. It is zero if the clock was set back.
 pub fn human_since(time: SystemTime, now: SystemTime) -> String {
     human(now.duration_since(time).unwrap_or_default())
 }
 
-/// As Go prints a time: `2026-01-02 13:04:05 +0000 UTC`.
+/// A time in Go's format: `2026-01-02 13:04:05 +0000 UTC`.
 pub fn go(time: SystemTime) -> String {
     go_of_text(&humantime::format_rfc3339_seconds(time).to_string())
 }
 
-/// A time of RFC 3339 in UTC as Go prints one, with what the second has behind the point.
+/// A time of RFC 3339 in UTC in Go's format, with its fraction of a second.
 pub fn go_of_text(text: &str) -> String {
     format!("{} +0000 UTC", text.trim_end_matches('Z').replace('T', " "))
 }

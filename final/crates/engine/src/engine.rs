@@ -38,7 +38,7 @@ pub struct NetworkDefaults {
     pub pools: Vec<((IpAddr, u8), u8)>,
 }
 
-/// What it takes to open an engine.
+/// The parameters of an engine.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// The root of what outlives a reboot.
@@ -48,7 +48,7 @@ pub struct Settings {
     /// The cgroup of all containers, as a path below the cgroup root. Without it the parent is `/hull`, or for an
     /// unprivileged user the same in their delegated cgroup.
     pub cgroup_parent: Option<String>,
-    /// Where the engine finds the programs that it runs.
+    /// The search path for programs that the engine runs.
     pub programs: SearchPath,
 }
 
@@ -86,7 +86,7 @@ impl Engine {
         &self.images
     }
 
-    /// Where the programs that the engine runs are found.
+    /// The search path for programs that the engine runs.
     pub(crate) fn programs(&self) -> &SearchPath {
         &self.programs
     }

@@ -1,4 +1,4 @@
-//! Where the programs that the engine runs are found.
+//! The search path for programs that the engine runs.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

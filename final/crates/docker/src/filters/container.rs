@@ -20,14 +20,14 @@ const PRUNED: Keys = Keys { words: &["label", "label!", "until"], patterns: &[],
 const STATES: [&str; 7] = ["created", "restarting", "running", "removing", "paused", "exited", "dead"];
 const HEALTH: [&str; 4] = ["starting", "healthy", "unhealthy", "none"];
 
-/// What the filters look at.
+/// The properties of a container that filters match.
 #[derive(Debug, Clone, Copy)]
 pub struct Container<'a> {
     pub id: &'a str,
     pub name: &'a str,
     pub labels: &'a BTreeMap<String, String>,
     pub state: &'a str,
-    /// Of a container that has exited.
+    /// The exit code of a container that has exited.
     pub exit_code: Option<u8>,
     /// Volumes, directories of the host, and where they are mounted.
     pub mounts: &'a [&'a str],
@@ -39,7 +39,7 @@ pub struct Container<'a> {
     pub exposed: &'a [(u16, &'a str)],
 }
 
-/// Filters of `ps`, but for those whose values have to be looked up: `before`, `since` and `ancestor`.
+/// Filters of `ps`, except those whose values the caller has to look up: `before`, `since` and `ancestor`.
 #[derive(Debug)]
 pub struct ContainerFilters {
     filters: Filters,
@@ -62,22 +62,22 @@ impl ContainerFilters {
         Ok(Self { publish: ports("publish")?, expose: ports("expose")?, filters })
     }
 
-    /// Whether they say which states are wanted, so that stopped containers are shown without `--all`.
+    /// Whether they select states, so that stopped containers are shown without `--all`.
     pub fn say_states(&self) -> bool {
         self.filters.has("status") || self.filters.has("exited")
     }
 
-    /// The containers that must be younger.
+    /// The values of `before`: the listed containers must be older than these.
     pub fn before(&self) -> impl Iterator<Item = &str> {
         self.filters.values("before")
     }
 
-    /// The containers that must be older.
+    /// The values of `since`: the listed containers must be younger than these.
     pub fn since(&self) -> impl Iterator<Item = &str> {
         self.filters.values("since")
     }
 
-    /// The images of which one must be the container's or below its image.
+    /// The values of `ancestor`: one of these images must be the container's, or below its image.
     pub fn ancestors(&self) -> impl Iterator<Item = &str> {
         self.filters.values("ancestor")
     }
@@ -91,7 +91,7 @@ impl ContainerFilters {
             && filters.labels_fit(one.labels)
             && filters.any("status", |state| one.state == state)
             && filters.any("exited", |wanted| code.as_deref() == Some(wanted))
-            // Nothing here is checked for its health, nor belongs to a swarm.
+            // hull has no health checks and no swarm.
             && filters.any("health", |health| health == "none")
             && filters.flag("is-task") != Some(true)
             && filters.any("volume", |volume| one.mounts.contains(&volume))

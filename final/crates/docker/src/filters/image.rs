@@ -11,7 +11,7 @@ const KEYS: Keys = Keys {
     flags: &["dangling"],
 };
 
-/// Filters of `images`, but for those whose values have to be looked up: `before` and `since`.
+/// Filters of `images`, except those whose values the caller has to look up: `before` and `since`.
 #[derive(Debug)]
 pub struct ImageFilters {
     filters: Filters,
@@ -24,12 +24,12 @@ impl ImageFilters {
         Ok(Self { until: filters.until(now)?, filters })
     }
 
-    /// The images that must be younger.
+    /// The values of `before`: the listed images must be older than these.
     pub fn before(&self) -> impl Iterator<Item = &str> {
         self.filters.values("before")
     }
 
-    /// The images that must be older.
+    /// The values of `since`: the listed images must be younger than these.
     pub fn since(&self) -> impl Iterator<Item = &str> {
         self.filters.values("since")
     }
@@ -49,13 +49,13 @@ impl ImageFilters {
         self.filters.has("reference")
     }
 
-    /// Whether one pattern of `reference` fits, or none was given.
+    /// Whether a pattern of `reference` matches. True without a pattern.
     pub fn name_fits(&self, name: &str) -> bool {
         self.filters.any("reference", |pattern| refers(pattern, name))
     }
 }
 
-/// Whether the pattern is for this name, or for its repository. `*` and `?` stand for what has no slash.
+/// Whether the pattern matches this name or its repository. `*` and `?` do not match a slash.
 pub fn refers(pattern: &str, name: &str) -> bool {
     let repository = match name.split_once('@') {
         Some((repository, _)) => repository,

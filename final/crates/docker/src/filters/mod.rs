@@ -1,5 +1,6 @@
 //! `--filter KEY=VALUE` of the listings and of `prune`, one file per object
-//! (<https://docs.docker.com/engine/cli/filter/>). Of one key any value may fit, of several keys all must.
+//! (<https://docs.docker.com/engine/cli/filter/>). An object has to match every key, and of each key at least one
+//! value.
 //!
 //! ```text
 //! container   ps, container prune       image    images       ports   80/tcp or 8000-8010
@@ -19,18 +20,18 @@ use regex_lite::Regex;
 
 use crate::{bools, time};
 
-/// The keys that a listing knows.
+/// The keys that a list supports.
 #[derive(Debug, Clone, Copy)]
 pub struct Keys {
-    /// Compared as they are.
+    /// Keys whose values are compared exactly.
     pub words: &'static [&'static str],
-    /// Regular expressions: a value is found anywhere in the text unless it is anchored.
+    /// Keys whose values are regular expressions, which match anywhere in the text unless they are anchored.
     pub patterns: &'static [&'static str],
-    /// True or false.
+    /// Keys whose values are booleans.
     pub flags: &'static [&'static str],
 }
 
-/// What was given, checked.
+/// The checked filters of a command line or request.
 #[derive(Debug, Default)]
 pub struct Filters {
     words: Vec<(String, String)>,
@@ -57,7 +58,7 @@ impl Filters {
         let is_of = |list: &[&str]| list.contains(&key.as_str());
         if is_of(keys.flags) {
             let flag = bools::parse(value)?;
-            // docker refuses a filter that is set to both values, too.
+            // As in docker, a filter that is set to both values is an error.
             if self.flags.insert(key.clone(), flag).is_some_and(|before| before != flag) {
                 return Err(format!("{key} is given as true and as false"));
             }
@@ -80,24 +81,24 @@ impl Filters {
         self.values(key).next().is_some()
     }
 
-    /// The values of a key that is compared as it is.
+    /// The values of a key that is compared exactly.
     pub fn values(&self, key: &str) -> impl Iterator<Item = &str> {
         self.words.iter().filter(move |(own, _)| own == key).map(|(_, value)| value.as_str())
     }
 
-    /// Whether one value of `key` fits, or none was given.
+    /// Whether a value of `key` matches. True without a value.
     pub fn any(&self, key: &str, fits: impl Fn(&str) -> bool) -> bool {
         !self.has(key) || self.values(key).any(fits)
     }
 
-    /// Whether one pattern of `key` is found in one of `texts`, or none was given.
+    /// Whether a pattern of `key` matches one of `texts`. True without a pattern.
     pub fn matches(&self, key: &str, texts: &[&str]) -> bool {
         let mut own = self.patterns.iter().filter(|(own, ..)| own == key).peekable();
         own.peek().is_none()
             || own.any(|(_, value, regex)| texts.iter().any(|text| value == text || regex.is_match(text)))
     }
 
-    /// Refuses a value of `key` that is none of `allowed`.
+    /// Refuses a value of `key` that is not in `allowed`.
     fn check(&self, key: &str, allowed: &[&str]) -> Result<(), String> {
         match self.values(key).find(|value| !allowed.contains(value)) {
             Some(value) => {
@@ -107,7 +108,7 @@ impl Filters {
         }
     }
 
-    /// The moments of `until`: how long before `now`, or when.
+    /// The times of `until`, which are absolute or durations before `now`.
     fn until(&self, now: SystemTime) -> Result<Vec<SystemTime>, String> {
         let moment = |text: &str| match time::parse_duration(text) {
             Ok(ago) => Ok(now.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH)),
@@ -116,7 +117,7 @@ impl Filters {
         self.values("until").map(moment).collect()
     }
 
-    /// Labels must all fit: `KEY`, or `KEY=VALUE`.
+    /// All labels have to match: `KEY`, or `KEY=VALUE`.
     pub fn labels_fit(&self, labels: &BTreeMap<String, String>) -> bool {
         self.values("label").all(|wanted| has_label(labels, wanted))
             && !self.values("label!").any(|wanted| has_label(labels, wanted))

@@ -6,7 +6,7 @@ use crate::wire::network::Network;
 const KEYS: Keys =
     Keys { words: &["driver", "label", "scope", "type"], patterns: &["name", "id"], flags: &["dangling"] };
 
-/// The networks that are there without having been created.
+/// The networks that exist without being created by a user.
 const BUILT_IN: [&str; 3] = ["bridge", "host", "none"];
 
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl NetworkFilters {
         Ok(Self(filters))
     }
 
-    /// Whether networks that no container uses are wanted, or those that one uses.
+    /// `Some(true)`: only networks that no container uses. `Some(false)`: only those that one uses.
     pub fn dangling(&self) -> Option<bool> {
         self.0.flag("dangling")
     }

@@ -14,7 +14,7 @@ impl VolumeFilters {
         Filters::parse(texts, KEYS).map(Self)
     }
 
-    /// Whether volumes that no container uses are wanted, or those that one uses.
+    /// `Some(true)`: only volumes that no container uses. `Some(false)`: only those that one uses.
     pub fn dangling(&self) -> Option<bool> {
         self.0.flag("dangling")
     }

@@ -11,7 +11,8 @@ pub fn check(entry: &str) -> Result<(), String> {
     }
 }
 
-/// The entries of a file: one a line, but for empty lines and comments. An error begins with the line's number.
+/// The entries of a file, one in each line; empty lines and comments are ignored. An error begins with the line's
+/// number.
 pub fn parse_file(text: &str) -> Result<Vec<String>, String> {
     let entries = lines(text).map(|(number, line)| {
         let name = line.split_once('=').map_or(line, |(name, _)| name);
@@ -30,8 +31,8 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     kept.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// Entries with the caller's values for those that have none; one that the caller does not have stays a bare name. The
-/// last entry of a name counts, at the place of the first.
+/// Adds the caller's values to entries that have none. A variable that the caller does not have either stays a name. If
+/// a name occurs more than once, the last entry counts, and takes the position of the first one.
 pub fn resolve(entries: Vec<String>, caller: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let mut resolved: Vec<String> = Vec::new();
     // A file can have many thousand entries, so they are not compared each with each.

@@ -17,7 +17,7 @@ pub enum Address {
     Gateway,
 }
 
-/// With `:` or `=` between the two, and IPv6 addresses with or without brackets.
+/// Parses `NAME:ADDRESS` or `NAME=ADDRESS`. IPv6 addresses may have brackets.
 pub fn parse(text: &str) -> Result<AddedHost, String> {
     let expected = || "expected NAME:ADDRESS".to_owned();
     let (name, address) =
@@ -30,7 +30,7 @@ pub fn parse(text: &str) -> Result<AddedHost, String> {
     Ok(AddedHost { name: name.to_owned(), address })
 }
 
-/// A domain to search; `.` is none at all.
+/// A search domain; `.` means none.
 pub fn search_domain(text: &str) -> Result<String, String> {
     match text.is_empty() || text.contains(char::is_whitespace) {
         true => Err(format!("{text:?} is no domain")),

@@ -7,8 +7,8 @@ use ipnet::IpNet;
 
 use crate::wire::network::IpamConfig;
 
-/// One entry for each subnet, with the range and the gateway that lie in it. What lies in none, or in one that has its own
-/// already, gets an entry of its own, for the engine to refuse.
+/// One entry for each subnet, with the range and the gateway that lie in it. A range or gateway that lies in no subnet,
+/// or in one that has another already, becomes a separate entry, which the engine refuses.
 pub fn combine(subnets: &[IpNet], ranges: &[IpNet], gateways: &[IpAddr]) -> Vec<IpamConfig> {
     let entry = |subnet: &IpNet| IpamConfig { subnet: subnet.to_string(), ..IpamConfig::default() };
     let mut entries: Vec<IpamConfig> = subnets.iter().map(entry).collect();

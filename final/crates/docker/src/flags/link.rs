@@ -1,6 +1,6 @@
 //! `--link CONTAINER[:ALIAS]` (<https://docs.docker.com/engine/network/links/>).
 
-/// Another container, and what this one calls it.
+/// Another container, and the alias that this container uses for it.
 pub fn parse(text: &str) -> Result<(String, String), String> {
     let (container, alias) = text.split_once(':').unwrap_or((text, text));
     match alias.contains(':') {

@@ -3,12 +3,12 @@
 use crate::size;
 use crate::wire::host_config::LogConfig;
 
-/// The options of `json-file`, read.
+/// The parsed options of `json-file`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rotation {
     /// Bytes; a file that would grow past it is rotated.
     pub max_size: Option<u64>,
-    /// How many files there are with the current one.
+    /// The number of files, including the current one.
     pub max_file: Option<u32>,
 }
 
@@ -20,7 +20,7 @@ pub fn option(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Options that hull does not have are an error.
+/// Options that hull does not support are an error.
 pub fn rotation(log: &LogConfig) -> Result<Rotation, String> {
     let mut rotation = Rotation::default();
     for (key, value) in &log.config {

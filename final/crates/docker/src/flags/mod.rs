@@ -1,4 +1,4 @@
-//! What docker's flags take, one file per syntax: text to typed value, and back.
+//! The values of docker's flags, one file per syntax: parsing and printing.
 //!
 //! ```text
 //! volume     -v SOURCE:TARGET[:OPTIONS]         network    --network NAME or name=NAME,ip=…

@@ -8,7 +8,7 @@ use crate::{bools, csv, path, size};
 
 use super::volume;
 
-/// One `--mount`. A relative source is one of `here`.
+/// Parses one `--mount`. A relative source is relative to `here`.
 pub fn parse(text: &str, here: &Path) -> Result<Mount, String> {
     let mut mount = Mount { kind: "volume".into(), ..Mount::default() };
     for field in csv::fields(text)? {
@@ -48,7 +48,7 @@ fn set(mount: &mut Mount, key: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether the keys fit together and are ones that hull has, however the mount was written.
+/// Checks that hull supports the mount's options and that they can be combined, for flags and requests alike.
 pub fn check(mount: &Mount) -> Result<(), String> {
     if mount.target.is_empty() {
         return Err("target is required".into());
@@ -103,7 +103,7 @@ pub fn tmpfs_options(mount: &Mount) -> Vec<String> {
     options
 }
 
-/// As one `--mount` takes it.
+/// The text that a `--mount` parses to this mount.
 impl fmt::Display for Mount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut fields = vec![format!("type={}", self.kind)];

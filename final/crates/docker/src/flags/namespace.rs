@@ -1,15 +1,15 @@
-//! `--pid`, `--ipc`, `--uts` and `--cgroupns`: whose namespace a container is in
+//! `--pid`, `--ipc`, `--uts` and `--cgroupns`: the namespace that a container is in
 //! (<https://docs.docker.com/reference/cli/docker/container/run/#pid>).
 
 use std::fmt;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// One of its own.
+    /// A new namespace.
     #[default]
     Private,
     Host,
-    /// Another container's, by its name or id.
+    /// The namespace of another container, which is given by name or id.
     Container(String),
 }
 

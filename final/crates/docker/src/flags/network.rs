@@ -1,4 +1,4 @@
-//! `--network`, and the flags that say what a container asks for on its networks
+//! `--network`, and the flags for a container's addresses and names on its networks
 //! (<https://docs.docker.com/reference/cli/docker/container/run/#network>).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -9,7 +9,7 @@ use crate::{csv, names};
 /// The network of a container that names none.
 pub const DEFAULT: &str = "default";
 
-/// What a container asks for on one network.
+/// A container's requested addresses and names on one network.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attachment {
     /// The network's name; or `none`, `host`, `container:NAME`, `pasta`, `slirp4netns`.
@@ -38,7 +38,7 @@ pub fn parse(text: &str) -> Result<Attachment, String> {
     Ok(asked)
 }
 
-/// Whether it is no network, but what a container has instead of networks.
+/// Whether it is a mode, such as `host`, that excludes networks.
 pub fn is_mode(text: &str) -> bool {
     match text.split_once(':').unwrap_or((text, "")) {
         ("none" | "host" | "pasta" | "slirp4netns", "") => true,
@@ -82,10 +82,11 @@ impl std::fmt::Display for Attachment {
     }
 }
 
-/// All networks of a command line: what `HostConfig.NetworkMode` says, and the networks with what is asked on each.
+/// All networks of a command line: the value of `HostConfig.NetworkMode`, and the networks with their requested
+/// settings.
 ///
-/// `flags` is what `--ip`, `--ip6`, `--mac-address` and `--network-alias` ask for. The addresses are about the first
-/// network, the aliases about all of them, as in podman.
+/// `flags` has the values of `--ip`, `--ip6`, `--mac-address` and `--network-alias`. As in podman, the addresses are
+/// for the first network, and the aliases for all of them.
 pub fn combine(
     networks: Vec<Attachment>,
     flags: Attachment,
@@ -120,7 +121,7 @@ pub fn combine(
         first.mac = first.mac.take().or(flags.mac);
     }
     attachments.iter_mut().for_each(|one| one.aliases.extend(flags.aliases.clone()));
-    // One network of which nothing is asked is said by its mode alone.
+    // A single network without settings is expressed by the mode alone.
     if attachments.len() == 1 && !attachments[0].asks_for_something() {
         attachments.clear();
     }
@@ -144,7 +145,7 @@ impl From<Attachment> for EndpointSettings {
 }
 
 impl Attachment {
-    /// What a request asks for on the network of this name.
+    /// A request's settings on the network of this name.
     pub fn of(network: &str, asked: &EndpointSettings) -> Result<Self, String> {
         let addresses = asked.ipam_config.clone().unwrap_or_default();
         Ok(Self {

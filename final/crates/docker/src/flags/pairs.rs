@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::env;
 
-/// A label may be without a value.
+/// Parses a label, which may have no value.
 pub fn label(entry: &str) -> Result<(String, String), String> {
     match entry.split_once('=').unwrap_or((entry, "")) {
         ("", _) => Err(format!("invalid label {entry:?}: it has no name")),
@@ -13,13 +13,13 @@ pub fn label(entry: &str) -> Result<(String, String), String> {
     }
 }
 
-/// All labels: those of files, whose texts these are, and those of flags, which override them.
+/// All labels: those in the texts of `--label-file`, and those of flags, which override them.
 pub fn labels(files: &[String], given: &[String]) -> Result<BTreeMap<String, String>, String> {
     let lines = files.iter().flat_map(|text| env::lines(text)).map(|(_, line)| line);
     lines.chain(given.iter().map(String::as_str)).map(label).collect()
 }
 
-/// Pairs that all need a value; `what` they are is for the error.
+/// Parses pairs that need a value. `what` describes them in an error.
 pub fn parse(what: &str, given: &[String]) -> Result<BTreeMap<String, String>, String> {
     let pair = |entry: &String| match entry.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),

@@ -25,12 +25,12 @@ pub struct Port {
 pub struct Mapping {
     /// `None`: on all addresses of the host.
     pub host_ip: Option<IpAddr>,
-    /// The first free one of these, both included; `None`: any free port.
+    /// The first free port of this range, which includes both ends; `None`: any free port.
     pub host: Option<(u16, u16)>,
     pub container: Port,
 }
 
-/// What a port looks like, for the end of an error.
+/// The syntax of a port, for the end of an error.
 pub const EXPECTED: &str =
     "[IP:][HOST PORT:]CONTAINER PORT[/tcp|udp|sctp], where a port is 1 to 65535 or a range";
 
@@ -61,7 +61,7 @@ pub fn parse(text: &str) -> Result<Vec<Mapping>, String> {
                 let same = first + (number - container.0);
                 (same, same)
             }
-            // docker's rule: of a range for a single port the first free one is taken.
+            // docker's rule: for a single port with a range of the host's ports, the first free one is used.
             false => (first, last),
         }),
         container: Port { number, protocol },
@@ -83,7 +83,7 @@ fn split_protocol(text: &str) -> Result<(&str, Protocol), String> {
     }
 }
 
-/// What stands before the container's port: `HOST`, `IP:HOST`, `IP:`, `[IPv6]:HOST`.
+/// Parses the part before the container's port: `HOST`, `IP:HOST`, `IP:`, `[IPv6]:HOST`.
 fn split_address(rest: &str) -> Result<(Option<IpAddr>, &str), String> {
     let (address, host) = match rest.strip_prefix('[') {
         Some(bracketed) => bracketed.split_once("]:").ok_or("the address in [] is followed by no port")?,
@@ -112,14 +112,14 @@ fn number(text: &str, whose: &str) -> Result<u16, String> {
     if text.is_empty() {
         return Err(format!("the {whose} port is missing"));
     }
-    // parse takes a sign.
+    // u16's parser accepts a sign.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let port = text.parse().ok().filter(|port| digits && *port > 0);
     port.ok_or_else(|| format!("{text:?} is no port"))
 }
 
 impl Mapping {
-    /// The host's end, for a request.
+    /// The host's address and port, for a request.
     pub fn binding(&self) -> PortBinding {
         PortBinding {
             host_ip: self.host_ip.map_or_else(String::new, |ip| ip.to_string()),
@@ -127,14 +127,14 @@ impl Mapping {
         }
     }
 
-    /// From a container's port and its host's end, of a request.
+    /// The mapping of a request's container port and host address.
     pub fn of(container: Port, binding: &PortBinding) -> Result<Self, String> {
         let ip = &binding.host_ip;
         let host_ip = match ip.is_empty() {
             true => None,
             false => Some(ip.parse().map_err(|_| format!("{ip:?} is no IP address"))?),
         };
-        // The API says "0" where the command line says nothing.
+        // "0" in the API means the same as no port on the command line.
         let host = match binding.host_port.as_str() {
             "" | "0" => None,
             port => Some(range(port, "host")?),

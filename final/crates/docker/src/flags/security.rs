@@ -6,16 +6,16 @@
 pub enum SecurityOption {
     NoNewPrivileges(bool),
     Seccomp(Seccomp),
-    /// AppArmor and SELinux, which confine nothing here, are told to confine nothing.
+    /// AppArmor or SELinux is disabled. This has no effect, because hull uses neither by default.
     Nothing,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seccomp {
-    /// docker's own policy.
+    /// docker's default policy.
     Builtin,
     Unconfined,
-    /// On a command line the path of a policy file, in a request the policy itself.
+    /// A policy: on a command line the path of its file, in a request its text.
     Policy(String),
 }
 

@@ -3,14 +3,14 @@
 
 use crate::path;
 
-/// Where it is mounted, and mount(8) options that are passed on as they are: `size=64m,mode=1777`.
+/// The mount point, and options as for mount(8), which are passed on unchanged: `size=64m,mode=1777`.
 pub fn parse(text: &str) -> Result<(String, String), String> {
     let (target, options) = text.split_once(':').unwrap_or((text, ""));
     path::target(target)?;
     Ok((target.to_owned(), options.to_owned()))
 }
 
-/// The single options.
+/// The options, separated.
 pub fn options(text: &str) -> Vec<String> {
     text.split(',').filter(|option| !option.is_empty()).map(str::to_owned).collect()
 }

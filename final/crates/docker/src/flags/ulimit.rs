@@ -45,7 +45,7 @@ pub fn last_of_each(limits: Vec<Ulimit>) -> Vec<Ulimit> {
     by_name.collect::<std::collections::BTreeMap<_, _>>().into_values().collect()
 }
 
-/// What a request must hold, however it was written.
+/// Checks a limit of a flag or a request.
 pub fn check(limit: &Ulimit) -> Result<(), String> {
     check_name(&limit.name)?;
     match limit.hard != -1 && (limit.soft > limit.hard || limit.soft == -1) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{names, path};
 
-/// A directory of the host's or a volume, and where it is mounted.
+/// A directory of the host or a volume, and its mount point.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Volume {
     pub source: Source,
@@ -25,7 +25,7 @@ pub enum Source {
     Host(PathBuf),
 }
 
-/// A source that is a path is a directory of the host's, relative to `here`; a name is a volume.
+/// Parses a `-v`. A source that is a path is a directory of the host, relative to `here`; a name is a volume.
 pub fn parse(text: &str, here: &Path) -> Result<Volume, String> {
     let parts: Vec<&str> = text.split(':').collect();
     let (source, target, options) = match parts[..] {
@@ -86,8 +86,8 @@ pub fn name(text: &str) -> Result<String, String> {
     }
 }
 
-/// Mounts come in from the host and never go out to it: the monitor's mount namespace is a slave of the host's, so
-/// `shared` could not be what it says.
+/// Refuses `shared`: the monitor's mount namespace is a slave of the host's, so mounts propagate from the host into the
+/// container, but never back.
 pub fn is_propagation(text: &str) -> bool {
     ["private", "rprivate", "slave", "rslave"].contains(&text)
 }
@@ -98,7 +98,7 @@ impl Volume {
             "ro" => self.read_only = true,
             "rw" => self.read_only = false,
             "nocopy" => self.copy_up = false,
-            // Hints to docker's virtual machines and to SELinux; without either there is nothing to do.
+            // Options for docker's virtual machines and for SELinux labels, which hull does not have. They are ignored.
             "z" | "Z" | "cached" | "delegated" | "consistent" => {}
             _ if is_propagation(option) => self.propagation = Some(option.to_owned()),
             "shared" | "rshared" => {

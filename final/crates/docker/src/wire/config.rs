@@ -1,4 +1,4 @@
-//! `Config`: what runs in a container, and as whom. An image has one too.
+//! `Config`: a container's program, its user and environment. An image has one too.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +16,13 @@ pub struct Config {
     pub attach_stdin: bool,
     pub attach_stdout: bool,
     pub attach_stderr: bool,
-    /// By `PORT/PROTOCOL`.
+    /// Keyed by `PORT/PROTOCOL`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "nullable::deserialize")]
     pub exposed_ports: BTreeMap<String, Empty>,
     pub tty: bool,
-    /// stdin is kept open.
+    /// Whether stdin is kept open.
     pub open_stdin: bool,
-    /// stdin is closed when the first client leaves.
+    /// Whether stdin is closed when the first client detaches.
     pub stdin_once: bool,
     #[serde(deserialize_with = "nullable::deserialize")]
     pub env: Vec<String>,
@@ -30,7 +30,7 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<Healthcheck>,
     pub image: String,
-    /// The paths inside that are volumes of their own.
+    /// The paths in the container at which anonymous volumes are mounted.
     #[serde(with = "nullable")]
     pub volumes: BTreeMap<String, Empty>,
     pub working_dir: String,

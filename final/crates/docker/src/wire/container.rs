@@ -1,4 +1,4 @@
-//! A container, whole as `inspect` shows it and short as `ps` does, and the request that makes one.
+//! A container, in full as `inspect` shows it and in short as `ps` does, and the request that creates one.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use super::host_config::HostConfig;
 use super::network_settings::{EndpointSettings, NetworkSettings};
 use super::{GraphDriver, nullable, ordered};
 
-/// The body of `POST /containers/create`: a `Config` and beside its keys two more.
+/// The body of `POST /containers/create`: the keys of a `Config`, and two more.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct CreateRequest {
@@ -22,7 +22,7 @@ pub struct CreateRequest {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct NetworkingConfig {
-    /// By the network's name, in the order in which the container joins them.
+    /// Keyed by the network's name, in the order in which the container joins them.
     #[serde(with = "ordered")]
     pub endpoints_config: Vec<(String, EndpointSettings)>,
 }
@@ -42,7 +42,7 @@ pub struct Container {
     pub hostname_path: String,
     pub hosts_path: String,
     pub log_path: String,
-    /// With a slash in front.
+    /// The name, with a slash before it.
     pub name: String,
     pub restart_count: u32,
     pub driver: String,
@@ -65,7 +65,7 @@ pub struct Container {
 pub struct State {
     /// `created`, `running`, `paused`, `restarting`, `exited` or `dead`.
     pub status: String,
-    /// Also while it is paused and between two runs.
+    /// True also while it is paused and between two runs.
     pub running: bool,
     pub paused: bool,
     pub restarting: bool,

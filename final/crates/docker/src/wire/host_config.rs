@@ -1,4 +1,4 @@
-//! `HostConfig`: what a container takes of its host: limits, mounts, devices, namespaces, published ports.
+//! `HostConfig`: a container's use of the host: limits, mounts, devices, namespaces, published ports.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub struct HostConfig {
     pub restart_policy: RestartPolicy,
     pub auto_remove: bool,
     pub volume_driver: String,
-    /// As `CONTAINER[:MODE]`.
+    /// In the form `CONTAINER[:MODE]`.
     #[serde(with = "nullable")]
     pub volumes_from: Vec<String>,
     /// Rows and columns.
@@ -40,14 +40,14 @@ pub struct HostConfig {
     pub dns_options: Vec<String>,
     #[serde(deserialize_with = "nullable::deserialize")]
     pub dns_search: Vec<String>,
-    /// As `NAME:ADDRESS`.
+    /// In the form `NAME:ADDRESS`.
     #[serde(with = "nullable")]
     pub extra_hosts: Vec<String>,
     #[serde(with = "nullable")]
     pub group_add: Vec<String>,
     pub ipc_mode: String,
     pub cgroup: String,
-    /// As `/CONTAINER:/OWN/ALIAS` in an answer, and `CONTAINER:ALIAS` in a request.
+    /// In the form `/CONTAINER:/OWN/ALIAS` in an answer, and `CONTAINER:ALIAS` in a request.
     #[serde(with = "nullable")]
     pub links: Vec<String>,
     pub oom_score_adj: i64,
@@ -98,7 +98,7 @@ pub struct HostConfig {
     #[serde(with = "nullable")]
     pub device_requests: Vec<DeviceRequest>,
     pub memory_reservation: i64,
-    /// Memory and swap together; -1 is without limit.
+    /// The limit of memory and swap together; -1 means no limit.
     pub memory_swap: i64,
     pub memory_swappiness: Option<i64>,
     pub oom_kill_disable: Option<bool>,
@@ -122,7 +122,7 @@ pub struct HostConfig {
     pub init: Option<bool>,
 }
 
-/// Where each port of a container, `PORT/PROTOCOL`, is published. `None`: exposed only.
+/// The host's addresses for each published port of the container, `PORT/PROTOCOL`. `None`: exposed only.
 pub type PortMap = BTreeMap<String, Option<Vec<PortBinding>>>;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,11 +184,11 @@ pub struct ThrottleDevice {
     pub rate: u64,
 }
 
-/// -1 is without limit.
+/// -1 means no limit.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct Ulimit {
-    /// Without `RLIMIT_`, in lower case: `nofile`.
+    /// The name without `RLIMIT_`, in lower case: `nofile`.
     pub name: String,
     pub hard: i64,
     pub soft: i64,
@@ -242,7 +242,7 @@ pub struct VolumeOptions {
     pub subpath: String,
 }
 
-/// What makes the volume. docker's client sends an empty one with every other option of a volume.
+/// The volume's driver. docker's client sends an empty one with every other option of a volume.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct DriverConfig {

@@ -1,4 +1,4 @@
-//! An image, whole as `image inspect` shows it, and what it is made of.
+//! An image as in `image inspect` and `images`, and its history.
 
 use serde::{Deserialize, Serialize};
 
@@ -45,7 +45,7 @@ pub struct Metadata {
     pub last_tag_time: String,
 }
 
-/// What a manifest or index is, in the words of OCI's image specification.
+/// A descriptor of a manifest or index (OCI image specification, "Content Descriptors").
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Descriptor {
@@ -62,7 +62,7 @@ pub struct HistoryItem {
     /// Seconds since 1970.
     pub created: i64,
     pub created_by: String,
-    /// `<missing>` where no image has it as its last line.
+    /// The id of the image of which this is the last line, or `<missing>`.
     pub id: String,
     pub size: u64,
     #[serde(with = "super::nullable")]

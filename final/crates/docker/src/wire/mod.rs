@@ -1,7 +1,7 @@
 //! The JSON of Docker's Engine API: the objects that `inspect` and the lists show and that a create request brings.
 //!
 //! Keys, their order, and what an unset field looks like are dockerd's. Go has a `null` list beside the empty one, and leaves some
-//! unset fields out (`omitempty`); scripts depend on which it is, so each field says it with a serde attribute:
+//! unset fields out (`omitempty`). Scripts depend on the difference, so each field has it as a serde attribute:
 //!
 //! ```text
 //! Vec<T>, BTreeMap                       unset is [] or {}
@@ -13,7 +13,7 @@
 //! Reading accepts a missing key for every field, and `null` for every list and map.
 //!
 //! ```text
-//! config             Config: what runs, and as whom          container   inspect, ps
+//! config             Config: program, user, environment      container   inspect, ps
 //! host_config        HostConfig: limits, mounts, namespaces   image       image inspect, images, history
 //! network_settings   NetworkSettings of a container           network     network inspect
 //! exec               exec inspect                             volume      volume inspect
@@ -34,14 +34,14 @@ pub mod volume;
 
 use serde::{Deserialize, Serialize};
 
-/// What Go writes for a time that was never set.
+/// The text that Go writes for a time that was never set.
 pub const NEVER: &str = "0001-01-01T00:00:00Z";
 
 /// `{}`: the value of docker's maps that are used as sets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Empty {}
 
-/// Where the layers are on the host.
+/// The directories of the layers on the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct GraphDriver {

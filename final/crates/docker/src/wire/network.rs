@@ -27,7 +27,7 @@ pub struct Network {
     pub ingress: bool,
     pub config_from: ConfigReference,
     pub config_only: bool,
-    /// By the container's id.
+    /// Keyed by the container's id.
     pub containers: BTreeMap<String, EndpointResource>,
     pub options: BTreeMap<String, String>,
     pub labels: BTreeMap<String, String>,
@@ -41,7 +41,7 @@ pub struct Network {
 #[serde(default, rename_all = "PascalCase")]
 pub struct CreateRequest {
     pub name: String,
-    /// Empty: `bridge`, unless the options say otherwise.
+    /// If it is empty, the driver is `bridge`, unless the options require another one.
     pub driver: String,
     pub scope: String,
     #[serde(rename = "EnableIPv4", skip_serializing_if = "Option::is_none")]
@@ -69,7 +69,7 @@ pub struct ConnectRequest {
     pub endpoint_config: EndpointSettings,
 }
 
-/// How addresses are given out.
+/// The management of addresses: driver and subnets.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct Ipam {
@@ -109,7 +109,7 @@ pub struct EndpointResource {
     #[serde(rename = "EndpointID")]
     pub endpoint_id: String,
     pub mac_address: String,
-    /// With the length of the prefix.
+    /// The address with the length of the prefix.
     #[serde(rename = "IPv4Address")]
     pub ipv4_address: String,
     #[serde(rename = "IPv6Address")]

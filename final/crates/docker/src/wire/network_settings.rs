@@ -1,4 +1,4 @@
-//! `NetworkSettings`: the networks that a container is on, and where it is there.
+//! `NetworkSettings`: a container's networks, and its addresses and names on them.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ pub struct Address {
     pub prefix_len: u8,
 }
 
-/// What a container asked for on one network, and what it has there while it runs.
+/// A container's requested settings on one network, and its addresses there while it runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct EndpointSettings {
@@ -85,7 +85,7 @@ pub struct EndpointSettings {
     pub dns_names: Vec<String>,
 }
 
-/// The addresses that were asked for.
+/// The requested addresses.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EndpointIpam {

@@ -1,4 +1,5 @@
-//! Lists and maps that are `null` when they are empty, for `#[serde(with = "nullable")]`. Go writes a list that was never made so.
+//! Lists and maps that are `null` if they are empty, for `#[serde(with = "nullable")]`: Go writes a list that was never
+//! made (nil) as `null`.
 
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// `info`. dockerd's keys for what hull has, and `Rootless`, which is hull's own.
+/// `info`: those of dockerd's keys that hull has a value for, and `Rootless`, which is hull's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct Info {
@@ -80,7 +80,7 @@ pub struct ServerVersion {
     pub build_time: String,
 }
 
-/// A program that the server is made of.
+/// A component of the server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct Component {

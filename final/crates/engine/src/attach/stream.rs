@@ -14,7 +14,7 @@ use crate::error::{Error, IoContext, Report, Result};
 use crate::records::options::WindowSize;
 use crate::records::stream::Stream;
 
-/// What a caller sends to the process it is attached to.
+/// Messages of a caller to the process that it is attached to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttachInput {
     /// Bytes for stdin, at most [`AttachStream::MAX_INPUT`].
@@ -45,7 +45,7 @@ impl AttachInput {
     }
 }
 
-/// What a caller receives.
+/// Messages that a caller receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttachEvent<'a> {
     Output {
@@ -63,11 +63,11 @@ pub struct AttachStream {
     connection: Connection,
     /// A second connection for signals and sizes, which must not wait behind stdin that the container does not read.
     control: Option<Connection>,
-    /// Where the monitor listens. The session of an `exec` listens nowhere and has one connection only.
+    /// The socket on which the monitor listens. The session of an `exec` has none, and a single connection.
     run_dir: Option<PathBuf>,
     /// Whether stdin may fill the connection.
     has_sent_stdin: bool,
-    /// What the peer has yet to take.
+    /// Bytes that the peer has not accepted yet.
     pending: VecDeque<AttachInput>,
 }
 

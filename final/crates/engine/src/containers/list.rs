@@ -21,7 +21,7 @@ use crate::records::time::Timestamp;
 pub struct Summary {
     pub id: String,
     pub name: String,
-    /// As it was given to `run`.
+    /// The image's name as given to `run`.
     pub image: String,
     pub image_id: String,
     pub command: String,
@@ -33,7 +33,7 @@ pub struct Summary {
     pub labels: BTreeMap<String, String>,
     /// Volume names and bind sources.
     pub mounts: Vec<String>,
-    /// Where the mounts are in the container.
+    /// The mount points in the container.
     pub mount_points: Vec<String>,
     pub networks: Vec<String>,
     /// The ids of the networks to which the container is connected at present.
@@ -142,7 +142,7 @@ impl Engine {
         Ok(Some(Summary { network_ids, damage, ..summary(head, snapshot, published) }))
     }
 
-    /// What is known without the record. `None` if the container has been removed meanwhile.
+    /// The summary of a container whose record is damaged. `None` if the container has been removed meanwhile.
     fn summarize_damaged(&self, id: &str, error: &Error) -> Option<Summary> {
         let made = std::fs::metadata(self.root().container_dir(id)).and_then(|dir| dir.modified()).ok()?;
         let names = hull_storage::names::of_container(self.root(), id).unwrap_or_default();

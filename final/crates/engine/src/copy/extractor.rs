@@ -1,4 +1,4 @@
-//! Creates entries in a directory that somebody hostile may be changing: processes of the container, or an earlier
+//! Creates entries in a directory that hostile processes may be changing: processes of the container, or an earlier
 //! member of the same tar.
 //!
 //! Every step is relative to an open directory beneath the top. A file that has the entry's name is unlinked and
@@ -19,7 +19,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, Timestamps};
 use super::entry::{Content, Entry, Kind, Sink, copy_exactly, shown};
 use crate::error::{Error, IoContext, Result};
 
-/// Who owns the copies.
+/// The owner of the copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
     Set(u32, u32),
@@ -42,7 +42,7 @@ pub(super) enum Privileges {
     WithAcls,
 }
 
-/// What is kept and what is not.
+/// Which metadata is kept.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
     pub owner: Owner,
@@ -238,7 +238,7 @@ impl Extractor {
         let dropped = self.rules.privileges == Privileges::Dropped;
         match entry.kind {
             Kind::Node { kind: FileType::Fifo, .. } => entry.mode & 0o777,
-            // Whoever may open a device has access to the hardware.
+            // A process that may open a device has access to the hardware.
             Kind::Node { .. } if dropped => entry.mode & 0o600,
             Kind::Node { .. } => entry.mode & 0o777,
             _ if dropped => entry.mode & 0o1777,

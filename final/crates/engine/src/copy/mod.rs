@@ -55,13 +55,13 @@ pub struct CopyOptions {
     pub follow_link: bool,
 }
 
-/// Where files for a container come from.
+/// The source of files for a container.
 pub enum CopySource<'a> {
     Host(&'a Path),
     Tar(&'a mut dyn io::Read),
 }
 
-/// Where a container's files go.
+/// The destination of a container's files.
 pub enum CopyTarget<'a> {
     Host(&'a Path),
     Tar(&'a mut dyn io::Write),

@@ -39,7 +39,7 @@ impl Split {
     }
 }
 
-/// What is at the destination, after symlinks were followed.
+/// The type of the file at the destination, after symlinks were followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     Directory,
@@ -47,7 +47,7 @@ pub(super) enum Found {
     Nothing,
 }
 
-/// Where the copy goes.
+/// The directory and the name of the copy.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Landing {
     /// The copy goes into the destination, which is a directory. Otherwise it gets the destination's name.

@@ -32,7 +32,7 @@ pub(super) struct ContainerRoot {
 enum Keeper {
     /// The container's first process. Its mounts exist for as long as it lives.
     Init(OwnedFd),
-    /// The container's lock: while it is held, nobody starts or removes the container.
+    /// The container's lock: while it is held, no command starts or removes the container.
     Stopped { _lock: Lock },
 }
 
@@ -119,8 +119,9 @@ fn mount_stopped(engine: &Engine, record: &Record) -> Result<OwnedFd> {
     Ok(root)
 }
 
-/// Enters a new mount namespace. Nobody else sees the mounts made there, and the kernel removes them when the command
-/// ends or is killed. Mounts are slaves: new mounts of the host appear here, and none of these appear on the host.
+/// Enters a new mount namespace. No other process sees the mounts made there, and the kernel removes them when the
+/// command ends or is killed. Mounts are slaves: new mounts of the host appear here, and none of these appear on the
+/// host.
 fn keep_mounts_to_this_process() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNS).context(|| "unshare the mount namespace".into())?;
     let flags = MsFlags::MS_SLAVE | MsFlags::MS_REC;

@@ -1,4 +1,4 @@
-//! What a hint needs to know of an error beside its kind.
+//! Details of an error, beside its kind, from which a hint is made.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! What can go wrong with a container, an image, a volume or a network.
+//! The errors of containers, images, volumes and networks.
 //!
 //! ```text
 //! Error    what failed, on what, and why      kind()    which sort of failure: exit codes and status codes follow from it
@@ -43,7 +43,7 @@ pub enum Error {
     MonitorSilent { name: String, pid: i32, why: String },
     #[error("container {name} is being changed by {}", hull_storage::describe_holder(*holder, *is_stopped))]
     Busy { name: String, holder: i32, is_stopped: bool },
-    /// Of another process: the monitor, or the session of an `exec`.
+    /// An error of another process: the monitor, or the session of an `exec`.
     #[error(transparent)]
     Reported(#[from] Report),
     /// An image could not be pulled for a container, as the process that pulls reports.
@@ -52,7 +52,7 @@ pub enum Error {
     /// No registry has an image, and its name is similar to that of an image in the store.
     #[error("{missing}: {source}")]
     NotPulled { missing: Box<hull_image::Error>, source: Box<hull_image::Error> },
-    /// A cleanup goes on past errors, so there can be more than one. Each is a line of its own.
+    /// A cleanup continues after errors, so there can be more than one. Each is printed on a line.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Several(Vec<Error>),
     #[error("cannot {action}: {source}")]
@@ -95,7 +95,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What sort of failure it is: exit codes and status codes follow from this.
+    /// The kind of failure, which determines exit codes and status codes.
     pub fn kind(&self) -> Kind {
         match self {
             Self::NoSuchContainer(_) | Self::NoSuchNetwork(_) | Self::NoSuchDriver(_) => Kind::NotFound,
@@ -136,7 +136,7 @@ impl Error {
         Self::Several(errors)
     }
 
-    /// What a hint needs to know beside the kind. `None` where the text says all there is to say.
+    /// The details from which a hint is made. `None` if the text needs no hint.
     pub fn detail(&self) -> Option<Detail> {
         Detail::of(self)
     }

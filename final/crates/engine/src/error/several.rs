@@ -1,4 +1,4 @@
-//! The errors of a cleanup, which goes on past each of them.
+//! The errors of a cleanup, which continues after each of them.
 
 use super::{Error, Result};
 

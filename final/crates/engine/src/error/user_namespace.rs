@@ -15,7 +15,7 @@ pub struct UserNamespaceError {
     pub(crate) detail: Option<Detail>,
 }
 
-/// What on this machine keeps a user from having a user namespace.
+/// The setting of this machine that prevents user namespaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Obstacle {
     /// The sysctl user.max_user_namespaces is 0.

@@ -1,4 +1,4 @@
-//! What is left of a container that has ended, and its removal.
+//! The files, mounts and cgroup that a container has left, and their removal.
 
 use hull_storage::{names, staging};
 
@@ -7,7 +7,7 @@ use crate::error::{Error, Errors, Result};
 use crate::records::record::Record;
 use crate::records::run_dir;
 
-/// What is to be removed. If the container's record is damaged, what can be found out without it.
+/// The objects to be removed. If the container's record is damaged, those that can be found without it.
 pub(crate) struct Remains {
     pub id: String,
     /// The name that the user knows it by.

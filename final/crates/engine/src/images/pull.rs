@@ -49,7 +49,7 @@ pub struct Pull<'a> {
     pub policy: PullPolicy,
     /// The settings and credentials of the caller.
     pub access: &'a dyn Fn() -> AccessOptions,
-    /// Who is shown the progress. It is called in the process that pulls.
+    /// The receiver of the progress. It is called in the process that pulls.
     pub progress: &'a dyn Fn() -> Box<dyn Progress>,
 }
 

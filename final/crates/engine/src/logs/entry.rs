@@ -18,7 +18,7 @@ const TAIL: &[u8] = b"\"}";
 /// `2026-01-02T03:04:05.123456789Z`.
 const TIME: usize = 30;
 
-/// What the container wrote at once, or a piece of it. A whole line ends with its newline.
+/// Output of the container: what one write(2) contained, or a part of it. A whole line ends with its newline.
 #[derive(Debug)]
 pub(super) struct Entry<'a> {
     pub stream: Stream,

@@ -26,7 +26,7 @@ use crate::records::stream::Stream;
 use entry::Entry;
 use follow::Follower;
 
-/// Where a log's text goes.
+/// The receiver of a log's text.
 pub trait LogSink {
     /// The text of this stream is appended here. The sink empties it as it likes.
     fn buffer(&mut self, stream: Stream) -> io::Result<&mut Vec<u8>>;

@@ -42,7 +42,7 @@ pub(super) struct Container {
 pub(super) struct EventLoop {
     /// None for an `exec` session, which belongs to one command.
     pub container: Option<Container>,
-    /// Where commands connect. An `exec` session has no such socket: only the command that started it is attached.
+    /// The socket to which commands connect. An `exec` session has none: only the command that started it is attached.
     pub listener: Option<Listener>,
     pub clients: Clients,
     pub log: Log,
@@ -68,7 +68,7 @@ enum Source {
     Network,
 }
 
-/// What ended the waiting.
+/// The event that ended the wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Event {
     Exited,

@@ -33,7 +33,7 @@ pub(super) struct Log {
     options: LogOptions,
     file: Option<File>,
     size: u64,
-    /// What follows the last newline of each stream.
+    /// The incomplete last line of each stream.
     partial: [Vec<u8>; 2],
     /// Lines that could not be written, and why.
     lost: Option<(usize, std::io::Error)>,

@@ -1,4 +1,4 @@
-//! What the messages of attached commands make the monitor do.
+//! Handling of the messages of attached commands.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;

@@ -86,7 +86,7 @@ pub(super) struct Monitor {
     pub state: State,
     monitor_lock: Option<MonitorLock>,
     events: EventLoop,
-    /// What could not be cleaned up, for the container's record.
+    /// The errors of the cleanup, for the container's record.
     cleanup: Errors,
 }
 
@@ -133,7 +133,7 @@ impl Monitor {
         })
     }
 
-    /// Runs the container until neither it nor its restart policy wants to go on.
+    /// Runs the container until it ends and its restart policy does not restart it.
     fn live(&mut self, command: Connection, attach: StartAttach) -> Result<()> {
         let started = private_mounts()
             .and_then(|()| mount::mount_root(&self.engine, &self.record))
@@ -195,7 +195,7 @@ impl Monitor {
     }
 
     fn welcome(&mut self, command: Connection, attach: StartAttach) {
-        // If the command was killed meanwhile, the container goes on.
+        // If the command was killed meanwhile, the container continues.
         if command.send(&Message::Started).is_ok() && attach == StartAttach::Attached {
             self.events.clients.add(Client::starter(command));
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// What is to be done when the time has come. Each is in the list at most once.
+/// The actions of timers. Each is in the list at most once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Timer {
     /// Accept connections again: there was no free descriptor for the last one.

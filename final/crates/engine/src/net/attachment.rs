@@ -27,8 +27,8 @@ use crate::error::{Errors, Result};
 use crate::records::options::{NetworkMode, RestartPolicy};
 use crate::records::record::Record;
 
-/// What a monitor holds for its container's networks. The endpoints themselves are in `network.json`, because another
-/// command may change them while the container runs.
+/// The resources that a monitor holds for its container's networks. The endpoints themselves are in `network.json`,
+/// because another command may change them while the container runs.
 #[derive(Default)]
 pub(crate) struct Attachment {
     /// Sockets bound to the published ports, so that no other process gets them while the monitor lives.

@@ -1,5 +1,5 @@
-//! What the network code needs of the engine: the state root, and the administrator's settings. Most functions need only
-//! the root.
+//! The parts of the engine that the network code needs: the state root, and the administrator's settings. Most
+//! functions need only the root.
 
 use hull_network::netlink::{Protocol, Socket};
 use hull_network::nftables::Table;
@@ -9,17 +9,17 @@ use crate::engine::{Engine, NetworkDefaults};
 use crate::error::Result;
 use crate::search_path::SearchPath;
 
-/// What a function needs that may make a network: the default one is made according to the administrator's settings.
+/// The context of functions that may make a network: the default one is made according to the administrator's settings.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub root: &'a Root,
     pub defaults: &'a NetworkDefaults,
-    /// Where the programs of user-mode networks are found.
+    /// The search path for the programs of user-mode networks.
     pub programs: &'a SearchPath,
 }
 
 impl Engine {
-    /// What the network code needs of the engine.
+    /// The context of the network code.
     pub(crate) fn network_context(&self) -> Context<'_> {
         Context { root: self.root(), defaults: self.network_defaults(), programs: self.programs() }
     }

@@ -1,4 +1,4 @@
-//! The default network. Nobody creates it: the first container that needs it does.
+//! The default network, which is created with the first container that needs it.
 
 use hull_network::netlink::Socket;
 use hull_network::pool::Pool;

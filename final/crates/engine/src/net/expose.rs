@@ -24,7 +24,7 @@ use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::wrong_state;
 
-/// Where ip-netns(8) keeps its names.
+/// The directory of ip-netns(8) with the names of namespaces.
 const NAMES: &str = "/run/netns";
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -154,7 +154,7 @@ fn remove_dangling() {
         let target = std::fs::read_link(entry.path()).unwrap_or_default();
         let process = target.strip_prefix("/proc").ok().and_then(Path::parent).and_then(Path::parent);
         if process.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
-            // The name of a namespace that is gone disturbs nobody, and the next command tries again.
+            // An error is ignored: the name of a namespace that is gone does no harm, and the next command tries again.
             let _ = std::fs::remove_file(entry.path());
         }
     }

@@ -1,4 +1,4 @@
-//! What `ps`, `port` and `inspect` show of a container's networks.
+//! A container's networks for `ps`, `port` and `inspect`.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Where networks are recorded, and their locks.
+//! The records of networks, and their locks.
 //!
 //! ```text
 //! <data>/networks/<name>.json          a network that a user has created

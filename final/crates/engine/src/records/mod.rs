@@ -1,4 +1,4 @@
-//! What is known of containers, from the disk and from the kernel. It imports only `error` and `engine`.
+//! The state of containers, from the disk and from the kernel. It imports only `error` and `engine`.
 //!
 //! ```text
 //! options  what was asked: docker's options, typed            record   what was created: container.json

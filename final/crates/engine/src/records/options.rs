@@ -17,9 +17,9 @@ pub type WindowSize = (u16, u16);
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CreateOptions {
-    /// As typed: a name, an id or a digest.
+    /// The image as given by the user: a name, an id or a digest.
     pub image: String,
-    /// What follows the image on the command line; replaces the image's `Cmd`.
+    /// The words after the image on the command line, which replace the image's `Cmd`.
     pub command: Vec<String>,
     /// `Some(vec![])` clears the image's entrypoint (`--entrypoint ""`).
     pub entrypoint: Option<Vec<String>>,
@@ -178,7 +178,7 @@ pub struct Ulimit {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkMode {
-    /// What is usual for the user; `create` decides.
+    /// The default for this user, which `create` chooses.
     #[default]
     Default,
     /// A network namespace with nothing but `lo`.
@@ -260,7 +260,7 @@ pub enum RestartPolicy {
     No,
     Always,
     UnlessStopped,
-    /// At most so many times; 0 is without limit.
+    /// The maximum number of restarts; 0 means no limit.
     OnFailure(u32),
 }
 

@@ -1,4 +1,4 @@
-//! What a pruning command has removed, and what it could not.
+//! The result of a pruning command: the objects that it has removed, and those that it could not remove.
 
 use crate::error::Errors;
 
@@ -10,7 +10,7 @@ pub struct Pruned {
     pub networks: Vec<String>,
     /// Bytes that were freed.
     pub bytes: u64,
-    /// What could not be removed, and why.
+    /// The objects that could not be removed, each with the error.
     pub errors: Errors,
 }
 

@@ -26,7 +26,7 @@ pub struct State {
     pub restart_count: u32,
 }
 
-/// Where a monitor is in the life of its container.
+/// The phase of its container that a monitor is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
@@ -47,11 +47,11 @@ pub struct Exit {
     pub oom_killed: bool,
     pub error: String,
     pub restart_count: u32,
-    /// By `stop` or `kill`; `--restart unless-stopped` then does not start it again.
+    /// Whether `stop` or `kill` has ended it; `--restart unless-stopped` then does not start it again.
     pub stopped_by_user: bool,
 }
 
-/// docker's words for a container's state.
+/// docker's names of a container's states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     Created,

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::net::DEFAULT;
 use crate::records::options::{NetworkMode, NetworkOption, UserModeNetwork};
 
-/// What the container has for a network, and of networks which ones, the one of `NetworkMode` first.
+/// The container's network mode, and its networks if it has any, the one of `NetworkMode` first.
 pub fn of(host: &HostConfig, config: &NetworkingConfig) -> Result<(NetworkMode, Vec<NetworkOption>)> {
     let mode = host.network_mode.as_str();
     let mut networks = Vec::new();

@@ -25,7 +25,7 @@ const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Enough for any resolver, and little enough that a container cannot fill the machine's memory with it.
 const SIZE: &str = "size=1m,nr_inodes=16,mode=755";
 
-/// Where a container's files are: a small file system of their own in the monitor's mount namespace.
+/// The directory of a container's files: a small file system of their own in the monitor's mount namespace.
 pub(crate) fn directory(engine: &Engine, record: &Record) -> PathBuf {
     engine.root().container_run_dir(&record.id).join("etc")
 }

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::records::record::{MountKind, MountRecord, Record};
 use crate::rootfs::{etc_files, mountpoints};
 
-/// Where the container's root file system is mounted while it runs.
+/// The mount point of the container's root file system while it runs.
 pub(crate) fn rootfs(engine: &Engine, record: &Record) -> PathBuf {
     engine.root().container_run_dir(&record.id).join("rootfs")
 }

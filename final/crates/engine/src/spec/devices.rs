@@ -37,7 +37,7 @@ pub(super) fn binds(options: &CreateOptions) -> Result<Vec<Mount>> {
     Ok(binds)
 }
 
-/// What the device cgroup must allow.
+/// The accesses that the device cgroup has to allow.
 pub(super) fn rules(options: &CreateOptions) -> Result<Vec<DeviceRule>> {
     let mut rules = Vec::new();
     for device in &options.devices {

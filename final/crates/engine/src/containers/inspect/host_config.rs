@@ -13,7 +13,7 @@ use crate::records::options::{
 };
 use crate::records::record::Record;
 
-/// What hull does not have is unset.
+/// Fields that hull does not support are unset.
 pub(super) fn describe(engine: &Engine, record: &Record) -> HostConfig {
     let options = &record.options;
     HostConfig {

@@ -1,4 +1,4 @@
-//! What the drivers with a bridge on the host have in common. A [`BridgeDriver`] says what distinguishes it, and is a
+//! The common part of the drivers with a bridge on the host. A [`BridgeDriver`] says what distinguishes it, and is a
 //! [`Driver`] by that.
 
 use std::net::IpAddr;

@@ -222,7 +222,7 @@ impl UserModeProcess {
 const SLIRP4NETNS_ARGUMENTS: [&str; 11] = [
     "--configure",
     "--mtu=65520",
-    // What listens on the host's loopback only is not for containers.
+    // Containers must not reach servers that listen only on the host's loopback.
     "--disable-host-loopback",
     // The program parses what the container sends, so it gets a root without files and a seccomp filter.
     "--enable-sandbox",
