@@ -1,4 +1,11 @@
 //! The command line, with docker's verbs and flags.
+//!
+//! ```text
+//! container, image, network, registry, system   the verbs of each group, with their own flags
+//! options, network_flags                        the flags of run and create
+//! request                                       flags → docker's requests
+//! deferred                                      flags that are defined only when their verb is used
+//! ```
 
 #![allow(
     rustdoc::broken_intra_doc_links,
@@ -9,7 +16,7 @@ pub mod container;
 mod deferred;
 pub mod image;
 pub mod network;
-pub mod networks;
+pub mod network_flags;
 pub mod options;
 pub mod registry;
 pub mod request;
@@ -86,7 +93,7 @@ pub enum Command {
     Image(image::Group),
     /// Manage networks
     #[command(subcommand)]
-    Network(networks::Network),
+    Network(network::Network),
     /// Manage volumes
     #[command(subcommand)]
     Volume(system::Volume),

@@ -1,50 +1,165 @@
-//! The network flags of `run` and `create`.
+//! The verbs on networks.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
-use clap::Args;
+use clap::{Args, Subcommand};
+use hull_network::subnet::Subnet;
 
-// No doc comment: clap would print it as the help of the verb it is flattened into.
+use super::Deferred;
+
+#[derive(Debug, Subcommand)]
+pub enum Network {
+    /// Put a container on a network
+    Connect(Deferred<Connect>),
+    /// Create a network
+    Create(Deferred<Create>),
+    /// Take a container off a network
+    Disconnect(Deferred<Disconnect>),
+    /// Give a container's network namespace a name for `ip netns`
+    Expose(Deferred<Expose>),
+    /// Show everything about networks
+    Inspect(Deferred<Inspect>),
+    /// List networks
+    #[command(visible_alias = "list")]
+    Ls(Deferred<List>),
+    /// Remove networks that no container uses
+    Prune(Deferred<Prune>),
+    /// Restore rules that another tool has removed
+    Reload(Deferred<Reload>),
+    /// Remove networks
+    #[command(visible_alias = "remove")]
+    Rm(Deferred<Remove>),
+    /// Show a container's links, addresses, rules and ports, from the inside out
+    Trace(Deferred<Trace>),
+}
+
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Network")]
-pub struct NetworkArgs {
-    /// A network, or none, host, container:NAME, slirp4netns or pasta
-    #[arg(long, visible_alias = "net", value_name = "NETWORK")]
-    pub network: Vec<String>,
-    /// Publish a port: [[IP:]HOST:]CONTAINER[/PROTOCOL]
-    #[arg(short, long, value_name = "PORT")]
-    pub publish: Vec<String>,
-    /// Publish all exposed ports
-    #[arg(short = 'P', long)]
-    pub publish_all: bool,
-    /// Expose a port
-    #[arg(long, value_name = "PORT")]
-    pub expose: Vec<String>,
-    /// The container's IPv4 address
+pub struct Create {
+    /// bridge, macvlan or vxlan
+    #[arg(short, long, value_name = "DRIVER")]
+    pub driver: Option<String>,
+    /// The host's link whose LAN the containers are to be on
+    #[arg(long, value_name = "LINK")]
+    pub parent: Option<String>,
+    /// Another host of a vxlan, by its address; once for each
     #[arg(long, value_name = "ADDRESS")]
-    pub ip: Option<Ipv4Addr>,
-    /// The container's IPv6 address
+    pub peer: Vec<IpAddr>,
+    /// The network's addresses: 172.30.0.0/16
+    #[arg(long, value_name = "SUBNET")]
+    pub subnet: Vec<Subnet>,
+    /// The host's address on it
     #[arg(long, value_name = "ADDRESS")]
-    pub ip6: Option<Ipv6Addr>,
-    /// The container's MAC address
+    pub gateway: Vec<IpAddr>,
+    /// The part of the subnet that containers get addresses from
+    #[arg(long, value_name = "SUBNET")]
+    pub ip_range: Vec<Subnet>,
+    /// Isolate the network: packets neither leave nor enter it
+    #[arg(long)]
+    pub internal: bool,
+    /// With IPv6
+    #[arg(long)]
+    pub ipv6: bool,
+    /// KEY=VALUE
+    #[arg(long, value_name = "LABEL")]
+    pub label: Vec<String>,
+    /// mtu; of a bridge bridge.name, bridge.enable_icc, bridge.enable_ip_masquerade, bridge.host_binding_ipv4 and
+    /// parent; of a macvlan parent and macvlan_mode; of a vxlan vni, peer, local and port
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub opt: Vec<String>,
+    /// Accepted for docker's sake: every network can be joined at any time
+    #[arg(long, hide = true)]
+    pub attachable: bool,
+    #[arg(value_name = "NETWORK")]
+    pub name: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Connect {
+    /// The container's IPv4 address there
     #[arg(long, value_name = "ADDRESS")]
-    pub mac_address: Option<String>,
-    /// One more name on the network
-    #[arg(long, visible_alias = "net-alias", value_name = "NAME")]
-    pub network_alias: Vec<String>,
-    /// Another container's name here: CONTAINER[:NAME]
-    #[arg(long, value_name = "CONTAINER")]
-    pub link: Vec<String>,
-    /// A name server
+    pub ip: Option<std::net::Ipv4Addr>,
+    /// The container's IPv6 address there
     #[arg(long, value_name = "ADDRESS")]
-    pub dns: Vec<IpAddr>,
-    /// A search domain
-    #[arg(long, value_name = "DOMAIN")]
-    pub dns_search: Vec<String>,
-    /// A resolver option
-    #[arg(long, visible_alias = "dns-opt", value_name = "OPTION")]
-    pub dns_option: Vec<String>,
-    /// A line of /etc/hosts: NAME:ADDRESS, or NAME:host-gateway
-    #[arg(long, value_name = "HOST")]
-    pub add_host: Vec<String>,
+    pub ip6: Option<std::net::Ipv6Addr>,
+    /// One more name there
+    #[arg(long, value_name = "NAME")]
+    pub alias: Vec<String>,
+    pub network: String,
+    pub container: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Disconnect {
+    /// Succeed even if the container is not on it
+    #[arg(short, long)]
+    pub force: bool,
+    pub network: String,
+    pub container: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Expose {
+    /// The name [default: the container's]
+    #[arg(long, value_name = "NAME", conflicts_with = "remove")]
+    pub name: Option<String>,
+    /// Remove the name
+    #[arg(long)]
+    pub remove: bool,
+    pub container: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Trace {
+    /// json, or a Go template
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    pub container: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// json, or a Go template
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    #[arg(required = true, value_name = "NETWORK")]
+    pub names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    /// Show only what fits: name, id, driver, label, scope, type or dangling, with = and a value
+    #[arg(short, long, value_name = "FILTER")]
+    pub filter: Vec<String>,
+    /// json, table, or a Go template
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Do not shorten ids
+    #[arg(long)]
+    pub no_trunc: bool,
+    /// Show ids only
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Prune {
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Reload {
+    /// Accepted for docker's sake: all running containers are always included
+    #[arg(short, long)]
+    pub all: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Remove {
+    /// Succeed even if one does not exist
+    #[arg(short, long)]
+    pub force: bool,
+    #[arg(required = true, value_name = "NETWORK")]
+    pub names: Vec<String>,
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand};
 
-use super::network::NetworkArgs;
+use super::network_flags::NetworkArgs;
 
 /// `--init`, and whether it was given at all: `--init=false` counts where docker's daemon.json sets it.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use hull_docker::{size, time};
 use hull_engine::Detail;
 use hull_network::mac::Mac;
 
-use super::network::NetworkArgs;
+use super::network_flags::NetworkArgs;
 use super::options::{CreateArgs, IsolationArgs, LimitArgs, Rest};
 use crate::ui::errors::{Exit, Hint};
 use crate::ui::hints;

@@ -1,4 +1,9 @@
-//! The verbs: a file for each, or for several similar ones.
+//! The verbs: a file for each, or for several similar ones. A command parses, calls the engine once, and prints.
+//!
+//! ```text
+//! lifecycle  start, stop, kill, restart, pause, rename, rm, wait     scripts  completion, man pages
+//! daemon     the settings of docker's daemon.json                    filter   --filter of listings
+//! ```
 
 mod attach;
 mod commit;

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::filter::checked;
 use super::{each, inspect, trace};
-use crate::cli::networks::{Connect, Create, Disconnect, Expose, List, Network, Prune, Remove};
+use crate::cli::network::{Connect, Create, Disconnect, Expose, List, Network, Prune, Remove};
 use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
 use hull_docker::filters::network::NetworkFilters;

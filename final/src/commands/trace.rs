@@ -5,7 +5,7 @@ use hull_engine::Engine;
 use hull_engine::trace::{EndpointTrace, LinkTrace, NetworkTrace, RulesTrace};
 use hull_network::nftables::ElementStatus;
 
-use crate::cli::networks::Trace;
+use crate::cli::network::Trace;
 use crate::ui::output;
 
 pub fn run(engine: &Engine, args: &Trace) -> Result<u8> {

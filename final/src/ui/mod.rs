@@ -1,4 +1,10 @@
 //! Output, input and the terminal.
+//!
+//! ```text
+//! errors, hints, book   errors: a sentence, what to do next, and where the book says more; exit codes
+//! output, list, human   results on stdout: JSON, templates, tables, texts for people
+//! progress              bars while images are moved         terminal/   the client of an attachment
+//! ```
 
 pub mod book;
 pub mod errors;

@@ -1,18 +1,14 @@
 //! hull's state on disk: roots, locks, names, layers, overlays, volumes.
 //!
 //! ```text
-//! <data>  /var/lib/hull                          <run>  /run/hull (tmpfs)
-//!   version            {"format":2}                containers/<id>/   state.json, lock, attach.sock
-//!   blobs/ index.json  the image store: images/    userns.json        an unprivileged user's namespace holder
-//!   run-root.json      an unprivileged user's run root
-//!   layers/<chain-id>/diff
-//!   layers/.staging-*  being unpacked
-//!   containers/<id>/   records, upper/ and work/: `writable_layer`
-//!   names/<name>       {"id", "maker"}
-//!   volumes/<name>/    volume.json, _data
+//! root        the data and run directories of one hull, and which version wrote them      paths   where they are by default
+//! names       names of containers          layers   unpacked layers          writable_layer   a container's own layer
+//! overlay     mounts layers                volumes  named and anonymous volumes
+//! file        files that appear whole      directory, tree  directories, and whole trees
+//! staging     objects before publication   lock     one lock per object      process_id, boot  who made what, and when
 //! ```
 //!
-//! There is no global lock. A lock file covers one object's state transition, never a wait ([`lock`]). Readers take no
+//! `final/ARCHITECTURE.md`, "On disk", draws the tree on disk. There is no global lock. A lock file covers one object's state transition, never a wait ([`lock`]). Readers take no
 //! lock, because every file appears whole under its name ([`mod@file`]). Whatever an interrupted command leaves behind
 //! carries the [`process_id`] of its maker, so that the next command can tell it from work in progress.
 

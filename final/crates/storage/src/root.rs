@@ -193,6 +193,8 @@ pub(crate) fn is_unprivileged() -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::testing::Scratch;
 

@@ -7,7 +7,8 @@
 //! <run>/userns.json    the processes known to be in it; a command joins the first one that is alive
 //! <run>/userns.lock    held from reading that file until this process is in the namespace and recorded
 //! ```
-//! The mount namespace is each process's own: no other process needs a monitor's overlay.
+//! The mount namespace is each process's own: no other process needs a monitor's overlay. `idmap` maps the ids, `ids` tells
+//! which are mapped.
 
 mod idmap;
 mod ids;

@@ -2,6 +2,11 @@
 //!
 //! It is built at every start and not at `create`: the container's own /etc/passwd says which user a name means, and
 //! another container's namespaces are found by its present pid.
+//!
+//! ```text
+//! process, user   the program, its user and rights        namespaces   new ones, the host's, another container's
+//! mounts, devices                                         resources, seccomp
+//! ```
 
 mod devices;
 mod mounts;

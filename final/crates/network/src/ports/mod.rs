@@ -1,4 +1,4 @@
-//! Published ports: the syntax of `-p`, and sockets that reserve ports on the host.
+//! Published ports, and the sockets that are bound on the host to reserve them (`reserve`).
 //!
 //! nftables forwards packets to a published port before they reach its socket, except those to ::1. The socket is there so
 //! that the kernel treats the port as taken, for hull as for any other program. It is closed with the process that reserved

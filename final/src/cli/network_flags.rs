@@ -1,0 +1,50 @@
+//! The network flags of `run` and `create`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use clap::Args;
+
+// No doc comment: clap would print it as the help of the verb it is flattened into.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Network")]
+pub struct NetworkArgs {
+    /// A network, or none, host, container:NAME, slirp4netns or pasta
+    #[arg(long, visible_alias = "net", value_name = "NETWORK")]
+    pub network: Vec<String>,
+    /// Publish a port: [[IP:]HOST:]CONTAINER[/PROTOCOL]
+    #[arg(short, long, value_name = "PORT")]
+    pub publish: Vec<String>,
+    /// Publish all exposed ports
+    #[arg(short = 'P', long)]
+    pub publish_all: bool,
+    /// Expose a port
+    #[arg(long, value_name = "PORT")]
+    pub expose: Vec<String>,
+    /// The container's IPv4 address
+    #[arg(long, value_name = "ADDRESS")]
+    pub ip: Option<Ipv4Addr>,
+    /// The container's IPv6 address
+    #[arg(long, value_name = "ADDRESS")]
+    pub ip6: Option<Ipv6Addr>,
+    /// The container's MAC address
+    #[arg(long, value_name = "ADDRESS")]
+    pub mac_address: Option<String>,
+    /// One more name on the network
+    #[arg(long, visible_alias = "net-alias", value_name = "NAME")]
+    pub network_alias: Vec<String>,
+    /// Another container's name here: CONTAINER[:NAME]
+    #[arg(long, value_name = "CONTAINER")]
+    pub link: Vec<String>,
+    /// A name server
+    #[arg(long, value_name = "ADDRESS")]
+    pub dns: Vec<IpAddr>,
+    /// A search domain
+    #[arg(long, value_name = "DOMAIN")]
+    pub dns_search: Vec<String>,
+    /// A resolver option
+    #[arg(long, visible_alias = "dns-opt", value_name = "OPTION")]
+    pub dns_option: Vec<String>,
+    /// A line of /etc/hosts: NAME:ADDRESS, or NAME:host-gateway
+    #[arg(long, value_name = "HOST")]
+    pub add_host: Vec<String>,
+}
