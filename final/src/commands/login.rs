@@ -23,7 +23,7 @@ pub fn login(args: &Login) -> Result<u8> {
     if args.password.is_some() {
         let _ = writeln!(
             std::io::stderr(),
-            "WARNING! --password shows it to whoever lists processes; use --password-stdin."
+            "WARNING! --password shows it to every user who lists processes; use --password-stdin."
         );
     }
     let user = match &args.username {

@@ -61,12 +61,12 @@ pub fn hint(detail: Detail) -> Option<String> {
         }
         Detail::MonitorSilent { container, pid } => {
             return Some(format!(
-                "let it go on (kill -CONT {pid}), or end the container: hull rm -f {container}"
+                "continue it (kill -CONT {pid}), or end the container: hull rm -f {container}"
             ));
         }
         Detail::LockHeld { pid: 0, .. } => "wait until that process has ended",
         Detail::LockHeld { pid, is_stopped: true } => {
-            return Some(format!("let it go on (kill -CONT {pid}) or end it (kill -KILL {pid})"));
+            return Some(format!("continue it (kill -CONT {pid}) or end it (kill -KILL {pid})"));
         }
         Detail::LockHeld { pid, is_stopped: false } => {
             return Some(format!("wait until it has ended, or end it: kill {pid}"));

@@ -73,7 +73,7 @@ fn execute(command: &[String]) -> Result<ExitCode> {
     program.args(&command[1..]).env_clear().env("PATH", PATH).env("HOME", "/root");
     // The one thing about the outside that the inside has to know: the terminal is the same.
     program.envs(std::env::var_os("TERM").map(|term| ("TERM", term)));
-    // A program inherits over execve which signals are blocked. Nobody expects them to be.
+    // A program inherits over execve which signals are blocked, and does not expect any to be.
     SigSet::empty().thread_set_mask().context("sigprocmask(SIG_SETMASK, none)")?;
     // exec returns only if it failed.
     Ok(report::no_program(&command[0], program.exec()))

@@ -54,7 +54,7 @@ impl Supervisor {
 }
 
 /// Tries for ten seconds, because after a SIGKILL the container's processes may still be exiting.
-/// Nobody may be left to read an error by then, so it retries where another program would give up.
+/// By then no process may be left to read an error, so it retries where another program would give up.
 fn clear(directory: &Path, remove: fn(&Path) -> io::Result<()>) {
     for _ in 0..10_000 {
         match remove(directory) {

@@ -121,7 +121,7 @@ fn plan(mount: &Path, limits: &Limits, name: &str) -> Result<Plan> {
     let hint = "hint: this part of the tree is not delegated to you. Ask for one that is:\n      \
                 systemd-run --user --scope -p Delegate=yes THIS-PROGRAM run …";
     // Root's cgroups go to the top of the tree. An unprivileged user may own the cgroup that they
-    // are in: whoever owns its directory may create others in it (delegation, see cgroup-v2.rst).
+    // are in: the owner of its directory may create others in it (delegation, see cgroup-v2.rst).
     // The limits above still hold for all of these together.
     let parent = if nix::unistd::geteuid().is_root() { mount.to_owned() } else { mount.join(own_path()?) };
     // Only the controllers that are needed are enabled: each costs a little in every cgroup that

@@ -102,7 +102,7 @@ fn wait_and_exec(reader: &mut File, config: &Value) -> Result<std::convert::Infa
     // Ask the kernel to kill this process when its parent dies, even if the parent was killed by
     // SIGKILL; prctl(2).
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).context("prctl(PR_SET_PDEATHSIG)")?;
-    // One byte means: go on. End of file means: the parent gave up, or died before the prctl above.
+    // One byte means: continue. End of file means: the parent gave up, or died before the prctl above.
     if reader.read(&mut [0])? == 0 {
         bail!("the outside gave up before this container began");
     }
@@ -123,7 +123,7 @@ impl Child {
         self.pid
     }
 
-    /// Lets the child go on. From here on the caller has to wait for it.
+    /// Lets the child continue. From here on the caller has to wait for it.
     pub fn release(mut self) -> Result<Pid> {
         let mut sync_pipe = self.sync_pipe.take().context("the child has been released already")?;
         report::trace(format!("release {}: write(sync pipe)", self.pid));

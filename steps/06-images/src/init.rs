@@ -79,7 +79,7 @@ fn execute(command: &[String], prepare: impl FnOnce(&mut Command) -> Result<()>)
     program.envs(std::env::var_os("TERM").map(|term| ("TERM", term)));
     prepare(&mut program)?;
     report::trace(format!("execve({command:?})"));
-    // A program inherits over execve which signals are blocked. Nobody expects them to be.
+    // A program inherits over execve which signals are blocked, and does not expect any to be.
     SigSet::empty().thread_set_mask().context("sigprocmask(SIG_SETMASK, none)")?;
     // exec returns only if it failed.
     Ok(report::no_program(&command[0], program.exec()))

@@ -73,7 +73,7 @@ impl Registry {
     }
 
     /// A manifest by tag or digest, as bytes, because only these can be hashed. The digest in the
-    /// answer's header proves nothing: whoever can change the one can change the other.
+    /// answer's header proves nothing: an attacker who can change the one can change the other.
     pub fn manifest(&mut self, reference: &str) -> Result<Vec<u8>> {
         let path = format!("manifests/{reference}");
         let mut bytes = Vec::new();

@@ -11,7 +11,7 @@
 //!
 //! All state is in the kernel. A link called `box2-4711` says that process 4711 has the address
 //! 10.105.0.2; without any such link the bridge can be removed; the bridge's alias says whether
-//! ip_forward was switched on for it. Whoever reads and then changes these holds a lock on the
+//! ip_forward was switched on for it. A process that reads and then changes these holds a lock on the
 //! network namespace.
 //!
 //! Alternatives are to move a physical interface into the namespace, or to share one (macvlan,

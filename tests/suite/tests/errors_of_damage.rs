@@ -1,4 +1,4 @@
-//! A damaged object is reported as damaged, and never as one that does not exist; a cleanup goes on past errors and
+//! A damaged object is reported as damaged, and never as one that does not exist; a cleanup continues after errors and
 //! reports them all.
 
 use std::path::{Path, PathBuf};

@@ -68,7 +68,7 @@ impl Images {
         let images = Self { root: root.clone(), left_out: Reporter::default() };
         if root.is_outdated() {
             match images.upgrade() {
-                // A damaged index is reported by commands that use images. The others go on.
+                // A damaged index is reported by commands that use images. The others continue.
                 Err(Error::Json { .. }) => {}
                 upgraded => upgraded?,
             }
@@ -296,7 +296,7 @@ fn hold(path: &Path) -> Result<Option<File>> {
     Ok(path.exists().then_some(file))
 }
 
-/// Locks a file or directory that no process holds. Nobody can hold it until the returned file is closed.
+/// Locks a file or directory that no process holds. No process can lock it until the returned file is closed.
 pub(crate) fn lock_unused(path: &Path) -> Option<File> {
     let file = file::open(path).ok()?;
     rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;

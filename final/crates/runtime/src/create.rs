@@ -246,7 +246,7 @@ impl Created {
         error.with_cleanup(self.clean_up())
     }
 
-    /// Undoes the creation in reverse order, goes on past errors, and returns all of them.
+    /// Undoes the creation in reverse order, continues after errors, and returns all of them.
     fn clean_up(&mut self) -> Vec<Error> {
         let Some(pidfd) = self.pidfd.take() else { return Vec::new() };
         let mut errors = self.moved_devices.take().map(|moved| moved.undo()).unwrap_or_default();

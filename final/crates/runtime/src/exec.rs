@@ -80,7 +80,7 @@ pub fn exec(
     }
 }
 
-/// Sets the scheduling policy of the process inside if it could not inherit it, and lets it go on.
+/// Sets the scheduling policy of the process inside if it could not inherit it, and lets it continue.
 fn set_policy(target: &ExecTarget<'_>, user_process: &Process, pid: i32, channel: &Channel) -> Result<()> {
     if scheduling::is_policy_inherited(user_process) {
         return Ok(());

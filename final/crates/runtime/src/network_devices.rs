@@ -64,8 +64,8 @@ impl Moved {
         Ok(moved)
     }
 
-    /// Moves the devices back to the host with the names, addresses and states that they had. Goes on past errors, and
-    /// returns all of them.
+    /// Moves the devices back to the host with the names, addresses and states that they had. Continues after errors,
+    /// and returns all of them.
     pub(crate) fn undo(&self) -> Vec<Error> {
         if self.devices.is_empty() {
             return Vec::new();

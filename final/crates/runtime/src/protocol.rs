@@ -40,7 +40,7 @@ const LONGEST: usize = 4096;
 
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// The other side may go on.
+    /// The other side may continue.
     Go,
     /// Everything is mounted, and the host's files can still be reached.
     Mounted,

@@ -113,7 +113,7 @@ fn outer_user() -> u32 {
 }
 
 /// Why a directory is not safe to use, as the end of a sentence; `None` if it is safe. The owner of a directory, and
-/// whoever may write to it, can replace its content.
+/// every user who may write to it, can replace its content.
 fn unusable(path: &Path) -> Option<String> {
     if !path.is_absolute() {
         return Some("is not an absolute path".into());

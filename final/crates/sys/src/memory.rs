@@ -14,7 +14,7 @@ unsafe extern "C" {
 
 /// Releases freed heap memory, unused stack, and the mapped pages of this program's file. Pages of the file that are needed
 /// again come from the page cache.
-pub fn give_back() {
+pub fn release_unused() {
     trim_heap();
     forget_stack();
     let (start, end) = (&raw const __executable_start as usize, &raw const etext as usize);

@@ -57,8 +57,8 @@ pub fn run_poststop(global: &cli::Global, container: HookState<'_>) {
     }
 }
 
-/// Kills the container's processes and removes its cgroup and its directory. It goes on past errors and reports all of them.
-/// The caller holds the container's lock.
+/// Kills the container's processes and removes its cgroup and its directory. It continues after errors and reports all
+/// of them. The caller holds the container's lock.
 pub fn destroy(container: &Container, cgroup: Result<Cgroup>, init: Option<&ProcessId>) -> Result<()> {
     let killed = init.map_or(Ok(()), kill);
     let removed = cgroup.and_then(|cgroup| Ok(cgroup.remove()?));

@@ -188,7 +188,7 @@ fn write_all(fd: BorrowedFd<'_>, mut data: &[u8]) {
             Ok(written) => data = &data[written..],
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => drop(poll(&mut [PollFd::new(&fd, PollFlags::OUT)], None)),
-            // Nobody reads the output. The container runs on.
+            // No process reads the output. The container keeps running.
             Err(_) => return,
         }
     }

@@ -39,14 +39,14 @@ pub struct Options {
 /// What follows when nobody reads the output any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenUnread {
-    /// The command ends and the container goes on, as it does when docker's client is in a pipe.
+    /// The command ends and the container keeps running, as it does when docker's client is in a pipe.
     Detach,
     /// The program's output is closed. A program of `exec` is a part of the caller's pipeline and should end with it.
     CloseOutput,
 }
 
 /// Carries bytes, sizes and signals until the program ends or the user detaches. Returns the command's exit code: the
-/// program's, or 0 if that goes on.
+/// program's, or 0 if the program keeps running.
 pub fn attach(stream: AttachStream, options: Options) -> Result<u8> {
     match Session::run(stream, options)? {
         End::Exited(code) => Ok(code),

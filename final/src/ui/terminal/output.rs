@@ -16,7 +16,7 @@ pub(super) enum Written {
     Bytes(usize),
     /// A signal is to be read first.
     Interrupted,
-    /// Nobody reads the stream any more.
+    /// No process reads the stream any more.
     ReaderGone,
 }
 

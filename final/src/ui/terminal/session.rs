@@ -1,4 +1,4 @@
-//! The loop of an attached command. It goes on receiving while a send waits: a command that blocked in a send would not
+//! The loop of an attached command. It keeps receiving while a send waits: a command that blocked in a send would not
 //! read the container's output, the container would block on its stdout, and would never read the stdin that is sent.
 
 use std::time::{Duration, Instant};
@@ -21,9 +21,9 @@ const UNREAD_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) enum End {
     Exited(u8),
     Detached,
-    /// Nobody reads the output any more.
+    /// No process reads the output any more.
     ReaderGone,
-    /// The user interrupted the command until it gave up. The container was sent the signals, and may go on.
+    /// The user interrupted the command until it gave up. The container was sent the signals, and may keep running.
     Interrupted,
 }
 

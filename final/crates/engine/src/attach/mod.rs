@@ -55,7 +55,7 @@ pub enum Message<'a> {
     Subscribe,
     /// Answered by `Exited` when the current run, or between two runs the next one, has ended.
     Wait,
-    /// Nobody reads this stream of an `exec` any more.
+    /// No process reads this stream of an `exec` any more.
     OutputClosed {
         stderr: bool,
     },

@@ -25,7 +25,7 @@ pub enum AttachInput {
     Resize(WindowSize),
     /// The number of a signal.
     Signal(u8),
-    /// Nobody reads this stream of an `exec` any more, so that the program gets SIGPIPE when it writes there.
+    /// No process reads this stream of an `exec` any more, so that the program gets SIGPIPE when it writes there.
     CloseOutput(Stream),
 }
 
@@ -107,7 +107,7 @@ impl AttachStream {
     }
 
     /// Sends, or queues what the peer does not take at once. The caller should read no more input while something
-    /// [`Self::is_pending`], but go on receiving: a container that waits for a reader of its output does not read stdin.
+    /// [`Self::is_pending`], but keep receiving: a container that waits for a reader of its output does not read stdin.
     pub fn send(&mut self, input: AttachInput) -> Result<()> {
         self.has_sent_stdin |= input.is_stdin();
         let is_control = matches!(input, AttachInput::Resize(_) | AttachInput::Signal(_));

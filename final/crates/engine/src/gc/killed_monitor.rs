@@ -27,7 +27,7 @@ pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()
         errors.note(clear_cgroup(engine, &path));
     }
     errors.note(crate::net::clear(engine.root(), id));
-    // If anything is left, the state stays, and whoever looks at the container next tries again.
+    // If anything is left, the state stays, and the next command that looks at the container tries again.
     errors.into_result()?;
     match Record::load(root, id) {
         Ok(record) if record.options.auto_remove => {

@@ -126,7 +126,7 @@ fn in_child(name: &str, pull: impl FnOnce() -> Result<Reference>) -> Result<Stri
         Fork::Parent { pid } => Pid::from_raw(pid),
         Fork::Child => {
             drop(reader);
-            // A caller that was killed does not wait for the image. Without the signal the pull would only go on.
+            // A caller that was killed does not wait for the image. Without the signal the pull would continue.
             let _ = set_parent_death_signal(libc::SIGKILL);
             let outcome = answer(&mut writer, pull());
             exit_now(i32::from(outcome.is_err()))

@@ -125,7 +125,7 @@ impl EventLoop {
                 Timer::Accept => {}
                 Timer::Terminal => self.read_closed_terminal(buffer),
                 Timer::Network => self.serve_network(),
-                Timer::ReturnMemory => hull_sys::memory::give_back(),
+                Timer::ReturnMemory => hull_sys::memory::release_unused(),
                 Timer::Restart => event = event.or(Some(Event::RestartDue)),
             }
         }
@@ -236,7 +236,7 @@ impl EventLoop {
     }
 
     /// What the container wrote before it died is still in its pipes. The clients' queues may hold that much, so no
-    /// client is waited for. There is a limit, because another process may have the other end and go on writing.
+    /// client is waited for. There is a limit, because another process may have the other end and keep writing.
     fn drain(&mut self, buffer: &mut [u8]) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             for _ in 0..LAST_OUTPUT / buffer.len() {

@@ -266,7 +266,7 @@ impl Attachment {
             errors.note(sockets.and_then(|sockets| stale::defer_removal(root, &stale, &mut sockets.filter)));
         }
         errors.note(expose::remove(root, id));
-        // The file stays if anything could not be released: whoever looks at the container next tries again.
+        // The file stays if anything could not be released: the next command that looks at the container tries again.
         errors.into_result()?;
         endpoint::remove_state(root, id)?;
         match endpoints.is_empty() {

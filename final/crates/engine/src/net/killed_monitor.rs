@@ -28,7 +28,7 @@ fn clear_endpoints(root: &Root, id: &str, endpoints: &[Endpoint]) -> Result<()> 
     // forwarding to this container.
     errors.note(table(root).detach(&mut sockets.filter, &endpoint::rules(endpoints)));
     errors.note(allocate::release(root, id, endpoints));
-    // The file stays if anything could not be removed: whoever looks at the container next tries again.
+    // The file stays if anything could not be removed: the next command that looks at the container tries again.
     errors.into_result()?;
     endpoint::remove_state(root, id)?;
     stale::remove_if_due(root, endpoints, &mut sockets.filter)

@@ -25,9 +25,10 @@
 //! create, connect, expose, trace, verbs     the verbs of hull network
 //! ```
 //!
-//! `network.json` is written before anything that it names is made. What it names ends by itself after a kill, except the
-//! nftables elements: a lease ends with the monitor's process, a veth pair with the container's network namespace, a
-//! reserved port with the monitor's socket. Whoever cleans up after the container finds the elements by that file.
+//! `network.json` is written before anything that it names is made. What it names ends by itself after a kill, except
+//! the nftables elements: a lease ends with the monitor's process, a veth pair with the container's network namespace,
+//! a reserved port with the monitor's socket. The process that cleans up after the container finds the elements by that
+//! file.
 
 mod allocate;
 mod attachment;

@@ -41,7 +41,7 @@ impl Snapshot {
     }
 
     fn with(root: &Root, id: &str, state: Option<State>) -> Result<Self> {
-        // Nobody needs the last exit of a running container, so the file is not read.
+        // The last exit of a running container is not needed, so the file is not read.
         let status = match &state {
             Some(state) if !state.monitor.is_alive() => Status::Dead,
             Some(state) => match state.phase {

@@ -72,7 +72,8 @@ fn cpu(asked: &ResourceOptions) -> Result<Option<Cpu>> {
     if asked.nano_cpus.is_some() && (asked.cpu_quota.is_some() || asked.cpu_period.is_some()) {
         return Err(Error::Invalid {
             what: "cpu limit".into(),
-            why: "--cpus is a quota and a period: it cannot stand beside --cpu-quota or --cpu-period".into(),
+            why: "--cpus is a quota and a period: it cannot be combined with --cpu-quota or --cpu-period"
+                .into(),
         });
     }
     let (quota, period) = match asked.nano_cpus {

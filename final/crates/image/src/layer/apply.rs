@@ -99,7 +99,8 @@ impl Policy for LayerPolicy {
         is_foreign
     }
 
-    /// Some file systems refuse user.* attributes. Other engines go on then, and images are made with those engines.
+    /// Some file systems refuse user.* attributes. Other engines ignore that error, and images are made with those
+    /// engines.
     fn ignores_attribute(&self, name: &CStr, error: Errno) -> bool {
         error == Errno::EPERM && (self.rootless || name.to_bytes().starts_with(b"user."))
     }

@@ -175,7 +175,7 @@ impl<'a> Client<'a> {
     pub(super) fn location(&self, response: &Response, asked: &str) -> Result<String> {
         let from = self.absolute(asked)?;
         let location = response.header("location").and_then(|location| resolve(&from, location));
-        location.ok_or_else(|| self.wrong("it does not say where the upload goes on"))
+        location.ok_or_else(|| self.wrong("it does not send the location for the rest of the upload"))
     }
 
     fn authorize(&self, base: Base, response: &Response, scope: &str) -> Result<String> {

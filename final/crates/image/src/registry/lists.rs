@@ -128,7 +128,7 @@ impl Client<'_> {
             let Some(next) = next(&response) else { return Ok(all) };
             let base = self.absolute(&at)?;
             let next = super::http::resolve(&base, &next);
-            let next = next.ok_or_else(|| self.wrong("its list goes on nowhere"))?;
+            let next = next.ok_or_else(|| self.wrong("its list has no link to the next page"))?;
             if !seen.insert(next.clone()) {
                 return Err(self.wrong("its list goes around in circles"));
             }

@@ -21,7 +21,7 @@ pub(super) struct Options {
     /// `tmpcopyup`: a tmpfs that starts with a copy of the files that it covers.
     pub copy_up: bool,
     pub recursive: bool,
-    /// `MS_PRIVATE` and kin, with `MS_REC` where the option begins with `r`.
+    /// The propagation, such as `MS_PRIVATE`, with `MS_REC` if the option begins with `r`.
     pub propagation: Option<u64>,
     /// The file system's own options, separated by commas.
     pub data: String,

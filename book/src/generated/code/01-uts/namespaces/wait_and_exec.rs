@@ -7,7 +7,7 @@ fn wait_and_exec(reader: &mut File, config: &Value) -> Result<std::convert::Infa
     // Ask the kernel to kill this process when its parent dies, even if the parent was killed by
     // SIGKILL; prctl(2).
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).context("prctl(PR_SET_PDEATHSIG)")?;
-    // One byte means: go on. End of file means: the parent gave up, or died before the prctl above.
+    // One byte means: continue. End of file means: the parent gave up, or died before the prctl above.
     if reader.read(&mut [0])? == 0 {
         bail!("the outside gave up before this container began");
     }

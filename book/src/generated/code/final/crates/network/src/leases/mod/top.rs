@@ -10,6 +10,6 @@
 //!   address has. If an address were reused at once, they would send to the container that had it before.
 //! - For the same reason a released address is **kept free for a minute**, unless there is no other.
 //! - A lease names its holder's process by pid and start time, and ends with it. So a killed monitor's leases need no
-//!   cleanup: whoever finds one replaces it.
+//!   cleanup: a process that finds one replaces it.
 //! - If somebody empties the run directory, the containers that are still attached are found in the kernel. Their addresses
 //!   are in use for as long as their links exist.
