@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use hull_runtime::checkpoint::CgroupMode;
 
-/// Run containers from OCI bundles, with the command line of runc
+/// Open Container Initiative runtime: runs bundles, with the command line of runc
 #[derive(Debug, Parser)]
 #[command(name = "hull-oci", version = crate::bundle::VERSION, max_term_width = 110, disable_version_flag = true)]
 pub struct Cli {
