@@ -13,6 +13,7 @@ use hull_engine::{Engine, LogSink, Stream};
 
 use crate::cli::container::Logs;
 use crate::cli::request::{read, read_if_given};
+use crate::ui::output::Output;
 
 /// How many bytes are written at once.
 const BLOCK: usize = 64 * 1024;
@@ -56,7 +57,7 @@ impl Streams {
 
 impl Block {
     fn flush(&mut self) -> io::Result<()> {
-        self.to.write_all(&self.bytes)?;
+        Output(&self.to).write_all(&self.bytes)?;
         self.bytes.clear();
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::book;
 use super::hints::{self, Code, OWN_FAILURE};
+use super::output;
 use hull_printable as printable;
 use hull_usage as usage;
 
@@ -50,7 +51,7 @@ pub fn missing(what: &str, usage: &str) -> anyhow::Error {
 /// Prints an error with its hint; the exit code is `code` unless the error knows better.
 pub fn report(error: &anyhow::Error, code: Code) -> u8 {
     // The reader of a pipe has closed it, as `head` does. That is no failure.
-    if is_broken_pipe(error) {
+    if output::is_reader_gone(error) {
         return 0;
     }
     let (kind, detail) = hints::classify(error);
@@ -137,12 +138,4 @@ fn sentence(error: &anyhow::Error) -> String {
         }
     }
     text
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
-    })
 }

@@ -1,7 +1,7 @@
 //! Results on stdout. `println!` would panic when the reader of a pipe has gone; these functions return an error.
 
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -14,15 +14,55 @@ use super::errors::Exit;
 use hull_printable as printable;
 use hull_template::Template;
 
+/// In the error of a write to this process's own stdout or stderr: the reader of the pipe has closed it, as `head` does.
+/// A broken pipe to any other process, such as a monitor, does not have it.
+#[derive(Debug)]
+pub struct ReaderGone;
+
+impl std::fmt::Display for ReaderGone {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("the reader of the output has gone")
+    }
+}
+
+impl std::error::Error for ReaderGone {}
+
+/// Marks a broken pipe with [`ReaderGone`].
+fn marked(error: io::Error) -> io::Error {
+    match error.kind() {
+        ErrorKind::BrokenPipe => io::Error::new(ErrorKind::BrokenPipe, ReaderGone),
+        _ => error,
+    }
+}
+
+/// Whether the output could not be written because its reader has gone.
+pub fn is_reader_gone(error: &anyhow::Error) -> bool {
+    let io_errors = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    io_errors.filter_map(io::Error::get_ref).any(|inner| inner.is::<ReaderGone>())
+}
+
+/// Writes to this process's own stdout or stderr, whose broken pipe is marked with [`ReaderGone`].
+pub struct Output<W>(pub W);
+
+impl<W: Write> Write for Output<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(marked)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(marked)
+    }
+}
+
 /// One line.
 pub fn line(text: impl std::fmt::Display) -> Result<()> {
     let text = text.to_string();
-    Ok(writeln!(std::io::stdout().lock(), "{}", printable::block(&text))?)
+    Ok(writeln!(Output(io::stdout().lock()), "{}", printable::block(&text))?)
 }
 
 /// Several lines.
 pub fn text(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = Output(io::stdout().lock());
     out.write_all(printable::block(text).as_bytes())?;
     Ok(out.flush()?)
 }
@@ -82,18 +122,47 @@ fn buffered(file: File) -> BufWriter<HoleWriter<File>> {
 
 /// stdout for binary data, which is refused on a terminal. The standard library's buffer is not used, because it
 /// searches all data for newlines.
-pub fn binary(flag: &str) -> Result<BufWriter<File>> {
-    if std::io::stdout().is_terminal() {
+pub fn binary(flag: &str) -> Result<BufWriter<Output<File>>> {
+    if io::stdout().is_terminal() {
         bail!("cowardly refusing to write to a terminal: use {flag}, or redirect");
     }
-    let stdout = std::io::stdout().as_fd().try_clone_to_owned().context("cannot duplicate stdout")?;
-    Ok(BufWriter::with_capacity(128 * 1024, File::from(stdout)))
+    let stdout = io::stdout().as_fd().try_clone_to_owned().context("cannot duplicate stdout")?;
+    Ok(BufWriter::with_capacity(128 * 1024, Output(File::from(stdout))))
 }
 
 /// Asks for confirmation. At the end of stdin, as without a terminal, the answer is no.
 pub fn confirm(question: &str) -> Result<bool> {
     text(&format!("{question}\nAre you sure you want to continue? [y/N] "))?;
     let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
+    io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Broken;
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::Error::from_raw_os_error(nix::libc::EPIPE))
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn only_the_output_s_own_broken_pipe_means_that_its_reader_has_gone() {
+        let monitor = hull_engine::Error::Io {
+            action: "send to the monitor".into(),
+            source: io::Error::from_raw_os_error(nix::libc::EPIPE),
+        };
+        assert!(!is_reader_gone(&monitor.into()));
+        let source = Output(Broken).write_all(b"text").unwrap_err();
+        let output = hull_engine::Error::Io { action: "write the log".into(), source };
+        assert!(is_reader_gone(&output.into()));
+    }
 }
