@@ -55,10 +55,10 @@ pub fn report(error: &anyhow::Error, code: Code) -> u8 {
         return 0;
     }
     let (kind, detail) = hints::classify(error);
-    match error.downcast_ref() {
+    match error.downcast_ref::<hull_engine::Error>() {
         // Each is a sentence of its own, with a hint of its own.
-        Some(hull_engine::Error::Several(errors)) => {
-            for error in errors {
+        Some(several) if several.parts().len() > 1 => {
+            for error in several.parts() {
                 tell(&error.to_string(), error.detail().and_then(hints::hint).as_deref());
             }
         }

@@ -151,6 +151,7 @@ impl Detail {
                 Self::LockHeld { pid: *holder, is_stopped: *is_stopped }
             }
             Error::Several(errors) => return errors.iter().find_map(Self::of),
+            Error::WithUndo { first, .. } => return Self::of(first),
             Error::Reported(report) | Error::Pull(report) => return report.detail().cloned(),
             Error::NotPulled { missing, .. } => return Self::of_image(missing),
             Error::NoSuchNetwork(_) => Self::NoSuchNetwork,

@@ -55,6 +55,10 @@ pub enum Error {
     /// A cleanup continues after errors, so there can be more than one. Each is printed on a line.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Several(Vec<Error>),
+    /// An error, and those of undoing what was done before it. Its kind and details are the first one's, because the
+    /// others only follow from it. Each is a line of its own.
+    #[error("{first}{}", rest.iter().map(|error| format!("\n{error}")).collect::<String>())]
+    WithUndo { first: Box<Error>, rest: Vec<Error> },
     #[error("cannot {action}: {source}")]
     Io { action: String, source: std::io::Error },
     #[error("{0}")]
@@ -114,6 +118,7 @@ impl Error {
             Self::Several(errors) => {
                 errors.iter().map(Self::kind).max_by_key(|kind| severity(*kind)).unwrap_or(Kind::Kernel)
             }
+            Self::WithUndo { first, .. } => first.kind(),
             Self::Runtime(error) => error.kind(),
             Self::Cgroup(error) => error.kind(),
             Self::Storage(error) => error.kind(),
@@ -125,15 +130,28 @@ impl Error {
 
     /// This error, together with what went wrong while its effects were undone.
     pub(crate) fn with_undo(self, undone: Result<()>) -> Self {
-        let Err(second) = undone else { return self };
-        let mut errors = Vec::new();
-        for error in [self, second] {
-            match error {
-                Self::Several(inner) => errors.extend(inner),
-                error => errors.push(error),
+        let mut errors = Errors::default();
+        errors.note(undone);
+        let undone = errors.into_vec();
+        match self {
+            error if undone.is_empty() => error,
+            Self::WithUndo { first, mut rest } => {
+                rest.extend(undone);
+                Self::WithUndo { first, rest }
             }
+            first => Self::WithUndo { first: Box::new(first), rest: undone },
         }
-        Self::Several(errors)
+    }
+
+    /// The errors that a combined one has, or this one alone.
+    pub fn parts(&self) -> Vec<&Self> {
+        match self {
+            Self::Several(errors) => errors.iter().flat_map(Self::parts).collect(),
+            Self::WithUndo { first, rest } => {
+                first.parts().into_iter().chain(rest.iter().flat_map(Self::parts)).collect()
+            }
+            one => vec![one],
+        }
     }
 
     /// The details from which a hint is made. `None` if the text needs no hint.
@@ -148,7 +166,10 @@ impl Error {
 
     /// Whether the image does not exist.
     pub fn is_no_such_image(&self) -> bool {
-        matches!(self, Self::Image(hull_image::Error::NoSuchImage { .. }))
+        match self {
+            Self::WithUndo { first, .. } => first.is_no_such_image(),
+            error => matches!(error, Self::Image(hull_image::Error::NoSuchImage { .. })),
+        }
     }
 
     /// Whether a file of hull's own is damaged.
@@ -165,6 +186,9 @@ impl Error {
     pub(crate) fn for_container(self, name: &str) -> Self {
         let name = name.to_owned();
         match self {
+            Self::WithUndo { first, rest } => {
+                Self::WithUndo { first: Box::new(first.for_container(&name)), rest }
+            }
             Self::NoSuchContainer(_) => Self::NoSuchContainer(name),
             Self::DamagedRecord { why, .. } => Self::DamagedRecord { name, why },
             Self::Busy { holder, is_stopped, .. } => Self::Busy { name, holder, is_stopped },

@@ -34,6 +34,7 @@ impl Errors {
 mod tests {
     use hull_sys::Kind;
 
+    use super::super::Detail;
     use super::*;
 
     #[test]
@@ -59,6 +60,24 @@ mod tests {
         let error = Error::from(program).with_undo(Err(damaged().with_undo(Err(Error::MonitorDied))));
         assert_eq!((error.kind(), error.to_string().lines().count()), (Kind::ProgramNotFound, 3));
         assert!(error.to_string().starts_with("exec /bin/sh"), "{error}");
+    }
+
+    #[test]
+    fn a_failed_undo_changes_neither_kind_nor_details() {
+        let undone = || {
+            Error::Image(hull_image::Error::Io {
+                action: "remove a file".into(),
+                source: std::io::Error::from_raw_os_error(libc::ENOSPC),
+            })
+        };
+        let port = hull_network::Error::PortTaken { address: "0.0.0.0:80".into(), protocol: "tcp" };
+        let error = Error::from(port).with_undo(Err(undone())).with_undo(Err(Error::MonitorDied));
+        assert_eq!((error.kind(), error.detail()), (Kind::InUse, Some(Detail::PortTaken)));
+        assert_eq!((error.parts().len(), error.to_string().lines().count()), (3, 3), "{error}");
+        // A first error without details does not get those of the undo.
+        assert_eq!(Error::MonitorDied.with_undo(Err(undone())).detail(), None);
+        let error = Error::NoSuchContainer("0123".into()).with_undo(Err(undone())).for_container("box");
+        assert!(error.is_no_such_container() && error.to_string().starts_with("No such container: box\n"));
     }
 
     #[test]
