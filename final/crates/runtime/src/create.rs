@@ -246,8 +246,9 @@ impl Created {
         error.with_cleanup(self.clean_up())
     }
 
-    /// Undoes the creation in reverse order, continues after errors, and returns all of them.
-    fn clean_up(&mut self) -> Vec<Error> {
+    /// Undoes the creation in reverse order, continues after errors, and returns all of them. A drop does the same, but
+    /// cannot return them.
+    pub fn clean_up(&mut self) -> Vec<Error> {
         let Some(pidfd) = self.pidfd.take() else { return Vec::new() };
         let mut errors = self.moved_devices.take().map(|moved| moved.undo()).unwrap_or_default();
         let killed = process::kill_and_reap(pidfd.as_fd());

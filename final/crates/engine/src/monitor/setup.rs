@@ -7,7 +7,7 @@ use hull_runtime::{Created, Running, Stdio};
 
 use super::stdio::Streams;
 use crate::engine::{Engine, cgroup_layout};
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, Errors, IoContext, Result};
 use crate::net::Attachment;
 use crate::records::options::NetworkMode;
 use crate::records::options::WindowSize;
@@ -93,13 +93,18 @@ pub(super) fn start(
     let connected = network.connect(engine.network_context(), record, created.pid());
     created.ready()?;
     network.namespace_entered();
-    connected?;
-    joined.check()?;
-    let streams = match streams {
-        Some(streams) => streams,
-        None => Streams::terminal(console(&mut created)?)?,
-    };
-    Ok((created.start()?, streams))
+    let streams = connected.and_then(|()| joined.check()).and_then(|()| match streams {
+        Some(streams) => Ok(streams),
+        None => Streams::terminal(console(&mut created)?),
+    });
+    match streams {
+        Ok(streams) => Ok((created.start()?, streams)),
+        Err(error) => {
+            let mut errors = Errors::default();
+            created.clean_up().into_iter().for_each(|left| errors.note(Err(left)));
+            Err(error.with_undo(errors.into_result()))
+        }
+    }
 }
 
 fn console(created: &mut Created) -> Result<std::os::fd::OwnedFd> {
