@@ -86,7 +86,7 @@ impl Kind {
 
     /// The kind of an I/O error; see [`Kind::from_errno`].
     pub fn from_io(error: &std::io::Error) -> Self {
-        error.raw_os_error().map_or(Self::Kernel, Self::from_errno)
+        errno_of(error).map_or(Self::Kernel, Self::from_errno)
     }
 
     /// A stable name, for a pipe or a file between two processes of hull.
@@ -112,6 +112,34 @@ impl Kind {
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
+}
+
+/// A step that the kernel refused, inside an [`std::io::Error`]: that keeps either an error number or a text of its own, and
+/// [`errno_of`] reads the number of both.
+#[derive(Debug)]
+pub(crate) struct RefusedStep {
+    pub step: String,
+    pub errno: nix::errno::Errno,
+}
+
+impl std::fmt::Display for RefusedStep {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}: {}", self.step, self.errno.desc())
+    }
+}
+
+impl std::error::Error for RefusedStep {}
+
+impl From<RefusedStep> for std::io::Error {
+    fn from(refused: RefusedStep) -> Self {
+        Self::new(Self::from(refused.errno).kind(), refused)
+    }
+}
+
+/// The error number, also of an error that names a step.
+pub fn errno_of(error: &std::io::Error) -> Option<i32> {
+    let refused = || error.get_ref()?.downcast_ref::<RefusedStep>().map(|refused| refused.errno as i32);
+    error.raw_os_error().or_else(refused)
 }
 
 #[cfg(test)]

@@ -35,4 +35,4 @@ pub mod tree;
 pub mod untrusted;
 pub mod wait;
 
-pub use kind::Kind;
+pub use kind::{Kind, errno_of};

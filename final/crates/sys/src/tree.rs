@@ -15,6 +15,7 @@ use nix::errno::Errno;
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
 
 use crate::fs::{fd_path, set_xattr, set_xattr_at};
+use crate::kind::RefusedStep;
 
 /// The metadata of an entry.
 #[derive(Debug, Clone)]
@@ -40,6 +41,11 @@ pub trait Policy {
     /// Whether a failing chown(2) is ignored: the entry then belongs to the caller.
     fn ignores_owner(&self, _error: Errno) -> bool {
         false
+    }
+
+    /// The error for a failing chown(2) that is not ignored.
+    fn owner_error(&self, _uid: u32, _gid: u32, error: Errno) -> io::Error {
+        error.into()
     }
 
     fn ignores_attribute(&self, _name: &CStr, _error: Errno) -> bool {
@@ -94,17 +100,17 @@ impl Created<'_> {
     }
 
     fn set_owner(self, uid: u32, gid: u32, policy: &impl Policy) -> io::Result<()> {
-        let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        let (user, group) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
         let set = match self {
-            Self::Open(file) => rustix::fs::fchown(file, uid, gid),
+            Self::Open(file) => rustix::fs::fchown(file, user, group),
             Self::Named { directory, name, .. } => {
-                rustix::fs::chownat(directory, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+                rustix::fs::chownat(directory, name, user, group, AtFlags::SYMLINK_NOFOLLOW)
             }
-            Self::Held { entry, .. } => rustix::fs::chownat(entry, c"", uid, gid, AtFlags::EMPTY_PATH),
+            Self::Held { entry, .. } => rustix::fs::chownat(entry, c"", user, group, AtFlags::EMPTY_PATH),
         };
-        match set {
-            Err(error) if policy.ignores_owner(Errno::from_raw(error.raw_os_error())) => Ok(()),
-            set => Ok(set?),
+        match set.map_err(|error| Errno::from_raw(error.raw_os_error())) {
+            Err(error) if policy.ignores_owner(error) => Ok(()),
+            set => set.map_err(|error| policy.owner_error(uid, gid, error)),
         }
     }
 
@@ -130,8 +136,8 @@ impl Created<'_> {
             Err(Errno::ENOTSUP) => Ok(()),
             Err(error) if policy.ignores_attribute(name, error) => Ok(()),
             Err(error) => {
-                let text = format!("set the attribute {}: {}", name.to_string_lossy(), error.desc());
-                Err(io::Error::new(io::Error::from(error).kind(), text))
+                let step = format!("set the attribute {}", name.to_string_lossy());
+                Err(RefusedStep { step, errno: error }.into())
             }
             Ok(()) => Ok(()),
         }
@@ -189,4 +195,26 @@ pub fn describes_content(name: &[u8]) -> bool {
 /// A path for the calls that take no directory descriptor.
 pub fn path_of(directory: BorrowedFd<'_>, name: &OsStr) -> PathBuf {
     Path::new(&fd_path(directory)).join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::kind::{Kind, errno_of};
+
+    #[test]
+    fn a_refused_attribute_is_named_and_keeps_its_error_number() {
+        let file: File =
+            rustix::fs::memfd_create("hull-test", rustix::fs::MemfdFlags::CLOEXEC).unwrap().into();
+        // A name without a namespace is refused as unsupported, and the empty name of one as invalid (xattr(7)).
+        let attributes = [(c"user.".to_owned(), b"value".to_vec())];
+        let stat = rustix::fs::fstat(&file).unwrap();
+        let error = Created::Open(file.as_fd()).set(&Metadata::of(&stat, &attributes), &Exact).unwrap_err();
+        assert_eq!(errno_of(&error), Some(libc::EINVAL));
+        assert!(error.to_string().starts_with("set the attribute user.: "), "{error}");
+        let full = RefusedStep { step: "set the attribute user.a".into(), errno: Errno::ENOSPC };
+        assert_eq!(Kind::from_io(&full.into()), Kind::Exhausted);
+    }
 }

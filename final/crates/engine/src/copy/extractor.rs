@@ -67,6 +67,15 @@ impl Policy for Rules {
         self.owner == Owner::KeepIfMapped && error == Errno::EINVAL
     }
 
+    fn owner_error(&self, uid: u32, gid: u32, error: Errno) -> io::Error {
+        match error {
+            Errno::EINVAL => {
+                io::Error::other(format!("the owner {uid}:{gid} does not exist in this user namespace"))
+            }
+            error => error.into(),
+        }
+    }
+
     /// EPERM: a user namespace may not set it.
     fn ignores_attribute(&self, _name: &std::ffi::CStr, error: Errno) -> bool {
         error == Errno::EPERM && hull_sys::id_map::in_user_namespace()
@@ -225,13 +234,7 @@ impl Extractor {
         let times = Timestamps { last_access: entry.modified, last_modification: entry.modified };
         let metadata =
             Metadata { uid, gid, mode: self.mode(entry), attributes: &entry.attributes, times: Some(times) };
-        created.set(&metadata, &self.rules).map_err(|error| match error.raw_os_error() {
-            // chown(2): only the owner can be the reason.
-            Some(nix::libc::EINVAL) => {
-                io::Error::other(format!("the owner {uid}:{gid} does not exist in this user namespace"))
-            }
-            _ => error,
-        })
+        created.set(&metadata, &self.rules)
     }
 
     fn mode(&self, entry: &Entry) -> u32 {

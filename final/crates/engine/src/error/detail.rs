@@ -206,7 +206,7 @@ impl Detail {
     /// The same for an error of the crate `storage`.
     pub fn of_storage(error: &Storage) -> Option<Self> {
         Some(match error {
-            Storage::Io { source, .. } => match source.raw_os_error()? {
+            Storage::Io { source, .. } => match hull_sys::errno_of(source)? {
                 libc::EACCES | libc::EPERM => Self::RootNotPermitted,
                 libc::ENOSPC | libc::EDQUOT => Self::DiskFull,
                 libc::EROFS => Self::RootReadOnly,
@@ -255,5 +255,5 @@ impl Detail {
 }
 
 fn is_full(error: &std::io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
+    matches!(hull_sys::errno_of(error), Some(libc::ENOSPC | libc::EDQUOT))
 }
