@@ -65,10 +65,13 @@ pub fn check(mount: &Mount) -> Result<(), String> {
     }
     let bind_options = mount.bind_options.clone().unwrap_or_default();
     let volume_options = mount.volume_options.clone().unwrap_or_default();
+    let driver = volume_options.driver_config.unwrap_or_default();
     for (is_set, key) in [
         (bind_options.non_recursive, "bind-recursive"),
         (!volume_options.labels.is_empty(), "volume-label"),
         (!volume_options.subpath.is_empty(), "volume-subpath"),
+        (!["", "local"].contains(&&*driver.name), "volume-driver"),
+        (!driver.options.is_empty(), "volume-opt"),
     ] {
         if is_set {
             return Err(format!("hull does not have {key}"));
@@ -134,6 +137,7 @@ impl fmt::Display for Mount {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::host_config::DriverConfig;
     use proptest::prelude::*;
 
     fn read(text: &str) -> Result<Mount, String> {
@@ -165,6 +169,20 @@ mod tests {
         ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_volume_has_no_driver_but_local() {
+        let with = |name: &str, option: Option<&str>| {
+            let options = option.map(|key| (key.to_owned(), "tmpfs".to_owned())).into_iter().collect();
+            let mut mount = read("source=data,target=/b").unwrap();
+            mount.volume_options.get_or_insert_default().driver_config =
+                Some(DriverConfig { name: name.into(), options });
+            check(&mount)
+        };
+        assert_eq!((with("", None), with("local", None)), (Ok(()), Ok(())));
+        assert!(with("nfs", None).unwrap_err().contains("volume-driver"));
+        assert!(with("local", Some("type")).unwrap_err().contains("volume-opt"));
     }
 
     proptest! {
