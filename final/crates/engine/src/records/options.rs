@@ -102,8 +102,11 @@ pub enum MountOption {
         target: PathBuf,
         read_only: bool,
         propagation: Option<String>,
-        /// `-v` makes a missing source directory; `--mount` refuses it.
+        /// Make a missing source directory, as `-v` does; `--mount` refuses it unless a request says `CreateMountpoint`.
         create_source: bool,
+        /// By `--mount`, and otherwise by `-v`: `inspect` shows each in a place of its own.
+        #[serde(default)]
+        from_mount_flag: bool,
     },
     Volume {
         /// `None`: an anonymous volume.
@@ -112,7 +115,7 @@ pub enum MountOption {
         read_only: bool,
         /// Copy what the image has at the target into an empty volume.
         copy_up: bool,
-        /// By `--mount`, and otherwise by `-v`: `inspect` shows each in a place of its own.
+        /// By `--mount`, and otherwise by `-v`.
         #[serde(default)]
         from_mount_flag: bool,
     },

@@ -14,8 +14,19 @@ use crate::records::options::MountOption;
 /// All mounts of a request; `create` refuses two at the same target.
 pub fn all(config: &Config, host: &HostConfig) -> Result<Vec<MountOption>> {
     let mut all = Vec::new();
-    for text in host.binds.iter().chain(config.volumes.keys()) {
+    for text in &host.binds {
         all.push(bind(text).map_err(|why| invalid(format!("volume specification {text:?}"), why))?);
+    }
+    // A key is the target alone, even with a colon in it.
+    for target in config.volumes.keys() {
+        let target = path::target(target).map_err(|why| invalid(format!("volume {target:?}"), why))?;
+        all.push(MountOption::Volume {
+            name: None,
+            target,
+            read_only: false,
+            copy_up: true,
+            from_mount_flag: false,
+        });
     }
     for mount in &host.mounts {
         all.push(one(mount).map_err(|why| invalid(format!("mount {mount}"), why))?);
@@ -27,7 +38,7 @@ pub fn all(config: &Config, host: &HostConfig) -> Result<Vec<MountOption>> {
     Ok(all)
 }
 
-/// An entry of `Binds`, or a key of `Volumes`, which is a target alone.
+/// An entry of `Binds`.
 fn bind(text: &str) -> Result<MountOption, String> {
     // The current directory is the client's, which has made its paths absolute.
     let volume::Volume { source, target, read_only, copy_up, propagation } =
@@ -37,7 +48,8 @@ fn bind(text: &str) -> Result<MountOption, String> {
             return Err(format!("{} is not an absolute path", source.display()));
         }
         volume::Source::Host(source) => {
-            MountOption::Bind { source, target, read_only, propagation, create_source: true }
+            let (create_source, from_mount_flag) = (true, false);
+            MountOption::Bind { source, target, read_only, propagation, create_source, from_mount_flag }
         }
         volume::Source::Named(name) => {
             MountOption::Volume { name: Some(name), target, read_only, copy_up, from_mount_flag: false }
@@ -60,6 +72,7 @@ fn one(mount: &Mount) -> Result<MountOption, String> {
                 read_only,
                 propagation: Some(options.propagation).filter(|propagation| !propagation.is_empty()),
                 create_source: options.create_mountpoint,
+                from_mount_flag: true,
             }
         }
         "tmpfs" => MountOption::Tmpfs { target, options: mount::tmpfs_options(mount), from_mount_flag: true },
@@ -95,5 +108,23 @@ mod tests {
         assert_eq!(targets, ["/b", "/anonymous", "/d", "/t"].map(Path::new));
         host.mounts[0].kind = "cluster".into();
         assert!(all(&config, &host).unwrap_err().to_string().contains("cluster"));
+    }
+
+    #[test]
+    fn a_key_of_volumes_is_a_target_and_never_a_source() {
+        let read = |key: &str| {
+            let volumes = [(key.to_owned(), Empty {})].into();
+            all(&Config { volumes, ..Config::default() }, &HostConfig::default())
+        };
+        let target = |mounts: Vec<MountOption>| match &mounts[..] {
+            [MountOption::Volume { name: None, target, read_only: false, .. }] => target.clone(),
+            other => panic!("{other:?}"),
+        };
+        for key in ["/data", "/etc:/x", "/etc:/x:ro"] {
+            assert_eq!(target(read(key).unwrap()), Path::new(key));
+        }
+        for wrong in ["", "/", "data", "data:/x", "/a/../b"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
     }
 }

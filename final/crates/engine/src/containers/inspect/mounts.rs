@@ -57,10 +57,9 @@ fn point(mount: &MountRecord, asked: Option<&MountOption>) -> MountPoint {
 
 fn is_from_mount_flag(option: &MountOption) -> bool {
     match option {
-        MountOption::Bind { create_source, .. } => !create_source,
-        MountOption::Volume { from_mount_flag, .. } | MountOption::Tmpfs { from_mount_flag, .. } => {
-            *from_mount_flag
-        }
+        MountOption::Bind { from_mount_flag, .. }
+        | MountOption::Volume { from_mount_flag, .. }
+        | MountOption::Tmpfs { from_mount_flag, .. } => *from_mount_flag,
     }
 }
 
@@ -111,15 +110,16 @@ fn mount(option: &MountOption) -> Mount {
     let of =
         |kind: &str, target: &Path| Mount { kind: kind.into(), target: text(target), ..Mount::default() };
     match option {
-        MountOption::Bind { source, target, read_only, propagation, .. } => {
-            let options = |propagation: &String| BindOptions {
-                propagation: propagation.clone(),
+        MountOption::Bind { source, target, read_only, propagation, create_source, .. } => {
+            let options = BindOptions {
+                propagation: propagation.clone().unwrap_or_default(),
+                create_mountpoint: *create_source,
                 ..BindOptions::default()
             };
             Mount {
                 source: text(source),
                 read_only: *read_only,
-                bind_options: propagation.as_ref().map(options),
+                bind_options: (options != BindOptions::default()).then_some(options),
                 ..of("bind", target)
             }
         }
@@ -146,4 +146,28 @@ fn tmpfs_options(options: &[String]) -> Option<TmpfsOptions> {
     let size_bytes = value("size").and_then(|size| size.parse().ok());
     let mode = value("mode").and_then(|mode| u32::from_str_radix(mode, 8).ok());
     (size_bytes.is_some() || mode.is_some()).then_some(TmpfsOptions { size_bytes, mode })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bind_is_shown_as_it_was_asked_for() {
+        let bind = |create_source, from_mount_flag| CreateOptions {
+            mounts: vec![MountOption::Bind {
+                source: "/a".into(),
+                target: "/b".into(),
+                read_only: false,
+                propagation: None,
+                create_source,
+                from_mount_flag,
+            }],
+            ..CreateOptions::default()
+        };
+        assert_eq!(binds(&bind(true, false)), ["/a:/b"]);
+        assert_eq!((binds(&bind(false, true)), binds(&bind(true, true))), (vec![], vec![]));
+        assert_eq!(mounts(&bind(false, true))[0].bind_options, None);
+        assert!(mounts(&bind(true, true))[0].bind_options.as_ref().unwrap().create_mountpoint);
+    }
 }
