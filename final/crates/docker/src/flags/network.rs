@@ -145,9 +145,19 @@ impl From<Attachment> for EndpointSettings {
 }
 
 impl Attachment {
-    /// A request's settings on the network of this name.
+    /// A request's settings on the network of this name, but for its links. The fields that say what a running container has
+    /// there mean nothing in a request.
     pub fn of(network: &str, asked: &EndpointSettings) -> Result<Self, String> {
         let addresses = asked.ipam_config.clone().unwrap_or_default();
+        for (is_set, key) in [
+            (!asked.driver_opts.is_empty(), "DriverOpts"),
+            (asked.gw_priority != 0, "GwPriority"),
+            (!addresses.link_local_ips.is_empty(), "LinkLocalIPs"),
+        ] {
+            if is_set {
+                return Err(format!("hull does not have {key}"));
+            }
+        }
         Ok(Self {
             network: network.to_owned(),
             ip: address(&addresses.ipv4_address)?,
@@ -197,6 +207,20 @@ mod tests {
         assert!(combine(networks(&["none"]), flags).is_err());
         assert!(combine(networks(&["host", "mine"]), Attachment::default()).is_err());
         assert!(combine(networks(&["mine", "mine"]), Attachment::default()).is_err());
+    }
+
+    #[test]
+    fn what_hull_does_not_have_is_refused_by_its_key() {
+        let ipam_config =
+            Some(EndpointIpam { link_local_ips: vec!["169.254.1.1".into()], ..EndpointIpam::default() });
+        let driver_opts = [("a".to_owned(), "b".to_owned())].into();
+        for (key, asked) in [
+            ("DriverOpts", EndpointSettings { driver_opts, ..EndpointSettings::default() }),
+            ("GwPriority", EndpointSettings { gw_priority: 1, ..EndpointSettings::default() }),
+            ("LinkLocalIPs", EndpointSettings { ipam_config, ..EndpointSettings::default() }),
+        ] {
+            assert!(Attachment::of("mine", &asked).unwrap_err().contains(key), "{key}");
+        }
     }
 
     proptest! {

@@ -54,6 +54,7 @@ impl TryFrom<(&str, &ConnectRequest)> for NetworkOption {
     type Error = Error;
 
     fn try_from((network, request): (&str, &ConnectRequest)) -> Result<Self> {
+        refuse(&[(!request.endpoint_config.links.is_empty(), "Links")])?;
         let asked = Attachment::of(network, &request.endpoint_config);
         networks::option(asked.map_err(|why| super::invalid(format!("network {network}"), why))?)
     }
@@ -90,6 +91,14 @@ mod tests {
             assert!(NetworkOptions::try_from(request).is_err(), "{wrong}");
         }
         assert!(NetworkOptions::try_from(NetworkRequest { ingress: true, ..request }).is_err());
+    }
+
+    #[test]
+    fn links_belong_to_a_new_container() {
+        let mut request = ConnectRequest { container: "web".into(), ..ConnectRequest::default() };
+        assert_eq!(NetworkOption::try_from(("mine", &request)).unwrap().network, "mine");
+        request.endpoint_config.links.push("db:database".into());
+        assert!(NetworkOption::try_from(("mine", &request)).unwrap_err().to_string().contains("Links"));
     }
 
     #[test]
