@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use hull_docker::bools;
 use hull_network::links;
 use hull_network::netlink::{Protocol, Socket};
 use hull_network::pool::Pool;
@@ -168,11 +169,7 @@ fn make_pools(options: &NetworkOptions, driver: &dyn Driver, subnets: &[Subnet])
 /// Applies one `-o`. docker's names of options are accepted whole, and without their prefixes.
 fn apply_option(network: &mut NetworkRecord, key: &str, value: &str) -> Result<()> {
     let invalid = |why: &str| Error::Invalid { what: format!("option {key}={value}"), why: why.into() };
-    let boolean = || match value {
-        "true" | "1" => Ok(true),
-        "false" | "0" => Ok(false),
-        _ => Err(invalid("it is true or false")),
-    };
+    let boolean = || bools::parse(value).map_err(|why| invalid(&why));
     let short = key.strip_prefix("com.docker.network.").unwrap_or(key);
     let short = short.strip_prefix("driver.").unwrap_or(short);
     let options = network.driver().options();
