@@ -103,7 +103,7 @@ impl CreateArgs {
             devices: read_all("--device", &self.device, device::parse)?,
             device_cgroup_rules: self.device_cgroup_rule.clone(),
             ulimits: ulimit::last_of_each(ulimits),
-            oom_score_adj: self.oom_score_adj.map_or(0, i64::from),
+            oom_score_adj: self.oom_score_adj.map(i64::from),
             restart_policy: read("--restart", &self.restart, restart::parse)?,
             ..HostConfig::default()
         };

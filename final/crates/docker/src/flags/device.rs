@@ -14,14 +14,33 @@ pub fn parse(text: &str) -> Result<Device, String> {
         [host, container, mode] if is_mode(mode) => (host, container, mode),
         _ => return Err(format!("{text:?} is not a device: expected HOST[:CONTAINER[:rwm]]")),
     };
-    if !host.starts_with('/') || !container.starts_with('/') {
-        return Err(format!("{text:?} is not a device: paths begin with /"));
-    }
-    Ok(Device {
+    let device = Device {
         path_on_host: host.to_owned(),
         path_in_container: container.to_owned(),
         cgroup_permissions: permissions.to_owned(),
-    })
+    };
+    check(&device).map(|()| device)
+}
+
+/// A device of a request, which may leave out the path inside and the permissions.
+pub fn complete(mut device: Device) -> Result<Device, String> {
+    if device.path_in_container.is_empty() {
+        device.path_in_container.clone_from(&device.path_on_host);
+    }
+    if device.cgroup_permissions.is_empty() {
+        device.cgroup_permissions = "rwm".to_owned();
+    }
+    check(&device).map(|()| device)
+}
+
+fn check(device: &Device) -> Result<(), String> {
+    if !device.path_on_host.starts_with('/') || !device.path_in_container.starts_with('/') {
+        return Err(format!("{:?} is not a device: paths begin with /", device.to_string()));
+    }
+    match is_mode(&device.cgroup_permissions) {
+        true => Ok(()),
+        false => Err(format!("{:?} is no set of r, w and m", device.cgroup_permissions)),
+    }
 }
 
 /// Each letter once at most.
@@ -89,6 +108,20 @@ mod tests {
         assert_eq!(parse("/dev/a:/dev/b:rw").unwrap().cgroup_permissions, "rw");
         for wrong in ["", "dev", "/dev/a:b:c:d", "/dev/a:/dev/b:x", "/dev/a:rr"] {
             assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_request_may_leave_out_all_but_the_hosts_path() {
+        let device = |host: &str, container: &str, permissions: &str| Device {
+            path_on_host: host.into(),
+            path_in_container: container.into(),
+            cgroup_permissions: permissions.into(),
+        };
+        assert_eq!(complete(device("/dev/a", "", "")), Ok(device("/dev/a", "/dev/a", "rwm")));
+        assert_eq!(complete(device("/dev/a", "/dev/b", "r")), Ok(device("/dev/a", "/dev/b", "r")));
+        for wrong in [device("", "", ""), device("/dev/a", "b", ""), device("/dev/a", "", "rx")] {
+            assert!(complete(wrong.clone()).is_err(), "{wrong}");
         }
     }
 

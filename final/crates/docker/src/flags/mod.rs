@@ -10,6 +10,7 @@
 //! restart    --restart on-failure:3             env        -e, --env-file
 //! ipam       --subnet, --ip-range, --gateway of `network create`
 //! log        --log-driver, --log-opt            pairs      labels, sysctls, annotations
+//! volumes_from  --volumes-from CONTAINER[:MODE]
 //! ```
 //!
 //! Sizes are in [`crate::size`], times in [`crate::time`]. An error is a sentence; the caller knows the flag it is about.
@@ -32,3 +33,4 @@ pub mod security;
 pub mod tmpfs;
 pub mod ulimit;
 pub mod volume;
+pub mod volumes_from;

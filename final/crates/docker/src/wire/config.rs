@@ -34,6 +34,11 @@ pub struct Config {
     #[serde(with = "nullable")]
     pub volumes: BTreeMap<String, Empty>,
     pub working_dir: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub network_disabled: bool,
+    /// An old place for the address on the first network.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub mac_address: String,
     /// An empty list in a request clears the image's entrypoint; `None` keeps it.
     pub entrypoint: Option<Vec<String>>,
     #[serde(with = "nullable")]
@@ -45,6 +50,9 @@ pub struct Config {
     /// Seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_timeout: Option<i64>,
+    /// What a Dockerfile's RUN runs its commands with.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "nullable::deserialize")]
+    pub shell: Vec<String>,
 }
 
 /// The `Config` of an image. dockerd has fewer fields here than in a container's, and other rules for what is left out.

@@ -50,7 +50,9 @@ pub struct HostConfig {
     /// In the form `/CONTAINER:/OWN/ALIAS` in an answer, and `CONTAINER:ALIAS` in a request.
     #[serde(with = "nullable")]
     pub links: Vec<String>,
-    pub oom_score_adj: i64,
+    /// `None` is the caller's own, which docker's clients cannot ask for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oom_score_adj: Option<i64>,
     pub pid_mode: String,
     pub privileged: bool,
     pub publish_all_ports: bool,
@@ -60,6 +62,8 @@ pub struct HostConfig {
     /// The options of each tmpfs, by its path.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "nullable::deserialize")]
     pub tmpfs: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "nullable::deserialize")]
+    pub storage_opt: BTreeMap<String, String>,
     #[serde(rename = "UTSMode")]
     pub uts_mode: String,
     pub userns_mode: String,

@@ -28,7 +28,13 @@ impl TryFrom<CreateRequest> for CreateOptions {
 }
 
 fn apply(config: Config, options: &mut CreateOptions) -> Result<()> {
-    refuse(&[(config.healthcheck.is_some(), "Healthcheck"), (!config.on_build.is_empty(), "OnBuild")])?;
+    refuse(&[
+        (config.healthcheck.is_some(), "Healthcheck"),
+        (!config.on_build.is_empty(), "OnBuild"),
+        (!config.shell.is_empty(), "Shell"),
+        (config.network_disabled, "NetworkDisabled"),
+        (!config.mac_address.is_empty(), "MacAddress"),
+    ])?;
     options.detach = !(config.attach_stdin || config.attach_stdout || config.attach_stderr);
     options.image = config.image;
     options.command = config.cmd.unwrap_or_default();
@@ -66,6 +72,23 @@ mod tests {
         let options = CreateOptions::try_from(CreateRequest::default()).unwrap();
         assert_eq!(options, CreateOptions { detach: true, ..CreateOptions::default() });
         assert_eq!(options.network, NetworkMode::Default);
+    }
+
+    #[test]
+    fn what_hull_does_not_have_is_refused_by_its_key() {
+        for (key, value) in [
+            ("NetworkDisabled", "true"),
+            ("MacAddress", r#""02:42:ac:11:00:02""#),
+            ("Shell", r#"["/bin/bash", "-c"]"#),
+            ("HostConfig", r#"{"StorageOpt": {"size": "1G"}}"#),
+            ("HostConfig", r#"{"CpuCount": 2}"#),
+            ("HostConfig", r#"{"IOMaximumIOps": 2}"#),
+        ] {
+            let request: CreateRequest = serde_json::from_str(&format!("{{{key:?}: {value}}}")).unwrap();
+            let refused = CreateOptions::try_from(request).unwrap_err().to_string();
+            let expected = value.trim_start_matches("{\"").split('"').next().filter(|_| key == "HostConfig");
+            assert!(refused.contains(expected.unwrap_or(key)), "{refused}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `HostConfig`: limits, namespaces, privileges, restart policy and log.
 
 use hull_docker::flags::log::rotation;
-use hull_docker::flags::{device, hosts, namespace, security, ulimit};
+use hull_docker::flags::{device, hosts, namespace, security, ulimit, volumes_from};
 use hull_docker::wire::host_config::{self, HostConfig, LogConfig};
 
 use super::{invalid, non_empty, positive, refuse};
@@ -23,10 +23,10 @@ pub fn options(host: HostConfig) -> Result<CreateOptions> {
         volumes_from: host.volumes_from,
         read_only: host.readonly_rootfs,
         shm_size: positive("ShmSize", host.shm_size)?,
-        devices: host.devices.into_iter().map(device_option).collect(),
+        devices: host.devices.into_iter().map(device_option).collect::<Result<_>>()?,
         device_cgroup_rules: host.device_cgroup_rules,
         ulimits: host.ulimits.into_iter().map(ulimit_option).collect::<Result<_>>()?,
-        oom_score_adj: oom_score_adj(host.oom_score_adj)?,
+        oom_score_adj: host.oom_score_adj.map(oom_score_adj).transpose()?,
         sysctls: host.sysctls,
         publish_all: host.publish_all_ports,
         dns: host.dns,
@@ -46,6 +46,9 @@ pub fn options(host: HostConfig) -> Result<CreateOptions> {
     };
     for rule in &options.device_cgroup_rules {
         device::parse_rule(rule).map_err(|why| invalid(format!("device rule {rule:?}"), why))?;
+    }
+    for text in &options.volumes_from {
+        volumes_from::parse(text).map_err(|why| invalid(format!("volumes from {text:?}"), why))?;
     }
     for entry in &options.add_hosts {
         hosts::parse(entry).map_err(|why| invalid(format!("host {entry:?}"), why))?;
@@ -70,6 +73,11 @@ fn refuse_unknown(host: &HostConfig) -> Result<()> {
         (!["", "runc", "hull"].contains(&&*host.runtime), "Runtime"),
         (!["", "default"].contains(&&*host.isolation), "Isolation"),
         (!host.cgroup_parent.is_empty(), "CgroupParent"),
+        (!host.storage_opt.is_empty(), "StorageOpt"),
+        (host.cpu_count != 0, "CpuCount"),
+        (host.cpu_percent != 0, "CpuPercent"),
+        (host.io_maximum_iops != 0, "IOMaximumIOps"),
+        (host.io_maximum_bandwidth != 0, "IOMaximumBandwidth"),
         (host.blkio_weight != 0 || !host.blkio_weight_device.is_empty(), "BlkioWeight"),
         (has_rates.iter().any(|rates| !rates.is_empty()), "BlkioDevice"),
         (host.cpu_realtime_period != 0 || host.cpu_realtime_runtime != 0, "CpuRealtime"),
@@ -101,20 +109,22 @@ fn resources(host: &HostConfig) -> Result<ResourceOptions> {
     })
 }
 
-fn oom_score_adj(score: i64) -> Result<Option<i32>> {
+/// 0 is a score like any other: it is written, whatever the caller's own score is.
+fn oom_score_adj(score: i64) -> Result<i32> {
     match i32::try_from(score) {
-        Ok(0) => Ok(None),
-        Ok(score) if (-1000..=1000).contains(&score) => Ok(Some(score)),
+        Ok(score) if (-1000..=1000).contains(&score) => Ok(score),
         _ => Err(invalid("OomScoreAdj", "it is -1000 to 1000")),
     }
 }
 
-fn device_option(device: host_config::Device) -> DeviceOption {
-    DeviceOption {
+fn device_option(device: host_config::Device) -> Result<DeviceOption> {
+    let what = format!("device {device}");
+    let device = device::complete(device).map_err(|why| invalid(what, why))?;
+    Ok(DeviceOption {
         host: device.path_on_host.into(),
         container: device.path_in_container.into(),
         permissions: device.cgroup_permissions,
-    }
+    })
 }
 
 fn ulimit_option(limit: host_config::Ulimit) -> Result<Ulimit> {
@@ -176,6 +186,33 @@ mod tests {
     }
 
     #[test]
+    fn an_oom_score_of_zero_is_not_the_callers() {
+        let score = |given| {
+            options(HostConfig { oom_score_adj: given, ..HostConfig::default() }).unwrap().oom_score_adj
+        };
+        assert_eq!((score(Some(0)), score(Some(-5)), score(None)), (Some(0), Some(-5), None));
+    }
+
+    #[test]
+    fn a_device_and_volumes_from_are_checked() {
+        let device = |host: &str, permissions: &str| {
+            let device = host_config::Device {
+                path_on_host: host.into(),
+                cgroup_permissions: permissions.into(),
+                ..Default::default()
+            };
+            options(HostConfig { devices: vec![device], ..HostConfig::default() })
+        };
+        let complete = &device("/dev/null", "").unwrap().devices[0];
+        assert_eq!((complete.container.to_str(), &*complete.permissions), (Some("/dev/null"), "rwm"));
+        assert!(device("null", "").unwrap_err().to_string().contains("null"));
+        assert!(device("/dev/null", "x").is_err());
+        let from = |text: &str| options(HostConfig { volumes_from: vec![text.into()], ..Default::default() });
+        assert_eq!(from("a:ro").unwrap().volumes_from, ["a:ro"]);
+        assert!(from("a:foo").unwrap_err().to_string().contains("a:foo"));
+    }
+
+    #[test]
     fn what_hull_does_not_have_is_refused_by_its_key() {
         let refused = |host: HostConfig| options(host).unwrap_err().to_string();
         let text = refused(HostConfig { cgroup_parent: "/x".into(), ..HostConfig::default() });
@@ -185,6 +222,9 @@ mod tests {
             assert!(refused(HostConfig { restart_policy, ..HostConfig::default() }).contains(name));
         }
         assert!(refused(HostConfig { memory: -1, ..HostConfig::default() }).contains("Memory"));
-        assert!(refused(HostConfig { oom_score_adj: 2000, ..HostConfig::default() }).contains("OomScoreAdj"));
+        assert!(
+            refused(HostConfig { oom_score_adj: Some(2000), ..HostConfig::default() })
+                .contains("OomScoreAdj")
+        );
     }
 }

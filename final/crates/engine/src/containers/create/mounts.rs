@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use hull_docker::flags::volumes_from;
 use hull_image::config::RunConfig;
 
 use crate::engine::Engine;
@@ -28,11 +29,8 @@ impl Engine {
             mounts.push(planned);
         }
         for other in &options.volumes_from {
-            let (name, read_only) = match other.rsplit_once(':') {
-                Some((name, "ro")) => (name, true),
-                Some((name, "rw")) => (name, false),
-                _ => (other.as_str(), false),
-            };
+            let (name, read_only) = volumes_from::parse(other)
+                .map_err(|why| Error::Invalid { what: format!("volumes from {other:?}"), why })?;
             for mut mount in self.find(name)?.mounts {
                 mount.read_only |= read_only;
                 if !mounts.iter().any(|own| own.destination == mount.destination) {

@@ -24,14 +24,14 @@ pub(super) fn describe(record: &Record) -> Config {
         stdin_once: options.interactive && !options.detach,
         env: process.env.clone(),
         cmd: or_null(&process.command),
-        healthcheck: None,
         image: options.image.clone(),
         volumes: anonymous.map(|mount| (mount.destination.display().to_string(), Empty {})).collect(),
         working_dir: process.working_dir.clone(),
         entrypoint: or_null(&process.entrypoint),
-        on_build: vec![],
         labels: record.labels.clone(),
         stop_signal: options.stop_signal.clone(),
         stop_timeout: options.stop_timeout.map(i64::from),
+        // What hull does not have is unset.
+        ..Config::default()
     }
 }

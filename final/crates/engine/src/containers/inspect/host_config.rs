@@ -35,7 +35,7 @@ pub(super) fn describe(engine: &Engine, record: &Record) -> HostConfig {
         group_add: options.group_add.clone(),
         ipc_mode: private_or_other(&options.ipc),
         links: links(engine, record),
-        oom_score_adj: options.oom_score_adj.unwrap_or(0).into(),
+        oom_score_adj: Some(options.oom_score_adj.unwrap_or(0).into()),
         pid_mode: empty_or_other(&options.pid),
         privileged: options.privileged,
         publish_all_ports: options.publish_all,
