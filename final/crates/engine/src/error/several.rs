@@ -25,6 +25,14 @@ impl Errors {
         }
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Error> {
+        self.0.iter()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn into_vec(self) -> Vec<Error> {
         self.0
     }

@@ -88,6 +88,8 @@ pub(super) struct Monitor {
     events: EventLoop,
     /// The errors of the cleanup, for the container's record.
     cleanup: Errors,
+    /// What the end of a run could not detach from the networks. The end of the container tries that again.
+    still_attached: Errors,
 }
 
 impl Monitor {
@@ -130,6 +132,7 @@ impl Monitor {
             monitor_lock: Some(monitor_lock),
             events,
             cleanup: Errors::default(),
+            still_attached: Errors::default(),
         })
     }
 
@@ -209,7 +212,7 @@ impl Monitor {
         let code = process::reap(pidfd).context(|| "read the container's exit status".into())?;
         // The exit is recorded even if rules or the cgroup stay behind. The next user of the network removes the rules, and
         // the next run or `rm` the cgroup.
-        self.cleanup.note(self.events.network.disconnect(self.engine.root(), &self.record.id));
+        self.still_attached.note(self.events.network.disconnect(self.engine.root(), &self.record.id));
         let oom_killed = running.cgroup.as_ref().and_then(|cgroup| cgroup.oom_kills()).unwrap_or(0) > 0;
         if let Some(cgroup) = &running.cgroup {
             self.cleanup.note(cgroup.remove());
@@ -228,7 +231,8 @@ impl Monitor {
     /// False if the user stopped the container meanwhile.
     fn wait_to_restart(&mut self, exit: &Exit, pause: Duration) -> Result<bool> {
         let lock = self.engine.lock_as_monitor(&self.record.id)?;
-        let exit = exit.with_cleanup(std::mem::take(&mut self.cleanup));
+        self.cleanup.note(std::mem::take(&mut self.still_attached).into_result());
+        let exit = exit.with_cleanup(&std::mem::take(&mut self.cleanup));
         // On a full disk the exit is not recorded, and the container is restarted all the same.
         let _ = exit.store(self.engine.root(), &self.record.id);
         self.state.phase = Phase::Restarting;
@@ -251,26 +255,25 @@ impl Monitor {
     }
 
     /// Cleans up at the end, under the container's lock. Then the exit is on disk, or with `--rm` nothing is. Goes on past
-    /// errors, and records those of the steps before the last one as the container's error.
+    /// errors and returns them all; those of the steps before the last one are also recorded as the container's error.
     fn clear(&mut self, exit: &Exit) -> Result<()> {
         let root = self.engine.root();
         let id = &self.record.id;
         // Released while the state still names this monitor, so that a reader finds a monitor or an end.
         self.monitor_lock = None;
         mount::unmount_root(&self.engine, &self.record);
-        self.cleanup.note(self.events.network.release(self.engine.root(), id));
-        let mut errors = Errors::default();
+        let mut errors = std::mem::take(&mut self.cleanup);
+        errors.note(self.events.network.release(root, id));
         if self.record.options.auto_remove {
             if self.events.stop.is_none_or(|stop| !stop.keep) {
                 // Read again, because the container may have been renamed.
                 let record = Record::load(root, id).unwrap_or_else(|_| self.record.clone());
-                errors.note(std::mem::take(&mut self.cleanup).into_result());
                 errors.note(crate::gc::removal::remove_files(&self.engine, &Remains::of(&record, true)));
                 return errors.into_result();
             }
             errors.note(mount::allow_remount(&self.engine, &self.record));
         }
-        let exit = exit.with_cleanup(std::mem::take(&mut self.cleanup));
+        let exit = exit.with_cleanup(&errors);
         // On a full disk the code is lost, and the container still is not running.
         errors.note(exit.store(root, id));
         errors.note(crate::records::run_dir::remove(root, id));

@@ -107,9 +107,9 @@ impl Exit {
     }
 
     /// The same end, with what could not be cleaned up after it.
-    pub(crate) fn with_cleanup(&self, errors: Errors) -> Self {
+    pub(crate) fn with_cleanup(&self, errors: &Errors) -> Self {
         let own = (!self.error.is_empty()).then(|| self.error.clone());
-        let cleanup = errors.into_vec().into_iter().map(|error| error.to_string());
+        let cleanup = errors.iter().map(|error| error.to_string());
         let error = own.into_iter().chain(cleanup).collect::<Vec<_>>().join("; ");
         Self { error, ..self.clone() }
     }
