@@ -215,13 +215,17 @@ impl Attachment {
 
     /// Detaches a container that has ended. Its addresses and ports stay allocated for another run.
     pub(crate) fn disconnect(&mut self, root: &Root, id: &str) -> Result<()> {
+        let mut errors = Errors::default();
+        errors.note(expose::unlink(root, id));
+        errors.note(self.detach(root, id));
+        errors.into_result()
+    }
+
+    fn detach(&mut self, root: &Root, id: &str) -> Result<()> {
         self.proxies.end();
         // The resolver's sockets would keep the network namespace.
         (self.resolver, self.inside, self.running, self.user_mode) = (None, None, None, None);
-        let mut errors = Errors::default();
-        errors.note(expose::unlink(root, id));
-        errors.note(self.detach_endpoints(root, id));
-        errors.into_result()
+        self.detach_endpoints(root, id)
     }
 
     fn detach_endpoints(&mut self, root: &Root, id: &str) -> Result<()> {
@@ -253,9 +257,15 @@ impl Attachment {
 
     /// Detaches the container and releases its ports and addresses. Goes on past errors and reports them all.
     pub(crate) fn release(&mut self, root: &Root, id: &str) -> Result<()> {
-        let endpoints = self.endpoints(root, id)?;
         let mut errors = Errors::default();
-        errors.note(self.disconnect(root, id));
+        errors.note(self.detach(root, id));
+        let endpoints = self.endpoints(root, id).unwrap_or_else(|error| {
+            // `detach` has read them too, and reports the same.
+            if errors.is_empty() {
+                errors.note(Err(error));
+            }
+            Vec::new()
+        });
         // The rules that forwarded these ports are gone.
         self.reserved.clear();
         errors.note(allocate::release(root, id, &endpoints));
@@ -266,7 +276,9 @@ impl Attachment {
             errors.note(sockets.and_then(|sockets| stale::defer_removal(root, &stale, &mut sockets.filter)));
         }
         errors.note(expose::remove(root, id));
-        // The file stays if anything could not be released: the next command that looks at the container tries again.
+        // The file stays if anything could not be released. The monitor removes its directory all the same, because a state
+        // that names an ended monitor would pass for a kill. The leases then end with the monitor, and the next user of the
+        // network removes the rules.
         errors.into_result()?;
         endpoint::remove_state(root, id)?;
         match endpoints.is_empty() {
