@@ -195,6 +195,13 @@ fn a_pipe_that_closes_early_is_no_error() {
     let outcome = run(&mut shell);
     assert_eq!(outcome.stdout, "1\n");
     assert_eq!(outcome.stderr, "code 0\n", "no message and no panic");
+    for arguments in
+        [&["export", "talks"][..], &["save", "busybox"], &["save", "--compress", "gzip", "busybox"]]
+    {
+        let script = "{ \"$0\" \"$@\"; echo \"code $?\" >&2; } | head -c 1 >/dev/null";
+        let outcome = run(&mut wrapped(&["sh", "-c", script], &t.command(arguments)));
+        assert_eq!(outcome.stderr, "code 0\n", "{arguments:?}: no message and no panic");
+    }
 }
 
 #[test]

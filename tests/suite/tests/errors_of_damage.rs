@@ -200,3 +200,27 @@ fn a_failed_start_has_the_same_exit_code_and_hint_whoever_reports_it() {
     ]);
     assert!(taken.fails(125).contains("hint: "), "{taken}");
 }
+
+#[test]
+fn what_the_networks_keep_is_told_once_at_the_end_and_by_a_start_that_fails() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    for (name, program) in [("lives", "sleep"), ("fails", "/no/such/program")] {
+        t.ok(&["create", "--name", name, "--network", "none", "busybox", program, "1000"]);
+    }
+    // The note of the namespace's name cannot be read.
+    let block = |name: &str| {
+        let note = t.run_root().join("containers").join(t.inspect(name, "{{.Id}}")).join("netns.json");
+        std::fs::create_dir_all(note).unwrap();
+    };
+    t.ok(&["start", "lives"]);
+    block("lives");
+    t.ok(&["stop", "-t", "0", "lives"]);
+    let recorded = t.inspect("lives", "{{.State.Error}}");
+    assert_eq!(recorded.matches("netns.json").count(), 1, "{recorded}");
+    block("fails");
+    let outcome = t.hull(&["start", "fails"]);
+    assert!(!outcome.success() && outcome.stderr.contains("/no/such/program"), "{outcome}");
+    assert_eq!(outcome.stderr.matches("netns.json").count(), 1, "{outcome}");
+    assert_eq!(t.inspect("fails", "{{.State.ExitCode}}"), "127");
+    t.ok(&["rm", "lives", "fails"]);
+}
