@@ -27,6 +27,7 @@ pub mod reexec;
 pub mod sched;
 pub mod security;
 pub mod self_exe;
+pub mod signal;
 pub mod sparse;
 pub mod terminal;
 #[doc(hidden)]

@@ -7,11 +7,13 @@ use hull_runtime::spec::{NamespaceKind, Spec};
 use nix::errno::Errno;
 use nix::libc::SIGKILL;
 
+use crate::cli;
 use crate::state::{Root, Status, open};
-use crate::{cli, signal};
 
 pub fn kill(root: &Root, args: &cli::Kill) -> Result<u8> {
-    let number = signal::parse(&args.signal)?;
+    let Some(number) = hull_sys::signal::parse(&args.signal) else {
+        bail!("unknown signal {:?}: see signal(7) for the names", args.signal);
+    };
     let container = root.container(&args.id)?;
     let state = container.read()?;
     let status = container.status(&state);

@@ -25,7 +25,6 @@ mod relay;
 mod report;
 mod restore;
 mod run;
-mod signal;
 mod spec;
 mod start;
 mod state;
