@@ -217,26 +217,10 @@ pub fn await_operational(socket: &mut Socket, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Brings a link down. The kernel removes its routes and its IPv6 addresses.
-pub fn set_down(socket: &mut Socket, index: u32) -> Result<()> {
-    let message = Message::new(RTM_SETLINK, 0, &ifinfomsg(AF_UNSPEC, index, 0, IFF_UP));
-    Ok(socket.request(message, || format!("bring link {index} down"))?)
-}
-
 /// Renames a link. Before Linux 6.6 it has to be down.
 pub fn rename(socket: &mut Socket, index: u32, name: &str) -> Result<()> {
     check_name(name)?;
     change(socket, index, |m| m.put_text(IFLA_IFNAME, name), || format!("rename link {index} to {name}"))
-}
-
-pub fn set_mac(socket: &mut Socket, index: u32, mac: Mac) -> Result<()> {
-    let action = || format!("set the MAC address of link {index} to {mac}");
-    change(socket, index, |m| m.put(IFLA_ADDRESS, &mac.0), action)
-}
-
-/// Sets the MTU in bytes, without the Ethernet header.
-pub fn set_mtu(socket: &mut Socket, index: u32, mtu: u32) -> Result<()> {
-    change(socket, index, |m| m.put_u32(IFLA_MTU, mtu), || format!("set the MTU of link {index} to {mtu}"))
 }
 
 /// Makes a link a port of a bridge; with `None`, removes it from its bridge.

@@ -232,7 +232,7 @@ mod tests {
             links::create_bridge(&mut socket, &bridge).unwrap();
             let link = links::get(&mut socket, "vpn").unwrap().index;
             links::set_up(&mut socket, link).unwrap();
-            routes::add(&mut socket, routes::Route::on_link("172.18.7.0/24".parse().unwrap(), link)).unwrap();
+            routes::add(&mut socket, crate::testing::on_link("172.18.7.0/24", link)).unwrap();
             assert_eq!(choose(&mut socket, &["172.16.0.0/15"]).as_deref(), Some("172.19.0.0/16"));
             assert_eq!(choose(&mut socket, &["172.16.0.0/12"]).as_deref(), Some("192.168.0.0/20"));
             assert_eq!(choose(&mut socket, &["172.16.0.0/12", "192.168.0.0/16"]), None);

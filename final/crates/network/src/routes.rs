@@ -41,11 +41,6 @@ impl Route {
         let destination = Subnet::default_route(gateway.is_ipv6());
         Self { destination, gateway: Some(gateway), link: Some(link), metric: 0 }
     }
-
-    /// A route to neighbours: `destination` is reached on the link itself.
-    pub fn on_link(destination: Subnet, link: u32) -> Self {
-        Self { destination, gateway: None, link: Some(link), metric: 0 }
-    }
 }
 
 /// Adds a route. If it exists, the error is EEXIST.

@@ -7,6 +7,7 @@ pub use hull_sys::testing::{in_network_namespace as in_own_namespace, skip, unsh
 
 use crate::namespace;
 use crate::netlink::{Protocol, Socket};
+use crate::routes::Route;
 
 /// Creates one more network namespace.
 pub fn new_namespace() -> OwnedFd {
@@ -27,6 +28,11 @@ pub fn inside<T: Send>(namespace: &OwnedFd, test: impl FnOnce() -> T + Send) -> 
 
 pub fn route_socket() -> Socket {
     Socket::open(Protocol::Route).unwrap()
+}
+
+/// A route to neighbours: `destination` is reached on the link itself.
+pub fn on_link(destination: &str, link: u32) -> Route {
+    Route { destination: destination.parse().unwrap(), gateway: None, link: Some(link), metric: 0 }
 }
 
 /// Runs another program, to check the result independently.

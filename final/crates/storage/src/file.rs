@@ -17,16 +17,9 @@ const TEMPORARY: &str = ".tmp-";
 /// Replaces `path` by `content`. A reader sees either the old file or the new one, and a killed writer leaves the old
 /// one.
 ///
-/// Nothing is flushed to the disk, because that takes milliseconds and matters only after a power failure. Where it
-/// does matter, use [`write_durable`].
+/// Nothing is flushed to the disk, because that takes milliseconds and matters only after a power failure.
 pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<()> {
-    replace(path, content, mode, false).context(|| format!("write {}", path.display()))
-}
-
-/// Like [`write_atomic`], but the content is on the disk before the name changes: for files on which a whole store
-/// depends.
-pub fn write_durable(path: &Path, content: &[u8], mode: u32) -> Result<()> {
-    replace(path, content, mode, true).context(|| format!("write {}", path.display()))
+    replace(path, content, mode).context(|| format!("write {}", path.display()))
 }
 
 /// [`write_atomic`] of a value as JSON. It is indented because people read these files, and has mode 0600 because other
@@ -74,7 +67,7 @@ pub fn create_json<T: Serialize>(path: &Path, value: &T) -> Result<bool> {
     let linked = match write_nameless(path, &bytes).context(context)? {
         Some(file) => hull_sys::fs::link_open_file(&file, path).map_err(io::Error::from),
         None => {
-            let temporary = write_beside(path, &bytes, 0o600, false).context(context)?;
+            let temporary = write_beside(path, &bytes, 0o600).context(context)?;
             let linked = fs::hard_link(&temporary, path);
             let _ = fs::remove_file(&temporary);
             linked
@@ -130,18 +123,14 @@ fn to_json<T: Serialize>(path: &Path, value: &T) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn replace(path: &Path, content: &[u8], mode: u32, durable: bool) -> io::Result<()> {
-    let temporary = write_beside(path, content, mode, durable)?;
-    fs::rename(&temporary, path).inspect_err(|_| drop(fs::remove_file(&temporary)))?;
-    if durable {
-        File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()?;
-    }
-    Ok(())
+fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let temporary = write_beside(path, content, mode)?;
+    fs::rename(&temporary, path).inspect_err(|_| drop(fs::remove_file(&temporary)))
 }
 
 /// Writes a temporary file next to `path` and returns its path. Its name does not contain that of `path`, which may be
 /// as long as a file name can be.
-fn write_beside(path: &Path, content: &[u8], mode: u32, durable: bool) -> io::Result<PathBuf> {
+fn write_beside(path: &Path, content: &[u8], mode: u32) -> io::Result<PathBuf> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let temporary = path.with_file_name(format!("{TEMPORARY}{}-{count}", std::process::id()));
@@ -154,7 +143,7 @@ fn write_beside(path: &Path, content: &[u8], mode: u32, durable: bool) -> io::Re
         }
         created => created?,
     };
-    let written = file.write_all(content).and_then(|()| if durable { file.sync_all() } else { Ok(()) });
+    let written = file.write_all(content);
     written.inspect_err(|_| drop(fs::remove_file(&temporary)))?;
     Ok(temporary)
 }

@@ -172,12 +172,6 @@ impl Engine {
             damage: Some(error.to_string()),
         })
     }
-
-    /// The containers made from an image, and whether they run.
-    pub fn containers_of_image(&self, image_id: &str) -> Result<Vec<(String, bool)>> {
-        let of_image = self.list()?.into_iter().filter(|summary| summary.image_id == image_id);
-        Ok(of_image.map(|summary| (summary.id, summary.status.is_active())).collect())
-    }
 }
 
 fn summary(head: Head, snapshot: Snapshot, published: Vec<PublishedPort>) -> Summary {

@@ -118,15 +118,6 @@ impl Error {
         }
     }
 
-    /// docker's: 127 for a program that does not exist, 126 for one that cannot be executed, 125 for all else.
-    pub fn exit_code(&self) -> u8 {
-        match self.kind() {
-            Kind::ProgramNotFound => 127,
-            Kind::ProgramNotExecutable => 126,
-            _ => 125,
-        }
-    }
-
     /// What the user can do next.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
