@@ -2,10 +2,11 @@
 //! serves several users has one environment for each of them.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 
 /// The variables that count. A variable that is set to nothing counts as not set, so it is `None` here.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Environment {
     /// `HOME`: where the user's own settings, credentials and certificates are.
     pub home: Option<PathBuf>,
@@ -26,13 +27,38 @@ pub struct Environment {
 }
 
 /// `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Proxies {
     pub https: Option<String>,
     pub http: Option<String>,
     pub all: Option<String>,
     /// Hosts, domains and networks that are reached without a proxy, separated by commas.
     pub none: Option<String>,
+}
+
+/// Without the values of the variables, some of which are secrets.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment")
+            .field("home", &self.home)
+            .field("docker_config", &self.docker_config)
+            .field("auth_file", &self.auth_file)
+            .field("registries_conf", &self.registries_conf)
+            .field("proxies", &self.proxies)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which variables are set, without the URLs: a proxy's may hold a password.
+impl fmt::Debug for Proxies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxies")
+            .field("https", &self.https.is_some())
+            .field("http", &self.http.is_some())
+            .field("all", &self.all.is_some())
+            .field("none", &self.none)
+            .finish()
+    }
 }
 
 impl Environment {
