@@ -1,10 +1,19 @@
-//! The mount calls that nix lacks: open_tree(2), move_mount(2), mount_setattr(2).
+//! The mount calls that nix lacks (open_tree(2), move_mount(2), mount_setattr(2)), and entering a mount namespace.
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+
+/// Enters a new mount namespace whose mounts are slaves of the old one's: what the host mounts later appears here, and
+/// nothing mounted here appears on the host. The kernel unmounts it when the last process in the namespace ends.
+pub fn enter_slave_namespace() -> nix::Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_SLAVE | MsFlags::MS_REC, None::<&str>)
+}
 
 /// open_tree(2), Linux 5.2: a detached copy of the mount that `path` is on, showing what is at `path`.
 pub fn clone_tree(dir: impl AsFd, path: &CStr, recursive: bool) -> nix::Result<OwnedFd> {

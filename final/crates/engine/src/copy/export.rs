@@ -15,11 +15,11 @@ impl Engine {
     /// in which it stays, so it should end afterwards.
     pub fn export(&self, name: &str, to: impl Write) -> Result<()> {
         let record = self.find(name)?;
-        let (root, keeper) = ContainerRoot::open(self, &record)?;
+        let (root, guard) = ContainerRoot::open(self, &record)?;
         let source = View::container(root, name).source(Path::new("/"), false)?;
         let mut packer = Packer::new(to);
         tree::send(&source, Path::new(""), Scope::OneMount, &mut packer)?;
         packer.finish()?;
-        keeper.finish()
+        guard.finish()
     }
 }

@@ -91,10 +91,10 @@ impl Engine {
             return Err(invalid(&format!("path of container {name}"), "it is empty"));
         }
         let record = self.find(name)?;
-        let (root, keeper) = ContainerRoot::open(self, &record)?;
+        let (root, guard) = ContainerRoot::open(self, &record)?;
         let copied = copy(&View::container(root, name), path);
         // If the copy failed, its error says more than that the container has ended.
-        copied.and_then(|()| keeper.finish())
+        copied.and_then(|()| guard.finish())
     }
 }
 

@@ -6,8 +6,6 @@ use std::path::{Component, Path, PathBuf};
 
 use hull_storage::lock::Lock;
 use nix::errno::Errno;
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
 use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::engine::Engine;
@@ -21,15 +19,15 @@ use crate::records::state::wrong_state;
 use crate::rootfs::etc_files;
 use crate::rootfs::mount;
 
-/// Keeps the root usable while files are copied.
+/// Held while files are copied, so that the root stays usable.
 #[derive(Debug)]
 pub(super) struct ContainerRoot {
-    keeper: Keeper,
+    guard: Guard,
     name: String,
 }
 
 #[derive(Debug)]
-enum Keeper {
+enum Guard {
     /// The container's first process. Its mounts exist for as long as it lives.
     Init(OwnedFd),
     /// The container's lock: while it is held, no command starts or removes the container.
@@ -50,18 +48,18 @@ impl ContainerRoot {
             if !snapshot.status.is_active() {
                 let record = Record::load(engine.root(), &record.id)?;
                 let root = mount_stopped(engine, &record)?;
-                return Ok((root, Self { keeper: Keeper::Stopped { _lock: lock }, name: record.name }));
+                return Ok((root, Self { guard: Guard::Stopped { _lock: lock }, name: record.name }));
             }
         }
         let (root, init) = running(record, &snapshot)?;
-        Ok((root, Self { keeper: Keeper::Init(init), name: record.name.clone() }))
+        Ok((root, Self { guard: Guard::Init(init), name: record.name.clone() }))
     }
 
     /// Checks, after the copy, that the container ran the whole time. When its last process ends, its mounts are gone,
     /// and a copy to a volume then goes to the directory underneath.
     pub(super) fn finish(self) -> Result<()> {
-        match &self.keeper {
-            Keeper::Init(init) if has_ended(init)? => Err(Error::Io {
+        match &self.guard {
+            Guard::Init(init) if has_ended(init)? => Err(Error::Io {
                 action: format!("finish copying, the copy may be incomplete: container {}", self.name),
                 source: std::io::Error::other("it stopped meanwhile"),
             }),
@@ -97,7 +95,8 @@ fn has_ended(pidfd: &OwnedFd) -> Result<bool> {
 
 /// Mounts a stopped container as a start would. The mounts belong to this process and end with it.
 fn mount_stopped(engine: &Engine, record: &Record) -> Result<OwnedFd> {
-    keep_mounts_to_this_process()?;
+    // Nobody else sees the mounts, and the kernel removes them when this process ends or is killed.
+    hull_sys::mount::enter_slave_namespace().context(|| "create a mount namespace".into())?;
     // Not `volatile`, which auto_remove asks for: the kernel refuses to mount such an upper directory a second time
     // (overlayfs.rst), and this container has yet to start.
     let options = CreateOptions { auto_remove: false, ..record.options.clone() };
@@ -117,15 +116,6 @@ fn mount_stopped(engine: &Engine, record: &Record) -> Result<OwnedFd> {
             .context(|| format!("make the root of container {} read-only", record.name))?;
     }
     Ok(root)
-}
-
-/// Enters a new mount namespace. No other process sees the mounts made there, and the kernel removes them when the
-/// command ends or is killed. Mounts are slaves: new mounts of the host appear here, and none of these appear on the
-/// host.
-fn keep_mounts_to_this_process() -> Result<()> {
-    unshare(CloneFlags::CLONE_NEWNS).context(|| "unshare the mount namespace".into())?;
-    let flags = MsFlags::MS_SLAVE | MsFlags::MS_REC;
-    mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).context(|| "make / a slave mount".into())
 }
 
 /// The bind mounts that a start would make: path on the host, path in the container, read-only. Parents come first.

@@ -7,8 +7,6 @@ use hull_runtime::Running;
 use hull_storage::lock::Lock;
 use hull_storage::process_id::ProcessId;
 use hull_sys::process;
-use nix::mount::MsFlags;
-use nix::sched::CloneFlags;
 
 use super::clients::Client;
 use super::event_loop::{Container, EventLoop};
@@ -72,14 +70,6 @@ pub(super) fn detach(kept: &[BorrowedFd<'_>]) -> Result<()> {
     process::close_all_but(3, kept).context(|| "close inherited descriptors".into())
 }
 
-/// Enters a mount namespace of the monitor's own: the overlay is visible here and in the container, never on the host, and
-/// goes away with the last process in the namespace. A slave, so that what the host mounts later appears here.
-fn private_mounts() -> Result<()> {
-    nix::sched::unshare(CloneFlags::CLONE_NEWNS).context(|| "create a mount namespace".into())?;
-    nix::mount::mount(None::<&str>, "/", None::<&str>, MsFlags::MS_SLAVE | MsFlags::MS_REC, None::<&str>)
-        .context(|| "make the monitor's mounts a slave of the host's".into())
-}
-
 pub(super) struct Monitor {
     pub engine: Engine,
     pub record: Record,
@@ -138,7 +128,8 @@ impl Monitor {
 
     /// Runs the container until it ends and its restart policy does not restart it.
     fn live(&mut self, command: Connection, attach: StartAttach) -> Result<()> {
-        let started = private_mounts()
+        let started = hull_sys::mount::enter_slave_namespace()
+            .context(|| "create a mount namespace".into())
             .and_then(|()| mount::mount_root(&self.engine, &self.record))
             .and_then(|()| self.start());
         let mut running = match started {

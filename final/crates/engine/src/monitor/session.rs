@@ -47,8 +47,7 @@ fn live(command: &Connection, enter: Enter<'_>, tty: bool, interactive: bool, de
     let (running, streams) = match tty {
         true => {
             let (running, console) = enter(Stdio::Terminal)?;
-            let console = console.ok_or_else(|| std::io::Error::other("the runtime opened none"));
-            (running, Streams::terminal(console.context(|| "open a terminal".into())?)?)
+            (running, Streams::terminal(console)?)
         }
         false if detached => {
             let null = || stdio::null().map(Some);

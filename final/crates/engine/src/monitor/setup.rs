@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use hull_runtime::spec::Spec;
-use hull_runtime::{Created, Running, Stdio};
+use hull_runtime::{Running, Stdio};
 
 use super::stdio::Streams;
 use crate::engine::{Engine, cgroup_layout};
-use crate::error::{Error, Errors, IoContext, Result};
+use crate::error::{Errors, Result};
 use crate::net::Attachment;
 use crate::records::options::NetworkMode;
 use crate::records::options::WindowSize;
@@ -95,7 +95,7 @@ pub(super) fn start(
     network.namespace_entered();
     let streams = connected.and_then(|()| joined.check()).and_then(|()| match streams {
         Some(streams) => Ok(streams),
-        None => Streams::terminal(console(&mut created)?),
+        None => Streams::terminal(created.take_console()),
     });
     match streams {
         Ok(streams) => Ok((created.start()?, streams)),
@@ -105,12 +105,4 @@ pub(super) fn start(
             Err(error.with_undo(errors.into_result()))
         }
     }
-}
-
-fn console(created: &mut Created) -> Result<std::os::fd::OwnedFd> {
-    created
-        .take_console()
-        .ok_or_else(|| std::io::Error::other("the runtime opened none"))
-        .context(|| "open the container's terminal".into())
-        .map_err(|error: Error| error)
 }

@@ -65,7 +65,10 @@ impl Streams {
         Ok((streams, child))
     }
 
-    pub(super) fn terminal(console: OwnedFd) -> Result<Self> {
+    pub(super) fn terminal(console: Option<OwnedFd>) -> Result<Self> {
+        let console = console
+            .ok_or_else(|| std::io::Error::other("the runtime opened none"))
+            .context(|| "open the terminal".into())?;
         let streams = Self { console: Some(console), ..Self::default() };
         streams.set_nonblocking()?;
         Ok(streams)

@@ -46,7 +46,7 @@ pub(super) fn enter_new(programs: &SearchPath, meanwhile: impl FnOnce()) -> Resu
         Helper::fork(&newgidmap, map_arguments(gid, &gids))?,
     ];
     unshare_user()?;
-    helpers.iter_mut().try_for_each(Helper::go)?;
+    helpers.iter_mut().try_for_each(Helper::release)?;
     meanwhile();
     helpers.into_iter().try_for_each(Helper::finish)
 }
@@ -58,12 +58,14 @@ fn enter_alone(uid: u32, gid: u32, meanwhile: impl FnOnce()) -> Result<(), Failu
     Ok(())
 }
 
-/// newuidmap or newgidmap as a child process that waits for [`Helper::go`]. Dropped before that, it does nothing.
+/// newuidmap or newgidmap as a child process that waits for [`Helper::release`]. Dropped before that, it maps nothing.
 struct Helper {
     program: String,
     pid: i32,
-    go: Option<PipeWriter>,
-    said: PipeReader,
+    /// The child starts the program when a byte comes through this pipe.
+    release: Option<PipeWriter>,
+    /// What the program writes to its standard error.
+    messages: PipeReader,
 }
 
 impl Helper {
@@ -73,53 +75,53 @@ impl Helper {
         let words = [shown.clone(), std::process::id().to_string()].into_iter().chain(map);
         let words =
             words.map(CString::new).collect::<Result<Vec<_>, _>>().map_err(|error| failed(error.into()))?;
-        let (mut turn, go) = io::pipe().map_err(failed)?;
-        let (said, mut say) = io::pipe().map_err(failed)?;
+        let (mut released, release) = io::pipe().map_err(failed)?;
+        let (messages, mut stderr) = io::pipe().map_err(failed)?;
         match fork().map_err(|errno| failed(errno.into()))? {
             Fork::Child => {
-                drop((go, said));
+                drop((release, messages));
                 // If no byte comes, the parent has failed, and there is nothing to map.
-                if turn.read_exact(&mut [0]).is_ok() {
-                    let redirected = rustix::stdio::dup2_stderr(&say).map_err(io::Error::from);
+                if released.read_exact(&mut [0]).is_ok() {
+                    let redirected = rustix::stdio::dup2_stderr(&stderr).map_err(io::Error::from);
                     let Err(error) = redirected.and_then(|()| {
                         nix::unistd::execve::<_, CString>(&words[0], &words, &[]).map_err(io::Error::from)
                     });
-                    let _ = write!(say, "{shown}: {error}");
+                    let _ = write!(stderr, "{shown}: {error}");
                 }
                 exit_now(1)
             }
-            Fork::Parent { pid } => Ok(Self { program: shown, pid, go: Some(go), said }),
+            Fork::Parent { pid } => Ok(Self { program: shown, pid, release: Some(release), messages }),
         }
     }
 
-    fn go(&mut self) -> Result<(), Failure> {
-        let told = self.go.take().map_or(Ok(()), |mut go| go.write_all(&[0]));
-        told.map_err(|error| (format!("run {}", self.program), error))
+    fn release(&mut self) -> Result<(), Failure> {
+        let written = self.release.take().map_or(Ok(()), |mut release| release.write_all(&[0]));
+        written.map_err(|error| (format!("run {}", self.program), error))
     }
 
     /// Waits until the program has written the map.
     fn finish(mut self) -> Result<(), Failure> {
-        let mut said = String::new();
-        let heard = self.said.read_to_string(&mut said);
+        let mut messages = String::new();
+        let read = self.messages.read_to_string(&mut messages);
         let status = waitpid(Pid::from_raw(self.pid), None);
         self.pid = 0;
         let failed = |error: io::Error| ("map the ids of /etc/subuid and /etc/subgid".to_owned(), error);
-        heard.map_err(failed)?;
+        read.map_err(failed)?;
         match status.map_err(|errno| failed(errno.into()))? {
             WaitStatus::Exited(_, 0) => Ok(()),
-            status if said.trim().is_empty() => {
+            status if messages.trim().is_empty() => {
                 Err(failed(io::Error::other(format!("{}: {status:?}", self.program))))
             }
-            _ => Err(failed(io::Error::other(said.trim().to_owned()))),
+            _ => Err(failed(io::Error::other(messages.trim().to_owned()))),
         }
     }
 }
 
 impl Drop for Helper {
     fn drop(&mut self) {
-        drop(self.go.take());
+        drop(self.release.take());
         if self.pid != 0 {
-            // Its end is all that matters here; what it has done is read from its pipe.
+            // The child is only reaped here. The step that failed before has its own error.
             let _ = waitpid(Pid::from_raw(self.pid), None);
         }
     }

@@ -24,9 +24,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use hull_storage::lock::Lock;
 use hull_storage::process_id::ProcessId;
+use hull_sys::mount::enter_slave_namespace;
 use nix::errno::Errno;
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, setns, unshare};
+use nix::sched::{CloneFlags, setns};
 use rustix::process::{DumpableBehavior, geteuid, set_dumpable_behavior};
 use rustix::thread::CapabilitySet;
 use serde::{Deserialize, Serialize};
@@ -65,25 +65,19 @@ pub fn enter(run: &Path, programs: &SearchPath) -> Result<()> {
     // Then its ids could not be mapped, and no later command could join it (ptrace(2), "access mode checking").
     set_dumpable_behavior(DumpableBehavior::Dumpable).map_err(failed("become dumpable"))?;
     let mut holders = load(run)?;
+    let mut mounts = Ok(());
     if join_any(&holders)? {
-        own_mounts()?;
+        mounts = enter_slave_namespace();
     } else {
         // A process has all rights in its new namespace even before ids are mapped, so it can unshare mounts.
-        let mut own = Ok(());
-        idmap::enter_new(programs, || own = own_mounts()).map_err(|(step, source)| failed(step)(source))?;
-        own?;
+        idmap::enter_new(programs, || mounts = enter_slave_namespace())
+            .map_err(|(step, source)| failed(step)(source))?;
     }
+    mounts.map_err(failed("create a mount namespace"))?;
     become_root()?;
     ENTERED.store(true, Ordering::Relaxed);
     holders.push(ProcessId::of_self().map_err(storage)?);
     store(run, holders)
-}
-
-fn own_mounts() -> Result<()> {
-    unshare(CloneFlags::CLONE_NEWNS).map_err(failed("unshare the mount namespace"))?;
-    // A slave: what the host mounts later appears here, and nothing mounted here appears on the host.
-    let flags = MsFlags::MS_SLAVE | MsFlags::MS_REC;
-    mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).map_err(failed("make / a slave mount"))
 }
 
 /// Whether this process is in the namespace that an unprivileged user's hull processes share.

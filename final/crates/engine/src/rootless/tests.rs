@@ -8,6 +8,8 @@ use hull_storage::overlay::Overlay;
 use hull_storage::root::Root;
 use hull_sys::process::{Fork, exit_now};
 use hull_sys::testing::fork;
+use nix::mount::{MsFlags, mount};
+use nix::sched::unshare;
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 

@@ -4,7 +4,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use nix::mount::MsFlags;
-use nix::sched::CloneFlags;
 
 use super::criu::{Criu, Notice, Request, Worker};
 use super::outside;
@@ -113,9 +112,8 @@ impl Restored {
 /// Makes the root a mount point, as CRIU demands, in a new mount namespace, with which the mount disappears.
 fn mount_root(rootfs: &Path) -> Result<()> {
     let step = || format!("mount the root {}", rootfs.display());
-    nix::sched::unshare(CloneFlags::CLONE_NEWNS).step(|| "create a mount namespace".into())?;
+    hull_sys::mount::enter_slave_namespace().step(|| "create a mount namespace".into())?;
     let nothing = None::<&str>;
-    nix::mount::mount(nothing, "/", nothing, MsFlags::MS_SLAVE | MsFlags::MS_REC, nothing).step(step)?;
     nix::mount::mount(Some(rootfs), rootfs, nothing, MsFlags::MS_BIND | MsFlags::MS_REC, nothing).step(step)
 }
 
