@@ -26,7 +26,7 @@ impl Engine {
         };
         let default = ["-ef".to_owned()];
         let args = if ps_args.is_empty() { &default[..] } else { ps_args };
-        let output = self.programs().command("ps").args(args).output().context(|| "run ps".into())?;
+        let output = self.programs().command("ps")?.args(args).output().context(|| "run ps".into())?;
         if !output.status.success() {
             return Err(Error::Invalid {
                 what: "ps options".into(),

@@ -154,7 +154,7 @@ pub(in crate::net) fn setup(
         File::create(&path).context(|| format!("create {}", path.display()))
     };
     let (ready, log) = (open(READY)?, open(LOG)?);
-    let mut command = programs.command(program.name());
+    let mut command = programs.command(program.name())?;
     command.current_dir(directory).stdin(Stdio::null()).stdout(ready).stderr(log);
     match program {
         UserModeNetwork::Pasta => command.args(pasta_arguments(ports)),
