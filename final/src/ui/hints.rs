@@ -64,6 +64,7 @@ pub fn hint(detail: Detail) -> Option<String> {
                 "continue it (kill -CONT {pid}), or end the container: hull rm -f {container}"
             ));
         }
+        Detail::MonitorAlive { container } => return Some(format!("end it first: hull rm -f {container}")),
         Detail::LockHeld { pid: 0, .. } => "wait until that process has ended",
         Detail::LockHeld { pid, is_stopped: true } => {
             return Some(format!("continue it (kill -CONT {pid}) or end it (kill -KILL {pid})"));

@@ -189,7 +189,9 @@ fn a_container_whose_state_vanished_is_not_started_a_second_time() {
         std::fs::remove_dir_all(entry.unwrap().path()).unwrap();
     }
     for command in [["start", "box"], ["rm", "box"]] {
-        assert!(t.hull(&command).fails(1).contains("monitor that is still alive"), "{command:?}");
+        let refused = t.hull(&command);
+        assert!(refused.fails(1).contains("monitor that is still alive"), "{refused}");
+        assert!(refused.stderr.contains("hint: end it first: hull rm -f box"), "{refused}");
     }
     end(monitor);
     end(init);

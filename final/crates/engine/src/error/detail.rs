@@ -32,6 +32,10 @@ pub enum Detail {
         container: String,
         pid: i32,
     },
+    /// The container's monitor lives, and its state in the run root is gone.
+    MonitorAlive {
+        container: String,
+    },
     /// Another process holds a lock. 0 is a process that is not visible from here.
     LockHeld {
         pid: i32,
@@ -147,6 +151,7 @@ impl Detail {
             Error::MonitorSilent { name, pid, .. } => {
                 Self::MonitorSilent { container: name.clone(), pid: *pid }
             }
+            Error::MonitorAlive { name, .. } => Self::MonitorAlive { container: name.clone() },
             Error::Busy { holder, is_stopped, .. } => {
                 Self::LockHeld { pid: *holder, is_stopped: *is_stopped }
             }

@@ -41,6 +41,12 @@ pub enum Error {
     DamagedRecord { name: String, why: String },
     #[error("the monitor of container {name} does not answer: process {pid} {why}")]
     MonitorSilent { name: String, pid: i32, why: String },
+    /// Another monitor holds the container's directory. `pid` is `None` if it is in another pid namespace.
+    #[error(
+        "container {name} has a monitor that is still alive ({}), but its state in the run root is gone",
+        pid.map_or("a process of another pid namespace".to_owned(), |pid| format!("process {pid}"))
+    )]
+    MonitorAlive { name: String, pid: Option<i32> },
     #[error("container {name} is being changed by {}", hull_storage::describe_holder(*holder, *is_stopped))]
     Busy { name: String, holder: i32, is_stopped: bool },
     /// An error of another process: the monitor, or the session of an `exec`.
@@ -108,7 +114,10 @@ impl Error {
             }
             Self::WrongState { .. } | Self::InUse { .. } => Kind::Conflict,
             Self::NetworkInUse { .. } => Kind::InUse,
-            Self::MonitorDied | Self::MonitorSilent { .. } | Self::Busy { .. } => Kind::Unavailable,
+            Self::MonitorDied
+            | Self::MonitorSilent { .. }
+            | Self::MonitorAlive { .. }
+            | Self::Busy { .. } => Kind::Unavailable,
             Self::DamagedRecord { .. } => Kind::Damaged,
             Self::Reported(report) | Self::Pull(report) => report.kind(),
             Self::NotPulled { missing, .. } => missing.kind(),

@@ -55,14 +55,8 @@ impl MonitorLock {
     }
 
     pub(crate) fn refusal(root: &Root, id: &str, name: &str) -> Error {
-        let monitor = match Self::holder(root, id) {
-            Some(monitor) => format!("process {}", monitor.pid),
-            None => "a process of another pid namespace".into(),
-        };
-        Error::Unsupported(format!(
-            "container {name} has a monitor that is still alive ({monitor}), but its state in the run root is gone; \
-             end it first: hull rm -f {name}"
-        ))
+        let pid = Self::holder(root, id).map(|monitor| monitor.pid);
+        Error::MonitorAlive { name: name.to_owned(), pid }
     }
 }
 
