@@ -11,7 +11,7 @@ use hull_docker::flags::log::rotation;
 use hull_docker::size;
 use hull_docker::wire::container::CreateRequest;
 use hull_docker::wire::host_config::{LogConfig, Ulimit};
-use hull_engine::{Engine, NetworkDefaults};
+use hull_engine::{Engine, InvalidSetting, NetworkDefaults};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -155,8 +155,10 @@ impl Daemon {
         keys.chain(options.map(|key| format!("log-opts.{key}"))).collect()
     }
 
-    /// Fills in what a request leaves open.
+    /// Fills in what a request leaves open. Settings for networks are only checked here: the engine uses them when the
+    /// container starts, and the user is to learn of a mistake before that.
     pub fn apply(&self, request: &mut CreateRequest) -> Result<()> {
+        self.network()?;
         let host = &mut request.host_config;
         self.apply_log(&mut host.log_config)?;
         let texts = self.dns.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -227,13 +229,13 @@ impl Daemon {
         rotation(log).map(drop).map_err(anyhow::Error::msg)
     }
 
-    fn network(&self) -> Result<NetworkDefaults> {
-        let around = |key: &str, text: &String| -> Result<(IpAddr, u8)> {
+    fn network(&self) -> Result<NetworkDefaults, InvalidSetting> {
+        let around = |key: &str, text: &String| -> Result<(IpAddr, u8), InvalidSetting> {
             let parsed =
                 text.split_once('/').and_then(|(ip, prefix)| Some((ip.parse().ok()?, prefix.parse().ok()?)));
             parsed.ok_or_else(|| self.invalid(key, &format!("{text:?}: expected ADDRESS/PREFIX")))
         };
-        let pool = |pool: &AddressPool| -> Result<((IpAddr, u8), u8)> {
+        let pool = |pool: &AddressPool| -> Result<((IpAddr, u8), u8), InvalidSetting> {
             Ok((around("default-address-pools", &pool.base)?, pool.size))
         };
         Ok(NetworkDefaults {
@@ -248,22 +250,23 @@ impl Daemon {
             inter_container: self.icc,
             masquerade: self.ip_masq,
             host_ip: self.ip.filter(|ip| !ip.is_unspecified()),
-            pools: self.default_address_pools.iter().map(pool).collect::<Result<_>>()?,
+            pools: self.default_address_pools.iter().map(pool).collect::<Result<_, _>>()?,
         })
     }
 
-    fn invalid(&self, key: &str, why: &str) -> anyhow::Error {
-        anyhow!("invalid {key} in {}: {why}", path().display())
+    fn invalid(&self, key: &str, why: &str) -> InvalidSetting {
+        InvalidSetting { what: format!("{key} in {}", path().display()), why: why.to_owned() }
     }
 }
 
-/// Applies the file to the engine. A damaged file is an error only when a container is made or a registry is used, so
-/// that existing containers can be stopped and removed.
-pub fn prepare(engine: Engine) -> Result<Engine> {
+/// Applies the file to the engine. A damaged file is an error only when a container is made or a registry is used. An
+/// invalid setting for networks is one only when a container or a network is made. So existing containers can be stopped
+/// and removed.
+pub fn prepare(engine: Engine) -> Engine {
     say_ignored(engine.root().run());
     match read() {
-        Ok(daemon) => Ok(engine.with_network_defaults(daemon.network()?)),
-        Err(_) => Ok(engine),
+        Ok(daemon) => engine.with_network_defaults(daemon.network()),
+        Err(_) => engine,
     }
 }
 

@@ -189,7 +189,7 @@ fn open(global: &Global) -> Result<Engine> {
     let cgroup_parent = cgroup_parent.or_else(|| daemon::read().ok()?.cgroup_parent.clone());
     let settings = Settings { data, run, cgroup_parent, programs };
     let reporter = Reporter::new(errors::say_what_is_left_out);
-    daemon::prepare(Engine::open(settings)?.with_image_reporter(reporter))
+    Ok(daemon::prepare(Engine::open(settings)?.with_image_reporter(reporter)))
 }
 
 /// Warns about what is listed as damaged. `remove` is the command that removes it, without the name.

@@ -113,6 +113,25 @@ fn what_is_ignored_is_said_once_and_what_is_wrong_each_time() {
 }
 
 #[test]
+fn an_invalid_bridge_address_is_an_error_only_where_networks_are_made() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
+    let _configured = Configured::new(&t, r#"{ "bip": "10.231.0.1" }"#);
+    let refused = runs(&t, &[], "true");
+    let said = refused.fails(125);
+    assert!(
+        said.contains("invalid bip in /etc/docker/daemon.json") && said.contains("ADDRESS/PREFIX"),
+        "{refused}"
+    );
+    assert!(t.hull(&["network", "create", "own"]).fails(1).contains("invalid bip"));
+    t.ok(&["ps"]);
+    t.ok(&["stop", "-t", "0", "box"]);
+    // The default network exists already, so the setting is not needed.
+    t.ok(&["start", "box"]);
+    t.ok(&["rm", "-f", "box"]);
+}
+
+#[test]
 fn mirrors_and_registries_without_a_certificate_are_dockers() {
     let Some(t) = Scenario::start() else { return };
     let mut content = Content::default();

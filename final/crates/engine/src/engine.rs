@@ -16,7 +16,7 @@ pub struct Engine {
     root: Root,
     images: Images,
     cgroup_parent: Option<String>,
-    network_defaults: NetworkDefaults,
+    network_defaults: Result<NetworkDefaults, InvalidSetting>,
     programs: SearchPath,
 }
 
@@ -52,6 +52,14 @@ pub struct Settings {
     pub programs: SearchPath,
 }
 
+/// A setting of the administrator's that is wrong.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("invalid {what}: {why}")]
+pub struct InvalidSetting {
+    pub what: String,
+    pub why: String,
+}
+
 impl Engine {
     /// Opens the roots and creates them if they are missing.
     ///
@@ -61,11 +69,12 @@ impl Engine {
         crate::rootless::enter(&run, &programs)?;
         let root = Root::open(&data, &run)?;
         let images = Images::open(&root)?;
-        Ok(Self { root, images, cgroup_parent, network_defaults: NetworkDefaults::default(), programs })
+        Ok(Self { root, images, cgroup_parent, network_defaults: Ok(NetworkDefaults::default()), programs })
     }
 
-    /// Sets how the default network, and networks without a subnet, are made.
-    pub fn with_network_defaults(self, network_defaults: NetworkDefaults) -> Self {
+    /// Sets how the default network, and networks without a subnet, are made. An invalid setting is an error only when
+    /// such a network is made or used.
+    pub fn with_network_defaults(self, network_defaults: Result<NetworkDefaults, InvalidSetting>) -> Self {
         Self { network_defaults, ..self }
     }
 
@@ -74,7 +83,7 @@ impl Engine {
         Self { images: self.images.with_reporter(reporter), ..self }
     }
 
-    pub(crate) fn network_defaults(&self) -> &NetworkDefaults {
+    pub(crate) fn network_defaults(&self) -> &Result<NetworkDefaults, InvalidSetting> {
         &self.network_defaults
     }
 

@@ -38,7 +38,7 @@ pub use containers::list::Summary;
 pub use containers::start::ContainerStdio;
 pub use containers::top::Top;
 pub use copy::{Change, CommitOptions, CopyOptions, CopySource, CopyTarget, Freezable};
-pub use engine::{Engine, NetworkDefaults, Settings};
+pub use engine::{Engine, InvalidSetting, NetworkDefaults, Settings};
 pub use error::{Detail, Error, Errors, Obstacle, ParentProblem, Report, Result};
 pub use images::{Pull, PullPolicy, image_config};
 pub use logs::LogSink;

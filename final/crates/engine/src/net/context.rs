@@ -5,17 +5,25 @@ use hull_network::netlink::{Protocol, Socket};
 use hull_network::nftables::Table;
 use hull_storage::root::Root;
 
-use crate::engine::{Engine, NetworkDefaults};
-use crate::error::Result;
+use crate::engine::{Engine, InvalidSetting, NetworkDefaults};
+use crate::error::{Error, Result};
 use crate::search_path::SearchPath;
 
 /// The context of functions that may make a network: the default one is made according to the administrator's settings.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub root: &'a Root,
-    pub defaults: &'a NetworkDefaults,
+    defaults: &'a Result<NetworkDefaults, InvalidSetting>,
     /// The search path for the programs of user-mode networks.
     pub programs: &'a SearchPath,
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn defaults(&self) -> Result<&'a NetworkDefaults> {
+        self.defaults
+            .as_ref()
+            .map_err(|InvalidSetting { what, why }| Error::Invalid { what: what.clone(), why: why.clone() })
+    }
 }
 
 impl Engine {

@@ -23,7 +23,8 @@ pub(super) fn record(context: Context<'_>) -> Result<NetworkRecord> {
 /// Under the network's exclusive lock: the default network as recorded, or a new record with a subnet that nobody uses.
 /// While its bridge exists the network keeps its record, because containers may be on it.
 pub(super) fn load_or_choose(context: Context<'_>, route: &mut Socket) -> Result<NetworkRecord> {
-    let Context { root, defaults, .. } = context;
+    let defaults = context.defaults()?;
+    let root = context.root;
     let known = store::load(root, DEFAULT)?;
     let link = format!("hull0{}", root.name_suffix());
     let bridge = links::find(route, &link)?;
@@ -66,7 +67,7 @@ fn has_gateway(network: &NetworkRecord, defaults: &NetworkDefaults) -> bool {
 
 /// The pool of the bridge's own subnet, else of the administrator's, else of one that nobody uses.
 fn pool(context: Context<'_>, subnet: Option<Subnet>, route: &mut Socket) -> Result<Pool> {
-    let defaults = context.defaults;
+    let defaults = context.defaults()?;
     Ok(match (subnet, defaults.gateway) {
         (Some(subnet), _) => Pool::new(subnet, None, None)?,
         (None, Some((gateway, prefix))) => {

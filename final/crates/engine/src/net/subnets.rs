@@ -17,7 +17,7 @@ use crate::records::ids::random;
 pub(super) fn choose(context: Context<'_>, route: &mut Socket) -> Result<Subnet> {
     let taken: Vec<_> =
         store::all(context.root)?.iter().flat_map(|network| &network.pools).map(Pool::subnet).collect();
-    let pools = context.defaults.pools.iter();
+    let pools = context.defaults()?.pools.iter();
     let pools = pools.map(|((address, prefix), size)| Ok((Subnet::around(*address, *prefix)?, *size)));
     let pools = pools.collect::<Result<Vec<_>>>()?;
     pool::choose_subnet(route, &taken, &pools)?.ok_or_else(|| Error::Invalid {
