@@ -2,9 +2,8 @@
 //!
 //! Names, labels, commands and messages come from images, containers and registries. A terminal interprets escape
 //! sequences in them: they move the cursor, change the title, or make the terminal send input as if the user had typed
-//! it; bidirectional marks make a word read as another. Everything printed goes through here, but for `logs`, `attach`
-//! and archives, which are the
-//! container's own output.
+//! it; bidirectional marks make a word read as another. Everything printed goes through here, except what `logs`, `attach`
+//! and archives print, which is the container's own output.
 
 use std::borrow::Cow;
 

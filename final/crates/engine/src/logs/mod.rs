@@ -7,7 +7,7 @@
 //! follow  `-f`
 //! ```
 //! The reader and the monitor share nothing but the files. The monitor renames a file and never writes to it again, so
-//! reader that holds it by descriptor reads it to its end, and then the files that came after it.
+//! a reader that holds it by descriptor reads it to its end, and then the files that came after it.
 
 mod entry;
 mod files;

@@ -1,6 +1,7 @@
 //! `network ls`, `inspect`, `rm`, `prune` and `reload`.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use hull_docker::wire::NEVER;
 use hull_docker::wire::network::{EndpointResource, Ipam, IpamConfig, Network};
@@ -8,9 +9,9 @@ use hull_network::iptables_legacy;
 use hull_network::leases::Leases;
 use hull_network::pool::Pool;
 use hull_storage::file;
-use serde_json::json;
 
 use super::context::{Sockets, table};
+use super::drivers::DriverConfig;
 use super::inspect::endpoint_id;
 use super::record::{DEFAULT, NetworkRecord};
 use super::{default, reload, stale, store};
@@ -19,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::records::options::NetworkMode;
 use crate::records::pruned::Pruned;
 use crate::records::record::Record;
+use crate::records::time::Timestamp;
 
 impl Engine {
     /// All networks that have addresses, by name. The default one is among them once it has been used. A network with a
@@ -113,12 +115,22 @@ impl Engine {
         let content = String::from_utf8_lossy(&content);
         let is_link = |word: &&str| word.starts_with("hl-") && hull_storage::names::is_valid(word);
         let link = content.split('"').find(is_link).unwrap_or_default();
-        let record = json!({
-            "format": NetworkRecord::FORMAT, "id": link.trim_start_matches("hl-"), "name": name, "link": link,
-            "created": "1970-01-01T00:00:00Z", "pools": [], "internal": false, "masquerade": false,
-            "between_containers": true, "labels": {}, "options": {},
-        });
-        serde_json::from_value(record).ok()
+        Some(NetworkRecord {
+            format: NetworkRecord::FORMAT,
+            id: link.trim_start_matches("hl-").to_owned(),
+            name: name.to_owned(),
+            created: Timestamp(SystemTime::UNIX_EPOCH),
+            driver: DriverConfig::default(),
+            link: link.to_owned(),
+            pools: vec![],
+            internal: false,
+            masquerade: false,
+            inter_container: true,
+            mtu: None,
+            host_ip: None,
+            labels: BTreeMap::new(),
+            options: BTreeMap::new(),
+        })
     }
 
     /// All networks that `--network` accepts, without the containers on them.

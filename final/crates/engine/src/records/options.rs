@@ -301,7 +301,7 @@ pub struct ExecOptions {
     pub size: Option<WindowSize>,
 }
 
-/// Options of `logs`. Times are seconds since the epoch with a fraction.
+/// Options of `logs`.
 #[derive(Debug, Clone, Default)]
 pub struct LogsOptions {
     pub follow: bool,

@@ -111,11 +111,11 @@ fn hosts(record: &Record, endpoints: &[Endpoint]) -> Result<String> {
     );
     text.push_str(&added_hosts(&record.options, gateway.unwrap_or(LOCALHOST))?);
     let names = own_names(&record.hostname, record.options.domainname.as_deref());
-    let carried = match record.options.network {
+    let user_mode = match record.options.network {
         NetworkMode::UserMode(program) => crate::net::user_mode_address(program)?,
         _ => None,
     };
-    for address in endpoints.iter().flat_map(|endpoint| &endpoint.addresses).chain(&carried) {
+    for address in endpoints.iter().flat_map(|endpoint| &endpoint.addresses).chain(&user_mode) {
         let _ = writeln!(text, "{address}\t{names}");
     }
     Ok(text)
@@ -147,10 +147,11 @@ fn added_hosts(options: &CreateOptions, gateway: IpAddr) -> Result<String> {
 }
 
 /// The command line's servers, or the host's. A container with a network of its own cannot reach a resolver on the
-/// host's loopback; one that shares the host's network can, and what carries an unprivileged user's packets asks for
-/// it.
+/// host's loopback. One that shares the host's network can. For one with a user-mode network, pasta or slirp4netns asks
+/// the host's resolver in its place.
 ///
-/// One with a resolver of its own asks that, and first for names as they are: its siblings' have no dot.
+/// With `own_resolver` the only server is hull's resolver in the container. `ndots:0` makes the C library ask for a name as
+/// it is before it appends search domains, because the names of other containers have no dot.
 fn resolv_conf(options: &CreateOptions, own_resolver: bool) -> String {
     let host = read_host_resolv_conf();
     let loopback_reachable = options.network == NetworkMode::Host;

@@ -1,8 +1,8 @@
-//! Layers and documents gone wild: whatever comes, it is an error or an image, never a panic, and nothing outside is
-//! touched.
+//! Fuzz tests of layers and of JSON documents. Any input must become an error or an image; none may cause a panic or a
+//! change outside the image's directory.
 //!
-//! The seeds are in `corpus/`; what is found is added there. `HULL_FUZZ_SECONDS` is for both targets together, which
-//! continuous integration gives a minute.
+//! The seeds are in `corpus/`; an input that finds a bug is added there. `HULL_FUZZ_SECONDS` is how long both targets run
+//! together. Continuous integration sets it to a minute.
 
 mod documents;
 mod layers;
