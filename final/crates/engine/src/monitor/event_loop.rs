@@ -72,6 +72,7 @@ enum Source {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Event {
     Exited,
+    MemoryDue,
     RestartDue,
 }
 
@@ -82,7 +83,14 @@ impl EventLoop {
         self.timers.set(Timer::ReturnMemory, Some(SHORT_RUN));
         self.timers.set(Timer::Network, self.network.timeout());
         self.running = Some(running);
-        while self.turn(&mut buffer)? != Some(Event::Exited) {}
+        loop {
+            match self.turn(&mut buffer)? {
+                Some(Event::Exited) => break,
+                // Here, and not in `turn`: only the stack below the caller's frame can be released.
+                Some(Event::MemoryDue) => hull_sys::memory::release_unused(),
+                Some(Event::RestartDue) | None => {}
+            }
+        }
         self.timers.set(Timer::ReturnMemory, None);
         self.timers.set(Timer::Terminal, None);
         self.drain(&mut buffer);
@@ -125,7 +133,7 @@ impl EventLoop {
                 Timer::Accept => {}
                 Timer::Terminal => self.read_closed_terminal(buffer),
                 Timer::Network => self.serve_network(),
-                Timer::ReturnMemory => hull_sys::memory::release_unused(),
+                Timer::ReturnMemory => event = event.or(Some(Event::MemoryDue)),
                 Timer::Restart => event = event.or(Some(Event::RestartDue)),
             }
         }

@@ -22,7 +22,7 @@ fn turn(&mut self, buffer: &mut [u8]) -> Result<Option<Event>, Errno> {
             Timer::Accept => {}
             Timer::Terminal => self.read_closed_terminal(buffer),
             Timer::Network => self.serve_network(),
-            Timer::ReturnMemory => hull_sys::memory::release_unused(),
+            Timer::ReturnMemory => event = event.or(Some(Event::MemoryDue)),
             Timer::Restart => event = event.or(Some(Event::RestartDue)),
         }
     }
