@@ -13,7 +13,7 @@ use hull_engine::{Engine, LogSink, Stream};
 
 use crate::cli::container::Logs;
 use crate::cli::request::{read, read_if_given};
-use crate::ui::output::Output;
+use crate::ui::reader_gone::Output;
 
 /// How many bytes are written at once.
 const BLOCK: usize = 64 * 1024;

@@ -33,7 +33,7 @@ pub fn completion(args: &Completion) -> Result<u8> {
     // Written to memory first: the generator panics where stdout is a pipe that has closed.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "hull", &mut script);
-    output::Output(std::io::stdout()).write_all(&script)?;
+    crate::ui::reader_gone::Output(std::io::stdout()).write_all(&script)?;
     Ok(0)
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::book;
 use super::hints::{self, Code, OWN_FAILURE};
-use super::output;
+use super::reader_gone;
 use hull_printable as printable;
 use hull_usage as usage;
 
@@ -51,7 +51,7 @@ pub fn missing(what: &str, usage: &str) -> anyhow::Error {
 /// Prints an error with its hint; the exit code is `code` unless the error knows better.
 pub fn report(error: &anyhow::Error, code: Code) -> u8 {
     // The reader of a pipe has closed it, as `head` does. That is no failure.
-    if output::is_reader_gone(error) {
+    if reader_gone::is_reader_gone(error) {
         return 0;
     }
     let (kind, detail) = hints::classify(error);

@@ -3,6 +3,7 @@
 //! ```text
 //! errors, hints, book   errors: a sentence, what to do next, and where the book says more; exit codes
 //! output, list, human   results on stdout: JSON, templates, tables, texts for people
+//! reader_gone           broken pipes of the own output
 //! progress              bars while images are moved         terminal/   the client of an attachment
 //! ```
 
@@ -13,4 +14,5 @@ pub mod human;
 pub mod list;
 pub mod output;
 pub mod progress;
+pub mod reader_gone;
 pub mod terminal;

@@ -1,7 +1,7 @@
 //! Results on stdout. `println!` would panic when the reader of a pipe has gone; these functions return an error.
 
 use std::fs::File;
-use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -11,48 +11,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::errors::Exit;
+use super::reader_gone::Output;
 use hull_printable as printable;
 use hull_template::Template;
-
-/// In the error of a write to this process's own stdout or stderr: the reader of the pipe has closed it, as `head` does.
-/// A broken pipe to any other process, such as a monitor, does not have it.
-#[derive(Debug)]
-pub struct ReaderGone;
-
-impl std::fmt::Display for ReaderGone {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("the reader of the output has gone")
-    }
-}
-
-impl std::error::Error for ReaderGone {}
-
-/// Marks a broken pipe with [`ReaderGone`].
-fn marked(error: io::Error) -> io::Error {
-    match error.kind() {
-        ErrorKind::BrokenPipe => io::Error::new(ErrorKind::BrokenPipe, ReaderGone),
-        _ => error,
-    }
-}
-
-/// Whether the output could not be written because its reader has gone.
-pub fn is_reader_gone(error: &anyhow::Error) -> bool {
-    let io_errors = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
-    io_errors.filter_map(io::Error::get_ref).any(|inner| inner.is::<ReaderGone>())
-}
-
-/// Writes to this process's own stdout or stderr, whose broken pipe is marked with [`ReaderGone`].
-pub struct Output<W>(pub W);
-
-impl<W: Write> Write for Output<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes).map_err(marked)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush().map_err(marked)
-    }
-}
 
 /// One line.
 pub fn line(text: impl std::fmt::Display) -> Result<()> {
@@ -136,33 +97,4 @@ pub fn confirm(question: &str) -> Result<bool> {
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Broken;
-
-    impl Write for Broken {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(io::Error::from_raw_os_error(nix::libc::EPIPE))
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn only_the_output_s_own_broken_pipe_means_that_its_reader_has_gone() {
-        let monitor = hull_engine::Error::Io {
-            action: "send to the monitor".into(),
-            source: io::Error::from_raw_os_error(nix::libc::EPIPE),
-        };
-        assert!(!is_reader_gone(&monitor.into()));
-        let source = Output(Broken).write_all(b"text").unwrap_err();
-        let output = hull_engine::Error::Io { action: "write the log".into(), source };
-        assert!(is_reader_gone(&output.into()));
-    }
 }
