@@ -51,6 +51,14 @@ const SPARED: &[libc::c_long] = &[
     libc::SYS_clock_nanosleep,
     libc::SYS_close,
     libc::SYS_umask,
+    // "These functions are always successful": getpid(2), gettid(2), getuid(2), getgid(2). rustix relies on that.
+    libc::SYS_getpid,
+    libc::SYS_getppid,
+    libc::SYS_gettid,
+    libc::SYS_getuid,
+    libc::SYS_geteuid,
+    libc::SYS_getgid,
+    libc::SYS_getegid,
 ];
 
 /// Runs `command` with its `nth` call failing with `errno`; if it makes fewer calls, none fails. It runs in a

@@ -145,7 +145,7 @@ impl Check<'_> {
                 continue;
             }
             let fresh = match unpack_unpublished(&store, &packed, at) {
-                Err(error @ (Error::Damaged(_) | Error::Refused { .. })) => {
+                Err(error @ (Error::Damaged(_) | Error::NotATar(_) | Error::Refused { .. })) => {
                     self.problems
                         .push(Problem { what: format!("{name}: layer {id}: {error}"), repaired: false });
                     continue;

@@ -173,7 +173,7 @@ fn apply_verified(packed: &Packed<'_>, diff: &Path, cancelled: &AtomicBool) -> R
         check(&packed.diff_id, &stream.finish())?;
         Ok(applied)
     });
-    if let (Err(Error::Damaged(_)), Source::Stream(stream)) = (&applied, packed.source) {
+    if let (Err(Error::Damaged(_) | Error::NotATar(_)), Source::Stream(stream)) = (&applied, packed.source) {
         // The archive may look damaged because the download is. Then the error of the download is reported.
         drain(&mut stream.open(cancelled)?)?;
     }
