@@ -61,7 +61,9 @@ pub fn by_skopeo(format: &str, name: &str) -> Result<PathBuf, String> {
     }
     // Made first, because the cache makes one fixture at a time.
     let busybox = busybox();
-    cached(&format!("busybox-{format}"), |to| {
+    // The archive holds the name, so each name has an archive of its own. skopeo ends the path at a colon.
+    let file = format!("busybox-{format}-{}", name.replace(['/', ':'], "-"));
+    cached(&file, |to| {
         let work = tempfile::tempdir().map_err(|e| e.to_string())?;
         let (layout, root) = (work.path().join("layout"), work.path().join("root"));
         fs::create_dir(&root).map_err(|e| e.to_string())?;
