@@ -19,7 +19,7 @@ pub fn parse(text: &str) -> Result<Device, String> {
         path_in_container: container.to_owned(),
         cgroup_permissions: permissions.to_owned(),
     };
-    check(&device).map(|()| device)
+    check(&device, text).map(|()| device)
 }
 
 /// A device of a request, which may leave out the path inside and the permissions.
@@ -30,12 +30,14 @@ pub fn complete(mut device: Device) -> Result<Device, String> {
     if device.cgroup_permissions.is_empty() {
         device.cgroup_permissions = "rwm".to_owned();
     }
-    check(&device).map(|()| device)
+    let shown = device.to_string();
+    check(&device, &shown).map(|()| device)
 }
 
-fn check(device: &Device) -> Result<(), String> {
+/// `shown` is how the user or the client wrote the device.
+fn check(device: &Device, shown: &str) -> Result<(), String> {
     if !device.path_on_host.starts_with('/') || !device.path_in_container.starts_with('/') {
-        return Err(format!("{:?} is not a device: paths begin with /", device.to_string()));
+        return Err(format!("{shown:?} is not a device: paths begin with /"));
     }
     match is_mode(&device.cgroup_permissions) {
         true => Ok(()),
