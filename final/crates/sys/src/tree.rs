@@ -208,12 +208,12 @@ mod tests {
     fn a_refused_attribute_is_named_and_keeps_its_error_number() {
         let file: File =
             rustix::fs::memfd_create("hull-test", rustix::fs::MemfdFlags::CLOEXEC).unwrap().into();
-        // A name without a namespace is refused as unsupported, and the empty name of one as invalid (xattr(7)).
-        let attributes = [(c"user.".to_owned(), b"value".to_vec())];
+        // The empty name of a namespace is invalid (xattr(7)). tmpfs has had the namespace trusted for long, and user since Linux 6.6.
+        let attributes = [(c"trusted.".to_owned(), b"value".to_vec())];
         let stat = rustix::fs::fstat(&file).unwrap();
         let error = Created::Open(file.as_fd()).set(&Metadata::of(&stat, &attributes), &Exact).unwrap_err();
         assert_eq!(errno_of(&error), Some(libc::EINVAL));
-        assert!(error.to_string().starts_with("set the attribute user.: "), "{error}");
+        assert!(error.to_string().starts_with("set the attribute trusted.: "), "{error}");
         let full = RefusedStep { step: "set the attribute user.a".into(), errno: Errno::ENOSPC };
         assert_eq!(Kind::from_io(&full.into()), Kind::Exhausted);
     }

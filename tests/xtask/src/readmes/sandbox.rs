@@ -66,7 +66,8 @@ impl Sandbox {
         let variables = variables.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
         // Without the settings of this machine's user, such as a proxy.
         let mut command = Command::new("env");
-        command.arg("-i").args(variables);
+        // A shell cannot undo what its parent ignores, and a job in the background ignores ctrl-c.
+        command.args(["-i", "--default-signal=INT,QUIT"]).args(variables);
         command.args(["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child"]);
         command.args(["--propagation=private", "sh", "-euc", SETUP]);
         Ok((command, Traces { _files: files, cgroup }))
