@@ -81,8 +81,8 @@
         },
         {
             fits: (has) => has("net"),
-            text: "A new network has a loopback that is down, and no more. What leads out of it has to be plugged in.",
-            chapter: ["steps/05-veth-bridge/link.html", "A cable"],
+            text: "A new network namespace has only a loopback, which is down. A link that leads out of it has to be attached.",
+            chapter: ["steps/05-veth-bridge/link.html", "A veth pair"],
         },
     ];
 
