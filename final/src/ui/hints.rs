@@ -75,6 +75,31 @@ pub fn hint(detail: Detail) -> Option<String> {
         Detail::NameTaken { container } => {
             return Some(format!("remove it (hull rm {container}), rename it, or choose another name"));
         }
+        Detail::NoSuchVolume => "hull volume ls lists the volumes there are",
+        Detail::VolumeInUse { containers } => {
+            return Some(format!("remove what uses it first: hull rm {}", containers.join(" ")));
+        }
+        Detail::RootNotPermitted => {
+            "hull keeps its state where only its user can write: choose a --root of your own"
+        }
+        Detail::RootReadOnly => "choose a --root on a writable file system",
+        Detail::DiskFull => "make room: hull system prune",
+        Detail::NewerFormat => "use the hull that wrote it, or another directory with --root",
+        Detail::ForeignDirectory => "choose a --root and a --runroot of your own",
+        Detail::IdNotMapped => {
+            return Some(hull_engine::rootless::more_ids_hint(&crate::environment::search_path()));
+        }
+        Detail::UserNamespace(obstacle) => user_namespace(obstacle),
+        Detail::Overlay(obstacle) => overlay(obstacle),
+        Detail::Advice(advice) => return Some(advice),
+        other => return image_hint(other),
+    };
+    Some(text.to_owned())
+}
+
+/// Images, archives and registries.
+fn image_hint(detail: Detail) -> Option<String> {
+    let text = match detail {
         Detail::NoSuchImage { nearest: Some(nearest) } => return Some(format!("did you mean {nearest}?")),
         Detail::NoSuchImage { nearest: None } => {
             "hull images lists what is here; hull import takes a root file system; `host` needs nothing"
@@ -106,23 +131,6 @@ pub fn hint(detail: Detail) -> Option<String> {
             "hull image tags lists what a repository has; a private one is there for those who log in"
         }
         Detail::RegistryBusy => "wait, or hull login: registries often allow more to a user who is logged in",
-        Detail::NoSuchVolume => "hull volume ls lists the volumes there are",
-        Detail::VolumeInUse { containers } => {
-            return Some(format!("remove what uses it first: hull rm {}", containers.join(" ")));
-        }
-        Detail::RootNotPermitted => {
-            "hull keeps its state where only its user can write: choose a --root of your own"
-        }
-        Detail::RootReadOnly => "choose a --root on a writable file system",
-        Detail::DiskFull => "make room: hull system prune",
-        Detail::NewerFormat => "use the hull that wrote it, or another directory with --root",
-        Detail::ForeignDirectory => "choose a --root and a --runroot of your own",
-        Detail::IdNotMapped => {
-            return Some(hull_engine::rootless::more_ids_hint(&crate::environment::search_path()));
-        }
-        Detail::UserNamespace(obstacle) => user_namespace(obstacle),
-        Detail::Overlay(obstacle) => overlay(obstacle),
-        Detail::Advice(advice) => return Some(advice),
         network => return network_hint(network),
     };
     Some(text.to_owned())
