@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! running  the monitor and the first process, by pidfd     ending  ends any number of containers
-//! freeze   while a command reads its files
+//! freeze   while a command reads its files                 enter   starts a process inside
 //! ```
 
 pub(crate) mod ending;
+pub(crate) mod enter;
 pub(crate) mod freeze;
 pub(crate) mod running;

@@ -1,0 +1,121 @@
+//! Starts a process in a running container: for `exec`, and for a health check.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hull_runtime::cgroups::Cgroup;
+use hull_runtime::spec::{Process, Spec};
+use hull_runtime::{ExecTarget, Running, Stdio};
+use hull_storage::process_id::ProcessId;
+
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+use crate::records::options::ExecOptions;
+use crate::records::record::Record;
+use crate::records::snapshot::Snapshot;
+use crate::records::state::{Status, wrong_state};
+use crate::rootfs::mount::rootfs;
+use crate::spec::exec_process;
+use crate::spec::user::UserFiles;
+
+/// How long to wait for the end of a container's init to become visible.
+const END: Duration = Duration::from_millis(100);
+
+/// A process that is ready to be started in a running container.
+pub(crate) struct Entry<'a> {
+    record: &'a Record,
+    init: ProcessId,
+    bundle: PathBuf,
+    spec: Spec,
+    process: Process,
+    cgroup: Option<Cgroup>,
+    seccomp_cache: PathBuf,
+}
+
+impl<'a> Entry<'a> {
+    /// Reads everything that the start needs. An error if the container does not run.
+    pub(crate) fn prepare(
+        engine: &Engine,
+        record: &'a Record,
+        snapshot: &Snapshot,
+        options: &ExecOptions,
+    ) -> Result<Self> {
+        let init = match (snapshot.status, snapshot.state.as_ref().and_then(|state| state.init.as_ref())) {
+            (Status::Running, Some(init)) => init,
+            (Status::Running, None) => {
+                return Err(Error::WrongState {
+                    verb: "exec in",
+                    name: record.name.clone(),
+                    state: "starting",
+                });
+            }
+            (status, _) => return Err(wrong_state("exec in", record, status)),
+        };
+        let bundle = engine.root().container_run_dir(&record.id);
+        let unless_ended = |error| unless_ended(error, record, init);
+        let spec: Spec = hull_storage::file::read_json(&bundle.join("config.json"))?.ok_or_else(|| {
+            let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
+            let action = format!("read the bundle of container {}", record.name);
+            unless_ended(Error::Io { action, source: gone })
+        })?;
+        let users = user_files(engine, record, snapshot, init).map_err(unless_ended)?;
+        let linked = crate::net::link_variables(engine.root(), record)?;
+        let process = exec_process(record, &users, options, &linked)?;
+        let cgroup = match snapshot.state.as_ref().and_then(|state| state.cgroup.as_ref()) {
+            Some(path) => Some(engine.cgroup(path)?),
+            None => None,
+        };
+        let seccomp_cache = engine.root().run().join("seccomp");
+        Ok(Self { record, init: init.clone(), bundle, spec, process, cgroup, seccomp_cache })
+    }
+
+    /// Starts the process as a child of the caller, which must have only one thread. Returns the terminal's master too, if
+    /// the process has a terminal.
+    pub(crate) fn start(&self, stdio: Stdio) -> Result<(Running, Option<OwnedFd>)> {
+        // Opened here: a session closes what it inherits before it comes here.
+        let pidfd = crate::records::process::open(&self.init)?
+            .ok_or_else(|| wrong_state("exec in", self.record, Status::Exited))?;
+        let target = ExecTarget {
+            id: &self.record.id,
+            bundle: &self.bundle,
+            pid: self.init.pid,
+            pidfd: pidfd.as_fd(),
+            cgroup: self.cgroup.as_ref(),
+            spec: &self.spec,
+            seccomp_cache: Some(&self.seccomp_cache),
+            preserved_fds: 0,
+        };
+        Ok(hull_runtime::exec(target, &self.process, stdio)?)
+    }
+
+    /// If the container has ended meanwhile, reports that instead of `error`, which only followed from it.
+    pub(crate) fn unless_ended(&self, error: Error) -> Error {
+        unless_ended(error, self.record, &self.init)
+    }
+}
+
+fn unless_ended(error: Error, record: &Record, init: &ProcessId) -> Error {
+    // An error about the user's program stays.
+    let is_own = !error.is_about_program();
+    let has_ended = || match crate::records::process::open(init) {
+        Ok(Some(pidfd)) => hull_sys::wait::until_readable(&pidfd, Some(END)).unwrap_or(false),
+        Ok(None) => true,
+        Err(_) => false,
+    };
+    if is_own && has_ended() { wrong_state("exec in", record, Status::Exited) } else { error }
+}
+
+/// The container's current user files: a process inside may have changed them, or mounted something over them.
+fn user_files(engine: &Engine, record: &Record, snapshot: &Snapshot, init: &ProcessId) -> Result<UserFiles> {
+    let root = std::fs::File::open(format!("/proc/{}/root", init.pid))
+        .context(|| format!("open the root of container {}", record.name))?;
+    // Looked up in the monitor's mount namespace, which no process inside can change.
+    let mounted = snapshot.state.as_ref().and_then(|state| {
+        let rootfs = rootfs(engine, record);
+        let below = rootfs.strip_prefix("/").ok()?;
+        std::fs::metadata(Path::new(&format!("/proc/{}/root", state.monitor.pid)).join(below)).ok()
+    });
+    UserFiles::of_running(root, mounted.map(|found| found.dev()))
+}
