@@ -34,6 +34,9 @@ pub struct ExecTarget<'a> {
     pub pid: i32,
     pub pidfd: BorrowedFd<'a>,
     pub cgroup: Option<&'a Cgroup>,
+    /// The name of a cgroup below the container's for this process, which is made if the container's own accepts no
+    /// process. The caller removes it ([`Cgroup::remove_leaf`]).
+    pub leaf: Option<&'a str>,
     pub spec: &'a Spec,
     pub seccomp_cache: Option<&'a Path>,
     /// How many descriptors, from 3 on, the program inherits.
@@ -50,7 +53,7 @@ pub fn exec(
     let policy = target.spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
     let filter = policy.map(|policy| seccomp::compile_cached(policy, target.seccomp_cache)).transpose()?;
     let (ours, theirs) = Channel::pair()?;
-    let directory = target.cgroup.and_then(|cgroup| cgroup.open_dir_beside(target.pid));
+    let directory = target.cgroup.and_then(|cgroup| cgroup.open_dir_for_exec(target.pid, target.leaf));
     // The child inherits the affinity, and the kernel adapts it to the CPUs of the cgroup that the child is cloned into.
     let affinity = user_process.exec_cpu_affinity.as_ref();
     scheduling::set_affinity(affinity.and_then(|affinity| affinity.initial.as_deref()))?;

@@ -52,6 +52,7 @@ pub fn exec(root: &Root, args: &cli::Exec, global: &cli::Global) -> Result<u8> {
         pid: state.init.as_ref().map_or(0, |init| init.pid),
         pidfd: init.as_fd(),
         cgroup: Some(&cgroup),
+        leaf: None,
         spec: &spec,
         seccomp_cache: Some(&seccomp_cache),
         preserved_fds: args.preserve_fds,

@@ -68,6 +68,7 @@ const CGROUP_V2: Machine = Machine {
     tests: &[
         ("hull-test-suite", "limits"),
         ("hull-test-suite", "delegation"),
+        ("hull-test-suite", "exec_instances"),
         ("hull-test-suite", "bundles"),
         ("hull-test-suite", "oci_systemd"),
         ("hull-test-suite", "oci_checkpoint"),

@@ -3,6 +3,7 @@ limits || ended=$?
 chmod 4755 /usr/bin/newuidmap /usr/bin/newgidmap
 touch /etc/subuid /etc/subgid
 HULL_TESTS_MUST_RUN_HERE=1 delegation || ended=$?
+exec_instances || ended=$?
 bundles || ended=$?
 # The machine has no dbus-daemon: the bus is the same on v1.
 oci_systemd --skip a_bus_does || ended=$?

@@ -5,6 +5,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::handle::enter::Entry;
 use crate::monitor::session;
+use crate::records::exec_instance::{self, ExecInstance, ExecRecord};
 use crate::records::options::ExecOptions;
 use crate::records::snapshot::Snapshot;
 
@@ -14,9 +15,23 @@ impl Engine {
         let record = self.find(name)?;
         let snapshot = Snapshot::take(self.root(), &record.id)?;
         let entry = Entry::prepare(self, &record, &snapshot, options)?;
-        let enter = |stdio| entry.start(stdio);
-        let stream = session::launch(&enter, options.tty, options.interactive, options.detach)
-            .map_err(|error| entry.unless_ended(error))?;
+        let program = session::Program {
+            options,
+            record: &|| {
+                if options.detach {
+                    exec_instance::collect(self.root(), &record.id);
+                }
+                ExecRecord::create(self.root(), &record.id, entry.instance(), options)
+            },
+            enter: &|stdio| entry.start(stdio),
+            leave: &|| entry.leave(),
+        };
+        let stream = session::launch(&program).map_err(|error| entry.unless_ended(error))?;
         Ok((!options.detach).then_some(stream))
+    }
+
+    /// The exec instances of a container: those that run, and the detached ones that have ended in the last minutes.
+    pub fn exec_instances(&self, name: &str) -> Result<Vec<ExecInstance>> {
+        Ok(exec_instance::all(self.root(), &self.find(name)?.id))
     }
 }

@@ -12,6 +12,7 @@ use hull_storage::process_id::ProcessId;
 
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
+use crate::records::exec_instance::Identity;
 use crate::records::options::ExecOptions;
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
@@ -32,6 +33,9 @@ pub(crate) struct Entry<'a> {
     process: Process,
     cgroup: Option<Cgroup>,
     seccomp_cache: PathBuf,
+    instance: Identity,
+    /// The name of its own cgroup below the container's, if the container's takes no process.
+    leaf: String,
 }
 
 impl<'a> Entry<'a> {
@@ -68,7 +72,9 @@ impl<'a> Entry<'a> {
             None => None,
         };
         let seccomp_cache = engine.root().run().join("seccomp");
-        Ok(Self { record, init: init.clone(), bundle, spec, process, cgroup, seccomp_cache })
+        let instance = Identity::new()?;
+        let leaf = format!("exec-{}", &instance.id[..12]);
+        Ok(Self { record, init: init.clone(), bundle, spec, process, cgroup, seccomp_cache, instance, leaf })
     }
 
     /// Starts the process as a child of the caller, which must have only one thread. Returns the terminal's master too, if
@@ -83,11 +89,24 @@ impl<'a> Entry<'a> {
             pid: self.init.pid,
             pidfd: pidfd.as_fd(),
             cgroup: self.cgroup.as_ref(),
+            leaf: Some(&self.leaf),
             spec: &self.spec,
             seccomp_cache: Some(&self.seccomp_cache),
             preserved_fds: 0,
         };
         Ok(hull_runtime::exec(target, &self.process, stdio)?)
+    }
+
+    /// Who the process is as an exec instance.
+    pub(crate) fn instance(&self) -> &Identity {
+        &self.instance
+    }
+
+    /// Removes what [`Self::start`] has made for the process. Called when it has ended.
+    pub(crate) fn leave(&self) {
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.remove_leaf(&self.leaf);
+        }
     }
 
     /// If the container has ended meanwhile, reports that instead of `error`, which only followed from it.

@@ -14,17 +14,29 @@ use super::run::{detach, fail};
 use super::stdio::{self, Streams};
 use crate::attach::{AttachStream, Connection, Message};
 use crate::error::{Error, IoContext, Report, Result};
+use crate::records::exec_instance::ExecRecord;
+use crate::records::options::ExecOptions;
 
 /// Starts the program with the given descriptors. Returns it and, if it has a terminal, the terminal's master.
 pub(crate) type Enter<'a> = &'a dyn Fn(Stdio) -> Result<(Running, Option<std::os::fd::OwnedFd>)>;
 
+/// What a session runs. All of it is called in the session's process.
+pub(crate) struct Program<'a> {
+    pub options: &'a ExecOptions,
+    /// Creates the instance's file.
+    pub record: &'a dyn Fn() -> Result<ExecRecord>,
+    pub enter: Enter<'a>,
+    /// Removes what `enter` has made, once the program is reaped.
+    pub leave: &'a dyn Fn(),
+}
+
 /// Forks the session and returns the command's attachment to it, which a detached command drops.
-pub(crate) fn launch(enter: Enter<'_>, tty: bool, interactive: bool, detached: bool) -> Result<AttachStream> {
+pub(crate) fn launch(program: &Program<'_>) -> Result<AttachStream> {
     let (ours, theirs) = Connection::pair().context(|| "create a socket pair".into())?;
     match process::fork().context(|| "fork the session".into())? {
         Fork::Child => {
             drop(ours);
-            let outcome = live(&theirs, enter, tty, interactive, detached);
+            let outcome = live(&theirs, program);
             if let Err(error) = &outcome {
                 fail(&theirs, error);
             }
@@ -42,33 +54,55 @@ pub(crate) fn launch(enter: Enter<'_>, tty: bool, interactive: bool, detached: b
     }
 }
 
-fn live(command: &Connection, enter: Enter<'_>, tty: bool, interactive: bool, detached: bool) -> Result<()> {
+fn live(command: &Connection, program: &Program<'_>) -> Result<()> {
     detach(&[command.as_fd()])?;
-    let (running, streams) = match tty {
-        true => {
-            let (running, console) = enter(Stdio::Terminal)?;
-            (running, Streams::terminal(console)?)
-        }
-        false if detached => {
-            let null = || stdio::null().map(Some);
-            let fds = Stdio::Fds { stdin: null()?, stdout: null()?, stderr: null()? };
-            (enter(fds)?.0, Streams::default())
-        }
-        false => {
-            let (streams, child) = Streams::pipes(interactive)?;
-            let fds = Stdio::Fds { stdin: child.stdin, stdout: child.stdout, stderr: child.stderr };
-            (enter(fds)?.0, streams)
+    let mut record = (program.record)()?;
+    let (running, streams) = match start(program, &mut record) {
+        Ok(started) => started,
+        Err(error) => {
+            (program.leave)();
+            record.discard();
+            return Err(error);
         }
     };
-    let mut events = EventLoop { streams, stdin_once: !tty, ..EventLoop::default() };
+    let mut events = EventLoop { streams, stdin_once: !program.options.tty, ..EventLoop::default() };
     let other = rustix::io::fcntl_dupfd_cloexec(command, 3).context(|| "copy a descriptor".into())?;
     if command.send(&Message::Started).is_ok() {
         events.clients.add(Client::starter(Connection::from(other)));
     }
     let running = events.run_until_exit(running).context(|| "wait for the process".into())?;
     let code = process::reap(running.pidfd.as_fd()).context(|| "read the program's exit status".into())?;
+    (program.leave)();
+    record.ended(code.into());
     events.clients.say_exited(code);
     // The program is reaped. Only the client waits for this session, so the client may take any time to read.
     events.clients.flush_until(None);
     Ok(())
+}
+
+/// Starts the program and records its process, or leaves neither.
+fn start(program: &Program<'_>, record: &mut ExecRecord) -> Result<(Running, Streams)> {
+    let ExecOptions { tty, interactive, detach, .. } = *program.options;
+    let (running, streams) = match tty {
+        true => {
+            let (running, console) = (program.enter)(Stdio::Terminal)?;
+            (running, Streams::terminal(console)?)
+        }
+        false if detach => {
+            let null = || stdio::null().map(Some);
+            let fds = Stdio::Fds { stdin: null()?, stdout: null()?, stderr: null()? };
+            ((program.enter)(fds)?.0, Streams::default())
+        }
+        false => {
+            let (streams, child) = Streams::pipes(interactive)?;
+            let fds = Stdio::Fds { stdin: child.stdin, stdout: child.stdout, stderr: child.stderr };
+            ((program.enter)(fds)?.0, streams)
+        }
+    };
+    if let Err(error) = record.started(running.pid) {
+        let killed = process::kill_and_reap(running.pidfd.as_fd());
+        killed.context(|| format!("kill process {}", running.pid))?;
+        return Err(error);
+    }
+    Ok((running, streams))
 }

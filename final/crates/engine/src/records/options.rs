@@ -287,7 +287,8 @@ pub enum LogDriver {
 }
 
 /// Options of `exec`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ExecOptions {
     pub command: Vec<String>,
     pub env: Vec<String>,

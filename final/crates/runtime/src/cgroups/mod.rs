@@ -221,11 +221,11 @@ impl Cgroup {
         rustix::fs::open(self.at(mount), flags, Mode::empty()).ok()
     }
 
-    /// The directory for another process of the container whose first process is `init`. A container that runs containers itself
-    /// has moved its processes into a cgroup below its own, which then accepts no process (cgroup-v2.rst, "No Internal
-    /// Process Constraint"): the
-    /// new one joins `init` there.
-    pub fn open_dir_beside(&self, init: i32) -> Option<OwnedFd> {
+    /// The directory for another process of the container whose first process is `init`. A container that distributes
+    /// controllers itself, as systemd does, has moved its processes into cgroups below its own, which then accepts no
+    /// process (cgroup-v2.rst, "No Internal Process Constraint"). The new process gets the cgroup `leaf` there, which
+    /// [`Self::remove_leaf`] removes. Without a leaf, or if the container allows no cgroup more, it joins `init`.
+    pub fn open_dir_for_exec(&self, init: i32, leaf: Option<&str>) -> Option<OwnedFd> {
         use rustix::fs::{Mode, OFlags};
         let Layout::V2 { mount } = &self.layout else { return self.open_dir() };
         let own = self.at(mount);
@@ -233,11 +233,25 @@ impl Cgroup {
         if passed_on.trim().is_empty() {
             return self.open_dir();
         }
+        let open = |directory: &Path| {
+            rustix::fs::open(directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+                .ok()
+        };
+        let made = leaf.map(|leaf| own.join(leaf)).filter(|leaf| std::fs::create_dir(leaf).is_ok());
+        if let Some(directory) = made.and_then(|leaf| open(&leaf)) {
+            return Some(directory);
+        }
         let text = files::read(&PathBuf::from(format!("/proc/{init}/cgroup"))).unwrap_or_default();
         let path = text.lines().find_map(|line| line.strip_prefix("0::/")).map(|path| mount.join(path));
-        let directory = path.filter(|path| path.starts_with(&own)).unwrap_or(own);
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rustix::fs::open(directory, flags, Mode::empty()).ok()
+        open(&path.filter(|path| path.starts_with(&own)).unwrap_or(own))
+    }
+
+    /// Removes a leaf of [`Self::open_dir_for_exec`] if no process is in it. A process that the command has left behind keeps
+    /// it; it is then removed with the container's cgroup.
+    pub fn remove_leaf(&self, leaf: &str) {
+        if let Layout::V2 { mount } = &self.layout {
+            let _ = rustix::fs::rmdir(self.at(mount).join(leaf));
+        }
     }
 
     /// Moves the calling process, which has one thread, into its v1 hierarchies. In v2 it was cloned ([`Self::open_dir`]).

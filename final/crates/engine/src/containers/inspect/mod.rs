@@ -19,6 +19,7 @@ use hull_docker::wire::{GraphDriver, NEVER};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::net::network_settings;
+use crate::records::exec_instance::{self, ExecInstance};
 use crate::records::options::LogDriver;
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
@@ -50,6 +51,7 @@ impl Engine {
             },
             name: format!("/{}", record.name),
             restart_count: restart_count(&snapshot),
+            exec_ids: self.running_execs(&record.id),
             driver: "overlay2".into(),
             platform: "linux".into(),
             host_config: host_config::describe(self, &record),
@@ -59,6 +61,11 @@ impl Engine {
             network_settings: network_settings(self.root(), &record, &snapshot)?,
             ..Container::default()
         })
+    }
+
+    fn running_execs(&self, id: &str) -> Vec<String> {
+        let instances = exec_instance::all(self.root(), id).into_iter();
+        instances.filter(ExecInstance::is_running).map(|instance| instance.created.identity.id).collect()
     }
 
     /// The overlay is mounted only in the container's own mount namespace. `/proc/PID/root` leads a script on the host there
