@@ -4,6 +4,7 @@
 //! container, image, network, registry, system   the verbs of each group, with their own flags
 //! options, network_flags                        the flags of run and create
 //! request                                       flags → docker's requests
+//! events                                        the flags of events
 //! deferred                                      flags that are defined only when their verb is used
 //! ```
 
@@ -14,6 +15,7 @@
 
 pub mod container;
 mod deferred;
+pub mod events;
 pub mod image;
 pub mod network;
 pub mod network_flags;
@@ -100,6 +102,8 @@ pub enum Command {
     /// Manage hull
     #[command(subcommand)]
     System(system::System),
+    /// Show what happens to containers, images, volumes and networks
+    Events(Deferred<events::Events>),
     /// Show information about this machine and hull's state
     Info(Deferred<system::Format>),
     /// Show what a command does and which flags it takes

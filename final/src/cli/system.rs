@@ -76,6 +76,8 @@ pub enum System {
     Check(Deferred<Check>),
     /// Show disk usage
     Df(Deferred<Format>),
+    /// Show what happens to containers, images, volumes and networks
+    Events(Deferred<super::events::Events>),
     /// Show information about this machine and hull's state
     Info(Deferred<Format>),
     /// Remove stopped containers and unused networks and images

@@ -10,6 +10,7 @@ mod commit;
 mod copy;
 mod create;
 mod daemon;
+mod events;
 mod exec;
 mod filter;
 mod history;
@@ -37,7 +38,7 @@ mod volume;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use hull_engine::{Engine, Settings};
+use hull_engine::{Engine, EventReporter, Settings};
 use hull_image::left_out::Reporter;
 use hull_storage::paths::Paths;
 use hull_sys::reexec;
@@ -91,6 +92,7 @@ fn dispatch(global: &Global, command: &Command) -> Result<u8> {
         Command::Network(verb) => network::run(&open(global)?, verb),
         Command::Volume(verb) => volume::run(&open(global)?, verb),
         Command::System(verb) => system::run(&open(global)?, verb),
+        Command::Events(args) => events::events(&open(global)?, args),
         Command::Info(args) => info::info(&open(global)?, args),
         Command::Version(args) => info::version(args),
         Command::Help(args) => scripts::help(args),
@@ -189,7 +191,8 @@ fn open(global: &Global) -> Result<Engine> {
     let cgroup_parent = cgroup_parent.or_else(|| daemon::read().ok()?.cgroup_parent.clone());
     let settings = Settings { data, run, cgroup_parent, programs };
     let reporter = Reporter::new(errors::say_what_is_left_out);
-    Ok(daemon::prepare(Engine::open(settings)?.with_image_reporter(reporter)))
+    let engine = Engine::open(settings)?.with_image_reporter(reporter);
+    Ok(daemon::prepare(engine.with_event_reporter(EventReporter::new(errors::say_event_is_lost))))
 }
 
 /// Warns about what is listed as damaged. `remove` is the command that removes it, without the name.

@@ -6,7 +6,7 @@ use hull_engine::{Engine, PruneOptions};
 use hull_image::check::CheckOptions;
 use serde::Serialize;
 
-use super::{info, registry};
+use super::{events, info, registry};
 use crate::cli::system::{Check, Format, Prune, System};
 use crate::ui::list::{self, Columns};
 use crate::ui::output;
@@ -15,6 +15,7 @@ pub fn run(engine: &Engine, verb: &System) -> Result<u8> {
     match verb {
         System::Check(args) => check(engine, args),
         System::Df(args) => df(engine, args),
+        System::Events(args) => events::events(engine, args),
         System::Info(args) => info::info(engine, args),
         System::Prune(args) => prune(engine, args),
     }

@@ -108,6 +108,12 @@ pub fn say_what_is_left_out(left_out: &hull_image::left_out::LeftOut) {
     }
 }
 
+/// Warns that an event could not be written, once for each command.
+pub fn say_event_is_lost(error: &hull_engine::Error) {
+    static SAID: std::sync::Once = std::sync::Once::new();
+    SAID.call_once(|| warn(&error.to_string(), "the command itself succeeded; hull events does not show it"));
+}
+
 /// Warns about a problem that did not stop the command.
 pub fn warn(text: &str, hint: &str) {
     // If stderr is closed, there is nowhere to report that.

@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use hull_image::left_out::Reporter;
 use hull_image::store::Images;
 use hull_runtime::cgroups::{self, Cgroup, Layout};
 use hull_storage::root::Root;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::search_path::SearchPath;
 
 #[derive(Debug, Clone)]
@@ -18,6 +19,35 @@ pub struct Engine {
     cgroup_parent: Option<String>,
     network_defaults: Result<NetworkDefaults, InvalidSetting>,
     programs: SearchPath,
+    event_reporter: EventReporter,
+}
+
+/// Called with the error when an event could not be written. The verb whose event it is has succeeded. A process
+/// without stderr, such as a monitor, calls it too.
+#[derive(Clone)]
+pub struct EventReporter(Arc<dyn Fn(&Error) + Send + Sync>);
+
+impl EventReporter {
+    pub fn new(report: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(report))
+    }
+
+    pub(crate) fn report(&self, error: &Error) {
+        (self.0)(error);
+    }
+}
+
+/// Reports to nobody.
+impl Default for EventReporter {
+    fn default() -> Self {
+        Self::new(|_| {})
+    }
+}
+
+impl std::fmt::Debug for EventReporter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EventReporter")
+    }
 }
 
 /// The administrator's settings for the default network, and for networks created without a subnet. docker's
@@ -69,7 +99,9 @@ impl Engine {
         crate::rootless::enter(&run, &programs)?;
         let root = Root::open(&data, &run)?;
         let images = Images::open(&root)?;
-        Ok(Self { root, images, cgroup_parent, network_defaults: Ok(NetworkDefaults::default()), programs })
+        let network_defaults = Ok(NetworkDefaults::default());
+        let event_reporter = EventReporter::default();
+        Ok(Self { root, images, cgroup_parent, network_defaults, programs, event_reporter })
     }
 
     /// Sets how the default network, and networks without a subnet, are made. An invalid setting is an error only when
@@ -81,6 +113,15 @@ impl Engine {
     /// Sets who is told what is left out of an image when its layers are unpacked.
     pub fn with_image_reporter(self, reporter: Reporter) -> Self {
         Self { images: self.images.with_reporter(reporter), ..self }
+    }
+
+    /// Sets who is told of events that could not be written.
+    pub fn with_event_reporter(self, event_reporter: EventReporter) -> Self {
+        Self { event_reporter, ..self }
+    }
+
+    pub(crate) fn event_reporter(&self) -> &EventReporter {
+        &self.event_reporter
     }
 
     pub(crate) fn network_defaults(&self) -> &Result<NetworkDefaults, InvalidSetting> {

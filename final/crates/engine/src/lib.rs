@@ -7,7 +7,7 @@
 //! monitor/     the process that stays with a container     handle/    a running container, as a command sees it
 //! net/         containers on networks                      rootfs/    mounts of the root; /etc/hosts and others
 //! rootless/    the user namespace of an unprivileged user  gc/        what killed processes left behind
-//! records/     what is on disk and what the kernel knows
+//! records/     what is on disk and what the kernel knows   events/    what has happened, for who wants to know
 //! error/ engine search_path  used by all of these
 //! ```
 
@@ -18,6 +18,7 @@ mod containers;
 mod copy;
 mod engine;
 mod error;
+mod events;
 mod gc;
 mod handle;
 mod images;
@@ -38,8 +39,9 @@ pub use containers::list::Summary;
 pub use containers::start::ContainerStdio;
 pub use containers::top::Top;
 pub use copy::{Change, CommitOptions, CopyOptions, CopySource, CopyTarget, Freezable};
-pub use engine::{Engine, InvalidSetting, NetworkDefaults, Settings};
+pub use engine::{Engine, EventReporter, InvalidSetting, NetworkDefaults, Settings};
 pub use error::{Detail, Error, Errors, Obstacle, ParentProblem, Report, Result};
+pub use events::{EventOptions, EventReader, EventSink};
 pub use images::{Pull, PullPolicy, image_config};
 pub use logs::LogSink;
 pub use net::{NetworkOptions, NetworkRecord, PublishedPort, trace};

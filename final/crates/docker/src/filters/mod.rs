@@ -4,10 +4,11 @@
 //!
 //! ```text
 //! container   ps, container prune       image    images       ports   80/tcp or 8000-8010
-//! network     network ls                volume   volume ls
+//! network     network ls                volume   volume ls    event       events
 //! ```
 
 pub mod container;
+pub mod event;
 pub mod image;
 pub mod network;
 pub mod ports;

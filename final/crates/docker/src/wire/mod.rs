@@ -17,11 +17,12 @@
 //! host_config        HostConfig: limits, mounts, namespaces   image       image inspect, images, history
 //! network_settings   NetworkSettings of a container           network     network inspect
 //! exec               exec inspect                             volume      volume inspect
-//!                                                             system      info, version, df
+//! events             events                                  system      info, version, df
 //! ```
 
 pub mod config;
 pub mod container;
+pub mod events;
 pub mod exec;
 pub mod host_config;
 pub mod image;

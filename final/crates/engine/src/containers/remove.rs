@@ -37,7 +37,7 @@ impl Engine {
         let mut removed_any = false;
         end_all(begun, &mut |index, ended| {
             let found = remains.next().unwrap_or_else(|| Err(Error::NoSuchContainer(String::new())));
-            let removed = found.and_then(|found| ended.and_then(|()| self.remove_ended(&found, force)));
+            let removed = found.and_then(|found| ended.and_then(|()| self.remove_ended(found, force)));
             removed_any |= removed.is_ok();
             done(index, removed);
         });
@@ -76,7 +76,7 @@ impl Engine {
     }
 
     /// Removes a container whose monitor has ended.
-    fn remove_ended(&self, found: &Remains, force: bool) -> Result<()> {
+    fn remove_ended(&self, found: Remains, force: bool) -> Result<()> {
         let root = self.root();
         let (_lock, snapshot) = loop {
             let lock = match self.lock(&found.id) {
@@ -90,7 +90,7 @@ impl Engine {
             }
             // The container was still starting before, or another command has started it meanwhile.
             drop(lock);
-            self.begin_remove(found, force)?.map_or(Ok(()), end)?;
+            self.begin_remove(&found, force)?.map_or(Ok(()), end)?;
         };
         if snapshot.status == Status::Dead {
             // Its monitor was killed meanwhile.

@@ -31,7 +31,7 @@ pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()
     errors.into_result()?;
     match Record::load(root, id) {
         Ok(record) if record.options.auto_remove => {
-            return crate::gc::removal::remove_files(engine, &Remains::of(&record, true));
+            return crate::gc::removal::remove_files(engine, Remains::of(&record, true));
         }
         // A damaged record does not tell whether the container was to be removed, so it stays.
         Ok(_) | Err(Error::DamagedRecord { .. }) => {}

@@ -4,6 +4,7 @@ use hull_storage::{names, staging};
 
 use crate::engine::Engine;
 use crate::error::{Error, Errors, Result};
+use crate::events::Event;
 use crate::records::record::Record;
 use crate::records::run_dir;
 
@@ -16,6 +17,8 @@ pub(crate) struct Remains {
     /// The anonymous volumes that go with it.
     volumes: Vec<String>,
     pub is_damaged: bool,
+    /// Emitted when the container is gone. Without its record there is none.
+    destroyed: Option<Event>,
 }
 
 impl Remains {
@@ -27,7 +30,13 @@ impl Remains {
             names: vec![record.name.clone()],
             volumes: anonymous.filter_map(|mount| mount.name.clone()).collect(),
             is_damaged: false,
+            destroyed: Some(Event::container(record, "destroy")),
         }
+    }
+
+    /// The same for a container that never existed for its user.
+    pub(crate) fn without_event(self) -> Self {
+        Self { destroyed: None, ..self }
     }
 
     pub(crate) fn find(engine: &Engine, name: &str, with_volumes: bool) -> Result<Self> {
@@ -36,7 +45,14 @@ impl Remains {
             Ok(record) => Ok(Self::of(&record, with_volumes)),
             Err(Error::DamagedRecord { .. }) => {
                 let names = names::of_container(engine.root(), &id)?;
-                Ok(Self { id, name: name.to_owned(), names, volumes: vec![], is_damaged: true })
+                Ok(Self {
+                    id,
+                    name: name.to_owned(),
+                    names,
+                    volumes: vec![],
+                    is_damaged: true,
+                    destroyed: None,
+                })
             }
             Err(error) => Err(error.for_container(name)),
         }
@@ -45,7 +61,7 @@ impl Remains {
 
 /// Everything a container has on disk. Its directory is first renamed out of sight: from then on the container does
 /// not exist, and what an interruption leaves is cleared by the next listing. Goes on past errors and reports them all.
-pub(crate) fn remove_files(engine: &Engine, remains: &Remains) -> Result<()> {
+pub(crate) fn remove_files(engine: &Engine, remains: Remains) -> Result<()> {
     let root = engine.root();
     let mut errors = Errors::default();
     errors.note(staging::remove_whole(&root.container_dir(&remains.id)));
@@ -62,5 +78,8 @@ pub(crate) fn remove_files(engine: &Engine, remains: &Remains) -> Result<()> {
         }
     }
     errors.note(run_dir::remove(root, &remains.id));
+    if let Some(destroyed) = remains.destroyed {
+        destroyed.emit(engine);
+    }
     errors.into_result()
 }

@@ -18,6 +18,7 @@ use super::stop::Stop;
 use crate::attach::{Connection, Listener, Message, StartAttach};
 use crate::engine::Engine;
 use crate::error::{Errors, IoContext, Report, Result};
+use crate::events::Event;
 use crate::gc::removal::Remains;
 use crate::net::Attachment;
 use crate::records::monitor_lock::MonitorLock;
@@ -178,6 +179,7 @@ impl Monitor {
         self.state.started = Some(Timestamp::now());
         self.state.phase = Phase::Running;
         self.state.store(self.engine.root(), &self.record.id)?;
+        Event::container(&self.record, "start").emit(&self.engine);
         Ok(running)
     }
 
@@ -208,6 +210,11 @@ impl Monitor {
         if let Some(cgroup) = &running.cgroup {
             self.cleanup.note(cgroup.remove());
         }
+        let ran = self.state.started.and_then(|started| started.0.elapsed().ok()).unwrap_or_default();
+        Event::container(&self.record, "die")
+            .with("exitCode", code)
+            .with("execDuration", ran.as_secs())
+            .emit(&self.engine);
         Ok(Exit {
             code,
             started: self.state.started,
@@ -259,7 +266,7 @@ impl Monitor {
             if self.events.stop.is_none_or(|stop| !stop.keep) {
                 // Read again, because the container may have been renamed.
                 let record = Record::load(root, id).unwrap_or_else(|_| self.record.clone());
-                errors.note(crate::gc::removal::remove_files(&self.engine, &Remains::of(&record, true)));
+                errors.note(crate::gc::removal::remove_files(&self.engine, Remains::of(&record, true)));
                 return errors.into_result();
             }
             errors.note(mount::allow_remount(&self.engine, &self.record));

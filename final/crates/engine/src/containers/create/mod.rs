@@ -19,6 +19,7 @@ use hull_storage::writable_layer::WritableLayer;
 use crate::containers::names::generate;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
+use crate::events::Event;
 use crate::gc::removal::Remains;
 use crate::records::ids::random;
 use crate::records::options::CreateOptions;
@@ -38,9 +39,13 @@ impl Engine {
         // The container's record now says what it uses. Without a record nothing has to be kept for it.
         drop(lock);
         match made {
-            Ok(()) => Ok(record),
+            Ok(()) => {
+                Event::container(&record, "create").emit(self);
+                Ok(record)
+            }
             Err(error) => {
-                let removed = crate::gc::removal::remove_files(self, &Remains::of(&record, true));
+                let remains = Remains::of(&record, true).without_event();
+                let removed = crate::gc::removal::remove_files(self, remains);
                 Err(error.with_undo(removed))
             }
         }

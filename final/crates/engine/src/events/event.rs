@@ -1,0 +1,86 @@
+//! An event of each type, with docker's attributes
+//! (<https://docs.docker.com/reference/cli/docker/system/events/#object-types>).
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use hull_docker::wire::events::{Actor, Message};
+
+use crate::records::record::Record;
+
+/// The most that a line may have, in bytes. Labels are an image's, which may have any number of them, and a command may
+/// be two megabytes long; neither may fill the log.
+pub(super) const MAX_LINE: usize = 128 * 1024;
+
+/// The most that is kept of an action with a long argument.
+const MAX_ACTION: usize = MAX_LINE / 4;
+
+/// An event that has not been written. Its time is that of its making.
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    message: Message,
+    /// A container's or image's own labels. An attribute of the event's replaces one of the same name.
+    labels: BTreeMap<String, String>,
+}
+
+impl Event {
+    fn new(kind: &str, action: String, id: &str) -> Self {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let message = Message {
+            kind: kind.to_owned(),
+            action,
+            actor: Actor { id: id.to_owned(), attributes: BTreeMap::new() },
+            scope: "local".to_owned(),
+            time: now.as_secs().try_into().unwrap_or(i64::MAX),
+            time_nano: now.as_nanos().try_into().unwrap_or(i64::MAX),
+            ..Message::default()
+        };
+        Self { message, labels: BTreeMap::new() }
+    }
+
+    /// `action` is docker's, with its argument if it has one: `start`, `exec_create: sh -c date`.
+    pub(crate) fn container(record: &Record, action: impl Into<String>) -> Self {
+        let mut event = Self::new("container", action.into(), &record.id);
+        event.labels.clone_from(&record.labels);
+        event.message.id.clone_from(&record.id);
+        event.message.from.clone_from(&record.options.image);
+        event.message.status.clone_from(&event.message.action);
+        event.with("image", &record.options.image).with("name", &record.name)
+    }
+
+    /// Adds an attribute.
+    pub(crate) fn with(mut self, key: &str, value: impl ToString) -> Self {
+        self.message.actor.attributes.insert(key.to_owned(), value.to_string());
+        self
+    }
+
+    /// Appends the event's line. One that would be too long loses its labels, and then the end of its action.
+    pub(super) fn write_line(mut self, lines: &mut Vec<u8>) {
+        let start = lines.len();
+        let own = std::mem::take(&mut self.message.actor.attributes);
+        let mut all = self.labels;
+        all.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
+        self.message.actor.attributes = all;
+        append(&self.message, lines);
+        if lines.len() - start > MAX_LINE {
+            lines.truncate(start);
+            self.message.actor.attributes = own;
+            shorten(&mut self.message.action);
+            shorten(&mut self.message.status);
+            append(&self.message, lines);
+        }
+    }
+}
+
+fn append(message: &Message, lines: &mut Vec<u8>) {
+    // Only a map whose keys are no strings, or a writer that fails, makes this fail.
+    let _ = serde_json::to_writer(&mut *lines, message);
+    lines.push(b'\n');
+}
+
+fn shorten(action: &mut String) {
+    if action.len() > MAX_ACTION {
+        let end = (0..=MAX_ACTION).rev().find(|end| action.is_char_boundary(*end)).unwrap_or(0);
+        action.truncate(end);
+    }
+}
