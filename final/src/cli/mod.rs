@@ -1,8 +1,8 @@
 //! The command line, with docker's verbs and flags.
 //!
 //! ```text
-//! container, image, network, registry, system   the verbs of each group, with their own flags
-//! options, network_flags                        the flags of run and create
+//! container, image, network, registry, system, healthcheck   the verbs of each group, with their own flags
+//! options, network_flags, health_flags          the flags of run and create
 //! request                                       flags → docker's requests
 //! events                                        the flags of events
 //! deferred                                      flags that are defined only when their verb is used
@@ -16,6 +16,8 @@
 pub mod container;
 mod deferred;
 pub mod events;
+pub mod health_flags;
+pub mod healthcheck;
 pub mod image;
 pub mod network;
 pub mod network_flags;
@@ -93,6 +95,9 @@ pub enum Command {
     /// Manage images
     #[command(subcommand, name = "image")]
     Image(image::Group),
+    /// Manage health checks
+    #[command(subcommand)]
+    Healthcheck(healthcheck::Healthcheck),
     /// Manage networks
     #[command(subcommand)]
     Network(network::Network),

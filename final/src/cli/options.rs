@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand};
 
+use super::health_flags::HealthArgs;
 use super::network_flags::NetworkArgs;
 
 /// `--init`, and whether it was given at all: `--init=false` counts where docker's daemon.json sets it.
@@ -134,6 +135,8 @@ pub struct CreateArgs {
     pub network: NetworkArgs,
     #[command(flatten)]
     pub isolation: IsolationArgs,
+    #[command(flatten)]
+    pub health: HealthArgs,
 
     /// KEY=VALUE
     #[arg(short, long, value_name = "LABEL", help_heading = "Metadata")]

@@ -80,6 +80,7 @@ impl CreateArgs {
             stdin_once: self.interactive && !detach,
             env: environment(&self.env_file, &self.env)?,
             cmd: (!command.is_empty()).then(|| command.to_vec()),
+            healthcheck: self.health.request()?,
             image: image.to_owned(),
             working_dir: text(&self.workdir),
             entrypoint: self.entrypoint.clone().map(|program| vec![program]),

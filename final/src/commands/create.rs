@@ -44,6 +44,7 @@ pub fn make(engine: &Engine, args: &CreateArgs, mut request: CreateRequest) -> R
     let options = CreateOptions {
         name: args.name.clone(),
         platform: args.platform.clone(),
+        health_on_failure: args.health.on_failure()?,
         ..request.try_into().context(Exit(125))?
     };
     let pull = Pull {

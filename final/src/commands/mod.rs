@@ -13,6 +13,7 @@ mod daemon;
 mod events;
 mod exec;
 mod filter;
+mod healthcheck;
 mod history;
 mod images;
 mod info;
@@ -89,6 +90,7 @@ fn dispatch(global: &Global, command: &Command) -> Result<u8> {
         Command::Container(container::Group::Prune(args)) => lifecycle::prune(&open(global)?, args),
         Command::ImageVerb(verb) => image_verb(&open(global)?, verb),
         Command::Image(group) => image_group(&open(global)?, group),
+        Command::Healthcheck(verb) => healthcheck::run(&open(global)?, verb),
         Command::Network(verb) => network::run(&open(global)?, verb),
         Command::Volume(verb) => volume::run(&open(global)?, verb),
         Command::System(verb) => system::run(&open(global)?, verb),

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result};
 use hull_docker::size;
 use hull_docker::time;
-use hull_engine::{Engine, Status, Summary};
+use hull_engine::{Engine, HealthStatus, Status, Summary};
 use hull_image::Digest;
 use hull_network::ports::Port;
 use serde::Serialize;
@@ -141,7 +141,11 @@ fn status(one: &Summary) -> String {
     }
     match one.status {
         Status::Created => "Created".into(),
-        Status::Running => format!("Up {}", since(one.started)),
+        Status::Running => match one.health {
+            None => format!("Up {}", since(one.started)),
+            Some(HealthStatus::Starting) => format!("Up {} (health: starting)", since(one.started)),
+            Some(health) => format!("Up {} ({})", since(one.started), health.as_str()),
+        },
         Status::Paused => format!("Up {} (Paused)", since(one.started)),
         Status::Restarting => format!("Restarting ({code}) {} ago", since(one.finished)),
         Status::Exited | Status::Dead => format!("Exited ({code}) {} ago", since(one.finished)),
@@ -197,6 +201,7 @@ impl Wanted {
             name: &one.name,
             labels: &one.labels,
             state: one.status.as_str(),
+            health: one.health.map_or("none", HealthStatus::as_str),
             exit_code: one.exit_code.filter(|_| one.status == Status::Exited),
             mounts: &mounts,
             networks: &one.networks,

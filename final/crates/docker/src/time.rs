@@ -66,6 +66,32 @@ fn go_duration(text: &str) -> Option<Duration> {
     (!text.is_empty()).then_some(sum)
 }
 
+/// A duration as Go prints it: `1m30s`, `1.5s`, `200ms`.
+pub fn print_duration(duration: Duration) -> String {
+    let nanoseconds = duration.as_nanos();
+    let fraction = |unit: u128| {
+        let digits = format!("{:0width$}", nanoseconds % unit, width = unit.ilog10() as usize);
+        let digits = digits.trim_end_matches('0').to_owned();
+        if digits.is_empty() { digits } else { format!(".{digits}") }
+    };
+    match nanoseconds {
+        0 => "0s".into(),
+        1..1_000 => format!("{nanoseconds}ns"),
+        1_000..1_000_000 => format!("{}{}µs", nanoseconds / 1_000, fraction(1_000)),
+        1_000_000..1_000_000_000 => format!("{}{}ms", nanoseconds / 1_000_000, fraction(1_000_000)),
+        _ => {
+            let seconds = duration.as_secs();
+            let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+            let rest = format!("{}{}s", seconds % 60, fraction(1_000_000_000));
+            match (hours, minutes) {
+                (0, 0) => rest,
+                (0, minutes) => format!("{minutes}m{rest}"),
+                (hours, minutes) => format!("{hours}h{minutes}m{rest}"),
+            }
+        }
+    }
+}
+
 /// Seconds; docker's -1 means without limit.
 pub fn stop_timeout(text: &str) -> Result<i64, String> {
     match text {
@@ -138,6 +164,13 @@ mod tests {
         }
         for wrong in ["yesterday", "", "10x", "-5m", "1h30"] {
             assert!(parse(wrong, now).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn durations_are_printed_as_go_prints_them() {
+        for text in ["0s", "5ns", "1.5µs", "200ms", "1.000000001s", "30s", "1m30s", "2h0m0.5s"] {
+            assert_eq!(print_duration(parse_duration(text).unwrap()), text);
         }
     }
 

@@ -45,6 +45,7 @@ pub use events::{EventOptions, EventReader, EventSink};
 pub use images::{Pull, PullPolicy, image_config};
 pub use logs::LogSink;
 pub use net::{NetworkOptions, NetworkRecord, PublishedPort, trace};
+pub use records::health::HealthStatus;
 pub use records::options::WindowSize;
 pub use records::pruned::Pruned;
 pub use records::record::Record;

@@ -29,6 +29,8 @@ pub struct Container<'a> {
     pub state: &'a str,
     /// The exit code of a container that has exited.
     pub exit_code: Option<u8>,
+    /// `starting`, `healthy`, `unhealthy` or `none`.
+    pub health: &'a str,
     /// Volumes, directories of the host, and where they are mounted.
     pub mounts: &'a [&'a str],
     pub networks: &'a [String],
@@ -91,8 +93,8 @@ impl ContainerFilters {
             && filters.labels_fit(one.labels)
             && filters.any("status", |state| one.state == state)
             && filters.any("exited", |wanted| code.as_deref() == Some(wanted))
-            // hull has no health checks and no swarm.
-            && filters.any("health", |health| health == "none")
+            && filters.any("health", |health| one.health == health)
+            // hull has no swarm.
             && filters.flag("is-task") != Some(true)
             && filters.any("volume", |volume| one.mounts.contains(&volume))
             && filters.any("network", |network| {
@@ -142,6 +144,7 @@ mod tests {
             labels: &BTreeMap::from([("a".into(), "1".into())]),
             state: "exited",
             exit_code: Some(3),
+            health: "none",
             mounts: &["data", "/data"],
             networks: &["mine".into()],
             network_ids: &["abcdef".into()],
@@ -173,6 +176,7 @@ mod tests {
             &["status=running"],
             &["volume=other"],
             &["publish=80"],
+            &["health=healthy"],
             &["expose=80/udp"],
             &["is-task=true"],
             &["name=web", "network=other"],

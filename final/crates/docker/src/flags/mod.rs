@@ -10,7 +10,7 @@
 //! restart    --restart on-failure:3             env        -e, --env-file
 //! ipam       --subnet, --ip-range, --gateway of `network create`
 //! log        --log-driver, --log-opt            pairs      labels, sysctls, annotations
-//! volumes_from  --volumes-from CONTAINER[:MODE]
+//! volumes_from  --volumes-from CONTAINER[:MODE]  health   --health-cmd, --health-interval, …, --no-healthcheck
 //! ```
 //!
 //! Sizes are in [`crate::size`], times in [`crate::time`]. An error is a sentence; the caller knows the flag it is about.
@@ -19,6 +19,7 @@
 pub mod cpus;
 pub mod device;
 pub mod env;
+pub mod health;
 pub mod hosts;
 pub mod ipam;
 pub mod link;

@@ -51,6 +51,9 @@ pub enum Message<'a> {
     Networks,
     /// Freeze the container for as long as this connection exists. Answered by `Started` once it is frozen.
     Freeze,
+    /// Check the container's health. Answered by `Exited`: 0 for a success, 1 for a failure, other codes if there was no
+    /// check.
+    CheckHealth,
     /// Send the output from now on.
     Subscribe,
     /// Answered by `Exited` when the current run, or between two runs the next one, has ended.
@@ -81,6 +84,7 @@ impl<'a> Message<'a> {
             Self::Signalling => (b'g', vec![]),
             Self::Networks => (b'n', vec![]),
             Self::Freeze => (b'z', vec![]),
+            Self::CheckHealth => (b'h', vec![]),
             Self::Subscribe => (b's', vec![]),
             Self::Wait => (b't', vec![]),
             Self::OutputClosed { stderr } => (b'c', vec![u8::from(*stderr)]),
@@ -109,6 +113,7 @@ impl<'a> Message<'a> {
             b'g' => Self::Signalling,
             b'n' => Self::Networks,
             b'z' => Self::Freeze,
+            b'h' => Self::CheckHealth,
             b's' => Self::Subscribe,
             b't' => Self::Wait,
             b'c' => Self::OutputClosed { stderr: *payload.first()? != 0 },

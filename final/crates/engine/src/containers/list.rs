@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use hull_docker::wire::config::Healthcheck;
 use hull_network::ports::Port;
 use serde::Deserialize;
 
@@ -11,6 +12,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::net::{PublishedPort, network_names, ports_column, published_on};
 use crate::records::find::directories;
+use crate::records::health::{self, HealthStatus};
 use crate::records::options::{NetworkMode, NetworkOption};
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
@@ -28,6 +30,8 @@ pub struct Summary {
     pub created: SystemTime,
     pub status: Status,
     pub exit_code: Option<u8>,
+    /// `None` for a container without a health check.
+    pub health: Option<HealthStatus>,
     pub started: Option<SystemTime>,
     pub finished: Option<SystemTime>,
     pub labels: BTreeMap<String, String>,
@@ -59,6 +63,8 @@ struct Head {
     process: ProcessHead,
     mounts: Vec<MountHead>,
     labels: BTreeMap<String, String>,
+    #[serde(default)]
+    healthcheck: Option<Healthcheck>,
     #[serde(default)]
     exposed: Vec<Port>,
     options: OptionsHead,
@@ -139,7 +145,10 @@ impl Engine {
         };
         let damage = on_networks.as_ref().err().map(Error::to_string);
         let (published, network_ids) = on_networks.unwrap_or_default();
-        Ok(Some(Summary { network_ids, damage, ..summary(head, snapshot, published) }))
+        let started = snapshot.state.as_ref().and_then(|state| state.started);
+        let is_checked = head.healthcheck.as_ref().is_some_and(health::is_check);
+        let health = is_checked.then(|| health::status(self.root(), id, snapshot.status, started)).flatten();
+        Ok(Some(Summary { health, network_ids, damage, ..summary(head, snapshot, published) }))
     }
 
     /// The summary of a container whose record is damaged. `None` if the container has been removed meanwhile.
@@ -158,6 +167,7 @@ impl Engine {
             created: made,
             status: status.filter(|status| status.is_active()).unwrap_or(Status::Dead),
             exit_code: None,
+            health: None,
             started: started.map(|time| time.0),
             finished: None,
             labels: BTreeMap::new(),
@@ -190,6 +200,7 @@ fn summary(head: Head, snapshot: Snapshot, published: Vec<PublishedPort>) -> Sum
         created: head.created.0,
         status: snapshot.status,
         exit_code: exit.as_ref().map(|exit| exit.code),
+        health: None,
         started: started.map(|time| time.0),
         finished: exit.and_then(|exit| exit.finished).map(|time| time.0),
         mounts: head.mounts.into_iter().map(shown).collect(),

@@ -3,6 +3,7 @@
 
 mod create;
 mod exec;
+mod healthcheck;
 mod inspect;
 pub(crate) mod list;
 mod names;

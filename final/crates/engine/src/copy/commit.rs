@@ -3,7 +3,7 @@
 use hull_image::Digest;
 use hull_image::archive::apply_changes;
 use hull_image::commit::{NewLayer, commit};
-use hull_image::config::{Empty, RunConfig};
+use hull_image::config::{Empty, Healthcheck, RunConfig};
 use hull_image::reference::Reference;
 
 use super::pack::Packer;
@@ -79,6 +79,17 @@ impl Engine {
     }
 }
 
+fn image_healthcheck(check: &hull_docker::wire::config::Healthcheck) -> Healthcheck {
+    Healthcheck {
+        test: check.test.clone(),
+        interval: check.interval,
+        timeout: check.timeout,
+        start_period: check.start_period,
+        start_interval: check.start_interval,
+        retries: check.retries,
+    }
+}
+
 /// The container's configuration as that of an image.
 fn config_of(record: &Record) -> RunConfig {
     let some = |text: &String| (!text.is_empty()).then(|| text.clone());
@@ -93,6 +104,7 @@ fn config_of(record: &Record) -> RunConfig {
         cmd: list(&record.process.command),
         working_dir: some(&record.process.working_dir),
         labels: (!record.labels.is_empty()).then(|| record.labels.clone()),
+        healthcheck: record.healthcheck.as_ref().map(image_healthcheck),
         volumes: Some(volumes).filter(|volumes: &std::collections::BTreeMap<_, _>| !volumes.is_empty()),
         ..RunConfig::default()
     }

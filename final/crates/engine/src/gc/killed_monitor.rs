@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::error::{Error, Errors, Result};
 use crate::gc::removal::Remains;
+use crate::records::health;
 use crate::records::process::open;
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
@@ -46,6 +47,7 @@ pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()
         ..Exit::default()
     };
     let mut errors = Errors::default();
+    errors.note(health::keep(root, id));
     errors.note(exit.store(root, id));
     errors.note(hull_storage::file::remove(&root.container_run_dir(id).join("state.json")));
     errors.into_result()

@@ -49,6 +49,8 @@ pub(super) struct Client {
     pub starter: bool,
     /// The container is frozen on its behalf.
     pub freezes: bool,
+    /// It is notified when a health check has ended.
+    pub checks: bool,
     queue: VecDeque<Queued>,
     gone: bool,
 }
@@ -62,6 +64,7 @@ impl Client {
             feeds: false,
             starter: false,
             freezes: false,
+            checks: false,
             queue: VecDeque::new(),
             gone: false,
         }
@@ -120,6 +123,10 @@ impl Clients {
 
     pub(super) fn iter(&self) -> std::slice::Iter<'_, Client> {
         self.all.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Client> {
+        self.all.iter_mut()
     }
 
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut Client> {

@@ -13,6 +13,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use super::clients::{Client, Clients, Queued};
+use super::health::Checks;
 use super::log::Log;
 use super::stdio::{Read, Streams};
 use super::stop::Stop;
@@ -52,6 +53,10 @@ pub(super) struct EventLoop {
     /// stdin, and a terminal stays open when a client leaves.
     pub stdin_once: bool,
     pub stop: Option<Stop>,
+    /// None for a container without a health check.
+    pub checks: Option<Checks>,
+    /// The container is unhealthy, and starts again when it has ended.
+    pub restart_wanted: bool,
     /// The process of the present run; none between two runs.
     pub(super) running: Option<Running>,
     pub(super) timers: Timers,
@@ -66,6 +71,7 @@ enum Source {
     Input,
     Client(usize),
     Network,
+    Checked,
 }
 
 /// The event that ended the wait.
@@ -83,6 +89,7 @@ impl EventLoop {
         self.timers.set(Timer::ReturnMemory, Some(SHORT_RUN));
         self.timers.set(Timer::Network, self.network.timeout());
         self.running = Some(running);
+        self.begin_checks();
         loop {
             match self.turn(&mut buffer)? {
                 Some(Event::Exited) => break,
@@ -93,6 +100,7 @@ impl EventLoop {
         }
         self.timers.set(Timer::ReturnMemory, None);
         self.timers.set(Timer::Terminal, None);
+        self.end_checks();
         self.drain(&mut buffer);
         self.running.take().ok_or(Errno::SRCH)
     }
@@ -125,6 +133,7 @@ impl EventLoop {
                 Source::Output(stream) => drop(self.pump(stream, buffer)),
                 Source::Input => self.streams.flush_input(),
                 Source::Client(index) => self.serve_client(index),
+                Source::Checked => self.health_checked(),
             }
         }
         while let Some(timer) = self.timers.take_due() {
@@ -133,6 +142,8 @@ impl EventLoop {
                 Timer::Accept => {}
                 Timer::Terminal => self.read_closed_terminal(buffer),
                 Timer::Network => self.serve_network(),
+                Timer::Check => self.check_health(),
+                Timer::Kill => self.signal(nix::libc::SIGKILL as u8),
                 Timer::ReturnMemory => event = event.or(Some(Event::MemoryDue)),
                 Timer::Restart => event = event.or(Some(Event::RestartDue)),
             }
@@ -171,6 +182,9 @@ impl EventLoop {
             flags.set(PollFlags::IN, !client.feeds || self.streams.wants_input());
             flags.set(PollFlags::OUT, client.has_waiting());
             watch(Source::Client(index), client.as_fd(), flags);
+        }
+        if let Some(child) = self.checks.as_ref().and_then(Checks::running) {
+            watch(Source::Checked, child, PollFlags::IN);
         }
         for (fd, flags) in self.network.descriptors() {
             watch(Source::Network, fd, flags);

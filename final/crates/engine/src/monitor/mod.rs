@@ -14,10 +14,14 @@
 //! clients     attached commands and what waits for them
 //! log         json-file
 //! session     the short-lived monitor of an exec
+//! health      when a health check is due, and what follows from it
+//! checker     the child that makes one check
 //! ```
 
+mod checker;
 mod clients;
 mod event_loop;
+mod health;
 pub(crate) mod launch;
 pub(crate) mod log;
 mod requests;

@@ -42,6 +42,10 @@ impl EventLoop {
             }
             Ok(Some(Message::Resize { rows, columns })) => self.streams.resize(rows, columns),
             Ok(Some(Message::Signal(number))) => self.signal(number),
+            Ok(Some(Message::CheckHealth)) => {
+                client.checks = true;
+                self.check_health();
+            }
             Ok(Some(Message::Freeze)) => self.freeze_for(index),
             Ok(Some(Message::Stopping { keep })) => self.stop_for(index, keep),
             Ok(Some(Message::Signalling)) => {
@@ -68,7 +72,7 @@ impl EventLoop {
         }
     }
 
-    fn signal(&self, number: u8) {
+    pub(super) fn signal(&self, number: u8) {
         if let Some(running) = &self.running {
             // A process that has ended takes no signal.
             let _ = process::pidfd_send_signal(running.pidfd.as_fd(), i32::from(number));

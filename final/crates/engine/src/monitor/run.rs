@@ -10,6 +10,7 @@ use hull_sys::process;
 
 use super::clients::Client;
 use super::event_loop::{Container, EventLoop};
+use super::health::Checks;
 use super::log::Log;
 use super::restart::Restarts;
 use super::setup;
@@ -21,6 +22,7 @@ use crate::error::{Errors, IoContext, Report, Result};
 use crate::events::Event;
 use crate::gc::removal::Remains;
 use crate::net::Attachment;
+use crate::records::health;
 use crate::records::monitor_lock::MonitorLock;
 use crate::records::options::WindowSize;
 use crate::records::record::Record;
@@ -113,6 +115,7 @@ impl Monitor {
             log: Log::new(&directory, &record.options.log),
             streams: Streams::default().sized(size),
             network,
+            checks: Checks::of(&record),
             stdin_once: !record.options.detach && !record.options.tty,
             ..EventLoop::default()
         };
@@ -151,7 +154,9 @@ impl Monitor {
             let begun = Instant::now();
             let exit = self.watch(running)?;
             let is_stopping = self.events.stop.is_some();
-            let Some(pause) = restarts.next(&exit, begun.elapsed(), is_stopping) else { break exit };
+            let wanted = std::mem::take(&mut self.events.restart_wanted) && !is_stopping;
+            let pause = restarts.next(&exit, begun.elapsed(), is_stopping);
+            let Some(pause) = pause.or(wanted.then_some(Duration::ZERO)) else { break exit };
             if !self.wait_to_restart(&exit, pause)? {
                 break Exit { stopped_by_user: true, ..exit };
             }
@@ -272,6 +277,9 @@ impl Monitor {
             errors.note(mount::allow_remount(&self.engine, &self.record));
         }
         let exit = exit.with_cleanup(&errors);
+        if self.events.checks.is_some() {
+            errors.note(health::keep(root, id));
+        }
         // On a full disk the code is lost, and the container still is not running.
         errors.note(exit.store(root, id));
         errors.note(crate::records::run_dir::remove(root, id));

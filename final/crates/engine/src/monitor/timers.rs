@@ -16,6 +16,10 @@ pub(super) enum Timer {
     ReturnMemory,
     /// Start the container again.
     Restart,
+    /// Check the container's health.
+    Check,
+    /// Kill an unhealthy container that has not heeded the stop signal.
+    Kill,
 }
 
 #[derive(Debug, Default)]

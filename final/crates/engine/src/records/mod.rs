@@ -7,12 +7,14 @@
 //! find     names and ids                                      locks    who may change what
 //! run_dir  the directory below the run root                   process  a recorded process, by descriptor
 //! exec_instance  the processes of `exec`, and how they ended
+//! health   checks and their results: health.json
 //! ids, time, signal, stream, pruned  small types              monitor_lock  shows that a monitor lives
 //! ```
 
 pub mod exec_instance;
 pub(crate) mod find;
 pub(crate) mod from_kernel;
+pub(crate) mod health;
 pub(crate) mod ids;
 mod locks;
 pub(crate) mod monitor_lock;

@@ -6,9 +6,12 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
+use hull_docker::wire::config::Healthcheck;
 use hull_network::mac::Mac;
 use hull_network::ports::{Mapping, Port};
 use serde::{Deserialize, Serialize};
+
+pub use crate::records::health::OnFailure;
 
 /// Rows and columns of a terminal.
 pub type WindowSize = (u16, u16);
@@ -89,6 +92,9 @@ pub struct CreateOptions {
     pub stop_signal: Option<String>,
     /// Seconds.
     pub stop_timeout: Option<u32>,
+    /// The check as it was asked for; the record has it merged with the image's.
+    pub healthcheck: Option<Healthcheck>,
+    pub health_on_failure: OnFailure,
     pub log: LogOptions,
     pub platform: Option<String>,
 }

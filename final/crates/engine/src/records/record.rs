@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use hull_docker::wire::config::Healthcheck;
 use hull_network::ports::{Mapping, Port};
 use hull_storage::root::Root;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,9 @@ pub struct Record {
     pub labels: BTreeMap<String, String>,
     pub hostname: String,
     pub stop_signal: i32,
+    /// The health check of the command line and of the image, merged.
+    #[serde(default)]
+    pub healthcheck: Option<Healthcheck>,
     /// Ports that the image or the command line exposes.
     #[serde(default)]
     pub exposed: Vec<Port>,

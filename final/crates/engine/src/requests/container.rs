@@ -3,7 +3,7 @@
 use hull_docker::wire::config::Config;
 use hull_docker::wire::container::CreateRequest;
 
-use super::{host, invalid, mounts, networks, non_empty, refuse};
+use super::{health, host, invalid, mounts, networks, non_empty, refuse};
 use crate::error::{Error, Result};
 use crate::records::options::CreateOptions;
 
@@ -29,7 +29,6 @@ impl TryFrom<CreateRequest> for CreateOptions {
 
 fn apply(config: Config, options: &mut CreateOptions) -> Result<()> {
     refuse(&[
-        (config.healthcheck.is_some(), "Healthcheck"),
         (!config.on_build.is_empty(), "OnBuild"),
         (!config.shell.is_empty(), "Shell"),
         (config.network_disabled, "NetworkDisabled"),
@@ -47,6 +46,7 @@ fn apply(config: Config, options: &mut CreateOptions) -> Result<()> {
     options.labels = config.labels;
     options.working_dir = non_empty(config.working_dir);
     options.user = non_empty(config.user);
+    options.healthcheck = health::checked(config.healthcheck)?;
     options.tty = config.tty;
     options.interactive = config.open_stdin;
     options.stop_signal = config.stop_signal.and_then(non_empty);

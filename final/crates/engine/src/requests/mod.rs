@@ -7,10 +7,12 @@
 //! container   POST /containers/create → CreateOptions     host        of it, HostConfig
 //! mounts      Binds, Volumes, Mounts, Tmpfs               networks    NetworkMode, NetworkingConfig, PortBindings
 //! exec        POST /containers/ID/exec → ExecOptions      objects     networks and volumes
+//! health      Healthcheck
 //! ```
 
 mod container;
 mod exec;
+mod health;
 mod host;
 mod mounts;
 mod networks;

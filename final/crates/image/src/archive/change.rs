@@ -1,6 +1,6 @@
 //! `--change "CMD …"`: the instructions of a Dockerfile that are about the configuration.
 
-use super::shell_words;
+use super::{change_build, shell_words};
 use crate::config::{Empty, RunConfig};
 use crate::error::{Error, Result};
 
@@ -34,8 +34,8 @@ pub fn apply_change(config: &mut RunConfig, change: &str) -> Result<()> {
     }
     let one = || shell_words::expand(rest, &variable);
     match instruction.as_str() {
-        "CMD" => config.cmd = command(rest),
-        "ENTRYPOINT" => config.entrypoint = command(rest),
+        "CMD" => config.cmd = command(rest, config.shell.as_deref()),
+        "ENTRYPOINT" => config.entrypoint = command(rest, config.shell.as_deref()),
         "ENV" => {
             let env = config.env.get_or_insert_default();
             for (name, value) in pairs(rest, &variable)?.ok_or_else(|| invalid("expected NAME=value"))? {
@@ -69,24 +69,47 @@ pub fn apply_change(config: &mut RunConfig, change: &str) -> Result<()> {
             config.volumes.get_or_insert_default().extend(volumes.into_iter().map(|path| (path, Empty {})));
         }
         "WORKDIR" => config.working_dir = Some(join(config.working_dir.as_deref(), &one()?)),
-        "ONBUILD" => return Err(invalid("hull builds no images, so nothing would trigger it")),
+        "HEALTHCHECK" => {
+            config.healthcheck = Some(change_build::healthcheck(rest).map_err(|why| invalid(&why))?);
+        }
+        "ONBUILD" => {
+            let trigger = change_build::trigger(rest).map_err(|why| invalid(&why))?;
+            config.on_build.get_or_insert_default().push(trigger);
+        }
+        "SHELL" => config.shell = Some(change_build::shell(rest).map_err(|why| invalid(&why))?),
         _ => return Err(invalid(&format!("expected one of {}", INSTRUCTIONS.join(", ")))),
     }
     Ok(())
 }
 
-const INSTRUCTIONS: &[&str] =
-    &["CMD", "ENTRYPOINT", "ENV", "EXPOSE", "LABEL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"];
+const INSTRUCTIONS: &[&str] = &[
+    "CMD",
+    "ENTRYPOINT",
+    "ENV",
+    "EXPOSE",
+    "HEALTHCHECK",
+    "LABEL",
+    "ONBUILD",
+    "SHELL",
+    "STOPSIGNAL",
+    "USER",
+    "VOLUME",
+    "WORKDIR",
+];
 
 /// A JSON list, or a line for the shell. An empty text removes the image's own.
-fn command(text: &str) -> Option<Vec<String>> {
+fn command(text: &str, shell: Option<&[String]>) -> Option<Vec<String>> {
     if text.is_empty() {
         return None;
     }
-    Some(json_list(text).unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into(), text.into()]))
+    let line = || match shell {
+        Some(shell) => [shell, &[text.to_owned()]].concat(),
+        None => vec!["/bin/sh".into(), "-c".into(), text.into()],
+    };
+    Some(json_list(text).unwrap_or_else(line))
 }
 
-fn json_list(text: &str) -> Option<Vec<String>> {
+pub(super) fn json_list(text: &str) -> Option<Vec<String>> {
     text.starts_with('[').then(|| serde_json::from_str(text).ok())?
 }
 
@@ -170,6 +193,23 @@ mod tests {
                 &["EXPOSE 80 53/udp 8-9"],
                 json!({"ExposedPorts": {"53/udp": {}, "8/tcp": {}, "80/tcp": {}, "9/tcp": {}}}),
             ),
+            (&["HEALTHCHECK NONE"], json!({"Healthcheck": {"Test": ["NONE"]}})),
+            (
+                &["HEALTHCHECK --interval=1m30s --retries=0 CMD exit  1 || :"],
+                json!({"Healthcheck": {"Test": ["CMD-SHELL", "exit  1 || :"], "Interval": 90_000_000_000_i64}}),
+            ),
+            (
+                &[
+                    "healthcheck --timeout=1.5s --start-period=2s --start-interval=1s --retries=4 cmd [\"a\", \"b\"]",
+                ],
+                json!({"Healthcheck": {"Test": ["CMD", "a", "b"], "Timeout": 1_500_000_000, "StartPeriod": 2_000_000_000,
+                    "StartInterval": 1_000_000_000, "Retries": 4}}),
+            ),
+            (&["ONBUILD RUN  x", "onbuild COPY a b"], json!({"OnBuild": ["RUN  x", "COPY a b"]})),
+            (
+                &["SHELL [\"/bin/bash\", \"-c\"]", "CMD x"],
+                json!({"Shell": ["/bin/bash", "-c"], "Cmd": ["/bin/bash", "-c", "x"]}),
+            ),
             (&["STOPSIGNAL SIGRTMIN+3"], json!({"StopSignal": "SIGRTMIN+3"})),
             (&["USER 1:2"], json!({"User": "1:2"})),
             (&["VOLUME /a /b", "VOLUME [\"/c d\"]"], json!({"Volumes": {"/a": {}, "/b": {}, "/c d": {}}})),
@@ -195,7 +235,15 @@ mod tests {
             "LABEL =x",
             "STOPSIGNAL ; rm",
             "VOLUME [\"\"]",
-            "ONBUILD RUN x",
+            "HEALTHCHECK",
+            "HEALTHCHECK CMD",
+            "HEALTHCHECK NONE x",
+            "HEALTHCHECK --often=1s CMD x",
+            "HEALTHCHECK --interval=1us CMD x",
+            "HEALTHCHECK --retries=-1 CMD x",
+            "ONBUILD ONBUILD RUN x",
+            "ONBUILD FROM x",
+            "SHELL bash",
             "RUN x",
             "FROM x",
         ] {

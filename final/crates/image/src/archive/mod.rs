@@ -1,7 +1,7 @@
 //! Images from files and into files.
 //!
 //! ```text
-//! import    a root file system becomes an image    change  CMD, ENV, … given beside it
+//! import    a root file system becomes an image    change  CMD, ENV, … given beside it (change_build: HEALTHCHECK, ONBUILD, SHELL)
 //! load      images out of an archive or directory:
 //!   contents  the files in it, staged and hashed   layout  index.json of an OCI layout
 //!   docker    manifest.json of docker save
@@ -9,6 +9,7 @@
 //! ```
 
 mod change;
+mod change_build;
 mod contents;
 mod docker;
 mod import;

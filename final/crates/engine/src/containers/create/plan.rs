@@ -9,6 +9,7 @@ use hull_network::ports::Port;
 use super::check;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::records::health;
 use crate::records::ids::random_id;
 use crate::records::options::{CreateOptions, NamespaceMode, NetworkMode, NetworkOption};
 use crate::records::record::{ProcessRecord, Record};
@@ -41,6 +42,7 @@ impl Engine {
             labels,
             hostname: self.hostname(options, &id)?,
             stop_signal,
+            healthcheck: health::merge(config.healthcheck.as_ref(), options)?,
             exposed: exposed(&config, options)?,
             options: self.resolve_peers(options)?,
             id,

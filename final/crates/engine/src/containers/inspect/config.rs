@@ -24,6 +24,7 @@ pub(super) fn describe(record: &Record) -> Config {
         stdin_once: options.interactive && !options.detach,
         env: process.env.clone(),
         cmd: or_null(&process.command),
+        healthcheck: record.healthcheck.clone(),
         image: options.image.clone(),
         volumes: anonymous.map(|mount| (mount.destination.display().to_string(), Empty {})).collect(),
         working_dir: process.working_dir.clone(),

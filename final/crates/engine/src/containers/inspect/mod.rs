@@ -4,12 +4,14 @@
 //! mod           the container itself and its state
 //! config        Config: what runs in it
 //! host_config   HostConfig: what it takes of the host
+//! health        State.Health: the results of health checks
 //! mounts        Mounts, and how HostConfig shows -v, --mount and --tmpfs
 //! ```
 //!
 //! `NetworkSettings` is in `net/inspect.rs`.
 
 mod config;
+mod health;
 mod host_config;
 mod mounts;
 
@@ -38,7 +40,7 @@ impl Engine {
             created: record.created.to_string(),
             path: args.next().unwrap_or_default(),
             args: args.collect(),
-            state: state(&snapshot),
+            state: State { health: self.health(&record, &snapshot)?, ..state(&snapshot) },
             image: record.image_id.clone(),
             resolv_conf_path: etc("resolv.conf"),
             hostname_path: etc("hostname"),

@@ -1,0 +1,169 @@
+//! The health checks of a container, as its monitor sees them: when the next one is due, and what follows from the last.
+//!
+//! A check is made by a child ([`checker`]), which also writes the result down. The monitor learns no more than the
+//! child's exit code, so it stays small. There is one child at a time, and the next interval begins when it has ended.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use hull_sys::process::{self, Fork};
+
+use super::checker::{self, Verdict};
+use super::event_loop::{Container, EventLoop};
+use super::stop::Stop;
+use super::timers::Timer;
+use crate::attach::{Connection, Message};
+use crate::records::health::{Check, HealthStatus, OnFailure};
+use crate::records::record::Record;
+
+/// How long a child may take to end once its container has ended, or the container may no longer be checked.
+const CANCELLATION: Duration = Duration::from_secs(2);
+
+/// docker's time between the stop signal and SIGKILL.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The exit code that tells a client that the check was not made.
+pub(super) const NOT_CHECKED: u8 = 125;
+
+/// The checks of a container that has any.
+pub(super) struct Checks {
+    check: Check,
+    on_failure: OnFailure,
+    stop_signal: u8,
+    stop_timeout: Duration,
+    began: Instant,
+    status: HealthStatus,
+    running: Option<Running>,
+}
+
+/// The child that makes a check.
+struct Running {
+    pidfd: OwnedFd,
+    /// Closed to cancel the check.
+    _lifeline: Connection,
+}
+
+impl Checks {
+    pub(super) fn of(record: &Record) -> Option<Self> {
+        let check = Check::of(record)?;
+        let stop_timeout = record.options.stop_timeout;
+        Some(Self {
+            check,
+            on_failure: record.options.health_on_failure,
+            stop_signal: u8::try_from(record.stop_signal).unwrap_or(nix::libc::SIGTERM as u8),
+            stop_timeout: stop_timeout.map_or(STOP_TIMEOUT, |seconds| Duration::from_secs(seconds.into())),
+            began: Instant::now(),
+            status: HealthStatus::Starting,
+            running: None,
+        })
+    }
+
+    /// The time until the next check.
+    fn interval(&self) -> Duration {
+        match self.status == HealthStatus::Starting && self.began.elapsed() < self.check.start_period {
+            true => self.check.start_interval,
+            false => self.check.interval,
+        }
+    }
+
+    /// The child to poll.
+    pub(super) fn running(&self) -> Option<BorrowedFd<'_>> {
+        self.running.as_ref().map(|running| running.pidfd.as_fd())
+    }
+
+    fn fork(&self, container: &Container) -> nix::Result<Running> {
+        let (ours, theirs) =
+            Connection::pair().map_err(|errno| nix::errno::Errno::from_raw(errno.raw_os_error()))?;
+        match process::fork()? {
+            Fork::Child => checker::run(&container.engine, &container.id, &self.check, &theirs),
+            Fork::Parent { pid } => Ok(Running { pidfd: process::pidfd_open(pid)?, _lifeline: ours }),
+        }
+    }
+}
+
+impl EventLoop {
+    /// A run begins.
+    pub(super) fn begin_checks(&mut self) {
+        if let Some(checks) = &mut self.checks {
+            checks.began = Instant::now();
+            checks.status = HealthStatus::Starting;
+            self.timers.set(Timer::Check, Some(checks.interval()));
+        }
+    }
+
+    /// Begins a check unless one is running.
+    pub(super) fn check_health(&mut self) {
+        let (Some(checks), Some(container), true) =
+            (&mut self.checks, &self.container, self.running.is_some())
+        else {
+            self.answer_checked(NOT_CHECKED);
+            return;
+        };
+        if checks.running.is_some() {
+            return;
+        }
+        self.timers.set(Timer::Check, None);
+        match checks.fork(container) {
+            Ok(running) => checks.running = Some(running),
+            // There is no process or descriptor left for it. The next one may have more luck.
+            Err(_) => self.end_check(None),
+        }
+    }
+
+    /// The child has ended.
+    pub(super) fn health_checked(&mut self) {
+        let running = self.checks.as_mut().and_then(|checks| checks.running.take());
+        let code = running.and_then(|running| process::reap(running.pidfd.as_fd()).ok());
+        self.end_check(code.and_then(Verdict::from_code));
+    }
+
+    fn end_check(&mut self, verdict: Option<Verdict>) {
+        let Some(checks) = &mut self.checks else { return };
+        let is_unhealthy = match verdict {
+            Some(Verdict { status, .. }) => {
+                checks.status = status;
+                status == HealthStatus::Unhealthy
+            }
+            None => false,
+        };
+        self.timers.set(Timer::Check, Some(checks.interval()));
+        let (action, signal, timeout) = (checks.on_failure, checks.stop_signal, checks.stop_timeout);
+        self.answer_checked(verdict.map_or(NOT_CHECKED, |verdict| u8::from(!verdict.succeeded)));
+        if is_unhealthy && !self.timers.is_set(Timer::Kill) {
+            self.end_unhealthy(action, signal, timeout);
+        }
+    }
+
+    fn end_unhealthy(&mut self, action: OnFailure, signal: u8, timeout: Duration) {
+        match action {
+            OnFailure::None => return,
+            OnFailure::Kill => return self.signal(nix::libc::SIGKILL as u8),
+            OnFailure::Stop => self.stop = Some(Stop::definite(false)),
+            OnFailure::Restart => self.restart_wanted = true,
+        }
+        self.signal(signal);
+        self.timers.set(Timer::Kill, Some(timeout));
+    }
+
+    fn answer_checked(&mut self, code: u8) {
+        for client in self.clients.iter_mut().filter(|client| client.checks) {
+            client.checks = false;
+            // A client that does not read its answer is not waited for.
+            let _ = client.connection.try_send(&Message::Exited(code));
+        }
+    }
+
+    /// The run has ended. The child ends with it, before the next run begins or the container's files are removed.
+    pub(super) fn end_checks(&mut self) {
+        self.timers.set(Timer::Check, None);
+        self.timers.set(Timer::Kill, None);
+        let Some(running) = self.checks.as_mut().and_then(|checks| checks.running.take()) else { return };
+        let Running { pidfd, _lifeline } = running;
+        drop(_lifeline);
+        let _ = match hull_sys::wait::until_readable(&pidfd, Some(CANCELLATION)) {
+            Ok(true) => process::reap(pidfd.as_fd()),
+            _ => process::kill_and_reap(pidfd.as_fd()),
+        };
+        self.answer_checked(NOT_CHECKED);
+    }
+}
