@@ -32,9 +32,10 @@ pub enum Verb {
     /// Send a signal to running containers
     Kill(Deferred<Kill>),
     /// Remove containers
+    #[command(alias = "remove")]
     Rm(Deferred<Rm>),
     /// List containers
-    #[command(visible_alias = "ls")]
+    #[command(visible_alias = "ls", alias = "list")]
     Ps(Deferred<Ps>),
     /// Run a command in a running container
     #[command(

@@ -75,6 +75,7 @@ pub enum Group {
     /// List a repository's tags in its registry
     Tags(Deferred<Tags>),
     /// Remove images
+    #[command(visible_alias = "remove")]
     Rm(Deferred<Remove>),
     /// Remove images that nothing uses
     Prune(Deferred<Prune>),

@@ -18,13 +18,14 @@ pub enum Volume {
     /// Remove volumes that no container uses
     Prune(Deferred<VolumePrune>),
     /// Remove volumes
+    #[command(visible_alias = "remove")]
     Rm(Deferred<VolumeRemove>),
 }
 
 #[derive(Debug, Args)]
 pub struct VolumeCreate {
     /// KEY=VALUE
-    #[arg(long, value_name = "LABEL")]
+    #[arg(short, long, value_name = "LABEL")]
     pub label: Vec<String>,
     pub name: Option<String>,
 }

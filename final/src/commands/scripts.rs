@@ -8,6 +8,7 @@ use clap::{CommandFactory, Parser};
 use crate::cli::Cli;
 use crate::cli::system::{Completion, Help, Man};
 use crate::ui::errors::Hint;
+use crate::ui::missing;
 use crate::ui::output;
 
 /// Prints the same as the command's `--help`.
@@ -18,7 +19,8 @@ pub fn help(args: &Help) -> Result<u8> {
     for word in &args.words {
         command = command.find_subcommand(word).ok_or_else(|| {
             let unknown = anyhow!("unknown help topic: {}", args.words.join(" "));
-            unknown.context(Hint("hull --help lists the commands".into()))
+            let answer = missing::verb(&args.words.join(" ")).unwrap_or("hull --help lists the commands");
+            unknown.context(Hint(answer.into()))
         })?;
     }
     let words = args.words.iter().map(String::as_str);

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::book;
 use super::hints::{self, Code, OWN_FAILURE};
+use super::missing::LACKING;
 use super::reader_gone;
 use hull_printable as printable;
 use hull_usage as usage;
@@ -17,7 +18,7 @@ pub fn usage(error: &clap::Error, mut cli: clap::Command) -> ExitCode {
         let _ = std::io::stdout().write_all(usage::help(error, &mut cli, &words).as_bytes());
         return ExitCode::SUCCESS;
     }
-    let explained = usage::explain(error, &mut cli, &words);
+    let explained = usage::explain(error, &mut cli, &words, &LACKING);
     tell(&explained.sentence, Some(&explained.hint));
     ExitCode::from(if explained.flag { OWN_FAILURE } else { 1 })
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! errors, hints, book   errors: a sentence, what to do next, and where the book says more; exit codes
+//! missing               what other programs have and hull has not, with what to use instead
 //! output, list, human   results on stdout: JSON, templates, tables, texts for people
 //! reader_gone           broken pipes of the own output
 //! progress              bars while images are moved         terminal/   the client of an attachment
@@ -12,6 +13,7 @@ pub mod errors;
 pub mod hints;
 pub mod human;
 pub mod list;
+pub mod missing;
 pub mod output;
 pub mod progress;
 pub mod reader_gone;

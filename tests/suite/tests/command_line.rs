@@ -9,7 +9,9 @@ const MISTAKES: &[(&[&str], i32)] = &[
     (&["--nonsense"], 125),
     (&["--root"], 125),
     (&["help", "nonsense"], 1),
-    (&["stats"], 1),
+    (&["swarm"], 1),
+    (&["swarm", "init", "--nonsense"], 1),
+    (&["help", "swarm"], 1),
     (&["help", "network", "nonsense"], 1),
     (&["run"], 1),
     (&["run", "--rm"], 1),
@@ -135,11 +137,29 @@ fn the_version_is_told_in_dockers_ways() {
 #[test]
 fn hints_do_not_lead_astray() {
     let Some(t) = Scenario::with_busybox() else { return };
-    let outcome = t.hull(&["stats"]);
-    assert!(
-        outcome.fails(1).contains("docker has it, hull has not"),
-        "no hint that start was meant: {outcome}"
-    );
+    // What others have is explained, and not taken for a slip.
+    for (words, sentence) in [
+        (&["swarm", "init"][..], "hint: hull runs containers on one machine and has no swarm"),
+        (&["help", "swarm"], "hint: hull runs containers on one machine and has no swarm"),
+        (&["pod", "create"], "hint: hull has no pods"),
+        (&["launch"], "hint: `hull run --detach` creates and starts a container"),
+        (&["strat"], "hint: did you mean hull start?"),
+        (&["contianer", "ls"], "hint: did you mean hull container?"),
+        (&["star"], "hint: did you mean hull start?"),
+        (&["nonsense"], "hint: hull --help lists the commands"),
+    ] {
+        let outcome = t.hull(words);
+        assert!(outcome.fails(1).contains(sentence), "{outcome}");
+    }
+    for (words, sentence) in [
+        (&["run", "--isolation=process", "busybox"][..], "hint: it is for containers of Windows"),
+        (&["--host", "unix:///x", "ps"], "hint: hull is no daemon"),
+        (&["run", "--nmae", "x", "busybox"], "hint: did you mean --name?"),
+        (&["run", "--x", "busybox"], "hint: hull run --help lists the flags"),
+    ] {
+        let outcome = t.hull(words);
+        assert!(outcome.fails(125).contains(sentence), "{outcome}");
+    }
     // docker's code, for `run` as for the others.
     let outcome = t.hull(&["run", "--rm", "-it", "busybox", "true"]);
     assert!(outcome.fails(1).contains("not a TTY"), "{outcome}");

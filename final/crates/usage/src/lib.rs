@@ -15,12 +15,18 @@ pub struct Explained {
     pub flag: bool,
 }
 
-/// docker's commands that have no counterpart here. None of them is a slip for another one: a hint that `stats` may be
-/// meant for `start` would mislead.
-const OF_DOCKER_ALONE: [&str; 16] = [
-    "build", "builder", "buildx", "compose", "config", "context", "events", "manifest", "node", "plugin",
-    "secret", "service", "stats", "swarm", "trust", "update",
-];
+/// What to answer for verbs and flags that other programs have, and this one has not.
+pub struct Lacking {
+    /// The answer for a verb, by its name and the words after it, such as `swarm init`.
+    pub verb: fn(&str) -> Option<&'static str>,
+    /// The answer for a flag, such as `--gpus`, of a verb by its full name without the program's.
+    pub flag: fn(&str, &str) -> Option<&'static str>,
+}
+
+impl Lacking {
+    /// For a program that is compared with no other.
+    pub const NOTHING: Self = Self { verb: |_| None, flag: |_, _| None };
+}
 
 /// True if the user asked for help: `--help`, `--version`, or a command with subcommands that was typed without one.
 pub fn is_help(error: &clap::Error) -> bool {
@@ -45,7 +51,7 @@ pub fn help(error: &clap::Error, root: &mut Command, words: &[String]) -> String
 }
 
 /// `words` are what was typed, without the program's name; `root` is the program.
-pub fn explain(error: &clap::Error, root: &mut Command, words: &[String]) -> Explained {
+pub fn explain(error: &clap::Error, root: &mut Command, words: &[String], lacking: &Lacking) -> Explained {
     root.build();
     let (path, verb) = verb(root, words);
     let given = |kind| error.get(kind).map(words_of).unwrap_or_default();
@@ -57,12 +63,13 @@ pub fn explain(error: &clap::Error, root: &mut Command, words: &[String]) -> Exp
     let explained = |sentence: String, hint: String| Explained { sentence, hint, flag: is_flag };
     match error.kind() {
         ErrorKind::UnknownArgument if is_flag => {
-            let flags = verb.get_arguments().filter_map(|argument| argument.get_long());
-            let near = nearest(flags, argument.trim_start_matches('-'));
-            let hint = match near {
-                Some(near) => format!("did you mean --{near}?"),
-                None => format!("{help} lists the flags"),
-            };
+            let hint = (lacking.flag)(below(&path), &flag).map(str::to_owned);
+            let hint = hint.or_else(|| {
+                let flags = verb.get_arguments().filter_map(|argument| argument.get_long());
+                let near = nearest(flags, flag.strip_prefix("--")?)?;
+                Some(format!("did you mean --{near}?"))
+            });
+            let hint = hint.unwrap_or_else(|| format!("{help} lists the flags"));
             explained(format!("unknown flag: {flag}"), hint)
         }
         ErrorKind::UnknownArgument => explained(format!("unexpected argument {argument:?}"), usage()),
@@ -73,16 +80,16 @@ pub fn explain(error: &clap::Error, root: &mut Command, words: &[String]) -> Exp
         }
         ErrorKind::InvalidSubcommand => {
             let typed = given(ContextKind::InvalidSubcommand);
-            let names = verb.get_subcommands().filter(|command| !command.is_hide_set());
-            let near = nearest(names.map(Command::get_name), &typed);
-            let hint = match near {
-                _ if OF_DOCKER_ALONE.contains(&typed.as_str()) => {
-                    format!("docker has it, {} has not; {help} lists the commands", root_name(&path))
-                }
-                Some(near) => format!("did you mean {path} {near}?"),
-                None => format!("{help} lists the commands"),
-            };
-            explained(format!("unknown command: {path} {typed}"), hint)
+            let hint = (lacking.verb)(&with_words_after(below(&path), &typed, words)).map(str::to_owned);
+            let hint = hint.or_else(|| {
+                let names = verb.get_subcommands().filter(|command| !command.is_hide_set());
+                let near = nearest(names.map(Command::get_name), &typed)?;
+                Some(format!("did you mean {path} {near}?"))
+            });
+            explained(
+                format!("unknown command: {path} {typed}"),
+                hint.unwrap_or_else(|| format!("{help} lists the commands")),
+            )
         }
         ErrorKind::ArgumentConflict => {
             let prior = given(ContextKind::PriorArg);
@@ -151,8 +158,17 @@ pub fn verb<'a>(root: &'a Command, words: &[String]) -> (String, &'a Command) {
     (path, command)
 }
 
-fn root_name(path: &str) -> &str {
-    path.split(' ').next().unwrap_or(path)
+/// A verb's full name without the program's.
+fn below(path: &str) -> &str {
+    path.split_once(' ').map_or("", |(_, verb)| verb)
+}
+
+/// An unknown verb below `group`, and the words that were typed after it.
+fn with_words_after(group: &str, typed: &str, words: &[String]) -> String {
+    let after = words.iter().skip_while(|word| *word != typed).skip(1);
+    let names = after.map(String::as_str).take_while(|word| !word.starts_with('-'));
+    let all = [group, typed].into_iter().filter(|name| !name.is_empty()).chain(names);
+    all.collect::<Vec<_>>().join(" ")
 }
 
 fn usage(verb: &Command, path: &str) -> String {
@@ -163,17 +179,22 @@ fn usage(verb: &Command, path: &str) -> String {
     format!("usage: {path}{own}")
 }
 
-/// The name that differs by two letters at most. Two letters that changed places count as one, the commonest slip.
+/// The name that a slip of the keys makes of the typed one: a letter too many, too few, another, or two that changed
+/// places; in a long name two of these. Or the name whose beginning was typed.
 fn nearest<'a>(names: impl Iterator<Item = &'a str>, typed: &str) -> Option<String> {
-    let slips = typed.chars().count().div_ceil(3).min(2);
+    let slips = match typed.chars().count() {
+        0..=2 => 0,
+        3..=6 => 1,
+        _ => 2,
+    };
     let near = names.map(|name| (strsim::damerau_levenshtein(name, typed), name));
     let near = near.filter(|(distance, name)| *distance <= slips || begins(name, typed));
     near.min().map(|(_, name)| name.to_owned())
 }
 
-/// A name that was not typed to its end.
+/// A name that was not typed to its end, but half of it was.
 fn begins(name: &str, typed: &str) -> bool {
-    typed.len() > 1 && name.starts_with(typed)
+    typed.len() >= 3 && typed.len() * 2 >= name.len() && name.starts_with(typed)
 }
 
 #[cfg(test)]
@@ -181,6 +202,11 @@ mod tests {
     use clap::{Arg, ArgAction};
 
     use super::*;
+
+    const LACKING: Lacking = Lacking {
+        verb: |verb| verb.starts_with("group swarm init").then_some("there is one machine"),
+        flag: |verb, flag| (verb == "group one" && flag == "--gpus").then_some("there are no GPUs"),
+    };
 
     fn explained(words: &[&str]) -> Explained {
         let one = Command::new("one")
@@ -192,7 +218,7 @@ mod tests {
         let root = || Command::new("prog").subcommand_required(true).subcommand(group.clone());
         let error = root().try_get_matches_from([&["prog"], words].concat()).unwrap_err();
         let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
-        explain(&error, &mut root(), &words)
+        explain(&error, &mut root(), &words, &LACKING)
     }
 
     #[test]
@@ -200,11 +226,18 @@ mod tests {
         for (words, sentence, hint, flag) in [
             (&["gruop"][..], "unknown command: prog gruop", "did you mean prog group?", false),
             (
-                &["stats"],
-                "unknown command: prog stats",
-                "docker has it, prog has not; prog --help lists the commands",
+                &["group", "swarm", "init", "-x"],
+                "unknown command: prog group swarm",
+                "there is one machine",
                 false,
             ),
+            (
+                &["group", "swarm"],
+                "unknown command: prog group swarm",
+                "prog group --help lists the commands",
+                false,
+            ),
+            (&["group", "one", "--gpus=all"], "unknown flag: --gpus", "there are no GPUs", true),
             (&["group", "x"], "unknown command: prog group x", "prog group --help lists the commands", false),
             (&["group", "one"], "NAME is missing", "usage: prog group one [OPTIONS] <NAME>", false),
             (
@@ -237,5 +270,27 @@ mod tests {
                 .starts_with("invalid argument \"x\" for --memory: ")
         );
         assert!(!explained(&["group", "one", "--quiet", "--when", "never", "a"]).flag);
+    }
+
+    #[test]
+    fn a_suggestion_is_no_farther_than_a_slip() {
+        let names = ["start", "pause", "network", "unpause", "ps", "export", "inspect"];
+        for (typed, wanted) in [
+            ("stats", None),
+            ("update", None),
+            ("import", None),
+            ("sp", None),
+            ("x", None),
+            ("in", None),
+            ("strat", Some("start")),
+            ("paus", Some("pause")),
+            ("netwrok", Some("network")),
+            ("netwokr", Some("network")),
+            ("insp", Some("inspect")),
+            ("exprot", Some("export")),
+            ("unpasue", Some("unpause")),
+        ] {
+            assert_eq!(nearest(names.into_iter(), typed).as_deref(), wanted, "{typed}");
+        }
     }
 }

@@ -34,7 +34,8 @@ pub fn usage(error: &clap::Error) -> ExitCode {
         let _ = std::io::stdout().write_all(text.as_bytes());
         return ExitCode::SUCCESS;
     }
-    let usage::Explained { sentence, hint, .. } = usage::explain(error, &mut Cli::command(), &words);
+    let usage::Explained { sentence, hint, .. } =
+        usage::explain(error, &mut Cli::command(), &words, &usage::Lacking::NOTHING);
     let unknown =
         error.get(ContextKind::InvalidSubcommand).map(|name| format!("\nNo help topic for '{name}'"));
     tell(&format!("hull-oci: {sentence}\nhint: {hint}{}", unknown.unwrap_or_default()));

@@ -1,0 +1,188 @@
+//! docker 28, with buildx and compose.
+
+use super::{Flags, Verbs};
+
+const BUILDER: &str = "hull builds no images: `buildah bud` or `docker build` does, and `hull load` or `hull pull` brings the result here";
+const BUILD_RECORDS: &str = "hull builds no images, so it has neither builders nor a build cache";
+const CHECKPOINT: &str = "hull does not save a running container's processes: `hull commit` keeps its files, and hull-oci checkpoint saves the processes of a bundle";
+const COMPOSE: &str =
+    "podman-compose starts what a compose file says with hull: podman-compose --podman-path hull up";
+const DAEMON: &str =
+    "hull is no daemon and connects to none: it works on this machine, and ssh HOST hull on another";
+const MANIFEST: &str =
+    "hull makes no lists of images for several platforms: skopeo, buildah manifest and docker manifest do";
+const PLUGIN: &str =
+    "hull loads no plugins: its drivers are built in, and `hull network create` lists those of networks";
+const SECRET: &str =
+    "hull keeps no secrets: give the container a file that only you can read, with `hull run --volume`";
+const SWARM: &str =
+    "hull runs containers on one machine and has no swarm: `hull run --restart` keeps a container running";
+const CLUSTER_VOLUME: &str =
+    "it belongs to a swarm's cluster volumes, and hull's volumes are directories of this machine";
+const TRUST: &str =
+    "hull verifies digests and no signatures: `hull pull` with NAME@sha256:… gets exactly that image";
+const WINDOWS: &str = "it is for containers of Windows, and hull's run on Linux";
+
+pub const VERBS: Verbs = &[
+    ("bake", BUILDER),
+    ("build", BUILDER),
+    ("builder", BUILD_RECORDS),
+    ("builder bake", BUILDER),
+    ("builder build", BUILDER),
+    ("buildx", BUILD_RECORDS),
+    ("buildx b", BUILDER),
+    ("buildx bake", BUILDER),
+    ("buildx build", BUILDER),
+    ("buildx f", BUILDER),
+    ("builder imagetools", MANIFEST),
+    ("buildx imagetools", MANIFEST),
+    ("image build", BUILDER),
+    ("checkpoint", CHECKPOINT),
+    ("compose", COMPOSE),
+    (
+        "config",
+        "hull has neither a swarm's configs nor settings to edit: flags of `hull run` make a container's, and `hull commit --change` an image's",
+    ),
+    ("container stats", STATS),
+    ("container update", UPDATE),
+    ("context", DAEMON),
+    ("manifest", MANIFEST),
+    ("node", SWARM),
+    ("plugin", PLUGIN),
+    ("secret", SECRET),
+    ("service", SWARM),
+    ("stack", SWARM),
+    ("stats", STATS),
+    ("swarm", SWARM),
+    ("trust", TRUST),
+    ("update", UPDATE),
+    ("volume update", CLUSTER_VOLUME),
+];
+
+const STATS: &str = "hull measures no containers: `hull top` lists their processes";
+const UPDATE: &str =
+    "hull changes no container's limits: they are flags of `hull run` and `hull create`, and stay";
+const LEVELS: &str = "hull has no levels of messages: an error says what failed, on what, and why";
+const TLS: &str = "it is for the connection to a daemon, and hull has none";
+const BLOCK_IO: &str = "hull limits no block I/O of single containers";
+const REALTIME: &str = "hull gives containers no real-time CPU time: `hull run --cpu-shares` weighs it";
+const HEALTH: &str = "hull checks no container's health: `hull exec` runs a check from outside";
+const PRUNE_FILTER: &str = "it removes everything that is unused; names given to rm remove single ones";
+
+pub const FLAGS: Flags = &[
+    (".", "--config", "hull reads docker's config.json in $DOCKER_CONFIG, or the file that --authfile names"),
+    (".", "-c --context -H --host", DAEMON),
+    (".", "-D --debug -l --log-level", LEVELS),
+    (".", "--tls --tlscacert --tlscert --tlskey --tlsverify", TLS),
+    ("run, create", "-a --attach", "it attaches stdin, stdout and stderr together: leave --detach out"),
+    (
+        "run, create",
+        "--blkio-weight --blkio-weight-device --device-read-bps --device-read-iops --device-write-bps --device-write-iops",
+        BLOCK_IO,
+    ),
+    (
+        "run, create",
+        "--cgroup-parent",
+        "it is a flag of hull itself and precedes the verb: `hull --cgroup-parent`",
+    ),
+    ("run, create", "--cpu-count --cpu-percent --io-maxbandwidth --io-maxiops --isolation", WINDOWS),
+    ("run, create", "--cpu-rt-period --cpu-rt-runtime", REALTIME),
+    (
+        "run, create, pull, push",
+        "--disable-content-trust",
+        "hull verifies digests and no signatures, so there is nothing to leave out",
+    ),
+    ("run, create", "--gpus", "hull knows no GPUs: `hull run --device` gives a container the device nodes"),
+    (
+        "run, create",
+        "--health-cmd --health-interval --health-retries --health-start-interval --health-start-period --health-timeout --no-healthcheck",
+        HEALTH,
+    ),
+    (
+        "run, create",
+        "--kernel-memory",
+        "Linux has not limited a cgroup's kernel memory by itself since 5.16: `hull run --memory` includes it",
+    ),
+    (
+        "run, create, network connect",
+        "--link-local-ip",
+        "hull gives containers no further addresses of 169.254.0.0/16",
+    ),
+    ("run, create", "--runtime", "hull's containers run on its own runtime, which is built in"),
+    (
+        "run, create",
+        "--storage-opt",
+        "hull limits no container's size on disk: `hull run --tmpfs` takes a size",
+    ),
+    ("run, create", "--use-api-socket", DAEMON),
+    (
+        "run, create",
+        "--userns",
+        "hull's containers have the user namespace of their user: root's none, and others' their own",
+    ),
+    (
+        "run, create",
+        "--volume-driver",
+        "hull's volumes are directories below its root, and have no other driver",
+    ),
+    ("start", "--checkpoint --checkpoint-dir", CHECKPOINT),
+    ("rm", "--link", "hull keeps no links between containers: names on a network are found without them"),
+    ("logs", "--details", "hull writes no further details into logs"),
+    ("inspect", "-s --size", "`hull ps --size` measures what containers have written"),
+    (
+        "images",
+        "--tree",
+        "`hull image tree` shows an image's layers, and hull keeps one platform of each image",
+    ),
+    (
+        "history, push, rmi, save",
+        "--platform",
+        "hull keeps one platform of each image: `hull pull --platform` chooses it",
+    ),
+    ("rmi", "--no-prune", "the layers that nothing else uses are always removed with an image"),
+    (
+        "network connect",
+        "--driver-opt",
+        "hull's networks have options of their own, given to `hull network create --opt`",
+    ),
+    (
+        "network connect",
+        "--link",
+        "containers on a network find each other by name: `hull network connect --alias` adds one",
+    ),
+    (
+        "network connect",
+        "--gw-priority",
+        "a container's first network that is neither internal nor a LAN has its default route",
+    ),
+    (
+        "network create",
+        "--aux-address",
+        "hull reserves no single addresses: `hull network create --ip-range` keeps containers off the others",
+    ),
+    ("network create", "--config-from --config-only --ingress --scope", SWARM),
+    (
+        "network create",
+        "--ipam-driver --ipam-opt",
+        "hull hands out addresses itself: `hull network create --subnet` and --ip-range say which",
+    ),
+    ("network create", "--ipv4", "a network of hull always has IPv4, and with --ipv6 both"),
+    ("network inspect", "-v --verbose", SWARM),
+    ("network prune, volume prune, system prune", "--filter", PRUNE_FILTER),
+    (
+        "system df",
+        "-v --verbose",
+        "`hull image layers` and `hull ps --size` measure single images and containers",
+    ),
+    (
+        "volume create",
+        "-d --driver -o --opt",
+        "hull's volumes are directories below its root, and have neither a driver nor options",
+    ),
+    (
+        "volume create",
+        "--availability --group --limit-bytes --required-bytes --scope --secret --sharing --topology-preferred --topology-required --type",
+        CLUSTER_VOLUME,
+    ),
+    ("volume ls", "--cluster", CLUSTER_VOLUME),
+];

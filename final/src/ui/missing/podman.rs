@@ -1,0 +1,329 @@
+//! podman 4.3 and 5, without what docker has, too.
+
+use super::{Flags, Verbs};
+
+const ARTIFACT: &str = "hull stores images and no other artifacts: skopeo copy fetches them into a directory";
+const CHECKPOINT: &str = "hull does not save a running container's processes: `hull commit` keeps its files, and hull-oci checkpoint saves the processes of a bundle";
+const CONNECTION: &str =
+    "hull connects to no service: it works on this machine, and ssh HOST hull on another";
+const EXISTS: &str = "the exit code of inspect tells: 0 if it exists, and 1 if not";
+const KUBE: &str = "hull reads and writes no Kubernetes files: `hull run` starts a pod's containers, with --network container:NAME to share a network";
+const MACHINE: &str = "hull runs on Linux itself and needs no virtual machine";
+const MOUNT: &str = "`hull cp` and `hull export` read a container's files, without mounting them on the host";
+const POD: &str =
+    "hull has no pods: `hull run --network` with container:NAME shares a network, and so do --ipc and --pid";
+const QUADLET: &str = "hull makes no systemd units: `hull run --restart` keeps a container running";
+const SIGNATURES: &str = "hull verifies digests and neither makes nor checks signatures: skopeo does";
+const UNSHARE: &str = "hull gives no shell in its user namespace: `hull cp` and `hull export` read a container's files with their owners";
+
+pub const VERBS: Verbs = &[
+    ("artifact", ARTIFACT),
+    (
+        "auto-update",
+        "hull replaces no containers by itself: `hull pull` fetches the newer image, and `hull run` starts it",
+    ),
+    ("container checkpoint", CHECKPOINT),
+    ("container restore", CHECKPOINT),
+    (
+        "container cleanup",
+        "hull cleans up when a container ends, and after a killed one with the next command",
+    ),
+    (
+        "container clone",
+        "`hull inspect` shows how a container was made, and `hull commit` makes an image of it for a copy",
+    ),
+    ("container exists", EXISTS),
+    ("image exists", EXISTS),
+    ("network exists", EXISTS),
+    ("volume exists", EXISTS),
+    ("container init", "hull prepares a container when it starts it: `hull create` and then `hull start`"),
+    ("init", "hull prepares a container when it starts it: `hull create` and then `hull start`"),
+    ("container mount", MOUNT),
+    ("container umount", MOUNT),
+    ("container unmount", MOUNT),
+    (
+        "container runlabel",
+        "hull runs no commands that an image brings: `hull image inspect` shows its labels",
+    ),
+    ("farm", "hull builds no images, and so needs no farm of machines to build on"),
+    ("generate", QUADLET),
+    ("generate kube", KUBE),
+    (
+        "generate spec",
+        "`hull inspect` shows how a container was made, and a running one's config.json is below its run root",
+    ),
+    (
+        "image mount",
+        "`hull save` writes an image with its layers, and `hull export` the files of a container of it",
+    ),
+    ("image umount", "hull mounts no images on the host: `hull save` writes an image with its layers"),
+    ("image unmount", "hull mounts no images on the host: `hull save` writes an image with its layers"),
+    ("image scp", "`hull save` and `hull load` carry an image to another machine, through ssh in a pipe"),
+    ("image sign", SIGNATURES),
+    ("image trust", SIGNATURES),
+    ("kube", KUBE),
+    ("machine", MACHINE),
+    ("mount", MOUNT),
+    ("umount", MOUNT),
+    ("unmount", MOUNT),
+    (
+        "network update",
+        "hull asks the host's name servers: those of a container are set with `hull run --dns`",
+    ),
+    ("play", KUBE),
+    ("pod", POD),
+    ("quadlet", QUADLET),
+    ("system connection", CONNECTION),
+    ("system migrate", "hull needs no migration: a container's next start uses what is installed"),
+    ("system renumber", "hull has no numbered locks that could run out"),
+    (
+        "system reset",
+        "`hull system prune --all --volumes` removes what is unused, after `hull rm --force` of the containers",
+    ),
+    ("system service", CONNECTION),
+    ("unshare", UNSHARE),
+    ("volume export", "`hull cp` reads a volume's files as a tar, from a container that has it"),
+    ("volume import", "`hull cp` writes a tar's files into a volume, through a container that has it"),
+    ("volume mount", "`hull volume inspect` shows a volume's directory, which needs no mounting"),
+    ("volume reload", "hull's volumes have no plugins whose lists could be out of date"),
+    ("volume unmount", "`hull volume inspect` shows a volume's directory, which is never mounted by itself"),
+];
+
+const ALL: &str = "name the containers: `hull ps --quiet --all` lists all ids";
+const ARCHITECTURE: &str = "--platform OS/ARCH[/VARIANT] says all three in one";
+const CIDFILE: &str = "a shell reads the file: $(cat FILE)";
+const FILTERED: &str = "`hull ps --quiet --filter` lists the ids of the containers that fit";
+const IGNORE: &str = "a container that does not exist is an error, and the others are done nevertheless";
+const LATEST: &str = "`hull ps --latest --quiet` prints the latest container's id";
+const MAPPING: &str = "hull's containers have the user namespace of their user, and map no other ids";
+const MONITOR: &str = "a container's monitor is hull itself: `hull inspect` shows the container's process";
+const NOHEADING: &str = "a template prints no titles: --format";
+const PASSWD: &str = "hull adds no users to the container's /etc/passwd: `hull run --user` takes numbers";
+const PUSH_FORMAT: &str = "hull sends an image as it is stored: skopeo copy converts it";
+const RETRY: &str = "hull resumes what was interrupted with the next pull or push";
+const SORT: &str = "sort(1) sorts the lines, which --format makes";
+const STARTUP_HEALTH: &str =
+    "hull has no check of its own for a container's start: --health-start-period gives it time";
+const STORE: &str = "hull keeps everything below --root and --runroot, with overlayfs";
+
+pub const FLAGS: Flags = &[
+    (".", "--cgroup-manager", "hull makes its cgroups itself, below --cgroup-parent"),
+    (".", "--conmon", MONITOR),
+    (".", "--connection --identity -r --remote --ssh --url", CONNECTION),
+    (".", "--events-backend", "hull has no choice of where events are kept"),
+    (".", "--hooks-dir", "hull runs no hooks: hull-oci runs those of a bundle"),
+    (".", "--imagestore --storage-driver --storage-opt --tmpdir --transient-store --volumepath", STORE),
+    (".", "--module", "hull reads docker's daemon.json and none of podman's settings"),
+    (
+        ".",
+        "--namespace",
+        "hull has no namespaces of containers: another --root and --runroot keep them apart",
+    ),
+    (
+        ".",
+        "--network-cmd-path --network-config-dir",
+        "hull makes its networks itself and keeps them below --root",
+    ),
+    (".", "--noout --out", "the shell sends the output where it should go: > FILE"),
+    (".", "--runtime-flag", "hull's own runtime takes no flags"),
+    (".", "--runtime", "hull's containers run on its own runtime, which is built in"),
+    (".", "--syslog", "hull writes to stderr, and logger(1) sends that to syslog"),
+    ("kill, pause, port, restart, rm, start, stop, unpause", "--all", ALL),
+    ("kill, pause, port, restart, rm, stop, unpause", "-a", ALL),
+    ("rmi", "-a --all", "`hull image prune --all` removes all images that nothing uses"),
+    ("volume rm", "-a --all", "`hull volume prune --all` removes all volumes that nothing uses"),
+    ("volume inspect", "-a --all", "name the volumes: `hull volume ls --quiet` lists them"),
+    ("logout", "-a --all", "`hull logout` forgets one registry at a time: name each"),
+    ("run, create, import, pull", "--arch --os --variant", ARCHITECTURE),
+    (
+        "run, create",
+        "--authfile --decryption-key --retry --retry-delay --tls-verify",
+        "`hull pull` fetches the image first and takes what is needed for that",
+    ),
+    (
+        "run, create",
+        "--cgroup-conf",
+        "hull sets the files of cgroups by their flags only, such as `hull run --memory`",
+    ),
+    ("run, create", "--cgroups", "each container of hull has a cgroup of its own, by which its end is sure"),
+    (
+        "run, create",
+        "--chrootdirs --init-path --personality --rdt-class --seccomp-policy --shm-size-systemd",
+        "hull has no counterpart to it",
+    ),
+    (
+        "run, create",
+        "--conmon-pidfile --pidfile",
+        "`hull inspect` shows the container's pid, and its monitor is its parent",
+    ),
+    ("run, create", "--env-host", "`hull run --env` passes single variables on: their names without a value"),
+    ("run, create", "--env-merge", "`hull run --env` sets a variable as a whole"),
+    (
+        "run, create",
+        "--unsetenv --unsetenv-all",
+        "`hull run --entrypoint` with env -u or env -i removes the image's variables",
+    ),
+    ("run, create", "--gidmap --uidmap --subuidname --subgidname", MAPPING),
+    ("run, create", "--group-entry --hostuser --passwd --passwd-entry", PASSWD),
+    (
+        "run, create",
+        "--health-log-destination --health-max-log-count --health-max-log-size",
+        "hull has no settings for the results of health checks",
+    ),
+    ("run, create", "--health-on-failure", "hull does nothing by itself to a container that is unhealthy"),
+    (
+        "run, create",
+        "--health-startup-cmd --health-startup-interval --health-startup-retries --health-startup-success --health-startup-timeout",
+        STARTUP_HEALTH,
+    ),
+    (
+        "run, create",
+        "--hosts-file --no-hosts --no-hostname",
+        "hull writes /etc/hosts and /etc/hostname: `hull run --volume` mounts another file over them",
+    ),
+    (
+        "run, create",
+        "--http-proxy",
+        "the proxies of docker's config.json are passed on; `hull run --env` sets others",
+    ),
+    (
+        "run, create",
+        "--image-volume",
+        "an image's volumes become anonymous ones: `hull run --tmpfs` puts something else there",
+    ),
+    ("create", "--init-ctr", POD),
+    ("run, create", "--pod --pod-id-file", POD),
+    ("ps", "-p --pod", POD),
+    ("run, create", "--preserve-fd --preserve-fds", "no descriptor of the caller's enters a container"),
+    ("exec", "--preserve-fd --preserve-fds", "no descriptor of the caller's enters a container"),
+    ("run, create", "--read-only-tmpfs", "with --read-only, `hull run --tmpfs` makes a directory writable"),
+    ("run, create", "--replace", "`hull rm --force` removes the container that has the name"),
+    (
+        "run, create",
+        "--requires",
+        "hull starts no container for another: `hull start` takes several, in their order",
+    ),
+    ("run", "--rmi", "`hull rmi` removes the image afterwards"),
+    (
+        "run, create",
+        "--rootfs",
+        "`hull import` makes an image of a directory's tar, and hull-oci runs a bundle's directory",
+    ),
+    (
+        "run, create",
+        "--sdnotify",
+        "hull tells systemd nothing: the container has started when `hull run --detach` returns",
+    ),
+    (
+        "run, create",
+        "--secret",
+        "hull keeps no secrets: give the container a file that only you can read, with `hull run --volume`",
+    ),
+    ("run, create", "--systemd", "hull prepares nothing for systemd as a container's program"),
+    ("run, create", "--timeout", "timeout(1) ends a container that it runs, and `hull stop` any"),
+    (
+        "run, create",
+        "--tz",
+        "`hull run --env` with TZ=ZONE sets the time zone, where the image has the zones",
+    ),
+    (
+        "run, create",
+        "--umask",
+        "`hull run --entrypoint` with a shell sets the umask: umask 077; exec PROGRAM",
+    ),
+    ("kill, pause, restart, rm, stop, unpause", "--cidfile", CIDFILE),
+    ("pause, restart, rm, start, stop, unpause", "--filter", FILTERED),
+    ("pause, restart, start, stop, unpause", "-f", FILTERED),
+    ("logs", "--color --names", "`hull logs` shows one container at a time, as it is"),
+    ("login, logout", "--compat-auth-file", "--authfile takes docker's file, too"),
+    ("login", "--secret", "`hull login --password-stdin` reads the password from a file that is redirected"),
+    ("login", "-v --verbose", "`hull login --get-login` says who is logged in"),
+    ("search", "--compatible", "`hull search` prints docker's columns already"),
+    ("search", "--list-tags", "`hull image tags` lists a repository's tags"),
+    (
+        "push",
+        "--compress --compression-format --compression-level --force-compression -f --format",
+        PUSH_FORMAT,
+    ),
+    (
+        "pull, push",
+        "--decryption-key --encrypt-layer --encryption-key",
+        "hull neither encrypts nor decrypts layers: skopeo copy does",
+    ),
+    (
+        "push",
+        "--remove-signatures --sign-by --sign-by-sigstore --sign-by-sigstore-private-key --sign-passphrase-file",
+        SIGNATURES,
+    ),
+    ("pull, push", "--retry --retry-delay", RETRY),
+    (
+        "wait",
+        "--condition --interval",
+        "`hull wait` waits for the end, and learns of it without asking again and again",
+    ),
+    ("commit", "--config", "`hull commit --change` sets what the configuration says"),
+    (
+        "commit",
+        "-f --format -s --squash",
+        "hull adds one layer with an OCI manifest: skopeo copy --format v2s2 converts it",
+    ),
+    ("commit", "--iidfile", "`hull commit` prints the id: redirect it"),
+    ("commit", "--include-volumes", "volumes stay outside of images: `hull cp` copies their files"),
+    ("commit, import, save", "-q --quiet", "it prints no progress anyway"),
+    ("save", "-m --multi-image-archive", "`hull save` takes several images already"),
+    ("save", "--uncompressed", "layers are saved as they are: `hull save --compress` compresses them"),
+    ("rm", "--depend", "a container that others need is removed after them: name all"),
+    ("cp", "--overwrite", "hull puts no file in a directory's place: remove it first, with `hull exec`"),
+    ("rm, stop, wait", "-i --ignore", IGNORE),
+    ("rmi", "--ignore", "an image that does not exist is an error, and the others are removed nevertheless"),
+    ("rmi", "-i", "an image that does not exist is an error, and the others are removed nevertheless"),
+    (
+        "network create, volume create",
+        "--ignore",
+        "the name being in use is an error: inspect tells whether it is",
+    ),
+    ("rm", "-t --time", "`hull stop --time` waits before it kills"),
+    ("network rm, volume rm", "-t --time", "`hull stop --time` waits for the containers first"),
+    ("diff", "--format", "`hull diff` prints one change on each line"),
+    ("image diff", "--format", "`hull image diff` prints one change on each line"),
+    ("images", "--history", "`hull history` shows how one image was made"),
+    ("images, ps, network ls, volume ls", "--noheading", NOHEADING),
+    ("images, network ls, volume ls", "-n", NOHEADING),
+    ("images, ps", "--sort", SORT),
+    ("ps", "--ns", "`hull inspect` shows the container's pid, and lsns(8) its namespaces"),
+    ("ps", "--sync", "hull asks the kernel each time, so nothing can be out of date"),
+    ("ps", "-w --watch", "watch(1) repeats a command: watch hull ps"),
+    ("ps, image prune, system prune", "--external", "hull's store holds no containers of other programs"),
+    ("image prune", "--build-cache", "hull builds no images, so it has no build cache"),
+    ("system prune", "--build", "hull builds no images, so it has no build cache"),
+    (
+        "system check",
+        "-f --force -m --max -r",
+        "`hull system check --repair` repairs what can be repaired, and removes nothing that is whole",
+    ),
+    ("system check", "-q", "`hull system check --quick` leaves out the unpacked layers"),
+    (
+        "image tree",
+        "--whatrequires",
+        "`hull ps --all --filter` with ancestor=IMAGE lists the containers of an image",
+    ),
+    (
+        "network connect",
+        "--mac-address",
+        "the address is a flag of `hull run --mac-address`, for the first network",
+    ),
+    (
+        "network create",
+        "--disable-dns --dns --interface-name --route",
+        "hull's networks have names for all their containers, and no further routes or links",
+    ),
+    ("network reload", "-l --latest", "it restores the rules of all running containers"),
+    ("restart", "--running", "`hull ps --quiet` lists the running containers"),
+    ("start", "--sig-proxy", "`hull start --attach` passes signals on unless the container has a terminal"),
+    (
+        "attach, diff, exec, inspect, kill, logs, pause, port, restart, rm, start, stop, top, unpause, wait",
+        "-l --latest",
+        LATEST,
+    ),
+    ("inspect", "-t", "`hull inspect --type` has no short name"),
+];
