@@ -6,6 +6,7 @@ use clap::{ArgAction, Args, Subcommand};
 
 use super::Deferred;
 use super::options::{CreateArgs, Rest};
+use super::resources::Stats;
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -59,6 +60,8 @@ pub enum Verb {
     Cp(Deferred<Cp>),
     /// Show a container's processes
     Top(Deferred<Top>),
+    /// Show what containers use, once a second
+    Stats(Deferred<Stats>),
     /// List a container's published ports
     Port(Deferred<Port>),
     /// Give a container another name

@@ -3,6 +3,7 @@
 //! ```text
 //! container, image, network, registry, system, healthcheck   the verbs of each group, with their own flags
 //! options, network_flags, health_flags          the flags of run and create
+//! resources                                     stats
 //! request                                       flags → docker's requests
 //! events                                        the flags of events
 //! deferred                                      flags that are defined only when their verb is used
@@ -24,6 +25,7 @@ pub mod network_flags;
 pub mod options;
 pub mod registry;
 pub mod request;
+pub mod resources;
 pub mod system;
 #[cfg(test)]
 mod tests;

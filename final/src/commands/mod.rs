@@ -31,6 +31,7 @@ mod remote_image;
 mod run;
 mod scripts;
 mod search;
+mod stats;
 mod system;
 mod top;
 mod trace;
@@ -129,6 +130,7 @@ fn container(global: &Global, verb: &container::Verb) -> Result<u8> {
         Verb::Export(args) => commit::export(engine, args),
         Verb::Cp(args) => copy::copy(engine, args),
         Verb::Top(args) => top::top(engine, args),
+        Verb::Stats(args) => stats::stats(engine, args),
     }
 }
 

@@ -19,21 +19,24 @@ pub struct Columns {
 /// Prints `rows` as `format` says: nothing or `table` for the usual table, `table TEMPLATE`, `json`, or a template.
 pub fn print<T: Serialize>(columns: Columns, rows: &[T], format: Option<&str>) -> Result<()> {
     let rows = rows.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
-    print_values(columns, &rows, format)
+    output::text(&text(columns, &rows, format)?)
 }
 
-fn print_values(columns: Columns, rows: &[Value], format: Option<&str>) -> Result<()> {
+/// What [`print`] prints.
+pub fn text(columns: Columns, rows: &[Value], format: Option<&str>) -> Result<String> {
     // A shell passes \t on as it is typed.
     let format = format.unwrap_or("table").trim().replace("\\t", "\t").replace("\\n", "\n");
     if format == "json" {
-        return rows.iter().try_for_each(output::json);
+        let lines = rows.iter().map(|row| Ok(format!("{}\n", output::json_line(row)?)));
+        return lines.collect();
     }
     let template = match format.strip_prefix("table") {
-        Some("") => return output::text(&usual(columns, rows)),
+        Some("") => return Ok(usual(columns, rows)),
         Some(template) if template.starts_with(char::is_whitespace) => template.trim_start(),
         _ => {
             let template = Template::parse(&format)?;
-            return rows.iter().try_for_each(|row| output::line(template.render(row)?));
+            let lines = rows.iter().map(|row| Ok(format!("{}\n", template.render(row)?)));
+            return lines.collect();
         }
     };
     let template = Template::parse(template)?;
@@ -44,7 +47,7 @@ fn print_values(columns: Columns, rows: &[Value], format: Option<&str>) -> Resul
         let line = template.render(row)?;
         Ok(line.split('\t').map(str::to_owned).collect())
     });
-    output::text(&align(&lines.collect::<Result<Vec<Vec<String>>>>()?))
+    Ok(align(&lines.collect::<Result<Vec<Vec<String>>>>()?))
 }
 
 fn usual(columns: Columns, rows: &[Value]) -> String {

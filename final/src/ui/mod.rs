@@ -13,6 +13,7 @@ pub mod errors;
 pub mod hints;
 pub mod human;
 pub mod list;
+pub mod live;
 pub mod missing;
 pub mod output;
 pub mod progress;

@@ -28,9 +28,21 @@ pub fn text(text: &str) -> Result<()> {
     Ok(out.flush()?)
 }
 
+/// Several lines with the terminal's own control sequences. The caller has made the text in them harmless.
+pub fn raw(text: &str) -> Result<()> {
+    let mut out = Output(io::stdout().lock());
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
 /// JSON on one line.
 pub fn json(value: &impl Serialize) -> Result<()> {
-    line(printable::json(&serde_json::to_string(value)?))
+    line(json_line(value)?)
+}
+
+/// What [`json`] prints.
+pub fn json_line(value: &impl Serialize) -> Result<String> {
+    Ok(printable::json(&serde_json::to_string(value)?).into_owned())
 }
 
 /// What `inspect` found: an indented array, or each through a template.

@@ -66,6 +66,28 @@ pub fn human(bytes: u64) -> String {
     format!("{number}{}", UNITS[unit])
 }
 
+/// A size of memory: binary units, four digits, `23.54GiB`.
+pub fn binary(bytes: u64) -> String {
+    const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let (mut value, mut unit) = (bytes as f64, 0);
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let decimals = match value {
+        value if value < 9.9995 => 3,
+        value if value < 99.995 => 2,
+        value if value < 999.95 => 1,
+        _ => 0,
+    };
+    let number = format!("{value:.decimals$}");
+    let number = match number.contains('.') {
+        true => number.trim_end_matches('0').trim_end_matches('.'),
+        false => &number,
+    };
+    format!("{number}{}", UNITS[unit])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +140,21 @@ mod tests {
             (1_500_000_000, "1.5GB"),
         ] {
             assert_eq!(human(bytes), text);
+        }
+    }
+
+    #[test]
+    fn shown_sizes_of_memory_are_dockers() {
+        for (bytes, text) in [
+            (0, "0B"),
+            (1000, "1000B"),
+            (212 << 10, "212KiB"),
+            (64 << 20, "64MiB"),
+            (25_276_510_208, "23.54GiB"),
+            (1_048_575, "1024KiB"),
+            (1536, "1.5KiB"),
+        ] {
+            assert_eq!(binary(bytes), text);
         }
     }
 

@@ -8,7 +8,7 @@
 //! net/         containers on networks                      rootfs/    mounts of the root; /etc/hosts and others
 //! rootless/    the user namespace of an unprivileged user  gc/        what killed processes left behind
 //! records/     what is on disk and what the kernel knows   events/    what has happened, for who wants to know
-//! error/ engine search_path  used by all of these
+//! error/ engine search_path machine  used by all of these
 //! ```
 
 #![recursion_limit = "256"]
@@ -23,6 +23,7 @@ mod gc;
 mod handle;
 mod images;
 mod logs;
+mod machine;
 mod monitor;
 mod net;
 mod records;
@@ -37,6 +38,7 @@ mod volumes;
 pub use attach::{AttachEvent, AttachInput, AttachStream, StartAttach};
 pub use containers::list::Summary;
 pub use containers::start::ContainerStdio;
+pub use containers::stats::StatsReader;
 pub use containers::top::Top;
 pub use copy::{Change, CommitOptions, CopyOptions, CopySource, CopyTarget, Freezable};
 pub use engine::{Engine, EventReporter, InvalidSetting, NetworkDefaults, Settings};

@@ -43,7 +43,6 @@ pub const VERBS: Verbs = &[
         "config",
         "hull has neither a swarm's configs nor settings to edit: flags of `hull run` make a container's, and `hull commit --change` an image's",
     ),
-    ("container stats", STATS),
     ("container update", UPDATE),
     ("context", DAEMON),
     ("manifest", MANIFEST),
@@ -52,14 +51,12 @@ pub const VERBS: Verbs = &[
     ("secret", SECRET),
     ("service", SWARM),
     ("stack", SWARM),
-    ("stats", STATS),
     ("swarm", SWARM),
     ("trust", TRUST),
     ("update", UPDATE),
     ("volume update", CLUSTER_VOLUME),
 ];
 
-const STATS: &str = "hull measures no containers: `hull top` lists their processes";
 const UPDATE: &str =
     "hull changes no container's limits: they are flags of `hull run` and `hull create`, and stay";
 const LEVELS: &str = "hull has no levels of messages: an error says what failed, on what, and why";

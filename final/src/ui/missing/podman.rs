@@ -321,7 +321,7 @@ pub const FLAGS: Flags = &[
     ("restart", "--running", "`hull ps --quiet` lists the running containers"),
     ("start", "--sig-proxy", "`hull start --attach` passes signals on unless the container has a terminal"),
     (
-        "attach, diff, exec, inspect, kill, logs, pause, port, restart, rm, start, stop, top, unpause, wait",
+        "attach, diff, exec, inspect, kill, logs, pause, port, restart, rm, start, stop, top, unpause, wait, stats",
         "-l --latest",
         LATEST,
     ),

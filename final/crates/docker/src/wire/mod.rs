@@ -18,6 +18,7 @@
 //! network_settings   NetworkSettings of a container           network     network inspect
 //! exec               exec inspect                             volume      volume inspect
 //! events             events                                  system      info, version, df
+//! stats              stats
 //! ```
 
 pub mod config;
@@ -30,6 +31,7 @@ pub mod network;
 pub mod network_settings;
 pub mod nullable;
 pub mod ordered;
+pub mod stats;
 pub mod system;
 pub mod volume;
 

@@ -11,5 +11,6 @@ mod pause;
 mod remove;
 mod rename;
 pub(crate) mod start;
+pub(crate) mod stats;
 mod stop;
 pub(crate) mod top;

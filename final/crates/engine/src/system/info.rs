@@ -4,6 +4,7 @@ use hull_docker::wire::system::Info;
 
 use crate::engine::{Engine, cgroup_layout};
 use crate::error::Result;
+use crate::machine::memory_total;
 use crate::records::state::Status;
 
 impl Engine {
@@ -47,12 +48,4 @@ fn operating_system() -> String {
     let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
     name.map_or("Linux".into(), |name| name.trim_matches('"').into())
-}
-
-/// Bytes.
-fn memory_total() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kib.unwrap_or(0) * 1024
 }

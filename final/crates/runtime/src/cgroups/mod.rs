@@ -33,7 +33,7 @@ pub use files::Error;
 pub(crate) use layout::own_v2;
 pub use layout::{Hierarchy, Layout, detect};
 pub use own::delegated;
-pub use stats::Stats;
+pub use stats::{BlkioEntry, BlkioStats, CpuStats, Stats};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -116,7 +116,8 @@ impl Cgroup {
         }
     }
 
-    fn is_v2(&self) -> bool {
+    /// Whether v2 has all controllers. On a hybrid machine v1 has them.
+    pub fn is_v2(&self) -> bool {
         matches!(self.layout, Layout::V2 { .. })
     }
 

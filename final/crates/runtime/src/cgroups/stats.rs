@@ -89,97 +89,156 @@ pub struct BlkioEntry {
 impl Cgroup {
     /// The current usage. Values that this machine does not count are zero.
     pub fn stats(&self) -> Stats {
+        let mut stats = self.usage();
+        let memory = self.controller("memory");
+        match self.is_v2() {
+            true => stats.memory.swap = v2_memory(&memory, "memory.swap"),
+            false => {
+                stats.memory.swap = v1_memory(&memory, "memory.memsw.");
+                stats.memory.kernel = v1_memory(&memory, "memory.kmem.");
+                stats.memory.kernel_tcp = v1_memory(&memory, "memory.kmem.tcp.");
+            }
+        }
+        stats
+    }
+
+    /// The same without swap and the kernel's own memory, which takes half as many files.
+    pub fn usage(&self) -> Stats {
+        let directory = |controller: &str| self.controller(controller);
+        let (cpu, memory) = (self.cpu_stats(), directory("memory"));
+        let raw = keyed(&memory.join("memory.stat"));
+        let (pids, blkio) = (pids_stats(&directory("pids")), directory("blkio"));
+        match self.is_v2() {
+            true => Stats {
+                cpu,
+                memory: MemoryStats {
+                    cache: value(&raw, "file"),
+                    usage: v2_memory(&memory, "memory"),
+                    raw,
+                    ..MemoryStats::default()
+                },
+                pids,
+                blkio: v2_block_io(&text(&blkio.join("io.stat"))),
+                ..Stats::default()
+            },
+            false => Stats {
+                cpu,
+                memory: MemoryStats {
+                    cache: value(&raw, "cache"),
+                    usage: v1_memory(&memory, "memory."),
+                    raw,
+                    ..MemoryStats::default()
+                },
+                pids,
+                blkio: BlkioStats {
+                    io_service_bytes_recursive: entries(
+                        &blkio.join("blkio.throttle.io_service_bytes_recursive"),
+                    ),
+                    io_serviced_recursive: entries(&blkio.join("blkio.throttle.io_serviced_recursive")),
+                },
+                ..Stats::default()
+            },
+        }
+    }
+
+    /// The CPU time alone.
+    pub fn cpu_stats(&self) -> CpuStats {
+        match self.is_v2() {
+            true => v2_cpu(&self.controller("cpu")),
+            false => v1_cpu(&self.controller("cpu"), &self.controller("cpuacct")),
+        }
+    }
+
+    /// The directory in which a v1 controller's files are; empty if this machine does not have it.
+    fn controller(&self, name: &str) -> PathBuf {
         match &self.layout {
-            Layout::V2 { mount } => v2(&mount.join(&self.path)),
-            Layout::V1 { hierarchies, .. } => v1(|controller| {
-                find(hierarchies, controller).map(|one| one.mount.join(&self.path)).unwrap_or_default()
-            }),
+            Layout::V2 { mount } => mount.join(&self.path),
+            Layout::V1 { hierarchies, .. } => {
+                find(hierarchies, name).map(|one| one.mount.join(&self.path)).unwrap_or_default()
+            }
         }
     }
 }
 
-fn v1(directory: impl Fn(&str) -> PathBuf) -> Stats {
-    let (cpuacct, cpu, memory, pids) =
-        (directory("cpuacct"), directory("cpu"), directory("memory"), directory("pids"));
+fn v1_cpu(cpu: &Path, cpuacct: &Path) -> CpuStats {
     let cpu_stat = keyed(&cpu.join("cpu.stat"));
     let account = keyed(&cpuacct.join("cpuacct.stat"));
     // In ticks of USER_HZ, which is 100 on every Linux.
     let ticks = |name: &str| value(&account, name) * 10_000_000;
-    let usage = |prefix: &str| Usage {
-        limit: number(&memory.join(format!("{prefix}limit_in_bytes"))),
-        usage: number(&memory.join(format!("{prefix}usage_in_bytes"))),
-        max: number(&memory.join(format!("{prefix}max_usage_in_bytes"))),
-        failcnt: number(&memory.join(format!("{prefix}failcnt"))),
-    };
-    let raw = keyed(&memory.join("memory.stat"));
     let percpu = text(&cpuacct.join("cpuacct.usage_percpu"));
-    Stats {
-        cpu: CpuStats {
-            usage: CpuUsage {
-                total: number(&cpuacct.join("cpuacct.usage")),
-                percpu: percpu.split_whitespace().filter_map(|one| one.parse().ok()).collect(),
-                kernel: ticks("system"),
-                user: ticks("user"),
-            },
-            throttling: Throttling {
-                periods: value(&cpu_stat, "nr_periods"),
-                throttled_periods: value(&cpu_stat, "nr_throttled"),
-                throttled_time: value(&cpu_stat, "throttled_time"),
-            },
+    CpuStats {
+        usage: CpuUsage {
+            total: number(&cpuacct.join("cpuacct.usage")),
+            percpu: percpu.split_whitespace().filter_map(|one| one.parse().ok()).collect(),
+            kernel: ticks("system"),
+            user: ticks("user"),
         },
-        memory: MemoryStats {
-            cache: value(&raw, "cache"),
-            usage: usage("memory."),
-            swap: usage("memory.memsw."),
-            kernel: usage("memory.kmem."),
-            kernel_tcp: usage("memory.kmem.tcp."),
-            raw,
+        throttling: Throttling {
+            periods: value(&cpu_stat, "nr_periods"),
+            throttled_periods: value(&cpu_stat, "nr_throttled"),
+            throttled_time: value(&cpu_stat, "throttled_time"),
         },
-        pids: pids_stats(&pids),
-        blkio: BlkioStats {
-            io_service_bytes_recursive: entries(
-                &directory("blkio").join("blkio.throttle.io_service_bytes_recursive"),
-            ),
-            io_serviced_recursive: entries(&directory("blkio").join("blkio.throttle.io_serviced_recursive")),
-        },
-        hugetlb: BTreeMap::new(),
     }
 }
 
-fn v2(directory: &Path) -> Stats {
+fn v2_cpu(directory: &Path) -> CpuStats {
     let cpu = keyed(&directory.join("cpu.stat"));
     let nanoseconds = |name: &str| value(&cpu, name) * 1_000;
-    let raw = keyed(&directory.join("memory.stat"));
-    let usage = |prefix: &str| Usage {
+    CpuStats {
+        usage: CpuUsage {
+            total: nanoseconds("usage_usec"),
+            percpu: Vec::new(),
+            kernel: nanoseconds("system_usec"),
+            user: nanoseconds("user_usec"),
+        },
+        throttling: Throttling {
+            periods: value(&cpu, "nr_periods"),
+            throttled_periods: value(&cpu, "nr_throttled"),
+            throttled_time: nanoseconds("throttled_usec"),
+        },
+    }
+}
+
+fn v1_memory(directory: &Path, prefix: &str) -> Usage {
+    let read = |name: &str| number(&directory.join(format!("{prefix}{name}")));
+    Usage {
+        limit: read("limit_in_bytes"),
+        usage: read("usage_in_bytes"),
+        max: read("max_usage_in_bytes"),
+        failcnt: read("failcnt"),
+    }
+}
+
+fn v2_memory(directory: &Path, prefix: &str) -> Usage {
+    Usage {
         limit: number(&directory.join(format!("{prefix}.max"))),
         usage: number(&directory.join(format!("{prefix}.current"))),
         max: number(&directory.join(format!("{prefix}.peak"))),
         failcnt: value(&keyed(&directory.join(format!("{prefix}.events"))), "max"),
-    };
-    Stats {
-        cpu: CpuStats {
-            usage: CpuUsage {
-                total: nanoseconds("usage_usec"),
-                percpu: Vec::new(),
-                kernel: nanoseconds("system_usec"),
-                user: nanoseconds("user_usec"),
-            },
-            throttling: Throttling {
-                periods: value(&cpu, "nr_periods"),
-                throttled_periods: value(&cpu, "nr_throttled"),
-                throttled_time: nanoseconds("throttled_usec"),
-            },
-        },
-        memory: MemoryStats {
-            cache: value(&raw, "file"),
-            usage: usage("memory"),
-            swap: usage("memory.swap"),
-            raw,
-            ..MemoryStats::default()
-        },
-        pids: pids_stats(directory),
-        ..Stats::default()
     }
+}
+
+/// `8:0 rbytes=4096 wbytes=0 rios=1 wios=0 dbytes=0 dios=0`
+fn v2_block_io(text: &str) -> BlkioStats {
+    let mut stats = BlkioStats::default();
+    for line in text.lines() {
+        let mut fields = line.split(' ');
+        let numbers = fields.next().and_then(|device| device.split_once(':'));
+        let Some((major, minor)) = numbers.and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?))) else {
+            continue;
+        };
+        for (key, value) in fields.filter_map(|field| field.split_once('=')) {
+            let (list, op) = match key {
+                "rbytes" => (&mut stats.io_service_bytes_recursive, "Read"),
+                "wbytes" => (&mut stats.io_service_bytes_recursive, "Write"),
+                "rios" => (&mut stats.io_serviced_recursive, "Read"),
+                "wios" => (&mut stats.io_serviced_recursive, "Write"),
+                _ => continue,
+            };
+            list.push(BlkioEntry { major, minor, op: op.to_owned(), value: value.parse().unwrap_or(0) });
+        }
+    }
+    stats
 }
 
 fn pids_stats(directory: &Path) -> PidsStats {
@@ -218,4 +277,22 @@ fn entries(file: &Path) -> Vec<BlkioEntry> {
         Some(BlkioEntry { major: major.parse().ok()?, minor: minor.parse().ok()?, op, value })
     };
     text(file).lines().filter_map(entry).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn block_io_of_v2_is_read_by_device_and_direction() {
+        let stats = v2_block_io("8:0 rbytes=4096 wbytes=10 rios=1 wios=2 dbytes=0 dios=0\n7:3 \nx\n");
+        let show = |entries: &[BlkioEntry]| -> Vec<String> {
+            entries
+                .iter()
+                .map(|one| format!("{}:{} {} {}", one.major, one.minor, one.op, one.value))
+                .collect()
+        };
+        assert_eq!(show(&stats.io_service_bytes_recursive), ["8:0 Read 4096", "8:0 Write 10"]);
+        assert_eq!(show(&stats.io_serviced_recursive), ["8:0 Read 1", "8:0 Write 2"]);
+    }
 }
