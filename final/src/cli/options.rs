@@ -113,6 +113,9 @@ pub struct CreateArgs {
     /// TARGET[:OPTIONS]
     #[arg(long, value_name = "TMPFS", help_heading = "Files")]
     pub tmpfs: Vec<String>,
+    /// The driver of new volumes: local
+    #[arg(long, value_name = "DRIVER", help_heading = "Files")]
+    pub volume_driver: Option<String>,
     /// The volumes of another container
     #[arg(long, value_name = "CONTAINER[:ro]", help_heading = "Files")]
     pub volumes_from: Vec<String>,

@@ -99,6 +99,7 @@ impl CreateArgs {
             group_add: self.group_add.clone(),
             init: self.init.0,
             volumes_from: self.volumes_from.clone(),
+            volume_driver: text(&self.volume_driver),
             readonly_rootfs: self.read_only,
             shm_size: bytes("--shm-size", self.shm_size.as_deref())?,
             devices: read_all("--device", &self.device, device::parse)?,

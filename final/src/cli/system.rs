@@ -24,6 +24,12 @@ pub enum Volume {
 
 #[derive(Debug, Args)]
 pub struct VolumeCreate {
+    /// The volume's driver: local
+    #[arg(short, long, value_name = "DRIVER", default_value = "local", hide_default_value = true)]
+    pub driver: String,
+    /// An option of the driver: type=FILESYSTEM, device=DEVICE, o=OPTIONS of mount(8), size=SIZE of a tmpfs
+    #[arg(short, long = "opt", value_name = "KEY=VALUE")]
+    pub opt: Vec<String>,
     /// KEY=VALUE
     #[arg(short, long, value_name = "LABEL")]
     pub label: Vec<String>,

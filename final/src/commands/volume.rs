@@ -33,7 +33,8 @@ fn create(engine: &Engine, args: &VolumeCreate) -> Result<u8> {
     let request = CreateRequest {
         name: args.name.clone().unwrap_or_default(),
         labels: pairs::labels(&[], &args.label).map_err(anyhow::Error::msg)?,
-        ..CreateRequest::default()
+        driver: args.driver.clone(),
+        driver_opts: pairs::labels(&[], &args.opt).map_err(anyhow::Error::msg)?,
     };
     let volume = engine.create_volume(&request.try_into()?)?;
     output::line(volume.name)?;

@@ -16,6 +16,8 @@ use crate::records::record::Record;
 pub struct VolumeOptions {
     pub name: Option<String>,
     pub labels: BTreeMap<String, String>,
+    /// Of the driver `local`.
+    pub driver_options: BTreeMap<String, String>,
 }
 
 impl Engine {
@@ -31,8 +33,9 @@ impl Engine {
             labels: volume.labels,
             mountpoint: volume.mountpoint.display().to_string(),
             name: volume.name,
-            options: BTreeMap::new(),
+            options: volume.options,
             scope: "local".into(),
+            usage_data: None,
         })
     }
 
@@ -42,7 +45,7 @@ impl Engine {
             Some(name) => (name.clone(), false),
             None => (crate::records::ids::random_id()?, true),
         };
-        Ok(self.volumes().create(&name, &options.labels, anonymous)?)
+        Ok(self.volumes().create(&name, &options.labels, &options.driver_options, anonymous)?)
     }
 
     /// Removes a volume unless a container uses it.

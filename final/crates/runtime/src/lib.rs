@@ -68,5 +68,5 @@ pub use error::{Error, Result};
 pub use exec::{ExecTarget, exec};
 pub use init::serve_as_init;
 pub use rendezvous::start;
-pub use rootfs::{DetachedMount, mount_options};
+pub use rootfs::{DetachedMount, clone_from, mount_at, mount_options};
 pub use stdio::Stdio;

@@ -1,8 +1,9 @@
 //! Named volumes, which outlive their containers. They follow docker's rules.
 //!
 //! ```text
-//! volumes/<name>/volume.json   name, labels, time of creation, whether a user named it
+//! volumes/<name>/volume.json   name, labels, options, time of creation, whether a user named it
 //!                _data         what containers see
+//!                mounted.json  of a volume that is a mount of its own: the processes that have it mounted
 //!                lock          held while the image's files are copied in
 //!                copying       a copy in progress; discarded if its command was killed
 //!                copied        a complete copy that is being moved into _data; any command can finish this
@@ -11,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -23,6 +24,7 @@ use crate::error::{Error, IoContext, Result};
 use crate::file;
 use crate::lock::Lock;
 use crate::names::is_valid;
+use crate::process_id::ProcessId;
 use crate::root::Root;
 use crate::staging::{self, Staging};
 use crate::tree::{copy_directory, copy_metadata, disk_usage, remove_tree};
@@ -42,6 +44,9 @@ pub struct Volume {
     pub name: String,
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// The options of its driver: docker's `local`, which mounts something in the place of the data.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
     /// Created for one container and removed with it by `rm -v`.
     #[serde(default)]
     pub anonymous: bool,
@@ -66,8 +71,14 @@ impl Volumes {
         Self { dir: root.volumes_dir() }
     }
 
-    /// Creates a volume. An existing volume of this name is returned unchanged, labels included.
-    pub fn create(&self, name: &str, labels: &BTreeMap<String, String>, anonymous: bool) -> Result<Volume> {
+    /// Creates a volume. An existing volume of this name is returned unchanged, labels and options included.
+    pub fn create(
+        &self,
+        name: &str,
+        labels: &BTreeMap<String, String>,
+        options: &BTreeMap<String, String>,
+        anonymous: bool,
+    ) -> Result<Volume> {
         check_name(name)?;
         if let Some(volume) = self.find(name)? {
             return Ok(volume);
@@ -78,6 +89,7 @@ impl Volumes {
             format: FORMAT,
             name: name.to_owned(),
             labels: labels.clone(),
+            options: options.clone(),
             anonymous,
             created,
             mountpoint: PathBuf::new(),
@@ -127,6 +139,7 @@ impl Volumes {
                     format: FORMAT,
                     name: name.to_owned(),
                     labels: BTreeMap::new(),
+                    options: BTreeMap::new(),
                     anonymous: false,
                     created: self.made(name),
                     mountpoint: self.volume_dir(name).join("_data"),
@@ -203,15 +216,56 @@ impl Volumes {
             return Ok(false);
         }
         let Some(source) = open_source(rootfs, destination)? else { return Ok(false) };
-        copy_directory(source, &rootfs.join(destination.strip_prefix("/").unwrap_or(destination)), &copying)?;
+        copy_directory(source, &in_rootfs(rootfs, destination), &copying)?;
         fs::rename(&copying, &copied).context(|| format!("fill the volume {name}"))?;
         move_into(&copied, &volume.mountpoint)?;
         Ok(true)
     }
 
+    /// The processes that have the volume mounted, each with the path in its own mount namespace, as they were recorded
+    /// last. The caller holds [`Self::lock_mounts`].
+    pub fn mounted(&self, name: &str) -> Result<Vec<MountedBy>> {
+        // The file names processes of this boot only. One that cannot be read names none.
+        let holders: Option<Vec<MountedBy>> =
+            file::read_json(&self.volume_dir(name).join("mounted.json")).unwrap_or_default();
+        Ok(holders.unwrap_or_default().into_iter().filter(|holder| holder.process.is_alive()).collect())
+    }
+
+    pub fn note_mounted(&self, name: &str, holders: &[MountedBy]) -> Result<()> {
+        file::write_json_atomic(&self.volume_dir(name).join("mounted.json"), &holders)
+    }
+
+    /// Held while a volume that is a mount of its own is mounted.
+    pub fn lock_mounts(&self, name: &str) -> Result<Lock> {
+        Lock::exclusive(&self.volume_dir(name).join("mounts.lock"))
+    }
+
     fn volume_dir(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
+}
+
+/// Fills an open, empty directory with the files that the image has at `destination`, like [`Volumes::copy_up`]. Used
+/// where the directory cannot be filled by renaming: it is a part of a volume, or a mount. An interrupted copy stays.
+pub fn fill_directory(directory: BorrowedFd<'_>, rootfs: &Path, destination: &Path) -> Result<bool> {
+    let target = PathBuf::from(hull_sys::fs::fd_path(directory));
+    if !is_empty(&target)? {
+        return Ok(false);
+    }
+    let Some(source) = open_source(rootfs, destination)? else { return Ok(false) };
+    copy_directory(source, &in_rootfs(rootfs, destination), &target)?;
+    Ok(true)
+}
+
+fn in_rootfs(rootfs: &Path, destination: &Path) -> PathBuf {
+    rootfs.join(destination.strip_prefix("/").unwrap_or(destination))
+}
+
+/// A process with a volume mounted in its mount namespace.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MountedBy {
+    pub process: ProcessId,
+    pub path: PathBuf,
 }
 
 fn check_name(name: &str) -> Result<()> {
@@ -278,8 +332,8 @@ mod tests {
         let scratch = Scratch::new();
         let volumes = volumes(&scratch);
         let labels = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
-        volumes.create("data", &labels, false).unwrap();
-        let again = volumes.create("data", &BTreeMap::new(), true).unwrap();
+        volumes.create("data", &labels, &BTreeMap::new(), false).unwrap();
+        let again = volumes.create("data", &BTreeMap::new(), &BTreeMap::new(), true).unwrap();
         assert_eq!((again.labels, again.anonymous), (labels, false));
         assert_eq!(volumes.list().unwrap().len(), 1);
         assert_eq!(again.mountpoint, volumes.data_dir("data").unwrap());
@@ -289,7 +343,7 @@ mod tests {
     fn a_volume_in_use_is_not_removed() {
         let scratch = Scratch::new();
         let volumes = volumes(&scratch);
-        volumes.create("data", &BTreeMap::new(), false).unwrap();
+        volumes.create("data", &BTreeMap::new(), &BTreeMap::new(), false).unwrap();
         assert!(matches!(volumes.remove("data", &["web".into()]), Err(Error::VolumeInUse { .. })));
         volumes.remove("data", &[]).unwrap();
         assert!(matches!(volumes.remove("data", &[]), Err(Error::NoSuchVolume(_))));
@@ -301,7 +355,7 @@ mod tests {
         let scratch = Scratch::new();
         let volumes = volumes(&scratch);
         for name in ["good", "half"] {
-            volumes.create(name, &BTreeMap::new(), false).unwrap();
+            volumes.create(name, &BTreeMap::new(), &BTreeMap::new(), false).unwrap();
         }
         fs::write(volumes.volume_dir("half").join("volume.json"), "{\"form").unwrap();
         let damaged: Vec<_> = volumes.list().unwrap().iter().map(|volume| volume.damage.is_some()).collect();
@@ -316,7 +370,7 @@ mod tests {
         let scratch = Scratch::new();
         let volumes = volumes(&scratch);
         for bad in ["..", "a/b", "x", "", ".hidden"] {
-            assert!(volumes.create(bad, &BTreeMap::new(), false).is_err(), "{bad}");
+            assert!(volumes.create(bad, &BTreeMap::new(), &BTreeMap::new(), false).is_err(), "{bad}");
             assert!(volumes.data_dir(bad).is_err(), "{bad}");
         }
     }
@@ -325,7 +379,7 @@ mod tests {
     fn an_empty_volume_takes_what_the_image_has() {
         let scratch = Scratch::new();
         let (volumes, rootfs) = (volumes(&scratch), image(&scratch));
-        let volume = volumes.create("data", &BTreeMap::new(), false).unwrap();
+        let volume = volumes.create("data", &BTreeMap::new(), &BTreeMap::new(), false).unwrap();
         assert!(volumes.copy_up("data", &rootfs, Path::new("/srv/data")).unwrap());
         let file = volume.mountpoint.join("sub/file");
         assert_eq!(fs::read_to_string(&file).unwrap(), "image");
@@ -343,7 +397,7 @@ mod tests {
             let scratch = Scratch::new();
             let (volumes, rootfs) = (volumes(&scratch), image(&scratch));
             std::os::unix::fs::chown(rootfs.join("srv/data"), Some(999), Some(998)).unwrap();
-            let volume = volumes.create("data", &BTreeMap::new(), false).unwrap();
+            let volume = volumes.create("data", &BTreeMap::new(), &BTreeMap::new(), false).unwrap();
             volumes.copy_up("data", &rootfs, Path::new("/srv/data")).unwrap();
             let meta = fs::metadata(volume.mountpoint).unwrap();
             assert_eq!((meta.uid(), meta.gid()), (999, 998));
@@ -360,7 +414,7 @@ mod tests {
         symlink(&outside, rootfs.join("absolute")).unwrap();
         symlink("../../outside", rootfs.join("srv/relative")).unwrap();
         symlink("/srv/data", rootfs.join("inside")).unwrap();
-        let volume = volumes.create("data", &BTreeMap::new(), false).unwrap();
+        let volume = volumes.create("data", &BTreeMap::new(), &BTreeMap::new(), false).unwrap();
         for path in ["/absolute", "/srv/relative", "/srv/../../outside", "/missing"] {
             assert!(!volumes.copy_up("data", &rootfs, Path::new(path)).unwrap(), "{path}");
         }
@@ -372,7 +426,7 @@ mod tests {
     fn a_copy_that_was_cut_short_is_begun_again_or_finished() {
         let scratch = Scratch::new();
         let (volumes, rootfs) = (volumes(&scratch), image(&scratch));
-        let volume = volumes.create("data", &BTreeMap::new(), false).unwrap();
+        let volume = volumes.create("data", &BTreeMap::new(), &BTreeMap::new(), false).unwrap();
         let dir = volumes.volume_dir("data");
         fs::create_dir_all(dir.join("copying/half")).unwrap();
         assert!(volumes.copy_up("data", &rootfs, Path::new("/srv/data")).unwrap());
@@ -388,7 +442,7 @@ mod tests {
         let scratch = Scratch::new();
         let volumes = volumes(&scratch);
         for (name, anonymous) in [("named", false), ("anonymous", true), ("used", true)] {
-            volumes.create(name, &BTreeMap::new(), anonymous).unwrap();
+            volumes.create(name, &BTreeMap::new(), &BTreeMap::new(), anonymous).unwrap();
         }
         let names = |all| -> Vec<String> {
             let unused = volumes.unused(all, |name| name == "used").unwrap();

@@ -117,11 +117,6 @@ pub const FLAGS: Flags = &[
         "--userns",
         "hull's containers have the user namespace of their user: root's none, and others' their own",
     ),
-    (
-        "run, create",
-        "--volume-driver",
-        "hull's volumes are directories below its root, and have no other driver",
-    ),
     ("start", "--checkpoint --checkpoint-dir", CHECKPOINT),
     ("rm", "--link", "hull keeps no links between containers: names on a network are found without them"),
     ("logs", "--details", "hull writes no further details into logs"),
@@ -170,11 +165,6 @@ pub const FLAGS: Flags = &[
         "system df",
         "-v --verbose",
         "`hull image layers` and `hull ps --size` measure single images and containers",
-    ),
-    (
-        "volume create",
-        "-d --driver -o --opt",
-        "hull's volumes are directories below its root, and have neither a driver nor options",
     ),
     (
         "volume create",

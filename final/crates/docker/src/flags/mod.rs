@@ -11,6 +11,7 @@
 //! ipam       --subnet, --ip-range, --gateway of `network create`
 //! log        --log-driver, --log-opt            pairs      labels, sysctls, annotations
 //! volumes_from  --volumes-from CONTAINER[:MODE]  health   --health-cmd, --health-interval, …, --no-healthcheck
+//! local_driver  `volume create -o`, --mount volume-opt=
 //! ```
 //!
 //! Sizes are in [`crate::size`], times in [`crate::time`]. An error is a sentence; the caller knows the flag it is about.
@@ -23,6 +24,7 @@ pub mod health;
 pub mod hosts;
 pub mod ipam;
 pub mod link;
+pub mod local_driver;
 pub mod log;
 pub mod mount;
 pub mod namespace;

@@ -15,6 +15,12 @@ pub struct Volume {
     /// Copy what the image has at the target into an empty volume.
     pub copy_up: bool,
     pub propagation: Option<String>,
+    /// docker's `z` or `Z`: a label for SELinux, without which there is nothing to do.
+    pub relabel: Option<char>,
+    /// podman's `U`: the source is given to the container's user.
+    pub chown: bool,
+    /// podman's `O`: changes go to a directory of the container's own, which the next run finds empty.
+    pub overlay: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +46,11 @@ pub fn parse(text: &str, here: &Path) -> Result<Volume, String> {
         read_only: false,
         copy_up: true,
         propagation: None,
+        relabel: None,
+        chown: false,
+        overlay: false,
     };
+    check_together(options)?;
     options.split(',').filter(|option| !option.is_empty()).try_for_each(|option| volume.set(option))?;
     if let Some(source) = source {
         volume.source = parse_source(source, here)?;
@@ -92,14 +102,35 @@ pub fn is_propagation(text: &str) -> bool {
     ["private", "rprivate", "slave", "rslave"].contains(&text)
 }
 
+/// docker's rule: one option of each kind.
+fn check_together(options: &str) -> Result<(), String> {
+    const KINDS: [&[&str]; 5] = [
+        &["ro", "rw"],
+        &["z", "Z"],
+        &["private", "rprivate", "slave", "rslave", "shared", "rshared"],
+        &["nocopy"],
+        &["cached", "delegated", "consistent"],
+    ];
+    for kind in KINDS {
+        if options.split(',').filter(|option| kind.contains(option)).count() > 1 {
+            return Err(format!("invalid mode: {options}"));
+        }
+    }
+    Ok(())
+}
+
 impl Volume {
     fn set(&mut self, option: &str) -> Result<(), String> {
         match option {
             "ro" => self.read_only = true,
             "rw" => self.read_only = false,
             "nocopy" => self.copy_up = false,
-            // Options for docker's virtual machines and for SELinux labels, which hull does not have. They are ignored.
-            "z" | "Z" | "cached" | "delegated" | "consistent" => {}
+            // Options for docker's virtual machines, which have no effect on Linux.
+            "cached" | "delegated" | "consistent" => {}
+            "z" => self.relabel = Some('z'),
+            "Z" => self.relabel = Some('Z'),
+            "U" => self.chown = true,
+            "O" => self.overlay = true,
             _ if is_propagation(option) => self.propagation = Some(option.to_owned()),
             "shared" | "rshared" => {
                 return Err(format!("{option}: mounts made in a container never reach the host"));
@@ -118,7 +149,14 @@ impl fmt::Display for Volume {
             Source::Host(path) => write!(f, "{}:", path.display())?,
         }
         write!(f, "{}", self.target.display())?;
-        let flags = [(self.read_only, "ro"), (!self.copy_up, "nocopy")];
+        let flags = [
+            (self.read_only, "ro"),
+            (!self.copy_up, "nocopy"),
+            (self.relabel == Some('z'), "z"),
+            (self.relabel == Some('Z'), "Z"),
+            (self.chown, "U"),
+            (self.overlay, "O"),
+        ];
         let flags = flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, word)| word);
         let options: Vec<&str> = flags.chain(self.propagation.as_deref()).collect();
         if options.is_empty() { Ok(()) } else { write!(f, ":{}", options.join(",")) }
@@ -155,6 +193,9 @@ mod tests {
             "/a:/b:xx",
             "/a:/b:",
             "/a:/b:ro:c",
+            "/a:/b:ro,rw",
+            "/a:/b:z,Z",
+            "/a:/b:slave,private",
             "-:/x",
             "/a:/b/../c",
             "~/x:/y",
@@ -168,7 +209,7 @@ mod tests {
         fn what_is_printed_is_read_back(
             source in "|/[a-z]{1,5}:|[a-z]{2,5}:",
             target in "/[a-z]{1,5}(/[a-z]{1,5})?",
-            options in "|:ro|:nocopy|:ro,nocopy|:rslave|:ro,private",
+            options in "|:ro|:nocopy|:ro,nocopy|:rslave|:ro,private|:z|:ro,Z|:U,O",
         ) {
             prop_assume!(!source.is_empty() || options.is_empty());
             let volume = read(&format!("{source}{target}{options}")).unwrap();

@@ -230,6 +230,12 @@ pub struct BindOptions {
     /// Make a missing source directory, as `-v` does.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub create_mountpoint: bool,
+    /// Of a read-only mount, the mounts below it stay writable.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub read_only_non_recursive: bool,
+    /// Fail if the mounts below a read-only mount cannot be made read-only.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub read_only_force_recursive: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -264,4 +270,7 @@ pub struct TmpfsOptions {
     /// The permission bits, as a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<u32>,
+    /// Each with its value, if it has one: `[["noexec"]]`.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "nullable::deserialize")]
+    pub options: Vec<Vec<String>>,
 }

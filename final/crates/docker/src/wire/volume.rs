@@ -32,4 +32,17 @@ pub struct Volume {
     #[serde(with = "nullable")]
     pub options: BTreeMap<String, String>,
     pub scope: String,
+    /// Only in the answer of `system df`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage_data: Option<UsageData>,
+}
+
+/// The use of a volume.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct UsageData {
+    /// The number of containers with the volume.
+    pub ref_count: i64,
+    /// Bytes; -1 if they were not counted.
+    pub size: i64,
 }

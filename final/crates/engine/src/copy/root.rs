@@ -16,8 +16,7 @@ use crate::records::record::{MountKind, Record};
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
 use crate::records::state::wrong_state;
-use crate::rootfs::etc_files;
-use crate::rootfs::mount;
+use crate::rootfs::{etc_files, mount, sources};
 
 /// Held while files are copied, so that the root stays usable.
 #[derive(Debug)]
@@ -129,13 +128,14 @@ fn binds(engine: &Engine, record: &Record) -> Result<Vec<(PathBuf, PathBuf, bool
     for name in etc_files::NAMES {
         binds.push((directory.join(name), Path::new("/etc").join(name), false));
     }
-    let mut asked: Vec<_> = record.mounts.iter().collect();
-    asked.sort_by_key(|mount| mount.destination.components().count());
-    for mount in asked {
+    let mut asked: Vec<_> = record.mounts.iter().enumerate().collect();
+    asked.sort_by_key(|(_, mount)| mount.destination.components().count());
+    for (index, mount) in asked {
         binds.retain(|(_, target, _)| *target != mount.destination);
         // The content of a tmpfs is lost when the container stops, so there is nothing to copy.
         if mount.kind != MountKind::Tmpfs {
-            binds.push((mount.source.clone(), mount.destination.clone(), mount.read_only));
+            let source = sources::path(engine, record, index);
+            binds.push((source, mount.destination.clone(), mount.read_only));
         }
     }
     Ok(binds)

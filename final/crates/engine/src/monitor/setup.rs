@@ -13,8 +13,8 @@ use crate::records::options::NetworkMode;
 use crate::records::options::WindowSize;
 use crate::records::record::Record;
 use crate::records::state::State;
-use crate::rootfs::etc_files;
 use crate::rootfs::mount::rootfs;
+use crate::rootfs::{etc_files, sources};
 use crate::spec;
 
 /// True for root. For an unprivileged user true in a delegated cgroup, or if a limit was asked for; that fails later if
@@ -36,6 +36,9 @@ fn write_bundle(
     etc_files::write(engine, record)?;
     let bundle = engine.root().container_run_dir(&record.id);
     let mut spec = spec::build(engine, record, &rootfs(engine, record), state.cgroup.as_deref())?;
+    if let Some(process) = &spec.process {
+        sources::give_to(engine, record, process.user.uid, process.user.gid)?;
+    }
     if let (Some(limit), Some(process)) = (network.descriptor_limit(), &mut spec.process) {
         spec::limit_descriptors(process, limit);
     }

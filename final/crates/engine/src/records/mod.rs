@@ -8,6 +8,7 @@
 //! run_dir  the directory below the run root                   process  a recorded process, by descriptor
 //! exec_instance  the processes of `exec`, and how they ended
 //! health   checks and their results: health.json
+//! mount_extras  what few mounts ask for
 //! ids, time, signal, stream, pruned  small types              monitor_lock  shows that a monitor lives
 //! ```
 
@@ -18,6 +19,7 @@ pub(crate) mod health;
 pub(crate) mod ids;
 mod locks;
 pub(crate) mod monitor_lock;
+pub mod mount_extras;
 pub mod options;
 pub(crate) mod process;
 pub(crate) mod pruned;

@@ -12,6 +12,7 @@ use hull_network::ports::{Mapping, Port};
 use serde::{Deserialize, Serialize};
 
 pub use crate::records::health::OnFailure;
+use crate::records::mount_extras::MountExtras;
 
 /// Rows and columns of a terminal.
 pub type WindowSize = (u16, u16);
@@ -50,6 +51,8 @@ pub struct CreateOptions {
 
     pub mounts: Vec<MountOption>,
     pub volumes_from: Vec<String>,
+    /// `--volume-driver`, which can be `local` only.
+    pub volume_driver: String,
     pub read_only: bool,
     pub shm_size: Option<u64>,
     pub devices: Vec<DeviceOption>,
@@ -113,6 +116,8 @@ pub enum MountOption {
         /// By `--mount`, and otherwise by `-v`: `inspect` shows each in a place of its own.
         #[serde(default)]
         from_mount_flag: bool,
+        #[serde(default, skip_serializing_if = "MountExtras::is_default")]
+        extras: MountExtras,
     },
     Volume {
         /// `None`: an anonymous volume.
@@ -124,6 +129,8 @@ pub enum MountOption {
         /// By `--mount`, and otherwise by `-v`.
         #[serde(default)]
         from_mount_flag: bool,
+        #[serde(default, skip_serializing_if = "MountExtras::is_default")]
+        extras: MountExtras,
     },
     Tmpfs {
         target: PathBuf,

@@ -9,6 +9,7 @@ use hull_storage::root::Root;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::records::mount_extras::MountExtras;
 use crate::records::options::CreateOptions;
 use crate::records::time::Timestamp;
 
@@ -72,6 +73,8 @@ pub struct MountRecord {
     /// The volume goes with its container (`rm -v`, `--rm`).
     pub anonymous: bool,
     pub options: Vec<String>,
+    #[serde(default, skip_serializing_if = "MountExtras::is_default")]
+    pub extras: MountExtras,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

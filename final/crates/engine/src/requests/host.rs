@@ -21,6 +21,7 @@ pub fn options(host: HostConfig) -> Result<CreateOptions> {
         auto_remove: host.auto_remove,
         init: host.init.unwrap_or(false),
         volumes_from: host.volumes_from,
+        volume_driver: host.volume_driver,
         read_only: host.readonly_rootfs,
         shm_size: positive("ShmSize", host.shm_size)?,
         devices: host.devices.into_iter().map(device_option).collect::<Result<_>>()?,
@@ -67,7 +68,6 @@ fn refuse_unknown(host: &HostConfig) -> Result<()> {
         &host.blkio_device_write_iops,
     ];
     refuse(&[
-        (!["", "local"].contains(&&*host.volume_driver), "VolumeDriver"),
         (!host.cgroup.is_empty(), "Cgroup"),
         (!["", "host"].contains(&&*host.userns_mode), "UsernsMode"),
         (!["", "runc", "hull"].contains(&&*host.runtime), "Runtime"),

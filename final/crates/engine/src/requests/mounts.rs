@@ -2,18 +2,20 @@
 
 use std::path::Path;
 
-use hull_docker::flags::{mount, tmpfs, volume};
+use hull_docker::flags::{local_driver, mount, tmpfs, volume};
 use hull_docker::path;
 use hull_docker::wire::config::Config;
 use hull_docker::wire::host_config::{HostConfig, Mount};
 
 use super::invalid;
 use crate::error::Result;
+use crate::records::mount_extras::{MountExtras, Recursion};
 use crate::records::options::MountOption;
 
 /// All mounts of a request; `create` refuses two at the same target.
 pub fn all(config: &Config, host: &HostConfig) -> Result<Vec<MountOption>> {
     let mut all = Vec::new();
+    local_driver::check_name(&host.volume_driver).map_err(|why| invalid("VolumeDriver", why))?;
     for text in &host.binds {
         all.push(bind(text).map_err(|why| invalid(format!("volume specification {text:?}"), why))?);
     }
@@ -26,6 +28,7 @@ pub fn all(config: &Config, host: &HostConfig) -> Result<Vec<MountOption>> {
             read_only: false,
             copy_up: true,
             from_mount_flag: false,
+            extras: MountExtras::default(),
         });
     }
     for mount in &host.mounts {
@@ -41,23 +44,29 @@ pub fn all(config: &Config, host: &HostConfig) -> Result<Vec<MountOption>> {
 /// An entry of `Binds`.
 fn bind(text: &str) -> Result<MountOption, String> {
     // The current directory is the client's, which has made its paths absolute.
-    let volume::Volume { source, target, read_only, copy_up, propagation } =
+    let volume::Volume { source, target, read_only, copy_up, propagation, relabel, chown, overlay } =
         volume::parse(text, Path::new(""))?;
-    Ok(match source {
+    let extras = MountExtras { relabel, chown, overlay, ..MountExtras::default() };
+    let name = match source {
         volume::Source::Host(source) if !source.is_absolute() => {
             return Err(format!("{} is not an absolute path", source.display()));
         }
         volume::Source::Host(source) => {
             let (create_source, from_mount_flag) = (true, false);
-            MountOption::Bind { source, target, read_only, propagation, create_source, from_mount_flag }
+            return Ok(MountOption::Bind {
+                source,
+                target,
+                read_only,
+                propagation,
+                create_source,
+                from_mount_flag,
+                extras,
+            });
         }
-        volume::Source::Named(name) => {
-            MountOption::Volume { name: Some(name), target, read_only, copy_up, from_mount_flag: false }
-        }
-        volume::Source::Anonymous => {
-            MountOption::Volume { name: None, target, read_only, copy_up, from_mount_flag: false }
-        }
-    })
+        volume::Source::Named(name) => Some(name),
+        volume::Source::Anonymous => None,
+    };
+    Ok(MountOption::Volume { name, target, read_only, copy_up, from_mount_flag: false, extras })
 }
 
 fn one(mount: &Mount) -> Result<MountOption, String> {
@@ -66,6 +75,12 @@ fn one(mount: &Mount) -> Result<MountOption, String> {
     Ok(match mount.kind.as_str() {
         "bind" => {
             let options = mount.bind_options.clone().unwrap_or_default();
+            let recursion = match &options {
+                options if options.non_recursive => Recursion::Disabled,
+                options if options.read_only_non_recursive => Recursion::Writable,
+                options if options.read_only_force_recursive => Recursion::Readonly,
+                _ => Recursion::Enabled,
+            };
             MountOption::Bind {
                 source: mount.source.clone().into(),
                 target,
@@ -73,16 +88,26 @@ fn one(mount: &Mount) -> Result<MountOption, String> {
                 propagation: Some(options.propagation).filter(|propagation| !propagation.is_empty()),
                 create_source: options.create_mountpoint,
                 from_mount_flag: true,
+                extras: MountExtras { recursion, ..MountExtras::default() },
             }
         }
         "tmpfs" => MountOption::Tmpfs { target, options: mount::tmpfs_options(mount), from_mount_flag: true },
-        _ => MountOption::Volume {
-            name: Some(mount.source.clone()).filter(|name| !name.is_empty()),
-            target,
-            read_only,
-            copy_up: !mount.volume_options.as_ref().is_some_and(|options| options.no_copy),
-            from_mount_flag: true,
-        },
+        _ => {
+            let options = mount.volume_options.clone().unwrap_or_default();
+            MountOption::Volume {
+                name: Some(mount.source.clone()).filter(|name| !name.is_empty()),
+                target,
+                read_only,
+                copy_up: !options.no_copy,
+                from_mount_flag: true,
+                extras: MountExtras {
+                    subpath: Some(options.subpath).filter(|path| !path.is_empty()).map(Into::into),
+                    labels: options.labels,
+                    driver_options: options.driver_config.unwrap_or_default().options,
+                    ..MountExtras::default()
+                },
+            }
+        }
     })
 }
 

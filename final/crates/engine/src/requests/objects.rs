@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use hull_docker::flags::local_driver;
 use hull_docker::flags::network::Attachment;
 use hull_docker::wire::network::{ConnectRequest, CreateRequest as NetworkRequest};
 use hull_docker::wire::volume::CreateRequest as VolumeRequest;
@@ -64,11 +65,14 @@ impl TryFrom<VolumeRequest> for VolumeOptions {
     type Error = Error;
 
     fn try_from(request: VolumeRequest) -> Result<Self> {
-        refuse(&[
-            (!["", "local"].contains(&&*request.driver), "Driver"),
-            (!request.driver_opts.is_empty(), "DriverOpts"),
-        ])?;
-        Ok(Self { name: non_empty(request.name), labels: request.labels })
+        let invalid = |why| super::invalid("volume", why);
+        local_driver::check_name(&request.driver).map_err(invalid)?;
+        local_driver::parse(&request.driver_opts).map_err(invalid)?;
+        Ok(Self {
+            name: non_empty(request.name),
+            labels: request.labels,
+            driver_options: request.driver_opts,
+        })
     }
 }
 
@@ -104,7 +108,7 @@ mod tests {
     #[test]
     fn a_volume_has_no_driver_but_local() {
         let request = VolumeRequest { driver: "nfs".into(), ..VolumeRequest::default() };
-        assert!(VolumeOptions::try_from(request).unwrap_err().to_string().contains("Driver"));
+        assert!(VolumeOptions::try_from(request).unwrap_err().to_string().contains("nfs"));
         assert_eq!(VolumeOptions::try_from(VolumeRequest::default()).unwrap().name, None);
     }
 }

@@ -3,8 +3,10 @@
 //! ```text
 //! mount        the overlay, and the volumes' first content      mountpoints  the lowest layer, below every image
 //! etc_files    /etc/hosts, hostname and resolv.conf, written at each start
+//! sources      sources of mounts that are made first: driver volumes, parts of volumes, overlays
 //! ```
 
 pub(crate) mod etc_files;
 pub(crate) mod mount;
 pub(crate) mod mountpoints;
+pub(crate) mod sources;

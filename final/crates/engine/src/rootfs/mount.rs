@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::records::record::{MountKind, MountRecord, Record};
-use crate::rootfs::{etc_files, mountpoints};
+use crate::rootfs::{etc_files, mountpoints, sources};
 
 /// The mount point of the container's root file system while it runs.
 pub(crate) fn rootfs(engine: &Engine, record: &Record) -> PathBuf {
@@ -27,7 +27,10 @@ pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
     overlay.mount_at(&rootfs)?;
     etc_files::mount(engine, record)?;
     let volumes = engine.volumes();
-    let copied = |mount: &&MountRecord| is_new && mount.kind == MountKind::Volume && mount.copy_up;
+    sources::prepare(engine, record, Some(rootfs.as_path()).filter(|_| is_new))?;
+    let is_plain = |mount: &MountRecord| mount.extras.subpath.is_none() && !mount.extras.has_driver_mount;
+    let copied =
+        |mount: &&MountRecord| is_new && mount.kind == MountKind::Volume && mount.copy_up && is_plain(mount);
     for mount in record.mounts.iter().filter(copied) {
         if let Some(name) = &mount.name {
             volumes.copy_up(name, &rootfs, &mount.destination)?;
@@ -43,6 +46,7 @@ pub(crate) fn allow_remount(engine: &Engine, record: &Record) -> Result<()> {
 
 /// Ignores errors: the end of the mount namespace unmounts what could not be unmounted here.
 pub(crate) fn unmount_root(engine: &Engine, record: &Record) {
+    sources::release(engine, record);
     let rootfs = rootfs(engine, record);
     for mounted in [rootfs, etc_files::directory(engine, record)] {
         let _ = nix::mount::umount2(&mounted, nix::mount::MntFlags::MNT_DETACH);

@@ -10,6 +10,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::records::options::{CreateOptions, NamespaceMode, NetworkMode};
 use crate::records::record::{MountKind, MountRecord, Record};
+use crate::rootfs::sources;
 
 /// docker's size of /dev/shm.
 const SHM_SIZE: u64 = 64 << 20;
@@ -30,12 +31,12 @@ pub(super) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
             &["rbind", "rprivate", access],
         ));
     }
-    let mut asked: Vec<&MountRecord> = record.mounts.iter().collect();
-    asked.sort_by_key(|mount| mount.destination.components().count());
-    for mount in asked {
+    let mut asked: Vec<(usize, &MountRecord)> = record.mounts.iter().enumerate().collect();
+    asked.sort_by_key(|(_, mount)| mount.destination.components().count());
+    for (index, mount) in asked {
         // A mount of the user's replaces one of hull's at the same place, as in docker: `-v x:/etc/hosts`.
         mounts.retain(|ours| ours.destination != mount.destination);
-        mounts.push(user_mount(mount));
+        mounts.push(user_mount(mount, &sources::path(engine, record, index)));
     }
     Ok(mounts)
 }
@@ -89,7 +90,7 @@ fn kernel_mounts(options: &CreateOptions) -> Vec<Mount> {
     mounts
 }
 
-fn user_mount(mount: &MountRecord) -> Mount {
+fn user_mount(mount: &MountRecord, source: &Path) -> Mount {
     if mount.kind == MountKind::Tmpfs {
         let mut options: Vec<String> = ["nosuid", "nodev", "noexec"].map(Into::into).into();
         for option in &mount.options {
@@ -104,8 +105,7 @@ fn user_mount(mount: &MountRecord) -> Mount {
             ..Mount::default()
         };
     }
-    let mut bound = bind(&mount.source, &mount.destination, &["rbind"]);
-    bound.options.push(if mount.read_only { "rro" } else { "rw" }.into());
+    let mut bound = bind(source, &mount.destination, &sources::options(mount));
     let propagation = mount.options.iter().find(|option| {
         option.ends_with("private") || option.ends_with("slave") || option.ends_with("shared")
     });

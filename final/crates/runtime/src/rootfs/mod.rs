@@ -13,9 +13,11 @@
 //! guard         what may be mounted on /proc and in it
 //! foreign_proc  a procfs of a pid namespace that other processes are in
 //! copy_up       a tmpfs with the files that it covers
+//! attached      mounts of the caller's own, beside those of the spec
 //! devices       device nodes               masks          paths that are hidden or read-only
 //! ```
 
+mod attached;
 mod cgroup_mounts;
 mod copy_up;
 mod devices;
@@ -29,6 +31,7 @@ mod pivot;
 mod root;
 mod sources;
 
+pub use attached::{clone_from, mount_at};
 pub(crate) use devices::{make_default_devices, make_device};
 pub(crate) use guard::has_bound_dev;
 pub(crate) use masks::{Masks, read_only};

@@ -1,10 +1,11 @@
-//! Whole directory trees: removing, copying, measuring, extracting.
+//! Whole directory trees: removing, copying, measuring, extracting, changing the owner.
 //!
 //! The trees come from images and containers, so nothing in them is trusted. Every step is relative to an open
 //! directory, no symlink is followed and no mount is entered, and a deep tree needs neither stack nor descriptors.
 
 mod copy;
 mod extract;
+mod owner;
 mod remove;
 mod usage;
 mod walk;
@@ -20,6 +21,7 @@ pub(crate) use copy::{copy_directory, copy_metadata};
 
 pub use copy::copy_tree;
 pub use extract::{Destination, Refused, Replace, Target, open_beneath};
+pub use owner::change_owner;
 pub use remove::remove_tree;
 pub use usage::disk_usage;
 

@@ -11,6 +11,7 @@ mod check;
 mod mounts;
 mod plan;
 
+use hull_docker::flags::local_driver;
 use hull_image::store::Image;
 use hull_storage::names;
 use hull_storage::staging::Staging;
@@ -83,7 +84,15 @@ impl Engine {
         for mount in &record.mounts {
             match (mount.kind, &mount.name) {
                 (MountKind::Volume, Some(name)) => {
-                    drop(volumes.create(name, &Default::default(), mount.anonymous)?)
+                    let extras = &mount.extras;
+                    let volume =
+                        volumes.create(name, &extras.labels, &extras.driver_options, mount.anonymous)?;
+                    let is_mount = local_driver::parse(&volume.options).is_ok_and(|mount| mount.is_some());
+                    if is_mount != extras.has_driver_mount {
+                        let text =
+                            format!("another command has created the volume {name} with other options");
+                        return Err(Error::Unsupported(text));
+                    }
                 }
                 (MountKind::Bind, _) if mount.copy_up => std::fs::create_dir_all(&mount.source)
                     .context(|| format!("create {} for a bind mount", mount.source.display()))?,

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use hull_docker::flags::volumes_from;
+use hull_docker::flags::{local_driver, volumes_from};
 use hull_image::config::RunConfig;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::records::ids::random_id;
+use crate::records::mount_extras::MountExtras;
 use crate::records::options::{CreateOptions, MountOption};
 use crate::records::record::{MountKind, MountRecord};
 
@@ -46,6 +47,7 @@ impl Engine {
                     read_only: false,
                     copy_up: true,
                     from_mount_flag: false,
+                    extras: MountExtras::default(),
                 };
                 mounts.push(self.plan_mount(&volume)?);
             }
@@ -68,10 +70,11 @@ impl Engine {
             copy_up: false,
             anonymous: false,
             options: vec![],
+            extras: MountExtras::default(),
         };
         match mount {
             MountOption::Tmpfs { options, .. } => record.options = options.clone(),
-            MountOption::Bind { source, read_only, propagation, create_source, .. } => {
+            MountOption::Bind { source, read_only, propagation, create_source, extras, .. } => {
                 if !source.exists() && !create_source {
                     return Err(invalid(format!("bind source path does not exist: {}", source.display())));
                 }
@@ -80,14 +83,21 @@ impl Engine {
                 record.read_only = *read_only;
                 record.copy_up = !source.exists();
                 record.options = propagation.iter().cloned().collect();
+                record.extras = extras.clone();
             }
-            MountOption::Volume { name, read_only, copy_up, .. } => {
+            MountOption::Volume { name, read_only, copy_up, extras, .. } => {
                 let (name, anonymous) = match name {
                     Some(name) => (name.clone(), false),
                     None => (random_id()?, true),
                 };
                 record.kind = MountKind::Volume;
-                record.source = self.volumes().data_dir(&name)?;
+                let volumes = self.volumes();
+                record.source = volumes.data_dir(&name)?;
+                record.extras = extras.clone();
+                // An existing volume keeps the options that it was created with.
+                let existing = if anonymous { None } else { volumes.find(&name)? };
+                let options = existing.as_ref().map_or(&extras.driver_options, |volume| &volume.options);
+                record.extras.has_driver_mount = local_driver::parse(options).map_err(invalid)?.is_some();
                 record.name = Some(name);
                 record.read_only = *read_only;
                 record.copy_up = *copy_up;

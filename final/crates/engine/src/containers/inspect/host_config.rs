@@ -23,6 +23,7 @@ pub(super) fn describe(engine: &Engine, record: &Record) -> HostConfig {
         port_bindings: port_bindings(record),
         restart_policy: restart_policy(&options.restart),
         auto_remove: options.auto_remove,
+        volume_driver: options.volume_driver.clone(),
         volumes_from: options.volumes_from.clone(),
         annotations: options.annotations.clone(),
         cap_add: options.cap_add.clone(),

@@ -10,6 +10,7 @@ use hull_docker::wire::container::MountPoint;
 use hull_docker::wire::host_config::{BindOptions, DriverConfig, Mount, TmpfsOptions, VolumeOptions};
 
 use super::text;
+use crate::records::mount_extras::{MountExtras, Recursion};
 use crate::records::options::{CreateOptions, MountOption};
 use crate::records::record::{MountKind, MountRecord, Record};
 
@@ -65,12 +66,22 @@ fn is_from_mount_flag(option: &MountOption) -> bool {
 
 /// The third part of a `-v`.
 fn short_mode(option: &MountOption) -> String {
-    let (read_only, copies, propagation) = match option {
-        MountOption::Bind { read_only, propagation, .. } => (*read_only, true, propagation.as_deref()),
-        MountOption::Volume { read_only, copy_up, .. } => (*read_only, *copy_up, None),
-        MountOption::Tmpfs { .. } => (false, true, None),
+    let (read_only, copies, propagation, extras) = match option {
+        MountOption::Bind { read_only, propagation, extras, .. } => {
+            (*read_only, true, propagation.as_deref(), extras)
+        }
+        MountOption::Volume { read_only, copy_up, extras, .. } => (*read_only, *copy_up, None, extras),
+        MountOption::Tmpfs { .. } => return String::new(),
     };
-    let parts = [read_only.then_some("ro"), (!copies).then_some("nocopy"), propagation];
+    let parts = [
+        read_only.then_some("ro"),
+        (!copies).then_some("nocopy"),
+        (extras.relabel == Some('z')).then_some("z"),
+        (extras.relabel == Some('Z')).then_some("Z"),
+        extras.chown.then_some("U"),
+        extras.overlay.then_some("O"),
+        propagation,
+    ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(",")
 }
 
@@ -110,11 +121,13 @@ fn mount(option: &MountOption) -> Mount {
     let of =
         |kind: &str, target: &Path| Mount { kind: kind.into(), target: text(target), ..Mount::default() };
     match option {
-        MountOption::Bind { source, target, read_only, propagation, create_source, .. } => {
+        MountOption::Bind { source, target, read_only, propagation, create_source, extras, .. } => {
             let options = BindOptions {
+                non_recursive: extras.recursion == Recursion::Disabled,
+                read_only_non_recursive: extras.recursion == Recursion::Writable,
+                read_only_force_recursive: extras.recursion == Recursion::Readonly,
                 propagation: propagation.clone().unwrap_or_default(),
                 create_mountpoint: *create_source,
-                ..BindOptions::default()
             };
             Mount {
                 source: text(source),
@@ -123,14 +136,10 @@ fn mount(option: &MountOption) -> Mount {
                 ..of("bind", target)
             }
         }
-        MountOption::Volume { name, target, read_only, copy_up, .. } => Mount {
+        MountOption::Volume { name, target, read_only, copy_up, extras, .. } => Mount {
             source: name.clone().unwrap_or_default(),
             read_only: *read_only,
-            volume_options: (!copy_up).then(|| VolumeOptions {
-                no_copy: true,
-                driver_config: Some(DriverConfig::default()),
-                ..VolumeOptions::default()
-            }),
+            volume_options: volume_options(*copy_up, extras),
             ..of("volume", target)
         },
         MountOption::Tmpfs { target, options, .. } => Mount {
@@ -141,11 +150,27 @@ fn mount(option: &MountOption) -> Mount {
     }
 }
 
+fn volume_options(copy_up: bool, extras: &MountExtras) -> Option<VolumeOptions> {
+    let options = VolumeOptions {
+        no_copy: !copy_up,
+        labels: extras.labels.clone(),
+        subpath: extras.subpath.as_deref().map(text).unwrap_or_default(),
+        driver_config: None,
+    };
+    let driver = DriverConfig { options: extras.driver_options.clone(), ..DriverConfig::default() };
+    let is_set = options != VolumeOptions::default() || driver != DriverConfig::default();
+    // docker's client sends a driver with every other option.
+    is_set.then_some(VolumeOptions { driver_config: Some(driver), ..options })
+}
+
 fn tmpfs_options(options: &[String]) -> Option<TmpfsOptions> {
     let value = |key: &str| options.iter().find_map(|option| option.strip_prefix(key)?.strip_prefix('='));
     let size_bytes = value("size").and_then(|size| size.parse().ok());
     let mode = value("mode").and_then(|mode| u32::from_str_radix(mode, 8).ok());
-    (size_bytes.is_some() || mode.is_some()).then_some(TmpfsOptions { size_bytes, mode })
+    let is_exec = |option: &&String| *option == "exec" || *option == "noexec";
+    let others: Vec<_> = options.iter().filter(is_exec).map(|option| vec![option.clone()]).collect();
+    let is_set = size_bytes.is_some() || mode.is_some() || !others.is_empty();
+    is_set.then_some(TmpfsOptions { size_bytes, mode, options: others })
 }
 
 #[cfg(test)]
@@ -162,6 +187,7 @@ mod tests {
                 propagation: None,
                 create_source,
                 from_mount_flag,
+                extras: MountExtras::default(),
             }],
             ..CreateOptions::default()
         };

@@ -1,0 +1,68 @@
+//! What few mounts ask for beyond source and target.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Options of a mount that are rarely given. The default is a mount without any of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MountExtras {
+    /// Of a bind mount: what becomes of the mounts below its source.
+    #[serde(skip_serializing_if = "Recursion::is_default")]
+    pub recursion: Recursion,
+    /// The part of a volume that is mounted, below the volume's root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subpath: Option<PathBuf>,
+    /// The labels of the volume, if it is created with the container.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The options of the volume's driver, if it is created with the container.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub driver_options: BTreeMap<String, String>,
+    /// The volume is a mount of its own ([`hull_docker::flags::local_driver`]), which each monitor makes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_driver_mount: bool,
+    /// `z` or `Z`, which has no effect without SELinux and is shown as it was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relabel: Option<char>,
+    /// `U`: the source is given to the container's user.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub chown: bool,
+    /// `O`: the source is the lower directory of an overlay, whose changes end with the run.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub overlay: bool,
+}
+
+/// docker's `bind-recursive`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Recursion {
+    /// The mounts below are bound too, and are read-only with it.
+    #[default]
+    Enabled,
+    /// The mounts below are left out.
+    Disabled,
+    /// The mounts below are bound too, and stay writable if it is read-only.
+    Writable,
+    /// As `Enabled`; a kernel that cannot make the mounts below read-only is an error.
+    Readonly,
+}
+
+impl Recursion {
+    fn is_default(&self) -> bool {
+        *self == Self::Enabled
+    }
+}
+
+impl MountExtras {
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether the source has to be made in the monitor's mount namespace before it can be bound.
+    pub(crate) fn need_source(&self) -> bool {
+        self.has_driver_mount || self.subpath.is_some() || self.overlay
+    }
+}

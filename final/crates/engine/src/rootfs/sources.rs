@@ -1,0 +1,255 @@
+//! Sources of mounts that are more than a path of the host: a volume that is a mount of its own, a part of a volume, an
+//! overlay over a directory. They are made in the monitor's mount namespace, on a small file system in the run directory,
+//! so nothing of them is on the host, and a killed monitor leaves nothing.
+//!
+//! ```text
+//! containers/<id>/sources/<n>.volume   the volume of mount n, mounted by its driver
+//!                         <n>          the part of it, or the overlay over it
+//! ```
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use hull_docker::flags::local_driver::{self, LocalMount};
+use hull_storage::process_id::ProcessId;
+use hull_storage::volumes::{MountedBy, fill_directory};
+use nix::mount::{MntFlags, MsFlags};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+use crate::records::mount_extras::Recursion;
+use crate::records::record::{MountKind, MountRecord, Record};
+
+/// Room for mount points only.
+const SIZE: &str = "size=256k,nr_inodes=1024,mode=700";
+
+fn directory(engine: &Engine, record: &Record) -> PathBuf {
+    engine.root().container_run_dir(&record.id).join("sources")
+}
+
+fn driver_path(engine: &Engine, record: &Record, index: usize) -> PathBuf {
+    directory(engine, record).join(format!("{index}.volume"))
+}
+
+/// The path that is bound for the mount `index` of the record.
+pub(crate) fn path(engine: &Engine, record: &Record, index: usize) -> PathBuf {
+    let mount = &record.mounts[index];
+    match &mount.extras {
+        extras if extras.subpath.is_some() || extras.overlay => {
+            directory(engine, record).join(index.to_string())
+        }
+        extras if extras.has_driver_mount => driver_path(engine, record, index),
+        _ => mount.source.clone(),
+    }
+}
+
+/// The options of the bind mount, but for its propagation.
+pub(crate) fn options(mount: &MountRecord) -> [&'static str; 2] {
+    match (mount.extras.recursion, mount.read_only) {
+        (Recursion::Disabled, read_only) => ["bind", if read_only { "ro" } else { "rw" }],
+        (Recursion::Writable, true) => ["rbind", "ro"],
+        (_, true) => ["rbind", "rro"],
+        (_, false) => ["rbind", "rw"],
+    }
+}
+
+/// Makes the sources. With `rootfs`, new volumes take what the image has at their mount points.
+pub(crate) fn prepare(engine: &Engine, record: &Record, rootfs: Option<&Path>) -> Result<()> {
+    if !record.mounts.iter().any(|mount| mount.extras.need_source()) {
+        return Ok(());
+    }
+    let directory = directory(engine, record);
+    let context = || format!("mount a file system at {}", directory.display());
+    hull_storage::directory::make_dirs(&directory, 0o700)?;
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    nix::mount::mount(Some("tmpfs"), &directory, Some("tmpfs"), flags, Some(SIZE)).context(context)?;
+    for (index, mount) in record.mounts.iter().enumerate().filter(|(_, mount)| mount.extras.need_source()) {
+        let wanted = rootfs.filter(|_| mount.kind == MountKind::Volume && mount.copy_up);
+        Source { engine, record, index, mount }.prepare(wanted)?;
+    }
+    Ok(())
+}
+
+/// Detaches them all. Ignores errors: the end of the mount namespace unmounts what could not be unmounted here.
+pub(crate) fn release(engine: &Engine, record: &Record) {
+    if record.mounts.iter().any(|mount| mount.extras.need_source()) {
+        let _ = nix::mount::umount2(&directory(engine, record), MntFlags::MNT_DETACH);
+    }
+}
+
+struct Source<'a> {
+    engine: &'a Engine,
+    record: &'a Record,
+    index: usize,
+    mount: &'a MountRecord,
+}
+
+impl Source<'_> {
+    fn prepare(&self, fill_from: Option<&Path>) -> Result<()> {
+        let extras = &self.mount.extras;
+        let base = match extras.has_driver_mount {
+            true => {
+                let path = driver_path(self.engine, self.record, self.index);
+                self.mount_volume(&path)?;
+                path
+            }
+            false => self.mount.source.clone(),
+        };
+        let opened = rustix::fs::open(&base, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+            .context(|| format!("open {}", base.display()))?;
+        let opened = match &extras.subpath {
+            Some(part) => self.open_part(&opened, part)?,
+            None => opened,
+        };
+        if let Some(rootfs) = fill_from
+            && is_directory(&opened).context(|| self.about("fill"))?
+            && (extras.has_driver_mount || extras.subpath.is_some())
+        {
+            fill_directory(opened.as_fd(), rootfs, &self.mount.destination)?;
+        }
+        let target = path(self.engine, self.record, self.index);
+        match extras.overlay {
+            true => self.lay_over(&opened, &target),
+            false if target != base => self.attach(&opened, &target),
+            false => Ok(()),
+        }
+    }
+
+    fn about(&self, verb: &str) -> String {
+        let name = self.mount.name.as_deref().unwrap_or_default();
+        match self.mount.kind {
+            MountKind::Volume => format!("{verb} the volume {name}"),
+            _ => format!("{verb} {}", self.mount.source.display()),
+        }
+    }
+
+    /// What is in the volume may be hostile and may change meanwhile, so its part is looked up once, by one call that
+    /// neither `..` nor a symlink leads out of, and held by descriptor.
+    fn open_part(&self, volume: &OwnedFd, part: &Path) -> Result<OwnedFd> {
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        hull_sys::fs::openat2(volume, part, OFlags::PATH, Mode::empty(), resolve).map_err(|errno| {
+            let name = self.mount.name.as_deref().unwrap_or_default();
+            let why = match errno {
+                nix::errno::Errno::EXDEV => "it leads out of the volume".to_owned(),
+                errno => errno.desc().to_owned(),
+            };
+            Error::Invalid { what: format!("subpath {:?} of the volume {name}", part.display()), why }
+        })
+    }
+
+    fn attach(&self, source: &OwnedFd, target: &Path) -> Result<()> {
+        let context = || self.about("bind a part of");
+        let tree = hull_sys::mount::clone_tree(source, c"", true).context(context)?;
+        let point = match is_directory(source).context(context)? {
+            true => make_directory(target)?,
+            false => OwnedFd::from(File::create_new(target).context(context)?),
+        };
+        hull_sys::mount::attach(&tree, &point).context(context)
+    }
+
+    /// podman's `O`. The upper directory belongs to the container, and each monitor finds it empty.
+    fn lay_over(&self, lower: &OwnedFd, target: &Path) -> Result<()> {
+        if !is_directory(lower).context(|| self.about("look at"))? {
+            let what = format!("option O of the mount at {}", self.mount.destination.display());
+            return Err(Error::Invalid { what, why: "its source is not a directory".into() });
+        }
+        let own =
+            self.engine.root().container_dir(&self.record.id).join("overlays").join(self.index.to_string());
+        hull_storage::tree::remove_tree(&own)?;
+        let overlay = hull_storage::writable_layer::WritableLayer::of(&own);
+        let lower = PathBuf::from(hull_sys::fs::fd_path(lower));
+        Ok(overlay.overlay(vec![lower], false).mount_at(target)?)
+    }
+
+    /// Mounts the volume as its driver's options say, or shares the mount of another running container: a second tmpfs
+    /// would be empty.
+    fn mount_volume(&self, target: &Path) -> Result<()> {
+        let name = self.mount.name.as_deref().unwrap_or_default();
+        let volumes = self.engine.volumes();
+        let volume = volumes.get(name)?;
+        let invalid = |why| Error::Invalid { what: format!("options of the volume {name}"), why };
+        let Some(local) = local_driver::parse(&volume.options).map_err(invalid)? else {
+            return Err(invalid("they are gone".into()));
+        };
+        let point = make_directory(target)?;
+        let _lock = volumes.lock_mounts(name)?;
+        let mut holders = volumes.mounted(name)?;
+        match holders.iter().find_map(shared) {
+            Some(tree) => hull_sys::mount::attach(&tree, &point).context(|| self.about("mount"))?,
+            None => {
+                let local = resolved(local)?;
+                hull_runtime::mount_at(target, &local.kind, &local.device, &local.options)
+                    .context(|| format!("mount {} for the volume {name}", local.device))?;
+            }
+        }
+        holders.push(MountedBy { process: ProcessId::of_self()?, path: target.to_owned() });
+        Ok(volumes.note_mounted(name, &holders)?)
+    }
+}
+
+/// The mount of another monitor. `None` if that monitor has just ended or unmounted it.
+fn shared(holder: &MountedBy) -> Option<OwnedFd> {
+    let namespace = File::open(format!("/proc/{}/ns/mnt", holder.process.pid)).ok()?;
+    // Checked after the file is open: the descriptor cannot come to mean another process's namespace.
+    if !holder.process.is_alive() {
+        return None;
+    }
+    hull_runtime::clone_from(&namespace, &holder.path, true).ok()
+}
+
+/// The kernel takes a server's address and resolves no names.
+fn resolved(local: LocalMount) -> Result<LocalMount> {
+    let Some(server) = local.server().map(str::to_owned) else { return Ok(local) };
+    let context = || format!("resolve {server}");
+    let mut found = (server.as_str(), 0).to_socket_addrs().context(context)?;
+    let address: Option<IpAddr> = found.next().map(|address| address.ip());
+    let missing = || std::io::Error::other("it has no address");
+    Ok(local.resolved(address.ok_or_else(missing).context(context)?))
+}
+
+fn make_directory(path: &Path) -> Result<OwnedFd> {
+    hull_storage::directory::make_dirs(path, 0o755)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).context(|| format!("open {}", path.display()))
+}
+
+fn is_directory(file: &OwnedFd) -> rustix::io::Result<bool> {
+    Ok(FileType::from_raw_mode(rustix::fs::fstat(file)?.st_mode).is_dir())
+}
+
+/// podman's `U`: gives the sources to the container's user. A directory of the system's own is refused, as in podman.
+pub(crate) fn give_to(engine: &Engine, record: &Record, uid: u32, gid: u32) -> Result<()> {
+    for (index, mount) in record.mounts.iter().enumerate().filter(|(_, mount)| mount.extras.chown) {
+        if mount.kind == MountKind::Bind && !mount.extras.overlay && is_the_systems(&mount.source) {
+            let what = format!("option U of the mount at {}", mount.destination.display());
+            let why =
+                format!("{} is the system's, and is not given to a container's user", mount.source.display());
+            return Err(Error::Invalid { what, why });
+        }
+        hull_storage::tree::change_owner(&path(engine, record, index), uid, gid)?;
+    }
+    Ok(())
+}
+
+/// Directories whose owner the machine depends on.
+fn is_the_systems(path: &Path) -> bool {
+    const TOPS: [&str; 18] = [
+        "bin", "boot", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "opt", "proc", "root", "run",
+        "sbin", "srv", "sys", "tmp", "usr",
+    ];
+    // Symlinks and `..` are followed first: the check is about the directory, not about its name.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let names: Vec<&OsStr> = path.iter().skip(1).collect();
+    match names[..] {
+        [] => true,
+        [top] => TOPS.iter().any(|name| top == *name) || top == "var",
+        [top, ..] if ["boot", "dev", "etc", "proc", "sys", "usr"].iter().any(|name| top == *name) => true,
+        [top, _] if top == "home" => true,
+        [top, below] => top == "var" && ["lib", "log", "run"].iter().any(|name| below == *name),
+        _ => false,
+    }
+}
