@@ -26,6 +26,7 @@ pub mod options;
 pub mod registry;
 pub mod request;
 pub mod resources;
+mod runtime_flags;
 pub mod system;
 #[cfg(test)]
 mod tests;

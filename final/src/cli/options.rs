@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand
 
 use super::health_flags::HealthArgs;
 use super::network_flags::NetworkArgs;
+use super::runtime_flags::RuntimeArgs;
 
 /// `--init`, and whether it was given at all: `--init=false` counts where docker's daemon.json sets it.
 #[derive(Debug)]
@@ -140,6 +141,8 @@ pub struct CreateArgs {
     pub isolation: IsolationArgs,
     #[command(flatten)]
     pub health: HealthArgs,
+    #[command(flatten)]
+    pub runtime: RuntimeArgs,
 
     /// KEY=VALUE
     #[arg(short, long, value_name = "LABEL", help_heading = "Metadata")]

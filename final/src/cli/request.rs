@@ -62,6 +62,7 @@ impl CreateArgs {
         };
         self.limits.apply(&mut request.host_config)?;
         self.isolation.apply(&mut request)?;
+        self.runtime.apply(&mut request.host_config);
         self.network.apply(&mut request)?;
         self.add_mounts(&mut request)?;
         Ok(request)

@@ -11,7 +11,7 @@ use hull_docker::flags::log::rotation;
 use hull_docker::size;
 use hull_docker::wire::container::CreateRequest;
 use hull_docker::wire::host_config::{LogConfig, Ulimit};
-use hull_engine::{Engine, InvalidSetting, NetworkDefaults};
+use hull_engine::{ConfiguredRuntime, Engine, InvalidSetting, NetworkDefaults, Runtimes};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -42,6 +42,8 @@ pub struct Daemon {
     ip: Option<IpAddr>,
     ip_masq: Option<bool>,
     mtu: Option<u32>,
+    runtimes: BTreeMap<String, Runtime>,
+    default_runtime: Option<String>,
     #[serde(flatten)]
     ignored: BTreeMap<String, Value>,
 }
@@ -58,6 +60,14 @@ struct DefaultUlimit {
 enum Size {
     Bytes(u64),
     Text(String),
+}
+
+/// A runtime by its path. One that is named by its shim (`runtimeType`) has none.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Runtime {
+    path: PathBuf,
+    runtime_args: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -140,7 +150,6 @@ fn is_ignored(entry: &(&String, &Value)) -> bool {
         "iptables" | "ip-forward" | "ip6tables" => *value == true,
         "ipv6" | "selinux-enabled" | "tls" | "tlsverify" => *value == false,
         "storage-driver" => *value == "overlay2",
-        "default-runtime" => *value == "runc",
         "exec-opts" => *value == serde_json::json!(["native.cgroupdriver=cgroupfs"]),
         key => NOTHING_TO_DO.contains(&key),
     };
@@ -186,7 +195,24 @@ impl Daemon {
             host.shm_size = i64::try_from(bytes).unwrap_or(i64::MAX);
         }
         host.init = host.init.or(self.init.then_some(true));
+        if let (true, Some(name)) = (host.runtime.is_empty(), self.default_runtime()) {
+            host.runtime = name.to_owned();
+        }
         self.apply_security(&mut host.security_opt)
+    }
+
+    /// `None` is the built-in one. docker's own default, which many files name, is no request for another one.
+    pub fn default_runtime(&self) -> Option<&str> {
+        self.default_runtime.as_deref().filter(|name| !["", "runc", "hull"].contains(name))
+    }
+
+    fn runtimes(&self) -> Runtimes {
+        let named = self.runtimes.iter().filter(|(_, runtime)| !runtime.path.as_os_str().is_empty());
+        let runtime = |(name, runtime): (&String, &Runtime)| {
+            let args = runtime.runtime_args.clone();
+            (name.clone(), ConfiguredRuntime { path: runtime.path.clone(), args })
+        };
+        named.map(runtime).collect()
     }
 
     fn apply_security(&self, given: &mut Vec<String>) -> Result<()> {
@@ -265,7 +291,7 @@ impl Daemon {
 pub fn prepare(engine: Engine) -> Engine {
     say_ignored(engine.root().run());
     match read() {
-        Ok(daemon) => engine.with_network_defaults(daemon.network()),
+        Ok(daemon) => engine.with_network_defaults(daemon.network()).with_runtimes(daemon.runtimes()),
         Err(_) => engine,
     }
 }

@@ -5,11 +5,15 @@ use hull_docker::size;
 use hull_docker::wire::system::{ClientVersion, Info, Product, ServerVersion, Version};
 use hull_engine::Engine;
 
+use super::daemon;
 use crate::cli::system::Format;
 use crate::ui::output;
 
 pub fn info(engine: &Engine, args: &Format) -> Result<u8> {
-    let info = engine.info()?;
+    let mut info = engine.info()?;
+    if let Some(name) = daemon::read().ok().and_then(|daemon| daemon.default_runtime()) {
+        name.clone_into(&mut info.default_runtime);
+    }
     output::object(&info, args.format.as_deref(), || shown(&info))?;
     Ok(0)
 }
@@ -17,7 +21,8 @@ pub fn info(engine: &Engine, args: &Format) -> Result<u8> {
 fn shown(info: &Info) -> String {
     format!(
         "Containers: {}\n Running: {}\n Paused: {}\n Stopped: {}\nImages: {}\nServer Version: {}\n\
-         Storage Driver: {}\nLogging Driver: {}\nCgroup Driver: {}\nCgroup Version: {}\nDefault Runtime: {}\n\
+         Storage Driver: {}\nLogging Driver: {}\nCgroup Driver: {}\nCgroup Version: {}\nRuntimes: {}\n\
+         Default Runtime: {}\n\
          Security Options: {}\nRootless: {}\nKernel Version: {}\nOperating System: {}\nOSType: {}\n\
          Architecture: {}\nCPUs: {}\nTotal Memory: {}\nName: {}\nRoot Dir: {}\n",
         info.containers,
@@ -30,6 +35,7 @@ fn shown(info: &Info) -> String {
         info.logging_driver,
         info.cgroup_driver,
         info.cgroup_version,
+        info.runtimes.keys().map(String::as_str).collect::<Vec<_>>().join(" "),
         info.default_runtime,
         info.security_options.join(", "),
         info.rootless,

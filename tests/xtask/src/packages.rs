@@ -21,6 +21,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("podman", "exchanges images with hull through the registry"),
     ("docker.io", "does the same, by dockerd"),
     ("runc", "is the reference runtime for bundles"),
+    ("crun", "is another runtime that hull can use"),
     ("netavark", "makes podman's networks, for containers that it runs on hull-oci"),
     ("uidmap", "gives an unprivileged user more than one id (newuidmap)"),
     ("slirp4netns", "is a user-mode network for an unprivileged user's containers"),

@@ -56,7 +56,7 @@ pub fn is_optional(name: &str) -> bool {
 
 /// The keys whose objects are maps in docker's types: any key may be asked for, and one that is not there
 /// gives `<no value>`. Every other object stands for a struct, where a name that is not there is a mistake.
-pub const MAPS: [&str; 15] = [
+pub const MAPS: [&str; 16] = [
     "Annotations",
     "Attributes",
     "AuxiliaryAddresses",
@@ -69,6 +69,7 @@ pub const MAPS: [&str; 15] = [
     "Options",
     "PortBindings",
     "Ports",
+    "Runtimes",
     "Sysctls",
     "Tmpfs",
     "Volumes",

@@ -1,5 +1,6 @@
 //! The engine: a state root, its images, and the cgroup its containers live under.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub struct Engine {
     network_defaults: Result<NetworkDefaults, InvalidSetting>,
     programs: SearchPath,
     event_reporter: EventReporter,
+    runtimes: Runtimes,
 }
 
 /// Called with the error when an event could not be written. The verb whose event it is has succeeded. A process
@@ -68,6 +70,16 @@ pub struct NetworkDefaults {
     pub pools: Vec<((IpAddr, u8), u8)>,
 }
 
+/// The administrator's runtimes by their names, from docker's `daemon.json`.
+pub type Runtimes = BTreeMap<String, ConfiguredRuntime>;
+
+#[derive(Debug, Clone, Default)]
+pub struct ConfiguredRuntime {
+    /// A path, or a name that is looked up in the search path.
+    pub path: PathBuf,
+    pub args: Vec<String>,
+}
+
 /// The parameters of an engine.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
@@ -101,13 +113,23 @@ impl Engine {
         let images = Images::open(&root)?;
         let network_defaults = Ok(NetworkDefaults::default());
         let event_reporter = EventReporter::default();
-        Ok(Self { root, images, cgroup_parent, network_defaults, programs, event_reporter })
+        let runtimes = Runtimes::new();
+        Ok(Self { root, images, cgroup_parent, network_defaults, programs, event_reporter, runtimes })
     }
 
     /// Sets how the default network, and networks without a subnet, are made. An invalid setting is an error only when
     /// such a network is made or used.
     pub fn with_network_defaults(self, network_defaults: Result<NetworkDefaults, InvalidSetting>) -> Self {
         Self { network_defaults, ..self }
+    }
+
+    /// Sets the runtimes that the administrator has named.
+    pub fn with_runtimes(self, runtimes: Runtimes) -> Self {
+        Self { runtimes, ..self }
+    }
+
+    pub(crate) fn runtimes(&self) -> &Runtimes {
+        &self.runtimes
     }
 
     /// Sets who is told what is left out of an image when its layers are unpacked.

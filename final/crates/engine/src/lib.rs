@@ -7,6 +7,7 @@
 //! monitor/     the process that stays with a container     handle/    a running container, as a command sees it
 //! net/         containers on networks                      rootfs/    mounts of the root; /etc/hosts and others
 //! rootless/    the user namespace of an unprivileged user  gc/        what killed processes left behind
+//! runtimes/    the OCI runtime of a container
 //! records/     what is on disk and what the kernel knows   events/    what has happened, for who wants to know
 //! error/ engine search_path machine  used by all of these
 //! ```
@@ -30,6 +31,7 @@ mod records;
 mod requests;
 mod rootfs;
 pub mod rootless;
+mod runtimes;
 mod search_path;
 mod spec;
 mod system;
@@ -41,7 +43,9 @@ pub use containers::start::ContainerStdio;
 pub use containers::stats::StatsReader;
 pub use containers::top::Top;
 pub use copy::{Change, CommitOptions, CopyOptions, CopySource, CopyTarget, Freezable};
-pub use engine::{Engine, EventReporter, InvalidSetting, NetworkDefaults, Settings};
+pub use engine::{
+    ConfiguredRuntime, Engine, EventReporter, InvalidSetting, NetworkDefaults, Runtimes, Settings,
+};
 pub use error::{Detail, Error, Errors, Obstacle, ParentProblem, Report, Result};
 pub use events::{EventOptions, EventReader, EventSink};
 pub use images::{Pull, PullPolicy, image_config};

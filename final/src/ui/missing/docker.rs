@@ -105,7 +105,6 @@ pub const FLAGS: Flags = &[
         "--link-local-ip",
         "hull gives containers no further addresses of 169.254.0.0/16",
     ),
-    ("run, create", "--runtime", "hull's containers run on its own runtime, which is built in"),
     (
         "run, create",
         "--storage-opt",

@@ -42,7 +42,7 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
     ("info.NoProxy", "proxies are read from the environment of each command"),
     ("info.Labels", DAEMON),
     ("info.ExperimentalBuild", DAEMON),
-    ("info.Runtimes", "the runtime is a part of hull, and there is no other"),
+    ("info.Runtimes", "hull's own runtime is among them, and those that --runtime finds"),
     ("info.Swarm", SWARM),
     ("info.LiveRestoreEnabled", DAEMON),
     ("info.Isolation", "for Windows"),

@@ -1,5 +1,7 @@
 //! `info`, `version` and `system df`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// `info`: those of dockerd's keys that hull has a value for, and `Rootless`, which is hull's own.
@@ -27,9 +29,19 @@ pub struct Info {
     pub docker_root_dir: String,
     pub name: String,
     pub server_version: String,
+    pub runtimes: BTreeMap<String, Runtime>,
     pub default_runtime: String,
     pub security_options: Vec<String>,
     pub rootless: bool,
+}
+
+/// An OCI runtime of `info`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Runtime {
+    pub path: String,
+    #[serde(rename = "runtimeArgs", skip_serializing_if = "Vec::is_empty")]
+    pub runtime_args: Vec<String>,
 }
 
 /// `version`.

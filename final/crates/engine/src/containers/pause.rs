@@ -1,22 +1,23 @@
 //! `pause` and `unpause`.
 
-use hull_runtime::cgroups::{self, Cgroup};
+use hull_runtime::cgroups::Cgroup;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::{Phase, State, Status, wrong_state};
+use crate::runtimes::Runtime;
 
 impl Engine {
     pub fn pause(&self, name: &str) -> Result<()> {
         let record = self.find(name)?;
-        self.change_phase(&record, "pause", Status::Running, Phase::Paused, Cgroup::freeze)
+        self.change_phase(&record, "pause", Status::Running, Phase::Paused, Runtime::freeze)
     }
 
     pub fn unpause(&self, name: &str) -> Result<()> {
         let record = self.find(name)?;
-        self.change_phase(&record, "unpause", Status::Paused, Phase::Running, Cgroup::thaw)
+        self.change_phase(&record, "unpause", Status::Paused, Phase::Running, Runtime::thaw)
     }
 
     fn change_phase(
@@ -25,7 +26,7 @@ impl Engine {
         verb: &'static str,
         from: Status,
         to: Phase,
-        change: impl FnOnce(&Cgroup) -> std::result::Result<(), cgroups::Error>,
+        change: impl FnOnce(&Runtime, &Cgroup) -> Result<()>,
     ) -> Result<()> {
         let _lock = self.lock(&record.id).map_err(|error| error.for_container(&record.name))?;
         let snapshot = Snapshot::take(self.root(), &record.id)?;
@@ -42,18 +43,19 @@ impl Engine {
             )));
         };
         let cgroup = self.cgroup(path)?;
+        let runtime = Runtime::of(state.runtime.as_ref(), self.root(), &record.id);
         let changed = State { phase: to, ..state.clone() };
         if to != Phase::Paused {
-            change(&cgroup)?;
+            change(&runtime, &cgroup)?;
             return changed.store(self.root(), &record.id);
         }
         // The state is written first, so that a command killed in between leaves no frozen container that is recorded
         // as running.
         changed.store(self.root(), &record.id)?;
-        let frozen = change(&cgroup);
+        let frozen = change(&runtime, &cgroup);
         if frozen.is_err() {
             state.store(self.root(), &record.id)?;
         }
-        Ok(frozen?)
+        frozen
     }
 }

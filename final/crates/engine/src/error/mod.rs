@@ -76,6 +76,9 @@ pub enum Error {
     NoSuchUser { user: String, file: PathBuf },
     #[error(transparent)]
     Runtime(#[from] hull_runtime::Error),
+    /// A runtime that is a program of its own has failed.
+    #[error("{name} {verb} failed: {why}")]
+    OciRuntime { name: String, verb: &'static str, why: String, kind: Kind },
     #[error(transparent)]
     Cgroup(#[from] hull_runtime::cgroups::Error),
     #[error(transparent)]
@@ -124,6 +127,7 @@ impl Error {
             Self::Io { source, .. } => Kind::from_io(source),
             Self::Unsupported(_) | Self::UserMode { .. } => Kind::Unsupported,
             Self::NotMapped { .. } => Kind::NotPermitted,
+            Self::OciRuntime { kind, .. } => *kind,
             Self::Several(errors) => {
                 errors.iter().map(Self::kind).max_by_key(|kind| severity(*kind)).unwrap_or(Kind::Kernel)
             }

@@ -9,6 +9,7 @@ use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Exit;
 use crate::records::time::Timestamp;
+use crate::runtimes::Runtime;
 
 /// Cleans up, under the container's lock, and records exit code 137. The mounts went with the monitor's mount namespace.
 pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()> {
@@ -24,6 +25,8 @@ pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()
     // A damaged state does not name the cgroup.
     let path = state.map_or_else(|| Some(engine.cgroup_path(id)), |state| state.cgroup.clone());
     let mut errors = Errors::default();
+    // Its failure is no reason to keep the state: the processes are those of the cgroup.
+    let _ = Runtime::of(state.and_then(|state| state.runtime.as_ref()), root, id).delete();
     if let Some(path) = path {
         errors.note(clear_cgroup(engine, &path));
     }

@@ -166,7 +166,7 @@ impl<'a> Ending<'a> {
             sent => sent?,
         }
         if self.running.status == Status::Paused {
-            self.engine.thaw(&self.running.state)?;
+            self.engine.thaw(&self.id, &self.running.state)?;
         }
         Ok(())
     }

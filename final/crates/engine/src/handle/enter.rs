@@ -18,6 +18,7 @@ use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::{Status, wrong_state};
 use crate::rootfs::mount::rootfs;
+use crate::runtimes::Runtime;
 use crate::spec::exec_process;
 use crate::spec::user::UserFiles;
 
@@ -36,6 +37,7 @@ pub(crate) struct Entry<'a> {
     instance: Identity,
     /// The name of its own cgroup below the container's, if the container's takes no process.
     leaf: String,
+    runtime: Runtime,
 }
 
 impl<'a> Entry<'a> {
@@ -74,7 +76,9 @@ impl<'a> Entry<'a> {
         let seccomp_cache = engine.root().run().join("seccomp");
         let instance = Identity::new()?;
         let leaf = format!("exec-{}", &instance.id[..12]);
-        Ok(Self { record, init: init.clone(), bundle, spec, process, cgroup, seccomp_cache, instance, leaf })
+        let init = init.clone();
+        let runtime = Runtime::of(record.options.runtime.as_ref(), engine.root(), &record.id);
+        Ok(Self { record, init, bundle, spec, process, cgroup, seccomp_cache, instance, leaf, runtime })
     }
 
     /// Starts the process as a child of the caller, which must have only one thread. Returns the terminal's master too, if
@@ -83,6 +87,9 @@ impl<'a> Entry<'a> {
         // Opened here: a session closes what it inherits before it comes here.
         let pidfd = crate::records::process::open(&self.init)?
             .ok_or_else(|| wrong_state("exec in", self.record, Status::Exited))?;
+        if let Some(external) = self.runtime.external() {
+            return external.exec(&self.process, stdio);
+        }
         let target = ExecTarget {
             id: &self.record.id,
             bundle: &self.bundle,

@@ -12,6 +12,7 @@ use crate::handle::running::readable;
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::{State, Status};
+use crate::runtimes::Runtime;
 
 /// A process in a slow system call is frozen only when the call returns.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,12 +26,12 @@ pub(crate) struct Frozen {
 impl Engine {
     /// Lets a killed container die: on cgroup v1 a frozen process does not even take SIGKILL. On v2 it does, and may
     /// have gone by now.
-    pub(crate) fn thaw(&self, state: &State) -> Result<()> {
+    pub(crate) fn thaw(&self, id: &str, state: &State) -> Result<()> {
         let Some(path) = &state.cgroup else { return Ok(()) };
         let cgroup = self.cgroup(path)?;
-        match cgroup.thaw() {
+        match Runtime::of(state.runtime.as_ref(), self.root(), id).thaw(&cgroup) {
             Err(_) if !cgroup.exists() => Ok(()),
-            thawed => Ok(thawed?),
+            thawed => thawed,
         }
     }
 

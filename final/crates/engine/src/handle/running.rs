@@ -5,8 +5,6 @@ use std::time::{Duration, Instant};
 
 use hull_storage::process_id::ProcessId;
 use hull_storage::root::Root;
-use hull_sys::process;
-use nix::errno::Errno;
 
 use crate::attach::{Connection, Message};
 use crate::engine::Engine;
@@ -14,6 +12,7 @@ use crate::error::{Error, IoContext, Result};
 use crate::records::process::open;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::{State, Status};
+use crate::runtimes::{Runtime, send};
 
 /// How long a monitor may take to answer a message that takes no work.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -31,9 +30,11 @@ impl Engine {
             Some(init) => open(init)?,
             None => None,
         };
+        let runtime = Runtime::of(state.runtime.as_ref(), self.root(), id);
         let connection = Connection::connect(&self.root().container_run_dir(id)).ok();
         let is_lost = snapshot.is_lost;
-        Ok(Some(RunningContainer { status: snapshot.status, state, is_lost, monitor, init, connection }))
+        let status = snapshot.status;
+        Ok(Some(RunningContainer { status, state, runtime, is_lost, monitor, init, connection }))
     }
 }
 
@@ -42,6 +43,7 @@ impl Engine {
 pub(crate) struct RunningContainer {
     pub status: Status,
     pub state: State,
+    pub runtime: Runtime,
     /// No state on disk describes it, and its monitor cannot be reached.
     pub is_lost: bool,
     pub monitor: OwnedFd,
@@ -126,7 +128,7 @@ impl RunningContainer {
     }
 
     pub(crate) fn signal(&self, signal: i32) -> Result<()> {
-        self.init.as_ref().map_or(Ok(()), |init| send(init, signal))
+        self.init.as_ref().map_or(Ok(()), |init| self.runtime.signal(init, signal))
     }
 
     pub(crate) fn kill_monitor(&self) -> Result<()> {
@@ -155,13 +157,6 @@ impl Stopped {
                 false
             }
         }
-    }
-}
-
-fn send(process: &OwnedFd, signal: i32) -> Result<()> {
-    match process::pidfd_send_signal(process.as_fd(), signal) {
-        Ok(()) | Err(Errno::ESRCH) => Ok(()),
-        Err(errno) => Err(errno).context(|| format!("send signal {signal}")),
     }
 }
 

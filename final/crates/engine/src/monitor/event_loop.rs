@@ -22,6 +22,7 @@ use crate::attach::{Connection, Listener, MAX_PAYLOAD};
 use crate::engine::Engine;
 use crate::net::Attachment;
 use crate::records::stream::Stream;
+use crate::runtimes::Runtime;
 
 /// When to try again where no descriptor reports the change.
 const RETRY: Duration = Duration::from_millis(250);
@@ -49,6 +50,8 @@ pub(super) struct EventLoop {
     pub log: Log,
     pub streams: Streams,
     pub network: Attachment,
+    /// The built-in one for an `exec` session, whose process is a child of the session in any case.
+    pub runtime: Runtime,
     /// stdin ends with the command that started the container (docker's `StdinOnce`). A detached container keeps its
     /// stdin, and a terminal stays open when a client leaves.
     pub stdin_once: bool,

@@ -5,6 +5,7 @@
 //! run         the monitor's life: set up, run, restart, clean up
 //! restart     the restart policy, and the pauses between runs
 //! setup       config.json, cgroup, stdio, network, start
+//! external    the same with a runtime that is a program of its own
 //! share       /dev/shm of another container
 //! event_loop  the poll loop: its descriptors and its timers
 //! timers      the list of deadlines
@@ -21,6 +22,7 @@
 mod checker;
 mod clients;
 mod event_loop;
+mod external;
 mod health;
 pub(crate) mod launch;
 pub(crate) mod log;

@@ -3,8 +3,6 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use hull_sys::process;
-
 use super::event_loop::EventLoop;
 use super::stop::Stop;
 use super::timers::Timer;
@@ -74,8 +72,8 @@ impl EventLoop {
 
     pub(super) fn signal(&self, number: u8) {
         if let Some(running) = &self.running {
-            // A process that has ended takes no signal.
-            let _ = process::pidfd_send_signal(running.pidfd.as_fd(), i32::from(number));
+            // There is nobody to report an error to.
+            let _ = self.runtime.signal(&running.pidfd, i32::from(number));
         }
     }
 
@@ -106,7 +104,7 @@ impl EventLoop {
         let Some(cgroup) = &running.cgroup else {
             return Err(Error::Unsupported("freezing needs a cgroup, and this container has none".into()));
         };
-        Ok(cgroup.freeze()?)
+        self.runtime.freeze(cgroup)
     }
 
     /// Thaws what [`Self::freeze`] has frozen, unless the user has paused the container meanwhile.
@@ -114,7 +112,9 @@ impl EventLoop {
         let (Some(container), Some(running)) = (&self.container, &self.running) else { return Ok(()) };
         let state = State::load(container.engine.root(), &container.id)?;
         match &running.cgroup {
-            Some(cgroup) if state.is_none_or(|state| state.phase != Phase::Paused) => Ok(cgroup.thaw()?),
+            Some(cgroup) if state.is_none_or(|state| state.phase != Phase::Paused) => {
+                self.runtime.thaw(cgroup)
+            }
             _ => Ok(()),
         }
     }

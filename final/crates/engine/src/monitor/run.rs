@@ -29,6 +29,7 @@ use crate::records::record::Record;
 use crate::records::state::{Exit, Phase, State};
 use crate::records::time::Timestamp;
 use crate::rootfs::mount;
+use crate::runtimes::Runtime;
 
 /// Everything after the fork. It ends with `_exit`, because the command's buffers and exit handlers belong to the command.
 ///
@@ -100,6 +101,7 @@ impl Monitor {
             cgroup: setup::cgroup_wanted(&engine, &record).then(|| engine.cgroup_path(&record.id)),
             started: None,
             restart_count: 0,
+            runtime: record.options.runtime.clone(),
         };
         let network = Attachment::plan(engine.network_context(), &record, &state.monitor)?;
         // The socket exists before the state names this monitor, so a command that reads the state can connect.
@@ -116,6 +118,7 @@ impl Monitor {
             streams: Streams::default().sized(size),
             network,
             checks: Checks::of(&record),
+            runtime: Runtime::of(record.options.runtime.as_ref(), engine.root(), &record.id),
             stdin_once: !record.options.detach && !record.options.tty,
             ..EventLoop::default()
         };
@@ -177,8 +180,14 @@ impl Monitor {
         Exit::forget(self.engine.root(), &self.record.id)?;
         // A restart keeps the last size of the terminal.
         let size = self.events.streams.size;
-        let (running, streams) =
-            setup::start(&self.engine, &self.record, &self.state, &mut self.events.network, size)?;
+        let (running, streams) = setup::start(
+            &self.engine,
+            &self.record,
+            &self.state,
+            &self.events.runtime,
+            &mut self.events.network,
+            size,
+        )?;
         self.events.streams = streams.sized(size);
         self.state.init = Some(ProcessId::of(running.pid)?);
         self.state.started = Some(Timestamp::now());
@@ -212,6 +221,7 @@ impl Monitor {
         // the next run or `rm` the cgroup.
         self.still_attached.note(self.events.network.disconnect(self.engine.root(), &self.record.id));
         let oom_killed = running.cgroup.as_ref().and_then(|cgroup| cgroup.oom_kills()).unwrap_or(0) > 0;
+        self.cleanup.note(self.events.runtime.delete());
         if let Some(cgroup) = &running.cgroup {
             self.cleanup.note(cgroup.remove());
         }

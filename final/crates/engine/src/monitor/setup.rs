@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use hull_runtime::spec::Spec;
 use hull_runtime::{Running, Stdio};
 
+use super::external;
 use super::stdio::Streams;
 use crate::engine::{Engine, cgroup_layout};
 use crate::error::{Errors, Result};
@@ -15,6 +16,7 @@ use crate::records::record::Record;
 use crate::records::state::State;
 use crate::rootfs::mount::rootfs;
 use crate::rootfs::{etc_files, sources};
+use crate::runtimes::Runtime;
 use crate::spec;
 
 /// True for root. For an unprivileged user true in a delegated cgroup, or if a limit was asked for; that fails later if
@@ -49,33 +51,45 @@ fn write_bundle(
     Ok((bundle, spec))
 }
 
+/// The monitor's ends of stdin and the output, and the container's; with a terminal the runtime opens it.
+pub(super) fn stdio(record: &Record) -> Result<(Option<Streams>, Stdio)> {
+    if record.options.tty {
+        return Ok((None, Stdio::Terminal));
+    }
+    let (streams, child) = Streams::pipes(record.options.interactive)?;
+    Ok((Some(streams), Stdio::Fds { stdin: child.stdin, stdout: child.stdout, stderr: child.stderr }))
+}
+
+/// What has to be ready before the container has a network namespace.
+pub(super) fn prepare_network(engine: &Engine, record: &Record, network: &mut Attachment) -> Result<()> {
+    if let NetworkMode::Container(other) = &record.options.network {
+        crate::net::mark_shared(engine.root(), other)?;
+    }
+    network.prepare(engine.network_context(), record)
+}
+
 /// Writes the bundle and runs it. Leaves nothing behind if it fails.
 pub(super) fn start(
     engine: &Engine,
     record: &Record,
     state: &State,
+    runtime: &Runtime,
     network: &mut Attachment,
     size: Option<WindowSize>,
 ) -> Result<(Running, Streams)> {
     let joined = spec::Joined::of(engine, record)?;
     let (bundle, spec) = write_bundle(engine, record, state, network, size)?;
+    if let Some(external) = runtime.external() {
+        return external::start(engine, record, state, (external, spec), (network, &joined), size);
+    }
     let cgroup = match &state.cgroup {
         Some(path) => Some(cgroup_layout()?.cgroup(path)),
         None => None,
     };
     let options = &record.options;
-    let (streams, stdio) = match options.tty {
-        true => (None, Stdio::Terminal),
-        false => {
-            let (streams, child) = Streams::pipes(options.interactive)?;
-            (Some(streams), Stdio::Fds { stdin: child.stdin, stdout: child.stdout, stderr: child.stderr })
-        }
-    };
+    let (streams, stdio) = stdio(record)?;
     let seccomp_cache = engine.root().run().join("seccomp");
-    if let NetworkMode::Container(other) = &record.options.network {
-        crate::net::mark_shared(engine.root(), other)?;
-    }
-    network.prepare(engine.network_context(), record)?;
+    prepare_network(engine, record, network)?;
     let mut created = hull_runtime::spawn(hull_runtime::CreateOptions {
         id: &record.id,
         bundle: &bundle,

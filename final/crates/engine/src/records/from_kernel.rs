@@ -41,6 +41,7 @@ pub(crate) fn find(root: &Root, id: &str) -> Option<State> {
         init,
         cgroup,
         restart_count: 0,
+        runtime: Record::load(root, id).ok().and_then(|record| record.options.runtime),
     })
 }
 

@@ -10,6 +10,7 @@
 //! health   checks and their results: health.json
 //! mount_extras  what few mounts ask for
 //! ids, time, signal, stream, pruned  small types              monitor_lock  shows that a monitor lives
+//! runtime  the OCI runtime that was asked for
 //! ```
 
 pub mod exec_instance;
@@ -25,6 +26,7 @@ pub(crate) mod process;
 pub(crate) mod pruned;
 pub(crate) mod record;
 pub(crate) mod run_dir;
+pub mod runtime;
 pub mod signal;
 pub(crate) mod snapshot;
 pub(crate) mod state;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::records::health::OnFailure;
 use crate::records::mount_extras::MountExtras;
+use crate::records::runtime::RuntimeOption;
 
 /// Rows and columns of a terminal.
 pub type WindowSize = (u16, u16);
@@ -90,6 +91,8 @@ pub struct CreateOptions {
     pub no_new_privileges: bool,
     pub seccomp: SeccompOption,
 
+    /// `--runtime`; `None` is the one that is built in.
+    pub runtime: Option<RuntimeOption>,
     pub restart: RestartPolicy,
     /// A name (`SIGTERM`, `TERM`) or a number.
     pub stop_signal: Option<String>,

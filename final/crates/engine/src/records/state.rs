@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Errors, Result};
 use crate::records::record::Record;
+use crate::records::runtime::RuntimeOption;
 use crate::records::time::Timestamp;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct State {
     pub cgroup: Option<String>,
     pub started: Option<Timestamp>,
     pub restart_count: u32,
+    /// The runtime that has made the container, unless it is the one that is built in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<RuntimeOption>,
 }
 
 /// The phase of its container that a monitor is in.

@@ -10,6 +10,7 @@ use crate::records::options::{
     CreateOptions, DeviceOption, LogDriver, LogOptions, NamespaceMode, ResourceOptions, RestartPolicy,
     SeccompOption, Ulimit,
 };
+use crate::records::runtime::RuntimeOption;
 
 /// All but mounts and networks.
 pub fn options(host: HostConfig) -> Result<CreateOptions> {
@@ -41,6 +42,7 @@ pub fn options(host: HostConfig) -> Result<CreateOptions> {
         cap_add: host.cap_add,
         cap_drop: host.cap_drop,
         privileged: host.privileged,
+        runtime: non_empty(host.runtime).map(|name| RuntimeOption { name, ..RuntimeOption::default() }),
         restart: restart_policy(&host.restart_policy)?,
         log: log_options(&host.log_config)?,
         ..CreateOptions::default()
@@ -70,7 +72,6 @@ fn refuse_unknown(host: &HostConfig) -> Result<()> {
     refuse(&[
         (!host.cgroup.is_empty(), "Cgroup"),
         (!["", "host"].contains(&&*host.userns_mode), "UsernsMode"),
-        (!["", "runc", "hull"].contains(&&*host.runtime), "Runtime"),
         (!["", "default"].contains(&&*host.isolation), "Isolation"),
         (!host.cgroup_parent.is_empty(), "CgroupParent"),
         (!host.storage_opt.is_empty(), "StorageOpt"),

@@ -1,6 +1,8 @@
 //! `info`: this machine and this root, in docker's keys.
 
-use hull_docker::wire::system::Info;
+use std::collections::BTreeMap;
+
+use hull_docker::wire::system::{Info, Runtime};
 
 use crate::engine::{Engine, cgroup_layout};
 use crate::error::Result;
@@ -38,9 +40,22 @@ impl Engine {
             name: system.nodename().to_string_lossy().into_owned(),
             security_options: security,
             server_version: env!("CARGO_PKG_VERSION").into(),
+            runtimes: self.runtime_table(),
             default_runtime: "hull".into(),
             rootless,
         })
+    }
+}
+
+impl Engine {
+    /// docker's key `Runtimes`: the built-in one, and those that `--runtime` finds.
+    fn runtime_table(&self) -> BTreeMap<String, Runtime> {
+        let own = Runtime { path: "hull-oci".into(), runtime_args: vec![] };
+        let others = self.available_runtimes().into_iter().map(|runtime| {
+            let path = runtime.path.display().to_string();
+            (runtime.name, Runtime { path, runtime_args: runtime.args })
+        });
+        std::iter::once(("hull".to_owned(), own)).chain(others).collect()
     }
 }
 

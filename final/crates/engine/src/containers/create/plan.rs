@@ -59,6 +59,9 @@ impl Engine {
     /// Replaces the names of other containers by their ids, because a name may later belong to another container.
     fn resolve_peers(&self, options: &CreateOptions) -> Result<CreateOptions> {
         let mut resolved = options.clone();
+        if let Some(asked) = &options.runtime {
+            resolved.runtime = self.find_runtime(&asked.name)?;
+        }
         for mode in [&mut resolved.pid, &mut resolved.ipc, &mut resolved.uts, &mut resolved.cgroupns] {
             if let NamespaceMode::Container(name) = mode {
                 *name = self.resolve(name)?;

@@ -46,7 +46,7 @@ pub(super) fn describe(engine: &Engine, record: &Record) -> HostConfig {
         uts_mode: empty_or_other(&options.uts),
         shm_size: number(options.shm_size.unwrap_or(64 << 20)),
         sysctls: options.sysctls.clone(),
-        runtime: "hull".into(),
+        runtime: options.runtime.as_ref().map_or("hull".into(), |runtime| runtime.name.clone()),
         devices: options.devices.iter().map(device).collect(),
         device_cgroup_rules: options.device_cgroup_rules.clone(),
         ulimits: options.ulimits.iter().map(ulimit).collect(),
