@@ -132,7 +132,7 @@ pub fn split(name: &str) -> (&str, &str) {
 pub fn untag(engine: &Engine, args: &Untag) -> Result<u8> {
     let names =
         args.names.iter().map(|name| Reference::parse(name)).collect::<hull_image::Result<Vec<_>>>()?;
-    for name in engine.images().untag(&args.name, &names)? {
+    for name in engine.untag_image(&args.name, &names)? {
         output::line(format!("Untagged: {name}"))?;
     }
     Ok(0)
@@ -155,13 +155,13 @@ pub fn import(engine: &Engine, args: &Import) -> Result<u8> {
     for change in &args.change {
         archive::apply_change(&mut options.config, change)?;
     }
-    let id = archive::import(engine.images(), stream, name.as_ref(), options)?;
+    let id = engine.import_image(stream, name.as_ref(), options)?;
     output::line(id)?;
     Ok(0)
 }
 
 pub fn tag(engine: &Engine, args: &Tag) -> Result<u8> {
-    engine.images().tag(&args.source, &Reference::parse(&args.target)?)?;
+    engine.tag_image(&args.source, &Reference::parse(&args.target)?)?;
     Ok(0)
 }
 
@@ -213,7 +213,7 @@ pub fn load(engine: &Engine, args: &Load) -> Result<u8> {
         None => LoadSource::Stream(Box::new(std::io::stdin().lock())),
     };
     let platform = args.platform.as_deref().map(Platform::parse).transpose()?;
-    for image in archive::load(engine.images(), source, platform.as_ref())? {
+    for image in engine.load_images(source, platform.as_ref())? {
         if image.names.is_empty() {
             output::line(format!("Loaded image ID: {}", image.id))?;
         } else {
@@ -233,11 +233,10 @@ pub fn save(engine: &Engine, args: &Save) -> Result<u8> {
         Some(_) => SaveCompression::Zstd,
         None => SaveCompression::None,
     };
-    let images = engine.images();
     match &args.output {
-        None => archive::save(images, &args.names, output::binary("-o")?, format, compression)?,
+        None => engine.save_images(&args.names, output::binary("-o")?, format, compression)?,
         Some(path) => {
-            output::file(path, |file| Ok(archive::save(images, &args.names, file, format, compression)?))?;
+            output::file(path, |file| Ok(engine.save_images(&args.names, file, format, compression)?))?;
         }
     }
     Ok(0)

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use hull_engine::Engine;
 use hull_image::platform::Platform;
 use hull_image::progress::Silent;
-use hull_image::pull::{PullOptions, Pulled, pull as fetch};
+use hull_image::pull::{PullOptions, Pulled};
 use hull_image::reference::Reference;
 use hull_image::registry::Access;
 
@@ -46,10 +46,10 @@ fn one(
 ) -> Result<String> {
     if quiet {
         let options = PullOptions { platform, progress: &Silent };
-        return Ok(fetch(engine.images(), access, candidates, &options)?.reference.canonical());
+        return Ok(engine.pull_image(access, candidates, &options)?.reference.canonical());
     }
     let progress = Layers::new(PULL);
-    let pulled = fetch(engine.images(), access, candidates, &PullOptions { platform, progress: &progress })?;
+    let pulled = engine.pull_image(access, candidates, &PullOptions { platform, progress: &progress })?;
     let Pulled { reference, digest, new, .. } = pulled;
     let status = match new {
         true => "Downloaded newer image for",

@@ -4,7 +4,6 @@ use anyhow::{Context, Result, bail};
 use hull_docker::size;
 use hull_engine::Engine;
 use hull_image::progress::Silent;
-use hull_image::push::push as send;
 use hull_image::reference::Reference;
 
 use super::registry;
@@ -29,7 +28,7 @@ pub fn push(engine: &Engine, args: &Push) -> Result<u8> {
     for (name, target) in names {
         let progress = Layers::new(PUSH);
         let watch: &dyn hull_image::progress::Progress = if args.quiet { &Silent } else { &progress };
-        let pushed = send(engine.images(), &access, &name, &target, watch)?;
+        let pushed = engine.push_image(&access, &name, &target, watch)?;
         if let Some(path) = &args.digestfile {
             std::fs::write(path, pushed.digest.to_string())
                 .with_context(|| format!("cannot write {}", path.display()))?;

@@ -1,6 +1,13 @@
 //! Describing images, pulling them for containers, and removing those that no container uses.
+//!
+//! ```text
+//! pull      when a container's image is pulled         events  what the events of an image say
+//! transfer  names, archives and registries, with the events of each
+//! ```
 
+mod events;
 mod pull;
+mod transfer;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,10 +17,12 @@ use hull_docker::wire::{GraphDriver, NEVER};
 use hull_image::ImageDetails;
 use hull_image::remove::{PrunedImages, Removed};
 
+use events::ImageOfEvent;
 pub use pull::{Pull, PullPolicy};
 
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::events::{Event, emit_all};
 
 impl Engine {
     pub fn inspect_image(&self, name: &str) -> Result<image::Image> {
@@ -63,7 +72,14 @@ impl Engine {
         let _lock = self.lock_unused()?;
         let users = self.users_of_images()?;
         let used_by = |id: &hull_image::Digest| users.get(&id.to_string()).cloned();
-        Ok(self.images().remove(names, force, &used_by)?)
+        let known: Vec<_> = names.iter().map(|name| ImageOfEvent::find(self, name)).collect();
+        let removed = self.images().remove(names, force, &used_by)?;
+        let pairs = known.iter().zip(&removed).filter_map(|(image, removed)| {
+            let image = image.as_ref()?;
+            Some(removed.as_ref().ok()?.iter().map(|one| image.removal(one)))
+        });
+        emit_all(self, pairs.flatten());
+        Ok(removed)
     }
 
     /// Removes images without a name, or with `all` every image that no container uses, if they fit.
@@ -75,7 +91,11 @@ impl Engine {
         let _lock = self.lock_unused()?;
         let users = self.users_of_images()?;
         let in_use = |id: &hull_image::Digest| users.contains_key(&id.to_string());
-        Ok(self.images().prune(all, &|id| in_use(id) || !fits(id))?)
+        let listed = self.images().list()?;
+        let pruned = self.images().prune(all, &|id| in_use(id) || !fits(id))?;
+        let gone = listed.iter().filter(|image| pruned.deleted.contains(&image.id.to_string()));
+        emit_all(self, gone.flat_map(events::of_pruned).chain([Event::prune("image", pruned.bytes)]));
+        Ok(pruned)
     }
 
     /// For the id of each image in use, the name of a container that uses it.

@@ -8,6 +8,7 @@ use hull_storage::volumes::{Volume, Volumes};
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::events::Event;
 use crate::records::pruned::Pruned;
 use crate::records::record::Record;
 
@@ -45,7 +46,22 @@ impl Engine {
             Some(name) => (name.clone(), false),
             None => (crate::records::ids::random_id()?, true),
         };
-        Ok(self.volumes().create(&name, &options.labels, &options.driver_options, anonymous)?)
+        self.ensure_volume(&name, (&options.labels, &options.driver_options), anonymous)
+    }
+
+    /// Creates a volume, or returns that of this name.
+    pub(crate) fn ensure_volume(
+        &self,
+        name: &str,
+        (labels, driver_options): (&BTreeMap<String, String>, &BTreeMap<String, String>),
+        anonymous: bool,
+    ) -> Result<Volume> {
+        let is_new = self.volumes().find(name)?.is_none();
+        let volume = self.volumes().create(name, labels, driver_options, anonymous)?;
+        if is_new {
+            Event::volume(name, "create").emit(self);
+        }
+        Ok(volume)
     }
 
     /// Removes a volume unless a container uses it.
@@ -62,7 +78,9 @@ impl Engine {
                 users.push(record.name.clone());
             }
         })?;
-        Ok(self.volumes().remove(name, &users)?)
+        self.volumes().remove(name, &users)?;
+        Event::volume(name, "destroy").emit(self);
+        Ok(())
     }
 
     /// The names of volumes that containers use, stopped ones too.
@@ -90,6 +108,7 @@ impl Engine {
                 Err(error) => pruned.errors.note(Err(error)),
             }
         }
+        Event::prune("volume", pruned.bytes).emit(self);
         Ok(pruned)
     }
 

@@ -88,6 +88,7 @@ impl Session {
                 return Ok(end);
             }
             if ready.stdin && !self.stream.is_pending() && self.forward_stdin()? {
+                self.stream.send(AttachInput::Detach)?;
                 return Ok(End::Detached);
             }
         }

@@ -49,6 +49,8 @@ pub enum Message<'a> {
     Signalling,
     /// The container is on other networks than before. Answered by `Started` when its names are right.
     Networks,
+    /// The user of this connection leaves by the detach keys.
+    Left,
     /// Freeze the container for as long as this connection exists. Answered by `Started` once it is frozen.
     Freeze,
     /// Check the container's health. Answered by `Exited`: 0 for a success, 1 for a failure, other codes if there was no
@@ -83,6 +85,7 @@ impl<'a> Message<'a> {
             Self::Stopping { keep } => (b'q', vec![u8::from(*keep)]),
             Self::Signalling => (b'g', vec![]),
             Self::Networks => (b'n', vec![]),
+            Self::Left => (b'l', vec![]),
             Self::Freeze => (b'z', vec![]),
             Self::CheckHealth => (b'h', vec![]),
             Self::Subscribe => (b's', vec![]),
@@ -112,6 +115,7 @@ impl<'a> Message<'a> {
             b'q' => Self::Stopping { keep: *payload.first()? != 0 },
             b'g' => Self::Signalling,
             b'n' => Self::Networks,
+            b'l' => Self::Left,
             b'z' => Self::Freeze,
             b'h' => Self::CheckHealth,
             b's' => Self::Subscribe,
@@ -268,6 +272,7 @@ mod tests {
             Message::Stopping { keep: true },
             Message::Signalling,
             Message::Networks,
+            Message::Left,
             Message::Freeze,
             Message::Subscribe,
             Message::Wait,

@@ -25,6 +25,8 @@ pub enum AttachInput {
     Resize(WindowSize),
     /// The number of a signal.
     Signal(u8),
+    /// The user leaves by the detach keys, and the process continues.
+    Detach,
     /// No process reads this stream of an `exec` any more, so that the program gets SIGPIPE when it writes there.
     CloseOutput(Stream),
 }
@@ -36,6 +38,7 @@ impl AttachInput {
             Self::CloseInput => Message::StdinEnd,
             Self::Resize((rows, columns)) => Message::Resize { rows: *rows, columns: *columns },
             Self::Signal(number) => Message::Signal(*number),
+            Self::Detach => Message::Left,
             Self::CloseOutput(stream) => Message::OutputClosed { stderr: *stream == Stream::Stderr },
         }
     }
@@ -110,7 +113,8 @@ impl AttachStream {
     /// [`Self::is_pending`], but keep receiving: a container that waits for a reader of its output does not read stdin.
     pub fn send(&mut self, input: AttachInput) -> Result<()> {
         self.has_sent_stdin |= input.is_stdin();
-        let is_control = matches!(input, AttachInput::Resize(_) | AttachInput::Signal(_));
+        let is_control =
+            matches!(input, AttachInput::Resize(_) | AttachInput::Signal(_) | AttachInput::Detach);
         if is_control && self.has_sent_stdin && self.send_over_control(&input) {
             return Ok(());
         }

@@ -3,6 +3,7 @@
 use crate::attach::AttachStream;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::events::ExecEvents;
 use crate::handle::enter::Entry;
 use crate::monitor::session;
 use crate::records::exec_instance::{self, ExecInstance, ExecRecord};
@@ -15,6 +16,8 @@ impl Engine {
         let record = self.find(name)?;
         let snapshot = Snapshot::take(self.root(), &record.id)?;
         let entry = Entry::prepare(self, &record, &snapshot, options)?;
+        let events =
+            ExecEvents { engine: self, record: &record, id: &entry.instance().id, command: &options.command };
         let program = session::Program {
             options,
             record: &|| {
@@ -25,6 +28,7 @@ impl Engine {
             },
             enter: &|stdio| entry.start(stdio),
             leave: &|| entry.leave(),
+            events: &events,
         };
         let stream = session::launch(&program).map_err(|error| entry.unless_ended(error))?;
         Ok((!options.detach).then_some(stream))

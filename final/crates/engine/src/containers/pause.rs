@@ -4,6 +4,7 @@ use hull_runtime::cgroups::Cgroup;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::events::Event;
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::{Phase, State, Status, wrong_state};
@@ -47,7 +48,9 @@ impl Engine {
         let changed = State { phase: to, ..state.clone() };
         if to != Phase::Paused {
             change(&runtime, &cgroup)?;
-            return changed.store(self.root(), &record.id);
+            changed.store(self.root(), &record.id)?;
+            Event::container(record, verb).emit(self);
+            return Ok(());
         }
         // The state is written first, so that a command killed in between leaves no frozen container that is recorded
         // as running.
@@ -56,6 +59,8 @@ impl Engine {
         if frozen.is_err() {
             state.store(self.root(), &record.id)?;
         }
-        frozen
+        frozen?;
+        Event::container(record, verb).emit(self);
+        Ok(())
     }
 }

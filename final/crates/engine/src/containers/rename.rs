@@ -2,6 +2,7 @@
 
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::events::Event;
 use crate::records::record::Record;
 
 impl Engine {
@@ -14,6 +15,7 @@ impl Engine {
         hull_storage::names::rename(self.root(), &record.id, &old, new, || {
             record.store(&self.root().container_dir(&record.id))
         })?;
+        Event::container(&record, "rename").with("oldName", format!("/{old}")).emit(self);
         crate::net::rename(self.root(), &record)
     }
 }

@@ -3,6 +3,7 @@
 use crate::attach::{AttachStream, Message, StartAttach};
 use crate::engine::Engine;
 use crate::error::{IoContext, Result};
+use crate::events::Event;
 use crate::monitor::launch::launch;
 use crate::records::options::WindowSize;
 use crate::records::record::Record;
@@ -65,6 +66,7 @@ impl Engine {
         running.check_monitor(&record.name)?;
         let connection = running.connection.take().ok_or_else(|| running.silent(&record.name))?;
         connection.send(&Message::Subscribe).context(|| format!("attach to {}", record.name))?;
+        Event::container(&record, "attach").emit(self);
         Ok(AttachStream::new(connection).listening_in(self.root().container_run_dir(&record.id)))
     }
 }

@@ -6,7 +6,8 @@ use nix::libc;
 
 use crate::attach::{Message, StartAttach};
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::events::Event;
 use crate::handle::ending::{Done, EndOptions, Ending, end, end_all};
 use crate::handle::running::{POLL_INTERVAL, RunningContainer, Stopped, readable};
 use crate::records::record::Record;
@@ -25,8 +26,34 @@ impl Engine {
     /// Sends the stop signal to all of them, waits `timeout` seconds, and sends SIGKILL to those that still run. A
     /// container that does not run counts as stopped, as in docker. Calls `done` for each, in the order of the names.
     pub fn stop(&self, names: &[String], signal: Option<&str>, timeout: Option<u32>, done: Done<'_>) {
-        let begin = |name: &String| self.begin_stop(&self.find(name)?, signal, timeout, false);
-        end_all(names.iter().map(begin).collect(), done);
+        self.stop_all(names, (signal, timeout), false, &mut |index, stopped| done(index, stopped.map(drop)));
+    }
+
+    /// Calls `done` with the record of each container, which may have been removed at its end (`--rm`).
+    fn stop_all(
+        &self,
+        names: &[String],
+        (signal, timeout): (Option<&str>, Option<u32>),
+        keep: bool,
+        done: &mut dyn FnMut(usize, Result<Record>),
+    ) {
+        let mut records = Vec::with_capacity(names.len());
+        let mut begin = |name: &String| {
+            let found = self.find(name);
+            records.push(found.as_ref().ok().cloned());
+            self.begin_stop(&found?, signal, timeout, keep)
+        };
+        let begun: Vec<_> = names.iter().map(&mut begin).collect();
+        // A container that does not run has no event.
+        let running: Vec<bool> = begun.iter().map(|begun| matches!(begun, Ok(Some(_)))).collect();
+        end_all(begun, &mut |index, ended| {
+            let record = records.get_mut(index).and_then(Option::take);
+            let stopped = ended.and_then(|()| record.ok_or_else(|| Error::NoSuchContainer(String::new())));
+            if let (Ok(record), Some(true)) = (&stopped, running.get(index)) {
+                Event::container(record, "stop").emit(self);
+            }
+            done(index, stopped);
+        });
     }
 
     /// With `keep` the container stays even if it has `--rm`.
@@ -46,11 +73,12 @@ impl Engine {
 
     /// Stops all of them at once and starts each when it has ended.
     pub fn restart(&self, names: &[String], signal: Option<&str>, timeout: Option<u32>, done: Done<'_>) {
-        let begin = |name: &String| self.begin_stop(&self.find(name)?, signal, timeout, true);
-        end_all(names.iter().map(begin).collect(), &mut |index, ended| {
-            let started = ended.and_then(|()| match names.get(index) {
-                Some(name) => self.start(name, StartAttach::Detached, None).map(drop),
-                None => Ok(()),
+        self.stop_all(names, (signal, timeout), true, &mut |index, stopped| {
+            let started = stopped.and_then(|record| {
+                let name = names.get(index).map_or(record.id.as_str(), String::as_str);
+                self.start(name, StartAttach::Detached, None)?;
+                Event::container(&record, "restart").emit(self);
+                Ok(())
             });
             done(index, started);
         });
@@ -99,7 +127,11 @@ impl Engine {
             running.find_init(self.root(), &record.id)?;
         }
         match running.init.is_none() && is_ending {
-            false => running.signal(signal),
+            false => {
+                running.signal(signal)?;
+                Event::container(record, "kill").with("signal", signal).emit(self);
+                Ok(())
+            }
             // The container was waiting for its next run, which is prevented.
             true => end(Ending::begin(self, &record.id, &record.name, running, EndOptions::KILL)),
         }

@@ -2,6 +2,7 @@
 
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
+use crate::events::Event;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
 use crate::records::state::wrong_state;
@@ -33,7 +34,9 @@ impl Engine {
                 why: String::from_utf8_lossy(&output.stderr).trim().into(),
             });
         }
-        select(&String::from_utf8_lossy(&output.stdout), &pids)
+        let top = select(&String::from_utf8_lossy(&output.stdout), &pids)?;
+        Event::container(&record, "top").emit(self);
+        Ok(top)
     }
 }
 

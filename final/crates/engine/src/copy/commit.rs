@@ -8,7 +8,8 @@ use hull_image::reference::Reference;
 
 use super::pack::Packer;
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::events::Event;
 use crate::records::record::{MountKind, Record};
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
@@ -68,14 +69,28 @@ impl Engine {
         let _lock = self.lock_in_use()?;
         let freezes = options.pause && Freezable::of(self, &record)? == Freezable::Yes;
         let frozen = if freezes { self.freeze(&record)? } else { None };
-        commit(self.images(), &layer, |file| {
+        if frozen.is_some() {
+            Event::container(&record, "pause").emit(self);
+        }
+        let was_frozen = frozen.is_some();
+        let id = commit::<Error>(self.images(), &layer, |file| {
             let mut packer = Packer::new(file);
             self.send_changes(&record, &mut packer)?;
             packer.finish()?;
             // The container's files have been read, and the rest works on the copy.
             drop(frozen);
+            if was_frozen {
+                Event::container(&record, "unpause").emit(self);
+            }
             Ok(())
-        })
+        })?;
+        self.emit_committed(&id, options.name.as_ref());
+        Event::container(&record, "commit")
+            .with("comment", options.message.as_deref().unwrap_or_default())
+            .with("imageID", &id)
+            .with("imageRef", options.name.as_ref().map(Reference::familiar).unwrap_or_default())
+            .emit(self);
+        Ok(id)
     }
 }
 

@@ -9,6 +9,7 @@ use super::tree::{self, Scope};
 use super::view::View;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::events::Event;
 
 impl Engine {
     /// Writes the container's files as a tar. The calling process mounts a stopped container in a new mount namespace,
@@ -20,6 +21,8 @@ impl Engine {
         let mut packer = Packer::new(to);
         tree::send(&source, Path::new(""), Scope::OneMount, &mut packer)?;
         packer.finish()?;
-        guard.finish()
+        guard.finish()?;
+        Event::container(&record, "export").emit(self);
+        Ok(())
     }
 }

@@ -39,6 +39,7 @@ pub use diff::Change;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::events::Event;
 use extractor::{Extractor, Owner, Privileges, Rules};
 use pack::Packer;
 use path::{Found, landing};
@@ -73,18 +74,19 @@ impl Engine {
     /// The calling process mounts a stopped container in a new mount namespace, in which it stays, so it should end
     /// afterwards.
     pub fn copy_out(&self, name: &str, path: &Path, to: CopyTarget<'_>, options: CopyOptions) -> Result<()> {
-        self.in_container(name, path, |view, path| copy_out(view, path, to, options))
+        self.in_container(name, path, "archive-path", |view, path| copy_out(view, path, to, options))
     }
 
     /// Copies into a container. What [`Self::copy_out`] says about a stopped one is true here too.
     pub fn copy_in(&self, from: CopySource<'_>, name: &str, path: &Path, options: CopyOptions) -> Result<()> {
-        self.in_container(name, path, |view, path| copy_in(view, path, from, options))
+        self.in_container(name, path, "extract-to-dir", |view, path| copy_in(view, path, from, options))
     }
 
     fn in_container(
         &self,
         name: &str,
         path: &Path,
+        action: &str,
         copy: impl FnOnce(&View, &Path) -> Result<()>,
     ) -> Result<()> {
         if path.as_os_str().is_empty() {
@@ -94,7 +96,9 @@ impl Engine {
         let (root, guard) = ContainerRoot::open(self, &record)?;
         let copied = copy(&View::container(root, name), path);
         // If the copy failed, its error says more than that the container has ended.
-        copied.and_then(|()| guard.finish())
+        copied.and_then(|()| guard.finish())?;
+        Event::container(&record, action).emit(self);
+        Ok(())
     }
 }
 

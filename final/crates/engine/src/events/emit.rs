@@ -13,7 +13,7 @@ impl Event {
 }
 
 /// Appends several events with one write, in this order.
-fn emit_all(engine: &Engine, events: impl IntoIterator<Item = Event>) {
+pub(crate) fn emit_all(engine: &Engine, events: impl IntoIterator<Item = Event>) {
     let mut lines = vec![b'\n'];
     for event in events {
         event.write_line(&mut lines);

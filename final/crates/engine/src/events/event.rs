@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use hull_docker::wire::events::{Actor, Message};
 
-use crate::records::record::Record;
+use crate::engine::Engine;
+use crate::records::record::{MountKind, MountRecord, Record};
 
 /// The most that a line may have, in bytes. Labels are an image's, which may have any number of them, and a command may
 /// be two megabytes long; neither may fill the log.
@@ -48,10 +49,61 @@ impl Event {
         event.with("image", &record.options.image).with("name", &record.name)
     }
 
+    /// The same for a container whose record has to be read. `None` if it cannot be read.
+    pub(crate) fn of_container(engine: &Engine, id: &str, action: impl Into<String>) -> Option<Self> {
+        Record::load(engine.root(), id).ok().map(|record| Self::container(&record, action))
+    }
+
+    /// `id` is the image's, or its name if it is pulled or pushed.
+    pub(crate) fn image(id: &str, name: &str, labels: BTreeMap<String, String>, action: &str) -> Self {
+        let mut event = Self::new("image", action.to_owned(), id);
+        event.labels = labels;
+        event.message.id = id.to_owned();
+        event.message.status = action.to_owned();
+        event.with("name", name)
+    }
+
+    pub(crate) fn volume(name: &str, action: &str) -> Self {
+        Self::new("volume", action.to_owned(), name).with("driver", "local")
+    }
+
+    /// `mount` or `unmount` of each volume of a container.
+    pub(crate) fn volumes_of(record: &Record, action: &str) -> Vec<Self> {
+        let volumes = record.mounts.iter().filter(|mount| mount.kind == MountKind::Volume);
+        let event = |mount: &MountRecord| {
+            let event = Self::volume(mount.name.as_ref()?, action).with("container", &record.id);
+            Some(match action {
+                "mount" => event
+                    .with("destination", mount.destination.display())
+                    .with("read/write", !mount.read_only)
+                    .with("propagation", ""),
+                _ => event,
+            })
+        };
+        volumes.filter_map(event).collect()
+    }
+
+    /// `driver` is the network's, which docker calls its type.
+    pub(crate) fn network(id: &str, name: &str, driver: &str, action: &str) -> Self {
+        Self::new("network", action.to_owned(), id).with("name", name).with("type", driver)
+    }
+
+    /// The end of a `prune` of objects of this type, which has freed so many bytes.
+    pub(crate) fn prune(kind: &str, bytes: u64) -> Self {
+        Self::new(kind, "prune".to_owned(), "").with("reclaimed", bytes)
+    }
+
     /// Adds an attribute.
     pub(crate) fn with(mut self, key: &str, value: impl ToString) -> Self {
         self.message.actor.attributes.insert(key.to_owned(), value.to_string());
         self
+    }
+
+    /// The same event, happening now.
+    pub(crate) fn now(&self) -> Self {
+        let Message { kind, action, actor, .. } = &self.message;
+        let Message { time, time_nano, .. } = Self::new(kind, action.clone(), &actor.id).message;
+        Self { message: Message { time, time_nano, ..self.message.clone() }, labels: self.labels.clone() }
     }
 
     /// Appends the event's line. One that would be too long loses its labels, and then the end of its action.

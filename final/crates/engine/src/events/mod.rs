@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! event   an event of each type, with docker's attributes     log     the files: append a line, rotate
-//! emit    append events of this engine                        reader  read the files and follow them
+//! exec    the events of one exec                              reader  read the files and follow them
+//! emit    append events of this engine
 //! ```
 //!
 //! Whoever does something to an object emits its event, after it is done: a command, a monitor, the session of an
@@ -12,6 +13,7 @@
 //! Event::container(&record, "pause").emit(engine);
 //! Event::container(&record, format!("health_status: {status}")).emit(engine);
 //! Event::container(&record, "die").with("exitCode", code).emit(engine);
+//! emit_all(engine, [connected, started]);                   two events with one write
 //! ```
 //!
 //! Emitting never fails and never waits for a reader. If the log cannot be written, the engine's reporter
@@ -33,8 +35,11 @@
 
 mod emit;
 mod event;
+mod exec;
 mod log;
 mod reader;
 
+pub(crate) use emit::emit_all;
 pub(crate) use event::Event;
+pub(crate) use exec::ExecEvents;
 pub use reader::{EventOptions, EventReader, EventSink};

@@ -2,6 +2,7 @@
 
 use crate::engine::Engine;
 use crate::error::{Error, Errors, Result};
+use crate::events::Event;
 use crate::gc::removal::Remains;
 use crate::records::health;
 use crate::records::process::open;
@@ -10,6 +11,9 @@ use crate::records::snapshot::Snapshot;
 use crate::records::state::Exit;
 use crate::records::time::Timestamp;
 use crate::runtimes::Runtime;
+
+/// The exit code of a program that SIGKILL has ended.
+const KILLED: u8 = 137;
 
 /// Cleans up, under the container's lock, and records exit code 137. The mounts went with the monitor's mount namespace.
 pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()> {
@@ -33,6 +37,9 @@ pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()
     errors.note(crate::net::clear(engine.root(), id));
     // If anything is left, the state stays, and the next command that looks at the container tries again.
     errors.into_result()?;
+    if let Some(died) = Event::of_container(engine, id, "die") {
+        died.with("exitCode", KILLED).emit(engine);
+    }
     match Record::load(root, id) {
         Ok(record) if record.options.auto_remove => {
             return crate::gc::removal::remove_files(engine, Remains::of(&record, true));
@@ -42,7 +49,7 @@ pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()
         Err(error) => return Err(error),
     }
     let exit = Exit {
-        code: 137,
+        code: KILLED,
         started: state.and_then(|state| state.started),
         finished: Some(Timestamp::now()),
         error: "monitor died".into(),

@@ -18,6 +18,7 @@ use nix::libc::SIGKILL;
 use crate::attach::Message;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::events::Event;
 use crate::gc::killed_monitor;
 use crate::handle::running::{ANSWER_TIMEOUT, POLL_INTERVAL, RunningContainer, Stopped, readable};
 use crate::records::snapshot::Snapshot;
@@ -154,6 +155,7 @@ impl<'a> Ending<'a> {
             self.engine.unpause(&self.id)?;
         }
         self.running.signal(self.options.signal)?;
+        self.emit_kill(self.options.signal);
         self.stage = Stage::Signalled { kill_at: Instant::now().checked_add(self.options.timeout) };
         Ok(())
     }
@@ -165,10 +167,17 @@ impl<'a> Ending<'a> {
             Err(_) if self.running.is_lost => return self.kill_monitor(),
             sent => sent?,
         }
+        self.emit_kill(SIGKILL);
         if self.running.status == Status::Paused {
             self.engine.thaw(&self.id, &self.running.state)?;
         }
         Ok(())
+    }
+
+    fn emit_kill(&self, signal: i32) {
+        if let Some(event) = Event::of_container(self.engine, &self.id, "kill") {
+            event.with("signal", signal).emit(self.engine);
+        }
     }
 
     fn await_cleanup(&mut self, since: Instant, is_stopped: bool) -> Result<()> {

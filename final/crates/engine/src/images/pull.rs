@@ -112,6 +112,7 @@ impl Engine {
             }
             _ => error.into(),
         })?;
+        self.emit_pulled(&pulled);
         options.progress.remark(&format!("Digest: {}", pulled.digest));
         Ok(pulled.reference)
     }

@@ -20,6 +20,7 @@ use super::stop::Stop;
 use super::timers::{Timer, Timers};
 use crate::attach::{Connection, Listener, MAX_PAYLOAD};
 use crate::engine::Engine;
+use crate::events;
 use crate::net::Attachment;
 use crate::records::stream::Stream;
 use crate::runtimes::Runtime;
@@ -60,6 +61,8 @@ pub(super) struct EventLoop {
     pub checks: Option<Checks>,
     /// The container is unhealthy, and starts again when it has ended.
     pub restart_wanted: bool,
+    /// The event of an `exec` session whose user leaves by the detach keys.
+    pub left: Option<(Engine, events::Event)>,
     /// The process of the present run; none between two runs.
     pub(super) running: Option<Running>,
     pub(super) timers: Timers,

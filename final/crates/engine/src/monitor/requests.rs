@@ -8,6 +8,7 @@ use super::stop::Stop;
 use super::timers::Timer;
 use crate::attach::Message;
 use crate::error::{Error, Report, Result};
+use crate::events::Event;
 use crate::records::record::Record;
 use crate::records::state::{Phase, State};
 use crate::records::stream::Stream;
@@ -38,7 +39,14 @@ impl EventLoop {
             Ok(Some(Message::OutputClosed { stderr })) if self.container.is_none() => {
                 self.streams.close_pipe(if stderr { Stream::Stderr } else { Stream::Stdout });
             }
-            Ok(Some(Message::Resize { rows, columns })) => self.streams.resize(rows, columns),
+            Ok(Some(Message::Resize { rows, columns })) => {
+                self.streams.resize(rows, columns);
+                self.emit("resize", |event| event.with("height", rows).with("width", columns));
+            }
+            Ok(Some(Message::Left)) => match &self.left {
+                Some((engine, left)) => left.now().emit(engine),
+                None => self.emit("detach", |event| event),
+            },
             Ok(Some(Message::Signal(number))) => self.signal(number),
             Ok(Some(Message::CheckHealth)) => {
                 client.checks = true;
@@ -60,6 +68,15 @@ impl EventLoop {
             }
             Ok(Some(_)) => {}
             Ok(None) | Err(_) => client.mark_gone(),
+        }
+    }
+
+    /// Emits an event of the container. The session of an `exec` has none, as in docker.
+    fn emit(&self, action: &str, complete: impl FnOnce(Event) -> Event) {
+        if let Some(container) = &self.container
+            && let Some(event) = Event::of_container(&container.engine, &container.id, action)
+        {
+            complete(event).emit(&container.engine);
         }
     }
 

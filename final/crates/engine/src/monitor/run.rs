@@ -19,7 +19,7 @@ use super::stop::Stop;
 use crate::attach::{Connection, Listener, Message, StartAttach};
 use crate::engine::Engine;
 use crate::error::{Errors, IoContext, Report, Result};
-use crate::events::Event;
+use crate::events::{Event, emit_all};
 use crate::gc::removal::Remains;
 use crate::net::Attachment;
 use crate::records::health;
@@ -138,11 +138,12 @@ impl Monitor {
         let started = hull_sys::mount::enter_slave_namespace()
             .context(|| "create a mount namespace".into())
             .and_then(|()| mount::mount_root(&self.engine, &self.record))
-            .and_then(|()| self.start());
+            .and_then(|()| self.start(attach));
         let mut running = match started {
             Ok(running) => running,
             Err(error) => {
                 let exit = Exit::of_failed_start(&error, Exit::default());
+                emit_all(&self.engine, [self.begin_events(attach), self.end_events()].concat());
                 // Cleaned up first: the command holds the lock until it gets this message, and may look at once.
                 let error = error.with_undo(self.clear(&exit));
                 fail(&command, &error);
@@ -176,7 +177,7 @@ impl Monitor {
         cleared
     }
 
-    fn start(&mut self) -> Result<Running> {
+    fn start(&mut self, attach: StartAttach) -> Result<Running> {
         Exit::forget(self.engine.root(), &self.record.id)?;
         // A restart keeps the last size of the terminal.
         let size = self.events.streams.size;
@@ -193,15 +194,30 @@ impl Monitor {
         self.state.started = Some(Timestamp::now());
         self.state.phase = Phase::Running;
         self.state.store(self.engine.root(), &self.record.id)?;
-        Event::container(&self.record, "start").emit(&self.engine);
+        let mut events = self.begin_events(attach);
+        events.push(Event::container(&self.record, "start"));
+        emit_all(&self.engine, events);
         Ok(running)
+    }
+
+    /// What precedes `start`, in dockerd's order.
+    fn begin_events(&self, attach: StartAttach) -> Vec<Event> {
+        let attached = (attach == StartAttach::Attached).then(|| Event::container(&self.record, "attach"));
+        let connected = self.events.network.events(&self.record, "connect");
+        attached.into_iter().chain(connected).chain(Event::volumes_of(&self.record, "mount")).collect()
+    }
+
+    /// What follows `die`.
+    fn end_events(&self) -> Vec<Event> {
+        let disconnected = self.events.network.events(&self.record, "disconnect");
+        disconnected.into_iter().chain(Event::volumes_of(&self.record, "unmount")).collect()
     }
 
     /// Under the container's lock, which the command holds at the first start. A command that pauses the container or
     /// connects it to a network reads the state and then writes, both under this lock.
     fn restart(&mut self) -> Result<Running> {
         let _lock = self.engine.lock_as_monitor(&self.record.id)?;
-        self.start()
+        self.start(StartAttach::Detached)
     }
 
     fn welcome(&mut self, command: Connection, attach: StartAttach) {
@@ -225,11 +241,7 @@ impl Monitor {
         if let Some(cgroup) = &running.cgroup {
             self.cleanup.note(cgroup.remove());
         }
-        let ran = self.state.started.and_then(|started| started.0.elapsed().ok()).unwrap_or_default();
-        Event::container(&self.record, "die")
-            .with("exitCode", code)
-            .with("execDuration", ran.as_secs())
-            .emit(&self.engine);
+        self.emit_end(code, oom_killed);
         Ok(Exit {
             code,
             started: self.state.started,
@@ -239,6 +251,17 @@ impl Monitor {
             restart_count: self.state.restart_count,
             stopped_by_user: self.events.stop.is_some(),
         })
+    }
+
+    fn emit_end(&self, code: u8, oom_killed: bool) {
+        // Read again, because the container may have been renamed.
+        let record =
+            Record::load(self.engine.root(), &self.record.id).unwrap_or_else(|_| self.record.clone());
+        let ran = self.state.started.and_then(|started| started.0.elapsed().ok()).unwrap_or_default();
+        let died =
+            Event::container(&record, "die").with("exitCode", code).with("execDuration", ran.as_secs());
+        let oom = oom_killed.then(|| Event::container(&record, "oom"));
+        emit_all(&self.engine, oom.into_iter().chain([died]).chain(self.end_events()));
     }
 
     /// False if the user stopped the container meanwhile.

@@ -14,6 +14,7 @@ use super::run::{detach, fail};
 use super::stdio::{self, Streams};
 use crate::attach::{AttachStream, Connection, Message};
 use crate::error::{Error, IoContext, Report, Result};
+use crate::events::ExecEvents;
 use crate::records::exec_instance::ExecRecord;
 use crate::records::options::ExecOptions;
 
@@ -28,6 +29,7 @@ pub(crate) struct Program<'a> {
     pub enter: Enter<'a>,
     /// Removes what `enter` has made, once the program is reaped.
     pub leave: &'a dyn Fn(),
+    pub events: &'a ExecEvents<'a>,
 }
 
 /// Forks the session and returns the command's attachment to it, which a detached command drops.
@@ -57,7 +59,9 @@ pub(crate) fn launch(program: &Program<'_>) -> Result<AttachStream> {
 fn live(command: &Connection, program: &Program<'_>) -> Result<()> {
     detach(&[command.as_fd()])?;
     let mut record = (program.record)()?;
-    let (running, streams) = match start(program, &mut record) {
+    let started = start(program, &mut record);
+    program.events.begun();
+    let (running, streams) = match started {
         Ok(started) => started,
         Err(error) => {
             (program.leave)();
@@ -65,7 +69,12 @@ fn live(command: &Connection, program: &Program<'_>) -> Result<()> {
             return Err(error);
         }
     };
-    let mut events = EventLoop { streams, stdin_once: !program.options.tty, ..EventLoop::default() };
+    let mut events = EventLoop {
+        streams,
+        stdin_once: !program.options.tty,
+        left: Some((program.events.engine.clone(), program.events.left())),
+        ..EventLoop::default()
+    };
     let other = rustix::io::fcntl_dupfd_cloexec(command, 3).context(|| "copy a descriptor".into())?;
     if command.send(&Message::Started).is_ok() {
         events.clients.add(Client::starter(Connection::from(other)));
@@ -74,6 +83,7 @@ fn live(command: &Connection, program: &Program<'_>) -> Result<()> {
     let code = process::reap(running.pidfd.as_fd()).context(|| "read the program's exit status".into())?;
     (program.leave)();
     record.ended(code.into());
+    program.events.ended(code);
     events.clients.say_exited(code);
     // The program is reaped. Only the client waits for this session, so the client may take any time to read.
     events.clients.flush_until(None);

@@ -22,8 +22,9 @@ use super::endpoint::{self, Endpoint, NetworkState, PublishedPort};
 use super::proxy::Proxies;
 use super::publish;
 use super::resolver::{ContainerResolver, has_resolver};
-use super::{allocate, expose, interfaces, stale};
+use super::{allocate, events, expose, interfaces, stale};
 use crate::error::{Errors, Result};
+use crate::events::Event;
 use crate::records::options::{NetworkMode, RestartPolicy};
 use crate::records::record::Record;
 
@@ -151,6 +152,11 @@ impl Attachment {
         Ok(())
     }
 
+    /// `connect` or `disconnect` of the container and its networks.
+    pub(crate) fn events(&self, record: &Record, action: &str) -> Vec<Event> {
+        events::of_container(record, &self.known, action)
+    }
+
     /// The limits of open files for the container, if the monitor's own differ.
     pub(crate) fn descriptor_limit(&self) -> Option<&Rlimit> {
         self.descriptors_before.as_ref()
@@ -230,6 +236,8 @@ impl Attachment {
 
     fn detach_endpoints(&mut self, root: &Root, id: &str) -> Result<()> {
         let mut endpoints = self.endpoints(root, id)?;
+        // Another command may have disconnected some of them.
+        self.known.clone_from(&endpoints);
         endpoints.retain(|endpoint| !self.detached.contains(&endpoint.link));
         if endpoints.is_empty() {
             return Ok(());

@@ -12,7 +12,7 @@ use hull_storage::root::Root;
 
 use super::context::{Context, Sockets, table};
 use super::endpoint::{self, Endpoint, NetworkState};
-use super::{allocate, interfaces, store};
+use super::{allocate, events, interfaces, store};
 use crate::engine::Engine;
 use crate::error::{Error, Errors, Result};
 use crate::records::options::{NetworkMode, NetworkOption};
@@ -45,6 +45,9 @@ impl Engine {
         }
         record.options.networks.push(option.clone());
         record.store(&self.root().container_dir(&record.id))?;
+        if running.is_some() {
+            self.emit_connection(&record, &network, "connect");
+        }
         drop(lock);
         self.notify_monitor(&record)
     }
@@ -76,7 +79,16 @@ impl Engine {
             }
         }
         record.options.networks.retain(|other| other.network != name);
-        record.store(&self.root().container_dir(&id))
+        record.store(&self.root().container_dir(&id))?;
+        self.emit_connection(&record, &name, "disconnect");
+        Ok(())
+    }
+
+    /// A network that has been removed meanwhile has no event.
+    fn emit_connection(&self, record: &Record, network: &str, action: &str) {
+        if let Ok(network) = store::find(self.root(), network) {
+            events::of_network(&network, action).with("container", &record.id).emit(self);
+        }
     }
 
     /// Has the container's monitor read the endpoints, and returns when its resolver answers by them.

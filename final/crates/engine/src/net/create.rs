@@ -13,7 +13,7 @@ use super::context::Context;
 use super::drivers::{Driver, DriverConfig};
 use super::options::NetworkOptions;
 use super::record::{DEFAULT, NetworkRecord};
-use super::{store, subnets};
+use super::{events, store, subnets};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::records::ids::random_id;
@@ -48,7 +48,10 @@ impl Engine {
         network.driver().validate(&network, &others, &mut route)?;
         check_free(&network, &others, &mut route)?;
         match file::create_json(&store::record_file(root, &network.name), &network)? {
-            true => Ok(network),
+            true => {
+                events::of_network(&network, "create").emit(self);
+                Ok(network)
+            }
             false => Err(name_exists(&network.name)),
         }
     }

@@ -17,10 +17,12 @@
 //! resolver      a container's own DNS resolver, at 127.0.0.11
 //! proxy         connections that no rule can forward, copied by processes
 //! stale         rules of ended containers, removed many at a time
+//! special       host and none, which are only modes
 //! shared        network namespaces that two containers share
 //! killed_monitor  cleanup after a killed monitor
 //! reload        rules that another tool has removed
 //! legacy_links  --link
+//! events        events of networks
 //! inspect       what ps, port and inspect print
 //! create, connect, expose, trace, verbs     the verbs of hull network
 //! ```
@@ -38,6 +40,7 @@ mod create;
 mod default;
 mod drivers;
 mod endpoint;
+mod events;
 mod expose;
 mod inspect;
 mod interfaces;
@@ -51,6 +54,7 @@ mod reload;
 mod resolver;
 mod setup;
 mod shared;
+mod special;
 mod stale;
 mod store;
 mod subnets;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use hull_docker::wire::NEVER;
 use hull_docker::wire::network::{EndpointResource, Ipam, IpamConfig, Network};
 use hull_network::iptables_legacy;
 use hull_network::leases::Leases;
@@ -14,9 +13,11 @@ use super::context::{Sockets, table};
 use super::drivers::DriverConfig;
 use super::inspect::endpoint_id;
 use super::record::{DEFAULT, NetworkRecord};
-use super::{default, reload, stale, store};
+use super::special::{special, special_id};
+use super::{default, events, reload, stale, store};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::events::Event;
 use crate::records::options::NetworkMode;
 use crate::records::pruned::Pruned;
 use crate::records::record::Record;
@@ -105,6 +106,7 @@ impl Engine {
         file::remove(&store::record_file(self.root(), &network.name))?;
         hull_storage::tree::remove_tree(&store::run_dir(self.root(), &network.name))?;
         drop(lock);
+        events::of_network(&network, "destroy").emit(self);
         Ok(network.name)
     }
 
@@ -169,6 +171,7 @@ impl Engine {
                 Err(error) => pruned.errors.note(Err(error)),
             }
         }
+        Event::prune("network", 0).emit(self);
         Ok(pruned)
     }
 
@@ -231,29 +234,4 @@ fn describe(network: &NetworkRecord) -> Network {
 /// The listing of a network whose record cannot be read.
 fn damaged(name: String) -> Network {
     Network { name, scope: "local".into(), driver: "damaged".into(), enable_ipv4: true, ..Network::default() }
-}
-
-/// docker's pre-defined networks that are only modes: `host` and `none`.
-fn special(name: &str) -> Option<Network> {
-    let driver = match name {
-        "host" => "host",
-        "none" => "null",
-        _ => return None,
-    };
-    Some(Network {
-        name: name.into(),
-        id: special_id(name),
-        created: NEVER.into(),
-        scope: "local".into(),
-        driver: driver.into(),
-        enable_ipv4: true,
-        ipam: Ipam { driver: "default".into(), ..Ipam::default() },
-        ..Network::default()
-    })
-}
-
-/// The id of a pre-defined network, which is the same for every state root.
-fn special_id(name: &str) -> String {
-    let digits: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
-    format!("{digits:0<64}")
 }

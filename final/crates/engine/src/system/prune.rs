@@ -4,6 +4,7 @@
 use crate::containers::list::Summary;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::events::Event;
 use crate::records::pruned::Pruned;
 use crate::records::state::Status;
 
@@ -66,6 +67,7 @@ impl Engine {
                 Err(error) => pruned.errors.note(Err(error.for_container(&container.name))),
             }
         }
+        Event::prune("container", pruned.bytes).emit(self);
         Ok(pruned)
     }
 }

@@ -80,13 +80,12 @@ impl Engine {
         let staged = Staging::new(&self.root().containers_dir())?;
         let directory = staged.path();
         WritableLayer::of(directory).create()?;
-        let volumes = self.volumes();
         for mount in &record.mounts {
             match (mount.kind, &mount.name) {
                 (MountKind::Volume, Some(name)) => {
                     let extras = &mount.extras;
-                    let volume =
-                        volumes.create(name, &extras.labels, &extras.driver_options, mount.anonymous)?;
+                    let settings = (&extras.labels, &extras.driver_options);
+                    let volume = self.ensure_volume(name, settings, mount.anonymous)?;
                     let is_mount = local_driver::parse(&volume.options).is_ok_and(|mount| mount.is_some());
                     if is_mount != extras.has_driver_mount {
                         let text =
