@@ -30,6 +30,7 @@ mod runtime_flags;
 pub mod system;
 #[cfg(test)]
 mod tests;
+mod userns_flags;
 
 use std::path::PathBuf;
 

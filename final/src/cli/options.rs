@@ -8,6 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand
 use super::health_flags::HealthArgs;
 use super::network_flags::NetworkArgs;
 use super::runtime_flags::RuntimeArgs;
+use super::userns_flags::UsernsArgs;
 
 /// `--init`, and whether it was given at all: `--init=false` counts where docker's daemon.json sets it.
 #[derive(Debug)]
@@ -143,6 +144,8 @@ pub struct CreateArgs {
     pub health: HealthArgs,
     #[command(flatten)]
     pub runtime: RuntimeArgs,
+    #[command(flatten)]
+    pub userns: UsernsArgs,
 
     /// KEY=VALUE
     #[arg(short, long, value_name = "LABEL", help_heading = "Metadata")]

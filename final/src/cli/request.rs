@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Error, Result};
 use hull_docker::flags::{
     cpus, device, env, hosts, link, log, mount, namespace, network, pairs, port, restart, security, tmpfs,
-    ulimit, volume,
+    ulimit, userns, volume,
 };
 use hull_docker::wire::Empty;
 use hull_docker::wire::config::Config;
 use hull_docker::wire::container::{CreateRequest, NetworkingConfig};
-use hull_docker::wire::host_config::{HostConfig, PortMap};
+use hull_docker::wire::host_config::{HostConfig, IdMappings, PortMap};
 use hull_docker::{size, time};
 use hull_engine::Detail;
 use hull_network::mac::Mac;
 
 use super::network_flags::NetworkArgs;
 use super::options::{CreateArgs, IsolationArgs, LimitArgs, Rest};
+use super::userns_flags::UsernsArgs;
 use crate::ui::errors::{Exit, Hint};
 use crate::ui::hints;
 use crate::ui::hints::OWN_FAILURE;
@@ -63,6 +64,7 @@ impl CreateArgs {
         self.limits.apply(&mut request.host_config)?;
         self.isolation.apply(&mut request)?;
         self.runtime.apply(&mut request.host_config);
+        self.userns.apply(&mut request.host_config)?;
         self.network.apply(&mut request)?;
         self.add_mounts(&mut request)?;
         Ok(request)
@@ -177,6 +179,24 @@ impl IsolationArgs {
         host.sysctls = pairs::parse("sysctl", &self.sysctl).map_err(Error::msg)?;
         host.security_opt =
             self.security_opt.iter().map(|text| security_option(text)).collect::<Result<_>>()?;
+        Ok(())
+    }
+}
+
+impl UsernsArgs {
+    fn apply(&self, host: &mut HostConfig) -> Result<()> {
+        host.userns_mode = text(&self.userns);
+        read("--userns", &host.userns_mode, userns::parse)?;
+        for (flag, maps) in [("--uidmap", &self.uidmap), ("--gidmap", &self.gidmap)] {
+            read_all(flag, maps, userns::map)?;
+        }
+        let ids = IdMappings {
+            uid_map: self.uidmap.clone(),
+            gid_map: self.gidmap.clone(),
+            sub_uid_name: text(&self.subuidname),
+            sub_gid_name: text(&self.subgidname),
+        };
+        host.id_mappings = (ids != IdMappings::default()).then_some(ids);
         Ok(())
     }
 }

@@ -254,6 +254,9 @@ fn overlay(obstacle: OverlayObstacle) -> &'static str {
         OverlayObstacle::NotInKernel => "this kernel has no overlay file system: modprobe overlay",
         OverlayObstacle::InUse => "another overlay uses the same directories: is the container running?",
         OverlayObstacle::TooManyLayers => "the image has more layers than this kernel can stack",
+        OverlayObstacle::IdMapping => {
+            "--userns needs Linux 5.19, and hull's root on a file system with idmapped mounts: ext4, xfs, btrfs, or tmpfs (Linux 6.3)"
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 //! net/         containers on networks                      rootfs/    mounts of the root; /etc/hosts and others
 //! rootless/    the user namespace of an unprivileged user  gc/        what killed processes left behind
 //! runtimes/    the OCI runtime of a container
+//! userns/      the ids of a container's own user namespace
 //! records/     what is on disk and what the kernel knows   events/    what has happened, for who wants to know
 //! error/ engine search_path machine  used by all of these
 //! ```
@@ -35,6 +36,7 @@ mod runtimes;
 mod search_path;
 mod spec;
 mod system;
+mod userns;
 mod volumes;
 
 pub use attach::{AttachEvent, AttachInput, AttachStream, StartAttach};

@@ -50,8 +50,8 @@ pub(crate) fn become_root() -> Result<()> {
     nix::unistd::setresuid(0.into(), 0.into(), 0.into()).step(|| root("user"))
 }
 
-/// A user namespace without processes, for an idmapped mount (mount_setattr(2)).
-pub(crate) fn namespace(uids: &[IdMapping], gids: &[IdMapping]) -> Result<OwnedFd> {
+/// A user namespace without processes, for an idmapped mount (mount_setattr(2)). The calling process must have only one thread.
+pub fn namespace(uids: &[IdMapping], gids: &[IdMapping]) -> Result<OwnedFd> {
     let (ours, theirs) = Channel::pair()?;
     let request = Clone3 { flags: libc::CLONE_NEWUSER as u64, ..Clone3::default() };
     match process::clone3(&request).clone_step(error::Cloned::UserNamespace)? {

@@ -66,6 +66,7 @@ pub use container::{CreateOptions, Running};
 pub use create::{Created, create, spawn};
 pub use error::{Error, Result};
 pub use exec::{ExecTarget, exec};
+pub use idmap::namespace as user_namespace;
 pub use init::serve_as_init;
 pub use rendezvous::start;
 pub use rootfs::{DetachedMount, clone_from, mount_at, mount_options};

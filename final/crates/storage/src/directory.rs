@@ -29,7 +29,7 @@ fn create_dir(dir: &Path, mode: u32) -> io::Result<()> {
 }
 
 /// The names in a directory, sorted. Names that are not UTF-8 are passed over: hull creates none.
-pub(crate) fn names_in(dir: &Path) -> Result<Vec<String>> {
+pub fn names_in(dir: &Path) -> Result<Vec<String>> {
     let context = || format!("list {}", dir.display());
     let mut names = Vec::new();
     for entry in fs::read_dir(dir).context(context)? {

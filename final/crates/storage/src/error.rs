@@ -50,6 +50,8 @@ pub enum OverlayObstacle {
     /// Another overlay has the same directories.
     InUse,
     TooManyLayers,
+    /// The file system has no idmapped mounts (mount_setattr(2)).
+    IdMapping,
 }
 
 impl Error {

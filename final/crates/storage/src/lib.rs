@@ -3,7 +3,7 @@
 //! ```text
 //! root        the data and run directories of one hull, and which version wrote them      paths   where they are by default
 //! names       names of containers          layers   unpacked layers          writable_layer   a container's own layer
-//! overlay     mounts layers                volumes  named and anonymous volumes
+//! overlay     mounts layers                mapped_layers  layers with mapped ids     volumes  named and anonymous volumes
 //! file        files that appear whole      directory, tree  directories, and whole trees
 //! staging     objects before publication   lock     one lock per object      process_id, boot  who made what, and when
 //! ```
@@ -18,6 +18,7 @@ mod error;
 pub mod file;
 pub mod layers;
 pub mod lock;
+mod mapped_layers;
 pub mod names;
 pub mod overlay;
 pub mod paths;
@@ -32,3 +33,4 @@ pub mod writable_layer;
 mod testing;
 
 pub use error::{Error, OverlayObstacle, Result, describe_holder};
+pub use mapped_layers::LayerIds;

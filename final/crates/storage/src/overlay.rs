@@ -17,6 +17,7 @@ use rustix::mount::{
 
 use crate::directory::make_dirs;
 use crate::error::{Error, IoContext, OverlayObstacle, Result};
+use crate::mapped_layers::{LayerIds, MappedLayers};
 use crate::tree::copy_metadata;
 
 /// statfs(2), `f_type`.
@@ -39,6 +40,9 @@ pub struct Overlay {
     pub volatile: bool,
     /// Keep the overlay's marks in `user.overlay.*`, which a user namespace may write; Linux 5.11.
     pub userxattr: bool,
+    /// The ids that the files of all layers have in the overlay. `None`: as on the disk. Device nodes in mapped layers cannot be
+    /// opened: a user namespace may not make any (mknod(2)), and an image must not bring its own.
+    pub ids: Option<LayerIds>,
 }
 
 /// The step that failed, and the kernel's reason.
@@ -59,10 +63,14 @@ impl Overlay {
         if is_new {
             paths.adopt_root(self)?;
         }
-        let mounted = match self.append_layers(&paths) {
-            Ok(Some(context)) => self.finish(&context, target),
-            Ok(None) => self.mount_with_string(&paths, target),
-            Err(failure) => Err(failure),
+        let mounted = match &self.ids {
+            None => self.mount(&paths, target),
+            Some(ids) => {
+                let mut mapped = MappedLayers::new(ids, &self.work);
+                let paths = paths.mapped(&mut mapped)?;
+                let mounted = mapped.as_root_of_container(|| self.mount(&paths, target));
+                mounted.unwrap_or_else(|error| Err(failed("take the ids of the container's root")(error)))
+            }
         };
         mounted.map_err(|Failure { step, error }| Error::Overlay {
             target: target.to_owned(),
@@ -70,6 +78,13 @@ impl Overlay {
             source: error.into(),
             obstacle: self.obstacle(error),
         })
+    }
+
+    fn mount(&self, paths: &Paths<'_>, target: &Path) -> Result<(), Failure> {
+        match self.append_layers(paths)? {
+            Some(context) => self.finish(&context, target),
+            None => self.mount_with_string(paths, target),
+        }
     }
 
     /// A configured file system context. `None` if the kernel does not take layers one by one.
@@ -105,8 +120,11 @@ impl Overlay {
 
     fn finish(&self, context: &OwnedFd, target: &Path) -> Result<(), Failure> {
         fsconfig_create(context).map_err(|error| explained(context, "fsconfig", error))?;
-        let tree = fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
-            .map_err(failed("fsmount"))?;
+        let attributes = match self.ids {
+            Some(_) => MountAttrFlags::MOUNT_ATTR_NODEV,
+            None => MountAttrFlags::empty(),
+        };
+        let tree = fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(failed("fsmount"))?;
         move_mount(&tree, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
             .map_err(failed("move_mount"))
     }
@@ -128,7 +146,10 @@ impl Overlay {
         }
         let options =
             CString::new(options).map_err(|_| Failure { step: "mount".into(), error: Errno::INVAL })?;
-        let flags = nix::mount::MsFlags::empty();
+        let flags = match self.ids {
+            Some(_) => nix::mount::MsFlags::MS_NODEV,
+            None => nix::mount::MsFlags::empty(),
+        };
         nix::mount::mount(Some("hull"), target, Some("overlay"), flags, Some(options.as_c_str()))
             .map_err(|errno| failed("mount")(Errno::from_raw_os_error(errno as i32)))
     }
@@ -155,6 +176,8 @@ impl Overlay {
 struct Handle<'a> {
     path: &'a Path,
     opened: OwnedFd,
+    /// It is on an idmapped mount, to which the path does not lead.
+    is_mapped: bool,
 }
 
 impl Handle<'_> {
@@ -162,7 +185,7 @@ impl Handle<'_> {
     fn short(&self) -> Vec<u8> {
         let path = self.path.as_os_str().as_bytes();
         // Some options read a backslash as an escape and others do not.
-        let plain = path.len() <= LONGEST_STRING && !path.contains(&b'\\');
+        let plain = !self.is_mapped && path.len() <= LONGEST_STRING && !path.contains(&b'\\');
         if plain { path.to_vec() } else { self.link().into_bytes() }
     }
 
@@ -184,7 +207,7 @@ impl<'a> Paths<'a> {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let opened = rustix::fs::open(path, flags, Mode::empty())
                 .context(|| format!("open the layer {}", path.display()))?;
-            Ok(Handle { path, opened })
+            Ok(Handle { path, opened, is_mapped: false })
         };
         Ok(Self {
             lowers: overlay.lowers.iter().map(open).collect::<Result<_>>()?,
@@ -194,7 +217,29 @@ impl<'a> Paths<'a> {
     }
 }
 
-impl Paths<'_> {
+impl<'a> Paths<'a> {
+    /// The same directories on idmapped mounts. Upper and work directory must be on the same one.
+    fn mapped(self, layers: &mut MappedLayers<'_>) -> Result<Paths<'a>> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let above = self.upper.path.parent().unwrap_or(self.upper.path);
+        let opened = rustix::fs::open(above, flags, Mode::empty());
+        let above =
+            layers.map_parent_of_work(&opened.context(|| format!("open {}", above.display()))?, above)?;
+        let lower = |lower: Handle<'a>| {
+            let opened = layers.map(&lower.opened, lower.path)?;
+            Ok(Handle { path: lower.path, opened, is_mapped: true })
+        };
+        let below = |directory: Handle<'a>| {
+            let path = directory.path;
+            let opened =
+                rustix::fs::openat(&above, path.file_name().unwrap_or_default(), flags, Mode::empty());
+            let opened = opened.context(|| format!("open {}", path.display()))?;
+            Ok(Handle { path, opened, is_mapped: true })
+        };
+        let (upper, work) = (below(self.upper)?, below(self.work)?);
+        Ok(Paths { lowers: self.lowers.into_iter().map(lower).collect::<Result<_>>()?, upper, work })
+    }
+
     /// Gives the upper directory the metadata of the image's root directory, because the upper directory is what an
     /// overlay shows as its root.
     fn adopt_root(&self, overlay: &Overlay) -> Result<()> {
@@ -259,6 +304,7 @@ mod tests {
             work: base.join("work"),
             volatile: false,
             userxattr: false,
+            ids: None,
         }
     }
 

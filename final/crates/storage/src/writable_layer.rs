@@ -60,6 +60,7 @@ impl WritableLayer {
             work: self.work.clone(),
             volatile,
             userxattr: hull_sys::id_map::in_user_namespace(),
+            ids: None,
         }
     }
 

@@ -111,11 +111,6 @@ pub const FLAGS: Flags = &[
         "hull limits no container's size on disk: `hull run --tmpfs` takes a size",
     ),
     ("run, create", "--use-api-socket", DAEMON),
-    (
-        "run, create",
-        "--userns",
-        "hull's containers have the user namespace of their user: root's none, and others' their own",
-    ),
     ("start", "--checkpoint --checkpoint-dir", CHECKPOINT),
     ("rm", "--link", "hull keeps no links between containers: names on a network are found without them"),
     ("logs", "--details", "hull writes no further details into logs"),

@@ -95,7 +95,6 @@ const CIDFILE: &str = "a shell reads the file: $(cat FILE)";
 const FILTERED: &str = "`hull ps --quiet --filter` lists the ids of the containers that fit";
 const IGNORE: &str = "a container that does not exist is an error, and the others are done nevertheless";
 const LATEST: &str = "`hull ps --latest --quiet` prints the latest container's id";
-const MAPPING: &str = "hull's containers have the user namespace of their user, and map no other ids";
 const MONITOR: &str = "a container's monitor is hull itself: `hull inspect` shows the container's process";
 const NOHEADING: &str = "a template prints no titles: --format";
 const PASSWD: &str = "hull adds no users to the container's /etc/passwd: `hull run --user` takes numbers";
@@ -163,7 +162,6 @@ pub const FLAGS: Flags = &[
         "--unsetenv --unsetenv-all",
         "`hull run --entrypoint` with env -u or env -i removes the image's variables",
     ),
-    ("run, create", "--gidmap --uidmap --subuidname --subgidname", MAPPING),
     ("run, create", "--group-entry --hostuser --passwd --passwd-entry", PASSWD),
     (
         "run, create",

@@ -12,6 +12,7 @@
 //! log        --log-driver, --log-opt            pairs      labels, sysctls, annotations
 //! volumes_from  --volumes-from CONTAINER[:MODE]  health   --health-cmd, --health-interval, …, --no-healthcheck
 //! local_driver  `volume create -o`, --mount volume-opt=
+//! userns     --userns, --uidmap, --gidmap
 //! ```
 //!
 //! Sizes are in [`crate::size`], times in [`crate::time`]. An error is a sentence; the caller knows the flag it is about.
@@ -35,5 +36,6 @@ pub mod restart;
 pub mod security;
 pub mod tmpfs;
 pub mod ulimit;
+pub mod userns;
 pub mod volume;
 pub mod volumes_from;

@@ -67,6 +67,9 @@ pub struct HostConfig {
     #[serde(rename = "UTSMode")]
     pub uts_mode: String,
     pub userns_mode: String,
+    /// podman's.
+    #[serde(rename = "IDMappings", skip_serializing_if = "Option::is_none")]
+    pub id_mappings: Option<IdMappings>,
     pub shm_size: i64,
     #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "nullable::deserialize")]
     pub sysctls: BTreeMap<String, String>,
@@ -128,6 +131,21 @@ pub struct HostConfig {
 
 /// The host's addresses for each published port of the container, `PORT/PROTOCOL`. `None`: exposed only.
 pub type PortMap = BTreeMap<String, Option<Vec<PortBinding>>>;
+
+/// podman's: the ids of a container with a user namespace of its own, as `INSIDE:OUTSIDE:COUNT`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct IdMappings {
+    #[serde(deserialize_with = "nullable::deserialize")]
+    pub uid_map: Vec<String>,
+    #[serde(deserialize_with = "nullable::deserialize")]
+    pub gid_map: Vec<String>,
+    /// In a request: the name whose lines in /etc/subuid and /etc/subgid give the ids.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub sub_uid_name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub sub_gid_name: String,
+}
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]

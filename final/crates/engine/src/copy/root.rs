@@ -99,7 +99,9 @@ fn mount_stopped(engine: &Engine, record: &Record) -> Result<OwnedFd> {
     // Not `volatile`, which auto_remove asks for: the kernel refuses to mount such an upper directory a second time
     // (overlayfs.rst), and this container has yet to start.
     let options = CreateOptions { auto_remove: false, ..record.options.clone() };
-    mount::mount_root(engine, &Record { options, ..record.clone() })?;
+    // With the ids that the files have on the disk, which are those inside a user namespace of the container's.
+    let record = &Record { options, id_maps: None, ..record.clone() };
+    mount::mount_root(engine, record)?;
     etc_files::write(engine, record)?;
     let path = mount::rootfs(engine, record);
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;

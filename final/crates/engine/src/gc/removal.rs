@@ -77,6 +77,7 @@ pub(crate) fn remove_files(engine: &Engine, remains: Remains) -> Result<()> {
             removed => errors.note(removed),
         }
     }
+    errors.note(crate::userns::leases::release(root, &remains.id));
     errors.note(run_dir::remove(root, &remains.id));
     if let Some(destroyed) = remains.destroyed {
         destroyed.emit(engine);

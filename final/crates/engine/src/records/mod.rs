@@ -11,6 +11,7 @@
 //! mount_extras  what few mounts ask for
 //! ids, time, signal, stream, pruned  small types              monitor_lock  shows that a monitor lives
 //! runtime  the OCI runtime that was asked for
+//! userns   the ids of a user namespace
 //! ```
 
 pub mod exec_instance;
@@ -32,3 +33,4 @@ pub(crate) mod snapshot;
 pub(crate) mod state;
 pub(crate) mod stream;
 pub(crate) mod time;
+pub(crate) mod userns;

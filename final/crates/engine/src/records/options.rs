@@ -11,6 +11,7 @@ use hull_network::mac::Mac;
 use hull_network::ports::{Mapping, Port};
 use serde::{Deserialize, Serialize};
 
+use super::userns::UsernsOptions;
 pub use crate::records::health::OnFailure;
 use crate::records::mount_extras::MountExtras;
 use crate::records::runtime::RuntimeOption;
@@ -84,6 +85,7 @@ pub struct CreateOptions {
     pub ipc: NamespaceMode,
     pub uts: NamespaceMode,
     pub cgroupns: NamespaceMode,
+    pub userns: UsernsOptions,
 
     pub cap_add: Vec<String>,
     pub cap_drop: Vec<String>,

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::records::mount_extras::MountExtras;
 use crate::records::options::CreateOptions;
 use crate::records::time::Timestamp;
+use crate::records::userns::IdMaps;
 
 const FORMAT: u32 = 1;
 
@@ -40,6 +41,9 @@ pub struct Record {
     /// Ports that the image or the command line exposes.
     #[serde(default)]
     pub exposed: Vec<Port>,
+    /// The ids of a user namespace of the container's own. `None` in the engine's own one.
+    #[serde(default)]
+    pub id_maps: Option<IdMaps>,
     /// The options that were given, for `inspect` and for the spec.
     pub options: CreateOptions,
 }
@@ -118,6 +122,12 @@ impl Record {
         let all = self.exposed.iter().filter(|port| self.options.publish_all && !named(port));
         mappings.extend(all.map(|port| Mapping { host_ip: None, host: None, container: *port }));
         mappings
+    }
+
+    /// Whether the container's processes are in a user namespace other than the initial one: its own, or that of an
+    /// unprivileged user's engine.
+    pub(crate) fn in_user_namespace(&self) -> bool {
+        self.id_maps.is_some() || hull_sys::id_map::in_user_namespace()
     }
 
     pub fn short_id(&self) -> &str {

@@ -39,6 +39,7 @@ pub fn options(host: HostConfig) -> Result<CreateOptions> {
         ipc: namespace_mode("IpcMode", &host.ipc_mode)?,
         uts: namespace_mode("UTSMode", &host.uts_mode)?,
         cgroupns: namespace_mode("CgroupnsMode", &host.cgroupns_mode)?,
+        userns: super::userns::options(&host.userns_mode, host.id_mappings)?,
         cap_add: host.cap_add,
         cap_drop: host.cap_drop,
         privileged: host.privileged,
@@ -71,7 +72,6 @@ fn refuse_unknown(host: &HostConfig) -> Result<()> {
     ];
     refuse(&[
         (!host.cgroup.is_empty(), "Cgroup"),
-        (!["", "host"].contains(&&*host.userns_mode), "UsernsMode"),
         (!["", "default"].contains(&&*host.isolation), "Isolation"),
         (!host.cgroup_parent.is_empty(), "CgroupParent"),
         (!host.storage_opt.is_empty(), "StorageOpt"),

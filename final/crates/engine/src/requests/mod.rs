@@ -7,7 +7,7 @@
 //! container   POST /containers/create → CreateOptions     host        of it, HostConfig
 //! mounts      Binds, Volumes, Mounts, Tmpfs               networks    NetworkMode, NetworkingConfig, PortBindings
 //! exec        POST /containers/ID/exec → ExecOptions      objects     networks and volumes
-//! health      Healthcheck
+//! health      Healthcheck                                 userns      UsernsMode, IDMappings
 //! ```
 
 mod container;
@@ -17,6 +17,7 @@ mod host;
 mod mounts;
 mod networks;
 mod objects;
+mod userns;
 
 pub(crate) use networks::exposed_ports;
 

@@ -48,7 +48,9 @@ pub(crate) fn write(engine: &Engine, record: &Record) -> Result<()> {
     let directory = directory(engine, record);
     let put = |name: &str, text: &str| {
         let path = directory.join(name);
-        std::fs::write(&path, text).context(|| format!("write {}", path.display()))
+        std::fs::write(&path, text)
+            .and_then(|()| own(&path, record))
+            .context(|| format!("write {}", path.display()))
     };
     if let NetworkMode::Container(other) = &record.options.network {
         return NAMES.into_iter().try_for_each(|name| put(name, &theirs(engine, other, name)?));
@@ -58,6 +60,17 @@ pub(crate) fn write(engine: &Engine, record: &Record) -> Result<()> {
     let linked = crate::net::hosts_lines(engine.root(), record, &endpoints)?;
     put("hosts", &(hosts(record, &endpoints)? + &linked))?;
     put("resolv.conf", &resolv_conf(&record.options, crate::net::has_resolver(&endpoints)))
+}
+
+/// Gives a file to the container's root, if the host's root is nobody in there.
+fn own(path: &Path, record: &Record) -> std::io::Result<()> {
+    match &record.id_maps {
+        Some(maps) => {
+            let (uid, gid) = maps.root();
+            std::os::unix::fs::chown(path, Some(uid), Some(gid))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Writes the container's own resolver into a running container's /etc/resolv.conf. A file that was changed inside

@@ -1,9 +1,12 @@
 //! The mounts of a container's root file system, in the mount namespace of the calling process.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hull_storage::LayerIds;
 
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{IoContext, Result};
 use crate::records::record::{MountKind, MountRecord, Record};
 use crate::rootfs::{etc_files, mountpoints, sources};
 
@@ -22,18 +25,42 @@ pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
     // Unmounting an overlay syncs the whole file system of its upper directory, unless it is mounted as volatile
     // (overlayfs.rst, "Volatile mount"). With --rm nothing will read it again.
     let volatile = record.options.auto_remove;
-    let overlay = writable.overlay(lowers, volatile);
+    let mut overlay = writable.overlay(lowers, volatile);
     let rootfs = rootfs(engine, record);
+    let Some(maps) = &record.id_maps else {
+        overlay.mount_at(&rootfs)?;
+        etc_files::mount(engine, record)?;
+        return fill_volumes(engine, record, &rootfs, is_new);
+    };
+    let fills = is_new && record.mounts.iter().any(|mount| mount.kind == MountKind::Volume && mount.copy_up);
+    if fills {
+        // A volume has the ids of the image, which the layers have on the disk.
+        overlay.mount_at(&rootfs)?;
+        fill_volumes(engine, record, &rootfs, is_new)?;
+        nix::mount::umount(&rootfs).context(|| format!("unmount {}", rootfs.display()))?;
+        if volatile {
+            writable.allow_remount()?;
+        }
+    }
+    let namespace = Arc::new(hull_runtime::user_namespace(&maps.uids, &maps.gids)?);
+    overlay.ids = Some(LayerIds { namespace, root: maps.root() });
     overlay.mount_at(&rootfs)?;
     etc_files::mount(engine, record)?;
+    match fills {
+        true => Ok(()),
+        false => sources::prepare(engine, record, None),
+    }
+}
+
+fn fill_volumes(engine: &Engine, record: &Record, rootfs: &Path, is_new: bool) -> Result<()> {
     let volumes = engine.volumes();
-    sources::prepare(engine, record, Some(rootfs.as_path()).filter(|_| is_new))?;
+    sources::prepare(engine, record, Some(rootfs).filter(|_| is_new))?;
     let is_plain = |mount: &MountRecord| mount.extras.subpath.is_none() && !mount.extras.has_driver_mount;
     let copied =
         |mount: &&MountRecord| is_new && mount.kind == MountKind::Volume && mount.copy_up && is_plain(mount);
     for mount in record.mounts.iter().filter(copied) {
         if let Some(name) = &mount.name {
-            volumes.copy_up(name, &rootfs, &mount.destination)?;
+            volumes.copy_up(name, rootfs, &mount.destination)?;
         }
     }
     Ok(())

@@ -11,17 +11,11 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use rustix::process::{getegid, geteuid};
 
+use super::ids::IdRange;
 use crate::search_path::SearchPath;
 
 /// The step that failed, and why.
 type Failure = (String, io::Error);
-
-/// Ids that `/etc/subuid` or `/etc/subgid` gives to a user; subuid(5).
-#[derive(Debug, PartialEq, Eq)]
-struct Range {
-    start: u32,
-    count: u32,
-}
 
 /// Moves the calling process into a new user namespace, in which it is root. `meanwhile` is called there, perhaps while the
 /// ids are still being mapped: the process then has all capabilities in the namespace, and the overflow user id.
@@ -144,7 +138,7 @@ fn map_one(uid: u32, gid: u32) -> Result<(), Failure> {
 }
 
 /// Triples of (inside, outside, count): root is the user, and the ranges follow one another from 1 on.
-fn map_arguments(own: u32, ranges: &[Range]) -> Vec<String> {
+fn map_arguments(own: u32, ranges: &[IdRange]) -> Vec<String> {
     let mut arguments = vec!["0".to_owned(), own.to_string(), "1".to_owned()];
     let mut inside = 1u32;
     for range in ranges {
@@ -181,18 +175,20 @@ pub(super) fn remedy(uid: u32, programs: &SearchPath) -> String {
 }
 
 /// The lines `who:start:count` in which `who` is the user, by name or by number. /etc/subgid lists users as well.
-fn ranges(text: &str, name: Option<&str>, uid: u32) -> Vec<Range> {
+fn ranges(text: &str, name: Option<&str>, uid: u32) -> Vec<IdRange> {
     let number = uid.to_string();
-    text.lines()
-        .filter_map(|line| {
-            let mut fields = line.trim().split(':');
-            let who = fields.next()?;
-            let start = fields.next()?.parse().ok()?;
-            let count = fields.next()?.parse().ok()?;
-            let ours = Some(who) == name || who == number;
-            (ours && count > 0).then_some(Range { start, count })
-        })
-        .collect()
+    lines(text).filter(|(who, _)| Some(*who) == name || *who == number).map(|(_, range)| range).collect()
+}
+
+/// Every line of a file like /etc/subuid: who has the ids, and which.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = (&str, IdRange)> {
+    text.lines().filter_map(|line| {
+        let mut fields = line.trim().split(':');
+        let who = fields.next()?;
+        let start = fields.next()?.parse().ok()?;
+        let count = fields.next()?.parse().ok()?;
+        (count > 0).then_some((who, IdRange { start, count }))
+    })
 }
 
 fn user_name(passwd: &str, uid: u32) -> Option<String> {
@@ -205,7 +201,7 @@ fn user_name(passwd: &str, uid: u32) -> Option<String> {
 }
 
 /// A missing file counts as empty.
-fn read(path: &str) -> String {
+pub(super) fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
 
@@ -217,20 +213,20 @@ mod tests {
     fn ranges_are_found_by_name_and_by_number() {
         let text = "root:1:1\nann:100000:65536\n1000:300000:10\nbroken:x\nann:500000:0\n";
         let found = ranges(text, Some("ann"), 1000);
-        assert_eq!(found, [Range { start: 100000, count: 65536 }, Range { start: 300000, count: 10 }]);
+        assert_eq!(found, [IdRange { start: 100000, count: 65536 }, IdRange { start: 300000, count: 10 }]);
         assert_eq!(ranges(text, None, 7), []);
     }
 
     #[test]
     fn root_is_the_user_and_the_ranges_follow_from_one() {
-        let ranges = [Range { start: 100000, count: 65536 }, Range { start: 300000, count: 10 }];
+        let ranges = [IdRange { start: 100000, count: 65536 }, IdRange { start: 300000, count: 10 }];
         let arguments = map_arguments(1000, &ranges).join(" ");
         assert_eq!(arguments, "0 1000 1 1 100000 65536 65537 300000 10");
     }
 
     #[test]
     fn no_range_reaches_past_the_last_id() {
-        let ranges = [Range { start: 1, count: u32::MAX }, Range { start: 5, count: 7 }];
+        let ranges = [IdRange { start: 1, count: u32::MAX }, IdRange { start: 5, count: 7 }];
         assert_eq!(map_arguments(0, &ranges)[3..6].join(" "), format!("1 1 {}", u32::MAX - 1));
     }
 

@@ -13,7 +13,7 @@
 mod idmap;
 mod ids;
 
-pub(crate) use ids::is_mapped;
+pub(crate) use ids::{IdRange, all_subordinate_ids, is_mapped, subordinate_ids};
 pub use ids::{more_ids_hint, one_id_hint};
 
 use std::fs;

@@ -133,6 +133,7 @@ fn an_ordinary_user_opens_a_store_and_mounts_an_overlay() {
             work: dir.join("work"),
             volatile: true,
             userxattr: true,
+            ids: None,
         };
         overlay.mount_at(&dir.join("rootfs")).map_err(storage)?;
         fs::remove_file(dir.join("rootfs/file")).unwrap();

@@ -8,15 +8,17 @@ use hull_runtime::spec::{Device, DeviceRule, Mount};
 
 use crate::error::{Error, IoContext, Result};
 use crate::records::options::{CreateOptions, DeviceOption};
+use crate::records::record::Record;
 
 /// The device nodes that a container gets in addition to the default ones.
-pub(super) fn nodes(options: &CreateOptions) -> Result<Vec<Device>> {
+pub(super) fn nodes(record: &Record) -> Result<Vec<Device>> {
+    let options = &record.options;
     let mut nodes = Vec::new();
     if options.privileged {
         collect_host_devices(Path::new("/dev"), &mut nodes)?;
     }
     // In a user namespace they are bind-mounted; see `binds`.
-    for device in options.devices.iter().filter(|_| !hull_sys::id_map::in_user_namespace()) {
+    for device in options.devices.iter().filter(|_| !record.in_user_namespace()) {
         for (host, container) in expand(device)? {
             nodes.push(node(&host, &container)?);
         }
@@ -26,9 +28,10 @@ pub(super) fn nodes(options: &CreateOptions) -> Result<Vec<Device>> {
 
 /// The devices of `--device` in a user namespace. Device nodes cannot be made there (mknod(2)), so the host's are
 /// bind-mounted under the names that they get inside.
-pub(super) fn binds(options: &CreateOptions) -> Result<Vec<Mount>> {
+pub(super) fn binds(record: &Record) -> Result<Vec<Mount>> {
+    let options = &record.options;
     let mut binds = Vec::new();
-    for device in options.devices.iter().filter(|_| hull_sys::id_map::in_user_namespace()) {
+    for device in options.devices.iter().filter(|_| record.in_user_namespace()) {
         for (host, container) in expand(device)? {
             node(&host, &container)?;
             binds.push(super::mounts::bind(&host, &container, &["bind", "rprivate"]));

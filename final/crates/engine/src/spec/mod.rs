@@ -24,8 +24,9 @@ use hull_runtime::spec::{Linux, Root, Spec};
 
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::records::options::{CreateOptions, NamespaceMode, NetworkMode};
+use crate::records::options::{NamespaceMode, NetworkMode};
 use crate::records::record::Record;
+use crate::records::userns::IdMaps;
 
 pub(crate) use namespaces::{Joined, init_of};
 pub(crate) use process::{console_size, exec_process, limit_descriptors, set_variables};
@@ -43,7 +44,10 @@ pub(crate) fn build(engine: &Engine, record: &Record, rootfs: &Path, cgroup: Opt
         false => paths.iter().map(|path| path.to_string().into()).collect(),
     };
     let mut mounts = mounts::mounts(engine, record)?;
-    mounts.extend(devices::binds(options)?);
+    mounts.extend(devices::binds(record)?);
+    let no_ids = IdMaps::default();
+    // A namespace that is joined has its ids already.
+    let own_ids = record.id_maps.as_ref().filter(|_| options.userns.container().is_none()).unwrap_or(&no_ids);
     Ok(Spec {
         process: Some(process),
         root: Some(Root { path: rootfs.into(), readonly: options.read_only }),
@@ -53,11 +57,13 @@ pub(crate) fn build(engine: &Engine, record: &Record, rootfs: &Path, cgroup: Opt
         annotations: annotations(record),
         linux: Some(Linux {
             namespaces: namespaces::namespaces(engine, record)?,
-            devices: devices::nodes(options)?,
+            devices: devices::nodes(record)?,
             cgroups_path: cgroup.map(str::to_owned),
             resources: Some(resources::resources(options)?),
             seccomp: seccomp::policy(options, &capabilities)?,
-            sysctl: sysctls(options),
+            sysctl: sysctls(record),
+            uid_mappings: own_ids.uids.clone(),
+            gid_mappings: own_ids.gids.clone(),
             masked_paths: unless_privileged(defaults::MASKED_PATHS),
             readonly_paths: unless_privileged(defaults::READONLY_PATHS),
             ..Linux::default()
@@ -68,12 +74,13 @@ pub(crate) fn build(engine: &Engine, record: &Record, rootfs: &Path, cgroup: Opt
 
 /// docker's defaults for a container with a network namespace of its own: its unprivileged users may bind ports below
 /// 1024 and use ping(8).
-fn sysctls(options: &CreateOptions) -> BTreeMap<String, String> {
+fn sysctls(record: &Record) -> BTreeMap<String, String> {
+    let options = &record.options;
     let mut sysctls = BTreeMap::new();
     if matches!(options.network, NetworkMode::None | NetworkMode::Networks | NetworkMode::UserMode(_)) {
         sysctls.insert("net.ipv4.ip_unprivileged_port_start".into(), "0".into());
         // All groups of the range must be mapped, and a user namespace maps fewer.
-        if !hull_sys::id_map::in_user_namespace() {
+        if !record.in_user_namespace() {
             sysctls.insert("net.ipv4.ping_group_range".into(), "0 2147483647".into());
         }
     }

@@ -8,16 +8,18 @@ use hull_runtime::spec::Mount;
 
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::records::options::{CreateOptions, NamespaceMode, NetworkMode};
+use crate::records::options::{NamespaceMode, NetworkMode};
 use crate::records::record::{MountKind, MountRecord, Record};
 use crate::rootfs::sources;
 
 /// docker's size of /dev/shm.
 const SHM_SIZE: u64 = 64 << 20;
 
+const QUEUES: &str = "/dev/mqueue";
+
 pub(super) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
     let options = &record.options;
-    let mut mounts = kernel_mounts(options);
+    let mut mounts = kernel_mounts(record);
     if record.host_image {
         let binds = hull_image::host_image::host_binds();
         mounts.extend(binds.into_iter().map(|(source, target)| bind(&source, &target, &["rbind", "rro"])));
@@ -36,18 +38,24 @@ pub(super) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
     for (index, mount) in asked {
         // A mount of the user's replaces one of hull's at the same place, as in docker: `-v x:/etc/hosts`.
         mounts.retain(|ours| ours.destination != mount.destination);
-        mounts.push(user_mount(mount, &sources::path(engine, record, index)));
+        mounts.push(user_mount(record, mount, &sources::path(engine, record, index)));
     }
     Ok(mounts)
 }
 
 /// /proc, /dev, /sys and what is mounted in them, fitted to the namespaces that the container shares.
-fn kernel_mounts(options: &CreateOptions) -> Vec<Mount> {
-    let rootless = hull_sys::id_map::in_user_namespace();
+fn kernel_mounts(record: &Record) -> Vec<Mount> {
+    let options = &record.options;
+    let in_user_namespace = record.in_user_namespace();
     let mut mounts = defaults::mounts();
     if matches!(options.ipc, NamespaceMode::Container(_)) {
         // The monitor attaches the other container's /dev/shm.
         mounts.retain(|mount| mount.destination != Path::new("/dev/shm"));
+    }
+    // The host's is bind-mounted below, if it has one.
+    let binds_queues = in_user_namespace && options.ipc != NamespaceMode::Private;
+    if binds_queues && !Path::new(QUEUES).exists() {
+        mounts.retain(|mount| mount.destination != Path::new(QUEUES));
     }
     for mount in &mut mounts {
         match mount.destination.to_str() {
@@ -60,13 +68,14 @@ fn kernel_mounts(options: &CreateOptions) -> Vec<Mount> {
                 mount.options.push(format!("size={}", options.shm_size.unwrap_or(SHM_SIZE)));
             }
             // Mounting mqueue takes CAP_SYS_ADMIN in the user namespace that owns the IPC namespace (mq_overview(7)).
-            Some("/dev/mqueue") if rootless && options.ipc != NamespaceMode::Private => {
-                *mount = bind(Path::new("/dev/mqueue"), &mount.destination, &["rbind"]);
+            Some(QUEUES) if binds_queues => {
+                *mount = bind(Path::new(QUEUES), &mount.destination, &["rbind"]);
             }
             // A sysfs shows the network namespace in which it is mounted, and mounting one takes rights over that
-            // namespace. Of the host's, an unprivileged user can only bind-mount the existing one.
+            // namespace. Of one that belongs to another user namespace, only the existing one can be bind-mounted.
             Some("/sys")
-                if rootless && !matches!(options.network, NetworkMode::None | NetworkMode::UserMode(_)) =>
+                if in_user_namespace
+                    && matches!(options.network, NetworkMode::Host | NetworkMode::Container(_)) =>
             {
                 *mount = bind(
                     Path::new("/sys"),
@@ -74,7 +83,7 @@ fn kernel_mounts(options: &CreateOptions) -> Vec<Mount> {
                     &["rbind", "rro", "nosuid", "noexec", "nodev"],
                 );
             }
-            Some("/proc") if rootless && options.pid == NamespaceMode::Host => {
+            Some("/proc") if in_user_namespace && options.pid == NamespaceMode::Host => {
                 *mount = bind(Path::new("/proc"), &mount.destination, &["rbind"]);
             }
             _ => {}
@@ -90,7 +99,7 @@ fn kernel_mounts(options: &CreateOptions) -> Vec<Mount> {
     mounts
 }
 
-fn user_mount(mount: &MountRecord, source: &Path) -> Mount {
+fn user_mount(record: &Record, mount: &MountRecord, source: &Path) -> Mount {
     if mount.kind == MountKind::Tmpfs {
         let mut options: Vec<String> = ["nosuid", "nodev", "noexec"].map(Into::into).into();
         for option in &mount.options {
@@ -106,6 +115,11 @@ fn user_mount(mount: &MountRecord, source: &Path) -> Mount {
         };
     }
     let mut bound = bind(source, &mount.destination, &sources::options(mount));
+    // A volume has the ids that the container's files have; a directory of the host keeps the host's. An overlay cannot be
+    // idmapped (mount_setattr(2)).
+    if record.id_maps.is_some() && mount.kind == MountKind::Volume && !mount.extras.overlay {
+        bound.options.push("idmap".into());
+    }
     let propagation = mount.options.iter().find(|option| {
         option.ends_with("private") || option.ends_with("slave") || option.ends_with("shared")
     });

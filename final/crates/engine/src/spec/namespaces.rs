@@ -34,7 +34,7 @@ pub(super) fn namespaces(engine: &Engine, record: &Record) -> Result<Vec<Namespa
 }
 
 /// Each kind of namespace, its name in /proc/PID/ns, and the mode that was asked for.
-fn modes(record: &Record) -> [(NamespaceKind, &'static str, NamespaceMode); 5] {
+fn modes(record: &Record) -> [(NamespaceKind, &'static str, NamespaceMode); 6] {
     let options = &record.options;
     let network = match &options.network {
         NetworkMode::Default | NetworkMode::None | NetworkMode::Networks | NetworkMode::UserMode(_) => {
@@ -43,7 +43,13 @@ fn modes(record: &Record) -> [(NamespaceKind, &'static str, NamespaceMode); 5] {
         NetworkMode::Host => NamespaceMode::Host,
         NetworkMode::Container(id) => NamespaceMode::Container(id.clone()),
     };
+    let user = match (&record.id_maps, options.userns.container()) {
+        (None, _) => NamespaceMode::Host,
+        (Some(_), None) => NamespaceMode::Private,
+        (Some(_), Some(id)) => NamespaceMode::Container(id.to_owned()),
+    };
     [
+        (NamespaceKind::User, "user", user),
         (NamespaceKind::Pid, "pid", options.pid.clone()),
         (NamespaceKind::Ipc, "ipc", options.ipc.clone()),
         (NamespaceKind::Uts, "uts", options.uts.clone()),

@@ -19,7 +19,7 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 pub(super) fn process(record: &Record, rootfs: &Path, linked: &[String]) -> Result<Process> {
     let options = &record.options;
     let files = UserFiles::of_image(rootfs)?;
-    let user = user::resolve(&files, &record.process.user, &options.group_add)?;
+    let user = user::resolve(&files, record, &record.process.user)?;
     Ok(Process {
         args: record.process.args(),
         cwd: record.process.working_dir.clone().into(),
@@ -42,7 +42,7 @@ pub(crate) fn exec_process(
     linked: &[String],
 ) -> Result<Process> {
     let name = asked.user.as_deref().unwrap_or(&record.process.user);
-    let user = user::resolve(files, name, &record.options.group_add)?;
+    let user = user::resolve(files, record, name)?;
     let privileged = asked.privileged || record.options.privileged;
     Ok(Process {
         args: asked.command.clone(),

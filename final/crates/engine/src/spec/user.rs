@@ -8,6 +8,7 @@ use std::time::Duration;
 use hull_sys::untrusted;
 
 use crate::error::{Error, IoContext, Result};
+use crate::records::record::Record;
 
 /// The most that is read of a file that a hostile image may have made endless.
 const LONGEST_FILE: u64 = 4 << 20;
@@ -67,22 +68,30 @@ pub(crate) struct User {
 }
 
 /// `user[:group]`, each a name or a number, and `--group-add`. Empty is root.
-pub(crate) fn resolve(files: &UserFiles, user: &str, added: &[String]) -> Result<User> {
+pub(crate) fn resolve(files: &UserFiles, record: &Record, user: &str) -> Result<User> {
+    let added = &record.options.group_add;
     let mut user = resolve_in(&files.passwd, &files.group, user, added)?;
-    if hull_sys::id_map::in_user_namespace() {
-        check_mapped(&mut user, &files.group, added)?;
+    if record.in_user_namespace() {
+        check_mapped(&mut user, &files.group, record)?;
     }
     Ok(user)
 }
 
 /// A process of a user namespace can have the namespace's ids only (user_namespaces(7)). A group that only the image's
 /// /etc/group gives is left out if it is not mapped, because no file can belong to it there.
-fn check_mapped(user: &mut User, group: &str, added: &[String]) -> Result<()> {
-    use crate::rootless::is_mapped;
+fn check_mapped(user: &mut User, group: &str, record: &Record) -> Result<()> {
     use hull_sys::id_map::Ids;
-    let asked = added.iter().map(|name| gid(group, name)).collect::<Result<Vec<_>>>()?;
+    let is_mapped = |kind: Ids, id: u32| match &record.id_maps {
+        Some(maps) => maps.outside(kind, id).is_some(),
+        None => crate::rootless::is_mapped(kind, id),
+    };
+    let asked = record.options.group_add.iter().map(|name| gid(group, name)).collect::<Result<Vec<_>>>()?;
     let missing = |kind: Ids, id: u32, what: &str| match is_mapped(kind, id) {
         true => Ok(()),
+        false if record.id_maps.is_some() => Err(Error::Invalid {
+            what: format!("{what} {id}"),
+            why: "the container's user namespace has no such id (--userns, --uidmap, --gidmap)".into(),
+        }),
         false => Err(Error::NotMapped { what: format!("{what} {id}") }),
     };
     missing(Ids::Users, user.uid, "user")?;

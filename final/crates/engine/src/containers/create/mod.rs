@@ -36,7 +36,7 @@ impl Engine {
         }
         let mut record = self.plan(options, &image)?;
         self.claim_name(&mut record, options.name.as_deref())?;
-        let made = self.make(&record);
+        let made = self.give_ids(&mut record).and_then(|()| self.make(&record));
         // The container's record now says what it uses. Without a record nothing has to be kept for it.
         drop(lock);
         match made {

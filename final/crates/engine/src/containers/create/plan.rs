@@ -44,6 +44,7 @@ impl Engine {
             stop_signal,
             healthcheck: health::merge(config.healthcheck.as_ref(), options)?,
             exposed: exposed(&config, options)?,
+            id_maps: None,
             options: self.resolve_peers(options)?,
             id,
         };
@@ -66,6 +67,9 @@ impl Engine {
             if let NamespaceMode::Container(name) = mode {
                 *name = self.resolve(name)?;
             }
+        }
+        if let Some(name) = resolved.userns.container() {
+            resolved.userns.mode = format!("container:{}", self.resolve(name)?);
         }
         if resolved.network == NetworkMode::Default {
             resolved.network = crate::net::default_mode(self.programs());

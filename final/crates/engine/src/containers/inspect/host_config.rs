@@ -1,7 +1,7 @@
 //! `HostConfig` of `inspect`: what the container takes of the host.
 
 use hull_docker::size;
-use hull_docker::wire::host_config::{Device, HostConfig, LogConfig, RestartPolicy, Ulimit};
+use hull_docker::wire::host_config::{Device, HostConfig, IdMappings, LogConfig, RestartPolicy, Ulimit};
 use hull_runtime::security::defaults;
 
 use super::mounts;
@@ -12,6 +12,7 @@ use crate::records::options::{
     self, CreateOptions, LogDriver, NamespaceMode, ResourceOptions, SeccompOption,
 };
 use crate::records::record::Record;
+use crate::records::userns::{self, IdMaps};
 
 /// Fields that hull does not support are unset.
 pub(super) fn describe(engine: &Engine, record: &Record) -> HostConfig {
@@ -44,6 +45,8 @@ pub(super) fn describe(engine: &Engine, record: &Record) -> HostConfig {
         security_opt: security_options(options),
         tmpfs: mounts::tmpfs(options),
         uts_mode: empty_or_other(&options.uts),
+        userns_mode: userns_mode(record),
+        id_mappings: record.id_maps.as_ref().map(id_mappings),
         shm_size: number(options.shm_size.unwrap_or(64 << 20)),
         sysctls: options.sysctls.clone(),
         runtime: options.runtime.as_ref().map_or("hull".into(), |runtime| runtime.name.clone()),
@@ -56,6 +59,20 @@ pub(super) fn describe(engine: &Engine, record: &Record) -> HostConfig {
         init: options.init.then_some(true),
         ..limits(&options.resources)
     }
+}
+
+/// What gives the same namespace when it is asked for again.
+fn userns_mode(record: &Record) -> String {
+    let options = &record.options.userns;
+    match options.mode.as_str() {
+        "" if options.has_maps() => "private".into(),
+        mode => mode.into(),
+    }
+}
+
+fn id_mappings(maps: &IdMaps) -> IdMappings {
+    let texts = |maps: &[_]| maps.iter().map(userns::text).collect();
+    IdMappings { uid_map: texts(&maps.uids), gid_map: texts(&maps.gids), ..IdMappings::default() }
 }
 
 fn limits(limits: &ResourceOptions) -> HostConfig {

@@ -1,0 +1,79 @@
+//! The user namespace of a container: what was asked for, and the ids that it was given.
+
+use hull_docker::flags::userns::{Map, Userns};
+use hull_runtime::spec::IdMapping;
+use hull_sys::id_map::Ids;
+use serde::{Deserialize, Serialize};
+
+/// `--userns` and its kin.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UsernsOptions {
+    /// `--userns`, in its own syntax; a container in it is named by its id.
+    pub mode: String,
+    /// `--uidmap` and `--gidmap`.
+    pub uids: Vec<IdMapping>,
+    pub gids: Vec<IdMapping>,
+    /// `--subuidname` and `--subgidname`.
+    pub uids_of: Option<String>,
+    pub gids_of: Option<String>,
+}
+
+impl UsernsOptions {
+    /// Whether the container is in the user namespace of the engine itself.
+    pub(crate) fn is_host(&self) -> bool {
+        matches!(self.mode.as_str(), "" | "host") && !self.has_maps()
+    }
+
+    pub(crate) fn has_maps(&self) -> bool {
+        !self.uids.is_empty() || !self.gids.is_empty() || self.uids_of.is_some() || self.gids_of.is_some()
+    }
+
+    pub(crate) fn mode(&self) -> Result<Userns, String> {
+        hull_docker::flags::userns::parse(&self.mode)
+    }
+
+    /// The container whose namespace this one joins.
+    pub(crate) fn container(&self) -> Option<&str> {
+        self.mode.strip_prefix("container:")
+    }
+}
+
+/// The ids of a container with a user namespace of its own: lines of `uid_map` and `gid_map` (user_namespaces(7)).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdMaps {
+    pub uids: Vec<IdMapping>,
+    pub gids: Vec<IdMapping>,
+}
+
+impl IdMaps {
+    pub(crate) fn of(&self, ids: Ids) -> &[IdMapping] {
+        match ids {
+            Ids::Users => &self.uids,
+            Ids::Groups => &self.gids,
+        }
+    }
+
+    /// The id outside of an id inside, if it is mapped.
+    pub(crate) fn outside(&self, ids: Ids, inside: u32) -> Option<u32> {
+        let offset =
+            |map: &IdMapping| inside.checked_sub(map.container_id).filter(|offset| *offset < map.size);
+        self.of(ids).iter().find_map(|map| map.host_id.checked_add(offset(map)?))
+    }
+
+    /// The user and group of the host that are root inside. `create` refuses maps without them.
+    pub(crate) fn root(&self) -> (u32, u32) {
+        let id = |ids| self.outside(ids, 0).unwrap_or(0);
+        (id(Ids::Users), id(Ids::Groups))
+    }
+}
+
+/// One mapping of the command line.
+pub(crate) fn mapping(map: &Map) -> IdMapping {
+    IdMapping { container_id: map.inside, host_id: map.outside, size: map.count }
+}
+
+/// As [`hull_docker::flags::userns::map`] reads it.
+pub(crate) fn text(map: &IdMapping) -> String {
+    Map { inside: map.container_id, outside: map.host_id, count: map.size }.to_string()
+}

@@ -1,0 +1,44 @@
+//! The ids of a container with a user namespace of its own: `--userns`, `--uidmap`, `--gidmap`, `--subuidname`,
+//! `--subgidname`.
+//!
+//! ```text
+//! maps    the ids that each mode gives        pool    free ranges for `auto`
+//! leases  which container has which ids: <data>/ids/<container>
+//! ```
+//! The ids are chosen once, by `create`, and are in the container's record. The files of layers, writable layers and volumes
+//! keep the ids of the image on the disk, whatever the container's ids are: they are mapped when they are mounted
+//! (`storage/src/mapped_layers.rs`).
+
+pub(crate) mod leases;
+mod maps;
+mod pool;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::records::options::NamespaceMode;
+use crate::records::record::Record;
+
+impl Engine {
+    /// Gives a new container the ids of its user namespace, and leases them to it. Does nothing for a container in the
+    /// engine's own user namespace.
+    pub(crate) fn give_ids(&self, record: &mut Record) -> Result<()> {
+        if record.options.userns.is_host() {
+            return Ok(());
+        }
+        record.id_maps = maps::choose(self, record)?;
+        check_pid_namespace(record)
+    }
+}
+
+/// A procfs shows the processes of a pid namespace, and mounting one takes rights over the user namespace that the pid namespace
+/// belongs to (pid_namespaces(7)).
+fn check_pid_namespace(record: &Record) -> Result<()> {
+    let NamespaceMode::Container(other) = &record.options.pid else { return Ok(()) };
+    match record.id_maps.is_some() && record.options.userns.container() != Some(other) {
+        true => Err(Error::Invalid {
+            what: "combination of options".into(),
+            why: "--pid container: and --userns: the processes are the other container's, and so must the user namespace be (--userns container:)".into(),
+        }),
+        false => Ok(()),
+    }
+}
