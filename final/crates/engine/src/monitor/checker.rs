@@ -4,7 +4,7 @@
 //! memory for a check, and nothing that the program does can hold up the monitor. It ends the program when the time is
 //! over, and when the monitor closes the connection or dies.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use super::stdio;
 use crate::attach::Connection;
 use crate::engine::Engine;
 use crate::error::{IoContext, Result};
+use crate::events::Event;
 use crate::handle::enter::Entry;
 use crate::records::health::{Check, CheckResult, Health, HealthStatus};
 use crate::records::options::ExecOptions;
@@ -97,8 +98,12 @@ fn make(engine: &Engine, id: &str, check: &Check, monitor: &Connection) -> Resul
         return Ok(None);
     }
     let mut health = Health::load(root, id, snapshot.state.and_then(|state| state.started))?;
+    let before = health.status;
     health.add(check, CheckResult { start, end, exit_code, output });
     health.store(root, id)?;
+    if health.status != before {
+        Event::container(&record, format!("health_status: {}", health.status.as_str())).emit(engine);
+    }
     Ok(Some(Verdict { status: health.status, succeeded: exit_code == 0 }))
 }
 
@@ -126,40 +131,67 @@ fn probe(
     check: &Check,
     monitor: &Connection,
 ) -> Result<Ended> {
-    let mut deadline = Instant::now().checked_add(check.timeout);
+    let deadline = Instant::now().checked_add(check.timeout);
     let options = ExecOptions { command: check.command.clone(), ..ExecOptions::default() };
     let entry = Entry::prepare(engine, record, snapshot, &options)?;
     let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).context(|| "create a pipe".into())?;
     rustix::io::ioctl_fionbio(&read, true).context(|| "make a pipe non-blocking".into())?;
     let stdout = write.try_clone().context(|| "copy a descriptor".into())?;
-    let (running, _) =
-        entry.start(Stdio::Fds { stdin: Some(stdio::null()?), stdout: Some(stdout), stderr: Some(write) })?;
-    let mut output = Output::default();
-    let mut pipe = Some(read);
-    let mut is_late = false;
-    let program = running.pidfd.as_fd();
+    let fds = Stdio::Fds { stdin: Some(stdio::null()?), stdout: Some(stdout), stderr: Some(write) };
+    // docker's events of an exec.
+    let event = |action: String| Event::container(record, action).with("execID", &entry.instance().id);
+    for action in ["exec_create", "exec_start"] {
+        event(format!("{action}: {}", check.command.join(" "))).emit(engine);
+    }
+    let ended = entry.start(fds).and_then(|(running, _)| {
+        let ended = attend(running.pidfd.as_fd(), read, deadline, monitor)?;
+        let code = process::reap(running.pidfd.as_fd()).context(|| "read the check's exit status".into())?;
+        event("exec_die".into()).with("exitCode", code).emit(engine);
+        Ok(match ended {
+            Attended::ToItsEnd(output) => Ended::Exited { code, output },
+            Attended::TooLong(output) => Ended::TimedOut { output },
+            Attended::Cancelled => Ended::Cancelled,
+        })
+    });
+    entry.leave();
+    ended
+}
+
+enum Attended {
+    ToItsEnd(Output),
+    TooLong(Output),
+    Cancelled,
+}
+
+/// Reads the program's output until it has ended, by itself or killed. It is still to be reaped.
+fn attend(
+    program: BorrowedFd<'_>,
+    pipe: OwnedFd,
+    mut deadline: Option<Instant>,
+    monitor: &Connection,
+) -> Result<Attended> {
+    let (mut output, mut pipe) = (Output::default(), Some(pipe));
+    let (mut is_late, mut is_cancelled) = (false, false);
+    let kill = || process::pidfd_send_signal(program, nix::libc::SIGKILL).context(|| "end the check".into());
     loop {
-        let fds: Vec<_> =
-            [program, monitor.as_fd()].into_iter().chain(pipe.as_ref().map(AsFd::as_fd)).collect();
+        let cancellation = (!is_cancelled).then(|| monitor.as_fd());
+        let fds = [Some(program), pipe.as_ref().map(AsFd::as_fd), cancellation];
+        let fds: Vec<_> = fds.into_iter().flatten().collect();
         let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-        let is_ready =
-            hull_sys::wait::until_any_readable(&fds, left).context(|| "wait for the check".into())?;
-        if is_cancelled(monitor)? {
-            process::kill_and_reap(program).context(|| "end the check".into())?;
-            return Ok(Ended::Cancelled);
-        }
-        if hull_sys::wait::until_readable(program, Some(Duration::ZERO))
-            .context(|| "wait for the check".into())?
-        {
+        let wait = || "wait for the check".to_owned();
+        hull_sys::wait::until_any_readable(&fds, left).context(wait)?;
+        if hull_sys::wait::until_readable(program, Some(Duration::ZERO)).context(wait)? {
             break;
         }
-        if is_ready {
-            output.read(&mut pipe);
+        output.read(&mut pipe);
+        if !is_cancelled && self::is_cancelled(monitor)? {
+            is_cancelled = true;
+            kill()?;
         }
         if deadline.is_some_and(|at| Instant::now() >= at) {
-            // Then it is waited for, so that dying checks do not add up. A frozen one dies when it is thawed.
+            // Its end is waited for, so that dying checks do not add up. A frozen one dies when it is thawed.
             (is_late, deadline) = (true, None);
-            process::pidfd_send_signal(program, nix::libc::SIGKILL).context(|| "end the check".into())?;
+            kill()?;
         }
     }
     // A process that the program has left behind may hold the pipe, so its end is not waited for.
@@ -168,8 +200,11 @@ fn probe(
             break;
         }
     }
-    let code = process::reap(program).context(|| "read the check's exit status".into())?;
-    Ok(if is_late { Ended::TimedOut { output } } else { Ended::Exited { code, output } })
+    Ok(match (is_cancelled, is_late) {
+        (true, _) => Attended::Cancelled,
+        (_, true) => Attended::TooLong(output),
+        _ => Attended::ToItsEnd(output),
+    })
 }
 
 /// docker's sentence.
