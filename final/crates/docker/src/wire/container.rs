@@ -86,7 +86,7 @@ pub struct State {
 pub struct Health {
     pub status: String,
     pub failing_streak: i64,
-    #[serde(with = "nullable")]
+    #[serde(deserialize_with = "nullable::deserialize")]
     pub log: Vec<HealthResult>,
 }
 

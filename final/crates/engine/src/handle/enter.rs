@@ -120,17 +120,25 @@ impl<'a> Entry<'a> {
     pub(crate) fn unless_ended(&self, error: Error) -> Error {
         unless_ended(error, self.record, &self.init)
     }
+
+    /// Whether the container ends at this moment. Its first process ends last, so that is waited for a little.
+    pub(crate) fn has_ended(&self) -> bool {
+        has_ended(&self.init)
+    }
 }
 
 fn unless_ended(error: Error, record: &Record, init: &ProcessId) -> Error {
     // An error about the user's program stays.
     let is_own = !error.is_about_program();
-    let has_ended = || match crate::records::process::open(init) {
+    if is_own && has_ended(init) { wrong_state("exec in", record, Status::Exited) } else { error }
+}
+
+fn has_ended(init: &ProcessId) -> bool {
+    match crate::records::process::open(init) {
         Ok(Some(pidfd)) => hull_sys::wait::until_readable(&pidfd, Some(END)).unwrap_or(false),
         Ok(None) => true,
         Err(_) => false,
-    };
-    if is_own && has_ended() { wrong_state("exec in", record, Status::Exited) } else { error }
+    }
 }
 
 /// The container's current user files: a process inside may have changed them, or mounted something over them.

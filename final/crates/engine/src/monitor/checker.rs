@@ -13,9 +13,9 @@ use hull_sys::process;
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 
+use super::lifeline::Monitor;
 use super::run::detach;
 use super::stdio;
-use crate::attach::Connection;
 use crate::engine::Engine;
 use crate::error::{IoContext, Result};
 use crate::events::Event;
@@ -32,6 +32,18 @@ const OUTPUT: usize = 4096;
 
 /// The most that is read after the program's end: what a pipe holds by default (pipe(7)).
 const LAST_OUTPUT: usize = 64 * 1024;
+
+/// Exit codes of the child without a verdict: the container was paused or has ended; the result could not be written.
+const NO_RESULT: u8 = 0;
+const NOT_RECORDED: u8 = 1;
+
+/// Whether the child had no time to end its program.
+pub(super) fn was_killed(code: u8) -> bool {
+    Verdict::from_code(code).is_none() && code != NO_RESULT && code != NOT_RECORDED
+}
+
+/// The exit code of a program that SIGKILL has ended.
+const KILLED: u8 = 128 + 9;
 
 /// What the monitor learns of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,18 +76,18 @@ impl Verdict {
 }
 
 /// Everything after the fork.
-pub(super) fn run(engine: &Engine, id: &str, check: &Check, monitor: &Connection) -> ! {
+pub(super) fn run(engine: &Engine, id: &str, check: &Check, monitor: &Monitor) -> ! {
     let made = detach(&[monitor.as_fd()]).and_then(|()| make(engine, id, check, monitor));
     let code = match made {
         Ok(Some(verdict)) => verdict.code(),
-        Ok(None) => 0,
-        Err(_) => 1,
+        Ok(None) => NO_RESULT,
+        Err(_) => NOT_RECORDED,
     };
     process::exit_now(code.into())
 }
 
 /// Makes the check and records its result. `None` if the container is paused, or ends meanwhile.
-fn make(engine: &Engine, id: &str, check: &Check, monitor: &Connection) -> Result<Option<Verdict>> {
+fn make(engine: &Engine, id: &str, check: &Check, monitor: &Monitor) -> Result<Option<Verdict>> {
     let root = engine.root();
     let record = Record::load(root, id)?;
     let recorded = version(engine, id);
@@ -113,7 +125,7 @@ fn version(engine: &Engine, id: &str) -> Option<(u64, i64, i64)> {
     Some((file.ino(), file.ctime(), file.ctime_nsec()))
 }
 
-fn is_cancelled(monitor: &Connection) -> Result<bool> {
+fn is_cancelled(monitor: &Monitor) -> Result<bool> {
     hull_sys::wait::until_readable(monitor, Some(Duration::ZERO)).context(|| "look at the monitor".into())
 }
 
@@ -129,7 +141,7 @@ fn probe(
     record: &Record,
     snapshot: &Snapshot,
     check: &Check,
-    monitor: &Connection,
+    monitor: &Monitor,
 ) -> Result<Ended> {
     let deadline = Instant::now().checked_add(check.timeout);
     let options = ExecOptions { command: check.command.clone(), ..ExecOptions::default() };
@@ -144,10 +156,13 @@ fn probe(
         event(format!("{action}: {}", check.command.join(" "))).emit(engine);
     }
     let ended = entry.start(fds).and_then(|(running, _)| {
+        monitor.tell(running.pid);
         let ended = attend(running.pidfd.as_fd(), read, deadline, monitor)?;
         let code = process::reap(running.pidfd.as_fd()).context(|| "read the check's exit status".into())?;
         event("exec_die".into()).with("exitCode", code).emit(engine);
         Ok(match ended {
+            // The kernel has killed it, because the container's first process ends (pid_namespaces(7)).
+            Attended::ToItsEnd(_) if code == KILLED && entry.has_ended() => Ended::Cancelled,
             Attended::ToItsEnd(output) => Ended::Exited { code, output },
             Attended::TooLong(output) => Ended::TimedOut { output },
             Attended::Cancelled => Ended::Cancelled,
@@ -168,7 +183,7 @@ fn attend(
     program: BorrowedFd<'_>,
     pipe: OwnedFd,
     mut deadline: Option<Instant>,
-    monitor: &Connection,
+    monitor: &Monitor,
 ) -> Result<Attended> {
     let (mut output, mut pipe) = (Output::default(), Some(pipe));
     let (mut is_late, mut is_cancelled) = (false, false);

@@ -78,6 +78,7 @@ enum Source {
     Client(usize),
     Network,
     Checked,
+    Orphan,
 }
 
 /// The event that ended the wait.
@@ -140,6 +141,7 @@ impl EventLoop {
                 Source::Input => self.streams.flush_input(),
                 Source::Client(index) => self.serve_client(index),
                 Source::Checked => self.health_checked(),
+                Source::Orphan => self.reap_orphans(),
             }
         }
         while let Some(timer) = self.timers.take_due() {
@@ -191,6 +193,9 @@ impl EventLoop {
         }
         if let Some(child) = self.checks.as_ref().and_then(Checks::running) {
             watch(Source::Checked, child, PollFlags::IN);
+        }
+        for orphan in self.checks.iter().flat_map(Checks::orphans) {
+            watch(Source::Orphan, orphan, PollFlags::IN);
         }
         for (fd, flags) in self.network.descriptors() {
             watch(Source::Network, fd, flags);

@@ -10,9 +10,11 @@ use hull_sys::process::{self, Fork};
 
 use super::checker::{self, Verdict};
 use super::event_loop::{Container, EventLoop};
+use super::lifeline::Lifeline;
 use super::stop::Stop;
 use super::timers::Timer;
-use crate::attach::{Connection, Message};
+use crate::attach::Message;
+use crate::error::{IoContext, Result};
 use crate::records::health::{Check, HealthStatus, OnFailure};
 use crate::records::record::Record;
 
@@ -34,13 +36,15 @@ pub(super) struct Checks {
     began: Instant,
     status: HealthStatus,
     running: Option<Running>,
+    /// Programs whose parent, the child that made the check, was killed. Until they are reaped the container's first
+    /// process cannot end (pid_namespaces(7)).
+    orphans: Vec<OwnedFd>,
 }
 
 /// The child that makes a check.
 struct Running {
     pidfd: OwnedFd,
-    /// Closed to cancel the check.
-    _lifeline: Connection,
+    lifeline: Lifeline,
 }
 
 impl Checks {
@@ -55,6 +59,7 @@ impl Checks {
             began: Instant::now(),
             status: HealthStatus::Starting,
             running: None,
+            orphans: vec![],
         })
     }
 
@@ -71,13 +76,35 @@ impl Checks {
         self.running.as_ref().map(|running| running.pidfd.as_fd())
     }
 
-    fn fork(&self, container: &Container) -> nix::Result<Running> {
-        let (ours, theirs) =
-            Connection::pair().map_err(|errno| nix::errno::Errno::from_raw(errno.raw_os_error()))?;
-        match process::fork()? {
-            Fork::Child => checker::run(&container.engine, &container.id, &self.check, &theirs),
-            Fork::Parent { pid } => Ok(Running { pidfd: process::pidfd_open(pid)?, _lifeline: ours }),
+    fn fork(&self, container: &Container) -> Result<Running> {
+        let (lifeline, theirs) = Lifeline::pair()?;
+        match process::fork().context(|| "fork a health check".into())? {
+            Fork::Child => {
+                drop(lifeline);
+                checker::run(&container.engine, &container.id, &self.check, &theirs)
+            }
+            Fork::Parent { pid } => {
+                let pidfd = process::pidfd_open(pid).context(|| format!("open process {pid}"))?;
+                Ok(Running { pidfd, lifeline })
+            }
         }
+    }
+
+    /// The programs of killed children, to poll.
+    pub(super) fn orphans(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.orphans.iter().map(AsFd::as_fd)
+    }
+
+    /// Reaps the child. If it was killed, its program has become the monitor's own child (PR_SET_CHILD_SUBREAPER(2const)).
+    fn reap(&mut self, running: &Running) -> Option<Verdict> {
+        let code = process::reap(running.pidfd.as_fd()).ok();
+        if code.is_none_or(checker::was_killed)
+            && let Some(program) = running.lifeline.program()
+        {
+            let _ = process::pidfd_send_signal(program.as_fd(), nix::libc::SIGKILL);
+            self.orphans.push(program);
+        }
+        code.and_then(Verdict::from_code)
     }
 }
 
@@ -112,9 +139,18 @@ impl EventLoop {
 
     /// The child has ended.
     pub(super) fn health_checked(&mut self) {
-        let running = self.checks.as_mut().and_then(|checks| checks.running.take());
-        let code = running.and_then(|running| process::reap(running.pidfd.as_fd()).ok());
-        self.end_check(code.and_then(Verdict::from_code));
+        let Some(checks) = &mut self.checks else { return };
+        let verdict = checks.running.take().and_then(|running| checks.reap(&running));
+        self.end_check(verdict);
+    }
+
+    /// A killed child's program has ended.
+    pub(super) fn reap_orphans(&mut self) {
+        let Some(checks) = &mut self.checks else { return };
+        checks.orphans.retain(|orphan| {
+            let has_ended = hull_sys::wait::until_readable(orphan, Some(Duration::ZERO)).unwrap_or(false);
+            !(has_ended && process::reap(orphan.as_fd()).is_ok())
+        });
     }
 
     fn end_check(&mut self, verdict: Option<Verdict>) {
@@ -157,13 +193,15 @@ impl EventLoop {
     pub(super) fn end_checks(&mut self) {
         self.timers.set(Timer::Check, None);
         self.timers.set(Timer::Kill, None);
-        let Some(running) = self.checks.as_mut().and_then(|checks| checks.running.take()) else { return };
-        let Running { pidfd, _lifeline } = running;
-        drop(_lifeline);
-        let _ = match hull_sys::wait::until_readable(&pidfd, Some(CANCELLATION)) {
-            Ok(true) => process::reap(pidfd.as_fd()),
-            _ => process::kill_and_reap(pidfd.as_fd()),
-        };
+        let Some(checks) = &mut self.checks else { return };
+        if let Some(mut running) = checks.running.take() {
+            running.lifeline.cut();
+            if !hull_sys::wait::until_readable(&running.pidfd, Some(CANCELLATION)).unwrap_or(false) {
+                let _ = process::pidfd_send_signal(running.pidfd.as_fd(), nix::libc::SIGKILL);
+            }
+            checks.reap(&running);
+        }
+        self.reap_orphans();
         self.answer_checked(NOT_CHECKED);
     }
 }

@@ -17,6 +17,7 @@
 //! session     the short-lived monitor of an exec
 //! health      when a health check is due, and what follows from it
 //! checker     the child that makes one check
+//! lifeline    the socket between the two
 //! ```
 
 mod checker;
@@ -25,6 +26,7 @@ mod event_loop;
 mod external;
 mod health;
 pub(crate) mod launch;
+mod lifeline;
 pub(crate) mod log;
 mod requests;
 mod restart;
