@@ -12,7 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 /// The size from which on a file is replaced by a new one, in bytes. Two such files hold some twenty thousand events.
-pub(super) const ROTATE_AT: u64 = 4 << 20;
+const ROTATE_AT: u64 = 4 << 20;
 
 /// How many files are kept beside the present one.
 const KEPT: usize = 1;
@@ -32,12 +32,16 @@ pub(super) fn directory(root: &Root) -> PathBuf {
 ///
 /// On a full disk a part of the lines may be written. The next append begins with a newline, which ends that part.
 pub(super) fn append(directory: &Path, lines: &[u8]) -> io::Result<()> {
+    append_and_rotate(directory, lines, ROTATE_AT)
+}
+
+pub(super) fn append_and_rotate(directory: &Path, lines: &[u8], rotate_at: u64) -> io::Result<()> {
     let (mut file, before) = open_to_append(directory)?;
     let written = file.write(lines)?;
     if written < lines.len() {
         return Err(io::Error::from_raw_os_error(libc::ENOSPC));
     }
-    if before + lines.len() as u64 >= ROTATE_AT {
+    if before + lines.len() as u64 >= rotate_at {
         // The events are written. If the file could not be replaced, the next writer tries again.
         let _ = rotate(directory, &file);
     }

@@ -38,6 +38,8 @@ mod event;
 mod exec;
 mod log;
 mod reader;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use emit::emit_all;
 pub(crate) use event::Event;

@@ -67,7 +67,12 @@ impl Engine {
 
     /// A reader of the log: of all that is in it, or only of what is added from here on.
     pub fn event_reader(&self, from_start: bool) -> Result<EventReader> {
-        let directory = log::directory(self.root());
+        EventReader::open(log::directory(self.root()), from_start)
+    }
+}
+
+impl EventReader {
+    pub(super) fn open(directory: PathBuf, from_start: bool) -> Result<Self> {
         let open = || format!("open {}", directory.display());
         log::make(&directory).context(open)?;
         // Watched before the files are opened, so that no rotation is missed.
@@ -83,7 +88,7 @@ impl Engine {
             position = file.metadata().context(open)?.len();
         }
         files.extend(present);
-        Ok(EventReader { directory, files, position, next_number, line: Vec::new(), overlong: false, watch })
+        Ok(Self { directory, files, position, next_number, line: Vec::new(), overlong: false, watch })
     }
 }
 
@@ -138,18 +143,19 @@ impl EventReader {
         let mut missed = false;
         loop {
             self.read_first(&mut take)?;
-            if self.files.len() <= 1 {
-                missed |= !self.find_next()?;
-                if self.files.len() <= 1 {
-                    break;
-                }
-                // It has been renamed meanwhile, and nobody writes to it any more.
-                self.read_first(&mut take)?;
+            if self.files.len() > 1 {
+                self.files.pop_front();
+                self.position = 0;
+                self.line.clear();
+                self.overlong = false;
+                continue;
             }
-            self.files.pop_front();
-            self.position = 0;
-            self.line.clear();
-            self.overlong = false;
+            let before = self.files.len();
+            missed |= !self.find_next()?;
+            if self.files.len() == before {
+                break;
+            }
+            // The file has been renamed meanwhile. Nobody writes to it any more, so its end can be read now.
         }
         if missed {
             sink.missed();
