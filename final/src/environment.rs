@@ -17,6 +17,11 @@ pub fn home() -> Option<PathBuf> {
     path("HOME")
 }
 
+/// Where a user's settings are: $XDG_CONFIG_HOME, or ~/.config.
+pub fn config_home() -> Option<PathBuf> {
+    path("XDG_CONFIG_HOME").or_else(|| Some(home()?.join(".config")))
+}
+
 /// Where programs are found: newuidmap, slirp4netns, pasta and ps.
 pub fn search_path() -> SearchPath {
     std::env::var_os("PATH").unwrap_or_default().into()

@@ -1,7 +1,7 @@
 //! The command line, with docker's verbs and flags.
 //!
 //! ```text
-//! container, image, network, registry, system, healthcheck   the verbs of each group, with their own flags
+//! boot, container, image, network, registry, system, healthcheck   the verbs of each group, with their own flags
 //! options, network_flags, health_flags          the flags of run and create
 //! resources                                     stats
 //! request                                       flags → docker's requests
@@ -14,6 +14,7 @@
     reason = "clap prints these comments as help, where brackets mean: may be left out"
 )]
 
+pub mod boot;
 pub mod container;
 mod deferred;
 pub mod events;
@@ -108,6 +109,9 @@ pub enum Command {
     /// Manage volumes
     #[command(subcommand)]
     Volume(system::Volume),
+    /// Start containers with the machine
+    #[command(subcommand)]
+    Boot(boot::Boot),
     /// Manage hull
     #[command(subcommand)]
     System(system::System),

@@ -6,6 +6,8 @@
 //! ```
 
 mod attach;
+mod boot;
+mod comeback;
 mod commit;
 mod copy;
 mod create;
@@ -22,6 +24,7 @@ mod lifecycle;
 mod login;
 mod logs;
 mod network;
+mod own_process;
 mod port;
 mod ps;
 mod pull;
@@ -33,6 +36,7 @@ mod scripts;
 mod search;
 mod stats;
 mod system;
+mod systemd;
 mod top;
 mod trace;
 mod volume;
@@ -71,6 +75,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Ok(code) => code,
         Err(error) => errors::report(&error, failure(&cli.command)),
     };
+    comeback::start_pending();
     ExitCode::from(code)
 }
 
@@ -94,6 +99,7 @@ fn dispatch(global: &Global, command: &Command) -> Result<u8> {
         Command::Healthcheck(verb) => healthcheck::run(&open(global)?, verb),
         Command::Network(verb) => network::run(&open(global)?, verb),
         Command::Volume(verb) => volume::run(&open(global)?, verb),
+        Command::Boot(verb) => boot::run(global, verb),
         Command::System(verb) => system::run(&open(global)?, verb),
         Command::Events(args) => events::events(&open(global)?, args),
         Command::Info(args) => info::info(&open(global)?, args),
@@ -196,7 +202,9 @@ fn open(global: &Global) -> Result<Engine> {
     let settings = Settings { data, run, cgroup_parent, programs };
     let reporter = Reporter::new(errors::say_what_is_left_out);
     let engine = Engine::open(settings)?.with_image_reporter(reporter);
-    Ok(daemon::prepare(engine.with_event_reporter(EventReporter::new(errors::say_event_is_lost))))
+    let engine = daemon::prepare(engine.with_event_reporter(EventReporter::new(errors::say_event_is_lost)));
+    comeback::remember(&engine);
+    Ok(engine)
 }
 
 /// Warns about what is listed as damaged. `remove` is the command that removes it, without the name.

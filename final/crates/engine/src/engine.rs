@@ -10,6 +10,7 @@ use hull_image::store::Images;
 use hull_runtime::cgroups::{self, Cgroup, Layout};
 use hull_storage::root::Root;
 
+use crate::comebacks::Comebacks;
 use crate::error::{Error, Result};
 use crate::search_path::SearchPath;
 
@@ -22,6 +23,7 @@ pub struct Engine {
     programs: SearchPath,
     event_reporter: EventReporter,
     runtimes: Runtimes,
+    comebacks: Comebacks,
 }
 
 /// Called with the error when an event could not be written. The verb whose event it is has succeeded. A process
@@ -114,7 +116,17 @@ impl Engine {
         let network_defaults = Ok(NetworkDefaults::default());
         let event_reporter = EventReporter::default();
         let runtimes = Runtimes::new();
-        Ok(Self { root, images, cgroup_parent, network_defaults, programs, event_reporter, runtimes })
+        let comebacks = Comebacks::default();
+        Ok(Self {
+            root,
+            images,
+            cgroup_parent,
+            network_defaults,
+            programs,
+            event_reporter,
+            runtimes,
+            comebacks,
+        })
     }
 
     /// Sets how the default network, and networks without a subnet, are made. An invalid setting is an error only when
@@ -148,6 +160,11 @@ impl Engine {
 
     pub(crate) fn network_defaults(&self) -> &Result<NetworkDefaults, InvalidSetting> {
         &self.network_defaults
+    }
+
+    /// The containers that this engine has found with a killed monitor, and that are to start again.
+    pub fn comebacks(&self) -> &Comebacks {
+        &self.comebacks
     }
 
     pub fn root(&self) -> &Root {

@@ -10,12 +10,13 @@
 //! runtimes/    the OCI runtime of a container
 //! userns/      the ids of a container's own user namespace
 //! records/     what is on disk and what the kernel knows   events/    what has happened, for who wants to know
-//! error/ engine search_path machine  used by all of these
+//! error/ engine search_path machine comebacks  used by all of these
 //! ```
 
 #![recursion_limit = "256"]
 
 mod attach;
+mod comebacks;
 mod containers;
 mod copy;
 mod engine;
@@ -40,6 +41,7 @@ mod userns;
 mod volumes;
 
 pub use attach::{AttachEvent, AttachInput, AttachStream, StartAttach};
+pub use comebacks::Comebacks;
 pub use containers::list::Summary;
 pub use containers::start::ContainerStdio;
 pub use containers::stats::StatsReader;
@@ -57,6 +59,7 @@ pub use records::health::HealthStatus;
 pub use records::options::WindowSize;
 pub use records::pruned::Pruned;
 pub use records::record::Record;
+pub use records::restart::Occasion;
 pub use records::state::Status;
 pub use records::stream::Stream;
 pub use records::time::Timestamp;

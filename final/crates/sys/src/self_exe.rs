@@ -7,6 +7,7 @@
 //! An unprivileged user can mount only in a user namespace, which the containers share, and a container with CAP_SYS_ADMIN
 //! could make a mount writable again. An overlay without an upper layer cannot be written, whatever its mount flags are.
 
+use std::convert::Infallible;
 use std::ffi::{CStr, CString};
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -33,10 +34,26 @@ pub fn protect() -> nix::Result<()> {
 /// missing, that is the second lower layer and the mount point: an overlay without an upper layer needs two lower layers.
 /// Before Linux 5.11, and on a file system that overlay does not accept, the program is copied to memory.
 pub fn protect_in_user_namespace(other: &Path) -> nix::Result<()> {
-    protect_by(|| match rustix::fs::mkdir(other, Mode::RWXU) {
+    protect_by(|| make_and_mount(other))
+}
+
+/// Executes this program with other arguments, from a read-only file. `other` is [`protect_in_user_namespace`]'s, in such a
+/// namespace.
+pub fn execute_with(args: &[CString], other: Option<&Path>) -> nix::Result<Infallible> {
+    let own = rustix::fs::open(SELF, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(errno)?;
+    let file = match (is_protected(&own)?, other) {
+        (true, _) => Ok(own),
+        (false, None) => read_only_mount(),
+        (false, Some(other)) => make_and_mount(other),
+    };
+    execute(&file.or_else(|_| sealed_memory())?, args)
+}
+
+fn make_and_mount(other: &Path) -> nix::Result<OwnedFd> {
+    match rustix::fs::mkdir(other, Mode::RWXU) {
         Ok(()) | Err(rustix::io::Errno::EXIST) => read_only_overlay(other),
         Err(error) => Err(errno(error)),
-    })
+    }
 }
 
 fn protect_by(mount: impl FnOnce() -> nix::Result<OwnedFd>) -> nix::Result<()> {
@@ -50,13 +67,14 @@ fn protect_by(mount: impl FnOnce() -> nix::Result<OwnedFd>) -> nix::Result<()> {
     };
     let args: Vec<CString> =
         std::env::args_os().filter_map(|arg| CString::new(arg.as_bytes()).ok()).collect();
+    match execute(&copy, &args)? {}
+}
+
+fn execute(file: &OwnedFd, args: &[CString]) -> nix::Result<Infallible> {
     let env: Vec<CString> = std::env::vars_os()
         .filter_map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok())
         .collect();
-    match nix::unistd::execveat(copy.as_fd(), c"", &args, &env, nix::fcntl::AtFlags::AT_EMPTY_PATH) {
-        Err(errno) => Err(errno),
-        Ok(never) => match never {},
-    }
+    nix::unistd::execveat(file.as_fd(), c"", args, &env, nix::fcntl::AtFlags::AT_EMPTY_PATH)
 }
 
 fn is_protected(own: &OwnedFd) -> nix::Result<bool> {

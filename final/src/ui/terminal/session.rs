@@ -13,6 +13,8 @@ use super::detach_keys::{DetachKeys, Typed};
 use super::output::{self, Written};
 use super::signals::{Received, Signals};
 use super::{Options, WhenUnread};
+use crate::ui::errors;
+use crate::ui::hints::Code;
 
 /// How long a program of `exec` may take to end once nobody reads its output.
 const UNREAD_TIMEOUT: Duration = Duration::from_secs(1);
@@ -138,6 +140,9 @@ impl Session {
     fn receive(&mut self, buffer: &mut Vec<u8>) -> Result<Option<u8>> {
         match self.stream.receive(buffer)? {
             Some(AttachEvent::Output { stream, bytes }) => self.print(stream, bytes)?,
+            Some(AttachEvent::Uncleaned(error)) => {
+                errors::report(&anyhow::Error::from(error), Code::Plain);
+            }
             Some(AttachEvent::Exited(code)) => return Ok(Some(code)),
             None => {}
         }

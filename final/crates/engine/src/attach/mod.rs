@@ -40,9 +40,10 @@ pub enum Message<'a> {
     /// A signal for the container's first process.
     Signal(u8),
     /// The user stops the container, so its restart policy does not apply. `keep`: it is not removed even with `--rm`,
-    /// because it is going to be started again.
+    /// because it is going to be started again. `by_shutdown`: the machine goes down, and the user has not stopped it.
     Stopping {
         keep: bool,
+        by_shutdown: bool,
     },
     /// The user is about to send a signal. If the program ends because of it, it is not restarted; if it survives the
     /// signal, its restart policy stays in force.
@@ -69,6 +70,8 @@ pub enum Message<'a> {
     Stderr(&'a [u8]),
     Started,
     Exited(u8),
+    /// The container has ended, and this could not be cleaned up: an encoded [`crate::error::Report`].
+    Uncleaned(&'a str),
     /// The start or the request failed, with an encoded [`crate::error::Report`].
     Failed(&'a str),
     /// A message of a newer version. It is ignored.
@@ -82,7 +85,7 @@ impl<'a> Message<'a> {
             Self::StdinEnd => (b'e', vec![]),
             Self::Resize { rows, columns } => (b'w', [rows.to_be_bytes(), columns.to_be_bytes()].concat()),
             Self::Signal(number) => (b'k', vec![*number]),
-            Self::Stopping { keep } => (b'q', vec![u8::from(*keep)]),
+            Self::Stopping { keep, by_shutdown } => (b'q', vec![u8::from(*keep), u8::from(*by_shutdown)]),
             Self::Signalling => (b'g', vec![]),
             Self::Networks => (b'n', vec![]),
             Self::Left => (b'l', vec![]),
@@ -95,6 +98,7 @@ impl<'a> Message<'a> {
             Self::Stderr(data) => (b'r', data.to_vec()),
             Self::Started => (b'S', vec![]),
             Self::Exited(code) => (b'X', vec![*code]),
+            Self::Uncleaned(report) => (b'L', report.as_bytes().to_vec()),
             Self::Failed(report) => (b'F', report.as_bytes().to_vec()),
             Self::Unknown => (b'?', vec![]),
         }
@@ -112,7 +116,10 @@ impl<'a> Message<'a> {
                 _ => return None,
             },
             b'k' => Self::Signal(*payload.first()?),
-            b'q' => Self::Stopping { keep: *payload.first()? != 0 },
+            b'q' => Self::Stopping {
+                keep: *payload.first()? != 0,
+                by_shutdown: payload.get(1).is_some_and(|byte| *byte != 0),
+            },
             b'g' => Self::Signalling,
             b'n' => Self::Networks,
             b'l' => Self::Left,
@@ -125,6 +132,7 @@ impl<'a> Message<'a> {
             b'r' => Self::Stderr(payload),
             b'S' => Self::Started,
             b'X' => Self::Exited(*payload.first()?),
+            b'L' => Self::Uncleaned(std::str::from_utf8(payload).ok()?),
             b'F' => Self::Failed(std::str::from_utf8(payload).ok()?),
             _ => return None,
         })
@@ -269,7 +277,7 @@ mod tests {
             Message::StdinEnd,
             Message::Resize { rows: 24, columns: 300 },
             Message::Signal(15),
-            Message::Stopping { keep: true },
+            Message::Stopping { keep: true, by_shutdown: true },
             Message::Signalling,
             Message::Networks,
             Message::Left,
@@ -299,8 +307,11 @@ mod tests {
         let listener = Listener::bind(&deep).unwrap();
         let client = Connection::connect(&deep).unwrap();
         let server = Connection::accept(&listener).unwrap();
-        client.send(&Message::Stopping { keep: false }).unwrap();
-        assert_eq!(server.receive(&mut Vec::new()).unwrap(), Some(Message::Stopping { keep: false }));
+        client.send(&Message::Stopping { keep: false, by_shutdown: false }).unwrap();
+        assert_eq!(
+            server.receive(&mut Vec::new()).unwrap(),
+            Some(Message::Stopping { keep: false, by_shutdown: false })
+        );
         std::fs::remove_dir_all(base).unwrap();
     }
 }

@@ -49,12 +49,14 @@ impl AttachInput {
 }
 
 /// Messages that a caller receives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum AttachEvent<'a> {
     Output {
         stream: Stream,
         bytes: &'a [u8],
     },
+    /// The container has ended, and its cleanup was not complete. Its exit code follows.
+    Uncleaned(Error),
     /// The process has ended with this exit code, and all of its output has been received.
     Exited(u8),
 }
@@ -103,6 +105,9 @@ impl AttachStream {
             Some(Message::Stdout(bytes)) => Ok(Some(AttachEvent::Output { stream: Stream::Stdout, bytes })),
             Some(Message::Stderr(bytes)) => Ok(Some(AttachEvent::Output { stream: Stream::Stderr, bytes })),
             Some(Message::Exited(code)) => Ok(Some(AttachEvent::Exited(code))),
+            Some(Message::Uncleaned(report)) => {
+                Ok(Some(AttachEvent::Uncleaned(Report::decode(report).into())))
+            }
             Some(Message::Failed(report)) => Err(Report::decode(report).into()),
             Some(_) => Ok(None),
             None => Err(Error::MonitorDied),
@@ -158,7 +163,7 @@ mod tests {
         let (ours, theirs) = Connection::pair().unwrap();
         let mut stream = AttachStream::new(ours);
         let mut buffer = Vec::new();
-        assert_eq!(stream.receive(&mut buffer).unwrap(), None);
+        assert!(stream.receive(&mut buffer).unwrap().is_none());
         let mut sent = 0_u32;
         while !stream.is_pending() {
             stream.send(AttachInput::Data(sent.to_be_bytes().repeat(4096))).unwrap();
@@ -185,9 +190,9 @@ mod tests {
         theirs.send(&Message::Exited(3)).unwrap();
         drop(theirs);
         stream.send(AttachInput::Data(b"too late".to_vec())).unwrap();
-        let output = AttachEvent::Output { stream: Stream::Stderr, bytes: b"last" };
-        assert_eq!(stream.receive(&mut buffer).unwrap(), Some(output));
-        assert_eq!(stream.receive(&mut buffer).unwrap(), Some(AttachEvent::Exited(3)));
+        let output = stream.receive(&mut buffer).unwrap();
+        assert!(matches!(output, Some(AttachEvent::Output { stream: Stream::Stderr, bytes: b"last" })));
+        assert!(matches!(stream.receive(&mut buffer).unwrap(), Some(AttachEvent::Exited(3))));
         assert!(matches!(stream.receive(&mut buffer), Err(Error::MonitorDied)));
     }
 }

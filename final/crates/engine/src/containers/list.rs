@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::net::{PublishedPort, network_names, ports_column, published_on};
 use crate::records::find::directories;
 use crate::records::health::{self, HealthStatus};
-use crate::records::options::{NetworkMode, NetworkOption};
+use crate::records::options::{NetworkMode, NetworkOption, RestartPolicy};
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
@@ -89,6 +89,8 @@ struct OptionsHead {
     network: NetworkMode,
     #[serde(default)]
     networks: Vec<NetworkOption>,
+    #[serde(default)]
+    restart: RestartPolicy,
 }
 
 impl Engine {
@@ -139,6 +141,10 @@ impl Engine {
             _ => Some(snapshot),
         };
         let Some(snapshot) = snapshot else { return Ok(None) };
+        // A command that was killed may have recorded this without acting on it.
+        if snapshot.exit.as_ref().is_some_and(|exit| head.options.restart.is_pending(exit)) {
+            self.comebacks().add(id);
+        }
         let on_networks = match snapshot.status.is_active() {
             true => published_on(self.root(), id),
             false => Ok(Default::default()),

@@ -1,6 +1,7 @@
 //! The verbs of a container, a file each, or one for a few that share a shape. No verb imports another one: what they
 //! share is in `records`, `handle` and `gc`.
 
+pub(crate) mod boot;
 mod create;
 mod exec;
 mod healthcheck;

@@ -2,7 +2,7 @@
 
 use crate::engine::Engine;
 use crate::error::{Error, Errors, Result};
-use crate::gc::killed_monitor;
+use crate::gc::killed_monitor::{self, Killer};
 use crate::gc::removal::{Remains, remove_files};
 use crate::handle::ending::{Done, EndOptions, Ending, end, end_all};
 use crate::records::find::directories;
@@ -94,7 +94,7 @@ impl Engine {
         };
         if snapshot.status == Status::Dead {
             // Its monitor was killed meanwhile.
-            killed_monitor::clear(self, &found.id, &snapshot)?;
+            killed_monitor::clear(self, &found.id, &snapshot, Killer::Command)?;
             if !root.container_dir(&found.id).exists() {
                 return Ok(());
             }
@@ -105,6 +105,7 @@ impl Engine {
         // If the container was killed with its monitor and its state was removed, its cgroup may still exist. A failure here
         // ends the removal: processes that still run would use the files.
         killed_monitor::clear_cgroup(self, &self.cgroup_path(&found.id))?;
+        self.comebacks().forget(&found.id);
         let mut errors = Errors::default();
         // A stopped container has nothing left on any network, unless its file could not be read.
         errors.note(crate::net::clear(self.root(), &found.id));

@@ -4,7 +4,7 @@ use crate::attach::{AttachStream, Message, StartAttach};
 use crate::engine::Engine;
 use crate::error::{IoContext, Result};
 use crate::events::Event;
-use crate::monitor::launch::launch;
+use crate::monitor::launch::{Launch, launch};
 use crate::records::options::WindowSize;
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
@@ -33,7 +33,9 @@ impl Engine {
         size: Option<WindowSize>,
     ) -> Result<Option<AttachStream>> {
         let record = self.find(name)?;
-        match launch(self, &record, attach, size).map_err(|error| error.for_container(name))? {
+        match launch(self, &record, Launch::ByUser, attach, size)
+            .map_err(|error| error.for_container(name))?
+        {
             None if attach == StartAttach::Attached => self.attach(&record.id).map(Some),
             stream => Ok(stream),
         }

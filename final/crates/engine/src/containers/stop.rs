@@ -64,11 +64,26 @@ impl Engine {
         timeout: Option<u32>,
         keep: bool,
     ) -> Result<Option<Ending<'_>>> {
+        let options = self.stop_options(record, signal, timeout, keep)?;
+        let running = self.running(&record.id)?;
+        if running.is_none() {
+            self.forget_comeback(&record.id)?;
+        }
+        Ok(running.map(|running| Ending::begin(self, &record.id, &record.name, running, options)))
+    }
+
+    /// How a container is stopped, by its own settings where the caller has none.
+    pub(crate) fn stop_options(
+        &self,
+        record: &Record,
+        signal: Option<&str>,
+        timeout: Option<u32>,
+        keep: bool,
+    ) -> Result<EndOptions> {
         let signal = signal.map(signal::parse).transpose()?.unwrap_or(record.stop_signal);
         let seconds = timeout.or(record.options.stop_timeout).unwrap_or(STOP_TIMEOUT);
-        let options = EndOptions { signal, timeout: Duration::from_secs(seconds.into()), keep, force: false };
-        let running = self.running(&record.id)?;
-        Ok(running.map(|running| Ending::begin(self, &record.id, &record.name, running, options)))
+        let timeout = Duration::from_secs(seconds.into());
+        Ok(EndOptions { signal, timeout, keep, force: false, by_shutdown: false })
     }
 
     /// Stops all of them at once and starts each when it has ended.
@@ -92,6 +107,7 @@ impl Engine {
 
     fn begin_kill(&self, record: &Record, signal: i32) -> Result<Option<Ending<'_>>> {
         let Some(running) = self.running(&record.id)? else {
+            self.forget_comeback(&record.id)?;
             let status = Snapshot::take(self.root(), &record.id)?.status;
             return Err(wrong_state("kill", record, status));
         };
@@ -115,7 +131,7 @@ impl Engine {
     ) -> Result<()> {
         let mut stopped = Stopped::default();
         let notified = running.tell(match is_ending {
-            true => &Message::Stopping { keep: false },
+            true => &Message::Stopping { keep: false, by_shutdown: false },
             false => &Message::Signalling,
         });
         if let Some(connection) = running.connection.as_ref().filter(|_| notified) {

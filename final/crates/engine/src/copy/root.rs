@@ -10,7 +10,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
-use crate::gc::killed_monitor;
+use crate::gc::killed_monitor::{self, Killer};
 use crate::records::options::CreateOptions;
 use crate::records::record::{MountKind, Record};
 use crate::records::snapshot::Snapshot;
@@ -42,7 +42,7 @@ impl ContainerRoot {
             // The previous holder of the lock may have started or removed it.
             snapshot = Snapshot::take(engine.root(), &record.id)?;
             if snapshot.status == Status::Dead {
-                killed_monitor::clear(engine, &record.id, &snapshot)?;
+                killed_monitor::clear(engine, &record.id, &snapshot, Killer::Unknown)?;
             }
             if !snapshot.status.is_active() {
                 let record = Record::load(engine.root(), &record.id)?;

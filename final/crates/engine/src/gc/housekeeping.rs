@@ -8,7 +8,7 @@ use hull_storage::{file, names, staging};
 
 use crate::engine::Engine;
 use crate::error::{Error, Errors, Result};
-use crate::gc::killed_monitor;
+use crate::gc::killed_monitor::{self, Killer};
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
@@ -41,7 +41,7 @@ impl Engine {
     fn clear_dead(&self, id: &str) -> Result<Option<Snapshot>> {
         let snapshot = Snapshot::take(self.root(), id)?;
         if snapshot.status == Status::Dead
-            && let Err(error) = killed_monitor::clear(self, id, &snapshot)
+            && let Err(error) = killed_monitor::clear(self, id, &snapshot, Killer::Unknown)
             && Snapshot::take(self.root(), id)?.status == Status::Dead
         {
             return Err(error);

@@ -15,8 +15,17 @@ use crate::runtimes::Runtime;
 /// The exit code of a program that SIGKILL has ended.
 const KILLED: u8 = 137;
 
+/// Who killed the monitor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Killer {
+    /// Nobody that hull knows of: the restart policy applies.
+    Unknown,
+    /// A command that ends the container, or that has given up starting it.
+    Command,
+}
+
 /// Cleans up, under the container's lock, and records exit code 137. The mounts went with the monitor's mount namespace.
-pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()> {
+pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot, killer: Killer) -> Result<()> {
     let root = engine.root();
     if let Some(init) = snapshot.state.as_ref().and_then(|state| state.init.as_ref())
         && let Some(pidfd) = open(init)?
@@ -40,27 +49,34 @@ pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot) -> Result<()
     if let Some(died) = Event::of_container(engine, id, "die") {
         died.with("exitCode", KILLED).emit(engine);
     }
-    match Record::load(root, id) {
+    let record = match Record::load(root, id) {
         Ok(record) if record.options.auto_remove => {
             return crate::gc::removal::remove_files(engine, Remains::of(&record, true));
         }
+        Ok(record) => Some(record),
         // A damaged record does not tell whether the container was to be removed, so it stays.
-        Ok(_) | Err(Error::DamagedRecord { .. }) => {}
+        Err(Error::DamagedRecord { .. }) => None,
         Err(error) => return Err(error),
-    }
+    };
     let exit = Exit {
         code: KILLED,
         started: state.and_then(|state| state.started),
         finished: Some(Timestamp::now()),
         error: "monitor died".into(),
         restart_count: state.map_or(0, |state| state.restart_count),
+        stopped_by_user: killer == Killer::Command,
+        monitor_killed: true,
         ..Exit::default()
     };
     let mut errors = Errors::default();
     errors.note(health::keep(root, id));
     errors.note(exit.store(root, id));
     errors.note(hull_storage::file::remove(&root.container_run_dir(id).join("state.json")));
-    errors.into_result()
+    errors.into_result()?;
+    if record.is_some_and(|record| record.options.restart.is_pending(&exit)) {
+        engine.comebacks().add(id);
+    }
+    Ok(())
 }
 
 /// Kills what runs in a cgroup and removes it. Does nothing on a machine without cgroups.

@@ -19,7 +19,7 @@ use crate::attach::Message;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Event;
-use crate::gc::killed_monitor;
+use crate::gc::killed_monitor::{self, Killer};
 use crate::handle::running::{ANSWER_TIMEOUT, POLL_INTERVAL, RunningContainer, Stopped, readable};
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
@@ -44,11 +44,13 @@ pub(crate) struct EndOptions {
     pub keep: bool,
     /// Do not wait long for the monitor's cleanup.
     pub force: bool,
+    /// The machine goes down: the user has not stopped the container.
+    pub by_shutdown: bool,
 }
 
 impl EndOptions {
     pub(crate) const KILL: Self =
-        Self { signal: SIGKILL, timeout: Duration::ZERO, keep: false, force: false };
+        Self { signal: SIGKILL, timeout: Duration::ZERO, keep: false, force: false, by_shutdown: false };
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +93,7 @@ impl<'a> Ending<'a> {
         running: RunningContainer,
         options: EndOptions,
     ) -> Self {
-        running.tell(&Message::Stopping { keep: options.keep });
+        running.tell(&Message::Stopping { keep: options.keep, by_shutdown: options.by_shutdown });
         Self {
             engine,
             id: id.to_owned(),
@@ -216,7 +218,8 @@ impl<'a> Ending<'a> {
             return Ok(());
         }
         let state = found.state.or_else(|| Some(self.running.state.clone()));
-        killed_monitor::clear(self.engine, &self.id, &Snapshot { state, ..found })?;
+        let killer = if self.options.by_shutdown { Killer::Unknown } else { Killer::Command };
+        killed_monitor::clear(self.engine, &self.id, &Snapshot { state, ..found }, killer)?;
         if self.running.is_lost && !hull_sys::id_map::in_user_namespace() {
             crate::net::clear_lost(self.engine.root())?;
         }

@@ -24,6 +24,7 @@ pub(super) enum Queued {
     Stdout(Vec<u8>),
     Stderr(Vec<u8>),
     Exited(u8),
+    Uncleaned(String),
 }
 
 impl Queued {
@@ -32,6 +33,7 @@ impl Queued {
             Self::Stdout(data) => Message::Stdout(data),
             Self::Stderr(data) => Message::Stderr(data),
             Self::Exited(code) => Message::Exited(*code),
+            Self::Uncleaned(report) => Message::Uncleaned(report),
         }
     }
 }

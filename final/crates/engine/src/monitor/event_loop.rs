@@ -124,6 +124,10 @@ impl EventLoop {
         self.stop.is_some_and(|stop| stop.holds())
     }
 
+    pub(super) fn is_stopped_by_user(&self) -> bool {
+        self.stop.is_some_and(|stop| stop.by_user)
+    }
+
     /// One wait, and what follows from it.
     fn turn(&mut self, buffer: &mut [u8]) -> Result<Option<Event>, Errno> {
         let mut event = None;

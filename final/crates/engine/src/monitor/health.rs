@@ -174,7 +174,7 @@ impl EventLoop {
         match action {
             OnFailure::None => return,
             OnFailure::Kill => return self.signal(nix::libc::SIGKILL as u8),
-            OnFailure::Stop => self.stop = Some(Stop::definite(false)),
+            OnFailure::Stop => self.stop = Some(Stop::definite(false, true)),
             OnFailure::Restart => self.restart_wanted = true,
         }
         self.signal(signal);

@@ -5,23 +5,33 @@ use std::os::fd::AsFd;
 use hull_storage::process_id::ProcessId;
 use hull_sys::process::{self, Fork};
 
-use super::run;
+use super::run::{self, Start};
 use crate::attach::{AttachStream, Connection, Message, StartAttach};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Report, Result};
-use crate::gc::killed_monitor;
+use crate::gc::killed_monitor::{self, Killer};
 use crate::handle::running::{POLL_INTERVAL, Stopped, readable};
 use crate::records::monitor_lock::MonitorLock;
 use crate::records::options::WindowSize;
 use crate::records::record::Record;
+use crate::records::restart::Occasion;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
+
+/// Who wants the container to start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Launch {
+    ByUser,
+    /// It is not started unless its restart policy still asks for it once the lock is held.
+    ByPolicy(Occasion),
+}
 
 /// Starts a container under its lock, which is held until the monitor answers. The container's terminal gets `size`
 /// before its program starts, because a program may ask for the size only once.
 pub(crate) fn launch(
     engine: &Engine,
     record: &Record,
+    why: Launch,
     attach: StartAttach,
     size: Option<WindowSize>,
 ) -> Result<Option<AttachStream>> {
@@ -37,18 +47,30 @@ pub(crate) fn launch(
             return Err(Error::WrongState { verb: "start", name: record.name.clone(), state: "paused" });
         }
         Status::Dead => {
-            killed_monitor::clear(engine, &record.id, &snapshot)?;
+            killed_monitor::clear(engine, &record.id, &snapshot, Killer::Unknown)?;
             // A container with `--rm` was removed by this cleanup.
             Record::load(engine.root(), &record.id)?;
         }
         Status::Created | Status::Exited => {}
     }
+    engine.comebacks().forget(&record.id);
+    let restart_count = match why {
+        Launch::ByUser => 0,
+        Launch::ByPolicy(occasion) => {
+            let exit = Snapshot::take(engine.root(), &record.id)?.exit;
+            match occasion.restart_count(record, exit.as_ref()) {
+                Some(count) => count,
+                None => return Ok(None),
+            }
+        }
+    };
 
     let (ours, theirs) = Connection::pair().context(|| "create a socket pair".into())?;
     match process::fork().context(|| "fork the monitor".into())? {
         Fork::Child => {
             drop(ours);
-            run::monitor(engine.clone(), record.clone(), (theirs, attach), size, lock)
+            let start = Start { command: theirs, attach, size, restart_count };
+            run::monitor(engine.clone(), record.clone(), start, lock)
         }
         Fork::Parent { pid } => {
             drop(theirs);
@@ -71,7 +93,7 @@ fn give_up(engine: &Engine, record: &Record, monitor: i32) -> Result<()> {
     process::reap(pidfd.as_fd()).context(|| "wait for the monitor's end".into())?;
     let snapshot = Snapshot::take(engine.root(), &record.id)?;
     match snapshot.status {
-        Status::Dead => killed_monitor::clear(engine, &record.id, &snapshot),
+        Status::Dead => killed_monitor::clear(engine, &record.id, &snapshot, Killer::Command),
         _ => Ok(()),
     }
 }

@@ -53,7 +53,9 @@ impl EventLoop {
                 self.check_health();
             }
             Ok(Some(Message::Freeze)) => self.freeze_for(index),
-            Ok(Some(Message::Stopping { keep })) => self.stop_for(index, keep),
+            Ok(Some(Message::Stopping { keep, by_shutdown })) => {
+                self.stop_for(index, Stop::definite(keep, !by_shutdown));
+            }
             Ok(Some(Message::Signalling)) => {
                 // A definite stop is not replaced by a tentative one.
                 if self.stop.is_none_or(|stop| stop.is_tentative()) {
@@ -137,8 +139,8 @@ impl EventLoop {
     }
 
     /// The current run is the last one. The answer tells the client that no restart can come before its signal.
-    fn stop_for(&mut self, index: usize, keep: bool) {
-        self.stop = Some(Stop::definite(keep));
+    fn stop_for(&mut self, index: usize, stop: Stop) {
+        self.stop = Some(stop);
         // On cgroup v1 a frozen process does not even take SIGKILL.
         let was_frozen = self.clients.has_freezer();
         self.clients.forget_freezers();

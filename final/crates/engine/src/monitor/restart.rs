@@ -27,13 +27,7 @@ impl Restarts {
     /// The pause before the next run, or `None` if this was the last one. `ran` is how long the run took; `is_stopping`
     /// means that the user has ended the container.
     pub(super) fn next(&mut self, exit: &Exit, ran: Duration, is_stopping: bool) -> Option<Duration> {
-        let restart = match self.policy {
-            RestartPolicy::No => false,
-            RestartPolicy::Always | RestartPolicy::UnlessStopped => true,
-            RestartPolicy::OnFailure(0) => exit.code != 0,
-            RestartPolicy::OnFailure(most) => exit.code != 0 && exit.restart_count < most,
-        };
-        if is_stopping || !restart {
+        if is_stopping || !self.policy.restarts_after(exit) {
             return None;
         }
         if ran >= HEALTHY {

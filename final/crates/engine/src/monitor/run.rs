@@ -8,7 +8,7 @@ use hull_storage::lock::Lock;
 use hull_storage::process_id::ProcessId;
 use hull_sys::process;
 
-use super::clients::Client;
+use super::clients::{Client, Queued};
 use super::event_loop::{Container, EventLoop};
 use super::health::Checks;
 use super::log::Log;
@@ -31,18 +31,23 @@ use crate::records::time::Timestamp;
 use crate::rootfs::mount;
 use crate::runtimes::Runtime;
 
+/// What a start asks of its monitor.
+pub(super) struct Start {
+    /// The command that waits for the start.
+    pub command: Connection,
+    pub attach: StartAttach,
+    pub size: Option<WindowSize>,
+    pub restart_count: u32,
+}
+
 /// Everything after the fork. It ends with `_exit`, because the command's buffers and exit handlers belong to the command.
 ///
 /// The lock is shared with the command (flock(2)) and kept until the monitor's state is on disk. If the command is killed
 /// before that, no other command takes the container for stopped.
-pub(super) fn monitor(
-    engine: Engine,
-    record: Record,
-    (command, attach): (Connection, StartAttach),
-    size: Option<WindowSize>,
-    lock: Lock,
-) -> ! {
-    let ready = detach(&[command.as_fd(), lock.as_fd()]).and_then(|()| Monitor::new(engine, record, size));
+pub(super) fn monitor(engine: Engine, record: Record, start: Start, lock: Lock) -> ! {
+    let Start { command, attach, size, restart_count } = start;
+    let ready = detach(&[command.as_fd(), lock.as_fd()])
+        .and_then(|()| Monitor::new(engine, record, size, restart_count));
     drop(lock);
     let outcome = match ready {
         Ok(mut monitor) => monitor.live(command, attach),
@@ -87,7 +92,7 @@ pub(super) struct Monitor {
 }
 
 impl Monitor {
-    fn new(engine: Engine, record: Record, size: Option<WindowSize>) -> Result<Self> {
+    fn new(engine: Engine, record: Record, size: Option<WindowSize>, restart_count: u32) -> Result<Self> {
         let run_dir = engine.root().container_run_dir(&record.id);
         let Some(monitor_lock) = MonitorLock::take(engine.root(), &record.id)? else {
             return Err(MonitorLock::refusal(engine.root(), &record.id, &record.name));
@@ -100,7 +105,7 @@ impl Monitor {
             // Recorded before it is made, so that a cgroup without a monitor can be attributed.
             cgroup: setup::cgroup_wanted(&engine, &record).then(|| engine.cgroup_path(&record.id)),
             started: None,
-            restart_count: 0,
+            restart_count,
             runtime: record.options.runtime.clone(),
         };
         let network = Attachment::plan(engine.network_context(), &record, &state.monitor)?;
@@ -139,7 +144,7 @@ impl Monitor {
             .context(|| "create a mount namespace".into())
             .and_then(|()| mount::mount_root(&self.engine, &self.record))
             .and_then(|()| self.start(attach));
-        let mut running = match started {
+        let running = match started {
             Ok(running) => running,
             Err(error) => {
                 let exit = Exit::of_failed_start(&error, Exit::default());
@@ -153,28 +158,69 @@ impl Monitor {
         self.welcome(command, attach);
         self.events.network.close_setup_sockets();
 
-        let mut restarts = Restarts::new(self.record.options.restart.clone());
-        let exit = loop {
-            let begun = Instant::now();
-            let exit = self.watch(running)?;
-            let is_stopping = self.events.stop.is_some();
-            let wanted = std::mem::take(&mut self.events.restart_wanted) && !is_stopping;
-            let pause = restarts.next(&exit, begun.elapsed(), is_stopping);
-            let Some(pause) = pause.or(wanted.then_some(Duration::ZERO)) else { break exit };
-            if !self.wait_to_restart(&exit, pause)? {
-                break Exit { stopped_by_user: true, ..exit };
-            }
-            running = match self.restart() {
-                Ok(running) => running,
-                Err(error) => break Exit::of_failed_start(&error, exit),
-            };
-        };
+        let exit = self.run_to_the_end(running);
         self.events.log.flush();
         // The clients get the exit code even if something could not be cleaned up.
         let cleared = self.finish(&exit);
         self.engine.remove_empty_cgroup_parent();
+        if let (Err(error), true) = (&cleared, self.record.options.auto_remove) {
+            // The record that could keep the error was to be removed.
+            self.events.clients.broadcast(&Queued::Uncleaned(Report::encode(error)));
+        }
         self.events.clients.finish(exit.code);
         cleared
+    }
+
+    /// Runs the program, and again as long as the restart policy asks for it. An error of the monitor's own ends the
+    /// container as any other end does.
+    fn run_to_the_end(&mut self, mut running: Running) -> Exit {
+        let mut restarts = Restarts::new(self.record.options.restart.clone());
+        loop {
+            let begun = Instant::now();
+            let exit = match self.watch(running) {
+                Ok(exit) => exit,
+                Err(error) => return self.abort(&error),
+            };
+            let is_stopping = self.events.stop.is_some();
+            let wanted = std::mem::take(&mut self.events.restart_wanted) && !is_stopping;
+            let pause = restarts.next(&exit, begun.elapsed(), is_stopping);
+            let Some(pause) = pause.or(wanted.then_some(Duration::ZERO)) else { return exit };
+            match self.wait_to_restart(&exit, pause) {
+                Ok(true) => {}
+                Ok(false) => return Exit { stopped_by_user: self.events.is_stopped_by_user(), ..exit },
+                Err(error) => return Exit { error: error.to_string(), ..exit },
+            }
+            running = match self.restart() {
+                Ok(running) => running,
+                Err(error) => return Exit::of_failed_start(&error, exit),
+            };
+        }
+    }
+
+    /// Kills a container that cannot be watched any longer.
+    fn abort(&mut self, error: &crate::Error) -> Exit {
+        if let Some(running) = self.events.running.take() {
+            let pidfd = running.pidfd.as_fd();
+            // It may have ended by itself, and it may have been reaped.
+            let _ = process::pidfd_send_signal(pidfd, nix::libc::SIGKILL);
+            let _ = process::reap(pidfd);
+            if let Some(cgroup) = &running.cgroup {
+                self.cleanup.note(cgroup.kill_all().and_then(|()| cgroup.remove()));
+            }
+        }
+        self.still_attached.note(self.events.network.disconnect(self.engine.root(), &self.record.id));
+        Exit { code: 137, error: error.to_string(), ..self.exit() }
+    }
+
+    /// The end of the present run at this moment, without its code.
+    fn exit(&self) -> Exit {
+        Exit {
+            started: self.state.started,
+            finished: Some(Timestamp::now()),
+            restart_count: self.state.restart_count,
+            stopped_by_user: self.events.is_stopped_by_user(),
+            ..Exit::default()
+        }
     }
 
     fn start(&mut self, attach: StartAttach) -> Result<Running> {
@@ -230,9 +276,14 @@ impl Monitor {
     /// One run: polls until the first process exits, reaps it, finds out why it exited, and removes its cgroup.
     fn watch(&mut self, running: Running) -> Result<Exit> {
         let running = self.events.run_until_exit(running).context(|| "wait for the container".into())?;
-        let pidfd = running.pidfd.as_fd();
         self.events.stop = self.events.stop.filter(Stop::holds);
-        let code = process::reap(pidfd).context(|| "read the container's exit status".into())?;
+        let code = match process::reap(running.pidfd.as_fd()) {
+            Ok(code) => code,
+            Err(errno) => {
+                self.events.running = Some(running);
+                return Err(errno).context(|| "read the container's exit status".into());
+            }
+        };
         // The exit is recorded even if rules or the cgroup stay behind. The next user of the network removes the rules, and
         // the next run or `rm` the cgroup.
         self.still_attached.note(self.events.network.disconnect(self.engine.root(), &self.record.id));
@@ -242,15 +293,7 @@ impl Monitor {
             self.cleanup.note(cgroup.remove());
         }
         self.emit_end(code, oom_killed);
-        Ok(Exit {
-            code,
-            started: self.state.started,
-            finished: Some(Timestamp::now()),
-            oom_killed,
-            error: String::new(),
-            restart_count: self.state.restart_count,
-            stopped_by_user: self.events.stop.is_some(),
-        })
+        Ok(Exit { code, oom_killed, ..self.exit() })
     }
 
     fn emit_end(&self, code: u8, oom_killed: bool) {
@@ -305,6 +348,11 @@ impl Monitor {
                 // Read again, because the container may have been renamed.
                 let record = Record::load(root, id).unwrap_or_else(|_| self.record.clone());
                 errors.note(crate::gc::removal::remove_files(&self.engine, Remains::of(&record, true)));
+                if root.container_dir(id).exists() {
+                    // It stays, so it says how it ended.
+                    errors.note(exit.with_cleanup(&errors).store(root, id));
+                    errors.note(crate::records::run_dir::remove(root, id));
+                }
                 return errors.into_result();
             }
             errors.note(mount::allow_remount(&self.engine, &self.record));

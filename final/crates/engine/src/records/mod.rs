@@ -4,6 +4,7 @@
 //! options  what was asked: docker's options, typed            record   what was created: container.json
 //! state    its state: state.json, exit.json                   from_kernel  a state reconstructed without state.json
 //! snapshot both, at one moment
+//! restart  what a restart policy says about an end
 //! find     names and ids                                      locks    who may change what
 //! run_dir  the directory below the run root                   process  a recorded process, by descriptor
 //! exec_instance  the processes of `exec`, and how they ended
@@ -26,6 +27,7 @@ pub mod options;
 pub(crate) mod process;
 pub(crate) mod pruned;
 pub(crate) mod record;
+pub(crate) mod restart;
 pub(crate) mod run_dir;
 pub mod runtime;
 pub mod signal;

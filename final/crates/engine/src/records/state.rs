@@ -53,6 +53,8 @@ pub struct Exit {
     pub restart_count: u32,
     /// Whether `stop` or `kill` has ended it; `--restart unless-stopped` then does not start it again.
     pub stopped_by_user: bool,
+    /// The monitor was killed, so nobody has applied the restart policy to this end.
+    pub monitor_killed: bool,
 }
 
 /// docker's names of a container's states.

@@ -1,0 +1,42 @@
+//! `boot`: containers that start with the machine.
+
+use clap::{Args, Subcommand};
+
+use super::Deferred;
+
+#[derive(Debug, Subcommand)]
+pub enum Boot {
+    /// Install a systemd unit that starts containers with the machine
+    Enable(Deferred<Enable>),
+    /// Remove that unit
+    Disable(Deferred<Nothing>),
+    /// Show whether that unit is installed
+    Status(Deferred<Nothing>),
+    /// Start the containers whose restart policy is always, or unless-stopped and no user has stopped them
+    Start(Deferred<Start>),
+    /// Stop all containers as the machine does when it goes down, so that `boot start` starts them again
+    Stop(Deferred<Nothing>),
+}
+
+#[derive(Debug, Args)]
+pub struct Enable {
+    /// Print the unit, and install nothing
+    #[arg(long)]
+    pub print: bool,
+    /// Install it for your own systemd, which is what it does for a user without privileges anyway
+    #[arg(long)]
+    pub user: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Start {
+    /// Only containers whose monitor was killed
+    #[arg(long, hide = true)]
+    pub killed: bool,
+    /// Only these, if their restart policy asks for it
+    #[arg(value_name = "CONTAINER")]
+    pub names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Nothing {}
