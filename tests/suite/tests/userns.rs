@@ -98,3 +98,84 @@ fn mappings_are_the_users() {
     }
     assert_eq!(leases(&t), 0, "a refused container has no ids");
 }
+
+/// Members of a tar with their owners, as `tar -tv --numeric-owner` shows them.
+fn members(tar: &std::path::Path) -> String {
+    let mut list = std::process::Command::new("tar");
+    list.args(["-tv", "--numeric-owner", "-f"]).arg(tar);
+    hull_test_support::outcome::run(&mut list).ok().to_owned()
+}
+
+#[test]
+fn copies_have_the_owners_that_the_container_sees_running_or_stopped() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["run", "-d", "--name", "box", "--userns", "auto", "-v", "data:/data", "busybox", "sleep", "1000"]);
+    t.ok(&[
+        "exec",
+        "box",
+        "sh",
+        "-c",
+        "mkdir /d; echo text > /d/f; chown 7:8 /d/f; echo > /data/v; chown 5:6 /data/v",
+    ]);
+    let mine = t.write("mine/file", "from the host");
+    std::os::unix::fs::chown(&mine, Some(3), Some(4)).unwrap();
+    let owner = |path: PathBuf| {
+        let found = path.metadata().unwrap();
+        (found.uid(), found.gid())
+    };
+    for state in ["running", "stopped"] {
+        let to = |name: &str| t.path(format!("{name}-{state}"));
+        t.ok(&["cp", "-a", "box:/d", to("d").to_str().unwrap()]);
+        assert_eq!(owner(to("d").join("f")), (7, 8), "{state}");
+        t.ok(&["cp", "-a", "box:/data/v", to("v").to_str().unwrap()]);
+        assert_eq!(owner(to("v")), (5, 6), "{state}");
+        t.ok(&["cp", "box:/d", to("plain").to_str().unwrap()]);
+        assert_eq!(owner(to("plain").join("f")), (0, 0), "{state}");
+        let tar = to("export");
+        t.ok(&["export", "-o", tar.to_str().unwrap(), "box"]);
+        let list = members(&tar);
+        assert!(list.lines().any(|line| line.contains(" 7/8 ") && line.ends_with(" d/f")), "{state}: {list}");
+        let sources = t.path("mine");
+        t.ok(&["cp", "-a", sources.to_str().unwrap(), &format!("box:/kept-{state}")]);
+        t.ok(&["cp", sources.to_str().unwrap(), &format!("box:/plain-{state}")]);
+        t.ok(&["cp", mine.to_str().unwrap(), &format!("box:/data/{state}")]);
+        assert_eq!(owner(upper(&t, "box").join(format!("kept-{state}/file"))), (3, 4));
+        assert_eq!(owner(upper(&t, "box").join(format!("plain-{state}/file"))), (0, 0));
+        assert_eq!(owner(t.data_root().join("volumes/data/_data").join(state)), (0, 0));
+        t.ok(&["stop", "-t", "0", "box"]);
+    }
+    t.ok(&["start", "box"]);
+    let script = "stat -c %u:%g /kept-*/file /plain-*/file /data/running /data/stopped";
+    assert_eq!(t.ok(&["exec", "box", "sh", "-c", script]), "3:4\n3:4\n0:0\n0:0\n0:0\n0:0");
+    // No file has an id that is not mapped.
+    let stray = sh(&t, &["-v", "data:/data", "--userns", "auto"], "find /data -user 65534");
+    assert_eq!(stray, "");
+}
+
+#[test]
+fn commit_and_diff_are_as_without_a_user_namespace() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let script = "mkdir /d; echo text > /d/f; chown 7:8 /d/f; chmod 4711 /d/f; ln -s a /d/l; mknod /d/p p; \
+                  touch -h -d @1000000000 /d/l; touch -d @1000000000 /d/f /d/p /d /";
+    let layers = |name: &str, options: &[&str]| {
+        let mut args = vec!["run", "--name", name, "--network", "none"];
+        args.extend(options);
+        args.extend(["busybox", "sh", "-c", script]);
+        t.ok(&args);
+        t.ok(&["commit", name, &format!("image-{name}")]);
+        let found = t.ok(&["inspect", "-f", "{{json .RootFS.Layers}}", &format!("image-{name}")]);
+        (found, t.ok(&["diff", name]))
+    };
+    let (with, without) = (layers("with", &["--userns", "auto"]), layers("without", &[]));
+    assert_eq!(with, without, "the same layers, by their digests");
+    let tree = "cd /d; stat -c '%n %u:%g %a' * | sort";
+    let listed = |image: &str, options: &[&str]| {
+        let mut args = vec!["run", "--rm", "--network", "none"];
+        args.extend(options);
+        args.extend([image, "sh", "-c", tree]);
+        t.ok(&args)
+    };
+    let own = listed("image-with", &[]);
+    assert!(own.contains("f 7:8 4711"), "{own}");
+    assert_eq!(own, listed("image-without", &["--userns", "auto"]));
+}

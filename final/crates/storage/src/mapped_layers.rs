@@ -16,9 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nix::mount::{MntFlags, umount2};
-use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 use rustix::fs::{Mode, OFlags};
-use rustix::thread::{capabilities, set_capabilities};
 
 use crate::error::{Error, IoContext, OverlayObstacle, Result};
 
@@ -87,17 +85,8 @@ impl<'a> MappedLayers<'a> {
 
     /// Calls `make` with the file system ids of the container's root.
     pub(crate) fn as_root_of_container<T>(&self, make: impl FnOnce() -> T) -> rustix::io::Result<T> {
-        let held = capabilities(None)?;
         let (uid, gid) = self.ids.root;
-        let own = (setfsuid(Uid::from_raw(u32::MAX)), setfsgid(Gid::from_raw(u32::MAX)));
-        setfsgid(Gid::from_raw(gid));
-        setfsuid(Uid::from_raw(uid));
-        // Leaving user 0 drops the capabilities over files from the effective set (capabilities(7)).
-        let made = set_capabilities(None, held).map(|()| make());
-        setfsuid(own.0);
-        setfsgid(own.1);
-        set_capabilities(None, held)?;
-        made
+        hull_sys::fs_ids::with(uid, gid, make)
     }
 }
 

@@ -8,6 +8,7 @@
 //! mount     fsopen, open_tree, mount_setattr bpf       device rules of cgroup v2
 //! net       netlink and unix sockets         terminal  the caller's terminal
 //! id_map    mappings of a user namespace     memory    release unused memory
+//! fs_ids    work with files as another user
 //! self_exe  run from a copy of the program that cannot be written; reexec and entry decide when
 //! kind      kinds of errors                  context   what was being done when a call failed
 //! ```
@@ -17,6 +18,7 @@ mod context;
 #[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
 mod entry;
 pub mod fs;
+pub mod fs_ids;
 pub mod id_map;
 mod kind;
 pub mod memory;

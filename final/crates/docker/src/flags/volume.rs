@@ -21,6 +21,8 @@ pub struct Volume {
     pub chown: bool,
     /// podman's `O`: changes go to a directory of the container's own, which the next run finds empty.
     pub overlay: bool,
+    /// podman's `idmap`: the source's ids are the container's, for a container with a user namespace of its own.
+    pub idmap: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +51,7 @@ pub fn parse(text: &str, here: &Path) -> Result<Volume, String> {
         relabel: None,
         chown: false,
         overlay: false,
+        idmap: false,
     };
     check_together(options)?;
     options.split(',').filter(|option| !option.is_empty()).try_for_each(|option| volume.set(option))?;
@@ -131,6 +134,7 @@ impl Volume {
             "Z" => self.relabel = Some('Z'),
             "U" => self.chown = true,
             "O" => self.overlay = true,
+            "idmap" => self.idmap = true,
             _ if is_propagation(option) => self.propagation = Some(option.to_owned()),
             "shared" | "rshared" => {
                 return Err(format!("{option}: mounts made in a container never reach the host"));
@@ -156,6 +160,7 @@ impl fmt::Display for Volume {
             (self.relabel == Some('Z'), "Z"),
             (self.chown, "U"),
             (self.overlay, "O"),
+            (self.idmap, "idmap"),
         ];
         let flags = flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, word)| word);
         let options: Vec<&str> = flags.chain(self.propagation.as_deref()).collect();

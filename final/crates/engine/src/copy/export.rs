@@ -17,7 +17,8 @@ impl Engine {
     pub fn export(&self, name: &str, to: impl Write) -> Result<()> {
         let record = self.find(name)?;
         let (root, guard) = ContainerRoot::open(self, &record)?;
-        let source = View::container(root, name).source(Path::new("/"), false)?;
+        let source =
+            View::container(root, name).with_ids(guard.ids(&record)).source(Path::new("/"), false)?;
         let mut packer = Packer::new(to);
         tree::send(&source, Path::new(""), Scope::OneMount, &mut packer)?;
         packer.finish()?;

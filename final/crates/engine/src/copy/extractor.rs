@@ -17,6 +17,7 @@ use nix::errno::Errno;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, Timestamps};
 
 use super::entry::{Content, Entry, Kind, Sink, copy_exactly, shown};
+use super::ids::ContainerIds;
 use crate::error::{Error, IoContext, Result};
 
 /// The owner of the copies.
@@ -86,6 +87,8 @@ pub(super) struct Extractor {
     destination: Destination,
     identity: (u64, u64),
     rules: Rules,
+    /// Of the files that are created.
+    ids: ContainerIds,
     /// The name of the destination in errors.
     shown: String,
     /// Directories whose metadata is set at the end, because writing into them needs permission and changes their
@@ -102,10 +105,15 @@ impl Extractor {
             destination: Destination::new(top, rules.through_symlinks),
             identity: (stat.st_dev, stat.st_ino),
             rules,
+            ids: ContainerIds::default(),
             shown: shown.to_owned(),
             directories: Vec::new(),
             created: HashSet::new(),
         })
+    }
+
+    pub(super) fn with_ids(self, ids: ContainerIds) -> Self {
+        Self { ids, ..self }
     }
 
     /// Sets owner, mode and times of the directories, the deepest ones first.
@@ -231,9 +239,20 @@ impl Extractor {
             Owner::Set(uid, gid) => (uid, gid),
             Owner::Keep | Owner::KeepIfMapped => (entry.uid, entry.gid),
         };
+        let (uid, gid) = match (self.ids.outside(uid, gid), self.ids.creator()) {
+            (Some(ids), _) => ids,
+            (None, Some(root)) if self.rules.owner == Owner::KeepIfMapped => root,
+            (None, _) => return Err(self.rules.owner_error(uid, gid, Errno::EINVAL)),
+        };
+        let translated = self.ids.attributes_outside(&entry.attributes);
         let times = Timestamps { last_access: entry.modified, last_modification: entry.modified };
-        let metadata =
-            Metadata { uid, gid, mode: self.mode(entry), attributes: &entry.attributes, times: Some(times) };
+        let metadata = Metadata {
+            uid,
+            gid,
+            mode: self.mode(entry),
+            attributes: translated.as_deref().unwrap_or(&entry.attributes),
+            times: Some(times),
+        };
         created.set(&metadata, &self.rules)
     }
 

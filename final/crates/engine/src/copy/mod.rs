@@ -6,7 +6,7 @@
 //! tree    a directory → entries               extractor  entries → a directory
 //! unpack  members     → entries               pack   entries → a tar
 //! diff    changed files of a container        commit   the changes → a layer of an image
-//! export  all of a container as a tar
+//! export  all of a container as a tar          ids    the ids of files in a user namespace
 //! ```
 //! The container is hostile and may be running: it changes its files while they are copied. What keeps it inside:
 //!
@@ -22,6 +22,7 @@ mod diff;
 mod entry;
 mod export;
 mod extractor;
+mod ids;
 mod pack;
 mod path;
 mod root;
@@ -94,7 +95,8 @@ impl Engine {
         }
         let record = self.find(name)?;
         let (root, guard) = ContainerRoot::open(self, &record)?;
-        let copied = copy(&View::container(root, name), path);
+        let view = View::container(root, name).with_ids(guard.ids(&record));
+        let copied = copy(&view, path);
         // If the copy failed, its error says more than that the container has ended.
         copied.and_then(|()| guard.finish())?;
         Event::container(&record, action).emit(self);
@@ -133,9 +135,11 @@ fn copy_tree(
     let (owner, privileges) = if options.archive { (Owner::Keep, Privileges::WithAcls) } else { plain };
     let rules = Rules { owner, privileges, existing_directories: options.archive, through_symlinks: false };
     let shown = if landing.inside { shown } else { to.0.shown(&split.parent) };
-    let mut extractor = Extractor::new(directory, &shown, rules)?;
-    tree::send(&source, &landing.name, Scope::Everything, &mut extractor)?;
-    extractor.finish()
+    to.0.as_creator(|| {
+        let mut extractor = Extractor::new(directory, &shown, rules)?.with_ids(to.0.ids.clone());
+        tree::send(&source, &landing.name, Scope::Everything, &mut extractor)?;
+        extractor.finish()
+    })
 }
 
 fn send_tar(container: &View, path: &Path, to: impl io::Write, options: CopyOptions) -> Result<()> {
@@ -165,9 +169,11 @@ fn receive_tar(from: impl io::Read, container: &View, path: &Path, options: Copy
         existing_directories: options.archive,
         through_symlinks: true,
     };
-    let mut extractor = Extractor::new(directory, &shown, rules)?;
-    unpack::unpack(from, &mut extractor)?;
-    extractor.finish()
+    container.as_creator(|| {
+        let mut extractor = Extractor::new(directory, &shown, rules)?.with_ids(container.ids.clone());
+        unpack::unpack(from, &mut extractor)?;
+        extractor.finish()
+    })
 }
 
 fn invalid(what: &str, why: &str) -> Error {

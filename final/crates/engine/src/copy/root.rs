@@ -8,6 +8,7 @@ use hull_storage::lock::Lock;
 use nix::errno::Errno;
 use rustix::fs::{CWD, Mode, OFlags};
 
+use super::ids::ContainerIds;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::gc::killed_monitor::{self, Killer};
@@ -52,6 +53,14 @@ impl ContainerRoot {
         }
         let (root, init) = running(record, &snapshot)?;
         Ok((root, Self { guard: Guard::Init(init), name: record.name.clone() }))
+    }
+
+    /// The ids of its files, as this process sees them.
+    pub(super) fn ids(&self, record: &Record) -> ContainerIds {
+        match &self.guard {
+            Guard::Init(_) => ContainerIds::new(record.id_maps.clone()),
+            Guard::Stopped { .. } => ContainerIds::default(),
+        }
     }
 
     /// Checks, after the copy, that the container ran the whole time. When its last process ends, its mounts are gone,

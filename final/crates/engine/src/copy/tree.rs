@@ -186,11 +186,13 @@ impl Sender<'_> {
     fn entry(&self, path: &Path, kind: Kind, stat: &Stat, attributes: Vec<(CString, Vec<u8>)>) -> Entry {
         // Joining an empty path would leave a slash at the end.
         let path = if path.as_os_str().is_empty() { self.name.to_owned() } else { self.name.join(path) };
+        let (uid, gid) = self.source.ids.inside(stat.st_uid, stat.st_gid);
+        let attributes = self.source.ids.attributes_inside(attributes);
         Entry {
             path,
             kind,
-            uid: stat.st_uid,
-            gid: stat.st_gid,
+            uid,
+            gid,
             mode: stat.st_mode & 0o7777,
             modified: Timespec { tv_sec: stat.st_mtime, tv_nsec: stat.st_mtime_nsec as i64 },
             attributes: attributes

@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 
 use super::entry::shown;
+use super::ids::ContainerIds;
 use super::path::{Found, Split};
 use crate::error::{Error, IoContext, Result};
 
@@ -26,6 +27,7 @@ pub(super) struct View {
     resolve: ResolveFlags,
     /// What the user wrote before the path: `NAME:`, or nothing for the host.
     prefix: String,
+    pub ids: ContainerIds,
 }
 
 /// A file or directory that is copied.
@@ -37,6 +39,8 @@ pub(super) struct Source {
     pub is_directory: bool,
     /// The path as the user wrote it.
     pub shown: String,
+    /// Of its files.
+    pub ids: ContainerIds,
 }
 
 /// Where it is copied to.
@@ -54,7 +58,20 @@ impl View {
     /// `root` is the container's root directory, `name` the name that the user typed.
     pub(super) fn container(root: OwnedFd, name: &str) -> Self {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        Self { base: root, resolve, prefix: format!("{name}:") }
+        Self { base: root, resolve, prefix: format!("{name}:"), ids: ContainerIds::default() }
+    }
+
+    pub(super) fn with_ids(self, ids: ContainerIds) -> Self {
+        Self { ids, ..self }
+    }
+
+    /// Calls `work`, which creates files here.
+    pub(super) fn as_creator<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        match self.ids.creator() {
+            Some((uid, gid)) => hull_sys::fs_ids::with(uid, gid, work)
+                .context(|| "take the ids of the container's root".into())?,
+            None => work(),
+        }
     }
 
     /// Paths of the host are the caller's own, and resolve as in any other program.
@@ -62,7 +79,7 @@ impl View {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let base =
             rustix::fs::open(".", flags, Mode::empty()).context(|| "open the current directory".into())?;
-        Ok(Self { base, resolve: ResolveFlags::empty(), prefix: String::new() })
+        Ok(Self { base, resolve: ResolveFlags::empty(), prefix: String::new(), ids: ContainerIds::default() })
     }
 
     pub(super) fn shown(&self, path: &Path) -> String {
@@ -84,7 +101,8 @@ impl View {
             let why = "it is made by the kernel (proc, sysfs …), and only reading it by name would show it";
             return Err(Error::Invalid { what: format!("source {shown}"), why: why.into() });
         }
-        Ok(Source { fd, split: Split::of(path), is_directory: kind(&stat) == FileType::Directory, shown })
+        let is_directory = kind(&stat) == FileType::Directory;
+        Ok(Source { fd, split: Split::of(path), is_directory, shown, ids: self.ids.clone() })
     }
 
     /// Follows the symlinks at the end of the path one at a time. If the last one points to nothing, the file it points

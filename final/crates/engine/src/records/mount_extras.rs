@@ -33,6 +33,9 @@ pub struct MountExtras {
     /// `O`: the source is the lower directory of an overlay, whose changes end with the run.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub overlay: bool,
+    /// `idmap`: the files of a bind mount have the container's ids. Those of a volume have them anyway.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub idmap: bool,
 }
 
 /// docker's `bind-recursive`.

@@ -130,6 +130,13 @@ impl Record {
         self.id_maps.is_some() || hull_sys::id_map::in_user_namespace()
     }
 
+    /// Whether the files of a mount have the container's ids, and not those of the host. A volume's always have them. An
+    /// overlay cannot be idmapped (mount_setattr(2)).
+    pub(crate) fn maps_ids_of(&self, mount: &MountRecord) -> bool {
+        let is_wanted = mount.kind == MountKind::Volume || mount.extras.idmap;
+        self.id_maps.is_some() && is_wanted && !mount.extras.overlay
+    }
+
     pub fn short_id(&self) -> &str {
         self.id.get(..12).unwrap_or(&self.id)
     }

@@ -5,6 +5,8 @@ use hull_runtime::spec::IdMapping;
 use hull_sys::id_map::Ids;
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
+
 /// `--userns` and its kin.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -59,6 +61,26 @@ impl IdMaps {
         let offset =
             |map: &IdMapping| inside.checked_sub(map.container_id).filter(|offset| *offset < map.size);
         self.of(ids).iter().find_map(|map| map.host_id.checked_add(offset(map)?))
+    }
+
+    /// The id inside of an id outside, if it is mapped.
+    pub(crate) fn inside(&self, ids: Ids, outside: u32) -> Option<u32> {
+        let offset = |map: &IdMapping| outside.checked_sub(map.host_id).filter(|offset| *offset < map.size);
+        self.of(ids).iter().find_map(|map| map.container_id.checked_add(offset(map)?))
+    }
+
+    /// The user and group outside of those inside.
+    pub(crate) fn outside_of(&self, uid: u32, gid: u32) -> Result<(u32, u32)> {
+        let id = |ids, id, kind| self.outside(ids, id).ok_or_else(|| Self::missing(kind, id));
+        Ok((id(Ids::Users, uid, "user")?, id(Ids::Groups, gid, "group")?))
+    }
+
+    /// The error for an id that the container's user namespace does not have.
+    pub(crate) fn missing(kind: &str, id: u32) -> Error {
+        Error::Invalid {
+            what: format!("{kind} {id}"),
+            why: "the container's user namespace has no such id (--userns, --uidmap, --gidmap)".into(),
+        }
     }
 
     /// The user and group of the host that are root inside. `create` refuses maps without them.

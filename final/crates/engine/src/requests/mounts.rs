@@ -44,9 +44,9 @@ pub fn all(config: &Config, host: &HostConfig) -> Result<Vec<MountOption>> {
 /// An entry of `Binds`.
 fn bind(text: &str) -> Result<MountOption, String> {
     // The current directory is the client's, which has made its paths absolute.
-    let volume::Volume { source, target, read_only, copy_up, propagation, relabel, chown, overlay } =
+    let volume::Volume { source, target, read_only, copy_up, propagation, relabel, chown, overlay, idmap } =
         volume::parse(text, Path::new(""))?;
-    let extras = MountExtras { relabel, chown, overlay, ..MountExtras::default() };
+    let extras = MountExtras { relabel, chown, overlay, idmap, ..MountExtras::default() };
     let name = match source {
         volume::Source::Host(source) if !source.is_absolute() => {
             return Err(format!("{} is not an absolute path", source.display()));

@@ -230,6 +230,10 @@ pub(crate) fn give_to(engine: &Engine, record: &Record, uid: u32, gid: u32) -> R
                 format!("{} is the system's, and is not given to a container's user", mount.source.display());
             return Err(Error::Invalid { what, why });
         }
+        let (uid, gid) = match &record.id_maps {
+            Some(maps) if !record.maps_ids_of(mount) => maps.outside_of(uid, gid)?,
+            _ => (uid, gid),
+        };
         hull_storage::tree::change_owner(&path(engine, record, index), uid, gid)?;
     }
     Ok(())

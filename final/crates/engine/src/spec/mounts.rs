@@ -115,9 +115,7 @@ fn user_mount(record: &Record, mount: &MountRecord, source: &Path) -> Mount {
         };
     }
     let mut bound = bind(source, &mount.destination, &sources::options(mount));
-    // A volume has the ids that the container's files have; a directory of the host keeps the host's. An overlay cannot be
-    // idmapped (mount_setattr(2)).
-    if record.id_maps.is_some() && mount.kind == MountKind::Volume && !mount.extras.overlay {
+    if record.maps_ids_of(mount) {
         bound.options.push("idmap".into());
     }
     let propagation = mount.options.iter().find(|option| {

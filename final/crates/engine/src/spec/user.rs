@@ -9,6 +9,7 @@ use hull_sys::untrusted;
 
 use crate::error::{Error, IoContext, Result};
 use crate::records::record::Record;
+use crate::records::userns::IdMaps;
 
 /// The most that is read of a file that a hostile image may have made endless.
 const LONGEST_FILE: u64 = 4 << 20;
@@ -88,10 +89,7 @@ fn check_mapped(user: &mut User, group: &str, record: &Record) -> Result<()> {
     let asked = record.options.group_add.iter().map(|name| gid(group, name)).collect::<Result<Vec<_>>>()?;
     let missing = |kind: Ids, id: u32, what: &str| match is_mapped(kind, id) {
         true => Ok(()),
-        false if record.id_maps.is_some() => Err(Error::Invalid {
-            what: format!("{what} {id}"),
-            why: "the container's user namespace has no such id (--userns, --uidmap, --gidmap)".into(),
-        }),
+        false if record.id_maps.is_some() => Err(IdMaps::missing(what, id)),
         false => Err(Error::NotMapped { what: format!("{what} {id}") }),
     };
     missing(Ids::Users, user.uid, "user")?;

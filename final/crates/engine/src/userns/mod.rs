@@ -22,11 +22,11 @@ impl Engine {
     /// Gives a new container the ids of its user namespace, and leases them to it. Does nothing for a container in the
     /// engine's own user namespace.
     pub(crate) fn give_ids(&self, record: &mut Record) -> Result<()> {
-        if record.options.userns.is_host() {
-            return Ok(());
+        if !record.options.userns.is_host() {
+            record.id_maps = maps::choose(self, record)?;
+            check_pid_namespace(record)?;
         }
-        record.id_maps = maps::choose(self, record)?;
-        check_pid_namespace(record)
+        check_mounts(record)
     }
 }
 
@@ -40,5 +40,18 @@ fn check_pid_namespace(record: &Record) -> Result<()> {
             why: "--pid container: and --userns: the processes are the other container's, and so must the user namespace be (--userns container:)".into(),
         }),
         false => Ok(()),
+    }
+}
+
+fn check_mounts(record: &Record) -> Result<()> {
+    match record.mounts.iter().find(|mount| mount.extras.idmap && !record.maps_ids_of(mount)) {
+        None => Ok(()),
+        Some(mount) => Err(Error::Invalid {
+            what: format!("option idmap of the mount at {}", mount.destination.display()),
+            why: match record.id_maps {
+                Some(_) => "the ids of an overlay (option O) cannot be mapped".into(),
+                None => "the container has no user namespace of its own (--userns)".into(),
+            },
+        }),
     }
 }

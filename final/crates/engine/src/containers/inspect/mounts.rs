@@ -80,6 +80,7 @@ fn short_mode(option: &MountOption) -> String {
         (extras.relabel == Some('Z')).then_some("Z"),
         extras.chown.then_some("U"),
         extras.overlay.then_some("O"),
+        extras.idmap.then_some("idmap"),
         propagation,
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(",")
