@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, Subcommand};
 use super::Deferred;
 use super::options::{CreateArgs, Rest};
 use super::resources::Stats;
+use super::selection::{Names, One, Selection};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -49,16 +50,20 @@ pub enum Verb {
     /// Show everything about containers and images
     Inspect(Deferred<Inspect>),
     /// Wait until containers stop, and print their exit codes
-    Wait(Deferred<Names>),
+    Wait(Deferred<Wait>),
     /// Join a running container's input and output
     Attach(Deferred<Attach>),
     /// Freeze all processes of containers
-    Pause(Deferred<Names>),
+    Pause(Deferred<Pause>),
     /// Resume paused containers
-    Unpause(Deferred<Names>),
+    Unpause(Deferred<Pause>),
     /// Copy files between a container and here
     Cp(Deferred<Cp>),
     /// Show a container's processes
+    #[command(
+        disable_help_subcommand = true,
+        override_usage = "hull top [OPTIONS] CONTAINER [PS OPTIONS]..."
+    )]
     Top(Deferred<Top>),
     /// Show what containers use, once a second
     Stats(Deferred<Stats>),
@@ -79,6 +84,8 @@ pub enum Verb {
 pub enum Group {
     #[command(flatten)]
     Verb(Verb),
+    /// Tell by the exit code whether there is a container of this name
+    Exists(Deferred<Exists>),
     /// Remove all stopped containers
     Prune(Deferred<Prune>),
 }
@@ -116,19 +123,45 @@ pub struct Create {
 
 #[derive(Debug, Args)]
 pub struct Port {
-    #[arg(value_name = "CONTAINER")]
-    pub name: String,
+    /// The ports of all running containers
+    #[arg(short, long, conflicts_with_all = ["latest", "name"])]
+    pub all: bool,
+    /// The latest container
+    #[arg(short, long)]
+    pub latest: bool,
+    #[arg(value_name = "CONTAINER", required_unless_present_any = ["all", "latest"])]
+    pub name: Option<String>,
     /// PORT[/PROTOCOL]
     pub port: Option<String>,
 }
 
 #[derive(Debug, Args)]
-pub struct Names {
-    #[arg(required = true, value_name = "CONTAINER")]
-    pub names: Vec<String>,
+pub struct Exists {
+    /// Accepted for podman's sake: there are no containers of other programs
+    #[arg(long, hide = true)]
+    pub external: bool,
+    #[arg(value_name = "CONTAINER")]
+    pub name: String,
 }
 
 #[derive(Debug, Args)]
+pub struct Wait {
+    /// Ignore containers that do not exist
+    #[arg(short, long)]
+    pub ignore: bool,
+    #[command(flatten)]
+    pub containers: Names,
+}
+
+#[derive(Debug, Args)]
+#[command(mut_arg("all", |flag| flag.short('a')), mut_arg("filter", |flag| flag.short('f')))]
+pub struct Pause {
+    #[command(flatten)]
+    pub containers: Selection,
+}
+
+#[derive(Debug, Args)]
+#[command(mut_arg("filter", |flag| flag.short('f')))]
 pub struct Start {
     /// Show the output and pass signals on
     #[arg(short, long)]
@@ -140,11 +173,15 @@ pub struct Start {
     #[arg(long, value_name = "KEYS")]
     pub detach_keys: Option<String>,
     #[command(flatten)]
-    pub containers: Names,
+    pub containers: Selection,
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("all", |flag| flag.short('a')), mut_arg("filter", |flag| flag.short('f')))]
 pub struct Stop {
+    /// Ignore containers that do not exist
+    #[arg(short, long)]
+    pub ignore: bool,
     /// The signal instead of the container's stop signal
     #[arg(short, long, value_name = "SIGNAL")]
     pub signal: Option<String>,
@@ -152,28 +189,33 @@ pub struct Stop {
     #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", allow_hyphen_values = true)]
     pub time: Option<String>,
     #[command(flatten)]
-    pub containers: Names,
+    pub containers: Selection,
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("all", |flag| flag.short('a')))]
 pub struct Kill {
     /// The signal
     #[arg(short, long, value_name = "SIGNAL", default_value = "KILL")]
     pub signal: String,
     #[command(flatten)]
-    pub containers: Names,
+    pub containers: Selection,
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("all", |flag| flag.short('a')))]
 pub struct Rm {
     /// Kill what runs
     #[arg(short, long)]
     pub force: bool,
+    /// Ignore containers that do not exist
+    #[arg(short, long)]
+    pub ignore: bool,
     /// Remove anonymous volumes too
     #[arg(short, long)]
     pub volumes: bool,
     #[command(flatten)]
-    pub containers: Names,
+    pub containers: Selection,
 }
 
 #[derive(Debug, Args)]
@@ -221,6 +263,9 @@ pub struct Exec {
     /// Keep stdin open
     #[arg(short, long)]
     pub interactive: bool,
+    /// In the latest container
+    #[arg(short, long)]
+    pub latest: bool,
     /// With all capabilities
     #[arg(long)]
     pub privileged: bool,
@@ -254,8 +299,8 @@ pub struct Logs {
     /// Show when each line came
     #[arg(short, long)]
     pub timestamps: bool,
-    #[arg(value_name = "CONTAINER")]
-    pub container: String,
+    #[command(flatten)]
+    pub container: One,
 }
 
 #[derive(Debug, Args)]
@@ -264,9 +309,12 @@ pub struct Inspect {
     #[arg(short, long, value_name = "FORMAT")]
     pub format: Option<String>,
     /// Look for this kind only: container, image, volume or network
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(short = 't', long = "type", value_name = "TYPE")]
     pub kind: Option<String>,
-    #[arg(required = true, value_name = "NAME")]
+    /// The latest container
+    #[arg(short, long)]
+    pub latest: bool,
+    #[arg(value_name = "NAME", required_unless_present = "latest", conflicts_with = "latest")]
     pub names: Vec<String>,
 }
 
@@ -281,8 +329,8 @@ pub struct Attach {
     /// Pass signals on to the container
     #[arg(long, default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_name = "BOOL", hide_default_value = true)]
     pub sig_proxy: bool,
-    #[arg(value_name = "CONTAINER")]
-    pub container: String,
+    #[command(flatten)]
+    pub container: One,
 }
 
 #[derive(Debug, Args)]
@@ -304,11 +352,12 @@ pub struct Cp {
 
 #[derive(Debug, Args)]
 pub struct Top {
-    #[arg(value_name = "CONTAINER")]
-    pub container: String,
-    /// Options of ps(1)
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "PS OPTIONS")]
-    pub ps_options: Vec<String>,
+    /// The latest container
+    #[arg(short, long)]
+    pub latest: bool,
+    // The container, and options of ps(1), which look like flags.
+    #[command(subcommand)]
+    pub rest: Option<Rest>,
 }
 
 #[derive(Debug, Args)]
@@ -340,8 +389,8 @@ pub struct Commit {
 
 #[derive(Debug, Args)]
 pub struct Diff {
-    #[arg(value_name = "CONTAINER")]
-    pub container: String,
+    #[command(flatten)]
+    pub container: One,
 }
 
 #[derive(Debug, Args)]

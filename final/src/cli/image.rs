@@ -46,6 +46,8 @@ pub enum Group {
     Ls(Deferred<List>),
     /// Show everything about images
     Inspect(Deferred<Inspect>),
+    /// Tell by the exit code whether there is an image of this name
+    Exists(Deferred<One>),
     /// Fetch images from a registry
     Pull(Deferred<Pull>),
     /// Put an image into a registry
@@ -234,12 +236,18 @@ pub struct Remove {
     /// Remove all names, even if stopped containers use the image
     #[arg(short, long)]
     pub force: bool,
+    /// All images
+    #[arg(short, long, conflicts_with_all = ["names", "remote"])]
+    pub all: bool,
+    /// Ignore images that do not exist
+    #[arg(short, long, conflicts_with = "remote")]
+    pub ignore: bool,
     /// Remove the image from the registry, and not from here
     #[arg(long, conflicts_with = "force")]
     pub remote: bool,
     #[command(flatten)]
     pub access: Access,
-    #[arg(required = true, value_name = "IMAGE")]
+    #[arg(required_unless_present = "all", value_name = "IMAGE")]
     pub names: Vec<String>,
 }
 

@@ -4,6 +4,7 @@
 //! boot, container, image, network, registry, system, healthcheck   the verbs of each group, with their own flags
 //! options, network_flags, health_flags          the flags of run and create
 //! resources                                     stats
+//! selection                                     which containers a verb is for
 //! request                                       flags → docker's requests
 //! events                                        the flags of events
 //! deferred                                      flags that are defined only when their verb is used
@@ -28,6 +29,7 @@ pub mod registry;
 pub mod request;
 pub mod resources;
 mod runtime_flags;
+pub mod selection;
 pub mod system;
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,8 @@ pub enum Network {
     Create(Deferred<Create>),
     /// Take a container off a network
     Disconnect(Deferred<Disconnect>),
+    /// Tell by the exit code whether there is a network of this name
+    Exists(Deferred<Exists>),
     /// Give a container's network namespace a name for `ip netns`
     Expose(Deferred<Expose>),
     /// Show everything about networks
@@ -44,6 +46,9 @@ pub struct Create {
     /// Another host of a vxlan, by its address; once for each
     #[arg(long, value_name = "ADDRESS")]
     pub peer: Vec<IpAddr>,
+    /// Succeed even if there is one of this name
+    #[arg(long)]
+    pub ignore: bool,
     /// The network's addresses: 172.30.0.0/16
     #[arg(long, value_name = "SUBNET")]
     pub subnet: Vec<Subnet>,
@@ -95,6 +100,12 @@ pub struct Disconnect {
     pub force: bool,
     pub network: String,
     pub container: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Exists {
+    #[arg(value_name = "NETWORK")]
+    pub name: String,
 }
 
 #[derive(Debug, Args)]

@@ -42,6 +42,9 @@ pub struct CreateArgs {
     /// Give the container a name
     #[arg(long)]
     pub name: Option<String>,
+    /// Remove the container that has the name, if there is one
+    #[arg(long, requires = "name")]
+    pub replace: bool,
     /// Write the container's id to a file, which must not exist
     #[arg(long, value_name = "FILE")]
     pub cidfile: Option<PathBuf>,

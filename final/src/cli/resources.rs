@@ -13,6 +13,9 @@ pub struct Stats {
     /// Seconds between two readings
     #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     pub interval: u32,
+    /// The latest container
+    #[arg(short, long, conflicts_with_all = ["all", "names"])]
+    pub latest: bool,
     /// Print each reading below the one before
     #[arg(long)]
     pub no_reset: bool,

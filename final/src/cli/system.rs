@@ -10,6 +10,8 @@ use super::Deferred;
 pub enum Volume {
     /// Create a volume
     Create(Deferred<VolumeCreate>),
+    /// Tell by the exit code whether there is a volume of this name
+    Exists(Deferred<VolumeExists>),
     /// Show everything about volumes
     Inspect(Deferred<VolumeInspect>),
     /// List volumes
@@ -30,10 +32,19 @@ pub struct VolumeCreate {
     /// An option of the driver: type=FILESYSTEM, device=DEVICE, o=OPTIONS of mount(8), size=SIZE of a tmpfs
     #[arg(short, long = "opt", value_name = "KEY=VALUE")]
     pub opt: Vec<String>,
+    /// Succeed even if there is one of this name
+    #[arg(long)]
+    pub ignore: bool,
     /// KEY=VALUE
     #[arg(short, long, value_name = "LABEL")]
     pub label: Vec<String>,
     pub name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct VolumeExists {
+    #[arg(value_name = "VOLUME")]
+    pub name: String,
 }
 
 #[derive(Debug, Args)]
@@ -70,10 +81,13 @@ pub struct VolumePrune {
 
 #[derive(Debug, Args)]
 pub struct VolumeRemove {
+    /// All volumes
+    #[arg(short, long, conflicts_with = "names")]
+    pub all: bool,
     /// Succeed even if one does not exist
     #[arg(short, long)]
     pub force: bool,
-    #[arg(required = true, value_name = "VOLUME")]
+    #[arg(required_unless_present = "all", value_name = "VOLUME")]
     pub names: Vec<String>,
 }
 

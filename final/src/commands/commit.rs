@@ -4,6 +4,7 @@ use anyhow::Result;
 use hull_engine::{Change, CommitOptions, Engine, Freezable};
 use hull_image::reference::Reference;
 
+use super::selection;
 use crate::cli::container::{Commit, Diff, Export};
 use crate::ui::{errors, output};
 
@@ -30,7 +31,7 @@ pub fn commit(engine: &Engine, args: &Commit) -> Result<u8> {
 }
 
 pub fn diff(engine: &Engine, args: &Diff) -> Result<u8> {
-    for change in engine.changes(&args.container)? {
+    for change in engine.changes(&selection::one(engine, &args.container)?)? {
         let (letter, path) = match &change {
             Change::Added(path) => ('A', path),
             Change::Changed(path) => ('C', path),

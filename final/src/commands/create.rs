@@ -52,6 +52,12 @@ pub fn make(engine: &Engine, args: &CreateArgs, mut request: CreateRequest) -> R
         access: &|| registry::default_options(daemon),
         progress: &|| if args.quiet { Box::new(Silent) } else { Box::new(Layers::new(PULL)) },
     };
+    if let Some(name) = args.name.as_deref().filter(|_| args.replace) {
+        match engine.remove(name, true, false) {
+            Err(error) if error.is_no_such_container() => {}
+            removed => removed?,
+        }
+    }
     let id_file = args.cidfile.as_deref().map(IdFile::create).transpose()?;
     let record = engine.create_pulling(options, &pull).map_err(with_context)?;
     if let Some(file) = id_file

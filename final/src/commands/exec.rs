@@ -1,10 +1,12 @@
 //! `exec`: another process in a running container.
 
+use std::borrow::Cow;
+
 use anyhow::Result;
 use hull_docker::wire::exec::ExecRequest;
 use hull_engine::Engine;
 
-use super::run;
+use super::{run, selection};
 use crate::cli::container::Exec;
 use crate::cli::options::Rest;
 use crate::cli::request::environment;
@@ -15,7 +17,7 @@ pub fn exec(engine: &Engine, args: &Exec) -> Result<u8> {
     if !args.detach {
         terminal::require(args.tty, args.interactive)?;
     }
-    let (container, command) = words(args)?;
+    let (container, command) = words(engine, args)?;
     let options = terminal::Options {
         stdin: args.interactive,
         tty: args.tty,
@@ -39,16 +41,21 @@ pub fn exec(engine: &Engine, args: &Exec) -> Result<u8> {
     };
     let instead = || format!("hull exec {} {container}", run::first(command));
     let stream = engine
-        .exec(container, &request.into())
+        .exec(&container, &request.into())
         .map_err(|error| run::flags_go_first(error.into(), "container", &instead(), command))?;
     stream.map_or(Ok(0), |stream| terminal::attach(stream, options))
 }
 
-fn words(args: &Exec) -> Result<(&str, &[String])> {
+/// The container and the command. With `--latest`, all words are the command.
+fn words<'a>(engine: &Engine, args: &'a Exec) -> Result<(Cow<'a, str>, &'a [String])> {
     let missing = |what| errors::missing(what, "hull exec [OPTIONS] CONTAINER COMMAND [ARG]...");
+    if args.latest {
+        let Some(Rest::Words(command)) = &args.rest else { return Err(missing("COMMAND")) };
+        return Ok((selection::latest(engine)?.into(), command));
+    }
     match Rest::split(args.rest.as_ref()) {
         None => Err(missing("CONTAINER")),
         Some((_, [])) => Err(missing("COMMAND")),
-        Some(words) => Ok(words),
+        Some((container, command)) => Ok((container.into(), command)),
     }
 }

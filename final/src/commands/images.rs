@@ -174,9 +174,16 @@ pub fn remove(engine: &Engine, args: &Remove) -> Result<u8> {
         });
     }
     // All names at once: a change of the catalog costs the same for one name and for many.
-    let mut outcomes = engine.remove_images(&args.names, args.force)?.into_iter();
-    each(&args.names, |_| {
-        let removed = outcomes.next().transpose()?.unwrap_or_default();
+    let names = match args.all {
+        true => engine.images().list()?.into_iter().map(|record| record.id.to_string()).collect(),
+        false => args.names.clone(),
+    };
+    let mut outcomes = engine.remove_images(&names, args.force)?.into_iter();
+    each(&names, |_| {
+        let removed = match outcomes.next().transpose() {
+            Err(hull_image::Error::NoSuchImage { .. }) if args.ignore => return Ok(None),
+            removed => removed?.unwrap_or_default(),
+        };
         let lines = removed.iter().map(|what| match what {
             Removed::Untagged(name) => format!("Untagged: {name}"),
             Removed::Deleted(id) => format!("Deleted: {id}"),

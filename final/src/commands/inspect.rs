@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::registry;
 use super::remote_image::RemoteImage;
+use super::selection;
 use crate::cli::container::Inspect;
 use crate::cli::image;
 use crate::ui::errors;
@@ -24,6 +25,10 @@ pub fn inspect(engine: &Engine, args: &Inspect) -> Result<u8> {
     let kind = args.kind.as_deref();
     if let Some(kind) = kind.filter(|kind| !KINDS.contains(kind)) {
         bail!("unknown type {kind:?}: it is one of {}", KINDS.join(", "));
+    }
+    if args.latest {
+        let latest = selection::latest(engine)?;
+        return show(&[latest], args.format.as_deref(), |name| any(engine, name, Some("container")));
     }
     show(&args.names, args.format.as_deref(), |name| any(engine, name, kind))
 }

@@ -3,24 +3,25 @@
 use anyhow::{Result, bail};
 use hull_docker::size;
 use hull_docker::time;
-use hull_engine::{Engine, StartAttach};
+use hull_engine::{Engine, StartAttach, Status};
 use hull_sys::terminal::window_size;
 
-use super::{Outcome, each, filter, run};
-use crate::cli::container::{Kill, Names, Prune, Rename, Rm, Start, Stop};
+use super::{Outcome, each, filter, run, selection};
+use crate::cli::container::{Kill, Pause, Prune, Rename, Rm, Start, Stop, Wait};
 use crate::cli::request::read_if_given;
 use crate::ui::output;
 use crate::ui::terminal::{self, DetachKeys, WhenUnread};
 
 pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
+    let names = selection::chosen(engine, &args.containers, false, |status| !status.is_active())?;
     if !args.attach && !args.interactive {
-        return each(&args.containers.names, |name| {
+        return each(&names, |name| {
             engine.start(name, StartAttach::Detached, window_size())?;
             run::say_what_is_dropped(engine, name);
             Ok(Some(name.into()))
         });
     }
-    let [name] = &args.containers.names[..] else {
+    let [name] = &names[..] else {
         bail!("cannot attach to several containers at once");
     };
     let stdio = engine.stdio(name)?;
@@ -38,13 +39,17 @@ pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
     terminal::attach(stream, options)
 }
 
-/// Does one thing to several containers at once.
+/// Does one thing to several containers at once. With `ignore`, one that does not exist is passed over.
 fn together(
     names: &[String],
+    ignore: bool,
     action: impl FnOnce(&[String], &mut dyn FnMut(usize, hull_engine::Result<()>)),
 ) -> Result<u8> {
     let mut outcome = Outcome::default();
-    action(names, &mut |index, done| outcome.note(&names[index], done.map_err(anyhow::Error::from)));
+    action(names, &mut |index, done| match done {
+        Err(error) if ignore && error.is_no_such_container() => {}
+        done => outcome.note(&names[index], done.map_err(anyhow::Error::from)),
+    });
     Ok(outcome.code)
 }
 
@@ -56,28 +61,32 @@ fn timeout(args: &Stop) -> Result<Option<u32>> {
 
 pub fn stop(engine: &Engine, args: &Stop) -> Result<u8> {
     let timeout = timeout(args)?;
-    together(&args.containers.names, |names, done| {
+    let names = selection::chosen(engine, &args.containers, args.ignore, Status::is_active)?;
+    together(&names, args.ignore, |names, done| {
         engine.stop(names, args.signal.as_deref(), timeout, done);
     })
 }
 
 pub fn restart(engine: &Engine, args: &Stop) -> Result<u8> {
     let timeout = timeout(args)?;
-    together(&args.containers.names, |names, done| {
+    let names = selection::chosen(engine, &args.containers, args.ignore, |_| true)?;
+    together(&names, args.ignore, |names, done| {
         engine.restart(names, args.signal.as_deref(), timeout, done);
     })
 }
 
 pub fn kill(engine: &Engine, args: &Kill) -> Result<u8> {
-    together(&args.containers.names, |names, done| engine.kill(names, &args.signal, done))
+    let names = selection::chosen(engine, &args.containers, false, Status::is_active)?;
+    together(&names, false, |names, done| engine.kill(names, &args.signal, done))
 }
 
 pub fn rm(engine: &Engine, args: &Rm) -> Result<u8> {
-    let names = &args.containers.names;
+    let names = selection::chosen(engine, &args.containers, args.ignore, |_| true)?;
+    let ignore = args.force || args.ignore;
     let mut outcome = Outcome::default();
-    engine.remove_all(names, args.force, args.volumes, &mut |index, removed| match removed {
+    engine.remove_all(&names, args.force, args.volumes, &mut |index, removed| match removed {
         // As in docker, a container that does not exist is no error with -f.
-        Err(error) if args.force && error.is_no_such_container() => {}
+        Err(error) if ignore && error.is_no_such_container() => {}
         removed => outcome.note(&names[index], removed.map_err(anyhow::Error::from)),
     });
     Ok(outcome.code)
@@ -98,19 +107,25 @@ pub fn prune(engine: &Engine, args: &Prune) -> Result<u8> {
     Ok(super::report_unpruned(pruned.errors))
 }
 
-pub fn wait(engine: &Engine, args: &Names) -> Result<u8> {
-    each(&args.names, |name| Ok(Some(engine.wait(name)?.to_string())))
+pub fn wait(engine: &Engine, args: &Wait) -> Result<u8> {
+    each(&selection::names(engine, &args.containers)?, |name| match engine.wait(name) {
+        // podman's code for a container that does not exist.
+        Err(error) if args.ignore && error.is_no_such_container() => Ok(Some("-1".into())),
+        code => Ok(Some(code?.to_string())),
+    })
 }
 
-pub fn pause(engine: &Engine, args: &Names) -> Result<u8> {
-    each(&args.names, |name| {
+pub fn pause(engine: &Engine, args: &Pause) -> Result<u8> {
+    let names = selection::chosen(engine, &args.containers, false, |status| status == Status::Running)?;
+    each(&names, |name| {
         engine.pause(name)?;
         Ok(Some(name.into()))
     })
 }
 
-pub fn unpause(engine: &Engine, args: &Names) -> Result<u8> {
-    each(&args.names, |name| {
+pub fn unpause(engine: &Engine, args: &Pause) -> Result<u8> {
+    let names = selection::chosen(engine, &args.containers, false, |status| status == Status::Paused)?;
+    each(&names, |name| {
         engine.unpause(name)?;
         Ok(Some(name.into()))
     })

@@ -11,6 +11,7 @@ use hull_docker::time;
 use hull_engine::options::LogsOptions;
 use hull_engine::{Engine, LogSink, Stream};
 
+use super::selection;
 use crate::cli::container::Logs;
 use crate::cli::request::{read, read_if_given};
 use crate::ui::reader_gone::Output;
@@ -28,7 +29,7 @@ pub fn logs(engine: &Engine, args: &Logs) -> Result<u8> {
         timestamps: args.timestamps,
     };
     let mut streams = Streams::of_process().context("cannot look at stdout and stderr")?;
-    engine.logs(&args.container, &options, &mut streams)?;
+    engine.logs(&selection::one(engine, &args.container)?, &options, &mut streams)?;
     Ok(0)
 }
 

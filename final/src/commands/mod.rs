@@ -14,6 +14,7 @@ mod create;
 mod daemon;
 mod events;
 mod exec;
+mod exists;
 mod filter;
 mod healthcheck;
 mod history;
@@ -34,6 +35,7 @@ mod remote_image;
 mod run;
 mod scripts;
 mod search;
+mod selection;
 mod stats;
 mod system;
 mod systemd;
@@ -93,6 +95,7 @@ fn failure(command: &Command) -> Code {
 fn dispatch(global: &Global, command: &Command) -> Result<u8> {
     match command {
         Command::Verb(verb) | Command::Container(container::Group::Verb(verb)) => container(global, verb),
+        Command::Container(container::Group::Exists(args)) => exists::container(&open(global)?, &args.name),
         Command::Container(container::Group::Prune(args)) => lifecycle::prune(&open(global)?, args),
         Command::ImageVerb(verb) => image_verb(&open(global)?, verb),
         Command::Image(group) => image_group(&open(global)?, group),
@@ -177,6 +180,7 @@ fn image_group(engine: &Engine, verb: &image::Group) -> Result<u8> {
         image::Group::Untag(args) => images::untag(engine, args),
         image::Group::Tags(args) => search::tags(args),
         image::Group::Rm(args) => images::remove(engine, args),
+        image::Group::Exists(args) => exists::image(engine, &args.name),
         image::Group::Prune(args) => images::prune(engine, args),
     }
 }

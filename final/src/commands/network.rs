@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use super::filter::checked;
-use super::{each, inspect, trace};
+use super::{each, exists, inspect, trace};
 use crate::cli::network::{Connect, Create, Disconnect, Expose, List, Network, Prune, Remove};
 use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
@@ -24,6 +24,7 @@ pub fn run(engine: &Engine, verb: &Network) -> Result<u8> {
         Network::Connect(args) => connect(engine, args),
         Network::Create(args) => create(engine, args),
         Network::Disconnect(args) => disconnect(engine, args),
+        Network::Exists(args) => exists::network(engine, &args.name),
         Network::Expose(args) => expose(engine, args),
         Network::Inspect(args) => {
             inspect::show(&args.names, args.format.as_deref(), |name| Ok(engine.inspect_network(name)?))
@@ -37,6 +38,10 @@ pub fn run(engine: &Engine, verb: &Network) -> Result<u8> {
 }
 
 fn create(engine: &Engine, args: &Create) -> Result<u8> {
+    if args.ignore && exists::network(engine, &args.name)? == 0 {
+        output::line(&args.name)?;
+        return Ok(0);
+    }
     let subnets: Vec<IpNet> = args.subnet.iter().map(|subnet| IpNet::from(*subnet)).collect();
     let ranges: Vec<IpNet> = args.ip_range.iter().map(|range| IpNet::from(*range)).collect();
     let request = wire::CreateRequest {

@@ -153,7 +153,7 @@ fn status(one: &Summary) -> String {
 }
 
 /// The filters, with the containers and images that they name resolved.
-struct Wanted {
+pub struct Wanted {
     filters: ContainerFilters,
     /// When the container that `before` or `since` names was created.
     before: Vec<SystemTime>,
@@ -170,7 +170,7 @@ struct Ancestor {
 }
 
 impl Wanted {
-    fn parse(texts: &[String], all: &[Summary], engine: &Engine) -> Result<Self> {
+    pub fn parse(texts: &[String], all: &[Summary], engine: &Engine) -> Result<Self> {
         let filters = checked(texts, ContainerFilters::parse(texts))?;
         let created = |name: &str| {
             let named = |one: &&Summary| one.name == name.trim_start_matches('/') || one.id.starts_with(name);
@@ -189,7 +189,7 @@ impl Wanted {
         Ok(Self { before, since, ancestors, filters })
     }
 
-    fn fit(&self, one: &Summary) -> bool {
+    pub fn fit(&self, one: &Summary) -> bool {
         let mounts: Vec<&str> = one.mounts.iter().chain(&one.mount_points).map(String::as_str).collect();
         let inside = |port: &Port| (port.number, port.transport.name());
         let published: Vec<_> =

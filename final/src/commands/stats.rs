@@ -10,6 +10,7 @@ use hull_docker::wire::stats::StatsResponse;
 use hull_engine::{Engine, StatsReader};
 use serde_json::{Map, Value, json};
 
+use super::selection;
 use crate::cli::resources::Stats;
 use crate::ui::list::{self, Columns};
 use crate::ui::live::Live;
@@ -77,6 +78,8 @@ pub fn stats(engine: &Engine, args: &Stats) -> Result<u8> {
 struct Watch<'a> {
     args: &'a Stats,
     reader: StatsReader,
+    /// Whether these containers only are shown.
+    is_named: bool,
     /// The names that were given, with their ids.
     named: Vec<(String, String)>,
     has_warned: bool,
@@ -87,7 +90,8 @@ impl<'a> Watch<'a> {
         let reader = engine.stats_reader()?;
         let mut errors = Vec::new();
         let mut named = Vec::new();
-        for name in &args.names {
+        let names = if args.latest { vec![selection::latest(engine)?] } else { args.names.clone() };
+        for name in &names {
             match engine.resolve(name) {
                 Ok(id) => named.push((name.clone(), id)),
                 Err(error) => errors.push(error),
@@ -100,19 +104,19 @@ impl<'a> Watch<'a> {
                 .for_each(|error| _ = errors::report(&error.into(), crate::ui::hints::Code::Plain));
             return Err(last.into());
         }
-        Ok(Self { args, reader, named, has_warned: false })
+        Ok(Self { args, reader, is_named: !names.is_empty(), named, has_warned: false })
     }
 
     fn ids(&self) -> Result<Vec<String>> {
-        match self.args.names.is_empty() {
-            true => Ok(self.reader.ids(self.args.all)?),
-            false => Ok(self.named.iter().map(|(_, id)| id.clone()).collect()),
+        match self.is_named {
+            false => Ok(self.reader.ids(self.args.all)?),
+            true => Ok(self.named.iter().map(|(_, id)| id.clone()).collect()),
         }
     }
 
     /// Whether every container that was named has been removed.
     fn is_over(&self, ids: &[String]) -> bool {
-        !self.args.names.is_empty() && ids.is_empty()
+        self.is_named && ids.is_empty()
     }
 
     fn text(&mut self, ids: &[String]) -> Result<String> {
@@ -122,7 +126,7 @@ impl<'a> Watch<'a> {
                 Ok(stats) => rows.push(self.row(&stats)),
                 // It was removed meanwhile.
                 Err(error) if error.is_no_such_container() => self.named.retain(|(_, other)| other != id),
-                Err(error) if !self.args.names.is_empty() => return Err(error.into()),
+                Err(error) if self.is_named => return Err(error.into()),
                 Err(error) => self.warn(&error),
             }
         }

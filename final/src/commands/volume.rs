@@ -9,7 +9,7 @@ use hull_storage::volumes::Volume;
 use serde::Serialize;
 
 use super::filter::checked;
-use super::{each, inspect};
+use super::{each, exists, inspect};
 use crate::cli::system::{self, VolumeCreate, VolumeList, VolumePrune, VolumeRemove};
 use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
@@ -20,6 +20,7 @@ use hull_docker::wire::volume::CreateRequest;
 pub fn run(engine: &Engine, verb: &system::Volume) -> Result<u8> {
     match verb {
         system::Volume::Create(args) => create(engine, args),
+        system::Volume::Exists(args) => exists::volume(engine, &args.name),
         system::Volume::Inspect(args) => {
             inspect::show(&args.names, args.format.as_deref(), |name| Ok(engine.inspect_volume(name)?))
         }
@@ -30,6 +31,12 @@ pub fn run(engine: &Engine, verb: &system::Volume) -> Result<u8> {
 }
 
 fn create(engine: &Engine, args: &VolumeCreate) -> Result<u8> {
+    if let Some(name) = args.name.as_deref().filter(|_| args.ignore)
+        && engine.volumes().find(name)?.is_some()
+    {
+        output::line(name)?;
+        return Ok(0);
+    }
     let request = CreateRequest {
         name: args.name.clone().unwrap_or_default(),
         labels: pairs::labels(&[], &args.label).map_err(anyhow::Error::msg)?,
@@ -128,7 +135,11 @@ fn prune(engine: &Engine, args: &VolumePrune) -> Result<u8> {
 }
 
 fn remove(engine: &Engine, args: &VolumeRemove) -> Result<u8> {
-    each(&args.names, |name| {
+    let names = match args.all {
+        true => engine.volumes().list()?.into_iter().map(|volume| volume.name).collect(),
+        false => args.names.clone(),
+    };
+    each(&names, |name| {
         if args.force && matches!(engine.volumes().find(name), Ok(None)) {
             return Ok(None);
         }

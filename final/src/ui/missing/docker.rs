@@ -63,7 +63,6 @@ const LEVELS: &str = "hull has no levels of messages: an error says what failed,
 const TLS: &str = "it is for the connection to a daemon, and hull has none";
 const BLOCK_IO: &str = "hull limits no block I/O of single containers";
 const REALTIME: &str = "hull gives containers no real-time CPU time: `hull run --cpu-shares` weighs it";
-const HEALTH: &str = "hull checks no container's health: `hull exec` runs a check from outside";
 const PRUNE_FILTER: &str = "it removes everything that is unused; names given to rm remove single ones";
 
 pub const FLAGS: Flags = &[
@@ -90,11 +89,6 @@ pub const FLAGS: Flags = &[
         "hull verifies digests and no signatures, so there is nothing to leave out",
     ),
     ("run, create", "--gpus", "hull knows no GPUs: `hull run --device` gives a container the device nodes"),
-    (
-        "run, create",
-        "--health-cmd --health-interval --health-retries --health-start-interval --health-start-period --health-timeout --no-healthcheck",
-        HEALTH,
-    ),
     (
         "run, create",
         "--kernel-memory",

@@ -6,7 +6,6 @@ const ARTIFACT: &str = "hull stores images and no other artifacts: skopeo copy f
 const CHECKPOINT: &str = "hull does not save a running container's processes: `hull commit` keeps its files, and hull-oci checkpoint saves the processes of a bundle";
 const CONNECTION: &str =
     "hull connects to no service: it works on this machine, and ssh HOST hull on another";
-const EXISTS: &str = "the exit code of inspect tells: 0 if it exists, and 1 if not";
 const KUBE: &str = "hull reads and writes no Kubernetes files: `hull run` starts a pod's containers, with --network container:NAME to share a network";
 const MACHINE: &str = "hull runs on Linux itself and needs no virtual machine";
 const MOUNT: &str = "`hull cp` and `hull export` read a container's files, without mounting them on the host";
@@ -32,10 +31,6 @@ pub const VERBS: Verbs = &[
         "container clone",
         "`hull inspect` shows how a container was made, and `hull commit` makes an image of it for a copy",
     ),
-    ("container exists", EXISTS),
-    ("image exists", EXISTS),
-    ("network exists", EXISTS),
-    ("volume exists", EXISTS),
     ("container init", "hull prepares a container when it starts it: `hull create` and then `hull start`"),
     ("init", "hull prepares a container when it starts it: `hull create` and then `hull start`"),
     ("container mount", MOUNT),
@@ -89,12 +84,7 @@ pub const VERBS: Verbs = &[
     ("volume unmount", "`hull volume inspect` shows a volume's directory, which is never mounted by itself"),
 ];
 
-const ALL: &str = "name the containers: `hull ps --quiet --all` lists all ids";
 const ARCHITECTURE: &str = "--platform OS/ARCH[/VARIANT] says all three in one";
-const CIDFILE: &str = "a shell reads the file: $(cat FILE)";
-const FILTERED: &str = "`hull ps --quiet --filter` lists the ids of the containers that fit";
-const IGNORE: &str = "a container that does not exist is an error, and the others are done nevertheless";
-const LATEST: &str = "`hull ps --latest --quiet` prints the latest container's id";
 const MONITOR: &str = "a container's monitor is hull itself: `hull inspect` shows the container's process";
 const NOHEADING: &str = "a template prints no titles: --format";
 const PASSWD: &str = "hull adds no users to the container's /etc/passwd: `hull run --user` takes numbers";
@@ -127,10 +117,6 @@ pub const FLAGS: Flags = &[
     (".", "--runtime-flag", "runtimeArgs of a runtime in docker's daemon.json are the flags of that runtime"),
     (".", "--runtime", "it is a flag of `hull run` and `hull create`"),
     (".", "--syslog", "hull writes to stderr, and logger(1) sends that to syslog"),
-    ("kill, pause, port, restart, rm, start, stop, unpause", "--all", ALL),
-    ("kill, pause, port, restart, rm, stop, unpause", "-a", ALL),
-    ("rmi", "-a --all", "`hull image prune --all` removes all images that nothing uses"),
-    ("volume rm", "-a --all", "`hull volume prune --all` removes all volumes that nothing uses"),
     ("volume inspect", "-a --all", "name the volumes: `hull volume ls --quiet` lists them"),
     ("logout", "-a --all", "`hull logout` forgets one registry at a time: name each"),
     ("run, create, import, pull", "--arch --os --variant", ARCHITECTURE),
@@ -168,7 +154,6 @@ pub const FLAGS: Flags = &[
         "--health-log-destination --health-max-log-count --health-max-log-size",
         "hull has no settings for the results of health checks",
     ),
-    ("run, create", "--health-on-failure", "hull does nothing by itself to a container that is unhealthy"),
     (
         "run, create",
         "--health-startup-cmd --health-startup-interval --health-startup-retries --health-startup-success --health-startup-timeout",
@@ -195,7 +180,6 @@ pub const FLAGS: Flags = &[
     ("run, create", "--preserve-fd --preserve-fds", "no descriptor of the caller's enters a container"),
     ("exec", "--preserve-fd --preserve-fds", "no descriptor of the caller's enters a container"),
     ("run, create", "--read-only-tmpfs", "with --read-only, `hull run --tmpfs` makes a directory writable"),
-    ("run, create", "--replace", "`hull rm --force` removes the container that has the name"),
     (
         "run, create",
         "--requires",
@@ -229,9 +213,6 @@ pub const FLAGS: Flags = &[
         "--umask",
         "`hull run --entrypoint` with a shell sets the umask: umask 077; exec PROGRAM",
     ),
-    ("kill, pause, restart, rm, stop, unpause", "--cidfile", CIDFILE),
-    ("pause, restart, rm, start, stop, unpause", "--filter", FILTERED),
-    ("pause, restart, start, stop, unpause", "-f", FILTERED),
     ("logs", "--color --names", "`hull logs` shows one container at a time, as it is"),
     ("login, logout", "--compat-auth-file", "--authfile takes docker's file, too"),
     ("login", "--secret", "`hull login --password-stdin` reads the password from a file that is redirected"),
@@ -272,14 +253,6 @@ pub const FLAGS: Flags = &[
     ("save", "--uncompressed", "layers are saved as they are: `hull save --compress` compresses them"),
     ("rm", "--depend", "a container that others need is removed after them: name all"),
     ("cp", "--overwrite", "hull puts no file in a directory's place: remove it first, with `hull exec`"),
-    ("rm, stop, wait", "-i --ignore", IGNORE),
-    ("rmi", "--ignore", "an image that does not exist is an error, and the others are removed nevertheless"),
-    ("rmi", "-i", "an image that does not exist is an error, and the others are removed nevertheless"),
-    (
-        "network create, volume create",
-        "--ignore",
-        "the name being in use is an error: inspect tells whether it is",
-    ),
     ("rm", "-t --time", "`hull stop --time` waits before it kills"),
     ("network rm, volume rm", "-t --time", "`hull stop --time` waits for the containers first"),
     ("diff", "--format", "`hull diff` prints one change on each line"),
@@ -318,10 +291,4 @@ pub const FLAGS: Flags = &[
     ("network reload", "-l --latest", "it restores the rules of all running containers"),
     ("restart", "--running", "`hull ps --quiet` lists the running containers"),
     ("start", "--sig-proxy", "`hull start --attach` passes signals on unless the container has a terminal"),
-    (
-        "attach, diff, exec, inspect, kill, logs, pause, port, restart, rm, start, stop, top, unpause, wait, stats",
-        "-l --latest",
-        LATEST,
-    ),
-    ("inspect", "-t", "`hull inspect --type` has no short name"),
 ];

@@ -55,6 +55,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "user_mode_network", 5),
     ("tests/suite", "image_store", 5),
     ("tests/suite", "commit", 5),
+    ("tests/suite", "selection", 4),
     ("tests/suite", "oci_mounts", 5),
     ("steps/05-veth-bridge", "lesson", 6),
     ("tests/suite", "damaged", 6),
