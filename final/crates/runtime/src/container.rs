@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::cgroups::Cgroup;
 use crate::network_devices;
 use crate::rootfs::{DetachedMount, Sources};
-use crate::security::seccomp::Program;
+use crate::security::seccomp::{Filter, Program};
 use crate::spec::Spec;
 use crate::stdio::Stdio;
 
@@ -26,8 +26,7 @@ pub struct CreateOptions<'a> {
     pub init: bool,
     /// Whether the container is killed when the caller dies.
     pub parent_death_signal: bool,
-    /// The directory in which compiled seccomp filters are kept.
-    pub seccomp_cache: Option<&'a Path>,
+    pub filter: Filter<'a>,
     /// The socket, from [`crate::rendezvous::bind`], at which the container waits for another process to call
     /// [`crate::start`] after [`Created::detach`](crate::Created::detach). Without it the container waits for
     /// [`Created::start`](crate::Created::start).

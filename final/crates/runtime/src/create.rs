@@ -18,7 +18,6 @@ use crate::network_devices;
 use crate::protocol::{Channel, Message};
 use crate::rootfs::{self, Sources};
 use crate::scheduling;
-use crate::security::seccomp;
 use crate::spec::{NamespaceKind, Spec};
 use crate::systemd::Placeholder;
 
@@ -114,10 +113,8 @@ pub fn spawn(options: CreateOptions<'_>) -> Result<Created> {
 
 /// Does what is possible before the clone, because it needs the host's files or the caller's privileges.
 fn prepare(options: &CreateOptions<'_>) -> Result<Prepared> {
-    let policy = options.spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
-    let filter = policy.map(|policy| seccomp::compile_cached(policy, options.seccomp_cache)).transpose()?;
     Ok(Prepared {
-        filter,
+        filter: options.filter.compile(options.spec)?,
         sources: Sources::prepare(options.spec, options.bundle)?,
         devices: network_devices::find_all(options.spec)?,
         pid_namespace: namespaces::joined_pid_namespace(options.spec)?,

@@ -21,7 +21,7 @@ use crate::privileges::{self, Privileges};
 use crate::program::{self, Executable};
 use crate::protocol::{Channel, Message};
 use crate::scheduling;
-use crate::security::seccomp::{self, Program};
+use crate::security::seccomp::{Filter, Program};
 use crate::spec::{Process, Spec};
 use crate::stdio::Stdio;
 
@@ -38,7 +38,7 @@ pub struct ExecTarget<'a> {
     /// process. The caller removes it ([`Cgroup::remove_leaf`]).
     pub leaf: Option<&'a str>,
     pub spec: &'a Spec,
-    pub seccomp_cache: Option<&'a Path>,
+    pub filter: Filter<'a>,
     /// How many descriptors, from 3 on, the program inherits.
     pub preserved_fds: u32,
 }
@@ -50,8 +50,7 @@ pub fn exec(
     user_process: &Process,
     stdio: Stdio,
 ) -> Result<(Running, Option<OwnedFd>)> {
-    let policy = target.spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
-    let filter = policy.map(|policy| seccomp::compile_cached(policy, target.seccomp_cache)).transpose()?;
+    let filter = target.filter.compile(target.spec)?;
     let (ours, theirs) = Channel::pair()?;
     let directory = target.cgroup.and_then(|cgroup| cgroup.open_dir_for_exec(target.pid, target.leaf));
     // The child inherits the affinity, and the kernel adapts it to the CPUs of the cgroup that the child is cloned into.

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use hull_runtime::cgroups::Cgroup;
 use hull_runtime::security::capabilities;
+use hull_runtime::security::seccomp::Filter;
 use hull_runtime::spec::Spec;
 use hull_runtime::systemd::Unit;
 use hull_runtime::{CreateOptions, Created, rendezvous};
@@ -113,7 +114,7 @@ pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After)
         cgroup: (bundle.needs_cgroup() || state.unit.is_some()).then_some(cgroup),
         init: false,
         parent_death_signal: false,
-        seccomp_cache: Some(&root.seccomp_cache()),
+        filter: Filter::OfSpec { cache: Some(&root.seccomp_cache()) },
         rendezvous: listener,
         preserved_fds: args.preserve_fds,
         new_keyring: !args.no_new_keyring,

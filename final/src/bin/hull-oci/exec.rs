@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use hull_runtime::cgroups::Below;
 use hull_runtime::config;
 use hull_runtime::security::capabilities;
+use hull_runtime::security::seccomp::Filter;
 use hull_runtime::spec::{ConsoleSize, Process, Spec};
 use hull_runtime::{ExecTarget, Running};
 
@@ -54,7 +55,7 @@ pub fn exec(root: &Root, args: &cli::Exec, global: &cli::Global) -> Result<u8> {
         cgroup: Some(&cgroup),
         leaf: None,
         spec: &spec,
-        seccomp_cache: Some(&seccomp_cache),
+        filter: Filter::OfSpec { cache: Some(&seccomp_cache) },
         preserved_fds: args.preserve_fds,
     };
     if process.terminal && socket.is_none() && process.console_size.is_none() {

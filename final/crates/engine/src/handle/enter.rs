@@ -19,8 +19,8 @@ use crate::records::snapshot::Snapshot;
 use crate::records::state::{Status, wrong_state};
 use crate::rootfs::mount::rootfs;
 use crate::runtimes::Runtime;
-use crate::spec::exec_process;
 use crate::spec::user::UserFiles;
+use crate::spec::{exec_process, seccomp};
 
 /// How long to wait for the end of a container's init to become visible.
 const END: Duration = Duration::from_millis(100);
@@ -98,7 +98,7 @@ impl<'a> Entry<'a> {
             cgroup: self.cgroup.as_ref(),
             leaf: Some(&self.leaf),
             spec: &self.spec,
-            seccomp_cache: Some(&self.seccomp_cache),
+            filter: seccomp::filter(&self.record.options, &self.spec, &self.seccomp_cache),
             preserved_fds: 0,
         };
         Ok(hull_runtime::exec(target, &self.process, stdio)?)

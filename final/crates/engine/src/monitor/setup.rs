@@ -99,7 +99,7 @@ pub(super) fn start(
         cgroup,
         init: options.init,
         parent_death_signal: true,
-        seccomp_cache: Some(&seccomp_cache),
+        filter: spec::seccomp::filter(options, &spec, &seccomp_cache),
         rendezvous: None,
         preserved_fds: 0,
         new_keyring: true,

@@ -13,7 +13,7 @@ mod mounts;
 mod namespaces;
 mod process;
 mod resources;
-mod seccomp;
+pub(crate) mod seccomp;
 pub(crate) mod user;
 
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! policy    docker's profile format → the OCI's, for a set of capabilities
-//! compile   the OCI's → a range tree in BPF         cache   compiled programs, by digest
+//! compile   the OCI's → a range tree in BPF         cache   compiled programs
 //! interpret evaluates a program for a system call
 //! listener  the agent for SCMP_ACT_NOTIFY           syscalls  names and numbers
 //! ```
@@ -16,7 +16,7 @@ mod syscalls;
 
 use hull_sys::security::Instruction;
 
-pub use cache::compile_cached;
+pub use cache::Filter;
 pub use compile::{ACTIONS, FLAGS, OPERATORS, compile};
 pub(crate) use interpret::Call;
 pub(crate) use listener::Listener;

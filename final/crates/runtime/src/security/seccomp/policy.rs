@@ -8,7 +8,7 @@ use super::syscalls::{DOCKER_ARCH, NATIVE};
 use crate::spec::{Seccomp, SeccompArg, SyscallRule};
 
 /// Moby's default profile, with the changes of later releases: see NOTICE.
-const DEFAULT: &str = include_str!("default.json");
+pub(super) const DEFAULT: &str = include_str!("default.json");
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
