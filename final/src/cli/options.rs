@@ -130,7 +130,7 @@ pub struct CreateArgs {
     /// Size of /dev/shm
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true, help_heading = "Files")]
     pub shm_size: Option<String>,
-    /// HOST[:CONTAINER[:rwm]]
+    /// HOST[:CONTAINER[:rwm]], or a CDI device: VENDOR/CLASS=NAME
     #[arg(long, value_name = "DEVICE", help_heading = "Files")]
     pub device: Vec<String>,
     /// TYPE MAJOR:MINOR ACCESS

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result};
 use hull_docker::flags::{
-    cpus, device, env, hosts, link, log, mount, namespace, network, pairs, port, restart, security, tmpfs,
-    ulimit, userns, volume,
+    cdi, cpus, device, env, hosts, link, log, mount, namespace, network, pairs, port, restart, security,
+    tmpfs, ulimit, userns, volume,
 };
 use hull_docker::wire::Empty;
 use hull_docker::wire::config::Config;
@@ -96,6 +96,8 @@ impl CreateArgs {
 
     fn host_config(&self) -> Result<HostConfig> {
         let ulimits = read_all("--ulimit", &self.ulimit, ulimit::parse)?;
+        let (named, nodes): (Vec<String>, Vec<String>) =
+            self.device.iter().cloned().partition(|text| cdi::is_name(text));
         let mut host = HostConfig {
             auto_remove: self.rm,
             annotations: pairs::parse("annotation", &self.annotation).map_err(Error::msg)?,
@@ -105,7 +107,8 @@ impl CreateArgs {
             volume_driver: text(&self.volume_driver),
             readonly_rootfs: self.read_only,
             shm_size: bytes("--shm-size", self.shm_size.as_deref())?,
-            devices: read_all("--device", &self.device, device::parse)?,
+            devices: read_all("--device", &nodes, device::parse)?,
+            device_requests: self.runtime.device_requests(named)?,
             device_cgroup_rules: self.device_cgroup_rule.clone(),
             ulimits: ulimit::last_of_each(ulimits),
             oom_score_adj: self.oom_score_adj.map(i64::from),

@@ -1,7 +1,11 @@
-//! The flag of `run` and `create` for the OCI runtime.
+//! The flags of `run` and `create` for the OCI runtime and for devices by name.
 
+use anyhow::Result;
 use clap::Args;
-use hull_docker::wire::host_config::HostConfig;
+use hull_docker::flags::{cdi, gpus};
+use hull_docker::wire::host_config::{DeviceRequest, HostConfig};
+
+use super::request::read_if_given;
 
 // No doc comment: clap would print it as the help of the verb it is flattened into.
 #[derive(Debug, Args)]
@@ -10,9 +14,19 @@ pub struct RuntimeArgs {
     /// Another OCI runtime: a name such as crun, one of daemon.json, or a path
     #[arg(long, value_name = "RUNTIME")]
     pub runtime: Option<String>,
+    /// GPUs by CDI: all, a number, or device=…
+    #[arg(long, value_name = "GPUS", help_heading = "Files")]
+    pub gpus: Option<String>,
 }
 
 impl RuntimeArgs {
+    /// The requests of `--gpus`, and for the CDI devices of `--device`.
+    pub fn device_requests(&self, named: Vec<String>) -> Result<Vec<DeviceRequest>> {
+        let gpus = read_if_given("--gpus", self.gpus.as_deref(), gpus::parse)?;
+        let named = (!named.is_empty()).then(|| cdi::request(named));
+        Ok(gpus.into_iter().chain(named).collect())
+    }
+
     pub fn apply(&self, host: &mut HostConfig) {
         host.runtime = self.runtime.clone().unwrap_or_default();
     }

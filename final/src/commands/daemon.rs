@@ -44,6 +44,7 @@ pub struct Daemon {
     mtu: Option<u32>,
     runtimes: BTreeMap<String, Runtime>,
     default_runtime: Option<String>,
+    cdi_spec_dirs: Vec<PathBuf>,
     #[serde(flatten)]
     ignored: BTreeMap<String, Value>,
 }
@@ -291,7 +292,10 @@ impl Daemon {
 pub fn prepare(engine: Engine) -> Engine {
     say_ignored(engine.root().run());
     match read() {
-        Ok(daemon) => engine.with_network_defaults(daemon.network()).with_runtimes(daemon.runtimes()),
+        Ok(daemon) => engine
+            .with_network_defaults(daemon.network())
+            .with_runtimes(daemon.runtimes())
+            .with_cdi_directories(daemon.cdi_spec_dirs.clone()),
         Err(_) => engine,
     }
 }

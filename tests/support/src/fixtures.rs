@@ -80,6 +80,23 @@ pub fn by_skopeo(format: &str, name: &str) -> Result<PathBuf, String> {
     })
 }
 
+/// The runtime youki, built from its published source.
+pub fn youki() -> Result<PathBuf, String> {
+    const VERSION: &str = "0.7.0";
+    if let Some(installed) = skip::find_program("youki") {
+        return Ok(installed);
+    }
+    let directory = cached(&format!("youki-{VERSION}"), |to| {
+        let work = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let mut cargo = Command::new("cargo");
+        cargo.args(["install", "youki", "--quiet", "--locked", "--version", VERSION]);
+        // Without the features that need C libraries.
+        cargo.args(["--no-default-features", "--features", "v1,v2", "--root"]).arg(to);
+        run_quietly(cargo.current_dir(work.path()).env("CARGO_TARGET_DIR", work.path()))
+    })?;
+    Ok(directory.join("bin/youki"))
+}
+
 /// Packs `tree` with owners, devices and extended attributes as they are.
 pub fn tar(tree: &Path, to: &Path) -> Result<(), String> {
     let mut tar = Command::new("tar");

@@ -24,6 +24,7 @@ pub struct Engine {
     event_reporter: EventReporter,
     runtimes: Runtimes,
     comebacks: Comebacks,
+    cdi_directories: Vec<PathBuf>,
 }
 
 /// Called with the error when an event could not be written. The verb whose event it is has succeeded. A process
@@ -117,6 +118,7 @@ impl Engine {
         let event_reporter = EventReporter::default();
         let runtimes = Runtimes::new();
         let comebacks = Comebacks::default();
+        let cdi_directories = vec![];
         Ok(Self {
             root,
             images,
@@ -126,6 +128,7 @@ impl Engine {
             event_reporter,
             runtimes,
             comebacks,
+            cdi_directories,
         })
     }
 
@@ -138,6 +141,15 @@ impl Engine {
     /// Sets the runtimes that the administrator has named.
     pub fn with_runtimes(self, runtimes: Runtimes) -> Self {
         Self { runtimes, ..self }
+    }
+
+    /// Sets the directories of CDI specifications, in place of the usual ones.
+    pub fn with_cdi_directories(self, cdi_directories: Vec<PathBuf>) -> Self {
+        Self { cdi_directories, ..self }
+    }
+
+    pub(crate) fn configured_cdi_directories(&self) -> &[PathBuf] {
+        &self.cdi_directories
     }
 
     pub(crate) fn runtimes(&self) -> &Runtimes {

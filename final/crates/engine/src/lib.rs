@@ -9,6 +9,7 @@
 //! rootless/    the user namespace of an unprivileged user  gc/        what killed processes left behind
 //! runtimes/    the OCI runtime of a container
 //! userns/      the ids of a container's own user namespace
+//! cdi/         devices by name
 //! records/     what is on disk and what the kernel knows   events/    what has happened, for who wants to know
 //! error/ engine search_path machine comebacks  used by all of these
 //! ```
@@ -16,6 +17,7 @@
 #![recursion_limit = "256"]
 
 mod attach;
+mod cdi;
 mod comebacks;
 mod containers;
 mod copy;

@@ -88,7 +88,6 @@ pub const FLAGS: Flags = &[
         "--disable-content-trust",
         "hull verifies digests and no signatures, so there is nothing to leave out",
     ),
-    ("run, create", "--gpus", "hull knows no GPUs: `hull run --device` gives a container the device nodes"),
     (
         "run, create",
         "--kernel-memory",

@@ -51,7 +51,6 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
     ("info.RuncCommit", "the runtime is a part of hull"),
     ("info.InitCommit", "the init of --init is a part of hull"),
     ("info.FirewallBackend", "hull's rules are always in nftables"),
-    ("info.CDISpecDirs", "hull has no device requests"),
     ("info.Containerd", "hull has no containerd"),
     ("info.Warnings", DAEMON),
     ("info.ClientInfo", "there is one program, and not a client beside a daemon"),

@@ -9,6 +9,7 @@
 //! cpus       --cpus 1.5                         security   --security-opt, --cap-add, --cap-drop
 //! restart    --restart on-failure:3             env        -e, --env-file
 //! ipam       --subnet, --ip-range, --gateway of `network create`
+//! gpus       --gpus all                         cdi        --device VENDOR/CLASS=NAME
 //! log        --log-driver, --log-opt            pairs      labels, sysctls, annotations
 //! volumes_from  --volumes-from CONTAINER[:MODE]  health   --health-cmd, --health-interval, …, --no-healthcheck
 //! local_driver  `volume create -o`, --mount volume-opt=
@@ -18,9 +19,11 @@
 //! Sizes are in [`crate::size`], times in [`crate::time`]. An error is a sentence; the caller knows the flag it is about.
 //! The results are the types that a request of the Engine API is made of ([`crate::wire`]), or become them.
 
+pub mod cdi;
 pub mod cpus;
 pub mod device;
 pub mod env;
+pub mod gpus;
 pub mod health;
 pub mod hosts;
 pub mod ipam;

@@ -31,8 +31,22 @@ pub struct Info {
     pub server_version: String,
     pub runtimes: BTreeMap<String, Runtime>,
     pub default_runtime: String,
+    #[serde(rename = "CDISpecDirs")]
+    pub cdi_spec_dirs: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub discovered_devices: Vec<DiscoveredDevice>,
     pub security_options: Vec<String>,
     pub rootless: bool,
+}
+
+/// A device that a container can be given by its name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DiscoveredDevice {
+    #[serde(rename = "Source")]
+    pub source: String,
+    #[serde(rename = "ID")]
+    pub id: String,
 }
 
 /// An OCI runtime of `info`.

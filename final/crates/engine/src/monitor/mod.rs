@@ -6,6 +6,7 @@
 //! restart     the restart policy, and the pauses between runs
 //! setup       config.json, cgroup, stdio, network, start
 //! external    the same with a runtime that is a program of its own
+//! hooks       programs that run after the start and after the end
 //! share       /dev/shm of another container
 //! event_loop  the poll loop: its descriptors and its timers
 //! timers      the list of deadlines
@@ -25,6 +26,7 @@ mod clients;
 mod event_loop;
 mod external;
 mod health;
+mod hooks;
 pub(crate) mod launch;
 mod lifeline;
 pub(crate) mod log;

@@ -292,6 +292,7 @@ impl Monitor {
         if let Some(cgroup) = &running.cgroup {
             self.cleanup.note(cgroup.remove());
         }
+        self.cleanup.note(super::hooks::after_end(&self.engine, &self.record));
         self.emit_end(code, oom_killed);
         Ok(Exit { code, oom_killed, ..self.exit() })
     }

@@ -6,6 +6,7 @@ use hull_runtime::spec::Spec;
 use hull_runtime::{Running, Stdio};
 
 use super::external;
+use super::hooks;
 use super::stdio::Streams;
 use crate::engine::{Engine, cgroup_layout};
 use crate::error::{Errors, Result};
@@ -115,7 +116,7 @@ pub(super) fn start(
         None => Streams::terminal(created.take_console()),
     });
     match streams {
-        Ok(streams) => Ok((created.start()?, streams)),
+        Ok(streams) => Ok((hooks::after_start(record, (&bundle, &spec), created.start()?)?, streams)),
         Err(error) => {
             let mut errors = Errors::default();
             created.clean_up().into_iter().for_each(|left| errors.note(Err(left)));

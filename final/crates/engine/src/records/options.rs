@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use hull_docker::wire::config::Healthcheck;
+use hull_docker::wire::host_config::DeviceRequest;
 use hull_network::mac::Mac;
 use hull_network::ports::{Mapping, Port};
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,8 @@ pub struct CreateOptions {
     pub shm_size: Option<u64>,
     pub devices: Vec<DeviceOption>,
     pub device_cgroup_rules: Vec<String>,
+    /// CDI devices by their names, and `--gpus`.
+    pub device_requests: Vec<DeviceRequest>,
 
     pub resources: ResourceOptions,
     pub ulimits: Vec<Ulimit>,

@@ -27,6 +27,7 @@ pub fn options(host: HostConfig) -> Result<CreateOptions> {
         shm_size: positive("ShmSize", host.shm_size)?,
         devices: host.devices.into_iter().map(device_option).collect::<Result<_>>()?,
         device_cgroup_rules: host.device_cgroup_rules,
+        device_requests: host.device_requests,
         ulimits: host.ulimits.into_iter().map(ulimit_option).collect::<Result<_>>()?,
         oom_score_adj: host.oom_score_adj.map(oom_score_adj).transpose()?,
         sysctls: host.sysctls,
@@ -82,7 +83,6 @@ fn refuse_unknown(host: &HostConfig) -> Result<()> {
         (host.blkio_weight != 0 || !host.blkio_weight_device.is_empty(), "BlkioWeight"),
         (has_rates.iter().any(|rates| !rates.is_empty()), "BlkioDevice"),
         (host.cpu_realtime_period != 0 || host.cpu_realtime_runtime != 0, "CpuRealtime"),
-        (!host.device_requests.is_empty(), "DeviceRequests"),
         (host.masked_paths.is_some(), "MaskedPaths"),
         (host.readonly_paths.is_some(), "ReadonlyPaths"),
     ])

@@ -257,7 +257,10 @@ impl External {
             let entry: serde_json::Value = serde_json::from_str(line).ok()?;
             let is_error =
                 matches!(entry["level"].as_str()?.to_ascii_lowercase().as_str(), "error" | "fatal");
-            entry["msg"].as_str().filter(|_| is_error).map(str::to_owned)
+            // youki's entries are those of Rust's tracing.
+            let text = entry["msg"].as_str().or_else(|| entry["message"].as_str());
+            // A backtrace may follow.
+            text.filter(|_| is_error).and_then(|text| text.lines().next()).map(str::to_owned)
         };
         let lines = || printed.lines().map(str::trim).filter(|line| !line.is_empty());
         // A backtrace may follow it.

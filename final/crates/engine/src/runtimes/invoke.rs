@@ -14,6 +14,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use rustix::process::{WaitId, WaitIdOptions};
 
 use crate::error::{IoContext, Result};
 
@@ -112,9 +113,20 @@ pub(super) fn run(
         let fds: Vec<_> = pipes.map(AsFd::as_fd).chain([pidfd.as_fd()]).collect();
         hull_sys::wait::until_any_readable(&fds, Some(left)).context(|| "wait for the runtime".into())?;
     }
+    if !has_succeeded(&pidfd) {
+        // What it has started would go on by itself. The group's number cannot be reused before its leader is reaped.
+        let _ = killpg(Pid::from_raw(child), Signal::SIGKILL);
+    }
     let code = process::reap(pidfd.as_fd()).context(|| "read the runtime's exit status".into())?;
     drains.iter_mut().for_each(|drain| drain.read());
     Ok(End::Exited(code))
+}
+
+/// Whether a process that has ended, and is not reaped, has exited with 0.
+fn has_succeeded(pidfd: &OwnedFd) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    let status = rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options);
+    matches!(status, Ok(Some(status)) if status.exit_status() == Some(0))
 }
 
 /// Unmounts in a mount namespace of the calling process's own.

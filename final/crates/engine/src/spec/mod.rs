@@ -5,9 +5,10 @@
 //!
 //! ```text
 //! process, user   the program, its user and rights        namespaces   new ones, the host's, another container's
-//! mounts, devices                                         resources, seccomp
+//! mounts, devices, cdi                                         resources, seccomp
 //! ```
 
+mod cdi;
 mod devices;
 mod mounts;
 mod namespaces;
@@ -48,7 +49,7 @@ pub(crate) fn build(engine: &Engine, record: &Record, rootfs: &Path, cgroup: Opt
     let no_ids = IdMaps::default();
     // A namespace that is joined has its ids already.
     let own_ids = record.id_maps.as_ref().filter(|_| options.userns.container().is_none()).unwrap_or(&no_ids);
-    Ok(Spec {
+    let mut spec = Spec {
         process: Some(process),
         root: Some(Root { path: rootfs.into(), readonly: options.read_only }),
         hostname: (options.uts == NamespaceMode::Private).then(|| record.hostname.clone()),
@@ -69,7 +70,11 @@ pub(crate) fn build(engine: &Engine, record: &Record, rootfs: &Path, cgroup: Opt
             ..Linux::default()
         }),
         ..Spec::default()
-    })
+    };
+    if !options.device_requests.is_empty() {
+        cdi::apply(engine.cdi_edits(&options.device_requests)?, record, &mut spec)?;
+    }
+    Ok(spec)
 }
 
 /// docker's defaults for a container with a network namespace of its own: its unprivileged users may bind ports below

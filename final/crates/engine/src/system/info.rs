@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use hull_docker::wire::system::{Info, Runtime};
+use hull_docker::wire::system::{DiscoveredDevice, Info, Runtime};
 
+use crate::cdi::Catalog;
 use crate::engine::{Engine, cgroup_layout};
 use crate::error::Result;
 use crate::machine::memory_total;
@@ -20,6 +21,9 @@ impl Engine {
         if rootless {
             security.push("name=rootless".into());
         }
+        let directories = self.cdi_directories();
+        let discovered = Catalog::read(&directories);
+        let device = |id: &str| DiscoveredDevice { source: "cdi".into(), id: id.to_owned() };
         Ok(Info {
             containers: containers.len(),
             containers_running: count(Status::Running),
@@ -42,6 +46,8 @@ impl Engine {
             server_version: env!("CARGO_PKG_VERSION").into(),
             runtimes: self.runtime_table(),
             default_runtime: "hull".into(),
+            cdi_spec_dirs: directories.iter().map(|one| one.display().to_string()).collect(),
+            discovered_devices: discovered.names().map(device).collect(),
             rootless,
         })
     }

@@ -60,6 +60,9 @@ impl Engine {
     /// Replaces the names of other containers by their ids, because a name may later belong to another container.
     fn resolve_peers(&self, options: &CreateOptions) -> Result<CreateOptions> {
         let mut resolved = options.clone();
+        if !options.device_requests.is_empty() {
+            self.cdi_edits(&options.device_requests)?;
+        }
         if let Some(asked) = &options.runtime {
             resolved.runtime = self.find_runtime(&asked.name)?;
         }

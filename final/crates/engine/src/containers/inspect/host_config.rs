@@ -52,6 +52,7 @@ pub(super) fn describe(engine: &Engine, record: &Record) -> HostConfig {
         runtime: options.runtime.as_ref().map_or("hull".into(), |runtime| runtime.name.clone()),
         devices: options.devices.iter().map(device).collect(),
         device_cgroup_rules: options.device_cgroup_rules.clone(),
+        device_requests: options.device_requests.clone(),
         ulimits: options.ulimits.iter().map(ulimit).collect(),
         mounts: mounts::mounts(options),
         masked_paths: protected(options, defaults::MASKED_PATHS),
