@@ -92,7 +92,7 @@ pub enum Group {
 
 #[derive(Debug, Args)]
 pub struct Prune {
-    /// Only what fits: label=KEY[=VALUE], until=TIME
+    /// Only what fits: label=KEY[=VALUE], label!=KEY[=VALUE], until=TIME
     #[arg(long, value_name = "FILTER")]
     pub filter: Vec<String>,
     /// Do not ask
@@ -308,6 +308,9 @@ pub struct Inspect {
     /// json, or a Go template
     #[arg(short, long, value_name = "FORMAT")]
     pub format: Option<String>,
+    /// Also show the bytes that a container has written, and those with its image
+    #[arg(short, long)]
+    pub size: bool,
     /// Look for this kind only: container, image, volume or network
     #[arg(short = 't', long = "type", value_name = "TYPE")]
     pub kind: Option<String>,

@@ -253,7 +253,7 @@ pub struct Remove {
 
 #[derive(Debug, Args)]
 pub struct Prune {
-    /// Only what fits: label=KEY[=VALUE], until=TIME
+    /// Only what fits: dangling=BOOL, label=KEY[=VALUE], label!=KEY[=VALUE], until=TIME
     #[arg(long, value_name = "FILTER")]
     pub filter: Vec<String>,
     /// Also images that have a name but no container

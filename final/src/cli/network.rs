@@ -154,6 +154,9 @@ pub struct List {
 
 #[derive(Debug, Args)]
 pub struct Prune {
+    /// Only what fits: label=KEY[=VALUE], label!=KEY[=VALUE], until=TIME
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Vec<String>,
     /// Do not ask
     #[arg(short, long)]
     pub force: bool,

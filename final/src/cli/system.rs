@@ -71,6 +71,9 @@ pub struct VolumeList {
 
 #[derive(Debug, Args)]
 pub struct VolumePrune {
+    /// Only what fits: label=KEY[=VALUE], label!=KEY[=VALUE], all=BOOL
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Vec<String>,
     /// Named ones too
     #[arg(short, long)]
     pub all: bool,
@@ -96,7 +99,7 @@ pub enum System {
     /// Verify images and layers, and repair damaged ones
     Check(Deferred<Check>),
     /// Show disk usage
-    Df(Deferred<Format>),
+    Df(Deferred<Df>),
     /// Show what happens to containers, images, volumes and networks
     Events(Deferred<super::events::Events>),
     /// Show information about this machine and hull's state
@@ -106,7 +109,20 @@ pub enum System {
 }
 
 #[derive(Debug, Args)]
+pub struct Df {
+    /// json, table, or a Go template
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Show every image, container and volume
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct Prune {
+    /// Only what fits: label=KEY[=VALUE], label!=KEY[=VALUE], until=TIME
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Vec<String>,
     /// Also images that have a name but no container
     #[arg(short, long)]
     pub all: bool,

@@ -1,9 +1,8 @@
-//! `--filter` of lists, of images, and of `container prune`.
+//! `--filter` of lists, and of images.
 
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
-use hull_docker::filters::container::PruneFilters;
 use hull_docker::filters::image::{ImageFilters, refers};
 use hull_image::store::ImageRecord;
 
@@ -31,11 +30,6 @@ pub fn keep(records: &mut Vec<ImageRecord>, texts: &[String]) -> Result<()> {
         retain_names(records, |name| filters.name_fits(name));
     }
     Ok(())
-}
-
-/// Which containers `container prune` may remove.
-pub fn of_prune(texts: &[String]) -> Result<PruneFilters> {
-    checked(texts, PruneFilters::parse(texts, SystemTime::now()))
 }
 
 /// Matches a repository, or a repository with a tag; `*` and `?` do not match a slash.

@@ -1,11 +1,12 @@
 //! Verbs on images.
 
-use std::collections::HashSet;
 use std::io::{IsTerminal, Read};
 
 use anyhow::{Context, Result, bail};
+use hull_docker::filters::prune::Pruned;
 use hull_docker::size;
 use hull_docker::time;
+use hull_docker::wire::disk_usage::ImageSummary;
 use hull_engine::Engine;
 use hull_image::archive::{self, ImportOptions, LoadSource, SaveCompression, SaveFormat};
 use hull_image::platform::Platform;
@@ -14,12 +15,12 @@ use hull_image::remove::Removed;
 use hull_image::store::ImageRecord;
 use serde::Serialize;
 
-use super::{each, filter, registry};
+use super::{each, filter, prune, registry};
 use crate::cli::image::{Import, List, Load, Prune, Remove, Save, Tag, Untag};
 use crate::ui::list::{self, Columns};
 use crate::ui::{errors, human, output};
 
-const COLUMNS: Columns = Columns {
+pub(super) const COLUMNS: Columns = Columns {
     titles: &[
         ("ID", "IMAGE ID"),
         ("Repository", "REPOSITORY"),
@@ -74,7 +75,7 @@ fn warn_of_damaged(records: &[ImageRecord]) {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Row {
+pub(super) struct Row {
     #[serde(rename = "ID")]
     id: String,
     repository: String,
@@ -84,16 +85,30 @@ struct Row {
     created_at: String,
     size: String,
     virtual_size: String,
-    containers: &'static str,
-    shared_size: &'static str,
-    unique_size: &'static str,
+    containers: String,
+    shared_size: String,
+    unique_size: String,
+}
+
+impl Row {
+    /// With what `system df` has counted.
+    pub(super) fn with_usage(self, usage: &ImageSummary) -> Self {
+        let bytes = |bytes: i64| size::summed(u64::try_from(bytes).unwrap_or(0));
+        Self {
+            containers: usage.containers.to_string(),
+            shared_size: bytes(usage.shared_size),
+            unique_size: bytes(usage.size - usage.shared_size),
+            virtual_size: bytes(usage.size),
+            ..self
+        }
+    }
 }
 
 /// docker's text for a value that was not counted.
 const UNKNOWN: &str = "N/A";
 
 /// One row for each name.
-fn rows(record: &ImageRecord, no_trunc: bool) -> Vec<Row> {
+pub(super) fn rows(record: &ImageRecord, no_trunc: bool) -> Vec<Row> {
     let id = record.id.to_string();
     let created = record.created.as_deref().and_then(|time| humantime::parse_rfc3339(time).ok());
     let none = ["<none>:<none>".to_owned()];
@@ -113,9 +128,9 @@ fn rows(record: &ImageRecord, no_trunc: bool) -> Vec<Row> {
             created_at: created.map_or(UNKNOWN.into(), time::go),
             size: size::human(record.size),
             virtual_size: size::human(record.size),
-            containers: UNKNOWN,
-            shared_size: UNKNOWN,
-            unique_size: UNKNOWN,
+            containers: UNKNOWN.into(),
+            shared_size: UNKNOWN.into(),
+            unique_size: UNKNOWN.into(),
         }
     };
     names.iter().map(row).collect()
@@ -192,20 +207,19 @@ pub fn remove(engine: &Engine, args: &Remove) -> Result<u8> {
     })
 }
 
-pub fn prune(engine: &Engine, args: &Prune) -> Result<u8> {
-    let what = if args.all { "all images without at least one container" } else { "all dangling images" };
+pub fn prune_images(engine: &Engine, args: &Prune) -> Result<u8> {
+    let filters = prune::filters(&args.filter, Pruned::Images)?;
+    let what = match args.all || filters.ask_for_all() {
+        true => "all images without at least one container associated to them",
+        false => "all dangling images",
+    };
     if !args.force && !output::confirm(&format!("WARNING! This will remove {what}."))? {
         return Ok(0);
     }
-    let mut fitting = engine.images().list()?;
-    filter::keep(&mut fitting, &args.filter)?;
-    let fitting: HashSet<_> = fitting.into_iter().map(|record| record.id).collect();
-    let fits = |id: &hull_image::Digest| fitting.contains(id);
-    let pruned = engine.prune_images(args.all, &fits)?;
-    for id in &pruned.deleted {
-        output::line(format!("deleted: {id}"))?;
-    }
-    output::line(format!("Total reclaimed space: {}", size::human(pruned.bytes)))?;
+    let pruned = engine.prune_fitting_images(args.all, &filters)?;
+    let lines: Vec<String> = pruned.lines().collect();
+    prune::print("Deleted Images:", &lines)?;
+    prune::print_total(pruned.bytes)?;
     Ok(0)
 }
 

@@ -26,11 +26,18 @@ pub fn inspect(engine: &Engine, args: &Inspect) -> Result<u8> {
     if let Some(kind) = kind.filter(|kind| !KINDS.contains(kind)) {
         bail!("unknown type {kind:?}: it is one of {}", KINDS.join(", "));
     }
+    let look = |name: &str, kind: Option<&str>| {
+        let object = any(engine, name, kind, args.size)?;
+        if let (true, Some(what)) = (args.size, object.without_size()) {
+            errors::warn(&format!("--size ignored for {what}"), "it is for containers");
+        }
+        Ok(object)
+    };
     if args.latest {
         let latest = selection::latest(engine)?;
-        return show(&[latest], args.format.as_deref(), |name| any(engine, name, Some("container")));
+        return show(&[latest], args.format.as_deref(), |name| look(name, Some("container")));
     }
-    show(&args.names, args.format.as_deref(), |name| any(engine, name, kind))
+    show(&args.names, args.format.as_deref(), |name| look(name, kind))
 }
 
 pub fn images(engine: &Engine, args: &image::Inspect) -> Result<u8> {
@@ -73,8 +80,21 @@ enum Object {
     Network(Network),
 }
 
-fn any(engine: &Engine, name: &str, kind: Option<&str>) -> Result<Object> {
-    let container = || engine.inspect(name).map(|container| Object::Container(Box::new(container)));
+impl Object {
+    /// docker's name for an object that has no size of its own.
+    fn without_size(&self) -> Option<&'static str> {
+        match self {
+            Self::Container(_) => None,
+            Self::Image(_) => Some("images"),
+            Self::Volume(_) => Some("volume"),
+            Self::Network(_) => Some("network"),
+        }
+    }
+}
+
+fn any(engine: &Engine, name: &str, kind: Option<&str>, with_size: bool) -> Result<Object> {
+    let inspected = || if with_size { engine.inspect_with_size(name) } else { engine.inspect(name) };
+    let container = || inspected().map(|container| Object::Container(Box::new(container)));
     match kind {
         Some("container") => return Ok(container()?),
         Some("image") => return Ok(Object::Image(Box::new(engine.inspect_image(name)?))),

@@ -1,12 +1,12 @@
 //! Verbs that take containers from one state to another.
 
 use anyhow::{Result, bail};
-use hull_docker::size;
+use hull_docker::filters::prune::Pruned;
 use hull_docker::time;
 use hull_engine::{Engine, StartAttach, Status};
 use hull_sys::terminal::window_size;
 
-use super::{Outcome, each, filter, run, selection};
+use super::{Outcome, each, prune, run, selection};
 use crate::cli::container::{Kill, Pause, Prune, Rename, Rm, Start, Stop, Wait};
 use crate::cli::request::read_if_given;
 use crate::ui::output;
@@ -92,18 +92,14 @@ pub fn rm(engine: &Engine, args: &Rm) -> Result<u8> {
     Ok(outcome.code)
 }
 
-pub fn prune(engine: &Engine, args: &Prune) -> Result<u8> {
-    let filters = filter::of_prune(&args.filter)?;
+pub fn prune_containers(engine: &Engine, args: &Prune) -> Result<u8> {
+    let filters = prune::filters(&args.filter, Pruned::Plain)?;
     if !args.force && !output::confirm("WARNING! This will remove all stopped containers.")? {
         return Ok(0);
     }
-    let pruned = engine.prune_containers(&|one| filters.fit(&one.labels, one.created))?;
-    if !pruned.containers.is_empty() {
-        output::line("Deleted Containers:")?;
-        pruned.containers.iter().try_for_each(output::line)?;
-        output::line("")?;
-    }
-    output::line(format!("Total reclaimed space: {}", size::human(pruned.bytes)))?;
+    let pruned = engine.prune_containers(&|one| filters.fit(&one.labels, Some(one.created)))?;
+    prune::print("Deleted Containers:", &pruned.containers)?;
+    prune::print_total(pruned.bytes)?;
     Ok(super::report_unpruned(pruned.errors))
 }
 

@@ -12,6 +12,7 @@ mod commit;
 mod copy;
 mod create;
 mod daemon;
+mod df;
 mod events;
 mod exec;
 mod exists;
@@ -27,6 +28,7 @@ mod logs;
 mod network;
 mod own_process;
 mod port;
+mod prune;
 mod ps;
 mod pull;
 mod push;
@@ -96,7 +98,9 @@ fn dispatch(global: &Global, command: &Command) -> Result<u8> {
     match command {
         Command::Verb(verb) | Command::Container(container::Group::Verb(verb)) => container(global, verb),
         Command::Container(container::Group::Exists(args)) => exists::container(&open(global)?, &args.name),
-        Command::Container(container::Group::Prune(args)) => lifecycle::prune(&open(global)?, args),
+        Command::Container(container::Group::Prune(args)) => {
+            lifecycle::prune_containers(&open(global)?, args)
+        }
         Command::ImageVerb(verb) => image_verb(&open(global)?, verb),
         Command::Image(group) => image_group(&open(global)?, group),
         Command::Healthcheck(verb) => healthcheck::run(&open(global)?, verb),
@@ -181,7 +185,7 @@ fn image_group(engine: &Engine, verb: &image::Group) -> Result<u8> {
         image::Group::Tags(args) => search::tags(args),
         image::Group::Rm(args) => images::remove(engine, args),
         image::Group::Exists(args) => exists::image(engine, &args.name),
-        image::Group::Prune(args) => images::prune(engine, args),
+        image::Group::Prune(args) => images::prune_images(engine, args),
     }
 }
 

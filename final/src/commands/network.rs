@@ -11,11 +11,12 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use super::filter::checked;
-use super::{each, exists, inspect, trace};
+use super::{each, exists, inspect, prune, trace};
 use crate::cli::network::{Connect, Create, Disconnect, Expose, List, Network, Prune, Remove};
 use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
 use hull_docker::filters::network::NetworkFilters;
+use hull_docker::filters::prune::Pruned;
 use hull_docker::flags::network::Attachment;
 use hull_docker::flags::{ipam, pairs};
 
@@ -30,7 +31,7 @@ pub fn run(engine: &Engine, verb: &Network) -> Result<u8> {
             inspect::show(&args.names, args.format.as_deref(), |name| Ok(engine.inspect_network(name)?))
         }
         Network::Ls(args) => list(engine, args),
-        Network::Prune(args) => prune(engine, args),
+        Network::Prune(args) => prune_networks(engine, args),
         Network::Reload(_) => Ok(engine.reload_networks().map(|()| 0)?),
         Network::Rm(args) => remove(engine, args),
         Network::Trace(args) => trace::run(engine, args),
@@ -182,16 +183,14 @@ impl Row {
     }
 }
 
-fn prune(engine: &Engine, args: &Prune) -> Result<u8> {
+fn prune_networks(engine: &Engine, args: &Prune) -> Result<u8> {
+    let filters = prune::filters(&args.filter, Pruned::Plain)?;
     let question = "WARNING! This will remove all custom networks not used by at least one container.";
     if !args.force && !output::confirm(question)? {
         return Ok(0);
     }
-    let pruned = engine.prune_networks()?;
-    if !pruned.networks.is_empty() {
-        output::line("Deleted Networks:")?;
-        pruned.networks.iter().try_for_each(output::line)?;
-    }
+    let pruned = engine.prune_networks(&|one| filters.fit(&one.labels, Some(one.created.0)))?;
+    prune::print("Deleted Networks:", &pruned.networks)?;
     Ok(super::report_unpruned(pruned.errors))
 }
 

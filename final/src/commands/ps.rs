@@ -20,7 +20,7 @@ use hull_printable as printable;
 
 use crate::ui::{human, output};
 
-const COLUMNS: Columns = Columns {
+pub(super) const COLUMNS: Columns = Columns {
     titles: &[
         ("ID", "CONTAINER ID"),
         ("Image", "IMAGE"),
@@ -86,7 +86,7 @@ fn size(engine: &Engine, one: &Summary) -> Result<String> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Row {
+pub(super) struct Row {
     #[serde(rename = "ID")]
     id: String,
     image: String,
@@ -105,7 +105,7 @@ struct Row {
 }
 
 impl Row {
-    fn of(one: &Summary, size: String, no_trunc: bool) -> Self {
+    pub(super) fn of(one: &Summary, size: String, no_trunc: bool) -> Self {
         let cut = |text: &str, width| if no_trunc { text.to_owned() } else { human::shorten(text, width) };
         let mounts: Vec<String> = one.mounts.iter().map(|mount| cut(mount, 15)).collect();
         let volumes = one.mounts.iter().filter(|mount| !mount.starts_with('/')).count();

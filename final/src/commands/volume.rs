@@ -9,13 +9,14 @@ use hull_storage::volumes::Volume;
 use serde::Serialize;
 
 use super::filter::checked;
-use super::{each, exists, inspect};
+use super::{each, exists, inspect, prune};
 use crate::cli::system::{self, VolumeCreate, VolumeList, VolumePrune, VolumeRemove};
 use crate::ui::list::{self, Columns};
-use crate::ui::{human, output};
+use crate::ui::{errors, human, output};
+use hull_docker::filters::prune::Pruned;
 use hull_docker::filters::volume::VolumeFilters;
 use hull_docker::flags::pairs;
-use hull_docker::wire::volume::CreateRequest;
+use hull_docker::wire::volume::{CreateRequest, UsageData};
 
 pub fn run(engine: &Engine, verb: &system::Volume) -> Result<u8> {
     match verb {
@@ -25,7 +26,7 @@ pub fn run(engine: &Engine, verb: &system::Volume) -> Result<u8> {
             inspect::show(&args.names, args.format.as_deref(), |name| Ok(engine.inspect_volume(name)?))
         }
         system::Volume::Ls(args) => list(engine, args),
-        system::Volume::Prune(args) => prune(engine, args),
+        system::Volume::Prune(args) => prune_volumes(engine, args),
         system::Volume::Rm(args) => remove(engine, args),
     }
 }
@@ -48,7 +49,7 @@ fn create(engine: &Engine, args: &VolumeCreate) -> Result<u8> {
     Ok(0)
 }
 
-const COLUMNS: Columns = Columns {
+pub(super) const COLUMNS: Columns = Columns {
     titles: &[
         ("Driver", "DRIVER"),
         ("Name", "VOLUME NAME"),
@@ -66,7 +67,7 @@ const COLUMNS: Columns = Columns {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Row {
+pub(super) struct Row {
     driver: &'static str,
     name: String,
     scope: &'static str,
@@ -74,8 +75,8 @@ struct Row {
     labels: String,
     availability: &'static str,
     group: &'static str,
-    links: &'static str,
-    size: &'static str,
+    links: String,
+    size: String,
     status: &'static str,
 }
 
@@ -83,7 +84,7 @@ struct Row {
 const UNKNOWN: &str = "N/A";
 
 impl Row {
-    fn of(volume: Volume) -> Self {
+    pub(super) fn of(volume: Volume) -> Self {
         Self {
             driver: "local",
             name: volume.name,
@@ -92,10 +93,18 @@ impl Row {
             labels: human::labels(&volume.labels),
             availability: UNKNOWN,
             group: UNKNOWN,
-            links: UNKNOWN,
-            size: UNKNOWN,
+            links: UNKNOWN.into(),
+            size: UNKNOWN.into(),
             status: UNKNOWN,
         }
+    }
+}
+
+impl Row {
+    /// With what `system df` has counted.
+    pub(super) fn with_usage(self, usage: &UsageData) -> Self {
+        let size = u64::try_from(usage.size).map_or(UNKNOWN.into(), size::summed);
+        Self { links: usage.ref_count.to_string(), size, ..self }
     }
 }
 
@@ -106,7 +115,11 @@ fn list(engine: &Engine, args: &VolumeList) -> Result<u8> {
     let filters = checked(&args.filter, VolumeFilters::parse(&args.filter))?;
     if let Some(wanted) = filters.dangling() {
         let used = engine.used_volumes()?;
-        volumes.retain(|volume| used.contains(&volume.name) != wanted);
+        for error in &used.unknown {
+            errors::warn(&error.to_string(), "until then every volume counts as used");
+        }
+        let is_used = |name: &str| !used.unknown.is_empty() || used.counts.contains_key(name);
+        volumes.retain(|volume| is_used(&volume.name) != wanted);
     }
     volumes.retain(|volume| filters.fit(&volume.name, &volume.labels));
     if args.quiet {
@@ -118,19 +131,17 @@ fn list(engine: &Engine, args: &VolumeList) -> Result<u8> {
     Ok(0)
 }
 
-fn prune(engine: &Engine, args: &VolumePrune) -> Result<u8> {
-    let what = if args.all { "all volumes" } else { "anonymous volumes" };
+fn prune_volumes(engine: &Engine, args: &VolumePrune) -> Result<u8> {
+    let filters = prune::filters(&args.filter, Pruned::Volumes)?;
+    let all = args.all || filters.ask_for_all();
+    let what = if all { "all local volumes" } else { "anonymous local volumes" };
     let question = format!("WARNING! This will remove {what} not used by at least one container.");
     if !args.force && !output::confirm(&question)? {
         return Ok(0);
     }
-    let pruned = engine.prune_volumes(args.all)?;
-    if !pruned.volumes.is_empty() {
-        output::line("Deleted Volumes:")?;
-        pruned.volumes.iter().try_for_each(output::line)?;
-        output::line("")?;
-    }
-    output::line(format!("Total reclaimed space: {}", size::human(pruned.bytes)))?;
+    let pruned = engine.prune_volumes(all, &|volume| filters.fit(&volume.labels, None))?;
+    prune::print("Deleted Volumes:", &pruned.volumes)?;
+    prune::print_total(pruned.bytes)?;
     Ok(super::report_unpruned(pruned.errors))
 }
 

@@ -290,7 +290,7 @@ fn templates_know_gos_names() {
             "{{.NCPU}} {{.DockerRootDir}}",
             format!("{} {}", t.ok(&["info", "-f", "{{.NCPU}}"]), t.data_root().display()),
         ),
-        (&["system", "df"], "{{.Type}}", "Images\nContainers\nLocal Volumes".into()),
+        (&["system", "df"], "{{.Type}}", "Images\nContainers\nLocal Volumes\nBuild Cache".into()),
     ] {
         assert_eq!(t.ok(&[words, &["--format", template]].concat()), wanted, "{words:?} {template}");
     }

@@ -29,7 +29,7 @@ pub fn key(name: &str) -> Option<&'static str> {
 
 /// What docker leaves out of its JSON where it is unset, though its structs have it: the fields of `wire` with
 /// `skip_serializing_if`, but for names as common as `Name`, which would no longer be found to be mistyped.
-const OPTIONAL: [&str; 16] = [
+const OPTIONAL: [&str; 18] = [
     "Annotations",
     "AuxiliaryAddresses",
     "BindOptions",
@@ -39,6 +39,8 @@ const OPTIONAL: [&str; 16] = [
     "IPRange",
     "Init",
     "Mounts",
+    "SizeRootFs",
+    "SizeRw",
     "StopSignal",
     "StopTimeout",
     "Sysctls",

@@ -66,6 +66,28 @@ pub fn human(bytes: u64) -> String {
     format!("{number}{}", UNITS[unit])
 }
 
+/// A size in a summary: decimal units, four digits, `1.984MB`.
+pub fn summed(bytes: u64) -> String {
+    const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+    let (mut value, mut unit) = (bytes as f64, 0);
+    while value >= 1000.0 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    let decimals = match value {
+        value if value < 9.9995 => 3,
+        value if value < 99.995 => 2,
+        value if value < 999.95 => 1,
+        _ => 0,
+    };
+    let number = format!("{value:.decimals$}");
+    let number = match number.contains('.') {
+        true => number.trim_end_matches('0').trim_end_matches('.'),
+        false => &number,
+    };
+    format!("{number}{}", UNITS[unit])
+}
+
 /// A size of memory: binary units, four digits, `23.54GiB`.
 pub fn binary(bytes: u64) -> String {
     const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];

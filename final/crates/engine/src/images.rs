@@ -93,7 +93,7 @@ impl Engine {
         let in_use = |id: &hull_image::Digest| users.contains_key(&id.to_string());
         let listed = self.images().list()?;
         let pruned = self.images().prune(all, &|id| in_use(id) || !fits(id))?;
-        let gone = listed.iter().filter(|image| pruned.deleted.contains(&image.id.to_string()));
+        let gone = listed.iter().filter(|image| pruned.has_deleted(&image.id.to_string()));
         emit_all(self, gone.flat_map(events::of_pruned).chain([Event::prune("image", pruned.bytes)]));
         Ok(pruned)
     }

@@ -68,5 +68,4 @@ pub use records::time::Timestamp;
 pub use records::{options, signal};
 pub use search_path::SearchPath;
 pub use system::prune::PruneOptions;
-pub use system::usage::Usage;
-pub use volumes::VolumeOptions;
+pub use volumes::{UsedVolumes, VolumeOptions};

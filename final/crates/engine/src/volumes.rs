@@ -1,6 +1,6 @@
 //! Volumes, and which containers use them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use hull_docker::wire;
 use hull_storage::Error as StorageError;
@@ -11,6 +11,15 @@ use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::records::pruned::Pruned;
 use crate::records::record::Record;
+
+/// Which volumes containers use.
+#[derive(Debug, Default)]
+pub struct UsedVolumes {
+    /// For each volume, how many mounts of containers it is.
+    pub counts: BTreeMap<String, i64>,
+    /// The errors of containers whose records cannot be read: they may use any volume.
+    pub unknown: Vec<Error>,
+}
 
 /// The options of `volume create`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,17 +36,7 @@ impl Engine {
     }
 
     pub fn inspect_volume(&self, name: &str) -> Result<wire::volume::Volume> {
-        let volume = self.volumes().get(name)?;
-        Ok(wire::volume::Volume {
-            created_at: humantime::format_rfc3339_seconds(volume.created()).to_string(),
-            driver: "local".into(),
-            labels: volume.labels,
-            mountpoint: volume.mountpoint.display().to_string(),
-            name: volume.name,
-            options: volume.options,
-            scope: "local".into(),
-            usage_data: None,
-        })
+        Ok(describe(self.volumes().get(name)?))
     }
 
     /// Creates a volume; without a name, one that is named by a random id.
@@ -83,18 +82,39 @@ impl Engine {
         Ok(())
     }
 
-    /// The names of volumes that containers use, stopped ones too.
-    pub fn used_volumes(&self) -> Result<BTreeSet<String>> {
-        let mut used = BTreeSet::new();
-        self.each_record(|record| used.extend(record.mounts.iter().filter_map(|mount| mount.name.clone())))?;
+    /// The volumes that containers use, stopped ones too.
+    pub fn used_volumes(&self) -> Result<UsedVolumes> {
+        let mut used = UsedVolumes::default();
+        for id in self.ids()? {
+            match Record::load(self.root(), &id) {
+                Ok(record) => {
+                    for name in record.mounts.iter().filter_map(|mount| mount.name.clone()) {
+                        *used.counts.entry(name).or_default() += 1;
+                    }
+                }
+                // A container that is being removed uses nothing.
+                Err(Error::NoSuchContainer(_)) => {}
+                Err(error) => {
+                    let names = hull_storage::names::of_container(self.root(), &id).unwrap_or_default();
+                    let name = names.into_iter().next().unwrap_or(id);
+                    used.unknown.push(error.for_container(&name));
+                }
+            }
+        }
         Ok(used)
     }
 
-    /// Removes anonymous volumes that no container uses, or with `all` named ones too.
-    pub fn prune_volumes(&self, all: bool) -> Result<Pruned> {
+    /// Removes the anonymous volumes that no container uses, or with `all` named ones too, if they fit. While the record of
+    /// a container is damaged nothing is removed, because that container may use any of them.
+    pub fn prune_volumes(&self, all: bool, fits: &dyn Fn(&Volume) -> bool) -> Result<Pruned> {
         let mut pruned = Pruned::default();
         let used = self.used_volumes()?;
-        for volume in self.volumes().unused(all, |name| used.contains(name))? {
+        if !used.unknown.is_empty() {
+            used.unknown.into_iter().for_each(|error| pruned.errors.note(Err(error.keeps_volumes())));
+            return Ok(pruned);
+        }
+        let unused = self.volumes().unused(all, |name| used.counts.contains_key(name))?;
+        for volume in unused.into_iter().filter(fits) {
             let size = self.volumes().size(&volume.name);
             let removed =
                 size.map_err(Into::into).and_then(|bytes| self.remove_volume(&volume.name).map(|()| bytes));
@@ -120,5 +140,19 @@ impl Engine {
             }
         }
         Ok(())
+    }
+}
+
+/// docker's layout of a volume.
+pub(crate) fn describe(volume: Volume) -> wire::volume::Volume {
+    wire::volume::Volume {
+        created_at: humantime::format_rfc3339_seconds(volume.created()).to_string(),
+        driver: "local".into(),
+        labels: volume.labels,
+        mountpoint: volume.mountpoint.display().to_string(),
+        name: volume.name,
+        options: volume.options,
+        scope: "local".into(),
+        usage_data: None,
     }
 }

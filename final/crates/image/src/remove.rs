@@ -20,8 +20,25 @@ pub enum Removed {
 
 #[derive(Debug, Clone, Default)]
 pub struct PrunedImages {
-    pub deleted: Vec<String>,
+    /// For each image its names, and then its id.
+    pub removed: Vec<Removed>,
+    /// Bytes of the layers that no other image has.
     pub bytes: u64,
+}
+
+impl PrunedImages {
+    /// Whether the image of this id is gone.
+    pub fn has_deleted(&self, id: &str) -> bool {
+        self.removed.iter().any(|removed| matches!(removed, Removed::Deleted(gone) if gone == id))
+    }
+
+    /// docker's lines.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.removed.iter().map(|removed| match removed {
+            Removed::Untagged(name) => format!("untagged: {name}"),
+            Removed::Deleted(id) => format!("deleted: {id}"),
+        })
+    }
 }
 
 /// Removes names one after the other.
@@ -63,14 +80,20 @@ impl Images {
     pub fn prune(&self, all: bool, in_use: &dyn Fn(&Digest) -> bool) -> Result<PrunedImages> {
         let mut pruned = PrunedImages::default();
         let mut change = self.change()?;
-        let mut gone = HashSet::new();
+        let (mut gone, mut freed, mut kept) = (HashSet::new(), HashSet::new(), HashSet::new());
         for record in self.list()? {
             if (all || record.names.is_empty()) && !in_use(&record.id) {
                 gone.insert(record.id.to_string());
-                pruned.deleted.push(record.id.to_string());
-                pruned.bytes += record.size;
+                pruned.removed.extend(record.names.into_iter().map(Removed::Untagged));
+                pruned.removed.push(Removed::Deleted(record.id.to_string()));
+                freed.extend(record.layers);
+            } else {
+                kept.extend(record.layers);
             }
         }
+        // A layer that was never unpacked, or is gone, takes no space.
+        let sizes = freed.difference(&kept).map(|layer| self.layers().size(layer.hex()).unwrap_or(0));
+        pruned.bytes += sizes.sum::<u64>();
         change.catalog.retain(|line| !gone.contains(line.id()));
         change.finish()?;
         self.collect()?;
@@ -280,7 +303,8 @@ mod tests {
         assert_eq!(names(&store), [vec![], vec!["x:latest".to_string()]]);
         assert!(store.images.resolve(first.short()).is_ok());
         let pruned = store.images.prune(false, &|_| false).unwrap();
-        assert_eq!((pruned.deleted, pruned.bytes), (vec![first.to_string()], 1));
+        assert_eq!(pruned.lines().collect::<Vec<_>>(), [format!("deleted: {first}")]);
+        assert_eq!((pruned.has_deleted(&first.to_string()), pruned.bytes), (true, 1));
         assert_eq!(names(&store), [["x:latest"]]);
         assert_eq!(store.left().len(), 4, "manifest, configuration, layer, and the layer unpacked");
     }

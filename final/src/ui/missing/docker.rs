@@ -63,7 +63,6 @@ const LEVELS: &str = "hull has no levels of messages: an error says what failed,
 const TLS: &str = "it is for the connection to a daemon, and hull has none";
 const BLOCK_IO: &str = "hull limits no block I/O of single containers";
 const REALTIME: &str = "hull gives containers no real-time CPU time: `hull run --cpu-shares` weighs it";
-const PRUNE_FILTER: &str = "it removes everything that is unused; names given to rm remove single ones";
 
 pub const FLAGS: Flags = &[
     (".", "--config", "hull reads docker's config.json in $DOCKER_CONFIG, or the file that --authfile names"),
@@ -107,7 +106,6 @@ pub const FLAGS: Flags = &[
     ("start", "--checkpoint --checkpoint-dir", CHECKPOINT),
     ("rm", "--link", "hull keeps no links between containers: names on a network are found without them"),
     ("logs", "--details", "hull writes no further details into logs"),
-    ("inspect", "-s --size", "`hull ps --size` measures what containers have written"),
     (
         "images",
         "--tree",
@@ -147,12 +145,6 @@ pub const FLAGS: Flags = &[
     ),
     ("network create", "--ipv4", "a network of hull always has IPv4, and with --ipv6 both"),
     ("network inspect", "-v --verbose", SWARM),
-    ("network prune, volume prune, system prune", "--filter", PRUNE_FILTER),
-    (
-        "system df",
-        "-v --verbose",
-        "`hull image layers` and `hull ps --size` measure single images and containers",
-    ),
     (
         "volume create",
         "--availability --group --limit-bytes --required-bytes --scope --secret --sharing --topology-preferred --topology-required --type",

@@ -1,7 +1,6 @@
-//! Filters of `ps` (<https://docs.docker.com/reference/cli/docker/container/ls/#filter>) and of `container prune`.
+//! Filters of `ps` (<https://docs.docker.com/reference/cli/docker/container/ls/#filter>).
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 
 use super::ports::PortRange;
 use super::{Filters, Keys};
@@ -14,8 +13,6 @@ const LISTED: Keys = Keys {
     patterns: &["id", "name"],
     flags: &["is-task"],
 };
-
-const PRUNED: Keys = Keys { words: &["label", "label!", "until"], patterns: &[], flags: &[] };
 
 const STATES: [&str; 7] = ["created", "restarting", "running", "removing", "paused", "exited", "dead"];
 const HEALTH: [&str; 4] = ["starting", "healthy", "unhealthy", "none"];
@@ -114,24 +111,6 @@ impl ContainerFilters {
     }
 }
 
-/// Filters of `container prune`.
-#[derive(Debug)]
-pub struct PruneFilters {
-    filters: Filters,
-    until: Vec<SystemTime>,
-}
-
-impl PruneFilters {
-    pub fn parse(texts: &[String], now: SystemTime) -> Result<Self, String> {
-        let filters = Filters::parse(texts, PRUNED)?;
-        Ok(Self { until: filters.until(now)?, filters })
-    }
-
-    pub fn fit(&self, labels: &BTreeMap<String, String>, created: SystemTime) -> bool {
-        self.filters.labels_fit(labels) && self.until.iter().all(|bound| created < *bound)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +169,5 @@ mod tests {
         for wrong in ["status=x", "health=x", "exited=x", "publish=x", "expose=9-8", "colour=blue", "name"] {
             assert!(ContainerFilters::parse(&[wrong.into()]).is_err(), "{wrong}");
         }
-        assert!(PruneFilters::parse(&["until=x".into()], SystemTime::UNIX_EPOCH).is_err());
     }
 }

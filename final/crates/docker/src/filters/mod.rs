@@ -3,8 +3,9 @@
 //! value.
 //!
 //! ```text
-//! container   ps, container prune       image    images       ports   80/tcp or 8000-8010
+//! container   ps                        image    images       ports   80/tcp or 8000-8010
 //! network     network ls                volume   volume ls    event       events
+//! prune       the prune verbs
 //! ```
 
 pub mod container;
@@ -12,6 +13,7 @@ pub mod event;
 pub mod image;
 pub mod network;
 pub mod ports;
+pub mod prune;
 pub mod volume;
 
 use std::collections::BTreeMap;

@@ -55,6 +55,12 @@ pub struct Container {
     pub exec_ids: Vec<String>,
     pub host_config: HostConfig,
     pub graph_driver: GraphDriver,
+    /// Bytes that the container has written; only with `--size`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_rw: Option<u64>,
+    /// The same with the image's layers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_root_fs: Option<u64>,
     pub mounts: Vec<MountPoint>,
     pub config: Config,
     pub network_settings: NetworkSettings,

@@ -17,12 +17,14 @@
 //! host_config        HostConfig: limits, mounts, namespaces   image       image inspect, images, history
 //! network_settings   NetworkSettings of a container           network     network inspect
 //! exec               exec inspect                             volume      volume inspect
-//! events             events                                  system      info, version, df
+//! events             events                                  system      info, version
+//! disk_usage         system df
 //! stats              stats
 //! ```
 
 pub mod config;
 pub mod container;
+pub mod disk_usage;
 pub mod events;
 pub mod exec;
 pub mod host_config;

@@ -115,9 +115,13 @@ impl Engine {
 
     /// The sizes of what the container has written and of its image's layers, in bytes.
     pub fn size_of(&self, one: &Summary) -> Result<(u64, u64)> {
-        let written = self.root().writable_layer(&one.id).size()?;
+        self.sizes(&one.id, &one.layers)
+    }
+
+    pub(crate) fn sizes(&self, id: &str, layers_of_image: &[PathBuf]) -> Result<(u64, u64)> {
+        let written = self.root().writable_layer(id).size()?;
         let layers = self.images().layers();
-        let chains = one.layers.iter().filter_map(|layer| layer.parent()?.file_name()?.to_str());
+        let chains = layers_of_image.iter().filter_map(|layer| layer.parent()?.file_name()?.to_str());
         let image = chains.map(|chain| layers.size(chain)).sum::<std::result::Result<u64, _>>()?;
         Ok((written, image))
     }

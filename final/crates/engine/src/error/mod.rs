@@ -195,6 +195,16 @@ impl Error {
         matches!(self.kind(), Kind::ProgramNotFound | Kind::ProgramNotExecutable)
     }
 
+    /// The error of a damaged container, as the reason why no volume is removed.
+    pub(crate) fn keeps_volumes(self) -> Self {
+        match self {
+            Self::DamagedRecord { name, why } => {
+                Self::DamagedRecord { name, why: format!("{why}; it may use any volume, so none is removed") }
+            }
+            other => other,
+        }
+    }
+
     /// Replaces the container's id in the error by the name that the user typed.
     pub(crate) fn for_container(self, name: &str) -> Self {
         let name = name.to_owned();

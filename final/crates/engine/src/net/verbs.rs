@@ -161,10 +161,12 @@ impl Engine {
         Ok(unused.map(|network| network.name).filter(|name| !used.contains(name)).collect())
     }
 
-    /// Removes the unused networks. Goes on past errors.
-    pub fn prune_networks(&self) -> Result<Pruned> {
+    /// Removes the unused networks that fit. Goes on past errors.
+    pub fn prune_networks(&self, fits: &dyn Fn(&NetworkRecord) -> bool) -> Result<Pruned> {
         let mut pruned = Pruned::default();
-        for name in self.unused_networks()? {
+        let unused = self.unused_networks()?;
+        let fitting = self.networks()?.into_iter().filter(|one| unused.contains(&one.name) && fits(one));
+        for name in fitting.map(|network| network.name) {
             match self.remove_network(&name) {
                 Err(Error::NetworkInUse { .. } | Error::NoSuchNetwork(_)) => {}
                 Ok(name) => pruned.networks.push(name),

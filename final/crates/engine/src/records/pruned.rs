@@ -5,6 +5,7 @@ use crate::error::Errors;
 #[derive(Debug, Default)]
 pub struct Pruned {
     pub containers: Vec<String>,
+    /// docker's lines: `untagged: NAME`, `deleted: ID`.
     pub images: Vec<String>,
     pub volumes: Vec<String>,
     pub networks: Vec<String>,

@@ -1,6 +1,12 @@
 //! `system prune` and `container prune`: removes stopped containers, unused networks, images and volumes, and what
 //! interrupted commands have left.
 
+use std::collections::HashSet;
+
+use hull_docker::filters::prune::PruneFilters;
+use hull_image::Digest;
+use hull_image::remove::PrunedImages;
+
 use crate::containers::list::Summary;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -8,37 +14,49 @@ use crate::events::Event;
 use crate::records::pruned::Pruned;
 use crate::records::state::Status;
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub struct PruneOptions {
     /// Also images that have a name but no container.
     pub all_images: bool,
     /// Also anonymous volumes that no container uses.
     pub volumes: bool,
+    /// What is removed has to fit.
+    pub filters: PruneFilters,
 }
 
 impl Engine {
     /// Containers first: they hold networks, images and volumes. Goes on past errors.
-    pub fn prune(&self, options: PruneOptions) -> Result<Pruned> {
-        let mut pruned = self.prune_containers(&|_| true)?;
-        match self.prune_networks() {
+    pub fn prune(&self, options: &PruneOptions) -> Result<Pruned> {
+        let filters = &options.filters;
+        let mut pruned = self.prune_containers(&|one| filters.fit(&one.labels, Some(one.created)))?;
+        match self.prune_networks(&|one| filters.fit(&one.labels, Some(one.created.0))) {
             Ok(networks) => pruned.add(networks),
             Err(error) => pruned.errors.note(Err(error)),
         }
-        match self.prune_images(options.all_images, &|_| true) {
-            Ok(images) => {
-                pruned.images = images.deleted;
-                pruned.bytes += images.bytes;
-            }
-            Err(error) => pruned.errors.note(Err(error)),
-        }
         if options.volumes {
-            match self.prune_volumes(false) {
+            match self.prune_volumes(false, &|one| filters.fit(&one.labels, Some(one.created()))) {
                 Ok(volumes) => pruned.add(volumes),
                 Err(error) => pruned.errors.note(Err(error)),
             }
         }
+        match self.prune_fitting_images(options.all_images, filters) {
+            Ok(images) => {
+                pruned.images = images.lines().collect();
+                pruned.bytes += images.bytes;
+            }
+            Err(error) => pruned.errors.note(Err(error)),
+        }
         pruned.errors.note(self.volumes().collect());
         Ok(pruned)
+    }
+
+    /// [`Self::prune_images`] by docker's filters.
+    pub fn prune_fitting_images(&self, all: bool, filters: &PruneFilters) -> Result<PrunedImages> {
+        let created = |text: &str| humantime::parse_rfc3339(text).ok();
+        let images = self.images().list()?.into_iter();
+        let fitting = images.filter(|one| filters.fit(&one.labels, one.created.as_deref().and_then(created)));
+        let fitting: HashSet<Digest> = fitting.map(|image| image.id).collect();
+        self.prune_images(all || filters.ask_for_all(), &|id| fitting.contains(id))
     }
 
     /// Removes the stopped containers that fit. Their anonymous volumes stay, as in docker: they may hold the only copy of

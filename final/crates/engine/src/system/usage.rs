@@ -1,69 +1,108 @@
-//! `system df`: the space that images, containers and volumes take, and how much of it is unused.
+//! `system df`: the space that images, containers and volumes take, in docker's types.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use hull_docker::wire::container::MountPoint;
+use hull_docker::wire::disk_usage::{ContainerSummary, DiskUsage, ImageSummary};
+use hull_docker::wire::volume::{UsageData, Volume};
 use hull_image::Digest;
 use hull_image::store::ImageRecord;
 
+use crate::containers::list::Summary;
 use crate::engine::Engine;
 use crate::error::Result;
 
-/// One line of `system df`.
-#[derive(Debug, Clone)]
-pub struct Usage {
-    pub kind: &'static str,
-    pub total: usize,
-    pub active: usize,
-    pub bytes: u64,
-    pub reclaimable: u64,
-}
-
-impl Usage {
-    fn of(kind: &'static str, sizes: impl Iterator<Item = (bool, u64)>) -> Self {
-        let mut usage = Self { kind, total: 0, active: 0, bytes: 0, reclaimable: 0 };
-        for (active, bytes) in sizes {
-            usage.total += 1;
-            usage.bytes += bytes;
-            usage.active += usize::from(active);
-            usage.reclaimable += if active { 0 } else { bytes };
-        }
-        usage
-    }
-}
-
 impl Engine {
-    pub fn disk_usage(&self) -> Result<Vec<Usage>> {
+    /// Measures everything. Only what containers and volumes hold is walked through: a layer's size is recorded.
+    pub fn disk_usage(&self) -> Result<DiskUsage> {
         let containers = self.list()?;
-        let used: HashSet<&str> = containers.iter().map(|container| container.image_id.as_str()).collect();
-        let images = self.image_usage(&used)?;
-        let mut sizes = Vec::new();
-        for container in &containers {
-            let size = self.root().writable_layer(&container.id).size()?;
-            sizes.push((container.status.is_active(), size));
-        }
-        let containers = Usage::of("Containers", sizes.into_iter());
-        let used = self.used_volumes()?;
-        let mut sizes = Vec::new();
-        for volume in self.volumes().list()? {
-            sizes.push((used.contains(&volume.name), self.volumes().size(&volume.name)?));
-        }
-        Ok(vec![images, containers, Usage::of("Local Volumes", sizes.into_iter())])
+        let images = self.images().list()?;
+        let layers: HashSet<&Digest> = images.iter().flat_map(|image| &image.layers).collect();
+        let layers_size = layers.into_iter().map(|layer| self.layer_size(layer)).sum();
+        Ok(DiskUsage {
+            layers_size,
+            images: self.image_summaries(&images, &containers),
+            containers: containers.iter().map(|one| self.container_summary(one)).collect::<Result<_>>()?,
+            volumes: self.volumes_with_usage()?,
+            build_cache: vec![],
+        })
     }
 
-    /// A layer counts once, however many images share it. It is reclaimable if no used image has it.
-    fn image_usage(&self, used: &HashSet<&str>) -> Result<Usage> {
-        let images = self.images().list()?;
-        let is_used = |image: &ImageRecord| used.contains(image.id.to_string().as_str());
-        let mut usage = Usage::of("Images", images.iter().map(|image| (is_used(image), 0)));
-        let kept: HashSet<&Digest> =
-            images.iter().filter(|image| is_used(image)).flat_map(|image| &image.layers).collect();
-        let all: HashSet<&Digest> = images.iter().flat_map(|image| &image.layers).collect();
-        for layer in all {
-            // A layer that was never unpacked, or is gone, takes no space.
-            let bytes = self.images().layers().size(layer.hex()).unwrap_or(0);
-            usage.bytes += bytes;
-            usage.reclaimable += if kept.contains(layer) { 0 } else { bytes };
-        }
-        Ok(usage)
+    /// A layer that was never unpacked, or is gone, takes no space.
+    fn layer_size(&self, layer: &Digest) -> u64 {
+        self.images().layers().size(layer.hex()).unwrap_or(0)
     }
+
+    fn image_summaries(&self, images: &[ImageRecord], containers: &[Summary]) -> Vec<ImageSummary> {
+        let mut users: HashMap<&Digest, usize> = HashMap::new();
+        for layer in images.iter().flat_map(|image| &image.layers) {
+            *users.entry(layer).or_default() += 1;
+        }
+        let summary = |image: &ImageRecord| {
+            let id = image.id.to_string();
+            let shared = image.layers.iter().filter(|layer| users.get(layer).is_some_and(|count| *count > 1));
+            let created = image.created.as_deref().and_then(|time| humantime::parse_rfc3339(time).ok());
+            ImageSummary {
+                containers: containers.iter().filter(|one| one.image_id == id).count() as i64,
+                created: created.map_or(0, seconds),
+                labels: image.labels.clone(),
+                repo_tags: image.names.clone(),
+                shared_size: shared.map(|layer| self.layer_size(layer)).sum::<u64>() as i64,
+                size: image.size as i64,
+                id,
+                ..ImageSummary::default()
+            }
+        };
+        images.iter().map(summary).collect()
+    }
+
+    fn container_summary(&self, one: &Summary) -> Result<ContainerSummary> {
+        let (written, image) = self.size_of(one)?;
+        let mounts = one.mounts.iter().zip(&one.mount_points);
+        let mount = |(source, destination): (&String, &String)| {
+            let is_volume = !source.starts_with('/');
+            MountPoint {
+                kind: if is_volume { "volume" } else { "bind" }.into(),
+                name: is_volume.then(|| source.clone()),
+                source: source.clone(),
+                destination: destination.clone(),
+                ..MountPoint::default()
+            }
+        };
+        Ok(ContainerSummary {
+            id: one.id.clone(),
+            names: vec![format!("/{}", one.name)],
+            image: one.image.clone(),
+            image_id: one.image_id.clone(),
+            command: one.command.clone(),
+            created: seconds(one.created),
+            size_rw: written,
+            size_root_fs: written + image,
+            labels: one.labels.clone(),
+            state: one.status.as_str().into(),
+            // A tmpfs has no source.
+            mounts: mounts.filter(|(source, _)| !source.is_empty()).map(mount).collect(),
+        })
+    }
+
+    /// As in docker, a volume that is a mount of its own is not measured.
+    fn volumes_with_usage(&self) -> Result<Vec<Volume>> {
+        let used = self.used_volumes()?;
+        let volumes = self.volumes();
+        let measured = |volume: hull_storage::volumes::Volume| {
+            let size = match volume.options.is_empty() {
+                true => volumes.size(&volume.name)? as i64,
+                false => -1,
+            };
+            let ref_count = used.counts.get(&volume.name).copied().unwrap_or(0);
+            let usage_data = Some(UsageData { ref_count, size });
+            Ok(Volume { usage_data, ..crate::volumes::describe(volume) })
+        };
+        volumes.list()?.into_iter().map(measured).collect()
+    }
+}
+
+fn seconds(time: SystemTime) -> i64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
 }

@@ -29,6 +29,14 @@ use crate::records::state::Status;
 use crate::records::time::Timestamp;
 
 impl Engine {
+    /// [`Self::inspect`], with the bytes that the container has written, and the same with its image.
+    pub fn inspect_with_size(&self, name: &str) -> Result<Container> {
+        let container = self.inspect(name)?;
+        let record = self.find(&container.id)?;
+        let (written, image) = self.sizes(&record.id, &record.layers)?;
+        Ok(Container { size_rw: Some(written), size_root_fs: Some(written + image), ..container })
+    }
+
     pub fn inspect(&self, name: &str) -> Result<Container> {
         let record = self.find(name)?;
         let snapshot = self.clear_if_dead(&record, Snapshot::take(self.root(), &record.id)?)?;

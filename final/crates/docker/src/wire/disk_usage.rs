@@ -1,0 +1,75 @@
+//! `system df`: the answer of `GET /system/df`, and the short forms of images and containers in it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::container::MountPoint;
+use super::nullable;
+use super::volume::Volume;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct DiskUsage {
+    /// Bytes of all layers, each counted once.
+    pub layers_size: u64,
+    #[serde(with = "nullable")]
+    pub images: Vec<ImageSummary>,
+    #[serde(with = "nullable")]
+    pub containers: Vec<ContainerSummary>,
+    #[serde(with = "nullable")]
+    pub volumes: Vec<Volume>,
+    /// Always empty: nothing is built here.
+    #[serde(with = "nullable")]
+    pub build_cache: Vec<BTreeMap<String, String>>,
+}
+
+/// An image, as the lists have it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ImageSummary {
+    /// How many containers have the image; -1 if they were not counted.
+    pub containers: i64,
+    /// Seconds since 1970.
+    pub created: i64,
+    pub id: String,
+    #[serde(with = "nullable")]
+    pub labels: BTreeMap<String, String>,
+    pub parent_id: String,
+    #[serde(with = "nullable")]
+    pub repo_digests: Vec<String>,
+    #[serde(with = "nullable")]
+    pub repo_tags: Vec<String>,
+    /// Bytes of the layers that other images have too; -1 if they were not counted.
+    pub shared_size: i64,
+    /// Bytes of all layers.
+    pub size: i64,
+}
+
+/// A container, as the lists have it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ContainerSummary {
+    pub id: String,
+    /// Each with a slash before it.
+    pub names: Vec<String>,
+    pub image: String,
+    #[serde(rename = "ImageID")]
+    pub image_id: String,
+    pub command: String,
+    /// Seconds since 1970.
+    pub created: i64,
+    /// Bytes that the container has written.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub size_rw: u64,
+    /// The same with the image's layers.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub size_root_fs: u64,
+    pub labels: BTreeMap<String, String>,
+    pub state: String,
+    pub mounts: Vec<MountPoint>,
+}
+
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
+}
