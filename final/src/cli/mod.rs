@@ -3,6 +3,7 @@
 //! ```text
 //! boot, container, image, network, registry, system, healthcheck   the verbs of each group, with their own flags
 //! options, network_flags, health_flags          the flags of run and create
+//! limits                                        the limits among them, which update has, too
 //! resources                                     stats
 //! selection                                     which containers a verb is for
 //! request                                       flags → docker's requests
@@ -22,6 +23,7 @@ pub mod events;
 pub mod health_flags;
 pub mod healthcheck;
 pub mod image;
+pub mod limits;
 pub mod network;
 pub mod network_flags;
 pub mod options;

@@ -6,6 +6,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand};
 
 use super::health_flags::HealthArgs;
+use super::limits::{CgroupArgs, LimitArgs};
 use super::network_flags::NetworkArgs;
 use super::runtime_flags::RuntimeArgs;
 use super::userns_flags::UsernsArgs;
@@ -140,6 +141,8 @@ pub struct CreateArgs {
     #[command(flatten)]
     pub limits: LimitArgs,
     #[command(flatten)]
+    pub cgroup: CgroupArgs,
+    #[command(flatten)]
     pub network: NetworkArgs,
     #[command(flatten)]
     pub isolation: IsolationArgs,
@@ -190,48 +193,6 @@ impl Rest {
         let (first, others) = words.split_first()?;
         (!first.is_empty()).then_some((first, others))
     }
-}
-
-// Limits, which become cgroup files. No doc comment: clap would print it as the help of the verb it is flattened into.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Limits")]
-pub struct LimitArgs {
-    /// Memory
-    #[arg(short, long, value_name = "SIZE", allow_hyphen_values = true)]
-    pub memory: Option<String>,
-    /// Memory and swap together; -1 is without limit
-    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
-    pub memory_swap: Option<String>,
-    /// Memory that the kernel does not reclaim
-    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
-    pub memory_reservation: Option<String>,
-    /// 0 to 100
-    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u64).range(..=100))]
-    pub memory_swappiness: Option<u64>,
-    /// Wait for memory instead of being killed (cgroup v1)
-    #[arg(long)]
-    pub oom_kill_disable: bool,
-    /// CPUs: 1.5 is one and a half
-    #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
-    pub cpus: Option<String>,
-    /// Relative weight of CPU time; the default is 1024
-    #[arg(short, long, value_name = "WEIGHT")]
-    pub cpu_shares: Option<u64>,
-    /// Microseconds
-    #[arg(long, value_name = "MICROSECONDS")]
-    pub cpu_period: Option<u64>,
-    /// Microseconds of CPU in each period
-    #[arg(long, value_name = "MICROSECONDS", allow_hyphen_values = true)]
-    pub cpu_quota: Option<i64>,
-    /// The CPUs it may run on: 0-2,4
-    #[arg(long, value_name = "LIST")]
-    pub cpuset_cpus: Option<String>,
-    /// The memory nodes it may use
-    #[arg(long, value_name = "LIST")]
-    pub cpuset_mems: Option<String>,
-    /// Processes and threads; -1 is without limit
-    #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
-    pub pids_limit: Option<i64>,
 }
 
 // Namespaces and privileges.

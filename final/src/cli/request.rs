@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result};
 use hull_docker::flags::{
-    cdi, cpus, device, env, hosts, link, log, mount, namespace, network, pairs, port, restart, security,
-    tmpfs, ulimit, userns, volume,
+    cdi, device, env, hosts, link, log, mount, namespace, network, pairs, port, restart, security, tmpfs,
+    ulimit, userns, volume,
 };
 use hull_docker::wire::Empty;
 use hull_docker::wire::config::Config;
@@ -17,7 +17,7 @@ use hull_engine::Detail;
 use hull_network::mac::Mac;
 
 use super::network_flags::NetworkArgs;
-use super::options::{CreateArgs, IsolationArgs, LimitArgs, Rest};
+use super::options::{CreateArgs, IsolationArgs, Rest};
 use super::userns_flags::UsernsArgs;
 use crate::ui::errors::{Exit, Hint};
 use crate::ui::hints;
@@ -39,7 +39,11 @@ pub fn read<T>(flag: &str, text: &str, parse: impl Fn(&str) -> Result<T, String>
     parse(text).map_err(|why| invalid_value(flag, text, &why))
 }
 
-fn read_all<T>(flag: &str, texts: &[String], parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>> {
+pub(super) fn read_all<T>(
+    flag: &str,
+    texts: &[String],
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>> {
     texts.iter().map(|text| read(flag, text, &parse)).collect()
 }
 
@@ -62,6 +66,7 @@ impl CreateArgs {
             ..CreateRequest::default()
         };
         self.limits.apply(&mut request.host_config)?;
+        self.cgroup.apply(&mut request.host_config);
         self.isolation.apply(&mut request)?;
         self.runtime.apply(&mut request.host_config);
         self.userns.apply(&mut request.host_config)?;
@@ -144,26 +149,6 @@ impl CreateArgs {
             let (target, options) = tmpfs::parse(text).map_err(Error::msg)?;
             request.host_config.tmpfs.insert(target, options);
         }
-        Ok(())
-    }
-}
-
-impl LimitArgs {
-    fn apply(&self, host: &mut HostConfig) -> Result<()> {
-        host.memory = bytes("--memory", self.memory.as_deref())?;
-        host.memory_swap =
-            read_if_given("--memory-swap", self.memory_swap.as_deref(), size::parse_or_unlimited)?
-                .unwrap_or_default();
-        host.memory_reservation = bytes("--memory-reservation", self.memory_reservation.as_deref())?;
-        host.memory_swappiness = self.memory_swappiness.map(signed);
-        host.oom_kill_disable = self.oom_kill_disable.then_some(true);
-        host.nano_cpus = read_if_given("--cpus", self.cpus.as_deref(), cpus::parse)?.map_or(0, signed);
-        host.cpu_shares = self.cpu_shares.map_or(0, signed);
-        host.cpu_period = self.cpu_period.map_or(0, signed);
-        host.cpu_quota = self.cpu_quota.unwrap_or_default();
-        host.cpuset_cpus = text(&self.cpuset_cpus);
-        host.cpuset_mems = text(&self.cpuset_mems);
-        host.pids_limit = self.pids_limit.filter(|limit| *limit != 0);
         Ok(())
     }
 }
@@ -314,15 +299,15 @@ fn texts(files: &[PathBuf]) -> Result<Vec<String>> {
     files.iter().map(|file| read(file)).collect()
 }
 
-fn bytes(flag: &str, given: Option<&str>) -> Result<i64> {
+pub(super) fn bytes(flag: &str, given: Option<&str>) -> Result<i64> {
     Ok(read_if_given(flag, given, size::parse)?.map_or(0, signed))
 }
 
 /// docker's numbers are signed, and 0 where a flag is not given.
-fn signed(number: u64) -> i64 {
+pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn text(given: &Option<String>) -> String {
+pub(super) fn text(given: &Option<String>) -> String {
     given.clone().unwrap_or_default()
 }

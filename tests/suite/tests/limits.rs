@@ -177,3 +177,190 @@ fn a_privileged_container_sees_and_changes_only_its_own_part_of_every_hierarchy(
         assert!(!top.join(t.cgroup_parent()).join(&id).exists(), "stays: {}", top.display());
     }
 }
+
+/// A disk of this machine whose rates can be limited, with its numbers.
+fn disk() -> Option<(String, String)> {
+    let disks = std::fs::read_dir("/sys/block").ok()?.flatten();
+    let named = disks.filter_map(|disk| {
+        let name = disk.file_name().into_string().ok()?;
+        let numbers = std::fs::read_to_string(disk.path().join("dev")).ok()?.trim().to_owned();
+        let path = format!("/dev/{name}");
+        std::path::Path::new(&path).exists().then_some((path, numbers))
+    });
+    named.min_by_key(|(path, _)| (!path.starts_with("/dev/vd"), path.clone()))
+}
+
+/// A limit's file in the cgroup of a container's first process.
+fn limit(t: &Scenario, name: &str, controller: &str, file: &str) -> String {
+    let directory = cgroups::directory(t.pid_of(name), controller);
+    std::fs::read_to_string(directory.join(file)).unwrap_or_default().trim().to_owned()
+}
+
+#[test]
+fn rates_of_devices_reach_the_kernel() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let Some((disk, numbers)) = disk() else {
+        return hull_test_support::skip::skip("this machine has no block device");
+    };
+    let rate = |rate: &str| format!("{disk}:{rate}");
+    let (read, write, reads, writes) = (rate("1mb"), rate("2mb"), rate("300"), rate("400"));
+    let flags = ["--device-read-bps", &read, "--device-write-bps", &write];
+    let more = ["--device-read-iops", &reads, "--device-write-iops", &writes, "--network", "none"];
+    t.ok(&[&["run", "-d", "--name", "box"], &flags[..], &more, &["busybox", "sleep", "300"]].concat());
+    if cgroups::is_v2("blkio") {
+        let line = limit(&t, "box", "blkio", "io.max");
+        assert_eq!(line, format!("{numbers} rbps=1048576 wbps=2097152 riops=300 wiops=400"));
+    } else {
+        for (kind, rate) in
+            [("read_bps", 1 << 20), ("write_bps", 2 << 20), ("read_iops", 300), ("write_iops", 400)]
+        {
+            let line = limit(&t, "box", "blkio", &format!("blkio.throttle.{kind}_device"));
+            assert_eq!(line, format!("{numbers} {rate}"), "{kind}");
+        }
+    }
+    let shown =
+        t.inspect("box", "{{json .HostConfig.BlkioDeviceReadBps}} {{json .HostConfig.BlkioDeviceWriteIOps}}");
+    let device = |rate| format!(r#"[{{"Path":"{disk}","Rate":{rate}}}]"#);
+    assert_eq!(shown, format!("{} {}", device(1 << 20), device(400)));
+}
+
+#[test]
+fn a_weight_of_block_io_reaches_the_kernel_or_is_refused() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let run = [
+        "run",
+        "-d",
+        "--name",
+        "box",
+        "--network",
+        "none",
+        "--blkio-weight",
+        "300",
+        "busybox",
+        "sleep",
+        "300",
+    ];
+    let made = t.hull(&run);
+    if !made.success() {
+        assert!(made.fails(125).contains("no weights of block I/O"), "{made}");
+        return;
+    }
+    assert_eq!(t.inspect("box", "{{.HostConfig.BlkioWeight}}"), "300");
+    if cgroups::is_v2("blkio") {
+        // 1 + 290 * 9999 / 990, or BFQ's own range.
+        let bfq = limit(&t, "box", "blkio", "io.bfq.weight");
+        let weight = limit(&t, "box", "blkio", "io.weight");
+        assert!(
+            bfq == "default 300" || weight == "default 2929" || weight == "default 2930",
+            "{bfq} {weight}"
+        );
+    } else {
+        let weights = ["blkio.bfq.weight", "blkio.weight"].map(|file| limit(&t, "box", "blkio", file));
+        assert!(weights.iter().any(|weight| weight.ends_with("300")), "{weights:?}");
+    }
+}
+
+/// The flags, and the end of docker's own sentence.
+const REFUSED_IN_DOCKERS_WORDS: &[(&[&str], &str)] = &[
+    (&["--blkio-weight", "5"], "range of blkio weight is from 10 to 1000"),
+    (&["--blkio-weight-device", "/dev/sda:5"], "invalid weight for device: /dev/sda:5"),
+    (&["--blkio-weight-device", "sda:50"], "bad format for device path: sda:50"),
+    (&["--blkio-weight-device", "/dev/sda"], "bad format: /dev/sda"),
+    (&["--device-read-bps", "/dev/sda:x"], "Unit is optional and can be kb, mb, or gb"),
+    (&["--device-write-iops", "/dev/sda:1k"], "<device-path>:<number>. Number must be a positive integer"),
+    (&["--device-write-bps", "/dev/no-such:1mb"], "stat /dev/no-such: no such file or directory"),
+    (
+        &["--cpu-rt-period", "100", "--cpu-rt-runtime", "200"],
+        "cpu real-time runtime cannot be higher than cpu real-time period",
+    ),
+    (&["-m", "5m"], "minimum memory limit allowed is 6MB"),
+    (&["--memory-reservation", "1m"], "minimum memory reservation allowed is 6MB"),
+    (
+        &["-m", "64m", "--memory-reservation", "128m"],
+        "memory limit can not be less than memory reservation limit",
+    ),
+    (&["-m", "64m", "--memory-swap", "32m"], "minimum memoryswap limit should be larger than memory limit"),
+    (&["--cpus", "1", "--cpu-period", "1000"], "Nano CPUs and CPU Period cannot both be set"),
+    (
+        &["--cpu-period", "10"],
+        "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
+    ),
+    (&["--cpu-quota", "10"], "CPU cfs quota can not be less than 1ms (i.e. 1000)"),
+];
+
+#[test]
+fn what_docker_refuses_is_refused_in_its_words() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    for (flags, sentence) in REFUSED_IN_DOCKERS_WORDS {
+        let refused = t.hull(&[&["create"], *flags, &["busybox", "true"]].concat());
+        assert!(!refused.success(), "{refused}");
+        let said = refused.stderr.to_lowercase();
+        assert!(said.contains(&sentence.to_lowercase()), "{flags:?}: {refused}");
+    }
+    assert_eq!(t.ok(&["ps", "-aq"]), "");
+}
+
+#[test]
+fn a_container_gets_real_time_cpu_time_where_the_kernel_has_it() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let run = |name: &str, runtime: &str| {
+        let flags = ["--cpu-rt-period", "1000000", "--cpu-rt-runtime", runtime, "--network", "none"];
+        t.hull(&[&["run", "-d", "--name", name], &flags[..], &["busybox", "sleep", "300"]].concat())
+    };
+    let made = run("one", "50000");
+    if !made.success() {
+        let said = made.fails(125);
+        assert!(said.contains("real-time CPU time") || said.contains("realtime scheduling"), "{made}");
+        return;
+    }
+    assert!(run("two", "30000").success());
+    assert_eq!(limit(&t, "one", "cpu", "cpu.rt_runtime_us"), "50000");
+    assert_eq!(limit(&t, "two", "cpu", "cpu.rt_runtime_us"), "30000");
+    assert_eq!(
+        t.inspect("one", "{{.HostConfig.CpuRealtimePeriod}} {{.HostConfig.CpuRealtimeRuntime}}"),
+        "1000000 50000"
+    );
+    // All real-time processes of the machine together have 95 %.
+    let refused = run("three", "990000");
+    assert!(refused.fails(125).contains("cpu.rt_runtime_us"), "{refused}");
+}
+
+#[test]
+fn a_container_s_own_cgroup_parent_goes_with_the_last_container_in_it() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let parent = format!("{}-own/deep", t.cgroup_parent());
+    let run = |name: &str| {
+        let flags = ["--cgroup-parent", &parent, "--network", "none"];
+        t.ok(&[&["run", "-d", "--name", name], &flags[..], &["busybox", "sleep", "300"]].concat());
+        t.inspect(name, "{{.Id}}")
+    };
+    let id = run("one");
+    run("two");
+    let of = std::fs::read_to_string(format!("/proc/{}/cgroup", t.pid_of("one"))).unwrap();
+    assert!(of.lines().any(|line| line.ends_with(&format!("{parent}/{id}"))), "{of}");
+    assert_eq!(t.inspect("one", "{{.HostConfig.CgroupParent}}"), parent);
+    t.ok(&["rm", "-f", "one"]);
+    assert!(!cgroups::directories_of(&parent).is_empty(), "the other container is in it");
+    // As after a crash: the next command that looks finds it.
+    let monitor = nix::unistd::Pid::from_raw(t.monitor_of("two"));
+    nix::sys::signal::kill(monitor, nix::sys::signal::Signal::SIGKILL).unwrap();
+    eventually("it is known to have ended", || t.ok(&["ps", "-q"]).is_empty());
+    let above = format!("{}-own", t.cgroup_parent());
+    assert_eq!(cgroups::directories_of(&above), Vec::<std::path::PathBuf>::new());
+    // A parent that was there before stays.
+    let kept = format!("{}-kept", t.cgroup_parent());
+    let directory = cgroups::directory(std::process::id() as i32, "pids");
+    let made = directory.ancestors().find(|path| {
+        path.join("cgroup.procs").exists()
+            && !path.parent().is_some_and(|above| above.join("cgroup.procs").exists())
+    });
+    let made = made.unwrap().join(kept.trim_start_matches('/'));
+    std::fs::create_dir(&made).unwrap();
+    t.ok(&["run", "--rm", "--cgroup-parent", &kept, "--network", "none", "busybox", "true"]);
+    assert!(made.is_dir());
+    for directory in cgroups::directories_of(&kept) {
+        std::fs::remove_dir(directory).unwrap();
+    }
+    let refused = t.hull(&["create", "--cgroup-parent", "/a/../b", "busybox", "true"]);
+    assert!(refused.fails(125).contains("path without .."), "{refused}");
+}

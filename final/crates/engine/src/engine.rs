@@ -192,10 +192,16 @@ impl Engine {
         &self.programs
     }
 
-    pub(crate) fn cgroup_path(&self, id: &str) -> String {
-        let default =
-            || format!("{}/hull{}", self.delegated_cgroup().unwrap_or_default(), self.root.name_suffix());
-        let parent = self.cgroup_parent.clone().unwrap_or_else(default);
+    /// The cgroup of a container. `own_parent` is one that its `--cgroup-parent` names. As everywhere, a path that does
+    /// not begin with a slash is one in the cgroup that may be written to: for root the hierarchy's root.
+    pub(crate) fn cgroup_path(&self, id: &str, own_parent: Option<&str>) -> String {
+        let below_delegated = |path: &str| format!("{}/{path}", self.delegated_cgroup().unwrap_or_default());
+        let parent = match (own_parent, &self.cgroup_parent) {
+            (Some(own), _) if own.starts_with('/') => own.to_owned(),
+            (Some(own), _) => below_delegated(own),
+            (None, Some(parent)) => parent.clone(),
+            (None, None) => below_delegated(&format!("hull{}", self.root.name_suffix())),
+        };
         format!("{}/{id}", parent.trim_end_matches('/'))
     }
 
@@ -215,7 +221,7 @@ impl Engine {
         if self.cgroup_parent.is_none()
             && let Ok(layout) = cgroup_layout()
         {
-            layout.cgroup(&self.cgroup_path("")).remove_if_empty();
+            layout.cgroup(&self.cgroup_path("", None)).remove_if_empty();
         }
     }
 

@@ -61,8 +61,6 @@ const UPDATE: &str =
     "hull changes no container's limits: they are flags of `hull run` and `hull create`, and stay";
 const LEVELS: &str = "hull has no levels of messages: an error says what failed, on what, and why";
 const TLS: &str = "it is for the connection to a daemon, and hull has none";
-const BLOCK_IO: &str = "hull limits no block I/O of single containers";
-const REALTIME: &str = "hull gives containers no real-time CPU time: `hull run --cpu-shares` weighs it";
 
 pub const FLAGS: Flags = &[
     (".", "--config", "hull reads docker's config.json in $DOCKER_CONFIG, or the file that --authfile names"),
@@ -70,18 +68,7 @@ pub const FLAGS: Flags = &[
     (".", "-D --debug -l --log-level", LEVELS),
     (".", "--tls --tlscacert --tlscert --tlskey --tlsverify", TLS),
     ("run, create", "-a --attach", "it attaches stdin, stdout and stderr together: leave --detach out"),
-    (
-        "run, create",
-        "--blkio-weight --blkio-weight-device --device-read-bps --device-read-iops --device-write-bps --device-write-iops",
-        BLOCK_IO,
-    ),
-    (
-        "run, create",
-        "--cgroup-parent",
-        "it is a flag of hull itself and precedes the verb: `hull --cgroup-parent`",
-    ),
     ("run, create", "--cpu-count --cpu-percent --io-maxbandwidth --io-maxiops --isolation", WINDOWS),
-    ("run, create", "--cpu-rt-period --cpu-rt-runtime", REALTIME),
     (
         "run, create, pull, push",
         "--disable-content-trust",

@@ -11,6 +11,7 @@
 //! ipam       --subnet, --ip-range, --gateway of `network create`
 //! gpus       --gpus all                         cdi        --device VENDOR/CLASS=NAME
 //! log        --log-driver, --log-opt            pairs      labels, sysctls, annotations
+//! block_io   --blkio-weight-device, --device-read-bps and its kin
 //! volumes_from  --volumes-from CONTAINER[:MODE]  health   --health-cmd, --health-interval, …, --no-healthcheck
 //! local_driver  `volume create -o`, --mount volume-opt=
 //! userns     --userns, --uidmap, --gidmap
@@ -19,6 +20,7 @@
 //! Sizes are in [`crate::size`], times in [`crate::time`]. An error is a sentence; the caller knows the flag it is about.
 //! The results are the types that a request of the Engine API is made of ([`crate::wire`]), or become them.
 
+pub mod block_io;
 pub mod cdi;
 pub mod cpus;
 pub mod device;

@@ -2,6 +2,7 @@
 
 use crate::engine::Engine;
 use crate::error::{Error, Errors, Result};
+use crate::gc::cgroup_parents;
 use crate::gc::killed_monitor::{self, Killer};
 use crate::gc::removal::{Remains, remove_files};
 use crate::handle::ending::{Done, EndOptions, Ending, end, end_all};
@@ -104,7 +105,7 @@ impl Engine {
         }
         // If the container was killed with its monitor and its state was removed, its cgroup may still exist. A failure here
         // ends the removal: processes that still run would use the files.
-        killed_monitor::clear_cgroup(self, &self.cgroup_path(&found.id))?;
+        killed_monitor::clear_cgroup(self, &cgroup_parents::path_of(self, &found.id))?;
         self.comebacks().forget(&found.id);
         let mut errors = Errors::default();
         // A stopped container has nothing left on any network, unless its file could not be read.

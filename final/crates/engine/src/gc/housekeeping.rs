@@ -8,6 +8,7 @@ use hull_storage::{file, names, staging};
 
 use crate::engine::Engine;
 use crate::error::{Error, Errors, Result};
+use crate::gc::cgroup_parents;
 use crate::gc::killed_monitor::{self, Killer};
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
@@ -60,10 +61,11 @@ impl Engine {
         with_state: &HashSet<String>,
     ) -> Result<()> {
         let root = self.root();
+        let mut errors = Errors::default();
         if with_state.is_empty() {
             self.remove_empty_cgroup_parent();
+            errors.note(cgroup_parents::remove_unused(self));
         }
-        let mut errors = Errors::default();
         errors.note(staging::collect(&root.containers_dir()));
         let known: HashSet<&str> = containers.values().copied().collect();
         errors.note(names::collect(root, |name| known.contains(name)));

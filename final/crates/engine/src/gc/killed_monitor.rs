@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::error::{Error, Errors, Result};
 use crate::events::Event;
+use crate::gc::cgroup_parents;
 use crate::gc::removal::Remains;
 use crate::records::health;
 use crate::records::process::open;
@@ -26,6 +27,13 @@ pub(crate) enum Killer {
 
 /// Cleans up, under the container's lock, and records exit code 137. The mounts went with the monitor's mount namespace.
 pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot, killer: Killer) -> Result<()> {
+    clear_container(engine, id, snapshot, killer)?;
+    // The container has ended, whether or not its parent cgroup can be removed. The next listing tries again.
+    let _ = cgroup_parents::remove_unused(engine);
+    Ok(())
+}
+
+fn clear_container(engine: &Engine, id: &str, snapshot: &Snapshot, killer: Killer) -> Result<()> {
     let root = engine.root();
     if let Some(init) = snapshot.state.as_ref().and_then(|state| state.init.as_ref())
         && let Some(pidfd) = open(init)?
@@ -36,7 +44,7 @@ pub(crate) fn clear(engine: &Engine, id: &str, snapshot: &Snapshot, killer: Kill
     }
     let state = snapshot.state.as_ref();
     // A damaged state does not name the cgroup.
-    let path = state.map_or_else(|| Some(engine.cgroup_path(id)), |state| state.cgroup.clone());
+    let path = state.map_or_else(|| Some(cgroup_parents::path_of(engine, id)), |state| state.cgroup.clone());
     let mut errors = Errors::default();
     // Its failure is no reason to keep the state: the processes are those of the cgroup.
     let _ = Runtime::of(state.and_then(|state| state.runtime.as_ref()), root, id).delete();

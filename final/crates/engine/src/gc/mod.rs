@@ -3,9 +3,11 @@
 //! ```text
 //! housekeeping    who looks for leftovers, and when
 //! killed_monitor  after a killed monitor: processes, cgroup, state, network
+//! cgroup_parents  cgroups that a container's --cgroup-parent named, and hull made
 //! removal         the files of a container that has ended
 //! ```
 
+pub(crate) mod cgroup_parents;
 pub(crate) mod housekeeping;
 pub(crate) mod killed_monitor;
 pub(crate) mod removal;

@@ -20,6 +20,7 @@ use crate::attach::{Connection, Listener, Message, StartAttach};
 use crate::engine::Engine;
 use crate::error::{Errors, IoContext, Report, Result};
 use crate::events::{Event, emit_all};
+use crate::gc::cgroup_parents;
 use crate::gc::removal::Remains;
 use crate::net::Attachment;
 use crate::records::health;
@@ -103,7 +104,8 @@ impl Monitor {
             monitor: ProcessId::of_self()?,
             init: None,
             // Recorded before it is made, so that a cgroup without a monitor can be attributed.
-            cgroup: setup::cgroup_wanted(&engine, &record).then(|| engine.cgroup_path(&record.id)),
+            cgroup: setup::cgroup_wanted(&engine, &record)
+                .then(|| engine.cgroup_path(&record.id, record.options.cgroup_parent.as_deref())),
             started: None,
             restart_count,
             runtime: record.options.runtime.clone(),
@@ -112,6 +114,9 @@ impl Monitor {
         // The socket exists before the state names this monitor, so a command that reads the state can connect.
         let listener = Listener::bind(&run_dir).context(|| format!("listen in {}", run_dir.display()))?;
         state.store(engine.root(), &record.id)?;
+        if let (Some(_), Some(path)) = (&record.options.cgroup_parent, &state.cgroup) {
+            cgroup_parents::will_make(&engine, path)?;
+        }
         crate::rootless::register_holder(engine.root().run())?;
         let directory = engine.root().container_dir(&record.id);
         let container =
@@ -151,6 +156,7 @@ impl Monitor {
                 emit_all(&self.engine, [self.begin_events(attach), self.end_events()].concat());
                 // Cleaned up first: the command holds the lock until it gets this message, and may look at once.
                 let error = error.with_undo(self.clear(&exit));
+                self.remove_cgroup_parents();
                 fail(&command, &error);
                 return Err(error);
             }
@@ -162,7 +168,7 @@ impl Monitor {
         self.events.log.flush();
         // The clients get the exit code even if something could not be cleaned up.
         let cleared = self.finish(&exit);
-        self.engine.remove_empty_cgroup_parent();
+        self.remove_cgroup_parents();
         if let (Err(error), true) = (&cleared, self.record.options.auto_remove) {
             // The record that could keep the error was to be removed.
             self.events.clients.broadcast(&Queued::Uncleaned(Report::encode(error)));
@@ -220,6 +226,14 @@ impl Monitor {
             restart_count: self.state.restart_count,
             stopped_by_user: self.events.is_stopped_by_user(),
             ..Exit::default()
+        }
+    }
+
+    /// What cannot be removed is left to the next listing.
+    fn remove_cgroup_parents(&self) {
+        self.engine.remove_empty_cgroup_parent();
+        if self.record.options.cgroup_parent.is_some() {
+            let _ = cgroup_parents::remove_unused(&self.engine);
         }
     }
 

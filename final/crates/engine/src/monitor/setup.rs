@@ -25,6 +25,7 @@ use crate::spec;
 pub(super) fn cgroup_wanted(engine: &Engine, record: &Record) -> bool {
     !hull_sys::id_map::in_user_namespace()
         || spec::has_limits(&record.options.resources)
+        || record.options.cgroup_parent.is_some()
         || engine.delegated_cgroup().is_some()
 }
 

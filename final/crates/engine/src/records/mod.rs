@@ -8,6 +8,7 @@
 //! find     names and ids                                      locks    who may change what
 //! run_dir  the directory below the run root                   process  a recorded process, by descriptor
 //! exec_instance  the processes of `exec`, and how they ended
+//! block_io  limits of devices
 //! health   checks and their results: health.json
 //! mount_extras  what few mounts ask for
 //! ids, time, signal, stream, pruned  small types              monitor_lock  shows that a monitor lives
@@ -15,6 +16,7 @@
 //! userns   the ids of a user namespace
 //! ```
 
+pub mod block_io;
 pub mod exec_instance;
 pub(crate) mod find;
 pub(crate) mod from_kernel;

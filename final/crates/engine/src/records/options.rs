@@ -13,6 +13,7 @@ use hull_network::ports::{Mapping, Port};
 use serde::{Deserialize, Serialize};
 
 use super::userns::UsernsOptions;
+use crate::records::block_io::BlockIoOptions;
 pub use crate::records::health::OnFailure;
 use crate::records::mount_extras::MountExtras;
 use crate::records::runtime::RuntimeOption;
@@ -64,6 +65,8 @@ pub struct CreateOptions {
     pub device_requests: Vec<DeviceRequest>,
 
     pub resources: ResourceOptions,
+    /// The cgroup in which the container's is made, instead of the one that all share.
+    pub cgroup_parent: Option<String>,
     pub ulimits: Vec<Ulimit>,
     pub oom_score_adj: Option<i32>,
     pub sysctls: BTreeMap<String, String>,
@@ -183,10 +186,16 @@ pub struct ResourceOptions {
     pub cpu_period: Option<u64>,
     /// Microseconds.
     pub cpu_quota: Option<i64>,
+    /// Microseconds of real-time processes.
+    pub cpu_rt_period: Option<u64>,
+    /// Microseconds of real-time processes.
+    pub cpu_rt_runtime: Option<u64>,
     pub cpuset_cpus: Option<String>,
     pub cpuset_mems: Option<String>,
     /// 0 and -1 are without limit.
     pub pids_limit: Option<i64>,
+    #[serde(skip_serializing_if = "BlockIoOptions::is_empty")]
+    pub block_io: BlockIoOptions,
 }
 
 /// `--ulimit name=soft[:hard]`; -1 is without limit.

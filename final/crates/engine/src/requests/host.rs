@@ -4,11 +4,11 @@ use hull_docker::flags::log::rotation;
 use hull_docker::flags::{device, hosts, namespace, security, ulimit, volumes_from};
 use hull_docker::wire::host_config::{self, HostConfig, LogConfig};
 
+use super::resources::resources;
 use super::{invalid, non_empty, positive, refuse};
 use crate::error::Result;
 use crate::records::options::{
-    CreateOptions, DeviceOption, LogDriver, LogOptions, NamespaceMode, ResourceOptions, RestartPolicy,
-    SeccompOption, Ulimit,
+    CreateOptions, DeviceOption, LogDriver, LogOptions, NamespaceMode, RestartPolicy, SeccompOption, Ulimit,
 };
 use crate::records::runtime::RuntimeOption;
 
@@ -17,6 +17,7 @@ pub fn options(host: HostConfig) -> Result<CreateOptions> {
     refuse_unknown(&host)?;
     let mut options = CreateOptions {
         resources: resources(&host)?,
+        cgroup_parent: cgroup_parent(host.cgroup_parent)?,
         annotations: host.annotations,
         group_add: host.group_add,
         auto_remove: host.auto_remove,
@@ -65,49 +66,26 @@ pub fn options(host: HostConfig) -> Result<CreateOptions> {
 }
 
 fn refuse_unknown(host: &HostConfig) -> Result<()> {
-    let has_rates = [
-        &host.blkio_device_read_bps,
-        &host.blkio_device_write_bps,
-        &host.blkio_device_read_iops,
-        &host.blkio_device_write_iops,
-    ];
     refuse(&[
         (!host.cgroup.is_empty(), "Cgroup"),
         (!["", "default"].contains(&&*host.isolation), "Isolation"),
-        (!host.cgroup_parent.is_empty(), "CgroupParent"),
         (!host.storage_opt.is_empty(), "StorageOpt"),
         (host.cpu_count != 0, "CpuCount"),
         (host.cpu_percent != 0, "CpuPercent"),
         (host.io_maximum_iops != 0, "IOMaximumIOps"),
         (host.io_maximum_bandwidth != 0, "IOMaximumBandwidth"),
-        (host.blkio_weight != 0 || !host.blkio_weight_device.is_empty(), "BlkioWeight"),
-        (has_rates.iter().any(|rates| !rates.is_empty()), "BlkioDevice"),
-        (host.cpu_realtime_period != 0 || host.cpu_realtime_runtime != 0, "CpuRealtime"),
         (host.masked_paths.is_some(), "MaskedPaths"),
         (host.readonly_paths.is_some(), "ReadonlyPaths"),
     ])
 }
 
-fn resources(host: &HostConfig) -> Result<ResourceOptions> {
-    let swappiness = host.memory_swappiness.filter(|percent| *percent != -1).map(|percent| {
-        let known = u64::try_from(percent).ok().filter(|percent| *percent <= 100);
-        known.ok_or_else(|| invalid("MemorySwappiness", "it is 0 to 100"))
-    });
-    let size = |key, bytes| positive(key, bytes).map(|size| size.map(|_| bytes));
-    Ok(ResourceOptions {
-        memory: size("Memory", host.memory)?,
-        memory_swap: Some(host.memory_swap).filter(|bytes| *bytes != 0),
-        memory_reservation: size("MemoryReservation", host.memory_reservation)?,
-        memory_swappiness: swappiness.transpose()?,
-        oom_kill_disable: host.oom_kill_disable.unwrap_or(false),
-        nano_cpus: positive("NanoCpus", host.nano_cpus)?,
-        cpu_shares: positive("CpuShares", host.cpu_shares)?,
-        cpu_period: positive("CpuPeriod", host.cpu_period)?,
-        cpu_quota: Some(host.cpu_quota).filter(|quota| *quota != 0),
-        cpuset_cpus: non_empty(host.cpuset_cpus.clone()),
-        cpuset_mems: non_empty(host.cpuset_mems.clone()),
-        pids_limit: host.pids_limit.filter(|limit| *limit != 0),
-    })
+/// A path below the hierarchies' roots. systemd's `NAME.slice` is a path, too: hull makes its cgroups itself, as docker
+/// with its driver cgroupfs.
+fn cgroup_parent(text: String) -> Result<Option<String>> {
+    match text.split('/').any(|part| part == "..") {
+        true => Err(invalid(format!("cgroup parent {text:?}"), "it is a path without ..")),
+        false => Ok(non_empty(text).filter(|text| text.chars().any(|c| c != '/'))),
+    }
 }
 
 /// 0 is a score like any other: it is written, whatever the caller's own score is.
@@ -181,12 +159,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn zero_is_no_limit() {
-        let options = options(HostConfig { memory_swappiness: Some(-1), ..HostConfig::default() }).unwrap();
-        assert_eq!(options.resources, ResourceOptions::default());
-    }
-
-    #[test]
     fn an_oom_score_of_zero_is_not_the_callers() {
         let score = |given| {
             options(HostConfig { oom_score_adj: given, ..HostConfig::default() }).unwrap().oom_score_adj
@@ -216,8 +188,10 @@ mod tests {
     #[test]
     fn what_hull_does_not_have_is_refused_by_its_key() {
         let refused = |host: HostConfig| options(host).unwrap_err().to_string();
-        let text = refused(HostConfig { cgroup_parent: "/x".into(), ..HostConfig::default() });
-        assert!(text.contains("CgroupParent"), "{text}");
+        let text = refused(HostConfig { cpu_count: 2, ..HostConfig::default() });
+        assert!(text.contains("CpuCount"), "{text}");
+        let text = refused(HostConfig { cgroup_parent: "/a/../x".into(), ..HostConfig::default() });
+        assert!(text.contains("/a/../x"), "{text}");
         for (name, count) in [("sometimes", 0), ("always", 2), ("on-failure", -1)] {
             let restart_policy = host_config::RestartPolicy { name: name.into(), maximum_retry_count: count };
             assert!(refused(HostConfig { restart_policy, ..HostConfig::default() }).contains(name));

@@ -8,6 +8,7 @@
 //! mounts      Binds, Volumes, Mounts, Tmpfs               networks    NetworkMode, NetworkingConfig, PortBindings
 //! exec        POST /containers/ID/exec → ExecOptions      objects     networks and volumes
 //! health      Healthcheck                                 userns      UsernsMode, IDMappings
+//! resources   limits, of create and update
 //! ```
 
 mod container;
@@ -17,6 +18,7 @@ mod host;
 mod mounts;
 mod networks;
 mod objects;
+mod resources;
 mod userns;
 
 pub(crate) use networks::exposed_ports;

@@ -53,6 +53,15 @@ impl Error {
             Self::Write { errno: Errno::EBUSY, path, .. } if path.ends_with("memory.limit_in_bytes") => {
                 Some("more than that is in use already".into())
             }
+            Self::Write { errno: Errno::EOPNOTSUPP, path, .. } if is_weight(path) => {
+                Some("the device's scheduler has no weights: /sys/block/…/queue/scheduler selects bfq".into())
+            }
+            Self::Write { errno: Errno::ENODEV, .. } => {
+                Some("the kernel limits whole disks, not their partitions".into())
+            }
+            Self::Write { errno: Errno::EINVAL, path, .. } if path.ends_with("cpu.rt_runtime_us") => {
+                Some("all cgroups together have what cpu.rt_runtime_us says at the hierarchy's root".into())
+            }
             Self::Write { errno: Errno::EINVAL | Errno::ERANGE, .. } => {
                 Some("the kernel does not take this value for this limit".into())
             }
@@ -65,6 +74,10 @@ impl Error {
             _ => None,
         }
     }
+}
+
+fn is_weight(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().contains("weight"))
 }
 
 pub(super) fn write(path: &Path, value: &str) -> Result<(), Error> {

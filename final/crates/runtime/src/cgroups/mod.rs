@@ -6,6 +6,7 @@
 //! v2       limits as v2 files
 //! devices  the device program of v2
 //! own      the caller's own cgroup on v2
+//! realtime CPU time of real-time processes on v1
 //! stats    resource usage
 //! members  the processes in it, and its removal
 //! files    reading and writing, with errors that name the file, the value and the reason
@@ -16,6 +17,7 @@ mod files;
 mod layout;
 mod members;
 mod own;
+mod realtime;
 mod stats;
 mod v1;
 mod v2;

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 
 use super::files::{self, Error, make_dir};
 use super::layout::{Hierarchy, find};
-use super::{Result, v2};
+use super::{Result, realtime, v2};
 use crate::spec::{BlockIo, Cpu, DeviceRule, Memory, Network, Resources, ThrottleDevice, pids_limit};
 
 /// Makes the cgroup in hierarchies that one of these limits needs and that the container is not in yet. Returns the new
@@ -79,7 +79,11 @@ pub(super) fn limit(hierarchies: &[Hierarchy], path: &str, resources: &Resources
     }
     if let Some(cpu) = &resources.cpu {
         if *cpu != (Cpu { cpus: cpu.cpus.clone(), mems: cpu.mems.clone(), ..Cpu::default() }) {
-            limit_cpu(&directory("cpu")?, cpu)?;
+            let directory = directory("cpu")?;
+            if let Some(hierarchy) = find(hierarchies, "cpu") {
+                realtime::make_room(&hierarchy.mount, &directory, cpu)?;
+            }
+            limit_cpu(&directory, cpu)?;
         }
         if cpu.cpus.is_some() || cpu.mems.is_some() {
             let directory = directory("cpuset")?;
@@ -170,6 +174,9 @@ fn limit_block_io(directory: &Path, block_io: &BlockIo) -> Result<()> {
         true => ("blkio.bfq.weight", "blkio.bfq.weight_device"),
         false => ("blkio.weight", "blkio.weight_device"),
     };
+    if v2::has_weights(block_io) && !directory.join(weight).exists() {
+        return Err(v2::no_weights());
+    }
     put(directory, weight, block_io.weight)?;
     put(directory, "blkio.leaf_weight", block_io.leaf_weight)?;
     for device in &block_io.weight_device {

@@ -197,6 +197,9 @@ fn limit_block_io(directory: &Path, block_io: &BlockIo) -> Result<()> {
     // The scheduler BFQ has a file of its own, with the range of v1.
     let bfq = directory.join("io.bfq.weight").exists();
     let file = directory.join(if bfq { "io.bfq.weight" } else { "io.weight" });
+    if has_weights(block_io) && !file.exists() {
+        return Err(no_weights());
+    }
     let converted = |weight: u16| if bfq { u64::from(weight) } else { io_weight(weight) };
     if let Some(weight) = block_io.weight {
         files::write(&file, &format!("default {}", converted(weight)))?;
@@ -218,6 +221,16 @@ fn limit_block_io(directory: &Path, block_io: &BlockIo) -> Result<()> {
         }
     }
     Ok(())
+}
+
+pub(super) fn has_weights(block_io: &BlockIo) -> bool {
+    block_io.weight.is_some() || block_io.weight_device.iter().any(|one| one.weight.is_some())
+}
+
+pub(super) fn no_weights() -> Error {
+    Error::Unusable(
+        "this kernel has no weights of block I/O: they need the scheduler BFQ, or blk-iocost".into(),
+    )
 }
 
 /// `file` is the limit's name in this hierarchy.

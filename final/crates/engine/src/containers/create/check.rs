@@ -33,6 +33,7 @@ pub(super) fn options(options: &CreateOptions) -> Result<()> {
         );
     }
     let resources = &options.resources;
+    crate::spec::check_resources(resources)?;
     check_cpuset("--cpuset-cpus", resources.cpuset_cpus.as_deref(), "cpu")?;
     check_cpuset("--cpuset-mems", resources.cpuset_mems.as_deref(), "node")?;
     etc_files::check(options)?;

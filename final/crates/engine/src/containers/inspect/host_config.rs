@@ -1,13 +1,16 @@
 //! `HostConfig` of `inspect`: what the container takes of the host.
 
 use hull_docker::size;
-use hull_docker::wire::host_config::{Device, HostConfig, IdMappings, LogConfig, RestartPolicy, Ulimit};
+use hull_docker::wire::host_config::{
+    Device, HostConfig, IdMappings, LogConfig, RestartPolicy, ThrottleDevice, Ulimit, WeightDevice,
+};
 use hull_runtime::security::defaults;
 
 use super::mounts;
 use super::text;
 use crate::engine::Engine;
 use crate::net::{links_are_in_hosts, network_mode, port_bindings};
+use crate::records::block_io::{BlockIoOptions, DeviceRate, DeviceWeight};
 use crate::records::options::{
     self, CreateOptions, LogDriver, NamespaceMode, ResourceOptions, SeccompOption,
 };
@@ -50,6 +53,7 @@ pub(super) fn describe(engine: &Engine, record: &Record) -> HostConfig {
         shm_size: number(options.shm_size.unwrap_or(64 << 20)),
         sysctls: options.sysctls.clone(),
         runtime: options.runtime.as_ref().map_or("hull".into(), |runtime| runtime.name.clone()),
+        cgroup_parent: options.cgroup_parent.clone().unwrap_or_default(),
         devices: options.devices.iter().map(device).collect(),
         device_cgroup_rules: options.device_cgroup_rules.clone(),
         device_requests: options.device_requests.clone(),
@@ -86,6 +90,8 @@ fn limits(limits: &ResourceOptions) -> HostConfig {
         nano_cpus: number(limits.nano_cpus.unwrap_or(0)),
         cpu_period: number(limits.cpu_period.unwrap_or(0)),
         cpu_quota: limits.cpu_quota.unwrap_or(0),
+        cpu_realtime_period: number(limits.cpu_rt_period.unwrap_or(0)),
+        cpu_realtime_runtime: number(limits.cpu_rt_runtime.unwrap_or(0)),
         cpuset_cpus: limits.cpuset_cpus.clone().unwrap_or_default(),
         cpuset_mems: limits.cpuset_mems.clone().unwrap_or_default(),
         memory_reservation: limits.memory_reservation.unwrap_or(0),
@@ -93,6 +99,23 @@ fn limits(limits: &ResourceOptions) -> HostConfig {
         memory_swappiness: limits.memory_swappiness.map(number),
         oom_kill_disable: Some(limits.oom_kill_disable),
         pids_limit: limits.pids_limit,
+        ..block_io(&limits.block_io)
+    }
+}
+
+fn block_io(limits: &BlockIoOptions) -> HostConfig {
+    let path = |path: &std::path::Path| path.display().to_string();
+    let rates = |devices: &[DeviceRate]| {
+        devices.iter().map(|one| ThrottleDevice { path: path(&one.path), rate: one.rate }).collect()
+    };
+    let weight = |one: &DeviceWeight| WeightDevice { path: path(&one.path), weight: one.weight };
+    HostConfig {
+        blkio_weight: limits.weight.unwrap_or(0),
+        blkio_weight_device: limits.weight_devices.iter().map(weight).collect(),
+        blkio_device_read_bps: rates(&limits.read_bps),
+        blkio_device_write_bps: rates(&limits.write_bps),
+        blkio_device_read_iops: rates(&limits.read_iops),
+        blkio_device_write_iops: rates(&limits.write_iops),
         ..HostConfig::default()
     }
 }

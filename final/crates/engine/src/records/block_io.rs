@@ -1,0 +1,38 @@
+//! Limits of block I/O, by the paths of devices. Their numbers are looked up at each start, because a device may have
+//! another one after a reboot.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BlockIoOptions {
+    /// 10 to 1000.
+    pub weight: Option<u16>,
+    pub weight_devices: Vec<DeviceWeight>,
+    /// Bytes in a second.
+    pub read_bps: Vec<DeviceRate>,
+    pub write_bps: Vec<DeviceRate>,
+    /// Operations in a second.
+    pub read_iops: Vec<DeviceRate>,
+    pub write_iops: Vec<DeviceRate>,
+}
+
+impl BlockIoOptions {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceWeight {
+    pub path: PathBuf,
+    pub weight: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRate {
+    pub path: PathBuf,
+    pub rate: u64,
+}
