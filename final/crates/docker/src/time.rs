@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-/// A point in time: a date, seconds since 1970, or how long before `now`.
+/// A point in time: a date, seconds since 1970, or how long before `now`; with a minus how long after it.
 pub fn parse(text: &str, now: SystemTime) -> Result<SystemTime, String> {
     if let Ok(time) = humantime::parse_rfc3339_weak(text) {
         return Ok(time);
@@ -11,15 +11,26 @@ pub fn parse(text: &str, now: SystemTime) -> Result<SystemTime, String> {
     if let Ok(time) = humantime::parse_rfc3339_weak(&format!("{text}T00:00:00Z")) {
         return Ok(time);
     }
-    if let Ok(seconds) = text.parse::<f64>()
-        && let Ok(since) = Duration::try_from_secs_f64(seconds)
-    {
-        return Ok(SystemTime::UNIX_EPOCH + since);
+    if let Some(time) = seconds(text).and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since)) {
+        return Ok(time);
     }
-    let ago = parse_duration(text).ok();
-    ago.and_then(|ago| now.checked_sub(ago)).ok_or_else(|| {
+    let time = match text.strip_prefix('-') {
+        Some(ahead) => parse_duration(ahead).ok().and_then(|ahead| now.checked_add(ahead)),
+        None => parse_duration(text).ok().and_then(|ago| now.checked_sub(ago)),
+    };
+    time.ok_or_else(|| {
         format!("{text:?} is not a time: expected 2026-01-02T13:04:05Z, seconds since 1970, or 42m")
     })
+}
+
+/// Seconds with up to nine decimals, exactly: an `f64` has no room for the nanoseconds of today.
+fn seconds(text: &str) -> Option<Duration> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let nanoseconds = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
+    Some(Duration::new(whole.parse().ok()?, nanoseconds))
 }
 
 /// The text that [`parse`] reads as this instant.
@@ -159,10 +170,12 @@ mod tests {
             ("1h30m", now - Duration::from_secs(5400)),
             ("1.5h", now - Duration::from_secs(5400)),
             ("1h 30m", now - Duration::from_secs(5400)),
+            ("-5m", now + Duration::from_secs(300)),
+            ("1700000000.000000001", epoch + Duration::new(1_700_000_000, 1)),
         ] {
             assert_eq!(parse(text, now), Ok(time), "{text}");
         }
-        for wrong in ["yesterday", "", "10x", "-5m", "1h30"] {
+        for wrong in ["yesterday", "", "10x", "--5m", "-", "1.5.5", "1h30"] {
             assert!(parse(wrong, now).is_err(), "{wrong}");
         }
     }
