@@ -144,9 +144,9 @@ impl Engine {
         }
         match running.init.is_none() && is_ending {
             false => {
-                running.signal(signal)?;
+                // Before it is sent, so that the event precedes those of the end.
                 Event::container(record, "kill").with("signal", signal).emit(self);
-                Ok(())
+                running.signal(signal)
             }
             // The container was waiting for its next run, which is prevented.
             true => end(Ending::begin(self, &record.id, &record.name, running, EndOptions::KILL)),

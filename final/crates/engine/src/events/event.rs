@@ -90,7 +90,11 @@ impl Event {
 
     /// The end of a `prune` of objects of this type, which has freed so many bytes.
     pub(crate) fn prune(kind: &str, bytes: u64) -> Self {
-        Self::new(kind, "prune".to_owned(), "").with("reclaimed", bytes)
+        let mut event = Self::new(kind, "prune".to_owned(), "");
+        if matches!(kind, "container" | "image") {
+            event.message.status.clone_from(&event.message.action);
+        }
+        event.with("reclaimed", bytes)
     }
 
     /// Adds an attribute.

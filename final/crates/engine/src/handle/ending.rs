@@ -156,26 +156,27 @@ impl<'a> Ending<'a> {
         if self.running.status == Status::Paused {
             self.engine.unpause(&self.id)?;
         }
-        self.running.signal(self.options.signal)?;
         self.emit_kill(self.options.signal);
+        self.running.signal(self.options.signal)?;
         self.stage = Stage::Signalled { kill_at: Instant::now().checked_add(self.options.timeout) };
         Ok(())
     }
 
     fn kill(&mut self) -> Result<()> {
         self.stage = Stage::Killed { since: Instant::now() };
+        self.emit_kill(SIGKILL);
         match self.running.signal(SIGKILL) {
             // The process belongs to another user namespace, so it cannot be signalled. It dies with its monitor.
             Err(_) if self.running.is_lost => return self.kill_monitor(),
             sent => sent?,
         }
-        self.emit_kill(SIGKILL);
         if self.running.status == Status::Paused {
             self.engine.thaw(&self.id, &self.running.state)?;
         }
         Ok(())
     }
 
+    /// Before the signal is sent, so that the event precedes those of the end.
     fn emit_kill(&self, signal: i32) {
         if let Some(event) = Event::of_container(self.engine, &self.id, "kill") {
             event.with("signal", signal).emit(self.engine);
