@@ -67,7 +67,7 @@ fn open_to_append(directory: &Path) -> io::Result<(File, u64)> {
         if !ours.is_file() {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
-        if leads_to(&path, &file)? {
+        if leads_to(&path, &ours)? {
             return Ok((file, ours.len()));
         }
     }
@@ -108,7 +108,7 @@ fn rotate(directory: &Path, file: &File) -> io::Result<()> {
     }
     let path = directory.join(NAME);
     // To change the lock, the kernel releases the shared one first (flock(2)), so another writer may have been faster.
-    if !leads_to(&path, file)? {
+    if !leads_to(&path, &file.metadata()?)? {
         return Ok(());
     }
     let old = old_numbers(directory)?;
@@ -117,8 +117,7 @@ fn rotate(directory: &Path, file: &File) -> io::Result<()> {
     old.iter().take(surplus).try_for_each(|number| fs::remove_file(old_path(directory, *number)))
 }
 
-fn leads_to(path: &Path, file: &File) -> io::Result<bool> {
-    let ours = file.metadata()?;
+fn leads_to(path: &Path, ours: &fs::Metadata) -> io::Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
@@ -160,7 +159,7 @@ pub(super) fn open_all(directory: &Path) -> io::Result<Files> {
             old.extend(open_to_read(&old_path(directory, number))?.map(|file| (number, file)));
         }
         let is_unchanged = match &present {
-            Some(file) => leads_to(&directory.join(NAME), file)?,
+            Some(file) => is_present(directory, file)?,
             None => !directory.join(NAME).exists(),
         };
         if let Some(file) = &present {
@@ -174,7 +173,7 @@ pub(super) fn open_all(directory: &Path) -> io::Result<Files> {
 
 /// Whether the file is the present one.
 pub(super) fn is_present(directory: &Path, file: &File) -> io::Result<bool> {
-    leads_to(&directory.join(NAME), file)
+    leads_to(&directory.join(NAME), &file.metadata()?)
 }
 
 /// Whether there is a present file. After a rotation there is none until the next event.
