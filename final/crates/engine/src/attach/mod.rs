@@ -220,17 +220,20 @@ impl Connection {
         buffer: &'b mut Vec<u8>,
         flags: RecvFlags,
     ) -> Result<Option<Message<'b>>, Errno> {
-        buffer.resize(MAX_PAYLOAD + 8, 0);
-        let length = loop {
-            match rustix::net::recv(&self.0, &mut buffer[..], flags) {
+        buffer.clear();
+        // Not zeroed: most messages are short, and each page that is written to costs a fault.
+        buffer.reserve(MAX_PAYLOAD + 8);
+        loop {
+            match rustix::net::recv(&self.0, rustix::buffer::spare_capacity(buffer), flags) {
                 // The peer closed its end without reading all that was sent to it. The kernel reports that once, and
                 // then delivers what the peer had sent before.
                 Err(Errno::INTR | Errno::CONNRESET) => {}
                 Ok((0, _)) => return Ok(None),
-                other => break other?.0,
+                Ok(_) => break,
+                Err(errno) => return Err(errno),
             }
-        };
-        Ok(Some(Message::parse(&buffer[..length]).unwrap_or(Message::Unknown)))
+        }
+        Ok(Some(Message::parse(buffer).unwrap_or(Message::Unknown)))
     }
 }
 
