@@ -4,6 +4,8 @@
 mod hostile;
 #[path = "health/images.rs"]
 mod images;
+#[path = "health/oracles.rs"]
+mod oracles;
 
 use std::time::Duration;
 
