@@ -13,8 +13,8 @@ use hull_sys::process;
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 
+use super::detach::detach;
 use super::lifeline::Monitor;
-use super::run::detach;
 use super::stdio;
 use crate::engine::Engine;
 use crate::error::{IoContext, Result};

@@ -12,8 +12,8 @@ use hull_runtime::Running;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
+use super::checks::Checks;
 use super::clients::{Client, Clients, Queued};
-use super::health::Checks;
 use super::log::Log;
 use super::stdio::{Read, Streams};
 use super::stop::Stop;
@@ -145,7 +145,11 @@ impl EventLoop {
                 Source::Input => self.streams.flush_input(),
                 Source::Client(index) => self.serve_client(index),
                 Source::Checked => self.health_checked(),
-                Source::Orphan => self.reap_orphans(),
+                Source::Orphan => {
+                    if let Some(checks) = &mut self.checks {
+                        checks.orphans.reap();
+                    }
+                }
             }
         }
         while let Some(timer) = self.timers.take_due() {
@@ -198,7 +202,7 @@ impl EventLoop {
         if let Some(child) = self.checks.as_ref().and_then(Checks::running) {
             watch(Source::Checked, child, PollFlags::IN);
         }
-        for orphan in self.checks.iter().flat_map(Checks::orphans) {
+        for orphan in self.checks.iter().flat_map(|checks| checks.orphans.descriptors()) {
             watch(Source::Orphan, orphan, PollFlags::IN);
         }
         for (fd, flags) in self.network.descriptors() {

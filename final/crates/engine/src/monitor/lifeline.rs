@@ -3,7 +3,6 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use hull_sys::process;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 use crate::error::{IoContext, Result};
@@ -28,13 +27,11 @@ impl Lifeline {
         let _ = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Write);
     }
 
-    /// The program of a child that has ended, if it has become a child of the caller's.
-    pub(super) fn program(&self) -> Option<OwnedFd> {
+    /// The program that the child has told.
+    pub(super) fn program(&self) -> Option<i32> {
         let mut bytes = [0; 4];
         let (_, length) = rustix::net::recv(&self.0, &mut bytes, RecvFlags::DONTWAIT).ok()?;
-        let pid = i32::from_ne_bytes(bytes);
-        // A child's pid is not used again before it is reaped.
-        (length == bytes.len() && process::is_child(pid)).then(|| process::pidfd_open(pid).ok())?
+        (length == bytes.len()).then(|| i32::from_ne_bytes(bytes))
     }
 }
 

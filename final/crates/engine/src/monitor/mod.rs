@@ -15,14 +15,19 @@
 //! stdio       the container's pipes or terminal
 //! clients     attached commands and what waits for them
 //! log         json-file
+//! detach      what each forked process does first
 //! session     the short-lived monitor of an exec
 //! health      when a health check is due, and what follows from it
+//! checks      the state of the checks, and the present one's child
 //! checker     the child that makes one check
 //! lifeline    the socket between the two
+//! orphans     what a killed child has left behind
 //! ```
 
 mod checker;
+mod checks;
 mod clients;
+mod detach;
 mod event_loop;
 mod external;
 mod health;
@@ -30,6 +35,7 @@ mod hooks;
 pub(crate) mod launch;
 mod lifeline;
 pub(crate) mod log;
+mod orphans;
 mod requests;
 mod restart;
 pub(crate) mod run;

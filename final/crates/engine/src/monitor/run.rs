@@ -1,6 +1,6 @@
 //! A monitor, from the fork to its exit.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use hull_runtime::Running;
@@ -8,13 +8,14 @@ use hull_storage::lock::Lock;
 use hull_storage::process_id::ProcessId;
 use hull_sys::process;
 
+use super::checks::Checks;
 use super::clients::{Client, Queued};
+use super::detach::{detach, fail};
 use super::event_loop::{Container, EventLoop};
-use super::health::Checks;
 use super::log::Log;
 use super::restart::Restarts;
 use super::setup;
-use super::stdio::{self, Streams};
+use super::stdio::Streams;
 use super::stop::Stop;
 use crate::attach::{Connection, Listener, Message, StartAttach};
 use crate::engine::Engine;
@@ -58,26 +59,6 @@ pub(super) fn monitor(engine: Engine, record: Record, start: Start, lock: Lock) 
         }
     };
     process::exit_now(i32::from(outcome.is_err()))
-}
-
-pub(super) fn fail(command: &Connection, error: &crate::Error) {
-    // If the command has ended, there is nobody to send this to.
-    let _ = command.send(&Message::Failed(&Report::encode(error)));
-}
-
-/// Leaves the command's session, working directory and descriptors. A descriptor that stayed open here would stay open for
-/// as long as the container runs, and a directory among them would be a way around pivot_root(2).
-pub(super) fn detach(kept: &[BorrowedFd<'_>]) -> Result<()> {
-    nix::unistd::setsid().context(|| "start a session".into())?;
-    process::set_child_subreaper().context(|| "become a subreaper".into())?;
-    nix::unistd::chdir("/").context(|| "change to /".into())?;
-    let null = stdio::null()?;
-    rustix::stdio::dup2_stdin(&null)
-        .and_then(|()| rustix::stdio::dup2_stdout(&null))
-        .and_then(|()| rustix::stdio::dup2_stderr(&null))
-        .context(|| "redirect to /dev/null".into())?;
-    drop(null);
-    process::close_all_but(3, kept).context(|| "close inherited descriptors".into())
 }
 
 pub(super) struct Monitor {

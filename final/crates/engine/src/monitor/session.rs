@@ -9,8 +9,8 @@ use hull_runtime::{Running, Stdio};
 use hull_sys::process::{self, Fork};
 
 use super::clients::Client;
+use super::detach::{detach, fail};
 use super::event_loop::EventLoop;
-use super::run::{detach, fail};
 use super::stdio::{self, Streams};
 use crate::attach::{AttachStream, Connection, Message};
 use crate::error::{Error, IoContext, Report, Result};

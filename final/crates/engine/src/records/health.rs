@@ -11,7 +11,7 @@ use hull_storage::root::Root;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::records::options::CreateOptions;
+use crate::records::options::{CreateOptions, OnFailure};
 use crate::records::record::Record;
 use crate::records::state::Status;
 use crate::records::time::Timestamp;
@@ -20,34 +20,6 @@ use crate::records::time::Timestamp;
 const KEPT: usize = 5;
 
 const FILE: &str = "health.json";
-
-/// `--health-on-failure`: what happens to a container that becomes unhealthy.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnFailure {
-    #[default]
-    None,
-    Kill,
-    Restart,
-    Stop,
-}
-
-impl std::str::FromStr for OnFailure {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "none" => Ok(Self::None),
-            "kill" => Ok(Self::Kill),
-            "restart" => Ok(Self::Restart),
-            "stop" => Ok(Self::Stop),
-            _ => Err(Error::Invalid {
-                what: format!("action {text:?}"),
-                why: "it is none, kill, restart or stop".into(),
-            }),
-        }
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -277,7 +249,9 @@ mod tests {
     #[test]
     fn the_last_five_results_are_kept() {
         let mut health = new();
-        (0..9).for_each(|n| drop(after(&mut health, n, n as i32)));
+        for n in 0..9 {
+            after(&mut health, n, n as i32);
+        }
         let codes: Vec<_> = health.log.iter().map(|result| result.exit_code).collect();
         assert_eq!(codes, [4, 5, 6, 7, 8]);
     }

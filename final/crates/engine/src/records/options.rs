@@ -13,8 +13,8 @@ use hull_network::ports::{Mapping, Port};
 use serde::{Deserialize, Serialize};
 
 use super::userns::UsernsOptions;
+use crate::error::Error;
 use crate::records::block_io::BlockIoOptions;
-pub use crate::records::health::OnFailure;
 use crate::records::mount_extras::MountExtras;
 use crate::records::runtime::RuntimeOption;
 
@@ -295,6 +295,34 @@ pub enum RestartPolicy {
     UnlessStopped,
     /// The maximum number of restarts; 0 means no limit.
     OnFailure(u32),
+}
+
+/// `--health-on-failure`: what happens to a container that becomes unhealthy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    #[default]
+    None,
+    Kill,
+    Restart,
+    Stop,
+}
+
+impl std::str::FromStr for OnFailure {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "none" => Ok(Self::None),
+            "kill" => Ok(Self::Kill),
+            "restart" => Ok(Self::Restart),
+            "stop" => Ok(Self::Stop),
+            _ => Err(Error::Invalid {
+                what: format!("action {text:?}"),
+                why: "it is none, kill, restart or stop".into(),
+            }),
+        }
+    }
 }
 
 /// `--log-driver` and `--log-opt`.

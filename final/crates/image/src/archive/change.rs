@@ -1,6 +1,7 @@
 //! `--change "CMD …"`: the instructions of a Dockerfile that are about the configuration.
 
-use super::{change_build, shell_words};
+use super::change_build::{self, json_list};
+use super::shell_words;
 use crate::config::{Empty, RunConfig};
 use crate::error::{Error, Result};
 
@@ -107,10 +108,6 @@ fn command(text: &str, shell: Option<&[String]>) -> Option<Vec<String>> {
         None => vec!["/bin/sh".into(), "-c".into(), text.into()],
     };
     Some(json_list(text).unwrap_or_else(line))
-}
-
-pub(super) fn json_list(text: &str) -> Option<Vec<String>> {
-    text.starts_with('[').then(|| serde_json::from_str(text).ok())?
 }
 
 type Pairs = Vec<(String, String)>;

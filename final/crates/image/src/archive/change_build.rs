@@ -1,7 +1,6 @@
 //! `HEALTHCHECK`, `ONBUILD` and `SHELL`: the instructions whose results only docker's configuration has
 //! (<https://docs.docker.com/reference/dockerfile/#healthcheck>).
 
-use super::change::json_list;
 use crate::config::Healthcheck;
 
 /// docker's shortest duration: a millisecond, in nanoseconds.
@@ -40,6 +39,10 @@ pub(super) fn healthcheck(text: &str) -> Result<Healthcheck, String> {
         }
         _ => Err("expected HEALTHCHECK NONE or HEALTHCHECK [FLAGS] CMD COMMAND".into()),
     }
+}
+
+pub(super) fn json_list(text: &str) -> Option<Vec<String>> {
+    text.starts_with('[').then(|| serde_json::from_str(text).ok())?
 }
 
 /// Nanoseconds; `None` for 0.
