@@ -25,7 +25,7 @@ fn main() {
 
 fn start(bench: &Bench, pairs: u32) {
     let taken = Pairs::take(pairs, || {}, || bench.baseline_start(), || bench.hull_start());
-    taken.print_ratio("run --rm --network none IMAGE /bin/true", "<= x 2.0");
+    taken.print_ratio("run --rm --network none IMAGE /bin/true", "<= x 1.8");
 }
 
 fn start_apart(bench: &Bench, pairs: u32) {
@@ -38,7 +38,7 @@ fn start_apart(bench: &Bench, pairs: u32) {
 fn exec(bench: &Bench, pairs: u32) {
     let container = bench.running();
     let taken = Pairs::take(pairs, || {}, || container.baseline_exec(), || container.hull_exec());
-    taken.print_ratio("exec CT /bin/true", "<= x 2.5");
+    taken.print_ratio("exec CT /bin/true", "<= x 1.5");
 }
 
 /// What ten monitors take that only wait, each its share of pages that several map.
@@ -48,7 +48,7 @@ fn monitor_memory(bench: &Bench) {
     std::thread::sleep(std::time::Duration::from_secs(2));
     let total: u64 = containers.iter().map(|c| c.monitor_pss()).sum();
     let mean = format!("{} KB", total / containers.len() as u64);
-    row("monitor memory (PSS), mean of ten", "", "", &mean, "<= 500 KB");
+    row("monitor memory (PSS), mean of ten", "", "", &mean, "<= 300 KB");
 }
 
 fn list(bench: &Bench, pairs: u32) {
