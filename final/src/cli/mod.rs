@@ -16,6 +16,7 @@
     reason = "clap prints these comments as help, where brackets mean: may be left out"
 )]
 
+mod attach_flags;
 pub mod boot;
 pub mod container;
 mod deferred;

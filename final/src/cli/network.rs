@@ -58,6 +58,9 @@ pub struct Create {
     /// The part of the subnet that containers get addresses from
     #[arg(long, value_name = "SUBNET")]
     pub ip_range: Vec<Subnet>,
+    /// An address that no container gets, by a name: router=172.30.0.5
+    #[arg(long, value_name = "NAME=ADDRESS")]
+    pub aux_address: Vec<String>,
     /// Isolate the network: packets neither leave nor enter it
     #[arg(long)]
     pub internal: bool,

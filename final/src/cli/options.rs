@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand};
 
+use super::attach_flags::AttachArgs;
 use super::health_flags::HealthArgs;
 use super::limits::{CgroupArgs, LimitArgs};
 use super::network_flags::NetworkArgs;
@@ -52,6 +53,8 @@ pub struct CreateArgs {
     /// Remove the container when it exits
     #[arg(long)]
     pub rm: bool,
+    #[command(flatten)]
+    pub attach: AttachArgs,
     /// Keep stdin open
     #[arg(short, long)]
     pub interactive: bool,
@@ -208,7 +211,7 @@ pub struct IsolationArgs {
     /// host or container:NAME
     #[arg(long, value_name = "NAMESPACE")]
     pub pid: Option<String>,
-    /// private, host or container:NAME
+    /// private, shareable, none, host or container:NAME
     #[arg(long, value_name = "NAMESPACE")]
     pub ipc: Option<String>,
     /// host

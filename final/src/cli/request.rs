@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result};
 use hull_docker::flags::{
-    cdi, device, env, hosts, link, log, mount, namespace, network, pairs, port, restart, security, tmpfs,
-    ulimit, userns, volume,
+    cdi, device, env, hosts, ipc, link, log, mount, namespace, network, pairs, port, restart, security,
+    tmpfs, ulimit, userns, volume,
 };
 use hull_docker::wire::Empty;
 use hull_docker::wire::config::Config;
@@ -76,16 +76,12 @@ impl CreateArgs {
     }
 
     fn config(&self, image: &str, command: &[String], detach: bool) -> Result<Config> {
-        Ok(Config {
+        let mut config = Config {
             hostname: text(&self.isolation.hostname),
             domainname: text(&self.isolation.domainname),
             user: text(&self.user),
-            attach_stdin: self.interactive && !detach,
-            attach_stdout: !detach,
-            attach_stderr: !detach,
             tty: self.tty,
             open_stdin: self.interactive,
-            stdin_once: self.interactive && !detach,
             env: environment(&self.env_file, &self.env)?,
             cmd: (!command.is_empty()).then(|| command.to_vec()),
             healthcheck: self.health.request()?,
@@ -96,7 +92,9 @@ impl CreateArgs {
             stop_signal: self.stop_signal.clone(),
             stop_timeout: read_if_given("--stop-timeout", self.stop_timeout.as_deref(), time::stop_timeout)?,
             ..Config::default()
-        })
+        };
+        self.attach.apply(&mut config, detach)?;
+        Ok(config)
     }
 
     fn host_config(&self) -> Result<HostConfig> {
@@ -156,7 +154,8 @@ impl CreateArgs {
 impl IsolationArgs {
     fn apply(&self, request: &mut CreateRequest) -> Result<()> {
         let host = &mut request.host_config;
-        host.ipc_mode = namespace_mode("--ipc", &self.ipc)?;
+        let ipc = read_if_given("--ipc", self.ipc.as_deref(), ipc::parse)?;
+        host.ipc_mode = ipc.map(|mode| mode.to_string()).unwrap_or_default();
         host.cgroupns_mode = namespace_mode("--cgroupns", &self.cgroupns)?;
         // For these two docker has no value that means a namespace of the container's own.
         host.pid_mode = unless_private(namespace_mode("--pid", &self.pid)?);

@@ -15,7 +15,7 @@ pub struct RuntimeArgs {
     #[arg(long, value_name = "RUNTIME")]
     pub runtime: Option<String>,
     /// GPUs by CDI: all, a number, or device=…
-    #[arg(long, value_name = "GPUS", help_heading = "Files")]
+    #[arg(long, value_name = "GPUS", allow_hyphen_values = true, help_heading = "Files")]
     pub gpus: Option<String>,
 }
 

@@ -14,6 +14,7 @@ pub fn attach(engine: &Engine, args: &Attach) -> Result<u8> {
     terminal::require(tty, stdin)?;
     let options = terminal::Options {
         stdin,
+        output: [true; 2],
         tty,
         sig_proxy: args.sig_proxy && !tty,
         detach_keys: DetachKeys::new(args.detach_keys.as_deref())?,

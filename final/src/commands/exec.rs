@@ -20,6 +20,7 @@ pub fn exec(engine: &Engine, args: &Exec) -> Result<u8> {
     let (container, command) = words(engine, args)?;
     let options = terminal::Options {
         stdin: args.interactive,
+        output: [true; 2],
         tty: args.tty,
         sig_proxy: false,
         detach_keys: DetachKeys::new(args.detach_keys.as_deref())?,

@@ -29,6 +29,7 @@ pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
     terminal::require(tty, interactive)?;
     let options = terminal::Options {
         stdin: interactive,
+        output: [true; 2],
         tty,
         sig_proxy: !tty,
         detach_keys: DetachKeys::new(args.detach_keys.as_deref())?,

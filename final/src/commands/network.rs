@@ -45,11 +45,14 @@ fn create(engine: &Engine, args: &Create) -> Result<u8> {
     }
     let subnets: Vec<IpNet> = args.subnet.iter().map(|subnet| IpNet::from(*subnet)).collect();
     let ranges: Vec<IpNet> = args.ip_range.iter().map(|range| IpNet::from(*range)).collect();
+    let mut config = ipam::combine(&subnets, &ranges, &args.gateway);
+    let auxiliary = pairs::parse("auxiliary address", &args.aux_address).map_err(Error::msg)?;
+    ipam::add_auxiliary(&mut config, &subnets, auxiliary).map_err(Error::msg)?;
     let request = wire::CreateRequest {
         name: args.name.clone(),
         driver: args.driver.clone().unwrap_or_default(),
         enable_ipv6: Some(args.ipv6),
-        ipam: wire::Ipam { config: ipam::combine(&subnets, &ranges, &args.gateway), ..wire::Ipam::default() },
+        ipam: wire::Ipam { config, ..wire::Ipam::default() },
         internal: args.internal,
         attachable: args.attachable,
         options: options(args)?,

@@ -8,12 +8,16 @@ use hull_sys::terminal::window_size;
 use super::create;
 use crate::cli::container::Run;
 use crate::cli::options::Rest;
-use crate::ui::errors::Hint;
+use crate::ui::errors::{Exit, Hint};
 use crate::ui::terminal::{self, DetachKeys, WhenUnread};
 use crate::ui::{errors, output};
 
 pub fn run(engine: &Engine, args: &Run) -> Result<u8> {
     let create = &args.create;
+    if args.detach && !create.attach.attach.is_empty() {
+        let conflict = "conflicting options: cannot specify both --attach and --detach";
+        return Err(anyhow::anyhow!(conflict).context(Exit(125)));
+    }
     let request = create::request(create, args.detach)?;
     create::need_image("hull run", create)?;
     let (image, command) = Rest::split(create.rest.as_ref()).unwrap_or_default();
@@ -26,10 +30,12 @@ pub fn run(engine: &Engine, args: &Run) -> Result<u8> {
 fn in_order(engine: &Engine, args: &Run, request: CreateRequest) -> Result<u8> {
     let create = &args.create;
     if !args.detach {
-        terminal::require(create.tty, create.interactive)?;
+        terminal::require(create.tty, request.config.attach_stdin)?;
     }
+    let output = [request.config.attach_stdout, request.config.attach_stderr];
     let options = terminal::Options {
-        stdin: create.interactive,
+        stdin: create.interactive && request.config.attach_stdin,
+        output,
         tty: create.tty,
         sig_proxy: args.sig_proxy && !create.tty,
         detach_keys: DetachKeys::new(args.detach_keys.as_deref())?,
@@ -43,6 +49,10 @@ fn in_order(engine: &Engine, args: &Run, request: CreateRequest) -> Result<u8> {
         output::line(&record.id)?;
         return Ok(0);
     };
+    if output == [false; 2] {
+        // docker's rule: the container runs on when stdin has ended.
+        output::line(&record.id)?;
+    }
     terminal::attach(stream, options)
 }
 

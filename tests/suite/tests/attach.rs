@@ -332,3 +332,37 @@ fn a_monitor_gives_back_what_its_start_took() {
     eventually("the stack is small", || (1..200).contains(&resident("[stack]")));
     eventually("most of the program is not in memory", || (1..6000).contains(&resident(" r-xp ")));
 }
+
+#[test]
+fn only_the_streams_of_a_are_attached() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let script = "cat; echo out; echo err >&2; exit 3";
+    let run = |flags: &[&str]| {
+        let words = [&["run", "--rm", "--network", "none"], flags, &["busybox", "sh", "-c", script]].concat();
+        let outcome = t.hull_with_input(&words, b"in\n");
+        (outcome.code(), outcome.stdout, outcome.stderr)
+    };
+    let text = str::to_owned;
+    assert_eq!(run(&["-a", "stdout"]), (3, text("out\n"), text("")));
+    assert_eq!(run(&["-a", "STDERR"]), (3, text(""), text("err\n")));
+    assert_eq!(run(&["-a", "stdout", "-a", "stderr"]), (3, text("out\n"), text("err\n")));
+    assert_eq!(run(&["-i", "-a", "stdin", "-a", "stdout"]), (3, text("in\nout\n"), text("")));
+    for (flags, expected) in [
+        (["-d", "-a", "stdout"], "cannot specify both --attach and --detach"),
+        (["-i", "-a", "output"], "valid streams are STDIN, STDOUT and STDERR"),
+    ] {
+        let (code, stdout, stderr) = run(&flags);
+        assert!((code, &*stdout) == (125, "") && stderr.contains(expected), "{stderr}");
+    }
+    // With stdin alone the id is printed, as with -d, and the container keeps what it has read.
+    let words = ["run", "-i", "-a", "stdin", "--name", "box", "busybox", "sh", "-c", script];
+    let outcome = t.hull_with_input(&words, b"in\n");
+    assert_eq!((outcome.ok(), &*outcome.stderr), (&*t.inspect("box", "{{.Id}}"), ""));
+    assert_eq!(t.ok(&["wait", "box"]), "3");
+    assert_eq!(t.hull(&["logs", "box"]).stdout, "in\nout\n");
+    let streams =
+        "{{.Config.AttachStdin}} {{.Config.AttachStdout}} {{.Config.AttachStderr}} {{.Config.StdinOnce}}";
+    assert_eq!(t.inspect("box", streams), "true false false true");
+    t.ok(&["create", "-i", "-a", "stderr", "--name", "other", "busybox"]);
+    assert_eq!(t.inspect("other", streams), "false false true false");
+}

@@ -112,7 +112,7 @@ fn a_device_brings_all_of_its_edits() {
         "/dev/null",
         "busybox",
     ]);
-    let request = r#"[{"Driver":"cdi","Count":0,"DeviceIDs":["vendor.com/class=zero"],"Capabilities":null,"Options":{}}]"#;
+    let request = r#"[{"Driver":"cdi","Count":0,"DeviceIDs":["vendor.com/class=zero"],"Capabilities":null,"Options":null}]"#;
     assert_eq!(t.inspect("box", "{{json .HostConfig.DeviceRequests}}"), request);
     assert_eq!(t.inspect("box", "{{len .HostConfig.Devices}}"), "1");
     assert_eq!(t.ok(&["info", "-f", "{{json .CDISpecDirs}}"]), r#"["/etc/cdi","/var/run/cdi"]"#);

@@ -273,12 +273,37 @@ fn namespaces_can_be_shared_with_the_machine_or_a_container() {
             "{option} host"
         );
     }
-    t.ok(&["run", "-d", "--name", "first", "busybox", "sleep", "300"]);
+    t.ok(&["run", "-d", "--name", "first", "--ipc", "shareable", "busybox", "sleep", "300"]);
     for (option, kind) in [("--network", "net"), ("--ipc", "ipc"), ("--pid", "pid")] {
         let link = format!("readlink /proc/self/ns/{kind}");
         let first = t.ok(&["exec", "first", "sh", "-c", &link]);
         assert_eq!(sh(&t, &[option, "container:first"], &link), first, "{option} container:first");
     }
+}
+
+#[test]
+fn only_a_shareable_ipc_namespace_is_shared() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    for (mode, shown) in
+        [("", "private"), ("private", "private"), ("shareable", "shareable"), ("none", "none")]
+    {
+        let name = format!("box{mode}");
+        let options = if mode.is_empty() { vec![] } else { vec!["--ipc", mode] };
+        t.ok(&[&["run", "-d", "--name", &name], &options[..], &["busybox", "sleep", "300"]].concat());
+        assert_eq!(t.inspect(&name, "{{.HostConfig.IpcMode}}"), shown);
+    }
+    assert_eq!(sh(&t, &["--ipc", "none"], "grep -c /dev/shm /proc/mounts || true"), "0");
+    t.ok(&["exec", "boxshareable", "sh", "-c", "echo shared > /dev/shm/file"]);
+    t.ok(&["run", "-d", "--name", "joined", "--ipc", "container:boxshareable", "busybox", "sleep", "300"]);
+    assert_eq!(t.ok(&["exec", "joined", "cat", "/dev/shm/file"]), "shared");
+    assert_eq!(sh(&t, &["--ipc", "container:joined"], "cat /dev/shm/file"), "shared");
+    for name in ["box", "boxprivate", "boxnone"] {
+        let mode = format!("container:{name}");
+        let outcome = t.hull(&["run", "--rm", "--ipc", &mode, "busybox", "true"]);
+        assert!(outcome.fails(125).contains("non-shareable IPC"), "{outcome}");
+    }
+    let outcome = t.hull(&["run", "--rm", "--ipc", "other", "busybox", "true"]);
+    assert!(outcome.fails(125).contains("expected private, shareable, none, host or container:NAME"));
 }
 
 #[test]

@@ -294,3 +294,35 @@ fn host_and_none_list_who_is_on_them() {
     t.ok(&["rm", "-f", "host", "none", "idle"]);
     assert_eq!(t.ok(&["network", "inspect", "-f", "{{len .Containers}}", "host"]), "0");
 }
+
+#[test]
+fn an_auxiliary_address_is_no_containers() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let create = |options: &[&str], name: &str| t.hull(&[&["network", "create"], options, &[name]].concat());
+    let subnet = ["--subnet", "10.6.0.0/29"];
+    let addresses = ["--aux-address", "router=10.6.0.2", "--aux-address", "printer=10.6.0.4"];
+    create(&[&subnet[..], &addresses].concat(), "one").ok();
+    let config = &json(&t.ok(&["network", "inspect", "one"]))[0]["IPAM"]["Config"][0];
+    assert_eq!(config["AuxiliaryAddresses"], json(r#"{"printer": "10.6.0.4", "router": "10.6.0.2"}"#));
+    let address = |name: &str| {
+        t.ok(&["run", "-d", "--name", name, "--network", "one", "busybox", "sleep", "300"]);
+        t.inspect(name, "{{.NetworkSettings.Networks.one.IPAddress}}")
+    };
+    assert_eq!(["box1", "box2", "box3"].map(address), ["10.6.0.3", "10.6.0.5", "10.6.0.6"]);
+    let full = t.hull(&["run", "--rm", "--network", "one", "busybox", "true"]);
+    assert!(full.fails(125).contains("10.6.0.0/29"), "{full}");
+    let asked = t.hull(&["run", "--rm", "--network", "one", "--ip", "10.6.0.4", "busybox", "true"]);
+    assert!(asked.fails(125).contains("reserved by --aux-address"), "{asked}");
+    for (wrong, expected) in [
+        ("gateway=10.7.0.1", "the gateway"),
+        ("outside=10.8.0.1", "no matching subnet for aux-address"),
+        ("broadcast=10.7.0.7", "broadcast"),
+        ("text=x", "no IP address"),
+    ] {
+        let outcome = create(&["--subnet", "10.7.0.0/29", "--aux-address", wrong], "two");
+        assert!(outcome.fails(1).contains(expected), "{wrong}: {outcome}");
+    }
+    let twice = ["--aux-address", "a=10.7.0.3", "--aux-address", "b=10.7.0.3"];
+    create(&[&["--subnet", "10.7.0.0/29"], &twice[..]].concat(), "two").fails(1);
+    assert!(!t.ok(&["network", "ls", "--format", "{{.Name}}"]).contains("two"));
+}

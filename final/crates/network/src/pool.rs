@@ -1,5 +1,6 @@
 //! The addresses of one network: its subnet, its gateway, and the range for containers.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,9 @@ pub struct Pool {
     /// Addresses of other hosts, if the subnet is that of a LAN.
     #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "kept")]
     excluded: Vec<IpAddr>,
+    /// Addresses that no container gets, by the names that the user has given them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    reserved: BTreeMap<String, IpAddr>,
 }
 
 impl Pool {
@@ -40,7 +44,7 @@ impl Pool {
         }
         let first = || range.address(0).filter(|ip| subnet.reserved(*ip).is_none()).or(range.address(1));
         let gateway = gateway.or_else(first).ok_or_else(|| invalid("it has no first address".into()))?;
-        let pool = Self { subnet, gateway, range, excluded: Vec::new() };
+        let pool = Self { subnet, gateway, range, excluded: Vec::new(), reserved: BTreeMap::new() };
         pool.check_usable(gateway)?;
         Ok(pool)
     }
@@ -49,6 +53,17 @@ impl Pool {
     pub fn excluding(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         self.excluded.extend(addresses.into_iter().filter(|address| self.subnet.contains(*address)));
         self
+    }
+
+    /// The pool without an address that the user keeps for another host. Fails if a container could not have it either.
+    pub fn reserving(mut self, name: String, address: IpAddr) -> Result<Self> {
+        self.check(address)?;
+        self.reserved.insert(name, address);
+        Ok(self)
+    }
+
+    pub fn reserved(&self) -> &BTreeMap<String, IpAddr> {
+        &self.reserved
     }
 
     pub fn subnet(&self) -> Subnet {
@@ -68,6 +83,9 @@ impl Pool {
         self.check_usable(address)?;
         if address == self.gateway {
             return Err(Error::AddressReserved { address, why: "the gateway" });
+        }
+        if self.reserved.values().any(|reserved| *reserved == address) {
+            return Err(Error::AddressReserved { address, why: "reserved by --aux-address" });
         }
         if self.excluded.contains(&address) {
             return Err(Error::AddressReserved { address, why: "in use by a host of the LAN" });
@@ -201,6 +219,20 @@ mod tests {
         let pool = pool.excluding([ip("10.0.0.2"), ip("10.9.9.9")]);
         assert!(pool.check(ip("10.0.0.2")).unwrap_err().to_string().contains("in use by a host of the LAN"));
         assert_eq!(pool.addresses_after(None).next(), Some(ip("10.0.0.3")));
+    }
+
+    #[test]
+    fn a_reserved_address_is_no_containers() {
+        let pool = pool("10.0.0.0/29", None, None).unwrap();
+        let pool = pool.reserving("router".into(), ip("10.0.0.3")).unwrap();
+        assert!(pool.check(ip("10.0.0.3")).is_err());
+        let all: Vec<_> = pool.addresses_after(None).collect();
+        assert_eq!(all, ["10.0.0.2", "10.0.0.4", "10.0.0.5", "10.0.0.6"].map(ip));
+        for taken in ["10.0.0.1", "10.0.0.3", "10.0.0.7", "10.0.1.1"] {
+            assert!(pool.clone().reserving("other".into(), ip(taken)).is_err(), "{taken}");
+        }
+        let read: Pool = serde_json::from_str(&serde_json::to_string(&pool).unwrap()).unwrap();
+        assert_eq!(read, pool);
     }
 
     #[test]

@@ -67,7 +67,6 @@ pub const FLAGS: Flags = &[
     (".", "-c --context -H --host", DAEMON),
     (".", "-D --debug -l --log-level", LEVELS),
     (".", "--tls --tlscacert --tlscert --tlskey --tlsverify", TLS),
-    ("run, create", "-a --attach", "it attaches stdin, stdout and stderr together: leave --detach out"),
     ("run, create", "--cpu-count --cpu-percent --io-maxbandwidth --io-maxiops --isolation", WINDOWS),
     (
         "run, create, pull, push",
@@ -118,11 +117,6 @@ pub const FLAGS: Flags = &[
         "network connect",
         "--gw-priority",
         "a container's first network that is neither internal nor a LAN has its default route",
-    ),
-    (
-        "network create",
-        "--aux-address",
-        "hull reserves no single addresses: `hull network create --ip-range` keeps containers off the others",
     ),
     ("network create", "--config-from --config-only --ingress --scope", SWARM),
     (

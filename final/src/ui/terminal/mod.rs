@@ -28,6 +28,8 @@ use session::{End, Session};
 pub struct Options {
     /// Forward stdin.
     pub stdin: bool,
+    /// Print stdout, and stderr.
+    pub output: [bool; 2],
     /// The program has a terminal: this one goes into raw mode, and its size is passed on.
     pub tty: bool,
     /// Pass signals on to the program.

@@ -35,6 +35,8 @@ pub(super) struct Session {
     /// Only a terminal has detach keys. In a pipe the same bytes are data.
     keys: Option<DetachKeys>,
     stdin_open: bool,
+    /// Whether stdout and stderr are printed.
+    output: [bool; 2],
     when_unread: WhenUnread,
     /// Whether stdout and stderr have lost their readers.
     unread: [bool; 2],
@@ -60,6 +62,7 @@ impl Session {
             signals,
             keys: options.tty.then_some(options.detach_keys),
             stdin_open: options.stdin,
+            output: options.output,
             when_unread: options.when_unread,
             unread: [false; 2],
             deadline: None,
@@ -100,6 +103,10 @@ impl Session {
         if self.signals.has_to_end() {
             return Some(End::Interrupted);
         }
+        // Only stdin was attached: nothing more can happen here.
+        if self.output == [false; 2] && !self.stdin_open && !self.stream.is_pending() {
+            return Some(End::Detached);
+        }
         let unread = match self.when_unread {
             WhenUnread::CloseOutput => self.deadline.is_some_and(|at| at <= Instant::now()),
             WhenUnread::Detach => self.unread.contains(&true),
@@ -114,7 +121,7 @@ impl Session {
         let mut fds = vec![PollFd::new(&self.stream, stream), PollFd::new(&self.signals, PollFlags::IN)];
         // poll(2) reports POLLERR without being asked for it, so a lost reader is noticed even while the container
         // prints nothing.
-        let watches_stdout = !self.unread[Stream::Stdout as usize];
+        let watches_stdout = self.output[0] && !self.unread[Stream::Stdout as usize];
         if watches_stdout {
             fds.push(PollFd::new(&stdout, PollFlags::empty()));
         }
@@ -150,6 +157,9 @@ impl Session {
     }
 
     fn print(&mut self, stream: Stream, mut bytes: &[u8]) -> Result<()> {
+        if !self.output[stream as usize] {
+            return Ok(());
+        }
         while !bytes.is_empty() && !self.unread[stream as usize] && !self.signals.has_to_end() {
             match output::write(stream, bytes, &self.signals)? {
                 Written::Bytes(count) => bytes = &bytes[count..],

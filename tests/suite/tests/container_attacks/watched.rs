@@ -40,7 +40,7 @@ impl Watched {
         let volume = format!("{}:/watcher:ro", self.program.display());
         let file = self.t.path("hosts-own").display().to_string();
         let host = namespaces();
-        let mut args = vec!["run", "-d", "--name", "watcher"];
+        let mut args = vec!["run", "-d", "--ipc", "shareable", "--name", "watcher"];
         args.extend(rights);
         let backwards: String = SECRET.chars().rev().collect();
         args.extend(["-v", &volume, "busybox", "/watcher", &file, &backwards]);

@@ -7,7 +7,7 @@ use crate::wire::host_config::DeviceRequest;
 
 /// `all`, a number, or KEY=VALUE fields: driver, count, device, capabilities, options.
 pub fn parse(text: &str) -> Result<DeviceRequest, String> {
-    let mut request = DeviceRequest::default();
+    let mut request = DeviceRequest { options: Some(BTreeMap::new()), ..DeviceRequest::default() };
     let mut seen: Vec<String> = Vec::new();
     for field in csv::fields(text)? {
         let (key, value) = match field.split_once('=') {
@@ -29,7 +29,7 @@ pub fn parse(text: &str) -> Result<DeviceRequest, String> {
             ("capabilities", Some(names)) => {
                 request.capabilities = vec![names.split(',').chain(["gpu"]).map(str::to_owned).collect()];
             }
-            ("options", Some(options)) => request.options = parse_options(options)?,
+            ("options", Some(options)) => request.options = Some(parse_options(options)?),
             _ => return Err(format!("unexpected key '{key}' in '{field}'")),
         }
     }

@@ -1,6 +1,7 @@
 //! `--subnet`, `--ip-range` and `--gateway` of `network create`
 //! (<https://docs.docker.com/reference/cli/docker/network/create/#specify-advanced-options>).
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -27,6 +28,23 @@ pub fn combine(subnets: &[IpNet], ranges: &[IpNet], gateways: &[IpAddr]) -> Vec<
         entry_at(&mut entries, place).gateway = gateway.to_string();
     }
     entries
+}
+
+/// Adds `--aux-address NAME=ADDRESS` to the entry of the subnet that has the address; each address goes into one.
+pub fn add_auxiliary(
+    entries: &mut Vec<IpamConfig>,
+    subnets: &[IpNet],
+    auxiliary: BTreeMap<String, String>,
+) -> Result<(), String> {
+    for (name, text) in auxiliary {
+        let address: IpAddr = text
+            .parse()
+            .map_err(|_| format!("invalid auxiliary address {name}={text}: it is no IP address"))?;
+        let place = subnets.iter().position(|subnet| subnet.contains(&address));
+        let place = place.ok_or_else(|| format!("no matching subnet for aux-address {text}"))?;
+        entry_at(entries, Some(place)).auxiliary_addresses.insert(name, text);
+    }
+    Ok(())
 }
 
 fn entry_at(entries: &mut Vec<IpamConfig>, place: Option<usize>) -> &mut IpamConfig {

@@ -8,7 +8,8 @@
 //! ulimit     --ulimit NAME=SOFT[:HARD]          namespace  --pid, --ipc, --uts, --cgroupns
 //! cpus       --cpus 1.5                         security   --security-opt, --cap-add, --cap-drop
 //! restart    --restart on-failure:3             env        -e, --env-file
-//! ipam       --subnet, --ip-range, --gateway of `network create`
+//! ipam       --subnet, --ip-range, --gateway, --aux-address of `network create`
+//! ipc        --ipc
 //! gpus       --gpus all                         cdi        --device VENDOR/CLASS=NAME
 //! log        --log-driver, --log-opt            pairs      labels, sysctls, annotations
 //! block_io   --blkio-weight-device, --device-read-bps and its kin
@@ -29,6 +30,7 @@ pub mod gpus;
 pub mod health;
 pub mod hosts;
 pub mod ipam;
+pub mod ipc;
 pub mod link;
 pub mod local_driver;
 pub mod log;

@@ -188,8 +188,7 @@ pub struct DeviceRequest {
     pub device_ids: Vec<String>,
     #[serde(with = "nullable")]
     pub capabilities: Vec<Vec<String>>,
-    #[serde(deserialize_with = "nullable::deserialize")]
-    pub options: BTreeMap<String, String>,
+    pub options: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

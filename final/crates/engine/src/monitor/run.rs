@@ -26,7 +26,7 @@ use crate::gc::removal::Remains;
 use crate::net::Attachment;
 use crate::records::health;
 use crate::records::monitor_lock::MonitorLock;
-use crate::records::options::WindowSize;
+use crate::records::options::{CreateOptions, WindowSize};
 use crate::records::record::Record;
 use crate::records::state::{Exit, Phase, State};
 use crate::records::time::Timestamp;
@@ -59,6 +59,12 @@ pub(super) fn monitor(engine: Engine, record: Record, start: Start, lock: Lock) 
         }
     };
     process::exit_now(i32::from(outcome.is_err()))
+}
+
+/// stdin ends with the command that it comes from. Without stdin there is nothing to end.
+fn stdin_once(options: &CreateOptions) -> bool {
+    let comes_from_command = options.attached.map_or(!options.detach, |attached| attached.stdin);
+    comes_from_command && !options.tty
 }
 
 pub(super) struct Monitor {
@@ -110,7 +116,7 @@ impl Monitor {
             network,
             checks: Checks::of(&record),
             runtime: Runtime::of(record.options.runtime.as_ref(), engine.root(), &record.id),
-            stdin_once: !record.options.detach && !record.options.tty,
+            stdin_once: stdin_once(&record.options),
             ..EventLoop::default()
         };
         Ok(Self {

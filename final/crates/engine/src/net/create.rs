@@ -159,12 +159,20 @@ fn make_pools(options: &NetworkOptions, driver: &dyn Driver, subnets: &[Subnet])
             return Err(Error::Invalid { what: format!("--ip-range {range}"), why });
         }
     }
+    for (name, address) in &options.reserved {
+        if !subnets.iter().any(|subnet| subnet.contains(*address)) {
+            let why = "it is in no --subnet".into();
+            return Err(Error::Invalid { what: format!("auxiliary address {name}={address}"), why });
+        }
+    }
     let pool = |subnet: &Subnet| {
         let gateway = options.gateways.iter().copied().find(|gateway| subnet.contains(*gateway));
         // A LAN's router has the first address of the LAN, not of the range that hull assigns from.
         let gateway = gateway.or_else(|| subnet.address(1).filter(|_| driver.is_on_lan()));
         let range = options.ranges.iter().copied().find(|range| subnet.includes(*range));
-        Ok(Pool::new(*subnet, gateway, range)?)
+        let reserved = options.reserved.iter().filter(|(_, address)| subnet.contains(*address));
+        let pool = Pool::new(*subnet, gateway, range)?;
+        Ok(reserved.cloned().try_fold(pool, |pool, (name, address)| pool.reserving(name, address))?)
     };
     subnets.iter().map(pool).collect()
 }

@@ -15,6 +15,8 @@ pub struct NetworkOptions {
     pub gateways: Vec<IpAddr>,
     /// Each is the range of the subnet that contains it.
     pub ranges: Vec<Subnet>,
+    /// Addresses that no container gets, each by a name: `--aux-address`.
+    pub reserved: Vec<(String, IpAddr)>,
     pub internal: bool,
     pub ipv6: bool,
     pub labels: BTreeMap<String, String>,

@@ -209,7 +209,11 @@ fn describe(network: &NetworkRecord) -> Network {
             false => pool.range().to_string(),
         },
         gateway: pool.gateway().to_string(),
-        ..IpamConfig::default()
+        auxiliary_addresses: pool
+            .reserved()
+            .iter()
+            .map(|(name, ip)| (name.clone(), ip.to_string()))
+            .collect(),
     };
     Network {
         name: network.name.clone(),

@@ -48,6 +48,8 @@ pub struct CreateOptions {
     pub interactive: bool,
     /// `-d`: nobody is attached when the container starts, so stdin outlives its first client.
     pub detach: bool,
+    /// `-a`, if it names other streams than those that are attached without it.
+    pub attached: Option<AttachedStreams>,
     /// `--rm`.
     pub auto_remove: bool,
     /// `--init`: hull's own PID 1 reaps and forwards signals.
@@ -89,6 +91,8 @@ pub struct CreateOptions {
     pub add_hosts: Vec<String>,
     pub pid: NamespaceMode,
     pub ipc: NamespaceMode,
+    /// Of an IPC namespace of its own.
+    pub ipc_sharing: IpcSharing,
     pub uts: NamespaceMode,
     pub cgroupns: NamespaceMode,
     pub userns: UsernsOptions,
@@ -111,6 +115,24 @@ pub struct CreateOptions {
     pub health_on_failure: OnFailure,
     pub log: LogOptions,
     pub platform: Option<String>,
+}
+
+/// The streams to which the command that starts a container is attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachedStreams {
+    pub stdin: bool,
+    pub stdout: bool,
+    pub stderr: bool,
+}
+
+impl CreateOptions {
+    pub fn attached_streams(&self) -> AttachedStreams {
+        self.attached.unwrap_or(AttachedStreams {
+            stdin: self.interactive && !self.detach,
+            stdout: !self.detach,
+            stderr: !self.detach,
+        })
+    }
 }
 
 /// One `-v`, `--mount` or `--tmpfs`.
@@ -271,6 +293,18 @@ pub enum NamespaceMode {
     Private,
     Host,
     Container(String),
+}
+
+/// `--ipc private|shareable|none`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IpcSharing {
+    #[default]
+    Private,
+    /// Other containers may join it.
+    Shareable,
+    /// Without /dev/shm.
+    NoMemory,
 }
 
 /// `--security-opt seccomp=…`.

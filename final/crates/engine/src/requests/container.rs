@@ -5,7 +5,7 @@ use hull_docker::wire::container::CreateRequest;
 
 use super::{health, host, invalid, mounts, networks, non_empty, refuse};
 use crate::error::{Error, Result};
-use crate::records::options::CreateOptions;
+use crate::records::options::{AttachedStreams, CreateOptions};
 
 /// The name and the platform are not in a request's body; the caller sets them.
 impl TryFrom<CreateRequest> for CreateOptions {
@@ -34,7 +34,12 @@ fn apply(config: Config, options: &mut CreateOptions) -> Result<()> {
         (config.network_disabled, "NetworkDisabled"),
         (!config.mac_address.is_empty(), "MacAddress"),
     ])?;
-    options.detach = !(config.attach_stdin || config.attach_stdout || config.attach_stderr);
+    let attached = AttachedStreams {
+        stdin: config.attach_stdin,
+        stdout: config.attach_stdout,
+        stderr: config.attach_stderr,
+    };
+    options.detach = !(attached.stdin || attached.stdout || attached.stderr);
     options.image = config.image;
     options.command = config.cmd.unwrap_or_default();
     // `--entrypoint ""` is a list of one empty text.
@@ -49,6 +54,7 @@ fn apply(config: Config, options: &mut CreateOptions) -> Result<()> {
     options.healthcheck = health::checked(config.healthcheck)?;
     options.tty = config.tty;
     options.interactive = config.open_stdin;
+    options.attached = Some(attached).filter(|attached| *attached != options.attached_streams());
     options.stop_signal = config.stop_signal.and_then(non_empty);
     options.stop_timeout = config.stop_timeout.map(stop_timeout).transpose()?;
     Ok(())

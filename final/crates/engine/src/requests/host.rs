@@ -1,20 +1,22 @@
 //! `HostConfig`: limits, namespaces, privileges, restart policy and log.
 
 use hull_docker::flags::log::rotation;
-use hull_docker::flags::{device, hosts, namespace, security, ulimit, volumes_from};
+use hull_docker::flags::{device, hosts, ipc, namespace, security, ulimit, volumes_from};
 use hull_docker::wire::host_config::{self, HostConfig, LogConfig};
 
 use super::resources::resources;
 use super::{invalid, non_empty, positive, refuse};
 use crate::error::Result;
 use crate::records::options::{
-    CreateOptions, DeviceOption, LogDriver, LogOptions, NamespaceMode, RestartPolicy, SeccompOption, Ulimit,
+    CreateOptions, DeviceOption, IpcSharing, LogDriver, LogOptions, NamespaceMode, RestartPolicy,
+    SeccompOption, Ulimit,
 };
 use crate::records::runtime::RuntimeOption;
 
 /// All but mounts and networks.
 pub fn options(host: HostConfig) -> Result<CreateOptions> {
     refuse_unknown(&host)?;
+    let (ipc, ipc_sharing) = ipc_mode(&host.ipc_mode)?;
     let mut options = CreateOptions {
         resources: resources(&host)?,
         cgroup_parent: cgroup_parent(host.cgroup_parent)?,
@@ -38,7 +40,8 @@ pub fn options(host: HostConfig) -> Result<CreateOptions> {
         dns_options: host.dns_options,
         add_hosts: host.extra_hosts,
         pid: namespace_mode("PidMode", &host.pid_mode)?,
-        ipc: namespace_mode("IpcMode", &host.ipc_mode)?,
+        ipc,
+        ipc_sharing,
         uts: namespace_mode("UTSMode", &host.uts_mode)?,
         cgroupns: namespace_mode("CgroupnsMode", &host.cgroupns_mode)?,
         userns: super::userns::options(&host.userns_mode, host.id_mappings)?,
@@ -117,6 +120,17 @@ fn namespace_mode(key: &str, text: &str) -> Result<NamespaceMode> {
         namespace::Mode::Host => Ok(NamespaceMode::Host),
         namespace::Mode::Container(name) => Ok(NamespaceMode::Container(name)),
     }
+}
+
+fn ipc_mode(text: &str) -> Result<(NamespaceMode, IpcSharing)> {
+    let own = |sharing| (NamespaceMode::Private, sharing);
+    Ok(match ipc::parse(text).map_err(|why| invalid("IpcMode", why))? {
+        ipc::Mode::Private => own(IpcSharing::Private),
+        ipc::Mode::Shareable => own(IpcSharing::Shareable),
+        ipc::Mode::NoMemory => own(IpcSharing::NoMemory),
+        ipc::Mode::Host => (NamespaceMode::Host, IpcSharing::Private),
+        ipc::Mode::Container(name) => (NamespaceMode::Container(name), IpcSharing::Private),
+    })
 }
 
 fn restart_policy(policy: &host_config::RestartPolicy) -> Result<RestartPolicy> {

@@ -23,7 +23,6 @@ impl TryFrom<NetworkRequest> for NetworkOptions {
             (request.enable_ipv4 == Some(false), "EnableIPv4"),
             (!["", "default"].contains(&&*request.ipam.driver), "IPAM.Driver"),
             (request.ipam.options.is_some_and(|options| !options.is_empty()), "IPAM.Options"),
-            (request.ipam.config.iter().any(|one| !one.auxiliary_addresses.is_empty()), "AuxiliaryAddresses"),
             (request.ingress, "Ingress"),
             (request.config_only, "ConfigOnly"),
         ])?;
@@ -45,6 +44,12 @@ impl TryFrom<NetworkRequest> for NetworkOptions {
                     .map_err(|_| super::invalid(format!("gateway {text:?}"), "it is no IP address"))
             };
             options.gateways.extend(non_empty(config.gateway).map(gateway).transpose()?);
+            for (name, text) in config.auxiliary_addresses {
+                let address = text.parse::<IpAddr>().map_err(|_| {
+                    super::invalid(format!("auxiliary address {name}={text}"), "it is no IP address")
+                })?;
+                options.reserved.push((name, address));
+            }
         }
         Ok(options)
     }

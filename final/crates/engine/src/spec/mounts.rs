@@ -8,7 +8,7 @@ use hull_runtime::spec::Mount;
 
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::records::options::{NamespaceMode, NetworkMode};
+use crate::records::options::{IpcSharing, NamespaceMode, NetworkMode};
 use crate::records::record::{MountKind, MountRecord, Record};
 use crate::rootfs::sources;
 
@@ -48,7 +48,7 @@ fn kernel_mounts(record: &Record) -> Vec<Mount> {
     let options = &record.options;
     let in_user_namespace = record.in_user_namespace();
     let mut mounts = defaults::mounts();
-    if matches!(options.ipc, NamespaceMode::Container(_)) {
+    if matches!(options.ipc, NamespaceMode::Container(_)) || options.ipc_sharing == IpcSharing::NoMemory {
         // The monitor attaches the other container's /dev/shm.
         mounts.retain(|mount| mount.destination != Path::new("/dev/shm"));
     }

@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::records::health;
 use crate::records::ids::random_id;
-use crate::records::options::{CreateOptions, NamespaceMode, NetworkMode, NetworkOption};
+use crate::records::options::{CreateOptions, IpcSharing, NamespaceMode, NetworkMode, NetworkOption};
 use crate::records::record::{ProcessRecord, Record};
 use crate::records::signal;
 use crate::records::time::Timestamp;
@@ -60,6 +60,7 @@ impl Engine {
     /// Replaces the names of other containers by their ids, because a name may later belong to another container.
     fn resolve_peers(&self, options: &CreateOptions) -> Result<CreateOptions> {
         let mut resolved = options.clone();
+        self.check_shareable(&resolved.ipc)?;
         if !options.device_requests.is_empty() {
             self.cdi_edits(&options.device_requests)?;
         }
@@ -98,6 +99,21 @@ impl Engine {
             }
         }
         Ok(resolved)
+    }
+
+    /// docker's rule: a container's IPC namespace is shared only if it was created for that. One that has joined a
+    /// shareable one may be joined too.
+    fn check_shareable(&self, ipc: &NamespaceMode) -> Result<()> {
+        let NamespaceMode::Container(name) = ipc else { return Ok(()) };
+        let other = self.find(name)?.options;
+        let is_shared = matches!(other.ipc, NamespaceMode::Container(_));
+        match is_shared || other.ipc == NamespaceMode::Private && other.ipc_sharing == IpcSharing::Shareable {
+            true => Ok(()),
+            false => Err(Error::Invalid {
+                what: format!("--ipc container:{name}"),
+                why: "non-shareable IPC: that container has to be created with --ipc shareable".into(),
+            }),
+        }
     }
 
     fn hostname(&self, options: &CreateOptions, id: &str) -> Result<String> {

@@ -9,19 +9,20 @@ use crate::records::record::Record;
 pub(super) fn describe(record: &Record) -> Config {
     let options = &record.options;
     let process = &record.process;
+    let attached = options.attached_streams();
     let or_null = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
     let anonymous = record.mounts.iter().filter(|mount| mount.anonymous);
     Config {
         hostname: record.hostname.clone(),
         domainname: options.domainname.clone().unwrap_or_default(),
         user: process.user.clone(),
-        attach_stdin: options.interactive && !options.detach,
-        attach_stdout: !options.detach,
-        attach_stderr: !options.detach,
+        attach_stdin: attached.stdin,
+        attach_stdout: attached.stdout,
+        attach_stderr: attached.stderr,
         exposed_ports: exposed_ports(record),
         tty: options.tty,
         open_stdin: options.interactive,
-        stdin_once: options.interactive && !options.detach,
+        stdin_once: options.interactive && attached.stdin,
         env: process.env.clone(),
         cmd: or_null(&process.command),
         healthcheck: record.healthcheck.clone(),

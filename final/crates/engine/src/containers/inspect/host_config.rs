@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::net::{links_are_in_hosts, network_mode, port_bindings};
 use crate::records::block_io::{BlockIoOptions, DeviceRate, DeviceWeight};
 use crate::records::options::{
-    self, CreateOptions, LogDriver, NamespaceMode, ResourceOptions, SeccompOption,
+    self, CreateOptions, IpcSharing, LogDriver, NamespaceMode, ResourceOptions, SeccompOption,
 };
 use crate::records::record::Record;
 use crate::records::userns::{self, IdMaps};
@@ -38,7 +38,11 @@ pub(super) fn describe(engine: &Engine, record: &Record) -> HostConfig {
         dns_search: options.dns_search.clone(),
         extra_hosts: options.add_hosts.clone(),
         group_add: options.group_add.clone(),
-        ipc_mode: private_or_other(&options.ipc),
+        ipc_mode: match (&options.ipc, options.ipc_sharing) {
+            (NamespaceMode::Private, IpcSharing::Shareable) => "shareable".into(),
+            (NamespaceMode::Private, IpcSharing::NoMemory) => "none".into(),
+            (mode, _) => private_or_other(mode),
+        },
         links: links(engine, record),
         oom_score_adj: Some(options.oom_score_adj.unwrap_or(0).into()),
         pid_mode: empty_or_other(&options.pid),
