@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Subcommand};
 
 use super::Deferred;
 use super::options::{CreateArgs, Rest};
-use super::resources::Stats;
+use super::resources::{Stats, Update};
 use super::selection::{Names, One, Selection};
 
 #[derive(Debug, Subcommand)]
@@ -67,6 +67,8 @@ pub enum Verb {
     Top(Deferred<Top>),
     /// Show what containers use, once a second
     Stats(Deferred<Stats>),
+    /// Change limits and the restart policy of containers
+    Update(Deferred<Update>),
     /// List a container's published ports
     Port(Deferred<Port>),
     /// Give a container another name

@@ -4,7 +4,7 @@
 //! boot, container, image, network, registry, system, healthcheck   the verbs of each group, with their own flags
 //! options, network_flags, health_flags          the flags of run and create
 //! limits                                        the limits among them, which update has, too
-//! resources                                     stats
+//! resources                                     stats, update
 //! selection                                     which containers a verb is for
 //! request                                       flags → docker's requests
 //! events                                        the flags of events

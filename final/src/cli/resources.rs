@@ -1,6 +1,12 @@
-//! The flags of `stats`.
+//! The flags of `stats` and `update`.
 
+use anyhow::Result;
 use clap::Args;
+use hull_docker::flags::restart;
+use hull_docker::wire::host_config::HostConfig;
+
+use super::limits::LimitArgs;
+use super::request::read_if_given;
 
 #[derive(Debug, Args)]
 pub struct Stats {
@@ -27,4 +33,31 @@ pub struct Stats {
     pub no_trunc: bool,
     #[arg(value_name = "CONTAINER")]
     pub names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Update {
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// no, always, unless-stopped or on-failure[:COUNT]
+    #[arg(long, value_name = "POLICY")]
+    pub restart: Option<String>,
+    #[arg(required = true, value_name = "CONTAINER")]
+    pub names: Vec<String>,
+}
+
+impl Update {
+    /// `None` without a flag.
+    pub fn request(&self) -> Result<Option<HostConfig>> {
+        if self.restart.is_none() && self.limits == LimitArgs::default() {
+            return Ok(None);
+        }
+        let mut host = HostConfig::default();
+        self.limits.apply(&mut host)?;
+        host.pids_limit = self.limits.pids_limit;
+        if let Some(policy) = read_if_given("--restart", self.restart.as_deref(), restart::parse)? {
+            host.restart_policy = policy;
+        }
+        Ok(Some(host))
+    }
 }

@@ -43,6 +43,7 @@ mod system;
 mod systemd;
 mod top;
 mod trace;
+mod update;
 mod volume;
 
 use std::process::ExitCode;
@@ -144,6 +145,7 @@ fn container(global: &Global, verb: &container::Verb) -> Result<u8> {
         Verb::Cp(args) => copy::copy(engine, args),
         Verb::Top(args) => top::top(engine, args),
         Verb::Stats(args) => stats::stats(engine, args),
+        Verb::Update(args) => update::update(engine, args),
     }
 }
 

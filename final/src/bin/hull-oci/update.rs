@@ -3,10 +3,9 @@
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use hull_runtime::config;
 use hull_runtime::spec::{Cpu, Memory, Pids, Resources};
-use serde_json::Value;
 
 use crate::bundle::{allow_default_devices, unset_zeros};
 use crate::cli;
@@ -24,17 +23,7 @@ pub fn update(root: &Root, args: &cli::Update) -> Result<u8> {
     let mut spec = container.read_spec()?;
     let stored = spec.linux.get_or_insert_default().resources.get_or_insert_default();
     let before = stored.clone();
-    let merged = merge(&before, &asked)?;
-    let cgroup = state.open_cgroup()?;
-    if let Err(error) = cgroup.update(&asked, &restrict(&merged, &asked)) {
-        // Some limits may have changed already. All are set back to the old ones.
-        let before = restrict(&before, &asked);
-        return Err(match cgroup.update(&before, &before) {
-            Ok(()) => error.into(),
-            Err(failure) => anyhow!("{error}; cannot restore the limits before: {failure}"),
-        });
-    }
-    *stored = merged;
+    *stored = state.open_cgroup()?.change(&before, &asked)?;
     container.write_spec(&spec)?;
     Ok(0)
 }
@@ -88,65 +77,4 @@ fn read(file: &Path) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     std::io::stdin().read_to_end(&mut text).context("cannot read the limits from stdin")?;
     Ok(text)
-}
-
-/// The limits before, with the requested ones in their place.
-fn merge(before: &Resources, asked: &Resources) -> Result<Resources> {
-    let mut merged = serde_json::to_value(before)?;
-    overlay(&mut merged, serde_json::to_value(asked)?);
-    Ok(serde_json::from_value(merged)?)
-}
-
-fn overlay(below: &mut Value, above: Value) {
-    match (below, above) {
-        (Value::Object(below), Value::Object(above)) => {
-            for (name, value) in above {
-                overlay(below.entry(name).or_insert(Value::Null), value);
-            }
-        }
-        (below, above) => *below = above,
-    }
-}
-
-/// The groups of limits in `all` that `asked` changes. Each group is whole, because a file of the kernel may depend on two
-/// limits (memory and swap, quota and period).
-fn restrict(all: &Resources, asked: &Resources) -> Resources {
-    Resources {
-        devices: if asked.devices.is_empty() { Vec::new() } else { all.devices.clone() },
-        memory: asked.memory.as_ref().and(all.memory.clone()),
-        cpu: asked.cpu.as_ref().and(all.cpu.clone()),
-        pids: asked.pids.as_ref().and(all.pids.clone()),
-        block_io: asked.block_io.as_ref().and(all.block_io.clone()),
-        network: asked.network.as_ref().and(all.network.clone()),
-        hugepage_limits: if asked.hugepage_limits.is_empty() {
-            Vec::new()
-        } else {
-            all.hugepage_limits.clone()
-        },
-        rdma: if asked.rdma.is_empty() { Default::default() } else { all.rdma.clone() },
-        unified: all
-            .unified
-            .clone()
-            .into_iter()
-            .filter(|(file, _)| asked.unified.contains_key(file))
-            .collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn limits_that_are_not_requested_stay_and_are_written_with_those_that_depend_on_them() {
-        let memory = |limit, swap| Resources {
-            memory: Some(Memory { limit, swap, ..Memory::default() }),
-            ..Resources::default()
-        };
-        let before = Resources { pids: Some(Pids { limit: 5 }), ..memory(Some(100), None) };
-        let asked = memory(None, Some(150));
-        let merged = merge(&before, &asked).unwrap();
-        assert_eq!(merged, Resources { pids: before.pids.clone(), ..memory(Some(100), Some(150)) });
-        assert_eq!(restrict(&merged, &asked), memory(Some(100), Some(150)));
-    }
 }

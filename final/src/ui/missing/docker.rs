@@ -43,7 +43,6 @@ pub const VERBS: Verbs = &[
         "config",
         "hull has neither a swarm's configs nor settings to edit: flags of `hull run` make a container's, and `hull commit --change` an image's",
     ),
-    ("container update", UPDATE),
     ("context", DAEMON),
     ("manifest", MANIFEST),
     ("node", SWARM),
@@ -53,12 +52,9 @@ pub const VERBS: Verbs = &[
     ("stack", SWARM),
     ("swarm", SWARM),
     ("trust", TRUST),
-    ("update", UPDATE),
     ("volume update", CLUSTER_VOLUME),
 ];
 
-const UPDATE: &str =
-    "hull changes no container's limits: they are flags of `hull run` and `hull create`, and stay";
 const LEVELS: &str = "hull has no levels of messages: an error says what failed, on what, and why";
 const TLS: &str = "it is for the connection to a daemon, and hull has none";
 

@@ -288,6 +288,11 @@ pub const FLAGS: Flags = &[
         "--disable-dns --dns --interface-name --route",
         "hull's networks have names for all their containers, and no further routes or links",
     ),
+    (
+        "update",
+        "--health-cmd --health-interval --health-log-destination --health-max-log-count --health-max-log-size --health-on-failure --health-retries --health-start-period --health-startup-cmd --health-startup-interval --health-startup-retries --health-startup-success --health-startup-timeout --health-timeout --no-healthcheck",
+        "a container keeps the health check that it was created with: it is a flag of `hull run` and `hull create`",
+    ),
     ("network reload", "-l --latest", "it restores the rules of all running containers"),
     ("restart", "--running", "`hull ps --quiet` lists the running containers"),
     ("start", "--sig-proxy", "`hull start --attach` passes signals on unless the container has a terminal"),

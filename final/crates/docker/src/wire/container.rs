@@ -27,6 +27,14 @@ pub struct NetworkingConfig {
     pub endpoints_config: Vec<(String, EndpointSettings)>,
 }
 
+/// The answer of `POST /containers/{id}/update`, whose request is a [`HostConfig`] with limits and a restart policy.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct UpdateResponse {
+    #[serde(with = "nullable")]
+    pub warnings: Vec<String>,
+}
+
 /// `inspect`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]

@@ -15,3 +15,4 @@ pub(crate) mod start;
 pub(crate) mod stats;
 mod stop;
 pub(crate) mod top;
+mod update;

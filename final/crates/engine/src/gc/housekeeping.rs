@@ -8,8 +8,8 @@ use hull_storage::{file, names, staging};
 
 use crate::engine::Engine;
 use crate::error::{Error, Errors, Result};
-use crate::gc::cgroup_parents;
 use crate::gc::killed_monitor::{self, Killer};
+use crate::gc::{cgroup_parents, limits};
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
@@ -71,6 +71,7 @@ impl Engine {
         errors.note(names::collect(root, |name| known.contains(name)));
         errors.note(file::collect(root.data()));
         for id in with_state {
+            errors.note(limits::settle_unlocked(self, id));
             if !containers.contains_key(id.as_str()) && !root.container_dir(id).exists() {
                 errors.note(crate::records::run_dir::remove(root, id));
             }

@@ -4,10 +4,12 @@
 //! housekeeping    who looks for leftovers, and when
 //! killed_monitor  after a killed monitor: processes, cgroup, state, network
 //! cgroup_parents  cgroups that a container's --cgroup-parent named, and hull made
+//! limits          after an update that was killed
 //! removal         the files of a container that has ended
 //! ```
 
 pub(crate) mod cgroup_parents;
 pub(crate) mod housekeeping;
 pub(crate) mod killed_monitor;
+pub(crate) mod limits;
 pub(crate) mod removal;

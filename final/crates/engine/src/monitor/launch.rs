@@ -36,6 +36,9 @@ pub(crate) fn launch(
     size: Option<WindowSize>,
 ) -> Result<Option<AttachStream>> {
     let lock = engine.lock(&record.id)?;
+    let mut record = record.clone();
+    record.refresh(engine.root())?;
+    let record = &record;
     let snapshot = Snapshot::take(engine.root(), &record.id)?;
     match snapshot.status {
         // Its output and its socket cannot be reached, so the start cannot report success.

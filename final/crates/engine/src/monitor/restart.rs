@@ -15,19 +15,24 @@ const HEALTHY: Duration = Duration::from_secs(10);
 /// The restarts of one container, as long as its monitor lives.
 #[derive(Debug)]
 pub(super) struct Restarts {
-    policy: RestartPolicy,
     pause: Duration,
 }
 
 impl Restarts {
-    pub(super) fn new(policy: RestartPolicy) -> Self {
-        Self { policy, pause: FIRST_PAUSE }
+    pub(super) fn new() -> Self {
+        Self { pause: FIRST_PAUSE }
     }
 
     /// The pause before the next run, or `None` if this was the last one. `ran` is how long the run took; `is_stopping`
     /// means that the user has ended the container.
-    pub(super) fn next(&mut self, exit: &Exit, ran: Duration, is_stopping: bool) -> Option<Duration> {
-        if is_stopping || !self.policy.restarts_after(exit) {
+    pub(super) fn next(
+        &mut self,
+        policy: &RestartPolicy,
+        exit: &Exit,
+        ran: Duration,
+        is_stopping: bool,
+    ) -> Option<Duration> {
+        if is_stopping || !policy.restarts_after(exit) {
             return None;
         }
         if ran >= HEALTHY {
@@ -50,7 +55,7 @@ mod tests {
     #[test]
     fn a_policy_decides_by_exit_code_and_count() {
         let restarts =
-            |policy, exit: &Exit| Restarts::new(policy).next(exit, Duration::ZERO, false).is_some();
+            |policy, exit: &Exit| Restarts::new().next(&policy, exit, Duration::ZERO, false).is_some();
         assert!(!restarts(RestartPolicy::No, &exit(1, 0)));
         assert!(restarts(RestartPolicy::Always, &exit(0, 99)));
         assert!(restarts(RestartPolicy::UnlessStopped, &exit(0, 0)));
@@ -58,14 +63,18 @@ mod tests {
         assert!(restarts(RestartPolicy::OnFailure(0), &exit(1, 99)));
         assert!(restarts(RestartPolicy::OnFailure(2), &exit(1, 1)));
         assert!(!restarts(RestartPolicy::OnFailure(2), &exit(1, 2)));
-        assert_eq!(Restarts::new(RestartPolicy::Always).next(&exit(1, 0), Duration::ZERO, true), None);
+        assert_eq!(Restarts::new().next(&RestartPolicy::Always, &exit(1, 0), Duration::ZERO, true), None);
     }
 
     #[test]
     fn pauses_double_up_to_a_minute_and_a_long_run_resets_them() {
-        let mut restarts = Restarts::new(RestartPolicy::Always);
-        let mut next =
-            |seconds| restarts.next(&exit(0, 0), Duration::from_secs(seconds), false).unwrap().as_millis();
+        let mut restarts = Restarts::new();
+        let mut next = |seconds| {
+            restarts
+                .next(&RestartPolicy::Always, &exit(0, 0), Duration::from_secs(seconds), false)
+                .unwrap()
+                .as_millis()
+        };
         assert_eq!([next(0), next(9), next(0)], [100, 200, 400]);
         assert_eq!((0..20).map(|_| next(1)).last(), Some(60_000));
         assert_eq!(next(10), 100);

@@ -167,7 +167,7 @@ impl Monitor {
     /// Runs the program, and again as long as the restart policy asks for it. An error of the monitor's own ends the
     /// container as any other end does.
     fn run_to_the_end(&mut self, mut running: Running) -> Exit {
-        let mut restarts = Restarts::new(self.record.options.restart.clone());
+        let mut restarts = Restarts::new();
         loop {
             let begun = Instant::now();
             let exit = match self.watch(running) {
@@ -176,7 +176,11 @@ impl Monitor {
             };
             let is_stopping = self.events.stop.is_some();
             let wanted = std::mem::take(&mut self.events.restart_wanted) && !is_stopping;
-            let pause = restarts.next(&exit, begun.elapsed(), is_stopping);
+            // An update may have changed the policy, and the limits of the next run. If the record cannot be read, the
+            // one before stays in force.
+            let _ = self.record.refresh(self.engine.root());
+            let policy = &self.record.options.restart;
+            let pause = restarts.next(policy, &exit, begun.elapsed(), is_stopping);
             let Some(pause) = pause.or(wanted.then_some(Duration::ZERO)) else { return exit };
             match self.wait_to_restart(&exit, pause) {
                 Ok(true) => {}
@@ -264,6 +268,7 @@ impl Monitor {
     /// connects it to a network reads the state and then writes, both under this lock.
     fn restart(&mut self) -> Result<Running> {
         let _lock = self.engine.lock_as_monitor(&self.record.id)?;
+        let _ = self.record.refresh(self.engine.root());
         self.start(StartAttach::Detached)
     }
 

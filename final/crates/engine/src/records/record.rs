@@ -46,6 +46,23 @@ pub struct Record {
     pub id_maps: Option<IdMaps>,
     /// The options that were given, for `inspect` and for the spec.
     pub options: CreateOptions,
+    /// The file that it was read from.
+    #[serde(skip)]
+    pub(crate) file: Option<FileId>,
+}
+
+/// A file that is replaced as a whole has another inode or another time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileId {
+    inode: u64,
+    modified: (i64, u64),
+}
+
+impl FileId {
+    fn of(path: &Path) -> Option<Self> {
+        let stat = rustix::fs::stat(path).ok()?;
+        Some(Self { inode: stat.st_ino, modified: (stat.st_mtime as i64, stat.st_mtime_nsec as u64) })
+    }
 }
 
 /// The image's configuration and the command line, merged.
@@ -93,11 +110,14 @@ impl Record {
     pub(crate) const FORMAT: u32 = FORMAT;
 
     pub fn load(root: &Root, id: &str) -> Result<Self> {
-        match hull_storage::file::read_json::<Self>(&root.container_dir(id).join("container.json")) {
+        let path = root.container_dir(id).join("container.json");
+        // Taken first: if the file is replaced meanwhile, the record counts as outdated.
+        let file = FileId::of(&path);
+        match hull_storage::file::read_json::<Self>(&path) {
             Ok(Some(record)) if record.id != id => {
                 Err(Error::DamagedRecord { name: id.into(), why: format!("it is that of {}", record.id) })
             }
-            Ok(Some(record)) => Ok(record),
+            Ok(Some(record)) => Ok(Self { file, ..record }),
             // A container's directory appears only when it is complete, so its record was removed.
             Ok(None) if root.container_dir(id).exists() => {
                 Err(Error::DamagedRecord { name: id.into(), why: "container.json is missing".into() })
@@ -108,6 +128,16 @@ impl Record {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The record as it is on disk, which is read only if it has changed: `update` and `rename` write another one. Called
+    /// under the container's lock, or where the next call will see what changes now.
+    pub(crate) fn refresh(&mut self, root: &Root) -> Result<()> {
+        let file = FileId::of(&root.container_dir(&self.id).join("container.json"));
+        if file.is_none() || file != self.file {
+            *self = Self::load(root, &self.id)?;
+        }
+        Ok(())
     }
 
     /// Writes the record into the container's directory.

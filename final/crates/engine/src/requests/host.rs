@@ -133,7 +133,7 @@ fn ipc_mode(text: &str) -> Result<(NamespaceMode, IpcSharing)> {
     })
 }
 
-fn restart_policy(policy: &host_config::RestartPolicy) -> Result<RestartPolicy> {
+pub(super) fn restart_policy(policy: &host_config::RestartPolicy) -> Result<RestartPolicy> {
     match (policy.name.as_str(), policy.maximum_retry_count) {
         ("" | "no", 0) => Ok(RestartPolicy::No),
         ("always", 0) => Ok(RestartPolicy::Always),

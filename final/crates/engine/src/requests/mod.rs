@@ -8,7 +8,7 @@
 //! mounts      Binds, Volumes, Mounts, Tmpfs               networks    NetworkMode, NetworkingConfig, PortBindings
 //! exec        POST /containers/ID/exec → ExecOptions      objects     networks and volumes
 //! health      Healthcheck                                 userns      UsernsMode, IDMappings
-//! resources   limits, of create and update
+//! resources   limits, of create and update                update      POST /containers/ID/update
 //! ```
 
 mod container;
@@ -19,9 +19,11 @@ mod mounts;
 mod networks;
 mod objects;
 mod resources;
+mod update;
 mod userns;
 
 pub(crate) use networks::exposed_ports;
+pub(crate) use update::{asked, updated};
 
 use crate::error::{Error, Result};
 

@@ -5,11 +5,12 @@
 //!
 //! ```text
 //! process, user   the program, its user and rights        namespaces   new ones, the host's, another container's
-//! mounts, devices, cdi                                         resources, seccomp
+//! mounts, devices, cdi                                         resources, machine_limits, seccomp
 //! ```
 
 mod cdi;
 mod devices;
+mod machine_limits;
 mod mounts;
 mod namespaces;
 mod process;
@@ -31,7 +32,7 @@ use crate::records::userns::IdMaps;
 
 pub(crate) use namespaces::{Joined, init_of};
 pub(crate) use process::{console_size, exec_process, limit_descriptors, set_variables};
-pub(crate) use resources::{check as check_resources, has_limits};
+pub(crate) use resources::{check as check_resources, has_limits, limits};
 
 /// `rootfs` is the mounted root file system; `cgroup` is a path below the cgroup root.
 pub(crate) fn build(engine: &Engine, record: &Record, rootfs: &Path, cgroup: Option<&str>) -> Result<Spec> {

@@ -40,17 +40,18 @@ fn device_rules(options: &CreateOptions) -> Result<Vec<DeviceRule>> {
 
 /// Refuses limits that contradict each other or that docker refuses, in docker's words, and devices that do not exist.
 pub(crate) fn check(asked: &ResourceOptions) -> Result<()> {
+    super::machine_limits::check(asked)?;
     memory(asked)?;
     cpu(asked)?;
     block_io(asked).map(drop)
 }
 
 /// The limits without the rules for devices.
-fn limits(asked: &ResourceOptions) -> Result<Resources> {
+pub(crate) fn limits(asked: &ResourceOptions) -> Result<Resources> {
     Ok(Resources {
         memory: memory(asked)?,
         cpu: cpu(asked)?,
-        pids: asked.pids_limit.filter(|limit| *limit != 0).map(|limit| Pids { limit }),
+        pids: asked.pids_limit.map(|limit| Pids { limit: if limit == 0 { -1 } else { limit } }),
         block_io: block_io(asked)?,
         ..Resources::default()
     })

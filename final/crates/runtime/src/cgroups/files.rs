@@ -23,6 +23,8 @@ pub enum Error {
     Invalid(String),
     #[error("{0}")]
     Unusable(String),
+    #[error("{first}; cannot restore the limits before: {failure}")]
+    NotRestored { first: Box<Error>, failure: Box<Error> },
     #[error(transparent)]
     Systemd(#[from] crate::systemd::Error),
 }
@@ -35,6 +37,7 @@ impl Error {
             Self::NoRoom { .. } => Kind::InUse,
             Self::Invalid(_) => Kind::Invalid,
             Self::Systemd(error) => error.kind(),
+            Self::NotRestored { first, .. } => first.kind(),
         }
     }
 
@@ -67,6 +70,7 @@ impl Error {
             }
             Self::NoController(name) => Some(format!("is the kernel built, or booted, without {name}?")),
             Self::Systemd(error) => error.hint(),
+            Self::NotRestored { first, .. } => first.hint(),
             Self::NoRoom { .. } => {
                 Some("choose an empty cgroup with --cgroup-parent, or start hull in one of its own".into())
             }

@@ -8,10 +8,12 @@
 //! own      the caller's own cgroup on v2
 //! realtime CPU time of real-time processes on v1
 //! stats    resource usage
+//! change   changing limits, and setting them back
 //! members  the processes in it, and its removal
 //! files    reading and writing, with errors that name the file, the value and the reason
 //! ```
 
+mod change;
 mod devices;
 mod files;
 mod layout;
@@ -31,6 +33,7 @@ use nix::errno::Errno;
 use crate::spec::{Memory, Resources};
 use crate::systemd::{Placeholder, Unit};
 
+pub use change::changed;
 pub use files::Error;
 pub(crate) use layout::own_v2;
 pub use layout::{Hierarchy, Layout, detect};

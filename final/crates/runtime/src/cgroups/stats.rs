@@ -150,7 +150,7 @@ impl Cgroup {
     }
 
     /// The directory in which a v1 controller's files are; empty if this machine does not have it.
-    fn controller(&self, name: &str) -> PathBuf {
+    pub(super) fn controller(&self, name: &str) -> PathBuf {
         match &self.layout {
             Layout::V2 { mount } => mount.join(&self.path),
             Layout::V1 { hierarchies, .. } => {

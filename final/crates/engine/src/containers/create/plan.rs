@@ -45,6 +45,7 @@ impl Engine {
             healthcheck: health::merge(config.healthcheck.as_ref(), options)?,
             exposed: exposed(&config, options)?,
             id_maps: None,
+            file: None,
             options: self.resolve_peers(options)?,
             id,
         };

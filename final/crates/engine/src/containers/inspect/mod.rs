@@ -20,6 +20,7 @@ use hull_docker::wire::{GraphDriver, NEVER};
 
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::gc::limits;
 use crate::net::network_settings;
 use crate::records::exec_instance::{self, ExecInstance};
 use crate::records::options::LogDriver;
@@ -39,6 +40,7 @@ impl Engine {
 
     pub fn inspect(&self, name: &str) -> Result<Container> {
         let record = self.find(name)?;
+        limits::settle_unlocked(self, &record.id)?;
         let snapshot = self.clear_if_dead(&record, Snapshot::take(self.root(), &record.id)?)?;
         let run_dir = self.root().container_run_dir(&record.id);
         let etc = |name: &str| run_dir.join("etc").join(name).display().to_string();
