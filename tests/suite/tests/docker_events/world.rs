@@ -61,6 +61,8 @@ rm -f lone
 run -d --name host --network host --tmpfs /t base sleep 1000
 run -d --name joined --network container:host base sleep 1000
 rm -f joined host
+!run -m 16m --memory-swap 16m --name hungry base sh -c tail_/dev/zero
+rm hungry
 create --name filled base sleep 1000
 cp DIR/file filled:/file
 cp filled:/file DIR/copied
