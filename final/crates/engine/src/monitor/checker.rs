@@ -18,7 +18,7 @@ use super::lifeline::Monitor;
 use super::stdio;
 use crate::engine::Engine;
 use crate::error::{IoContext, Result};
-use crate::events::Event;
+use crate::events::{Event, emit_all};
 use crate::handle::enter::Entry;
 use crate::records::health::{Check, CheckResult, Health, HealthStatus};
 use crate::records::options::ExecOptions;
@@ -152,9 +152,8 @@ fn probe(
     let fds = Stdio::Fds { stdin: Some(stdio::null()?), stdout: Some(stdout), stderr: Some(write) };
     // docker's events of an exec.
     let event = |action: String| Event::container(record, action).with("execID", &entry.instance().id);
-    for action in ["exec_create", "exec_start"] {
-        event(format!("{action}: {}", check.command.join(" "))).emit(engine);
-    }
+    let begun = |action: &str| event(format!("{action}: {}", check.command.join(" ")));
+    emit_all(engine, [begun("exec_create"), begun("exec_start")]);
     let ended = entry.start(fds).and_then(|(running, _)| {
         monitor.tell(running.pid);
         let ended = attend(running.pidfd.as_fd(), read, deadline, monitor)?;
