@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use hull_test_support::Scenario;
 use hull_test_support::outcome::eventually;
+use hull_test_support::{Scenario, cgroups, skip};
 
 use super::{SLEEP, health, run, shown, until};
 
@@ -115,6 +115,54 @@ fn a_check_that_cannot_start_is_a_failure_that_says_why() {
     until(&t, "box", "unhealthy");
     let (code, output) = last(&t, "box");
     assert!(code == -1 && output.contains("/missing"), "{code} {output}");
+}
+
+#[test]
+fn a_check_that_hangs_before_it_has_started_is_a_timeout_and_does_not_add_up() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    checked(&t, "box", "true", &[]);
+    until(&t, "box", "healthy");
+    // Frozen behind hull's back, the container freezes whatever enters it.
+    let Some(freezer) = Freezer::of(t.pid_of("box")) else { return };
+    freezer.freeze();
+    until(&t, "box", "unhealthy");
+    assert_eq!(last(&t, "box"), (-1, "Health check exceeded timeout (300ms)".into()));
+    eventually("the next ones are recorded", || {
+        let health = health(&t, "box");
+        health["FailingStreak"].as_u64().unwrap() > 3
+    });
+    let monitor = t.monitor_of("box");
+    let children = std::fs::read_to_string(format!("/proc/{monitor}/task/{monitor}/children")).unwrap();
+    assert!(children.split_whitespace().count() <= 4, "{children}");
+    freezer.thaw();
+    until(&t, "box", "healthy");
+    let begun = Instant::now();
+    t.ok(&["rm", "-f", "box"]);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+/// The file that freezes a container's cgroup, and what is written to it.
+struct Freezer(std::path::PathBuf, [&'static str; 2]);
+
+impl Freezer {
+    fn of(pid: i32) -> Option<Self> {
+        let directory = cgroups::directory(pid, "freezer");
+        let v1 = Self(directory.join("freezer.state"), ["FROZEN", "THAWED"]);
+        let all = [v1, Self(directory.join("cgroup.freeze"), ["1", "0"])];
+        let found = all.into_iter().find(|freezer| freezer.0.exists());
+        if found.is_none() {
+            skip::skip("no cgroup here can be frozen");
+        }
+        found
+    }
+
+    fn freeze(&self) {
+        std::fs::write(&self.0, self.1[0]).unwrap();
+    }
+
+    fn thaw(&self) {
+        std::fs::write(&self.0, self.1[1]).unwrap();
+    }
 }
 
 fn made(t: &Scenario) -> String {

@@ -45,6 +45,12 @@ pub(super) fn was_killed(code: u8) -> bool {
 /// The exit code of a program that SIGKILL has ended.
 const KILLED: u8 = 128 + 9;
 
+/// How long a killed program may take to end.
+const DEATH: Duration = Duration::from_secs(2);
+
+/// The exit code of a child whose program did not start in time, or does not end. It is that of SIGALRM.
+pub(super) const OVERDUE: u8 = 128 + 14;
+
 /// What the monitor learns of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Verdict {
@@ -75,9 +81,17 @@ impl Verdict {
     }
 }
 
+/// What a child is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Task {
+    Check,
+    /// To record that the check before was overdue.
+    RecordTimeout,
+}
+
 /// Everything after the fork.
-pub(super) fn run(engine: &Engine, id: &str, check: &Check, monitor: &Monitor) -> ! {
-    let made = detach(&[monitor.as_fd()]).and_then(|()| make(engine, id, check, monitor));
+pub(super) fn run(engine: &Engine, id: &str, check: &Check, monitor: &Monitor, task: Task) -> ! {
+    let made = detach(&[monitor.as_fd()]).and_then(|()| make(engine, id, check, monitor, task));
     let code = match made {
         Ok(Some(verdict)) => verdict.code(),
         Ok(None) => NO_RESULT,
@@ -87,7 +101,7 @@ pub(super) fn run(engine: &Engine, id: &str, check: &Check, monitor: &Monitor) -
 }
 
 /// Makes the check and records its result. `None` if the container is paused, or ends meanwhile.
-fn make(engine: &Engine, id: &str, check: &Check, monitor: &Monitor) -> Result<Option<Verdict>> {
+fn make(engine: &Engine, id: &str, check: &Check, monitor: &Monitor, task: Task) -> Result<Option<Verdict>> {
     let root = engine.root();
     let record = Record::load(root, id)?;
     let recorded = version(engine, id);
@@ -96,7 +110,10 @@ fn make(engine: &Engine, id: &str, check: &Check, monitor: &Monitor) -> Result<O
         return Ok(None);
     }
     let start = Timestamp::now();
-    let ended = probe(engine, &record, &snapshot, check, monitor);
+    let ended = match task {
+        Task::Check => probe(engine, &record, &snapshot, check, monitor),
+        Task::RecordTimeout => Ok(Ended::TimedOut { output: Output::default() }),
+    };
     let end = Timestamp::now();
     let (exit_code, output) = match ended {
         Ok(Ended::Cancelled) => return Ok(None),
@@ -154,7 +171,13 @@ fn probe(
     let event = |action: String| Event::container(record, action).with("execID", &entry.instance().id);
     let begun = |action: &str| event(format!("{action}: {}", check.command.join(" ")));
     emit_all(engine, [begun("exec_create"), begun("exec_start")]);
-    let ended = entry.start(fds).and_then(|(running, _)| {
+    // The start waits for a process that looks up the program in the container, where a file system may never answer. This
+    // process then dies of the signal, and the monitor kills the one that hangs.
+    let seconds = check.timeout.as_secs().saturating_add(2);
+    nix::unistd::alarm::set(u32::try_from(seconds).unwrap_or(u32::MAX));
+    let started = entry.start(fds);
+    nix::unistd::alarm::cancel();
+    let ended = started.and_then(|(running, _)| {
         monitor.tell(running.pid);
         let ended = attend(running.pidfd.as_fd(), read, deadline, monitor)?;
         let code = process::reap(running.pidfd.as_fd()).context(|| "read the check's exit status".into())?;
@@ -203,8 +226,11 @@ fn attend(
             kill()?;
         }
         if deadline.is_some_and(|at| Instant::now() >= at) {
-            // Its end is waited for, so that dying checks do not add up. A frozen one dies when it is thawed.
-            (is_late, deadline) = (true, None);
+            if is_late {
+                // It is frozen, or in the kernel. The monitor waits for its end.
+                process::exit_now(OVERDUE.into());
+            }
+            (is_late, deadline) = (true, Instant::now().checked_add(DEATH));
             kill()?;
         }
     }

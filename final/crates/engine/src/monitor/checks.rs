@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use hull_sys::process::{self, Fork};
 
-use super::checker::{self, Verdict};
+use super::checker::{self, Task, Verdict};
 use super::lifeline::Lifeline;
 use super::orphans::Orphans;
 use crate::engine::Engine;
@@ -32,6 +32,8 @@ pub(super) struct Checks {
     status: HealthStatus,
     running: Option<Running>,
     pub orphans: Orphans,
+    /// The last check did not even start in time.
+    is_overdue: bool,
 }
 
 /// The child that makes a check.
@@ -55,6 +57,7 @@ impl Checks {
             status: HealthStatus::Starting,
             running: None,
             orphans: Orphans::default(),
+            is_overdue: false,
         })
     }
 
@@ -80,18 +83,31 @@ impl Checks {
 
     /// Begins a check unless one is running.
     pub(super) fn start(&mut self, engine: &Engine, id: &str) -> Result<()> {
+        // What hangs must not add up, so there is no other check before it has died.
+        let task = if self.orphans.is_empty() { Task::Check } else { Task::RecordTimeout };
         if self.running.is_none() {
-            self.running = Some(self.fork(engine, id)?);
+            self.running = Some(self.fork(engine, id, task)?);
         }
         Ok(())
     }
 
-    fn fork(&self, engine: &Engine, id: &str) -> Result<Running> {
+    /// Whether the check that has ended is still to be recorded as one that took too long.
+    pub(super) fn take_overdue(&mut self) -> bool {
+        std::mem::take(&mut self.is_overdue)
+    }
+
+    /// Begins to record that.
+    pub(super) fn record_timeout(&mut self, engine: &Engine, id: &str) -> Result<()> {
+        self.running = Some(self.fork(engine, id, Task::RecordTimeout)?);
+        Ok(())
+    }
+
+    fn fork(&self, engine: &Engine, id: &str, task: Task) -> Result<Running> {
         let (lifeline, theirs) = Lifeline::pair()?;
         match process::fork().context(|| "fork a health check".into())? {
             Fork::Child => {
                 drop(lifeline);
-                checker::run(engine, id, &self.check, &theirs)
+                checker::run(engine, id, &self.check, &theirs, task)
             }
             Fork::Parent { pid } => {
                 let pidfd = process::pidfd_open(pid).context(|| format!("open process {pid}"))?;
@@ -125,6 +141,7 @@ impl Checks {
         if code.is_none_or(checker::was_killed) {
             self.orphans.adopt(self.init, running.pid, running.lifeline.program());
         }
+        self.is_overdue = code == Some(checker::OVERDUE);
         code.and_then(Verdict::from_code)
     }
 }

@@ -4,7 +4,6 @@
 //! the child's exit code, so it stays small. There is one child at a time, and the next interval begins when it has ended.
 
 use super::checker::Verdict;
-use super::checks::Checks;
 use super::event_loop::EventLoop;
 use super::stop::Stop;
 use super::timers::Timer;
@@ -40,7 +39,11 @@ impl EventLoop {
 
     /// The child has ended.
     pub(super) fn health_checked(&mut self) {
-        let verdict = self.checks.as_mut().and_then(Checks::ended);
+        let (Some(checks), Some(container)) = (&mut self.checks, &self.container) else { return };
+        let verdict = checks.ended();
+        if checks.take_overdue() && checks.record_timeout(&container.engine, &container.id).is_ok() {
+            return;
+        }
         self.follow_up(verdict);
     }
 
