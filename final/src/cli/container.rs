@@ -79,6 +79,11 @@ pub enum Verb {
     Diff(Deferred<Diff>),
     /// Write a container's file system as a tar
     Export(Deferred<Export>),
+    /// Mount containers' file systems where the host sees them, or list those that are mounted
+    Mount(Deferred<super::mount::Mount>),
+    /// Unmount containers' file systems from the host
+    #[command(visible_alias = "umount")]
+    Unmount(Deferred<super::mount::Unmount>),
 }
 
 /// The verbs of `hull container`: those of the top level, and `prune`.

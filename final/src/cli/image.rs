@@ -136,8 +136,8 @@ pub struct Import {
     /// OS/ARCH of what is in the tar [default: this machine's]
     #[arg(long, value_name = "PLATFORM")]
     pub platform: Option<String>,
-    /// A tar, plain or packed with gzip, zstd, xz or bzip2; - for stdin
-    #[arg(value_name = "FILE|-")]
+    /// A tar, plain or packed with gzip, zstd, xz or bzip2; - for stdin, or an address of http or https
+    #[arg(value_name = "FILE|URL|-")]
     pub file: PathBuf,
     #[arg(value_name = "REPOSITORY[:TAG]")]
     pub name: Option<String>,

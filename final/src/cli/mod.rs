@@ -25,6 +25,7 @@ pub mod health_flags;
 pub mod healthcheck;
 pub mod image;
 pub mod limits;
+pub mod mount;
 pub mod network;
 pub mod network_flags;
 pub mod options;

@@ -12,6 +12,10 @@ pub enum Volume {
     Create(Deferred<VolumeCreate>),
     /// Tell by the exit code whether there is a volume of this name
     Exists(Deferred<VolumeExists>),
+    /// Write a volume's files as a tar
+    Export(Deferred<VolumeExport>),
+    /// Add the files of a tar to a volume
+    Import(Deferred<VolumeImport>),
     /// Show everything about volumes
     Inspect(Deferred<VolumeInspect>),
     /// List volumes
@@ -45,6 +49,24 @@ pub struct VolumeCreate {
 pub struct VolumeExists {
     #[arg(value_name = "VOLUME")]
     pub name: String,
+}
+
+#[derive(Debug, Args)]
+pub struct VolumeExport {
+    /// Write to a file, instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[arg(value_name = "VOLUME")]
+    pub name: String,
+}
+
+#[derive(Debug, Args)]
+pub struct VolumeImport {
+    #[arg(value_name = "VOLUME")]
+    pub name: String,
+    /// A tar, plain or compressed; - for stdin
+    #[arg(value_name = "FILE|-")]
+    pub source: PathBuf,
 }
 
 #[derive(Debug, Args)]

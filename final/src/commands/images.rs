@@ -11,11 +11,12 @@ use hull_engine::Engine;
 use hull_image::archive::{self, ImportOptions, LoadSource, SaveCompression, SaveFormat};
 use hull_image::platform::Platform;
 use hull_image::reference::Reference;
+use hull_image::registry::{Access, fetch};
 use hull_image::remove::Removed;
 use hull_image::store::ImageRecord;
 use serde::Serialize;
 
-use super::{each, filter, prune, registry};
+use super::{daemon, each, filter, prune, registry};
 use crate::cli::image::{Import, List, Load, Prune, Remove, Save, Tag, Untag};
 use crate::ui::list::{self, Columns};
 use crate::ui::{errors, human, output};
@@ -156,6 +157,11 @@ pub fn untag(engine: &Engine, args: &Untag) -> Result<u8> {
 pub fn import(engine: &Engine, args: &Import) -> Result<u8> {
     let name = args.name.as_deref().map(Reference::parse).transpose()?;
     let stream: Box<dyn Read> = match args.file.to_str() {
+        Some(url) if fetch::is_url(url) => {
+            let access = Access::new(registry::default_options(daemon::read()?))?;
+            Box::new(fetch::open(&access, url)?)
+        }
+        Some(url) if url.contains("://") => bail!("cannot import {url}: hull fetches from http and https"),
         Some("-") => Box::new(std::io::stdin().lock()),
         _ => Box::new(
             std::fs::File::open(&args.file)

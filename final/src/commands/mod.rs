@@ -25,6 +25,7 @@ mod inspect;
 mod lifecycle;
 mod login;
 mod logs;
+mod mount;
 mod network;
 mod own_process;
 mod port;
@@ -133,6 +134,8 @@ fn container(global: &Global, verb: &container::Verb) -> Result<u8> {
         Verb::Pause(args) => lifecycle::pause(engine, args),
         Verb::Unpause(args) => lifecycle::unpause(engine, args),
         Verb::Rename(args) => lifecycle::rename(engine, args),
+        Verb::Mount(args) => mount::mount(engine, args),
+        Verb::Unmount(args) => mount::unmount(engine, args),
         Verb::Port(args) => port::port(engine, args),
         Verb::Ps(args) => ps::ps(engine, args),
         Verb::Exec(args) => exec::exec(engine, args),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use hull_docker::size;
 use hull_engine::Engine;
 use hull_storage::volumes::Volume;
@@ -10,7 +10,9 @@ use serde::Serialize;
 
 use super::filter::checked;
 use super::{each, exists, inspect, prune};
-use crate::cli::system::{self, VolumeCreate, VolumeList, VolumePrune, VolumeRemove};
+use crate::cli::system::{
+    self, VolumeCreate, VolumeExport, VolumeImport, VolumeList, VolumePrune, VolumeRemove,
+};
 use crate::ui::list::{self, Columns};
 use crate::ui::{errors, human, output};
 use hull_docker::filters::prune::Pruned;
@@ -25,6 +27,8 @@ pub fn run(engine: &Engine, verb: &system::Volume) -> Result<u8> {
         system::Volume::Inspect(args) => {
             inspect::show(&args.names, args.format.as_deref(), |name| Ok(engine.inspect_volume(name)?))
         }
+        system::Volume::Export(args) => export(engine, args),
+        system::Volume::Import(args) => import(engine, args),
         system::Volume::Ls(args) => list(engine, args),
         system::Volume::Prune(args) => prune_volumes(engine, args),
         system::Volume::Rm(args) => remove(engine, args),
@@ -143,6 +147,30 @@ fn prune_volumes(engine: &Engine, args: &VolumePrune) -> Result<u8> {
     prune::print("Deleted Volumes:", &pruned.volumes)?;
     prune::print_total(pruned.bytes)?;
     Ok(super::report_unpruned(pruned.errors))
+}
+
+fn export(engine: &Engine, args: &VolumeExport) -> Result<u8> {
+    match &args.output {
+        None => engine.export_volume(&args.name, output::binary("-o")?)?,
+        Some(path) => {
+            // Before the file is made: a volume with options is mounted in a namespace that the file need not be in.
+            engine.inspect_volume(&args.name)?;
+            output::file(path, |file| Ok(engine.export_volume(&args.name, file)?))?;
+        }
+    }
+    Ok(0)
+}
+
+fn import(engine: &Engine, args: &VolumeImport) -> Result<u8> {
+    match args.source.to_str() {
+        Some("-") => engine.import_volume(&args.name, std::io::stdin().lock())?,
+        _ => {
+            let file = std::fs::File::open(&args.source)
+                .with_context(|| format!("cannot open {}", args.source.display()))?;
+            engine.import_volume(&args.name, file)?;
+        }
+    }
+    Ok(0)
 }
 
 fn remove(engine: &Engine, args: &VolumeRemove) -> Result<u8> {

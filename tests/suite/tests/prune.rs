@@ -93,7 +93,13 @@ fn sizes_are_dockers() {
         let [ours, theirs] = both.each(&["ps", "-as"]);
         assert_eq!(ours.stdout.lines().next().map(mask), theirs.stdout.lines().next().map(mask));
         both.same(&["system", "df"], ALL);
-        for format in ["json", "{{.Type}} {{.Active}} {{.Reclaimable}}", "table {{.Type}}\t{{.Size}}"] {
+        let [ours, theirs] = both.each(&["system", "df", "--format", "json"]);
+        let lines = |outcome: &Outcome| {
+            let lines = outcome.ok().lines().map(|line| serde_json::from_str(line).unwrap());
+            lines.collect::<Vec<serde_json::Value>>()
+        };
+        assert_eq!(lines(&ours), lines(&theirs));
+        for format in ["{{.Type}} {{.Active}} {{.Reclaimable}}", "table {{.Type}}\t{{.Size}}"] {
             both.same(&["system", "df", "--format", format], ALL);
         }
         // The headings and, row by row, everything that does not tell the time.

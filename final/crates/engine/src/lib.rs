@@ -45,6 +45,7 @@ mod volumes;
 pub use attach::{AttachEvent, AttachInput, AttachStream, StartAttach};
 pub use comebacks::Comebacks;
 pub use containers::list::Summary;
+pub use containers::mount::MountedContainer;
 pub use containers::start::ContainerStdio;
 pub use containers::stats::StatsReader;
 pub use containers::top::Top;

@@ -64,6 +64,17 @@ impl WritableLayer {
         }
     }
 
+    /// The same for somebody who looks at a container that does not run: with a work directory of its own, so that the
+    /// container does not count as started.
+    pub fn overlay_to_look(&self, lowers: Vec<PathBuf>) -> Overlay {
+        Overlay { work: self.work.with_file_name("work-to-look"), ..self.overlay(lowers, false) }
+    }
+
+    /// Notes that the layer is mounted for a run, without mounting it: the overlay of somebody who looks is shared.
+    pub fn note_mounted(&self) -> Result<()> {
+        make_dirs(&self.kernels_directory(), 0o700)
+    }
+
     /// Lets a layer that was mounted as volatile be mounted again. The kernel marks the work directory of such a mount
     /// and refuses to use it again, because the machine may have crashed in between (overlayfs.rst, "Volatile mount").
     /// The caller has to know that it has not.

@@ -8,7 +8,6 @@ const CONNECTION: &str =
     "hull connects to no service: it works on this machine, and ssh HOST hull on another";
 const KUBE: &str = "hull reads and writes no Kubernetes files: `hull run` starts a pod's containers, with --network container:NAME to share a network";
 const MACHINE: &str = "hull runs on Linux itself and needs no virtual machine";
-const MOUNT: &str = "`hull cp` and `hull export` read a container's files, without mounting them on the host";
 const POD: &str =
     "hull has no pods: `hull run --network` with container:NAME shares a network, and so do --ipc and --pid";
 const QUADLET: &str = "hull makes no systemd units: `hull run --restart` keeps a container running";
@@ -33,9 +32,6 @@ pub const VERBS: Verbs = &[
     ),
     ("container init", "hull prepares a container when it starts it: `hull create` and then `hull start`"),
     ("init", "hull prepares a container when it starts it: `hull create` and then `hull start`"),
-    ("container mount", MOUNT),
-    ("container umount", MOUNT),
-    ("container unmount", MOUNT),
     (
         "container runlabel",
         "hull runs no commands that an image brings: `hull image inspect` shows its labels",
@@ -58,9 +54,6 @@ pub const VERBS: Verbs = &[
     ("image trust", SIGNATURES),
     ("kube", KUBE),
     ("machine", MACHINE),
-    ("mount", MOUNT),
-    ("umount", MOUNT),
-    ("unmount", MOUNT),
     (
         "network update",
         "hull asks the host's name servers: those of a container are set with `hull run --dns`",
@@ -77,8 +70,6 @@ pub const VERBS: Verbs = &[
     ),
     ("system service", CONNECTION),
     ("unshare", UNSHARE),
-    ("volume export", "`hull cp` reads a volume's files as a tar, from a container that has it"),
-    ("volume import", "`hull cp` writes a tar's files into a volume, through a container that has it"),
     ("volume mount", "`hull volume inspect` shows a volume's directory, which needs no mounting"),
     ("volume reload", "hull's volumes have no plugins whose lists could be out of date"),
     ("volume unmount", "`hull volume inspect` shows a volume's directory, which is never mounted by itself"),

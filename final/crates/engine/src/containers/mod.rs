@@ -7,6 +7,7 @@ mod exec;
 mod healthcheck;
 mod inspect;
 pub(crate) mod list;
+pub(crate) mod mount;
 mod names;
 mod pause;
 mod remove;

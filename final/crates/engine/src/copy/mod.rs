@@ -6,6 +6,7 @@
 //! tree    a directory → entries               extractor  entries → a directory
 //! unpack  members     → entries               pack   entries → a tar
 //! diff    changed files of a container        commit   the changes → a layer of an image
+//! volume  a volume as a tar, and back
 //! export  all of a container as a tar          ids    the ids of files in a user namespace
 //! ```
 //! The container is hostile and may be running: it changes its files while they are copied. What keeps it inside:
@@ -31,6 +32,7 @@ mod tests;
 mod tree;
 mod unpack;
 mod view;
+mod volume;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -12,7 +12,6 @@ use super::ids::ContainerIds;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::gc::killed_monitor::{self, Killer};
-use crate::records::options::CreateOptions;
 use crate::records::record::{MountKind, Record};
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
@@ -105,12 +104,8 @@ fn has_ended(pidfd: &OwnedFd) -> Result<bool> {
 fn mount_stopped(engine: &Engine, record: &Record) -> Result<OwnedFd> {
     // Nobody else sees the mounts, and the kernel removes them when this process ends or is killed.
     hull_sys::mount::enter_slave_namespace().context(|| "create a mount namespace".into())?;
-    // Not `volatile`, which auto_remove asks for: the kernel refuses to mount such an upper directory a second time
-    // (overlayfs.rst), and this container has yet to start.
-    let options = CreateOptions { auto_remove: false, ..record.options.clone() };
     // With the ids that the files have on the disk, which are those inside a user namespace of the container's.
-    let record = &Record { options, id_maps: None, ..record.clone() };
-    mount::mount_root(engine, record)?;
+    mount::mount_to_look(engine, record)?;
     etc_files::write(engine, record)?;
     let path = mount::rootfs(engine, record);
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;

@@ -70,6 +70,8 @@ impl Engine {
         let known: HashSet<&str> = containers.values().copied().collect();
         errors.note(names::collect(root, |name| known.contains(name)));
         errors.note(file::collect(root.data()));
+        let exists = |id: &str| containers.contains_key(id) || root.container_dir(id).exists();
+        errors.note(crate::rootfs::host_mount::collect(root, exists));
         for id in with_state {
             errors.note(limits::settle_unlocked(self, id));
             if !containers.contains_key(id.as_str()) && !root.container_dir(id).exists() {

@@ -64,6 +64,8 @@ impl Remains {
 pub(crate) fn remove_files(engine: &Engine, remains: Remains) -> Result<()> {
     let root = engine.root();
     let mut errors = Errors::default();
+    // A monitor does not see the host's mounts. The next listing unmounts what its container has left there.
+    errors.note(crate::rootfs::host_mount::collect(root, |id| id != remains.id));
     errors.note(staging::remove_whole(&root.container_dir(&remains.id)));
     for name in &remains.names {
         errors.note(names::release(root, name, &remains.id));

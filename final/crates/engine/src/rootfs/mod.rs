@@ -3,10 +3,12 @@
 //! ```text
 //! mount        the overlay, and the volumes' first content      mountpoints  the lowest layer, below every image
 //! etc_files    /etc/hosts, hostname and resolv.conf, written at each start
+//! host_mount   a container's root on the host
 //! sources      sources of mounts that are made first: driver volumes, parts of volumes, overlays
 //! ```
 
 pub(crate) mod etc_files;
+pub(crate) mod host_mount;
 pub(crate) mod mount;
 pub(crate) mod mountpoints;
 pub(crate) mod sources;

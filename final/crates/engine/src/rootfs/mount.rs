@@ -8,11 +8,44 @@ use hull_storage::LayerIds;
 use crate::engine::Engine;
 use crate::error::{IoContext, Result};
 use crate::records::record::{MountKind, MountRecord, Record};
-use crate::rootfs::{etc_files, mountpoints, sources};
+use crate::rootfs::{etc_files, host_mount, mountpoints, sources};
 
 /// The mount point of the container's root file system while it runs.
 pub(crate) fn rootfs(engine: &Engine, record: &Record) -> PathBuf {
     engine.root().container_run_dir(&record.id).join("rootfs")
+}
+
+fn lowers(engine: &Engine, record: &Record) -> Result<Vec<PathBuf>> {
+    let layers = record.layers.iter().rev().map(|layer| engine.root().data().join(layer));
+    Ok(layers.chain([mountpoints::ensure(engine.root())?]).collect())
+}
+
+/// Mounts the overlay of a container that does not run where the host sees it.
+pub(crate) fn mount_for_host(engine: &Engine, record: &Record, target: &Path) -> Result<()> {
+    let lowers = lowers(engine, record)?;
+    Ok(engine.root().writable_layer(&record.id).overlay_to_look(lowers).mount_at(target)?)
+}
+
+/// Mounts what a start would mount, in the mount namespace of a command that looks at a container that does not run.
+pub(crate) fn mount_to_look(engine: &Engine, record: &Record) -> Result<()> {
+    let is_new = engine.root().writable_layer(&record.id).first_mounted().is_none();
+    let rootfs = rootfs(engine, record);
+    if !share_hosts_mount(engine, record, &rootfs)? {
+        let lowers = lowers(engine, record)?;
+        engine.root().writable_layer(&record.id).overlay_to_look(lowers).mount_at(&rootfs)?;
+    }
+    etc_files::mount(engine, record)?;
+    fill_volumes(engine, record, &rootfs, is_new)
+}
+
+/// Where the host has the container's root mounted, that mount is shared: an upper directory is in one overlay only.
+fn share_hosts_mount(engine: &Engine, record: &Record, rootfs: &Path) -> Result<bool> {
+    let Some(tree) = host_mount::clone(engine.root(), &record.id)? else { return Ok(false) };
+    let context = || format!("mount {}", rootfs.display());
+    hull_storage::directory::make_dirs(rootfs, 0o755)?;
+    let point = std::fs::File::open(rootfs).context(context)?;
+    hull_sys::mount::attach(&tree, &point).context(context)?;
+    Ok(true)
 }
 
 /// Mounts the container's overlay in the monitor's mount namespace and fills its empty volumes.
@@ -20,13 +53,19 @@ pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
     let writable = engine.root().writable_layer(&record.id);
     // docker's rule: an empty volume takes what the image has when its container is new, and never again.
     let is_new = writable.first_mounted().is_none();
-    let layers = record.layers.iter().rev().map(|layer| engine.root().data().join(layer));
-    let lowers = layers.chain([mountpoints::ensure(engine.root())?]).collect();
+    let rootfs = rootfs(engine, record);
+    let is_shared = share_hosts_mount(engine, record, &rootfs)?;
+    host_mount::forget(engine.root());
+    if is_shared {
+        writable.note_mounted()?;
+        etc_files::mount(engine, record)?;
+        return fill_volumes(engine, record, &rootfs, is_new);
+    }
+    let lowers = lowers(engine, record)?;
     // Unmounting an overlay syncs the whole file system of its upper directory, unless it is mounted as volatile
     // (overlayfs.rst, "Volatile mount"). With --rm nothing will read it again.
     let volatile = record.options.auto_remove;
     let mut overlay = writable.overlay(lowers, volatile);
-    let rootfs = rootfs(engine, record);
     let Some(maps) = &record.id_maps else {
         overlay.mount_at(&rootfs)?;
         etc_files::mount(engine, record)?;

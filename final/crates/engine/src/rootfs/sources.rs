@@ -94,7 +94,7 @@ impl Source<'_> {
         let base = match extras.has_driver_mount {
             true => {
                 let path = driver_path(self.engine, self.record, self.index);
-                self.mount_volume(&path)?;
+                mount_volume(self.engine, self.mount.name.as_deref().unwrap_or_default(), &path)?;
                 path
             }
             false => self.mount.source.clone(),
@@ -164,31 +164,30 @@ impl Source<'_> {
         let lower = PathBuf::from(hull_sys::fs::fd_path(lower));
         Ok(overlay.overlay(vec![lower], false).mount_at(target)?)
     }
+}
 
-    /// Mounts the volume as its driver's options say, or shares the mount of another running container: a second tmpfs
-    /// would be empty.
-    fn mount_volume(&self, target: &Path) -> Result<()> {
-        let name = self.mount.name.as_deref().unwrap_or_default();
-        let volumes = self.engine.volumes();
-        let volume = volumes.get(name)?;
-        let invalid = |why| Error::Invalid { what: format!("options of the volume {name}"), why };
-        let Some(local) = local_driver::parse(&volume.options).map_err(invalid)? else {
-            return Err(invalid("they are gone".into()));
-        };
-        let point = make_directory(target)?;
-        let _lock = volumes.lock_mounts(name)?;
-        let mut holders = volumes.mounted(name)?;
-        match holders.iter().find_map(shared) {
-            Some(tree) => hull_sys::mount::attach(&tree, &point).context(|| self.about("mount"))?,
-            None => {
-                let local = resolved(local)?;
-                hull_runtime::mount_at(target, &local.kind, &local.device, &local.options)
-                    .context(|| format!("mount {} for the volume {name}", local.device))?;
-            }
+/// Mounts the volume as its driver's options say, or shares the mount of another running container: a second tmpfs would
+/// be empty. Nothing is mounted for a volume without options.
+pub(crate) fn mount_volume(engine: &Engine, name: &str, target: &Path) -> Result<()> {
+    let volumes = engine.volumes();
+    let volume = volumes.get(name)?;
+    let invalid = |why| Error::Invalid { what: format!("options of the volume {name}"), why };
+    let Some(local) = local_driver::parse(&volume.options).map_err(invalid)? else { return Ok(()) };
+    let point = make_directory(target)?;
+    let _lock = volumes.lock_mounts(name)?;
+    let mut holders = volumes.mounted(name)?;
+    match holders.iter().find_map(shared) {
+        Some(tree) => {
+            hull_sys::mount::attach(&tree, &point).context(|| format!("mount the volume {name}"))?;
         }
-        holders.push(MountedBy { process: ProcessId::of_self()?, path: target.to_owned() });
-        Ok(volumes.note_mounted(name, &holders)?)
+        None => {
+            let local = resolved(local)?;
+            hull_runtime::mount_at(target, &local.kind, &local.device, &local.options)
+                .context(|| format!("mount {} for the volume {name}", local.device))?;
+        }
     }
+    holders.push(MountedBy { process: ProcessId::of_self()?, path: target.to_owned() });
+    Ok(volumes.note_mounted(name, &holders)?)
 }
 
 /// The mount of another monitor. `None` if that monitor has just ended or unmounted it.

@@ -14,7 +14,7 @@ use super::{Access, challenge::Challenge};
 use crate::error::{Error, RegistryProblem, Result};
 
 /// Registries redirect to their storage, and proxies before the storage may redirect again.
-const MAX_REDIRECTS: usize = 8;
+pub(super) const MAX_REDIRECTS: usize = 8;
 
 /// One request.
 pub(super) struct Call<'a> {
@@ -224,6 +224,6 @@ impl<'a> Client<'a> {
     }
 }
 
-fn starts_with_https(url: &str) -> bool {
+pub(super) fn starts_with_https(url: &str) -> bool {
     url.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"))
 }

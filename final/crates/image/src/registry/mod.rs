@@ -10,6 +10,7 @@
 //!   retry     how long to wait before a retry
 //!   http  one request      tls  certificates     proxy  from the environment
 //!   challenge, token       authorization         failure  errors in words
+//! fetch    a file from any web server
 //! manifests, download, upload, lists           requests of the distribution specification
 //! ```
 
@@ -22,6 +23,7 @@ mod download;
 mod endpoint;
 mod environment;
 mod failure;
+pub mod fetch;
 mod helper;
 mod http;
 mod lists;
