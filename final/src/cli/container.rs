@@ -303,6 +303,9 @@ pub struct Logs {
     /// The last so many lines
     #[arg(short = 'n', long, value_name = "COUNT", default_value = "all", allow_hyphen_values = true)]
     pub tail: String,
+    /// Show the labels and variables that --log-opt labels=… and env=… add to each line
+    #[arg(long)]
+    pub details: bool,
     /// Show when each line came
     #[arg(short, long)]
     pub timestamps: bool,

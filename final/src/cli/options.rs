@@ -165,10 +165,10 @@ pub struct CreateArgs {
     /// KEY=VALUE, for the OCI runtime
     #[arg(long, value_name = "ANNOTATION", help_heading = "Metadata")]
     pub annotation: Vec<String>,
-    /// json-file or none [default: json-file]
-    #[arg(long, value_name = "DRIVER", value_parser = ["json-file", "none"], help_heading = "Metadata")]
+    /// json-file, local, journald or none [default: json-file]
+    #[arg(long, value_name = "DRIVER", help_heading = "Metadata")]
     pub log_driver: Option<String>,
-    /// max-size=SIZE, max-file=COUNT
+    /// max-size=SIZE (-1 is no limit) [default: 20m], max-file=COUNT [default: 5], mode, tag, labels, env, …
     #[arg(long, value_name = "OPTION", help_heading = "Metadata")]
     pub log_opt: Vec<String>,
 

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use anyhow::{Context, Result, anyhow, bail};
-use hull_docker::flags::log::rotation;
+use anyhow::{Context, Result, anyhow};
+use hull_docker::flags::log;
 use hull_docker::size;
 use hull_docker::wire::container::CreateRequest;
 use hull_docker::wire::host_config::{LogConfig, Ulimit};
@@ -99,9 +99,6 @@ const NOTHING_TO_DO: [&str; 18] = [
     "userland-proxy",
 ];
 
-/// The keys of `log-opts` that hull supports. Others are ignored, because they may be meant for another driver.
-const LOG_OPTIONS: [&str; 2] = ["max-size", "max-file"];
-
 /// The file, read once; an error says what is wrong with it.
 pub fn read() -> Result<&'static Daemon> {
     static READ: OnceLock<Result<Daemon>> = OnceLock::new();
@@ -161,8 +158,9 @@ impl Daemon {
     /// The ignored keys, by their names in the file.
     fn ignored_keys(&self) -> Vec<String> {
         let keys = self.ignored.iter().filter(is_ignored).map(|(key, _)| key.clone());
-        let options = self.log_opts.keys().filter(|key| !LOG_OPTIONS.contains(&key.as_str()));
-        keys.chain(options.map(|key| format!("log-opts.{key}"))).collect()
+        // The one option that costs nothing but space to leave out. As a flag it is refused.
+        let compress = self.log_opts.contains_key("compress").then(|| "log-opts.compress".to_owned());
+        keys.chain(compress).collect()
     }
 
     /// Fills in what a request leaves open. Settings for networks are only checked here: the engine uses them when the
@@ -236,24 +234,20 @@ impl Daemon {
     }
 
     /// docker's rule: the file's log options apply only to the file's log driver.
-    fn apply_log(&self, log: &mut LogConfig) -> Result<()> {
+    fn apply_log(&self, given: &mut LogConfig) -> Result<()> {
         let own = self.log_driver.as_deref().unwrap_or("json-file");
-        if log.kind.is_empty() || log.kind == own {
-            log.kind = match own {
-                "json-file" | "none" => own.to_owned(),
-                // docker's other driver that keeps logs in files.
-                "local" => "json-file".into(),
-                other => bail!(
-                    "log driver {other:?} of {}: hull has json-file and none; --log-driver chooses one",
-                    path().display()
-                ),
-            };
-            for (key, value) in self.log_opts.iter().filter(|(key, _)| LOG_OPTIONS.contains(&key.as_str())) {
-                log.config.entry(key.clone()).or_insert_with(|| value.clone());
+        if given.kind.is_empty() || given.kind == own {
+            own.clone_into(&mut given.kind);
+            for (key, value) in self.log_opts.iter().filter(|(key, _)| *key != "compress") {
+                given.config.entry(key.clone()).or_insert_with(|| value.clone());
             }
         }
         // This error names the flag; the engine's would name the request's key.
-        rotation(log).map(drop).map_err(anyhow::Error::msg)
+        let checked = log::parse(&log::with_defaults(given.clone()));
+        checked.map(drop).map_err(|why| match self.log_driver.is_some() || !self.log_opts.is_empty() {
+            true => anyhow!("{why} ({} has defaults; --log-driver chooses another)", path().display()),
+            false => anyhow!(why),
+        })
     }
 
     fn network(&self) -> Result<NetworkDefaults, InvalidSetting> {
@@ -306,11 +300,11 @@ mod tests {
 
     #[test]
     fn what_hull_has_is_known_and_the_rest_is_listed() {
-        let text = r#"{ "log-opts": { "max-size": "10m", "labels": "a" }, "mtu": 1400, "live-restore": true, "iptables": true,
+        let text = r#"{ "log-opts": { "max-size": "10m", "compress": "true" }, "mtu": 1400, "live-restore": true, "iptables": true,
                         "storage-driver": "overlay2", "data-root": "/srv", "bip": "10.9.0.1/24",
                         "default-ulimits": { "nofile": { "Name": "nofile", "Hard": 9, "Soft": 8 } } }"#;
         let daemon: Daemon = serde_json::from_str(text).unwrap();
-        assert_eq!(daemon.ignored_keys(), ["data-root", "log-opts.labels"]);
+        assert_eq!(daemon.ignored_keys(), ["data-root", "log-opts.compress"]);
         let network = daemon.network().unwrap();
         assert_eq!((network.gateway, network.mtu), (Some(("10.9.0.1".parse().unwrap(), 24)), Some(1400)));
         assert!(serde_json::from_str::<Daemon>(r#"{ "bip": 5 }"#).is_err());

@@ -27,6 +27,7 @@ pub fn logs(engine: &Engine, args: &Logs) -> Result<u8> {
         until: read_if_given("--until", args.until.as_deref(), moment)?,
         tail: read("--tail", &args.tail, time::tail)?,
         timestamps: args.timestamps,
+        details: args.details,
     };
     let mut streams = Streams::of_process().context("cannot look at stdout and stderr")?;
     engine.logs(&selection::one(engine, &args.container)?, &options, &mut streams)?;

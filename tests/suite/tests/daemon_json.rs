@@ -93,11 +93,11 @@ fn what_is_ignored_is_said_once_and_what_is_wrong_each_time() {
     let configured = Configured::new(
         &t,
         r#"{ "data-root": "/srv/docker", "live-restore": true, "storage-driver": "overlay2",
-             "log-opts": { "max-size": "1m", "labels": "a" } }"#,
+             "log-opts": { "max-size": "1m", "compress": "true" } }"#,
     );
     let first = t.hull(&["ps"]);
     assert!(first.stderr.contains("daemon.json") && first.stderr.contains("data-root"), "{first}");
-    assert!(first.stderr.contains("log-opts.labels") && !first.stderr.contains("max-size"), "{first}");
+    assert!(first.stderr.contains("log-opts.compress") && !first.stderr.contains("max-size"), "{first}");
     assert!(!first.stderr.contains("live-restore") && !first.stderr.contains("storage-driver"), "{first}");
     assert_eq!(t.hull(&["ps"]).stderr, "");
     configured.set(r#"{ "data-root": "/srv/other" }"#);

@@ -62,6 +62,7 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
 
 /// Keys that only hull has.
 pub const OWN: &[(&str, &str)] = &[
+    ("container.HostConfig.LogConfig.Config.*", "hull limits logs by default, and shows the limits"),
     (
         "image.Descriptor",
         "dockerd has it where containerd stores its images, and hull's store is one of manifests, too",

@@ -14,6 +14,7 @@
 //! log        --log-driver, --log-opt            pairs      labels, sysctls, annotations
 //! block_io   --blkio-weight-device, --device-read-bps and its kin
 //! volumes_from  --volumes-from CONTAINER[:MODE]  health   --health-cmd, --health-interval, …, --no-healthcheck
+//! log_attributes  labels, env and tag of --log-opt, `logs --details`
 //! local_driver  `volume create -o`, --mount volume-opt=
 //! userns     --userns, --uidmap, --gidmap
 //! ```
@@ -34,6 +35,7 @@ pub mod ipc;
 pub mod link;
 pub mod local_driver;
 pub mod log;
+pub mod log_attributes;
 pub mod mount;
 pub mod namespace;
 pub mod network;

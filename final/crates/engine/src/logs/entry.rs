@@ -4,6 +4,7 @@
 //! what reading the file does. Lines in another layout go to the parser.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use serde::Deserialize;
@@ -24,19 +25,23 @@ pub(super) struct Entry<'a> {
     pub stream: Stream,
     text: Text<'a>,
     time: Cow<'a, str>,
+    /// The labels and variables of the container that the line has.
+    attributes: BTreeMap<String, String>,
 }
 
 #[derive(Debug)]
 enum Text<'a> {
     /// The text between the quotes of the JSON string, with its escapes.
     Escaped(&'a [u8]),
-    Plain(String),
+    Plain(Vec<u8>),
 }
 
 #[derive(Deserialize)]
 struct Line {
     log: String,
     stream: String,
+    #[serde(default)]
+    attrs: BTreeMap<String, String>,
     time: Timestamp,
 }
 
@@ -55,13 +60,32 @@ impl<'a> Entry<'a> {
             None => (rest.strip_suffix(STDERR)?, Stream::Stderr),
         };
         let time = std::str::from_utf8(time).ok().filter(|time| time.ends_with('Z'))?;
-        Some(Self { stream, text: Text::Escaped(text), time: Cow::Borrowed(time) })
+        Some(Self {
+            stream,
+            text: Text::Escaped(text),
+            time: Cow::Borrowed(time),
+            attributes: BTreeMap::new(),
+        })
     }
 
     fn by_parser(line: &[u8]) -> Option<Self> {
-        let Line { log, stream, time } = serde_json::from_slice(line).ok()?;
+        let Line { log, stream, attrs, time } = serde_json::from_slice(line).ok()?;
         let stream = if stream == "stderr" { Stream::Stderr } else { Stream::Stdout };
-        Some(Self { stream, text: Text::Plain(log), time: Cow::Owned(time.to_string()) })
+        Some(Self::plain(stream, log.into_bytes(), time.to_string(), attrs))
+    }
+
+    /// An entry that is no line of a file. `time` is in the form of RFC 3339.
+    pub(super) fn plain(
+        stream: Stream,
+        text: Vec<u8>,
+        time: String,
+        attributes: BTreeMap<String, String>,
+    ) -> Self {
+        Self { stream, text: Text::Plain(text), time: Cow::Owned(time), attributes }
+    }
+
+    pub(super) fn attributes(&self) -> &BTreeMap<String, String> {
+        &self.attributes
     }
 
     pub(super) fn time_text(&self) -> &str {
@@ -75,7 +99,7 @@ impl<'a> Entry<'a> {
     /// Whether the text ends its line. A long line is several entries.
     pub(super) fn ends_line(&self) -> bool {
         match &self.text {
-            Text::Plain(text) => text.ends_with('\n'),
+            Text::Plain(text) => text.ends_with(b"\n"),
             Text::Escaped(text) => text.strip_suffix(b"\\n").is_some_and(|before| {
                 // After an even number of backslashes, `\n` is an escaped newline and not a backslash and an n.
                 before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 0
@@ -86,7 +110,7 @@ impl<'a> Entry<'a> {
     /// Returns false if the text is not one JSON string: a crash can leave two lines run together.
     pub(super) fn append_text(&self, to: &mut Vec<u8>) -> bool {
         match &self.text {
-            Text::Plain(text) => to.extend_from_slice(text.as_bytes()),
+            Text::Plain(text) => to.extend_from_slice(text),
             Text::Escaped(text) => return unescape(text, to).is_some(),
         }
         true

@@ -1,10 +1,11 @@
-//! `logs`: reads the json-file log, oldest file first, and follows the newest.
+//! `logs`: reads the log of json-file and local, oldest file first, and follows the newest.
 //!
 //! ```text
 //! files   the log's files, and their lines forwards and backwards
 //! entry   a line of a file as what the container wrote
 //! range   where `--since`, `--until` and `--tail` begin and end
 //! follow  `-f`
+//! journal the same for the log driver journald
 //! ```
 //! The reader and the monitor share nothing but the files. The monitor renames a file and never writes to it again, so
 //! a reader that holds it by descriptor reads it to its end, and then the files that came after it.
@@ -12,12 +13,15 @@
 mod entry;
 mod files;
 mod follow;
+mod journal;
 pub(crate) mod layout;
 mod range;
 
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::SystemTime;
+
+use hull_docker::flags::log_attributes::details;
 
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
@@ -44,12 +48,19 @@ impl Engine {
     /// has gone.
     pub fn logs(&self, name: &str, options: &LogsOptions, sink: &mut dyn LogSink) -> Result<()> {
         let record = self.find(name)?;
-        if record.options.log.driver == LogDriver::None {
-            return Err(Error::Unsupported(format!("{} keeps no log: its log driver is none", record.name)));
-        }
         let directory = self.root().container_dir(&record.id);
         let most = record.options.log.max_file.unwrap_or(1).max(1);
         let mut printer = Printer { options, sink, mid_line: [false; 2] };
+        match record.options.log.driver {
+            LogDriver::None => {
+                return Err(Error::Unsupported(format!(
+                    "{} keeps no log: its log driver is none",
+                    record.name
+                )));
+            }
+            LogDriver::Journald => return journal::print(self, &record, options, &mut printer),
+            LogDriver::JsonFile | LogDriver::Local => {}
+        }
         let files = files::open_all(&directory, most)?;
         range::print(&files, options, &mut printer)?;
         printer.flush()?;
@@ -73,9 +84,13 @@ struct Printer<'a> {
 impl Printer<'_> {
     /// Prints a line of the file. A line that was cut by a full disk or a crash is left out.
     fn take(&mut self, line: &[u8]) -> Result<()> {
-        match Entry::parse(line) {
-            Some(entry) if wanted(self.options, &entry) => self.print(&entry),
-            _ => Ok(()),
+        Entry::parse(line).map_or(Ok(()), |entry| self.take_entry(&entry))
+    }
+
+    fn take_entry(&mut self, entry: &Entry<'_>) -> Result<()> {
+        match wanted(self.options, entry) {
+            true => self.print(entry),
+            false => Ok(()),
         }
     }
 
@@ -86,6 +101,10 @@ impl Printer<'_> {
         let mid_line = &mut self.mid_line[entry.stream as usize];
         if self.options.timestamps && !*mid_line {
             buffer.extend_from_slice(entry.time_text().as_bytes());
+            buffer.push(b' ');
+        }
+        if self.options.details && !*mid_line {
+            buffer.extend_from_slice(details(entry.attributes()).as_bytes());
             buffer.push(b' ');
         }
         match entry.append_text(buffer) {

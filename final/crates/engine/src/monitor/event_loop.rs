@@ -77,6 +77,8 @@ enum Source {
     Input,
     Client(usize),
     Network,
+    /// The journal takes more.
+    Log,
     Checked,
     Orphan,
 }
@@ -139,6 +141,7 @@ impl EventLoop {
         for source in sources {
             match source {
                 Source::Network => {}
+                Source::Log => self.log.resume(),
                 Source::Exit => event = Some(Event::Exited),
                 Source::Listener => self.accept(),
                 Source::Output(stream) => drop(self.pump(stream, buffer)),
@@ -183,12 +186,15 @@ impl EventLoop {
             watch(Source::Listener, listener.as_fd(), PollFlags::IN);
         }
         // A full queue is backpressure: what the container writes stays in its pipe.
-        if self.clients.have_room() {
+        if self.clients.have_room() && !self.log.is_full() {
             for stream in [Stream::Stdout, Stream::Stderr] {
                 if let Some(fd) = self.streams.output_to_poll(stream) {
                     watch(Source::Output(stream), fd.as_fd(), PollFlags::IN);
                 }
             }
+        }
+        if let Some(fd) = self.log.to_poll() {
+            watch(Source::Log, fd, PollFlags::OUT);
         }
         if let Some((fd, flags)) = self.streams.input_to_poll() {
             watch(Source::Input, fd.as_fd(), flags);
@@ -257,7 +263,7 @@ impl EventLoop {
     }
 
     fn read_closed_terminal(&mut self, buffer: &mut [u8]) {
-        match self.clients.have_room() {
+        match self.clients.have_room() && !self.log.is_full() {
             true => drop(self.pump(Stream::Stdout, buffer)),
             false => self.timers.set(Timer::Terminal, Some(RETRY)),
         }

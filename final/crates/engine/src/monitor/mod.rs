@@ -14,7 +14,7 @@
 //! stop        whether a stop was requested, which ends the restarts
 //! stdio       the container's pipes or terminal
 //! clients     attached commands and what waits for them
-//! log         json-file
+//! log         the log drivers: json-file and local, journald
 //! detach      what each forked process does first
 //! session     the short-lived monitor of an exec
 //! health      when a health check is due, and what follows from it

@@ -111,7 +111,7 @@ impl Monitor {
         let events = EventLoop {
             container: Some(container),
             listener: Some(listener),
-            log: Log::new(&directory, &record.options.log),
+            log: Log::new(&directory, &record),
             streams: Streams::default().sized(size),
             network,
             checks: Checks::of(&record),

@@ -368,6 +368,9 @@ pub struct LogOptions {
     pub max_size: Option<u64>,
     /// How many files there are with the current one.
     pub max_file: Option<u32>,
+    /// All options, also those above, as they were given or are the default. Older records lack them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub config: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -375,6 +378,8 @@ pub struct LogOptions {
 pub enum LogDriver {
     #[default]
     JsonFile,
+    Local,
+    Journald,
     None,
 }
 
@@ -403,4 +408,6 @@ pub struct LogsOptions {
     /// The last so many lines.
     pub tail: Option<usize>,
     pub timestamps: bool,
+    /// Show the labels and variables that the log has of its container.
+    pub details: bool,
 }

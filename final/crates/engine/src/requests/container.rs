@@ -76,7 +76,9 @@ mod tests {
     #[test]
     fn an_empty_request_asks_for_dockers_defaults() {
         let options = CreateOptions::try_from(CreateRequest::default()).unwrap();
-        assert_eq!(options, CreateOptions { detach: true, ..CreateOptions::default() });
+        let log = options.log.clone();
+        assert_eq!((log.max_size, log.max_file), (Some(20 << 20), Some(5)));
+        assert_eq!(options, CreateOptions { detach: true, log, ..CreateOptions::default() });
         assert_eq!(options.network, NetworkMode::Default);
     }
 

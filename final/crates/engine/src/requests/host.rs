@@ -1,7 +1,6 @@
 //! `HostConfig`: limits, namespaces, privileges, restart policy and log.
 
-use hull_docker::flags::log::rotation;
-use hull_docker::flags::{device, hosts, ipc, namespace, security, ulimit, volumes_from};
+use hull_docker::flags::{device, hosts, ipc, log, namespace, security, ulimit, volumes_from};
 use hull_docker::wire::host_config::{self, HostConfig, LogConfig};
 
 use super::resources::resources;
@@ -50,7 +49,7 @@ pub fn options(host: HostConfig) -> Result<CreateOptions> {
         privileged: host.privileged,
         runtime: non_empty(host.runtime).map(|name| RuntimeOption { name, ..RuntimeOption::default() }),
         restart: restart_policy(&host.restart_policy)?,
-        log: log_options(&host.log_config)?,
+        log: log_options(host.log_config)?,
         ..CreateOptions::default()
     };
     for rule in &options.device_cgroup_rules {
@@ -146,14 +145,16 @@ pub(super) fn restart_policy(policy: &host_config::RestartPolicy) -> Result<Rest
     }
 }
 
-fn log_options(log: &LogConfig) -> Result<LogOptions> {
-    let driver = match log.kind.as_str() {
-        "" | "json-file" => LogDriver::JsonFile,
-        "none" => LogDriver::None,
-        other => return Err(invalid(format!("log driver {other:?}"), "hull has json-file and none")),
+fn log_options(log: LogConfig) -> Result<LogOptions> {
+    let log = log::with_defaults(log);
+    let settings = log::parse(&log).map_err(|why| invalid("log options", why))?;
+    let driver = match settings.driver {
+        log::Driver::JsonFile => LogDriver::JsonFile,
+        log::Driver::Local => LogDriver::Local,
+        log::Driver::Journald => LogDriver::Journald,
+        log::Driver::None => LogDriver::None,
     };
-    let rotation = rotation(log).map_err(|why| invalid("log options", why))?;
-    Ok(LogOptions { driver, max_size: rotation.max_size, max_file: rotation.max_file })
+    Ok(LogOptions { driver, max_size: settings.max_size, max_file: settings.max_file, config: log.config })
 }
 
 fn apply_security_option(text: &str, options: &mut CreateOptions) -> Result<()> {

@@ -160,8 +160,14 @@ fn protected(options: &CreateOptions, paths: &[&str]) -> Option<Vec<String>> {
 fn log_config(options: &CreateOptions) -> LogConfig {
     let kind = match options.log.driver {
         LogDriver::JsonFile => "json-file",
+        LogDriver::Local => "local",
+        LogDriver::Journald => "journald",
         LogDriver::None => "none",
     };
+    if !options.log.config.is_empty() {
+        return LogConfig { kind: kind.into(), config: options.log.config.clone() };
+    }
+    // A record of an older hull, which limited no log by itself.
     let size = options.log.max_size.map(|size| ("max-size".to_owned(), size::exact(size)));
     let files = options.log.max_file.map(|files| ("max-file".to_owned(), files.to_string()));
     LogConfig { kind: kind.into(), config: size.into_iter().chain(files).collect() }

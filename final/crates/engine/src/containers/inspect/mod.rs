@@ -59,7 +59,8 @@ impl Engine {
                 LogDriver::JsonFile => {
                     self.root().container_dir(&record.id).join("log").display().to_string()
                 }
-                LogDriver::None => String::new(),
+                // docker names only the file that others may read.
+                LogDriver::Local | LogDriver::Journald | LogDriver::None => String::new(),
             },
             name: format!("/{}", record.name),
             restart_count: restart_count(&snapshot),

@@ -1,4 +1,4 @@
-//! docker's json-file log: one JSON object a line, rotated by size.
+//! docker's json-file log: one JSON object a line, rotated by size. `local` has the same files.
 //!
 //! ```text
 //! containers/<id>/log  log.1  log.2 …     newest first; `max-file` of them
@@ -6,6 +6,7 @@
 //! A write that fails (a full disk) never blocks or ends the container: its lines are dropped, and a notice with their number
 //! precedes the next line that can be written.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,54 +14,43 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::logs::layout::file_name;
-use crate::records::options::{LogDriver, LogOptions};
+use crate::records::options::LogOptions;
 use crate::records::stream::Stream;
 use crate::records::time::Timestamp;
-
-/// docker cuts a line that is longer than this and marks the part by its missing newline.
-const LONGEST_LINE: usize = 16 * 1024;
 
 #[derive(Serialize)]
 struct Line<'a> {
     log: &'a str,
     stream: &'a str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    attrs: &'a BTreeMap<String, String>,
     time: Timestamp,
 }
 
-#[derive(Debug)]
-pub(super) struct Log {
+#[derive(Debug, Default)]
+pub(super) struct JsonFile {
     directory: PathBuf,
-    options: LogOptions,
+    max_size: Option<u64>,
+    max_file: u32,
+    /// What each line says of the container.
+    attributes: BTreeMap<String, String>,
     file: Option<File>,
     size: u64,
-    /// The incomplete last line of each stream.
-    partial: [Vec<u8>; 2],
     /// Lines that could not be written, and why.
     lost: Option<(usize, std::io::Error)>,
 }
 
-impl Default for Log {
-    /// A log that keeps nothing.
-    fn default() -> Self {
-        Self {
-            directory: PathBuf::new(),
-            options: LogOptions { driver: LogDriver::None, ..LogOptions::default() },
-            file: None,
-            size: 0,
-            partial: [vec![], vec![]],
-            lost: None,
-        }
-    }
-}
-
-impl Log {
+impl JsonFile {
     /// The file is made with the first line.
-    pub(super) fn new(directory: &Path, options: &LogOptions) -> Self {
-        Self { directory: directory.into(), options: options.clone(), ..Self::default() }
-    }
-
-    fn is_kept(&self) -> bool {
-        self.options.driver == LogDriver::JsonFile
+    pub(super) fn new(directory: &Path, options: &LogOptions, attributes: BTreeMap<String, String>) -> Self {
+        let max_file = options.max_file.unwrap_or(1).max(1);
+        Self {
+            directory: directory.into(),
+            max_size: options.max_size,
+            max_file,
+            attributes,
+            ..Self::default()
+        }
     }
 
     fn reopen(&mut self) -> std::io::Result<()> {
@@ -70,42 +60,11 @@ impl Log {
         Ok(())
     }
 
-    pub(super) fn write(&mut self, stream: Stream, data: &[u8]) {
-        if !self.is_kept() {
-            return;
-        }
-        let time = Timestamp::now();
-        let mut batch = Vec::with_capacity(data.len() + 128);
-        let mut partial = std::mem::take(&mut self.partial[stream as usize]);
-        for piece in data.split_inclusive(|byte| *byte == b'\n') {
-            partial.extend_from_slice(piece);
-            while partial.ends_with(b"\n") || partial.len() >= LONGEST_LINE {
-                let rest = partial.split_off(cut(&partial));
-                self.add_line(&mut batch, stream, &partial, time);
-                partial = rest;
-            }
-        }
-        self.partial[stream as usize] = partial;
-        self.append(&mut batch);
-    }
-
-    /// Writes the last line of each stream even if it has no newline.
-    pub(super) fn flush(&mut self) {
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            let partial = std::mem::take(&mut self.partial[stream as usize]);
-            if !partial.is_empty() && self.is_kept() {
-                let mut batch = Vec::new();
-                self.add_line(&mut batch, stream, &partial, Timestamp::now());
-                self.append(&mut batch);
-            }
-        }
-    }
-
     /// Adds a line to what is written next. One that would make the file too large begins a new file.
-    fn add_line(&mut self, batch: &mut Vec<u8>, stream: Stream, text: &[u8], time: Timestamp) {
+    pub(super) fn add_line(&mut self, batch: &mut Vec<u8>, stream: Stream, text: &[u8], time: Timestamp) {
         let before = batch.len();
-        encode(batch, stream, text, time);
-        let Some(limit) = self.options.max_size else { return };
+        encode(batch, stream, text, time, &self.attributes);
+        let Some(limit) = self.max_size else { return };
         if self.size + batch.len() as u64 <= limit || self.size + before as u64 == 0 {
             return;
         }
@@ -117,7 +76,7 @@ impl Log {
     }
 
     /// Writes whole lines or none, so that what follows a failure is read as it was written.
-    fn append(&mut self, batch: &mut Vec<u8>) {
+    pub(super) fn append(&mut self, batch: &mut Vec<u8>) {
         if batch.is_empty() {
             return;
         }
@@ -142,7 +101,7 @@ impl Log {
         if let Some((lines, error)) = &self.lost {
             let mut notice = Vec::new();
             let text = format!("hull: here are missing {lines} lines that could not be written: {error}\n");
-            encode(&mut notice, Stream::Stderr, text.as_bytes(), Timestamp::now());
+            encode(&mut notice, Stream::Stderr, text.as_bytes(), Timestamp::now(), &BTreeMap::new());
             file.write_all(&notice)?;
             self.size += notice.len() as u64;
             self.lost = None;
@@ -153,7 +112,7 @@ impl Log {
     }
 
     fn rotate(&mut self) -> std::io::Result<()> {
-        let files = self.options.max_file.unwrap_or(1).max(1);
+        let files = self.max_file;
         let path = |n: u32| self.directory.join(file_name(n));
         for n in (1..files).rev() {
             match std::fs::rename(path(n - 1), path(n)) {
@@ -169,21 +128,15 @@ impl Log {
     }
 }
 
-/// Where a line ends, or has to be cut. It is not cut inside a character, because both parts of it would be lost.
-fn cut(line: &[u8]) -> usize {
-    let end = line.len().min(LONGEST_LINE);
-    if end < LONGEST_LINE || line[end - 1].is_ascii() {
-        return end;
-    }
-    // UTF-8: the first byte tells the length, and the others begin with the bits 10.
-    let first = line[..end].iter().rposition(|byte| byte & 0xc0 != 0x80).unwrap_or(end);
-    let length = line.get(first).map_or(0, |byte| byte.leading_ones() as usize);
-    if end - first < length && length <= 4 { first } else { end }
-}
-
-fn encode(batch: &mut Vec<u8>, stream: Stream, text: &[u8], time: Timestamp) {
+fn encode(
+    batch: &mut Vec<u8>,
+    stream: Stream,
+    text: &[u8],
+    time: Timestamp,
+    attrs: &BTreeMap<String, String>,
+) {
     let log = String::from_utf8_lossy(text);
-    let line = Line { log: &log, stream: stream.as_str(), time };
+    let line = Line { log: &log, stream: stream.as_str(), attrs, time };
     // Writing to memory cannot fail.
     let _ = serde_json::to_writer(&mut *batch, &line);
     batch.push(b'\n');
@@ -191,7 +144,12 @@ fn encode(batch: &mut Vec<u8>, stream: Stream, text: &[u8], time: Timestamp) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Driver, LONGEST_LINE, Log};
     use super::*;
+
+    fn log(directory: &Path, options: &LogOptions) -> Log {
+        Log { driver: Driver::JsonFile(JsonFile::new(directory, options, BTreeMap::new())), ..Log::default() }
+    }
 
     fn scratch(name: &str) -> PathBuf {
         let path = std::env::temp_dir().join(format!("hull-log-{name}-{}", std::process::id()));
@@ -202,7 +160,7 @@ mod tests {
     #[test]
     fn lines_are_joined_across_reads_and_long_ones_cut() {
         let dir = scratch("lines");
-        let mut log = Log::new(&dir, &LogOptions::default());
+        let mut log = log(&dir, &LogOptions::default());
         log.write(Stream::Stdout, b"one\ntw");
         log.write(Stream::Stderr, &[b'x'; LONGEST_LINE + 3]);
         log.write(Stream::Stdout, b"o\n");
@@ -220,21 +178,10 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_is_cut_between_characters() {
-        for before in 0..5 {
-            let text = "x".repeat(LONGEST_LINE - before) + "€€";
-            let at = cut(text.as_bytes());
-            assert!(text.is_char_boundary(at) && LONGEST_LINE - at < 3, "{before}: {at}");
-        }
-        assert_eq!(cut(&[0xff; LONGEST_LINE + 1]), LONGEST_LINE);
-        assert_eq!(cut(&[0x80; LONGEST_LINE + 1]), LONGEST_LINE);
-    }
-
-    #[test]
     fn a_log_is_rotated_and_never_has_more_files_than_allowed() {
         let dir = scratch("rotate");
         let options = LogOptions { max_size: Some(300), max_file: Some(2), ..Default::default() };
-        let mut log = Log::new(&dir, &options);
+        let mut log = log(&dir, &options);
         let text: String = (0..50).map(|n| format!("line {n}\n")).collect();
         log.write(Stream::Stdout, text.as_bytes());
         let mut names: Vec<_> =
@@ -244,7 +191,7 @@ mod tests {
         assert!(std::fs::metadata(dir.join("log.1")).unwrap().len() <= 300);
         assert!(std::fs::metadata(dir.join("log")).unwrap().len() <= 300);
         assert!(std::fs::read_to_string(dir.join("log")).unwrap().contains("line 49"));
-        assert!(log.lost.is_none());
+        assert!(matches!(log.driver, Driver::JsonFile(JsonFile { lost: None, .. })));
         std::fs::remove_dir_all(dir).unwrap();
     }
 }
