@@ -89,6 +89,9 @@ pub struct Connect {
     /// The container's IPv6 address there
     #[arg(long, value_name = "ADDRESS")]
     pub ip6: Option<std::net::Ipv6Addr>,
+    /// A further address of 169.254.0.0/16, or of fe80::/10
+    #[arg(long, value_name = "ADDRESS")]
+    pub link_local_ip: Vec<String>,
     /// One more name there
     #[arg(long, value_name = "NAME")]
     pub alias: Vec<String>,

@@ -26,6 +26,9 @@ pub struct NetworkArgs {
     /// The container's IPv6 address
     #[arg(long, value_name = "ADDRESS")]
     pub ip6: Option<Ipv6Addr>,
+    /// A further address of 169.254.0.0/16, or of fe80::/10
+    #[arg(long, value_name = "ADDRESS")]
+    pub link_local_ip: Vec<String>,
     /// The container's MAC address
     #[arg(long, value_name = "ADDRESS")]
     pub mac_address: Option<String>,

@@ -217,6 +217,7 @@ impl NetworkArgs {
             network: String::new(),
             ip: self.ip,
             ip6: self.ip6,
+            link_local: read_all("--link-local-ip", &self.link_local_ip, network::link_local)?,
             mac: read_if_given("--mac-address", self.mac_address.as_deref(), mac)?,
             aliases: self.network_alias.clone(),
         };

@@ -1,6 +1,7 @@
 //! `network`: the networks over which containers reach each other.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use anyhow::{Error, Result, bail};
 use hull_docker::time;
@@ -17,7 +18,7 @@ use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
 use hull_docker::filters::network::NetworkFilters;
 use hull_docker::filters::prune::Pruned;
-use hull_docker::flags::network::Attachment;
+use hull_docker::flags::network::{Attachment, link_local};
 use hull_docker::flags::{ipam, pairs};
 
 pub fn run(engine: &Engine, verb: &Network) -> Result<u8> {
@@ -64,6 +65,10 @@ fn create(engine: &Engine, args: &Create) -> Result<u8> {
     Ok(0)
 }
 
+fn read_link_local(args: &Connect) -> Result<Vec<IpAddr>> {
+    args.link_local_ip.iter().map(|text| link_local(text).map_err(Error::msg)).collect()
+}
+
 /// `--parent` is a shorter `-o parent=`, and `--peer` one of several `-o peer=`.
 fn options(args: &Create) -> Result<BTreeMap<String, String>> {
     let (peers, others): (Vec<_>, Vec<_>) = args.opt.iter().cloned().partition(|opt| opt.starts_with(PEER));
@@ -89,6 +94,7 @@ fn connect(engine: &Engine, args: &Connect) -> Result<u8> {
         network: args.network.clone(),
         ip: args.ip,
         ip6: args.ip6,
+        link_local: read_link_local(args)?,
         mac: None,
         aliases: args.alias.clone(),
     };

@@ -326,3 +326,40 @@ fn an_auxiliary_address_is_no_containers() {
     create(&[&["--subnet", "10.7.0.0/29"], &twice[..]].concat(), "two").fails(1);
     assert!(!t.ok(&["network", "ls", "--format", "{{.Name}}"]).contains("two"));
 }
+
+#[test]
+fn link_local_addresses_are_further_ones() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["network", "create", "--subnet", "10.9.0.0/24", "--subnet", "fd00:9::/64", "--ipv6", "one"]);
+    let own = ["--link-local-ip", "169.254.7.1", "--link-local-ip", "fe80::7:1"];
+    let words =
+        [&["run", "-d", "--name", "near", "--network", "one"], &own[..], &["busybox", "sleep", "300"]];
+    t.ok(&words.concat());
+    let addresses = t.ok(&["exec", "near", "ip", "-o", "addr", "show", "dev", "eth0"]);
+    for address in ["10.9.0.2/24", "169.254.7.1/16", "fe80::7:1/64"] {
+        assert!(addresses.contains(address), "{addresses}");
+    }
+    let shown = t.inspect("near", "{{json .NetworkSettings.Networks.one.IPAMConfig.LinkLocalIPs}}");
+    assert_eq!(shown, r#"["169.254.7.1","fe80::7:1"]"#);
+    t.ok(&[
+        "run",
+        "-d",
+        "--name",
+        "far",
+        "--network",
+        "name=one,link-local-ip=169.254.7.2",
+        "busybox",
+        "sleep",
+        "300",
+    ]);
+    t.ok(&["exec", "far", "ping", "-c", "1", "-W", "5", "-I", "169.254.7.2", "169.254.7.1"]);
+    t.ok(&["run", "-d", "--name", "late", "busybox", "sleep", "300"]);
+    t.ok(&["network", "connect", "--link-local-ip", "169.254.7.3", "one", "late"]);
+    t.ok(&["exec", "late", "ping", "-c", "1", "-W", "5", "-I", "169.254.7.3", "169.254.7.1"]);
+    let run = |words: &[&str]| t.hull(&[&["run", "--rm"], words, &["busybox", "true"]].concat());
+    assert!(
+        run(&["--link-local-ip", "10.0.0.1"]).fails(125).contains("invalid link local IP address: 10.0.0.1")
+    );
+    assert!(run(&["--link-local-ip", "fe80::1"]).fails(125).contains("has no IPv6"));
+    run(&["--network", "none", "--link-local-ip", "169.254.1.1"]).fails(125);
+}

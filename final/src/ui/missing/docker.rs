@@ -75,11 +75,6 @@ pub const FLAGS: Flags = &[
         "Linux has not limited a cgroup's kernel memory by itself since 5.16: `hull run --memory` includes it",
     ),
     (
-        "run, create, network connect",
-        "--link-local-ip",
-        "hull gives containers no further addresses of 169.254.0.0/16",
-    ),
-    (
         "run, create",
         "--storage-opt",
         "hull limits no container's size on disk: `hull run --tmpfs` takes a size",

@@ -1,7 +1,7 @@
 //! `--network`, and the flags for a container's addresses and names on its networks
 //! (<https://docs.docker.com/reference/cli/docker/container/run/#network>).
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::wire::network_settings::{EndpointIpam, EndpointSettings};
 use crate::{csv, names};
@@ -16,6 +16,8 @@ pub struct Attachment {
     pub network: String,
     pub ip: Option<Ipv4Addr>,
     pub ip6: Option<Ipv6Addr>,
+    /// Further addresses, of 169.254.0.0/16 and fe80::/10.
+    pub link_local: Vec<IpAddr>,
     pub mac: Option<String>,
     /// Names by which others on the network find it, beside its own.
     pub aliases: Vec<String>,
@@ -49,14 +51,18 @@ pub fn is_mode(text: &str) -> bool {
 
 impl Attachment {
     fn set(&mut self, field: &str) -> Result<(), String> {
-        let invalid =
-            || format!("{field:?}: expected name, alias, ip, ip6 or mac-address, with = and a value");
+        let invalid = || {
+            format!(
+                "{field:?}: expected name, alias, ip, ip6, link-local-ip or mac-address, with = and a value"
+            )
+        };
         let (key, value) = field.split_once('=').ok_or_else(invalid)?;
         match (key.trim().to_ascii_lowercase().as_str(), value) {
             ("name", name) => self.network = name.to_owned(),
             ("alias", name) => self.aliases.push(name.to_owned()),
             ("ip", ip) => self.ip = Some(ip.parse().map_err(|_| invalid())?),
             ("ip6", ip) => self.ip6 = Some(ip.parse().map_err(|_| invalid())?),
+            ("link-local-ip", ip) => self.link_local.push(ip.parse().map_err(|_| invalid())?),
             ("mac-address", mac) => self.mac = Some(mac.to_owned()),
             _ => return Err(invalid()),
         }
@@ -76,6 +82,7 @@ impl std::fmt::Display for Attachment {
         let mut fields = vec![format!("name={}", self.network)];
         fields.extend(self.ip.map(|ip| format!("ip={ip}")));
         fields.extend(self.ip6.map(|ip| format!("ip6={ip}")));
+        fields.extend(self.link_local.iter().map(|ip| format!("link-local-ip={ip}")));
         fields.extend(self.mac.iter().map(|mac| format!("mac-address={mac}")));
         fields.extend(self.aliases.iter().map(|alias| format!("alias={alias}")));
         f.write_str(&csv::print(&fields))
@@ -109,7 +116,7 @@ pub fn combine(
     if is_mode(&mode) {
         return match flags.asks_for_something() {
             true => {
-                Err("--ip, --ip6, --mac-address and --network-alias need a network of the container's own"
+                Err("--ip, --ip6, --link-local-ip, --mac-address and --network-alias need a network of the container's own"
                     .into())
             }
             false => Ok((mode, vec![])),
@@ -119,6 +126,7 @@ pub fn combine(
         first.ip = first.ip.or(flags.ip);
         first.ip6 = first.ip6.or(flags.ip6);
         first.mac = first.mac.take().or(flags.mac);
+        first.link_local.extend(flags.link_local);
     }
     attachments.iter_mut().for_each(|one| one.aliases.extend(flags.aliases.clone()));
     // A single network without settings is expressed by the mode alone.
@@ -133,7 +141,7 @@ impl From<Attachment> for EndpointSettings {
         let addresses = EndpointIpam {
             ipv4_address: asked.ip.map(|ip| ip.to_string()).unwrap_or_default(),
             ipv6_address: asked.ip6.map(|ip| ip.to_string()).unwrap_or_default(),
-            ..EndpointIpam::default()
+            link_local_ips: asked.link_local.iter().map(ToString::to_string).collect(),
         };
         Self {
             ipam_config: (addresses != EndpointIpam::default()).then_some(addresses),
@@ -149,11 +157,9 @@ impl Attachment {
     /// there mean nothing in a request.
     pub fn of(network: &str, asked: &EndpointSettings) -> Result<Self, String> {
         let addresses = asked.ipam_config.clone().unwrap_or_default();
-        for (is_set, key) in [
-            (!asked.driver_opts.is_empty(), "DriverOpts"),
-            (asked.gw_priority != 0, "GwPriority"),
-            (!addresses.link_local_ips.is_empty(), "LinkLocalIPs"),
-        ] {
+        for (is_set, key) in
+            [(!asked.driver_opts.is_empty(), "DriverOpts"), (asked.gw_priority != 0, "GwPriority")]
+        {
             if is_set {
                 return Err(format!("hull does not have {key}"));
             }
@@ -162,10 +168,25 @@ impl Attachment {
             network: network.to_owned(),
             ip: address(&addresses.ipv4_address)?,
             ip6: address(&addresses.ipv6_address)?,
+            link_local: addresses
+                .link_local_ips
+                .iter()
+                .map(|text| link_local(text))
+                .collect::<Result<_, _>>()?,
             mac: Some(asked.mac_address.clone()).filter(|mac| !mac.is_empty()),
             aliases: asked.aliases.clone(),
         })
     }
+}
+
+/// An address of 169.254.0.0/16 or fe80::/10.
+pub fn link_local(text: &str) -> Result<IpAddr, String> {
+    let is_link_local = |ip: &IpAddr| match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    };
+    let found = text.parse().ok().filter(is_link_local);
+    found.ok_or_else(|| format!("invalid link local IP address: {text}"))
 }
 
 fn address<T: std::str::FromStr>(text: &str) -> Result<Option<T>, String> {
@@ -210,14 +231,26 @@ mod tests {
     }
 
     #[test]
+    fn a_link_local_address_is_one() {
+        let asked = |text: &str| EndpointSettings {
+            ipam_config: Some(EndpointIpam { link_local_ips: vec![text.into()], ..EndpointIpam::default() }),
+            ..EndpointSettings::default()
+        };
+        for text in ["169.254.1.1", "fe80::5"] {
+            let read = Attachment::of("mine", &asked(text)).unwrap();
+            assert_eq!(EndpointSettings::from(read), asked(text));
+        }
+        for wrong in ["10.0.0.1", "2001:db8::1", "x", ""] {
+            assert!(Attachment::of("mine", &asked(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn what_hull_does_not_have_is_refused_by_its_key() {
-        let ipam_config =
-            Some(EndpointIpam { link_local_ips: vec!["169.254.1.1".into()], ..EndpointIpam::default() });
         let driver_opts = [("a".to_owned(), "b".to_owned())].into();
         for (key, asked) in [
             ("DriverOpts", EndpointSettings { driver_opts, ..EndpointSettings::default() }),
             ("GwPriority", EndpointSettings { gw_priority: 1, ..EndpointSettings::default() }),
-            ("LinkLocalIPs", EndpointSettings { ipam_config, ..EndpointSettings::default() }),
         ] {
             assert!(Attachment::of("mine", &asked).unwrap_err().contains(key), "{key}");
         }
@@ -233,7 +266,7 @@ mod tests {
             aliases in prop::collection::vec("[a-z,]{1,4}", 0..3),
         ) {
             let mac = Some(mac).filter(|mac| !mac.is_empty());
-            let asked = Attachment { network, ip, ip6, mac, aliases };
+            let asked = Attachment { network, ip, ip6, link_local: vec![], mac, aliases };
             prop_assert_eq!(parse(&asked.to_string()), Ok(asked.clone()));
             prop_assert_eq!(Attachment::of(&asked.network, &asked.clone().into()), Ok(asked));
         }

@@ -29,6 +29,10 @@ pub(super) fn allocate(
     sockets: &mut Sockets,
 ) -> Result<Endpoint> {
     let (network, link) = setup::ensure(context, &option.network, sockets)?;
+    if let Some(address) = option.link_local.iter().find(|ip| ip.is_ipv6() && !network.has_ipv6()) {
+        let why = format!("network {} has no IPv6", network.name);
+        return Err(Error::Invalid { what: format!("link-local address {address}"), why });
+    }
     // `network rm` takes this lock and then looks for leases, so from here on the network stays.
     let _lock = store::lock_shared(context.root, &network.name)?;
     store::check_exists(context.root, &network.name)?;
@@ -47,6 +51,7 @@ pub(super) fn allocate(
         interface,
         mac: option.mac.unwrap_or_else(|| Mac::for_address(first)),
         addresses,
+        link_local: option.link_local.clone(),
         aliases: option.aliases.clone(),
         published: Vec::new(),
         network,

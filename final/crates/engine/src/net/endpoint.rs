@@ -25,6 +25,9 @@ pub(crate) struct Endpoint {
     pub mac: Mac,
     /// One address from each of the network's pools, in the pools' order.
     pub addresses: Vec<IpAddr>,
+    /// Addresses of the link that the user has asked for (RFC 3927, RFC 4291). They are not leased.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub link_local: Vec<IpAddr>,
     pub aliases: Vec<String>,
     pub published: Vec<Published>,
 }
@@ -140,6 +143,7 @@ impl Endpoint {
             link: &self.link,
             mac: self.mac,
             addresses: &self.addresses,
+            link_local: &self.link_local,
             published: &self.published,
         })
     }

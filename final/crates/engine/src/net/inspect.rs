@@ -194,7 +194,7 @@ fn requested_addresses(option: &NetworkOption) -> Option<EndpointIpam> {
     let requested = EndpointIpam {
         ipv4_address: text(option.ip.as_ref().map(|ip| ip as _)),
         ipv6_address: text(option.ip6.as_ref().map(|ip| ip as _)),
-        ..EndpointIpam::default()
+        link_local_ips: option.link_local.iter().map(ToString::to_string).collect(),
     };
     (requested != EndpointIpam::default()).then_some(requested)
 }

@@ -3,7 +3,7 @@
 //! `requests` fills them in; `spec` turns it into an OCI `config.json` each time the container starts.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use hull_docker::wire::config::Healthcheck;
@@ -280,6 +280,8 @@ pub struct NetworkOption {
     pub network: String,
     pub ip: Option<Ipv4Addr>,
     pub ip6: Option<Ipv6Addr>,
+    /// `--link-local-ip`.
+    pub link_local: Vec<IpAddr>,
     pub mac: Option<Mac>,
     /// Names by which others on the network find it, beside its own.
     pub aliases: Vec<String>,

@@ -64,6 +64,7 @@ pub fn option(asked: Attachment) -> Result<NetworkOption> {
         network: network_name(&asked.network),
         ip: asked.ip,
         ip6: asked.ip6,
+        link_local: asked.link_local,
         mac: asked.mac.map(|text| text.parse()).transpose()?,
         aliases: asked.aliases,
     })

@@ -80,6 +80,8 @@ pub struct Endpoint<'a> {
     pub mac: Mac,
     /// The only source addresses that the bridge accepts from the container. Without an IPv6 address it accepts no IPv6.
     pub addresses: &'a [IpAddr],
+    /// More source addresses that the bridge accepts. Nothing is forwarded to them.
+    pub link_local: &'a [IpAddr],
     pub published: &'a [Published],
 }
 
@@ -315,7 +317,8 @@ impl Endpoint<'_> {
     fn identity(&self) -> Elements {
         let link = || Fields::default().name(self.link);
         let with = |ip: IpAddr| link().ip(ip).key();
-        let (v6, v4): (Vec<IpAddr>, Vec<_>) = self.addresses.iter().partition(|ip| ip.is_ipv6());
+        let all = self.addresses.iter().chain(self.link_local);
+        let (v6, v4): (Vec<IpAddr>, Vec<_>) = all.partition(|ip| ip.is_ipv6());
         let mut six: Vec<_> = v6.iter().copied().map(with).collect();
         if !six.is_empty() {
             // Neighbour discovery (RFC 4861) also uses the link-local address, and the unspecified one before an address is

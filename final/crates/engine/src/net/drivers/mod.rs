@@ -163,5 +163,10 @@ fn assign_addresses(endpoint: &Endpoint, container: &mut Socket) -> Result<u32> 
     for (ip, pool) in endpoint.with_pools() {
         addresses::add(container, addresses::Address { link, ip, prefix: pool.subnet().prefix() })?;
     }
+    for ip in endpoint.link_local.iter().copied() {
+        // The prefixes of 169.254.0.0/16 and fe80::/64.
+        let prefix = if ip.is_ipv6() { 64 } else { 16 };
+        addresses::add(container, addresses::Address { link, ip, prefix })?;
+    }
     Ok(link)
 }

@@ -104,7 +104,14 @@ const ADDRESSES: [IpAddr; 2] = [
 
 fn endpoint(published: &[Published]) -> Endpoint<'_> {
     let mac = Mac([2, 0x42, 10, 9, 0, 2]);
-    Endpoint { network: network("hull0"), link: "veth1", mac, addresses: &ADDRESSES, published }
+    Endpoint {
+        network: network("hull0"),
+        link: "veth1",
+        mac,
+        addresses: &ADDRESSES,
+        link_local: &[],
+        published,
+    }
 }
 
 /// The elements of one set, as nft(8) prints them.

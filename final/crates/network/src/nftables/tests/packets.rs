@@ -202,6 +202,7 @@ fn a_container_that_is_taken_off_is_no_longer_published() {
             link: &one.link,
             mac: one.mac,
             addresses: &[one.address],
+            link_local: &[],
             published: &published,
         };
         topology.table.detach(&mut topology.filter, &[endpoint]).unwrap();

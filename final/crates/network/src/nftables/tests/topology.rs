@@ -111,6 +111,7 @@ impl Topology {
             link: &container.link,
             mac: container.mac,
             addresses: &[container.address],
+            link_local: &[],
             published,
         };
         self.table.attach(&mut self.filter, &[endpoint]).unwrap();
