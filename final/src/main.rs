@@ -5,11 +5,13 @@
 //! commands/  one file per verb, or per few that share a shape
 //! ui/        the terminal, and what is printed: errors, hints, tables, progress
 //! environment  the variables that hull reads
+//! persona    the name under which it was started: hull, docker or podman
 //! ```
 
 mod cli;
 mod commands;
 mod environment;
+mod persona;
 mod ui;
 
 use std::process::ExitCode;

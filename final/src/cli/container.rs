@@ -153,8 +153,14 @@ pub struct Exists {
 
 #[derive(Debug, Args)]
 pub struct Wait {
+    /// Wait for this state: created, running, paused, exited, stopped, healthy or unhealthy; one of several
+    #[arg(long, value_name = "STATE", value_parser = ["created", "running", "paused", "exited", "stopped", "healthy", "unhealthy"])]
+    pub condition: Vec<String>,
+    /// With --condition, how often to look: 250ms
+    #[arg(short, long, value_name = "DURATION", default_value = "250ms")]
+    pub interval: String,
     /// Ignore containers that do not exist
-    #[arg(short, long)]
+    #[arg(long)]
     pub ignore: bool,
     #[command(flatten)]
     pub containers: Names,
@@ -236,6 +242,9 @@ pub struct Ps {
     /// json, table, or a Go template
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
+    /// Print no titles
+    #[arg(long)]
+    pub noheading: bool,
     /// Show the last so many containers, whatever their state
     #[arg(short = 'n', long, value_name = "COUNT")]
     pub last: Option<usize>,
@@ -291,6 +300,9 @@ pub struct Exec {
 
 #[derive(Debug, Args)]
 pub struct Logs {
+    /// Accepted for podman's sake, which gives each of several containers a colour
+    #[arg(long, hide = true)]
+    pub color: bool,
     /// Follow the output
     #[arg(short, long)]
     pub follow: bool,

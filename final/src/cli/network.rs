@@ -150,6 +150,9 @@ pub struct List {
     /// json, table, or a Go template
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
+    /// Print no titles
+    #[arg(short = 'n', long)]
+    pub noheading: bool,
     /// Do not shorten ids
     #[arg(long)]
     pub no_trunc: bool,

@@ -44,6 +44,9 @@ pub struct CreateArgs {
     /// Give the container a name
     #[arg(long)]
     pub name: Option<String>,
+    /// Containers that a start of this one starts first
+    #[arg(long, value_name = "CONTAINER", value_delimiter = ',')]
+    pub requires: Vec<String>,
     /// Remove the container that has the name, if there is one
     #[arg(long, requires = "name")]
     pub replace: bool,

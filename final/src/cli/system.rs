@@ -86,6 +86,9 @@ pub struct VolumeList {
     /// json, table, or a Go template
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
+    /// Print no titles
+    #[arg(short = 'n', long)]
+    pub noheading: bool,
     /// Show names only
     #[arg(short, long)]
     pub quiet: bool,

@@ -43,6 +43,7 @@ pub fn make(engine: &Engine, args: &CreateArgs, mut request: CreateRequest) -> R
     daemon.apply(&mut request).context(Exit(125))?;
     let options = CreateOptions {
         name: args.name.clone(),
+        requires: args.requires.clone(),
         platform: args.platform.clone(),
         health_on_failure: args.health.on_failure()?,
         ..request.try_into().context(Exit(125))?

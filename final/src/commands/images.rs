@@ -16,8 +16,9 @@ use hull_image::remove::Removed;
 use hull_image::store::ImageRecord;
 use serde::Serialize;
 
-use super::{daemon, each, filter, prune, registry};
+use super::{daemon, each, filter, podman, prune, registry};
 use crate::cli::image::{Import, List, Load, Prune, Remove, Save, Tag, Untag};
+use crate::persona::Persona;
 use crate::ui::list::{self, Columns};
 use crate::ui::{errors, human, output};
 
@@ -55,9 +56,14 @@ pub fn list(engine: &Engine, args: &List) -> Result<u8> {
         }
         return Ok(0);
     }
+    if Persona::is_podman() && args.format.as_deref() == Some("json") {
+        let all = engine.list()?;
+        podman::images::print(&records, |id| all.iter().filter(|one| one.image_id == id).count())?;
+        return Ok(0);
+    }
     let rows: Vec<Row> = records.iter().flat_map(|record| rows(record, args.no_trunc)).collect();
     let columns = if args.digests { WITH_DIGESTS } else { COLUMNS };
-    list::print(columns, &rows, args.format.as_deref())?;
+    list::print_as(columns, &rows, args.format.as_deref(), args.noheading)?;
     Ok(0)
 }
 
@@ -115,7 +121,8 @@ pub(super) fn rows(record: &ImageRecord, no_trunc: bool) -> Vec<Row> {
     let none = ["<none>:<none>".to_owned()];
     let names = if record.names.is_empty() { &none[..] } else { &record.names };
     let row = |name: &String| {
-        let (repository, tag) = split(name);
+        let full = Persona::is_podman().then(|| podman::images::full_name(name));
+        let (repository, tag) = split(full.as_ref().unwrap_or(name));
         Row {
             id: if no_trunc { id.clone() } else { human::short_id(&id).to_owned() },
             repository: repository.to_owned(),

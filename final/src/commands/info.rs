@@ -5,14 +5,20 @@ use hull_docker::size;
 use hull_docker::wire::system::{ClientVersion, Info, Product, ServerVersion, Version};
 use hull_engine::Engine;
 
-use super::daemon;
+use super::{daemon, podman};
 use crate::cli::system::Format;
+use crate::persona::Persona;
 use crate::ui::output;
 
 pub fn info(engine: &Engine, args: &Format) -> Result<u8> {
     let mut info = engine.info()?;
     if let Some(name) = daemon::read().ok().and_then(|daemon| daemon.default_runtime()) {
         name.clone_into(&mut info.default_runtime);
+    }
+    if Persona::is_podman() {
+        let run_root = engine.root().run().display().to_string();
+        podman::system::info(&info, &run_root, args.format.as_deref())?;
+        return Ok(0);
     }
     output::object(&info, args.format.as_deref(), || shown(&info))?;
     Ok(0)
@@ -55,7 +61,11 @@ const API_VERSION: &str = "1.47";
 
 /// Without a daemon, client and server are one program. Both are shown, because scripts ask for either.
 pub fn version(args: &Format) -> Result<u8> {
-    let version = env!("CARGO_PKG_VERSION");
+    if Persona::is_podman() {
+        podman::system::version(args.format.as_deref())?;
+        return Ok(0);
+    }
+    let version = Persona::own().version();
     let arch = hull_image::platform::Platform::host().architecture;
     let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
     let platform = || Product { name: "hull".into() };

@@ -21,8 +21,9 @@ use crate::ui::output;
 
 const KINDS: [&str; 4] = ["container", "image", "volume", "network"];
 
-pub fn inspect(engine: &Engine, args: &Inspect) -> Result<u8> {
-    let kind = args.kind.as_deref();
+/// `kind` is what is looked for unless `--type` says otherwise.
+pub fn inspect(engine: &Engine, args: &Inspect, kind: Option<&str>) -> Result<u8> {
+    let kind = args.kind.as_deref().or(kind);
     if let Some(kind) = kind.filter(|kind| !KINDS.contains(kind)) {
         bail!("unknown type {kind:?}: it is one of {}", KINDS.join(", "));
     }

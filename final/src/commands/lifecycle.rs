@@ -1,5 +1,7 @@
 //! Verbs that take containers from one state to another.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 use hull_docker::filters::prune::Pruned;
 use hull_docker::time;
@@ -8,7 +10,7 @@ use hull_sys::terminal::window_size;
 
 use super::{Outcome, each, prune, run, selection};
 use crate::cli::container::{Kill, Pause, Prune, Rename, Rm, Start, Stop, Wait};
-use crate::cli::request::read_if_given;
+use crate::cli::request::{read, read_if_given};
 use crate::ui::output;
 use crate::ui::terminal::{self, DetachKeys, WhenUnread};
 
@@ -105,11 +107,35 @@ pub fn prune_containers(engine: &Engine, args: &Prune) -> Result<u8> {
 }
 
 pub fn wait(engine: &Engine, args: &Wait) -> Result<u8> {
-    each(&selection::names(engine, &args.containers)?, |name| match engine.wait(name) {
+    let interval = read("--interval", &args.interval, time::parse_duration)?;
+    let wait = |name: &str| match args.condition.is_empty() {
+        true => Ok(i64::from(engine.wait(name)?)),
+        false => until(engine, name, &args.condition, interval),
+    };
+    each(&selection::names(engine, &args.containers)?, |name| match wait(name) {
         // podman's code for a container that does not exist.
         Err(error) if args.ignore && error.is_no_such_container() => Ok(Some("-1".into())),
         code => Ok(Some(code?.to_string())),
     })
+}
+
+/// Looks at the container until it is in one of the states. The result is the exit code of one that has ended, and else
+/// podman's -1.
+fn until(engine: &Engine, name: &str, conditions: &[String], interval: Duration) -> hull_engine::Result<i64> {
+    loop {
+        let state = engine.inspect(name)?.state;
+        let health = state.health.as_ref().map(|health| health.status.as_str());
+        let is_in = |condition: &String| match condition.as_str() {
+            "stopped" => ["exited", "dead"].contains(&&*state.status),
+            "healthy" | "unhealthy" => health == Some(condition),
+            condition => state.status == condition,
+        };
+        if conditions.iter().any(is_in) {
+            let has_ended = ["exited", "dead"].contains(&&*state.status);
+            return Ok(if has_ended { state.exit_code } else { -1 });
+        }
+        std::thread::sleep(interval);
+    }
 }
 
 pub fn pause(engine: &Engine, args: &Pause) -> Result<u8> {

@@ -28,6 +28,7 @@ mod logs;
 mod mount;
 mod network;
 mod own_process;
+mod podman;
 mod port;
 mod prune;
 mod ps;
@@ -98,6 +99,9 @@ fn failure(command: &Command) -> Code {
 
 fn dispatch(global: &Global, command: &Command) -> Result<u8> {
     match command {
+        Command::Container(container::Group::Verb(container::Verb::Inspect(args))) => {
+            inspect::inspect(&open(global)?, args, Some("container"))
+        }
         Command::Verb(verb) | Command::Container(container::Group::Verb(verb)) => container(global, verb),
         Command::Container(container::Group::Exists(args)) => exists::container(&open(global)?, &args.name),
         Command::Container(container::Group::Prune(args)) => {
@@ -140,7 +144,7 @@ fn container(global: &Global, verb: &container::Verb) -> Result<u8> {
         Verb::Ps(args) => ps::ps(engine, args),
         Verb::Exec(args) => exec::exec(engine, args),
         Verb::Logs(args) => logs::logs(engine, args),
-        Verb::Inspect(args) => inspect::inspect(engine, args),
+        Verb::Inspect(args) => inspect::inspect(engine, args, None),
         Verb::Attach(args) => attach::attach(engine, args),
         Verb::Commit(args) => commit::commit(engine, args),
         Verb::Diff(args) => commit::diff(engine, args),

@@ -155,7 +155,7 @@ fn list(engine: &Engine, args: &List) -> Result<u8> {
         return Ok(0);
     }
     let rows: Vec<Row> = networks.into_iter().map(|network| Row::of(id(&network), network)).collect();
-    list::print(COLUMNS, &rows, args.format.as_deref())?;
+    list::print_as(COLUMNS, &rows, args.format.as_deref(), args.noheading)?;
     Ok(0)
 }
 

@@ -13,7 +13,9 @@ use hull_network::ports::Port;
 use serde::Serialize;
 
 use super::filter::checked;
+use super::podman;
 use crate::cli::container::Ps;
+use crate::persona::Persona;
 use crate::ui::list::{self, Columns};
 use hull_docker::filters::container::{Container, ContainerFilters};
 use hull_printable as printable;
@@ -63,6 +65,10 @@ pub fn ps(engine: &Engine, args: &Ps) -> Result<u8> {
         }
         return Ok(0);
     }
+    if podman::containers::are_wanted(args.format.as_deref(), &args.filter) {
+        podman::containers::print(engine, shown, args.size)?;
+        return Ok(0);
+    }
     // Measured only if needed, because it walks through all files that the container has written.
     let measured = args.size || args.format.as_ref().is_some_and(|format| format.contains(".Size"));
     let rows = shown.map(|one| {
@@ -71,7 +77,7 @@ pub fn ps(engine: &Engine, args: &Ps) -> Result<u8> {
     });
     let rows = rows.collect::<Result<Vec<Row>>>()?;
     let columns = if args.size { WITH_SIZE } else { COLUMNS };
-    list::print(columns, &rows, args.format.as_deref())?;
+    list::print_as(columns, &rows, args.format.as_deref(), args.noheading)?;
     Ok(0)
 }
 
@@ -111,8 +117,15 @@ impl Row {
         let volumes = one.mounts.iter().filter(|mount| !mount.starts_with('/')).count();
         Self {
             id: if no_trunc { one.id.clone() } else { human::short_id(&one.id).to_owned() },
-            image: one.image.clone(),
-            command: printable::quoted(&cut(&one.command, 20)),
+            image: if Persona::is_podman() {
+                podman::images::full_name(&one.image)
+            } else {
+                one.image.clone()
+            },
+            command: match Persona::is_podman() {
+                true => cut(&one.command, 20),
+                false => printable::quoted(&cut(&one.command, 20)),
+            },
             created_at: time::go(one.created),
             running_for: format!("{} ago", human::since(one.created)),
             ports: one.ports.clone(),
@@ -129,7 +142,7 @@ impl Row {
 }
 
 /// docker's texts: `Up 5 minutes (Paused)`, `Exited (0) 2 hours ago`.
-fn status(one: &Summary) -> String {
+pub fn status(one: &Summary) -> String {
     let since = |time: Option<SystemTime>| time.map_or("Less than a second".into(), human::since);
     let code = one.exit_code.unwrap_or(0);
     if one.damage.is_some() {

@@ -131,7 +131,7 @@ fn list(engine: &Engine, args: &VolumeList) -> Result<u8> {
         return Ok(0);
     }
     let rows: Vec<Row> = volumes.into_iter().map(Row::of).collect();
-    list::print(COLUMNS, &rows, args.format.as_deref())?;
+    list::print_as(COLUMNS, &rows, args.format.as_deref(), args.noheading)?;
     Ok(0)
 }
 

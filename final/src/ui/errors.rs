@@ -3,24 +3,37 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
+
 use super::book;
 use super::hints::{self, Code, OWN_FAILURE};
 use super::missing::LACKING;
 use super::reader_gone;
+use crate::persona::Persona;
 use hull_printable as printable;
 use hull_usage as usage;
 
 /// Reports a command line that clap refuses. clap also returns `--help` and `--version` as errors.
 pub fn usage(error: &clap::Error, mut cli: clap::Command) -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    let persona = Persona::own();
+    cli = cli.name(persona.name());
     if usage::is_help(error) {
+        let text = match error.kind() {
+            ErrorKind::DisplayVersion => persona.version_line(),
+            _ => usage::help(error, &mut cli, &words).replacen(
+                "Usage: hull",
+                &format!("Usage: {}", persona.name()),
+                1,
+            ),
+        };
         // If stderr is closed, there is nowhere to report that.
-        let _ = std::io::stdout().write_all(usage::help(error, &mut cli, &words).as_bytes());
+        let _ = std::io::stdout().write_all(text.as_bytes());
         return ExitCode::SUCCESS;
     }
     let explained = usage::explain(error, &mut cli, &words, &LACKING);
     tell(&explained.sentence, Some(&explained.hint));
-    ExitCode::from(if explained.flag { OWN_FAILURE } else { 1 })
+    ExitCode::from(if explained.flag || Persona::is_podman() { OWN_FAILURE } else { 1 })
 }
 
 /// An exit code that differs from the verb's usual one. As the context of an error it adds no text.
@@ -124,7 +137,7 @@ pub fn warn(text: &str, hint: &str) {
 /// Prints a sentence, a hint, and where the book says more, in one write, because others may write to the same
 /// terminal.
 fn tell(sentence: &str, hint: Option<&str>) {
-    let mut text = format!("hull: {sentence}\n");
+    let mut text = format!("{}: {sentence}\n", Persona::own().prefix());
     if let Some(hint) = hint {
         text.push_str(&format!("hint: {hint}\n"));
     }

@@ -1,6 +1,7 @@
 //! What the user can do about an error, and the exit code of the command that failed. Both follow from the error's kind
 //! and details; the crates below know no verbs and no flags.
 
+use crate::persona::Persona;
 use hull_engine::Obstacle;
 use hull_engine::{Detail, ParentProblem};
 use hull_storage::OverlayObstacle;
@@ -25,6 +26,8 @@ pub fn exit_code(kind: Option<Kind>, code: Code) -> u8 {
         (Code::Run | Code::Exec, Some(Kind::ProgramNotFound)) => 127,
         (Code::Run | Code::Exec, Some(Kind::ProgramNotExecutable)) => 126,
         (Code::Run, _) => OWN_FAILURE,
+        // podman's code for nearly all errors of its own.
+        (Code::Exec | Code::Plain, _) if Persona::is_podman() => OWN_FAILURE,
         (Code::Exec | Code::Plain, _) => 1,
     }
 }

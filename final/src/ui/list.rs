@@ -22,6 +22,22 @@ pub fn print<T: Serialize>(columns: Columns, rows: &[T], format: Option<&str>) -
     output::text(&text(columns, &rows, format)?)
 }
 
+/// [`print`], where a table's titles can be left out.
+pub fn print_as<T: Serialize>(
+    columns: Columns,
+    rows: &[T],
+    format: Option<&str>,
+    noheading: bool,
+) -> Result<()> {
+    let rows = rows.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+    let text = text(columns, &rows, format)?;
+    let is_table = format.is_none_or(|format| format.trim_start().starts_with("table"));
+    match text.split_once('\n') {
+        Some((_, rest)) if noheading && is_table => output::text(rest),
+        _ => output::text(&text),
+    }
+}
+
 /// What [`print`] prints.
 pub fn text(columns: Columns, rows: &[Value], format: Option<&str>) -> Result<String> {
     // A shell passes \t on as it is typed.

@@ -40,6 +40,11 @@ pub fn json(value: &impl Serialize) -> Result<()> {
     line(json_line(value)?)
 }
 
+/// JSON on many lines.
+pub fn pretty(value: &impl Serialize) -> Result<()> {
+    line(printable::json(&serde_json::to_string_pretty(value)?))
+}
+
 /// What [`json`] prints.
 pub fn json_line(value: &impl Serialize) -> Result<String> {
     Ok(printable::json(&serde_json::to_string(value)?).into_owned())

@@ -113,7 +113,7 @@ pub fn tar(tree: &Path, to: &Path) -> Result<(), String> {
 
 /// `name` in the cache, made by `make` if it is missing. It is made under another name and renamed, so it is
 /// complete or not there.
-fn cached(name: &str, make: impl FnOnce(&Path) -> Result<(), String>) -> Result<PathBuf, String> {
+pub(crate) fn cached(name: &str, make: impl FnOnce(&Path) -> Result<(), String>) -> Result<PathBuf, String> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|e| e.into_inner());
     let path = program::cache().join(name);

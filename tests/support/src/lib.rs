@@ -31,6 +31,7 @@ pub mod outcome;
 pub mod peers;
 pub mod program;
 pub mod proxy;
+pub mod python;
 pub mod registry;
 pub mod scenario;
 pub mod server;

@@ -49,6 +49,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("cpio", "packs the virtual machine's initramfs"),
     ("util-linux", "has setsid and setpriv, for terminals and unprivileged users"),
     ("python3", "makes the calls of the book's escape from a chroot"),
+    ("python3-venv", "installs the clients of docker and podman that the tests run"),
     ("chromium", "opens the book's pages"),
     ("chromium-driver", "controls chromium"),
     ("wamerican", "is the dictionary for the book's spelling"),

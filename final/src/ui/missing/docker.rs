@@ -5,8 +5,7 @@ use super::{Flags, Verbs};
 const BUILDER: &str = "hull builds no images: `buildah bud` or `docker build` does, and `hull load` or `hull pull` brings the result here";
 const BUILD_RECORDS: &str = "hull builds no images, so it has neither builders nor a build cache";
 const CHECKPOINT: &str = "hull does not save a running container's processes: `hull commit` keeps its files, and hull-oci checkpoint saves the processes of a bundle";
-const COMPOSE: &str =
-    "podman-compose starts what a compose file says with hull: podman-compose --podman-path hull up";
+const COMPOSE: &str = "podman-compose starts what a compose file says with hull: podman-compose --in-pod=false --podman-path hull up";
 const DAEMON: &str =
     "hull is no daemon and connects to none: it works on this machine, and ssh HOST hull on another";
 const MANIFEST: &str =
@@ -82,7 +81,6 @@ pub const FLAGS: Flags = &[
     ("run, create", "--use-api-socket", DAEMON),
     ("start", "--checkpoint --checkpoint-dir", CHECKPOINT),
     ("rm", "--link", "hull keeps no links between containers: names on a network are found without them"),
-    ("logs", "--details", "hull writes no further details into logs"),
     (
         "images",
         "--tree",

@@ -77,7 +77,6 @@ pub const VERBS: Verbs = &[
 
 const ARCHITECTURE: &str = "--platform OS/ARCH[/VARIANT] says all three in one";
 const MONITOR: &str = "a container's monitor is hull itself: `hull inspect` shows the container's process";
-const NOHEADING: &str = "a template prints no titles: --format";
 const PASSWD: &str = "hull adds no users to the container's /etc/passwd: `hull run --user` takes numbers";
 const PUSH_FORMAT: &str = "hull sends an image as it is stored: skopeo copy converts it";
 const RETRY: &str = "hull resumes what was interrupted with the next pull or push";
@@ -171,11 +170,6 @@ pub const FLAGS: Flags = &[
     ("run, create", "--preserve-fd --preserve-fds", "no descriptor of the caller's enters a container"),
     ("exec", "--preserve-fd --preserve-fds", "no descriptor of the caller's enters a container"),
     ("run, create", "--read-only-tmpfs", "with --read-only, `hull run --tmpfs` makes a directory writable"),
-    (
-        "run, create",
-        "--requires",
-        "hull starts no container for another: `hull start` takes several, in their order",
-    ),
     ("run", "--rmi", "`hull rmi` removes the image afterwards"),
     (
         "run, create",
@@ -204,7 +198,7 @@ pub const FLAGS: Flags = &[
         "--umask",
         "`hull run --entrypoint` with a shell sets the umask: umask 077; exec PROGRAM",
     ),
-    ("logs", "--color --names", "`hull logs` shows one container at a time, as it is"),
+    ("logs", "--names", "`hull logs` shows one container at a time, as it is"),
     ("login, logout", "--compat-auth-file", "--authfile takes docker's file, too"),
     ("login", "--secret", "`hull login --password-stdin` reads the password from a file that is redirected"),
     ("login", "-v --verbose", "`hull login --get-login` says who is logged in"),
@@ -226,11 +220,6 @@ pub const FLAGS: Flags = &[
         SIGNATURES,
     ),
     ("pull, push", "--retry --retry-delay", RETRY),
-    (
-        "wait",
-        "--condition --interval",
-        "`hull wait` waits for the end, and learns of it without asking again and again",
-    ),
     ("commit", "--config", "`hull commit --change` sets what the configuration says"),
     (
         "commit",
@@ -249,8 +238,6 @@ pub const FLAGS: Flags = &[
     ("diff", "--format", "`hull diff` prints one change on each line"),
     ("image diff", "--format", "`hull image diff` prints one change on each line"),
     ("images", "--history", "`hull history` shows how one image was made"),
-    ("images, ps, network ls, volume ls", "--noheading", NOHEADING),
-    ("images, network ls, volume ls", "-n", NOHEADING),
     ("images, ps", "--sort", SORT),
     ("ps", "--ns", "`hull inspect` shows the container's pid, and lsns(8) its namespaces"),
     ("ps", "--sync", "hull asks the kernel each time, so nothing can be out of date"),

@@ -83,6 +83,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "engines", 20),
     ("tests/suite", "health_load", 22),
     ("tests/suite", "docker_coexistence", 24),
+    ("tests/suite", "clients", 26),
     ("tests/suite", "faults", 27),
     ("tests/steps", "behaviours", 28),
     ("tests/book", "book", 41),

@@ -23,13 +23,16 @@ pub struct Attachment {
     pub aliases: Vec<String>,
 }
 
-/// One `--network`: a name, or the longer `name=NETWORK,alias=…,ip=…`.
+/// One `--network`: a name, the longer `name=NETWORK,alias=…,ip=…`, or podman's `NETWORK:alias=…,ip=…`.
 pub fn parse(text: &str) -> Result<Attachment, String> {
     if is_mode(text) {
         return Ok(Attachment { network: text.to_owned(), ..Attachment::default() });
     }
     let mut asked = Attachment::default();
-    if text.contains('=') {
+    if let Some((network, settings)) = text.split_once(':').filter(|(network, _)| names::is_valid(network)) {
+        network.clone_into(&mut asked.network);
+        csv::fields(settings)?.iter().try_for_each(|field| asked.set(field))?;
+    } else if text.contains('=') {
         csv::fields(text)?.iter().try_for_each(|field| asked.set(field))?;
     } else {
         asked.network = text.to_owned();
@@ -63,7 +66,7 @@ impl Attachment {
             ("ip", ip) => self.ip = Some(ip.parse().map_err(|_| invalid())?),
             ("ip6", ip) => self.ip6 = Some(ip.parse().map_err(|_| invalid())?),
             ("link-local-ip", ip) => self.link_local.push(ip.parse().map_err(|_| invalid())?),
-            ("mac-address", mac) => self.mac = Some(mac.to_owned()),
+            ("mac-address" | "mac", mac) => self.mac = Some(mac.to_owned()),
             _ => return Err(invalid()),
         }
         Ok(())

@@ -24,7 +24,7 @@ impl Engine {
         Ok(ContainerStdio { tty: options.tty, open_stdin: options.interactive })
     }
 
-    /// Starts a container; a running one is left as it is. When attached, the caller gets the output from the first
+    /// Starts a container, after those that it requires; a running one is left as it is. When attached, the caller gets the output from the first
     /// byte on. `size` is the size of the caller's terminal.
     pub fn start(
         &self,
@@ -33,6 +33,10 @@ impl Engine {
         size: Option<WindowSize>,
     ) -> Result<Option<AttachStream>> {
         let record = self.find(name)?;
+        for required in &record.options.requires {
+            // These exist since before this one, so no two require each other.
+            self.start(required, StartAttach::Detached, None)?;
+        }
         match launch(self, &record, Launch::ByUser, attach, size)
             .map_err(|error| error.for_container(name))?
         {

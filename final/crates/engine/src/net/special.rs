@@ -3,13 +3,14 @@
 use hull_docker::wire::NEVER;
 use hull_docker::wire::network::{Ipam, Network};
 
-/// docker's pre-defined networks that are only modes: `host` and `none`.
-pub(super) fn special(name: &str) -> Option<Network> {
-    let driver = match name {
-        "host" => "host",
-        "none" => "null",
-        _ => return None,
-    };
+/// As many digits of an id as listings show.
+const SHORT_ID: usize = 12;
+
+/// docker's pre-defined networks that are only modes, `host` and `none`, by name or id.
+pub(super) fn special(name_or_id: &str) -> Option<Network> {
+    let is_id = |name: &str| name_or_id.len() >= SHORT_ID && special_id(name).starts_with(name_or_id);
+    let named = [("host", "host"), ("none", "null")].into_iter();
+    let (name, driver) = named.into_iter().find(|(name, _)| *name == name_or_id || is_id(name))?;
     Some(Network {
         name: name.into(),
         id: special_id(name),

@@ -39,7 +39,7 @@ impl Engine {
     /// A network with the running containers on it, in docker's layout.
     pub fn inspect_network(&self, name: &str) -> Result<Network> {
         if let Some(special) = special(name) {
-            return Ok(Network { containers: self.on_special(name)?, ..special });
+            return Ok(Network { containers: self.on_special(&special.name)?, ..special });
         }
         if name == DEFAULT && store::load(self.root(), DEFAULT)?.is_none() {
             // Its subnet is chosen now, so that there is something to show.

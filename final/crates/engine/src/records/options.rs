@@ -32,6 +32,8 @@ pub struct CreateOptions {
     /// `Some(vec![])` clears the image's entrypoint (`--entrypoint ""`).
     pub entrypoint: Option<Vec<String>>,
     pub name: Option<String>,
+    /// Containers that are started before this one, if they do not run.
+    pub requires: Vec<String>,
     pub hostname: Option<String>,
     pub domainname: Option<String>,
     /// `KEY=VALUE`; a bare `KEY` was already looked up by the command line.

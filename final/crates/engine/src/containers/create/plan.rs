@@ -76,6 +76,9 @@ impl Engine {
         if let Some(name) = resolved.userns.container() {
             resolved.userns.mode = format!("container:{}", self.resolve(name)?);
         }
+        for name in &mut resolved.requires {
+            *name = self.resolve(name)?;
+        }
         if resolved.network == NetworkMode::Default {
             resolved.network = crate::net::default_mode(self.programs());
         }

@@ -1,0 +1,73 @@
+//! The name under which hull was started. Through a link called `docker` or `podman` it keeps to what programs that start
+//! these read from them, where that differs from hull's own output.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+/// The version of docker's command line that hull follows.
+const DOCKER_VERSION: &str = "28.2.2";
+/// The version of podman that hull follows.
+const PODMAN_VERSION: &str = "4.3.1";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Persona {
+    Hull,
+    Docker,
+    Podman,
+}
+
+impl Persona {
+    /// This process's. An execution through a protected copy of the program keeps the name.
+    pub fn own() -> Self {
+        static OWN: OnceLock<Persona> = OnceLock::new();
+        *OWN.get_or_init(|| {
+            let program = std::env::args_os().next().unwrap_or_default();
+            match Path::new(&program).file_name().and_then(|name| name.to_str()) {
+                Some("docker") => Self::Docker,
+                Some("podman") => Self::Podman,
+                _ => Self::Hull,
+            }
+        })
+    }
+
+    pub fn is_podman() -> bool {
+        Self::own() == Self::Podman
+    }
+
+    /// What stands before errors.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Hull => "hull",
+            Self::Docker => "docker",
+            Self::Podman => "Error",
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hull => "hull",
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+        }
+    }
+
+    /// What `version` says; others compare it with what they need.
+    pub fn version(self) -> &'static str {
+        match self {
+            Self::Hull => env!("CARGO_PKG_VERSION"),
+            Self::Docker => DOCKER_VERSION,
+            Self::Podman => PODMAN_VERSION,
+        }
+    }
+
+    /// What `--version` prints.
+    pub fn version_line(self) -> String {
+        match self {
+            Self::Hull => format!("hull {}\n", self.version()),
+            Self::Docker => {
+                format!("Docker version {}, build hull-{}\n", self.version(), Self::Hull.version())
+            }
+            Self::Podman => format!("podman version {}\n", self.version()),
+        }
+    }
+}

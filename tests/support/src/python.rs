@@ -1,0 +1,46 @@
+//! Clients of docker and podman from PyPI, in an environment of their own in the test cache.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::fixtures::{cached, run_quietly};
+use crate::skip;
+
+/// The clients and what they need, with the versions that the tests are written for.
+const PACKAGES: [&str; 11] = [
+    "podman-compose==1.6.0",
+    "python-on-whales==0.81.0",
+    "runlike==1.5.4",
+    "annotated-types==0.8.0",
+    "click==8.5.1",
+    "pydantic==2.14.4",
+    "pydantic_core==2.50.5",
+    "python-dotenv==1.2.4",
+    "PyYAML==6.0.4",
+    "typing-inspection==0.4.5",
+    "typing_extensions==4.16.0",
+];
+
+/// The directory with the clients' programs and their `python3`. It is to be called before the test enters a network
+/// namespace without routes.
+pub fn clients() -> Result<PathBuf, String> {
+    let python = skip::find_program("python3").ok_or("python3 is not installed")?;
+    // The scripts name the interpreter by its path, so the environment is made where it stays, and the marker last.
+    let environment = crate::program::cache().join("python-clients");
+    let packages = PACKAGES.join(" ");
+    cached(&format!("python-clients-{:x}", hash(&packages)), |marker| {
+        let _ = std::fs::remove_dir_all(&environment);
+        run_quietly(Command::new(python).args(["-m", "venv"]).arg(&environment))?;
+        let mut pip = Command::new(environment.join("bin/pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps"]).args(PACKAGES);
+        run_quietly(&mut pip)?;
+        std::fs::write(marker, packages.as_bytes()).map_err(|error| error.to_string())
+    })?;
+    Ok(environment.join("bin"))
+}
+
+/// FNV-1a: the same in every build.
+fn hash(text: &str) -> u64 {
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}
