@@ -35,6 +35,7 @@ start box
 pause box
 unpause box
 rename box again
+update --memory 64m --memory-swap 64m again
 exec again true
 !exec again sh -c exit_4
 top again
