@@ -197,3 +197,25 @@ fn networks_that_take_root_are_refused_to_an_unprivileged_user_with_what_there_i
     assert_eq!(lan.t.ok(&["ps", "-a", "--format", "{{.Names}}"]), "box", "nothing stays created");
     assert!(!lan.t.ok(&["network", "ls"]).contains("mine"));
 }
+
+#[test]
+fn a_user_namespace_of_the_containers_own_goes_with_it() {
+    with_each(|lan, program| {
+        let script = "id -u; ls -d /sys/class; ip link | grep -c mtu; echo > /etc/hosts";
+        let args = [
+            "run",
+            "--rm",
+            "--network",
+            program,
+            "--userns",
+            "keep-id",
+            "-u",
+            "0",
+            "busybox",
+            "sh",
+            "-c",
+            script,
+        ];
+        assert_eq!(lan.t.ok(&args), "0\n/sys/class\n2");
+    });
+}

@@ -118,6 +118,8 @@ fn another_containers_namespace_is_joined() {
         "box",
         "--network",
         "none",
+        "--ipc",
+        "shareable",
         "--userns",
         "auto",
         "busybox",

@@ -35,6 +35,7 @@ pub struct LayerIds {
 /// others in it: they go together.
 pub(crate) struct MappedLayers<'a> {
     ids: &'a LayerIds,
+    target: &'a Path,
     /// The work directory of the overlay.
     place: &'a Path,
     /// Where the next mount is attached: below the first one.
@@ -42,8 +43,9 @@ pub(crate) struct MappedLayers<'a> {
 }
 
 impl<'a> MappedLayers<'a> {
-    pub(crate) fn new(ids: &'a LayerIds, work: &'a Path) -> Self {
-        Self { ids, place: work, next: None }
+    /// `target` is the overlay's mount point, for errors.
+    pub(crate) fn new(ids: &'a LayerIds, work: &'a Path, target: &'a Path) -> Self {
+        Self { ids, target, place: work, next: None }
     }
 
     /// Maps the directory in which the work directory is. This has to come first.
@@ -70,7 +72,7 @@ impl<'a> MappedLayers<'a> {
     fn attach(&self, directory: &OwnedFd, place: &OwnedFd, shown: &Path) -> Result<OwnedFd> {
         let failed = |step: &'static str| {
             move |errno: nix::Error| Error::Overlay {
-                target: self.place.to_owned(),
+                target: self.target.to_owned(),
                 step: format!("{step} {}", shown.display()),
                 source: errno.into(),
                 obstacle: (errno == nix::Error::EINVAL).then_some(OverlayObstacle::IdMapping),

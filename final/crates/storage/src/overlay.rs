@@ -66,7 +66,7 @@ impl Overlay {
         let mounted = match &self.ids {
             None => self.mount(&paths, target),
             Some(ids) => {
-                let mut mapped = MappedLayers::new(ids, &self.work);
+                let mut mapped = MappedLayers::new(ids, &self.work, target);
                 let paths = paths.mapped(&mut mapped)?;
                 let mounted = mapped.as_root_of_container(|| self.mount(&paths, target));
                 mounted.unwrap_or_else(|error| Err(failed("take the ids of the container's root")(error)))

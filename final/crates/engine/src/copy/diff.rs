@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 
 use super::entry::{Content, Entry, Sink};
+use super::ids::ContainerIds;
 use super::tree::{self, Scope};
 use super::view::View;
 use crate::engine::Engine;
@@ -35,7 +36,8 @@ impl Engine {
     /// Sends the entries of the writable layer, as a layer of an image has them.
     pub(super) fn send_changes(&self, record: &Record, sink: &mut dyn Sink) -> Result<()> {
         let upper = open(self.root().writable_layer(&record.id).upper())?;
-        let source = View::container(upper, &record.name).source(Path::new("/"), false)?;
+        let ids = ContainerIds::new(record.copied_ids().cloned());
+        let source = View::container(upper, &record.name).with_ids(ids).source(Path::new("/"), false)?;
         tree::send(&source, Path::new(""), Scope::Layer, sink)
     }
 

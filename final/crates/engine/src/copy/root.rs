@@ -58,7 +58,7 @@ impl ContainerRoot {
     pub(super) fn ids(&self, record: &Record) -> ContainerIds {
         match &self.guard {
             Guard::Init(_) => ContainerIds::new(record.id_maps.clone()),
-            Guard::Stopped { .. } => ContainerIds::default(),
+            Guard::Stopped { .. } => ContainerIds::new(record.copied_ids().cloned()),
         }
     }
 
@@ -104,7 +104,8 @@ fn has_ended(pidfd: &OwnedFd) -> Result<bool> {
 fn mount_stopped(engine: &Engine, record: &Record) -> Result<OwnedFd> {
     // Nobody else sees the mounts, and the kernel removes them when this process ends or is killed.
     hull_sys::mount::enter_slave_namespace().context(|| "create a mount namespace".into())?;
-    // With the ids that the files have on the disk, which are those inside a user namespace of the container's.
+    // With the ids that the files have on the disk. For root's containers these are the ids inside.
+    let record = &Record { id_maps: record.copied_ids().cloned(), ..record.clone() };
     mount::mount_to_look(engine, record)?;
     etc_files::write(engine, record)?;
     let path = mount::rootfs(engine, record);

@@ -160,11 +160,22 @@ impl Record {
         self.id_maps.is_some() || hull_sys::id_map::in_user_namespace()
     }
 
+    /// The ids that are mapped when the container's files are mounted. That takes privileges over their file system, which
+    /// root has; files of other users' containers have the ids of [`Self::copied_ids`] on the disk.
+    pub(crate) fn mapped_ids(&self) -> Option<&IdMaps> {
+        self.id_maps.as_ref().filter(|_| !hull_sys::id_map::in_user_namespace())
+    }
+
+    /// The ids with which the container's files were copied from the image's layers.
+    pub(crate) fn copied_ids(&self) -> Option<&IdMaps> {
+        self.id_maps.as_ref().filter(|_| hull_sys::id_map::in_user_namespace())
+    }
+
     /// Whether the files of a mount have the container's ids, and not those of the host. A volume's always have them. An
     /// overlay cannot be idmapped (mount_setattr(2)).
     pub(crate) fn maps_ids_of(&self, mount: &MountRecord) -> bool {
         let is_wanted = mount.kind == MountKind::Volume || mount.extras.idmap;
-        self.id_maps.is_some() && is_wanted && !mount.extras.overlay
+        self.mapped_ids().is_some() && is_wanted && !mount.extras.overlay
     }
 
     pub fn short_id(&self) -> &str {

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+/// The overflow id (user_namespaces(7)).
+const NOBODY: u32 = 65534;
+
 /// `--userns` and its kin.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -73,6 +76,13 @@ impl IdMaps {
     pub(crate) fn outside_of(&self, uid: u32, gid: u32) -> Result<(u32, u32)> {
         let id = |ids, id, kind| self.outside(ids, id).ok_or_else(|| Self::missing(kind, id));
         Ok((id(Ids::Users, uid, "user")?, id(Ids::Groups, gid, "group")?))
+    }
+
+    /// The user and group outside of those inside. An id that is not mapped becomes the kernel's overflow id, if the engine's
+    /// own user namespace has it, or else root.
+    pub(crate) fn outside_or_nobody(&self, uid: u32, gid: u32) -> (u32, u32) {
+        let id = |ids, id| self.outside(ids, id).or_else(|| self.outside(ids, NOBODY)).unwrap_or(0);
+        (id(Ids::Users, uid), id(Ids::Groups, gid))
     }
 
     /// The error for an id that the container's user namespace does not have.

@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hull_storage::LayerIds;
+use hull_storage::overlay::Overlay;
+use hull_storage::tree::{copy_tree_as, remove_tree};
 
 use crate::engine::Engine;
-use crate::error::{IoContext, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::records::record::{MountKind, MountRecord, Record};
+use crate::records::userns::IdMaps;
 use crate::rootfs::{etc_files, host_mount, mountpoints, sources};
 
 /// The mount point of the container's root file system while it runs.
@@ -16,8 +19,46 @@ pub(crate) fn rootfs(engine: &Engine, record: &Record) -> PathBuf {
 }
 
 fn lowers(engine: &Engine, record: &Record) -> Result<Vec<PathBuf>> {
+    match record.copied_ids() {
+        Some(maps) => Ok(vec![copied_image(engine, record, maps)?]),
+        None => image_layers(engine, record),
+    }
+}
+
+fn image_layers(engine: &Engine, record: &Record) -> Result<Vec<PathBuf>> {
     let layers = record.layers.iter().rev().map(|layer| engine.root().data().join(layer));
     Ok(layers.chain([mountpoints::ensure(engine.root())?]).collect())
+}
+
+/// The image's files with the container's owners, for an unprivileged user: only root can map the ids of files
+/// (mount_setattr(2)). They are copied once, into the container's directory.
+fn copied_image(engine: &Engine, record: &Record, maps: &IdMaps) -> Result<PathBuf> {
+    let directory = engine.root().container_dir(&record.id);
+    let copied = directory.join("copied");
+    if copied.exists() {
+        return Ok(copied);
+    }
+    let [copying, upper, work] =
+        ["copying", "copying-upper", "copying-work"].map(|name| directory.join(name));
+    let clear = || [&copying, &upper, &work].into_iter().try_for_each(|left| remove_tree(left));
+    clear()?;
+    let lowers = image_layers(engine, record)?;
+    let rootfs = rootfs(engine, record);
+    let image = Overlay {
+        lowers,
+        upper: upper.clone(),
+        work: work.clone(),
+        volatile: true,
+        userxattr: true,
+        ids: None,
+    };
+    image.mount_at(&rootfs)?;
+    copy_tree_as(&rootfs, &copying, &|uid, gid| maps.outside_or_nobody(uid, gid))?;
+    nix::mount::umount(&rootfs).context(|| format!("unmount {}", rootfs.display()))?;
+    std::fs::rename(&copying, &copied)
+        .context(|| format!("copy the image's files to {}", copied.display()))?;
+    clear()?;
+    Ok(copied)
 }
 
 /// Mounts the overlay of a container that does not run where the host sees it.
@@ -56,6 +97,12 @@ pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
     let rootfs = rootfs(engine, record);
     let is_shared = share_hosts_mount(engine, record, &rootfs)?;
     host_mount::forget(engine.root());
+    if is_shared && record.mapped_ids().is_some() {
+        return Err(Error::Unsupported(format!(
+            "container {} is mounted on the host, where its files have the image's ids: hull unmount {0} comes first",
+            record.name
+        )));
+    }
     if is_shared {
         writable.note_mounted()?;
         etc_files::mount(engine, record)?;
@@ -66,7 +113,7 @@ pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
     // (overlayfs.rst, "Volatile mount"). With --rm nothing will read it again.
     let volatile = record.options.auto_remove;
     let mut overlay = writable.overlay(lowers, volatile);
-    let Some(maps) = &record.id_maps else {
+    let Some(maps) = record.mapped_ids() else {
         overlay.mount_at(&rootfs)?;
         etc_files::mount(engine, record)?;
         return fill_volumes(engine, record, &rootfs, is_new);

@@ -83,7 +83,13 @@ pub(crate) fn build(engine: &Engine, record: &Record, rootfs: &Path, cgroup: Opt
 fn sysctls(record: &Record) -> BTreeMap<String, String> {
     let options = &record.options;
     let mut sysctls = BTreeMap::new();
-    if matches!(options.network, NetworkMode::None | NetworkMode::Networks | NetworkMode::UserMode(_)) {
+    // The sysctls of a user-mode network, which is made before the container, are its user namespace's.
+    let is_own = match options.network {
+        NetworkMode::None | NetworkMode::Networks => true,
+        NetworkMode::UserMode(_) => record.id_maps.is_none(),
+        NetworkMode::Default | NetworkMode::Host | NetworkMode::Container(_) => false,
+    };
+    if is_own {
         sysctls.insert("net.ipv4.ip_unprivileged_port_start".into(), "0".into());
         // All groups of the range must be mapped, and a user namespace maps fewer.
         if !record.in_user_namespace() {

@@ -73,10 +73,7 @@ fn kernel_mounts(record: &Record) -> Vec<Mount> {
             }
             // A sysfs shows the network namespace in which it is mounted, and mounting one takes rights over that
             // namespace. Of one that belongs to another user namespace, only the existing one can be bind-mounted.
-            Some("/sys")
-                if in_user_namespace
-                    && matches!(options.network, NetworkMode::Host | NetworkMode::Container(_)) =>
-            {
+            Some("/sys") if in_user_namespace && shares_network(record) => {
                 *mount = bind(
                     Path::new("/sys"),
                     &mount.destination,
@@ -97,6 +94,16 @@ fn kernel_mounts(record: &Record) -> Vec<Mount> {
         }
     }
     mounts
+}
+
+/// Whether the network namespace belongs to another user namespace than the container's.
+fn shares_network(record: &Record) -> bool {
+    match record.options.network {
+        NetworkMode::Host | NetworkMode::Container(_) => true,
+        // It is made before the container.
+        NetworkMode::UserMode(_) => record.id_maps.is_some(),
+        NetworkMode::Default | NetworkMode::None | NetworkMode::Networks => false,
+    }
 }
 
 fn user_mount(record: &Record, mount: &MountRecord, source: &Path) -> Mount {

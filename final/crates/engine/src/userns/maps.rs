@@ -5,7 +5,7 @@ use hull_runtime::spec::IdMapping;
 use hull_sys::id_map::Ids;
 
 use super::leases::Leases;
-use super::pool;
+use super::{pool, unprivileged};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::records::record::Record;
@@ -32,12 +32,6 @@ const MOST_LINES: usize = 340;
 pub(super) fn choose(engine: &Engine, record: &Record) -> Result<Option<IdMaps>> {
     let options = &record.options.userns;
     let mode = options.mode().map_err(|why| invalid(&options.mode, why))?;
-    if hull_sys::id_map::in_user_namespace() {
-        return Err(Error::Unsupported(format!(
-            "--userns {}: only root can map the ids of an image's files, which takes privileges over their file system (mount_setattr(2))",
-            options.mode
-        )));
-    }
     if options.has_maps() && !matches!(mode, Userns::Host | Userns::Private) {
         return Err(invalid(
             &options.mode,
@@ -51,11 +45,22 @@ pub(super) fn choose(engine: &Engine, record: &Record) -> Result<Option<IdMaps>>
         }
         Userns::Host | Userns::Private => given(record)?,
         Userns::Auto(auto) => automatic(&leases, &auto)?,
-        Userns::KeepId(_) | Userns::NoMap => {
+        Userns::KeepId(_) | Userns::NoMap if !hull_sys::id_map::in_user_namespace() => {
             return Err(invalid(
                 &options.mode,
                 "it is about the ids of an unprivileged user, and you are root",
             ));
+        }
+        Userns::KeepId(keep) => {
+            let maps = unprivileged::keep_id(&keep);
+            check(&maps)?;
+            // The user's own ids are those of other containers, too, and are not leased.
+            return Ok(Some(maps));
+        }
+        Userns::NoMap => {
+            let maps = unprivileged::no_map();
+            check(&maps)?;
+            return Ok(Some(maps));
         }
         Userns::Container(other) => match engine.find(&other)?.id_maps {
             Some(maps) => maps,
@@ -121,6 +126,8 @@ fn named(name: &str, file: &str) -> Result<Vec<IdMapping>> {
 fn automatic(leases: &Leases<'_>, auto: &Auto) -> Result<IdMaps> {
     let sizes = match auto.size {
         Some(size) => vec![size],
+        // An unprivileged user has as many for all containers together.
+        None if hull_sys::id_map::in_user_namespace() => vec![LEAST_SIZE],
         None => vec![USUAL_SIZE, LEAST_SIZE],
     };
     let find = |ids, size| find(leases, ids, auto, size);
@@ -165,6 +172,9 @@ fn find(leases: &Leases<'_>, ids: Ids, auto: &Auto, size: u32) -> Result<Option<
 
 /// The ids of `auto`. The default ones exclude those that the administrator has given to somebody.
 fn pool_of(ids: Ids) -> Vec<Range> {
+    if hull_sys::id_map::in_user_namespace() {
+        return vec![unprivileged::subordinate(ids)];
+    }
     let file = match ids {
         Ids::Users => "/etc/subuid",
         Ids::Groups => "/etc/subgid",
@@ -207,6 +217,9 @@ fn check(maps: &IdMaps) -> Result<()> {
                     ));
                 }
             }
+        }
+        if let Some(id) = unprivileged::missing(ids, maps) {
+            return Err(Error::NotMapped { what: format!("{kind} {id}") });
         }
         if !maps.iter().any(|map| map.container_id == 0) {
             return refuse(format!("{kind} 0 of the container has to be mapped"));

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! maps    the ids that each mode gives        pool    free ranges for `auto`
+//! unprivileged  of an unprivileged user
 //! leases  which container has which ids: <data>/ids/<container>
 //! ```
 //! The ids are chosen once, by `create`, and are in the container's record. The files of layers, writable layers and volumes
@@ -12,6 +13,10 @@
 pub(crate) mod leases;
 mod maps;
 mod pool;
+mod unprivileged;
+
+use hull_docker::flags::userns::Userns;
+use hull_sys::id_map::Ids;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -24,6 +29,7 @@ impl Engine {
     pub(crate) fn give_ids(&self, record: &mut Record) -> Result<()> {
         if !record.options.userns.is_host() {
             record.id_maps = maps::choose(self, record)?;
+            run_as_user(record);
             check_pid_namespace(record)?;
         }
         check_mounts(record)
@@ -49,9 +55,22 @@ fn check_mounts(record: &Record) -> Result<()> {
         Some(mount) => Err(Error::Invalid {
             what: format!("option idmap of the mount at {}", mount.destination.display()),
             why: match record.id_maps {
+                Some(_) if record.copied_ids().is_some() => {
+                    "only root can map the ids of files (mount_setattr(2))".into()
+                }
                 Some(_) => "the ids of an overlay (option O) cannot be mapped".into(),
                 None => "the container has no user namespace of its own (--userns)".into(),
             },
         }),
+    }
+}
+
+/// podman's rule: a container of `keep-id` runs as the user, unless another is asked for.
+fn run_as_user(record: &mut Record) {
+    let options = &record.options;
+    if let (Ok(Userns::KeepId(keep)), None) = (options.userns.mode(), &options.user) {
+        let uid = keep.uid.unwrap_or_else(|| unprivileged::own(Ids::Users));
+        let gid = keep.gid.unwrap_or_else(|| unprivileged::own(Ids::Groups));
+        record.process.user = format!("{uid}:{gid}");
     }
 }

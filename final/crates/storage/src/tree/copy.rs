@@ -23,8 +23,25 @@ pub fn copy_tree(source: &Path, target: &Path) -> Result<()> {
     copy_directory(opened, source, target)
 }
 
+/// [`copy_tree`] with other owners: `owner` gives the user and group of a copy from those of its original.
+pub fn copy_tree_as(source: &Path, target: &Path, owner: &dyn Fn(u32, u32) -> (u32, u32)) -> Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened =
+        rustix::fs::open(source, flags, Mode::empty()).context(|| format!("copy {}", source.display()))?;
+    copy_with_owners(opened, source, target, owner)
+}
+
 /// [`copy_tree`] of an open directory. `source` is the name that errors show.
 pub(crate) fn copy_directory(opened: OwnedFd, source: &Path, target: &Path) -> Result<()> {
+    copy_with_owners(opened, source, target, &|uid, gid| (uid, gid))
+}
+
+fn copy_with_owners(
+    opened: OwnedFd,
+    source: &Path,
+    target: &Path,
+    owner: &dyn Fn(u32, u32) -> (u32, u32),
+) -> Result<()> {
     let context = || format!("copy to {}", target.display());
     match rustix::fs::mkdir(target, Mode::RWXU) {
         Ok(()) | Err(rustix::io::Errno::EXIST) => {}
@@ -33,22 +50,32 @@ pub(crate) fn copy_directory(opened: OwnedFd, source: &Path, target: &Path) -> R
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let top = rustix::fs::open(target, flags, Mode::empty()).context(context)?;
     let current = top.try_clone().context(context)?;
-    let mut copier = Copier { top, current, levels: Vec::new(), linked: HashMap::new() };
+    let mut copier = Copier { top, current, levels: Vec::new(), linked: HashMap::new(), owner };
     let original = opened.try_clone().context(context)?;
     walk(opened, &mut copier, OnError::Stop).map_err(|failure| Error::Io {
         action: format!("copy {}", source.join(failure.path).display()),
         source: failure.error,
     })?;
-    copy_metadata(original.as_fd(), copier.top.as_fd()).context(context)
+    copy_metadata_as(original.as_fd(), copier.top.as_fd(), owner).context(context)
 }
 
 /// Gives an open file or directory the owner, mode, attributes and times of another one.
 pub(crate) fn copy_metadata(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
-    let attributes = hull_sys::fs::xattrs(from)?;
-    Created::Open(to).set(&Metadata::of(&rustix::fs::fstat(from)?, &attributes), &Exact)
+    copy_metadata_as(from, to, &|uid, gid| (uid, gid))
 }
 
-struct Copier {
+fn copy_metadata_as(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    owner: &dyn Fn(u32, u32) -> (u32, u32),
+) -> io::Result<()> {
+    let attributes = hull_sys::fs::xattrs(from)?;
+    let stat = rustix::fs::fstat(from)?;
+    let (uid, gid) = owner(stat.st_uid, stat.st_gid);
+    Created::Open(to).set(&Metadata { uid, gid, ..Metadata::of(&stat, &attributes) }, &Exact)
+}
+
+struct Copier<'a> {
     top: OwnedFd,
     /// The copy of the directory that the walk is in.
     current: OwnedFd,
@@ -56,9 +83,10 @@ struct Copier {
     levels: Vec<(CString, Identity)>,
     /// For each file with several names, the path of its first copy below the top.
     linked: HashMap<Identity, PathBuf>,
+    owner: &'a dyn Fn(u32, u32) -> (u32, u32),
 }
 
-impl Visitor for Copier {
+impl Visitor for Copier<'_> {
     fn open(&mut self, dir: BorrowedFd<'_>, name: &CStr) -> io::Result<Option<OwnedFd>> {
         let child = match hull_sys::fs::open_subdirectory(dir, name, OFlags::RDONLY) {
             // A mount covers the directory's content, so the copy is an empty directory.
@@ -95,21 +123,21 @@ impl Visitor for Copier {
 
     fn leave(&mut self, _dir: BorrowedFd<'_>, _name: &CStr, child: BorrowedFd<'_>) -> io::Result<()> {
         // Last, because writing into the directory needs its temporary mode and changes its times.
-        copy_metadata(child, self.current.as_fd())?;
+        copy_metadata_as(child, self.current.as_fd(), self.owner)?;
         let (_, above) = self.levels.pop().expect("opened before it is left");
         self.current = parent_of(self.current.as_fd(), above)?;
         Ok(())
     }
 }
 
-impl Copier {
+impl Copier<'_> {
     fn regular(&self, dir: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
         // NONBLOCK: if a FIFO has taken the file's name, opening it must not wait for a writer.
         let read = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let mut from: File = rustix::fs::openat(dir, name, read, Mode::empty())?.into();
         let mut to = create_file(self.current.as_fd(), OsStr::from_bytes(name.to_bytes()))?;
         hull_sys::fs::copy_content(&mut from, &mut to)?;
-        copy_metadata(from.as_fd(), to.as_fd())
+        copy_metadata_as(from.as_fd(), to.as_fd(), self.owner)
     }
 
     fn special(&self, dir: BorrowedFd<'_>, name: &CStr, kind: FileType, stat: &Stat) -> io::Result<()> {
@@ -123,7 +151,8 @@ impl Copier {
         let name = OsStr::from_bytes(name.to_bytes());
         let attributes = hull_sys::fs::xattrs_at(&path_of(dir, name))?;
         let created = Created::Named { directory: to, name, is_symlink };
-        created.set(&Metadata::of(stat, &attributes), &Exact)
+        let (uid, gid) = (self.owner)(stat.st_uid, stat.st_gid);
+        created.set(&Metadata { uid, gid, ..Metadata::of(stat, &attributes) }, &Exact)
     }
 }
 

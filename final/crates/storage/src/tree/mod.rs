@@ -19,7 +19,7 @@ use crate::error::{IoContext, Result};
 
 pub(crate) use copy::{copy_directory, copy_metadata};
 
-pub use copy::copy_tree;
+pub use copy::{copy_tree, copy_tree_as};
 pub use extract::{Destination, Refused, Replace, Target, open_beneath};
 pub use owner::change_owner;
 pub use remove::remove_tree;
