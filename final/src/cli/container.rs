@@ -156,7 +156,7 @@ pub struct Wait {
     /// Wait for this state: created, running, paused, exited, stopped, healthy or unhealthy; one of several
     #[arg(long, value_name = "STATE", value_parser = ["created", "running", "paused", "exited", "stopped", "healthy", "unhealthy"])]
     pub condition: Vec<String>,
-    /// With --condition, how often to look: 250ms
+    /// With --condition, how often to look at least: 250ms
     #[arg(short, long, value_name = "DURATION", default_value = "250ms")]
     pub interval: String,
     /// Ignore containers that do not exist

@@ -1,7 +1,5 @@
 //! Verbs that take containers from one state to another.
 
-use std::time::Duration;
-
 use anyhow::{Result, bail};
 use hull_docker::filters::prune::Pruned;
 use hull_docker::time;
@@ -108,34 +106,16 @@ pub fn prune_containers(engine: &Engine, args: &Prune) -> Result<u8> {
 
 pub fn wait(engine: &Engine, args: &Wait) -> Result<u8> {
     let interval = read("--interval", &args.interval, time::parse_duration)?;
-    let wait = |name: &str| match args.condition.is_empty() {
-        true => Ok(i64::from(engine.wait(name)?)),
-        false => until(engine, name, &args.condition, interval),
+    let conditions = args.condition.iter().map(|text| text.parse()).collect::<Result<Vec<_>, _>>()?;
+    let wait = |name: &str| match conditions.is_empty() {
+        true => engine.wait(name).map(i32::from),
+        false => engine.wait_for(name, &conditions, interval),
     };
     each(&selection::names(engine, &args.containers)?, |name| match wait(name) {
         // podman's code for a container that does not exist.
         Err(error) if args.ignore && error.is_no_such_container() => Ok(Some("-1".into())),
         code => Ok(Some(code?.to_string())),
     })
-}
-
-/// Looks at the container until it is in one of the states. The result is the exit code of one that has ended, and else
-/// podman's -1.
-fn until(engine: &Engine, name: &str, conditions: &[String], interval: Duration) -> hull_engine::Result<i64> {
-    loop {
-        let state = engine.inspect(name)?.state;
-        let health = state.health.as_ref().map(|health| health.status.as_str());
-        let is_in = |condition: &String| match condition.as_str() {
-            "stopped" => ["exited", "dead"].contains(&&*state.status),
-            "healthy" | "unhealthy" => health == Some(condition),
-            condition => state.status == condition,
-        };
-        if conditions.iter().any(is_in) {
-            let has_ended = ["exited", "dead"].contains(&&*state.status);
-            return Ok(if has_ended { state.exit_code } else { -1 });
-        }
-        std::thread::sleep(interval);
-    }
 }
 
 pub fn pause(engine: &Engine, args: &Pause) -> Result<u8> {

@@ -244,6 +244,38 @@ fn flags_are_checked_as_docker_checks_them() {
 }
 
 #[test]
+fn wait_waits_for_the_health_and_for_other_conditions() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let wait = |name: &str, condition: &str| t.spawn(&["wait", &format!("--condition={condition}"), name]);
+    let create = ["create", "--network", "none", "--name", "box"];
+    t.ok(&[&create, &SWITCH[..], &["busybox"], &SLEEP].concat());
+    assert_eq!(t.ok(&["wait", "--condition", "created", "box"]), "-1");
+    let (running, healthy) = (wait("box", "running"), wait("box", "healthy"));
+    let either = t.spawn(&["wait", "--condition=paused", "--condition=healthy", "box"]);
+    t.ok(&["start", "box"]);
+    assert_eq!(running.wait().ok(), "-1");
+    assert_eq!(wait("box", "unhealthy").wait().ok(), "-1");
+    t.ok(&["exec", "box", "touch", "/ok"]);
+    assert_eq!((healthy.wait().ok(), either.wait().ok()), ("-1", "-1"));
+    let paused = wait("box", "paused");
+    t.ok(&["pause", "box"]);
+    assert_eq!(paused.wait().ok(), "-1");
+    t.ok(&["unpause", "box"]);
+    // Whoever waits for something else learns of the end.
+    t.ok(&["exec", "box", "rm", "/ok"]);
+    until(&t, "box", "unhealthy");
+    let (exited, healthy) = (wait("box", "exited"), wait("box", "healthy"));
+    t.ok(&["kill", "box"]);
+    assert_eq!(exited.wait().ok(), "137");
+    assert!(healthy.wait().fails(1).contains("not running"));
+    run(&t, "plain", &[], &SLEEP);
+    assert!(t.hull(&["wait", "--condition", "healthy", "plain"]).fails(1).contains("no health check"));
+    let removed = wait("plain", "paused");
+    t.ok(&["rm", "-f", "plain"]);
+    removed.wait().fails(1);
+}
+
+#[test]
 fn events_tell_of_checks_and_of_the_status() {
     let Some(t) = Scenario::with_busybox() else { return };
     run(

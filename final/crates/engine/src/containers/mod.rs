@@ -17,3 +17,4 @@ pub(crate) mod stats;
 mod stop;
 pub(crate) mod top;
 mod update;
+pub(crate) mod wait;
