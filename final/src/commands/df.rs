@@ -129,7 +129,9 @@ fn image_rows(engine: &Engine, usage: &[ImageSummary], no_trunc: bool) -> Result
     let mut rows = Vec::new();
     for record in engine.images().list()? {
         if let Some(usage) = usage.get(record.id.to_string().as_str()) {
-            rows.extend(images::rows(&record, no_trunc).into_iter().map(|row| row.with_usage(usage)));
+            // docker's table has one row for each image, with its first name.
+            let first = images::rows(&record, no_trunc).into_iter().next();
+            rows.extend(first.map(|row| row.with_usage(usage)));
         }
     }
     Ok(rows)

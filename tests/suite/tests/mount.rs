@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use hull_test_support::outcome::{eventually, run};
 use hull_test_support::peers::Podman;
@@ -170,4 +171,17 @@ fn an_unprivileged_user_is_told_where_it_would_work() {
         assert!(refused.fails(1).contains("podman unshare"), "{refused}");
     }
     assert_eq!(t.ok(&["mount"]), "");
+    // In a user namespace with a mount namespace of its own, and the ids that hull gives the user's containers.
+    let plain = t.command(&["mount", "box"]);
+    let words: Vec<_> = plain.get_args().collect();
+    let (own, hull) = words.split_at(words.iter().position(|word| *word == "--").unwrap() + 1);
+    let mut inside = Command::new(plain.get_program());
+    inside.args(own).args(["unshare", "--map-root-user", "--map-auto", "--mount", "sh", "-c"]);
+    inside
+        .arg("p=$(\"$0\" \"$@\") && cat \"$p/etc/issue-of-image\" && \"$0\" umount box && ls \"$p\"")
+        .args(hull);
+    inside.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let seen = run(inside.current_dir(t.path("")));
+    assert!(seen.stdout.starts_with("made for tests\nbox\n"), "{seen}");
+    assert!(seen.stderr.contains("No such file"), "{seen}");
 }

@@ -1,6 +1,7 @@
 //! What is pruned, and how much space there is to win, is what docker says: the same objects in dockerd and in hull, the
 //! same commands, and the same words.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use hull_test_support::damage::damage;
@@ -110,7 +111,8 @@ fn sizes_are_dockers() {
         let [ours, theirs] = both.each(&["system", "df", "-v", "--format", "json"]);
         let keys = |outcome: &Outcome| {
             let json: serde_json::Value = serde_json::from_str(outcome.ok()).unwrap();
-            let keys = |kind: &str| json[kind][0].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+            let keys =
+                |kind: &str| json[kind][0].as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
             (keys("Images"), keys("Volumes"), json["BuildCache"].clone())
         };
         assert_eq!(keys(&ours), keys(&theirs));

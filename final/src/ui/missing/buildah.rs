@@ -52,7 +52,7 @@ pub const FLAGS: Flags = &[
     ("run", "--terminal", "`hull run --tty` gives the program a terminal"),
     ("run", "--workingdir", "`hull run --workdir` sets the directory"),
     ("info", "-d --debug", "`hull info` shows everything"),
-    ("images, ps, version", "--json", JSON),
+    ("images, mount, ps, version", "--json", JSON),
     ("ps", "--notruncate", "`hull ps --no-trunc` shortens nothing"),
     ("pull", "--policy", "`hull pull` asks the registry each time: `hull run --pull` takes a policy"),
     ("pull", "--remove-signatures", "hull stores no signatures"),
