@@ -21,6 +21,7 @@ pub mod boot;
 pub mod container;
 mod deferred;
 pub mod events;
+pub mod generate;
 pub mod health_flags;
 pub mod healthcheck;
 pub mod image;
@@ -115,6 +116,9 @@ pub enum Command {
     /// Manage volumes
     #[command(subcommand)]
     Volume(system::Volume),
+    /// Make files for other programs from a container
+    #[command(subcommand)]
+    Generate(generate::Generate),
     /// Start containers with the machine
     #[command(subcommand)]
     Boot(boot::Boot),

@@ -45,6 +45,7 @@ pub fn make(engine: &Engine, args: &CreateArgs, mut request: CreateRequest) -> R
         name: args.name.clone(),
         requires: args.requires.clone(),
         platform: args.platform.clone(),
+        create_command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
         health_on_failure: args.health.on_failure()?,
         ..request.try_into().context(Exit(125))?
     };

@@ -6,7 +6,7 @@ use hull_docker::time;
 use hull_engine::{Engine, StartAttach, Status};
 use hull_sys::terminal::window_size;
 
-use super::{Outcome, each, prune, run, selection};
+use super::{Outcome, each, notify, prune, run, selection};
 use crate::cli::container::{Kill, Pause, Prune, Rename, Rm, Start, Stop, Wait};
 use crate::cli::request::{read, read_if_given};
 use crate::ui::output;
@@ -36,6 +36,7 @@ pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
         when_unread: WhenUnread::Detach,
     };
     let Some(stream) = engine.start(name, StartAttach::Attached, window_size())? else { return Ok(0) };
+    notify::ready();
     run::say_what_is_dropped(engine, name);
     terminal::attach(stream, options)
 }

@@ -27,6 +27,7 @@ mod login;
 mod logs;
 mod mount;
 mod network;
+mod notify;
 mod own_process;
 mod podman;
 mod port;
@@ -56,6 +57,7 @@ use hull_image::left_out::Reporter;
 use hull_storage::paths::Paths;
 use hull_sys::reexec;
 
+use crate::cli::generate::Generate;
 use crate::cli::{Cli, Command, Global, container, image};
 use crate::environment;
 use crate::ui::errors;
@@ -112,6 +114,9 @@ fn dispatch(global: &Global, command: &Command) -> Result<u8> {
         Command::Healthcheck(verb) => healthcheck::run(&open(global)?, verb),
         Command::Network(verb) => network::run(&open(global)?, verb),
         Command::Volume(verb) => volume::run(&open(global)?, verb),
+        Command::Generate(Generate::Systemd(args)) => {
+            systemd::generate::systemd(&open(global)?, global, args)
+        }
         Command::Boot(verb) => boot::run(global, verb),
         Command::System(verb) => system::run(&open(global)?, verb),
         Command::Events(args) => events::events(&open(global)?, args),

@@ -5,7 +5,7 @@ use hull_docker::wire::container::CreateRequest;
 use hull_engine::{Engine, StartAttach};
 use hull_sys::terminal::window_size;
 
-use super::create;
+use super::{create, notify};
 use crate::cli::container::Run;
 use crate::cli::options::Rest;
 use crate::ui::errors::{Exit, Hint};
@@ -44,6 +44,7 @@ fn in_order(engine: &Engine, args: &Run, request: CreateRequest) -> Result<u8> {
     let record = create::make(engine, create, request)?;
     let attach = if args.detach { StartAttach::Detached } else { StartAttach::Attached };
     let started = engine.start_created(&record, attach, window_size())?;
+    notify::ready();
     say_what_is_dropped(engine, &record.id);
     let Some(stream) = started else {
         output::line(&record.id)?;

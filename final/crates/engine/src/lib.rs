@@ -44,6 +44,7 @@ mod volumes;
 
 pub use attach::{AttachEvent, AttachInput, AttachStream, StartAttach};
 pub use comebacks::Comebacks;
+pub use containers::generate::UnitSubject;
 pub use containers::list::Summary;
 pub use containers::mount::MountedContainer;
 pub use containers::start::ContainerStdio;

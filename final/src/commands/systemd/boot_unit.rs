@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::quote::{value, word};
+use super::program_words;
+use super::quote::value;
 use crate::cli::Global;
 use crate::cli::boot::Enable;
 use crate::environment;
@@ -128,17 +129,7 @@ fn need_systemd() -> Result<()> {
 }
 
 fn text(manager: Manager, global: &Global) -> Result<String> {
-    let program = std::env::current_exe().context("cannot find hull's own program")?;
-    let mut hull = vec![word(&program.to_string_lossy())];
-    let flags = [
-        ("--root", global.root.as_ref().map(|path| path.to_string_lossy().into_owned())),
-        ("--runroot", global.runroot.as_ref().map(|path| path.to_string_lossy().into_owned())),
-        ("--cgroup-parent", global.cgroup_parent.clone()),
-    ];
-    for (flag, given) in &flags {
-        hull.extend(given.iter().map(|given| format!("{flag}={}", word(given))));
-    }
-    let hull = hull.join(" ");
+    let hull = program_words(global)?;
     let (order, target) = match manager {
         Manager::System => {
             let data = global.root.as_deref().unwrap_or(Path::new("/var/lib/hull"));

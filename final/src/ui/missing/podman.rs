@@ -10,7 +10,7 @@ const KUBE: &str = "hull reads and writes no Kubernetes files: `hull run` starts
 const MACHINE: &str = "hull runs on Linux itself and needs no virtual machine";
 const POD: &str =
     "hull has no pods: `hull run --network` with container:NAME shares a network, and so do --ipc and --pid";
-const QUADLET: &str = "hull makes no systemd units: `hull run --restart` keeps a container running";
+const QUADLET: &str = "hull reads no quadlets: `hull generate systemd` makes a unit of a container";
 const SIGNATURES: &str = "hull verifies digests and neither makes nor checks signatures: skopeo does";
 const UNSHARE: &str = "hull gives no shell in its user namespace: `hull cp` and `hull export` read a container's files with their owners";
 
@@ -37,7 +37,6 @@ pub const VERBS: Verbs = &[
         "hull runs no commands that an image brings: `hull image inspect` shows its labels",
     ),
     ("farm", "hull builds no images, and so needs no farm of machines to build on"),
-    ("generate", QUADLET),
     ("generate kube", KUBE),
     (
         "generate spec",

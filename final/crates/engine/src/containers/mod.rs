@@ -4,6 +4,7 @@
 pub(crate) mod boot;
 mod create;
 mod exec;
+pub(crate) mod generate;
 mod healthcheck;
 mod inspect;
 pub(crate) mod list;

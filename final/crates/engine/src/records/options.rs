@@ -116,6 +116,9 @@ pub struct CreateOptions {
     pub healthcheck: Option<Healthcheck>,
     pub health_on_failure: OnFailure,
     pub log: LogOptions,
+    /// The words of the command line that made it, for `generate systemd --new`. Empty for other callers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub create_command: Vec<String>,
     pub platform: Option<String>,
 }
 
