@@ -59,6 +59,8 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "limits", 5),
     ("tests/suite", "user_mode_network", 5),
     ("tests/suite", "image_store", 5),
+    ("tests/suite", "update", 5),
+    ("tests/suite", "stats", 7),
     ("tests/suite", "commit", 5),
     ("tests/suite", "selection", 4),
     ("tests/suite", "oci_mounts", 5),

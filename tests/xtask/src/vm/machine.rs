@@ -67,6 +67,8 @@ const CGROUP_V2: Machine = Machine {
     units: &[],
     tests: &[
         ("hull-test-suite", "limits"),
+        ("hull-test-suite", "stats"),
+        ("hull-test-suite", "update"),
         ("hull-test-suite", "delegation"),
         ("hull-test-suite", "exec_instances"),
         ("hull-test-suite", "bundles"),
