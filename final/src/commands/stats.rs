@@ -61,7 +61,7 @@ pub fn stats(engine: &Engine, args: &Stats) -> Result<u8> {
     }
     let pause = if args.no_stream { SECOND } else { Duration::from_secs(args.interval.into()) };
     while live.wait(pause)? {
-        let ids = watch.ids()?;
+        let ids = if args.no_stream { ids.clone() } else { watch.ids()? };
         let text = watch.text(&ids)?;
         match is_drawn {
             true => live.show(&text)?,
@@ -107,7 +107,7 @@ impl<'a> Watch<'a> {
         Ok(Self { args, reader, is_named: !names.is_empty(), named, has_warned: false })
     }
 
-    fn ids(&self) -> Result<Vec<String>> {
+    fn ids(&mut self) -> Result<Vec<String>> {
         match self.is_named {
             false => Ok(self.reader.ids(self.args.all)?),
             true => Ok(self.named.iter().map(|(_, id)| id.clone()).collect()),

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use hull_test_support::outcome::{assert_stays, eventually, run};
+use hull_test_support::peers::Dockerd;
 use hull_test_support::{Scenario, cgroups};
 
 const RUN: [&str; 5] = ["run", "-d", "--network", "none", "--name"];
@@ -118,6 +119,25 @@ fn what_docker_refuses_is_refused_in_its_words_and_changes_nothing() {
     let some = t.hull(&["update", "--pids-limit", "9", "nope", "box"]);
     assert!(some.fails(1).contains("No such container: nope") && some.stdout == "box\n", "{some}");
     assert_eq!(pids(&t, "box"), "9");
+}
+
+#[test]
+fn dockerd_refuses_the_same_in_the_same_words() {
+    let Some(t) = Scenario::start() else { return };
+    let root = t.path("docker");
+    std::fs::create_dir(&root).unwrap();
+    let Some(docker) = Dockerd::start(&t, &root) else { return };
+    docker.ok(&["import", hull_test_support::fixtures::busybox().to_str().unwrap(), "busybox"]);
+    let flags = ["-m", "64m", "--cpu-quota", "20000"];
+    docker.ok(&[&RUN[..], &["box"], &flags, &["busybox", "/bin/sleep", "300"]].concat());
+    // Of the kernel's own answers, and of the flags that docker's client reads otherwise, the words differ.
+    let own = ["CPUs", "this machine has", "range of blkio weight is from 10 to 1000", "always:2"];
+    for (flags, sentence) in REFUSED.iter().filter(|(_, sentence)| !own.contains(sentence)) {
+        let refused = run(&mut docker.command(&[&["update"], *flags, &["box"]].concat()));
+        assert!(!refused.success(), "{refused}");
+        assert!(refused.stderr.to_lowercase().contains(&sentence.to_lowercase()), "{flags:?}: {refused}");
+    }
+    docker.ok(&["rm", "-f", "box"]);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! `stats`: what containers use, read from their cgroups and network namespaces by the caller itself. Nothing is read
 //! between two calls, and nobody reads while nobody asks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 use hull_docker::wire::stats::{
     BlkioStatEntry, BlkioStats, CpuStats, CpuUsage, MemoryStats, NetworkStats, PidsStats, StatsResponse,
@@ -17,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::machine::{self, CpuTime};
 use crate::records::find::directories;
 use crate::records::options::NetworkMode;
-use crate::records::record::Record;
+use crate::records::record::{FileId, Record};
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
 use crate::records::time::Timestamp;
@@ -33,6 +34,10 @@ pub struct StatsReader {
     /// Bytes.
     memory: u64,
     before: HashMap<String, Reading>,
+    /// With the file that each was read from: a container that is renamed gets another one.
+    heads: HashMap<String, (Option<FileId>, Head)>,
+    /// The cgroups of the last listing.
+    cgroups: HashMap<String, String>,
 }
 
 /// A container's CPU time at one moment.
@@ -43,7 +48,7 @@ struct Reading {
 }
 
 /// The part of a `container.json` that is needed here.
-#[derive(Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct Head {
     id: String,
     name: String,
@@ -51,7 +56,7 @@ struct Head {
     options: OptionsHead,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct OptionsHead {
     network: NetworkMode,
 }
@@ -63,6 +68,8 @@ impl Engine {
             layout: cgroup_layout()?,
             memory: machine::memory_total(),
             before: HashMap::new(),
+            heads: HashMap::new(),
+            cgroups: HashMap::new(),
         })
     }
 }
@@ -70,31 +77,43 @@ impl Engine {
 impl StatsReader {
     /// The ids of the containers that run, or with `all` of every container, the newest first. A container whose record
     /// cannot be read is left out.
-    pub fn ids(&self, all: bool) -> Result<Vec<String>> {
-        let root = self.engine.root();
+    pub fn ids(&mut self, all: bool) -> Result<Vec<String>> {
+        let root = self.engine.root().clone();
         let ids = match all {
             true => self.engine.ids()?,
             // Only containers with a monitor, present or killed, have a directory here.
             false => directories(&root.run().join("containers"))?,
         };
+        self.cgroups.clear();
+        let cgroups = &mut self.cgroups;
         let is_listed = |id: &String| {
-            let snapshot = if all { None } else { Snapshot::take(root, id).ok() };
-            all || snapshot.is_some_and(|snapshot| snapshot.status.is_active())
+            let snapshot = if all { None } else { Snapshot::take(&root, id).ok() };
+            let is_active = snapshot.as_ref().is_some_and(|snapshot| snapshot.status.is_active());
+            cgroups.extend(snapshot.and_then(cgroup_of).map(|path| (id.clone(), path)));
+            all || is_active
         };
+        let ids: Vec<String> = ids.into_iter().filter(is_listed).collect();
         let with_age = |id: String| Some((self.head(&id).ok()?.created, id));
-        let mut found: Vec<_> = ids.into_iter().filter(is_listed).filter_map(with_age).collect();
+        let mut found: Vec<_> = ids.into_iter().filter_map(with_age).collect();
         found.sort_by_key(|(created, _)| std::cmp::Reverse(*created));
         Ok(found.into_iter().map(|(_, id)| id).collect())
     }
 
-    /// Reads the CPU time only, so that the next reading has one before it.
+    /// Reads the total of the CPU time only, so that the next reading has one to be compared with.
     pub fn prime(&mut self, ids: &[String]) {
         let machine = machine::cpu_time();
         for id in ids {
-            let snapshot = Snapshot::take(self.engine.root(), id).ok();
-            let path = snapshot.filter(runs).and_then(|snapshot| snapshot.state?.cgroup);
+            let look = || cgroup_of(Snapshot::take(self.engine.root(), id).ok()?);
+            let path = self.cgroups.get(id).cloned().or_else(look);
             if let Some(path) = path {
-                let cpu = cpu_stats(self.layout.cgroup(&path).cpu_stats(), machine);
+                let total_usage = self.layout.cgroup(&path).cpu_total();
+                let cpu_usage = CpuUsage { total_usage, ..CpuUsage::default() };
+                let cpu = CpuStats {
+                    cpu_usage,
+                    system_cpu_usage: machine.total,
+                    online_cpus: machine.online,
+                    ..CpuStats::default()
+                };
                 self.before.insert(id.clone(), Reading { at: Timestamp::now(), cpu });
             }
         }
@@ -105,9 +124,12 @@ impl StatsReader {
     pub fn read(&mut self, ids: &[String]) -> Vec<Result<StatsResponse>> {
         let machine = machine::cpu_time();
         let read: Vec<_> = ids.iter().map(|id| self.read_one(id, machine)).collect();
-        let running = |stats: &StatsResponse| stats.cpu_stats.system_cpu_usage != 0;
-        let known = |id: &String| read.iter().flatten().any(|stats| stats.id == *id && running(stats));
-        self.before.retain(|id, _| known(id));
+        let running = |stats: &&StatsResponse| stats.cpu_stats.system_cpu_usage != 0;
+        let known: HashSet<&str> =
+            read.iter().flatten().filter(running).map(|stats| stats.id.as_str()).collect();
+        self.before.retain(|id, _| known.contains(id.as_str()));
+        let asked: HashSet<&String> = ids.iter().collect();
+        self.heads.retain(|id, _| asked.contains(id));
         read
     }
 
@@ -158,9 +180,22 @@ impl StatsReader {
         }
     }
 
-    fn head(&self, id: &str) -> Result<Head> {
+    fn head(&mut self, id: &str) -> Result<Head> {
         let path = self.engine.root().container_dir(id).join("container.json");
-        match hull_storage::file::read_json::<Head>(&path)?.filter(|head| head.id == id) {
+        let file = FileId::of(&path);
+        if let Some((known, head)) = self.heads.get(id)
+            && file.is_some()
+            && file == *known
+        {
+            return Ok(head.clone());
+        }
+        let head = self.load_head(&path, id)?;
+        self.heads.insert(id.to_owned(), (file, head.clone()));
+        Ok(head)
+    }
+
+    fn load_head(&self, path: &Path, id: &str) -> Result<Head> {
+        match hull_storage::file::read_json::<Head>(path)?.filter(|head| head.id == id) {
             Some(head) => Ok(head),
             // `load` says whether it was removed or is damaged.
             None => Record::load(self.engine.root(), id).map(|record| Head {
@@ -171,6 +206,11 @@ impl StatsReader {
             }),
         }
     }
+}
+
+/// The cgroup of a container that runs.
+fn cgroup_of(snapshot: Snapshot) -> Option<String> {
+    if runs(&snapshot) { snapshot.state?.cgroup } else { None }
 }
 
 fn runs(snapshot: &Snapshot) -> bool {

@@ -59,7 +59,7 @@ pub(crate) struct FileId {
 }
 
 impl FileId {
-    fn of(path: &Path) -> Option<Self> {
+    pub(crate) fn of(path: &Path) -> Option<Self> {
         let stat = rustix::fs::stat(path).ok()?;
         Some(Self { inode: stat.st_ino, modified: (stat.st_mtime as i64, stat.st_mtime_nsec as u64) })
     }

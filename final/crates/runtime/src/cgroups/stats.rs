@@ -141,11 +141,18 @@ impl Cgroup {
         }
     }
 
-    /// The CPU time alone.
-    pub fn cpu_stats(&self) -> CpuStats {
+    fn cpu_stats(&self) -> CpuStats {
         match self.is_v2() {
             true => v2_cpu(&self.controller("cpu")),
             false => v1_cpu(&self.controller("cpu"), &self.controller("cpuacct")),
+        }
+    }
+
+    /// Nanoseconds of CPU time, of which nothing else is read.
+    pub fn cpu_total(&self) -> u64 {
+        match self.is_v2() {
+            true => v2_cpu(&self.controller("cpu")).usage.total,
+            false => number(&self.controller("cpuacct").join("cpuacct.usage")),
         }
     }
 
