@@ -45,3 +45,11 @@ pub fn registry() -> registry::Environment {
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
+
+/// All variables, as `--env-host` passes them. What is not UTF-8 is left out.
+pub fn all() -> Vec<String> {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some(format!("{}={}", name.to_str()?, value.to_str()?))
+    };
+    std::env::vars_os().filter_map(text).collect()
+}

@@ -30,6 +30,7 @@ pub mod mount;
 pub mod network;
 pub mod network_flags;
 pub mod options;
+mod podman_flags;
 pub mod registry;
 pub mod request;
 pub mod resources;

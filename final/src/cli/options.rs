@@ -9,6 +9,7 @@ use super::attach_flags::AttachArgs;
 use super::health_flags::HealthArgs;
 use super::limits::{CgroupArgs, LimitArgs};
 use super::network_flags::NetworkArgs;
+use super::podman_flags::PodmanArgs;
 use super::runtime_flags::RuntimeArgs;
 use super::userns_flags::UsernsArgs;
 
@@ -156,6 +157,8 @@ pub struct CreateArgs {
     pub health: HealthArgs,
     #[command(flatten)]
     pub runtime: RuntimeArgs,
+    #[command(flatten)]
+    pub podman: PodmanArgs,
     #[command(flatten)]
     pub userns: UsernsArgs,
 

@@ -82,7 +82,7 @@ impl CreateArgs {
             user: text(&self.user),
             tty: self.tty,
             open_stdin: self.interactive,
-            env: environment(&self.env_file, &self.env)?,
+            env: self.environment()?,
             cmd: (!command.is_empty()).then(|| command.to_vec()),
             healthcheck: self.health.request()?,
             image: image.to_owned(),
@@ -95,6 +95,13 @@ impl CreateArgs {
         };
         self.attach.apply(&mut config, detach)?;
         Ok(config)
+    }
+
+    /// With `--env-host` this command's own variables come first.
+    fn environment(&self) -> Result<Vec<String>> {
+        let mut env = if self.podman.env_host { crate::environment::all() } else { vec![] };
+        env.extend(environment(&self.env_file, &self.env)?);
+        Ok(env)
     }
 
     fn host_config(&self) -> Result<HostConfig> {

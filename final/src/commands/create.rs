@@ -47,6 +47,7 @@ pub fn make(engine: &Engine, args: &CreateArgs, mut request: CreateRequest) -> R
         platform: args.platform.clone(),
         create_command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
         health_on_failure: args.health.on_failure()?,
+        process_extras: args.podman.options(),
         ..request.try_into().context(Exit(125))?
     };
     let pull = Pull {

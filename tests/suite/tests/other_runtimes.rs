@@ -92,6 +92,9 @@ fn background_runs(t: &Scenario, runtime: &str) {
     t.ok(&["pause", "box"]);
     assert_eq!(t.inspect("box", "{{.State.Status}}"), "paused");
     t.ok(&["unpause", "box"]);
+    t.ok(&["update", "--memory", "64m", "--memory-swap", "64m", "box"]);
+    let limit = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes || cat /sys/fs/cgroup/memory.max";
+    assert_eq!(t.ok(&["exec", "box", "sh", "-c", limit]), "67108864");
     t.ok(&["commit", "box", "committed"]);
     t.ok(&["stop", "box"]);
     assert_eq!(t.inspect("box", "{{.State.ExitCode}}"), "3");
@@ -256,6 +259,28 @@ fn a_runtime_that_misbehaves_is_reported_in_a_sentence() {
     t.ok(&["create", "--name", "box", "--runtime", &there, "busybox", "true"]);
     std::fs::remove_file(&there).unwrap();
     assert!(t.hull(&["start", "box"]).fails(1).contains("No such file or directory"));
+}
+
+#[test]
+fn a_runtime_that_hangs_is_ended_with_its_children() {
+    let Some(runc) = installed("runc") else { return };
+    let Some(t) = Scenario::with_busybox() else { return };
+    // No other process has this number in its command line.
+    let number = format!("76543{}", std::process::id());
+    let text =
+        format!("case \"$*\" in *' pause '*) sleep {number} & wait;; esac\nexec {} \"$@\"", runc.display());
+    let runtime = script(&t, "hangs", &text);
+    t.ok(&["run", "-d", "--name", "box", "--runtime", &runtime, "busybox", "sleep", "300"]);
+    let outcome = t.hull(&["pause", "box"]);
+    assert!(outcome.fails(1).contains("pause failed: it has not ended within 10 seconds"), "{outcome}");
+    assert!(outcome.took < Duration::from_secs(20), "{outcome}");
+    let is_left = std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+        std::fs::read_to_string(entry.path().join("cmdline"))
+            .is_ok_and(|words| words == format!("sleep\0{number}\0"))
+    });
+    assert!(!is_left, "its child is left");
+    assert_eq!(t.inspect("box", "{{.State.Status}}"), "running");
+    assert_eq!(t.ok(&["exec", "box", "echo", "alive"]), "alive");
 }
 
 #[test]

@@ -130,13 +130,7 @@ pub const FLAGS: Flags = &[
         "--conmon-pidfile --pidfile",
         "`hull inspect` shows the container's pid, and its monitor is its parent",
     ),
-    ("run, create", "--env-host", "`hull run --env` passes single variables on: their names without a value"),
     ("run, create", "--env-merge", "`hull run --env` sets a variable as a whole"),
-    (
-        "run, create",
-        "--unsetenv --unsetenv-all",
-        "`hull run --entrypoint` with env -u or env -i removes the image's variables",
-    ),
     ("run, create", "--group-entry --hostuser --passwd --passwd-entry", PASSWD),
     (
         "run, create",
@@ -150,8 +144,8 @@ pub const FLAGS: Flags = &[
     ),
     (
         "run, create",
-        "--hosts-file --no-hosts --no-hostname",
-        "hull writes /etc/hosts and /etc/hostname: `hull run --volume` mounts another file over them",
+        "--hosts-file",
+        "hull writes /etc/hosts: `hull run --volume` mounts another file over it, and --no-hosts leaves the image's",
     ),
     (
         "run, create",
@@ -191,11 +185,6 @@ pub const FLAGS: Flags = &[
         "run, create",
         "--tz",
         "`hull run --env` with TZ=ZONE sets the time zone, where the image has the zones",
-    ),
-    (
-        "run, create",
-        "--umask",
-        "`hull run --entrypoint` with a shell sets the umask: umask 077; exec PROGRAM",
     ),
     ("logs", "--names", "`hull logs` shows one container at a time, as it is"),
     ("login, logout", "--compat-auth-file", "--authfile takes docker's file, too"),

@@ -12,7 +12,7 @@
 //! health   checks and their results: health.json
 //! mount_extras  what few mounts ask for
 //! ids, time, signal, stream, pruned  small types              monitor_lock  shows that a monitor lives
-//! runtime  the OCI runtime that was asked for
+//! runtime  the OCI runtime that was asked for      process_extras  options that only podman has
 //! userns   the ids of a user namespace
 //! ```
 
@@ -27,6 +27,7 @@ pub(crate) mod monitor_lock;
 pub mod mount_extras;
 pub mod options;
 pub(crate) mod process;
+pub mod process_extras;
 pub(crate) mod pruned;
 pub(crate) mod record;
 pub(crate) mod restart;

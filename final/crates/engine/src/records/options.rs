@@ -16,6 +16,7 @@ use super::userns::UsernsOptions;
 use crate::error::Error;
 use crate::records::block_io::BlockIoOptions;
 use crate::records::mount_extras::MountExtras;
+pub use crate::records::process_extras::ProcessExtras;
 use crate::records::runtime::RuntimeOption;
 
 /// Rows and columns of a terminal.
@@ -105,6 +106,7 @@ pub struct CreateOptions {
     pub no_new_privileges: bool,
     pub seccomp: SeccompOption,
 
+    pub process_extras: ProcessExtras,
     /// `--runtime`; `None` is the one that is built in.
     pub runtime: Option<RuntimeOption>,
     pub restart: RestartPolicy,

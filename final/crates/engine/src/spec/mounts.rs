@@ -26,7 +26,8 @@ pub(super) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
     }
     let directory = crate::rootfs::etc_files::directory(engine, record);
     let access = if options.read_only { "ro" } else { "rw" };
-    for name in crate::rootfs::etc_files::NAMES {
+    let names = crate::rootfs::etc_files::NAMES.into_iter();
+    for name in names.filter(|name| !options.process_extras.leaves_out(name)) {
         mounts.push(bind(
             &directory.join(name),
             &Path::new("/etc").join(name),

@@ -26,7 +26,7 @@ pub(super) fn process(record: &Record, rootfs: &Path, linked: &[String]) -> Resu
         env: environment(record, &user, options.tty, linked, &[]),
         terminal: options.tty,
         capabilities: Some(capabilities(options, &user, options.privileged)?),
-        user: spec_user(&user),
+        user: spec_user(&user, options),
         rlimits: options.ulimits.iter().map(rlimit).collect(),
         no_new_privileges: options.no_new_privileges,
         oom_score_adj: options.oom_score_adj,
@@ -51,7 +51,7 @@ pub(crate) fn exec_process(
         terminal: asked.tty,
         console_size: asked.size.map(console_size),
         capabilities: Some(capabilities(&record.options, &user, privileged)?),
-        user: spec_user(&user),
+        user: spec_user(&user, &record.options),
         rlimits: record.options.ulimits.iter().map(rlimit).collect(),
         no_new_privileges: record.options.no_new_privileges,
         oom_score_adj: record.options.oom_score_adj,
@@ -63,8 +63,9 @@ pub(crate) fn console_size((rows, columns): WindowSize) -> ConsoleSize {
     ConsoleSize { height: rows, width: columns }
 }
 
-fn spec_user(user: &User) -> SpecUser {
-    SpecUser { uid: user.uid, gid: user.gid, additional_gids: user.groups.clone(), ..SpecUser::default() }
+fn spec_user(user: &User, options: &CreateOptions) -> SpecUser {
+    let umask = options.process_extras.umask;
+    SpecUser { uid: user.uid, gid: user.gid, additional_gids: user.groups.clone(), umask }
 }
 
 /// docker's order: PATH, HOSTNAME, TERM, HOME, the variables of links, then the image's and the command line's. The last
@@ -75,6 +76,7 @@ fn environment(record: &Record, user: &User, tty: bool, linked: &[String], more:
         env.push("TERM=xterm".into());
     }
     env.push(format!("HOME={}", user.home.as_deref().unwrap_or("/")));
+    record.options.process_extras.unset(&mut env);
     set_variables(&mut env, linked.iter().chain(&record.process.env).chain(more));
     env
 }

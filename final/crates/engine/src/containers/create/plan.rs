@@ -161,6 +161,7 @@ fn merge(config: &RunConfig, options: &CreateOptions) -> Result<ProcessRecord> {
         });
     }
     let mut env = config.env.clone().unwrap_or_default();
+    options.process_extras.unset(&mut env);
     crate::spec::set_variables(&mut env, options.env.iter());
     let working_dir = options.working_dir.clone().or(config.working_dir.clone()).unwrap_or_default();
     let working_dir = if working_dir.is_empty() { "/".into() } else { working_dir };
