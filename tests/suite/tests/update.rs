@@ -236,7 +236,7 @@ fn an_update_is_an_event() {
 fn rates_of_devices_can_be_updated_as_podmans() {
     let Some(t) = Scenario::with_busybox() else { return };
     if !std::path::Path::new("/dev/vda").exists() {
-        return hull_test_support::skip::skip("this machine has no /dev/vda");
+        return hull_test_support::skip::elsewhere("this machine has no /dev/vda");
     }
     start(&t, "box", &["--device-read-bps", "/dev/vda:1mb"]);
     t.ok(&["update", "--device-read-bps", "/dev/vda:2mb", "--device-write-iops", "/dev/vda:50", "box"]);

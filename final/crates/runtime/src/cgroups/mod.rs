@@ -135,7 +135,7 @@ impl Cgroup {
             unit.limit(self.is_v2(), whole)?;
         }
         match &self.layout {
-            Layout::V2 { mount } => v2::limit(&mount.join(&self.path), whole),
+            Layout::V2 { mount } => v2::update(mount, &self.path, asked, whole),
             Layout::V1 { hierarchies, .. } => {
                 let added = v1::extend(hierarchies, &self.path, asked)?;
                 v1::limit(hierarchies, &self.path, asked)?;

@@ -22,6 +22,15 @@ pub(super) fn create(mount: &Path, path: &str, resources: &Resources) -> Result<
     limit(&directory, resources)
 }
 
+/// Changes limits. A controller that the container had no limit of may not have been passed on to it.
+pub(super) fn update(mount: &Path, path: &str, asked: &Resources, whole: &Resources) -> Result<()> {
+    let wanted = wanted(asked);
+    if !wanted.is_empty() {
+        enable_controllers(mount, Path::new(path), &wanted)?;
+    }
+    limit(&mount.join(path), whole)
+}
+
 /// The names of the controllers that the requested limits need.
 fn wanted(resources: &Resources) -> Vec<&'static str> {
     let mut wanted = Vec::new();
