@@ -93,6 +93,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "network", 18),
     ("tests/suite", "engines", 20),
     ("tests/suite", "health_load", 22),
+    ("tests/suite", "other_runtimes", 30),
     ("tests/suite", "docker_coexistence", 24),
     ("tests/suite", "clients", 26),
     ("tests/suite", "faults", 27),
