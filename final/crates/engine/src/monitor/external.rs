@@ -9,7 +9,7 @@ use hull_sys::process;
 use rustix::fs::{Mode, OFlags};
 use rustix::termios::Winsize;
 
-use super::setup;
+use super::prepare::{self, prepare_network};
 use super::stdio::Streams;
 use crate::engine::{Engine, cgroup_layout};
 use crate::error::{Error, Errors, IoContext, Result};
@@ -43,8 +43,8 @@ pub(super) fn start(
     let bundle = engine.root().container_run_dir(&record.id);
     let spec = for_others(engine, record, spec, &bundle)?;
     hull_storage::file::write_json_atomic(&bundle.join("config.json"), &spec)?;
-    let (streams, stdio) = setup::stdio(record)?;
-    setup::prepare_network(engine, record, network)?;
+    let (streams, stdio) = prepare::stdio(record)?;
+    prepare_network(engine, record, network)?;
     let made = match runtime.create(stdio) {
         Ok(made) => made,
         Err(error) => return Err(error.with_undo(undo(engine, state, runtime, None))),

@@ -5,6 +5,7 @@
 //! run         the monitor's life: set up, run, restart, clean up
 //! restart     the restart policy, and the pauses between runs
 //! setup       config.json, cgroup, stdio, network, start
+//! prepare     streams and network, for every runtime
 //! external    the same with a runtime that is a program of its own
 //! hooks       programs that run after the start and after the end
 //! share       /dev/shm of another container
@@ -36,6 +37,7 @@ pub(crate) mod launch;
 mod lifeline;
 pub(crate) mod log;
 mod orphans;
+mod prepare;
 mod requests;
 mod restart;
 pub(crate) mod run;

@@ -7,6 +7,7 @@ use hull_runtime::{Running, Stdio};
 
 use super::external;
 use super::hooks;
+use super::prepare::{prepare_network, stdio};
 use super::stdio::Streams;
 use crate::engine::{Engine, cgroup_layout};
 use crate::error::{Errors, Result};
@@ -51,23 +52,6 @@ fn write_bundle(
     }
     hull_storage::file::write_json_atomic(&bundle.join("config.json"), &spec)?;
     Ok((bundle, spec))
-}
-
-/// The monitor's ends of stdin and the output, and the container's; with a terminal the runtime opens it.
-pub(super) fn stdio(record: &Record) -> Result<(Option<Streams>, Stdio)> {
-    if record.options.tty {
-        return Ok((None, Stdio::Terminal));
-    }
-    let (streams, child) = Streams::pipes(record.options.interactive)?;
-    Ok((Some(streams), Stdio::Fds { stdin: child.stdin, stdout: child.stdout, stderr: child.stderr }))
-}
-
-/// What has to be ready before the container has a network namespace.
-pub(super) fn prepare_network(engine: &Engine, record: &Record, network: &mut Attachment) -> Result<()> {
-    if let NetworkMode::Container(other) = &record.options.network {
-        crate::net::mark_shared(engine.root(), other)?;
-    }
-    network.prepare(engine.network_context(), record)
 }
 
 /// Writes the bundle and runs it. Leaves nothing behind if it fails.
