@@ -29,13 +29,14 @@ pub fn key(name: &str) -> Option<&'static str> {
 
 /// What docker leaves out of its JSON where it is unset, though its structs have it: the fields of `wire` with
 /// `skip_serializing_if`, but for names as common as `Name`, which would no longer be found to be mistyped.
-const OPTIONAL: [&str; 18] = [
+const OPTIONAL: [&str; 19] = [
     "Annotations",
     "AuxiliaryAddresses",
     "BindOptions",
     "ExposedPorts",
     "Health",
     "Healthcheck",
+    "IDMappings",
     "IPRange",
     "Init",
     "Mounts",

@@ -11,7 +11,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use rustix::process::{getegid, geteuid};
 
-use super::ids::IdRange;
+use super::range::IdRange;
 use crate::search_path::SearchPath;
 
 /// The step that failed, and why.

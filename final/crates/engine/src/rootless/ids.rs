@@ -1,27 +1,10 @@
 //! The ids that are mapped in this user namespace, and advice for those that are not.
 
 use hull_sys::id_map::{IdMap, Ids};
-use serde::{Deserialize, Serialize};
 
 use super::idmap;
+use super::range::IdRange;
 use crate::search_path::SearchPath;
-
-/// `count` ids from `start` on, as `/etc/subuid` and `/etc/subgid` give them to a user (subuid(5)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct IdRange {
-    pub start: u32,
-    pub count: u32,
-}
-
-impl IdRange {
-    pub(crate) fn end(self) -> u64 {
-        u64::from(self.start) + u64::from(self.count)
-    }
-
-    pub(crate) fn overlaps(self, other: Self) -> bool {
-        u64::from(self.start) < other.end() && u64::from(other.start) < self.end()
-    }
-}
 
 /// The ids that /etc/subuid or /etc/subgid gives to a name, whoever calls.
 pub(crate) fn subordinate_ids(file: &str, name: &str) -> Vec<IdRange> {

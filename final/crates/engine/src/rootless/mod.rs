@@ -12,9 +12,11 @@
 
 mod idmap;
 mod ids;
+mod range;
 
-pub(crate) use ids::{IdRange, all_subordinate_ids, is_mapped, subordinate_ids};
+pub(crate) use ids::{all_subordinate_ids, is_mapped, subordinate_ids};
 pub use ids::{more_ids_hint, one_id_hint};
+pub(crate) use range::IdRange;
 
 use std::fs;
 use std::io;
