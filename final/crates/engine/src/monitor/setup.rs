@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use hull_runtime::spec::Spec;
-use hull_runtime::{Running, Stdio};
+use hull_runtime::Running;
 
 use super::external;
 use super::hooks;
@@ -12,7 +12,6 @@ use super::stdio::Streams;
 use crate::engine::{Engine, cgroup_layout};
 use crate::error::{Errors, Result};
 use crate::net::Attachment;
-use crate::records::options::NetworkMode;
 use crate::records::options::WindowSize;
 use crate::records::record::Record;
 use crate::records::state::State;
