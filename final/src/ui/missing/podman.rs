@@ -8,8 +8,7 @@ const CONNECTION: &str =
     "hull connects to no service: it works on this machine, and ssh HOST hull on another";
 const KUBE: &str = "hull reads and writes no Kubernetes files: `hull run` starts a pod's containers, with --network container:NAME to share a network";
 const MACHINE: &str = "hull runs on Linux itself and needs no virtual machine";
-const POD: &str =
-    "hull has no pods: `hull run --network` with container:NAME shares a network, and so do --ipc and --pid";
+const POD: &str = "hull has no pods: `hull run --network` with container:NAME shares a network; podman-compose takes --in-pod=false";
 const QUADLET: &str = "hull reads no quadlets: `hull generate systemd` makes a unit of a container";
 const SIGNATURES: &str = "hull verifies digests and neither makes nor checks signatures: skopeo does";
 const UNSHARE: &str = "hull gives no shell in its user namespace: `hull cp` and `hull export` read a container's files with their owners";
@@ -44,10 +43,10 @@ pub const VERBS: Verbs = &[
     ),
     (
         "image mount",
-        "`hull save` writes an image with its layers, and `hull export` the files of a container of it",
+        "`hull mount` mounts a container of the image, and `hull save` writes the image with its layers",
     ),
-    ("image umount", "hull mounts no images on the host: `hull save` writes an image with its layers"),
-    ("image unmount", "hull mounts no images on the host: `hull save` writes an image with its layers"),
+    ("image umount", "hull mounts containers on the host, and no images: `hull unmount` unmounts them"),
+    ("image unmount", "hull mounts containers on the host, and no images: `hull unmount` unmounts them"),
     ("image scp", "`hull save` and `hull load` carry an image to another machine, through ssh in a pipe"),
     ("image sign", SIGNATURES),
     ("image trust", SIGNATURES),
@@ -85,11 +84,17 @@ const STARTUP_HEALTH: &str =
 const STORE: &str = "hull keeps everything below --root and --runroot, with overlayfs";
 
 pub const FLAGS: Flags = &[
+    ("generate systemd", "--pod-prefix", POD),
+    (
+        "generate systemd",
+        "--template",
+        "a unit of hull is for one container: `hull generate systemd --new` writes each",
+    ),
     (".", "--cgroup-manager", "hull makes its cgroups itself, below --cgroup-parent"),
     (".", "--conmon", MONITOR),
     (".", "--connection --identity -r --remote --ssh --url", CONNECTION),
     (".", "--events-backend", "hull has no choice of where events are kept"),
-    (".", "--hooks-dir", "hull runs no hooks: hull-oci runs those of a bundle"),
+    (".", "--hooks-dir", "hull reads no directory of hooks: hull-oci runs those of a bundle"),
     (".", "--imagestore --storage-driver --storage-opt --tmpdir --transient-store --volumepath", STORE),
     (".", "--module", "hull reads docker's daemon.json and none of podman's settings"),
     (

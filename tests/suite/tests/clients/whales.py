@@ -44,6 +44,9 @@ def containers():
     assert ("/made", "A") in [(path, kind) for path, kind in box.diff().items()]
     stats = hull.stats([box])[0]
     assert stats.container_name == "box" and stats.memory_limit == 64 << 20
+    hull.update(box, memory="128m", memory_swap="256m")
+    box.reload()
+    assert box.host_config.memory == 128 << 20
     hull.pause(box)
     box.reload()
     assert box.state.paused
