@@ -9,11 +9,5 @@ fn protect_by(mount: impl FnOnce() -> nix::Result<OwnedFd>) -> nix::Result<()> {
     };
     let args: Vec<CString> =
         std::env::args_os().filter_map(|arg| CString::new(arg.as_bytes()).ok()).collect();
-    let env: Vec<CString> = std::env::vars_os()
-        .filter_map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok())
-        .collect();
-    match nix::unistd::execveat(copy.as_fd(), c"", &args, &env, nix::fcntl::AtFlags::AT_EMPTY_PATH) {
-        Err(errno) => Err(errno),
-        Ok(never) => match never {},
-    }
+    match execute(&copy, &args)? {}
 }
