@@ -57,6 +57,24 @@ fn commit_makes_a_layer_of_what_changed() {
 }
 
 #[test]
+fn commit_keeps_the_exposed_ports_and_the_stop_signal() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let flags = ["--expose", "53/udp", "-p", "127.0.0.1::80", "--stop-signal", "SIGUSR1"];
+    t.ok(&[&["create", "--name", "box"], &flags[..], &["busybox", "true"]].concat());
+    t.ok(&["commit", "box", "first"]);
+    let of_image = |name: &str| {
+        t.ok(&["image", "inspect", "-f", "{{json .Config.ExposedPorts}} {{.Config.StopSignal}}", name])
+    };
+    let kept = "{\"53/udp\":{},\"80/tcp\":{}} SIGUSR1";
+    assert_eq!(of_image("first"), kept);
+    // A container has what its image says, and so has the image that is made of it.
+    t.ok(&["create", "--name", "second", "first"]);
+    assert_eq!(t.inspect("second", "{{.Config.StopSignal}}"), "SIGUSR1");
+    t.ok(&["commit", "second", "third"]);
+    assert_eq!(of_image("third"), kept);
+}
+
+#[test]
 fn commit_freezes_a_container_that_runs() {
     let Some(t) = Scenario::with_busybox() else { return };
     t.ok(&["run", "-d", "--name", "box", "busybox", "sh", "-c", "echo here > /file; sleep 100"]);

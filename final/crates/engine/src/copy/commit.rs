@@ -111,7 +111,10 @@ fn config_of(record: &Record) -> RunConfig {
     let list = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
     // A named volume belongs to this container, so the image does not declare it for all of its containers.
     let volumes = record.mounts.iter().filter(|mount| mount.kind == MountKind::Volume && mount.anonymous);
-    let volumes = volumes.map(|mount| (mount.destination.display().to_string(), Empty {})).collect();
+    let volumes = volumes.map(|mount| mount.destination.display().to_string()).collect();
+    let exposed = record.exposed.iter().map(ToString::to_string).collect();
+    let map =
+        |keys: Vec<String>| (!keys.is_empty()).then(|| keys.into_iter().map(|key| (key, Empty {})).collect());
     RunConfig {
         user: some(&record.process.user),
         env: list(&record.process.env),
@@ -120,7 +123,9 @@ fn config_of(record: &Record) -> RunConfig {
         working_dir: some(&record.process.working_dir),
         labels: (!record.labels.is_empty()).then(|| record.labels.clone()),
         healthcheck: record.healthcheck.as_ref().map(image_healthcheck),
-        volumes: Some(volumes).filter(|volumes: &std::collections::BTreeMap<_, _>| !volumes.is_empty()),
+        volumes: map(volumes),
+        exposed_ports: map(exposed),
+        stop_signal: record.options.stop_signal.clone(),
         ..RunConfig::default()
     }
 }

@@ -24,10 +24,8 @@ impl Engine {
         check::options(options)?;
         let id = random_id()?;
         let process = merge(&config, options)?;
-        let stop_signal = match options.stop_signal.as_ref().or(config.stop_signal.as_ref()) {
-            Some(name) => signal::parse(name)?,
-            None => nix::libc::SIGTERM,
-        };
+        let stop_signal_name = options.stop_signal.as_ref().or(config.stop_signal.as_ref());
+        let stop_signal = stop_signal_name.map_or(Ok(nix::libc::SIGTERM), |name| signal::parse(name))?;
         let mut labels = config.labels.clone().unwrap_or_default();
         labels.extend(options.labels.clone());
         let mut record = Record {
@@ -46,7 +44,7 @@ impl Engine {
             exposed: exposed(&config, options)?,
             id_maps: None,
             file: None,
-            options: self.resolve_peers(options)?,
+            options: CreateOptions { stop_signal: stop_signal_name.cloned(), ..self.resolve_peers(options)? },
             id,
         };
         record.mounts = self.plan_mounts(options, &config)?;
