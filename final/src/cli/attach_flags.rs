@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use hull_docker::wire::config::Config;
 
-use super::request::read;
+use super::values::read;
 
 // No doc comment: clap would print it as the help of the verb it is flattened into.
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use hull_docker::flags::{block_io, cpus};
 use hull_docker::size;
 use hull_docker::wire::host_config::HostConfig;
 
-use super::request::{bytes, read_all, read_if_given, signed, text};
+use super::values::{bytes, read_all, read_if_given, signed, text};
 
 // Limits, which become cgroup files. No doc comment: clap would print it as the help of the verb it is flattened into.
 #[derive(Debug, Default, PartialEq, Args)]

@@ -7,6 +7,7 @@
 //! resources                                     stats, update
 //! selection                                     which containers a verb is for
 //! request                                       flags → docker's requests
+//! values                                        reads the value of one flag, or says what is wrong with it
 //! events                                        the flags of events
 //! deferred                                      flags that are defined only when their verb is used
 //! ```
@@ -40,6 +41,7 @@ pub mod system;
 #[cfg(test)]
 mod tests;
 mod userns_flags;
+pub mod values;
 
 use std::path::PathBuf;
 

@@ -8,53 +8,19 @@ use hull_docker::flags::{
     cdi, device, env, hosts, ipc, link, log, mount, namespace, network, pairs, port, restart, security,
     tmpfs, ulimit, userns, volume,
 };
+use hull_docker::time;
 use hull_docker::wire::Empty;
 use hull_docker::wire::config::Config;
 use hull_docker::wire::container::{CreateRequest, NetworkingConfig};
 use hull_docker::wire::host_config::{HostConfig, IdMappings, PortMap};
-use hull_docker::{size, time};
 use hull_engine::Detail;
 use hull_network::mac::Mac;
 
 use super::network_flags::NetworkArgs;
 use super::options::{CreateArgs, IsolationArgs, Rest};
 use super::userns_flags::UsernsArgs;
-use crate::ui::errors::{Exit, Hint};
+use super::values::{bytes, read, read_all, read_if_given, text};
 use crate::ui::hints;
-use crate::ui::hints::OWN_FAILURE;
-
-/// The error for a flag's value that clap has not read: the sentence, hint and exit code that clap's own errors get.
-fn invalid_value(flag: &str, text: &str, why: &str) -> anyhow::Error {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let mut root = <super::Cli as clap::CommandFactory>::command();
-    root.build();
-    let hint = format!("{} --help says what it takes", hull_usage::verb(&root, &words).0);
-    anyhow::anyhow!("invalid argument {text:?} for {flag}: {why}")
-        .context(Hint(hint))
-        .context(Exit(OWN_FAILURE))
-}
-
-/// Reads the value of a flag.
-pub fn read<T>(flag: &str, text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T> {
-    parse(text).map_err(|why| invalid_value(flag, text, &why))
-}
-
-pub(super) fn read_all<T>(
-    flag: &str,
-    texts: &[String],
-    parse: impl Fn(&str) -> Result<T, String>,
-) -> Result<Vec<T>> {
-    texts.iter().map(|text| read(flag, text, &parse)).collect()
-}
-
-/// Reads an optional flag.
-pub fn read_if_given<T>(
-    flag: &str,
-    text: Option<&str>,
-    parse: impl Fn(&str) -> Result<T, String>,
-) -> Result<Option<T>> {
-    text.map(|text| read(flag, text, &parse)).transpose()
-}
 
 impl CreateArgs {
     /// The request's image is empty where the command line names none.
@@ -304,17 +270,4 @@ fn texts(files: &[PathBuf]) -> Result<Vec<String>> {
         std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
     };
     files.iter().map(|file| read(file)).collect()
-}
-
-pub(super) fn bytes(flag: &str, given: Option<&str>) -> Result<i64> {
-    Ok(read_if_given(flag, given, size::parse)?.map_or(0, signed))
-}
-
-/// docker's numbers are signed, and 0 where a flag is not given.
-pub(super) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-pub(super) fn text(given: &Option<String>) -> String {
-    given.clone().unwrap_or_default()
 }

@@ -6,7 +6,7 @@ use hull_docker::flags::restart;
 use hull_docker::wire::host_config::HostConfig;
 
 use super::limits::LimitArgs;
-use super::request::read_if_given;
+use super::values::read_if_given;
 
 #[derive(Debug, Args)]
 pub struct Stats {

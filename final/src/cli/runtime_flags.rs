@@ -5,7 +5,7 @@ use clap::Args;
 use hull_docker::flags::{cdi, gpus};
 use hull_docker::wire::host_config::{DeviceRequest, HostConfig};
 
-use super::request::read_if_given;
+use super::values::read_if_given;
 
 // No doc comment: clap would print it as the help of the verb it is flattened into.
 #[derive(Debug, Args)]

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::filter::checked;
 use crate::cli::events::Events;
-use crate::cli::request::read_if_given;
+use crate::cli::values::read_if_given;
 use crate::ui::errors;
 use crate::ui::reader_gone::Output;
 

@@ -8,7 +8,7 @@ use hull_sys::terminal::window_size;
 
 use super::{Outcome, each, notify, prune, run, selection};
 use crate::cli::container::{Kill, Pause, Prune, Rename, Rm, Start, Stop, Wait};
-use crate::cli::request::{read, read_if_given};
+use crate::cli::values::{read, read_if_given};
 use crate::ui::output;
 use crate::ui::terminal::{self, DetachKeys, WhenUnread};
 

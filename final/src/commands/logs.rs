@@ -13,7 +13,7 @@ use hull_engine::{Engine, LogSink, Stream};
 
 use super::selection;
 use crate::cli::container::Logs;
-use crate::cli::request::{read, read_if_given};
+use crate::cli::values::{read, read_if_given};
 use crate::ui::reader_gone::Output;
 
 /// How many bytes are written at once.

@@ -8,7 +8,7 @@ use hull_image::reference::Reference;
 
 use super::registry;
 use crate::cli::registry::Push;
-use crate::cli::request::read_if_given;
+use crate::cli::values::read_if_given;
 use crate::ui::output;
 use crate::ui::progress::{Layers, PUSH};
 
