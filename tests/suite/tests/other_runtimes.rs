@@ -120,6 +120,10 @@ fn background_runs(t: &Scenario, runtime: &str) {
     eventually("it is restarted twice", || {
         t.inspect("again", "{{.State.Status}} {{.RestartCount}}") == "exited 2"
     });
+    t.ok(&["run", "-d", "--name", "owner", "--ipc", "shareable", "busybox", "sleep", "300"]);
+    let sharing = ["--rm", "--ipc", "container:owner", "--runtime", runtime, "busybox"];
+    t.ok(&[&["run"], &sharing[..], &["touch", "/dev/shm/shared"]].concat());
+    assert_eq!(t.ok(&["exec", "owner", "ls", "/dev/shm"]), "shared");
     t.ok(&["run", "-d", "--name", "box", "--runtime", runtime, "busybox", "sleep", "300"]);
     kill_hard(t.monitor_of("box"));
     eventually("the next command ends it", || t.inspect("box", "{{.State.Status}}") == "exited");

@@ -93,26 +93,25 @@ fn live(command: &Connection, program: &Program<'_>) -> Result<()> {
 /// Starts the program and records its process, or leaves neither.
 fn start(program: &Program<'_>, record: &mut ExecRecord) -> Result<(Running, Streams)> {
     let ExecOptions { tty, interactive, detach, .. } = *program.options;
-    let (running, streams) = match tty {
-        true => {
-            let (running, console) = (program.enter)(Stdio::Terminal)?;
-            (running, Streams::terminal(console)?)
-        }
+    let ((running, console), streams) = match tty {
+        true => ((program.enter)(Stdio::Terminal)?, None),
         false if detach => {
             let null = || stdio::null().map(Some);
             let fds = Stdio::Fds { stdin: null()?, stdout: null()?, stderr: null()? };
-            ((program.enter)(fds)?.0, Streams::default())
+            ((program.enter)(fds)?, Some(Streams::default()))
         }
         false => {
             let (streams, child) = Streams::pipes(interactive)?;
             let fds = Stdio::Fds { stdin: child.stdin, stdout: child.stdout, stderr: child.stderr };
-            ((program.enter)(fds)?.0, streams)
+            ((program.enter)(fds)?, Some(streams))
         }
     };
-    if let Err(error) = record.started(running.pid) {
-        let killed = process::kill_and_reap(running.pidfd.as_fd());
-        killed.context(|| format!("kill process {}", running.pid))?;
-        return Err(error);
+    let streams = streams.map_or_else(|| Streams::terminal(console), Ok);
+    match streams.and_then(|streams| record.started(running.pid).map(|()| streams)) {
+        Ok(streams) => Ok((running, streams)),
+        Err(error) => {
+            let killed = process::kill_and_reap(running.pidfd.as_fd()).map(drop);
+            Err(error.with_undo(killed.context(|| format!("kill process {}", running.pid))))
+        }
     }
-    Ok((running, streams))
 }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use hull_runtime::spec::Spec;
 use hull_runtime::Running;
+use hull_runtime::spec::Spec;
 
 use super::external;
 use super::hooks;

@@ -309,6 +309,8 @@ fn streams(stdio: Stdio) -> Result<[OwnedFd; 3]> {
     };
     Ok([stdin.map_or_else(null, Ok)?, stdout.map_or_else(null, Ok)?, stderr.map_or_else(pipe, Ok)?])
 }
+
+/// The last part of a file.
 fn end_of(path: &Path) -> std::io::Result<String> {
     let mut file = hull_storage::file::open(path)?;
     let length = file.metadata()?.len();

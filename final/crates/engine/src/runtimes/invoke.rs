@@ -97,29 +97,34 @@ pub(super) fn run(
     // This process's copies of the descriptors that the runtime was given.
     drop(command);
     let pidfd = process::pidfd_open(child).context(|| "watch the runtime".into())?;
-    let deadline = Instant::now() + limit;
-    loop {
-        drains.iter_mut().for_each(|drain| drain.read());
-        if hull_sys::wait::until_readable(&pidfd, Some(Duration::ZERO)).unwrap_or(false) {
-            break;
-        }
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            let _ = killpg(Pid::from_raw(child), Signal::SIGKILL);
-            process::kill_and_reap(pidfd.as_fd()).context(|| "end the runtime".into())?;
-            return Ok(End::TimedOut);
-        }
-        let pipes = drains.iter().filter_map(|drain| drain.pipe.as_ref());
-        let fds: Vec<_> = pipes.map(AsFd::as_fd).chain([pidfd.as_fd()]).collect();
-        hull_sys::wait::until_any_readable(&fds, Some(left)).context(|| "wait for the runtime".into())?;
-    }
-    if !has_succeeded(&pidfd) {
+    let ended = wait(&pidfd, drains, Instant::now() + limit);
+    if !matches!(ended, Ok(true)) || !has_succeeded(&pidfd) {
         // What it has started would go on by itself. The group's number cannot be reused before its leader is reaped.
         let _ = killpg(Pid::from_raw(child), Signal::SIGKILL);
+        // It may not have come to its group yet.
+        let _ = process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
     }
     let code = process::reap(pidfd.as_fd()).context(|| "read the runtime's exit status".into())?;
     drains.iter_mut().for_each(|drain| drain.read());
-    Ok(End::Exited(code))
+    Ok(if ended? { End::Exited(code) } else { End::TimedOut })
+}
+
+/// Empties the pipes until the process has ended. False if the deadline comes first.
+fn wait(pidfd: &OwnedFd, drains: &mut [&mut Drain], deadline: Instant) -> Result<bool> {
+    let context = || "wait for the runtime".to_owned();
+    loop {
+        drains.iter_mut().for_each(|drain| drain.read());
+        if hull_sys::wait::until_readable(pidfd, Some(Duration::ZERO)).context(context)? {
+            return Ok(true);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        let pipes = drains.iter().filter_map(|drain| drain.pipe.as_ref());
+        let fds: Vec<_> = pipes.map(AsFd::as_fd).chain([pidfd.as_fd()]).collect();
+        hull_sys::wait::until_any_readable(&fds, Some(left)).context(context)?;
+    }
 }
 
 /// Whether a process that has ended, and is not reaped, has exited with 0.
