@@ -63,7 +63,6 @@ pub(super) fn print(
     if let Some(monitor) = &monitor {
         let is_over = reader.follow(monitor, printer)?;
         let cursor = reader.cursor.take();
-        reader.stop();
         if is_over {
             return Ok(());
         }
@@ -179,12 +178,6 @@ impl Reader {
         Ok(length > 0)
     }
 
-    fn stop(mut self) {
-        // It has ended, or it does now.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-
     fn finish(mut self) -> Result<()> {
         let mut said = String::new();
         if let Some(mut stderr) = self.child.stderr.take() {
@@ -197,6 +190,14 @@ impl Reader {
             true => Ok(()),
             false => Err(Error::Unsupported(format!("{PROGRAM} cannot read the journal: {}", said.trim()))),
         }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // It has ended, or it does now.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
