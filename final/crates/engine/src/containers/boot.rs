@@ -112,6 +112,8 @@ impl Engine {
         if let NetworkMode::Container(other) = &options.network {
             names.push(other);
         }
+        names.extend(options.requires.iter().map(String::as_str));
+        names.extend(options.userns.container());
         for mode in [&options.pid, &options.ipc, &options.uts, &options.cgroupns] {
             if let NamespaceMode::Container(other) = mode {
                 names.push(other);
