@@ -44,70 +44,41 @@ pub fn exact(bytes: u64) -> String {
     unit.map_or_else(|| bytes.to_string(), |(shift, unit)| format!("{}{unit}", bytes >> shift))
 }
 
+const DECIMAL: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+const BINARY: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+
 /// A size in a list: decimal units, three digits, `1.24MB`.
 pub fn human(bytes: u64) -> String {
-    const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
-    let (mut value, mut unit) = (bytes as f64, 0);
-    while value >= 999.5 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    let decimals = match value {
-        _ if unit == 0 => 0,
-        value if value < 9.995 => 2,
-        value if value < 99.95 => 1,
-        _ => 0,
-    };
-    let number = format!("{value:.decimals$}");
-    let number = match number.contains('.') {
-        true => number.trim_end_matches('0').trim_end_matches('.'),
-        false => &number,
-    };
-    format!("{number}{}", UNITS[unit])
+    // From 999.5 on, three digits would round it to 1000.
+    scaled(bytes, DECIMAL, 1000.0, 999.5, 3)
 }
 
 /// A size in a summary: decimal units, four digits, `1.984MB`.
 pub fn summed(bytes: u64) -> String {
-    const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
-    let (mut value, mut unit) = (bytes as f64, 0);
-    while value >= 1000.0 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    let decimals = match value {
-        value if value < 9.9995 => 3,
-        value if value < 99.995 => 2,
-        value if value < 999.95 => 1,
-        _ => 0,
-    };
-    let number = format!("{value:.decimals$}");
-    let number = match number.contains('.') {
-        true => number.trim_end_matches('0').trim_end_matches('.'),
-        false => &number,
-    };
-    format!("{number}{}", UNITS[unit])
+    scaled(bytes, DECIMAL, 1000.0, 1000.0, 4)
 }
 
 /// A size of memory: binary units, four digits, `23.54GiB`.
 pub fn binary(bytes: u64) -> String {
-    const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    scaled(bytes, BINARY, 1024.0, 1024.0, 4)
+}
+
+/// In the first unit in which it is less than `limit`, with so many significant digits, but without zeros at the end.
+fn scaled(bytes: u64, units: [&str; 7], factor: f64, limit: f64, digits: i32) -> String {
     let (mut value, mut unit) = (bytes as f64, 0);
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
+    while value >= limit && unit + 1 < units.len() {
+        value /= factor;
         unit += 1;
     }
-    let decimals = match value {
-        value if value < 9.9995 => 3,
-        value if value < 99.995 => 2,
-        value if value < 999.95 => 1,
-        _ => 0,
-    };
+    // How many digits the rounded number has before the point tells how many are left after it.
+    let rounds_below = |whole: &i32| value < 10_f64.powi(*whole) - 0.5 * 10_f64.powi(*whole - digits);
+    let decimals = (1..digits).find(rounds_below).map_or(0, |whole| (digits - whole) as usize);
     let number = format!("{value:.decimals$}");
     let number = match number.contains('.') {
         true => number.trim_end_matches('0').trim_end_matches('.'),
         false => &number,
     };
-    format!("{number}{}", UNITS[unit])
+    format!("{number}{}", units[unit])
 }
 
 #[cfg(test)]
