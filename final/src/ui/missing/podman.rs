@@ -68,9 +68,12 @@ pub const VERBS: Verbs = &[
     ),
     ("system service", CONNECTION),
     ("unshare", UNSHARE),
-    ("volume mount", "`hull volume inspect` shows a volume's directory, which needs no mounting"),
+    (
+        "volume mount",
+        "`hull volume inspect` shows a volume's directory, and one with a device is mounted where its containers are",
+    ),
     ("volume reload", "hull's volumes have no plugins whose lists could be out of date"),
-    ("volume unmount", "`hull volume inspect` shows a volume's directory, which is never mounted by itself"),
+    ("volume unmount", "a volume with a device is unmounted when the last container that uses it has ended"),
 ];
 
 const ARCHITECTURE: &str = "--platform OS/ARCH[/VARIANT] says all three in one";
