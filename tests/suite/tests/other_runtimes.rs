@@ -122,7 +122,8 @@ fn background_runs(t: &Scenario, runtime: &str) {
     });
     t.ok(&["run", "-d", "--name", "owner", "--ipc", "shareable", "busybox", "sleep", "300"]);
     let sharing = ["--rm", "--ipc", "container:owner", "--runtime", runtime, "busybox"];
-    t.ok(&[&["run"], &sharing[..], &["touch", "/dev/shm/shared"]].concat());
+    let outcome = t.hull(&[&["run"], &sharing[..], &["touch", "/dev/shm/shared"]].concat());
+    assert_eq!((outcome.code(), &*outcome.stderr), (0, ""), "the cleanup, too, has succeeded");
     assert_eq!(t.ok(&["exec", "owner", "ls", "/dev/shm"]), "shared");
     t.ok(&["run", "-d", "--name", "box", "--runtime", runtime, "busybox", "sleep", "300"]);
     kill_hard(t.monitor_of("box"));
