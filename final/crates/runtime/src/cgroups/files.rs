@@ -88,6 +88,14 @@ pub(super) fn write(path: &Path, value: &str) -> Result<(), Error> {
     write_each(path, [value])
 }
 
+/// Writes the `line` of a device's rate; the rate 0 takes a limit away, and a device that the kernel does not limit has none.
+pub(super) fn write_rate(path: &Path, line: &str, rate: u64) -> Result<(), Error> {
+    match write(path, line) {
+        Err(Error::Write { errno: Errno::ENODEV, .. }) if rate == 0 => Ok(()),
+        written => written,
+    }
+}
+
 /// Writes several lines to a file that accepts one line in each write(2).
 pub(super) fn write_each<V: AsRef<str>>(
     path: &Path,

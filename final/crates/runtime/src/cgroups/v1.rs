@@ -192,7 +192,7 @@ fn limit_block_io(directory: &Path, block_io: &BlockIo) -> Result<()> {
         ("blkio.throttle.write_iops_device", &block_io.throttle_write_iops_device),
     ] {
         for ThrottleDevice { major, minor, rate } in devices {
-            put(directory, file, Some(format!("{major}:{minor} {rate}")))?;
+            files::write_rate(&directory.join(file), &format!("{major}:{minor} {rate}"), *rate)?;
         }
     }
     Ok(())

@@ -225,8 +225,9 @@ fn limit_block_io(directory: &Path, block_io: &BlockIo) -> Result<()> {
         ("wiops", &block_io.throttle_write_iops_device),
     ] {
         for ThrottleDevice { major, minor, rate } in devices {
-            let rate = if *rate == 0 { "max".to_owned() } else { rate.to_string() };
-            files::write(&directory.join("io.max"), &format!("{major}:{minor} {key}={rate}"))?;
+            let text = if *rate == 0 { "max".to_owned() } else { rate.to_string() };
+            let line = format!("{major}:{minor} {key}={text}");
+            files::write_rate(&directory.join("io.max"), &line, *rate)?;
         }
     }
     Ok(())
