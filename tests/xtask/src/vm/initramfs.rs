@@ -46,7 +46,7 @@ const MODULES: [&str; 25] = [
 
 /// What the tests of `--systemd-cgroup` run, by the paths that they know, what an unprivileged user needs, and CRIU with what it
 /// runs itself; all else in the machine is static.
-const DYNAMIC: [&str; 14] = [
+const DYNAMIC: [&str; 15] = [
     "/usr/bin/setpriv",
     "/usr/bin/newuidmap",
     "/usr/bin/newgidmap",
@@ -54,6 +54,7 @@ const DYNAMIC: [&str; 14] = [
     "/usr/bin/systemctl",
     "/usr/bin/unshare",
     "/usr/bin/nsenter",
+    "/usr/sbin/mkfs.ext4",
     "/usr/sbin/criu",
     "/usr/sbin/iptables-restore",
     "/usr/sbin/ip6tables-restore",
