@@ -24,9 +24,9 @@ fn last(t: &Scenario, name: &str) -> (i64, String) {
 #[test]
 fn a_check_that_hangs_is_killed_and_none_is_left() {
     let Some(t) = Scenario::with_busybox() else { return };
-    checked(&t, "box", "echo begun; exec sleep 300", &[]);
+    checked(&t, "box", "echo begun; exec sleep 300", &["--health-timeout", "1s"]);
     until(&t, "box", "unhealthy");
-    assert_eq!(last(&t, "box"), (-1, "Health check exceeded timeout (300ms): begun\n".into()));
+    assert_eq!(last(&t, "box"), (-1, "Health check exceeded timeout (1s): begun\n".into()));
     eventually("it was killed some times", || health(&t, "box")["Log"].as_array().unwrap().len() > 2);
     let processes = t.ok(&["top", "box", "-o", "pid,args"]).lines().count() - 1;
     assert!(processes <= 2, "its own, and the check's");
@@ -66,13 +66,14 @@ fn output_without_end_is_bounded() {
 #[test]
 fn a_check_that_leaves_a_daemon_with_its_pipe_has_ended() {
     let Some(t) = Scenario::with_busybox() else { return };
-    checked(&t, "box", "sleep 300 & echo left one", &["--health-interval", "1h", "--health-timeout", "60s"]);
+    let seldom = ["--health-interval", "1h", "--health-timeout", "60s"];
+    checked(&t, "box", "sleep 300 & echo left one", &seldom);
     let begun = Instant::now();
     t.ok(&["healthcheck", "run", "box"]);
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     assert_eq!(last(&t, "box"), (0, "left one\n".into()));
     // One that closes its output is waited for.
-    checked(&t, "closed", "exec > /dev/null 2>&1; sleep 0.2; exit 3", &["--health-interval", "1h"]);
+    checked(&t, "closed", "exec > /dev/null 2>&1; sleep 0.2; exit 3", &seldom);
     t.hull(&["healthcheck", "run", "closed"]).fails(1);
     assert_eq!(last(&t, "closed"), (3, String::new()));
 }
@@ -93,7 +94,7 @@ fn checks_that_multiply_are_bounded_by_the_containers_limit() {
 fn a_check_that_kills_around_itself_reaches_nobody_outside() {
     let Some(t) = Scenario::with_busybox() else { return };
     // 0 is its parent's pid as it sees it; -1 is everybody it may signal.
-    checked(&t, "box", "kill -9 $PPID; kill -9 0", &[]);
+    checked(&t, "box", "kill -9 $PPID; kill -9 0", &["--health-timeout", "60s"]);
     until(&t, "box", "unhealthy");
     assert_eq!(last(&t, "box").0, 137);
     let monitor = t.monitor_of("box");
