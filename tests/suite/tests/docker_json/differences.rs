@@ -7,6 +7,7 @@ const CGROUP: &str = "a limit that the kernel does not support is an error of cr
 const PATHS: &str = "each engine has its own layout of directories";
 const NOT_GO: &str = "facts about a build of Go, which is not what hull is written in";
 const ITSELF: &str = "each program has its own name and version";
+const RUNTIMES: &str = "hull's own runtime is among them, and those that --runtime finds, by their paths";
 const NO_COMMENT: &str = "import leaves no comment, so that the same tree gives the same digest";
 
 /// Keys of dockerd's that hull does not have.
@@ -42,7 +43,7 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
     ("info.NoProxy", "proxies are read from the environment of each command"),
     ("info.Labels", DAEMON),
     ("info.ExperimentalBuild", DAEMON),
-    ("info.Runtimes", "hull's own runtime is among them, and those that --runtime finds"),
+    ("info.Runtimes.*", RUNTIMES),
     ("info.Swarm", SWARM),
     ("info.LiveRestoreEnabled", DAEMON),
     ("info.Isolation", "for Windows"),
@@ -69,6 +70,7 @@ pub const OWN: &[(&str, &str)] = &[
     ),
     ("network.Bridge", "the link of the bridge, for scripts on the host"),
     ("network.IPAM.Config.Gateway", "dockerd leaves it out for an internal network that was given none"),
+    ("info.Runtimes.*", RUNTIMES),
     ("info.Rootless", "dockerd says it only among the SecurityOptions, where hull says it, too"),
     ("version.Client.Platform", "docker's client has it in official builds"),
     ("version.Server.Experimental", "dockerd leaves it out where it is false; older clients expect it"),
@@ -76,6 +78,7 @@ pub const OWN: &[(&str, &str)] = &[
 
 /// Values that differ, of the same type.
 pub const DIFFERENT: &[(&str, &str)] = &[
+    ("info.Runtimes.*", RUNTIMES),
     ("container.ResolvConfPath", PATHS),
     ("container.HostnamePath", PATHS),
     ("container.HostsPath", PATHS),
@@ -130,8 +133,6 @@ pub const DIFFERENT: &[(&str, &str)] = &[
     ("row of images.VirtualSize", "three digits, as Size has"),
     ("row of history.Comment", NO_COMMENT),
     ("row of volume ls.Mountpoint", PATHS),
-    ("row of system df.Size", "three digits, as in every list"),
-    ("row of system df.Reclaimable", "a layer of an image that a container uses is not reclaimable"),
 ];
 
 const MACHINE: &str = "the reference was made on another machine";
