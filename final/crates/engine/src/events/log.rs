@@ -112,7 +112,7 @@ fn rotate(directory: &Path, file: &File) -> io::Result<()> {
         return Ok(());
     }
     let old = old_numbers(directory)?;
-    fs::rename(&path, old_path(directory, old.last().map_or(1, |last| last + 1)))?;
+    fs::rename(&path, old_path(directory, next_number(&old)))?;
     let surplus = (old.len() + 1).saturating_sub(KEPT);
     old.iter().take(surplus).try_for_each(|number| fs::remove_file(old_path(directory, *number)))
 }
@@ -141,6 +141,11 @@ fn old_numbers(directory: &Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
+/// The number of the next file. A file with the last number that there is was not made here, and is replaced.
+pub(super) fn next_number(old: &[u64]) -> u64 {
+    old.last().map_or(1, |last| last.saturating_add(1))
+}
+
 /// The files at one moment.
 pub(super) struct Files {
     /// Those that are no longer written, each with its number, oldest first.
@@ -156,7 +161,7 @@ pub(super) fn open_all(directory: &Path) -> io::Result<Files> {
         present.as_ref().map_or(Ok(()), lock_shared)?;
         let mut old = Vec::new();
         for number in old_numbers(directory)? {
-            old.extend(open_to_read(&old_path(directory, number))?.map(|file| (number, file)));
+            old.extend(open_old(&old_path(directory, number))?.map(|file| (number, file)));
         }
         let is_unchanged = match &present {
             Some(file) => is_present(directory, file)?,
@@ -179,6 +184,15 @@ pub(super) fn is_present(directory: &Path, file: &File) -> io::Result<bool> {
 /// Whether there is a present file. After a rotation there is none until the next event.
 pub(super) fn has_present(directory: &Path) -> bool {
     directory.join(NAME).exists()
+}
+
+/// `None` also for what has the name of an old file and is none: it has no events, and must not hide those of the others.
+fn open_old(path: &Path) -> io::Result<Option<File>> {
+    match open_to_read(path) {
+        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => Ok(None),
+        Ok(Some(file)) if !file.metadata()?.is_file() => Ok(None),
+        opened => opened,
+    }
 }
 
 fn open_to_read(path: &Path) -> io::Result<Option<File>> {

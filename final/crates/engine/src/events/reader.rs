@@ -78,7 +78,7 @@ impl EventReader {
         // Watched before the files are opened, so that no rotation is missed.
         let watch = watch(&directory);
         let Files { old, present } = log::open_all(&directory).context(open)?;
-        let next_number = old.last().map_or(1, |(number, _)| number + 1);
+        let next_number = old.last().map_or(1, |(number, _)| number.saturating_add(1));
         let mut files: VecDeque<File> = VecDeque::new();
         if from_start {
             files.extend(old.into_iter().map(|(_, file)| file));
@@ -175,8 +175,8 @@ impl EventReader {
         }
         let found = log::open_all(&self.directory).context(context)?;
         let number = match number_of(&found, last).context(context)? {
-            Some(number) => number + 1,
-            None => self.next_number + 1,
+            Some(number) => number.saturating_add(1),
+            None => self.next_number.saturating_add(1),
         };
         // Without an entry of its own it has been removed by a second rotation.
         Ok(self.add(found, number))
@@ -187,7 +187,7 @@ impl EventReader {
         let newest = found.old.last().map_or(0, |(number, _)| *number);
         let newer: Vec<_> = found.old.into_iter().filter(|(own, _)| *own >= number).collect();
         let is_complete = newer.first().map_or(newest < number, |(first, _)| *first == number);
-        self.next_number = newest + 1;
+        self.next_number = newest.saturating_add(1);
         self.files.extend(newer.into_iter().map(|(_, file)| file).chain(found.present));
         is_complete
     }

@@ -258,3 +258,16 @@ fn a_reader_of_a_new_log_has_its_first_event() {
     append(&scratch.0.join("events"), "third");
     assert_eq!(read(&mut reader).actions, ["second", "third"]);
 }
+
+#[test]
+fn what_only_has_the_name_of_an_old_file_hides_no_events() {
+    let scratch = Scratch::new();
+    append(&scratch.0, "before");
+    fs::create_dir(scratch.0.join("log.3")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", scratch.0.join("log.4")).unwrap();
+    File::create(scratch.0.join(format!("log.{}", u64::MAX))).unwrap();
+    append_and_rotate(&scratch.0, &line("last of its file", 0), 1).unwrap();
+    append(&scratch.0, "after");
+    let mut reader = EventReader::open(scratch.0.clone(), true).unwrap();
+    assert_eq!(read(&mut reader).actions, ["before", "last of its file", "after"]);
+}
