@@ -127,6 +127,22 @@ fn a_shutdown_is_no_stop_by_the_user_and_dependants_go_first_and_come_last() {
 }
 
 #[test]
+fn a_container_starts_after_the_one_whose_user_namespace_it_joins() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let names = ["d-ids", "c-joins", "b-joins", "a-joins"];
+    for (index, name) in names.iter().enumerate() {
+        let userns = match index.checked_sub(1) {
+            None => "auto".to_owned(),
+            Some(before) => format!("container:{}", names[before]),
+        };
+        run(&t, name, &["--restart", "always", "--network", "none", "--userns", &userns]);
+    }
+    t.ok(&["boot", "stop"]);
+    t.ok(&["boot", "start"]);
+    assert_eq!(names.map(|name| status(&t, name)), ["running"; 4]);
+}
+
+#[test]
 fn many_start_together_and_one_that_cannot_start_keeps_no_other_back() {
     let Some(t) = Scenario::with_busybox() else { return };
     let source = t.path("source");
