@@ -289,6 +289,20 @@ fn a_runtime_that_hangs_is_ended_with_its_children() {
 }
 
 #[test]
+fn a_container_whose_runtime_hangs_at_its_start_is_removed_by_force() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let begun = t.path("begun");
+    let text = format!("case \"$*\" in *' create '*) touch {}; exec sleep 300;; esac", begun.display());
+    let runtime = script(&t, "hangs", &text);
+    let run =
+        t.spawn(&["run", "--name", "box", "--network", "none", "--runtime", &runtime, "busybox", "true"]);
+    eventually("the runtime hangs", || begun.exists());
+    let removed = t.hull(&["rm", "-f", "box"]);
+    assert!(removed.success() && removed.took < Duration::from_secs(30), "{removed}");
+    assert!(!run.wait().success());
+}
+
+#[test]
 fn the_built_in_runtime_has_its_name() {
     let Some(t) = Scenario::with_busybox() else { return };
     for name in ["hull", "hull-oci"] {

@@ -141,7 +141,9 @@ impl<'a> Ending<'a> {
             self.running.find_init(self.engine.root(), &self.id)?;
             return self.send_first_signal();
         }
-        if is_stopped { self.kill_monitor() } else { Ok(()) }
+        // A runtime of its own, or a hook, may keep the monitor from answering for a minute.
+        let is_late = self.options.force && since.elapsed() >= FORCED_CLEANUP;
+        if is_stopped || is_late { self.kill_monitor() } else { Ok(()) }
     }
 
     fn send_first_signal(&mut self) -> Result<()> {
