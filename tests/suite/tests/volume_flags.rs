@@ -80,6 +80,12 @@ fn u_gives_the_source_to_the_containers_user_and_follows_nothing() {
         let refused = run(&t, &["-v", &format!("{system}:/x:U")], "true");
         assert!(refused.fails(125).contains("is the system's"), "{refused}");
     }
+    let state = t.data_root();
+    for part in [state.clone(), state.join("containers"), state.join("..")] {
+        let refused = run(&t, &["-u", "1000", "-v", &format!("{}:/x:U", part.display())], "true");
+        assert!(refused.fails(125).contains("where hull keeps its state"), "{refused}");
+        assert_eq!(owner(&part), (0, 0), "{}", part.display());
+    }
 }
 
 #[test]

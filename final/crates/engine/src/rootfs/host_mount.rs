@@ -63,7 +63,7 @@ pub(crate) fn add(root: &Root, id: &str, make: impl FnOnce(&Path) -> Result<()>)
     let is_new = !is_mounted(&target);
     let count = if is_new { 0 } else { count(root, id) };
     prepare(root)?;
-    hull_storage::file::write_json_atomic(&count_file(root, id), &Count { count: count + 1 })?;
+    hull_storage::file::write_json_atomic(&count_file(root, id), &Count { count: count.saturating_add(1) })?;
     if !is_new {
         return Ok(target);
     }

@@ -220,13 +220,17 @@ fn is_directory(file: &OwnedFd) -> rustix::io::Result<bool> {
     Ok(FileType::from_raw_mode(rustix::fs::fstat(file)?.st_mode).is_dir())
 }
 
-/// podman's `U`: gives the sources to the container's user. A directory of the system's own is refused, as in podman.
+/// podman's `U`: gives the sources to the container's user. A directory of the system's own is refused, as in podman, and so
+/// is one with the state of all containers, which hull keeps nowhere but in a directory of its own user's.
 pub(crate) fn give_to(engine: &Engine, record: &Record, uid: u32, gid: u32) -> Result<()> {
     for (index, mount) in record.mounts.iter().enumerate().filter(|(_, mount)| mount.extras.chown) {
-        if mount.kind == MountKind::Bind && !mount.extras.overlay && is_the_systems(&mount.source) {
+        if mount.kind == MountKind::Bind
+            && !mount.extras.overlay
+            && let Some(owner) = owner_of(engine, &mount.source)
+        {
             let what = format!("option U of the mount at {}", mount.destination.display());
-            let why =
-                format!("{} is the system's, and is not given to a container's user", mount.source.display());
+            let source = mount.source.display();
+            let why = format!("{source} is {owner}, and is not given to a container's user");
             return Err(Error::Invalid { what, why });
         }
         let (uid, gid) = match &record.id_maps {
@@ -238,14 +242,27 @@ pub(crate) fn give_to(engine: &Engine, record: &Record, uid: u32, gid: u32) -> R
     Ok(())
 }
 
+/// Whose the directory is, if its owner has to stay as it is.
+fn owner_of(engine: &Engine, path: &Path) -> Option<&'static str> {
+    // Symlinks and `..` are followed first: the check is about the directory, not about its name.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let holds =
+        |root: &Path| root.canonicalize().is_ok_and(|root| root.starts_with(&path) || path.starts_with(root));
+    if is_the_systems(&path) {
+        Some("the system's")
+    } else if [engine.root().data(), engine.root().run()].into_iter().any(holds) {
+        Some("where hull keeps its state")
+    } else {
+        None
+    }
+}
+
 /// Directories whose owner the machine depends on.
 fn is_the_systems(path: &Path) -> bool {
     const TOPS: [&str; 18] = [
         "bin", "boot", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "opt", "proc", "root", "run",
         "sbin", "srv", "sys", "tmp", "usr",
     ];
-    // Symlinks and `..` are followed first: the check is about the directory, not about its name.
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let names: Vec<&OsStr> = path.iter().skip(1).collect();
     match names[..] {
         [] => true,
