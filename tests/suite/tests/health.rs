@@ -269,6 +269,10 @@ fn wait_waits_for_the_health_and_for_other_conditions() {
     t.ok(&["kill", "box"]);
     assert_eq!(exited.wait().ok(), "137");
     assert!(healthy.wait().fails(1).contains("not running"));
+    // A container that has ended may be started again.
+    let running = wait("box", "running");
+    t.ok(&["start", "box"]);
+    assert_eq!(running.wait().ok(), "-1");
     run(&t, "plain", &[], &SLEEP);
     assert!(t.hull(&["wait", "--condition", "healthy", "plain"]).fails(1).contains("no health check"));
     let removed = wait("plain", "paused");

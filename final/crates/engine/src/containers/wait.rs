@@ -48,7 +48,8 @@ impl std::str::FromStr for Condition {
 
 impl Engine {
     /// Waits until one of the conditions holds. Returns the exit code of a container that has ended, and otherwise -1, as
-    /// podman does. Looks when the container's files change, and each `interval`: a killed monitor changes no file.
+    /// podman does. The end of the container is an error for whoever waits for its health. Looks when the container's files
+    /// change, and each `interval`: a killed monitor changes no file.
     pub fn wait_for(&self, name: &str, conditions: &[Condition], interval: Duration) -> Result<i32> {
         let record = self.find(name)?;
         let about_health =
@@ -60,15 +61,15 @@ impl Engine {
             // Before the look, so that no change is missed.
             let changes = watch(&self.root().container_run_dir(&record.id));
             let snapshot = self.clear_if_dead(&record, Snapshot::take(self.root(), &record.id)?)?;
+            // A container that was removed has no record, and nothing else tells it from one that was just created.
+            Record::load(self.root(), &record.id).map_err(|error| error.for_container(name))?;
             if let Some(code) = self.holding(&record, &snapshot, conditions) {
                 return Ok(code);
             }
-            // It may be started again, but the user waits for this run.
-            if snapshot.status == Status::Exited {
+            // Another run has a health of its own.
+            if snapshot.status == Status::Exited && conditions.iter().any(about_health) {
                 return Err(Error::WrongState { verb: "wait for", name: record.name, state: "not running" });
             }
-            // A container that was removed has no record.
-            Record::load(self.root(), &record.id)?;
             let mut fds: Vec<_> = changes.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
             // Only a signal or the lack of memory make it fail, and then this looks again.
             let _ = poll(&mut fds, interval.try_into().ok().as_ref());
