@@ -245,6 +245,19 @@ fn the_journal_gets_dockers_fields() {
 }
 
 #[test]
+fn a_label_cannot_write_into_the_log_of_another_container() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let _run = Run::new();
+    let journal = socket();
+    let options = ["--log-driver", "journald", "--log-opt", "labels-regex=.*"];
+    let labels = ["--label", "container.id.full=other", "--label", "message=false", "--label", "fine=yes"];
+    t.ok(&[&["run", "--name", "box"], &options[..], &labels, &["busybox", "echo", "own"]].concat());
+    let message = receive(&journal);
+    assert_eq!((field(&message, "FINE"), field(&message, "MESSAGE")), (Some("yes"), Some("own")));
+    assert!(!message.iter().any(|(_, value)| value == "other" || value == "false"), "{message:?}");
+}
+
+#[test]
 fn a_journal_that_reads_nothing_stops_the_container_and_not_its_monitor() {
     let Some(t) = Scenario::with_busybox() else { return };
     let _run = Run::new();

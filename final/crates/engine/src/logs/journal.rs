@@ -24,8 +24,9 @@ use crate::records::stream::Stream;
 const PROGRAM: &str = "journalctl";
 const BLOCK: usize = 64 * 1024;
 
-/// The fields that are not a container's labels or variables. Those of the journal's own begin with an underscore.
-const OWN_FIELDS: [&str; 14] = [
+/// The fields that are not a container's labels or variables, which may not have these names. Those of the journal's own
+/// begin with an underscore.
+pub(crate) const OWN_FIELDS: [&str; 14] = [
     "MESSAGE",
     "MESSAGE_ID",
     "PRIORITY",

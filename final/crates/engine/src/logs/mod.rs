@@ -13,7 +13,7 @@
 mod entry;
 mod files;
 mod follow;
-mod journal;
+pub(crate) mod journal;
 pub(crate) mod layout;
 mod range;
 

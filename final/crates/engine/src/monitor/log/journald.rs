@@ -18,6 +18,7 @@ use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketType};
 
+use crate::logs::journal::OWN_FIELDS;
 use crate::records::record::Record;
 use crate::records::stream::Stream;
 use crate::records::time::Timestamp;
@@ -60,7 +61,8 @@ impl Journal {
         }
         for (key, value) in settings.attributes.chosen(&record.labels, &record.process.env) {
             let name = field_name(&key);
-            if !name.is_empty() {
+            // An image could otherwise write into the log of another container, by a label `CONTAINER_ID_FULL`.
+            if !name.is_empty() && !OWN_FIELDS.contains(&name.as_str()) {
                 add_field(&mut fields, &name, value.as_bytes());
             }
         }
