@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::events::ExecEvents;
 use crate::handle::enter::Entry;
 use crate::monitor::session;
-use crate::records::exec_instance::{self, ExecInstance, ExecRecord};
+use crate::records::exec_instance::{self, ExecInstance};
 use crate::records::options::ExecOptions;
 use crate::records::snapshot::Snapshot;
 
@@ -18,18 +18,7 @@ impl Engine {
         let entry = Entry::prepare(self, &record, &snapshot, options)?;
         let events =
             ExecEvents { engine: self, record: &record, id: &entry.instance().id, command: &options.command };
-        let program = session::Program {
-            options,
-            record: &|| {
-                if options.detach {
-                    exec_instance::collect(self.root(), &record.id);
-                }
-                ExecRecord::create(self.root(), &record.id, entry.instance(), options)
-            },
-            enter: &|stdio| entry.start(stdio),
-            leave: &|| entry.leave(),
-            events: &events,
-        };
+        let program = session::Program { entry: &entry, options, events: &events };
         let stream = session::launch(&program).map_err(|error| entry.unless_ended(error))?;
         Ok((!options.detach).then_some(stream))
     }

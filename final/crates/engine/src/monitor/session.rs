@@ -15,20 +15,14 @@ use super::stdio::{self, Streams};
 use crate::attach::{AttachStream, Connection, Message};
 use crate::error::{Error, IoContext, Report, Result};
 use crate::events::ExecEvents;
-use crate::records::exec_instance::ExecRecord;
+use crate::handle::enter::Entry;
+use crate::records::exec_instance::{self, ExecRecord};
 use crate::records::options::ExecOptions;
 
-/// Starts the program with the given descriptors. Returns it and, if it has a terminal, the terminal's master.
-pub(crate) type Enter<'a> = &'a dyn Fn(Stdio) -> Result<(Running, Option<std::os::fd::OwnedFd>)>;
-
-/// What a session runs. All of it is called in the session's process.
+/// What a session runs.
 pub(crate) struct Program<'a> {
+    pub entry: &'a Entry<'a>,
     pub options: &'a ExecOptions,
-    /// Creates the instance's file.
-    pub record: &'a dyn Fn() -> Result<ExecRecord>,
-    pub enter: Enter<'a>,
-    /// Removes what `enter` has made, once the program is reaped.
-    pub leave: &'a dyn Fn(),
     pub events: &'a ExecEvents<'a>,
 }
 
@@ -58,13 +52,17 @@ pub(crate) fn launch(program: &Program<'_>) -> Result<AttachStream> {
 
 fn live(command: &Connection, program: &Program<'_>) -> Result<()> {
     detach(&[command.as_fd()])?;
-    let mut record = (program.record)()?;
+    let (root, container) = (program.events.engine.root(), &program.events.record.id);
+    if program.options.detach {
+        exec_instance::collect(root, container);
+    }
+    let mut record = ExecRecord::create(root, container, program.entry.instance(), program.options)?;
     let started = start(program, &mut record);
     program.events.begun();
     let (running, streams) = match started {
         Ok(started) => started,
         Err(error) => {
-            (program.leave)();
+            program.entry.leave();
             record.discard();
             return Err(error);
         }
@@ -81,7 +79,7 @@ fn live(command: &Connection, program: &Program<'_>) -> Result<()> {
     }
     let running = events.run_until_exit(running).context(|| "wait for the process".into())?;
     let code = process::reap(running.pidfd.as_fd()).context(|| "read the program's exit status".into())?;
-    (program.leave)();
+    program.entry.leave();
     record.ended(code.into());
     program.events.ended(code);
     events.clients.say_exited(code);
@@ -94,16 +92,16 @@ fn live(command: &Connection, program: &Program<'_>) -> Result<()> {
 fn start(program: &Program<'_>, record: &mut ExecRecord) -> Result<(Running, Streams)> {
     let ExecOptions { tty, interactive, detach, .. } = *program.options;
     let ((running, console), streams) = match tty {
-        true => ((program.enter)(Stdio::Terminal)?, None),
+        true => (program.entry.start(Stdio::Terminal)?, None),
         false if detach => {
             let null = || stdio::null().map(Some);
             let fds = Stdio::Fds { stdin: null()?, stdout: null()?, stderr: null()? };
-            ((program.enter)(fds)?, Some(Streams::default()))
+            (program.entry.start(fds)?, Some(Streams::default()))
         }
         false => {
             let (streams, child) = Streams::pipes(interactive)?;
             let fds = Stdio::Fds { stdin: child.stdin, stdout: child.stdout, stderr: child.stderr };
-            ((program.enter)(fds)?, Some(streams))
+            (program.entry.start(fds)?, Some(streams))
         }
     };
     let streams = streams.map_or_else(|| Streams::terminal(console), Ok);
