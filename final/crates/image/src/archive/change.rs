@@ -55,11 +55,8 @@ pub fn apply_change(config: &mut RunConfig, change: &str) -> Result<()> {
             }
         }
         "STOPSIGNAL" => {
-            let signal = one()?;
-            if !signal.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-".contains(&b)) {
-                return Err(invalid("expected a signal's name or number"));
-            }
-            config.stop_signal = Some(signal);
+            let signal = Some(one()?).filter(|signal| is_signal(signal));
+            config.stop_signal = Some(signal.ok_or_else(|| invalid("expected a signal's name or number"))?);
         }
         "USER" => config.user = Some(one()?),
         "VOLUME" => {
@@ -125,6 +122,10 @@ fn pairs(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Option
         Some((name.to_owned(), value.to_owned()))
     };
     Ok(words.iter().map(pair).collect())
+}
+
+fn is_signal(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-".contains(&b))
 }
 
 /// The keys of `ExposedPorts` for `80`, `53/udp` or `8000-8010`.
