@@ -119,6 +119,104 @@ fn a_device_brings_all_of_its_edits() {
     assert!(t.ok(&["info", "-f", "{{json .DiscoveredDevices}}"]).contains("vendor.com/class=zero"));
 }
 
+/// A specification in YAML as vendors' tools write it.
+fn in_yaml(t: &Scenario) -> String {
+    let shared = t.write("shared", "from the host").display().to_string();
+    let output = t.path("hook").display().to_string();
+    format!(
+        r#"---
+cdiVersion: 0.5.0
+containerEdits:
+  env:
+  - ALL=1
+  - VENDOR_VISIBLE_DEVICES=void
+  hooks:
+  - args:
+    - sh
+    - -c
+    - 'cat >> {output}'
+    hookName: createRuntime
+    path: /bin/sh
+devices:
+- containerEdits:
+    deviceNodes:
+    - hostPath: /dev/zero
+      path: /dev/vendor0
+      permissions: rw
+      fileMode: 0640
+    mounts:
+    - containerPath: /opt/vendor/file
+      hostPath: {shared}
+      options:
+      - ro
+      - nosuid
+      - nodev
+      - bind
+  name: "0"
+- containerEdits: &none
+    env: [OTHER=1]
+  name: all
+- containerEdits: *none
+  name: GPU-5f2c
+kind: vendor.com/gpu
+"#
+    )
+}
+
+#[test]
+fn a_specification_may_be_yaml() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let specifications = Specifications::new(&t);
+    specifications.write("/etc/cdi/vendor.yaml", &in_yaml(&t));
+    let run = |name: &str, script: &str| {
+        let device = format!("vendor.com/gpu={name}");
+        t.hull(&["run", "--rm", "--network", "none", "--device", &device, "busybox", "sh", "-c", script])
+    };
+    let look = "echo $ALL $VENDOR_VISIBLE_DEVICES; stat -c %a /dev/vendor0; head -c 3 /dev/vendor0 | wc -c; \
+                cat /opt/vendor/file; grep -c '/opt/vendor/file [a-z0-9]* ro,nosuid,nodev' /proc/mounts";
+    assert_eq!(run("0", look).ok(), "1 void\n640\n3\nfrom the host1");
+    let hook = std::fs::read_to_string(t.path("hook")).expect("the hook has run");
+    assert!(hook.contains("\"id\""), "{hook}");
+    assert_eq!(run("GPU-5f2c", "echo $OTHER; ls /dev/vendor0 2>&1 | wc -l").ok(), "1\n1");
+    // The directories and their order are the same for both formats.
+    let json = r#"{"cdiVersion": "0.5.0", "kind": "vendor.com/gpu",
+                   "devices": [{"name": "all", "containerEdits": {"env": ["OTHER=2"]}}]}"#;
+    specifications.write("/run/cdi/vendor.json", json);
+    assert_eq!(run("all", "echo $OTHER").ok(), "2");
+    std::fs::remove_file("/run/cdi/vendor.json").unwrap();
+    specifications.write("/etc/cdi/vendor.json", json);
+    assert!(run("all", "true").fails(125).contains("two files in /etc/cdi have a device vendor.com/gpu=all"));
+    specifications.write("/etc/cdi/vendor.json", "{");
+    // Neither the reference implementation nor docker looks at other extensions.
+    specifications.write("/etc/cdi/other.yml", "damaged: [");
+    assert_eq!(run("all", "echo $OTHER").ok(), "1");
+}
+
+#[test]
+fn yaml_that_expands_without_end_or_is_not_to_be_trusted_is_not_used() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let specifications = Specifications::new(&t);
+    let path = "/etc/cdi/vendor.yaml";
+    let refused = || {
+        let start = std::time::Instant::now();
+        let outcome = t.hull(&["run", "--rm", "--device", "vendor.com/gpu=0", "busybox", "true"]);
+        assert!(start.elapsed().as_secs() < 10, "{outcome}");
+        outcome.fails(125).to_owned()
+    };
+    let laughs = (1..30).map(|level| {
+        let aliases = vec![format!("*l{}", level - 1); 10].join(", ");
+        format!("l{level}: &l{level} [{aliases}]\n")
+    });
+    specifications.write(path, &format!("l0: &l0 x\n{}", laughs.collect::<String>()));
+    assert!(refused().contains("more than 100000 nodes"));
+    specifications.write(path, &format!("{}kind: vendor.com/gpu\n", in_yaml(&t)));
+    assert!(refused().contains("the key \"kind\" is there twice at line"));
+    specifications.write(path, &in_yaml(&t));
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o666)).unwrap();
+    assert!(refused().contains("everybody can write it"));
+    assert_eq!(t.ok(&["ps", "-aq"]), "");
+}
+
 #[test]
 fn the_second_directory_wins_and_a_name_of_two_files_is_nobodys() {
     let Some(t) = Scenario::with_busybox() else { return };

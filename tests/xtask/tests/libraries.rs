@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CRATES: [&str; 6] = ["docker", "engine", "image", "netlink", "network", "storage"];
+const CRATES: [&str; 7] = ["docker", "engine", "image", "netlink", "network", "storage", "yaml"];
 
 /// What the source of a library does not contain.
 const FORBIDDEN: [&str; 16] = [

@@ -7,11 +7,12 @@ use std::path::Path;
 use std::process::Command;
 
 /// Each crate, and the crates of the workspace that it may use.
-const CRATES: [(&str, &[&str]); 13] = [
+const CRATES: [(&str, &[&str]); 14] = [
     ("hull-sys", &[]),
     ("hull-docker", &[]),
     ("hull-printable", &[]),
     ("hull-usage", &[]),
+    ("hull-yaml", &[]),
     ("hull-netlink", &["hull-sys"]),
     ("hull-template", &["hull-docker", "hull-printable"]),
     ("hull-storage", &["hull-sys"]),
@@ -20,7 +21,15 @@ const CRATES: [(&str, &[&str]); 13] = [
     ("hull-image", &["hull-storage", "hull-sys"]),
     (
         "hull-engine",
-        &["hull-docker", "hull-image", "hull-network", "hull-runtime", "hull-storage", "hull-sys"],
+        &[
+            "hull-docker",
+            "hull-image",
+            "hull-network",
+            "hull-runtime",
+            "hull-storage",
+            "hull-sys",
+            "hull-yaml",
+        ],
     ),
     (
         "hull",

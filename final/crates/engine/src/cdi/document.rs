@@ -111,9 +111,20 @@ impl Document {
         if bytes.len() as u64 > LARGEST {
             return Err("it is larger than 4 MiB".into());
         }
-        let document: Self = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+        let is_yaml = path.extension().is_some_and(|extension| extension == "yaml");
+        let document = if is_yaml { Self::from_yaml(&bytes)? } else { Self::from_json(&bytes)? };
         document.check()?;
         Ok(document)
+    }
+
+    fn from_json(bytes: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(bytes).map_err(|error| error.to_string())
+    }
+
+    fn from_yaml(bytes: &[u8]) -> Result<Self, String> {
+        let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+        let value = hull_yaml::parse(text).map_err(|error| error.to_string())?;
+        serde_json::from_value(value).map_err(|error| error.to_string())
     }
 
     fn check(&self) -> Result<(), String> {
@@ -255,7 +266,7 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Result<Document, String> {
-        let document: Document = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        let document = Document::from_json(json.as_bytes())?;
         document.check().map(|()| document)
     }
 
@@ -313,5 +324,21 @@ mod tests {
             assert!(with("0.8.0", kind, name, ENV).is_err(), "{kind} {name}");
         }
         assert!(read(r#"{"cdiVersion": "0.8.0", "kind": "v/c", "devices": []}"#).is_err());
+    }
+
+    #[test]
+    fn yaml_has_the_fields_of_json() {
+        let yaml = "---\ncdiVersion: 0.5.0\nkind: v/c\ncontainerEdits:\n  env: [A=1]\ndevices:\n- name: \"0\"\n  \
+                    containerEdits:\n    deviceNodes:\n    - path: /dev/a\n      fileMode: 0660\n      uid: 7\n";
+        let document = Document::from_yaml(yaml.as_bytes()).unwrap();
+        // The name begins with a digit.
+        document.check().unwrap();
+        assert_eq!(document.container_edits.env, ["A=1"]);
+        let node = &document.devices[0].container_edits.device_nodes[0];
+        assert_eq!((node.file_mode, node.uid, &*document.devices[0].name), (Some(0o660), Some(7), "0"));
+        for wrong in ["", "a: [", "kind: 1", "unknown: 1", "kind: v/c\nkind: v/c", "- kind: v/c"] {
+            assert!(Document::from_yaml(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+        assert!(Document::from_yaml(b"kind: \xff").is_err());
     }
 }

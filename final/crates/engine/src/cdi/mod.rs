@@ -4,7 +4,7 @@
 //! document  a specification, read and checked
 //! ```
 //!
-//! Specifications are files in two directories. A device of the second directory replaces one of the same name of the first.
+//! Specifications are files in two directories, in JSON (`.json`) or YAML (`.yaml`). A device of the second directory replaces one of the same name of the first.
 //! A name that two files of one directory have is nobody's. A damaged file hides only its own devices.
 
 mod document;
@@ -150,7 +150,8 @@ impl Catalog {
 /// The specifications directly in a directory, by their names' order.
 fn files(directory: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let is_specification = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
+    let is_specification =
+        |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json" || extension == "yaml");
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_specification).collect();
     files.sort();
     files
