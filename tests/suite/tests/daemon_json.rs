@@ -2,8 +2,10 @@
 
 mod fake_registry;
 
+use std::os::unix::fs::PermissionsExt;
+
 use fake_registry::{Content, tar};
-use hull_test_support::{Outcome, Scenario};
+use hull_test_support::{Outcome, Scenario, skip};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 /// `/etc/docker` of this test, in its own mount namespace and in nothing of the machine's, until it is dropped.
@@ -110,6 +112,68 @@ fn what_is_ignored_is_said_once_and_what_is_wrong_each_time() {
         // What is there can be looked at and removed.
         t.ok(&["ps", "-a"]);
     }
+}
+
+#[test]
+fn runtimes_and_directories_of_device_specifications_are_the_files() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let Some(runc) = skip::find_program("runc") else { return skip::skip("runc is not installed") };
+    let log = t.path("own.log");
+    let own = t.write(
+        "own",
+        format!("#!/bin/sh\necho \"$*\" >> {}\nexec {} \"$@\"\n", log.display(), runc.display()),
+    );
+    std::fs::set_permissions(&own, PermissionsExt::from_mode(0o755)).unwrap();
+    let directory = t.path("devices");
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::write(
+        directory.join("vendor.yaml"),
+        "cdiVersion: 0.5.0\nkind: v/c\ndevices:\n- name: d\n  containerEdits: {env: [DEVICE=1]}\n",
+    )
+    .unwrap();
+    let both = format!(
+        r#""runtimes": {{ "own": {{ "path": "{}", "runtimeArgs": ["--log-format", "json"] }},
+                          "shim": {{ "runtimeType": "io.containerd.runc.v2" }} }},
+           "cdi-spec-dirs": ["{}"]"#,
+        own.display(),
+        directory.display()
+    );
+    let configured = Configured::new(&t, &format!("{{ {both} }}"));
+    let alone = ["--network", "none"];
+    let with = |options: &[&str]| runs(&t, &[&alone[..], options].concat(), "echo $DEVICE");
+
+    // The file names a runtime; it is used where a flag says so.
+    with(&[]).ok();
+    assert!(!log.exists(), "the built-in runtime is the default");
+    with(&["--runtime", "own"]).ok();
+    let calls = std::fs::read_to_string(&log).expect("the runtime of the file was called");
+    assert!(
+        calls.lines().all(|call| call.starts_with("--log-format json")) && calls.contains("create"),
+        "{calls}"
+    );
+    with(&["--runtime", "shim"]).fails(125);
+
+    // Its directories stand in for the usual ones.
+    assert_eq!(with(&["--device", "v/c=d"]).ok(), "1");
+    let directories = format!("[\"{}\"]", directory.display());
+    assert_eq!(t.ok(&["info", "-f", "{{json .CDISpecDirs}}"]), directories);
+
+    // A default holds for the containers that are made from then on, and a flag is stronger.
+    std::fs::remove_file(&log).unwrap();
+    configured.set(&format!(r#"{{ "default-runtime": "own", {both} }}"#));
+    with(&[]).ok();
+    assert!(std::fs::read_to_string(&log).is_ok_and(|calls| calls.contains("create")));
+    assert_eq!(t.ok(&["info", "-f", "{{.DefaultRuntime}}"]), "own");
+    std::fs::remove_file(&log).unwrap();
+    with(&["--runtime", "hull"]).ok();
+    assert!(!log.exists(), "--runtime hull is the built-in one");
+    // docker's own default is no request for another program.
+    configured.set(&format!(r#"{{ "default-runtime": "runc", {both} }}"#));
+    t.ok(&["create", "--name", "box", "busybox", "true"]);
+    assert_eq!(t.ok(&["info", "-f", "{{.DefaultRuntime}}"]), "hull");
+    configured.set(r#"{ "default-runtime": "missing" }"#);
+    assert!(with(&[]).fails(125).contains("missing"));
+    t.ok(&["rm", "box"]);
 }
 
 #[test]
