@@ -2,7 +2,7 @@
 //!
 //! This file runs twice: on this machine's own cgroups, and inside the cgroup v2 virtual machine.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hull_test_support::outcome::{assert_stays, eventually, run};
 use hull_test_support::peers::Dockerd;
@@ -275,7 +275,10 @@ fn after_kill_9_record_and_cgroup_agree() {
     let Some(t) = Scenario::with_busybox() else { return };
     start(&t, "box", &["-m", "64m", "--memory-swap", "64m"]);
     let mut seen = std::collections::BTreeSet::new();
-    for round in 0..30_u64 {
+    let begun = Instant::now();
+    t.ok(&["update", "--pids-limit", "99", "box"]);
+    let whole = begun.elapsed();
+    for round in 0..30_u32 {
         let size = format!("{}m", 65 + round);
         let mut update = t.spawn(&[
             "update",
@@ -287,8 +290,8 @@ fn after_kill_9_record_and_cgroup_agree() {
             &(100 + round).to_string(),
             "box",
         ]);
-        // Spread over what an update takes.
-        std::thread::sleep(Duration::from_micros(300 * round));
+        // Spread over what an update takes, and a bit longer.
+        std::thread::sleep(whole * round / 20);
         update.kill();
         update.wait();
         let shown = t.inspect("box", "{{.HostConfig.Memory}} {{json .HostConfig.PidsLimit}}");
