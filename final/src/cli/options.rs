@@ -117,10 +117,11 @@ pub struct CreateArgs {
     #[arg(long, value_name = "SCORE", allow_hyphen_values = true, value_parser = clap::value_parser!(i32).range(-1000..=1000), help_heading = "Process")]
     pub oom_score_adj: Option<i32>,
 
-    /// [SOURCE:]TARGET[:OPTIONS], a directory or a named volume
+    /// [SOURCE:]TARGET[:OPTIONS], a directory or a named volume; options are ro, nocopy, U (the container's user owns it),
+    /// O (changes are thrown away), z, Z and propagations
     #[arg(short, long, value_name = "VOLUME", help_heading = "Files")]
     pub volume: Vec<String>,
-    /// type=bind|volume|tmpfs,source=…,target=…
+    /// type=bind|volume|tmpfs,source=…,target=… and more, such as readonly, bind-recursive=…, volume-subpath=…, tmpfs-size=…
     #[arg(long, value_name = "MOUNT", help_heading = "Files")]
     pub mount: Vec<String>,
     /// TARGET[:OPTIONS]

@@ -42,7 +42,7 @@ pub struct Update {
     /// no, always, unless-stopped or on-failure[:COUNT]
     #[arg(long, value_name = "POLICY")]
     pub restart: Option<String>,
-    #[arg(required = true, value_name = "CONTAINER")]
+    #[arg(required = true, value_name = "CONTAINER", help_heading = "Arguments")]
     pub names: Vec<String>,
 }
 

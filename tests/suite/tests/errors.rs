@@ -82,6 +82,22 @@ fn an_unknown_flag_gets_a_suggestion() {
     let outcome = t.hull(&["rnu", "busybox"]);
     assert!(!outcome.success() && outcome.stderr.contains("run"), "{outcome}");
     assert!(t.hull(&["ps", "--al"]).stderr.contains("--all"));
+    // A flag before the command is one of hull's own, whatever the command has.
+    assert!(t.hull(&["--debug", "ps"]).fails(125).contains("hull has no levels of messages"));
+    assert!(!t.hull(&["--quiet", "ps"]).fails(125).contains("did you mean"));
+}
+
+#[test]
+fn an_option_of_another_type_of_mount_is_named() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let refused =
+        |mount: &str| t.hull(&["create", "--mount", mount, "busybox", "true"]).fails(125).to_owned();
+    assert!(
+        refused("type=bind,source=/tmp,target=/x,volume-subpath=a").contains("volume-subpath and the like")
+    );
+    assert!(
+        refused("type=volume,source=data,target=/x,bind-recursive=disabled").contains("and bind-recursive")
+    );
 }
 
 #[test]

@@ -53,11 +53,14 @@ pub fn help(error: &clap::Error, root: &mut Command, words: &[String]) -> String
 /// `words` are what was typed, without the program's name; `root` is the program.
 pub fn explain(error: &clap::Error, root: &mut Command, words: &[String], lacking: &Lacking) -> Explained {
     root.build();
-    let (path, verb) = verb(root, words);
     let given = |kind| error.get(kind).map(words_of).unwrap_or_default();
     let argument = given(ContextKind::InvalidArg);
     let flag = argument.split([' ', '=', '[']).next().unwrap_or_default().to_owned();
     let is_flag = argument.starts_with('-');
+    let (path, verb) = match error.kind() {
+        ErrorKind::UnknownArgument => verb(root, before(words, &flag)),
+        _ => verb(root, words),
+    };
     let help = format!("{path} --help");
     let usage = || usage(verb, &path);
     let explained = |sentence: String, hint: String| Explained { sentence, hint, flag: is_flag };
@@ -158,6 +161,12 @@ pub fn verb<'a>(root: &'a Command, words: &[String]) -> (String, &'a Command) {
     (path, command)
 }
 
+/// The words before an unknown flag: it belongs to the verb that they select, and not to one that follows it.
+fn before<'a>(words: &'a [String], flag: &str) -> &'a [String] {
+    let is_it = |word: &String| word.split('=').next() == Some(flag);
+    &words[..words.iter().position(is_it).unwrap_or(words.len())]
+}
+
 /// A verb's full name without the program's.
 fn below(path: &str) -> &str {
     path.split_once(' ').map_or("", |(_, verb)| verb)
@@ -180,21 +189,21 @@ fn usage(verb: &Command, path: &str) -> String {
 }
 
 /// The name that a slip of the keys makes of the typed one: a letter too many, too few, another, or two that changed
-/// places; in a long name two of these. Or the name whose beginning was typed.
+/// places; in a long name two of these. Or the name whose beginning was typed, which wins where both are as near.
 fn nearest<'a>(names: impl Iterator<Item = &'a str>, typed: &str) -> Option<String> {
     let slips = match typed.chars().count() {
         0..=2 => 0,
         3..=6 => 1,
         _ => 2,
     };
-    let near = names.map(|name| (strsim::damerau_levenshtein(name, typed), name));
-    let near = near.filter(|(distance, name)| *distance <= slips || begins(name, typed));
-    near.min().map(|(_, name)| name.to_owned())
+    let near = names.map(|name| (strsim::damerau_levenshtein(name, typed), !name.starts_with(typed), name));
+    let near = near.filter(|(distance, _, name)| *distance <= slips || begins(name, typed));
+    near.min().map(|(.., name)| name.to_owned())
 }
 
 /// A name that was not typed to its end, but half of it was.
 fn begins(name: &str, typed: &str) -> bool {
-    typed.len() >= 3 && typed.len() * 2 >= name.len() && name.starts_with(typed)
+    typed.len() >= 2 && typed.len() * 2 >= name.len() && name.starts_with(typed)
 }
 
 #[cfg(test)]
@@ -248,6 +257,14 @@ mod tests {
             ),
             (&["group", "one", "--memroy", "1"], "unknown flag: --memroy", "did you mean --memory?", true),
             (&["group", "one", "-x"], "unknown flag: -x", "prog group one --help lists the flags", true),
+            (&["--quiet", "group", "one"], "unknown flag: --quiet", "prog --help lists the flags", true),
+            (&["-x", "group", "one"], "unknown flag: -x", "prog --help lists the flags", true),
+            (
+                &["group", "--gpus=all", "one"],
+                "unknown flag: --gpus",
+                "prog group --help lists the flags",
+                true,
+            ),
             (
                 &["group", "one", "-m"],
                 "--memory needs a value",
@@ -270,6 +287,12 @@ mod tests {
                 .starts_with("invalid argument \"x\" for --memory: ")
         );
         assert!(!explained(&["group", "one", "--quiet", "--when", "never", "a"]).flag);
+    }
+
+    #[test]
+    fn a_beginning_is_nearer_than_another_slip() {
+        assert_eq!(nearest(["start", "stats"].into_iter(), "stat").as_deref(), Some("stats"));
+        assert_eq!(nearest(["all", "last"].into_iter(), "al").as_deref(), Some("all"));
     }
 
     #[test]

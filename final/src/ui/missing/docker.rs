@@ -69,7 +69,7 @@ pub const FLAGS: Flags = &[
         "hull verifies digests and no signatures, so there is nothing to leave out",
     ),
     (
-        "run, create",
+        "run, create, update",
         "--kernel-memory",
         "Linux has not limited a cgroup's kernel memory by itself since 5.16: `hull run --memory` includes it",
     ),

@@ -43,7 +43,10 @@ pub const VERBS: Verbs = &[
     ("image refresh", "`hull pull` fetches a newer image of the name, if there is one"),
     ("image set-property", IMAGE_EDIT),
     ("image show", "`hull image inspect` shows an image, and `hull image layers` what it holds"),
+    ("query", "hull has no service for its API: `hull inspect` prints what there is as JSON"),
+    ("shell", "`hull exec --interactive --tty` with a container and sh opens a shell in it"),
     ("launch", "`hull run --detach` creates and starts a container"),
+    ("monitor", "`hull events` shows what happens, and `hull logs --follow` what a container prints"),
     ("move", "`hull rename` gives a container another name; hull moves none to another machine"),
     ("mv", "`hull rename` gives a container another name; hull moves none to another machine"),
     (

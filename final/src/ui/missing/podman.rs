@@ -66,7 +66,7 @@ pub const VERBS: Verbs = &[
         "system reset",
         "`hull system prune --all --volumes` removes what is unused, after `hull rm --force` of the containers",
     ),
-    ("system service", CONNECTION),
+    ("system service", "hull has no service for its API: each command does its work itself"),
     ("unshare", UNSHARE),
     (
         "volume mount",
@@ -128,10 +128,27 @@ pub const FLAGS: Flags = &[
         "hull sets the files of cgroups by their flags only, such as `hull run --memory`",
     ),
     ("run, create", "--cgroups", "each container of hull has a cgroup of its own, by which its end is sure"),
+    ("run, create", "--chrootdirs", "hull writes /etc/hosts and its like in the container's root only"),
+    ("run, create", "--init-path", "`hull run --init` uses hull's own init: name another one as the command"),
     (
         "run, create",
-        "--chrootdirs --init-path --personality --rdt-class --seccomp-policy --shm-size-systemd",
-        "hull has no counterpart to it",
+        "--personality",
+        "setarch(8) within the container starts a program with another personality",
+    ),
+    (
+        "run, create",
+        "--rdt-class",
+        "hull does not set the processor's caches: `hull run --cpuset-cpus` parts processors",
+    ),
+    (
+        "run, create",
+        "--seccomp-policy",
+        "a filter comes from hull or from `hull run --security-opt` with seccomp=FILE, and never from an image",
+    ),
+    (
+        "run, create",
+        "--shm-size-systemd",
+        "hull prepares nothing for systemd as a container's program: `hull run --tmpfs` mounts what it needs",
     ),
     (
         "run, create",
@@ -268,6 +285,12 @@ pub const FLAGS: Flags = &[
         "a container keeps the health check that it was created with: it is a flag of `hull run` and `hull create`",
     ),
     ("network reload", "-l --latest", "it restores the rules of all running containers"),
+    ("exec", "--cidfile", "the shell reads it: `hull exec` \"$(cat FILE)\" …"),
+    (
+        "volume create",
+        "--gid --uid",
+        "a container can own what it mounts: `hull run --volume` with the option U, or chown(1) within it",
+    ),
     ("restart", "--running", "`hull ps --quiet` lists the running containers"),
     ("start", "--sig-proxy", "`hull start --attach` passes signals on unless the container has a terminal"),
 ];

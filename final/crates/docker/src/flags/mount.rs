@@ -103,10 +103,10 @@ pub fn check(mount: &Mount) -> Result<(), String> {
         return Err("tmpfs-size and tmpfs-mode belong to type=tmpfs".into());
     }
     if mount.kind != "bind" && mount.bind_options.is_some() {
-        return Err("bind-propagation belongs to type=bind".into());
+        return Err("bind-propagation and bind-recursive belong to type=bind".into());
     }
     if mount.kind != "volume" && mount.volume_options.is_some() {
-        return Err("volume-nocopy belongs to type=volume".into());
+        return Err("volume-nocopy, volume-subpath and the like belong to type=volume".into());
     }
     check_bind(mount)?;
     check_volume(mount)?;
