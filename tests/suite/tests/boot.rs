@@ -106,11 +106,13 @@ fn a_shutdown_is_no_stop_by_the_user_and_dependants_go_first_and_come_last() {
     start("z-net", &["--network", "none"]);
     start("m-shares", &["--network", "container:z-net"]);
     start("a-last", &["--network", "container:m-shares", "--volumes-from", "z-net"]);
+    start("requires", &["--network", "none", "--requires", "a-last"]);
     run(&t, "plain", &["--network", "none"]);
     let notes = || std::fs::read_to_string(t.data_root().join("volumes/notes/_data/all")).unwrap();
     t.ok(&["boot", "stop"]);
     assert_eq!(t.ok(&["ps", "-q"]), "");
-    let expected = "start z-net\nstart m-shares\nstart a-last\nstop a-last\nstop m-shares\nstop z-net\n";
+    let expected = "start z-net\nstart m-shares\nstart a-last\nstart requires\n\
+                    stop requires\nstop a-last\nstop m-shares\nstop z-net\n";
     assert_eq!(notes(), expected);
     // The unit is restarted, or the machine.
     t.ok(&["boot", "start"]);

@@ -1,10 +1,10 @@
-//! `generate systemd`: what a unit has to know of its container.
+//! `generate systemd`: the container that a unit runs.
 
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::records::options::RestartPolicy;
 
-/// See the module's documentation.
+/// What a unit of systemd has to know of its container.
 #[derive(Debug, Clone)]
 pub struct UnitSubject {
     pub id: String,
