@@ -289,6 +289,21 @@ fn a_runtime_that_hangs_is_ended_with_its_children() {
 }
 
 #[test]
+fn a_runtime_that_only_says_that_it_has_killed_keeps_no_container_running() {
+    let Some(runc) = installed("runc") else { return };
+    let Some(t) = Scenario::with_busybox() else { return };
+    let text = format!("case \"$*\" in *' kill '*) exit 0;; esac\nexec {} \"$@\"", runc.display());
+    let runtime = script(&t, "says-so", &text);
+    let run = ["run", "-d", "--network", "none", "--runtime", &runtime, "--name"];
+    for (name, words) in [("box", &["kill"][..]), ("other", &["stop", "-t", "1"])] {
+        t.ok(&[&run[..], &[name, "busybox", "sleep", "300"]].concat());
+        let ended = t.hull(&[words, &[name]].concat());
+        assert!(ended.success() && ended.took < Duration::from_secs(15), "{ended}");
+        eventually("it has ended", || t.inspect(name, "{{.State.Status}}") == "exited");
+    }
+}
+
+#[test]
 fn a_container_whose_runtime_hangs_at_its_start_is_removed_by_force() {
     let Some(t) = Scenario::with_busybox() else { return };
     let begun = t.path("begun");

@@ -33,6 +33,9 @@ const CREATE_LIMIT: Duration = Duration::from_secs(60);
 /// How long any other request may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// How long a program may take to end that the runtime says it has killed.
+const DEATH: Duration = Duration::from_secs(2);
+
 /// How much of the log's end is searched for the last error.
 const LOG_END: u64 = 64 << 10;
 
@@ -141,11 +144,12 @@ impl External {
     /// A runtime that has its program in a virtual machine or a sandbox delivers signals itself.
     pub(super) fn signal(&self, init: &OwnedFd, signal: i32) -> Result<()> {
         let sent = self.request("kill", &[signal.to_string().as_ref()], LIMIT);
-        let has_ended = || hull_sys::wait::until_readable(init, Some(Duration::ZERO)).unwrap_or(false);
+        let ends_within = |limit| hull_sys::wait::until_readable(init, Some(limit)).unwrap_or(false);
         match sent {
-            Err(_) if has_ended() => Ok(()),
-            // What the kernel can do needs no runtime.
+            Err(_) if ends_within(Duration::ZERO) => Ok(()),
+            // What the kernel can do needs no runtime, whatever that says.
             Err(_) if signal == SIGKILL => super::send(init, signal),
+            Ok(()) if signal == SIGKILL && !ends_within(DEATH) => super::send(init, signal),
             sent => sent,
         }
     }
