@@ -26,13 +26,15 @@ fn others_are_seen(t: &Scenario, what: &str) {
         let outcome = t.hull(listing);
         assert!(outcome.stdout.contains("other"), "{what}: {listing:?}: {outcome}");
     }
-    assert!(t.ok(&["volume", "ls"]).contains("precious"), "{what}");
     assert!(t.ok(&["images"]).contains("busybox"), "{what}");
     assert!(t.ok(&["network", "ls"]).contains("bridge"), "{what}");
     assert!(t.ok(&["system", "df"]).contains("Containers"), "{what}");
     t.ok(&["image", "prune", "-f"]);
     t.ok(&["network", "prune", "-f"]);
-    t.ok(&["volume", "prune", "-f"]);
+    // A container whose record cannot be read may use any volume.
+    let pruned = t.hull(&["volume", "prune", "-f"]);
+    assert!(pruned.success() || pruned.fails(1).contains("victim is damaged"), "{what}: {pruned}");
+    assert!(t.ok(&["volume", "ls"]).contains("precious"), "{what}");
     assert_eq!(t.ok(&["exec", "other", "echo", "well"]), "well", "{what}");
 }
 
