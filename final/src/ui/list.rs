@@ -22,7 +22,7 @@ pub fn print<T: Serialize>(columns: Columns, rows: &[T], format: Option<&str>) -
     output::text(&text(columns, &rows, format)?)
 }
 
-/// [`print`], where a table's titles can be left out.
+/// [`print()`], where a table's titles can be left out.
 pub fn print_as<T: Serialize>(
     columns: Columns,
     rows: &[T],
@@ -38,7 +38,7 @@ pub fn print_as<T: Serialize>(
     }
 }
 
-/// What [`print`] prints.
+/// What [`print()`] prints.
 pub fn text(columns: Columns, rows: &[Value], format: Option<&str>) -> Result<String> {
     // A shell passes \t on as it is typed.
     let format = format.unwrap_or("table").trim().replace("\\t", "\t").replace("\\n", "\n");
