@@ -1,4 +1,4 @@
-//! A verb's flags, defined only when the verb is used.
+//! A verb's flags, and a group's verbs, defined only when the verb or the group is used.
 //!
 //! Defining all flags of all verbs touches more memory than the rest of a start together; clap defines a deferred
 //! command only when it parses it or prints its help.
@@ -6,7 +6,7 @@
 use std::any::TypeId;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand};
 
 use hull_docker::bools;
 
@@ -69,6 +69,45 @@ impl<T: Args> Args for Deferred<T> {
 impl<T: FromArgMatches> FromArgMatches for Deferred<T> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         T::from_arg_matches(matches).map(|args| Self(Box::new(args)))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+/// The verbs of a group.
+#[derive(Debug)]
+pub struct DeferredGroup<T>(Box<T>);
+
+impl<T> std::ops::Deref for DeferredGroup<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// As clap's own `#[command(subcommand)]` does: what the group is about is said where it is used.
+fn define_group<T: Subcommand>(command: Command) -> Command {
+    let about = command.get_about().cloned();
+    let command = T::augment_subcommands(command).subcommand_required(true).arg_required_else_help(true);
+    command.long_about(None).about(about.unwrap_or_default())
+}
+
+impl<T: Subcommand> Args for DeferredGroup<T> {
+    fn augment_args(command: Command) -> Command {
+        command.defer(define_group::<T>)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        command.defer(T::augment_subcommands_for_update)
+    }
+}
+
+impl<T: Subcommand> FromArgMatches for DeferredGroup<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        T::from_arg_matches(matches).map(|group| Self(Box::new(group)))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

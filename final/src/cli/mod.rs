@@ -47,7 +47,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use deferred::Deferred;
+pub use deferred::{Deferred, DeferredGroup};
 
 /// Reads the command line.
 pub fn parse() -> Result<Cli, clap::Error> {
@@ -105,29 +105,23 @@ pub enum Command {
     #[command(flatten)]
     ImageVerb(image::Verb),
     /// Manage containers
-    #[command(subcommand, name = "container")]
-    Container(container::Group),
+    #[command(name = "container")]
+    Container(DeferredGroup<container::Group>),
     /// Manage images
-    #[command(subcommand, name = "image")]
-    Image(image::Group),
+    #[command(name = "image")]
+    Image(DeferredGroup<image::Group>),
     /// Manage health checks
-    #[command(subcommand)]
-    Healthcheck(healthcheck::Healthcheck),
+    Healthcheck(DeferredGroup<healthcheck::Healthcheck>),
     /// Manage networks
-    #[command(subcommand)]
-    Network(network::Network),
+    Network(DeferredGroup<network::Network>),
     /// Manage volumes
-    #[command(subcommand)]
-    Volume(system::Volume),
+    Volume(DeferredGroup<system::Volume>),
     /// Make files for other programs from a container
-    #[command(subcommand)]
-    Generate(generate::Generate),
+    Generate(DeferredGroup<generate::Generate>),
     /// Start containers with the machine
-    #[command(subcommand)]
-    Boot(boot::Boot),
+    Boot(DeferredGroup<boot::Boot>),
     /// Manage hull
-    #[command(subcommand)]
-    System(system::System),
+    System(DeferredGroup<system::System>),
     /// Show what happens to containers, images, volumes and networks
     Events(Deferred<events::Events>),
     /// Show information about this machine and hull's state

@@ -89,34 +89,37 @@ pub fn run(cli: &Cli) -> ExitCode {
 }
 
 fn failure(command: &Command) -> Code {
-    match command {
-        Command::Verb(verb) | Command::Container(container::Group::Verb(verb)) => match verb {
-            container::Verb::Run(_) => Code::Run,
-            container::Verb::Exec(_) => Code::Exec,
-            _ => Code::Plain,
-        },
+    match container_verb(command) {
+        Some(container::Verb::Run(_)) => Code::Run,
+        Some(container::Verb::Exec(_)) => Code::Exec,
         _ => Code::Plain,
+    }
+}
+
+/// The verb of a container, which may be given with its group or without.
+fn container_verb(command: &Command) -> Option<&container::Verb> {
+    match command {
+        Command::Verb(verb) => Some(verb),
+        Command::Container(group) => match &**group {
+            container::Group::Verb(verb) => Some(verb),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
 fn dispatch(global: &Global, command: &Command) -> Result<u8> {
     match command {
-        Command::Container(container::Group::Verb(container::Verb::Inspect(args))) => {
-            inspect::inspect(&open(global)?, args, Some("container"))
-        }
-        Command::Verb(verb) | Command::Container(container::Group::Verb(verb)) => container(global, verb),
-        Command::Container(container::Group::Exists(args)) => exists::container(&open(global)?, &args.name),
-        Command::Container(container::Group::Prune(args)) => {
-            lifecycle::prune_containers(&open(global)?, args)
-        }
+        Command::Verb(verb) => container(global, verb),
+        Command::Container(group) => container_group(global, group),
         Command::ImageVerb(verb) => image_verb(&open(global)?, verb),
         Command::Image(group) => image_group(&open(global)?, group),
         Command::Healthcheck(verb) => healthcheck::run(&open(global)?, verb),
         Command::Network(verb) => network::run(&open(global)?, verb),
         Command::Volume(verb) => volume::run(&open(global)?, verb),
-        Command::Generate(Generate::Systemd(args)) => {
-            systemd::generate::systemd(&open(global)?, global, args)
-        }
+        Command::Generate(verb) => match &**verb {
+            Generate::Systemd(args) => systemd::generate::systemd(&open(global)?, global, args),
+        },
         Command::Boot(verb) => boot::run(global, verb),
         Command::System(verb) => system::run(&open(global)?, verb),
         Command::Events(args) => events::events(&open(global)?, args),
@@ -125,6 +128,16 @@ fn dispatch(global: &Global, command: &Command) -> Result<u8> {
         Command::Help(args) => scripts::help(args),
         Command::Completion(args) => scripts::completion(args),
         Command::Man(args) => scripts::man(args),
+    }
+}
+
+fn container_group(global: &Global, group: &container::Group) -> Result<u8> {
+    use container::{Group, Verb};
+    match group {
+        Group::Verb(Verb::Inspect(args)) => inspect::inspect(&open(global)?, args, Some("container")),
+        Group::Verb(verb) => container(global, verb),
+        Group::Exists(args) => exists::container(&open(global)?, &args.name),
+        Group::Prune(args) => lifecycle::prune_containers(&open(global)?, args),
     }
 }
 
