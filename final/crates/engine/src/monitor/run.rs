@@ -303,14 +303,13 @@ impl Monitor {
         Ok(Exit { code, oom_killed, ..self.exit() })
     }
 
-    fn emit_end(&self, code: u8, oom_killed: bool) {
-        // Read again, because the container may have been renamed.
-        let record =
-            Record::load(self.engine.root(), &self.record.id).unwrap_or_else(|_| self.record.clone());
+    fn emit_end(&mut self, code: u8, oom_killed: bool) {
+        // The container may have been renamed. If its record cannot be read, its old name is better than no event.
+        let _ = self.record.refresh(self.engine.root());
+        let record = &self.record;
         let ran = self.state.started.and_then(|started| started.0.elapsed().ok()).unwrap_or_default();
-        let died =
-            Event::container(&record, "die").with("exitCode", code).with("execDuration", ran.as_secs());
-        let oom = oom_killed.then(|| Event::container(&record, "oom"));
+        let died = Event::container(record, "die").with("exitCode", code).with("execDuration", ran.as_secs());
+        let oom = oom_killed.then(|| Event::container(record, "oom"));
         emit_all(&self.engine, oom.into_iter().chain([died]).chain(self.end_events()));
     }
 
@@ -343,6 +342,8 @@ impl Monitor {
     /// Cleans up at the end, under the container's lock. Then the exit is on disk, or with `--rm` nothing is. Goes on past
     /// errors and returns them all; those of the steps before the last one are also recorded as the container's error.
     fn clear(&mut self, exit: &Exit) -> Result<()> {
+        // The container may have been renamed. If its record cannot be read, it is removed by its old name.
+        let _ = self.record.refresh(self.engine.root());
         let root = self.engine.root();
         let id = &self.record.id;
         // Released while the state still names this monitor, so that a reader finds a monitor or an end.
@@ -352,9 +353,7 @@ impl Monitor {
         errors.note(self.events.network.release(root, id));
         if self.record.options.auto_remove {
             if self.events.stop.is_none_or(|stop| !stop.keep) {
-                // Read again, because the container may have been renamed.
-                let record = Record::load(root, id).unwrap_or_else(|_| self.record.clone());
-                errors.note(crate::gc::removal::remove_files(&self.engine, Remains::of(&record, true)));
+                errors.note(crate::gc::removal::remove_files(&self.engine, Remains::of(&self.record, true)));
                 if root.container_dir(id).exists() {
                     // It stays, so it says how it ended.
                     errors.note(exit.with_cleanup(&errors).store(root, id));
