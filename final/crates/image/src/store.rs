@@ -119,6 +119,12 @@ impl Images {
         Ok((manifest.config.digest, chain_ids(&config).pop()))
     }
 
+    /// An image's id and labels, found without looking at other images if `name` is a name.
+    pub fn labels(&self, name: &str) -> Result<(Digest, BTreeMap<String, String>)> {
+        let (manifest, config) = self.documents(&self.find(name)?)?;
+        Ok((manifest.config.digest, config.config.and_then(|config| config.labels).unwrap_or_default()))
+    }
+
     /// Whether an image has exactly this name.
     pub fn has(&self, reference: &Reference) -> bool {
         self.named(&reference.local()).is_ok_and(|found| found.is_some())

@@ -19,9 +19,8 @@ pub(super) struct ImageOfEvent {
 impl ImageOfEvent {
     /// `None` if there is no such image, or if it cannot be read.
     pub(super) fn find(engine: &Engine, name: &str) -> Option<Self> {
-        let details = engine.images().inspect(name).ok()?;
-        let labels = details.config.config.and_then(|config| config.labels).unwrap_or_default();
-        Some(Self { id: details.id.to_string(), labels })
+        let (id, labels) = engine.images().labels(name).ok()?;
+        Some(Self { id: id.to_string(), labels })
     }
 
     pub(super) fn event(&self, action: &str) -> Event {
