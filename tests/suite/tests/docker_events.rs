@@ -7,10 +7,12 @@
 #[allow(dead_code, reason = "each suite uses what it needs")]
 mod sandbox;
 
+#[path = "engines/hull_and_docker.rs"]
+mod hull_and_docker;
+
 #[path = "docker_events/world.rs"]
 mod world;
 
-use hull_test_support::program;
 use hull_test_support::skip;
 use sandbox::Sandbox;
 use world::{Engine, Told};
@@ -23,34 +25,15 @@ fn is_compared(object: &str) -> bool {
 }
 
 fn told_by_hull(sandbox: &Sandbox) -> Told {
-    let settings = [
-        format!("HULL_ROOT={}", sandbox.path("hull")),
-        format!("HULL_RUNROOT={}", sandbox.path("hull-run")),
-        format!("HULL_CGROUP_PARENT={}/hull", sandbox.cgroup_parent()),
-    ];
-    let hull = program::hull().to_str().expect("a plain path").to_owned();
-    let run = |words: &[&str]| {
-        let mut all = vec!["env"];
-        all.extend(settings.iter().map(String::as_str));
-        all.push(&hull);
-        sandbox.run(&[&all[..], words].concat())
-    };
+    let run = |words: &[&str]| sandbox.hull(words);
     let told = tell(sandbox, &run);
     run(&["rm", "-f", "kept", "twice"]).ok();
     told
 }
 
 fn told_by_dockerd(sandbox: &Sandbox) -> Told {
-    let socket = format!("unix://{}", sandbox.path("docker.sock"));
-    let mut words = vec!["dockerd".to_owned(), "-H".into(), socket.clone()];
-    for (flag, file) in [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "pid")] {
-        words.extend([flag.into(), sandbox.path(file)]);
-    }
-    words.extend(["--storage-driver", "overlay2", "--cgroup-parent"].map(String::from));
-    words.push(sandbox.cgroup_parent());
-    let mut dockerd = sandbox.spawn(&words.iter().map(String::as_str).collect::<Vec<_>>());
-    let run = |words: &[&str]| sandbox.run(&[&["docker", "-H", &socket][..], words].concat());
-    sandbox.slowly("the daemon answers", || run(&["version"]).success());
+    let mut dockerd = sandbox.dockerd();
+    let run = |words: &[&str]| sandbox.docker(words);
     let told = tell(sandbox, &run);
     run(&["rm", "-f", "kept", "twice"]).ok();
     sandbox::terminate(&mut dockerd);

@@ -5,6 +5,9 @@
 #[allow(dead_code, reason = "each suite uses what it needs")]
 mod sandbox;
 
+#[path = "engines/hull_and_docker.rs"]
+mod hull_and_docker;
+
 #[path = "docker_json/differences.rs"]
 mod differences;
 #[path = "docker_json/world.rs"]
@@ -13,7 +16,7 @@ mod world;
 use std::collections::BTreeSet;
 
 use differences::{DIFFERENT, LEFT_OUT, OF_MACHINE, OWN};
-use hull_test_support::{program, skip};
+use hull_test_support::skip;
 use sandbox::Sandbox;
 use serde_json::Value;
 use world::{Engine, describe};
@@ -23,18 +26,7 @@ const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docker_json/
 #[test]
 fn every_key_of_docker_has_its_type_and_value() {
     let Some(sandbox) = Sandbox::start() else { return };
-    let settings = [
-        format!("HULL_ROOT={}", sandbox.path("hull")),
-        format!("HULL_RUNROOT={}", sandbox.path("hull-run")),
-        format!("HULL_CGROUP_PARENT={}/hull", sandbox.cgroup_parent()),
-    ];
-    let hull = program::hull().to_str().expect("a plain path").to_owned();
-    let run = |words: &[&str]| {
-        let mut all = vec!["env"];
-        all.extend(settings.iter().map(String::as_str));
-        all.push(&hull);
-        sandbox.run(&[&all[..], words].concat())
-    };
+    let run = |words: &[&str]| sandbox.hull(words);
     let said = describe(&Engine { run: &run, directory: sandbox.path("").trim_end_matches('/').to_owned() });
     let reference = std::fs::read_to_string(REFERENCE).expect("the reference is beside the test");
     let reference: Value = serde_json::from_str(&reference).expect("the reference is JSON");
@@ -58,16 +50,8 @@ fn write_what_dockerd_says() {
         }
     }
     let Some(sandbox) = Sandbox::start() else { return };
-    let socket = format!("unix://{}", sandbox.path("docker.sock"));
-    let mut words = vec!["dockerd".to_owned(), "-H".into(), socket.clone()];
-    for (flag, file) in [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "pid")] {
-        words.extend([flag.into(), sandbox.path(file)]);
-    }
-    words.extend(["--storage-driver", "overlay2", "--cgroup-parent"].map(String::from));
-    words.push(sandbox.cgroup_parent());
-    let mut dockerd = sandbox.spawn(&words.iter().map(String::as_str).collect::<Vec<_>>());
-    let run = |words: &[&str]| sandbox.run(&[&["docker", "-H", &socket][..], words].concat());
-    sandbox.slowly("the daemon answers", || run(&["version"]).success());
+    let mut dockerd = sandbox.dockerd();
+    let run = |words: &[&str]| sandbox.docker(words);
     let said = describe(&Engine { run: &run, directory: sandbox.path("").trim_end_matches('/').to_owned() });
     let text = serde_json::to_string_pretty(&said).expect("it is JSON");
     std::fs::write(REFERENCE, text + "\n").expect("the reference can be written");
