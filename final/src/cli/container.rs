@@ -86,7 +86,7 @@ pub enum Verb {
     Unmount(Deferred<super::mount::Unmount>),
 }
 
-/// The verbs of `hull container`: those of the top level, and `prune`.
+/// The verbs of `hull container`: those of the top level, and some more.
 #[derive(Debug, Subcommand)]
 pub enum Group {
     #[command(flatten)]

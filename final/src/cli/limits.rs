@@ -21,7 +21,7 @@ pub struct LimitArgs {
     /// Memory that the kernel does not reclaim
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub memory_reservation: Option<String>,
-    /// 0 to 100
+    /// How readily the kernel swaps its memory out, from 0 to 100 (cgroup v1)
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u64).range(..=100))]
     pub memory_swappiness: Option<u64>,
     /// CPUs: 1.5 is one and a half
@@ -30,16 +30,16 @@ pub struct LimitArgs {
     /// Relative weight of CPU time; the default is 1024
     #[arg(short, long, value_name = "WEIGHT")]
     pub cpu_shares: Option<u64>,
-    /// Microseconds
+    /// The length of a period of --cpu-quota, in microseconds
     #[arg(long, value_name = "MICROSECONDS")]
     pub cpu_period: Option<u64>,
     /// Microseconds of CPU in each period
     #[arg(long, value_name = "MICROSECONDS", allow_hyphen_values = true)]
     pub cpu_quota: Option<i64>,
-    /// Microseconds, for real-time processes (cgroup v1)
+    /// The length of a period of --cpu-rt-runtime, in microseconds (cgroup v1)
     #[arg(long, value_name = "MICROSECONDS")]
     pub cpu_rt_period: Option<u64>,
-    /// Microseconds of CPU for real-time processes in each of their periods (cgroup v1)
+    /// Microseconds of CPU that real-time processes get in each period (cgroup v1)
     #[arg(long, value_name = "MICROSECONDS")]
     pub cpu_rt_runtime: Option<u64>,
     /// The CPUs it may run on: 0-2,4
@@ -54,7 +54,7 @@ pub struct LimitArgs {
     /// Relative weight of block I/O: 10 to 1000
     #[arg(long, value_name = "WEIGHT")]
     pub blkio_weight: Option<u16>,
-    /// The same for one device
+    /// Relative weight of block I/O on one device
     #[arg(long, value_name = "DEVICE:WEIGHT")]
     pub blkio_weight_device: Vec<String>,
     /// Bytes read from a device in a second
