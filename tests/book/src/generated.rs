@@ -1,6 +1,6 @@
 //! `book/src/generated`: what no hand has written. The chapters say by their includes what there is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,32 +8,61 @@ use anyhow::{Context, Result, bail};
 
 use crate::{book, code, commands, diagrams, diffs, look, measured, pages};
 
-/// What each file below `generated/` has to be now, by its path relative to it.
-pub fn wanted() -> Result<BTreeMap<PathBuf, String>> {
+/// The subjects: each is a directory below `generated/`.
+pub const SUBJECTS: [&str; 7] = ["code", "diffs", "diagrams", "commands", "look", "measured", "traces"];
+
+/// The subject for which programs must have been built. All others are made from files of the repository.
+pub const NEEDS_PROGRAMS: &str = "commands";
+
+/// What each file of these subjects has to be now, by its path relative to `generated/`.
+fn wanted(subjects: &[&str]) -> Result<BTreeMap<PathBuf, String>> {
     let mut wanted = BTreeMap::new();
-    for page in pages::all()? {
-        for include in page.includes() {
-            let Ok(path) = include.strip_prefix("generated") else { continue };
-            let text = generate(path)
-                .with_context(|| format!("{} shows {}", page.path.display(), include.display()))?;
-            wanted.insert(path.to_owned(), text);
+    for (path, page) in included()? {
+        if !subjects.contains(&subject(&path)) && SUBJECTS.contains(&subject(&path)) {
+            continue;
         }
+        let text = generate(&path).with_context(|| format!("{page} shows generated/{}", path.display()))?;
+        wanted.insert(path, text);
     }
     Ok(wanted)
 }
 
+/// The files below `generated/` that chapters include, each with a chapter that does.
+fn included() -> Result<BTreeMap<PathBuf, String>> {
+    let mut included = BTreeMap::new();
+    for page in pages::all()? {
+        for include in page.includes() {
+            if let Ok(path) = include.strip_prefix("generated") {
+                included.insert(path.to_owned(), page.path.display().to_string());
+            }
+        }
+    }
+    Ok(included)
+}
+
+/// The packages with the programs that the chapters show the help of.
+pub fn packages() -> Result<BTreeSet<String>> {
+    let shown = included()?.into_keys().filter(|path| subject(path) == NEEDS_PROGRAMS);
+    let names = shown.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()));
+    Ok(names.map(|name| if name.starts_with("step-") { name } else { "hull".to_owned() }).collect())
+}
+
+fn subject(path: &Path) -> &str {
+    path.iter().next().and_then(|subject| subject.to_str()).unwrap_or_default()
+}
+
 fn generate(path: &Path) -> Result<String> {
     let mut components = path.components();
-    let kind = components.next().map(|kind| kind.as_os_str().to_string_lossy().into_owned());
+    components.next();
     let rest = components.as_path();
-    match kind.as_deref() {
-        Some("code") => code::item(rest),
-        Some("diffs") => diffs::diff(rest),
-        Some("diagrams") => diagrams::draw(rest),
-        Some("commands") => commands::help(rest),
-        Some("look") => look::table(),
-        Some("measured") => measured::table(rest),
-        Some("traces") => trace(rest),
+    match subject(path) {
+        "code" => code::item(rest),
+        "diffs" => diffs::diff(rest),
+        "diagrams" => diagrams::draw(rest),
+        "commands" => commands::help(rest),
+        "look" => look::table(),
+        "measured" => measured::table(rest),
+        "traces" => trace(rest),
         _ => bail!("nothing makes {}", path.display()),
     }
 }
@@ -46,10 +75,10 @@ fn trace(path: &Path) -> Result<String> {
     Ok(format!("{}\n", text.trim_end()))
 }
 
-/// Where what is on disk is not what it has to be.
-pub fn stale() -> Result<Vec<String>> {
+/// Where the files of these subjects are not what they have to be.
+pub fn stale(subjects: &[&str]) -> Result<Vec<String>> {
     let mut stale = Vec::new();
-    let wanted = wanted()?;
+    let wanted = wanted(subjects)?;
     for (path, text) in &wanted {
         match fs::read_to_string(directory().join(path)) {
             Ok(present) if present == *text => {}
@@ -57,7 +86,7 @@ pub fn stale() -> Result<Vec<String>> {
             Err(_) => stale.push(format!("{} is missing", path.display())),
         }
     }
-    for path in present()? {
+    for path in present(subjects)? {
         if !wanted.contains_key(&path) {
             stale.push(format!("{} is in no chapter", path.display()));
         }
@@ -65,9 +94,9 @@ pub fn stale() -> Result<Vec<String>> {
     Ok(stale)
 }
 
-/// Writes what has changed and removes what no chapter shows; how many files that were.
-pub fn update() -> Result<usize> {
-    let wanted = wanted()?;
+/// Writes what has changed of these subjects and removes what no chapter shows; how many files that were.
+pub fn update(subjects: &[&str]) -> Result<usize> {
+    let wanted = wanted(subjects)?;
     let mut changed = 0;
     for (path, text) in &wanted {
         let path = directory().join(path);
@@ -78,7 +107,7 @@ pub fn update() -> Result<usize> {
         fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
         changed += 1;
     }
-    for path in present()? {
+    for path in present(subjects)? {
         if !wanted.contains_key(&path) {
             fs::remove_file(directory().join(path))?;
             changed += 1;
@@ -91,7 +120,8 @@ fn directory() -> PathBuf {
     book().join("src/generated")
 }
 
-fn present() -> Result<Vec<PathBuf>> {
+/// The files of these subjects, and those of no subject.
+fn present(subjects: &[&str]) -> Result<Vec<PathBuf>> {
     let mut present = Vec::new();
     let mut directories = vec![directory()];
     while let Some(directory) = directories.pop() {
@@ -103,5 +133,10 @@ fn present() -> Result<Vec<PathBuf>> {
             }
         }
     }
+    let is_meant = |path: &PathBuf| {
+        let subject = subject(path);
+        subjects.contains(&subject) || !SUBJECTS.contains(&subject)
+    };
+    present.retain(is_meant);
     Ok(present)
 }

@@ -43,18 +43,8 @@ enum Task {
         #[arg(long)]
         prefix: PathBuf,
     },
-    /// Write what the book takes from the code, and build the book in target/book
-    Book {
-        /// Serve it on http://localhost:3000, rebuilt after every change
-        #[arg(long)]
-        serve: bool,
-        /// First capture again what a process sees in each set of namespaces, for the interactive page
-        #[arg(long)]
-        capture: bool,
-        /// First measure hull again, for the tables of times; takes minutes and an otherwise idle machine
-        #[arg(long)]
-        measure: bool,
-    },
+    /// Build the book's pages in target/book, from the files below book/src/generated as they are
+    Book(book::Options),
     /// Measure hull against the kernel's own work (the baseline) and print a table of ratios
     Bench {
         /// How many pairs of runs stand behind each ratio
@@ -69,7 +59,7 @@ fn main() -> ExitCode {
         Task::Readmes { only } => readmes::type_all(only.as_deref()),
         Task::Vm { arch } => vm::test(arch),
         Task::Install { prefix } => install::install(&prefix),
-        Task::Book { serve, capture, measure } => book::book(serve, capture, measure),
+        Task::Book(options) => book::book(&options),
         Task::Bench { pairs } => bench::bench(pairs),
     };
     match result {
