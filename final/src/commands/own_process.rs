@@ -24,7 +24,7 @@ pub fn spawn(engine: &Engine, args: &[&str], stdio: Stdio) -> Result<OwnedFd> {
     match process::fork().context("cannot fork")? {
         Fork::Parent { pid } => Ok(process::pidfd_open(pid).context("cannot open a child process")?),
         Fork::Child => {
-            // The child ends here in every case. Whoever waits for it sees by its code that it did not execute.
+            // The child ends here in every case. Its parent sees by the exit code that it did not execute.
             let _ = execute(engine, &args, stdio);
             process::exit_now(125)
         }

@@ -91,7 +91,7 @@ fn memory(stores: &Stores, image: &str) {
     );
 }
 
-/// A pull of what is here, and what of it came.
+/// A pull of an image that is complete here, and the number of bytes that it downloaded.
 fn again(stores: &Stores, image: &str, pairs: u32) {
     stores.clear();
     stores.pull(image);

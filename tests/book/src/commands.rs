@@ -57,7 +57,7 @@ fn flags_missing(command: &str, page: &str) -> Result<Vec<String>> {
 /// Groups whose commands are also there without the group's name: `hull image pull` is `hull pull`.
 const SHORT: [&str; 2] = ["container", "image"];
 
-/// Commands of hull's, and verbs and flags of `hull-oci`, that the chapter about commands does not show.
+/// Commands of hull, and verbs and flags of `hull-oci`, that the chapter about commands does not show.
 pub fn hidden_commands() -> Result<Vec<String>> {
     let page = std::fs::read_to_string(crate::book().join("src/reference/commands.md"))?;
     let is_shown = |name: &str| page.contains(&format!("generated/commands/{name}.txt"));

@@ -1,4 +1,4 @@
-//! What is wrong with a built page that no browser would say: it mends what it can.
+//! Faults of a built page that no browser reports, because browsers repair what they can.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -48,7 +48,7 @@ fn words_are_in_the_dictionary_or_in_the_list() {
         return skip("wamerican is not installed");
     }
     let wrong = spelling::complaints(book).unwrap();
-    assert!(wrong.is_empty(), "mend them, or add them to book/words.txt:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "correct them, or add them to book/words.txt:\n{}", wrong.join("\n"));
 }
 
 #[test]

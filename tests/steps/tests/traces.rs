@@ -31,7 +31,7 @@ const OF_THE_MACHINE: [&str; 11] = [
     "\"/tmp/sbin",
 ];
 
-/// What of these is the same everywhere.
+/// The part of these calls that is the same on every machine.
 const EVERYWHERE: &str = "/merged/proc/sys\"";
 
 fn kept(step: usize, who: &str) -> PathBuf {

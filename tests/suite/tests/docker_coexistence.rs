@@ -48,7 +48,7 @@ impl Engine<'_> {
         }
     }
 
-    /// Who reaches whom, on which network; what has to be reached is tried until it is.
+    /// Which container reaches which one, on which network. A connection that has to work is tried until it does.
     fn matrix(&self) -> Vec<String> {
         let address = |to: &str, network: &str| {
             self.ok(&["inspect", "-f", &format!("{{{{.NetworkSettings.Networks.{network}.IPAddress}}}}"), to])

@@ -196,7 +196,7 @@ fn a_running_container_is_not_removed_without_force() {
     assert!(outcome.fails(1).contains("running"), "{outcome}");
     assert!(
         outcome.stderr.contains("stop") || outcome.stderr.contains("-f"),
-        "the way out is told: {outcome}"
+        "the error says how to continue: {outcome}"
     );
     assert_eq!(t.inspect("box", "{{.State.Running}}"), "true");
 }

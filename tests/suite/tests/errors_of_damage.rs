@@ -177,7 +177,7 @@ fn prunes_at_the_same_time_do_not_disturb_each_other() {
 }
 
 #[test]
-fn a_failed_start_has_the_same_exit_code_and_hint_whoever_reports_it() {
+fn a_failed_start_has_the_same_exit_code_and_hint_from_every_command() {
     let Some(t) = Scenario::with_busybox() else { return };
     // The monitor reports these to the command, and the record keeps the code.
     for (program, code, hint) in [("/no/such", 127, ""), ("/etc/passwd", 126, "x bit")] {

@@ -177,7 +177,7 @@ fn a_trace_shows_links_addresses_rules_and_ports() {
         t.ok(&["network", "reload"]);
         assert!(!t.ok(&["network", "trace", "box"]).contains("MISSING"));
     }
-    // Who shares the network is traced to the same places; who has none to none.
+    // A container that shares the network of another is traced to the same places, one without a network to none.
     lan.run("guest", &["--network", "container:box"]);
     assert!(t.ok(&["network", "trace", "guest"]).contains(veth));
     for mode in ["none", "host"] {

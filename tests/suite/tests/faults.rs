@@ -9,7 +9,7 @@ use hull_test_support::{Running, Scenario, cgroups};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Whose turn it is to die.
+/// The process that is killed.
 #[derive(Debug, Clone, Copy)]
 enum Victim {
     Cli,
@@ -244,7 +244,7 @@ fn with_hulls_own_disk_full_containers_are_refused_or_stopped_listed_and_removed
     while std::io::Write::write(&mut file, &[0]).is_ok() {}
     let refused = t.hull(&["run", "--rm", "busybox", "true"]);
     assert!(refused.fails(125).contains("No space left"), "{refused}");
-    assert!(refused.stderr.contains("prune"), "the way out is told: {refused}");
+    assert!(refused.stderr.contains("prune"), "the error says how to continue: {refused}");
     t.ok(&["stop", "-t", "0", "talks"]);
     assert_eq!(t.ok(&["ps", "-a", "--format", "{{.Names}} {{.State}}"]), "talks exited");
     t.ok(&["rm", "talks"]);
@@ -297,7 +297,7 @@ fn a_container_whose_disk_is_full_still_ends_and_goes() {
 
 /// Else what was read before a death would be written over what the restart wrote.
 #[test]
-fn a_restart_waits_for_whoever_changes_the_container() {
+fn a_restart_waits_for_the_command_that_changes_the_container() {
     let Some(t) = Scenario::with_busybox() else { return };
     let id = t.ok(&["run", "-d", "--name", "box", "--restart", "always", "busybox", "sleep", "1000"]);
     let lock = File::open(t.run_root().join("containers").join(id).join("lock")).unwrap();

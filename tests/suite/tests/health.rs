@@ -262,7 +262,7 @@ fn wait_waits_for_the_health_and_for_other_conditions() {
     t.ok(&["pause", "box"]);
     assert_eq!(paused.wait().ok(), "-1");
     t.ok(&["unpause", "box"]);
-    // Whoever waits for something else learns of the end.
+    // A command that waits for another condition learns that the container has ended.
     t.ok(&["exec", "box", "rm", "/ok"]);
     until(&t, "box", "unhealthy");
     let (exited, healthy) = (wait("box", "exited"), wait("box", "healthy"));

@@ -41,7 +41,7 @@ fn a_run_looks_at_no_other_name() {
     let Some(t) = Scenario::with_busybox() else { return };
     let image = t.busybox();
     t.ok(&["tag", image, "other:1"]);
-    // Whoever reads the index, or the directory of all names, meets a directory or an entry that is none.
+    // A command that reads the index, or the directory of all names, finds something there that is not an entry.
     let index = t.data_root().join("index.json");
     let names = t.data_root().join("images/names");
     std::fs::rename(&index, t.path("saved")).unwrap();

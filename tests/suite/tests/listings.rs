@@ -7,7 +7,7 @@ use hull_test_support::outcome::eventually;
 /// Sets a terminal's title, clears it, and turns the direction of writing.
 const WILD: &str = "\u{1b}]0;pwned\u{7}\u{1b}[2J\u{9b}31m\u{202e}";
 
-/// What of it must not be printed.
+/// The characters of it that must not be printed.
 fn is_obeyed(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t') || c == '\u{202e}'
 }

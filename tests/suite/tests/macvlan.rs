@@ -157,7 +157,7 @@ fn nonsense_makes_no_macvlan_and_starts_no_container() {
     lan.host.sh("ip link add off0 type veth peer name off1");
     let lan_wide = ["--subnet", "203.0.113.0/24"];
     for (options, why) in [
-        (&["-d", "macvlan"][..], "needs a link of the host's: --parent"),
+        (&["-d", "macvlan"][..], "needs a link of the host: --parent"),
         (&["-d", "macvlan", "-o", "parent=lan0"], "with --subnet 192.0.2.0/24"),
         (&["-d", "macvlan", "-o", "parent=nosuch0"], "no such link"),
         (&["-d", "macvlan", "-o", "parent=lo"], "nobody else is on it"),

@@ -14,7 +14,7 @@ fn create(t: &Scenario, name: &str, words: &[&str]) {
     t.ok(&[&["create", "--name", name, "--network", "none"][..], words].concat());
 }
 
-/// What of the mounts is left in the run root and in this namespace.
+/// The mounts that are left in the run root and in this namespace.
 fn is_clean(t: &Scenario) -> bool {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
     !t.run_root().join("mounts").exists() && !mounts.contains(t.run_root().join("mounts").to_str().unwrap())

@@ -89,7 +89,7 @@ fn containers_on_a_network_find_each_other() {
         settings("dotted")
     );
     lan.t.ok(&["rm", "-f", "dotted"]);
-    // Who goes is not found, who is renamed is found anew.
+    // A removed container is not found; a renamed one is found by its new name.
     lan.t.ok(&["rm", "-f", "db1"]);
     assert_eq!(find(&web, "store"), [lan.address("db2")]);
     lan.t.ok(&["rename", "db2", "database"]);
@@ -273,7 +273,7 @@ fn a_link_on_the_default_network_tells_ports_and_environment() {
 }
 
 #[test]
-fn on_a_users_network_a_link_is_a_name_for_whoever_comes() {
+fn on_a_users_network_a_link_is_a_name_for_every_later_container() {
     let Some(lan) = Lan::start() else { return };
     lan.t.ok(&["network", "create", "back"]);
     let place = lan.run("web", &["--network", "back", "--link", "db:database", "--link", "later"]);

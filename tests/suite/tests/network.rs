@@ -174,12 +174,12 @@ fn connecting_and_disconnecting_work_on_running_and_stopped_containers() {
     assert!(place.pings("10.2.0.2"));
     assert_eq!(t.inspect("box", "{{.NetworkSettings.Networks.green.IPAddress}}"), "10.2.0.9");
     assert!(t.hull(&["network", "connect", "green", "box"]).fails(1).contains("on that network already"));
-    // The way out was over the first network, and goes over the other when that one goes.
+    // The default route led over the first network. It leads over the other one when the first is disconnected.
     t.ok(&["network", "disconnect", "red", "box"]);
     assert!(place.pings(NEIGHBOUR) && place.pings("10.2.0.2"));
     assert!(place.sh("ip -o link").contains("eth1") && !place.sh("ip -o link").contains("eth0"));
     drop(place);
-    // What is connected is so after a restart, and by whoever killed its monitor.
+    // A connected network is still connected after a restart, and also after somebody has killed the monitor.
     t.ok(&["restart", "-t", "0", "box"]);
     assert_eq!(t.inspect("box", "{{.NetworkSettings.Networks.green.IPAddress}}"), "10.2.0.9");
     t.ok(&["stop", "-t", "0", "box"]);
@@ -198,7 +198,7 @@ fn connecting_and_disconnecting_work_on_running_and_stopped_containers() {
     }
 }
 
-/// Who tries a name's addresses in turn must not wait at the first.
+/// A client that tries the addresses of a name in turn must not wait at the first.
 #[track_caller]
 #[test]
 fn ipv6_is_there_where_asked_for_and_nowhere_else() {

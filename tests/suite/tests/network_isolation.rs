@@ -90,7 +90,7 @@ fn an_internal_network_has_no_outside_in_either_family() {
     lan.run("two", &["--network", "inner"]);
     assert!(one.pings(&lan.address("two")) && one.pings(&six(&lan, "two")));
     assert!(one.pings("10.5.0.1") && one.pings("fd00:5::1"), "its own gateway is inside");
-    // Also for who knows a way that it was not told, and where the way back is known too.
+    // Also for a container that adds a route by itself, where the other side has a route back.
     lan.neighbour
         .sh(&format!("ip route add 10.5.0.0/24 via {HOST}; ip -6 route add fd00:5::/64 via {HOST6}"));
     one.sh("ip route add default via 10.5.0.1; ip -6 route add default via fd00:5::1");

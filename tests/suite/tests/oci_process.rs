@@ -129,7 +129,7 @@ fn home_is_read_from_the_containers_own_files_only() {
 }
 
 #[test]
-fn the_working_directory_is_entered_by_whoever_may() {
+fn the_working_directory_is_entered_by_a_user_with_the_right_to() {
     let Some(w) = Fixture::start() else { return };
     for (name, owner) in [("users", 1000), ("roots", 0)] {
         let directory = w.path("bundle/rootfs").join(name);
@@ -154,7 +154,7 @@ fn the_working_directory_is_entered_by_whoever_may() {
         let said = w.oci(&["exec", "--user", user, "box", "/bin/readlink", "/proc/self/cwd"]);
         assert_eq!(said.ok(), "/users", "{user}");
     }
-    // What is no directory of the container's is refused whoever goes there.
+    // A path that is not a directory of the container is refused for every user.
     for cwd in ["/proc/self/fd/3", "/proc/self/fd/5", "/proc/self/fd/7/../.."] {
         let mut config = w.config(&["true"]);
         config["process"]["cwd"] = cwd.into();

@@ -15,7 +15,7 @@ const AGAIN: &str = "echo to-out >/dev/stdout && echo to-err >/dev/stderr";
 
 /// A pipe, a file, and the same file twice.
 #[test]
-fn stdout_and_stderr_can_be_opened_again_whoever_the_user_is() {
+fn stdout_and_stderr_can_be_opened_again_by_every_user() {
     let Some(w) = Fixture::start() else { return };
     for (uid, is_user_namespace) in [(0, false), (1000, false), (0, true), (1000, true)] {
         let mut config = w.config(&["sh", "-c", AGAIN]);

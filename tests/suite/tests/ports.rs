@@ -361,7 +361,7 @@ fn rules_that_another_tool_flushed_are_put_back() {
     lan.neighbour.assert_refused(Transport::Tcp, &address);
     lan.t.ok(&["network", "reload"]);
     lan.neighbour.ask(Transport::Tcp, &address);
-    // Whoever starts next finds it out as well.
+    // The next container that starts finds the port taken as well.
     lan.host.sh("nft flush ruleset");
     lan.t.ok(&["run", "--rm", "busybox", "true"]);
     lan.neighbour.ask(Transport::Tcp, &address);
@@ -413,7 +413,7 @@ fn old_iptables_that_drop_what_is_forwarded_are_named() {
     assert_eq!(lan.t.hull(&["restart", "-t", "0", "box"]).stderr, "");
     let again = lan.t.hull(&["run", "--rm", "busybox", "true"]);
     assert!(again.success() && again.stderr.is_empty(), "{again}");
-    // Who goes nowhere is told nothing.
+    // A container without a way to the outside gets no warning.
     lan.host.sh("iptables-legacy -F FORWARD");
     assert!(lan.t.hull(&["run", "--rm", "--network", "none", "busybox", "true"]).stderr.is_empty());
 }

@@ -119,7 +119,7 @@ fn sizes_are_dockers() {
     });
 }
 
-/// docker tells what of its build cache it removes. hull has none.
+/// docker prints which parts of its build cache it removes. hull has no build cache.
 const NO_BUILDS: fn(&str) -> bool = |line| !line.contains("build cache");
 
 #[test]

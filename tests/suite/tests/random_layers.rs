@@ -48,7 +48,7 @@ impl Generator {
         self.seen.retain(|other, _| other != path && !other.starts_with(&inside));
     }
 
-    /// Somewhere in a directory that is there, new or in place of something.
+    /// Somewhere in a directory that is there, new or replacing something.
     fn path(&mut self) -> String {
         let parent = if self.below(3) == 0 { None } else { self.pick(Kind::Directory) };
         let name = match self.below(12) {

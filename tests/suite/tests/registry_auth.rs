@@ -1,4 +1,4 @@
-//! Who we are to a registry: tokens, passwords, identity tokens, files, helpers.
+//! Authorization at a registry: tokens, passwords, identity tokens, files, helpers.
 
 mod fake_registry;
 

@@ -156,7 +156,7 @@ fn hulls_own_program_cannot_be_written_through_an_unprivileged_users_monitor() {
     t.ok(&["run", "-d", "--name", "box", "--network", "none", "busybox", "sleep", "300"]);
     let exe = format!("/proc/{}/exe", t.monitor_of("box"));
     let opened = std::fs::OpenOptions::new().write(true).open(&exe);
-    assert_eq!(opened.unwrap_err().raw_os_error(), Some(30), "EROFS, whoever asks");
+    assert_eq!(opened.unwrap_err().raw_os_error(), Some(30), "EROFS, for every user");
     let program = std::fs::read_link(&exe).unwrap();
     assert!(!program.starts_with("/memfd:hull"), "nothing is copied: {}", program.display());
     t.ok(&["rm", "-f", "box"]);

@@ -34,7 +34,7 @@ fn stopped(t: &Scenario, name: &str) -> (i32, i32) {
 }
 
 #[test]
-fn a_stopped_monitor_is_killed_by_whoever_ends_its_container() {
+fn a_stopped_monitor_is_killed_by_the_command_that_ends_its_container() {
     let Some(t) = Scenario::with_busybox() else { return };
     for ending in [&["stop", "-t", "1", "box"][..], &["kill", "box"], &["rm", "-f", "box"]] {
         let (monitor, init) = stopped(&t, "box");

@@ -120,7 +120,7 @@ fn a_program_is_the_users_choice_where_there_is_one() {
     let expected = PROGRAMS.into_iter().find(|program| skip::find_program(program).is_some());
     lan.run("box", &[]);
     assert_eq!(lan.t.inspect("box", "{{.HostConfig.NetworkMode}}"), expected.unwrap_or("none"));
-    // Who may not open the device has none of them, and is told so when it matters.
+    // A user that may not open the device has none of these networks, and an error says so when one is needed.
     lan.host.sh("chmod 600 /dev/net/tun");
     lan.run("alone", &[]);
     assert_eq!(lan.t.inspect("alone", "{{.HostConfig.NetworkMode}}"), "none");
@@ -162,7 +162,7 @@ fn a_resolver_on_the_hosts_loopback_answers_a_container_whose_packets_are_carrie
         });
         let settings = lan.t.ok(&[&run[..], &["busybox", "cat", "/etc/resolv.conf"]].concat());
         assert!(settings.contains("search example.org") && !settings.contains("127.0.0"), "{settings}");
-        // Who is named is asked, and nobody else.
+        // Only the program that is named is asked.
         let settings =
             lan.t.ok(&[&run[..], &["--dns", NEIGHBOUR, "busybox", "cat", "/etc/resolv.conf"]].concat());
         let servers: Vec<_> = settings.lines().filter(|line| line.starts_with("nameserver")).collect();

@@ -148,8 +148,8 @@ fn copies_have_the_owners_that_the_container_sees_running_or_stopped() {
     let script = "stat -c %u:%g /kept-*/file /plain-*/file /data/running /data/stopped";
     assert_eq!(t.ok(&["exec", "box", "sh", "-c", script]), "3:4\n3:4\n0:0\n0:0\n0:0\n0:0");
     // No file has an id that is not mapped.
-    let stray = sh(&t, &["-v", "data:/data", "--userns", "auto"], "find /data -user 65534");
-    assert_eq!(stray, "");
+    let unmapped = sh(&t, &["-v", "data:/data", "--userns", "auto"], "find /data -user 65534");
+    assert_eq!(unmapped, "");
 }
 
 #[test]

@@ -175,7 +175,8 @@ fn only_peers_get_into_a_vxlan() {
     assert_reaches(&there, "10.9.0.2");
     assert!(stranger.never_pings("10.9.0.2"), "a host that is no peer");
     assert!(beside.never_pings("10.9.0.2"), "a container on another network");
-    // What leaves this host for the other one has this host's address, whoever it is from. No answer would find back.
+    // Every packet from this host to the other one has this host's address as its source. Without that no answer would
+    // arrive.
     let through = lan.run("through", &[]);
     dig(&through, "10.9.0.202", "id 42 dstport 4789", NEIGHBOUR);
     assert!(through.never_pings("10.9.0.129"));
@@ -197,7 +198,7 @@ fn only_peers_get_into_a_vxlan() {
     lan.host.sh("ip addr add 10.9.0.77/24 dev own0; ip link set own0 up");
     assert_reaches(&stranger, "10.9.0.77");
     lan.host.sh("ip link delete own0");
-    // Who is a peer gets in.
+    // Packets of a peer are accepted.
     lan.t.ok(&[&COMMON[..], &FIRST, &["--peer", STRANGER, "far"]].concat());
     let here = lan.run("here", &["--network", "far"]);
     assert_reaches(&stranger, "10.9.0.2");

@@ -1,4 +1,4 @@
-//! Damages files of hull's, as a power cut, a full disk or a careless editor does.
+//! Damages hull's files, as a power cut, a full disk or a careless editor does.
 
 use std::fs;
 use std::path::Path;

@@ -37,7 +37,7 @@ impl Proxy {
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let (log, known) = (log.clone(), known.clone());
-                // Who is told that the way is closed has an error to show.
+                // A client that gets this answer has an error to show.
                 std::thread::spawn(move || drop(lead(client, &known, &log)));
             }
         });

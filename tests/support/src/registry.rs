@@ -12,7 +12,7 @@ use crate::skip;
 /// can reach it, nor is it reached from there.
 pub const ADDRESS: &str = "10.99.0.1";
 
-/// Who may log in where there is a password.
+/// The only user that may log in, where the registry asks for a password.
 pub const USER: (&str, &str) = ("tester", "secret:with-colon");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -110,7 +110,7 @@ fn serve(
 
 fn read(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Request>> {
     let mut line = String::new();
-    // Whoever speaks TLS says nothing that is text.
+    // A client that speaks TLS sends no text.
     if reader.read_line(&mut line).unwrap_or(0) == 0 {
         return Ok(None);
     }

@@ -143,7 +143,7 @@ impl Engine {
         Self { runtimes, ..self }
     }
 
-    /// Sets the directories of CDI specifications, in place of the usual ones.
+    /// Sets the directories of CDI specifications, instead of the usual ones.
     pub fn with_cdi_directories(self, cdi_directories: Vec<PathBuf>) -> Self {
         Self { cdi_directories, ..self }
     }

@@ -10,7 +10,7 @@
 //! runtimes/    the OCI runtime of a container
 //! userns/      the ids of a container's own user namespace
 //! cdi/         devices by name
-//! records/     what is on disk and what the kernel knows   events/    what has happened, for who wants to know
+//! records/     what is on disk and what the kernel knows   events/    what has happened, for commands that ask
 //! error/ engine search_path machine comebacks  used by all of these
 //! ```
 

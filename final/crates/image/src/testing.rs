@@ -187,8 +187,8 @@ impl Tar {
     }
 }
 
-/// The checksums of headers put right again: else hardly a change would get past them.
-pub fn mend(bytes: &mut [u8]) {
+/// Corrects the checksums of the headers. Without this, the checksum would refuse nearly every changed archive.
+pub fn fix_checksums(bytes: &mut [u8]) {
     for block in bytes.chunks_exact_mut(512) {
         if block[257..262] == *b"ustar" || block[156] != 0 {
             let mut header = tar::Header::new_old();

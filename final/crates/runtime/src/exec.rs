@@ -135,7 +135,7 @@ fn enter(
     executable.execute()
 }
 
-/// Sets stdin, stdout and stderr: a new terminal of the container's, whose master the parent gets, or the caller's.
+/// Sets stdin, stdout and stderr: a new terminal in the container (the parent gets its master), or the caller's own.
 fn install_streams(user_process: &Process, stdio: &Stdio, channel: &Channel) -> Result<()> {
     if !user_process.terminal {
         return stdio.install();

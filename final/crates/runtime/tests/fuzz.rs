@@ -163,7 +163,7 @@ fn the_whole_specification_is_read_and_written_again() {
     assert!(lost.is_empty(), "not in the specification as hull knows it: {lost:?}");
 }
 
-/// What of `given` is not in `kept`; an empty list or object says nothing.
+/// The parts of `given` that are missing in `kept`; an empty list or object does not count.
 fn compare(path: &str, given: &Value, kept: &Value, lost: &mut Vec<String>) {
     match (given, kept) {
         (Value::Object(given), Value::Object(kept)) => {

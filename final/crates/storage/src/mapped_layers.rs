@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The overlay itself cannot be idmapped (mount_setattr(2) fails with EINVAL), so its layers are: idmapped layers came with
-//! Linux 5.19 (overlayfs.rst). The kernel makes files in the work directory with the credentials of whoever mounts the
+//! Linux 5.19 (overlayfs.rst). The kernel makes files in the work directory with the credentials of the process that mounts the
 //! overlay. On an idmapped mount it makes none for an id that is not mapped (EOVERFLOW), and mounts the overlay read-only.
 //! So the overlay is made with the file system ids of the container's root.
 

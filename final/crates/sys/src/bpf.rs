@@ -92,7 +92,7 @@ pub fn load_device_program(instructions: &[Instruction]) -> nix::Result<OwnedFd>
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Attaches `program` to `cgroup` in place of the programs attached before. Those are detached last, so that the cgroup
+/// Attaches `program` to `cgroup` instead of the programs attached before. Those are detached last, so that the cgroup
 /// is never without a program.
 pub fn replace_device_program(cgroup: BorrowedFd<'_>, program: &OwnedFd) -> nix::Result<()> {
     let before = attached(cgroup)?;

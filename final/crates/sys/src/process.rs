@@ -218,7 +218,7 @@ pub fn setns(fd: BorrowedFd<'_>, flags: i32) -> nix::Result<()> {
     Errno::result(unsafe { libc::setns(fd.as_raw_fd(), flags) }).map(drop)
 }
 
-/// close_range(2), Linux 5.9: closes the descriptors from `first` to `last`, whoever opened them.
+/// close_range(2), Linux 5.9: closes the descriptors from `first` to `last`, including those that a caller or a library has opened.
 ///
 /// Only in a forked process, where most owners are the parent's and are never dropped; `EPERM` in others. Descriptors
 /// that the process has opened itself and still owns must not be in the range.

@@ -49,7 +49,7 @@ pub struct State {
     pub created: String,
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
-    /// Who makes it: while there is no first process yet, the container is as alive as this one.
+    /// The process that makes it: while there is no first process yet, the container is as alive as this one.
     pub creator: ProcessId,
     pub init: Option<ProcessId>,
 }

@@ -33,7 +33,7 @@ pub fn read() -> Result<Vec<State>> {
     serde_json::from_str(&format!("[{states}]")).with_context(|| format!("reading {}", path.display()))
 }
 
-/// The states that teach most, for who has no scripts: `generated/look/table.html`.
+/// The states that teach most, for readers without scripts: `generated/look/table.html`.
 pub fn table() -> Result<String> {
     let states = read()?;
     let mut text = String::new();

@@ -72,7 +72,7 @@ fn ratio(line: &str) -> Result<Ratio> {
 }
 
 /// All on the same tree, without a network, one after the other. Who does not run here, as crun does not on a machine with both
-/// versions of cgroups, is left out, and it is said.
+/// versions of cgroups, is left out, and the page says so.
 fn measure_others(binaries: &Path) -> Result<Vec<Other>> {
     let mut shell = shell(binaries)?;
     let mut others = vec![timed(&mut shell, "hull run", "hull run --rm --network none busybox /bin/true")?];

@@ -84,7 +84,7 @@ pub fn hindrance() -> Option<&'static str> {
 /// The part that a machine without version 1 of cgroups does not have.
 const OF_VERSION_1: (usize, &str) = (2, "open");
 
-/// Who makes which call, as the pages say it.
+/// The process that makes each call, as the pages name it.
 pub fn sequence() -> Vec<(String, String)> {
     PARTS.iter().map(|(who, call, _)| (PROCESSES[*who].to_owned(), (*call).to_owned())).collect()
 }
@@ -156,7 +156,7 @@ fn divide(calls: &[Call], is_wanted: impl Fn((usize, &str)) -> bool) -> Result<V
     Ok(found)
 }
 
-/// The table of the chapter: in the order of the times, whoever it is.
+/// The table of the chapter, in the order of the times, for all processes together.
 pub fn table(start: &Start) -> Result<String> {
     let known: Vec<_> = start.parts.iter().map(|part| (part.who.clone(), part.call.clone())).collect();
     ensure!(known == sequence(), "other parts were measured than there are: cargo xtask book --measure");

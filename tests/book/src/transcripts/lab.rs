@@ -26,7 +26,7 @@ hostname laptop
 ip link set lo up
 mount -t tmpfs -o mode=755 tmpfs /home
 mkdir /home/bin /home/book /home/you /home/run /home/root /home/cgroup
-# It shows the network namespace of whoever mounts it; the cgroups in it stay.
+# sysfs shows the network namespace of the process that mounts it; the cgroups in it stay.
 mount --rbind /sys/fs/cgroup /home/cgroup
 mount -t sysfs sysfs /sys
 mount --rbind /home/cgroup /sys/fs/cgroup
@@ -38,7 +38,7 @@ chown $ID:$ID /home/you /home/run
 for file in passwd group subuid subgid; do
     if test -e /etc/$file; then mount --bind "$FILES/$file" /etc/$file; fi
 done
-# What is still running at a chapter's end is killed, and with it whoever would have cleared up.
+# Every process that still runs at the end of a chapter is killed, those that would have cleaned up included.
 mkdir -m 1777 "$FILES/tmp"
 mount --bind "$FILES/tmp" /tmp
 cd $HOME
@@ -118,7 +118,7 @@ impl Shell {
             command.env("HULL_ROOT", "/home/root/hull").env("HULL_RUNROOT", "/home/root/run");
             command.env("HULL_CGROUP_PARENT", &cgroup);
         }
-        // What it says on stderr goes where its output goes, in the order in which it is said.
+        // stderr goes to the same pipe as stdout, so that the order of the lines is kept.
         let (reader, writer) = std::io::pipe()?;
         let mut child = command
             .stdin(Stdio::piped())

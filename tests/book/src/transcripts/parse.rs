@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-/// Who types.
+/// The user that types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prompt {
     /// `$`

@@ -63,7 +63,7 @@ fn a_file_system_that_never_answers_holds_up_neither_exec_nor_rm() {
 }
 
 #[test]
-fn whoever_joins_a_network_gets_the_other_containers_names_and_no_file_that_it_points_to() {
+fn joining_a_network_gives_the_other_containers_names_and_no_file_that_it_points_to() {
     let Some(t) = Scenario::with_busybox() else { return };
     with_movable_etc(&t);
     t.ok(&["run", "-d", "--name", "other", "--add-host", "db:192.0.2.7", "movable", "/bin/sleep", "300"]);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use hull_test_support::{Outcome, Scenario, helper};
 
-/// In the environment of whoever calls hull.
+/// In the environment of hull's caller.
 pub(crate) const SECRET: &str = "a-secret-of-the-callers";
 
 /// What lets a container look into other processes.

@@ -21,7 +21,7 @@ use nix::sys::stat::{Mode, SFlag, mknod};
 
 pub const HOST: &str = "198.51.100.1";
 pub const NEIGHBOUR: &str = "198.51.100.2";
-/// Who is asked for.
+/// The name that the query asks for.
 pub const KNOWN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
 const TUN: &str = "/dev/net/tun";
 
@@ -181,7 +181,7 @@ impl Server {
         let thread = std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
                 if let Ok((mut stream, from)) = listener.accept() {
-                    // Who is asked nothing says nothing: what is not read would make an error of the end.
+                    // A server that gets no request sends no answer: unread data would turn the end of the connection into an error.
                     let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
                     let _ = stream.read(&mut [0; 16]);
                     let _ = stream.write_all(from.ip().to_string().as_bytes());

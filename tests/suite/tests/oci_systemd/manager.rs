@@ -140,7 +140,7 @@ impl<'a> Manager<'a> {
         self.w.run_to_file(command)
     }
 
-    /// Whether there is a bus to be had.
+    /// Whether a bus is available.
     pub fn has_bus() -> bool {
         let is_installed = Path::new(DBUS).exists();
         if !is_installed {
@@ -175,7 +175,7 @@ impl<'a> Manager<'a> {
         names.filter(|name| name != "init.scope").collect()
     }
 
-    /// Cgroups of containers, whoever made them.
+    /// Cgroups of containers, from every runtime.
     pub fn cgroups(&self) -> Vec<String> {
         let all = cgroups::below(self.w.cgroup_parent()).into_iter().map(|path| path.display().to_string());
         all.filter(|path| path.contains(".scope") && !path.contains("init.scope")).collect()

@@ -17,7 +17,7 @@ pub struct Row {
     pub readme: &'static str,
     pub line: &'static str,
     pub how: How,
-    #[allow(dead_code, reason = "for who reads this table")]
+    #[allow(dead_code, reason = "for readers of this table")]
     pub why: &'static str,
 }
 

@@ -13,7 +13,7 @@ use crate::workspace::{root, run, target};
 
 const SETUP: &str = include_str!("sandbox.sh");
 
-/// The images, as OCI layouts, that a local registry serves in place of Docker Hub's.
+/// The images, as OCI layouts, that a local registry serves instead of Docker Hub.
 pub struct Sandbox {
     images: PathBuf,
 }

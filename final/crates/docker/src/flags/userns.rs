@@ -6,7 +6,7 @@ use std::fmt;
 /// `--userns`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Userns {
-    /// The caller's own: no user namespace of the container's.
+    /// The caller's own: the container gets no user namespace.
     #[default]
     Host,
     /// A namespace with the ids that `--uidmap` and its kin give.

@@ -99,7 +99,7 @@ pub fn name(text: &str) -> Result<String, String> {
     }
 }
 
-/// Refuses `shared`: the monitor's mount namespace is a slave of the host's, so mounts propagate from the host into the
+/// Refuses `shared`: the monitor's mount namespace is a slave of the host's one, so mounts propagate from the host into the
 /// container, but never back.
 pub fn is_propagation(text: &str) -> bool {
     ["private", "rprivate", "slave", "rslave"].contains(&text)

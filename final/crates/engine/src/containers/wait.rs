@@ -48,7 +48,7 @@ impl std::str::FromStr for Condition {
 
 impl Engine {
     /// Waits until one of the conditions holds. Returns the exit code of a container that has ended, and otherwise -1, as
-    /// podman does. The end of the container is an error for whoever waits for its health. Looks when the container's files
+    /// podman does. The end of the container is an error for a caller that waits for its health. Looks when the container's files
     /// change, and each `interval`: a killed monitor changes no file.
     pub fn wait_for(&self, name: &str, conditions: &[Condition], interval: Duration) -> Result<i32> {
         let record = self.find(name)?;

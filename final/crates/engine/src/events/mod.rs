@@ -1,4 +1,4 @@
-//! Events: what has happened to containers, images, volumes and networks, for `hull events` and for whoever waits.
+//! Events: what has happened to containers, images, volumes and networks, for `hull events` and for commands that wait.
 //!
 //! ```text
 //! event   an event of each type, with docker's attributes     log     the files: append a line, rotate
@@ -6,7 +6,7 @@
 //! emit    append events of this engine
 //! ```
 //!
-//! Whoever does something to an object emits its event, after it is done: a command, a monitor, the session of an
+//! The process that changes an object emits its event, after the change: a command, a monitor, the session of an
 //! `exec`. One call does it:
 //!
 //! ```text

@@ -49,7 +49,7 @@ pub(crate) fn will_make(engine: &Engine, path: &str) -> Result<()> {
 }
 
 /// Removes what hull has made of the parents and no container uses. Called after the end of a container with a parent of
-/// its own, and by whoever finds that no container runs.
+/// its own, and by each command that finds that no container runs.
 pub(crate) fn remove_unused(engine: &Engine) -> Result<()> {
     if !list(engine).exists() {
         return Ok(());

@@ -16,7 +16,7 @@ use crate::runtimes::Runtime;
 /// The exit code of a program that SIGKILL has ended.
 const KILLED: u8 = 137;
 
-/// Who killed the monitor.
+/// The process that killed the monitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Killer {
     /// Nobody that hull knows of: the restart policy applies.

@@ -104,7 +104,7 @@ impl<'a> Entry<'a> {
         Ok(hull_runtime::exec(target, &self.process, stdio)?)
     }
 
-    /// Who the process is as an exec instance.
+    /// The exec instance of the process.
     pub(crate) fn instance(&self) -> &Identity {
         &self.instance
     }

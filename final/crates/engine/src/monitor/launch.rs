@@ -18,7 +18,7 @@ use crate::records::restart::Occasion;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
 
-/// Who wants the container to start.
+/// The reason why the container starts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Launch {
     ByUser,

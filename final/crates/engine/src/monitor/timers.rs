@@ -26,7 +26,7 @@ pub(super) enum Timer {
 pub(super) struct Timers(Vec<(Timer, Instant)>);
 
 impl Timers {
-    /// Sets a timer, in place of an earlier setting of the same one. `None` cancels it.
+    /// Sets a timer, replacing an earlier setting of the same one. `None` cancels it.
     pub(super) fn set(&mut self, timer: Timer, after: Option<Duration>) {
         self.0.retain(|(other, _)| *other != timer);
         // A time that no clock reaches never comes.

@@ -61,7 +61,7 @@ impl Identity {
     }
 }
 
-/// Who has called `exec`.
+/// The caller of `exec`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     pub pid: i32,

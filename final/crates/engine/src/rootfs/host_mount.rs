@@ -38,7 +38,7 @@ fn count_file(root: &Root, id: &str) -> PathBuf {
     directory(root).join(format!("{id}.json"))
 }
 
-/// Held by whoever changes what is mounted on the host.
+/// Held by the process that changes what is mounted on the host.
 pub(crate) fn lock(root: &Root) -> Result<Lock> {
     Ok(Lock::exclusive(&root.run().join("mounts.lock"))?)
 }
@@ -147,7 +147,7 @@ pub(crate) fn clone(root: &Root, id: &str) -> Result<Option<OwnedFd>> {
     Ok(Some(hull_sys::mount::clone_tree(opened, c"", false).context(context)?))
 }
 
-/// Detaches the mounts of the host from a monitor's own mount namespace, which began as a copy of the host's: it would
+/// Detaches the mounts of the host from a monitor's own mount namespace, which began as a copy of the host's namespace: it would
 /// keep them after the host has unmounted them.
 pub(crate) fn forget(root: &Root) {
     // Fails where nothing is mounted, which is usual.

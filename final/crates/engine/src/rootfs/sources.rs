@@ -242,7 +242,7 @@ pub(crate) fn give_to(engine: &Engine, record: &Record, uid: u32, gid: u32) -> R
     Ok(())
 }
 
-/// Whose the directory is, if its owner has to stay as it is.
+/// The owner of the directory, if it has to stay as it is.
 fn owner_of(engine: &Engine, path: &Path) -> Option<&'static str> {
     // Symlinks and `..` are followed first: the check is about the directory, not about its name.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());

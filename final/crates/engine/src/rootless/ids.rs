@@ -6,7 +6,7 @@ use super::idmap;
 use super::range::IdRange;
 use crate::search_path::SearchPath;
 
-/// The ids that /etc/subuid or /etc/subgid gives to a name, whoever calls.
+/// The ids that /etc/subuid or /etc/subgid gives to a name, for every caller.
 pub(crate) fn subordinate_ids(file: &str, name: &str) -> Vec<IdRange> {
     let text = idmap::read(file);
     idmap::lines(&text).filter(|(who, _)| *who == name).map(|(_, range)| range).collect()

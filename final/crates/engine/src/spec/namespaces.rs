@@ -72,7 +72,7 @@ pub(crate) fn init_of(engine: &Engine, other: &str, verb: &'static str) -> Resul
 }
 
 /// The containers whose namespaces a container joins. The paths contain pids, and before a namespace is opened its pid
-/// could come to mean another process, even one of the host's.
+/// could come to mean another process, even one of the host.
 pub(crate) struct Joined(Vec<(String, ProcessId)>);
 
 impl Joined {

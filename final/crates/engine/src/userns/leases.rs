@@ -5,7 +5,7 @@
 //!            <container>    the ids of one container, written before the container is made, and removed after it
 //! ```
 //! A lease belongs to a container that exists, or to the living process that makes or removes it. All others are what a
-//! killed command has left, and whoever chooses ids next removes them.
+//! killed command has left. The next command that chooses ids removes them.
 
 use std::path::PathBuf;
 

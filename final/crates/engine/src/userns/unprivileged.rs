@@ -13,7 +13,7 @@ pub(super) fn subordinate(ids: Ids) -> IdRange {
     IdRange { start: 1, count: IdMap::current(ids).last().unwrap_or(0) }
 }
 
-/// The id that the user has outside of all user namespaces of hull's.
+/// The id that the user has outside of all user namespaces that hull made.
 pub(super) fn own(ids: Ids) -> u32 {
     IdMap::current(ids).outside(0).unwrap_or(0)
 }

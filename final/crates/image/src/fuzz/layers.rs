@@ -7,7 +7,7 @@ use tar::EntryType;
 use super::{Random, fuzz, scramble};
 use crate::compression::Bounded;
 use crate::layer::apply;
-use crate::testing::{Arena, in_memory, is_root, mend};
+use crate::testing::{Arena, fix_checksums, in_memory, is_root};
 
 /// Names that lead somewhere, or mean something.
 const NAMES: &[&[u8]] = &[
@@ -105,7 +105,7 @@ fn changed(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = blocks.concat();
     // Else hardly anything would get past the checksums.
     if random.below(8) != 0 {
-        mend(&mut bytes);
+        fix_checksums(&mut bytes);
     }
     bytes
 }

@@ -12,7 +12,7 @@ use super::apply::{Applied, apply};
 use super::{Packed, Source, unpack};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::testing::{Arena, Store, Tar, gzip, is_root, mend, snapshot};
+use crate::testing::{Arena, Store, Tar, fix_checksums, gzip, is_root, snapshot};
 
 fn applied(arena: &Arena, tar: Tar) -> Result<Applied> {
     apply(tar.end().as_slice(), &arena.layer())
@@ -409,15 +409,15 @@ proptest! {
         changes in proptest::collection::vec((any::<prop::sample::Index>(), prop_oneof![
             any::<u8>(), Just(b'/'), Just(b'.'), Just(b'0'), Just(b'1'), Just(b'2'), Just(b'5'), Just(0x80), Just(0)
         ]), 1..8),
-        mended in any::<bool>(),
+        fixed in any::<bool>(),
     ) {
         let mut bytes = small().end();
         for (at, byte) in changes {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
-        if mended {
-            mend(&mut bytes);
+        if fixed {
+            fix_checksums(&mut bytes);
         }
         let arena = Arena::new();
         let _ = apply(bytes.as_slice(), &arena.layer());

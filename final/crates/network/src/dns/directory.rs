@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_a_name_for_whoever_has_the_other_one() {
+    fn a_link_is_a_name_for_the_container_that_asked_for_it() {
         let dir = tempfile::tempdir().unwrap();
         let leases = Leases::open(dir.path(), "backend").unwrap();
         let mut directory = Directory::default();

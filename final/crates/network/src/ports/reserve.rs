@@ -209,7 +209,7 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:8080").unwrap();
             let client = TcpStream::connect("127.0.0.1:8080").unwrap();
             let (server, _) = listener.accept().unwrap();
-            // Who closes first keeps the connection in TIME_WAIT.
+            // The side that closes first keeps the connection in TIME_WAIT.
             drop(server);
             drop(listener);
             drop(client);

@@ -31,7 +31,7 @@ const IF_EQUAL: u8 = 0x16;
 const UNLESS_EQUAL: u8 = 0x56;
 const EXIT: u8 = 0x95;
 
-/// Applies the rules to this cgroup, in place of earlier ones.
+/// Applies the rules to this cgroup, instead of earlier ones.
 pub(super) fn attach(directory: &Path, rules: &[DeviceRule]) -> Result<()> {
     let failed =
         |action: &'static str| move |errno: Errno| Error::Call { action, path: directory.into(), errno };

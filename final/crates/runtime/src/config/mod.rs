@@ -256,7 +256,7 @@ fn check_mount(mount: &Mount) -> Result<()> {
     }
 }
 
-/// Checks that every sysctl belongs to a namespace of the container's, or of another container that it shares one with.
+/// Checks that every sysctl belongs to a namespace of the container, or of another container that it shares one with.
 pub(crate) fn check_sysctls(spec: &Spec) -> Result<()> {
     let names = spec.linux.iter().flat_map(|linux| linux.sysctl.keys());
     names.into_iter().try_for_each(|name| check_sysctl(spec, name))

@@ -1,4 +1,4 @@
-//! Who runs, with which rights, and user namespaces.
+//! The user of the process, its rights, and user namespaces.
 
 use std::os::unix::fs::{MetadataExt, chown};
 

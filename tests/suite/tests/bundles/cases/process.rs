@@ -183,7 +183,7 @@ pub const CASES: &[Case] = &[
         b.set("/ociVersion", json!("1.99.0")).expect("echo ran", "ran");
     }),
     case("signals_are_at_their_defaults", |b| {
-        // Of the standard ones: those from 32 on are the C library's and whoever's the test was started by.
+        // The standard signals only: the C library and the caller of the test may have changed those from 32 on.
         b.expect(
             "grep -E 'SigBlk|SigIgn' /proc/self/status | cut -f2 | sed 's/.*\\(.......\\)$/\\1/'",
             "0000000\n0000000",

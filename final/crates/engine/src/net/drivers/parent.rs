@@ -13,7 +13,7 @@ pub(super) const OPTION: &str = "parent";
 pub(super) fn from_options(options: &NetworkOptions, driver: &str) -> Result<String> {
     let name = options.options.get(OPTION).ok_or_else(|| Error::Invalid {
         what: format!("{driver} network {}", options.name),
-        why: "it needs a link of the host's: --parent eth0".into(),
+        why: "it needs a link of the host: --parent eth0".into(),
     })?;
     links::check_name(name)?;
     Ok(name.clone())

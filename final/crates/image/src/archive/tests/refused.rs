@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{mend, snapshot};
+use crate::testing::{fix_checksums, snapshot};
 
 /// What it is, the archive, and a word of the reason that it is refused for.
 type Hostile<'a> = (&'a str, Vec<u8>, &'a str);
@@ -183,15 +183,15 @@ proptest! {
     #[test]
     fn a_changed_archive_is_loaded_whole_or_leaves_nothing(
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
-        mended in any::<bool>(),
+        fixed in any::<bool>(),
     ) {
         let mut bytes = varied();
         for (at, byte) in changes {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
-        if mended {
-            mend(&mut bytes);
+        if fixed {
+            fix_checksums(&mut bytes);
         }
         let store = Store::new();
         let outside = |store: &Store| {
