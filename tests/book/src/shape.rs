@@ -8,48 +8,111 @@ use anyhow::{Context, Result};
 use crate::links::headings;
 use crate::{pages, workspace};
 
-/// A list of what the steps leave open: there is nothing to build in it.
-const LIST: &str = "steps/07-security/leaks.md";
-
-/// Of a chapter: what a reader needs there, and how it is recognised.
-const PARTS: [(&str, &[&str]); 7] = [
-    ("a question to answer before running", &["Predict"]),
-    ("a picture", &["{{#include ../../generated/diagrams/"]),
-    ("something that is run", &["```console"]),
-    ("code from the step", &["{{#include ../../generated/code/"]),
-    ("what can go wrong", &["## What can go wrong", "## Break it", "## Often said, and not so"]),
-    ("exercises", &["## Exercises"]),
-    ("where it lives", &["## Where this lives"]),
+/// Of a chapter: the parts that a reader needs there, in this order, and whether only the first chapter of a step has them.
+const PARTS: [(&str, Where); 10] = [
+    ("## What you will be able to do", Where::Every),
+    ("## What is still broken", Where::Every),
+    ("## See it with the shell", Where::First),
+    ("## The idea in 25 lines", Where::First),
+    ("## Your turn", Where::Every),
+    ("## What goes wrong", Where::Every),
+    ("## Exercises", Where::Every),
+    ("## Where it lives", Where::Every),
+    ("## What you have, and what still leaks", Where::Every),
+    ("## Check yourself", Where::Every),
 ];
 
-const OTHERS: [&str; 5] = ["runc", "crun", "podman", "docker", "containerd"];
+/// What a chapter includes or runs, somewhere.
+const CONTENT: [(&str, &[&str]); 3] = [
+    ("a picture", &["{{#include ../../generated/diagrams/"]),
+    ("a command that is run", &["```console"]),
+    ("code from the step", &["{{#include ../../generated/code/"]),
+];
+
+#[derive(Clone, Copy, PartialEq)]
+enum Where {
+    Every,
+    /// The chapter that opens a step.
+    First,
+}
+
+/// The chapters that open a step.
+const FIRST: [&str; 7] = ["uts", "pid", "limits", "overlay", "link", "layers", "capabilities"];
+
+/// The last chapter lists what all steps leave open: it has nothing to build and no picture of its own.
+const LIST: &str = "steps/07-security/leaks.md";
+
+const ENGINES: [&str; 5] = ["runc", "crun", "podman", "docker", "containerd"];
+
+const ANSWER: &str = "<summary>Answer</summary>";
 
 pub fn complaints() -> Result<Vec<String>> {
     let mut complaints = Vec::new();
     let pages = pages::all()?;
-    let chapters = pages.iter().filter(|page| page.path.starts_with("steps") && page.path != Path::new(LIST));
-    for page in chapters {
-        let mut miss = |what: &str| complaints.push(format!("{} has not {what}", page.path.display()));
-        for (what, signs) in PARTS {
-            if !signs.iter().any(|sign| page.text.contains(sign)) {
-                miss(what);
-            }
-        }
-        let (_, exercises) = page.text.split_once("## Exercises").unwrap_or_default();
-        let answers = exercises.matches("<summary>Answer</summary>").count();
-        let questions = exercises.lines().filter(|line| is_numbered(line)).count();
-        if answers == 0 || answers != questions {
-            miss("an answer to each exercise");
-        }
-        let (_, lives) = page.text.split_once("## Where this lives").unwrap_or_default();
-        if !lives.contains("hull") || !OTHERS.iter().any(|other| lives.contains(other)) {
-            miss("hull and another engine among where it lives");
-        }
+    for page in pages.iter().filter(|page| page.path.starts_with("steps")) {
+        let wrong = of_chapter(&page.path, &page.text);
+        complaints.extend(wrong.into_iter().map(|what| format!("{}: {what}", page.path.display())));
     }
+    complaints.extend(pages.iter().flat_map(open_predictions));
     complaints.extend(gone(&pages)?);
     complaints.extend(without_difference(&pages));
     complaints.extend(unlinked(&pages)?);
     Ok(complaints)
+}
+
+fn of_chapter(path: &Path, text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let is_first = path.file_stem().is_some_and(|name| FIRST.iter().any(|first| name == *first));
+    let is_list = path == Path::new(LIST);
+    let mut end_of_last = 0;
+    for (heading, place) in PARTS {
+        let is_needed = (place == Where::Every || is_first) && !(is_list && heading == "## Your turn");
+        match text.find(&format!("\n{heading}\n")) {
+            Some(at) if at < end_of_last => wrong.push(format!("{heading:?} is not in its place")),
+            Some(at) => end_of_last = at,
+            None if is_needed => wrong.push(format!("{heading:?} is missing")),
+            None => {}
+        }
+    }
+    for (what, signs) in CONTENT.iter().filter(|_| !is_list) {
+        if !signs.iter().any(|sign| text.contains(sign)) {
+            wrong.push(format!("it has not {what}"));
+        }
+    }
+    for heading in ["## Exercises", "## Check yourself"] {
+        let part = part(text, heading);
+        let questions = part.lines().filter(|line| is_numbered(line)).count();
+        let answers = part.matches(ANSWER).count();
+        if answers == 0 || answers != questions {
+            wrong.push(format!("{heading:?} has {questions} questions and {answers} answers"));
+        }
+    }
+    if part(text, "## Check yourself").matches(ANSWER).count() != 3 {
+        wrong.push("\"## Check yourself\" has three questions".to_owned());
+    }
+    let lives = part(text, "## Where it lives");
+    if !lives.contains("hull") || !ENGINES.iter().any(|engine| lives.contains(engine)) {
+        wrong.push("\"## Where it lives\" names hull and another engine".to_owned());
+    }
+    wrong
+}
+
+/// Predictions that show their answer: a transcript comes after them before any fold does.
+fn open_predictions(page: &pages::Page) -> Vec<String> {
+    let after = page.text.match_indices("Predict").map(|(at, _)| &page.text[at..]);
+    let is_open = |rest: &&str| {
+        let folded = ["<details", "</summary>"].iter().filter_map(|sign| rest.find(sign)).min();
+        let shown = rest.find("```console").unwrap_or(rest.len());
+        folded.is_none_or(|folded| shown < folded)
+    };
+    let line = |rest: &str| rest.lines().next().unwrap_or_default().to_owned();
+    after.filter(is_open).map(|rest| format!("{}: not folded: {}", page.path.display(), line(rest))).collect()
+}
+
+/// What stands below a heading, up to the next one of the same level.
+fn part<'a>(text: &'a str, heading: &str) -> &'a str {
+    let below = text.split_once(&format!("\n{heading}\n")).map(|(_, below)| below).unwrap_or_default();
+    below.split("\n## ").next().unwrap_or_default()
 }
 
 /// Files and directories of hull's that a chapter says it lives in, and that are not there.
@@ -66,7 +129,7 @@ fn gone(pages: &[pages::Page]) -> Result<Vec<String>> {
     }
     let mut gone = Vec::new();
     for page in pages {
-        let (_, lives) = page.text.split_once("## Where this lives").unwrap_or_default();
+        let lives = part(&page.text, "## Where it lives");
         let quoted = lives.split('`').skip(1).step_by(2);
         for name in quoted.filter(|name| name.ends_with(".rs") || name.ends_with('/')) {
             if !paths.iter().any(|path| path.ends_with(&format!("/{name}"))) {

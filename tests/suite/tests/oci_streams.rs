@@ -72,8 +72,8 @@ fn what_is_copied_is_whole() {
     assert_eq!(file.metadata().unwrap().len(), 3_000_000);
 }
 
-/// Whoever copies a terminal's output to a file wants lines, and one that copies it to a terminal has that make the carriage
-/// returns.
+/// A caller that copies the output of the terminal to a file wants plain lines. A caller that copies it to a terminal lets
+/// that terminal add the carriage returns.
 #[test]
 fn a_terminal_in_the_foreground_prints_newlines_alone() {
     let Some(w) = Fixture::start() else { return };

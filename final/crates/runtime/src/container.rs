@@ -33,7 +33,7 @@ pub struct CreateOptions<'a> {
     pub rendezvous: Option<OwnedFd>,
     /// How many descriptors, from 3 on, the program inherits.
     pub preserved_fds: u32,
-    /// Whether the container gets its own session keyring (keyrings(7)) instead of the caller's.
+    /// Whether the container gets its own session keyring (keyrings(7)) instead of its caller's keyring.
     pub new_keyring: bool,
     /// Whether the root may be moved over the old one where pivot_root(2) is impossible, as on an initial ramdisk.
     pub may_move_root: bool,
