@@ -16,8 +16,8 @@
 //! (supervisor.rs) removes it.
 //!
 //! There is no system call for this: mkdir, write and rmdir are all it takes, and a shell can do it
-//! by hand. These files are no stored text: reading one asks the kernel, writing one gives it an
-//! order, which can fail like a system call.
+//! by hand. These files do not store text. Reading one asks the kernel a question; writing one gives
+//! the kernel an order, which can fail like a system call.
 
 use std::fs::{self, File};
 use std::io;
@@ -37,7 +37,7 @@ use crate::{cgroups_v1, report};
 /// accounting more expensive.
 pub const PERIOD: u64 = 100_000;
 
-/// The limits that were asked for. Without any, no cgroup is created.
+/// The limits that the user asked for. Without any limit, no cgroup is created.
 pub struct Limits {
     /// In bytes.
     pub memory: Option<u64>,
@@ -46,18 +46,23 @@ pub struct Limits {
     pub pids: Option<u64>,
 }
 
-/// What is to be created, decided before anything is. v1 and v2 have different files and the same
-/// procedure: each describes its work as this list, and one function carries it out.
+/// A file of a cgroup, and the text to write to it.
+pub type Setting = (PathBuf, String);
+
+/// Everything that will be created and written, decided before the first change. v1 and v2 have
+/// different files, but the procedure is the same: each version describes its work as a plan, and
+/// [`create`] carries the plan out.
 pub struct Plan {
-    /// The cgroup that this process itself moves into, so that its present one may have children
-    /// with controllers. It stays, empty, as long as the scope that it is in.
+    /// The cgroup that this process itself moves into, so that its parent cgroup may pass
+    /// controllers on. It stays, empty, until systemd removes the scope around it.
     pub leaf: Option<PathBuf>,
+    /// The cgroups to create.
     pub directories: Vec<PathBuf>,
-    /// Files, and what to write to them, in this order.
-    pub settings: Vec<(PathBuf, String)>,
-    /// The same, for files that not every kernel has.
-    pub optional: Vec<(PathBuf, String)>,
-    /// The files that a process writes 0 to, to join.
+    /// Written in this order.
+    pub settings: Vec<Setting>,
+    /// Written after the others, and only if the file exists: some kernels do not have it.
+    pub optional: Vec<Setting>,
+    /// A process joins the cgroup by writing 0 to each of these files.
     pub procs_files: Vec<PathBuf>,
     /// The file with the line `oom_kill N`.
     pub oom_counter: Option<PathBuf>,
@@ -65,10 +70,10 @@ pub struct Plan {
     pub hint: &'static str,
 }
 
-/// A cgroup that exists. Dropping it removes it.
+/// A cgroup that exists. Dropping this value removes the cgroup.
 pub struct Cgroup {
     plan: Plan,
-    /// The limit, in bytes.
+    /// The memory limit, in bytes.
     memory: Option<u64>,
     _supervisor: Supervisor,
 }
@@ -80,8 +85,8 @@ pub fn create(limits: &Limits, name: &str) -> Result<Option<Cgroup>> {
     if limits.memory.is_none() && limits.cpus.is_none() && limits.pids.is_none() {
         return Ok(None);
     }
-    // Distributions mount the trees in different places, so the mount table is searched. systemd
-    // mounts them below /sys/fs/cgroup.
+    // The trees are usually below /sys/fs/cgroup, but not on every machine, so the mount table
+    // says where they are.
     let mounts = fs::read_to_string("/proc/self/mountinfo").context("read /proc/self/mountinfo")?;
     let plan = match find_v2(&mounts) {
         Some(mount) => plan(&mount, limits, name)?,
@@ -107,69 +112,87 @@ pub fn create(limits: &Limits, name: &str) -> Result<Option<Cgroup>> {
     Ok(Some(cgroup))
 }
 
-/// Where the v2 tree is mounted, if it has the controllers. On a hybrid machine it is mounted
-/// without them: a controller is either in the v2 tree or in one of v1, as systemd decides when the
-/// machine starts.
-fn find_v2(mounts: &str) -> Option<PathBuf> {
+/// Where the v2 tree is mounted, if it has the controllers. A hybrid machine has a v2 tree without
+/// them: a controller belongs either to the v2 tree or to a v1 tree, and systemd decides which when
+/// the machine starts.
+pub fn find_v2(mounts: &str) -> Option<PathBuf> {
     let line = mounts.lines().find(|line| line.contains(" - cgroup2 "))?;
+    // The fifth field of a line in mountinfo is the mount point (proc(5)).
     let mount = PathBuf::from(line.split(' ').nth(4)?);
     let controllers = fs::read_to_string(mount.join("cgroup.controllers")).ok()?;
-    controllers.contains("memory").then_some(mount)
+    controllers.split_whitespace().any(|name| name == "memory").then_some(mount)
 }
 
-fn plan(mount: &Path, limits: &Limits, name: &str) -> Result<Plan> {
-    let hint = "hint: this part of the tree is not delegated to you. Ask for one that is:\n      \
-                systemd-run --user --scope -p Delegate=yes THIS-PROGRAM run …";
-    // Root's cgroups go to the top of the tree. An unprivileged user may own the cgroup that they
-    // are in: the owner of its directory may create others in it (delegation, see cgroup-v2.rst).
-    // The limits above still hold for all of these together.
+/// The plan for v2, where the tree is mounted at `mount`: one directory with every limit in it.
+pub fn plan(mount: &Path, limits: &Limits, name: &str) -> Result<Plan> {
+    // Root creates the cgroup at the top of the tree. An unprivileged user may own the cgroup that
+    // they are in, and may then create others in it (delegation, see cgroup-v2.rst). The limits
+    // above still hold for all of these together.
     let parent = if nix::unistd::geteuid().is_root() { mount.to_owned() } else { mount.join(own_path()?) };
-    // Only the controllers that are needed are enabled: each costs a little in every cgroup that
-    // has it.
+    let directory = parent.join(name);
+    let (leaf, pass_on) = pass_on(&parent, limits);
+    // Without a limit on swap, the memory beyond memory.max would go to swap. A kernel without swap
+    // does not have this file.
+    let swap = limits.memory.map(|_| (directory.join("memory.swap.max"), "0".to_owned()));
+    Ok(Plan {
+        leaf,
+        settings: pass_on.into_iter().chain(limit_files(&directory, limits)).collect(),
+        optional: swap.into_iter().collect(),
+        procs_files: vec![directory.join("cgroup.procs")],
+        oom_counter: limits.memory.map(|_| directory.join("memory.events")),
+        directories: vec![directory],
+        hint: "hint: this part of the tree is not delegated to you. Ask for one that is:\n      \
+               systemd-run --user --scope -p Delegate=yes THIS-PROGRAM run …",
+    })
+}
+
+/// The controllers that these limits need. Others are left alone, because each controller costs a
+/// little time in every cgroup that has it.
+pub fn controllers(limits: &Limits) -> Vec<&'static str> {
     let asked = [
         ("memory", limits.memory.is_some()),
         ("cpu", limits.cpus.is_some()),
         ("pids", limits.pids.is_some()),
     ];
-    let wanted: Vec<_> =
-        asked.iter().filter(|(_, is_asked)| *is_asked).map(|(name, _)| format!("+{name}")).collect();
-    let directory = parent.join(name);
-    // A cgroup has a controller only if its parent passes it on, and on v2 a cgroup that passes
-    // controllers on may hold no process (the root excepted). So this process moves from the parent
-    // into a leaf. The root is recognised by its missing file cgroup.type.
-    let is_top = !parent.join("cgroup.type").exists();
-    let mut settings = Vec::new();
-    let mut leaf = None;
-    // Controllers that the parent passes on already need no change.
-    let enabled = fs::read_to_string(parent.join("cgroup.subtree_control")).unwrap_or_default();
-    if !wanted.iter().all(|wanted| enabled.split_whitespace().any(|name| name == &wanted[1..])) {
-        leaf = (!is_top).then(|| parent.join("outside"));
-        settings.push((parent.join("cgroup.subtree_control"), wanted.join(" ")));
+    asked.into_iter().filter(|(_, is_asked)| *is_asked).map(|(name, _)| name).collect()
+}
+
+/// How `parent` passes the needed controllers on to the cgroups in it: what to write to its
+/// cgroup.subtree_control, and the leaf that this process has to move into first.
+pub fn pass_on(parent: &Path, limits: &Limits) -> (Option<PathBuf>, Option<Setting>) {
+    let file = parent.join("cgroup.subtree_control");
+    let wanted = controllers(limits);
+    let passed_on = fs::read_to_string(&file).unwrap_or_default();
+    if wanted.iter().all(|wanted| passed_on.split_whitespace().any(|name| name == *wanted)) {
+        return (None, None);
     }
-    let mut limit = |file: &str, value: Option<String>| {
-        settings.extend(value.map(|value| (directory.join(file), value)));
-    };
-    // The page cache counts too. At the limit the kernel first drops cached file pages; it kills
-    // only if that is not enough.
-    limit("memory.max", limits.memory.map(|bytes| bytes.to_string()));
-    // Quota and period, in microseconds.
-    limit("cpu.max", limits.cpus.map(|cpus| format!("{} {PERIOD}", (cpus * PERIOD as f64) as u64)));
-    // Threads count too: to the kernel each is a task. Beyond the limit fork(2) fails with EAGAIN.
-    limit("pids.max", limits.pids.map(|count| count.to_string()));
-    Ok(Plan {
-        leaf,
-        settings,
-        // Without this limit the memory beyond memory.max would go to swap.
-        optional: limits
-            .memory
-            .map(|_| (directory.join("memory.swap.max"), "0".into()))
-            .into_iter()
-            .collect(),
-        procs_files: vec![directory.join("cgroup.procs")],
-        oom_counter: limits.memory.map(|_| directory.join("memory.events")),
-        directories: vec![directory],
-        hint,
-    })
+    // A cgroup that passes controllers on may hold no process, so this process moves out of the
+    // parent into a leaf. The root of the tree is the exception. Only the root has no cgroup.type.
+    let is_root = !parent.join("cgroup.type").exists();
+    let leaf = (!is_root).then(|| parent.join("outside"));
+    let text = wanted.iter().map(|name| format!("+{name}")).collect::<Vec<_>>().join(" ");
+    (leaf, Some((file, text)))
+}
+
+/// The limits themselves: a file for each in the cgroup's directory.
+pub fn limit_files(directory: &Path, limits: &Limits) -> Vec<Setting> {
+    let mut files = Vec::new();
+    if let Some(bytes) = limits.memory {
+        // The page cache counts too. At the limit the kernel first drops cached file pages; it kills
+        // only if that is not enough.
+        files.push((directory.join("memory.max"), bytes.to_string()));
+    }
+    if let Some(cpus) = limits.cpus {
+        // Quota and period, in microseconds.
+        let quota = (cpus * PERIOD as f64) as u64;
+        files.push((directory.join("cpu.max"), format!("{quota} {PERIOD}")));
+    }
+    if let Some(count) = limits.pids {
+        // Threads count too: to the kernel each is a task. Beyond the limit fork(2) fails with
+        // EAGAIN.
+        files.push((directory.join("pids.max"), count.to_string()));
+    }
+    files
 }
 
 /// The path in the line `0::/path` of /proc/self/cgroup, without the first slash. 0 is the number
@@ -183,14 +206,24 @@ fn own_path() -> Result<String> {
     Ok(path.to_owned())
 }
 
-/// Joins the cgroup: in the child, before anything else. Memory that a process has allocated before
-/// is charged to the cgroup it was in. 0 means the writing process. Writing another process's pid
-/// from outside works too, but leaves a moment in which that process is not limited.
+/// What the child does before anything else: memory that a process has allocated before it joins
+/// stays charged to its earlier cgroup.
+pub fn join_and_hide(files: &[String]) -> Result<()> {
+    join(files)?;
+    hide_tree()
+}
+
+/// Joins the cgroup. 0 means "the process that writes". Another process could write the child's pid
+/// from outside, but then the child would run for a moment without a limit.
 pub fn join(files: &[String]) -> Result<()> {
-    files.iter().try_for_each(|file| write(Path::new(file), "0", "hint: is the cgroup still there?"))?;
-    // The root of a cgroup namespace is the cgroup that its creator is in at that moment, so it is
-    // created after joining: /proc/self/cgroup then says "/". That is why it is not among the flags
-    // of the clone.
+    files.iter().try_for_each(|file| write(Path::new(file), "0", "hint: is the cgroup still there?"))
+}
+
+/// Makes a cgroup namespace. Its root is the cgroup that this process is in at this moment, so it is
+/// made after joining, and not by a flag of the clone. From here on /proc/self/cgroup says "/", and a
+/// cgroup file system that is mounted in the container shows only the container's own part of the
+/// tree.
+pub fn hide_tree() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWCGROUP).context("unshare(CLONE_NEWCGROUP)")?;
     report::trace("unshare(CLONE_NEWCGROUP)   where I am is \"/\" for me");
     Ok(())
@@ -202,16 +235,12 @@ impl Cgroup {
         &self.plan.procs_files
     }
 
-    /// Reports whether the kernel killed a process because the memory limit was reached. Such a
-    /// process dies of SIGKILL, as if anybody had sent it; only this counter shows the cause. It
-    /// has to be read before the cgroup is removed.
+    /// Tells the user whether the kernel killed a process because of the memory limit. Such a
+    /// process dies of SIGKILL, which anybody could have sent; only this counter shows the cause.
+    /// The counter goes with the cgroup, so this comes before the removal.
     pub fn report_oom(&self) {
         let (Some(file), Some(bytes)) = (&self.plan.oom_counter, self.memory) else { return };
-        let text = fs::read_to_string(file).unwrap_or_default();
-        let count = text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok());
-        // `oom_kill` counts kills; `max`, in memory.events, also counts limits that were reached
-        // without one.
-        let kills: u64 = count.unwrap_or(0);
+        let kills = oom_kills(&fs::read_to_string(file).unwrap_or_default());
         report::trace(format!("read {}: oom_kill {kills}", file.display()));
         let limit = match bytes {
             bytes if bytes % (1 << 20) == 0 => format!("{} MiB", bytes >> 20),
@@ -225,20 +254,28 @@ impl Cgroup {
     }
 }
 
-/// Removes a cgroup. The supervisor repeats it while it fails with EBUSY, because of processes in
-/// the cgroup or cgroups below it. It is rmdir: the files in the directory are the kernel's and go
-/// with it.
+/// The number of processes that the kernel has killed in the cgroup for lack of memory, from the text
+/// of memory.events (v2) or memory.oom_control (v1). The line `max` of memory.events counts how often
+/// the limit was reached, also without a kill.
+pub fn oom_kills(text: &str) -> u64 {
+    let count = text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok());
+    count.unwrap_or(0)
+}
+
+/// Removes a cgroup by rmdir(2). The files in the directory belong to the kernel and go with it.
+/// While there are processes in the cgroup, or cgroups below it, rmdir fails with EBUSY, and the
+/// supervisor tries again.
 fn remove(directory: &Path) -> io::Result<()> {
     let removed = fs::remove_dir(directory);
     if removed.is_err() {
-        // Only leaves can be removed, so those below come first. Programs create some: systemd in a
-        // container has one for each service.
+        // A cgroup with others below it cannot be removed, so those go first. Programs in the
+        // container may have created some: systemd makes one for each service.
         let children = fs::read_dir(directory).into_iter().flatten().flatten();
         children.filter(|child| child.path().is_dir()).for_each(|child| drop(remove(&child.path())));
         let processes = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
         for pid in processes.lines().filter_map(|line| line.parse().ok()) {
-            // After a SIGKILL of this program nobody else ends these processes. (cgroup.kill, Linux
-            // 5.14, ends all of them by one write.)
+            // After a SIGKILL of this program nobody else ends these processes. (On v2 one write
+            // to cgroup.kill, since Linux 5.14, ends all of them.)
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
     }
@@ -254,22 +291,22 @@ fn write(file: &Path, value: &str, hint: &'static str) -> Result<()> {
     check(written, format!("write {value:?} to {}", file.display()), hint)
 }
 
-/// Traces the call, or adds a hint to its error. An errno of a cgroup file means something else
-/// than that of an ordinary file, hence the hints.
+/// Traces the call, or adds a hint to its error, because an errno of a cgroup file means something
+/// else than the same errno of an ordinary file.
 fn check(result: io::Result<()>, call: String, hint: &'static str) -> Result<()> {
     let Err(error) = result else {
         report::trace(call);
         return Ok(());
     };
     let hint = match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
-        // The file belongs to somebody else.
+        // The file belongs to another user.
         Errno::EACCES | Errno::EPERM => hint,
         Errno::EROFS => "hint: inside a container the tree is read-only: run that one with --privileged",
         // The "no internal processes" rule of cgroup-v2.rst: a cgroup that passes controllers on
         // holds no process.
         Errno::EBUSY => {
-            "hint: only leaves hold processes, and others than us are in that cgroup: start this program\n      \
-                         as the first of a scope of its own (systemd-run --user --scope -p Delegate=yes …)"
+            "hint: other processes are in that cgroup, and a cgroup that passes controllers on may hold none:\n      \
+                         start this program in a scope of its own (systemd-run --user --scope -p Delegate=yes …)"
         }
         Errno::ENOENT => "hint: this kernel has no such file or controller",
         _ => return Err(error).context(call),

@@ -15,24 +15,19 @@
 //! no lock (cgroup_procs_write_start in the kernel). The child has one thread and moves itself, so
 //! it writes to `tasks`.
 //!
-//! Why v2 came: here one process could be in the memory tree below one group and in the cpu tree
-//! below another, so that nobody could say of a group what it uses, and pages written by one were
-//! accounted to nobody. Since 2016 there is the one tree; most distributions use it alone since
-//! 2021.
+//! Why did v2 come? In v1 a process can be below one group in the memory tree and below another
+//! group in the cpu tree. So nobody could say what a group uses, and the kernel could not charge
+//! the pages that it wrote to disk to the group that had changed them. Since 2016 there is the one
+//! tree of v2; most distributions have used only v2 since about 2021.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::cgroups::{Limits, PERIOD, Plan};
+use crate::cgroups::{Limits, PERIOD, Plan, Setting, controllers};
 
+/// The plan for v1: a directory in the tree of each controller that the limits need.
 pub fn plan(mounts: &str, limits: &Limits, name: &str) -> Result<Plan> {
-    let directory = |controller: &str| {
-        let mount = find(mounts, controller)
-            .context("hint: see /proc/cgroups for what the kernel has, and mount | grep cgroup for where")
-            .with_context(|| format!("no mounted cgroup tree has the controller {controller}"))?;
-        Ok::<_, anyhow::Error>(mount.join(name))
-    };
     let mut plan = Plan {
         // On v1 any cgroup may hold processes.
         leaf: None,
@@ -41,36 +36,47 @@ pub fn plan(mounts: &str, limits: &Limits, name: &str) -> Result<Plan> {
         optional: Vec::new(),
         procs_files: Vec::new(),
         oom_counter: None,
-        // With write access to a v1 cgroup a user can escape the limits above it, so distributions
+        // A user with write access to a v1 cgroup can escape the limits above it, so distributions
         // do not delegate it.
         hint: "hint: cgroup v1 cannot be delegated to unprivileged users safely: run this as root, or boot with v2\n      \
                (systemd.unified_cgroup_hierarchy=1)",
     };
-    if let Some(bytes) = limits.memory {
-        let directory = directory("memory")?;
-        plan.settings.push((directory.join("memory.limit_in_bytes"), bytes.to_string()));
-        // Written after the first: memory and swap together may not be less than memory alone.
-        plan.optional.push((directory.join("memory.memsw.limit_in_bytes"), bytes.to_string()));
-        plan.oom_counter = Some(directory.join("memory.oom_control"));
-        plan.directories.push(directory);
-    }
-    if let Some(cpus) = limits.cpus {
-        let directory = directory("cpu")?;
-        // v2 has one file for both. The period is written first, because the quota is a share of
-        // it.
-        plan.settings.push((directory.join("cpu.cfs_period_us"), PERIOD.to_string()));
-        plan.settings.push((directory.join("cpu.cfs_quota_us"), ((cpus * PERIOD as f64) as u64).to_string()));
-        plan.directories.push(directory);
-    }
-    if let Some(count) = limits.pids {
-        let directory = directory("pids")?;
-        plan.settings.push((directory.join("pids.max"), count.to_string()));
+    for controller in controllers(limits) {
+        let mount = find(mounts, controller)
+            .context("hint: see /proc/cgroups for what the kernel has, and mount | grep cgroup for where")
+            .with_context(|| format!("no mounted cgroup tree has the controller {controller}"))?;
+        let directory = mount.join(name);
+        plan.settings.extend(limit_files(controller, &directory, limits));
+        if let ("memory", Some(bytes)) = (controller, limits.memory) {
+            // Optional settings are written last. Here that order is needed: memory and swap together
+            // may not be less than memory alone.
+            plan.optional.push((directory.join("memory.memsw.limit_in_bytes"), bytes.to_string()));
+            plan.oom_counter = Some(directory.join("memory.oom_control"));
+        }
         plan.directories.push(directory);
     }
     // Some machines mount two controllers in one tree.
     plan.directories.dedup();
     plan.procs_files = plan.directories.iter().map(|directory| directory.join("tasks")).collect();
     Ok(plan)
+}
+
+/// The limits of one controller: its files in the cgroup's directory.
+pub fn limit_files(controller: &str, directory: &Path, limits: &Limits) -> Vec<Setting> {
+    let file = |name: &str, value: u64| (directory.join(name), value.to_string());
+    let mut files = Vec::new();
+    match controller {
+        "memory" => files.extend(limits.memory.map(|bytes| file("memory.limit_in_bytes", bytes))),
+        "cpu" => {
+            // v2 has one file for both. The period is written first, because the quota is a share of
+            // the period.
+            files.push(file("cpu.cfs_period_us", PERIOD));
+            files.extend(limits.cpus.map(|cpus| file("cpu.cfs_quota_us", (cpus * PERIOD as f64) as u64)));
+        }
+        "pids" => files.extend(limits.pids.map(|count| file("pids.max", count))),
+        _ => {}
+    }
+    files
 }
 
 /// Where the tree of a controller is mounted: the last field in mountinfo names the controllers

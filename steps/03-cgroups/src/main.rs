@@ -84,7 +84,7 @@ fn outside(run: &Run) -> Result<ExitCode> {
 /// only there, then runs the command.
 fn inside(config: &Value) -> Result<ExitCode> {
     report::inside();
-    cgroups::join(&options::words(&config["cgroup"]))?;
+    cgroups::join_and_hide(&options::words(&config["cgroup"]))?;
     namespaces::set_hostname(config["hostname"].as_str().context("the config has no hostname")?)?;
     rootfs::detach()?;
     let root = match config["rootfs"].as_str() {

@@ -9,9 +9,9 @@ use serde_json::Value;
 
 /// Lesson 3: limits on memory, CPU and processes.
 ///
-/// Namespaces say what a process sees, cgroups how much of it it gets. A cgroup is a directory: one makes it, writes a
-/// limit into a file, and writes a process into another. What the process starts is in it as well. Root may; an ordinary
-/// user where a part of the tree of cgroup v2 has been delegated to them.
+/// Namespaces say what a process sees; cgroups say how much it may use. A cgroup is a directory: mkdir creates it, a
+/// number in one file sets a limit, and a pid in another file puts a process in it, with everything that the process
+/// starts. Root may create cgroups; an ordinary user may where a part of the cgroup v2 tree is delegated to them.
 #[derive(Parser)]
 #[command(version, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Options {
@@ -25,11 +25,11 @@ pub struct Options {
 
 const EXAMPLES: &str = "\
 Try (as root):
-  step-03-cgroups run --memory 64m -- perl -e '$x = \"x\" x 2e8'     a hog is killed
-  step-03-cgroups run --cpus 0.2 -- sh -c 'while :; do :; done'    a loop is slowed down: look with top
+  step-03-cgroups run --memory 64m -- perl -e '$x = \"x\" x 2e8'     uses too much memory: killed
+  step-03-cgroups run --cpus 0.2 -- sh -c 'while :; do :; done'    a loop is slowed down: watch it with top
   step-03-cgroups run --pids 20 -- sh -c 'f() { f | f; }; f'       a fork bomb stops
-  step-03-cgroups run --pids 20 cat /proc/self/cgroup              where it believes to be
-  step-03-cgroups -v run --memory 64m true                         all files, and what is written to them";
+  step-03-cgroups run --pids 20 cat /proc/self/cgroup              its place in the tree, as it sees it
+  step-03-cgroups -v run --memory 64m true                         every file, and what is written to it";
 
 #[derive(Subcommand)]
 pub enum Verb {
@@ -60,15 +60,15 @@ pub struct Run {
     /// The directory to be "/" inside; without it, one made of this machine's own /usr
     #[arg(long, value_name = "DIR")]
     pub rootfs: Option<PathBuf>,
-    /// Most memory, with k, m or g for the powers of 1024: beyond, the kernel kills
+    /// The memory limit, with k, m or g for the powers of 1024; at the limit the kernel kills a process
     // Checked here, where the message can name the option. The kernel would answer EINVAL, or accept it and kill.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub memory: Option<u64>,
-    /// Most CPU time, 0.2 for a fifth of one CPU: beyond, it waits for the next tenth of a second
+    /// The CPU limit, 0.2 for a fifth of one CPU; beyond it all processes wait for the next tenth of a second
     #[arg(long, value_name = "CPUS", value_parser = cpus)]
     pub cpus: Option<f64>,
-    /// Most processes and threads, process 1 included: beyond, fork fails
-    // At least two: process 1 and the program that it runs.
+    /// The limit on processes and threads, process 1 included; beyond it fork fails
+    // At least two, because process 1 runs the program in a second process.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
     pub pids: Option<u64>,
     /// The program and its arguments
@@ -96,7 +96,7 @@ fn bytes(text: &str) -> Result<u64, String> {
     let number: u64 =
         digits.parse().map_err(|_| "a number, with k, m or g behind it if you like".to_owned())?;
     match number.checked_mul(size) {
-        // The kernel accepts less, and then kills process 1 before it has started.
+        // The kernel accepts less, and then kills process 1 before the program has started.
         Some(bytes) if bytes < 4 << 20 => Err("at least 4m: this program itself has to fit in".into()),
         Some(bytes) if bytes <= i64::MAX as u64 => Ok(bytes),
         _ => Err("more than there can be".into()),

@@ -240,7 +240,7 @@ fn changes_on_an_overlay_are_refused_with_the_reason_and_a_scratch_there_is_repl
         let refused = on_one("exec $P run --changes $0/m true");
         assert_eq!(refused.code, Some(125), "{refused:?}");
         assert!(
-            refused.stderr.contains("/m: EINVAL: Invalid argument\nhint: it is on an overlay"),
+            refused.stderr.contains("/m: EINVAL: Invalid argument\nhint: this directory is on an overlay"),
             "{refused:?}"
         );
         let moved = on_one("TMPDIR=$0/m $P run echo fine");

@@ -56,25 +56,25 @@ pub struct Run {
     /// The hostname inside
     #[arg(long, value_name = "NAME", default_value = "box")]
     pub hostname: String,
-    /// A directory to be "/" inside, never written to; several are stacked, the first on top. Without any, one made of
-    /// this machine's own /usr
+    /// A directory to be "/" inside, never written to; several are stacked, the first on top; without any, "/" is made
+    /// of this machine's own /usr
     #[arg(long, value_name = "DIR")]
     pub rootfs: Vec<PathBuf>,
-    /// Keep what is changed in DIR/upper, and begin with what is there; without it changes go with the container
+    /// Keep the changes in DIR/upper, and start with the changes that are there; without it they go with the container
     #[arg(long, value_name = "DIR")]
     pub changes: Option<PathBuf>,
-    /// Afterwards, list what has been changed: A for added, C for changed, D for deleted
+    /// List the changes at the end: A for added, C for changed, D for deleted
     #[arg(long)]
     pub diff: bool,
-    /// Most memory, with k, m or g for the powers of 1024: beyond, the kernel kills
+    /// The memory limit, with k, m or g for the powers of 1024; at the limit the kernel kills a process
     // Checked here, where the message can name the option. The kernel would answer EINVAL, or accept it and kill.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub memory: Option<u64>,
-    /// Most CPU time, 0.2 for a fifth of one CPU: beyond, it waits for the next tenth of a second
+    /// The CPU limit, 0.2 for a fifth of one CPU; beyond it all processes wait for the next tenth of a second
     #[arg(long, value_name = "CPUS", value_parser = cpus)]
     pub cpus: Option<f64>,
-    /// Most processes and threads, process 1 included: beyond, fork fails
-    // At least two: process 1 and the program that it runs.
+    /// The limit on processes and threads, process 1 included; beyond it fork fails
+    // At least two, because process 1 runs the program in a second process.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
     pub pids: Option<u64>,
     /// Publish a TCP port: forward one of the host's to one of the container's; may be given more than once
@@ -106,7 +106,7 @@ fn bytes(text: &str) -> Result<u64, String> {
     let number: u64 =
         digits.parse().map_err(|_| "a number, with k, m or g behind it if you like".to_owned())?;
     match number.checked_mul(size) {
-        // The kernel accepts less, and then kills process 1 before it has started.
+        // The kernel accepts less, and then kills process 1 before the program has started.
         Some(bytes) if bytes < 4 << 20 => Err("at least 4m: this program itself has to fit in".into()),
         Some(bytes) if bytes <= i64::MAX as u64 => Ok(bytes),
         _ => Err("more than there can be".into()),

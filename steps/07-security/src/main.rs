@@ -104,7 +104,7 @@ fn outside(run: &Run) -> Result<ExitCode> {
 /// The same program after the re-exec: does the setup inside, then runs the command.
 fn inside(config: &Value) -> Result<ExitCode> {
     report::inside();
-    cgroups::join(&options::words(&config["cgroup"]))?;
+    cgroups::join_and_hide(&options::words(&config["cgroup"]))?;
     namespaces::set_hostname(config["hostname"].as_str().context("the config has no hostname")?)?;
     veth::configure(config["address"].as_str().map(str::parse).transpose()?)?;
     rootfs::detach()?;

@@ -119,8 +119,8 @@ const MUTANTS: [Mutant; 30] = [
     mutant(
         3,
         "cgroups.rs",
-        "files.iter().try_for_each(|file| write(Path::new(file), \"0\", \"hint: is the cgroup still there?\"))?;",
-        "let _ = files;",
+        "files.iter().try_for_each(|file| write(Path::new(file), \"0\", \"hint: is the cgroup still there?\"))",
+        "let _ = files;\n    Ok(())",
         &["a_hog_is_killed_at_its_limit_and_the_reader_is_told_why", "a_fork_bomb_stops_at_its_limit"],
     ),
     mutant(
