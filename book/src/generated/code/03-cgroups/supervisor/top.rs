@@ -1,5 +1,6 @@
-//! A process that removes what this program has made, however this program ends.
+//! The supervisor: a process that removes the directories of this program, however this program
+//! ends.
 //!
-//! Most parts of a container go with its last process. A directory does not, and a process killed
-//! by SIGKILL removes nothing. So a second process does it: it blocks on a pipe until every write
-//! end is closed, which the kernel does when this program dies, and then removes the directories.
+//! Most parts of a container end with its last process. A directory does not, and a process that is
+//! killed by SIGKILL removes nothing. So a second process removes the directories. It blocks on a
+//! pipe until every write end is closed; the kernel closes them when this program dies.
