@@ -78,7 +78,7 @@ fn with_context(error: hull_engine::Error) -> anyhow::Error {
     match &error {
         hull_engine::Error::Pull(_) => anyhow::Error::new(error).context(Exit(125)),
         hull_engine::Error::NoSuchNetwork(name) => {
-            let hint = format!("hull network create {name}; hull network ls lists the networks there are");
+            let hint = format!("hull network create {name}; hull network ls lists all networks");
             anyhow::Error::new(error).context(Hint(hint))
         }
         _ => error.into(),

@@ -54,7 +54,7 @@ pub fn classify(error: &anyhow::Error) -> (Option<Kind>, Option<Detail>) {
 /// The hint for an error with these details.
 pub fn hint(detail: Detail) -> Option<String> {
     let text = match detail {
-        Detail::NoSuchContainer => "hull ps -a lists the containers there are",
+        Detail::NoSuchContainer => "hull ps -a lists all containers",
         Detail::WrongState { container, verb, state } => return wrong_state(&container, &verb, &state),
         Detail::ContainerRuns { container } => {
             return Some(format!("stop it, or remove it by force: hull rm -f {container}"));
@@ -78,7 +78,7 @@ pub fn hint(detail: Detail) -> Option<String> {
         Detail::NameTaken { container } => {
             return Some(format!("remove it (hull rm {container}), rename it, or choose another name"));
         }
-        Detail::NoSuchVolume => "hull volume ls lists the volumes there are",
+        Detail::NoSuchVolume => "hull volume ls lists all volumes",
         Detail::VolumeInUse { containers } => {
             return Some(format!("remove what uses it first: hull rm {}", containers.join(" ")));
         }
@@ -105,13 +105,13 @@ fn image_hint(detail: Detail) -> Option<String> {
     let text = match detail {
         Detail::NoSuchImage { nearest: Some(nearest) } => return Some(format!("did you mean {nearest}?")),
         Detail::NoSuchImage { nearest: None } => {
-            "hull images lists what is here; hull import takes a root file system; `host` needs nothing"
+            "hull images lists the images of this machine; hull import makes one from a root file system; `host` needs no download"
         }
         Detail::ImageInUse { container } => {
             return Some(format!("remove the container first: hull rm {container}"));
         }
         Detail::DamagedImage => {
-            "hull system check --repair fetches again what a registry has; hull rmi removes the image"
+            "hull system check --repair downloads the damaged parts again; hull rmi removes the image"
         }
         Detail::NotAnImage => {
             "hull load reads what docker save or an OCI layout holds; a root file system: hull import"
@@ -120,18 +120,18 @@ fn image_hint(detail: Detail) -> Option<String> {
             "expected a tar, plain or packed with gzip, zstd, xz or bzip2; if it is one, it was changed on the way"
         }
         Detail::IncompleteArchive => "fetch it again: it is incomplete or was changed on the way",
-        Detail::RegistryUnreachable => "is the name right, and is a proxy needed (HTTPS_PROXY)?",
+        Detail::RegistryUnreachable => "check the name of the registry, and whether you need a proxy (HTTPS_PROXY)",
         Detail::RegistryCertificate { registry } => {
             return Some(format!(
-                "put the authority's certificate into /etc/docker/certs.d/{registry}/ca.crt, or do without: \
+                "put the authority's certificate into /etc/docker/certs.d/{registry}/ca.crt, or switch the check off: \
                  --tls-verify=false"
             ));
         }
         Detail::RegistryDenied { registry } => {
-            return Some(format!("hull login {registry}, or look at the name once more"));
+            return Some(format!("check the name, or log in: hull login {registry}"));
         }
         Detail::NotInRegistry => {
-            "hull image tags lists what a repository has; a private one is there for those who log in"
+            "hull image tags lists the tags of a repository; a private repository needs hull login first"
         }
         Detail::RegistryBusy => "wait, or hull login: registries often allow more to a user who is logged in",
         network => return network_hint(network),
@@ -150,14 +150,14 @@ fn wrong_state(container: &str, verb: &str, state: &str) -> Option<String> {
 
 fn network_hint(detail: Detail) -> Option<String> {
     let text = match detail {
-        Detail::NoSuchNetwork => "hull network ls lists the networks there are",
+        Detail::NoSuchNetwork => "hull network ls lists all networks",
         Detail::NoSuchNetworkDriver { driver } => network_driver(&driver),
         Detail::NetworkInUse { network, container } => {
             return Some(format!("stop the container, or: hull network disconnect {network} {container}"));
         }
         Detail::Parent { link, problem } => return Some(parent(&link, &problem)),
         Detail::NetworkNotPermitted => {
-            "networks need CAP_NET_ADMIN: use sudo, or an unprivileged user's pasta"
+            "networks need CAP_NET_ADMIN: use sudo, or install pasta for unprivileged users"
         }
         Detail::NetworkNotInKernel => {
             "this kernel was built without it: bridge, veth, nf_tables and nf_nat are needed"
@@ -172,14 +172,14 @@ fn network_hint(detail: Detail) -> Option<String> {
         Detail::InvalidLinkName => "1 to 15 letters, digits, '-', '_' and '.'",
         Detail::InvalidMac => "six pairs of hex digits, the first one even: 02:42:ac:11:00:02",
         Detail::InvalidSubnet => "a subnet is an address and a prefix length: 172.30.0.0/16, fd00:30::/64",
-        Detail::AddressTaken => "leave --ip out for a free one",
+        Detail::AddressTaken => "without --ip, hull chooses a free address",
         Detail::NoAddressLeft => {
             "remove a container, or make a network with a larger --subnet (or --ip-range)"
         }
         Detail::InvalidPort => {
             "[IP:][HOST PORT:]CONTAINER PORT[/tcp|udp|sctp], where a port is 1 to 65535 or a range"
         }
-        Detail::PortTaken => "choose another one, or leave the host port out for a free one: -p 80",
+        Detail::PortTaken => "choose another port, or omit the host port to get a free one: -p 80",
         Detail::PortReserved { port, first } => {
             return Some(format!(
                 "publish a port from {first} on, or let root permit it: sysctl -w \
@@ -198,19 +198,19 @@ fn network_driver(driver: &str) -> &'static str {
             "-d macvlan -o parent=eth0 puts containers on the host's LAN, each with a MAC address of its own"
         }
         "host" | "null" | "none" => {
-            "that is no network to be made: hull run --network host, or --network none"
+            "this network always exists: hull run --network host, or --network none"
         }
         "overlay" => "-d vxlan --peer ADDRESS connects hosts that know each other, without a swarm",
-        _ => "there are bridge, macvlan and vxlan",
+        _ => "the drivers are bridge, macvlan and vxlan",
     }
 }
 
 fn parent(link: &str, problem: &ParentProblem) -> String {
     match problem {
-        ParentProblem::Missing => "ip link shows those there are".into(),
-        ParentProblem::Loopback => "ip link shows what there is beside it".into(),
+        ParentProblem::Missing => "ip link lists the links of this machine".into(),
+        ParentProblem::Loopback => "ip link lists the other links".into(),
         ParentProblem::Down => format!("ip link set {link} up"),
-        ParentProblem::PortOfBridge => "take the bridge itself for the parent".into(),
+        ParentProblem::PortOfBridge => "use the bridge itself as the parent".into(),
         ParentProblem::PortOfOtherBridge | ParentProblem::IsBridge | ParentProblem::HasAddress(_) => {
             format!("-d macvlan -o parent={link} leaves the link as it is")
         }
@@ -220,17 +220,17 @@ fn parent(link: &str, problem: &ParentProblem) -> String {
 fn user_namespace(obstacle: Obstacle) -> &'static str {
     match obstacle {
         Obstacle::LimitIsZero => {
-            "this machine allows none: sysctl -w user.max_user_namespaces=15000 (as root)"
+            "this machine allows no user namespaces: sysctl -w user.max_user_namespaces=15000 (as root)"
         }
         Obstacle::LimitReached => {
-            "there are too many of them, or they are nested too deeply: see user_namespaces(7)"
+            "there are too many user namespaces, or they are nested too deeply: see user_namespaces(7)"
         }
         Obstacle::AppArmor => {
-            "Ubuntu keeps them from programs without an AppArmor profile: give hull one with the rule \"userns,\", or \
+            "Ubuntu denies user namespaces to programs without an AppArmor profile: give hull one with the rule \"userns,\", or \
              sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 (as root)"
         }
         Obstacle::RootOnly => {
-            "this machine keeps them for root: sysctl -w kernel.unprivileged_userns_clone=1 (as root)"
+            "this machine allows user namespaces to root only: sysctl -w kernel.unprivileged_userns_clone=1 (as root)"
         }
         Obstacle::SeccompFilter => {
             "a seccomp filter is in force, probably an outer container's: start that one with \
