@@ -120,7 +120,9 @@ fn image_hint(detail: Detail) -> Option<String> {
             "expected a tar, plain or packed with gzip, zstd, xz or bzip2; if it is one, it was changed on the way"
         }
         Detail::IncompleteArchive => "fetch it again: it is incomplete or was changed on the way",
-        Detail::RegistryUnreachable => "check the name of the registry, and whether you need a proxy (HTTPS_PROXY)",
+        Detail::RegistryUnreachable => {
+            "check the name of the registry, and whether you need a proxy (HTTPS_PROXY)"
+        }
         Detail::RegistryCertificate { registry } => {
             return Some(format!(
                 "put the authority's certificate into /etc/docker/certs.d/{registry}/ca.crt, or switch the check off: \
@@ -197,9 +199,7 @@ fn network_driver(driver: &str) -> &'static str {
         "ipvlan" => {
             "-d macvlan -o parent=eth0 puts containers on the host's LAN, each with a MAC address of its own"
         }
-        "host" | "null" | "none" => {
-            "this network always exists: hull run --network host, or --network none"
-        }
+        "host" | "null" | "none" => "this network always exists: hull run --network host, or --network none",
         "overlay" => "-d vxlan --peer ADDRESS connects hosts that know each other, without a swarm",
         _ => "the drivers are bridge, macvlan and vxlan",
     }

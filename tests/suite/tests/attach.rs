@@ -1,4 +1,4 @@
-//! Commands joined to a container: what they carry, and that none of them holds it up.
+//! Commands that are joined to a container: what they transfer, and that none of them blocks the container.
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -12,7 +12,7 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, co
 use nix::unistd::Pid;
 use rustix::process::{Resource, Rlimit, prlimit};
 
-/// How long a command that should not have to wait for anybody may take on a busy machine.
+/// The longest time that a command may take on a busy machine if it has nothing to wait for.
 const SOON: Duration = Duration::from_secs(8);
 
 fn signal(running: &Running, signal: Signal) {
@@ -66,7 +66,7 @@ fn exec_carries_everything_and_keeps_the_streams_apart() {
 fn a_slow_reader_gets_everything() {
     let Some(t) = Scenario::with_busybox() else { return };
     sleeper(&t);
-    // It fits into the buffers on the way, so the program is gone long before the reader begins.
+    // The output fits into the buffers of the sockets and pipes, so the program ends long before the reader begins.
     let seq = ["seq", "1", "50000"];
     for args in [&["exec", "box"][..], &["run", "--rm", "busybox"]] {
         let command = t.command(&[args, &seq].concat());
@@ -86,13 +86,13 @@ fn a_reader_that_goes_away_ends_exec_as_it_ends_a_pipe() {
     eventually("the program has ended", || !t.ok(&["top", "box"]).contains("yes"));
 }
 
-/// Runs a command of hull's at the head of a pipe whose reader leaves after the first line.
+/// Runs a hull command in a pipeline. The reader of the pipe leaves after the first line.
 #[track_caller]
 fn into_head(t: &Scenario, args: &[&str]) {
     let script = "(\"$0\" \"$@\"; echo code $? >&2) | head -n 1";
     let outcome = run(&mut wrapped(&["sh", "-c", script], &t.command(args)));
     assert!(outcome.took < SOON, "{outcome}");
-    // A program of exec that goes on writing ends by SIGPIPE, as in any pipe.
+    // A program of exec that continues to write ends by SIGPIPE, as in any pipe.
     let codes: &[&str] = if args[0] == "exec" { &["code 0\n", "code 141\n"] } else { &["code 0\n"] };
     assert!(outcome.stdout == "line\n" && codes.contains(&outcome.stderr.as_str()), "{args:?}: {outcome}");
 }
@@ -160,7 +160,7 @@ fn the_third_interrupt_ends_a_command_whose_container_does_not_end() {
         eventually("it takes signals", || is_in_mask(&running, "SigBlk:", Signal::SIGINT));
         for _ in 0..2 {
             kill(pid, Signal::SIGINT).unwrap();
-            // Two that are pending at the same time are one (signal(7)).
+            // The kernel merges two pending signals of the same number into one (signal(7)).
             eventually("it has counted one", || !is_in_mask(&running, "ShdPnd:", Signal::SIGINT));
         }
         assert_stays("the command outlives two interrupts", Duration::from_millis(300), || {
@@ -181,7 +181,7 @@ fn a_stopped_exec_does_not_hold_up_the_container() {
     for program in [&["sleep", "300"][..], &["yes"]] {
         sleeper(&t);
         let mut exec = t.spawn(&[&["exec", "box"], program].concat());
-        // A headline, the container's own process, and the one that was added.
+        // A headline, the container's own process, and the process that exec added.
         eventually("the program runs", || t.ok(&["top", "box"]).lines().count() == 3);
         signal(&exec, Signal::SIGSTOP);
         assert_soon(&t, &["rm", "-f", "box"]);
@@ -190,7 +190,7 @@ fn a_stopped_exec_does_not_hold_up_the_container() {
     }
 }
 
-/// `run -i` of a program that reads nothing, with more on its stdin than fits on the way.
+/// `run -i` of a program that reads nothing. Its stdin has more data than the buffers can hold.
 fn backed_up(t: &Scenario, program: &[&str]) -> Running {
     let input = t.write("input", vec![b'x'; 3 << 20]);
     let mut command = t.command(&[&["run", "-i", "--name", "box", "busybox"], program].concat());
@@ -235,7 +235,7 @@ fn a_stopped_attach_does_not_hold_up_the_end() {
     let mut attached = t.spawn(&["attach", "box"]);
     t.until_connected("box", 1);
     signal(&attached, Signal::SIGSTOP);
-    // Until the socket's buffer is full, of which nothing outside the monitor tells.
+    // Wait until the socket's buffer is full. Nothing outside the monitor shows this moment.
     std::thread::sleep(Duration::from_millis(300));
     assert_soon(&t, &["rm", "-f", "box"]);
     attached.kill();
@@ -245,7 +245,7 @@ fn a_stopped_attach_does_not_hold_up_the_end() {
 #[test]
 fn a_stopped_wait_does_not_brake_the_container() {
     let Some(t) = Scenario::with_busybox() else { return };
-    // Long lines, of which the log takes more in the same time.
+    // Long lines, so that the log receives more data in the same time.
     let line = "0123456789".repeat(100);
     let script =
         "sleep 1; yes $0 | head -c 5000000; touch /done; while test -e /done; do sleep 0.1; done; exit 3";
@@ -259,9 +259,9 @@ fn a_stopped_wait_does_not_brake_the_container() {
     assert_eq!(waiting.wait().ok(), "3");
 }
 
-/// A bare connection to the monitor of `box`.
+/// A connection to the monitor of `box`, without a hull command.
 fn connection(t: &Scenario) -> OwnedFd {
-    // By descriptor: the path is longer than an address may be (unix(7)).
+    // Through a descriptor of the directory, because the path is longer than a socket's address may be (unix(7)).
     let dir = File::open(t.run_root().join("containers").join(t.inspect("box", "{{.Id}}"))).unwrap();
     let path = format!("/proc/self/fd/{}/attach.sock", dir.as_raw_fd());
     let client = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).unwrap();
@@ -285,9 +285,9 @@ fn a_monitor_without_a_descriptor_to_spare_does_not_spin() {
     let monitor = t.monitor_of("box");
     let limit = Rlimit { current: Some(16), maximum: Some(4096) };
     prlimit(rustix::process::Pid::from_raw(monitor), Resource::Nofile, limit).expect("as root");
-    // The first of them take its last descriptors, the others wait to be accepted.
+    // The first connections use up the monitor's descriptors, and the others wait to be accepted.
     let clients: Vec<OwnedFd> = (0..16).map(|_| connection(&t)).collect();
-    // The time over which the processor time is measured.
+    // The processor time is measured over this time.
     std::thread::sleep(Duration::from_secs(2));
     let stat = std::fs::read_to_string(format!("/proc/{monitor}/stat")).expect("it runs");
     // utime and stime (proc_pid_stat(5)).
@@ -316,13 +316,13 @@ fn a_terminals_last_output_is_not_lost() {
     }
 }
 
-/// It may wait for weeks.
+/// The command may wait for weeks.
 #[test]
 fn a_monitor_gives_back_what_its_start_took() {
     let Some(t) = Scenario::with_busybox() else { return };
     sleeper(&t);
     let smaps = format!("/proc/{}/smaps", t.monitor_of("box"));
-    // Each mapping is a line with its name, and then lines of its own, of which one says what is in memory.
+    // Each mapping is a line with its name and several more lines, and one of these says how much is in memory.
     let resident = |name: &str| -> u64 {
         let smaps = std::fs::read_to_string(&smaps).unwrap();
         let mappings = smaps.split_inclusive("VmFlags").filter(|mapping| mapping.contains(name));
@@ -354,7 +354,7 @@ fn only_the_streams_of_a_are_attached() {
         let (code, stdout, stderr) = run(&flags);
         assert!((code, &*stdout) == (125, "") && stderr.contains(expected), "{stderr}");
     }
-    // With stdin alone the id is printed, as with -d, and the container keeps what it has read.
+    // If only stdin is attached, the command prints the id, as with -d, and the container keeps the input that it has read.
     let words = ["run", "-i", "-a", "stdin", "--name", "box", "busybox", "sh", "-c", script];
     let outcome = t.hull_with_input(&words, b"in\n");
     assert_eq!((outcome.ok(), &*outcome.stderr), (&*t.inspect("box", "{{.Id}}"), ""));

@@ -1,5 +1,5 @@
-//! `boot`: after a reboot the containers run that their restart policies say, and none else. A reboot is an emptied run root
-//! and another boot id.
+//! `boot`: after a reboot, exactly those containers run that should run by their restart policies. The tests simulate a
+//! reboot by an emptied run root and another boot id.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -20,7 +20,7 @@ fn run(t: &Scenario, name: &str, options: &[&str]) {
     t.ok(&all.concat());
 }
 
-/// The machine starts again: nothing is left of the cgroups and the run root.
+/// The machine starts again: the cgroups and the run root are empty.
 fn reboot(t: &Scenario) {
     let cgroups = hull_test_support::cgroups::below(t.cgroup_parent());
     for cgroup in cgroups.iter().rev() {
@@ -43,7 +43,7 @@ fn after_a_crash_the_policies_decide() {
     run(&t, "unless-stopped", &["--restart", "unless-stopped", "--network", "none"]);
     t.ok(&["create", "--name", "never-started", "--restart", "always", "busybox", "sleep", "300"]);
     t.ok(&["stop", "always-stopped", "unless-stopped"]);
-    // The monitors are killed, and no command of this boot sees it.
+    // The monitors are killed, and no command of this boot notices it.
     let pids: Vec<i32> = ["always", "unless", "failure", "no"].map(|name| t.monitor_of(name)).into();
     for pid in pids {
         kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
@@ -102,7 +102,7 @@ fn a_shutdown_is_no_stop_by_the_user_and_dependants_go_first_and_come_last() {
             std::fs::read_to_string(notes).is_ok_and(|text| text.contains(&format!("start {name}\n")))
         });
     };
-    // By their names they would start in the other order.
+    // In the order of their names they would start the other way.
     start("z-net", &["--network", "none"]);
     start("m-shares", &["--network", "container:z-net"]);
     start("a-last", &["--network", "container:m-shares", "--volumes-from", "z-net"]);
@@ -114,14 +114,14 @@ fn a_shutdown_is_no_stop_by_the_user_and_dependants_go_first_and_come_last() {
     let expected = "start z-net\nstart m-shares\nstart a-last\nstart requires\n\
                     stop requires\nstop a-last\nstop m-shares\nstop z-net\n";
     assert_eq!(notes(), expected);
-    // The unit is restarted, or the machine.
+    // The unit or the machine is restarted.
     t.ok(&["boot", "start"]);
     let order = |name: &str| notes()[expected.len()..].find(&format!("start {name}"));
     eventually("all of them write", || order("a-last").is_some());
     assert!(order("z-net") < order("m-shares") && order("m-shares") < order("a-last"), "{}", notes());
     assert_eq!(status(&t, "plain"), "exited");
     assert_eq!(t.inspect("z-net", "{{.RestartCount}}"), "0");
-    // What the user stops before the shutdown stays stopped.
+    // A container that the user stops before the shutdown stays stopped.
     t.ok(&["stop", "-t", "1", "a-last"]);
     t.ok(&["boot", "stop"]);
     t.ok(&["boot", "start"]);
@@ -171,7 +171,7 @@ fn a_container_of_an_unprivileged_user_starts_at_boot() {
     assert_eq!(status(&t, "box"), "exited");
     t.ok(&["boot", "start"]);
     assert_eq!(status(&t, "box"), "running");
-    // A later command is in the same user namespace.
+    // A later command runs in the same user namespace.
     assert_eq!(t.ok(&["exec", "other", "echo", "inside"]), "inside");
 }
 
@@ -200,13 +200,13 @@ fn the_unit_is_printed_and_installed_and_removed() {
         let said = String::from_utf8_lossy(&verified.stderr);
         assert!(!said.contains("hull-boot.service"), "{said}");
     }
-    // No systemd.
+    // Without systemd.
     let off = t.path("off");
     std::fs::create_dir(&off).unwrap();
     mount_bind(&off, "/run").unwrap();
     assert!(t.hull(&["boot", "enable"]).fails(1).contains("not booted with systemd"));
     assert!(t.hull(&["boot", "enable", "--user"]).fails(1).contains("root's containers"));
-    // A systemd of the test's own.
+    // A systemd that only this test uses.
     std::fs::create_dir_all("/run/systemd/system").unwrap();
     let etc = t.path("etc");
     std::fs::create_dir(&etc).unwrap();

@@ -1,14 +1,15 @@
-//! A bridge with a link of the host's for one of its ports: containers on that link's LAN, kept to their own addresses.
+//! A bridge that has a link of the host as one of its ports: its containers are on that link's LAN and keep to their own
+//! addresses.
 
 use hull_test_support::outcome::eventually;
 
 mod lan;
 use lan::{BOTH, HOST, Lan, NEIGHBOUR, Place};
 
-/// Of the neighbour, who is the router there.
+/// An address of the neighbour, which is the router of this LAN.
 const ROUTER: &str = "192.0.2.1";
 
-/// A LAN, a second veth pair to its neighbour, and the network `wire` on that.
+/// A LAN, a second veth pair to its neighbour, and the network `wire` on that pair.
 fn start() -> Option<Lan> {
     let lan = Lan::start()?;
     let netns = lan.neighbour.path();
@@ -19,7 +20,7 @@ fn start() -> Option<Lan> {
     Some(lan)
 }
 
-/// Removes the network and the link, which is then the host's own again.
+/// Removes the network and the link. The link then belongs to the host again.
 fn end(lan: &Lan) {
     lan.t.ok(&["network", "rm", "wire"]);
     assert!(!lan.host.sh("ip -o link show wire0").contains("master"));
@@ -46,8 +47,8 @@ fn a_bridge_with_a_parent_is_on_its_wire_without_the_host() {
     }
     let mac = lan.t.inspect("one", "{{.NetworkSettings.Networks.wire.MacAddress}}");
     assert!(lan.neighbour.sh("ip neigh show 192.0.2.2").contains(&mac), "by its own address on the wire");
-    // The host answers there for none of its addresses, asked politely or not.
-    // It could: the way back is by the router.
+    // The host answers on this LAN for none of its addresses, neither to ARP nor to a forced packet. An answer could be
+    // sent, because the router knows the way back.
     lan.host.sh(&format!(
         "ip route add 192.0.2.0/24 via {NEIGHBOUR}; echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter"
     ));
@@ -58,7 +59,7 @@ fn a_bridge_with_a_parent_is_on_its_wire_without_the_host() {
     let bridge = lan.t.inspect("wire", "{{.Bridge}}");
     assert_eq!(lan.host.sh(&format!("ip -o addr show dev {bridge}")), "");
     assert!(lan.host.sh("ip -o link show wire0").contains(&format!("master {bridge}")));
-    // A container is who it is, to the whole LAN.
+    // The whole LAN sees a container under its own address.
     one.sh("ip addr add 192.0.2.77/24 dev eth0");
     assert!(!one.try_sh(&format!("busybox ping -c 1 -W 1 -I 192.0.2.77 {ROUTER}")).success());
     one.sh("ip addr del 192.0.2.77/24 dev eth0; ip link set eth0 address 02:00:00:00:00:77");
@@ -78,7 +79,7 @@ fn a_parent_is_put_back_and_containers_come_and_go() {
     assert_reaches(&lan.neighbour, "192.0.2.9");
     t.ok(&["network", "disconnect", "wire", "box"]);
     assert!(lan.neighbour.never_pings("192.0.2.9") && !place.try_sh("ip link show eth1").success());
-    // Somebody has taken the parent off the bridge: who comes next puts it back.
+    // Somebody has removed the parent from the bridge. The next container that starts adds it again.
     lan.host.sh("ip link set wire0 nomaster");
     t.ok(&["network", "connect", "--ip", "192.0.2.9", "wire", "box"]);
     assert_reaches(&lan.neighbour, "192.0.2.9");
@@ -118,7 +119,7 @@ fn nonsense_makes_no_bridge_with_a_parent() {
     }
     let refused = t.hull(&["network", "create", "--parent", "wire0", "new"]);
     assert!(refused.fails(1).contains("as with --subnet 192.0.2.0/24"), "{refused}");
-    // A network that cannot be made when it is needed leaves nothing half made.
+    // A network that cannot be made when it is needed leaves nothing behind.
     lan.host.sh("ip addr add 192.0.2.200/24 dev wire0");
     let refused = t.hull(&["run", "--rm", "--network", "wire", "busybox", "true"]);
     assert!(refused.fails(125).contains("would lose its address 192.0.2.200"), "{refused}");

@@ -1,4 +1,4 @@
-//! `--device VENDOR/CLASS=NAME` and `--gpus`: devices of the test's own, by CDI.
+//! `--device VENDOR/CLASS=NAME` and `--gpus`: devices that CDI specifications of the test describe.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -9,7 +9,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 const ETC: &str = "/etc/cdi";
 const RUN: &str = "/run/cdi";
 
-/// The two directories of specifications, in this test's own mount namespace and in nothing of the machine's.
+/// The two directories of specifications, visible in this test's mount namespace only.
 struct Specifications {
     parents: Vec<&'static str>,
 }
@@ -52,7 +52,7 @@ impl Drop for Specifications {
     }
 }
 
-/// /dev/zero under the vendor's own name, a variable, a group, a mount, and a hook of each point that runs outside.
+/// /dev/zero under a name of the vendor, a variable, a group, a mount, and a hook for each point that runs outside.
 fn everything(t: &Scenario) -> String {
     let hook = |name: &str| {
         let output = t.path(name).display().to_string();
@@ -119,7 +119,7 @@ fn a_device_brings_all_of_its_edits() {
     assert!(t.ok(&["info", "-f", "{{json .DiscoveredDevices}}"]).contains("vendor.com/class=zero"));
 }
 
-/// A specification in YAML as vendors' tools write it.
+/// A specification in YAML, in the form that vendors' tools write.
 fn in_yaml(t: &Scenario) -> String {
     let shared = t.write("shared", "from the host").display().to_string();
     let output = t.path("hook").display().to_string();
@@ -304,7 +304,7 @@ fn gpus_are_devices_of_their_vendors_kind() {
 fn an_unprivileged_user_gets_a_device_that_the_user_can_open() {
     let Some(t) = Scenario::rootless() else { return };
     t.busybox();
-    // The user is in an /etc/passwd of the scenario's.
+    // The user is in the scenario's own /etc/passwd.
     let specifications = Specifications::at(&t, &[("/run", RUN)]);
     let node = r#"{"deviceNodes": [{"path": "/dev/vendor0", "hostPath": "/dev/zero"}]}"#;
     specifications.write(

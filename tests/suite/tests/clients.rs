@@ -1,4 +1,4 @@
-//! Programs that others wrote for docker or podman, with hull in their place.
+//! Programs that were written for docker or podman and use hull instead.
 
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use hull_test_support::{Scenario, program, python, skip};
 const COMPOSE_FILE: &str = include_str!("clients/compose.yaml");
 const WHALES: &str = include_str!("clients/whales.py");
 
-/// The clients' directory, and a scenario in which loopback is up. The clients come first, as they are downloaded.
+/// The clients' directory, and a scenario in which loopback is up. The clients come first, because they are downloaded.
 fn start() -> Option<(PathBuf, Scenario)> {
     let clients = match python::clients() {
         Ok(clients) => clients,
@@ -24,7 +24,7 @@ fn start() -> Option<(PathBuf, Scenario)> {
     Some((clients, t))
 }
 
-/// A client's program in the scenario's environment, which finds hull as `docker` and `podman`, too.
+/// Runs a client in the scenario's environment. It finds hull also under the names `docker` and `podman`.
 fn client(t: &Scenario, clients: &std::path::Path, program: &str, args: &[&str]) -> Outcome {
     let links = t.path("links");
     if !links.exists() {
@@ -72,13 +72,13 @@ fn podman_compose_starts_and_stops_services() {
     assert_eq!(compose(&["exec", "-T", "web", "wget", "-qO-", "http://localhost"]).ok(), "hello");
     assert!(compose(&["exec", "-T", "web", "ping", "-c1", "store"]).ok().contains("1 packets received"));
     assert_eq!(compose(&["port", "web", "80"]).ok(), "8087");
-    // Nothing has changed, so nothing is made anew.
+    // Nothing has changed, so no container is made again.
     let id = t.inspect("project_store_1", "{{.Id}}");
     compose(&["up", "-d"]).ok();
     assert_eq!(t.inspect("project_store_1", "{{.Id}}"), id);
     compose(&["stop", "-t", "0"]).ok();
     assert_eq!(t.inspect("project_web_1", "{{.State.Status}}"), "exited");
-    // What it depends on is started first.
+    // Its dependencies are started first.
     t.ok(&["start", "project_web_1"]);
     assert_eq!(t.inspect("project_store_1", "{{.State.Status}}"), "running");
     compose(&["down", "-t", "0", "-v"]).ok();
@@ -149,8 +149,8 @@ fn as_docker_and_podman_it_says_what_their_clients_read() {
     t.ok(&["rm", "-f", "box"]);
 }
 
-/// Flags of a container, and the fields of `inspect` that runlike makes no flag of, so that they are not the same in the
-/// container that its line makes.
+/// Flags of a container, and the fields of `inspect` for which runlike prints no flag. These differ in the container that
+/// its line makes.
 const CONTAINERS: &[(&str, &[&str])] = &[
     ("busybox", &[]),
     ("-e A=b␣c -e Q=it's␣$HOME busybox sh -c echo␣\"a␣b\";␣sleep␣3", &[]),
@@ -198,7 +198,7 @@ fn the_line_of_runlike_makes_the_same_container() {
         let first = inspect();
         let line = client(&t, &clients, "runlike", &["--use-volume-id", "box"]).ok().to_owned();
         t.ok(&["rm", "-f", "box"]);
-        // It starts a container, or detaches; here it is only to be made.
+        // The line starts or detaches a container. This test only creates it.
         let line = line.replacen("docker run", "docker create", 1).replace(" --detach=true", "");
         client(&t, &clients, "python3", &["-c", CALL, "sh", "-c", &line]).ok();
         let mut differences = Vec::new();

@@ -1,9 +1,9 @@
-//! The command line as docker's users know it: help, exit codes, the style of mistakes, values of flags.
+//! The command line as docker's users know it: help, exit codes, messages about mistakes, values of flags.
 
 use hull_test_support::Scenario;
 use hull_test_support::outcome::run;
 
-/// What `docker` 28 exits with. A wrong flag is 125, a wrong command or argument 1.
+/// The exit codes of docker 28: a wrong flag is 125, a wrong command or argument is 1.
 const MISTAKES: &[(&[&str], i32)] = &[
     (&["nonsense"], 1),
     (&["--nonsense"], 125),
@@ -172,7 +172,7 @@ fn the_version_is_told_in_dockers_ways() {
 #[test]
 fn hints_do_not_lead_astray() {
     let Some(t) = Scenario::with_busybox() else { return };
-    // What others have is explained, and not taken for a slip.
+    // A verb that other engines have is explained instead of being treated as a typing error.
     for (words, sentence) in [
         (&["swarm", "init"][..], "hint: hull runs containers on one machine and has no swarm"),
         (&["help", "swarm"], "hint: hull runs containers on one machine and has no swarm"),
@@ -195,7 +195,7 @@ fn hints_do_not_lead_astray() {
         let outcome = t.hull(words);
         assert!(outcome.fails(125).contains(sentence), "{outcome}");
     }
-    // docker's code, for `run` as for the others.
+    // docker's exit code, for `run` and for the other verbs.
     let outcome = t.hull(&["run", "--rm", "-it", "busybox", "true"]);
     assert!(outcome.fails(1).contains("not a TTY"), "{outcome}");
     let outcome = t.hull(&["run", "--rm", "--pull", "always", "busybox", "true"]);
@@ -228,7 +228,7 @@ fn a_flag_that_is_on_or_off_may_say_which() {
     assert_eq!(t.ok(&["ps", "--quiet=true", "--no-trunc=t", "--all=False"]), id);
     t.ok(&["rm", "--force=1", &id]);
     assert_eq!(t.ok(&["ps", "-aq=true"]), "", "of two containers one was removed by --rm=true");
-    // The last of several counts.
+    // The last of several values counts.
     assert_eq!(
         t.ok(&[
             "run", "--rm", "--rm", "--name", "one", "--name", "two", "-h", "a", "-h", "b", "busybox",
@@ -236,7 +236,7 @@ fn a_flag_that_is_on_or_off_may_say_which() {
         ]),
         "b"
     );
-    // A word behind the image is the program's.
+    // A word after the image belongs to the program.
     assert_eq!(t.ok(&["run", "--rm=true", "busybox", "echo", "--rm=maybe"]), "--rm=maybe");
 }
 

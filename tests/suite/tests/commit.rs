@@ -1,4 +1,4 @@
-//! `commit` of a running container: it is frozen meanwhile, and goes on however the commit ends.
+//! `commit` of a running container: the container is frozen meanwhile, and continues in whatever way the commit ends.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -7,7 +7,7 @@ use hull_test_support::{Scenario, cgroups};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// A container that counts, with so much in its layer that a commit takes a while.
+/// A container that counts. Its layer is so large that a commit takes a while.
 fn counting(t: &Scenario) {
     let script = "head -c 200m /dev/urandom > /big; i=0; while :; do i=$((i + 1)); echo $i > /count; done";
     t.ok(&["run", "-d", "--name", "box", "busybox", "sh", "-c", script]);
@@ -15,7 +15,7 @@ fn counting(t: &Scenario) {
     eventually("it counts", there);
 }
 
-/// When it last counted.
+/// The time at which it last counted.
 fn last_count(t: &Scenario) -> SystemTime {
     let upper = t.data_root().join("containers").join(t.inspect("box", "{{.Id}}")).join("upper/count");
     std::fs::metadata(upper).and_then(|count| count.modified()).expect("it has counted")
@@ -31,7 +31,7 @@ fn goes_on(t: &Scenario, when: &str) {
     eventually(&format!("it counts {when}"), || last_count(t) != before);
 }
 
-/// A commit that has frozen the container.
+/// A commit that has already frozen the container.
 fn committing(t: &Scenario) -> Running {
     let commit = t.spawn(&["commit", "box", "image"]);
     eventually("it is frozen", || is_frozen(t));

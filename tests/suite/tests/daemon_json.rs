@@ -8,13 +8,13 @@ use fake_registry::{Content, tar};
 use hull_test_support::{Outcome, Scenario, skip};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
-/// `/etc/docker` of this test, in its own mount namespace and in nothing of the machine's, until it is dropped.
+/// `/etc/docker` of this test, visible in its own mount namespace only, until it is dropped.
 struct Configured;
 
 impl Configured {
     fn new(t: &Scenario, text: &str) -> Self {
         let (tmpfs, flags) = (Some("tmpfs"), MsFlags::empty());
-        // The directory need not be there, and is made in a layer over /etc.
+        // The directory need not exist. It is made in a layer above /etc.
         let layer = t.path("etc");
         std::fs::create_dir(&layer).unwrap();
         mount(tmpfs, &layer, tmpfs, flags, None::<&str>).expect("a scenario has mounts of its own");
@@ -109,7 +109,7 @@ fn what_is_ignored_is_said_once_and_what_is_wrong_each_time() {
         let refused = runs(&t, &[], "true");
         let said = refused.fails(125);
         assert!(said.contains("/etc/docker/daemon.json") && said.contains("line 1 column"), "{refused}");
-        // What is there can be looked at and removed.
+        // Existing objects can be inspected and removed.
         t.ok(&["ps", "-a"]);
     }
 }
@@ -142,7 +142,7 @@ fn runtimes_and_directories_of_device_specifications_are_the_files() {
     let alone = ["--network", "none"];
     let with = |options: &[&str]| runs(&t, &[&alone[..], options].concat(), "echo $DEVICE");
 
-    // The file names a runtime; it is used where a flag says so.
+    // The file names a runtime, which is used when a flag asks for it.
     with(&[]).ok();
     assert!(!log.exists(), "the built-in runtime is the default");
     with(&["--runtime", "own"]).ok();
@@ -153,12 +153,12 @@ fn runtimes_and_directories_of_device_specifications_are_the_files() {
     );
     with(&["--runtime", "shim"]).fails(125);
 
-    // Its directories stand in for the usual ones.
+    // Its directories replace the usual ones.
     assert_eq!(with(&["--device", "v/c=d"]).ok(), "1");
     let directories = format!("[\"{}\"]", directory.display());
     assert_eq!(t.ok(&["info", "-f", "{{json .CDISpecDirs}}"]), directories);
 
-    // A default holds for the containers that are made from then on, and a flag is stronger.
+    // A default applies to containers that are made later, and a flag overrides it.
     std::fs::remove_file(&log).unwrap();
     configured.set(&format!(r#"{{ "default-runtime": "own", {both} }}"#));
     with(&[]).ok();
@@ -167,7 +167,7 @@ fn runtimes_and_directories_of_device_specifications_are_the_files() {
     std::fs::remove_file(&log).unwrap();
     with(&["--runtime", "hull"]).ok();
     assert!(!log.exists(), "--runtime hull is the built-in one");
-    // docker's own default is no request for another program.
+    // docker's own default is not a request for another program.
     configured.set(&format!(r#"{{ "default-runtime": "runc", {both} }}"#));
     t.ok(&["create", "--name", "box", "busybox", "true"]);
     assert_eq!(t.ok(&["info", "-f", "{{.DefaultRuntime}}"]), "hull");
@@ -190,7 +190,7 @@ fn an_invalid_bridge_address_is_an_error_only_where_networks_are_made() {
     assert!(t.hull(&["network", "create", "own"]).fails(1).contains("invalid bip"));
     t.ok(&["ps"]);
     t.ok(&["stop", "-t", "0", "box"]);
-    // The default network exists already, so the setting is not needed.
+    // The default network exists already, so the setting has no effect.
     t.ok(&["start", "box"]);
     t.ok(&["rm", "-f", "box"]);
 }
@@ -204,7 +204,7 @@ fn mirrors_and_registries_without_a_certificate_are_dockers() {
     let configured = Configured::new(&t, &format!(r#"{{ "registry-mirrors": ["http://{}"] }}"#, server.host));
     t.ok(&["pull", "-q", "docker.io/library/x:1"]);
     t.ok(&["rmi", "x:1"]);
-    // podman's file of the first format: a short name is looked up where it says.
+    // podman's file of the first format: it says where a short name is looked up.
     configured.set("{}");
     let text = format!(
         "[registries.search]\nregistries = ['{0}']\n[registries.insecure]\nregistries = ['{0}']\n",

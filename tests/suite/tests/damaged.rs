@@ -1,5 +1,5 @@
-//! A damaged file of a container, a name or a volume hides no other in a listing, and `rm -f` removes what the file
-//! belongs to.
+//! A damaged file of a container, a name or a volume hides no other object in a listing, and `rm -f` removes the damaged
+//! object.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The other container is seen by every command that looks at all of them.
+/// Every command that looks at all containers sees the other container.
 fn others_are_seen(t: &Scenario, what: &str) {
     for listing in [
         &["ps", "-a"][..],
@@ -31,7 +31,7 @@ fn others_are_seen(t: &Scenario, what: &str) {
     assert!(t.ok(&["system", "df"]).contains("Containers"), "{what}");
     t.ok(&["image", "prune", "-f"]);
     t.ok(&["network", "prune", "-f"]);
-    // A container whose record cannot be read may use any volume.
+    // A container with an unreadable record may use any volume, so no volume counts as unused.
     let pruned = t.hull(&["volume", "prune", "-f"]);
     assert!(pruned.success() || pruned.fails(1).contains("victim is damaged"), "{what}: {pruned}");
     assert!(t.ok(&["volume", "ls"]).contains("precious"), "{what}");

@@ -1,5 +1,5 @@
 //! Limits when hull does not own the whole machine: an unprivileged user in a delegated cgroup, and hull in a container.
-//! Only cgroup v2 can be delegated, so these run in the virtual machine.
+//! Only cgroup v2 can be delegated, so these tests run in the virtual machine.
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -13,13 +13,13 @@ use hull_test_support::{Scenario, cgroups, fixtures, program};
 const ROOT: &str = "/sys/fs/cgroup";
 const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
 
-/// A cgroup that passes all controllers on. It and the cgroups below it are removed at the end.
+/// A cgroup that passes all controllers on. It is removed at the end, with all cgroups below it.
 struct Tree {
     path: PathBuf,
 }
 
 impl Tree {
-    /// `None` on another machine than the virtual one.
+    /// `None` outside of the virtual machine.
     fn new(name: &str) -> Option<Self> {
         if !cgroups::is_v2("memory") || !nix::unistd::geteuid().is_root() {
             hull_test_support::skip::elsewhere("delegation takes cgroup v2 and root: cargo xtask vm");
@@ -35,7 +35,7 @@ impl Tree {
         Some(Self { path })
     }
 
-    /// As an administrator delegates one by hand: cgroup-v2.rst, "Model of Delegation".
+    /// Delegates a cgroup as an administrator does by hand: cgroup-v2.rst, "Model of Delegation".
     fn delegate(&self, name: &str) -> PathBuf {
         let directory = self.path.join(name);
         fs::create_dir(&directory).unwrap();
@@ -61,7 +61,7 @@ impl Drop for Tree {
     }
 }
 
-/// A command that puts itself into a cgroup first.
+/// A command that first moves itself into a cgroup.
 fn inside(cgroup: &Path, command: &Command) -> Command {
     let script = "echo 0 > \"$0/cgroup.procs\"; exec \"$@\"";
     wrapped(&["sh", "-c", script, cgroup.to_str().unwrap()], command)
@@ -80,7 +80,7 @@ fn a_users_limits_hold_in_their_own_cgroup() {
     let Some(t) = Scenario::rootless() else { return };
     t.busybox();
     let own = tree.delegate("scope");
-    // Somebody who stays in it: a login shell.
+    // A process that stays in the cgroup, such as a login shell.
     let mut shell: Child = inside(
         &own,
         Command::new("/usr/bin/setpriv").args(["--reuid", "12345", "--clear-groups", "sleep", "600"]),
@@ -96,7 +96,7 @@ fn a_users_limits_hold_in_their_own_cgroup() {
     assert_eq!(type_of(&own), "domain\n");
     let moved = fs::read_to_string(own.join("init/cgroup.procs")).unwrap();
     assert!(moved.lines().any(|pid| pid == shell.id().to_string()), "{moved}");
-    // From where the first one put its callers.
+    // Started from the cgroup into which the first container moved its callers.
     assert_eq!(hull(&t, &own.join("init"), &LIMIT).ok(), "20971520");
     assert!(!own.join("init/init").exists());
     let pids = [
@@ -111,7 +111,7 @@ fn a_users_limits_hold_in_their_own_cgroup() {
         "/sys/fs/cgroup/pids.max",
     ];
     assert_eq!(hull(&t, &own.join("init"), &pids).ok(), "9");
-    // What has a cgroup can be frozen.
+    // A container with a cgroup can be frozen.
     t.ok(&["pause", "free"]);
     t.ok(&["unpause", "free"]);
     assert_eq!(t.hull(&["commit", "free", "made"]).stderr, "");
@@ -125,7 +125,7 @@ fn a_users_limits_hold_below_the_parent_that_is_given() {
     let Some(tree) = Tree::new("given") else { return };
     let Some(t) = Scenario::rootless() else { return };
     t.busybox();
-    // Beside the caller's own cgroup, and within it.
+    // Next to the caller's own cgroup, and inside it.
     tree.delegate("parent");
     let own = tree.delegate("caller");
     for parent in [tree.relative("parent/hull"), tree.relative("caller/hull")] {
@@ -194,7 +194,7 @@ fn hull_runs_containers_in_a_privileged_container() {
         "9"
     );
     assert_eq!(t.ok(&["exec", "outer", "cat", "/sys/fs/cgroup/cgroup.type"]), "domain");
-    // Its cgroup holds no process any more, and what comes later gets a leaf of its own.
+    // The container's cgroup holds no process any more. A later process gets a leaf of its own.
     let later = t.ok(&["exec", "outer", "grep", "0::", "/proc/self/cgroup"]);
     assert!(later.starts_with("0::/exec-"), "{later}");
     t.ok(&["rm", "-f", "outer"]);

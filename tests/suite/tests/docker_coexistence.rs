@@ -1,5 +1,5 @@
-//! docker and hull on one machine: what docker's containers reach on its networks is what hull's reach on theirs, and
-//! neither is in the other's way.
+//! docker and hull on one machine: hull's containers reach on hull's networks what docker's containers reach on docker's,
+//! and neither engine disturbs the other.
 
 #[path = "engines/sandbox.rs"]
 #[allow(dead_code, reason = "each suite uses what it needs")]
@@ -11,10 +11,10 @@ use hull_test_support::outcome::eventually;
 use hull_test_support::{Outcome, fixtures, program, skip};
 use sandbox::Sandbox;
 
-/// Each with a first number of its subnet, and whether it has an outside.
+/// The networks: for each one the first number of its subnet, and whether it has a way to the outside.
 const NETWORKS: [(&str, bool); 3] = [("red", true), ("green", true), ("blue", false)];
 
-/// Each with its networks.
+/// The containers, each with its networks.
 const CONTAINERS: [(&str, &[&str]); 5] = [
     ("red1", &["red"]),
     ("red2", &["red"]),
@@ -60,7 +60,7 @@ impl Engine<'_> {
         let mut lines = Vec::new();
         for (from, theirs) in CONTAINERS {
             let mut reached = BTreeSet::new();
-            // The first packet may be lost on a busy machine, and the second.
+            // On a busy machine the first packets may be lost.
             for _ in 0..10 {
                 let said = self.ok(&[&["exec", from, "sh", "-c", script, "sh"], &all[..]].concat());
                 reached.extend(said.lines().map(str::to_owned));
@@ -148,7 +148,7 @@ fn hulls_networks_are_dockers_and_both_go_on_side_by_side() {
     assert_eq!(hull.matrix(), expected, "on hull's left, on docker's right");
     answers(8081, "of-hull");
     answers(8080, "of-docker");
-    // Each is reached at the other's gateway, where the host is.
+    // Each container is reached at the other engine's gateway, which is the host.
     let gateway = |engine: &Engine<'_>, name: &str| {
         engine.ok(&["inspect", "-f", "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}", name])
     };
@@ -160,7 +160,7 @@ fn hulls_networks_are_dockers_and_both_go_on_side_by_side() {
             (engine.run)(&["exec", own, "wget", "-qO-", &url]).stdout.trim() == other
         });
     }
-    // Nothing of docker's goes with hull's.
+    // Removing hull's objects removes nothing of docker.
     hull.ok(&["rm", "-f", "of-hull"]);
     hull.remove();
     assert_eq!(docker.matrix(), expected, "docker's, as before");

@@ -19,7 +19,7 @@ use world::{Engine, Told};
 
 const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docker_events/dockerd.json");
 
-/// docker's builder has a cache of its own, which `system prune` prunes too. hull has no builder.
+/// docker's builder has its own cache, which `system prune` empties too. hull has no builder.
 fn is_compared(object: &str) -> bool {
     object != "builder "
 }
@@ -40,7 +40,7 @@ fn told_by_dockerd(sandbox: &Sandbox) -> Told {
     told
 }
 
-/// Runs the commands beside a registry, and returns the events when the last of them is there.
+/// Runs the commands next to a registry, and returns the events once the last of them has arrived.
 fn tell(sandbox: &Sandbox, run: &dyn Fn(&[&str]) -> hull_test_support::Outcome) -> Told {
     let port = 5000;
     let settings = format!(
@@ -55,7 +55,7 @@ fn tell(sandbox: &Sandbox, run: &dyn Fn(&[&str]) -> hull_test_support::Outcome) 
     let engine = Engine { run, directory, registry: format!("127.0.0.1:{port}") };
     world::run(&engine);
     let mut told = Told::new();
-    // A container's end goes on when its command has returned.
+    // The end of a container continues after its command has returned.
     sandbox.slowly("the last container has started, and the other one ended twice", || {
         told = world::told(&engine, is_compared);
         let has = |object: &str, action: &str, times: usize| {
@@ -100,7 +100,7 @@ fn the_order_of_events_is_that_of_the_installed_dockerd() {
     let Some(sandbox) = Sandbox::start() else { return };
     let mut told = told_by_hull(&sandbox);
     sandbox.end(&["hull"]);
-    // What dockerd 20.10 does not have, or has twice.
+    // Events that dockerd 20.10 does not have, or emits twice.
     if !told_duration(&expected) {
         for said in told.values_mut().flatten() {
             *said = said.replace("execDuration ", "").replace("name=base:latest", "name=base");

@@ -77,7 +77,7 @@ impl Comparison {
         found.is_some()
     }
 
-    /// The names of single containers, networks and so on are no part of a path.
+    /// The names of single containers, networks and so on are not part of a path.
     fn below(path: &str, key: &str) -> String {
         match path {
             "" => key.to_owned(),
@@ -116,14 +116,14 @@ impl Comparison {
         }
     }
 
-    /// Entries that stand in the tables without need.
+    /// Entries of the tables that were not needed.
     fn unused(&self) -> Vec<&'static str> {
         let all = [LEFT_OUT, OWN, DIFFERENT].into_iter().flatten().map(|(entry, _)| *entry);
         all.filter(|entry| !self.used.contains(entry)).collect()
     }
 }
 
-/// Whether both have the same type. Go's null is an empty list, an empty map or a pointer to nothing.
+/// Whether both values have the same type. Go's null is an empty list, an empty map or a pointer to nothing.
 fn same_type(docker: &Value, hull: &Value) -> bool {
     docker.is_null() || hull.is_null() || std::mem::discriminant(docker) == std::mem::discriminant(hull)
 }

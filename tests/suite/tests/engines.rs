@@ -12,10 +12,10 @@ use hull_test_support::{fixtures, program, skip};
 use sandbox::Sandbox;
 use serde_json::json;
 
-/// Ends with 9 on SIGTERM.
+/// A program that ends with 9 on SIGTERM.
 const UNTIL_TERM: &str = "trap 'exit 9' TERM; echo started; while :; do sleep 0.05; done";
 
-/// In bytes, from whichever file says it.
+/// The memory limit in bytes, from the file of v1 or v2.
 const MEMORY_LIMIT: &str =
     "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2> /dev/null";
 
@@ -59,7 +59,8 @@ fn podman_runs_its_containers_and_pods() {
 
     serves_and_stops(&podman, "Paused");
     let pod_id = runs_a_pod(&podman, &parent);
-    // Its own, and the pod's, which it leaves where it does not know of it: in the unified hierarchy.
+    // The container's cgroup and the pod's. The engine leaves the pod's cgroup behind where it does not know of it: in the
+    // unified hierarchy.
     h.end(&["conmon", &pod_id]);
 }
 
@@ -68,7 +69,7 @@ fn runs_a_pod(podman: &Client<'_>, cgroup_parent: &str) -> String {
     let pod =
         ["pod", "create", "--name", "pod", "--infra-image", "busybox", "--infra-command", "/bin/sleep 1000"];
     let made = podman.call(&[&pod[..], &["--network", "none", "--cgroup-parent", cgroup_parent]].concat());
-    // Two, to be seen to share what a pod shares.
+    // Two containers, to show that they share what a pod shares.
     for name in ["one", "two"] {
         podman.call(&["run", "-d", "--pod", "pod", "--name", name, "busybox", "sleep", "1000"]).ok();
     }
@@ -83,7 +84,7 @@ fn runs_a_pod(podman: &Client<'_>, cgroup_parent: &str) -> String {
     made.ok().to_owned()
 }
 
-/// A server that is reached, entered, paused and stopped; `paused` is how a listing says that it is.
+/// A server that is reached, entered, paused and stopped. `paused` is the engine's word for a paused container in its list.
 fn serves_and_stops(engine: &Client<'_>, paused: &str) {
     let serve = "mkdir /www; echo served > /www/index.html; httpd -h /www; ".to_owned() + UNTIL_TERM;
     engine.run(&["-d", "--name", "web", "-p", "8080:80", "busybox", "sh", "-c", &serve]).ok();
@@ -189,7 +190,7 @@ fn keeps_a_service(docker: &Client<'_>) {
         let env = |id: &str| docker.call(&["inspect", "-f", "{{.Config.Env}}", id]).stdout;
         ids.lines().count() == 4 && ids.lines().all(|id| env(id).contains("NEW=1"))
     });
-    // Each of them on hull-oci.
+    // Each engine on hull-oci.
     for id in docker.call(&["ps", "-q"]).ok().lines() {
         assert_eq!(docker.inspect(id, "{{.HostConfig.Runtime}}"), "hull");
     }

@@ -3,7 +3,7 @@
 use hull_test_support::outcome::{run, wrapped};
 use hull_test_support::{Scenario, cgroups};
 
-/// No container, no name and no cgroup is left of a command that failed.
+/// A command that failed leaves no container, no name and no cgroup.
 #[track_caller]
 fn nothing_left(t: &Scenario) {
     assert_eq!(t.ok(&["ps", "-aq"]), "");
@@ -82,7 +82,7 @@ fn an_unknown_flag_gets_a_suggestion() {
     let outcome = t.hull(&["rnu", "busybox"]);
     assert!(!outcome.success() && outcome.stderr.contains("run"), "{outcome}");
     assert!(t.hull(&["ps", "--al"]).stderr.contains("--all"));
-    // A flag before the command is one of hull's own, whatever the command has.
+    // A flag before the command belongs to hull, even if the command has a flag of the same name.
     assert!(t.hull(&["--debug", "ps"]).fails(125).contains("hull has no levels of messages"));
     assert!(!t.hull(&["--quiet", "ps"]).fails(125).contains("did you mean"));
 }

@@ -7,7 +7,7 @@ use hull_test_support::Scenario;
 use hull_test_support::damage::damage;
 use nix::mount::{MsFlags, mount, umount};
 
-/// Damages the file in each way, and restores it after `check`.
+/// Damages the file in each way, runs `check`, and restores the file.
 fn with_each_damage(path: &Path, check: impl Fn(&str)) {
     let whole = std::fs::read(path).unwrap();
     for how in ["half", "empty", "garbage", "directory", "missing"] {
@@ -27,7 +27,7 @@ fn with_each_damage(path: &Path, check: impl Fn(&str)) {
     }
 }
 
-/// The command fails, names the file, and does not take the object for one that does not exist.
+/// The command fails, names the file, and does not report that the object does not exist.
 #[track_caller]
 fn names_the_damaged_file(t: &Scenario, args: &[&str], path: &Path) {
     let outcome = t.hull(args);
@@ -68,7 +68,7 @@ fn a_damaged_volume_or_network_is_reported_as_damaged() {
     let volume = t.data_root().join("volumes/torn/volume.json");
     let network = t.data_root().join("networks/ragged.json");
     with_each_damage(&volume, |how| {
-        // The file is the volume.
+        // The volume consists of this file.
         if how != "missing" {
             names_the_damaged_file(&t, &["inspect", "torn"], &volume);
             names_the_damaged_file(&t, &["volume", "inspect", "torn"], &volume);
@@ -76,7 +76,7 @@ fn a_damaged_volume_or_network_is_reported_as_damaged() {
         }
     });
     with_each_damage(&network, |how| {
-        // The file is the network, too.
+        // The network consists of this file, too.
         if how != "missing" {
             names_the_damaged_file(&t, &["inspect", "ragged"], &network);
             names_the_damaged_file(&t, &["network", "inspect", "ragged"], &network);
@@ -139,7 +139,7 @@ fn rm_goes_on_past_errors_and_reports_each() {
     }
     let outcome = t.hull(&["rm", "box", "nobody", "other"]);
     umount(&below_run).unwrap();
-    // The container's directory was moved out of sight.
+    // The container's directory was moved away.
     for entry in std::fs::read_dir(t.data_root().join("containers")).unwrap().flatten() {
         let moved = entry.path().join("upper/busy");
         if moved.exists() {
@@ -179,7 +179,7 @@ fn prunes_at_the_same_time_do_not_disturb_each_other() {
 #[test]
 fn a_failed_start_has_the_same_exit_code_and_hint_from_every_command() {
     let Some(t) = Scenario::with_busybox() else { return };
-    // The monitor reports these to the command, and the record keeps the code.
+    // The monitor reports these errors to the command, and the record keeps the code.
     for (program, code, hint) in [("/no/such", 127, ""), ("/etc/passwd", 126, "x bit")] {
         let outcome = t.hull(&["run", "--name", "box", "busybox", program]);
         assert!(outcome.fails(code).contains(hint), "{outcome}");
@@ -207,7 +207,7 @@ fn what_the_networks_keep_is_told_once_at_the_end_and_by_a_start_that_fails() {
     for (name, program) in [("lives", "sleep"), ("fails", "/no/such/program")] {
         t.ok(&["create", "--name", name, "--network", "none", "busybox", program, "1000"]);
     }
-    // The note of the namespace's name cannot be read.
+    // The file with the namespace's name cannot be read.
     let block = |name: &str| {
         let note = t.run_root().join("containers").join(t.inspect(name, "{{.Id}}")).join("netns.json");
         std::fs::create_dir_all(note).unwrap();

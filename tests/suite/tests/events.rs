@@ -9,7 +9,7 @@ use hull_test_support::{Scenario, Terminal};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// What all events of the log are, in the format.
+/// All events of the log, printed with the format.
 fn all(t: &Scenario, format: &str) -> String {
     t.ok(&["events", "--stream=false", "--format", format])
 }
@@ -21,7 +21,7 @@ fn actions(t: &Scenario, filters: &[&str]) -> Vec<String> {
     t.ok(&words).lines().map(str::to_owned).collect()
 }
 
-/// A follower that writes to a file, once it follows.
+/// Starts a follower that writes to a file, and returns once it follows.
 fn follow(t: &Scenario, file: &str, words: &[&str]) -> Child {
     let mut command = t.command(&[&["events"], words].concat());
     let out = File::create(t.path(file)).expect("the scenario's directory");
@@ -108,7 +108,7 @@ fn twenty_followers_have_every_event_of_three_rotations_once() {
     let log = t.run_root().join("events/log");
     let mut expected = Vec::new();
     for round in 0..3 {
-        // What hull would take minutes for: an event of four kilobytes after the other.
+        // Writes events of four kilobytes one after the other. hull would need minutes for as many.
         let mut file = OpenOptions::new().append(true).open(&log).expect("the log");
         for number in 0..1040 {
             let action = format!("{round}-{number}");
@@ -117,7 +117,7 @@ fn twenty_followers_have_every_event_of_three_rotations_once() {
             file.write_all(format!("\n{line}\n").as_bytes()).expect("the log can be written");
             expected.push(action);
         }
-        // hull's own event fills the file, and hull renames it.
+        // hull's own event fills the file, and hull renames the file.
         t.ok(&["volume", "create", &format!("round-{round}")]);
         expected.push("create".into());
         assert!(t.run_root().join(format!("events/log.{}", round + 1)).exists(), "it was rotated");
@@ -176,14 +176,14 @@ fn a_full_disk_costs_the_event_and_not_the_command() {
     let Some(t) = Scenario::start() else { return };
     t.ok(&["volume", "create", "before"]);
     let directory = t.run_root().join("events");
-    // A page for the log, and one for what fills the disk.
+    // The tmpfs has one page for the log, and one for the file that fills the disk.
     let mut mount = std::process::Command::new("mount");
     run(mount.args(["-t", "tmpfs", "-o", "size=8k", "small"]).arg(&directory)).ok();
     t.ok(&["volume", "create", "one"]);
     let mut filled = OpenOptions::new().append(true).open(directory.join("log")).expect("the log");
     let _ = filled.write_all(&[b'\n'; 4000 - 150]);
     std::fs::write(directory.join("filler"), [0; 4096]).expect("one page");
-    // The first is cut in the middle, and the others find no room at all.
+    // The first event is cut in the middle, and there is no space for the others.
     let refused = t.hull(&["volume", "create", "two"]);
     assert!(refused.ok() == "two" || refused.stdout == "two\n", "{refused}");
     let refused = t.hull(&["volume", "create", "three"]);
@@ -195,7 +195,7 @@ fn a_full_disk_costs_the_event_and_not_the_command() {
     let ids = all(&t, "{{.Actor.ID}}");
     assert!(ids.starts_with("one") && ids.ends_with("four"), "{ids}");
     drop(filled);
-    // A command that has just ended may hold the log for a moment more.
+    // A command that has just ended may hold the log a moment longer.
     eventually("nobody has the log open", || {
         run(std::process::Command::new("umount").arg(&directory)).success()
     });

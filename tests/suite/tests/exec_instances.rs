@@ -1,4 +1,5 @@
-//! The exec instances of a container: what `inspect`, `top` and the run root say of the commands that `exec` has started.
+//! The exec instances of a container: what `inspect`, `top` and the run root show about the commands that `exec` has
+//! started.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -79,7 +80,7 @@ fn a_killed_session_leaves_an_instance_only_while_its_process_runs() {
     eventually("the next detached command has collected it", || files(&t, "box").len() == 1);
 }
 
-/// A container that distributes controllers, as systemd does in its own cgroup, holds no process there any more.
+/// A container that distributes controllers, as systemd does in its own cgroup, has no process left in that cgroup.
 #[test]
 fn an_exec_gets_a_leaf_where_the_containers_cgroup_takes_no_process() {
     if !cgroups::is_v2("memory") {

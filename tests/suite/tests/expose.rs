@@ -10,7 +10,7 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 mod lan;
 use lan::Lan;
 
-/// A /run of the test's own, where the names are.
+/// A separate /run for this test, where the names are.
 struct Run;
 
 impl Run {
@@ -57,14 +57,14 @@ fn an_exposed_network_is_known_to_ip_netns_until_the_container_ends() {
     let address = t.inspect("box", "{{.NetworkSettings.IPAddress}}");
     assert!(ip(&["-n", "box", "-o", "addr"]).contains(&address));
     assert!(ip(&["netns", "exec", "box", "ip", "-o", "addr"]).contains(&address));
-    // A restart is an end.
+    // A restart ends the first run.
     t.ok(&["restart", "-t", "0", "box"]);
     assert!(!link.is_symlink());
     t.ok(&["network", "expose", "box"]);
     assert_eq!(t.ok(&["network", "expose", "--remove", "box"]), "box");
     assert_eq!(t.ok(&["network", "expose", "--remove", "box"]), "");
     assert!(!link.is_symlink());
-    // However it ends, the name goes with it.
+    // The name is removed in whatever way the container ends.
     for end in ["rm", "stop", "kill -9"] {
         t.ok(&["start", "box"]);
         t.ok(&["network", "expose", "--name", "other", "box"]);
@@ -124,7 +124,7 @@ fn what_cannot_be_exposed_is_refused() {
     t.ok(&["network", "expose", "box"]);
     let refused = t.hull(&["network", "expose", "--name", "other", "box"]);
     assert!(refused.fails(1).contains("it is exposed as box"), "{refused}");
-    // What somebody has put in its place is his.
+    // A file that somebody else has put there is left alone.
     std::fs::remove_file("/run/netns/box").unwrap();
     std::fs::write("/run/netns/box", "somebody's").unwrap();
     t.ok(&["rm", "-f", "box", "hosts", "new"]);

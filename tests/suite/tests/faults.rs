@@ -31,11 +31,11 @@ impl Sequence {
 }
 
 fn kill_9(pid: i32) {
-    // It may be gone already: a random moment can be too late.
+    // The process may have ended already, because a random moment can be too late.
     let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
 }
 
-/// Kills a process and waits until it is gone, or waits as a zombie to be collected: a signal takes its time.
+/// Kills a process and waits until it has ended or is a zombie, because a signal takes time to arrive.
 fn end(pid: i32) {
     kill_9(pid);
     eventually("the process is dead", || {
@@ -98,7 +98,7 @@ fn start_and_kill(t: &Scenario, number: u64, victim: Victim, delay: Duration) {
             }
         }
     }
-    // Whatever it says, it must end: the deadline of `wait` is the assertion.
+    // The command must end, with whatever message. The deadline of `wait` is the assertion.
     running.wait();
 }
 
@@ -113,7 +113,7 @@ fn two_hundred_kills_at_random_moments_leave_nothing() {
         let victim = [Victim::Cli, Victim::Monitor, Victim::Init][random.below(3) as usize];
         let delay = Duration::from_micros(random.below(40_000));
         start_and_kill(&t, number, victim, delay);
-        // The next commands are ordinary ones, and they work.
+        // The next commands are normal ones, and they work.
         let name = format!("victim-{number}");
         if random.below(2) == 0 {
             let removed = t.hull(&["rm", "-f", &name]);
@@ -128,7 +128,7 @@ fn two_hundred_kills_at_random_moments_leave_nothing() {
     assert_eq!(t.ok(&["images", "-q", "--no-trunc"]), image, "no image is lost");
     let kept = t.ok(&["run", "--rm", "-v", "precious:/data", "busybox", "cat", "/data/file"]);
     assert_eq!(kept, "precious", "no volume data is lost");
-    // Nobody holds an address or a port but who lives.
+    // Only living containers hold addresses and ports.
     assert!(t.traces_left().is_empty());
     t.ok(&["network", "rm", "kills"]);
     t.ok(&["run", "--rm", "-p", "20000-20199:1-200", "busybox", "true"]);
@@ -271,7 +271,7 @@ fn a_log_without_the_lines_that_found_no_room_says_so() {
     let mut file = std::fs::File::create(&fill).unwrap();
     while std::io::Write::write(&mut file, &[0; 4096]).is_ok() {}
     t.ok(&["kill", "-s", "USR1", "box"]);
-    // Long enough for the lines to reach the monitor, which has no place left to tell of them.
+    // Long enough for the lines to reach the monitor, which has no space left to record them.
     std::thread::sleep(Duration::from_secs(3));
     drop(file);
     std::fs::remove_file(fill).unwrap();
@@ -281,7 +281,7 @@ fn a_log_without_the_lines_that_found_no_room_says_so() {
     let lost = logs.stderr.strip_prefix("hull: here are missing ").and_then(|text| text.split(' ').next());
     let lost: usize = lost.and_then(|lost| lost.parse().ok()).unwrap_or_else(|| panic!("{logs}"));
     assert!(logs.stderr.contains("No space left"), "{logs}");
-    // Of what was printed each line is there whole or counted.
+    // Each printed line is either in the log or counted as lost.
     assert_eq!(logs.stdout.lines().count() + lost, "before after".split(' ').count() + 500);
     t.ok(&["rm", "-f", "box"]);
     unmount(t.data_root(), UnmountFlags::DETACH).unwrap();
@@ -295,7 +295,7 @@ fn a_container_whose_disk_is_full_still_ends_and_goes() {
     assert_eq!(outcome.ok(), "went on");
 }
 
-/// Else what was read before a death would be written over what the restart wrote.
+/// Otherwise the restart would write over the lines that were read before the monitor died.
 #[test]
 fn a_restart_waits_for_the_command_that_changes_the_container() {
     let Some(t) = Scenario::with_busybox() else { return };

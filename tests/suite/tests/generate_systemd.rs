@@ -7,7 +7,7 @@ use std::process::Command;
 use hull_test_support::outcome::{self, eventually};
 use hull_test_support::{Scenario, fixtures, program, skip};
 
-/// The lines that are each program's own: what it is called, how it runs a container, and how it says that one has started.
+/// The lines that differ by program: its name, how it runs a container, and how it reports the start.
 const OWN: [&str; 12] = [
     "Description=",
     "Documentation=",
@@ -79,7 +79,7 @@ fn the_unit_has_podmans_options_and_layout() {
     let create =
         ["create", "--name", "web", "--restart", "always", "--stop-timeout", "5", "busybox", "sleep", "300"];
     podman(&create).ok();
-    // podman 4.3 takes --restart-sec and leaves it out of the unit.
+    // podman 4.3 accepts --restart-sec and leaves it out of the unit.
     for options in [
         &["-n"][..],
         &["-n", "--new"],
@@ -103,7 +103,7 @@ fn the_unit_has_podmans_options_and_layout() {
         let (of_podman, of_hull) = (podman(&words), t.hull(&words));
         let mut expected = shared(of_podman.ok());
         let mut found = shared(of_hull.ok());
-        // The order of the lines in a section means nothing.
+        // The order of the lines in a section has no meaning.
         expected.sort();
         found.sort();
         assert_eq!(found, expected, "{options:?}\n{of_hull}");
@@ -139,7 +139,7 @@ fn the_unit_has_podmans_options_and_layout() {
     podman(&["rm", "-f", "web"]).ok();
 }
 
-/// The words of a unit's command, as systemd takes them apart.
+/// The words of a unit's command, split as systemd splits them.
 fn words(unit: &str, key: &str) -> Vec<String> {
     let unit = unit.replace("\\\n\t", "");
     let line = unit.lines().find_map(|line| line.strip_prefix(&format!("{key}="))).unwrap().to_owned();
@@ -163,7 +163,7 @@ fn words(unit: &str, key: &str) -> Vec<String> {
     words
 }
 
-/// Runs the unit's command as systemd does, and waits until it says that the container has started.
+/// Runs the unit's command as systemd does, and waits until it reports that the container has started.
 fn run_as_unit(t: &Scenario, unit: &str) -> outcome::Running {
     let notify = t.path("notify");
     let _ = std::fs::remove_file(&notify);
@@ -191,7 +191,7 @@ fn the_units_commands_run_the_container() {
     let stop = words(&unit, "ExecStop");
     t.ok(&stop[1..].iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(running.wait().code(), 137);
-    // A new one each time, with the same options.
+    // A new container each time, with the same options.
     let unit = t.ok(&["generate", "systemd", "--new", "-n", "web"]);
     assert!(unit.contains("Restart=always") && !unit.contains("--restart"), "{unit}");
     t.ok(&["rm", "web"]);
@@ -204,7 +204,7 @@ fn the_units_commands_run_the_container() {
     t.ok(&after[1..].iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(running.wait().code(), 137);
     eventually("it is removed", || t.ok(&["ps", "-aq"]).is_empty());
-    // One that its user did not name has the unit's name; a terminal needs a unit that forks.
+    // A container that its user did not name gets the unit's name. A terminal needs a unit of type forking.
     let id = t.ok(&["create", "-it", "busybox", "sh"]);
     let unit = t.ok(&["generate", "systemd", "--new", &id]);
     assert!(

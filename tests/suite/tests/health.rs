@@ -1,4 +1,4 @@
-//! Health checks: states and transitions, what is recorded, and what follows from it.
+//! Health checks: states and transitions, what is recorded, and what hull does as a result.
 
 #[path = "health/hostile.rs"]
 mod hostile;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use hull_test_support::Scenario;
 use hull_test_support::outcome::{assert_stays, eventually};
 
-/// A check that a test makes succeed or fail, often.
+/// A frequent check that the test makes succeed or fail.
 const SWITCH: [&str; 6] =
     ["--health-cmd", "test -e /ok && echo fine", "--health-interval", "100ms", "--health-retries", "2"];
 
@@ -23,7 +23,7 @@ fn run(t: &Scenario, name: &str, flags: &[&str], program: &[&str]) {
 
 const SLEEP: [&str; 2] = ["sleep", "300"];
 
-/// What `ps` says of the health, between parentheses.
+/// The health that `ps` shows in parentheses.
 fn shown(t: &Scenario, name: &str) -> String {
     let status = t.ok(&["ps", "-a", "-f", &format!("name=^{name}$"), "--format", "{{.Status}}"]);
     status.split_once('(').map_or(String::new(), |(_, health)| health.trim_end_matches(')').to_owned())
@@ -57,7 +57,7 @@ fn a_container_is_starting_then_unhealthy_and_healthy_as_its_check_says() {
     assert_eq!((&last["ExitCode"], &last["Output"]), (&0.into(), &"fine\n".into()), "{healthy}");
     assert!(last["Start"].as_str() < last["End"].as_str(), "{healthy}");
     eventually("five results are kept", || health(&t, "box")["Log"].as_array().unwrap().len() == 5);
-    // The filter, and a container without a check.
+    // The filter, and a container without a health check.
     for (filter, names) in [("healthy", "box"), ("starting", "slow"), ("none", "plain"), ("unhealthy", "")] {
         assert_eq!(t.ok(&["ps", "-f", &format!("health={filter}"), "--format", "{{.Names}}"]), names);
     }
@@ -66,7 +66,7 @@ fn a_container_is_starting_then_unhealthy_and_healthy_as_its_check_says() {
         t.inspect("box", "{{json .Config.Healthcheck}}"),
         r#"{"Test":["CMD-SHELL","test -e /ok && echo fine"],"Interval":100000000,"Retries":2}"#
     );
-    // A container that has ended is unhealthy, as with docker, and keeps its results; a new run starts anew.
+    // A container that has ended is unhealthy, as with docker, and keeps its results. A new run starts with none.
     t.ok(&["stop", "box"]);
     let ended = health(&t, "box");
     assert_eq!((&ended["Status"], ended["Log"].as_array().unwrap().len()), (&"unhealthy".into(), 5));
@@ -87,7 +87,7 @@ fn failures_in_the_start_period_do_not_count() {
     );
     t.ok(&["exec", "box", "touch", "/ok"]);
     until(&t, "box", "healthy");
-    // The first success ends the period.
+    // The first success ends the start period.
     t.ok(&["exec", "box", "rm", "/ok"]);
     until(&t, "box", "unhealthy");
 }
@@ -151,7 +151,8 @@ fn a_paused_container_is_not_checked() {
 #[test]
 fn a_check_that_is_frozen_half_way_is_forgotten() {
     let Some(t) = Scenario::with_busybox() else { return };
-    // Only the first hangs. Frozen for longer than its timeout it would be a timeout if it were not forgotten.
+    // Only the first check hangs. It is frozen for longer than its timeout, and would count as a timeout if it were not
+    // forgotten.
     let check = "test ! -e /begun || exit 1; touch /begun; sleep 300";
     let flags = ["--health-cmd", check, "--health-interval", "50ms", "--health-timeout", "3s"];
     run(&t, "box", &[&flags[..], &["--health-retries", "1"]].concat(), &SLEEP);
@@ -200,7 +201,7 @@ fn an_action_follows_when_a_container_becomes_unhealthy() {
     let state = |name: &str| t.inspect(name, "{{.State.Status}} {{.State.ExitCode}} {{.RestartCount}}");
     with("none", &[]);
     with("kill", &[]);
-    // The stop counts as the user's: the restart policy does not apply.
+    // The stop counts as a stop by the user, so the restart policy does not apply.
     with("stop", &["--restart", "always"]);
     with("restart", &[]);
     eventually("it is killed", || state("kill") == "exited 137 0");

@@ -33,11 +33,11 @@ fn two_hundred_containers_are_checked_every_second() {
         );
     }
     gaps.sort_unstable_by(f64::total_cmp);
-    // The interval counts from the end of the check before.
+    // The interval begins at the end of the previous check.
     assert!(gaps[0] >= 1.0, "{} s", gaps[0]);
     let median = gaps[gaps.len() / 2];
     assert!(median < 1.5, "checks come late: {median} s");
-    // One check at a time: beside each monitor there is at most one child that makes it.
+    // One check at a time: each monitor has at most one child that makes a check.
     let monitor = t.monitor_of("box0");
     let children = std::fs::read_to_string(format!("/proc/{monitor}/task/{monitor}/children")).unwrap();
     assert!(children.split_whitespace().count() <= 3, "{children}");

@@ -1,11 +1,11 @@
-//! Archives that are broken or mean harm: a clear error, the right exit code and nothing left.
+//! Archives that are broken or malicious: a clear error, the right exit code and nothing left behind.
 
 use std::path::Path;
 
 use hull_test_support::{Scenario, fixtures};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 
-/// A tar of raw members: the `tar` crate's own builder refuses the names that are wanted here.
+/// A tar of raw members, because the `tar` crate's own builder refuses the names that are needed here.
 struct Hostile(tar::Builder<Vec<u8>>);
 
 impl Hostile {
@@ -42,7 +42,7 @@ impl Hostile {
     }
 }
 
-/// Nothing of a failed import is visible or kept.
+/// A failed import leaves nothing visible and keeps nothing.
 #[track_caller]
 fn nothing_left(t: &Scenario) {
     assert_eq!(t.ok(&["images", "-aq"]), "", "no image");
@@ -51,7 +51,7 @@ fn nothing_left(t: &Scenario) {
     assert_eq!(files("blobs/sha256"), 0, "no blob");
 }
 
-/// The import fails with a sentence, and nothing is left.
+/// The import fails with one sentence and leaves nothing behind.
 #[track_caller]
 fn assert_refused(t: &Scenario, name: &str, bytes: &[u8]) -> String {
     let file = t.write(name, bytes);
@@ -62,7 +62,7 @@ fn assert_refused(t: &Scenario, name: &str, bytes: &[u8]) -> String {
     message
 }
 
-/// The import is refused, or what it makes stays in the image; `outside` is not made either way.
+/// The import is refused, or everything that it makes stays inside the image. `outside` is never made.
 #[track_caller]
 fn assert_stays_inside(t: &Scenario, bytes: &[u8], outside: &Path) {
     let file = t.write("hostile.tar", bytes);

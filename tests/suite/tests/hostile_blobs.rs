@@ -1,5 +1,5 @@
-//! Blobs that are others, end early, never end or grow: nothing of them is kept that is not right, and what is right is not
-//! fetched again.
+//! Blobs with other content, blobs that end early, never end or grow: hull keeps only correct blobs, and downloads no
+//! correct blob twice.
 
 mod fake_registry;
 
@@ -148,7 +148,7 @@ fn a_terminal_shows_a_bar_for_each_layer() {
     assert_eq!(terminal.wait(), 0);
 }
 
-/// A killed command's staging directories go with the next collection.
+/// The next garbage collection removes the staging directories of a killed command.
 fn nothing_visible_but_staging(t: &Scenario) {
     assert_eq!(t.ok(&["images", "-aq"]), "");
     let layers = std::fs::read_dir(t.data_root().join("layers")).unwrap().flatten();
@@ -163,7 +163,7 @@ fn two_pulls_at_once_share_the_work() {
     let mut content = Content::default();
     let tars: Vec<_> = [1, 3, 5].into_iter().map(|seed| tar(&[("x", &noise(300_000, seed))])).collect();
     content.image("1", &tars);
-    // The same layers the other way round: nobody may wait for one who waits.
+    // The same layers in the opposite order: no process may wait for one that waits for it.
     let turned: Vec<_> = tars.into_iter().rev().collect();
     content.image("2", &turned);
     let server = content.serve(|request, content| {
@@ -200,20 +200,20 @@ fn a_layer_that_outgrows_the_disk_leaves_nothing() {
     );
     small.unwrap();
     let mut content = Content::default();
-    // No zeros, which would be holes and take no room.
+    // Not zeros, which would be holes and take no disk space.
     content.image("1", &[tar(&[("ones", &vec![1; 200 << 20])])]);
     let refused = assert_fails_with(&t, content, |_, _| None, "No space left on device");
     assert!(refused.stderr.contains("hull system prune"), "{refused}");
     rustix::mount::unmount(t.data_root(), rustix::mount::UnmountFlags::DETACH).unwrap();
 }
 
-/// Zeros behind the tar's end take no room on a disk, and a processor for as long as there are more.
+/// Zeros after the end of the tar take no disk space, but they take processor time as long as they continue.
 #[test]
 fn a_gzip_bomb_is_refused_before_it_has_gone_off() {
     let Some(t) = Scenario::start() else { return };
     let mut content = Content::default();
     let small = tar(&[("small", b"x")]);
-    // As tight as it gets, a thousandth: what fast compression makes of zeros is no more than what many a layer becomes.
+    // The best compression there is, a thousandth. Many real layers shrink as much under fast compression.
     let mut zeros = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     std::io::Write::write_all(&mut zeros, &vec![0; 64 << 20]).unwrap();
     let bomb = [gzip(&small), zeros.finish().unwrap().repeat(70)].concat();

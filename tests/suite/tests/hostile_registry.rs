@@ -1,4 +1,4 @@
-//! Registries that lie, stall and lead astray with what they say: an error that says so, and nothing in the store.
+//! Registries that lie, stall or redirect to other hosts: hull reports an error that says so, and stores nothing.
 
 mod fake_registry;
 
@@ -141,7 +141,7 @@ fn indexes_lead_to_an_image_in_a_few_steps() {
     let (kind, bytes) = content.manifests["deep"].clone();
     content.manifests.insert("1".into(), (kind, bytes));
     assert_fails_with(&t, content.clone(), |_, _| None, "nested too deep");
-    // One that says it is its own child: what comes is not what was asked for.
+    // An index that names itself as its child. The content does not match the digest that was asked for.
     let (_, itself) = content.manifests["deep"].clone();
     let circle = move |request: &Request, _: &Content| {
         request

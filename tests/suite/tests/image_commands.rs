@@ -1,4 +1,4 @@
-//! What can be done with images that are here: commit, diff, export, history, tree, layers, save, filters.
+//! The commands for local images: commit, diff, export, history, tree, layers, save, filters.
 
 mod fake_registry;
 
@@ -50,7 +50,7 @@ fn commit_makes_a_layer_of_what_changed() {
         "made:1",
     ]);
     assert_eq!(inspected, "me a remark b 2");
-    // The base may go: the new image has its layers.
+    // The base may be removed, because the new image has its layers.
     t.ok(&["rm", "box"]);
     t.ok(&["rmi", "busybox"]);
     assert_eq!(t.ok(&["run", "--rm", "made:1"]), "x");
@@ -67,7 +67,7 @@ fn commit_keeps_the_exposed_ports_and_the_stop_signal() {
     };
     let kept = "{\"53/udp\":{},\"80/tcp\":{}} SIGUSR1";
     assert_eq!(of_image("first"), kept);
-    // A container has what its image says, and so has the image that is made of it.
+    // A container has the settings of its image, and so has an image that is made from the container.
     t.ok(&["create", "--name", "second", "first"]);
     assert_eq!(t.inspect("second", "{{.Config.StopSignal}}"), "SIGUSR1");
     t.ok(&["commit", "second", "third"]);
@@ -318,13 +318,13 @@ fn a_name_without_a_tag_saves_all_of_its_repository_as_docker_does() {
         t.ok(&[&["save", "-o", archive.to_str().unwrap()], names].concat());
         saved_names(&archive)
     };
-    // None of them is called `latest`.
+    // None of the images is called `latest`.
     let all = save(&["many"]);
     assert_eq!(all, ["many:1 many:3", "many:2"]);
     assert_eq!(save(&["many:3"]), ["many:3"]);
     assert_eq!(save(&["host:5000/many"]), ["host:5000/many:1"]);
     assert_eq!(save(&["many", "busybox", "many:2"]), ["busybox:latest many:2", "many:1 many:3"]);
-    // By its id it has no name, also where an id could be one.
+    // An image that was given by its id has no name in the archive, even if the id could be a name.
     let id = t.ok(&["images", "-q", "many:1"]);
     assert_eq!(save(&[&id]), [""]);
     t.hull(&["save", "-o", archive.to_str().unwrap(), "many:4"]).fails(1);
@@ -359,7 +359,7 @@ fn a_configuration_of_lists_is_no_image_to_build_on() {
         let diff_ids = json!([digest(&layer)]);
         let mut config = json!({ "architecture": "amd64", "os": "linux", "config": {} });
         config["rootfs"] = json!({ "type": "layers", "diff_ids": diff_ids });
-        // What reads them takes a list of the fields' values for the fields.
+        // Readers of this file would take a list of the fields' values as the fields.
         config[field] =
             if field == "rootfs" { json!(["layers", diff_ids]) } else { json!([null, null, ["A=1"]]) };
         let kind = "application/vnd.oci.image.config.v1+json";

@@ -17,7 +17,7 @@ fn import(t: &Scenario, name: &str, content: &str) -> String {
     t.ok(&["image", "inspect", "-f", "{{.Id}}", name])
 }
 
-/// The names in `index.json`, as any program finds them.
+/// The names in `index.json`, as other programs find them.
 fn indexed(t: &Scenario) -> Vec<String> {
     let index: Value =
         serde_json::from_slice(&std::fs::read(t.data_root().join("index.json")).unwrap()).unwrap();
@@ -108,12 +108,12 @@ fn a_kill_leaves_names_that_the_next_change_puts_right() {
     assert_eq!(t.ok(&["system", "check"]), "The store is what it should be.");
 }
 
-/// A fork copies the calling thread alone, and with it whatever another thread had locked.
+/// A fork copies only the calling thread, together with all locks that another thread holds.
 #[test]
 fn who_clones_a_container_unpacks_without_a_thread() {
     let Some(strace) = skip::find_program("strace") else { return skip::skip("strace is not installed") };
     let Some(t) = Scenario::start() else { return };
-    // Beyond what is unpacked by a single thread.
+    // More layers than a single thread unpacks.
     import(&t, "x", &"0123456789abcdef".repeat(50_000));
     let forget = || {
         for layer in std::fs::read_dir(t.data_root().join("layers")).unwrap() {
@@ -126,7 +126,7 @@ fn who_clones_a_container_unpacks_without_a_thread() {
     let calls = std::fs::read_to_string(t.path("calls")).unwrap();
     assert!(calls.contains("SIGCHLD"), "the work has a process of its own: {calls}");
     assert!(!calls.contains("CLONE_THREAD"), "{calls}");
-    // What goes wrong there is said here.
+    // Errors in the child are printed here.
     forget();
     let layer = t.ok(&["image", "inspect", "-f", "{{index .RootFS.Layers 0}}", "x"]);
     damage(&t.data_root().join("blobs/sha256").join(&layer[7..]), "half");
@@ -150,7 +150,8 @@ fn skopeo_reads_the_store_itself() {
     assert_eq!(run(&mut skopeo).ok(), "1");
 }
 
-/// The files of the store that belong to one image: manifest, configuration, layer, what is noted of the layer, entry.
+/// The files of the store that belong to one image: manifest, configuration, layer, the notes about the layer, and the
+/// entry.
 fn files_of(t: &Scenario, name: &str) -> Vec<PathBuf> {
     let data = t.data_root();
     let descriptor = t.ok(&["image", "inspect", "-f", "{{.Descriptor.digest}}", name]);
@@ -167,7 +168,7 @@ fn files_of(t: &Scenario, name: &str) -> Vec<PathBuf> {
     ]
 }
 
-/// Whichever file of an image is damaged, and however: every verb works for the others, and the image can be removed.
+/// For each file of an image and each kind of damage: every verb works for the other images, and the image can be removed.
 #[test]
 fn one_damaged_image_is_in_nobodys_way() {
     let Some(t) = Scenario::with_busybox() else { return };
@@ -211,7 +212,7 @@ fn one_damaged_image_is_in_nobodys_way() {
     assert_eq!(t.ok(&["system", "check"]), "The store is what it should be.");
 }
 
-/// What overlay makes of deletions, and whatever else a container can leave, is no damage.
+/// The marks that overlay makes for deletions, and other files that a container can leave, do not count as damage.
 #[test]
 fn a_check_finds_nothing_wrong_with_what_commit_made() {
     let Some(t) = Scenario::with_busybox() else { return };
@@ -232,7 +233,7 @@ fn a_check_finds_nothing_wrong_with_what_commit_made() {
         t.ok(&["commit", "box", name]);
         t.ok(&["rm", "box"]);
     }
-    // A moment later than the layers were made: times of whiteouts would tell.
+    // A moment after the layers were made, because the times of whiteouts would show a difference.
     std::thread::sleep(std::time::Duration::from_millis(20));
     assert_eq!(t.ok(&["system", "check"]), "The store is what it should be.");
     let archive = t.path("archive.tar");
@@ -260,7 +261,7 @@ fn a_layer_that_images_share_is_counted_once() {
     }
     assert_eq!(size(), alone);
     let usage = t.ok(&["system", "df", "--format", "{{.Type}} {{.TotalCount}} {{.Active}} {{.Reclaimable}}"]);
-    // docker's command line takes only what an image shares with no other for used.
+    // docker's command line counts as used only the space that an image shares with no other.
     let reclaimable = format!("Images 4 1 {} (100%)", alone.trim_start_matches("Images "));
     assert!(usage.starts_with(&reclaimable), "{reclaimable}: {usage}");
     t.ok(&["rm", "one", "two", "three"]);

@@ -1,4 +1,4 @@
-//! Images that exist: import, load, save, tag, rmi, and what an archive may contain.
+//! Local images: import, load, save, tag, rmi, and what an archive may contain.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -133,7 +133,7 @@ fn an_oci_layout_directory_loads_and_runs() {
     assert_loads_and_runs("oci");
 }
 
-/// What a program makes of the bytes on its stdin.
+/// The output of a program for these bytes on its stdin.
 fn piped(program: &str, args: &[&str], bytes: &[u8]) -> Vec<u8> {
     let mut command = Command::new(program);
     let mut child = command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -163,7 +163,7 @@ fn xz_and_bzip2_are_read_as_docker_reads_them() {
     let several = |program: &str| [first, second].map(|part| piped(program, &["-c"], part)).concat();
     for (what, bytes) in [
         ("xz", piped("xz", &["-c"], &plain)),
-        // The largest dictionary that a level has, and another checksum.
+        // The largest dictionary of a level, and another kind of checksum.
         ("xz -9", piped("xz", &["-9", "--check=sha256", "-c"], &plain)),
         ("xz in blocks", piped("xz", &["--block-size=300000", "-c"], &plain)),
         ("xz in streams", several("xz")),
@@ -234,7 +234,7 @@ fn damaged_xz_and_bzip2_and_dictionaries_without_measure_are_refused() {
         let whole = piped(program, &["-c"], &plain);
         let mut flipped = whole.clone();
         flipped[whole.len() / 2] ^= 0x10;
-        // One byte, and what an interrupted download leaves.
+        // A single byte, and the state that an interrupted download leaves.
         let cut =
             [10, whole.len() / 3, whole.len() - 40, whole.len() - 1].map(|length| whole[..length].to_vec());
         for (number, bytes) in [flipped].into_iter().chain(cut).enumerate() {

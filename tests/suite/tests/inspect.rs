@@ -1,4 +1,4 @@
-//! What hull tells about its containers, its images and itself, for people and for programs.
+//! The information that hull prints about its containers, its images and itself, for people and for programs.
 
 use hull_test_support::Scenario;
 use serde_json::Value;
@@ -75,7 +75,7 @@ fn templates_cover_dockers_documented_examples() {
 fn a_template_that_is_not_supported_is_pointed_at() {
     let Some(t) = Scenario::with_busybox() else { return };
     t.ok(&["create", "--name", "box", "busybox"]);
-    // docker's codes: 64 where the template cannot be read, 1 where the container has no such thing.
+    // docker's exit codes: 64 if the template cannot be read, 1 if the container has no such field.
     for (template, part, code) in [
         ("{{nonsense .Name}}", "nonsense", 64),
         ("{{.Name", "{{", 64),

@@ -1,11 +1,11 @@
-//! What a container can see and do is what docker's containers can.
+//! A container can see and do exactly what docker's containers can.
 
 use std::process::Command;
 
 use hull_test_support::outcome::{run, wrapped};
 use hull_test_support::{Scenario, program, skip};
 
-/// `run --rm busybox sh -c script`, for what it prints.
+/// Returns the output of `run --rm busybox sh -c script`.
 #[track_caller]
 fn sh(t: &Scenario, options: &[&str], script: &str) -> String {
     let mut args = vec!["run", "--rm"];
@@ -246,7 +246,7 @@ fn a_symlink_in_the_image_does_not_lead_out() {
     ]);
     let read = t.hull(&["run", "--rm", "evil", "/bin/busybox", "cat", secret.to_str().unwrap()]);
     assert!(!read.stdout.contains("of the machine"), "{read}");
-    // The run root and the data root may have grown beside it; nothing named by the image may.
+    // The run root and the data root may have gained files, but no file that the image names.
     assert_eq!(std::fs::read_dir(&target).unwrap().count(), before, "something was made on the machine");
 }
 
@@ -358,7 +358,7 @@ fn a_device_in_place_of_the_password_file_is_not_opened() {
     let Some(t) = Scenario::with_busybox() else { return };
     t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
     t.ok(&["exec", "box", "sh", "-c", "rm /etc/passwd && mkfifo /etc/passwd"]);
-    // By number, for the container's own programs would wait for the file.
+    // By pid, because the container's own programs would wait for the file.
     let ids = t.ok(&["exec", "-u", "7", "box", "grep", "^Uid:", "/proc/self/status"]);
     assert_eq!(ids, "Uid:\t7\t7\t7\t7");
 }
@@ -380,7 +380,7 @@ fn users_are_looked_up_inside_the_image() {
     assert!(unknown.fails(125).contains("stranger"), "{unknown}");
 }
 
-/// What was done before is done twice. On x86-64 not even the C library has begun.
+/// The re-exec repeats all earlier work. On x86-64 it comes before the start of the C library.
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn what_enters_containers_begins_anew_before_anything_else() {

@@ -1,4 +1,4 @@
-//! A container whose monitor was killed comes back by its restart policy, with the next command that finds it.
+//! A container that has lost its monitor is restarted by its restart policy, with the next command that finds it.
 
 use hull_test_support::Scenario;
 use hull_test_support::outcome::{assert_stays, eventually};
@@ -51,18 +51,18 @@ fn comes_back(t: &Scenario) {
     t.ok(&["ps"]);
     for name in ["always", "unless", "once"] {
         eventually("it is back", || t.inspect(name, STATE) == "running 1");
-        // It counts as running from the moment at which it has a monitor.
+        // The container counts as running from the moment at which it has a monitor.
         eventually("one can enter it", || t.hull(&["exec", name, "true"]).success());
     }
     assert_eq!(t.inspect("never", "{{.State.Status}} {{.State.ExitCode}}"), "exited 137");
-    // Its one restart is used up.
+    // The policy allows one restart, and that is used up.
     kill_monitor(t, "once");
     t.ok(&["ps"]);
     assert_stays("it does not come back", std::time::Duration::from_millis(500), || {
         t.inspect("once", "{{.State.Status}}") == "exited"
     });
     kill_monitor(t, "always");
-    // A command about this container finds it, too.
+    // A command that names this container finds it, too.
     t.hull(&["exec", "always", "true"]).fails(1);
     eventually("it is back again", || t.inspect("always", STATE) == "running 2");
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 const FILES: [(&str, u64); 3] = [("bin/large", 300_000), ("etc/small", 10), ("etc/empty", 0)];
 
-/// A tar of one file without its end.
+/// A tar of one file, without the end marks.
 fn member(name: &str, content: &[u8]) -> Vec<u8> {
     let mut tar = tar(&[(name, content)]);
     tar.truncate(512 + content.len().next_multiple_of(512));
@@ -50,7 +50,7 @@ fn estargz() -> (Vec<u8>, Vec<u8>) {
     let offset = add(&end);
     packed.extend([0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 26, 0, b'S', b'G', 22, 0]);
     write!(packed, "{offset:016x}STARGZ").unwrap();
-    // An empty stored block, and an empty sum.
+    // An empty stored block, and the checksum of nothing.
     packed.extend([1, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0]);
     (plain, packed)
 }
@@ -74,7 +74,7 @@ fn chunked() -> (Vec<u8>, Vec<u8>) {
     (plain, packed)
 }
 
-/// Pulls an image of this layer; where its files are.
+/// Pulls an image of this layer, and returns the directory of its files.
 fn pulled(
     t: &Scenario,
     (plain, packed): (Vec<u8>, Vec<u8>),
@@ -108,7 +108,7 @@ fn layers_that_can_be_read_file_by_file_are_read_as_plain_ones() {
         for (at, (name, _)) in FILES.iter().enumerate() {
             assert!(std::fs::read(top.join(name)).unwrap() == content(at), "{suffix}: {name}");
         }
-        // What the tar has, the layer has.
+        // The layer has exactly the files of the tar.
         assert_eq!(top.join("stargz.index.json").exists(), suffix == "+gzip");
     }
 }

@@ -1,4 +1,4 @@
-//! A container from create to rm: docker's verbs, in the order of a day.
+//! A container from create to rm: docker's verbs, in the order in which a user types them.
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ fn run_i_passes_stdin_to_its_end() {
 #[test]
 fn run_dies_of_the_signal_its_program_died_of() {
     let Some(t) = Scenario::with_busybox() else { return };
-    // PID 1 is safe from its own signals (pid_namespaces(7)), so the program is not PID 1 here.
+    // The kernel protects PID 1 from its own signals (pid_namespaces(7)), so the program does not run as PID 1 here.
     let outcome = t.hull(&["run", "--rm", "--init", "busybox", "sh", "-c", "kill -9 $$"]);
     assert_eq!(outcome.code(), 137, "{outcome}");
 }
@@ -100,7 +100,7 @@ fn kill_sends_any_signal_and_restart_starts_anew() {
 #[test]
 fn init_reaps_and_forwards() {
     let Some(t) = Scenario::with_busybox() else { return };
-    // The orphan's number is not in /proc any more: it was reaped, and did not stay as a zombie.
+    // The orphan's pid is not in /proc any more, so it was reaped and is not a zombie.
     let script =
         "orphan=$(sleep 0.1 >/dev/null & echo $!); while [ -e /proc/$orphan ]; do sleep 0.1; done; echo $$";
     let program = t.ok(&["run", "--rm", "--init", "busybox", "sh", "-c", script]);

@@ -57,7 +57,7 @@ fn cpus_hold_a_busy_loop_and_count_throttling() {
     let pid = t.pid_of("busy");
     let dir = cgroups::directory(pid, "cpu");
     let (start, used) = (Instant::now(), cpu_time(pid));
-    // A share is measured over a time; over many periods of 100 ms.
+    // A share of the processor is measured over many periods of 100 ms.
     std::thread::sleep(Duration::from_secs(4));
     let share = (cpu_time(pid) - used).as_secs_f64() / start.elapsed().as_secs_f64();
     assert!(share < 0.25, "a fifth of a CPU was allowed, {share:.3} used");
@@ -106,7 +106,7 @@ fn a_container_has_its_own_cgroup_and_sees_it_as_the_root() {
 #[test]
 fn a_device_that_was_not_given_cannot_be_opened() {
     let Some(t) = Scenario::with_busybox() else { return };
-    // kmsg can be read by root on the machine: only the device list stands in the way.
+    // Root of the machine may read kmsg, so only the device list can refuse it.
     let script = "mknod /tmp/kmsg c 1 11 && dd if=/tmp/kmsg of=/dev/null bs=8192 count=1";
     let refused = t.hull(&["run", "--rm", "busybox", "sh", "-c", script]);
     assert!(!refused.success() && refused.stderr.contains("not permitted"), "{refused}");
@@ -160,7 +160,8 @@ fn cpu_time(pid: i32) -> Duration {
 fn a_privileged_container_sees_and_changes_only_its_own_part_of_every_hierarchy() {
     let Some(t) = Scenario::with_busybox() else { return };
     let own = std::fs::read_to_string("/proc/self/cgroup").unwrap();
-    // Also in those that no limit is for, as name=systemd: a cgroup of its own in each, and made ones go with it.
+    // The container also has a cgroup of its own in hierarchies without limits, such as name=systemd. All of them are
+    // removed with it.
     t.ok(&["run", "-d", "--name", "box", "--privileged", "busybox", "sleep", "300"]);
     let of = std::fs::read_to_string(format!("/proc/{}/cgroup", t.pid_of("box"))).unwrap();
     for line in of.lines() {
@@ -178,7 +179,7 @@ fn a_privileged_container_sees_and_changes_only_its_own_part_of_every_hierarchy(
     }
 }
 
-/// A disk of this machine whose rates can be limited, with its numbers.
+/// A disk of this machine that supports rate limits, with its device numbers.
 fn disk() -> Option<(String, String)> {
     let disks = std::fs::read_dir("/sys/block").ok()?.flatten();
     let named = disks.filter_map(|disk| {
@@ -190,7 +191,7 @@ fn disk() -> Option<(String, String)> {
     named.min_by_key(|(path, _)| (!path.starts_with("/dev/vd"), path.clone()))
 }
 
-/// A limit's file in the cgroup of a container's first process.
+/// The file of a limit in the cgroup of a container's first process.
 fn limit(t: &Scenario, name: &str, controller: &str, file: &str) -> String {
     let directory = cgroups::directory(t.pid_of(name), controller);
     std::fs::read_to_string(directory.join(file)).unwrap_or_default().trim().to_owned()
@@ -247,7 +248,7 @@ fn a_weight_of_block_io_reaches_the_kernel_or_is_refused() {
     }
     assert_eq!(t.inspect("box", "{{.HostConfig.BlkioWeight}}"), "300");
     if cgroups::is_v2("blkio") {
-        // 1 + 290 * 9999 / 990, or BFQ's own range.
+        // The value for BFQ's range, or 1 + 290 * 9999 / 990 for the other.
         let bfq = limit(&t, "box", "blkio", "io.bfq.weight");
         let weight = limit(&t, "box", "blkio", "io.weight");
         assert!(
@@ -260,7 +261,7 @@ fn a_weight_of_block_io_reaches_the_kernel_or_is_refused() {
     }
 }
 
-/// The flags, and the end of docker's own sentence.
+/// The flags, and the end of docker's own message.
 const REFUSED_IN_DOCKERS_WORDS: &[(&[&str], &str)] = &[
     (&["--blkio-weight", "5"], "range of blkio weight is from 10 to 1000"),
     (&["--blkio-weight-device", "/dev/sda:5"], "invalid weight for device: /dev/sda:5"),
@@ -320,7 +321,7 @@ fn a_container_gets_real_time_cpu_time_where_the_kernel_has_it() {
         t.inspect("one", "{{.HostConfig.CpuRealtimePeriod}} {{.HostConfig.CpuRealtimeRuntime}}"),
         "1000000 50000"
     );
-    // All real-time processes of the machine together have 95 %.
+    // All real-time processes of the machine together may use 95 %.
     let refused = run("three", "990000");
     assert!(refused.fails(125).contains("cpu.rt_runtime_us"), "{refused}");
 }
@@ -341,13 +342,13 @@ fn a_container_s_own_cgroup_parent_goes_with_the_last_container_in_it() {
     assert_eq!(t.inspect("one", "{{.HostConfig.CgroupParent}}"), parent);
     t.ok(&["rm", "-f", "one"]);
     assert!(!cgroups::directories_of(&parent).is_empty(), "the other container is in it");
-    // As after a crash: the next command that looks finds it.
+    // As after a crash: the next command that looks at the cgroup finds it.
     let monitor = nix::unistd::Pid::from_raw(t.monitor_of("two"));
     nix::sys::signal::kill(monitor, nix::sys::signal::Signal::SIGKILL).unwrap();
     eventually("it is known to have ended", || t.ok(&["ps", "-q"]).is_empty());
     let above = format!("{}-own", t.cgroup_parent());
     assert_eq!(cgroups::directories_of(&above), Vec::<std::path::PathBuf>::new());
-    // A parent that was there before stays.
+    // A cgroup that existed before is left alone.
     let kept = format!("{}-kept", t.cgroup_parent());
     let directory = cgroups::directory(std::process::id() as i32, "pids");
     let made = directory.ancestors().find(|path| {

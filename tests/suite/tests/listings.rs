@@ -1,10 +1,10 @@
-//! What listings show, and to whom: filters are docker's, sizes are measured, and no word of a stranger's reaches a
-//! terminal as a command.
+//! What the lists show: filters are docker's, sizes are measured, and text from other people never reaches a terminal as a
+//! control sequence.
 
 use hull_test_support::Scenario;
 use hull_test_support::outcome::eventually;
 
-/// Sets a terminal's title, clears it, and turns the direction of writing.
+/// Sets a terminal's title, clears the terminal, and changes the direction of writing.
 const WILD: &str = "\u{1b}]0;pwned\u{7}\u{1b}[2J\u{9b}31m\u{202e}";
 
 /// The characters of it that must not be printed.
@@ -76,7 +76,8 @@ fn no_listing_and_no_error_prints_what_a_terminal_obeys() {
             "{words:?}: {outcome:?}"
         );
     }
-    // It means the same, and logs and attach are the container's own.
+    // JSON escapes these characters, so their meaning is kept. `logs` and `attach` pass the container's own output on
+    // unchanged.
     assert_eq!(t.inspect("box", "{{len (index .Config.Labels \"key\")}}"), WILD.len().to_string());
     let json: serde_json::Value = serde_json::from_str(&t.ok(&["inspect", "box"])).unwrap();
     assert_eq!(json[0]["Config"]["Labels"]["key"], WILD);
@@ -166,7 +167,7 @@ fn filters_of_containers_are_dockers() {
     let image = t.ok(&["image", "inspect", "-f", "{{.Id}}", "child"]);
     assert_eq!(names(&[&format!("ancestor={image}")]), "young");
     assert_eq!(names(&[&format!("ancestor={}", &image[7..19])]), "young");
-    // A name means what it means now.
+    // A name means the image that it points to at this moment.
     assert_eq!(names(&["ancestor=moves:1"]), "failed web web-old young");
     t.ok(&["tag", "child", "moves:1"]);
     assert_eq!(names(&["ancestor=moves:1"]), "young");
@@ -294,7 +295,7 @@ fn templates_know_gos_names() {
     ] {
         assert_eq!(t.ok(&[words, &["--format", template]].concat()), wanted, "{words:?} {template}");
     }
-    // The keys of a map are data.
+    // The keys of a map are data, so they are matched exactly.
     assert_eq!(t.inspect("box", "{{.Config.Labels.ID}}"), "<no value>");
     assert!(t.hull(&["inspect", "-f", "{{.Nonsense}}", "box"]).fails(1).contains("Nonsense"));
 }

@@ -1,5 +1,5 @@
-//! The log drivers json-file, local and journald: their options, what a line says of its container, and what happens when
-//! nobody takes the lines.
+//! The log drivers json-file, local and journald: their options, the fields that describe the container, and what happens
+//! when nobody reads the lines.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -15,7 +15,7 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 const LOG: &str = "{{.HostConfig.LogConfig.Type}} {{json .HostConfig.LogConfig.Config}}";
 
-/// Where journald's socket is: a directory of the test's own.
+/// The socket of journald, in a directory of this test.
 struct Run;
 
 impl Run {
@@ -172,14 +172,14 @@ fn lines_and_details_are_dockers() {
         assert_eq!(sorted(t.hull(&logs)), of_docker, "{options:?}");
         assert!(!of_docker.is_empty());
     }
-    // With a time each line is the time, the details and the text.
+    // With timestamps, each line is the time, the details and the text.
     let timed = t.ok(&["logs", "--details", "-t", "-n", "1", "box"]);
     assert!(
         timed.split(' ').nth(1).is_some_and(|details| details.starts_with("FIRST=a%3Db,SECOND=2")),
         "{timed}"
     );
     dockerd.ok(&["rm", "box"]);
-    // What neither takes.
+    // Options that neither of the two drivers accepts.
     for wrong in [
         &["--log-driver", "local", "--log-opt", "labels=a"][..],
         &["--log-driver", "journald", "--log-opt", "max-size=1m"],
@@ -264,7 +264,7 @@ fn a_journal_that_reads_nothing_stops_the_container_and_not_its_monitor() {
     let journal = socket();
     let script = "seq 1 40000; echo done > /done; exec sleep 300";
     t.ok(&["run", "-d", "--name", "box", "--log-driver", "journald", "busybox", "sh", "-c", script]);
-    // It answers, and it has not grown by what it could not send.
+    // The monitor answers, and the lines that it could not send have not made it grow.
     assert_eq!(t.inspect("box", "{{.State.Status}}"), "running");
     assert_eq!(t.ok(&["exec", "box", "echo", "inside"]), "inside");
     assert!(
@@ -279,7 +279,7 @@ fn a_journal_that_reads_nothing_stops_the_container_and_not_its_monitor() {
         assert_eq!(field(&receive(&journal), "MESSAGE"), Some(&*number.to_string()));
     }
     eventually("it goes on", || t.hull(&["exec", "box", "test", "-e", "/done"]).success());
-    // And a blocked one ends when it is told to.
+    // A blocked monitor still ends when it is asked to.
     t.ok(&["rm", "-f", "box"]);
     let forever = "while :; do seq 1 1000; done";
     t.ok(&["run", "-d", "--name", "box", "--log-driver", "journald", "busybox", "sh", "-c", forever]);
@@ -316,7 +316,7 @@ fn a_container_that_may_not_block_loses_what_the_journal_does_not_take_and_says_
     assert!(got < 40000 && lost.unwrap() > 30000, "{got} came, {lost:?} did not");
     t.ok(&["rm", "-f", "box"]);
     drop(journal);
-    // No journal at all.
+    // Without a journal.
     fs::remove_file("/run/systemd/journal/socket").unwrap();
     assert_eq!(t.ok(&["run", "--rm", "--log-driver", "journald", "busybox", "seq", "3"]), "1\n2\n3");
 }
@@ -355,7 +355,7 @@ fn a_message_larger_than_a_datagram_comes_as_a_file() {
     );
 }
 
-/// A journald of the test's own. Ends with the guard.
+/// A journald that only this test uses. It ends with the guard.
 struct Journald(Child);
 
 impl Journald {
@@ -409,7 +409,7 @@ fn logs_reads_what_the_journal_has() {
     let timed = t.ok(&["logs", "-t", "-n", "1", "box"]);
     let time = timed.split(' ').next().unwrap().to_owned();
     assert_eq!(t.ok(&["logs", "-t", "--since", &time, "box"]), timed);
-    // Another container's messages are its own.
+    // The journal keeps the messages of each container apart.
     t.ok(&["run", "--name", "other", "--log-driver", "journald", "busybox", "echo", "other"]);
     eventually("the journal has it", || t.ok(&["logs", "other"]) == "other");
     let mut without = t.command(&["logs", "box"]);

@@ -1,4 +1,4 @@
-//! `logs`: every line once, in order, as much as was asked for, and no more read than that takes.
+//! `logs`: every line once, in order, exactly as many as were asked for, and no more of the file is read than that needs.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::process::Stdio;
 use hull_test_support::outcome::{eventually, wrapped};
 use hull_test_support::{Scenario, skip};
 
-/// A container that has written what `script` says.
+/// A container that has written the output of `script`.
 fn written(t: &Scenario, name: &str, options: &[&str], script: &str) {
     t.ok(&[&["run", "--name", name], options, &["busybox", "sh", "-c", script]].concat());
 }
@@ -30,7 +30,7 @@ fn a_follower_misses_nothing_that_is_rotated_away() {
     let expected: Vec<u32> = (1..=6100).collect();
     assert!(numbers(followed.ok()) == expected, "{} lines", followed.stdout.lines().count());
     assert!(numbers(t.ok(&["logs", "box"]).as_str()) == expected);
-    // One that begins in the middle, and one that begins at the end.
+    // A reader that begins in the middle, and one that begins at the end.
     assert_eq!(t.ok(&["logs", "-f", "-n", "2", "box"]), "6099\n6100");
 }
 
@@ -60,7 +60,7 @@ fn logs_ends_where_the_log_ended_when_it_was_asked() {
     let script = "seq 1 60000; until test -e /go; do sleep 0.1; done; seq 60001 120000; sleep 300";
     t.ok(&["run", "-d", "--name", "box", "busybox", "sh", "-c", script]);
     eventually("the first half is there", || t.ok(&["logs", "-n", "1", "box"]) == "60000");
-    // It has begun, and waits for its reader: half of the log is more than a pipe holds.
+    // The command has begun and waits for its reader, because half of the log is more than a pipe holds.
     let mut logs = t.command(&["logs", "box"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut output = logs.stdout.take().unwrap();
     let mut read = [0; 1];

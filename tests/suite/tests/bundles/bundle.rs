@@ -1,4 +1,4 @@
-//! A bundle that is changed piece by piece and run.
+//! A bundle that a case changes field by field and runs.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -12,9 +12,9 @@ use crate::oci_fixture::Fixture;
 pub struct Bundle {
     pub fixture: Fixture,
     pub config: Value,
-    /// As its file is called.
+    /// The file name of the case.
     pub runtime: String,
-    /// Somebody else is in the fixture meanwhile: what is left is looked for at its end only.
+    /// Other cases use the fixture at the same time, so leftovers are looked for at its end only.
     pub company: bool,
 }
 
@@ -30,7 +30,7 @@ impl Bundle {
         self.runtime.starts_with("hull")
     }
 
-    /// Sets a field by its JSON pointer; objects on the way are made.
+    /// Sets a field by its JSON pointer. Objects on the path are made.
     pub fn set(&mut self, pointer: &str, value: Value) -> &mut Self {
         let mut at = &mut self.config;
         for name in pointer.split('/').skip(1) {
@@ -60,7 +60,7 @@ impl Bundle {
         )
     }
 
-    /// `path`: an existing namespace.
+    /// Joins the existing namespace at `path`.
     pub fn namespace(&mut self, kind: &str, path: Option<&str>) -> &mut Self {
         let list = self.config["linux"]["namespaces"].as_array_mut().expect("a list");
         list.retain(|one| one["type"] != kind);
@@ -86,7 +86,7 @@ impl Bundle {
         self.fixture.path("bundle/rootfs").join(relative)
     }
 
-    /// A directory or file beside the bundle; its path.
+    /// Makes a directory or a file next to the bundle and returns its path.
     pub fn host_dir(&self, name: &str) -> String {
         let path = self.fixture.path(name);
         std::fs::create_dir_all(&path).expect("own directory");
@@ -98,7 +98,7 @@ impl Bundle {
         outcome::run(&mut self.fixture.command(&["run", "--bundle", "bundle", "box"]))
     }
 
-    /// Runs a script, which must succeed, for what it prints; nothing is left afterwards.
+    /// Runs a script, which must succeed and leave nothing behind, and returns its output.
     #[track_caller]
     pub fn prints(&mut self, script: &str) -> String {
         let outcome = self.sh(script).run();
@@ -115,7 +115,7 @@ impl Bundle {
         assert_eq!(printed, expected, "{script}");
     }
 
-    /// The runtime must not run it, and say why; nothing is left. What it names is looked for in hull's words only.
+    /// The runtime must refuse the bundle, say why, and leave nothing behind. The words are checked for hull only.
     #[track_caller]
     pub fn refused(&mut self, named: &str) {
         let outcome = self.sh("echo it runs").run();
@@ -128,14 +128,14 @@ impl Bundle {
     }
 }
 
-/// A process in namespaces of its own, for as long as a case needs it.
+/// A process in namespaces of its own, which lives as long as a case needs it.
 pub struct Other {
     unshare: Child,
     pid: i32,
 }
 
 impl Other {
-    /// By unshare(1). With `--fork` it is the child.
+    /// Starts it with unshare(1). With `--fork`, this is the child.
     pub fn start(flags: &[&str], script: &str) -> Self {
         let mut command = Command::new("unshare");
         command.args(flags).args(["sh", "-c", &format!("{script}; exec sleep 1000")]);
@@ -156,7 +156,7 @@ impl Other {
         format!("/proc/{}/ns/{kind}", self.pid)
     }
 
-    /// One in its /proc directory.
+    /// A file in its /proc directory.
     pub fn file(&self, name: &str) -> String {
         format!("/proc/{}/{name}", self.pid)
     }

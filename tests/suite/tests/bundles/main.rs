@@ -29,7 +29,7 @@ use hull_test_support::{program, skip};
 /// One bundle, or a few that belong together.
 pub struct Case {
     name: &'static str,
-    /// Runtimes whose packaged release cannot do it, or does it in another way.
+    /// Runtimes whose packaged release fails the case or behaves in another way.
     not_on: &'static [&'static str],
     run: fn(&mut Bundle),
 }
@@ -109,7 +109,7 @@ enum Verdict {
     Failed,
 }
 
-/// In a thread, which has namespaces of its own for the time.
+/// Runs in a thread, which has its own namespaces during this time.
 fn run(case: &'static Case, runtime: &Path, name: &str) -> Verdict {
     if case.not_on.contains(&name) {
         println!("test {} ... ignored, {name} of this machine cannot", case.name);
@@ -136,7 +136,7 @@ fn run(case: &'static Case, runtime: &Path, name: &str) -> Verdict {
     }
 }
 
-/// Flags of the usual harness are passed over.
+/// Ignores the flags of the usual test harness.
 fn arguments() -> Arguments {
     let mut found = Arguments { runtime: None, filters: Vec::new(), list: false };
     let mut words = std::env::args().skip(1);

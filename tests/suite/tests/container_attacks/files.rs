@@ -1,4 +1,4 @@
-//! Files that hull reads for a container, and that the container has redirected.
+//! Files that hull reads for a container, after the container has redirected them.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ fn a_kernels_file_in_place_of_the_password_file_is_not_read() {
     t.ok(&["exec", "box", "sh", "-c", "ln -sf /proc/kmsg /etc/passwd; ln -sf /proc/kmsg /etc/group"]);
     let outcome = t.hull(&["exec", "-u", "7", "box", "true"]);
     assert!(outcome.success() && outcome.took < PROMPT, "{outcome}");
-    // On a mount of its own, where hull does not know the file system.
+    // On a mount of its own, whose file system hull does not know.
     t.ok(&["run", "-d", "--name", "mounted", "--tmpfs", "/etc", "busybox", "sleep", "300"]);
     t.ok(&["exec", "mounted", "ln", "-s", "/proc/kmsg", "/etc/passwd"]);
     let outcome = t.hull(&["exec", "mounted", "true"]);

@@ -1,4 +1,4 @@
-//! Attacks of a container on hull, when hull reads its files or enters it.
+//! Attacks of a container on hull, at the moments when hull reads its files or enters it.
 
 mod files;
 mod oci;

@@ -1,4 +1,4 @@
-//! The same of `hull-oci`: exec, and a container that is created in the pid namespace of another.
+//! The same attacks on `hull-oci`: exec, and a container that is created in the pid namespace of another.
 
 use std::process::Stdio;
 

@@ -1,4 +1,4 @@
-//! Processes that enter a container, seen by a program in there that may trace others.
+//! Processes that enter a container, watched by a program inside that may trace other processes.
 
 use std::path::PathBuf;
 
@@ -7,14 +7,14 @@ use hull_test_support::{Outcome, Scenario, helper};
 /// In the environment of hull's caller.
 pub(crate) const SECRET: &str = "a-secret-of-the-callers";
 
-/// What lets a container look into other processes.
+/// The options that let a container look into other processes.
 const RIGHTS: &[&[&str]] = &[
     &["--cap-add", "SYS_PTRACE"],
     &["--cap-add", "SYS_ADMIN"],
     &["--cap-add", "SYS_PTRACE", "--cap-add", "SYS_ADMIN"],
 ];
 
-/// Those that the caller of hull is in, and no container.
+/// Namespaces of hull's caller, which no container is in.
 pub(crate) fn namespaces() -> [String; 5] {
     ["mnt", "net", "uts", "ipc", "cgroup"].map(|kind| {
         let link = std::fs::read_link(format!("/proc/thread-self/ns/{kind}")).unwrap();
@@ -22,7 +22,7 @@ pub(crate) fn namespaces() -> [String; 5] {
     })
 }
 
-/// A container `watcher` that looks at everybody in its pid namespace.
+/// A container `watcher` that looks at all processes in its pid namespace.
 struct Watched {
     t: Scenario,
     program: PathBuf,
@@ -52,7 +52,7 @@ impl Watched {
         hull_test_support::outcome::run(self.t.command(args).env("SECRET", SECRET))
     }
 
-    /// Nothing may have been found. True when a process of hull's was looked at.
+    /// The watcher may not have found anything. Returns true if it has looked at a process of hull.
     #[track_caller]
     fn end(&self) -> bool {
         assert_eq!(self.t.inspect("watcher", "{{.State.Running}}"), "true", "it watches to the end");
@@ -64,7 +64,7 @@ impl Watched {
     }
 }
 
-/// How often each is done: the watcher looks some ten thousand times a second.
+/// How often each command runs. The watcher looks some ten thousand times a second.
 pub(crate) const TIMES: usize = 30;
 
 #[test]
@@ -105,7 +105,7 @@ fn what_only_looks_at_a_container_is_not_seen_in_it() {
         ])
         .ok();
     }
-    // It runs and has looked, and there should be nobody whom it could have seen.
+    // The watcher runs and has looked, and there should be no process that it could have seen.
     w.end();
 }
 
@@ -117,7 +117,7 @@ fn no_filter_and_no_right_is_added_to_what_exec_asks_for() {
     let status = |user: &str| t.ok(&["exec", "-u", user, "box", "grep", "-E", fields, "/proc/self/status"]);
     assert_eq!(status("0"), t.ok(&["exec", "box", "grep", "-E", fields, "/proc/1/status"]));
     assert!(status("7").contains("NoNewPrivs:\t0"), "{}", status("7"));
-    // A session of its own, led by the program, whose terminal it controls.
+    // A session of its own. The program leads it and controls its terminal.
     let ids = t.ok(&["exec", "-t", "box", "sh", "-c", "cut -d' ' -f1,5,6 /proc/$$/stat; tty && : </dev/tty"]);
     let numbers: Vec<&str> = ids.lines().next().unwrap().split_whitespace().collect();
     assert!(numbers[0] == numbers[1] && numbers[0] == numbers[2], "{ids}");
@@ -127,7 +127,7 @@ fn no_filter_and_no_right_is_added_to_what_exec_asks_for() {
     assert_eq!(limit.split_whitespace().nth(2), Some("1"), "{limit}");
 }
 
-/// For a policy that allows the program's calls alone.
+/// A policy that allows only the program's own calls.
 fn strict(t: &Scenario) -> String {
     let policy = r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"action": "SCMP_ACT_ALLOW",
         "names": ["execve", "brk", "arch_prctl", "write", "exit_group", "exit", "prctl", "getuid", "uname", "readlink",

@@ -1,4 +1,4 @@
-//! The same commands to any engine with docker's command line, and the events that follow from them.
+//! The same commands for every engine with docker's command line, and the events that follow from them.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ pub struct Engine<'a> {
     pub run: &'a dyn Fn(&[&str]) -> Outcome,
     /// A directory for files.
     pub directory: String,
-    /// A registry on loopback that has nothing yet.
+    /// An empty registry on loopback.
     pub registry: String,
 }
 
-/// For each object, what has happened to it, in order: `die exitCode=0 image=base name=box`.
+/// For each object, its events in order: `die exitCode=0 image=base name=box`.
 pub type Told = BTreeMap<String, Vec<String>>;
 
-/// A command for each line. `DIR` and `REG` stand for the engine's directory and registry. A word with blanks has
-/// underscores. A line that begins with `!` is a command that fails.
+/// One command for each line. `DIR` and `REG` stand for the engine's directory and registry. Underscores stand for blanks
+/// inside a word. A line that begins with `!` is a command that fails.
 const COMMANDS: &str = "\
 import -c LABEL_from=image -c CMD_[\"sh\"] DIR/base.tar base
 tag base other:two
@@ -101,7 +101,7 @@ pub fn run(engine: &Engine<'_>) {
     }
 }
 
-/// What `events` says of the commands since the engine was started.
+/// The events that were emitted for the commands since the engine was started.
 pub fn told(engine: &Engine<'_>, is_own: impl Fn(&str) -> bool) -> Told {
     let text = (engine.run)(&["events", "--since", "1h", "--until", "0s", "--format", "{{json .}}"]);
     let mut told = Told::new();
@@ -112,7 +112,7 @@ pub fn told(engine: &Engine<'_>, is_own: impl Fn(&str) -> bool) -> Told {
         let attributes = event["Actor"]["Attributes"].as_object().expect("attributes");
         let attribute = |key: &str| attributes.get(key).map(&text).unwrap_or_default();
         let object = match kind.as_str() {
-            // An image's id depends on the time of its making, and on the engine's JSON.
+            // An image's id depends on the time at which it was made, and on the engine's JSON.
             "image" => "image".to_owned(),
             "container" if attributes.contains_key("name") => "container ".to_owned() + &attribute("name"),
             "network" => format!("network {}", attribute("name")),
@@ -120,7 +120,7 @@ pub fn told(engine: &Engine<'_>, is_own: impl Fn(&str) -> bool) -> Told {
             _ => format!("{kind} {id}"),
         };
         let shown: Vec<String> = attributes.iter().map(|(key, value)| shown(key, &text(value))).collect();
-        // These repeat what is said elsewhere.
+        // These attributes repeat others.
         let top = ["status", "id", "from"].iter().filter(|key| event.get(**key).is_some());
         let top = top.map(|key| format!("[{key}]")).collect::<String>();
         let said = format!("{} {} {top}", text(&event["Action"]), shown.join(" "));
@@ -136,7 +136,7 @@ fn is_anonymous(id: &str) -> bool {
     id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// `KEY=VALUE`, and only the key where the value differs from run to run.
+/// `KEY=VALUE`, or only the key if the value differs from run to run.
 fn shown(key: &str, value: &str) -> String {
     match key {
         "container" | "execID" | "imageID" | "execDuration" | "reclaimed" => key.to_owned(),

@@ -1,5 +1,6 @@
-//! Where hull's JSON is not dockerd's, and why. Each table has paths and reasons; the name of a container, network or volume is
-//! no part of a path, `*` stands for everything below, and elements of a list have the list's path.
+//! The differences between hull's JSON and dockerd's, with reasons. Each table has paths and reasons. The name of a
+//! container, network or volume is not part of a path, `*` stands for everything below, and elements of a list have the
+//! list's path.
 
 const DAEMON: &str = "about the daemon's own process, which hull does not have";
 const SWARM: &str = "about swarm mode, registries or plugins, which hull does not have";
@@ -10,7 +11,7 @@ const ITSELF: &str = "each program has its own name and version";
 const RUNTIMES: &str = "hull's own runtime is among them, and those that --runtime finds, by their paths";
 const NO_COMMENT: &str = "import leaves no comment, so that the same tree gives the same digest";
 
-/// Keys of dockerd's that hull does not have.
+/// Keys that dockerd has and hull does not have.
 pub const LEFT_OUT: &[(&str, &str)] = &[
     (
         "network.Options.*",
@@ -76,7 +77,7 @@ pub const OWN: &[(&str, &str)] = &[
     ("version.Server.Experimental", "dockerd leaves it out where it is false; older clients expect it"),
 ];
 
-/// Values that differ, of the same type.
+/// Values of the same type that differ.
 pub const DIFFERENT: &[(&str, &str)] = &[
     ("info.Runtimes.*", RUNTIMES),
     ("container.ResolvConfPath", PATHS),
@@ -137,7 +138,7 @@ pub const DIFFERENT: &[(&str, &str)] = &[
 
 const MACHINE: &str = "the reference was made on another machine";
 
-/// Values that may differ with the machine.
+/// Values that may differ from machine to machine.
 pub const OF_MACHINE: &[(&str, &str)] = &[
     (
         "container.HostConfig.CgroupnsMode",

@@ -1,5 +1,5 @@
-//! The same images, networks, volumes and containers, made with any engine that has docker's command line, and what the
-//! engine then says of them.
+//! The same images, networks, volumes and containers, made with any engine that has docker's command line, and the JSON that
+//! the engine then prints about them.
 
 use hull_test_support::{Outcome, fixtures};
 use serde_json::{Map, Value};
@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 /// An engine with docker's command line.
 pub struct Engine<'a> {
     pub run: &'a dyn Fn(&[&str]) -> Outcome,
-    /// The directory of its files, which is replaced in what it says.
+    /// The directory of its files. Its path is replaced in the engine's output.
     pub directory: String,
 }
 
-/// Each with the words of `create`, `BASE` standing for the engine's directory.
+/// The containers, each with the words of `create`. `BASE` stands for the engine's directory.
 const CONTAINERS: [(&str, &str); 16] = [
     ("plain", "base"),
     (
@@ -53,7 +53,7 @@ const CONTAINERS: [(&str, &str); 16] = [
     ("linked", "--link running:alias base sleep 1000"),
 ];
 
-/// Makes everything, and returns what the engine says of it.
+/// Makes everything, and returns the engine's JSON about it.
 pub fn describe(engine: &Engine<'_>) -> Value {
     let ok = |words: &[&str]| (engine.run)(words).ok().trim().to_owned();
     let tar = fixtures::busybox();
@@ -69,7 +69,7 @@ pub fn describe(engine: &Engine<'_>) -> Value {
     ok(&["volume", "create", "--label", "v=1", "data"]);
     for (name, words) in CONTAINERS {
         let words = words.replace("BASE", &engine.directory);
-        // A word with blanks in it has underscores.
+        // Underscores stand for blanks inside a word.
         let words: Vec<String> = words.split(' ').map(|word| word.replace("c_1:3_r", "c 1:3 r")).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         ok(&[&["create", "--name", name], &words[..]].concat());
@@ -82,7 +82,7 @@ pub fn describe(engine: &Engine<'_>) -> Value {
     ok(&["start", "-a", "ended"]);
     let described = read(engine);
     let names = CONTAINERS.map(|(name, _)| name);
-    // A link goes before what it leads to.
+    // A link is removed before its target.
     ok(&["rm", "-f", "linked"]);
     let names: Vec<&str> = names.into_iter().filter(|name| *name != "linked").collect();
     ok(&[&["rm", "-f", "-v", "joined", "ended"], &names[..]].concat());
@@ -127,10 +127,10 @@ fn read(engine: &Engine<'_>) -> Value {
     all.into()
 }
 
-/// Lists whose order means something.
+/// Lists in which the order has a meaning.
 const ORDERED: [&str; 3] = ["Args", "Cmd", "Entrypoint"];
 
-/// Replaces what differs from run to run, and sorts the lists whose order means nothing.
+/// Replaces values that differ from run to run, and sorts the lists in which the order has no meaning.
 fn normalize(value: &mut Value, directory: &str) {
     match value {
         Value::String(text) => *text = steady(text, directory),
@@ -143,7 +143,7 @@ fn normalize(value: &mut Value, directory: &str) {
                 let ordered = ORDERED.contains(&key.as_str()).then(|| value.clone());
                 normalize(&mut value, directory);
                 replace_what_passes(&key, &mut value);
-                // The containers of a network are listed by their ids, which are all replaced by the same word.
+                // The containers of a network are listed by their ids, and all ids are replaced by the same word.
                 let name = value.get("EndpointID").and(value.get("Name")).and_then(Value::as_str);
                 let key = name.map_or_else(|| steady(&key, directory), str::to_owned);
                 (key, ordered.unwrap_or(value))
@@ -154,7 +154,7 @@ fn normalize(value: &mut Value, directory: &str) {
     }
 }
 
-/// Processes and points in time.
+/// Process ids and times.
 fn replace_what_passes(key: &str, value: &mut Value) {
     match (key, &*value) {
         ("Pid", Value::Number(pid)) if pid.as_u64() != Some(0) => *value = 1.into(),
@@ -164,7 +164,7 @@ fn replace_what_passes(key: &str, value: &mut Value) {
     }
 }
 
-/// Mounts are in the order of their place in the container, and everything else in that of its text.
+/// Mounts are sorted by their target in the container, and everything else by its text.
 fn sort_key(value: &Value) -> String {
     let place = value.get("Destination").or(value.get("Target"));
     place.map_or_else(|| value.to_string(), Value::to_string)

@@ -1,4 +1,4 @@
-//! hull and dockerd in the same sandbox, for what compares the two.
+//! hull and dockerd in the same sandbox, for tests that compare the two.
 
 use std::process::Child;
 

@@ -1,4 +1,4 @@
-//! Where an engine lives: pids, mounts and a network of its own, all of which end with one process.
+//! The sandbox of an engine: pids, mounts and a network of its own, all of which end with one process.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,7 +17,8 @@ pub struct Sandbox {
 impl Sandbox {
     pub fn start() -> Option<Self> {
         let scenario = Scenario::start()?;
-        // What engines write outside of the directories that they are told: nothing of it reaches the machine.
+        // Directories that engines write to in addition to those that they are given. A tmpfs over each keeps the machine
+        // unchanged.
         let script = "mount -t tmpfs run /run && mkdir -p /run/lock; \
             if [ -d /etc/docker ]; then mount -t tmpfs etc /etc/docker; fi; \
             ip link set lo up; exec sleep 100000";
@@ -62,7 +63,7 @@ impl Sandbox {
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["-t", &self.first, "-p", "-m", "-n", "--"]).args(words);
-        // /tmp is the machine's: what is put there goes with the scenario.
+        // /tmp is the machine's own, so files in it are removed with the scenario.
         command.current_dir(self.scenario.path("")).env("HOME", self.path("")).env("TMPDIR", self.path(""));
         command
     }
@@ -75,7 +76,7 @@ impl Sandbox {
         Terminal::start(&self.command(words))
     }
 
-    /// A daemon, whose output is in a file of the scenario's.
+    /// Starts a daemon. Its output goes to a file of the scenario.
     pub fn spawn(&self, words: &[&str]) -> Child {
         let log = std::fs::File::options().append(true).create(true).open(self.path("log"));
         let log = log.expect("the scenario's directory can be written");
@@ -84,7 +85,7 @@ impl Sandbox {
         command.spawn().expect("it is installed")
     }
 
-    /// For what an engine takes its time for.
+    /// Waits for a condition that an engine needs time to reach.
     #[track_caller]
     pub fn slowly(&self, what: &str, mut condition: impl FnMut() -> bool) {
         let deadline = Instant::now() + Duration::from_secs(90);
@@ -96,8 +97,8 @@ impl Sandbox {
         }
     }
 
-    /// Ends all that is in it. Cgroups that the engine made for itself, by their names, are removed; others are left to be
-    /// found.
+    /// Ends all processes in the sandbox. Cgroups that the engine made for itself are removed by their names; others are
+    /// left, so that they are found as leaks.
     pub fn end(mut self, of_the_engine: &[&str]) {
         self.stop();
         let is_the_engines = |name: &str| of_the_engine.iter().any(|own| name.contains(own));
@@ -120,7 +121,7 @@ impl Drop for Sandbox {
     }
 }
 
-/// Asks a daemon to end, and waits for it.
+/// Tells a daemon to end, and waits for it.
 pub fn terminate(daemon: &mut Child) {
     // nsenter(1) has forked, and the daemon is its child.
     let children = format!("/proc/{0}/task/{0}/children", daemon.id());

@@ -1,6 +1,6 @@
-//! A registry that a test makes up: images in memory, and a place to interfere.
+//! A registry that a test makes up: images in memory, and a hook to interfere with each answer.
 
-// No suite uses all of it.
+// No suite uses all of this module.
 #![allow(dead_code)]
 
 use std::collections::BTreeMap;
@@ -70,7 +70,7 @@ impl Content {
         json!({ "mediaType": kind, "digest": digest, "size": size })
     }
 
-    /// An image of gzip layers made of these tars, under a tag; its manifest as it stands.
+    /// Adds an image of gzip layers made of these tars under a tag, and returns its manifest as it is sent.
     pub fn image(&mut self, tag: &str, tars: &[Vec<u8>]) -> Value {
         let layers: Vec<Value> = tars
             .iter()
@@ -96,7 +96,7 @@ impl Content {
         digest
     }
 
-    /// What a registry answers that has nothing to hide.
+    /// The answer of an honest registry.
     pub fn answer(&self, request: &Request) -> Reply {
         let path = request.path.split('?').next().unwrap_or_default();
         let last = path.rsplit('/').next().unwrap_or_default();
@@ -123,7 +123,7 @@ impl Content {
         Reply::new(404, r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#)
     }
 
-    /// Answers as it should, except where `interfere` answers.
+    /// Answers as an honest registry, except where `interfere` answers.
     pub fn serve(
         self,
         interfere: impl Fn(&Request, &Content) -> Option<Reply> + Send + Sync + 'static,
@@ -148,7 +148,7 @@ pub fn pull(t: &Scenario, server: &Server, image: &str) -> Outcome {
     hull_test_support::outcome::run(limited.current_dir(t.path("")))
 }
 
-/// Nothing of a failed pull can be seen.
+/// Nothing of a failed pull is visible.
 #[track_caller]
 pub fn nothing_visible(t: &Scenario) {
     assert_eq!(t.ok(&["images", "-aq"]), "");
@@ -159,7 +159,7 @@ pub fn nothing_visible(t: &Scenario) {
     }
 }
 
-/// The pull fails with these words, and leaves nothing to be seen.
+/// The pull fails with these words and leaves nothing visible.
 #[track_caller]
 pub fn assert_fails_with(
     t: &Scenario,
@@ -174,7 +174,7 @@ pub fn assert_fails_with(
     outcome
 }
 
-/// The layer that is asked for, if it is one.
+/// The layer that the request asks for, if it asks for one.
 pub fn layer_asked(request: &Request, content: &Content) -> Option<Vec<u8>> {
     let digest = request.path.rsplit('/').next().unwrap_or_default();
     let blob = content.blobs.get(digest).filter(|_| request.path.contains("/blobs/"))?;

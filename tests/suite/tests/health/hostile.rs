@@ -1,4 +1,4 @@
-//! Checks that hang, multiply, print without end or meddle with their parents: each harms nobody, and ends with its
+//! Checks that hang, multiply, print without end or attack their parents: each does no harm to others, and ends with its
 //! container.
 
 use std::time::{Duration, Instant};
@@ -72,7 +72,7 @@ fn a_check_that_leaves_a_daemon_with_its_pipe_has_ended() {
     t.ok(&["healthcheck", "run", "box"]);
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     assert_eq!(last(&t, "box"), (0, "left one\n".into()));
-    // One that closes its output is waited for.
+    // hull waits for a check that has closed its output.
     checked(&t, "closed", "exec > /dev/null 2>&1; sleep 0.2; exit 3", &seldom);
     t.hull(&["healthcheck", "run", "closed"]).fails(1);
     assert_eq!(last(&t, "closed"), (3, String::new()));
@@ -85,7 +85,7 @@ fn checks_that_multiply_are_bounded_by_the_containers_limit() {
     until(&t, "box", "unhealthy");
     run(&t, "other", &["--health-cmd", "true", "--health-interval", "50ms"], &SLEEP);
     until(&t, "other", "healthy");
-    // The container has no process left for a check, which is a result, too.
+    // The container may start no further process, so the check fails. This is a result, too.
     eventually("later checks are recorded", || health(&t, "box")["Log"].as_array().unwrap().len() > 2);
     t.ok(&["rm", "-f", "box"]);
 }
@@ -93,7 +93,7 @@ fn checks_that_multiply_are_bounded_by_the_containers_limit() {
 #[test]
 fn a_check_that_kills_around_itself_reaches_nobody_outside() {
     let Some(t) = Scenario::with_busybox() else { return };
-    // 0 is its parent's pid as it sees it; -1 is everybody it may signal.
+    // In the container, 0 is the pid of the check's parent, and -1 means all processes that the check may signal.
     checked(&t, "box", "kill -9 $PPID; kill -9 0", &["--health-timeout", "60s"]);
     until(&t, "box", "unhealthy");
     assert_eq!(last(&t, "box").0, 137);
@@ -123,7 +123,7 @@ fn a_check_that_hangs_before_it_has_started_is_a_timeout_and_does_not_add_up() {
     let Some(t) = Scenario::with_busybox() else { return };
     checked(&t, "box", "true", &[]);
     until(&t, "box", "healthy");
-    // Frozen behind hull's back, the container freezes whatever enters it.
+    // A container that was frozen without hull also freezes each process that enters it.
     let Some(freezer) = Freezer::of(t.pid_of("box")) else { return };
     freezer.freeze();
     until(&t, "box", "unhealthy");
@@ -142,7 +142,7 @@ fn a_check_that_hangs_before_it_has_started_is_a_timeout_and_does_not_add_up() {
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
-/// The file that freezes a container's cgroup, and what is written to it.
+/// The file that freezes a container's cgroup, and the value to write to it.
 struct Freezer(std::path::PathBuf, [&'static str; 2]);
 
 impl Freezer {
@@ -185,7 +185,7 @@ fn killed_processes_leave_nothing_and_the_next_check_is_made() {
             .filter(|pid| *pid != init)
             .collect::<Vec<_>>()
     };
-    // The child that makes the check is killed: there is no result, and the next check follows.
+    // The child that makes the check is killed, so there is no result, and the next check follows.
     let count =
         |health: serde_json::Value| health["Log"].as_array().unwrap().last().unwrap()["Start"].clone();
     let mut child = 0;
@@ -194,11 +194,12 @@ fn killed_processes_leave_nothing_and_the_next_check_is_made() {
     let before = count(health(&t, "box"));
     eventually("the next check is made", || count(health(&t, "box")) != before);
     assert_eq!(shown(&t, "box"), "healthy");
-    // The program of the killed child has become the monitor's, which reaps it: nothing delays the container's end.
+    // The program of the killed child has become a child of the monitor, which reaps it. It does not delay the container's
+    // end.
     let begun = Instant::now();
     t.ok(&["stop", "-t", "0", "box"]);
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-    // The same for the monitor itself: its container ends, and the check with it.
+    // The same for the monitor itself: its container ends, and the check ends with it.
     t.ok(&["start", "box"]);
     until(&t, "box", "healthy");
     kill(t.monitor_of("box"));

@@ -1,4 +1,4 @@
-//! Checks that images bring along, and instructions that put them there.
+//! Checks that come with images, and the instructions that define them.
 
 use hull_test_support::Scenario;
 

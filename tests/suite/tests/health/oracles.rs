@@ -1,4 +1,4 @@
-//! The same containers in dockerd, and the podman verbs in podman.
+//! The same containers in dockerd, and the same verbs in podman.
 
 use hull_test_support::Scenario;
 use hull_test_support::outcome::{Outcome, eventually, run};
@@ -6,7 +6,7 @@ use hull_test_support::peers::{Dockerd, Podman};
 use hull_test_support::{fixtures, program};
 use serde_json::{Value, json};
 
-/// What is asked of both engines, by the same words.
+/// The commands that both engines get.
 type Ask<'a> = &'a dyn Fn(&[&str]) -> Outcome;
 
 fn health(ask: Ask<'_>, name: &str) -> Value {
@@ -18,8 +18,8 @@ fn until(ask: Ask<'_>, name: &str, status: &str) {
     eventually(&format!("{name} is {status}"), || health(ask, name)["Status"] == status);
 }
 
-/// Everything that can be told of the health of containers as they go through all states. Times and counts that depend on
-/// them are left out.
+/// Everything that the engines show about the health of containers in all states. Times, and counts that depend on them, are
+/// left out.
 fn story(ask: Ask<'_>) -> Vec<Value> {
     let mut story = Vec::new();
     let mut tell = |what: &str, value: Value| story.push(json!([what, value]));
@@ -116,7 +116,7 @@ fn podman_answers_healthcheck_run_with_the_same_codes() {
     let Some(podman) = Podman::new(&t, t.path("podman")) else { return };
     let tar = fixtures::busybox();
     run(&mut podman.command(&["import", "-q", "-c", "ENV PATH=/bin", tar.to_str().unwrap(), "busybox"])).ok();
-    // podman leaves the intervals to systemd, which need not be here.
+    // podman needs systemd for the intervals, and systemd need not run here.
     let codes = |ask: Ask<'_>, interval: &str, own: &[&str]| {
         let check = ["--health-cmd", "test -e /ok", "--health-interval", interval, "--health-retries", "1"];
         let create = |name: &str, flags: &[&str]| {

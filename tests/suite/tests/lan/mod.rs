@@ -1,5 +1,5 @@
-//! A scenario whose host has a neighbour on a LAN: one more network namespace at the other end of a veth pair. Servers and
-//! who asks them are threads of the test that enter a place's network namespace.
+//! A scenario with a LAN: the host's neighbour is one more network namespace at the other end of a veth pair. Servers and
+//! clients are threads of the test, which enter the network namespace of their place.
 #![allow(dead_code, reason = "each suite uses what it needs")]
 
 use std::fs::File;
@@ -25,7 +25,7 @@ pub const NEIGHBOUR: &str = "198.51.100.2";
 pub const KNOWN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
 const TUN: &str = "/dev/net/tun";
 
-/// How long a packet is waited for that must come, and how long one that must not.
+/// How long a test waits for a packet that must come, and for one that must not come.
 const SURELY: Duration = Duration::from_secs(20);
 const NEVER: Duration = Duration::from_millis(400);
 
@@ -45,19 +45,19 @@ pub struct Lan {
     pub host: Place,
     pub neighbour: Place,
     servers: Mutex<Vec<Server>>,
-    /// What was bound over it.
+    /// The file on which the namespace was bound.
     tun: Option<&'static str>,
 }
 
-/// Answers everybody, over tcp and udp, with the address he comes from, until it is dropped: its sockets would keep a
-/// container's namespace.
+/// Answers every client, over tcp and udp, with the client's address. Its sockets would keep a container's namespace alive,
+/// so it ends when it is dropped.
 struct Server {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Lan {
-    /// `None`, said aloud, where the machine does not allow it.
+    /// `None`, with a message, where the machine does not allow it.
     pub fn start() -> Option<Self> {
         if skip::find_program("ip").is_none() {
             skip::skip("ip is not installed");
@@ -66,7 +66,7 @@ impl Lan {
         Some(Self::around(Scenario::with_busybox()?, None))
     }
 
-    /// An unprivileged user's, with a way out that ends at the neighbour.
+    /// The same for an unprivileged user, whose route to the outside ends at the neighbour.
     pub fn of_unprivileged_user() -> Option<Self> {
         if skip::find_program("ip").is_none() {
             skip::skip("ip is not installed");
@@ -74,7 +74,7 @@ impl Lan {
         }
         let t = Scenario::rootless()?;
         t.busybox();
-        // Everybody may open it on a machine with udev.
+        // On a machine with udev, every user may open it.
         let tun = t.path("tun");
         let device = nix::sys::stat::makedev(10, 200);
         mknod(&tun, SFlag::S_IFCHR, Mode::empty(), device).expect("root may");
@@ -105,7 +105,7 @@ impl Lan {
         self.place(name)
     }
 
-    /// The same, and it answers on port 80.
+    /// The same for a container that answers on port 80.
     #[track_caller]
     pub fn server(&self, name: &str, options: &[&str]) -> Place {
         let place = self.run(name, options);
@@ -113,21 +113,21 @@ impl Lan {
         place
     }
 
-    /// A server somewhere.
+    /// A server in one of the places.
     #[track_caller]
     pub fn serve(&self, place: &Place, address: &str) {
         let server = Server::start(place, address.parse().expect("an address and a port"));
         self.servers.lock().expect("nobody panics with it").push(server);
     }
 
-    /// A name server that knows everybody by one address, [`KNOWN`].
+    /// A DNS server that answers every name with one address, [`KNOWN`].
     #[track_caller]
     pub fn serve_names(&self, place: &Place, ip: &str) {
         let server = Server::of_names(place, SocketAddr::new(ip.parse().expect("an address"), 53));
         self.servers.lock().expect("nobody panics with it").push(server);
     }
 
-    /// Ends all servers.
+    /// Stops all servers.
     pub fn stop_serving(&self) {
         self.servers.lock().expect("nobody panics with it").clear();
     }
@@ -160,7 +160,7 @@ impl Lan {
 impl Drop for Lan {
     fn drop(&mut self) {
         self.stop_serving();
-        // The scenario looks for what is left.
+        // The scenario checks what is left.
         if let Some(tun) = self.tun {
             let _ = nix::mount::umount2(tun, MntFlags::MNT_DETACH);
         }
@@ -172,7 +172,7 @@ impl Server {
     #[track_caller]
     fn start(place: &Place, address: SocketAddr) -> Self {
         let bind = || Ok::<_, io::Error>((TcpListener::bind(address)?, UdpSocket::bind(address)?));
-        // A child that another test has just forked holds the last server's until it executes its program.
+        // A child that another test has just forked holds the last server's socket until the child executes its program.
         let (listener, socket) = eventually_some("the port is free", || place.inside(bind).ok());
         listener.set_nonblocking(true).expect("it is a socket");
         socket.set_nonblocking(true).expect("it is a socket");
@@ -209,7 +209,7 @@ impl Server {
             while !stopped.load(Ordering::Relaxed) {
                 let Ok((length @ 16.., from)) = socket.recv_from(&mut buffer) else { continue };
                 let mut answer = buffer[..length].to_vec();
-                // RFC 1035, 4.1: it is an answer, with one record where an IPv4 address is asked for.
+                // RFC 1035, 4.1: an answer, with one record if the query asks for an IPv4 address.
                 answer[2] |= 0x80;
                 if buffer[length - 4..length] == [0, 1, 0, 1] {
                     answer[7] = 1;
@@ -231,7 +231,7 @@ impl Drop for Server {
 }
 
 impl Place {
-    /// One more, with a loopback that is up and no other link.
+    /// Adds a place: its loopback is up, and it has no other link.
     pub fn new() -> Self {
         let thread = std::thread::spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET).expect("the scenario has one already");
@@ -250,7 +250,7 @@ impl Place {
         format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd())
     }
 
-    /// Runs `what` on a thread that is there.
+    /// Runs `what` on a thread in that place.
     pub fn inside<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
         std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
@@ -261,7 +261,7 @@ impl Place {
         })
     }
 
-    /// Runs a shell's line there, which must succeed, for what it prints.
+    /// Runs a line of shell in that place, which must succeed, and returns its output.
     #[track_caller]
     pub fn sh(&self, line: &str) -> String {
         self.try_sh(line).ok().to_owned()
@@ -271,7 +271,7 @@ impl Place {
         self.inside(|| run(Command::new("sh").args(["-ec", line])))
     }
 
-    /// As whom the server at `address` sees us.
+    /// The source address that the server at `address` sees.
     #[track_caller]
     pub fn ask(&self, transport: Transport, address: &str) -> String {
         let answer = surely(|| self.inside(|| ask(transport, address, Duration::from_secs(2))));
@@ -284,12 +284,12 @@ impl Place {
         assert!(answer.is_err(), "{transport:?} {address} answers {answer:?}");
     }
 
-    /// Whether an echo comes back: true as soon as one does, false only after a long time.
+    /// Whether an echo arrives: true as soon as one does, false only after a long time.
     pub fn pings(&self, address: &str) -> bool {
         surely(|| self.ping(address).then_some(()).ok_or(())).is_ok()
     }
 
-    /// True when no echo comes back for a moment.
+    /// True if no echo arrives within a short time.
     pub fn never_pings(&self, address: &str) -> bool {
         !self.ping(address)
     }
@@ -299,8 +299,8 @@ impl Place {
     }
 }
 
-/// Tries until it goes well. On a busy machine the first packet after a start is lost now and then: a bridge forwards
-/// nothing before the kernel's worker has heard of the port's carrier.
+/// Repeats until it succeeds. On a busy machine the first packet after a start is sometimes lost, because a bridge forwards
+/// nothing until a kernel worker has noticed the carrier of the port.
 fn surely<T, E>(mut attempt: impl FnMut() -> Result<T, E>) -> Result<T, E> {
     let until = Instant::now() + SURELY;
     loop {

@@ -1,4 +1,4 @@
-//! `linux.resources`, as the container sees them in a cgroup mount of its own.
+//! `linux.resources`, as the container sees the limits in its own cgroup mount.
 
 use hull_test_support::cgroups::is_v2;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::bundle::Bundle;
 use crate::{Case, case};
 
-/// Prints files of the container's cgroup: each name on v1 with its controller, and on v2.
+/// Prints files of the container's cgroup: the names for v1, each with its controller, and those for v2.
 #[track_caller]
 fn limits(b: &mut Bundle, resources: Value, expected: &[(&str, &str, &str, &str)]) {
     b.namespace("cgroup", None);
@@ -61,7 +61,7 @@ pub const CASES: &[Case] = &[
         }
         let tcp = json!({"memory": {"kernelTCP": 8 * MIB}});
         limits(b, tcp, &[("memory", "memory.kmem.tcp.limit_in_bytes", "", "8388608")]);
-        // Linux 5.16 and later take nothing for it.
+        // Linux 5.16 and later accept no value here.
         let own = "/sys/fs/cgroup/memory/memory.kmem.limit_in_bytes";
         b.set("/linux/resources", json!({"memory": {"kernel": 64 * MIB}}));
         let outcome = b.sh(&format!("cat {own}")).run();
@@ -226,7 +226,7 @@ pub const CASES: &[Case] = &[
             {"allow": true, "type": "c", "major": 1, "minor": 11, "access": "r"}]);
         b.set("/linux/resources", json!({"devices": rules}));
         b.set("/linux/devices", json!([{"path": "/dev/messages", "type": "c", "major": 1, "minor": 11}]));
-        // To read the kernel's messages takes that too.
+        // Reading the kernel's messages needs this capability too.
         b.set(
             "/process/capabilities",
             json!({"bounding": ["CAP_SYSLOG"], "effective": ["CAP_SYSLOG"],
@@ -258,7 +258,7 @@ pub const CASES: &[Case] = &[
     }),
 ];
 
-/// Whether cgroups share out real time (`CONFIG_RT_GROUP_SCHED`, v1): then the cgroup above the container's has some.
+/// Whether cgroups divide real time (`CONFIG_RT_GROUP_SCHED`, v1). If so, the parent of the container's cgroup has some.
 pub fn has_real_time(b: &Bundle) -> bool {
     let root = std::path::Path::new("/sys/fs/cgroup/cpu");
     if is_v2("cpu") || !root.join("cpu.rt_runtime_us").exists() {

@@ -1,4 +1,4 @@
-//! Hooks at their six points, and what their failure means.
+//! Hooks at their six points, and what follows when a hook fails.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ const POINTS: [&str; 6] =
 /// A hook that appends its point's name, and what it reads, to a file.
 fn log(b: &Bundle, point: &str) -> Value {
     match point {
-        // Inside, the file is another one.
+        // Inside the container, the path leads to another file.
         "startContainer" => {
             json!({"path": "/bin/sh", "args": ["sh", "-c", format!("echo {point} $(cat) >> /log")], "env": ["PATH=/bin"]})
         }
@@ -36,7 +36,7 @@ fn read_log(b: &Bundle) -> Vec<(String, Value)> {
     text.lines().map(split).collect()
 }
 
-/// A hook that fails stops the container, which leaves nothing but what `poststop` did.
+/// A hook that fails stops the container. Only the work of `poststop` is left.
 #[track_caller]
 fn stops(b: &mut Bundle, point: &str) {
     let poststop = json!([log(b, "poststop")]);

@@ -9,7 +9,7 @@ use crate::{Case, case};
 
 const STATUS: &str = "grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | cut -f2 | xargs";
 
-/// As a container of an engine that gives everybody ids of their own.
+/// As an engine does that gives each container ids of its own.
 fn map(b: &mut Bundle) {
     let ids = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
     b.namespace("user", None).set("/linux/uidMappings", ids.clone()).set("/linux/gidMappings", ids);
@@ -21,7 +21,7 @@ fn give_to(b: &Bundle, id: u32) {
     assert!(chown.args(["-hR", &format!("{id}:{id}")]).arg(b.rootfs("")).status().unwrap().success());
 }
 
-/// A tmpfs can from Linux 6.3 on; the VM has an older one.
+/// A tmpfs supports it since Linux 6.3, and the virtual machine has an older kernel.
 pub(super) fn maps_ids(directory: &str) -> bool {
     const TMPFS: i64 = 0x0102_1994;
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
@@ -58,7 +58,7 @@ pub const CASES: &[Case] = &[
                 "inheritable": [],
             }),
         );
-        // A program of root's is given its bounding set at execve(2).
+        // execve(2) gives a program of root its bounding set.
         b.expect(STATUS, "0000000000000000 0000000000002021 0000000000002021 0000000000002021 0000000000000000");
     }),
     case("ambient_capabilities_reach_an_unprivileged_user", |b| {
@@ -132,7 +132,7 @@ pub const CASES: &[Case] = &[
         let printed = b.sh("id -u; readlink /proc/self/ns/user; readlink /proc/self/ns/net; cat /proc/self/uid_map | xargs").run();
         assert_eq!(printed.ok(), format!("0\n{user}\n{net}\n0 200000 1000"));
     })
-    // It wants mappings all the same.
+    // The specification demands mappings in this case as well.
     .not_on(&["runc"]),
     case("an_idmapped_mount_shows_other_ids", |b| {
         let host = b.host_dir("volume");

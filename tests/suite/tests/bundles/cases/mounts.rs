@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{Case, case};
 
-/// Where mountinfo's optional fields end is the file system; before it, the options.
+/// In mountinfo, the file system stands after the optional fields and the options before them.
 const MOUNTINFO: &str = "grep ' /x ' /proc/self/mountinfo | cut -d' ' -f6";
 
 pub const CASES: &[Case] = &[
@@ -139,7 +139,7 @@ pub const CASES: &[Case] = &[
             std::fs::create_dir(b.rootfs(name)).unwrap();
         }
     })
-    // Where /dev is a link, it makes its own links on the host.
+    // If /dev is a symlink, runc makes its own links on the host.
     .not_on(&["runc"]),
     case("each_option_of_the_features_is_taken", |b| {
         let shared = b.host_dir("shared");

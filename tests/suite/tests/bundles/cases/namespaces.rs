@@ -1,4 +1,4 @@
-//! Namespaces: new, joined by path, or the runtime's own; and what is set in them.
+//! Namespaces: new, joined by path, or the runtime's own. Also the settings inside them.
 
 use serde_json::json;
 
@@ -88,7 +88,7 @@ pub const CASES: &[Case] = &[
     })
     .not_on(&["runc", "crun"]),
     case("a_time_namespace_is_joined_by_path", |b| {
-        // Busybox's unshare, which the VM has, knows no clocks.
+        // The unshare of busybox, which the virtual machine has, does not support time namespaces.
         let usage = std::process::Command::new("unshare").arg("--help").output().unwrap();
         if !String::from_utf8_lossy(&usage.stdout).contains("--boottime") {
             return;

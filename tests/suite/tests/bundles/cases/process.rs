@@ -1,4 +1,4 @@
-//! `process`: what runs, and how the kernel treats it.
+//! `process`: the program, and how the kernel treats it.
 
 use hull_test_support::cgroups::is_v2;
 use serde_json::json;
@@ -98,14 +98,15 @@ pub const CASES: &[Case] = &[
     }),
     case("a_scheduling_policy_is_set", |b| {
         b.set("/process/scheduler", json!({"policy": "SCHED_BATCH", "nice": 7}));
-        // Fields 19 and 41 of proc_pid_stat(5), counted from behind the name.
+        // Fields 19 and 41 of proc_pid_stat(5), counted after the name.
         b.expect("sed 's/.*) //' /proc/self/stat | cut -d' ' -f 17,39", "7 3");
     })
     .not_on(&["runc", "crun"]),
     case("each_scheduling_policy_is_set", |b| {
-        // Where cgroups share out real time (on v2 nobody knows), those of the first kinds need some of it.
+        // If cgroups divide real time, a real-time policy needs a share of it. On v2 there is no way to find out.
         if super::cgroups::has_real_time(b) {
-            // Five times that is within the parent's: a cgroup's share is taken until RCU lets go of it, after its removal.
+            // Five times this share fits into the parent's. The kernel frees the share of a removed cgroup only after an RCU
+            // grace period.
             b.set("/linux/resources/cpu", json!({"realtimeRuntime": 5_000}));
         }
         let may_be_refused = is_v2("cpu");
@@ -122,7 +123,7 @@ pub const CASES: &[Case] = &[
                 continue;
             }
             b.set("/process/scheduler", scheduler);
-            // Of the first process: what it forks may be an ordinary one again.
+            // This holds for the first process. Its children may have the normal policy again.
             b.expect("sed 's/.*) //' /proc/1/stat | cut -d' ' -f 17,38,39", shown);
         }
     })

@@ -1,4 +1,4 @@
-//! `linux.seccomp`: actions, arguments, architectures, flags, and somebody who is asked.
+//! `linux.seccomp`: actions, arguments, architectures, flags, and an agent that is notified.
 
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::bundle::Bundle;
 use crate::{Case, case};
 
-/// All is allowed but one rule.
+/// Allows all system calls except one.
 fn rule(b: &mut Bundle, rule: Value) {
     b.set("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}));
 }
@@ -178,7 +178,7 @@ pub const CASES: &[Case] = &[
     }),
 ];
 
-/// What a runtime calls after its filter, and a small program before it makes a directory.
+/// The system calls of a runtime after it has loaded the filter, and those of a small program before it makes a directory.
 const NEEDED: &[&str] = &[
     "access",
     "arch_prctl",
@@ -258,7 +258,7 @@ const NEEDED: &[&str] = &[
 
 const ENOMEDIUM: i32 = 123;
 
-/// Takes a listener and answers the first question with ENOMEDIUM; what came along with it.
+/// Accepts a listener, answers the first notification with ENOMEDIUM, and returns the data that came with it.
 fn answer(listener: &UnixListener) -> Value {
     let (socket, _) = listener.accept().unwrap();
     let mut text = vec![0; 8192];
