@@ -1,4 +1,4 @@
-//! `hull-oci` does what an OCI runtime does: a bundle's life, and nothing of it left when it is over.
+//! `hull-oci` does what an OCI runtime does: the life cycle of a bundle, and no leftovers at its end.
 
 #[allow(dead_code, reason = "each suite uses its part")]
 mod oci_fixture;
@@ -7,7 +7,7 @@ use hull_test_support::outcome::eventually;
 use oci_fixture::Fixture;
 use serde_json::{Value, json};
 
-/// Ends with 7 on SIGTERM, as PID 1 must ask for it.
+/// A program that ends with 7 on SIGTERM. PID 1 needs a handler for the signal.
 const UNTIL_TERM: &str = "trap 'exit 7' TERM; touch /listens; echo started; while :; do sleep 0.05; done";
 
 #[test]
@@ -257,7 +257,7 @@ fn a_cgroup_that_waits_for_its_container_is_taken() {
     }
     w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
     w.oci(&["delete", "-f", "box"]).ok();
-    // Those in which a container has no cgroup unless it is asked for stay whose they were.
+    // Hierarchies in which a container gets a cgroup only on request are not changed.
     made.iter().for_each(|directory| drop(std::fs::remove_dir(directory)));
     w.assert_nothing_left();
 }

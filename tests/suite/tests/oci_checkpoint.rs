@@ -1,5 +1,5 @@
-//! `hull-oci checkpoint` and `restore`. Where `criu check` fails each of these tests shows the refusal instead; the virtual
-//! machine has a kernel that CRIU works on.
+//! `hull-oci checkpoint` and `restore`. Where `criu check` fails, each of these tests checks the refusal instead. The
+//! virtual machine has a kernel that CRIU works on.
 
 #[allow(dead_code, reason = "each suite uses its part")]
 mod oci_fixture;
@@ -12,13 +12,13 @@ use hull_test_support::outcome::{eventually, eventually_some};
 use oci_fixture::{Console, Fixture};
 use serde_json::{Value, json};
 
-/// Counts in its memory and says where it is.
+/// A program that counts in memory and prints the number.
 const COUNT: &str = "i=0; while true; do i=$((i+1)); echo $i > /count; sleep 0.1; done";
 
-/// A fixture where CRIU works. In another one what it would have shown is that nothing happens.
+/// A fixture for machines where CRIU works. Elsewhere, the test checks that the command is refused and changes nothing.
 fn fixture() -> Option<Fixture> {
     let w = Fixture::start()?;
-    // CRIU tries connections out.
+    // CRIU tests connections to find out what the kernel supports.
     hull_sys::process::loopback_up().expect("the scenario's own loopback");
     let checked = Command::new("criu").arg("check").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if checked.is_ok_and(|checked| checked.success()) {
@@ -44,7 +44,7 @@ fn count(w: &Fixture) -> Option<u64> {
     std::fs::read_to_string(w.path("bundle/rootfs/count")).ok()?.trim().parse().ok()
 }
 
-/// It counts, and has come so far.
+/// The program continues to count, and has reached this number.
 #[track_caller]
 fn counted_past(w: &Fixture, least: u64) -> u64 {
     eventually_some("it counts", || count(w).filter(|count| *count > least))
@@ -54,7 +54,7 @@ fn pid(w: &Fixture, id: &str) -> i64 {
     w.state(id)["pid"].as_i64().expect("a pid")
 }
 
-/// With its stdout as a pipe, which a restored container gets another one for.
+/// stdout is a pipe, and the restored container gets another one.
 #[track_caller]
 fn piped(w: &Fixture, args: &[&str]) -> BufReader<ChildStdout> {
     let mut child = w.command(args).stdout(Stdio::piped()).spawn().expect("hull-oci runs");
@@ -62,14 +62,14 @@ fn piped(w: &Fixture, args: &[&str]) -> BufReader<ChildStdout> {
     BufReader::new(child.stdout.take().expect("a pipe"))
 }
 
-/// With a volume, masks, limits and rights: what a container has in practice.
+/// With a volume, masks, limits and capabilities, as real containers have.
 fn config(w: &Fixture, script: &str) -> Value {
     std::fs::create_dir_all(w.path("volume")).unwrap();
     std::fs::write(w.path("volume/file"), "from outside").unwrap();
     let mut config = w.config(&["sh", "-c", script]);
     let source = w.path("volume");
     let mounts = config["mounts"].as_array_mut().unwrap();
-    // Where the image has a symlink, and where there is nothing yet.
+    // A target where the image has a symlink, and a target that does not exist yet.
     mounts.push(
         json!({"destination": "/linked/volume", "type": "bind", "source": source, "options": ["rbind"]}),
     );
@@ -135,7 +135,7 @@ fn a_container_goes_on_where_it_was() {
     let directory = hull_test_support::cgroups::directory(pid as i32, "memory");
     assert!(directory.ends_with(w.cgroup().trim_start_matches('/')), "{directory:?}");
     assert_eq!(std::fs::read_to_string(directory.join("memory.max")).unwrap(), "268435456\n");
-    // CRIU locks the network while it works.
+    // CRIU locks the network during its work.
     let script = "nc -l -p 9999 > /heard & n=0
         until echo x | nc -w 2 127.0.0.1 9999; do n=$((n+1)); [ $n -lt 20 ] || kill $!; [ $n -lt 20 ] || break; sleep 0.5; done
         wait; cat /heard";
@@ -160,7 +160,7 @@ fn a_checkpoint_can_be_a_copy() {
     assert!(w.detached(&[&words[..], &["box"]].concat()).fails(1).contains("exists"));
     assert_eq!(w.state("box"), before);
 
-    // A paused one is as good, and stays paused.
+    // A paused container can be saved as well, and stays paused.
     w.oci(&["pause", "box"]).ok();
     w.oci(&["checkpoint", "--image-path", "paused", "--leave-running", "box"]).ok();
     assert_eq!(w.state("box")["status"], "paused");
@@ -175,7 +175,7 @@ fn a_checkpoint_can_be_a_copy() {
     assert!(counted_past(&w, 2) > 2);
     let cgroup = w.oci(&["exec", "copy", "cat", "/proc/1/cgroup"]);
     assert!(cgroup.ok().ends_with("/elsewhere"), "{cgroup}");
-    // In the foreground it is waited for, and cleared.
+    // In the foreground, the command waits for the container and removes it.
     w.oci(&["kill", "copy", "KILL"]).ok();
     w.oci(&["delete", "--force", "copy"]).ok();
     let mut foreground = w.command(&["restore", "--bundle", "bundle", "--image-path", "images", "third"]);
@@ -230,7 +230,7 @@ fn a_terminal_comes_back() {
     w.assert_nothing_left();
 }
 
-/// As in a pod, whose first container has them.
+/// As in a pod, where the first container owns the namespaces.
 #[test]
 fn namespaces_of_somebody_else_are_joined_again() {
     let Some(w) = fixture() else { return };
@@ -298,7 +298,7 @@ fn what_cannot_be_brought_back_leaves_nothing() {
         assert!(restore("images").contains("images"), "{name}");
         std::fs::write(&path, kept).unwrap();
     }
-    // At the last moment, when all is there but the program has not gone on.
+    // At the last moment: the container is complete, and the program has not continued yet.
     let mut config = w.config(&["sh", "-c", COUNT]);
     config["hooks"] = json!({"createRuntime": [{"path": "/bin/false"}]});
     w.bundle(&config);
@@ -308,7 +308,7 @@ fn what_cannot_be_brought_back_leaves_nothing() {
     w.oci(&["delete", "--force", "box"]).ok();
 }
 
-/// Whatever this machine has: the words come from another criu.
+/// Independent of this machine's criu: the messages come from a replacement.
 #[test]
 fn a_criu_that_is_not_fit_touches_nothing() {
     let Some(w) = Fixture::start() else { return };

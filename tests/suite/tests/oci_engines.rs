@@ -1,4 +1,4 @@
-//! What engines and scripts read of `hull-oci`, and find in the places where runc has it: texts, exit codes, hooks.
+//! What engines and scripts read from `hull-oci` and expect where runc has it: messages, exit codes, hooks.
 
 #[allow(dead_code, reason = "each suite uses its part")]
 mod oci_fixture;
@@ -149,7 +149,7 @@ fn an_empty_path_is_a_new_namespace() {
     assert_eq!(w.oci(&["run", "--bundle", "bundle", "box"]).ok(), "1");
 }
 
-/// pivot_root(2) refuses on an initial ramdisk. Here strace(1) has it refuse.
+/// pivot_root(2) fails on an initial ramdisk. Here strace(1) makes it fail.
 #[test]
 fn a_root_that_cannot_be_put_away_is_moved_over_where_that_is_asked() {
     let Some(w) = Fixture::start() else { return };
@@ -195,7 +195,7 @@ fn what_a_container_froze_below_its_cgroup_dies_with_it() {
     std::fs::write(below.join("freezer.state"), "FROZEN").unwrap();
     let deleted = w.oci(&["delete", "--force", "box"]);
     deleted.ok();
-    // One that it cannot kill it waits for ten seconds.
+    // If it cannot kill the container, it waits for ten seconds.
     assert!(deleted.took < std::time::Duration::from_secs(9), "{deleted}");
     w.assert_nothing_left();
 }

@@ -1,4 +1,4 @@
-//! The flags of `hull-oci`: all that runc has, and what those do that the other suites have no use for.
+//! The flags of `hull-oci`: all of runc's flags exist, and those that no other suite uses do what runc's do.
 
 #[allow(dead_code, reason = "each suite uses its part")]
 mod oci_fixture;
@@ -10,7 +10,7 @@ use hull_test_support::{cgroups, skip};
 use oci_fixture::Fixture;
 use serde_json::{Value, json};
 
-/// A container that stays.
+/// A container that keeps running.
 fn running(w: &Fixture, config: &Value) {
     w.bundle(config);
     w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
@@ -20,7 +20,7 @@ fn pid(w: &Fixture) -> i32 {
     w.state("box")["pid"].as_i64().unwrap() as i32
 }
 
-/// `--name` of each line of a help that begins with one.
+/// The long flag of each line of a help that begins with one.
 fn flags(help: &str) -> Vec<&str> {
     let named = help.lines().filter_map(|line| {
         let (before, rest) = line.split_once("--")?;
@@ -35,7 +35,7 @@ fn every_flag_of_runc_is_known() {
     let Some(runc) = skip::find_program("runc") else { return skip::skip("runc is not installed") };
     let Some(w) = Fixture::start() else { return };
     let help = |words: &[&str]| outcome::run(Command::new(&runc).args(words)).ok().to_owned();
-    // What a checkpoint takes has a suite of its own.
+    // The flags of checkpoint have a suite of their own.
     let verbs = [
         "create", "start", "run", "state", "kill", "delete", "exec", "list", "ps", "events", "pause",
         "resume", "update", "spec", "features",
@@ -43,7 +43,7 @@ fn every_flag_of_runc_is_known() {
     let mut known = 0;
     for verb in verbs {
         for flag in flags(&help(&["help", verb])).into_iter().filter(|flag| *flag != "help") {
-            // Whatever it says of the value: the flag it knows.
+            // Whether the value is refused or not, the flag is known.
             let told = w.oci(&[verb, &format!("--{flag}=\n"), "--help"]);
             assert!(!told.stderr.contains("unexpected argument"), "{verb} --{flag}: {told}");
             known += 1;
@@ -74,7 +74,7 @@ fn kill_all_reaches_every_process() {
 
 #[test]
 fn a_keyring_is_new_unless_asked() {
-    // What /proc/keys shows are everybody's: whether one was made the calls say.
+    // /proc/keys shows the keys of all users, so the system calls show whether a new keyring was made.
     let Some(strace) = skip::find_program("strace") else { return skip::skip("strace is not installed") };
     let Some(w) = Fixture::start() else { return };
     w.bundle(&w.config(&["true"]));
@@ -91,7 +91,7 @@ fn a_keyring_is_new_unless_asked() {
 fn orphans_are_somebody_elses_without_a_subreaper() {
     let Some(w) = Fixture::start() else { return };
     let mut config = w.config(&["sleep", "1000"]);
-    // In the runtime's own pid namespace the runtime may be the father of orphans.
+    // In the runtime's own pid namespace, the runtime may become the parent of orphans.
     let namespaces = config["linux"]["namespaces"].as_array_mut().unwrap();
     namespaces.retain(|one| one["type"] != "pid");
     config["process"]["args"] = json!(["sh", "-c", "(sleep 3 & echo $! > /orphan); sleep 1000"]);
@@ -159,7 +159,7 @@ fn a_paused_container_keeps_a_process_waiting() {
 fn update_has_every_limit_of_runcs() {
     let Some(w) = Fixture::start() else { return };
     let mut config = w.config(&["sleep", "1000"]);
-    // What a container has no cgroup for it cannot be given later.
+    // A limit cannot be set later in a hierarchy where the container has no cgroup.
     config["linux"]["resources"]["cpu"] = json!({"cpus": "0", "mems": "0"});
     config["linux"]["resources"]["blockIO"] = json!({"weight": 100});
     running(&w, &config);
@@ -177,7 +177,7 @@ fn update_has_every_limit_of_runcs() {
     w.oci(&["update", "--kernel-memory-tcp", "16m", "box"]).ok();
     assert_eq!(read("memory", "memory.kmem.tcp.limit_in_bytes"), "16777216");
     w.oci(&["update", "--memory", "64m", "--memory-swap", "-1", "box"]).ok();
-    // A machine that cannot hold a limit says so.
+    // A machine that does not support a limit reports this.
     let has_real_time = cgroups::directory(pid(&w), "cpu").join("cpu.rt_runtime_us").exists();
     for flag in ["--cpu-rt-period", "--cpu-rt-runtime"] {
         let told = w.oci(&["update", flag, "100000", "box"]);
@@ -187,7 +187,7 @@ fn update_has_every_limit_of_runcs() {
         let refused = w.oci(&["update", flag, "MB:0=50", "box"]);
         assert!(refused.fails(1).contains("resctrl"), "{refused}");
     }
-    // As engines hand them over.
+    // In the form in which engines pass them.
     let mut piped = w.command(&["update", "-r", "-", "box"]);
     let told = outcome::run_with_input(&mut piped, br#"{"pids": {"limit": 29}}"#);
     told.ok();
@@ -219,7 +219,7 @@ fn the_log_says_what_is_done_when_asked() {
     w.oci(&["--log", log, "state", "nobody"]).fails(1);
     let text = std::fs::read_to_string(log).unwrap();
     assert!(text.contains("level=error") && text.contains("does not exist"), "{text}");
-    // Engines set these; they change nothing.
+    // Engines set these options, and they change nothing.
     for flag in ["--rootless=auto", "--criu=/nowhere"] {
         w.oci(&[flag, "state", "box"]).ok();
     }

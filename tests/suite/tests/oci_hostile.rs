@@ -1,5 +1,5 @@
-//! `hull-oci` where things go wrong: kernel calls that fail, paths that are swapped while they are looked up, and a container
-//! that reaches for the runtime itself.
+//! `hull-oci` under faults and attacks: system calls that fail, paths that are swapped during their lookup, and a container
+//! that attacks the runtime itself.
 
 #[allow(dead_code, reason = "each suite uses its part")]
 mod oci_fixture;
@@ -34,18 +34,19 @@ fn config_with_everything(w: &Fixture) -> Value {
     config
 }
 
-/// Which calls fail, and how: from the `first` one on, every `step`-th.
+/// The system calls that fail, and the errno: from the `first` one on, every `step`-th.
 struct Sample {
     errno: Errno,
     first: usize,
     step: usize,
 }
 
-/// The least number of calls whose failure has to be fatal, or the injection proves nothing. It is a number and no share of the
-/// calls: on a loaded machine processes wait for each other more often, and a failed wait is repeated.
+/// The least number of calls that must be fatal when they fail, because otherwise the injection proves nothing. It is a
+/// number and not a share of all calls: on a loaded machine processes wait for each other more often, and a failed wait is
+/// repeated.
 type Fatal = usize;
 
-/// A create that fails has removed what it made, and one that succeeds can be deleted.
+/// A create that fails has removed everything that it made. After one that succeeds, the container can be deleted.
 #[track_caller]
 fn assert_nothing_is_left_whichever_call_fails(
     w: &Fixture,
@@ -60,7 +61,7 @@ fn assert_nothing_is_left_whichever_call_fails(
             w.oci(&["delete", "--force", "box"]).ok();
         } else {
             failures += 1;
-            // A panic's code, and an abort's.
+            // The exit codes of a panic and of an abort.
             assert!(injected.code == 1, "call {nth}: {injected:?}");
         }
         assert_nothing_left(w, nth, &injected);
@@ -73,7 +74,7 @@ fn assert_nothing_is_left_whichever_call_fails(
     assert!(nth > 100 && failures >= fatal, "{errno}: of {nth} calls only {failures} were fatal");
 }
 
-/// The same for any other command: `before` it a container is made, and after it `delete --force` can remove all there is.
+/// The same for any other command. `before` it, a container is made. After it, `delete --force` can remove everything.
 #[track_caller]
 fn assert_no_panic_whichever_call_fails(
     w: &Fixture,
@@ -86,7 +87,7 @@ fn assert_no_panic_whichever_call_fails(
     for nth in (sample.first..).step_by(sample.step) {
         before();
         let injected = inject::run(&command, nth, sample.errno);
-        // A panic's code, and an abort's.
+        // The exit codes of a panic and of an abort.
         assert!(![101, 134].contains(&injected.code), "call {nth} of {words:?}: {injected:?}");
         after(nth);
         if injected.failed.is_none() {
@@ -230,7 +231,7 @@ fn a_container_cannot_write_to_the_runtime() {
     let Some(w) = Fixture::of(&copy) else { return };
     let before = std::fs::read(&copy).unwrap();
     let all = ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_SYS_ADMIN", "CAP_DAC_READ_SEARCH"];
-    // Whatever comes by is opened for writing, by itself and by what is held of it.
+    // The attacker opens each new process's executable for writing, directly and through its descriptors.
     let script = "while :; do for p in /proc/[0-9]*; do (echo x >> $p/exe) 2> /dev/null && echo written; \
         for f in $p/fd/*; do (echo x >> $f/../exe) 2> /dev/null; done; done; done";
     let mut config = w.config(&["sh", "-c", script]);
@@ -238,7 +239,7 @@ fn a_container_cannot_write_to_the_runtime() {
     w.bundle(&config);
     w.detached(&["run", "-d", "--bundle", "bundle", "box"]).ok();
     for _ in 0..20 {
-        // A program that names the runtime that executes it.
+        // A program whose interpreter is the runtime that executes it.
         w.oci(&["exec", "box", "/proc/self/exe", "--version"]);
         w.oci(&["exec", "box", "true"]).ok();
     }

@@ -1,4 +1,4 @@
-//! `hull-oci` and the file system that it builds: what is mounted where, in which order, and what it refuses to mount.
+//! `hull-oci` and the file system that it builds: the targets and the order of mounts, and the mounts that it refuses.
 
 #[allow(dead_code, reason = "each suite uses its part")]
 mod oci_fixture;
@@ -18,7 +18,7 @@ fn bind(w: &Fixture, source: &str, destination: &str, options: &[&str]) -> Value
     json!({"destination": destination, "type": "bind", "source": w.path(source), "options": options})
 }
 
-/// An image, or a volume that is mounted before, cannot redirect /proc by a symlink.
+/// A symlink in an image, or in a volume that is mounted earlier, cannot redirect /proc.
 #[test]
 fn the_kernels_file_systems_go_on_ordinary_directories_only() {
     let Some(w) = Fixture::start() else { return };
@@ -36,7 +36,7 @@ fn the_kernels_file_systems_go_on_ordinary_directories_only() {
             let why = format!("{kind} must be mounted on ordinary directory");
             assert!(refused.fails(1).contains(&why), "{refused:?}");
             std::fs::remove_file(&place).unwrap();
-            // The same where a symlink is on the way.
+            // The same with a symlink in the middle of the path.
             symlink(target, w.path("bundle/rootfs/way")).unwrap();
             mounts(&mut config).push(json!({"destination": "/way/on", "type": kind, "source": kind}));
             w.bundle(&config);
@@ -50,7 +50,7 @@ fn the_kernels_file_systems_go_on_ordinary_directories_only() {
     w.assert_nothing_left();
 }
 
-/// A bind mount of the host's /proc is as much the kernel's as a new one.
+/// A bind mount of the host's /proc is accepted as a kernel file system, like a new one.
 #[test]
 fn the_hosts_proc_is_bound_on_an_ordinary_directory_only() {
     let Some(w) = Fixture::start() else { return };
@@ -85,7 +85,7 @@ fn nothing_is_mounted_on_proc_or_into_it() {
         w.bundle(&config);
         assert!(w.oci(&["run", "--bundle", "bundle", "box"]).fails(1).contains(why), "{mount}");
     }
-    // What lxcfs makes the container's own.
+    // The files that lxcfs replaces for the container.
     let mut config = w.config(&["cat", "/proc/uptime"]);
     mounts(&mut config).push(bind(&w, "file", "/proc/uptime", &["bind"]));
     w.bundle(&config);
@@ -120,7 +120,7 @@ fn swapping_what_a_mount_goes_on_leads_no_terminal_elsewhere() {
                 std::thread::sleep(std::time::Duration::from_micros(20));
             }
         });
-        // A run is refused when its directory is swapped under it, which happens to about half of them.
+        // A run is refused when its directory is swapped during the lookup, which happens to about half of the runs.
         let runs = (0..200).map(|_| w.oci(&["run", "--bundle", "bundle", "box"]));
         let succeeded = runs.filter(Outcome::success).count();
         stop.store(true, Ordering::Relaxed);
@@ -130,7 +130,7 @@ fn swapping_what_a_mount_goes_on_leads_no_terminal_elsewhere() {
     assert_eq!(seen, "", "/dev/console is a file of the kernel's");
 }
 
-/// What is left uncovered would be open: only what is not there needs no cover.
+/// A path that exists must be masked, because it would be readable otherwise. Only a missing path needs no mask.
 #[test]
 fn a_path_that_cannot_be_covered_is_an_error() {
     let Some(w) = Fixture::start() else { return };
@@ -194,7 +194,7 @@ fn a_relative_destination_begins_at_the_root() {
     assert_eq!(w.oci(&["run", "--bundle", "bundle", "box"]).ok(), "there");
 }
 
-/// mount(8)'s words: `ro` is of the one mount, `rro` of all below it too.
+/// mount(8)'s options: `ro` applies to the one mount, `rro` also to all mounts below it.
 #[test]
 fn ro_is_of_one_mount_and_rro_of_all_below() {
     let Some(w) = Fixture::start() else { return };
@@ -211,7 +211,7 @@ fn ro_is_of_one_mount_and_rro_of_all_below() {
     nix::mount::umount(&w.path("volume/below")).unwrap();
 }
 
-/// As on every host whose first process is systemd.
+/// As on every host with systemd as its first process.
 #[test]
 fn the_roots_propagation_is_as_asked_where_the_hosts_mounts_are_shared() {
     let Some(w) = Fixture::start() else { return };
@@ -242,7 +242,7 @@ fn the_roots_propagation_is_as_asked_where_the_hosts_mounts_are_shared() {
     w.assert_nothing_left();
 }
 
-/// Its files stay what they are, and the host's keep their owners.
+/// The files keep their content, and the host's files keep their owners.
 #[test]
 fn a_dev_that_is_bound_is_left_as_it_is() {
     let Some(w) = Fixture::start() else { return };
@@ -266,7 +266,7 @@ fn a_devices_owner_is_as_asked() {
     assert!(std::fs::metadata("/dev/null").unwrap().file_type().is_char_device());
 }
 
-/// Of a container in a user namespace too, which may not bind what others have mounted there, and with mapped ids.
+/// The same for a container in a user namespace, which may not bind mounts of other namespaces, and with mapped ids.
 #[test]
 fn a_source_below_the_root_is_what_earlier_mounts_show() {
     let Some(w) = Fixture::start() else { return };

@@ -1,4 +1,4 @@
-//! How a program of a container begins: its environment, its working directory, its processors, its filter.
+//! The start of a container's program: its environment, its working directory, its processors, its filter.
 
 #[allow(dead_code, reason = "each suite uses its part")]
 mod oci_fixture;
@@ -9,8 +9,8 @@ use hull_test_support::outcome::eventually;
 use oci_fixture::{Fixture, as_user};
 use serde_json::{Value, json};
 
-/// What the C library calls before and after `main` of the smallest program, and write(2): no call of a runtime's but
-/// execve(2).
+/// The system calls that the C library makes before and after `main` of the smallest program, and write(2). The runtime
+/// itself needs only execve(2).
 const FEW: &[&str] = &[
     "arch_prctl",
     "brk",
@@ -32,7 +32,7 @@ const FEW: &[&str] = &[
 
 const SMALL: &str = "#include <unistd.h>\nint main() { return write(1, \"ran\\n\", 4) != 4; }\n";
 
-/// Loaded last, a filter needs to allow what the program does and nothing of what comes before it.
+/// The filter is loaded last, so it need not allow the system calls of the runtime before it.
 #[test]
 fn a_filter_needs_to_allow_execve_and_what_the_program_does() {
     let Some(w) = Fixture::start() else { return };
@@ -70,7 +70,7 @@ fn without_no_new_privs_the_program_has_no_right_of_the_loader() {
     }
 }
 
-/// Programs of the bundle's that run inside are as confined as the container.
+/// Programs of the bundle that run inside are confined like the container.
 #[test]
 fn hooks_inside_run_with_the_filter() {
     let Some(w) = Fixture::start() else { return };
@@ -114,7 +114,7 @@ fn home_is_the_users_and_each_name_is_there_once() {
     assert_eq!(lines, ["A=3", "B=2", "HOME=/home/bob"]);
 }
 
-/// An /etc/passwd that leads outside the container's files is not read.
+/// An /etc/passwd that leads out of the container's files is not read.
 #[test]
 fn home_is_read_from_the_containers_own_files_only() {
     let Some(w) = Fixture::start() else { return };
@@ -199,7 +199,7 @@ fn a_hook_at_the_start_has_the_variables_of_the_program() {
     w.oci(&["run", "--bundle", "bundle", "box"]).ok();
 }
 
-/// A first process has no default actions: the kernel throws away what it has no handler for (pid_namespaces(7)).
+/// The first process has no default actions: the kernel discards signals for which it has no handler (pid_namespaces(7)).
 #[test]
 fn a_container_that_was_not_started_ends_by_a_signal() {
     let Some(w) = Fixture::start() else { return };
@@ -210,7 +210,7 @@ fn a_container_that_was_not_started_ends_by_a_signal() {
         eventually("it has stopped", || w.state("box")["status"] == "stopped");
         w.oci(&["delete", "box"]).ok();
     }
-    // Once it runs it is left to the program, which here handles none.
+    // Once the program runs, signals are left to it, and this program handles none.
     w.detached(&["run", "--detach", "--bundle", "bundle", "box"]).ok();
     w.oci(&["kill", "box", "TERM"]).ok();
     let status = std::fs::read_to_string(format!("/proc/{}/status", w.state("box")["pid"])).unwrap();
@@ -219,7 +219,7 @@ fn a_container_that_was_not_started_ends_by_a_signal() {
     w.oci(&["delete", "--force", "box"]).ok();
 }
 
-/// sched(7): SCHED_DEADLINE is neither inherited nor may its process fork, but with reset-on-fork.
+/// sched(7): a process with SCHED_DEADLINE may not fork, unless it has set reset-on-fork, and the policy is not inherited.
 #[test]
 fn a_policy_that_is_not_inherited_reaches_an_execed_program() {
     let Some(w) = Fixture::start() else { return };

@@ -1,4 +1,4 @@
-//! `hull-oci` and what a program reads from and writes to: whose it is, and how its lines end.
+//! `hull-oci` and the streams of a program: their owner, and the line endings.
 
 #[allow(dead_code, reason = "each suite uses its part")]
 mod oci_fixture;
@@ -59,7 +59,7 @@ fn a_second_process_can_open_them_too() {
     }
 }
 
-/// All of it is copied before the exit code is told, and a reader that goes away ends nobody.
+/// All output is copied before the exit code is reported, and a reader that leaves ends no process.
 #[test]
 fn what_is_copied_is_whole() {
     let Some(w) = Fixture::start() else { return };
@@ -89,7 +89,7 @@ fn a_terminal_in_the_foreground_prints_newlines_alone() {
     assert_eq!(outcome.stdout, "one\ntwo\n");
 }
 
-/// What a container makes of its /dev is named and not opened: nobody may ever write to that FIFO.
+/// A device that the container has replaced is named in a warning and never opened. Nobody ever writes to that FIFO.
 #[test]
 fn a_dev_that_is_a_fifo_holds_nobody_up() {
     let Some(w) = Fixture::start() else { return };

@@ -1,4 +1,4 @@
-//! `hull-oci --systemd-cgroup` with a real systemd, on whichever cgroups the machine has.
+//! `hull-oci --systemd-cgroup` with a real systemd, on every layout of cgroups that a machine can have.
 
 #[path = "oci_systemd/manager.rs"]
 mod manager;
@@ -22,7 +22,7 @@ fn config(w: &Fixture, args: &[&str]) -> Value {
     config
 }
 
-/// What a file of the scope's cgroup says, by its controller and name on v1 or its name on v2.
+/// The content of a file in the scope's cgroup, by its controller and name on v1 or its name on v2.
 fn limit(w: &Fixture, v1: (&str, &str), v2: &str) -> String {
     let directory = "top.slice/top-inner.slice/pre-box.scope";
     let hierarchies = cgroups::hierarchies();
@@ -57,14 +57,14 @@ fn systemd_makes_the_scope_and_knows_its_limits() {
     assert_eq!((show(known), show("CPUQuotaPerSecUSec")), ("67108864".into(), "500ms".into()));
     assert_eq!(show("TimeoutStopUSec"), "7s");
     assert_eq!(memory(&w), "67108864");
-    // Nobody is in it but the container's first process.
+    // The container's first process is the only one in the cgroup.
     assert_eq!(show("TasksCurrent"), "1");
 
     m.oci(&["start", "box"]).ok();
     assert_eq!(m.oci(&["exec", "box", "sh", "-c", "echo x > /dev/null; exit 3"]).code(), 3);
     m.oci(&["update", "--memory", "32m", "box"]).ok();
     assert_eq!((show(known), memory(&w)), ("33554432".into(), "33554432".into()));
-    // systemd writes what it knows: the same, and nothing that takes the devices away.
+    // systemd writes the limits again: the same values, and nothing that removes the devices.
     m.systemctl(&["daemon-reload"]).ok();
     assert_eq!(memory(&w), "33554432");
     assert_eq!(limit(&w, ("cpu", "cpu.cfs_quota_us"), "cpu.max").split(' ').next(), Some("50000"));
@@ -90,7 +90,7 @@ fn a_scope_ends_with_its_container_and_can_be_had_again() {
         assert_eq!(ended.code(), 5, "{ended}");
         assert_eq!((m.scopes(), m.cgroups()), (vec![], vec![]));
     }
-    // Killed while a hook runs: nobody takes back what was made but the next command.
+    // The runtime is killed while a hook runs, so the next command has to undo the work.
     let mut slow = config(&w, &["true"]);
     slow["hooks"] = json!({"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "1000"]}]});
     w.bundle(&slow);
@@ -102,7 +102,7 @@ fn a_scope_ends_with_its_container_and_can_be_had_again() {
     m.oci(&["delete", "--force", "box"]).ok();
     assert_eq!((m.scopes(), m.cgroups()), (vec![], vec![]));
 
-    // In the slice of everybody who says nothing.
+    // Containers without a slice of their own are in the default slice.
     let mut config = config(&w, &["sleep", "1000"]);
     config["linux"]["cgroupsPath"] = Value::Null;
     w.bundle(&config);
@@ -161,7 +161,7 @@ fn what_fails_leaves_no_scope() {
 fn without_systemd_nothing_is_made() {
     let Some(w) = Fixture::start() else { return };
     w.bundle(&config(&w, &["true"]));
-    // Also where it runs: this mount namespace does not see it.
+    // The same inside, because this mount namespace does not see it.
     let mount = "mount -t tmpfs none /run; exec \"$@\"";
     for verb in ["create", "run"] {
         let mut hidden = outcome::wrapped(
@@ -182,7 +182,7 @@ fn an_unprivileged_user_asks_their_own() {
     let Some(w) = Fixture::start() else { return };
     let (run, own) = (w.path("rootless"), w.path("bundle"));
     std::fs::create_dir_all(run.join("systemd")).unwrap();
-    // The build directory may lie where the user cannot go.
+    // The build directory may be closed to the user.
     std::fs::copy(hull_test_support::program::hull_oci(), w.path("hull-oci")).unwrap();
     let mut chown = Command::new("chown");
     assert!(chown.args(["-hR", "12345:12345"]).args([&own, &run]).status().unwrap().success());
@@ -210,7 +210,7 @@ fn an_unprivileged_user_asks_their_own() {
     refused(&mut user(&create), run.join("bus").to_str().unwrap());
     refused(user(&create).env_remove("XDG_RUNTIME_DIR").env("HOME", &own), "XDG_RUNTIME_DIR");
 
-    // One that hangs up, and what it was asked for first.
+    // A service that closes the connection, and the first request that it got.
     let socket = std::os::unix::net::UnixListener::bind(run.join("systemd/private")).unwrap();
     std::os::unix::fs::chown(run.join("systemd/private"), Some(12345), Some(12345)).unwrap();
     let manager = std::thread::spawn(move || {

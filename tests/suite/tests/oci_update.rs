@@ -31,7 +31,7 @@ const LIMITS: &[Limit] = &[
     ("--pids-limit", "-1", "pids.max", "max"),
 ];
 
-/// The container's own cgroup on v1. `None` on a machine that has v2 alone, whose files other tests look at.
+/// The container's own cgroup on v1. `None` on a machine that has v2 alone, which other tests cover.
 struct Limited {
     w: Fixture,
     pid: i32,
@@ -77,7 +77,8 @@ fn every_limit_can_be_changed_alone_and_with_every_other() {
     };
     for one in LIMITS {
         for other in LIMITS.iter().filter(|other| other.0 != one.0) {
-            // Half of what is given would be refused: a swap limit below an unlimited memory, a burst above its quota.
+            // In half of the cases the kernel would refuse one value: a swap limit below an unlimited memory limit, or a
+            // burst above its quota.
             let words = [one.0, one.1, other.0, other.1];
             let is = |option: &str, value: &str| {
                 one.0 == option && one.1 == value || other.0 == option && other.1 == value
@@ -87,7 +88,7 @@ fn every_limit_can_be_changed_alone_and_with_every_other() {
             {
                 continue;
             }
-            // From the same beginning each time.
+            // Each case begins with the same limits.
             box_.update(&["--memory-swap", "-1", "--memory", "128m"]);
             box_.update(&["--cpu-burst", "0", "--cpu-quota", "-1", "--cpu-period", "100000"]);
             box_.update(&["--memory-swap", "256m", "--cpu-quota", "40000", "--cpu-idle", "0"]);
@@ -121,7 +122,7 @@ fn a_quota_fits_its_parent_whichever_way_it_is_written() {
     let Some(box_) = Limited::start(&json!({"cpu": {"period": 1_000_000, "quota": 500_000}})) else { return };
     let own = hull_test_support::cgroups::directory(box_.pid, "cpu");
     std::fs::write(own.parent().unwrap().join("cpu.cfs_quota_us"), "50000").unwrap();
-    // The old quota would not fit into a parent's half with the new period.
+    // With the new period, the old quota would exceed half of the parent's.
     box_.update(&["--cpu-period", "10000", "--cpu-quota", "3000"]);
     box_.expect_file("less", "cpu.cfs_quota_us", "3000");
     box_.expect_file("less", "cpu.cfs_period_us", "10000");
@@ -172,6 +173,6 @@ fn limits_are_read_as_go_reads_them() {
     let more = box_.w.write("more.json", &json!({"Pids": {"Limit": 0}, "CPU": {"Shares": 256}}));
     box_.update(&["--resources", &more]);
     box_.expect_file("a file", "cpu.shares", "256");
-    // Nothing that runs could have no process; systemd takes none for no answer.
+    // A container that runs has at least one process, so 0 is refused; systemd takes 0 as unset.
     box_.expect_file("0", "pids.max", "1");
 }

@@ -1,4 +1,4 @@
-//! The verbs of `hull-oci` beside a bundle's life: limits, numbers and other processes.
+//! The verbs of `hull-oci` apart from the life cycle: limits, statistics and other processes.
 
 #[allow(dead_code, reason = "each suite uses its part")]
 mod oci_fixture;
@@ -153,7 +153,7 @@ fn an_unprivileged_user_has_containers_too() {
     let Some(w) = Fixture::start() else { return };
     let (run, own) = (w.path("rootless"), w.path("bundle"));
     std::fs::create_dir(&run).unwrap();
-    // The build directory may lie where the user cannot go.
+    // The build directory may be closed to the user.
     std::fs::copy(hull_test_support::program::hull_oci(), w.path("hull-oci")).unwrap();
     let mut chown = std::process::Command::new("chown");
     assert!(chown.args(["-hR", "12345:12345"]).args([&own, &run]).status().unwrap().success());

@@ -1,4 +1,4 @@
-//! Flags of `run` that podman has and docker has not.
+//! Flags of `run` that podman has and docker lacks.
 
 use hull_test_support::Scenario;
 
@@ -15,7 +15,7 @@ fn the_environment_is_the_callers_or_less() {
     assert_eq!(run(&["--env-host", "-e", "OF_CALLER=mine"], "echo $OF_CALLER"), "mine");
     assert_eq!(run(&[], "echo $OF_CALLER"), "");
     assert_eq!(run(&["--unsetenv", "HOSTNAME"], "/bin/env | /bin/grep -c HOSTNAME || true"), "0");
-    // The runtime sets HOME where it is missing, as crun does.
+    // The runtime sets HOME if it is missing, as crun does.
     let words = ["run", "--rm", "--network", "none", "--unsetenv-all", "-e", "A=1", "busybox", "/bin/env"];
     assert_eq!(t.ok(&words), "A=1\nHOME=/root");
 }

@@ -1,4 +1,4 @@
-//! Published ports: who reaches them, who has them, and when they go.
+//! Published ports: the clients that reach them, the container that holds them, and their end.
 
 use hull_test_support::outcome::{eventually, run as run_to_end, wrapped};
 use hull_test_support::{Scenario, skip};
@@ -35,7 +35,7 @@ fn containers_reach_the_lan_with_the_hosts_address() {
     lan.neighbour.sh(&format!("ip route add 172.16.0.0/12 via {HOST}"));
     for transport in BOTH {
         assert_eq!(container.ask(transport, &format!("{NEIGHBOUR}:90")), HOST);
-        // The neighbour knows the way, but nobody comes in without a published port.
+        // The neighbour has a route, but a port that is not published cannot be reached.
         lan.neighbour.assert_refused(transport, &format!("{}:80", lan.address("box")));
     }
     assert!(container.pings(NEIGHBOUR) && lan.neighbour.never_pings(&lan.address("box")));
@@ -52,7 +52,7 @@ fn a_port_of_any_process_is_taken_and_nothing_is_left() {
     t.ok(&["run", "-d", "--name", "one", "-p", "8080:80", "busybox", "sleep", "300"]);
     let error = t.hull(&["run", "-d", "--name", "two", "-p", "7000:70", "-p", "8080:80", "busybox", "true"]);
     assert!(error.fails(125).contains("port taken"), "{error}");
-    // The other port has been given back.
+    // The other port was released.
     t.ok(&["run", "-d", "--name", "three", "-p", "7000:70", "busybox", "sleep", "300"]);
     t.ok(&["rm", "-f", "one", "three"]);
     t.ok(&["start", "two"]);
@@ -196,7 +196,7 @@ fn a_network_without_a_way_in_leaves_the_ports_to_another_one() {
     lan.t.ok(&["network", "rm", "inner", "outer"]);
 }
 
-/// Kills the container's monitor, and with it the container.
+/// Kills the container's monitor, which also ends the container.
 fn kill_with_monitor(lan: &Lan, name: &str) {
     let pid = lan.t.pid_of(name);
     let monitor = nix::unistd::Pid::from_raw(lan.t.monitor_of(name));
@@ -240,7 +240,7 @@ fn an_address_that_an_emptied_run_root_has_forgotten_is_not_given_twice() {
     eventually("it has died", || !std::path::Path::new(&format!("/proc/{pid}")).exists());
     lan.t.ok(&["rm", "-f", "one", "two"]);
     eventually("veth pairs have gone", || !lan.host.sh("ip -o link").contains("veth"));
-    // Without its veth pair its address is free.
+    // The address of a container without its veth pair is free.
     lan.t.ok(&["run", "--rm", "--network", "six", "--ip", "10.5.0.2", "busybox", "true"]);
     lan.t.ok(&["rm", "-f", "living"]);
     lan.t.ok(&["network", "reload"]);
@@ -305,7 +305,7 @@ fn who_has_ended_is_swept_with_others_and_nobody_stays_when_all_have() {
     let subnet = lan.address("stays");
     let address = format!("{}.77", subnet.rsplit_once('.').unwrap().0);
     lan.t.ok(&["run", "--rm", "--ip", &address, "busybox", "true"]);
-    // It is another's before the first holder is swept.
+    // Another container has the port before the leftovers of the first one are removed.
     lan.run("again", &["--ip", &address]);
     for _ in 0..45 {
         lan.t.ok(&["run", "--rm", "busybox", "true"]);
@@ -327,7 +327,7 @@ fn what_a_killed_monitor_published_can_be_published_again() {
     eventually("its port is free", || std::net::TcpListener::bind("0.0.0.0:8080").is_ok());
     lan.server("two", &["-p", "8080:80"]);
     lan.neighbour.ask(Transport::Tcp, &format!("{HOST}:8080"));
-    // Clearing the one does not take the port from the other.
+    // Removing the leftovers of the first container does not take the port away from the other.
     lan.t.ok(&["ps", "-a"]);
     lan.neighbour.ask(Transport::Tcp, &format!("{HOST}:8080"));
     assert!(lan.t.hull(&["start", "one"]).fails(1).contains("port taken"));
@@ -395,7 +395,7 @@ fn old_iptables_that_drop_what_is_forwarded_are_named() {
     if skip::find_program("iptables-legacy").is_none() {
         return skip::skip("iptables is not installed");
     }
-    // A kernel may have been built without it.
+    // A kernel may be built without it.
     if !lan.host.try_sh("iptables-legacy -P FORWARD DROP").success() {
         return skip::skip("this kernel has no old iptables");
     }
@@ -406,7 +406,7 @@ fn old_iptables_that_drop_what_is_forwarded_are_named() {
     assert!(run.stderr.contains("iptables (legacy) drops what is forwarded"), "{run}");
     lan.serve(&lan.place("box"), "0.0.0.0:80");
     lan.neighbour.assert_refused(Transport::Tcp, &format!("{HOST}:8080"));
-    // The hint is the remedy, and nothing is said any more.
+    // The hint is the remedy: after it there is no message any more.
     lan.host.sh(hint);
     lan.neighbour.ask(Transport::Tcp, &format!("{HOST}:8080"));
     lan.stop_serving();
@@ -430,7 +430,7 @@ fn a_thousand_ports_are_more_descriptors_than_the_container_is_to_have() {
     assert_eq!(shown, "0.0.0.0:10000-11499->20000-21499/tcp");
 }
 
-/// No rule can lead there, so a process copies each connection.
+/// No rule can lead to that address, so a process copies each connection.
 #[test]
 fn a_published_port_answers_at_the_hosts_own_ipv6_address() {
     let Some(lan) = Lan::start() else { return };
@@ -442,7 +442,7 @@ fn a_published_port_answers_at_the_hosts_own_ipv6_address() {
         }
     }
     assert!(lan.t.ok(&["port", "web"]).contains("80/tcp -> [::1]:8090"));
-    // Many at once, and one that stays.
+    // Many connections at once, and one that stays open.
     let open = std::net::TcpStream::connect("[::1]:8080").unwrap();
     std::thread::scope(|scope| {
         for _ in 0..8 {
@@ -456,7 +456,7 @@ fn a_published_port_answers_at_the_hosts_own_ipv6_address() {
     lan.t.ok(&["rm", "-f", "web"]);
     assert!(std::net::TcpStream::connect("[::1]:8080").is_err(), "nobody listens any more");
     drop(open);
-    // A server of the host's own at ::1 is in nobody's way.
+    // A server of the host at ::1 does not conflict with the port.
     let own = std::net::TcpListener::bind("[::1]:8080").unwrap();
     lan.t.ok(&["run", "--rm", "-p", "8080:80", "busybox", "true"]);
     drop(own);

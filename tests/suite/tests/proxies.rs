@@ -1,4 +1,5 @@
-//! Registries behind a proxy: which connections take it, who resolves names, and who is told which password.
+//! Registries behind a proxy: the connections that use it, the process that resolves names, and the passwords that each
+//! server gets.
 
 mod fake_registry;
 
@@ -18,7 +19,7 @@ fn with(t: &Scenario, args: &[&str], environment: &[(&str, &str)]) -> Outcome {
     run(t.command(args).envs(environment.iter().copied()))
 }
 
-/// A registry without TLS that only a proxy finds, by the name `registry.test`.
+/// A registry without TLS. Only the proxy can resolve its name, `registry.test`.
 fn hidden(t: &Scenario) -> Server {
     let settings = "[[registry]]\nlocation = \"registry.test\"\ninsecure = true\n";
     t.write("home/.config/containers/registries.conf", settings);
@@ -60,7 +61,7 @@ fn tls_goes_through_the_tunnel_of_a_proxy_or_past_it() {
         before += tunnels.len();
         for tunnel in tunnels {
             assert_eq!(tunnel.target, registry.host, "{environment:?}");
-            // A handshake (RFC 8446, 5.1): nobody on the way reads what is for the registry.
+            // A TLS handshake (RFC 8446, 5.1): the proxy cannot read what is meant for the registry.
             assert_eq!(tunnel.sent.first(), Some(&22), "{environment:?}");
             let is_http = environment[0].1 == http;
             let lower = tunnel.told.to_ascii_lowercase();
@@ -124,7 +125,7 @@ fn each_host_is_asked_the_way_that_is_its_own() {
         "{:?}",
         proxy.tunnels()
     );
-    // This machine's own addresses are never asked for through a proxy.
+    // Connections to this machine's own addresses never use a proxy.
     let before = proxy.tunnels().len();
     with(&t, &["pull", &format!("{}/x:1", other.host)], &[("HTTP_PROXY", &url)]).ok();
     assert_eq!(proxy.tunnels().len(), before);

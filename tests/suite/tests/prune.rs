@@ -1,5 +1,5 @@
-//! What is pruned, and how much space there is to win, is what docker says: the same objects in dockerd and in hull, the
-//! same commands, and the same words.
+//! hull prunes the same objects as docker and reports the same reclaimable space: the same objects in dockerd and in hull,
+//! the same commands, and the same output.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,14 +27,14 @@ impl Both<'_> {
         }
     }
 
-    /// The same exit code and, once ids are masked and lines that `is_shared` refuses are left out, the same words.
+    /// The same exit code and the same output. Ids are masked, and lines that `is_shared` refuses are left out.
     #[track_caller]
     fn same(&self, words: &[&str], is_shared: fn(&str) -> bool) {
         let [ours, theirs] = self.each(words);
         let shown = |outcome: &Outcome| {
             let lines = outcome.stdout.lines().filter(|line| is_shared(line));
             let mut lines: Vec<String> = lines.map(mask).collect();
-            // The order of a listing is each engine's own.
+            // The order of a list differs between the engines.
             lines.sort();
             lines.join("\n")
         };
@@ -60,7 +60,7 @@ impl Both<'_> {
     }
 }
 
-/// Replaces what differs from one engine, or from one second, to the next.
+/// Replaces the parts that differ from engine to engine or from second to second.
 fn mask(line: &str) -> String {
     let word = |word: &str| {
         let hex = word.trim_start_matches("sha256:");
@@ -103,7 +103,7 @@ fn sizes_are_dockers() {
         for format in ["{{.Type}} {{.Active}} {{.Reclaimable}}", "table {{.Type}}\t{{.Size}}"] {
             both.same(&["system", "df", "--format", format], ALL);
         }
-        // The headings and, row by row, everything that does not tell the time.
+        // The headings, and the columns of each row that do not depend on the time.
         let no_times: fn(&str) -> bool = |line| !line.contains("ago") && !line.contains(" second");
         both.same(&["system", "df", "-v"], no_times);
         let images = "{{range .Images}}{{.Repository}} {{.Size}} {{.SharedSize}} {{.UniqueSize}} {{.Containers}}|{{end}}";
@@ -151,7 +151,7 @@ fn prunes_ask_and_refuse_as_docker() {
 #[test]
 fn filters_choose_what_is_pruned() {
     both(|both| {
-        // Everything is younger than an hour.
+        // All objects are younger than an hour.
         for object in ["container", "network", "image"] {
             both.same(&[object, "prune", "-f", "--filter", "until=1h"], ALL);
         }
@@ -165,14 +165,14 @@ fn filters_choose_what_is_pruned() {
         both.ok(&["commit", "running", "child"]);
         both.ok(&["rmi", "other:1"]);
         both.same(&["image", "prune", "-f"], |line| !line.starts_with("deleted"));
-        // docker also tells of each layer.
+        // docker also reports each layer.
         both.same(&["image", "prune", "-af"], |line| !line.starts_with("deleted"));
         both.same(&["image", "ls", "--format", "{{.Repository}}"], ALL);
         both.same(&["system", "prune", "-f"], NO_BUILDS);
     });
 }
 
-/// dockerd 20.10 removes named volumes too, which docker 23 changed; so this one is about hull alone.
+/// dockerd 20.10 also removes named volumes, which docker 23 changed. This test looks at hull alone.
 #[test]
 fn only_anonymous_volumes_are_pruned_unless_all_are_asked_for() {
     let Some(t) = Scenario::with_busybox() else { return };

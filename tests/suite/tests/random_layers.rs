@@ -18,10 +18,10 @@ enum Kind {
     Other,
 }
 
-/// Makes layers that a builder could have made: each changes what the ones below it left.
+/// Makes layers as a builder does: each one changes the tree that the layers below it left.
 struct Generator {
     state: u64,
-    /// What is seen after the layers so far.
+    /// The visible tree after the layers so far.
     seen: BTreeMap<String, Kind>,
 }
 
@@ -48,7 +48,7 @@ impl Generator {
         self.seen.retain(|other, _| other != path && !other.starts_with(&inside));
     }
 
-    /// Somewhere in a directory that is there, new or replacing something.
+    /// A path in an existing directory, which is new or replaces something.
     fn path(&mut self) -> String {
         let parent = if self.below(3) == 0 { None } else { self.pick(Kind::Directory) };
         let name = match self.below(12) {
@@ -62,7 +62,7 @@ impl Generator {
 
     fn layer(&mut self) -> Vec<u8> {
         let mut layer = Layer::default();
-        // Of this layer: a whiteout is about those below, and a hard link about this one.
+        // The paths of this layer: a whiteout refers to layers below, and a hard link to this one.
         let mut own: Vec<String> = Vec::new();
         let lower = self.seen.clone();
         for _ in 0..self.below(25) + 3 {
@@ -92,14 +92,14 @@ impl Generator {
         layer.end()
     }
 
-    /// Whether all above it are directories.
+    /// Whether all parents are directories.
     fn is_free(&self, path: &str) -> bool {
         path.rsplit_once('/').is_none_or(|(parent, _)| self.seen.get(parent) == Some(&Kind::Directory))
     }
 
     fn member(&mut self, layer: &mut Layer, own: &mut Vec<String>) {
         let path = self.path();
-        // No second time in one layer: what that means is nowhere said.
+        // Not twice in one layer, because no specification says what that means.
         if !self.is_free(&path)
             || own.iter().any(|other| *other == path || other.starts_with(&format!("{path}/")))
         {
@@ -168,7 +168,7 @@ impl Generator {
     }
 }
 
-/// More by `HULL_TREES=1-1000`.
+/// `HULL_TREES=1-1000` runs more of them.
 fn seeds() -> std::ops::RangeInclusive<u64> {
     let asked = std::env::var("HULL_TREES").ok();
     let bounds = asked.as_deref().and_then(|asked| asked.split_once('-'));
@@ -177,7 +177,7 @@ fn seeds() -> std::ops::RangeInclusive<u64> {
     first..=last
 }
 
-/// A layer's members, for the message.
+/// The members of a layer, for the message of a failure.
 fn list(layer: &[u8]) -> String {
     let mut archive = tar::Archive::new(layer);
     let members = archive.entries().unwrap().map(|entry| {

@@ -1,10 +1,10 @@
-//! Images from a real registry and back: Debian's docker-registry, on an address of the test's own network.
+//! Images from a real registry and back: Debian's docker-registry, on an address in the test's own network.
 
 use hull_test_support::outcome::run;
 use hull_test_support::registry::{ADDRESS, Kind, USER};
 use hull_test_support::{Registry, Scenario, skip};
 
-/// `busybox` in the registry under a name, and nowhere else.
+/// The image `busybox`, which exists only in the registry and under this name.
 fn pushed(t: &Scenario, registry: &Registry, name: &str) -> String {
     let name = registry.name(name);
     t.busybox();
@@ -214,7 +214,7 @@ fn a_private_authority_and_a_password_are_needed_where_they_are_asked_for() {
     assert!(!t.hull(&["pull", &name]).success());
     t.ok(&["pull", "--creds", &creds, &name]);
     std::fs::remove_file(certificates.join("ca.crt")).unwrap();
-    // One that all of the system trusts.
+    // An authority that the whole system trusts.
     let mut trusting = t.command(&["pull", "--creds", &creds, &name]);
     run(trusting.env("SSL_CERT_FILE", registry.authority())).ok();
     assert!(!t.hull(&["pull", "--creds", &creds, &name]).success());
@@ -295,7 +295,7 @@ fn a_short_name_is_searched_for_wherever_an_image_is_fetched() {
     assert_eq!(t.ok(&["image", "inspect", "--remote", "-f", template, "box:1"]), tagged);
     let gone = t.hull(&["image", "inspect", "--remote", "box:2"]);
     assert!(gone.fails(1).contains("nowhere/box:2") && gone.stderr.contains("there/box:2"), "{gone}");
-    // A mirror is asked as well when nothing is pulled.
+    // A mirror is used also by commands that pull nothing.
     assert_eq!(t.ok(&["image", "inspect", "--remote", "-f", template, "away.test/box:1"]), "away.test/box:1");
     assert_eq!(t.ok(&["image", "tags", "--format", "{{.Name}}", "away.test/box"]), "away.test/box");
     for verb in [&["pull"][..], &["pull", "-a"], &["run", "--rm"], &["create"]] {
@@ -337,7 +337,7 @@ fn skopeo_reads_what_hull_pushed_and_hull_what_skopeo_did() {
     let seen =
         skopeo(&["inspect", "--tls-verify=false", "--format", "{{.Digest}}", &format!("docker://{name}")]);
     assert_eq!(seen, digest);
-    // Copied as it is, and in docker's format with its own compression.
+    // The image copied as it is, and in docker's format with docker's own compression.
     for (kind, extra) in [
         ("oci", vec![]),
         ("v2s2", vec!["--format", "v2s2"]),

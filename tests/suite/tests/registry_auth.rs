@@ -11,7 +11,7 @@ use hull_test_support::registry::{ADDRESS, certificates, network_up};
 use hull_test_support::server::{Reply, Request, Server};
 use hull_test_support::{Running, Scenario, Terminal, skip};
 
-/// Hands out `token-for-…` for name and password `me:secret`, or for the refresh token `stays`.
+/// An authorization server that issues `token-for-…` for name and password `me:secret`, or for the refresh token `stays`.
 fn authority() -> Server {
     Server::start("127.0.0.1:0", |request: &Request| {
         let body = String::from_utf8_lossy(&request.body).into_owned();
@@ -29,7 +29,7 @@ fn authority() -> Server {
     })
 }
 
-/// Wants a token of the authority's for everything.
+/// A registry that demands a token of the authorization server for every request.
 fn registry(authority: &Server) -> Server {
     let realm = format!("http://{}/token", authority.host);
     let challenge = format!("Bearer realm=\"{realm}\",service=\"the registry\",scope=\"repository:x:pull\"");
@@ -151,7 +151,7 @@ fn a_registry_with_tls_leads_nobody_to_one_without() {
     std::fs::create_dir(t.path("trusted")).unwrap();
     std::fs::copy(t.path("site/ca.crt"), t.path("trusted/ca.crt")).unwrap();
     let host = format!("{ADDRESS}:5446");
-    // -HTTP sends files as they are, headers and all: s_server(1).
+    // With -HTTP, the server sends files as they are, including the headers in them: s_server(1).
     let mut server = std::process::Command::new("openssl");
     server.args([
         "s_server",
@@ -183,7 +183,7 @@ fn an_interrupted_password_leaves_the_terminal_as_it_was() {
     let before = terminal.modes();
     assert!(before.contains(LocalModes::ECHO | LocalModes::ISIG));
     terminal.expect("Password: ");
-    // What is typed before is thrown away.
+    // Input before the prompt is discarded.
     eventually("a password is not shown", || !terminal.modes().contains(LocalModes::ECHO));
     terminal.send("secr\x03");
     terminal.expect("interrupted");

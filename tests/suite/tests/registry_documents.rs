@@ -1,4 +1,4 @@
-//! What a registry says of an image before any of it comes: indexes, platforms, the formats of docker, referrers.
+//! The documents that a registry serves before any layer: indexes, platforms, docker's formats, referrers.
 
 mod fake_registry;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
-/// An image whose only file and command tell the platform, and its entry in an index.
+/// An image that tells its platform by its only file and its command, and its entry in an index.
 fn built(content: &mut Content, architecture: &str, variant: Option<&str>, kinds: &Kinds) -> Value {
     let layer = tar(&[(architecture, b"x")]);
     let diff_id = digest(&layer);
@@ -60,7 +60,7 @@ fn an_index_leads_to_the_image_of_a_platform() {
             built(&mut content, "arm64", Some("v8"), &kinds),
             built(&mut content, "amd64", None, &kinds),
         ];
-        // What builders put beside an image and is none.
+        // Entries that builders add to an index and that are not images.
         let mut attestation = entries[0].clone();
         attestation["platform"] = json!({ "architecture": "unknown", "os": "unknown" });
         attestation["annotations"] = json!({ "vnd.docker.reference.type": "attestation-manifest" });
@@ -111,7 +111,7 @@ fn signatures_and_the_like_are_listed_however_a_registry_keeps_them() {
         asked.then(|| Reply::new(200, bytes.clone()).header("content-type", INDEX))
     });
     assert_eq!(listed(&by_list.host), expected);
-    // A registry that has no such list keeps it under a tag: distribution-spec, "Referrers Tag Schema".
+    // A registry without such a list keeps it under a tag: distribution-spec, "Referrers Tag Schema".
     content.tag(&digest(&image).replace(':', "-"), INDEX, &list);
     assert_eq!(listed(&content.serve(|_, _| None).host), expected);
     assert_eq!(listed(&plain.serve(|_, _| None).host), "", "and one without either says nothing");

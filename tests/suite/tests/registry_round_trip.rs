@@ -22,11 +22,12 @@ fn directory(path: &[u8]) -> Member<'_> {
     Member { kind: EntryType::Directory, path, mode: 0o755, ..Member::default() }
 }
 
-/// As cap_net_bind_service is written down: linux/capability.h, struct vfs_cap_data.
+/// The bytes of the capability cap_net_bind_service: linux/capability.h, struct vfs_cap_data.
 const CAPABILITY: [u8; 20] = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 const ATTRIBUTES: [(&str, &[u8]); 2] = [("user.note", b"a\nb\0c"), ("security.capability", &CAPABILITY)];
 
-/// Listed in both layers, as builders do. Where one is only implied, docker and podman make one of root's own.
+/// Both layers list the directory, as builders do. If a layer only implies it, docker and podman make one that belongs to
+/// root.
 const LISTED: Member<'_> = Member {
     kind: EntryType::Directory,
     path: b"dir",
@@ -39,7 +40,7 @@ const LISTED: Member<'_> = Member {
     attributes: ATTRIBUTES.split_at(1).0,
 };
 
-/// One of each kind, and what the layer above hides or replaces.
+/// One file of each kind, and files that the layer above hides or replaces.
 fn below() -> Layer {
     let mut layer = Layer::default();
     let (long, zeros) = ("n".repeat(200), vec![0; 3 << 20]);
@@ -77,7 +78,7 @@ fn below() -> Layer {
     layer
 }
 
-/// Two layers with whatever a layer may have.
+/// Two layers with everything that a layer can contain.
 fn awkward() -> Content {
     let mut above = Layer::default();
     above.add(&file(b".wh.gone", b""));
@@ -113,7 +114,7 @@ fn assert_same_tree(ours: &Tree, theirs: &Path, who: &str) {
     assert!(differ.is_empty(), "hull / {who}:\n{}", differ.join("\n"));
 }
 
-/// Pulls a name anew with hull; the tree is the same.
+/// Pulls a name again with hull, and checks that the tree is the same.
 #[track_caller]
 fn pulled_anew(t: &Scenario, name: &str, expected: &Tree, who: &str) {
     for id in t.ok(&["images", "-q", "--no-trunc"]).lines() {
@@ -179,8 +180,8 @@ fn podman_sees_the_same_tree_and_pushes_it_back() {
     podman.ok(&["tag", &name, &back]);
     transfer("push", &[&back]);
     pulled_anew(&t, &back, &ours, "podman");
-    // With a table of contents for those who fetch by file: to others a plain layer of several frames.
-    // Elsewhere: here podman would mount the blobs that there are.
+    // A layer with a table of contents for clients that fetch single files. Other clients read it as a plain layer of
+    // several frames. It has another store, because podman would mount existing blobs from this one.
     let Some(other) = Registry::start(&t, Kind::Plain, "127.0.0.1", 5001) else { return };
     let chunked = other.name("chunked:1");
     podman.ok(&["tag", &name, &chunked]);

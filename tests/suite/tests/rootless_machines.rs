@@ -1,20 +1,19 @@
-//! What an unprivileged user meets on machines that give them less: no subordinate ids, no cgroup, no device nodes, no login
-//! session.
+//! An unprivileged user on machines that lack something: subordinate ids, cgroups, device nodes, a login session.
 
 use std::path::Path;
 
 use hull_test_support::outcome::{Outcome, run};
 use hull_test_support::{Scenario, fixtures};
 
-/// Takes the user's subordinate ids away, or gives them back.
+/// Takes the user's subordinate ids away, or restores them.
 fn set_ids(t: &Scenario, text: &str) {
     for file in ["subuid", "subgid"] {
-        // What is bound over /etc/subuid in the scenario's namespace.
+        // The file that is bound over /etc/subuid in the scenario's namespace.
         t.write(file, text);
     }
 }
 
-/// A tar of `/bin/busybox`, `/mail` of user 8, and what `script` makes beside them in the current directory.
+/// A tar of `/bin/busybox`, `/mail` of user 8, and the files that `script` makes in the current directory.
 fn archive(t: &Scenario, script: &str) -> String {
     let busybox = fixtures::busybox();
     let tar = t.path("image.tar");

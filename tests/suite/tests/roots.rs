@@ -58,7 +58,7 @@ fn after_a_reboot_every_container_is_exited_and_starts_again() {
     hull_test_support::outcome::eventually("it has written", || {
         t.hull(&["exec", "ran", "test", "-s", "/file"]).success()
     });
-    // What a power cut does: no process is asked, the run root is empty, the kernel has another boot id, and no rules.
+    // Simulates a power cut: no process gets a signal, the run root is empty, the kernel has another boot id, and no rules.
     let (monitor, init) = (t.monitor_of("ran"), t.pid_of("ran"));
     for pid in [monitor, init] {
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
@@ -89,7 +89,7 @@ fn after_a_reboot_every_container_is_exited_and_starts_again() {
 #[test]
 fn a_root_with_a_very_long_path_works() {
     let Some(t) = Scenario::start() else { return };
-    // A socket's path holds 107 bytes: longer than that must not matter.
+    // A socket's path holds 107 bytes. A longer root must work as well.
     let long = t.path("long/".to_owned() + &"very-long-directory-name/".repeat(6));
     let hull = |args: &[&str]| {
         let mut command = t.command(args);

@@ -1,4 +1,4 @@
-//! A bundle with busybox, and `hull-oci` with a root of its own in a scenario.
+//! A bundle with busybox, and `hull-oci` with its own root in a scenario.
 
 use std::fs::File;
 use std::io::{IoSliceMut, Read, Write};
@@ -18,7 +18,7 @@ impl Fixture {
         Self::of(program::hull_oci())
     }
 
-    /// For any program with runc's command line.
+    /// The same for any program with runc's command line.
     pub fn of(runtime: &Path) -> Option<Self> {
         let fixture = Self(Scenario::start()?, runtime.to_owned());
         let rootfs = fixture.path("bundle/rootfs");
@@ -32,7 +32,7 @@ impl Fixture {
         self.0.path(relative)
     }
 
-    /// A small static program in the container's root. None where there is no C compiler: the test is skipped then.
+    /// A small static program in the container's root. `None` without a C compiler: the test is skipped then.
     #[track_caller]
     pub fn compile(&self, name: &str, text: &str) -> Option<()> {
         let program = hull_test_support::helper::compile(&self.0, name, text)?;
@@ -40,7 +40,7 @@ impl Fixture {
         Some(())
     }
 
-    /// The container's root belongs to whom [`in_user_namespace`] makes its root.
+    /// The container's root directory belongs to the user that [`in_user_namespace`] maps to root.
     #[track_caller]
     pub fn give_root_away(&self) {
         let mut chown = Command::new("chown");
@@ -52,7 +52,7 @@ impl Fixture {
         format!("{}/box", self.0.cgroup_parent())
     }
 
-    /// A container of its own in every way, that runs these words.
+    /// A container with all kinds of namespaces of its own, which runs this command.
     pub fn config(&self, args: &[&str]) -> Value {
         let mount =
             |destination: &str, kind: &str| json!({"destination": destination, "type": kind, "source": kind});
@@ -82,14 +82,14 @@ impl Fixture {
             .expect("the bundle can be written");
     }
 
-    /// Writes a JSON file; its path.
+    /// Writes a JSON file and returns its path.
     pub fn write(&self, name: &str, value: &Value) -> String {
         self.0.write(name, value.to_string()).to_str().expect("a plain path").to_owned()
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.1);
-        // A later --root takes the place of this one.
+        // A later --root overrides this one.
         if args.first() != Some(&"--root") {
             command.arg("--root").arg(self.path("oci"));
         }
@@ -105,7 +105,7 @@ impl Fixture {
         self.0.cgroup_parent()
     }
 
-    /// For what leaves a container behind, which keeps stdout and stderr: a file here.
+    /// For a command whose container keeps stdout and stderr open: both are a file here.
     pub fn detached(&self, args: &[&str]) -> Outcome {
         self.run_to_file(self.command(args))
     }
@@ -124,7 +124,7 @@ impl Fixture {
         }
     }
 
-    /// What [`Self::detached`] and its container have printed.
+    /// The output of [`Self::detached`] and of its container.
     pub fn output(&self) -> String {
         std::fs::read_to_string(self.path("out")).unwrap_or_default()
     }
@@ -134,7 +134,7 @@ impl Fixture {
         serde_json::from_str(self.oci(&["state", id]).ok()).expect("JSON")
     }
 
-    /// No container, cgroup, mount or process.
+    /// Checks that no container, cgroup, mount or process is left.
     #[track_caller]
     pub fn assert_nothing_left(&self) {
         let left = self.left_behind();
@@ -143,7 +143,7 @@ impl Fixture {
 
     pub fn left_behind(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.path("oci")).into_iter().flatten().flatten();
-        // Filters are kept for the next container.
+        // Compiled filters are kept for the next container.
         let entries = entries.filter(|entry| entry.file_name() != "seccomp:compiled");
         let states = entries.map(|entry| format!("state {}", entry.path().display()));
         let groups = cgroups::below(self.0.cgroup_parent()).into_iter();
@@ -171,7 +171,7 @@ pub fn as_user(config: &mut Value, uid: u32) {
     config["process"]["user"] = json!({"uid": uid, "gid": uid});
 }
 
-/// Root of the container is user 100000 outside.
+/// Root in the container is user 100000 outside.
 pub fn in_user_namespace(config: &mut Value) {
     let ids = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
     config["linux"]["uidMappings"] = ids.clone();
@@ -179,7 +179,7 @@ pub fn in_user_namespace(config: &mut Value) {
     config["linux"]["namespaces"].as_array_mut().expect("an array").push(json!({"type": "user"}));
 }
 
-/// A terminal's master, as it comes out of a console socket.
+/// The master of a terminal, received through a console socket.
 pub struct Console(File);
 
 impl Console {
@@ -198,7 +198,7 @@ impl Console {
         Self(File::from(fd.expect("a descriptor")))
     }
 
-    /// Of the process whose descriptor it is, by fdinfo (pidfd_open(2)).
+    /// The pid of the process that the descriptor refers to, by fdinfo (pidfd_open(2)).
     pub fn pid_of_pidfd(&self) -> i64 {
         let path = format!("/proc/self/fdinfo/{}", std::os::fd::AsRawFd::as_raw_fd(&self.0));
         let text = std::fs::read_to_string(path).expect("a descriptor");

@@ -1,5 +1,5 @@
-//! A systemd of the test's own: the first process of a pid namespace, with no unit but those it is asked for, and with the
-//! test's cgroup for its root.
+//! A systemd that only a test uses: the first process of a pid namespace, with only the units that the test asks for, and
+//! with the test's cgroup as its root.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -13,15 +13,15 @@ const SYSTEMD: &str = "/lib/systemd/systemd";
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
 const DBUS: &str = "/usr/bin/dbus-daemon";
 
-/// A bus on which everybody may do everything.
+/// A bus on which every user may do everything.
 const BUS: &str = r#"<busconfig><type>system</type><listen>unix:path=/run/dbus/system_bus_socket</listen>
 <policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*" eavesdrop="true"/>
 <allow eavesdrop="true"/></policy></busconfig>"#;
 
-/// No unit that others depend on by default.
+/// Without the units that others depend on by default.
 const ALONE: &str = "[Unit]\nDefaultDependencies=no\n";
 
-/// Enters the cgroup, and mounts the hierarchies anew as they are seen from there. Busybox's shell can do it.
+/// Enters the cgroup, and mounts the hierarchies again so that it is their root. The shell of busybox is enough for this.
 const SCRIPT: &str = r#"
 set -e
 parent=$1 units=$2 table=$3
@@ -71,7 +71,7 @@ const KILL_ALL: &str =
 pub struct Manager<'a> {
     w: &'a Fixture,
     unshare: Child,
-    /// systemd, as seen from outside.
+    /// systemd, as the test sees it from outside.
     pid: String,
 }
 
@@ -112,7 +112,7 @@ impl<'a> Manager<'a> {
         Some(manager)
     }
 
-    /// `command` among systemd's processes, mounts and cgroups.
+    /// Runs `command` with systemd's pid namespace, mounts and cgroups.
     pub fn inside(&self, command: &Command) -> Command {
         let directory = self.w.path("");
         let enter =
@@ -127,7 +127,7 @@ impl<'a> Manager<'a> {
         outcome::run(&mut self.inside(Command::new(SYSTEMCTL).args(words)))
     }
 
-    /// `hull-oci --systemd-cgroup`. What it leaves running keeps a file open, and no pipe.
+    /// `hull-oci --systemd-cgroup`. Processes that it leaves running hold a file open and no pipe.
     pub fn oci(&self, words: &[&str]) -> Outcome {
         self.call(&self.w.command(&[&["--systemd-cgroup"], words].concat()), words)
     }
@@ -149,7 +149,7 @@ impl<'a> Manager<'a> {
         is_installed
     }
 
-    /// [`Self::oci`] where systemd's own socket is not to be seen, and a bus is.
+    /// [`Self::oci`] on a machine where systemd's own socket is hidden and a bus is available.
     pub fn oci_by_bus(&self, words: &[&str]) -> Outcome {
         self.systemctl(&["start", "dbus.socket", "dbus.service"]).ok();
         let hide = [
@@ -163,12 +163,12 @@ impl<'a> Manager<'a> {
         self.call(&wrapped(&hide, &self.w.command(&[&["--systemd-cgroup"], words].concat())), words)
     }
 
-    /// Kills what has this name among systemd's processes.
+    /// Kills the processes of this name in systemd's pid namespace.
     pub fn kill_all(&self, name: &str) {
         outcome::run(&mut self.inside(Command::new("sh").args(["-c", KILL_ALL, "sh", name])));
     }
 
-    /// Units of containers that systemd knows of.
+    /// The units of containers that systemd has.
     pub fn scopes(&self) -> Vec<String> {
         let all = self.systemctl(&["list-units", "--all", "--plain", "--no-legend", "--type=scope"]);
         let names = all.ok().lines().filter_map(|line| line.split_whitespace().next().map(str::to_owned));
