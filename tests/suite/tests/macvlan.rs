@@ -1,4 +1,4 @@
-//! Containers on the host's LAN, each a machine of its own there.
+//! Containers on the host's LAN. Each one looks like a machine of its own there.
 
 use hull_test_support::outcome::eventually;
 
@@ -22,20 +22,20 @@ fn a_macvlan_container_is_on_the_lan_and_does_not_reach_its_own_host() {
     assert_eq!((lan.address("one"), lan.gateway("one")), ("198.51.100.3".into(), NEIGHBOUR.into()));
     lan.serve(&lan.neighbour, "0.0.0.0:90");
     for transport in BOTH {
-        // No port is published and no address translated.
+        // No port is published and no address is translated.
         assert_eq!(lan.neighbour.ask(transport, "198.51.100.3:80"), NEIGHBOUR);
         assert_eq!(one.ask(transport, &format!("{NEIGHBOUR}:90")), "198.51.100.3");
         assert_eq!(two.ask(transport, "198.51.100.3:80"), "198.51.100.4");
     }
     assert!(one.never_pings(HOST) && lan.host.never_pings("198.51.100.3"));
-    // What is beyond the LAN is the router's business.
+    // Networks behind the LAN are reached through the router.
     lan.neighbour.sh("ip addr add 203.0.113.1/32 dev lo");
     assert!(one.pings("203.0.113.1"));
     assert_eq!(lan.t.ok(&["exec", "two", "nslookup", "one"]).matches("198.51.100.3").count(), 1);
     assert_eq!(lan.t.inspect("wire", "{{.Driver}} {{.Options.parent}}"), "macvlan lan0");
     let mac = lan.t.inspect("one", "{{.NetworkSettings.Networks.wire.MacAddress}}");
     assert!(lan.neighbour.sh("ip neigh show 198.51.100.3").contains(&mac));
-    // Nothing of it is the host's.
+    // The container has no address of the host.
     assert_eq!(lan.host.sh("ip -o link | wc -l"), before);
     lan.stop_serving();
     drop((one, two));
@@ -50,12 +50,12 @@ fn a_macvlan_is_connected_and_disconnected_while_the_container_runs() {
     lan.t.ok(&["network", "connect", "--ip", "198.51.100.9", "wire", "box"]);
     assert!(lan.neighbour.pings("198.51.100.9"));
     assert!(place.sh("ip -d -o link show eth1").contains("macvlan mode bridge"));
-    // Its way out stays the one it had.
+    // The default route stays the one that it had.
     assert!(place.sh("ip route show default").contains("dev eth0"));
     lan.t.ok(&["network", "disconnect", "wire", "box"]);
     assert!(!place.try_sh("ip link show eth1").success());
     assert!(lan.neighbour.never_pings("198.51.100.9"));
-    // The address is free again, and who leaves the bridge goes out over the LAN.
+    // The address is free again, and a container that leaves the bridge reaches the outside over the LAN.
     lan.t.ok(&["network", "connect", "--ip", "198.51.100.9", "wire", "box"]);
     lan.t.ok(&["network", "disconnect", "bridge", "box"]);
     assert!(place.sh("ip route show default").contains(&format!("via {NEIGHBOUR} dev eth1")));
@@ -137,11 +137,11 @@ fn a_killed_monitor_and_a_container_that_shares_leave_no_macvlan() {
     let monitor = nix::unistd::Pid::from_raw(t.monitor_of("one"));
     nix::sys::signal::kill(monitor, nix::sys::signal::SIGKILL).unwrap();
     eventually("it is cleared", || t.inspect("one", "{{.State.Status}}") == "exited");
-    // Its address can be another's, so the guest has it no more.
+    // Another container may get its address, so the killed container must not keep it.
     assert!(!guest.try_sh("ip link show eth0").success() && guest.never_pings(NEIGHBOUR));
     lan.run("two", &["--network", "wire", "--ip", "198.51.100.9"]);
     assert!(lan.neighbour.pings("198.51.100.9"));
-    // The same where it ends in peace.
+    // The same if the container ends normally.
     let guest_of_two = lan.run("guest2", &["--network", "container:two"]);
     t.ok(&["stop", "-t", "0", "two"]);
     eventually("the guest has lost it", || !guest_of_two.try_sh("ip link show eth0").success());
@@ -187,7 +187,7 @@ fn nonsense_makes_no_macvlan_and_starts_no_container() {
         let refused = t.hull(&[&run[..], options, &["busybox", "true"]].concat());
         assert!(refused.fails(125).contains(why), "{why}: {refused}");
     }
-    // What was right when the network was made need not be so for ever.
+    // The parent was suitable when the network was made, but it can change later.
     lan.host.sh("ip link set lan0 down");
     let refused = t.hull(&["run", "--rm", "--network", "wire", "busybox", "true"]);
     assert!(refused.fails(125).contains("it is down"), "{refused}");

@@ -30,7 +30,7 @@ fn the_verbs_answer_as_podmans() {
         create(&t, name, &["busybox", "true"]);
         podman.ok(&["create", "--name", name, "--network", "none", "busybox", "true"]);
     }
-    // Ids and paths are each engine's own; what is left are the counts of lines and of columns, names and errors.
+    // Ids and paths differ between the engines. The counts of lines and of columns, names and errors are compared.
     let shape = |text: &str| {
         let words =
             |line: &str| line.split_whitespace().map(|word| usize::from(word.starts_with('/'))).collect();
@@ -91,7 +91,7 @@ fn a_mounted_container_is_the_same_for_the_host_and_inside() {
     assert_eq!(t.inspect("box", "{{.State.Status}}"), "created", "looking at it is no run");
     t.ok(&["cp", "box:/from-host", t.path("copied").to_str().unwrap()]);
     assert_eq!(t.ok(&["diff", "box"]), "A /from-host");
-    // It runs while it is mounted, and is mounted while it runs.
+    // The container runs while it is mounted, and can be mounted while it runs.
     t.ok(&["start", "box"]);
     assert_eq!(t.ok(&["exec", "box", "cat", "/from-host"]), "host");
     t.ok(&["exec", "box", "touch", "/from-inside"]);
@@ -107,11 +107,11 @@ fn a_mounted_container_is_the_same_for_the_host_and_inside() {
     t.ok(&["start", "box"]);
     t.ok(&["exec", "box", "rm", "/later"]);
     assert!(!root.join("later").exists());
-    // No other container keeps it mounted.
+    // No other container keeps a copy of the mount.
     t.ok(&["run", "-d", "--name", "other", "--network", "none", "busybox", "sleep", "300"]);
     let monitor = fs::read_to_string(format!("/proc/{}/mounts", t.monitor_of("other"))).unwrap();
     assert!(!monitor.contains(&path), "{monitor}");
-    // Something open there is in the way, unless it is forced.
+    // An open file prevents the unmount, unless it is forced.
     let held = fs::File::open(root.join("etc")).unwrap();
     assert!(t.hull(&["umount", "box"]).fails(1).contains("busy"));
     t.ok(&["umount", "-f", "box"]);
@@ -137,7 +137,7 @@ fn what_is_killed_or_removed_leaves_no_mount() {
     t.ok(&["stop", "-t", "0", "brief"]);
     t.ok(&["ps", "-a"]);
     assert!(is_clean(&t));
-    // A command that was killed between its record and its mount.
+    // A command that was killed after it had written the record and before it mounted.
     create(&t, "half", &["busybox", "true"]);
     let id = t.inspect("half", "{{.Id}}");
     fs::create_dir_all(t.run_root().join("mounts").join(&id)).unwrap();
@@ -171,7 +171,7 @@ fn an_unprivileged_user_is_told_where_it_would_work() {
         assert!(refused.fails(1).contains("podman unshare"), "{refused}");
     }
     assert_eq!(t.ok(&["mount"]), "");
-    // In a user namespace with a mount namespace of its own, and the ids that hull gives the user's containers.
+    // In a user namespace with a mount namespace of its own, and with the ids that hull gives the user's containers.
     let plain = t.command(&["mount", "box"]);
     let words: Vec<_> = plain.get_args().collect();
     let (own, hull) = words.split_at(words.iter().position(|word| *word == "--").unwrap() + 1);

@@ -1,4 +1,4 @@
-//! Names on networks: who is found by which, from where, and who answers for the rest of the fixture.
+//! Names on networks: which container is found by which name, from where, and which server answers for all other names.
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::time::Duration;
@@ -12,7 +12,7 @@ const A: u16 = 1;
 const PTR: u16 = 12;
 const AAAA: u16 = 28;
 
-/// A question as RFC 1035 has it.
+/// A query in the format of RFC 1035.
 fn question(name: &str, kind: u16) -> Vec<u8> {
     let mut bytes = vec![0xab, 0xcd, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     for label in name.split('.') {
@@ -23,7 +23,7 @@ fn question(name: &str, kind: u16) -> Vec<u8> {
     bytes
 }
 
-/// The code of an answer and the data of its records; names in them are short enough to be whole.
+/// The response code, and the data of the records. Names in them are so short that they are not compressed.
 fn records(answer: &[u8], question: &[u8]) -> (u8, Vec<Vec<u8>>) {
     let mut rest = &answer[question.len()..];
     let mut found = Vec::new();
@@ -35,7 +35,7 @@ fn records(answer: &[u8], question: &[u8]) -> (u8, Vec<Vec<u8>>) {
     (answer[3] & 0xf, found)
 }
 
-/// What a program in `place` is told by its resolver.
+/// The answer that a program in `place` gets from its resolver.
 #[track_caller]
 fn ask(place: &Place, name: &str, kind: u16) -> (u8, Vec<Vec<u8>>) {
     let question = question(name, kind);
@@ -79,7 +79,7 @@ fn containers_on_a_network_find_each_other() {
     assert_eq!(ask(&web, "db1", AAAA), (0, vec![]), "it is there, and has no IPv6");
     let (_, names) = ask(&web, "3.0.1.10.in-addr.arpa", PTR);
     assert_eq!(names, [b"\x03db1\x04back\0"]);
-    // Programs inside read it in the usual place.
+    // Programs inside read the resolver's address in the usual file.
     let settings = |name: &str| lan.t.ok(&["exec", name, "cat", "/etc/resolv.conf"]);
     assert!(settings("web").contains("nameserver 127.0.0.11\noptions ndots:0"), "{}", settings("web"));
     lan.run("dotted", &["--network", "back", "--dns-option", "ndots:2"]);
@@ -95,7 +95,7 @@ fn containers_on_a_network_find_each_other() {
     lan.t.ok(&["rename", "db2", "database"]);
     assert_eq!(find(&web, "database"), [lan.address("database")]);
     assert!(find(&web, "db2").is_empty());
-    // A port 53 of its own is the container's.
+    // A container may use port 53 for itself.
     lan.serve(&web, "0.0.0.0:53");
     assert_eq!(find(&web, "web"), [lan.address("web")]);
     drop(web);
@@ -113,14 +113,14 @@ fn a_container_knows_the_names_of_its_networks_only() {
     }
     let red = lan.place("of-red");
     assert!(find(&red, "of-green").is_empty());
-    // Live, in both directions.
+    // Links work in both directions while the containers run.
     lan.t.ok(&["network", "connect", "--alias", "guest", "green", "of-red"]);
     assert_eq!(find(&red, "of-green"), [lan.address("of-green")]);
     assert_eq!(find(&lan.place("of-green"), "guest").len(), 1);
     lan.t.ok(&["network", "disconnect", "green", "of-red"]);
     assert!(find(&red, "of-green").is_empty());
     assert!(find(&lan.place("of-green"), "guest").is_empty());
-    // On the default network there are no names, as in docker.
+    // The default network has no names, as in docker.
     lan.run("plain", &[]);
     assert!(!lan.t.ok(&["exec", "plain", "cat", "/etc/resolv.conf"]).contains("127.0.0.11"));
     drop(red);
@@ -188,7 +188,7 @@ fn hostile_questions_are_survived() {
                 socket.send_to(&bent, "127.0.0.11:53").unwrap();
             }
         }
-        // Connections that say nothing, half a length, and a length without a message.
+        // Connections without data, with half of a length, and with a length but no message.
         for start in [&[][..], &[0], &[0xff, 0xff, 1]] {
             let mut stream = std::net::TcpStream::connect("127.0.0.11:53").unwrap();
             std::io::Write::write_all(&mut stream, start).unwrap();
@@ -239,7 +239,7 @@ fn linked_containers_are_in_the_file_of_hosts() {
     assert!(hosts(&["--link", "nobody"]).fails(125).contains("No such container: nobody"));
 }
 
-/// As docker's documentation of legacy container links has them.
+/// As docker's documentation describes legacy container links.
 #[test]
 fn a_link_on_the_default_network_tells_ports_and_environment() {
     let Some(lan) = Lan::start() else { return };
@@ -266,7 +266,7 @@ fn a_link_on_the_default_network_tells_ports_and_environment() {
     check(&lan.t.ok(&["exec", "web", "env"]));
     eventually("the program has its variables", || lan.t.ok(&["logs", "web"]).contains("MY_DB_NAME"));
     check(&lan.t.ok(&["logs", "web"]));
-    // It outlives whom it is linked to.
+    // The link outlives the container that it leads to.
     lan.t.ok(&["rm", "-f", "db"]);
     assert!(!lan.t.ok(&["exec", "web", "env"]).contains("MY_DB_PORT"));
     lan.t.ok(&["rm", "-f", "web"]);

@@ -1,4 +1,4 @@
-//! Networks: who is on one, who reaches whom, and what `hull network` says of it.
+//! Networks: the containers on each, the connections between them, and the output of `hull network`.
 
 use hull_test_support::Scenario;
 use hull_test_support::outcome::eventually;
@@ -250,7 +250,7 @@ fn two_roots_do_not_touch_each_other() {
     second.ok(&["rm", "-f", "two"]);
     lan.neighbour.ask(Transport::Tcp, &format!("{}:8080", lan::HOST));
     drop(one);
-    // Each looks for what is left in the namespaces that they share.
+    // Each scenario checks the namespaces that both share.
     drop(lan);
     drop(second);
 }

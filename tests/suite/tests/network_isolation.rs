@@ -1,11 +1,11 @@
-//! What a container cannot do to its host, its siblings and the fixture, and that IPv6 is guarded and served as IPv4 is.
+//! Attacks that a container cannot make on its host, its siblings and the neighbour. IPv6 is guarded and served like IPv4.
 
 use std::time::Duration;
 
 mod lan;
 use lan::{BOTH, HOST, Lan, NEIGHBOUR, Place, Transport};
 
-/// The second of these is a network of IPv6, the host's LAN is the first.
+/// The first is the host's LAN, and the second a network of IPv6.
 const HOST6: &str = "fd00:1::1";
 const NEIGHBOUR6: &str = "fd00:1::2";
 
@@ -25,7 +25,7 @@ fn mac(lan: &Lan, name: &str) -> String {
     lan.t.inspect(name, "{{range .NetworkSettings.Networks}}{{.MacAddress}}{{end}}")
 }
 
-/// Whether an echo comes back to somebody who says he is `source`.
+/// Whether an echo returns to a sender that claims the address `source`.
 fn answers_as(place: &Place, source: &str, to: &str) -> bool {
     place.try_sh(&format!("busybox ping -c 1 -W 1 -I {source} {to}")).success()
 }
@@ -34,7 +34,7 @@ fn answers_as(place: &Place, source: &str, to: &str) -> bool {
 fn what_the_host_keeps_to_itself_is_reached_by_no_detour() {
     let Some(lan) = start() else { return };
     lan.serve(&lan.host, "127.0.0.1:90");
-    // A published port is what lets packets to 127/8 pass the bridge at all.
+    // Packets to 127/8 pass the bridge only if a port is published.
     let container = lan.run("box", &["-p", "127.0.0.1:8080:80"]);
     lan.serve(&container, "0.0.0.0:80");
     let gateway = lan.gateway("box");
@@ -44,7 +44,7 @@ fn what_the_host_keeps_to_itself_is_reached_by_no_detour() {
     for transport in BOTH {
         lan.host.ask(transport, "127.0.0.1:90");
         container.assert_refused(transport, "127.0.0.1:90");
-        // Not even what leads back to the container.
+        // Not even an address that leads back to the container.
         container.assert_refused(transport, "127.0.0.1:8080");
     }
     lan.host.ask(Transport::Tcp, "127.0.0.1:8080");
@@ -61,7 +61,7 @@ fn a_container_is_nobody_but_itself() {
         ["thief", "victim", "witness"].map(|name| lan.run(name, &["--network", "both"]));
     let (four, victim_six) = (lan.address("victim"), six(&lan, "victim"));
     assert!(thief.pings(&lan.address("witness")) && thief.pings(&six(&lan, "witness")));
-    // With the victim's addresses nothing comes back, nor do others believe that they are the thief's.
+    // A container that uses its victim's addresses gets no answer, and others do not take it for the victim.
     thief.sh(&format!("ip addr add {four}/24 dev eth0; ip -6 addr add {victim_six}/64 dev eth0 nodad"));
     assert!(!answers_as(&thief, &four, &lan.address("witness")));
     assert!(!answers_as(&thief, &victim_six, &six(&lan, "witness")));
@@ -73,7 +73,7 @@ fn a_container_is_nobody_but_itself() {
     }
     thief.sh(&format!("ip addr del {four}/24 dev eth0; ip -6 addr del {victim_six}/64 dev eth0"));
     assert!(thief.pings(&lan.address("witness")));
-    // Nor with the victim's MAC address.
+    // The same with the victim's MAC address.
     thief.sh(&format!("ip link set eth0 address {}", mac(&lan, "victim")));
     assert!(thief.never_pings(&lan.address("witness")) && witness.pings(&four));
     drop((thief, _victim, witness));
@@ -120,7 +120,7 @@ fn ipv6_ports_answer_from_everywhere_as_those_of_ipv4_do() {
             container.ask(transport, &format!("[{HOST6}]:8080"));
         }
         assert_eq!(sibling.ask(transport, &format!("[{own}]:80")), six(&lan, "sibling"));
-        // From another network, or from the LAN, by its own address as little as over IPv4.
+        // From another network or from the LAN, its own IPv6 address is as unreachable as its IPv4 address.
         stranger.assert_refused(transport, &format!("[{own}]:80"));
     }
     lan.neighbour.sh(&format!("ip -6 route add fd00:5::/64 via {HOST6}"));
@@ -134,7 +134,7 @@ fn ipv6_ports_answer_from_everywhere_as_those_of_ipv4_do() {
 #[test]
 fn an_address_rests_while_another_one_is_free() {
     let Some(lan) = start() else { return };
-    // Five addresses, .2 to .6.
+    // The network has five addresses, .2 to .6.
     lan.t.ok(&["network", "create", "--subnet", "10.5.0.0/29", "small"]);
     let next = |name: &str| {
         lan.run(name, &["--network", "small"]);

@@ -1,5 +1,5 @@
-//! Containers that a verb is for without their names: the latest, all, those that fit, those whose ids are in files; and
-//! what podman's users write for "if it is there".
+//! Selecting containers without their names: the latest, all, those that match a filter, those whose ids are in files; and
+//! podman's `--ignore` and `--if-exists`.
 
 use hull_test_support::Scenario;
 

@@ -1,4 +1,4 @@
-//! Files with holes stay what they are on every way out of a container and into one.
+//! Files with holes keep their holes on every way into and out of a container.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -7,18 +7,18 @@ use std::path::Path;
 use hull_test_support::Scenario;
 use hull_test_support::outcome::{run, wrapped};
 
-/// The file's length, and far more than what may be allocated for it.
+/// The length of the file. Much less may be allocated for it.
 const LENGTH: u64 = 200 << 20;
 const LITTLE: u64 = 8 << 20;
 
-/// Bytes that are allocated below a path.
+/// The allocated bytes below a path.
 fn allocated(path: &Path) -> u64 {
     let Ok(metadata) = fs::symlink_metadata(path) else { return 0 };
     let below = fs::read_dir(path).into_iter().flatten().flatten();
     metadata.blocks() * 512 + below.map(|entry| allocated(&entry.path())).sum::<u64>()
 }
 
-/// A stopped container with a file that is nearly all hole.
+/// A stopped container with a file that consists almost only of a hole.
 fn with_hole(t: &Scenario) {
     let script = format!("echo begin > /hole; truncate -s {} /hole; echo end >> /hole", LENGTH - 4);
     t.ok(&["run", "--name", "box", "busybox", "sh", "-c", &script]);

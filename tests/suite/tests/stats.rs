@@ -1,6 +1,5 @@
-//! What containers use, as the kernel counts it, in docker's table and through docker's formats.
-//!
-//! This file runs twice: on this machine's own cgroups, and inside the cgroup v2 virtual machine.
+//! The usage of containers, as the kernel counts it, in docker's table and through docker's formats.  This file runs twice:
+//! on this machine's own cgroups, and inside the cgroup v2 virtual machine.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +12,7 @@ const ALL: &str =
 #[test]
 fn a_reading_is_what_the_kernel_counts() {
     let Some(t) = Scenario::with_busybox() else { return };
-    // A tmpfs counts as the container's memory, and is no file that the kernel could drop.
+    // A tmpfs counts as the container's memory, because the kernel cannot drop its pages.
     let script = "dd if=/dev/zero of=/dev/shm/x bs=1M count=20 2> /dev/null; sleep 300 & while :; do :; done";
     t.ok(&[
         "run",
@@ -85,7 +84,7 @@ fn a_container_without_a_limit_has_the_machine_s_memory_and_its_network_is_count
     let total: u64 = info.lines().next().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
     assert_eq!(fields[0], total * 1024);
     assert!(fields[1] >= 5 * 1000 && fields[2] >= 5 * 1000, "{line}");
-    // The loopback's packets are not counted.
+    // Packets on the loopback are not counted.
     t.ok(&["exec", "net", "ping", "-c", "20", "-i", "0.01", "-s", "50000", "localhost"]);
     let after = t.ok(&["stats", "--no-stream", "--format", "{{.NetInput}}", "net"]);
     assert!(after.parse::<u64>().unwrap() < 500_000, "{after}");
@@ -113,7 +112,7 @@ fn the_formats_are_dockers() {
     let unused: Vec<&str> = lines[1].split_whitespace().skip(1).collect();
     assert_eq!(unused.join(" "), "made 0.00% 0B / 0B 0.00% 0B / 0B 0B / 0B 0");
     assert_eq!(lines.len(), 3);
-    // As docker's: a wrong name among right ones shows nothing.
+    // As with docker, one wrong name among right ones shows nothing.
     for names in [&["nope"][..], &["one", "nope"]] {
         let wrong = t.hull(&[&["stats", "--no-stream"], names].concat());
         assert!(wrong.fails(1).contains("No such container: nope"), "{wrong}");
@@ -131,7 +130,7 @@ fn the_live_table_follows_containers_that_come_and_go() {
     t.ok(&["run", "-d", "--name", "second", "--network", "none", "busybox", "sleep", "300"]);
     terminal.expect("second");
     t.ok(&["rm", "-f", "first"]);
-    // Each table begins in the first row, and erases what was there.
+    // Each table begins in the first row and erases the previous table.
     eventually("it is gone", || {
         let seen = terminal.seen();
         let last = seen.rsplit("\x1b[H").nth(1).unwrap_or_default();

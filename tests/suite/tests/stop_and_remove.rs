@@ -7,7 +7,7 @@ use hull_test_support::outcome::{assert_stays, eventually};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// A container that takes no signal but SIGKILL.
+/// A container that ignores every signal except SIGKILL.
 fn deaf(t: &Scenario, name: &str) {
     t.ok(&["run", "-d", "--name", name, "busybox", "sleep", "300"]);
 }
@@ -24,7 +24,7 @@ fn several_containers_end_together_and_are_named_in_order() {
         let alone = t.hull(&[verb, &["alone"]].concat());
         let together = t.hull(&[verb, &names[..]].concat());
         assert_eq!(together.ok().lines().collect::<Vec<_>>(), names, "{verb:?}");
-        // One after the other would take four times as long as one. A removal waits for nobody.
+        // One after the other would take four times as long as one. No removal waits for another one.
         let is_short = verb[0] == "rm" || together.took < alone.took * 3;
         assert!(is_short, "{verb:?}: one takes {:?}, four {:?}", alone.took, together.took);
         if verb[0] == "stop" {
@@ -46,7 +46,7 @@ fn one_that_is_missing_keeps_no_other_from_its_end() {
     assert_eq!((outcome.code(), outcome.stdout.as_str()), (0, "a1\nb2\n"), "{outcome}");
 }
 
-/// A container that has failed some times and waits, longer than a test takes, for its next run.
+/// A container that has failed several times and waits for its next run. The wait is longer than the test.
 fn between_runs(t: &Scenario, name: &str) {
     t.ok(&["run", "-d", "--name", name, "--restart", "always", "busybox", "sh", "-c", "exit 7"]);
     eventually("it waits for its next run", || {
@@ -59,7 +59,7 @@ fn a_container_between_two_runs_tells_how_the_last_one_ended_and_can_be_killed()
     let Some(t) = Scenario::with_busybox() else { return };
     for verb in [&["kill", "box"][..], &["kill", "-s", "TERM", "box"], &["stop", "box"]] {
         between_runs(&t, "box");
-        // The next run, after which it waits twice as long, may have come meanwhile.
+        // The next run may have begun meanwhile. After it, the container waits twice as long.
         eventually("it is looked at within one wait", || {
             let runs = || t.inspect("box", "{{.State.Status}} {{.RestartCount}}");
             let before = runs();
@@ -88,7 +88,7 @@ fn a_signal_that_the_program_lives_on_with_leaves_its_restart_policy_alone() {
     eventually("it listens", || t.ok(&["logs", "box"]).contains("ready"));
     t.ok(&["kill", "-s", "HUP", "box"]);
     eventually("it has heard", || t.ok(&["logs", "box"]).contains("reload"));
-    // An end within half a second after a signal counts as the signal's doing.
+    // An end within half a second after a signal counts as caused by the signal.
     std::thread::sleep(Duration::from_millis(700));
     kill(Pid::from_raw(t.pid_of("box")), Signal::SIGKILL).unwrap();
     eventually("it is back", || t.inspect("box", "{{.State.Status}} {{.RestartCount}}") == "running 1");
@@ -100,7 +100,7 @@ fn wait_returns_at_the_first_end_of_a_container_that_restarts() {
     let Some(t) = Scenario::with_busybox() else { return };
     t.ok(&["run", "-d", "--name", "box", "--restart", "always", "busybox", "sh", "-c", "sleep 1; exit 9"]);
     assert_eq!(t.ok(&["wait", "box"]), "9");
-    // Between two runs it waits for the end of the next one.
+    // Between two runs, the command waits for the end of the next run.
     assert_eq!(t.ok(&["wait", "box"]), "9");
     assert_ne!(t.inspect("box", "{{.State.Status}}"), "exited");
     t.ok(&["rm", "-f", "box"]);
@@ -116,7 +116,7 @@ fn an_anonymous_volume_goes_with_the_last_container_that_has_it() {
     assert_eq!(volumes().lines().count(), 2, "somebody still has it");
     t.ok(&["rm", "-v", "user"]);
     assert_eq!(volumes(), "named");
-    // Both at once, and with --rm.
+    // Both at the same time, and with --rm.
     t.ok(&["run", "-d", "--rm", "--name", "owner", "-v", "/data", "busybox", "sleep", "300"]);
     t.ok(&["run", "-d", "--rm", "--name", "user", "--volumes-from", "owner", "busybox", "sleep", "300"]);
     t.ok(&["rm", "-f", "-v", "owner", "user"]);
@@ -135,7 +135,8 @@ fn twenty_thousand_variables_take_no_longer_than_their_bytes() {
         outcome.ok();
         outcome.took
     };
-    // Comparing each with each would take 64 times as long for eight times as many. A busy machine can be slow once.
+    // Comparing each name with each other would take 64 times as long for eight times as many names. A busy machine can be
+    // slow once.
     let times = (0..3).map(|_| (created(2_500), created(20_000)));
     let slow: Vec<_> = times.take_while(|(few, many)| *many > *few * 16).collect();
     assert!(slow.len() < 3, "2500 and 20000 variables: {slow:?}");
@@ -150,7 +151,7 @@ fn twenty_thousand_variables_take_no_longer_than_their_bytes() {
 #[test]
 fn the_cgroup_that_hull_makes_for_its_containers_goes_with_the_last_of_them() {
     let Some(t) = Scenario::with_busybox() else { return };
-    // Of the name that hull chooses itself.
+    // A container with a name that hull chose.
     let hull = |args: &[&str]| {
         let mut command = t.command(args);
         command.env_remove("HULL_CGROUP_PARENT");

@@ -1,5 +1,5 @@
-//! A monitor that somebody has stopped, or that has lost its run root: no command waits for it without end, and none
-//! reports what is not true.
+//! A monitor that somebody has stopped, or that has lost its run root: no command waits for it for ever, and none reports a
+//! wrong state.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -10,7 +10,7 @@ use hull_test_support::{Scenario, cgroups};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// No command may take longer than this, however silent a monitor is.
+/// No command may take longer than this, however long a monitor does not answer.
 const BOUND: Duration = Duration::from_secs(20);
 
 fn send(pid: i32, signal: Signal) {
@@ -22,7 +22,7 @@ fn is_gone(pid: i32) -> bool {
     stat.rsplit_once(") ").is_none_or(|(_, fields)| fields.starts_with(['Z', 'X']))
 }
 
-/// A container whose monitor is stopped: the pids of both.
+/// A container whose monitor is stopped. Returns the pids of both.
 fn stopped(t: &Scenario, name: &str) -> (i32, i32) {
     t.ok(&["run", "-d", "--name", name, "-p", "80", "busybox", "sleep", "300"]);
     let pids = (t.monitor_of(name), t.pid_of(name));
@@ -63,7 +63,7 @@ fn what_asks_a_stopped_monitor_ends_with_an_error_and_what_does_not_ask_it_works
     assert_eq!(t.ok(&["exec", "box", "echo", "in"]), "in");
     t.ok(&["pause", "box"]);
     t.ok(&["unpause", "box"]);
-    // The program ends, and nobody is there to tell.
+    // The program ends, and no running process reports this to anyone.
     let waiting = t.spawn(&["wait", "box"]);
     send(init, Signal::SIGKILL);
     assert!(waiting.wait().fails(1).contains("is stopped"));

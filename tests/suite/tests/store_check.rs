@@ -1,4 +1,4 @@
-//! The store after commands were killed at any moment, and after its files were tampered with.
+//! The store after commands were killed at random moments, and after somebody changed its files.
 
 mod fake_registry;
 
@@ -46,7 +46,7 @@ fn what_is_damaged_is_found_and_fetched_again() {
     assert_eq!(t.ok(&["system", "check"]), "The store is what it should be.");
 }
 
-/// xorshift64*: moments at random, and others with every run.
+/// xorshift64*: random moments, which differ from run to run.
 struct Moments(u64);
 
 impl Moments {
@@ -62,7 +62,7 @@ impl Moments {
     }
 }
 
-/// Kills `hull args…` after a time, which is random: the test is about all moments.
+/// Kills `hull args…` after a random time, because the test is about all moments.
 fn killed(t: &Scenario, args: &[&str], after: Duration) {
     let mut running = t.spawn(args);
     std::thread::sleep(after);
@@ -93,7 +93,7 @@ fn a_kill_at_any_moment_leaves_a_store_that_is_clean() {
     for round in 0..20 {
         killed(&t, &["pull", &name], moments.below(150));
         t.ok(&["pull", "-q", &name]);
-        // One that the registry does not have yet.
+        // An image that the registry does not have yet.
         let copy = registry.name(&format!("copy-{round}:1"));
         killed(&t, &["push", &name, &copy], moments.below(120));
         killed(&t, &["commit", "box", "made"], moments.below(60));
@@ -136,7 +136,7 @@ fn collecting_takes_nothing_from_pulls_or_containers() {
         for pull in pulls {
             pull.wait().ok();
         }
-        // Whichever was first may be gone again, whole.
+        // The first image may have been removed completely.
         assert_eq!(t.ok(&["system", "check"]), "The store is what it should be.", "round {round}");
         t.ok(&["pull", "-q", &name(1)]);
         t.ok(&["create", "--name", "box", &name(1), "/x"]);

@@ -3,7 +3,7 @@
 use hull_test_support::outcome::eventually;
 use hull_test_support::{Scenario, Terminal};
 
-/// Types a command of which only the output can match what is looked for.
+/// Types a command whose text does not contain the output that the test looks for.
 fn expect_answer(terminal: &mut Terminal, command: &str, answer: &str) {
     terminal.send(&format!("{command}\n"));
     terminal.expect(answer);
@@ -32,7 +32,7 @@ fn the_first_program_sees_the_callers_size() {
             terminal.wait_and_see("24 80\r\n");
         }
     }
-    // One that nobody is attached to, and one that restarts.
+    // One container without any client, and one that restarts.
     let mut terminal =
         Terminal::start(&t.command(&["run", "-dt", "--name", "lone", "busybox", "stty", "size"]));
     terminal.expect("\n");

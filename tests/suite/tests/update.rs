@@ -1,6 +1,5 @@
-//! `update`: other limits for containers that run and for those that do not, as docker has it.
-//!
-//! This file runs twice: on this machine's own cgroups, and inside the cgroup v2 virtual machine.
+//! `update`: new limits for running and stopped containers, as docker sets them.  This file runs twice: on this machine's
+//! own cgroups, and inside the cgroup v2 virtual machine.
 
 use std::time::{Duration, Instant};
 
@@ -73,11 +72,11 @@ fn a_container_that_does_not_run_has_the_new_limits_when_it_starts() {
     t.ok(&["container", "update", "-m", "32m", "--cpu-quota", "20000", "box"]);
     t.ok(&["start", "box"]);
     assert_eq!((memory(&t, "box"), quota(&t, "box")), ("33554432".into(), "20000".into()));
-    // The limit of memory and swap together stays what it was.
+    // The limit of memory and swap together keeps its value.
     assert_eq!(t.inspect("box", "{{.HostConfig.MemorySwap}}"), "134217728");
 }
 
-/// The flags, and docker's sentence.
+/// The flags, and docker's message.
 const REFUSED: &[(&[&str], &str)] = &[
     (&["-m", "5m"], "minimum memory limit allowed is 6MB"),
     (
@@ -130,7 +129,7 @@ fn dockerd_refuses_the_same_in_the_same_words() {
     docker.ok(&["import", hull_test_support::fixtures::busybox().to_str().unwrap(), "busybox"]);
     let flags = ["-m", "64m", "--cpu-quota", "20000"];
     docker.ok(&[&RUN[..], &["box"], &flags, &["busybox", "/bin/sleep", "300"]].concat());
-    // Of the kernel's own answers, and of the flags that docker's client reads otherwise, the words differ.
+    // The messages differ where the kernel refuses, and for flags that docker's client parses in another way.
     let own = ["CPUs", "this machine has", "range of blkio weight is from 10 to 1000", "always:2"];
     for (flags, sentence) in REFUSED.iter().filter(|(_, sentence)| !own.contains(sentence)) {
         let refused = run(&mut docker.command(&[&["update"], *flags, &["box"]].concat()));
@@ -143,16 +142,16 @@ fn dockerd_refuses_the_same_in_the_same_words() {
 #[test]
 fn a_limit_that_the_kernel_refuses_takes_the_others_back() {
     let Some(t) = Scenario::with_busybox() else { return };
-    // Pages of a tmpfs cannot be dropped, and there is no swap for them.
+    // The kernel cannot drop the pages of a tmpfs, and there is no swap for them.
     let script = "dd if=/dev/zero of=/dev/shm/x bs=1M count=30 2> /dev/null; echo filled; exec sleep 300";
     t.ok(&[&RUN[..], &["box", "-m", "64m", "--memory-swap", "64m", "busybox", "sh", "-c", script]].concat());
     eventually("it is filled", || t.ok(&["logs", "box"]) == "filled");
     if cgroups::is_v2("memory") {
-        // v2 takes any limit of memory, and kills.
+        // v2 accepts any memory limit, and kills processes to meet it.
         return hull_test_support::skip::elsewhere("cgroup v2 refuses no limit of memory");
     }
-    // The memory is the first limit to be written and pids come after it, so its refusal comes first; the weight of the
-    // CPU is asked for as well, and none of them stays.
+    // The memory limit is written first and the limit of processes later, so the refusal of memory comes first. The CPU
+    // weight is part of the request as well, and no limit is changed.
     let refused = t.hull(&["update", "-m", "8m", "--pids-limit", "11", "--cpu-shares", "77", "box"]);
     assert!(refused.fails(1).contains("memory"), "{refused}");
     assert_eq!((memory(&t, "box"), pids(&t, "box")), ("67108864".into(), "max".into()));
@@ -169,7 +168,8 @@ fn what_is_changed_before_a_refusal_gets_the_kernels_default_back() {
         );
     }
     start(&t, "box", &[]);
-    // More than the machine gives all real-time processes together; the limits before it have been written by then.
+    // More real time than the machine gives all real-time processes together. The limits before it have been written by
+    // then.
     let refused =
         t.hull(&["update", "-m", "64m", "--memory-swap", "64m", "--cpu-rt-runtime", "990000", "box"]);
     assert!(refused.fails(1).contains("rt_runtime"), "{refused}");
@@ -184,7 +184,7 @@ fn what_is_changed_before_a_refusal_gets_the_kernels_default_back() {
 #[test]
 fn a_device_that_is_no_disk_is_refused_after_the_other_limits_and_takes_them_back() {
     let Some(t) = Scenario::with_busybox() else { return };
-    // The scenario's own mount on a directory below /dev, where devices have to be: a number that no driver has.
+    // The scenario mounts its own directory below /dev, because devices have to be there. The device number has no driver.
     run(std::process::Command::new("mount").args(["-t", "tmpfs", "none", "/dev/shm"])).ok();
     run(std::process::Command::new("mknod").args(["/dev/shm/disk", "b", "240", "7"])).ok();
     start(&t, "box", &["-m", "64m"]);
@@ -290,7 +290,7 @@ fn after_kill_9_record_and_cgroup_agree() {
             &(100 + round).to_string(),
             "box",
         ]);
-        // Spread over what an update takes, and a bit longer.
+        // The kills are spread over the duration of an update and a little longer.
         std::thread::sleep(whole * round / 20);
         update.kill();
         update.wait();

@@ -1,4 +1,4 @@
-//! Networks of an unprivileged user's containers: a program of the user's carries the packets.
+//! Networks of an unprivileged user's containers: a program that the user runs transfers the packets.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use lan::{BOTH, HOST, KNOWN, Lan, NEIGHBOUR, Transport};
 
 const PROGRAMS: [&str; 2] = ["slirp4netns", "pasta"];
 
-/// With each program that is installed; the first one is what the user gets without asking.
+/// Runs the test with each installed program. The first one is hull's default.
 fn with_each(test: impl Fn(&Lan, &str) + Sync) {
     for program in PROGRAMS {
         if skip::find_program(program).is_none() {
@@ -24,7 +24,7 @@ fn with_each(test: impl Fn(&Lan, &str) + Sync) {
     }
 }
 
-/// The monitor's child that is not the container.
+/// The child of the monitor that is not the container.
 fn network_program(lan: &Lan, name: &str) -> i32 {
     let (monitor, init) = (lan.t.monitor_of(name), lan.t.pid_of(name));
     let children = std::fs::read_to_string(format!("/proc/{monitor}/task/{monitor}/children")).unwrap();
@@ -54,7 +54,8 @@ fn an_unprivileged_users_container_goes_out_and_its_ports_lead_in() {
             for own in ["127.0.0.1:8080", &format!("{HOST}:8080")] {
                 lan.host.ask(Transport::Tcp, own);
             }
-            // From the host's loopback neither carries udp, and Debian 12's pasta from none of its addresses.
+            // Neither program forwards udp from the host's loopback, and Debian 12's pasta forwards it from no address of
+            // the host.
             if program == "slirp4netns" {
                 lan.host.ask(Transport::Udp, &format!("{HOST}:8080"));
             }
@@ -65,7 +66,7 @@ fn an_unprivileged_users_container_goes_out_and_its_ports_lead_in() {
             assert_eq!(web.ask(transport, &format!("{NEIGHBOUR}:90")), HOST, "out, as the host");
             lan.stop_serving();
         }
-        // What the host keeps to itself stays so.
+        // Services on the host's loopback are not reachable.
         lan.serve(&lan.host, "127.0.0.1:95");
         for address in ["127.0.0.1:95", "10.0.2.2:95", &format!("{HOST}:95"), &format!("{NEIGHBOUR}:95")] {
             web.assert_refused(Transport::Tcp, address);
@@ -107,7 +108,7 @@ fn who_carries_the_packets_ends_with_the_container_whatever_that_dies_of() {
         ends("killed", &|| kill(lan.t.pid_of("killed")));
         run("orphaned");
         ends("orphaned", &|| kill(lan.t.monitor_of("orphaned")));
-        // Nothing keeps the next one from starting, and nothing of the namespaces stays.
+        // The next container can start, and nothing of the namespaces is left.
         run("next");
         ends("next", &|| drop(lan.t.ok(&["rm", "-f", "next"])));
         assert!(!Path::new("/proc/mounts").exists() || !lan.host.sh("cat /proc/mounts").contains("nsfs"));
@@ -151,12 +152,12 @@ fn a_resolver_on_the_hosts_loopback_answers_a_container_whose_packets_are_carrie
         let settings = lan.t.path("resolv.conf");
         std::fs::write(&settings, "nameserver 127.0.0.53\nsearch example.org\n").unwrap();
         lan.host.sh(&format!("mount --bind {} /etc/resolv.conf", settings.display()));
-        // Where the machine has systemd-resolved, this is what that knows.
+        // On a machine with systemd-resolved, this is the file with the real servers.
         lan.host.sh("! test -d /run/systemd/resolve || mount -t tmpfs none /run/systemd/resolve");
         lan.serve_names(&lan.host, "127.0.0.53");
         let run = ["run", "--rm", "--network", program];
         let ask = ["busybox", "nslookup", "www.example.org"];
-        // A packet lost on a busy machine is the asking program's end.
+        // On a busy machine a lost packet would end the program that asks, so it asks again.
         eventually("the name is known", || {
             lan.t.hull(&[&run[..], &ask].concat()).stdout.contains(&KNOWN.to_string())
         });

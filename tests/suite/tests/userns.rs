@@ -1,11 +1,11 @@
-//! `--userns` for root: a container's own ids, and its files with those of the image on the disk.
+//! `--userns` for root: a container's own ids, its own files, and the image's files on the disk.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use hull_test_support::Scenario;
 
-/// `run --rm` with options, for what a script prints.
+/// Runs `run --rm` with options, and returns the output of a script.
 #[track_caller]
 fn sh(t: &Scenario, options: &[&str], script: &str) -> String {
     let mut args = vec!["run", "--rm", "--network", "none"];
@@ -14,7 +14,7 @@ fn sh(t: &Scenario, options: &[&str], script: &str) -> String {
     t.ok(&args)
 }
 
-/// The words of the lines of `uid_map` or `gid_map`.
+/// The fields of the lines of `uid_map` or `gid_map`.
 fn lines(map: &str) -> Vec<Vec<u32>> {
     map.lines().map(|line| line.split_whitespace().map(|word| word.parse().unwrap()).collect()).collect()
 }
@@ -23,7 +23,7 @@ fn upper(t: &Scenario, name: &str) -> PathBuf {
     t.data_root().join("containers").join(t.inspect(name, "{{.Id}}")).join("upper")
 }
 
-/// How many containers have ids.
+/// The number of containers that hold ids.
 fn leases(t: &Scenario) -> usize {
     let names = std::fs::read_dir(t.data_root().join("ids")).unwrap();
     names.filter(|name| name.as_ref().unwrap().file_name() != "lock").count()
@@ -36,7 +36,7 @@ fn auto_gives_ids_of_its_own_and_files_have_the_images_ids_on_the_disk() {
     let map = lines(&t.ok(&["exec", "box", "cat", "/proc/self/uid_map"]));
     assert!(matches!(&map[..], [line] if line[0] == 0 && line[1] > 65536 && line[2] == 65536), "{map:?}");
     assert_eq!(t.ok(&["exec", "box", "id", "-u"]), "0");
-    // The layer's files and hull's own are root's, the host's nobody's.
+    // The files of the layer and hull's own files belong to root, and the host's files to nobody.
     assert_eq!(t.ok(&["exec", "box", "stat", "-c", "%u:%g", "/bin", "/etc/hosts", "/dev"]), "0:0\n0:0\n0:0");
     t.ok(&["exec", "box", "sh", "-c", "echo > /own; echo > /mine; chown 7:8 /mine; chmod 4755 /mine"]);
     assert_eq!(t.ok(&["exec", "box", "stat", "-c", "%u:%g %a", "/mine"]), "7:8 4755");
@@ -147,7 +147,7 @@ fn copies_have_the_owners_that_the_container_sees_running_or_stopped() {
     t.ok(&["start", "box"]);
     let script = "stat -c %u:%g /kept-*/file /plain-*/file /data/running /data/stopped";
     assert_eq!(t.ok(&["exec", "box", "sh", "-c", script]), "3:4\n3:4\n0:0\n0:0\n0:0\n0:0");
-    // No file has an id that is not mapped.
+    // No file has an id without a mapping.
     let unmapped = sh(&t, &["-v", "data:/data", "--userns", "auto"], "find /data -user 65534");
     assert_eq!(unmapped, "");
 }

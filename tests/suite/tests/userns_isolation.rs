@@ -1,10 +1,10 @@
-//! What a container with a user namespace of its own can and cannot do to the host, and what it shares when it is asked to.
+//! The limits of a container with its own user namespace towards the host, and what it shares on request.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use hull_test_support::Scenario;
 
-/// `run --rm` with a user namespace and options, for what a script prints; its errors too.
+/// Runs `run --rm` with a user namespace and options, and returns the output and the errors of a script.
 #[track_caller]
 fn sh(t: &Scenario, options: &[&str], script: &str) -> String {
     let script = format!("exec 2>&1; {script}");
@@ -38,7 +38,7 @@ fn root_inside_has_no_rights_over_the_hosts_files() {
     assert_eq!(t.path("host/new").metadata().unwrap().uid(), 0);
     let refused = t.hull(&["run", "--rm", "-v", &format!("{bind}:idmap"), "busybox", "true"]);
     assert!(refused.fails(125).contains("no user namespace of its own"), "{refused}");
-    // U gives the source to the container's user, as an id of the host.
+    // U gives the source to the container's user, by the id on the host.
     sh(&t, &["-v", &format!("{bind}:U")], "echo > /host/mine");
     assert!(secret.metadata().unwrap().uid() > 65536);
 }
@@ -52,7 +52,7 @@ fn privileges_end_at_the_namespace() {
     for done in ["made", "set"] {
         assert!(!said.lines().any(|line| line == done), "{said}");
     }
-    // It has all rights over what is its own.
+    // The container has all rights over its own objects.
     assert!(said.contains("mounted") && said.contains("other"), "{said}");
     assert!(said.contains("can't set date"), "{said}");
     let plain = sh(&t, &[], "mount -t tmpfs x /tmp && echo mounted; true");
@@ -147,7 +147,7 @@ fn another_containers_namespace_is_joined() {
     ];
     let said = ours(&all, "readlink /proc/self/ns/user; ps | grep -c 'sleep 1000'; ls /sys/class/net");
     assert!(said.ok().starts_with(&namespace), "{said}");
-    // The network of a container with other ids, and of one with the host's.
+    // The network of a container with other ids, and of a container with the host's ids.
     assert_eq!(ours(&["--network", "container:box"], "id -u").ok(), "0");
     assert_eq!(ours(&["--network", "container:box", "--userns", "auto"], "id -u").ok(), "0");
     let refused = ours(&["--network", "none", "--pid", "container:box", "--userns", "auto"], "true");

@@ -1,4 +1,4 @@
-//! The ids of `--userns auto`: no two containers have the same, whatever happens to the commands; and the maps of every mode
+//! The ids of `--userns auto`: no two containers have the same, even after commands were killed. The maps of every mode are
 //! compared with podman's.
 
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use hull_test_support::Scenario;
 use hull_test_support::outcome::run;
 use hull_test_support::peers::Podman;
 
-/// Ids given to names in /etc/subuid and /etc/subgid, in the test's mount namespace, until this is dropped.
+/// The ids that /etc/subuid and /etc/subgid give to names, in the test's mount namespace, until this is dropped.
 struct SubordinateIds;
 
 const FILES: [&str; 2] = ["/etc/subuid", "/etc/subgid"];
@@ -33,7 +33,7 @@ impl Drop for SubordinateIds {
     }
 }
 
-/// The first id on the host and how many there are, of a container with one range.
+/// The first id on the host and the number of ids, of a container with one range.
 fn range(t: &Scenario, name: &str) -> (u32, u32) {
     let maps = t.inspect(name, "{{index .HostConfig.IDMappings.UidMap 0}}");
     assert_eq!(maps, t.inspect(name, "{{index .HostConfig.IDMappings.GidMap 0}}"));
@@ -76,7 +76,7 @@ fn twenty_containers_started_at_once_share_no_id() {
     let mut ranges: Vec<(u32, u32)> = names.iter().map(|name| range(&t, name)).collect();
     ranges.sort_unstable();
     assert!(ranges.windows(2).all(|two| two[0].0 + two[0].1 <= two[1].0), "{ranges:?}");
-    // What the kernel says is what was recorded.
+    // The kernel shows the ids that were recorded.
     for name in &names {
         let map = t.ok(&["exec", name, "cat", "/proc/self/uid_map"]);
         let (first, count) = range(&t, name);
@@ -99,10 +99,10 @@ fn a_range_is_free_again_after_its_container_and_an_exhausted_pool_is_a_sentence
     create(&t, "box4", "auto:size=1000").ok();
     assert_eq!(range(&t, "box4"), (3001000, 1000));
     t.ok(&["rm", "box3", "box4"]);
-    // Without a number there are fewer where the usual number is not free.
+    // Without a number, the container gets fewer ids if the usual number is not free.
     create(&t, "box5", "auto").ok();
     assert_eq!(range(&t, "box5"), (3001000, 1024));
-    // Ids that somebody was given otherwise are not anybody's again.
+    // Ids that a container got by another option are not given to another container.
     t.ok(&["rm", "box5"]);
     t.ok(&["create", "--name", "own", "--uidmap", "0:3001000:500", "busybox", "true"]);
     create(&t, "box6", "auto:size=1000").ok();
@@ -123,7 +123,7 @@ fn what_a_killed_command_has_leased_is_free_and_what_a_container_has_is_not() {
     create(&t, "box2", "auto:size=1000").ok();
     assert_eq!(range(&t, "box2"), (3001000, 1000));
     assert!(!stale.exists());
-    // A damaged lease: the container's own record says what it has.
+    // A damaged lease: the container's own record has its ids.
     std::fs::write(leases(&t).join(&id), "damaged").unwrap();
     create(&t, "box3", "auto:size=1000").fails(1);
     t.ok(&["rm", "box1"]);
@@ -170,7 +170,7 @@ fn every_mode_has_podmans_ids() {
         podman.ok(&args);
         t.ok(&args);
         let template = "{{json .HostConfig.IDMappings}}";
-        // podman's order is any.
+        // podman prints them in any order.
         let sorted = |text: &str| {
             let mut maps: serde_json::Value = serde_json::from_str(text).unwrap();
             for kind in ["UidMap", "GidMap"] {

@@ -11,7 +11,7 @@ fn start() -> Option<Scenario> {
     Some(t)
 }
 
-/// `run --rm` with options, for what a script prints.
+/// Runs `run --rm` with options, and returns the output of a script.
 #[track_caller]
 fn sh(t: &Scenario, options: &[&str], script: &str) -> String {
     let mut args = vec!["run", "--rm", "--network", "none"];

@@ -104,7 +104,7 @@ fn a_hostile_tar_stays_in_the_volume() {
             member(&mut builder, path, *kind, link);
         }
         let bytes = builder.into_inner().unwrap();
-        // Refused or kept beneath: either is right.
+        // The entry may be refused or kept beneath the volume. Both are right.
         let imported = t.hull_with_input(&["volume", "import", "data", "-"], &bytes);
         assert!(imported.success() || imported.code() == 1, "{imported}");
         assert_eq!(fs::read_dir(out).unwrap().count(), 1, "{entries:?}");
@@ -188,7 +188,7 @@ fn an_image_is_imported_from_a_web_server() {
     assert!(circles.fails(1).contains("circles"), "{circles}");
 }
 
-/// The test's network namespace begins with its loopback down.
+/// In the test's network namespace, the loopback is down at first.
 fn loopback_up(t: &Scenario) {
     eventually("loopback is up", || {
         Command::new("ip")

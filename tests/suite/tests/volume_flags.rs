@@ -68,7 +68,7 @@ fn u_gives_the_source_to_the_containers_user_and_follows_nothing() {
     }
     assert_eq!((owner(&t.path("other")), owner(&t.path("other/file"))), ((0, 0), (0, 0)));
     assert_eq!(owner(Path::new("/etc/passwd")), (0, 0));
-    // A user by name, a volume, and together with O: then the source keeps its owner.
+    // A user by name, and a volume. Together with O, the source keeps its owner.
     run(&t, &["-u", "worker", "-v", "data:/x:U"], "touch /x/mine").ok();
     assert_eq!(owner(&t.data_root().join("volumes/data/_data")).0, 1000);
     chown(&source, Some(0), Some(0)).unwrap();

@@ -84,7 +84,7 @@ fn a_bind_volume_shows_its_directory_and_is_never_emptied() {
     t.ok(&create("mine", &["type=none", "o=bind", &device]));
     assert_eq!(t.runs(&["-v", "mine:/x", "busybox", "sh", "-c", "cat /x/old; echo new > /x/new"]), "kept");
     assert_eq!(fs::read_to_string(source.join("new")).unwrap(), "new\n");
-    // Nothing of it is in the volume's own directory, and nothing on the host is mounted.
+    // The volume's own directory has none of these files, and nothing is mounted on the host.
     assert_eq!(fs::read_dir(t.data_root().join("volumes/mine/_data")).unwrap().count(), 0);
     t.ok(&[
         "run",
@@ -104,13 +104,13 @@ fn a_bind_volume_shows_its_directory_and_is_never_emptied() {
     assert!(!t.ok(&["cp", "user:/x/old", "-"]).is_empty());
     t.ok(&["rm", "-f", "user"]);
     t.ok(&["volume", "rm", "mine"]);
-    // An anonymous one goes with its container, the directory does not.
+    // An anonymous volume is removed with its container, and the directory stays.
     let option = |text: &str| format!("volume-opt={text}");
     let mount = ["type=volume,dst=/x", &option("type=none"), &option("o=bind"), &option(&device)].join(",");
     assert_eq!(t.runs(&["--mount", &mount, "busybox", "ls", "/x"]), "new\nold");
     assert_eq!(t.ok(&["volume", "ls", "-q"]), "");
     assert_eq!(fs::read_to_string(source.join("old")).unwrap(), "kept");
-    // A directory that is not there is an error of the start, and leaves the container as it was.
+    // If the directory is missing, the start fails and leaves the container unchanged.
     t.ok(&create("gone", &["type=none", "o=bind", "device=/no/such/directory"]));
     t.ok(&["create", "--name", "never", "--network", "none", "-v", "gone:/x", "busybox", "true"]);
     let refused = t.hull(&["start", "never"]);
@@ -126,7 +126,7 @@ fn a_tmpfs_volume_lives_as_long_as_a_container_uses_it() {
     eventually("the file is written", || t.hull(&["exec", "first", "test", "-s", "/x/file"]).success());
     let look = "cat /x/file; stat -c '%a %u' /x; df -k /x | tail -1 | awk '{print $2}'";
     assert_eq!(t.runs(&["-v", "fast:/x", "busybox", "sh", "-c", look]), "shared\n750 7\n1024");
-    // It is shared both ways, and survives the container that mounted it.
+    // Both containers see the same files, also after the end of the container that mounted the volume.
     t.ok(&["run", "-d", "--name", "second", "--network", "none", "-v", "fast:/x", "busybox", "sleep", "300"]);
     kill(Pid::from_raw(t.monitor_of("first")), Signal::SIGKILL).unwrap();
     t.ok(&["rm", "-f", "first"]);
@@ -134,7 +134,7 @@ fn a_tmpfs_volume_lives_as_long_as_a_container_uses_it() {
     assert_eq!(t.runs(&["-v", "fast:/x", "busybox", "cat", "/x/file"]), "shared");
     t.ok(&["rm", "-f", "second"]);
     assert_eq!(t.runs(&["-v", "fast:/x", "busybox", "ls", "/x"]), "");
-    // The image's files are its first content, in each new container.
+    // The volume begins with the image's files, in each new container.
     assert_eq!(t.runs(&["-v", "fast:/etc", "busybox", "cat", "/etc/issue-of-image"]), "made for tests");
     let sized = create("small", &["type=tmpfs", "device=tmpfs", "size=64k"]);
     t.ok(&sized);
@@ -168,7 +168,7 @@ fn a_part_of_a_volume_is_mounted() {
     for path in ["/a", "../a", "a/../../b"] {
         assert!(read(path).fails(125).contains("relative path within the volume"), "{path}");
     }
-    // Written to, read-only, copied from a stopped container, and as an empty part filled from the image.
+    // A part is written to, mounted read-only, copied from a stopped container, and filled from the image when it is empty.
     t.runs(&["--mount", &mount("a"), "busybox", "sh", "-c", "echo more > /x/more"]);
     assert_eq!(fs::read_to_string(data.join("a/more")).unwrap(), "more\n");
     let read_only = format!("{},ro", mount("a"));
@@ -184,8 +184,7 @@ fn a_part_of_a_volume_is_mounted() {
     assert!(shown.contains("\"Subpath\":\"a/b\""), "{shown}");
 }
 
-/// While a container exchanges a directory of its volume for a symlink to the host, other containers mount the part behind
-/// it.
+/// While a container swaps a directory of its volume for a symlink to the host, other containers mount the path below it.
 #[test]
 fn a_part_that_changes_meanwhile_never_leads_to_the_host() {
     let Some(t) = Scenario::with_busybox() else { return };

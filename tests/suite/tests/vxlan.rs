@@ -1,4 +1,4 @@
-//! One network on two hosts: the scenario's own and, in its neighbour's namespace, another one with its own roots.
+//! One network on two hosts: the scenario's own namespace, and the neighbour's namespace, where hull has other roots.
 
 use hull_test_support::Scenario;
 use hull_test_support::outcome::eventually;
@@ -12,7 +12,7 @@ struct Hosts {
     second: Scenario,
 }
 
-/// What the hosts are told alike.
+/// The options that both hosts get.
 const COMMON: [&str; 8] = ["network", "create", "-d", "vxlan", "-o", "vni=42", "--subnet", "10.9.0.0/24"];
 const FIRST: [&str; 4] = ["--ip-range", "10.9.0.0/25", "--peer", NEIGHBOUR];
 const SECOND: [&str; 4] = ["--ip-range", "10.9.0.128/25", "--peer", HOST];
@@ -25,13 +25,13 @@ impl Hosts {
         Some(Self { lan, second })
     }
 
-    /// A command of the second host's.
+    /// A command on the second host.
     #[track_caller]
     fn there(&self, args: &[&str]) -> String {
         self.lan.neighbour.inside(|| self.second.ok(args))
     }
 
-    /// The network `far` on both.
+    /// The network `far` on both hosts.
     fn connect(&self, more: &[&str], first: &[&str], second: &[&str]) {
         self.lan.t.ok(&[&COMMON[..], &FIRST, more, first, &["far"]].concat());
         self.there(&[&COMMON[..], &SECOND, more, second, &["far"]].concat());
@@ -44,12 +44,12 @@ impl Hosts {
         Place(File::open(format!("/proc/{pid}/ns/net")).expect("it runs"))
     }
 
-    /// Removes the network from both, with which nothing of it is left.
+    /// Removes the network from both hosts, so that nothing of it is left.
     fn end(self) {
         self.lan.t.ok(&["network", "rm", "far"]);
         self.there(&["network", "rm", "far"]);
         for place in [&self.lan.host, &self.lan.neighbour] {
-            // Veth pairs go with their namespaces, which the kernel removes in the background.
+            // Veth pairs are removed with their namespaces, which the kernel does in the background.
             eventually("no link of the network's or its containers' is left", || {
                 let links = place.sh("ip -o link");
                 !links.contains("hl-") && !links.contains("hx-") && !links.contains("veth")
@@ -59,7 +59,7 @@ impl Hosts {
     }
 }
 
-/// A host on the LAN's wire that nobody has told anything.
+/// A host on the same LAN that is not a peer.
 fn stranger(lan: &Lan) -> Place {
     let place = Place::new();
     let netns = place.path();
@@ -72,13 +72,13 @@ fn stranger(lan: &Lan) -> Place {
 const STRANGER: &str = "198.51.100.3";
 const STRANGER6: &str = "fd00:1::3";
 
-/// A tunnel made by hand, which needs nobody's consent, and its maker's address in the network.
+/// A tunnel that somebody made by hand, with an address in the network.
 fn dig(from: &Place, address: &str, number: &str, to: &str) {
     from.sh(&format!("ip link add dug0 type vxlan {number} remote {to}"));
     from.sh(&format!("ip addr add {address}/24 dev dug0; ip link set dug0 up"));
 }
 
-/// Where a host has br_netfilter.
+/// On a host with br_netfilter.
 const BRIDGE_NF: &str = "/proc/sys/net/bridge";
 
 #[track_caller]
@@ -94,24 +94,24 @@ fn containers_on_two_hosts_reach_each_other() {
     let here = lan.server("here", &["--network", "far", "-p", "8080:80", "-p", "8080:80/udp"]);
     let there = hosts.run_there("there");
     lan.serve(&there, "0.0.0.0:80");
-    // Each host is the gateway of its own containers, and gives addresses from its own part.
+    // Each host is the gateway of its own containers, and gives addresses from its own part of the subnet.
     assert_eq!((lan.address("here"), lan.gateway("here")), ("10.9.0.2".into(), "10.9.0.1".into()));
     assert_reaches(&here, "10.9.0.129");
     for transport in BOTH {
         assert_eq!(here.ask(transport, "10.9.0.129:80"), lan.address("here"));
         assert_eq!(there.ask(transport, &format!("{}:80", lan.address("here"))), "10.9.0.129");
-        // The hosts are what they are to any other network's containers.
+        // The hosts are reachable as they are for the containers of any other network.
         assert_eq!(lan.neighbour.ask(transport, &format!("{HOST}:8080")), NEIGHBOUR);
     }
-    // A published port answers at the address that its host has in the network, to all who are in it: whether or not what
-    // passes a bridge passes the host's rules.
+    // A published port answers at the address that its host has in the network, for all members, whether or not bridged
+    // packets pass the host's rules.
     for passes in ["1", "0"] {
         lan.host.sh(&format!("! test -d {BRIDGE_NF} || echo {passes} > {BRIDGE_NF}/bridge-nf-call-iptables"));
         for transport in BOTH {
             there.ask(transport, "10.9.0.1:8080");
         }
     }
-    // 1500 bytes below, less the 50 of the outer headers: what fits is not taken apart.
+    // The link below carries 1500 bytes, and the outer headers need 50 of them. A packet that fits is not fragmented.
     assert!(here.sh("ip -o link show eth0").contains("mtu 1450 "));
     here.sh("busybox ping -c 1 -W 10 -s 1422 10.9.0.129");
     let tunnel = lan.host.sh("ip -d -o link show type vxlan");
@@ -182,7 +182,7 @@ fn only_peers_get_into_a_vxlan() {
     assert!(through.never_pings("10.9.0.129"));
     let heard_of = there.sh("ip neigh");
     assert!(heard_of.contains("10.9.0.2 ") && !heard_of.contains("10.9.0.202 "), "{heard_of}");
-    // Rules that another tool has taken away are put back.
+    // Rules that another tool has removed are added again.
     if hull_test_support::skip::find_program("nft").is_some() {
         lan.host.sh("nft flush ruleset");
         assert_reaches(&stranger, "10.9.0.2");
@@ -193,7 +193,7 @@ fn only_peers_get_into_a_vxlan() {
     drop((here, beside, through));
     lan.t.ok(&["rm", "-f", "here", "beside", "through"]);
     lan.t.ok(&["network", "rm", "far"]);
-    // The number is free for whatever else the host uses it for.
+    // The number is free for other uses by the host.
     lan.host.sh(&format!("ip link add own0 type vxlan id 42 dstport 4789 local {HOST} remote {STRANGER}"));
     lan.host.sh("ip addr add 10.9.0.77/24 dev own0; ip link set own0 up");
     assert_reaches(&stranger, "10.9.0.77");
@@ -219,7 +219,7 @@ fn a_vxlan_is_joined_and_left_and_survives_a_killed_monitor() {
     assert_reaches(&there, "10.9.0.9");
     lan.t.ok(&["network", "disconnect", "far", "box"]);
     assert!(there.never_pings("10.9.0.9"));
-    // The tunnel is put back by who comes next.
+    // The next container that starts makes the tunnel again.
     lan.host.sh("ip link delete $(ip -o link show type vxlan | sed 's/^[0-9]*: \\([^:@]*\\).*/\\1/')");
     lan.t.ok(&["network", "connect", "--ip", "10.9.0.9", "far", "box"]);
     assert_reaches(&there, "10.9.0.9");
@@ -294,12 +294,12 @@ fn nonsense_makes_no_vxlan() {
         assert!(!refused.success() && refused.stderr.contains(why), "{why}: {refused}");
     }
     assert_eq!(t.ok(&["network", "ls", "-q", "-f", "driver=vxlan"]).lines().count(), 1);
-    // Somebody else's tunnel has the number: nothing is left half made.
+    // A tunnel of somebody else has the number: the start fails and leaves nothing behind.
     lan.host.sh("ip link add other0 type vxlan id 42 local 198.51.100.1 dstport 4789");
     let refused = t.hull(&["run", "--rm", "--network", "taken", "busybox", "true"]);
     assert!(refused.fails(125).contains("another link of the host's has the number"), "{refused}");
     lan.host.sh("ip link delete other0");
-    // So it is where a program has the port.
+    // The same if another program has the port.
     let socket = lan.host.inside(|| std::net::UdpSocket::bind("0.0.0.0:4789").unwrap());
     let refused = t.hull(&["run", "--rm", "--network", "taken", "busybox", "true"]);
     assert!(refused.fails(125).contains("another program has the UDP port"), "{refused}");

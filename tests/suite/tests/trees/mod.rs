@@ -1,6 +1,6 @@
-//! Trees made to be awkward, as layers of tars; and what a tree is, file by file.
+//! Unusual trees, as layers of tars, and the description of a tree, file by file.
 
-// No suite uses all of it.
+// No suite uses all of this module.
 #![allow(dead_code)]
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use hull_test_support::Scenario;
 use hull_test_support::outcome::run;
 use tar::{EntryType, Header};
 
-/// A layer's tar in the making: names and attributes of any bytes.
+/// The tar of a layer, in which names and attributes may have any bytes.
 #[derive(Default)]
 pub struct Layer(Vec<u8>);
 
@@ -108,7 +108,7 @@ impl Layer {
     }
 }
 
-/// Writes an OCI layout with one image, `name`, as [`crate::fake_registry::Content`] has it.
+/// Writes an OCI layout with one image, `name`, from the content of [`crate::fake_registry::Content`].
 pub fn layout(directory: &Path, content: &crate::fake_registry::Content, name: &str) {
     let blobs = directory.join("blobs/sha256");
     std::fs::create_dir_all(&blobs).unwrap();
@@ -125,10 +125,10 @@ pub fn layout(directory: &Path, content: &crate::fake_registry::Content, name: &
     std::fs::write(directory.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
 }
 
-/// What is at each path, in words.
+/// The description of each path, in words.
 pub type Tree = BTreeMap<PathBuf, String>;
 
-/// All of a tree: type, mode, owner, time, content, attributes, and which names are one file.
+/// The whole tree: type, mode, owner, time, content, attributes, and which names belong to one file.
 pub fn tree(top: &Path) -> Tree {
     let mut files: BTreeMap<(u64, u64), Vec<PathBuf>> = BTreeMap::new();
     let mut found = Tree::new();
@@ -165,7 +165,7 @@ pub fn tree(top: &Path) -> Tree {
             found.insert(path, said);
         }
     }
-    // Names that are hidden do not count.
+    // Hidden names are not counted.
     for mut names in files.into_values().filter(|names| names.len() > 1) {
         names.sort();
         for name in &names {
@@ -181,7 +181,7 @@ fn attributes(path: &Path) -> String {
     let mut all: Vec<String> = Vec::new();
     for name in names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
         let name = OsStr::from_bytes(name);
-        // How a file system stacks is not what is in it.
+        // Attributes that overlay uses to stack layers are not part of the content.
         if name.as_bytes().starts_with(b"trusted.overlay.") || name == "security.selinux" {
             continue;
         }
@@ -193,21 +193,21 @@ fn attributes(path: &Path) -> String {
     all.concat()
 }
 
-/// Where two trees differ, a line each.
+/// The differences between two trees, one in each line.
 pub fn differences(one: &Tree, other: &Tree) -> Vec<String> {
     let paths: std::collections::BTreeSet<&PathBuf> = one.keys().chain(other.keys()).collect();
     let differing = paths.into_iter().filter(|path| one.get(*path) != other.get(*path));
     differing.map(|path| format!("{path:?}: {:?} / {:?}", one.get(path), other.get(path))).collect()
 }
 
-/// Mounts an image's layers as hull unpacked them, one on top of the other, as a container sees them.
+/// Mounts the layers of an image as hull unpacked them, one above the other, as a container sees them.
 pub fn mounted(t: &Scenario, image: &str, name: &str) -> PathBuf {
     let template = "{{.GraphDriver.Data.UpperDir}}:{{.GraphDriver.Data.LowerDir}}";
     let layers = t.ok(&["image", "inspect", "-f", template, image]).replace(":<no value>", "");
     mount_layers(t, &layers, name)
 }
 
-/// `layers` as overlay's lowerdir has them.
+/// `layers` in the syntax of overlay's lowerdir.
 pub fn mount_layers(t: &Scenario, layers: &str, name: &str) -> PathBuf {
     let (target, empty) = (t.path(format!("mnt-{name}")), t.path("nothing"));
     std::fs::create_dir_all(&target).unwrap();
