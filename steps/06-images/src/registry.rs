@@ -1,21 +1,22 @@
-//! A registry: three GET requests, and a token to be allowed to make them.
+//! A registry: three kinds of GET request, and a token that permits them.
 //!
 //! ```text
-//! GET /v2/NAME/manifests/TAG       ──▶ an index or a manifest: names by digest what there is more
-//! GET /v2/NAME/manifests/DIGEST    ──▶ the manifest of one platform
-//! GET /v2/NAME/blobs/DIGEST        ──▶ its config, its layers
-//!     401, WWW-Authenticate: Bearer realm="…",service="…",scope="…"
-//!                                  ──▶ GET realm?service=…&scope=…, and the token from there goes with every request
+//! GET /v2/NAME/manifests/TAG       ──▶ an index, or a manifest
+//! GET /v2/NAME/manifests/DIGEST    ──▶ the manifest for one platform
+//! GET /v2/NAME/blobs/DIGEST        ──▶ the config, or a layer
+//!
+//! 401 Unauthorized, WWW-Authenticate: Bearer realm="…",service="…",scope="…"
+//!     GET realm?service=…&scope=… ──▶ a token, which is sent with every later request
 //! ```
 //!
-//! (OCI distribution specification.) Nothing that a registry sends is trusted: the digest is
-//! computed from what it sent.
+//! The OCI distribution specification defines the requests. Nothing that a registry sends is
+//! trusted: this program computes the digest of the bytes that arrive.
 
 use std::fs;
 use std::io::Read;
 use std::net::IpAddr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
 use ureq::http::Response;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
@@ -24,31 +25,31 @@ use ureq::{Agent, Body};
 use crate::image::MANIFESTS;
 use crate::report;
 
-/// The limit for answers that are held in memory. An untrusted answer may be endless.
+/// The limit for answers that are held in memory, because a hostile answer may have no end.
 const LARGEST: u64 = 4 << 20;
 
-/// The files with the trusted certificates: Debian and its derivatives, Fedora and its, Alpine and
-/// others.
+/// The files with the trusted certificates on Debian and Ubuntu, on Fedora, and on Alpine.
 const BUNDLES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
-/// With TLS a server proves its identity by a certificate, which a trusted authority has signed.
+/// A server proves its identity by a certificate, which an authority that you trust has signed.
 const UNTRUSTED: &str =
-    "hint: is it signed by an authority of your own? SSL_CERT_FILE=FILE.pem names those to trust";
+    "hint: if an authority of your own signed the certificate, name it: SSL_CERT_FILE=FILE.pem";
 
-/// One repository of a registry. Requests are made one after another, over one kept connection.
+/// One repository of a registry. The requests follow one another over one connection.
 pub struct Registry {
     agent: Agent,
-    /// Scheme and host.
+    /// The scheme and the host.
     host: String,
+    /// The repository's name.
     name: String,
-    /// The token, once the registry has asked for one.
+    /// The token, after the registry asked for one.
     token: Option<String>,
 }
 
 impl Registry {
-    /// `alpine` is short for `docker.io/library/alpine`. The rule is docker's: what precedes the
-    /// first slash is a host if it contains a dot or a colon, or is localhost.
+    /// Takes a name as docker does: `alpine` is short for `docker.io/library/alpine`. The text before
+    /// the first slash is a host if it contains a dot or a colon, or is `localhost`.
     pub fn new(repository: &str) -> Result<Self> {
         let is_host = |part: &str| part == "localhost" || part.contains(['.', ':']);
         let (host, name) = match repository.split_once('/') {
@@ -56,15 +57,15 @@ impl Registry {
             Some(_) => ("docker.io", repository.to_owned()),
             None => ("docker.io", format!("library/{repository}")),
         };
-        // On the loopback interface nobody can listen in.
+        // Plain HTTP is safe on the loopback interface, because only root of this machine can listen.
         let bare = host.rsplit_once(':').map_or(host, |(bare, _port)| bare);
         let is_here = bare == "localhost" || bare.parse().is_ok_and(|address: IpAddr| address.is_loopback());
         let scheme = if is_here { "http" } else { "https" };
-        // The host behind docker.io has another name.
+        // Docker Hub's registry has another name than docker.io.
         let host = if host == "docker.io" { "registry-1.docker.io" } else { host };
-        // An unsuccessful status is handled below and is no error here.
+        // `get` handles every status, so none of them is an error of the client.
         let mut config = Agent::config_builder().http_status_as_error(false);
-        // To a proxy, 127.0.0.1 would be another machine.
+        // A proxy would connect to the 127.0.0.1 of its own machine.
         if is_here {
             config = config.proxy(None);
         }
@@ -72,8 +73,8 @@ impl Registry {
         Ok(Self { agent: config.build().into(), host: format!("{scheme}://{host}"), name, token: None })
     }
 
-    /// A manifest by tag or digest, as bytes, because only these can be hashed. The digest in the
-    /// answer's header proves nothing: an attacker who can change the one can change the other.
+    /// Fetches a manifest by its tag or digest, as bytes, because the digest is of these bytes. The
+    /// digest in the answer's header proves nothing: who can change the bytes can change the header.
     pub fn manifest(&mut self, reference: &str) -> Result<Vec<u8>> {
         let path = format!("manifests/{reference}");
         let mut bytes = Vec::new();
@@ -81,18 +82,18 @@ impl Registry {
         Ok(bytes)
     }
 
-    /// A blob, read while it arrives: it may be larger than the memory.
+    /// Fetches a blob. It is read while it arrives, because it may be larger than the memory.
     pub fn blob(&mut self, digest: &str) -> Result<impl Read + use<>> {
         self.get(&format!("blobs/{digest}"))
     }
 
-    /// Registries mostly redirect (307) to a separate store of blobs; the client follows.
+    /// Sends a GET request, with a token if the registry wants one. A registry may redirect to
+    /// another server, which stores the blobs; the client follows.
     fn get(&mut self, path: &str) -> Result<impl Read + use<>> {
-        // The version of the protocol; there has been no other since 2015.
+        // v2 is the version of the protocol since 2015.
         let url = format!("{}/v2/{}/{path}", self.host, self.name);
-        // The first request is mostly refused with 401. That is no error: the answer says where to
-        // get a token.
         let mut answer = self.ask(&url)?;
+        // 401 to the first request is usual: the answer's header says where to get a token.
         if answer.status() == 401 && self.token.is_none() {
             let challenge = answer.headers().get("www-authenticate").and_then(|value| value.to_str().ok());
             self.token = Some(self.fetch_token(challenge.unwrap_or_default())?);
@@ -100,30 +101,25 @@ impl Registry {
         }
         let status = answer.status();
         report::trace(format!("GET {url}   {status}"));
-        // Only the status is standardised; bodies of error messages differ.
-        let hint = match status.as_u16() {
-            200 => return Ok(answer.into_body().into_reader()),
-            401 | 403 => {
-                "hint: it is private, or does not exist: registries answer the same to both, and this lesson has no login"
-            }
-            404 => "hint: no such image, or no such tag of it",
-            429 => "hint: too many requests from this address: wait, or take another registry's copy",
-            _ => "hint: the registry itself is in trouble",
-        };
-        Err(anyhow::anyhow!("the registry says {status}")).context(hint).context(format!("GET {url}"))
+        if status == 200 {
+            return Ok(answer.into_body().into_reader());
+        }
+        Err(anyhow!("the registry answers {status}"))
+            .context(hint(status.as_u16()))
+            .context(format!("GET {url}"))
     }
 
-    /// The accept header says which formats this program reads. Without it a registry may send the
-    /// format of 2014.
+    /// Sends one request. The accept header lists the formats that this program reads; without it a
+    /// registry may send the format of 2014.
     fn ask(&self, url: &str) -> Result<Response<Body>> {
         let mut request = self.agent.get(url).header("accept", MANIFESTS.join(", "));
         if let Some(token) = &self.token {
-            // Sent to this host only: redirects are followed without it.
+            // Only the registry gets the token: the client does not send it to another host.
             request = request.header("authorization", format!("Bearer {token}"));
         }
         let answer = request.call().map_err(|error| {
             let is_untrusted = error.to_string().contains("certificate");
-            // An I/O error contains the errno of the system call.
+            // An I/O error contains the error number of the system call.
             let error = match error {
                 ureq::Error::Io(error) => anyhow::Error::new(error),
                 error => error.into(),
@@ -133,37 +129,50 @@ impl Registry {
         answer.with_context(|| format!("GET {url}"))
     }
 
-    /// Gets a token. Even public repositories require one: an authorization server issues it ("may
-    /// pull this repository for five minutes"), and the registry only checks its signature.
-    fn fetch_token(&self, challenge: &str) -> Result<String> {
+    /// Fetches a token from the authorization server that the challenge names. Registries want a
+    /// token even for public images: the token says "may pull this repository for five minutes".
+    pub fn fetch_token(&self, challenge: &str) -> Result<String> {
         let Some(fields) = challenge.strip_prefix("Bearer ") else {
-            bail!("the registry asks for {challenge:?}, and this lesson knows Bearer alone");
+            bail!("the registry asks for {challenge:?}, and this step knows only Bearer");
         };
-        // The fields are name="value", separated by commas; a scope contains commas inside the
-        // quotes.
-        let field = |name: &str| {
-            let start = fields.find(&format!("{name}=\""))? + name.len() + 2;
-            fields[start..].split('"').next()
-        };
-        let realm = field("realm").context("the registry does not say where tokens are to be had")?;
+        let realm = field(fields, "realm").context("the registry does not say where to get a token")?;
         let mut request = self.agent.get(realm);
-        // Service and scope ("repository:NAME:pull") are passed on as they came.
+        // Service and scope ("repository:NAME:pull") are sent back as they came.
         for name in ["service", "scope"] {
-            request = request.query_pairs(field(name).map(|value| (name, value)));
+            request = request.query_pairs(field(fields, name).map(|value| (name, value)));
         }
         let mut answer = request.call().with_context(|| format!("GET {realm}"))?;
         report::trace(format!("GET {realm}   {}, for a token", answer.status()));
-        let answer = answer.body_mut().with_config().limit(LARGEST).read_to_string()?;
-        let answer: Value =
-            serde_json::from_str(&answer).with_context(|| format!("the answer of {realm}"))?;
-        // Some servers use only the second name, which is OAuth's.
+        let text = answer.body_mut().with_config().limit(LARGEST).read_to_string()?;
+        let answer: Value = serde_json::from_str(&text).with_context(|| format!("the answer of {realm}"))?;
+        // Some servers send only `access_token`, which is the name in OAuth.
         let token = answer["token"].as_str().or(answer["access_token"].as_str());
         Ok(token.with_context(|| format!("{realm} gives no token"))?.to_owned())
     }
 }
 
-/// The trusted certificates: those of SSL_CERT_FILE, as curl and OpenSSL use it, or the machine's
-/// own list, or else the list compiled in.
+/// A field of a challenge: name="value". A comma separates the fields, and may also be part of a
+/// value.
+fn field<'a>(fields: &'a str, name: &str) -> Option<&'a str> {
+    let start = fields.find(&format!("{name}=\""))? + name.len() + 2;
+    fields[start..].split('"').next()
+}
+
+/// What the reader can do about a status. Only the status is standardized; each registry has its own
+/// text of an error.
+fn hint(status: u16) -> &'static str {
+    match status {
+        401 | 403 => {
+            "hint: the image is private or does not exist: registries answer the same to both, and this step has no login"
+        }
+        404 => "hint: the registry has no such image, or the image has no such tag",
+        429 => "hint: too many requests from this address: wait, or use another registry",
+        _ => "hint: the registry itself has a problem: try again later",
+    }
+}
+
+/// The certificates of the trusted authorities: SSL_CERT_FILE names them, as with curl and OpenSSL.
+/// Without it they are the machine's list, or else the list that is compiled in.
 fn authorities() -> Result<RootCerts> {
     let text = match std::env::var_os("SSL_CERT_FILE") {
         Some(file) => {

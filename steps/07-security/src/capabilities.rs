@@ -1,17 +1,15 @@
-//! Capabilities: root's privileges in 41 parts, most of which no program in a container needs.
+//! Capabilities: root's privileges in 41 parts. A program in a container needs few of them.
 //!
-//! A process has them in sets (capabilities(7)):
+//! A process has five sets of capabilities (capabilities(7)). The kernel looks for a capability in
+//! the *effective* set. A process may move a capability from its *permitted* set to its effective
+//! set. The *bounding* set limits what an execve can add to the permitted set, for root and for
+//! files that carry capabilities. The *inheritable* and *ambient* sets keep capabilities across an
+//! execve of a user other than root.
 //!
-//! | set | what is in it |
-//! |---|---|
-//! | effective | what counts when the kernel asks |
-//! | permitted | what may be made effective |
-//! | inheritable, ambient | what goes through an execve of somebody who is not root |
-//! | bounding | what an execve can ever give, to root and by files with capabilities |
-//!
-//! What is not in the bounding set can never be regained, by the process or by any that it starts.
+//! A capability that is not in the bounding set is lost for good, for the process and for every
+//! process that it starts.
 
-// For a closure that runs after the fork.
+// For a closure that runs between fork and execve.
 #![allow(unsafe_code)]
 
 use std::collections::HashSet;
@@ -24,8 +22,8 @@ use caps::{CapSet, Capability, CapsHashSet};
 
 use crate::report;
 
-/// Docker's list without CAP_MKNOD. Docker grants that one together with a device cgroup, which
-/// limits the devices that can be opened; here there is none, and the host's disk is a device.
+/// Docker's list without CAP_MKNOD. Docker also has a device cgroup, which limits the devices that a
+/// container can open. This step has no device cgroup, so CAP_MKNOD would give access to the disk.
 pub const USUAL: [&str; 13] = [
     "AUDIT_WRITE",
     "CHOWN",
@@ -42,46 +40,42 @@ pub const USUAL: [&str; 13] = [
     "SYS_CHROOT",
 ];
 
-/// Parses a name without CAP_. capabilities(7) lists what each permits; for SYS_ADMIN that is
-/// several pages.
+/// Parses a name without CAP_. capabilities(7) lists what each capability permits: the list for
+/// SYS_ADMIN is several pages long.
 pub fn parse(name: &str) -> Option<Capability> {
     format!("CAP_{}", name.to_uppercase()).parse().ok()
 }
 
-/// Restricts `program` to these capabilities, or to the usual ones. In two steps, because two of
-/// the sets are needed until the execve.
+/// Restricts `program` to the capabilities in `keep`, or to the usual ones. Three of the five sets
+/// are reduced here; `give_up` reduces the other two later.
 pub fn limit(program: &mut Command, keep: Option<Vec<String>>) -> Result<()> {
     let names = keep.unwrap_or_else(|| USUAL.map(String::from).into());
     let keep: CapsHashSet = names.iter().filter_map(|name| parse(name)).collect();
-    // The present set may be smaller than the full one, as in another container.
+    // Inside another container the bounding set may be smaller than 41 already.
     let bounding = caps::read(None, CapSet::Bounding).context("prctl(PR_CAPBSET_READ)")?;
     let gone: HashSet<_> = bounding.difference(&keep).collect();
-    // Each is dropped by a call of its own, which takes CAP_SETPCAP. The bounding set can only
-    // shrink.
+    // Each capability is dropped by a call of its own, and the call needs CAP_SETPCAP.
     for capability in &gone {
         caps::drop(None, CapSet::Bounding, **capability)
             .with_context(|| format!("prctl(PR_CAPBSET_DROP, {capability})"))?;
     }
     report::trace(format!("prctl(PR_CAPBSET_DROP), {} times   left: {}", gone.len(), names.join(" ")));
-    // Empty by default, but the caller may have filled them, as systemd does with
-    // AmbientCapabilities=.
+    // Both are empty, unless the caller filled them, as systemd does with AmbientCapabilities=.
     caps::clear(None, CapSet::Ambient).context("prctl(PR_CAP_AMBIENT_CLEAR_ALL)")?;
     caps::clear(None, CapSet::Inheritable).context("capset(inheritable)")?;
-    // The other sets follow after the change to the image's user, which takes CAP_SETUID even if
-    // that is not kept.
+    // The change to the image's user needs CAP_SETUID, so the other sets are reduced after it.
     let rest = move || give_up(&keep).map_err(|error| io::Error::other(format!("{error:#}")));
     // SAFETY: this process has one thread, so no lock is held in the forked child.
     unsafe { program.pre_exec(rest) };
     Ok(())
 }
 
-/// Sets the effective and permitted sets, just before the execve. An execve as root would set both
-/// to the bounding set anyway; this counts for other users, and for the code between here and the
-/// execve.
+/// Reduces the effective and the permitted set, just before the execve. An execve as root fills both
+/// from the bounding set again; for another user this call decides.
 fn give_up(keep: &CapsHashSet) -> Result<()> {
-    // setuid to a user other than root has cleared them already.
+    // A change from root to another user has emptied both sets.
     let left: CapsHashSet = caps::read(None, CapSet::Permitted)?.intersection(keep).copied().collect();
-    // In this order, because the effective set must be a subset of the permitted one.
+    // The effective set comes first, because it must stay a subset of the permitted set.
     for set in [CapSet::Effective, CapSet::Permitted] {
         caps::set(None, set, &left).with_context(|| format!("capset({set:?})"))?;
     }

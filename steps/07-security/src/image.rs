@@ -1,4 +1,4 @@
-//! An image: tars and JSON, each named by the hash of its bytes.
+//! An image consists of tars and JSON documents, each named by the hash of its bytes.
 //!
 //! ```text
 //! tag ──▶ index ──▶ manifest of a platform ──▶ config: env, command, user, diff IDs of the layers
@@ -6,13 +6,14 @@
 //!                                          └─▶ layer 2: a tar of what it changes
 //! ```
 //!
-//! Each arrow is a digest: the sha256 of what it points to. The first digest fixes the whole image,
-//! wherever it comes from: a directory (an OCI layout: `index.json`, and blobs by digest in
-//! `blobs/sha256/`) or a registry (registry.rs).
+//! Each arrow is a digest: the sha256 of the document or tar that it points to. So the first digest
+//! fixes the whole image. The image may come from a directory (an OCI layout, which has
+//! `index.json`, and each blob in `blobs/sha256/` under its digest) or from a registry
+//! (registry.rs).
 //!
-//! So trusting an image means trusting 64 hexadecimal digits: a registry, a mirror or the network
-//! in between can withhold it and cannot change it. The formats are those of the OCI image
-//! specification; docker's older ones differ in their media types only.
+//! Who trusts the first digest trusts the image: a registry, a mirror or the network can withhold
+//! the image, and cannot change it. The OCI image specification defines the formats; docker's older
+//! formats differ only in their media types.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -29,8 +30,8 @@ use crate::overlay::{self, Scratch};
 use crate::registry::Registry;
 use crate::{digest, report, veth};
 
-/// The media types of indexes and manifests that this program reads. They are also sent to
-/// registries as what it accepts.
+/// The media types of the indexes and manifests that this program reads. It also sends them to
+/// registries, as the formats that it accepts.
 pub const MANIFESTS: [&str; 4] = [
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -38,24 +39,23 @@ pub const MANIFESTS: [&str; 4] = [
     "application/vnd.docker.distribution.manifest.v2+json",
 ];
 
-/// An unpacked image. Dropping it removes its directories. Nothing is cached between runs, which an
-/// engine could not afford, and which keeps the lesson short.
+/// An unpacked image. Its directories are removed when the value is dropped. An engine would keep
+/// them for the next run; this step keeps nothing, to stay short.
 pub struct Image {
-    /// One directory for each layer, the uppermost first, as overlay expects them.
+    /// One directory for each layer. The uppermost layer is the first, as overlay expects.
     pub lowers: Vec<PathBuf>,
-    /// The image's configuration: what to run is below "config", the diff IDs are below "rootfs".
+    /// The image's config. The command is below "config", the diff IDs are below "rootfs".
     config: Value,
     _scratch: Scratch,
 }
 
-/// A descriptor of the specification, the only kind of reference in it: it describes content before
-/// one has it.
+/// A descriptor: the reference by which one document of an image names another one, or a layer.
 pub struct Blob {
-    /// Its media type.
+    /// The media type.
     pub kind: String,
-    /// Its digest.
+    /// The digest.
     pub digest: String,
-    /// Its size. No more than this is read.
+    /// The size in bytes. A longer blob is refused.
     pub size: u64,
 }
 
@@ -69,8 +69,9 @@ impl Blob {
     }
 }
 
-/// Checks a digest, because it becomes a path or part of a URL: `sha256:../../etc/passwd` must not
-/// pass. The specification also allows sha512, which nobody uses.
+/// Checks the form of a digest, because the digest becomes part of a path or of a URL:
+/// `sha256:../../etc/passwd` must not pass. The specification also allows sha512, which is hardly
+/// used.
 fn check(digest: &str) -> Result<()> {
     let hex = digest.strip_prefix("sha256:").unwrap_or_default();
     let is_hex = hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
@@ -79,17 +80,17 @@ fn check(digest: &str) -> Result<()> {
 }
 
 /// Where an image comes from. Neither source is trusted.
-enum Source {
+pub enum Source {
     Layout(PathBuf),
     Registry(Registry),
 }
 
-// A layout has a file for each blob, a registry a URL.
 impl Source {
+    /// Opens a blob: a layout has a file for each blob, a registry a URL.
     fn open(&mut self, blob: &Blob) -> Result<Box<dyn Read>> {
         match self {
             Self::Layout(directory) => {
-                // `sha256:ab…` is the file `sha256/ab…`.
+                // The blob `sha256:ab…` is the file `blobs/sha256/ab…`.
                 let path = directory.join("blobs").join(blob.digest.replace(':', "/"));
                 let file = File::open(&path).with_context(|| format!("open {}", path.display()))?;
                 Ok(Box::new(file))
@@ -98,12 +99,12 @@ impl Source {
         }
     }
 
-    /// Reads an index, a manifest or a configuration. It is parsed only after its digest has been
-    /// checked, because a parser is a larger attack surface than a hash.
+    /// Reads an index, a manifest or a config. The digest is checked before the JSON is parsed,
+    /// because a parser is a larger attack surface than a hash.
     fn json(&mut self, blob: &Blob) -> Result<Value> {
         let mut bytes = Vec::new();
         match self {
-            // Registries have manifests and blobs at different URLs.
+            // A registry has manifests and blobs under different URLs.
             Self::Registry(registry) if MANIFESTS.contains(&&*blob.kind) => {
                 bytes = registry.manifest(&blob.digest)?;
             }
@@ -117,36 +118,38 @@ impl Source {
     }
 }
 
-/// Finds an image and unpacks it into a temporary directory. This runs as the calling user, outside
-/// of any namespace: which ids the files have inside is decided when the layers are mounted. For an
-/// unprivileged user their own id is root inside.
+/// Finds an image and unpacks it into a temporary directory. This runs as the calling user, before
+/// any namespace exists. An unprivileged user owns all the files, and this user's id is mapped to
+/// root inside.
 pub fn fetch(reference: &str, name: &str) -> Result<Image> {
     let scratch = overlay::scratch(name)?;
-    // A download can take long, so signals are unblocked meanwhile: ^C ends the program as usual,
-    // and the supervisor cleans up.
+    // A download can take long. So signals are unblocked during the download: ^C ends the program,
+    // and the supervisor removes the directory.
     let blocked = SigSet::thread_get_mask().context("sigprocmask")?;
     SigSet::empty().thread_set_mask().context("sigprocmask(SIG_SETMASK, none)")?;
-    // The signals are blocked again before any error is returned.
+    // The signals are blocked again, also after an error.
     let unpacked = unpack(reference, &scratch.dir);
     blocked.thread_set_mask().context("sigprocmask(SIG_SETMASK, all)")?;
     let (lowers, config) = unpacked.with_context(|| format!("image {reference}"))?;
     if !layer::has_one_id() {
-        report::say("warning: a stranger's programs, and here they run as root, if with few capabilities");
+        report::say(
+            "warning: this program is a stranger's, and runs as the machine's root, with few capabilities",
+        );
     }
     Ok(Image { lowers, config, _scratch: scratch })
 }
 
-/// Follows the digests from the top to the layers. Any error ends it and removes the directory, so
-/// an image is complete or not there. The configuration is read before the layers: it names their
-/// diff IDs, and the platform.
+/// Follows the digests from the index to the layers. After any error the caller removes the
+/// directory, so no half of an image stays. The config is read before the layers, because it names
+/// the platform and the layers' diff IDs.
 fn unpack(reference: &str, directory: &Path) -> Result<(Vec<PathBuf>, Value)> {
     let (mut source, top) = find(reference)?;
-    // From here on everything is found by the digest that the previous document gave.
+    // From here on each document is found by the digest in the document before.
     let manifest = choose(&mut source, top)?;
     let config = source.json(&Blob::new(&manifest["config"])?).context("config")?;
     let (os, architecture) = platform();
-    // An image with a single manifest need not state its platform there, but its configuration has
-    // to. A program for another machine would only fail at execve with "Exec format error".
+    // An index may leave the platform out, and a config may not. Without this check a program for
+    // another machine would fail only at execve, with "Exec format error".
     let theirs = (&config["os"], &config["architecture"]);
     ensure!(
         theirs == (&json!(os), &json!(architecture)),
@@ -155,18 +158,18 @@ fn unpack(reference: &str, directory: &Path) -> Result<(Vec<PathBuf>, Value)> {
         theirs.1
     );
     let layers = manifest["layers"].as_array().context("the manifest has no layers")?;
-    // The manifest's digest is of the compressed bytes, which depend on the compressor. The
-    // configuration names the uncompressed tars, by their diff IDs.
+    // The digest in the manifest is of the compressed bytes, which depend on the compressor. The
+    // diff ID in the config is of the tar.
     let diff_ids = config["rootfs"]["diff_ids"].as_array().context("the config has no diff IDs")?;
     ensure!(layers.len() == diff_ids.len(), "{} layers, but {} diff IDs", layers.len(), diff_ids.len());
     let mut lowers = Vec::new();
     let mut lost = Lost::default();
-    // The first layer is the lowest. Each gets a directory; overlay puts them together.
+    // The first layer is the lowest. Each layer gets a directory; overlay puts them together.
     for (number, (descriptor, diff_id)) in layers.iter().zip(diff_ids).enumerate() {
         let blob = Blob::new(descriptor)?;
         let lower = directory.join((number + 1).to_string());
         fs::create_dir(&lower).with_context(|| format!("mkdir({})", lower.display()))?;
-        // One after another. Engines fetch several at once.
+        // One layer after another. Engines fetch several at once.
         let bytes = source.open(&blob)?;
         layer::unpack(bytes, &blob, diff_id.as_str().unwrap_or_default(), &lower, &mut lost)
             .with_context(|| format!("layer {}", number + 1))?;
@@ -177,32 +180,40 @@ fn unpack(reference: &str, directory: &Path) -> Result<(Vec<PathBuf>, Value)> {
             blob.digest,
             blob.size
         ));
-        // overlay expects the uppermost first, the image lists the lowest first.
+        // The image lists the lowest layer first, and overlay expects the uppermost first.
         lowers.insert(0, lower);
     }
-    // One more layer on top, for the name servers, which depend on the host. It is a layer of its
-    // own because writing through the merged tree could follow a link of the image's. It also
-    // provides the one layer that overlay needs if the image has none.
+    lowers.insert(0, own_layer(directory)?);
+    report_lost(&lost);
+    Ok((lowers, config))
+}
+
+/// Makes one more layer, the uppermost, with the name servers of this machine. It is a separate
+/// layer because a write into the image's own files could follow a link of the image. It is also the
+/// one layer that overlay needs if the image has none.
+fn own_layer(directory: &Path) -> Result<PathBuf> {
     let own = directory.join("own");
     fs::create_dir_all(own.join("etc")).context("mkdir(own/etc)")?;
     veth::name_servers(&own)?;
-    lowers.insert(0, own);
-    // Reported because it has effects: `ls -l` shows root for files of www-data, and a server
-    // cannot change to that user.
+    Ok(own)
+}
+
+/// Says what is different from the image, because it has effects: `ls -l` shows root as the owner of
+/// www-data's files, and a server cannot change to the user www-data.
+fn report_lost(lost: &Lost) {
     if lost.owners > 0 {
         report::say(format_args!(
-            "note: {} files are other users' in the image and yours here: there is one id",
+            "note: {} files of other users belong to you here, because this container has one id",
             lost.owners
         ));
     }
     if lost.devices > 0 {
-        report::say(format_args!("note: {} devices are left out: they are root's to make", lost.devices));
+        report::say(format_args!("note: {} devices are left out: only root can create them", lost.devices));
     }
-    Ok((lowers, config))
 }
 
-/// Where to look, and the first document there: the index of a layout, or what a registry has under
-/// the tag. `alpine` is short for docker.io/library/alpine:latest.
+/// Returns the source of an image and its first document: the index of a layout, or the document
+/// that a registry has under the tag. `alpine` is short for docker.io/library/alpine:latest.
 fn find(reference: &str) -> Result<(Source, Value)> {
     let is_layout = |path: &str| Path::new(path).join("oci-layout").is_file();
     // A path may contain colons.
@@ -213,9 +224,9 @@ fn find(reference: &str) -> Result<(Source, Value)> {
     if is_layout(path) {
         let index = Path::new(path).join("index.json");
         let bytes = fs::read(&index).with_context(|| format!("read {}", index.display()))?;
-        // index.json is the one file of a layout without a digest.
+        // index.json is the only document of a layout that no digest names.
         let mut index: Value = serde_json::from_slice(&bytes).context("index.json")?;
-        // In a layout a tag is an annotation of a descriptor.
+        // A layout stores a tag as an annotation of a descriptor.
         if let (Some(tag), Some(manifests)) = (tag, index["manifests"].as_array_mut()) {
             let all = tags(manifests);
             manifests.retain(|found| found["annotations"]["org.opencontainers.image.ref.name"] == *tag);
@@ -223,24 +234,24 @@ fn find(reference: &str) -> Result<(Source, Value)> {
         }
         return Ok((Source::Layout(path.into()), index));
     }
-    // Names in registries cannot begin like this, so it is meant as a path.
+    // A name in a registry cannot begin with these characters, so this is a path.
     if reference.starts_with(['.', '/']) {
         fs::metadata(reference).with_context(|| format!("stat({reference})"))?;
-        bail!("{reference} has no file oci-layout, and so is no OCI layout");
+        bail!("{reference} is not an OCI layout: it has no file oci-layout");
     }
     let (repository, reference) = match reference.split_once('@') {
         Some((repository, digest)) => (repository, digest),
         None => match reference.rsplit_once(':') {
-            // With a slash after it the colon belongs to a port.
+            // A colon with a slash after it belongs to a port.
             Some((repository, tag)) if !tag.contains('/') => (repository, tag),
             _ => (reference, "latest"),
         },
     };
     let mut registry = Registry::new(repository)?;
-    // A tag is the one thing that cannot be checked: the registry decides what it stands for. A
-    // digest always names the same image.
+    // A tag cannot be checked: the registry decides which image the tag names today. A digest names
+    // the same image for ever.
     let bytes = registry.manifest(reference)?;
-    // If a digest was given, this first answer is checked too.
+    // With a digest instead of a tag this first answer can be checked too.
     if reference.contains(':') {
         check(reference)?;
         digest::compare(reference, &digest::of(&bytes))?;
@@ -248,40 +259,45 @@ fn find(reference: &str) -> Result<(Source, Value)> {
     Ok((Source::Registry(registry), serde_json::from_slice(&bytes).context("the registry's answer")?))
 }
 
-/// The tags of a layout, for the error message.
+/// The tags of a layout, as text for an error.
 fn tags(manifests: &[Value]) -> String {
     let tag =
         |found: &Value| found["annotations"]["org.opencontainers.image.ref.name"].as_str().map(String::from);
     manifests.iter().filter_map(tag).collect::<Vec<_>>().join(", ")
 }
 
-/// Chooses a manifest for this platform: an index lists manifests, or further indexes, with the
-/// platform of each.
-fn choose(source: &mut Source, mut top: Value) -> Result<Value> {
+/// Follows an index to the manifest for this platform. An index lists manifests, or other indexes,
+/// and names the platform of each.
+pub fn choose(source: &mut Source, mut top: Value) -> Result<Value> {
     let (os, architecture) = platform();
-    // A limit, because indexes could be nested without end.
+    // A limit, because a hostile index could name another index without end.
     for _ in 0..4 {
+        // A document without a list of manifests is the manifest itself.
         let Some(manifests) = top["manifests"].as_array() else { return Ok(top) };
         let fits = |found: &&Value| {
             let platform = &found["platform"];
-            // A single manifest need not state its platform.
+            // An index of one manifest may leave the platform out.
             platform.is_null() || (platform["os"] == os && platform["architecture"] == architecture)
         };
         let Some(found) = manifests.iter().find(fits) else {
-            let name = |found: &Value| {
-                let text = |name: &str| found["platform"][name].as_str().unwrap_or("?").to_owned();
-                format!("{}/{}", text("os"), text("architecture"))
-            };
-            let there: Vec<String> = manifests.iter().map(name).collect();
-            bail!("no manifest for {os}/{architecture}; there are: {}", there.join(", "));
+            bail!("no manifest for {os}/{architecture}; there are: {}", platforms(manifests));
         };
         top = source.json(&Blob::new(found)?).context("manifest")?;
     }
-    bail!("an index in an index in an index");
+    bail!("more than four indexes, each in another one");
 }
 
-/// This platform in the image specification's terms, which are those of Go (GOOS, GOARCH).
-fn platform() -> (&'static str, &'static str) {
+/// The platforms that an index lists, as text for an error.
+fn platforms(manifests: &[Value]) -> String {
+    let name = |found: &Value| {
+        let text = |name: &str| found["platform"][name].as_str().unwrap_or("?").to_owned();
+        format!("{}/{}", text("os"), text("architecture"))
+    };
+    manifests.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+/// This machine's platform. The image specification uses the names of Go (GOOS, GOARCH).
+pub fn platform() -> (&'static str, &'static str) {
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -293,7 +309,7 @@ fn platform() -> (&'static str, &'static str) {
 }
 
 impl Image {
-    /// The command to run: Entrypoint, followed by the given arguments or else by Cmd.
+    /// The command to run: Entrypoint, then the typed arguments, or Cmd if there are none.
     pub fn command(&self, typed: &[String]) -> Result<Vec<String>> {
         let words = |name: &str| {
             let words = self.config["config"][name].as_array().into_iter().flatten();
@@ -301,7 +317,7 @@ impl Image {
         };
         let rest = if typed.is_empty() { words("Cmd") } else { typed.to_vec() };
         let command = [words("Entrypoint"), rest].concat();
-        ensure!(!command.is_empty(), "the image names no command: give one");
+        ensure!(!command.is_empty(), "the image names no command: type one after the image");
         Ok(command)
     }
 
@@ -311,39 +327,39 @@ impl Image {
     }
 }
 
-/// Applies the image's environment, working directory and user, in the child and after the pivot:
-/// before, the host's /etc/passwd would be read.
+/// Applies the image's environment, working directory and user. This runs in the child after the
+/// pivot, because /etc/passwd is the host's before.
 pub fn apply_config(program: &mut Command, settings: &Value) -> Result<()> {
     let user = settings["User"].as_str().unwrap_or_default();
     let (uid, gid, home) = look_up(user).with_context(|| format!("the image's user {user:?}"))?;
     program.envs(home.map(|home| ("HOME", home)));
-    // Set after our own variables, so that the image's PATH wins.
+    // The image's variables are set last, so that its PATH is used.
     let variables = settings["Env"].as_array().into_iter().flatten();
     program.envs(variables.filter_map(|variable| variable.as_str()?.split_once('=')));
     if let Some(directory) = settings["WorkingDir"].as_str().filter(|directory| !directory.is_empty()) {
-        // Images may name a directory that they do not contain. The root is the image's by now.
+        // An image may name a directory that it does not contain.
         fs::create_dir_all(directory).with_context(|| format!("mkdir({directory})"))?;
         program.current_dir(directory);
     }
     if (uid, gid) == (0, 0) {
         return Ok(());
     }
-    // setuid(2) to an id that is not mapped fails with EINVAL.
+    // setuid(2) to an id without a mapping fails with EINVAL.
     if overlay::in_user_namespace() {
         report::say(format_args!(
-            "note: the image wants to be user {user}, and there is one id here: it runs as 0"
+            "note: the image's user is {user}, but this container has one id: it runs as 0"
         ));
         return Ok(());
     }
     report::trace(format!("setgid({gid}), setuid({uid})   the image's user {user:?}"));
-    // Both happen just before the execve, the group first: without root's id the group can no
-    // longer be changed.
+    // Both happen just before the execve. The group comes first, because a process without root's id
+    // may not change its group.
     program.gid(gid).uid(uid);
     Ok(())
 }
 
-/// Looks up a user, and a group after a colon, by name or number in the image's own files. Returns
-/// uid, gid and home. getpwnam(3) would use the host's database or a server on the network.
+/// Looks up "user" or "user:group", by name or number, in the image's own files. Returns the user
+/// id, the group id and the home directory. getpwnam(3) could also ask a server on the network.
 fn look_up(user: &str) -> Result<(u32, u32, Option<String>)> {
     let (user, group) = user.split_once(':').map_or((user, None), |(user, group)| (user, Some(group)));
     let user = if user.is_empty() { "0" } else { user };
@@ -359,7 +375,7 @@ fn look_up(user: &str) -> Result<(u32, u32, Option<String>)> {
     };
     let found = line("/etc/passwd", user);
     let uid = number(&found, 2, user)?;
-    // Without a group it is the user's own, or root's if the user has no entry, as in docker.
+    // Without a group the user's own group is used, or group 0 if the user has no entry, as in docker.
     let gid = match group {
         Some(group) => number(&line("/etc/group", group), 2, group)?,
         None => number(&found, 3, "0")?,

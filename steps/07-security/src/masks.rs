@@ -1,12 +1,12 @@
-//! Hides files in /proc and /sys that are about the machine and not the container, or makes them
+//! Masked paths: hides the files in /proc and /sys that are about the machine, or makes them
 //! read-only.
 //!
-//! /dev/null is mounted over a file, and an empty tmpfs over a directory. Removing these mounts, or
-//! mounting another /proc, takes CAP_SYS_ADMIN. The lists are those of every runtime.
+//! Most files in /proc and /sys show each namespace its own content. Memory, hardware and many
+//! sysctls belong to no namespace, so these files are the same for all. The kernel protects them by
+//! asking for root, and root in a container is root.
 //!
-//! Most of /proc and /sys shows each namespace its own content. What belongs to no namespace is the
-//! same for all: the clock, memory, hardware, sysctls. The kernel protects it by checking for root,
-//! and root in a container is root.
+//! The file /dev/null is mounted over a file, and an empty tmpfs over a directory. A process needs
+//! CAP_SYS_ADMIN to remove these mounts or to mount another /proc. Every runtime has the same lists.
 
 // For a system call that nix does not wrap.
 #![allow(unsafe_code)]
@@ -20,8 +20,8 @@ use nix::mount::MsFlags;
 
 use crate::{report, rootfs};
 
-/// Files that reveal more about the machine than programs need, or that attackers have used. Those
-/// that a kernel does not have are skipped.
+/// Files that tell a program more about the machine than it needs, or that attackers have used. A
+/// file that this kernel does not have is left out.
 const HIDDEN: [&str; 12] = [
     "proc/acpi",
     "proc/asound",
@@ -38,44 +38,41 @@ const HIDDEN: [&str; 12] = [
     "sys/firmware",
 ];
 
-/// Files that programs read and no container may change, because they are the same for all. This
-/// also makes the sysctls of the container's own network namespace read-only; engines set those
-/// (--sysctl) before.
+/// Files that programs read, and that no container may change, because all containers share them.
+/// The sysctls of the container's own network namespace become read-only too, so an engine sets them
+/// before (--sysctl).
 const READ_ONLY: [&str; 5] = [
     "proc/bus",
     "proc/fs",
     "proc/irq",
-    // Among the sysctls: the program that the kernel runs, as the host's root, when a process
-    // crashes.
+    // kernel/core_pattern in it names a program. The kernel runs that program as the host's root
+    // when a process crashes.
     "proc/sys",
     "proc/sysrq-trigger",
 ];
 
-/// Covers the files in the tree that will be the root. In a user namespace their owner, who is
-/// nobody there, protects many of them already; they are covered nevertheless.
+/// Masks the files in the tree below `root`, which becomes the container's root later. In a user
+/// namespace most of the files belong to somebody else anyway; they are masked all the same.
 pub fn apply(root: &Path) -> Result<()> {
-    // This runs before the pivot, so the paths, /dev/null's too, are below the new root.
     for path in HIDDEN.map(|path| root.join(path)).into_iter().filter(|path| path.exists()) {
-        // A mount hides what is below it, a file or a directory.
         if path.is_dir() {
-            // Read-only and of size 0: nobody can put anything there that a program would take for
-            // the kernel's.
+            // Read-only and of size 0, so that nobody can put files there.
             rootfs::mount_new("tmpfs", &path, MsFlags::MS_RDONLY, "size=0,mode=0555")?;
         } else {
-            // Reads return the end of file, writes are discarded.
+            // A read from /dev/null returns the end of the file.
             rootfs::bind(&root.join("dev/null"), &path)?;
         }
     }
     for path in READ_ONLY.map(|path| root.join(path)).into_iter().filter(|path| path.exists()) {
-        // Only a mount can be read-only, so the file is bound onto itself.
+        // Only a mount can be read-only, so the file is first mounted onto itself.
         rootfs::bind(&path, &path)?;
         make_read_only(&path)?;
     }
     Ok(())
 }
 
-/// mount_setattr(2), Linux 5.12, changes a whole tree. mount(2) would change one mount, and would
-/// have to repeat all its other flags.
+/// Makes a tree of mounts read-only. mount_setattr(2), since Linux 5.12, changes the whole tree;
+/// mount(2) would change one mount, and would need all other flags of that mount again.
 fn make_read_only(tree: &Path) -> Result<()> {
     let call = || format!("mount_setattr({}, MOUNT_ATTR_RDONLY, recursive)", tree.display());
     let path = CString::new(tree.as_os_str().as_encoded_bytes()).with_context(call)?;

@@ -1,17 +1,18 @@
-//! A filter for system calls: a program in BPF, which the kernel runs before each of them.
+//! A seccomp filter: a small program that the kernel runs before each system call of a process.
 //!
-//! It sees the call's number, architecture and arguments, but cannot follow a pointer: it can
-//! refuse `mount`, and not the mount of one path (seccomp(2)). The kernel does what it returns. It
-//! cannot be removed again, and every program that the process starts has it too.
+//! The filter gets the number of the call, the architecture and the arguments, and returns what the
+//! kernel is to do: allow the call, return an error, or kill the process (seccomp(2)). It cannot
+//! follow a pointer. So a filter can refuse every `mount`, and cannot refuse the mount of one path.
+//! A filter cannot be removed, and every process that the program starts has the filter too.
 //!
-//! Containers share the host's kernel, with its bugs. Usual programs make few of its 450 calls;
-//! those listed here are tools of root, or have been used to break out. (hull lists the allowed
-//! calls, as docker does, so that a future call is refused. That list is ten times as long.)
+//! All containers share the host's kernel and its bugs. The kernel has about 450 system calls, and
+//! most programs need few of them. The filter runs before the kernel's own code, so a refused call
+//! cannot reach a bug in that code. Capabilities cannot do that: the kernel checks them later.
 //!
-//! Capabilities restrict by privilege, a filter by call, and before any check of the kernel's own:
-//! a call that is refused here cannot reach a bug behind it.
+//! This step lists the refused calls. hull and docker list the allowed calls, so that a call of a
+//! future kernel is refused; their list is ten times as long.
 
-// For a system call that nix does not wrap, and a closure that runs after the fork.
+// For a system call that nix does not wrap, and a closure that runs between fork and execve.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -30,7 +31,7 @@ use serde_json::Value;
 use crate::options::words;
 use crate::{capabilities, report};
 
-/// From linux/audit.h: the machine's number with the bits for 64-bit and little-endian.
+/// The architecture's number in linux/audit.h: the machine, and bits for 64-bit and little-endian.
 #[cfg(target_arch = "x86_64")]
 const ARCHITECTURE: u32 = 0xc000_003e;
 #[cfg(target_arch = "aarch64")]
@@ -38,11 +39,11 @@ const ARCHITECTURE: u32 = 0xc000_00b7;
 #[cfg(target_arch = "riscv64")]
 const ARCHITECTURE: u32 = 0xc000_00f3;
 
-/// Refused, whatever the arguments. Some of these need a capability that has gone already. They
-/// stand here for the day on which somebody finds a way around that, and for whoever keeps one:
-/// docker leaves them out of the list of what is allowed for the same reason.
+/// Calls that are refused with all arguments. Some of them also need a capability that the program
+/// does not have. The filter is the second lock: it still holds if a bug gives the capability back,
+/// or if the user keeps the capability (`--keep`).
 const REFUSED: [i64; 45] = [
-    // Mounts and namespaces: the tree and the labels are settled.
+    // Mounts and namespaces: the container has its own already.
     libc::SYS_mount,
     libc::SYS_umount2,
     libc::SYS_pivot_root,
@@ -55,10 +56,10 @@ const REFUSED: [i64; 45] = [
     libc::SYS_mount_setattr,
     libc::SYS_unshare,
     libc::SYS_setns,
-    // Opens a file by its number on the disk, outside of any root: a way out of docker in 2014.
+    // They open a file by its number on the disk, outside of the root: a way out of docker in 2014.
     libc::SYS_open_by_handle_at,
     libc::SYS_name_to_handle_at,
-    // The kernel itself.
+    // Changes to the kernel: its modules, another kernel, a restart, programs in the kernel.
     libc::SYS_init_module,
     libc::SYS_finit_module,
     libc::SYS_delete_module,
@@ -67,12 +68,12 @@ const REFUSED: [i64; 45] = [
     libc::SYS_reboot,
     libc::SYS_bpf,
     libc::SYS_perf_event_open,
-    // Large and recent parts of the kernel.
+    // Large and recent parts of the kernel, in which many bugs were found.
     libc::SYS_io_uring_setup,
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
     libc::SYS_userfaultfd,
-    // What no namespace separates: keys, clocks, swap, quotas, accounting.
+    // Keys, clocks, swap, quotas, accounting, the kernel's log: no namespace separates these.
     libc::SYS_add_key,
     libc::SYS_request_key,
     libc::SYS_keyctl,
@@ -87,7 +88,7 @@ const REFUSED: [i64; 45] = [
     libc::SYS_acct,
     libc::SYS_vhangup,
     libc::SYS_syslog,
-    // Access to other processes' memory.
+    // Access to the memory of other processes.
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
     libc::SYS_kcmp,
@@ -95,41 +96,39 @@ const REFUSED: [i64; 45] = [
     libc::SYS_migrate_pages,
 ];
 
-/// Confines a program that `enter` starts, by the default lists. Joining namespaces brings neither
-/// the filter nor the smaller capability sets along, so without this the entering program would
-/// have the privileges that the container has lost.
+/// Confines a program that `enter` starts. A process that joins namespaces gets neither the filter
+/// nor the smaller sets of capabilities. Without this call it would have the privileges that the
+/// container's own processes lost.
 pub fn by_default(program: &mut Command) -> Result<()> {
     confine(program, &Value::Null)
 }
 
-/// Confines `program`: first the capabilities, because dropping them takes calls that a filter may
-/// refuse. It happens in the child between fork and execve (Command::pre_exec), in the order in
-/// which it was registered: the image's user, the capabilities, the filter.
+/// Confines `program`. The work happens in the child between fork and execve (Command::pre_exec), in
+/// this order: the image's user, the capabilities, the filter. The filter is last, because it may
+/// refuse a call that the others need.
 pub fn confine(program: &mut Command, config: &Value) -> Result<()> {
     let keep = config["keep"].is_array().then(|| words(&config["keep"]));
     capabilities::limit(program, keep)?;
-    filter(
-        program,
-        match config["denied"].as_str() {
-            // Ends the whole process with SIGSYS.
-            Some("kill") => libc::SECCOMP_RET_KILL_PROCESS,
-            // Allows the call and logs it: dmesg, or the audit log.
-            Some("log") => libc::SECCOMP_RET_LOG,
-            _ => error(libc::EPERM),
-        },
-    );
+    let denied = match config["denied"].as_str() {
+        // Ends the whole process with the signal SIGSYS.
+        Some("kill") => libc::SECCOMP_RET_KILL_PROCESS,
+        // Allows the call, and writes a line to the kernel's log (dmesg) or to the audit log.
+        Some("log") => libc::SECCOMP_RET_LOG,
+        _ => error(libc::EPERM),
+    };
+    filter(program, denied);
     Ok(())
 }
 
-/// Skips the call and returns this errno. EPERM is what programs expect of a call they may not
-/// make, and many go on without it. Killing would be safer against an attacker and worse for an
-/// honest program that only tries.
+/// The answer that skips the call and returns this error number. Programs expect EPERM for a call
+/// that they may not make, and many continue without the call. To kill the program would be safer
+/// against an attacker, and would also end an honest program that only tries a call.
 fn error(errno: i32) -> u32 {
     libc::SECCOMP_RET_ERRNO | errno as u32
 }
 
-/// Loads the filter as the last step before the execve, because what the filter refuses may be
-/// needed until then. execve itself must be allowed.
+/// Makes `program` load the filter as the last action before the execve. So the filter must allow
+/// execve.
 fn filter(program: &mut Command, denied: u32) {
     let code = code(denied);
     let load = move || load(&code).map_err(|error| io::Error::other(format!("{error:#}")));
@@ -137,15 +136,15 @@ fn filter(program: &mut Command, denied: u32) {
     unsafe { program.pre_exec(load) };
 }
 
-/// Loads the filter. A process can have several; the strictest answer counts.
+/// Loads the filter. A process can have several filters; the strictest answer counts.
 fn load(code: &[sock_filter]) -> Result<()> {
-    // A set-user-ID program inherits the filter of its caller, and one that lies to it ("setuid has
-    // succeeded") could make it a tool of the attacker. So, without CAP_SYS_ADMIN, a filter takes
-    // no_new_privs: from then on no execve grants privileges.
+    // A set-user-ID program inherits the filter of its caller. A hostile filter could lie to it, for
+    // example "setuid succeeded". So the kernel takes a filter only from a process that has
+    // CAP_SYS_ADMIN or no_new_privs: with no_new_privs no execve adds privileges.
     nix::sys::prctl::set_no_new_privs().context("prctl(PR_SET_NO_NEW_PRIVS)")?;
     report::trace("prctl(PR_SET_NO_NEW_PRIVS)");
-    // The kernel verifies the program: jumps go forward and stay inside, every path ends with a
-    // return, so it always ends.
+    // The kernel checks the filter: each jump goes forward, and each path ends with a return. So
+    // every filter ends.
     let program = sock_fprog { len: code.len() as u16, filter: code.as_ptr().cast_mut() };
     // SAFETY: the kernel copies `len` instructions, which is how many there are.
     let loaded =
@@ -155,77 +154,91 @@ fn load(code: &[sock_filter]) -> Result<()> {
     Ok(())
 }
 
-/// Loads 32 bits of `seccomp_data` into the accumulator. BPF was made in 1992 to select packets for
-/// tcpdump: an accumulator, and jumps that go forward only. Instead of a packet it is given a
-/// struct of the call's number, architecture, instruction pointer and six arguments.
+/// Loads 32 bits of `seccomp_data` into the register. The kernel fills this struct for each call: the
+/// number, the architecture, the instruction pointer and six arguments.
 fn load_word(offset: usize) -> sock_filter {
     instruction(BPF_LD | BPF_W | BPF_ABS, offset as u32, 0, 0)
 }
 
-/// Returns what to do about the call; an errno is in the lower 16 bits.
+/// Ends the filter with this answer. An error number is in the lower 16 bits of the answer.
 fn ret(what: u32) -> sock_filter {
     instruction(BPF_RET | BPF_K, what, 0, 0)
 }
 
-/// Continues with the next instruction if the comparison holds, and otherwise skips `otherwise`
-/// instructions, at most 255.
-fn skip_unless(comparison: u32, value: u32, otherwise: u8) -> sock_filter {
-    instruction(BPF_JMP | comparison | BPF_K, value, 0, otherwise)
+/// Compares the register with a value. If the comparison is false, the next `skip` instructions are
+/// skipped, at most 255.
+fn skip_unless(comparison: u32, value: u32, skip: u8) -> sock_filter {
+    instruction(BPF_JMP | comparison | BPF_K, value, 0, skip)
 }
 
-/// One instruction of eight bytes: operation, operand, and how many instructions to skip if it
-/// holds or not. The kernel compiles them to machine code where it can.
+/// One instruction, eight bytes: the operation, its value, and how many instructions to skip if a
+/// comparison is true (`jt`) and if it is false (`jf`).
 fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter { code: code as u16, jt, jf, k }
 }
 
-/// The whole filter: one comparison for each refused call, a few hundred nanoseconds per call in
-/// all. Longer lists are searched as a tree.
-fn code(denied: u32) -> Vec<sock_filter> {
-    // The layout of seccomp_data is part of the kernel's interface.
-    let (number, arguments) = (offset_of!(seccomp_data, nr), offset_of!(seccomp_data, args));
-    let allow = libc::SECCOMP_RET_ALLOW;
-    // The architecture comes first: on x86-64 a program can also make the calls of 32-bit x86,
-    // which have other numbers.
-    let mut code = vec![
-        // A number means nothing without its architecture: 101 is ptrace on x86-64 and ioperm on
-        // 32-bit x86.
+/// Answers `what` to one call. The register has the number of the call; another number skips the
+/// answer.
+fn answer(call: i64, what: u32) -> [sock_filter; 2] {
+    [skip_unless(BPF_JEQ, call as u32, 1), ret(what)]
+}
+
+/// The whole filter. Its parts follow one another; a part that knows the answer returns it. It takes
+/// a few hundred nanoseconds for a call. Longer filters compare in a tree.
+pub fn code(denied: u32) -> Vec<sock_filter> {
+    let mut code = architecture();
+    code.extend(other_numbers());
+    code.extend(REFUSED.into_iter().flat_map(|call| answer(call, denied)));
+    // The flags of clone3 are behind a pointer, so the filter cannot read them. ENOSYS means "the
+    // kernel has no such call": the C library then uses clone. After EPERM it would give up.
+    code.extend(answer(libc::SYS_clone3, error(libc::ENOSYS)));
+    // A new user namespace gives all capabilities inside it, and so access to more code of the kernel.
+    code.extend(with_argument(
+        libc::SYS_clone,
+        0,
+        skip_unless(BPF_JSET, libc::CLONE_NEWUSER as u32, 1),
+        denied,
+    ));
+    // TIOCSTI puts characters into the terminal's input. The host's shell would run them as a
+    // command after the container ended.
+    code.extend(with_argument(libc::SYS_ioctl, 1, skip_unless(BPF_JEQ, libc::TIOCSTI as u32, 1), denied));
+    code.push(ret(libc::SECCOMP_RET_ALLOW));
+    code
+}
+
+/// Kills a process that calls in another architecture: on x86-64 a program can also use the system
+/// calls of 32-bit x86, and those have other numbers. Number 101 is ptrace on x86-64, and ioperm on
+/// 32-bit x86. Then loads the number of the call.
+fn architecture() -> Vec<sock_filter> {
+    vec![
         load_word(offset_of!(seccomp_data, arch)),
+        // If the architecture is ours, skip the next instruction.
         instruction(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0),
         ret(libc::SECCOMP_RET_KILL_PROCESS),
-        load_word(number),
-    ];
-    // The calls of the x32 ABI report the architecture x86-64 and set a bit in the number.
+        load_word(offset_of!(seccomp_data, nr)),
+    ]
+}
+
+/// Refuses the calls of x32, a third set of numbers on x86-64. They report the architecture x86-64,
+/// and bit 30 of the number is set.
+fn other_numbers() -> Vec<sock_filter> {
     if cfg!(target_arch = "x86_64") {
-        code.extend([skip_unless(BPF_JGE, 0x4000_0000, 1), ret(error(libc::ENOSYS))]);
+        vec![skip_unless(BPF_JGE, 0x4000_0000, 1), ret(error(libc::ENOSYS))]
+    } else {
+        vec![]
     }
-    // Each comparison is followed by its return, or skips it.
-    for call in REFUSED {
-        code.extend([skip_unless(BPF_JEQ, call as u32, 1), ret(denied)]);
-    }
-    // Its flags are behind a pointer, out of the filter's sight. After ENOSYS ("no such call")
-    // glibc falls back to clone; after EPERM it would give up.
-    code.extend([skip_unless(BPF_JEQ, libc::SYS_clone3 as u32, 1), ret(error(libc::ENOSYS))]);
-    // A new user namespace gives all capabilities inside it, which makes more of the kernel
-    // reachable.
-    code.extend([
-        skip_unless(BPF_JEQ, libc::SYS_clone as u32, 4),
-        load_word(arguments),
-        // clone has its flags in an argument, of which the lower half is enough.
-        skip_unless(BPF_JSET, libc::CLONE_NEWUSER as u32, 1),
+}
+
+/// Refuses a call with some values of an argument: `is_refused` compares the lower half of the
+/// argument, and skips the answer `denied`.
+fn with_argument(call: i64, argument: usize, is_refused: sock_filter, denied: u32) -> [sock_filter; 5] {
+    [
+        skip_unless(BPF_JEQ, call as u32, 4),
+        // The arguments have 64 bits. They follow the number in seccomp_data.
+        load_word(offset_of!(seccomp_data, args) + 8 * argument),
+        is_refused,
         ret(denied),
-        ret(allow),
-    ]);
-    // TIOCSTI simulates typing on the terminal: the host's shell would read it after the container
-    // has ended.
-    code.extend([
-        skip_unless(BPF_JEQ, libc::SYS_ioctl as u32, 4),
-        load_word(arguments + 8),
-        // The second argument of an ioctl is its operation.
-        skip_unless(BPF_JEQ, libc::TIOCSTI as u32, 1),
-        ret(denied),
-        ret(allow),
-    ]);
-    code.push(ret(allow));
-    code
+        // The register has the argument, and no part below could compare the number.
+        ret(libc::SECCOMP_RET_ALLOW),
+    ]
 }

@@ -1,31 +1,20 @@
-/// Resolves an entry's path: its parent directory, held open, and the target in it. Missing
-/// parents are created. Checking the path and using it later is not safe, because an earlier
-/// entry may have made a link on it; only the kernel can check and open in one step.
+/// Looks up the parent directory of an entry, and creates it where it is missing. Returns the
+/// parent, held open, and the entry's path in it.
 fn target(&self, path: &Path) -> Result<(OwnedFd, PathBuf)> {
     let (parent, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
-    // RESOLVE_IN_ROOT would resolve `..` and absolute links inside the layer, as chroot does;
-    // neither belongs into a layer, so both are refused. Magic links are those in /proc/PID/fd.
-    let beneath = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-    let how =
-        OpenHow::new().flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC).resolve(beneath);
-    let dot = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-    let held = match openat2(self.root.as_fd(), dot, how) {
-        // Create the parent, whose own path is resolved in the same way.
+    let held = match self.open_beneath(parent) {
         Err(Errno::ENOENT) => {
+            // The missing parent has a parent too, which is looked up in the same way.
             let (_held, at) = self.target(parent)?;
             clear(&at, true).context("unlink")?;
-            DirBuilder::new()
-                .mode(0o755)
-                .create(&at)
-                .with_context(|| format!("mkdir({})", parent.display()))?;
+            let made = DirBuilder::new().mode(0o755).create(&at);
+            made.with_context(|| format!("mkdir({})", parent.display()))?;
             return self.target(path);
         }
-        Err(Errno::EXDEV) => {
-            return Err(Errno::EXDEV).context("it would lead out of the layer's directory");
-        }
+        Err(Errno::EXDEV) => return Err(Errno::EXDEV).context(LEAVES),
         held => held.with_context(|| format!("openat2({}, RESOLVE_BENEATH)", parent.display()))?,
     };
-    // By descriptor, so that the path is not resolved again.
+    // This path starts at the descriptor, so the parent is not looked up a second time.
     let at = PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd())).join(name);
     Ok((held, at))
 }

@@ -1,9 +1,9 @@
-/// Unpacks a layer into `directory`, which exists and is empty. It is read once and not stored
-/// first: a layer may be larger than the memory, and writing it to disk and reading it back would
-/// be slow.
+/// Unpacks a layer into `directory`, which exists and is empty. The layer is read once and is not
+/// stored first: it may be larger than the memory, and writing it to disk and reading it back would
+/// take longer.
 pub fn unpack(bytes: impl Read, blob: &Blob, diff_id: &str, directory: &Path, lost: &mut Lost) -> Result<()> {
-    // A chain of readers. One byte more than the announced size is allowed, to notice a longer
-    // blob.
+    // A chain of readers, each of which reads from the one before. The limit is one byte above the
+    // announced size, so that a longer blob has another hash.
     let mut compressed = Hashed::new(bytes.take(blob.size + 1));
     let mut plain = Hashed::new(match blob.kind.rsplit(['.', '+']).next() {
         // A gzip file may consist of several members (bgzip, estargz); a plain decoder would stop
@@ -11,20 +11,20 @@ pub fn unpack(bytes: impl Read, blob: &Blob, diff_id: &str, directory: &Path, lo
         Some("gzip") => Box::new(MultiGzDecoder::new(&mut compressed)) as Box<dyn Read>,
         Some("tar") => Box::new(&mut compressed),
         Some("zstd") => {
-            return Err(anyhow!("it is compressed by zstd, and this lesson reads gzip and plain tar alone"))
+            return Err(anyhow!("it is compressed by zstd, and this step reads only gzip and plain tar"))
                 .context(
-                    "hint: hull pull unpacks it; or have a copy made of it, and run DIRECTORY:TAG:\n      \
-                          skopeo copy --dest-compress-format gzip docker://IMAGE oci:DIRECTORY:TAG",
+                    "hint: hull pull reads zstd; or make a gzip copy, and run DIRECTORY:TAG:\n      \
+                      skopeo copy --dest-compress-format gzip docker://IMAGE oci:DIRECTORY:TAG",
                 );
         }
-        _ => bail!("it is of type {:?}, and this lesson unpacks tar and gzip alone", blob.kind),
+        _ => bail!("it is of type {:?}, and this step reads only gzip and plain tar", blob.kind),
     });
     let applied = apply(&mut plain, directory, lost);
-    // The hashes cover everything, so the rest is read too: two zero blocks end a tar, and most
-    // writers pad it to 10 KiB.
+    // The hashes cover all bytes, so the rest is read too: two zero blocks end a tar, and most
+    // writers pad a tar to 10 KiB.
     let rest = io::copy(&mut plain, &mut io::sink()).context("read the layer");
     let found = plain.digest();
-    // A wrong hash is reported before other errors, because it is their likely cause.
+    // A wrong hash is reported before any other error, because wrong bytes are the likely cause.
     io::copy(&mut compressed, &mut io::sink()).context("read the layer")?;
     compare(&blob.digest, &compressed.digest()).context("the layer's bytes")?;
     applied?;

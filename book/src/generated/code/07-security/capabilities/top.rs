@@ -1,12 +1,10 @@
-//! Capabilities: root's privileges in 41 parts, most of which no program in a container needs.
+//! Capabilities: root's privileges in 41 parts. A program in a container needs few of them.
 //!
-//! A process has them in sets (capabilities(7)):
+//! A process has five sets of capabilities (capabilities(7)). The kernel looks for a capability in
+//! the *effective* set. A process may move a capability from its *permitted* set to its effective
+//! set. The *bounding* set limits what an execve can add to the permitted set, for root and for
+//! files that carry capabilities. The *inheritable* and *ambient* sets keep capabilities across an
+//! execve of a user other than root.
 //!
-//! | set | what is in it |
-//! |---|---|
-//! | effective | what counts when the kernel asks |
-//! | permitted | what may be made effective |
-//! | inheritable, ambient | what goes through an execve of somebody who is not root |
-//! | bounding | what an execve can ever give, to root and by files with capabilities |
-//!
-//! What is not in the bounding set can never be regained, by the process or by any that it starts.
+//! A capability that is not in the bounding set is lost for good, for the process and for every
+//! process that it starts.

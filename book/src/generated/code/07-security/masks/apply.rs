@@ -1,20 +1,17 @@
-/// Covers the files in the tree that will be the root. In a user namespace their owner, who is
-/// nobody there, protects many of them already; they are covered nevertheless.
+/// Masks the files in the tree below `root`, which becomes the container's root later. In a user
+/// namespace most of the files belong to somebody else anyway; they are masked all the same.
 pub fn apply(root: &Path) -> Result<()> {
-    // This runs before the pivot, so the paths, /dev/null's too, are below the new root.
     for path in HIDDEN.map(|path| root.join(path)).into_iter().filter(|path| path.exists()) {
-        // A mount hides what is below it, a file or a directory.
         if path.is_dir() {
-            // Read-only and of size 0: nobody can put anything there that a program would take for
-            // the kernel's.
+            // Read-only and of size 0, so that nobody can put files there.
             rootfs::mount_new("tmpfs", &path, MsFlags::MS_RDONLY, "size=0,mode=0555")?;
         } else {
-            // Reads return the end of file, writes are discarded.
+            // A read from /dev/null returns the end of the file.
             rootfs::bind(&root.join("dev/null"), &path)?;
         }
     }
     for path in READ_ONLY.map(|path| root.join(path)).into_iter().filter(|path| path.exists()) {
-        // Only a mount can be read-only, so the file is bound onto itself.
+        // Only a mount can be read-only, so the file is first mounted onto itself.
         rootfs::bind(&path, &path)?;
         make_read_only(&path)?;
     }
