@@ -1,8 +1,9 @@
-//! The difference between two steps is the lesson, so nothing else may differ.
+//! A step has the modules of the step before, and adds its own. The difference is the lesson, so nothing else may
+//! change.
 //!
-//! `main.rs`, `options.rs`, the README and the tests may change, and modules may be added. A module of an earlier
-//! step may change by a hunk that is small enough for its chapter to show. Items that a step no longer needs are
-//! listed here.
+//! `main.rs`, `options.rs`, the README and the tests may change, and a step may add modules. A module of an earlier
+//! step may change by a few lines, which the step's chapter shows. An item that a later step does not need is listed in
+//! `RETIRED`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,14 +11,14 @@ use std::path::Path;
 
 use hull_test_steps::{STEPS, directory};
 
-/// The number of lines that may change in a module of the step before.
+/// How many lines a step may change in a module of the step before.
 const HUNK: usize = 15;
 
-/// Items that are dropped: the step in which they are gone, the module, the items.
+/// Items that a step drops: the step, the module, the items.
 const RETIRED: [(&str, &str, &[&str]); 3] = [
-    // The merged tree is a mount already, and needs no tmpfs to be built on.
+    // The merged tree is a mount, so the root does not need a tmpfs.
     ("04-overlay", "rootfs.rs", &["const STAGE", "fn stage", "fn adopt"]),
-    // The root is an image's.
+    // The root comes from an image.
     (
         "06-images",
         "rootfs.rs",
@@ -42,7 +43,7 @@ fn modules(step: usize) -> BTreeMap<String, String> {
     entries.map(|entry| (entry.file_name().into_string().expect("text"), read(&entry.path()))).collect()
 }
 
-/// The text without an item, its comments and the empty line behind it.
+/// The text without an item, the item's comments, and the empty line after it.
 fn without(text: &str, item: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let is_it = |line: &&str| {
@@ -61,7 +62,7 @@ fn without(text: &str, item: &str) -> String {
     [&lines[..at - above], &lines[end + 1 + below..]].concat().join("\n")
 }
 
-/// What came and what went, by the longest common subsequence of lines.
+/// The lines that were added (`+`) and removed (`-`), by the longest common subsequence of lines.
 fn hunk(old: &str, new: &str) -> Vec<String> {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let mut common = vec![vec![0_usize; new.len() + 1]; old.len() + 1];
@@ -87,19 +88,21 @@ fn hunk(old: &str, new: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_step_has_every_module_of_the_one_before_all_but_unchanged() {
+fn a_step_has_every_module_of_the_step_before_nearly_unchanged() {
     for step in 2..=STEPS.len() {
         let (before, after) = (modules(step - 1), modules(step));
         for (name, old) in before {
             if matches!(&*name, "main.rs" | "options.rs") {
                 continue;
             }
-            let new = after.get(&name).unwrap_or_else(|| panic!("{} has lost {name}", STEPS[step - 1]));
+            let new = after
+                .get(&name)
+                .unwrap_or_else(|| panic!("{} lacks {name}, which the step before has", STEPS[step - 1]));
             let retired =
                 RETIRED.iter().filter(|(in_step, module, _)| *in_step == STEPS[step - 1] && *module == name);
             let items = retired.flat_map(|(_, _, items)| items.iter());
             let kept = items.fold(old, |text, item| without(&text, item));
-            // Lines that only something which has gone had a use for go unseen: imports, and the map on top.
+            // Imports that only a retired item needed are not counted, and neither is the text at the top of the file.
             let lines = hunk(&kept, new);
             let counted = lines.iter().filter(|line| !line.starts_with("-use ") && !line.starts_with("-//"));
             assert!(
@@ -113,7 +116,7 @@ fn a_step_has_every_module_of_the_one_before_all_but_unchanged() {
 }
 
 #[test]
-fn what_retires_is_gone_and_was_there() {
+fn a_retired_item_was_there_and_is_gone() {
     for (step, module, items) in RETIRED {
         let number = STEPS.iter().position(|name| *name == step).expect("a step") + 1;
         for item in items {
@@ -130,7 +133,7 @@ fn what_retires_is_gone_and_was_there() {
 }
 
 #[test]
-fn a_hunk_is_found_and_an_item_taken_out_whole() {
+fn a_hunk_is_found_and_an_item_is_removed_whole() {
     let text = "fn a() {\n    1\n}\n\n/// Two.\n/// Lines.\npub fn b(x: u8) {\n    if x {\n    }\n}\n\nconst C: [u8; 1] = [\n    1,\n];\n\nfn d() {}";
     assert_eq!(
         without(text, "fn b"),
@@ -141,7 +144,7 @@ fn a_hunk_is_found_and_an_item_taken_out_whole() {
 }
 
 #[test]
-fn no_file_is_too_long_to_be_read_at_once() {
+fn no_file_is_too_long_to_read_at_once() {
     for step in 1..=STEPS.len() {
         for (name, text) in modules(step) {
             let most = if name == "main.rs" { 120 } else { 400 };
@@ -152,7 +155,7 @@ fn no_file_is_too_long_to_be_read_at_once() {
 }
 
 #[test]
-fn three_lines_in_ten_of_each_lesson_at_least_say_why() {
+fn three_of_ten_lines_of_each_step_are_comments() {
     for step in 1..=STEPS.len() {
         let text = modules(step).into_values().collect::<Vec<_>>().join("\n");
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -167,7 +170,7 @@ fn three_lines_in_ten_of_each_lesson_at_least_say_why() {
 }
 
 #[test]
-fn nothing_is_kept_that_nobody_uses_and_no_program_is_run_but_the_users() {
+fn no_code_is_unused_and_no_program_runs_but_the_users() {
     for step in 1..=STEPS.len() {
         for (name, text) in modules(step) {
             assert!(!text.contains("dead_code"), "{}/src/{name}", STEPS[step - 1]);
