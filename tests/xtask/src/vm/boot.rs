@@ -14,6 +14,9 @@ use super::machine::Machine;
 /// as slow as the work beside it makes it, and each of its tests says a line when it ends.
 const SILENCE: Duration = Duration::from_secs(1200);
 
+/// How many lines of a panic's message are repeated at the end.
+const LINES_OF_PANIC: u32 = 6;
+
 /// The last line of `tests.sh`.
 const VERDICT: &str = "the tests in the virtual machine ended with ";
 
@@ -25,7 +28,8 @@ pub fn boot(machine: &Machine, kernel: &Path, initramfs: &Path) -> Result<()> {
     qemu.arg("-append").arg(format!("console={} quiet panic=-1", machine.console));
     let mut child = qemu.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("starting qemu")?;
     let console = lines(BufReader::new(child.stdout.take().context("qemu has a pipe")?));
-    let verdict = follow(&console);
+    let mut failures = Vec::new();
+    let verdict = follow(&console, &mut failures);
     // It has powered itself off, unless it hangs.
     if verdict.is_err() {
         let _ = child.kill();
@@ -33,7 +37,7 @@ pub fn boot(machine: &Machine, kernel: &Path, initramfs: &Path) -> Result<()> {
     child.wait()?;
     match verdict?.as_deref() {
         Some("0") => Ok(()),
-        Some(code) => bail!("tests failed in the virtual machine: {code}"),
+        Some(code) => bail!("tests failed in the virtual machine: {code}\n{}", failures.join("\n")),
         None => bail!("the virtual machine ended before its tests did"),
     }
 }
@@ -45,9 +49,14 @@ fn lines(console: BufReader<ChildStdout>) -> Receiver<std::io::Result<Vec<u8>>> 
     receiver
 }
 
-/// Prints the lines until the machine has ended; the exit code of the tests, if they said one.
-fn follow(console: &Receiver<std::io::Result<Vec<u8>>>) -> Result<Option<String>> {
+/// Prints the lines until the machine has ended; the exit code of the tests, if they said one. The lines that name a failed
+/// test, and the first lines of its panic, go to `failures`: the console is long, and they stand far from its end.
+fn follow(
+    console: &Receiver<std::io::Result<Vec<u8>>>,
+    failures: &mut Vec<String>,
+) -> Result<Option<String>> {
     let mut verdict = None;
+    let mut of_panic = 0;
     loop {
         let line = match console.recv_timeout(SILENCE) {
             Ok(line) => line.context("reading the serial console")?,
@@ -58,6 +67,13 @@ fn follow(console: &Receiver<std::io::Result<Vec<u8>>>) -> Result<Option<String>
         };
         let line = String::from_utf8_lossy(&line).trim_end().to_owned();
         println!("  vm | {line}");
+        if line.contains(" panicked at ") {
+            of_panic = LINES_OF_PANIC;
+        }
+        if of_panic > 0 || line.ends_with(" ... FAILED") {
+            failures.push(format!("  vm | {line}"));
+        }
+        of_panic = of_panic.saturating_sub(1);
         if let Some(code) = line.strip_prefix(VERDICT) {
             verdict = Some(code.to_owned());
         }
