@@ -22,6 +22,7 @@ mod init;
 mod namespaces;
 mod nat;
 mod netlink;
+mod nftables;
 mod options;
 mod overlay;
 mod report;

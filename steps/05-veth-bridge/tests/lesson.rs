@@ -1,22 +1,30 @@
-//! The lesson, proved: who reaches whom, by which address, who does not, and that nothing stays. All of it in network
-//! namespaces of the test's own, without a route to anywhere.
+//! The lesson as tests, in its order: the link, the way out, the way in, and what is left at the end. Every test runs in
+//! network namespaces of its own, without a route to any other machine.
 
+use std::fmt::Debug;
 use std::fs;
 
 use lesson_lab::{Ended, Lab, Running, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Serves a page that says what its one visitor's address was.
+// The chapters of the book that a failed assertion names.
+const LINK: &str = "5. Networks: veth pair and bridge";
+const OUT: &str = "Outgoing connections: forwarding and masquerade";
+const IN: &str = "Incoming connections: published ports";
+
+/// Serves a page that says which address the client has.
 const SERVER: &str = "mkdir -p /tmp/w/cgi-bin; printf '#!/bin/sh\\necho; echo you are $REMOTE_ADDR\\n' >/tmp/w/cgi-bin/who; \
                       chmod +x /tmp/w/cgi-bin/who; echo ready; exec busybox httpd -f -p 0.0.0.0:80 -h /tmp/w";
 const ASK: &str = "curl -sS -m 20";
+/// The same for a server that may not listen yet.
+const ASK_UNTIL: &str = "curl -sS -m 20 --retry 9 --retry-max-time 20 --retry-connrefused --retry-all-errors";
 
 fn everyone() -> Vec<Lab> {
     lesson_lab::everyone(env!("CARGO_BIN_EXE_step-05-veth-bridge"))
 }
 
-/// Root of its network namespace, with what the tests need to look at it.
+/// Root of a network namespace, with the programs that the tests look at it with.
 fn root() -> Option<Lab> {
     let root = everyone().into_iter().find(Lab::is_root)?;
     let tools =
@@ -29,258 +37,69 @@ fn root() -> Option<Lab> {
     Some(root)
 }
 
+/// What a failed assertion prints: what should be true and why, the chapter about it, and what was seen.
+fn because(what: &str, chapter: &str, seen: impl Debug) -> String {
+    format!("{what}\n  The chapter about it: {chapter}\n  Seen: {seen:?}")
+}
+
+fn assert_ok(ended: &Ended, stdout: &str, what: &str, chapter: &str) {
+    assert_eq!((ended.code, &*ended.stdout), (Some(0), stdout), "{}", because(what, chapter, ended));
+}
+
 fn signal(running: &Running, signal: Signal) {
     kill(Pid::from_raw(running.child.id() as i32), signal).unwrap();
 }
 
-/// One that runs until it is dropped, with these options.
+/// A container that runs until it is dropped.
 fn start(lab: &Lab, options: &[&str], script: &str) -> Running {
     let mut running = lab.start(&[&["run"], options, &["--", "sh", "-c", script]].concat());
     assert_eq!(running.line(), "ready", "{}", running.trace);
     running
 }
 
-/// Everything that a network leaves: links, rules, forwarding.
+/// All that a network could leave: links, rules, forwarding.
 fn state(lab: &Lab) -> String {
     lab.shell("ip -br link | cut -d' ' -f1; nft list ruleset; cat /proc/sys/net/ipv4/ip_forward").stdout
 }
 
-fn assert_ok(ended: &Ended, stdout: &str) {
-    assert_eq!((ended.code, &*ended.stdout), (Some(0), stdout), "{ended:?}");
-}
-
 #[test]
-fn the_links_inside_are_its_own() {
+fn t01_a_container_has_links_of_its_own() {
     for lab in everyone() {
         let own = lab.run(&["run", "--", "sh", "-c", "readlink /proc/self/ns/net; ls /sys/class/net"]);
-        let (namespace, links) = own.stdout.split_once('\n').unwrap();
-        assert_ne!(namespace, lab.shell("readlink /proc/self/ns/net").stdout);
-        assert_eq!(links, if lab.is_root() { "eth0\nlo" } else { "lo" }, "{own:?}");
-        assert_ok(&lab.run(&["run", "--", "sh", "-c", "cat /sys/class/net/lo/flags"]), "0x9");
+        let (namespace, links) = own.stdout.split_once('\n').unwrap_or((&own.stdout, ""));
+        let what =
+            "The container is in a network namespace of its own: without CLONE_NEWNET it is in the host's.";
+        let hosts = lab.shell("readlink /proc/self/ns/net").stdout;
+        assert_ne!(namespace, hosts, "{}", because(what, LINK, &own));
+        let what =
+            "Root's container has lo and eth0, its end of the veth pair. Without root there is only lo.";
+        let expected = if lab.is_root() { "eth0\nlo" } else { "lo" };
+        assert_eq!(links, expected, "{}", because(what, LINK, &own));
+        let what = "lo is up (IFF_UP | IFF_LOOPBACK is 0x9): a new namespace has it down, and `configure` sets it up.";
+        assert_ok(&lab.run(&["run", "--", "sh", "-c", "cat /sys/class/net/lo/flags"]), "0x9", what, LINK);
     }
 }
 
 #[test]
-fn the_gateway_and_a_sibling_answer() {
+fn t02_the_gateway_and_a_second_container_answer() {
     let Some(lab) = root() else { return };
-    let _sibling = start(&lab, &[], "echo ready; sleep 60");
-    for address in ["10.105.0.1", "10.105.0.2"] {
+    let _second = start(&lab, &[], "echo ready; sleep 60");
+    for (address, who) in [("10.105.0.1", "The bridge"), ("10.105.0.2", "A second container")] {
         let ping = lab.run(&["run", "--", "busybox", "ping", "-c1", "-W20", address]);
-        assert!(ping.code == Some(0) && ping.stdout.contains("1 packets received"), "{ping:?}");
+        let what = format!("{who} answers at {address}: both veth pairs have an end at the bridge.");
+        let answered = ping.code == Some(0) && ping.stdout.contains("1 packets received");
+        assert!(answered, "{}", because(&what, LINK, &ping));
     }
     let nobody = lab.run(&["run", "--", "busybox", "ping", "-c1", "-W1", "10.105.0.77"]);
-    assert_eq!(nobody.code, Some(1), "the control: {nobody:?}");
+    let what = "Nobody answers at an address that no container has. (This is the control of the test.)";
+    assert_eq!(nobody.code, Some(1), "{}", because(what, LINK, &nobody));
 }
 
 #[test]
-fn a_published_port_is_reached_from_everywhere() {
-    let Some(lab) = root() else { return };
-    let _server = start(&lab, &["-p", "8080:80"], SERVER);
-    let page = "/cgi-bin/who";
-    // By the host's loopback address the answer could not come back, so the bridge's is what the server sees.
-    assert_ok(&lab.shell(&format!("{ASK} localhost:8080{page}")), "you are 10.105.0.1");
-    assert_ok(&lab.shell(&format!("{ASK} 10.105.0.1:8080{page}")), "you are 10.105.0.1");
-    assert_ok(&lab.shell(&format!("{ASK} 10.105.0.2{page}")), "you are 10.105.0.1");
-    let sibling = format!("{ASK} 10.105.0.1:8080{page}; {ASK} 10.105.0.2{page}");
-    let asked = lab.run(&["run", "--", "sh", "-c", &sibling]);
-    assert_ok(&asked, "you are 10.105.0.1\nyou are 10.105.0.3");
-    assert_eq!(
-        lab.shell(&format!("{ASK} localhost:8081")).code,
-        Some(7),
-        "the control: another port is refused"
-    );
-}
-
-#[test]
-fn a_container_reaches_its_own_published_port() {
-    let Some(lab) = root() else { return };
-    let script = format!(
-        "({SERVER}) & {ASK} --retry 9 --retry-max-time 20 --retry-connrefused 10.105.0.1:8080/cgi-bin/who; kill $!"
-    );
-    let own = lab.run(&["run", "-p", "8080:80", "--", "sh", "-c", &script]);
-    assert!(own.stdout.ends_with("you are 10.105.0.1"), "{own:?}");
-}
-
-/// Another machine: a network namespace at the end of a veth pair, 192.0.2.2, and the host is its 192.0.2.1.
-const NEIGHBOUR: &str = "
-    unshare -n sleep 60 & other=$!
-    until [ \"$(readlink /proc/$other/ns/net)\" != \"$(readlink /proc/self/ns/net)\" ]; do sleep 0.01; done
-    ip link add out0 type veth peer name in0 netns $other && ip addr add 192.0.2.1/24 dev out0 && ip link set out0 up
-    there() { nsenter -t $other -n \"$@\"; }
-    there ip link set lo up && there ip addr add 192.0.2.2/24 dev in0 && there ip link set in0 up
-    trap 'kill $other' EXIT";
-
-#[test]
-fn outside_the_hosts_address_is_seen_and_a_visitors_own_is_inside() {
-    let Some(lab) = root() else { return };
-    let script = format!(
-        "{NEIGHBOUR}
-        mkdir -p $TMPDIR/w/cgi-bin && printf '#!/bin/sh\\necho; echo you are $REMOTE_ADDR\\n' >$TMPDIR/w/cgi-bin/who
-        chmod +x $TMPDIR/w/cgi-bin/who; nsenter -t $other -n busybox httpd -f -p 0.0.0.0:80 -h $TMPDIR/w & server=$!
-        $P run -- sh -c '{ASK} --retry 9 --retry-max-time 20 --retry-connrefused 192.0.2.2/cgi-bin/who'
-        $P run -p 8080:80 -- sh -c \"$0\" & container=$!
-        there {ASK} --retry 9 --retry-max-time 20 --retry-connrefused --retry-all-errors 192.0.2.1:8080/cgi-bin/who
-        there {ASK} 10.105.0.2; echo $?
-        kill $container $server; wait $container"
-    );
-    let ended = lab.shell_with(&script, SERVER);
-    let lines: Vec<&str> = ended.stdout.lines().filter(|line| *line != "ready").collect();
-    assert_eq!(lines[..2], ["you are 192.0.2.1", "you are 192.0.2.2"], "{ended:?}");
-    assert_eq!(lines[2], "7", "the control: by its own address nobody out there finds it: {ended:?}");
-}
-
-#[test]
-fn a_container_does_not_reach_what_listens_on_the_hosts_loopback() {
-    let Some(lab) = root() else { return };
-    // Published, so that route_localnet is on.
-    let attack = "echo 1 >/proc/sys/net/ipv4/conf/eth0/route_localnet; ip addr del 127.0.0.1/8 dev lo;
-        ip route add 127.0.0.0/8 via 10.105.0.1 dev eth0 src 10.105.0.2 || echo no route;
-        curl -sS -m 2 127.0.0.1:9999; curl -sS -m 20 10.105.0.1:9998";
-    let script = format!(
-        "mkdir $TMPDIR/w; echo secret >$TMPDIR/w/index.html
-         busybox httpd -f -p 127.0.0.1:9999 -h $TMPDIR/w & one=$!; busybox httpd -f -p 9998 -h $TMPDIR/w & two=$!
-         {ASK} --retry 9 --retry-max-time 20 --retry-connrefused 127.0.0.1:9999; $P run -p 8080:80 -- sh -c '{attack}'; kill $one $two"
-    );
-    let ended = lab.shell(&script);
-    assert_eq!(ended.stdout, "secret\nsecret", "the host by both, the container by the gateway's: {ended:?}");
-    assert!(ended.stderr.contains("timed out"), "{ended:?}");
-}
-
-#[test]
-fn an_unprivileged_user_gets_lo_and_is_told_and_a_port_is_refused_with_the_reason() {
-    for lab in everyone().iter().filter(|lab| !lab.is_root()) {
-        let quiet = lab.run(&["run", "true"]);
-        assert_eq!((quiet.code, quiet.stderr.lines().count()), (Some(0), 1), "{quiet:?}");
-        assert!(quiet.stderr.starts_with("note: no network but lo"), "{quiet:?}");
-        let refused = lab.run(&["run", "-p", "8080:80", "true"]);
-        assert_eq!((refused.code, lab.left()), (Some(125), vec![]));
-        assert!(refused.stderr.contains("EPERM: Operation not permitted\nhint: a bridge on"), "{refused:?}");
-        let lo = "busybox ping -c1 -W20 127.0.0.1 >/dev/null && echo up";
-        assert_ok(&lab.run(&["run", "--", "sh", "-c", lo]), "up");
-    }
-}
-
-#[test]
-fn inside_unshare_an_unprivileged_user_has_all_of_it() {
-    for lab in everyone() {
-        let script = format!(
-            "ip link set lo up; $P run -p 8080:80 -- sh -c \"$0\" & c=$!
-             {ASK} --retry 9 --retry-max-time 20 --retry-connrefused --retry-all-errors localhost:8080/cgi-bin/who
-             $P run -- busybox ping -c1 -W20 10.105.0.2 | grep -o '1 packets received'; kill $c; wait $c; ip -br link | wc -l"
-        );
-        let ended = lab.shell_with(
-            &format!("exec unshare -Urn sh -c '{}' \"$0\"", script.replace('\'', "'\\''")),
-            SERVER,
-        );
-        let lines: Vec<&str> = ended.stdout.lines().filter(|line| *line != "ready").collect();
-        assert_eq!(lines, ["you are 10.105.0.1", "1 packets received", "1"], "{ended:?}");
-    }
-}
-
-#[test]
-fn the_servers_for_names_are_the_hosts() {
-    for lab in everyone() {
-        let asked = lab.run(&["run", "cat", "/etc/resolv.conf"]);
-        let ours = lab.shell("cat /run/systemd/resolve/resolv.conf 2>/dev/null || cat /etc/resolv.conf");
-        assert_ok(&asked, &ours.stdout);
-        let changed = lab.run(&["run", "--", "sh", "-c", "echo nameserver 192.0.2.1 >/etc/resolv.conf"]);
-        assert_eq!(changed.code, Some(0), "a copy is theirs to change: {changed:?}");
-        let after = lab.shell("cat /run/systemd/resolve/resolv.conf 2>/dev/null || cat /etc/resolv.conf");
-        assert_eq!(after.stdout, ours.stdout);
-    }
-}
-
-#[test]
-fn addresses_that_the_host_has_a_route_to_already_are_not_taken() {
-    let Some(lab) = root() else { return };
-    let setup = "ip link add vpn0 type veth peer name far0 && ip link set vpn0 up && ip addr add 192.0.2.1/32 dev vpn0";
-    assert_eq!(lab.shell(setup).code, Some(0));
-    let before = state(&lab);
-    for (route, is_in_the_way) in [
-        ("10.0.0.0/8", true),
-        ("10.105.0.0/24", true),
-        ("10.105.0.128/25", true),
-        ("10.105.0.7/32", true),
-        ("10.105.1.0/24", false),
-        ("default", false),
-    ] {
-        assert_eq!(lab.shell(&format!("ip route add {route} dev vpn0")).code, Some(0), "{route}");
-        let ended = lab.run(&["run", "true"]);
-        assert_eq!(ended.code, Some(if is_in_the_way { 125 } else { 0 }), "{route}: {ended:?}");
-        let reason = format!("this machine has a route there: {route} dev vpn0");
-        assert_eq!(ended.stderr.contains(&reason), is_in_the_way, "{ended:?}");
-        assert_eq!(ended.stderr.contains("hint: this lesson knows one network"), is_in_the_way, "{ended:?}");
-        assert_eq!((state(&lab), lab.left()), (before.clone(), vec![]), "{route}");
-        assert_eq!(lab.shell(&format!("ip route del {route} dev vpn0")).code, Some(0), "{route}");
-    }
-}
-
-#[test]
-fn a_port_that_is_taken_is_refused_and_nothing_stays() {
+fn t03_containers_that_start_at_once_get_different_addresses() {
     let Some(lab) = root() else { return };
     let before = state(&lab);
-    let ended = lab.shell(
-        "busybox httpd -f -p 8080 & pid=$!; until curl -s localhost:8080 >/dev/null; do sleep 0.02; done
-         $P run -p 8080:80 -- true; echo $?; kill $pid",
-    );
-    assert_eq!(ended.stdout, "125", "{ended:?}");
-    let reason =
-        "port 8080 of the host: bind(0.0.0.0:8080): EADDRINUSE: Address already in use\nhint: somebody";
-    assert!(ended.stderr.contains(reason), "{ended:?}");
-    assert_eq!((state(&lab), lab.left()), (before, vec![]));
-    let _first = start(&lab, &["-p", "8080:80"], "echo ready; sleep 60");
-    assert_eq!(lab.run(&["run", "-p", "8080:80", "true"]).code, Some(125), "by another container");
-    assert_eq!(lab.run(&["run", "-p", "8081:80", "true"]).code, Some(0), "the control");
-}
-
-#[test]
-fn nothing_stays_whatever_the_end() {
-    let Some(lab) = root() else { return };
-    let before = state(&lab);
-    assert!(before.ends_with('0'), "{before}");
-    let endings: [(&[&str], i32); 3] =
-        [(&["true"], 0), (&["no-such-program"], 127), (&["--hostname", &"x".repeat(65), "true"], 125)];
-    for (ending, code) in endings {
-        let ended = lab.run(&[&["-v", "run", "-p", "8080:80"], ending].concat());
-        assert_eq!(ended.code, Some(code), "{ended:?}");
-        assert_eq!(state(&lab), before, "{ended:?}");
-    }
-    for by in [Signal::SIGTERM, Signal::SIGKILL] {
-        let running = start(&lab, &["-p", "8080:80"], "setsid sleep 60 & echo ready; sleep 60");
-        let during = state(&lab);
-        assert!(
-            during.contains("boxes") && during.contains("8080") && during.ends_with('1'),
-            "the control: {during}"
-        );
-        signal(&running, by);
-        running.assert_nothing_left();
-        wait_for("links and rules to be gone", || state(&lab) == before);
-    }
-}
-
-#[test]
-fn the_bridge_stays_for_as_long_as_somebody_needs_it() {
-    let Some(lab) = root() else { return };
-    let before = state(&lab);
-    let first = start(&lab, &[], "echo ready; sleep 60");
-    let mut second = start(&lab, &["-p", "8080:80"], SERVER);
-    signal(&first, Signal::SIGKILL);
-    first.assert_nothing_left();
-    wait_for("the first one's veth pair to be gone", || !state(&lab).contains("box2-"));
-    assert_ok(&lab.shell(&format!("{ASK} localhost:8080/cgi-bin/who")), "you are 10.105.0.1");
-    let third = start(&lab, &[], "echo ready; sleep 60");
-    assert!(state(&lab).contains("box2-"), "its address is free again");
-    drop(third);
-    signal(&second, Signal::SIGTERM);
-    assert_eq!(second.child.wait().unwrap().code(), Some(143));
-    wait_for("all to be gone", || state(&lab) == before);
-}
-
-#[test]
-fn many_at_once_get_an_address_each() {
-    let Some(lab) = root() else { return };
-    let before = state(&lab);
-    // Each keeps its address until all have one.
+    // Each container keeps its address until all eight have one.
     let script = "mkfifo sync_pipe && exec 9<>sync_pipe
         for n in 1 2 3 4 5 6 7 8; do
             $P run -- sh -c 'echo $(ip -4 -br addr show eth0); read -r go' <sync_pipe >>out &
@@ -292,53 +111,300 @@ fn many_at_once_get_an_address_each() {
         ended.stdout.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
     addresses.sort_unstable();
     addresses.dedup();
-    assert_eq!(addresses.len(), 8, "{ended:?}");
-    wait_for("all to be gone", || state(&lab) == before);
+    let what = "Eight containers have eight addresses: a lock is held from the choice of an address until the link exists.";
+    assert_eq!(addresses.len(), 8, "{}", because(what, LINK, &ended));
+    wait_for("all links and rules to be gone", || state(&lab) == before);
 }
 
 #[test]
-fn forwarding_is_left_alone_where_it_was_on_and_where_somebody_else_has_switched_it() {
+fn t04_a_subnet_that_the_host_has_a_route_to_is_not_taken() {
+    let Some(lab) = root() else { return };
+    let setup = "ip link add vpn0 type veth peer name far0 && ip link set vpn0 up && ip addr add 192.0.2.1/32 dev vpn0";
+    assert_eq!(lab.shell(setup).code, Some(0));
+    let before = state(&lab);
+    for (route, overlaps) in [
+        ("10.0.0.0/8", true),
+        ("10.105.0.0/24", true),
+        ("10.105.0.128/25", true),
+        ("10.105.0.7/32", true),
+        ("10.105.1.0/24", false),
+        ("default", false),
+    ] {
+        assert_eq!(lab.shell(&format!("ip route add {route} dev vpn0")).code, Some(0), "{route}");
+        let ended = lab.run(&["run", "true"]);
+        let what = format!(
+            "A route to {route} {}: two routes to one address would cut off the VPN or the containers.",
+            if overlaps { "overlaps with 10.105.0.0/24 and is an error" } else { "does not overlap" }
+        );
+        let what = because(&what, OUT, &ended);
+        assert_eq!(ended.code, Some(if overlaps { 125 } else { 0 }), "{what}");
+        let reason = format!("this machine has a route that overlaps with it: {route} dev vpn0");
+        assert_eq!(ended.stderr.contains(&reason), overlaps, "{what}");
+        assert_eq!(ended.stderr.contains("hint: this lesson knows only one network"), overlaps, "{what}");
+        assert_eq!((state(&lab), lab.left()), (before.clone(), vec![]), "Something is left. {what}");
+        assert_eq!(lab.shell(&format!("ip route del {route} dev vpn0")).code, Some(0), "{route}");
+    }
+}
+
+/// Another machine: a network namespace at the end of a veth pair. It is 192.0.2.2, and the host is 192.0.2.1.
+const NEIGHBOUR: &str = "
+    unshare -n sleep 60 & other=$!
+    until [ \"$(readlink /proc/$other/ns/net)\" != \"$(readlink /proc/self/ns/net)\" ]; do sleep 0.01; done
+    ip link add out0 type veth peer name in0 netns $other && ip addr add 192.0.2.1/24 dev out0 && ip link set out0 up
+    there() { nsenter -t $other -n \"$@\"; }
+    there ip link set lo up && there ip addr add 192.0.2.2/24 dev in0 && there ip link set in0 up
+    trap 'kill $other' EXIT";
+
+#[test]
+fn t05_a_server_sees_the_hosts_address_and_the_container_sees_its_clients() {
+    let Some(lab) = root() else { return };
+    let script = format!(
+        "{NEIGHBOUR}
+        mkdir -p $TMPDIR/w/cgi-bin && printf '#!/bin/sh\\necho; echo you are $REMOTE_ADDR\\n' >$TMPDIR/w/cgi-bin/who
+        chmod +x $TMPDIR/w/cgi-bin/who; nsenter -t $other -n busybox httpd -f -p 0.0.0.0:80 -h $TMPDIR/w & server=$!
+        $P run -- sh -c '{ASK_UNTIL} 192.0.2.2/cgi-bin/who'
+        $P run -p 8080:80 -- sh -c \"$0\" & container=$!
+        there {ASK_UNTIL} 192.0.2.1:8080/cgi-bin/who
+        there {ASK} 10.105.0.2; echo $?
+        kill $container $server; wait $container"
+    );
+    let ended = lab.shell_with(&script, SERVER);
+    let lines: Vec<&str> = ended.stdout.lines().filter(|line| *line != "ready").collect();
+    let line = |n: usize| lines.get(n).copied().unwrap_or_default();
+    let what =
+        "A server elsewhere sees the host's address 192.0.2.1: the rule `masquerade` changes the source.";
+    assert_eq!(line(0), "you are 192.0.2.1", "{}", because(what, OUT, &ended));
+    let what = "The container sees the client's own address: `dnat` changes the destination only.";
+    assert_eq!(line(1), "you are 192.0.2.2", "{}", because(what, IN, &ended));
+    let what = "Other machines have no route to 10.105.0.2 (7: could not connect). (This is the control of the test.)";
+    assert_eq!(line(2), "7", "{}", because(what, OUT, &ended));
+}
+
+#[test]
+fn t06_forwarding_that_somebody_else_switched_on_or_off_stays_so() {
     let Some(lab) = root() else { return };
     let file = "/proc/sys/net/ipv4/ip_forward";
     assert_eq!(lab.shell(&format!("echo 1 >{file}")).code, Some(0));
-    let told = lab.run(&["-v", "run", "true"]);
-    assert!(!told.stderr.contains(file), "{told:?}");
-    assert_ok(&lab.shell(&format!("cat {file}")), "1");
-    let told = lab.shell(&format!("echo 0 >{file}; $P -v run -- true"));
-    assert_eq!(told.stderr.matches(file).count(), 2, "on and off again: {told:?}");
-    assert_ok(&lab.shell(&format!("cat {file}")), "0");
+    let ended = lab.run(&["-v", "run", "true"]);
+    let what = "ip_forward was on before the container started, so the step must not write to the file.";
+    assert!(!ended.stderr.contains(file), "{}", because(what, OUT, &ended));
+    assert_ok(&lab.shell(&format!("cat {file}")), "1", what, OUT);
+    let ended = lab.shell(&format!("echo 0 >{file}; $P -v run -- true"));
+    let what = "ip_forward was off, so the step writes twice: on for the container, and off after it.";
+    assert_eq!(ended.stderr.matches(file).count(), 2, "{}", because(what, OUT, &ended));
+    assert_ok(&lab.shell(&format!("cat {file}")), "0", what, OUT);
 }
 
 #[test]
-fn a_table_that_drops_what_is_forwarded_is_named() {
+fn t07_a_table_that_drops_forwarded_packets_is_named() {
     let Some(lab) = root() else { return };
-    assert_eq!(lab.run(&["run", "true"]).stderr, "", "the control");
+    let quiet = lab.run(&["run", "true"]);
+    assert_eq!(quiet.stderr, "", "{}", because("Without such a table there is no note.", OUT, &quiet));
     let rules = "nft 'add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }'";
-    let told = lab.shell(&format!("{rules} && $P run -- true"));
-    assert!(told.stderr.contains("note: table filter drops in its chain FORWARD"), "{told:?}");
-    assert!(told.stderr.contains("DOCKER-USER"), "{told:?}");
+    let ended = lab.shell(&format!("{rules} && $P run -- true"));
+    let what = "A note names the table: no accept in the step's own table can undo a drop in another one.";
+    for part in ["note: the chain FORWARD of the table filter drops forwarded packets", "DOCKER-USER"] {
+        assert!(ended.stderr.contains(part), "{}", because(what, OUT, &ended));
+    }
 }
 
 #[test]
-fn a_port_that_makes_no_sense_is_refused_before_anything_is_made() {
+fn t08_the_name_servers_are_the_hosts() {
+    for lab in everyone() {
+        let asked = lab.run(&["run", "cat", "/etc/resolv.conf"]);
+        let ours = "cat /run/systemd/resolve/resolv.conf 2>/dev/null || cat /etc/resolv.conf";
+        let before = lab.shell(ours).stdout;
+        let what = "The container has a copy of the host's list of name servers.";
+        assert_ok(&asked, &before, what, OUT);
+        let change = "echo nameserver 192.0.2.1 >/etc/resolv.conf";
+        assert_ok(&lab.run(&["run", "--", "sh", "-c", change]), "", what, OUT);
+        let what = "A change in the container does not change the host's list.";
+        assert_eq!(lab.shell(ours).stdout, before, "{what}");
+    }
+}
+
+#[test]
+fn t09_a_published_port_is_reached_by_every_caller() {
+    let Some(lab) = root() else { return };
+    let _server = start(&lab, &["-p", "8080:80"], SERVER);
+    let page = "/cgi-bin/who";
+    for (address, what) in [
+        (
+            "localhost:8080",
+            "From localhost: `output` has the dnat rule, route_localnet is on, and the source is masqueraded.",
+        ),
+        ("10.105.0.1:8080", "From the host by its own address: `output` has the dnat rule."),
+        ("10.105.0.2", "From the host by the container's address: nothing is translated."),
+    ] {
+        assert_ok(&lab.shell(&format!("{ASK} {address}{page}")), "you are 10.105.0.1", what, IN);
+    }
+    let both = format!("{ASK} 10.105.0.1:8080{page}; {ASK} 10.105.0.2{page}");
+    let asked = lab.run(&["run", "--", "sh", "-c", &both]);
+    let what =
+        "From another container: by the host's port its source is masqueraded, directly it is its own.";
+    assert_ok(&asked, "you are 10.105.0.1\nyou are 10.105.0.3", what, IN);
+    let other = lab.shell(&format!("{ASK} localhost:8081"));
+    let what = "A port that is not published refuses the connection. (This is the control of the test.)";
+    assert_eq!(other.code, Some(7), "{}", because(what, IN, &other));
+}
+
+#[test]
+fn t10_a_container_reaches_its_own_published_port() {
+    let Some(lab) = root() else { return };
+    let script = format!("({SERVER}) & {ASK_UNTIL} 10.105.0.1:8080/cgi-bin/who; kill $!");
+    let own = lab.run(&["run", "-p", "8080:80", "--", "sh", "-c", &script]);
+    let what = "The packet goes to the bridge, is translated there, and comes back by the same link.";
+    assert!(own.stdout.ends_with("you are 10.105.0.1"), "{}", because(what, IN, &own));
+}
+
+#[test]
+fn t11_a_container_does_not_reach_services_on_the_hosts_loopback() {
+    let Some(lab) = root() else { return };
+    // The port is published, because that switches route_localnet on.
+    let attack = "echo 1 >/proc/sys/net/ipv4/conf/eth0/route_localnet; ip addr del 127.0.0.1/8 dev lo;
+        ip route add 127.0.0.0/8 via 10.105.0.1 dev eth0 src 10.105.0.2 || echo no route;
+        curl -sS -m 2 127.0.0.1:9999; curl -sS -m 20 10.105.0.1:9998";
+    let script = format!(
+        "mkdir $TMPDIR/w; echo secret >$TMPDIR/w/index.html
+         busybox httpd -f -p 127.0.0.1:9999 -h $TMPDIR/w & one=$!; busybox httpd -f -p 9998 -h $TMPDIR/w & two=$!
+         {ASK_UNTIL} 127.0.0.1:9999; $P run -p 8080:80 -- sh -c '{attack}'; kill $one $two"
+    );
+    let ended = lab.shell(&script);
+    let what = "The host reads the page at 127.0.0.1 and the container at 10.105.0.1. At 127.0.0.1 the container must not: \
+                the rule of `guard_loopback` drops packets from the bridge to 127.0.0.0/8.";
+    assert_eq!(ended.stdout, "secret\nsecret", "{}", because(what, IN, &ended));
+    assert!(ended.stderr.contains("timed out"), "{}", because(what, IN, &ended));
+}
+
+#[test]
+fn t12_a_port_that_is_taken_is_refused_and_nothing_is_left() {
+    let Some(lab) = root() else { return };
+    let before = state(&lab);
+    let ended = lab.shell(
+        "busybox httpd -f -p 8080 & pid=$!; until curl -s localhost:8080 >/dev/null; do sleep 0.02; done
+         $P run -p 8080:80 -- true; echo $?; kill $pid",
+    );
+    let what =
+        "A program listens on port 8080: a dnat rule would take the port away from it without an error.";
+    assert_eq!(ended.stdout, "125", "{}", because(what, IN, &ended));
+    let reason =
+        "port 8080 of the host: bind(0.0.0.0:8080): EADDRINUSE: Address already in use\nhint: `ss -ltnp`";
+    assert!(ended.stderr.contains(reason), "{}", because(what, IN, &ended));
+    let what = "Nothing is left of a container that did not start.";
+    assert_eq!((state(&lab), lab.left()), (before, vec![]), "{what}");
+    let _first = start(&lab, &["-p", "8080:80"], "echo ready; sleep 60");
+    let (same, other) = (["run", "-p", "8080:80", "true"], ["run", "-p", "8081:80", "true"]);
+    assert_eq!(lab.run(&same).code, Some(125), "Another container has the port.");
+    assert_eq!(lab.run(&other).code, Some(0), "Another port is free. (This is the control of the test.)");
+}
+
+#[test]
+fn t13_a_port_that_is_no_number_is_refused_before_anything_is_made() {
     for lab in everyone() {
         for value in ["80", "0:80", "80:65536", "a:b", "80:80:80"] {
             let refused = lab.run(&["-v", "run", "-p", value, "true"]);
-            assert_ne!(refused.code, Some(0));
-            assert!(
-                refused.stderr.contains("two ports") && !refused.stderr.contains("mkdir("),
-                "{refused:?}"
-            );
+            let what = format!("-p {value} is an error of the command line, so nothing is made.");
+            let what = because(&what, IN, &refused);
+            assert_ne!(refused.code, Some(0), "{what}");
+            assert!(refused.stderr.contains("two ports") && !refused.stderr.contains("mkdir("), "{what}");
         }
     }
 }
 
 #[test]
-fn the_story_is_told_in_order() {
+fn t14_an_unprivileged_user_gets_lo_and_a_note_and_no_published_port() {
+    for lab in everyone().iter().filter(|lab| !lab.is_root()) {
+        let quiet = lab.run(&["run", "true"]);
+        let what = "An unprivileged user may not add a link to the host, so a note of one line says that there is only lo.";
+        assert_eq!(
+            (quiet.code, quiet.stderr.lines().count()),
+            (Some(0), 1),
+            "{}",
+            because(what, LINK, &quiet)
+        );
+        assert!(
+            quiet.stderr.starts_with("note: the container has only lo"),
+            "{}",
+            because(what, LINK, &quiet)
+        );
+        let refused = lab.run(&["run", "-p", "8080:80", "true"]);
+        let what = "A published port needs the bridge, so for an unprivileged user -p is an error, and nothing is left.";
+        assert_eq!((refused.code, lab.left()), (Some(125), vec![]), "{}", because(what, LINK, &refused));
+        let reason = "EPERM: Operation not permitted\nhint: only root may create a bridge";
+        assert!(refused.stderr.contains(reason), "{}", because(what, LINK, &refused));
+        let lo = "busybox ping -c1 -W20 127.0.0.1 >/dev/null && echo up";
+        assert_ok(&lab.run(&["run", "--", "sh", "-c", lo]), "up", "lo works in the container.", LINK);
+    }
+}
+
+#[test]
+fn t15_inside_unshare_an_unprivileged_user_has_all_of_it() {
+    for lab in everyone() {
+        let script = format!(
+            "ip link set lo up; $P run -p 8080:80 -- sh -c \"$0\" & c=$!
+             {ASK_UNTIL} localhost:8080/cgi-bin/who
+             $P run -- busybox ping -c1 -W20 10.105.0.2 | grep -o '1 packets received'; kill $c; wait $c; ip -br link | wc -l"
+        );
+        let ended = lab.shell_with(
+            &format!("exec unshare -Urn sh -c '{}' \"$0\"", script.replace('\'', "'\\''")),
+            SERVER,
+        );
+        let lines: Vec<&str> = ended.stdout.lines().filter(|line| *line != "ready").collect();
+        let what = "In `unshare -Urn` you are root of a network namespace, so bridge, rules and ports work, and only lo is left.";
+        let expected = ["you are 10.105.0.1", "1 packets received", "1"];
+        assert_eq!(lines, expected, "{}", because(what, LINK, &ended));
+    }
+}
+
+#[test]
+fn t16_the_bridge_exists_as_long_as_a_container_uses_it() {
+    let Some(lab) = root() else { return };
+    let before = state(&lab);
+    let first = start(&lab, &[], "echo ready; sleep 60");
+    let mut second = start(&lab, &["-p", "8080:80"], SERVER);
+    signal(&first, Signal::SIGKILL);
+    first.assert_nothing_left();
+    wait_for("the first container's veth pair to be gone", || !state(&lab).contains("box2-"));
+    let what = "The first container has ended, and the second one uses the bridge: its supervisor must leave the bridge.";
+    assert_ok(&lab.shell(&format!("{ASK} localhost:8080/cgi-bin/who")), "you are 10.105.0.1", what, LINK);
+    let third = start(&lab, &[], "echo ready; sleep 60");
+    assert!(state(&lab).contains("box2-"), "The address of the first container is free again.");
+    drop(third);
+    signal(&second, Signal::SIGTERM);
+    assert_eq!(second.child.wait().unwrap().code(), Some(143));
+    wait_for("links, rules and forwarding to be as before", || state(&lab) == before);
+}
+
+#[test]
+fn t17_nothing_is_left_however_it_ends() {
+    let Some(lab) = root() else { return };
+    let before = state(&lab);
+    assert!(before.ends_with('0'), "{before}");
+    let endings: [(&[&str], i32); 3] =
+        [(&["true"], 0), (&["no-such-program"], 127), (&["--hostname", &"x".repeat(65), "true"], 125)];
+    for (ending, code) in endings {
+        let ended = lab.run(&[&["-v", "run", "-p", "8080:80"], ending].concat());
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        let what = "Links, rules and forwarding are as before: the supervisor and the end of the sockets remove them.";
+        assert_eq!(state(&lab), before, "{}", because(what, OUT, &ended));
+    }
+    for by in [Signal::SIGTERM, Signal::SIGKILL] {
+        let running = start(&lab, &["-p", "8080:80"], "setsid sleep 60 & echo ready; sleep 60");
+        let during = state(&lab);
+        let is_there = during.contains("boxes") && during.contains("8080") && during.ends_with('1');
+        assert!(is_there, "While it runs, links and rules are there. (This is the control.) {during}");
+        signal(&running, by);
+        running.assert_nothing_left();
+        wait_for("links and rules to be gone", || state(&lab) == before);
+    }
+}
+
+#[test]
+fn t18_the_trace_tells_the_calls_in_order() {
     let Some(lab) = root() else { return };
     let told = lab.run(&["-v", "run", "-p", "8080:80", "true"]);
     let mut rest = &*told.stderr;
-    for chapter in [
+    for call in [
         "outside | RTM_NEWLINK(boxes, bridge, up)",
         "outside | RTM_NEWADDR(boxes, 10.105.0.1/24)",
         "outside | write \"1\" to /proc/sys/net/ipv4/ip_forward   was \"0\"",
@@ -353,19 +419,41 @@ fn the_story_is_told_in_order() {
         "outside | write \"0\" to /proc/sys/net/ipv4/ip_forward   was \"1\"",
         "outside | RTM_DELLINK(boxes)",
     ] {
-        let at = rest.find(chapter).unwrap_or_else(|| panic!("{chapter} not in order in\n{}", told.stderr));
+        let at = rest.find(call).unwrap_or_else(|| panic!("{call} is not in its place in\n{}", told.stderr));
         rest = &rest[at..];
     }
 }
 
 #[test]
-fn what_the_steps_before_have_shown_still_holds() {
+fn t19_what_the_steps_before_have_shown_still_holds() {
     for lab in everyone() {
         let script = "hostname; echo $PPID; id -u; test -e $0 || echo gone; echo >>/lesson/change-me; exit 3";
         let inside = lab.run(&["run", "--diff", "--", "sh", "-c", script, &lab.dir.to_string_lossy()]);
         let expected = "box\n1\n0\ngone\nC /lesson\nC /lesson/change-me";
-        assert_eq!((inside.code, &*inside.stdout), (Some(3), expected), "{inside:?}");
+        let what = "Hostname, PID 1, root inside, a root directory of its own, and the list of changes: steps 1 to 4.";
+        assert_eq!((inside.code, &*inside.stdout), (Some(3), expected), "{what} Seen: {inside:?}");
         assert_eq!(lab.run(&["run", "no-such-program"]).code, Some(127));
-        assert!(fs::read_dir(lab.dir.join("tmp")).unwrap().next().is_none());
+        assert!(fs::read_dir(lab.dir.join("tmp")).unwrap().next().is_none(), "A directory is left.");
     }
+}
+
+#[test]
+fn t20_the_script_with_the_idea_in_25_lines_works() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/bare.sh");
+    let text = fs::read_to_string(path).unwrap();
+    let code = text.lines().filter(|line| !line.trim().is_empty() && !line.trim().starts_with('#')).count();
+    assert!(code <= 25, "bare.sh shows the idea in at most 25 lines of code, and has {code}.");
+    let Some(lab) = root() else { return };
+    let script = format!(
+        "{NEIGHBOUR}
+        mkfifo $TMPDIR/end; mkdir $TMPDIR/site; echo hello >$TMPDIR/site/index.html
+        serve='busybox httpd -f -p 0.0.0.0:8000 -h '$TMPDIR'/site & read -r end; kill $!'
+        sh -c \"$0\" bare.sh sh -c \"$serve\" <$TMPDIR/end & exec 9>$TMPDIR/end
+        {ASK_UNTIL} 10.105.0.1:8080; there {ASK} 192.0.2.1:8080
+        echo >&9; wait $!; ip -br link show type bridge; nft list tables"
+    );
+    let ended = lab.shell_with(&script, &text);
+    let what =
+        "The host and another machine read the page of the container's web server at the host's port 8080.";
+    assert_ok(&ended, "hello\nhello", what, LINK);
 }

@@ -25,6 +25,7 @@ mod layer;
 mod namespaces;
 mod nat;
 mod netlink;
+mod nftables;
 mod options;
 mod overlay;
 mod registry;

@@ -26,6 +26,7 @@ mod masks;
 mod namespaces;
 mod nat;
 mod netlink;
+mod nftables;
 mod options;
 mod overlay;
 mod registry;

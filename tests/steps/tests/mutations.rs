@@ -38,7 +38,7 @@ const fn mutant(
     Mutant { step, module, text, by, seen_by }
 }
 
-const MUTANTS: [Mutant; 30] = [
+const MUTANTS: [Mutant; 31] = [
     mutant(
         1,
         "main.rs",
@@ -161,38 +161,45 @@ const MUTANTS: [Mutant; 30] = [
     ),
     mutant(
         5,
+        "main.rs",
+        "        | CloneFlags::CLONE_NEWIPC\n        | CloneFlags::CLONE_NEWNET;",
+        "        | CloneFlags::CLONE_NEWIPC;",
+        &["t01_a_container_has_links_of_its_own"],
+    ),
+    mutant(
+        5,
         "nat.rs",
-        "[from(&address.octets()), interface(META_OIFNAME, NOT_EQUAL), masquerade()]",
-        "[from(&address.octets()), interface(META_OIFNAME, NOT_EQUAL), vec![]]",
-        &["outside_the_hosts_address_is_seen_and_a_visitors_own_is_inside"],
+        "nft::oifname_is_not(BRIDGE), nft::masquerade()]",
+        "nft::oifname_is_not(BRIDGE), vec![]]",
+        &["t05_a_server_sees_the_hosts_address_and_the_container_sees_its_clients"],
     ),
     mutant(
         5,
         "nat.rs",
         "        route_localnet()?;",
         "        let _ = route_localnet;",
-        &["a_published_port_is_reached_from_everywhere"],
+        &["t09_a_published_port_is_reached_by_every_caller"],
     ),
     mutant(
         5,
-        "nat.rs",
-        "verdict(libc::NF_DROP)]",
-        "verdict(libc::NF_ACCEPT)]",
-        &["a_container_does_not_reach_what_listens_on_the_hosts_loopback"],
+        "nftables.rs",
+        "Verdict(libc::NF_DROP)",
+        "Verdict(libc::NF_ACCEPT)",
+        &["t11_a_container_does_not_reach_services_on_the_hosts_loopback"],
     ),
     mutant(
         5,
         "veth.rs",
         "            check_routes(&mut kernel)?;",
         "            let _ = check_routes;",
-        &["addresses_that_the_host_has_a_route_to_already_are_not_taken"],
+        &["t04_a_subnet_that_the_host_has_a_route_to_is_not_taken"],
     ),
     mutant(
         5,
-        "nat.rs",
+        "nftables.rs",
         "const TABLE_OWNER: u32 = 2;",
         "const TABLE_OWNER: u32 = 0;",
-        &["nothing_stays_whatever_the_end"],
+        &["t17_nothing_is_left_however_it_ends"],
     ),
     mutant(
         6,

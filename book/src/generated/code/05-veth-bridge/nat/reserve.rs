@@ -1,10 +1,13 @@
-/// Reserves a port of the host. A dnat rule comes before the lookup of sockets, so it would take
-/// the port away from a program that listens on it. Holding a socket on the port, as docker does by
-/// its proxy, makes bind(2) fail with EADDRINUSE for the second.
-fn reserve(port: u16) -> Result<TcpListener> {
+/// Reserves a port of the host by listening on it.
+///
+/// A dnat rule changes a packet before the kernel looks for a listening socket. So a rule for port
+/// 8080 would take the port away from a program that listens on it, without an error for anybody.
+/// bind(2) fails with EADDRINUSE if another program has the port.
+pub fn reserve(port: u16) -> Result<TcpListener> {
     let bound = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port));
-    let taken = matches!(&bound, Err(error) if error.kind() == ErrorKind::AddrInUse);
+    let is_taken = matches!(&bound, Err(error) if error.kind() == ErrorKind::AddrInUse);
     let bound = bound.map_err(Error::new);
-    let bound = if taken { bound.context("hint: somebody has it: ss -ltnp shows who") } else { bound };
+    let bound =
+        if is_taken { bound.context("hint: `ss -ltnp` shows which program has the port") } else { bound };
     bound.with_context(|| format!("port {port} of the host: bind(0.0.0.0:{port})"))
 }
