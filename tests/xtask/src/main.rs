@@ -28,12 +28,12 @@ enum Task {
     Test(test::Options),
     /// Type the commands of the READMEs, as they stand, in a fresh clone
     Readmes {
-        /// Only of those whose path has this in it
+        /// Only READMEs with this text in their path
         only: Option<String>,
     },
-    /// Run the tests that need cgroup v2, or another processor, in a virtual machine, and nothing else
+    /// Run only the tests that need cgroup v2 or another processor, in a virtual machine
     Vm {
-        /// Which machine: x86_64 has cgroup v2 and systemd, aarch64 the other processor
+        /// The machine: x86_64 has cgroup v2 and systemd, aarch64 has the other processor
         #[arg(long, default_value = "x86_64")]
         arch: vm::Architecture,
     },
@@ -47,7 +47,7 @@ enum Task {
     Book(book::Options),
     /// Measure hull against the kernel's own work (the baseline) and print a table of ratios
     Bench {
-        /// How many pairs of runs stand behind each ratio
+        /// The number of pairs of runs for each ratio
         #[arg(long, default_value_t = 50)]
         pairs: u32,
     },

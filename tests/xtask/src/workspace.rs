@@ -1,4 +1,4 @@
-//! Where things are, and how programs are run.
+//! Paths of the workspace, and running programs.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub fn target() -> Result<PathBuf> {
 pub fn cargo<S: AsRef<OsStr>>(args: &[S]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args).current_dir(root());
-    // What cargo sets for this program would bind the inner cargo to this package.
+    // The variables that cargo sets for this program would bind the inner cargo to this package.
     for (name, _) in std::env::vars_os().filter(|(n, _)| n.to_string_lossy().starts_with("CARGO_PKG_")) {
         command.env_remove(name);
     }
@@ -29,7 +29,7 @@ pub fn cargo<S: AsRef<OsStr>>(args: &[S]) -> Command {
     command
 }
 
-/// Runs a command to its end, its output shown; fails unless it succeeds.
+/// Runs a command to its end and shows its output. Fails if the command fails.
 pub fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("starting {}", shown(command)))?;
     if !status.success() {
@@ -38,7 +38,7 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command for what it prints.
+/// Runs a command and returns its output.
 pub fn output(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("starting {}", shown(command)))?;
     if !output.status.success() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 const CRATES: [&str; 7] = ["docker", "engine", "image", "netlink", "network", "storage", "yaml"];
 
-/// What the source of a library does not contain.
+/// Words that the source of a library may not contain.
 const FORBIDDEN: [&str; 16] = [
     "env::var",
     "env::args",
@@ -26,13 +26,13 @@ const FORBIDDEN: [&str; 16] = [
     "sys::terminal",
 ];
 
-/// Where a library may do so all the same, as each of these is in a process of its own.
+/// The places where a library may do so, because each of them runs in a process of its own.
 const EXCEPTIONS: [(&str, &str); 3] = [
     // The child that executes newuidmap or newgidmap: its stderr becomes a pipe.
     ("engine/src/rootless/idmap.rs", "rustix::stdio"),
     // The monitor, and the session of an `exec`: they leave the stdio of the command that forked them.
     ("engine/src/monitor/detach.rs", "rustix::stdio"),
-    // The child that could not execute a runtime: its stderr is a pipe of the monitor's.
+    // The child that could not execute a runtime: its stderr is a pipe to the monitor.
     ("engine/src/runtimes/invoke.rs", "io::stderr"),
 ];
 
@@ -62,7 +62,7 @@ fn libraries_leave_the_stdio_and_the_environment_of_their_process_alone() {
     }
 }
 
-/// The files of a directory that are not for tests alone.
+/// The files of a directory that are not only for tests.
 fn sources(directory: &Path) -> Vec<PathBuf> {
     const FOR_TESTS: [&str; 4] = ["tests", "tests.rs", "testing.rs", "fuzz"];
     let mut files = Vec::new();

@@ -1,23 +1,21 @@
-//! Which lines of a README are typed.
-//!
-//! A fenced block is one of three things: commands, one per line; a transcript, where commands follow a prompt; or
-//! output, recognised by its first words.
+//! The lines of a README that are typed. A fenced block is one of three things: commands, one per line; a transcript, in
+//! which commands follow a prompt; or output, which is recognised by its first words.
 
 use anyhow::{Result, bail};
 
 /// A line to type.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Line {
-    /// In the README, from 1.
+    /// The line number in the README, from 1.
     pub number: usize,
     pub text: String,
-    /// Whether it is typed in a shell that the transcript has opened, and not in the first one.
+    /// Whether the line is typed in a shell that the transcript has opened, instead of in the first one.
     pub inside: bool,
 }
 
 const PROMPTS: [&str; 3] = ["$ ", "# ", "/ # "];
 
-/// The first words of what the steps print with `-v`.
+/// The first words of the lines that the steps print with `-v`.
 const PRINTED: [&str; 2] = ["outside |", "inside  |"];
 
 /// The first words of a command without a prompt.

@@ -1,17 +1,17 @@
-//! The lines that are not typed, or do not succeed, and why.
+//! The lines that are not typed or do not succeed, with the reasons.
 
-/// What is done with a line.
+/// How a line is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
     Succeeds,
-    /// With this exit code, which is what the line is there to show.
+    /// The line ends with this exit code, and the README shows it for that reason.
     Fails(i32),
-    /// It does not end by itself: ctrl-c ends it, as a reader would.
+    /// The line does not end by itself. ctrl-c ends it, as a reader would.
     Interrupted,
     NotTyped,
 }
 
-/// A README, the beginning of a line in it, and what is done with it.
+/// A README, the beginning of a line in it, and how that line is handled.
 #[derive(Debug)]
 pub struct Row {
     pub readme: &'static str,
@@ -46,7 +46,7 @@ pub fn row(readme: &str, line: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.readme == readme && line.starts_with(row.line))
 }
 
-/// Rows that match no line.
+/// Rows of the table that match no line.
 pub fn stale(used: &[&'static Row]) -> Vec<String> {
     let is_used = |row: &&Row| used.iter().any(|used| std::ptr::eq(*used, *row));
     ROWS.iter()

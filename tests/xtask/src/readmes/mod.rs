@@ -56,7 +56,7 @@ pub fn type_all(only: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Each README has one terminal, so a line can use what an earlier one has set, started or made.
+/// Each README has one terminal, so a line can use files, variables and containers of an earlier line.
 fn type_lines(sandbox: &Sandbox, readme: &str, lines: &[Line]) -> Result<()> {
     let mut session = Session::start(sandbox)?;
     for line in lines {

@@ -1,16 +1,16 @@
-//! The files and directories that the pages about the code name are there.
+//! Checks that the files and directories exist that the pages about the code name.
 
 use std::collections::BTreeSet;
 
 use crate::workspace::{output, root};
 
-/// These name files from the root of the repository, or by the end of their path: `monitor/timers.rs`.
+/// These pages name files from the root of the repository, or by the end of their path: `monitor/timers.rs`.
 const PAGES: [&str; 3] = ["CONTRIBUTING.md", "README.md", "final/ARCHITECTURE.md"];
 
-/// Where the repository's own files are. Other paths are those of the machine, or of a container.
+/// The directories with the repository's own files. Other paths belong to the machine or to a container.
 const OURS: [&str; 6] = ["final/", "steps/", "tests/", "book/", ".ci/", "src/"];
 
-/// What looks like a file or directory of the repository among the words in backquotes.
+/// The words in backquotes that look like a file or directory of the repository.
 fn named(text: &str) -> BTreeSet<&str> {
     let prose = text.split("```").step_by(2);
     let quoted = prose.flat_map(|prose| prose.split('`').skip(1).step_by(2));

@@ -1,4 +1,4 @@
-//! Where the READMEs are typed: a clone at a path that is always the same, so that cargo finds what it built before.
+//! The clone in which the READMEs are typed. Its path is always the same, so that cargo finds the results of earlier builds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub struct Sandbox {
     images: PathBuf,
 }
 
-/// What a session has made; dropping it removes that.
+/// The objects that a session has made. Dropping it removes them.
 pub struct Traces {
     _files: TempDir,
     cgroup: String,
@@ -36,7 +36,7 @@ impl Sandbox {
         Ok(Self { images })
     }
 
-    /// The shell, and what it leaves.
+    /// The environment of the shell, and the files that it leaves.
     pub fn shell(&self) -> Result<(Command, Traces)> {
         let files = tempfile::tempdir().context("making a directory")?;
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -64,9 +64,9 @@ impl Sandbox {
             ("LC_ALL", Some("C.UTF-8".into())),
         ];
         let variables = variables.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
-        // Without the settings of this machine's user, such as a proxy.
+        // The environment without the settings of this machine's user, such as a proxy.
         let mut command = Command::new("env");
-        // A shell cannot undo what its parent ignores, and a job in the background ignores ctrl-c.
+        // A shell cannot change the signals that its parent ignores, and a job in the background ignores ctrl-c.
         command.args(["-i", "--default-signal=INT,QUIT"]).args(variables);
         command.args(["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child"]);
         command.args(["--propagation=private", "sh", "-euc", SETUP]);
@@ -87,7 +87,8 @@ impl Drop for Traces {
     }
 }
 
-/// An OCI layout of one root file system, kept between runs. Made beside and renamed: it is whole or not there.
+/// An OCI layout of one root file system, which is kept between runs. It is made under another name and renamed, so it is
+/// complete or missing.
 fn image(images: &Path, name: &str, tar: &Path, shell: &str, os_release: Option<&str>) -> Result<()> {
     let layout = images.join(name);
     if layout.exists() {

@@ -8,14 +8,14 @@ use hull_test_support::terminal::Terminal;
 
 use super::sandbox::{Sandbox, Traces};
 
-/// To clone, and to fill the registry.
+/// The time limit for cloning and for filling the registry.
 const SETUP: Duration = Duration::from_secs(300);
-/// What cargo builds in release mode takes minutes.
+/// The time limit for a line that builds in release mode, which takes minutes.
 const BUILD: Duration = Duration::from_secs(1800);
 const COMMAND: Duration = Duration::from_secs(120);
-/// If nothing is printed after a prompt for this long, it is a prompt.
+/// If nothing is printed for this long after text that looks like a prompt, it is a prompt.
 const QUIET: Duration = Duration::from_millis(200);
-/// How long a line that does not end runs before ctrl-c.
+/// How long a line that does not end by itself runs before ctrl-c.
 const WATCHED: Duration = Duration::from_secs(2);
 
 const INTERRUPT: &str = "\x03";
@@ -24,10 +24,10 @@ pub struct Session {
     // Dropped in this order: closing the terminal ends processes that may still write to the files.
     terminal: Terminal,
     _traces: Traces,
-    /// Where in all that was printed the last line begins.
+    /// The position in the whole output at which the last line begins.
     from: usize,
     questions: u32,
-    /// Whether a line has opened a shell that has not been left.
+    /// Whether a line has opened a shell that is still open.
     inside: bool,
 }
 
@@ -42,13 +42,13 @@ impl Session {
             inside: false,
         };
         session.until_prompt(SETUP).context("1: setting up")?;
-        // Not exported: no other shell has it.
+        // The variable is not exported, so no other shell has it.
         session.terminal.send("here=here\r");
         session.ask(COMMAND).context("1: setting up")?;
         Ok(session)
     }
 
-    /// Types a line; its exit code.
+    /// Types a line and returns its exit code.
     pub fn enter(&mut self, line: &str, is_endless: bool) -> Result<i32> {
         eprintln!("  {line}");
         self.from = self.terminal.seen().len();
@@ -59,7 +59,7 @@ impl Session {
         }
         let limit = if line.starts_with("cargo") { BUILD } else { COMMAND };
         self.until_prompt_behind(self.from + 1, limit)?;
-        // Give a background process time to start; nothing tells when it has.
+        // Gives a background process time to start, because no event reports that it has started.
         let code = line.split('#').next().unwrap_or_default();
         if code.trim_end().ends_with('&') {
             std::thread::sleep(WATCHED);
@@ -67,7 +67,7 @@ impl Session {
         self.ask(COMMAND)
     }
 
-    /// Back to the first shell. Most lines are there already.
+    /// Returns to the first shell. Most lines are typed there anyway.
     pub fn leave(&mut self) -> Result<()> {
         if self.inside {
             let code = self.enter("exit", false)?;
@@ -78,7 +78,7 @@ impl Session {
         Ok(())
     }
 
-    /// What was printed since the last line was typed.
+    /// The output since the last line was typed.
     pub fn screen(&self) -> String {
         let seen = self.terminal.seen();
         seen.get(self.from..).unwrap_or_default().replace('\r', "")
@@ -93,7 +93,7 @@ impl Session {
         let deadline = Instant::now() + limit;
         loop {
             let seen = self.terminal.seen();
-            // The question itself is echoed; only an answer has digits there.
+            // The terminal also echoes the question. Only an answer has digits in this place.
             let answers =
                 seen.get(before..).unwrap_or_default().match_indices(&begin).filter_map(|(at, _)| {
                     let (answer, _) = seen[before + at + begin.len()..].split_once(">>")?;
@@ -113,7 +113,7 @@ impl Session {
         self.until_prompt_behind(1, limit)
     }
 
-    /// Waits until the last that is printed looks like a prompt, and is behind `behind`.
+    /// Waits until the end of the output looks like a prompt and stands after `behind`.
     fn until_prompt_behind(&mut self, behind: usize, limit: Duration) -> Result<()> {
         let deadline = Instant::now() + limit;
         let mut last = (0, Instant::now());

@@ -1,8 +1,8 @@
-//! How long each test program takes, and so in what size of `cargo xtask test` it runs.
+//! The duration of each test program, which decides in what size of `cargo xtask test` it runs.
 
 use super::programs::Program;
 
-/// How much is run. A larger size has all of the smaller ones.
+/// How many tests run. A larger size includes all smaller ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Size {
     /// `--fast`, at most two minutes.
@@ -104,7 +104,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "bundles", 71),
 ];
 
-/// The crates' own tests and the lessons are part of every size, whatever they take.
+/// The crates' own tests and the lessons are part of every size, independent of their duration.
 const ALWAYS: [&str; 2] = ["final", "steps/"];
 
 pub fn size_of(program: &Program) -> Size {

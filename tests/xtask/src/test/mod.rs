@@ -18,7 +18,7 @@ use anyhow::{Result, bail};
 
 use programs::Selection;
 
-/// What `cargo xtask test` is asked for.
+/// The options of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// Only one suite of tests/suite (lifecycle), one lesson (04-overlay) or one crate (engine)

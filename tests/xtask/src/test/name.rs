@@ -1,4 +1,4 @@
-//! What `cargo xtask test NAME` means: a suite, a lesson or a crate.
+//! The meaning of `cargo xtask test NAME`: a suite, a lesson or a crate.
 
 use anyhow::{Result, bail};
 
@@ -11,7 +11,7 @@ pub fn find(name: &str) -> Result<Selection> {
     among(&packages()?, name)
 }
 
-/// A suite goes by its file's name; a lesson or a crate by its directory's name or its package's.
+/// A suite has the name of its file; a lesson or a crate has the name of its directory or of its package.
 fn among(packages: &[Package], name: &str) -> Result<Selection> {
     let suites = packages.iter().filter(|package| package.directory == SUITES);
     let suites: Vec<&str> = suites.flat_map(|package| package.tests.iter().map(String::as_str)).collect();

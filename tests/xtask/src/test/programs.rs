@@ -23,7 +23,7 @@ pub struct Program {
     executable: PathBuf,
 }
 
-/// Which test programs are built.
+/// The test programs to build.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Selection {
     Workspace,
@@ -50,7 +50,7 @@ pub fn build(selection: &Selection) -> Result<Vec<Program>> {
     Ok(output(&mut build)?.lines().filter_map(parse).collect())
 }
 
-/// One line of cargo's JSON: a program, if it is about a test program that was built.
+/// Reads one line of cargo's JSON: a test program, if the line reports one.
 fn parse(line: &str) -> Option<Program> {
     let message: Value = serde_json::from_str(line).ok()?;
     let is_test = message["reason"] == "compiler-artifact" && message["profile"]["test"] == true;
@@ -63,7 +63,7 @@ fn parse(line: &str) -> Option<Program> {
     })
 }
 
-/// Runs each program, also after one has failed, and names those that failed.
+/// Runs all programs, also after one has failed, and names those that failed.
 pub fn run_all<'a>(programs: impl Iterator<Item = &'a Program>, arguments: &[&str]) -> Result<()> {
     let mut failed = Vec::new();
     for program in programs {
@@ -92,7 +92,7 @@ fn command(program: &Program) -> Result<Command> {
     Ok(command)
 }
 
-/// Examples in documentation are compiled and run by rustdoc.
+/// Compiles and runs the examples in the documentation, with rustdoc.
 pub fn documentation(package: Option<&str>) -> Result<()> {
     let mut test = cargo(&["test", "--quiet", "--doc"]);
     match package {

@@ -23,7 +23,7 @@ impl Stages {
         result.is_ok()
     }
 
-    /// Prints what each stage took, and what it takes usually; fails if one did.
+    /// Prints the duration of each stage beside its usual duration. Fails if a stage failed.
     pub fn finish(self) -> Result<()> {
         eprintln!();
         for (name, usual, took, passed) in &self.0 {

@@ -1,4 +1,4 @@
-//! The stages of the three sizes, cheapest first: a mistake shows as early as it can.
+//! The stages of the three sizes, cheapest first, so that a mistake shows early.
 
 use anyhow::Result;
 
@@ -8,7 +8,7 @@ use super::stage::Stages;
 use crate::workspace::{cargo, run as succeed};
 use crate::{book, packages, readmes, vm};
 
-/// A stage, the smallest size that has it, its usual seconds, and what it does.
+/// A stage: the smallest size that includes it, its usual duration in seconds, and its work.
 struct Stage {
     name: &'static str,
     size: Size,
@@ -28,8 +28,8 @@ const fn stage(name: &'static str, size: Size, seconds: u32, what: What) -> Stag
     Stage { name, size, seconds, what }
 }
 
-/// The seconds are those on two processors, when everything is built. A stage with more of them comes later, except that
-/// what is built comes before what uses it. Those of the last three were measured beside other work.
+/// The durations are in seconds, on two processors, when everything is built. Stages with a longer duration come later,
+/// except that a stage comes after those that build its programs. The last three were measured while other programs ran.
 #[rustfmt::skip]
 const STAGES: [Stage; 12] = [
     stage("packages", Size::Usual, 1, What::Task(packages::install_missing)),
@@ -46,7 +46,7 @@ const STAGES: [Stage; 12] = [
     stage("virtual machines", Size::Long, 1200, What::Task(virtual_machines)),
 ];
 
-/// Runs the stages of `size`, later ones also after a failure. Only what cannot be built is not run.
+/// Runs the stages of `size`, later ones also after a failure. Only stages that cannot be built are left out.
 pub fn run(size: Size) -> Result<()> {
     let mut stages = Stages::default();
     let mut built: Option<Vec<Program>> = None;
@@ -84,14 +84,14 @@ fn lints() -> Result<()> {
     succeed(&mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
 }
 
-/// The pages of rustdoc have no dead link, and their examples compile and run.
+/// Checks that the pages of rustdoc have no dead link, and that their examples compile and run.
 fn documentation() -> Result<()> {
     let mut pages = cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
     succeed(pages.env("RUSTDOCFLAGS", "-D warnings"))?;
     programs::documentation(None)
 }
 
-/// The one whose tests are fewer comes first.
+/// The machine with fewer tests comes first.
 fn virtual_machines() -> Result<()> {
     let x86 = vm::test(vm::Architecture::X86_64);
     let arm = vm::test(vm::Architecture::Aarch64);

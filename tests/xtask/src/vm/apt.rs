@@ -9,15 +9,15 @@ use anyhow::{Context, Result};
 use super::machine::Machine;
 use crate::workspace::{output, run};
 
-/// apt as it is here, or, for another architecture, with lists and a state of its own: this machine need not know that
-/// there is another architecture.
+/// apt as it is on this machine, or, for another architecture, with its own lists and state, so that this machine need not
+/// know the other architecture.
 pub struct Apt {
     dir: PathBuf,
     options: Vec<String>,
 }
 
 impl Apt {
-    /// For packages of `machine`. For another architecture the lists are fetched.
+    /// apt for the packages of `machine`. For another architecture, this fetches the lists.
     pub fn open(machine: &Machine) -> Result<Self> {
         let dir = machine.dir().join("apt");
         let mut options = vec!["-oAPT::Sandbox::User=root".to_owned(), "-qq".to_owned()];
@@ -29,7 +29,7 @@ impl Apt {
             format!("-oAPT::Architecture={architecture}"),
             format!("-oAPT::Architectures={architecture}"),
             format!("-oDir::State={}", dir.join("state").display()),
-            // Nothing is installed there.
+            // No package counts as installed there.
             "-oDir::State::status=/dev/null".to_owned(),
             format!("-oDir::Cache={}", dir.join("cache").display()),
         ]);
@@ -53,7 +53,7 @@ impl Apt {
         self.extract(&self.dir, tree)
     }
 
-    /// Unpacks packages and all that they depend on into `tree`; only for another architecture, where nothing counts as
+    /// Unpacks packages and all of their dependencies into `tree`. Only for another architecture, where no package counts as
     /// installed.
     pub fn unpack_all(&self, packages: &[&str], tree: &Path) -> Result<()> {
         let mut install = self.command("apt-get");
@@ -62,8 +62,8 @@ impl Apt {
         self.extract(&self.dir.join("cache/archives"), tree)
     }
 
-    /// Unpacks the packages that lie in `from`, and removes them. They are unpacked beside `tree`, which an interrupted
-    /// run does not leave half full.
+    /// Unpacks the packages in `from`, and removes them. They are unpacked beside `tree` first, so that an interrupted run
+    /// does not leave a half full tree.
     fn extract(&self, from: &Path, tree: &Path) -> Result<()> {
         let unfinished = tree.with_extension("new");
         let _ = fs::remove_dir_all(&unfinished);

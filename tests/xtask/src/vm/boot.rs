@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail};
 
 use super::machine::Machine;
 
-/// After so long without a line on its console a machine hangs. What a whole run takes has no limit: an emulated machine gets
-/// as slow as the work beside it makes it, and each of its tests says a line when it ends.
+/// A machine that prints nothing for this long hangs. The whole run has no limit, because an emulated machine is as slow as
+/// the load of its host makes it, and each of its tests prints a line at its end.
 const SILENCE: Duration = Duration::from_secs(1200);
 
 /// How many lines of a panic's message are repeated at the end.
@@ -30,7 +30,7 @@ pub fn boot(machine: &Machine, kernel: &Path, initramfs: &Path) -> Result<()> {
     let console = lines(BufReader::new(child.stdout.take().context("qemu has a pipe")?));
     let mut failures = Vec::new();
     let verdict = follow(&console, &mut failures);
-    // It has powered itself off, unless it hangs.
+    // The machine has powered itself off, unless it hangs.
     if verdict.is_err() {
         let _ = child.kill();
     }
@@ -42,7 +42,7 @@ pub fn boot(machine: &Machine, kernel: &Path, initramfs: &Path) -> Result<()> {
     }
 }
 
-/// The lines of the console, read by a thread of its own so that waiting for one can have a limit.
+/// The lines of the console. A separate thread reads them, so that waiting for a line can have a limit.
 fn lines(console: BufReader<ChildStdout>) -> Receiver<std::io::Result<Vec<u8>>> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || console.split(b'\n').try_for_each(|line| sender.send(line)));

@@ -13,7 +13,7 @@ use super::machine::Machine;
 use super::programs::Program;
 use crate::workspace::{output, root, run};
 
-/// What the tests need that the kernel has as a module.
+/// Kernel modules that the tests need.
 const MODULES: [&str; 25] = [
     "overlay",
     "veth",
@@ -25,7 +25,7 @@ const MODULES: [&str; 25] = [
     "nft_masq",
     "nft_meta_bridge",
     "nft_nat",
-    // CRIU asks the kernel for sockets and connections, and has iptables lock a network.
+    // CRIU asks the kernel for sockets and connections, and locks a network with iptables.
     "af_packet_diag",
     "inet_diag",
     "netlink_diag",
@@ -44,8 +44,8 @@ const MODULES: [&str; 25] = [
     "vxlan",
 ];
 
-/// What the tests of `--systemd-cgroup` run, by the paths that they know, what an unprivileged user needs, and CRIU with what it
-/// runs itself; all else in the machine is static.
+/// The programs that the tests of `--systemd-cgroup` run, those that an unprivileged user needs, and CRIU with its own
+/// programs. All other programs of the machine are static.
 const DYNAMIC: [&str; 15] = [
     "/usr/bin/setpriv",
     "/usr/bin/newuidmap",
@@ -64,14 +64,14 @@ const DYNAMIC: [&str; 15] = [
     "/bin/tar",
 ];
 
-/// Packages of the machine for another processor: what the unit tests run, and a file system with all attributes.
+/// Packages for the machine with another processor: programs that the unit tests run, and a file system with all attributes.
 const PACKAGES: [&str; 8] =
     ["busybox-static", "e2fsprogs", "iproute2", "iptables", "netbase", "nftables", "tar", "uidmap"];
 
-/// Files of the workspace that unit tests read, where they were when the tests were compiled.
+/// Files of the workspace that unit tests read. They keep the path that they had when the tests were compiled.
 const READ_BY_TESTS: [&str; 2] = ["final/crates/image/corpus", "final/crates/sys/src"];
 
-/// Packs the initramfs; its path.
+/// Packs the initramfs and returns its path.
 pub fn build(machine: &Machine, kernel: &Kernel, programs: &[Program]) -> Result<PathBuf> {
     let tree = machine.dir().join("tree");
     let _ = fs::remove_dir_all(&tree);
@@ -105,7 +105,7 @@ pub fn build(machine: &Machine, kernel: &Kernel, programs: &[Program]) -> Result
     pack(&tree, &machine.dir().join("initramfs.cpio"))
 }
 
-/// busybox and a few programs of this machine's.
+/// Copies busybox and a few other programs of this machine.
 fn own_user_space(tree: &Path) -> Result<()> {
     let busybox = ["/bin/busybox", "/usr/bin/busybox"].map(Path::new).into_iter().find(|p| p.exists());
     fs::create_dir_all(tree.join("bin"))?;
@@ -119,7 +119,7 @@ fn own_user_space(tree: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Debian's packages for the machine's processor, and what unit tests read of the workspace.
+/// Copies Debian's packages for the machine's processor, and the files of the workspace that unit tests read.
 fn foreign_user_space(machine: &Machine, tree: &Path) -> Result<()> {
     let unpacked = machine.dir().join("packages");
     if !unpacked.exists() {
@@ -145,7 +145,8 @@ fn pack(tree: &Path, archive: &Path) -> Result<PathBuf> {
     Ok(archive.to_owned())
 }
 
-/// What the dynamic loader would load for `program`, and the loader itself: the absolute paths that ldd(1) names.
+/// The libraries that the dynamic loader would load for `program`, and the loader itself: the absolute paths that ldd(1)
+/// names.
 fn libraries(program: &str) -> Result<Vec<String>> {
     let list = output(Command::new("ldd").arg(program))?;
     let words = list.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));

@@ -15,7 +15,7 @@ pub struct Kernel {
     modules: PathBuf,
 }
 
-/// The machine's kernel, fetched where it is not there yet.
+/// The machine's kernel, which is fetched if it is missing.
 pub fn fetch(machine: &Machine) -> Result<Kernel> {
     let unpacked = machine.dir().join("kernel");
     if !unpacked.exists() {
@@ -27,8 +27,8 @@ pub fn fetch(machine: &Machine) -> Result<Kernel> {
 }
 
 impl Kernel {
-    /// Files of `module` and of what it depends on, in the order of loading. The package has no `modules.dep`, which
-    /// depmod would make; each module names its dependencies itself, in its `.modinfo` section.
+    /// The files of `module` and of its dependencies, in the order of loading. The package has no `modules.dep`, which
+    /// depmod would make, but each module names its dependencies itself, in its `.modinfo` section.
     pub fn load_order(&self, module: &str) -> Result<Vec<PathBuf>> {
         let builtin = fs::read_to_string(self.modules.join("modules.builtin"))?;
         let mut order = Vec::new();

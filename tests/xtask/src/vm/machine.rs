@@ -1,4 +1,4 @@
-//! The two machines, and all in which they differ.
+//! The two machines, and everything in which they differ.
 
 use std::path::PathBuf;
 
@@ -16,14 +16,14 @@ pub enum Architecture {
 /// A test program: its package, and its name among the package's targets.
 pub type Test = (&'static str, &'static str);
 
-/// What a machine is made of and what runs in it.
+/// The parts of a machine and the programs that run in it.
 #[derive(Debug)]
 pub struct Machine {
     /// Its directory below `target/vm`.
     name: &'static str,
-    /// The target that its programs are cross-compiled for; none where they are this machine's own.
+    /// The target for which its programs are cross-compiled; `None` if it is this machine's own.
     pub cross: Option<&'static str>,
-    /// Debian's name for its architecture, where packages have to be fetched for it.
+    /// Debian's name for its architecture, if packages have to be fetched for it.
     pub debian: Option<&'static str>,
     /// The metapackage whose dependency is the current kernel for virtual machines.
     pub kernel: &'static str,
@@ -31,12 +31,12 @@ pub struct Machine {
     pub qemu_args: &'static [&'static str],
     /// The serial console's device.
     pub console: &'static str,
-    /// Programs of this machine without which it cannot be made.
+    /// Programs that this machine needs to make it.
     pub needs: &'static [&'static str],
     /// Packages whose unit tests run in it.
     pub units: &'static [&'static str],
     pub tests: &'static [Test],
-    /// The lines that run the tests, by the names of their programs.
+    /// The lines of shell that run the tests, by the names of their programs.
     pub script: &'static str,
 }
 
@@ -53,8 +53,8 @@ impl Machine {
     }
 }
 
-/// Answers what depends on the version of cgroups. systemd, and what its test enters its namespaces with, and CRIU are
-/// this machine's own, with their libraries.
+/// This machine tests everything that depends on the version of cgroups. systemd, the programs with which its test enters
+/// its namespaces, and CRIU are copied from this machine, with their libraries.
 const CGROUP_V2: Machine = Machine {
     name: "x86_64",
     cross: None,
@@ -82,15 +82,16 @@ const CGROUP_V2: Machine = Machine {
     script: include_str!("tests-x86_64.sh"),
 };
 
-/// Answers what depends on the processor: the numbers of system calls, the layout of the kernel's structures, the
-/// seccomp filter, and what a page or a `char` is. Its user space comes from Debian's packages for it.
+/// This machine tests everything that depends on the processor: the numbers of system calls, the layout of the kernel's
+/// structures, the seccomp filter, the size of a page and the sign of a `char`. Its user space comes from Debian's packages
+/// for it.
 const AARCH64: Machine = Machine {
     name: "aarch64",
     cross: Some("aarch64-unknown-linux-gnu"),
     debian: Some("arm64"),
     kernel: "linux-image-cloud-arm64",
     qemu: "qemu-system-aarch64",
-    // Signing pointers as the architecture's own algorithm does takes an emulator longer than all the rest.
+    // With the architecture's own algorithm, an emulator would spend most of its time on signing pointers.
     qemu_args: &[
         "-machine",
         "virt",

@@ -38,7 +38,7 @@ pub fn build(machine: &Machine) -> Result<Vec<Program>> {
     Ok(programs)
 }
 
-/// One of hull's programs: for this machine's processor what the variable names, or what is built for debugging.
+/// One of hull's programs: for this machine's processor the one that the variable names or the debug build.
 fn binary(machine: &Machine, name: &str, variable: &str) -> Result<PathBuf> {
     if let (None, Some(path)) = (machine.cross, std::env::var_os(variable)) {
         return Ok(path.into());
@@ -48,7 +48,7 @@ fn binary(machine: &Machine, name: &str, variable: &str) -> Result<PathBuf> {
     found.map(|(_, path)| path).with_context(|| format!("cargo reports no executable for {name}"))
 }
 
-/// Runs cargo for the machine's processor; the executables that it reports, whose paths may hold a hash.
+/// Runs cargo for the machine's processor, and returns the executables that it reports. Their paths may contain a hash.
 fn artifacts(machine: &Machine, args: &[&str]) -> Result<Vec<Program>> {
     let mut command = cargo(args);
     command.arg("--message-format=json").stderr(Stdio::inherit());
@@ -57,7 +57,7 @@ fn artifacts(machine: &Machine, args: &[&str]) -> Result<Vec<Program>> {
         command.args(["--target", triple]);
         command.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
         command.env("CC_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-gcc");
-        // All of it is unpacked into the machine's memory.
+        // The whole initramfs is unpacked into the machine's memory.
         command.env("CARGO_PROFILE_DEV_STRIP", "symbols");
     }
     let mut built = Vec::new();

@@ -117,8 +117,8 @@ fn modules_use_each_other_in_one_direction() {
     crates.push(workspace().join("final/src"));
     for source in crates {
         let graph = modules::graph(&source);
-        // First between the rooms of a crate, then between the files of each room.
-        for (level, graph) in [("rooms", modules::rooms(&graph)), ("files", graph)] {
+        // First between the directories of a crate, then between the files of each directory.
+        for (level, graph) in [("directories", modules::directories(&graph)), ("files", graph)] {
             for cycle in cycles(&graph) {
                 let known = CYCLES.iter().position(|(at, modules, _)| {
                     source.ends_with(at) && modules.iter().copied().eq(cycle.iter().map(String::as_str))

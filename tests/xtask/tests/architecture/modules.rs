@@ -1,11 +1,11 @@
-//! Which module uses which, read from the source: `use` declarations, and paths that begin with `crate::` or `super::`.
-//!
-//! Calls of methods are not seen: an `impl Engine` in one file may call what another file adds to `Engine`.
+//! The modules that each module uses, read from the source: `use` declarations, and paths that begin with `crate::` or
+//! `super::`.  Calls of methods are not seen: an `impl Engine` in one file may call a method that another file adds to
+//! `Engine`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// A module, as `room/file`, and those that it uses.
+/// A module, as `directory/file`, and the modules that it uses.
 pub(crate) type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// The graph of all files below a crate's `src`, without programs of their own in `bin`.
@@ -21,7 +21,7 @@ pub(crate) fn graph(source: &Path) -> Graph {
         }
         let text = std::fs::read_to_string(path).expect("a source file can be read");
         let used = paths(&text).into_iter().filter_map(|path| resolve(module, &path, &names));
-        // What a room's `mod.rs` defines is for all files of the room.
+        // The items that a directory's `mod.rs` defines are meant for all files of the directory.
         let is_own = |used: &String| used.is_empty() || Path::new(module).starts_with(used);
         let used: BTreeSet<String> = used.filter(|used| !is_own(used)).collect();
         graph.insert(module.clone(), used);
@@ -30,14 +30,14 @@ pub(crate) fn graph(source: &Path) -> Graph {
 }
 
 /// The same between the directories and files at the top of `src`.
-pub(crate) fn rooms(graph: &Graph) -> Graph {
-    let room = |module: &str| module.split('/').next().unwrap_or_default().to_owned();
-    let mut rooms = Graph::new();
+pub(crate) fn directories(graph: &Graph) -> Graph {
+    let directory = |module: &str| module.split('/').next().unwrap_or_default().to_owned();
+    let mut directories = Graph::new();
     for (module, used) in graph {
-        let used = used.iter().map(|used| room(used)).filter(|used| *used != room(module));
-        rooms.entry(room(module)).or_default().extend(used);
+        let used = used.iter().map(|used| directory(used)).filter(|used| *used != directory(module));
+        directories.entry(directory(module)).or_default().extend(used);
     }
-    rooms
+    directories
 }
 
 fn list(directory: &Path, files: &mut Vec<PathBuf>) {
@@ -60,8 +60,8 @@ fn module_of(source: &Path, path: &Path) -> String {
     if matches!(name, "lib" | "main" | "mod") { String::new() } else { name.to_owned() }
 }
 
-/// All paths in a text that begin with `crate::` or `super::`, without comments and without unit tests. `{…}` is taken
-/// apart.
+/// All paths in a text that begin with `crate::` or `super::`, without comments and unit tests. `{…}` is split into single
+/// paths.
 fn paths(text: &str) -> Vec<String> {
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
     let code: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
@@ -80,7 +80,7 @@ fn paths(text: &str) -> Vec<String> {
     found
 }
 
-/// How far a path reaches, with the braces that end it.
+/// The end of a path, including its braces.
 fn tree_length(text: &str) -> usize {
     let mut depth = 0;
     for (at, c) in text.char_indices() {
@@ -124,8 +124,8 @@ fn expand(prefix: &str, tree: &str, found: &mut Vec<String>) {
     }
 }
 
-/// The module that a path leads to: the longest beginning of it that is a file. An item of the room's own `mod.rs` is
-/// the room's.
+/// The module that a path leads to: the longest beginning of the path that is a file. An item of the directory's own
+/// `mod.rs` belongs to the directory.
 fn resolve(from: &str, path: &str, names: &BTreeMap<String, &PathBuf>) -> Option<String> {
     let mut at: Vec<&str> = if path.starts_with("crate::") { vec![] } else { from.split('/').collect() };
     let mut parts = path.split("::").map(str::trim).peekable();
