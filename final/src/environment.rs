@@ -27,6 +27,26 @@ pub fn search_path() -> SearchPath {
     std::env::var_os("PATH").unwrap_or_default().into()
 }
 
+/// The paths at which this program's file may be. The kernel knows no path of the file if the program runs from a
+/// protected copy of it; then its own name, which a shell looks up in PATH, leads to it.
+pub fn own_files() -> Vec<PathBuf> {
+    let name = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    let by_name: Vec<PathBuf> = match name.components().count() {
+        0 => vec![],
+        1 => std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+            .map(|directory| directory.join(&name))
+            .collect(),
+        _ => vec![name],
+    };
+    let by_name = by_name.iter().filter_map(|path| path.canonicalize().ok());
+    std::env::current_exe().ok().into_iter().chain(by_name).collect()
+}
+
+/// Whether a program that opens a window can do so.
+pub fn has_display() -> bool {
+    ["WAYLAND_DISPLAY", "DISPLAY"].into_iter().any(|name| path(name).is_some())
+}
+
 /// The variables from which an unprivileged user's directories are chosen.
 pub fn paths() -> paths::Environment {
     paths::Environment {

@@ -1,7 +1,7 @@
 //! The command line, with docker's verbs and flags.
 //!
 //! ```text
-//! boot, container, image, network, registry, system, healthcheck   the verbs of each group, with their own flags
+//! boot, container, image, network, registry, system, healthcheck, book   the verbs of each group, with their own flags
 //! options, network_flags, health_flags          the flags of run and create
 //! limits                                        the limits among them, which update has, too
 //! resources                                     stats, update
@@ -18,6 +18,7 @@
 )]
 
 mod attach_flags;
+pub mod book;
 pub mod boot;
 pub mod container;
 mod deferred;
@@ -126,6 +127,8 @@ pub enum Command {
     Events(Deferred<events::Events>),
     /// Show information about this machine and hull's state
     Info(Deferred<system::Format>),
+    /// Open the book about hull, or print where it is
+    Book(Deferred<book::Book>),
     /// Show what a command does and which flags it takes
     Help(Deferred<system::Help>),
     /// Show hull's version

@@ -6,6 +6,7 @@
 //! ```
 
 mod attach;
+mod book;
 mod boot;
 mod comeback;
 mod commit;
@@ -125,6 +126,7 @@ fn dispatch(global: &Global, command: &Command) -> Result<u8> {
         Command::Events(args) => events::events(&open(global)?, args),
         Command::Info(args) => info::info(&open(global)?, args),
         Command::Version(args) => info::version(args),
+        Command::Book(args) => book::book(args),
         Command::Help(args) => scripts::help(args),
         Command::Completion(args) => scripts::completion(args),
         Command::Man(args) => scripts::man(args),

@@ -141,8 +141,8 @@ fn tell(sentence: &str, hint: Option<&str>) {
     if let Some(hint) = hint {
         text.push_str(&format!("hint: {hint}\n"));
     }
-    if let Some(heading) = book::heading(&text) {
-        text.push_str(&format!("hint: more in {heading}\n"));
+    if let Some(more) = book::more(&text) {
+        text.push_str(&format!("hint: {more}\n"));
     }
     // If stderr is closed, there is nowhere to report that.
     let _ = std::io::stderr().write_all(printable::block(&text).as_bytes());

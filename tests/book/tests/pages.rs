@@ -1,9 +1,11 @@
 //! The built book, by itself and in a browser. Screenshots for looking at are left in `target/book-screenshots`.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::LazyLock;
 
 use hull_book::browser::Browser;
+use hull_book::transcripts::lab;
 use hull_book::{built, html, spelling, workspace};
 use hull_test_support::skip::{find_program, skip};
 use serde_json::json;
@@ -56,6 +58,22 @@ fn no_page_raises_its_voice() {
     let Some(book) = built_book() else { return };
     let wrong = spelling::tone(book).unwrap();
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn hull_finds_every_chapter_of_the_installed_book() {
+    let Some(book) = built_book() else { return };
+    let prefix = tempfile::tempdir().unwrap();
+    let (bin, doc) = (prefix.path().join("bin"), prefix.path().join("share/doc/hull"));
+    std::fs::create_dir_all(&bin).unwrap();
+    std::fs::create_dir_all(&doc).unwrap();
+    std::fs::copy(lab::binary("hull").unwrap(), bin.join("hull")).unwrap();
+    std::os::unix::fs::symlink(book, doc.join("book")).unwrap();
+    for page in built::pages(book).unwrap().iter().filter(|page| !page.ends_with("print.html")) {
+        let output = Command::new(bin.join("hull")).args(["book", "--path"]).arg(page).output().unwrap();
+        let path = doc.join("book").join(page);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{}\n", path.display()), "{output:?}");
+    }
 }
 
 fn screenshot(browser: &Browser, name: &str) {

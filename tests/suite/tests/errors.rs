@@ -162,7 +162,7 @@ fn hints_lead_to_what_helps() {
     t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
     assert!(!t.hull(&["unpause", "box"]).fails(1).contains("hint: stop it"));
     let outcome = t.hull(&["run", "--rm", "busybox", "no-such-program"]);
-    assert!(outcome.stderr.contains("hint: more in book/src/reference/troubleshooting.md"), "{outcome}");
+    assert!(outcome.stderr.contains("hint: the book's chapter \"Troubleshooting\" explains"), "{outcome}");
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! `cargo xtask book`: the pages of the book, and, if asked for, what they take from the code.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use hull_book::{generated, look, measured};
+use hull_book::{built, generated, look, measured};
 
 use crate::bench;
 use crate::workspace::{cargo, output, root, run, target};
@@ -98,31 +98,36 @@ pub fn check() -> Result<()> {
 }
 
 fn build(verb: &str) -> Result<()> {
-    let mut mdbook = Command::new(install()?);
-    mdbook.arg(verb).arg(root().join("book"));
     if verb == "serve" {
-        return run(&mut mdbook);
+        return run(Command::new(mdbook()?).arg(verb).arg(root().join("book")));
     }
-    let built = mdbook.output().context("running mdbook")?;
-    let said = String::from_utf8_lossy(&built.stderr);
-    if !built.status.success() || said.contains("WARN") || said.contains("ERROR") {
-        bail!(
-            "mdbook build:\n{said}hint: `cargo xtask book --generate` writes files that pages include from generated/"
-        );
-    }
-    println!("{}", root().join("target/book/index.html").display());
+    let directory = root().join("target/book");
+    build_in(&directory)?;
+    println!("{}", directory.join("index.html").display());
     Ok(())
 }
 
-/// The path of mdbook, which is built from crates.io if it is missing; that takes minutes.
-fn install() -> Result<PathBuf> {
+/// Builds the pages there, from the generated files as they are.
+pub fn build_in(directory: &Path) -> Result<()> {
+    // mdBook would take a relative path as one below `book/`.
+    let directory = std::path::absolute(directory).context("finding the current directory")?;
+    built::build(&mdbook()?, &directory)
+        .context("`cargo xtask book --generate` writes what pages include from generated/")
+}
+
+/// The path of mdBook. The one in PATH is used if it has the right version. Else one is built from crates.io, which takes
+/// minutes, and is kept in the target directory.
+pub fn mdbook() -> Result<PathBuf> {
+    let is_right = |program: &Path| {
+        let version = output(Command::new(program).arg("--version")).unwrap_or_default();
+        version.trim().ends_with(VERSION)
+    };
     let directory = target()?.join("tools");
-    let mdbook = directory.join("bin/mdbook");
-    let version = output(Command::new(&mdbook).arg("--version")).unwrap_or_default();
-    if !version.trim().ends_with(VERSION) {
-        eprintln!("missing: mdbook {VERSION}, which makes the book's pages");
-        run(cargo(&["install", "mdbook", "--version", VERSION, "--locked", "--quiet", "--root"])
-            .arg(&directory))?;
+    let kept = directory.join("bin/mdbook");
+    if let Some(found) = [kept.clone(), "mdbook".into()].into_iter().find(|program| is_right(program)) {
+        return Ok(found);
     }
-    Ok(mdbook)
+    eprintln!("missing: mdbook {VERSION}, which makes the book's pages");
+    run(cargo(&["install", "mdbook", "--version", VERSION, "--locked", "--quiet", "--root"]).arg(&directory))?;
+    Ok(kept)
 }

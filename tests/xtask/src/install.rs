@@ -1,4 +1,4 @@
-//! `cargo xtask install --prefix DIR`: release builds, completions and man pages where a distribution puts them.
+//! `cargo xtask install --prefix DIR`: release builds, completions, man pages and the book, where a distribution puts them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::book;
 use crate::workspace::{cargo, output, run, target};
 
 const BINARIES: [&str; 2] = ["hull", "hull-oci"];
@@ -18,6 +19,9 @@ const COMPLETIONS: [(&str, &str); 3] = [
     ("fish", "share/fish/vendor_completions.d/hull.fish"),
 ];
 
+/// Where the book is below a prefix. hull looks for it there (`final/src/ui/book.rs`).
+const BOOK: &str = "share/doc/hull/book";
+
 pub fn install(prefix: &Path) -> Result<()> {
     let hull = binaries(prefix)?.join("hull");
     for (shell, path) in COMPLETIONS {
@@ -28,6 +32,18 @@ pub fn install(prefix: &Path) -> Result<()> {
     fs::create_dir_all(&man).with_context(|| format!("making {}", man.display()))?;
     run(Command::new(&hull).arg("man").arg(&man))?;
     println!("man pages in {}", man.display());
+    place_book(&prefix.join(BOOK))
+}
+
+/// Builds the pages beside their place and renames: a reader's page stays until the new one is whole.
+fn place_book(place: &Path) -> Result<()> {
+    let unfinished = place.with_extension("new");
+    book::build_in(&unfinished)?;
+    if place.exists() {
+        fs::remove_dir_all(place).with_context(|| format!("removing {}", place.display()))?;
+    }
+    fs::rename(&unfinished, place).with_context(|| format!("writing {}", place.display()))?;
+    println!("the book in {}", place.display());
     Ok(())
 }
 

@@ -37,7 +37,7 @@ enum Task {
         #[arg(long, default_value = "x86_64")]
         arch: vm::Architecture,
     },
-    /// Build for release and put hull, hull-oci, completions and man pages below a directory
+    /// Build for release and put hull, hull-oci, completions, man pages and the book below a directory
     Install {
         /// For example /usr/local
         #[arg(long)]

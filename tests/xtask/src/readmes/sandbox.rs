@@ -9,6 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use hull_test_support::{cgroups, fixtures, program};
 use tempfile::TempDir;
 
+use crate::book;
 use crate::workspace::{root, run, target};
 
 const SETUP: &str = include_str!("sandbox.sh");
@@ -44,13 +45,16 @@ impl Sandbox {
         let own = |name: &str| std::env::var(name).ok();
         let path = own("PATH").unwrap_or_default();
         let target = target()?;
+        // The clone has a target directory of its own, and no network to build mdBook from.
+        let tools = book::mdbook()?;
+        let tools = tools.parent().unwrap_or(Path::new("/usr/bin")).display();
         let shown = |path: &Path| path.display().to_string();
         let variables = [
             ("HOME", own("HOME")),
             ("CARGO_HOME", own("CARGO_HOME")),
             ("RUSTUP_HOME", own("RUSTUP_HOME")),
             // The READMEs of the steps say to put `target/*/debug` in front of their programs' names.
-            ("PATH", Some(format!("/usr/local/bin:{path}:/usr/sbin:/sbin:/srv/programs"))),
+            ("PATH", Some(format!("/usr/local/bin:{path}:{tools}:/usr/sbin:/sbin:/srv/programs"))),
             ("PROGRAMS", Some(shown(&target.join("debug")))),
             ("ROOT", Some(shown(root()))),
             ("FILES", Some(shown(files.path()))),
