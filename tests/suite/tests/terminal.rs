@@ -21,6 +21,32 @@ fn run_it_has_a_terminal_of_the_callers_size() {
 }
 
 #[test]
+fn the_prompt_of_the_host_image_names_the_container() {
+    let Some(t) = Scenario::start() else { return };
+    t.ok(&["run", "-d", "--name", "box", "host", "sleep", "300"]);
+    let id = t.inspect("box", "{{.Id}}")[..12].to_owned();
+    for (options, shell, prompt) in [
+        (&[][..], "sh", format!("root@{id}:/# ")),
+        (&[], "bash", format!("root@{id}:/# ")),
+        (&["--user", "65534"], "sh", format!("nobody@{id}:/$ ")),
+        (&["--user", "4321"], "bash", format!("4321@{id}:/$ ")),
+    ] {
+        let args = [&["exec", "-it"], options, &["box", shell]].concat();
+        let mut terminal = Terminal::start(&t.command(&args));
+        terminal.expect(&prompt);
+        terminal.send("cd /tmp\n");
+        terminal.expect(&prompt.replace(":/", ":/tmp"));
+        terminal.send("exit\n");
+        assert_eq!(terminal.wait(), 0, "{shell}");
+    }
+    let mut terminal =
+        Terminal::start(&t.command(&["run", "--rm", "-it", "--hostname", "web", "host", "sh"]));
+    terminal.expect("root@web:/# ");
+    terminal.send("exit\n");
+    assert_eq!(terminal.wait(), 0);
+}
+
+#[test]
 fn the_first_program_sees_the_callers_size() {
     let Some(t) = Scenario::with_busybox() else { return };
     t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);

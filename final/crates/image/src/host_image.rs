@@ -37,6 +37,12 @@ const FILES: &[(&str, &str)] = &[
     ("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),
 ];
 
+/// The prompt of an interactive sh or bash: `root@3f2a9c1b7d04:/# `. It says in which container the user is, because the
+/// image's files are the machine's own, and nothing else differs at first sight. The image has no shell's start file, so
+/// a shell takes the prompt from its environment. `test -O /` asks whether the user is root without another program.
+const PROMPT: &str =
+    "PS1=$(test -O / && echo \"root@$HOSTNAME:$PWD#\" || echo \"$(id -un 2>/dev/null)@$HOSTNAME:$PWD$\") ";
+
 /// Names at the top of the root: symlinks into /usr on a merged-/usr system, directories elsewhere.
 const TOP: &[&str] = &["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 
@@ -90,7 +96,10 @@ pub fn is_host_image(image: &Image) -> Result<bool> {
 fn run_config() -> RunConfig {
     RunConfig {
         cmd: Some(vec!["sh".into()]),
-        env: Some(vec!["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into()]),
+        env: Some(vec![
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into(),
+            PROMPT.into(),
+        ]),
         labels: Some([(LABEL.to_owned(), "true".to_owned())].into()),
         ..RunConfig::default()
     }
