@@ -3,9 +3,11 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use lesson_lab::{Lab, Running, is_alive, wait_for};
+use lesson_lab::{Lab, Running, WRITABLE, is_alive, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+lesson_lab::isolated!();
 
 fn everyone() -> Vec<Lab> {
     lesson_lab::everyone(env!("CARGO_BIN_EXE_step-02-pid-mount"))
@@ -121,11 +123,12 @@ fn mounts_stay_inside_even_where_the_tree_is_shared() {
 #[test]
 fn programs_are_this_machines_and_read_only() {
     for lab in everyone() {
-        let written = lab.run(&["run", "touch", "/usr/lesson-02"]);
+        // The place in /usr that is not read-only in the lab already. It is a mount of its own.
+        let file = format!("{WRITABLE}/lesson-02");
+        let written = lab.run(&["run", "touch", &file]);
         assert_eq!(written.code, Some(1));
         assert!(written.stderr.contains("Read-only file system"), "{written:?}");
-        assert!(!fs::exists("/usr/lesson-02").unwrap());
-        // Below it too, whatever is mounted there.
+        assert!(!fs::exists(file).unwrap());
         let flags = lab.run(&["run", "grep", "-E", " /usr[ /].* rw", "/proc/self/mounts"]).stdout;
         assert_eq!(flags, "", "all mounts of /usr are read-only");
         assert_eq!(lab.run(&["run", "--", "sh", "-c", "echo x >/tmp/x && cat /tmp/x"]).stdout, "x");

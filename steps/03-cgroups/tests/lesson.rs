@@ -12,6 +12,8 @@ use nix::unistd::Pid;
 const HOG: &str = "dd if=/dev/zero of=/dev/null bs=200M count=1 2>/dev/null";
 const OOM: &str = "killed by the kernel: memory limit 64 MiB reached (oom_kill 1)";
 
+lesson_lab::isolated!();
+
 fn everyone() -> Vec<Lab> {
     lesson_lab::everyone(env!("CARGO_BIN_EXE_step-03-cgroups"))
 }

@@ -8,6 +8,8 @@ use lesson_lab::{Lab, Running, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+lesson_lab::isolated!();
+
 fn everyone() -> Vec<Lab> {
     lesson_lab::everyone(env!("CARGO_BIN_EXE_step-04-overlay"))
 }

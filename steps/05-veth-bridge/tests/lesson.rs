@@ -20,6 +20,8 @@ const ASK: &str = "curl -sS -m 20";
 /// The same for a server that may not listen yet.
 const ASK_UNTIL: &str = "curl -sS -m 20 --retry 9 --retry-max-time 20 --retry-connrefused --retry-all-errors";
 
+lesson_lab::isolated!();
+
 fn everyone() -> Vec<Lab> {
     lesson_lab::everyone(env!("CARGO_BIN_EXE_step-05-veth-bridge"))
 }

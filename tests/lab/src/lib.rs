@@ -1,6 +1,8 @@
 //! Runs a lesson's program as root and as an unprivileged user, in a directory and namespaces of the test's own.
 //!
 //! ```text
+//! isolation   moves the test program itself into a lab, where the machine's files are read-only
+//! subtree     the cgroups that the lab has for itself
 //! lib         a lab for each user: its directory, programs run to their end
 //! namespaces  the mounts and the network that everything in a lab sees instead of the machine's
 //! running     a program that goes on while the test looks at it
@@ -11,8 +13,10 @@
 #![allow(unsafe_code)]
 
 pub mod images;
+mod isolation;
 mod namespaces;
 mod running;
+mod subtree;
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -29,6 +33,7 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::Uid;
 
+pub use isolation::{WRITABLE, is_isolated, isolate};
 pub use running::{Running, TIMEOUT, is_alive, wait_for};
 
 /// A uid that is in no user database, so it owns nothing on the machine.
@@ -61,6 +66,10 @@ pub fn everyone(program: &str) -> Vec<Lab> {
     let program = named.as_deref().unwrap_or(program);
     let mut labs = Vec::new();
     let me = Uid::effective();
+    assert!(
+        !me.is_root() || is_isolated(),
+        "no lab: root may not make namespaces here, or lesson_lab::isolated!() is missing"
+    );
     match me.is_root() {
         true => labs.push(Lab::new(program, me)),
         false => skip("the half of this test that needs root"),
