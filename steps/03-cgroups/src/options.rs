@@ -11,7 +11,7 @@ use serde_json::Value;
 ///
 /// Namespaces say what a process sees; cgroups say how much it may use. A cgroup is a directory: mkdir creates it, a
 /// number in one file sets a limit, and a pid in another file puts a process in it, with everything that the process
-/// starts. Root may create cgroups; an ordinary user may where a part of the cgroup v2 tree is delegated to them.
+/// starts. Root may create cgroups; an unprivileged user may where a part of the cgroup v2 tree is delegated to them.
 #[derive(Parser)]
 #[command(version, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Options {

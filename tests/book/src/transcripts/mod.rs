@@ -8,6 +8,8 @@
 //! <pid>                                a hole: a number here, see `compare`
 //! ```
 //! ````
+//! A block of `console,v2` is typed on machines with cgroup v2 only, and `console,v1` on the others.
+//!
 //! What a page types at one prompt it types into one shell: directories and variables stay from block to block.
 
 mod compare;
@@ -16,7 +18,8 @@ mod parse;
 
 use anyhow::Result;
 
-pub use parse::{Prompt, Typed, parse};
+pub use compare::same;
+pub use parse::{Prompt, Typed, parse, parse_blocks};
 
 use crate::pages::Page;
 use lab::Shell;

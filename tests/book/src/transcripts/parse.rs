@@ -1,5 +1,7 @@
 //! Finds what is typed in a page, and what is to come of it.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 
 /// The user that types.
@@ -30,13 +32,20 @@ pub struct Typed {
     pub expected: Vec<String>,
 }
 
-/// Everything that is typed in the `console` blocks of a page.
+/// Everything that is typed in the `console` blocks of a page. A block of `console,v1` or `console,v2` counts if the
+/// machine has this version of cgroups.
 pub fn parse(text: &str) -> Result<Vec<Typed>> {
+    let version = if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() { "v2" } else { "v1" };
+    parse_blocks(text, &["console", &format!("console,{version}")])
+}
+
+/// The same for blocks of these kinds only.
+pub fn parse_blocks(text: &str, kinds: &[&str]) -> Result<Vec<Typed>> {
     let mut all = Vec::new();
     let mut is_inside = false;
     for (number, line) in text.lines().enumerate() {
-        if line.starts_with("```") {
-            is_inside = !is_inside && line == "```console";
+        if let Some(kind) = line.strip_prefix("```") {
+            is_inside = !is_inside && kinds.contains(&kind);
             continue;
         }
         if is_inside {
@@ -77,5 +86,8 @@ mod tests {
         assert_eq!(all[0].expected, ["1", "2"]);
         assert_eq!((all[1].prompt, all[1].line, all[1].command.as_str()), (Prompt::Root, 7, "id -u"));
         assert!(parse("```console\nno prompt\n```\n").is_err());
+        let versions = "```console,v1\n# one\n```\n```console,v2\n# two\n```\n";
+        assert_eq!(parse(versions).unwrap().len(), 1, "only the version that this machine has");
+        assert_eq!(parse_blocks(versions, &["console,v2"]).unwrap()[0].command, "two");
     }
 }
