@@ -40,14 +40,10 @@ fn main() -> ExitCode {
 
 /// Makes the container and waits for it.
 fn outside(run: &Run) -> Result<ExitCode> {
-    let mut flags = CloneFlags::CLONE_NEWUTS;
-    if idmap::is_needed() {
-        flags |= CloneFlags::CLONE_NEWUSER;
-    }
     // The child gets its configuration as one argument: a small version of the config.json of an
     // OCI bundle.
     let config = json!({ "hostname": run.hostname, "command": run.command });
-    let child = namespaces::spawn(flags, &config)?;
+    let child = namespaces::spawn(flags(), &config)?;
     namespaces::report_changes(child.pid());
     if idmap::is_needed() {
         idmap::write(child.pid())?;
@@ -64,6 +60,16 @@ fn outside(run: &Run) -> Result<ExitCode> {
         WaitStatus::Signaled(_, signal, _) => ExitCode::from(128 + signal as u8),
         _ => ExitCode::FAILURE,
     })
+}
+
+/// The namespaces that the child gets: one for the hostname, and for everybody but root a user
+/// namespace, because creating any other kind takes CAP_SYS_ADMIN.
+fn flags() -> CloneFlags {
+    let mut flags = CloneFlags::CLONE_NEWUTS;
+    if idmap::is_needed() {
+        flags |= CloneFlags::CLONE_NEWUSER;
+    }
+    flags
 }
 
 /// The same program after the re-exec, now in the new namespaces: does the setup that is possible

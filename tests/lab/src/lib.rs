@@ -244,14 +244,19 @@ fn ended(output: std::io::Result<Output>) -> Ended {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        // The supervisor of a killed program may still be removing files.
-        for _ in 0..100 {
-            open_up(&self.dir);
-            if fs::remove_dir_all(&self.dir).is_ok() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
+        remove_tree(&self.dir);
+    }
+}
+
+/// Removes a directory that programs of a lab have worked in.
+pub fn remove_tree(directory: &Path) {
+    // The supervisor of a killed program may still be removing files.
+    for _ in 0..100 {
+        open_up(directory);
+        if fs::remove_dir_all(directory).is_ok() {
+            return;
         }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -1,0 +1,91 @@
+//! What the reader sees.
+
+use crate::Task;
+use crate::outcome::{Failure, Outcome};
+use crate::runner::is_coloured;
+use crate::table::Step;
+
+/// How wide the text is.
+const WIDTH: usize = 110;
+
+/// The column in which the texts of a failure begin.
+const INDENT: usize = 12;
+
+/// One line for each task.
+pub fn line(task: &Task, outcome: &Outcome) {
+    let (word, colour) = match outcome {
+        Ok(()) => ("ok", "32"),
+        Err(why) if why.not_checked => ("NOT CHECKED", "33"),
+        Err(_) => ("FAILED", "31"),
+    };
+    let escape = if task.escape { " (escape)" } else { "" };
+    println!("  {}  {}  {}{escape}", paint(&format!("{word:<11}"), colour), task.number, task.title);
+    if let Err(Failure { not_checked: true, seen, .. }) = outcome {
+        paragraph("", seen);
+    }
+}
+
+/// The whole of a failure: what was expected, what was seen, why, and where help is.
+pub fn failure(step: &Step, task: &Task, tasks: usize, why: &Failure) {
+    let minutes: u32 = step.blanks_of(task.number).map(|blank| blank.minutes).sum();
+    println!("\nTask {} of {tasks}: {} (usually takes {minutes} minutes)\n", task.number, task.title);
+    paragraph("expected", &why.expected);
+    paragraph("seen", &why.seen);
+    paragraph("why", &why.why);
+    for (at, line) in why.printed.iter().enumerate() {
+        paragraph(if at == 0 { "printed" } else { "" }, line);
+    }
+    for blank in step.blanks_of(task.number) {
+        paragraph("write", &format!("`{}` in src/{}", blank.item, blank.file));
+        blank.hint.iter().for_each(|line| paragraph("", line));
+        paragraph("chapter", &step.chapter(blank));
+    }
+    let number = task.number;
+    paragraph(
+        "help",
+        &format!("cargo xtask learn --hint {number}, cargo xtask learn --show {number} (one solution)"),
+    );
+    println!();
+}
+
+/// The last line.
+pub fn end(failed: &[&Task], unchecked: &[&Task], all: usize) {
+    let numbers =
+        |tasks: &[&Task]| tasks.iter().map(|task| task.number.to_string()).collect::<Vec<_>>().join(", ");
+    println!();
+    if !failed.is_empty() {
+        println!("Tasks that fail: {}.", numbers(failed));
+    }
+    if !unchecked.is_empty() {
+        println!("Tasks that were NOT CHECKED: {}. They may be right or wrong.", numbers(unchecked));
+    }
+    if failed.is_empty() && unchecked.is_empty() {
+        println!(
+            "All checks of {all} tasks pass. Next: `cargo test --test lesson`, then `cargo xtask learn --next`."
+        );
+    }
+}
+
+/// A label, and a text beside it that is wrapped.
+fn paragraph(label: &str, text: &str) {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let last = lines.last_mut().expect("there is one");
+        if !last.is_empty() && last.chars().count() + word.chars().count() + 1 > WIDTH - INDENT {
+            lines.push(word.to_owned());
+        } else {
+            if !last.is_empty() {
+                last.push(' ');
+            }
+            last.push_str(word);
+        }
+    }
+    for (at, line) in lines.iter().enumerate() {
+        let label = if at == 0 { label } else { "" };
+        println!("  {label:<width$}{line}", width = INDENT - 2);
+    }
+}
+
+fn paint(text: &str, colour: &str) -> String {
+    if is_coloured() { format!("\u{1b}[{colour}m{text}\u{1b}[0m") } else { text.to_owned() }
+}

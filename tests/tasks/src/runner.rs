@@ -1,0 +1,291 @@
+//! Runs the tasks of a step, in order, each in a process of its own, and says what is to be done next.
+
+// fork, pre-exec and memfd.
+#![allow(unsafe_code)]
+
+use std::fs::{self, File};
+use std::io::{IsTerminal, Read, Seek, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork};
+use serde_json::{Value, json};
+
+use crate::outcome::{Failure, Outcome, failure, not_checked};
+use crate::process::{become_unprivileged, from_json, is_root, private_mounts, protected, to_json};
+use crate::table::Step;
+use crate::{Task, Who, print};
+
+/// How long a check may take. A function that waits for ever is ended after that.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Names the directory of a check.
+const DIRECTORY: &str = "LESSON_TASK_DIRECTORY";
+
+/// Stands before the outcome in what the check's process prints.
+const MARK: &str = "\u{1}outcome ";
+
+/// Nothing failed, and something was not checked. It is not 0, because what was not checked is not known to be right.
+const NOT_CHECKED: u8 = 77;
+
+/// An empty directory of this check, which everybody may write to. It is removed after the check.
+pub fn scratch() -> PathBuf {
+    std::env::var_os(DIRECTORY).map_or_else(std::env::temp_dir, PathBuf::from)
+}
+
+/// The `main` of a step's `tests/tasks.rs`. `name` is the directory of the step.
+///
+/// Without arguments it runs the tasks in order and stops at the first that fails. A number runs this task only, other
+/// words those with the word in their titles, `--all` goes on after a failure, `--json` does the same and prints one
+/// line of JSON for each, and `--list` runs nothing.
+pub fn run(name: &str, tasks: &[Task]) -> ExitCode {
+    crate::reexec::report_and_exit();
+    let Some(step) = Step::find(name) else {
+        return wrong(&format!("{name} is not in the table of the steps"));
+    };
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [inside, number] = &words[..]
+        && inside == "--inside"
+    {
+        let task = tasks.iter().find(|task| Ok(task.number) == number.parse());
+        return task.map_or(ExitCode::FAILURE, inside_check);
+    }
+    if let Err(why) = fits(step, tasks) {
+        return wrong(&why);
+    }
+    let has = |flag: &str| words.iter().any(|word| word == flag);
+    let chosen: Vec<&Task> = tasks.iter().filter(|task| is_chosen(task, &words)).collect();
+    if has("--list") {
+        for task in &chosen {
+            println!("{}\t{}\t{}", task.number, if task.escape { "escape" } else { "task" }, task.title);
+        }
+        return ExitCode::SUCCESS;
+    }
+    let is_json = has("--json");
+    let goes_on = is_json || has("--all");
+    if !is_json {
+        println!("Step {name}: {} tasks\n", tasks.len());
+    }
+    let (mut failed, mut unchecked) = (Vec::new(), Vec::new());
+    for task in chosen {
+        let outcome = check(task);
+        if is_json {
+            print_json(task, &outcome);
+        } else {
+            print::line(task, &outcome);
+        }
+        match &outcome {
+            Ok(()) => {}
+            Err(why) if why.not_checked => unchecked.push(task),
+            Err(why) => {
+                failed.push(task);
+                if !goes_on {
+                    print::failure(step, task, tasks.len(), why);
+                    return ExitCode::FAILURE;
+                }
+            }
+        }
+    }
+    if !is_json {
+        print::end(&failed, &unchecked, tasks.len());
+    }
+    match (failed.is_empty(), unchecked.is_empty()) {
+        (false, _) => ExitCode::FAILURE,
+        (true, false) => ExitCode::from(NOT_CHECKED),
+        (true, true) => ExitCode::SUCCESS,
+    }
+}
+
+fn wrong(why: &str) -> ExitCode {
+    eprintln!("error: {why}");
+    ExitCode::FAILURE
+}
+
+/// By number or by words of the title; everything without either. Flags are not words.
+fn is_chosen(task: &Task, words: &[String]) -> bool {
+    let mut words = words.iter().filter(|word| !word.starts_with('-')).peekable();
+    words.peek().is_none()
+        || words.any(|word| word.parse() == Ok(task.number) || task.title.contains(word.as_str()))
+}
+
+/// The list of a step's tests and the table have the same tasks.
+fn fits(step: &Step, tasks: &[Task]) -> Result<(), String> {
+    let numbers = tasks.iter().map(|task| task.number);
+    if !numbers.eq(1..=tasks.len()) {
+        return Err(format!(
+            "the tasks of {} are not numbered 1 to {} in this order",
+            step.name,
+            tasks.len()
+        ));
+    }
+    if step.tasks() != tasks.len() {
+        let (table, list) = (step.tasks(), tasks.len());
+        return Err(format!(
+            "the table has {table} tasks for {}, and its tests/tasks.rs has {list}",
+            step.name
+        ));
+    }
+    match (1..=tasks.len()).find(|task| step.blanks_of(*task).next().is_none()) {
+        Some(task) => Err(format!("the table has no blank for task {task} of {}", step.name)),
+        None => Ok(()),
+    }
+}
+
+fn print_json(task: &Task, outcome: &Outcome) {
+    let state = match outcome {
+        Ok(()) => "ok",
+        Err(why) if why.not_checked => "not checked",
+        Err(why) if why.is_todo() => "to do",
+        Err(_) => "fails",
+    };
+    let mut line = to_json(outcome);
+    let about = json!({ "task": task.number, "title": task.title, "escape": task.escape, "state": state });
+    line.as_object_mut().expect("an object").extend(about.as_object().expect("an object").clone());
+    println!("{line}");
+}
+
+/// Runs one check in a process of its own and reads its outcome.
+fn check(task: &Task) -> Outcome {
+    if matches!(task.who, Who::Root) && !is_root() {
+        let own = std::env::current_exe().unwrap_or_default();
+        return Err(not_checked(format_args!(
+            "it needs root. Run: sudo -E {} {}",
+            own.display(),
+            task.number
+        )));
+    }
+    let directory = std::env::temp_dir().join(format!("lesson-task-{}-{}", std::process::id(), task.number));
+    let made = fs::create_dir(&directory)
+        .and_then(|()| fs::set_permissions(&directory, PermissionsExt::from_mode(0o777)));
+    if let Err(error) = made {
+        return Err(not_checked(format_args!("{} cannot be created: {error}", directory.display())));
+    }
+    let outcome = in_process(task, &directory);
+    lesson_lab::remove_tree(&directory);
+    outcome
+}
+
+fn in_process(task: &Task, directory: &Path) -> Outcome {
+    // Files and not pipes: a process that a check leaves behind keeps a pipe open, and reading it would not end.
+    let (stdout, stderr) = (memory("stdout"), memory("stderr"));
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["--inside", &task.number.to_string()]).env(DIRECTORY, directory).stdin(Stdio::null());
+    command.stdout(stdout.try_clone().expect("open")).stderr(stderr.try_clone().expect("open"));
+    let is_root = is_root();
+    let prepare = move || {
+        nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+        if is_root {
+            // What a wrong solution does as root must not reach the machine.
+            let apart = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
+            unshare(apart | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWPID)?;
+            private_mounts()?;
+        }
+        Ok(())
+    };
+    // SAFETY: system calls only.
+    unsafe { command.pre_exec(prepare) };
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            return Err(not_checked(format_args!(
+                "this machine does not give root namespaces of its own ({error}). See: cargo xtask learn --doctor"
+            )));
+        }
+    };
+    let started = Instant::now();
+    let is_over = loop {
+        match child.try_wait() {
+            Ok(None) if started.elapsed() < LIMIT => std::thread::sleep(Duration::from_millis(1)),
+            Ok(None) | Err(_) => break false,
+            Ok(Some(_)) => break true,
+        }
+    };
+    // Processes that the check has left are in its process group, or in its PID namespace, which ends with it.
+    let _ = nix::sys::signal::killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL);
+    let _ = child.wait();
+    let (printed, complained) = (text(stdout), text(stderr));
+    let answer = printed.rsplit_once(MARK).and_then(|(_, answer)| serde_json::from_str::<Value>(answer).ok());
+    let outcome = match answer {
+        Some(value) => from_json(&value),
+        None if is_over => Err(failure(
+            "the function returns to its caller",
+            "the process ended before the check was over",
+            "the check looks at what the function did after it returns",
+        )),
+        None => Err(failure(
+            "the task is over in a moment",
+            format_args!("nothing happened for {} seconds", LIMIT.as_secs()),
+            "the code waits for something that does not come: a byte in a pipe, the end of a process",
+        )),
+    };
+    outcome.map_err(|failure| Failure { printed: last_lines(&complained), ..failure })
+}
+
+/// The process of a check. As root it is process 1 of a PID namespace, so everything that it starts ends with it.
+fn inside_check(task: &Task) -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
+        let text = panic.payload_as_str().unwrap_or("a panic");
+        let _ = std::io::stderr().write_all(format!("panic at {at}: {text}\n").as_bytes());
+    }));
+    if !is_root() {
+        return answer(&protected(task.check));
+    }
+    // SAFETY: this process has one thread, so no lock is held in the copy.
+    match unsafe { fork() } {
+        Ok(ForkResult::Child) => {
+            // If the time is up, the runner kills the parent.
+            let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
+            let proc = mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), None::<&str>);
+            let prepared = proc.and_then(|()| match task.who {
+                Who::Unprivileged => become_unprivileged(),
+                Who::Reader | Who::Root => Ok(()),
+            });
+            match prepared {
+                Ok(()) => answer(&protected(task.check)),
+                Err(error) => answer(&Err(not_checked(format_args!("/proc for the check: {error}")))),
+            }
+        }
+        Ok(ForkResult::Parent { child }) => match waitpid(child, None) {
+            Ok(WaitStatus::Exited(_, code)) => ExitCode::from(code as u8),
+            _ => ExitCode::FAILURE,
+        },
+        Err(error) => answer(&Err(not_checked(format_args!("fork: {error}")))),
+    }
+}
+
+fn answer(outcome: &Outcome) -> ExitCode {
+    let _ = std::io::stdout().write_all(format!("\n{MARK}{}\n", to_json(outcome)).as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn memory(name: &str) -> File {
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    memfd_create(name, MFdFlags::MFD_CLOEXEC).expect("a file in memory").into()
+}
+
+fn text(mut file: File) -> String {
+    let mut bytes = Vec::new();
+    let _ = file.rewind();
+    let _ = file.take(1 << 20).read_to_end(&mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The last lines of what was written to stderr, without what the lab says of tests that it skips.
+fn last_lines(text: &str) -> Vec<String> {
+    let lines: Vec<&str> =
+        text.lines().filter(|line| !line.is_empty() && !line.starts_with("SKIP ")).collect();
+    lines[lines.len().saturating_sub(5)..].iter().map(|line| (*line).to_owned()).collect()
+}
+
+/// Whether the output may have colours.
+pub(crate) fn is_coloured() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
