@@ -1,13 +1,9 @@
 /// Makes the container and waits for it.
 fn outside(run: &Run) -> Result<ExitCode> {
-    let mut flags = CloneFlags::CLONE_NEWUTS;
-    if idmap::is_needed() {
-        flags |= CloneFlags::CLONE_NEWUSER;
-    }
     // The child gets its configuration as one argument: a small version of the config.json of an
     // OCI bundle.
     let config = json!({ "hostname": run.hostname, "command": run.command });
-    let child = namespaces::spawn(flags, &config)?;
+    let child = namespaces::spawn(flags(), &config)?;
     namespaces::report_changes(child.pid());
     if idmap::is_needed() {
         idmap::write(child.pid())?;

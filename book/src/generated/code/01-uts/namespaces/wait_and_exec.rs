@@ -2,7 +2,7 @@
 /// memory, with any secrets in it, and the container's setup starts from a main() of its own.
 /// Besides, in the copy of a program with several threads only one thread would run, and locks of
 /// the others would stay locked for ever.
-fn wait_and_exec(reader: &mut File, config: &Value) -> Result<std::convert::Infallible> {
+pub fn wait_and_exec(reader: &mut File, config: &Value) -> Result<std::convert::Infallible> {
     report::inside();
     // Ask the kernel to kill this process when its parent dies, even if the parent was killed by
     // SIGKILL; prctl(2).
