@@ -5,6 +5,7 @@
 //! subtree     the cgroups that the lab has for itself
 //! lib         a lab for each user: its directory, programs run to their end
 //! namespaces  the mounts and the network that everything in a lab sees instead of the machine's
+//! chapter     what a test says when it fails
 //! running     a program that goes on while the test looks at it
 //! images      layers, layouts and a registry, with what no honest tool would put into them
 //! ```
@@ -12,6 +13,7 @@
 // Pre-exec closures run between fork and exec, where Rust can promise nothing.
 #![allow(unsafe_code)]
 
+mod chapter;
 pub mod images;
 mod isolation;
 mod namespaces;
@@ -33,6 +35,7 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::Uid;
 
+pub use chapter::Chapter;
 pub use isolation::{WRITABLE, is_isolated, isolate};
 pub use running::{Running, TIMEOUT, is_alive, wait_for};
 

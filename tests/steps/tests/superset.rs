@@ -199,3 +199,18 @@ fn every_step_has_a_page_with_three_exercises_and_tests_whose_names_are_sentence
         }
     }
 }
+
+#[test]
+fn a_lesson_s_test_names_chapters_by_the_titles_that_their_pages_have() {
+    for step in 1..=STEPS.len() {
+        let lesson = fs::read_to_string(directory(step).join("tests/lesson.rs")).expect("tests/lesson.rs");
+        for chapter in lesson.split("Chapter::new(\"").skip(1) {
+            let (title, rest) = chapter.split_once('"').expect("a title");
+            let page = rest.split('"').nth(1).expect("a page");
+            let text =
+                fs::read_to_string(hull_test_support::program::workspace().join("book/src").join(page));
+            let text = text.unwrap_or_else(|error| panic!("{}: {page}: {error}", STEPS[step - 1]));
+            assert_eq!(text.lines().next(), Some(&*format!("# {title}")), "{}: {page}", STEPS[step - 1]);
+        }
+    }
+}
