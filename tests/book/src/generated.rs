@@ -37,6 +37,7 @@ fn included() -> Result<BTreeMap<PathBuf, String>> {
             }
         }
     }
+    included.insert(diagrams::README.into(), "README.md".to_owned());
     Ok(included)
 }
 

@@ -7,7 +7,7 @@
 //!   diffs       what one step changes in the one before
 //!   commands    what each command says of itself
 //!   traces      the kernel calls of each step
-//!   diagrams    book/diagrams/*.pikchr drawn as SVG
+//!   diagrams    book/diagrams/*.picture drawn as SVG
 //! measured      when a start makes which call, and how fast hull is
 //! look          what a process sees in each set of namespaces, for the interactive page
 //! shape         what every chapter of the steps has to have
@@ -24,7 +24,7 @@ pub mod browser;
 pub mod built;
 mod code;
 pub mod commands;
-mod diagrams;
+pub mod diagrams;
 mod diffs;
 pub mod errors;
 pub mod generated;

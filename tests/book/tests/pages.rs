@@ -1,5 +1,7 @@
 //! The built book, by itself and in a browser. Screenshots for looking at are left in `target/book-screenshots`.
 
+mod pictures;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;

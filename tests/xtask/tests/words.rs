@@ -71,7 +71,7 @@ fn files(root: &Path) -> Vec<PathBuf> {
             let ending = path.extension().unwrap_or_default();
             if path.is_dir() && !path.ends_with("generated") && !path.ends_with("data") {
                 directories.push(path);
-            } else if ["rs", "md", "pikchr", "sh", "js"].iter().any(|known| ending == *known)
+            } else if ["rs", "md", "picture", "sh", "js"].iter().any(|known| ending == *known)
                 && !path.ends_with("words.rs")
             {
                 found.push(path);

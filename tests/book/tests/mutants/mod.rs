@@ -28,7 +28,7 @@ const MUTANTS: [(&str, &str, &str, &[&str]); 6] = [
         "CLONE_NEWUSER",
         &["diffs/05-veth-bridge/main.diff", "diffs/06-images/main.diff"],
     ),
-    ("book/diagrams/uts.pikchr", "box", "ellipse", &["diagrams/uts.svg"]),
+    ("book/diagrams/uts.picture", "laptop", "desktop", &["diagrams/uts.svg"]),
 ];
 
 /// The freshness test of this program, on the workspace in that directory.

@@ -1,0 +1,141 @@
+//! The pictures of every page, measured in a browser: on a wide page, on a phone, in every theme and on paper.
+
+use std::path::{Path, PathBuf};
+
+use hull_book::browser::Browser;
+use hull_book::built;
+use serde_json::{Value, json};
+
+/// Defines `pictures()`, the visible pictures of a page, and the functions that measure them.
+const MEASURE: &str = include_str!("measure.js");
+
+const THEMES: [&str; 5] = ["light", "rust", "coal", "navy", "ayu"];
+
+const WIDE: (u32, u32) = (1200, 900);
+const PHONE: (u32, u32) = (390, 844);
+
+/// The pages with pictures.
+fn pages(book: &Path) -> Vec<PathBuf> {
+    let pages = built::pages(book).unwrap().into_iter().filter(|page| page != Path::new("print.html"));
+    let has_picture = |page: &PathBuf| {
+        std::fs::read_to_string(book.join(page)).unwrap().contains("<figure class=\"diagram\">")
+    };
+    pages.filter(has_picture).collect()
+}
+
+fn open(browser: &Browser, page: &Path, (width, height): (u32, u32)) {
+    browser.resize(width, height).unwrap();
+    browser.open(page, "").unwrap();
+    browser
+        .wait_for("return document.fonts.status == 'loaded' && document.readyState == 'complete'")
+        .unwrap();
+}
+
+/// What the function of `measure.js` complains about on this page.
+fn measure(browser: &Browser, call: &str) -> Vec<String> {
+    let found = browser.run(&format!("{MEASURE}\nreturn {call};")).unwrap();
+    let found = found.as_array().unwrap().iter();
+    found.map(|complaint| complaint.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn labels_of_pictures_are_large_and_touch_nothing() {
+    let Some((browser, book)) = crate::begin() else { return };
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for page in pages(book) {
+        // At 720 the page is just wide enough for the wide drawings, and scales them down.
+        for size in [WIDE, (720, 900), PHONE] {
+            open(&browser, &book.join(&page), size);
+            let found = measure(&browser, "pictures().flatMap(labels)");
+            let where_ = format!("{} at {}", page.display(), size.0);
+            wrong.extend(found.into_iter().map(|what| format!("{where_}: {what}")));
+            count += browser.run(&format!("{MEASURE}\nreturn pictures().length;")).unwrap().as_u64().unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "a label of a picture cannot be read:\n{}", wrong.join("\n"));
+    assert!(count >= 40, "only {count} pictures were measured, so the measurement looks in the wrong place");
+}
+
+#[test]
+fn a_label_that_is_small_or_touches_a_border_is_noticed() {
+    let Some((browser, book)) = crate::begin() else { return };
+    let page = book.join("steps/01-uts/uts.html");
+    let mutants = [
+        ("text.setAttribute('x', rect.x.baseVal.value)", "touches a border"),
+        ("text.setAttribute('y', rect.y.baseVal.value + 4)", "touches a border"),
+        ("text.style.fontSize = '8px'", "is 8.0 pixels"),
+        ("text.setAttribute('y', 5000)", "is outside the picture"),
+        ("text.after(text.cloneNode(true))", "touches the text"),
+    ];
+    for (change, complaint) in mutants {
+        open(&browser, &page, PHONE);
+        let change = format!(
+            "const picture = pictures()[0]; const rect = picture.querySelector('rect');
+             const text = picture.querySelector('text'); {change};"
+        );
+        browser.run(&format!("{MEASURE}\n{change}")).unwrap();
+        let found = measure(&browser, "pictures().flatMap(labels)");
+        assert!(found.iter().any(|what| what.contains(complaint)), "after {change}: {found:?}");
+    }
+}
+
+#[test]
+fn each_picture_has_one_drawing_that_fits_the_page() {
+    let Some((browser, book)) = crate::begin() else { return };
+    let mut wrong = Vec::new();
+    for page in pages(book) {
+        open(&browser, &book.join(&page), PHONE);
+        for width in [320, 390, 640, 700, 820, 1200, 1600] {
+            browser.resize(width, 900).unwrap();
+            let found = measure(&browser, "figures()");
+            wrong.extend(found.into_iter().map(|what| format!("{} at {width}: {what}", page.display())));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn labels_of_pictures_stand_out_in_every_theme_and_on_paper() {
+    let Some((browser, book)) = crate::begin() else { return };
+    let mut wrong = Vec::new();
+    for page in pages(book) {
+        open(&browser, &book.join(&page), WIDE);
+        for theme in THEMES {
+            let set = format!(
+                "document.documentElement.classList.remove(...{}); document.documentElement.classList.add('{theme}')",
+                json!(THEMES)
+            );
+            browser.run(&set).unwrap();
+            for medium in ["screen", "print"] {
+                browser.emulate(medium).unwrap();
+                let paper = if medium == "print" { Value::from("rgb(255, 255, 255)") } else { Value::Null };
+                let found = measure(
+                    &browser,
+                    &format!("pictures().flatMap((picture) => contrast(picture, {paper}))"),
+                );
+                let where_ = format!("{}, {theme}, {medium}", page.display());
+                wrong.extend(found.into_iter().map(|what| format!("{where_}: {what}")));
+            }
+            browser.emulate("screen").unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn host_and_container_differ_without_colours() {
+    let Some((browser, book)) = crate::begin() else { return };
+    open(&browser, &book.join("steps/01-uts/uts.html"), WIDE);
+    let corners = "return ['.host', '.container'].map((name) =>
+                       document.querySelector('.picture rect' + name).rx.baseVal.value)";
+    let corners = browser.run(corners).unwrap();
+    assert_ne!(corners[0], corners[1], "the corners of a host's box and of a container's box");
+    let weights = "return ['.container.new', '.container:not(.new)'].map((name) =>
+                       getComputedStyle(document.querySelector('.picture rect' + name)).strokeWidth)";
+    let weights = browser.run(weights).unwrap();
+    assert_ne!(weights[0], weights[1], "the borders of a new box and of another one");
+    let flags =
+        "return [...document.querySelectorAll('.picture text')].some((text) => text.textContent == 'new')";
+    assert_eq!(browser.run(flags).unwrap(), json!(true), "a new box says so in a word");
+}
