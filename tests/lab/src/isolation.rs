@@ -20,7 +20,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
@@ -35,7 +34,9 @@ use crate::subtree::Subtree;
 /// lesson that forgets to make /usr read-only can be seen here alone.
 pub const WRITABLE: &str = "/usr/src";
 
-static ISOLATED: AtomicBool = AtomicBool::new(false);
+/// Set in the environment of everything in the lab, so that a test program which is executed again there does not make
+/// a second lab.
+const MARK: &str = "LESSON_LAB";
 
 /// Runs [`isolate`] before `main`, and so before the test harness starts a thread: a program with several threads cannot
 /// be moved. For the top of a `tests/lesson.rs`.
@@ -57,7 +58,7 @@ macro_rules! isolated {
 
 /// Whether the tests run in the lab. Without root they do not.
 pub fn is_isolated() -> bool {
-    ISOLATED.load(Ordering::Relaxed)
+    std::env::var_os(MARK).is_some()
 }
 
 /// Moves this process into the lab if it is root's: returns in a child that is in the lab, and ends with its exit code
@@ -70,7 +71,6 @@ pub fn isolate() {
     // executed in a container may not make one. There it goes on without, and gets no lab.
     if unshare(CloneFlags::CLONE_NEWPID).is_ok() {
         enter().unwrap_or_else(|error| fail(&error));
-        ISOLATED.store(true, Ordering::Relaxed);
     }
 }
 
@@ -111,7 +111,10 @@ fn begin(directory: &Path, subtree: &Subtree) -> std::io::Result<()> {
     subtree.leave_the_root_empty()?;
     prepare_mounts(directory, subtree)?;
     // SAFETY: nobody else reads the environment, because this process has one thread.
-    unsafe { std::env::set_var("TMPDIR", directory) };
+    unsafe {
+        std::env::set_var("TMPDIR", directory);
+        std::env::set_var(MARK, "1");
+    }
     // SAFETY: this process has one thread.
     match unsafe { fork() }? {
         // The lab ends with the tests, also if process 1 is killed.

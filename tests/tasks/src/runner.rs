@@ -60,6 +60,8 @@ pub fn run(name: &str, tasks: &[Task]) -> ExitCode {
     if let Err(why) = fits(step, tasks) {
         return wrong(&why);
     }
+    // An escape is an attack on the machine, and it succeeds until the reader has written the line against it.
+    lesson_lab::isolate();
     let has = |flag: &str| words.iter().any(|word| word == flag);
     let chosen: Vec<&Task> = tasks.iter().filter(|task| is_chosen(task, &words)).collect();
     if has("--list") {
