@@ -1,0 +1,9 @@
+/// The namespaces that the child gets: one for the hostname, and for everybody but root a user
+/// namespace, because creating any other kind takes CAP_SYS_ADMIN.
+fn flags() -> CloneFlags {
+    let mut flags = CloneFlags::CLONE_NEWUTS;
+    if idmap::is_needed() {
+        flags |= CloneFlags::CLONE_NEWUSER;
+    }
+    flags
+}
