@@ -1,1 +1,0 @@
-//! Cleans up after a killed monitor: the processes in its cgroup, the cgroup, and the state that says it runs.
