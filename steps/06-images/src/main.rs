@@ -1,4 +1,4 @@
-//! Lesson 6: an image, which is tars and JSON.
+//! Lesson 6: run a program from an image.
 //!
 //! ```text
 //! run       make a cgroup with its limits                  (cgroups.rs)

@@ -12,11 +12,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 
-/// Lesson 6: an image, which is tars and JSON.
+/// Lesson 6: run a program from an image.
 ///
-/// An image is a list of layers, each a tar of what it changes in those below, and a description: what to run, as whom,
-/// with which environment. All of it is named by the hash of its bytes, so that it does not matter where it comes from: a
-/// directory (an OCI layout) or a registry. The layers become the lower directories of an overlay.
+/// An image has layers and a config. A layer is a tar of the files that it adds or changes. The config says which
+/// command to run, as which user and with which environment. Each part is named by the hash of its bytes, so the image is
+/// the same from a directory (an OCI layout) and from a registry. The layers become the lower directories of an overlay.
 #[derive(Parser)]
 #[command(version, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Options {
@@ -29,11 +29,11 @@ pub struct Options {
 }
 
 const EXAMPLES: &str = "\
-Try:
-  step-06-images run alpine                                  from a registry, and its own command
-  step-06-images run alpine cat /etc/os-release              its files, your command
+Try (book/bin/make-image DIR makes an image without a network):
+  step-06-images run alpine                                  an image of a registry, with its own command
+  step-06-images run alpine cat /etc/os-release              with your command
   step-06-images run DIR:TAG                                 from an OCI layout, as skopeo writes it
-  step-06-images -v run --diff alpine rm /etc/motd           what is changed stays on top";
+  step-06-images -v run --diff alpine rm /etc/motd           lists the changes";
 
 #[derive(Subcommand)]
 pub enum Verb {
@@ -78,13 +78,13 @@ pub struct Run {
     // At least two, because process 1 runs the program in a second process.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
     pub pids: Option<u64>,
-    /// Publish a TCP port: forward one of the host's to one of the container's; may be given more than once
+    /// Publish a TCP port: forward a port of the host to a port of the container; may be given more than once
     // TCP only: for UDP the rule differs in one number.
     #[arg(short, long, value_name = "HOST:CONTAINER", value_parser = port)]
     pub publish: Vec<(u16, u16)>,
-    /// A directory, with :TAG if you like, or what a registry calls it: [HOST/]NAME[:TAG] or …@DIGEST
+    /// A directory with an optional :TAG, or the name in a registry: [HOST/]NAME[:TAG] or [HOST/]NAME@DIGEST
     pub image: String,
-    /// The program and its arguments, in place of the image's
+    /// The program and its arguments, instead of the image's own
     // Everything after the image belongs to the program.
     #[arg(trailing_var_arg = true)]
     pub command: Vec<String>,

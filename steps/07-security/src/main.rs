@@ -1,4 +1,4 @@
-//! Lesson 7: fewer capabilities for root, and a filter on system calls.
+//! Lesson 7: fewer capabilities for root, and a filter for system calls.
 //!
 //! ```text
 //! run       make a cgroup with its limits                  (cgroups.rs)

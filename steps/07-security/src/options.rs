@@ -12,11 +12,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 
-/// Lesson 7: fewer capabilities for root, and a filter on system calls.
+/// Lesson 7: fewer capabilities, and a filter for system calls.
 ///
-/// Root's privileges are divided into 41 capabilities: most of them are dropped. The kernel is the host's and has 450
-/// system calls: a filter refuses some of them. /proc and /sys show the machine: parts of them are hidden or
-/// read-only. What step 6 permits, opening the host's disk, then fails.
+/// Root's privileges are divided into 41 capabilities, and this step drops most of them. All containers share the
+/// kernel and its 450 system calls, and a filter refuses some of them. Files in /proc and /sys that are about the machine
+/// are hidden or read-only. So a program cannot open the host's disk any more, as it can in step 6.
 #[derive(Parser)]
 #[command(version, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Options {
@@ -29,12 +29,12 @@ pub struct Options {
 }
 
 const EXAMPLES: &str = "\
-Try (as root; alpine is any image):
-  step-07-security run alpine mknod /disk b 8 0                  step 6 does it: the host's disk
+Try (as root; alpine is any image, and book/bin/make-image DIR makes one without a network):
+  step-07-security run alpine mknod /disk b 8 0                  the host's disk: step 6 permits it
   step-07-security run alpine grep -E 'Cap|NoNew|Sec' /proc/self/status
   step-07-security run --keep NET_BIND_SERVICE alpine chown 1 /tmp
   step-07-security run --denied kill alpine mount -t tmpfs x /tmp
-  step-07-security -v run alpine true                            each of the steps";
+  step-07-security -v run alpine true                            every call";
 
 #[derive(Subcommand)]
 pub enum Verb {
@@ -79,19 +79,19 @@ pub struct Run {
     // At least two, because process 1 runs the program in a second process.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
     pub pids: Option<u64>,
-    /// Publish a TCP port: forward one of the host's to one of the container's; may be given more than once
+    /// Publish a TCP port: forward a port of the host to a port of the container; may be given more than once
     // TCP only: for UDP the rule differs in one number.
     #[arg(short, long, value_name = "HOST:CONTAINER", value_parser = port)]
     pub publish: Vec<(u16, u16)>,
-    /// Keep these capabilities, names with commas between them, or none; docker keeps CHOWN, KILL and a dozen more
+    /// Keep these capabilities: names with commas between them, or none
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = capability)]
     pub keep: Option<Vec<String>>,
-    /// What becomes of a refused system call: an error, an end, or it is done and logged
+    /// What happens at a refused system call: it returns an error, it ends the program, or it is made and logged
     #[arg(long, default_value = "error", value_parser = ["error", "kill", "log"])]
     pub denied: String,
-    /// A directory, with :TAG if you like, or what a registry calls it: [HOST/]NAME[:TAG] or …@DIGEST
+    /// A directory with an optional :TAG, or the name in a registry: [HOST/]NAME[:TAG] or [HOST/]NAME@DIGEST
     pub image: String,
-    /// The program and its arguments, in place of the image's
+    /// The program and its arguments, instead of the image's own
     // Everything after the image belongs to the program.
     #[arg(trailing_var_arg = true)]
     pub command: Vec<String>,
@@ -143,5 +143,5 @@ fn capability(name: &str) -> Result<String, String> {
     let is_one = name == "none" || crate::capabilities::parse(name).is_some();
     is_one
         .then(|| name.to_owned())
-        .ok_or_else(|| "a capability without its CAP_, such as NET_RAW, or none".into())
+        .ok_or_else(|| "expected the name of a capability without CAP_, such as NET_RAW, or none".into())
 }

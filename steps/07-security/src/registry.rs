@@ -20,7 +20,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
 use ureq::http::Response;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, BodyReader};
 
 use crate::image::MANIFESTS;
 use crate::report;
@@ -83,13 +83,13 @@ impl Registry {
     }
 
     /// Fetches a blob. It is read while it arrives, because it may be larger than the memory.
-    pub fn blob(&mut self, digest: &str) -> Result<impl Read + use<>> {
+    pub fn blob(&mut self, digest: &str) -> Result<BodyReader<'static>> {
         self.get(&format!("blobs/{digest}"))
     }
 
     /// Sends a GET request, with a token if the registry wants one. A registry may redirect to
     /// another server, which stores the blobs; the client follows.
-    fn get(&mut self, path: &str) -> Result<impl Read + use<>> {
+    fn get(&mut self, path: &str) -> Result<BodyReader<'static>> {
         // v2 is the version of the protocol since 2015.
         let url = format!("{}/v2/{}/{path}", self.host, self.name);
         let mut answer = self.ask(&url)?;

@@ -34,12 +34,12 @@ const ROWS: &[Row] = &[
     Row { readme: "steps/02-pid-mount/README.md", line: "touch /usr/x", how: How::Fails(1), why: "the root is read-only" },
     Row { readme: "steps/02-pid-mount/README.md", line: "exit", how: How::Fails(2), why: "sh cannot hand the terminal back, as the README says" },
     Row { readme: "steps/03-cgroups/README.md", line: "step-03-cgroups run --cpus 0.2", how: How::Interrupted, why: "a loop, to be watched" },
-    Row { readme: "steps/07-security/README.md", line: "step-06-images run alpine sh", how: How::NotTyped, why: ESCAPE },
+    Row { readme: "steps/07-security/README.md", line: "step-06-images run image sh", how: How::NotTyped, why: ESCAPE },
     Row { readme: "steps/07-security/README.md", line: "mknod /disk b 8 0", how: How::NotTyped, why: ESCAPE },
     Row { readme: "steps/07-security/README.md", line: "head -c 2M /disk", how: How::NotTyped, why: ESCAPE },
     Row { readme: "steps/07-security/README.md", line: "echo '|/tmp/mine'", how: How::NotTyped, why: ESCAPE },
-    Row { readme: "steps/07-security/README.md", line: "step-07-security run alpine mknod", how: How::Fails(1), why: "the capability is gone" },
-    Row { readme: "steps/07-security/README.md", line: "step-07-security run alpine sh -c 'echo x", how: How::Fails(1), why: "the path is read-only" },
+    Row { readme: "steps/07-security/README.md", line: "step-07-security run image mknod", how: How::Fails(1), why: "the capability is gone" },
+    Row { readme: "steps/07-security/README.md", line: "step-07-security run image sh -c 'echo x", how: How::Fails(1), why: "the path is read-only" },
 ];
 
 pub fn row(readme: &str, line: &str) -> Option<&'static Row> {

@@ -1,6 +1,6 @@
 /// Sends a GET request, with a token if the registry wants one. A registry may redirect to
 /// another server, which stores the blobs; the client follows.
-fn get(&mut self, path: &str) -> Result<impl Read + use<>> {
+fn get(&mut self, path: &str) -> Result<BodyReader<'static>> {
     // v2 is the version of the protocol since 2015.
     let url = format!("{}/v2/{}/{path}", self.host, self.name);
     let mut answer = self.ask(&url)?;
