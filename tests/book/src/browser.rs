@@ -130,6 +130,14 @@ impl Browser {
         Ok(())
     }
 
+    /// As for a reader who prefers `light` or `dark` pages.
+    pub fn prefer(&self, scheme: &str) -> Result<()> {
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        let command = json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "media": "screen", "features": features } });
+        self.post("/goog/cdp/execute", command)?;
+        Ok(())
+    }
+
     /// What the pages wrote to the console since the last time, from warnings on.
     pub fn complaints(&self) -> Result<Vec<String>> {
         let log = self.post("/se/log", json!({ "type": "browser" }))?;

@@ -14,10 +14,10 @@ const INDENT: f64 = 28.0;
 const STEM: f64 = 14.0;
 
 /// Of the mark at new boxes, with the space to its left.
-const NEW_WIDTH: f64 = 46.0;
+const NEW_WIDTH: f64 = 48.0;
 
 /// The size of that mark.
-const FLAG: (f64, f64) = (40.0, 24.0);
+const FLAG: (f64, f64) = (42.0, 26.0);
 
 /// Around everything, so that the outermost border is drawn whole.
 const MARGIN: f64 = 3.0;
@@ -228,7 +228,7 @@ impl Layout {
             let x = area.x + area.width - FLAG.0 - 5.0;
             let pill = Area { x, y: area.y + 5.0, width: FLAG.0, height: FLAG.1 };
             self.rect(pill, "flag".to_owned());
-            self.text(&["*new*".to_owned()], pill.x + pill.width / 2.0, pill.y + 2.5, Anchor::Middle);
+            self.text(&["*new*".to_owned()], pill.x + pill.width / 2.0, pill.y + 3.5, Anchor::Middle);
         }
         let mark = if item.is("new") { NEW_WIDTH - PADDING } else { 0.0 };
         let is_left = has_parts || item.is("left");

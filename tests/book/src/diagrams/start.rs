@@ -63,7 +63,7 @@ pub fn drawing(shape: Shape) -> Result<(Drawing, String)> {
     let mut layout = Layout { shape, marks: Vec::new() };
     let (left, row) = match shape {
         Shape::Wide => (LABELS, LINE + 4.0),
-        Shape::Narrow => (MARGIN, LINE + BAR + 8.0),
+        Shape::Narrow => (MARGIN, LINE + BAR + 10.0),
     };
     let scale = BARS / start.end as f64;
     let mut y = MARGIN;
@@ -77,7 +77,7 @@ pub fn drawing(shape: Shape) -> Result<(Drawing, String)> {
         let label = format!("{} ms  {}", milliseconds(stage.to - stage.from), stage.what);
         layout.text(&[label], MARGIN, y, Anchor::Start);
         let class = if who == "process 1" { "container bar" } else { "host bar" };
-        let below = if shape == Shape::Wide { 3.0 } else { LINE };
+        let below = if shape == Shape::Wide { 3.0 } else { LINE + 3.0 };
         let length = f64::max(2.0, (stage.to - stage.from) as f64 * scale);
         let x = left + stage.from as f64 * scale;
         layout.rect(Area { x, y: y + below, width: length, height: BAR }, class.to_owned());

@@ -1,7 +1,7 @@
 // Measures the pictures of a page. Each function returns complaints; none means that all is well.
 
-// The least height of a letter, in pixels of the screen, where the page is as narrow as a phone's.
-const LEAST = window.innerWidth < 600 ? 11 : 10;
+// The least height of a letter, in pixels of the screen.
+const LEAST = 11;
 // The least distance of a text from a border, in units of the picture.
 const DISTANCE = 2;
 
