@@ -140,7 +140,10 @@ fn t04_the_user_chooses_the_capabilities_that_stay() {
         let (code, text) = both(&lab, &[], "touch /x && chmod 0 /x && cat /x").unwrap();
         assert_eq!((code, &*text), (0, ""), "with CAP_DAC_OVERRIDE the same command works");
         let wrong = lab.run(&["run", "--keep", "EVERYTHING", "x"]);
-        assert!(wrong.code == Some(2) && wrong.stderr.contains("the name of a capability without CAP_"), "{wrong:?}");
+        assert!(
+            wrong.code == Some(2) && wrong.stderr.contains("the name of a capability without CAP_"),
+            "{wrong:?}"
+        );
     }
 }
 
