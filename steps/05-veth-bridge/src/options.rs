@@ -77,7 +77,7 @@ pub struct Run {
     // At least two, because process 1 runs the program in a second process.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
     pub pids: Option<u64>,
-    /// Publish a TCP port: forward one of the host's to one of the container's; may be given more than once
+    /// Publish a TCP port: forward a port of the host to a port of the container; may be given more than once
     // TCP only: for UDP the rule differs in one number.
     #[arg(short, long, value_name = "HOST:CONTAINER", value_parser = port)]
     pub publish: Vec<(u16, u16)>,

@@ -204,7 +204,7 @@ fn check_routes(kernel: &mut Socket) -> Result<()> {
 
 /// Lets packets from 127.0.0.1 leave by the bridge, and their replies come in by it. 127.0.0.0/8 is
 /// the machine itself (RFC 1122). So the kernel normally drops a packet with such an address if it
-/// comes in by a link other than lo, and calls it "martian".
+/// leaves or comes in by a link other than lo, and calls it "martian".
 pub fn route_localnet() -> Result<()> {
     switch(&format!("/proc/sys/net/ipv4/conf/{BRIDGE}/route_localnet"), "1")
 }
