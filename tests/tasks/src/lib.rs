@@ -62,9 +62,10 @@
 //! call `unshare`, `clone`, `setns`, `mount`, `pivot_root` and `setresuid` on itself. It may not start a thread before
 //! it calls something that clones.
 //!
-//! - Run by root, the process is in new mount, UTS, IPC, network and PID namespaces (it is process 1, with a fresh
-//!   `/proc`, and mounts are private), so nothing reaches the machine. Cgroups and files are the machine's: write files
-//!   in [`scratch`] only, an empty directory that is removed afterwards, and cgroups through the lab only.
+//! - Run by root, everything is in the lab (`tests/lab/src/isolation.rs`): the machine's files are read-only, `/proc`
+//!   shows the lab's processes only, and `/sys/fs/cgroup` shows cgroups that belong to the lab. The process of a check is
+//!   also in mount, UTS, IPC, network and PID namespaces of its own (it is process 1 there, and its mounts are private).
+//!   Write files in [`scratch`] only, an empty directory that is removed afterwards.
 //! - Run by anybody else, the process is an ordinary one of the reader's. [`isolated`] gives both kinds of reader the
 //!   same: a child process that is root in new mount, UTS, IPC and network namespaces.
 //! - [`unprivileged`] runs a part as an unprivileged user, also when root runs the tests. [`Task::unprivileged`] does it

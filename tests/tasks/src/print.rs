@@ -31,7 +31,9 @@ pub fn failure(step: &Step, task: &Task, tasks: usize, why: &Failure) {
     println!("\nTask {} of {tasks}: {} (usually takes {minutes} minutes)\n", task.number, task.title);
     paragraph("expected", &why.expected);
     paragraph("seen", &why.seen);
-    paragraph("why", &why.why);
+    if !why.why.is_empty() {
+        paragraph("why", &why.why);
+    }
     for (at, line) in why.printed.iter().enumerate() {
         paragraph(if at == 0 { "printed" } else { "" }, line);
     }

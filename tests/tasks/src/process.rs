@@ -176,8 +176,8 @@ fn panicked(text: &str) -> Failure {
     match text.strip_prefix("not yet implemented: ") {
         Some(which) => failure(
             "the function does its work",
-            format_args!("it is still a todo!(): {which}"),
-            "this is the function to write",
+            format_args!("the function is still a todo!() ({which})"),
+            "",
         ),
         None => failure(
             "the code runs to its end",

@@ -3,6 +3,7 @@
 mod bench;
 mod book;
 mod install;
+mod learn;
 mod packages;
 mod readmes;
 mod test;
@@ -37,6 +38,8 @@ enum Task {
         #[arg(long, default_value = "x86_64")]
         arch: vm::Architecture,
     },
+    /// Learn by building: write the functions of a step yourself, in a workspace of your own
+    Learn(learn::Options),
     /// Build for release and put hull, hull-oci, completions, man pages and the book below a directory
     Install {
         /// For example /usr/local
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::test(&options),
         Task::Readmes { only } => readmes::type_all(only.as_deref()),
         Task::Vm { arch } => vm::test(arch),
+        Task::Learn(options) => learn::learn(&options),
         Task::Install { prefix } => install::install(&prefix),
         Task::Book(options) => book::book(&options),
         Task::Bench { pairs } => bench::bench(pairs),

@@ -1,0 +1,122 @@
+//! A step's files with the bodies of its blanks replaced.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use lesson_tasks::source;
+use lesson_tasks::table::{Blank, Step};
+
+use super::place::{File, Files};
+use super::support;
+use crate::workspace::root;
+
+/// Gives a blank another body: from the step, the blank and the solution's body.
+pub type NewBody = fn(&Step, &Blank, &str) -> String;
+
+/// The step's directory in the repository.
+pub fn solution_directory(step: &Step) -> PathBuf {
+    root().join("steps").join(step.name)
+}
+
+/// A source file of the step in the repository.
+pub fn solution(step: &Step, file: &str) -> Result<String> {
+    let path = solution_directory(step).join("src").join(file);
+    fs::read_to_string(&path).with_context(|| path.display().to_string())
+}
+
+/// All files of a step, as the reader gets them.
+pub fn step_files(step: &Step, body: NewBody) -> Result<Files> {
+    if step.blanks.is_empty() {
+        bail!("{} has no tasks yet", step.name);
+    }
+    let directory = solution_directory(step);
+    let mut files = Files::new();
+    collect(&directory, Path::new(""), &mut files)?;
+    let manifest = files.get_mut(Path::new("Cargo.toml")).context("the step has a manifest")?;
+    manifest.bytes = support::step_manifest(step, &String::from_utf8_lossy(&manifest.bytes)).into_bytes();
+    for blank in step.blanks {
+        let file = files.get_mut(&Path::new("src").join(blank.file));
+        let file = file.with_context(|| format!("{} has no src/{}", step.name, blank.file))?;
+        let text = String::from_utf8(file.bytes.clone()).context("a source file is text")?;
+        file.bytes = with_blank(step, blank, &text, body)?.into_bytes();
+    }
+    Ok(files)
+}
+
+/// The text of a file with another body for one blank.
+pub fn with_blank(step: &Step, blank: &Blank, text: &str, body: NewBody) -> Result<String> {
+    let function = source::find(text, blank.item)
+        .map_err(|why| anyhow!("{}/src/{}: {why}, which the table of blanks names", step.name, blank.file))?;
+    let new = body(step, blank, &text[function.body.clone()]);
+    let end = " ".repeat(function.indent);
+    let indented: String = new
+        .lines()
+        .map(|line| if line.is_empty() { "\n".to_owned() } else { format!("{end}    {line}\n") })
+        .collect();
+    Ok(source::with_body(text, &function, &format!("\n{indented}{end}")))
+}
+
+/// Everything below a directory but what a build leaves.
+fn collect(directory: &Path, below: &Path, files: &mut Files) -> Result<()> {
+    let at = directory.join(below);
+    for entry in fs::read_dir(&at).with_context(|| at.display().to_string())? {
+        let entry = entry?;
+        let path = below.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            if entry.file_name() != "target" {
+                collect(directory, &path, files)?;
+            }
+            continue;
+        }
+        let bytes = fs::read(entry.path()).with_context(|| path.display().to_string())?;
+        files.insert(path, File { bytes, permissions: entry.metadata()?.permissions() });
+    }
+    Ok(())
+}
+
+/// The body that the reader finds.
+pub fn body_to_write(step: &Step, blank: &Blank, _solution: &str) -> String {
+    let Blank { task, minutes, hint: [first, second], .. } = blank;
+    let chapter = step.chapter(blank);
+    format!(
+        "// Task {task}, about {minutes} minutes. Read {chapter}\n// {first}\n// {second}\n{}",
+        to_do(blank)
+    )
+}
+
+fn to_do(blank: &Blank) -> String {
+    format!("todo!(\"task {}: write `{}` in src/{}\")", blank.task, blank.item, blank.file)
+}
+
+/// A body that is whole, empty or a `todo!()`, as the environment says when it runs. So the proof compiles once.
+pub fn body_to_choose(_step: &Step, blank: &Blank, solution: &str) -> String {
+    let Blank { task, empty, .. } = blank;
+    format!(
+        "{{\n    \
+             let blanks = ::std::env::var({ENVIRONMENT:?}).unwrap_or_default();\n    \
+             let mut blanks = blanks.split(' ').map(|word| word.parse::<usize>().unwrap_or(usize::MAX));\n    \
+             let (filled, empty) = (blanks.next().unwrap_or(usize::MAX), blanks.next().unwrap_or(0));\n    \
+             if empty == {task} {{ return {{ {empty} }}; }}\n    \
+             if filled < {task} {{ {}; }}\n\
+         }}\n{}",
+        to_do(blank),
+        dedented(solution)
+    )
+}
+
+/// Says for [`body_to_choose`] up to which task the blanks are filled, and which one is empty.
+pub const ENVIRONMENT: &str = "LESSON_BLANKS";
+
+/// The solution's body.
+pub fn body_of_solution(_step: &Step, _blank: &Blank, solution: &str) -> String {
+    dedented(solution)
+}
+
+/// The lines of a body without its first and last line end, and without the indentation of its first line.
+pub fn dedented(body: &str) -> String {
+    let body = body.trim_start_matches('\n').trim_end();
+    let indent = body.len() - body.trim_start_matches(' ').len();
+    let lines = body.lines().map(|line| line.get(indent..).unwrap_or(line.trim_start()));
+    lines.collect::<Vec<_>>().join("\n")
+}

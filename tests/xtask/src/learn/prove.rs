@@ -1,0 +1,115 @@
+//! The proof that lesson, solution and tasks belong together, and a reader's whole journey.
+//!
+//! For each step, in one workspace: as the reader gets it, every task fails; with blanks 1 to k filled, tasks 1 to k pass
+//! and task k + 1 fails; with the body of blank k empty, task k fails; with all filled, all pass; and `--next`.
+
+use std::fs;
+
+use anyhow::{Result, bail, ensure};
+use lesson_tasks::table::{STEPS, Step};
+
+use super::blanks::{
+    self, ENVIRONMENT, NewBody, body_of_solution, body_to_choose, body_to_write, step_files,
+};
+use super::place::Place;
+use super::{begin, next, tasks};
+
+/// For one step, or for all that have tasks.
+pub fn prove(only: Option<&'static Step>) -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let place = Place::find(Some(&directory.path().join("learn")))?;
+    if let Some(step) = only {
+        begin(&place, step)?;
+        return prove_step(&place, step);
+    }
+    let mut wrong = Vec::new();
+    for step in STEPS.iter().filter_map(|step| Step::find(step.name)) {
+        if step.blanks.is_empty() {
+            eprintln!("-- {}: NOT CHECKED, because it has no tasks yet", step.name);
+            continue;
+        }
+        // The first step with tasks begins the journey, and the others come from `--next`.
+        let before = place.steps().last().copied();
+        match before {
+            Some(before) if before.number() + 1 == step.number() => next::next(&place)?,
+            _ => begin(&place, step)?,
+        }
+        if let Err(why) = prove_step(&place, step) {
+            wrong.push(format!("{}: {why:#}", step.name));
+        }
+        fill(&place, step, body_of_solution)?;
+    }
+    if !wrong.is_empty() {
+        bail!("{}", wrong.join("\n"));
+    }
+    Ok(())
+}
+
+/// Writes the step's source files anew, with these bodies.
+fn fill(place: &Place, step: &Step, body: NewBody) -> Result<()> {
+    for blank in step.blanks {
+        let path = place.directory_of(step).join("src").join(blank.file);
+        // The solution, and then each blank of this file in turn.
+        let mut text = blanks::solution(step, blank.file)?;
+        for blank in step.blanks.iter().filter(|other| other.file == blank.file) {
+            text = blanks::with_blank(step, blank, &text, body)?;
+        }
+        if fs::read_to_string(&path)? != text {
+            fs::write(&path, text)?;
+        }
+    }
+    Ok(())
+}
+
+fn prove_step(place: &Place, step: &'static Step) -> Result<()> {
+    let directory = place.directory_of(step);
+    let count = step.tasks();
+    let files = step_files(step, body_to_write)?;
+    ensure!(!files.is_empty(), "no files");
+    eprintln!("-- {}: as the reader gets it", step.name);
+    let program = tasks::build(place, step)?;
+    let mut wrong = Vec::new();
+    let found = tasks::run(&program, &directory, &["--all"], &[])?;
+    wrong.extend(not_checked(&found));
+    for task in found.iter().filter(|task| task.state == "ok") {
+        wrong.push(format!("task {} passes while nothing is written", task.number));
+    }
+    let escapes = found.iter().filter(|task| task.escape).count();
+    if escapes != 1 {
+        wrong.push(format!("it has {escapes} escape tasks, and one is wanted"));
+    }
+    fill(place, step, body_to_choose)?;
+    let program = tasks::build(place, step)?;
+    for filled in 0..=count {
+        let found = tasks::run(&program, &directory, &[], &[(ENVIRONMENT, &format!("{filled} 0"))])?;
+        let passed = found.iter().filter(|task| task.state == "ok").count();
+        wrong.extend(not_checked(&found));
+        if passed != filled {
+            let last =
+                found.last().map(|task| format!("task {}: {}", task.number, task.seen)).unwrap_or_default();
+            wrong.push(format!("with blanks 1 to {filled} filled, {passed} tasks pass; {last}"));
+        }
+    }
+    for empty in 1..=count {
+        let environment = format!("{} {empty}", empty - 1);
+        let found = tasks::run(&program, &directory, &[&empty.to_string()], &[(ENVIRONMENT, &environment)])?;
+        if found.iter().any(|task| task.state != "fails") {
+            let state: Vec<_> = found.iter().map(|task| format!("{}: {}", task.state, task.seen)).collect();
+            wrong.push(format!(
+                "task {empty} does not fail while its function is empty: {}",
+                state.join(", ")
+            ));
+        }
+    }
+    if !wrong.is_empty() {
+        wrong.dedup();
+        bail!("{}", wrong.join("\n  "));
+    }
+    eprintln!("-- {}: proved for {count} tasks", step.name);
+    Ok(())
+}
+
+fn not_checked(found: &[tasks::Task]) -> Vec<String> {
+    let unchecked = found.iter().filter(|task| task.state == "not checked");
+    unchecked.map(|task| format!("task {} was not checked: {}", task.number, task.seen)).collect()
+}

@@ -1,0 +1,72 @@
+//! Runs the tasks of a step in the reader's workspace.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use lesson_tasks::table::Step;
+use serde_json::Value;
+
+use super::place::Place;
+use crate::workspace::cargo;
+
+/// The outcome of one task.
+#[derive(Debug)]
+pub struct Task {
+    pub number: usize,
+    pub title: String,
+    pub escape: bool,
+    /// `ok`, `fails`, `to do` or `not checked`.
+    pub state: String,
+    /// What was seen, or why it was not checked.
+    pub seen: String,
+}
+
+/// Compiles the tasks and returns the program that runs them. The compiler's errors are cargo's own.
+pub fn build(place: &Place, step: &Step) -> Result<PathBuf> {
+    let mut command = cargo(&["test", "--test", "tasks", "--no-run", "--quiet"]);
+    command.args(["--package", &format!("step-{}", step.name)]);
+    command.args(["--message-format", "json-render-diagnostics"]).current_dir(place.path());
+    let output = command.stderr(Stdio::inherit()).output().context("starting cargo")?;
+    if !output.status.success() {
+        bail!("{} does not compile: the errors of the compiler stand above", step.name);
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let programs = text.lines().filter_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let is_it = message["target"]["name"] == "tasks" && message["profile"]["test"] == true;
+        Some(PathBuf::from(message["executable"].as_str().filter(|_| is_it)?))
+    });
+    programs.last().context("cargo has built no tasks")
+}
+
+/// Runs the program with these arguments and environment and reads the outcomes.
+pub fn run(
+    program: &Path,
+    directory: &Path,
+    args: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<Vec<Task>> {
+    let mut command = Command::new(program);
+    command.arg("--json").args(args).current_dir(directory).env("CARGO_MANIFEST_DIR", directory);
+    command.envs(environment.iter().copied()).stderr(Stdio::inherit());
+    let output = command.output().with_context(|| format!("starting {}", program.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let tasks: Vec<Task> = text.lines().filter_map(parse).collect();
+    if tasks.is_empty() {
+        bail!("{} printed no outcome of a task: {text}", program.display());
+    }
+    Ok(tasks)
+}
+
+fn parse(line: &str) -> Option<Task> {
+    let value: Value = serde_json::from_str(line).ok()?;
+    let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
+    Some(Task {
+        number: value["task"].as_u64()?.try_into().ok()?,
+        title: text("title"),
+        escape: value["escape"] == true,
+        state: text("state"),
+        seen: text("seen"),
+    })
+}
