@@ -11,7 +11,7 @@ const EXPLAINED: [&str; 12] = [
     "port taken",
     "cannot be the network's parent",
     "no network of their own",
-    "users that you have no ids for",
+    "users for which you have no ids",
     "executable file not found in $PATH",
     "Exec format error",
     "cannot mount the overlay",

@@ -102,7 +102,7 @@ pub fn say_what_is_left_out(left_out: &hull_image::left_out::LeftOut) {
         let files = left_out.owners;
         warn(
             &format!(
-                "{files} files of the image belong to users that you have no ids for: they are root's here"
+                "{files} files of the image belong to users for which you have no ids: they belong to root in its containers"
             ),
             &hint,
         );

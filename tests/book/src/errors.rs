@@ -9,7 +9,8 @@ use anyhow::{Context, Result};
 use crate::{book, code, workspace};
 
 /// Headings that no error says.
-const SYMPTOMS: [&str; 2] = ["Exit code 137", "Nothing comes out of a published port"];
+const SYMPTOMS: [&str; 3] =
+    ["Exit code 137", "hull stop takes ten seconds", "Nothing comes out of a published port"];
 
 /// Where the errors are that have a heading.
 const LIST: &str = "final/src/ui/book/EXPLAINED.rs";

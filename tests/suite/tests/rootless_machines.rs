@@ -32,7 +32,7 @@ fn without_subordinate_ids_it_is_said_and_the_image_is_unpacked_anew_when_there_
     let ids = std::fs::read_to_string(t.path("subuid")).unwrap();
     set_ids(&t, "");
     let imported = t.hull(&["import", &archive(&t, "true"), "box"]);
-    assert!(imported.success() && imported.stderr.contains("you have no ids for"), "{imported}");
+    assert!(imported.success() && imported.stderr.contains("for which you have no ids"), "{imported}");
     assert!(imported.stderr.contains("usermod --add-subuids"), "{imported}");
     let owner = ["run", "--rm", "--network", "none", "box", "/bin/stat", "-c", "%u:%g", "/mail"];
     let squashed = t.hull(&owner);
