@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use scraper::{Html, Selector};
 
-use crate::{built, pages::normal};
+use crate::{built, look, pages::normal};
 
 /// Of every page of a built book.
 pub fn complaints(directory: &Path) -> Result<Vec<String>> {
@@ -60,6 +60,8 @@ fn links(
             wrong.push(format!("{target} is not there"));
         } else if let (false, Some(ids)) = (id.is_empty(), ids.get(&file))
             && !ids.contains(id)
+            // The interactive page reads its state from the address.
+            && !([Path::new("look.html"), Path::new("print.html")].contains(&&*file) && look::is_state(id))
         {
             wrong.push(format!("{target}: there is no such id"));
         }

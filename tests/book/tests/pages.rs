@@ -1,5 +1,6 @@
 //! The built book, by itself and in a browser. Screenshots for looking at are left in `target/book-screenshots`.
 
+mod interactive;
 mod pictures;
 
 use std::path::{Path, PathBuf};
@@ -205,44 +206,4 @@ fn the_theme_switches_and_stays() {
         browser.wait_for("return document.documentElement.classList.contains('navy')").unwrap();
         screenshot(&browser, &format!("{}-navy", page.replace('/', "-").trim_end_matches(".html")));
     }
-}
-
-/// What the right terminal says.
-const INSIDE: &str = "return document.getElementById('look-inside').textContent";
-
-#[test]
-fn the_interactive_page_asks_and_shows() {
-    let Some((browser, book)) = begin() else { return };
-    let inside = || browser.run(INSIDE).unwrap().as_str().unwrap().to_owned();
-    browser.resize(1280, 1400).unwrap();
-    browser.open(&book.join("look.html"), "").unwrap();
-    assert!(inside().contains("$ hostname\nlaptop\n"), "{}", inside());
-
-    // A guess before the change: until then nothing is shown.
-    browser.run("document.getElementById('look-uts').click()").unwrap();
-    assert!(inside().contains("$ hostname\nlaptop\n"), "before the guess:\n{}", inside());
-    screenshot(&browser, "look-question");
-    let guess = "[...document.querySelectorAll('.look-choices button')].find((b) => b.textContent == 'hostname').click()";
-    browser.run(guess).unwrap();
-    assert!(inside().contains("# hostname\nbox\n"), "after it:\n{}", inside());
-    let verdict = browser.run("return document.querySelector('.look-question').textContent").unwrap();
-    assert!(verdict.as_str().unwrap().starts_with("Yes."), "{verdict}");
-    let flashes = "return document.querySelectorAll('#look-inside .look-changed').length > 0";
-    assert_eq!(browser.run(flashes).unwrap(), json!(true));
-
-    // By keys: no guessing, PID without a /proc of its own, then with it.
-    browser.press("g2").unwrap();
-    assert!(inside().contains("echo $$\n1\n") && inside().contains("1 sh"), "ps lies:\n{}", inside());
-    let notes = browser.run("return document.querySelector('.look-notes').textContent").unwrap();
-    assert!(notes.as_str().unwrap().contains("/proc"), "{notes}");
-    browser.press("3").unwrap();
-    assert!(inside().contains("1 box") && !inside().contains("1 sh"), "ps is right:\n{}", inside());
-    browser.press("45r").unwrap();
-    assert!(inside().contains("lo               DOWN"), "{}", inside());
-    screenshot(&browser, "look-all");
-    let links = "return [...document.querySelectorAll('.look-notes a')].map((a) => a.getAttribute('href'))";
-    for link in browser.run(links).unwrap().as_array().unwrap() {
-        assert!(book.join(link.as_str().unwrap()).exists(), "{link}");
-    }
-    assert_eq!(browser.complaints().unwrap(), [""; 0]);
 }

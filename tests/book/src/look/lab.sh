@@ -1,9 +1,8 @@
-# In a lab, as root: a network like a machine's, a neighbour, a cgroup; then the host's side of the picture as $WHO.
+# Once, as root: a network like a machine's, with a neighbour at the other end of the link, and two cgroups.
 set -eu
 mkdir -p "$CGROUP/box"
-chown "$WHO" "$CGROUP" "$CGROUP/cgroup.procs" "$CGROUP/box" "$CGROUP/box/cgroup.procs"
-echo 0 > "$CGROUP/cgroup.procs"
-unshare --net sleep 1000 &
+chown you "$CGROUP" "$CGROUP/cgroup.procs" "$CGROUP/box" "$CGROUP/box/cgroup.procs"
+unshare --net sleep 100000 &
 while test "$(readlink /proc/$!/ns/net)" = "$(readlink /proc/self/ns/net)"; do sleep 0.02; done
 ip link add eth0 type veth peer name eth0 netns $!
 ip address add 192.0.2.10/24 dev eth0
@@ -13,14 +12,3 @@ ip link set eth0 up
 nsenter -t $! -n ip link set eth0 up
 # The kernel handles the change of carrier in a worker, a moment later.
 until ip link show eth0 | grep -q 'state UP'; do sleep 0.02; done
-cd /home
-mkdir look
-chown "$WHO" look
-cd look
-printf '%s' "$INSIDE" > box
-chmod 755 box
-mkfifo ready go
-chown "$WHO" ready go
-as=
-if test "$WHO" != root; then as="setpriv --reuid $WHO --regid $WHO --clear-groups --inh-caps=-all --"; fi
-exec unshare --cgroup $as sh -c "$HOST"
