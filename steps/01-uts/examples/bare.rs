@@ -1,4 +1,4 @@
-//! The whole idea in three calls: unshare, sethostname, exec. Try: `cargo run -p step-01-uts --example bare`
+//! The whole idea in three calls: unshare, sethostname, exec. Try: `cargo run -p step-01-uts --example step-01-bare`
 //!
 //! It works without root: the new user namespace gives this process the capabilities it needs. Two things are
 //! missing. `id` inside says nobody, because no id map has been written, and nobody is left to clean up when the

@@ -68,7 +68,8 @@ fn t01_the_inside_has_a_hostname_of_its_own_and_the_hosts_is_untouched() {
 #[test]
 fn t02_the_bare_example_needs_no_more_than_three_calls() {
     let lab = everyone().pop().expect("somebody");
-    let example = std::path::Path::new(env!("CARGO_BIN_EXE_step-01-uts")).with_file_name("examples/bare");
+    let example =
+        std::path::Path::new(env!("CARGO_BIN_EXE_step-01-uts")).with_file_name("examples/step-01-bare");
     let copy = lab.dir.join("bare");
     assert!(Command::new("cp").arg(&example).arg(&copy).status().unwrap().success());
     HOSTNAMES.same(
@@ -228,7 +229,7 @@ fn t10_entering_the_same_namespaces_or_a_dead_process_is_explained() {
     for lab in everyone() {
         let same = lab.shell("exec $P enter $$ hostname");
         ENTERING.holds(
-            same.code == Some(125) && same.stderr.contains("that is not yours too\nhint: "),
+            same.code == Some(125) && same.stderr.contains("is in the same namespaces as this one\nhint: "),
             &same,
             "Where nothing differs there is nothing to enter, and the error says so.",
         );
@@ -307,8 +308,7 @@ fn t15_no_more_namespaces_is_not_reported_as_a_full_disk() {
     for lab in everyone() {
         let refused =
             lab.shell("exec unshare -Ur sh -c 'echo 0 >/proc/sys/user/max_uts_namespaces; exec $P run true'");
-        let reason =
-            "clone(CLONE_NEWUTS): ENOSPC: No space left on device\nhint: no more namespaces of a kind";
+        let reason = "clone(CLONE_NEWUTS): ENOSPC: No space left on device\nhint: too many namespaces";
         HOSTNAMES.holds(
             refused.code == Some(125) && refused.stderr.contains(reason),
             &refused,
@@ -327,7 +327,7 @@ fn t16_in_a_container_that_forbids_it_the_reader_is_told_what_to_do() {
         let error = String::from_utf8(refused.stderr).unwrap();
         HOSTNAMES.holds(
             refused.status.code() == Some(125)
-                && error.contains(": EPERM: Operation not permitted\nhint: a seccomp filter is on us"),
+                && error.contains(": EPERM: Operation not permitted\nhint: a seccomp filter refuses it"),
             &error,
             "The seccomp filter of docker refuses clone with flags for namespaces, and the hint names the filter.",
         );

@@ -1,11 +1,11 @@
 //! Process 1 of a PID namespace, and what the kernel expects of it.
 //!
-//! Process 1 is special (pid_namespaces(7)). Orphaned processes become its children, and it has to
-//! wait for them, or they stay as zombies. A signal without a handler is not delivered to it, so it
-//! has to take signals and forward them. When it ends, the kernel kills every process of the
-//! namespace, so nothing of the container is left running.
+//! Process 1 is special (pid_namespaces(7)). A process whose parent has ended becomes its child, and
+//! it has to wait for such children, or they stay as zombies. A signal without a handler is not
+//! delivered to it, so it has to take signals and forward them. When it ends, the kernel kills every
+//! other process of the namespace, so nothing of the container is left running.
 //!
-//! The parent outside also forwards signals and waits, for its one child, so it uses the same loop.
+//! The parent outside forwards signals and waits for its child, too. It uses the same loop.
 
 // For fork, and for a system call that nix does not wrap.
 #![allow(unsafe_code)]
@@ -27,8 +27,8 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// Blocks all signals. They are queued, and read from a descriptor.
 pub fn block_signals() -> Result<SignalFd> {
-    // SIGKILL and SIGSTOP cannot be blocked. Handlers would work too, but a handler may call few
-    // functions only (signal-safety(7)); a descriptor is read when the program is ready.
+    // SIGKILL and SIGSTOP cannot be blocked. A handler is an alternative, but it may call only a few
+    // functions (signal-safety(7)). A descriptor is read when the program is ready for it.
     let all = SigSet::all();
     all.thread_block().context("sigprocmask(SIG_BLOCK, all)")?;
     SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC).context("signalfd")
@@ -50,11 +50,11 @@ pub fn run(command: &[String]) -> Result<ExitCode> {
     }
 }
 
-/// Closes every descriptor but stdin, stdout and stderr. An open directory leads out of any root: a
-/// directory that descriptor 9 was opened on outside is listed inside by `ls /proc/self/fd/9/`.
-/// Process 1's descriptors count too, since the program can look into /proc/1/fd. This is how runc
-/// let containers out in 2024 (CVE-2024-21626): a descriptor of the host's cgroup tree was left
-/// open, and a working directory of /proc/self/fd/7 led there.
+/// Closes every descriptor except for stdin, stdout and stderr. An open directory leads out of any
+/// root: if descriptor 9 is a directory of the host, `ls /proc/self/fd/9/` lists it inside. The
+/// descriptors of process 1 count too, because the program can look into /proc/1/fd. In 2024
+/// containers could leave runc in this way (CVE-2024-21626): a descriptor of the host's cgroup tree
+/// was left open, and the working directory /proc/self/fd/7 led to it.
 fn close_inherited() -> Result<()> {
     // SAFETY: closes descriptors by number; no value owns one of them at this point.
     let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
@@ -63,17 +63,17 @@ fn close_inherited() -> Result<()> {
     Ok(())
 }
 
-/// In the child: becomes the program, in a clean environment. The host's would leak, and its PATH
-/// lead nowhere.
+/// In the child: becomes the program, in a clean environment. The variables of the host can hold
+/// secrets, and its PATH names directories that are not here.
 fn execute(command: &[String]) -> Result<ExitCode> {
-    // Of use to `enter`, whose child is not process 1's: it ends with the one who entered.
+    // `enter` needs this. Its child is not a child of process 1, and has to end with its parent.
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).context("prctl(PR_SET_PDEATHSIG)")?;
     report::trace(format!("execve({command:?})"));
     let mut program = Command::new(&command[0]);
     program.args(&command[1..]).env_clear().env("PATH", PATH).env("HOME", "/root");
-    // The one thing about the outside that the inside has to know: the terminal is the same.
+    // TERM is kept, because the program uses the same terminal.
     program.envs(std::env::var_os("TERM").map(|term| ("TERM", term)));
-    // A program inherits over execve which signals are blocked, and does not expect any to be.
+    // Blocked signals stay blocked in an execve, and programs expect that none are.
     SigSet::empty().thread_set_mask().context("sigprocmask(SIG_SETMASK, none)")?;
     // exec returns only if it failed.
     Ok(report::no_program(&command[0], program.exec()))
@@ -87,9 +87,8 @@ pub fn serve(signals: &SignalFd, child: Pid) -> Result<ExitCode> {
         // nix has no names for real-time signals.
         let Ok(signal) = Signal::try_from(info.ssi_signo as i32) else { continue };
         // A positive si_code means that the kernel sent the signal (sigaction(2)). ^C is such a
-        // signal: the terminal sends it to its whole foreground group, the program included, so
-        // forwarding it would deliver it twice. Signals from other processes have a code of 0 or
-        // less.
+        // signal. The terminal sends it to its whole foreground group, so the program has it already,
+        // and must not get it twice. Signals from other processes have a code of 0 or less.
         let is_from_kernel = info.ssi_code > 0;
         match signal {
             Signal::SIGCHLD => {
@@ -97,13 +96,13 @@ pub fn serve(signals: &SignalFd, child: Pid) -> Result<ExitCode> {
                     return Ok(ExitCode::from(code));
                 }
             }
-            // ^Z has stopped the program. Stop too, which gives the terminal back to the shell.
-            // (Process 1 does not get this signal from its own namespace.)
+            // ^Z has stopped the program. Stop too, and the shell gets the terminal back. (Process 1
+            // does not get this signal from its own namespace.)
             Signal::SIGTSTP if is_from_kernel => raise(Signal::SIGSTOP).context("raise(SIGSTOP)")?,
             _ if is_from_kernel => {}
             signal => {
                 report::trace(format!("kill({child}, {signal})"));
-                // An error means that it has just ended; it is reaped next.
+                // An error means that the child has just ended. It is reaped next.
                 let _ = kill(child, signal);
             }
         }
@@ -111,8 +110,8 @@ pub fn serve(signals: &SignalFd, child: Pid) -> Result<ExitCode> {
 }
 
 /// Waits for every process that has ended: one SIGCHLD can stand for several children (signal(7)).
-/// An ended process stays as a zombie, a pid and an exit code, until its parent waits for it. If
-/// process 1 does not, pids run out, or the limit of processes is reached (step 3).
+/// An ended process stays as a zombie, which is a pid and an exit code, until its parent waits for
+/// it. If process 1 does not wait, the pids run out, or the limit of processes is reached (step 3).
 fn reap(child: Pid) -> Result<Option<u8>> {
     loop {
         let status = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {

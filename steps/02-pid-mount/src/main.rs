@@ -47,6 +47,20 @@ fn outside(run: &Run) -> Result<ExitCode> {
     let rootfs = run.rootfs.as_deref().map(rootfs::check).transpose()?;
     // Block the signals first: from here on none can end this program before its cleanup.
     let signals = init::block_signals()?;
+    // The child gets its configuration as one argument: a small version of the config.json of an
+    // OCI bundle.
+    let config = json!({ "hostname": run.hostname, "rootfs": rootfs, "command": run.command });
+    let child = namespaces::spawn(flags(), &config)?;
+    namespaces::report_changes(child.pid());
+    if idmap::is_needed() {
+        idmap::write(child.pid())?;
+    }
+    init::serve(&signals, child.release()?)
+}
+
+/// The namespaces that the child gets. Everybody but root also needs a user namespace, because
+/// creating any other kind takes CAP_SYS_ADMIN.
+fn flags() -> CloneFlags {
     let mut flags = CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWNS
@@ -54,15 +68,7 @@ fn outside(run: &Run) -> Result<ExitCode> {
     if idmap::is_needed() {
         flags |= CloneFlags::CLONE_NEWUSER;
     }
-    // The child gets its configuration as one argument: a small version of the config.json of an
-    // OCI bundle.
-    let config = json!({ "hostname": run.hostname, "rootfs": rootfs, "command": run.command });
-    let child = namespaces::spawn(flags, &config)?;
-    namespaces::report_changes(child.pid());
-    if idmap::is_needed() {
-        idmap::write(child.pid())?;
-    }
-    init::serve(&signals, child.release()?)
+    flags
 }
 
 /// The same program after the re-exec, now in the new namespaces: does the setup that is possible

@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 
 use crate::report;
 
-/// Whether a user namespace is needed: only root can do without.
+/// Whether a user namespace is needed. Only root can make the other kinds without one.
 pub fn is_needed() -> bool {
     !nix::unistd::geteuid().is_root()
 }

@@ -2,7 +2,7 @@
 //! replaces the host's.
 //!
 //! ```text
-//! detach       what is mounted here stays here
+//! detach       mounts that follow are not seen on the host
 //! stage        a tmpfs to build on                      or   adopt   the directory of --rootfs
 //!   skeleton     /etc, /root, /tmp and the links of /
 //!   bind_usr     this machine's programs, read-only
@@ -10,8 +10,8 @@
 //! pivot        "/" becomes the new tree, and the old one goes
 //! ```
 //!
-//! Nothing has to be unmounted: the mounts go with the namespace, and the namespace with its last
-//! process.
+//! Nothing has to be unmounted: the kernel removes the mounts with the namespace, and the namespace
+//! with its last process.
 //!
 //! The order matters. Files of the host can be bound into the new tree only while the old root is
 //! there. And before the pivot no path in the new tree may be followed blindly: a symbolic link in
@@ -66,6 +66,9 @@ const BOUND: [&str; 6] =
 /// The devices that every program may need. No disks.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
+/// The flags of file systems in which nobody needs set-user-ID programs, devices or executables.
+const PLAIN: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
+
 /// Checks the directory of --rootfs, outside and before anything is created. Returns its absolute
 /// path.
 pub fn check(dir: &Path) -> Result<PathBuf> {
@@ -77,7 +80,7 @@ pub fn check(dir: &Path) -> Result<PathBuf> {
     if root == Path::new("/") {
         // pivot_root to the present root fails with EBUSY; say so early.
         return Err(Errno::EBUSY)
-            .context("hint: that is the root there is; leave --rootfs out")
+            .context("hint: this is the root already; leave --rootfs out")
             .context("--rootfs /");
     }
     // Some machines mount /tmp noexec, where a program with all its x bits fails with "Permission
@@ -85,17 +88,17 @@ pub fn check(dir: &Path) -> Result<PathBuf> {
     let flags = statvfs(&root).with_context(|| format!("statvfs({})", root.display()))?.flags();
     if flags.contains(FsFlags::ST_NOEXEC) {
         return Err(Errno::EACCES)
-            .context("hint: the file system it is on is mounted noexec, so no program in it could run")
+            .context("hint: its file system is mounted noexec, so no program in it could run")
             .with_context(|| format!("--rootfs {}", root.display()));
     }
     Ok(root)
 }
 
-/// Makes all mounts private. A new mount namespace is a copy of the parent's, and where mounts are
-/// shared (systemd shares all) a mount in one copy appears in the other: without this call, what
-/// follows would be mounted on the host too. In a user namespace the kernel has already made the
-/// copies slaves of the host's mounts, which lets mounts in and none out. For root this call alone
-/// protects the host (mount_namespaces(7)).
+/// Makes all mounts private. A new mount namespace starts with a copy of the parent's mounts. If
+/// they are shared (systemd shares all mounts), a mount in one copy appears in the other one too.
+/// Without this call, the mounts that follow would appear on the host. In a user namespace the
+/// kernel has already made the copies slaves of the host's mounts: mounts of the host appear here,
+/// and ours do not appear there. For root, only this call protects the host (mount_namespaces(7)).
 pub fn detach() -> Result<()> {
     // Recursive, because each mount has its own propagation type. With this flag mount(2) ignores
     // its other arguments.
@@ -105,7 +108,7 @@ pub fn detach() -> Result<()> {
     Ok(())
 }
 
-/// Mounts an empty tmpfs, which is in memory and goes with the namespace. It has to be a mount of
+/// Mounts an empty tmpfs, which is in memory and ends with the namespace. It has to be a mount of
 /// its own: pivot_root(2) refuses a new root on the same mount as the old one.
 pub fn stage() -> Result<PathBuf> {
     mount_new("tmpfs", Path::new(STAGE), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, "mode=0755")?;
@@ -118,7 +121,7 @@ pub fn adopt(dir: &Path) -> Result<PathBuf> {
         // Creating them would leave directories behind in the user's tree.
         if !place.is_dir() {
             return Err(Errno::ENOENT)
-                .context("hint: mkdir it: something is mounted there inside, and this program writes nothing to your tree")
+                .context("hint: create this directory: it is a mount point inside, and this program does not write to your tree")
                 .with_context(|| format!("--rootfs: {}", place.display()));
         }
     }
@@ -166,8 +169,8 @@ pub fn bind_usr(root: &Path) -> Result<()> {
     for name in bound() {
         let to = root.join(name);
         bind(&Path::new("/").join(name), &to)?;
-        // It shows the same files, so root inside could change the machine's. The read-only flag
-        // belongs to the mount and not to the files: they cannot be changed through it.
+        // These are the machine's own files, and root inside could change them. The read-only flag
+        // belongs to the mount, not to the files: they cannot be changed through this mount.
         make_read_only(&to)?;
     }
     Ok(())
@@ -180,8 +183,8 @@ fn bound() -> impl Iterator<Item = &'static str> {
     ["usr"].into_iter().chain(top).chain(BOUND).filter(|name| Path::new("/").join(name).exists())
 }
 
-/// Binds with MS_REC. In a user namespace a bind without the mounts below would uncover what they
-/// hide, and fails with EINVAL (mount_namespaces(7)).
+/// Binds a directory with all mounts below it (MS_REC). Without them the bind would show the files
+/// that these mounts hide, so in a user namespace it fails with EINVAL (mount_namespaces(7)).
 fn bind(from: &Path, to: &Path) -> Result<()> {
     let call = || format!("mount({} -> {}, MS_BIND | MS_REC)", from.display(), to.display());
     mount(Some(from), to, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
@@ -190,8 +193,8 @@ fn bind(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// mount_setattr(2), Linux 5.12, changes a whole tree. mount(2) would change one mount, and would
-/// have to repeat all its other flags.
+/// Makes a mount and all mounts below it read-only, by mount_setattr(2), Linux 5.12. The older
+/// mount(2) changes one mount only, and the caller has to repeat all its other flags.
 fn make_read_only(tree: &Path) -> Result<()> {
     let call = || format!("mount_setattr({}, MOUNT_ATTR_RDONLY, recursive)", tree.display());
     let path = CString::new(tree.as_os_str().as_encoded_bytes()).with_context(call)?;
@@ -207,33 +210,41 @@ fn make_read_only(tree: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Mounts the kernel's own file systems. There is no /sys: it shows a network namespace, and so
-/// takes one. /proc shows the PID namespace that it was mounted in: with the host's, `ps` would
-/// list the host's processes, and `kill` would not find them.
+/// Mounts the kernel's own file systems. There is no /sys: it shows a network namespace, and only
+/// root of that namespace may mount it (step 5). /proc shows the PID namespace that it was mounted
+/// in. With the /proc of the host, `ps` would list the processes of the host, and `kill` would not
+/// find them.
 pub fn mount_kernel(root: &Path) -> Result<()> {
-    // None of these file systems needs set-user-ID programs, devices or executables.
-    let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    // It shows the PID namespace of the process that mounts it.
-    mount_new("proc", &mount_point(root, "proc")?, plain, "")?;
+    mount_new("proc", &mount_point(root, "proc")?, PLAIN, "")?;
     let dev = mount_point(root, "dev")?;
     mount_new("tmpfs", &dev, MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC, "mode=0755")?;
+    bind_devices(&dev)?;
+    mount_terminals(&dev)
+}
+
+/// Binds the devices of the host. In a user namespace no device can be created, because a new device
+/// would give access to the host's hardware.
+fn bind_devices(dev: &Path) -> Result<()> {
     for name in DEVICES {
-        // Bound from the host, because in a user namespace no device can be created: it would give
-        // access to the host's hardware.
         let to = dev.join(name);
         fs::write(&to, "").with_context(|| format!("create the mount point {}", to.display()))?;
         bind(&Path::new("/dev").join(name), &to)?;
     }
+    Ok(())
+}
+
+/// Mounts terminals and shared memory of the container's own, and creates the links that programs
+/// expect in /dev.
+fn mount_terminals(dev: &Path) -> Result<()> {
     for name in ["pts", "shm"] {
         fs::create_dir(dev.join(name)).with_context(|| format!("mkdir({}/{name})", dev.display()))?;
     }
-    // Its own terminals and shared memory, not the host's.
+    // newinstance: an empty /dev/pts, and a ptmx that opens new terminals in it. The terminal on
+    // stdin is one of the host's, so it is not in this /dev/pts.
     let noexec = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-    // newinstance: an empty /dev/pts, whose ptmx opens new terminals in it. The terminal on stdin
-    // is the host's and is not in it.
     mount_new("devpts", &dev.join("pts"), noexec, "newinstance,ptmxmode=0666,mode=0620")?;
     // 1777 as for /tmp: everybody may create files, and remove their own (the sticky bit).
-    mount_new("tmpfs", &dev.join("shm"), plain, "mode=1777")?;
+    mount_new("tmpfs", &dev.join("shm"), PLAIN, "mode=1777")?;
     // Traditional names of files in /proc, which shells and scripts use.
     let descriptors = [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")];
     for (name, rest) in descriptors {
@@ -276,27 +287,26 @@ fn mount_new(kind: &str, at: &Path, flags: MsFlags, data: &str) -> Result<()> {
     Ok(())
 }
 
-/// Makes `root` the root directory and detaches the old one. chroot(2) would not be enough: it
-/// changes only where "/" leads, the old tree stays mounted, and root can get back to it, by
-/// another chroot into a subdirectory, which leaves the working directory outside of the root, and
-/// then by `..`. After a pivot there is nothing above the root.
+/// Makes `root` the root directory and detaches the old one. chroot(2) is not enough: it changes only
+/// where "/" leads, and the old tree stays mounted. Root gets back to it with a second chroot into a
+/// subdirectory, which leaves the working directory outside of the new root, and then with `..`.
+/// After a pivot there is nothing above the root.
 pub fn pivot(root: &Path) -> Result<()> {
     nix::unistd::chdir(root).with_context(|| format!("chdir({})", root.display()))?;
-    // The old root is mounted on top of the new one, which spares a directory to put it in
-    // (pivot_root(2)).
+    // The second argument is where the old root is mounted. "." mounts it on top of the new root, so
+    // no directory is needed for it (pivot_root(2)).
     nix::unistd::pivot_root(".", ".").map_err(|errno| {
         let error = anyhow::Error::new(errno);
         let error = match errno {
-            Errno::EINVAL => {
-                error.context("hint: the present root is an initramfs, which cannot be pivoted from")
-            }
+            Errno::EINVAL => error
+                .context("hint: the present root is an initramfs, and pivot_root cannot leave an initramfs"),
             _ => error,
         };
         error.context("pivot_root(., .)")
     })?;
-    report::trace(format!("pivot_root({}, ., old on top)", root.display()));
-    // The old root is the upper one. MNT_DETACH, because it is busy: the kernel takes the whole
-    // tree off at once and frees each mount when its last user has gone.
+    report::trace(format!("pivot_root({}, .)   the old root is on top", root.display()));
+    // "." is the upper one of the two, the old root. It is busy, so MNT_DETACH: the kernel removes
+    // the whole tree at once and frees each mount when nothing uses it any more.
     umount2(".", MntFlags::MNT_DETACH).context("umount2(., MNT_DETACH)")?;
     report::trace("umount2(., MNT_DETACH)   the old root is gone");
     // The working directory is still in the old root.

@@ -61,13 +61,6 @@ fn outside(run: &Run) -> Result<ExitCode> {
     if run.rootfs.is_empty() {
         overlay.add_lower(rootfs::skeleton)?;
     }
-    let mut flags = CloneFlags::CLONE_NEWUTS
-        | CloneFlags::CLONE_NEWPID
-        | CloneFlags::CLONE_NEWNS
-        | CloneFlags::CLONE_NEWIPC;
-    if idmap::is_needed() {
-        flags |= CloneFlags::CLONE_NEWUSER;
-    }
     // The child gets its configuration as one argument: a small version of the config.json of an
     // OCI bundle.
     let config = json!({
@@ -78,7 +71,7 @@ fn outside(run: &Run) -> Result<ExitCode> {
         "cgroup": cgroup.as_ref().map_or(&[][..], Cgroup::procs_files),
         "command": run.command,
     });
-    let child = namespaces::spawn(flags, &config)?;
+    let child = namespaces::spawn(flags(), &config)?;
     namespaces::report_changes(child.pid());
     if idmap::is_needed() {
         idmap::write(child.pid())?;
@@ -86,6 +79,19 @@ fn outside(run: &Run) -> Result<ExitCode> {
     let code = init::serve(&signals, child.release()?)?;
     cgroup.iter().for_each(Cgroup::report_oom);
     overlay.report_changes(run.diff).map(|()| code)
+}
+
+/// The namespaces that the child gets. Everybody but root also needs a user namespace, because
+/// creating any other kind takes CAP_SYS_ADMIN.
+fn flags() -> CloneFlags {
+    let mut flags = CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWIPC;
+    if idmap::is_needed() {
+        flags |= CloneFlags::CLONE_NEWUSER;
+    }
+    flags
 }
 
 /// The same program after the re-exec, now in the new namespaces: does the setup that is possible

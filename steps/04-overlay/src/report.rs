@@ -112,12 +112,12 @@ fn hint(error: &Error) -> Option<&'static str> {
         }
         // The seccomp filter of docker and Codespaces refuses clone, setns and mount.
         Errno::EPERM if read("/proc/self/status").contains("Seccomp:\t2") => {
-            Some("hint: a seccomp filter is on us: inside a container, run that one with --privileged")
+            Some("hint: a seccomp filter refuses it: inside a container, run the outer one with --privileged")
         }
         // clone(2) fails with ENOSPC when a user has too many namespaces of a kind, or user
         // namespaces are nested more than 32 deep.
         Errno::ENOSPC => Some(
-            "hint: no more namespaces of a kind: see /proc/sys/user/max_*_namespaces; or are they 32 deep already?",
+            "hint: too many namespaces: see /proc/sys/user/max_*_namespaces. User namespaces may be 32 levels deep",
         ),
         // In /proc an ended process is a missing file; a system call answers ESRCH.
         Errno::ESRCH => Some("hint: no such process: it may have ended"),

@@ -69,14 +69,6 @@ fn outside(run: &Run) -> Result<ExitCode> {
     let mut network = veth::prepare(!run.publish.is_empty())?;
     let address = network.as_ref().map(|network| network.address);
     let _nat = address.map(|address| nat::open(&name, address, &run.publish)).transpose()?;
-    let mut flags = CloneFlags::CLONE_NEWUTS
-        | CloneFlags::CLONE_NEWPID
-        | CloneFlags::CLONE_NEWNS
-        | CloneFlags::CLONE_NEWIPC
-        | CloneFlags::CLONE_NEWNET;
-    if idmap::is_needed() {
-        flags |= CloneFlags::CLONE_NEWUSER;
-    }
     // The child gets its configuration as one argument: a small version of the config.json of an
     // OCI bundle.
     let config = json!({
@@ -88,7 +80,7 @@ fn outside(run: &Run) -> Result<ExitCode> {
         "cgroup": cgroup.as_ref().map_or(&[][..], Cgroup::procs_files),
         "command": run.command,
     });
-    let child = namespaces::spawn(flags, &config)?;
+    let child = namespaces::spawn(flags(), &config)?;
     namespaces::report_changes(child.pid());
     if idmap::is_needed() {
         idmap::write(child.pid())?;
@@ -97,6 +89,20 @@ fn outside(run: &Run) -> Result<ExitCode> {
     let code = init::serve(&signals, child.release()?)?;
     cgroup.iter().for_each(Cgroup::report_oom);
     overlay.report_changes(run.diff).map(|()| code)
+}
+
+/// The namespaces that the child gets. Everybody but root also needs a user namespace, because
+/// creating any other kind takes CAP_SYS_ADMIN.
+fn flags() -> CloneFlags {
+    let mut flags = CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWNET;
+    if idmap::is_needed() {
+        flags |= CloneFlags::CLONE_NEWUSER;
+    }
+    flags
 }
 
 /// The same program after the re-exec, now in the new namespaces: does the setup that is possible

@@ -1,8 +1,9 @@
 //! Namespaces: created with clone(2), seen in /proc/PID/ns, entered with setns(2).
 //!
-//! A namespace is a label on a process. It says, for instance, which of this kernel's hostnames the
-//! process sees. Children inherit the labels. The kernel keeps a namespace for as long as a process
-//! has it and removes it with the last one, so there is nothing to clean up here but the process.
+//! A namespace is one separate copy of something that processes share, for instance of the
+//! hostname. Each process is in one namespace of each kind, and its children are in the same ones.
+//! The kernel removes a namespace with the last process in it, so only the process has to be
+//! cleaned up.
 //!
 //! Two calls create namespaces. unshare(2) moves the caller itself, as examples/bare.rs does;
 //! clone(2) creates a child in them. This program uses clone because a process has to stay outside:
@@ -28,8 +29,8 @@ use serde_json::Value;
 
 use crate::report;
 
-/// All kinds of namespaces, by their names in /proc/PID/ns. A child shares with its parent those
-/// that are not asked for.
+/// All kinds of namespaces, by their names in /proc/PID/ns. A child is in the same namespaces as its
+/// parent, except for the kinds that clone is asked to create.
 const KINDS: [(&str, i32); 8] = [
     // User and group ids, and what the capabilities of a process apply to. Every other namespace is
     // owned by a user namespace.
@@ -63,13 +64,13 @@ pub struct Child {
 }
 
 /// Clones a child into new namespaces. Once released it executes this program again, as `child
-/// config`. Why a sync pipe? The child exists from the clone on, but part of its setup (id maps,
-/// its end of a veth pair) can be done only from outside. Until that is done the child must not go
-/// on. A pipe is the simplest thing to wait for: read(2) sleeps until there is a byte, or until
-/// every write end is closed.
+/// config`. Why a sync pipe? The child exists from the clone on, but a part of its setup, such as
+/// the id maps, can be done only from outside. The child must not continue before that is done. A
+/// pipe is the simplest thing to wait for: read(2) sleeps until there is a byte, or until every
+/// write end is closed.
 pub fn spawn(flags: CloneFlags, config: &Value) -> Result<Child> {
-    // CLOEXEC: were a write end still open after the re-exec, the reader would never see the end of
-    // file.
+    // CLOEXEC closes both ends in an execve. If another program kept a write end open, the reader
+    // would never see the end of the file.
     let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("pipe2")?;
     let (mut reader, writer) = (File::from(reader), File::from(writer));
     let mut sync_pipe = Some(writer);
@@ -83,8 +84,8 @@ pub fn spawn(flags: CloneFlags, config: &Value) -> Result<Child> {
         report::failure(&error);
         125
     });
-    // SIGCHLD is the signal that tells the parent of the child's end. Without it a plain waitpid(2)
-    // would not see this child.
+    // The kernel sends the parent SIGCHLD when the child ends. Without this signal a plain
+    // waitpid(2) does not see the child.
     // SAFETY: without CLONE_VM this is a fork: the child runs on copies of `stack` and of all other
     // memory, and this process has one thread, so no lock is held in the copy.
     let pid = unsafe { nix::sched::clone(body, &mut stack, flags, Some(libc::SIGCHLD)) }
@@ -93,10 +94,10 @@ pub fn spawn(flags: CloneFlags, config: &Value) -> Result<Child> {
     Ok(Child { pid, sync_pipe })
 }
 
-/// Runs in the child. Why execute the same program again? That replaces the copy of the parent's
-/// memory, with any secrets in it, and the container's setup starts from a main() of its own.
-/// Besides, in the copy of a program with several threads only one thread would run, and locks of
-/// the others would stay locked for ever.
+/// Runs in the child. Why does the child execute the same program again? The child has a copy of
+/// the parent's memory, with any secrets in it, and execve replaces this copy. The setup of the
+/// container then starts from a main() of its own. There is a second reason: in the copy of a
+/// program with several threads only one thread runs, and the locks of the others stay locked.
 pub fn wait_and_exec(reader: &mut File, config: &Value) -> Result<std::convert::Infallible> {
     report::inside();
     // Ask the kernel to kill this process when its parent dies, even if the parent was killed by
@@ -104,7 +105,7 @@ pub fn wait_and_exec(reader: &mut File, config: &Value) -> Result<std::convert::
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).context("prctl(PR_SET_PDEATHSIG)")?;
     // One byte means: continue. End of file means: the parent gave up, or died before the prctl above.
     if reader.read(&mut [0])? == 0 {
-        bail!("the outside gave up before this container began");
+        bail!("the parent gave up before this container began");
     }
     // /proc/self/exe is the program's file, even if its name has changed. `-v` is repeated because
     // an execve passes on nothing but arguments, environment and open descriptors.
@@ -118,7 +119,7 @@ pub fn wait_and_exec(reader: &mut File, config: &Value) -> Result<std::convert::
 }
 
 impl Child {
-    /// Its pid outside. In a PID namespace of its own it sees itself as 1.
+    /// The pid of the child outside. In a PID namespace of its own the child sees itself as 1.
     pub fn pid(&self) -> Pid {
         self.pid
     }
@@ -158,13 +159,13 @@ pub fn set_hostname(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Joins every namespace of `pid` that this process does not share with it. This is what `nsenter`
-/// does, and the core of `docker exec`: a container is no object in the kernel, only a set of
-/// labels, and a process can take on those of another one.
+/// Joins every namespace of `pid` that this process is not in already. `nsenter` does the same, and
+/// so does `docker exec`. The kernel does not know containers. It knows processes and the namespaces
+/// that they are in, and a process can join the namespaces of another one.
 pub fn enter(pid: i32) -> Result<()> {
     // SAFETY: no pointers, and the answer is checked.
     let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    // A descriptor, because by the time of the setns the number could belong to another process.
+    // A descriptor, because the number could belong to another process when setns is called.
     let pidfd = Errno::result(pidfd).with_context(|| format!("pidfd_open({pid})"))?;
     // SAFETY: the kernel has just returned this descriptor, and nothing else owns it.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd as i32) };
@@ -174,7 +175,7 @@ pub fn enter(pid: i32) -> Result<()> {
     // Two processes share a namespace if their links have the same text.
     for (kind, flag) in KINDS {
         let theirs = link(&pid.to_string(), kind)
-            .context("hint: to look at a process so closely one has to be its user, or root")
+            .context("hint: only the user of a process, and root, may look at its namespaces")
             .with_context(|| format!("readlink(/proc/{pid}/ns/{kind})"))?;
         // setns(2) into the user namespace that the caller is in already fails with EINVAL.
         if Some(theirs) != link("self", kind).ok() {
@@ -182,7 +183,7 @@ pub fn enter(pid: i32) -> Result<()> {
         }
     }
     if flags.is_empty() {
-        return Err(anyhow::anyhow!("process {pid} has no namespace that is not yours too"))
+        return Err(anyhow::anyhow!("process {pid} is in the same namespaces as this one"))
             .context("hint: the number of the process inside is what clone returned: see run -v");
     }
     // In one call: the kernel joins the user namespace first, and its capabilities then count for

@@ -72,14 +72,6 @@ fn outside(run: &Run) -> Result<ExitCode> {
     let mut network = veth::prepare(!run.publish.is_empty())?;
     let address = network.as_ref().map(|network| network.address);
     let _nat = address.map(|address| nat::open(&name, address, &run.publish)).transpose()?;
-    let mut flags = CloneFlags::CLONE_NEWUTS
-        | CloneFlags::CLONE_NEWPID
-        | CloneFlags::CLONE_NEWNS
-        | CloneFlags::CLONE_NEWIPC
-        | CloneFlags::CLONE_NEWNET;
-    if idmap::is_needed() {
-        flags |= CloneFlags::CLONE_NEWUSER;
-    }
     // The child's configuration, one argument: a small version of the config.json of an OCI bundle.
     let config = json!({
         "hostname": run.hostname,
@@ -91,7 +83,7 @@ fn outside(run: &Run) -> Result<ExitCode> {
         "confine": { "keep": run.keep, "denied": run.denied },
         "command": image.command(&run.command)?,
     });
-    let child = namespaces::spawn(flags, &config)?;
+    let child = namespaces::spawn(flags(), &config)?;
     namespaces::report_changes(child.pid());
     if idmap::is_needed() {
         idmap::write(child.pid())?;
@@ -100,6 +92,20 @@ fn outside(run: &Run) -> Result<ExitCode> {
     let code = init::serve(&signals, child.release()?)?;
     cgroup.iter().for_each(Cgroup::report_oom);
     overlay.report_changes(run.diff).map(|()| code)
+}
+
+/// The namespaces that the child gets. Everybody but root also needs a user namespace, because
+/// creating any other kind takes CAP_SYS_ADMIN.
+fn flags() -> CloneFlags {
+    let mut flags = CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWNET;
+    if idmap::is_needed() {
+        flags |= CloneFlags::CLONE_NEWUSER;
+    }
+    flags
 }
 
 /// The same program after the re-exec: does the setup inside, then runs the command.

@@ -2,13 +2,13 @@
 //! replaces the host's.
 //!
 //! ```text
-//! detach       what is mounted here stays here
+//! detach       mounts that follow are not seen on the host
 //! mount_kernel   /proc, /sys and /dev
 //! pivot        "/" becomes the new tree, and the old one goes
 //! ```
 //!
-//! Nothing has to be unmounted: the mounts go with the namespace, and the namespace with its last
-//! process.
+//! Nothing has to be unmounted: the kernel removes the mounts with the namespace, and the namespace
+//! with its last process.
 //!
 //! The order matters. Files of the host can be bound into the new tree only while the old root is
 //! there. And before the pivot no path in the new tree may be followed blindly: a symbolic link in
@@ -27,11 +27,14 @@ use crate::report;
 /// The devices that every program may need. No disks.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
-/// Makes all mounts private. A new mount namespace is a copy of the parent's, and where mounts are
-/// shared (systemd shares all) a mount in one copy appears in the other: without this call, what
-/// follows would be mounted on the host too. In a user namespace the kernel has already made the
-/// copies slaves of the host's mounts, which lets mounts in and none out. For root this call alone
-/// protects the host (mount_namespaces(7)).
+/// The flags of file systems in which nobody needs set-user-ID programs, devices or executables.
+const PLAIN: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
+
+/// Makes all mounts private. A new mount namespace starts with a copy of the parent's mounts. If
+/// they are shared (systemd shares all mounts), a mount in one copy appears in the other one too.
+/// Without this call, the mounts that follow would appear on the host. In a user namespace the
+/// kernel has already made the copies slaves of the host's mounts: mounts of the host appear here,
+/// and ours do not appear there. For root, only this call protects the host (mount_namespaces(7)).
 pub fn detach() -> Result<()> {
     // Recursive, because each mount has its own propagation type. With this flag mount(2) ignores
     // its other arguments.
@@ -41,8 +44,8 @@ pub fn detach() -> Result<()> {
     Ok(())
 }
 
-/// Binds with MS_REC. In a user namespace a bind without the mounts below would uncover what they
-/// hide, and fails with EINVAL (mount_namespaces(7)).
+/// Binds a directory with all mounts below it (MS_REC). Without them the bind would show the files
+/// that these mounts hide, so in a user namespace it fails with EINVAL (mount_namespaces(7)).
 pub fn bind(from: &Path, to: &Path) -> Result<()> {
     let call = || format!("mount({} -> {}, MS_BIND | MS_REC)", from.display(), to.display());
     mount(Some(from), to, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
@@ -51,35 +54,42 @@ pub fn bind(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Mounts the kernel's own file systems. /proc shows the PID namespace that it was mounted in: with
-/// the host's, `ps` would list the host's processes, and `kill` would not find them.
+/// Mounts the kernel's own file systems. /proc shows the PID namespace that it was mounted in. With
+/// the /proc of the host, `ps` would list the processes of the host, and `kill` would not find them.
 pub fn mount_kernel(root: &Path) -> Result<()> {
-    // None of these file systems needs set-user-ID programs, devices or executables.
-    let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    // It shows the PID namespace of the process that mounts it.
-    mount_new("proc", &mount_point(root, "proc")?, plain, "")?;
+    mount_new("proc", &mount_point(root, "proc")?, PLAIN, "")?;
     // It shows the network namespace of the process that mounts it, and so it takes one (step 5).
     // Its other files are about the machine, so it is read-only.
-    mount_new("sysfs", &mount_point(root, "sys")?, plain | MsFlags::MS_RDONLY, "")?;
+    mount_new("sysfs", &mount_point(root, "sys")?, PLAIN | MsFlags::MS_RDONLY, "")?;
     let dev = mount_point(root, "dev")?;
     mount_new("tmpfs", &dev, MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC, "mode=0755")?;
+    bind_devices(&dev)?;
+    mount_terminals(&dev)
+}
+
+/// Binds the devices of the host. In a user namespace no device can be created, because a new device
+/// would give access to the host's hardware.
+fn bind_devices(dev: &Path) -> Result<()> {
     for name in DEVICES {
-        // Bound from the host, because in a user namespace no device can be created: it would give
-        // access to the host's hardware.
         let to = dev.join(name);
         fs::write(&to, "").with_context(|| format!("create the mount point {}", to.display()))?;
         bind(&Path::new("/dev").join(name), &to)?;
     }
+    Ok(())
+}
+
+/// Mounts terminals and shared memory of the container's own, and creates the links that programs
+/// expect in /dev.
+fn mount_terminals(dev: &Path) -> Result<()> {
     for name in ["pts", "shm"] {
         fs::create_dir(dev.join(name)).with_context(|| format!("mkdir({}/{name})", dev.display()))?;
     }
-    // Its own terminals and shared memory, not the host's.
+    // newinstance: an empty /dev/pts, and a ptmx that opens new terminals in it. The terminal on
+    // stdin is one of the host's, so it is not in this /dev/pts.
     let noexec = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-    // newinstance: an empty /dev/pts, whose ptmx opens new terminals in it. The terminal on stdin
-    // is the host's and is not in it.
     mount_new("devpts", &dev.join("pts"), noexec, "newinstance,ptmxmode=0666,mode=0620")?;
     // 1777 as for /tmp: everybody may create files, and remove their own (the sticky bit).
-    mount_new("tmpfs", &dev.join("shm"), plain, "mode=1777")?;
+    mount_new("tmpfs", &dev.join("shm"), PLAIN, "mode=1777")?;
     // Traditional names of files in /proc, which shells and scripts use.
     let descriptors = [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")];
     for (name, rest) in descriptors {
@@ -122,27 +132,26 @@ pub fn mount_new(kind: &str, at: &Path, flags: MsFlags, data: &str) -> Result<()
     Ok(())
 }
 
-/// Makes `root` the root directory and detaches the old one. chroot(2) would not be enough: it
-/// changes only where "/" leads, the old tree stays mounted, and root can get back to it, by
-/// another chroot into a subdirectory, which leaves the working directory outside of the root, and
-/// then by `..`. After a pivot there is nothing above the root.
+/// Makes `root` the root directory and detaches the old one. chroot(2) is not enough: it changes only
+/// where "/" leads, and the old tree stays mounted. Root gets back to it with a second chroot into a
+/// subdirectory, which leaves the working directory outside of the new root, and then with `..`.
+/// After a pivot there is nothing above the root.
 pub fn pivot(root: &Path) -> Result<()> {
     nix::unistd::chdir(root).with_context(|| format!("chdir({})", root.display()))?;
-    // The old root is mounted on top of the new one, which spares a directory to put it in
-    // (pivot_root(2)).
+    // The second argument is where the old root is mounted. "." mounts it on top of the new root, so
+    // no directory is needed for it (pivot_root(2)).
     nix::unistd::pivot_root(".", ".").map_err(|errno| {
         let error = anyhow::Error::new(errno);
         let error = match errno {
-            Errno::EINVAL => {
-                error.context("hint: the present root is an initramfs, which cannot be pivoted from")
-            }
+            Errno::EINVAL => error
+                .context("hint: the present root is an initramfs, and pivot_root cannot leave an initramfs"),
             _ => error,
         };
         error.context("pivot_root(., .)")
     })?;
-    report::trace(format!("pivot_root({}, ., old on top)", root.display()));
-    // The old root is the upper one. MNT_DETACH, because it is busy: the kernel takes the whole
-    // tree off at once and frees each mount when its last user has gone.
+    report::trace(format!("pivot_root({}, .)   the old root is on top", root.display()));
+    // "." is the upper one of the two, the old root. It is busy, so MNT_DETACH: the kernel removes
+    // the whole tree at once and frees each mount when nothing uses it any more.
     umount2(".", MntFlags::MNT_DETACH).context("umount2(., MNT_DETACH)")?;
     report::trace("umount2(., MNT_DETACH)   the old root is gone");
     // The working directory is still in the old root.

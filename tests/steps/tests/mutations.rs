@@ -38,7 +38,7 @@ const fn mutant(
     Mutant { step, module, text, by, seen_by }
 }
 
-const MUTANTS: [Mutant; 31] = [
+const MUTANTS: [Mutant; 32] = [
     mutant(
         1,
         "main.rs",
@@ -77,44 +77,51 @@ const MUTANTS: [Mutant; 31] = [
     mutant(
         2,
         "rootfs.rs",
+        "        make_read_only(&to)?;",
+        "        let _ = make_read_only;",
+        &["t09_programs_are_this_machines_and_read_only"],
+    ),
+    mutant(
+        2,
+        "rootfs.rs",
         "MsFlags::MS_REC | MsFlags::MS_PRIVATE, None",
         "MsFlags::MS_REC | MsFlags::MS_SHARED, None",
-        &["mounts_stay_inside_even_where_the_tree_is_shared"],
+        &["t05_mounts_stay_inside_even_where_the_tree_is_shared"],
     ),
     mutant(
         2,
         "rootfs.rs",
         "umount2(\".\", MntFlags::MNT_DETACH).context(\"umount2(., MNT_DETACH)\")?;",
         "let _ = (umount2::<str>, MntFlags::MNT_DETACH);",
-        &["the_old_root_is_gone_and_dotdot_leads_nowhere"],
+        &["t06_the_old_root_is_gone_and_dotdot_leads_nowhere"],
     ),
     mutant(
         2,
         "rootfs.rs",
         "nix::unistd::pivot_root(\".\", \".\")",
         "nix::unistd::chroot(\".\")",
-        &["root_cannot_climb_out_with_chroot"],
+        &["t07_root_cannot_climb_out_with_chroot"],
     ),
     mutant(
         2,
         "init.rs",
         "    close_inherited()?;",
         "    let _ = close_inherited;",
-        &["a_directory_left_open_outside_is_closed_inside"],
+        &["t08_a_directory_left_open_outside_is_closed_inside"],
     ),
     mutant(
         2,
         "init.rs",
         "waitpid(None, ",
         "waitpid(Some(child), ",
-        &["orphans_become_process_1s_and_leave_no_zombies"],
+        &["t17_orphans_become_process_1s_and_leave_no_zombies"],
     ),
     mutant(
         2,
         "init.rs",
         "let _ = kill(child, signal);",
         "let _ = kill(child, if signal == Signal::SIGTERM { Signal::SIGUSR1 } else { signal });",
-        &["a_signal_to_the_outside_reaches_the_program"],
+        &["t19_a_signal_to_the_outside_reaches_the_program"],
     ),
     mutant(
         3,

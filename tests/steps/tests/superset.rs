@@ -147,7 +147,7 @@ fn a_hunk_is_found_and_an_item_is_removed_whole() {
 fn no_file_is_too_long_to_read_at_once() {
     for step in 1..=STEPS.len() {
         for (name, text) in modules(step) {
-            let most = if name == "main.rs" { 125 } else { 400 };
+            let most = if name == "main.rs" { 130 } else { 400 };
             let lines = text.lines().count();
             assert!(lines <= most, "{}/src/{name} has {lines} lines, {most} are allowed", STEPS[step - 1]);
         }

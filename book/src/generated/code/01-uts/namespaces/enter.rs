@@ -1,10 +1,10 @@
-/// Joins every namespace of `pid` that this process does not share with it. This is what `nsenter`
-/// does, and the core of `docker exec`: a container is no object in the kernel, only a set of
-/// labels, and a process can take on those of another one.
+/// Joins every namespace of `pid` that this process is not in already. `nsenter` does the same, and
+/// so does `docker exec`. The kernel does not know containers. It knows processes and the namespaces
+/// that they are in, and a process can join the namespaces of another one.
 pub fn enter(pid: i32) -> Result<()> {
     // SAFETY: no pointers, and the answer is checked.
     let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    // A descriptor, because by the time of the setns the number could belong to another process.
+    // A descriptor, because the number could belong to another process when setns is called.
     let pidfd = Errno::result(pidfd).with_context(|| format!("pidfd_open({pid})"))?;
     // SAFETY: the kernel has just returned this descriptor, and nothing else owns it.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd as i32) };
@@ -14,7 +14,7 @@ pub fn enter(pid: i32) -> Result<()> {
     // Two processes share a namespace if their links have the same text.
     for (kind, flag) in KINDS {
         let theirs = link(&pid.to_string(), kind)
-            .context("hint: to look at a process so closely one has to be its user, or root")
+            .context("hint: only the user of a process, and root, may look at its namespaces")
             .with_context(|| format!("readlink(/proc/{pid}/ns/{kind})"))?;
         // setns(2) into the user namespace that the caller is in already fails with EINVAL.
         if Some(theirs) != link("self", kind).ok() {
@@ -22,7 +22,7 @@ pub fn enter(pid: i32) -> Result<()> {
         }
     }
     if flags.is_empty() {
-        return Err(anyhow::anyhow!("process {pid} has no namespace that is not yours too"))
+        return Err(anyhow::anyhow!("process {pid} is in the same namespaces as this one"))
             .context("hint: the number of the process inside is what clone returned: see run -v");
     }
     // In one call: the kernel joins the user namespace first, and its capabilities then count for

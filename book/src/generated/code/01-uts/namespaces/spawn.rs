@@ -1,11 +1,11 @@
 /// Clones a child into new namespaces. Once released it executes this program again, as `child
-/// config`. Why a sync pipe? The child exists from the clone on, but part of its setup (id maps,
-/// its end of a veth pair) can be done only from outside. Until that is done the child must not go
-/// on. A pipe is the simplest thing to wait for: read(2) sleeps until there is a byte, or until
-/// every write end is closed.
+/// config`. Why a sync pipe? The child exists from the clone on, but a part of its setup, such as
+/// the id maps, can be done only from outside. The child must not continue before that is done. A
+/// pipe is the simplest thing to wait for: read(2) sleeps until there is a byte, or until every
+/// write end is closed.
 pub fn spawn(flags: CloneFlags, config: &Value) -> Result<Child> {
-    // CLOEXEC: were a write end still open after the re-exec, the reader would never see the end of
-    // file.
+    // CLOEXEC closes both ends in an execve. If another program kept a write end open, the reader
+    // would never see the end of the file.
     let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("pipe2")?;
     let (mut reader, writer) = (File::from(reader), File::from(writer));
     let mut sync_pipe = Some(writer);
@@ -19,8 +19,8 @@ pub fn spawn(flags: CloneFlags, config: &Value) -> Result<Child> {
         report::failure(&error);
         125
     });
-    // SIGCHLD is the signal that tells the parent of the child's end. Without it a plain waitpid(2)
-    // would not see this child.
+    // The kernel sends the parent SIGCHLD when the child ends. Without this signal a plain
+    // waitpid(2) does not see the child.
     // SAFETY: without CLONE_VM this is a fork: the child runs on copies of `stack` and of all other
     // memory, and this process has one thread, so no lock is held in the copy.
     let pid = unsafe { nix::sched::clone(body, &mut stack, flags, Some(libc::SIGCHLD)) }

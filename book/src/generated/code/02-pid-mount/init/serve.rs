@@ -6,9 +6,8 @@ pub fn serve(signals: &SignalFd, child: Pid) -> Result<ExitCode> {
         // nix has no names for real-time signals.
         let Ok(signal) = Signal::try_from(info.ssi_signo as i32) else { continue };
         // A positive si_code means that the kernel sent the signal (sigaction(2)). ^C is such a
-        // signal: the terminal sends it to its whole foreground group, the program included, so
-        // forwarding it would deliver it twice. Signals from other processes have a code of 0 or
-        // less.
+        // signal. The terminal sends it to its whole foreground group, so the program has it already,
+        // and must not get it twice. Signals from other processes have a code of 0 or less.
         let is_from_kernel = info.ssi_code > 0;
         match signal {
             Signal::SIGCHLD => {
@@ -16,13 +15,13 @@ pub fn serve(signals: &SignalFd, child: Pid) -> Result<ExitCode> {
                     return Ok(ExitCode::from(code));
                 }
             }
-            // ^Z has stopped the program. Stop too, which gives the terminal back to the shell.
-            // (Process 1 does not get this signal from its own namespace.)
+            // ^Z has stopped the program. Stop too, and the shell gets the terminal back. (Process 1
+            // does not get this signal from its own namespace.)
             Signal::SIGTSTP if is_from_kernel => raise(Signal::SIGSTOP).context("raise(SIGSTOP)")?,
             _ if is_from_kernel => {}
             signal => {
                 report::trace(format!("kill({child}, {signal})"));
-                // An error means that it has just ended; it is reaped next.
+                // An error means that the child has just ended. It is reaped next.
                 let _ = kill(child, signal);
             }
         }

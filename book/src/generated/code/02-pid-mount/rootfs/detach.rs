@@ -1,8 +1,8 @@
-/// Makes all mounts private. A new mount namespace is a copy of the parent's, and where mounts are
-/// shared (systemd shares all) a mount in one copy appears in the other: without this call, what
-/// follows would be mounted on the host too. In a user namespace the kernel has already made the
-/// copies slaves of the host's mounts, which lets mounts in and none out. For root this call alone
-/// protects the host (mount_namespaces(7)).
+/// Makes all mounts private. A new mount namespace starts with a copy of the parent's mounts. If
+/// they are shared (systemd shares all mounts), a mount in one copy appears in the other one too.
+/// Without this call, the mounts that follow would appear on the host. In a user namespace the
+/// kernel has already made the copies slaves of the host's mounts: mounts of the host appear here,
+/// and ours do not appear there. For root, only this call protects the host (mount_namespaces(7)).
 pub fn detach() -> Result<()> {
     // Recursive, because each mount has its own propagation type. With this flag mount(2) ignores
     // its other arguments.
