@@ -277,8 +277,8 @@ impl Copy {
         }
         fs::create_dir_all(directory.join("tests")).expect("own directory");
         let steps = STEPS.iter().map(|step| format!("steps/{step}"));
-        // With what their tests are tried in.
-        for part in steps.chain(["tests/lab".to_owned()]) {
+        // With the crates that their tests use.
+        for part in steps.chain(["tests/lab".to_owned(), "tests/tasks".to_owned()]) {
             copy(&workspace().join(&part), &directory.join(&part));
         }
         let manifest = fs::read_to_string(workspace().join("Cargo.toml")).expect("a manifest");
@@ -287,7 +287,7 @@ impl Copy {
         let rest = rest.replace("default-members = [\"final\"]", "");
         fs::write(
             directory.join("Cargo.toml"),
-            format!("{head}members = [\"steps/*\", \"tests/lab\"]{rest}"),
+            format!("{head}members = [\"steps/*\", \"tests/lab\", \"tests/tasks\"]{rest}"),
         )
         .expect("own directory");
         Self { directory, target }

@@ -106,11 +106,14 @@ fn wrong(why: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// By number or by words of the title; everything without either. Flags are not words.
+/// By number, or by a word of the title; everything without either. Flags are not words.
 fn is_chosen(task: &Task, words: &[String]) -> bool {
     let mut words = words.iter().filter(|word| !word.starts_with('-')).peekable();
-    words.peek().is_none()
-        || words.any(|word| word.parse() == Ok(task.number) || task.title.contains(word.as_str()))
+    let is_it = |word: &String| match word.parse::<usize>() {
+        Ok(number) => task.number == number,
+        Err(_) => task.title.contains(word.as_str()),
+    };
+    words.peek().is_none() || words.any(is_it)
 }
 
 /// The list of a step's tests and the table have the same tasks.

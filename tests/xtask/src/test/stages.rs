@@ -6,7 +6,7 @@ use super::costs::{Size, order, size_of};
 use super::programs::{self, Program, Selection};
 use super::stage::Stages;
 use crate::workspace::{cargo, run as succeed};
-use crate::{book, packages, readmes, vm};
+use crate::{book, learn, packages, readmes, vm};
 
 /// A stage: the smallest size that includes it, its usual duration in seconds, and its work.
 struct Stage {
@@ -31,7 +31,7 @@ const fn stage(name: &'static str, size: Size, seconds: u32, what: What) -> Stag
 /// The durations are in seconds, on two processors, when everything is built. Stages with a longer duration come later,
 /// except that a stage comes after those that build its programs. The last three were measured while other programs ran.
 #[rustfmt::skip]
-const STAGES: [Stage; 12] = [
+const STAGES: [Stage; 13] = [
     stage("packages", Size::Usual, 1, What::Task(packages::install_missing)),
     stage("format", Size::Fast, 2, What::Task(format)),
     stage("programs", Size::Fast, 2, What::Task(programs::build_tools)),
@@ -41,6 +41,7 @@ const STAGES: [Stage; 12] = [
     stage("lints", Size::Usual, 20, What::Task(lints)),
     stage("tests", Size::Usual, 170, What::Programs(Size::Usual)),
     stage("slow tests", Size::Long, 410, What::Programs(Size::Long)),
+    stage("a reader's way through the steps", Size::Long, 120, What::Task(|| learn::prove(None))),
     stage("mutants of the lessons", Size::Long, 400, What::Ignored("mutations")),
     stage("commands of the READMEs", Size::Long, 660, What::Task(|| readmes::type_all(None))),
     stage("virtual machines", Size::Long, 1200, What::Task(virtual_machines)),
