@@ -29,6 +29,8 @@ fn open(browser: &Browser, page: &Path, (width, height): (u32, u32)) {
     browser
         .wait_for("return document.fonts.status == 'loaded' && document.readyState == 'complete'")
         .unwrap();
+    // Answers behind a fold can have pictures, too.
+    browser.run("document.querySelectorAll('details').forEach((fold) => fold.open = true)").unwrap();
 }
 
 /// What the function of `measure.js` complains about on this page.
