@@ -1,4 +1,4 @@
-//! A headless Chromium, driven by chromedriver over loopback (the WebDriver protocol), in a network without a way out.
+//! A headless Chromium in a network namespace without a route. chromedriver controls it over loopback (WebDriver protocol).
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use ureq::Agent;
 
-/// For a page to become what a test waits for.
+/// How long a test waits for a page.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Without the switches that reach for the network, and where root may run it.
+/// Switches that turn network access of the browser off, and that allow root to run it.
 const FLAGS: [&str; 10] = [
     "--headless",
     "--no-sandbox",
@@ -28,17 +28,17 @@ const FLAGS: [&str; 10] = [
     "--force-color-profile=srgb",
 ];
 
-/// Dropped, it is gone with everything that it started.
+/// A running browser. Dropping it ends the browser and all its processes.
 pub struct Browser {
     agent: Agent,
-    /// Of the session.
+    /// The address of the session.
     url: String,
     driver: Child,
     profile: TempDir,
 }
 
 impl Browser {
-    /// As root the calling thread gets a network of its own, and with it the browser.
+    /// Starts a browser. If the caller is root, its thread gets a network namespace, which the browser inherits.
     pub fn start(driver: &Path) -> Result<Self> {
         let profile = tempfile::tempdir()?;
         let mut command = Command::new("unshare");
@@ -54,7 +54,7 @@ impl Browser {
             .arg(driver)
             .arg("--port=0")
             .env("HOME", profile.path())
-            // Else the browser leaves its directories in everybody's when it is killed.
+            // Otherwise a killed browser would leave its directories in /tmp.
             .env("TMPDIR", profile.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -84,25 +84,25 @@ impl Browser {
         Ok(())
     }
 
-    /// Runs the body of a function in the page; what it returns.
+    /// Runs the body of a function in the page, and returns its result.
     pub fn run(&self, script: &str) -> Result<Value> {
         self.post("/execute/sync", json!({ "script": script, "args": [] }))
             .with_context(|| format!("in {script}"))
     }
 
-    /// Runs it again until it returns true.
+    /// Runs the body of a function again until it returns true.
     pub fn wait_for(&self, script: &str) -> Result<()> {
         let deadline = Instant::now() + TIMEOUT;
         while self.run(script)? != json!(true) {
             if Instant::now() > deadline {
-                bail!("never true: {script}");
+                bail!("this did not become true in time: {script}");
             }
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
     }
 
-    /// Presses keys, one after the other, where the focus is.
+    /// Presses keys one after the other, in the element that has the focus.
     pub fn press(&self, keys: &str) -> Result<()> {
         let actions = keys.chars().flat_map(|key| {
             let key = key.to_string();
@@ -113,7 +113,7 @@ impl Browser {
         Ok(())
     }
 
-    /// As large as a phone, or anything else; the width of a window has a minimum, this has none.
+    /// Sets the size of the page, for example that of a phone. A window could not become that narrow.
     pub fn resize(&self, width: u32, height: u32) -> Result<()> {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
         self.post(
@@ -123,14 +123,14 @@ impl Browser {
         Ok(())
     }
 
-    /// As it would be on paper: `print`; and back: `screen`.
+    /// Shows the page as on paper (`print`) or as on a screen (`screen`).
     pub fn emulate(&self, medium: &str) -> Result<()> {
         let command = json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "media": medium } });
         self.post("/goog/cdp/execute", command)?;
         Ok(())
     }
 
-    /// As for a reader who prefers `light` or `dark` pages.
+    /// Shows the page as to a reader who prefers `light` or `dark` pages.
     pub fn prefer(&self, scheme: &str) -> Result<()> {
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         let command = json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "media": "screen", "features": features } });
@@ -138,7 +138,7 @@ impl Browser {
         Ok(())
     }
 
-    /// What the pages wrote to the console since the last time, from warnings on.
+    /// Warnings and errors that the pages wrote to the console since the last call.
     pub fn complaints(&self) -> Result<Vec<String>> {
         let log = self.post("/se/log", json!({ "type": "browser" }))?;
         let entries = log.as_array().context("a log is a list")?;
@@ -147,7 +147,7 @@ impl Browser {
         Ok(bad.map(|entry| entry["message"].to_string()).collect())
     }
 
-    /// A PNG of what is in sight.
+    /// Writes a PNG of the visible part of the page.
     pub fn screenshot(&self, path: &Path) -> Result<()> {
         let url = format!("{}/screenshot", self.url);
         let answer =
@@ -173,10 +173,10 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // It ends the PID namespace, and with it every process of the browser.
+        // This ends the PID namespace, and so every process of the browser.
         let _ = self.driver.kill();
         let _ = self.driver.wait();
-        // A moment passes until the kernel has ended them all; until then they make new files.
+        // It takes the kernel a moment to end them all, and until then they create new files.
         for _ in 0..200 {
             let removed = std::fs::remove_dir_all(self.profile.path());
             if removed.is_ok() || !self.profile.path().exists() {
@@ -187,18 +187,18 @@ impl Drop for Browser {
     }
 }
 
-/// It says so itself, having chosen one.
+/// The port that chromedriver has chosen and printed.
 fn port(driver: &mut Child) -> Result<u16> {
     let mut said = BufReader::new(driver.stdout.take().context("stdout is piped")?);
     let mut line = String::new();
     while said.read_line(&mut line)? > 0 {
         let said_port = line.trim_end().trim_end_matches('.').rsplit_once("successfully on port ");
         if let Some(port) = said_port.and_then(|(_, port)| port.parse().ok()) {
-            // Its pipe has to stay open, and to be read.
+            // The pipe must stay open and be read, or chromedriver would block.
             std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
             return Ok(port);
         }
         line.clear();
     }
-    bail!("chromedriver ended without having said its port")
+    bail!("chromedriver ended before it printed its port")
 }

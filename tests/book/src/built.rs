@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::transcripts::lab;
 
-/// mdBook, where `cargo xtask book` has put it.
+/// The program mdBook, which `cargo xtask book` has installed.
 pub fn mdbook() -> Result<Option<PathBuf>> {
     let binaries = lab::binaries()?;
     let target = binaries.parent().context("binaries are in a target directory")?;
@@ -16,7 +16,7 @@ pub fn mdbook() -> Result<Option<PathBuf>> {
     Ok(mdbook.exists().then_some(mdbook))
 }
 
-/// Builds the book below `directory`; mdBook may not have anything to say about it.
+/// Builds the book in `directory`. A warning of mdBook is an error.
 pub fn build(mdbook: &Path, directory: &Path) -> Result<()> {
     let mut command = Command::new(mdbook);
     command.arg("build").arg(crate::book()).arg("--dest-dir").arg(directory);
@@ -28,7 +28,7 @@ pub fn build(mdbook: &Path, directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Every page below `directory`, by its path in there. What mdBook adds for itself is not among them.
+/// Every page below `directory`, by its path in it, without the pages that mdBook adds.
 pub fn pages(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut pages = Vec::new();
     let mut rest = vec![directory.to_owned()];
@@ -36,7 +36,7 @@ pub fn pages(directory: &Path) -> Result<Vec<PathBuf>> {
         for entry in fs::read_dir(&next).with_context(|| format!("reading {}", next.display()))? {
             let path = entry?.path();
             let is_page = path.extension().is_some_and(|extension| extension == "html");
-            // A frame for browsers without scripts, a page that takes a server, and pieces of other pages.
+            // A frame for browsers without scripts, a page for servers, and parts of other pages.
             let is_own = path.ends_with("toc.html")
                 || path.ends_with("404.html")
                 || path.components().any(|part| part.as_os_str() == "generated");

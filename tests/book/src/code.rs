@@ -1,12 +1,12 @@
-//! Code for the chapters, by the name of the item: nothing has to be written into the sources for it, and a name that
-//! is gone is an error.
+//! Code for the chapters, found by the name of the item. The sources need no marks for it, and a name that does not exist
+//! is an error.
 //!
 //! ```text
 //! generated/code/01-uts/namespaces/spawn.rs          the function `spawn` of steps/01-uts/src/namespaces.rs
 //! generated/code/01-uts/namespaces/Child.release.rs  the function `release` in an `impl` of `Child`
 //! generated/code/01-uts/namespaces/KINDS.body.rs     without the comment above it
 //! generated/code/01-uts/main/top.rs                  the `//!` lines of the file
-//! generated/code/final/crates/sys/src/…              the same for hull's own
+//! generated/code/final/crates/sys/src/…              the same for hull's code
 //! ```
 
 use std::fs;
@@ -16,13 +16,13 @@ use anyhow::{Context, Result};
 
 use crate::workspace;
 
-/// What an include below `generated/code/` stands for.
+/// The text of an include below `generated/code/`.
 pub fn item(path: &Path) -> Result<String> {
     let name = path.file_stem().and_then(|name| name.to_str()).context("an include has a name")?;
     let source = source(path.parent().context("an include has a directory")?);
     let text = fs::read_to_string(workspace().join(&source))
         .with_context(|| format!("reading {}, of which {} is shown", source.display(), path.display()))?;
-    extract(&text, name).with_context(|| format!("{} has no item {name} any more", source.display()))
+    extract(&text, name).with_context(|| format!("{} has no item {name}", source.display()))
 }
 
 fn source(directory: &Path) -> PathBuf {
@@ -33,7 +33,7 @@ fn source(directory: &Path) -> PathBuf {
     let mut components = file.components();
     let step = components.next().map(|step| PathBuf::from(step.as_os_str())).unwrap_or_default();
     let rest = components.as_path();
-    // Everything else stands in the step itself.
+    // Everything else is in the `src` directory of the step.
     let below = if rest.starts_with("examples") || rest.starts_with("tests") { "" } else { "src" };
     Path::new("steps").join(step).join(below).join(rest)
 }
@@ -63,7 +63,7 @@ fn extract(text: &str, name: &str) -> Option<String> {
     Some(shown.map(|line| format!("{line}\n")).collect())
 }
 
-/// The first and the last line of an item at that indentation. rustfmt has put the closing brace there too.
+/// The first and the last line of an item at this indentation. rustfmt puts the closing brace at the same indentation.
 fn find(lines: &[&str], name: &str, indent: &str) -> Option<(usize, usize)> {
     let first = lines.iter().position(|line| {
         let line = line.strip_prefix(indent).unwrap_or_default();
@@ -84,7 +84,7 @@ fn declares(line: &str, name: &str) -> bool {
     let words = line.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
     let mut words = words.skip_while(|word| MODIFIERS.contains(word));
     let is_item = !line.starts_with("//") && words.next().is_some_and(|kind| KINDS.contains(&kind));
-    // `const fn` has two words for its kind.
+    // `const fn` names the kind with two words.
     is_item && words.find(|word| *word != "fn") == Some(name)
 }
 
@@ -98,7 +98,7 @@ fn impls(lines: &[&str], owner: &str) -> Vec<(usize, usize)> {
     heads.filter_map(|(first, _)| Some((first, end(first)?))).collect()
 }
 
-/// With the comments and attributes that belong to it.
+/// The first line of the comments and attributes above the item.
 fn above(lines: &[&str], mut first: usize) -> usize {
     while first > 0 && matches!(lines[first - 1].trim_start().get(..2), Some("//" | "#[")) {
         first -= 1;

@@ -1,4 +1,4 @@
-//! What each command says of itself: `generated/commands/hull-run.txt` is `hull run --help`.
+//! The help of each command: `generated/commands/hull-run.txt` is the output of `hull run --help`.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::transcripts::lab::binary;
 
-/// What an include below `generated/commands/` stands for.
+/// The text of an include below `generated/commands/`.
 pub fn help(path: &Path) -> Result<String> {
     let name = path.file_stem().and_then(|name| name.to_str()).context("a command has a name")?;
     let (program, verbs) = match name.strip_prefix("hull-oci") {
@@ -29,7 +29,7 @@ pub fn help(path: &Path) -> Result<String> {
     Ok(text.lines().map(|line| format!("{}\n", line.trim_end())).collect())
 }
 
-/// Flags of these commands that the chapter about flags does not speak of.
+/// Flags of these commands that the chapter about flags does not explain.
 pub fn unexplained_flags() -> Result<Vec<String>> {
     let page = std::fs::read_to_string(crate::book().join("src/reference/flags.md"))?;
     let mut unexplained = Vec::new();
@@ -54,7 +54,7 @@ fn flags_missing(command: &str, page: &str) -> Result<Vec<String>> {
     Ok(missing.map(str::to_owned).collect())
 }
 
-/// Groups whose commands are also there without the group's name: `hull image pull` is `hull pull`.
+/// Groups with commands that exist without the name of the group, too: `hull image pull` is `hull pull`.
 const SHORT: [&str; 2] = ["container", "image"];
 
 /// Commands of hull, and verbs and flags of `hull-oci`, that the chapter about commands does not show.
@@ -75,7 +75,7 @@ pub fn hidden_commands() -> Result<Vec<String>> {
             }
         }
     }
-    // Each verb with its own flags; those before the verb are in no verb's help.
+    // The help of a verb lists its own flags only, and not the flags that come before the verb.
     for verb in subcommands("hull-oci")? {
         let name = format!("hull-oci-{verb}");
         if !is_shown(&name) {
@@ -86,12 +86,12 @@ pub fn hidden_commands() -> Result<Vec<String>> {
     Ok(hidden)
 }
 
-/// The names below `Commands:` in a help; none where there is no such list.
+/// The names below `Commands:` in a help. Empty if the help has no such list.
 fn subcommands(name: &str) -> Result<Vec<String>> {
     let help = help(&Path::new(name).with_extension("txt"))?;
     let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let listed = listed.take_while(|line| !line.is_empty()).filter_map(|line| line.strip_prefix("  "));
-    // What goes on from the line before is further to the right.
+    // A line that continues the line before is indented further.
     let named = listed.filter(|line| !line.starts_with(' ')).filter_map(|line| line.split(' ').next());
     Ok(named.filter(|name| *name != "help").map(str::to_owned).collect())
 }

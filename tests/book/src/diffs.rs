@@ -1,8 +1,8 @@
-//! What a step changes in the one before: the lesson, as a patch.
+//! What a step changes in the step before it, as a patch.
 //!
 //! ```text
 //! generated/diffs/02-pid-mount/main.diff     of src/main.rs
-//! generated/diffs/02-pid-mount/files.txt     which files are new, changed or gone
+//! generated/diffs/02-pid-mount/files.txt     which files are new, changed or removed
 //! ```
 
 use std::collections::BTreeSet;
@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace;
 
-/// What an include below `generated/diffs/` stands for.
+/// The text of an include below `generated/diffs/`.
 pub fn diff(path: &Path) -> Result<String> {
     let step = path.iter().next().and_then(|step| step.to_str()).context("a diff is of a step")?;
     let (before, after) = (sources(&previous(step)?), sources(step));
@@ -29,7 +29,7 @@ fn sources(step: &str) -> PathBuf {
     workspace().join("steps").join(step).join("src")
 }
 
-/// The directories say their order.
+/// The step before this one. The names of the directories give the order.
 fn previous(step: &str) -> Result<String> {
     let entries = fs::read_dir(workspace().join("steps")).context("reading steps/")?;
     let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));

@@ -1,5 +1,5 @@
-//! The chapter on troubleshooting against the errors that there are: what hull prints leads to a heading, and a heading is what
-//! is printed.
+//! Compares the chapter on troubleshooting with hull's errors: each error that hull explains has a heading, and each heading
+//! is the text of an error.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,11 @@ use anyhow::{Context, Result};
 
 use crate::{book, code, workspace};
 
-/// Headings that no error says.
+/// Headings that are no text of an error: they describe what a user sees.
 const SYMPTOMS: [&str; 3] =
     ["Exit code 137", "hull stop takes ten seconds", "Nothing comes out of a published port"];
 
-/// Where the errors are that have a heading.
+/// The list of the errors that have a heading.
 const LIST: &str = "final/src/ui/book/EXPLAINED.rs";
 
 pub fn complaints() -> Result<Vec<String>> {
@@ -24,7 +24,8 @@ pub fn complaints() -> Result<Vec<String>> {
     let mut complaints = Vec::new();
     for text in &explained {
         if !headings.contains(text) {
-            complaints.push(format!("hull names the book for \"{text}\", and there is no such heading"));
+            complaints
+                .push(format!("hull refers to the book for \"{text}\", but the chapter has no such heading"));
         }
     }
     let said = said()?;
@@ -33,13 +34,13 @@ pub fn complaints() -> Result<Vec<String>> {
             complaints.push(format!("\"{heading}\" is not in {LIST}"));
         }
         if !said.iter().any(|text| text.contains(heading)) {
-            complaints.push(format!("\"{heading}\" is nowhere said"));
+            complaints.push(format!("no error contains \"{heading}\""));
         }
     }
     Ok(complaints)
 }
 
-/// The text of hull's sources but for that list, and all that the kernel has to say.
+/// The text of hull's sources without that list, and the texts of all errors of the kernel.
 fn said() -> Result<Vec<String>> {
     let errnos = (1..134).map(|errno| std::io::Error::from_raw_os_error(errno).to_string());
     let mut said: Vec<String> = errnos.collect();

@@ -1,4 +1,4 @@
-//! `book/src/generated`: what no hand has written. The chapters say by their includes what there is.
+//! `book/src/generated`: the generated files. The includes of the chapters decide which files exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,7 +14,7 @@ pub const SUBJECTS: [&str; 7] = ["code", "diffs", "diagrams", "commands", "look"
 /// The subject for which programs must have been built. All others are made from files of the repository.
 pub const NEEDS_PROGRAMS: &str = "commands";
 
-/// What each file of these subjects has to be now, by its path relative to `generated/`.
+/// What each file of these subjects must contain now, by its path relative to `generated/`.
 fn wanted(subjects: &[&str]) -> Result<BTreeMap<PathBuf, String>> {
     let mut wanted = BTreeMap::new();
     for (path, page) in included()? {
@@ -41,7 +41,7 @@ fn included() -> Result<BTreeMap<PathBuf, String>> {
     Ok(included)
 }
 
-/// The packages with the programs that the chapters show the help of.
+/// The packages of the programs whose help the chapters show.
 pub fn packages() -> Result<BTreeSet<String>> {
     let shown = included()?.into_keys().filter(|path| subject(path) == NEEDS_PROGRAMS);
     let names = shown.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()));
@@ -64,7 +64,7 @@ fn generate(path: &Path) -> Result<String> {
         "look" => look::table(),
         "measured" => measured::table(rest),
         "traces" => trace(rest),
-        _ => bail!("nothing makes {}", path.display()),
+        _ => bail!("no generator makes {}", path.display()),
     }
 }
 
@@ -72,11 +72,11 @@ fn generate(path: &Path) -> Result<String> {
 fn trace(path: &Path) -> Result<String> {
     let file = crate::workspace().join("tests/steps/traces").join(path);
     let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
-    // It ends within a line.
+    // The file has no newline at its end.
     Ok(format!("{}\n", text.trim_end()))
 }
 
-/// Where the files of these subjects are not what they have to be.
+/// The files of these subjects that differ from what they must contain.
 pub fn stale(subjects: &[&str]) -> Result<Vec<String>> {
     let mut stale = Vec::new();
     let wanted = wanted(subjects)?;
@@ -95,7 +95,7 @@ pub fn stale(subjects: &[&str]) -> Result<Vec<String>> {
     Ok(stale)
 }
 
-/// Writes what has changed of these subjects and removes what no chapter shows; how many files that were.
+/// Writes the files of these subjects that have changed, and removes those that no chapter shows. Returns their number.
 pub fn update(subjects: &[&str]) -> Result<usize> {
     let wanted = wanted(subjects)?;
     let mut changed = 0;

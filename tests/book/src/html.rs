@@ -9,7 +9,7 @@ use scraper::{Html, Selector};
 
 use crate::{built, look, pages::normal};
 
-/// Of every page of a built book.
+/// The mistakes in every page of a built book.
 pub fn complaints(directory: &Path) -> Result<Vec<String>> {
     let mut documents = BTreeMap::new();
     for page in built::pages(directory)? {
@@ -30,16 +30,16 @@ pub fn complaints(directory: &Path) -> Result<Vec<String>> {
 /// Tags that do not fit, ids that are there twice, pictures that say nothing to who cannot see them.
 fn form(document: &Html) -> Vec<String> {
     let mut wrong: Vec<_> = document.errors.iter().map(|error| error.to_string()).collect();
-    wrong.extend(ids(document).1.iter().map(|id| format!("there are two of id {id}")));
+    wrong.extend(ids(document).1.iter().map(|id| format!("the id {id} occurs twice")));
     let silent = select("img:not([alt]), figure svg:not([aria-label])");
     wrong.extend(document.select(&silent).map(|image| {
         let html = image.html();
-        format!("no words for {}", html.get(..80).unwrap_or(&html))
+        format!("no description of {}", html.get(..80).unwrap_or(&html))
     }));
     wrong
 }
 
-/// Links into this book that lead nowhere.
+/// Links to pages or ids of this book that do not exist.
 fn links(
     directory: &Path,
     page: &Path,
@@ -69,7 +69,7 @@ fn links(
     wrong
 }
 
-/// All, and those that are there more than once.
+/// All ids, and those that occur more than once.
 fn ids(document: &Html) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut all, mut twice) = (BTreeSet::new(), BTreeSet::new());
     for element in document.select(&select("[id]")) {
@@ -97,7 +97,7 @@ mod tests {
     fn what_is_wrong_is_found() {
         assert_eq!(wrong("<p id=a>A <em>b</em></p><img src=x alt=y>"), [""; 0]);
         assert_eq!(wrong("<p>A <em>b</p></em>").len(), 2);
-        assert_eq!(wrong("<p id=a></p><p id=a></p>"), ["there are two of id a"]);
+        assert_eq!(wrong("<p id=a></p><p id=a></p>"), ["the id a occurs twice"]);
         assert_eq!(wrong("<img src=x>").len(), 1);
         assert_eq!(wrong("<figure><svg></svg></figure>").len(), 1);
     }

@@ -1,23 +1,23 @@
-//! The book's tools: what it takes from the code, and the proof that what it says still holds.
+//! The book's tools: they take excerpts from the code, and they check that the book is still true.
 //!
 //! ```text
 //! pages         the chapters, and what they include
-//! generated     book/src/generated: everything that no hand has written, and whether it is still true
+//! generated     book/src/generated: everything that is generated, and whether it is still fresh
 //!   code        an item of a source file, by its name
 //!   diffs       what one step changes in the one before
-//!   commands    what each command says of itself
+//!   commands    the help of each command
 //!   traces      the kernel calls of each step
 //!   diagrams    book/diagrams/*.picture drawn as SVG
 //! measured      when a start makes which call, and how fast hull is
 //! look          what a process sees in each set of namespaces, for the interactive page
-//! shape         what every chapter of the steps has to have
-//! transcripts   the `$` and `#` of the chapters, typed again and compared
-//! errors        the texts of errors, and the chapter about them
+//! shape         the parts that every chapter of the steps must have
+//! transcripts   the commands after `$` and `#` in the chapters, typed again and compared
+//! errors        the texts of errors, and the chapter that explains them
 //! built         the pages as mdBook makes them
-//! html          what is wrong with them that no browser would say
-//! spelling      words that are in no dictionary
+//! html          mistakes in them that a browser does not report
+//! spelling      words that are not in the dictionary
 //! browser       a headless Chromium to look at them
-//! links         where the pages lead
+//! links         whether the links of the pages lead somewhere
 //! ```
 
 pub mod browser;
@@ -40,7 +40,7 @@ pub mod transcripts;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-/// Names a copy of the workspace to be looked at in its place.
+/// The variable that names a copy of the workspace, to check instead of the workspace itself.
 pub const WORKSPACE: &str = "HULL_BOOK_WORKSPACE";
 
 /// The root of the workspace.

@@ -1,4 +1,4 @@
-//! Where the pages lead: to a chapter that is there, and to a heading in it.
+//! Checks that each link leads to an existing chapter and to an existing heading in it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use anyhow::Result;
 use crate::pages::{self, Page, normal};
 use crate::{book, look, workspace};
 
-/// Links that lead nowhere, and chapters that nothing leads to.
+/// Links that lead nowhere, and chapters to which nothing leads.
 pub fn broken() -> Result<Vec<String>> {
     let pages = pages::all()?;
     let mut broken = Vec::new();
@@ -30,7 +30,7 @@ pub fn broken() -> Result<Vec<String>> {
     Ok(broken)
 }
 
-/// What stands in `](…)` outside of code.
+/// The targets of links, `](…)`, outside of code.
 fn links(text: &str) -> impl Iterator<Item = &str> {
     let mut is_code = false;
     let prose = text.lines().filter(move |line| {

@@ -15,7 +15,7 @@ pub struct Page {
     pub text: String,
 }
 
-/// Every chapter, in the order of their paths. What is generated is not among them.
+/// Every chapter, sorted by path. Generated files are not included.
 pub fn all() -> Result<Vec<Page>> {
     let root = book().join("src");
     let mut pages = Vec::new();
@@ -48,7 +48,7 @@ impl Page {
     }
 }
 
-/// Without `..`, by the letter: nothing in the book is a link.
+/// The path without `..`, computed from its text only, because the book contains no symbolic links.
 pub fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for component in path.components() {

@@ -1,4 +1,4 @@
-//! Words that are in no dictionary and not in `book/words.txt`. Code is not spelled.
+//! Finds words that are neither in the dictionary nor in `book/words.txt`. Code is not checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,13 +13,13 @@ use crate::{book, built};
 /// Debian's package wamerican.
 pub const DICTIONARY: &str = "/usr/share/dict/american-english";
 
-/// What is not prose.
+/// Elements that contain no prose.
 const SKIPPED: [&str; 8] = ["code", "pre", "kbd", "script", "style", "svg", "noscript", "nav"];
 
-/// What tells a reader that it is their fault.
+/// Words that blame the reader who does not understand.
 const AVOIDED: [&str; 5] = ["simply", "obviously", "trivially", "easily", "clearly"];
 
-/// Pages that raise their voice, or call a thing easy.
+/// Pages that use an exclamation mark, or that call something easy.
 pub fn tone(directory: &Path) -> Result<Vec<String>> {
     let mut complaints = Vec::new();
     for page in built::pages(directory)? {
@@ -40,7 +40,7 @@ pub fn complaints(directory: &Path) -> Result<Vec<String>> {
     let own = own_words()?;
     let mut used: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for page in built::pages(directory)? {
-        // It is all the others.
+        // This page repeats all others.
         if page == Path::new("print.html") {
             continue;
         }
@@ -57,7 +57,7 @@ pub fn complaints(directory: &Path) -> Result<Vec<String>> {
     Ok(complaints)
 }
 
-/// One on a line, sorted, so that two who add one meet in different places.
+/// The words of the list. It is sorted, one word on a line, so that two branches that add words seldom conflict.
 fn own_words() -> Result<BTreeSet<String>> {
     let path = book().join("words.txt");
     let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
@@ -79,7 +79,7 @@ fn prose(document: &Html) -> String {
 
 fn collect(element: ElementRef<'_>, text: &mut String) {
     if SKIPPED.contains(&element.value().name()) {
-        // So that what stands before it and after it are two words.
+        // The words before and after the element must not become one word.
         text.push_str(" 0 ");
         return;
     }
@@ -103,7 +103,7 @@ fn words(text: &str) -> impl Iterator<Item = String> {
     chunks.into_iter().filter_map(|chunk| {
         let word = chunk.trim_matches(|c: char| !c.is_alphanumeric());
         let word = word.strip_suffix("'s").unwrap_or(word);
-        // With an ellipsis it is the beginning of one.
+        // A word with an ellipsis is only a part of a word.
         let is_prose = !chunk.contains('…') && word.chars().all(|c| c.is_alphabetic() || c == '\'');
         let is_name = word.chars().skip(1).any(char::is_uppercase);
         (is_prose && !is_name && word.len() > 1).then(|| word.to_lowercase())

@@ -1,4 +1,4 @@
-//! The book against the code: everything in it that can be wrong without anybody noticing.
+//! Compares the book with the code: everything in it that could become wrong without anybody noticing.
 
 mod mutants;
 
@@ -7,7 +7,7 @@ use hull_book::transcripts::lab;
 use hull_book::{commands, errors, generated, links, measured, pages, shape, transcripts};
 use hull_test_support::skip::{find_program, skip};
 
-/// For working on one page: `HULL_BOOK_PAGE=steps/01 cargo test -p hull-book transcripts`.
+/// To check one page only: `HULL_BOOK_PAGE=steps/01 cargo test -p hull-book transcripts`.
 const ONLY: &str = "HULL_BOOK_PAGE";
 
 #[test]
@@ -45,13 +45,13 @@ fn what_hull_says_leads_to_the_chapter_about_it() {
 #[test]
 fn every_command_is_shown() {
     let hidden = commands::hidden_commands().unwrap();
-    assert!(hidden.is_empty(), "not in reference/commands.md:\n{}", hidden.join("\n"));
+    assert!(hidden.is_empty(), "these commands are not in reference/commands.md:\n{}", hidden.join("\n"));
 }
 
 #[test]
 fn every_flag_is_explained() {
     let unexplained = commands::unexplained_flags().unwrap();
-    assert!(unexplained.is_empty(), "not in reference/flags.md:\n{}", unexplained.join("\n"));
+    assert!(unexplained.is_empty(), "these flags are not in reference/flags.md:\n{}", unexplained.join("\n"));
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn every_chapter_of_the_steps_has_its_parts() {
 #[test]
 fn the_transcripts_are_what_is_printed() {
     if !nix::unistd::geteuid().is_root() {
-        return skip("a machine of its own for each page takes root");
+        return skip("the namespaces in which a page is typed need root");
     }
     let only = std::env::var(ONLY).unwrap_or_default();
     let mut different = Vec::new();

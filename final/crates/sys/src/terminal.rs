@@ -19,6 +19,7 @@ impl RawMode {
         Self::enter_with(|raw| raw.output_modes |= OutputModes::OPOST)
     }
 
+    /// Changes the terminal's settings, and keeps the old ones, which `drop` restores.
     fn enter_with(change: impl FnOnce(&mut Termios)) -> Option<Self> {
         let stdin = rustix::stdio::stdin();
         let before = tcgetattr(stdin).ok()?;

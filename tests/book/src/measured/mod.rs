@@ -1,10 +1,10 @@
-//! Times that the book shows: `cargo xtask book --measure` takes them and writes them to `book/measured`, the pages show them
-//! as tables, and the tests see that what they are times of is still what hull does.
+//! The times that the book shows. `cargo xtask book --measure` measures them and writes them to `book/measured`, and the pages
+//! show them as tables. The tests check that hull still makes the calls that were measured.
 //!
 //! ```text
 //! start      the calls that divide a start, and when each was made   book/measured/start.json    generated/measured/start.md
-//! watch        who watches: ftrace for times, strace for the order
-//! speed      hull beside its baseline, and beside others                book/measured/speed.json    generated/measured/speed.md
+//! watch        the two tracers: ftrace for times, strace for the order
+//! speed      hull compared with its baseline, and with others                  book/measured/speed.json    generated/measured/speed.md
 //! ```
 
 pub mod speed;
@@ -21,23 +21,23 @@ use crate::book;
 use crate::transcripts::Prompt;
 use crate::transcripts::lab::Shell;
 
-/// What `generated/measured/NAME` stands for.
+/// The text of `generated/measured/NAME`.
 pub fn table(path: &Path) -> Result<String> {
     match path.to_str() {
         Some("start.md") => start::table(&read()?),
         Some("speed.md") => speed::table(&read_from("speed")?),
         Some("others.md") => speed::others(&read_from("speed")?),
-        _ => bail!("nothing makes {}", path.display()),
+        _ => bail!("no generator makes {}", path.display()),
     }
 }
 
-/// Where it was measured; nothing about it but what the times depend on.
+/// The machine on which the times were measured: only the properties on which the times depend.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
     /// "6.12"
     pub kernel: String,
     pub processors: usize,
-    /// How many others wanted a processor in the minute before.
+    /// The load average of the last minute: how many processes wanted a processor.
     pub load: f64,
 }
 
@@ -52,7 +52,7 @@ impl Machine {
 
     fn shown(&self) -> String {
         let Self { kernel, processors, load } = self;
-        // A machine that does nothing else has less than one.
+        // An otherwise idle machine has a load below one.
         let busy = if *load < 2.0 { String::new() } else { format!(", busy with other work (load {load})") };
         format!("Linux {kernel}, {processors} processors{busy}")
     }
@@ -63,7 +63,7 @@ pub fn read() -> Result<start::Start> {
     read_from("start")
 }
 
-/// Measures everything, with the programs in that directory, and writes it down.
+/// Measures everything with the programs in that directory, and stores the results.
 pub fn measure(binaries: &Path, ratios: &str) -> Result<()> {
     write("start", &start::measure(binaries)?)?;
     write("speed", &speed::measure(binaries, ratios)?)

@@ -23,7 +23,7 @@ pub struct Speed {
     pub others: Vec<Other>,
 }
 
-/// A line of the bench.
+/// A line of the benchmark.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Ratio {
     pub what: String,
@@ -33,7 +33,7 @@ pub struct Ratio {
     pub target: String,
 }
 
-/// A program and what it takes from its command to its end.
+/// A program, and its time from the start of the command to its end.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Other {
     pub what: String,
@@ -44,11 +44,11 @@ pub fn measure(binaries: &Path, ratios: &str) -> Result<Speed> {
     Ok(Speed { machine: Machine::this()?, ratios: parse(ratios)?, others: measure_others(binaries)? })
 }
 
-/// What the bench prints: a heading, then columns with at least two spaces between them.
+/// Parses the output of the benchmark: a heading, and then columns with at least two spaces between them.
 fn parse(printed: &str) -> Result<Vec<Ratio>> {
     let lines = printed.lines().skip_while(|line| !line.starts_with("what ")).skip(1);
     let ratios: Vec<_> = lines.filter(|line| !line.trim().is_empty()).map(ratio).collect::<Result<_>>()?;
-    ensure!(!ratios.is_empty(), "the bench printed no table:\n{printed}");
+    ensure!(!ratios.is_empty(), "the benchmark printed no table:\n{printed}");
     Ok(ratios)
 }
 
@@ -58,7 +58,7 @@ fn ratio(line: &str) -> Result<Ratio> {
         [what, baseline, hull, result, target] => (what, baseline, hull, result, target),
         // Rows without a baseline.
         [what, result, target] => (what, "", "", result, target),
-        _ => anyhow::bail!("a line of the bench is of another form: {line}"),
+        _ => anyhow::bail!("a line of the benchmark has another form: {line}"),
     };
     let owned = |cell: &str| cell.replace("<=", "≤").replace("x ", "× ");
     let what = what.to_owned();
@@ -106,7 +106,7 @@ fn measure_others(binaries: &Path) -> Result<Vec<Other>> {
     Ok(others)
 }
 
-/// Its daemon goes with the shell.
+/// Measures docker. Its daemon ends with the shell.
 fn docker(shell: &mut Shell) -> Result<Other> {
     let daemon = "dockerd -H unix://$HOME/docker.sock --data-root $HOME/docker --exec-root $HOME/docker-run \
                   --pidfile $HOME/docker.pid --storage-driver overlay2 --bridge none --iptables=false --ip6tables=false \
@@ -119,7 +119,7 @@ fn docker(shell: &mut Shell) -> Result<Other> {
 }
 
 fn timed(shell: &mut Shell, what: &str, command: &str) -> Result<Other> {
-    // Caches are filled before anything counts.
+    // The first run fills the caches and is not counted.
     succeed(shell, command)?;
     let mut times: Vec<Duration> = Vec::new();
     for _ in 0..RUNS {
@@ -131,7 +131,7 @@ fn timed(shell: &mut Shell, what: &str, command: &str) -> Result<Other> {
     Ok(Other { what: what.to_owned(), milliseconds: (middle.as_secs_f64() * 10_000.0).round() / 10.0 })
 }
 
-/// The table of the chapter.
+/// The table of the chapter on speed.
 pub fn table(speed: &Speed) -> Result<String> {
     let mut text = String::from("| what | baseline | hull | | held to |\n|---|---:|---:|---:|---|\n");
     for Ratio { what, baseline, hull, result, target } in &speed.ratios {
@@ -141,7 +141,7 @@ pub fn table(speed: &Speed) -> Result<String> {
     Ok(text)
 }
 
-/// Others, on that machine.
+/// The times of other engines on the same machine.
 pub fn others(speed: &Speed) -> Result<String> {
     let mut text = String::from("| from command to end | ms |\n|---|---:|\n");
     for Other { what, milliseconds } in &speed.others {

@@ -1,4 +1,4 @@
-//! A start, from the `execve` of hull to that of the program: the calls that divide it.
+//! The parts of a start, from the `execve` of hull to the `execve` of the program.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -13,40 +13,41 @@ use super::{Machine, shell};
 /// What is started.
 pub const COMMAND: &str = "hull run --rm --network none busybox true";
 
-/// The fastest of so many is kept, whole.
+/// How many starts are measured. The fastest one is kept, with all of its parts.
 const STARTS: usize = 100;
 
 /// The three processes in the order in which they are made.
 const PROCESSES: [&str; 3] = ["command", "monitor", "process 1"];
 
-/// A part of a start: who makes it, the call that it begins with, the first of that name after the part before, and what it is.
+/// The parts of a start. Each has the process that makes it, the call that it begins with, and what it does. The call is the
+/// first of that name after the part before.
 const PARTS: [(usize, &str, &str); 26] = [
-    (0, "execve", "the shell's child becomes hull, which begins before the C library does"),
-    (0, "open_tree", "a read-only mount of hull's own file"),
-    (0, "execveat", "hull again, from there: the command line, the image, its config"),
-    (0, "linkat", "the name is claimed with a file that is written already; it fails if somebody has it"),
-    (0, "mkdir", "the container's directory, made under another name and renamed to its id"),
-    (0, "clone", "the monitor; from here on the command waits on a socket"),
-    (1, "setsid", "a session of its own; no terminal; the container's lock, socket and state"),
-    (1, "unshare", "a mount namespace: everything in it becomes a slave of the host's mounts"),
-    (1, "fsopen", "the overlay: `fsconfig` for each layer, `fsmount`, `move_mount`"),
-    (1, "mount", "a tmpfs for `hostname`, `hosts` and `resolv.conf`"),
-    (1, "prctl", "which capabilities there are; pipes; the kept filter"),
-    (1, "mkdir", "the cgroups, and the devices that may be opened"),
-    (1, "clone3", "process 1, in five new namespaces and in its cgroup of version 2"),
-    (2, "prctl", "it dies with the monitor; nobody may look into it"),
-    (2, "setsid", "a session and a keyring of its own, the host name, `lo`"),
-    (2, "open", "the cgroups of version 1: `0` to each `tasks`"),
-    (2, "unshare", "the cgroup namespace, last of the six"),
-    (2, "mount", "`/proc`, `/dev`, `/sys` and the rest, each by descriptor"),
-    (2, "mknodat", "six devices, and links to them"),
-    (2, "open_tree", "what is read-only, and what is covered"),
-    (2, "pivot_root", "the new root; the old one is taken away"),
-    (2, "prctl", "the bounding set, one call for each capability"),
-    (2, "setgroups", "groups and user"),
-    (2, "capset", "the capabilities that are left"),
-    (2, "sendmsg", "ready; the monitor says go; every signal as it was"),
-    (2, "seccomp", "the filter, last: it need only let `execve` pass"),
+    (0, "execve", "the shell's child becomes hull, whose first code runs before the C library starts"),
+    (0, "open_tree", "make a read-only mount of hull's own program"),
+    (0, "execveat", "execute hull again from this mount; read the command line, the image and its config"),
+    (0, "linkat", "claim the name, with a link to a complete file; this fails if the name exists"),
+    (0, "mkdir", "make the container's directory under another name, and rename it to the id"),
+    (0, "clone", "fork the monitor; from here on the command waits on a socket"),
+    (1, "setsid", "start a session without a terminal; make the container's lock, socket and state"),
+    (1, "unshare", "make a mount namespace, and make every mount in it a slave of the host's mount"),
+    (1, "fsopen", "mount the overlay: `fsconfig` for each layer, `fsmount`, `move_mount`"),
+    (1, "mount", "mount a tmpfs for `hostname`, `hosts` and `resolv.conf`"),
+    (1, "prctl", "find out which capabilities exist; make pipes; read the compiled seccomp filter"),
+    (1, "mkdir", "make the cgroups, and set which devices may be opened"),
+    (1, "clone3", "make process 1, in five new namespaces and in its cgroup of version 2"),
+    (2, "prctl", "ask to be killed when the monitor dies; forbid other processes to read the memory"),
+    (2, "setsid", "start a session, make a keyring, set the hostname, set `lo` up"),
+    (2, "open", "enter the cgroups of version 1: write `0` to each `tasks`"),
+    (2, "unshare", "make the cgroup namespace, the last of the six"),
+    (2, "mount", "mount `/proc`, `/dev`, `/sys` and the rest, each by descriptor"),
+    (2, "mknodat", "make six devices, and links to them"),
+    (2, "open_tree", "make paths read-only, and mask paths"),
+    (2, "pivot_root", "change the root, and unmount the old one"),
+    (2, "prctl", "shrink the bounding set, with one call for each capability"),
+    (2, "setgroups", "change groups and user"),
+    (2, "capset", "set the capabilities that the container keeps"),
+    (2, "sendmsg", "send \"ready\", wait for the monitor's \"go\", restore the handling of all signals"),
+    (2, "seccomp", "load the seccomp filter, last: of hull's own calls it has to allow only `execve`"),
 ];
 
 /// What was measured of one part.
@@ -54,7 +55,7 @@ const PARTS: [(usize, &str, &str); 26] = [
 pub struct Part {
     pub who: String,
     pub call: String,
-    /// How many calls it has, the one that it begins with included.
+    /// How many calls it has, including the one that it begins with.
     pub calls: usize,
     /// When it begins, in microseconds after the start.
     pub at: u64,
@@ -72,24 +73,24 @@ pub struct Start {
     pub end: u64,
 }
 
-/// Why a start cannot be divided into these parts here, if that is so.
+/// The reason why a start cannot be divided into these parts on this machine, if there is one.
 pub fn hindrance() -> Option<&'static str> {
     if !nix::unistd::geteuid().is_root() {
-        return Some("to watch a start takes root");
+        return Some("watching a start needs root");
     }
-    // Another has neither `open` nor `mkdir`.
+    // Other architectures have neither `open` nor `mkdir`.
     (!cfg!(target_arch = "x86_64")).then_some("the calls are those of x86-64")
 }
 
 /// The part that a machine without version 1 of cgroups does not have.
 const OF_VERSION_1: (usize, &str) = (2, "open");
 
-/// The process that makes each call, as the pages name it.
+/// For each part, the process that makes it, as the pages name it, and its first call.
 pub fn sequence() -> Vec<(String, String)> {
     PARTS.iter().map(|(who, call, _)| (PROCESSES[*who].to_owned(), (*call).to_owned())).collect()
 }
 
-/// Whether a start is made of these parts, on the programs in that directory; what is missing if not.
+/// Checks that a start, with the programs in that directory, consists of these parts. The error names the first missing one.
 pub fn replay(binaries: &Path) -> Result<()> {
     let calls = watch::order(&mut shell(binaries)?, COMMAND)?;
     let has_v1 = cgroups::hierarchies().iter().any(|hierarchy| !hierarchy.v2);
@@ -105,7 +106,7 @@ pub fn measure(binaries: &Path) -> Result<Start> {
     let starts = watch::times(&mut shell, COMMAND, STARTS)?;
     let divided: Vec<Vec<(u64, usize)>> =
         starts.iter().map(|calls| divide(calls, |_| true)).collect::<Result<_>>()?;
-    // Whatever else the machine did meanwhile, in this one it did least.
+    // The fastest start is the one in which the machine did the least other work.
     let fastest = divided.into_iter().min_by_key(|parts| parts.last().map(|end| end.0));
     let mut fastest = fastest.context("at least one start")?;
     let (end, _) = fastest.pop().context("a start ends")?;
@@ -146,7 +147,7 @@ fn divide(calls: &[Call], is_wanted: impl Fn((usize, &str)) -> bool) -> Result<V
             begins.push(next);
             from = next + 1;
         }
-        // What they do later is no part of the start.
+        // The processes make more calls after the start, which do not belong to it.
         let until = calls.iter().filter(|call| call.at <= end).count();
         let ends = begins.iter().skip(1).copied().chain([until]);
         found.extend(

@@ -1,5 +1,5 @@
-//! Two ways to see the kernel calls of a command. strace stops the process at each, which stretches time by ten; ftrace writes
-//! each down and goes on, but takes root and a kernel that is built for it.
+//! Two ways to see the system calls of a command. strace stops the process at each call, which takes ten times as long.
+//! ftrace records each call without stopping the process, but it needs root and a kernel with this feature.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,19 +9,19 @@ use anyhow::{Context, Result, ensure};
 use super::succeed;
 use crate::transcripts::lab::Shell;
 
-/// Somebody's call.
+/// A system call of a process.
 #[derive(Debug, Clone)]
 pub struct Call {
     pub pid: u32,
-    /// In microseconds after anything.
+    /// In microseconds since an arbitrary moment.
     pub at: u64,
     pub name: String,
 }
 
-/// The calls of each process, in the order in which the processes appear; from the first `execve` on, which is the command's.
+/// The calls of each process, in the order in which the processes appear, from the first `execve` on, which is that of the command.
 pub fn processes(calls: &[Call]) -> Vec<Vec<Call>> {
     let first = calls.iter().position(|call| call.name == "execve").unwrap_or(calls.len());
-    // The shell's.
+    // The calls before are those of the shell.
     let before: Vec<u32> = calls[..first].iter().map(|call| call.pid).collect();
     let own = calls.get(first).map(|call| call.pid);
     let mut processes: Vec<Vec<Call>> = Vec::new();
@@ -37,7 +37,7 @@ pub fn processes(calls: &[Call]) -> Vec<Vec<Call>> {
     processes
 }
 
-/// What strace says of it. Its times say nothing.
+/// The calls that strace sees. Their times mean nothing.
 pub fn order(shell: &mut Shell, command: &str) -> Result<Vec<Call>> {
     let traced =
         format!("strace -f -qq -e signal=none -o trace {command} > printed 2>&1 || cat printed; cat trace");
@@ -45,14 +45,14 @@ pub fn order(shell: &mut Shell, command: &str) -> Result<Vec<Call>> {
     let call = |line: &String| {
         let (pid, rest) = line.split_once(' ')?;
         let (name, _) = rest.trim_start().split_once('(')?;
-        // The end of a call that another came into: its beginning has been counted.
+        // This is the second part of an interrupted call. The first part has been counted.
         let begins = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         begins.then_some(Call { pid: pid.parse().ok()?, at: 0, name: name.to_owned() })
     };
     Ok(printed.iter().filter_map(call).collect())
 }
 
-/// What ftrace says of it, so many times.
+/// The calls that ftrace sees, in so many runs.
 pub fn times(shell: &mut Shell, command: &str, count: usize) -> Result<Vec<Vec<Call>>> {
     let ftrace = Ftrace::start(shell.pid()?)?;
     let one = |_| {
@@ -63,13 +63,13 @@ pub fn times(shell: &mut Shell, command: &str, count: usize) -> Result<Vec<Vec<C
     (0..count).map(one).collect()
 }
 
-/// A buffer of its own in the kernel's tracing, which nobody else's is disturbed by; gone with it.
+/// A buffer of our own in the kernel's tracing. It does not disturb other users of tracing, and dropping it removes it.
 struct Ftrace(PathBuf);
 
 const TRACING: &str = "/sys/kernel/tracing";
 
 impl Ftrace {
-    /// Of that process and of whom it will make.
+    /// Traces this process and the processes that it will make.
     fn start(pid: u32) -> Result<Self> {
         let instances = Path::new(TRACING).join("instances");
         ensure!(instances.is_dir(), "{TRACING} is not there: mount -t tracefs tracefs {TRACING}");
@@ -111,7 +111,7 @@ impl Drop for Ftrace {
     }
 }
 
-/// `hull-4711 [001] .....  1234.567890: sys_setsid(…)`, of which the name may have anything in it.
+/// `hull-4711 [001] .....  1234.567890: sys_setsid(…)`, where the name of the process may contain any character.
 fn parse(line: &str) -> Option<Call> {
     let (head, rest) = line.split_once(" [")?;
     let pid = head.trim().rsplit_once('-')?.1.parse().ok()?;

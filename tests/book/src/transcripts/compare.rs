@@ -1,13 +1,13 @@
-//! Compares what is printed with a page that has holes in it.
+//! Compares an output with the text of a page, which may contain holes.
 //!
 //! | in the page | stands for |
 //! |---|---|
-//! | `…` on a line of its own | any lines, also none |
+//! | `…` on a line of its own | any number of lines, or none |
 //! | `<…>` | anything in a line |
 //! | `<id>` | hexadecimal digits |
 //! | `<pid>` and every other `<word>` | a number |
 
-/// Whether these are the lines of the page.
+/// Whether the printed lines match the lines of the page.
 pub fn same(page: &[String], printed: &[String]) -> bool {
     match page.split_first() {
         None => printed.is_empty(),
@@ -31,7 +31,7 @@ fn line_is(page: &str, printed: &str) -> bool {
     ends.into_iter().any(|end| line_is(after, &rest[end..]))
 }
 
-/// What stands before it, its name, and what comes after.
+/// The text before the first hole, the name of the hole, and the text after it.
 fn first_hole(page: &str) -> Option<(&str, &str, &str)> {
     let mut from = 0;
     while let Some(open) = page[from..].find('<').map(|at| from + at) {

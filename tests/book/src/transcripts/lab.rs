@@ -1,4 +1,4 @@
-//! Where transcripts are typed: a machine called `laptop` with a user called `you`, in namespaces that end with it.
+//! The shell in which transcripts are typed: in namespaces of its own, on a machine called `laptop` with a user called `you`.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -14,12 +14,12 @@ use tempfile::TempDir;
 
 use super::Prompt;
 
-/// For one command.
+/// How long one command may take.
 const DEADLINE: Duration = Duration::from_secs(90);
 
 const ID: u32 = 1000;
 
-/// Everything that a shell's namespaces need, then the shell.
+/// Prepares the namespaces of a shell, and then executes the shell.
 const SETUP: &str = r#"
 mount -t proc proc /proc
 hostname laptop
@@ -45,10 +45,10 @@ cd $HOME
 exec "$@"
 "#;
 
-/// Marks the end of what a command printed.
+/// Marks the end of the output of a command.
 const MARK: &str = "--- end of what this command printed ---";
 
-/// A shell that goes on from command to command. Dropped, it is gone, with everything that was started in it.
+/// A shell that keeps its state from command to command. Dropping it ends it and every process that was started in it.
 #[derive(Debug)]
 pub struct Shell {
     child: Child,
@@ -79,7 +79,7 @@ impl Shell {
         Self::with_programs(prompt, &binaries()?)
     }
 
-    /// With hull and the steps from that directory.
+    /// Starts a shell that finds hull and the steps in that directory.
     pub fn with_programs(prompt: Prompt, programs: &Path) -> Result<Self> {
         let files = tempfile::tempdir().context("making a directory")?;
         write_users(files.path())?;
@@ -130,7 +130,7 @@ impl Shell {
         Ok(Self { child, stdin, lines: lines(reader), cgroup, _files: files })
     }
 
-    /// The process that reads what is typed: the only child of unshare.
+    /// The process of the shell: the only child of unshare.
     pub fn pid(&self) -> Result<u32> {
         let own = self.child.id();
         let children =
@@ -138,14 +138,14 @@ impl Shell {
         children.trim().parse().context("unshare has one child")
     }
 
-    /// Removed with the shell, on every hierarchy.
+    /// The cgroup below which containers are started. It is removed with the shell, in every hierarchy.
     pub fn cgroup(&self) -> &str {
         &self.cgroup
     }
 
-    /// Types a command; the lines that it prints.
+    /// Types a command, and returns the lines that it prints.
     pub fn enter(&mut self, command: &str) -> Result<Vec<String>> {
-        // Not a subshell: what it sets stays. Its stdin is not the script that we write here.
+        // Braces and not a subshell, so that variables stay. The command's stdin must not be the script that we write here.
         write!(self.stdin, "{{ {command}\n}} </dev/null\nprintf '\\n%s\\n' '{MARK}'\n")?;
         self.stdin.flush()?;
         let deadline = Instant::now() + DEADLINE;
@@ -160,7 +160,7 @@ impl Shell {
                 Err(RecvTimeoutError::Disconnected) => bail!("the shell ended in `{command}`: {printed:?}"),
             }
         }
-        // Of the newline before the mark: an empty line, or the end of one that had none.
+        // The newline before the mark ends an unfinished line, or makes an empty line, which is dropped.
         if printed.last().is_some_and(String::is_empty) {
             printed.pop();
         }
@@ -170,10 +170,10 @@ impl Shell {
 
 impl Drop for Shell {
     fn drop(&mut self) {
-        // The first process of its PID namespace dies with unshare, and everybody else with that.
+        // When unshare ends, the first process of the PID namespace is killed, and with it all others.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // A moment passes until the kernel has ended them all.
+        // It takes the kernel a moment to end them all.
         for _ in 0..100 {
             let (below, own) = (cgroups::below(&self.cgroup), cgroups::directories_of(&self.cgroup));
             if below.iter().chain(&own).filter(|cgroup| fs::remove_dir(cgroup).is_err()).count() == 0 {
@@ -196,7 +196,7 @@ fn lines(pipe: std::io::PipeReader) -> Receiver<String> {
     receiver
 }
 
-/// The machine's own users and `you`.
+/// Writes files with the machine's users and the user `you`.
 fn write_users(directory: &Path) -> Result<()> {
     let lines = [
         ("passwd", format!("you:x:{ID}:{ID}::/home/you:/bin/sh")),
@@ -211,7 +211,7 @@ fn write_users(directory: &Path) -> Result<()> {
             present.lines().filter(|line| !line.contains(&id)).map(|line| format!("{line}\n")).collect();
         fs::write(directory.join(name), others + &line + "\n")?;
     }
-    // unshare makes its own user of the files, and others may have to read them.
+    // The directory was made for its owner only, but the user `you` has to read the files.
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(directory, open).context("opening a directory")
 }

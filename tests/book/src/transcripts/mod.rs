@@ -1,16 +1,16 @@
-//! The `$` and `#` of the chapters, typed again and compared.
+//! Types the commands after `$` and `#` in the chapters again, and compares the output.
 //!
 //! ````text
 //! ```console
 //! $ step-01-uts run hostname           as an unprivileged user; after `#` as root
 //! box
 //! $ echo $$
-//! <pid>                                a hole: a number here, see `compare`
+//! <pid>                                a hole, here for a number: see `compare`
 //! ```
 //! ````
 //! A block of `console,v2` is typed on machines with cgroup v2 only, and `console,v1` on the others.
 //!
-//! What a page types at one prompt it types into one shell: directories and variables stay from block to block.
+//! All commands of a page with the same prompt go to one shell, so directories and variables stay from block to block.
 
 mod compare;
 pub mod lab;
@@ -24,7 +24,7 @@ pub use parse::{Prompt, Typed, parse, parse_blocks};
 use crate::pages::Page;
 use lab::Shell;
 
-/// Types a page's transcripts again. What is different, in words; empty where nothing is.
+/// Types a page's transcripts again. Returns a description of each difference.
 pub fn differences(page: &Page) -> Result<Vec<String>> {
     let mut shells: [Option<Shell>; 2] = [None, None];
     let mut different = Vec::new();

@@ -1,4 +1,4 @@
-//! Finds what is typed in a page, and what is to come of it.
+//! Finds the commands in a page, and the output that the page expects.
 
 use std::path::Path;
 
@@ -32,7 +32,7 @@ pub struct Typed {
     pub expected: Vec<String>,
 }
 
-/// Everything that is typed in the `console` blocks of a page. A block of `console,v1` or `console,v2` counts if the
+/// All commands in the `console` blocks of a page. A block of `console,v1` or `console,v2` counts if the
 /// machine has this version of cgroups.
 pub fn parse(text: &str) -> Result<Vec<Typed>> {
     let version = if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() { "v2" } else { "v1" };
@@ -59,7 +59,7 @@ fn add(all: &mut Vec<Typed>, line: usize, text: &str) -> Result<()> {
     let prompts = [("$ ", Prompt::Ordinary), ("# ", Prompt::Root)];
     let typed = prompts.iter().find_map(|(sign, prompt)| Some((*prompt, text.strip_prefix(sign)?)));
     match (typed, all.last_mut()) {
-        // The shell's own second prompt: the command goes on.
+        // This is the shell's second prompt: the command continues.
         (None, Some(last)) if text.starts_with("> ") && last.expected.is_empty() => {
             last.command.push('\n');
             last.command.push_str(&text[2..]);

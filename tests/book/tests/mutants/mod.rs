@@ -1,4 +1,4 @@
-//! The staleness check has to be able to fail: one line of one lesson changes in a copy, and the book notices.
+//! Shows that the freshness check can fail: in a copy of the workspace one line changes, and the check notices it.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use hull_book::{WORKSPACE, workspace};
 
-/// File, what is in it, what takes its place, and the parts of the book that show it.
+/// A file, a text in it, the text that replaces it, and the generated files that show it.
 const MUTANTS: [(&str, &str, &str, &[&str]); 6] = [
     ("tests/steps/traces/02-pid-mount.txt", "pivot_root", "chroot", &["traces/02-pid-mount.txt"]),
     (
@@ -31,7 +31,7 @@ const MUTANTS: [(&str, &str, &str, &[&str]); 6] = [
     ("book/diagrams/uts.picture", "laptop", "desktop", &["diagrams/uts.svg"]),
 ];
 
-/// The freshness test of this program, on the workspace in that directory.
+/// Runs the freshness test of this program on the workspace in that directory.
 fn check(copy: &Path) -> Output {
     let mut test = Command::new(std::env::current_exe().unwrap());
     test.args(["what_is_generated_is_fresh", "--exact"]).env(WORKSPACE, copy);

@@ -130,11 +130,11 @@ impl EventLoop {
         self.stop.is_some_and(|stop| stop.by_user)
     }
 
-    /// One wait, and what follows from it.
+    /// Waits once, and does what has become possible.
     fn turn(&mut self, buffer: &mut [u8]) -> Result<Option<Event>, Errno> {
         let mut event = None;
         let sources = self.wait()?;
-        // Several of the sources may be the network's, which serves all of its own at once.
+        // Several sources may belong to the network. One call serves all of them.
         if sources.iter().any(|source| matches!(source, Source::Network)) {
             self.serve_network();
         }
@@ -157,7 +157,7 @@ impl EventLoop {
         }
         while let Some(timer) = self.timers.take_due() {
             match timer {
-                // The listener is polled again now that its timer is not set.
+                // Nothing to do: the next wait polls the listener again, because its timer is not set.
                 Timer::Accept => {}
                 Timer::Terminal => self.read_closed_terminal(buffer),
                 Timer::Network => self.serve_network(),

@@ -1,3 +1,4 @@
+/// Changes the terminal's settings, and keeps the old ones, which `drop` restores.
 fn enter_with(change: impl FnOnce(&mut Termios)) -> Option<Self> {
     let stdin = rustix::stdio::stdin();
     let before = tcgetattr(stdin).ok()?;
