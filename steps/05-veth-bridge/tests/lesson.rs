@@ -1,17 +1,16 @@
 //! The lesson as tests, in its order: the link, the way out, the way in, and what is left at the end. Every test runs in
 //! network namespaces of its own, without a route to any other machine.
 
-use std::fmt::Debug;
 use std::fs;
 
-use lesson_lab::{Ended, Lab, Running, wait_for};
+use lesson_lab::{Chapter, Ended, Lab, Running, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-// The chapters of the book that a failed assertion names.
-const LINK: &str = "5. Networks: veth pair and bridge";
-const OUT: &str = "Outgoing connections: forwarding and masquerade";
-const IN: &str = "Incoming connections: published ports";
+const LINK: Chapter = Chapter::new("5. Networks: veth pair and bridge", "steps/05-veth-bridge/link.md");
+const OUT: Chapter =
+    Chapter::new("Outgoing connections: forwarding and masquerade", "steps/05-veth-bridge/out.md");
+const IN: Chapter = Chapter::new("Incoming connections: published ports", "steps/05-veth-bridge/in.md");
 
 /// Serves a page that says which address the client has.
 const SERVER: &str = "mkdir -p /tmp/w/cgi-bin; printf '#!/bin/sh\\necho; echo you are $REMOTE_ADDR\\n' >/tmp/w/cgi-bin/who; \
@@ -39,13 +38,10 @@ fn root() -> Option<Lab> {
     Some(root)
 }
 
-/// What a failed assertion prints: what should be true and why, the chapter about it, and what was seen.
-fn because(what: &str, chapter: &str, seen: impl Debug) -> String {
-    format!("{what}\n  The chapter about it: {chapter}\n  Seen: {seen:?}")
-}
-
-fn assert_ok(ended: &Ended, stdout: &str, what: &str, chapter: &str) {
-    assert_eq!((ended.code, &*ended.stdout), (Some(0), stdout), "{}", because(what, chapter, ended));
+/// Fails unless the program ended with 0 and printed this. What it wrote to stderr is shown beside it.
+#[track_caller]
+fn prints(ended: &Ended, stdout: &str, why: &str, chapter: Chapter) {
+    chapter.same((ended.code, &*ended.stdout, &*ended.stderr), (Some(0), stdout, &*ended.stderr), why);
 }
 
 fn signal(running: &Running, signal: Signal) {
@@ -72,13 +68,13 @@ fn t01_a_container_has_links_of_its_own() {
         let what =
             "The container is in a network namespace of its own: without CLONE_NEWNET it is in the host's.";
         let hosts = lab.shell("readlink /proc/self/ns/net").stdout;
-        assert_ne!(namespace, hosts, "{}", because(what, LINK, &own));
+        LINK.holds(namespace != hosts, &own, what);
         let what =
             "Root's container has lo and eth0, its end of the veth pair. Without root there is only lo.";
         let expected = if lab.is_root() { "eth0\nlo" } else { "lo" };
-        assert_eq!(links, expected, "{}", because(what, LINK, &own));
+        LINK.same(links, expected, what);
         let what = "lo is up (IFF_UP | IFF_LOOPBACK is 0x9): a new namespace has it down, and `configure` sets it up.";
-        assert_ok(&lab.run(&["run", "--", "sh", "-c", "cat /sys/class/net/lo/flags"]), "0x9", what, LINK);
+        prints(&lab.run(&["run", "--", "sh", "-c", "cat /sys/class/net/lo/flags"]), "0x9", what, LINK);
     }
 }
 
@@ -90,11 +86,11 @@ fn t02_the_gateway_and_a_second_container_answer() {
         let ping = lab.run(&["run", "--", "busybox", "ping", "-c1", "-W20", address]);
         let what = format!("{who} answers at {address}: both veth pairs have an end at the bridge.");
         let answered = ping.code == Some(0) && ping.stdout.contains("1 packets received");
-        assert!(answered, "{}", because(&what, LINK, &ping));
+        LINK.holds(answered, &ping, &what);
     }
     let nobody = lab.run(&["run", "--", "busybox", "ping", "-c1", "-W1", "10.105.0.77"]);
     let what = "Nobody answers at an address that no container has. (This is the control of the test.)";
-    assert_eq!(nobody.code, Some(1), "{}", because(what, LINK, &nobody));
+    LINK.same(nobody.code, Some(1), what);
 }
 
 #[test]
@@ -114,7 +110,7 @@ fn t03_containers_that_start_at_once_get_different_addresses() {
     addresses.sort_unstable();
     addresses.dedup();
     let what = "Eight containers have eight addresses: a lock is held from the choice of an address until the link exists.";
-    assert_eq!(addresses.len(), 8, "{}", because(what, LINK, &ended));
+    LINK.same(addresses.len(), 8, what);
     wait_for("all links and rules to be gone", || state(&lab) == before);
 }
 
@@ -138,12 +134,13 @@ fn t04_a_subnet_that_the_host_has_a_route_to_is_not_taken() {
             "A route to {route} {}: two routes to one address would cut off the VPN or the containers.",
             if overlaps { "overlaps with 10.105.0.0/24 and is an error" } else { "does not overlap" }
         );
-        let what = because(&what, OUT, &ended);
-        assert_eq!(ended.code, Some(if overlaps { 125 } else { 0 }), "{what}");
+        OUT.same(ended.code, Some(if overlaps { 125 } else { 0 }), &what);
         let reason = format!("this machine has a route that overlaps with it: {route} dev vpn0");
-        assert_eq!(ended.stderr.contains(&reason), overlaps, "{what}");
-        assert_eq!(ended.stderr.contains("hint: this lesson knows only one network"), overlaps, "{what}");
-        assert_eq!((state(&lab), lab.left()), (before.clone(), vec![]), "Something is left. {what}");
+        OUT.holds(ended.stderr.contains(&reason) == overlaps, &ended, &what);
+        let hint = "hint: this lesson knows only one network";
+        OUT.holds(ended.stderr.contains(hint) == overlaps, &ended, &what);
+        let what = "Nothing is left of a container that did not start.";
+        OUT.same((state(&lab), lab.left()), (before.clone(), vec![]), what);
         assert_eq!(lab.shell(&format!("ip route del {route} dev vpn0")).code, Some(0), "{route}");
     }
 }
@@ -175,11 +172,11 @@ fn t05_a_server_sees_the_hosts_address_and_the_container_sees_its_clients() {
     let line = |n: usize| lines.get(n).copied().unwrap_or_default();
     let what =
         "A server elsewhere sees the host's address 192.0.2.1: the rule `masquerade` changes the source.";
-    assert_eq!(line(0), "you are 192.0.2.1", "{}", because(what, OUT, &ended));
+    OUT.same(line(0), "you are 192.0.2.1", what);
     let what = "The container sees the client's own address: `dnat` changes the destination only.";
-    assert_eq!(line(1), "you are 192.0.2.2", "{}", because(what, IN, &ended));
+    IN.same(line(1), "you are 192.0.2.2", what);
     let what = "Other machines have no route to 10.105.0.2 (7: could not connect). (This is the control of the test.)";
-    assert_eq!(line(2), "7", "{}", because(what, OUT, &ended));
+    OUT.same(line(2), "7", what);
 }
 
 #[test]
@@ -189,24 +186,24 @@ fn t06_forwarding_that_somebody_else_switched_on_or_off_stays_so() {
     assert_eq!(lab.shell(&format!("echo 1 >{file}")).code, Some(0));
     let ended = lab.run(&["-v", "run", "true"]);
     let what = "ip_forward was on before the container started, so the step must not write to the file.";
-    assert!(!ended.stderr.contains(file), "{}", because(what, OUT, &ended));
-    assert_ok(&lab.shell(&format!("cat {file}")), "1", what, OUT);
+    OUT.holds(!ended.stderr.contains(file), &ended, what);
+    prints(&lab.shell(&format!("cat {file}")), "1", what, OUT);
     let ended = lab.shell(&format!("echo 0 >{file}; $P -v run -- true"));
     let what = "ip_forward was off, so the step writes twice: on for the container, and off after it.";
-    assert_eq!(ended.stderr.matches(file).count(), 2, "{}", because(what, OUT, &ended));
-    assert_ok(&lab.shell(&format!("cat {file}")), "0", what, OUT);
+    OUT.same(ended.stderr.matches(file).count(), 2, what);
+    prints(&lab.shell(&format!("cat {file}")), "0", what, OUT);
 }
 
 #[test]
 fn t07_a_table_that_drops_forwarded_packets_is_named() {
     let Some(lab) = root() else { return };
     let quiet = lab.run(&["run", "true"]);
-    assert_eq!(quiet.stderr, "", "{}", because("Without such a table there is no note.", OUT, &quiet));
+    OUT.same(quiet.stderr, "", "Without such a table there is no note.");
     let rules = "nft 'add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }'";
     let ended = lab.shell(&format!("{rules} && $P run -- true"));
     let what = "A note names the table: no accept in the step's own table can undo a drop in another one.";
     for part in ["note: the chain FORWARD of the table filter drops forwarded packets", "DOCKER-USER"] {
-        assert!(ended.stderr.contains(part), "{}", because(what, OUT, &ended));
+        OUT.holds(ended.stderr.contains(part), &ended, what);
     }
 }
 
@@ -217,11 +214,11 @@ fn t08_the_name_servers_are_the_hosts() {
         let ours = "cat /run/systemd/resolve/resolv.conf 2>/dev/null || cat /etc/resolv.conf";
         let before = lab.shell(ours).stdout;
         let what = "The container has a copy of the host's list of name servers.";
-        assert_ok(&asked, &before, what, OUT);
+        prints(&asked, &before, what, OUT);
         let change = "echo nameserver 192.0.2.1 >/etc/resolv.conf";
-        assert_ok(&lab.run(&["run", "--", "sh", "-c", change]), "", what, OUT);
+        prints(&lab.run(&["run", "--", "sh", "-c", change]), "", what, OUT);
         let what = "A change in the container does not change the host's list.";
-        assert_eq!(lab.shell(ours).stdout, before, "{what}");
+        OUT.same(lab.shell(ours).stdout, before, what);
     }
 }
 
@@ -238,16 +235,16 @@ fn t09_a_published_port_is_reached_by_every_caller() {
         ("10.105.0.1:8080", "From the host by its own address: `output` has the dnat rule."),
         ("10.105.0.2", "From the host by the container's address: nothing is translated."),
     ] {
-        assert_ok(&lab.shell(&format!("{ASK} {address}{page}")), "you are 10.105.0.1", what, IN);
+        prints(&lab.shell(&format!("{ASK} {address}{page}")), "you are 10.105.0.1", what, IN);
     }
     let both = format!("{ASK} 10.105.0.1:8080{page}; {ASK} 10.105.0.2{page}");
     let asked = lab.run(&["run", "--", "sh", "-c", &both]);
     let what =
         "From another container: by the host's port its source is masqueraded, directly it is its own.";
-    assert_ok(&asked, "you are 10.105.0.1\nyou are 10.105.0.3", what, IN);
+    prints(&asked, "you are 10.105.0.1\nyou are 10.105.0.3", what, IN);
     let other = lab.shell(&format!("{ASK} localhost:8081"));
     let what = "A port that is not published refuses the connection. (This is the control of the test.)";
-    assert_eq!(other.code, Some(7), "{}", because(what, IN, &other));
+    IN.same(other.code, Some(7), what);
 }
 
 #[test]
@@ -256,7 +253,7 @@ fn t10_a_container_reaches_its_own_published_port() {
     let script = format!("({SERVER}) & {ASK_UNTIL} 10.105.0.1:8080/cgi-bin/who; kill $!");
     let own = lab.run(&["run", "-p", "8080:80", "--", "sh", "-c", &script]);
     let what = "The packet goes to the bridge, is translated there, and comes back by the same link.";
-    assert!(own.stdout.ends_with("you are 10.105.0.1"), "{}", because(what, IN, &own));
+    IN.holds(own.stdout.ends_with("you are 10.105.0.1"), &own, what);
 }
 
 #[test]
@@ -274,8 +271,8 @@ fn t11_a_container_does_not_reach_services_on_the_hosts_loopback() {
     let ended = lab.shell(&script);
     let what = "The host reads the page at 127.0.0.1 and the container at 10.105.0.1. At 127.0.0.1 the container must not: \
                 the rule of `guard_loopback` drops packets from the bridge to 127.0.0.0/8.";
-    assert_eq!(ended.stdout, "secret\nsecret", "{}", because(what, IN, &ended));
-    assert!(ended.stderr.contains("timed out"), "{}", because(what, IN, &ended));
+    IN.same(&*ended.stdout, "secret\nsecret", what);
+    IN.holds(ended.stderr.contains("timed out"), &ended, what);
 }
 
 #[test]
@@ -288,16 +285,16 @@ fn t12_a_port_that_is_taken_is_refused_and_nothing_is_left() {
     );
     let what =
         "A program listens on port 8080: a dnat rule would take the port away from it without an error.";
-    assert_eq!(ended.stdout, "125", "{}", because(what, IN, &ended));
+    IN.same(&*ended.stdout, "125", what);
     let reason =
         "port 8080 of the host: bind(0.0.0.0:8080): EADDRINUSE: Address already in use\nhint: `ss -ltnp`";
-    assert!(ended.stderr.contains(reason), "{}", because(what, IN, &ended));
+    IN.holds(ended.stderr.contains(reason), &ended, what);
     let what = "Nothing is left of a container that did not start.";
-    assert_eq!((state(&lab), lab.left()), (before, vec![]), "{what}");
+    IN.same((state(&lab), lab.left()), (before, vec![]), what);
     let _first = start(&lab, &["-p", "8080:80"], "echo ready; sleep 60");
     let (same, other) = (["run", "-p", "8080:80", "true"], ["run", "-p", "8081:80", "true"]);
-    assert_eq!(lab.run(&same).code, Some(125), "Another container has the port.");
-    assert_eq!(lab.run(&other).code, Some(0), "Another port is free. (This is the control of the test.)");
+    IN.same(lab.run(&same).code, Some(125), "Another container has the port.");
+    IN.same(lab.run(&other).code, Some(0), "Another port is free. (This is the control of the test.)");
 }
 
 #[test]
@@ -306,9 +303,8 @@ fn t13_a_port_that_is_no_number_is_refused_before_anything_is_made() {
         for value in ["80", "0:80", "80:65536", "a:b", "80:80:80"] {
             let refused = lab.run(&["-v", "run", "-p", value, "true"]);
             let what = format!("-p {value} is an error of the command line, so nothing is made.");
-            let what = because(&what, IN, &refused);
-            assert_ne!(refused.code, Some(0), "{what}");
-            assert!(refused.stderr.contains("two ports") && !refused.stderr.contains("mkdir("), "{what}");
+            let told = refused.stderr.contains("two ports") && !refused.stderr.contains("mkdir(");
+            IN.holds(told && refused.code != Some(0), &refused, &what);
         }
     }
 }
@@ -318,24 +314,15 @@ fn t14_an_unprivileged_user_gets_lo_and_a_note_and_no_published_port() {
     for lab in everyone().iter().filter(|lab| !lab.is_root()) {
         let quiet = lab.run(&["run", "true"]);
         let what = "An unprivileged user may not add a link to the host, so a note of one line says that there is only lo.";
-        assert_eq!(
-            (quiet.code, quiet.stderr.lines().count()),
-            (Some(0), 1),
-            "{}",
-            because(what, LINK, &quiet)
-        );
-        assert!(
-            quiet.stderr.starts_with("note: the container has only lo"),
-            "{}",
-            because(what, LINK, &quiet)
-        );
+        LINK.same((quiet.code, quiet.stderr.lines().count()), (Some(0), 1), what);
+        LINK.holds(quiet.stderr.starts_with("note: the container has only lo"), &quiet, what);
         let refused = lab.run(&["run", "-p", "8080:80", "true"]);
         let what = "A published port needs the bridge, so for an unprivileged user -p is an error, and nothing is left.";
-        assert_eq!((refused.code, lab.left()), (Some(125), vec![]), "{}", because(what, LINK, &refused));
+        LINK.same((refused.code, lab.left()), (Some(125), vec![]), what);
         let reason = "EPERM: Operation not permitted\nhint: only root may create a bridge";
-        assert!(refused.stderr.contains(reason), "{}", because(what, LINK, &refused));
+        LINK.holds(refused.stderr.contains(reason), &refused, what);
         let lo = "busybox ping -c1 -W20 127.0.0.1 >/dev/null && echo up";
-        assert_ok(&lab.run(&["run", "--", "sh", "-c", lo]), "up", "lo works in the container.", LINK);
+        prints(&lab.run(&["run", "--", "sh", "-c", lo]), "up", "lo works in the container.", LINK);
     }
 }
 
@@ -354,7 +341,7 @@ fn t15_inside_unshare_an_unprivileged_user_has_all_of_it() {
         let lines: Vec<&str> = ended.stdout.lines().filter(|line| *line != "ready").collect();
         let what = "In `unshare -Urn` you are root of a network namespace, so bridge, rules and ports work, and only lo is left.";
         let expected = ["you are 10.105.0.1", "1 packets received", "1"];
-        assert_eq!(lines, expected, "{}", because(what, LINK, &ended));
+        LINK.same(lines, expected, what);
     }
 }
 
@@ -368,9 +355,10 @@ fn t16_the_bridge_exists_as_long_as_a_container_uses_it() {
     first.assert_nothing_left();
     wait_for("the first container's veth pair to be gone", || !state(&lab).contains("box2-"));
     let what = "The first container has ended, and the second one uses the bridge: its supervisor must leave the bridge.";
-    assert_ok(&lab.shell(&format!("{ASK} localhost:8080/cgi-bin/who")), "you are 10.105.0.1", what, LINK);
+    prints(&lab.shell(&format!("{ASK} localhost:8080/cgi-bin/who")), "you are 10.105.0.1", what, LINK);
     let third = start(&lab, &[], "echo ready; sleep 60");
-    assert!(state(&lab).contains("box2-"), "The address of the first container is free again.");
+    let what = "The address of the first container is free again.";
+    LINK.holds(state(&lab).contains("box2-"), state(&lab), what);
     drop(third);
     signal(&second, Signal::SIGTERM);
     assert_eq!(second.child.wait().unwrap().code(), Some(143));
@@ -388,13 +376,14 @@ fn t17_nothing_is_left_however_it_ends() {
         let ended = lab.run(&[&["-v", "run", "-p", "8080:80"], ending].concat());
         assert_eq!(ended.code, Some(code), "{ended:?}");
         let what = "Links, rules and forwarding are as before: the supervisor and the end of the sockets remove them.";
-        assert_eq!(state(&lab), before, "{}", because(what, OUT, &ended));
+        OUT.same(&*state(&lab), &*before, what);
     }
     for by in [Signal::SIGTERM, Signal::SIGKILL] {
         let running = start(&lab, &["-p", "8080:80"], "setsid sleep 60 & echo ready; sleep 60");
         let during = state(&lab);
         let is_there = during.contains("boxes") && during.contains("8080") && during.ends_with('1');
-        assert!(is_there, "While it runs, links and rules are there. (This is the control.) {during}");
+        let what = "While it runs, links and rules are there. (This is the control of the test.)";
+        OUT.holds(is_there, during, what);
         signal(&running, by);
         running.assert_nothing_left();
         wait_for("links and rules to be gone", || state(&lab) == before);
@@ -433,7 +422,7 @@ fn t19_what_the_steps_before_have_shown_still_holds() {
         let inside = lab.run(&["run", "--diff", "--", "sh", "-c", script, &lab.dir.to_string_lossy()]);
         let expected = "box\n1\n0\ngone\nC /lesson\nC /lesson/change-me";
         let what = "Hostname, PID 1, root inside, a root directory of its own, and the list of changes: steps 1 to 4.";
-        assert_eq!((inside.code, &*inside.stdout), (Some(3), expected), "{what} Seen: {inside:?}");
+        LINK.same((inside.code, &*inside.stdout), (Some(3), expected), what);
         assert_eq!(lab.run(&["run", "no-such-program"]).code, Some(127));
         assert!(fs::read_dir(lab.dir.join("tmp")).unwrap().next().is_none(), "A directory is left.");
     }
@@ -444,7 +433,7 @@ fn t20_the_script_with_the_idea_in_25_lines_works() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/bare.sh");
     let text = fs::read_to_string(path).unwrap();
     let code = text.lines().filter(|line| !line.trim().is_empty() && !line.trim().starts_with('#')).count();
-    assert!(code <= 25, "bare.sh shows the idea in at most 25 lines of code, and has {code}.");
+    LINK.holds(code <= 25, code, "bare.sh shows the idea in at most 25 lines of code.");
     let Some(lab) = root() else { return };
     let script = format!(
         "{NEIGHBOUR}
@@ -457,5 +446,5 @@ fn t20_the_script_with_the_idea_in_25_lines_works() {
     let ended = lab.shell_with(&script, &text);
     let what =
         "The host and another machine read the page of the container's web server at the host's port 8080.";
-    assert_ok(&ended, "hello\nhello", what, LINK);
+    prints(&ended, "hello\nhello", what, LINK);
 }
