@@ -1,8 +1,8 @@
-//! The whole idea: four directories and one mount. Try it, without root, in an empty directory:
-//! `cargo build -p step-04-overlay --example bare`, then `…/target/*/debug/examples/bare`.
-//!
-//! It starts a shell in merged. Change a file there, leave the shell, and look into lower and upper.
-//! Nothing has to be unmounted, because the mount ends with its namespace.
+// The whole idea: four directories and one mount. Try it, without root, in an empty directory:
+// `cargo build -p step-04-overlay --example bare-04`, then `…/target/*/debug/examples/bare-04`.
+//
+// It starts a shell in merged. Change a file there, leave the shell, and look into lower and upper.
+// Nothing has to be unmounted, because the mount ends with its namespace.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
