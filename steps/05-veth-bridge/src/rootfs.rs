@@ -171,7 +171,7 @@ fn bind(from: &Path, to: &Path) -> Result<()> {
 
 /// Makes a mount and all mounts below it read-only, by mount_setattr(2), Linux 5.12. The older
 /// mount(2) changes one mount only, and the caller has to repeat all its other flags.
-fn make_read_only(tree: &Path) -> Result<()> {
+pub fn make_read_only(tree: &Path) -> Result<()> {
     let call = || format!("mount_setattr({}, MOUNT_ATTR_RDONLY, recursive)", tree.display());
     let path = CString::new(tree.as_os_str().as_encoded_bytes()).with_context(call)?;
     let attr =
