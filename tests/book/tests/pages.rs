@@ -150,9 +150,9 @@ const ENTER: &str = "\u{E007}";
 #[test]
 fn keys_are_enough() {
     let Some((browser, book)) = begin() else { return };
-    browser.open(&book.join("index.html"), "").unwrap();
+    browser.open(&book.join("start/before.html"), "").unwrap();
     browser.press(RIGHT).unwrap();
-    browser.wait_for("return location.pathname.endsWith('start/before.html')").unwrap();
+    browser.wait_for("return location.pathname.endsWith('steps/01-uts/uts.html')").unwrap();
     browser.wait_for("return document.readyState == 'complete'").unwrap();
     browser.press("/").unwrap();
     browser.wait_for("return document.activeElement.id == 'mdbook-searchbar'").unwrap();
