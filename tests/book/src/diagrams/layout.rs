@@ -183,11 +183,8 @@ impl Layout {
         let along = |size: &(f64, f64)| if flow == Flow::Across { size.0 } else { size.1 };
         let room = if flow == Flow::Across { area.width } else { area.height };
         let spare = room - gaps(item) - sizes.iter().map(along).sum::<f64>();
-        // What is left over goes to the arrows that ask for it, or to the boxes.
-        let wants = match item.parts.iter().any(|part| part.is("stretch")) {
-            true => |part: &Item| part.is("stretch"),
-            false => |part: &Item| !part.is_arrow() && part.kind != Kind::Text,
-        };
+        // What is left over goes to the boxes.
+        let wants = |part: &Item| !part.is_arrow() && part.kind != Kind::Text;
         let count = item.parts.iter().filter(|part| wants(part)).count();
         let mut at = 0.0;
         for (index, part) in item.parts.iter().enumerate() {

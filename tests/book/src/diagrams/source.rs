@@ -8,9 +8,26 @@
 //!   box container "*web*"@1
 //! ```
 //!
+//! The first word of a line is the kind of the item (`Kind`). Quoted words are the lines of its text: `*bold*`, and code
+//! between backticks. The other words are
+//!
+//! ```text
+//! host container outside       what the item belongs to: its colour, and the shape of its corners
+//! shared                       the host's, and visible in the container
+//! gone                         absent
+//! thick dashed                 how its border or its line is drawn
+//! new                          marked with a thick border and the word "new"
+//! back both                    an arrow to the item before, or in both directions
+//! arrows                       a tree with arrows instead of lines
+//! keep                         a row or grid that stays one on a narrow page
+//! tight apart                  no space between the parts, or more than usual
+//! left                         text begins at the left
+//! least-160                    at least so many pixels wide
+//! ```
+//!
 //! A word ends with `@…` if only some drawings have it: `@3` from step 3 on, `@1-2` in steps 1 and 2, `@wide` and
 //! `@narrow` on pages of that shape. `@…` as the first word of a line holds for the item with its parts, and as the first
-//! word of a comment for the comment. What begins with the step that is drawn is marked as new.
+//! word of a comment for the comment. What begins with the step that is drawn is marked as new, unless it is `quiet`.
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -245,5 +262,54 @@ fn range(mark: &str) -> Option<(u8, u8)> {
     match mark.split_once('-') {
         Some((from, to)) => Some((from.parse().ok()?, to.parse().ok()?)),
         None => Some((mark.parse().ok()?, u8::MAX)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PICTURE: &str = "
+# A container.
+# @2 With a network.
+box host \"*host*\"
+  @1 box container@2 quiet@3 \"web\"@wide \"w\"@narrow
+    @2-2 text \"network\"
+";
+
+    fn read(step: u8, shape: Shape) -> Picture {
+        Picture::read(PICTURE, View { step, shape }).unwrap()
+    }
+
+    #[test]
+    fn each_step_has_what_its_marks_say() {
+        let before = read(0, Shape::Wide);
+        assert_eq!(before.words, "A container.");
+        assert!(before.root.parts[0].parts.is_empty(), "{before:?}");
+
+        let first = read(1, Shape::Narrow).root.parts.remove(0).parts.remove(0);
+        assert_eq!((first.words, first.lines), (vec!["new".to_owned()], vec!["w".to_owned()]));
+
+        let second = read(2, Shape::Wide);
+        assert_eq!(second.words, "A container. With a network.");
+        let web = &second.root.parts[0].parts[0];
+        assert!(web.is("container") && web.is("new") && web.parts.len() == 1, "{web:?}");
+
+        let third = read(3, Shape::Wide).root.parts.remove(0).parts.remove(0);
+        assert!(third.is("container") && !third.is("new") && third.parts.is_empty(), "{third:?}");
+    }
+
+    #[test]
+    fn a_mistake_is_an_error_with_its_line() {
+        for (text, complaint) in [
+            ("box \"a\"", "does not begin with a description"),
+            ("# A box.\nbix \"a\"", "line 2: there is no kind bix"),
+            ("# A box.\nbox \"a", "line 2: a quote has no end"),
+            ("# A box.\nbox \"a\"@next", "line 2: what is @next?"),
+        ] {
+            let view = View { step: 0, shape: Shape::Wide };
+            let error = format!("{:#}", Picture::read(text, view).unwrap_err());
+            assert!(error.contains(complaint), "{error}");
+        }
     }
 }
