@@ -1,10 +1,13 @@
 //! `attach`: join a running container.
 
+use std::io::{IsTerminal, Write};
+
 use anyhow::Result;
 use hull_engine::Engine;
 
 use super::selection;
 use crate::cli::container::Attach;
+use crate::persona::Persona;
 use crate::ui::terminal::{self, DetachKeys, WhenUnread};
 
 pub fn attach(engine: &Engine, args: &Attach) -> Result<u8> {
@@ -19,6 +22,22 @@ pub fn attach(engine: &Engine, args: &Attach) -> Result<u8> {
         sig_proxy: args.sig_proxy && !tty,
         detach_keys: DetachKeys::new(args.detach_keys.as_deref())?,
         when_unread: WhenUnread::Detach,
+        redraw: tty && stdin,
     };
-    terminal::attach(engine.attach(&container)?, options)
+    let stream = engine.attach(&container)?;
+    if tty && stdin {
+        say_what_to_type(&container, args.detach_keys.as_deref());
+    }
+    terminal::attach(stream, options)
+}
+
+/// A user at a terminal may see nothing at first, because a shell has printed its prompt before.
+fn say_what_to_type(container: &str, keys: Option<&str>) {
+    let keys = keys.unwrap_or(terminal::DETACH_KEYS);
+    if Persona::own() == Persona::Hull && !keys.is_empty() && std::io::stderr().is_terminal() {
+        let keys = keys.replace(',', " ");
+        let text = format!("attached to {container}: press Enter for a prompt, {keys} to detach\n");
+        // If stderr is closed, there is nowhere to report that.
+        let _ = std::io::stderr().write_all(hull_printable::block(&text).as_bytes());
+    }
 }

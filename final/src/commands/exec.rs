@@ -25,6 +25,7 @@ pub fn exec(engine: &Engine, args: &Exec) -> Result<u8> {
         sig_proxy: false,
         detach_keys: DetachKeys::new(args.detach_keys.as_deref())?,
         when_unread: WhenUnread::CloseOutput,
+        redraw: false,
     };
     let request = ExecRequest {
         user: args.user.clone().unwrap_or_default(),

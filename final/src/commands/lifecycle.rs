@@ -1,16 +1,19 @@
 //! Verbs that take containers from one state to another.
 
+use std::io::IsTerminal;
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 use hull_docker::filters::prune::Pruned;
 use hull_docker::time;
-use hull_engine::{Engine, StartAttach, Status};
+use hull_engine::{Ended, Engine, StartAttach, Status};
 use hull_sys::terminal::window_size;
 
 use super::{Outcome, each, notify, prune, run, selection};
 use crate::cli::container::{Kill, Pause, Prune, Rename, Rm, Start, Stop, Wait};
 use crate::cli::values::{read, read_if_given};
-use crate::ui::output;
 use crate::ui::terminal::{self, DetachKeys, WhenUnread};
+use crate::ui::{errors, output};
 
 pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
     let names = selection::chosen(engine, &args.containers, false, |status| !status.is_active())?;
@@ -34,6 +37,7 @@ pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
         sig_proxy: !tty,
         detach_keys: DetachKeys::new(args.detach_keys.as_deref())?,
         when_unread: WhenUnread::Detach,
+        redraw: false,
     };
     let Some(stream) = engine.start(name, StartAttach::Attached, window_size())? else { return Ok(0) };
     notify::ready();
@@ -65,8 +69,26 @@ pub fn stop(engine: &Engine, args: &Stop) -> Result<u8> {
     let timeout = timeout(args)?;
     let names = selection::chosen(engine, &args.containers, args.ignore, Status::is_active)?;
     together(&names, args.ignore, |names, done| {
-        engine.stop(names, args.signal.as_deref(), timeout, done);
+        engine.stop(names, args.signal.as_deref(), timeout, &mut |index, stopped| {
+            let ended = stopped.as_ref().ok().copied();
+            done(index, stopped.map(drop));
+            if let Some(Ended::Killed { after }) = ended {
+                explain_the_wait(&names[index], after);
+            }
+        });
     })
+}
+
+/// Says why the stop took so long. Only a user at a terminal has waited.
+fn explain_the_wait(name: &str, after: Duration) {
+    let seconds = after.as_secs();
+    if seconds == 0 || !std::io::stderr().is_terminal() {
+        return;
+    }
+    errors::warn(
+        &format!("{name} did not end within {seconds} s of its stop signal and was killed"),
+        "process 1 of a container ignores every signal that it does not handle; with `hull run --init` process 1 is an init that passes the signal on",
+    );
 }
 
 pub fn restart(engine: &Engine, args: &Stop) -> Result<u8> {

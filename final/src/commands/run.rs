@@ -40,6 +40,7 @@ fn in_order(engine: &Engine, args: &Run, request: CreateRequest) -> Result<u8> {
         sig_proxy: args.sig_proxy && !create.tty,
         detach_keys: DetachKeys::new(args.detach_keys.as_deref())?,
         when_unread: WhenUnread::Detach,
+        redraw: false,
     };
     let record = create::make(engine, create, request)?;
     let attach = if args.detach { StartAttach::Detached } else { StartAttach::Attached };

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use hull_test_support::Scenario;
 use hull_test_support::outcome::{assert_stays, eventually};
+use hull_test_support::{Scenario, Terminal};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -170,4 +170,22 @@ fn the_cgroup_that_hull_makes_for_its_containers_goes_with_the_last_of_them() {
     assert!(!found().iter().any(|dir| dir.exists()), "{parent} is left");
     hull(&["run", "--rm", "busybox", "true"]);
     assert!(!found().iter().any(|dir| dir.exists()), "{parent} is left by a container that ended");
+}
+
+#[test]
+fn a_user_who_waited_for_the_kill_learns_why() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    deaf(&t, "deaf");
+    let mut terminal = Terminal::start(&t.command(&["stop", "-t", "1", "deaf"]));
+    terminal.expect("deaf\r\nhull: warning: deaf did not end within 1 s of its stop signal and was killed");
+    terminal.expect("hull run --init");
+    assert_eq!(terminal.wait(), 0);
+    // What the hint promises.
+    t.ok(&["run", "-d", "--init", "--name", "heard", "busybox", "sleep", "300"]);
+    Terminal::start(&t.command(&["stop", "-t", "60", "heard"])).wait_and_see("heard\r\n");
+    // Who asks for the kill, or is no user at a terminal, knows.
+    deaf(&t, "killed");
+    Terminal::start(&t.command(&["stop", "-t", "0", "killed"])).wait_and_see("killed\r\n");
+    deaf(&t, "script");
+    assert_eq!(t.hull(&["stop", "-t", "1", "script"]).stderr, "");
 }

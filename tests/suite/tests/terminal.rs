@@ -97,13 +97,36 @@ fn ctrl_p_ctrl_q_detaches_and_attach_comes_back() {
     let Some(t) = Scenario::with_busybox() else { return };
     let mut terminal = Terminal::start(&t.command(&["run", "-it", "--name", "box", "busybox", "sh"]));
     expect_answer(&mut terminal, "kept=here; echo is$((40 + 2))", "is42");
+    terminal.expect("/ # ");
     terminal.send("\x10\x11");
+    terminal.expect("\r\ndetached: the program is still running\r\n");
     assert_eq!(terminal.wait(), 0, "detaching is success");
     assert_eq!(t.inspect("box", "{{.State.Running}}"), "true");
     let mut again = Terminal::start(&t.command(&["attach", "box"]));
+    again.expect("attached to box: press Enter for a prompt, ctrl-p ctrl-q to detach\r\n");
     expect_answer(&mut again, "echo still-$kept", "still-here");
     again.send("exit 4\n");
     assert_eq!(again.wait(), 4);
+}
+
+#[test]
+fn attach_shows_the_prompt_of_a_shell_with_line_editing() {
+    let Some(t) = Scenario::start() else { return };
+    for shell in ["bash", "busybox"] {
+        let program: &[&str] = if shell == "bash" { &["bash"] } else { &["busybox", "ash"] };
+        let words = [&["run", "-it", "--name", shell, "--hostname", shell, "host"], program].concat();
+        let mut terminal = Terminal::start(&t.command(&words));
+        let prompt = format!("root@{shell}:/# ");
+        terminal.expect(&prompt);
+        terminal.send("\x10\x11");
+        assert_eq!(terminal.wait(), 0);
+        let mut again = Terminal::start(&t.command(&["attach", shell]));
+        again.expect("to detach\r\n");
+        // Nothing has been typed.
+        again.expect(&prompt);
+        again.send("exit\n");
+        assert_eq!(again.wait(), 0);
+    }
 }
 
 #[test]

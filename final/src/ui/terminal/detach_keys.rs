@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 /// docker's default.
-const DEFAULT: &str = "ctrl-p,ctrl-q";
+pub const DEFAULT: &str = "ctrl-p,ctrl-q";
 
 /// Finds the detach sequence in what is typed. Keys that may begin the sequence are held back until the next key decides.
 #[derive(Debug)]

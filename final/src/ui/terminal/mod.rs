@@ -16,11 +16,13 @@ mod prompt;
 mod session;
 mod signals;
 
+use std::io::{IsTerminal, Write};
+
 use anyhow::{Result, anyhow};
 use hull_engine::AttachStream;
 
 use super::errors::{self, Exit};
-pub use detach_keys::DetachKeys;
+pub use detach_keys::{DEFAULT as DETACH_KEYS, DetachKeys};
 pub use prompt::ask;
 use session::{End, Session};
 
@@ -36,6 +38,8 @@ pub struct Options {
     pub sig_proxy: bool,
     pub detach_keys: DetachKeys,
     pub when_unread: WhenUnread,
+    /// The program has run before, and is to print its prompt again.
+    pub redraw: bool,
 }
 
 /// What follows when nobody reads the output any more.
@@ -50,8 +54,14 @@ pub enum WhenUnread {
 /// Carries bytes, sizes and signals until the program ends or the user detaches. Returns the command's exit code: the
 /// program's, or 0 if the program keeps running.
 pub fn attach(stream: AttachStream, options: Options) -> Result<u8> {
+    let is_shown = options.tty && options.stdin && std::io::stderr().is_terminal();
     match Session::run(stream, options)? {
         End::Exited(code) => Ok(code),
+        End::Detached if is_shown => {
+            // The program has left its prompt on this line, and the next one is to begin on a line of its own.
+            let _ = std::io::stderr().write_all(b"\ndetached: the program is still running\n");
+            Ok(0)
+        }
         End::Detached | End::ReaderGone => Ok(0),
         End::Interrupted => {
             errors::warn(

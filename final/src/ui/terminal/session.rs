@@ -19,6 +19,9 @@ use crate::ui::hints::Code;
 /// How long a program of `exec` may take to end once nobody reads its output.
 const UNREAD_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long a program may take to print its prompt again.
+const REDRAW_TIMEOUT: Duration = Duration::from_millis(100);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Exited(u8),
@@ -42,6 +45,8 @@ pub(super) struct Session {
     unread: [bool; 2],
     /// When this command stops waiting for a program whose output nobody reads.
     deadline: Option<Instant>,
+    /// When the true size is sent, after another one.
+    true_size_at: Option<Instant>,
 }
 
 /// What poll(2) has found.
@@ -66,9 +71,12 @@ impl Session {
             when_unread: options.when_unread,
             unread: [false; 2],
             deadline: None,
+            true_size_at: None,
         };
-        if options.tty {
-            session.send_size()?;
+        match window_size().filter(|_| options.redraw) {
+            Some(size) => session.provoke_a_prompt(size)?,
+            None if options.tty => session.send_size()?,
+            None => {}
         }
         session.relay()
     }
@@ -77,6 +85,10 @@ impl Session {
         let mut buffer = Vec::new();
         loop {
             let ready = self.wait()?;
+            if self.true_size_at.is_some_and(|at| ready.stream || at <= Instant::now()) {
+                self.true_size_at = None;
+                self.send_size()?;
+            }
             if ready.stream
                 && let Some(code) = self.receive(&mut buffer)?
             {
@@ -128,7 +140,8 @@ impl Session {
         if idle && self.stdin_open {
             fds.push(PollFd::new(&stdin, PollFlags::IN));
         }
-        let left = self.deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let next = [self.deadline, self.true_size_at].into_iter().flatten().min();
+        let left = next.map(|at| at.saturating_duration_since(Instant::now()));
         match poll(&mut fds, left.and_then(|left| left.try_into().ok()).as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno).context("cannot wait for the container"),
@@ -187,6 +200,15 @@ impl Session {
             Some(Received::Proxied(number)) => Ok(self.stream.send(AttachInput::Signal(number))?),
             None => Ok(()),
         }
+    }
+
+    /// Sends another size, as docker does. A program with line editing then prints its prompt again, and the user of a
+    /// shell sees one. The true size follows when the program has printed, or soon: if both came at once, the program
+    /// would see no change.
+    fn provoke_a_prompt(&mut self, (rows, columns): (u16, u16)) -> Result<()> {
+        self.true_size_at = Some(Instant::now() + REDRAW_TIMEOUT);
+        let other = (rows.saturating_add(1), columns.saturating_add(1));
+        Ok(self.stream.send(AttachInput::Resize(other))?)
     }
 
     fn send_size(&mut self) -> Result<()> {

@@ -38,7 +38,7 @@ impl Engine {
         let mut removed_any = false;
         end_all(begun, &mut |index, ended| {
             let found = remains.next().unwrap_or_else(|| Err(Error::NoSuchContainer(String::new())));
-            let removed = found.and_then(|found| ended.and_then(|()| self.remove_ended(found, force)));
+            let removed = found.and_then(|found| ended.and_then(|_| self.remove_ended(found, force)));
             removed_any |= removed.is_ok();
             done(index, removed);
         });

@@ -8,7 +8,7 @@ use crate::attach::{Message, StartAttach};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Event;
-use crate::handle::ending::{Done, EndOptions, Ending, end, end_all};
+use crate::handle::ending::{Done, EndOptions, Ended, Ending, end, end_all};
 use crate::handle::running::{POLL_INTERVAL, RunningContainer, Stopped, readable};
 use crate::records::record::Record;
 use crate::records::signal;
@@ -25,17 +25,25 @@ const ENDING: [i32; 4] = [libc::SIGKILL, libc::SIGTERM, libc::SIGINT, libc::SIGQ
 impl Engine {
     /// Sends the stop signal to all of them, waits `timeout` seconds, and sends SIGKILL to those that still run. A
     /// container that does not run counts as stopped, as in docker. Calls `done` for each, in the order of the names.
-    pub fn stop(&self, names: &[String], signal: Option<&str>, timeout: Option<u32>, done: Done<'_>) {
-        self.stop_all(names, (signal, timeout), false, &mut |index, stopped| done(index, stopped.map(drop)));
+    pub fn stop(
+        &self,
+        names: &[String],
+        signal: Option<&str>,
+        timeout: Option<u32>,
+        done: &mut dyn FnMut(usize, Result<Ended>),
+    ) {
+        self.stop_all(names, (signal, timeout), false, &mut |index, stopped| {
+            done(index, stopped.map(|(_, ended)| ended));
+        });
     }
 
-    /// Calls `done` with the record of each container, which may have been removed at its end (`--rm`).
+    /// Calls `done` with the record of each container, which may have been removed at its end (`--rm`), and how it ended.
     fn stop_all(
         &self,
         names: &[String],
         (signal, timeout): (Option<&str>, Option<u32>),
         keep: bool,
-        done: &mut dyn FnMut(usize, Result<Record>),
+        done: &mut dyn FnMut(usize, Result<(Record, Ended)>),
     ) {
         let mut records = Vec::with_capacity(names.len());
         let mut begin = |name: &String| {
@@ -48,8 +56,9 @@ impl Engine {
         let running: Vec<bool> = begun.iter().map(|begun| matches!(begun, Ok(Some(_)))).collect();
         end_all(begun, &mut |index, ended| {
             let record = records.get_mut(index).and_then(Option::take);
-            let stopped = ended.and_then(|()| record.ok_or_else(|| Error::NoSuchContainer(String::new())));
-            if let (Ok(record), Some(true)) = (&stopped, running.get(index)) {
+            let missing = || Error::NoSuchContainer(String::new());
+            let stopped = ended.and_then(|ended| Ok((record.ok_or_else(missing)?, ended)));
+            if let (Ok((record, _)), Some(true)) = (&stopped, running.get(index)) {
                 Event::container(record, "stop").emit(self);
             }
             done(index, stopped);
@@ -89,7 +98,7 @@ impl Engine {
     /// Stops all of them at once and starts each when it has ended.
     pub fn restart(&self, names: &[String], signal: Option<&str>, timeout: Option<u32>, done: Done<'_>) {
         self.stop_all(names, (signal, timeout), true, &mut |index, stopped| {
-            let started = stopped.and_then(|record| {
+            let started = stopped.and_then(|(record, _)| {
                 let name = names.get(index).map_or(record.id.as_str(), String::as_str);
                 self.start(name, StartAttach::Detached, None)?;
                 Event::container(&record, "restart").emit(self);
@@ -102,7 +111,7 @@ impl Engine {
     /// Sends a signal to each. After SIGKILL it waits for their ends.
     pub fn kill(&self, names: &[String], signal: &str, done: Done<'_>) {
         let begin = |name: &String| self.begin_kill(&self.find(name)?, signal::parse(signal)?);
-        end_all(names.iter().map(begin).collect(), done);
+        end_all(names.iter().map(begin).collect(), &mut |index, ended| done(index, ended.map(drop)));
     }
 
     fn begin_kill(&self, record: &Record, signal: i32) -> Result<Option<Ending<'_>>> {

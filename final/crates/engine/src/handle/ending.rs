@@ -53,6 +53,15 @@ impl EndOptions {
         Self { signal: SIGKILL, timeout: Duration::ZERO, keep: false, force: false, by_shutdown: false };
 }
 
+/// How a container has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It did not run, or the first signal ended it.
+    InTime,
+    /// It still ran after this time, and was sent SIGKILL.
+    Killed { after: Duration },
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Stage {
     /// The monitor has been sent the message that no restart is wanted. A monitor that is starting the container reads
@@ -82,6 +91,7 @@ pub(crate) struct Ending<'a> {
     stage: Stage,
     stopped: Stopped,
     init_ended: Option<Instant>,
+    ended: Ended,
 }
 
 impl<'a> Ending<'a> {
@@ -103,6 +113,7 @@ impl<'a> Ending<'a> {
             stage: Stage::Notified { since: Instant::now() },
             stopped: Stopped::default(),
             init_ended: None,
+            ended: Ended::InTime,
         }
     }
 
@@ -120,7 +131,12 @@ impl<'a> Ending<'a> {
             Stage::Signalled { .. } if is_stopped && self.init_ended.is_some() || self.has_lost_its_end() => {
                 self.kill_monitor()?;
             }
-            Stage::Signalled { kill_at } if kill_at.is_some_and(|at| now >= at) => self.kill()?,
+            Stage::Signalled { kill_at } if kill_at.is_some_and(|at| now >= at) => {
+                if self.init_ended.is_none() {
+                    self.ended = Ended::Killed { after: self.options.timeout };
+                }
+                self.kill()?;
+            }
             Stage::Signalled { .. } => {}
             Stage::Killed { since } => self.await_cleanup(since, is_stopped)?,
             Stage::MonitorKilled { since } if since.elapsed() >= DEATH => {
@@ -254,14 +270,14 @@ impl<'a> Ending<'a> {
 /// Called with the index of each container and its outcome, in the order of the list.
 pub(crate) type Done<'a> = &'a mut dyn FnMut(usize, Result<()>);
 
-/// Ends all of them. An entry that is `None` has ended already.
-pub(crate) fn end_all(begun: Vec<Result<Option<Ending<'_>>>>, done: Done<'_>) {
+/// Ends all of them, and says of each how it ended. An entry that is `None` has ended already.
+pub(crate) fn end_all(begun: Vec<Result<Option<Ending<'_>>>>, done: &mut dyn FnMut(usize, Result<Ended>)) {
     let mut waiting: Vec<_> = begun.into_iter().map(|begun| begun.transpose()).collect();
-    let mut outcomes: Vec<Option<Result<()>>> = waiting
+    let mut outcomes: Vec<Option<Result<Ended>>> = waiting
         .iter_mut()
         .map(|one| match one {
             Some(Ok(_)) => None,
-            _ => Some(one.take().map_or(Ok(()), |failed| failed.map(drop))),
+            _ => Some(one.take().map_or(Ok(Ended::InTime), |failed| failed.map(|ending| ending.ended))),
         })
         .collect();
     let mut reported = 0;
@@ -272,7 +288,7 @@ pub(crate) fn end_all(begun: Vec<Result<Option<Ending<'_>>>>, done: Done<'_>) {
                 match ending.step(now) {
                     Ok(false) => {}
                     ended => {
-                        *outcome = Some(ended.map(drop));
+                        *outcome = Some(ended.map(|_| ending.ended));
                         *one = None;
                     }
                 }
@@ -299,6 +315,6 @@ pub(crate) fn end_all(begun: Vec<Result<Option<Ending<'_>>>>, done: Done<'_>) {
 /// Ends one.
 pub(crate) fn end(ending: Ending<'_>) -> Result<()> {
     let mut outcome = Ok(());
-    end_all(vec![Ok(Some(ending))], &mut |_, ended| outcome = ended);
+    end_all(vec![Ok(Some(ending))], &mut |_, ended| outcome = ended.map(drop));
     outcome
 }
