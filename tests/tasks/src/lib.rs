@@ -69,7 +69,8 @@
 //! - Run by anybody else, the process is an ordinary one of the reader's. [`isolated`] gives both kinds of reader the
 //!   same: a child process that is root in new mount, UTS, IPC and network namespaces.
 //! - [`unprivileged`] runs a part as an unprivileged user, also when root runs the tests. [`Task::unprivileged`] does it
-//!   for the whole check. [`forked`] runs a part in a child process, from which only its outcome comes back.
+//!   for the whole check. [`forked`] runs a part in a child process, from which only its outcome comes back;
+//!   [`in_time`] does so with a part that waits for ever if the reader's code is wrong.
 //! - [`Task::root`]: the check needs root. Without root the task is NOT CHECKED, and the reader is told the command
 //!   with `sudo -E`. NOT CHECKED is never ok: the program ends with an exit code that is not 0. A check that finds that
 //!   this machine lacks something returns [`not_checked`].
@@ -91,7 +92,7 @@ pub mod table;
 
 pub use lesson_lab::{self, Lab};
 pub use outcome::{Expect, Failure, Outcome, ensure, equal, failure, not_checked, shown};
-pub use process::{forked, is_root, isolated, namespace, unprivileged};
+pub use process::{forked, in_time, is_root, isolated, namespace, unprivileged};
 pub use reexec::Reexec;
 pub use runner::{run, scratch};
 

@@ -21,7 +21,8 @@ pub fn line(task: &Task, outcome: &Outcome) {
     let escape = if task.escape { " (escape)" } else { "" };
     println!("  {}  {}  {}{escape}", paint(&format!("{word:<11}"), colour), task.number, task.title);
     if let Err(Failure { not_checked: true, seen, .. }) = outcome {
-        paragraph("", seen);
+        // On one line, because it can be a command to copy.
+        println!("               {seen}");
     }
 }
 

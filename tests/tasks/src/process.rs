@@ -50,6 +50,32 @@ pub fn forked(check: impl FnOnce() -> Outcome) -> Outcome {
     }
 }
 
+/// How long [`in_time`] waits.
+const MOMENT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// The same for a check that waits for ever if the reader's code is wrong: after 5 seconds it is a failure of `expected`.
+pub fn in_time(expected: &str, why: &str, check: impl FnOnce() -> Outcome) -> Outcome {
+    let started = std::time::Instant::now();
+    let outcome = crate::scratch().join("outcome");
+    let child = Child::start(|| {
+        let _ = fs::write(&outcome, to_json(&protected(check)).to_string());
+        0
+    });
+    while state(child.pid()).is_some_and(|state| state != 'Z') {
+        if started.elapsed() > MOMENT {
+            return Err(failure(
+                expected,
+                format_args!("it still waits after {} seconds", MOMENT.as_secs()),
+                why,
+            ));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let status = child.wait();
+    let text = fs::read_to_string(&outcome).unwrap_or_default();
+    serde_json::from_str(&text).map_or_else(|_| Err(without_answer(status)), |value| from_json(&value))
+}
+
 /// The same in a child with new mount, UTS, IPC and network namespaces, in which the child may do everything: as root
 /// they are new namespaces only, and for everybody else a user namespace comes with them, in which they are root.
 /// The mounts are private.

@@ -163,6 +163,8 @@ fn check(task: &Task) -> Outcome {
         )));
     }
     let directory = std::env::temp_dir().join(format!("lesson-task-{}-{}", std::process::id(), task.number));
+    // One of a process that had the same id and was killed.
+    let _ = fs::remove_dir_all(&directory);
     let made = fs::create_dir(&directory)
         .and_then(|()| fs::set_permissions(&directory, PermissionsExt::from_mode(0o777)));
     if let Err(error) = made {
@@ -181,6 +183,8 @@ fn in_process(task: &Task, directory: &Path) -> Outcome {
     command.stdout(stdout.try_clone().expect("open")).stderr(stderr.try_clone().expect("open"));
     let is_root = is_root();
     let prepare = move || {
+        // After Ctrl-C the check must not go on: it is in a process group of its own, which the terminal does not reach.
+        nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
         nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
         if is_root {
             // What a wrong solution does as root must not reach the machine.

@@ -131,7 +131,7 @@ impl Merge<'_> {
             let whole =
                 |text: &str| source::find(text, item).ok().map(|function| text[function.whole].to_owned());
             let (Some(old), Some(new)) = (whole(before), whole(after)) else {
-                story.push(format!("{file}: `{item}` is no part of the next step"));
+                story.push(format!("{file}: the next step has no function `{item}`"));
                 continue;
             };
             let mine = source::find(own, item);
