@@ -123,7 +123,7 @@ pub fn confine(program: &mut Command, config: &Value) -> Result<()> {
 /// The answer that skips the call and returns this error number. Programs expect EPERM for a call
 /// that they may not make, and many continue without the call. To kill the program would be safer
 /// against an attacker, and would also end an honest program that only tries a call.
-fn error(errno: i32) -> u32 {
+pub fn error(errno: i32) -> u32 {
     libc::SECCOMP_RET_ERRNO | errno as u32
 }
 
@@ -137,7 +137,7 @@ fn filter(program: &mut Command, denied: u32) {
 }
 
 /// Loads the filter. A process can have several filters; the strictest answer counts.
-fn load(code: &[sock_filter]) -> Result<()> {
+pub fn load(code: &[sock_filter]) -> Result<()> {
     // A set-user-ID program inherits the filter of its caller. A hostile filter could lie to it, for
     // example "setuid succeeded". So the kernel takes a filter only from a process that has
     // CAP_SYS_ADMIN or no_new_privs: with no_new_privs no execve adds privileges.
@@ -161,13 +161,13 @@ fn load_word(offset: usize) -> sock_filter {
 }
 
 /// Ends the filter with this answer. An error number is in the lower 16 bits of the answer.
-fn ret(what: u32) -> sock_filter {
+pub fn ret(what: u32) -> sock_filter {
     instruction(BPF_RET | BPF_K, what, 0, 0)
 }
 
 /// Compares the register with a value. If the comparison is false, the next `skip` instructions are
 /// skipped, at most 255.
-fn skip_unless(comparison: u32, value: u32, skip: u8) -> sock_filter {
+pub fn skip_unless(comparison: u32, value: u32, skip: u8) -> sock_filter {
     instruction(BPF_JMP | comparison | BPF_K, value, 0, skip)
 }
 
@@ -179,13 +179,13 @@ fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
 
 /// Answers `what` to one call. The register has the number of the call; another number skips the
 /// answer.
-fn answer(call: i64, what: u32) -> [sock_filter; 2] {
+pub fn answer(call: i64, what: u32) -> [sock_filter; 2] {
     [skip_unless(BPF_JEQ, call as u32, 1), ret(what)]
 }
 
 /// The whole filter. Its parts follow one another; a part that knows the answer returns it. It takes
 /// a few hundred nanoseconds for a call. Longer filters compare in a tree.
-pub fn code(denied: u32) -> Vec<sock_filter> {
+fn code(denied: u32) -> Vec<sock_filter> {
     let mut code = architecture();
     code.extend(other_numbers());
     code.extend(REFUSED.into_iter().flat_map(|call| answer(call, denied)));
@@ -209,7 +209,7 @@ pub fn code(denied: u32) -> Vec<sock_filter> {
 /// Kills a process that calls in another architecture: on x86-64 a program can also use the system
 /// calls of 32-bit x86, and those have other numbers. Number 101 is ptrace on x86-64, and ioperm on
 /// 32-bit x86. Then loads the number of the call.
-fn architecture() -> Vec<sock_filter> {
+pub fn architecture() -> Vec<sock_filter> {
     vec![
         load_word(offset_of!(seccomp_data, arch)),
         // If the architecture is ours, skip the next instruction.
@@ -221,7 +221,7 @@ fn architecture() -> Vec<sock_filter> {
 
 /// Refuses the calls of x32, a third set of numbers on x86-64. They report the architecture x86-64,
 /// and bit 30 of the number is set.
-fn other_numbers() -> Vec<sock_filter> {
+pub fn other_numbers() -> Vec<sock_filter> {
     if cfg!(target_arch = "x86_64") {
         vec![skip_unless(BPF_JGE, 0x4000_0000, 1), ret(error(libc::ENOSYS))]
     } else {
@@ -231,7 +231,7 @@ fn other_numbers() -> Vec<sock_filter> {
 
 /// Refuses a call with some values of an argument: `is_refused` compares the lower half of the
 /// argument, and skips the answer `denied`.
-fn with_argument(call: i64, argument: usize, is_refused: sock_filter, denied: u32) -> [sock_filter; 5] {
+pub fn with_argument(call: i64, argument: usize, is_refused: sock_filter, denied: u32) -> [sock_filter; 5] {
     [
         skip_unless(BPF_JEQ, call as u32, 4),
         // The arguments have 64 bits. They follow the number in seccomp_data.

@@ -1,7 +1,7 @@
 /// Kills a process that calls in another architecture: on x86-64 a program can also use the system
 /// calls of 32-bit x86, and those have other numbers. Number 101 is ptrace on x86-64, and ioperm on
 /// 32-bit x86. Then loads the number of the call.
-fn architecture() -> Vec<sock_filter> {
+pub fn architecture() -> Vec<sock_filter> {
     vec![
         load_word(offset_of!(seccomp_data, arch)),
         // If the architecture is ours, skip the next instruction.

@@ -1,6 +1,6 @@
 /// The whole filter. Its parts follow one another; a part that knows the answer returns it. It takes
 /// a few hundred nanoseconds for a call. Longer filters compare in a tree.
-pub fn code(denied: u32) -> Vec<sock_filter> {
+fn code(denied: u32) -> Vec<sock_filter> {
     let mut code = architecture();
     code.extend(other_numbers());
     code.extend(REFUSED.into_iter().flat_map(|call| answer(call, denied)));

@@ -1,5 +1,5 @@
 /// Loads the filter. A process can have several filters; the strictest answer counts.
-fn load(code: &[sock_filter]) -> Result<()> {
+pub fn load(code: &[sock_filter]) -> Result<()> {
     // A set-user-ID program inherits the filter of its caller. A hostile filter could lie to it, for
     // example "setuid succeeded". So the kernel takes a filter only from a process that has
     // CAP_SYS_ADMIN or no_new_privs: with no_new_privs no execve adds privileges.
