@@ -8,9 +8,9 @@ use super::Deferred;
 pub enum Boot {
     /// Install a systemd unit that starts containers with the machine
     Enable(Deferred<Enable>),
-    /// Remove that unit
+    /// Remove the systemd unit of `boot enable`
     Disable(Deferred<Nothing>),
-    /// Show whether that unit is installed
+    /// Show whether the systemd unit of `boot enable` is installed
     Status(Deferred<Nothing>),
     /// Start the containers whose restart policy is always, or unless-stopped and no user has stopped them
     Start(Deferred<Start>),
@@ -23,7 +23,7 @@ pub struct Enable {
     /// Print the unit, and install nothing
     #[arg(long)]
     pub print: bool,
-    /// Install it for your own systemd, which is what it does for a user without privileges anyway
+    /// Install the unit for your own systemd; always so for an unprivileged user
     #[arg(long)]
     pub user: bool,
 }
@@ -33,7 +33,7 @@ pub struct Start {
     /// Only containers whose monitor was killed
     #[arg(long, hide = true)]
     pub killed: bool,
-    /// Only these, if their restart policy asks for it
+    /// Start only these, if their restart policy asks for it
     #[arg(value_name = "CONTAINER")]
     pub names: Vec<String>,
 }

@@ -51,13 +51,13 @@ pub enum Verb {
     Inspect(Deferred<Inspect>),
     /// Wait until containers stop, and print their exit codes
     Wait(Deferred<Wait>),
-    /// Join a running container's input and output
+    /// Connect to the input and output of a running container
     Attach(Deferred<Attach>),
     /// Freeze all processes of containers
     Pause(Deferred<Pause>),
     /// Resume paused containers
     Unpause(Deferred<Pause>),
-    /// Copy files between a container and here
+    /// Copy files between a container and this machine
     Cp(Deferred<Cp>),
     /// Show a container's processes
     #[command(
@@ -71,9 +71,9 @@ pub enum Verb {
     Update(Deferred<Update>),
     /// List a container's published ports
     Port(Deferred<Port>),
-    /// Give a container another name
+    /// Rename a container
     Rename(Deferred<Rename>),
-    /// Make an image of a container's changes
+    /// Make an image from a container's files
     Commit(Deferred<Commit>),
     /// List what a container changed
     Diff(Deferred<Diff>),
@@ -91,7 +91,7 @@ pub enum Verb {
 pub enum Group {
     #[command(flatten)]
     Verb(Verb),
-    /// Tell by the exit code whether there is a container of this name
+    /// Exit with 0 if a container has this name, and with 1 if not
     Exists(Deferred<Exists>),
     /// Remove all stopped containers
     Prune(Deferred<Prune>),
@@ -99,7 +99,7 @@ pub enum Group {
 
 #[derive(Debug, Args)]
 pub struct Prune {
-    /// Only what fits: label=KEY[=VALUE], label!=KEY[=VALUE], until=TIME
+    /// Remove only what matches: label=KEY[=VALUE], label!=KEY[=VALUE], until=TIME
     #[arg(long, value_name = "FILTER")]
     pub filter: Vec<String>,
     /// Do not ask
@@ -112,10 +112,10 @@ pub struct Run {
     /// Run in the background and print the container's id
     #[arg(short, long)]
     pub detach: bool,
-    /// Keys that leave the container running
+    /// Keys that end this command and leave the container running
     #[arg(long, value_name = "KEYS")]
     pub detach_keys: Option<String>,
-    /// Pass signals on to the container
+    /// Pass the signals that this command gets on to the container
     #[arg(long, default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_name = "BOOL", hide_default_value = true)]
     pub sig_proxy: bool,
     #[command(flatten)]
@@ -130,10 +130,10 @@ pub struct Create {
 
 #[derive(Debug, Args)]
 pub struct Port {
-    /// The ports of all running containers
+    /// List the ports of all running containers
     #[arg(short, long, conflicts_with_all = ["latest", "name"])]
     pub all: bool,
-    /// The latest container
+    /// Use the latest container
     #[arg(short, long)]
     pub latest: bool,
     #[arg(value_name = "CONTAINER", required_unless_present_any = ["all", "latest"])]
@@ -156,7 +156,7 @@ pub struct Wait {
     /// Wait for this state: created, running, paused, exited, stopped, healthy or unhealthy; one of several
     #[arg(long, value_name = "STATE", value_parser = ["created", "running", "paused", "exited", "stopped", "healthy", "unhealthy"])]
     pub condition: Vec<String>,
-    /// With --condition, how often to look at least: 250ms
+    /// With --condition, the longest time between two looks at the state
     #[arg(short, long, value_name = "DURATION", default_value = "250ms")]
     pub interval: String,
     /// Ignore containers that do not exist
@@ -182,7 +182,7 @@ pub struct Start {
     /// Pass stdin on
     #[arg(short, long)]
     pub interactive: bool,
-    /// Keys that leave the container running
+    /// Keys that end this command and leave the container running
     #[arg(long, value_name = "KEYS")]
     pub detach_keys: Option<String>,
     #[command(flatten)]
@@ -218,7 +218,7 @@ pub struct Kill {
 #[derive(Debug, Args)]
 #[command(mut_arg("all", |flag| flag.short('a')))]
 pub struct Rm {
-    /// Kill what runs
+    /// Kill running containers first
     #[arg(short, long)]
     pub force: bool,
     /// Ignore containers that do not exist
@@ -236,7 +236,7 @@ pub struct Ps {
     /// Show stopped containers too
     #[arg(short, long)]
     pub all: bool,
-    /// Show only what fits: KEY=VALUE
+    /// Show only objects that match: KEY=VALUE
     #[arg(short, long, value_name = "FILTER")]
     pub filter: Vec<String>,
     /// json, table, or a Go template
@@ -245,13 +245,13 @@ pub struct Ps {
     /// Print no titles
     #[arg(long)]
     pub noheading: bool,
-    /// Show the last so many containers, whatever their state
+    /// Show this many of the latest containers, in any state
     #[arg(short = 'n', long, value_name = "COUNT")]
     pub last: Option<usize>,
-    /// Show the latest container, whatever its state
+    /// Show the latest container, in any state
     #[arg(short, long)]
     pub latest: bool,
-    /// Do not shorten
+    /// Do not shorten long columns
     #[arg(long)]
     pub no_trunc: bool,
     /// Show ids only
@@ -267,31 +267,31 @@ pub struct Exec {
     /// Run in the background
     #[arg(short, long)]
     pub detach: bool,
-    /// Keys that leave the command running
+    /// Keys that end this command and leave the program running
     #[arg(long, value_name = "KEYS")]
     pub detach_keys: Option<String>,
-    /// Set a variable: KEY=VALUE, or KEY with its value from here
+    /// Set an environment variable: KEY=VALUE, or KEY to use its value in this command's environment
     #[arg(short, long, value_name = "ENV")]
     pub env: Vec<String>,
-    /// Read variables from a file
+    /// Read environment variables from a file
     #[arg(long, value_name = "FILE")]
     pub env_file: Vec<PathBuf>,
-    /// Keep stdin open
+    /// Send standard input to the container
     #[arg(short, long)]
     pub interactive: bool,
-    /// In the latest container
+    /// Use the latest container
     #[arg(short, long)]
     pub latest: bool,
-    /// With all capabilities
+    /// Give the program all capabilities
     #[arg(long)]
     pub privileged: bool,
-    /// With a terminal
+    /// Give the program a terminal
     #[arg(short, long)]
     pub tty: bool,
-    /// NAME|UID[:GROUP|GID]
+    /// Run as this user: NAME|UID[:GROUP|GID]
     #[arg(short, long, value_name = "USER")]
     pub user: Option<String>,
-    /// The working directory
+    /// Start the program in this directory
     #[arg(short, long, value_name = "DIR")]
     pub workdir: Option<String>,
     #[command(subcommand)]
@@ -303,22 +303,22 @@ pub struct Logs {
     /// Accepted for podman's sake, which gives each of several containers a colour
     #[arg(long, hide = true)]
     pub color: bool,
-    /// Follow the output
+    /// Wait for new lines and show them
     #[arg(short, long)]
     pub follow: bool,
-    /// From a time on: 2026-01-02T13:04:05Z, or 42m for 42 minutes ago
+    /// Show only lines since this time: 2026-01-02T13:04:05Z, or 42m for 42 minutes ago
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
-    /// Up to a time
+    /// Show only lines until this time
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
-    /// The last so many lines
+    /// Show only this many lines from the end
     #[arg(short = 'n', long, value_name = "COUNT", default_value = "all", allow_hyphen_values = true)]
     pub tail: String,
     /// Show the labels and variables that --log-opt labels=… and env=… add to each line
     #[arg(long)]
     pub details: bool,
-    /// Show when each line came
+    /// Show the time of each line
     #[arg(short, long)]
     pub timestamps: bool,
     #[command(flatten)]
@@ -330,13 +330,13 @@ pub struct Inspect {
     /// json, or a Go template
     #[arg(short, long, value_name = "FORMAT")]
     pub format: Option<String>,
-    /// Also show the bytes that a container has written, and those with its image
+    /// Also show how many bytes the container has written, and the total with its image
     #[arg(short, long)]
     pub size: bool,
-    /// Look for this kind only: container, image, volume or network
+    /// Look only for this kind: container, image, volume or network
     #[arg(short = 't', long = "type", value_name = "TYPE")]
     pub kind: Option<String>,
-    /// The latest container
+    /// Use the latest container
     #[arg(short, long)]
     pub latest: bool,
     #[arg(value_name = "NAME", required_unless_present = "latest", conflicts_with = "latest")]
@@ -345,13 +345,13 @@ pub struct Inspect {
 
 #[derive(Debug, Args)]
 pub struct Attach {
-    /// Keys that leave the container running
+    /// Keys that end this command and leave the container running
     #[arg(long, value_name = "KEYS")]
     pub detach_keys: Option<String>,
-    /// Pass nothing on to stdin
+    /// Do not forward standard input
     #[arg(long)]
     pub no_stdin: bool,
-    /// Pass signals on to the container
+    /// Pass the signals that this command gets on to the container
     #[arg(long, default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_name = "BOOL", hide_default_value = true)]
     pub sig_proxy: bool,
     #[command(flatten)]
@@ -360,10 +360,10 @@ pub struct Attach {
 
 #[derive(Debug, Args)]
 pub struct Cp {
-    /// Keep owners
+    /// Keep the owners of the files
     #[arg(short, long)]
     pub archive: bool,
-    /// Copy what a symbolic link at SOURCE names
+    /// If SOURCE is a symbolic link, copy the file that it names
     #[arg(short = 'L', long)]
     pub follow_link: bool,
     /// Print nothing
@@ -377,7 +377,7 @@ pub struct Cp {
 
 #[derive(Debug, Args)]
 pub struct Top {
-    /// The latest container
+    /// Use the latest container
     #[arg(short, long)]
     pub latest: bool,
     // The container, and options of ps(1), which look like flags.
@@ -400,10 +400,10 @@ pub struct Commit {
     /// Apply a Dockerfile instruction: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, SHELL, STOPSIGNAL, USER, VOLUME, WORKDIR
     #[arg(short, long, value_name = "INSTRUCTION")]
     pub change: Vec<String>,
-    /// A remark in the image's history
+    /// Write this remark into the image's history
     #[arg(short, long, value_name = "TEXT")]
     pub message: Option<String>,
-    /// Freeze the container meanwhile
+    /// Freeze the container while it is read
     #[arg(short, long, default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_name = "BOOL", hide_default_value = true)]
     pub pause: bool,
     #[arg(value_name = "CONTAINER")]
@@ -420,7 +420,7 @@ pub struct Diff {
 
 #[derive(Debug, Args)]
 pub struct Export {
-    /// Write to a file, instead of stdout
+    /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     #[arg(value_name = "CONTAINER")]

@@ -4,7 +4,7 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 pub struct Events {
-    /// Show only what fits: KEY=VALUE, where KEY is type, event, container, image, volume, network, label or scope
+    /// Show only events that match: KEY=VALUE, where KEY is type, event, container, image, volume, network, label or scope
     #[arg(short, long, value_name = "FILTER")]
     pub filter: Vec<String>,
     /// json, or a Go template

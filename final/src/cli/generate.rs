@@ -12,13 +12,13 @@ pub enum Generate {
 
 #[derive(Debug, Args)]
 pub struct Systemd {
-    /// A unit that this one starts after
+    /// Start after this unit
     #[arg(long, value_name = "UNIT")]
     pub after: Vec<String>,
     /// The beginning of the unit's name
     #[arg(long, value_name = "PREFIX", default_value = "container")]
     pub container_prefix: String,
-    /// A variable for the unit's commands: KEY=VALUE
+    /// Set a variable for the unit's commands: KEY=VALUE
     #[arg(short, long, value_name = "ENV")]
     pub env: Vec<String>,
     /// Write NAME.service here, instead of printing
@@ -36,7 +36,7 @@ pub struct Systemd {
     /// Leave out the comment with version and date
     #[arg(long)]
     pub no_header: bool,
-    /// A unit that this one needs
+    /// Require this unit
     #[arg(long, value_name = "UNIT")]
     pub requires: Vec<String>,
     /// no, on-success, on-failure, on-abnormal, on-watchdog, on-abort or always [default: on-failure]
@@ -45,16 +45,16 @@ pub struct Systemd {
     /// Seconds before a restart
     #[arg(long, value_name = "SECONDS")]
     pub restart_sec: Option<u32>,
-    /// What is between the prefix and the name
+    /// The text between the prefix and the name
     #[arg(long, value_name = "TEXT", default_value = "-")]
     pub separator: String,
-    /// Seconds that a start may take
+    /// How many seconds a start may take
     #[arg(long, value_name = "SECONDS")]
     pub start_timeout: Option<u32>,
     /// Seconds before the container is killed [default: the container's, or 10]
     #[arg(short = 't', long, visible_alias = "time", value_name = "SECONDS")]
     pub stop_timeout: Option<u32>,
-    /// A unit that this one starts too
+    /// Start this unit too, if possible
     #[arg(long, value_name = "UNIT")]
     pub wants: Vec<String>,
     #[arg(value_name = "CONTAINER")]

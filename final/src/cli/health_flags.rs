@@ -10,28 +10,28 @@ use hull_engine::options::OnFailure;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Health")]
 pub struct HealthArgs {
-    /// A command for the container's shell; if it fails, the container is not healthy
+    /// Check the health with this shell command, which fails if the container is not healthy
     #[arg(long, value_name = "COMMAND")]
     pub health_cmd: Option<String>,
     /// Time from the end of a check to the next one [default: 30s]
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub health_interval: Option<String>,
-    /// A check that takes longer is killed, and has failed [default: 30s]
+    /// How long a check may take; after this time it is killed and counts as failed [default: 30s]
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub health_timeout: Option<String>,
-    /// So many failures in a row make the container unhealthy [default: 3]
+    /// How many failures in a row make the container unhealthy [default: 3]
     #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
     pub health_retries: Option<i64>,
-    /// Failures count only this long after the start, or after the first success [default: 0s]
+    /// Failures in this time after the start do not count, unless a check has succeeded [default: 0s]
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub health_start_period: Option<String>,
     /// The interval during the start period [default: 5s]
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub health_start_interval: Option<String>,
-    /// Do an action when the container becomes unhealthy: none, kill, restart or stop [default: none]
+    /// What to do when the container becomes unhealthy: none, kill, restart or stop [default: none]
     #[arg(long, value_name = "ACTION", value_parser = ["none", "kill", "restart", "stop"])]
     pub health_on_failure: Option<String>,
-    /// Make no checks, even if the image asks for them
+    /// Do not check the health, even if the image asks for it
     #[arg(long)]
     pub no_healthcheck: bool,
 }

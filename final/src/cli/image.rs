@@ -14,13 +14,13 @@ pub enum Verb {
     Images(Deferred<List>),
     /// Fetch images from a registry
     Pull(Deferred<Pull>),
-    /// Put an image into a registry
+    /// Send an image to a registry
     Push(Deferred<Push>),
     /// Log in to a registry
     Login(Deferred<Login>),
     /// Log out of a registry
     Logout(Deferred<Logout>),
-    /// Look for images in registries
+    /// Search for images in registries
     Search(Deferred<Search>),
     /// Make an image from a root file system's tar
     Import(Deferred<Import>),
@@ -30,7 +30,7 @@ pub enum Verb {
     Save(Deferred<Save>),
     /// Show how an image was made
     History(Deferred<History>),
-    /// Give an image one more name
+    /// Give an image another name in addition
     Tag(Deferred<Tag>),
     /// Remove names from an image, but keep the image
     Untag(Deferred<Untag>),
@@ -46,11 +46,11 @@ pub enum Group {
     Ls(Deferred<List>),
     /// Show everything about images
     Inspect(Deferred<Inspect>),
-    /// Tell by the exit code whether there is an image of this name
+    /// Exit with 0 if an image has this name, and with 1 if not
     Exists(Deferred<One>),
     /// Fetch images from a registry
     Pull(Deferred<Pull>),
-    /// Put an image into a registry
+    /// Send an image to a registry
     Push(Deferred<Push>),
     /// Make an image from a root file system's tar
     Import(Deferred<Import>),
@@ -58,7 +58,7 @@ pub enum Group {
     Load(Deferred<Load>),
     /// Write images to an archive
     Save(Deferred<Save>),
-    /// Look for images in registries
+    /// Search for images in registries
     Search(Deferred<Search>),
     /// Show how an image was made
     History(Deferred<History>),
@@ -66,11 +66,11 @@ pub enum Group {
     Diff(Deferred<ImageDiff>),
     /// Turn an image's history back into a Dockerfile
     Dockerfile(Deferred<One>),
-    /// Show what each layer of an image brings, and what it wastes
+    /// Show what each layer of an image adds, and what later layers delete or replace
     Layers(Deferred<Layers>),
     /// Show an image's layers as a tree
     Tree(Deferred<One>),
-    /// Give an image one more name
+    /// Give an image another name in addition
     Tag(Deferred<Tag>),
     /// Remove names from an image, but keep the image
     Untag(Deferred<Untag>),
@@ -91,7 +91,7 @@ pub struct List {
     /// Show manifest digests
     #[arg(long)]
     pub digests: bool,
-    /// Show only what fits: KEY=VALUE
+    /// Show only objects that match: KEY=VALUE
     #[arg(short, long, value_name = "FILTER")]
     pub filter: Vec<String>,
     /// json, table, or a Go template
@@ -100,7 +100,7 @@ pub struct List {
     /// Print no titles
     #[arg(short = 'n', long)]
     pub noheading: bool,
-    /// Do not shorten
+    /// Do not shorten long columns
     #[arg(long)]
     pub no_trunc: bool,
     /// Show ids only
@@ -133,7 +133,7 @@ pub struct Import {
     /// Apply a Dockerfile instruction: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, SHELL, STOPSIGNAL, USER, VOLUME, WORKDIR
     #[arg(short, long, value_name = "INSTRUCTION")]
     pub change: Vec<String>,
-    /// A remark in the image's history
+    /// Write this remark into the image's history
     #[arg(short, long, value_name = "TEXT")]
     pub message: Option<String>,
     /// OS/ARCH of what is in the tar [default: this machine's]
@@ -151,10 +151,10 @@ pub struct Load {
     /// The archive or layout, instead of stdin
     #[arg(short, long, value_name = "FILE")]
     pub input: Option<PathBuf>,
-    /// Another platform than this machine's: OS/ARCH[/VARIANT]
+    /// Choose another platform than that of this machine: OS/ARCH[/VARIANT]
     #[arg(long, value_name = "PLATFORM")]
     pub platform: Option<String>,
-    /// Accepted for docker's sake: no progress is printed anyway
+    /// Accepted because docker has it; hull prints no progress here
     #[arg(short, long)]
     pub quiet: bool,
 }
@@ -164,7 +164,7 @@ pub struct Save {
     /// gzip or zstd
     #[arg(long, value_name = "KIND", value_parser = ["gzip", "zstd"])]
     pub compress: Option<String>,
-    /// Write to a file, instead of stdout
+    /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// docker-archive (which is an OCI archive too) or oci-archive
@@ -183,7 +183,7 @@ pub struct History {
     /// Print sizes and times for people; with =false for programs
     #[arg(short = 'H', long, default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set, value_name = "BOOL", hide_default_value = true)]
     pub human: bool,
-    /// Do not shorten
+    /// Do not shorten long columns
     #[arg(long)]
     pub no_trunc: bool,
     /// Show ids only
@@ -245,7 +245,7 @@ pub struct Remove {
     /// Ignore images that do not exist
     #[arg(short, long, conflicts_with = "remote")]
     pub ignore: bool,
-    /// Remove the image from the registry, and not from here
+    /// Remove the image from the registry, and not from this machine
     #[arg(long, conflicts_with = "force")]
     pub remote: bool,
     #[command(flatten)]
@@ -256,10 +256,10 @@ pub struct Remove {
 
 #[derive(Debug, Args)]
 pub struct Prune {
-    /// Only what fits: dangling=BOOL, label=KEY[=VALUE], label!=KEY[=VALUE], until=TIME
+    /// Remove only what matches: dangling=BOOL, label=KEY[=VALUE], label!=KEY[=VALUE], until=TIME
     #[arg(long, value_name = "FILTER")]
     pub filter: Vec<String>,
-    /// Also images that have a name but no container
+    /// Remove images with a name as well, if no container uses them
     #[arg(short, long)]
     pub all: bool,
     /// Do not ask

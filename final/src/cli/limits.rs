@@ -12,61 +12,61 @@ use super::values::{bytes, read_all, read_if_given, signed, text};
 #[derive(Debug, Default, PartialEq, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
-    /// Memory
+    /// Limit the memory, such as 512m
     #[arg(short, long, value_name = "SIZE", allow_hyphen_values = true)]
     pub memory: Option<String>,
-    /// Memory and swap together; -1 is without limit
+    /// Limit memory and swap together; -1 means no limit
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub memory_swap: Option<String>,
-    /// Memory that the kernel does not reclaim
+    /// Memory that the kernel leaves to the container if it can
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub memory_reservation: Option<String>,
-    /// How readily the kernel swaps its memory out, from 0 to 100 (cgroup v1)
+    /// How readily the kernel swaps the container's memory out, from 0 to 100 (cgroup v1)
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u64).range(..=100))]
     pub memory_swappiness: Option<u64>,
-    /// CPUs: 1.5 is one and a half
+    /// Limit the CPU time; 1.5 means one and a half CPUs
     #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
     pub cpus: Option<String>,
-    /// Relative weight of CPU time; the default is 1024
+    /// The weight of the container when CPUs are busy [default: 1024]
     #[arg(short, long, value_name = "WEIGHT")]
     pub cpu_shares: Option<u64>,
     /// The length of a period of --cpu-quota, in microseconds
     #[arg(long, value_name = "MICROSECONDS")]
     pub cpu_period: Option<u64>,
-    /// Microseconds of CPU in each period
+    /// Limit the CPU time in each period, in microseconds
     #[arg(long, value_name = "MICROSECONDS", allow_hyphen_values = true)]
     pub cpu_quota: Option<i64>,
     /// The length of a period of --cpu-rt-runtime, in microseconds (cgroup v1)
     #[arg(long, value_name = "MICROSECONDS")]
     pub cpu_rt_period: Option<u64>,
-    /// Microseconds of CPU that real-time processes get in each period (cgroup v1)
+    /// Limit the CPU time of real-time processes in each period, in microseconds (cgroup v1)
     #[arg(long, value_name = "MICROSECONDS")]
     pub cpu_rt_runtime: Option<u64>,
-    /// The CPUs it may run on: 0-2,4
+    /// The CPUs on which the container may run, such as 0-2,4
     #[arg(long, value_name = "LIST")]
     pub cpuset_cpus: Option<String>,
-    /// The memory nodes it may use
+    /// The memory nodes that the container may use
     #[arg(long, value_name = "LIST")]
     pub cpuset_mems: Option<String>,
-    /// Processes and threads; -1 is without limit
+    /// Limit the number of processes and threads; -1 means no limit
     #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
     pub pids_limit: Option<i64>,
-    /// Relative weight of block I/O: 10 to 1000
+    /// The weight of the container's block I/O: 10 to 1000
     #[arg(long, value_name = "WEIGHT")]
     pub blkio_weight: Option<u16>,
-    /// Relative weight of block I/O on one device
+    /// The weight of the container's block I/O on one device
     #[arg(long, value_name = "DEVICE:WEIGHT")]
     pub blkio_weight_device: Vec<String>,
-    /// Bytes read from a device in a second
+    /// Limit the bytes that are read from a device per second
     #[arg(long, value_name = "DEVICE:SIZE")]
     pub device_read_bps: Vec<String>,
-    /// Bytes written to a device in a second
+    /// Limit the bytes that are written to a device per second
     #[arg(long, value_name = "DEVICE:SIZE")]
     pub device_write_bps: Vec<String>,
-    /// Reads from a device in a second
+    /// Limit the reads from a device per second
     #[arg(long, value_name = "DEVICE:COUNT")]
     pub device_read_iops: Vec<String>,
-    /// Writes to a device in a second
+    /// Limit the writes to a device per second
     #[arg(long, value_name = "DEVICE:COUNT")]
     pub device_write_iops: Vec<String>,
 }
@@ -107,10 +107,10 @@ impl LimitArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct CgroupArgs {
-    /// Wait for memory instead of being killed (cgroup v1)
+    /// Let the container wait for memory instead of killing it (cgroup v1)
     #[arg(long)]
     pub oom_kill_disable: bool,
-    /// The cgroup to make the container's cgroup in
+    /// Make the container's cgroup below this cgroup
     #[arg(long = "cgroup-parent", value_name = "PATH")]
     pub parent: Option<String>,
 }

@@ -10,7 +10,7 @@ pub struct Mount {
     /// Show the list of mounted containers as json
     #[arg(long, value_name = "FORMAT", value_parser = ["json"])]
     pub format: Option<String>,
-    /// The latest container
+    /// Use the latest container
     #[arg(short, long, conflicts_with = "names")]
     pub latest: bool,
     /// Do not shorten ids in the list
@@ -28,7 +28,7 @@ pub struct Unmount {
     /// Unmount at once, however often it was mounted and whatever is open there
     #[arg(short, long)]
     pub force: bool,
-    /// The latest container
+    /// Use the latest container
     #[arg(short, long, conflicts_with = "names")]
     pub latest: bool,
     #[arg(value_name = "CONTAINER", required_unless_present_any = ["all", "latest"])]

@@ -9,13 +9,13 @@ use super::Deferred;
 
 #[derive(Debug, Subcommand)]
 pub enum Network {
-    /// Put a container on a network
+    /// Connect a container to a network
     Connect(Deferred<Connect>),
     /// Create a network
     Create(Deferred<Create>),
-    /// Take a container off a network
+    /// Disconnect a container from a network
     Disconnect(Deferred<Disconnect>),
-    /// Tell by the exit code whether there is a network of this name
+    /// Exit with 0 if a network has this name, and with 1 if not
     Exists(Deferred<Exists>),
     /// Give a container's network namespace a name for `ip netns`
     Expose(Deferred<Expose>),
@@ -40,13 +40,13 @@ pub struct Create {
     /// bridge, macvlan or vxlan
     #[arg(short, long, value_name = "DRIVER")]
     pub driver: Option<String>,
-    /// The host's link whose LAN the containers are to be on
+    /// The host's interface with the LAN to which the containers connect
     #[arg(long, value_name = "LINK")]
     pub parent: Option<String>,
-    /// Another host of a vxlan, by its address; once for each
+    /// The address of another host of a vxlan; give the flag once for each host
     #[arg(long, value_name = "ADDRESS")]
     pub peer: Vec<IpAddr>,
-    /// Succeed even if there is one of this name
+    /// Succeed even if the name exists already
     #[arg(long)]
     pub ignore: bool,
     /// The network's addresses: 172.30.0.0/16
@@ -55,19 +55,19 @@ pub struct Create {
     /// The host's address on it
     #[arg(long, value_name = "ADDRESS")]
     pub gateway: Vec<IpAddr>,
-    /// The part of the subnet that containers get addresses from
+    /// The part of the subnet from which containers get addresses
     #[arg(long, value_name = "SUBNET")]
     pub ip_range: Vec<Subnet>,
-    /// An address that no container gets, by a name: router=172.30.0.5
+    /// An address that no container gets, and its name: router=172.30.0.5
     #[arg(long, value_name = "NAME=ADDRESS")]
     pub aux_address: Vec<String>,
-    /// Isolate the network: packets neither leave nor enter it
+    /// Isolate the network: no packet leaves or enters it
     #[arg(long)]
     pub internal: bool,
-    /// With IPv6
+    /// Use IPv6 as well
     #[arg(long)]
     pub ipv6: bool,
-    /// KEY=VALUE
+    /// Set a label: KEY=VALUE
     #[arg(long, value_name = "LABEL")]
     pub label: Vec<String>,
     /// mtu; of a bridge bridge.name, bridge.enable_icc, bridge.enable_ip_masquerade, bridge.host_binding_ipv4 and
@@ -83,16 +83,16 @@ pub struct Create {
 
 #[derive(Debug, Args)]
 pub struct Connect {
-    /// The container's IPv4 address there
+    /// The container's IPv4 address on this network
     #[arg(long, value_name = "ADDRESS")]
     pub ip: Option<std::net::Ipv4Addr>,
-    /// The container's IPv6 address there
+    /// The container's IPv6 address on this network
     #[arg(long, value_name = "ADDRESS")]
     pub ip6: Option<std::net::Ipv6Addr>,
-    /// A further address of 169.254.0.0/16, or of fe80::/10
+    /// Add an address of 169.254.0.0/16 or of fe80::/10
     #[arg(long, value_name = "ADDRESS")]
     pub link_local_ip: Vec<String>,
-    /// One more name there
+    /// Add a name of the container on the network
     #[arg(long, value_name = "NAME")]
     pub alias: Vec<String>,
     pub network: String,
@@ -101,7 +101,7 @@ pub struct Connect {
 
 #[derive(Debug, Args)]
 pub struct Disconnect {
-    /// Succeed even if the container is not on it
+    /// Succeed even if the container is not connected
     #[arg(short, long)]
     pub force: bool,
     pub network: String,
@@ -144,7 +144,7 @@ pub struct Inspect {
 
 #[derive(Debug, Args)]
 pub struct List {
-    /// Show only what fits: name, id, driver, label, scope, type or dangling, with = and a value
+    /// Show only what matches: name, id, driver, label, scope, type or dangling, with = and a value
     #[arg(short, long, value_name = "FILTER")]
     pub filter: Vec<String>,
     /// json, table, or a Go template
@@ -163,7 +163,7 @@ pub struct List {
 
 #[derive(Debug, Args)]
 pub struct Prune {
-    /// Only what fits: label=KEY[=VALUE], label!=KEY[=VALUE], until=TIME
+    /// Remove only what matches: label=KEY[=VALUE], label!=KEY[=VALUE], until=TIME
     #[arg(long, value_name = "FILTER")]
     pub filter: Vec<String>,
     /// Do not ask
@@ -173,14 +173,14 @@ pub struct Prune {
 
 #[derive(Debug, Args)]
 pub struct Reload {
-    /// Accepted for docker's sake: all running containers are always included
+    /// Accepted because docker has it; all running containers are always included
     #[arg(short, long)]
     pub all: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct Remove {
-    /// Succeed even if one does not exist
+    /// Ignore names that do not exist
     #[arg(short, long)]
     pub force: bool,
     #[arg(required = true, value_name = "NETWORK")]

@@ -8,7 +8,7 @@ use clap::Args;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network")]
 pub struct NetworkArgs {
-    /// A network, or none, host, container:NAME, slirp4netns or pasta
+    /// Connect the container to this network; or none, host, container:NAME, slirp4netns or pasta
     #[arg(long, visible_alias = "net", value_name = "NETWORK")]
     pub network: Vec<String>,
     /// Publish a port: [[IP:]HOST:]CONTAINER[/PROTOCOL]
@@ -17,7 +17,7 @@ pub struct NetworkArgs {
     /// Publish all exposed ports
     #[arg(short = 'P', long)]
     pub publish_all: bool,
-    /// Expose a port
+    /// Record a port for --publish-all
     #[arg(long, value_name = "PORT")]
     pub expose: Vec<String>,
     /// The container's IPv4 address
@@ -26,28 +26,28 @@ pub struct NetworkArgs {
     /// The container's IPv6 address
     #[arg(long, value_name = "ADDRESS")]
     pub ip6: Option<Ipv6Addr>,
-    /// A further address of 169.254.0.0/16, or of fe80::/10
+    /// Add an address of 169.254.0.0/16 or of fe80::/10
     #[arg(long, value_name = "ADDRESS")]
     pub link_local_ip: Vec<String>,
     /// The container's MAC address
     #[arg(long, value_name = "ADDRESS")]
     pub mac_address: Option<String>,
-    /// One more name on the network
+    /// Add a name of the container on the network
     #[arg(long, visible_alias = "net-alias", value_name = "NAME")]
     pub network_alias: Vec<String>,
-    /// Another container's name here: CONTAINER[:NAME]
+    /// Let this container find another one by a name: CONTAINER[:NAME]
     #[arg(long, value_name = "CONTAINER")]
     pub link: Vec<String>,
-    /// A name server
+    /// Ask this name server
     #[arg(long, value_name = "ADDRESS")]
     pub dns: Vec<IpAddr>,
-    /// A search domain
+    /// Complete short names with this domain
     #[arg(long, value_name = "DOMAIN")]
     pub dns_search: Vec<String>,
-    /// A resolver option
+    /// Set an option of the resolver (resolv.conf(5))
     #[arg(long, visible_alias = "dns-opt", value_name = "OPTION")]
     pub dns_option: Vec<String>,
-    /// A line of /etc/hosts: NAME:ADDRESS, or NAME:host-gateway
+    /// Add a line to /etc/hosts: NAME:ADDRESS, or NAME:host-gateway
     #[arg(long, value_name = "HOST")]
     pub add_host: Vec<String>,
 }

@@ -19,7 +19,7 @@ pub struct InitFlag(pub Option<bool>);
 
 impl Args for InitFlag {
     fn augment_args(command: Command) -> Command {
-        let help = "PID 1 is hull's own init, which reaps and forwards signals";
+        let help = "Run a small init as process 1, which reaps zombies and forwards signals";
         let flag = Arg::new("init").long("init").help(help).help_heading("Process");
         command.arg(flag.action(ArgAction::SetTrue))
     }
@@ -45,66 +45,66 @@ pub struct CreateArgs {
     /// Give the container a name
     #[arg(long)]
     pub name: Option<String>,
-    /// Containers that a start of this one starts first
+    /// Start this container first, whenever the new one starts
     #[arg(long, value_name = "CONTAINER", value_delimiter = ',')]
     pub requires: Vec<String>,
-    /// Remove the container that has the name, if there is one
+    /// First remove the container that has this name, if there is one
     #[arg(long, requires = "name")]
     pub replace: bool,
-    /// Write the container's id to a file, which must not exist
+    /// Write the container's id to this file, which must not exist yet
     #[arg(long, value_name = "FILE")]
     pub cidfile: Option<PathBuf>,
-    /// Remove the container when it exits
+    /// Remove the container when it ends
     #[arg(long)]
     pub rm: bool,
     #[command(flatten)]
     pub attach: AttachArgs,
-    /// Keep stdin open
+    /// Send standard input to the container
     #[arg(short, long)]
     pub interactive: bool,
-    /// With a terminal
+    /// Give the program a terminal
     #[arg(short, long)]
     pub tty: bool,
-    /// Print no progress
+    /// Do not print progress
     #[arg(short, long)]
     pub quiet: bool,
-    /// Fetch the image first: always, missing or never
+    /// When to fetch the image from its registry: always, missing or never
     #[arg(long, value_name = "WHEN", default_value = "missing", value_parser = ["always", "missing", "never"])]
     pub pull: String,
-    /// OS/ARCH the image must have
+    /// The platform that the image must have: OS/ARCH
     #[arg(long, value_name = "PLATFORM")]
     pub platform: Option<String>,
 
-    /// Set a variable: KEY=VALUE, or KEY with its value from here
+    /// Set an environment variable: KEY=VALUE, or KEY to use its value in this command's environment
     #[arg(short, long, value_name = "ENV", help_heading = "Process")]
     pub env: Vec<String>,
-    /// Read variables from a file
+    /// Read environment variables from a file
     #[arg(long, value_name = "FILE", help_heading = "Process")]
     pub env_file: Vec<PathBuf>,
-    /// The working directory
+    /// Start the program in this directory
     #[arg(short, long, value_name = "DIR", help_heading = "Process")]
     pub workdir: Option<String>,
-    /// NAME|UID[:GROUP|GID]
+    /// Run as this user: NAME|UID[:GROUP|GID]
     #[arg(short, long, value_name = "USER", help_heading = "Process")]
     pub user: Option<String>,
-    /// One more group
+    /// Add the user to this group
     #[arg(long, value_name = "GROUP", help_heading = "Process")]
     pub group_add: Vec<String>,
-    /// Run this instead of the image's entrypoint
+    /// Run this program instead of the image's entrypoint
     #[arg(long, value_name = "COMMAND", help_heading = "Process")]
     pub entrypoint: Option<String>,
     #[command(flatten)]
     pub init: InitFlag,
-    /// NAME=SOFT[:HARD]
+    /// Set a limit of setrlimit(2): NAME=SOFT[:HARD]
     #[arg(long, value_name = "LIMIT", help_heading = "Process")]
     pub ulimit: Vec<String>,
-    /// The signal that `stop` sends
+    /// The signal that `hull stop` sends
     #[arg(long, value_name = "SIGNAL", help_heading = "Process")]
     pub stop_signal: Option<String>,
-    /// Seconds that `stop` waits before killing
+    /// How many seconds `hull stop` waits before it kills the container
     #[arg(long, value_name = "SECONDS", allow_hyphen_values = true, help_heading = "Process")]
     pub stop_timeout: Option<String>,
-    /// no, always, unless-stopped or on-failure[:COUNT]
+    /// When to start the container again: no, always, unless-stopped or on-failure[:COUNT]
     #[arg(
         long,
         value_name = "POLICY",
@@ -113,7 +113,7 @@ pub struct CreateArgs {
         help_heading = "Process"
     )]
     pub restart: String,
-    /// Priority for the kernel's OOM killer: -1000 to 1000
+    /// How likely the kernel kills it when memory runs out: -1000 (never) to 1000
     #[arg(long, value_name = "SCORE", allow_hyphen_values = true, value_parser = clap::value_parser!(i32).range(-1000..=1000), help_heading = "Process")]
     pub oom_score_adj: Option<i32>,
 
@@ -124,25 +124,25 @@ pub struct CreateArgs {
     /// type=bind|volume|tmpfs,source=…,target=… and more, such as readonly, bind-recursive=…, volume-subpath=…, tmpfs-size=…
     #[arg(long, value_name = "MOUNT", help_heading = "Files")]
     pub mount: Vec<String>,
-    /// TARGET[:OPTIONS]
+    /// Mount a tmpfs: TARGET[:OPTIONS]
     #[arg(long, value_name = "TMPFS", help_heading = "Files")]
     pub tmpfs: Vec<String>,
-    /// The driver of new volumes: local
+    /// The driver for new volumes: local
     #[arg(long, value_name = "DRIVER", help_heading = "Files")]
     pub volume_driver: Option<String>,
-    /// The volumes of another container
+    /// Mount the volumes of another container
     #[arg(long, value_name = "CONTAINER[:ro]", help_heading = "Files")]
     pub volumes_from: Vec<String>,
     /// Make the root file system read-only
     #[arg(long, help_heading = "Files")]
     pub read_only: bool,
-    /// Size of /dev/shm
+    /// The size of /dev/shm, such as 64m
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true, help_heading = "Files")]
     pub shm_size: Option<String>,
-    /// HOST[:CONTAINER[:rwm]], or a CDI device: VENDOR/CLASS=NAME
+    /// Add a device: HOST[:CONTAINER[:rwm]], or by its CDI name: VENDOR/CLASS=NAME
     #[arg(long, value_name = "DEVICE", help_heading = "Files")]
     pub device: Vec<String>,
-    /// TYPE MAJOR:MINOR ACCESS
+    /// Allow a device without adding it: 'TYPE MAJOR:MINOR ACCESS'
     #[arg(long, value_name = "RULE", help_heading = "Files")]
     pub device_cgroup_rule: Vec<String>,
 
@@ -163,16 +163,16 @@ pub struct CreateArgs {
     #[command(flatten)]
     pub userns: UsernsArgs,
 
-    /// KEY=VALUE
+    /// Set a label: KEY=VALUE
     #[arg(short, long, value_name = "LABEL", help_heading = "Metadata")]
     pub label: Vec<String>,
     /// Read labels from a file
     #[arg(long, value_name = "FILE", help_heading = "Metadata")]
     pub label_file: Vec<PathBuf>,
-    /// KEY=VALUE, for the OCI runtime
+    /// Set an annotation for the OCI runtime: KEY=VALUE
     #[arg(long, value_name = "ANNOTATION", help_heading = "Metadata")]
     pub annotation: Vec<String>,
-    /// json-file, local, journald or none [default: json-file]
+    /// Where the output goes: json-file, local, journald or none [default: json-file]
     #[arg(long, value_name = "DRIVER", help_heading = "Metadata")]
     pub log_driver: Option<String>,
     /// max-size=SIZE (-1 is no limit) [default: 20m], max-file=COUNT [default: 5], mode, tag, labels, env, …
@@ -209,22 +209,22 @@ impl Rest {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Isolation")]
 pub struct IsolationArgs {
-    /// The container's host name
+    /// The container's hostname
     #[arg(short = 'h', long, value_name = "NAME")]
     pub hostname: Option<String>,
-    /// The container's domain name
+    /// The container's NIS domain name
     #[arg(long, value_name = "NAME")]
     pub domainname: Option<String>,
-    /// host or container:NAME
+    /// Use another PID namespace: host or container:NAME
     #[arg(long, value_name = "NAMESPACE")]
     pub pid: Option<String>,
-    /// private, shareable, none, host or container:NAME
+    /// Choose the IPC namespace: private, shareable, none, host or container:NAME
     #[arg(long, value_name = "NAMESPACE")]
     pub ipc: Option<String>,
-    /// host
+    /// Use the host's hostname and UTS namespace: host
     #[arg(long, value_name = "NAMESPACE")]
     pub uts: Option<String>,
-    /// private or host
+    /// Choose the cgroup namespace: private or host
     #[arg(long, value_name = "NAMESPACE")]
     pub cgroupns: Option<String>,
     /// Add a capability, or ALL
@@ -233,13 +233,13 @@ pub struct IsolationArgs {
     /// Drop a capability, or ALL
     #[arg(long, value_name = "CAPABILITY")]
     pub cap_drop: Vec<String>,
-    /// All capabilities and devices, nothing masked, no filter
+    /// Give all capabilities and devices, mask no paths, and load no seccomp filter
     #[arg(long)]
     pub privileged: bool,
-    /// no-new-privileges, seccomp=unconfined, seccomp=FILE
+    /// Change the protection: no-new-privileges, seccomp=unconfined, seccomp=FILE
     #[arg(long, value_name = "OPTION")]
     pub security_opt: Vec<String>,
-    /// A kernel parameter of a namespace: KEY=VALUE
+    /// Set a kernel parameter of the container's namespaces: KEY=VALUE
     #[arg(long, value_name = "SYSCTL")]
     pub sysctl: Vec<String>,
 }

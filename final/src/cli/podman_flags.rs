@@ -19,10 +19,10 @@ pub struct PodmanArgs {
     /// The umask, in octal
     #[arg(long, value_name = "MASK", value_parser = umask)]
     pub umask: Option<u32>,
-    /// Leave the image's /etc/hosts
+    /// Leave the image's /etc/hosts as it is
     #[arg(long, help_heading = "Network", conflicts_with = "add_host")]
     pub no_hosts: bool,
-    /// Leave the image's /etc/hostname
+    /// Leave the image's /etc/hostname as it is
     #[arg(long, help_heading = "Network")]
     pub no_hostname: bool,
 }

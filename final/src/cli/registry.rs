@@ -23,10 +23,10 @@ pub struct Access {
 
 #[derive(Debug, Args)]
 pub struct Pull {
-    /// All tags of the repository
+    /// Fetch all tags of the repository
     #[arg(short, long)]
     pub all_tags: bool,
-    /// Another platform than this machine's: OS/ARCH[/VARIANT]
+    /// Choose another platform than that of this machine: OS/ARCH[/VARIANT]
     #[arg(long, value_name = "PLATFORM")]
     pub platform: Option<String>,
     /// Print only the images' names
@@ -40,16 +40,16 @@ pub struct Pull {
 
 #[derive(Debug, Args)]
 pub struct Push {
-    /// All tags of the repository
+    /// Send all tags of the repository
     #[arg(short, long)]
     pub all_tags: bool,
-    /// Send large layers in pieces of so many bytes: for a proxy that takes no more (500m, 1g)
+    /// Send large layers in pieces of this size, for a proxy that refuses more, such as 500m or 1g
     #[arg(long, value_name = "SIZE")]
     pub chunk_size: Option<String>,
     /// Write the digest to a file
     #[arg(long, value_name = "FILE")]
     pub digestfile: Option<PathBuf>,
-    /// Print nothing but the digest
+    /// Print only the digest
     #[arg(short, long)]
     pub quiet: bool,
     #[command(flatten)]
@@ -63,7 +63,7 @@ pub struct Push {
 
 #[derive(Debug, Args)]
 pub struct Login {
-    /// Print who is logged in
+    /// Print the name of the user who is logged in
     #[arg(long)]
     pub get_login: bool,
     #[arg(short, long, value_name = "PASSWORD")]
@@ -92,7 +92,7 @@ pub struct Logout {
 
 #[derive(Debug, Args)]
 pub struct Search {
-    /// Show only what fits: is-official=true|false, stars=N
+    /// Show only what matches: is-official=true|false, stars=N
     #[arg(short, long, value_name = "FILTER")]
     pub filter: Vec<String>,
     /// json, table, or a Go template
@@ -100,7 +100,7 @@ pub struct Search {
     pub format: Option<String>,
     #[arg(long, value_name = "N", default_value_t = 25)]
     pub limit: usize,
-    /// Do not shorten
+    /// Do not shorten long columns
     #[arg(long)]
     pub no_trunc: bool,
     #[command(flatten)]

@@ -19,7 +19,7 @@ pub struct Stats {
     /// Seconds between two readings
     #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     pub interval: u32,
-    /// The latest container
+    /// Use the latest container
     #[arg(short, long, conflicts_with_all = ["all", "names"])]
     pub latest: bool,
     /// Print each reading below the one before
@@ -28,7 +28,7 @@ pub struct Stats {
     /// Print one reading and end
     #[arg(long)]
     pub no_stream: bool,
-    /// Do not shorten
+    /// Do not shorten long columns
     #[arg(long)]
     pub no_trunc: bool,
     #[arg(value_name = "CONTAINER")]
@@ -39,7 +39,7 @@ pub struct Stats {
 pub struct Update {
     #[command(flatten)]
     pub limits: LimitArgs,
-    /// no, always, unless-stopped or on-failure[:COUNT]
+    /// When to start the container again: no, always, unless-stopped or on-failure[:COUNT]
     #[arg(long, value_name = "POLICY")]
     pub restart: Option<String>,
     #[arg(required = true, value_name = "CONTAINER", help_heading = "Arguments")]

@@ -11,10 +11,10 @@ use super::values::read_if_given;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Isolation")]
 pub struct RuntimeArgs {
-    /// Another OCI runtime: a name such as crun, one of daemon.json, or a path
+    /// Use another OCI runtime: a name such as crun, a name in daemon.json, or a path
     #[arg(long, value_name = "RUNTIME")]
     pub runtime: Option<String>,
-    /// GPUs by CDI: all, a number, or device=…
+    /// Add GPUs by their CDI names: all, a number, or device=…
     #[arg(long, value_name = "GPUS", allow_hyphen_values = true, help_heading = "Files")]
     pub gpus: Option<String>,
 }

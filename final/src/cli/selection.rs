@@ -6,7 +6,7 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 pub struct Names {
-    /// The latest container
+    /// Use the latest container
     #[arg(short, long)]
     pub latest: bool,
     #[arg(value_name = "CONTAINER", required_unless_present = "latest", conflicts_with = "latest")]
@@ -15,7 +15,7 @@ pub struct Names {
 
 #[derive(Debug, Args)]
 pub struct One {
-    /// The latest container
+    /// Use the latest container
     #[arg(short, long)]
     pub latest: bool,
     #[arg(value_name = "CONTAINER", required_unless_present = "latest", conflicts_with = "latest")]
@@ -25,16 +25,16 @@ pub struct One {
 // A verb adds the short names of these flags that it has no other use for.
 #[derive(Debug, Args)]
 pub struct Selection {
-    /// All containers that are in a state for it
+    /// Apply to all containers in a state that allows it
     #[arg(long)]
     pub all: bool,
-    /// The container whose id is in this file
+    /// Apply to the container with the id in this file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "latest"])]
     pub cidfile: Vec<PathBuf>,
-    /// Those that fit, as in ps: KEY=VALUE
+    /// Apply to the containers that match, as in `hull ps`: KEY=VALUE
     #[arg(long, value_name = "FILTER", conflicts_with_all = ["all", "latest", "cidfile", "names"])]
     pub filter: Vec<String>,
-    /// The latest container
+    /// Use the latest container
     #[arg(short, long, conflicts_with = "all")]
     pub latest: bool,
     #[arg(

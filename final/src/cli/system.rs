@@ -10,7 +10,7 @@ use super::Deferred;
 pub enum Volume {
     /// Create a volume
     Create(Deferred<VolumeCreate>),
-    /// Tell by the exit code whether there is a volume of this name
+    /// Exit with 0 if a volume has this name, and with 1 if not
     Exists(Deferred<VolumeExists>),
     /// Write a volume's files as a tar
     Export(Deferred<VolumeExport>),
@@ -36,10 +36,10 @@ pub struct VolumeCreate {
     /// An option of the driver: type=FILESYSTEM, device=DEVICE, o=OPTIONS of mount(8), size=SIZE of a tmpfs
     #[arg(short, long = "opt", value_name = "KEY=VALUE")]
     pub opt: Vec<String>,
-    /// Succeed even if there is one of this name
+    /// Succeed even if the name exists already
     #[arg(long)]
     pub ignore: bool,
-    /// KEY=VALUE
+    /// Set a label: KEY=VALUE
     #[arg(short, long, value_name = "LABEL")]
     pub label: Vec<String>,
     pub name: Option<String>,
@@ -53,7 +53,7 @@ pub struct VolumeExists {
 
 #[derive(Debug, Args)]
 pub struct VolumeExport {
-    /// Write to a file, instead of stdout
+    /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     #[arg(value_name = "VOLUME")]
@@ -80,7 +80,7 @@ pub struct VolumeInspect {
 
 #[derive(Debug, Args)]
 pub struct VolumeList {
-    /// Show only what fits: KEY=VALUE
+    /// Show only objects that match: KEY=VALUE
     #[arg(short, long, value_name = "FILTER")]
     pub filter: Vec<String>,
     /// json, table, or a Go template
@@ -96,10 +96,10 @@ pub struct VolumeList {
 
 #[derive(Debug, Args)]
 pub struct VolumePrune {
-    /// Only what fits: label=KEY[=VALUE], label!=KEY[=VALUE], all=BOOL
+    /// Remove only what matches: label=KEY[=VALUE], label!=KEY[=VALUE], all=BOOL
     #[arg(long, value_name = "FILTER")]
     pub filter: Vec<String>,
-    /// Named ones too
+    /// Remove volumes with a name as well
     #[arg(short, long)]
     pub all: bool,
     /// Do not ask
@@ -112,7 +112,7 @@ pub struct VolumeRemove {
     /// All volumes
     #[arg(short, long, conflicts_with = "names")]
     pub all: bool,
-    /// Succeed even if one does not exist
+    /// Ignore names that do not exist
     #[arg(short, long)]
     pub force: bool,
     #[arg(required_unless_present = "all", value_name = "VOLUME")]
@@ -145,16 +145,16 @@ pub struct Df {
 
 #[derive(Debug, Args)]
 pub struct Prune {
-    /// Only what fits: label=KEY[=VALUE], label!=KEY[=VALUE], until=TIME
+    /// Remove only what matches: label=KEY[=VALUE], label!=KEY[=VALUE], until=TIME
     #[arg(long, value_name = "FILTER")]
     pub filter: Vec<String>,
-    /// Also images that have a name but no container
+    /// Remove images with a name as well, if no container uses them
     #[arg(short, long)]
     pub all: bool,
     /// Do not ask
     #[arg(short, long)]
     pub force: bool,
-    /// Also anonymous volumes
+    /// Remove anonymous volumes as well
     #[arg(long)]
     pub volumes: bool,
 }

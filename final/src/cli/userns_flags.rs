@@ -6,7 +6,7 @@ use clap::Args;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Isolation")]
 pub struct UsernsArgs {
-    /// host, private, auto[:size=N], keep-id[:uid=N,gid=N], nomap or container:NAME
+    /// Choose the user namespace: host, private, auto[:size=N], keep-id[:uid=N,gid=N], nomap or container:NAME
     #[arg(long, value_name = "NAMESPACE")]
     pub userns: Option<String>,
     /// Map user ids: INSIDE:OUTSIDE:COUNT

@@ -1,7 +1,7 @@
 /// Waits for every process that has ended: one SIGCHLD can stand for several children (signal(7)).
 /// An ended process stays as a zombie, which is a pid and an exit code, until its parent waits for
 /// it. If process 1 does not wait, the pids run out, or the limit of processes is reached (step 3).
-fn reap(child: Pid) -> Result<Option<u8>> {
+pub fn reap(child: Pid) -> Result<Option<u8>> {
     loop {
         let status = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(None),
