@@ -7,7 +7,8 @@ use super::source::Shape;
 use super::text::{LINE, width};
 use crate::measured;
 
-/// Who makes a stage, the call that it begins with (the first of that name after the stage before), and what it is.
+/// The stages of a start: the process, the call that begins the stage (the first of that name after the stage before), and
+/// the label.
 const STAGES: [(&str, &str, &str); 17] = [
     ("command", "execve", "load hull"),
     ("command", "execveat", "run hull again from a read-only mount"),
