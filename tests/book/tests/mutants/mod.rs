@@ -13,7 +13,7 @@ const MUTANTS: [(&str, &str, &str, &[&str]); 6] = [
         "steps/01-uts/src/main.rs",
         "CloneFlags::CLONE_NEWUTS;",
         "CloneFlags::empty();",
-        &["code/01-uts/main/outside.rs"],
+        &["code/01-uts/main/flags.rs"],
     ),
     ("steps/01-uts/src/idmap.rs", "setgroups", "setgroup", &["code/01-uts/idmap/write.rs"]),
     (
