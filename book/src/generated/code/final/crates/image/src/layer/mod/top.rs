@@ -1,1 +1,0 @@
-//! A layer's tar, unpacked into a directory that it must not leave.
