@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{book, code, commands, diagrams, diffs, look, measured, pages};
+use crate::{book, code, commands, diagrams, diffs, look, measured, pages, session};
 
 /// The subjects: each is a directory below `generated/`.
-pub const SUBJECTS: [&str; 7] = ["code", "diffs", "diagrams", "commands", "look", "measured", "traces"];
+pub const SUBJECTS: [&str; 8] =
+    ["code", "diffs", "diagrams", "commands", "look", "measured", "session", "traces"];
 
 /// The subject for which programs must have been built. All others are made from files of the repository.
 pub const NEEDS_PROGRAMS: &str = "commands";
@@ -37,7 +38,9 @@ fn included() -> Result<BTreeMap<PathBuf, String>> {
             }
         }
     }
-    included.insert(diagrams::README.into(), "README.md".to_owned());
+    for picture in session::PICTURES.into_iter().chain([diagrams::README]) {
+        included.insert(picture.into(), "README.md".to_owned());
+    }
     Ok(included)
 }
 
@@ -63,6 +66,7 @@ fn generate(path: &Path) -> Result<String> {
         "commands" => commands::help(rest),
         "look" => look::table(),
         "measured" => measured::table(rest),
+        "session" => session::draw(rest),
         "traces" => trace(rest),
         _ => bail!("no generator makes {}", path.display()),
     }

@@ -10,6 +10,7 @@
 //!   diagrams    book/diagrams/*.picture drawn as SVG
 //! measured      when a start makes which call, and how fast hull is
 //! look          what a process sees in each set of namespaces, for the interactive page
+//!   session     the terminal session of the README, drawn as SVG
 //! shape         the parts that every chapter of the steps must have
 //! transcripts   the commands after `$` and `#` in the chapters, typed again and compared
 //! errors        the texts of errors, and the chapter that explains them
@@ -33,6 +34,7 @@ pub mod links;
 pub mod look;
 pub mod measured;
 pub mod pages;
+pub mod session;
 pub mod shape;
 pub mod spelling;
 pub mod transcripts;

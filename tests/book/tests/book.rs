@@ -4,7 +4,7 @@ mod mutants;
 
 use hull_book::measured::start;
 use hull_book::transcripts::lab;
-use hull_book::{commands, errors, generated, links, measured, pages, shape, transcripts};
+use hull_book::{commands, errors, generated, links, measured, pages, session, shape, transcripts};
 use hull_test_support::skip::{find_program, skip};
 
 /// To check one page only: `HULL_BOOK_PAGE=steps/01 cargo test -p hull-book transcripts`.
@@ -67,7 +67,7 @@ fn the_transcripts_are_what_is_printed() {
     }
     let only = std::env::var(ONLY).unwrap_or_default();
     let mut different = Vec::new();
-    for page in pages::all().unwrap() {
+    for page in pages::all().unwrap().into_iter().chain([session::page().unwrap()]) {
         if page.path.to_string_lossy().contains(&only) {
             different.extend(transcripts::differences(&page).unwrap());
         }

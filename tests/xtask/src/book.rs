@@ -48,6 +48,8 @@ enum Subject {
     Look,
     /// The tables of times, from what was measured last
     Measured,
+    /// The terminal session of the README
+    Session,
     /// The system calls of each step
     Traces,
 }

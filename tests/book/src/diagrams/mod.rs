@@ -15,7 +15,7 @@ mod layout;
 mod lifelines;
 mod source;
 mod start;
-mod svg;
+pub(crate) mod svg;
 mod text;
 
 use std::fs;
