@@ -62,8 +62,8 @@ fn outside(run: &Run) -> Result<ExitCode> {
     })
 }
 
-/// The namespaces that the child gets: one for the hostname, and for everybody but root a user
-/// namespace, because creating any other kind takes CAP_SYS_ADMIN.
+/// The namespaces that the child gets. Everybody but root also needs a user namespace, because
+/// creating any other kind takes CAP_SYS_ADMIN.
 fn flags() -> CloneFlags {
     let mut flags = CloneFlags::CLONE_NEWUTS;
     if idmap::is_needed() {
