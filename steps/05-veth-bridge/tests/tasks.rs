@@ -34,6 +34,8 @@ use nix::sys::socket::SockProtocol;
 use nix::unistd::{Pid, pause};
 use veth::{BRIDGE, GATEWAY};
 
+const NO_ANSWER: &str = "no answer";
+
 /// The addresses of two containers.
 const WEB: Ipv4Addr = Ipv4Addr::new(10, 105, 0, 2);
 const SECOND: Ipv4Addr = Ipv4Addr::new(10, 105, 0, 3);
@@ -133,10 +135,11 @@ fn bridge() -> Outcome {
         let mut kernel = rtnetlink();
         let why = "root may create links in its own network namespace";
         veth::make_bridge(&mut kernel).expect_that("make_bridge succeeds", why)?;
-        let parts = [" bridge ", "UP", "link/ether 02:00:0a:69:00:01"];
-        let why = "RTM_NEWLINK creates what its attributes say: IFLA_INFO_KIND is the kind, IFLA_ADDRESS the MAC \
-                   address, and IFF_UP among the flags sets the link up";
-        shows("-d -o link show boxes", &parts, why)?;
+        let why = "RTM_NEWLINK creates what its attributes say: IFLA_INFO_KIND is the kind, IFLA_IFNAME the name, and \
+                   IFLA_ADDRESS the MAC address";
+        shows("-br link show type bridge", &["boxes", "02:00:0a:69:00:01"], why)?;
+        let why = "IFF_UP among the flags sets the link up: a new link is down, and passes no packet on";
+        shows("-br link show type bridge", &["MULTICAST,UP"], why)?;
         let why = "NLM_F_EXCL in CREATE asks for it: a second container has to notice that the bridge is there already";
         let again = veth::make_bridge(&mut kernel);
         let seen = format!("{again:?}");
@@ -180,10 +183,13 @@ fn veth_pair() -> Outcome {
         let inside = Namespace::new();
         let why = "one RTM_NEWLINK creates both ends: the other end is described by VETH_INFO_PEER";
         veth::make_veth(&mut kernel, "box2-7", inside.pid()).expect_that("make_veth succeeds", why)?;
-        let why = "IFLA_MASTER attaches the host's end to the bridge, and IFF_UP sets it up";
-        shows("-d -o link show box2-7", &["master boxes", "UP", " veth "], why)?;
+        shows("-br link show type veth", &["box2-7@"], why)?;
+        let why = "IFF_UP in the message sets the host's end up";
+        shows("-br link show type veth", &["MULTICAST,UP"], why)?;
+        let why = "IFLA_MASTER attaches the host's end to the bridge, which has to know it by its number";
+        shows("-br link show master boxes", &["box2-7@"], why)?;
         let why = "IFLA_NET_NS_PID among the attributes of the other end puts it into the namespace of that process";
-        inside.within(|| shows("-o link show eth0", &["eth0@"], why))
+        inside.within(|| shows("-br link", &["eth0@"], why))
     })
 }
 
@@ -204,13 +210,13 @@ fn configured() -> Outcome {
         let only_lo = alone.within(|| veth::configure(None));
         only_lo.expect_that("configure without an address succeeds", "there is always a lo")?;
         let why = "lo of a new network namespace is down, and programs cannot reach each other at 127.0.0.1";
-        alone.within(|| shows("-o link show lo", &["LOOPBACK,UP"], why))?;
+        alone.within(|| shows("-br link show lo", &["LOOPBACK,UP"], why))?;
 
         let web = container(&mut host()?, WEB)?;
         web.within(|| {
             let why = "the address belongs to the link that leads to the bridge";
             shows("-o -4 address show dev eth0", &["inet 10.105.0.2/24"], why)?;
-            shows("-o link show lo", &["LOOPBACK,UP"], "lo is up with an address as well")?;
+            shows("-br link show lo", &["LOOPBACK,UP"], "lo is up with an address as well")?;
             let why = "packets for all other networks have to go to the gateway, which is the bridge";
             shows("route", &["default via 10.105.0.1 dev eth0"], why)
         })?;
@@ -218,7 +224,7 @@ fn configured() -> Outcome {
         let why = "the host's end is up since make_veth, so this end has to be up too";
         equal(
             "the answer of a server in the container to the host",
-            Ok("web sees 10.105.0.1".into()),
+            "web sees 10.105.0.1".to_owned(),
             ask("10.105.0.2:8000"),
             why,
         )
@@ -239,21 +245,23 @@ fn serve(name: &'static str, listener: TcpListener) -> Child {
     })
 }
 
-/// What a server answers. A packet that is lost is sent again soon, because a link that has just been set up loses
-/// packets for a moment.
-fn ask(address: &str) -> Result<String, String> {
+/// What a server answers, or that it does not. A packet that is lost is sent again soon, because a link that has just
+/// been set up loses packets for a moment.
+fn ask(address: &str) -> String {
     let address: SocketAddr = address.parse().expect("an address");
     let attempt = || {
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_millis(150))?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).map(|_| answer)
     };
-    let mut attempts = (0..10).map(|_| attempt());
-    let is_lost = |result: &std::io::Result<String>| {
-        result.as_ref().is_err_and(|error| error.kind() == ErrorKind::TimedOut)
-    };
-    let answer = attempts.find(|result| !is_lost(result)).unwrap_or_else(|| Err(ErrorKind::TimedOut.into()));
-    answer.map_err(|error| format!("no answer: {error}"))
+    for _ in 0..10 {
+        match attempt() {
+            Ok(answer) => return answer,
+            Err(error) if error.kind() == ErrorKind::TimedOut => {}
+            Err(error) => return format!("{NO_ANSWER}: {error}"),
+        }
+    }
+    format!("{NO_ANSWER}: its packets are lost")
 }
 
 /// Another machine, 192.0.2.2, at the end of a veth pair. For it the host is 192.0.2.1.
@@ -305,7 +313,7 @@ fn outgoing() -> Outcome {
         let answer = web.within(|| ask("192.0.2.2:80"));
         equal(
             "what a server on another machine tells the container",
-            Ok("the server sees 192.0.2.1".into()),
+            "the server sees 192.0.2.1".to_owned(),
             answer,
             why,
         )?;
@@ -320,13 +328,14 @@ fn outgoing() -> Outcome {
 fn reserved() -> Outcome {
     isolated(|| {
         ip("link set lo up")?;
+        ip("address add 10.105.0.1/32 dev lo")?;
         let why = "nobody has the port, so bind(2) succeeds";
         let held = nat::reserve(8080).expect_that("reserve(8080) succeeds", why)?;
         let why = "a dnat rule would take the connections away from a program that starts later, and it must get an error";
-        let second = TcpListener::bind("127.0.0.1:8080").map_err(|error| error.kind());
+        let second = TcpListener::bind((GATEWAY, 8080)).map_err(|error| error.kind());
         ensure(
             second.as_ref().is_err_and(|kind| *kind == ErrorKind::AddrInUse),
-            "a program that wants port 8080 after reserve(8080) gets EADDRINUSE",
+            "a program that wants port 8080 at any address of the host gets EADDRINUSE after reserve(8080)",
             format_args!("{second:?}"),
             why,
         )?;
@@ -367,7 +376,7 @@ fn published() -> Outcome {
         let answer = world.within(|| ask("192.0.2.1:8080"));
         equal(
             "what port 8080 of the host tells another machine",
-            Ok("web sees 192.0.2.2".into()),
+            "web sees 192.0.2.2".to_owned(),
             answer,
             why,
         )?;
@@ -375,7 +384,7 @@ fn published() -> Outcome {
         let answer = ask("192.0.2.1:8080");
         equal(
             "what port 8080 of the host tells the host itself",
-            Ok("web sees 192.0.2.1".into()),
+            "web sees 192.0.2.1".to_owned(),
             answer,
             why,
         )?;
@@ -383,7 +392,7 @@ fn published() -> Outcome {
         let answer = web.within(|| ask("192.0.2.2:8080"));
         equal(
             "what port 8080 of another machine tells the container",
-            Ok("the server sees 192.0.2.1".into()),
+            "the server sees 192.0.2.1".to_owned(),
             answer,
             why,
         )
@@ -398,7 +407,7 @@ fn replies() -> Outcome {
         let _table = table([nat::dnat("task", WEB, (8080, 8000)), nat::reply_through_host("task", WEB)])?;
         forward()?;
         veth::route_localnet().expect_that("route_localnet can be switched on", "the check needs it")?;
-        let masqueraded = || Ok("web sees 10.105.0.1".to_owned());
+        let masqueraded = || "web sees 10.105.0.1".to_owned();
         let why =
             "the container would send a reply for 127.0.0.1 to itself: such a source has to be masqueraded";
         equal("what localhost:8080 tells the host", masqueraded(), ask("127.0.0.1:8080"), why)?;
@@ -410,7 +419,7 @@ fn replies() -> Outcome {
         let answer = second.within(|| ask("10.105.0.2:8000"));
         equal(
             "what the container tells a second one directly",
-            Ok("web sees 10.105.0.3".into()),
+            "web sees 10.105.0.3".to_owned(),
             answer,
             why,
         )?;
@@ -436,14 +445,16 @@ fn reaches_the_loopback() -> Outcome {
         })?;
         let why = "a published port switches route_localnet on, and then the host accepts packets for 127.0.0.1 from the \
                    bridge: a rule that runs before dnat has to drop them";
-        if let Ok(answer) = stolen {
-            let expected = "the container gets no answer from 127.0.0.1:9000 of the host";
-            return Err(failure(expected, format_args!("it got the answer {answer:?}"), why));
-        }
+        ensure(
+            stolen.starts_with(NO_ANSWER),
+            "the container gets no answer from 127.0.0.1:9000 of the host",
+            format_args!("it got the answer {stolen:?}"),
+            why,
+        )?;
         let why = "the rule holds for packets from the bridge only";
-        let mine = Ok("the host's database sees 127.0.0.1".to_owned());
+        let mine = "the host's database sees 127.0.0.1".to_owned();
         equal("what 127.0.0.1:9000 tells the host itself", mine, ask("127.0.0.1:9000"), why)?;
-        let published = Ok("web sees 10.105.0.1".to_owned());
+        let published = "web sees 10.105.0.1".to_owned();
         equal("what the published port tells the host", published, ask("127.0.0.1:8080"), why)
     })
 }
