@@ -78,6 +78,7 @@ const CGROUP_V2: Machine = Machine {
         ("hull-test-suite", "oci_systemd"),
         ("hull-test-suite", "oci_checkpoint"),
         (super::programs::LESSON, "lesson"),
+        ("hull-book", "cgroup_v2"),
     ],
     script: include_str!("tests-x86_64.sh"),
 };

@@ -23,3 +23,5 @@ bundles || ended=$?
 oci_systemd --skip a_bus_does || ended=$?
 HULL_CRIU_MUST_WORK=1 oci_checkpoint || ended=$?
 STEP_PROGRAM=/bin/step-03-cgroups lesson || ended=$?
+# What the book shows of cgroup v2.
+cgroup_v2 --ignored || ended=$?
