@@ -115,7 +115,7 @@ fn ip(arguments: &str) -> Outcome {
 /// Fails unless `ip` prints a text with all of `parts`.
 fn shows(arguments: &str, parts: &[&str], why: &str) -> Outcome {
     let printed = output("ip", arguments)?;
-    let seen = printed.trim();
+    let seen = if printed.trim().is_empty() { "it prints nothing" } else { printed.trim() };
     parts.iter().try_for_each(|part| {
         ensure(printed.contains(part), format_args!("`ip {arguments}` prints {part:?}"), seen, why)
     })
