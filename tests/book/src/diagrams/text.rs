@@ -40,7 +40,7 @@ fn span_width(span: &Span) -> f64 {
         true => span.text.chars().count() as f64 * CODE_SIZE * 0.605,
         false => {
             let width: f64 = span.text.chars().map(letter_width).sum();
-            width * SIZE * if span.is_bold { 1.08 } else { 1.0 }
+            width * SIZE * if span.is_bold { 1.13 } else { 1.0 }
         }
     }
 }
