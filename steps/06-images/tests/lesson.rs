@@ -8,11 +8,16 @@ use std::sync::mpsc;
 use lesson_lab::images::{
     Answer, INDEX, Layout, Tar, architecture, busybox, certificates, digest, gzip, registry, serve, serve_tls,
 };
-use lesson_lab::{Ended, Lab, Running, wait_for};
+use lesson_lab::{Chapter, Ended, Lab, Running, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tar::EntryType;
+
+const IMAGES: Chapter = Chapter::new("6. Images: config, manifest and layers", "steps/06-images/layers.md");
+const HOSTILE: Chapter = Chapter::new("Hostile layers", "steps/06-images/hostile.md");
+const REGISTRIES: Chapter = Chapter::new("Registries: pulling over HTTP", "steps/06-images/registry.md");
+const NEXT: Chapter = Chapter::new("7. Capabilities: root in pieces", "steps/07-security/capabilities.md");
 
 lesson_lab::isolated!();
 
@@ -50,6 +55,7 @@ fn assert_refused(lab: &Lab, refused: &Ended, reason: &str) {
 
 #[test]
 fn t01_the_bare_script_checks_the_digests_and_unpacks_the_layers() {
+    let _chapter = IMAGES.explains();
     for lab in everyone() {
         let top = Tar::new().file("page", "hello").file("tmp/.wh.gone", "");
         let Some(layout) = image(&lab, &[Tar::new().file("tmp/gone", "").end(), top.end()], &Value::Null)
@@ -65,7 +71,7 @@ fn t01_the_bare_script_checks_the_digests_and_unpacks_the_layers() {
             (ran.code, &*ran.stdout),
             (Some(0), "hello"),
             "the script unpacks each layer and obeys the whiteout, so /page is there and /tmp is empty \
-             (chapter \"Images: config, manifest and layers\"): {ran:?}"
+            : {ran:?}"
         );
         for blob in fs::read_dir(layout.0.join("blobs/sha256")).unwrap().flatten() {
             let bytes = fs::read(blob.path()).unwrap();
@@ -81,6 +87,7 @@ fn t01_the_bare_script_checks_the_digests_and_unpacks_the_layers() {
 
 #[test]
 fn t02_the_images_command_runs_in_its_environment_and_directory() {
+    let _chapter = IMAGES.explains();
     for lab in everyone() {
         let settings = json!({
             "Entrypoint": ["/bin/sh", "-c", "echo $GREETING $HOME $PWD $0 $*"],
@@ -91,7 +98,7 @@ fn t02_the_images_command_runs_in_its_environment_and_directory() {
         assert_eq!(
             (own.code, &*own.stdout),
             (Some(0), "hello /root /work/here its own"),
-            "Entrypoint and Cmd run, with Env and WorkingDir of the config (chapter \"Images\"): {own:?}"
+            "Entrypoint and Cmd run, with Env and WorkingDir of the config: {own:?}"
         );
         let mine = lab.run(&["run", &format!("{}:latest", layout.name()), "mine"]);
         assert_eq!(
@@ -111,6 +118,7 @@ fn t02_the_images_command_runs_in_its_environment_and_directory() {
 
 #[test]
 fn t03_bytes_with_another_digest_are_refused_with_both_digests() {
+    let _chapter = IMAGES.explains();
     for lab in everyone() {
         let Some(layout) = image(&lab, &[], &Value::Null) else { return };
         let manifest = fs::read(layout.0.join("index.json"))
@@ -148,6 +156,7 @@ fn t03_bytes_with_another_digest_are_refused_with_both_digests() {
 
 #[test]
 fn t04_a_layer_changes_adds_and_deletes_files_of_the_layers_below() {
+    let _chapter = IMAGES.explains();
     for lab in everyone() {
         let below =
             Tar::new().file("a/kept", "1").file("a/gone", "1").file("b/hidden", "1").file("c/hidden", "1");
@@ -164,13 +173,14 @@ fn t04_a_layer_changes_adds_and_deletes_files_of_the_layers_below() {
         let seen = lab.run(&["run", &layout.name(), "/bin/sh", "-c", script]);
         assert_eq!(
             seen.stdout, "a/kept b/new c/new d/inside e/new\ntopfile",
-            "a layer adds, replaces and deletes files: each whiteout hides the lower file, and an opaque directory hides all (chapter \"Images\"): {seen:?}"
+            "a layer adds, replaces and deletes files: each whiteout hides the lower file, and an opaque directory hides all: {seen:?}"
         );
     }
 }
 
 #[test]
 fn t05_modes_times_links_and_owners_are_those_of_the_image() {
+    let _chapter = IMAGES.explains();
     for lab in everyone() {
         let theirs = |header: &mut tar::Header| {
             header.set_uid(1000);
@@ -191,10 +201,7 @@ fn t05_modes_times_links_and_owners_are_those_of_the_image() {
         let seen = lab.run(&["run", &layout.name(), "/bin/sh", "-c", script]);
         let (owner, device) = if lab.is_machines_root() { (1000, "device") } else { (0, "") };
         let expected = format!("4711 {owner} 2 1000000000\n500 0 2 1000000000\ninside{device}");
-        assert_eq!(
-            seen.stdout, expected,
-            "mode, owner, links and time are those of the tar (chapter \"Images\"): {seen:?}"
-        );
+        assert_eq!(seen.stdout, expected, "mode, owner, links and time are those of the tar: {seen:?}");
         let has_one_id = !lab.is_machines_root();
         for note in ["note: 1 files of other users belong to you", "note: 1 devices are left out"] {
             assert_eq!(
@@ -213,6 +220,7 @@ fn t05_modes_times_links_and_owners_are_those_of_the_image() {
 
 #[test]
 fn t06_the_program_runs_as_the_images_user() {
+    let _chapter = IMAGES.explains();
     for lab in everyone() {
         let files = Tar::new()
             .file("etc/passwd", "root:x:0:0::/root:/bin/sh\nworker:x:1000:1001::/home/worker:/bin/sh\n")
@@ -238,7 +246,7 @@ fn t06_the_program_runs_as_the_images_user() {
             let expected = if lab.is_machines_root() { expected.to_owned() } else { format!("0 0 {home}") };
             assert_eq!(
                 seen.stdout, expected,
-                "user {user:?} is looked up in the image's own files (chapter \"Images\"): {seen:?}"
+                "user {user:?} is looked up in the image's own files: {seen:?}"
             );
             assert_eq!(
                 seen.stderr.contains("it runs as 0"),
@@ -260,6 +268,7 @@ fn t06_the_program_runs_as_the_images_user() {
 
 #[test]
 fn t07_a_layer_that_leaves_its_directory_is_refused() {
+    let _chapter = HOSTILE.explains();
     for lab in everyone() {
         let outside = lab.make("outside");
         fs::write(outside.join("file"), "mine").unwrap();
@@ -286,12 +295,12 @@ fn t07_a_layer_that_leaves_its_directory_is_refused() {
             assert_eq!(
                 fs::read_dir(&outside).unwrap().count(),
                 1,
-                "layer {number} put a file outside of its directory (chapter \"Hostile layers\")"
+                "layer {number} put a file outside of its directory"
             );
             assert_eq!(
                 fs::read_to_string(outside.join("file")).unwrap(),
                 "mine",
-                "layer {number} changed a file outside (chapter \"Hostile layers\")"
+                "layer {number} changed a file outside"
             );
         }
         // Leading slashes and dots are removed, and a link that stays inside is allowed.
@@ -303,15 +312,13 @@ fn t07_a_layer_that_leaves_its_directory_is_refused() {
             .file("way/x", "3");
         let Some(layout) = image(&lab, &[honest.end()], &Value::Null) else { return };
         let seen = lab.run(&["run", &layout.name(), "/bin/cat", "/absolute", "/dotted", "/real/x"]);
-        assert_eq!(
-            seen.stdout, "123",
-            "an honest layer is not refused (chapter \"Hostile layers\"): {seen:?}"
-        );
+        assert_eq!(seen.stdout, "123", "an honest layer is not refused: {seen:?}");
     }
 }
 
 #[test]
 fn t08_an_image_cannot_forge_the_marks_of_overlay() {
+    let _chapter = HOSTILE.explains();
     for lab in everyone() {
         let below = Tar::new().file("a/file", "still here");
         let mut forged = tar::Builder::new(Vec::new());
@@ -322,15 +329,13 @@ fn t08_an_image_cannot_forge_the_marks_of_overlay() {
             [forged.into_inner().unwrap()[..1024].to_vec(), Tar::new().directory("a/").end()].concat();
         let Some(layout) = image(&lab, &[below.end(), forged], &Value::Null) else { return };
         let seen = lab.run(&["run", &layout.name(), "/bin/cat", "/a/file"]);
-        assert_eq!(
-            seen.stdout, "still here",
-            "an image must not set overlay's marks itself (chapter \"Hostile layers\"): {seen:?}"
-        );
+        assert_eq!(seen.stdout, "still here", "an image must not set overlay's marks itself: {seen:?}");
     }
 }
 
 #[test]
 fn t09_a_registry_gives_the_image_of_this_platform_for_a_token() {
+    let _chapter = REGISTRIES.explains();
     for lab in everyone() {
         let layout = Layout::new(lab.dir.join("layout"));
         let Some(busybox) = busybox() else { return };
@@ -361,7 +366,7 @@ fn t09_a_registry_gives_the_image_of_this_platform_for_a_token() {
         assert_eq!(
             (pulled.code, &*pulled.stdout),
             (Some(0), "from a registry"),
-            "index, token, manifest, config and layer are fetched (chapter \"Registries\"): {pulled:?}"
+            "index, token, manifest, config and layer are fetched: {pulled:?}"
         );
         assert!(
             pulled.stderr.contains("layer 1/1 sha256:") && pulled.stderr.contains("bytes, verified"),
@@ -386,6 +391,7 @@ fn t09_a_registry_gives_the_image_of_this_platform_for_a_token() {
 
 #[test]
 fn t10_a_registry_is_trusted_if_its_authority_is_named() {
+    let _chapter = REGISTRIES.explains();
     for lab in everyone() {
         let layout = Layout::new(lab.dir.join("layout"));
         let Some(busybox) = busybox() else { return };
@@ -403,7 +409,7 @@ fn t10_a_registry_is_trusted_if_its_authority_is_named() {
             refused.stderr.contains(
                 "hint: if an authority of your own signed the certificate, name it: SSL_CERT_FILE="
             ),
-            "an unknown authority is not trusted, and the hint says how to name one (chapter \"Registries\"): {refused:?}"
+            "an unknown authority is not trusted, and the hint says how to name one: {refused:?}"
         );
         let authority = lab.dir.join("ca.crt").to_string_lossy().into_owned();
         let pulled = lab.shell(&format!("SSL_CERT_FILE={authority} exec $P run {name}"));
@@ -419,6 +425,7 @@ fn t10_a_registry_is_trusted_if_its_authority_is_named() {
 
 #[test]
 fn t11_a_refusal_of_a_registry_is_explained() {
+    let _chapter = REGISTRIES.explains();
     for lab in everyone() {
         let (listener, port) = lab.listen();
         serve(listener, |path, _| {
@@ -443,6 +450,7 @@ fn t11_a_refusal_of_a_registry_is_explained() {
 
 #[test]
 fn t12_a_broken_image_is_refused_with_the_reason() {
+    let _chapter = IMAGES.explains();
     for lab in everyone() {
         let Some(layout) = image(&lab, &[], &Value::Null) else { return };
         let name = layout.name();
@@ -482,6 +490,7 @@ fn t12_a_broken_image_is_refused_with_the_reason() {
 
 #[test]
 fn t13_the_name_servers_are_those_of_the_host() {
+    let _chapter = IMAGES.explains();
     for lab in everyone() {
         let theirs =
             Tar::new().directory("etc/").link("etc/resolv.conf", "/etc/passwd").file("etc/passwd", "");
@@ -490,7 +499,7 @@ fn t13_the_name_servers_are_those_of_the_host() {
         let ours = lab.shell("cat /run/systemd/resolve/resolv.conf 2>/dev/null || cat /etc/resolv.conf");
         assert!(
             asked.code == Some(0) && asked.stdout.starts_with(&ours.stdout),
-            "/etc/resolv.conf is the host's, in a layer of its own (chapter \"Images\"): {asked:?}"
+            "/etc/resolv.conf is the host's, in a layer of its own: {asked:?}"
         );
         assert!(
             !asked.stdout.contains("/etc"),
@@ -501,6 +510,7 @@ fn t13_the_name_servers_are_those_of_the_host() {
 
 #[test]
 fn t14_two_containers_of_one_image_share_no_writes() {
+    let _chapter = IMAGES.explains();
     for lab in everyone() {
         let Some(layout) = image(&lab, &[], &Value::Null) else { return };
         let name = layout.name();
@@ -518,6 +528,7 @@ fn t14_two_containers_of_one_image_share_no_writes() {
 
 #[test]
 fn t15_nothing_stays_after_any_end() {
+    let _chapter = IMAGES.explains();
     for lab in everyone() {
         let Some(layout) = image(&lab, &[], &Value::Null) else { return };
         let name = layout.name();
@@ -560,6 +571,7 @@ fn t15_nothing_stays_after_any_end() {
 
 #[test]
 fn t16_the_escape_of_the_next_step_is_still_possible() {
+    let _chapter = NEXT.explains();
     let Some(lab) = everyone().into_iter().find(Lab::is_machines_root) else { return };
     let Some(layout) = image(&lab, &[], &Value::Null) else { return };
     // Root of this container can create any device, also the host's disk. The number here is a loop device's.
@@ -578,6 +590,7 @@ fn t16_the_escape_of_the_next_step_is_still_possible() {
 
 #[test]
 fn t17_the_trace_shows_the_calls_in_order() {
+    let _chapter = IMAGES.explains();
     for lab in everyone() {
         let Some(layout) = image(&lab, &[Tar::new().file("x", "x").end()], &Value::Null) else { return };
         let told = lab.run(&["-v", "run", &layout.name(), "/bin/touch", "/x"]);
@@ -604,6 +617,7 @@ fn t17_the_trace_shows_the_calls_in_order() {
 
 #[test]
 fn t18_the_earlier_steps_still_hold() {
+    let _chapter = IMAGES.explains();
     for lab in everyone() {
         let Some(layout) = image(&lab, &[], &Value::Null) else { return };
         let script =

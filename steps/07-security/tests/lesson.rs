@@ -2,10 +2,14 @@
 //! should hold, why, and which chapter explains it.
 
 use lesson_lab::images::{Layout, busybox};
-use lesson_lab::{Lab, Running, wait_for};
+use lesson_lab::{Chapter, Lab, Running, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+
+const CAPABILITIES: Chapter =
+    Chapter::new("7. Capabilities: root in pieces", "steps/07-security/capabilities.md");
+const SECCOMP: Chapter = Chapter::new("Seccomp and masked paths", "steps/07-security/seccomp.md");
 
 lesson_lab::isolated!();
 
@@ -40,6 +44,7 @@ fn status(lab: &Lab, options: &[&str], fields: &str) -> Option<Vec<String>> {
 
 #[test]
 fn t01_the_bare_example_drops_capabilities_and_refuses_one_call() {
+    let _chapter = CAPABILITIES.explains();
     for lab in everyone() {
         let example = std::path::Path::new(env!("CARGO_BIN_EXE_step-07-security"));
         let copy = lab.dir.join("bare");
@@ -57,8 +62,8 @@ fn t01_the_bare_example_drops_capabilities_and_refuses_one_call() {
         let ran = lab.shell(&format!("echo '{script}' | {as_root}{}", copy.display()));
         assert_eq!(
             ran.stdout, "CapBnd:\t0000000000000001",
-            "the bounding set has CAP_CHOWN only (chapter \"Capabilities\"), and the filter refuses unshare \
-             (chapter \"Seccomp and masked paths\"): {ran:?}"
+            "the bounding set has CAP_CHOWN only, and the filter refuses unshare \
+            : {ran:?}"
         );
         assert!(ran.stderr.contains("Operation not permitted"), "the refused call returns EPERM: {ran:?}");
     }
@@ -66,35 +71,31 @@ fn t01_the_bare_example_drops_capabilities_and_refuses_one_call() {
 
 #[test]
 fn t02_the_escape_of_step_6_fails() {
+    let _chapter = CAPABILITIES.explains();
     for lab in everyone() {
         // A disk by its number, and the file that names the program which the kernel runs after a crash.
         let Some((_, disk)) = both(&lab, &[], "mknod /disk b 7 0; ls /disk") else { return };
         assert!(
             disk.contains("Operation not permitted") && disk.contains("/disk: No such file"),
-            "without CAP_MKNOD no device can be created (chapter \"Capabilities\"): {disk}"
+            "without CAP_MKNOD no device can be created: {disk}"
         );
         let (_, switch) = both(&lab, &[], "true >>/proc/sys/kernel/core_pattern").unwrap();
         // For an unprivileged user the kernel checks the owner of the file first.
         let reason = if lab.is_machines_root() { "Read-only file system" } else { "Permission denied" };
-        assert!(
-            switch.contains(reason),
-            "core_pattern is read-only (chapter \"Seccomp and masked paths\"): {switch}"
-        );
+        assert!(switch.contains(reason), "core_pattern is read-only: {switch}");
         let (_, memory) = both(
             &lab,
             &[],
             "for file in kcore keys timer_list; do cat /proc/$file 2>/dev/null; done; ls /sys/firmware",
         )
         .unwrap();
-        assert_eq!(
-            memory, "",
-            "these files about the machine are masked, or the kernel does not have them (chapter \"Seccomp and masked paths\")"
-        );
+        assert_eq!(memory, "", "these files about the machine are masked, or the kernel does not have them");
     }
 }
 
 #[test]
 fn t03_root_has_13_capabilities_and_can_gain_no_other() {
+    let _chapter = CAPABILITIES.explains();
     for lab in everyone() {
         let Some(sets) = status(&lab, &[], "CapInh|CapPrm|CapEff|CapBnd|CapAmb") else { return };
         // Docker's set is a80425fb. Here bit 27, CAP_MKNOD, is not in it.
@@ -103,7 +104,7 @@ fn t03_root_has_13_capabilities_and_can_gain_no_other() {
         assert_eq!(
             sets,
             [none, ours, ours, ours, none],
-            "permitted, effective and bounding set have the 13 usual capabilities (chapter \"Capabilities\")"
+            "permitted, effective and bounding set have the 13 usual capabilities"
         );
         let (_, gained) = both(&lab, &[], "mount -t tmpfs x /tmp; hostname new; umount /proc").unwrap();
         assert_eq!(
@@ -116,12 +117,10 @@ fn t03_root_has_13_capabilities_and_can_gain_no_other() {
 
 #[test]
 fn t04_the_user_chooses_the_capabilities_that_stay() {
+    let _chapter = CAPABILITIES.explains();
     for lab in everyone() {
         let Some(one) = status(&lab, &["--keep", "NET_BIND_SERVICE"], "CapPrm|CapEff|CapBnd") else { return };
-        assert_eq!(
-            one, ["0000000000000400"; 3],
-            "--keep names the capabilities that stay (chapter \"Capabilities\")"
-        );
+        assert_eq!(one, ["0000000000000400"; 3], "--keep names the capabilities that stay");
         assert_eq!(
             status(&lab, &["--keep", "none"], "CapPrm|CapEff|CapBnd").unwrap(),
             ["0000000000000000"; 3],
@@ -149,6 +148,7 @@ fn t04_the_user_chooses_the_capabilities_that_stay() {
 
 #[test]
 fn t05_the_images_user_has_no_capability() {
+    let _chapter = CAPABILITIES.explains();
     let Some(lab) = everyone().into_iter().find(Lab::is_machines_root) else { return };
     let Some(image) = image(&lab, &json!({ "User": "1000:1000" })) else { return };
     for options in [&["run"][..], &["run", "--keep", "none"]] {
@@ -156,31 +156,26 @@ fn t05_the_images_user_has_no_capability() {
         let ended = lab.run(&[options, &[&image, "/bin/sh", "-c", script]].concat());
         assert_eq!(
             ended.stdout, "1000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000",
-            "a change to another user empties both sets (chapter \"Capabilities\"): {ended:?}"
+            "a change to another user empties both sets: {ended:?}"
         );
     }
 }
 
 #[test]
 fn t06_the_filter_is_loaded_and_no_execve_adds_privileges() {
+    let _chapter = SECCOMP.explains();
     for lab in everyone() {
         let Some(fields) = status(&lab, &[], "NoNewPrivs|Seccomp") else { return };
-        assert_eq!(
-            fields,
-            ["1", "2"],
-            "NoNewPrivs is set, and 2 means that a filter is loaded (chapter \"Seccomp and masked paths\")"
-        );
+        assert_eq!(fields, ["1", "2"], "NoNewPrivs is set, and 2 means that a filter is loaded");
     }
 }
 
 #[test]
 fn t07_a_refused_call_is_an_error_or_a_kill_or_a_log_line() {
+    let _chapter = SECCOMP.explains();
     for lab in everyone() {
         let Some((_, text)) = both(&lab, &[], "unshare -U true") else { return };
-        assert!(
-            text.contains("Operation not permitted"),
-            "a refused call returns EPERM (chapter \"Seccomp and masked paths\"): {text}"
-        );
+        assert!(text.contains("Operation not permitted"), "a refused call returns EPERM: {text}");
         let (code, _) = both(&lab, &["--denied", "kill"], "exec unshare -m true").unwrap();
         assert_eq!(code, 128 + 31, "--denied kill ends the program with SIGSYS, which is signal 31");
         let (code, _) = both(&lab, &["--denied", "log"], "unshare -U true").unwrap();
@@ -192,6 +187,7 @@ fn t07_a_refused_call_is_an_error_or_a_kill_or_a_log_line() {
 
 #[test]
 fn t08_programs_with_threads_run_because_clone3_answers_enosys() {
+    let _chapter = SECCOMP.explains();
     for lab in everyone() {
         let image = Layout::new(lab.dir.join("threads"));
         // The program is this test itself. The C library calls clone3 for each thread, and clone after ENOSYS.
@@ -204,7 +200,7 @@ fn t08_programs_with_threads_run_because_clone3_answers_enosys() {
         let ended = lab.run(&["run", &image.name()]);
         assert!(
             ended.code == Some(0) && ended.stdout.contains("1 passed"),
-            "clone3 has to answer ENOSYS, because the C library then uses clone (chapter \"Seccomp and masked paths\"): {ended:?}"
+            "clone3 has to answer ENOSYS, because the C library then uses clone: {ended:?}"
         );
     }
 }
@@ -217,6 +213,7 @@ fn starts_a_thread() {
 
 #[test]
 fn t09_the_filter_refuses_a_call_that_a_capability_would_permit() {
+    let _chapter = SECCOMP.explains();
     for lab in everyone() {
         let Some((_, text)) =
             both(&lab, &["--keep", "SYS_ADMIN,MKNOD"], "mount -t tmpfs x /tmp || echo refused")
@@ -225,7 +222,7 @@ fn t09_the_filter_refuses_a_call_that_a_capability_would_permit() {
         };
         assert!(
             text.ends_with("refused"),
-            "the filter refuses mount although CAP_SYS_ADMIN was kept (chapter \"Seccomp and masked paths\"): {text}"
+            "the filter refuses mount although CAP_SYS_ADMIN was kept: {text}"
         );
         let (code, _) =
             both(&lab, &["--keep", "SYS_ADMIN", "--denied", "log"], "mount -t tmpfs x /tmp").unwrap();
@@ -241,18 +238,20 @@ fn t09_the_filter_refuses_a_call_that_a_capability_would_permit() {
 
 #[test]
 fn t10_the_masks_cannot_be_removed() {
+    let _chapter = SECCOMP.explains();
     for lab in everyone() {
         let script = "umount /proc/sys; umount /sys/firmware; mount -o remount,rw /proc/sys; touch /proc/sys/kernel/pid_max || echo refused";
         let Some((_, text)) = both(&lab, &["--keep", "SYS_ADMIN"], script) else { return };
         assert!(
             text.ends_with("refused"),
-            "the filter refuses mount and umount, also with CAP_SYS_ADMIN (chapter \"Seccomp and masked paths\"): {text}"
+            "the filter refuses mount and umount, also with CAP_SYS_ADMIN: {text}"
         );
     }
 }
 
 #[test]
 fn t11_no_process_inside_can_inspect_process_1() {
+    let _chapter = CAPABILITIES.explains();
     for lab in everyone() {
         let Some((_, text)) = both(
             &lab,
@@ -272,6 +271,7 @@ fn t11_no_process_inside_can_inspect_process_1() {
 
 #[test]
 fn t12_a_program_that_enters_is_confined_too() {
+    let _chapter = CAPABILITIES.explains();
     for lab in everyone() {
         let Some(image) = image(&lab, &Value::Null) else { return };
         let mut running = lab.start(&["run", &image, "/bin/sh", "-c", "echo ready; sleep 60"]);
@@ -287,6 +287,7 @@ fn t12_a_program_that_enters_is_confined_too() {
 
 #[test]
 fn t13_the_trace_shows_the_calls_in_order() {
+    let _chapter = CAPABILITIES.explains();
     for lab in everyone() {
         let Some(image) = image(&lab, &Value::Null) else { return };
         let told = lab.run(&["-v", "run", &image, "/bin/id"]);
@@ -313,6 +314,7 @@ fn t13_the_trace_shows_the_calls_in_order() {
 
 #[test]
 fn t14_the_earlier_steps_still_hold() {
+    let _chapter = CAPABILITIES.explains();
     for lab in everyone() {
         let Some(image) = image(&lab, &json!({ "Env": ["GREETING=hello"] })) else { return };
         let script = "hostname; echo $PPID $GREETING; id -u; test -e $0 || echo gone; cat /sys/class/net/lo/flags; exit 3";

@@ -17,10 +17,7 @@ impl Chapter {
 
     /// Fails unless both are equal. `why` is a sentence: what has to be so, and which rule of the kernel makes it so.
     #[track_caller]
-    pub fn same<T: PartialEq<U>, U: Debug>(&self, seen: T, expected: U, why: &str)
-    where
-        T: Debug,
-    {
+    pub fn same<T: Debug + PartialEq<U>, U: Debug>(&self, seen: T, expected: U, why: &str) {
         if seen != expected {
             self.fail(&format!("{expected:?}"), &format!("{seen:?}"), why);
         }
@@ -34,11 +31,29 @@ impl Chapter {
         }
     }
 
+    /// Names the chapter if the test fails while the answer lives, for a test with assertions that say why themselves.
+    #[must_use]
+    pub fn explains(self) -> Explains {
+        Explains(self)
+    }
+
     #[track_caller]
     fn fail(&self, expected: &str, seen: &str, why: &str) -> ! {
         panic!(
             "{why}\n  expected: {expected}\n  seen:     {seen}\n  chapter:  {} (book/src/{})",
             self.title, self.page
         )
+    }
+}
+
+/// Names a chapter at a failure.
+#[derive(Debug)]
+pub struct Explains(Chapter);
+
+impl Drop for Explains {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("  chapter:  {} (book/src/{})", self.0.title, self.0.page);
+        }
     }
 }

@@ -94,7 +94,7 @@ pub const STEP: Step = Step {
             file: "registry.rs",
             item: "Registry::get",
             hint: [
-                "The URL is HOST/v2/NAME/PATH. Ask (self.ask); after a 401, fetch a token for the header `www-authenticate` and ask again.",
+                "The URL is HOST/v2/NAME/PATH. Send it (self.ask). After a 401, fetch a token for `www-authenticate`, and ask again.",
                 "Status 200 is the answer's body: into_body().into_reader(). Every other status is an error with a hint.",
             ],
             minutes: 15,

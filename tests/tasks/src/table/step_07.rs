@@ -32,7 +32,7 @@ pub const STEP: Step = Step {
             file: "masks.rs",
             item: "apply",
             hint: [
-                "HIDDEN: rootfs::mount_new(\"tmpfs\", …, MS_RDONLY, \"size=0,mode=0555\") over a directory, rootfs::bind of dev/null over a file.",
+                "HIDDEN: mount_new a read-only tmpfs (\"size=0,mode=0555\") over a directory, and bind dev/null over a file.",
                 "READ_ONLY: rootfs::bind the path onto itself, then make_read_only. Leave out paths that do not exist below `root`.",
             ],
             minutes: 20,
