@@ -105,7 +105,7 @@ pub fn detach() -> Result<()> {
     Ok(())
 }
 
-/// Creates what a root directory needs besides programs, and the mount points for those.
+/// Creates the directories that a root needs in addition to programs, and the mount points for those.
 pub fn skeleton(root: &Path) -> Result<()> {
     for (name, mode) in DIRECTORIES {
         let path = root.join(name);
@@ -217,7 +217,7 @@ fn mount_terminals(dev: &Path) -> Result<()> {
         fs::create_dir(dev.join(name)).with_context(|| format!("mkdir({}/{name})", dev.display()))?;
     }
     // newinstance: an empty /dev/pts, and a ptmx that opens new terminals in it. The terminal on
-    // stdin is one of the host's, so it is not in this /dev/pts.
+    // stdin belongs to the host, so it is not in this /dev/pts.
     let noexec = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
     mount_new("devpts", &dev.join("pts"), noexec, "newinstance,ptmxmode=0666,mode=0620")?;
     // 1777 as for /tmp: everybody may create files, and remove their own (the sticky bit).

@@ -206,7 +206,7 @@ pub fn serve_tls(
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let connection = ServerConnection::new(config.clone()).unwrap();
-            // Whoever does not trust us hangs up.
+            // A client that does not trust the certificate closes the connection.
             let _ = converse(StreamOwned::new(connection, stream), &answer);
         }
     });

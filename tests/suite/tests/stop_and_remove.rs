@@ -183,7 +183,7 @@ fn a_user_who_waited_for_the_kill_learns_why() {
     // What the hint promises.
     t.ok(&["run", "-d", "--init", "--name", "heard", "busybox", "sleep", "300"]);
     Terminal::start(&t.command(&["stop", "-t", "60", "heard"])).wait_and_see("heard\r\n");
-    // Who asks for the kill, or is no user at a terminal, knows.
+    // No hint for a user who asked for the kill, and none for a script.
     deaf(&t, "killed");
     Terminal::start(&t.command(&["stop", "-t", "0", "killed"])).wait_and_see("killed\r\n");
     deaf(&t, "script");
