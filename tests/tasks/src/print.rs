@@ -51,8 +51,8 @@ pub fn failure(step: &Step, task: &Task, tasks: usize, why: &Failure) {
     println!();
 }
 
-/// The last line.
-pub fn end(failed: &[&Task], unchecked: &[&Task], all: usize) {
+/// The last lines, after `count` of all tasks.
+pub fn end(failed: &[&Task], unchecked: &[&Task], count: usize, all: usize) {
     let numbers =
         |tasks: &[&Task]| tasks.iter().map(|task| task.number.to_string()).collect::<Vec<_>>().join(", ");
     println!();
@@ -62,10 +62,14 @@ pub fn end(failed: &[&Task], unchecked: &[&Task], all: usize) {
     if !unchecked.is_empty() {
         println!("Tasks that were NOT CHECKED: {}. They may be right or wrong.", numbers(unchecked));
     }
-    if failed.is_empty() && unchecked.is_empty() {
-        println!(
-            "All checks of {all} tasks pass. Next: `cargo test --test lesson`, then `cargo xtask learn --next`."
-        );
+    if !failed.is_empty() || !unchecked.is_empty() {
+        return;
+    }
+    match count == all {
+        false => println!("{count} of {all} tasks were checked, and they pass."),
+        true => println!(
+            "All {all} tasks pass. Next: `cargo test --test lesson`, then `cargo xtask learn --next`."
+        ),
     }
 }
 

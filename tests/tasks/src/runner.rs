@@ -69,6 +69,11 @@ pub fn run(name: &str, tasks: &[Task]) -> ExitCode {
     if !is_json {
         println!("Step {name}: {} tasks\n", tasks.len());
     }
+    if chosen.is_empty() {
+        println!("No task has this number or these words in its title.");
+        return ExitCode::SUCCESS;
+    }
+    let count = chosen.len();
     let (mut failed, mut unchecked) = (Vec::new(), Vec::new());
     for task in chosen {
         let outcome = check(task);
@@ -92,7 +97,7 @@ pub fn run(name: &str, tasks: &[Task]) -> ExitCode {
         }
     }
     if !is_json {
-        print::end(&failed, &unchecked, tasks.len());
+        print::end(&failed, &unchecked, count, tasks.len());
     }
     match (failed.is_empty(), unchecked.is_empty()) {
         (false, _) => ExitCode::FAILURE,

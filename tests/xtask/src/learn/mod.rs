@@ -32,7 +32,17 @@ use place::Place;
 
 pub use prove::prove;
 
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask learn 01-uts          make learn/01-uts; then: cd learn && cargo test
+  cargo xtask learn 01-uts ~/mine   the same in a directory of your own
+  cargo xtask learn --hint 3        in the workspace: the hint of task 3
+  cargo xtask learn --next          when all tasks pass: begin the next step
+
+No command overwrites what you have written.";
+
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Options {
     /// The step to begin: 01-uts, or its number
     step: Option<String>,

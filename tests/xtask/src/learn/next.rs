@@ -92,7 +92,7 @@ fn take_over(step: &Step, following: &Step, mine: &Path, files: &mut Files) -> R
         }
         let text = String::from_utf8(target.bytes.clone()).context("a source file is text")?;
         let merged = Merge { own: &own, before: &before, after: &after, file, story: &mut story };
-        target.bytes = merged.into_text(step, text)?.into_bytes();
+        target.bytes = merged.into_text(&items(step, following, file), text)?.into_bytes();
     }
     Ok(story)
 }
@@ -108,6 +108,18 @@ fn earlier_files(step: &Step) -> Vec<&'static str> {
     files
 }
 
+/// The functions of a file that this step or an earlier one has had written, and the next one has not written again.
+fn items(step: &Step, following: &Step, file: &str) -> Vec<&'static str> {
+    let mut items = Vec::new();
+    for blank in STEPS[..step.number()].iter().flat_map(|step| step.blanks) {
+        let again = following.blanks.iter().any(|other| (other.file, other.item) == (file, blank.item));
+        if blank.file == file && !again && !items.contains(&blank.item) {
+            items.push(blank.item);
+        }
+    }
+    items
+}
+
 /// One file that is put together function by function.
 struct Merge<'a> {
     /// The reader's file.
@@ -121,13 +133,11 @@ struct Merge<'a> {
 }
 
 impl Merge<'_> {
-    fn into_text(self, step: &Step, mut text: String) -> Result<String> {
+    fn into_text(self, items: &[&str], mut text: String) -> Result<String> {
         let Self { own, before, after, file, story } = self;
         let (uses, helpers) = (added_uses(own, before), added_functions(own, before));
         let mut takes_any = false;
-        let blanks = STEPS[..step.number()].iter().flat_map(|step| step.blanks);
-        for blank in blanks.filter(|blank| blank.file == file) {
-            let item = blank.item;
+        for item in items {
             let whole =
                 |text: &str| source::find(text, item).ok().map(|function| text[function.whole].to_owned());
             let (Some(old), Some(new)) = (whole(before), whole(after)) else {
@@ -209,7 +219,7 @@ mod tests {
         let own = before.replacen("solved()", "mine(helper())", 1) + "\nuse c::d;\nfn helper() {}\n";
         let mut story = Vec::new();
         let merge = Merge { own: &own, before, after: &after, file: "namespaces.rs", story: &mut story };
-        let text = merge.into_text(Step::find("01-uts").unwrap(), after.clone()).unwrap();
+        let text = merge.into_text(&["set_hostname", "enter"], after.clone()).unwrap();
         assert!(text.contains("{\n    use c::d;\n    mine(helper())\n}"), "{text}");
         assert!(text.contains("solved_better()") && text.ends_with("\nfn helper() {}\n"), "{text}");
         assert!(story.contains(&"namespaces.rs: `set_hostname` is yours".to_owned()), "{story:?}");

@@ -247,6 +247,46 @@ mod tests {
     }
 
     #[test]
+    fn one_can_go_on_to_another_step_and_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = begin(directory.path(), "01-uts").unwrap();
+        let mine = directory.path().join("01-uts/src/main.rs");
+        fs::write(&mine, "mine").unwrap();
+        for name in ["03-cgroups", "01-uts"] {
+            begin(directory.path(), name).unwrap();
+            assert_eq!(place.current().unwrap().name, name);
+        }
+        assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
+        assert_eq!(place.steps().iter().map(|step| step.name).collect::<Vec<_>>(), ["01-uts", "03-cgroups"]);
+        // A step's directory is never replaced, whatever is in it.
+        let step = Step::find("01-uts").unwrap();
+        assert!(place.add(step, &step_files(step, body_to_write).unwrap()).is_err());
+        assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
+    }
+
+    #[test]
+    fn every_blank_of_the_readers_copy_is_to_be_written_and_nothing_else_is_changed() {
+        for step in STEPS.iter().filter(|step| !step.blanks.is_empty()) {
+            let files = step_files(step, body_to_write).unwrap();
+            for blank in step.blanks {
+                let text =
+                    String::from_utf8(files[&Path::new("src").join(blank.file)].bytes.clone()).unwrap();
+                let function = lesson_tasks::source::find(&text, blank.item).unwrap();
+                let body = &text[function.body];
+                let said = [blank.hint[0], blank.hint[1], &step.chapter(blank), "todo!(\"task "];
+                assert!(said.iter().all(|part| body.contains(part)), "{}: {body}", blank.item);
+            }
+            for (path, file) in &files {
+                let is_blank = step.blanks.iter().any(|blank| path == &Path::new("src").join(blank.file));
+                if !is_blank && path != Path::new("Cargo.toml") {
+                    let own = fs::read(root().join("steps").join(step.name).join(path)).unwrap();
+                    assert!(own == file.bytes, "{}", path.display());
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_directory_that_is_not_ours_is_left_alone() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("thesis.txt"), "years").unwrap();

@@ -1,18 +1,18 @@
 //! The proof that lesson, solution and tasks belong together, and a reader's whole journey.
 //!
 //! For each step, in one workspace: as the reader gets it, every task fails; with blanks 1 to k filled, tasks 1 to k pass
-//! and task k + 1 fails; with the body of blank k empty, task k fails; with all filled, all pass; and `--next`.
+//! and task k + 1 fails; with the body of blank k empty, task k fails; with all filled, all pass, and the regression test of
+//! the step passes there too; and `--next`.
 
 use std::fs;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use lesson_tasks::table::{STEPS, Step};
 
-use super::blanks::{
-    self, ENVIRONMENT, NewBody, body_of_solution, body_to_choose, body_to_write, step_files,
-};
+use super::blanks::{self, ENVIRONMENT, NewBody, body_of_solution, body_to_choose};
 use super::place::Place;
 use super::{begin, next, tasks};
+use crate::workspace::{cargo, run};
 
 /// For one step, or for all that have tasks.
 pub fn prove(only: Option<&'static Step>) -> Result<()> {
@@ -22,10 +22,11 @@ pub fn prove(only: Option<&'static Step>) -> Result<()> {
         begin(&place, step)?;
         return prove_step(&place, step);
     }
+    eprintln!("-- the workspace is {}", place.path().display());
     let mut wrong = Vec::new();
     for step in STEPS.iter().filter_map(|step| Step::find(step.name)) {
         if step.blanks.is_empty() {
-            eprintln!("-- {}: NOT CHECKED, because it has no tasks yet", step.name);
+            wrong.push(format!("{} has no tasks", step.name));
             continue;
         }
         // The first step with tasks begins the journey, and the others come from `--next`.
@@ -38,6 +39,9 @@ pub fn prove(only: Option<&'static Step>) -> Result<()> {
             wrong.push(format!("{}: {why:#}", step.name));
         }
         fill(&place, step, body_of_solution)?;
+        if let Err(why) = regression_test(&place, step) {
+            wrong.push(format!("{}: {why:#}", step.name));
+        }
     }
     if !wrong.is_empty() {
         bail!("{}", wrong.join("\n"));
@@ -61,11 +65,18 @@ fn fill(place: &Place, step: &Step, body: NewBody) -> Result<()> {
     Ok(())
 }
 
+/// What the reader is told to run when all tasks pass.
+fn regression_test(place: &Place, step: &Step) -> Result<()> {
+    let package = format!("step-{}", step.name);
+    // A plain `cargo test`, which the reader has run before, builds the examples too.
+    let quiet = ["--quiet", "--package", &package];
+    run(cargo(&["build", "--examples"]).args(quiet).current_dir(place.path()))?;
+    run(cargo(&["test", "--test", "lesson"]).args(quiet).current_dir(place.path()))
+}
+
 fn prove_step(place: &Place, step: &'static Step) -> Result<()> {
     let directory = place.directory_of(step);
     let count = step.tasks();
-    let files = step_files(step, body_to_write)?;
-    ensure!(!files.is_empty(), "no files");
     eprintln!("-- {}: as the reader gets it", step.name);
     let program = tasks::build(place, step)?;
     let mut wrong = Vec::new();
