@@ -71,7 +71,8 @@ fn regression_test(place: &Place, step: &Step) -> Result<()> {
     // A plain `cargo test`, which the reader has run before, builds the examples too.
     let quiet = ["--quiet", "--package", &package];
     run(cargo(&["build", "--examples"]).args(quiet).current_dir(place.path()))?;
-    run(cargo(&["test", "--test", "lesson"]).args(quiet).current_dir(place.path()))
+    let mut test = cargo(&["test", "--test", "lesson"]);
+    run(test.args(quiet).current_dir(place.path()).env("RUST_BACKTRACE", "0"))
 }
 
 fn prove_step(place: &Place, step: &'static Step) -> Result<()> {
