@@ -166,16 +166,19 @@
     let shown = null;
     let guessing = true;
 
-    // The state in the address: look.html#user,pid,mnt. A word that is no switch counts for nothing.
+    // The state in the address: look.html#user,pid,mnt.
     function name(setting) {
         const on = SWITCHES.map((item) => item.name).filter((name) => setting.on.has(name));
         return [...(setting.root ? ["root"] : []), ...on].join(",") || "nothing";
     }
 
+    // False if the address names something else, such as a heading of the page.
     function read(address) {
-        const words = decodeURIComponent(address.replace(/^#/, "")).split(",");
+        const words = (address.replace(/^#/, "") || "nothing").split(",");
+        if (!words.every((word) => word === "nothing" || word === "root" || stored.names.includes(word))) return false;
         wanted.root = words.includes("root");
         wanted.on = new Set(stored.names.filter((name) => words.includes(name)));
+        return true;
     }
 
     // The score stays when the page is left, where the browser keeps such things for a page that is a file.
@@ -255,7 +258,7 @@
         }),
         checkbox("guess", "g", "guess first", (box) => {
             guessing = box.checked;
-            if (!guessing) show();
+            if (!guessing) showAndName();
         }),
     );
     const points = make("span", { id: "look-score" });
@@ -290,7 +293,7 @@
         } else if (guessing && !shown.refused) {
             ask(label, box, next);
         } else {
-            show();
+            showAndName();
         }
     }
 
@@ -309,7 +312,7 @@
         const answer = (picked) => {
             const isRight = right.includes(picked);
             count(isRight);
-            show();
+            showAndName();
             const verdict = make("p", { class: isRight ? "look-right" : "look-wrong" }, isRight ? "Yes. " : "No. ");
             if (commands.length === 0) {
                 verdict.append(next.refused ? "The kernel refuses." : "Nothing changes inside.");
@@ -356,8 +359,12 @@
         }
         tell();
         list(before);
-        // A state that was gone back to has its address already.
-        if (before && location.hash !== "#" + name(wanted)) location.hash = name(wanted);
+    }
+
+    // A state that was gone back to has its address already.
+    function showAndName() {
+        show();
+        if (location.hash !== "#" + name(wanted)) location.hash = name(wanted);
     }
 
     function terminal(element, isRoot, asked, before) {
@@ -410,7 +417,6 @@
 
     // A link, the back button or a typed address: there is nothing to guess.
     function go() {
-        read(location.hash);
         for (const item of SWITCHES) boxes[item.key].checked = wanted.on.has(item.name);
         boxes.r.checked = wanted.root;
         boxes.g.checked = guessing;
@@ -418,7 +424,8 @@
     }
 
     window.addEventListener("hashchange", () => {
-        if (location.hash !== "#" + name(wanted) || place.classList.contains("look-waits")) go();
+        const before = name(wanted);
+        if (read(location.hash) && (name(wanted) !== before || place.classList.contains("look-waits"))) go();
     });
 
     // 1 to 8, p, r and g, wherever no text is being typed.
@@ -429,6 +436,7 @@
         boxes[event.key].click();
     });
 
+    read(location.hash);
     go();
     keep();
 })();
