@@ -1,7 +1,9 @@
 //! A container that has lost its monitor is restarted by its restart policy, with the next command that finds it.
 
+use std::process::Command;
+
 use hull_test_support::Scenario;
-use hull_test_support::outcome::{assert_stays, eventually};
+use hull_test_support::outcome::{assert_stays, eventually, run as run_command};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -127,4 +129,26 @@ fn one_that_cannot_start_is_given_up_and_says_why() {
     assert_stays("it is not tried again", std::time::Duration::from_millis(500), || {
         t.inspect("box", "{{.State.Status}}") == "exited"
     });
+}
+
+/// The command `hull args…` in a time namespace in which the machine started a million seconds earlier.
+fn eleven_days_later(t: &Scenario, args: &[&str]) -> String {
+    let plain = t.command(args);
+    let mut later = Command::new("unshare");
+    later.args(["--time", "--boottime", "1000000"]).arg(plain.get_program()).args(plain.get_args());
+    later.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    run_command(later.current_dir(t.path(""))).ok().to_owned()
+}
+
+/// The kernel adds the namespace's offset to the start times of processes, by which a monitor is recognized.
+#[test]
+fn a_monitor_is_not_taken_for_killed_in_another_time_namespace() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    run(&t, "here", &[]);
+    let states = ["ps", "-a", "--format", "{{.Names}} {{.State}}"];
+    assert_eq!(eleven_days_later(&t, &states), "here running");
+    eleven_days_later(&t, &["run", "-d", "--name", "later", "busybox", "sleep", "300"]);
+    let seen = t.ok(&states);
+    assert!(seen.contains("here running") && seen.contains("later running"), "{seen}");
+    t.ok(&["rm", "-f", "here", "later"]);
 }

@@ -1,6 +1,7 @@
 //! Identifies a process for good: a pid with its start time and the boot that it belongs to.
 
 use std::io;
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ const USER_HZ: u64 = 100;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessId {
     pub pid: i32,
-    /// In clock ticks since boot: field 22 of `/proc/PID/stat`, proc_pid_stat(5).
+    /// In clock ticks since boot: field 22 of `/proc/PID/stat`, proc_pid_stat(5), without the offset of a time namespace.
     pub start_time: u64,
     pub boot_id: String,
 }
@@ -50,6 +51,9 @@ impl ProcessId {
         let since_boot = Duration::from_millis(self.start_time.saturating_mul(1000) / USER_HZ);
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let now = Duration::try_from(now).unwrap_or_default();
+        let offset = Duration::from_millis(clock_offset().unsigned_abs().saturating_mul(1000) / USER_HZ);
+        // The clock has the offset of this process's time namespace, and the recorded time has none.
+        let now = if clock_offset() < 0 { now + offset } else { now.saturating_sub(offset) };
         SystemTime::now() - now.saturating_sub(since_boot)
     }
 
@@ -93,10 +97,11 @@ fn read_stat(pid: i32) -> Result<Option<Stat>> {
         Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => return Ok(None),
         Err(error) => return Err(error).context(|| format!("read {path}")),
     };
-    parse_stat(&text).map(Some).ok_or_else(|| Error::Io {
+    let stat = parse_stat(&text).ok_or_else(|| Error::Io {
         action: format!("understand {path}"),
         source: io::Error::from_raw_os_error(libc::EINVAL),
-    })
+    })?;
+    Ok(Some(Stat { start_time: stat.start_time.wrapping_sub_signed(clock_offset()), ..stat }))
 }
 
 /// The second field is the command in parentheses. It may contain spaces and parentheses itself, so the fields are
@@ -107,8 +112,34 @@ fn parse_stat(text: &str) -> Option<Stat> {
     let state = fields.next()?.chars().next()?;
     let parent = fields.next()?.parse().ok()?;
     // The state is field 3, the parent field 4, the start time field 22.
-    let start_time = fields.nth(17)?.parse().ok()?;
+    let start_time: u64 = fields.nth(17)?.parse().ok()?;
     Some(Stat { state, parent, start_time })
+}
+
+/// How many ticks the time namespace of this process is ahead of the machine's clocks. The kernel adds them to the start
+/// time of every process that it shows (time_namespaces(7)). Without subtracting them, a command in such a namespace would
+/// take all monitors for dead.
+fn clock_offset() -> i64 {
+    static OFFSET: OnceLock<i64> = OnceLock::new();
+    /// The inode of the machine's own time namespace, which has no offset: `PROC_TIME_INIT_INO` of the kernel.
+    const OWN: u64 = 0xEFFF_FFFA;
+    *OFFSET.get_or_init(|| match rustix::fs::stat("/proc/self/ns/time") {
+        Ok(namespace) if namespace.st_ino != OWN => {
+            let offsets = hull_sys::fs::read_kernel_text("/proc/self/timens_offsets").unwrap_or_default();
+            parse_offset(&offsets).unwrap_or_default()
+        }
+        // A kernel without time namespaces has no such link.
+        _ => 0,
+    })
+}
+
+/// The line of the clock `boottime`: its name, seconds and nanoseconds.
+fn parse_offset(text: &str) -> Option<i64> {
+    let ticks = USER_HZ as i64;
+    let line = text.lines().find_map(|line| line.strip_prefix("boottime"))?;
+    let mut numbers = line.split_whitespace().map(str::parse::<i64>);
+    let (seconds, nanoseconds) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+    Some(seconds.checked_mul(ticks)? + nanoseconds / (1_000_000_000 / ticks))
 }
 
 #[cfg(test)]
@@ -159,6 +190,16 @@ mod tests {
         let id = ProcessId::of_self().unwrap();
         assert!(!ProcessId { start_time: id.start_time + 1, ..id.clone() }.is_alive());
         assert!(!ProcessId { boot_id: "another".into(), ..id }.is_alive());
+    }
+
+    #[test]
+    fn the_offset_of_a_time_namespace_is_read_in_ticks() {
+        assert_eq!(
+            parse_offset("monotonic           5         0\nboottime      1000000         0\n"),
+            Some(100_000_000)
+        );
+        assert_eq!(parse_offset("monotonic 0 0\nboottime -2 500000000\n"), Some(-150));
+        assert_eq!(parse_offset(""), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessId {
     pub pid: i32,
-    /// In clock ticks since boot: field 22 of `/proc/PID/stat`, proc_pid_stat(5).
+    /// In clock ticks since boot: field 22 of `/proc/PID/stat`, proc_pid_stat(5), without the offset of a time namespace.
     pub start_time: u64,
     pub boot_id: String,
 }
