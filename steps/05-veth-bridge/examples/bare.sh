@@ -29,9 +29,12 @@ nsenter --target $inside --net sh -ec '
 echo 1 >/proc/sys/net/ipv4/ip_forward
 nft -f - <<'END'
 table ip bare {
-    chain prerouting { type nat hook prerouting priority -100; fib daddr type local tcp dport 8080 dnat to 10.105.0.2:8000; }
-    chain output { type nat hook output priority -100; fib daddr type local tcp dport 8080 dnat to 10.105.0.2:8000; }
-    chain postrouting { type nat hook postrouting priority 100; ip saddr 10.105.0.2 oifname != "boxes" masquerade; }
+    chain prerouting { type nat hook prerouting priority -100;
+                       fib daddr type local tcp dport 8080 dnat to 10.105.0.2:8000; }
+    chain output { type nat hook output priority -100;
+                   fib daddr type local tcp dport 8080 dnat to 10.105.0.2:8000; }
+    chain postrouting { type nat hook postrouting priority 100;
+                        ip saddr 10.105.0.2 oifname != "boxes" masquerade; }
 }
 END
 
