@@ -291,7 +291,6 @@ fn t07_a_layer_that_leaves_its_directory_is_refused() {
         for (number, (tar, reason)) in hostile.into_iter().enumerate() {
             layout.publish(&[("bad", &layout.manifest(&[tar.end()], &Value::Null))]);
             let refused = lab.run(&["run", &layout.name(), "/bin/id"]);
-            assert_refused(&lab, &refused, reason);
             assert_eq!(
                 fs::read_dir(&outside).unwrap().count(),
                 1,
@@ -302,6 +301,7 @@ fn t07_a_layer_that_leaves_its_directory_is_refused() {
                 "mine",
                 "layer {number} changed a file outside"
             );
+            assert_refused(&lab, &refused, reason);
         }
         // Leading slashes and dots are removed, and a link that stays inside is allowed.
         let honest = Tar::new()
